@@ -18,12 +18,15 @@ from llmcalc import load, params  # noqa: E402
 from llmcalc.core.architecture import Architecture  # noqa: E402
 from llmcalc.report import render  # noqa: E402
 from llmcalc.report.document import Document, Table  # noqa: E402
-from llmcalc.report.model import structure, warnings  # noqa: E402
+from llmcalc.report.heading import structure, warnings  # noqa: E402
 from llmcalc.report.numbers import exact, human  # noqa: E402
-from llmcalc.report.published import comparisons, published_table  # noqa: E402
+from llmcalc.report.published_figures import (  # noqa: E402
+    cite,
+    comparisons,
+    published_table,
+    training_table,
+)
 from llmcalc.report.search import kind_of  # noqa: E402
-from llmcalc.report.sources import cite  # noqa: E402
-from llmcalc.report.training_facts import training_table  # noqa: E402
 from llmcalc.schema import catalogue  # noqa: E402
 
 FOLDER = "families"

@@ -1,4 +1,4 @@
-"""Document of ``compare``: the structure and costs of several models next to each other."""
+"""Documents of ``compare`` and ``diff``: models next to each other, and where two architectures differ."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..api.compare import QUANTITIES, Comparison, Costs
+from ..api.diff import Diff
 from ..calc.params import Params
 from ..core.structure import side_by_side
-from .document import Cell, Column, Document, Table
+from .document import Cell, Column, Document, Fact, Table
+from .heading import SIZES, title, warnings, workload_inputs, workload_line
 from .json_envelope import envelope, model_inputs
-from .memory import BYTES, SAID
-from .model import title, warnings
+from .numbers import BYTES
 from .params import CONVENTIONS, UNIT
-from .workload import workload_inputs, workload_line
 
 
 def compare_document(comparison: Comparison) -> Document:
@@ -29,7 +29,7 @@ def compare_document(comparison: Comparison) -> Document:
     return Document(
         " · ".join(title(model) for model in models),
         lambda: _record(comparison),
-        subtitle=(workload_line(costing[0].flops.workload, SAID),),
+        subtitle=(workload_line(costing[0].flops.workload, SIZES),),
         warnings=tuple(line for model in models for line in warnings(model)),
         tables=(structure, _quantities(results, names), *_costs(costing, names), _components(results, names)),
         main=1,
@@ -93,3 +93,46 @@ def _record(comparison: Comparison) -> dict[str, Any]:
     return envelope(
         "compare", {"models": models, "workload": workload_inputs(workload), "conventions": CONVENTIONS}, answer
     )
+
+
+def diff_document(result: Diff) -> Document:
+    """One row per difference, then the quantities and components that differ."""
+    models = (result.first.architecture, result.second.architecture)
+    names = _diff_names(result)
+    columns = (Column("part"), Column("what", "name"), *(Column(name) for name in names))
+    tables = [Table("", columns, [tuple(entry) for entry in result.differences])] if result.differences else []
+    counts = _changed_counts(result)
+    if counts:
+        heading = (Column(UNIT, "name"), *(Column(name, "count") for name in names), Column("difference", "change"))
+        rows: list[tuple[Any, ...]] = [(name, one, other, other - one) for name, (one, other) in counts.items()]
+        tables.append(Table("", heading, rows))
+    number = len(result.differences)
+    said = "the same architecture" if result.same else f"{number} difference{'s' * (number > 1)}"
+    return Document(
+        " · ".join(map(title, models)),
+        lambda: _diff_data(result),
+        warnings=tuple(line for model in models for line in warnings(model)),
+        facts=(Fact("verdict", said),),
+        tables=tuple(tables),
+    )
+
+
+def _diff_names(result: Diff) -> tuple[str, str]:
+    one, other = result.first.architecture.name, result.second.architecture.name
+    return (one, other) if one != other else (f"{one} #1", f"{other} #2")
+
+
+def _changed_counts(result: Diff) -> dict[str, tuple[int, int]]:
+    """The quantities that differ, then the components."""
+    one, other = result.first, result.second
+    pairs = {name.replace("_", "-"): (getattr(one, name), getattr(other, name)) for name in QUANTITIES}
+    for name in dict.fromkeys((*one.by_component, *other.by_component)):
+        pairs[f"· {name}"] = (one.by_component.get(name, 0), other.by_component.get(name, 0))
+    if pairs["active"] == pairs["total"]:
+        del pairs["active"]
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _diff_data(result: Diff) -> dict[str, Any]:
+    models = [model_inputs(each.architecture) for each in (result.first, result.second)]
+    return envelope("diff", {"models": models, "conventions": CONVENTIONS}, result.to_dict())

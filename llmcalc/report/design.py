@@ -9,8 +9,8 @@ from ..core.spelling import spelled
 from ..lint import lint
 from ..schema.shape_search import Candidate, Design
 from .document import Cell, Column, Document, Fact, Table
+from .heading import structure
 from .json_envelope import envelope
-from .model import structure
 from .numbers import BYTES, exact, short
 
 UNITS = {"params": "parameters", "active": "parameters", "flops": "FLOPs", "memory": BYTES}

@@ -6,15 +6,12 @@ from typing import Any
 
 from ..api.explain import Explanation
 from ..calc.explain import MEANINGS as WORKLOAD_MEANINGS
-from ..core.architecture import Architecture
 from ..core.axes import GLOSSARY
 from ..core.tree import Node
-from ..core.workload import Workload
 from .document import Column, Document, Table
+from .heading import model_document, workload_inputs, workload_line
 from .json_envelope import envelope, model_inputs
-from .model import structure, title, warnings
-from .sources import cite
-from .workload import workload_inputs, workload_line
+from .published_figures import cite
 
 ROOT_FORMULA = "n_blocks"
 MEANINGS = dict(GLOSSARY.values()) | WORKLOAD_MEANINGS | {ROOT_FORMULA: "number of equal blocks, each stored once"}
@@ -22,19 +19,17 @@ MEANINGS = dict(GLOSSARY.values()) | WORKLOAD_MEANINGS | {ROOT_FORMULA: "number 
 
 def explain_document(explanation: Explanation, depth: int | None = None, select: str | None = None) -> Document:
     """The document of an explanation; ``depth`` and ``select`` are how it was cut."""
-    architecture, quantity, shown = explanation.architecture, explanation.quantity, explanation.roots
-    workload = explanation.workload
+    architecture, shown, workload = explanation.architecture, explanation.roots, explanation.workload
     symbols = _symbols(shown)
     tables = [Table("symbols", (Column("symbol", "name"), Column("meaning")), symbols)] if symbols else []
-    notes = (f"source: {cite(architecture.source)}",) if architecture.source else ()
-    return Document(
-        f"{title(architecture)}: {quantity}",
-        lambda: _record(architecture, quantity, shown, depth, select, workload),
-        subtitle=(*structure(architecture), *([workload_line(workload)] if workload else [])),
-        warnings=warnings(architecture),
+    return model_document(
+        architecture,
+        lambda: _record(explanation, depth, select),
+        f": {explanation.quantity}",
+        lines=[workload_line(workload)] if workload else [],
         tables=tuple(tables),
         tree=shown,
-        notes=(*notes, *architecture.notes),
+        notes=[f"source: {cite(architecture.source)}"] if architecture.source else [],
     )
 
 
@@ -46,16 +41,10 @@ def _symbols(roots: tuple[Node, ...]) -> list[tuple[Any, ...]]:
     return [(word, MEANINGS[word]) for word in words if word in MEANINGS]
 
 
-def _record(
-    architecture: Architecture,
-    quantity: str,
-    roots: tuple[Node, ...],
-    depth: int | None,
-    select: str | None,
-    workload: Workload | None,
-) -> dict[str, Any]:
-    inputs = {**model_inputs(architecture), "quantity": quantity, "depth": depth, "select": select}
-    inputs |= workload_inputs(workload) if workload else {}
+def _record(explanation: Explanation, depth: int | None, select: str | None) -> dict[str, Any]:
+    architecture, roots = explanation.architecture, explanation.roots
+    inputs = {**model_inputs(architecture), "quantity": explanation.quantity, "depth": depth, "select": select}
+    inputs |= workload_inputs(explanation.workload) if explanation.workload else {}
     symbols = {str(symbol): str(meaning) for symbol, meaning in _symbols(roots)}
     result = {
         "trees": [root.to_dict() for root in roots], "symbols": symbols,

@@ -14,11 +14,10 @@ from ..core.spelling import spelled
 from ..core.workload import positions
 from ..estimate.hardware import Accelerator
 from .document import Column, Document, Fact, Table
+from .heading import SIZES, model_document, workload_inputs, workload_line
 from .json_envelope import envelope, model_inputs
-from .memory import BYTES, SAID, mesh_line, served, unchecked
-from .model import structure, title, warnings
+from .memory import BYTES, mesh_line, serving_line, unverified_formats
 from .numbers import binary, exact
-from .workload import workload_inputs, workload_line
 
 WHAT = {"seq": "tokens", "batch": "sequences", "gpus": ""}
 ASKED = {
@@ -31,7 +30,7 @@ def fit_document(fit: FitResult, reserve: str = RESERVE, given: str | None = Non
     architecture, accelerator, solution = fit.architecture, fit.accelerator, fit.solution
     worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
     mesh = mesh_line(fit.result.mesh)
-    run = served(worst) if isinstance(worst, InferenceMemory) else workload_line(worst.workload, SAID)
+    run = serving_line(worst) if isinstance(worst, InferenceMemory) else workload_line(worst.workload, SIZES)
     facts = _solved(solution, fit) if solution else [Fact("answer", verdict(fit))]
     on = f"{fit.count} × {accelerator.title if accelerator else 'accelerator'}"
     facts += [
@@ -41,15 +40,16 @@ def fit_document(fit: FitResult, reserve: str = RESERVE, given: str | None = Non
         Fact("headroom", fit.headroom, BYTES),
     ]
     tables = [_parts(fit)] + ([_candidates(solution)] if solution and solution.candidates else [])
-    return Document(
-        f"{title(architecture)} on {on}",
+    return model_document(
+        architecture,
         lambda: _record(fit, reserve),
-        subtitle=(*structure(architecture), run, *([mesh] if mesh else [])),
-        warnings=(*warnings(architecture), *_doubts(accelerator)),
+        f" on {on}",
+        lines=(run, *([mesh] if mesh else [])),
+        alerts=_doubts(accelerator),
         facts=tuple(facts),
         tables=tuple(tables),
         main=len(tables) - 1,
-        notes=(*_limit(architecture, solution), *_notes(fit), *_partly(accelerator), *architecture.notes),
+        notes=(*_limit(architecture, solution), *_notes(fit), *_partly(accelerator)),
     )
 
 
@@ -115,7 +115,7 @@ def _limit(architecture: Architecture, solution: Solution | None) -> Sequence[st
 def _notes(fit: Fit) -> Sequence[str]:
     if not isinstance(fit.result, InferenceMemory):
         return ["allocated bytes; the allocator's reserve and kernel workspaces are extra"]
-    return unchecked(list(dict.fromkeys(entry.format for entry in fit.result.stored)))
+    return unverified_formats(list(dict.fromkeys(entry.format for entry in fit.result.stored)))
 
 
 def _record(fit: FitResult, reserve: str) -> dict[str, Any]:

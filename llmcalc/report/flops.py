@@ -7,13 +7,12 @@ from typing import Any
 from ..calc.flop_conventions import CONVENTIONS as PUBLISHED
 from ..calc.flop_conventions import training_flops_per_token
 from ..calc.flops import Count, Flops
-from ..calc.params import Params
+from ..calc.params import Params, params
 from ..core.errors import UnsupportedError
 from .document import Column, Document, Fact, Table
+from .heading import formula_note, model_document, workload_inputs, workload_line
 from .json_envelope import envelope, model_inputs
-from .model import structure, title, warnings
 from .numbers import ABOUT, exact
-from .workload import formula_note, workload_inputs, workload_line
 
 UNIT = "FLOPs"
 BREAKDOWNS = ("component", "layer")
@@ -26,19 +25,17 @@ CONVENTIONS = {
 }
 
 
-def flops_document(result: Flops, counted: Params, by: str = "component", recompute: str = "none") -> Document:
+def flops_document(result: Flops, by: str = "component", recompute: str = "none") -> Document:
     """The document of a step's FLOPs; ``recompute`` adds the recomputation of the backward pass."""
-    architecture = result.architecture
+    counted = params(result.architecture)
     breakdown = {"component": by_component, "layer": _by_layer}[by]
-    notes = (formula_note("matmul of the forward pass", result.matmul_form), *_bound(result), *architecture.notes)
-    return Document(
-        title(architecture),
+    return model_document(
+        result.architecture,
         lambda: _record(result, counted, by, recompute),
-        subtitle=(*structure(architecture), workload_line(result.workload)),
-        warnings=warnings(architecture),
+        lines=(workload_line(result.workload),),
         facts=tuple(_facts(result, counted, recompute)),
-        tables=(breakdown(result), *published_table(result)),
-        notes=notes,
+        tables=(breakdown(result), *convention_table(result)),
+        notes=(formula_note("matmul of the forward pass", result.matmul_form), *_bound(result)),
     )
 
 
@@ -56,7 +53,7 @@ def rule_of_thumb(result: Flops, counted: Params) -> int:
     return factor * counted.active_non_embedding * result.tokens
 
 
-def published(result: Flops) -> dict[str, int]:
+def conventional_flops(result: Flops) -> dict[str, int]:
     """FLOPs of a training step under published conventions; empty if they do not cover the model."""
     if result.workload.mode != "train":
         return {}
@@ -69,11 +66,11 @@ def published(result: Flops) -> dict[str, int]:
         return {}
 
 
-def published_table(result: Flops, formulas: bool = True) -> list[Table]:
+def convention_table(result: Flops, formulas: bool = True) -> list[Table]:
     """The same step under published conventions; no table if they do not cover the model."""
     rows: list[tuple[Any, ...]] = [
         (name, count, count / result.total, *([_formula(name)] if formulas else []))
-        for name, count in published(result).items()
+        for name, count in conventional_flops(result).items()
     ]
     columns = (
         Column("convention", "name"), Column(UNIT, ABOUT), Column("of the total", "ratio"),
@@ -154,7 +151,7 @@ def _record(result: Flops, counted: Params, by: str, recompute: str) -> dict[str
         "per_sequence": _share(result.total, result.workload.batch),
         "per_token": _share(result.total, result.tokens),
         "rule_of_thumb": rule_of_thumb(result, counted),
-        "published_conventions": published(result),
+        "published_conventions": conventional_flops(result),
         "notes": [*_bound(result), *architecture.notes],
     }
     return envelope("flops", {**inputs, "conventions": CONVENTIONS}, data)

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..core.architecture import Architecture
 from ..core.fingerprint import fingerprint
-from .model import warnings
+from .heading import warnings
 
 SCHEMA = "llmcalc/1"
 LARGEST_EXACT_FLOAT = 2**53

@@ -9,10 +9,10 @@ from ..api.check import Checked, Limit
 from ..core.spelling import spelled
 from ..lint import Rule, rule
 from .document import Cell, Column, Document, Fact, Table
+from .heading import warnings
 from .json_envelope import envelope, model_inputs
-from .model import warnings
 from .numbers import BYTES, exact, short
-from .sources import cite
+from .published_figures import cite
 
 YES, NO = "✓", "✗"
 

@@ -15,14 +15,12 @@ from ..core.record import fields, is_record
 from ..core.spelling import spelled
 from ..core.workload import Workload
 from .document import Column, Document, Fact, Table
+from .heading import SIZES, formula_note, ignored_keys_note, model_document, workload_inputs, workload_line
 from .json_envelope import envelope, model_inputs
-from .model import passed_over, structure, title, warnings
-from .workload import formula_note, workload_inputs, workload_line
 
 BYTES = "bytes"
 PUBLISHED = "weights as the checkpoint stores them; {weights=FORMAT} overrides the format"
 PARTS = ("weights", "gathered", "gradients", "optimizer", "activations", "transient")
-SAID = ("batch", "seq")
 ROLES = {
     "kv": "keys, values, latents",
     "index": "indexer keys",
@@ -36,16 +34,12 @@ CONVENTIONS = {
 }
 
 
-def memory_document(
-    architecture: Architecture, result: InferenceMemory | ParallelMemory, ideal: StateSize | None = None
-) -> Document:
+def memory_document(result: InferenceMemory | ParallelMemory, ideal: StateSize | None = None) -> Document:
     """The document of a memory result; ``ideal`` is the state without rounding to cache blocks."""
-    if isinstance(result, InferenceMemory):
-        return _inference(result, ideal)
-    return _training(architecture, result)
+    return _inference(result, ideal) if isinstance(result, InferenceMemory) else _training(result)
 
 
-def unchecked(formats: list[Format]) -> list[str]:
+def unverified_formats(formats: list[Format]) -> list[str]:
     """A note for every format whose figures were not verified in their source."""
     return [f"{found.name}: not verified in its source ({found.source})" for found in formats if not found.checked]
 
@@ -54,19 +48,18 @@ def unchecked(formats: list[Format]) -> list[str]:
 
 
 def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
-    architecture, size = result.architecture, result.state_size
+    size = result.state_size
     formats = list(dict.fromkeys(entry.format for entry in result.stored))
     if size.cache:
         formats.append(size.cache)
     tables = [_weights(result), _state(result, ideal), _experts(result)]
-    notes = (formula_note("elements of the state", size.form), *unchecked(formats))
-    notes += (spelled(PUBLISHED),) if result.published else ()
-    notes += (passed_over(result.unread),) if result.unread else ()
-    return Document(
-        title(architecture),
+    notes = [formula_note("elements of the state", size.form), *unverified_formats(formats)]
+    notes += [spelled(PUBLISHED)] if result.published else []
+    notes += [ignored_keys_note(result.unread)] if result.unread else []
+    return model_document(
+        result.architecture,
         lambda: _inference_record(result, ideal),
-        subtitle=(*structure(architecture), served(result), *_ranks(result)),
-        warnings=warnings(architecture),
+        lines=(serving_line(result), *_ranks(result)),
         facts=(
             Fact("peak", result.peak, BYTES, "weights, state and transient buffers"),
             Fact("weights", result.weights, BYTES),
@@ -74,14 +67,14 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
             Fact("transient", result.activations, BYTES, f"modelled: buffers of a prefill of {_prefilled(result)}"),
         ),
         tables=tuple(table for table in tables if table.rows),
-        notes=(*notes, *architecture.notes),
+        notes=notes,
     )
 
 
-def served(result: InferenceMemory) -> str:
+def serving_line(result: InferenceMemory) -> str:
     """The workload of serving, in one line."""
     beams = result.state_size.beams
-    return workload_line(result.workload, SAID) + (f" · beams {beams}" if beams > 1 else "")
+    return workload_line(result.workload, SIZES) + (f" · beams {beams}" if beams > 1 else "")
 
 
 def _each(result: InferenceMemory) -> str:
@@ -173,7 +166,7 @@ def _inference_record(result: InferenceMemory, ideal: StateSize | None) -> dict[
             }
             for found in expert_layers(architecture)
         ],
-        "notes": [*unchecked(list(formats.values())), *architecture.notes],
+        "notes": [*unverified_formats(list(formats.values())), *architecture.notes],
     }
     return envelope("memory", {**inputs, "mesh": plain_data(result.mesh), "conventions": CONVENTIONS}, data)
 
@@ -181,18 +174,17 @@ def _inference_record(result: InferenceMemory, ideal: StateSize | None) -> dict[
 # --------------------------------------------------------------------- training
 
 
-def _training(architecture: Architecture, result: ParallelMemory) -> Document:
+def _training(result: ParallelMemory) -> Document:
     worst = result.worst
     facts = [Fact("peak", worst.peak, BYTES, worst.phase)]
     facts += [Fact(name, getattr(worst, name), BYTES, note) for name, note in _training_parts(result)]
-    return Document(
-        title(architecture),
-        lambda: _training_record(architecture, result),
-        subtitle=(*structure(architecture), workload_line(worst.workload, SAID), *_settings(result)),
-        warnings=warnings(architecture),
+    return model_document(
+        worst.architecture,
+        lambda: _training_record(worst.architecture, result),
+        lines=(workload_line(worst.workload, SIZES), *_settings(result)),
         facts=tuple(facts),
         tables=tuple(table for table in (_at_peak(result), _timeline(result), _stages(result)) if table.rows),
-        notes=("allocated bytes; the allocator's reserve and kernel workspaces are extra", *architecture.notes),
+        notes=("allocated bytes; the allocator's reserve and kernel workspaces are extra",),
     )
 
 

@@ -13,10 +13,10 @@ from .compare import compare_document
 from .cost_curves import flops_document, memory_document, state_document
 from .document import Document, Fact, Table
 from .formats.html import page
-from .model import title
+from .heading import title
 from .params import params_document
 from .pictures import bars_of
-from .training_facts import training_table
+from .published_figures import training_table
 
 
 def report_page(

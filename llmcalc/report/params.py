@@ -8,8 +8,8 @@ from typing import Any
 from ..calc.params import Params
 from ..core.ledger import Row
 from .document import Column, Document, Fact, Table
-from .model import structure, title, warnings
-from .published import comparisons, published_table
+from .heading import model_document
+from .published_figures import comparisons, published_table
 
 UNIT = "parameters"
 BREAKDOWNS = ("component", "layer", "tensor")
@@ -34,15 +34,12 @@ def params_document(
     if result.extras:
         columns = (Column("not counted", "name"), Column(UNIT, "count"), Column("why"))
         tables.append(Table("", columns, [(extra.name, count, extra.reason) for extra, count in result.extras]))
-    return Document(
-        title(architecture),
+    return model_document(
+        architecture,
         lambda: _record(result, by, layout),
-        subtitle=structure(architecture),
-        warnings=warnings(architecture),
         facts=tuple(_facts(result)),
         tables=tuple(tables),
         tree=(result.tree,) if with_tree else (),
-        notes=architecture.notes,
     )
 
 

@@ -13,9 +13,9 @@ from ..estimate.scaling.query import Plan, Point
 from ..estimate.training_run import Budget
 from .document import Column, Document, Fact, Table
 from .fit import verdict
+from .heading import structure, title, warnings
 from .json_envelope import envelope, model_inputs
 from .memory import BYTES
-from .model import structure, title, warnings
 from .numbers import ABOUT, about, binary
 from .provenance import assumptions, between, cost_fact, machine_line, six_digits, spanned
 

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 from ..api.sweep import UNITS, Sweep
 from ..core.errors import SizeError
 from .document import Column, Document, Table
+from .heading import formula_note, structure, title, warnings
 from .json_envelope import envelope, model_inputs
 from .memory import mesh_line, plain_data
-from .model import structure, title, warnings
 from .numbers import ABOUT, BYTES
-from .workload import formula_note
 
 if TYPE_CHECKING:
     from .pictures import Picture

@@ -10,35 +10,34 @@ from ..core.workload import Workload
 from ..estimate.training_run import Training
 from .document import Column, Document, Fact, Table
 from .fit import verdict
-from .flops import by_component, published_table
+from .flops import by_component, convention_table
+from .heading import model_document, workload_inputs, workload_line
 from .json_envelope import envelope, model_inputs
 from .memory import BYTES, mesh_line
-from .model import structure, title, warnings
 from .numbers import about
 from .provenance import assumptions, cost_fact, machine_line, shortly, six_digits, spanned
-from .training_facts import beside
-from .workload import workload_inputs, workload_line
+from .published_figures import training_comparison
 
-SAID = ("seq", "attention")
+SHOWN_SIZES = ("seq", "attention")
 
 
 def train_document(run: Training, stated: bool = True) -> Document:
     """The document of a training run; ``stated``: the token count was given, not taken from the publication."""
     architecture, machine = run.architecture, run.machine
-    lines = (workload_line(run.step.workload, SAID), *((machine_line(machine),) if machine else ()))
-    return Document(
-        f"{title(architecture)} on {about(run.tokens, '')} tokens",
+    lines = (workload_line(run.step.workload, SHOWN_SIZES), *((machine_line(machine),) if machine else ()))
+    return model_document(
+        architecture,
         lambda: _record(run, stated),
-        subtitle=(*structure(architecture), *lines),
-        warnings=warnings(architecture),
+        f" on {about(run.tokens, '')} tokens",
+        lines=lines,
         facts=tuple(_facts(run)),
         tables=(
             by_component(run.step),
-            *published_table(run.step, formulas=False),
+            *convention_table(run.step, formulas=False),
             *_emissions(run),
-            *beside(architecture, _ours(run)),
+            *training_comparison(architecture, _ours(run)),
         ),
-        notes=(*_tokens(run, stated), *assumptions(machine, run.price), *_notes(run), *architecture.notes),
+        notes=(*_tokens(run, stated), *assumptions(machine, run.price), *_notes(run)),
     )
 
 

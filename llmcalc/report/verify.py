@@ -12,8 +12,8 @@ from ..schema import catalogue
 from ..schema.preset import load_file
 from ..verification import Check, Verification, verify
 from .document import Cell, Column, Document, Fact, Table
+from .heading import structure, title, warnings
 from .json_envelope import envelope, model_inputs
-from .model import structure, title, warnings
 
 YES, NO = "✓", "✗"
 CHECKS = (Column("quantity", "name"), Column("declared", "count"), Column("observed", "count"), Column("verdict"))

@@ -7,9 +7,9 @@ from typing import Any
 from ..checkpoint.headers import Headers
 from ..verification.weights import Comparison, Difference, Group, title
 from .document import Column, Document, Fact, Table
+from .heading import ignored_keys_note, structure, warnings
+from .heading import title as model_title
 from .json_envelope import envelope, model_inputs
-from .model import passed_over, structure, warnings
-from .model import title as model_title
 from .verify import CHECKS, NO, YES, check_row
 
 MOST_DIFFERENCES = 50  # printed; the JSON output has all
@@ -30,7 +30,7 @@ def comparison_document(comparison: Comparison) -> Document:
     tables.append(_groups("bytes on disk", tuple(comparison.bytes_by_part()), total=True))
     notes = [title(comparison)]
     notes += [f"quantised according to its config: {comparison.quantised}"] if comparison.quantised else []
-    notes += [passed_over(comparison.unknown_keys)] if comparison.unknown_keys else []
+    notes += [ignored_keys_note(comparison.unknown_keys)] if comparison.unknown_keys else []
     notes += [f"{rest:,} more differences in the JSON output"] if rest else []
     verdict = f"{YES} {len(comparison.matched):,} tensors match" if comparison.ok else (
         f"{NO} {len(comparison.differences):,} differences; {len(comparison.matched):,} tensors match"

@@ -12,7 +12,7 @@ from llmcalc.core.errors import InputError, UnknownNameError
 from llmcalc.data import table
 from llmcalc.estimate.scaling.forms import TRAIN
 from llmcalc.estimate.scaling.law import COUNTS, QUANTITIES, Setting
-from llmcalc.report.laws import CHECKED, FORMULAS
+from llmcalc.report.catalogues import CHECKED, FORMULAS
 
 WITH_EXPERTS = Setting(experts=8, granularity=2, unique=1e11)
 

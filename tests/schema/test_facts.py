@@ -10,7 +10,7 @@ import pytest
 import llmcalc
 from llmcalc.core.errors import InputError
 from llmcalc.data import table as facts_table
-from llmcalc.report.training_facts import training_table
+from llmcalc.report.published_figures import training_table
 from llmcalc.schema import catalogue
 from llmcalc.schema.facts import training_facts
 from llmcalc.schema.preset import load_text

@@ -46,7 +46,7 @@ def show_hardware(name: str, form: str | None, as_json: bool) -> int:
 def list_laws(form: str | None, as_json: bool) -> int:
     """List the scaling laws."""
     from ...api.scale import laws
-    from ...report.laws import laws_document
+    from ...report.catalogues import laws_document
     from ..output import chosen_format, write
 
     write(laws_document(laws()), chosen_format(form, as_json))
@@ -56,7 +56,7 @@ def list_laws(form: str | None, as_json: bool) -> int:
 def show_law(name: str, form: str | None, as_json: bool) -> int:
     """Show one scaling law."""
     from ...api.scale import law
-    from ...report.laws import law_document
+    from ...report.catalogues import law_document
     from ..output import chosen_format, write
 
     write(law_document(law(name)), chosen_format(form, as_json))

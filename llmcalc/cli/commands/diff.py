@@ -36,7 +36,7 @@ def run(
     """Exit code 1 if the models differ."""
     from ...api.diff import diff
     from ...api.load import load_each
-    from ...report.diff import diff_document
+    from ...report.compare import diff_document
     from ..output import chosen_format, write
 
     chosen = chosen_format(form, as_json)

@@ -37,7 +37,6 @@ def run(model: str, recompute: str, by: str, form: str | None, as_json: bool, **
     from ...api.defaults import cached_tokens
     from ...api.flops import flops
     from ...api.load import load
-    from ...calc.params import params
     from ...core.errors import InputError
     from ...report.flops import flops_document
     from ..output import chosen_format, write
@@ -47,7 +46,7 @@ def run(model: str, recompute: str, by: str, form: str | None, as_json: bool, **
     if recompute != "none" and given["mode"] != "train":
         raise InputError("applies only to a training step", parameter="recompute", hint="add {mode=train}")
     result = flops(load(model, **reading(given)), **{option.name: given[option.name] for option in WORKLOAD})
-    write(flops_document(result, params(result.architecture), by, recompute), chosen)
+    write(flops_document(result, by, recompute), chosen)
     return 0
 
 

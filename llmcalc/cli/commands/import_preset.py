@@ -22,7 +22,7 @@ TO = Option(
 def run(model: str, output: str, force: bool, **reading: Any) -> int:
     """Write the preset."""
     from ...api.load import load
-    from ...report.model import structure, warnings
+    from ...report.heading import structure, warnings
     from ...schema.export import preset_text
     from ..files import write_file
     from ..output import warn, write_text

@@ -24,7 +24,7 @@ def run(model: str, **given: Any) -> int:
     unpaged = None
     if isinstance(result, InferenceMemory) and arguments.get("page"):
         unpaged = memory(architecture, **{**arguments, "page": None}).state_size
-    write(memory_document(architecture, result, unpaged), chosen)
+    write(memory_document(result, unpaged), chosen)
     return 0
 
 

@@ -9,8 +9,8 @@ from ...core.tree import Node
 from ..column_layout import Piece, pieces
 from ..document import Document, Fact, Table
 from ..numbers import exact, short
-from ..outline import derivation
 from ..svg import draw
+from .tree import derivation
 
 OPEN_DEPTH = 2  # levels of a derivation that are open initially
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ..document import Cell, Column, Document, Fact, Table
 from ..numbers import ABOUT, BYTES, about, change, exact, percent, ratio, short
-from ..outline import derivation, outline
+from .tree import derivation, outline
 
 
 def render(document: Document) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..document import Cell, Document, Fact, Table
-from ..outline import derivation, outline
+from .tree import derivation, outline
 
 GAP = "  "
 NUMERIC = ("number", "count", "bytes", "about", "about bytes", "bar", "change", "ratio", "share")

@@ -20,7 +20,7 @@ from rich.text import Text
 from ..column_layout import GAP, Piece, bar, fit, pieces
 from ..document import Document, Fact, Table
 from ..numbers import exact, short
-from ..outline import derivation, outline
+from .tree import derivation, outline
 
 NARROWEST = 40
 SEPARATOR, BREAK = " · ", " ·"

@@ -14,9 +14,9 @@ def draw(picture: Picture, width: float = WIDTH) -> str:
 
         return draw_bars(picture, width)
     if isinstance(picture, Chart):
-        from .chart import draw_chart
+        from .charts import draw_chart
 
         return draw_chart(picture, width)
-    from .scatter import draw_scatter
+    from .charts import draw_scatter
 
     return draw_scatter(picture, width)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from llmcalc.report.pictures import Axis, Bar, Bars, Chart, Curve, Mark, Scatter, crossings
 from llmcalc.report.svg import draw
 from llmcalc.report.svg.canvas import HEADING, PALETTE, SMALL, TEXT, text_width
-from llmcalc.report.svg.frame import spread
+from llmcalc.report.svg.charts import spread
 
 SVG = "{http://www.w3.org/2000/svg}"
 WIDTHS = (400.0, 760.0, 1200.0)

@@ -1,11 +1,14 @@
-"""Published figures next to ours: whether they agree, and if not, why."""
+"""Published figures and training facts next to our values, and the citations of their sources."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from ..core.architecture import Expectation
+from ..core.architecture import Architecture, Expectation, TrainingFact
 from ..core.record import record
+from ..data import table
+from ..schema.facts import TRAINING_UNITS
 from .document import Cell, Column, Table
 from .numbers import exact, human
 
@@ -17,6 +20,12 @@ COLUMNS = (
     Column("verdict"),
 )
 ATTRIBUTES = {"params": "total"}
+TRAINING_COLUMNS = (
+    Column("training", "name"),
+    Column("published", "name"),
+    Column("unit", "name", optional=1),
+    Column("source"),
+)
 
 
 @record
@@ -95,3 +104,45 @@ def _row(comparison: Comparison) -> tuple[Cell, ...]:
     name = comparison.attribute.replace("_", "-")
     difference = f"{100 * comparison.relative:+.2g} %" if comparison.relative else "none"
     return name, comparison.printed, comparison.ours, difference, comparison.verdict
+
+
+def training_table(architecture: Architecture) -> Table | None:
+    """The training facts of a model, ordered by quantity; None if nothing is published."""
+    order = list(TRAINING_UNITS)
+    facts = sorted(architecture.facts, key=lambda fact: order.index(fact.quantity))
+    return Table("training, as published", TRAINING_COLUMNS, [_fact_row(fact) for fact in facts]) if facts else None
+
+
+def training_comparison(architecture: Architecture, ours: Mapping[str, str]) -> list[Table]:
+    """The facts with our values where we have them; no table if nothing is published."""
+    facts = training_table(architecture)
+    if facts is None:
+        return []
+    rows = [(*row[:2], ours.get(str(row[0]), ""), *row[2:]) for row in facts.rows]
+    return [Table(facts.title, (*TRAINING_COLUMNS[:2], Column("ours", "name"), *TRAINING_COLUMNS[2:]), rows)]
+
+
+def _fact_row(fact: TrainingFact) -> tuple[Cell, ...]:
+    name = fact.quantity.removeprefix("training_").replace("_", " ")
+    doubt = "" if fact.confirmed else " (unverified)"
+    source = f"{fact.source}{doubt}"
+    return name, _fact_value(fact), TRAINING_UNITS[fact.quantity], f"{source}: {fact.note}" if fact.note else source
+
+
+def _fact_value(fact: TrainingFact) -> str:
+    if fact.printed or isinstance(fact.value, str):
+        return fact.printed or str(fact.value)
+    number = fact.value
+    if number != int(number):
+        return f"{number:g}"
+    return exact(int(number)) if isinstance(number, int) else human(int(number)) or exact(int(number))
+
+
+def cite(source: str) -> str:
+    """``brown2020 Table 2.1`` followed by the paper, if its first word is a known key."""
+    key = source.split(" ", 1)[0].rstrip(",;:")
+    entry = table("sources").get(key)
+    if entry is None:
+        return source
+    text = ", ".join(str(value) for value in entry.values()) if isinstance(entry, dict) else str(entry)
+    return f"{source} ({text})"

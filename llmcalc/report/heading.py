@@ -1,0 +1,105 @@
+"""What documents about a model share: title, structure, warnings, the workload line and its symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..core.architecture import Architecture
+from ..core.form import Form
+from ..core.record import fields
+from ..core.structure import structure_line
+from ..core.workload import Workload
+from .document import Document
+
+LETTERS = {
+    "b": "batch",
+    "q": "new tokens",
+    "k": "keys: cached and new tokens",
+    "c": "cached tokens",
+    "n": "tokens of the encoder",
+    "s": "encoder tokens that are attended to",
+    "p": "patches",
+    "a": "audio frames",
+}
+SHOWN_FIELDS = ("batch", "seq", "mode", "attention", "logits")
+SIZES = ("batch", "seq")
+
+
+def model_document(
+    architecture: Architecture,
+    data: Callable[[], dict[str, Any]],
+    subject: str = "",
+    *,
+    lines: Sequence[str] = (),
+    alerts: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    **parts: Any,
+) -> Document:
+    """A document about a model.
+
+    Args:
+        architecture: the model; its title, structure, warnings and notes are printed.
+        data: builds the JSON object.
+        subject: appended to the title.
+        lines: lines below the structure.
+        alerts: additional warnings.
+        notes: notes before those of the model.
+        parts: further fields of the document, such as ``facts`` and ``tables``.
+    """
+    return Document(
+        f"{title(architecture)}{subject}",
+        data,
+        subtitle=(*structure(architecture), *lines),
+        warnings=(*warnings(architecture), *alerts),
+        notes=(*notes, *architecture.notes),
+        **parts,
+    )
+
+
+def title(architecture: Architecture) -> str:
+    """``GPT-3 (gpt3-175b)``, with the overrides if there are any."""
+    known = architecture.title and architecture.title != architecture.name
+    named = f"{architecture.title} ({architecture.name})" if known else architecture.name
+    overrides: Sequence[str] = architecture.inputs.get("overrides", ())
+    return f"{named} with {', '.join(overrides)}" if overrides else named
+
+
+def structure(architecture: Architecture) -> tuple[str, ...]:
+    """One line per stack."""
+    return tuple(structure_line(stack) for stack in architecture.stacks)
+
+
+def warnings(architecture: Architecture) -> tuple[str, ...]:
+    """Warnings: an unpublished model, and config keys that were ignored."""
+    if architecture.status == "published":
+        return architecture.warnings
+    said = f"{architecture.name} is {architecture.status}: its sizes are unpublished and may be wrong"
+    return (said, *architecture.warnings)
+
+
+def ignored_keys_note(keys: tuple[str, ...]) -> str:
+    """A note about ignored keys of a quantization_config."""
+    return f"ignored unknown keys of quantization_config: {', '.join(keys)}"
+
+
+def workload_line(workload: Workload, also: Sequence[str] = SHOWN_FIELDS) -> str:
+    """``workload: batch 1 · seq 2048 · mode forward · attention causal · logits all``."""
+    said = [
+        (field.name.replace("_", " "), getattr(workload, field.name))
+        for field in fields(workload)
+        if field.name in also or getattr(workload, field.name) != field.default
+    ]
+    return f"workload: {' · '.join(name if value is True else f'{name} {value}' for name, value in said)}"
+
+
+def workload_inputs(workload: Workload) -> dict[str, Any]:
+    """The workload as plain data; its ``source`` is renamed, because that key names the model's publication."""
+    sizes = {field.name: getattr(workload, field.name) for field in fields(workload)}
+    return {"source_tokens" if name == "source" else name: value for name, value in sizes.items()}
+
+
+def formula_note(what: str, form: Form) -> str:
+    """A closed form with the meaning of its symbols."""
+    named = [f"{letter}: {meaning}" for letter, meaning in LETTERS.items() if letter in form.symbols()]
+    return f"{what} = {form} ({', '.join(named)})"

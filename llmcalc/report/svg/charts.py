@@ -1,0 +1,194 @@
+"""Line charts and scatter plots: axes, grid, curves, points and their labels.
+
+Curves also differ in dash patterns, for readers who cannot see colours.
+"""
+
+from __future__ import annotations
+
+from ...core.record import record
+from ..pictures import Axis, Chart, Mark, Scatter
+from .axis import Scale, fitted, ticks
+from .bars import shortened
+from .canvas import DASHES, HEADING, SMALL, TEXT, Canvas, colour, text_width
+
+MARGIN, GAP, LINE = 16.0, 10.0, 1.45
+HIGHEST, ASPECT = 360.0, 0.55
+DOT = 4.5
+SPACING_X, SPACING_Y = 70, 34  # minimum pixels between ticks
+
+Box = tuple[float, float, float, float]
+NAMES_SHARE = 0.34  # maximum share of the width for the labels on the right
+
+
+@record
+class Frame:
+    """A canvas with its horizontal and vertical scale."""
+
+    canvas: Canvas
+    x: Scale
+    y: Scale
+    height: float
+
+    @property
+    def right(self) -> float:
+        """The right edge of the plotting area."""
+        return self.x.end
+
+
+def draw_frame(
+    title: str, x: Axis, y: Axis, xs: list[float], ys: list[float], width: float, right: float, top: float = 0.0
+) -> Frame:
+    """Draw the axes, grid and title; ``right`` and ``top`` pixels are left free for labels."""
+    canvas = Canvas(width)
+    canvas.text(MARGIN, MARGIN + HEADING, title, style="heading")
+    above = MARGIN + HEADING + GAP + SMALL * LINE + top
+    below = above + min(HIGHEST, ASPECT * width)
+    lowest, highest = fitted(ys, y.kind, y.logarithmic)
+    vertical = Scale(lowest, highest, below, above, y.logarithmic)
+    marks = ticks(lowest, highest, y.kind, y.logarithmic, max(2, int((below - above) / SPACING_Y)))
+    left = MARGIN + max(text_width(text, SMALL) for _, text in marks) + GAP
+    for value, text in marks:
+        at = vertical.place(value)
+        canvas.line(left, at, width - MARGIN - right, at, "grid")
+        canvas.text(left - GAP / 2, at + SMALL / 3, text, "end", "quiet")
+    canvas.text(MARGIN, above - GAP, y.title, style="quiet")
+    first, last = fitted(xs, x.kind, x.logarithmic)
+    horizontal = Scale(first, last, left, width - MARGIN - right, x.logarithmic)
+    for value, text in ticks(first, last, x.kind, x.logarithmic, max(2, int((horizontal.end - left) / SPACING_X))):
+        at = horizontal.place(value)
+        canvas.line(at, below, at, below + 4, "axis")
+        canvas.text(at, below + SMALL * LINE, text, "middle", "quiet")
+    canvas.line(left, below, horizontal.end, below, "axis")
+    canvas.text(horizontal.end, below + 2 * SMALL * LINE, x.title, "end", "quiet")
+    return Frame(canvas, horizontal, vertical, below + 2 * SMALL * LINE + MARGIN)
+
+
+def spread(wanted: list[float], least: float, low: float, high: float) -> list[float]:
+    """Positions closest to ``wanted``, in the same order, at least ``least`` apart, between two bounds.
+
+    >>> spread([10, 11, 40], 5, 0, 42)
+    [10, 15, 40]
+    >>> spread([38, 40], 5, 0, 42)
+    [37, 42]
+    """
+    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
+    placed = list(wanted)
+    below = low - least
+    for index in order:
+        placed[index] = max(wanted[index], below + least)
+        below = placed[index]
+    above = high + least
+    for index in reversed(order):
+        placed[index] = min(placed[index], above - least)
+        above = placed[index]
+    return placed
+
+
+def dot_box(x: float, y: float) -> Box:
+    """The bounding box of a dot."""
+    return x - DOT, y - DOT, x + DOT, y + DOT
+
+
+def write_beside(frame: Frame, text: str, x: float, y: float, taken: list[Box]) -> None:
+    """Write a label next to, above or below its dot, unless it would overlap an occupied box."""
+    wide, rise = text_width(text, SMALL), SMALL * 1.1
+    spots = [("start", x + DOT + 3, y + SMALL / 3), ("end", x - DOT - 3, y + SMALL / 3),
+             ("middle", x, y - DOT - 3), ("middle", x, y + DOT + SMALL)]  # fmt: skip
+    for anchor, place, base in spots:
+        left = place - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
+        box = (left, base - rise, left + wide, base + SMALL / 4)
+        inside = left >= frame.x.start and left + wide <= frame.canvas.width - MARGIN / 2
+        inside = inside and frame.y.end - SMALL <= base - rise / 2 and base <= frame.y.start
+        if inside and not any(_overlap(box, other) for other in taken if other != dot_box(x, y)):
+            taken.append(box)
+            frame.canvas.text(place, base, text, anchor, "quiet halo")
+            return
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def draw_chart(picture: Chart, width: float) -> str:
+    """Draw the frame, levels, labelled curves and marked points."""
+    xs = [x for curve in picture.curves for x, _ in curve.points]
+    ys = [y for curve in picture.curves for _, y in curve.points] + [value for _, value in picture.levels]
+    named = min(max(text_width(curve.name) for curve in picture.curves) + 3 * GAP, NAMES_SHARE * width)
+    frame = draw_frame(picture.title, picture.x, picture.y, xs, ys, width, named)
+    for name, value in picture.levels:
+        at = frame.y.place(value)
+        frame.canvas.line(frame.x.start, at, frame.right, at, "limit")
+        frame.canvas.text(frame.x.start + GAP, at - 5, name, style="quiet loud halo")
+    _curves(frame, picture, named)
+    _marks(frame, picture)
+    return frame.canvas.render(frame.height, picture.title)
+
+
+def _curves(frame: Frame, picture: Chart, named: float) -> None:
+    ends = []
+    for number, curve in enumerate(picture.curves):
+        points = [(frame.x.place(x), frame.y.place(y)) for x, y in curve.points]
+        frame.canvas.curve(points, colour(number), DASHES[number % len(DASHES)])
+        ends.append(points[-1][1])
+    places = spread(ends, TEXT * LINE, frame.y.end, frame.y.start)
+    for number, (curve, place) in enumerate(zip(picture.curves, places, strict=True)):
+        x = frame.right + GAP
+        frame.canvas.rect(x, place - TEXT / 3, GAP / 2, TEXT / 1.5, colour(number))
+        frame.canvas.text(x + GAP, place + TEXT / 3, shortened(curve.name, named - 2 * GAP))
+
+
+def _marks(frame: Frame, picture: Chart) -> None:
+    """Dots, each labelled where the label does not overlap."""
+    places = [(mark, frame.x.place(mark.x), frame.y.place(mark.y)) for mark in picture.marks]
+    taken = [dot_box(x, y) for _, x, y in places]
+    for mark, x, y in places:
+        frame.canvas.circle(x, y, DOT, "var(--ink)", mark.label)
+        write_beside(frame, mark.label, x, y, taken)
+
+
+def draw_scatter(picture: Scatter, width: float) -> str:
+    """Draw the frame, the legend, dots and labels."""
+    marks = [mark for _, group in picture.groups for mark in group]
+    xs, ys = [mark.x for mark in marks], [mark.y for mark in marks]
+    lines = _legend_lines([name for name, _ in picture.groups], width)
+    frame = draw_frame(picture.title, picture.x, picture.y, xs, ys, width, GAP, len(lines) * TEXT * LINE)
+    _legend(frame, lines, [name for name, _ in picture.groups])
+    places = [(mark, number, frame.x.place(mark.x), frame.y.place(mark.y)) for number, group in _numbered(picture)
+              for mark in group]  # fmt: skip
+    for mark, number, x, y in places:
+        frame.canvas.circle(x, y, DOT, colour(number), mark.label)
+    taken = [dot_box(x, y) for *_, x, y in places]
+    for mark, _, x, y in places:
+        write_beside(frame, mark.label, x, y, taken)
+    return frame.canvas.render(frame.height, picture.title)
+
+
+def _numbered(picture: Scatter) -> list[tuple[int, tuple[Mark, ...]]]:
+    return [(number, group) for number, (_, group) in enumerate(picture.groups)]
+
+
+def _legend_lines(names: list[str], width: float) -> list[list[str]]:
+    lines: list[list[str]] = [[]]
+    used = MARGIN
+    for name in names:
+        needed = _needed(name)
+        if used + needed > width - MARGIN and lines[-1]:
+            lines.append([])
+            used = MARGIN
+        lines[-1].append(name)
+        used += needed
+    return lines
+
+
+def _needed(name: str) -> float:
+    return TEXT + GAP / 2 + text_width(name) + 2 * GAP
+
+
+def _legend(frame: Frame, lines: list[list[str]], names: list[str]) -> None:
+    top = frame.y.end - GAP - SMALL * LINE - len(lines) * TEXT * LINE + TEXT / 2
+    for number, line in enumerate(lines):
+        x, y = MARGIN, top + (number + 0.5) * TEXT * LINE
+        for name in line:
+            frame.canvas.circle(x + TEXT / 2, y - TEXT / 3, DOT, colour(names.index(name)))
+            frame.canvas.text(x + TEXT + GAP / 2, y, shortened(name, frame.canvas.width - 3 * MARGIN))
+            x += _needed(name)
