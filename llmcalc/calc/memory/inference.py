@@ -12,7 +12,7 @@ from ...core.record import record
 from ...core.workload import Workload, symbols
 from ..kv_cache import StateSize
 from ..sharding import Mesh
-from .liveness import STREAM, Trace, peak_live_bytes
+from .liveness import STREAM, Liveness, peak_live_bytes
 from .number_formats import BITS_A_BYTE
 from .saved_tensors import ActivationPolicy
 from .weight_formats import StoredTensors, WeightFormats
@@ -131,11 +131,11 @@ def _transient_bytes(
             continue
         names = symbols(stack, single_stack, logits, policy.convention)
         for run in stack.runs:
-            trace = Trace(policy, names, values, mesh)
+            trace = Liveness(policy, names, values, mesh)
             trace.block(run.block, STREAM)
             stream = trace.size(("b", "q", "d"), {"d": stack.d_model}, policy.bytes)
             largest = max(largest, stream + peak_live_bytes(trace))
-        trace, name = Trace(policy, names, values, mesh), STREAM
+        trace, name = Liveness(policy, names, values, mesh), STREAM
         for _, layer in stack.outputs:
             name = trace.layer(layer, name)
         largest = max(largest, peak_live_bytes(trace))

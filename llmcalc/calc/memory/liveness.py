@@ -14,13 +14,13 @@ from ...core.equation import Equation, read
 from ...core.layer import Layer
 from ..sharding import Mesh
 from ..work import Conventions, runs
-from .saved_tensors import MASK_BYTES, ActivationPolicy, Recorder, Scope
+from .saved_tensors import MASK_BYTES, ActivationPolicy, Recorder, TensorVersions
 
 SOURCE = "src"  # the encoder's output
 STREAM = "stream#in"  # the input of a segment
 
 
-class Trace(Recorder):
+class Liveness(Recorder):
     """Walks blocks and layers, and records what they save."""
 
     def __init__(
@@ -56,7 +56,7 @@ class Trace(Recorder):
     def save_source(self, stack: Stack) -> None:
         """Save the encoder's output, which all cross-attention layers of a stack read, once."""
         for run in stack.runs:
-            trace = Trace(self.policy, self.symbols, self.values, self.mesh)
+            trace = Liveness(self.policy, self.symbols, self.values, self.mesh)
             trace.sublayers(run.block, STREAM)
             if SOURCE in trace.saved:
                 self.save(SOURCE, trace.saved[SOURCE].bytes)
@@ -100,25 +100,25 @@ class Trace(Recorder):
     def declaration(self, declaration: Declaration, x: str, place: str, unnormed: str) -> str:
         """Walk a declaration and its parts."""
         weights = {tensor.name: tensor for tensor in declaration.tensors}
-        scope = Scope(self, declaration, place, weights, {"x": x, "unnormed": unnormed, "first": STREAM})
-        self.parts(scope, after_equations=False)
+        versions = TensorVersions(self, declaration, place, weights, {"x": x, "unnormed": unnormed, "first": STREAM})
+        self.parts(versions, after_equations=False)
         for line in declaration.lines:
             equation = read(line)
             if self.is_executed(equation):
-                scope.equation(equation)
-        self.parts(scope, after_equations=True)
-        return scope.last
+                versions.equation(equation)
+        self.parts(versions, after_equations=True)
+        return versions.last
 
-    def parts(self, scope: Scope, *, after_equations: bool) -> None:
+    def parts(self, versions: TensorVersions, *, after_equations: bool) -> None:
         """Walk the inner layers of a declaration that run before or after its equations."""
-        for name, part in scope.declaration.parts:
-            source, result_name = scope.declaration.links.get(name, ("x", ""))
+        for name, part in versions.declaration.parts:
+            source, result_name = versions.declaration.links.get(name, ("x", ""))
             if after_equations != (source != "x"):
                 continue
-            place = f"{scope.place}.{name}"
-            result = self.declaration(part, scope.versions[source], place, scope.versions["unnormed"])
+            place = f"{versions.place}.{name}"
+            result = self.declaration(part, versions.versions[source], place, versions.versions["unnormed"])
             if result_name:
-                scope.versions[result_name] = scope.last = result
+                versions.versions[result_name] = versions.last = result
 
     def is_executed(self, equation: Equation) -> bool:
         """Whether the policy executes an equation."""
@@ -136,7 +136,7 @@ class Trace(Recorder):
         return f"{stem}#{self.n_names}"
 
 
-def peak_live_bytes(trace: Trace) -> int:
+def peak_live_bytes(trace: Liveness) -> int:
     """The largest number of bytes alive at once in a forward pass that frees each tensor after its last use."""
     last = {name: number for number, step in enumerate(trace.steps) for name, _ in step.operands}
     live: dict[str, int] = {}

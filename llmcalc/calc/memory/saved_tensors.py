@@ -104,7 +104,7 @@ class Recorder:
             self.saved[name] = self.saved[name]._replace(bytes=size)
 
 
-class Scope:
+class TensorVersions:
     """Resolves tensor names to versions while walking a declaration, and records what autograd saves."""
 
     def __init__(

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .liveness import Trace
+from .liveness import Liveness
 
 
 class Moment(NamedTuple):
@@ -59,7 +59,7 @@ class Segment(NamedTuple):
     count: int  # type: ignore[assignment]  # hides tuple.count
     saved: int
     saved_in_backward: int
-    trace: Trace
+    trace: Liveness
     gradients: int
     gathered_weights: int = 0
     full_gradients: int = 0

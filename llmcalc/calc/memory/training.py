@@ -12,7 +12,7 @@ from ...core.record import record
 from ...core.workload import Workload, symbols
 from ..params import params
 from ..sharding import Mesh
-from .liveness import STREAM, Trace
+from .liveness import STREAM, Liveness
 from .optimizer import Recipe
 from .saved_tensors import FP32_BYTES, ActivationPolicy
 from .timeline import Loss, Moment, Segment, StepBytes, moments
@@ -159,8 +159,8 @@ def segments_and_loss(
             continue
         names = symbols(stack, single_stack, convention=policy.convention)
 
-        def new() -> Trace:
-            trace = Trace(policy, names, values, mesh)  # noqa: B023 (used within this iteration)
+        def new() -> Liveness:
+            trace = Liveness(policy, names, values, mesh)  # noqa: B023 (used within this iteration)
             axes = {"hs": n_residual_streams(stack), "d": stack.d_model}  # noqa: B023
             trace.stream_bytes = trace.size(("b", "q", *axes), axes, policy.bytes)
             return trace
@@ -195,7 +195,7 @@ def n_residual_streams(stack: Stack) -> int:
     return max((int(declare(layer).axes.get("hs", 1)) for layer in layers), default=1)
 
 
-def _without_duplicate_block_input(inputs: Segment, block: Trace) -> Segment:
+def _without_duplicate_block_input(inputs: Segment, block: Liveness) -> Segment:
     """The segment before the blocks, without its output if the first block saves the same tensor."""
     if STREAM in block.saved:
         for name in inputs.trace.outputs & inputs.trace.saved.keys():
@@ -205,7 +205,7 @@ def _without_duplicate_block_input(inputs: Segment, block: Trace) -> Segment:
     return inputs
 
 
-def _without_duplicate_stack_output(last: Segment, block: Trace) -> Segment:
+def _without_duplicate_stack_output(last: Segment, block: Liveness) -> Segment:
     """The last segment of a stack, without its output if the first block of the next stack saves the same tensor."""
     streams = [name for name in last.trace.saved if name.startswith("stream")]
     if STREAM not in block.saved or not streams or last.count > 1:
@@ -218,7 +218,7 @@ def _without(segment: Segment, name: str) -> Segment:
     return segment._replace(saved=segment.saved - size, saved_in_backward=segment.saved_in_backward - size)
 
 
-def _segment_outside(stack: Stack, section: str, trace: Trace) -> Segment:
+def _segment_outside(stack: Stack, section: str, trace: Liveness) -> Segment:
     """The segment of a stack's inputs or outputs."""
     stream = STREAM
     for _, layer in getattr(stack, section):
@@ -231,7 +231,7 @@ def _segment_outside(stack: Stack, section: str, trace: Trace) -> Segment:
     return Segment(section, 1, saved, saved, trace, gradients, is_outside=True)
 
 
-def _loss(stack: Stack, trace: Trace, policy: ActivationPolicy) -> Loss | None:
+def _loss(stack: Stack, trace: Liveness, policy: ActivationPolicy) -> Loss | None:
     """Cross-entropy saves log-probabilities, and its backward pass allocates two tensors of their size.
 
     A fused kernel saves the logits and allocates none.
