@@ -112,7 +112,7 @@ def mllama(config: Config) -> Architecture:
         CROSSED if config.get("cross_attention_layers") is None else config.layer_indices("cross_attention_layers")
     )
     norm, own, mlp = rmsnorm(config, width), rope_attention(config, bias=False), gated_mlp(config)
-    idle, gate = replace(norm, unused=True), Scale(width, lone=True, function="tanh", unused=True)
+    idle, gate = replace(norm, unused=True), Scale(width, scalar=True, function="tanh", unused=True)
     cross = Attention(
         width, own.n_heads, own.n_kv_heads, own.d_head, qk_norm="head", causal=False, cross=True, unused=True
     )

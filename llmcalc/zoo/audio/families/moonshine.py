@@ -102,7 +102,7 @@ def _encoder(config: Config) -> Stack:
         layers: dict[str, Layer] = {"attention": attention, "mlp": mlp}
         known.setdefault((behind, ahead), prenorm_block(f"sees_{behind}_{ahead}", norm, **layers))
     inputs = (
-        Named("compressed", Scale(FRAMES * values, lone=True)),
+        Named("compressed", Scale(FRAMES * values, scalar=True)),
         Named("frame", Linear(values, width, bias=False, activation="silu", upsample=FRAMES)),
         Named("conv1", Conv(width, 2 * width, TAPS, upsample=HALVED, activation="silu")),
         Named("conv2", Conv(2 * width, width, TAPS)),
