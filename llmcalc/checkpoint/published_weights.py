@@ -99,11 +99,7 @@ class PublishedWeights:
         return self.quantisation.unknown_keys if self.quantisation else ()
 
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
-        """Elements and bits by component and format, on one rank of a mesh.
-
-        Raises:
-            InputError: the GGUF lacks a declared tensor.
-        """
+        """Elements and bits by component and format, on one rank of a mesh."""
         sums: dict[tuple[str, Format], tuple[int, int]] = {}
         label = _label(self.quantisation)
         each = self.quantisation is not None and self.quantisation.lists_experts

@@ -39,13 +39,8 @@ class Declared(NamedTuple):
 def stored_tensors(result: Params, layout: str | None) -> list[tuple[str, Shape]]:
     """The name and shape of every parameter, once. A tensor without a rule keeps its logical name.
 
-    Args:
-        result: the counted parameters.
-        layout: ``transformers`` (names in memory, the experts of a layer in one tensor), ``checkpoint`` (names as
-            published, experts one by one), or None for logical names.
-
-    Raises:
-        UnknownNameError: another layout, or an architecture without one.
+    ``transformers`` has names in memory, and the experts of a layer in one tensor; ``checkpoint`` has published names,
+    and experts one by one; None has logical names.
     """
     if layout is None:
         return [(logical_name(row, number), logical_shape(row)) for row, number in placed(result)]
@@ -60,17 +55,7 @@ def layout_name(architecture: Architecture, layout: str) -> str:
 
 
 def declared(result: Params, name: str, buffers: bool = False, each: bool = True) -> Iterator[Declared]:
-    """Every stored tensor of the layout ``name``, once.
-
-    Args:
-        result: the counted parameters.
-        name: the layout.
-        buffers: include buffers.
-        each: yield every expert that is stored separately; otherwise the first, with the number of copies.
-
-    Raises:
-        UnknownNameError: no such layout.
-    """
+    """Every stored tensor of the layout ``name``; unless ``each``, one expert represents those stored separately."""
     for rule, group, number in _grouped(result, name, buffers):
         stored = _store(rule, group, number)
         if each or rule is None or "{x}" not in rule.stored:

@@ -20,11 +20,7 @@ _PART = re.compile(r"-(\d{5})-of-(\d{5})(\.gguf)$")
 
 
 def read_headers(path: Path) -> Headers:
-    """The headers of a folder, of a safetensors file, or of a GGUF with all its parts.
-
-    Raises:
-        DescriptionError: there are no readable headers, or they contradict each other.
-    """
+    """The headers of a folder, of a safetensors file, or of a GGUF with all its parts."""
     where = limits.printable(path)
     if path.is_dir():
         return _folder(path, where)
@@ -110,11 +106,7 @@ def _index(folder: Path) -> dict[str, str]:
 
 
 def read_index(raw: bytes, where: str) -> dict[str, str]:
-    """The file of each tensor, from the text of an index. File names must not contain a path.
-
-    Raises:
-        DescriptionError: the text is not an index, or a file name contains a path.
-    """
+    """The file of each tensor, from the text of an index. File names must not contain a path."""
     limits.check_json(raw, "the index", where)
     try:
         files = read_json(raw.decode("utf-8"), where).get("weight_map")
@@ -130,11 +122,7 @@ def read_index(raw: bytes, where: str) -> dict[str, str]:
 
 
 def resolve_in(folder: Path, name: str) -> Path:
-    """The path of a file in a folder; links may only point into the folder or to the blobs of the Hub's cache.
-
-    Raises:
-        DescriptionError: the file is missing, or a link points elsewhere.
-    """
+    """The path of a file in a folder; links may only point into the folder or to the blobs of the Hub's cache."""
     path = folder / name
     try:
         real, home = path.resolve(), folder.resolve()
@@ -151,11 +139,7 @@ def resolve_in(folder: Path, name: str) -> Path:
 
 
 def check_index(index: dict[str, str], headers: Headers, where: str) -> None:
-    """Check that the index and the headers list the same tensors in the same files.
-
-    Raises:
-        DescriptionError: they differ.
-    """
+    """Check that the index and the headers list the same tensors in the same files."""
     files = {tensor.name: file.name for file in headers.files for tensor in file.tensors}
     for name, file in index.items():
         if files.get(name) != file:
@@ -168,11 +152,7 @@ def check_index(index: dict[str, str], headers: Headers, where: str) -> None:
 
 
 def join(where: str, kind: str, files: Iterable[FileHeader], config: dict[str, Any] | None) -> Headers:
-    """The headers of all files of one checkpoint.
-
-    Raises:
-        DescriptionError: there are too many tensors, or two with one name.
-    """
+    """The headers of all files of one checkpoint."""
     headers = Headers(where, kind, tuple(files), config)
     count = sum(len(file.tensors) for file in headers.files)
     if count > limits.MOST_TENSORS:

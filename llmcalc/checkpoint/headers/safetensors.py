@@ -28,22 +28,14 @@ Reader = Callable[[int, int], bytes]
 
 
 def read_file(path: Path) -> FileHeader:
-    """The header of one file.
-
-    Raises:
-        DescriptionError: the file is not a valid safetensors file.
-    """
+    """The header of one file."""
     where = limits.printable(path)
     size = limits.regular_file(path)
     return read(lambda start, length: limits.read_range(path, start, length), size, path.name, where)
 
 
 def read(reader: Reader, size: int, name: str, where: str) -> FileHeader:
-    """The header of a file of ``size`` bytes; ``reader(start, length)`` returns a part of the file.
-
-    Raises:
-        DescriptionError: as ``read_file``.
-    """
+    """The header of a file of ``size`` bytes; ``reader(start, length)`` returns a part of the file."""
     head = reader(0, LENGTH)
     if len(head) < LENGTH:
         raise DescriptionError(f"has {size} bytes, too few for a safetensors file", where=where)

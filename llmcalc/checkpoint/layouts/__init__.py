@@ -112,9 +112,6 @@ def find_layout(name: str) -> Layout:
     - ``clip>llama``: a vision or audio encoder, and its language model;
     - ``mixtral@mixtral``: the published checkpoints of a family;
     - ``gguf:llama``: GGUF files; ``gguf:llama+``: older GGUF files.
-
-    Raises:
-        UnknownNameError: no such layout.
     """
     if name.startswith("gguf:"):
         arch = name.removesuffix("+")

@@ -153,15 +153,9 @@ def _pair(text: str) -> tuple[str, str]:
 
 @cache
 def rules_of(name: str, older: bool = False, within: tuple[str, ...] = ()) -> tuple[str, ...] | None:
-    """The rules of a section with those that it includes, or None if there is no such section.
+    """The rules of a section and of those that it includes; None if there is no such section.
 
-    Args:
-        name: the section.
-        older: read ``gguf.older`` in place of ``gguf.newer``.
-        within: the sections that include this one.
-
-    Raises:
-        DescriptionError: an include of an unknown section or a cycle, or a replacement that has no effect.
+    ``older`` reads ``gguf.older`` in place of ``gguf.newer``; ``within`` are the sections that include this one.
     """
     section = find_section("gguf.older" if older and name == "gguf.newer" else name)
     if section is None:
