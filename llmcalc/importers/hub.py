@@ -117,8 +117,7 @@ def _index(place: Place) -> dict[str, str] | None:
         raise
     except EntryNotFoundError:
         return None
-    size = limits.regular_file(file)
-    return read_index(limits.read_range(file, 0, size), f"{place.name}: {INDEX}")
+    return read_index(file, f"{place.name}: {INDEX}")
 
 
 def _library() -> Any:

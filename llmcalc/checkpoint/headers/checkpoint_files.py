@@ -10,8 +10,7 @@ from typing import Any
 
 from ...core.errors import DescriptionError, short_repr
 from ...core.strict_json import first_repeated, read_json
-from . import gguf, limits, safetensors
-from .tensor_info import GGUF, SAFETENSORS, FileHeader, Headers
+from . import GGUF, SAFETENSORS, FileHeader, Headers, gguf, limits, safetensors
 
 INDEX = "model.safetensors.index.json"
 CONFIG = "config.json"
@@ -45,7 +44,7 @@ def config_beside(path: Path) -> dict[str, Any] | None:
 def weight_files(folder: Path) -> list[str]:
     """The readable weight files of a folder: those of its index, else all safetensors, else all GGUF files."""
     if (folder / INDEX).exists():
-        return list(dict.fromkeys(_index(folder).values()))
+        return list(dict.fromkeys(read_index(folder / INDEX, limits.printable(folder / INDEX)).values()))
     names = _file_names(folder)
     return [name for name in names if name.endswith(SAFETENSORS)] or [name for name in names if name.endswith(GGUF)]
 
@@ -78,8 +77,9 @@ def _folder(folder: Path, where: str) -> Headers:
         raise DescriptionError(f"has {len(names):,} weight files; the limit is {limits.MOST_FILES:,}", where=where)
     files = [safetensors.read_file(resolve_in(folder, name)) for name in names]
     headers = join(where, "safetensors", files, config_beside(folder))
-    if (folder / INDEX).exists():
-        check_index(_index(folder), headers, str(folder / INDEX))
+    index = folder / INDEX
+    if index.exists():
+        check_index(read_index(index, limits.printable(index)), headers, str(index))
     return headers
 
 
@@ -94,19 +94,12 @@ def no_weights_error(folder: Path) -> DescriptionError:
     return DescriptionError(f"has no {SAFETENSORS} or {GGUF} files", where=where)
 
 
-def _index(folder: Path) -> dict[str, str]:
-    """The file of each tensor, from the index file."""
-    file = folder / INDEX
-    where = limits.printable(file)
+def read_index(file: Path, where: str) -> dict[str, str]:
+    """The file of each tensor, from an index. File names must not contain a path."""
     size = limits.regular_file(file)
     if size > limits.LARGEST_JSON:
-        message = f"the index has {size:,} bytes; the limit is {limits.LARGEST_JSON:,}"
-        raise DescriptionError(message, where=where)
-    return read_index(limits.read_range(file, 0, size), where)
-
-
-def read_index(raw: bytes, where: str) -> dict[str, str]:
-    """The file of each tensor, from the text of an index. File names must not contain a path."""
+        raise DescriptionError(f"the index has {size:,} bytes; the limit is {limits.LARGEST_JSON:,}", where=where)
+    raw = limits.read_range(file, 0, size)
     limits.check_json(raw, "the index", where)
     try:
         files = read_json(raw.decode("utf-8"), where).get("weight_map")

@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 
 from ...core.errors import DescriptionError, InputError, short_repr
 from ...data import table
-from . import limits
-from .tensor_info import FileHeader, TensorInfo
+from . import FileHeader, TensorInfo, limits
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -97,7 +96,6 @@ class _Cursor:
         return count <= MOST_ENTRIES and self.n_stored <= MOST_ENTRIES_IN_FILE
 
     def length(self) -> int:
-        """A length or count."""
         return int(self.number("Q"))
 
     def text(self, longest: int = LONGEST_TEXT) -> str:

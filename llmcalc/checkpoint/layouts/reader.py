@@ -89,7 +89,11 @@ def _section(file: str, first: int, text: str) -> Section:
         heading = heading if is_indented else ""
         key, _, value = line.partition(" ")
         if key == "+":
-            lines += [_include(one, heading, where) for one in expand(value, where)]
+            for include in expand(value, where):
+                target, *pairs = filter(None, include.split("  "))
+                section, _, conditions = target.partition("|")
+                replacements = tuple(map(_pair, pairs))
+                lines.append(Include(section.strip(), heading, conditions.strip(), replacements, where))
         elif key in SETTINGS:
             settings[key] = (*settings.get(key, ()), value.strip())
         elif " =>" in line and file == "published":
@@ -138,12 +142,6 @@ def expand(line: str, where: str = "") -> list[str]:
 def _words(group: str) -> list[str]:
     first, dots, last = group.partition("..")
     return [str(number) for number in range(int(first), int(last) + 1)] if dots else group.split(",")
-
-
-def _include(text: str, prefix: str, where: str) -> Include:
-    head, *pairs = filter(None, text.split("  "))
-    section, _, conditions = head.partition("|")
-    return Include(section.strip(), prefix, conditions.strip(), tuple(map(_pair, pairs)), where)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -44,7 +44,7 @@ METHODS: dict[str, Reader] = {
 
 
 def read_quantisation(data: Mapping[str, Any], dtype: str, text_only: bool = False) -> Quantisation:
-    """The method of a ``quantization_config``, in its most likely variant; ``text_only``: of the language model alone."""
+    """The method of a ``quantization_config``, in its most likely variant; ``text_only``: of the language model."""
     return quantisation_variants(data, dtype, text_only)[0]
 
 
