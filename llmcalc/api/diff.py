@@ -26,15 +26,11 @@ class Diff(NotebookDisplay):
         return not self.differences
 
     @property
-    def verdict(self) -> str:
-        """``the same architecture`` or the number of differences."""
-        number = len(self.differences)
-        return f"{number} difference{'s' * (number > 1)}" if number else "the same architecture"
-
-    @property
     def summary(self) -> str:
-        """The names and the verdict in one line."""
-        return f"{self.first.architecture.name}, {self.second.architecture.name}: {self.verdict}"
+        """The verdict in one line."""
+        number = len(self.differences)
+        said = "the same architecture" if self.same else f"{number} difference{'s' * (number > 1)}"
+        return f"{self.first.architecture.name}, {self.second.architecture.name}: {said}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data whose keys are the attribute names."""

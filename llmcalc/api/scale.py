@@ -151,7 +151,7 @@ def _budget(machine: Machine | str | None, price: float | None, **budgets: float
     if machine is None:
         other = next((name for name in given if name != "compute"), None)
         if other:
-            raise InputError("requires an accelerator", parameter=other, hint="add {machine=h100:512}")
+            raise InputError("requires an accelerator", parameter=other, hint="add {gpu=h100:512}")
         return None
     values = {
         name: (read_compute(value) if name == "compute" else read_amount(value, name, "30"))

@@ -41,7 +41,11 @@ class Place(NamedTuple):
 
 
 def read_place(source: str) -> Place:
-    """A source such as ``hf:org/name@revision`` or ``hf:org/name/file.gguf``."""
+    """A source such as ``hf:org/name@revision`` or ``hf:org/name/file.gguf``.
+
+    Raises:
+        DescriptionError: not such a source.
+    """
     match = _SOURCE.fullmatch(source.removeprefix(SCHEME))
     if match is None or ".." in source or len(source) > limits.LONGEST_NAME:
         hint = "Use hf:org/name, hf:org/name@revision or hf:org/name/file.gguf."
@@ -50,14 +54,22 @@ def read_place(source: str) -> Place:
 
 
 def config(source: str) -> Path:
-    """The path of a repository's ``config.json`` in the Hub's cache."""
+    """The path of a repository's ``config.json`` in the Hub's cache.
+
+    Raises:
+        DescriptionError: the repository or file does not exist or cannot be reached, or ``huggingface_hub`` is missing.
+    """
     place = read_place(source)
     with _explained(place, CONFIG):
         return _download(place, CONFIG)
 
 
 def headers(source: str) -> Headers:
-    """The headers of a repository's safetensors files, or of the named GGUF file."""
+    """The headers of a repository's safetensors files, or of the named GGUF file.
+
+    Raises:
+        DescriptionError: as for ``config``, or invalid headers.
+    """
     place = read_place(source)
     if place.file:
         with _explained(place, place.file):
@@ -117,7 +129,8 @@ def _index(place: Place) -> dict[str, str] | None:
         raise
     except EntryNotFoundError:
         return None
-    return read_index(file, f"{place.name}: {INDEX}")
+    size = limits.regular_file(file)
+    return read_index(limits.read_range(file, 0, size), f"{place.name}: {INDEX}")
 
 
 def _library() -> Any:

@@ -58,7 +58,11 @@ def codes() -> list[str]:
 
 
 def rule(code: str) -> Rule:
-    """The rule with this code."""
+    """The rule with this code.
+
+    Raises:
+        UnknownNameError: the code is unknown.
+    """
     if code.upper() not in _rules():
         raise UnknownNameError("rule", code, codes(), hint="llmcalc rule lists all rules")
     return _rules()[code.upper()]
@@ -67,7 +71,17 @@ def rule(code: str) -> Rule:
 def lint(
     architecture: Architecture, mesh: Mesh | None = None, select: Iterable[str] = (), ignore: Iterable[str] = ()
 ) -> list[Finding]:
-    """The findings of all rules; ``select`` and ``ignore`` are codes or prefixes of codes."""
+    """The findings of all rules.
+
+    Args:
+        architecture: the architecture to check.
+        mesh: its parallel layout; without one, rules on parallelism find nothing.
+        select: codes or prefixes of codes to apply (default: all).
+        ignore: codes or prefixes of codes to skip.
+
+    Raises:
+        UnknownNameError: no rule matches a code or prefix.
+    """
     selected = (_matching(select) if select else set(codes())) - _matching(ignore)
     case = Case(architecture, mesh or Mesh())
     return [finding for code, rule in _rules().items() if code in selected for finding in rule.check(case)]

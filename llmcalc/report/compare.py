@@ -106,12 +106,13 @@ def diff_document(result: Diff) -> Document:
         heading = (Column(UNIT, "name"), *(Column(name, "count") for name in names), Column("difference", "change"))
         rows: list[tuple[Any, ...]] = [(name, one, other, other - one) for name, (one, other) in counts.items()]
         tables.append(Table("", heading, rows))
-    verdict = f"{'✓' if result.same else '✗'} {result.verdict}"
+    number = len(result.differences)
+    said = "the same architecture" if result.same else f"{number} difference{'s' * (number > 1)}"
     return Document(
         " · ".join(map(title, models)),
         lambda: _diff_data(result),
         warnings=tuple(line for model in models for line in warnings(model)),
-        facts=(Fact("verdict", verdict),),
+        facts=(Fact("verdict", said),),
         tables=tuple(tables),
     )
 

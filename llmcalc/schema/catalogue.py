@@ -57,7 +57,11 @@ def files_in(folder: Path) -> dict[str, Path]:
 
 
 def find(name: str) -> PresetLocation:
-    """The preset of a name: a family, ``family-size``, or an alias."""
+    """The preset of a name: a family, ``family-size``, or an alias.
+
+    Raises:
+        UnknownNameError: no such preset; similar names are suggested.
+    """
     wanted = name.strip().lower()
     known = files()
     if wanted in known:
@@ -123,7 +127,11 @@ def read_preset(file: Path) -> dict[str, Any]:
 
 
 def read_text(file: Path) -> str:
-    """The content of a text file of limited size."""
+    """The content of a text file of limited size.
+
+    Raises:
+        DescriptionError: a folder, or a file that is unreadable, too large, binary or empty.
+    """
     where = str(file)
     try:
         if file.is_dir():

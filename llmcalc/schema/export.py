@@ -34,6 +34,9 @@ def preset_text(architecture: Architecture, name: str, comment: tuple[str, ...] 
     """The preset of one model, called ``name``, with comment lines at the top.
 
     Warnings become notes of the preset; published figures and facts are kept.
+
+    Raises:
+        LlmcalcError: the text does not load to the same architecture, which is a bug.
     """
     data = concise(describe(architecture))
     family = data.get("family")

@@ -13,7 +13,11 @@ _TYPES = {bool: "true or false", int: "an integer", float: "a number", str: "a s
 
 
 def split_override(text: str) -> tuple[str, Any]:
-    """Split ``path=value``."""
+    """Split ``path=value``.
+
+    Raises:
+        DescriptionError: no ``=`` or an empty path.
+    """
     path, equals, value = text.partition("=")
     if not equals or not path.strip():
         message = f"invalid override {short_repr(text)}; use path=value, such as n_layers=12"

@@ -57,7 +57,11 @@ def load_text(text: str, name: str, overrides: Sequence[str] = ()) -> Architectu
 
 
 def check_file(file: Path) -> None:
-    """Validate a preset file and build all of its sizes."""
+    """Validate a preset file and build all of its sizes.
+
+    Raises:
+        InputError: an invalid preset, a size that cannot be built, or a name other than the file's.
+    """
     from .locate import locate_error_in
     from .models.preset import Preset
     from .models.validation import validate

@@ -52,7 +52,11 @@ class Document(NamedTuple):
 
 
 def read_yaml(text: str, name: str) -> Document:
-    """The single YAML document of ``text``."""
+    """The single YAML document of ``text``.
+
+    Raises:
+        DescriptionError: invalid YAML, a duplicate key, several documents, or a limit exceeded.
+    """
     if len(text) > MAX_FILE_SIZE:
         raise DescriptionError(f"{len(text):,} characters exceed the limit of {MAX_FILE_SIZE:,}", where=name)
     marks: dict[Path, Mark] = {}

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from ...core.errors import DescriptionError, InputError, short_repr
 from ...data import table
-from . import FileHeader, TensorInfo, limits
+from . import limits
+from .tensor_info import FileHeader, TensorInfo
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -49,7 +50,11 @@ class ShortReadError(Exception):
 
 
 def read_file(path: Path) -> FileHeader:
-    """The header of one file, which is memory-mapped."""
+    """The header of one file, which is memory-mapped.
+
+    Raises:
+        DescriptionError: the file is not a valid GGUF file.
+    """
     where = limits.printable(path)
     size = limits.regular_file(path)
     if size == 0:
@@ -63,7 +68,12 @@ def read_file(path: Path) -> FileHeader:
 
 
 def read(content: bytes | mmap.mmap, size: int, name: str, where: str) -> FileHeader:
-    """The header of a file of ``size`` bytes that starts with ``content``; ShortReadError if that is too short."""
+    """The header of a file of ``size`` bytes that starts with ``content``.
+
+    Raises:
+        DescriptionError: as ``read_file``.
+        ShortReadError: ``content`` ends inside the header.
+    """
     try:
         return _read(_Cursor(content, size), size, name, where)
     except InputError as error:
@@ -96,6 +106,7 @@ class _Cursor:
         return count <= MOST_ENTRIES and self.n_stored <= MOST_ENTRIES_IN_FILE
 
     def length(self) -> int:
+        """A length or count."""
         return int(self.number("Q"))
 
     def text(self, longest: int = LONGEST_TEXT) -> str:
@@ -236,7 +247,11 @@ def _entry(cursor: _Cursor) -> TensorInfo:
 
 
 def _padding_bytes(tensors: Iterable[TensorInfo], data: int, alignment: int) -> int:
-    """Bytes of padding between tensors and after the last one."""
+    """Bytes of padding between tensors and after the last one.
+
+    Raises:
+        DescriptionError: names repeat, or tensors overlap, leave gaps or exceed the file.
+    """
     end = padding = 0
     names: set[str] = set()
     for tensor in sorted(tensors, key=lambda tensor: (tensor.offset, tensor.size_bytes)):

@@ -24,7 +24,11 @@ LARGEST = 1 << 62  # bound of every size, offset and length
 
 
 def regular_file(path: Path) -> int:
-    """The size in bytes of a regular file; reading a pipe or device might never end."""
+    """The size in bytes of a regular file; reading a pipe or device might never end.
+
+    Raises:
+        DescriptionError: the path is not a readable regular file.
+    """
     where = printable(path)
     try:
         status = os.stat(path)
@@ -36,7 +40,11 @@ def regular_file(path: Path) -> int:
 
 
 def read_range(path: Path, start: int, length: int) -> bytes:
-    """``length`` bytes from ``start``, or fewer at the end of the file."""
+    """``length`` bytes from ``start``, or fewer at the end of the file.
+
+    Raises:
+        DescriptionError: the file cannot be read.
+    """
     try:
         with path.open("rb") as stream:
             stream.seek(start)
@@ -46,7 +54,11 @@ def read_range(path: Path, start: int, length: int) -> bytes:
 
 
 def check_json(raw: bytes, what: str, where: str) -> None:
-    """Reject a JSON text that would take too much memory."""
+    """Reject a JSON text that would take too much memory.
+
+    Raises:
+        DescriptionError: the text is too long, or has too many values.
+    """
     longest = LARGEST_JSON if raw.isascii() else LARGEST_WIDE
     if len(raw) > longest:
         raise DescriptionError(f"{what} has {len(raw):,} bytes; the limit is {longest:,}", where=where)

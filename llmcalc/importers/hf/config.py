@@ -1,322 +1,167 @@
-"""A ``config.json`` completed with its class's defaults; it records which keys were read."""
+"""A family's config: typed keys, and the layers that most families describe in the same keys."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from functools import cache
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
-from ...core.layer import LARGEST_SIZE, MOST_LAYERS, is_number
-from ...data import FOLDER, table
+from ...core.layer import Layer
+from ...layers import Attention, Head, Mlp, Moe, Norm
+from .config_keys import ConfigKeys
+from .rope import rope_fields
 
-MOST_LOOPED = 2_000
+TOKENS = "token_embedding"  # share name of a token table and a head that is tied to it
+BIASED: dict[str, Any] = dict.fromkeys(("q_bias", "k_bias", "v_bias", "o_bias"), True)
+_OLD_WORDS = {"mamba": "linear_attention", "attention": "full_attention"}
 
 
-class Config:
-    """Typed access to the keys of a config. A key's other names (``d_model`` for ``hidden_size``) work too.
+class Config(ConfigKeys):
+    """A config that also builds the layers that most families have."""
 
-    Each access marks the key as read; ``check_all_read`` raises on keys that were never read.
-    """
+    @property
+    def d_model(self) -> int:
+        """The width of the residual stream."""
+        return self.size("hidden_size")
 
-    def __init__(
-        self, data: Mapping[str, Any], model_type: str, where: str, allowed: Collection[str] = frozenset()
-    ) -> None:
-        self.model_type, self.where = model_type, where
-        self.allowed, self.ignored_unknown = allowed, dict[str, Any]()
-        self.defaults, self.aliases = _defaults(model_type)
-        self.data: dict[str, Any] = {}
-        for key, value in data.items():
-            own = self.aliases.get(key, key)
-            if own in self.data and self.data[own] != value:
-                raise DescriptionError(
-                    f"{key} and {own} are two names of one key but have different values", where=where
-                )
-            self.data[own] = value
-        self.read: set[str] = set()
-        self.warnings: list[str] = []
-        self.unmodelled: list[str] = []
+    @property
+    def n_layers(self) -> int:
+        """The number of layers."""
+        return self.size("num_hidden_layers")
 
-    def nested(self, key: str, data: Mapping[str, Any], model_type: str) -> Config:
-        """The config ``data`` found under a key of this one, read with the same strictness."""
-        inner = Config(data, model_type, f"{self.where}: {key}", self.allowed)
-        inner.ignored_unknown, inner.warnings = self.ignored_unknown, self.warnings
-        return inner
+    @property
+    def n_heads(self) -> int:
+        """The number of query heads."""
+        return self.size("num_attention_heads")
 
-    def error(self, message: str, hint: str = "") -> DescriptionError:
-        """An error about this config."""
-        return DescriptionError(message, where=self.where, hint=hint)
+    @property
+    def vocab(self) -> int:
+        """The size of the vocabulary."""
+        return self.size("vocab_size")
 
-    def size_error(self, message: str, hint: str = "") -> SizeError:
-        """An error about a size in this config."""
-        return SizeError(message, where=self.where, hint=hint)
+    @property
+    def n_kv_heads(self) -> int:
+        """The number of key/value heads, by default that of the query heads."""
+        return self.optional_size("num_key_value_heads") or self.n_heads
 
-    def get(self, key: str, default: Any = None) -> Any:
-        """The value in the file, the class's default, or ``default``."""
-        key = self.aliases.get(key, key)
-        self.read.add(key)
-        if key in self.data:
-            return self.data[key]
-        return self.defaults.get(key, default)
+    def is_tied(self, default: bool = True) -> bool:
+        """Whether the head shares the token embedding."""
+        return self.flag("tie_word_embeddings", default)
 
-    def ignore(self, keys: str) -> None:
-        """Mark keys as read (names separated by spaces): the class computes them or does not use them."""
-        self.read.update(self.aliases.get(key, key) for key in keys.split())
+    def rmsnorm(self, key: str = "rms_norm_eps", *, width: int | None = None, unit_offset: bool = False) -> Norm:
+        """RMSNorm with a weight."""
+        return Norm(width or self.d_model, "rmsnorm", eps=self.number(key) or 1e-6, unit_offset=unit_offset)
 
-    def unmodelled_unless(self, keys: str, neutral: object = None) -> None:
-        """Mark keys as read that change results but no count.
+    def layernorm(self, key: str = "layer_norm_eps", *, width: int | None = None, bias: bool = True) -> Norm:
+        """LayerNorm with a weight and, usually, a bias."""
+        return Norm(width or self.d_model, "layernorm", bias=bias, eps=self.number(key) or 1e-5)
 
-        Any value other than None and ``neutral`` makes the model countable but not runnable.
+    def qk_layernorm(self, kind: str = "per_head", bias: bool = False) -> dict[str, Any]:
+        """Attention fields for a LayerNorm on queries and keys, with ``layer_norm_eps``."""
+        eps = self.number("layer_norm_eps") or 1e-5
+        return {"qk_norm": kind, "qk_norm_function": "layernorm", "qk_norm_bias": bias, "qk_norm_eps": eps}
+
+    def attention(self, *, bias: bool | None = None, layer_type: str | None = None, **changes: Any) -> Attention:
+        """Grouped-query attention with rotary positions, in the keys that most families use.
+
+        ``bias`` None means that ``attention_bias`` applies to all four projections.
         """
-        for key in keys.split():
-            value = self.get(key)
-            if value is not None and value != neutral:
-                self.add_unmodelled(f"{key} is {short_repr(value)}, which the NumPy model does not support")
+        biased = self.flag("attention_bias") if bias is None else bias
+        fields: dict[str, Any] = {
+            "d_model": self.d_model,
+            "n_heads": self.n_heads,
+            "n_kv_heads": self.n_kv_heads,
+            "d_head": self.optional_size("head_dim") or changes.get("d_head") or self.divide_by_heads(),
+            **dict.fromkeys(BIASED, biased),
+            "positions": "rope",
+            "rope_theta": self.rope_theta(layer_type),
+            "qk_norm_eps": self.number("rms_norm_eps") or 1e-6,
+            **rope_fields(self, layer_type),
+            "softmax_in_fp32": True,
+        }
+        fields |= changes
+        if fields.get("rope_scaling") == "proportional" and "rotary_dim" not in changes:
+            fields["rotary_dim"] = max(1, 2 * int(self.partial_rotary(layer_type=layer_type) * fields["d_head"] // 2))
+        return Attention(**fields)
 
-    def add_unmodelled(self, reason: str) -> None:
-        """Add a reason why the model is counted but cannot be run."""
-        self.unmodelled.append(reason)
-
-    def discard(self, keys: str) -> None:
-        """Drop keys whose values in a file are never used, because the class computes them."""
-        for key in keys.split():
-            self.data.pop(self.aliases.get(key, key), None)
-
-    def check_computed(self, key: str, value: object) -> None:
-        """Mark a key as read that the class computes from others; warn if the file has another value."""
-        given = self.get(key)
-        if given is not None and given != value:
-            self.warnings.append(
-                f"{key} is {short_repr(given)}; the class ignores this and computes {short_repr(value)}"
+    def divide_by_heads(self, whole: int | None = None, parts: int | None = None) -> int:
+        """The width of a head: ``whole / parts``; raises if there is a remainder."""
+        whole, parts = whole or self.d_model, parts or self.n_heads
+        if whole % parts:
+            raise self.size_error(
+                f"hidden_size ({whole}) is not a multiple of the number of heads ({parts}), and head_dim is not set"
             )
+        return whole // parts
 
-    def override(self, key: str, value: Any) -> None:
-        """Set a key to the value that the class uses whatever the file says."""
-        self.data[self.aliases.get(key, key)] = value
+    def rotary_width(self, share: float = 1.0, layer_type: str | None = None) -> int:
+        """The number of rotated channels per head, for one layer type if it differs by type."""
+        head = self.optional_size("head_dim") or self.divide_by_heads()
+        return max(1, int(head * self.partial_rotary(share, layer_type)))
 
-    def read_legacy(self, old: str, new: str) -> None:
-        """Use the value of an older key, if present, in place of the current one."""
-        value = self.get(old)
-        if value is not None:
-            self.data[self.aliases.get(new, new)] = value
+    def sliding_window(self, key: str = "sliding_window") -> int | None:
+        """The size of the sliding window, or None."""
+        return self.optional_size(key, zero_is_none=True)
 
-    def size(self, key: str, default: int | None = None) -> int:
-        """A positive integer."""
-        value = self.optional_size(key)
-        if value is None:
-            value = default
-        if value is None:
-            raise self.error(f"{key} is missing")
-        return value
+    def local_global_attention(self, limit: int | None, **changes: Any) -> dict[str, Layer]:
+        """Attention with a sliding window and without, by layer type."""
+        return {
+            "full_attention": self.attention(**changes),
+            "sliding_attention": self.attention(**{**changes, "window": limit}),
+        }
 
-    def optional_size(self, key: str, zero_is_none: bool = False) -> int | None:
-        """A positive integer or None."""
-        value = self.get(key)
-        if value is None or (zero_is_none and value == 0 and type(value) is int):
-            return None
-        return self.integer(value, key, 1)
+    def windowed_attention(
+        self, pattern: Sequence[str], limit: int | None, **changes: Any
+    ) -> tuple[Mapping[str, Layer], list[str]]:
+        """Attention with and without a window, and the type of each layer (``layer_types``, or else ``pattern``)."""
+        kinds = {
+            kind: self.attention(**{"layer_type": kind, "window": span, **changes})
+            for kind, span in (("full_attention", None), ("sliding_attention", limit))
+        }
+        return kinds, self.layer_types(pattern)
 
-    def integer(self, value: object, key: str, least: int) -> int:
-        """A value as an integer, at least ``least`` and at most the limit for sizes or numbers of layers."""
-        most = MOST_LAYERS if key.endswith(("layers", "layer")) else LARGEST_SIZE
-        if type(value) is not int or not least <= value <= most:
-            raise self.size_error(f"{key} must be an integer from {least} to {most:,}, not {short_repr(value)}")
-        return value
+    def gated_mlp(
+        self, key: str = "intermediate_size", *, bias: bool = False, activation: str = "hidden_act", gated: bool = True
+    ) -> Mlp:
+        """A gated feed-forward layer."""
+        return Mlp(self.d_model, self.size(key), self.activation(activation), gated=gated, bias=bias)
 
-    def count(self, key: str, default: int = 0) -> int:
-        """An integer that may be 0; None counts as ``default``."""
-        value = self.get(key, default)
-        if value is None:
-            return default
-        return self.integer(value, key, 0)
+    def plain_mlp(self, key: str = "intermediate_size", *, bias: bool = False, activation: str = "hidden_act") -> Mlp:
+        """A feed-forward layer of two matrices, without a gate."""
+        return self.gated_mlp(key, bias=bias, activation=activation, gated=False)
 
-    def check_layer_runs(self, runs: int) -> None:
-        """Raise if layers run in a loop more often in total than is supported."""
-        if runs > MOST_LOOPED:
-            raise self.size_error(f"layers run {runs:,} times in total; the limit is {MOST_LOOPED:,}")
+    def experts(self, n_experts: str = "num_experts", width: str = "moe_intermediate_size", **changes: Any) -> Moe:
+        """A mixture of experts; ``n_experts`` and ``width`` are the keys of the number of experts and their width."""
+        fields: dict[str, Any] = {
+            "d_model": self.d_model,
+            "d_ff": self.size(width),
+            "n_experts": self.size(n_experts),
+            "top_k": changes.get("top_k") or self.size("num_experts_per_tok"),
+            "activation": changes.get("activation") or self.activation("hidden_act"),
+            "renormalise": self.flag("norm_topk_prob", True),
+            "routed_scale": self.number("routed_scaling_factor", 1.0),
+        }
+        return Moe(**{**fields, **changes})
 
-    def flag(self, key: str, default: bool = False) -> bool:
-        """True or False; None counts as ``default``."""
-        value = self.get(key, default)
-        if value is None:
-            return default
-        if type(value) is not bool:
-            raise self.error(f"{key} must be true or false, not {short_repr(value)}")
-        return value
+    def lm_head(self, *, tied: bool | None = None, width: int | None = None, **fields: Any) -> Head:
+        """The language-model head; ``tied`` None means as the config says."""
+        tied = self.is_tied() if tied is None else tied
+        return Head(self.vocab, width or self.d_model, share=TOKENS if tied else None, **fields)
 
-    def number(self, key: str, default: float | None = None) -> float | None:
-        """A finite number or None."""
-        value = self.get(key, default)
-        if value is None:
-            return default
-        return self.finite_number(value, key)
+    def layer_types(self, default: Sequence[str], key: str = "layer_types", count: int | None = None) -> list[str]:
+        """The type of each layer, from ``key`` (older names are converted) or the family's default pattern."""
+        return [_OLD_WORDS.get(kind, kind) for kind in self.strings(key, count or self.n_layers) or default]
 
-    def finite_number(self, value: object, key: str) -> float:
-        """A value as a finite number."""
-        if not is_number(value):
-            raise self.error(f"{key} must be a finite number, not {short_repr(value)}")
-        return float(value)
+    def mlp_types(self, dense: int) -> list[str]:
+        """``dense`` or ``sparse`` per layer: ``mlp_layer_types``, or else the first ``dense`` layers are dense."""
+        given = self.strings("mlp_layer_types", self.n_layers)
+        return given or ["dense" if index < dense else "sparse" for index in range(self.n_layers)]
 
-    def positive_number(self, key: str) -> float:
-        """A finite number above 0."""
-        value = self.finite_number(self.get(key), key)
-        if value <= 0:
-            raise self.size_error(f"{key} must be positive, not {short_repr(value)}")
-        return value
+    def every_nth(self, key: str, rare: str, usual: str, default: int) -> list[str]:
+        """Layer types in which every n-th layer is ``rare``; n is the value of ``key``."""
+        period = self.size(key, default)
+        return self.periodic_types(period, period - 1, usual, rare)
 
-    def string(self, key: str, default: str = "") -> str:
-        """A string."""
-        value = self.get(key, default)
-        if not isinstance(value, str):
-            raise self.error(f"{key} must be a string, not {short_repr(value)}")
-        return value
-
-    def one_of(self, key: str, *words: str) -> str:
-        """A string, which must be one of ``words``."""
-        value = self.string(key)
-        if value not in words:
-            raise self.error(f"{key} must be one of {', '.join(words)}, not {short_repr(value)}")
-        return value
-
-    def strings(self, key: str, length: int | None = None) -> list[str] | None:
-        """A list of strings or None; ``length`` is the number of layers, if there must be one entry per layer."""
-        value = self.get(key)
-        if value is None:
-            return None
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self.error(f"{key} must be a list of strings, not {short_repr(value)}")
-        if length is not None and len(value) != length:
-            raise self.size_error(f"{key} must have one entry per layer ({length}), not {len(value)}")
-        return value
-
-    def mapping(self, key: str) -> dict[str, Any]:
-        """A nested object; None counts as empty."""
-        value = self.get(key)
-        if not isinstance(value, dict | None):
-            raise self.error(f"{key} must be an object, not {short_repr(value)}")
-        return value or {}
-
-    def layer_indices(self, key: str) -> list[int]:
-        """A list of integers such as layer numbers; None counts as empty."""
-        value = self.get(key)
-        if value is None:
-            return []
-        if not isinstance(value, list) or not all(type(item) is int for item in value):
-            raise self.error(f"{key} must be a list of integers, not {short_repr(value)}")
-        return value
-
-    def sizes(self, key: str) -> list[int]:
-        """A list of positive integers, with at least one."""
-        values = self.layer_indices(key)
-        if not values:
-            raise self.size_error(f"{key} is {short_repr(self.get(key))}; it must be a list of sizes")
-        return [self.integer(value, key, 1) for value in values]
-
-    def activation(self, key: str = "hidden_act") -> str:
-        """The activation function at a key, by llmcalc's name."""
-        return self.activation_name(self.string(key), key)
-
-    def activation_name(self, name: str, key: str = "hidden_act") -> str:
-        """The name of an activation function in llmcalc."""
-        activations: dict[str, str] = table("config_keys")["activations"]
-        if name not in activations:
-            raise UnknownNameError(f"activation ({key})", name, activations, where=self.where)
-        return activations[name]
-
-    def rope_theta(self, layer_type: str | None = None, default: float = 10000.0) -> float:
-        """The base of the rotary frequencies, in the keys of current or older versions of transformers."""
-        parameters = self.get("rope_parameters")
-        if isinstance(parameters, dict):
-            parameters = parameters.get(layer_type, parameters) if layer_type else parameters
-            theta = parameters.get("rope_theta") if isinstance(parameters, dict) else None
-            if theta is not None:
-                return self.finite_number(theta, "rope_theta")
-        return self.number("rope_theta", default) or default
-
-    def partial_rotary(self, default: float = 1.0, layer_type: str | None = None) -> float:
-        """The fraction of each head that is rotated, for one layer type if it differs by type."""
-        parameters = self.get("rope_parameters")
-        if isinstance(parameters, dict) and layer_type and isinstance(parameters.get(layer_type), dict):
-            parameters = parameters[layer_type]
-        if isinstance(parameters, dict) and parameters.get("partial_rotary_factor") is not None:
-            return self.finite_number(parameters["partial_rotary_factor"], "partial_rotary_factor")
-        return self.number("partial_rotary_factor", default) or default
-
-    def head_kind(self, *supported: str) -> str:
-        """The head that the class in ``architectures`` adds to the bare model: ``causal``, ``mlm``, ``none`` ...
-
-        Without ``architectures`` it is the first of ``supported`` kinds; raises if the kind is not one of them.
-        """
-        kind = self._head_kind() or "".join(supported[:1])
-        if supported and kind not in supported:
-            raise self.error(f"{self.model_type} models with a head of kind {short_repr(kind)} are not supported")
-        return kind
-
-    def _head_kind(self) -> str:
-        named = self.get("architectures")
-        if named is None:
-            return ""
-        if not isinstance(named, list) or len(named) != 1 or not isinstance(named[0], str):
-            raise self.error(f"architectures must be a list of one class name, not {short_repr(named)}")
-        heads: dict[str, str] = table("config_keys")["heads"]
-        for suffix, head in heads.items():
-            if named[0].endswith(suffix):
-                return head
-        hint = f"Supported class names end in {', '.join(heads)}."
-        raise UnknownNameError("kind of class", named[0], [], where=self.where, hint=hint)
-
-    def class_name(self) -> str:
-        """The class in ``architectures``, or an empty string."""
-        named = self.get("architectures")
-        return str(named[0]) if isinstance(named, list) and named else ""
-
-    def known_keys(self) -> list[str]:
-        """All keys of the class."""
-        return sorted({*self.defaults, *self.aliases})
-
-    def check_all_read(self) -> None:
-        """Raise on a key that was not read, unless it is irrelevant or has its default value."""
-        irrelevant, irrelevant_if_off = _irrelevant()
-        for key, value in self.data.items():
-            if key in self.read or key in irrelevant:
-                continue
-            if value == self.defaults[key] if key in self.defaults else value is None:
-                continue
-            if key in irrelevant_if_off and not value:
-                continue
-            if key in self.allowed:
-                self.ignored_unknown[key] = value
-                continue
-            hint = (
-                f"{self.model_type or 'These'} configs have no such key (its value is {short_repr(value)}). "
-                f"Use {{allow_unknown={key}}} to ignore it."
-            )
-            known = (self.read | set(self.defaults)) - {key}
-            raise UnknownNameError("config key", key, known, where=self.where, hint=hint)
-
-
-def is_irrelevant(key: str) -> bool:
-    """Whether a key changes neither the number of parameters nor what is computed, in any family."""
-    return key in _irrelevant()[0]
-
-
-@cache
-def _irrelevant() -> tuple[frozenset[str], frozenset[str]]:
-    """Keys that may be left unread, and those that may be while they are off."""
-    keys = table("config_keys")
-    always = frozenset(key for group in keys["irrelevant"].values() for key in group)
-    return always, frozenset(keys["irrelevant_if_off"])
-
-
-@cache
-def _defaults(model_type: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """The default of each key of a class, and other names of keys."""
-    import json
-
-    file = FOLDER / "hf" / f"{model_type}.json"
-    if not file.is_file():
-        return {}, {}
-    data = json.loads(file.read_text("utf-8"))
-    aliases = data["aliases"]
-    renamed = {own: data["defaults"][key] for key, own in aliases.items() if key in data["defaults"]}
-    return renamed | {key: value for key, value in data["defaults"].items() if key not in aliases}, aliases
+    def periodic_types(
+        self, count: int, first: int, usual: str = "sliding_attention", rare: str = "full_attention"
+    ) -> list[str]:
+        """Layer types in which every ``count``-th layer, starting with layer ``first``, is ``rare``."""
+        return [rare if index % count == first else usual for index in range(self.n_layers)]

@@ -9,19 +9,11 @@ from typing import Any
 from ...core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ...core.errors import UnknownNameError
 from ...core.layer import Layer
-from ...layers import Mlp
 from .config import Config
-from .rules import causal_lm, gated_mlp, group_runs, layer_types, rmsnorm, rope_attention, sublayer
+from .rules import causal_lm, group_runs, sublayer
 
 _PLACES = {"pre": ("pre",), "pre_normed": ("pre",), "post": ("post",), "sandwich": ("pre", "post"), "after": ("after",)}
 _NAMES = {"full_attention": "global", "sliding_attention": "local"}
-
-
-def plain_mlp(
-    config: Config, *, key: str = "intermediate_size", bias: bool = False, activation: str = "hidden_act"
-) -> Mlp:
-    """A feed-forward layer of two matrices, without a gate."""
-    return Mlp(config.size("hidden_size"), config.size(key), config.activation(activation), bias=bias)
 
 
 def block(name: str, norm: Layer, attention: Layer, mlp: Layer, place: str = "pre", scale: float = 1.0) -> Block:
@@ -65,11 +57,11 @@ def decoder(
     ``final_norm``: the norm after the last block, if it differs from ``norm``. ``attention``: one layer, or one per
     attention type, with ``order`` giving the type of each block.
     """
-    norm = norm or rmsnorm(config, config.size("hidden_size"))
-    mlp = mlp or gated_mlp(config)
-    attention = attention or rope_attention(config)
+    norm = norm or config.rmsnorm()
+    mlp = mlp or config.gated_mlp()
+    attention = attention or config.attention()
     kinds = attention if isinstance(attention, Mapping) else {"": attention}
-    order = order if order is not None else [""] * config.size("num_hidden_layers")
+    order = order if order is not None else [""] * config.n_layers
     blocks = {
         kind: block(_NAMES.get(kind, kind) or "block", norm, layer, mlp, place, scale) for kind, layer in kinds.items()
     }
@@ -79,22 +71,3 @@ def decoder(
     runs = group_runs(blocks[kind] for kind in order)
     fields: dict[str, Any] = {"head": head, "inputs": inputs, "tied": tied, "embedding_scale": embedding_scale}
     return causal_lm(config, runs, (final_norm or norm) if final else None, **fields)
-
-
-def windowed_attention(
-    config: Config, pattern: Sequence[str], limit: int | None, **changes: object
-) -> tuple[Mapping[str, Layer], list[str]]:
-    """Attention with and without a window, and the type of each layer (``layer_types``, or else ``pattern``)."""
-    kinds = {
-        kind: rope_attention(config, **{"layer_type": kind, "window": span, **changes})  # type: ignore[arg-type]
-        for kind, span in (("full_attention", None), ("sliding_attention", limit))
-    }
-    return kinds, layer_types(config, config.size("num_hidden_layers"), pattern)
-
-
-def periodic_types(
-    config: Config, count: int, first: int, usual: str = "sliding_attention", rare: str = "full_attention"
-) -> list[str]:
-    """Layer types in which every ``count``-th layer, starting with layer ``first``, is ``rare``."""
-    layers = range(config.size("num_hidden_layers"))
-    return [rare if index % count == first else usual for index in layers]

@@ -10,7 +10,6 @@ from typing import NamedTuple
 from ...core.architecture import Named, Stack
 from ...layers import Embedding, Linear, Mlp, Norm, Patch
 from .config import Config
-from .rules import rmsnorm
 from .vision_encoders.llama import merged_patches
 from .vision_encoders.parts import CLASS_TOKEN, merger, named, two_linears
 
@@ -96,7 +95,7 @@ def gemma3(link: Link) -> list[Named]:
     """Gemma 3: pooled patches, RMSNorm, one layer."""
     side = link.encoder.size("image_size") // link.encoder.size("patch_size")
     kernel = max(1, side // int(link.model.size("mm_tokens_per_image") ** 0.5)) ** 2
-    norm = replace(rmsnorm(link.encoder, link.d_encoder, "layer_norm_eps", unit_offset=True), merge=kernel)
+    norm = replace(link.encoder.rmsnorm("layer_norm_eps", width=link.d_encoder, unit_offset=True), merge=kernel)
     return named(pooled_norm=norm, pooled=Linear(link.d_encoder, link.d_model, bias=False, merge=kernel))
 
 

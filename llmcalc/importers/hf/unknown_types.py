@@ -8,7 +8,8 @@ from typing import Any
 
 from ...data import table
 from .composite_configs import ENCODED, text_models
-from .config import Config, is_irrelevant
+from .config import Config
+from .config_keys import is_irrelevant
 from .family_table import names
 
 ENCODED_MODALITIES = ("images", "sound")  # whose models serve language models as encoders

@@ -8,8 +8,7 @@ from typing import Any
 from ....core.architecture import Architecture, Named, Stack
 from ....core.layer import Layer
 from ....layers import Embedding, Moe
-from ..config import Config
-from ..rules import BIASED, TOKENS
+from ..config import BIASED, TOKENS, Config
 from .seq2seq import (
     Style,
     class_kind,
@@ -64,7 +63,7 @@ def marian(config: Config) -> Architecture:
     """Marian [junczys2018]: post-norm, frozen sinusoids; a token embedding per language if they are not shared."""
     style, kind = Style(embedding_norm=False), class_kind(config)
     tied, together = config.flag("tie_word_embeddings", True), config.flag("share_encoder_decoder_embeddings", True)
-    vocab, width = config.size("vocab_size"), config.size("d_model")
+    vocab, width = config.vocab, config.size("d_model")
     target = config.optional_size("decoder_vocab_size", zero_is_none=True) or vocab
     if kind == "causal":
         table = Named("token", Embedding(target, width, share=TOKENS if tied else None))

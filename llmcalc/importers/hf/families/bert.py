@@ -7,8 +7,8 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
 from ....core.layer import Layer
 from ....layers import Attention, Embedding, Head, Linear, Mlp
-from ..config import Config
-from ..rules import BIASED, TOKENS, layernorm, repeat_block, sublayer
+from ..config import BIASED, TOKENS, Config
+from ..rules import repeat_block, sublayer
 
 OLDER = """
     directionality pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type
@@ -45,7 +45,7 @@ def ernie(config: Config) -> Architecture:
     """ERNIE 2.0 [sun2019]: BERT with a table of task ids."""
     tables: tuple[Named, ...] = ()
     if config.flag("use_task_id"):
-        rows, width = config.size("task_type_vocab_size"), config.size("hidden_size")
+        rows, width = config.size("task_type_vocab_size"), config.d_model
         tables = (Named("task", Embedding(rows, width, table="other", own_ids="task_type_ids")),)
     config.ignore("task_type_vocab_size")
     return with_head(config, encoder(config, more=tables))
@@ -92,14 +92,14 @@ def encoder(
 
     Embeddings of another width, ``narrow``, are projected after their norm.
     """
-    width, vocab = config.size("hidden_size"), config.size("vocab_size")
+    width, vocab = config.d_model, config.vocab
     config.get("position_embedding_type")
-    norm = layernorm(config, width)
+    norm = config.layernorm(width=width)
     inputs = embeddings(config, vocab, narrow or width, segments=segments, positions=positions, offset=offset)
-    inputs += (*more, *([Named("norm", layernorm(config, narrow or width))] if table_norm else []))
+    inputs += (*more, *([Named("norm", config.layernorm(width=narrow or width))] if table_norm else []))
     if narrow and narrow != width:
         inputs += (Named("projection", Linear(narrow, width)),)
-    runs = repeat_block(block(config, attention, mlp, post=post), config.size("num_hidden_layers"))
+    runs = repeat_block(block(config, attention, mlp, post=post), config.n_layers)
     outputs = () if post else (Named("final_norm", norm),)
     role = "decoder" if is_decoder(config) else "encoder"
     return Stack(role, width, inputs, runs, outputs, role)
@@ -113,26 +113,23 @@ def is_decoder(config: Config) -> bool:
 def bert_attention(config: Config, **changes: object) -> Attention:
     """Attention with biases everywhere."""
     fields = {"causal": is_decoder(config), **BIASED, **changes}
-    return Attention(config.size("hidden_size"), config.size("num_attention_heads"), **fields)
+    return Attention(config.d_model, config.n_heads, **fields)
 
 
 def bert_mlp(config: Config) -> Mlp:
     """The feed-forward layer, with biases."""
-    return Mlp(config.size("hidden_size"), config.size("intermediate_size"), config.activation(), bias=True)
+    return Mlp(config.d_model, config.size("intermediate_size"), config.activation(), bias=True)
 
 
 def block(config: Config, attention: Layer | None = None, mlp: Layer | None = None, *, post: bool = True) -> Block:
     """Attention, cross-attention if configured, and the feed-forward layer."""
-    width = config.size("hidden_size")
     layers: dict[str, Layer] = {"attention": attention or bert_attention(config)}
     if config.flag("add_cross_attention") and "is_decoder" in config.defaults:
         if not is_decoder(config):
             raise config.error("add_cross_attention requires is_decoder")
         layers["cross_attention"] = bert_attention(config, cross=True, causal=False, unused=True)
     layers["mlp"] = mlp or bert_mlp(config)
-    return Block(
-        "block", tuple(norm_sublayer(name, layer, layernorm(config, width), post) for name, layer in layers.items())
-    )
+    return Block("block", tuple(norm_sublayer(name, layer, config.layernorm(), post) for name, layer in layers.items()))
 
 
 def norm_sublayer(name: str, layer: Layer, norm: Layer, post: bool) -> Sublayer:
@@ -162,14 +159,14 @@ def tied_head(config: Config, width: int, *, spare_bias: bool = True) -> Head:
     share = embedding_share(config)
     spare = 1 if spare_bias and not share else 0
     in_fp32 = config.head_kind() == "causal"  # the masked-LM loss is computed in the number format of the logits
-    return Head(config.size("vocab_size"), width, share, bias=True, unused_biases=spare, loss_in_fp32=in_fp32)
+    return Head(config.vocab, width, share, bias=True, unused_biases=spare, loss_in_fp32=in_fp32)
 
 
 def transform(config: Config, width: int, narrow: int | None = None, activation: str | None = None) -> list[Named]:
     """The dense layer and norm before a BERT-like head of width ``narrow``."""
     out = narrow or width
     dense = Linear(width, out, activation=activation or config.activation(), positions="logits")
-    return [Named("transform", dense), Named("transform_norm", layernorm(config, out))]
+    return [Named("transform", dense), Named("transform_norm", config.layernorm(width=out))]
 
 
 def pooler(width: int, *, dropped: bool = False) -> Named:
@@ -216,9 +213,9 @@ def encoder_model(config: Config, stack: Stack, outputs: list[Named]) -> Archite
 
 def albert(config: Config) -> Architecture:
     """ALBERT [lan2019]: narrow embeddings, and groups of layers that are applied repeatedly."""
-    width, vocab, narrow = config.size("hidden_size"), config.size("vocab_size"), config.size("embedding_size")
-    norm = layernorm(config, width)
-    attention = Attention(width, config.size("num_attention_heads"), causal=False, **BIASED)
+    width, vocab, narrow = config.d_model, config.vocab, config.size("embedding_size")
+    norm = config.layernorm(width=width)
+    attention = Attention(width, config.n_heads, causal=False, **BIASED)
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True)
     inner = config.size("inner_group_num")
     parts = [
@@ -226,12 +223,12 @@ def albert(config: Config) -> Architecture:
         for index in range(inner)
         for name, layer in (("attention", attention), ("mlp", mlp))
     ]
-    layers, groups = config.size("num_hidden_layers"), config.size("num_hidden_groups")
+    layers, groups = config.n_layers, config.size("num_hidden_groups")
     applied = [sum(1 for index in range(layers) if int(index / (layers / groups)) == group) for group in range(groups)]
     runs = tuple(Run(Block(f"group{group}", tuple(parts)), count, shared=True) for group, count in enumerate(applied))
     inputs = (
         *embeddings(config, vocab, narrow),
-        Named("norm", layernorm(config, narrow)),
+        Named("norm", config.layernorm(width=narrow)),
         Named("projection", Linear(narrow, width)),
     )
     return with_head(config, Stack("encoder", width, inputs, runs, (), "encoder"), narrow)

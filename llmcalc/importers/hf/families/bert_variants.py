@@ -8,8 +8,8 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
 from ....core.errors import short_repr
 from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm
-from ..config import Config
-from ..rules import BIASED, layernorm, repeat_block
+from ..config import BIASED, Config
+from ..rules import repeat_block
 from .bert import (
     bert_attention,
     embedding_share,
@@ -39,7 +39,7 @@ def xmod(config: Config) -> Architecture:
     post = not config.flag("pre_norm")
     config.ignore("default_language")
     stack = skip_padding(config, encoder(config, post=post))
-    norm = layernorm(config, stack.d_model)
+    norm = config.layernorm(width=stack.d_model)
     found = stack.runs[0].block
     *mixers, mlp = found.sublayers
     adapter = _adapter(config, norm, "" if post else f"{mlp.name}.pre_norm")
@@ -100,8 +100,8 @@ def xlm(config: Config) -> Architecture:
         raise config.error("adaptive softmax (asm) and decoders (is_encoder: false) are not supported")
     config.ignore("sinusoidal_embeddings embed_init_std unk_index mask_index bos_index eos_index pad_index lang_id")
     config.ignore("mask_token_id start_n_top end_n_top lang2id id2lang asm_cutoffs asm_div_value max_vocab min_count")
-    width, vocab = config.size("emb_dim"), config.size("vocab_size")
-    norm = layernorm(config, width)
+    width, vocab = config.size("emb_dim"), config.vocab
+    norm = config.layernorm(width=width)
     attention = Attention(width, config.size("n_heads"), causal=config.flag("causal"), **BIASED)
     mlp = Mlp(width, 4 * width, "gelu" if config.flag("gelu_activation") else "relu", bias=True)
     post = not config.flag("pre_norm")
@@ -123,7 +123,7 @@ def distilbert(config: Config) -> Architecture:
     activation = config.activation("activation")
     config.override("layer_norm_eps", 1e-12)
     config.ignore("sinusoidal_pos_embds qa_dropout seq_classif_dropout")  # a frozen table still counts as a parameter
-    mlp = Mlp(config.size("hidden_size"), config.size("hidden_dim"), activation, bias=True)
+    mlp = Mlp(config.d_model, config.size("hidden_dim"), activation, bias=True)
     stack = encoder(config, segments=False, mlp=mlp)
     return generator(config, stack, stack.d_model, activation)
 
@@ -151,7 +151,7 @@ def generator(config: Config, stack: Stack, width: int, activation: str = "gelu"
 
 def roc_bert(config: Config) -> Architecture:
     """RoCBert [su2022]: embeddings of pronunciations and glyph shapes, merged with the token's by a projection."""
-    width = config.size("hidden_size")
+    width = config.d_model
     joined = width
     more = []
     for name in ("shape", "pronunciation"):
@@ -173,12 +173,11 @@ def roc_bert(config: Config) -> Architecture:
 
 def roformer(config: Config) -> Architecture:
     """RoFormer [su2021]: rotary positions from a frozen table of sinusoids, narrow embeddings."""
-    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
-    narrow = config.optional_size("embedding_size") or width
+    narrow = config.optional_size("embedding_size") or config.d_model
     rotary: dict[str, Any] = {"positions": "rope", "rope_interleaved": True, "v_rope": config.flag("rotary_value")}
     stack = encoder(config, narrow=narrow, attention=bert_attention(config, **rotary), positions=False)
     rows = config.size("max_position_embeddings")
-    angles = Named("position", Embedding(rows, width // heads, table="position", use="angles"))
+    angles = Named("position", Embedding(rows, config.d_model // config.n_heads, table="position", use="angles"))
     stack = replace(stack, inputs=(*stack.inputs, angles))
     return encoder_model(config, stack, []) if config.head_kind() == "none" else with_head(config, stack, narrow)
 
@@ -189,7 +188,7 @@ def rembert(config: Config) -> Architecture:
     out = config.size("output_embedding_size")
     if config.head_kind() == "none":
         return with_head(config, _untied(stack))
-    head = Named("head", Head(config.size("vocab_size"), out, bias=True))
+    head = Named("head", Head(config.vocab, out, bias=True))
     return encoder_model(config, _untied(stack), [*transform(config, stack.d_model, out), head])
 
 
@@ -228,15 +227,15 @@ def luke(config: Config) -> Architecture:
         idle.append(Named("entity_projection", Linear(narrow, width, bias=False, unused=True)))
     for table, key in (("position", "max_position_embeddings"), ("segment", "type_vocab_size")):
         idle.append(Named(f"entity_{table}", Embedding(config.size(key), width, table=table, unused=True)))
-    idle.append(Named("entity_norm", replace(layernorm(config, width), unused=True)))
+    idle.append(Named("entity_norm", replace(config.layernorm(width=width), unused=True)))
     stack = replace(stack, inputs=(*stack.inputs, *idle))
     if config.head_kind() == "none":
         return with_head(config, stack)
     tied = config.flag("tie_word_embeddings", True)
-    head = Head(config.size("vocab_size"), width, bias=True, unused_biases=0 if tied else 1)
+    head = Head(config.vocab, width, bias=True, unused_biases=0 if tied else 1)
     outputs = [pooler(width, dropped=True), *transform(config, width, activation="gelu"), Named("head", head)]
     outputs.append(Named("entity_transform", Linear(width, narrow, unused=True)))
-    outputs.append(Named("entity_transform_norm", replace(layernorm(config, narrow), unused=True)))
+    outputs.append(Named("entity_transform_norm", replace(config.layernorm(width=narrow), unused=True)))
     return encoder_model(
         config, stack, [*outputs, Named("entity_head", Head(entities, narrow, share, bias=True, unused=True))]
     )

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....layers import Conv, DisentangledAttention, Embedding, Head, Linear
-from ..config import Config
-from ..rules import TOKENS, layernorm, sublayer
+from ..config import TOKENS, Config
+from ..rules import sublayer
 from .bert import block, embeddings, encoder_model, tied_head, transform
 
 
@@ -20,19 +20,18 @@ def deberta(config: Config) -> Architecture:
 
 def deberta_v2(config: Config) -> Architecture:
     """DeBERTa-v2 and v3 [he2021]: bucketed distances, projections shared with content, a norm on the distance table."""
-    width = config.size("hidden_size")
     head = config.optional_size("attention_head_size")
-    if head and head * config.size("num_attention_heads") != width:
+    if head and head * config.n_heads != config.d_model:
         raise config.error("attention_head_size: the heads must add up to hidden_size")
     relative, normed = config.flag("relative_attention"), "layer_norm" in _words(config, "norm_rel_ebd")
     buckets = config.get("position_buckets", -1)
     rows = 2 * buckets if type(buckets) is int and buckets > 0 else None
     shared = config.flag("share_att_key")
     changes = {"shared_projections": shared, "table_norm": normed and relative}
-    architecture = _deberta(config, rows=rows, conv=_conv(config, width), **changes)
+    architecture = _deberta(config, rows=rows, conv=_conv(config, config.d_model), **changes)
     (stack,) = architecture.stacks
     if normed and not relative:  # stored even without a table
-        stack = replace(stack, inputs=(*stack.inputs, Named("relative_norm", layernorm(config, width))))
+        stack = replace(stack, inputs=(*stack.inputs, Named("relative_norm", config.layernorm())))
     return replace(architecture, stacks=(stack,))
 
 
@@ -48,14 +47,13 @@ def _conv(config: Config, width: int) -> Conv | None:
 
 
 def _deberta(config: Config, rows: int | None = None, conv: Conv | None = None, **changes: bool) -> Architecture:
-    width, vocab = config.size("hidden_size"), config.size("vocab_size")
-    narrow = config.optional_size("embedding_size") or width
+    narrow = config.optional_size("embedding_size") or config.d_model
     config.ignore("pooler_hidden_size pooler_dropout pooler_hidden_act")
     attention = _attention(config, rows, changes)
-    norm, layers = layernorm(config, width), config.size("num_hidden_layers")
-    inputs = list(embeddings(config, vocab, narrow, positions=config.flag("position_biased_input")))
+    norm, layers = config.layernorm(), config.n_layers
+    inputs = list(embeddings(config, config.vocab, narrow, positions=config.flag("position_biased_input")))
     config.ignore("max_position_embeddings")
-    inputs += [Named("projection", Linear(narrow, width, bias=False))] if narrow != width else []
+    inputs += [Named("projection", Linear(narrow, config.d_model, bias=False))] if narrow != config.d_model else []
     inputs.append(Named("norm", norm))
     usual = block(config, attention)
     runs = [Run(usual, layers)]
@@ -64,7 +62,7 @@ def _deberta(config: Config, rows: int | None = None, conv: Conv | None = None, 
             "first", (*usual.sublayers, replace(sublayer("conv", conv, after=norm), input_from=usual.sublayers[0].name))
         )
         runs = [Run(first, 1), *([Run(usual, layers - 1)] if layers > 1 else [])]
-    stack = Stack("encoder", width, tuple(inputs), tuple(runs), (), "encoder")
+    stack = Stack("encoder", config.d_model, tuple(inputs), tuple(runs), (), "encoder")
     return encoder_model(config, *_headed(config, stack, narrow))
 
 
@@ -74,8 +72,8 @@ def _attention(config: Config, rows: int | None, changes: dict[str, bool]) -> Di
     reach = limit if type(limit) is int and limit > 0 else config.size("max_position_embeddings")
     looks = _words(config, "pos_att_type")
     return DisentangledAttention(
-        config.size("hidden_size"),
-        config.size("num_attention_heads"),
+        config.d_model,
+        config.n_heads,
         n_distances=(rows or 2 * reach) if relative else None,
         content_to_position="c2p" in looks,
         position_to_content="p2c" in looks,
@@ -93,7 +91,7 @@ def _headed(config: Config, stack: Stack, narrow: int) -> tuple[Stack, list[Name
         return stack, []
     if legacy:
         return stack, [*transform(config, width, narrow), Named("head", tied_head(config, narrow))]
-    token = Named("token", Embedding(config.size("vocab_size"), narrow, share=TOKENS))
-    head = Named("lm_head", Head(config.size("vocab_size"), width, TOKENS, bias=True))
+    token = Named("token", Embedding(config.vocab, narrow, share=TOKENS))
+    head = Named("lm_head", Head(config.vocab, width, TOKENS, bias=True))
     parts = [Named(f"lm_{name}", layer) for name, layer in transform(config, width)]
     return replace(stack, inputs=(token, *stack.inputs[1:])), [*parts, head]

@@ -11,7 +11,7 @@ from ....core.layer import Layer
 from ....layers import Attention, Mla, Moe
 from ..config import Config
 from ..rope import rope_fields, scaling_parameters, yarn_attention_factor
-from ..rules import causal_lm, divide_by_heads, experts, gated_mlp, hybrid_runs, mlp_types, rmsnorm, rope_attention
+from ..rules import causal_lm, hybrid_runs
 
 _ATTENTION = "full_attention"
 
@@ -30,12 +30,10 @@ def deepseek_v2(config: Config) -> Architecture:
 
 def deepseek_ocr(config: Config) -> Architecture:
     """DeepSeek-OCR 2 and Unlimited-OCR: DeepSeek-V2's experts with grouped-query attention."""
-    kinds = mlp_types(config, config.size("num_hidden_layers"), config.count("first_k_dense_replace", 1))
+    kinds = config.mlp_types(config.count("first_k_dense_replace", 1))
     config.ignore("head_dim")  # the class divides hidden_size by the number of heads
     config.ignore("layer_types")
-    attention = rope_attention(
-        config, d_head=divide_by_heads(config, config.size("hidden_size"), config.size("num_attention_heads"))
-    )
+    attention = config.attention(d_head=config.divide_by_heads(config.d_model, config.n_heads))
     built = _with_expert_note(config, latent_lm(config, attention, softmax_experts(config), kinds, _biased(config)))
     window = config.optional_size("sliding_window")
     if window is None:
@@ -49,22 +47,21 @@ def deepseek(config: Config) -> Architecture:
     if config.size("moe_layer_freq", 1) != 1:
         raise config.error("moe_layer_freq must be 1; other values are not supported")
     routed = replace(softmax_experts(config), renormalise=config.flag("norm_topk_prob"))
-    return dense_first_lm(config, rope_attention(config), routed)
+    return dense_first_lm(config, config.attention(), routed)
 
 
 def dense_first_lm(config: Config, attention: Attention, routed: Moe) -> Architecture:
     """A decoder whose first layers are dense and the others sparse."""
-    norm, kinds = rmsnorm(config, config.size("hidden_size")), dense_first(config)
-    feeds = {"dense": gated_mlp(config), "sparse": routed}
+    norm, kinds = config.rmsnorm(), dense_first(config)
+    feeds = {"dense": config.gated_mlp(), "sparse": routed}
     order = ((_ATTENTION, kind) for kind in kinds)
     return causal_lm(config, hybrid_runs(norm, {_ATTENTION: attention}, feeds, order), norm)
 
 
 def deepseek_v32(config: Config) -> Architecture:
     """DeepSeek-V3.2 [deepseek2025v32]: an indexer in every layer."""
-    layers = config.size("num_hidden_layers")
-    kinds = mlp_types(config, layers, config.count("first_k_dense_replace", 3))
-    return indexed_lm(config, {"full": indexed_mla(config)}, ["full"] * layers, kinds)
+    kinds = config.mlp_types(config.count("first_k_dense_replace", 3))
+    return indexed_lm(config, {"full": indexed_mla(config)}, ["full"] * config.n_layers, kinds)
 
 
 def mla(config: Config, **changes: Any) -> Mla:
@@ -73,8 +70,8 @@ def mla(config: Config, **changes: Any) -> Mla:
     nope, rope = config.size("qk_nope_head_dim"), config.count("qk_rope_head_dim")
     config.check_computed("qk_head_dim", nope + rope)
     fields: dict[str, Any] = {
-        "d_model": config.size("hidden_size"),
-        "n_heads": config.size("num_attention_heads"),
+        "d_model": config.d_model,
+        "n_heads": config.n_heads,
         "kv_lora_rank": config.size("kv_lora_rank"),
         "qk_nope_head_dim": nope,
         "qk_rope_head_dim": rope,
@@ -110,14 +107,13 @@ def shared_experts(config: Config, **changes: Any) -> Moe:
         "top_groups": config.size("topk_group", 1),
         "d_ff_shared": shared or None,
     }
-    return experts(config, "n_routed_experts", **{**fields, **changes})
+    return config.experts("n_routed_experts", **{**fields, **changes})
 
 
 def dense_first(config: Config) -> list[str]:
     """Layer types: dense before ``first_k_dense_replace``, then sparse in every ``moe_layer_freq``-th layer."""
     first, period = config.count("first_k_dense_replace"), config.size("moe_layer_freq", 1)
-    layers = config.size("num_hidden_layers")
-    return ["sparse" if index >= first and index % period == 0 else "dense" for index in range(layers)]
+    return ["sparse" if index >= first and index % period == 0 else "dense" for index in range(config.n_layers)]
 
 
 def softmax_experts(config: Config) -> Moe:
@@ -154,12 +150,12 @@ def indexer_types(config: Config, layers: int) -> list[str]:
 
 
 def _norm(config: Config) -> Layer:
-    return rmsnorm(config, config.size("hidden_size"))
+    return config.rmsnorm()
 
 
 def latent_lm(config: Config, attention: Layer, routed: Moe, kinds: Sequence[str], bias: bool = False) -> Architecture:
     """A decoder of one attention layer and, by layer, a dense or a sparse feed-forward layer."""
-    feeds: dict[str, Layer] = {"dense": gated_mlp(config, bias=bias), "sparse": routed}
+    feeds: dict[str, Layer] = {"dense": config.gated_mlp(bias=bias), "sparse": routed}
     order = (("attention", kind) for kind in kinds)
     return causal_lm(config, hybrid_runs(_norm(config), {"attention": attention}, feeds, order), _norm(config))
 
@@ -177,6 +173,6 @@ def _biased(config: Config) -> bool:
 
 def indexed_lm(config: Config, mixers: dict[str, Layer], types: Sequence[str], kinds: Sequence[str]) -> Architecture:
     """A decoder whose attention and feed-forward layers both depend on the layer."""
-    norm = rmsnorm(config, config.size("hidden_size"))
-    feeds: dict[str, Layer] = {"dense": gated_mlp(config), "sparse": shared_experts(config)}
+    norm = config.rmsnorm()
+    feeds: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": shared_experts(config)}
     return causal_lm(config, hybrid_runs(norm, mixers, feeds, zip(types, kinds, strict=True)), norm)

@@ -9,23 +9,9 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Named
 from ....core.layer import Layer
 from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm
-from ..config import Config
-from ..decoder import decoder, periodic_types, plain_mlp, windowed_attention
-from ..rules import (
-    BIASED,
-    TOKENS,
-    causal_lm,
-    default_layernorm,
-    layernorm,
-    lm_head,
-    qk_layernorm,
-    repeat_block,
-    rmsnorm,
-    rope_attention,
-    rotary_width,
-    sliding_window,
-    sublayer,
-)
+from ..config import BIASED, TOKENS, Config
+from ..decoder import decoder
+from ..rules import causal_lm, default_layernorm, repeat_block, sublayer
 
 SEGMENTS = 2
 ROTATED = {"full_attention": "none", "sliding_attention": "rope"}  # by layer type
@@ -35,12 +21,12 @@ _OFFSET = 2  # rows before the first position
 def cpmant(config: Config) -> Architecture:
     """CPM-Ant: learned prompt tokens, one bias for distances and segments in all layers, gated GELU."""
     config.ignore("dropout_p init_std tie_word_embeddings max_position_embeddings")
-    width, vocab, length = config.size("hidden_size"), config.size("vocab_size"), config.size("prompt_length")
+    width, vocab, length = config.d_model, config.vocab, config.size("prompt_length")
     segments, distances = config.size("segment_types"), config.size("position_bias_num_buckets")
-    norm = rmsnorm(config, width, "eps")
+    norm = config.rmsnorm("eps", width=width)
     attention = Attention(
         width,
-        config.size("num_attention_heads"),
+        config.n_heads,
         d_head=config.size("dim_head"),
         positions="relative",
         n_buckets=distances + segments * segments,
@@ -49,7 +35,7 @@ def cpmant(config: Config) -> Architecture:
     )
     mlp = Mlp(width, config.size("dim_ff"), "gelu", gated=True, prompt=length)
     block = Block("block", (sublayer("attention", attention, pre=norm), sublayer("mlp", mlp, pre=norm)))
-    runs = repeat_block(block, config.size("num_hidden_layers"))
+    runs = repeat_block(block, config.n_layers)
     table = Embedding(vocab + config.size("prompt_types") * length, width)
     inputs = (Named("token", table), Named("segment", Embedding(segments, width, "segment")))
     model = causal_lm(config, runs, norm, head=Head(vocab, width), tied=False)
@@ -58,92 +44,91 @@ def cpmant(config: Config) -> Architecture:
 
 def phi(config: Config) -> Architecture:
     """Phi-1 to Phi-2: attention and MLP in parallel after one norm, biases everywhere."""
-    width = config.size("hidden_size")
-    chosen = qk_layernorm(config, "head", bias=True) if config.flag("qk_layernorm") else {}
-    attention = rope_attention(config, bias=True, rotary_dim=rotary_width(config, 0.5), **chosen)
+    chosen = config.qk_layernorm("head", bias=True) if config.flag("qk_layernorm") else {}
+    attention = config.attention(bias=True, rotary_dim=config.rotary_width(0.5), **chosen)
     share = TOKENS if config.flag("tie_word_embeddings") else None
-    head = Head(config.size("vocab_size"), width, share=share, bias=True)
-    mlp = plain_mlp(config, bias=True)
-    return decoder(config, norm=layernorm(config, width), attention=attention, mlp=mlp, place="parallel", head=head)
+    head = Head(config.vocab, config.d_model, share=share, bias=True)
+    mlp = config.plain_mlp(bias=True)
+    return decoder(config, norm=config.layernorm(), attention=attention, mlp=mlp, place="parallel", head=head)
 
 
 def phi3(config: Config) -> Architecture:
     """Phi-3 [abdin2024] and Phi-4."""
-    attention = rope_attention(config, bias=False, rotary_dim=rotary_width(config), window=sliding_window(config))
+    attention = config.attention(bias=False, rotary_dim=config.rotary_width(), window=config.sliding_window())
     return decoder(config, attention=attention)
 
 
 def starcoder2(config: Config) -> Architecture:
     """StarCoder 2 [lozhkov2024]: LayerNorm, biases, a window in all layers."""
     bias = config.flag("use_bias", True)
-    attention = rope_attention(config, bias=bias, window=sliding_window(config))
-    norm = layernorm(config, config.size("hidden_size"), "norm_epsilon")
-    return decoder(config, norm=norm, attention=attention, mlp=plain_mlp(config, bias=bias))
+    attention = config.attention(bias=bias, window=config.sliding_window())
+    norm = config.layernorm("norm_epsilon")
+    return decoder(config, norm=norm, attention=attention, mlp=config.plain_mlp(bias=bias))
 
 
 def stablelm(config: Config) -> Architecture:
     """StableLM 2: LayerNorm, a quarter of each head rotated, a separate norm per head."""
-    norms = qk_layernorm(config) if config.flag("qk_layernorm") else {}
-    attention = rope_attention(
-        config, bias=config.flag("use_qkv_bias"), o_bias=False, rotary_dim=rotary_width(config, 0.25), **norms
+    norms = config.qk_layernorm() if config.flag("qk_layernorm") else {}
+    attention = config.attention(
+        bias=config.flag("use_qkv_bias"), o_bias=False, rotary_dim=config.rotary_width(0.25), **norms
     )
     place = "parallel" if config.flag("use_parallel_residual") else "pre"
-    return decoder(config, norm=layernorm(config, config.size("hidden_size")), attention=attention, place=place)
+    return decoder(config, norm=config.layernorm(), attention=attention, place=place)
 
 
 def olmo(config: Config) -> Architecture:
     """OLMo [groeneveld2024]: LayerNorm without weights, clipped queries, keys and values."""
-    norm = Norm(config.size("hidden_size"), "layernorm", scale=False)
-    return decoder(config, norm=norm, attention=rope_attention(config, clip=config.number("clip_qkv")))
+    norm = Norm(config.d_model, "layernorm", scale=False)
+    return decoder(config, norm=norm, attention=config.attention(clip=config.number("clip_qkv")))
 
 
 def olmo2(config: Config) -> Architecture:
     """OLMo 2 [olmo2024]: norms after the sub-layers, and over the whole width of queries and keys."""
-    return decoder(config, attention=rope_attention(config, qk_norm="projection"), place="post")
+    return decoder(config, attention=config.attention(qk_norm="projection"), place="post")
 
 
 def olmo3(config: Config) -> Architecture:
     """OLMo 3: OLMo 2 with a window in three of four layers."""
-    pattern = periodic_types(config, 4, first=3)
-    attention, order = windowed_attention(config, pattern, sliding_window(config), qk_norm="projection")
+    pattern = config.periodic_types(4, first=3)
+    attention, order = config.windowed_attention(pattern, config.sliding_window(), qk_norm="projection")
     return decoder(config, attention=attention, order=order, place="post")
 
 
 def exaone4(config: Config) -> Architecture:
     """EXAONE 4.0: three layers with a window per layer without one; the latter have no rotation."""
-    limit, pattern = sliding_window(config), config.get("layer_types")
+    limit, pattern = config.sliding_window(), config.get("layer_types")
     count = config.count("sliding_window_pattern", 4)
     if pattern is None:
         if not limit or not count:
             text = "layer_types is missing and cannot be derived without sliding_window and sliding_window_pattern"
             raise config.size_error(text)
-        pattern = periodic_types(config, count, first=count - 1)
-    attention, order = windowed_attention(config, pattern, limit, bias=False, qk_norm="head")
+        pattern = config.periodic_types(count, first=count - 1)
+    attention, order = config.windowed_attention(pattern, limit, bias=False, qk_norm="head")
     kinds = dict(attention)
     if limit:
-        kinds["full_attention"] = rope_attention(config, bias=False, qk_norm="head", positions="none")
+        kinds["full_attention"] = config.attention(bias=False, qk_norm="head", positions="none")
     return decoder(config, attention=kinds, order=order, place="post")
 
 
 def _norm(config: Config) -> Norm:
-    return layernorm(config, config.size("hidden_size"), bias=False)
+    return config.layernorm(bias=False)
 
 
 def _head(config: Config) -> Head:
-    return lm_head(config, input_scale=config.number("logit_scale", 1.0))
+    return config.lm_head(input_scale=config.number("logit_scale", 1.0))
 
 
 def cohere(config: Config) -> Architecture:
     """Command R; optionally with a norm on each query and key head, with separate weights per head."""
-    norms = qk_layernorm(config) if config.flag("use_qk_norm") else {}
-    attention = rope_attention(config, rope_interleaved=True, **norms)
+    norms = config.qk_layernorm() if config.flag("use_qk_norm") else {}
+    attention = config.attention(rope_interleaved=True, **norms)
     return decoder(config, norm=_norm(config), attention=attention, place="parallel", head=_head(config))
 
 
 def cohere2(config: Config) -> Architecture:
     """Command R7B and Command A: three layers with a window per layer without one; the latter have no rotation."""
     count = config.size("sliding_window_pattern", 4)
-    return _windowed(config, periodic_types(config, count, first=count - 1))
+    return _windowed(config, config.periodic_types(count, first=count - 1))
 
 
 def cohere_compass(config: Config) -> Architecture:
@@ -153,7 +138,7 @@ def cohere_compass(config: Config) -> Architecture:
     placed = {
         kind: "none" if given.get(kind, "") is None else "rope" for kind in ("full_attention", "sliding_attention")
     }
-    return _windowed(config, ["full_attention"] * config.size("num_hidden_layers"), placed, interleaved=False)
+    return _windowed(config, ["full_attention"] * config.n_layers, placed, interleaved=False)
 
 
 def _positions_of(layer: Layer, positions: str) -> Layer:
@@ -163,14 +148,14 @@ def _positions_of(layer: Layer, positions: str) -> Layer:
 def _windowed(
     config: Config, pattern: list[str], placed: Mapping[str, str] = ROTATED, interleaved: bool = True
 ) -> Architecture:
-    attention, order = windowed_attention(config, pattern, sliding_window(config), rope_interleaved=interleaved)
+    attention, order = config.windowed_attention(pattern, config.sliding_window(), rope_interleaved=interleaved)
     kinds = {kind: _positions_of(layer, placed[kind]) for kind, layer in attention.items()}
     return decoder(config, norm=_norm(config), attention=kinds, order=order, place="parallel", head=_head(config))
 
 
 def opt(config: Config) -> Architecture:
     """OPT [zhang2022]; the 350M model is post-norm, with an embedding narrower than the model."""
-    width, biased = config.size("hidden_size"), config.flag("enable_bias", True)
+    width, biased = config.d_model, config.flag("enable_bias", True)
     affine, before = config.flag("layer_norm_elementwise_affine", True), config.flag("do_layer_norm_before", True)
     norm = replace(default_layernorm(width), scale=affine, bias=affine)
     without_final = config.flag("_remove_final_layer_norm")
@@ -178,7 +163,7 @@ def opt(config: Config) -> Architecture:
     found = decoder(
         config,
         norm=norm,
-        attention=Attention(width, config.size("num_attention_heads"), **dict.fromkeys(BIASED, biased)),  # type: ignore[arg-type]
+        attention=Attention(width, config.n_heads, **dict.fromkeys(BIASED, biased)),  # type: ignore[arg-type]
         mlp=Mlp(width, d_ff, activation, bias=biased),
         place="pre" if before else "after",
         inputs=(_positions(config, width),),
@@ -191,27 +176,25 @@ def opt(config: Config) -> Architecture:
 def _narrow_table(config: Config, found: Architecture, narrow: int) -> Architecture:
     """The model with a narrower embedding and head, connected by projections without biases."""
     stack = found.main
-    width, vocab = stack.d_model, config.size("vocab_size")
-    token = Named("token", Embedding(vocab, narrow, share=TOKENS))
-    inputs = (token, Named("project_in", Linear(narrow, width, bias=False)), *stack.inputs[1:])
+    token = Named("token", Embedding(config.vocab, narrow, share=TOKENS))
+    inputs = (token, Named("project_in", Linear(narrow, stack.d_model, bias=False)), *stack.inputs[1:])
     outputs = [entry for entry in stack.outputs if entry.name != "head"]
-    outputs.append(Named("project_out", Linear(width, narrow, bias=False)))
+    outputs.append(Named("project_out", Linear(stack.d_model, narrow, bias=False)))
     if len(stack.outputs) == len(outputs):
         share = TOKENS if config.flag("tie_word_embeddings", True) else None
-        outputs.append(Named("head", Head(vocab, narrow, share=share)))
+        outputs.append(Named("head", Head(config.vocab, narrow, share=share)))
     return replace(found, stacks=(replace(stack, inputs=inputs, outputs=tuple(outputs)),))
 
 
 def biogpt(config: Config) -> Architecture:
     """BioGPT [luo2022]."""
-    width = config.size("hidden_size")
     return decoder(
         config,
-        norm=default_layernorm(width),
-        embedding_scale=width**0.5 if config.flag("scale_embedding", True) else 1.0,
-        attention=Attention(width, config.size("num_attention_heads"), **BIASED),
-        mlp=Mlp(width, config.size("intermediate_size"), config.activation(), bias=True),
-        inputs=(_positions(config, width),),
+        norm=default_layernorm(config.d_model),
+        embedding_scale=config.d_model**0.5 if config.flag("scale_embedding", True) else 1.0,
+        attention=Attention(config.d_model, config.n_heads, **BIASED),
+        mlp=Mlp(config.d_model, config.size("intermediate_size"), config.activation(), bias=True),
+        inputs=(_positions(config, config.d_model),),
     )
 
 

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import short_repr
 from ....layers import AltUp, Head, Laurel, Linear, Mlp, Norm, PerLayerGate, PerLayerTable, Scale
-from ..config import Config
-from ..decoder import periodic_types
-from ..rules import TOKENS, causal_lm, group_runs, layer_types, rmsnorm, rope_attention, sliding_window, sublayer
+from ..config import TOKENS, Config
+from ..rules import causal_lm, group_runs, sublayer
 from .gemma4 import reused_layers
 
 HALF_THE_POWER = 0.5**0.5  # scale of the sum of two streams
@@ -29,10 +28,10 @@ class Kind(NamedTuple):
 
 def gemma3n(config: Config) -> Architecture:
     """The language model of Gemma 3n."""
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    width, layers = config.d_model, config.n_layers
     streams, own = config.size("altup_num_inputs"), config.size("hidden_size_per_layer_input")
     config.ignore("altup_coef_clip rope_local_base_freq")
-    norm = rmsnorm(config, width)
+    norm = config.rmsnorm(width=width)
     blocks: dict[Kind, Block] = {}
     order = []
     for kind in _kinds(config, layers):
@@ -44,7 +43,7 @@ def gemma3n(config: Config) -> Architecture:
     inputs = [Named("per_layer", table)]
     inputs += [Named(f"altup_projection{number}", layer) for number, layer in enumerate(projections)]
     share = TOKENS if config.flag("tie_word_embeddings", True) else None
-    head = Head(config.size("vocab_size"), width, share=share, softcap=config.number("final_logit_softcapping"))
+    head = Head(config.vocab, width, share=share, softcap=config.number("final_logit_softcapping"))
     found = causal_lm(config, group_runs(order), norm, head=head, inputs=tuple(inputs), embedding_scale=width**0.5)
     stack = found.main
     outputs = [
@@ -55,7 +54,7 @@ def gemma3n(config: Config) -> Architecture:
 
 
 def _kinds(config: Config, layers: int) -> list[Kind]:
-    types = layer_types(config, layers, periodic_types(config, _PERIOD, first=_PERIOD - 1))
+    types = config.layer_types(config.periodic_types(_PERIOD, first=_PERIOD - 1))
     reused = reused_layers(config, types, all_allowed=False)
     usual = [_SPARSITY if layers > _SPARSE_LAYERS and index < _SPARSE_LAYERS else 0.0 for index in range(layers)]
     sparsity = _per_layer(config, "activation_sparsity_pattern", layers, (int, float)) or usual
@@ -81,10 +80,9 @@ def _per_layer(config: Config, key: str, layers: int, kinds: tuple[type, ...]) -
 
 def _block(config: Config, kind: Kind, norm: Norm, own: int, name: str) -> Block:
     width, activation = norm.d_model, config.activation("hidden_activation")
-    attention = rope_attention(
-        config,
+    attention = config.attention(
         layer_type=kind.layer_type,
-        window=sliding_window(config) if kind.layer_type == "sliding_attention" else None,
+        window=config.sliding_window() if kind.layer_type == "sliding_attention" else None,
         kv_reused=kind.reuses,
         qk_norm="head",
         v_norm=True,

@@ -8,19 +8,8 @@ from typing import Any, NamedTuple
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import UnknownNameError, short_repr
 from ....layers import Embedding, Head, Linear, Mlp, Moe, Norm, PerLayerGate, PerLayerTable, Scale
-from ..config import Config
-from ..decoder import periodic_types
-from ..rules import (
-    TOKENS,
-    causal_lm,
-    gated_mlp,
-    group_runs,
-    layer_types,
-    rmsnorm,
-    rope_attention,
-    sliding_window,
-    sublayer,
-)
+from ..config import TOKENS, Config
+from ..rules import causal_lm, group_runs, sublayer
 
 _GLOBAL_HEAD = 512
 _PERIOD = 6
@@ -37,11 +26,10 @@ class Kind(NamedTuple):
 
 def gemma4(config: Config) -> Architecture:
     """The language model of Gemma 4."""
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
-    norm, own = rmsnorm(config, width), config.optional_size("hidden_size_per_layer_input", zero_is_none=True)
+    norm, own = config.rmsnorm(), config.optional_size("hidden_size_per_layer_input", zero_is_none=True)
     blocks: dict[Kind, Block] = {}
     order = []
-    for kind in layer_kinds(config, layers):
+    for kind in layer_kinds(config, config.n_layers):
         if kind not in blocks:
             blocks[kind] = _block(config, kind, norm, own)
         order.append(blocks[kind])
@@ -49,10 +37,10 @@ def gemma4(config: Config) -> Architecture:
     inputs: tuple[Named, ...] = ()
     if own:
         rows = config.size("vocab_size_per_layer_input")
-        inputs = (Named("per_layer", PerLayerTable(rows, width, layers, own, norm.eps)),)
+        inputs = (Named("per_layer", PerLayerTable(rows, config.d_model, config.n_layers, own, norm.eps)),)
     share = TOKENS if config.flag("tie_word_embeddings", True) else None
-    head = Head(config.size("vocab_size"), width, share=share, softcap=config.number("final_logit_softcapping"))
-    return causal_lm(config, group_runs(order), norm, head=head, inputs=inputs, embedding_scale=width**0.5)
+    head = Head(config.vocab, config.d_model, share=share, softcap=config.number("final_logit_softcapping"))
+    return causal_lm(config, group_runs(order), norm, head=head, inputs=inputs, embedding_scale=config.d_model**0.5)
 
 
 def diffusion_gemma(config: Config) -> Architecture:
@@ -66,7 +54,7 @@ def diffusion_gemma(config: Config) -> Architecture:
 
 def layer_kinds(config: Config, layers: int) -> list[Kind]:
     """The kind of each layer: the last has no window; the last ``num_kv_shared_layers`` reuse keys and values."""
-    types = layer_types(config, layers, periodic_types(config, _PERIOD, first=_PERIOD - 1))
+    types = config.layer_types(config.periodic_types(_PERIOD, first=_PERIOD - 1))
     types = [*types[:-1], "full_attention"]
     reused = reused_layers(config, types)
     heads = _heads(config, types)
@@ -116,13 +104,13 @@ def _own_heads(config: Config, keys: dict[str, Any], usual: tuple[int, int]) -> 
 def _block(config: Config, kind: Kind, norm: Norm, own: int | None) -> Block:
     """Attention, an MLP (with experts in parallel, if any) and the per-layer input, with norms around each."""
     activation = config.activation("hidden_activation")
-    mlp = gated_mlp(config, activation="hidden_activation")
+    mlp = config.gated_mlp(activation="hidden_activation")
     if config.flag("use_double_wide_mlp") and kind.reuses:
         mlp = replace(mlp, d_ff=2 * mlp.d_ff)
     parts = [sublayer("attention", _attention(config, kind), pre=norm, post=norm), _feed(config, mlp, norm, activation)]
     if own:
         parts.append(sublayer("per_layer_input", PerLayerGate(norm.d_model, own, activation), post=norm))
-    parts[-1] = replace(parts[-1], after=Scale(norm.d_model, scalar=True, stored=True))
+    parts[-1] = replace(parts[-1], after=Scale(norm.d_model, lone=True, stored=True))
     place = "global" if kind.layer_type == "full_attention" else "local"
     return Block(f"{place}_reusing" if kind.reuses else place, tuple(parts))
 
@@ -132,7 +120,7 @@ def _attention(config: Config, kind: Kind) -> Any:
     both = config.get("use_bidirectional_attention")
     if both not in (None, "all", "vision"):
         raise UnknownNameError("use_bidirectional_attention", str(both), ("all", "vision"), where=config.where)
-    limit = sliding_window(config)
+    limit = config.sliding_window()
     if both == "all" and limit:
         limit = limit // 2 + 1  # the class halves the window on each side, counting the token itself
     everywhere = kind.layer_type == "full_attention"
@@ -148,7 +136,7 @@ def _attention(config: Config, kind: Kind) -> Any:
     }
     if config.flag("attention_k_eq_v") and everywhere and not kind.reuses:
         fields |= {"values_are_keys": True, "v_bias": False}
-    return rope_attention(config, layer_type=kind.layer_type, **fields)
+    return config.attention(layer_type=kind.layer_type, **fields)
 
 
 def _feed(config: Config, mlp: Mlp, norm: Norm, activation: str) -> Sublayer:
@@ -170,7 +158,7 @@ def assistant(config: Config) -> Architecture:
     stack = gemma4(text).main
     text.ignore("is_encoder_decoder")
     text.check_all_read()
-    vocab, hidden = text.size("vocab_size"), stack.d_model
+    vocab, hidden = text.vocab, stack.d_model
     if any(entry.name == "per_layer" for entry in stack.inputs):
         raise text.error("hidden_size_per_layer_input must be 0, because the assistant has no token ids to look up")
     tied = config.flag("tie_word_embeddings", True)
@@ -200,5 +188,5 @@ def _text(config: Config) -> Config:
         raise config.error(text)
     text_config = config.nested("text_config", data, model_type)
     if not data.get("num_kv_shared_layers"):
-        text_config.data["num_kv_shared_layers"] = text_config.size("num_hidden_layers")
+        text_config.data["num_kv_shared_layers"] = text_config.n_layers
     return text_config

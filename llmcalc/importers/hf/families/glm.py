@@ -9,7 +9,6 @@ from ....core.layer import Layer
 from ....layers import Mlp
 from ..config import Config
 from ..decoder import decoder
-from ..rules import mlp_types, rope_attention, rotary_width
 from .deepseek import dense_first, indexed_lm, indexed_mla, indexer_types, latent_lm, mla, shared_experts
 
 _THETA = 10000.0
@@ -26,10 +25,9 @@ def chatglm(config: Config) -> Architecture:
         if config.flag(key, usual) != usual:
             raise config.error(f"{key} must be {str(usual).lower()}; other values are not supported")
     config.ignore(_CHATGLM_ARITHMETIC)
-    grouped, heads = config.flag("multi_query_attention"), config.size("num_attention_heads")
+    grouped, heads = config.flag("multi_query_attention"), config.n_heads
     head, bias = config.size("head_dim"), config.flag("add_bias_linear")
-    attention = rope_attention(
-        config,
+    attention = config.attention(
         bias=bias or config.flag("add_qkv_bias"),
         o_bias=bias,
         n_kv_heads=config.size("multi_query_group_num") if grouped else heads,
@@ -37,7 +35,7 @@ def chatglm(config: Config) -> Architecture:
         rope_theta=_THETA * (config.number("rope_ratio") or 1.0),
         rope_interleaved=True,
     )
-    mlp = Mlp(config.size("hidden_size"), config.size("intermediate_size"), "silu", gated=True, bias=bias)
+    mlp = Mlp(config.d_model, config.size("intermediate_size"), "silu", gated=True, bias=bias)
     return decoder(config, attention=attention, mlp=mlp, tied=config.flag("tie_word_embeddings"))
 
 
@@ -57,11 +55,10 @@ def glm_ocr(config: Config) -> Architecture:
 
 
 def _glm(config: Config, place: str, bias: bool | None = None, rotated: float = 0.5) -> Architecture:
-    attention = rope_attention(
-        config,
+    attention = config.attention(
         bias=config.flag("attention_bias", True) if bias is None else bias,
         o_bias=False,
-        rotary_dim=rotary_width(config, rotated),
+        rotary_dim=config.rotary_width(rotated),
         rope_interleaved=True,
     )
     return decoder(config, attention=attention, place=place)
@@ -85,23 +82,21 @@ def sarvam_moe(config: Config) -> Architecture:
 
 def _glm_moe(config: Config, rotated: float) -> Architecture:
     norm = "head" if config.flag("use_qk_norm") else "none"
-    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
-    head = config.optional_size("head_dim") or max(1, width // heads)  # the class rounds down
+    head = config.optional_size("head_dim") or max(1, config.d_model // config.n_heads)  # the class rounds down
     rotary = max(1, int(head * config.partial_rotary(rotated)))
-    attention = rope_attention(config, o_bias=False, qk_norm=norm, d_head=head, rotary_dim=rotary)
+    attention = config.attention(o_bias=False, qk_norm=norm, d_head=head, rotary_dim=rotary)
     return latent_lm(config, attention, shared_experts(config), dense_first(config))
 
 
 def glm4_moe_lite(config: Config) -> Architecture:
     """GLM-4.7-Flash: DeepSeek-V3 with a list of dense and sparse layers."""
-    kinds = mlp_types(config, config.size("num_hidden_layers"), 1)
+    kinds = config.mlp_types(1)
     return latent_lm(config, mla(config), shared_experts(config), kinds)
 
 
 def glm_moe_dsa(config: Config) -> Architecture:
     """GLM-5: DeepSeek-V3.2. Since 5.2, layers without an indexer reuse the selection of the previous layer."""
-    layers = config.size("num_hidden_layers")
-    kinds = mlp_types(config, layers, config.count("first_k_dense_replace", 3))
+    kinds = config.mlp_types(config.count("first_k_dense_replace", 3))
     full = indexed_mla(config, index_interleaved=True)
     mixers: dict[str, Layer] = {"full": full, "shared": replace(full, index_heads=None)}
-    return indexed_lm(config, mixers, indexer_types(config, layers), kinds)
+    return indexed_lm(config, mixers, indexer_types(config, config.n_layers), kinds)

@@ -9,15 +9,15 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Named, Sublayer
 from ....core.errors import short_repr
 from ....layers import Attention, Embedding, Head, Mlp
-from ..config import Config
+from ..config import BIASED, TOKENS, Config
 from ..decoder import decoder
-from ..rules import BIASED, TOKENS, causal_lm, divide_by_heads, group_runs, layernorm, repeat_block, sublayer
+from ..rules import causal_lm, group_runs, repeat_block, sublayer
 
 
 def gpt2(config: Config) -> Architecture:
     """GPT-2 [radford2019], pre-norm; with cross-attention if the config sets it."""
     width = config.size("n_embd")
-    norm = layernorm(config, width, "layer_norm_epsilon")
+    norm = config.layernorm("layer_norm_epsilon", width=width)
     mlp = Mlp(width, config.optional_size("n_inner") or 4 * width, config.activation("activation_function"), bias=True)
     more = [_unused_cross_attention(config, width, norm)] if config.flag("add_cross_attention") else []
 
@@ -48,7 +48,7 @@ def _scaled_blocks(config: Config, width: int, block: Callable[[str, float | Non
 def openai_gpt(config: Config) -> Architecture:
     """GPT-1 [radford2018], post-norm."""
     width = config.size("n_embd")
-    norm = layernorm(config, width, "layer_norm_epsilon")
+    norm = config.layernorm("layer_norm_epsilon", width=width)
     mlp = Mlp(
         width,
         4 * width,
@@ -66,7 +66,7 @@ def _positions(config: Config, width: int) -> Named:
 
 def gpt_neo(config: Config) -> Architecture:
     """GPT-Neo [black2021]: a window in every other layer, whose cache the class does not shorten; unscaled scores."""
-    width, heads = config.size("hidden_size"), config.size("num_heads")
+    width, heads = config.d_model, config.size("num_heads")
     fields: dict[str, Any] = {"o_bias": True, "scale": 1.0, "implemented_cache": "all_tokens"}
     kinds = {
         "global": Attention(width, heads, o_bias=True, scale=1.0),
@@ -75,7 +75,7 @@ def gpt_neo(config: Config) -> Architecture:
     d_ff = config.optional_size("intermediate_size") or 4 * width
     return decoder(
         config,
-        norm=layernorm(config, width, "layer_norm_epsilon"),
+        norm=config.layernorm("layer_norm_epsilon", width=width),
         attention=kinds,
         mlp=Mlp(width, d_ff, config.activation("activation_function"), bias=True),
         order=_attention_layers(config),
@@ -106,7 +106,7 @@ def gpt_bigcode(config: Config) -> Architecture:
     width, heads = config.size("n_embd"), config.size("n_head")
     multi_query = config.flag("multi_query", True)
     config.ignore("num_key_value_heads attention_softmax_in_fp32 scale_attention_softmax_in_fp32")
-    norm = layernorm(config, width, "layer_norm_epsilon")
+    norm = config.layernorm("layer_norm_epsilon", width=width)
     d_ff = config.optional_size("n_inner") or 4 * width
     scale = None if config.flag("scale_attn_weights", True) else 1.0
     own = Attention(width, heads, 1 if multi_query else None, scale=scale, **BIASED)
@@ -126,19 +126,19 @@ def gptj(config: Config) -> Architecture:
     """GPT-J [wang2021] and CodeGen [nijkamp2022]: attention and MLP in parallel after one norm."""
     width = config.size("n_embd")
     heads = config.size("n_head")
-    head = divide_by_heads(config, width, heads)
+    head = config.divide_by_heads(width, heads)
     rotary = min(config.optional_size("rotary_dim") or head, head)
     attention = Attention(width, heads, positions="rope", rotary_dim=rotary, rope_interleaved=True)
     activation = config.activation("activation_function")
     mlp = Mlp(width, config.optional_size("n_inner") or 4 * width, activation, bias=True)
-    norm = layernorm(config, width, "layer_norm_epsilon")
+    norm = config.layernorm("layer_norm_epsilon", width=width)
     return decoder(config, norm=norm, attention=attention, mlp=mlp, place="parallel", head=_head(config, width))
 
 
 def ctrl(config: Config) -> Architecture:
     """CTRL [keskar2019]: pre-norm, sinusoidal positions."""
     width = config.size("n_embd")
-    final = layernorm(config, width, "layer_norm_epsilon")
+    final = config.layernorm("layer_norm_epsilon", width=width)
     position = Embedding(config.size("n_positions"), width, table="position", learned=False, sinusoids="halves")
     return decoder(
         config,
@@ -154,4 +154,4 @@ def ctrl(config: Config) -> Architecture:
 
 def _head(config: Config, width: int) -> Head:
     tied = config.flag("tie_word_embeddings")
-    return Head(config.size("vocab_size"), width, share=TOKENS if tied else None, bias=True)
+    return Head(config.vocab, width, share=TOKENS if tied else None, bias=True)

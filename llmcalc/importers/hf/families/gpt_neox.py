@@ -7,10 +7,10 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Named
 from ....core.errors import UnknownNameError
 from ....layers import Attention, Mlp, Norm
-from ..config import Config, is_irrelevant
-from ..decoder import decoder, plain_mlp
+from ..config import BIASED, Config
+from ..config_keys import is_irrelevant
+from ..decoder import decoder
 from ..rope import rope_fields
-from ..rules import BIASED, divide_by_heads, layernorm, qk_layernorm, rotary_width
 
 _MPT_ATTENTION = ("multihead_attention", "multiquery_attention")
 _MPT_KEYS = """
@@ -24,17 +24,16 @@ _MPT_UNUSED = """
 
 def _attention(config: Config, bias: bool, **changes: object) -> Attention:
     """Multi-head attention whose heads must divide the width."""
-    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     biases = dict.fromkeys(BIASED, bias)
-    fields = {"d_head": divide_by_heads(config, width, heads), **biases, **changes}
-    return Attention(width, heads, **fields)  # type: ignore[arg-type]
+    fields = {"d_head": config.divide_by_heads(config.d_model, config.n_heads), **biases, **changes}
+    return Attention(config.d_model, config.n_heads, **fields)  # type: ignore[arg-type]
 
 
 def _rotated(config: Config, share: float) -> dict[str, object]:
     """Fields for rotary positions, in the keys of GPT-NeoX or of current configs."""
     share = config.number("rotary_pct", share) or share
     theta = config.rope_theta(default=config.number("rotary_emb_base", 10000.0) or 10000.0)
-    placed = {"positions": "rope", "rotary_dim": rotary_width(config, share), "rope_theta": theta}
+    placed = {"positions": "rope", "rotary_dim": config.rotary_width(share), "rope_theta": theta}
     return {**placed, **rope_fields(config)}
 
 
@@ -42,42 +41,40 @@ def gpt_neox(config: Config) -> Architecture:
     """GPT-NeoX [black2022] and Pythia [biderman2023]: a quarter of each head rotated."""
     attention = _attention(config, config.flag("attention_bias", True), **_rotated(config, 0.25))
     place = "parallel_two" if config.flag("use_parallel_residual", True) else "pre"
-    norm = layernorm(config, config.size("hidden_size"))
+    norm = config.layernorm()
     config.ignore("is_decoder rotary_pct rotary_emb_base")
-    return decoder(config, norm=norm, attention=attention, mlp=plain_mlp(config, bias=True), place=place)
+    return decoder(config, norm=norm, attention=attention, mlp=config.plain_mlp(bias=True), place=place)
 
 
 def gpt_neox_japanese(config: Config) -> Architecture:
     """GPT-NeoX Japanese: no biases except after the attention of the last layer."""
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     config.ignore("is_decoder rotary_pct rotary_emb_base")
     usual = _attention(config, bias=False, **_rotated(config, 1.0))
     kinds = {"block": usual, "last": replace(usual, o_bias=True)}
-    mlp = Mlp(width, config.size("intermediate_multiple_size") * width, config.activation())
-    order = ["block"] * (layers - 1) + ["last"]
-    return decoder(config, norm=layernorm(config, width), attention=kinds, mlp=mlp, order=order)
+    mlp = Mlp(config.d_model, config.size("intermediate_multiple_size") * config.d_model, config.activation())
+    order = ["block"] * (config.n_layers - 1) + ["last"]
+    return decoder(config, norm=config.layernorm(), attention=kinds, mlp=mlp, order=order)
 
 
 def persimmon(config: Config) -> Architecture:
     """Persimmon: a LayerNorm on each query and key head, squared ReLU."""
-    chosen = qk_layernorm(config, "head", bias=True) if config.flag("qk_layernorm", True) else {}
+    chosen = config.qk_layernorm("head", bias=True) if config.flag("qk_layernorm", True) else {}
     attention = _attention(config, bias=True, **_rotated(config, 0.5), **chosen)
-    norm = layernorm(config, config.size("hidden_size"))
-    return decoder(config, norm=norm, attention=attention, mlp=plain_mlp(config, bias=True))
+    norm = config.layernorm()
+    return decoder(config, norm=norm, attention=attention, mlp=config.plain_mlp(bias=True))
 
 
 def bloom(config: Config) -> Architecture:
     """BLOOM [scao2022]: ALiBi, and a norm after the embedding."""
     config.read_legacy("n_embed", "hidden_size")
     config.ignore("slow_but_exact")
-    width = config.size("hidden_size")
-    norm = layernorm(config, width, "layer_norm_epsilon")
+    norm = config.layernorm("layer_norm_epsilon")
     attention = _attention(config, bias=True, positions="alibi")
     return decoder(
         config,
         norm=norm,
         attention=attention,
-        mlp=Mlp(width, 4 * width, "gelu_tanh", bias=True),
+        mlp=Mlp(config.d_model, 4 * config.d_model, "gelu_tanh", bias=True),
         place="pre_normed" if config.flag("apply_residual_connection_post_layernorm") else "pre",
         inputs=(Named("table_norm", norm),),
     )
@@ -86,18 +83,17 @@ def bloom(config: Config) -> Architecture:
 def falcon(config: Config) -> Architecture:
     """Falcon [almazrouei2023]: one key/value head, or grouped heads in the new architecture."""
     config.read_legacy("n_embed", "hidden_size")
-    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     grouped, bias = config.flag("new_decoder_architecture"), config.flag("bias")
-    asked = config.optional_size("num_kv_heads") or heads
+    asked = config.optional_size("num_kv_heads") or config.n_heads
     multi_query = config.flag("multi_query", True)
-    fields: dict[str, object] = {"n_kv_heads": asked if grouped else 1 if multi_query else heads}
+    fields: dict[str, object] = {"n_kv_heads": asked if grouped else 1 if multi_query else config.n_heads}
     if grouped:
         fields["implemented_cache"] = "query_heads"
-    placed = {"positions": "alibi", "alibi_scale": divide_by_heads(config, width, heads) ** -0.5}
+    placed = {"positions": "alibi", "alibi_scale": config.divide_by_heads(config.d_model, config.n_heads) ** -0.5}
     fields |= placed if config.flag("alibi") else _rotated(config, 1.0)
     activation = config.activation_name(config.string("activation"), "activation")
-    mlp = Mlp(width, config.optional_size("ffn_hidden_size") or 4 * width, activation, bias=bias)
-    norm = layernorm(config, width, "layer_norm_epsilon")
+    mlp = Mlp(config.d_model, config.optional_size("ffn_hidden_size") or 4 * config.d_model, activation, bias=bias)
+    norm = config.layernorm("layer_norm_epsilon")
     return decoder(
         config, norm=norm, attention=_attention(config, bias, **fields), mlp=mlp, place=_falcon_norms(config, grouped)
     )
@@ -112,7 +108,6 @@ def _falcon_norms(config: Config, grouped: bool) -> str:
 
 def mpt(config: Config) -> Architecture:
     """MPT: ALiBi, no biases, LayerNorm without a bias; the class ignores most flags."""
-    width = config.size("hidden_size")
     config.ignore(_MPT_UNUSED)
     details = config.mapping("attn_config")
     unknown = next((key for key in details if not is_irrelevant(key) and key not in _MPT_KEYS.split()), None)
@@ -124,5 +119,5 @@ def mpt(config: Config) -> Architecture:
     attention = _attention(
         config, bias=False, positions="alibi", clip=details.get("clip_qkv"), scale=details.get("softmax_scale")
     )
-    norm = Norm(width, "layernorm", eps=config.number("layer_norm_epsilon") or 1e-5)
-    return decoder(config, norm=norm, attention=attention, mlp=Mlp(width, 4 * width, "gelu"))
+    norm = Norm(config.d_model, "layernorm", eps=config.number("layer_norm_epsilon") or 1e-5)
+    return decoder(config, norm=norm, attention=attention, mlp=Mlp(config.d_model, 4 * config.d_model, "gelu"))

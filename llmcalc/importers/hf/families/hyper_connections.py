@@ -12,18 +12,7 @@ from ....core.layer import Layer
 from ....layers import CompressedAttention, HyperConnection, Kda
 from ..config import Config
 from ..rope import rope_fields
-from ..rules import (
-    causal_lm,
-    every_nth,
-    experts,
-    gated_mlp,
-    group_runs,
-    layer_types,
-    mlp_types,
-    rmsnorm,
-    rope_attention,
-    rotary_width,
-)
+from ..rules import causal_lm, group_runs
 from .deepseek import indexed_mla, indexer_types, mla, shared_experts
 from .qwen import gated_delta_net
 
@@ -34,7 +23,7 @@ _BY_RATIO = {0: "sliding_attention", 4: "compressed_sparse_attention", 128: "hea
 
 def glm5_next(config: Config) -> Architecture:
     """GLM-5.3: KDA layers, latent attention to token groups without positions, and mixed residual streams."""
-    layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
+    layers, width = config.n_layers, config.d_model
     config.ignore("router_aux_loss_coef head_dim qk_head_dim")
     if not config.flag("index_kpool_always_select_tail", True):
         config.add_unmodelled(
@@ -61,17 +50,15 @@ def glm5_next(config: Config) -> Architecture:
     mixers: dict[str, Layer] = {"linear_attention": _kda(config), "indexed_attention": full}
     mixers["shared_indexed_attention"] = replace(full, index_heads=None)
     feeds: dict[str, Layer] = {
-        "dense": replace(gated_mlp(config), clamp=limit),
+        "dense": replace(config.gated_mlp(), clamp=limit),
         # routed experts use silu whatever the config says
         "sparse": replace(
             shared_experts(config, clamp=limit), activation="silu", shared_activation=config.activation()
         ),
     }
     hyper = HyperConnection(width, config.size("hc_mult"), iterations=config.size("hc_sinkhorn_iters"), **_eps(config))
-    norm = rmsnorm(config, width)
-    runs = hyper_connected_runs(
-        hyper, norm, mixers, feeds, zip(order, mlp_types(config, layers, min(3, layers)), strict=True)
-    )
+    norm = config.rmsnorm(width=width)
+    runs = hyper_connected_runs(hyper, norm, mixers, feeds, zip(order, config.mlp_types(min(3, layers)), strict=True))
     return causal_lm(config, runs, norm)
 
 
@@ -90,7 +77,7 @@ def _kda(config: Config) -> Kda:
                 config.override(new, given[old])
     head = config.size("linear_head_dim")
     return Kda(
-        config.size("hidden_size"),
+        config.d_model,
         config.size("linear_num_heads"),
         head,
         config.size("linear_conv_kernel_dim"),
@@ -103,12 +90,11 @@ def _kda(config: Config) -> Kda:
 
 def deepseek_v4(config: Config) -> Architecture:
     """DeepSeek-V4 [deepseek2026v4]: compressed attention, hyper-connections, first layers routed by a token hash."""
-    layers, width, streams = config.size("num_hidden_layers"), config.size("hidden_size"), config.size("hc_mult")
+    layers, width, streams = config.n_layers, config.d_model, config.size("hc_mult")
     config.ignore("num_key_value_heads n_shared_experts attention_bias num_nextn_predict_layers expert_dtype")
     config.ignore("partial_rotary_factor qk_rope_head_dim compress_rope_theta rope_theta")
     config.ignore("norm_topk_prob")  # the class always normalises by the sum
-    routed = experts(
-        config,
+    routed = config.experts(
         "n_routed_experts",
         router=_SCORES.get(
             config.string("scoring_func", "sqrtsoftplus"), config.string("scoring_func", "sqrtsoftplus")
@@ -119,11 +105,11 @@ def deepseek_v4(config: Config) -> Architecture:
         clamp=config.number("swiglu_limit"),
         renormalise=True,
     )
-    table = config.size("vocab_size")
+    table = config.vocab
     feeds: dict[str, Layer] = {"moe": routed, "hash_moe": replace(routed, correction_bias="none", hash_rows=table)}
     hashed = min(layers, config.count("num_hash_layers", 3))
     kinds = (config.strings("mlp_layer_types") or ["hash_moe"] * hashed + ["moe"] * (layers - hashed))[:layers]
-    norm, order = rmsnorm(config, width), zip(_compressed_layers(config, layers), kinds, strict=True)
+    norm, order = config.rmsnorm(width=width), zip(_compressed_layers(config, layers), kinds, strict=True)
     hyper = HyperConnection(width, streams, iterations=config.size("hc_sinkhorn_iters"), **_eps(config))
     runs = hyper_connected_runs(hyper, norm, _compressed_attention(config), feeds, order)
     return _multi_stream_lm(config, runs, norm, replace(hyper, writes=False))
@@ -149,8 +135,8 @@ def _compressed_attention(config: Config) -> dict[str, Layer]:
     if not isinstance(rates, dict) or not {_BY_RATIO[4], _BY_RATIO[128]} <= set(rates):
         raise config.error(f"compress_rates must name two layer types, not {short_repr(rates)}")
     near = CompressedAttention(
-        config.size("hidden_size"),
-        config.size("num_attention_heads"),
+        config.d_model,
+        config.n_heads,
         config.size("head_dim"),
         config.size("q_lora_rank"),
         config.size("sliding_window"),
@@ -206,16 +192,16 @@ def _rotary_width(config: Config) -> int:
 
 def hy_v4(config: Config) -> Architecture:
     """Hunyuan 4: latent attention with sinks and a gate, an indexer in every fourth layer, unmixed residual streams."""
-    layers, width, streams = config.size("num_hidden_layers"), config.size("hidden_size"), config.size("hc_mult")
+    layers, width, streams = config.n_layers, config.d_model, config.size("hc_mult")
     config.ignore("learnable_sink_init")
     full = indexed_mla(config, sinks=True, gate="input", rope_interleaved=False, index_rotates_end=True)
     mixers: dict[str, Layer] = {"full": full, "shared": replace(full, index_heads=None)}
     acts = {"activation": "silu", "shared_activation": config.activation()}
     routed = shared_experts(config, clamp=config.number("swiglu_limit"), shared_clamped=False, **acts)
-    feeds: dict[str, Layer] = {"dense": gated_mlp(config), "sparse": routed}
+    feeds: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": routed}
     usual = ["full" if index == 0 or (index - 1) % 4 == 0 else "shared" for index in range(layers)]
-    order = zip(config.strings("indexer_types", layers) or usual, mlp_types(config, layers, 1), strict=True)
-    norm = rmsnorm(config, width)
+    order = zip(config.strings("indexer_types", layers) or usual, config.mlp_types(1), strict=True)
+    norm = config.rmsnorm(width=width)
     hyper = HyperConnection(
         width, streams, mixed=False, write_scale=config.number("hc_magnitude") or 2.0, **_eps(config)
     )
@@ -225,7 +211,7 @@ def hy_v4(config: Config) -> Architecture:
 
 def qwen4(config: Config) -> Architecture:
     """Qwen4 (experimental): delta nets, attention with an indexer, and streams that are read per channel."""
-    layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
+    width = config.d_model
     config.ignore("indexer_kv_heads output_gate_type number_of_conv_states intermediate_size decoder_sparse_step")
     config.ignore("ple_embed_dim ple_conv_kernel_size ngram_size heads_per_ngram ngram_vocab_size_base seed")
     config.ignore("make_ngram_vocab_size_divisible_by split_ngram_parts mlp_only_layers mtp_num_hidden_layers")
@@ -235,7 +221,7 @@ def qwen4(config: Config) -> Architecture:
         "gated": True,
         "qk_norm": "head",
         "qk_norm_unit_offset": True,
-        "rotary_dim": rotary_width(config),
+        "rotary_dim": config.rotary_width(),
     }
     indexer: dict[str, Any] = {
         "index_heads": config.size("indexer_n_heads"),
@@ -246,13 +232,13 @@ def qwen4(config: Config) -> Architecture:
         "index_unit_offset": True,
     }
     mixers: dict[str, Layer] = {
-        "indexed_attention": rope_attention(config, **attention, **indexer),
+        "indexed_attention": config.attention(**attention, **indexer),
         "linear_attention": gated_delta_net(config),
     }
     shared = config.size("shared_expert_intermediate_size")
-    feeds: dict[str, Layer] = {"sparse": experts(config, d_ff_shared=shared, shared_gate=True)}
-    pattern = every_nth(config, "full_attention_interval", layers, "indexed_attention", "linear_attention", 4)
-    kinds = [kind.replace("full_", "indexed_") for kind in layer_types(config, layers, pattern)]
+    feeds: dict[str, Layer] = {"sparse": config.experts(d_ff_shared=shared, shared_gate=True)}
+    pattern = config.every_nth("full_attention_interval", "indexed_attention", "linear_attention", 4)
+    kinds = [kind.replace("full_", "indexed_") for kind in config.layer_types(pattern)]
     hyper = HyperConnection(
         width, config.size("hc_count"), rank=config.size("hc_lowrank"), norm_eps=config.number("rms_norm_eps") or 1e-6
     )

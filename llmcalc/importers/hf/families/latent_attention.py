@@ -11,19 +11,7 @@ from ....core.layer import Layer
 from ....layers import Mla
 from ..config import Config
 from ..rope import rope_fields
-from ..rules import (
-    causal_lm,
-    experts,
-    gated_mlp,
-    group_runs,
-    hybrid_runs,
-    lm_head,
-    prenorm_block,
-    repeat_block,
-    rmsnorm,
-    sliding_window,
-    sublayer,
-)
+from ..rules import causal_lm, group_runs, hybrid_runs, prenorm_block, repeat_block, sublayer
 from .deepseek import _norm, indexed_mla, mla, shared_experts
 
 # keys of a layer's own config, and the fields of latent attention that they set
@@ -53,31 +41,31 @@ def youtu(config: Config) -> Architecture:
     config.ignore("embedding_initializer_range")
     config.ignore("n_shared_experts n_routed_experts moe_intermediate_size first_k_dense_replace num_experts_per_tok")
     block = prenorm_block(
-        "block", _norm(config), attention=mla(config), mlp=gated_mlp(config, bias=config.flag("mlp_bias"))
+        "block", _norm(config), attention=mla(config), mlp=config.gated_mlp(bias=config.flag("mlp_bias"))
     )
-    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), _norm(config))
+    return causal_lm(config, repeat_block(block, config.n_layers), _norm(config))
 
 
 def minicpm3(config: Config) -> Architecture:
     """MiniCPM3: latent attention, dense layers, scaled embeddings and residuals."""
-    layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
-    value = config.optional_size("v_head_dim") or config.size("hidden_size") // config.size("num_attention_heads")
+    layers, width = config.n_layers, config.d_model
+    value = config.optional_size("v_head_dim") or config.d_model // config.n_heads
     attention = mla(config, v_head_dim=value, rope_interleaved=False)
     depth = (config.number("scale_depth") or 1.0) / layers**0.5
-    mlp = gated_mlp(config, bias=config.flag("mlp_bias"))
+    mlp = config.gated_mlp(bias=config.flag("mlp_bias"))
     parts = {"attention": attention, "mlp": mlp}.items()
     block = Block("block", tuple(sublayer(name, layer, pre=_norm(config), scale=depth) for name, layer in parts))
-    head = lm_head(config, input_scale=(config.number("dim_model_base") or width) / width)
+    head = config.lm_head(input_scale=(config.number("dim_model_base") or width) / width)
     scale = config.number("scale_emb", 1.0)
     return causal_lm(config, repeat_block(block, layers), _norm(config), head=head, embedding_scale=scale or 1.0)
 
 
 def axk1(config: Config) -> Architecture:
     """A.X K1: DeepSeek-V3 with an additional norm after the experts."""
-    norm, routed = rmsnorm(config, config.size("hidden_size")), shared_experts(config)
+    norm, routed = config.rmsnorm(), shared_experts(config)
     attention = sublayer("attention", mla(config), pre=norm)
     blocks = {
-        "dense": Block("dense", (attention, sublayer("mlp", gated_mlp(config), pre=norm))),
+        "dense": Block("dense", (attention, sublayer("mlp", config.gated_mlp(), pre=norm))),
         "sparse": Block("sparse", (attention, sublayer("mlp", routed, pre=norm, post=norm))),
     }
     return causal_lm(config, group_runs(blocks[kind] for kind in _axk_feeds(config)), norm)
@@ -85,22 +73,21 @@ def axk1(config: Config) -> Architecture:
 
 def axk2(config: Config) -> Architecture:
     """A.X K2: gated norms, an output gate, an indexer, and queries from the latent before and after its norm."""
-    norm = rmsnorm(config, config.size("hidden_size"))
+    norm = config.rmsnorm()
     config.get("layer_types")
     gated = replace(norm, gate_rank=config.size("gated_norm_rank"))
     attention = sublayer("attention", indexed_mla(config, gate="latent", double_latent=True), pre=gated)
     blocks = {
-        "dense": Block("dense", (attention, sublayer("mlp", gated_mlp(config), pre=norm))),
+        "dense": Block("dense", (attention, sublayer("mlp", config.gated_mlp(), pre=norm))),
         "sparse": Block("sparse", (attention, sublayer("mlp", shared_experts(config), pre=gated))),
     }
     return causal_lm(config, group_runs(blocks[kind] for kind in _axk_feeds(config)), norm)
 
 
 def _axk_feeds(config: Config) -> list[str]:
-    layers = config.size("num_hidden_layers")
     first, period = config.count("first_k_dense_replace", 1), config.size("moe_layer_freq", 1)
-    default = ["sparse" if index >= first and index % period == 0 else "dense" for index in range(layers)]
-    kinds = config.strings("mlp_layer_types", layers) or default
+    default = ["sparse" if index >= first and index % period == 0 else "dense" for index in range(config.n_layers)]
+    kinds = config.strings("mlp_layer_types", config.n_layers) or default
     wrong = next((kind for kind in kinds if kind not in ("dense", "sparse")), None)
     if wrong is not None:
         raise UnknownNameError("layer type", wrong, ("dense", "sparse"))
@@ -109,11 +96,10 @@ def _axk_feeds(config: Config) -> list[str]:
 
 def longcat_flash(config: Config) -> Architecture:
     """LongCat-Flash [meituan2025]: per block two latent attentions, two dense layers, and experts added at the end."""
-    layers, norm = config.size("num_layers"), rmsnorm(config, config.size("hidden_size"))
+    layers, norm = config.size("num_layers"), config.rmsnorm()
     config.ignore("num_hidden_layers")  # twice num_layers
     zero = config.count("zero_expert_num")
-    routed = experts(
-        config,
+    routed = config.experts(
         "n_routed_experts",
         "expert_ffn_hidden_size",
         n_zero_experts=zero,
@@ -125,7 +111,7 @@ def longcat_flash(config: Config) -> Architecture:
     nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
     if config.size("qk_head_dim", nope + rope) != nope + rope:  # this class uses the value in the file
         raise config.size_error(f"qk_head_dim must be qk_nope_head_dim + qk_rope_head_dim ({nope} + {rope})")
-    attention, dense = mla(config, latent_scaled=True), gated_mlp(config, key="ffn_hidden_size")
+    attention, dense = mla(config, latent_scaled=True), config.gated_mlp(key="ffn_hidden_size")
     parts = (
         sublayer("attention0", attention, pre=norm),
         Sublayer("mlp0", (Branch("mlp", dense), Branch("experts", routed, joins="mlp1")), pre=norm),
@@ -140,9 +126,9 @@ def longcat_flash(config: Config) -> Architecture:
 
 def dots3_note(config: Config) -> Architecture:
     """Language model of dots.note: a gate per head and a norm on the rotary key."""
-    layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
+    layers, norm = config.n_layers, config.rmsnorm()
     types, own = _types(config, layers), _own_sizes(config)
-    span = sliding_window(config) or config.optional_size("sliding_window_size") or WINDOW
+    span = config.sliding_window() or config.optional_size("sliding_window_size") or WINDOW
     known: dict[tuple[str, str], str] = {}
     mixers: dict[str, Layer] = {}
     names = []
@@ -154,7 +140,7 @@ def dots3_note(config: Config) -> Architecture:
             mixers[known[key]] = _attention(config, kind, span, sizes)
         names.append(known[key])
     width = config.count("n_shared_experts") * config.size(_shared_key(config))
-    feeds: dict[str, Layer] = {"dense": gated_mlp(config), "sparse": shared_experts(config, d_ff_shared=width or None)}
+    feeds: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": shared_experts(config, d_ff_shared=width or None)}
     return causal_lm(config, hybrid_runs(norm, mixers, feeds, zip(names, _feeds(config, layers), strict=True)), norm)
 
 

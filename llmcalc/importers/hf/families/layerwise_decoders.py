@@ -10,20 +10,7 @@ from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers import Attention, Mlp
 from ..config import Config
-from ..rules import (
-    causal_lm,
-    experts,
-    gated_mlp,
-    group_runs,
-    hybrid_runs,
-    layer_types,
-    mlp_types,
-    prenorm_block,
-    rmsnorm,
-    rope_attention,
-    rotary_width,
-    sliding_window,
-)
+from ..rules import causal_lm, group_runs, hybrid_runs, prenorm_block
 
 STEP_DENSE = 3  # default number of layers without experts
 
@@ -34,9 +21,9 @@ def openelm(config: Config) -> Architecture:
     if not config.flag("ffn_with_glu", True):
         raise config.error("ffn_with_glu must be true; other values are not supported")
     config.ignore("qkv_multipliers num_gqa_groups rope_max_length")
-    layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
+    layers, width = config.n_layers, config.d_model
     queries, keys = (_sizes(config, f"num_{name}_heads", layers) for name in ("query", "kv"))
-    norm, known = rmsnorm(config, width), {}
+    norm, known = config.rmsnorm(width=width), {}
     order = []
     for place, shape in enumerate(zip(queries, keys, _mlp_widths(config, layers, width), strict=True)):
         if shape not in known:
@@ -69,9 +56,8 @@ def _sizes(config: Config, key: str, layers: int) -> list[int]:
 
 
 def _openelm_block(config: Config, name: str, norm: Any, queries: int, keys: int, hidden: int) -> Any:
-    width = config.size("hidden_size")
     attention = Attention(
-        width,
+        config.d_model,
         queries,
         keys,
         config.size("head_dim"),
@@ -80,30 +66,29 @@ def _openelm_block(config: Config, name: str, norm: Any, queries: int, keys: int
         positions="rope",
         rope_theta=config.number("rope_freq_constant") or 10000.0,
     )
-    mlp = Mlp(width, hidden, config.activation("activation_fn_name"), gated=True)
+    mlp = Mlp(config.d_model, hidden, config.activation("activation_fn_name"), gated=True)
     return prenorm_block(name, norm, attention=attention, mlp=mlp)
 
 
 def step3p5(config: Config) -> Architecture:
     """Step 3.5 and 3.7: windowed layers with their own number of heads, a gate per head, a shared expert."""
-    layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"), unit_offset=True)
+    layers, norm = config.n_layers, config.rmsnorm(unit_offset=True)
     config.ignore("query_pre_attn_scalar mtp_layer_types mtp_mlp_layer_types")
     config.ignore("per_layer_config partial_rotary_factors attention_other_setting num_nextn_predict_layers")
-    types = layer_types(config, layers, ["full_attention"] * layers)
-    heads = config.size("num_attention_heads")
+    types = config.layer_types(["full_attention"] * layers)
+    heads = config.n_heads
     kinds = {
         "full_attention": (heads, None),
-        "sliding_attention": (config.optional_size("num_sliding_attention_heads") or heads, sliding_window(config)),
+        "sliding_attention": (config.optional_size("num_sliding_attention_heads") or heads, config.sliding_window()),
     }
     mixers: dict[str, Layer] = {
-        kind: rope_attention(
-            config,
+        kind: config.attention(
             layer_type=kind,
             n_heads=count,
             window=span,
             qk_norm="head",
             qk_norm_unit_offset=True,
-            rotary_dim=rotary_width(config, 1.0, kind),
+            rotary_dim=config.rotary_width(1.0, kind),
             gated=True,
             gate_per_head=True,
             gate_bias="none",
@@ -111,8 +96,7 @@ def step3p5(config: Config) -> Architecture:
         for kind, (count, span) in kinds.items()
     }
     bias, scale = config.flag("mlp_bias"), config.number("moe_router_scaling_factor", 1.0)
-    routed = experts(
-        config,
+    routed = config.experts(
         "n_routed_experts",
         clamp_late=True,
         shared_clamped=False,
@@ -123,7 +107,7 @@ def step3p5(config: Config) -> Architecture:
         renormalise=True,
         routed_scale=scale,
     )
-    dense = replace(gated_mlp(config, bias=bias), clamp_late=True)
+    dense = replace(config.gated_mlp(bias=bias), clamp_late=True)
     bounds = zip(_clamps(config, "swiglu_limits", layers), _clamps(config, "swiglu_limits_shared", layers), strict=True)
     feeds: dict[str, Layer] = {}
     order = []
@@ -142,7 +126,7 @@ def _sparse_or_dense(config: Config, layers: int) -> list[str]:
     """The type of each feed-forward layer; older files list the numbers of sparse layers in one string."""
     named = config.get("moe_layers_enum")
     if not isinstance(named, str):
-        return mlp_types(config, layers, STEP_DENSE)
+        return config.mlp_types(STEP_DENSE)
     numbers = {int(number) for number in named.split(",")}
     if not numbers <= set(range(layers)):
         raise config.size_error(f"moe_layers_enum must list layers from 0 to {layers - 1}, not {short_repr(named)}")

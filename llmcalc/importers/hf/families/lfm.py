@@ -8,44 +8,32 @@ from ....core.architecture import Architecture, Block
 from ....core.layer import Layer
 from ....layers import Mlp, Moe, ShortConv
 from ..config import Config
-from ..rules import (
-    causal_lm,
-    hybrid_runs,
-    layer_types,
-    rmsnorm,
-    rope_attention,
-    rotary_width,
-    runs_by_type,
-    sliding_window,
-    sublayer,
-)
+from ..rules import causal_lm, hybrid_runs, runs_by_type, sublayer
 
 _ROPE_BASE = 1000000.0
 
 
 def lfm2(config: Config) -> Architecture:
     """LFM2: the MLP width is two thirds of ``intermediate_size``, rounded up to a multiple."""
-    layers = config.size("num_hidden_layers")
     chosen = config.get("full_attn_idxs")
-    attention = set(range(layers) if chosen is None else config.layer_indices("full_attn_idxs"))
-    pattern = ["full_attention" if index in attention else "conv" for index in range(layers)]
-    feed: dict[str, Layer] = {"dense": Mlp(config.size("hidden_size"), _mlp_width(config), "silu", gated=True)}
-    order = ((kind, "dense") for kind in layer_types(config, layers, pattern))
+    attention = set(range(config.n_layers) if chosen is None else config.layer_indices("full_attn_idxs"))
+    pattern = ["full_attention" if index in attention else "conv" for index in range(config.n_layers)]
+    feed: dict[str, Layer] = {"dense": Mlp(config.d_model, _mlp_width(config), "silu", gated=True)}
+    order = ((kind, "dense") for kind in config.layer_types(pattern))
     return _lfm(config, feed, list(order))
 
 
 def lfm2_moe(config: Config) -> Architecture:
     """LFM2-MoE: some dense layers, then experts with a sigmoid router."""
-    layers, dense = config.size("num_hidden_layers"), config.count("num_dense_layers")
+    layers, dense = config.n_layers, config.count("num_dense_layers")
     types = config.strings("layer_types", layers)
     if types is None:
         raise config.error("layer_types is missing", hint="Add layer_types: this family has no default.")
     balance = "buffer" if config.flag("use_expert_bias") else "none"
-    width = config.size("hidden_size")
     feed: dict[str, Layer] = {
-        "dense": Mlp(width, config.size("intermediate_size"), "silu", gated=True),
+        "dense": Mlp(config.d_model, config.size("intermediate_size"), "silu", gated=True),
         "sparse": Moe(
-            width,
+            config.d_model,
             config.size("moe_intermediate_size"),
             config.size("num_experts"),
             config.size("num_experts_per_tok"),
@@ -63,8 +51,8 @@ def lfm2_moe(config: Config) -> Architecture:
 
 def lfm3(config: Config) -> Architecture:
     """LFM3: longer convolutions, windows in some attention layers, a gate per head, norms after each sub-layer."""
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
-    norm = rmsnorm(config, width, "norm_eps")
+    width, layers = config.d_model, config.n_layers
+    norm = config.rmsnorm("norm_eps", width=width)
     gated = config.flag("use_attention_gate")
     changes: dict[str, Any] = {
         "qk_norm": "head",
@@ -74,9 +62,9 @@ def lfm3(config: Config) -> Architecture:
         "gate_bias": "none" if gated else None,
     }
     base = config.rope_theta("full_attention", _ROPE_BASE)
-    local = rope_attention(config, layer_type="sliding_attention", window=sliding_window(config), **changes)
-    turned = rotary_width(config, 0.5, "full_attention")
-    distant = rope_attention(config, layer_type="full_attention", rope_theta=base, rotary_dim=turned, **changes)
+    local = config.attention(layer_type="sliding_attention", window=config.sliding_window(), **changes)
+    turned = config.rotary_width(0.5, "full_attention")
+    distant = config.attention(layer_type="full_attention", rope_theta=base, rotary_dim=turned, **changes)
     mixers: dict[str, Layer] = {"conv": _short_conv(config), "full_attention": distant, "sliding_attention": local}
     pattern = [
         "full_attention" if i % 4 == 2 else "conv" if i % 4 or not i else "sliding_attention" for i in range(layers)
@@ -91,14 +79,14 @@ def lfm3(config: Config) -> Architecture:
         )
         for kind, mixer in mixers.items()
     }
-    return causal_lm(config, runs_by_type(kinds, layer_types(config, layers, pattern)), norm)
+    return causal_lm(config, runs_by_type(kinds, config.layer_types(pattern)), norm)
 
 
 def _lfm(config: Config, feed: dict[str, Layer], order: list[tuple[str, str]]) -> Architecture:
-    norm = rmsnorm(config, config.size("hidden_size"), "norm_eps")
+    norm = config.rmsnorm("norm_eps")
     base = config.rope_theta(default=_ROPE_BASE)
     mixers: dict[str, Layer] = {
-        "full_attention": rope_attention(config, bias=False, rope_theta=base, qk_norm="head", qk_norm_eps=norm.eps),
+        "full_attention": config.attention(bias=False, rope_theta=base, qk_norm="head", qk_norm_eps=norm.eps),
         "conv": _short_conv(config),
     }
     tied = config.flag("tie_embedding", config.flag("tie_word_embeddings", True))
@@ -106,7 +94,7 @@ def _lfm(config: Config, feed: dict[str, Layer], order: list[tuple[str, str]]) -
 
 
 def _short_conv(config: Config) -> ShortConv:
-    return ShortConv(config.size("hidden_size"), config.size("conv_L_cache"), config.flag("conv_bias"))
+    return ShortConv(config.d_model, config.size("conv_L_cache"), config.flag("conv_bias"))
 
 
 def _mlp_width(config: Config) -> int:

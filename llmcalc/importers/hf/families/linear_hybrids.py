@@ -11,20 +11,7 @@ from ....core.layer import Layer, is_number
 from ....core.layer_history import with_n_sums
 from ....layers import AttentionResidual, GatedDeltaNet, Kda, Mlp, Moe
 from ..config import Config
-from ..rules import (
-    causal_lm,
-    experts,
-    gated_mlp,
-    group_runs,
-    hybrid_runs,
-    layer_types,
-    mlp_types,
-    rmsnorm,
-    rope_attention,
-    runs_by_type,
-    sliding_window,
-    sublayer,
-)
+from ..rules import causal_lm, group_runs, hybrid_runs, runs_by_type, sublayer
 from .deepseek import mla
 
 _FIXED_ROUTING = "moe_layer_freq moe_router_activation_func use_grouped_topk mla_use_nope num_nextn_predict_layers"
@@ -37,18 +24,17 @@ _LARA_CYCLE = ("linear_attention", "sliding_attention", "linear_attention", "ful
 
 def kimi_linear(config: Config) -> Architecture:
     """Kimi Linear [kimi2025linear] and the language model of Kimi K3 [moonshot2026k3]; never tied."""
-    layers = config.size("num_hidden_layers")
     config.ignore(_FIXED_ROUTING)
     inner = _linear_config(config)
     full = {*inner.get("full_attn_layers", []), *inner.get("kda_layers", [])}
-    if full and sorted(full) != list(range(1, layers + 1)):
+    if full and sorted(full) != list(range(1, config.n_layers + 1)):
         raise config.error("full_attn_layers and kda_layers must cover all layers")
-    places = {index - 1 for index in inner["full_attn_layers"]} if full else set(range(4, layers, 4))
-    types = ["full_attention" if index in places else "linear_attention" for index in range(layers)]
+    places = {index - 1 for index in inner["full_attn_layers"]} if full else set(range(4, config.n_layers, 4))
+    types = ["full_attention" if index in places else "linear_attention" for index in range(config.n_layers)]
     gate = "input" if config.flag("mla_use_output_gate") else "none"
     mixers = {"full_attention": mla(config, rope=False, gate=gate), "linear_attention": _kda(config, inner)}
     activation, eps = _activation(config), config.number("rms_norm_eps") or EPS
-    mlp = Mlp(config.size("hidden_size"), config.size("intermediate_size"), gated=True, **activation)
+    mlp = Mlp(config.d_model, config.size("intermediate_size"), gated=True, **activation)
     latent: dict[str, Any] = {"d_latent": config.optional_size("routed_expert_hidden_size")}
     if latent["d_latent"]:
         latent |= {"latent_norm": config.flag("latent_moe_use_norm"), "latent_norm_eps": eps}
@@ -63,7 +49,7 @@ def _kda(config: Config, inner: dict[str, Any]) -> Kda:
     heads, head, taps = (config.size(f"linear_{name}") for name in ("num_heads", "head_dim", "conv_kernel_dim"))
     head = inner.get("head_dim", head)
     return Kda(
-        config.size("hidden_size"),
+        config.d_model,
         inner.get("num_heads", heads),
         head,
         inner.get("short_conv_kernel_size", taps),
@@ -139,11 +125,10 @@ def bailing_hybrid(config: Config) -> Architecture:
     """Ling 3: KDA layers with full-rank gates; the last layer of each group is gated latent attention; never tied."""
     period = config.size("layer_group_size")
     config.ignore("num_mtp_layers mtp_loss_scaling_factor")
-    count = config.size("num_hidden_layers")
-    types = ["linear_attention" if (index + 1) % period else "full_attention" for index in range(count)]
+    types = ["linear_attention" if (index + 1) % period else "full_attention" for index in range(config.n_layers)]
     kda = Kda(
-        config.size("hidden_size"),
-        config.optional_size("linear_num_heads") or config.size("num_attention_heads"),
+        config.d_model,
+        config.optional_size("linear_num_heads") or config.n_heads,
         config.optional_size("linear_head_dim") or config.size("head_dim"),
         config.optional_size("linear_conv_kernel_dim") or config.size("short_conv_kernel_size"),
         decay_bound=config.number("kda_lower_bound") if config.flag("kda_safe_gate") else None,
@@ -159,11 +144,10 @@ def sigmoid_lm(
     config: Config, mixers: dict[str, Layer], types: list[str], dense: int, mlp: Mlp | None = None, **routed: Any
 ) -> Architecture:
     """A decoder with DeepSeek-V3's experts after some dense layers and an untied head; ``routed``: expert fields."""
-    norm = rmsnorm(config, config.size("hidden_size"))
+    norm = config.rmsnorm()
     config.ignore("tie_word_embeddings")
     shared = config.size("moe_intermediate_size") * config.size("n_shared_experts")
-    sparse = experts(
-        config,
+    sparse = config.experts(
         "num_local_experts",
         router="sigmoid",
         correction_bias="buffer",
@@ -172,20 +156,19 @@ def sigmoid_lm(
         d_ff_shared=shared,
         **routed,
     )
-    feeds: dict[str, Layer] = {"dense": mlp or gated_mlp(config), "sparse": sparse}
-    order = zip(layer_types(config, len(types), types), mlp_types(config, len(types), dense), strict=True)
+    feeds: dict[str, Layer] = {"dense": mlp or config.gated_mlp(), "sparse": sparse}
+    order = zip(config.layer_types(types), config.mlp_types(dense), strict=True)
     return causal_lm(config, hybrid_runs(norm, mixers, feeds, order), norm, tied=False)
 
 
 def olmo_hybrid(config: Config) -> Architecture:
     """OLMo Hybrid: pre-norm gated delta nets; every fourth layer is attention with norms after its sub-layers."""
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
-    norm, heads = rmsnorm(config, width), config.size("num_attention_heads")
+    norm, heads = config.rmsnorm(), config.n_heads
     config.ignore("linear_a_log_min linear_a_log_max linear_dt_min linear_dt_max linear_dt_init_floor")
     key_heads = config.optional_size("linear_num_key_heads") or heads
-    d_k = config.optional_size("linear_key_head_dim") or int(0.75 * width / key_heads)
+    d_k = config.optional_size("linear_key_head_dim") or int(0.75 * config.d_model / key_heads)
     delta = GatedDeltaNet(
-        width,
+        config.d_model,
         key_heads,
         config.optional_size("linear_num_value_heads") or heads,
         d_k,
@@ -197,26 +180,25 @@ def olmo_hybrid(config: Config) -> Architecture:
     )
     rotated = config.get("rope_parameters")
     positions = "rope" if isinstance(rotated, dict) and rotated.get("rope_theta") is not None else "none"
-    attention = rope_attention(config, positions=positions, qk_norm="projection")
-    mlp = gated_mlp(config)
+    attention = config.attention(positions=positions, qk_norm="projection")
+    mlp = config.gated_mlp()
     kinds = {
         "linear_attention": Block("linear", (sublayer("linear", delta, pre=norm), sublayer("mlp", mlp, pre=norm))),
         "full_attention": Block(
             "attention", (sublayer("attention", attention, post=norm), sublayer("mlp", mlp, post=norm))
         ),
     }
-    pattern = ["linear_attention" if index % 4 != 3 else "full_attention" for index in range(layers)]
+    pattern = ["linear_attention" if index % 4 != 3 else "full_attention" for index in range(config.n_layers)]
     if "full_attention" not in pattern:
         pattern[-1] = "full_attention"
-    return causal_lm(config, runs_by_type(kinds, layer_types(config, layers, pattern)), norm)
+    return causal_lm(config, runs_by_type(kinds, config.layer_types(pattern)), norm)
 
 
 def lara_mini(config: Config) -> Architecture:
     """Lara Mini: gated delta nets, windowed attention with rotary positions, full attention without; experts."""
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
-    norm = rmsnorm(config, width)
+    norm = config.rmsnorm()
     delta = GatedDeltaNet(
-        width,
+        config.d_model,
         config.size("linear_num_key_heads"),
         config.size("linear_num_value_heads"),
         config.size("linear_key_head_dim"),
@@ -227,9 +209,9 @@ def lara_mini(config: Config) -> Architecture:
     )
     mixers: dict[str, Layer] = {
         "linear_attention": delta,
-        "sliding_attention": rope_attention(config, window=sliding_window(config), qk_norm="head"),
-        "full_attention": rope_attention(config, positions="none", qk_norm="head"),
+        "sliding_attention": config.attention(window=config.sliding_window(), qk_norm="head"),
+        "full_attention": config.attention(positions="none", qk_norm="head"),
     }
-    routed: Moe = experts(config, d_ff_shared=config.size("shared_expert_intermediate_size"))
-    order = layer_types(config, layers, [_LARA_CYCLE[index % len(_LARA_CYCLE)] for index in range(layers)])
+    routed: Moe = config.experts(d_ff_shared=config.size("shared_expert_intermediate_size"))
+    order = config.layer_types([_LARA_CYCLE[index % len(_LARA_CYCLE)] for index in range(config.n_layers)])
     return causal_lm(config, hybrid_runs(norm, mixers, {"sparse": routed}, ((kind, "sparse") for kind in order)), norm)

@@ -8,22 +8,8 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Named
 from ....core.layer import Layer
 from ....layers import Attention, Embedding, Head, Mlp, Scale
-from ..config import Config
-from ..rules import (
-    TOKENS,
-    causal_lm,
-    divide_by_heads,
-    experts,
-    gated_mlp,
-    hybrid_runs,
-    layer_types,
-    prenorm_block,
-    repeat_block,
-    rmsnorm,
-    rope_attention,
-    runs_by_type,
-    sublayer,
-)
+from ..config import TOKENS, Config
+from ..rules import causal_lm, hybrid_runs, prenorm_block, repeat_block, runs_by_type, sublayer
 
 _ROUTING: dict[str, Any] = {"router": "sigmoid", "renormalise": False, "scaled_input": True}
 IMAGE_TOKENS = 8  # rows of Llama 3.2's embedding that its head does not have
@@ -34,24 +20,24 @@ RUNTIME_KEYS = "max_batch_size max_seq_len model_parallel_size"
 
 def llama(config: Config) -> Architecture:
     """LLaMA 1-3 [touvron2023a, touvron2023b, grattafiori2024]."""
-    norm = rmsnorm(config, config.size("hidden_size"))
-    mlp = gated_mlp(config, bias=config.flag("mlp_bias"))
-    block = prenorm_block("block", norm, attention=rope_attention(config), mlp=mlp)
-    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm)
+    norm = config.rmsnorm()
+    mlp = config.gated_mlp(bias=config.flag("mlp_bias"))
+    block = prenorm_block("block", norm, attention=config.attention(), mlp=mlp)
+    return causal_lm(config, repeat_block(block, config.n_layers), norm)
 
 
 def llama4(config: Config) -> Architecture:
     """Llama 4 [meta2025llama4]; the class runs every expert on every token."""
-    layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
+    layers, norm = config.n_layers, config.rmsnorm()
     config.ignore("moe router_aux_loss_coef for_llm_compressor")
     chunk, rotated = config.optional_size("attention_chunk_size"), _rotated(config, layers)
     pattern = ["chunked_attention" if turned and chunk else "full_attention" for turned in rotated]
-    types = layer_types(config, layers, pattern)
+    types = config.layer_types(pattern)
     n_experts, width = config.size("num_local_experts"), config.size("intermediate_size")
-    routed = experts(
-        config, "num_local_experts", "intermediate_size", d_ff_shared=width, top_k_run=n_experts, **_ROUTING
+    routed = config.experts(
+        "num_local_experts", "intermediate_size", d_ff_shared=width, top_k_run=n_experts, **_ROUTING
     )
-    feeds: dict[str, Layer] = {"sparse": routed, "dense": gated_mlp(config, key="intermediate_size_mlp")}
+    feeds: dict[str, Layer] = {"sparse": routed, "dense": config.gated_mlp(key="intermediate_size_mlp")}
     mixers = {
         _name(kind, turned): _attention(config, chunk if kind == "chunked_attention" else None, turned)
         for kind, turned in dict.fromkeys(zip(types, rotated, strict=True))
@@ -89,7 +75,7 @@ def _attention(config: Config, chunk: int | None, rotated: bool) -> Layer:
     if not rotated and _is_temperature_tuned(config):
         fields |= {"temperature": config.number("attn_scale"), "temperature_length": config.size("floor_scale")}
     config.ignore("attn_temperature_tuning attn_scale floor_scale")
-    return rope_attention(config, **fields)
+    return config.attention(**fields)
 
 
 def _is_temperature_tuned(config: Config) -> bool:
@@ -106,15 +92,14 @@ def _name(kind: str, rotated: bool) -> str:
 
 def mllama(config: Config) -> Architecture:
     """Language model of Llama 3.2 Vision: some layers attend to an image and are skipped without one."""
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     config.ignore("pad_token_id")
     crossed = (
         CROSSED if config.get("cross_attention_layers") is None else config.layer_indices("cross_attention_layers")
     )
-    norm, own, mlp = rmsnorm(config, width), rope_attention(config, bias=False), gated_mlp(config)
-    idle, gate = replace(norm, unused=True), Scale(width, scalar=True, function="tanh", unused=True)
+    norm, own, mlp = config.rmsnorm(), config.attention(bias=False), config.gated_mlp()
+    idle, gate = replace(norm, unused=True), Scale(config.d_model, lone=True, function="tanh", unused=True)
     cross = Attention(
-        width, own.n_heads, own.n_kv_heads, own.d_head, qk_norm="head", causal=False, cross=True, unused=True
+        config.d_model, own.n_heads, own.n_kv_heads, own.d_head, qk_norm="head", causal=False, cross=True, unused=True
     )
     looking = [sublayer("cross_attention", cross, pre=idle, post=gate)]
     looking += [sublayer("mlp", replace(mlp, unused=True), pre=idle, post=gate)]
@@ -122,12 +107,11 @@ def mllama(config: Config) -> Architecture:
         "block": Block("block", (sublayer("attention", own, pre=norm), sublayer("mlp", mlp, pre=norm))),
         "image": Block("image", tuple(looking)),
     }
-    order = ["image" if index in crossed else "block" for index in range(layers)]
+    order = ["image" if index in crossed else "block" for index in range(config.n_layers)]
     config.ignore("tie_word_embeddings")
-    vocab = config.size("vocab_size")
-    head = Head(vocab, width)
+    head = Head(config.vocab, config.d_model)
     model = causal_lm(config, runs_by_type(blocks, order), norm, head=head, tied=False)
-    table = Named("token", Embedding(vocab + IMAGE_TOKENS, width, share=TOKENS))
+    table = Named("token", Embedding(config.vocab + IMAGE_TOKENS, config.d_model, share=TOKENS))
     note = "layers that attend to an image are counted but not run, because the input is text only"
     return replace(model, stacks=(replace(model.main, inputs=(table,)),), notes=(*model.notes, note))
 
@@ -137,7 +121,7 @@ def llama_params(config: Config) -> Architecture:
     config.ignore(RUNTIME_KEYS)
     if config.flag("use_scaled_rope"):
         config.add_unmodelled("use_scaled_rope scales rotary angles by factors that the file does not contain")
-    width, step = config.size("hidden_size"), config.size("multiple_of")
+    width, step = config.d_model, config.size("multiple_of")
     factor = config.number("ffn_dim_multiplier")
     hidden = 2 * 4 * width // 3
     hidden = hidden if factor is None else int(factor * hidden)
@@ -147,21 +131,20 @@ def llama_params(config: Config) -> Architecture:
 
 def original_decoder(config: Config, feed: Layer, **changes: Any) -> Architecture:
     """A decoder in the keys of Meta's and Mistral AI's own configs."""
-    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     if config.get("vocab_size") == -1:  # Meta's files leave the size to the tokenizer
         raise config.size_error(
             "vocab_size is -1, which means that only the tokenizer knows it",
             hint="Set it, such as {overrides=vocab_size=32000}",
         )
     attention = Attention(
-        width,
-        heads,
-        config.optional_size("num_key_value_heads") or heads,
-        config.optional_size("head_dim") or divide_by_heads(config, width, heads),
+        config.d_model,
+        config.n_heads,
+        config.optional_size("num_key_value_heads") or config.n_heads,
+        config.optional_size("head_dim") or config.divide_by_heads(config.d_model, config.n_heads),
         positions="rope",
         rope_theta=config.number("rope_theta") or ORIGINAL_THETA,
         **changes,
     )
-    block = prenorm_block("block", rmsnorm(config, width, "norm_eps"), attention=attention, mlp=feed)
-    runs = repeat_block(block, config.size("num_hidden_layers"))
-    return causal_lm(config, runs, rmsnorm(config, width, "norm_eps"), tied=config.flag("tied_embeddings"))
+    block = prenorm_block("block", config.rmsnorm("norm_eps"), attention=attention, mlp=feed)
+    runs = repeat_block(block, config.n_layers)
+    return causal_lm(config, runs, config.rmsnorm("norm_eps"), tied=config.flag("tied_embeddings"))

@@ -10,23 +10,10 @@ from ....core.architecture import Architecture, Block, Named, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers import Embedding, Head, Mlp, Norm
-from ..config import Config
-from ..decoder import decoder, periodic_types, plain_mlp, windowed_attention
+from ..config import TOKENS, Config
+from ..decoder import decoder
 from ..rope import dynamic_alpha_fields
-from ..rules import (
-    TOKENS,
-    causal_lm,
-    gated_mlp,
-    group_runs,
-    layer_types,
-    layernorm,
-    lm_head,
-    rmsnorm,
-    rope_attention,
-    rotary_width,
-    sliding_window,
-    sublayer,
-)
+from ..rules import causal_lm, group_runs, sublayer
 from .llama import llama
 
 _NAS_MULTIPLE = 256
@@ -36,36 +23,36 @@ _NORMED_VOCAB = 125696  # vocabulary of Baichuan 2, whose head normalises its ro
 
 def arcee(config: Config) -> Architecture:
     """Arcee AFM: squared ReLU without a gate."""
-    return decoder(config, mlp=plain_mlp(config, bias=config.flag("mlp_bias")))
+    return decoder(config, mlp=config.plain_mlp(bias=config.flag("mlp_bias")))
 
 
 def nemotron(config: Config) -> Architecture:
     """Nemotron-4 [parmar2024]: LayerNorm, squared ReLU, half of each head rotated."""
-    norm = replace(layernorm(config, config.size("hidden_size"), "norm_eps"), unit_offset=True)
-    attention = rope_attention(config, rotary_dim=rotary_width(config, 0.5))
-    return decoder(config, norm=norm, attention=attention, mlp=plain_mlp(config, bias=config.flag("mlp_bias")))
+    norm = replace(config.layernorm("norm_eps"), unit_offset=True)
+    attention = config.attention(rotary_dim=config.rotary_width(0.5))
+    return decoder(config, norm=norm, attention=attention, mlp=config.plain_mlp(bias=config.flag("mlp_bias")))
 
 
 def jais2(config: Config) -> Architecture:
     """Jais 2: LayerNorm, squared ReLU, biases everywhere."""
-    norm = layernorm(config, config.size("hidden_size"))
-    return decoder(config, norm=norm, mlp=plain_mlp(config, bias=config.flag("mlp_bias")))
+    norm = config.layernorm()
+    return decoder(config, norm=norm, mlp=config.plain_mlp(bias=config.flag("mlp_bias")))
 
 
 def seed_oss(config: Config) -> Architecture:
     """Seed-OSS: a separate flag for the bias of the output projection."""
     config.ignore("residual_dropout")
-    attention = rope_attention(config, o_bias=config.flag("attention_out_bias"))
-    return decoder(config, attention=attention, mlp=gated_mlp(config, bias=config.flag("mlp_bias")))
+    attention = config.attention(o_bias=config.flag("attention_out_bias"))
+    return decoder(config, attention=attention, mlp=config.gated_mlp(bias=config.flag("mlp_bias")))
 
 
 def helium(config: Config) -> Architecture:
     """Helium: no bias on the output projection, whose input width is d_model whatever the heads are."""
-    attention = rope_attention(config, o_bias=False, rope_interleaved=True)
+    attention = config.attention(o_bias=False, rope_interleaved=True)
     if attention.n_heads * attention.d_head != attention.d_model:  # type: ignore[operator]
         heads = f"{attention.n_heads} heads of {attention.d_head}"
         raise config.size_error(f"{heads} do not add up to hidden_size ({attention.d_model})")
-    return decoder(config, attention=attention, mlp=gated_mlp(config, bias=config.flag("mlp_bias")))
+    return decoder(config, attention=attention, mlp=config.gated_mlp(bias=config.flag("mlp_bias")))
 
 
 def ernie4_5(config: Config) -> Architecture:
@@ -80,22 +67,22 @@ def paddleocr(config: Config) -> Architecture:
 
 def _ernie(config: Config, interleaved: bool) -> Architecture:
     bias = config.flag("use_bias")
-    attention = rope_attention(config, bias=bias, rope_interleaved=interleaved)
-    return decoder(config, attention=attention, mlp=gated_mlp(config, bias=bias))
+    attention = config.attention(bias=bias, rope_interleaved=interleaved)
+    return decoder(config, attention=attention, mlp=config.gated_mlp(bias=bias))
 
 
 def granite(config: Config) -> Architecture:
     """Granite 3: LLaMA with constant multipliers."""
-    attention = rope_attention(config, scale=config.number("attention_multiplier"))
-    mlp = gated_mlp(config, bias=config.flag("mlp_bias"))
+    attention = config.attention(scale=config.number("attention_multiplier"))
+    mlp = config.gated_mlp(bias=config.flag("mlp_bias"))
     return decoder(config, attention=attention, mlp=mlp, **multipliers(config))
 
 
 def granite_swa(config: Config) -> Architecture:
     """Granite with attention sinks, and windows in three of four layers."""
-    types = layer_types(config, config.size("num_hidden_layers"), periodic_types(config, 4, first=0))
+    types = config.layer_types(config.periodic_types(4, first=0))
     attention, order = attention_by_base(config, types, sinks=True, scale=config.number("attention_multiplier"))
-    mlp = gated_mlp(config, bias=config.flag("mlp_bias"))
+    mlp = config.gated_mlp(bias=config.flag("mlp_bias"))
     return decoder(config, attention=attention, order=order, mlp=mlp, **multipliers(config))
 
 
@@ -107,7 +94,7 @@ def multipliers(config: Config) -> dict[str, Any]:
     return {
         "embedding_scale": config.number("embedding_multiplier", 1.0),
         "scale": config.number("residual_multiplier", 1.0),
-        "head": lm_head(config, input_scale=1 / divisor),
+        "head": config.lm_head(input_scale=1 / divisor),
     }
 
 
@@ -120,7 +107,7 @@ def attention_by_base(config: Config, types: Sequence[str], **changes: Any) -> t
         raise config.error(f"layer_rope_theta must be a list of numbers, not {short_repr(bases)}")
     if len(bases) != len(types):
         raise config.size_error(f"layer_rope_theta must have one entry per layer ({len(types)}), not {len(bases)}")
-    spans = {"full_attention": None, "sliding_attention": sliding_window(config)}
+    spans = {"full_attention": None, "sliding_attention": config.sliding_window()}
     bases = [None if base is None else config.finite_number(base, "layer_rope_theta") or None for base in bases]
     seen = {base: index for index, base in enumerate(dict.fromkeys(bases))}
     names = [f"{kind}_{seen[base]}" if seen[base] else kind for kind, base in zip(types, bases, strict=True)]
@@ -128,7 +115,7 @@ def attention_by_base(config: Config, types: Sequence[str], **changes: Any) -> t
     for name, kind, base in zip(names, types, bases, strict=True):
         if kind in spans and name not in kinds:
             placed = {"positions": "none"} if base is None else {"rope_theta": base}
-            kinds[name] = rope_attention(config, **{"window": spans[kind], **placed, **changes})
+            kinds[name] = config.attention(**{"window": spans[kind], **placed, **changes})
     return kinds, names
 
 
@@ -136,55 +123,53 @@ def hyperclovax(config: Config) -> Architecture:
     """HyperCLOVA X: Granite's multipliers, and a norm on the output of each sub-layer."""
     place = "sandwich" if config.flag("use_post_norm", True) else "pre"
     scaled = multipliers(config)
-    scaled["head"] = lm_head(config, input_scale=config.number("logits_scaling"))  # a factor here, not a divisor
-    attention = rope_attention(config, scale=config.number("attention_multiplier"))
+    scaled["head"] = config.lm_head(input_scale=config.number("logits_scaling"))  # a factor here, not a divisor
+    attention = config.attention(scale=config.number("attention_multiplier"))
     return decoder(
-        config, attention=attention, place=place, mlp=gated_mlp(config, bias=config.flag("mlp_bias")), **scaled
+        config, attention=attention, place=place, mlp=config.gated_mlp(bias=config.flag("mlp_bias")), **scaled
     )
 
 
 def smollm3(config: Config) -> Architecture:
     """SmolLM3: every fourth layer has no rotary positions; those layers may have a window."""
-    layers, limit = config.size("num_hidden_layers"), sliding_window(config)
+    layers, limit = config.n_layers, config.sliding_window()
     interval = config.size("no_rope_layer_interval", 4)
     rotated = config.layer_indices("no_rope_layers") or [int((index + 1) % interval != 0) for index in range(layers)]
     limited = limit if config.flag("use_sliding_window") else None
     pattern = ["full_attention" if rope or not limited else "sliding_attention" for rope in rotated]
     kinds: dict[str, Layer] = {
-        f"{kind} {positions}": rope_attention(config, window=span, positions=positions)
+        f"{kind} {positions}": config.attention(window=span, positions=positions)
         for kind, span in (("full_attention", None), ("sliding_attention", limit))
         for positions in ("rope", "none")
     }
-    types = zip(layer_types(config, layers, pattern), rotated, strict=False)
+    types = zip(config.layer_types(pattern), rotated, strict=False)
     order = [f"{kind} {'rope' if rope else 'none'}" for kind, rope in types]
-    return decoder(config, attention=kinds, order=order, mlp=gated_mlp(config, bias=config.flag("mlp_bias")))
+    return decoder(config, attention=kinds, order=order, mlp=config.gated_mlp(bias=config.flag("mlp_bias")))
 
 
 def cwm(config: Config) -> Architecture:
     """Code World Model: a window in three of four layers."""
-    attention, order = windowed_attention(
-        config, periodic_types(config, 4, first=0), sliding_window(config), bias=False
-    )
-    return decoder(config, attention=attention, order=order, mlp=gated_mlp(config, bias=config.flag("mlp_bias")))
+    attention, order = config.windowed_attention(config.periodic_types(4, first=0), config.sliding_window(), bias=False)
+    return decoder(config, attention=attention, order=order, mlp=config.gated_mlp(bias=config.flag("mlp_bias")))
 
 
 def hunyuan(config: Config) -> Architecture:
     """Hunyuan, dense: a norm on each query and key head."""
     config.ignore("eod_token_id")
     return decoder(
-        config, attention=rope_attention(config, qk_norm="head", qk_norm_late=True, **dynamic_alpha_fields(config))
+        config, attention=config.attention(qk_norm="head", qk_norm_late=True, **dynamic_alpha_fields(config))
     )
 
 
 def apertus(config: Config) -> Architecture:
     """Apertus: xIELU [huang2024] with two learned scalars per layer, and a norm on each query and key head."""
-    return decoder(config, attention=rope_attention(config, qk_norm="head"), mlp=plain_mlp(config))
+    return decoder(config, attention=config.attention(qk_norm="head"), mlp=config.plain_mlp())
 
 
 def apertus_text(config: Config) -> Architecture:
     """Language model of Apertus 1.5: the head may lack the rows of image and audio tokens."""
     architecture, rows = apertus(config), config.optional_size("output_vocab_size")
-    vocab, width = config.size("vocab_size"), config.size("hidden_size")
+    vocab, width = config.vocab, config.d_model
     if rows is None or rows == vocab or config.head_kind() == "none":
         return architecture
     if rows > vocab or config.flag("tie_word_embeddings"):
@@ -197,35 +182,33 @@ def apertus_text(config: Config) -> Architecture:
 
 def nanochat(config: Config) -> Architecture:
     """nanochat: norms without weights, an additional norm after the embedding, soft-capped logits."""
-    width, vocab = config.size("hidden_size"), config.size("vocab_size")
-    norm = Norm(width, "rmsnorm", scale=False, eps=config.number("rms_norm_eps") or 1e-6)
+    norm = Norm(config.d_model, "rmsnorm", scale=False, eps=config.number("rms_norm_eps") or 1e-6)
     share = TOKENS if config.flag("tie_word_embeddings") else None
-    head = Head(vocab, width, share=share, softcap=config.number("final_logit_softcapping"))
-    attention = rope_attention(config, qk_norm="head", qk_norm_scale=False, qk_norm_late=True, rope_reversed=True)
+    head = Head(config.vocab, config.d_model, share=share, softcap=config.number("final_logit_softcapping"))
+    attention = config.attention(qk_norm="head", qk_norm_scale=False, qk_norm_late=True, rope_reversed=True)
     inputs = (Named("table_norm", norm),)
-    return decoder(config, norm=norm, attention=attention, mlp=plain_mlp(config), head=head, inputs=inputs)
+    return decoder(config, norm=norm, attention=attention, mlp=config.plain_mlp(), head=head, inputs=inputs)
 
 
 def bitnet(config: Config) -> Architecture:
     """BitNet b1.58: norms before the last matrix of attention and of the MLP."""
-    attention = rope_attention(config, o_norm=True)
+    attention = config.attention(o_norm=True)
     eps = config.number("rms_norm_eps") or 1e-6
-    return decoder(config, attention=attention, mlp=replace(gated_mlp(config), inner_norm=True, inner_norm_eps=eps))
+    return decoder(config, attention=attention, mlp=replace(config.gated_mlp(), inner_norm=True, inner_norm_eps=eps))
 
 
 def nemotron_nas(config: Config) -> Architecture:
     """Llama-Nemotron, found by architecture search: layers differ in width and may lack attention or an MLP."""
-    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
-    norm = rmsnorm(config, width)
+    norm = config.rmsnorm()
     blocks = config.get("block_configs")
-    if not isinstance(blocks, list) or len(blocks) != config.size("num_hidden_layers"):
+    if not isinstance(blocks, list) or len(blocks) != config.n_layers:
         raise config.error("block_configs must be a list with one entry per layer")
     known: dict[str, Block] = {}
     order = []
     for entry in blocks:
         key = repr(entry)
         if key not in known:
-            known[key] = Block(f"block{len(known)}", _nas_block(config, entry, norm, width, heads))
+            known[key] = Block(f"block{len(known)}", _nas_block(config, entry, norm, config.d_model, config.n_heads))
         order.append(known[key])
     return causal_lm(config, group_runs(order), norm)
 
@@ -242,7 +225,7 @@ def _nas_block(config: Config, entry: Any, norm: Layer, width: int, heads: int) 
         group = attention.get("n_heads_in_group")
         if not isinstance(group, int) or group is True or group < 1 or heads % group:
             raise config.error(f"n_heads_in_group must divide {heads}, not be {short_repr(group)}")
-        found.append(sublayer("attention", rope_attention(config, n_kv_heads=heads // group), pre=norm))
+        found.append(sublayer("attention", config.attention(n_kv_heads=heads // group), pre=norm))
     if not feed.get("no_op"):
         factor = feed.get("ffn_mult")
         if not isinstance(factor, (int, float)) or factor is True or factor <= 0:
@@ -258,17 +241,16 @@ def mimo(config: Config) -> Architecture:
     """MiMo [xiaomi2025]: Qwen2 with a module for multi-token prediction, which is not counted."""
     config.ignore("num_nextn_predict_layers use_sliding_window sliding_window max_window_layers")
     biased = config.flag("attention_bias", True)
-    return decoder(config, attention=rope_attention(config, bias=biased, o_bias=False))
+    return decoder(config, attention=config.attention(bias=biased, o_bias=False))
 
 
 def baichuan(config: Config) -> Architecture:
     """Baichuan and Baichuan 2 [yang2023]: LLaMA; the 13B models use ALiBi instead of rotary positions."""
     config.ignore("model_max_length z_loss_weight")
-    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
-    if config.size("vocab_size") == _NORMED_VOCAB:
+    if config.vocab == _NORMED_VOCAB:
         config.add_unmodelled("the head normalises the rows of its matrix, which the NumPy model does not support")
-    changes: dict[str, Any] = {} if width == _ROPE_WIDTH else {"positions": "alibi"}
-    attention = rope_attention(config, bias=False, n_kv_heads=heads, **changes)
+    changes: dict[str, Any] = {} if config.d_model == _ROPE_WIDTH else {"positions": "alibi"}
+    attention = config.attention(bias=False, n_kv_heads=config.n_heads, **changes)
     return decoder(config, attention=attention, tied=config.flag("tie_word_embeddings"))
 
 
@@ -280,29 +262,27 @@ def internlm2(config: Config) -> Architecture:
 
 def minicpm(config: Config) -> Architecture:
     """MiniCPM [hu2024]: LLaMA with scaled embeddings, residuals and logits."""
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
-    scale = (config.number("scale_depth") or 1.0) / layers**0.5
-    head = lm_head(config, input_scale=(config.number("dim_model_base") or width) / width)
+    scale = (config.number("scale_depth") or 1.0) / config.n_layers**0.5
+    head = config.lm_head(input_scale=(config.number("dim_model_base") or config.d_model) / config.d_model)
     embedding = config.number("scale_emb") or 1.0
-    return decoder(config, attention=rope_attention(config), head=head, scale=scale, embedding_scale=embedding)
+    return decoder(config, attention=config.attention(), head=head, scale=scale, embedding_scale=embedding)
 
 
 def orion(config: Config) -> Architecture:
     """Orion-14B [chen2024orion]: LLaMA with LayerNorms."""
-    norm = layernorm(config, config.size("hidden_size"), "rms_norm_eps")
-    return decoder(config, norm=norm, attention=rope_attention(config), tied=config.flag("tie_word_embeddings"))
+    norm = config.layernorm("rms_norm_eps")
+    return decoder(config, norm=norm, attention=config.attention(), tied=config.flag("tie_word_embeddings"))
 
 
 def molmo2(config: Config) -> Architecture:
     """Language model of Molmo 2: norms as in Qwen3 or OLMo 2; the head lacks some rows of the embedding."""
     config.ignore("rope_scaling_layers")
     bias, whole = config.flag("attention_bias"), config.one_of("qk_norm_type", "qwen3", "olmo") == "olmo"
-    attention = rope_attention(config, bias=bias, o_bias=False, qk_norm="projection" if whole else "head")
+    attention = config.attention(bias=bias, o_bias=False, qk_norm="projection" if whole else "head")
     place = "post" if config.flag("norm_after") else "pre"
-    vocab, width = config.size("vocab_size"), config.size("hidden_size")
-    head = Head(vocab, width, TOKENS if config.flag("tie_word_embeddings") else None)
+    head = Head(config.vocab, config.d_model, TOKENS if config.flag("tie_word_embeddings") else None)
     found = decoder(config, attention=attention, place=place, head=head)
-    return with_token_rows(found, vocab + config.count("additional_vocab_size"))
+    return with_token_rows(found, config.vocab + config.count("additional_vocab_size"))
 
 
 def with_token_rows(found: Architecture, rows: int) -> Architecture:

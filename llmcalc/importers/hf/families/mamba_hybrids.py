@@ -10,20 +10,7 @@ from ....core.errors import UnknownNameError, short_repr
 from ....core.layer import Layer
 from ....layers import Attention, Mamba, Mamba2, Mlp, Moe
 from ..config import Config
-from ..rules import (
-    causal_lm,
-    gated_mlp,
-    group_runs,
-    hybrid_runs,
-    layer_types,
-    lm_head,
-    prenorm_block,
-    repeat_block,
-    rmsnorm,
-    rope_attention,
-    rotary_width,
-    sublayer,
-)
+from ..rules import causal_lm, group_runs, hybrid_runs, prenorm_block, repeat_block, sublayer
 from .llama_variants import multipliers
 from .state_space import time_step_limits
 
@@ -39,11 +26,11 @@ _OLD_NAMES = {"mamba": "linear_attention", "attention": "full_attention"}
 
 def jamba(config: Config) -> Architecture:
     """Jamba [lieber2024]: Mamba layers, with attention in every eighth and experts in every second."""
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
-    norm = rmsnorm(config, width)
+    width, layers = config.d_model, config.n_layers
+    norm = config.rmsnorm(width=width)
     rank = config.get("mamba_dt_rank")
     mixers: dict[str, Layer] = {
-        "attention": rope_attention(config, bias=False, positions="none"),
+        "attention": config.attention(bias=False, positions="none"),
         "mamba": Mamba(
             width,
             config.size("mamba_expand") * width,
@@ -61,7 +48,7 @@ def jamba(config: Config) -> Architecture:
     experts = Moe(
         width, config.size("intermediate_size"), n_experts, config.size("num_experts_per_tok"), config.activation()
     )
-    feed: dict[bool, Layer] = {True: experts, False: gated_mlp(config)}
+    feed: dict[bool, Layer] = {True: experts, False: config.gated_mlp()}
     kinds = {
         (mixer, sparse): prenorm_block(
             f"{mixer}_moe" if sparse else mixer, norm, **{mixer: mixers[mixer], "mlp": feed[sparse]}
@@ -83,19 +70,18 @@ def jamba(config: Config) -> Architecture:
 
 def nemotron_h(config: Config) -> Architecture:
     """Nemotron-H and Nemotron 3: each block is one mixer or one feed-forward layer."""
-    width = config.size("hidden_size")
-    norm = rmsnorm(config, width, "layer_norm_epsilon")
+    norm = config.rmsnorm("layer_norm_epsilon")
     config.ignore(_IGNORED_BY_NEMOTRON)
     latent = config.optional_size("moe_latent_size")
     n_experts = config.size("n_routed_experts")
     readers: dict[str, Any] = {
         "linear_attention": ("mamba", lambda: _nemotron_mamba(config)),
-        "full_attention": ("attention", lambda: rope_attention(config, bias=_unused_flag(config), positions="none")),
+        "full_attention": ("attention", lambda: config.attention(bias=_unused_flag(config), positions="none")),
         "mlp": ("mlp", lambda: _plain_mlp(config)),
         "moe": (
             "moe",
             lambda: Moe(
-                width,
+                config.d_model,
                 config.size("moe_intermediate_size"),
                 n_experts,
                 config.size("num_experts_per_tok"),
@@ -122,7 +108,7 @@ def nemotron_h(config: Config) -> Architecture:
 
 def _plain_mlp(config: Config) -> Mlp:
     return Mlp(
-        config.size("hidden_size"),
+        config.d_model,
         config.size("intermediate_size"),
         config.activation("mlp_hidden_act"),
         bias=config.flag("mlp_bias"),
@@ -131,7 +117,7 @@ def _plain_mlp(config: Config) -> Mlp:
 
 def _nemotron_mamba(config: Config) -> Mamba2:
     return Mamba2(
-        config.size("hidden_size"),
+        config.d_model,
         config.size("mamba_num_heads"),
         config.size("mamba_head_dim"),
         config.size("ssm_state_size"),
@@ -171,38 +157,37 @@ def _unused_flag(config: Config) -> bool:
 
 def bamba(config: Config) -> Architecture:
     """Bamba: Mamba-2 layers, attention at the listed layers, an MLP after each."""
-    norm = rmsnorm(config, config.size("hidden_size"))
+    norm = config.rmsnorm()
     config.ignore("z_loss_coefficient")
     mixers: dict[str, Layer] = {
-        "full_attention": rope_attention(config, rotary_dim=rotary_width(config, 0.5)),
-        "linear_attention": _mamba2(config, config.size("mamba_expand") * config.size("hidden_size")),
+        "full_attention": config.attention(rotary_dim=config.rotary_width(0.5)),
+        "linear_attention": _mamba2(config, config.size("mamba_expand") * config.d_model),
     }
     places = set(config.layer_indices("attn_layer_indices"))
-    types = ["full_attention" if i in places else "linear_attention" for i in range(config.size("num_hidden_layers"))]
-    feed: dict[str, Layer] = {"dense": gated_mlp(config, bias=config.flag("mlp_bias"))}
+    types = ["full_attention" if i in places else "linear_attention" for i in range(config.n_layers)]
+    feed: dict[str, Layer] = {"dense": config.gated_mlp(bias=config.flag("mlp_bias"))}
     return causal_lm(config, hybrid_runs(norm, mixers, feed, ((kind, "dense") for kind in types)), norm)
 
 
 def granitemoehybrid(config: Config) -> Architecture:
     """Granite 4: Mamba-2 layers and a few attention layers; experts with a shared MLP, or only that MLP."""
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
-    norm = rmsnorm(config, width)
+    norm = config.rmsnorm()
     scaled = multipliers(config)
     if config.string("normalization_function", "rmsnorm") != "rmsnorm":
         raise config.error("normalization_function must be rmsnorm")
     positions = "rope" if config.get("position_embedding_type") == "rope" else "none"
     mixers: dict[str, Layer] = {
-        "full_attention": rope_attention(config, positions=positions, scale=config.number("attention_multiplier")),
-        "linear_attention": _mamba2(config, config.size("mamba_expand") * width),
+        "full_attention": config.attention(positions=positions, scale=config.number("attention_multiplier")),
+        "linear_attention": _mamba2(config, config.size("mamba_expand") * config.d_model),
     }
-    order = layer_types(config, layers, ["linear_attention"] * layers)
+    order = config.layer_types(["linear_attention"] * config.n_layers)
     feeds = {"feed": _shared_or_sparse(config)}
     runs = hybrid_runs(norm, mixers, feeds, ((kind, "feed") for kind in order), scale=scaled.pop("scale"))
     return causal_lm(config, runs, norm, **scaled)
 
 
 def _shared_or_sparse(config: Config) -> Layer:
-    width, shared = config.size("hidden_size"), config.size("shared_intermediate_size")
+    width, shared = config.d_model, config.size("shared_intermediate_size")
     config.get("intermediate_size")
     config.get("num_experts_per_tok")
     n_experts = config.count("num_local_experts")
@@ -214,26 +199,25 @@ def _shared_or_sparse(config: Config) -> Layer:
 
 def falcon_h1(config: Config) -> Architecture:
     """Falcon-H1 [zuo2025]: attention and Mamba-2 in parallel in every layer; their outputs are added."""
-    width = config.size("hidden_size")
-    norm = rmsnorm(config, width)
-    inner = config.optional_size("mamba_d_ssm") or config.size("mamba_expand") * width
+    norm = config.rmsnorm()
+    inner = config.optional_size("mamba_d_ssm") or config.size("mamba_expand") * config.d_model
     config.get("mamba_expand")
     late = not config.flag("mamba_norm_before_gate", True)
     fields: dict[str, Any] = {"out_bias": config.flag("projectors_bias"), "norm": config.flag("mamba_rms_norm")}
     mamba = _mamba2(config, inner, **fields, gate_first=late or not fields["norm"], **_ssm_scales(config))
     mixers = (Branch("mamba", mamba), Branch("attention", _scaled_attention(config)))
     gate, down = _numbers(config, "mlp_multipliers", 2)
-    mlp = replace(gated_mlp(config, bias=config.flag("mlp_bias")), gate_scale=gate, out_scale=down)
+    mlp = replace(config.gated_mlp(bias=config.flag("mlp_bias")), gate_scale=gate, out_scale=down)
     block = Block("block", (Sublayer("mixer", mixers, norm), Sublayer("mlp", (Branch("mlp", mlp),), norm)))
-    head = lm_head(config, input_scale=config.number("lm_head_multiplier", 1.0))
-    runs = repeat_block(block, config.size("num_hidden_layers"))
+    head = config.lm_head(input_scale=config.number("lm_head_multiplier", 1.0))
+    runs = repeat_block(block, config.n_layers)
     scale = config.number("embedding_multiplier", 1.0) or 1.0
     return causal_lm(config, runs, norm, head=head, embedding_scale=scale)
 
 
 def _scaled_attention(config: Config) -> Attention:
     """Attention with factors on its input, keys and output."""
-    plain = rope_attention(config)
+    plain = config.attention()
     scale = (config.number("key_multiplier", 1.0) or 1.0) * float(plain.d_head or 1) ** -0.5
     around: dict[str, Any] = {
         "in_scale": config.number("attention_in_multiplier", 1.0),
@@ -268,7 +252,7 @@ def _mamba2(config: Config, inner: int, out_bias: bool | None = None, norm: bool
     if head * heads != inner:
         raise config.size_error(f"mamba_d_head · mamba_n_heads must be the inner width ({inner}), not {head * heads}")
     return Mamba2(
-        config.size("hidden_size"),
+        config.d_model,
         heads,
         head,
         config.size("mamba_d_state"),

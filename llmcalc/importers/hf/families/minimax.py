@@ -10,17 +10,7 @@ from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers import Mlp
 from ..config import Config
-from ..rules import (
-    causal_lm,
-    experts,
-    hybrid_runs,
-    layer_types,
-    prenorm_block,
-    repeat_block,
-    rmsnorm,
-    rope_attention,
-    rotary_width,
-)
+from ..rules import causal_lm, hybrid_runs, prenorm_block, repeat_block
 
 SWIGLU_ALPHA = 1.702  # α in x · sigmoid(α x), as in quick GELU
 UP_OFFSET = 1.0
@@ -34,29 +24,28 @@ _FLAT = {
 
 def minimax_m2(config: Config) -> Architecture:
     """MiniMax-M2: norms over the whole width of queries and keys, sigmoid routing."""
-    norm = rmsnorm(config, config.size("hidden_size"))
+    norm = config.rmsnorm()
     config.get("partial_rotary_factor")
     config.ignore("num_mtp_modules mtp_transformer_layers use_mtp")  # never built by the class
     config.ignore(
         "attn_type_list use_qk_norm qk_norm_type shared_intermediate_size use_routing_bias"
     )  # always the case in the class
-    rotary = config.optional_size("rotary_dim") or rotary_width(config)
-    attention = rope_attention(config, bias=False, qk_norm="projection", rotary_dim=rotary)
-    feed = experts(config, "num_local_experts", "intermediate_size", router="sigmoid", correction_bias="buffer")
+    rotary = config.optional_size("rotary_dim") or config.rotary_width()
+    attention = config.attention(bias=False, qk_norm="projection", rotary_dim=rotary)
+    feed = config.experts("num_local_experts", "intermediate_size", router="sigmoid", correction_bias="buffer")
     block = prenorm_block("block", norm, attention=attention, mlp=feed)
-    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm)
+    return causal_lm(config, repeat_block(block, config.n_layers), norm)
 
 
 def minimax_m3(config: Config) -> Architecture:
     """MiniMax-M3: unit-offset norms, a norm on each query and key head, an indexer in sparse-attention layers."""
-    layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
+    layers, width = config.n_layers, config.d_model
     _ignore_derived_keys(config)
     sparse = _indexer_sizes(config)
-    norm = rmsnorm(config, width, unit_offset=True)
+    norm = config.rmsnorm(width=width, unit_offset=True)
     clamp = config.number("swiglu_limit")
     shared = config.size("shared_intermediate_size")
-    routed = experts(
-        config,
+    routed = config.experts(
         "num_local_experts",
         "intermediate_size",
         activation="quick_gelu",  # x · sigmoid(1.702 x), whatever hidden_act says
@@ -68,9 +57,9 @@ def minimax_m3(config: Config) -> Architecture:
     )
     dense = Mlp(width, config.size("dense_intermediate_size"), "quick_gelu", gated=True)
     feeds: dict[str, Layer] = {"sparse": routed, "dense": replace(dense, clamp=clamp, up_offset=UP_OFFSET)}
-    fields: dict[str, Any] = {"bias": False, "rotary_dim": rotary_width(config)}
+    fields: dict[str, Any] = {"bias": False, "rotary_dim": config.rotary_width()}
     fields |= {"qk_norm": "head", "qk_norm_unit_offset": True}
-    full = rope_attention(config, **fields)
+    full = config.attention(**fields)
     block = sparse("index_block_size")
     chosen = replace(
         full,
@@ -84,7 +73,7 @@ def minimax_m3(config: Config) -> Architecture:
     mixers: dict[str, Layer] = {"full_attention": full, "minimax_m3_sparse": chosen}
     frequency = (config.get("sparse_attention_config") or {}).get("sparse_attention_freq")
     kinds = _types_from_flags(config, frequency, layers, "full_attention", "minimax_m3_sparse")
-    types = layer_types(config, layers, kinds or ["full_attention"] * layers)
+    types = config.layer_types(kinds or ["full_attention"] * layers)
     usual = _types_from_flags(config, config.get("moe_layer_freq"), layers, "dense", "sparse") or ["sparse"] * layers
     order = zip(types, config.strings("mlp_layer_types", layers) or usual, strict=True)
     return _with_rotary_note(config, causal_lm(config, hybrid_runs(norm, mixers, feeds, order), norm))
@@ -92,7 +81,7 @@ def minimax_m3(config: Config) -> Architecture:
 
 def _with_rotary_note(config: Config, built: Architecture) -> Architecture:
     """A note if ``rotary_dim`` differs from the rotated width."""
-    found, written = rotary_width(config), config.optional_size("rotary_dim")
+    found, written = config.rotary_width(), config.optional_size("rotary_dim")
     if written in (None, found):
         return built
     note = f"{found} channels per head are rotated; the class ignores rotary_dim ({written})"

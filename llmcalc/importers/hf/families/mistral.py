@@ -9,49 +9,37 @@ from ....core.errors import UnknownNameError
 from ....core.layer import Layer
 from ....layers import Mla, Mlp, Moe
 from ..config import Config
-from ..decoder import decoder, windowed_attention
+from ..decoder import decoder
 from ..rope import query_temperature
-from ..rules import (
-    causal_lm,
-    experts,
-    gated_mlp,
-    hybrid_runs,
-    lm_head,
-    mlp_types,
-    prenorm_block,
-    repeat_block,
-    rmsnorm,
-    rope_attention,
-    sliding_window,
-)
+from ..rules import causal_lm, hybrid_runs, prenorm_block, repeat_block
 from .deepseek import dense_first, indexer_types, latent_lm, mla, shared_experts
 from .llama import RUNTIME_KEYS, original_decoder
 
 
 def mistral(config: Config) -> Architecture:
     """Mistral [jiang2023]: LLaMA with a sliding window and without biases. Ministral 3 scales queries by position."""
-    norm = rmsnorm(config, config.size("hidden_size"))
-    attention = rope_attention(config, bias=False, window=sliding_window(config), **query_temperature(config))
-    block = prenorm_block("block", norm, attention=attention, mlp=gated_mlp(config))
-    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm)
+    norm = config.rmsnorm()
+    attention = config.attention(bias=False, window=config.sliding_window(), **query_temperature(config))
+    block = prenorm_block("block", norm, attention=attention, mlp=config.gated_mlp())
+    return causal_lm(config, repeat_block(block, config.n_layers), norm)
 
 
 def ministral(config: Config) -> Architecture:
     """Ministral: a window in all layers, or in the layers that ``layer_types`` names."""
-    limit = sliding_window(config)
-    pattern = ["sliding_attention" if limit else "full_attention"] * config.size("num_hidden_layers")
-    attention, order = windowed_attention(config, pattern, limit, bias=False)
+    limit = config.sliding_window()
+    pattern = ["sliding_attention" if limit else "full_attention"] * config.n_layers
+    attention, order = config.windowed_attention(pattern, limit, bias=False)
     return decoder(config, attention=attention, order=order)
 
 
 def mixtral(config: Config) -> Architecture:
     """Mixtral [jiang2024]: eight SwiGLU experts, two per token."""
-    norm = rmsnorm(config, config.size("hidden_size"))
-    attention = rope_attention(config, bias=False, window=sliding_window(config))
+    norm = config.rmsnorm()
+    attention = config.attention(bias=False, window=config.sliding_window())
     block = prenorm_block(
-        "block", norm, attention=attention, mlp=experts(config, "num_local_experts", "intermediate_size")
+        "block", norm, attention=attention, mlp=config.experts("num_local_experts", "intermediate_size")
     )
-    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm)
+    return causal_lm(config, repeat_block(block, config.n_layers), norm)
 
 
 def mistral4(config: Config) -> Architecture:
@@ -63,7 +51,7 @@ def mistral4(config: Config) -> Architecture:
 
 def mistral_large4(config: Config) -> Architecture:
     """Mistral Large 4: an indexer, learned scaling of queries, and layers that share a latent or an index selection."""
-    layers = config.size("num_hidden_layers")
+    layers = config.n_layers
     config.ignore("layer_types num_experts index_topk_freq index_skip_topk_offset index_topk_pattern moe_layer_freq")
     period = config.size("no_rope_layer_interval", 4)
     turned = config.get("no_rope_layers") or [int((index + 1) % period != 0) for index in range(layers)]
@@ -71,13 +59,10 @@ def mistral_large4(config: Config) -> Architecture:
     for key, value in (("no_rope_layers", turned), ("kv_source_layers", sources)):
         if not isinstance(value, list) or len(value) < layers or not all(type(item) is int for item in value):
             raise config.size_error(f"{key} must be a list of {layers} numbers, one per layer")
-    norm, feeds = (
-        rmsnorm(config, config.size("hidden_size")),
-        mlp_types(config, layers, config.count("first_k_dense_replace")),
-    )
+    norm, feeds = (config.rmsnorm(), config.mlp_types(config.count("first_k_dense_replace")))
     kinds, mixers, order = indexer_types(config, layers), dict[str, Layer](), []
     routed = shared_experts(config, router="softmax", correction_bias="none", renormalise=True)
-    parts: dict[str, Layer] = {"dense": gated_mlp(config), "sparse": routed}
+    parts: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": routed}
     for index, (indexer, turns, source) in enumerate(zip(kinds, turned, sources, strict=False)):
         if indexer not in ("full", "shared"):
             raise UnknownNameError("indexer type", indexer, ("full", "shared"), where=config.where)
@@ -89,7 +74,7 @@ def mistral_large4(config: Config) -> Architecture:
         order.append(name)
     softcap = config.number("final_logit_softcapping")
     runs = hybrid_runs(norm, mixers, parts, zip(order, feeds, strict=True))
-    return causal_lm(config, runs, norm, head=lm_head(config, softcap=softcap))
+    return causal_lm(config, runs, norm, head=config.lm_head(softcap=softcap))
 
 
 def _scaled_attention(config: Config, indexer: bool, turned: bool, reused: bool, lent: bool) -> Mla:
@@ -107,13 +92,13 @@ def _scaled_attention(config: Config, indexer: bool, turned: bool, reused: bool,
 def mistral_params(config: Config) -> Architecture:
     """Mistral [jiang2023] and Mixtral [jiang2024] in Mistral AI's own config format."""
     config.ignore(f"{RUNTIME_KEYS} model_type")
-    width, hidden = config.size("hidden_size"), config.size("intermediate_size")
+    width, hidden = config.d_model, config.size("intermediate_size")
     routed = key_group(config, "moe", ("num_experts", "num_experts_per_tok"))
     feed: Layer = Mlp(width, hidden, "silu", gated=True)
     if routed:
         experts, chosen = (config.integer(routed.get(key), key, 1) for key in ("num_experts", "num_experts_per_tok"))
         feed = Moe(width, hidden, experts, chosen, renormalise=True)
-    return original_decoder(config, feed, window=sliding_window(config), rope_interleaved=True)
+    return original_decoder(config, feed, window=config.sliding_window(), rope_interleaved=True)
 
 
 def key_group(config: Config, key: str, known: tuple[str, ...]) -> dict[str, Any]:

@@ -9,17 +9,7 @@ from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers import Attention, Embedding, Head, Linear, Mlp
 from ..config import Config
-from ..rules import (
-    gated_mlp,
-    group_runs,
-    layer_types,
-    layernorm,
-    postnorm_block,
-    prenorm_block,
-    repeat_block,
-    rmsnorm,
-    rope_attention,
-)
+from ..rules import group_runs, postnorm_block, prenorm_block, repeat_block
 from .bert import embedding_share, embeddings, pooler, tied_head, transform
 
 ESM3_LAYERS = 36  # kinds whose sub-layer outputs are added unchanged
@@ -42,17 +32,16 @@ def modernbert_decoder(config: Config) -> Architecture:
 
 
 def _modernbert(config: Config, headed: bool, *, causal: bool, window: int | None) -> Architecture:
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
-    norm = layernorm(config, width, "norm_eps", bias=config.flag("norm_bias"))
-    mlp = gated_mlp(config, bias=config.flag("mlp_bias"), activation="hidden_activation")
+    norm = config.layernorm("norm_eps", bias=config.flag("norm_bias"))
+    mlp = config.gated_mlp(bias=config.flag("mlp_bias"), activation="hidden_activation")
     config.ignore("global_rope_theta local_rope_theta reference_compile initializer_cutoff_factor mlp_dropout")
     config.ignore("position_embedding_type repad_logits_with_grad")
     period = config.size("global_attn_every_n_layers", 3)
-    default = [KINDS[bool(index % period)] for index in range(layers)]
+    default = [KINDS[bool(index % period)] for index in range(config.n_layers)]
     kinds = {kind: _attention(config, kind, window, causal) for kind in KINDS}
     known: dict[tuple[str, bool], Block] = {}
     order = []
-    for index, kind in enumerate(layer_types(config, layers, default)):
+    for index, kind in enumerate(config.layer_types(default)):
         if (kind, not index) not in known:
             block = prenorm_block("block", norm, attention=_select_attention(kinds, kind, config), mlp=mlp)
             known[kind, not index] = block if index else _without_first_norm(block)
@@ -60,8 +49,8 @@ def _modernbert(config: Config, headed: bool, *, causal: bool, window: int | Non
     outputs = [Named("final_norm", norm)]
     if headed:
         activation, biased = config.activation("classifier_activation"), config.flag("classifier_bias")
-        dense = Linear(width, width, bias=biased, activation=activation, positions="logits")
-        head = Head(config.size("vocab_size"), width, embedding_share(config), bias=config.flag("decoder_bias"))
+        dense = Linear(config.d_model, config.d_model, bias=biased, activation=activation, positions="logits")
+        head = Head(config.vocab, config.d_model, embedding_share(config), bias=config.flag("decoder_bias"))
         outputs += [Named("transform", dense), Named("transform_norm", norm), Named("head", head)]
     config.ignore("classifier_activation classifier_bias decoder_bias")
     architecture = _encoder(config, (_token(config), Named("norm", norm)), group_runs(order), outputs)
@@ -78,7 +67,7 @@ def _without_first_norm(block: Block) -> Block:
 
 def _attention(config: Config, kind: str, window: int | None, causal: bool = False) -> Attention:
     limit = window if kind == "sliding_attention" else None
-    return rope_attention(config, layer_type=kind, causal=causal, window=limit)
+    return config.attention(layer_type=kind, causal=causal, window=limit)
 
 
 def _select_attention(kinds: dict[str, Attention], kind: str, config: Config) -> Attention:
@@ -88,9 +77,7 @@ def _select_attention(kinds: dict[str, Attention], kind: str, config: Config) ->
 
 
 def _token(config: Config) -> Named:
-    return Named(
-        "token", Embedding(config.size("vocab_size"), config.size("hidden_size"), share=embedding_share(config))
-    )
+    return Named("token", Embedding(config.vocab, config.d_model, share=embedding_share(config)))
 
 
 def _has_head(config: Config) -> bool:
@@ -100,31 +87,26 @@ def _has_head(config: Config) -> bool:
 
 def _encoder(config: Config, inputs: tuple[Named, ...], runs: tuple[Run, ...], outputs: list[Named]) -> Architecture:
     config.ignore("is_encoder_decoder max_position_embeddings tie_word_embeddings mask_token_id use_cache clf_pooling")
-    stack = Stack("encoder", config.size("hidden_size"), inputs, runs, tuple(outputs), "encoder")
+    stack = Stack("encoder", config.d_model, inputs, runs, tuple(outputs), "encoder")
     return Architecture(config.model_type, (stack,))
 
 
 def eurobert(config: Config) -> Architecture:
     """EuroBERT [boizard2025]: LLaMA's blocks without a causal mask; ``mlp_bias`` also applies to the head."""
-    norm, biased = rmsnorm(config, config.size("hidden_size")), config.flag("mlp_bias")
-    block = prenorm_block(
-        "block", norm, attention=rope_attention(config, causal=False), mlp=gated_mlp(config, bias=biased)
-    )
+    norm, biased = config.rmsnorm(), config.flag("mlp_bias")
+    block = prenorm_block("block", norm, attention=config.attention(causal=False), mlp=config.gated_mlp(bias=biased))
     outputs = [Named("norm", norm)]
     if _has_head(config):
-        outputs.append(
-            Named("head", Head(config.size("vocab_size"), norm.d_model, embedding_share(config), bias=biased))
-        )
+        outputs.append(Named("head", Head(config.vocab, norm.d_model, embedding_share(config), bias=biased)))
     config.ignore("classifier_pooling")
-    return _encoder(config, (_token(config),), repeat_block(block, config.size("num_hidden_layers")), outputs)
+    return _encoder(config, (_token(config),), repeat_block(block, config.n_layers), outputs)
 
 
 def ultrabert(config: Config) -> Architecture:
     """UltraBERT: EuroBERT's blocks, two of three with a window, and a low-rank head."""
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
-    norm, mlp = rmsnorm(config, width), gated_mlp(config, bias=config.flag("mlp_bias"))
-    default = _older_ultrabert(config) or [KINDS[bool((index + 1) % 3)] for index in range(layers)]
-    order = layer_types(config, layers, default)
+    norm, mlp = config.rmsnorm(), config.gated_mlp(bias=config.flag("mlp_bias"))
+    default = _older_ultrabert(config) or [KINDS[bool((index + 1) % 3)] for index in range(config.n_layers)]
+    order = config.layer_types(default)
     kinds = {kind: _attention(config, kind, config.size("sliding_window") + 1) for kind in KINDS}
     blocks = {kind: prenorm_block(kind, norm, attention=layer, mlp=mlp) for kind, layer in kinds.items()}
     for kind in order:
@@ -132,10 +114,10 @@ def ultrabert(config: Config) -> Architecture:
     outputs = [Named("norm", norm)]
     narrow = config.size("prediction_head_size")
     if _has_head(config):
-        for name, sizes in (("down", (width, narrow)), ("up", (narrow, width))):
+        for name, sizes in (("down", (config.d_model, narrow)), ("up", (narrow, config.d_model))):
             dense = Linear(*sizes, bias=False, activation="gelu_tanh", positions="logits")
             outputs.append(Named(name, dense))
-        outputs.append(Named("head", Head(config.size("vocab_size"), width, embedding_share(config))))
+        outputs.append(Named("head", Head(config.vocab, config.d_model, embedding_share(config))))
     config.ignore("classifier_pooling")
     return _encoder(config, (_token(config),), group_runs(blocks[kind] for kind in order), outputs)
 
@@ -156,38 +138,35 @@ def _older_ultrabert(config: Config) -> list[str]:
 
 def nomic_bert(config: Config) -> Architecture:
     """Nomic BERT [nussbaum2024]: post-norm, gated; only the norms and the head have biases."""
-    width = config.size("hidden_size")
-    mlp = gated_mlp(config)
+    mlp = config.gated_mlp()
     outputs: list[Named] = []
     if _has_head(config):
-        outputs = [*transform(config, width), Named("head", tied_head(config, width))]
-    return _postnorm(config, rope_attention(config, bias=False, causal=False), mlp, outputs)
+        outputs = [*transform(config, config.d_model), Named("head", tied_head(config, config.d_model))]
+    return _postnorm(config, config.attention(bias=False, causal=False), mlp, outputs)
 
 
 def gte(config: Config) -> Architecture:
     """GTE v1.5 [zhang2024]: post-norm, gated; all matrices except gate and up have a bias."""
-    width = config.size("hidden_size")
-    mlp = Mlp(width, config.size("intermediate_size"), config.activation(), gated=True, out_bias=True)
+    mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), gated=True, out_bias=True)
     outputs: list[Named] = []
     if _has_head(config):
-        head = Named("head", tied_head(config, width, spare_bias=False))
-        outputs = [*transform(config, width, activation="gelu"), head]
-    return _postnorm(config, rope_attention(config, bias=True, causal=False), mlp, outputs)
+        head = Named("head", tied_head(config, config.d_model, spare_bias=False))
+        outputs = [*transform(config, config.d_model, activation="gelu"), head]
+    return _postnorm(config, config.attention(bias=True, causal=False), mlp, outputs)
 
 
 def jina(config: Config) -> Architecture:
     """Jina embeddings v3 [sturua2024] without its adapters: XLM-R with rotary positions."""
-    width = config.size("hidden_size")
+    width = config.d_model
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True)
     outputs = [pooler(width)]
     if _has_head(config):
         outputs = [*transform(config, width, activation="gelu"), Named("head", tied_head(config, width))]
-    return _postnorm(config, rope_attention(config, bias=True, causal=False), mlp, outputs)
+    return _postnorm(config, config.attention(bias=True, causal=False), mlp, outputs)
 
 
 def _postnorm(config: Config, attention: Layer, mlp: Layer, outputs: list[Named]) -> Architecture:
-    width = config.size("hidden_size")
-    norm = layernorm(config, width)
+    norm = config.layernorm()
     block = postnorm_block("block", norm, attention=attention, mlp=mlp)
-    inputs = (*embeddings(config, config.size("vocab_size"), width, positions=False), Named("norm", norm))
-    return _encoder(config, inputs, repeat_block(block, config.size("num_hidden_layers")), outputs)
+    inputs = (*embeddings(config, config.vocab, config.d_model, positions=False), Named("norm", norm))
+    return _encoder(config, inputs, repeat_block(block, config.n_layers), outputs)

@@ -9,27 +9,10 @@ from ....core.architecture import Architecture, Block, Run
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers import Attention, Head, Moe, Norm
-from ..config import Config
-from ..decoder import block, periodic_types, windowed_attention
+from ..config import TOKENS, Config
+from ..decoder import block
 from ..rope import dynamic_alpha_fields, rope_fields
-from ..rules import (
-    TOKENS,
-    causal_lm,
-    divide_by_heads,
-    experts,
-    gated_mlp,
-    group_runs,
-    hybrid_runs,
-    layer_types,
-    layernorm,
-    mlp_types,
-    prenorm_block,
-    repeat_block,
-    rmsnorm,
-    rope_attention,
-    sliding_window,
-    sublayer,
-)
+from ..rules import causal_lm, group_runs, hybrid_runs, prenorm_block, repeat_block, sublayer
 from .llama_variants import attention_by_base, multipliers
 from .minimax import SWIGLU_ALPHA
 from .moe_shared_experts import SIGMOID
@@ -41,54 +24,52 @@ BEAM_STRETCH = 2048  # tokens: the unit of positions
 
 def phimoe(config: Config) -> Architecture:
     """Phi-3.5-MoE: LayerNorm; optional biases in attention and the head."""
-    width = config.size("hidden_size")
-    norm = layernorm(config, width, "rms_norm_eps")
+    norm = config.layernorm("rms_norm_eps")
     config.ignore("input_jitter_noise")  # used only in training
-    attention = rope_attention(config, window=sliding_window(config))
+    attention = config.attention(window=config.sliding_window())
     # the class always selects two experts
     tolerance = config.number("router_jitter_noise", 0.0)
-    feed = experts(config, "num_local_experts", "intermediate_size", top_k_run=SPARSE_MIXER, mixer_tolerance=tolerance)
+    feed = config.experts("num_local_experts", "intermediate_size", top_k_run=SPARSE_MIXER, mixer_tolerance=tolerance)
     if feed.top_k != SPARSE_MIXER:
         config.add_unmodelled(f"num_experts_per_tok must be {SPARSE_MIXER}, as in the class, not {feed.top_k}")
     tied = config.flag("tie_word_embeddings", True)
-    head = Head(config.size("vocab_size"), width, TOKENS if tied else None, bias=config.flag("lm_head_bias"))
+    head = Head(config.vocab, config.d_model, TOKENS if tied else None, bias=config.flag("lm_head_bias"))
     block = prenorm_block("block", norm, attention=attention, mlp=feed)
-    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm, head=head)
+    return causal_lm(config, repeat_block(block, config.n_layers), norm, head=head)
 
 
 def olmoe(config: Config) -> Architecture:
     """OLMoE [muennighoff2024]: norms over the whole width of queries and keys."""
-    norm = rmsnorm(config, config.size("hidden_size"))
-    attention = rope_attention(config, qk_norm="projection", clip=config.number("clip_qkv"))
-    block = prenorm_block("block", norm, attention=attention, mlp=experts(config, width="intermediate_size"))
-    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm)
+    norm = config.rmsnorm()
+    attention = config.attention(qk_norm="projection", clip=config.number("clip_qkv"))
+    block = prenorm_block("block", norm, attention=attention, mlp=config.experts(width="intermediate_size"))
+    return causal_lm(config, repeat_block(block, config.n_layers), norm)
 
 
 def flex_olmo(config: Config) -> Architecture:
     """FlexOlmo: OLMoE with norms after attention and experts instead of before."""
-    norm = rmsnorm(config, config.size("hidden_size"))
-    attention = sublayer("attention", rope_attention(config, qk_norm="projection"), post=norm)
-    block = Block("block", (attention, sublayer("mlp", experts(config, width="intermediate_size"), post=norm)))
-    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm)
+    norm = config.rmsnorm()
+    attention = sublayer("attention", config.attention(qk_norm="projection"), post=norm)
+    block = Block("block", (attention, sublayer("mlp", config.experts(width="intermediate_size"), post=norm)))
+    return causal_lm(config, repeat_block(block, config.n_layers), norm)
 
 
 def hunyuan_v1_moe(config: Config) -> Architecture:
     """Hunyuan-Large and A13B: one shared expert as wide as the routed ones, a norm on each query and key head."""
-    norm, width = rmsnorm(config, config.size("hidden_size")), config.size("intermediate_size")
-    attention = rope_attention(config, qk_norm="head", qk_norm_late=True, **dynamic_alpha_fields(config))
-    feed = experts(config, width="intermediate_size", d_ff_shared=width)
+    norm, width = config.rmsnorm(), config.size("intermediate_size")
+    attention = config.attention(qk_norm="head", qk_norm_late=True, **dynamic_alpha_fields(config))
+    feed = config.experts(width="intermediate_size", d_ff_shared=width)
     block = prenorm_block("block", norm, attention=attention, mlp=feed)
-    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm)
+    return causal_lm(config, repeat_block(block, config.n_layers), norm)
 
 
 def gpt_oss(config: Config) -> Architecture:
     """gpt-oss: attention sinks, biases everywhere, clamped SwiGLU, windows in every other layer."""
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
-    norm = rmsnorm(config, width)
+    norm = config.rmsnorm()
     config.ignore("hidden_act experts_per_token initial_context_length")
     config.unmodelled_unless("swiglu_alpha", SWIGLU_ALPHA)
     feed = Moe(
-        width,
+        config.d_model,
         config.size("intermediate_size"),
         config.size("num_local_experts"),
         config.size("num_experts_per_tok"),
@@ -100,32 +81,31 @@ def gpt_oss(config: Config) -> Architecture:
         renormalise=True,
     )
     kinds = {
-        name: prenorm_block(label, norm, attention=rope_attention(config, sinks=True, window=span), mlp=feed)
+        name: prenorm_block(label, norm, attention=config.attention(sinks=True, window=span), mlp=feed)
         for name, label, span in (
-            ("sliding_attention", "local", sliding_window(config)),
+            ("sliding_attention", "local", config.sliding_window()),
             ("full_attention", "global", None),
         )
     }
-    pattern = ["full_attention" if index % 2 else "sliding_attention" for index in range(layers)]
-    return causal_lm(config, group_runs(kinds[kind] for kind in layer_types(config, layers, pattern)), norm)
+    pattern = ["full_attention" if index % 2 else "sliding_attention" for index in range(config.n_layers)]
+    return causal_lm(config, group_runs(kinds[kind] for kind in config.layer_types(pattern)), norm)
 
 
 def granitemoe(config: Config) -> Architecture:
     """Granite 3 MoE, with or without a shared expert."""
-    return _granite(config, ["full_attention"] * config.size("num_hidden_layers"))
+    return _granite(config, ["full_attention"] * config.n_layers)
 
 
 def granitemoe_swa(config: Config) -> Architecture:
     """Granite MoE with attention sinks, and windows in three of four layers."""
-    layers = config.size("num_hidden_layers")
-    pattern = ["sliding_attention" if index % 4 else "full_attention" for index in range(layers)]
-    return _granite(config, layer_types(config, layers, pattern), sinks=True)
+    pattern = ["sliding_attention" if index % 4 else "full_attention" for index in range(config.n_layers)]
+    return _granite(config, config.layer_types(pattern), sinks=True)
 
 
 def _granite(config: Config, types: list[str], **changes: object) -> Architecture:
-    norm, scaled = rmsnorm(config, config.size("hidden_size")), multipliers(config)
+    norm, scaled = config.rmsnorm(), multipliers(config)
     shared = config.optional_size("shared_intermediate_size", zero_is_none=True)
-    routed = experts(config, "num_local_experts", "intermediate_size", d_ff_shared=shared, renormalise=True)
+    routed = config.experts("num_local_experts", "intermediate_size", d_ff_shared=shared, renormalise=True)
     mixers, order = attention_by_base(config, types, scale=config.number("attention_multiplier"), **changes)
     runs = hybrid_runs(
         norm, mixers, {"sparse": routed}, ((kind, "sparse") for kind in order), scale=scaled.pop("scale")
@@ -135,57 +115,53 @@ def _granite(config: Config, types: list[str], **changes: object) -> Architectur
 
 def mellum(config: Config) -> Architecture:
     """Mellum 2: Qwen3-MoE with windows and dense layers as listed in the config."""
-    layers = config.size("num_hidden_layers")
+    layers = config.n_layers
     config.ignore("num_mtp_layers mtp_layer_types mtp_mlp_layer_types")  # the class never builds prediction modules
-    attention, order = windowed_attention(config, ["full_attention"] * layers, sliding_window(config), qk_norm="head")
-    feeds: dict[str, Layer] = {"sparse": experts(config), "dense": gated_mlp(config)}
-    norm = rmsnorm(config, config.size("hidden_size"))
-    runs = hybrid_runs(norm, attention, feeds, zip(order, mlp_types(config, layers, dense=0), strict=True))
+    attention, order = config.windowed_attention(["full_attention"] * layers, config.sliding_window(), qk_norm="head")
+    feeds: dict[str, Layer] = {"sparse": config.experts(), "dense": config.gated_mlp()}
+    norm = config.rmsnorm()
+    runs = hybrid_runs(norm, attention, feeds, zip(order, config.mlp_types(dense=0), strict=True))
     return causal_lm(config, runs, norm)
 
 
 def flint(config: Config) -> Architecture:
     """Flint: sinks, rotary positions only in layers with a window, a shared expert; the first layers are dense."""
-    layers = config.size("num_hidden_layers")
-    last = layers - 1
+    last = config.n_layers - 1
     pattern = [
         "full_attention" if index < 2 or index % 4 == 1 or index == last else "sliding_attention"
-        for index in range(layers)
+        for index in range(config.n_layers)
     ]
-    attention, order = windowed_attention(config, pattern, sliding_window(config), qk_norm="head", sinks=True)
+    attention, order = config.windowed_attention(pattern, config.sliding_window(), qk_norm="head", sinks=True)
     kinds = dict(attention)
-    kinds["full_attention"] = rope_attention(config, qk_norm="head", sinks=True, positions="none")
+    kinds["full_attention"] = config.attention(qk_norm="head", sinks=True, positions="none")
     feeds: dict[str, Layer] = {
-        "sparse": experts(
-            config,
-            router="sigmoid",
-            d_ff_shared=config.optional_size("shared_expert_intermediate_size", zero_is_none=True),
+        "sparse": config.experts(
+            router="sigmoid", d_ff_shared=config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
         ),
-        "dense": gated_mlp(config),
+        "dense": config.gated_mlp(),
     }
     dense_first = config.get("mlp_only_layers") is None
-    chosen = sparse_layers(config, layers) - ({0, 1} if dense_first else set())
-    norm = rmsnorm(config, config.size("hidden_size"))
-    kind = ["sparse" if index in chosen else "dense" for index in range(layers)]
+    chosen = sparse_layers(config, config.n_layers) - ({0, 1} if dense_first else set())
+    norm = config.rmsnorm()
+    kind = ["sparse" if index in chosen else "dense" for index in range(config.n_layers)]
     return causal_lm(config, hybrid_runs(norm, kinds, feeds, zip(order, kind, strict=True)), norm)
 
 
 def kolibri1(config: Config) -> Architecture:
     """Kolibri 1: norms before and after each sub-layer, a shared expert, one layer in five without a window."""
-    limit = sliding_window(config)
-    attention, order = windowed_attention(config, periodic_types(config, 5, first=4), limit, bias=False, qk_norm="head")
+    limit = config.sliding_window()
+    attention, order = config.windowed_attention(config.periodic_types(5, first=4), limit, bias=False, qk_norm="head")
     if "sliding_attention" in order and not limit:
         raise config.error("layers with a window require sliding_window")
     kinds = dict(attention)
     if limit:
-        kinds["full_attention"] = rope_attention(config, bias=False, qk_norm="head", positions="none")
-    feed = experts(
-        config,
+        kinds["full_attention"] = config.attention(bias=False, qk_norm="head", positions="none")
+    feed = config.experts(
         router="sigmoid",
         correction_bias="buffer",
         d_ff_shared=config.optional_size("shared_expert_intermediate_size", zero_is_none=True),
     )
-    norm = rmsnorm(config, config.size("hidden_size"))
+    norm = config.rmsnorm()
     blocks = {kind: block(kind, norm, layer, feed, "sandwich") for kind, layer in kinds.items()}
     runs: tuple[Run, ...] = group_runs(blocks[kind] for kind in order)
     return causal_lm(config, runs, norm)
@@ -207,7 +183,7 @@ def dbrx(config: Config) -> Architecture:
         width,
         heads,
         attend.size("kv_n_heads", 1),
-        divide_by_heads(config, width, heads),
+        config.divide_by_heads(width, heads),
         clip=attend.number("clip_qkv"),
         positions="rope",
         **rope_fields(config),
@@ -233,22 +209,20 @@ def _nested(config: Config, key: str) -> Config:
 
 def beam(config: Config) -> Architecture:
     """Beam: norms around every sub-layer, depth-weighted residual sums, gated values with a bias per head."""
-    layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
+    layers, norm = config.n_layers, config.rmsnorm()
     gate: dict[str, Any] = {"gated": True, "gate_bias": "head", "qk_norm": "head"}
-    spans = {"full_attention": None, "sliding_attention": sliding_window(config)}
-    mixers = {
-        kind: rope_attention(config, window=spans[kind], **_beam_positions(config, kind), **gate) for kind in spans
-    }
+    spans = {"full_attention": None, "sliding_attention": config.sliding_window()}
+    mixers = {kind: config.attention(window=spans[kind], **_beam_positions(config, kind), **gate) for kind in spans}
     pattern = [
         "full_attention" if index == layers - 1 or (index + 1) % 6 == 0 else "sliding_attention"
         for index in range(layers)
     ]
     groups: dict[str, Any] = {"n_groups": config.size("n_group", 1), "top_groups": config.size("topk_group", 1)}
     feeds: dict[str, Layer] = {
-        "dense": gated_mlp(config),
-        "sparse": experts(config, group_score="two", **groups, **SIGMOID),
+        "dense": config.gated_mlp(),
+        "sparse": config.experts(group_score="two", **groups, **SIGMOID),
     }
-    types, kinds = layer_types(config, layers, pattern), mlp_types(config, layers, min(3, layers))
+    types, kinds = config.layer_types(pattern), config.mlp_types(min(3, layers))
     blocks = {
         (kind, feed): Block(
             f"{'global' if kind == 'full_attention' else 'local'}_{feed}",
@@ -262,7 +236,7 @@ def beam(config: Config) -> Architecture:
     }
     tied = config.flag("tie_word_embeddings", True)
     cap = config.number("final_logit_softcapping")
-    head = Head(config.size("vocab_size"), config.size("hidden_size"), TOKENS if tied else None, softcap=cap)
+    head = Head(config.vocab, config.d_model, TOKENS if tied else None, softcap=cap)
     order = (blocks[kind] for kind in zip(types, kinds, strict=True))
     return causal_lm(config, group_runs(order), norm, head=head)
 

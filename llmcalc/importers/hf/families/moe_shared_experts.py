@@ -9,29 +9,8 @@ from ....core.architecture import Architecture, Block, Branch, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers import Attention, Head, Norm
-from ..config import Config
-from ..rules import (
-    TOKENS,
-    causal_lm,
-    every_nth,
-    experts,
-    gated_mlp,
-    group_runs,
-    hybrid_runs,
-    layer_types,
-    layernorm,
-    lm_head,
-    local_global_attention,
-    mlp_types,
-    prenorm_block,
-    repeat_block,
-    rmsnorm,
-    rope_attention,
-    rotary_width,
-    runs_by_type,
-    sliding_window,
-    sublayer,
-)
+from ..config import TOKENS, Config
+from ..rules import causal_lm, group_runs, hybrid_runs, prenorm_block, repeat_block, runs_by_type, sublayer
 from .deepseek import dense_first, dense_first_lm, shared_experts
 
 SIGMOID: dict[str, Any] = {"router": "sigmoid", "correction_bias": "buffer"}
@@ -39,34 +18,31 @@ SIGMOID: dict[str, Any] = {"router": "sigmoid", "correction_bias": "buffer"}
 
 def cohere2_moe(config: Config) -> Architecture:
     """Command A with experts: one norm before attention and experts, which run in parallel."""
-    layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
-    norm: Norm = layernorm(config, width, "layer_norm_eps", bias=False)
+    norm: Norm = config.layernorm(bias=False)
     if config.number("rms_norm_eps") is not None:
-        norm = rmsnorm(config, width)
-    dense, limit = config.count("first_k_dense_replace"), sliding_window(config)
+        norm = config.rmsnorm()
+    dense, limit = config.count("first_k_dense_replace"), config.sliding_window()
     prefix, rest = config.size("prefix_dense_sliding_window_pattern", 1), config.size("sliding_window_pattern", 4)
     turned: dict[str, Any] = {"rope_interleaved": True}
     mixers: dict[tuple[str, str], Layer] = {
-        ("full_attention", feed): rope_attention(
-            config, positions="rope" if feed == "dense" and prefix == 1 else "none", **turned
+        ("full_attention", feed): config.attention(
+            positions="rope" if feed == "dense" and prefix == 1 else "none", **turned
         )
         for feed in ("dense", "sparse")
     }
-    mixers |= {
-        ("sliding_attention", feed): rope_attention(config, window=limit, **turned) for feed in ("dense", "sparse")
-    }
+    mixers |= {("sliding_attention", feed): config.attention(window=limit, **turned) for feed in ("dense", "sparse")}
     shared = config.count("num_shared_experts") * config.size("intermediate_size")
     scoring = config.string("expert_selection_fn", "softmax")
     weighed: dict[str, Any] = {"renormalise": True} if scoring == "softmax" else {}
     if shared and config.string("shared_expert_combination_strategy", "average") == "average":
         weighed |= {"routed_scale": 1 / 2, "shared_scale": 1 / 2}
     config.ignore("shared_expert_combination_strategy")
-    routed = experts(config, width="intermediate_size", d_ff_shared=shared or None, router=scoring, **weighed)
+    routed = config.experts(width="intermediate_size", d_ff_shared=shared or None, router=scoring, **weighed)
     key = "prefix_dense_intermediate_size" if config.get("prefix_dense_intermediate_size") else "intermediate_size"
-    feeds: dict[str, Layer] = {"dense": gated_mlp(config, key=key), "sparse": routed}
-    periods = [(index, prefix) for index in range(dense)] + [(index, rest) for index in range(layers - dense)]
+    feeds: dict[str, Layer] = {"dense": config.gated_mlp(key=key), "sparse": routed}
+    periods = [(index, prefix) for index in range(dense)] + [(index, rest) for index in range(config.n_layers - dense)]
     pattern = ["sliding_attention" if (index + 1) % period else "full_attention" for index, period in periods]
-    kinds = zip(layer_types(config, layers, pattern), mlp_types(config, layers, dense), strict=True)
+    kinds = zip(config.layer_types(pattern), config.mlp_types(dense), strict=True)
     blocks = {
         (kind, feed): Block(
             f"{'global' if kind == 'full_attention' else 'local'}_{feed}",
@@ -74,7 +50,7 @@ def cohere2_moe(config: Config) -> Architecture:
         )
         for kind, feed in mixers
     }
-    head = lm_head(config, input_scale=config.number("logit_scale", 1.0))
+    head = config.lm_head(input_scale=config.number("logit_scale", 1.0))
     return causal_lm(config, group_runs(blocks[kind] for kind in kinds), norm, head=head)
 
 
@@ -85,7 +61,7 @@ def bailing_moe(config: Config) -> Architecture:
     config.ignore("embedding_dropout")
     config.unmodelled_unless("norm_softmax", neutral=False)
     width = config.size("moe_intermediate_size") * config.count("num_shared_experts")
-    return dense_first_lm(config, _bailing_attention(config), experts(config, d_ff_shared=width or None))
+    return dense_first_lm(config, _bailing_attention(config), config.experts(d_ff_shared=width or None))
 
 
 def bailing_moe_v2(config: Config) -> Architecture:
@@ -96,8 +72,7 @@ def bailing_moe_v2(config: Config) -> Architecture:
     config.ignore("num_nextn_predict_layers mtp_loss_scaling_factor embedding_dropout rotary_dim router_dtype")
     width = config.size("moe_intermediate_size")
     shared = config.optional_size("moe_shared_expert_intermediate_size") or width
-    routed = experts(
-        config,
+    routed = config.experts(
         router="sigmoid",
         correction_bias="buffer",
         group_score="two",
@@ -106,67 +81,67 @@ def bailing_moe_v2(config: Config) -> Architecture:
         d_ff_shared=shared * config.count("num_shared_experts") or None,
     )
     norm = "head" if config.flag("use_qk_norm") else "none"
-    return dense_first_lm(config, _bailing_attention(config, qk_norm=norm, rotary_dim=rotary_width(config)), routed)
+    return dense_first_lm(config, _bailing_attention(config, qk_norm=norm, rotary_dim=config.rotary_width()), routed)
 
 
 def _bailing_attention(config: Config, **changes: Any) -> Attention:
     bias = config.flag("use_qkv_bias")
-    return rope_attention(config, bias=bias, o_bias=config.flag("use_bias"), **changes)
+    return config.attention(bias=bias, o_bias=config.flag("use_bias"), **changes)
 
 
 def dots1(config: Config) -> Architecture:
     """dots.llm1: DeepSeek-V3's experts, a norm on each query and key head; upper layers may have a window."""
-    layers, limit = config.size("num_hidden_layers"), sliding_window(config)
+    layers, limit = config.n_layers, config.sliding_window()
     first = config.count("max_window_layers", layers)
     pattern = ["sliding_attention" if limit and index >= first else "full_attention" for index in range(layers)]
-    mixers = local_global_attention(config, limit, qk_norm="head")
-    feeds = {"dense": gated_mlp(config), "sparse": shared_experts(config)}
-    return _lm(config, mixers, feeds, layer_types(config, layers, pattern), dense_first(config))
+    mixers = config.local_global_attention(limit, qk_norm="head")
+    feeds = {"dense": config.gated_mlp(), "sparse": shared_experts(config)}
+    return _lm(config, mixers, feeds, config.layer_types(pattern), dense_first(config))
 
 
 def solar_open(config: Config) -> Architecture:
     """Solar Open: DeepSeek-V3's experts in every layer."""
-    norm = rmsnorm(config, config.size("hidden_size"))
-    attention = rope_attention(config, o_bias=False, rotary_dim=rotary_width(config))
+    norm = config.rmsnorm()
+    attention = config.attention(o_bias=False, rotary_dim=config.rotary_width())
     block = prenorm_block("block", norm, attention=attention, mlp=shared_experts(config))
-    return causal_lm(config, repeat_block(block, config.size("num_hidden_layers")), norm)
+    return causal_lm(config, repeat_block(block, config.n_layers), norm)
 
 
 def ernie4_5_moe(config: Config) -> Architecture:
     """ERNIE 4.5: the correction bias is a frozen parameter; one flag sets all biases, including the head's."""
-    layers, bias = config.size("num_hidden_layers"), config.flag("use_bias")
+    layers, bias = config.n_layers, config.flag("use_bias")
     width = config.size("moe_intermediate_size") * config.count("moe_num_shared_experts")
-    routed = experts(config, correction_bias="parameter", d_ff_shared=width or None, shared_bias=bias)
+    routed = config.experts(correction_bias="parameter", d_ff_shared=width or None, shared_bias=bias)
     config.ignore("moe_norm_min")  # lower bound of the sum of gate values, which is never reached
-    feeds = {"dense": gated_mlp(config, bias=bias), "sparse": routed}
+    feeds = {"dense": config.gated_mlp(bias=bias), "sparse": routed}
     first, last = config.count("moe_layer_start_index"), config.get("moe_layer_end_index", -1)
     if type(last) is not int:
         raise config.error(f"moe_layer_end_index must be a layer number, not {short_repr(last)}")
     end, period = layers - 1 if last == -1 else last, config.size("moe_layer_interval", 1)
     kinds = ["sparse" if first <= index <= end and (index + 1) % period == 0 else "dense" for index in range(layers)]
     tied = config.flag("tie_word_embeddings", True)
-    head = Head(config.size("vocab_size"), config.size("hidden_size"), TOKENS if tied else None, bias=bias)
-    mixers = {"full_attention": rope_attention(config, bias=bias, rope_interleaved=True)}
+    head = Head(config.vocab, config.d_model, TOKENS if tied else None, bias=bias)
+    mixers = {"full_attention": config.attention(bias=bias, rope_interleaved=True)}
     return _lm(config, mixers, feeds, ["full_attention"] * layers, kinds, head)
 
 
 def ernie4_5_vl(config: Config) -> Architecture:
     """ERNIE 4.5 VL: text experts and narrower image experts per layer; the latter are idle without images."""
-    layers, bias = config.size("num_hidden_layers"), config.flag("use_bias")
+    bias = config.flag("use_bias")
     config.ignore("moe_norm_min moe_intermediate_size moe_layer_interval")
     widths = config.layer_indices("moe_intermediate_size") or [1536, 512]  # the class's defaults
     shared = widths[0] * config.count("moe_num_shared_experts")
     fields: dict[str, Any] = {"correction_bias": "parameter"}
-    text = experts(config, d_ff=widths[0], width="hidden_size", d_ff_shared=shared or None, shared_bias=bias, **fields)
-    vision = experts(config, d_ff=widths[1], width="hidden_size", unused=True, **fields)
-    norm = rmsnorm(config, config.size("hidden_size"))
-    attention = sublayer("attention", rope_attention(config, bias=bias, rope_interleaved=True), pre=norm)
+    text = config.experts(d_ff=widths[0], width="hidden_size", d_ff_shared=shared or None, shared_bias=bias, **fields)
+    vision = config.experts(d_ff=widths[1], width="hidden_size", unused=True, **fields)
+    norm = config.rmsnorm()
+    attention = sublayer("attention", config.attention(bias=bias, rope_interleaved=True), pre=norm)
     both = Sublayer("mlp", (Branch("text_moe", text), Branch("vision_moe", vision)), pre=norm)
     kinds = {
         "sparse": Block("sparse", (attention, both)),
-        "dense": Block("dense", (attention, sublayer("mlp", gated_mlp(config, bias=bias), pre=norm))),
+        "dense": Block("dense", (attention, sublayer("mlp", config.gated_mlp(bias=bias), pre=norm))),
     }
-    return causal_lm(config, runs_by_type(kinds, mlp_types(config, layers, 1)), norm)
+    return causal_lm(config, runs_by_type(kinds, config.mlp_types(1)), norm)
 
 
 def aria(config: Config) -> Architecture:
@@ -175,36 +150,36 @@ def aria(config: Config) -> Architecture:
     shared = width * config.count("moe_num_shared_experts")
     fields: dict[str, Any] = {"d_ff_shared": shared or None, "shared_bias": config.flag("mlp_bias"), "top_k": top_k}
     fields |= {"renormalise": True, "activation": "silu", "shared_activation": config.activation()}
-    feeds = {"sparse": experts(config, "moe_num_experts", "intermediate_size", **fields)}
-    layers, mixers = config.size("num_hidden_layers"), {"full_attention": rope_attention(config)}
+    feeds = {"sparse": config.experts("moe_num_experts", "intermediate_size", **fields)}
+    layers, mixers = config.n_layers, {"full_attention": config.attention()}
     return _lm(config, mixers, feeds, ["full_attention"] * layers, ["sparse"] * layers)
 
 
 def hy_v3(config: Config) -> Architecture:
     """Hunyuan 3: a norm on each query and key head, sigmoid routing, a dense first layer."""
-    layers, bias = config.size("num_hidden_layers"), config.flag("mlp_bias")
+    layers, bias = config.n_layers, config.flag("mlp_bias")
     config.ignore("enable_moe_fp32_combine")
     scale = config.number("router_scaling_factor", 1.0)
     shared = config.size("moe_intermediate_size") * config.count("num_shared_experts")
-    routed = experts(config, d_ff_shared=shared or None, shared_bias=bias, routed_scale=scale, **SIGMOID)
-    feeds = {"dense": gated_mlp(config, bias=bias), "sparse": routed}
-    mixers = {"full_attention": rope_attention(config, qk_norm="head")}
-    return _lm(config, mixers, feeds, ["full_attention"] * layers, mlp_types(config, layers, 1))
+    routed = config.experts(d_ff_shared=shared or None, shared_bias=bias, routed_scale=scale, **SIGMOID)
+    feeds = {"dense": config.gated_mlp(bias=bias), "sparse": routed}
+    mixers = {"full_attention": config.attention(qk_norm="head")}
+    return _lm(config, mixers, feeds, ["full_attention"] * layers, config.mlp_types(1))
 
 
 def exaone_moe(config: Config) -> Architecture:
     """EXAONE-MoE: windows and rotary positions in three of four layers; sigmoid routing."""
-    layers, limit = config.size("num_hidden_layers"), sliding_window(config)
+    layers, limit = config.n_layers, config.sliding_window()
     shared = config.size("moe_intermediate_size") * config.count("num_shared_experts")
     groups: dict[str, Any] = {"n_groups": config.size("n_group", 1), "top_groups": config.size("topk_group", 1)}
-    routed = experts(config, d_ff_shared=shared or None, **SIGMOID, **groups)
-    mixers = local_global_attention(config, limit, qk_norm="head")
+    routed = config.experts(d_ff_shared=shared or None, **SIGMOID, **groups)
+    mixers = config.local_global_attention(limit, qk_norm="head")
     if limit:
-        mixers["full_attention"] = rope_attention(config, qk_norm="head", positions="none")
+        mixers["full_attention"] = config.attention(qk_norm="head", positions="none")
     dense = config.count("first_k_dense_replace", 1)
-    kinds = mlp_types(config, layers, dense)
-    types = layer_types(config, layers, _exaone_pattern(config, layers, limit))
-    return _lm(config, mixers, {"dense": gated_mlp(config), "sparse": routed}, types, kinds)
+    kinds = config.mlp_types(dense)
+    types = config.layer_types(_exaone_pattern(config, layers, limit))
+    return _lm(config, mixers, {"dense": config.gated_mlp(), "sparse": routed}, types, kinds)
 
 
 def _exaone_pattern(config: Config, layers: int, limit: int | None) -> list[str]:
@@ -223,24 +198,21 @@ def _exaone_pattern(config: Config, layers: int, limit: int | None) -> list[str]
 
 def mimo_v2_flash(config: Config) -> Architecture:
     """MiMo-V2-Flash: values narrower than keys; layers with a window have sinks and twice the key/value heads."""
-    layers, pairs = config.size("num_hidden_layers"), config.size("num_key_value_heads")
+    layers, pairs = config.n_layers, config.size("num_key_value_heads")
     config.ignore("first_k_dense_replace n_shared_experts use_qk_norm")
     factor = config.number("attention_value_scale", 1.0)
     config.ignore("attention_chunk_size layernorm_epsilon add_swa_attention_sink_bias add_full_attention_sink_bias")
     fields: dict[str, Any] = {"o_bias": False, "d_head_v": config.size("v_head_dim"), "value_scale": factor}
-    turned = {kind: rotary_width(config, 0.334, kind) for kind in ("full_attention", "sliding_attention")}
-    span = sliding_window(config)
+    turned = {kind: config.rotary_width(0.334, kind) for kind in ("full_attention", "sliding_attention")}
+    span = config.sliding_window()
     beyond = config.optional_size("sliding_window_size")  # published meaning: tokens before the query
     _check_derived_sizes(config, pairs)
     own_base: dict[str, Any] = (
         {"rope_theta": config.positive_number("swa_rope_theta")} if config.get("swa_rope_theta") else {}
     )
     mixers: dict[str, Layer] = {
-        "full_attention": rope_attention(
-            config, layer_type="full_attention", rotary_dim=turned["full_attention"], **fields
-        ),
-        "sliding_attention": rope_attention(
-            config,
+        "full_attention": config.attention(layer_type="full_attention", rotary_dim=turned["full_attention"], **fields),
+        "sliding_attention": config.attention(
             layer_type="sliding_attention",
             rotary_dim=turned["sliding_attention"],
             n_kv_heads=2 * pairs,
@@ -255,9 +227,9 @@ def mimo_v2_flash(config: Config) -> Architecture:
     pattern = (
         _types_from_flags(config, "hybrid_layer_pattern", layers, "full_attention", "sliding_attention") or pattern
     )
-    feeds = {"dense": gated_mlp(config), "sparse": shared_experts(config, d_ff_shared=None)}
-    kinds = _types_from_flags(config, "moe_layer_freq", layers, "dense", "sparse") or mlp_types(config, layers, 1)
-    return _lm(config, mixers, feeds, layer_types(config, layers, pattern), kinds)
+    feeds = {"dense": config.gated_mlp(), "sparse": shared_experts(config, d_ff_shared=None)}
+    kinds = _types_from_flags(config, "moe_layer_freq", layers, "dense", "sparse") or config.mlp_types(1)
+    return _lm(config, mixers, feeds, config.layer_types(pattern), kinds)
 
 
 def _types_from_flags(config: Config, key: str, layers: int, zero: str, one: str) -> list[str] | None:
@@ -271,7 +243,7 @@ def _types_from_flags(config: Config, key: str, layers: int, zero: str, one: str
 def _check_derived_sizes(config: Config, pairs: int) -> None:
     """Check published sizes of layers with a window, which the class derives from the others."""
     derived = {
-        "swa_num_attention_heads": config.size("num_attention_heads"),
+        "swa_num_attention_heads": config.n_heads,
         "swa_num_key_value_heads": 2 * pairs,
         "swa_head_dim": config.size("head_dim"),
         "swa_v_head_dim": config.size("v_head_dim"),
@@ -283,52 +255,51 @@ def _check_derived_sizes(config: Config, pairs: int) -> None:
 
 def laguna(config: Config) -> Architecture:
     """Laguna: a softplus gate on each head's output, heads that differ by layer, a trained correction bias."""
-    layers, gating = config.size("num_hidden_layers"), config.get("gating", True)
+    layers, gating = config.n_layers, config.get("gating", True)
     scaled: dict[str, Any] = {"routed_scale": config.number("moe_routed_scaling_factor", 1.0)}
     scaled |= {"router_softcap": config.number("moe_router_logit_softcapping") or None}
     config.unmodelled_unless("moe_apply_router_weight_on_input", False)
     gate: dict[str, Any] = {"gated": True, "gate_function": "softplus", "gate_bias": "none"}
     gate |= {"gate_per_head": gating is True or gating == "per-head"}
     shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
-    routed = experts(
-        config, d_ff_shared=shared, router="sigmoid", correction_bias="parameter", renormalise=True, **scaled
+    routed = config.experts(
+        d_ff_shared=shared, router="sigmoid", correction_bias="parameter", renormalise=True, **scaled
     )
-    feeds = {"dense": gated_mlp(config), "sparse": routed}
-    counts = config.layer_indices("num_attention_heads_per_layer") or [config.size("num_attention_heads")] * layers
-    types = layer_types(config, layers, ["full_attention"] * layers)
-    spans = {"full_attention": None, "sliding_attention": sliding_window(config)}
+    feeds = {"dense": config.gated_mlp(), "sparse": routed}
+    counts = config.layer_indices("num_attention_heads_per_layer") or [config.n_heads] * layers
+    types = config.layer_types(["full_attention"] * layers)
+    spans = {"full_attention": None, "sliding_attention": config.sliding_window()}
     mixers = {
-        f"{kind}_{heads}": rope_attention(
-            config,
+        f"{kind}_{heads}": config.attention(
             layer_type=kind,
             n_heads=heads,
             window=spans[kind],
             qk_norm="head",
-            rotary_dim=rotary_width(config, 1.0, kind),
+            rotary_dim=config.rotary_width(1.0, kind),
             **gate,
         )
         for kind, heads in dict.fromkeys(zip(types, counts, strict=True))
         if kind in spans
     }
     names = [f"{kind}_{heads}" for kind, heads in zip(types, counts, strict=True)]
-    return _lm(config, mixers, feeds, names, mlp_types(config, layers, 1))
+    return _lm(config, mixers, feeds, names, config.mlp_types(1))
 
 
 def afmoe(config: Config) -> Architecture:
     """Trinity: norms around every sub-layer, gated attention, rotary positions only in layers with a window."""
-    layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
+    norm = config.rmsnorm()
     scaled: dict[str, Any] = {"routed_scale": config.number("route_scale", 1.0), "renormalise": True}
-    root = config.size("hidden_size") ** 0.5 if config.flag("mup_enabled") else 1.0
+    root = config.d_model**0.5 if config.flag("mup_enabled") else 1.0
     gate: dict[str, Any] = {"gated": True, "gate_bias": "none", "qk_norm": "head"}
     mixers = {
-        "full_attention": rope_attention(config, positions="none", **gate),
-        "sliding_attention": rope_attention(config, window=sliding_window(config), **gate),
+        "full_attention": config.attention(positions="none", **gate),
+        "sliding_attention": config.attention(window=config.sliding_window(), **gate),
     }
     shared = config.size("moe_intermediate_size") * config.count("num_shared_experts")
-    routed = experts(config, d_ff_shared=shared or None, router="sigmoid", correction_bias="parameter", **scaled)
-    pattern = every_nth(config, "global_attn_every_n_layers", layers, "full_attention", "sliding_attention", 4)
-    types, dense = layer_types(config, layers, pattern), config.count("num_dense_layers", 1)
-    feeds: dict[bool, Layer] = {True: routed, False: gated_mlp(config)}
+    routed = config.experts(d_ff_shared=shared or None, router="sigmoid", correction_bias="parameter", **scaled)
+    pattern = config.every_nth("global_attn_every_n_layers", "full_attention", "sliding_attention", 4)
+    types, dense = config.layer_types(pattern), config.count("num_dense_layers", 1)
+    feeds: dict[bool, Layer] = {True: routed, False: config.gated_mlp()}
     kinds = {
         (kind, sparse): Block(
             f"{'global' if kind == 'full_attention' else 'local'}_{'sparse' if sparse else 'dense'}",
@@ -352,6 +323,6 @@ def _lm(
     kinds: Sequence[str],
     head: Layer | None = None,
 ) -> Architecture:
-    norm = rmsnorm(config, config.size("hidden_size"))
+    norm = config.rmsnorm()
     runs = hybrid_runs(norm, mixers, feeds, zip(types, kinds, strict=True))
     return causal_lm(config, runs, norm, head=head)

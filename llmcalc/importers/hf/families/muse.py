@@ -11,19 +11,7 @@ from ....core.errors import UnknownNameError
 from ....core.layer import Layer
 from ....layers import Attention, Moe, Norm, Scale
 from ..config import Config
-from ..rules import (
-    causal_lm,
-    gated_mlp,
-    group_runs,
-    layer_types,
-    lm_head,
-    mlp_types,
-    rmsnorm,
-    rope_attention,
-    runs_by_type,
-    sliding_window,
-    sublayer,
-)
+from ..rules import causal_lm, group_runs, runs_by_type, sublayer
 
 PERIOD = 4  # one layer in this many has neither a window nor positions
 _PLACES = {"full_attention": "global", "sliding_attention": "local"}
@@ -31,41 +19,41 @@ _PLACES = {"full_attention": "global", "sliding_attention": "local"}
 
 def muse_spark(config: Config) -> Architecture:
     """Muse Spark: gated attention, experts in a space of their own width, and weighted residual sums."""
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    width, layers = config.d_model, config.n_layers
     rare = [(layers - 1 - index) % PERIOD == 0 for index in range(layers)]
-    kinds = layer_types(config, layers, ["full_attention" if full else "sliding_attention" for full in rare])
+    kinds = config.layer_types(["full_attention" if full else "sliding_attention" for full in rare])
     bases = config.get("layer_rope_theta") or [0 if full else 1 for full in rare]
     if not isinstance(bases, list) or len(bases) < layers:
         raise config.size_error(f"layer_rope_theta must have one entry per layer ({layers})")
-    feeds: dict[str, Layer] = {"dense": gated_mlp(config), "sparse": _spark_experts(config)}
+    feeds: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": _spark_experts(config)}
     gate: dict[str, Any] = {"gated": True, "gate_bias": "none", "qk_norm": "head", "qk_norm_scale": False}
     gate |= {"head_norm": True}
     factor = config.number("qk_scale_factor", 1.0) or 1.0
-    spans = {"full_attention": None, "sliding_attention": sliding_window(config)}
+    spans = {"full_attention": None, "sliding_attention": config.sliding_window()}
     blocks: dict[tuple[str, bool, str], Block] = {}
     order = []
-    for kind, base, feed in zip(kinds, bases, mlp_types(config, layers, 0), strict=False):
+    for kind, base, feed in zip(kinds, bases, config.mlp_types(0), strict=False):
         for word, known in ((kind, spans), (feed, feeds)):
             if word not in known:
                 raise UnknownNameError("layer type", word, known, where=config.where)
         key = kind, bool(base), feed
         if key not in blocks:
             places: dict[str, Any] = {"positions": "rope" if base else "none", "window": spans[kind]}
-            attention = rope_attention(config, **gate, **places)
+            attention = config.attention(**gate, **places)
             attention = replace(attention, scale=factor / math.sqrt(attention.d_head or 1))
             blocks[key] = _weighted_block(config, attention, feeds[feed], "_".join(map(str, key)))
         order.append(blocks[key])
     scale, cap = config.number("output_multiplier", 1.0) or 1.0, config.number("final_logit_softcapping")
-    head, norm = lm_head(config, input_scale=scale, softcap=cap), rmsnorm(config, width)
+    head, norm = config.lm_head(input_scale=scale, softcap=cap), config.rmsnorm(width=width)
     inputs = (Named("embedding_norm", Norm(width, scale=False, eps=norm.eps)),)
     return causal_lm(config, group_runs(order), norm, head=head, inputs=inputs)
 
 
 def _weighted_block(config: Config, attention: Layer, feed: Layer, name: str) -> Block:
     """Norms before and after both sub-layers, and residual sums with a learned weight on each side."""
-    width = config.size("hidden_size")
+    width = config.d_model
     gain = 1 / config.positive_number("residual_gate_temperature")
-    norm, both = rmsnorm(config, width, unit_offset=True), Scale(width, of="both", gain=gain)
+    norm, both = config.rmsnorm(width=width, unit_offset=True), Scale(width, of="both", gain=gain)
     eps = config.number("post_norm_eps") or 1e-6
     plain, weighed = Norm(width, scale=False, eps=eps), Norm(width, eps=eps, unit_offset=True, weighted_first=True)
     return Block(
@@ -80,7 +68,7 @@ def _weighted_block(config: Config, attention: Layer, feed: Layer, name: str) ->
 def _spark_experts(config: Config) -> Moe:
     hidden, chosen = config.size("moe_intermediate_size"), config.size("num_experts_per_tok")
     return Moe(
-        config.size("hidden_size"),
+        config.d_model,
         hidden,
         config.size("num_local_experts"),
         chosen,
@@ -106,35 +94,35 @@ def _number(config: Config, key: str) -> float:
 
 def muse_glimmer(config: Config) -> Architecture:
     """Language model of Muse Glimmer."""
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
-    before, behind = (rmsnorm(config, width, key, unit_offset=True) for key in ("rms_norm_eps", "post_norm_eps"))
-    mlp = sublayer("mlp", gated_mlp(config, activation="hidden_activation"), pre=before, post=behind)
+    width, layers = config.d_model, config.n_layers
+    before, behind = (config.rmsnorm(key, width=width, unit_offset=True) for key in ("rms_norm_eps", "post_norm_eps"))
+    mlp = sublayer("mlp", config.gated_mlp(activation="hidden_activation"), pre=before, post=behind)
     attention = {f"{place}{how}": layer for place, how, layer in _attention(config)}
     blocks = {
         name: Block(name, (sublayer("attention", layer, pre=before, post=behind), mlp))
         for name, layer in attention.items()
     }
     pattern = ["sliding_attention" if (layers - 1 - index) % PERIOD else "full_attention" for index in range(layers)]
-    types = layer_types(config, layers, pattern)
+    types = config.layer_types(pattern)
     order = [_PLACES.get(kind, kind) + how for kind, how in zip(types, _position_suffixes(config, layers), strict=True)]
     scale, cap = config.number("output_multiplier", 1.0) or 1.0, config.number("final_logit_softcapping")
-    norm = rmsnorm(config, width)
+    norm = config.rmsnorm(width=width)
     return causal_lm(
         config,
         runs_by_type(blocks, order),
         norm,
-        head=lm_head(config, input_scale=scale, softcap=cap),
+        head=config.lm_head(input_scale=scale, softcap=cap),
         inputs=(Named("embedding_norm", Norm(width, "rmsnorm", scale=False, eps=norm.eps)),),
     )
 
 
 def _attention(config: Config) -> list[tuple[str, str, Attention]]:
     """Attention with and without a window, and with and without rotary positions."""
-    rotated = rope_attention(config, gated=True, gate_bias="none", qk_norm="head", qk_norm_scale=False)
+    rotated = config.attention(gated=True, gate_bias="none", qk_norm="head", qk_norm_scale=False)
     scale = (config.number("qk_scale_factor", 1.0) or 1.0) / math.sqrt(rotated.d_head or 1)
     return [
         (place, how, replace(rotated, scale=scale, window=limit, positions=positions))
-        for place, limit in (("global", None), ("local", sliding_window(config)))
+        for place, limit in (("global", None), ("local", config.sliding_window()))
         for how, positions in (("", "rope"), ("_unplaced", "none"))
     ]
 

@@ -9,21 +9,7 @@ from ....core.layer import Layer
 from ....layers import GatedDeltaNet, Mlp, Moe
 from ..config import Config
 from ..decoder import decoder
-from ..rules import (
-    causal_lm,
-    every_nth,
-    experts,
-    gated_mlp,
-    group_runs,
-    hybrid_runs,
-    layer_types,
-    local_global_attention,
-    prenorm_block,
-    rmsnorm,
-    rope_attention,
-    rotary_width,
-    sliding_window,
-)
+from ..rules import causal_lm, group_runs, hybrid_runs, prenorm_block
 
 _QWEN_RUNTIME = """
     bf16 fp16 fp32 onnx_safe seq_length softmax_in_fp32 use_flash_attn use_cache_kernel use_cache_quantization
@@ -38,12 +24,12 @@ def qwen(config: Config) -> Architecture:
     config.ignore(_QWEN_RUNTIME)
     config.unmodelled_unless("use_dynamic_ntk use_logn_attn", neutral=False)
     config.unmodelled_unless("rotary_pct", neutral=1.0)
-    heads, twice = config.size("num_attention_heads"), config.size("intermediate_size")
+    heads, twice = config.n_heads, config.size("intermediate_size")
     if twice % 2:
         raise config.size_error(f"intermediate_size must be even, because gate and up share it, not {twice}")
     theta = config.number("rotary_emb_base") or 10000.0
-    attention = rope_attention(config, bias=True, o_bias=False, n_kv_heads=heads, rope_theta=theta)
-    mlp = Mlp(config.size("hidden_size"), twice // 2, "silu", gated=True)
+    attention = config.attention(bias=True, o_bias=False, n_kv_heads=heads, rope_theta=theta)
+    mlp = Mlp(config.d_model, twice // 2, "silu", gated=True)
     return decoder(config, attention=attention, mlp=mlp, tied=config.flag("tie_word_embeddings"))
 
 
@@ -58,71 +44,65 @@ def qwen3(config: Config) -> Architecture:
 
 
 def _windowed(config: Config, **changes: Any) -> Architecture:
-    norm = rmsnorm(config, config.size("hidden_size"))
-    layers = config.size("num_hidden_layers")
-    limit = sliding_window(config)
+    norm = config.rmsnorm()
+    layers = config.n_layers
+    limit = config.sliding_window()
     limit = limit if config.flag("use_sliding_window") else None
     first = config.count("max_window_layers", layers)
     default = ["sliding_attention" if limit and index >= first else "full_attention" for index in range(layers)]
     kinds = {
-        "full_attention": prenorm_block(
-            "block", norm, attention=rope_attention(config, **changes), mlp=gated_mlp(config)
-        ),
+        "full_attention": prenorm_block("block", norm, attention=config.attention(**changes), mlp=config.gated_mlp()),
         "sliding_attention": prenorm_block(
-            "windowed", norm, attention=rope_attention(config, window=limit, **changes), mlp=gated_mlp(config)
+            "windowed", norm, attention=config.attention(window=limit, **changes), mlp=config.gated_mlp()
         ),
     }
-    return causal_lm(config, group_runs(kinds[kind] for kind in layer_types(config, layers, default)), norm)
+    return causal_lm(config, group_runs(kinds[kind] for kind in config.layer_types(default)), norm)
 
 
 def qwen2_moe(config: Config) -> Architecture:
     """Qwen1.5-MoE and Qwen2-MoE: a gated shared expert; lower layers may alternate with and without a window."""
-    layers = config.size("num_hidden_layers")
     sliding = config.flag("use_sliding_window")
-    limit = sliding_window(config) if sliding else None
+    limit = config.sliding_window() if sliding else None
     config.get("sliding_window")
-    first = config.count("max_window_layers", layers)
+    first = config.count("max_window_layers", config.n_layers)
     pattern = [
         "sliding_attention" if sliding and index % 2 == 0 and index < first else "full_attention"
-        for index in range(layers)
+        for index in range(config.n_layers)
     ]
     biased = config.flag("qkv_bias", True)
-    mixers = local_global_attention(config, limit, bias=False, q_bias=biased, k_bias=biased, v_bias=biased)
+    mixers = config.local_global_attention(limit, bias=False, q_bias=biased, k_bias=biased, v_bias=biased)
     shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
-    feeds = {"sparse": experts(config, d_ff_shared=shared, shared_gate=True), "dense": gated_mlp(config)}
-    chosen = sparse_layers(config, layers)
-    kinds = ["sparse" if index in chosen else "dense" for index in range(layers)]
-    norm = rmsnorm(config, config.size("hidden_size"))
+    feeds = {"sparse": config.experts(d_ff_shared=shared, shared_gate=True), "dense": config.gated_mlp()}
+    chosen = sparse_layers(config, config.n_layers)
+    kinds = ["sparse" if index in chosen else "dense" for index in range(config.n_layers)]
+    norm = config.rmsnorm()
     return causal_lm(
-        config, hybrid_runs(norm, mixers, feeds, zip(layer_types(config, layers, pattern), kinds, strict=True)), norm
+        config, hybrid_runs(norm, mixers, feeds, zip(config.layer_types(pattern), kinds, strict=True)), norm
     )
 
 
 def qwen3_moe(config: Config) -> Architecture:
     """Qwen3-MoE: a norm on each query and key head; some layers may be dense."""
-    layers = config.size("num_hidden_layers")
-    norm = rmsnorm(config, config.size("hidden_size"))
-    limit = sliding_window(config)
+    norm = config.rmsnorm()
+    limit = config.sliding_window()
     limit = limit if config.flag("use_sliding_window") else None
     config.ignore("qkv_bias use_qk_norm shared_expert_intermediate_size")  # keys of Qwen2-MoE without effect here
-    rounded = max(1, config.size("hidden_size") // config.size("num_attention_heads"))
-    attention = rope_attention(config, d_head=config.optional_size("head_dim") or rounded, qk_norm="head", window=limit)
-    sparse = prenorm_block("sparse", norm, attention=attention, mlp=experts(config))
-    dense = prenorm_block("dense", norm, attention=attention, mlp=gated_mlp(config))
-    chosen = sparse_layers(config, layers)
-    return causal_lm(config, group_runs(sparse if index in chosen else dense for index in range(layers)), norm)
+    rounded = max(1, config.d_model // config.n_heads)
+    attention = config.attention(d_head=config.optional_size("head_dim") or rounded, qk_norm="head", window=limit)
+    sparse = prenorm_block("sparse", norm, attention=attention, mlp=config.experts())
+    dense = prenorm_block("dense", norm, attention=attention, mlp=config.gated_mlp())
+    chosen = sparse_layers(config, config.n_layers)
+    return causal_lm(config, group_runs(sparse if index in chosen else dense for index in range(config.n_layers)), norm)
 
 
 def qwen3_next(config: Config) -> Architecture:
     """Qwen3-Next: three gated delta nets per gated attention layer; experts with a gated shared expert."""
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
-    norm = rmsnorm(config, width, unit_offset=True)
+    width, layers = config.d_model, config.n_layers
+    norm = config.rmsnorm(width=width, unit_offset=True)
     head = config.optional_size("head_dim")
-    rotary = int((head or width // config.size("num_attention_heads")) * config.partial_rotary(0.25))
+    rotary = int((head or width // config.n_heads) * config.partial_rotary(0.25))
     mixers: dict[str, Layer] = {
-        "full_attention": rope_attention(
-            config, gated=True, qk_norm="head", qk_norm_unit_offset=True, rotary_dim=rotary
-        ),
+        "full_attention": config.attention(gated=True, qk_norm="head", qk_norm_unit_offset=True, rotary_dim=rotary),
         "linear_attention": gated_delta_net(config),
     }
     experts = Moe(
@@ -138,7 +118,7 @@ def qwen3_next(config: Config) -> Architecture:
     chosen = sparse_layers(config, layers)
     period = config.size("full_attention_interval", 4)
     pattern = ["full_attention" if (index + 1) % period == 0 else "linear_attention" for index in range(layers)]
-    feed = {True: experts, False: gated_mlp(config)}
+    feed = {True: experts, False: config.gated_mlp()}
     names = {"full_attention": "attention", "linear_attention": "linear"}
     kinds = {
         (kind, sparse): prenorm_block(
@@ -147,14 +127,14 @@ def qwen3_next(config: Config) -> Architecture:
         for kind, mixer in mixers.items()
         for sparse in (True, False)
     }
-    order = (kinds[kind, index in chosen] for index, kind in enumerate(layer_types(config, layers, pattern)))
+    order = (kinds[kind, index in chosen] for index, kind in enumerate(config.layer_types(pattern)))
     return causal_lm(config, group_runs(order), norm)
 
 
 def gated_delta_net(config: Config) -> GatedDeltaNet:
     """The gated delta net in the keys of Qwen configs."""
     return GatedDeltaNet(
-        config.size("hidden_size"),
+        config.d_model,
         config.size("linear_num_key_heads"),
         config.size("linear_num_value_heads"),
         config.size("linear_key_head_dim"),
@@ -167,28 +147,28 @@ def gated_delta_net(config: Config) -> GatedDeltaNet:
 
 def qwen3_5(config: Config) -> Architecture:
     """Qwen3.5, dense."""
-    return _qwen3_5(config, gated_mlp(config))
+    return _qwen3_5(config, config.gated_mlp())
 
 
 def qwen3_5_moe(config: Config) -> Architecture:
     """Qwen3.5 with experts, including a gated shared expert."""
     config.ignore("intermediate_size decoder_sparse_step")
     shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
-    return _qwen3_5(config, experts(config, d_ff_shared=shared, shared_gate=True))
+    return _qwen3_5(config, config.experts(d_ff_shared=shared, shared_gate=True))
 
 
 def _qwen3_5(config: Config, feed: Layer) -> Architecture:
-    layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"), unit_offset=True)
+    norm = config.rmsnorm(unit_offset=True)
     config.ignore("mlp_only_layers")  # keys of other Qwen models
     config.ignore("mtp_num_hidden_layers mtp_use_dedicated_embeddings mamba_ssm_dtype attn_output_gate")
     mixers: dict[str, Layer] = {
-        "full_attention": rope_attention(
-            config, gated=True, qk_norm="head", qk_norm_unit_offset=True, rotary_dim=rotary_width(config, 0.25)
+        "full_attention": config.attention(
+            gated=True, qk_norm="head", qk_norm_unit_offset=True, rotary_dim=config.rotary_width(0.25)
         ),
         "linear_attention": gated_delta_net(config),
     }
-    pattern = every_nth(config, "full_attention_interval", layers, "full_attention", "linear_attention", 4)
-    order = ((kind, "mlp") for kind in layer_types(config, layers, pattern))
+    pattern = config.every_nth("full_attention_interval", "full_attention", "linear_attention", 4)
+    order = ((kind, "mlp") for kind in config.layer_types(pattern))
     return causal_lm(config, hybrid_runs(norm, mixers, {"mlp": feed}, order), norm)
 
 

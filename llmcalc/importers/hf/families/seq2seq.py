@@ -10,19 +10,8 @@ from ....core.architecture import Architecture, Block, Branch, Named, Run, Stack
 from ....core.errors import UnknownNameError, short_repr
 from ....core.layer import Layer
 from ....layers import Attention, Embedding, Head, Linear, Mlp
-from ..config import Config
-from ..rules import (
-    BIASED,
-    TOKENS,
-    gated_mlp,
-    group_runs,
-    layer_types,
-    layernorm,
-    rmsnorm,
-    rope_attention,
-    sliding_window,
-    sublayer,
-)
+from ..config import BIASED, TOKENS, Config
+from ..rules import group_runs, sublayer
 
 Change = Callable[[Layer], Layer]
 DECODER_TABLE = "decoder_embedding"
@@ -88,7 +77,7 @@ def encoder_decoder(config: Config, style: Style) -> Architecture:
     """The whole model, or only its decoder with cross-attention that is stored but never run."""
     kind = class_kind(config)
     tied = config.flag("tie_word_embeddings", True)
-    vocab, width = config.size("vocab_size"), config.size(style.width)
+    vocab, width = config.vocab, config.size(style.width)
     if kind == "causal":
         table = Embedding(vocab, width, share=TOKENS if tied else None)
         lone = stack(config, style, "decoder", [Named("token", table)], [head(vocab, width, tied)], unused_cross=True)
@@ -133,7 +122,7 @@ def stack(
 ) -> Stack:
     """One side: embeddings, blocks, norm and ``outputs``; ``attention``, ``cross``, ``blocks`` replace defaults."""
     width = config.size(style.width)
-    norm = layernorm(config, width)
+    norm = config.layernorm(width=width)
     inputs = [_scaled_embedding(entry, width) if config.flag("scale_embedding") else entry for entry in tokens]
     inputs += [Named("position", _positions(config, style, width))] if style.positions else []
     inputs += [Named("norm", norm)] if style.embedding_norm else []
@@ -190,7 +179,7 @@ def _blocks(config: Config, style: Style, side: str, mixers: dict[str, Layer]) -
 
 def block(config: Config, style: Style, name: str, layers: Mapping[str, Layer]) -> Block:
     """A block of these sub-layers, with norms where the style has them."""
-    norm = layernorm(config, config.size(style.width))
+    norm = config.layernorm(width=config.size(style.width))
     places: dict[str, Any] = {"pre" if style.pre_norm else "after": norm}
     return Block(name, tuple(sublayer(key, layer, **places) for key, layer in layers.items()))
 
@@ -268,21 +257,15 @@ def t5gemma(config: Config) -> Architecture:
     sides = {key: config.nested(key, config.mapping(key), "t5_gemma_module") for key in ("encoder", "decoder")}
     stacks = []
     for side, part in sides.items():
-        source = None if side == "encoder" else sides["encoder"].size("hidden_size")
+        source = None if side == "encoder" else sides["encoder"].d_model
         share = DECODER_TABLE if source and tied and kind == "seq2seq" else None
-        table = Embedding(
-            part.size("vocab_size"),
-            part.size("hidden_size"),
-            "other" if source else "token",
-            share,
-            scale=part.size("hidden_size") ** 0.5,
-        )
-        outputs = [Named("norm", rmsnorm(part, part.size("hidden_size"), unit_offset=True))]
+        table = Embedding(part.vocab, part.d_model, "other" if source else "token", share, scale=part.d_model**0.5)
+        outputs = [Named("norm", part.rmsnorm(unit_offset=True))]
         if source and kind == "seq2seq":
             cap = part.number("final_logit_softcapping")
-            outputs.append(Named("head", Head(part.size("vocab_size"), part.size("hidden_size"), share, softcap=cap)))
+            outputs.append(Named("head", Head(part.vocab, part.d_model, share, softcap=cap)))
         blocks = group_runs(_gemma_blocks(part, source))
-        stacks.append(Stack(side, part.size("hidden_size"), (Named("token", table),), blocks, tuple(outputs), side))
+        stacks.append(Stack(side, part.d_model, (Named("token", table),), blocks, tuple(outputs), side))
         part.ignore("is_decoder is_encoder_decoder tie_word_embeddings final_logit_softcapping max_position_embeddings")
         part.ignore("cross_attention_hidden_size")
         part.check_all_read()
@@ -291,28 +274,27 @@ def t5gemma(config: Config) -> Architecture:
 
 def _gemma_blocks(config: Config, source: int | None) -> list[Block]:
     """Gemma 2's blocks; in a decoder, ``source`` is the width of the encoder."""
-    norm = rmsnorm(config, config.size("hidden_size"), unit_offset=True)
+    norm = config.rmsnorm(unit_offset=True)
     fields: dict[str, Any] = {
         "logit_softcap": config.number("attn_logit_softcapping"),
         "scale": (config.number("query_pre_attn_scalar") or 256.0) ** -0.5,
         "causal": source is not None,
     }
-    layers = config.size("num_hidden_layers")
-    pattern = ["full_attention" if index % 2 else "sliding_attention" for index in range(layers)]
+    pattern = ["full_attention" if index % 2 else "sliding_attention" for index in range(config.n_layers)]
     kinds: dict[str, Block] = {}
     for kind, name, span in (
-        ("sliding_attention", "local", sliding_window(config)),
+        ("sliding_attention", "local", config.sliding_window()),
         ("full_attention", "global", None),
     ):
         parts = {
-            "attention": rope_attention(
-                config, layer_type=kind, **{**fields, "window": span if source or not span else span + 1}
+            "attention": config.attention(
+                layer_type=kind, **{**fields, "window": span if source or not span else span + 1}
             )
         }
         if source:
             across = {**fields, "causal": False, "cross": True, "d_source": source, "positions": "none"}
-            parts["cross_attention"] = rope_attention(config, **across)
-        mlp = gated_mlp(config, activation="hidden_activation")
+            parts["cross_attention"] = config.attention(**across)
+        mlp = config.gated_mlp(activation="hidden_activation")
         everything: dict[str, Layer] = {**parts, "mlp": mlp}
         kinds[kind] = Block(name, tuple(sublayer(key, part, pre=norm, post=norm) for key, part in everything.items()))
-    return [kinds[kind] for kind in layer_types(config, layers, pattern)]
+    return [kinds[kind] for kind in config.layer_types(pattern)]

@@ -10,7 +10,7 @@ from ....core.architecture import Architecture, Named, Run
 from ....core.errors import UnknownNameError, short_repr
 from ....layers import Mamba, Mamba2, RwkvChannelMix, RwkvTimeMix
 from ..config import Config
-from ..rules import causal_lm, layernorm, prenorm_block, repeat_block, rmsnorm
+from ..rules import causal_lm, prenorm_block, repeat_block
 from .mistral import key_group
 
 _NORM_EPS = 1e-5
@@ -29,18 +29,16 @@ def mamba_ssm(config: Config) -> Architecture:
     if not config.flag("rms_norm", True):
         raise config.error("rms_norm must be true; other values are not supported")
     given = key_group(config, "ssm_cfg", _SSM)
-    step, vocab = config.size("pad_vocab_size_multiple", 8), config.size("vocab_size")
+    step, vocab = config.size("pad_vocab_size_multiple", 8), config.vocab
     config.override("vocab_size", -(-vocab // step) * step)
-    norm = rmsnorm(config, config.size("hidden_size"), "norm_eps")
-    runs: tuple[Run, ...] = repeat_block(
-        prenorm_block("block", norm, mamba=_mixer(config, given)), config.size("num_hidden_layers")
-    )
+    norm = config.rmsnorm("norm_eps")
+    runs: tuple[Run, ...] = repeat_block(prenorm_block("block", norm, mamba=_mixer(config, given)), config.n_layers)
     built = causal_lm(config, runs, norm, tied=config.flag("tie_embeddings", True))
     return replace(built, layout="mamba2") if given.get("layer") == "Mamba2" else built
 
 
 def _mixer(config: Config, given: Mapping[str, Any]) -> Mamba | Mamba2:
-    width, kind = config.size("hidden_size"), given.get("layer", "Mamba1")
+    width, kind = config.d_model, given.get("layer", "Mamba1")
     sizes = {**_USUAL.get(kind, {}), **{key: value for key, value in given.items() if key != "layer"}}
     if kind not in _USUAL or not sizes.keys() <= _USUAL[kind].keys():
         raise UnknownNameError("layer or key of ssm_cfg", short_repr(kind), _USUAL, where=config.where)
@@ -69,25 +67,22 @@ def falcon_mamba(config: Config) -> Architecture:
 
 
 def _mamba(config: Config, bcdt_norm: str, norm_eps: float = 1e-6) -> Architecture:
-    width = config.size("hidden_size")
-    norm = rmsnorm(config, width, "layer_norm_epsilon")
+    norm = config.rmsnorm("layer_norm_epsilon")
     rank = config.get("time_step_rank")
-    expanded = int((config.number("expand") or 2) * width)
+    expanded = int((config.number("expand") or 2) * config.d_model)
     mixer = Mamba(
-        width,
+        config.d_model,
         config.optional_size("intermediate_size") or expanded,
         config.size("state_size"),
         config.size("conv_kernel"),
-        -(-width // 16) if rank == "auto" else config.size("time_step_rank"),
+        -(-config.d_model // 16) if rank == "auto" else config.size("time_step_rank"),
         bias=config.flag("use_bias"),
         conv_bias=config.flag("use_conv_bias"),
         bcdt_norm=bcdt_norm,
         norm_eps=norm_eps,
         activation=config.activation(),
     )
-    return causal_lm(
-        config, repeat_block(prenorm_block("block", norm, mamba=mixer), config.size("num_hidden_layers")), norm
-    )
+    return causal_lm(config, repeat_block(prenorm_block("block", norm, mamba=mixer), config.n_layers), norm)
 
 
 def time_step_limits(config: Config) -> dict[str, Any]:
@@ -102,11 +97,10 @@ def time_step_limits(config: Config) -> dict[str, Any]:
 
 def mamba2(config: Config) -> Architecture:
     """Mamba-2 [dao2024]."""
-    width = config.size("hidden_size")
-    norm = rmsnorm(config, width, "layer_norm_epsilon")
+    norm = config.rmsnorm("layer_norm_epsilon")
     config.ignore("expand time_step_rank rms_norm")
     mixer = Mamba2(
-        width,
+        config.d_model,
         config.size("num_heads"),
         config.size("head_dim"),
         config.size("state_size"),
@@ -119,22 +113,19 @@ def mamba2(config: Config) -> Architecture:
         activation=config.activation(),
         **time_step_limits(config),
     )
-    return causal_lm(
-        config, repeat_block(prenorm_block("block", norm, mamba=mixer), config.size("num_hidden_layers")), norm
-    )
+    return causal_lm(config, repeat_block(prenorm_block("block", norm, mamba=mixer), config.n_layers), norm)
 
 
 def rwkv(config: Config) -> Architecture:
     """RWKV-4 [peng2023]: time mixing and channel mixing, with an additional norm after the embedding."""
-    width = config.size("hidden_size")
-    norm = layernorm(config, width, "layer_norm_epsilon")
+    norm = config.layernorm("layer_norm_epsilon")
     config.ignore("context_length")
     block = prenorm_block(
         "block",
         norm,
-        time_mix=RwkvTimeMix(width, config.optional_size("attention_hidden_size") or width),
-        channel_mix=RwkvChannelMix(width, config.optional_size("intermediate_size") or 4 * width),
+        time_mix=RwkvTimeMix(config.d_model, config.optional_size("attention_hidden_size") or config.d_model),
+        channel_mix=RwkvChannelMix(config.d_model, config.optional_size("intermediate_size") or 4 * config.d_model),
     )
     final = replace(norm, eps=1e-5)  # whatever the config says
-    runs = repeat_block(block, config.size("num_hidden_layers"))
+    runs = repeat_block(block, config.n_layers)
     return causal_lm(config, runs, final, inputs=(Named("embedding_norm", norm),))

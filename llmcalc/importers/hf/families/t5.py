@@ -9,8 +9,8 @@ from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers import Attention, Head, Mlp, Moe
-from ..config import Config
-from ..rules import TOKENS, group_runs, rmsnorm, sublayer
+from ..config import TOKENS, Config
+from ..rules import group_runs, sublayer
 from .seq2seq import SIDES, tied_tokens, untied_tokens
 
 Feed = Callable[[str, int], tuple[str, Layer]]
@@ -67,8 +67,8 @@ def seq2seq(
     head_tied: bool | None = None,
 ) -> Architecture:
     """Both stacks; ``feed`` gives a layer's block name and feed-forward layer, ``encoder`` the encoder's attention."""
-    vocab, width, kind = config.size("vocab_size"), config.size("d_model"), _kind(config)
-    norm = Named("norm", rmsnorm(config, width, "layer_norm_epsilon"))
+    vocab, width, kind = config.vocab, config.size("d_model"), _kind(config)
+    norm = Named("norm", config.rmsnorm("layer_norm_epsilon", width=width))
     tokens = tied_tokens(vocab, width) if tied else untied_tokens(vocab, width)
     own = tied if head_tied is None else head_tied
     layers = config.size("num_layers")
@@ -103,7 +103,7 @@ def _kind(config: Config) -> str:
 
 def _head(config: Config, tied: bool, scaled: bool | None) -> Named:
     """The head; T5 scales its input if it is tied to the embedding."""
-    vocab, width = config.size("vocab_size"), config.size("d_model")
+    vocab, width = config.vocab, config.size("d_model")
     if scaled is None:
         scaled = config.flag("scale_decoder_outputs", config.flag("tie_word_embeddings", True))
     return Named("head", Head(vocab, width, share=TOKENS if tied else None, input_scale=width**-0.5 if scaled else 1.0))

@@ -11,7 +11,7 @@ from ....core.layer import Layer
 from ....layers import Attention, Linear, Mamba, Mamba2, Mlp
 from ..config import Config
 from ..rope import rope_fields
-from ..rules import causal_lm, layer_types, rmsnorm, runs_by_type, sublayer
+from ..rules import causal_lm, runs_by_type, sublayer
 
 Adapted = TypeVar("Adapted", Attention, Mlp)
 _PUBLISHED = (
@@ -21,31 +21,30 @@ _PUBLISHED = (
 
 def zamba(config: Config) -> Architecture:
     """Zamba [glorioso2024a]: one shared attention block; multi-head Mamba layers."""
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     period, offset = config.size("attn_layer_period"), config.count("attn_layer_offset")
     rank = config.get("mamba_dt_rank")
     mamba = Mamba(
-        width,
-        config.size("mamba_expand") * width,
+        config.d_model,
+        config.size("mamba_expand") * config.d_model,
         config.size("mamba_d_state"),
         config.size("mamba_d_conv"),
-        ceil(width / 16) if rank == "auto" else config.size("mamba_dt_rank"),
+        ceil(config.d_model / 16) if rank == "auto" else config.size("mamba_dt_rank"),
         bias=config.flag("mamba_proj_bias"),
         conv_bias=config.flag("mamba_conv_bias"),
         activation=config.activation("hidden_mamba_act"),
         n_heads=config.size("n_mamba_heads"),
     )
     first = ["linear_attention", "linear_attention", "hybrid"]
-    rest = ["hybrid" if i % period == offset else "linear_attention" for i in range(layers - len(first))]
-    types = layer_types(config, layers, first + rest, "layers_block_type")
-    wide = config.optional_size("attention_hidden_size", zero_is_none=True) or 2 * width
-    mlp = Mlp(width, config.size("intermediate_size"), config.activation(), gated=True)
+    rest = ["hybrid" if i % period == offset else "linear_attention" for i in range(config.n_layers - len(first))]
+    types = config.layer_types(first + rest, "layers_block_type")
+    wide = config.optional_size("attention_hidden_size", zero_is_none=True) or 2 * config.d_model
+    mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), gated=True)
     return _zamba(config, types, mamba, _attention(config, wide, "none"), mlp, 1)
 
 
 def zamba2(config: Config) -> Architecture:
     """Zamba2 [glorioso2024b]: alternating shared blocks with low-rank adapters per use; Mamba-2 layers."""
-    width, heads = config.size("hidden_size"), config.size("n_mamba_heads")
+    width, heads = config.d_model, config.size("n_mamba_heads")
     inner, biased = config.size("mamba_expand") * width, config.flag("add_bias_linear")
     config.ignore("use_mem_eff_path use_long_context use_conv_bias kv_channels num_query_groups hybrid_layer_ids")
     mamba = Mamba2(
@@ -80,8 +79,8 @@ def _zamba(config: Config, types: list[str], mamba: Layer, attention: Attention,
 
     A class whose head is not tied does not share those layers either.
     """
-    norm = rmsnorm(config, config.size("hidden_size"))
-    wide = rmsnorm(config, attention.d_input or attention.d_model)
+    norm = config.rmsnorm()
+    wide = config.rmsnorm(width=attention.d_input or attention.d_model)
     plain, behind = sublayer("mamba", mamba, pre=norm), sublayer("decoder", mamba, pre=norm)
     shared = config.flag("tie_word_embeddings", True)
     hybrids = types.count("hybrid")
@@ -113,7 +112,7 @@ def _with_adapters(layer: Adapted, places: int) -> Adapted:
 
 
 def _attention(config: Config, wide: int, positions: str) -> Attention:
-    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    width, heads = config.d_model, config.n_heads
     head = config.optional_size("attention_head_dim", zero_is_none=True) or _split(config, 2 * width, heads)
     return Attention(
         width,
@@ -137,7 +136,7 @@ def _split(config: Config, whole: int, parts: int) -> int:
 def _types(config: Config, usual: list[str]) -> list[str]:
     """The type of each layer; its length is the number of layers, whatever ``num_hidden_layers`` says."""
     given = config.strings("layers_block_type") or usual
-    return layer_types(config, len(given), usual, "layers_block_type")
+    return config.layer_types(usual, "layers_block_type", len(given))
 
 
 def _published_types() -> list[str]:

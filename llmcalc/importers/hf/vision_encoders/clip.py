@@ -7,8 +7,7 @@ from typing import Any
 
 from ....core.architecture import Named, Stack
 from ....layers import Attention, Embedding, Mlp, Norm
-from ..config import Config
-from ..rules import BIASED, rmsnorm
+from ..config import BIASED, Config
 from .parts import (
     CLASS_TOKEN,
     attention_mlp,
@@ -43,20 +42,19 @@ def siglip(config: Config) -> Stack:
 
 def pixtral(config: Config) -> Stack:
     """Pixtral: RMSNorm, gated feed-forward layers, rotary positions along rows and columns."""
-    width = config.size("hidden_size")
     config.ignore("image_size head_dim")
-    norm = Norm(width, eps=PIXTRAL_EPS)
+    norm = Norm(config.d_model, eps=PIXTRAL_EPS)
     rope: dict[str, Any] = {"positions": "rope", "rope_grid": "alternate", "rope_theta": rope_theta(config)}
-    attention = Attention(width, config.size("num_attention_heads"), causal=False, **rope)
-    mlp = Mlp(width, config.size("intermediate_size"), config.activation(), gated=True)
+    attention = Attention(config.d_model, config.n_heads, causal=False, **rope)
+    mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), gated=True)
     inputs = (*patches(config, bias=False), Named("pre_norm", norm))
     return encoder_stack(config, inputs, attention_mlp(attention, mlp, norm), None)
 
 
 def internvit(config: Config) -> Stack:
     """InternViT [chen2023]: one factor per channel on the result of each sub-layer."""
-    width, kind = config.size("hidden_size"), config.one_of("norm_type", "layer_norm", "rms_norm")
-    norm = rmsnorm(config, width, "layer_norm_eps") if kind == "rms_norm" else layernorm(config)
+    width, kind = config.d_model, config.one_of("norm_type", "layer_norm", "rms_norm")
+    norm = config.rmsnorm("layer_norm_eps", width=width) if kind == "rms_norm" else layernorm(config)
     norm = replace(norm, prompt=CLASS_TOKEN)
     rows = rectangle(config, "image_size", "patch_size")
     config.ignore("layer_scale_init_value hidden_dropout_prob projection_dropout use_mean_pooling drop_path_rate")

@@ -13,7 +13,7 @@ AXES = 2  # of an image: one table of positions for rows, one for columns
 
 def gemma4(config: Config) -> Stack:
     """Sandwich norms, gated feed-forward layers, per-head QK norm, learned positions for rows and columns."""
-    width, heads, bias = config.size("hidden_size"), config.size("num_attention_heads"), config.flag("attention_bias")
+    width, heads, bias = config.d_model, config.n_heads, config.flag("attention_bias")
     config.ignore("default_output_length standardize use_clipped_linears global_head_dim max_position_embeddings")
     norm = Norm(width, eps=config.number("rms_norm_eps") or EPS)
     attention = Attention(
@@ -35,5 +35,5 @@ def gemma4(config: Config) -> Stack:
         patch=Linear(CHANNELS * config.size("patch_size") ** 2, width, bias=False),
         position=Embedding(AXES * config.size("position_embedding_size"), width, table="position"),
     )
-    runs = repeat_block(attention_mlp(attention, mlp, norm, norm), config.size("num_hidden_layers"))
+    runs = repeat_block(attention_mlp(attention, mlp, norm, norm), config.n_layers)
     return Stack("vision", width, tuple(inputs), runs, (), "tower")

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from ....core.architecture import Block, Named, Stack
 from ....layers import Embedding, Linear, Norm, Scale
-from ..config import Config
-from ..rules import BIASED, default_layernorm, repeat_block
+from ..config import BIASED, Config
+from ..rules import default_layernorm, repeat_block
 from .parts import CHANNELS, CLASS_TOKEN, encoder_stack, grid, named, patches, plain_block
 
 MLLAMA_RATIOS = 8  # aspect ratios of an image of up to four tiles
@@ -15,15 +15,14 @@ MLLAMA_RATIOS = 8  # aspect ratios of an image of up to four tiles
 
 def llama4(config: Config) -> Stack:
     """Llama 4: a class token, biases, and an adapter on merged patches."""
-    width = config.size("hidden_size")
     config.ignore("vision_feature_select_strategy pixel_shuffle_ratio projector_dropout multi_modal_projector_bias")
     config.ignore("rope_parameters rope_theta hidden_act vision_output_dim norm_eps")
-    norm = replace(default_layernorm(width), prompt=CLASS_TOKEN)
+    norm = replace(default_layernorm(config.d_model), prompt=CLASS_TOKEN)
     pixels = config.size("num_channels", CHANNELS) * config.size("patch_size") ** 2
     inputs = named(
-        patch=Linear(pixels, width, bias=False),
-        **{"class": Embedding(CLASS_TOKEN, width, table="other", use="prefix")},
-        position=Embedding(grid(config) + CLASS_TOKEN, width, table="position"),
+        patch=Linear(pixels, config.d_model, bias=False),
+        **{"class": Embedding(CLASS_TOKEN, config.d_model, table="other", use="prefix")},
+        position=Embedding(grid(config) + CLASS_TOKEN, config.d_model, table="position"),
         pre_norm=norm,
     )
     block = plain_block(config, norm, "gelu", CLASS_TOKEN, positions="rope", rope_grid="other", **BIASED)
@@ -44,14 +43,14 @@ def merged_patches(config: Config) -> int:
 
 def mllama(config: Config) -> tuple[Stack, Stack]:
     """Llama 3.2 Vision: plain blocks, then gated ones; tables for the position of a tile in the image."""
-    width, layers = config.size("hidden_size"), config.size("num_global_layers")
+    width, layers = config.d_model, config.size("num_global_layers")
     config.ignore("intermediate_layers_indices")
     ratios = config.get("supported_aspect_ratios")
     rows = (len(ratios) if isinstance(ratios, list) else MLLAMA_RATIOS) + 1  # one for no image
     tiles, positions = config.size("max_num_tiles"), grid(config) + CLASS_TOKEN
     norm = Norm(width, "layernorm", bias=True, eps=config.number("norm_eps") or 1e-5, prompt=CLASS_TOKEN)
     plain = replace(default_layernorm(width), prompt=CLASS_TOKEN)
-    gate = Scale(width, scalar=True, function="tanh", prompt=CLASS_TOKEN)
+    gate = Scale(width, lone=True, function="tanh", prompt=CLASS_TOKEN)
     unused_gate = replace(gate, unused=True)
     tile = Embedding(rows, tiles * width, table="other", unused=True)
     inputs = (
@@ -64,7 +63,7 @@ def mllama(config: Config) -> tuple[Stack, Stack]:
     )
     block = plain_block(config, norm, config.activation(), CLASS_TOKEN)
     gated = Block("gated", tuple(replace(part, post=gate) for part in block.sublayers))
-    runs = repeat_block(block, config.size("num_hidden_layers"))
+    runs = repeat_block(block, config.n_layers)
     local = Stack("transformer", width, inputs, runs, (Named("post_norm", plain),), "tower")
     after = tuple(named(after=tile, after_gate=unused_gate))
     return local, Stack("global_transformer", width, after, repeat_block(gated, layers), (), "tower")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ....core.architecture import Named, Stack
 from ....layers import Attention, Embedding, Mlp, Norm, Patch
-from ..config import Config
-from ..rules import BIASED, repeat_block
+from ..config import BIASED, Config
+from ..rules import repeat_block
 from .parts import CHANNELS, attention_mlp, named
 
 V2_EPS = 2.0**-7  # torch's default: the machine epsilon of bfloat16

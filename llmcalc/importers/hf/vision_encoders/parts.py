@@ -8,8 +8,8 @@ from ....core.architecture import Block, Named, Stack
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers import Attention, Embedding, Linear, Mlp, Norm, Patch, Scale
-from ..config import Config
-from ..rules import BIASED, repeat_block, sublayer
+from ..config import BIASED, Config
+from ..rules import repeat_block, sublayer
 
 CHANNELS = 3  # red, green, blue
 CLASS_TOKEN = 1  # learned tokens before the patches
@@ -25,7 +25,7 @@ def named(**layers: Layer) -> list[Named]:
 def layernorm(config: Config, prefix: int | None = None) -> Norm:
     """LayerNorm over the encoder's width."""
     eps = config.number("layer_norm_eps") or EPS
-    return Norm(config.size("hidden_size"), "layernorm", bias=True, eps=eps, prompt=prefix)
+    return Norm(config.d_model, "layernorm", bias=True, eps=eps, prompt=prefix)
 
 
 def rope_theta(config: Config) -> float:
@@ -71,11 +71,10 @@ def square_side(config: Config, key: str = "patch_size") -> int:
 
 def patches(config: Config, *, bias: bool, prefix: int | None = None, rows: int | None = None) -> tuple[Named, ...]:
     """Patch embedding, class tokens and a table of ``rows`` learned positions."""
-    width = config.size("hidden_size")
-    patch = Patch(config.size("num_channels", CHANNELS), square_side(config), width, bias=bias)
+    patch = Patch(config.size("num_channels", CHANNELS), square_side(config), config.d_model, bias=bias)
     found = [Named("patch", patch)]
-    found += [Named("class", Embedding(prefix, width, table="other", use="prefix"))] if prefix else []
-    found += [Named("position", Embedding(rows, width, table="position"))] if rows else []
+    found += [Named("class", Embedding(prefix, config.d_model, table="other", use="prefix"))] if prefix else []
+    found += [Named("position", Embedding(rows, config.d_model, table="position"))] if rows else []
     return tuple(found)
 
 
@@ -89,26 +88,24 @@ def plain_block(
     config: Config, norm: Layer, act: str, prefix: int | None, *, layer_scale: bool = False, **fields: Any
 ) -> Block:
     """A pre-norm block of attention and a two-matrix feed-forward layer; ``layer_scale``: one factor per channel."""
-    width = config.size("hidden_size")
-    attention = Attention(width, config.size("num_attention_heads"), causal=False, prompt=prefix, **fields)
-    mlp = Mlp(width, config.size("intermediate_size"), act, bias=True, prompt=prefix)
-    return attention_mlp(attention, mlp, norm, Scale(width, prompt=prefix) if layer_scale else None)
+    attention = Attention(config.d_model, config.n_heads, causal=False, prompt=prefix, **fields)
+    mlp = Mlp(config.d_model, config.size("intermediate_size"), act, bias=True, prompt=prefix)
+    return attention_mlp(attention, mlp, norm, Scale(config.d_model, prompt=prefix) if layer_scale else None)
 
 
 def encoder_stack(config: Config, inputs: tuple[Named, ...], block: Block, norm: Layer | None) -> Stack:
     """Equal blocks between the inputs and a final norm."""
     outputs = (Named("post_norm", norm),) if norm else ()
-    runs = repeat_block(block, config.size("num_hidden_layers"))
-    return Stack("vision", config.size("hidden_size"), inputs, runs, outputs, "tower")
+    runs = repeat_block(block, config.n_layers)
+    return Stack("vision", config.d_model, inputs, runs, outputs, "tower")
 
 
 def pooling_head(config: Config) -> list[Named]:
     """An attention-pooling head with a learned probe. It is stored, and no language model uses it."""
-    width = config.size("hidden_size")
-    attention = Attention(width, config.size("num_attention_heads"), causal=False, cross=True, unused=True, **BIASED)
-    mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True, unused=True)
-    norm = Norm(width, "layernorm", bias=True, eps=layernorm(config).eps, unused=True)
-    probe = Embedding(1, width, table="other", unused=True)
+    attention = Attention(config.d_model, config.n_heads, causal=False, cross=True, unused=True, **BIASED)
+    mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), bias=True, unused=True)
+    norm = Norm(config.d_model, "layernorm", bias=True, eps=layernorm(config).eps, unused=True)
+    probe = Embedding(1, config.d_model, table="other", unused=True)
     return named(probe=probe, pooling=attention, pooling_norm=norm, pooling_mlp=mlp)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from ....core.architecture import Named, Stack
 from ....layers import Attention, Embedding, Features, Mlp, Norm, Patch
-from ..config import Config
-from ..rules import BIASED, group_runs, repeat_block
+from ..config import BIASED, Config
+from ..rules import group_runs, repeat_block
 from .parts import CHANNELS, EPS, attention_mlp, merger, rope_theta
 
 
@@ -17,15 +17,14 @@ def qwen2_vl(config: Config) -> Stack:
     width = config.size("embed_dim")
     norm = Norm(width, "layernorm", bias=True, eps=EPS)
     mlp = Mlp(width, int(width * config.positive_number("mlp_ratio")), config.activation(), bias=True)
-    return _qwen2(config, norm, mlp, None, config.size("hidden_size"))
+    return _qwen2(config, norm, mlp, None, config.d_model)
 
 
 def qwen2_5_vl(config: Config) -> Stack:
     """Qwen2.5-VL: RMSNorm, gated feed-forward layers, window attention in most blocks."""
-    width = config.size("hidden_size")
     config.ignore("tokens_per_second")
-    norm = Norm(width, eps=EPS)
-    mlp = Mlp(width, config.size("intermediate_size"), config.activation(), gated=True, bias=True)
+    norm = Norm(config.d_model, eps=EPS)
+    mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), gated=True, bias=True)
     side = config.size("window_size") // config.size("patch_size")
     return _qwen2(config, norm, mlp, side * side, config.size("out_hidden_size"))
 
@@ -52,7 +51,7 @@ def _qwen2(config: Config, norm: Norm, mlp: Mlp, window: int | None, out: int) -
 
 def qwen3_vl(config: Config) -> Stack:
     """Qwen3-VL: learned and rotary positions, a merger of four patches, and mergers of earlier layers (DeepStack)."""
-    width, merge = config.size("hidden_size"), config.size("spatial_merge_size") ** 2
+    width, merge = config.d_model, config.size("spatial_merge_size") ** 2
     out, frames = config.size("out_hidden_size"), config.size("temporal_patch_size")
     norm = Norm(width, "layernorm", bias=True, eps=EPS)
     attention = Attention(width, config.size("num_heads"), causal=False, positions="rope", rope_grid="halves", **BIASED)

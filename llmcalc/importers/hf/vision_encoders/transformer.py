@@ -74,19 +74,18 @@ def read(config: Config, merge: int = 1) -> Stack:
     fields = _fields(config)
     for pair in fields.older.split():
         config.read_legacy(*pair.split(":"))
-    width = config.size("hidden_size")
     config.ignore(f"{fields.ignored} rope_parameters rope_theta initializer_range")
     norm, prefix = _norm(config, fields), fields.prefix
-    inputs = [Named("patch", _patch(config, fields, width))] if fields.patches else []
-    inputs += [Named("class", Embedding(prefix, width, table="other", use="prefix"))] if prefix else []
+    inputs = [Named("patch", _patch(config, fields, config.d_model))] if fields.patches else []
+    inputs += [Named("class", Embedding(prefix, config.d_model, table="other", use="prefix"))] if prefix else []
     inputs += [Named("pre_norm", norm)] if fields.first == "patches" else []
     if fields.rows:
         rows = COUNTS[fields.rows](config) + (prefix or 0)
-        inputs += [Named("position", Embedding(rows, width, table="position"))]
+        inputs += [Named("position", Embedding(rows, config.d_model, table="position"))]
     inputs += [Named("pre_norm", norm)] if fields.first == "positions" else []
     outputs = [Named("post_norm", norm)] if fields.last else []
     outputs += pooling_head(config) if fields.pooling and config.flag(fields.pooling) else []
-    return Stack("vision", width, tuple(inputs), _runs(config, fields, merge), tuple(outputs), "tower")
+    return Stack("vision", config.d_model, tuple(inputs), _runs(config, fields, merge), tuple(outputs), "tower")
 
 
 def _fields(config: Config) -> Transformer:
@@ -112,7 +111,7 @@ def depth(config: Config) -> int:
 def block(config: Config, merge: int = 1, window: int | None = None) -> Block:
     """A block; ``merge``: patches merged into one token before it; ``window``: patches that attend to each other."""
     fields = _fields(config)
-    width, heads = config.size("hidden_size"), config.size(_known_key(config, "num_attention_heads", "num_heads"))
+    width, heads = config.d_model, config.size(_known_key(config, "num_attention_heads", "num_heads"))
     norm = replace(_norm(config, fields), merge=merge)
     bias, mlp_bias = (_flag(config, value) for value in (fields.bias, fields.mlp_bias))
     options: dict[str, Any] = {"q_bias": bias, "k_bias": bias, "v_bias": bias}
@@ -135,7 +134,7 @@ def block(config: Config, merge: int = 1, window: int | None = None) -> Block:
 
 def _norm(config: Config, fields: Transformer) -> Norm:
     eps, bias = config.number(fields.eps) or EPS, fields.norm == "layernorm"
-    return Norm(config.size("hidden_size"), fields.norm, bias=bias, eps=eps, prompt=fields.prefix)
+    return Norm(config.d_model, fields.norm, bias=bias, eps=eps, prompt=fields.prefix)
 
 
 def _patch(config: Config, fields: Transformer, width: int) -> Linear | Patch:

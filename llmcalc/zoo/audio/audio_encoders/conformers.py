@@ -10,10 +10,10 @@ from ....core.architecture import Block, Branch, Named, Run, Stack, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....importers.hf.composite_models import config_at
-from ....importers.hf.config import Config
+from ....importers.hf.config import BIASED, Config
 from ....importers.hf.encoders import check_encoder
 from ....importers.hf.projectors import Link
-from ....importers.hf.rules import BIASED, default_layernorm, group_runs, repeat_block, sublayer
+from ....importers.hf.rules import default_layernorm, group_runs, repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import named
 from ....layers import Attention, Conv, Embedding, Linear, Mlp, Norm
 from ....layers.conv import output_frames
@@ -92,7 +92,7 @@ def granite_projector(link: Link) -> list[Stack]:
     every = config.size("cross_attention_frequency")
     known: dict[tuple[bool, bool], Block] = {}
     order = []
-    for index in range(config.size("num_hidden_layers")):
+    for index in range(config.n_layers):
         first, looks = index == 0, index % every == 0
         fields: dict[str, Any] = {"bias": True, "out_bias": True, "fixed": first}
         parts = [sublayer("attention", ContextAttention(width, heads, queries, **fields), after=norm)]
@@ -171,7 +171,7 @@ def _nemo(config: Config, width: int, span: int) -> tuple[Named, ...]:
 
 def gemma4(config: Config) -> Stack:
     """Gemma 4: sandwich norms, attention to earlier chunks, relative positions by projected sinusoids."""
-    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    width, heads = config.d_model, config.n_heads
     channels = _two_channels(config, "subsampling_conv_channels")
     config.ignore("attention_invalid_logits_value use_clipped_linears gradient_clipping")
     left, right, chunk = (config.count(f"attention_{key}") for key in ("context_left", "context_right", "chunk_size"))
@@ -181,7 +181,7 @@ def gemma4(config: Config) -> Stack:
     context = {"behind": max(0, left - 2), "ahead": max(0, right - 1), "key_scale": math.log2(1 + math.e)}
     last, scale = config.size("output_proj_dims"), config.number("residual_weight", HALF) or HALF
     found = _gemma(config, width, sizes, context, scale, config.number("attention_logit_cap"), config.activation())
-    runs = repeat_block(found, config.size("num_hidden_layers"))
+    runs = repeat_block(found, config.n_layers)
     outputs = (Named("audio_out", Linear(width, last)),)
     return Stack("audio", width, inputs, runs, outputs, "tower", "ceil(a, 4)")
 
@@ -204,7 +204,7 @@ def gemma3n(config: Config) -> Stack:
     found = _gemma(config, width, sizes, context, scale, config.number("conf_attention_logit_cap"), "silu")
     norm = Norm(width, eps=config.number("rms_norm_eps") or 1e-6)
     outputs = (
-        Named("audio_table", Embedding(config.size("vocab_size"), width, table="other", unused=True)),
+        Named("audio_table", Embedding(config.vocab, width, table="other", unused=True)),
         Named("audio_hard_norm", replace(norm, unused=True)),
         Named("audio_soft_norm", norm),
     )
@@ -288,19 +288,19 @@ def fast_conformer_front(config: Config, tower: bool) -> tuple[Named, ...]:
 
 def fast_conformer_blocks(config: Config) -> tuple[Run, ...]:
     """Conformer blocks with relative positions."""
-    width, heads, bias = config.size("hidden_size"), config.size("num_attention_heads"), config.flag("attention_bias")
+    width, heads, bias = config.d_model, config.n_heads, config.flag("attention_bias")
     act, norm, conv_bias = config.activation(), default_layernorm(width), config.flag("convolution_bias")
     attention = DistanceAttention(width, heads, config.optional_size("head_dim"), bias)
     mlp = Mlp(width, config.size("intermediate_size"), act, bias=bias)
     conv = ConvModule(width, config.size("conv_kernel_size"), norm="batchnorm", activation=act, bias=conv_bias,
                       conv_bias=conv_bias, kernels=True)  # fmt: skip
     config.ignore(_FAST_CONFORMER_IGNORED)
-    return repeat_block(block(norm, mlp, attention, conv), config.size("num_hidden_layers"))
+    return repeat_block(block(norm, mlp, attention, conv), config.n_layers)
 
 
 def fast_conformer(config: Config) -> Stack:
     """A FastConformer in front of a language model."""
-    width, tokens = config.size("hidden_size"), output_frames(config.size("subsampling_factor"))
+    width, tokens = config.d_model, output_frames(config.size("subsampling_factor"))
     return Stack(
         "audio", width, fast_conformer_front(config, tower=True), fast_conformer_blocks(config), (), "tower", tokens
     )

@@ -7,16 +7,16 @@ from typing import Any
 from ....core.architecture import Block, Branch, Named, Stack, Sublayer
 from ....core.layer import Layer
 from ....importers.hf.composite_models import config_at
-from ....importers.hf.config import Config
+from ....importers.hf.config import BIASED, Config
 from ....importers.hf.encoders import check_encoder
 from ....importers.hf.projectors import Link
-from ....importers.hf.rules import BIASED, group_runs, layernorm, repeat_block, sublayer
+from ....importers.hf.rules import group_runs, repeat_block, sublayer
 from ....layers import Attention, Conv, Linear, Mlp
 
 
 def read(config: Config) -> Stack:
     """SAN-M [gao2020]: a convolution over neighbouring frames (the memory) is added to the result of attention."""
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+    width, layers = config.d_model, config.n_layers
     given, late = (
         config.size("num_mel_bins") * config.size("num_stacked_frames"),
         config.count("num_timestamp_prediction_layers"),
@@ -30,7 +30,7 @@ def read(config: Config) -> Stack:
     order = []
     for index in range(layers):
         first, normed = index == 0, index in (layers - late - 1, layers - 1)
-        made = _block(config, given if first else width, memory, layernorm(config, width) if normed else None)
+        made = _block(config, given if first else width, memory, config.layernorm(width=width) if normed else None)
         order.append(known.setdefault((first, normed), made))
     return Stack("audio", width, (), group_runs(order), (), "tower", "a")
 
@@ -50,24 +50,23 @@ ADAPTOR = {  # defaults of the adaptor's config, which has no type
 def adaptor(link: Link) -> list[Stack]:
     """Two layers, then blocks without a memory."""
     config = link.model.nested("adaptor_config", {**ADAPTOR, **config_at(link.model, "adaptor_config")}, "")
-    width, out, inner = link.d_encoder, config.size("hidden_size"), config.size("projector_hidden_size")
+    width, out, inner = link.d_encoder, config.d_model, config.size("projector_hidden_size")
     config.ignore("hidden_dropout attention_dropout")
     first = Linear(width, inner, activation=config.activation("projector_hidden_act"))
     inputs = (Named("projector_in", first), Named("projector_out", Linear(inner, out)))
-    runs = repeat_block(_block(config, out, None, None), config.size("num_hidden_layers"))
+    runs = repeat_block(_block(config, out, None, None), config.n_layers)
     check_encoder(config)
     return [Stack("adaptor", out, inputs, runs, (), "tower", "a")]
 
 
 def _block(config: Config, given: int, memory: Layer | None, last: Layer | None) -> Block:
-    width = config.size("hidden_size")
-    other = given if given != width else None
+    other = given if given != config.d_model else None
     fields: dict[str, Any] = {"causal": False, "d_input": other, **BIASED}
-    attention = Attention(width, config.size("num_attention_heads"), **fields)
-    mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True)
+    attention = Attention(config.d_model, config.n_heads, **fields)
+    mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), bias=True)
     branches = (Branch("attention", attention), *([Branch("memory", memory)] if memory else []))
     parts = (
-        Sublayer("attention", branches, layernorm(config, given), residual=other is None),
-        sublayer("mlp", mlp, pre=layernorm(config, width), after=last),
+        Sublayer("attention", branches, config.layernorm(width=given), residual=other is None),
+        sublayer("mlp", mlp, pre=config.layernorm(), after=last),
     )
     return Block("first" if other else "normed" if last else "block", parts)

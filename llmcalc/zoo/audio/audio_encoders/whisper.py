@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ....core.architecture import Named, Stack
-from ....importers.hf.config import Config
+from ....importers.hf.config import BIASED, Config
 from ....importers.hf.encoders import find_encoder
-from ....importers.hf.rules import BIASED, default_layernorm, layernorm, prenorm_block, repeat_block, rmsnorm
+from ....importers.hf.rules import default_layernorm, prenorm_block, repeat_block
 from ....importers.hf.vision_encoders.parts import named, two_linears
 from ....layers import Attention, Conv, Embedding, Linear, Mlp
 from ....layers.conv import output_frames
@@ -48,18 +48,17 @@ def read(config: Config) -> Stack:
     assert found is not None, f"no encoder {config.model_type}"
     variant = WhisperVariant(**found.fields)
     config.ignore("max_source_positions output_dim")
-    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
-    norm = rmsnorm(config, width) if variant.gated else default_layernorm(width)
+    norm = config.rmsnorm() if variant.gated else default_layernorm(config.d_model)
     chunk, attended = WINDOWS[variant.window](config) if variant.window else (None, None)
     act = config.activation("hidden_act" if "hidden_act" in config.known_keys() else "activation_function")
     rope: dict[str, Any] = {}
     if variant.rotary:
-        head = config.optional_size("head_dim") or width // heads
+        head = config.optional_size("head_dim") or config.d_model // config.n_heads
         rope = {"positions": "rope", "rotary_dim": max(1, int(head * config.partial_rotary(variant.rotary)))}
     limit = config.optional_size("sliding_window") if variant.causal else None
     attention = Attention(
-        width,
-        heads,
+        config.d_model,
+        config.n_heads,
         config.optional_size("num_key_value_heads"),
         config.optional_size("head_dim"),
         causal=variant.causal,
@@ -68,13 +67,13 @@ def read(config: Config) -> Stack:
         **{**BIASED, "k_bias": variant.k_bias, **rope},
     )
     gated = variant.gated
-    mlp = Mlp(width, config.size("intermediate_size"), act, gated, bias=not gated, out_bias=True)
-    inputs, tokens = FRONTS[variant.front](config, width, act, chunk)
+    mlp = Mlp(config.d_model, config.size("intermediate_size"), act, gated, bias=not gated, out_bias=True)
+    inputs, tokens = FRONTS[variant.front](config, config.d_model, act, chunk)
     if variant.positions:
-        inputs.append(Named("position", Embedding(config.size(variant.positions), width, table="position")))
-    outputs = [Named("post_norm", norm), *(ENDINGS[variant.ending](config, width) if variant.ending else [])]
-    runs = repeat_block(prenorm_block("block", norm, attention=attention, mlp=mlp), config.size("num_hidden_layers"))
-    return Stack("audio", width, tuple(inputs), runs, tuple(outputs), "tower", tokens)
+        inputs.append(Named("position", Embedding(config.size(variant.positions), config.d_model, table="position")))
+    outputs = [Named("post_norm", norm), *(ENDINGS[variant.ending](config, config.d_model) if variant.ending else [])]
+    runs = repeat_block(prenorm_block("block", norm, attention=attention, mlp=mlp), config.n_layers)
+    return Stack("audio", config.d_model, tuple(inputs), runs, tuple(outputs), "tower", tokens)
 
 
 def _lines(config: Config, width: int, act: str, chunk: int | None) -> tuple[list[Named], str]:
@@ -125,7 +124,7 @@ def _wave(config: Config, width: int, act: str, chunk: int | None) -> tuple[list
     if taps % 2:
         raise config.size_error(f"num_conv_pos_embeddings must be even, not {taps}")
     found += [
-        Named("projected_norm", layernorm(config, before)),
+        Named("projected_norm", config.layernorm(width=before)),
         Named("wave_out", Linear(before, width)),
         Named("position", Conv(width, width, taps, groups=groups, overrun=1, activation=act)),
     ]

@@ -16,7 +16,7 @@ from ....importers.hf.composite_models import (
 )
 from ....importers.hf.config import Config
 from ....importers.hf.projectors import Link, layernorm, vector
-from ....importers.hf.rules import causal_lm, gated_mlp, repeat_block, rmsnorm, rope_attention, sliding_window, sublayer
+from ....importers.hf.rules import causal_lm, repeat_block, sublayer
 from ....importers.hf.vision_encoders.clip import siglip
 from ....importers.hf.vision_encoders.parts import named, two_linears
 from ....layers import Linear
@@ -66,11 +66,11 @@ def _phi4_vision(link: Link) -> list[Named]:
 def voxtral_realtime_text(config: Config) -> Architecture:
     """Voxtral Realtime's language model: Mistral with delay-dependent factors before each feed-forward layer."""
     config.add_unmodelled("the delay that determines its factors is only in the config of the whole model")
-    width, norm = config.size("hidden_size"), rmsnorm(config, config.size("hidden_size"))
-    attention = rope_attention(config, bias=False, window=sliding_window(config))
-    branch = Branch("mlp", gated_mlp(config), pre=Modulation(width, DELAY_WIDTH))
+    width, norm = config.d_model, config.rmsnorm()
+    attention = config.attention(bias=False, window=config.sliding_window())
+    branch = Branch("mlp", config.gated_mlp(), pre=Modulation(width, DELAY_WIDTH))
     parts = (sublayer("attention", attention, pre=norm), Sublayer("mlp", (branch,), pre=norm))
-    return causal_lm(config, repeat_block(Block("block", parts), config.size("num_hidden_layers")), norm)
+    return causal_lm(config, repeat_block(Block("block", parts), config.n_layers), norm)
 
 
 def _qwen2_audio(link: Link) -> list[Named]:

@@ -6,12 +6,11 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Named
 from ....core.errors import UnsupportedError
-from ....importers.hf.config import Config
+from ....importers.hf.config import TOKENS, Config
 from ....importers.hf.families.bart import NO_KEY_BIAS, PRE_NORM, TAPS
 from ....importers.hf.families.bert import encoder, encoder_model, head_of_kind, pooler, skip_padding
 from ....importers.hf.families.seq2seq import Style, class_kind, encoder_decoder, head, stack, unscaled_embedding
 from ....importers.hf.families.t5 import _mlp, seq2seq
-from ....importers.hf.rules import TOKENS
 from ....layers import Conv, Embedding, Linear
 
 
@@ -24,7 +23,7 @@ def whisper(config: Config) -> Architecture:
     config.ignore("mask_feature_min_masks num_mel_bins max_source_positions")
     style = Style(pre_norm=True, final_norm=True, embedding_norm=False, biases=NO_KEY_BIAS)
     kind = class_kind(config)
-    vocab, width, tied = config.size("vocab_size"), config.size("d_model"), config.flag("tie_word_embeddings", True)
+    vocab, width, tied = config.vocab, config.size("d_model"), config.flag("tie_word_embeddings", True)
     text = style._replace(positions="max_target_positions")
     table = Named("token", Embedding(vocab, width, share=TOKENS if tied else None))
     outputs = [] if kind == "none" else [head(vocab, width, tied)]

@@ -7,9 +7,9 @@ from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
 from ....importers.hf.composite_models import config_at
-from ....importers.hf.config import Config
+from ....importers.hf.config import BIASED, Config
 from ....importers.hf.families.bert import encoder_model
-from ....importers.hf.rules import BIASED, default_layernorm, gated_mlp, layernorm, prenorm_block, repeat_block, rmsnorm
+from ....importers.hf.rules import default_layernorm, prenorm_block, repeat_block
 from ....layers import Attention, Embedding, Head, Linear, Mlp
 from ...unexecuted_parts import list_parts
 
@@ -37,11 +37,11 @@ def text_encoder(config: Config) -> Architecture:
     if config.flag("use_rotary_embedding", True):
         turns = {"positions": "rope", "v_rope": True, "rotary_dim": max(out // (2 * heads), CLVP_LEAST)}
     biases: dict[str, Any] = {**dict.fromkeys(BIASED, config.flag("use_attention_bias")), "o_bias": True}
-    norm, last = rmsnorm(config, width, "layer_norm_eps"), layernorm(config, width)
+    norm, last = config.rmsnorm("layer_norm_eps", width=width), config.layernorm(width=width)
     attention = Attention(width, heads, causal=False, **turns, **biases)
-    block = prenorm_block("block", norm, attention=attention, mlp=gated_mlp(config, bias=True))
-    runs, projection = repeat_block(block, config.size("num_hidden_layers")), Linear(width, out, False, positions="one")
-    token = Named("token", Embedding(config.size("vocab_size"), width))
+    block = prenorm_block("block", norm, attention=attention, mlp=config.gated_mlp(bias=True))
+    runs, projection = repeat_block(block, config.n_layers), Linear(width, out, False, positions="one")
+    token = Named("token", Embedding(config.vocab, width))
     outputs = (Named("final_norm", last), Named("projection", projection))
     return encoder_model(config, Stack("encoder", width, (token,), runs, outputs, "encoder"), [])
 
@@ -53,9 +53,9 @@ def decoder(config: Config) -> Architecture:
         config.override("architectures", ["Model"])
     bare = config.head_kind() == "none"
     config.ignore(_IGNORED)
-    width, vocab = config.size("hidden_size"), config.size("vocab_size")
-    own, biases = layernorm(config, width, "layer_norm_epsilon"), config.flag("use_attention_bias", True)
-    attention = Attention(width, config.size("num_attention_heads"), **{**BIASED, **dict.fromkeys(_QKV, biases)})
+    width, vocab = config.d_model, config.vocab
+    own, biases = config.layernorm("layer_norm_epsilon", width=width), config.flag("use_attention_bias", True)
+    attention = Attention(width, config.n_heads, **{**BIASED, **dict.fromkeys(_QKV, biases)})
     d_ff = config.optional_size("n_inner") or GROWTH * width
     mlp = Mlp(width, d_ff, config.activation("activation_function"), bias=True)
     block = prenorm_block("block", own, attention=attention, mlp=mlp)
@@ -65,7 +65,7 @@ def decoder(config: Config) -> Architecture:
     )
     head = (Named("final_norm", default_layernorm(width)), Named("head", Head(vocab, width, bias=True)))
     outputs = (Named("norm", own), *(() if bare else head))
-    stack = Stack("decoder", width, inputs, repeat_block(block, config.size("num_hidden_layers")), outputs)
+    stack = Stack("decoder", width, inputs, repeat_block(block, config.n_layers), outputs)
     return Architecture(config.model_type, (stack,), layout="clvp_decoder_alone" if alone else "")
 
 
@@ -80,7 +80,7 @@ def whole(config: Config) -> Architecture:
     encoders = [_unexecuted(text_encoder(inner).main, f"{side}_encoder_model") for side, inner in sides.items()]
     for inner in sides.values():
         inner.check_all_read()
-    parts = list_parts(inner_decoder, "", "clvp_decoder", text_vocab_size=sides[SIDES[0]].size("vocab_size"))
+    parts = list_parts(inner_decoder, "", "clvp_decoder", text_vocab_size=sides[SIDES[0]].vocab)
     inner_decoder.check_all_read()
     config.ignore("projection_dim logit_scale_init_value initializer_factor is_encoder_decoder tie_word_embeddings")
     return replace(found, stacks=(*found.stacks, *encoders, *parts), notes=(*found.notes, NOTE))

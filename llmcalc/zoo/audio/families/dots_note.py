@@ -59,7 +59,7 @@ def vision_encoder(config: Config) -> Stack:
     """The vision encoder, whose later layers have more experts."""
     for pair in _OLD_VISION_KEYS.split():
         config.read_legacy(*pair.split(":"))
-    width, heads, bias = config.size("hidden_size"), config.size("num_attention_heads"), config.flag("attention_bias")
+    width, heads, bias = config.d_model, config.n_heads, config.flag("attention_bias")
     eps = config.number("rms_norm_eps") or 1e-5
     norm = Norm(width, eps=eps)
     config.ignore("rope_parameters is_causal adapter_in_dim adapter_merge_size initializer_range attention_dropout")
@@ -97,7 +97,7 @@ def vision_encoder(config: Config) -> Stack:
 
 def _experts(config: Config) -> list[tuple[int, int]]:
     """The number of experts per layer, and of active ones per patch; 0: the layer is dense."""
-    layers, usual = config.size("num_hidden_layers"), config.size("num_experts_per_tok", 2)
+    layers, usual = config.n_layers, config.size("num_experts_per_tok", 2)
     kinds, counts = config.strings("mlp_layer_types", layers), config.get("pyramid_num_routed")
     if counts is None and kinds is None:
         counts = USUAL
@@ -124,7 +124,7 @@ def _of_layer(config: Config, own: Mapping[str, Any], kind: str, usual: int) -> 
 
 
 def _feed(config: Config, count: int, top_k: int) -> Layer:
-    width, act = config.size("hidden_size"), config.activation()
+    width, act = config.d_model, config.activation()
     if not count:
         return Mlp(width, config.size("intermediate_size"), act, gated=True, bias=config.flag("mlp_bias"))
     scale = config.number("router_scaling_factor") or 1.0
@@ -142,7 +142,7 @@ def audio_encoder(config: Config) -> Stack:
     config.read_legacy("whisper_adapter_out_dim", "adapter_out_dim")
     config.ignore("whisper_adapter_in_dim adapter_input_size sampling_rate hop_length max_position_embeddings dropout")
     config.ignore("num_key_value_heads head_dim conv_output_size samples_per_token initializer_range attention_dropout")
-    width, heads, bias = config.size("hidden_size"), config.size("num_attention_heads"), config.flag("attention_bias")
+    width, heads, bias = config.d_model, config.n_heads, config.flag("attention_bias")
     if width % heads:
         raise config.size_error(f"num_attention_heads ({heads}) does not divide hidden_size ({width})")
     channels, rows, inputs = config.size("downsample_hidden_size"), config.size("feature_size"), list[Named]()
@@ -163,5 +163,5 @@ def audio_encoder(config: Config) -> Stack:
         Named("adapter_norm", default_layernorm(width)),
         *two_linears("adapter", width, out, out),
     )
-    runs = repeat_block(block, config.size("num_hidden_layers"))
+    runs = repeat_block(block, config.n_layers)
     return Stack("audio", width, tuple(inputs), runs, outputs, "tower", output_frames(2**PLANES))

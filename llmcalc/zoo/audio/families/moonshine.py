@@ -9,9 +9,9 @@ from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....importers.hf.composite_models import config_at
-from ....importers.hf.config import Config
+from ....importers.hf.config import TOKENS, Config
 from ....importers.hf.families.seq2seq import head
-from ....importers.hf.rules import TOKENS, group_runs, prenorm_block, repeat_block, rope_attention, rotary_width
+from ....importers.hf.rules import group_runs, prenorm_block, repeat_block
 from ....layers import Attention, Conv, Embedding, Linear, Mlp, Norm, Scale
 
 FRAMES, HALVED, TAPS = 4, 2, 5  # frames per token, after two convolutions of stride 2 with 5 taps
@@ -22,26 +22,25 @@ PADDED = "not counted: the zeros with which the class pads each head"
 
 def moonshine(config: Config) -> Architecture:
     """Moonshine [jeffries2024]: three convolutions of the waveform, rotary positions, a gated decoder."""
-    width = config.size("hidden_size")
     config.ignore("is_encoder_decoder max_position_embeddings num_attention_heads num_key_value_heads head_dim")
     config.ignore("decoder_num_attention_heads decoder_num_key_value_heads")  # the class takes the encoder's
     heads = config.size("encoder_num_attention_heads")
     config.override("num_attention_heads", heads)
     own = _attention(config, ROTATED, config.optional_size("encoder_num_key_value_heads") or heads)
-    norm = Norm(width, "layernorm", eps=1e-5)
+    norm = Norm(config.d_model, "layernorm", eps=1e-5)
     d_ff, act = config.size("intermediate_size"), config.activation("encoder_hidden_act")
-    mlp = Mlp(width, d_ff, act, bias=True)
+    mlp = Mlp(config.d_model, d_ff, act, bias=True)
     block = prenorm_block("block", norm, attention=replace(own, causal=False), mlp=mlp)
     runs = repeat_block(block, config.size("encoder_num_hidden_layers"))
-    encoder = Stack("encoder", width, _convolutions(width), runs, (Named("norm", norm),), "encoder")
-    gated = Mlp(width, d_ff, config.activation("decoder_hidden_act"), gated=True, bias=True)
+    encoder = Stack("encoder", config.d_model, _convolutions(config.d_model), runs, (Named("norm", norm),), "encoder")
+    gated = Mlp(config.d_model, d_ff, config.activation("decoder_hidden_act"), gated=True, bias=True)
     tied = config.flag("tie_word_embeddings", True)
     return _with_decoder(config, encoder, own, gated, config.size("decoder_num_hidden_layers"), tied)
 
 
 def streaming(config: Config) -> Architecture:
     """Moonshine Streaming: the encoder, learned positions on its result, and Moonshine's decoder."""
-    width, tied = config.size("hidden_size"), config.flag("tie_word_embeddings")
+    width, tied = config.d_model, config.flag("tie_word_embeddings")
     config.ignore("is_encoder_decoder")
     part = config.nested("encoder_config", config_at(config, "encoder_config"), "moonshine_streaming_encoder")
     encoder = _encoder(part)
@@ -53,19 +52,18 @@ def streaming(config: Config) -> Architecture:
     encoder = replace(encoder, outputs=(*encoder.outputs, *added))
     own = _attention(config, STREAMING_ROTATED, config.size("num_key_value_heads"))
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), gated=True, bias=True)
-    return _with_decoder(config, encoder, own, mlp, config.size("num_hidden_layers"), tied)
+    return _with_decoder(config, encoder, own, mlp, config.n_layers, tied)
 
 
 def _attention(config: Config, share: float, n_kv_heads: int) -> Attention:
     biased = config.flag("attention_bias")
-    fields: dict[str, Any] = {"o_bias": False, "rope_interleaved": True, "rotary_dim": rotary_width(config, share)}
-    heads = config.size("num_attention_heads")
-    return rope_attention(config, bias=biased, n_heads=heads, n_kv_heads=n_kv_heads, **fields)
+    fields: dict[str, Any] = {"o_bias": False, "rope_interleaved": True, "rotary_dim": config.rotary_width(share)}
+    return config.attention(bias=biased, n_heads=config.n_heads, n_kv_heads=n_kv_heads, **fields)
 
 
 def _with_decoder(config: Config, encoder: Stack, own: Attention, mlp: Mlp, layers: int, tied: bool) -> Architecture:
     """The decoder, whose cross-attention has no positions."""
-    width, vocab, norm = own.d_model, config.size("vocab_size"), Norm(own.d_model, "layernorm", eps=1e-5)
+    width, vocab, norm = own.d_model, config.vocab, Norm(own.d_model, "layernorm", eps=1e-5)
     cross = replace(own, causal=False, cross=True, positions="none")
     blocks = repeat_block(prenorm_block("block", norm, attention=own, cross_attention=cross, mlp=mlp), layers)
     table = Named("token", Embedding(vocab, width, share=TOKENS if tied else None))
@@ -87,33 +85,33 @@ def _convolutions(width: int) -> tuple[Named, ...]:
 
 
 def _encoder(config: Config) -> Stack:
-    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     config.ignore("max_position_embeddings attention_dropout is_encoder_decoder tie_word_embeddings")
     values = round(config.size("sample_rate") * config.positive_number("frame_ms") / MILLISECONDS)
-    norm = Norm(width, "layernorm", eps=1e-5, unit_offset=True)
-    mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True)
+    norm = Norm(config.d_model, "layernorm", eps=1e-5, unit_offset=True)
+    mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), bias=True)
     bias, keys = config.flag("attention_bias"), config.optional_size("num_key_value_heads")
     fields: dict[str, Any] = dict.fromkeys(("q_bias", "k_bias", "v_bias", "o_bias"), bias)
     known: dict[tuple[int, int], Block] = {}
     order = _windows(config)
     for behind, ahead in order:
-        attention = Attention(width, heads, keys, config.optional_size("head_dim"), causal=False, window=behind,
-                              window_ahead=ahead, **fields)  # fmt: skip
+        around = {"window": behind, "window_ahead": ahead, **fields}
+        head = config.optional_size("head_dim")
+        attention = Attention(config.d_model, config.n_heads, keys, head, causal=False, **around)
         layers: dict[str, Layer] = {"attention": attention, "mlp": mlp}
         known.setdefault((behind, ahead), prenorm_block(f"sees_{behind}_{ahead}", norm, **layers))
     inputs = (
-        Named("compressed", Scale(FRAMES * values, scalar=True)),
-        Named("frame", Linear(values, width, bias=False, activation="silu", upsample=FRAMES)),
-        Named("conv1", Conv(width, 2 * width, TAPS, upsample=HALVED, activation="silu")),
-        Named("conv2", Conv(2 * width, width, TAPS)),
+        Named("compressed", Scale(FRAMES * values, lone=True)),
+        Named("frame", Linear(values, config.d_model, bias=False, activation="silu", upsample=FRAMES)),
+        Named("conv1", Conv(config.d_model, 2 * config.d_model, TAPS, upsample=HALVED, activation="silu")),
+        Named("conv2", Conv(2 * config.d_model, config.d_model, TAPS)),
     )
     runs = group_runs(known[window] for window in order)
-    return Stack("encoder", width, inputs, runs, (Named("final_norm", norm),), "encoder")
+    return Stack("encoder", config.d_model, inputs, runs, (Named("final_norm", norm),), "encoder")
 
 
 def _windows(config: Config) -> list[tuple[int, int]]:
     """Per layer, the number of tokens attended to before and after each token, including the token itself."""
-    layers, windows = config.size("num_hidden_layers"), config.get("sliding_windows")
+    layers, windows = config.n_layers, config.get("sliding_windows")
     if not isinstance(windows, list) or len(windows) < layers:
         raise config.size_error(f"sliding_windows must have two numbers per layer, not {short_repr(windows)}")
     found = []

@@ -7,10 +7,9 @@ from typing import Any
 
 from ....core.architecture import Architecture
 from ....importers.hf.composite_models import config_at
-from ....importers.hf.config import Config
+from ....importers.hf.config import TOKENS, Config
 from ....importers.hf.decoder import decoder
 from ....importers.hf.families.llama_variants import with_token_rows
-from ....importers.hf.rules import TOKENS, rope_attention, sliding_window
 from ....layers import Head, Mlp
 from ...unexecuted_parts import AUDIO_CODEC_NOTE, list_parts, read_parts
 
@@ -26,10 +25,10 @@ def moshi(config: Config) -> Architecture:
     text = _text(config)
     sound = {"model_type": "mimi", **config_at(config, "audio_encoder_config")}
     codec = config.nested("audio_encoder_config", sound, str(sound["model_type"]))
-    width, books = config.size("hidden_size"), config.size("num_codebooks")
+    width, books = config.d_model, config.size("num_codebooks")
     codes = config.optional_size("audio_vocab_size") or codec.size("codebook_size")
     own: dict[str, Any] = config.mapping("depth_decoder_config")
-    sizes = {"audio_vocab_size": codes, "input_size": width, "vocab_size": config.size("vocab_size")}
+    sizes = {"audio_vocab_size": codes, "input_size": width, "vocab_size": config.vocab}
     own = {**own, **sizes, "num_codebooks": books} if own else {}
     depth = config.nested("depth_decoder_config", own, "moshi_depth")
     own_parts = list_parts(depth, "", "moshi_depth", n_tables=SPEAKERS * books, n_codes=codes, d_model=width)
@@ -41,14 +40,13 @@ def moshi(config: Config) -> Architecture:
 def _text(config: Config) -> Architecture:
     """The language model as its text class has it: an additional start token; gate and up in one matrix."""
     config.ignore("audio_vocab_size num_codebooks audio_encoder_config depth_decoder_config")
-    width, vocab = config.size("hidden_size"), config.size("vocab_size")
-    head = Head(vocab, width, TOKENS if config.flag("tie_word_embeddings") else None)
-    return with_token_rows(_decoder(config, head), vocab + 1)
+    head = Head(config.vocab, config.d_model, TOKENS if config.flag("tie_word_embeddings") else None)
+    return with_token_rows(_decoder(config, head), config.vocab + 1)
 
 
 def kyutai(config: Config) -> Architecture:
     """Kyutai's speech-to-text: Moshi's blocks; the embeddings of text and of all codebooks are added."""
-    width, vocab = config.size("hidden_size"), config.size("vocab_size")
+    width, vocab = config.d_model, config.vocab
     config.ignore("audio_bos_token_id audio_pad_token_id frame_size")
     bare = config.head_kind() == "none"
     config.override("architectures", ["Model"] if bare else None)
@@ -65,6 +63,6 @@ def _decoder(config: Config, head: Head) -> Architecture:
     d_ff = config.size("ffn_dim")
     if d_ff % 2:
         raise config.size_error(f"ffn_dim must be even, not {d_ff}")
-    attention = rope_attention(config, bias=False, window=sliding_window(config))
-    mlp = Mlp(config.size("hidden_size"), d_ff // 2, config.activation(), gated=True)
+    attention = config.attention(bias=False, window=config.sliding_window())
+    mlp = Mlp(config.d_model, d_ff // 2, config.activation(), gated=True)
     return decoder(config, attention=attention, mlp=mlp, head=head)

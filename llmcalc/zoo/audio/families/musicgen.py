@@ -63,25 +63,24 @@ def _text_encoder(config: Config, data: dict[str, object]) -> Stack:
 
 def _cross_attention(config: Config) -> Attention:
     """Attention to the text."""
-    return Attention(config.size("hidden_size"), config.size("num_attention_heads"), causal=False, cross=True)
+    return Attention(config.d_model, config.n_heads, causal=False, cross=True)
 
 
 def _stack(config: Config, cross: Attention | None, table: str = "token") -> Stack:
     """The decoder, with cross-attention or without."""
     config.ignore("scale_embedding audio_channels is_decoder add_cross_attention cross_attention_hidden_size")
     config.ignore("tie_word_embeddings max_position_embeddings")  # never tied; positions are computed
-    width, heads, vocab = config.size("hidden_size"), config.size("num_attention_heads"), config.size("vocab_size")
     codebooks, rows = config.size("num_codebooks"), config.size("max_position_embeddings")
-    layers: dict[str, Layer] = {"attention": Attention(width, heads)}
+    layers: dict[str, Layer] = {"attention": Attention(config.d_model, config.n_heads)}
     if cross is not None:
         layers["cross_attention"] = cross
-    layers["mlp"] = Mlp(width, config.size("ffn_dim"), config.activation("activation_function"))
-    norm = default_layernorm(width)
+    layers["mlp"] = Mlp(config.d_model, config.size("ffn_dim"), config.activation("activation_function"))
+    norm = default_layernorm(config.d_model)
     inputs = (
-        Named("token", Embedding(vocab + 1, width, table, codebooks=codebooks)),
-        Named("position", Embedding(rows, width, "position", learned=False, sinusoids="cosines")),
+        Named("token", Embedding(config.vocab + 1, config.d_model, table, codebooks=codebooks)),
+        Named("position", Embedding(rows, config.d_model, "position", learned=False, sinusoids="cosines")),
     )
-    head = Named("head", Head(vocab, width, codebooks=codebooks))
+    head = Named("head", Head(config.vocab, config.d_model, codebooks=codebooks))
     outputs = (Named("final_norm", norm), *(() if config.head_kind() == "none" else (head,)))
-    blocks = repeat_block(prenorm_block("block", norm, **layers), config.size("num_hidden_layers"))
-    return Stack("decoder", width, inputs, blocks, outputs)
+    blocks = repeat_block(prenorm_block("block", norm, **layers), config.n_layers)
+    return Stack("decoder", config.d_model, inputs, blocks, outputs)

@@ -6,9 +6,9 @@ from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
 from ....importers.hf.composite_models import CompositeModel, Part, config_at, read_composite
-from ....importers.hf.config import Config
+from ....importers.hf.config import BIASED, Config
 from ....importers.hf.projectors import Link
-from ....importers.hf.rules import BIASED, repeat_block
+from ....importers.hf.rules import repeat_block
 from ....importers.hf.vision_encoders.parts import attention_mlp, layernorm, named, two_linears
 from ....layers import Attention, Embedding, Linear, Mlp, Norm, Scale
 
@@ -70,7 +70,6 @@ MODEL = CompositeModel(
 
 def radio(config: Config) -> Stack:
     """RADIO [ranzinger2023]: class tokens and registers before the patches, positions for a large image."""
-    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     prompt = config.size("num_cls_tokens") + config.size("num_registers")
     side = config.size("max_img_size") // config.size("patch_size")
     pixels = config.size("num_channels") * config.size("patch_size") ** 2
@@ -81,22 +80,22 @@ def radio(config: Config) -> Stack:
     norm = layernorm(config, prompt)
     bias = config.flag("qkv_bias", True)
     fields: dict[str, Any] = {**BIASED, "q_bias": bias, "k_bias": bias, "v_bias": bias}
-    attention = Attention(width, heads, causal=False, prompt=prompt, **fields)
+    attention = Attention(config.d_model, config.n_heads, causal=False, prompt=prompt, **fields)
     d_ff, gated, act = (
-        int(width * config.positive_number("mlp_ratio")),
+        int(config.d_model * config.positive_number("mlp_ratio")),
         config.flag("use_swiglu_ffn"),
         config.activation(),
     )
     if gated:
         d_ff, act = -(-(d_ff * SWIGLU[0] // SWIGLU[1]) // STEP) * STEP, "silu"
-    mlp = Mlp(width, d_ff, act, gated, bias=True, prompt=prompt)
-    scale = Scale(width, prompt=prompt)
+    mlp = Mlp(config.d_model, d_ff, act, gated, bias=True, prompt=prompt)
+    scale = Scale(config.d_model, prompt=prompt)
     block = attention_mlp(attention, mlp, norm, scale)
-    inputs = [Named("patch", Linear(pixels, width, bias=False))]
+    inputs = [Named("patch", Linear(pixels, config.d_model, bias=False))]
     frames = config.optional_size("video_temporal_patch_size")
-    inputs += named(film=Linear(frames * pixels, width, bias=False, unused=True)) if frames else []
+    inputs += named(film=Linear(frames * pixels, config.d_model, bias=False, unused=True)) if frames else []
     inputs += named(
-        position=Embedding(side * side, width, table="position"),
-        prefix=Embedding(prompt, width, table="other", use="prefix"),
+        position=Embedding(side * side, config.d_model, table="position"),
+        prefix=Embedding(prompt, config.d_model, table="other", use="prefix"),
     )
-    return Stack("vision", width, tuple(inputs), repeat_block(block, config.size("num_hidden_layers")), (), "tower")
+    return Stack("vision", config.d_model, tuple(inputs), repeat_block(block, config.n_layers), (), "tower")

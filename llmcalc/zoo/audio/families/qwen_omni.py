@@ -12,7 +12,7 @@ from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import Config
 from ....importers.hf.decoder import block
 from ....importers.hf.families import qwen
-from ....importers.hf.rules import causal_lm, experts, repeat_block, rmsnorm, rope_attention
+from ....importers.hf.rules import causal_lm, repeat_block
 from ....importers.hf.vision_encoders.parts import named
 from ....layers import Embedding, Head, Linear
 from ...unexecuted_parts import read_parts
@@ -60,7 +60,7 @@ def qwen2_5_talker(config: Config) -> list[Stack]:
     part.ignore(_IGNORED)
     part.override("tie_word_embeddings", False)
     part.override("architectures", None)
-    width, wide, vocab = part.size("hidden_size"), part.size("embedding_size"), part.size("vocab_size")
+    width, wide, vocab = part.d_model, part.size("embedding_size"), part.vocab
     found = qwen.qwen2(part)
     part.check_all_read()
     inputs = named(codes=Embedding(vocab, wide, table="other"), thought=Linear(wide, width))
@@ -87,12 +87,12 @@ def _mixture(config: Config, thought: int) -> Stack:
     config.ignore("use_sliding_window max_window_layers")
     config.override("architectures", None)
     config.override("tie_word_embeddings", False)
-    width, vocab, inner = config.size("hidden_size"), config.size("vocab_size"), config.size("intermediate_size")
+    width, vocab, inner = config.d_model, config.vocab, config.size("intermediate_size")
     bias, act = config.flag("attention_bias"), config.activation()
-    attention = rope_attention(config, qk_norm="head", bias=bias)
+    attention = config.attention(qk_norm="head", bias=bias)
     shared = config.size("shared_expert_intermediate_size")
-    mlp = experts(config, d_ff_shared=shared, shared_gate=True)
-    found = _lm(config, block("sparse", rmsnorm(config, width), attention, mlp))
+    mlp = config.experts(d_ff_shared=shared, shared_gate=True)
+    found = _lm(config, block("sparse", config.rmsnorm(width=width), attention, mlp))
     inputs = named(codes=Embedding(vocab, width, table="other"))
     for name in ("text", "hidden"):
         between = {f"{name}_in": Linear(thought, inner, activation=act), f"{name}_out": Linear(inner, width)}
@@ -106,7 +106,7 @@ def _predictor(config: Config) -> Stack:
     config.override("architectures", None)
     config.override("tie_word_embeddings", False)
     further = config.size("num_code_groups") - 1
-    vocab, width = config.size("vocab_size"), config.size("hidden_size")
+    vocab, width = config.vocab, config.d_model
     found = qwen.qwen3(config)
     tables: dict[str, Layer] = {f"codes{n}": Embedding(vocab, width, table="other") for n in range(further)}
     heads: Mapping[str, Layer] = {f"code_head{n}": Head(vocab, width) for n in range(further)}
@@ -131,9 +131,7 @@ def code2wav(config: Config) -> list[Stack]:
 
 
 def _lm(config: Config, repeats: Block) -> Architecture:
-    return causal_lm(
-        config, repeat_block(repeats, config.size("num_hidden_layers")), rmsnorm(config, config.size("hidden_size"))
-    )
+    return causal_lm(config, repeat_block(repeats, config.n_layers), config.rmsnorm())
 
 
 def _unexecuted(found: Architecture, name: str, inputs: list[Named], heads: list[Named]) -> Stack:

@@ -10,9 +10,9 @@ from ....core.architecture import Architecture, Named, Stack
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....importers.hf.composite_models import config_at
-from ....importers.hf.config import Config
+from ....importers.hf.config import TOKENS, Config
 from ....importers.hf.families.seq2seq import Style, class_kind, head, stack
-from ....importers.hf.rules import TOKENS, default_layernorm, prenorm_block, repeat_block, rope_attention
+from ....importers.hf.rules import default_layernorm, prenorm_block, repeat_block
 from ....layers import Conv, Embedding, Head, Linear, Mlp, Scale
 from ..audio_encoders.conformers import fast_conformer_blocks, fast_conformer_front
 
@@ -25,7 +25,7 @@ def speech_to_text(config: Config) -> Architecture:
     style = Style(pre_norm=True, final_norm=True, embedding_norm=False, computed=True, buffer_bias=False)
     kind = class_kind(config)
     config.ignore("num_conv_layers")
-    vocab, width, tied = config.size("vocab_size"), config.size("d_model"), config.flag("tie_word_embeddings", True)
+    vocab, width, tied = config.vocab, config.size("d_model"), config.flag("tie_word_embeddings", True)
     kernels = config.layer_indices("conv_kernel_sizes")
     if len(kernels) != config.size("num_conv_layers"):
         said = f"conv_kernel_sizes has {len(kernels)} entries for {config.get('num_conv_layers')} layers"
@@ -54,10 +54,9 @@ def speech_to_text(config: Config) -> Architecture:
 
 def cohere_asr(config: Config) -> Architecture:
     """Cohere's transcriber: a FastConformer, a projection and a decoder with learned positions."""
-    width = config.size("hidden_size")
     encoder = _fast_conformer(config, config.defaults["encoder_config"])
-    projection = Named("proj", Linear(encoder.d_model, width, recomputed_per_step=True))
-    rows = Embedding(config.size("max_position_embeddings"), width, "position")
+    projection = Named("proj", Linear(encoder.d_model, config.d_model, recomputed_per_step=True))
+    rows = Embedding(config.size("max_position_embeddings"), config.d_model, "position")
     return _transcriber(config, config, rows, replace(encoder, outputs=(projection,)))
 
 
@@ -65,7 +64,7 @@ def canary(config: Config) -> Architecture:
     """Canary: a FastConformer and a decoder with computed positions."""
     config.ignore("vocab_size")
     part = config.nested("decoder_config", config.mapping("decoder_config"), "canary_decoder")
-    rows, width = part.size("max_position_embeddings"), part.size("hidden_size")
+    rows, width = part.size("max_position_embeddings"), part.d_model
     encoder = _fast_conformer(config)
     if encoder.d_model != width:
         said = f"the decoder is {width} wide, but its encoder is {encoder.d_model} wide"
@@ -83,7 +82,7 @@ def _fast_conformer(outer: Config, usual: Mapping[str, Any] = NOTHING) -> Stack:
     config.ignore("is_encoder_decoder tie_word_embeddings")
     config.check_all_read()
     outer.unmodelled += config.unmodelled
-    return Stack("encoder", config.size("hidden_size"), inputs, runs, (), "encoder")
+    return Stack("encoder", config.d_model, inputs, runs, (), "encoder")
 
 
 def _transcriber(outer: Config, config: Config, positions: Embedding, encoder: Stack) -> Architecture:
@@ -93,12 +92,8 @@ def _transcriber(outer: Config, config: Config, positions: Embedding, encoder: S
     kind, tied = outer.head_kind() or "seq2seq", outer.flag("tie_word_embeddings", True)
     if kind not in ("seq2seq", "none"):
         raise outer.error(f"a head of kind {short_repr(kind)} is not supported")
-    width, vocab, norm = (
-        config.size("hidden_size"),
-        config.size("vocab_size"),
-        default_layernorm(config.size("hidden_size")),
-    )
-    own = rope_attention(config, positions="none")
+    width, vocab, norm = (config.d_model, config.vocab, default_layernorm(config.d_model))
+    own = config.attention(positions="none")
     layers: dict[str, Layer] = {
         "attention": own,
         "cross_attention": replace(own, causal=False, cross=True),
@@ -108,5 +103,5 @@ def _transcriber(outer: Config, config: Config, positions: Embedding, encoder: S
     inputs = (token, Named("position", positions), Named("embedding_norm", norm))
     output = Named("head", Head(vocab, width, TOKENS if tied else None, bias=True))
     outputs = (Named("norm", norm), *((output,) if kind == "seq2seq" else ()))
-    blocks = repeat_block(prenorm_block("block", norm, **layers), config.size("num_hidden_layers"))
+    blocks = repeat_block(prenorm_block("block", norm, **layers), config.n_layers)
     return Architecture(outer.model_type, (encoder, Stack("decoder", width, inputs, blocks, outputs)))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 from ....core.architecture import Architecture, Named
-from ....importers.hf.config import Config
+from ....importers.hf.config import BIASED, TOKENS, Config
 from ....importers.hf.families.seq2seq import Style, head, stack
-from ....importers.hf.rules import BIASED, TOKENS, layernorm
 from ....layers import Attention, Conv, Embedding, Linear, Stored
 
 STYLE = Style(
@@ -32,10 +31,10 @@ def speecht5(config: Config) -> Architecture:
     config.override("architectures", ["Model"] if bare else None)
     config.ignore(f"{SPEAKS} {MASKS} is_encoder_decoder num_feat_extract_layers")
     config.ignore(_FRONT if bare else "")
-    width, heads = config.size("hidden_size"), config.size("encoder_attention_heads")
+    width, heads = config.d_model, config.size("encoder_attention_heads")
     reach = 2 * config.size("encoder_max_relative_position")
     attention = Attention(width, heads, causal=False, positions="distances", **BIASED)
-    rows = Named("distance", Stored(reach, width // heads, bare=True))
+    rows = Named("distance", Stored(reach, width // heads, lone=True))
     front, back = ([], []) if bare else (_front(config, width), _text(config, width))
     style = (BARE if bare else STYLE._replace(positions="max_speech_positions"))._replace(embedding_norm=True)
     encoder = stack(config, style, "encoder", front, [rows], attention=attention)
@@ -51,7 +50,7 @@ _FRONT = """
 
 
 def _text(config: Config, width: int) -> list[Named]:
-    vocab, tied = config.size("vocab_size"), config.flag("tie_word_embeddings")
+    vocab, tied = config.vocab, config.flag("tie_word_embeddings")
     return [Named("token", Embedding(vocab, width, share=TOKENS if tied else None)), head(vocab, width, tied)]
 
 
@@ -87,9 +86,9 @@ def _front(config: Config, width: int) -> list[Named]:
     masked = any(config.number(f"mask_{over}_prob") for over in ("time", "feature"))
     return [
         *found,
-        Named("projected_norm", layernorm(config, sizes[-1])),
+        Named("projected_norm", config.layernorm(width=sizes[-1])),
         Named("wave_out", Linear(sizes[-1], width)),
-        *([Named("masked", Stored(width, bare=True))] if masked else []),
+        *([Named("masked", Stored(width, lone=True))] if masked else []),
         Named("wave_position", Conv(width, width, taps, groups=groups, overrun=1 - taps % 2, activation=act)),
-        Named("wave_lengths", Stored(1, 1, taps, bare=True)),  # norms of the kernel's directions, one per tap
+        Named("wave_lengths", Stored(1, 1, taps, lone=True)),  # norms of the kernel's directions, one per tap
     ]

@@ -9,7 +9,7 @@ from ....core.architecture import Architecture, Block, Named, Stack
 from ....importers.hf.composite_models import IGNORED, config_at, text_model
 from ....importers.hf.config import Config
 from ....importers.hf.encoders import check_encoder
-from ....importers.hf.rules import repeat_block, rmsnorm, sublayer
+from ....importers.hf.rules import repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import named
 from ....layers import Conv, Linear, Mlp, Norm, Scale
 from ....layers.conv import output_frames
@@ -56,13 +56,13 @@ def _encoder(config: Config, name: str) -> list[Stack]:
             Stack(f"{name}.{place}", width, (Named("down", down),), runs, (), "tower", output_frames(span, reach=span))
         )
         before = width
-    latent = Named("latent", Conv(before, config.size("hidden_size"), taps))
-    return [*found, Stack(f"{name}.head", config.size("hidden_size"), (latent,), (), (), "tower", found[-1].tokens)]
+    latent = Named("latent", Conv(before, config.d_model, taps))
+    return [*found, Stack(f"{name}.head", config.d_model, (latent,), (), (), "tower", found[-1].tokens)]
 
 
 def _block(config: Config, width: int, taps: int) -> Block:
     """A depthwise convolution and a feed-forward layer, with one factor per channel on each result."""
-    norm, factor = rmsnorm(config, width), Scale(width)
+    norm, factor = config.rmsnorm(width=width), Scale(width)
     mlp = Mlp(width, config.size("ffn_expansion") * width, config.activation(), bias=True)
     mixer = Conv(width, width, taps, groups=width)
     parts = (sublayer("mixer", mixer, pre=norm, post=factor), sublayer("mlp", mlp, pre=norm, post=factor))

@@ -7,9 +7,8 @@ from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import short_repr
-from ....importers.hf.config import Config
+from ....importers.hf.config import BIASED, Config
 from ....importers.hf.families.bert import bert_mlp, block, encoder, encoder_model, pooler, skip_padding, without_head
-from ....importers.hf.rules import BIASED, divide_by_heads, layernorm
 from ....layers import Embedding, Linear, Norm, Patch
 from ..layers.box_attention import BoxAttention
 from ..layers.box_embedding import BoxEmbedding
@@ -26,7 +25,7 @@ PATCH_EPS = 1e-6
 
 def markuplm(config: Config) -> Architecture:
     """MarkupLM [li2021]: RoBERTa with an embedding of each token's XPath; one of its matrices is unused."""
-    width, depth, unit = config.size("hidden_size"), config.size("max_depth"), config.size("xpath_unit_hidden_size")
+    width, depth, unit = config.d_model, config.size("max_depth"), config.size("xpath_unit_hidden_size")
     tags, numbers = (config.size(f"max_xpath_{kind}_unit_embeddings") for kind in ("tag", "subs"))
     missing = config.count("tag_pad_id"), config.count("subs_pad_id")
     for rows, entry in zip((tags, numbers), missing, strict=True):
@@ -43,7 +42,7 @@ def markuplm(config: Config) -> Architecture:
 
 def layoutlmv2(config: Config) -> Architecture:
     """LayoutLMv2 [xu2020] and LayoutXLM: the text encoder, without the visual backbone."""
-    width, fast = config.size("hidden_size"), config.flag("fast_qkv", True)
+    width, fast = config.d_model, config.flag("fast_qkv", True)
     shape = config.get("image_feature_pool_shape")
     config.ignore(
         "detectron2_config_args max_rel_pos rel_pos_bins max_rel_2d_pos rel_2d_pos_bins convert_sync_batchnorm"
@@ -56,7 +55,7 @@ def layoutlmv2(config: Config) -> Architecture:
     image = [Named("image_projection", Linear(channels, width, unused=True))]
     if config.flag("has_visual_segment_embedding"):
         image.append(Named("image_segment", Embedding(1, width, table="other", unused=True)))
-    image.append(Named("image_norm", replace(layernorm(config, width), unused=True)))
+    image.append(Named("image_norm", replace(config.layernorm(width=width), unused=True)))
     stack = encoder(config, more=(_box(config), *image), attention=attention)
     without_head(config)
     note = f"not counted: the visual backbone, and the {rows * columns} image tokens after every text"
@@ -68,7 +67,7 @@ def layoutlmv3(config: Config) -> Architecture:
     """LayoutLMv3 [huang2022] without an image: the patch embedding is stored and unused."""
     if not config.flag("text_embed", True):
         raise config.error("text_embed must be true")
-    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    width, heads = config.d_model, config.n_heads
     relative, spatial = config.flag("has_relative_attention_bias"), config.flag("has_spatial_attention_bias")
     unused: list[Named] = []
     if spatial and not relative:  # they are used only with the other biases
@@ -93,12 +92,12 @@ def _patches(config: Config, width: int) -> list[Named]:
         Named("class", Embedding(1, width, table="other", unused=True)),
         Named("patch_position", Embedding(rows, width, table="position", unused=True)),
         Named("patch_norm", norm),
-        Named("joint_norm", replace(layernorm(config, width), unused=True)),
+        Named("joint_norm", replace(config.layernorm(width=width), unused=True)),
     ]
 
 
 def _box(config: Config) -> Named:
-    edge, size, width = config.size("coordinate_size"), config.size("shape_size"), config.size("hidden_size")
+    edge, size, width = config.size("coordinate_size"), config.size("shape_size"), config.d_model
     if 4 * edge + 2 * size != width:
         raise config.size_error(
             f"4 coordinate_size ({edge}) and 2 shape_size ({size}) must add up to hidden_size ({width})"
@@ -107,12 +106,11 @@ def _box(config: Config) -> Named:
 
 
 def _on_page(config: Config, *, scaled: bool, boxes: bool = True, **fields: Any) -> LayoutLmAttention:
-    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     if config.flag("has_relative_attention_bias"):
         fields |= {"distance_buckets": config.size("rel_pos_bins"), "distance_most": config.size("max_rel_pos")}
     if boxes and config.flag("has_spatial_attention_bias"):
         fields |= {"box_buckets": config.size("rel_2d_pos_bins"), "box_most": config.size("max_rel_2d_pos")}
-    return LayoutLmAttention(width, heads, causal=False, bias_scaled=scaled, **fields)
+    return LayoutLmAttention(config.d_model, config.n_heads, causal=False, bias_scaled=scaled, **fields)
 
 
 def lilt(config: Config) -> Architecture:
@@ -120,13 +118,13 @@ def lilt(config: Config) -> Architecture:
     width, ratio, rows = (
         config.size(key) for key in ("hidden_size", "channel_shrink_ratio", "max_position_embeddings")
     )
-    narrow, edge = divide_by_heads(config, width, ratio), divide_by_heads(config, width, SIDES)
+    narrow, edge = config.divide_by_heads(width, ratio), config.divide_by_heads(width, SIDES)
     first = config.count("pad_token_id")
     positions = {"n_places": rows, "offset": first + 1, "padding_id": first}
     eps = config.number("layer_norm_eps") or 1e-12
     places = BoxEmbedding(config.size("max_2d_position_embeddings"), edge, edge, narrow, eps=eps, **positions)
     d_ff = config.size("intermediate_size") // ratio
-    attention = LiltAttention(width, config.size("num_attention_heads"), narrow, d_ff, config.activation(), eps)
+    attention = LiltAttention(width, config.n_heads, narrow, d_ff, config.activation(), eps)
     stack = skip_padding(config, encoder(config, attention=attention))
     last = block(config, replace(attention, dropped=True), bert_mlp(config))
     stack = replace(stack, inputs=(*stack.inputs, Named("box", places)), runs=_last(stack, last))
@@ -143,14 +141,14 @@ def _last(stack: Stack, last: Block) -> tuple[Run, ...]:
 
 def bros(config: Config) -> Architecture:
     """BROS [hong2021]: BERT with a relative embedding of two tokens' boxes in each attention score."""
-    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    width, heads = config.d_model, config.n_heads
     config.ignore("n_relations dim_bbox_sinusoid_emb_2d dim_bbox_sinusoid_emb_1d dim_bbox_projection")
     if config.size("dim_bbox") != COORDINATES or width % (WAVES * 2 * COORDINATES):
         whole = WAVES * 2 * COORDINATES
         text = f"dim_bbox must be {COORDINATES}, and hidden_size a multiple of {whole}"
         raise config.size_error(text)
     waves = width // WAVES // COORDINATES
-    pairs = BoxPairs(waves, divide_by_heads(config, width, heads), config.positive_number("bbox_scale"))
+    pairs = BoxPairs(waves, config.divide_by_heads(width, heads), config.positive_number("bbox_scale"))
     attention = BoxAttention(width, heads, causal=False, **BIASED)
     if config.flag("is_decoder") or config.flag("add_cross_attention"):
         raise config.error("is_decoder and add_cross_attention are not supported")

@@ -14,10 +14,10 @@ from ....importers.hf.composite_models import (
     text_model,
     vision_language,
 )
-from ....importers.hf.config import Config
+from ....importers.hf.config import BIASED, Config
 from ....importers.hf.families.seq2seq import Style, head, stack
 from ....importers.hf.projectors import Link, gated_merger, layernorm, merged, vector
-from ....importers.hf.rules import BIASED, repeat_block
+from ....importers.hf.rules import repeat_block
 from ....importers.hf.vision_encoders.parts import attention_mlp, merger, named, two_linears
 from ....layers import Attention, Embedding, Linear, Mlp, Norm, Patch
 from ...vision.vision_encoders.sam import HALVED, KERNEL, MERGED, downsample_channels, halving
@@ -63,21 +63,20 @@ def _with_cross_attention(block: Block) -> Block:
 
 
 def _pix2struct_encoder(config: Config) -> Stack:
-    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
     config.ignore("dropout_rate attention_dropout initializer_range initializer_factor relative_attention_num_buckets")
     config.ignore("relative_attention_max_distance is_encoder_decoder tie_word_embeddings")
-    norm = Norm(width, eps=config.number("layer_norm_eps") or 1e-6)
-    attention = Attention(width, heads, d_head=config.size("d_kv"), scale=1.0, causal=False)
-    mlp = Mlp(width, config.size("d_ff"), config.activation("dense_act_fn"), gated=True)
+    norm = Norm(config.d_model, eps=config.number("layer_norm_eps") or 1e-6)
+    attention = Attention(config.d_model, config.n_heads, d_head=config.size("d_kv"), scale=1.0, causal=False)
+    mlp = Mlp(config.d_model, config.size("d_ff"), config.activation("dense_act_fn"), gated=True)
     block = attention_mlp(attention, mlp, norm)
-    table = Embedding(config.size("seq_len"), width, table="other")
+    table = Embedding(config.size("seq_len"), config.d_model, table="other")
     inputs = (
-        Named("patch", Linear(config.size("patch_embed_hidden_size"), width)),
+        Named("patch", Linear(config.size("patch_embed_hidden_size"), config.d_model)),
         Named("row", table),
         Named("column", table),
     )
-    runs = repeat_block(block, config.size("num_hidden_layers"))
-    return Stack("encoder", width, inputs, runs, (Named("norm", norm),), "encoder")
+    runs = repeat_block(block, config.n_layers)
+    return Stack("encoder", config.d_model, inputs, runs, (Named("norm", norm),), "encoder")
 
 
 def pp_formulanet(config: Config) -> Architecture:
@@ -110,7 +109,7 @@ def pp_formulanet_text(config: Config) -> Architecture:
     """PP-FormulaNet's decoder [liu2025formula]: mBART's; its head is never tied."""
     kind = "" if config.get("architectures") is None else config.head_kind()
     config.ignore("is_encoder_decoder encoder_layers encoder_attention_heads tie_word_embeddings")
-    vocab, width, heads = config.size("vocab_size"), config.size("d_model"), config.size("decoder_attention_heads")
+    vocab, width, heads = config.vocab, config.size("d_model"), config.size("decoder_attention_heads")
     cross = Attention(width, heads, causal=False, cross=True, unused=True, **BIASED)
     style = Style(pre_norm=True, final_norm=True, offset=OFFSET)
     table = Named("token", Embedding(vocab, width))

@@ -13,7 +13,7 @@ from ....layers import Embedding
 
 def layoutlm(config: Config) -> Architecture:
     """LayoutLM [xu2019]: embeddings of positions on the page; the pooler runs alongside the head."""
-    rows, width = config.size("max_2d_position_embeddings"), config.size("hidden_size")
+    rows, width = config.size("max_2d_position_embeddings"), config.d_model
     edges = {"x": "left_right", "y": "upper_lower", "h": "height", "w": "width"}
     places = tuple(
         Named(f"position_{axis}", Embedding(rows, width, table="position", edges=of)) for axis, of in edges.items()
@@ -25,7 +25,7 @@ def tapas(config: Config) -> Architecture:
     """TAPAS: BERT with an embedding per property of a table cell."""
     config.ignore(" ".join(key for key in config.defaults if key.startswith(_TAPAS_HEADS)))
     anew = config.flag("reset_position_index_per_cell", True)
-    width, sizes = config.size("hidden_size"), config.layer_indices("type_vocab_sizes")
+    width, sizes = config.d_model, config.layer_indices("type_vocab_sizes")
     places = tuple(
         Named(
             f"segment{number}", Embedding(config.integer(rows, "type_vocab_sizes", 1), width, "segment", column=number)

@@ -9,7 +9,7 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....importers.hf.config import Config
+from ....importers.hf.config import BIASED, Config
 from ....importers.hf.families.bert import (
     SEGMENTS_COMPARED,
     embeddings,
@@ -21,7 +21,7 @@ from ....importers.hf.families.bert import (
     with_head,
 )
 from ....importers.hf.families.bert_variants import generator
-from ....importers.hf.rules import BIASED, divide_by_heads, layernorm, repeat_block, sublayer
+from ....importers.hf.rules import repeat_block, sublayer
 from ....layers import Attention, Linear, Mlp
 from ..layers.affine import Affine
 from ..layers.convbert_attention import ConvBertAttention
@@ -36,13 +36,13 @@ SPLINTER = ("SplinterModel", "SplinterForPreTraining", "SplinterForQuestionAnswe
 
 def mobilebert(config: Config) -> Architecture:
     """MobileBERT [sun2020]: bottleneck blocks with several feed-forward layers each; token trigrams."""
-    width, vocab, narrow = config.size("hidden_size"), config.size("vocab_size"), config.size("embedding_size")
+    width, vocab, narrow = config.d_model, config.vocab, config.size("embedding_size")
     kind = config.string("normalization_type")
     if kind not in ("no_norm", "layer_norm"):
         raise config.error(f"normalization_type must be no_norm or layer_norm, not {short_repr(kind)}")
 
     def norm(size: int, eps: float | None = None) -> Layer:
-        plain = layernorm(config, size)
+        plain = config.layernorm(width=size)
         return Affine(size, scale_first=True) if kind == "no_norm" else replace(plain, eps=eps or plain.eps)
 
     trigram = 3 if config.flag("trigram_input") else 1
@@ -51,7 +51,7 @@ def mobilebert(config: Config) -> Architecture:
     token, *others = embeddings(config, vocab, width)
     inputs = (Named("token", replace(token.layer, d_model=narrow)), Named("join", joined), *others)  # type: ignore[type-var]
     layers = _bottleneck_block(config, norm)
-    runs = repeat_block(Block("block", layers), config.size("num_hidden_layers"))
+    runs = repeat_block(Block("block", layers), config.n_layers)
     stack = Stack("encoder", width, (*inputs, Named("norm", norm(width, USUAL_EPS))), runs, (), "encoder")
     head, pooled = config.head_kind() or "mlm", [pooler(width)] if config.flag("classifier_activation") else []
     if head == "none":
@@ -65,11 +65,11 @@ def mobilebert(config: Config) -> Architecture:
 
 def _bottleneck_block(config: Config, norm: Callable[..., Layer]) -> tuple[Sublayer, ...]:
     """A block: the input is narrowed, once more for queries and keys, and widened at the end."""
-    width, within = config.size("hidden_size"), config.flag("use_bottleneck")
+    width, within = config.d_model, config.flag("use_bottleneck")
     inner = config.size("intra_bottleneck_size") if within else width
     config.ignore("intra_bottleneck_size true_hidden_size")
     narrow_values, shared = config.flag("use_bottleneck_attention"), config.flag("key_query_shared_bottleneck")
-    enter, again, heads = "bottleneck_input", "bottleneck_attention", config.size("num_attention_heads")
+    enter, again, heads = "bottleneck_input", "bottleneck_attention", config.n_heads
     first = Sublayer(enter, (Branch("linear", Linear(width, inner)),), post=norm(inner), residual=False)
     second = Linear(width, inner, unused=narrow_values)
     apart = within and shared and not narrow_values  # values are computed from the wide stream
@@ -96,10 +96,10 @@ def _bottleneck_block(config: Config, norm: Callable[..., Layer]) -> tuple[Subla
 
 def convbert(config: Config) -> Architecture:
     """ConvBERT [jiang2020]: convolutions in place of half the heads; the feed-forward layer may be block-diagonal."""
-    width, narrow = config.size("hidden_size"), config.size("embedding_size")
+    width, narrow = config.d_model, config.size("embedding_size")
     if config.flag("add_cross_attention"):
         raise config.error("add_cross_attention is not supported")
-    heads = max(config.size("num_attention_heads") // config.size("head_ratio"), 1)
+    heads = max(config.n_heads // config.size("head_ratio"), 1)
     attention = ConvBertAttention(width, heads, config.size("conv_kernel_size"))
     groups, d_ff = config.size("num_groups"), config.size("intermediate_size")
     mlp = GroupedMlp(width, d_ff, config.activation(), groups, groups) if groups > 1 else None
@@ -109,17 +109,16 @@ def convbert(config: Config) -> Architecture:
 
 def squeezebert(config: Config) -> Architecture:
     """SqueezeBERT [iandola2020]: grouped projections in every block; the pooler runs alongside the head."""
-    width = config.size("hidden_size")
-    if config.size("embedding_size") != width:
+    if config.size("embedding_size") != config.d_model:
         raise config.error("embedding_size must equal hidden_size")
     keys = ("q_groups", "k_groups", "v_groups", "post_attention_groups")
-    divide_by_heads(config, width, config.size("num_attention_heads"))
-    attention = GroupedAttention(width, config.size("num_attention_heads"), *(config.size(key) for key in keys))
+    config.divide_by_heads(config.d_model, config.n_heads)
+    attention = GroupedAttention(config.d_model, config.n_heads, *(config.size(key) for key in keys))
     groups = (config.size("intermediate_groups"), config.size("output_groups"))
-    mlp = GroupedMlp(width, config.size("intermediate_size"), config.activation(), *groups)
+    mlp = GroupedMlp(config.d_model, config.size("intermediate_size"), config.activation(), *groups)
     stack = encoder(config, attention=attention, mlp=mlp)
     (run,) = stack.runs
-    norm = replace(layernorm(config, width), eps=BLOCK_EPS)
+    norm = replace(config.layernorm(), eps=BLOCK_EPS)
     parts = tuple(replace(part, after=norm) for part in run.block.sublayers)
     stack = replace(stack, runs=(replace(run, block=replace(run.block, sublayers=parts)),))
     return with_head(config, stack, pooled=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from ....core.errors import short_repr
-from ....importers.hf.config import Config
-from ....importers.hf.rules import TOKENS, repeat_block, rmsnorm, rope_attention, sliding_window, sublayer
+from ....importers.hf.config import TOKENS, Config
+from ....importers.hf.rules import repeat_block, sublayer
 from ....layers import Embedding, Head, Linear, Mlp
 from ..layers.hash_embedding import HashEmbedding
 from ..layers.patch_attention import PatchAttention
@@ -22,10 +22,10 @@ def blt(config: Config) -> Architecture:
     """Byte Latent Transformer [pagnoni2024]; patches are as long as the config says, or one byte."""
     patcher, encoder, decoder, inner = (_part(config, name) for name in PARTS)
     patches, notes = _patches(config)
-    bytes_in, bytes_out, wide = (part.size("hidden_size") for part in (encoder, decoder, inner))
+    bytes_in, bytes_out, wide = (part.d_model for part in (encoder, decoder, inner))
     tied, causal = config.flag("tie_word_embeddings"), (config.head_kind() or "causal") == "causal"
     stacks = [
-        _encoder(config, encoder, patches, (config.size("vocab_size"), bytes_out) if tied and causal else None),
+        _encoder(config, encoder, patches, (config.vocab, bytes_out) if tied and causal else None),
         _global(config, inner, bytes_in * config.size("cross_attn_k"), decoder, patches),
         _decoder(config, decoder, patches, tied, causal),
     ]
@@ -55,7 +55,7 @@ def _part(config: Config, name: str) -> Config:
     data["model_type"] = f"blt_{name}"
     part = config.nested(key, data, data["model_type"])
     part.discard("encoder_cross_output_size" + (" hidden_act" if name == "patcher" else ""))
-    head, width = part.optional_size("head_dim"), part.size("hidden_size") // part.size("num_attention_heads")
+    head, width = part.optional_size("head_dim"), part.d_model // part.n_heads
     if head not in (None, width):
         raise part.size_error(f"head_dim must be {width}, as in the class, not {head}")
     return part
@@ -78,33 +78,31 @@ def _patches(config: Config) -> tuple[dict[str, Any], tuple[str, ...]]:
 
 def _layers(part: Config, theta: float, span: int | None) -> tuple[Sublayer, Sublayer]:
     """Pre-norm attention and a gated feed-forward layer."""
-    width, heads = part.size("hidden_size"), part.size("num_attention_heads")
-    norm = rmsnorm(part, width)
+    norm = part.rmsnorm()
     changes: dict[str, Any] = {"rope_theta": part.rope_theta(default=theta), "rope_interleaved": True, "window": span}
-    attention = rope_attention(part, bias=False, d_head=width // heads, **changes)
-    hidden = part.optional_size("intermediate_size", zero_is_none=True) or int(8 * width / 3)
+    attention = part.attention(bias=False, d_head=part.d_model // part.n_heads, **changes)
+    hidden = part.optional_size("intermediate_size", zero_is_none=True) or int(8 * part.d_model / 3)
     activation = part.activation() if part.get("hidden_act") else "silu"
-    mlp = Mlp(width, hidden, activation, gated=True, bias=False)
+    mlp = Mlp(part.d_model, hidden, activation, gated=True, bias=False)
     return sublayer("attention", attention, pre=norm), sublayer("mlp", mlp, pre=norm)
 
 
 def _patcher(part: Config, unused: bool) -> Stack:
     """A small, separately trained language model; the entropies of its predictions define patch boundaries."""
-    vocab, width = part.size("vocab_size"), part.size("hidden_size")
-    block = Block("patcher", _layers(part, PATCHER_THETA, sliding_window(part)))
-    inputs = (Named("patcher_token", Embedding(vocab, width, table="other")),)
-    outputs = (Named("patcher_norm", rmsnorm(part, width)), Named("patcher_head", Linear(width, vocab, bias=False)))
-    runs = repeat_block(block, part.size("num_hidden_layers"))
-    return Stack("patcher", width, inputs, runs, outputs, "auxiliary", frozen=True, unused=unused)
+    vocab = part.vocab
+    block = Block("patcher", _layers(part, PATCHER_THETA, part.sliding_window()))
+    inputs = (Named("patcher_token", Embedding(vocab, part.d_model, table="other")),)
+    outputs = (Named("patcher_norm", part.rmsnorm()), Named("patcher_head", Linear(part.d_model, vocab, bias=False)))
+    runs = repeat_block(block, part.n_layers)
+    return Stack("patcher", part.d_model, inputs, runs, outputs, "auxiliary", frozen=True, unused=unused)
 
 
 def _between(part: Config, asks: str, patches: dict[str, Any], vectors: int) -> PatchAttention:
-    width, heads = part.size("hidden_size"), part.size("num_attention_heads")
     return PatchAttention(
-        width,
-        heads,
+        part.d_model,
+        part.n_heads,
         part.optional_size("num_key_value_heads", zero_is_none=True),
-        width // heads,
+        part.d_model // part.n_heads,
         vectors,
         asks=asks,
         norm_eps=part.number("rms_norm_eps") or 0.0,
@@ -124,49 +122,47 @@ def _encoder(config: Config, part: Config, patches: dict[str, Any], table: tuple
     """
     from dataclasses import replace
 
-    width, layers = part.size("hidden_size"), part.size("num_hidden_layers")
     lengths = config.get("encoder_hash_byte_group_size") or list(N_GRAMS)
     if not isinstance(lengths, list) or not all(type(length) is int and length > 0 for length in lengths):
         text = f"encoder_hash_byte_group_size must be a list of positive integers, not {short_repr(lengths)}"
         raise config.error(text)
     functions = config.size("encoder_hash_byte_group_nb_functions")
-    rows, own = config.size("encoder_hash_byte_group_vocab"), table or (part.size("vocab_size"), width)
+    rows, own = config.size("encoder_hash_byte_group_vocab"), table or (part.vocab, part.d_model)
     inputs = (
         Named("token", Embedding(*own, share=TOKENS if table else None)),
-        Named("hashed", HashEmbedding(rows, width, len(lengths), functions, " ".join(map(str, lengths)))),
+        Named("hashed", HashEmbedding(rows, part.d_model, len(lengths), functions, " ".join(map(str, lengths)))),
     )
     plain = _layers(part, THETA, config.optional_size("local_attention_window_len"))
     between = _between(part, "patches", patches, part.size("cross_attn_k"))
     if not part.flag("cross_attn_all_layers"):
-        runs = repeat_block(Block("local_encoder", plain), layers)
-        return Stack("local_encoder", width, inputs, runs, (Named("patches", between),), "auxiliary")
+        runs = repeat_block(Block("local_encoder", plain), part.n_layers)
+        return Stack("local_encoder", part.d_model, inputs, runs, (Named("patches", between),), "auxiliary")
     early, last = (_query_residual(layer) for layer in (replace(between, dropped=True), between))
     runs = (
-        *repeat_block(Block("local_encoder", (*plain, early)), layers - 1),
+        *repeat_block(Block("local_encoder", (*plain, early)), part.n_layers - 1),
         Run(Block("local_encoder", (*plain, last)), 1),
     )
-    return Stack("local_encoder", width, inputs, runs, (), "auxiliary")
+    return Stack("local_encoder", part.d_model, inputs, runs, (), "auxiliary")
 
 
 def _global(config: Config, part: Config, given: int, decoder: Config, patches: dict[str, Any]) -> Stack:
     """Attention among patches, between projections from the encoder's vectors and to the decoder's."""
-    width = part.size("hidden_size")
-    wanted = decoder.size("hidden_size") * decoder.size("cross_attn_k")
-    inputs = () if given == width else (Named("vectors_in", Linear(given, width, bias=False)),)
+    wanted = decoder.d_model * decoder.size("cross_attn_k")
+    inputs = () if given == part.d_model else (Named("vectors_in", Linear(given, part.d_model, bias=False)),)
     outputs = (Named("vectors_out", Linear(decoder.size("hidden_size_global"), wanted, bias=False)),)
-    runs = repeat_block(Block("global_transformer", _layers(part, THETA, None)), part.size("num_hidden_layers"))
-    return Stack("global_transformer", width, inputs, runs, outputs, "auxiliary", **patches)
+    runs = repeat_block(Block("global_transformer", _layers(part, THETA, None)), part.n_layers)
+    return Stack("global_transformer", part.d_model, inputs, runs, outputs, "auxiliary", **patches)
 
 
 def _decoder(config: Config, part: Config, patches: dict[str, Any], tied: bool, causal: bool) -> Stack:
     """The encoder's bytes, which attend to the vectors of their patches before the first layer or before all layers."""
-    width, layers = part.size("hidden_size"), part.size("num_hidden_layers")
+    width, layers = part.d_model, part.n_layers
     plain = _layers(part, THETA, config.optional_size("local_attention_window_len"))
     between = _query_residual(_between(part, "tokens", patches, part.size("cross_attn_k")))
     first = Block("local_decoder", (between, *plain))
     others = first if part.flag("cross_attn_all_layers") else Block("local_decoder", plain)
     runs = repeat_block(first, layers) if others is first else (Run(first, 1), *repeat_block(others, layers - 1))
-    outputs = [Named("norm", rmsnorm(part, width))]
+    outputs = [Named("norm", part.rmsnorm(width=width))]
     if causal:
-        outputs.append(Named("head", Head(config.size("vocab_size"), width, TOKENS if tied else None)))
+        outputs.append(Named("head", Head(config.vocab, width, TOKENS if tied else None)))
     return Stack("local_decoder", width, (), runs, tuple(outputs))

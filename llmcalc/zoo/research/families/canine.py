@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
 from ....core.layer import Layer
-from ....importers.hf.config import Config
+from ....importers.hf.config import BIASED, Config
 from ....importers.hf.families.bert import bert_mlp, encoder_model, norm_sublayer, pooler, without_head
-from ....importers.hf.rules import BIASED, layernorm, sublayer
+from ....importers.hf.rules import sublayer
 from ....layers import Attention, Embedding
 from ..layers.character_attention import CharacterAttention
 from ..layers.character_embedding import CharacterEmbedding
@@ -20,7 +20,7 @@ def canine(config: Config) -> Architecture:
     without_head(config)
     config.ignore("max_position_embeddings")
     width, heads, merge = (config.size(key) for key in ("hidden_size", "num_attention_heads", "downsampling_rate"))
-    buckets, act, norm = config.size("num_hash_buckets"), config.activation(), layernorm(config, width)
+    buckets, act, norm = config.size("num_hash_buckets"), config.activation(), config.layernorm(width=width)
     grouped = replace(norm, merge=merge, merge_whole=merge > 1)
     mlp = bert_mlp(config)
     wide = replace(mlp, merge=merge, merge_whole=merge > 1)
@@ -32,7 +32,7 @@ def canine(config: Config) -> Architecture:
     runs = (
         Run(_block("initial_char_encoder.layer.0", local, mlp, norm), 1),
         Run(Block("down", (_sublayer_without_residual("down", down),)), 1),
-        *(Run(_block(f"encoder.layer.{at}", deep, wide, grouped), 1) for at in range(config.size("num_hidden_layers"))),
+        *(Run(_block(f"encoder.layer.{at}", deep, wide, grouped), 1) for at in range(config.n_layers)),
         Run(Block("up", (_sublayer_without_residual("up", up),)), 1),
         Run(_block("final_char_encoder.layer.0", whole, mlp, norm), 1),
     )

@@ -10,20 +10,7 @@ from ....core.layer import Layer
 from ....importers.hf.config import Config
 from ....importers.hf.decoder import decoder
 from ....importers.hf.rope import rope_fields
-from ....importers.hf.rules import (
-    causal_lm,
-    experts,
-    extend_attention,
-    gated_mlp,
-    hybrid_runs,
-    layer_types,
-    prenorm_block,
-    repeat_block,
-    rmsnorm,
-    rope_attention,
-    sliding_window,
-    sublayer,
-)
+from ....importers.hf.rules import causal_lm, extend_attention, hybrid_runs, prenorm_block, repeat_block, sublayer
 from ....layers import Head, Mlp, Moe, Norm, Scale
 from ..layers.differential_attention import DifferentialAttention
 from ..layers.dynamic_attention import DynamicAttention
@@ -42,17 +29,17 @@ _KERNELS = (
 def diffllama(config: Config) -> Architecture:
     """DiffLLaMA: differential attention [ye2024]."""
     config.ignore("lambda_std_dev")
-    eps = rmsnorm(config, config.size("hidden_size")).eps
-    return decoder(config, attention=extend_attention(DifferentialAttention, rope_attention(config), pair_norm_eps=eps))
+    eps = config.rmsnorm().eps
+    return decoder(config, attention=extend_attention(DifferentialAttention, config.attention(), pair_norm_eps=eps))
 
 
 def doge(config: Config) -> Architecture:
     """Doge: a mask computed from values, scaled residuals, and optionally experts of one neuron each."""
-    width, bias = config.size("hidden_size"), config.flag("mlp_bias")
-    norm, scale = rmsnorm(config, width), Scale(width, "residual")
-    plain = rope_attention(config, qk_norm="head", window=sliding_window(config))
+    width, bias = config.d_model, config.flag("mlp_bias")
+    norm, scale = config.rmsnorm(width=width), Scale(width, "residual")
+    plain = config.attention(qk_norm="head", window=config.sliding_window())
     attention = extend_attention(DynamicAttention, plain, keep_window=config.size("keep_window_size"))
-    feeds = [Branch("mlp", gated_mlp(config, bias=bias))]
+    feeds = [Branch("mlp", config.gated_mlp(bias=bias))]
     if config.flag("is_moe"):
         n_experts, top_k = config.size("num_experts"), config.size("num_experts_per_tok")
         renormalise = config.flag("norm_topk_prob")
@@ -61,16 +48,15 @@ def doge(config: Config) -> Architecture:
         )
     config.ignore("num_experts num_experts_per_tok norm_topk_prob")
     parts = (sublayer("attention", attention, pre=norm, after=scale), Sublayer("mlp", tuple(feeds), norm, after=scale))
-    return causal_lm(config, repeat_block(Block("block", parts), config.size("num_hidden_layers")), norm)
+    return causal_lm(config, repeat_block(Block("block", parts), config.n_layers), norm)
 
 
 def jetmoe(config: Config) -> Architecture:
     """JetMoE [shen2024]: experts in attention and feed-forward layers, with a bias on the output of both."""
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
     config.ignore("num_attention_heads")  # key/value heads times experts per token
     n_experts, top_k = config.size("num_local_experts"), config.size("num_experts_per_tok")
     attention = RoutedAttention(
-        width,
+        config.d_model,
         config.size("num_key_value_heads"),
         config.size("kv_channels"),
         n_experts,
@@ -80,30 +66,30 @@ def jetmoe(config: Config) -> Architecture:
         **rope_fields(config),
     )
     act = config.activation("activation_function")
-    feed = Moe(width, config.size("intermediate_size"), n_experts, top_k, act, renormalise=True, out_bias=True)
-    inner = Norm(width, "rmsnorm", eps=1e-6)  # whatever the config says
+    feed = Moe(config.d_model, config.size("intermediate_size"), n_experts, top_k, act, renormalise=True, out_bias=True)
+    inner = Norm(config.d_model, "rmsnorm", eps=1e-6)  # whatever the config says
     block = prenorm_block("block", inner, attention=attention, mlp=feed)
-    return causal_lm(config, repeat_block(block, layers), rmsnorm(config, width))
+    return causal_lm(config, repeat_block(block, config.n_layers), config.rmsnorm())
 
 
 def minimax(config: Config) -> Architecture:
     """MiniMax-Text-01: lightning attention, with softmax attention in some layers."""
-    layers, norm = config.size("num_hidden_layers"), rmsnorm(config, config.size("hidden_size"))
+    layers, norm = config.n_layers, config.rmsnorm()
     config.get("sliding_window")  # the class masks tokens but caches all of them
-    softmax = rope_attention(config, bias=False)
+    softmax = config.attention(bias=False)
     mixers: dict[str, Layer] = {
         "full_attention": softmax,
         "linear_attention": LightningAttention(
-            config.size("hidden_size"),
+            config.d_model,
             softmax.n_heads,
             softmax.d_head or 0,
             config.size("block_size"),
             activation=config.activation(),
         ),
     }
-    feeds: dict[str, Layer] = {"sparse": experts(config, "num_local_experts", "intermediate_size")}
+    feeds: dict[str, Layer] = {"sparse": config.experts("num_local_experts", "intermediate_size")}
     pattern = ["linear_attention" if index % 2 else "full_attention" for index in range(layers)]
-    order = ((kind, "sparse") for kind in layer_types(config, layers, pattern))
+    order = ((kind, "sparse") for kind in config.layer_types(pattern))
     return causal_lm(config, _scaled_runs(config, hybrid_runs(norm, mixers, feeds, order)), norm)
 
 
@@ -126,7 +112,7 @@ def _scaled_runs(config: Config, runs: tuple[Run, ...]) -> tuple[Run, ...]:
 def minimax_text_01(config: Config) -> Architecture:
     """MiniMax-Text-01 and M1 [minimax2025] as published, with a list of 0 and 1 for the attention type per layer."""
     kinds = config.layer_indices("attn_type_list")
-    if set(kinds) - {0, 1} or len(kinds) != config.size("num_hidden_layers"):
+    if set(kinds) - {0, 1} or len(kinds) != config.n_layers:
         raise config.size_error("attn_type_list must have a 0 (linear) or a 1 (softmax) per layer")
     config.override("layer_types", ["full_attention" if kind else "linear_attention" for kind in kinds])
     if config.count("shared_intermediate_size") or not config.flag("postnorm", True):
@@ -160,7 +146,7 @@ def xlstm(config: Config) -> Architecture:
     d_ff = int((width * (config.number("ffn_proj_factor") or 0) + multiple - 1) // multiple * multiple)
     mlp = Mlp(width, d_ff, "silu", gated=True, bias=biased)
     block = prenorm_block("block", Norm(width, bias=biased, eps=eps), mlstm=mlstm, mlp=mlp)
-    layers = config.optional_size("num_blocks") or config.size("num_hidden_layers")
-    head = Head(config.size("vocab_size"), width, softcap=config.number("output_logit_soft_cap"))
+    layers = config.optional_size("num_blocks") or config.n_layers
+    head = Head(config.vocab, width, softcap=config.number("output_logit_soft_cap"))
     found = causal_lm(config, repeat_block(block, layers), Norm(width, eps=eps), head=head, tied=False)
     return replace(found, layout="xlstm_fused") if fused == "fused" else found

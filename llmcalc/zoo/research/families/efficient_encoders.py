@@ -32,9 +32,8 @@ OFFSET = 2  # rows before the first position
 def fnet(config: Config) -> Architecture:
     """FNet [leethorp2021]: a Fourier transform instead of attention; a projection after the embeddings."""
     config.ignore("use_tpu_fourier_optimizations tpu_short_seq_length")
-    width = config.size("hidden_size")
-    stack = encoder(config, attention=FourierMixing(width))
-    stack = replace(stack, inputs=(*stack.inputs, Named("projection", Linear(width, width))))
+    stack = encoder(config, attention=FourierMixing(config.d_model))
+    stack = replace(stack, inputs=(*stack.inputs, Named("projection", Linear(config.d_model, config.d_model))))
     return with_head(config, stack, pooled=True)
 
 
@@ -46,8 +45,8 @@ def nystromformer(config: Config) -> Architecture:
     if landmarks > length:
         raise config.size_error(f"num_landmarks ({landmarks}) must be at most the number of tokens ({length})")
     attention = NystromAttention(
-        config.size("hidden_size"),
-        config.size("num_attention_heads"),
+        config.d_model,
+        config.n_heads,
         landmarks if landmarks < length else None,
         config.optional_size("conv_kernel_size"),
     )
@@ -58,8 +57,8 @@ def yoso(config: Config) -> Architecture:
     """YOSO [zeng2021]."""
     config.ignore("use_fast_hash lsh_backward")
     attention = HashedAttention(
-        config.size("hidden_size"),
-        config.size("num_attention_heads"),
+        config.d_model,
+        config.n_heads,
         config.flag("use_expectation"),
         config.size("num_hash"),
         config.size("hash_code_len"),
@@ -108,7 +107,7 @@ def big_bird(config: Config) -> Architecture:
     attention: Layer = bert_attention(config, q_bias=biased, k_bias=biased, v_bias=biased)
     mlp = bert_mlp(config)
     if kind == "block_sparse" and not (is_decoder(config) and config.head_kind() == "causal"):
-        width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+        width, heads = config.d_model, config.n_heads
         length, n_random = config.size("block_size"), config.size("num_random_blocks")
         attention = SparseAttention(width, heads, length, n_random, biased)
         mlp = replace(mlp, padded_to=length, padded_above=attention.limit)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import UnknownNameError
 from ....core.layer import Layer
-from ....importers.hf.config import Config
+from ....importers.hf.config import BIASED, Config
 from ....importers.hf.families.bart import POSITION_OFFSET
 from ....importers.hf.families.seq2seq import (
     SIDES,
@@ -22,7 +22,6 @@ from ....importers.hf.families.seq2seq import (
     untied_tokens,
 )
 from ....importers.hf.families.t5 import _mlp, seq2seq
-from ....importers.hf.rules import BIASED, layernorm
 from ....layers import Attention, Embedding, Norm, Sinusoids
 from ..layers.block_attention import BlockAttention
 from ..layers.local_attention import LocalAttention
@@ -63,7 +62,7 @@ def prophetnet(config: Config) -> Architecture:
     """ProphetNet [qi2020]: a post-norm decoder that predicts the next n tokens, with a stream for each."""
     config.ignore("disable_ngram_loss eps num_encoder_layers num_encoder_attention_heads")
     crossed, kind = config.flag("add_cross_attention", True), class_kind(config)
-    tied, vocab, width = config.flag("tie_word_embeddings", True), config.size("vocab_size"), config.size("hidden_size")
+    tied, vocab, width = config.flag("tie_word_embeddings", True), config.vocab, config.d_model
     tokens = (tied_tokens if tied else untied_tokens)(vocab, width)
     inputs = tokens["decoder"]
     if kind == "causal" and not tied:
@@ -84,7 +83,7 @@ def prophetnet(config: Config) -> Architecture:
 
 
 def _ngram_layers(config: Config, ngram: int, crossed: bool, unused: bool) -> dict[str, Layer]:
-    width, heads, streams = config.size("hidden_size"), config.size("num_decoder_attention_heads"), 1 + ngram
+    width, heads, streams = config.d_model, config.size("num_decoder_attention_heads"), 1 + ngram
     buckets = config.size("num_buckets"), config.size("relative_max_distance")
     layers: dict[str, Layer] = {"attention": NgramAttention(width, heads, ngram, *buckets)}
     if crossed:
@@ -127,7 +126,7 @@ def mvp(config: Config) -> Architecture:
     if kind == "causal" or not config.flag("use_prompt"):
         return encoder_decoder(config, style)
     tied, length = config.flag("tie_word_embeddings", True), config.size("prompt_length")
-    vocab, width = config.size("vocab_size"), config.size("d_model")
+    vocab, width = config.vocab, config.size("d_model")
     tokens = (tied_tokens if tied else untied_tokens)(vocab, width)
     heads, layers = config.size("decoder_attention_heads"), config.size("decoder_layers")
     prompt = Prefix(width, length, config.size("prompt_mid_dim"), layers)
@@ -144,7 +143,7 @@ def pegasus_x(config: Config) -> Architecture:
     """PEGASUS-X [phang2022]: blocks, staggered in every second layer, and global tokens with a stream of their own."""
     style = Style(pre_norm=True, final_norm=True, embedding_norm=False, positions="", biases=UNBIASED)
     kind = class_kind(config)
-    tied, vocab, width = config.flag("tie_word_embeddings", True), config.size("vocab_size"), config.size("d_model")
+    tied, vocab, width = config.flag("tie_word_embeddings", True), config.vocab, config.size("d_model")
     tokens = (tied_tokens if tied else untied_tokens)(vocab, width)
     globals_ = Embedding(config.size("num_global_tokens"), width, table="other", use="side_tokens")
     waves = Named("position", Sinusoids(width, "fairseq"))
@@ -158,7 +157,7 @@ def pegasus_x(config: Config) -> Architecture:
 def led(config: Config) -> Architecture:
     """LED [beltagy2020]: BART with Longformer's attention in the encoder."""
     style, kind = Style(positions="max_decoder_position_embeddings"), class_kind(config)
-    tied, vocab, width = config.flag("tie_word_embeddings", True), config.size("vocab_size"), config.size("d_model")
+    tied, vocab, width = config.flag("tie_word_embeddings", True), config.vocab, config.size("d_model")
     layers, heads = config.size("encoder_layers"), config.size("encoder_attention_heads")
     windows = config.get("attention_window")
     windows = windows if isinstance(windows, list) else [windows] * layers
@@ -181,7 +180,7 @@ def bigbird_pegasus(config: Config) -> Architecture:
     biased, kind = config.flag("use_bias"), class_kind(config)
     biases = dict.fromkeys(UNBIASED, biased)
     style = Style(pre_norm=True, final_norm=True, embedding_norm=False, biases=biases)
-    vocab, width, sparse = config.size("vocab_size"), config.size("d_model"), config.string("attention_type")
+    vocab, width, sparse = config.vocab, config.size("d_model"), config.string("attention_type")
     if sparse not in ("block_sparse", "original_full"):
         raise UnknownNameError("attention_type", sparse, ("block_sparse", "original_full"), where=config.where)
     length, n_random = config.size("block_size"), config.size("num_random_blocks")
@@ -219,7 +218,7 @@ def _staggered(config: Config, style: Style) -> list[Block]:
             mlp = dense(config, style, "encoder", n_global=n_global, globals_dropped=last, padded_to=length)
             name = "staggered" if staggered else "block"
             *parts, feed = block(config, style, name, {"attention": attention, "mlp": mlp}).sublayers
-            norm = replace(layernorm(config, width), n_global=n_global, globals_dropped=last)
+            norm = replace(config.layernorm(width=width), n_global=n_global, globals_dropped=last)
             known[staggered, last] = Block(name, (*parts, replace(feed, pre=norm)))
         order.append(known[staggered, last])
     return order

@@ -25,8 +25,6 @@ def evolla(config: Config) -> Architecture:
     if inner.flag("add_cross_attention") or inner.flag("is_decoder"):
         raise inner.error("SaProt as a decoder is not supported")
     (encoder,) = read_parts(inner, "")
-    resampler, adapters = list_parts(
-        config, "", "evolla", d_protein=inner.size("hidden_size"), n_layers=found.main.n_layers
-    )
+    resampler, adapters = list_parts(config, "", "evolla", d_protein=inner.d_model, n_layers=found.main.n_layers)
     encoder = replace(encoder, outputs=(*encoder.outputs, *resampler.outputs))
     return replace(found, stacks=(*found.stacks, encoder, adapters), notes=(*found.notes, NOTE))

@@ -8,7 +8,6 @@ from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import embedding_share, encoder_model, norm_sublayer, tied_head
-from ....importers.hf.rules import layernorm
 from ....layers import Embedding, Linear, Mlp
 from ..layers.funnel_attention import FunnelAttention
 
@@ -19,10 +18,10 @@ BASE = "FunnelBaseModel"  # the class without the decoder
 def funnel(config: Config) -> Architecture:
     """Funnel Transformer [dai2020]."""
     config.ignore("num_hidden_layers num_blocks initializer_std")
-    width, vocab, kind = config.size("d_model"), config.size("vocab_size"), config.head_kind() or "mlm"
+    width, vocab, kind = config.size("d_model"), config.vocab, config.head_kind() or "mlm"
     inputs = (
         Named("token", Embedding(vocab, width, share=None if kind == "pretraining" else embedding_share(config))),
-        Named("norm", layernorm(config, width)),
+        Named("norm", config.layernorm(width=width)),
     )
     config.get("tie_word_embeddings")
     runs = _blocks(config)
@@ -71,7 +70,7 @@ def _counts(config: Config, key: str) -> list[int]:
 
 
 def _layer(config: Config, name: str, merge: int = 1, pools: bool = False, restores: int | None = None) -> Block:
-    width, norm = config.size("d_model"), layernorm(config, config.size("d_model"))
+    width, norm = config.size("d_model"), config.layernorm(width=config.size("d_model"))
     kind = config.string("attention_type")
     if kind not in ("relative_shift", "factorized"):
         raise config.error(f"attention_type must be relative_shift or factorized, not {short_repr(kind)}")

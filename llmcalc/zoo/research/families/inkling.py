@@ -7,7 +7,7 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import UnknownNameError
 from ....importers.hf.config import Config
-from ....importers.hf.rules import hybrid_runs, rmsnorm
+from ....importers.hf.rules import hybrid_runs
 from ....layers import Embedding, Head, Mlp, Moe
 from ..layers.depth_attention import DepthAttention
 from ..layers.relative_profile_attention import RelativeProfileAttention
@@ -20,7 +20,7 @@ BEHIND = "mtp_hidden_states_first mtp_local_layer_ids num_mtp_layers chain_hidde
 
 def inkling(config: Config) -> Architecture:
     """Inkling [tml2026]: a convolution after attention and after the experts, with weighted shared experts."""
-    layers, width = config.size("num_hidden_layers"), config.size("hidden_size")
+    layers, width = config.n_layers, config.d_model
     config.ignore(f"{BEHIND} shared_expert_sink rms_norm_eps_moe_gate number_of_conv_states")
     attention = {kind: attention_layer(config, kind, norm="rmsnorm") for kind in (FULL, LOCAL)}
     hidden, wide = config.size("moe_intermediate_size"), config.size("intermediate_size")
@@ -37,10 +37,11 @@ def inkling(config: Config) -> Architecture:
     usual = ["dense" if index < dense else "sparse" for index in range(layers)]
     order = zip(layer_kinds(config, layers), config.strings("mlp_layer_types", layers) or usual, strict=True)
     runs = tuple(
-        _with_convolutions(run, width, config) for run in hybrid_runs(rmsnorm(config, width), attention, feeds, order)
+        _with_convolutions(run, width, config)
+        for run in hybrid_runs(config.rmsnorm(width=width), attention, feeds, order)
     )
     divisor = config.positive_number("logits_mup_width_multiplier")
-    vocab, real = config.size("vocab_size"), config.optional_size("unpadded_vocab_size")
+    vocab, real = config.vocab, config.optional_size("unpadded_vocab_size")
     if real is not None and real < vocab:
         config.add_unmodelled(f"the class drops all logits after the first {real}")
     return text_model(config, runs, (), Head(vocab, width, input_scale=1 / divisor))
@@ -50,16 +51,15 @@ def text_model(
     config: Config, runs: tuple[Run, ...], before: tuple[Named, ...], head: Head, depth: int = 0
 ) -> Architecture:
     """A normalised token embedding, blocks, and an untied head."""
-    width = config.size("hidden_size")
     config.ignore("tie_word_embeddings max_position_embeddings")
-    token = Embedding(config.size("vocab_size"), width, normed=True, norm_eps=config.number("rms_norm_eps") or 1e-6)
-    outputs = [Named("depth", DepthAttention(width, depth))] if depth else []
-    outputs.append(Named("norm", rmsnorm(config, width)))
+    token = Embedding(config.vocab, config.d_model, normed=True, norm_eps=config.number("rms_norm_eps") or 1e-6)
+    outputs = [Named("depth", DepthAttention(config.d_model, depth))] if depth else []
+    outputs.append(Named("norm", config.rmsnorm()))
     if (config.head_kind() or "causal") == "causal":
         outputs.append(Named("head", head))
     elif config.head_kind() != "none":
         raise config.error("only the language model, with or without its head, is supported")
-    stack = Stack("decoder", width, (Named("token", token), *before), runs, tuple(outputs))
+    stack = Stack("decoder", config.d_model, (Named("token", token), *before), runs, tuple(outputs))
     return Architecture(config.model_type, (stack,))
 
 
@@ -96,12 +96,12 @@ def attention_layer(config: Config, kind: str, **changes: Any) -> RelativeProfil
     if kind == FULL and start:
         fields |= {"stretch": strength, "stretch_from": start}
     heads = (config.size(f"{prefix}num_attention_heads"), config.size(f"{prefix}num_key_value_heads"))
-    return RelativeProfileAttention(config.size("hidden_size"), *heads, **{**fields, **changes})
+    return RelativeProfileAttention(config.d_model, *heads, **{**fields, **changes})
 
 
 def expert_layer(config: Config, hidden: int, **changes: Any) -> Moe:
     """Experts with sigmoid scores; offsets only affect which are selected."""
-    sizes = (config.size("hidden_size"), hidden, config.size("n_routed_experts"), config.size("num_experts_per_tok"))
+    sizes = (config.d_model, hidden, config.size("n_routed_experts"), config.size("num_experts_per_tok"))
     scale = config.number("route_scale")
     fields: dict[str, Any] = {"routed_scale": 1.0 if scale is None else scale, **changes}
     return Moe(*sizes, router="sigmoid", renormalise=True, correction_bias="buffer", **fields)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....importers.hf.config import Config
-from ....importers.hf.rules import group_runs, rmsnorm
+from ....importers.hf.rules import group_runs
 from ....layers import Head
 from ..layers.depth_attention import DepthAttention
 from ..layers.relative_profile_attention import RelativeProfileAttention
@@ -36,14 +36,14 @@ class Place(NamedTuple):
 
 def inkling2(config: Config) -> Architecture:
     """Inkling 2 [tml2026]: attention and experts read a mix of the outputs of earlier layer groups."""
-    layers, group = config.size("num_hidden_layers"), config.size("n_layers_per_attn_res_block")
+    layers, group = config.n_layers, config.size("n_layers_per_attn_res_block")
     places = [Place(number, group) for number in range(layers)]
     return _stack(config, places, ())
 
 
 def inkling2_loop(config: Config) -> Architecture:
     """Inkling 2 with a loop: some layers run several times and receive results of the previous pass."""
-    layers, group = config.size("num_hidden_layers"), config.size("n_layers_per_attn_res_block")
+    layers, group = config.n_layers, config.size("n_layers_per_attn_res_block")
     given = config.get("loop_config")
     if isinstance(given, dict):
         names = {
@@ -70,7 +70,7 @@ def inkling2_loop(config: Config) -> Architecture:
         *(Place(number, group) for number in range(last, layers)),
     ]
     config.add_unmodelled("loops pass messages between iterations, which the NumPy model does not support")
-    width, groups = config.size("hidden_size"), max(1, -(-(last - first) // group))
+    width, groups = config.d_model, max(1, -(-(last - first) // group))
     asked = DepthAttention(width, groups, len(("q", "k", "v", "mlp")), n_layers=end - first)
     stored = DepthAttention(width, groups, asked.n_reads, n_layers=end - first, unused=True)
     messages = Sublayer("messages", (Branch("messages", asked),), residual=False)
@@ -84,7 +84,7 @@ def _stack(
     config.ignore("hidden_act number_of_conv_states")
     if config.string("scoring_func") != "sigmoid":
         config.add_unmodelled("scoring_func must be sigmoid")
-    layers = config.size("num_hidden_layers")
+    layers = config.n_layers
     kinds, attention = layer_kinds(config, layers), {kind: _gated_attention(config, kind) for kind in (FULL, LOCAL)}
     known: dict[Block, Block] = {}  # equal blocks are shared, so that neighbours form a run
     order = []
@@ -92,7 +92,7 @@ def _stack(
         block = _block(config, place, kinds[place.number], attention, messages)
         order.append(known.setdefault(block, block))
     softcap = config.positive_number("final_logit_softcapping")
-    head = Head(config.size("unpadded_vocab_size"), config.size("hidden_size"), softcap=softcap)
+    head = Head(config.size("unpadded_vocab_size"), config.d_model, softcap=softcap)
     group = places[0].group
     return text_model(config, group_runs(order), before, head, -(-layers // group) + 1)
 
@@ -120,8 +120,8 @@ def _block(
 def _sublayers(config: Config, place: Place, attention: RelativeProfileAttention) -> Iterator[Sublayer]:
     from dataclasses import replace  # imported here because it is slow to import
 
-    width, full = config.size("hidden_size"), attention.own_inputs
-    norm, conv = rmsnorm(config, width), ResidualConv(width, config.size("conv_kernel_size"), scaled=True)
+    width, full = config.d_model, attention.own_inputs
+    norm, conv = config.rmsnorm(width=width), ResidualConv(width, config.size("conv_kernel_size"), scaled=True)
     gates = {"gate_rank": config.size("loop_gate_rank"), "gates_run": place.again} if place.looped else {}
 
     def depth(states: int, reads: int = 1, uses: int = 1, closes: bool = False) -> DepthAttention:

@@ -8,7 +8,7 @@ from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sub
 from ....core.errors import short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import embedding_share
-from ....importers.hf.rules import group_runs, layer_types, rope_attention, sublayer
+from ....importers.hf.rules import group_runs, sublayer
 from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm
 from ..layers.blend import Blend
 
@@ -55,19 +55,18 @@ def _stem(config: Config, width: int) -> tuple[Named, ...]:
 
 
 def _blocks(config: Config, norm: Norm) -> list[Block]:
-    layers, width = config.size("num_hidden_layers"), norm.d_model
     default = [
-        "full_attention" if (index + 1) % 6 == 0 or index == layers - 1 else "sliding_attention"
-        for index in range(layers)
+        "full_attention" if (index + 1) % 6 == 0 or index == config.n_layers - 1 else "sliding_attention"
+        for index in range(config.n_layers)
     ]
-    order = layer_types(config, layers, default)
-    mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=config.flag("mlp_bias"))
+    order = config.layer_types(default)
+    mlp = Mlp(norm.d_model, config.size("intermediate_size"), config.activation(), bias=config.flag("mlp_bias"))
     known: dict[tuple[str, int | None], Block] = {}
     found = []
     for kind, window in zip(order, _windows(config, order), strict=True):
         if (kind, window) not in known:
             parts = (
-                Sublayer("blend", (Branch("blend", Blend(width)),), residual=False),
+                Sublayer("blend", (Branch("blend", Blend(norm.d_model)),), residual=False),
                 sublayer("attention", _attention(config, kind, window), pre=norm),
                 sublayer("mlp", mlp, pre=norm),
             )
@@ -97,8 +96,7 @@ def _attention(config: Config, kind: str, window: int | None) -> Attention:
     parameters = config.get("rope_parameters")
     own = parameters.get(kind) if isinstance(parameters, dict) else None
     share = own.get("partial_rotary_factor", ROTATED[kind]) if isinstance(own, dict) else ROTATED[kind]
-    return rope_attention(
-        config,
+    return config.attention(
         layer_type=kind,
         causal=False,
         window=window + 1 if window else None,

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
 from ....core.errors import UnsupportedError, short_repr
-from ....importers.hf.config import Config
-from ....importers.hf.rules import TOKENS, sublayer
+from ....importers.hf.config import TOKENS, Config
+from ....importers.hf.rules import sublayer
 from ....layers import Embedding, Head, Mlp, Norm
 from ..layers.latent_attention import LatentAttention
 
@@ -24,7 +24,7 @@ def perceiver(config: Config) -> Architecture:
         raise UnsupportedError("only the masked language model is supported", where=config.where)
     config.ignore(ELSEWHERE)
     width, latent, count = config.size("d_model"), config.size("d_latents"), config.size("num_latents")
-    rows, vocab = config.size("max_position_embeddings"), config.size("vocab_size")
+    rows, vocab = config.size("max_position_embeddings"), config.vocab
     inputs = (
         Named("token", Embedding(vocab, width, table="other", share=TOKENS)),  # in the class, the input is the latents
         Named("position", Embedding(rows, width, table="position")),

@@ -10,7 +10,7 @@ from ....importers.hf.config import Config
 from ....importers.hf.families.bert import bert_attention, encoder, skip_padding, with_head
 from ....importers.hf.families.bert_variants import ESM_KEPT
 from ....importers.hf.families.modern_encoders import ESM3_LAYERS, _encoder, _has_head
-from ....importers.hf.rules import gated_mlp, repeat_block, rope_attention, sublayer
+from ....importers.hf.rules import repeat_block, sublayer
 from ....layers import Embedding, Head, Linear, Mlp, Norm
 
 
@@ -19,14 +19,13 @@ def esm(config: Config) -> Architecture:
     positions = config.string("position_embedding_type")
     config.ignore("is_folding_model esmfold_config vocab_list rope_theta max_position_embeddings")
     attention = bert_attention(config, positions="rope" if positions == "rotary" else "none")
-    width = config.size("hidden_size")
     stack = encoder(
         config,
         post=False,
         table_norm=config.flag("emb_layer_norm_before"),
         segments=False,
         attention=attention,
-        mlp=Mlp(width, config.size("intermediate_size"), "gelu", bias=True),
+        mlp=Mlp(config.d_model, config.size("intermediate_size"), "gelu", bias=True),
         positions=positions == "absolute",
     )
     if positions == "absolute":
@@ -36,27 +35,24 @@ def esm(config: Config) -> Architecture:
         dropped = None if masked is None else config.integer(masked, "mask_token_id", 0)
         kept = {"scale": ESM_KEPT, "dropped_id": dropped}
         stack = replace(stack, inputs=(Named(token.name, replace(token.layer, **kept)), *rest))  # type: ignore[type-var]
-    maps = config.size("num_hidden_layers") * config.size("num_attention_heads")
+    maps = config.n_layers * config.n_heads
     stack = replace(stack, outputs=(*stack.outputs, Named("contacts", Linear(maps, 1, unused=True))))
     return with_head(config, stack, activation="gelu", spare_bias=False)
 
 
 def esmc(config: Config) -> Architecture:
     """ESM Cambrian: norms over the whole width of queries and keys, a final LayerNorm without bias, never tied."""
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
-    norm = Norm(width, "layernorm", bias=True)
-    attention = rope_attention(
-        config, causal=False, qk_norm="projection", qk_norm_function="layernorm", qk_norm_eps=norm.eps
-    )
-    if (attention.n_kv_heads, attention.n_heads * (attention.d_head or 0)) != (attention.n_heads, width):
+    norm = Norm(config.d_model, "layernorm", bias=True)
+    attention = config.attention(causal=False, qk_norm="projection", qk_norm_function="layernorm", qk_norm_eps=norm.eps)
+    if (attention.n_kv_heads, attention.n_heads * (attention.d_head or 0)) != (attention.n_heads, config.d_model):
         raise config.error("the heads of queries, keys and values must add up to hidden_size")
-    mlp, depth = gated_mlp(config, bias=config.flag("mlp_bias")), (layers / ESM3_LAYERS) ** -0.5
+    mlp, depth = config.gated_mlp(bias=config.flag("mlp_bias")), (config.n_layers / ESM3_LAYERS) ** -0.5
     parts: dict[str, Layer] = {"attention": attention, "mlp": mlp}
     block = Block("block", tuple(sublayer(name, layer, pre=norm, scale=depth) for name, layer in parts.items()))
-    outputs = [Named("final_norm", Norm(width, "layernorm"))]
+    outputs = [Named("final_norm", Norm(config.d_model, "layernorm"))]
     if _has_head(config):
-        dense = Linear(width, width, activation="gelu", positions="logits")
-        head = Named("head", Head(config.size("vocab_size"), width, bias=True))
+        dense = Linear(config.d_model, config.d_model, activation="gelu", positions="logits")
+        head = Named("head", Head(config.vocab, config.d_model, bias=True))
         outputs += [Named("transform", dense), Named("transform_norm", norm), head]
-    token = Named("token", Embedding(config.size("vocab_size"), width))
-    return _encoder(config, (token,), repeat_block(block, layers), outputs)
+    token = Named("token", Embedding(config.vocab, config.d_model))
+    return _encoder(config, (token,), repeat_block(block, config.n_layers), outputs)

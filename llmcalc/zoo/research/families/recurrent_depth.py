@@ -11,8 +11,8 @@ from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....core.record import fields
-from ....importers.hf.config import Config
-from ....importers.hf.rules import TOKENS, causal_lm, gated_mlp, group_runs, rmsnorm, rope_attention, sliding_window
+from ....importers.hf.config import TOKENS, Config
+from ....importers.hf.rules import causal_lm, group_runs
 from ....layers import Embedding, Head, Norm, Scale
 from ..layers.injection import Injection
 from ..layers.sphere_attention import SphereAttention
@@ -27,7 +27,7 @@ FAR = 10_000_000.0  # rotary base of layers without a window
 def dory(config: Config) -> Architecture:
     """Dory: a normalised transformer [loshchilov2024] whose middle layers run several times."""
     config.ignore("layer_types")
-    width, before, again, after = config.size("hidden_size"), *_sections(config)
+    width, before, again, after = config.d_model, *_sections(config)
     loops, mode = config.size("n_recurrent_loops"), config.string("recurrent_kv_cache_mode", "per_loop")
     if mode not in ("per_loop", "last_loop"):
         raise config.error(f"recurrent_kv_cache_mode must be per_loop or last_loop, not {short_repr(mode)}")
@@ -36,7 +36,7 @@ def dory(config: Config) -> Architecture:
     init = config.positive_number("initializer_range")
     norm = Norm(width, "l2norm", scale=False, eps=NORM_EPS)
     step = Scale(width, "step", function="abs", gain=config.positive_number("ngpt_alpha_init") / init)
-    mlp = replace(gated_mlp(config, bias=config.flag("mlp_bias")), on_sphere=True, sphere_gain=width**0.5)
+    mlp = replace(config.gated_mlp(bias=config.flag("mlp_bias")), on_sphere=True, sphere_gain=width**0.5)
     kinds = _kinds(config, before + again + after)
     mixers = {kind: _mixer(config, kind, init) for kind in kinds}
     config.check_layer_runs(before + again * loops + after)
@@ -68,7 +68,7 @@ def dory(config: Config) -> Architecture:
         )
         for place, index in enumerate(order)
     )
-    vocab, tied = config.size("vocab_size"), config.flag("tie_word_embeddings")
+    vocab, tied = config.vocab, config.flag("tie_word_embeddings")
     head = Head(vocab, width, share=TOKENS if tied else None, scaled=True, scale_gain=1.0 / init)
     return causal_lm(config, runs, norm, head=head, tied=tied)
 
@@ -81,10 +81,9 @@ def _share(name: str, looped: int | None) -> str:
 def _sections(config: Config) -> tuple[int, int, int]:
     """Layers before, in and after the loop; published configs count two entries per layer, attention and ``mlp``."""
     half = 2 if "mlp" in (config.strings("layer_types") or []) else 1
-    layers = config.size("num_hidden_layers")
     before, again, after = (config.get(key) for key in SECTIONS)
     sizes = [
-        layers,
+        config.n_layers,
         *(
             config.integer(value, key, 0)
             for key, value in zip(SECTIONS, (before, again, after), strict=True)
@@ -115,10 +114,9 @@ def _kinds(config: Config, layers: int) -> list[str]:
 
 def _mixer(config: Config, kind: str, init: float) -> SphereAttention:
     near = kind == "sliding_attention"
-    plain = rope_attention(
-        config,
+    plain = config.attention(
         layer_type=kind,
-        window=sliding_window(config) if near else None,
+        window=config.sliding_window() if near else None,
         qk_norm="head",
         qk_norm_function="l2norm",
         qk_norm_scale=False,
@@ -134,13 +132,13 @@ def _mixer(config: Config, kind: str, init: float) -> SphereAttention:
 def hrm_text(config: Config) -> Architecture:
     """The Hierarchical Reasoning Model for text: a low-level stack runs several times per run of a high-level stack."""
     config.ignore("L_bp_cycles prefix_lm initializer_range num_key_value_heads")
-    width, cycles, inner = config.size("hidden_size"), config.size("H_cycles"), config.size("L_cycles")
-    layers = config.optional_size("num_layers_per_stack") or config.size("num_hidden_layers")
+    width, cycles, inner = config.d_model, config.size("H_cycles"), config.size("L_cycles")
+    layers = config.optional_size("num_layers_per_stack") or config.n_layers
     config.ignore("num_hidden_layers")
-    norm = replace(rmsnorm(config, width), scale=False)
-    attention = rope_attention(config, n_kv_heads=config.size("num_attention_heads"), gated=True)
+    norm = replace(config.rmsnorm(width=width), scale=False)
+    attention = config.attention(n_kv_heads=config.n_heads, gated=True)
     config.check_layer_runs(cycles * (inner + 1) * layers)
-    mlp = gated_mlp(config, bias=config.flag("mlp_bias"))
+    mlp = config.gated_mlp(bias=config.flag("mlp_bias"))
     level = {name: _level(name, layers, norm, attention, mlp) for name in ("low", "high")}
     order = [*(["low"] * inner), "high"] * cycles
     runs = group_runs(block for name, begin in _level_runs(width, order) for block in _level_blocks(level[name], begin))

@@ -7,7 +7,7 @@ from math import lcm
 from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import short_repr
 from ....importers.hf.config import Config
-from ....importers.hf.rules import group_runs, layernorm, sublayer
+from ....importers.hf.rules import group_runs, sublayer
 from ....layers import Embedding, Head, Mlp
 from ..layers.axial_embedding import AxialEmbedding
 from ..layers.chunked_attention import ChunkedAttention
@@ -19,7 +19,7 @@ AXES = 2  # factors of the table of positions
 
 def reformer(config: Config) -> Architecture:
     """Reformer [kitaev2020]; the head is untied and stores an unused second bias."""
-    kind, width, vocab = config.head_kind() or "causal", config.size("hidden_size"), config.size("vocab_size")
+    kind, width, vocab = config.head_kind() or "causal", config.d_model, config.vocab
     config.ignore(
         "num_hidden_layers tie_word_embeddings is_encoder_decoder axial_norm_std chunk_size_lm_head hash_seed"
     )
@@ -33,7 +33,7 @@ def reformer(config: Config) -> Architecture:
     blocks = {name: _block(config, name, order, causal) for name in dict.fromkeys(order)}
     inputs = (Named("token", Embedding(vocab, width)), *_positions(config, width))
     wide = STREAMS * width
-    outputs = [Named("norm", layernorm(config, wide))]
+    outputs = [Named("norm", config.layernorm(width=wide))]
     if kind != "none":
         outputs.append(Named("head", Head(vocab, wide, bias=True, unused_biases=1)))
     role = "decoder" if causal else "encoder"
@@ -54,7 +54,7 @@ def _positions(config: Config, width: int) -> list[Named]:
 
 
 def _block(config: Config, name: str, order: list[str], causal: bool) -> Block:
-    width, norm = config.size("hidden_size"), layernorm(config, config.size("hidden_size"))
+    width, norm = config.d_model, config.layernorm()
     chunks = {kind: config.size(f"{kind}_attn_chunk_length") for kind in KINDS if kind in order}
     config.ignore("local_attn_chunk_length lsh_attn_chunk_length num_hashes num_buckets")
     config.ignore(" ".join(f"{kind}_num_chunks_{side}" for kind in KINDS for side in ("before", "after")))
@@ -62,7 +62,7 @@ def _block(config: Config, name: str, order: list[str], causal: bool) -> Block:
     rotations, factors = _rotations(config)
     attention = ChunkedAttention(
         width,
-        config.size("num_attention_heads"),
+        config.n_heads,
         config.size("attention_head_size"),
         chunks[name],
         config.count(f"{name}_num_chunks_before"),

@@ -8,20 +8,10 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import short_repr
 from ....importers.hf.composite_models import Part, encoder_stacks
-from ....importers.hf.config import Config
+from ....importers.hf.config import TOKENS, Config
 from ....importers.hf.projectors import gemma3 as gemma3_projector
 from ....importers.hf.rope import local_global_theta
-from ....importers.hf.rules import (
-    TOKENS,
-    extend_attention,
-    gated_mlp,
-    layer_types,
-    rmsnorm,
-    rope_attention,
-    runs_by_type,
-    sliding_window,
-    sublayer,
-)
+from ....importers.hf.rules import extend_attention, runs_by_type, sublayer
 from ....layers import Attention, Embedding, Head
 from ..layers.merged_attention import MergedAttention
 
@@ -40,7 +30,7 @@ def t5gemma2(config: Config) -> Architecture:
     outer = config.nested("encoder", config.mapping("encoder"), "t5gemma2_encoder")
     stacks, end = _encoder(outer, tied)
     part = config.nested("decoder", config.mapping("decoder"), "t5gemma2_decoder")
-    vocab, width = part.size("vocab_size"), part.size("hidden_size")
+    vocab, width = part.vocab, part.d_model
     for key, found, wanted in (("hidden_size", width, stacks[0].d_model), ("vocab_size", vocab, _n_rows(stacks[0]))):
         if found != wanted:
             raise config.size_error(f"{key} must be equal in encoder ({wanted}) and decoder ({found})")
@@ -83,23 +73,22 @@ def _encoder(config: Config, tied: bool) -> tuple[tuple[Stack, ...], int | None]
 
 def _stack(config: Config, side: str, table: str, share: str | None, end: int | None) -> Stack:
     """One side: tokens, the row of the end-of-image token, blocks, norm."""
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
-    tokens = Embedding(config.size("vocab_size"), width, table, share, scale=width**0.5)
+    tokens = Embedding(config.vocab, config.d_model, table, share, scale=config.d_model**0.5)
     row: dict[str, Any] = {"use": "replacement", "token_id": end} if end is not None else {"unused": True}
     inputs = (
         Named("token", tokens),
-        Named(END_OF_IMAGE, Embedding(1, width, table, END_OF_IMAGE if share else None, **row)),
+        Named(END_OF_IMAGE, Embedding(1, config.d_model, table, END_OF_IMAGE if share else None, **row)),
     )
     period = config.count("sliding_window_pattern", PERIOD) or PERIOD
-    pattern = ["sliding_attention" if (index + 1) % period else "full_attention" for index in range(layers)]
+    pattern = ["sliding_attention" if (index + 1) % period else "full_attention" for index in range(config.n_layers)]
     kinds = {kind: _block(config, side, kind) for kind in ("sliding_attention", "full_attention")}
-    norm = Named("norm", rmsnorm(config, width, unit_offset=True))
-    return Stack(side, width, inputs, runs_by_type(kinds, layer_types(config, layers, pattern)), (norm,), side)
+    norm = Named("norm", config.rmsnorm(unit_offset=True))
+    return Stack(side, config.d_model, inputs, runs_by_type(kinds, config.layer_types(pattern)), (norm,), side)
 
 
 def _block(config: Config, side: str, kind: str) -> Block:
     """Gemma 3's block; in an encoder, an even window is one token longer on one side."""
-    span = sliding_window(config) if kind == "sliding_attention" else None
+    span = config.sliding_window() if kind == "sliding_attention" else None
     fields: dict[str, Any] = {
         "layer_type": kind,
         "rope_theta": local_global_theta(config, kind),
@@ -112,11 +101,11 @@ def _block(config: Config, side: str, kind: str) -> Block:
     if side == "encoder":
         fields |= {"causal": False}
         fields |= {"window": (span + 1) // 2, "window_ahead": span // 2 + 1} if span else {}
-    attention: Attention = rope_attention(config, **fields)
+    attention: Attention = config.attention(**fields)
     if side == "decoder":
         attention = extend_attention(MergedAttention, attention)
-    norm = rmsnorm(config, config.size("hidden_size"), unit_offset=True)
-    layers = {"attention": attention, "mlp": gated_mlp(config, activation="hidden_activation")}
+    norm = config.rmsnorm(unit_offset=True)
+    layers = {"attention": attention, "mlp": config.gated_mlp(activation="hidden_activation")}
     name = "local" if span else "global"
     return Block(name, tuple(sublayer(key, layer, pre=norm, post=norm) for key, layer in layers.items()))
 

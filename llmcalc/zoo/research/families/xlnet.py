@@ -7,7 +7,7 @@ from ....core.errors import short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import embedding_share, norm_sublayer
 from ....importers.hf.families.bert_variants import with_causal_head
-from ....importers.hf.rules import layernorm, repeat_block
+from ....importers.hf.rules import repeat_block
 from ....layers import Embedding, Mlp
 from ..layers.relative_attention import RelativeAttention
 
@@ -16,7 +16,7 @@ SEGMENT_PAIRS = 2  # same segment or different segments
 
 def xlnet(config: Config) -> Architecture:
     """XLNet [yang2019] with the content stream only; its vector for masked tokens is idle."""
-    width, vocab, heads = config.size("d_model"), config.size("vocab_size"), config.size("n_head")
+    width, vocab, heads = config.size("d_model"), config.vocab, config.size("n_head")
     if (config.optional_size("d_head") or width // heads) * heads != width:
         raise config.error("d_head · n_head must be d_model")
     kind = config.string("attn_type")
@@ -27,7 +27,7 @@ def xlnet(config: Config) -> Architecture:
     memory = config.count("mem_len") or None
     attention = RelativeAttention(width, heads, kind == "uni", memory, SEGMENT_PAIRS, _max_distance(config))
     mlp = Mlp(width, config.size("d_inner"), config.activation("ff_activation"), bias=True)
-    norm = layernorm(config, width)
+    norm = config.layernorm(width=width)
     parts = (norm_sublayer("attention", attention, norm, True), norm_sublayer("mlp", mlp, norm, True))
     token = Named("token", Embedding(vocab, width, share=embedding_share(config)))
     masked = Named("masked", Embedding(1, width, table="other", unused=True))

@@ -5,18 +5,9 @@ from __future__ import annotations
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import UnknownNameError
 from ....core.layer import Layer
-from ....importers.hf.config import Config
+from ....importers.hf.config import TOKENS, Config
 from ....importers.hf.rope import rope_fields
-from ....importers.hf.rules import (
-    TOKENS,
-    causal_lm,
-    experts,
-    group_runs,
-    layer_types,
-    rmsnorm,
-    rotary_width,
-    sliding_window,
-)
+from ....importers.hf.rules import causal_lm, group_runs
 from ....layers import Head
 from ..layers.affine import Affine
 from ..layers.compressed_convolutional_attention import CompressedConvolutionalAttention
@@ -26,9 +17,8 @@ _BASES = {"hybrid": 5_000_000.0, "hybrid_sliding": 10_000.0}
 
 def zaya(config: Config) -> Architecture:
     """ZAYA-1: every router after the first also reads the previous layer's router state."""
-    width, layers = config.size("hidden_size"), config.size("num_hidden_layers")
-    types = layer_types(config, layers, ["hybrid"] * layers)
-    limit = sliding_window(config)
+    types = config.layer_types(["hybrid"] * config.n_layers)
+    limit = config.sliding_window()
     if limit is None and "hybrid_sliding" in types:
         raise config.error("sliding_window is missing")
     if config.size("num_experts_per_tok") != 1:
@@ -42,31 +32,30 @@ def zaya(config: Config) -> Architecture:
         known[key] = known.get(key) or _block(config, *key, limit if kind == "hybrid_sliding" else None)
         order.append(known[key])
     tied = config.flag("tie_word_embeddings", True)
-    head = Head(config.size("vocab_size"), width, TOKENS if tied else None, bias=config.flag("lm_head_bias"))
-    scale = Named("scale", Affine(width))
-    return causal_lm(config, group_runs(order), rmsnorm(config, width), head=head, inputs=(scale,))
+    head = Head(config.vocab, config.d_model, TOKENS if tied else None, bias=config.flag("lm_head_bias"))
+    scale = Named("scale", Affine(config.d_model))
+    return causal_lm(config, group_runs(order), config.rmsnorm(), head=head, inputs=(scale,))
 
 
 def _block(config: Config, kind: str, hears: bool, limit: int | None) -> Block:
-    width, norm = config.size("hidden_size"), rmsnorm(config, config.size("hidden_size"))
+    width, norm = config.d_model, config.rmsnorm()
     values = config.size("num_key_value_heads") * config.size("head_dim")
     if values % 2:
         raise config.size_error(f"num_key_value_heads · head_dim must be even, not {values}")
     attention = CompressedConvolutionalAttention(
         width,
-        config.size("num_attention_heads"),
+        config.n_heads,
         config.size("num_key_value_heads"),
         config.size("head_dim"),
         config.size("cca_time0"),
         config.size("cca_time1"),
         config.flag("attention_bias"),
-        rotary_width(config, 0.5),
+        config.rotary_width(0.5),
         config.rope_theta(kind, _BASES[kind]),
         limit,
         **rope_fields(config, kind),
     )
-    routed = experts(
-        config,
+    routed = config.experts(
         d_router=config.size("router_hidden_size"),
         router_residual=hears,
         n_null_experts=1,

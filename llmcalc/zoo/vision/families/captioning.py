@@ -7,10 +7,9 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Named
 from ....core.errors import short_repr
 from ....importers.hf.composite_models import IGNORED, TIE, Part, config_at, encoder_stacks, text_model
-from ....importers.hf.config import Config
+from ....importers.hf.config import BIASED, TOKENS, Config
 from ....importers.hf.families import bert
 from ....importers.hf.projectors import Link
-from ....importers.hf.rules import BIASED, TOKENS
 from ....importers.hf.vision_encoders.parts import CLASS_TOKEN
 from ....layers import Attention, Embedding, Head, Linear, Norm, Stored
 
@@ -25,7 +24,7 @@ def blip(config: Config) -> Architecture:
     if not bare:
         config.override("architectures", None)
     part = config.nested("vision_config", config_at(config, "vision_config"), "blip_vision_model")
-    own = {**config_at(config, "text_config"), "encoder_hidden_size": part.size("hidden_size")}
+    own = {**config_at(config, "text_config"), "encoder_hidden_size": part.d_model}
     own[TIE] = config.flag(TIE, True) or own.get(TIE, True)
     text = text_model(config, "blip_text_model", "inner", own)
     config.ignore(f"{IGNORED} image_text_hidden_size label_smoothing initializer_factor logit_scale_init_value")
@@ -43,18 +42,18 @@ def _compare(link: Link) -> list[Named]:
     return [
         Named("visual_projection", Stored(joint, link.d_encoder)),
         Named("text_projection", Stored(joint, link.d_model)),
-        Named("logit_scale", Stored(1, bare=True)),
+        Named("logit_scale", Stored(1, lone=True)),
     ]
 
 
 def git(config: Config) -> Architecture:
     """GIT: BERT's blocks as a decoder, with CLIP's patches as a prefix of the text."""
-    kind, tied, width = config.head_kind() or "causal", config.flag(TIE), config.size("hidden_size")
-    attention = Attention(width, config.size("num_attention_heads"), **BIASED)
+    kind, tied, width = config.head_kind() or "causal", config.flag(TIE), config.d_model
+    attention = Attention(width, config.n_heads, **BIASED)
     stack = bert.encoder(config, segments=False, attention=attention)
     tables = tuple(_token_table(entry, tied and kind == "causal") for entry in stack.inputs)
     share = TOKENS if tied else None
-    head = [Named("head", Head(config.size("vocab_size"), width, share, bias=True))] if kind == "causal" else []
+    head = [Named("head", Head(config.vocab, width, share, bias=True))] if kind == "causal" else []
     stack = replace(stack, name="decoder", role="decoder", inputs=tables, outputs=tuple(head))
     encoder = encoder_stacks(config, Part("vision_config", "git_vision_model", _project_git), width)
     return Architecture(config.model_type, (stack, *encoder))

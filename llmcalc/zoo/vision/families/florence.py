@@ -10,8 +10,8 @@ from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....importers.hf.composite_models import IGNORED, TIE, config_at, text_model
-from ....importers.hf.config import Config
-from ....importers.hf.rules import BIASED, TOKENS, default_layernorm, repeat_block, sublayer
+from ....importers.hf.config import BIASED, TOKENS, Config
+from ....importers.hf.rules import default_layernorm, repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import named
 from ....layers import Attention, Embedding, Head, Linear, Mlp, Patch
 from ..layers.channel_attention import ChannelAttention

@@ -8,16 +8,7 @@ from typing import Any
 from ....core.architecture import Architecture, Named, Stack
 from ....importers.hf.composite_models import Part, encoder_stacks
 from ....importers.hf.config import Config
-from ....importers.hf.rules import (
-    causal_lm,
-    default_layernorm,
-    gated_mlp,
-    prenorm_block,
-    repeat_block,
-    rmsnorm,
-    rope_attention,
-    sublayer,
-)
+from ....importers.hf.rules import causal_lm, default_layernorm, prenorm_block, repeat_block, sublayer
 from ....layers import Attention, Embedding, Head, Mlp, Norm, Scale
 
 WIDER = 4  # hidden width of the resampler's feed-forward layers, in widths of the encoder
@@ -33,14 +24,13 @@ def idefics(config: Config) -> Architecture:
     config.ignore(_IGNORED)
     bare = config.class_name().endswith("Model")
     config.override("architectures", ["Model"] if bare else None)
-    width, norm = config.size("hidden_size"), rmsnorm(config, config.size("hidden_size"))
-    layers = config.size("num_hidden_layers")
-    own, mlp = rope_attention(config, bias=False), gated_mlp(config)
-    text = causal_lm(config, repeat_block(prenorm_block("block", norm, attention=own, mlp=mlp), layers), norm)
+    width, norm = config.d_model, config.rmsnorm()
+    own, mlp = config.attention(bias=False), config.gated_mlp()
+    text = causal_lm(config, repeat_block(prenorm_block("block", norm, attention=own, mlp=mlp), config.n_layers), norm)
     text = replace(text, stacks=(_with_more_tokens(config, text.main, bare),))
     config.override("vision_config", {**config.mapping("vision_config"), "model_type": "idefics_vision"})
     (tower,) = encoder_stacks(config, Part("vision_config", "idefics_vision"), width)
-    count = layers // config.size("cross_layer_interval")
+    count = config.n_layers // config.size("cross_layer_interval")
     gated = repeat_block(_gated(config, norm, own.n_heads, mlp, tower.d_model), count)
     stacks = [text.main, Stack("gated_cross_attn", width, (), gated, (), "tower")]
     if config.flag("use_resampler"):
@@ -62,7 +52,7 @@ def _with_more_tokens(config: Config, stack: Stack, bare: bool) -> Stack:
 def _gated(config: Config, norm: Norm, heads: int, mlp: Mlp, source: int) -> Any:
     """A block with cross-attention to an image, and a gate on each result that is closed at first."""
     is_scalar, width = config.one_of("alpha_type", "float", "vector") == "float", norm.d_model
-    unused_norm, gate = replace(norm, unused=True), Scale(width, scalar=is_scalar, function="tanh", unused=True)
+    unused_norm, gate = replace(norm, unused=True), Scale(width, lone=is_scalar, function="tanh", unused=True)
     qk_norm = "head" if config.flag("qk_layer_norms") else "none"
     cross = Attention(width, heads, causal=False, cross=True, d_source=source, qk_norm=qk_norm, unused=True)
     kind = "lone" if is_scalar else "wide"

@@ -24,13 +24,12 @@ from ....layers import Embedding, Linear, Norm, Patch
 
 def visual_bert(config: Config) -> Architecture:
     """VisualBERT [li2019] without an image: the embeddings of image regions are stored and unused."""
-    width = config.size("hidden_size")
     config.ignore("special_visual_initialize")
     kinds, rows = config.size("type_vocab_size"), config.size("max_position_embeddings")
     unused = (
-        Named("image_segment", Embedding(kinds, width, table="segment", unused=True)),
-        Named("image_position", Embedding(rows, width, table="position", unused=True)),
-        Named("image_projection", Linear(config.size("visual_embedding_dim"), width, unused=True)),
+        Named("image_segment", Embedding(kinds, config.d_model, table="segment", unused=True)),
+        Named("image_position", Embedding(rows, config.d_model, table="position", unused=True)),
+        Named("image_projection", Linear(config.size("visual_embedding_dim"), config.d_model, unused=True)),
     )
     stack = encoder(config, more=unused)
     if config.flag("bypass_transformer"):
@@ -58,7 +57,7 @@ def vilt(config: Config) -> Architecture:
     if not config.head_kind():
         config.override("architectures", ["Model"])
     kind = head_of_kind(config, "none", "mlm")
-    width, biased = config.size("hidden_size"), config.flag("qkv_bias", True)
+    width, biased = config.d_model, config.flag("qkv_bias", True)
     biases = dict.fromkeys(("q_bias", "k_bias", "v_bias"), biased)
     stack = encoder(config, post=False, attention=bert_attention(config, **biases))
     modality = Embedding(config.size("modality_type_vocab_size"), width, table="segment")
@@ -88,7 +87,7 @@ def lxmert(config: Config) -> Architecture:
     layers, across, regions = (config.size(f"{kind}_layers") for kind in "lxr")
     config.override("num_hidden_layers", layers)
     config.ignore(_LXMERT_HEADS)
-    width, stack = config.size("hidden_size"), encoder(config)
+    width, stack = config.d_model, encoder(config)
     own, mlp = stack.runs[0].block.sublayers
     parts = {"across": own, "text": own, "region": own, "text_mlp": mlp, "region_mlp": mlp}
     joint = Block("joint", tuple(_unused(part, name) for name, part in parts.items()))

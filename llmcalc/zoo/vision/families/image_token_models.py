@@ -10,7 +10,6 @@ from ....importers.hf.composite_models import IGNORED, config_at, read_composite
 from ....importers.hf.config import Config
 from ....importers.hf.decoder import decoder
 from ....importers.hf.projectors import Link
-from ....importers.hf.rules import gated_mlp, lm_head, rope_attention
 from ....importers.hf.vision_encoders.parts import named
 from ....layers import Embedding, Linear
 from ...unexecuted_parts import AUDIO_CODEC_NOTE, IMAGE_TOKENIZER_NOTE, read_parts
@@ -40,7 +39,7 @@ JANUS = vision_language("llama", "janus_vision_model", _project_janus, note=NOTE
 def _generation(config: Config) -> list[Named]:
     """A table of image codes, an aligner to the language model, and a head over the codes."""
     rows, width, out = (config.size(key) for key in ("num_embeddings", "embed_dim", "projection_dim"))
-    layers = _aligner("made", width, out, config.size("num_hidden_layers"), config.activation(), unused=True)
+    layers = _aligner("made", width, out, config.n_layers, config.activation(), unused=True)
     head = named(
         code_head_in=Linear(config.size("image_token_embed_dim"), out, unused=True),
         code_head=Linear(out, rows, unused=True),
@@ -85,8 +84,8 @@ def chameleon(config: Config) -> Architecture:
     bare = config.head_kind() == "none"
     config.override("architectures", ["Model"] if bare else None)
     norms = {"qk_norm": "per_head", "qk_norm_function": "layernorm", "qk_norm_bias": True, "qk_norm_eps": 1e-5}
-    attention, mlp = rope_attention(config, **norms), gated_mlp(config, bias=config.flag("mlp_bias"))  # type: ignore[arg-type]
-    place, head = "post" if config.flag("swin_norm") else "pre", lm_head(config, **_image_tokens(config))
+    attention, mlp = config.attention(**norms), config.gated_mlp(bias=config.flag("mlp_bias"))  # type: ignore[arg-type]
+    place, head = "post" if config.flag("swin_norm") else "pre", config.lm_head(**_image_tokens(config))
     found = decoder(config, attention=attention, mlp=mlp, place=place, head=head)
     codes = config.nested("vq_config", config_at(config, "vq_config"), "chameleon_vqgan")
     stacks = (*found.stacks, *read_parts(codes, "vqmodel"))

@@ -7,10 +7,10 @@ from typing import Any
 
 from ....core.architecture import Architecture, Named
 from ....importers.hf.composite_models import IGNORED, config_at, text_model
-from ....importers.hf.config import Config
+from ....importers.hf.config import BIASED, Config
 from ....importers.hf.encoders import check_encoder
 from ....importers.hf.projectors import layernorm
-from ....importers.hf.rules import BIASED, group_runs
+from ....importers.hf.rules import group_runs
 from ....importers.hf.vision_encoders import transformer
 from ....importers.hf.vision_encoders.parts import EPS, named, two_linears
 from ....layers import Attention, Linear
@@ -47,7 +47,7 @@ def _product(config: Config, key: str) -> int:
 
 def _within(config: Config, window: int, unused: bool) -> list[Named]:
     """Attention within a window, whose patches are then merged by two layers."""
-    width, heads, eps = config.size("hidden_size"), config.size("num_attention_heads"), config.number("layer_norm_eps")
+    width, heads, eps = config.d_model, config.n_heads, config.number("layer_norm_eps")
     wide = window * width
     fields: dict[str, Any] = {"causal": False, "chunk": window, "unused": unused, **BIASED}
     return named(

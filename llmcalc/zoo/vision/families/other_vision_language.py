@@ -5,14 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Named, Stack
-from ....importers.hf.composite_models import (
-    IGNORED,
-    CompositeModel,
-    Part,
-    read_composite,
-    text_model,
-    vision_language,
-)
+from ....importers.hf.composite_models import IGNORED, CompositeModel, Part, read_composite, text_model, vision_language
 from ....importers.hf.config import Config
 from ....importers.hf.projectors import Link, activation, layernorm, merged
 from ....importers.hf.rules import prenorm_block, runs_by_type
@@ -41,7 +34,7 @@ def fuyu(config: Config) -> Architecture:
 
 def _with_outer_head(config: Config, text: Architecture) -> Architecture:
     """The language model with an untied head of the sizes in the outer config."""
-    vocab, width = config.size("vocab_size"), config.size("hidden_size")
+    vocab, width = config.vocab, config.d_model
     outputs = tuple(
         Named(
             name, replace(layer, vocab=vocab, d_model=width) if isinstance(layer, Head) and not layer.share else layer
@@ -91,12 +84,12 @@ def _modernvbert(link: Link) -> list[Named]:
 
 def _ovis2(link: Link) -> list[Named]:
     """Ovis 2: a distribution over visual words, which mixes the rows of a table. Some words mark the ends of images."""
-    words, merge = link.encoder.size("vocab_size"), merged(link.encoder, "hidden_stride")
+    words, merge = link.encoder.vocab, merged(link.encoder, "hidden_stride")
     n_image_words = words - link.encoder.size("num_visual_indicator_tokens")
     return named(
         visual_head=Linear(link.d_encoder * merge, n_image_words, bias=False, merge=merge),
         visual_head_norm=layernorm(n_image_words, merge),
-        visual_table=Linear(words, link.model.size("hidden_size"), bias=False, merge=merge),
+        visual_table=Linear(words, link.model.d_model, bias=False, merge=merge),
     )
 
 
@@ -123,20 +116,19 @@ def _sam_projector(link: Link) -> list[Named]:
     return [
         *neck("second_neck", link.d_encoder, width),
         *halving(width, 2 * width, 4 * width),
-        *named(alpha=Scale(width, scalar=True), high_projector=Linear(4 * width, link.d_model // 2, merge=MERGED)),
+        *named(alpha=Scale(width, lone=True), high_projector=Linear(4 * width, link.d_model // 2, merge=MERGED)),
     ]
 
 
 def _siglip_projector(link: Link) -> list[Named]:
     """DeepSeek-VL 7B: one layer after SigLIP, and one on the concatenated results of both encoders."""
-    out = link.d_model
-    return named(low_projector=Linear(link.d_encoder, out // 2), projector=Linear(out, out))
+    return named(low_projector=Linear(link.d_encoder, link.d_model // 2), projector=Linear(link.d_model, link.d_model))
 
 
 def lfm3_encoder(config: Config) -> Stack:
     """LFM3-VL's vision encoder: short convolutions over the grid of patches, and attention in some blocks."""
-    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
-    count, eps = config.size("num_hidden_layers"), config.number("norm_eps") or 1e-5
+    width, heads = config.d_model, config.n_heads
+    count, eps = config.n_layers, config.number("norm_eps") or 1e-5
     config.ignore("rope_parameters rope_theta initializer_range")
     norm = Norm(width, eps=eps)
     groups = config.optional_size("num_key_value_heads")

@@ -12,11 +12,11 @@ from ....core.architecture import Architecture, Block, Named, Stack, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....importers.hf.composite_models import Part, config_at, read_composite, vision_language
-from ....importers.hf.config import Config
+from ....importers.hf.config import BIASED, Config
 from ....importers.hf.encoders import check_encoder, find_encoder
 from ....importers.hf.families.bert import bert_attention, bert_mlp, encoder_model, norm_sublayer, without_head
 from ....importers.hf.projectors import Link, vector
-from ....importers.hf.rules import BIASED, group_runs, layernorm, sublayer
+from ....importers.hf.rules import group_runs, sublayer
 from ....importers.hf.vision_encoders.parts import CLASS_TOKEN, named
 from ....layers import Attention, Embedding, Linear, Mlp, Norm
 from ...unexecuted_parts import list_parts
@@ -60,7 +60,7 @@ MODELS = {
 
 
 def _qformer(config: Config, source: int, queries: int, tables: bool) -> Stack:
-    width, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    width, heads = config.d_model, config.n_heads
     d_ff, act = config.size("intermediate_size"), config.activation()
     norm = Norm(width, "layernorm", bias=True, eps=config.number("layer_norm_eps") or EPS, n_latents=queries)
     config.ignore("pad_token_id encoder_hidden_size initializer_range position_embedding_type")
@@ -75,12 +75,12 @@ def _qformer(config: Config, source: int, queries: int, tables: bool) -> Stack:
         unused = replace(norm, unused=True)
         feeds = (sublayer("told", replace(mlp, n_latents=None, unused=True), after=unused), *feeds)
     kinds = {True: Block("seeing", (own, seen, *feeds)), False: Block("block", (own, *feeds))}
-    period, count = config.size("cross_attention_frequency"), config.size("num_hidden_layers")
+    period, count = config.size("cross_attention_frequency"), config.n_layers
     inputs = named(queries=Embedding(queries, width, table="other", use="side_tokens"))
     if tables:
         rows = config.size("max_position_embeddings")
         inputs += named(
-            instruction=Embedding(config.size("vocab_size"), width, table="other", unused=True),
+            instruction=Embedding(config.vocab, width, table="other", unused=True),
             instruction_position=Embedding(rows, width, table="other", unused=True),
         )
     else:
@@ -146,10 +146,9 @@ def blip2_qformer(config: Config) -> Architecture:
 def instructblip_qformer(config: Config) -> Architecture:
     """InstructBLIP's Q-Former [dai2023] on an instruction alone; the layers of its queries are stored and not run."""
     without_head(config)
-    width = config.size("hidden_size")
     tables = (
-        Named("token", Embedding(config.size("vocab_size"), width)),
-        Named("position", Embedding(config.size("max_position_embeddings"), width, table="position")),
+        Named("token", Embedding(config.vocab, config.d_model)),
+        Named("position", Embedding(config.size("max_position_embeddings"), config.d_model, table="position")),
     )
     note = "a token is one of the instruction; the work of the queries is not counted"
     return replace(encoder_model(config, _stack(config, tables, text=True, asks=False), []), notes=(note,))
@@ -157,8 +156,8 @@ def instructblip_qformer(config: Config) -> Architecture:
 
 def _stack(config: Config, tables: tuple[Named, ...], *, text: bool, asks: bool) -> Stack:
     """Blocks with feed-forward layers for queries and for a text; ``asks``: those of queries run."""
-    width, norm = config.size("hidden_size"), layernorm(config, config.size("hidden_size"))
-    heads, source = config.size("num_attention_heads"), config.size("encoder_hidden_size")
+    width, norm = config.d_model, config.layernorm()
+    heads, source = config.n_heads, config.size("encoder_hidden_size")
     across = Attention(width, heads, causal=False, cross=True, d_source=source, unused=True, **BIASED)
     feed = bert_mlp(config)
     own = norm_sublayer("attention", bert_attention(config, causal=False), norm, True)
@@ -170,7 +169,7 @@ def _stack(config: Config, tables: tuple[Named, ...], *, text: bool, asks: bool)
     feeds = (*([texts] if text else []), queries)
     kinds = {looking: Block(name, (own, *([looks] if looking else []), *feeds)) for looking, name in _NAMES.items()}
     period = config.size("cross_attention_frequency")
-    runs = group_runs(kinds[index % period == 0] for index in range(config.size("num_hidden_layers")))
+    runs = group_runs(kinds[index % period == 0] for index in range(config.n_layers))
     return Stack("encoder", width, (*tables, Named("norm", norm)), runs, (), "encoder")
 
 

@@ -66,7 +66,7 @@ def _resampler(config: Config, width: int, eps: float) -> Stack:
 
 def _aria(link: Link) -> list[Named]:
     """Aria [li2024]: learned queries, more of them for more patches, attend to the patches; then two layers."""
-    width, heads, out = link.d_encoder, link.encoder.size("num_attention_heads"), link.d_model
+    width, heads, out = link.d_encoder, link.encoder.n_heads, link.d_model
     queries = link.model.size("max_value_projector_patch_to_query_dict", _most_queries(link.model))
     norm = Norm(width, "layernorm", bias=True, eps=1e-5, n_latents=queries)
     link.notes.append(f"an image has {queries} queries, as the largest ones do; smaller images have fewer")
@@ -99,7 +99,7 @@ def molmo2(config: Config) -> Architecture:
     part = config.nested("vision_config", data, "molmo2_vision")
     data = dict(data)
     if older:  # the file has more layers than the checkpoint, which ends at the last layer that is used
-        count, adapter = part.size("num_hidden_layers"), _adapter(config)
+        count, adapter = part.n_layers, _adapter(config)
         layers = adapter.layer_indices("vision_feature_layer") or MOLMO2_LAYERS
         data["num_hidden_layers"] = max(layer % count for layer in layers) + 1
     if part.get("image_size") is None:
@@ -117,11 +117,11 @@ def _adapter(config: Config) -> Config:
 def _molmo2(link: Link) -> list[Named]:
     adapter = _adapter(link.model)
     layers = adapter.layer_indices("vision_feature_layer") or MOLMO2_LAYERS
-    wide = adapter.size("hidden_size") * len(layers)
+    wide = adapter.d_model * len(layers)
     width, d_ff, out = (adapter.size(key) for key in ("hidden_size", "intermediate_size", "text_hidden_size"))
     attention = QueryAttention(
         wide,
-        adapter.size("num_attention_heads"),
+        adapter.n_heads,
         pooled=POOLED,
         n_kv_heads=adapter.size("num_key_value_heads"),
         d_head=adapter.size("head_dim"),

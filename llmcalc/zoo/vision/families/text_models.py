@@ -7,7 +7,7 @@ from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
 from ....core.layer import Layer
-from ....importers.hf.config import Config
+from ....importers.hf.config import BIASED, TOKENS, Config
 from ....importers.hf.families.bart import OFFSET
 from ....importers.hf.families.bert import (
     bert_attention,
@@ -22,17 +22,7 @@ from ....importers.hf.families.bert import (
 from ....importers.hf.families.dense_decoders import SEGMENTS
 from ....importers.hf.families.seq2seq import Style, head, stack
 from ....importers.hf.families.t5 import _mixers, _runs
-from ....importers.hf.rules import (
-    BIASED,
-    TOKENS,
-    causal_lm,
-    gated_mlp,
-    layernorm,
-    prenorm_block,
-    repeat_block,
-    rmsnorm,
-    sublayer,
-)
+from ....importers.hf.rules import causal_lm, prenorm_block, repeat_block, sublayer
 from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm
 
 OLD_END = 2  # wrong id in the first CLIP configs, whose end-of-text token has the highest id
@@ -49,7 +39,7 @@ def metaclip_2(config: Config) -> Architecture:
 
 
 def _clip(config: Config, pooled: str) -> Architecture:
-    width, end = config.size("hidden_size"), config.count("eos_token_id") if pooled == "of_id" else 0
+    width, end = config.d_model, config.count("eos_token_id") if pooled == "of_id" else 0
     out = config.size("projection_dim", width)
     head = Linear(width, out, False, positions="one", pooled=pooled, pooled_id=end)
     return _text_tower(config, causal=True, head=("projection", head))
@@ -57,26 +47,25 @@ def _clip(config: Config, pooled: str) -> Architecture:
 
 def siglip(config: Config) -> Architecture:
     """SigLIP's text encoder: bidirectional, with a head on the last token."""
-    width = config.size("hidden_size")
-    out = config.optional_size("projection_size") or width
-    head = Linear(width, out, positions="one", pooled="last")
+    out = config.optional_size("projection_size") or config.d_model
+    head = Linear(config.d_model, out, positions="one", pooled="last")
     return _text_tower(config, causal=False, head=("head", head), always=True)
 
 
 def _text_tower(config: Config, *, causal: bool, head: tuple[str, Linear], always: bool = False) -> Architecture:
-    width, projected = config.size("hidden_size"), config.head_kind() == "projection"
-    attention = Attention(width, config.size("num_attention_heads"), causal=causal, **BIASED)
-    norm = layernorm(config, width)
+    width, projected = config.d_model, config.head_kind() == "projection"
+    attention = Attention(width, config.n_heads, causal=causal, **BIASED)
+    norm = config.layernorm(width=width)
     block = prenorm_block("block", norm, attention=attention, mlp=bert_mlp(config))
     inputs = (
-        Named("token", Embedding(config.size("vocab_size"), width)),
+        Named("token", Embedding(config.vocab, width)),
         Named("position", Embedding(config.size("max_position_embeddings"), width, table="position")),
     )
     outputs = [Named("final_norm", norm)]
     outputs += [Named(*head)] if always or projected else []
     config.ignore("projection_dim projection_size tie_word_embeddings")
     role = "decoder" if causal else "encoder"
-    stack = Stack(role, width, inputs, repeat_block(block, config.size("num_hidden_layers")), tuple(outputs), role)
+    stack = Stack(role, width, inputs, repeat_block(block, config.n_layers), tuple(outputs), role)
     return Architecture(config.model_type, (stack,))
 
 
@@ -93,9 +82,10 @@ def altclip(config: Config) -> Architecture:
     """AltCLIP's text encoder [chen2022]: XLM-R, then a norm and a projection of every token."""
     head_of_kind(config, "none")
     stack = skip_padding(config, encoder(config))
-    width = stack.d_model
-    projection = Linear(width, config.size("project_dim"))
-    return encoder_model(config, stack, [Named("pre_norm", layernorm(config, width)), Named("projection", projection)])
+    projection = Linear(stack.d_model, config.size("project_dim"))
+    return encoder_model(
+        config, stack, [Named("pre_norm", config.layernorm(width=stack.d_model)), Named("projection", projection)]
+    )
 
 
 def bridgetower(config: Config) -> Architecture:
@@ -108,14 +98,14 @@ def bridgetower(config: Config) -> Architecture:
 def aimv2(config: Config) -> Architecture:
     """AIMv2's text encoder [fini2024]: causal, RMSNorm, gated layers, learned positions."""
     head_of_kind(config, "none")
-    width, bias = config.size("hidden_size"), config.flag("qkv_bias")
+    width, bias = config.d_model, config.flag("qkv_bias")
     biases: dict[str, Any] = dict.fromkeys(BIASED, bias)
-    attention = Attention(width, config.size("num_attention_heads"), **biases)
-    norm = rmsnorm(config, width)
-    block = prenorm_block("block", norm, attention=attention, mlp=gated_mlp(config, bias=config.flag("mlp_bias")))
+    attention = Attention(width, config.n_heads, **biases)
+    norm = config.rmsnorm(width=width)
+    block = prenorm_block("block", norm, attention=attention, mlp=config.gated_mlp(bias=config.flag("mlp_bias")))
     position = Embedding(config.size("max_position_embeddings"), width, table="position")
     inputs = (_token(config), Named("position", position))
-    runs = repeat_block(block, config.size("num_hidden_layers"))
+    runs = repeat_block(block, config.n_layers)
     stack = Stack("decoder", width, inputs, runs, (Named("final_norm", norm),))
     return encoder_model(config, stack, [])
 
@@ -123,13 +113,13 @@ def aimv2(config: Config) -> Architecture:
 def tipsv2(config: Config) -> Architecture:
     """TIPSv2's text encoder: scaled tokens, computed positions, bidirectional."""
     head_of_kind(config, "none")
-    width = config.size("hidden_size")
+    width = config.d_model
     config.ignore("pooling_epsilon")  # mean pooling over all tokens
     scale = width**0.5 if config.flag("scale_sqrt_depth", True) else 1.0
-    attention, norm = bert_attention(config), layernorm(config, width)
+    attention, norm = bert_attention(config), config.layernorm(width=width)
     block = prenorm_block("block", norm, attention=attention, mlp=bert_mlp(config))
     inputs = (_token(config, scale), _sinusoids(config, "fairseq"))
-    runs = repeat_block(block, config.size("num_hidden_layers"))
+    runs = repeat_block(block, config.n_layers)
     return encoder_model(config, Stack("encoder", width, inputs, runs, (Named("final_norm", norm),), "encoder"), [])
 
 
@@ -137,7 +127,7 @@ def videoprism(config: Config) -> Architecture:
     """VideoPrism's text encoder [zhao2024]: scaled tokens, computed positions, capped scores, a learned last token."""
     head_of_kind(config, "none")
     config.ignore("apply_l2norm")
-    width, biased = config.size("hidden_size"), config.flag("qkv_bias", True)
+    width, biased = config.d_model, config.flag("qkv_bias", True)
     biases = {**dict.fromkeys(BIASED, biased), "o_bias": True}
     cap = config.number("attn_logit_softcapping")
     attention = bert_attention(config, causal=False, prompt=1, logit_softcap=cap, **biases)
@@ -147,18 +137,18 @@ def videoprism(config: Config) -> Architecture:
     scale = width**0.5
     last = Embedding(1, width, table="other", use="suffix", scale=scale)
     inputs = (_token(config, scale), _sinusoids(config, "halves"), Named("class", last))
-    runs = repeat_block(block, config.size("num_hidden_layers"))
+    runs = repeat_block(block, config.n_layers)
     return encoder_model(config, Stack("encoder", width, inputs, runs, (Named("final_norm", norm),), "encoder"), [])
 
 
 def _sinusoids(config: Config, kind: str) -> Named:
     """A table of sines and cosines, which is not a parameter."""
-    rows, width = config.size("max_position_embeddings"), config.size("hidden_size")
+    rows, width = config.size("max_position_embeddings"), config.d_model
     return Named("position", Embedding(rows, width, table="position", learned=False, sinusoids=kind))
 
 
 def _token(config: Config, scale: float = 1.0) -> Named:
-    return Named("token", Embedding(config.size("vocab_size"), config.size("hidden_size"), scale=scale))
+    return Named("token", Embedding(config.vocab, config.d_model, scale=scale))
 
 
 def text_tower(config: Config) -> Architecture:
@@ -172,13 +162,13 @@ def text_tower(config: Config) -> Architecture:
 def blip_text(config: Config) -> Architecture:
     """BLIP's text decoder: BERT blocks that cross-attend to the image; bidirectional without a head."""
     config.ignore("encoder_hidden_size projection_dim label_smoothing")
-    bare, width = config.head_kind() == "none", config.size("hidden_size")
+    bare, width = config.head_kind() == "none", config.d_model
     stack = encoder(config, segments=False, attention=bert_attention(config, causal=not bare))
     stack = replace(stack, role="encoder", name="encoder") if bare else stack
     cross = bert_attention(config, cross=True, causal=False, unused=True, d_source=config.size("encoder_hidden_size"))
     (run,) = stack.runs
     own, mlp = run.block.sublayers
-    looking = sublayer("cross_attention", cross, after=layernorm(config, width))
+    looking = sublayer("cross_attention", cross, after=config.layernorm(width=width))
     run = replace(run, block=replace(run.block, sublayers=(own, looking, mlp)))
     config.override("architectures", ["Model"] if bare else ["ForCausalLM"])
     return with_head(config, replace(stack, runs=(run,)))
@@ -190,7 +180,7 @@ def trocr(config: Config) -> Architecture:
     config.ignore("is_decoder is_encoder_decoder add_cross_attention max_position_embeddings")
     config.head_kind()
     style = Style(embedding_norm=normed, offset=OFFSET if learned else 0, computed=not learned)
-    vocab, width, heads = config.size("vocab_size"), config.size("d_model"), config.size("decoder_attention_heads")
+    vocab, width, heads = config.vocab, config.size("d_model"), config.size("decoder_attention_heads")
     tied, source = config.flag("tie_word_embeddings", True), config.optional_size("cross_attention_hidden_size")
     table = Named("token", Embedding(vocab, width, share=TOKENS if tied else None))
     cross = Attention(width, heads, causal=False, cross=True, d_source=source, unused=True, **BIASED)
@@ -202,16 +192,16 @@ def pix2struct(config: Config) -> Architecture:
     """Pix2Struct's text decoder: T5's, with a head even in its base class."""
     config.head_kind()
     config.ignore("is_decoder is_encoder_decoder add_cross_attention")
-    config.override("d_model", config.size("hidden_size"))
+    config.override("d_model", config.d_model)
     if config.size("num_heads") * config.size("d_kv") != config.size("d_model"):
         raise config.size_error("num_heads · d_kv must be hidden_size")
-    vocab, width, tied = config.size("vocab_size"), config.size("d_model"), config.flag("tie_word_embeddings")
+    vocab, width, tied = config.vocab, config.size("d_model"), config.flag("tie_word_embeddings")
     mlp = Mlp(width, config.size("d_ff"), config.activation("dense_act_fn"), gated=True)
     mixers = {
         name: replace(layer, unused=True) if isinstance(layer, Attention) and layer.cross else layer
         for name, layer in _mixers(config, "decoder", True).items()
     }
-    norm, share = rmsnorm(config, width, "layer_norm_epsilon"), TOKENS if tied else None
+    norm, share = config.rmsnorm("layer_norm_epsilon", width=width), TOKENS if tied else None
     runs = _runs("decoder", config.size("num_layers"), mixers, lambda side, index: ("block", mlp), norm)
     outputs = (Named("norm", norm), Named("head", Head(vocab, width, share)))
     stack = Stack("decoder", width, (Named("token", Embedding(vocab, width, share=share)),), runs, outputs)
@@ -220,8 +210,8 @@ def pix2struct(config: Config) -> Architecture:
 
 def kosmos(config: Config) -> Architecture:
     """KOSMOS-2 and 2.5 [peng2023kosmos]: additional norms inside sub-layers, computed positions."""
-    width, vocab, heads = config.size("embed_dim"), config.size("vocab_size"), config.size("attention_heads")
-    norm, padding = layernorm(config, width), config.count("pad_token_id", 1)
+    width, vocab, heads = config.size("embed_dim"), config.vocab, config.size("attention_heads")
+    norm, padding = config.layernorm(width=width), config.count("pad_token_id", 1)
     inner: dict[str, Any] = {"o_norm": True, "o_norm_function": "layernorm", "qk_norm_eps": norm.eps}
     within = inner if config.model_type == "kosmos_2_text_model" else {}
     layers: dict[str, Layer] = {"attention": Attention(width, heads, **within, **BIASED)}

@@ -24,7 +24,7 @@ QUERIES = {768: 144, 1024: 256}  # of DeepSeek-OCR 2, by pixels along a side of 
 
 def sam(config: Config) -> Stack:
     """Window attention in most blocks, biases of relative positions, and a neck of two convolutions."""
-    width, heads, out = config.size("hidden_size"), config.size("num_attention_heads"), config.size("output_channels")
+    width, heads, out = config.d_model, config.n_heads, config.size("output_channels")
     side = config.size("image_size") // config.size("patch_size")
     config.ignore("initializer_range num_pos_feats mlp_ratio scale")
     window, full = config.count("window_size"), set(config.layer_indices("global_attn_indexes"))
@@ -38,7 +38,7 @@ def sam(config: Config) -> Stack:
         return Block(name, (sublayer("sam_attention", attention, pre=norm), mlp))
 
     kinds = {"global": block("global", None), "windowed": block("windowed", window or None)}
-    order = ["global" if index in full else "windowed" for index in range(config.size("num_hidden_layers"))]
+    order = ["global" if index in full else "windowed" for index in range(config.n_layers)]
     inputs = named(sam_patch=Patch(config.size("num_channels"), config.size("patch_size"), width))
     if config.flag("use_abs_pos", True):
         inputs += named(sam_position=Embedding(side * side, width, table="position", columns=side))
@@ -48,12 +48,7 @@ def sam(config: Config) -> Stack:
 def neck(name: str, width: int, out: int) -> list[Named]:
     """Two convolutions, each followed by a norm."""
     norm = projector_layernorm(out, eps=NECK_EPS)
-    layers = (
-        Patch(width, 1, out, bias=False, stride=1),
-        norm,
-        Patch(out, KERNEL, out, bias=False, stride=1),
-        norm,
-    )
+    layers = (Patch(width, 1, out, bias=False, stride=1), norm, Patch(out, KERNEL, out, bias=False, stride=1), norm)
     return [
         Named(f"{name}_{part}", layer) for part, layer in zip(("in", "in_norm", "out", "out_norm"), layers, strict=True)
     ]

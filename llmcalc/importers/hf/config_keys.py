@@ -1,0 +1,322 @@
+"""A ``config.json`` completed with its class's defaults; it records which keys were read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import cache
+from typing import Any, Self
+
+from ...core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
+from ...core.layer import LARGEST_SIZE, MOST_LAYERS, is_number
+from ...data import FOLDER, table
+
+MOST_LOOPED = 2_000
+
+
+class ConfigKeys:
+    """Typed access to the keys of a config. A key's other names (``d_model`` for ``hidden_size``) work too.
+
+    Each access marks the key as read; ``check_all_read`` raises on keys that were never read.
+    """
+
+    def __init__(
+        self, data: Mapping[str, Any], model_type: str, where: str, allowed: Collection[str] = frozenset()
+    ) -> None:
+        self.model_type, self.where = model_type, where
+        self.allowed, self.ignored_unknown = allowed, dict[str, Any]()
+        self.defaults, self.aliases = _defaults(model_type)
+        self.data: dict[str, Any] = {}
+        for key, value in data.items():
+            own = self.aliases.get(key, key)
+            if own in self.data and self.data[own] != value:
+                raise DescriptionError(
+                    f"{key} and {own} are two names of one key but have different values", where=where
+                )
+            self.data[own] = value
+        self.read: set[str] = set()
+        self.warnings: list[str] = []
+        self.unmodelled: list[str] = []
+
+    def nested(self, key: str, data: Mapping[str, Any], model_type: str) -> Self:
+        """The config ``data`` found under a key of this one, read with the same strictness."""
+        inner = type(self)(data, model_type, f"{self.where}: {key}", self.allowed)
+        inner.ignored_unknown, inner.warnings = self.ignored_unknown, self.warnings
+        return inner
+
+    def error(self, message: str, hint: str = "") -> DescriptionError:
+        """An error about this config."""
+        return DescriptionError(message, where=self.where, hint=hint)
+
+    def size_error(self, message: str, hint: str = "") -> SizeError:
+        """An error about a size in this config."""
+        return SizeError(message, where=self.where, hint=hint)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value in the file, the class's default, or ``default``."""
+        key = self.aliases.get(key, key)
+        self.read.add(key)
+        if key in self.data:
+            return self.data[key]
+        return self.defaults.get(key, default)
+
+    def ignore(self, keys: str) -> None:
+        """Mark keys as read (names separated by spaces): the class computes them or does not use them."""
+        self.read.update(self.aliases.get(key, key) for key in keys.split())
+
+    def unmodelled_unless(self, keys: str, neutral: object = None) -> None:
+        """Mark keys as read that change results but no count.
+
+        Any value other than None and ``neutral`` makes the model countable but not runnable.
+        """
+        for key in keys.split():
+            value = self.get(key)
+            if value is not None and value != neutral:
+                self.add_unmodelled(f"{key} is {short_repr(value)}, which the NumPy model does not support")
+
+    def add_unmodelled(self, reason: str) -> None:
+        """Add a reason why the model is counted but cannot be run."""
+        self.unmodelled.append(reason)
+
+    def discard(self, keys: str) -> None:
+        """Drop keys whose values in a file are never used, because the class computes them."""
+        for key in keys.split():
+            self.data.pop(self.aliases.get(key, key), None)
+
+    def check_computed(self, key: str, value: object) -> None:
+        """Mark a key as read that the class computes from others; warn if the file has another value."""
+        given = self.get(key)
+        if given is not None and given != value:
+            self.warnings.append(
+                f"{key} is {short_repr(given)}; the class ignores this and computes {short_repr(value)}"
+            )
+
+    def override(self, key: str, value: Any) -> None:
+        """Set a key to the value that the class uses whatever the file says."""
+        self.data[self.aliases.get(key, key)] = value
+
+    def read_legacy(self, old: str, new: str) -> None:
+        """Use the value of an older key, if present, in place of the current one."""
+        value = self.get(old)
+        if value is not None:
+            self.data[self.aliases.get(new, new)] = value
+
+    def size(self, key: str, default: int | None = None) -> int:
+        """A positive integer."""
+        value = self.optional_size(key)
+        if value is None:
+            value = default
+        if value is None:
+            raise self.error(f"{key} is missing")
+        return value
+
+    def optional_size(self, key: str, zero_is_none: bool = False) -> int | None:
+        """A positive integer or None."""
+        value = self.get(key)
+        if value is None or (zero_is_none and value == 0 and type(value) is int):
+            return None
+        return self.integer(value, key, 1)
+
+    def integer(self, value: object, key: str, least: int) -> int:
+        """A value as an integer, at least ``least`` and at most the limit for sizes or numbers of layers."""
+        most = MOST_LAYERS if key.endswith(("layers", "layer")) else LARGEST_SIZE
+        if type(value) is not int or not least <= value <= most:
+            raise self.size_error(f"{key} must be an integer from {least} to {most:,}, not {short_repr(value)}")
+        return value
+
+    def count(self, key: str, default: int = 0) -> int:
+        """An integer that may be 0; None counts as ``default``."""
+        value = self.get(key, default)
+        if value is None:
+            return default
+        return self.integer(value, key, 0)
+
+    def check_layer_runs(self, runs: int) -> None:
+        """Raise if layers run in a loop more often in total than is supported."""
+        if runs > MOST_LOOPED:
+            raise self.size_error(f"layers run {runs:,} times in total; the limit is {MOST_LOOPED:,}")
+
+    def flag(self, key: str, default: bool = False) -> bool:
+        """True or False; None counts as ``default``."""
+        value = self.get(key, default)
+        if value is None:
+            return default
+        if type(value) is not bool:
+            raise self.error(f"{key} must be true or false, not {short_repr(value)}")
+        return value
+
+    def number(self, key: str, default: float | None = None) -> float | None:
+        """A finite number or None."""
+        value = self.get(key, default)
+        if value is None:
+            return default
+        return self.finite_number(value, key)
+
+    def finite_number(self, value: object, key: str) -> float:
+        """A value as a finite number."""
+        if not is_number(value):
+            raise self.error(f"{key} must be a finite number, not {short_repr(value)}")
+        return float(value)
+
+    def positive_number(self, key: str) -> float:
+        """A finite number above 0."""
+        value = self.finite_number(self.get(key), key)
+        if value <= 0:
+            raise self.size_error(f"{key} must be positive, not {short_repr(value)}")
+        return value
+
+    def string(self, key: str, default: str = "") -> str:
+        """A string."""
+        value = self.get(key, default)
+        if not isinstance(value, str):
+            raise self.error(f"{key} must be a string, not {short_repr(value)}")
+        return value
+
+    def one_of(self, key: str, *words: str) -> str:
+        """A string, which must be one of ``words``."""
+        value = self.string(key)
+        if value not in words:
+            raise self.error(f"{key} must be one of {', '.join(words)}, not {short_repr(value)}")
+        return value
+
+    def strings(self, key: str, length: int | None = None) -> list[str] | None:
+        """A list of strings or None; ``length`` is the number of layers, if there must be one entry per layer."""
+        value = self.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self.error(f"{key} must be a list of strings, not {short_repr(value)}")
+        if length is not None and len(value) != length:
+            raise self.size_error(f"{key} must have one entry per layer ({length}), not {len(value)}")
+        return value
+
+    def mapping(self, key: str) -> dict[str, Any]:
+        """A nested object; None counts as empty."""
+        value = self.get(key)
+        if not isinstance(value, dict | None):
+            raise self.error(f"{key} must be an object, not {short_repr(value)}")
+        return value or {}
+
+    def layer_indices(self, key: str) -> list[int]:
+        """A list of integers such as layer numbers; None counts as empty."""
+        value = self.get(key)
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(type(item) is int for item in value):
+            raise self.error(f"{key} must be a list of integers, not {short_repr(value)}")
+        return value
+
+    def sizes(self, key: str) -> list[int]:
+        """A list of positive integers, with at least one."""
+        values = self.layer_indices(key)
+        if not values:
+            raise self.size_error(f"{key} is {short_repr(self.get(key))}; it must be a list of sizes")
+        return [self.integer(value, key, 1) for value in values]
+
+    def activation(self, key: str = "hidden_act") -> str:
+        """The activation function at a key, by llmcalc's name."""
+        return self.activation_name(self.string(key), key)
+
+    def activation_name(self, name: str, key: str = "hidden_act") -> str:
+        """The name of an activation function in llmcalc."""
+        activations: dict[str, str] = table("config_keys")["activations"]
+        if name not in activations:
+            raise UnknownNameError(f"activation ({key})", name, activations, where=self.where)
+        return activations[name]
+
+    def rope_theta(self, layer_type: str | None = None, default: float = 10000.0) -> float:
+        """The base of the rotary frequencies, in the keys of current or older versions of transformers."""
+        parameters = self.get("rope_parameters")
+        if isinstance(parameters, dict):
+            parameters = parameters.get(layer_type, parameters) if layer_type else parameters
+            theta = parameters.get("rope_theta") if isinstance(parameters, dict) else None
+            if theta is not None:
+                return self.finite_number(theta, "rope_theta")
+        return self.number("rope_theta", default) or default
+
+    def partial_rotary(self, default: float = 1.0, layer_type: str | None = None) -> float:
+        """The fraction of each head that is rotated, for one layer type if it differs by type."""
+        parameters = self.get("rope_parameters")
+        if isinstance(parameters, dict) and layer_type and isinstance(parameters.get(layer_type), dict):
+            parameters = parameters[layer_type]
+        if isinstance(parameters, dict) and parameters.get("partial_rotary_factor") is not None:
+            return self.finite_number(parameters["partial_rotary_factor"], "partial_rotary_factor")
+        return self.number("partial_rotary_factor", default) or default
+
+    def head_kind(self, *supported: str) -> str:
+        """The head that the class in ``architectures`` adds to the bare model: ``causal``, ``mlm``, ``none`` ...
+
+        Without ``architectures`` it is the first of ``supported`` kinds; raises if the kind is not one of them.
+        """
+        kind = self._head_kind() or "".join(supported[:1])
+        if supported and kind not in supported:
+            raise self.error(f"{self.model_type} models with a head of kind {short_repr(kind)} are not supported")
+        return kind
+
+    def _head_kind(self) -> str:
+        named = self.get("architectures")
+        if named is None:
+            return ""
+        if not isinstance(named, list) or len(named) != 1 or not isinstance(named[0], str):
+            raise self.error(f"architectures must be a list of one class name, not {short_repr(named)}")
+        heads: dict[str, str] = table("config_keys")["heads"]
+        for suffix, head in heads.items():
+            if named[0].endswith(suffix):
+                return head
+        hint = f"Supported class names end in {', '.join(heads)}."
+        raise UnknownNameError("kind of class", named[0], [], where=self.where, hint=hint)
+
+    def class_name(self) -> str:
+        """The class in ``architectures``, or an empty string."""
+        named = self.get("architectures")
+        return str(named[0]) if isinstance(named, list) and named else ""
+
+    def known_keys(self) -> list[str]:
+        """All keys of the class."""
+        return sorted({*self.defaults, *self.aliases})
+
+    def check_all_read(self) -> None:
+        """Raise on a key that was not read, unless it is irrelevant or has its default value."""
+        irrelevant, irrelevant_if_off = _irrelevant()
+        for key, value in self.data.items():
+            if key in self.read or key in irrelevant:
+                continue
+            if value == self.defaults[key] if key in self.defaults else value is None:
+                continue
+            if key in irrelevant_if_off and not value:
+                continue
+            if key in self.allowed:
+                self.ignored_unknown[key] = value
+                continue
+            hint = (
+                f"{self.model_type or 'These'} configs have no such key (its value is {short_repr(value)}). "
+                f"Use {{allow_unknown={key}}} to ignore it."
+            )
+            known = (self.read | set(self.defaults)) - {key}
+            raise UnknownNameError("config key", key, known, where=self.where, hint=hint)
+
+
+def is_irrelevant(key: str) -> bool:
+    """Whether a key changes neither the number of parameters nor what is computed, in any family."""
+    return key in _irrelevant()[0]
+
+
+@cache
+def _irrelevant() -> tuple[frozenset[str], frozenset[str]]:
+    """Keys that may be left unread, and those that may be while they are off."""
+    keys = table("config_keys")
+    always = frozenset(key for group in keys["irrelevant"].values() for key in group)
+    return always, frozenset(keys["irrelevant_if_off"])
+
+
+@cache
+def _defaults(model_type: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The default of each key of a class, and other names of keys."""
+    import json
+
+    file = FOLDER / "hf" / f"{model_type}.json"
+    if not file.is_file():
+        return {}, {}
+    data = json.loads(file.read_text("utf-8"))
+    aliases = data["aliases"]
+    renamed = {own: data["defaults"][key] for key, own in aliases.items() if key in data["defaults"]}
+    return renamed | {key: value for key, value in data["defaults"].items() if key not in aliases}, aliases
