@@ -238,7 +238,7 @@ def evaluate(
         part = slice(start, start + rows)
         arrays = [columns[0][part], *columns[1:]]
         sizes = base | dict(zip((axis.name for axis in axes), arrays, strict=True))
-        result[part] = form(**symbol_values(two_lengths, **sizes))
+        result[part] = form(**symbol_values(two_lengths, sizes))
     return result
 
 

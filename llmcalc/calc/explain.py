@@ -9,19 +9,18 @@ from collections.abc import Iterable, Mapping
 from math import prod
 from typing import Any, NamedTuple
 
-from ..core.architecture import Architecture, declare
+from ..core.architecture import Architecture
 from ..core.axes import WORKLOAD as AXES
 from ..core.axes import name_of
 from ..core.form import Form
 from ..core.ledger import Entry
 from ..core.tree import Node, total
-from ..core.workload import Workload, symbols
-from .flops import PASSES_OF_OTHER, Flops
-from .kv_cache import CACHED, StateSize, cached_lengths
+from .flops import Flops
+from .kv_cache import CACHED, StateSize
 from .memory.inference import InferenceMemory
 from .memory.number_formats import BITS_A_BYTE
 from .memory.pipeline import ParallelMemory
-from .work import PAIRS, STAGES, Conventions, Work, factors
+from .work import PAIRS, STAGES, Extent, Work
 
 FLOPS, BYTES, ELEMENTS = "FLOPs", "bytes", "elements"
 # workload axes as words: (name, meaning)
@@ -72,12 +71,7 @@ def state_tree(result: StateSize) -> Node:
     values = result.workload.values(result.architecture)
     leaves: dict[Leaf, int] = {}
     for tensor in result.tensors:
-        single_stack, convention = not result.architecture.is_encoder_decoder, result.workload.convention
-        names = symbols(tensor.entry.stack, single_stack, convention=convention)
-        declaration = next(d for _, d in declare(tensor.entry.layer).walk() if tensor.state in d.states)
-        lengths = cached_lengths(tensor.state, declaration, names, convention)
-        named = (("n_beams", tensor.beams),) * (tensor.beams > 1)
-        named += _named_factors(zip(tensor.state.axes, lengths, strict=True), values)
+        named = (("n_beams", tensor.beams),) * (tensor.beams > 1) + _named_factors(tensor.factors, values)
         count = int(tensor.elements(**values))
         if prod(value for _, value in named) != count:  # padded to whole pages
             named = (("elements_in_whole_blocks", count),)
@@ -123,33 +117,14 @@ def _state_bytes(size: StateSize) -> Node:
 
 
 def _leaf(result: Flops, work: Work) -> Leaf:
-    workload, equation = result.workload, work.equation
-    single_stack = not result.architecture.is_encoder_decoder
-    names = symbols(work.entry.stack, single_stack, workload.logits, workload.convention)
-    declaration = next(found for part, found in declare(work.entry.layer).walk() if part == work.part)
-    parts = list(factors(equation, declaration, names, _conventions(workload)))
-    if workload.mode == "train":
-        parts.insert(0, ("n_passes", _passes(work)))
-    text = equation.text.replace(" = ", "=")
+    passes = (("n_passes", 1 + work.backward_passes),) if result.workload.mode == "train" else ()
+    named = _named_factors((*passes, *work.factors), result.values)
+    text = work.equation.text.replace(" = ", "=")
     note = text if work.matmul else f"{text}; modelled"
-    return Leaf(*_place(work.entry, work.part), equation.out.name, _named_factors(parts, result.values), note)
+    return Leaf(*_place(work.entry, work.part), work.equation.out.name, named, note)
 
 
-def _conventions(workload: Workload) -> Conventions:
-    attention = "dense" if workload.convention == "torch" else workload.attention
-    return Conventions(workload.phase, attention, workload.convention, workload.logits)
-
-
-def _passes(work: Work) -> int:
-    tags = work.equation.tags
-    if work.entry.stack.frozen:
-        return 1
-    if not work.matmul:
-        return PASSES_OF_OTHER
-    return 1 if "nograd" in tags else 2 if "constant" in tags else 3
-
-
-def _named_factors(parts: Iterable[tuple[str, Form | int]], values: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
+def _named_factors(parts: Iterable[tuple[str, Extent]], values: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
     """Factors by name: axes have their glossary names, constants their digits; a factor 1 is left out."""
     found = []
     for axis, factor in parts:

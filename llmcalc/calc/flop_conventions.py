@@ -32,11 +32,7 @@ class Sizes(NamedTuple):
 
 
 def sizes(architecture: Architecture) -> Sizes:
-    """Return the sizes of a single stack of attention blocks.
-
-    Raises:
-        UnsupportedError: the formulas do not cover the model.
-    """
+    """Return the sizes of a single stack of attention blocks."""
     stack = architecture.main
     layers = [branch.layer for run in stack.runs for sub in run.block.sublayers for branch in sub.branches]
     attention = next((layer for layer in layers if isinstance(layer, Attention)), None)
@@ -101,12 +97,7 @@ CONVENTIONS: dict[str, Callable[[Sizes, int], float]] = {
 
 
 def training_flops_per_token(architecture: Architecture, seq: int, convention: str) -> float:
-    """Return the training FLOPs per token, forward and backward, under a published convention.
-
-    Raises:
-        UnknownNameError: unknown convention.
-        UnsupportedError: the convention does not cover the model.
-    """
+    """Return the training FLOPs per token, forward and backward, under a published convention."""
     if convention not in CONVENTIONS:
         raise UnknownNameError("convention", convention, CONVENTIONS, hint=f"one of {', '.join(CONVENTIONS)}")
     return CONVENTIONS[convention](sizes(architecture), seq)

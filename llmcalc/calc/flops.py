@@ -14,8 +14,6 @@ from ..core.record import record
 from ..core.workload import Workload
 from .work import Conventions, Work, works
 
-PASSES_OF_OTHER = 3  # elementwise work of a training step: 1 forward, 2 backward
-
 
 class Count(NamedTuple):
     """FLOPs of a set of equations: contractions of each pass, and all other work of both passes."""
@@ -61,23 +59,31 @@ class Flops(NotebookDisplay):
     @cached_property
     def matmul_form(self) -> Form:
         """Contractions and convolutions of the forward pass."""
-        return _sum(self.works, matmul=True)
+        return self._sum(self.works, matmul=True)
 
     @cached_property
     def other_form(self) -> Form:
         """Elementwise work, scans and transforms of the forward pass; modelled."""
-        return _sum(self.works, matmul=False)
+        return self._sum(self.works, matmul=False)
 
     @cached_property
     def backward_form(self) -> Form:
         """Contractions of the backward pass; 0 unless training."""
-        return _backward(self.works) if self.workload.mode == "train" else lift(0)
+        return self._sum(self.works, matmul=True, backward=True)
 
     @cached_property
     def form(self) -> Form:
         """All work of the step, both passes in training."""
-        backward_other = _other_backward(self.works) if self.workload.mode == "train" else lift(0)
+        backward_other = self._sum(self.works, matmul=False, backward=True)
         return self.matmul_form + self.backward_form + self.other_form + backward_other
+
+    def _sum(self, chosen: Iterable[Work], *, matmul: bool, backward: bool = False) -> Form:
+        """Work of the forward or the backward pass; there is no backward pass unless training."""
+        if backward and self.workload.mode != "train":
+            return lift(0)
+        found = (work for work in chosen if work.matmul is matmul)
+        sizes = (work.flops * (work.entry.applied * (work.backward_passes if backward else 1)) for work in found)
+        return sum(sizes, lift(0))
 
     @cached_property
     def values(self) -> dict[str, Any]:
@@ -92,12 +98,10 @@ class Flops(NotebookDisplay):
     def of(self, chosen: Iterable[Work]) -> Count:
         """Return the FLOPs of a subset of the equations."""
         works = tuple(chosen)
-        train = self.workload.mode == "train"
-        forward = int(_sum(works, matmul=True)(**self.values))
-        backward = int(_backward(works)(**self.values)) if train else 0
-        other = int(_sum(works, matmul=False)(**self.values))
-        backward_other = int(_other_backward(works)(**self.values)) if train else 0
-        return Count(forward, backward, other + backward_other)
+        passes = ((True, False), (True, True), (False, False), (False, True))
+        forms = (self._sum(works, matmul=matmul, backward=backward) for matmul, backward in passes)
+        forward, backward, *other = (int(form(**self.values)) for form in forms)
+        return Count(forward, backward, sum(other))
 
     @property
     def forward(self) -> int:
@@ -150,11 +154,11 @@ class Flops(NotebookDisplay):
     def by_layer(self) -> list[Layers]:
         """FLOPs of each kind of block, and of the layers before and after the blocks."""
         found: dict[tuple[str, str, Count], list[Any]] = {}
-        for (stack, section, run), group in group_by(self.works, _place).items():
+        for (place, section, run), group in group_by(self.works, lambda work: work.entry[:3]).items():
             layers = 0 if run is None else group[0].entry.applied
             count = self.of(group)
             each = Count(*(part // max(layers, 1) for part in count))
-            entry = found.setdefault((stack, section, each), [0, []])
+            entry = found.setdefault((place.name, section, each), [0, []])
             entry[0] += layers
             entry[1].append(count)
         return [
@@ -173,7 +177,7 @@ class Flops(NotebookDisplay):
             for work in self.works
             if work.entry.run is not None and (recompute == "full" or "core" in work.equation.tags)
         ]
-        return int(_sum(works, matmul=True)(**self.values))
+        return int(self._sum(works, matmul=True)(**self.values))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data whose keys are the attribute names."""
@@ -229,34 +233,6 @@ def _null_experts(work: Work) -> tuple[int, int]:
     layer = work.entry.layer
     idle = int(getattr(layer, "n_zero_experts", 0)) if component(work) == "routed experts" else 0
     return idle, idle + int(getattr(layer, "n_experts", 1))
-
-
-def _place(work: Work) -> tuple[str, str, int | None]:
-    return work.entry.stack.name, work.entry.section, work.entry.run
-
-
-def _backward(found: Iterable[Work]) -> Form:
-    """Two contractions per forward contraction; one if an operand is constant, none without a gradient."""
-    flowing = [work for work in _trained(found) if "nograd" not in work.equation.tags]
-    halved = [work for work in flowing if "constant" in work.equation.tags]
-    return _sum(flowing, matmul=True) * 2 - _sum(halved, matmul=True)
-
-
-def _other_backward(found: Iterable[Work]) -> Form:
-    """The elementwise work of the backward pass."""
-    return _sum(_trained(found), matmul=False) * (PASSES_OF_OTHER - 1)
-
-
-def _trained(found: Iterable[Work]) -> list[Work]:
-    return [work for work in found if not work.entry.stack.frozen]
-
-
-def _sum(found: Iterable[Work], matmul: bool) -> Form:
-    total = lift(0)
-    for work in found:
-        if work.matmul is matmul:
-            total = total + work.flops * work.entry.applied
-    return total
 
 
 def _plain(count: Count) -> dict[str, int]:

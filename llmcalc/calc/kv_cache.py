@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
+from math import prod
 from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture, declare
@@ -16,7 +16,7 @@ from ..core.record import record
 from ..core.workload import Workload, symbols
 from .memory.number_formats import BITS_A_BYTE, Format
 from .sharding import Mesh
-from .work import Conventions, extent, runs
+from .work import Conventions, Extent, extent, runs
 
 BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "fp8": 1}
 SOURCE_AXIS = "s"  # encoder tokens, whose keys and values all beams share
@@ -28,9 +28,8 @@ class CachedTensor(NamedTuple):
     """A state tensor of a layer.
 
     Attributes:
-        entry: the layer.
-        state: the tensor.
         elements: closed form of its elements in one application of the layer.
+        factors: its axes and their lengths, before padding to pages.
         columns: length of its rows.
         n_ranks: tensor-parallel ranks that divide it.
         beams: beams that have a copy of their own.
@@ -39,6 +38,7 @@ class CachedTensor(NamedTuple):
     entry: Entry
     state: State
     elements: Form
+    factors: tuple[tuple[str, Extent], ...]
     columns: int = 1
     n_ranks: int = 1
     beams: int = 1
@@ -75,18 +75,11 @@ class StateSize(NotebookDisplay):
     @cached_property
     def form(self) -> Form:
         """Elements as a closed form of the workload."""
-        total = lift(0)
-        for tensor in self.tensors:
-            total = total + tensor.elements * tensor.entry.applied
-        return total
+        return sum((tensor.elements * tensor.entry.applied for tensor in self.tensors), lift(0))
 
     @cached_property
     def bits_form(self) -> Form:
-        """Bits as a closed form of the workload; rows of a quantised cache are padded to whole blocks.
-
-        Raises:
-            UnsupportedError: the blocks of the cache's format do not run along rows.
-        """
+        """Bits as a closed form of the workload; rows of a quantised cache are padded to whole blocks."""
         total = lift(0)
         for tensor in self.tensors:
             role, tensors = tensor.state.role, tensor.entry.applied
@@ -146,22 +139,8 @@ def state(
 ) -> StateSize:
     """Return the KV cache and other state after ``seq`` tokens; a window of W caches min(seq, W - 1) tokens.
 
-    Args:
-        architecture: the model.
-        batch: sequences.
-        seq: tokens per sequence.
-        target_seq: tokens of the decoder in an encoder-decoder model.
-        dtype: number format of activations.
-        convention: ``torch`` for the contents of transformers' cache objects (a convolution keeps all its columns).
-        cache: number format of keys, values and latents.
-        page: block size of a paged cache, in tokens.
-        extend: allow sequences beyond the learned positions.
-        mesh: ranks that divide the state.
-        beams: beams per sequence. Each has its own state; they share the encoder's keys and values (transformers
-            copies those as well).
-
-    Raises:
-        SizeError: ``beams`` is not a positive integer.
+    Each of the ``beams`` has its own state; they share the encoder's keys and values, except in transformers
+    (``convention="torch"``, where a convolution also keeps all its columns). ``page``: block size of a paged cache.
     """
     if type(beams) is not int or beams < 1:
         raise SizeError(f"must be a positive integer, not {short_repr(beams)}", parameter="beams")
@@ -177,28 +156,16 @@ def state(
             for _, declaration in declare(entry.layer).walk():
                 for tensor in declaration.states:
                     if runs(tensor.tags, conventions):
-                        lengths = cached_lengths(tensor, declaration, names, convention)
+                        lengths = [extent(axis, declaration, names, convention) for axis in tensor.axes]
+                        factors = tuple(zip(tensor.axes, lengths, strict=True))
                         if page and tensor.role in CACHED:
                             lengths = [_padded_to_pages(length, page) for length in lengths]
                         own = 1 if SOURCE_AXIS in tensor.axes and convention is None else beams
-                        size = lift(own)
-                        for length in lengths:
-                            size = size * length
-                        row = lengths[-1]
+                        size, row = lift(prod(lengths, start=lift(own))), lengths[-1]
                         n_ranks = _n_ranks(tensor, declaration, mesh) if mesh else 1
-                        found.append(
-                            CachedTensor(entry, tensor, size, row if isinstance(row, int) else 1, n_ranks, own)
-                        )
+                        columns = row if isinstance(row, int) else 1
+                        found.append(CachedTensor(entry, tensor, size, factors, columns, n_ranks, own))
     return StateSize(architecture, workload, dtype, tuple(found), cache, page, beams)
-
-
-def cached_lengths(
-    tensor: State, declaration: Declaration, names: Mapping[str, Form], convention: str | None
-) -> list[Form | int]:
-    """Return the axis lengths of a state tensor. The layer declares how many tokens it caches: all of them, the last
-    W - 1 of a window of W, or those of the current chunk.
-    """
-    return [extent(axis, declaration, names, convention) for axis in tensor.axes]
 
 
 def _n_ranks(tensor: State, declaration: Declaration, mesh: Mesh) -> int:
@@ -207,7 +174,7 @@ def _n_ranks(tensor: State, declaration: Declaration, mesh: Mesh) -> int:
     return max((mesh.divisor(axis, length) for axis, length in lengths if isinstance(length, int)), default=1)
 
 
-def _padded_to_pages(length: Form | int, page: int) -> Form | int:
+def _padded_to_pages(length: Extent, page: int) -> Extent:
     """A number of tokens, padded to whole pages; sizes and the batch are unchanged."""
     if isinstance(length, int) or length.symbols() <= {"b"}:
         return length

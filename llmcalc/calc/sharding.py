@@ -97,11 +97,7 @@ class Mesh:
         return length if self.tp == 1 else -(-length // multiple) * multiple
 
     def divisor(self, axis: str, length: int, expert: bool = False) -> int:
-        """Return the number of parts that an axis is divided into. Key/value heads are replicated if there are too few.
-
-        Raises:
-            SizeError: the number of ranks does not divide the axis.
-        """
+        """Return the number of parts of an axis. Key/value heads are replicated if there are too few."""
         if axis == EXPERT_AXIS:
             return _check_divides("ep", self.ep, axis, length)
         ranks = (self.etp or self.tp) if expert else self.tp

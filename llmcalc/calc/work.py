@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from math import prod
 from typing import NamedTuple
 
 from ..core.architecture import Architecture, declare
@@ -32,19 +33,31 @@ class Conventions(NamedTuple):
 
 
 class Work(NamedTuple):
-    """An equation of a layer: FLOPs of one application, and whether it is a matmul."""
+    """An equation of a layer: the factors and FLOPs of one application, and whether it is a matmul."""
 
     entry: Entry
     part: tuple[str, ...]
     equation: Equation
+    factors: tuple[tuple[str, Extent], ...]
     flops: Form
     matmul: bool
+
+    @property
+    def backward_passes(self) -> int:
+        """Work of the backward pass, relative to the forward pass.
+
+        A contraction has one for each operand with a gradient; elementwise work counts twice (modelled).
+        """
+        tags = self.equation.tags
+        if self.entry.stack.frozen or (self.matmul and "nograd" in tags):
+            return 0
+        return 1 if self.matmul and "constant" in tags else 2
 
 
 @lru_cache(maxsize=256)
 def works(architecture: Architecture, conventions: Conventions) -> tuple[Work, ...]:
     """Return the work of every executed equation, once per layer of each run of equal blocks."""
-    single_stack = not architecture.is_encoder_decoder
+    single_stack, torch = not architecture.is_encoder_decoder, conventions.convention == "torch"
     found: list[Work] = []
     for stack in architecture.stacks:
         if stack.unused:
@@ -54,21 +67,13 @@ def works(architecture: Architecture, conventions: Conventions) -> tuple[Work, .
         names = symbols(stack, single_stack, conventions.logits, conventions.convention)
         for entry in stack_entries(stack):
             for part, declaration in declare(entry.layer).walk():
-                run = _layer_works(entry, part, declaration, names, conventions)
-                found.extend(work for work in run if not is_done or "again" in work.equation.tags)
+                for equation in map(read, declaration.lines):
+                    if runs(equation.tags, conventions) and (not is_done or "again" in equation.tags):
+                        parts = tuple(factors(equation, declaration, names, conventions))
+                        matmul = equation.function is None and not (torch and "elementwise" in equation.tags)
+                        size = lift(prod((factor for _, factor in parts), start=lift(1)))
+                        found.append(Work(entry, part, equation, parts, size, matmul))
     return tuple(found)
-
-
-def _layer_works(
-    entry: Entry, part: tuple[str, ...], declaration: Declaration, names: Mapping[str, Form], conventions: Conventions
-) -> Iterator[Work]:
-    torch = conventions.convention == "torch"
-    for line in declaration.lines:
-        equation = read(line)
-        if not runs(equation.tags, conventions):
-            continue
-        matmul = equation.function is None and not (torch and "elementwise" in equation.tags)
-        yield Work(entry, part, equation, equation_flops(equation, declaration, names, conventions), matmul)
 
 
 def runs(tags: frozenset[str], conventions: Conventions) -> bool:
@@ -77,16 +82,6 @@ def runs(tags: frozenset[str], conventions: Conventions) -> bool:
         return False
     phases, kinds = tags & {"prefill", "decode"}, tags & {"torch", "model"}
     return (not phases or conventions.phase in phases) and (not kinds or (conventions.convention or "model") in kinds)
-
-
-def equation_flops(
-    equation: Equation, declaration: Declaration, names: Mapping[str, Form], conventions: Conventions
-) -> Form:
-    """Return the product of all factors of an equation's work."""
-    size = lift(1)
-    for _, factor in factors(equation, declaration, names, conventions):
-        size = size * factor
-    return size
 
 
 def factors(
@@ -111,22 +106,15 @@ def factors(
 
 def extent(axis: str, declaration: Declaration, names: Mapping[str, Form], convention: str | None) -> Extent:
     """Return the length of an axis: an integer, or a form of the workload."""
-    length: int | str | None = declaration.as_torch.get(axis) if convention == "torch" else None
-    if length is None:
-        length = declaration.axes.get(axis)
-    if isinstance(length, int):
-        return length
+    tables = (declaration.as_torch, declaration.axes) if convention == "torch" else (declaration.axes,)
+    length = next((table[axis] for table in tables if axis in table), None)
     if length is None:
         return names[axis]
-    found: Extent = evaluate(length, _lengths(declaration, names, convention), ATOMS)
+    if isinstance(length, int):
+        return length
+    sizes = {name: size for table in reversed(tables) for name, size in table.items() if isinstance(size, int)}
+    found: Extent = evaluate(length, {**names, **sizes}, ATOMS)
     return found
-
-
-def _lengths(declaration: Declaration, names: Mapping[str, Form], convention: str | None) -> dict[str, Extent]:
-    sizes: dict[str, Extent] = {axis: length for axis, length in declaration.axes.items() if isinstance(length, int)}
-    if convention == "torch":
-        sizes |= {axis: length for axis, length in declaration.as_torch.items() if isinstance(length, int)}
-    return {**names, **sizes}
 
 
 def visible_pairs(declaration: Declaration, names: Mapping[str, Form]) -> Form:

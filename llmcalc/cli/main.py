@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    from ..core.spelling import SPELLING
+    from ..core.errors import SPELLING
 
     words = _current(words)
     token = SPELLING.set(lambda name, value: _spell(words, name, value))
@@ -45,7 +45,7 @@ def _dispatch(words: list[str]) -> int:
 
 def _spell(words: list[str], name: str, value: str) -> str:
     """A parameter as an option of the command; called only when a message refers to one."""
-    from ..core.spelling import as_keyword
+    from ..core.errors import as_keyword
     from .commands import load
     from .options import READING
     from .table import split

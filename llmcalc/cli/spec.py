@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..core.errors import as_keyword
 from ..core.record import record
-from ..core.spelling import as_keyword
 from .table import COMMANDS
 
 

@@ -93,11 +93,7 @@ class Equation:
 
 @lru_cache(maxsize=4096)
 def read(text: str) -> Equation:
-    """Parse a line.
-
-    Raises:
-        DescriptionError: the line is not an equation, or has an unknown function or tag.
-    """
+    """Parse a line."""
     body, _, notes = text.partition("|")
     left, equals, right = body.partition("=")
     out = _operand(left, text)

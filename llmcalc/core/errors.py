@@ -7,14 +7,31 @@
         ├── DescriptionError  a file that does not describe an architecture; with file, line and column
         └── UnsupportedError  a feature that is recognised, but not supported
 
-A message says what is wrong, where, and how to fix it.
+A message says what is wrong, where, and how to fix it. It names a parameter as ``{seq}``, or ``{weights=FORMAT}`` to
+suggest a value: ``seq`` in Python, ``--seq`` on the command line, which sets ``SPELLING``.
+
+>>> spelled("add {lora_rank=N}, or drop {only}; {as_=llama}")
+'add lora_rank=N, or drop only; as_="llama"'
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 
-from .spelling import parameter_name, spelled
+LISTS = ("overrides", "allow_unknown", "only", "keep", "ignore")  # parameters that take several values
+
+
+def as_keyword(name: str, value: str) -> str:
+    """Return a parameter as a keyword argument, with its value if there is one."""
+    if not value:
+        return name
+    literal = value in ("True", "False", "None") or value.isupper() or value.replace(".", "").isdigit()
+    text = value if literal else f'"{value}"'
+    return f"{name}=[{text}]" if name in LISTS else f"{name}={text}"
+
+
+SPELLING: ContextVar[Callable[[str, str], str]] = ContextVar("SPELLING", default=as_keyword)
 
 
 class LlmcalcError(Exception):
@@ -23,8 +40,6 @@ class LlmcalcError(Exception):
 
 class InputError(LlmcalcError):
     """Invalid input: the ``parameter`` or place (``where``) it concerns, and a ``hint`` that says how to fix it.
-
-    A hint refers to other parameters as ``{name}`` or ``{name=value}``; the command line shows them as options.
 
     >>> print(InputError("0 sequences", parameter="batch", hint="must be at least 1; see also {seq}"))
     batch: 0 sequences
@@ -43,7 +58,7 @@ class InputError(LlmcalcError):
         self.path: tuple[object, ...] | None = None
 
     def __str__(self) -> str:
-        place = " ".join(filter(None, (parameter_name(self.parameter) if self.parameter else "", self.where)))
+        place = " ".join(filter(None, (SPELLING.get()(self.parameter, "") if self.parameter else "", self.where)))
         lines = [f"{place}: {self.message}" if place else self.message]
         if self.excerpt:
             lines.append(self.excerpt)
@@ -89,6 +104,16 @@ class DescriptionError(InputError):
 
 class UnsupportedError(InputError):
     """A feature is recognised, but not supported."""
+
+
+def spelled(text: str) -> str:
+    """Replace every ``{parameter}`` in a text by what the user would type."""
+    if "{" not in text:
+        return text
+    import re  # not needed by most commands
+
+    spelling = SPELLING.get()
+    return re.sub(r"\{([a-z]\w*)(?:=([^{}]*))?\}", lambda match: spelling(match[1], match[2] or ""), text)
 
 
 def short_repr(value: object, limit: int = 60) -> str:

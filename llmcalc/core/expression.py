@@ -10,6 +10,7 @@ The same grammar reads ``$d_model * 4`` in a preset, ``ceil(q, chunk)`` in a dec
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -20,6 +21,7 @@ from .errors import InputError, SizeError, UnknownNameError, short_repr
 _TOKEN = re.compile(r"\s*(?:([0-9]+)|([A-Za-z_][A-Za-z_0-9]*)|(.))", re.DOTALL)
 _LONGEST = 400
 _DEEPEST = 40
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 Tree = tuple[Any, ...]
 
 
@@ -28,11 +30,6 @@ def evaluate(text: str, names: Mapping[str, Any], functions: Mapping[str, Callab
 
     >>> evaluate("4 * (d_model - 1)", {"d_model": 3})
     8
-
-    Raises:
-        UnknownNameError: unknown name or function.
-        SizeError: a division is not exact.
-        InputError: ``text`` is not an expression.
     """
     return _value(parse(text), names, functions or {}, text)
 
@@ -42,75 +39,76 @@ def parse(text: str) -> Tree:
     """Return the syntax tree: ``("+", left, right)``, ``("int", n)``, ``("name", x)``, ``("call", f, args)``."""
     if len(text) > _LONGEST:
         raise InputError(f"expression too long: {len(text)} characters, at most {_LONGEST} are allowed")
-    tokens = [match.groups() for match in _TOKEN.finditer(text) if match.group().strip()]
-    tree, rest = _sum(tokens, 0, text, 0)
-    if rest != len(tokens):
-        raise _unexpected(tokens, rest, text)
+    parser = _Parser(text)
+    tree = parser.sum()
+    if parser.at != len(parser.tokens):
+        raise parser.unexpected()
     return tree
 
 
-def _sum(tokens: list[Any], at: int, text: str, depth: int) -> tuple[Tree, int]:
-    if depth > _DEEPEST:
-        raise InputError(f"{short_repr(text)} has more than {_DEEPEST} nested parentheses")
-    tree, at = _product(tokens, at, text, depth)
-    while at < len(tokens) and tokens[at][2] in ("+", "-"):
-        operator = tokens[at][2]
-        right, at = _product(tokens, at + 1, text, depth)
-        tree = (operator, tree, right)
-    return tree, at
+class _Parser:
+    """Recursive descent; ``at`` is the next token, ``depth`` the number of open parentheses and signs."""
 
+    def __init__(self, text: str) -> None:
+        self.text, self.at, self.depth = text, 0, 0
+        self.tokens = [match.groups() for match in _TOKEN.finditer(text) if match.group().strip()]
 
-def _product(tokens: list[Any], at: int, text: str, depth: int) -> tuple[Tree, int]:
-    tree, at = _factor(tokens, at, text, depth)
-    while at < len(tokens) and tokens[at][2] in ("*", "·", "/"):
-        operator = "/" if tokens[at][2] == "/" else "*"
-        right, at = _factor(tokens, at + 1, text, depth)
-        tree = (operator, tree, right)
-    return tree, at
+    def sum(self) -> Tree:
+        if self.depth > _DEEPEST:
+            raise InputError(f"{short_repr(self.text)} has more than {_DEEPEST} nested parentheses")
+        return self.chain("+-", lambda: self.chain("*·/", self.factor))
 
+    def chain(self, operators: str, operand: Callable[[], Tree]) -> Tree:
+        tree = operand()
+        while sign := self.take(operators):
+            tree = (sign.replace("·", "*"), tree, operand())
+        return tree
 
-def _factor(tokens: list[Any], at: int, text: str, depth: int) -> tuple[Tree, int]:
-    if at >= len(tokens):
-        raise InputError(f"{short_repr(text)} is incomplete: expected a number or a name")
-    number, name, sign = tokens[at]
-    if number:
-        return ("int", int(number)), at + 1
-    if name:
-        if at + 1 < len(tokens) and tokens[at + 1][2] == "(":
-            return _call(name, tokens, at + 2, text, depth)
-        return ("name", name), at + 1
-    if sign == "(":
-        tree, at = _sum(tokens, at + 1, text, depth + 1)
-        return tree, _expect(")", tokens, at, text)
-    if sign == "-":
-        if depth > _DEEPEST:
-            raise InputError(f"{short_repr(text)} has more than {_DEEPEST} nested signs")
-        tree, at = _factor(tokens, at + 1, text, depth + 1)
-        return ("-", ("int", 0), tree), at
-    raise _unexpected(tokens, at, text)
+    def factor(self) -> Tree:
+        if self.at >= len(self.tokens):
+            raise InputError(f"{short_repr(self.text)} is incomplete: expected a number or a name")
+        number, name, _ = self.tokens[self.at]
+        if number or name:
+            self.at += 1
+            if number:
+                return ("int", int(number))
+            return ("call", name, self.arguments()) if self.take("(") else ("name", name)
+        if self.take("("):
+            (tree,) = self.arguments(several=False)
+            return tree
+        if self.take("-"):
+            if self.depth > _DEEPEST:
+                raise InputError(f"{short_repr(self.text)} has more than {_DEEPEST} nested signs")
+            return ("-", ("int", 0), self.nested(self.factor))
+        raise self.unexpected()
 
+    def arguments(self, several: bool = True) -> tuple[Tree, ...]:
+        """Sums up to the closing parenthesis."""
+        found = [self.nested(self.sum)]
+        while several and self.take(","):
+            found.append(self.nested(self.sum))
+        if not self.take(")"):
+            hint = "inside { and }, quote texts that contain a comma" if "," not in self.text else ""
+            raise InputError(f"{short_repr(self.text)} is missing a ')'", hint=hint)
+        return tuple(found)
 
-def _call(name: str, tokens: list[Any], at: int, text: str, depth: int) -> tuple[Tree, int]:
-    arguments = []
-    while True:
-        argument, at = _sum(tokens, at, text, depth + 1)
-        arguments.append(argument)
-        if at < len(tokens) and tokens[at][2] == ",":
-            at += 1
-            continue
-        return ("call", name, tuple(arguments)), _expect(")", tokens, at, text)
+    def nested(self, rule: Callable[[], Tree]) -> Tree:
+        self.depth += 1
+        tree = rule()
+        self.depth -= 1
+        return tree
 
+    def take(self, signs: str) -> str:
+        """Return the next token and move past it if it is one of ``signs``, else return an empty text."""
+        sign = self.tokens[self.at][2] if self.at < len(self.tokens) else None
+        if not sign or sign not in signs:
+            return ""
+        self.at += 1
+        return sign
 
-def _expect(sign: str, tokens: list[Any], at: int, text: str) -> int:
-    if at < len(tokens) and tokens[at][2] == sign:
-        return at + 1
-    hint = "inside { and }, quote texts that contain a comma" if "," not in text else ""
-    raise InputError(f"{short_repr(text)} is missing a {sign!r}", hint=hint)
-
-
-def _unexpected(tokens: list[Any], at: int, text: str) -> InputError:
-    found = next(filter(None, tokens[at]))
-    return InputError(f"{short_repr(text)} is not an expression: unexpected {found!r}")
+    def unexpected(self) -> InputError:
+        found = next(filter(None, self.tokens[self.at]))
+        return InputError(f"{short_repr(self.text)} is not an expression: unexpected {found!r}")
 
 
 def _value(tree: Tree, names: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]], text: str) -> Any:
@@ -125,23 +123,12 @@ def _value(tree: Tree, names: Mapping[str, Any], functions: Mapping[str, Callabl
             if name not in functions:
                 raise UnknownNameError("function", name, functions, hint=f"in the expression {short_repr(text)}")
             return functions[name](*(_value(argument, names, functions, text) for argument in arguments))
-        case (operator, left_tree, right_tree):
-            left, right = _value(left_tree, names, functions, text), _value(right_tree, names, functions, text)
-            if operator == "+":
-                return left + right
-            if operator == "-":
-                return left - right
-            if operator == "*":
-                return left * right
-            return _exact_quotient(left, right, text)
-    raise AssertionError(tree)
-
-
-def _exact_quotient(left: Any, right: Any, text: str) -> Any:
+    left, right = (_value(operand, names, functions, text) for operand in tree[1:])
+    if tree[0] != "/":
+        return _OPERATORS[tree[0]](left, right)
     if right == 0:
         raise SizeError(f"{short_repr(text)} divides by zero")
     if left % right:
-        raise SizeError(
-            f"{short_repr(text)} is {left} / {right}, which leaves a remainder", hint="ceil(a, b) rounds up"
-        )
+        message = f"{short_repr(text)} is {left} / {right}, which leaves a remainder"
+        raise SizeError(message, hint="ceil(a, b) rounds up")
     return left // right

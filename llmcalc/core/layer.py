@@ -6,6 +6,7 @@ A kind lives in ``llmcalc/layers/<kind>.py`` and is found by that name. Its fiel
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, ClassVar, TypeGuard
 
 from .declaration import Declaration
@@ -52,33 +53,27 @@ class Layer:
         self.check()
 
     def check(self) -> None:
-        """Check every field against its type.
-
-        Raises:
-            SizeError: a size is not a positive integer.
-            DescriptionError: another field has the wrong type, or an unknown word.
-        """
-        for name, base, optional in _plan(type(self)):
+        """Check every field against its type."""
+        for name, base, optional in _plan(type(self)):  # type: ignore[arg-type]
             value = getattr(self, name)
-            if value is None and optional:
-                continue
-            if base == "int":
-                self._check_size(name, value)
-            elif base == "bool" and type(value) is not bool:
-                raise DescriptionError(f"{name} is {short_repr(value)}; it must be true or false", where=self.kind())
-            elif base == "float" and not (is_number(value)):
-                raise DescriptionError(f"{name} is {short_repr(value)}; it must be a finite number", where=self.kind())
-            elif base == "str":
-                choices = self.CHOICES.get(name)
-                if not isinstance(value, str) or (choices and value not in choices):
-                    allowed = f"one of {', '.join(choices)}" if choices else "a text"
-                    raise DescriptionError(f"{name} is {short_repr(value)}; it must be {allowed}", where=self.kind())
+            if not (optional and value is None) and (wanted := self._wanted(name, base, value)):
+                error = SizeError if base == "int" else DescriptionError
+                raise error(f"{name} is {short_repr(value)}; it must be {wanted}", where=self.kind())
 
-    def _check_size(self, name: str, value: object) -> None:
-        least = 0 if name in self.ZERO_ALLOWED else 1
-        if type(value) is not int or not least <= value <= LARGEST_SIZE:
-            wanted = f"an integer from {least} to {LARGEST_SIZE:.0e}"
-            raise SizeError(f"{name} is {short_repr(value)}; it must be {wanted}", where=self.kind())
+    def _wanted(self, name: str, base: str, value: object) -> str:
+        """Return what the value of a field must be, or an empty text if it is valid."""
+        if base == "int":
+            least = 0 if name in self.ZERO_ALLOWED else 1
+            is_size = type(value) is int and least <= value <= LARGEST_SIZE
+            return "" if is_size else f"an integer from {least} to {LARGEST_SIZE:.0e}"
+        if base == "bool":
+            return "" if type(value) is bool else "true or false"
+        if base == "float":
+            return "" if is_number(value) else "a finite number"
+        choices = self.CHOICES.get(name)
+        if base != "str" or (isinstance(value, str) and (not choices or value in choices)):
+            return ""
+        return f"one of {', '.join(choices)}" if choices else "a text"
 
     @classmethod
     def kind(cls) -> str:
@@ -103,17 +98,11 @@ class Layer:
             raise SizeError(f"{divisor} ({small}) does not divide {dividend} ({large})", where=self.kind(), hint=hint)
 
 
-_PLANS: dict[type, list[tuple[str, str, bool]]] = {}
-
-
+@cache
 def _plan(kind: type) -> list[tuple[str, str, bool]]:
-    """Return (field, type, whether None is allowed) of every field, read once per kind."""
-    if kind not in _PLANS:
-        _PLANS[kind] = [
-            (entry.name, str(entry.type).removesuffix(" | None"), str(entry.type).endswith(" | None"))
-            for entry in fields(kind)
-        ]
-    return _PLANS[kind]
+    """Return (field, type, whether None is allowed) of every field."""
+    types = [(entry.name, str(entry.type)) for entry in fields(kind)]
+    return [(name, text.removesuffix(" | None"), text.endswith(" | None")) for name, text in types]
 
 
 def is_number(value: object) -> TypeGuard[float]:

@@ -81,11 +81,7 @@ def stack_entries(stack: Stack) -> Iterator[Entry]:
 
 
 def rows(stacks: tuple[Stack, ...]) -> list[Row]:
-    """List every tensor of the stacks; only the first appearance of a shared tensor has copies.
-
-    Raises:
-        SizeError: tensors with one identity differ in size.
-    """
+    """List every tensor of the stacks; only the first appearance of a shared tensor has copies."""
     found: list[Row] = []
     sizes: dict[str, int] = {}
     for stack in stacks:

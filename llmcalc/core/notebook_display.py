@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-_REPORT = "llmcalc.report.notebook"
-
 
 class NotebookDisplay:
     """Base of results: one line as text, a table in a notebook."""
@@ -23,5 +21,5 @@ class NotebookDisplay:
         """The result as HTML, as the command line prints it in the format ``html``."""
         from importlib import import_module
 
-        text: str = import_module(_REPORT).html(self)
+        text: str = import_module("llmcalc.report.notebook").html(self)
         return text

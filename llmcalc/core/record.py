@@ -91,16 +91,11 @@ def _init(self: Any, *values: Any, **named: Any) -> None:
     own.update(self.__defaults__)
     own.update(zip(names, values, strict=False))
     own.update(named)
-    if len(own) != len(names) or len(values) > len(names) or (named and not _are_free(names[len(values) :], named)):
+    if len(own) != len(names) or len(values) > len(names) or (named and not named.keys() <= set(names[len(values) :])):
         _raise_argument_error(self, values, named)
     finish = getattr(self, "__post_init__", None)
     if finish:
         finish()
-
-
-def _are_free(free: tuple[str, ...], named: dict[str, Any]) -> bool:
-    """Whether all keyword arguments name fields without a positional argument."""
-    return all(name in free for name in named)
 
 
 def _raise_argument_error(self: Any, values: tuple[Any, ...], named: dict[str, Any]) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,12 +11,7 @@ from .errors import DescriptionError, short_repr
 
 def first_repeated(names: Iterable[str]) -> str:
     """Return the first name that occurs twice; there must be one."""
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            return name
-        seen.add(name)
-    raise ValueError("no name is repeated")
+    return next(name for name, count in Counter(names).items() if count > 1)
 
 
 def read_json(text: str, where: str) -> Any:

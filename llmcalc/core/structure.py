@@ -5,6 +5,7 @@ A *trait* is a field of a kind, such as attention's ``n_heads``, with its values
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -82,11 +83,8 @@ def _rows(stacks: Sequence[Stack | None]) -> Iterator[tuple[str, list[str]]]:
 
 def _different(found: Sequence[Traits]) -> set[Key]:
     """The fields whose sets of values differ between models, regardless of the number of blocks."""
-    values: dict[Key, set[frozenset[Any]]] = {}
-    for own in found:
-        for key, trait in own.items():
-            values.setdefault(key, set()).add(frozenset(trait.values))
-    return {key for key, sets in values.items() if len(sets) > 1}
+    keys = {key for own in found for key in own}
+    return {key for key in keys if len({frozenset(own[key].values) for own in found if key in own}) > 1}
 
 
 def traits(stack: Stack) -> Traits:
@@ -150,12 +148,10 @@ def label(found: Sequence[Traits], stacks: Sequence[Stack | None], always_kind: 
                 unclear.add(key.field)
     named = []
     for own, stack in zip(found, stacks, strict=True):
-        merged: dict[str, dict[Any, int]] = {}
+        merged: dict[str, Counter[Any]] = {}
         for key, trait in own.items():
             title = f"{key.kind} {key.field}" if always_kind or key.field in unclear else key.field
-            counts = merged.setdefault(title, {})
-            for value, count in trait.values.items():
-                counts[value] = counts.get(value, 0) + count
+            merged.setdefault(title, Counter()).update(trait.values)
         n_layers = stack.n_layers if stack else 0
         named.append({title: _text(counts, n_layers) for title, counts in merged.items()})
     return named

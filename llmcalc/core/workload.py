@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from .architecture import Architecture, Stack, declare
@@ -83,7 +84,7 @@ class Workload:
             raise InputError(f"{architecture.name} has one text stack", parameter="target_seq", hint=hint)
         self._check_towers(architecture)
         sizes = {field.name: getattr(self, field.name) for field in fields(self)}
-        found = symbol_values(architecture.is_encoder_decoder and self.mode != "decode", **sizes)
+        found = symbol_values(architecture.is_encoder_decoder and self.mode != "decode", sizes)
         if not self.extend:
             self._check_positions(architecture, found["k"], found["n"])
             self._check_frames(architecture)
@@ -115,28 +116,20 @@ class Workload:
                 raise InputError(message, parameter=name, hint="use {extend=True} to allow more")
 
 
-def symbol_values(
-    two_lengths: bool,
-    *,
-    batch: Any,
-    seq: Any,
-    context: Any,
-    target_seq: Any,
-    source: Any,
-    patches: Any = 0,
-    frames: Any = 0,
-    **_: Any,
-) -> dict[str, Any]:
-    """Return the values of all workload symbols, for integers or arrays.
+def symbol_values(two_lengths: bool, sizes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of all workload symbols, for integers or arrays, from the sizes of a ``Workload``.
 
     ``two_lengths``: whether an encoder with a length of its own runs in the same step.
     """
+    batch, seq, context, target_seq, source = (
+        sizes[name] for name in ("batch", "seq", "context", "target_seq", "source")
+    )
     if two_lengths:
         new, source, new_source = seq if target_seq is None else target_seq, seq, seq
     else:
         new, source, new_source = seq, context if source is None else source, 0
     found = {"b": batch, "q": new, "c": context, "k": context + new, "s": source, "n": new_source}
-    return {**found, "p": patches, "a": frames}
+    return {**found, "p": sizes.get("patches", 0), "a": sizes.get("frames", 0)}
 
 
 def stack_positions(stack: Stack) -> int | None:

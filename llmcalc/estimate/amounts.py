@@ -22,9 +22,6 @@ def read_amount(text: str, parameter: str, example: str = "15T") -> float:
 
     >>> read_amount("15T", "tokens"), read_amount("1.4e12", "tokens"), read_amount("70 B", "parameters")
     (15000000000000.0, 1400000000000.0, 70000000000.0)
-
-    Raises:
-        InputError: an invalid amount, or one that is not positive.
     """
     match = _AMOUNT.fullmatch(text.strip()) if len(text) <= LONGEST else None
     return _value(match, SCALES[match[3].lower()] if match else 1, text, parameter, f"use a number such as {example}")
@@ -35,9 +32,6 @@ def read_compute(text: str, parameter: str = "compute") -> float:
 
     >>> read_compute("5.76e23"), read_compute("3640PF-days")
     (5.76e+23, 3.14496e+23)
-
-    Raises:
-        InputError: an invalid amount, or one that is not positive.
     """
     plain = re.sub(r"\s*flops?$", "", text.strip(), flags=re.IGNORECASE | re.ASCII) if len(text) <= LONGEST else ""
     match = _PF_DAYS.fullmatch(plain)
@@ -53,9 +47,6 @@ def read_share(text: str, parameter: str) -> float:
 
     >>> read_share("40%", "mfu"), read_share("0.4", "mfu")
     (0.4, 0.4)
-
-    Raises:
-        InputError: an invalid share, or one outside 0 to 1.
     """
     percent = _PERCENT.fullmatch(text.strip()) if len(text) <= LONGEST else None
     value = float(percent[1]) / 100 if percent else read_amount(text, parameter, "40%")
@@ -73,9 +64,6 @@ def amount(value: float | str, parameter: str, example: str = "15T") -> float:
 
     >>> amount("13B", "params"), amount(13e9, "params")
     (13000000000.0, 13000000000.0)
-
-    Raises:
-        InputError: an invalid amount, or one that is not positive.
     """
     if isinstance(value, str):
         return read_amount(value, parameter, example)
@@ -85,11 +73,7 @@ def amount(value: float | str, parameter: str, example: str = "15T") -> float:
 
 
 def share(value: float | str, parameter: str) -> float:
-    """A share of 1, given as a number or as text such as ``40%``.
-
-    Raises:
-        InputError: an invalid share, or one outside 0 to 1.
-    """
+    """A share of 1, given as a number or as text such as ``40%``."""
     if isinstance(value, str):
         return read_share(value, parameter)
     if not 0 < value <= 1:

@@ -72,11 +72,7 @@ class Machine:
 
 
 def number_format_of(accelerator: Accelerator, wanted: str | None) -> str:
-    """Return the number format of the matmuls: the wanted one, or a 16-bit format.
-
-    Raises:
-        InputError: the peak of the accelerator in this format is not confirmed.
-    """
+    """Return the number format of the matmuls: the wanted one, or a 16-bit format."""
     for name in (wanted,) if wanted else SIXTEEN_BIT:
         if name in accelerator.peak:
             return name
@@ -88,11 +84,7 @@ def number_format_of(accelerator: Accelerator, wanted: str | None) -> str:
 
 
 def utilisation(accelerator: Accelerator, number_format: str, measured: Mapping[str, Any]) -> tuple[Span, str]:
-    """Return the published utilisation of an accelerator in a number format, and its source.
-
-    Raises:
-        InputError: there is no published measurement.
-    """
+    """Return the published utilisation of an accelerator in a number format, and its source."""
     keys = sorted((key for key in measured if accelerator.name.startswith(key)), key=len)
     entry = measured[keys[-1]].get(number_format) if keys else None
     if entry is None:

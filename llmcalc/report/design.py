@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.errors import spelled
 from ..core.record import fields
-from ..core.spelling import spelled
 from ..lint import lint
 from ..schema.shape_search import Candidate, Design
 from .document import Cell, Column, Document, Fact, Table

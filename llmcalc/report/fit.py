@@ -10,7 +10,7 @@ from ..api.fit import FitResult, Solution
 from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
 from ..core.architecture import Architecture
-from ..core.spelling import spelled
+from ..core.errors import spelled
 from ..core.workload import positions
 from ..estimate.hardware import Accelerator
 from .document import Column, Document, Fact, Table

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..api.check import Checked, Limit
-from ..core.spelling import spelled
+from ..core.errors import spelled
 from ..lint import Rule, rule
 from .document import Cell, Column, Document, Fact, Table
 from .heading import warnings

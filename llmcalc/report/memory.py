@@ -11,8 +11,8 @@ from ..calc.memory.number_formats import Format
 from ..calc.memory.pipeline import ParallelMemory
 from ..core.aliases import JSON_KEYS, old_names
 from ..core.architecture import Architecture
+from ..core.errors import spelled
 from ..core.record import fields, is_record
-from ..core.spelling import spelled
 from ..core.workload import Workload
 from .document import Column, Document, Fact, Table
 from .heading import SIZES, formula_note, ignored_keys_note, model_document, workload_inputs, workload_line

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..core.spelling import spelled
+from ..core.errors import spelled
 from ..estimate.cost import Machine, Span
 from ..estimate.training_run import Price
 from .document import Fact

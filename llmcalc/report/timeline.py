@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..calc.params import Params, params
 from ..core.architecture import Architecture, TrainingFact
+from ..core.errors import spelled
 from ..core.record import record
-from ..core.spelling import spelled
 from ..schema.preset import load_file
 from .document import Cell, Column, Document, Fact, Table
 from .flops import TRAIN_RULE

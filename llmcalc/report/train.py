@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..api.train import published_fact
-from ..core.spelling import spelled
+from ..core.errors import spelled
 from ..core.workload import Workload
 from ..estimate.training_run import Training
 from .document import Column, Document, Fact, Table

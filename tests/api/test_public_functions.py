@@ -153,7 +153,7 @@ def test_an_unknown_setting_is_a_type_error() -> None:
 
 SOURCES = sorted(Path(llmcalc.__file__).parent.rglob("*.py"))
 FLAG = re.compile(r"(?<![-\w(])--[a-z]")
-ELSEWHERE = ("core/aliases.py", "core/spelling.py", "checkpoint/headers/checkpoint.py")  # old names, examples, paths
+ELSEWHERE = ("core/aliases.py", "core/errors.py", "checkpoint/headers/checkpoint.py")  # old names, examples, paths
 
 
 def test_only_the_command_line_knows_flags() -> None:

@@ -79,9 +79,6 @@ def read_size(text: str, parameter: str, total: int | None = None) -> int:
 
     >>> read_size("1.5GiB", "reserve"), read_size("5%", "reserve", 80 * 10**9)
     (1610612736, 4000000000)
-
-    Raises:
-        InputError: an invalid size.
     """
     if total is not None and (match := re.fullmatch(r"(\d{1,2}(?:\.\d+)?)\s*%", text.strip())):
         return round(total * float(match[1]) / 100)

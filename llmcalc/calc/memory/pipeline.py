@@ -52,12 +52,7 @@ class ParallelMemory(NotebookDisplay):
 def parallel_memory(
     architecture: Architecture, workload: Workload, policy: ActivationPolicy, recipe: Recipe, mesh: Mesh
 ) -> ParallelMemory:
-    """Return the memory of every pipeline stage.
-
-    Raises:
-        SizeError: the number of ranks does not divide an axis or the layers.
-        InputError: a pipeline through more than one stack.
-    """
+    """Return the memory of every pipeline stage."""
     if mesh.pp == 1:
         return ParallelMemory(mesh, (training_memory(architecture, workload, policy, recipe, mesh),))
     if len(architecture.stacks) > 1:

@@ -90,23 +90,13 @@ class RequestedFormats:
         return ()
 
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
-        """Return elements and bits of every tensor by format, on one rank of a mesh.
-
-        Raises:
-            UnknownNameError: ``only`` or ``unquantised`` names a component that the model does not have.
-            InputError: a component is in both.
-        """
+        """Return elements and bits of every tensor by format, on one rank of a mesh."""
         model = ModelTensors(architecture)
         self.check(model)
         return [stored for row in model.rows for stored in stored_row(row, self, model, mesh)]
 
     def check(self, model: ModelTensors) -> None:
-        """Check the names of components.
-
-        Raises:
-            UnknownNameError: ``only`` or ``unquantised`` names a component that the model does not have.
-            InputError: a component is in both.
-        """
+        """Check the names of components."""
         for parameter, names in (("only", self.only), ("keep", tuple(set(self.unquantised) - set(UNQUANTISED)))):
             for name in names:
                 if name not in model.components:

@@ -88,11 +88,7 @@ class Surface(ScalingForm):
         return bounded(TRAIN * self._n(share * self.beta) * self._d(share * self.alpha))
 
     def tokens_for(self, n: float, loss: float) -> float:
-        """D after which N parameters reach a loss.
-
-        Raises:
-            InputError: they never reach it.
-        """
+        """D after which N parameters reach a loss."""
         rest = self._reducible(loss) - self.a / n**self.alpha
         if rest <= 0:
             least = self.e + (self.a / n**self.alpha) ** self.outer
@@ -341,11 +337,7 @@ def power(base: float, exponent: float) -> float:
 
 
 def bounded(value: float) -> float:
-    """Return the value.
-
-    Raises:
-        InputError: it is out of range.
-    """
+    """Return the value."""
     if not 1 / LARGEST < value < LARGEST:
         raise InputError("the result is out of range", hint="use less extreme values")
     return float(value)

@@ -115,11 +115,7 @@ class Law:
     note: str
 
     def of(self, setting: Setting) -> ScalingForm:
-        """Return the formula in N and D for a setting.
-
-        Raises:
-            UnsupportedError: the setting lacks an input of the law.
-        """
+        """Return the formula in N and D for a setting."""
         constants = self.constants
         if self.form in EXPERT_FORMS and setting.experts is None:
             hint = "give the number of experts, such as {experts=8}"
@@ -200,11 +196,7 @@ def _path(law: Law) -> Path:
 
 
 def positive(value: float, parameter: str, least: float = 0.0) -> float:
-    """Return the value.
-
-    Raises:
-        InputError: it is not positive, below ``least`` or out of range.
-    """
+    """Return the value."""
     if not (0 < value < LARGEST and value >= least):
         hint = f"must be at least {least:g}" if value > 0 and least else "must be positive"
         raise InputError(f"{value:g} is out of range", parameter=parameter, hint=hint)

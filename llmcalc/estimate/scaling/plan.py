@@ -13,11 +13,7 @@ from .query import LifetimeOptimum, NoAnswer, Plan, Point, Query
 
 
 def plan(laws: Iterable[Law], query: Query, setting: Setting | None = None, model: Architecture | None = None) -> Plan:
-    """Ask each law; ``model`` is the model whose parameters the query has.
-
-    Raises:
-        InputError: none of them has an answer.
-    """
+    """Ask each law; ``model`` is the model whose parameters the query has."""
     chosen, found = setting or Setting(), []
     failures: list[tuple[str, InputError]] = []
     for law in laws:
