@@ -8,18 +8,54 @@ from typing import Any, TypeVar
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
+from ..core.record import record
 from .indexer import Indexer
 
 Kind = TypeVar("Kind", bound=type[Layer])
+RELATIVE_KEYS = (
+    "r[rp h e] = sinusoids[rp d] wr[d h e] | constant model",
+    "r[b rp h e] = sinusoids[b rp d] wr[d h e] | constant torch",  # the implementation repeats them for each sequence
+)
+RELATIVE_ATTENTION = (  # [dai2019, Section 3.3]
+    "qu[b q h e] = add(q, u)",
+    "qw[b q h e] = add(q, w)",
+    "s[b h q k] = qu[b q h e] k[b k h e]",
+    "sr[b h q rp] = qw[b q h e] r[rp h e] | model",
+    "sr[b h q rp] = qw[b q h e] r[b rp h e] | torch",
+    "s[b h q k] = add(s, sr)",
+    "s[b h q k] = scale(s)",
+    "p[b h q k] = softmax(s)",
+    "o[b q h e] = p[b h q k] v[b k h e]",
+)
 HEADS = (("q", "h e"), ("k", "g e"), ("v", "g v"))
+
+
+@record
+class MultiHead(Layer):
+    """Base of kinds whose heads have the width ``d_model / n_heads``."""
+
+    d_model: int
+    n_heads: int
+
+    def __post_init__(self) -> None:
+        self.check()
+        self.must_divide("n_heads", "d_model")
+
+    def _head_axes(self) -> dict[str, int | str]:
+        return {"d": self.d_model, "h": self.n_heads, "e": self.d_model // self.n_heads}
+
+
+def projection(name: str, rows: str, width: str, heads: str, bias: bool = True, source: str = "x") -> list[str]:
+    """The equations of ``name = source wname + bname``, from the axis ``width`` to the axes ``heads``."""
+    lines = [f"{name}[{rows} {heads}] = {source}[{rows} {width}] w{name}[{width} {heads}]"]
+    return lines + ([f"{name}[{rows} {heads}] = add({name}, b{name})"] if bias else [])
 
 
 def project_inputs(declaration: Declaration, names: str = "qkv", rows: str = "q") -> None:
     """Biased projections of the stream to heads ``[b rows h e]``, one for each of ``names``."""
     declaration.weights(*(f"w{name}[d | h e]" for name in names), *(f"b{name}[h e]" for name in names))
     for name in names:
-        declaration.equations(f"{name}[b {rows} h e] = x[b {rows} d] w{name}[d h e]")
-        declaration.equations(f"{name}[b {rows} h e] = add({name}, b{name})")
+        declaration.equations(*projection(name, f"b {rows}", "d", "h e"))
 
 
 def project_output(declaration: Declaration, rows: str = "q") -> None:

@@ -7,10 +7,11 @@ from typing import ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ._attention_parts import MultiHead, projection
 
 
 @record
-class DisentangledAttention(Layer):
+class DisentangledAttention(MultiHead):
     """``softmax((q kᵀ + q rkᵀ + rq kᵀ) / sqrt(3 d_head)) v · wo`` with keys and queries of relative positions.
 
     Attributes:
@@ -30,8 +31,6 @@ class DisentangledAttention(Layer):
         scale: factor on the scores (default: 1 / sqrt(number of score terms · d_head)).
     """
 
-    d_model: int
-    n_heads: int
     n_distances: int | None = None
     content_to_position: bool = False
     position_to_content: bool = False
@@ -49,18 +48,14 @@ class DisentangledAttention(Layer):
         "distances": "distance of each query and key",
     }
 
-    def __post_init__(self) -> None:
-        self.check()
-        self.must_divide("n_heads", "d_model")
-
     def declare(self) -> Declaration:
         """Projections, table of relative positions and its projections, scores, weighted values, output."""
-        head = self.d_model // self.n_heads
-        axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": head, "v": head}
+        axes = self._head_axes() | {"v": self.d_model // self.n_heads}
         declaration = Declaration(axes)
         declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h v]", "wo[h v | d]")
         declaration.weights("bq[h e]", *(["bk[h e]"] if self.k_bias else []), "bv[h v]", "bo[d]")
-        declaration.equations(*_project("q", "e"), *_project("k", "e", self.k_bias), *_project("v", "v"))
+        for name, width, biased in (("q", "e", True), ("k", "e", self.k_bias), ("v", "v", True)):
+            declaration.equations(*projection(name, "b q", "d", f"h {width}", biased))
         declaration.equations("s[b h q k] = q[b q h e] k[b k h e]", "s[b h q k] = scale(s)")
         if self.n_distances:
             axes |= {"u": self.n_distances, "rp": "min(2 * q, u)" if self.distances_grow else "u"}
@@ -95,8 +90,3 @@ class DisentangledAttention(Layer):
             declaration.equations(*([f"r{name}[rp h e] = add(r{name}, {bias}){tag}"] if biased else []))
             if used:
                 declaration.equations(scores, "sp[b h q k] = gather(sp, distances)", "s[b h q k] = add(s, sp)")
-
-
-def _project(name: str, width: str, biased: bool = True) -> list[str]:
-    lines = [f"{name}[b q h {width}] = x[b q d] w{name}[d h {width}]"]
-    return lines + ([f"{name}[b q h {width}] = add({name}, b{name})"] if biased else [])

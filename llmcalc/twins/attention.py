@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -90,10 +91,16 @@ def relative_table(layer: Any) -> Weight:
     )
 
 
-def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``softmax(q kᵀ · scale + bias) v · wo``, for the new tokens ``x`` [b q d]."""
+def forward(
+    layer: Any, w: Weights, x: Array, step: Step, state: State | None, adjust: Callable[..., Array] | None = None
+) -> Array:
+    """``softmax(q kᵀ · scale + bias) v · wo``, for the new tokens ``x`` [b q d].
+
+    ``adjust`` computes new scores [b g r q k] from scores, values [b k g v] and queries [b q g r e].
+    """
     x = prepare_input(layer, x, step)
     scores, v, q = attention_scores(layer, w, x, step, state)
+    scores = adjust(scores, v, q) if adjust else scores
     mixed = mix(layer, w, scores, v, q, step)
     mixed = grid.join_windows(mixed, step, layer.chunk) if uses_windows(layer) else mixed
     return project_output(layer, w, x, mixed.reshape(*x.shape[:2], layer.n_heads, v.shape[3]))

@@ -10,6 +10,7 @@ from numpy import einsum
 
 from .convolution import convolve_heads
 from .functions import plus, softmax
+from .step import State
 from .weights import Array, Weight, Weights, kernel, matrix, vector
 
 
@@ -43,16 +44,39 @@ def mix(met: Array, v: Array, hidden: Array | None = None) -> Array:
     return einsum("bhqk,bkhe->bqhe", softmax(met), v)
 
 
+def grouped_scores(q: Array, k: Array) -> Array:
+    """Dot products of queries [b q h e] and the keys of their groups [b k g e]: [b g r q k]."""
+    b, new, h, e = q.shape
+    groups = k.shape[2]
+    return einsum("bqgre,bkge->bgrqk", q.reshape(b, new, groups, h // groups, e), k)
+
+
+def grouped_mix(p: Array, v: Array) -> Array:
+    """Values [b k g e] weighted by attention weights [b g r q k]: [b q h e]."""
+    b, groups, size, new, _ = p.shape
+    return einsum("bgrqk,bkge->bqgre", p, v).reshape(b, new, groups * size, v.shape[3])
+
+
+def extend_cache(k: Array, v: Array, state: State | None, window: int | None = None) -> tuple[Array, Array]:
+    """Keys and values of the cached tokens, then the new ones; caches those that the next token can see."""
+    if state and "k" in state:
+        k, v = np.concatenate([state["k"], k], axis=1), np.concatenate([state["v"], v], axis=1)
+    if state is not None:
+        first = max(0, k.shape[1] - window + 1) if window else 0
+        state["k"], state["v"] = k[:, first:], v[:, first:]
+    return k, v
+
+
 def join(w: Weights, mixed: Array) -> Array:
     """Project the heads' values [b q h e] to the stream [b q d]."""
     return plus(einsum("bqhe,hed->bqd", mixed, w.wo), w.get("bo"))
 
 
 def convolution_weights(layer: Any) -> list[Weight]:
-    """Projections, and an optional depthwise convolution over the values, one kernel per head."""
-    d, h = layer.d_model, layer.n_heads
-    found = [*projections("qkv", d, h, d // h), *output(d, h, d // h)]
-    return found + ([kernel("conv", h, layer.d_conv)] if layer.d_conv else [])
+    """Projections of queries, keys, values and output, and an optional depthwise convolution over the values."""
+    sizes = (layer.d_model, layer.n_heads, layer.d_model // layer.n_heads)
+    found = [*projections("qkv", *sizes), *output(*sizes)]
+    return found + ([kernel("conv", layer.n_heads, layer.d_conv)] if layer.d_conv else [])
 
 
 def add_value_convolution(layer: Any, w: Weights, mixed: Array, v: Array) -> Array:

@@ -212,5 +212,5 @@ def test_missing_saved_stream_is_an_error() -> None:
     stack = Stack(
         "decoder", WIDTH, (Named("token", Embedding(11, WIDTH)), Named("add", Injection(WIDTH, adds="m"))), (), ()
     )
-    with pytest.raises(InputError, match="keeps its stream as m"):
+    with pytest.raises(InputError, match="saves its stream as m"):
         llmcalc.twin(Architecture("text", (stack,))).forward(np.zeros((1, 4), int))

@@ -1,6 +1,6 @@
-"""Attention of blocks of queries to their own block and what is around it, as speech encoders have it.
+"""Attention of blocks of queries to their own block and its context, as in speech encoders.
 
-Distances are known by a learned table of keys [shaw2018, Section 3.2] or by projected sinusoids [dai2019, Section 3.3].
+Relative positions use a learned table of keys [shaw2018, Section 3.2] or projected sinusoids [dai2019, Section 3.3].
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from ....core.declaration import Declaration
 from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....core.record import record
+from ....layers._attention_parts import projection
 
 
 @record
@@ -19,25 +20,25 @@ class ContextAttention(Layer):
 
     Attributes:
         d_model: width of input and output.
-        n_heads: heads.
-        chunk: queries of a block; the last block is padded.
-        left, right: keys before and behind the block that its queries see too.
-        behind, ahead: of all these a query sees as many before and behind itself alone; None: all.
+        n_heads: number of heads.
+        chunk: number of queries per block; the last block is padded.
+        left, right: number of keys before and after the block that its queries also see.
+        behind, ahead: number of these keys that a query sees before and after its own position; None: all.
         d_head: width of a head (default: d_model / n_heads).
-        positions: ``none``, ``table`` (a learned key for each distance), or ``projected`` (sinusoids of distances are
-            projected to keys).
-        n_distances: rows of the table, or distances whose sinusoids are projected.
-        n_ahead: how many of the latter are those of later keys; the farthest earlier one comes first.
-        bias: biases of queries, keys and values.
-        out_bias: a bias of the output projection.
-        per_channel: a learned scale on each channel of a query head: its softplus, which is 1 for a scale of 0 (Gemma).
-        key_scale: a constant factor on keys (Gemma 4).
-        softcap: scores are squashed to this bound.
-        padded: queries, keys and values of the padding are projected too.
-        d_source: keys and values are made of ``n_source`` vectors of this width for each block; None: of the input.
-        n_source: how many.
-        fixed: queries are made of the same learned vectors in every block, and so are projected once; without a source
-            all of it is computed once (the first block of a Q-Former).
+        positions: ``none``, ``table`` (a learned key per distance), or ``projected`` (keys are projected sinusoids of
+            distances).
+        n_distances: rows of the table, or number of distances with projected sinusoids.
+        n_ahead: number of these distances that belong to later keys; the farthest earlier key comes first.
+        bias: whether queries, keys and values have biases.
+        out_bias: whether the output has a bias.
+        per_channel: whether each channel of a query has a learned scale, through a softplus that maps 0 to 1 (Gemma).
+        key_scale: constant factor on the keys (Gemma 4).
+        softcap: bound of the soft cap on the scores.
+        padded: whether queries, keys and values of the padding are also projected.
+        d_source: width of the vectors from which keys and values are projected; None: the input.
+        n_source: number of these vectors per block.
+        fixed: whether all blocks have the same learned queries, projected once; without a source, the whole layer is
+            computed once (the first block of a Q-Former).
     """
 
     d_model: int
@@ -70,19 +71,18 @@ class ContextAttention(Layer):
             self.must_divide("n_heads", "d_model")
         self.derive(d_head=self.d_model // self.n_heads)
         if (self.n_distances is None) != (self.positions == "none"):
-            raise SizeError("n_distances goes with positions, and with nothing else", where="context_attention")
+            raise SizeError("n_distances must be set with positions, and only then", where="context_attention")
         if (self.d_source is None) != (self.n_source is None):
-            raise SizeError("d_source and n_source go together", where="context_attention")
-        if self.d_source and (self.left or self.right or self.positions != "none"):
-            raise SizeError("d_source leaves no left, right and positions", where="context_attention")
-        if self.fixed and (self.left or self.right or self.positions != "none"):
-            raise SizeError("fixed leaves no left, right and positions", where="context_attention")
+            raise SizeError("d_source and n_source must be set together", where="context_attention")
+        for name in ("d_source", "fixed"):
+            if getattr(self, name) and (self.left or self.right or self.positions != "none"):
+                raise SizeError(f"{name} excludes left, right and positions", where="context_attention")
 
     def declare(self) -> Declaration:
-        """Projections of queries, keys and values; scores and mix of each block; output projection."""
+        """Projections of queries, keys and values; scores and weighted values per block; output projection."""
         sizes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head or 0, "Z": self.chunk}
-        seen = self.n_source or self.left + self.chunk + self.right
-        declaration = Declaration({**sizes, "y": "ceil(q, Z)", "kz": seen, "qz": "ceil(q, Z) * Z"})
+        keys = self.n_source or self.left + self.chunk + self.right
+        declaration = Declaration({**sizes, "y": "ceil(q, Z)", "kz": keys, "qz": "ceil(q, Z) * Z"})
         source = "d"
         if self.d_source:
             declaration.axes["src"], source = self.d_source, "src"
@@ -94,15 +94,16 @@ class ContextAttention(Layer):
             declaration.weights("relative[u; e]" if self.positions == "table" else "wr[d | h e]")
         if self.fixed:
             declaration.axes |= {"zq": "min(q, 1) * Z", "zk": "min(q, 1) * Z"}
-        alone = self.fixed and not self.d_source
-        declaration.equations(*(self._once() if alone else (*self._project(), *self._attend())))
+        if self.fixed and not self.d_source:
+            declaration.equations(*self._compute_once())
+        else:
+            declaration.equations(*self._project(), *self._attend())
         return declaration
 
-    def _once(self) -> list[str]:
+    def _compute_once(self) -> list[str]:
         lines = []
         for name, axis in (("q", "zq"), ("k", "zk"), ("v", "zk")):
-            lines += [f"{name}[{axis} h e] = x[{axis} d] w{name}[d h e]"]
-            lines += [f"{name}[{axis} h e] = add({name}, b{name})"] if self.bias else []
+            lines += projection(name, axis, "d", "h e", self.bias)
         lines += ["q[zq h e] = mul(q, q_scale)"] if self.per_channel else []
         lines += ["k[zk h e] = scale(k)"] if self.key_scale != 1.0 else []
         lines += ["s[h zq zk] = q[zq h e] k[zk h e]", "s[h zq zk] = scale(s)"]
@@ -113,16 +114,14 @@ class ContextAttention(Layer):
 
     def _project(self) -> list[str]:
         rows = "zq" if self.fixed else "b qz" if self.padded else "b q"
-        lines = [f"q[{rows} h e] = x[{rows} d] wq[d h e]", *([f"q[{rows} h e] = add(q, bq)"] if self.bias else [])]
+        lines = projection("q", rows, "d", "h e", self.bias)
         lines += [f"q[{rows} h e] = mul(q, q_scale)"] if self.per_channel else []
         lines += [f"qb[b y Z h e] = copy(q[{rows} h e])"]
-        made = "src[b y kz src]" if self.d_source else f"x[{rows} d]"
-        own, width = ("b y kz", "src") if self.d_source else (rows, "d")
+        keys, width, source = ("b y kz", "src", "src") if self.d_source else (rows, "d", "x")
         for name in "kv":
-            lines += [f"{name}[{own} h e] = {made} w{name}[{width} h e]"]
-            lines += [f"{name}[{own} h e] = add({name}, b{name})"] if self.bias else []
-            lines += [f"k[{own} h e] = scale(k)"] if name == "k" and self.key_scale != 1.0 else []
-            lines += [f"{name}b[b y kz h e] = copy({name}[{own} h e])"]
+            lines += projection(name, keys, width, "h e", self.bias, source)
+            lines += [f"k[{keys} h e] = scale(k)"] if name == "k" and self.key_scale != 1.0 else []
+            lines += [f"{name}b[b y kz h e] = copy({name}[{keys} h e])"]
         return lines
 
     def _attend(self) -> list[str]:

@@ -7,6 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....layers._attention_parts import projection
 from ....layers.mlp import ACTIVATIONS
 
 
@@ -16,21 +17,21 @@ class ConvModule(Layer):
 
     Attributes:
         d_model: width of input and output.
-        d_conv: taps of the convolution over each channel.
+        d_conv: kernel size of the depthwise convolution.
         d_inner: channels of that convolution (default: d_model).
-        gate: what makes a gate of g: ``sigmoid`` (a gated linear unit) or another activation.
-        activation: behind the convolution and its norm.
-        norm: on what the convolution gives: ``none``, ``rmsnorm``, ``layernorm``, or ``batchnorm``, whose means and
-            variances are no parameters, and part of its factors when it runs.
+        gate: function of the gate g: ``sigmoid`` (a gated linear unit) or another activation.
+        activation: elementwise function after the convolution and its norm.
+        norm: norm after the convolution: ``none``, ``rmsnorm``, ``layernorm``, or ``batchnorm``, whose running mean and
+            variance are buffers.
         eps: epsilon of an RMSNorm.
-        bias: biases of the projections.
-        conv_bias: a bias of the convolution.
-        gate_bias: a second bias of v and of g (Phi-4-multimodal).
-        separable: a projection mixes the channels right behind the convolution.
-        kernels: projections are stored as kernels of one tap.
-        overrun: the implementation computes ``d_conv - 1`` positions more, and leaves them out.
-        chunk: positions that are convolved apart from all others, where there are more.
-        causal: a position sees those before it alone.
+        bias: whether the projections have biases.
+        conv_bias: whether the convolution has a bias.
+        gate_bias: whether v and g have a second bias (Phi-4-multimodal).
+        separable: whether a projection of the channels follows the convolution.
+        kernels: whether projections are stored as kernels of size 1.
+        overrun: whether the implementation computes ``d_conv - 1`` further positions and discards them.
+        chunk: number of positions that are convolved separately, if there are more.
+        causal: whether a position only sees earlier ones.
     """
 
     d_model: int
@@ -60,7 +61,7 @@ class ConvModule(Layer):
         self.derive(d_inner=self.d_model)
 
     def declare(self) -> Declaration:
-        """Two projections ``[d_model, d_inner]``, a kernel for each channel, one projection ``[d_inner, d_model]``."""
+        """Two projections ``[d_model, d_inner]``, a depthwise kernel, and a projection ``[d_inner, d_model]``."""
         inner = self.d_inner or self.d_model
         axes: dict[str, int | str] = {"d": self.d_model, "i": inner, "io": inner, "K": self.d_conv, "one": 1}
         declaration = Declaration({**axes, "qc": "q"})
@@ -87,8 +88,7 @@ class ConvModule(Layer):
     def _lines(self) -> list[str]:
         lines = []
         for name in "vg":
-            lines += [f"{name}[b q i] = x[b q d] w{name}[d i]"]
-            lines += [f"{name}[b q i] = add({name}, b{name})"] if self.bias else []
+            lines += projection(name, "b q", "d", "i", self.bias)
             lines += [f"{name}[b q i] = add({name}, gate_b{name})"] if self.gate_bias else []
         lines += [f"g[b q i] = {self.gate}(g)", "u[b q i] = mul(v, g)", "u[b qc i] = u[b qc i] conv[i K]"]
         lines += ["u[b q i] = add(u, conv_b)"] if self.conv_bias else []

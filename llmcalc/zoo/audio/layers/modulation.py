@@ -1,6 +1,6 @@
-"""Factors on the stream, made of a number that is the same for all tokens: adaptive norms [peebles2022, Section 3.2].
+"""Factors on the stream, computed from a scalar such as a time step: adaptive norms [peebles2022, Section 3.2].
 
-Voxtral Realtime makes them of its delay.
+Voxtral Realtime computes them from its delay.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ class Modulation(Layer):
     """``y = x · (1 + gelu(t w1) w2)``, where t are cosines and sines of a time.
 
     Attributes:
-        d_model: width of the stream, and of t; it is even.
+        d_model: width of the stream, and of t.
         d_hidden: hidden width of the network.
-        time: the number that the factors are made of.
+        time: the scalar from which the factors are computed.
     """
 
     d_model: int
@@ -28,11 +28,8 @@ class Modulation(Layer):
 
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {**Layer.EXTERNAL_TENSORS, "time": "cosines and sines of the time"}
 
-    def __post_init__(self) -> None:
-        self.check()
-
     def declare(self) -> Declaration:
-        """Two matrices, which run once for a whole batch."""
+        """Two matrices, which run once per batch."""
         declaration = Declaration({"d": self.d_model, "mr": self.d_hidden})
         declaration.weights("w1[d | mr]", "w2[mr | d]")
         declaration.equations(

@@ -14,11 +14,11 @@ from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, kernel, matrix, table, vector
 
 EPS = 1e-5  # of batch and layer norms
-INPUT_FIELDS = frozenset({"overrun"})  # rows that are computed beyond the text, and left out
+INPUT_FIELDS = frozenset({"overrun"})  # rows that the implementation computes and discards
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections to values and gates and back, taps for each channel, and what mixes the channels behind them."""
+    """Projections of values, gates and output, a depthwise kernel, and an optional norm."""
     for name in (layer.gate, layer.activation):
         if name not in ACTIVATIONS:
             raise UnsupportedError(f"the activation {name} has no NumPy model", where="conv_module")
@@ -32,7 +32,7 @@ def weights(layer: Any) -> list[Weight]:
     found += [vector("gate_bv", i), vector("gate_bg", i)] if layer.gate_bias else []
     found += [vector("norm", i, mean=1.0)] if layer.norm != "none" else []
     found += [vector("norm_b", i)] if layer.norm in ("layernorm", "batchnorm") else []
-    if layer.norm == "batchnorm":  # of what was seen in training
+    if layer.norm == "batchnorm":
         found += [vector(name, i, mean=mean)._replace(buffer=True) for name, mean in (("mean", 0.0), ("variance", 1.0))]
     return found
 
@@ -44,22 +44,22 @@ def _matrix(layer: Any, name: str, inputs: int, outputs: int) -> Weight:
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``act(norm(conv(v · gate(g)))) wo`` of projections v and g of ``x`` [b q d]."""
     step.must_be_whole(layer.kind())
-    v, g = (plus(plus(_through(layer, w, f"w{name}", x), w.get(f"b{name}")), w.get(f"gate_b{name}")) for name in "vg")
-    u = plus(_convolved(layer, v * ACTIVATIONS[layer.gate](g), w.conv), w.get("conv_b"))
+    v, g = (plus(plus(_project(layer, w, f"w{name}", x), w.get(f"b{name}")), w.get(f"gate_b{name}")) for name in "vg")
+    u = plus(_convolve(layer, v * ACTIVATIONS[layer.gate](g), w.conv), w.get("conv_b"))
     if layer.separable:
-        u = plus(_through(layer, w, "mix", u), w.get("mix_b"))
-    u = ACTIVATIONS[layer.activation](_normed(layer, w, u))
-    return plus(_through(layer, w, "wo", u), w.get("bo"))
+        u = plus(_project(layer, w, "mix", u), w.get("mix_b"))
+    u = ACTIVATIONS[layer.activation](_normalise(layer, w, u))
+    return plus(_project(layer, w, "wo", u), w.get("bo"))
 
 
-def _through(layer: Any, w: Weights, name: str, x: Array) -> Array:
-    """A projection, which may be stored as a kernel of one tap."""
+def _project(layer: Any, w: Weights, name: str, x: Array) -> Array:
+    """A projection, which may be stored as a kernel of size 1."""
     weight = getattr(w, name)
     return einsum("bqd,id->bqi", x, weight[:, :, 0]) if layer.kernels else einsum("bqd,di->bqi", x, weight)
 
 
-def _convolved(layer: Any, u: Array, taps: Array) -> Array:
-    """The taps of each channel on ``u`` [b q i]; of a long text on each whole chunk and on the rest of it, apart."""
+def _convolve(layer: Any, u: Array, taps: Array) -> Array:
+    """The depthwise convolution of ``u`` [b q i]; long inputs are convolved in separate chunks."""
     b, q, i = u.shape
     before = layer.d_conv - 1 if layer.causal else layer.d_conv // 2
     if not layer.chunk or q <= layer.chunk:
@@ -69,7 +69,7 @@ def _convolved(layer: Any, u: Array, taps: Array) -> Array:
     return chunks if whole == q else np.concatenate([chunks, depthwise_convolution(u[:, whole:], taps, before)], axis=1)
 
 
-def _normed(layer: Any, w: Weights, u: Array) -> Array:
+def _normalise(layer: Any, w: Weights, u: Array) -> Array:
     if layer.norm == "batchnorm":
         return (u - w.mean) * (w.norm / np.sqrt(w.variance + EPS)) + w.norm_b
     if layer.norm == "layernorm":

@@ -1,4 +1,4 @@
-"""Attention in both directions that meets projected sinusoids of distances [dai2019, Section 3.3; gulati2020]."""
+"""Bidirectional attention with projected sinusoids of distances [dai2019, Section 3.3; gulati2020]."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ....twins.weights import Array, Weight, Weights, matrix, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections of tokens, of distances, and back; what is added to queries where they meet keys and distances."""
+    """Projections of tokens, distances and output; biases of queries for the scores of keys and of distances."""
     d, h, e = layer.d_model, layer.n_heads, layer.d_head
     found = [*projections("qkvr", d, h, e, bias="qkv" if layer.bias else ""), matrix("wo", (h, e), d)]
     return [*found, *([vector("bo", d)] if layer.bias else []), table("u", h, e), table("w", h, e)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``softmax(((q + u) kᵀ + (q + w) rᵀ) / sqrt(e)) v · wo``, where ``r`` [2q-1 h e] belongs to a distance."""
+    """``softmax(((q + u) kᵀ + (q + w) rᵀ) / sqrt(e)) v · wo``, where ``r`` [2q-1 h e] are keys of distances."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     place = np.arange(x.shape[1])
     r = einsum("rd,dhe->rhe", interleaved_sinusoids(np.arange(-place[-1], len(place)), layer.d_model), w.wr)
     by_distance = einsum("bqhe,rhe->bhqr", q + w.w, r)
-    of_pair = place[:, None] - place + place[-1]  # [q k]: the farthest later token's distance comes first
-    met = scores(q + w.u, k) + by_distance[:, :, place[:, None], of_pair]
+    row = place[:, None] - place + place[-1]  # [q k]; the distance of the farthest later token comes first
+    met = scores(q + w.u, k) + by_distance[:, :, place[:, None], row]
     return join(w, mix(met / math.sqrt(layer.d_head), v))

@@ -1,4 +1,4 @@
-"""Factors made of a time [peebles2022, Section 3.2]."""
+"""Factors on the stream, computed from a scalar such as a time step [peebles2022, Section 3.2]."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``x · (1 + gelu(t w1) w2)``; the waves of t slow down from 1 to 10000 positions a radian."""
+    """``x · (1 + gelu(t w1) w2)``; the frequencies of t fall from 1 to 1 / 10000 radians per unit of time."""
     angles = layer.time * 10000.0 ** (-2 * (np.arange(layer.d_model) // 2) / layer.d_model)
     waves = constant(np.concatenate([np.cos(angles[::2]), np.sin(angles[::2])])[: layer.d_model])
     hidden = ACTIVATIONS["gelu"](einsum("d,dm->m", waves, w.w1))

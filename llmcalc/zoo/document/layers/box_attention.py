@@ -1,4 +1,4 @@
-"""Attention in which queries also meet how the boxes of two tokens lie to each other [hong2021, Section 3.1]."""
+"""Attention with scores of the relative positions of two tokens' boxes [hong2021, Section 3.1]."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ....layers.attention import Attention
 @inherit_docs
 @record
 class BoxAttention(Attention):
-    """``y = softmax((q kᵀ + q rᵀ) / sqrt(d_head)) v · wo``, where r is what ``box_pairs`` made of every two tokens."""
+    """``y = softmax((q kᵀ + q rᵀ) / sqrt(d_head)) v · wo``, with the vectors r of ``box_pairs`` for pairs of tokens."""
 
     causal: bool = False
 
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
         **Attention.EXTERNAL_TENSORS,
-        "pairs": "how the boxes of two tokens lie to each other",
+        "pairs": "the relative position of each pair of boxes",
     }
 
     def __post_init__(self) -> None:
@@ -27,7 +27,7 @@ class BoxAttention(Attention):
         check_bidirectional(self)
 
     def declare(self) -> Declaration:
-        """Those of attention, and scores of the pairs."""
+        """Attention, with scores of pairs of boxes."""
         declaration = Attention.declare(self)
         declaration.elsewhere = (*declaration.elsewhere, *([] if self.unused else ["pairs"]))
         return declaration
@@ -35,9 +35,5 @@ class BoxAttention(Attention):
     def _attend(self) -> list[str]:
         first, *rest = Attention._attend(self)
         keys = "s" if self.cross else "k"
-        return [
-            first,
-            f"sp[b h q {keys}] = q[b q h e] pairs[b q {keys} e]",
-            f"s[b h q {keys}] = add(s, sp)",
-            *rest,
-        ]
+        pairs = f"sp[b h q {keys}] = q[b q h e] pairs[b q {keys} e]"
+        return [first, pairs, f"s[b h q {keys}] = add(s, sp)", *rest]

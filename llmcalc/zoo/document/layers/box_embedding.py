@@ -1,4 +1,4 @@
-"""Places on a page as one entry of each edge, the height and the width of a token's box, side by side [xu2020]."""
+"""Embeddings of a token's box on the page: of its four edges, height and width, concatenated [xu2020]."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ....core.record import record
 class BoxEmbedding(Layer):
     """``y = [left, upper, right, lower, height, width]``, looked up in four tables.
 
-    Opposite edges share a table. With ``d_stream`` this is no part of the stream: projected, with an entry of the
-    position and a norm, it begins a second stream beside it [wang2022].
+    Opposite edges share a table. With ``d_stream``, the result is not added to the stream: projected, with a position
+    embedding and a norm, it starts a second stream [wang2022].
 
     Attributes:
-        rows: places along each side of the page.
-        d_edge: width of an edge's entry.
-        d_size: width of a height's and a width's entry; four edges and these two are as wide as the stream.
+        rows: number of coordinates along each side of the page.
+        d_edge: width of an edge's embedding.
+        d_size: width of a height's or width's embedding; four edges and these two are concatenated.
         d_stream: width of the second stream.
-        n_places: rows of its table of positions, padding and offset rows included.
-        offset, padding_id: of that table, as in ``embedding``.
-        eps: added under the root of its norm.
+        n_places: rows of its position table, including padding and offset rows.
+        offset, padding_id: those of that table, as in ``embedding``.
+        eps: epsilon of its norm.
     """
 
     rows: int
@@ -41,15 +41,15 @@ class BoxEmbedding(Layer):
     def __post_init__(self) -> None:
         self.check()
         if (self.d_stream is None) != (self.n_places is None):
-            raise SizeError("d_stream goes with n_places, and only with it", where="box_embedding")
+            raise SizeError("d_stream and n_places must be set together", where="box_embedding")
 
     def declare(self) -> Declaration:
-        """Tables ``[rows, d_edge]`` of both directions and ``[rows, d_size]`` of both sizes."""
+        """Tables ``[rows, d_edge]`` for two directions and ``[rows, d_size]`` for two sizes."""
         axes: dict[str, int | str] = {"V": self.rows, "ce": self.d_edge, "cs": self.d_size}
         declaration = Declaration({**axes, "d": 4 * self.d_edge + 2 * self.d_size})
         declaration.weights("across[V; ce]", "down[V; ce]", "heights[V; cs]", "widths[V; cs]", table="other")
-        looked_up = {"left": "across", "upper": "down", "right": "across", "lower": "down"}
-        declaration.equations(*(f"{edge}[b q ce] = gather({table}, ids)" for edge, table in looked_up.items()))
+        tables = {"left": "across", "upper": "down", "right": "across", "lower": "down"}
+        declaration.equations(*(f"{edge}[b q ce] = gather({table}, ids)" for edge, table in tables.items()))
         declaration.equations("high[b q cs] = gather(heights, ids)", "wide[b q cs] = gather(widths, ids)")
         declaration.equations("y[b q d] = copy(left, upper, right, lower, high, wide)")
         if self.d_stream and self.n_places:

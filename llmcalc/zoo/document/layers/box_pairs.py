@@ -1,4 +1,4 @@
-"""How the boxes of two tokens lie to each other [hong2021, Section 3.1], for every pair of tokens."""
+"""Relative positions of the boxes of each pair of tokens [hong2021, Section 3.1]."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
 
+COORDINATES = 8  # two per corner
+
 
 @record
 class BoxPairs(Layer):
     """``r_qk = [sin, cos of (corner_k - corner_q) · frequencies] w``, for both coordinates of all four corners.
 
-    The layers of kind ``box_attention`` read it.
+    Layers of kind ``box_attention`` read the result.
 
     Attributes:
-        d_wave: sines and cosines of a coordinate.
-        d_head: width of the result, that of a head.
+        d_wave: number of sines and cosines per coordinate.
+        d_head: width of the result, which is that of a head.
         scale: factor on the coordinates.
     """
 
@@ -27,15 +29,12 @@ class BoxPairs(Layer):
 
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
         **Layer.EXTERNAL_TENSORS,
-        "waves": "sines and cosines of how far apart the corners of two boxes are",
+        "waves": "sines and cosines of distances between boxes",
     }
 
     def declare(self) -> Declaration:
-        """Weight ``[8 d_wave, d_head]``, which is run on every pair of tokens."""
+        """Weight ``[8 d_wave, d_head]``, which runs on every pair of tokens."""
         declaration = Declaration({"in": COORDINATES * self.d_wave, "e": self.d_head})
         declaration.weights("w[in | e]")
         declaration.equations("r[b q k e] = waves[b q k in] w[in e] | constant", "r[b q k e] = keep(r)")
         return declaration
-
-
-COORDINATES = 8  # two of each corner

@@ -1,4 +1,4 @@
-"""Attention with biases by how far apart two tokens stand in the text and on the page [xu2020, Section 2.1]."""
+"""Attention with relative position biases in the text and on the page [xu2020, Section 2.1]."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _TABLES |= dict.fromkeys(("across_bias[ub | h]", "down_bias[ub | h]"), "box_buck
 @inherit_docs
 @record
 class LayoutLmAttention(Attention):
-    """``y = softmax(q kᵀ / sqrt(d_head) + bias) v · wo``; all layers of a stack share the tables of biases.
+    """``y = softmax(q kᵀ / sqrt(d_head) + bias) v · wo``; all layers of a stack share the bias tables.
 
     Attributes:
-        distance_buckets: buckets of the distance in the text; None: no bias by it.
-        distance_most: distance from which on all share the last bucket.
-        box_buckets: buckets of the distances between left edges and between lower edges; None: no bias by them.
-        box_most: distance from which on all share the last bucket.
-        bias_scaled: the biases are divided by ``sqrt(d_head)``, as the scores are (LayoutLMv3).
+        distance_buckets: number of buckets of the distance in the text; None: no bias.
+        distance_most: distance from which on the last bucket is used.
+        box_buckets: number of buckets of the distances between left edges and between lower edges; None: no bias.
+        box_most: distance from which on the last bucket is used.
+        bias_scaled: whether the biases are divided by ``sqrt(d_head)``, as the scores are (LayoutLMv3).
     """
 
     causal: bool = False

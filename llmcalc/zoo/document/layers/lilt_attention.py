@@ -1,4 +1,4 @@
-"""LiLT's attention [wang2022, Section 3.1]: a text and the places of its tokens are two streams that share scores."""
+"""LiLT's attention [wang2022, Section 3.1]: a text stream and a layout stream that share attention scores."""
 
 from __future__ import annotations
 
@@ -7,29 +7,27 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
-from ....layers._attention_parts import project_inputs, project_output
+from ....layers._attention_parts import MultiHead, project_inputs, project_output, projection
 from ....layers.mlp import ACTIVATIONS
 
 
 @record
-class LiltAttention(Layer):
-    """``y = softmax(s + s') v · wo``; a second stream, whose scores are s', gets ``softmax(s + s') v' · w'o``.
+class LiltAttention(MultiHead):
+    """``y = softmax(s + s') v · wo``; the layout stream, whose scores are s', gets ``softmax(s + s') v' · w'o``.
 
-    What the second stream gets is added to it, with a norm; a feed-forward layer follows, with a norm. There are biases
-    everywhere, and no causal mask.
+    The layout stream has a residual connection and a norm, then a feed-forward layer with a residual connection and a
+    norm. All matrices have biases; there is no causal mask.
 
     Attributes:
-        d_model: width of the stream.
-        n_heads: heads of both streams; they divide both widths.
-        d_stream: width of the second stream.
+        d_model: width of the text stream.
+        n_heads: number of heads of both streams; must divide both widths.
+        d_stream: width of the layout stream.
         d_ff: hidden width of its feed-forward layer.
-        activation: of that layer, as in ``mlp``.
-        eps: added under the roots of its norms.
-        dropped: what becomes of the second stream is not used, so that no gradient flows (the last layer).
+        activation: activation of that layer, as in ``mlp``.
+        eps: epsilon of its norms.
+        dropped: whether the resulting layout stream is unused, so that no gradient flows (the last layer).
     """
 
-    d_model: int
-    n_heads: int
     d_stream: int
     d_ff: int
     activation: str = "gelu"
@@ -37,25 +35,23 @@ class LiltAttention(Layer):
     dropped: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {**Layer.EXTERNAL_TENSORS, "layout": "the second stream"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {**Layer.EXTERNAL_TENSORS, "layout": "the layout stream"}
 
     def __post_init__(self) -> None:
-        self.check()
-        self.must_divide("n_heads", "d_model")
+        super().__post_init__()
         self.must_divide("n_heads", "d_stream")
 
     def declare(self) -> Declaration:
-        """Projections of both streams, scores of each, one mix, and the second stream's own feed-forward layer."""
-        axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_model // self.n_heads}
+        """Projections and scores of both streams, weighted values, and the feed-forward layer of the layout stream."""
+        axes = self._head_axes()
         axes |= {"dl": self.d_stream, "el": self.d_stream // self.n_heads, "fl": self.d_ff}
         declaration = Declaration(axes)
         project_inputs(declaration)
         tag = " | nograd" if self.dropped else ""
         for name in ("ql", "kl", "vl"):
-            its = tag if name == "vl" else ""
             declaration.weights(f"w{name}[dl | h el]", f"b{name}[h el]")
-            declaration.equations(f"{name}[b q h el] = layout[b q dl] w{name}[dl h el]{its}")
-            declaration.equations(f"{name}[b q h el] = add({name}, b{name}){its}")
+            lines = projection(name, "b q", "dl", "h el", source="layout")
+            declaration.equations(*(f"{line}{tag if name == 'vl' else ''}" for line in lines))
         declaration.equations(
             "s[b h q k] = q[b q h e] k[b k h e]",
             "s[b h q k] = scale(s)",
@@ -66,14 +62,14 @@ class LiltAttention(Layer):
         )
         declaration.weights("wol[h el | dl]", "bol[dl]", "norm[dl]", "norm_b[dl]")
         declaration.weights("wu[dl | fl]", "bu[fl]", "wd[fl | dl]", "bd[dl]", "mlp_norm[dl]", "mlp_norm_b[dl]")
-        declaration.equations(*(f"{line}{tag}" for line in _BESIDE))
+        declaration.equations(*(f"{line}{tag}" for line in _LAYOUT_ATTENTION))
         declaration.equations(f"m[b q fl] = {self.activation}(m){tag}")
-        declaration.equations(*(f"{line}{tag}" for line in _AFTER), "o[b q h e] = p[b h q k] v[b k h e]")
+        declaration.equations(*(f"{line}{tag}" for line in _LAYOUT_OUTPUT), "o[b q h e] = p[b h q k] v[b k h e]")
         project_output(declaration)
         return declaration
 
 
-_BESIDE = [
+_LAYOUT_ATTENTION = [
     "ol[b q h el] = p[b h q k] vl[b k h el]",
     "l[b q dl] = ol[b q h el] wol[h el dl]",
     "l[b q dl] = add(l, bol)",
@@ -82,7 +78,7 @@ _BESIDE = [
     "m[b q fl] = l[b q dl] wu[dl fl]",
     "m[b q fl] = add(m, bu)",
 ]
-_AFTER = [
+_LAYOUT_OUTPUT = [
     "yl[b q dl] = m[b q fl] wd[fl dl]",
     "yl[b q dl] = add(yl, bd)",
     "yl[b q dl] = add(yl, l)",

@@ -1,4 +1,4 @@
-"""Places in a page's tree [li2021, Section 3.1]: the tags on the way to a text, and which of its kind each is."""
+"""Embeddings of a text's path in the tree of a page [li2021, Section 3.1]: the tags of its steps, and their indices."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from ....core.record import record
 
 @record
 class PathEmbedding(Layer):
-    """``y = relu(z w1 + b1) w2 + b2``, where z are the entries of all steps of a path side by side.
+    """``y = relu(z w1 + b1) w2 + b2``, where z are the concatenated embeddings of all steps of a path.
 
-    An entry is the sum of that of its tag and that of its number, each from a table of the step's own.
+    The embedding of a step is the sum of those of its tag and of its index, from tables of this step.
 
     Attributes:
-        depth: steps of a path; a shorter one is padded.
-        n_tags: tags that are told apart.
-        n_numbers: numbers that are told apart.
-        d_unit: width of an entry.
-        d_ff: width of the hidden layer.
-        d_out: width of the output, that of the stream.
-        tag_id: row of the tables of tags for a step that is missing.
-        number_id: row of the tables of numbers for such a step.
+        depth: number of steps of a path; shorter paths are padded.
+        n_tags: number of distinct tags.
+        n_numbers: number of distinct indices.
+        d_unit: width of a step's embedding.
+        d_ff: hidden width.
+        d_out: width of the output, which is that of the stream.
+        tag_id: row of the tag tables for a missing step.
+        number_id: row of the index tables for a missing step.
     """
 
     depth: int

@@ -1,4 +1,4 @@
-"""Attention in which queries also meet how the boxes of two tokens lie to each other [hong2021, Section 3.1]."""
+"""Attention with scores of the relative positions of two tokens' boxes [hong2021, Section 3.1]."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     pairs = step.saved_streams.get("pairs")
     if pairs is None or pairs.shape[-1] != layer.d_head or layer.logit_softcap:
         raise UnsupportedError(f"there are no pairs of boxes of width {layer.d_head}", where=layer.kind())
-    x = attention.prepare_input(layer, x, step)
-    scores, v, q = attention.attention_scores(layer, w, x, step, state)
     scale = 1 / math.sqrt(layer.d_head) if layer.scale is None else layer.scale
-    scores = scores + einsum("bqgre,bqke->bgrqk", q, pairs) * scale
-    mixed = attention.mix(layer, w, scores, v, q, step)
-    return attention.project_output(layer, w, x, mixed.reshape(*x.shape[:2], layer.n_heads, v.shape[3]))
+
+    def add_pairs(scores: Array, v: Array, q: Array) -> Array:
+        return scores + einsum("bqgre,bqke->bgrqk", q, pairs) * scale
+
+    return attention.forward(layer, w, x, step, state, add_pairs)

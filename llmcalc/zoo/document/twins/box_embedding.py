@@ -1,4 +1,4 @@
-"""Places on a page [xu2020, Section 2.1]; without boxes all tokens stand in its corner."""
+"""Embeddings of a token's box on the page [xu2020, Section 2.1]; without boxes, all coordinates are 0."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ....twins.weights import Array, Weight, Weights, matrix, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """A table for each direction and each size; of a second stream a projection, a table of positions and a norm."""
+    """A table per direction and per size; for a second stream a projection, a position table and a norm."""
     found = [table(name, layer.rows, layer.d_edge) for name in ("across", "down")]
     found += [table(name, layer.rows, layer.d_size) for name in ("heights", "widths")]
     if not layer.d_stream:
@@ -26,7 +26,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``x`` with the entries of each token's box, or as it is, beside a second stream that they begin."""
+    """``x`` plus the embedding of each box; with a second stream, ``x`` unchanged."""
     entries = _entries(layer, w, step)
     if not layer.d_stream:
         return x + entries
@@ -36,11 +36,11 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _entries(layer: Any, w: Weights, step: Step) -> Array:
-    """Those of left, upper, right and lower edge, height and width [b q d]."""
+    """Embeddings of the left, upper, right and lower edge, height and width [b q d]."""
     boxes = np.zeros((*step.ids.shape, 4), int) if step.boxes is None else step.boxes
     left, upper, right, lower = np.moveaxis(boxes, -1, 0)
     found = [(w.across, left), (w.down, upper), (w.across, right), (w.down, lower)]
     found += [(w.heights, lower - upper), (w.widths, right - left)]
     if min(place.min() for _, place in found) < 0 or max(place.max() for _, place in found) >= layer.rows:
-        raise InputError(f"boxes on a page have edges from 0 to {layer.rows - 1}, left and upper ones first")
+        raise InputError(f"box edges must be from 0 to {layer.rows - 1}, with left <= right and upper <= lower")
     return np.concatenate([rows[place] for rows, place in found], axis=-1)

@@ -1,4 +1,4 @@
-"""How the boxes of two tokens lie to each other [hong2021, Section 3.1]; without boxes all are the same one."""
+"""Relative positions of the boxes of each pair of tokens [hong2021, Section 3.1]; without boxes, all are equal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy import einsum
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, matrix
 
-CORNERS = (0, 1, 2, 1, 2, 3, 0, 3)  # across and down, of the upper left, upper right, lower right and lower left one
+CORNERS = (0, 1, 2, 1, 2, 3, 0, 3)  # x and y of the upper left, upper right, lower right and lower left corner
 
 
 def weights(layer: Any) -> list[Weight]:
@@ -19,7 +19,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """The stream as it is; what is made of every pair of boxes [b q k e] waits for the layers."""
+    """``x`` unchanged; the vector of each pair of boxes [b q k e] is saved for the attention layers."""
     step.must_be_whole(layer.kind())
     boxes = np.zeros((*step.ids.shape, 4), int) if step.boxes is None else step.boxes
     corners = boxes[..., list(CORNERS)] * layer.scale

@@ -1,4 +1,4 @@
-"""Attention with biases by how far apart two tokens stand in the text and on the page [xu2020, Section 2.1]."""
+"""Attention with relative position biases in the text and on the page [xu2020, Section 2.1]."""
 
 from __future__ import annotations
 
@@ -14,35 +14,33 @@ from ....twins.weights import Array, Weight, Weights, matrix
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Those of attention, and tables of biases that all layers of a stack share."""
+    """Those of attention, and bias tables shared by all layers of a stack."""
     rows = {"distance_bias": layer.distance_buckets, "across_bias": layer.box_buckets, "down_bias": layer.box_buckets}
     tables = [matrix(name, count, layer.n_heads)._replace(share=f".{name}") for name, count in rows.items() if count]
     return [*attention.weights(layer), *tables]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``softmax(q kᵀ · scale + bias) v · wo``; left edges tell how far apart across, lower ones how far down."""
+    """``softmax(q kᵀ · scale + bias) v · wo``, with distances in the text, between left and between lower edges."""
     step.must_be_whole(layer.kind())
-    x = attention.prepare_input(layer, x, step)
-    scores, v, q = attention.attention_scores(layer, w, x, step, state)
     factor = 1 / math.sqrt(layer.d_head) if layer.bias_scaled else 1.0
-    places = {"distance_bias": np.broadcast_to(step.positions, step.ids.shape)}
     boxes = np.zeros((*step.ids.shape, 4), int) if step.boxes is None else step.boxes
-    places |= {"across_bias": boxes[..., 0], "down_bias": boxes[..., 3]}
-    for name, place in places.items():
-        rows = w.get(name)
-        if rows is not None:
-            scores = scores + factor * _bias(layer, rows, place, name).reshape(scores.shape)
-    mixed = attention.mix(layer, w, scores, v, q, step)
-    return attention.project_output(layer, w, x, mixed.reshape(*x.shape[:2], layer.n_heads, v.shape[3]))
+    positions = {"distance_bias": np.broadcast_to(step.positions, step.ids.shape)}
+    positions |= {"across_bias": boxes[..., 0], "down_bias": boxes[..., 3]}
+
+    def add_biases(scores: Array, v: Array, q: Array) -> Array:
+        for name, position in positions.items():
+            rows = w.get(name)
+            if rows is not None:
+                scores = scores + factor * _bias(layer, rows, position, name).reshape(scores.shape)
+        return scores
+
+    return attention.forward(layer, w, x, step, state, add_biases)
 
 
-def _bias(layer: Any, rows: Array, place: Array, name: str) -> Array:
-    """The entry of every pair of tokens [b h q k], by how much farther the key stands."""
-    ahead = place[:, None, :] - place[:, :, None]
-    count, most = (
-        (layer.distance_buckets, layer.distance_most)
-        if name == "distance_bias"
-        else (layer.box_buckets, layer.box_most)
-    )
+def _bias(layer: Any, rows: Array, position: Array, name: str) -> Array:
+    """The bias of each pair of tokens [b h q k], by the key's position minus the query's."""
+    ahead = position[:, None, :] - position[:, :, None]
+    by_text = (layer.distance_buckets, layer.distance_most)
+    count, most = by_text if name == "distance_bias" else (layer.box_buckets, layer.box_most)
     return np.transpose(rows[buckets(count, most, ahead, causal=False)], (0, 3, 1, 2))

@@ -1,4 +1,4 @@
-"""LiLT's attention [wang2022, Section 3.1]: a text and the places of its tokens are two streams that share scores."""
+"""LiLT's attention [wang2022, Section 3.1]: a text stream and a layout stream that share attention scores."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ....twins.weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections of both streams and back, and the second one's feed-forward layer and norms."""
+    """Projections of both streams, and the feed-forward layer and norms of the layout stream."""
     d, s, h = layer.d_model, layer.d_stream, layer.n_heads
     found = [*projections("qkv", d, h, d // h), *projections(("ql", "kl", "vl"), s, h, s // h), *output(d, h, d // h)]
     found += [matrix("wol", (h, s // h), s), vector("bol", s)]
@@ -26,25 +26,22 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """What the heads of the text find by the scores of both streams; the second stream goes on by itself."""
+    """``softmax(s + s') v · wo`` with the scores of both streams; updates the layout stream."""
     step.must_be_whole(layer.kind())
-    beside = step.saved_streams.get("layout")
-    if beside is None or beside.shape[-1] != layer.d_stream:
-        raise UnsupportedError(f"there is no second stream of width {layer.d_stream}", where=layer.kind())
-    (q, k, v), (ql, kl, vl) = ([project(w, name, of) for name in names] for names, of in _projected(x, beside))
+    layout = step.saved_streams.get("layout")
+    if layout is None or layout.shape[-1] != layer.d_stream:
+        raise UnsupportedError(f"there is no layout stream of width {layer.d_stream}", where=layer.kind())
+    q, k, v = (project(w, name, x) for name in "qkv")
+    ql, kl, vl = (project(w, name, layout) for name in ("ql", "kl", "vl"))
     met = scores(q, k) / math.sqrt(q.shape[-1]) + scores(ql, kl) / math.sqrt(ql.shape[-1])
     p = softmax(met)
-    step.saved_streams["layout"] = _gone_on(layer, w, einsum("bhqk,bkhe->bqhe", p, vl), beside)
+    step.saved_streams["layout"] = _update_layout(layer, w, einsum("bhqk,bkhe->bqhe", p, vl), layout)
     return join(w, einsum("bhqk,bkhe->bqhe", p, v))
 
 
-def _projected(x: Array, beside: Array) -> tuple[tuple[tuple[str, ...], Array], ...]:
-    return (("q", "k", "v"), x), (("ql", "kl", "vl"), beside)
-
-
-def _gone_on(layer: Any, w: Weights, mixed: Array, beside: Array) -> Array:
-    """The second stream behind what its heads found, and behind its feed-forward layer, each with a norm."""
-    beside = beside + einsum("bqhe,hed->bqd", mixed, w.wol) + w.bol
-    beside = layernorm(beside, layer.eps, w.norm, w.norm_b)
-    hidden = ACTIVATIONS[layer.activation](einsum("bqd,df->bqf", beside, w.wu) + w.bu)
-    return layernorm(beside + einsum("bqf,fd->bqd", hidden, w.wd) + w.bd, layer.eps, w.mlp_norm, w.mlp_norm_b)
+def _update_layout(layer: Any, w: Weights, mixed: Array, layout: Array) -> Array:
+    """The layout stream after attention and its feed-forward layer, each with a residual connection and a norm."""
+    layout = layout + einsum("bqhe,hed->bqd", mixed, w.wol) + w.bol
+    layout = layernorm(layout, layer.eps, w.norm, w.norm_b)
+    hidden = ACTIVATIONS[layer.activation](einsum("bqd,df->bqf", layout, w.wu) + w.bu)
+    return layernorm(layout + einsum("bqf,fd->bqd", hidden, w.wd) + w.bd, layer.eps, w.mlp_norm, w.mlp_norm_b)

@@ -15,8 +15,8 @@ class Affine(Layer):
 
     Attributes:
         d_model: width of the stream.
-        residual: the residual stream has a scale and an offset of its own.
-        scale_first: ``y = x w + b`` instead (MobileBERT).
+        residual: whether the residual stream also has a scale and an offset.
+        scale_first: whether the scale comes first: ``y = x w + b`` (MobileBERT).
     """
 
     d_model: int
@@ -26,7 +26,7 @@ class Affine(Layer):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {**Layer.EXTERNAL_TENSORS, "r": "the residual stream"}
 
     def declare(self) -> Declaration:
-        """Two vectors ``[d_model]``, or four."""
+        """Two or four vectors ``[d_model]``."""
         declaration = Declaration({"d": self.d_model})
         declaration.weights("w[d]", "b[d]", *(["rw[d]", "rb[d]"] if self.residual else []))
         declaration.equations("y[b q d] = add(x, b)", "y[b q d] = mul(y, w)")

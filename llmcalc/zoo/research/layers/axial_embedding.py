@@ -1,4 +1,4 @@
-"""Axial positions [kitaev2020]: a position is the row and the column of a grid, each with a table of its own."""
+"""Axial position embeddings [kitaev2020]: positions form a grid, with a table for rows and one for columns."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class AxialEmbedding(Layer):
     Attributes:
         n_rows: rows of the grid.
         n_columns: columns of the grid.
-        d_row: width of a row's entry.
-        d_column: width of a column's entry; both together are the width of the model.
+        d_row: width of a row's embedding.
+        d_column: width of a column's embedding; the two widths sum to that of the stream.
     """
 
     n_rows: int
@@ -27,7 +27,7 @@ class AxialEmbedding(Layer):
         """Tables ``[n_rows, 1, d_row]`` and ``[1, n_columns, d_column]``."""
         sizes = {"T": self.n_rows, "S": self.n_columns, "in": self.d_row, "out": self.d_column}
         declaration = Declaration({**sizes, "one": 1, "d": self.d_row + self.d_column})
-        # not of the kind "position", whose rows would bound the tokens
+        # a table of kind "position" would limit the sequence to its rows
         declaration.weights("rows[T; one; in]", "columns[one; S; out]", table="other")
         declaration.equations("y[b q d] = gather(rows, columns)")
         return declaration

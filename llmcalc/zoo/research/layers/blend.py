@@ -8,12 +8,10 @@ from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
 
-_PARTS = 2  # the stream, and what it began as
-
 
 @record
 class Blend(Layer):
-    """``y = λ1 x + λ2 x0`` with two scalars.
+    """``y = λ1 x + λ2 x0`` with two learned scalars.
 
     Attributes:
         d_model: width of the stream.
@@ -28,7 +26,7 @@ class Blend(Layer):
 
     def declare(self) -> Declaration:
         """Two scalars ``[2]``."""
-        declaration = Declaration({"d": self.d_model, "bl": _PARTS})
+        declaration = Declaration({"d": self.d_model, "bl": 2})
         declaration.weights("lambdas[bl]")
         declaration.equations("y[b q d] = mul(x, lambdas)", "z[b q d] = mul(x0, lambdas)", "y[b q d] = add(y, z)")
         return declaration

@@ -1,7 +1,7 @@
-"""Attention of an encoder for long inputs: by blocks of tokens, and to a few global tokens.
+"""Attention of an encoder for long inputs: within blocks of tokens, and to global tokens.
 
-LongT5 [guo2021] lets a token see the blocks beside its own, and a summary of every stretch of tokens; PEGASUS-X
-[phang2022] lets it see its own block and global tokens, which see everything and have a stream of their own.
+In LongT5 [guo2021], a token sees its own and adjacent blocks, and a summary of every segment of tokens. In PEGASUS-X
+[phang2022], a token sees its own block and global tokens, which see everything and have a stream of their own.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ class BlockAttention(Layer):
 
     Attributes:
         d_model: width of input and output.
-        n_heads: heads.
+        n_heads: number of heads.
         d_head: width of a head.
-        block: tokens of a block.
-        reach: a query sees its ``own`` block, or also those ``beside`` it, as far as one block's length.
-        positions: ``none`` or ``relative`` (a learned bias per bucket, one table for the stack).
-        n_buckets: buckets of a relative bias.
-        max_distance: tokens from which on all distances share the last bucket.
-        summary: every stretch of this many tokens is summed up in one global key and value.
-        n_global: global tokens with a stream of their own.
-        staggered: the blocks are shifted by half a block.
-        globals_dropped: what becomes of the global tokens behind this layer is not used, so that no gradient flows.
+        block: number of tokens per block.
+        reach: whether a query sees its ``own`` block, or also tokens of adjacent ones (``beside``), up to one block
+            length away.
+        positions: ``none`` or ``relative`` (a learned bias per bucket, shared by all layers of the stack).
+        n_buckets: number of buckets of a relative bias.
+        max_distance: distance in tokens from which on the last bucket is used.
+        summary: number of tokens per segment, which is summarised in one global key and value.
+        n_global: number of global tokens with a stream of their own.
+        staggered: whether the blocks are shifted by half a block.
+        globals_dropped: whether the resulting global tokens are unused, so that no gradient flows.
         scale: factor on the scores (default: 1 / sqrt(d_head)).
-        norm_eps: added under the root of the norms of summaries and global tokens.
+        norm_eps: epsilon of the norms of summaries and global tokens.
     """
 
     d_model: int
@@ -51,40 +52,40 @@ class BlockAttention(Layer):
 
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
         **Layer.EXTERNAL_TENSORS,
-        "xs": "the global tokens, one for every stretch",
-        "stretch": "which stretch a token belongs to",
+        "xs": "the global tokens",
+        "stretch": "the segment of each token",
     }
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"reach": ("own", "beside"), "positions": ("none", "relative")}
 
     def declare(self) -> Declaration:
-        """Projections, scores within blocks and to global tokens, output projection."""
+        """Projections, scores within blocks and to global tokens, weighted values, output projection."""
         declaration = Declaration({"d": self.d_model, "h": self.n_heads, "e": self.d_head, "Z": self.block})
-        self._extents(declaration)
+        self._add_axes(declaration)
         declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]")
         if self.positions == "relative":
             declaration.axes["u"] = int(self.n_buckets or 1)
             declaration.weights("relative_bias[u; h]", share=".relative_bias")
-        rows = "qz" if self.n_global else "q"  # with global tokens the implementation pads before it projects
+        rows = "qz" if self.n_global else "q"  # with global tokens, the implementation pads first
         declaration.equations(*(f"{name}[b {rows} h e] = x[b {rows} d] w{name}[d h e]" for name in "qkv"))
         if self.summary:
-            self._summarise(declaration)
+            self._add_summaries(declaration)
         if self.n_global:
-            self._globals(declaration)
+            self._add_globals(declaration)
         declaration.equations(*self._attend(), f"y[b {rows} d] = o[b {rows} h e] wo[h e d]")
         declaration.mask = f"block:{self.block}" if self.reach == "own" else f"local:{self.block}"
         return declaration
 
-    def _extents(self, declaration: Declaration) -> None:
+    def _add_axes(self, declaration: Declaration) -> None:
         shift = 2 * (self.block // 2) if self.staggered else 0
         blocks = 1 if self.reach == "own" else 3
         declaration.axes |= {"qz": "q", "kz": blocks * self.block}
         declaration.as_torch["qz"] = f"ceil(q, Z) * Z + {shift}"
         if self.summary:
-            declaration.axes |= {"every": self.summary, "gt": "ceil(q - every + 1, every)"}  # whole stretches alone
+            declaration.axes |= {"every": self.summary, "gt": "ceil(q - every + 1, every)"}  # complete segments
         if self.n_global:
             declaration.axes["gt"] = self.n_global
 
-    def _summarise(self, declaration: Declaration) -> None:
+    def _add_summaries(self, declaration: Declaration) -> None:
         declaration.weights("summary_norm[d]")
         if self.positions == "relative":
             declaration.weights("summary_bias[u; h]", share=".summary_bias")
@@ -97,7 +98,7 @@ class BlockAttention(Layer):
             "vs[b gt h e] = xs[b gt d] wv[d h e]",
         )
 
-    def _globals(self, declaration: Declaration) -> None:
+    def _add_globals(self, declaration: Declaration) -> None:
         tag = " | nograd" if self.globals_dropped else ""
         declaration.weights("global_norm[d]", "global_norm_b[d]")
         declaration.equations(
@@ -127,11 +128,7 @@ class BlockAttention(Layer):
             "o[b q h e] = p[b h q k] v[b k h e] | model",
         ]
         if self.summary or self.n_global:
-            side = ["ss[b h qz gt] = add(ss, summary_bias)"] if self.summary and self.positions == "relative" else []
-            lines += [
-                "ss[b h qz gt] = q[b qz h e] ks[b gt h e]",
-                *side,
-                "ps[b h qz gt] = softmax(ss)",
-                "o[b qz h e] = ps[b h qz gt] vs[b gt h e]",
-            ]
+            lines += ["ss[b h qz gt] = q[b qz h e] ks[b gt h e]"]
+            lines += ["ss[b h qz gt] = add(ss, summary_bias)"] if self.summary and bias else []
+            lines += ["ps[b h qz gt] = softmax(ss)", "o[b qz h e] = ps[b h qz gt] vs[b gt h e]"]
         return lines

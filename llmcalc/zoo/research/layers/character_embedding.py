@@ -1,4 +1,4 @@
-"""Characters without a vocabulary [clark2021, Section 3.1]: an entry for each of several hashes, side by side."""
+"""Character embeddings without a vocabulary [clark2021, Section 3.1]: concatenated rows for several hashes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class CharacterEmbedding(Layer):
 
     Attributes:
         n_buckets: rows of each table.
-        n_hashes: hashes, each with a table of its own; they divide d_out.
-        d_out: width of all entries together, that of the stream.
-        rows: ids that there are.
+        n_hashes: number of hash functions, each with its own table; must divide d_out.
+        d_out: width of all rows together, which is that of the stream.
+        rows: number of ids.
     """
 
     n_buckets: int

@@ -1,4 +1,4 @@
-"""From characters to groups of them and back [clark2021, Section 3.3]: convolutions along the tokens."""
+"""Merging characters into groups, and expanding these again [clark2021, Section 3.3], with convolutions."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
 from ....layers.mlp import ACTIVATIONS
-from .character_attention import whole_groups
+from .character_attention import n_groups
 
 
 @record
 class CharacterPooling(Layer):
-    """``y = norm([x_1, act(conv(x))])`` of every group of tokens but the last; ``back``: ``norm(act(conv([x, y])))``.
+    """``y = norm([x_1, act(conv(x))])`` of all groups of tokens but the last; ``back``: ``norm(act(conv([x, y])))``.
 
     Attributes:
         d_in: width of the stream.
-        merge: tokens of a group.
-        taps: width of the kernel (default: merge).
-        activation: behind the convolution, as in ``mlp``.
-        back: each group stands for its tokens again, beside what they were before.
-        eps: added under the root of the norm.
+        merge: number of tokens per group.
+        taps: kernel size (default: merge).
+        activation: elementwise function after the convolution, as in ``mlp``.
+        back: whether groups are expanded to their tokens again, concatenated with the stream before merging.
+        eps: epsilon of the norm.
     """
 
     d_in: int
@@ -34,7 +34,7 @@ class CharacterPooling(Layer):
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
         **Layer.EXTERNAL_TENSORS,
-        "characters": "the stream before tokens became groups",
+        "characters": "the stream before tokens were merged",
     }
 
     def __post_init__(self) -> None:
@@ -43,23 +43,18 @@ class CharacterPooling(Layer):
 
     def declare(self) -> Declaration:
         """Weight ``[d_in, d_in, taps]``, or ``[d_in, 2 d_in, taps]``, with a bias, and a norm."""
-        axes: dict[str, int | str] = {"out": self.d_in, "taps": int(self.taps or 0), "qg": whole_groups(self.merge)}
-        read = "both" if self.back else "in"
-        declaration = Declaration({**axes, read: 2 * self.d_in if self.back else self.d_in})
-        if self.back:
-            declaration.axes["in"] = self.d_in
-        declaration.weights(f"w[out; {read}; taps]", "b[out]", "norm[out]", "norm_b[out]")
-        rows = "q" if self.back else "qg"
-        source = f"z[b q {read}]" if self.back else "x[b qg taps in]"
+        axes: dict[str, int | str] = {"out": self.d_in, "taps": int(self.taps or 0), "qg": n_groups(self.merge)}
+        width, rows, source = ("both", "q", "z[b q both]") if self.back else ("in", "qg", "x[b qg taps in]")
+        declaration = Declaration(axes | ({"both": 2 * self.d_in} if self.back else {}) | {"in": self.d_in})
+        declaration.weights(f"w[out; {width}; taps]", "b[out]", "norm[out]", "norm_b[out]")
         if self.back:
             declaration.equations("spread[b q in] = gather(x[b qg in])")
             declaration.equations("z[b q both] = copy(characters[b q in], spread[b q in])")
         declaration.equations(
-            f"y[b {rows} out] = {source} w[out {read} taps]",
+            f"y[b {rows} out] = {source} w[out {width} taps]",
             f"y[b {rows} out] = add(y, b)",
             f"y[b {rows} out] = {self.activation}(y)",
+            *([] if self.back else ["y[b qg out] = copy(x[b q in], y)"]),
+            f"y[b {rows} out] = layernorm(y, norm, norm_b)",
         )
-        if not self.back:
-            declaration.equations("y[b qg out] = copy(x[b q in], y)")
-        declaration.equations(f"y[b {rows} out] = layernorm(y, norm, norm_b)")
         return declaration

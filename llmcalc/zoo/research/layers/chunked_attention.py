@@ -1,4 +1,4 @@
-"""Reformer's attention [kitaev2020]: chunks of tokens look at their neighbours, in order or sorted by hashes."""
+"""Reformer's attention [kitaev2020] within chunks of tokens, in order or sorted by hashes."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from ....core.record import record
 
 @record
 class ChunkedAttention(Layer):
-    """``y = softmax(q kᵀ / sqrt(d_head)) v · wo`` within a chunk and those beside it; no biases.
+    """``y = softmax(q kᵀ / sqrt(d_head)) v · wo`` within a chunk and adjacent ones; no biases.
 
-    Sequences of one chunk at most are not divided. The layer's input is what decoding keeps.
+    Sequences of at most one chunk are not divided. The cache holds the layer's input.
 
     Attributes:
         d_model: width of input and output.
-        n_heads: heads.
+        n_heads: number of heads.
         d_head: width of a head.
-        chunk: tokens of a chunk.
-        before, after: chunks on both sides that are seen too.
-        hashed: queries serve as keys, and tokens are sorted by hashes (LSH attention).
-        n_hashes: rounds of hashing.
-        n_rotations: random directions, half of the buckets; None: as many as there are chunks when a text begins.
-        padded_to: implementations pad more tokens than ``padded_above`` to a multiple of this.
-        padded_above: the shortest chunk of the model.
-        causal: a query sees no later token.
-        factors: numbers of buckets that are multiplied, such as ``8 16``, each with half as many directions of its own.
+        chunk: number of tokens per chunk.
+        before, after: number of earlier and later chunks that a query also sees.
+        hashed: whether queries serve as keys, and tokens are sorted by hashes (LSH attention).
+        n_hashes: number of rounds of hashing.
+        n_rotations: number of random directions, half of the buckets; None: the number of chunks of the first pass.
+        padded_to: sequences longer than ``padded_above`` are padded to a multiple of this.
+        padded_above: smallest chunk of the model.
+        causal: whether later tokens are masked.
+        factors: factors of the number of buckets, separated by spaces, such as ``8 16``; each has half as many
+            directions.
 
     Raises:
-        SizeError: factors that are not even, or not twice ``n_rotations`` together.
+        SizeError: the factors are not even, or do not sum to twice ``n_rotations``.
     """
 
     d_model: int
@@ -51,7 +52,7 @@ class ChunkedAttention(Layer):
     ZERO_ALLOWED = frozenset({"before", "after"})
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
         **Layer.EXTERNAL_TENSORS,
-        "planes": "random planes, whose sides choose a bucket",
+        "planes": "random planes, which determine the bucket",
     }
 
     def __post_init__(self) -> None:
@@ -60,19 +61,19 @@ class ChunkedAttention(Layer):
         sizes = [int(word) for word in words if word.isdecimal()]
         even = len(sizes) == len(words) and all(size and size % 2 == 0 for size in sizes)
         if words and not (even and sum(sizes) == 2 * (self.n_rotations or 0)):
-            text = f"factors is {short_repr(self.factors)}; it is even numbers, twice n_rotations together"
+            text = f"factors is {short_repr(self.factors)}; it must be even numbers that sum to twice n_rotations"
             raise SizeError(text, where="chunked_attention")
 
     def declare(self) -> Declaration:
-        """Projections, hashes, scores of chunks or of everything, mix, output projection."""
+        """Projections, hashes, scores of chunks or of all tokens, weighted values, output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head, "t": "c + q"}
         rows, chunk = padded(self.padded_to, self.padded_above), self.chunk
-        many = f"min(1, max(0, {rows} - {chunk}))"  # 1 where there is more than one chunk, 0 otherwise
+        many = f"min(1, max(0, {rows} - {chunk}))"  # 1 with more than one chunk, else 0
         seen, hashes = (self.before + 1 + self.after) * chunk, self.n_hashes if self.hashed else 1
         axes |= {"qz": rows, "kz": rows, "if": f"1 - {many}", "y": f"{many} * {hashes} * ceil({rows}, {chunk})"}
-        axes |= {"w": chunk, "wk": seen, "kn": self._decoded(seen, hashes)}
+        axes |= {"w": chunk, "wk": seen, "kn": self._n_decode_keys(seen, hashes)}
         axes |= {"nh": self.n_hashes, "hb": self.n_rotations or f"ceil(q - {chunk - 1}, {chunk})", "zs": many}
-        done = f"min(1, max(0, c - {chunk}))"  # 1 where the cached tokens have buckets; a first chunk gets them late
+        done = f"min(1, max(0, c - {chunk}))"  # 1 if the cached tokens have buckets; a first chunk gets them later
         axes["hd"] = self.n_rotations or f"max(1, ceil(c - {chunk - 1}, {chunk}))"
         axes["hq"] = f"{done} * q + (1 - {done}) * min(1, max(0, c + q - {chunk - 1})) * (c + q)"
         declaration = Declaration(axes)
@@ -86,8 +87,8 @@ class ChunkedAttention(Layer):
             declaration.equations(*_HASHED)
         for lead, query, keys in (("if", "qz", "kz"), ("y", "w", "wk")):
             for name, rows_ in (("q", query), ("k", keys), ("v", keys)):
-                moved = "gather" if self.hashed and lead == "y" else "copy"
-                declaration.equations(f"{name}{lead}[b h {lead} {rows_} e] = {moved}({name}[b qz h e]) | prefill")
+                function = "gather" if self.hashed and lead == "y" else "copy"
+                declaration.equations(f"{name}{lead}[b h {lead} {rows_} e] = {function}({name}[b qz h e]) | prefill")
             declaration.equations(*_attend(lead, query, keys, "prefill"))
         if self.hashed and self.n_hashes > 1:
             declaration.equations(*_ROUNDS)
@@ -96,19 +97,17 @@ class ChunkedAttention(Layer):
         declaration.state("states[b t d]")
         return declaration
 
-    def _decoded(self, seen: int, hashes: int) -> str:
-        """Tokens whose keys a decode step computes again."""
+    def _n_decode_keys(self, seen: int, hashes: int) -> str:
+        """Number of tokens whose keys a decode step recomputes."""
         if not self.hashed:
             return f"min(c, mod(c, {self.chunk}) + {self.before * self.chunk}) + q"
-        sorted_ = f"min(1, max(0, c - {self.chunk}))"
-        return f"{sorted_} * {hashes * seen} + (1 - {sorted_}) * (c + q)"
+        is_sorted = f"min(1, max(0, c - {self.chunk}))"
+        return f"{is_sorted} * {hashes * seen} + (1 - {is_sorted}) * (c + q)"
 
 
 def padded(to: int, above: int) -> str:
-    """The tokens, padded to a multiple where there are more than ``above``."""
-    if to == 1:
-        return "q"
-    return f"(q + min(1, max(0, q - {above})) * (ceil(q, {to}) * {to} - q))"
+    """Number of tokens, padded to a multiple of ``to`` if there are more than ``above``."""
+    return f"(q + min(1, max(0, q - {above})) * (ceil(q, {to}) * {to} - q))" if to > 1 else "q"
 
 
 def _attend(lead: str, query: str, keys: str, phase: str) -> list[str]:

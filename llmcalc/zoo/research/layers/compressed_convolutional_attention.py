@@ -12,22 +12,22 @@ from ....layers._rope import ROPE_SCALINGS, check_factors
 
 @record
 class CompressedConvolutionalAttention(Layer):
-    """Grouped-query attention whose queries and keys pass two causal convolutions; half of each value comes from the
-    token before.
+    """Grouped-query attention with two causal convolutions over queries and keys; half of each value comes from the
+    previous token.
 
     Attributes:
         d_model: width of input and output.
-        n_heads: query heads.
-        n_kv_heads: key/value heads; they divide n_heads.
+        n_heads: number of query heads.
+        n_kv_heads: number of key and value heads; must divide n_heads.
         d_head: width of a head.
-        d_conv: taps of the convolution over each channel.
-        d_conv_mix: taps of the convolution within each head, behind the first.
-        bias: biases of the projections; the convolutions have one in any case.
-        rotary_dim: how much of a head is rotated.
+        d_conv: kernel size of the depthwise convolution.
+        d_conv_mix: kernel size of the convolution within each head, which follows.
+        bias: whether the projections have biases; the convolutions always do.
+        rotary_dim: rotated width of a head (default: d_head).
         rope_theta: base of the rotary frequencies.
         rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast, rope_slow, rope_truncate,
             rope_attention, rope_factors: as in ``attention``.
-        window: a query sees this many tokens, itself included.
+        window: number of tokens that a query sees, including itself.
     """
 
     d_model: int
@@ -60,30 +60,26 @@ class CompressedConvolutionalAttention(Layer):
         check_factors(self, self.rope_scaling, self.rope_factors)
 
     def declare(self) -> Declaration:
-        """Projections, convolutions, attention, output projection; keys, values, convolved columns and values kept."""
+        """Projections, convolutions, attention, output; the state also holds columns of the convolutions and values."""
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "g": self.n_kv_heads, "e": self.d_head}
         values = self.n_kv_heads * self.d_head
         axes |= {"i": values // 2, "late": values - values // 2, "X": (self.n_heads + self.n_kv_heads) * self.d_head}
         axes |= {"K": self.d_conv, "taps": self.d_conv_mix, "r": self.rotary_dim or self.d_head, "out": self.d_head}
         axes |= {"H": self.n_heads + self.n_kv_heads, "Kt": "K + taps - 2", "qc": "q + taps - 1", "qd": "q"}
-        axes |= {"qp": "q + K + taps - 2"}
-        axes |= {"k": "c + q", "t": "c + q"}
+        axes |= {"qp": "q + K + taps - 2", "k": "c + q", "t": "c + q"}
         if self.window:
             axes |= {"w": self.window, "k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"}
-        # while many tokens are processed, the delayed values of a token before the first are computed too
+        # in prefill, torch also computes the delayed values of a token before the first
         declaration = Declaration(axes, as_torch={"qd": "q + 1"})
         declaration.weights("wq[d | h e]", "wk[d | g e]", "wv[d | i]", "wv_before[d | late]", "conv[X; K]", "conv_b[X]")
         declaration.weights("mix[H out; e; taps]", "mix_b[X]", "temperature[g]", "wo[h e | d]")
         if self.bias:
             declaration.weights("bq[h e]", "bk[g e]", "bv[i]", "bv_before[late]", "bo[d]")
         declaration.equations(*self._project(), *_CONVOLVE, *_ATTEND, *(["y[b q d] = add(y, bo)"] if self.bias else []))
-        for spec, role in (
-            ("k[b t g e]", "kv"),
-            ("v[b t g e]", "kv"),
-            ("conv[b X Kt]", "conv"),
-            ("before[b late]", "recurrent"),
-        ):
-            declaration.state(spec, role)
+        declaration.state("k[b t g e]")
+        declaration.state("v[b t g e]")
+        declaration.state("conv[b X Kt]", "conv")
+        declaration.state("before[b late]", "recurrent")
         declaration.mask = f"window:{self.window}" if self.window else "causal"
         return declaration
 

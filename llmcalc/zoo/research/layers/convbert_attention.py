@@ -1,45 +1,41 @@
-"""ConvBERT's mixed attention [jiang2020, Section 4]: half the heads attend, half convolve, with kernels of spans."""
+"""ConvBERT's mixed attention [jiang2020, Section 4]: half of the heads attend, half use span-based convolutions."""
 
 from __future__ import annotations
 
 from ....core.declaration import Declaration
 from ....core.errors import SizeError
-from ....core.layer import Layer
 from ....core.record import record
-from ....layers._attention_parts import project_inputs
+from ....layers._attention_parts import MultiHead, project_inputs
 
 
 @record
-class ConvBertAttention(Layer):
+class ConvBertAttention(MultiHead):
     """``y = [attention(q, k, v), conv(x wc, softmax((span(x) ⊙ q) wf))] wo``; no causal mask.
 
     Attributes:
         d_model: width of input and output.
-        n_heads: heads of each half; a head is d_model / (2 n_heads) wide.
-        d_conv: taps of both convolutions.
+        n_heads: number of heads of each half, of width d_model / (2 n_heads).
+        d_conv: kernel size of both convolutions.
     """
 
-    d_model: int
-    n_heads: int
     d_conv: int = 9
 
     def __post_init__(self) -> None:
-        self.check()
-        self.must_divide("n_heads", "d_model")
+        super().__post_init__()
         if self.d_model % (2 * self.n_heads):
-            raise SizeError(f"d_model is {self.d_model}; half of it goes to n_heads heads", where="convbert_attention")
+            text = f"d_model is {self.d_model}; it must be a multiple of 2 n_heads ({2 * self.n_heads})"
+            raise SizeError(text, where="convbert_attention")
 
     def declare(self) -> Declaration:
         """Projections, separable convolution, kernels, both halves, output projection."""
-        head = self.d_model // (2 * self.n_heads)
-        axes: dict[str, int | str] = {"d": self.d_model, "i": self.d_model, "h": self.n_heads, "g": self.n_heads}
-        declaration = Declaration({**axes, "e": head, "K": self.d_conv})
+        axes = self._head_axes() | {"i": self.d_model, "g": self.n_heads}
+        declaration = Declaration({**axes, "e": self.d_model // (2 * self.n_heads), "K": self.d_conv})
         project_inputs(declaration)
         declaration.weights("span[d; K]", "wspan[d | h e]", "bspan[h e]", "wf[h e | g K]", "bf[g K]")
         declaration.equations(*_KERNELS)
         project_inputs(declaration, "c")
         declaration.weights("wo[i | d]", "bo[d]")
-        declaration.equations(*_HALVES)
+        declaration.equations(*_MIX)
         return declaration
 
 
@@ -52,7 +48,7 @@ _KERNELS = [
     "f[b q g K] = add(f, bf)",
     "f[b q g K] = softmax(f)",
 ]
-_HALVES = [
+_MIX = [
     "oc[b q h e] = c[b q h e] f[b q g K] | g:h",
     "s[b h q k] = q[b q h e] k[b k h e]",
     "s[b h q k] = scale(s)",

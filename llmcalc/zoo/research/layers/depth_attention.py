@@ -1,4 +1,4 @@
-"""Attention over depth: a layer reads a mix of what groups of earlier layers gave, as in Inkling 2 [tml2026]."""
+"""Attention over depth: a layer reads a mix of the summed outputs of groups of earlier layers (Inkling 2) [tml2026]."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class DepthAttention(Layer):
 
     Attributes:
         d_model: width of the stream.
-        n_states: sums that are looked at, that of the group at work included.
-        n_reads: learned queries, each of which gives a mix of its own: one, or three for queries, keys and values.
-        n_layers: the tensor of queries holds those of so many layers, each of which uses its own; None: of this one.
-        closes: the stream before the sub-layer in front ends a group, and is a sum of its own from here on.
-        gate_rank: gates of this rank mix what was read with messages of the pass before; None: there are none.
-        n_gates: such gates, each for another use of what was read.
-        gates_run: there was a pass before.
-        norm_eps: added under the root of the norms.
-        unused: stored, but not used here.
+        n_states: number of sums, including that of the current group.
+        n_reads: number of learned queries, each with its own mix: one, or three for queries, keys and values.
+        n_layers: number of layers whose queries are stored in one tensor; None: each layer has its own.
+        closes: whether the preceding sub-layer ends a group, whose sum is stored.
+        gate_rank: rank of the gates that mix the result with messages of the previous pass; None: no gates.
+        n_gates: number of these gates, one for each use of the result.
+        gates_run: whether there was a previous pass.
+        norm_eps: epsilon of the norms.
+        unused: whether the layer is stored but never run.
     """
 
     d_model: int
@@ -39,22 +39,22 @@ class DepthAttention(Layer):
 
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
         **Layer.EXTERNAL_TENSORS,
-        "states": "the sums of the groups of layers before, and of the one at work",
-        "read": "what a gate gets",
-        "message": "what the pass before says to this layer",
+        "states": "the sums of earlier groups of layers, and of the current one",
+        "read": "the input of a gate",
+        "message": "the message of the previous pass to this layer",
     }
 
     def declare(self) -> Declaration:
-        """Queries ``[n_reads, d_model]``, scores and mix for each token; gates."""
+        """Queries ``[n_reads, d_model]``, scores and mix per token; gates."""
         axes: dict[str, int | str] = {"d": self.d_model, "zn": self.n_states, "nq": self.n_reads}
         declaration = Declaration(axes)
-        several = self.n_reads > 1 or self.n_layers
-        own, rows = ("nq d", "b q nq") if several else ("d", "b q")
+        is_table = self.n_reads > 1 or self.n_layers
+        own, rows = ("nq d", "b q nq") if is_table else ("d", "b q")
         if self.n_layers:
             axes["nl"] = self.n_layers
             declaration.weights("query[nl; nq; d]", share=".depth_queries")
         else:
-            declaration.weights("query[nq; d]" if several else "query[d]")
+            declaration.weights("query[nq; d]" if is_table else "query[d]")
         declaration.equations(
             "z[b q zn d] = rmsnorm(states[b q zn d])",
             f"s[{rows} zn] = query[{own}] z[b q zn d]",
@@ -63,11 +63,11 @@ class DepthAttention(Layer):
             f"y[{rows} d] = p[{rows} zn] z[b q zn d]",
         )
         for number in range(self.n_gates if self.gate_rank else 0):
-            self._gate(declaration, number)
+            self._add_gate(declaration, number)
         return declaration.only_stored() if self.unused else declaration
 
-    def _gate(self, declaration: Declaration, number: int) -> None:
-        """``(1 - tanh(c wf)) read + tanh(c wm) message``, where ``c`` is a narrow projection of both."""
+    def _add_gate(self, declaration: Declaration, number: int) -> None:
+        """``(1 - tanh(c wf)) read + tanh(c wm) message``, where ``c`` is a low-rank projection of both."""
         declaration.axes |= {"rank": int(self.gate_rank or 0), "in": 2 * self.d_model}
         down, forget, take = (f"{name}{number}" for name in ("w_down", "w_forget", "w_message"))
         declaration.weights(f"{down}[in | rank]", f"{forget}[rank | d]", f"{take}[rank | d]", unused=not self.gates_run)

@@ -1,4 +1,4 @@
-"""Attention with a mask that is computed from the values of all tokens so far (Doge)."""
+"""Attention with a bias computed from the values of all tokens so far (Doge)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ....layers.attention import Attention
 @inherit_docs
 @record
 class DynamicAttention(Attention):
-    """Attention to whose scores ``exp(A softplus(v wdt))`` is added, a number for each key and its head.
+    """Attention with ``exp(A softplus(v wdt))`` added to the scores, one number per key and head.
 
-    Beyond a number of tokens only those with the largest such numbers are looked at; which, depends on the values, so
-    all scores are computed.
+    In longer sequences, a query only sees the keys with the largest of these numbers. They depend on the values, so all
+    scores are computed.
 
     Attributes:
-        keep_window: tokens that a query looks at, of those that it may see; None: all.
+        keep_window: number of tokens that a query sees; None: all.
     """
 
     keep_window: int | None = None
@@ -31,13 +31,8 @@ class DynamicAttention(Attention):
 
     def _attend(self) -> list[str]:
         keys = "s" if self.cross else "k"
-        made, scores = f"dt[b {keys} gm]", f"s[b h q {keys}]"
-        mask = [
-            f"{made} = v[b {keys} g v] wdt[g v gm]",
-            *([f"{made} = add(dt, bdt)"] if self.v_bias else []),
-            f"{made} = softplus(dt)",
-            f"{made} = mul(dt, A)",
-            f"{made} = exp(dt)",
-        ]
+        bias = f"dt[b {keys} gm]"
+        lines = [f"{bias} = v[b {keys} g v] wdt[g v gm]", *([f"{bias} = add(dt, bdt)"] if self.v_bias else [])]
+        lines += [f"{bias} = softplus(dt)", f"{bias} = mul(dt, A)", f"{bias} = exp(dt)"]
         first, scaled, *rest = Attention._attend(self)
-        return [*mask, first, scaled, f"{scores} = add(s, dt) | core", *rest]
+        return [*lines, first, scaled, f"s[b h q {keys}] = add(s, dt) | core", *rest]

@@ -1,4 +1,4 @@
-"""Funnel attention [dai2020]: Transformer-XL's relative attention whose queries may be pooled, so that tokens halve."""
+"""Funnel attention [dai2020]: Transformer-XL's relative attention with pooled queries, which halve the sequence."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....core.record import record
 
-_PAIR = 2  # a sine and a cosine
-_KINDS = 2  # same segment or another
-
 
 @record
 class FunnelAttention(Layer):
@@ -19,17 +16,17 @@ class FunnelAttention(Layer):
 
     Attributes:
         d_model: width of input and output.
-        n_heads: heads.
+        n_heads: number of heads.
         d_head: width of a head.
-        merge: so many tokens are one position of its queries.
-        pools: its input has twice as many positions as its queries.
-        pooled_keys: keys and values are pooled like the queries.
-        extra: a position is kept for the first token before pooling (``separate_cls`` without ``truncate_seq``).
-        first_apart: the first token is never pooled with others, and has no place (``separate_cls``).
-        pooling: what pairs become: their ``mean`` or ``max``.
-        restores: in front of it each position becomes so many tokens again, to which the stream is added as it was
-            before anything was pooled; None: it does not.
-        factorized: scores of positions by products of sines and cosines, instead of projected distances.
+        merge: number of tokens merged into each position of the queries.
+        pools: whether the input has twice as many positions as the queries.
+        pooled_keys: whether keys and values are pooled like the queries.
+        extra: whether the first token keeps its own position in pooling (``separate_cls`` without ``truncate_seq``).
+        first_apart: whether the first token is never pooled and has no relative position (``separate_cls``).
+        pooling: how pairs are pooled: ``mean`` or ``max``.
+        restores: number of tokens to which each position is expanded before the layer, with the stream before pooling
+            added; None: no expansion.
+        factorized: whether position scores are products of sines and cosines, instead of projected distances.
     """
 
     d_model: int
@@ -47,35 +44,33 @@ class FunnelAttention(Layer):
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"pooling": ("mean", "max")}
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
         **Layer.EXTERNAL_TENSORS,
-        "sinusoids": "a sine and cosine of every distance",
-        "unpooled": "the input before its positions were pooled",
+        "sinusoids": "sines and cosines of every distance",
+        "unpooled": "the input before pooling",
         "sines": "sines and cosines of positions",
     }
 
     def __post_init__(self) -> None:
         self.check()
-        if self.d_model % _PAIR:
-            raise SizeError(
-                f"d_model is {self.d_model}; sines and cosines are half of it each", where="funnel_attention"
-            )
+        if self.d_model % 2:
+            raise SizeError(f"d_model is {self.d_model}; it must be even", where="funnel_attention")
 
     def declare(self) -> Declaration:
-        """Projections, three kinds of scores, mix, output; queries without a bias."""
+        """Projections, scores of contents, positions and segments, weighted values, output; queries have no bias."""
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head}
-        axes |= {"S": _KINDS, "qg": merged(self.merge, self.extra)}
-        wide = self.pools and not self.pooled_keys
-        axes["kg"] = merged(self.merge // 2, self.extra) if wide else axes["qg"]
-        axes["rp"] = f"2 * {axes['qg']} + {axes['kg']}" if wide else f"2 * {axes['qg']}"
+        axes |= {"S": 2, "qg": n_merged(self.merge, self.extra)}  # S: the same segment or another
+        pools_queries = self.pools and not self.pooled_keys
+        axes["kg"] = n_merged(self.merge // 2, self.extra) if pools_queries else axes["qg"]
+        axes["rp"] = f"2 * {axes['qg']} + {axes['kg']}" if pools_queries else f"2 * {axes['qg']}"
         declaration = Declaration(axes)
         declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]", "bk[h e]", "bv[h e]", "bo[d]")
         declaration.weights("u[h; e]", "w[h; e]", "z[h; e]", "wr[d; h; e]", "segment[S; h; e]")
-        project = [line.replace("x[b kg", "unpooled[b kg") for line in _PROJECT] if wide else _PROJECT
+        project = [line.replace("x[b kg", "unpooled[b kg") for line in _PROJECT] if pools_queries else _PROJECT
         declaration.equations(*project, *(_FACTORIZED if self.factorized else _SHIFTED), *_ATTEND)
         return declaration
 
 
-def merged(merge: int, extra: bool) -> str:
-    """Positions that are left of the tokens when so many have become one."""
+def n_merged(merge: int, extra: bool) -> str:
+    """Number of positions after merging ``merge`` tokens into each, as an expression."""
     if merge == 1:
         return "q"
     return f"ceil(q + {merge - 1}, {merge})" if extra else f"ceil(q, {merge})"
@@ -97,7 +92,7 @@ _SHIFTED = [
 ]
 _FACTORIZED = [
     "r[b qg h d] = qw[b qg h e] wr[d h e]",
-    "r1[b qg h d] = scale(r)",  # by sines and cosines of its own place
+    "r1[b qg h d] = scale(r)",  # by sines and cosines of the query
     "r2[b qg h d] = scale(r)",
     "sr[b h qg kg] = r1[b qg h d] sines[kg d] | constant",
     "sn[b h qg kg] = r2[b qg h d] sines[kg d] | constant",

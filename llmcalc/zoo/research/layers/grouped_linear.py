@@ -1,4 +1,4 @@
-"""A block-diagonal projection: channels in groups that do not mix [iandola2020]."""
+"""A block-diagonal projection between groups of channels [iandola2020]."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class GroupedLinear(Layer):
     Attributes:
         d_in: input width.
         d_out: output width.
-        groups: groups; they divide both widths.
+        groups: number of groups; must divide both widths.
     """
 
     d_in: int
@@ -28,8 +28,8 @@ class GroupedLinear(Layer):
 
     def declare(self) -> Declaration:
         """Weight ``[groups, d_in / groups, d_out / groups]`` and a bias."""
-        sizes = {"xg": self.groups, "xi": self.d_in // self.groups, "xo": self.d_out // self.groups}
-        declaration = Declaration({**sizes})
+        axes: dict[str, int | str] = {"xg": self.groups, "xi": self.d_in // self.groups}
+        declaration = Declaration({**axes, "xo": self.d_out // self.groups})
         declaration.weights("w[xg; xi | xo]", "b[xg xo]")
         declaration.equations("y[b q xg xo] = x[b q xg xi] w[xg xi xo]", "y[b q xg xo] = add(y, b)")
         return declaration

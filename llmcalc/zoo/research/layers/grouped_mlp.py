@@ -1,4 +1,4 @@
-"""The feed-forward layer with block-diagonal matrices: SqueezeBERT's [iandola2020] and ConvBERT's [jiang2020]."""
+"""The feed-forward layer with block-diagonal matrices (SqueezeBERT [iandola2020], ConvBERT [jiang2020])."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .grouped_linear import GroupedLinear
 
 @record
 class GroupedMlp(Layer):
-    """``y = act(x w1) w2`` with matrices of groups of channels, and biases.
+    """``y = act(x w1) w2`` with grouped matrices and biases.
 
     Attributes:
         d_model: width of input and output.
         d_ff: hidden width.
         activation: elementwise function on the hidden values.
-        groups: groups of the first matrix.
-        out_groups: groups of the second matrix.
+        groups: number of groups of the first matrix.
+        out_groups: number of groups of the second matrix.
     """
 
     d_model: int

@@ -1,4 +1,4 @@
-"""Tables that are looked up by hashes of the last few tokens [pagnoni2024, Section 3.2.1]."""
+"""Embeddings of hashed n-grams of the last tokens [pagnoni2024, Section 3.2.1]."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ....core.errors import SizeError, short_repr
 from ....core.layer import Layer
 from ....core.record import record
 
-FIRST = 3  # tokens of the shortest group, as published
+FIRST = 3  # length of the shortest n-gram, as published
 
 
 @record
@@ -15,14 +15,14 @@ class HashEmbedding(Layer):
     """``y = x + Σ table_nf[hash_f(the last n tokens) mod rows]``: bytes, but no matrix products.
 
     Attributes:
-        rows: entries of one table.
-        d_model: width of an entry.
-        n_lengths: how many numbers of tokens are hashed together, each with tables of its own.
-        n_functions: hash functions; each has a table for every length.
-        lengths: these numbers of tokens, such as ``3 4 5`` (default: from 3 on, as published).
+        rows: rows of one table.
+        d_model: width of a row.
+        n_lengths: number of n-gram lengths, each with its own tables.
+        n_functions: number of hash functions, each with a table for every length.
+        lengths: the n-gram lengths, separated by spaces, such as ``3 4 5`` (default: from 3 on, as published).
 
     Raises:
-        SizeError: other than ``n_lengths`` whole numbers.
+        SizeError: ``lengths`` is not ``n_lengths`` positive integers.
     """
 
     rows: int
@@ -36,10 +36,8 @@ class HashEmbedding(Layer):
         self.derive(lengths=" ".join(str(FIRST + number) for number in range(self.n_lengths)))
         words = (self.lengths or "").split()
         if len(words) != self.n_lengths or not all(word.isdecimal() and int(word) for word in words):
-            raise SizeError(
-                f"lengths is {short_repr(self.lengths)}; it is n_lengths whole numbers from 1 on",
-                where="hash_embedding",
-            )
+            text = f"lengths is {short_repr(self.lengths)}; it must be n_lengths ({self.n_lengths}) positive integers"
+            raise SizeError(text, where="hash_embedding")
 
     def declare(self) -> Declaration:
         """All tables as one ``[n_functions · n_lengths · rows, d_model]``."""

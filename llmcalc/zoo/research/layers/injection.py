@@ -1,4 +1,4 @@
-"""What a loop over blocks hands on: the stream of an earlier place, added to that of a later one."""
+"""Streams passed between the levels of a loop over blocks: an earlier stream is added to a later one."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from ....core.record import record
 
 @record
 class Injection(Layer):
-    """``y = x + m``, where m is what the stream was at the last place that keeps it under this name.
+    """``y = x + m``, where m is the stream most recently saved under this name.
 
-    A loop over blocks reads its own beginning again, or two levels of one read each other's state. What is kept lives
-    within a step: no later token needs it.
+    A loop over blocks reads its own start again, or two levels of a loop read each other's state. A saved stream only
+    exists within a step, so it is not part of the cache.
 
     Attributes:
         d_model: width of the stream.
-        keeps: name under which the layer's input is kept, before anything is added; empty: it is not.
-        adds: name of what is added; empty: nothing is.
+        keeps: name under which the input is saved, before the addition; empty: it is not saved.
+        adds: name of the stream that is added; empty: none.
     """
 
     d_model: int
     keeps: str = ""
     adds: str = ""
 
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {**Layer.EXTERNAL_TENSORS, "kept": "the stream of an earlier place"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {**Layer.EXTERNAL_TENSORS, "kept": "a saved stream"}
 
     def declare(self) -> Declaration:
-        """No tensor: a sum."""
+        """No tensors: a sum."""
         declaration = Declaration({"d": self.d_model})
         declaration.equations("y[b q d] = add(x, kept)" if self.adds else "y[b q d] = copy(x)")
         return declaration

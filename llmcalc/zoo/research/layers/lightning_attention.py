@@ -1,7 +1,4 @@
-"""Lightning attention [qin2024, Section 3]: linear attention with a fixed decay per head, computed in blocks.
-
-Within a block it is attention without a softmax; across blocks a state is carried, as in MiniMax-Text-01.
-"""
+"""Lightning attention [qin2024, Section 3]: linear attention with a fixed decay per head, computed in blocks."""
 
 from __future__ import annotations
 
@@ -15,15 +12,15 @@ from ....layers.mlp import ACTIVATIONS
 
 @record
 class LightningAttention(Layer):
-    """``S = λ S + k vᵀ; y = (norm(q S) * sigmoid(x wgate)) wo``, with queries, keys and values behind an activation.
+    """``S = λ S + k vᵀ; y = (norm(q S) * sigmoid(x wgate)) wo``, with an activation on queries, keys and values.
 
     Attributes:
         d_model: width of input and output.
-        n_heads: heads.
+        n_heads: number of heads.
         d_head: width of a query, key and value head.
-        block: tokens of a block.
-        norm_eps: added under the root of the norm.
-        activation: what queries, keys and values go through.
+        block: number of tokens per block; within a block, it is attention without a softmax.
+        norm_eps: epsilon of the norm.
+        activation: elementwise function on queries, keys and values.
     """
 
     d_model: int
@@ -36,7 +33,7 @@ class LightningAttention(Layer):
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
 
     def declare(self) -> Declaration:
-        """Projections, sums within blocks and across them, norm, gate, output projection; a matrix of state a head."""
+        """Projections, sums within and across blocks, norm, gate, output projection; a state matrix per head."""
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head, "v": self.d_head}
         axes |= {"Z": self.block, "zz": "q * Z - mod(q, Z) * Z + mod(q, Z) * mod(q, Z)"}
         axes |= {"qf": "min(q, Z)", "qn": "q - min(q, Z)", "ql": "mod(q - 1, Z) + 1", "qm": "q - 1 - mod(q - 1, Z)"}
@@ -54,7 +51,7 @@ class LightningAttention(Layer):
         return declaration
 
 
-# The first block meets an empty state, which is a constant; the state after the last one is not used in training.
+# The first block reads an empty state, which is a constant; training does not use the last state.
 _SCAN = [
     "of[b qf h v] = q[b qf h e] S[b h e v] | prefill scan constant",
     "qd[b qn h e] = mul(q, decay) | prefill scan",

@@ -1,4 +1,4 @@
-"""Attention of an encoder to a window on both sides: Longformer's [beltagy2020], computed in overlapping chunks."""
+"""Attention of an encoder to a window on both sides (Longformer) [beltagy2020], in overlapping chunks."""
 
 from __future__ import annotations
 
@@ -8,50 +8,44 @@ from ....core.declaration import Declaration
 from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....core.record import record
-from ....layers._attention_parts import project_inputs, project_output
+from ....layers._attention_parts import MultiHead, project_inputs, project_output
 
 
 @record
-class LocalAttention(Layer):
-    """``y = softmax(q kᵀ) v · wo``, where a token sees ``window / 2`` tokens on each side; biases on all projections.
+class LocalAttention(MultiHead):
+    """``y = softmax(q kᵀ) v · wo``, where a token sees ``window / 2`` tokens on each side; all projections have biases.
 
-    Chosen tokens may see all others and be seen by them, by further projections of queries, keys and values; without a
-    choice these are not used, and are not counted as work.
+    Further projections of queries, keys and values serve tokens with global attention. Without such tokens, they are
+    stored but not used.
 
     Attributes:
         d_model: width of input and output.
-        n_heads: heads; a head is d_model / n_heads wide.
-        window: tokens on both sides together; even.
-        padded_to: implementations pad the tokens to a multiple of this (default: window).
+        n_heads: number of heads, of width d_model / n_heads.
+        window: number of tokens on both sides together; must be even.
+        padded_to: implementations pad the sequence to a multiple of this (default: window).
     """
 
-    d_model: int
-    n_heads: int
     window: int
     padded_to: int | None = None
 
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
         **Layer.EXTERNAL_TENSORS,
-        "ones": "1 for every token of a chunk",
-        "padding": "which tokens are padding",
+        "ones": "1 per token",
+        "padding": "a mask of padding tokens",
     }
 
     def __post_init__(self) -> None:
-        self.check()
+        super().__post_init__()
         self.derive(padded_to=self.window)
-        self.must_divide("n_heads", "d_model")
         self.must_divide("window", "padded_to")
         if self.window % 2:
-            raise SizeError(f"window is {self.window}; it is even", where="local_attention")
+            raise SizeError(f"window is {self.window}; it must be even", where="local_attention")
 
     def declare(self) -> Declaration:
-        """Projections; scores of chunks of a window's length that overlap by half; mix; output projection."""
+        """Projections; scores within chunks of one window that overlap by half; weighted values; output projection."""
         half, length = self.window // 2, int(self.padded_to or self.window)
-        chunks = f"{length // half} * ceil(q, Z)"  # as implemented, of half a window each
-        declaration = Declaration(
-            {"d": self.d_model, "h": self.n_heads, "e": self.d_model // self.n_heads, "Z": length, "qz": "q"},
-            as_torch={"qz": "ceil(q, Z) * Z"},
-        )
+        chunks = f"{length // half} * ceil(q, Z)"  # as implemented, half a window each
+        declaration = Declaration({**self._head_axes(), "Z": length, "qz": "q"}, as_torch={"qz": "ceil(q, Z) * Z"})
         declaration.axes |= {"w": self.window, "wk": self.window, "wh": half, "wv": 3 * half}
         declaration.axes |= {"ys": f"{chunks} - 1", "y": chunks}
         project_inputs(declaration, rows="qz")

@@ -1,7 +1,4 @@
-"""Attention of a decoder to its own tokens and to those of the encoder at once: one softmax, one set of projections.
-
-T5Gemma 2 [zhang2025b, Section 2].
-"""
+"""Merged attention [zhang2025b, Section 2]: a decoder's own tokens and the encoder's share one softmax (T5Gemma 2)."""
 
 from __future__ import annotations
 
@@ -17,24 +14,25 @@ _EXCLUDED = "cross chunk prompt prefix sinks kv_reused values_are_keys index_hea
 @inherit_docs
 @record
 class MergedAttention(Attention):
-    """``y = softmax(q (k, c)ᵀ / sqrt(d_head)) (v, w) · wo``: k and v are made of the input, c and w of the encoder's
-    output, which is as wide, by the same matrices; only q and k are rotated or within a window.
+    """``y = softmax(q (k, c)ᵀ / sqrt(d_head)) (v, w) · wo``, with c and w from the encoder's output.
+
+    The same matrices project both inputs, so they have the same width. Only q and k have positions or a window.
     """
 
     def __post_init__(self) -> None:
         Attention.__post_init__(self)
         for name in _EXCLUDED.split():
             if getattr(self, name):
-                raise SizeError(f"{name} is not understood beside the encoder's tokens", where=self.kind())
+                raise SizeError(f"{name} is not supported", where=self.kind())
         if not self.causal or self.positions not in ("none", "rope") or self.d_input or self.d_input_v or self.v_rope:
-            text = "causal, with positions: none or rope, of one width, goes with the encoder's tokens beside it"
+            text = "it needs causal: true and positions: none or rope, and excludes d_input, d_input_v and v_rope"
             raise SizeError(text, where=self.kind())
         if self.d_source != self.d_model:
-            text = f"d_source ({self.d_source}) is not d_model ({self.d_model}); one matrix makes the keys of both"
+            text = f"d_source ({self.d_source}) must be d_model ({self.d_model}), since both inputs share matrices"
             raise SizeError(text, where=self.kind())
 
     def declare(self) -> Declaration:
-        """Attention, and what is kept of the encoder's tokens."""
+        """Attention, and cached keys and values of the encoder's tokens."""
         declaration = Attention.declare(self)
         if not self.unused:
             declaration.state("ck[b s g e]", "kv")
@@ -51,21 +49,16 @@ class MergedAttention(Attention):
         return lines
 
     def _attend(self) -> list[str]:
-        lines = [
-            "s[b h q k] = q[b q h e] k[b k g e] | g:h core",
-            "sc[b h q s] = q[b q h e] ck[b s g e] | g:h core",
-        ]
-        for scores in ("s[b h q k]", "sc[b h q s]"):
-            name = scores.partition("[")[0]
-            lines += [f"{scores} = scale({name}) | core"]
-            lines += [f"{scores} = softcap({name}) | core"] if self.logit_softcap else []
-        shares = (("p[b h q k]", "f[b h q k]", "s, sc"), ("pc[b h q s]", "fc[b h q s]", "sc, s"))
-        for share, whole, scores in shares:
-            name = whole.partition("[")[0]
+        own, other = "[b h q k]", "[b h q s]"
+        lines = [f"s{own} = q[b q h e] k[b k g e] | g:h core", f"sc{other} = q[b q h e] ck[b s g e] | g:h core"]
+        for name, axes in (("s", own), ("sc", other)):
+            lines += [f"{name}{axes} = scale({name}) | core"]
+            lines += [f"{name}{axes} = softcap({name}) | core"] if self.logit_softcap else []
+        for p, f, axes, scores in (("p", "f", own, "s, sc"), ("pc", "fc", other, "sc, s")):
             if self.softmax_in_fp32:
-                lines += [f"{whole} = softmax_fp32({scores}) | core torch", f"{share} = cast({name}) | core torch"]
-            lines += [f"{share} = softmax({scores}) | core{' model' if self.softmax_in_fp32 else ''}"]
-            lines += [f"{share} = dropout({share.partition('[')[0]}) | core dropout"]
+                lines += [f"{f}{axes} = softmax_fp32({scores}) | core torch", f"{p}{axes} = cast({f}) | core torch"]
+            lines += [f"{p}{axes} = softmax({scores}) | core{' model' if self.softmax_in_fp32 else ''}"]
+            lines += [f"{p}{axes} = dropout({p}) | core dropout"]
         return [
             *lines,
             "o[b q h v] = p[b h q k] v[b k g v] | g:h core",

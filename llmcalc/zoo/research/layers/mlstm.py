@@ -1,10 +1,11 @@
-"""The mLSTM, a linear attention with exponential gates and a normaliser [beck2024, Section 2.3; beck2025]."""
+"""The mLSTM: linear attention with exponential gates and a normaliser [beck2024, Section 2.3; beck2025]."""
 
 from __future__ import annotations
 
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....layers._attention_parts import projection
 
 
 @record
@@ -13,14 +14,14 @@ class Mlstm(Layer):
 
     Attributes:
         d_model: width of input and output.
-        n_heads: heads; they divide d_k and d_v.
+        n_heads: number of heads; must divide d_k and d_v.
         d_k: width of the queries and keys of all heads.
         d_v: width of the values of all heads.
-        chunk: tokens of a chunk.
-        bias: biases of all projections and of the norm; the input and forget gates have one in any case.
-        gate_softcap: the gates' logits are squashed to this bound.
-        norm_eps: added under the root of the norm.
-        eps: added to what is divided by.
+        chunk: number of tokens per chunk.
+        bias: whether projections and norm have biases; the input and forget gates always do.
+        gate_softcap: bound of the soft cap on the gates' logits.
+        norm_eps: epsilon of the norm.
+        eps: added to the divisor of h.
     """
 
     d_model: int
@@ -43,7 +44,7 @@ class Mlstm(Layer):
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "Z": self.chunk}
         axes |= {"dk": self.d_k // self.n_heads, "dv": self.d_v // self.n_heads}
         axes |= {"qz": "q", "z": "min(q, Z)", "y": "ceil(q, Z)"}
-        # tokens that fill no chunk run one by one in torch
+        # torch runs the tokens of an incomplete chunk one by one
         declaration = Declaration(axes, as_torch={"qz": "q - mod(q, Z)", "z": "Z"})
         projections = {"q": "h dk", "k": "h dk", "v": "h dv", "o": "h dv"}
         declaration.weights(*(f"w{name}[d | {axis}]" for name, axis in projections.items()))
@@ -59,10 +60,9 @@ class Mlstm(Layer):
     def _project(self, projections: dict[str, str]) -> list[str]:
         lines = []
         for name, axes in projections.items():
-            lines += [f"{name}[b q {axes}] = x[b q d] w{name}[d {axes}]"]
-            lines += [f"{name}[b q {axes}] = add({name}, b{name})"] if self.bias else []
+            lines += projection(name, "b q", "d", axes, self.bias)
         for name in "if":
-            lines += [f"{name}[b q h] = x[b q d] w{name}[d h]", f"{name}[b q h] = add({name}, b{name})"]
+            lines += projection(name, "b q", "d", "h")
             lines += [f"{name}[b q h] = softcap({name})"] if self.gate_softcap else []
         return lines
 

@@ -1,4 +1,4 @@
-"""Nyström attention [xiong2021]: the matrix of scores through a few landmarks, and a convolution over the values."""
+"""Nyström attention [xiong2021]: scores approximated through a few landmarks, and a convolution over the values."""
 
 from __future__ import annotations
 
@@ -7,46 +7,37 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
-from ....layers._attention_parts import add_value_convolution, project_inputs, project_output
+from ....layers._attention_parts import MultiHead, add_value_convolution, project_inputs, project_output
 
-STEPS = 6  # of the iteration that approximates the inverse of the landmarks' scores
+STEPS = 6  # iterations of the approximate inverse
 
 
 @record
-class NystromAttention(Layer):
+class NystromAttention(MultiHead):
     """``y = (softmax(q klᵀ) · softmax(ql klᵀ)⁻¹ · softmax(ql kᵀ) v + conv(v)) wo``; ql, kl are means of segments.
 
     Attributes:
         d_model: width of input and output.
-        n_heads: heads, of width d_model / n_heads.
-        n_landmarks: landmarks, each the mean of as many neighbouring tokens; None: one a token, which is attention
-            as usual.
-        d_conv: taps of a depthwise convolution over the values, one filter a head; None: there is none.
+        n_heads: number of heads, of width d_model / n_heads.
+        n_landmarks: number of landmarks, each the mean of a segment of tokens; None: full attention.
+        d_conv: kernel size of a depthwise convolution over the values, with one kernel per head; None: no convolution.
     """
 
-    d_model: int
-    n_heads: int
     n_landmarks: int | None = None
     d_conv: int | None = None
 
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
         **Layer.EXTERNAL_TENSORS,
-        "z": "the inverse so far, at first the scores transposed and scaled",
+        "z": "the inverse so far, starting from scaled transposed scores",
     }
 
-    def __post_init__(self) -> None:
-        self.check()
-        self.must_divide("n_heads", "d_model")
-
     def declare(self) -> Declaration:
-        """Projections, three kernels, the iterated inverse, mix, convolution, output; no causal mask."""
-        declaration = Declaration({"d": self.d_model, "h": self.n_heads, "e": self.d_model // self.n_heads})
+        """Projections, three kernels, the iterated inverse, weighted values, convolution, output; no causal mask."""
+        declaration = Declaration(self._head_axes())
         project_inputs(declaration)
         if self.n_landmarks:
-            declaration.axes |= {"lm": self.n_landmarks, "ln": self.n_landmarks, "lo": self.n_landmarks, "it": STEPS}
-            declaration.equations(*_NYSTROM)
-        else:
-            declaration.equations(*_FULL)
+            declaration.axes |= dict.fromkeys(("lm", "ln", "lo"), self.n_landmarks) | {"it": STEPS}
+        declaration.equations(*(_NYSTROM if self.n_landmarks else _FULL))
         add_value_convolution(declaration, self.d_conv)
         project_output(declaration)
         return declaration
@@ -68,7 +59,7 @@ _NYSTROM = [
     "s2[b h lm ln] = softmax(s2)",
     "s3[b h lm k] = ql[b lm h e] k[b k h e]",
     "s3[b h lm k] = softmax(s3)",
-    # four products a step: Z = Z/4 (13 - A Z (15 - A Z (7 - A Z)))
+    # four products per step: Z = Z/4 (13 - A Z (15 - A Z (7 - A Z)))
     "az[b h it lm ln] = s2[b h lm lo] z[b h it lo ln]",
     "from7[b h it lm ln] = add(az)",
     "za[b h it lm ln] = az[b h it lm lo] from7[b h it lo ln]",

@@ -1,4 +1,4 @@
-"""Learned keys and values in front of those of the tokens: prefix tuning [li2021]."""
+"""Prefix tuning [li2021]: learned keys and values before those of the tokens."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ....core.record import record
 
 @record
 class Prefix(Layer):
-    """``k, v = gelu(table w1 + b1) w2 + b2`` for every layer of a stack at once; attention with ``prefix`` sees them.
+    """``k, v = gelu(table w1 + b1) w2 + b2``, for all layers of a stack; read by attention with ``prefix``.
 
     Attributes:
         d_model: width of the stack.
-        length: positions of the prefix.
+        length: number of positions of the prefix.
         d_ff: hidden width of the network.
-        n_layers: layers that get keys and values of their own.
+        n_layers: number of layers, each with its own keys and values.
     """
 
     d_model: int
@@ -24,10 +24,9 @@ class Prefix(Layer):
     n_layers: int
 
     def declare(self) -> Declaration:
-        """Table ``[length, d_model]`` and two matrices, computed once for the whole batch."""
-        declaration = Declaration(
-            {"pre": self.length, "d": self.d_model, "f": self.d_ff, "kv": 2 * self.n_layers * self.d_model}
-        )
+        """Table ``[length, d_model]`` and two matrices, computed once per batch."""
+        axes: dict[str, int | str] = {"pre": self.length, "d": self.d_model, "f": self.d_ff}
+        declaration = Declaration({**axes, "kv": 2 * self.n_layers * self.d_model})
         declaration.weights("table[pre; d]", table="other")
         declaration.weights("w1[d | f]", "b1[f]", "w2[f | kv]", "b2[kv]")
         declaration.equations(

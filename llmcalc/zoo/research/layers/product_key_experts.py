@@ -1,4 +1,4 @@
-"""Experts of one neuron each, found by product keys [he2024], as in Doge."""
+"""Experts of one neuron each, retrieved by product keys (PEER) [he2024], as in Doge."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class ProductKeyExperts(Layer):
 
     Attributes:
         d_model: width of input and output.
-        n_experts: experts, each a row of two tables.
-        top_k: experts that a token uses.
-        activation: as in ``mlp``.
-        renormalise: the scores of the chosen experts are divided by their sum.
-        together: the router's numbers of all tokens that come together, one behind the other, are cut into the scores
-            of the two sets: a token gets those of other tokens (Doge).
+        n_experts: number of experts, each a row of two tables.
+        top_k: number of experts per token.
+        activation: elementwise function, as in ``mlp``.
+        renormalise: whether the weights of the selected experts are divided by their sum.
+        together: whether the router's logits of all tokens are flattened before they are split into the two sets, so
+            that tokens get scores of other tokens (Doge).
     """
 
     d_model: int
@@ -38,18 +38,16 @@ class ProductKeyExperts(Layer):
     def __post_init__(self) -> None:
         self.check()
         if self.top_k > self.n_experts:
-            raise SizeError(
-                f"top_k ({self.top_k}) is more than n_experts ({self.n_experts})", where="product_key_experts"
-            )
-        named = isqrt(self.n_experts) ** 2
-        if self.top_k > named:
-            text = f"n_experts is {self.n_experts}; pairs of keys name {named} of them, fewer than top_k ({self.top_k})"
-            raise SizeError(text, where="product_key_experts")
+            raise SizeError(f"top_k ({self.top_k}) is more than n_experts ({self.n_experts})", where=self.kind())
+        reachable = isqrt(self.n_experts) ** 2
+        if self.top_k > reachable:
+            text = f"n_experts is {self.n_experts}; only {reachable} of them have keys, fewer than top_k ({self.top_k})"
+            raise SizeError(text, where=self.kind())
 
     def declare(self) -> Declaration:
         """The router over two sets of ``sqrt(n_experts)`` keys, and two tables ``[n_experts, d_model]``.
 
-        Torch's products are with copies of the chosen rows, which are kept.
+        In torch, the products use copies of the selected rows, which are saved.
         """
         keys = isqrt(self.n_experts)
         declaration = Declaration({"d": self.d_model, "x": self.n_experts, "j": self.top_k, "xs": keys, "xt": 2 * keys})

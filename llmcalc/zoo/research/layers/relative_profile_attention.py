@@ -1,4 +1,4 @@
-"""Attention with a bias by distance that each token mixes of learned profiles, as in Inkling [tml2026]."""
+"""Attention with a relative position bias that each token mixes from learned profiles (Inkling) [tml2026]."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from ....core.record import record
 
 @record
 class RelativeProfileAttention(Layer):
-    """``y = softmax(q kᵀ · scale + (x wr · profiles)[distance]) v · wo``, keys and values behind short convolutions.
+    """``y = softmax(q kᵀ · scale + (x wr · profiles)[distance]) v · wo``, with short convolutions of keys and values.
 
     Attributes:
         d_model: width of input and output.
-        n_heads: query heads.
-        n_kv_heads: key/value heads; they divide n_heads.
+        n_heads: number of query heads.
+        n_kv_heads: number of key and value heads; must divide n_heads.
         d_head: width of a head.
-        d_profile: width of the vector by which a head mixes profiles.
-        reach: tokens back that the profiles cover; beyond them there is no bias.
-        d_conv: taps of the convolutions, whose results are added to what they read.
-        window: keys that a query sees at most, itself included; None: all.
-        norm: ``rmsnorm`` of queries and keys; or ``clip``: queries and mixing vectors are scaled, they and the keys
-            are made no longer than a bound, values have length 1 on average, and convolutions a smaller scale.
-        clip: the bound on queries and keys.
-        profile_clip: the bound on mixing vectors.
-        norm_eps: added under the root of norms.
-        dynamic: each token adds taps of its own to those of the convolutions, one set for each head.
-        own_inputs: queries, keys and values have norms of their own on what the layer reads.
-        separate: what it reads are three vectors, one for each of them.
-        gated: a gate ``sigmoid(x w)`` on the heads' results.
-        sinks: for each head and token a score that takes a share of the softmax.
+        d_profile: number of profiles, and width of the vector with which a head mixes them.
+        reach: number of distances that the profiles cover; beyond them there is no bias.
+        d_conv: kernel size of the convolutions, which have residual connections.
+        window: number of tokens that a query sees, including itself; None: all.
+        norm: ``rmsnorm`` on queries and keys; or ``clip``: queries and mixing vectors have learned scales, these and
+            keys are clipped to a maximum length, values have an RMSNorm, and convolutions are scaled down.
+        clip: maximum length of queries and keys.
+        profile_clip: maximum length of mixing vectors.
+        norm_eps: epsilon of the norms.
+        dynamic: whether each token adds its own kernel to those of the convolutions, one per head.
+        own_inputs: whether queries, keys and values have separate norms of the input.
+        separate: whether they have separate inputs.
+        gated: whether the heads' outputs are multiplied by a gate ``sigmoid(x w)``.
+        sinks: whether each head has a logit per token in the softmax.
         scale: factor on the scores (default: 1 / sqrt(d_head)).
         stretch: queries and mixing vectors are multiplied by ``1 + stretch · ln(max(1, position / stretch_from))``.
-        stretch_from: the number of tokens from which on they grow.
+        stretch_from: position from which on this factor grows.
     """
 
     d_model: int
@@ -61,8 +61,8 @@ class RelativeProfileAttention(Layer):
 
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
         **Layer.EXTERNAL_TENSORS,
-        "for_k": "what keys are made of, in front of its norm",
-        "for_v": "what values are made of, in front of its norm",
+        "for_k": "the input of the keys",
+        "for_v": "that of the values",
     }
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"norm": ("rmsnorm", "clip")}
 
@@ -70,10 +70,10 @@ class RelativeProfileAttention(Layer):
         self.check()
         self.must_divide("n_kv_heads", "n_heads")
         if self.separate and not self.own_inputs:
-            raise SizeError("separate goes with own_inputs", where="relative_profile_attention")
+            raise SizeError("separate needs own_inputs: true", where="relative_profile_attention")
 
     def declare(self) -> Declaration:
-        """Projections, convolutions, profiles; scores and mix; gate and output projection."""
+        """Projections, convolutions, profiles; scores and weighted values; gate and output projection."""
         declaration = Declaration(self._axes(), as_torch={"qc": "q + K - 1", "qd": "q + 1", "Kt": "K"})
         self._weights(declaration)
         declaration.equations(*self._queries(), *self._keys_and_values(), *self._attend(), *self._output())
@@ -123,14 +123,14 @@ class RelativeProfileAttention(Layer):
     def _keys_and_values(self) -> list[str]:
         lines = []
         for name in "kv":
-            lines += [f"{name}[b q g e] = {self._input(name)}[b q d] w{name}[d g e]", *self._convolved(name)]
+            lines += [f"{name}[b q g e] = {self._input(name)}[b q d] w{name}[d g e]", *self._convolve(name)]
             lines += [f"{name}[b q g e] = add(c{name}, {name})"]
             lines += [f"{name}[b q g e] = scale({name})"] if self.norm == "clip" else []
         if self.norm == "rmsnorm":
             return [*lines, "k[b q g e] = rmsnorm(k, k_norm)"]
         return [*lines, "k[b q g e] = shortened(k)", "v[b q g e] = rmsnorm(v)"]
 
-    def _convolved(self, name: str) -> list[str]:
+    def _convolve(self, name: str) -> list[str]:
         if not self.dynamic:
             return [
                 f"c{name}[b qc g e] = {name}[b qc g e] conv_{name}[g e K] | prefill",

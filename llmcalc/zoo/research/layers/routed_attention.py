@@ -1,7 +1,4 @@
-"""Mixture of attention heads [zhang2022moa, shen2024 JetMoE]: a token picks experts for its queries and its output.
-
-Keys and values are common to all experts.
-"""
+"""Mixture of attention heads [zhang2022moa, shen2024] (JetMoE): query and output projections are experts."""
 
 from __future__ import annotations
 
@@ -16,15 +13,15 @@ from ....layers._rope import ROPE_SCALINGS, check_factors
 
 @record
 class RoutedAttention(Layer):
-    """``y = Σ_{i in top_k} p_i · softmax(x wq_i kᵀ / sqrt(d_head)) v · wo_i``.
+    """``y = Σ_{i in top_k} p_i · softmax(x wq_i kᵀ / sqrt(d_head)) v · wo_i``; all experts share keys and values.
 
     Attributes:
         d_model: width of input and output.
-        n_kv_heads: key/value heads; an expert has as many query heads.
+        n_kv_heads: number of key and value heads, which is also the number of query heads of each expert.
         d_head: width of a head.
-        n_experts: experts.
-        top_k: experts that a token uses.
-        out_bias: a bias on the output.
+        n_experts: number of experts.
+        top_k: number of experts per token.
+        out_bias: whether the output has a bias.
         rope_theta: base of the rotary frequencies.
         rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast, rope_slow, rope_truncate,
             rope_attention, rope_factors: as in ``attention``.
@@ -57,7 +54,7 @@ class RoutedAttention(Layer):
             raise SizeError(f"top_k ({self.top_k}) is more than n_experts ({self.n_experts})", where="routed_attention")
 
     def declare(self) -> Declaration:
-        """Router, the experts' query projections, common keys and values, scores and mix, the experts' output."""
+        """Router, the experts' queries, shared keys and values, scores, weighted values, the experts' outputs."""
         axes: dict[str, int | str] = {"d": self.d_model, "g": self.n_kv_heads, "e": self.d_head, "t": "c + q"}
         declaration = Declaration(axes | {"x": self.n_experts, "j": self.top_k})
         declaration.mask = "causal"

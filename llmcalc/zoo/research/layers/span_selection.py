@@ -1,4 +1,4 @@
-"""Which tokens a span begins and ends with, as a question asks for it [ram2021, Section 3.2]."""
+"""Selection of the first and last token of an answer span, given a question token [ram2021, Section 3.2]."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ....core.record import record
 
 @record
 class SpanSelection(Layer):
-    """``y_t = (f(x_question) v) · g(x_t)`` for the first and, with other weights, for the last token of the span.
+    """``y_t = (f(x_question) v) · g(x_t)``, once for the first and once for the last token of the span.
 
-    f and g are ``layernorm(gelu(x w + b))``. There is one question in a text.
+    f and g are ``layernorm(gelu(x w + b))``. A sequence has one question.
 
     Attributes:
         d_in: width of the stream.
-        question_id: the token that stands for the question; where there is none it is the first one.
-        eps: added under the roots of the norms.
+        question_id: id of the question token; if there is none, the first token is used.
+        eps: epsilon of the norms.
     """
 
     d_in: int
@@ -28,15 +28,15 @@ class SpanSelection(Layer):
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"question_id"})
 
     def declare(self) -> Declaration:
-        """For each end of a span two matrices with norms, and one between them."""
+        """For each end of the span, two matrices with norms, and a matrix between them."""
         declaration = Declaration({"d": self.d_in, "in": self.d_in, "out": self.d_in})
         declaration.equations("question[b d] = gather(x)")
         for end in ("start", "end"):
-            for name, axes, read, rows in ((f"{end}_question", "in", "question", "b"), (end, "out", "x", "b q")):
+            for name, axes, source, rows in ((f"{end}_question", "in", "question", "b"), (end, "out", "x", "b q")):
                 declaration.weights(f"{name}[d | {axes}]", f"{name}_b[{axes}]")
                 declaration.weights(f"{name}_norm[{axes}]", f"{name}_norm_b[{axes}]")
                 declaration.equations(
-                    f"{name}_h[{rows} {axes}] = {read}[{rows} d] {name}[d {axes}]",
+                    f"{name}_h[{rows} {axes}] = {source}[{rows} d] {name}[d {axes}]",
                     f"{name}_h[{rows} {axes}] = add({name}_h, {name}_b)",
                     f"{name}_h[{rows} {axes}] = gelu({name}_h)",
                     f"{name}_h[{rows} {axes}] = layernorm({name}_h, {name}_norm, {name}_norm_b)",

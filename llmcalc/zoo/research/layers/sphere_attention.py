@@ -1,4 +1,4 @@
-"""Attention on the unit sphere, as in normalised transformers [loshchilov2024]."""
+"""Attention on the unit sphere (nGPT) [loshchilov2024]."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ....layers.attention import Attention
 @inherit_docs
 @record
 class SphereAttention(Attention):
-    """Attention with a learned scale on each query channel and gate, and a result of length 1.
+    """Attention with a learned scale per query channel and gate, and heads whose concatenated outputs have length 1.
 
     Attributes:
-        q_gain, gate_gain: constants that those scales are multiplied by; the factor is the square of the product.
+        q_gain, gate_gain: constant factors on these scales; queries and gates are multiplied by the squared product.
     """
 
     q_gain: float = 1.0
@@ -32,8 +32,7 @@ class SphereAttention(Attention):
         lines = Attention._output(self)
         if self.gated:
             axes = self._gate_axes()
-            at = lines.index(f"gate[b q {axes}] = {self.gate_function}(gate)")
-            lines.insert(at, f"gate[b q {axes}] = mul(gate, gate_scale)")
-        at = next(number for number, line in enumerate(lines) if line.startswith("y[b q d] = o["))
-        lines.insert(at, "o[b q h v] = l2norm(o)")
-        return lines
+            index = lines.index(f"gate[b q {axes}] = {self.gate_function}(gate)")
+            lines.insert(index, f"gate[b q {axes}] = mul(gate, gate_scale)")
+        index = next(number for number, line in enumerate(lines) if line.startswith("y[b q d] = o["))
+        return [*lines[:index], "o[b q h v] = l2norm(o)", *lines[index:]]

@@ -1,4 +1,4 @@
-"""A learned scale and offset per channel, of one stream or of two that are added."""
+"""A learned scale and offset per channel, on one stream or on two that are added."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from ....twins.weights import Array, Weight, Weights, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """A scale and an offset, and those of the residual stream beside it."""
+    """A scale and an offset, and optionally those of the residual stream."""
     d = layer.d_model
     found = [vector("w", d, mean=1.0), vector("b", d)]
     return found + ([vector("rw", d, mean=1.0), vector("rb", d)] if layer.residual else [])
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``(x + b) w``, or with the scale first ``x w + b``."""
+    """``(x + b) w``, or ``x w + b``."""
     return x * w.w + w.b if layer.scale_first else (x + w.b) * w.w
 
 
 def adds_residual(layer: Any) -> bool:
-    """Whether it adds a sub-layer's result to the stream, instead of the sub-layer."""
+    """Whether it adds the sub-layer's result to the stream itself."""
     return bool(layer.residual)
 
 
 def add_to_residual(layer: Any, w: Weights, y: Array, residual: Array) -> Array:
-    """``(y + b) w + (r + rb) rw``: what a sub-layer gives, and the residual stream that it is added to."""
+    """``(y + b) w + (r + rb) rw``, for the sub-layer's result y and the residual stream r."""
     return (y + w.b) * w.w + (residual + w.rb) * w.rw

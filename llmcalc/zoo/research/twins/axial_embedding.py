@@ -1,4 +1,4 @@
-"""Axial positions [kitaev2020]: the row and the column of a grid, each from a table of its own."""
+"""Axial position embeddings [kitaev2020]: a table for the rows of a grid, and one for its columns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ....twins.weights import Array, Weight, Weights, table
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Both tables, with a dimension that is 1 for the side of the grid that they do not see."""
+    """Both tables, each with a dimension of size 1 for the other side of the grid."""
     return [table("rows", layer.n_rows, 1, layer.d_row), table("columns", 1, layer.n_columns, layer.d_column)]
 
 
@@ -20,5 +20,5 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """``x + [rows[position // n_columns], columns[position mod n_columns]]``."""
     row, column = step.positions // layer.n_columns, step.positions % layer.n_columns
     if row[-1] >= layer.n_rows:
-        raise InputError(f"the grid has no position {step.positions[-1]}", where="axial_embedding")
+        raise InputError(f"position {step.positions[-1]} is outside the grid", where="axial_embedding")
     return x + np.concatenate([w.rows[row, 0], w.columns[0, column]], axis=-1)

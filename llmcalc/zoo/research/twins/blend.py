@@ -7,14 +7,12 @@ from typing import Any
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, vector
 
-PARTS = 2  # the stream, and what it began as
-
 
 def weights(layer: Any) -> list[Weight]:
     """Two scalars."""
-    return [vector("lambdas", PARTS)]
+    return [vector("lambdas", 2)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``λ1 x + λ2 x0``, for the first input x0 of the blocks."""
+    """``λ1 x + λ2 x0``, with the first block's input x0."""
     return w.lambdas[0] * x + w.lambdas[1] * step.first_input

@@ -1,4 +1,4 @@
-"""CANINE's attention [clark2021, Section 3.2]: of characters within chunks, and of what groups of them have become."""
+"""CANINE's attention [clark2021, Section 3.2]: of characters within chunks, or of groups of characters."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ....twins.weights import Array, Weight, Weights
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections and back, all with biases."""
-    d, h = layer.d_model, layer.n_heads
-    return [*projections("qkv", d, h, d // h), *output(d, h, d // h)]
+    """Projections of queries, keys, values and output, with biases."""
+    sizes = (layer.d_model, layer.n_heads, layer.d_model // layer.n_heads)
+    return [*projections("qkv", *sizes), *output(*sizes)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Every position with those of its chunk, or with all; there are fewer of them where tokens were ``merge``d."""
+    """``softmax(q kᵀ / sqrt(e)) v · wo`` within each chunk, or among all positions."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     length = layer.chunk if layer.chunk and layer.merge == 1 else x.shape[1]

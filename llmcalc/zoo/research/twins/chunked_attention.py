@@ -1,7 +1,7 @@
-"""Reformer's attention [kitaev2020]: chunks of tokens look at their neighbours, in order or sorted by hashes.
+"""Reformer's attention [kitaev2020] within chunks of tokens, in order or sorted by hashes.
 
-What stands before the first chunk is the last one, and the other way round. Where queries serve as keys, a token looks
-at itself if there is nothing else to be seen, and at nothing but others otherwise.
+Chunks are circular: the last one precedes the first. If queries serve as keys, a token only sees itself if it sees no
+other token.
 """
 
 from __future__ import annotations
@@ -19,134 +19,145 @@ from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, constant, matrix
 
 SEED = 0  # of the random planes
-HIDDEN, ITSELF = -1e9, -1e5  # scores of what a query may not see, and of the query itself
-EPS = 1e-6  # a number of a key
+HIDDEN, ITSELF = -1e9, -1e5  # scores of masked keys, and of the query itself
+EPS = 1e-6  # per element of a key
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections without biases; hashed queries are keys too."""
+    """Projections without biases; with hashes, queries are also the keys."""
     d, h, e = layer.d_model, layer.n_heads, layer.d_head
     return [*projections("qv" if layer.hashed else "qkv", d, h, e, bias=""), matrix("wo", (h, e), d)]
 
 
 def is_stepwise(layer: Any) -> bool:
-    """Whether tokens that come one by one see what they see together: a later one changes what stands in a chunk."""
+    """Whether decoding gives the same result as one pass; with hashes, later tokens change the chunks."""
     return not layer.hashed
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``softmax(q kᵀ) v · wo`` for the new tokens ``x`` [b q d], within a chunk and those beside it."""
+    """``softmax(q kᵀ) v · wo`` for the new tokens ``x`` [b q d], within a chunk and adjacent ones."""
     if not layer.causal:
         step.must_be_whole(layer.kind())
     if not step.decode:
         if state is not None and layer.causal:
             state["states"] = x
-        return _of_a_text(layer, w, x, state)
+        return _prefill(layer, w, x, state)
     past = state["states"] if state else x[:, :0]
-    found = (_of_a_token if layer.hashed and past.shape[1] > layer.chunk else _of_tokens)(layer, w, past, x, state)
+    decode = _decode_hashed if layer.hashed and past.shape[1] > layer.chunk else _decode
+    mixed = decode(layer, w, past, x, state)
     if state is not None:
         state["states"] = np.concatenate([past, x], axis=1)
-    return join(w, found)
+    return join(w, mixed)
 
 
-def _of_a_text(layer: Any, w: Weights, x: Array, state: State | None) -> Array:
-    """All tokens at once; a long text is filled up to whole chunks, which nobody sees."""
+def _prefill(layer: Any, w: Weights, x: Array, state: State | None) -> Array:
+    """All tokens at once; long sequences are padded to complete chunks, and the padding is masked."""
     tokens = x.shape[1]
     if tokens > layer.padded_above:
-        x = _filled(x, layer.padded_to)
+        x = _pad(x, layer.padded_to)
     q, v = project(w, "q", x), project(w, "v", x)
     k = l2norm(q, layer.d_head * EPS) if layer.hashed else project(w, "k", x)
-    q, k, v = (np.transpose(part, (0, 2, 1, 3)) for part in (q, k, v))  # [b h q e]
+    q, k, v = (_swap_heads(part) for part in (q, k, v))
     rows = np.arange(q.shape[2])
     if len(rows) <= layer.chunk:
-        mixed, _ = _attended(layer, q, k, v, *_met(layer, rows, rows, tokens))
+        mixed, _ = _attend(layer, q, k, v, *_masks(layer, rows, rows, tokens))
     elif layer.hashed:
-        mixed = _sorted(layer, q, k, v, tokens, state)
+        mixed = _attend_sorted(layer, q, k, v, tokens, state)
     else:
-        mixed = _in_chunks(layer, q, k, v, rows[None, None], tokens)[0][:, :, : len(rows)]
-    return join(w, np.transpose(mixed, (0, 2, 1, 3)))[:, :tokens]
+        mixed = _attend_chunks(layer, q, k, v, rows[None, None], tokens)[0][:, :, : len(rows)]
+    return join(w, _swap_heads(mixed))[:, :tokens]
 
 
-def _filled(x: Array, size: int, axis: int = 1) -> Array:
+def _swap_heads(x: Array) -> Array:
+    """``x`` [b q h e] as [b h q e], or back."""
+    return np.transpose(x, (0, 2, 1, 3))
+
+
+def _pad(x: Array, size: int, axis: int = 1) -> Array:
+    """``x`` with zeros appended, up to a multiple of ``size``."""
     missing = [*x.shape[:axis], -x.shape[axis] % size, *x.shape[axis + 1 :]]
     return np.concatenate([x, np.zeros(missing)], axis=axis) if missing[axis] else x
 
 
-def _met(layer: Any, query: Array, key: Array, tokens: int) -> tuple[Array, Array]:
-    """Which keys a query may not see [... q k], and which is itself, by the places of both."""
+def _masks(layer: Any, query: Array, key: Array, tokens: int) -> tuple[Array, Array]:
+    """Two masks [... q k], from the positions of queries and keys: keys that a query does not see, and itself."""
     hidden = np.broadcast_to(key[..., None, :] >= tokens, (*query.shape, key.shape[-1]))
     if layer.causal:
         hidden = hidden | (key[..., None, :] > query[..., None])
     return hidden, key[..., None, :] == query[..., None]
 
 
-def _attended(layer: Any, q: Array, k: Array, v: Array, hidden: Array, itself: Array) -> tuple[Array, Array]:
-    """Values weighted by scores [... q e], and the logarithm of the sum of the scores' exponentials [... q]."""
+def _attend(layer: Any, q: Array, k: Array, v: Array, hidden: Array, itself: Array) -> tuple[Array, Array]:
+    """Values weighted by the softmax of the scores [... q e], and ``log Σ exp(scores)`` [... q]."""
     lead = "bhy"[: len(q.shape) - 2]
     s = einsum(f"{lead}qe,{lead}ke->{lead}qk", q, k)
     s = s if layer.hashed else s * (1 / math.sqrt(layer.d_head))
     s = np.where(hidden, HIDDEN, s)
     s = np.where(itself, ITSELF, s) if layer.hashed else s
     p = softmax(s)
-    return einsum(f"{lead}qk,{lead}ke->{lead}qe", p, v), _log_sum(layer, s, p)
+    return einsum(f"{lead}qk,{lead}ke->{lead}qe", p, v), _log_sum_exp(layer, s, p)
 
 
-def _log_sum(layer: Any, s: Array, p: Array) -> Array:
-    """``log Σ exp(s)``, from the largest score and its share; None: there is nothing that it is compared with."""
+def _log_sum_exp(layer: Any, s: Array, p: Array) -> Array:
+    """``log Σ exp(s)``, from the largest score and its softmax; None if there is only one round of hashes."""
     if not layer.hashed or layer.n_hashes == 1:
         return None
     largest = (*np.indices(s.shape[:-1]), np.argmax(constant(s), axis=-1))
     return s[largest] - np.log(p[largest])
 
 
-def _in_chunks(layer: Any, q: Array, k: Array, v: Array, places: Array, tokens: int) -> tuple[Array, Array]:
-    """The same of vectors [b h n e] that stand at these ``places`` [b h n], chunk by chunk."""
+def _attend_chunks(layer: Any, q: Array, k: Array, v: Array, positions: Array, tokens: int) -> tuple[Array, Array]:
+    """Attention within chunks, for vectors [b h n e] with these positions [b h n]; results as of ``_attend``."""
     chunk = layer.chunk
-    q, k, v = (_filled(part, chunk, axis=2) for part in (q, k, v))
-    places = np.concatenate([places, np.full((*places.shape[:2], -places.shape[2] % chunk), tokens)], axis=2)
+    q, k, v = (_pad(part, chunk, axis=2) for part in (q, k, v))
+    padding = np.full((*positions.shape[:2], -positions.shape[2] % chunk), tokens)
     b, h, n, e = q.shape
-    own = places.reshape(*places.shape[:2], -1, chunk)
+    own = np.concatenate([positions, padding], axis=2).reshape(*positions.shape[:2], -1, chunk)
     near = (np.arange(n // chunk)[:, None] + np.arange(-layer.before, layer.after + 1)) % (n // chunk)
     k, v = (part.reshape(b, h, -1, chunk, e)[:, :, near].reshape(b, h, n // chunk, -1, e) for part in (k, v))
-    beside = own[:, :, near].reshape(*own.shape[:3], -1)
-    mixed, total = _attended(layer, q.reshape(b, h, -1, chunk, e), k, v, *_met(layer, own, beside, tokens))
+    keys = own[:, :, near].reshape(*own.shape[:3], -1)
+    mixed, total = _attend(layer, q.reshape(b, h, -1, chunk, e), k, v, *_masks(layer, own, keys, tokens))
     return mixed.reshape(b, h, n, e), None if total is None else total.reshape(b, h, n)
 
 
-def _sorted(layer: Any, q: Array, k: Array, v: Array, tokens: int, state: State | None) -> Array:
-    """Tokens that hash alike stand together, in every round anew; rounds weigh as much as their scores."""
+def _attend_sorted(layer: Any, q: Array, k: Array, v: Array, tokens: int, state: State | None) -> Array:
+    """Attention within chunks of tokens sorted by their buckets; rounds of hashes are weighted by their scores."""
     b, h, rows, e = q.shape
-    buckets = _buckets(layer, constant(q), _rotations(layer, tokens, state), rows > tokens)
+    buckets = _buckets(layer, constant(q), _n_rotations(layer, tokens, state))
     buckets[..., tokens:] = np.max(buckets, axis=-1, keepdims=True) + (rows > tokens)
     if state is not None:
         state["_buckets"] = buckets[..., :tokens]
-    whole = -rows % layer.chunk  # of a round, so that rounds begin with chunks of their own
-    if whole:
-        last = np.full((*buckets.shape[:3], whole), buckets.max() + 1)
-        buckets, q, k, v = np.concatenate([buckets, last], axis=-1), *(_filled(x, layer.chunk, 2) for x in (q, k, v))
+    padding = -rows % layer.chunk  # per round, so that each round starts with a new chunk
+    if padding:
+        last = np.full((*buckets.shape[:3], padding), buckets.max() + 1)
+        buckets, q, k, v = np.concatenate([buckets, last], axis=-1), *(_pad(x, layer.chunk, 2) for x in (q, k, v))
     order = np.argsort(buckets, axis=-1, kind="stable").reshape(b, h, -1)
     at = np.arange(b)[:, None, None], np.arange(h)[:, None]
     q, k, v = (part[(*at, order)] for part in (q, k, v))
-    mixed, total = _in_chunks(layer, q, k, v, order, tokens)
-    per_round = rows + whole
+    mixed, total = _attend_chunks(layer, q, k, v, order, tokens)
+    per_round = rows + padding
     first = np.repeat(np.arange(layer.n_hashes) * per_round, per_round)
     back = first + np.argsort(order.reshape(b, h, layer.n_hashes, -1), axis=-1).reshape(b, h, -1)
-    apart = mixed[(*at, back)].reshape(b, h, layer.n_hashes, per_round, e)
+    rounds = mixed[(*at, back)].reshape(b, h, layer.n_hashes, per_round, e)
     if total is None:
-        return apart[:, :, 0, :rows]
-    return _weighed(apart, total[(*at, back)].reshape(b, h, layer.n_hashes, per_round))[:, :, :rows]
+        return rounds[:, :, 0, :rows]
+    return _combine_rounds(rounds, total[(*at, back)].reshape(b, h, layer.n_hashes, per_round))[:, :, :rows]
 
 
-def _weighed(mixed: Array, total: Array) -> Array:
-    """The rounds' results [b h n q e] together [b h q e]."""
-    share = np.transpose(softmax(np.transpose(total, (0, 1, 3, 2))), (0, 1, 3, 2))
+def _combine_rounds(mixed: Array, total: Array) -> Array:
+    """The weighted sum [b h q e] of the results of all rounds [b h n q e]."""
+    share = _swap_last(softmax(_swap_last(total)))
     return np.sum(mixed * share[..., None], axis=2)
 
 
-def _rotations(layer: Any, tokens: int, state: State | None) -> int:
-    """Random directions of a round: as many as there were chunks when the text began, if no number is given."""
-    found = int(layer.n_rotations or max(1, tokens // layer.chunk))
-    return found if state is None else int(state.setdefault("_rotations", found))
+def _swap_last(x: Array) -> Array:
+    return np.transpose(x, (0, 1, 3, 2))
+
+
+def _n_rotations(layer: Any, tokens: int, state: State | None) -> int:
+    """Number of random directions per round; by default, the number of chunks of the first pass."""
+    count = int(layer.n_rotations or max(1, tokens // layer.chunk))
+    return count if state is None else int(state.setdefault("_rotations", count))
 
 
 def planes(layer: Any, rotations: int) -> Array:
@@ -154,58 +165,57 @@ def planes(layer: Any, rotations: int) -> Array:
     return np.random.default_rng(SEED).standard_normal((layer.n_heads, layer.d_head, layer.n_hashes, rotations))
 
 
-def _buckets(layer: Any, q: Array, rotations: int, spare: bool) -> Array:
-    """The bucket of each token in each round [b h n q]: the direction that it points in most, or its opposite."""
-    turned = einsum("bhqe,henr->bhnqr", q, planes(layer, rotations))
+def _buckets(layer: Any, q: Array, rotations: int) -> Array:
+    """The bucket of each token in each round [b h n q]: the closest direction, or its opposite."""
+    rotated = einsum("bhqe,henr->bhnqr", q, planes(layer, rotations))
     factors = [int(word) for word in layer.factors.split()] or [2 * rotations]
-    found, before, product = np.zeros(turned.shape[:-1], int), 0, 1
+    found, before, product = np.zeros(rotated.shape[:-1], int), 0, 1
     for factor in factors:
-        some = turned[..., before : before + factor // 2]
-        both = np.concatenate([some, -some], axis=-1)
+        part = rotated[..., before : before + factor // 2]
+        both = np.concatenate([part, -part], axis=-1)
         found, before, product = found + product * np.argmax(both, axis=-1), before + factor // 2, product * factor
     return found
 
 
-def _of_tokens(layer: Any, w: Weights, past: Array, x: Array, state: State | None) -> Array:
-    """New tokens behind those of their own chunk and of the ones before it [b q h e]."""
+def _decode(layer: Any, w: Weights, past: Array, x: Array, state: State | None) -> Array:
+    """Attention of new tokens to those of their own chunk and the preceding ones [b q h e]."""
     cached, new = past.shape[1], x.shape[1]
     seen = cached if layer.hashed else min(cached, cached % layer.chunk + layer.before * layer.chunk)
     near = np.concatenate([past[:, cached - seen :], x], axis=1)
     q, v, k = project(w, "q", x), project(w, "v", near), project(w, "q" if layer.hashed else "k", near)
     query, key = cached + np.arange(new), cached - seen + np.arange(seen + new)
     if layer.hashed and cached + new >= layer.chunk and state is not None:
-        flat = np.transpose(constant(k), (0, 2, 1, 3))
-        state["_buckets"] = _buckets(layer, flat, _rotations(layer, cached + new, state), False)
+        state["_buckets"] = _buckets(layer, _swap_heads(constant(k)), _n_rotations(layer, cached + new, state))
     k = l2norm(k, layer.d_head * EPS) if layer.hashed else k
-    hidden, itself = _met(layer, query, key, cached + new)
+    hidden, itself = _masks(layer, query, key, cached + new)
     if not layer.hashed:
         hidden = hidden | (key < ((query // layer.chunk - layer.before) * layer.chunk)[:, None])
-    q, k, v = (np.transpose(part, (0, 2, 1, 3)) for part in (q, k, v))
-    return np.transpose(_attended(layer, q, k, v, hidden, itself)[0], (0, 2, 1, 3))
+    q, k, v = (_swap_heads(part) for part in (q, k, v))
+    return _swap_heads(_attend(layer, q, k, v, hidden, itself)[0])
 
 
-def _of_a_token(layer: Any, w: Weights, past: Array, x: Array, state: State | None) -> Array:
-    """Token after token behind many: each looks at what now stands around it in every round [b q h e]."""
+def _decode_hashed(layer: Any, w: Weights, past: Array, x: Array, state: State | None) -> Array:
+    """Attention of new tokens, one by one, to those that are near them in the sorted order of each round [b q h e]."""
     if state is None or "_buckets" not in state:
-        raise UnsupportedError("the tokens before have no hashes", where="chunked_attention")
+        raise UnsupportedError("the cached tokens have no hashes", where="chunked_attention")
     found = []
     for number in range(x.shape[1]):
-        all_ = np.concatenate([past, x[:, : number + 1]], axis=1)
-        q = np.transpose(project(w, "q", x[:, number : number + 1]), (0, 2, 1, 3))
-        own = _buckets(layer, constant(q), _rotations(layer, 0, state), False)
+        tokens = np.concatenate([past, x[:, : number + 1]], axis=1)
+        q = _swap_heads(project(w, "q", x[:, number : number + 1]))
+        own = _buckets(layer, constant(q), _n_rotations(layer, 0, state))
         state["_buckets"] = np.concatenate([state["_buckets"], own], axis=-1)
-        near = _around(layer, state["_buckets"])  # [b h n k]
-        chosen = all_[np.arange(len(near))[:, None, None, None], near]
+        near = _near_last(layer, state["_buckets"])  # [b h n k]
+        chosen = tokens[np.arange(len(near))[:, None, None, None], near]
         k, v = (einsum("bhnkd,dhe->bhnke", chosen, weight) for weight in (w.wq, w.wv))
-        asks = np.repeat(q, layer.n_hashes, axis=2)[:, :, :, None]
-        itself = (near == all_.shape[1] - 1)[:, :, :, None]
-        mixed, total = _attended(layer, asks, l2norm(k, layer.d_head * EPS), v, np.zeros_like(itself), itself)
-        found.append(mixed[:, :, 0] if total is None else _weighed(mixed, total))
-    return np.transpose(np.concatenate(found, axis=2), (0, 2, 1, 3))
+        queries = np.repeat(q, layer.n_hashes, axis=2)[:, :, :, None]
+        itself = (near == tokens.shape[1] - 1)[:, :, :, None]
+        mixed, total = _attend(layer, queries, l2norm(k, layer.d_head * EPS), v, np.zeros_like(itself), itself)
+        found.append(mixed[:, :, 0] if total is None else _combine_rounds(mixed, total))
+    return _swap_heads(np.concatenate(found, axis=2))
 
 
-def _around(layer: Any, buckets: Array) -> Array:
-    """The tokens in the chunk of the last one and in those beside it, of all in the order of their hashes [b h n k]."""
+def _near_last(layer: Any, buckets: Array) -> Array:
+    """The tokens [b h n k] in the chunk of the last token and adjacent ones, with all tokens sorted by bucket."""
     order = np.argsort(buckets, axis=-1, kind="stable")
     tokens = order.shape[-1]
     chunk = np.argmax(order == tokens - 1, axis=-1) // layer.chunk - layer.before

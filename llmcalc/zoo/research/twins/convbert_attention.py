@@ -1,4 +1,4 @@
-"""ConvBERT's mixed attention [jiang2020, Section 4]: half of the heads attend, half convolve."""
+"""ConvBERT's mixed attention [jiang2020, Section 4]: half of the heads attend, half use span-based convolutions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ....twins.weights import Array, Weight, Weights, kernel, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections to the heads that attend; a separable convolution and what makes kernels of it; what is convolved."""
+    """Projections, a separable convolution, the projection to kernels, and the output projection."""
     d, h, taps = layer.d_model, layer.n_heads, layer.d_conv
     e = d // (2 * h)
     found = [*projections(("q", "k", "v", "span", "c"), d, h, e), kernel("span", d, taps)]
@@ -25,17 +25,16 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``[attention, convolution] wo``; the kernel of a token depends on the span around it and on its query."""
+    """``[attention, convolution] wo``; a token's kernel depends on its query and on the span around it."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
-    met = scores(q, k) / math.sqrt(q.shape[-1])
-    attended = mix(met, v)
-    convolved = dynamic_convolution(project(w, "c", x), _kernels(w, x, q))
-    both = np.concatenate([attended, convolved], axis=2)
+    attention = mix(scores(q, k) / math.sqrt(q.shape[-1]), v)
+    convolution = dynamic_convolution(project(w, "c", x), _kernels(w, x, q))
+    both = np.concatenate([attention, convolution], axis=2)
     return einsum("bqi,id->bqd", both.reshape(x.shape), w.wo) + w.bo
 
 
 def _kernels(w: Weights, x: Array, q: Array) -> Array:
-    """A kernel for each token and head [b q h k]."""
+    """A kernel per token and head [b q h k]."""
     span = convolve_heads(x[..., None], w.span)[..., 0]  # every channel is a head of width 1
     return softmax(einsum("bqhe,hegk->bqgk", project(w, "span", span) * q, w.wf) + w.bf)

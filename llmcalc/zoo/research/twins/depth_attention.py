@@ -1,4 +1,4 @@
-"""Attention over depth: what a layer reads is a mix of what groups of earlier layers gave (Inkling 2)."""
+"""Attention over depth: a layer reads a mix of the summed outputs of groups of earlier layers (Inkling 2)."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from ....twins.weights import Array, Weight, Weights, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """A query for each mix."""
+    """The queries."""
     d = layer.d_model
     return [table("query", layer.n_reads, d) if layer.n_reads > 1 else vector("query", d)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Mixes [b q d], or [b q n d] of several queries, of the groups before and of ``x``, the sum of the one at work."""
+    """Mixes [b q d], or [b q n d] for n queries, of the sums of earlier groups and of ``x``, the current sum."""
     if layer.closes:
-        *_, last, _ = step.sublayer_inputs.values()  # the stream before the sub-layer in front, and before this one
+        *_, last, _ = step.sublayer_inputs.values()  # the stream before the preceding sub-layer, and before this one
         step.block_sums.append(last)
     if len(step.block_sums) + 1 != layer.n_states:
-        text = f"it looks at {layer.n_states} sums of layers, but stands behind {len(step.block_sums)} groups"
+        text = f"n_states is {layer.n_states}, but there are {len(step.block_sums)} earlier groups of layers"
         raise UnsupportedError(text, where="depth_attention")
     z = rmsnorm(np.stack([*step.block_sums, x], axis=2), layer.norm_eps)
     scale = 1 / math.sqrt(layer.d_model)

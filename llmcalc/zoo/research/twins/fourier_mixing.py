@@ -1,4 +1,4 @@
-"""Mixing of tokens by a Fourier transform [leethorp2021, Section 3.2]: no weights at all."""
+"""Token mixing by a Fourier transform, without weights (FNet) [leethorp2021, Section 3.2]."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import numpy as np
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights
 
-WIDTH, TOKENS = 2, 1  # axes of the stream
-
 
 def weights(layer: Any) -> list[Weight]:
     """None."""
@@ -18,6 +16,6 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """The real part of ``x`` [b q d], transformed along its width and along its tokens."""
+    """The real part of the Fourier transform of ``x`` [b q d] along width and tokens."""
     step.must_be_whole(layer.kind())
-    return np.real(np.fft.fft(np.fft.fft(x, layer.d_model, axis=WIDTH), x.shape[TOKENS], axis=TOKENS))
+    return np.real(np.fft.fft(np.fft.fft(x, layer.d_model, axis=2), x.shape[1], axis=1))

@@ -1,4 +1,4 @@
-"""The feed-forward layer with block-diagonal matrices: SqueezeBERT's [iandola2020] and ConvBERT's [jiang2020]."""
+"""The feed-forward layer with block-diagonal matrices (SqueezeBERT [iandola2020], ConvBERT [jiang2020])."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 from ....twins.mlp import activate
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, under
-from .grouped_linear import projected, projection
+from .grouped_linear import apply_groups, projection
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Up and down, each in groups of channels."""
+    """Grouped up- and down-projections."""
     up = under("up", projection(layer.d_model, layer.d_ff, layer.groups))
     return up + under("down", projection(layer.d_ff, layer.d_model, layer.out_groups))
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``act(x w1) w2``."""
-    return projected(w.part("down"), activate(layer, projected(w.part("up"), x), None))
+    return apply_groups(w.part("down"), activate(layer, apply_groups(w.part("up"), x), None))

@@ -1,4 +1,4 @@
-"""Tables that are looked up by hashes of the last few tokens [pagnoni2024, Section 3.2.1]."""
+"""Embeddings of hashed n-grams of the last tokens [pagnoni2024, Section 3.2.1]."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, table
 
-# Bases of the polynomials; further functions begin with the first one again.
+# bases of the polynomials; further functions start again from the first one
 PRIMES = (
     1000000007,
     5915587277,
@@ -26,12 +26,12 @@ PRIMES = (
 
 
 def weights(layer: Any) -> list[Weight]:
-    """All tables below each other: for each function, one for each length."""
+    """All tables, concatenated: one per hash function and n-gram length."""
     return [table("w", layer.n_functions * layer.n_lengths * layer.rows, layer.d_model)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``x + Σ table[hash mod rows]`` for the new tokens, whose groups reach back to earlier ones."""
+    """``x + Σ table[hash mod rows]`` for the new tokens; n-grams include earlier tokens."""
     lengths = [int(word) for word in layer.lengths.split()]
     pairs = [(PRIMES[number % len(PRIMES)], length) for number in range(layer.n_functions) for length in lengths]
     text = step.ids if step.text is None else step.text
@@ -42,7 +42,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def polynomial(ids: Array, base: int, length: int) -> Array:
-    """``Σ_i id_{t-length+1+i} baseⁱ`` of each token t [b q], modulo 2⁶⁴ and with a sign; zeros before the text.
+    """``Σ_i id_{t-length+1+i} baseⁱ`` for each token t [b q], as signed 64-bit integers; ids before the sequence are 0.
 
     >>> polynomial(np.array([[5, 7, 2]]), 10, 2)
     array([[50, 75, 27]])

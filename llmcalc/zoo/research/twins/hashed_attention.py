@@ -1,4 +1,4 @@
-"""YOSO [zeng2021]: attention as the chance that the hashes of a query and a key collide."""
+"""YOSO [zeng2021]: attention weights are the collision probabilities of hashed queries and keys."""
 
 from __future__ import annotations
 
@@ -8,36 +8,33 @@ import numpy as np
 from numpy import einsum
 
 from ....twins.functions import collision, l2norm, operation
-from ....twins.heads import add_value_convolution, convolution_weights, join, project, scores
+from ....twins.heads import add_value_convolution, join, project, scores
+from ....twins.heads import convolution_weights as weights
 from ....twins.step import State, Step
-from ....twins.weights import Array, Weight, Weights
+from ....twins.weights import Array, Weights
+
+__all__ = ["forward", "weights"]
 
 SEED = 0  # of the random planes
-TINY = 1e-24  # so that nothing is divided by zero where no hashes collide
-
-
-def weights(layer: Any) -> list[Weight]:
-    """Projections, and a filter over the values for each head."""
-    return convolution_weights(layer)
+TINY = 1e-24  # avoids division by zero if no hashes collide
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``(normalise(Σ chance(q, k) v) + conv(v)) wo``: the chance itself, or as often as samples of hashes collide."""
+    """``(normalise(Σ P(q, k) v) + conv(v)) wo``, with the collision probability P, or its estimate from samples."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
-    mixed = l2norm(_expected(layer, q, k, v) if layer.expected else _sampled(q, k, v, layer.n_hashes, layer.bits), TINY)
-    return join(w, add_value_convolution(layer, w, mixed, v))
-
-
-def _expected(layer: Any, q: Array, k: Array, v: Array) -> Array:
-    return einsum("bhqk,bkhe->bqhe", collision(scores(l2norm(q, TINY), l2norm(k, TINY)), layer.bits), v)
+    if layer.expected:
+        mixed = einsum("bhqk,bkhe->bqhe", collision(scores(l2norm(q, TINY), l2norm(k, TINY)), layer.bits), v)
+    else:
+        mixed = _sample(q, k, v, layer.n_hashes, layer.bits)
+    return join(w, add_value_convolution(layer, w, l2norm(mixed, TINY), v))
 
 
 @operation
-def _sampled(q: Array, k: Array, v: Array, hashes: int, bits: int) -> Array:
+def _sample(q: Array, k: Array, v: Array, hashes: int, bits: int) -> Array:
     """The mean over hashes of the values whose keys share the query's bucket.
 
-    No gradient flows through a hash: queries and keys get that of the chance, which adds nothing here.
+    Hashes have no gradient: queries and keys get that of the collision probability, added here with value 0.
     """
     planes = np.random.default_rng(SEED).standard_normal((*q.shape[2:], hashes, bits))
     q_code, k_code = (_buckets(x, planes) for x in (q, k))
@@ -48,6 +45,6 @@ def _sampled(q: Array, k: Array, v: Array, hashes: int, bits: int) -> Array:
 
 
 def _buckets(x: Array, planes: Array) -> Array:
-    """On which side of each plane of a hash a vector lies, as a number [b q h n]."""
+    """The bucket of each vector [b q h n], whose bits are the sides of the planes of a hash."""
     sides = np.asarray(einsum("bqhe,henj->bqhnj", x, planes)) > 0
     return np.sum(sides * 2 ** np.arange(planes.shape[-1]), axis=-1)

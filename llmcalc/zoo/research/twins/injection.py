@@ -1,4 +1,4 @@
-"""What a loop over blocks hands on: the stream of an earlier place, added to that of a later one."""
+"""Streams passed between the levels of a loop over blocks: an earlier stream is added to a later one."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``x + m``; ``x`` is kept before."""
+    """``x + m``; saves ``x`` before the addition."""
     if layer.keeps:
         step.saved_streams[layer.keeps] = x
     if not layer.adds:
         return x
     if layer.adds not in step.saved_streams:
-        raise InputError(f"no earlier place keeps its stream as {layer.adds}", where="injection")
+        raise InputError(f"no earlier layer saves its stream as {layer.adds}", where="injection")
     return x + step.saved_streams[layer.adds]

@@ -1,4 +1,4 @@
-"""Perceiver's attention [jaegle2021b]: learned vectors look at the stream and take its place, or it looks at itself."""
+"""Perceiver's attention [jaegle2021b]: learned vectors attend to the stream and replace it, or it attends to itself."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, vector
 
 EPS = 1e-5  # of the norms
-INPUT_FIELDS = frozenset({"n_keys"})  # of the stream
+INPUT_FIELDS = frozenset({"n_keys"})  # of the input
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Norms of both sides, or of one, and projections with biases."""
+    """Norms of both inputs, or of one, and projections with biases."""
     d, source, h = layer.d_model, layer.d_source, layer.n_heads
     e, v = layer.d_qk // h, layer.d_v // h
     sides = [("norm", d), *([] if layer.reads_itself else [("source_norm", source)])]
@@ -26,9 +26,9 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``softmax(q kᵀ / sqrt(e)) v · wo``, plus the vectors that looked, where these are learned and it says so."""
+    """``softmax(q kᵀ / sqrt(e)) v · wo``, optionally plus the learned array."""
     step.must_be_whole(layer.kind())
-    array = x if layer.reads_itself else _taken(layer, step)
+    array = x if layer.reads_itself else _next_array(layer, step)
     a = layernorm(array, EPS, w.norm, w.norm_b)
     z = a if layer.reads_itself else layernorm(x, EPS, w.source_norm, w.source_norm_b)
     q, k, v = project(w, "q", a), project(w, "k", z), project(w, "v", z)
@@ -36,9 +36,9 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     return y + array if layer.query_residual else y
 
 
-def _taken(layer: Any, step: Step) -> Array:
-    """The next of the learned arrays [b n d]."""
+def _next_array(layer: Any, step: Step) -> Array:
+    """The next learned array [b n d]."""
     if not step.latent_arrays or step.latent_arrays[0].shape[1:] != (layer.n_queries, layer.d_model):
-        size = f"{layer.n_queries} learned vectors of width {layer.d_model}"
-        raise UnsupportedError(f"no {size} stand ready to take the place of the stream", where=layer.kind())
+        text = f"there is no array of {layer.n_queries} learned vectors of width {layer.d_model}"
+        raise UnsupportedError(text, where=layer.kind())
     return step.latent_arrays.pop(0)

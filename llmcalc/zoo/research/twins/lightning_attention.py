@@ -12,12 +12,12 @@ from ....twins.functions import ACTIVATIONS, operation, rmsnorm, sigmoid
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, constant, matrix, vector
 
-STEEPEST = 8.0  # slopes fall from 2^(-8/h) to 2^-8
-NEARLY_ALL = 1e-5  # by how much the last block's decay is kept from 0
+STEEPEST = 8.0  # slopes range from 2^(-8/h) to 2^-8
+EPS = 1e-5  # keeps the slopes of the last block above 0
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Queries, keys, values, an output gate and a norm over all heads."""
+    """Queries, keys, values, output gate, output, and a norm over all heads."""
     if layer.activation not in ACTIVATIONS:
         raise UnsupportedError(f"the activation {layer.activation} has no NumPy model", where="lightning_attention")
     heads = (layer.n_heads, layer.d_head)
@@ -38,14 +38,14 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def slopes(layer: Any, step: Step) -> Array:
-    """The logarithm of each head's decay [h]: a geometric sequence, and in deeper blocks less of it."""
+    """The negative logarithm of each head's decay [h]: a geometric sequence, smaller in deeper blocks."""
     found = 2.0 ** (-STEEPEST / layer.n_heads * np.arange(1, layer.n_heads + 1))
     number, blocks = step.depth
-    return found * (1 - number / (blocks - 1 + NEARLY_ALL) + NEARLY_ALL)
+    return found * (1 - number / (blocks - 1 + EPS) + EPS)
 
 
 def recurrence(q: Array, k: Array, v: Array, decay: Array, S: Array, block: int) -> tuple[Array, Array]:
-    """Token after token, from the state ``S`` [b h e v]; the results, and the last state."""
+    """Token by token, from the state ``S`` [b h e v]; returns outputs and final state."""
     outputs = []
     for t in range(q.shape[1]):
         S = decay[:, None, None] * S + einsum("bhe,bhv->bhev", k[:, t], v[:, t])
@@ -55,7 +55,7 @@ def recurrence(q: Array, k: Array, v: Array, decay: Array, S: Array, block: int)
 
 @operation
 def in_blocks(q: Array, k: Array, v: Array, decay: Array, S: Array, block: int) -> tuple[Array, Array]:
-    """The same in blocks: within one like attention without a softmax, between them through the state."""
+    """The same in blocks: attention without a softmax within blocks, and the state between them."""
     outputs = []
     for first in range(0, q.shape[1], block):
         here = slice(first, first + block)
@@ -68,10 +68,10 @@ def in_blocks(q: Array, k: Array, v: Array, decay: Array, S: Array, block: int) 
         o = einsum("bhqk,bkhv->bqhv", einsum("bqhe,bkhe->bhqk", qz, kz) * within, vz)
         outputs.append(o + einsum("bqhe,bhev->bqhv", qz * since[..., None], S))
         S = S * (decay ** len(place))[:, None, None] + einsum("bkhe,bkhv->bhev", kz * until[..., None], vz)
-    # a training step ends with its text: nothing flows back from what would follow
+    # a training step ends with its sequence, so the final state has no gradient
     return np.concatenate(outputs, axis=1), constant(S)
 
 
 def _start(q: Array, v: Array, state: State | None) -> Array:
-    """The state before the first token is empty."""
+    """The initial state: zeros if there is no context."""
     return state["S"] if state and "S" in state else np.zeros((q.shape[0], *q.shape[2:], v.shape[3]))

@@ -1,4 +1,4 @@
-"""Attention to a window on both sides [beltagy2020, Section 3.1], here as a mask on all pairs."""
+"""Attention to a window on both sides [beltagy2020, Section 3.1], as a mask on all pairs."""
 
 from __future__ import annotations
 
@@ -13,19 +13,15 @@ from ....twins.weights import Array, Weight, Weights
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections, and those of global tokens, which rest as long as no token is chosen to be one."""
-    d, h = layer.d_model, layer.n_heads
-    own, resting = (projections(names, d, h, d // h) for names in (("q", "k", "v"), RESTING))
-    return [*own, *resting, *output(d, h, d // h)]
+    """Projections, and those of global attention, which are unused without global tokens."""
+    sizes = (layer.d_model, layer.n_heads, layer.d_model // layer.n_heads)
+    return [*projections("qkv", *sizes), *projections(("q_global", "k_global", "v_global"), *sizes), *output(*sizes)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``softmax(q kᵀ / sqrt(e)) v · wo`` over the tokens that are half a window away at most."""
+    """``softmax(q kᵀ / sqrt(e)) v · wo`` over tokens at most half a window away."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     distance = np.abs(step.positions[:, None] - step.positions)
     met = scores(q, k) / math.sqrt(layer.d_model // layer.n_heads)
     return join(w, mix(met, v, hidden=distance > layer.window // 2))
-
-
-RESTING = ("q_global", "k_global", "v_global")

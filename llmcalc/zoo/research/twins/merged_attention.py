@@ -10,35 +10,33 @@ from numpy import einsum
 
 from ....core.errors import UnsupportedError
 from ....twins import attention
+from ....twins.attention import weights
 from ....twins.functions import softcap
+from ....twins.heads import grouped_mix
 from ....twins.step import State, Step
-from ....twins.weights import Array, Weight, Weights
+from ....twins.weights import Array, Weights
 
-
-def weights(layer: Any) -> list[Weight]:
-    """Those of attention, which serve both."""
-    return attention.weights(layer)
+__all__ = ["forward", "weights"]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``softmax(q (k, c)ᵀ) (v, w) wo`` for the new tokens ``x`` [b q d]; the encoder's keys c have no places."""
+    """``softmax(q (k, c)ᵀ) (v, w) wo`` for the new tokens ``x`` [b q d]; the encoder's keys c have no positions."""
     x = attention.prepare_input(layer, x, step)
     scores, v, q = attention.attention_scores(layer, w, x, step, state)  # [b g r q k], [b k g v], [b q g r e]
-    other_k, other_v = _of_the_encoder(layer, w, step, state)
+    other_k, other_v = _encoder_keys_and_values(layer, w, step, state)
     scale = 1 / math.sqrt(layer.d_head) if layer.scale is None else layer.scale
     other = einsum("bqgre,bsge->bgrqs", q, other_k) * scale
     other = softcap(other, layer.logit_softcap) if layer.logit_softcap else other
-    shares = attention.attention_weights(layer, w, np.concatenate([scores, other], axis=-1))
-    mixed = einsum("bgrqk,bkgv->bqgrv", shares, np.concatenate([v, other_v], axis=1))
-    return attention.project_output(layer, w, x, mixed.reshape(*x.shape[:2], layer.n_heads, layer.d_head_v))
+    p = attention.attention_weights(layer, w, np.concatenate([scores, other], axis=-1))
+    return attention.project_output(layer, w, x, grouped_mix(p, np.concatenate([v, other_v], axis=1)))
 
 
-def _of_the_encoder(layer: Any, w: Weights, step: Step, state: State | None) -> tuple[Array, Array]:
-    """Keys and values [b s g e] of the encoder's tokens, made once and kept."""
+def _encoder_keys_and_values(layer: Any, w: Weights, step: Step, state: State | None) -> tuple[Array, Array]:
+    """Keys and values [b s g e] of the encoder's tokens, computed once and cached."""
     if state and "ck" in state:
         return state["ck"], state["cv"]
     if step.source is None:
-        raise UnsupportedError("there is no encoder whose tokens could be looked at", where="merged_attention")
+        raise UnsupportedError("it needs an encoder's output", where="merged_attention")
     k = attention.normalise(layer, w, "k", attention.project(layer, w, "k", step.source, step))
     v = attention.project(layer, w, "v", step.source, step) * layer.value_scale
     if state is not None:

@@ -1,4 +1,4 @@
-"""The mLSTM, a linear attention with exponential gates and a normaliser [beck2024, Section 2.3; beck2025]."""
+"""The mLSTM: linear attention with exponential gates and a normaliser [beck2024, Section 2.3; beck2025]."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 from numpy import einsum
 
 from ....twins.functions import layernorm, operation, plus, sigmoid, softcap, softplus
+from ....twins.heads import project
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, matrix, vector
 
 
 class Memory(NamedTuple):
-    """What is kept of a text: ``C`` [b h k v], the normaliser ``n`` [b h k], and ``m`` [b h], the exponent of both."""
+    """The state: ``C`` [b h k v], the normaliser ``n`` [b h k], and ``m`` [b h], the exponent of both."""
 
     C: Array
     n: Array
@@ -22,7 +23,7 @@ class Memory(NamedTuple):
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Queries, keys, values and an output gate; input and forget gate, one number a head; a norm; the output."""
+    """Queries, keys, values and output gate; input and forget gates per head; a norm; the output."""
     d, h = layer.d_model, layer.n_heads
     keys, values = (h, layer.d_k // h), (h, layer.d_v // h)
     sizes = {"q": keys, "k": keys, "v": values, "o": values}
@@ -37,7 +38,7 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``C = f C + i k vᵀ; n = f n + i k; h = C q / max(|n·q|, 1)``, normalised per head and gated by ``sigmoid(o)``."""
-    q, k, v, o = (plus(einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), w.get(f"b{name}")) for name in "qkvo")
+    q, k, v, o = (project(w, name, x) for name in "qkvo")
     i, f = (einsum("bqd,dh->bqh", x, getattr(w, f"w{name}")) + getattr(w, f"b{name}") for name in "if")
     if layer.gate_softcap:
         i, f = softcap(i, layer.gate_softcap), softcap(f, layer.gate_softcap)
@@ -52,17 +53,17 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 def recurrence(
     q: Array, k: Array, v: Array, i: Array, f: Array, C: Array, n: Array, m: Array, chunk: int, eps: float
 ) -> tuple[Array, ...]:
-    """Token after token; gates are exponents, of which the largest is taken out, so that nothing overflows."""
-    outputs, memory, kept = [], Memory(C, n, m), _log_sigmoid(f)
+    """Token by token; gates are exponents relative to the largest one, so that nothing overflows."""
+    outputs, memory, decay = [], Memory(C, n, m), -softplus(-f)
     q = q / math.sqrt(q.shape[-1])
     for t in range(q.shape[1]):
-        m = np.maximum(kept[:, t] + memory.m, i[:, t])
-        old, new = np.exp(kept[:, t] + memory.m - m), np.exp(i[:, t] - m)
+        m = np.maximum(decay[:, t] + memory.m, i[:, t])
+        old, new = np.exp(decay[:, t] + memory.m - m), np.exp(i[:, t] - m)
         key = k[:, t] * new[..., None]
         C = old[..., None, None] * memory.C + einsum("bhk,bhv->bhkv", key, v[:, t])
         memory = Memory(C, old[..., None] * memory.n + key, m)
-        found = einsum("bhk,bhkv->bhv", q[:, t], C)
-        outputs.append(_divided(found, einsum("bhk,bhk->bh", q[:, t], memory.n), m, eps))
+        read = einsum("bhk,bhkv->bhv", q[:, t], C)
+        outputs.append(_normalise(read, einsum("bhk,bhk->bh", q[:, t], memory.n), m, eps))
     return np.stack(outputs, axis=1), *memory
 
 
@@ -70,57 +71,49 @@ def recurrence(
 def in_chunks(
     q: Array, k: Array, v: Array, i: Array, f: Array, C: Array, n: Array, m: Array, chunk: int, eps: float
 ) -> tuple[Array, ...]:
-    """The same in chunks: within one like attention with decays, between them through the memory."""
-    outputs, memory, kept = [], Memory(*_reached(k, v, C, n, m)), _log_sigmoid(f)
+    """The same in chunks: attention with decays within chunks, and the memory between them."""
+    zero = 0.0 * k[:, 0]  # gives the initial memory a gradient, as after a context
+    memory = Memory(C + zero[..., None] * v[:, 0, :, None, :], n + zero, m + np.sum(zero, axis=-1))
+    outputs, decay = [], -softplus(-f)
     q = q / math.sqrt(q.shape[-1])
     for first in range(0, q.shape[1], chunk):
         here = slice(first, first + chunk)
-        y, memory = _chunk(q[:, here], k[:, here], v[:, here], i[:, here], kept[:, here], memory, eps)
+        y, memory = _chunk(q[:, here], k[:, here], v[:, here], i[:, here], decay[:, here], memory, eps)
         outputs.append(y)
     return np.concatenate(outputs, axis=1), *memory
 
 
-def _log_sigmoid(f: Array) -> Array:
-    return -softplus(-f)
-
-
-def _chunk(q: Array, k: Array, v: Array, i: Array, kept: Array, memory: Memory, eps: float) -> tuple[Array, Memory]:
-    """One chunk's outputs [b z h v], and the memory behind it."""
-    total = np.cumsum(kept, axis=1)  # [b z h]
+def _chunk(q: Array, k: Array, v: Array, i: Array, decay: Array, memory: Memory, eps: float) -> tuple[Array, Memory]:
+    """One chunk's outputs [b z h v] and final memory; ``decay`` [b z h] is a logarithm."""
+    total = np.cumsum(decay, axis=1)  # [b z h]
     to, of = np.transpose(total, (0, 2, 1)), np.transpose(i - total, (0, 2, 1))  # [b h z]
     between = np.where(np.tri(q.shape[1], dtype=bool), to[..., :, None] + of[..., None, :], -np.inf)  # [b h q k]
     inter = to + memory.m[..., None]
     m = np.maximum(np.max(between, axis=-1), inter)  # [b h q]
     s = einsum("bqhk,bzhk->bhqz", q, k) * np.exp(between - m[..., None])
     earlier = q * np.transpose(np.exp(inter - m), (0, 2, 1))[..., None]
-    found = einsum("bqhk,bhkv->bqhv", earlier, memory.C) + einsum("bhqz,bzhv->bqhv", s, v)
+    read = einsum("bqhk,bhkv->bqhv", earlier, memory.C) + einsum("bhqz,bzhv->bqhv", s, v)
     weight = einsum("bqhk,bhk->bqh", earlier, memory.n) + np.transpose(np.sum(s, axis=-1), (0, 2, 1))
-    y = _divided(found, weight, np.transpose(m, (0, 2, 1)), eps)
-    return y, _remembered(k, v, i + (total[:, -1:] - total), total[:, -1], memory)
+    y = _normalise(read, weight, np.transpose(m, (0, 2, 1)), eps)
+    return y, _update(k, v, i + (total[:, -1:] - total), total[:, -1], memory)
 
 
-def _remembered(k: Array, v: Array, exponent: Array, kept: Array, memory: Memory) -> Memory:
-    """The memory behind a chunk whose tokens enter it with ``exponent`` [b z h], and that keeps ``kept`` [b h]."""
-    m = np.maximum(kept + memory.m, np.max(exponent, axis=1))
-    old, key = np.exp(kept + memory.m - m), k * np.exp(exponent - m[:, None])[..., None]
+def _update(k: Array, v: Array, exponent: Array, decay: Array, memory: Memory) -> Memory:
+    """The memory after a chunk, from the exponents of its keys [b z h] and its total decay [b h]."""
+    m = np.maximum(decay + memory.m, np.max(exponent, axis=1))
+    old, key = np.exp(decay + memory.m - m), k * np.exp(exponent - m[:, None])[..., None]
     C = old[..., None, None] * memory.C + einsum("bzhk,bzhv->bhkv", key, v)
     return Memory(C, old[..., None] * memory.n + np.sum(key, axis=1), m)
 
 
-def _divided(found: Array, weight: Array, m: Array, eps: float) -> Array:
-    """What was found, by the weight that it was found with, which counts as 1 at least: ``exp(-m)`` without m."""
-    return found / (np.maximum(np.maximum(weight, -weight), np.exp(-m)) + eps)[..., None]
+def _normalise(read: Array, weight: Array, m: Array, eps: float) -> Array:
+    """``read / max(|weight|, 1)``, where the exponent m is factored out of both."""
+    return read / (np.maximum(np.maximum(weight, -weight), np.exp(-m)) + eps)[..., None]
 
 
 def _start(k: Array, v: Array, state: State | None) -> Memory:
-    """The memory before the first token: zeros."""
+    """The initial memory: zeros if there is no context."""
     if state and "C" in state:
         return Memory(state["C"], state["n"], state["m"])
     heads = (k.shape[0], k.shape[2])
     return Memory(np.zeros((*heads, k.shape[3], v.shape[3])), np.zeros((*heads, k.shape[3])), np.zeros(heads))
-
-
-def _reached(k: Array, v: Array, C: Array, n: Array, m: Array) -> tuple[Array, Array, Array]:
-    """The memory before a text, made such that a gradient reaches it, as behind a text."""
-    zero = 0.0 * k[:, 0]
-    return C + zero[..., None] * v[:, 0, :, None, :], n + zero, m + np.sum(zero, axis=-1)

@@ -1,7 +1,7 @@
-"""Attention between bytes and the patches that they stand in [pagnoni2024, Section 3.2].
+"""Cross-attention between bytes and their patches [pagnoni2024, Section 3.2].
 
-The first byte is a patch of its own; from then on each ``patch`` bytes are one. Its vectors are made when its last byte
-is there, and are looked at by that byte and those behind it, up to the last byte of the next patch.
+The first byte is its own patch; after it, every ``patch`` bytes are one. A patch's vectors are computed at its last
+byte, and read by that byte and the next ones, up to the last byte of the next patch.
 """
 
 from __future__ import annotations
@@ -14,101 +14,96 @@ from numpy import einsum
 
 from ....core.errors import UnsupportedError
 from ....twins.functions import rmsnorm, softmax
+from ....twins.heads import extend_cache, grouped_mix, grouped_scores, join, project
 from ....twins.patch_handover import patches_begun
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, constant, matrix, vector
 
-INPUT_FIELDS = frozenset({"extra_patches"})  # an implementation's
+INPUT_FIELDS = frozenset({"extra_patches"})  # those of an implementation
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Norms and projections of both sides; what makes vectors of a patch is one matrix for all layers of a stack."""
+    """Norms and projections of both sides; the projection to vectors of patches, shared by all layers of a stack."""
     d, h, g, e = layer.d_model, layer.n_heads, layer.n_kv_heads, layer.d_head
-    made = matrix("wp", d, (layer.n_vectors, d))._replace(share=".patch_projection")
-    found = [made] if layer.asks == "patches" else []
+    patch_projection = matrix("wp", d, (layer.n_vectors, d))._replace(share=".patch_projection")
+    found = [patch_projection] if layer.asks == "patches" else []
     found += [vector("q_norm", d, mean=1.0), vector("k_norm", d, mean=1.0)]
     return [*found, matrix("wq", d, (h, e)), matrix("wk", d, (g, e)), matrix("wv", d, (g, e)), matrix("wo", (h, e), d)]
 
 
 def bypasses_stream(layer: Any) -> bool:
-    """Whether the result is kept beside the stream, which goes on as it is."""
+    """Whether the result is saved separately, and the stream does not change."""
     return bool(layer.asks == "patches")
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``2 z + softmax(norm(z) wq (norm(u) wk)ᵀ / sqrt(e)) norm(u) wv · wo`` of vectors z that ask others, u."""
-    if layer.dropped:  # nothing that follows reads it
+    """``2 z + softmax(norm(z) wq (norm(u) wk)ᵀ / sqrt(e)) norm(u) wv · wo``, with queries from z, and keys from u."""
+    if layer.dropped:  # no later layer reads the result
         w, x = w.constant(), constant(x)
     if layer.asks == "tokens":
-        return _of_tokens(layer, w, x, step, state)
-    step.vectors = _of_patches(layer, w, x, step, state)
+        return _token_queries(layer, w, x, step, state)
+    step.vectors = _patch_queries(layer, w, x, step, state)
     return step.vectors
 
 
-def _of_patches(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """The vectors of the patches that end in this step [b p·n d], made of their bytes."""
+def _patch_queries(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """The vectors of the patches that end in this step [b p·n d], computed from their bytes."""
     first, last = (patches_begun(tokens, layer.patch) for tokens in (step.cached, step.cached + x.shape[1]))
     k, v = _keys_and_values(layer, w, x, state)
     key = np.arange(step.cached + x.shape[1] - k.shape[1], step.cached + x.shape[1])
-    patch = -(-key // layer.patch)  # that each byte stands in
-    pooled, rest = _largest(layer, x, step, first, last, state)
+    patch = -(-key // layer.patch)  # the patch of each byte
+    pooled, rest = _max_per_patch(layer, x, step, first, last, state)
     if state is not None:
-        _keep(state, int((patch >= last).sum()), k=k, v=v)
-        _keep(state, rest.shape[1], m=rest)
+        _cache_last(state, int((patch >= last).sum()), k=k, v=v)
+        _cache_last(state, rest.shape[1], m=rest)
     z = einsum("bpd,dno->bpno", pooled, w.wp).reshape(x.shape[0], -1, layer.d_model)
-    asking = first + np.arange(z.shape[1]) // layer.n_vectors
-    return _attended(layer, w, z, k, v, asking[:, None] != patch)
+    query = first + np.arange(z.shape[1]) // layer.n_vectors
+    return _attend(layer, w, z, k, v, query[:, None] != patch)
 
 
-def _largest(layer: Any, x: Array, step: Step, first: int, last: int, state: State | None) -> tuple[Array, Array]:
-    """The largest value of each channel over each patch that ends [b p d], and over the bytes behind it [b 0|1 d]."""
+def _max_per_patch(layer: Any, x: Array, step: Step, first: int, last: int, state: State | None) -> tuple[Array, Array]:
+    """The maximum per channel over each patch that ends [b p d], and over the remaining bytes [b 0|1 d]."""
     before = state["m"] if state and "m" in state else x[:, :0]
-    found, begin = [x[:, :0]], 0
+    found, start = [x[:, :0]], 0
     for patch in range(first, last + 1):
         end = min(patch * layer.patch + 1 - step.cached, x.shape[1])
-        bytes_ = x[:, begin:end]
+        part = x[:, start:end]
         if patch == first and before.shape[1]:
-            bytes_ = np.concatenate([before, bytes_], axis=1)
-        found.append(np.max(bytes_, axis=1, keepdims=True) if bytes_.shape[1] else bytes_)
-        begin = end
+            part = np.concatenate([before, part], axis=1)
+        found.append(np.max(part, axis=1, keepdims=True) if part.shape[1] else part)
+        start = end
     return np.concatenate(found[:-1], axis=1), found[-1]
 
 
-def _of_tokens(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Bytes [b q d] that ask the vectors of the last patch that has ended."""
+def _token_queries(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
+    """Attention of bytes [b q d] to the vectors of the last patch that has ended."""
     if step.source is None:
-        raise UnsupportedError("there are no patches whose vectors could be looked at", where="patch_attention")
+        raise UnsupportedError("it needs the vectors of patches", where="patch_attention")
     k, v = _keys_and_values(layer, w, step.source, state)
     key = step.cached // layer.patch + np.arange(k.shape[1]) // layer.n_vectors
     if state is not None:
-        goes_on = (step.cached + x.shape[1]) % layer.patch > 0
-        _keep(state, layer.n_vectors if goes_on else 0, k=k, v=v)
-    return _attended(layer, w, x, k, v, (step.positions // layer.patch)[:, None] != key)
+        is_open = (step.cached + x.shape[1]) % layer.patch > 0
+        _cache_last(state, layer.n_vectors if is_open else 0, k=k, v=v)
+    return _attend(layer, w, x, k, v, (step.positions // layer.patch)[:, None] != key)
 
 
 def _keys_and_values(layer: Any, w: Weights, u: Array, state: State | None) -> tuple[Array, Array]:
-    """Those of what is still waiting, and those of ``u`` [b k g e]."""
+    """The cached keys and values, then those of ``u`` [b k g e]."""
     n = rmsnorm(u, layer.norm_eps, w.k_norm)
-    k, v = (einsum("bkd,dge->bkge", n, weight) for weight in (w.wk, w.wv))
-    if not state or "k" not in state:
-        return k, v
-    return np.concatenate([state["k"], k], axis=1), np.concatenate([state["v"], v], axis=1)
+    return extend_cache(project(w, "k", n), project(w, "v", n), state)
 
 
-def _keep(state: State, count: int, **arrays: Array) -> None:
-    """Keep the last few rows of some arrays, or nothing."""
+def _cache_last(state: State, count: int, **arrays: Array) -> None:
+    """Cache the last ``count`` rows of some arrays."""
     for name, array in arrays.items():
         state.pop(name, None)
         if count:
             state[name] = array[:, array.shape[1] - count :]
 
 
-def _attended(layer: Any, w: Weights, z: Array, k: Array, v: Array, hidden: Array) -> Array:
-    """Each vector and what stands in its own patch; it is added twice."""
-    q = einsum("bqd,dhe->bqhe", rmsnorm(z, layer.norm_eps, w.q_norm), w.wq)
-    b, n, h, e = q.shape
-    grouped = q.reshape(b, n, layer.n_kv_heads, h // layer.n_kv_heads, e)
-    s = einsum("bqgre,bkge->bgrqk", grouped, k) * (1 / math.sqrt(e))
+def _attend(layer: Any, w: Weights, z: Array, k: Array, v: Array, hidden: Array) -> Array:
+    """Attention within each patch, with two residual connections."""
+    q = project(w, "q", rmsnorm(z, layer.norm_eps, w.q_norm))
+    s = grouped_scores(q, k) * (1 / math.sqrt(q.shape[3]))
     p = softmax(np.where(hidden, -np.inf, s) if hidden.any() else s)
-    mixed = einsum("bgrqk,bkge->bqgre", p, v).reshape(b, n, h, e)
-    return einsum("bqhe,hed->bqd", mixed, w.wo) + 2.0 * z
+    return join(w, grouped_mix(p, v)) + 2.0 * z

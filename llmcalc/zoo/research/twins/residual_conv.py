@@ -1,4 +1,4 @@
-"""A short convolution over each channel, added to what it reads (Inkling)."""
+"""A short depthwise convolution with a residual connection (Inkling)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ....twins.weights import Array, Weight, Weights, kernel
 
 
 def weights(layer: Any) -> list[Weight]:
-    """The taps of each channel."""
+    """A kernel per channel."""
     return [kernel("conv", layer.d_model, layer.d_conv)]
 
 

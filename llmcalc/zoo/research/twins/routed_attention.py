@@ -1,4 +1,4 @@
-"""Attention whose query and output projections are experts, over common keys and values (JetMoE) [shen2024]."""
+"""Mixture of attention heads (JetMoE) [shen2024]: query and output projections are experts."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import numpy as np
 from numpy import einsum
 
 from ....twins.functions import operation, plus, softmax
+from ....twins.heads import extend_cache, project
 from ....twins.rope import rotate
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """The router, common keys and values, and a query and an output projection for each expert."""
+    """The router, shared keys and values, and a query and an output projection per expert."""
     d, heads = layer.d_model, (layer.n_kv_heads, layer.d_head)
     found = [matrix("router", d, layer.n_experts), matrix("wk", d, heads), matrix("wv", d, heads)]
     found += [matrix("wq", d, heads, experts=layer.n_experts), matrix("wo", heads, d, experts=layer.n_experts)]
@@ -23,18 +24,14 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``Σ p_i softmax(x wq_i kᵀ) v wo_i`` over the chosen experts."""
+    """``Σ p_i softmax(x wq_i kᵀ) v wo_i`` over the selected experts."""
     chosen, share = route(layer, w, x, step)
-    each = np.repeat(x[:, :, None], layer.top_k, axis=2)  # [b q j d]
-    q = _by_expert("bqjd,bqjdge->bqjge", each, w.wq, chosen)
+    copies = np.repeat(x[:, :, None], layer.top_k, axis=2)  # [b q j d]
+    q = _by_expert("bqjd,bqjdge->bqjge", copies, w.wq, chosen)
     flat = q.reshape(*q.shape[:2], -1, layer.d_head)
     q = rotate(layer, flat, step.positions, layer.d_head, interleaved=False).reshape(q.shape)
-    k, v = einsum("bqd,dge->bqge", x, w.wk), einsum("bqd,dge->bqge", x, w.wv)
-    k = rotate(layer, k, step.positions, layer.d_head, interleaved=False)
-    if state:
-        k, v = np.concatenate([state["k"], k], axis=1), np.concatenate([state["v"], v], axis=1)
-    if state is not None:
-        state["k"], state["v"] = k, v
+    k = rotate(layer, project(w, "k", x), step.positions, layer.d_head, interleaved=False)
+    k, v = extend_cache(k, project(w, "v", x), state)
     scores = einsum("bqjge,bkge->bjgqk", q, k) / math.sqrt(layer.d_head)
     later = step.positions[:, None] < np.arange(k.shape[1])
     mixed = einsum("bjgqk,bkge->bqjge", softmax(np.where(later, -np.inf, scores)), v)
@@ -44,12 +41,12 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 @operation
 def _by_expert(axes: str, x: Array, w: Array, chosen: Array) -> Array:
-    """Each token's ``x`` times the matrices of the experts that were chosen for it."""
+    """Each token's ``x`` times the matrices of its selected experts."""
     return einsum(axes, x, w[chosen])
 
 
 def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
-    """The experts of each token, and their shares: a softmax over the chosen ones [b q j]."""
+    """The selected experts of each token, and their weights: a softmax over the selected logits [b q j]."""
     logits = einsum("bqd,dx->bqx", x, w.router)
     chosen = np.argsort(-np.asarray(logits), axis=-1, kind="stable")[..., : layer.top_k]
     b, q = chosen.shape[:2]

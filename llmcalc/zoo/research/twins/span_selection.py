@@ -1,4 +1,4 @@
-"""Which tokens a span begins and ends with, as a question asks for it [ram2021, Section 3.2]."""
+"""Selection of the first and last token of an answer span, given a question token [ram2021, Section 3.2]."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ENDS = ("start", "end")
 
 
 def weights(layer: Any) -> list[Weight]:
-    """For each end of a span two matrices with norms, and one between them."""
+    """For each end of the span, two matrices with norms, and a matrix between them."""
     d, found = layer.d_in, []
     for end in ENDS:
         for name in (f"{end}_question", end):
@@ -27,21 +27,20 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """How well each token [b q 2] fits as the first one of a span, and as the last one."""
-    asks = step.ids == layer.question_id
-    if asks.sum(axis=1).max() > 1:
-        raise UnsupportedError("a text has one question", where="span_selection")
-    question = x[np.arange(len(asks)), asks.argmax(axis=1)]
+    """The score of each token [b q 2] as the first and as the last token of the span."""
+    is_question = step.ids == layer.question_id
+    if is_question.sum(axis=1).max() > 1:
+        raise UnsupportedError("a sequence must have at most one question", where="span_selection")
+    question = x[np.arange(len(is_question)), is_question.argmax(axis=1)]
     scores = []
     for end in ENDS:
-        asked = _behind(layer, w, f"{end}_question", einsum("bd,do->bo", question, getattr(w, f"{end}_question")))
-        fits = _behind(layer, w, end, einsum("bqd,do->bqo", x, getattr(w, end)))
-        scores.append(einsum("bo,bqo->bq", einsum("bi,io->bo", asked, getattr(w, f"{end}_match")), fits))
+        f = _activate(layer, w, f"{end}_question", einsum("bd,do->bo", question, getattr(w, f"{end}_question")))
+        g = _activate(layer, w, end, einsum("bqd,do->bqo", x, getattr(w, end)))
+        scores.append(einsum("bo,bqo->bq", einsum("bi,io->bo", f, getattr(w, f"{end}_match")), g))
     return np.stack(scores, axis=-1)
 
 
-def _behind(layer: Any, w: Weights, name: str, x: Array) -> Array:
-    """What stands behind a matrix: bias, activation and norm."""
-    return layernorm(
-        gelu(x + getattr(w, f"{name}_b")), layer.eps, getattr(w, f"{name}_norm"), getattr(w, f"{name}_norm_b")
-    )
+def _activate(layer: Any, w: Weights, name: str, x: Array) -> Array:
+    """Bias, activation and norm after a matrix."""
+    y = gelu(x + getattr(w, f"{name}_b"))
+    return layernorm(y, layer.eps, getattr(w, f"{name}_norm"), getattr(w, f"{name}_norm_b"))

@@ -1,20 +1,21 @@
-"""Attention of the channels of an image to each other, group by group, as in DaViT [ding2022, Section 3.3]."""
+"""Channel attention within groups of an image's channels, as in DaViT [ding2022, Section 3.3]."""
 
 from __future__ import annotations
 
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....layers._attention_parts import projection
 
 
 @record
 class ChannelAttention(Layer):
-    """``y = softmax(qᵀ k / sqrt(n)) vᵀ · wo``, in which the n tokens are contracted, not the channels of a group.
+    """``y = softmax(qᵀ k / sqrt(n)) vᵀ · wo``: channels attend to channels, contracting over the n tokens.
 
     Attributes:
         d_model: width of input and output.
-        n_groups: groups of channels that see each other; they divide d_model.
-        bias: biases of queries, keys and values; the output has one in any case.
+        n_groups: number of groups of channels that attend to each other; must divide d_model.
+        bias: whether queries, keys and values have biases; the output always does.
     """
 
     d_model: int
@@ -26,14 +27,13 @@ class ChannelAttention(Layer):
         self.must_divide("n_groups", "d_model")
 
     def declare(self) -> Declaration:
-        """Projections, a matrix of channels by channels for each group, mix, output."""
-        each = self.d_model // self.n_groups
-        declaration = Declaration({"d": self.d_model, "cg": self.n_groups, "e": each, "v": each})
+        """Projections, scores between the channels of each group, weighted values, output projection."""
+        width = self.d_model // self.n_groups
+        declaration = Declaration({"d": self.d_model, "cg": self.n_groups, "e": width, "v": width})
         declaration.weights("wq[d | cg e]", "wk[d | cg v]", "wv[d | cg v]", "wo[cg e | d]")
         declaration.weights(*(["bq[cg e]", "bk[cg v]", "bv[cg v]"] if self.bias else []), "bo[d]")
-        for name, axis in (("q", "e"), ("k", "v"), ("v", "v")):
-            declaration.equations(f"{name}[b q cg {axis}] = x[b q d] w{name}[d cg {axis}]")
-            declaration.equations(*([f"{name}[b q cg {axis}] = add({name}, b{name})"] if self.bias else []))
+        for name, axis in zip("qkv", "evv", strict=True):
+            declaration.equations(*projection(name, "b q", "d", f"cg {axis}", self.bias))
         declaration.equations(
             "s[b cg e v] = q[b q cg e] k[b q cg v]",
             "s[b cg e v] = scale(s)",

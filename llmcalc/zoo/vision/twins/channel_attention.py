@@ -1,4 +1,4 @@
-"""Attention of the channels of an image to each other, group by group [ding2022, Section 3.3]."""
+"""Channel attention within groups of an image's channels [ding2022, Section 3.3]."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from ....twins.weights import Array, Weight, Weights
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections to the channels of each group, and back."""
-    d, groups = layer.d_model, layer.n_groups
-    each = d // groups
-    return [*projections("qkv", d, groups, each, bias="qkv" if layer.bias else ""), *output(d, groups, each)]
+    """Projections to the channels of each group, and of the output."""
+    sizes = (layer.d_model, layer.n_groups, layer.d_model // layer.n_groups)
+    return [*projections("qkv", *sizes, bias="qkv" if layer.bias else ""), *output(*sizes)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``softmax(qᵀ k / sqrt(n)) vᵀ · wo`` for the n tokens of ``x`` [b q d]: channels meet, tokens are summed over."""
+    """``softmax(qᵀ k / sqrt(n)) vᵀ · wo`` for the n tokens of ``x`` [b q d], contracting over the tokens."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     met = times(einsum("bqge,bqgv->bgev", q, k), x.shape[1] ** -0.5)
