@@ -36,11 +36,21 @@ def plain(name: str) -> str:
     return "".join(sign for sign in name.lower() if sign.isalnum() or sign == ".")
 
 
+def format_names() -> list[str]:
+    """The names of number formats and mixtures."""
+    return [*tables("formats"), *table("mixtures")]
+
+
+def _aliases(entries: Mapping[str, Any]) -> list[str]:
+    """The names and aliases of a table's entries."""
+    return [alias for name, entry in entries.items() for alias in (name, *entry.get("aliases", ()))]
+
+
 @lru_cache(maxsize=1)
-def _format_names() -> dict[str, str]:
+def _formats_by_plain_name() -> dict[str, str]:
     found: dict[str, str] = {}
     for name, entry in tables("formats").items():
-        for alias in (name, *entry.get("aliases", ())):
+        for alias in _aliases({name: entry}):
             found.setdefault(plain(alias), name)
     return found
 
@@ -51,14 +61,11 @@ def number_format(name: str, parameter: str = "") -> Format:
     Raises:
         UnknownNameError: an unknown format.
     """
-    entries = tables("formats")
-    own = _format_names().get(plain(name))
+    own = _formats_by_plain_name().get(plain(name))
     if own is None:
-        known = [*table("mixtures")] if parameter == "weights" else []
-        known += [alias for key, entry in entries.items() for alias in (key, *entry.get("aliases", ()))]
-        raise UnknownNameError(
-            "number format", name, known, parameter=parameter, hint="(llmcalc formats list shows all)"
-        )
+        known = [*(table("mixtures") if parameter == "weights" else ()), *_aliases(tables("formats"))]
+        hint = "(llmcalc formats list shows all)"
+        raise UnknownNameError("number format", name, known, parameter=parameter, hint=hint)
     return _read(own)
 
 
@@ -94,7 +101,10 @@ def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iter
     stays = (*left, *(part for part in kept if part not in left))
     if mixture is None:
         return RequestedFormats(name.lower(), number_format(name, "weights"), base, chosen, stays)
-    rules = tuple(_rule(entry) for entry in mixture.get("rules", ()))
+    rules = tuple(
+        FormatRule(entry["of"], number_format(entry["format"]), entry.get("layers", "all"), entry.get("when", ""))
+        for entry in mixture.get("rules", ())
+    )
     return RequestedFormats(name.lower(), number_format(mixture["main"]), number_format("fp32"), chosen, stays, rules)
 
 
@@ -130,10 +140,6 @@ def _ggml(kind: str) -> str:
     return name if name in tables("formats") and name not in GENERAL else f"gguf-{name}"
 
 
-def _rule(entry: Mapping[str, Any]) -> FormatRule:
-    return FormatRule(entry["of"], number_format(entry["format"]), entry.get("layers", "all"), entry.get("when", ""))
-
-
 def _component(name: str) -> str:
     return name.lower().replace("_", " ").replace("-", " ").replace("cross attention", "cross-attention")
 
@@ -151,7 +157,7 @@ def _accelerator_names() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for key, entry in tables("hardware").items():
         own = [one.name for one in read_accelerators(key, entry)]
-        for alias in (key, *entry.get("aliases", ())):
+        for alias in _aliases({key: entry}):
             found.setdefault(plain(alias), []).extend(own)
             if len(own) > 1:
                 for one in own:
@@ -174,19 +180,11 @@ def accelerator(name: str) -> Accelerator:
     if not candidates and wanted:
         candidates = list(dict.fromkeys(one for alias in names if alias.startswith(wanted) for one in names[alias]))
     if not candidates:
-        known = [
-            *tables("hardware"),
-            *(alias for entry in tables("hardware").values() for alias in entry.get("aliases", ())),
-        ]
-        raise UnknownNameError("accelerator", name, known, parameter="gpu", hint="(llmcalc hardware list shows all)")
+        known, hint = _aliases(tables("hardware")), "(llmcalc hardware list shows all)"
+        raise UnknownNameError("accelerator", name, known, parameter="gpu", hint=hint)
     if len(candidates) > 1:
         raise InputError(f"{name!r} is ambiguous", parameter="gpu", hint=f"use one of {', '.join(candidates)}")
     return accelerators()[candidates[0]]
-
-
-def is_accelerator(name: str) -> bool:
-    """Whether a text names one or more accelerators."""
-    return plain(name) in _accelerator_names()
 
 
 _NAMED = re.compile(r"(.+?)(?:(?::\s*|\s+)[x×]?|[x×])(\d{1,6})")
@@ -199,7 +197,7 @@ def name_and_count(gpu: str) -> tuple[str, int | None]:
     >>> name_and_count("h100:8"), name_and_count("mi300xx4"), name_and_count("8x h200"), name_and_count("l4")
     (('h100', 8), ('mi300x', 4), ('h200', 8), ('l4', None))
     """
-    if is_accelerator(gpu):
+    if plain(gpu) in _accelerator_names():
         return gpu, None
     if match := _COUNTED.fullmatch(gpu.strip()):
         return match[2], int(match[1])

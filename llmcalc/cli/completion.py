@@ -2,84 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from importlib import import_module
 
 MOST_OFFERED = 200
-
-
-def models() -> list[str]:
-    """Names and aliases of presets."""
-    from ..schema.catalogue import names
-
-    return sorted(names())
-
-
-def layouts() -> list[str]:
-    """Layouts of checkpoints."""
-    from ..checkpoint.stored_tensors import LAYOUTS
-
-    return list(LAYOUTS)
-
-
-def quantities() -> list[str]:
-    """Quantities of ``explain``."""
-    from ..api.explain import EXPLAINED
-
-    return list(EXPLAINED)
-
-
-def formats() -> list[str]:
-    """Number formats and mixtures."""
-    from ..data import table, tables
-
-    return sorted({*tables("formats"), *table("mixtures")})
-
-
-def accelerators() -> list[str]:
-    """Accelerators."""
-    from ..api import names as lookup
-
-    return sorted(lookup.accelerators())
-
-
-def swept() -> list[str]:
-    """Quantities of ``sweep``."""
-    from ..api.sweep import QUANTITIES
-
-    return list(QUANTITIES)
-
-
-def model_types() -> list[str]:
-    """Supported model types of configs."""
-    from ..importers.hf.family_table import names
-
-    return sorted(names())
-
-
-def laws() -> list[str]:
-    """Scaling laws."""
-    from ..api import scale as scaling
-
-    return sorted(scaling.laws())
-
-
-def rules() -> list[str]:
-    """Codes of lint rules."""
-    from ..lint import codes
-
-    return codes()
-
-
-SOURCES: dict[str, Callable[[], list[str]]] = {
-    "models": models,
-    "rules": rules,
-    "layouts": layouts,
-    "quantities": quantities,
-    "formats": formats,
-    "swept": swept,
-    "accelerators": accelerators,
-    "model_types": model_types,
-    "laws": laws,
+# the module and the function or table of each kind of name, imported only for a completion
+SOURCES = {
+    "models": ("schema.catalogue", "names"),
+    "rules": ("lint", "codes"),
+    "layouts": ("checkpoint.stored_tensors", "LAYOUTS"),
+    "quantities": ("api.explain", "EXPLAINED"),
+    "formats": ("api.names", "format_names"),
+    "swept": ("api.sweep", "QUANTITIES"),
+    "accelerators": ("api.names", "accelerators"),
+    "model_types": ("importers.hf.family_table", "names"),
+    "laws": ("api.scale", "laws"),
 }
 
 
@@ -87,6 +24,9 @@ def completer(source: str) -> Callable[[str], list[str]]:
     """A function from the beginning of a word to its completions."""
 
     def complete(incomplete: str) -> list[str]:
-        return [word for word in SOURCES[source]() if word.startswith(incomplete.lower())][:MOST_OFFERED]
+        module, name = SOURCES[source]
+        found = getattr(import_module(f"..{module}", __package__), name)
+        words: Iterable[str] = found() if callable(found) else found
+        return [word for word in sorted(words) if word.startswith(incomplete.lower())][:MOST_OFFERED]
 
     return complete

@@ -13,99 +13,62 @@ if TYPE_CHECKING:
     from ..estimate.cost import Machine
 
 PLAIN = ("fp32", "bf16", "fp16")
+RECOMPUTATION = ("none", "selective", "full")
 
-TRAINING = Option("--training", "training", "Memory of a training step (default: serving).", kind=bool, default=False)
-DTYPE = Option("--dtype", "dtype", "Number format of the computation.", default="bf16", choices=PLAIN)
-WEIGHTS = Option(
-    "--weights", "weights", "Weight format, such as fp8-block, mxfp4 or q4_k_m (default: --dtype).",
-    metavar="FORMAT", complete="formats",
-)  # fmt: skip
-ONLY = Option(
-    "--only", "only", "Quantise only this component to --weights, such as 'routed experts'. Repeatable.",
-    repeatable=True, metavar="COMPONENT",
-)  # fmt: skip
-KEEP = Option(
-    "--keep", "keep", "Keep this component in --dtype, besides embeddings, head, norms and routers. Repeatable.",
-    repeatable=True, metavar="COMPONENT",
-)  # fmt: skip
-CACHE = Option(
-    "--cache", "cache", "Serving: KV cache format, such as fp8 (default: --dtype).", metavar="FORMAT",
-    complete="formats",
-)  # fmt: skip
-PAGED = Option("--paged", "page", "Serving: block size of the paged KV cache, in tokens.", kind=int, metavar="TOKENS")
-PREFILL = Option(
-    "--prefill", "prefill", "Serving: prompt tokens per prefill chunk (default: the whole prompt).", kind=int,
-    metavar="TOKENS",
-)  # fmt: skip
-BEAMS = Option("--beams", "beams", "Serving: beams per sequence.", kind=int, metavar="N")
-LORA_RANK = Option(
-    "--lora-rank", "lora_rank", "Training: train only LoRA adapters of this rank.", kind=int, metavar="N"
-)
-LORA_TARGETS = Option(
-    "--lora-target", "lora_targets", "Training: matrix with an adapter (default: wq, wk, wv and wo). Repeatable.",
-    repeatable=True, metavar="TENSOR",
-)  # fmt: skip
-OPTIMIZER = Option("--optimizer", "optimizer", "Training: optimizer (default: adamw).", metavar="NAME")
-ATTENTION = Option(
-    "--attention", "attention", "Training: attention kernel (default: flash).", choices=("flash", "eager")
-)
-RECOMPUTE = Option(
-    "--recompute", "recompute", "Training: activation recomputation (default: none).",
-    choices=("none", "selective", "full"),
-)  # fmt: skip
-DROPOUT = Option("--dropout", "dropout", "Training: dropout is active.", kind=bool, default=False)
-LOSS = Option(
-    "--loss", "loss", "Training: cross-entropy as separate operations or one fused kernel (default: eager).",
-    choices=("eager", "fused"),
-)  # fmt: skip
-GRADIENTS = Option("--gradients", "gradients", "Training: gradient format (default: --dtype).", choices=PLAIN)
-BUFFER = Option(
-    "--gradient-buffer", "gradient_buffer", "Training: one contiguous gradient buffer, as in Megatron-LM.",
-    kind=bool, default=False,
-)  # fmt: skip
-NO_MASTER = Option(
-    "--no-master", "no_master", "Training: no fp32 master copy of the weights.", kind=bool, default=False,
-    also=("master",),
-)  # fmt: skip
-CONVENTION = Option(
-    "--convention", "convention", "Use the memory behaviour of transformers' eager PyTorch code.", choices=("torch",)
-)
+TRAINING = Option("--training", "Memory of a training step (default: serving).", kind=bool)
+DTYPE = Option("--dtype", "Number format of the computation.", default="bf16", choices=PLAIN)
+OPTIMIZER = Option("--optimizer", "Training: optimizer (default: adamw).", "NAME")
+RECOMPUTE = Option("--recompute", "Training: activation recomputation (default: none).", choices=RECOMPUTATION)
+CONVENTION = Option("--convention", "Use the memory behaviour of transformers' eager PyTorch code.", choices=("torch",))
 MESH = (
-    Option("--dp", "dp", "Data-parallel ranks.", kind=int, metavar="N"),
-    Option("--tp", "tp", "Tensor-parallel ranks.", kind=int, metavar="N"),
-    Option("--pp", "pp", "Training: pipeline stages.", kind=int, metavar="N"),
-    Option("--ep", "ep", "Expert-parallel ranks, a subset of the data-parallel ranks.", kind=int, metavar="N"),
-    Option("--etp", "etp", "Tensor-parallel ranks of each expert (default: --tp).", kind=int, metavar="N"),
-    Option("--cp", "cp", "Training: context-parallel ranks.", kind=int, metavar="N"),
-    Option("--sp", "sp", "Training: sequence parallelism, with --tp.", kind=bool, default=False),
-    Option("--zero", "zero", "Training: ZeRO stage: 1, 2 or 3 (FSDP).", kind=int, metavar="STAGE"),
-    Option(
-        "--micro-batches", "micro_batches", "Training: micro-batches per step (default: --pp).", kind=int, metavar="N"
-    ),
-    Option(
-        "--vocabulary-multiple", "vocabulary_multiple", "Pad the vocabulary to a multiple of this times --tp "
-        "(default: 128).", kind=int, metavar="N",
-    ),
-    Option(
-        "--virtual-stages", "virtual_stages", "Training: model chunks per pipeline stage (interleaved).", kind=int,
-        metavar="N",
-    ),
-)  # fmt: skip
+    Option("--dp", "Data-parallel ranks.", kind=int),
+    Option("--tp", "Tensor-parallel ranks.", kind=int),
+    Option("--pp", "Training: pipeline stages.", kind=int),
+    Option("--ep", "Expert-parallel ranks, a subset of the data-parallel ranks.", kind=int),
+    Option("--etp", "Tensor-parallel ranks of each expert (default: --tp).", kind=int),
+    Option("--cp", "Training: context-parallel ranks.", kind=int),
+    Option("--sp", "Training: sequence parallelism, with --tp.", kind=bool),
+    Option("--zero", "Training: ZeRO stage: 1, 2 or 3 (FSDP).", "STAGE", kind=int),
+    Option("--micro-batches", "Training: micro-batches per step (default: --pp).", kind=int),
+    Option("--vocabulary-multiple", "Pad the vocabulary to a multiple of this times --tp (default: 128).", kind=int),
+    Option("--virtual-stages", "Training: model chunks per pipeline stage (interleaved).", kind=int),
+)
 MEMORY = (
-    TRAINING, DTYPE, WEIGHTS, ONLY, KEEP, CACHE, PAGED, PREFILL, BEAMS, OPTIMIZER, ATTENTION, RECOMPUTE, DROPOUT, LOSS,
-    GRADIENTS, BUFFER, NO_MASTER, LORA_RANK, LORA_TARGETS, *MESH, CONVENTION,
+    TRAINING,
+    DTYPE,
+    Option("--weights", "Weight format, such as fp8-block, mxfp4 or q4_k_m (default: --dtype).", "FORMAT",
+           complete="formats"),
+    Option("--only", "Quantise only this component to --weights, such as 'routed experts'. Repeatable.", "COMPONENT",
+           repeatable=True),
+    Option("--keep", "Keep this component in --dtype, besides embeddings, head, norms and routers. Repeatable.",
+           "COMPONENT", repeatable=True),
+    Option("--cache", "Serving: KV cache format, such as fp8 (default: --dtype).", "FORMAT", complete="formats"),
+    Option("--paged", "Serving: block size of the paged KV cache, in tokens.", "TOKENS", "page", kind=int),
+    Option("--prefill", "Serving: prompt tokens per prefill chunk (default: the whole prompt).", "TOKENS", kind=int),
+    Option("--beams", "Serving: beams per sequence.", kind=int),
+    OPTIMIZER,
+    Option("--attention", "Training: attention kernel (default: flash).", choices=("flash", "eager")),
+    RECOMPUTE,
+    Option("--dropout", "Training: dropout is active.", kind=bool),
+    Option("--loss", "Training: cross-entropy as separate operations or one fused kernel (default: eager).",
+           choices=("eager", "fused")),
+    Option("--gradients", "Training: gradient format (default: --dtype).", choices=PLAIN),
+    Option("--gradient-buffer", "Training: one contiguous gradient buffer, as in Megatron-LM.", kind=bool),
+    Option("--no-master", "Training: no fp32 master copy of the weights.", kind=bool, also=("master",)),
+    Option("--lora-rank", "Training: train only LoRA adapters of this rank.", kind=int),
+    Option("--lora-target", "Training: matrix with an adapter (default: wq, wk, wv and wo). Repeatable.", "TENSOR",
+           "lora_targets", repeatable=True),
+    *MESH,
+    CONVENTION,
 )  # fmt: skip
 TABLE = (*SIZES, *MEMORY, *READING, *OUTPUT)
 # GPUs at work
 GPU = Option(
-    "--gpu", "gpu", "GPU and count, such as h100 or h100:512.", metavar="NAME[:N]", complete="accelerators",
-    also=("machine", "count"),
-)  # fmt: skip
-MFU = Option("--mfu", "mfu", "Model FLOPs utilisation, such as 40% (default: the published range).", metavar="SHARE")
-PRECISION = Option(
-    "--precision", "precision", "Number format of the matrix products (default: 16 bits).", metavar="FORMAT"
+    "--gpu", "GPU and count, such as h100 or h100:512.", "NAME[:N]", complete="accelerators", also=("machine", "count")
 )
-PRICE = Option("--price", "price", "US dollars per GPU-hour (default: quoted prices).", metavar="DOLLARS")
+MFU = Option("--mfu", "Model FLOPs utilisation, such as 40% (default: the published range).", "SHARE")
+PRECISION = Option("--precision", "Number format of the matrix products (default: 16 bits).", "FORMAT")
+PRICE = Option("--price", "US dollars per GPU-hour (default: quoted prices).", "DOLLARS")
 MACHINE = (GPU, MFU, PRECISION, PRICE)
 
 

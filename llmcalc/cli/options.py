@@ -2,76 +2,82 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..report import format_names
 from .spec import Argument, Option
+
+if TYPE_CHECKING:
+    from ..core.architecture import Architecture
 
 MODEL = Argument(
     "model", "Preset name, preset YAML, config.json or its folder, .safetensors, .gguf, hf:org/name, or - for stdin.",
     complete="models",
 )  # fmt: skip
 SET = Option(
-    "--set", "overrides", "Override a variable or key of the model, such as n_layers=12. Repeatable.",
-    repeatable=True, metavar="PATH=VALUE",
+    "--set", "Override a variable or key of the model, such as n_layers=12. Repeatable.", "PATH=VALUE", "overrides",
+    repeatable=True,
 )  # fmt: skip
 AS = Option(
-    "--as", "as_", "Read a config.json by the rules of this model_type (results carry a warning).",
-    metavar="TYPE", complete="model_types",
+    "--as", "Read a config.json by the rules of this model_type (results carry a warning).", "TYPE", "as_",
+    complete="model_types",
 )  # fmt: skip
 ALLOW_UNKNOWN = Option(
-    "--allow-unknown", "allow_unknown", "Ignore this unknown config.json key (results carry a warning). Repeatable.",
-    repeatable=True, metavar="KEY",
+    "--allow-unknown", "Ignore this unknown config.json key (results carry a warning). Repeatable.", "KEY",
+    repeatable=True,
 )  # fmt: skip
 READING = (SET, AS, ALLOW_UNKNOWN)  # named like the parameters of llmcalc.load
-FORCE = Option("--force", "force", "Overwrite an existing file.", kind=bool, default=False)
+FORCE = Option("--force", "Overwrite an existing file.", kind=bool)
 FORMAT = Option(
-    "--format", "form", f"Output format: {', '.join(format_names())} (default: table on a terminal, else plain).",
-    choices=format_names(), metavar="NAME",
+    "--format", f"Output format: {', '.join(format_names())} (default: table on a terminal, else plain).", "NAME",
+    "form", choices=format_names(),
 )  # fmt: skip
-JSON = Option("--json", "as_json", "Print one JSON object (same as --format json).", kind=bool, default=False)
+JSON = Option("--json", "Print one JSON object (same as --format json).", name="as_json", kind=bool)
 OUTPUT = (FORMAT, JSON)
-BATCH = Option("--batch", "batch", "Number of sequences.", kind=int, default=1, metavar="N")
-SEQ = Option(
-    "--seq", "seq", "Sequence length in tokens (default: 2048, or the model's maximum if smaller).", kind=int,
-    metavar="N",
-)  # fmt: skip
-TARGET_SEQ = Option(
-    "--target-seq", "target_seq", "Decoder length of an encoder-decoder model, in tokens (default: --seq).", kind=int,
-    metavar="N",
-)  # fmt: skip
-PATCHES = Option(
-    "--patches", "patches", "Image patches per sequence, for a vision-language model.", kind=int, default=0, metavar="N"
-)
-FRAMES = Option(
-    "--frames", "frames", "Audio frames per sequence (100 per second), for a speech model.", kind=int, default=0,
-    metavar="N",
-)  # fmt: skip
-EXTEND = Option("--extend", "extend", "Allow sequences beyond the learned positions.", kind=bool, default=False)
+BATCH = Option("--batch", "Number of sequences.", kind=int, default=1)
+SEQ = Option("--seq", "Sequence length in tokens (default: 2048, or the model's maximum if smaller).", kind=int)
+TARGET_SEQ = Option("--target-seq", "Decoder length of an encoder-decoder model, in tokens (default: --seq).", kind=int)
+PATCHES = Option("--patches", "Image patches per sequence, for a vision-language model.", kind=int, default=0)
+FRAMES = Option("--frames", "Audio frames per sequence (100 per second), for a speech model.", kind=int, default=0)
+EXTEND = Option("--extend", "Allow sequences beyond the learned positions.", kind=bool)
 SIZES = (BATCH, SEQ, TARGET_SEQ, EXTEND)
 # a step whose FLOPs are counted
 MODE = Option(
-    "--mode", "mode", "Step: forward, train (forward and backward), or decode (after --context cached tokens).",
+    "--mode", "Step: forward, train (forward and backward), or decode (after --context cached tokens).",
     default="forward", choices=("forward", "train", "decode"),
 )  # fmt: skip
-CONTEXT = Option("--context", "context", "Cached tokens before a decode step.", kind=int, metavar="N")
+CONTEXT = Option("--context", "Cached tokens before a decode step.", kind=int)
 LOGITS = Option(
-    "--logits", "logits", "Compute logits of all positions, or of the last one.", default="all", choices=("all", "last")
+    "--logits", "Compute logits of all positions, or of the last one.", default="all", choices=("all", "last")
 )
+_PAIRS = ("causal", "dense")
 PAIRS = Option(
-    "--pairs", "pairs", "FLOPs: count visible query-key pairs (causal) or all pairs (dense).", default="causal",
-    choices=("causal", "dense"),
-)  # fmt: skip
+    "--pairs", "FLOPs: count visible query-key pairs (causal) or all pairs (dense).", default="causal", choices=_PAIRS
+)
 STEP = (MODE, CONTEXT, PAIRS, LOGITS)  # of commands whose --attention is the kernel
 PAIRS_ALONE = Option(
-    "--attention", "attention", "Count visible query-key pairs (causal) or all pairs (dense).", default="causal",
-    choices=("causal", "dense"),
-)  # fmt: skip
+    "--attention", "Count visible query-key pairs (causal) or all pairs (dense).", default="causal", choices=_PAIRS
+)
+TOKENS = Option("--tokens", "Training tokens, such as 15T (default: as published).", "AMOUNT")
 
 
-def reading(given: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of ``llmcalc.load`` among those of a command."""
-    return {option.name: given[option.name] for option in READING}
+def load_model(model: str, given: dict[str, Any]) -> Architecture:
+    """Load a model with the options about reading among those of a command."""
+    from ..api.load import load
+
+    return load(model, **values(READING, given))
+
+
+def load_models(models: list[str], given: dict[str, Any]) -> list[Architecture]:
+    """Load several models in the same way."""
+    from ..api.load import load_all
+
+    return load_all(models, **values(READING, given))
+
+
+def values(options: tuple[Option, ...], given: dict[str, Any]) -> dict[str, Any]:
+    """The values of some of a command's options, by name."""
+    return {option.name: given[option.name] for option in options}
 
 
 def is_given(option: Option, given: dict[str, Any]) -> bool:

@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from ..core.errors import InputError
 from ..report import render
 from ..report.document import Document
+
+OK, NO = 0, 1
+Answer = Document | tuple[Document, bool]
+
+
+def printed(command: Callable[..., Answer]) -> Callable[..., int]:
+    """The ``run`` of a command that returns a document, or a document and whether the exit code is 0."""
+
+    def run(*, form: str | None, as_json: bool, **given: Any) -> int:
+        chosen = chosen_format(form, as_json)
+        answer = command(**given)
+        document, ok = answer if isinstance(answer, tuple) else (answer, True)
+        write_text(render(document, chosen))
+        return OK if ok else NO
+
+    return run
 
 
 def chosen_format(form: str | None, as_json: bool) -> str:
@@ -17,14 +35,7 @@ def chosen_format(form: str | None, as_json: bool) -> str:
     """
     if as_json and form not in (None, "json"):
         raise InputError("cannot be combined with --json", parameter="form", hint="omit one of them")
-    if as_json:
-        return "json"
-    return form or ("table" if sys.stdout.isatty() else "plain")
-
-
-def write(document: Document, form: str) -> None:
-    """Print a document."""
-    write_text(render(document, form))
+    return "json" if as_json else form or ("table" if sys.stdout.isatty() else "plain")
 
 
 def write_text(text: str) -> None:

@@ -41,29 +41,35 @@ class Option:
 
     Attributes:
         flag: the flag, such as ``--layout``.
-        name: the keyword argument of ``run``, and the parameter of the Python function.
         help: a description in one phrase.
+        metavar: the placeholder of the value in the help (default: ``N`` for an integer).
+        name: the keyword argument of ``run``, and the parameter of the Python function (default: as the flag).
         kind: ``str``, ``int``, or ``bool`` for a flag without a value.
         default: the default value; a repeatable option starts from an empty list.
         choices: the accepted words; none: any.
         repeatable: may be given several times; the values are a list.
-        metavar: the placeholder of the value in the help.
         complete: the source of completions in ``cli/completion.py``.
         also: further parameters of the Python function that it sets.
         short: a short form, such as ``-o``.
     """
 
     flag: str
-    name: str
     help: str
+    metavar: str = ""
+    name: str = ""
     kind: type = str
     default: Any = None
     choices: tuple[str, ...] = ()
     repeatable: bool = False
-    metavar: str = ""
     complete: str = ""
     also: tuple[str, ...] = ()
     short: str = ""
+
+    def __post_init__(self) -> None:
+        own = self.__dict__
+        own["name"] = self.name or self.flag.removeprefix("--").replace("-", "_")
+        own["metavar"] = self.metavar or ("N" if self.kind is int else "")
+        own["default"] = False if self.kind is bool else self.default
 
 
 Parameter = Argument | Option

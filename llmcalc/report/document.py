@@ -71,6 +71,7 @@ class Document:
         tables: breakdowns.
         main: the index of the table that CSV prints.
         tree: the explanation of a number.
+        derivation: builds the tree that only the format ``tree`` prints.
         notes: lines below: assumptions, parts that are not counted, misprints.
         data: builds the JSON object on demand.
         pictures: builds the pictures on demand.
@@ -86,3 +87,4 @@ class Document:
     tree: tuple[Node, ...] = ()
     notes: tuple[str, ...] = ()
     pictures: Callable[[], Sequence[Picture]] = tuple
+    derivation: Callable[[], tuple[Node, ...]] = tuple

@@ -9,6 +9,7 @@ from ..api.compare import compare
 from ..calc.params import params
 from ..core.architecture import Architecture
 from ..core.fingerprint import fingerprint
+from ..core.record import changed
 from .compare import compare_document
 from .cost_curves import flops_document, memory_document, state_document
 from .document import Document, Fact, Table
@@ -42,21 +43,15 @@ def _documents(
     if len(models) > 1:
         yield compare_document(compare(*models, batch=batch, seq=seq))
     for result in counted:
-        document = params_document(result, with_tree=True)
+        document = params_document(result)
         picture = bars_of(document.title, document.tables[0])
-        yield _with(document, pictures=lambda drawn=picture: [drawn] if drawn else [])
+        yield changed(document, tree=document.derivation(), pictures=lambda drawn=picture: [drawn] if drawn else [])
     yield flops_document(models, lengths)
     yield state_document(models, lengths)
     for model in models:
         yield memory_document(model, lengths, batch, card)
     yield from _published(models)
     yield _made(models)
-
-
-def _with(document: Document, **changes: object) -> Document:
-    from dataclasses import replace
-
-    return replace(document, **changes)  # type: ignore[arg-type]
 
 
 def _published(models: Sequence[Architecture]) -> Iterator[Document]:

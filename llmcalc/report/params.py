@@ -21,9 +21,7 @@ CONVENTIONS = {
 }
 
 
-def params_document(
-    result: Params, by: str = "component", layout: str | None = None, with_tree: bool = False
-) -> Document:
+def params_document(result: Params, by: str = "component", layout: str | None = None) -> Document:
     """The document of a count; with ``layout``, tensors are listed as stored in that layout."""
     architecture = result.architecture
     found = comparisons(result, architecture.expect)
@@ -39,7 +37,7 @@ def params_document(
         lambda: _record(result, by, layout),
         facts=tuple(_facts(result)),
         tables=tuple(tables),
-        tree=(result.tree,) if with_tree else (),
+        derivation=lambda: (result.tree,),
     )
 
 

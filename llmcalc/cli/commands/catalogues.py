@@ -3,64 +3,57 @@
 from __future__ import annotations
 
 from ..options import OUTPUT
+from ..output import Answer, printed
 from ..spec import Argument, Command
 
 ACCELERATOR = Argument("name", "Name or alias of an accelerator.", complete="accelerators")
 LAW = Argument("name", "Name of a scaling law, such as besiroglu.", complete="laws")
 
 
-def list_formats(form: str | None, as_json: bool) -> int:
-    """List number formats, and mixtures of them."""
+@printed
+def list_formats() -> Answer:
+    """All number formats, and mixtures of them."""
     from ...api.names import number_format
     from ...data import table, tables
     from ...report.catalogues import formats_document
-    from ..output import chosen_format, write
 
-    chosen = chosen_format(form, as_json)
-    write(formats_document({name: number_format(name) for name in tables("formats")}, table("mixtures")), chosen)
-    return 0
+    return formats_document({name: number_format(name) for name in tables("formats")}, table("mixtures"))
 
 
-def list_hardware(form: str | None, as_json: bool) -> int:
-    """List the accelerators."""
+@printed
+def list_hardware() -> Answer:
+    """All accelerators."""
     from ...api.names import accelerators
     from ...report.catalogues import hardware_document
-    from ..output import chosen_format, write
 
-    chosen = chosen_format(form, as_json)
-    write(hardware_document(accelerators()), chosen)
-    return 0
+    return hardware_document(accelerators())
 
 
-def show_hardware(name: str, form: str | None, as_json: bool) -> int:
-    """Show one accelerator."""
+@printed
+def show_hardware(name: str) -> Answer:
+    """One accelerator."""
     from ...api.names import accelerator
     from ...report.catalogues import accelerator_document
-    from ..output import chosen_format, write
 
-    chosen = chosen_format(form, as_json)
-    write(accelerator_document(accelerator(name)), chosen)
-    return 0
+    return accelerator_document(accelerator(name))
 
 
-def list_laws(form: str | None, as_json: bool) -> int:
-    """List the scaling laws."""
+@printed
+def list_laws() -> Answer:
+    """All scaling laws."""
     from ...api.scale import laws
     from ...report.catalogues import laws_document
-    from ..output import chosen_format, write
 
-    write(laws_document(laws()), chosen_format(form, as_json))
-    return 0
+    return laws_document(laws())
 
 
-def show_law(name: str, form: str | None, as_json: bool) -> int:
-    """Show one scaling law."""
+@printed
+def show_law(name: str) -> Answer:
+    """One scaling law."""
     from ...api.scale import law
     from ...report.catalogues import law_document
-    from ..output import chosen_format, write
 
-    write(law_document(law(name)), chosen_format(form, as_json))
-    return 0
+    return law_document(law(name))
 
 
 COMMANDS = (

@@ -4,69 +4,49 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..options import BATCH, OUTPUT, READING, SEQ, reading
+from ..options import BATCH, OUTPUT, READING, SEQ, load_models, values
+from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
 MODELS = Argument("models", "One or more models: preset names, preset files or configs.", 1, True, "models")
-SELECT = Option(
-    "--select", "select", "Apply only these rules, such as HW or CF002. Repeatable.", repeatable=True, metavar="CODE",
-    complete="rules",
-)  # fmt: skip
-IGNORE = Option(
-    "--ignore", "ignore", "Skip these rules. Repeatable.", repeatable=True, metavar="CODE", complete="rules"
-)
-LIMITS = (
-    Option("--tp", "tp", "Intended tensor-parallel ranks.", kind=int, metavar="N"),
-    Option("--pp", "pp", "Intended pipeline stages.", kind=int, metavar="N"),
-    Option("--ep", "ep", "Intended expert-parallel ranks.", kind=int, metavar="N"),
-    Option("--max-params", "max_params", "Most parameters, such as 8B.", metavar="N"),
-    Option("--max-active", "max_active", "Most active parameters.", metavar="N"),
-    Option(
-        "--max-memory", "max_memory", "Most memory of serving in bf16 at --batch and --seq, such as 24GiB.",
-        metavar="SIZE",
-    ),
-    Option("--budget", "budget", "Most training FLOPs for --tokens, such as 1e24 or 3640PF-days.", metavar="FLOPS"),
-    Option("--tokens", "tokens", "Training tokens, such as 15T.", metavar="N"),
+SETTINGS = (
+    Option("--select", "Apply only these rules, such as HW or CF002. Repeatable.", "CODE", repeatable=True,
+           complete="rules"),
+    Option("--ignore", "Skip these rules. Repeatable.", "CODE", repeatable=True, complete="rules"),
+    Option("--tp", "Intended tensor-parallel ranks.", kind=int),
+    Option("--pp", "Intended pipeline stages.", kind=int),
+    Option("--ep", "Intended expert-parallel ranks.", kind=int),
+    Option("--max-params", "Most parameters, such as 8B.", "N"),
+    Option("--max-active", "Most active parameters.", "N"),
+    Option("--max-memory", "Most memory of serving in bf16 at --batch and --seq, such as 24GiB.", "SIZE"),
+    Option("--budget", "Most training FLOPs for --tokens, such as 1e24 or 3640PF-days.", "FLOPS"),
+    Option("--tokens", "Training tokens, such as 15T.", "N"),
     BATCH,
     SEQ,
 )  # fmt: skip
 CODE = Argument("code", "Code of a rule, such as HW005 (default: list all rules).", least=0, complete="rules")
-OK, NO = 0, 1
 
 
-def run_check(
-    models: list[str], select: list[str], ignore: list[str], form: str | None, as_json: bool, **given: Any
-) -> int:
-    """Exit code 1 if there is a finding or an exceeded limit."""
+@printed
+def run_check(models: list[str], **given: Any) -> Answer:
+    """The findings; the exit code is 1 if there is one, or an exceeded limit."""
     from ...api.check import check
-    from ...api.load import load_all
     from ...report.lint_report import check_document
-    from ..output import chosen_format, write
 
-    chosen = chosen_format(form, as_json)
-    settings = {option.name: given[option.name] for option in LIMITS}
-    found = [check(each, select=select, ignore=ignore, **settings) for each in load_all(models, **reading(given))]
-    write(check_document(found), chosen)
-    return OK if all(checked.ok for checked in found) else NO
+    found = [check(each, **values(SETTINGS, given)) for each in load_models(models, given)]
+    return check_document(found), all(checked.ok for checked in found)
 
 
-def run_rule(code: str | None, form: str | None, as_json: bool) -> int:
-    """Explain one rule, or list all."""
+@printed
+def run_rule(code: str | None) -> Answer:
+    """One rule, or all."""
     from ...lint import codes, rule
     from ...report.lint_report import rule_document, rules_document
-    from ..output import chosen_format, write
 
-    chosen = chosen_format(form, as_json)
-    write(rule_document(code) if code else rules_document([rule(each) for each in codes()]), chosen)
-    return OK
+    return rule_document(code) if code else rules_document([rule(each) for each in codes()])
 
 
 COMMANDS = (
-    Command(
-        "check",
-        (MODELS, SELECT, IGNORE, *LIMITS, *READING, *OUTPUT),
-        run_check,
-        "llmcalc check gpt2 --max-params 200M",
-    ),
+    Command("check", (MODELS, *SETTINGS, *READING, *OUTPUT), run_check, "llmcalc check gpt2 --max-params 200M"),
     Command("rule", (CODE, *OUTPUT), run_rule, "llmcalc rule HW005"),
 )

@@ -1,26 +1,52 @@
-"""``llmcalc compare A B [C ...]``: models next to each other."""
+"""``llmcalc compare A B [C ...]``: models next to each other; ``llmcalc diff A B``: where two architectures differ."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ..memory_options import MEMORY, settings
-from ..options import OUTPUT, READING, SIZES, STEP, reading
-from ..spec import Argument, Command
+from ..options import ALLOW_UNKNOWN, AS, MODEL, OUTPUT, READING, SET, SIZES, STEP, load_models, values
+from ..output import Answer, printed
+from ..spec import Argument, Command, Option
 
 MODELS = Argument("models", "Two or more models; ratios are relative to the first.", 2, True, "models")
+FIRST = Argument("first", MODEL.help, complete=MODEL.complete)
+SECOND = Argument("second", "The model to compare with.", complete=MODEL.complete)
+OVERRIDES = tuple(
+    Option(flag, f"Override a variable or key of {which}. Repeatable.", SET.metavar, name, repeatable=True)
+    for flag, name, which in (
+        ("--set", "overrides", "both models"),
+        ("--set-first", "of_first", "the first model only"),
+        ("--set-second", "of_second", "the second model only"),
+    )
+)
 
 
-def run(models: list[str], form: str | None, as_json: bool, **given: Any) -> int:
-    """Compare, and print."""
+@printed
+def run_compare(models: list[str], **given: Any) -> Answer:
+    """The comparison."""
     from ...api.compare import compare
-    from ...api.load import load_all
     from ...report.compare import compare_document
-    from ..output import chosen_format, write
 
-    chosen = chosen_format(form, as_json)
-    write(compare_document(compare(*load_all(models, **reading(given)), **settings(given))), chosen)
-    return 0
+    return compare_document(compare(*load_models(models, given), **settings(given)))
 
 
-COMMANDS = (Command("compare", (MODELS, *STEP, *SIZES, *MEMORY, *READING, *OUTPUT), run, "llmcalc compare bert palm"),)
+@printed
+def run_diff(first: str, second: str, **given: Any) -> Answer:
+    """The differences; the exit code is 1 if there are any."""
+    from ...api.diff import diff
+    from ...api.load import load_each
+    from ...report.compare import diff_document
+
+    both, of_first, of_second = values(OVERRIDES, given).values()
+    models = load_each(((first, both + of_first), (second, both + of_second)), **values((AS, ALLOW_UNKNOWN), given))
+    result = diff(*models)
+    return diff_document(result), result.same
+
+
+COMMANDS = (
+    Command("compare", (MODELS, *STEP, *SIZES, *MEMORY, *READING, *OUTPUT), run_compare, "llmcalc compare bert palm"),
+    Command(
+        "diff", (FIRST, SECOND, *OVERRIDES, AS, ALLOW_UNKNOWN, *OUTPUT), run_diff, "llmcalc diff llama3-8b llama3.1-8b"
+    ),
+)

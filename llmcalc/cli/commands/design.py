@@ -5,31 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from ..options import BATCH, OUTPUT
+from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
 FAMILY = Argument("family", "Preset family whose proportions are kept, such as llama3.", complete="models")
 SETTINGS = (
-    Option("--params", "params", "Target number of parameters, such as 13B.", metavar="N"),
-    Option("--active", "active", "Target number of active parameters.", metavar="N"),
-    Option("--flops", "flops", "Target forward FLOPs per token at --seq.", metavar="N"),
-    Option("--memory", "memory", "Target memory of serving in bf16 at --batch and --seq.", metavar="SIZE"),
-    Option("--seq", "seq", "Sequence length in tokens.", kind=int, default=2048, metavar="N"),
+    Option("--params", "Target number of parameters, such as 13B.", "N"),
+    Option("--active", "Target number of active parameters.", "N"),
+    Option("--flops", "Target forward FLOPs per token at --seq.", "N"),
+    Option("--memory", "Target memory of serving in bf16 at --batch and --seq.", "SIZE"),
+    Option("--seq", "Sequence length in tokens.", kind=int, default=2048),
     BATCH,
-    Option("--multiple", "multiple", "Round widths to multiples of this.", kind=int, default=128, metavar="N"),
-    Option("--tp", "tp", "Tensor-parallel ranks that must divide the heads.", kind=int, default=8, metavar="N"),
-    Option("--within", "within", "Tolerance, relative to the target.", default="2%", metavar="SHARE"),
+    Option("--multiple", "Round widths to multiples of this.", kind=int, default=128),
+    Option("--tp", "Tensor-parallel ranks that must divide the heads.", kind=int, default=8),
+    Option("--within", "Tolerance, relative to the target.", "SHARE", default="2%"),
 )
 
 
-def run(family: str, form: str | None, as_json: bool, **given: Any) -> int:
-    """Search, and print."""
+@printed
+def run(family: str, **given: Any) -> Answer:
+    """The shapes."""
     from ...api.design import design
     from ...report.design import design_document
-    from ..output import chosen_format, write
 
-    chosen = chosen_format(form, as_json)
-    write(design_document(design(family, **given)), chosen)
-    return 0
+    return design_document(design(family, **given))
 
 
 COMMANDS = (Command("design", (FAMILY, *SETTINGS, *OUTPUT), run, "llmcalc design llama3 --params 13B"),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...core.errors import InputError
 from ..options import (
     CONTEXT,
     FRAMES,
@@ -15,39 +16,32 @@ from ..options import (
     PATCHES,
     READING,
     SIZES,
-    reading,
-)
+    load_model,
+    values,
+)  # fmt: skip
+from ..output import Answer, printed
 from ..spec import Command, Option
 
-CONVENTION = Option(
-    "--convention", "convention", "Count what transformers' eager PyTorch code executes.", choices=("torch",)
-)
+CONVENTION = Option("--convention", "Count what transformers' eager PyTorch code executes.", choices=("torch",))
 RECOMPUTE = Option(
-    "--recompute", "recompute", "Training: show what the backward pass recomputes.", default="none",
+    "--recompute", "Training: show what the backward pass recomputes.", default="none",
     choices=("none", "selective", "full"),
 )  # fmt: skip
-BY = Option(
-    "--by", "by", "Break the total down by component or layer.", default="component", choices=("component", "layer")
-)
+BY = Option("--by", "Break the total down by component or layer.", default="component", choices=("component", "layer"))
 WORKLOAD = (*SIZES, MODE, CONTEXT, PATCHES, FRAMES, PAIRS_ALONE, LOGITS, CONVENTION)
 
 
-def run(model: str, recompute: str, by: str, form: str | None, as_json: bool, **given: Any) -> int:
-    """Count, and print."""
+@printed
+def run(model: str, recompute: str, by: str, **given: Any) -> Answer:
+    """The FLOPs."""
     from ...api.defaults import cached_tokens
     from ...api.flops import flops
-    from ...api.load import load
-    from ...core.errors import InputError
     from ...report.flops import flops_document
-    from ..output import chosen_format, write
 
-    chosen = chosen_format(form, as_json)
     cached_tokens(given["mode"], given["context"])  # before a model is loaded
     if recompute != "none" and given["mode"] != "train":
         raise InputError("applies only to a training step", parameter="recompute", hint="add {mode=train}")
-    result = flops(load(model, **reading(given)), **{option.name: given[option.name] for option in WORKLOAD})
-    write(flops_document(result, by, recompute), chosen)
-    return 0
+    return flops_document(flops(load_model(model, given), **values(WORKLOAD, given)), by, recompute)
 
 
 COMMANDS = (

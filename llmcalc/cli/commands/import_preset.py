@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..options import FORCE, MODEL, READING
+from ..options import FORCE, MODEL, READING, load_model
+from ..output import warn, write_text
 from ..spec import Command, Option
 
 if TYPE_CHECKING:
@@ -14,20 +15,18 @@ if TYPE_CHECKING:
 
 STDOUT = "-"
 TO = Option(
-    "--output", "output", f"File to write, such as mine.yaml (default: {STDOUT}, standard output).",
-    default=STDOUT, metavar="FILE", short="-o",
+    "--output", f"File to write, such as mine.yaml (default: {STDOUT}, standard output).", "FILE", default=STDOUT,
+    short="-o",
 )  # fmt: skip
 
 
-def run(model: str, output: str, force: bool, **reading: Any) -> int:
+def run(model: str, output: str, force: bool, **given: Any) -> int:
     """Write the preset."""
-    from ...api.load import load
     from ...report.heading import structure, warnings
     from ...schema.export import preset_text
     from ..files import write_file
-    from ..output import warn, write_text
 
-    architecture = load(model, **reading)
+    architecture = load_model(model, given)
     file = Path(output)
     name = _name(architecture.name if output == STDOUT else file.stem)
     text = preset_text(architecture, name, tuple(_comment(architecture, model)))

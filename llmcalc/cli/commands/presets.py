@@ -1,107 +1,100 @@
-"""``llmcalc presets``: find and read the models that are known by name."""
+"""``llmcalc presets``: find and read the models that are known by name; ``llmcalc timeline``: their growth by year."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ...core.errors import InputError
 from ..options import JSON, OUTPUT, SET
+from ..output import Answer, printed, warn, write_text
 from ..spec import Argument, Command, Option
-
-if TYPE_CHECKING:
-    from ...core.architecture import Architecture
 
 NAME = Argument("name", "Name or alias of a preset.", complete="models")
 WORDS = Argument(
     "words", "Parts of names, kinds (moe, mamba, encoder), years (2024, '>=2023') and sizes ('>10b', 1b-8b).", 1, True
 )
-RESOLVED = Option(
-    "--resolved", "resolved", "Print one model, with bases, variables and defaults filled in.", kind=bool, default=False
-)
+FILTER = Argument("words", "Filter as in presets search, such as llama or '>=2023'.", 0, True)
+RESOLVED = Option("--resolved", "Print one model, with bases, variables and defaults filled in.", kind=bool)
+ALL = Option("--all", "Show every size (default: the largest of each family).", name="everything", kind=bool)
 
 
-def list_presets(form: str | None, as_json: bool) -> int:
-    """List all presets."""
-    from ...report.presets import list_document, summaries
-    from ..output import chosen_format, warn, write
+@printed
+def list_presets() -> Answer:
+    """All presets."""
+    from ...report.presets import list_document
 
-    chosen = chosen_format(form, as_json)
-    presets, broken = summaries()
-    warn(broken)
-    write(list_document(presets), chosen)
-    return 0
+    return list_document(_summaries())
 
 
-def search_presets(words: list[str], form: str | None, as_json: bool) -> int:
-    """Exit code 1 if nothing matches."""
-    from ...report.presets import search_document, summaries
+@printed
+def search_presets(words: list[str]) -> Answer:
+    """The models that match; the exit code is 1 if there are none."""
+    from ...report.presets import search_document
     from ...report.search import search
-    from ..output import chosen_format, warn, write
 
-    chosen = chosen_format(form, as_json)
-    presets, broken = summaries()
-    warn(broken)
-    found = list(search(words, presets))
-    write(search_document(words, found), chosen)
-    return 0 if found else 1
+    models = list(search(words, _summaries()))
+    return search_document(words, models), bool(models)
+
+
+@printed
+def locate_preset(name: str) -> Answer:
+    """The file of a preset."""
+    from ...report.presets import where_document
+    from ...schema.catalogue import find
+
+    return where_document(name, find(name))
+
+
+@printed
+def show_timeline(words: list[str], everything: bool) -> Answer:
+    """The models by year; the exit code is 1 if none matches."""
+    from ...report.search import search
+    from ...report.timeline import points, timeline_document
+
+    presets, everything = _summaries(), everything or bool(words)
+    models = list(points(presets, everything))
+    if words:
+        matching = {model.name for model in search(words, presets)}
+        models = [model for model in models if model.name in matching]
+    return timeline_document(models, everything), bool(models)
+
+
+def _summaries() -> list[dict[str, Any]]:
+    """The summaries of all presets, with a warning for each file that cannot be read."""
+    from ...report.presets import summaries
+
+    presets, errors = summaries()
+    warn(errors)
+    return presets
 
 
 def show_preset(name: str, resolved: bool, overrides: list[str], as_json: bool) -> int:
     """Print a preset file, or the resolved model."""
-    from ...core.errors import InputError
+    from ...report.json_envelope import envelope, model_inputs
     from ...schema.catalogue import find, read_preset, read_text
-    from ..output import write_text
 
     if overrides and not resolved:
         raise InputError("applies to a resolved model, not to its file", parameter="overrides", hint="add {resolved}")
     if resolved:
         from ...api.load import load
+        from ...schema.describe import describe
 
         architecture = load(name, overrides=overrides)
-        write_text(_as_json(architecture) if as_json else _as_yaml(architecture))
-        return 0
-    file = find(name).file
-    write_text(_file_as_json(name, read_preset(file), str(file)) if as_json else read_text(file))
+        data, inputs = describe(architecture), {**model_inputs(architecture), "resolved": True}
+    else:
+        file = find(name).file
+        data, inputs = read_preset(file), {"model": name, "file": str(file), "resolved": False}
+    if as_json:
+        import json
+
+        write_text(json.dumps(envelope("presets show", inputs, data), indent=2, ensure_ascii=False))
+    elif resolved:
+        import yaml
+
+        write_text(str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)))
+    else:
+        write_text(read_text(file))
     return 0
-
-
-def locate_preset(name: str, form: str | None, as_json: bool) -> int:
-    """Print the file of a preset."""
-    from ...report.presets import where_document
-    from ...schema.catalogue import find
-    from ..output import chosen_format, write
-
-    chosen = chosen_format(form, as_json)
-    write(where_document(name, find(name)), chosen)
-    return 0
-
-
-def _as_yaml(architecture: Architecture) -> str:
-    import yaml
-
-    from ...schema.describe import describe
-
-    text = yaml.safe_dump(describe(architecture), sort_keys=False, allow_unicode=True, width=110)
-    assert isinstance(text, str)
-    return text
-
-
-def _as_json(architecture: Architecture) -> str:
-    import json
-
-    from ...report.json_envelope import envelope, model_inputs
-    from ...schema.describe import describe
-
-    inputs = {**model_inputs(architecture), "resolved": True}
-    return json.dumps(envelope("presets show", inputs, describe(architecture)), indent=2, ensure_ascii=False)
-
-
-def _file_as_json(name: str, data: dict[str, Any], file: str) -> str:
-    import json
-
-    from ...report.json_envelope import envelope
-
-    inputs = {"model": name, "file": file, "resolved": False}
-    return json.dumps(envelope("presets show", inputs, data), indent=2, ensure_ascii=False)
 
 
 COMMANDS = (
@@ -109,4 +102,5 @@ COMMANDS = (
     Command("presets search", (WORDS, *OUTPUT), search_presets, "llmcalc presets search moe '>100b'"),
     Command("presets show", (NAME, RESOLVED, SET, JSON), show_preset, "llmcalc presets show gpt3 --resolved"),
     Command("presets where", (NAME, *OUTPUT), locate_preset, "llmcalc presets where gpt3"),
+    Command("timeline", (FILTER, ALL, *OUTPUT), show_timeline, "llmcalc timeline '>=2020' --format svg"),
 )

@@ -6,51 +6,42 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import InputError
-from ..options import BATCH, FORCE, READING
+from ..options import BATCH, FORCE, READING, load_models
+from ..output import write_text
 from ..spec import Argument, Command, Option
 
 STDOUT = "-"
 MODELS = Argument("models", "One or more models; several are compared.", 1, True, "models")
-TO = Option(
-    "--output", "output", f"HTML file to write ({STDOUT} for standard output).", metavar="FILE", short="-o"
-)  # fmt: skip
-GPU = Option(
-    "--gpu", "gpu", "Also draw the memory of this GPU.", metavar="NAME", complete="accelerators"
-)  # fmt: skip
+TO = Option("--output", f"HTML file to write ({STDOUT} for standard output).", "FILE", short="-o")
+GPU = Option("--gpu", "Also draw the memory of this GPU.", "NAME", complete="accelerators")
 CONTEXT = Option(
-    "--context", "context", "Sequence lengths of the charts: 1k..128k:x2 or 1k,8k,64k (k is 1024).",
-    default="1k..256k:x2", metavar="VALUES",
+    "--context", "Sequence lengths of the charts: 1k..128k:x2 or 1k,8k,64k (k is 1024).", "VALUES",
+    default="1k..256k:x2",
 )  # fmt: skip
 
 
 def run(
-    models: list[str],
-    output: str | None,
-    gpu: str | None,
-    context: str,
-    batch: int,
-    force: bool,
-    **reading: Any,
+    models: list[str], output: str | None, gpu: str | None, context: str, batch: int, force: bool, **given: Any
 ) -> int:
     """Write the page."""
     from ...api.defaults import default_seq
-    from ...api.load import load_all
+    from ...api.names import accelerator
     from ...report.page import report_page
     from ..files import write_file
-    from ..output import write_text
 
     if output is None:
         raise InputError("missing", parameter="output", hint="add a file name, such as -o report.html")
     if batch < 1:
         raise InputError(f"must be at least 1, not {batch}", parameter="batch")
     lengths = sorted(set(_lengths(context)))
-    architectures = load_all(models, **reading)
-    text = report_page(architectures, lengths, batch, default_seq(*architectures), _card(gpu))
-    if output == STDOUT:
-        write_text(text)
-        return 0
-    write_file(Path(output), text, force=force)
-    write_text(f"wrote {output}")
+    architectures = load_models(models, given)
+    card = accelerator(gpu) if gpu is not None else None
+    limit = (card.title, card.memory_bytes) if card else None
+    text = report_page(architectures, lengths, batch, default_seq(*architectures), limit)
+    if output != STDOUT:
+        write_file(Path(output), text, force=force)
+        text = f"wrote {output}"
+    write_text(text)
     return 0
 
 
@@ -62,15 +53,6 @@ def _lengths(text: str) -> tuple[int, ...]:
     except InputError:
         hint = "use lengths such as 1k..128k:x2 or 1k,8k,64k"
         raise InputError(f"invalid lengths {text!r}", parameter="context", hint=hint) from None
-
-
-def _card(gpu: str | None) -> tuple[str, int] | None:
-    from ...api import names as lookup
-
-    if gpu is None:
-        return None
-    found = lookup.accelerator(gpu)
-    return found.title, found.memory_bytes
 
 
 COMMANDS = (

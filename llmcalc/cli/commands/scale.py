@@ -4,76 +4,59 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...core.errors import InputError
 from ..memory_options import MACHINE, machine, price
-from ..options import OUTPUT, READING, reading
+from ..options import OUTPUT, READING, load_model, values
+from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
 MODEL = Argument("model", "Model whose plan to judge: preset name, preset file or config.", least=0, complete="models")
 LAW = Option(
-    "--law", "laws", "Scaling law, or all (default: the usual ones). Repeatable.", repeatable=True, metavar="NAME",
+    "--law", "Scaling law, or all (default: the usual ones). Repeatable.", "NAME", "laws", repeatable=True,
     complete="laws",
 )  # fmt: skip
 SHAPE = Option(
-    "--shape", "shapes", "Reference model for the size (default: Llama 3). Repeatable.", repeatable=True,
-    metavar="MODEL", complete="models",
+    "--shape", "Reference model for the size (default: Llama 3). Repeatable.", "MODEL", "shapes", repeatable=True,
+    complete="models",
 )  # fmt: skip
-SEQ = Option("--seq", "seq", "Sequence length in tokens.", kind=int, default=4096, metavar="N")
+SEQ = Option("--seq", "Sequence length in tokens.", kind=int, default=4096)
 BUDGETS = (
-    Option("--compute", "compute", "Training compute, such as 1e24 (FLOPs) or 3640PF-days.", metavar="AMOUNT"),
-    Option("--days", "days", "Budget: days on all GPUs of --gpu.", metavar="N"),
-    Option("--gpu-hours", "hours", "Budget: GPU-hours of --gpu, such as 1M.", metavar="AMOUNT"),
-    Option("--dollars", "dollars", "Budget: US dollars, spent at --price per GPU-hour.", metavar="AMOUNT"),
+    Option("--compute", "Training compute, such as 1e24 (FLOPs) or 3640PF-days.", "AMOUNT"),
+    Option("--days", "Budget: days on all GPUs of --gpu.", "N"),
+    Option("--gpu-hours", "Budget: GPU-hours of --gpu, such as 1M.", "AMOUNT", "hours"),
+    Option("--dollars", "Budget: US dollars, spent at --price per GPU-hour.", "AMOUNT"),
 )
 # each with an example for its error message
 AMOUNTS = {
-    Option("--params", "parameters", "Parameters, such as 70B.", metavar="AMOUNT"): "70B",
-    Option("--tokens", "tokens", "Training tokens, such as 15T.", metavar="AMOUNT"): "15T",
-    Option("--loss", "loss", "Loss to reach, in nats per token.", metavar="LOSS"): "1.9",
-    Option("--unique", "unique", "Unique tokens; beyond them data is repeated.", metavar="AMOUNT"): "1T",
-    Option("--inference", "inference", "Tokens to process in serving, such as 10T.", metavar="AMOUNT"): "10T",
-    Option(
-        "--inference-cost", "inference_cost", "Cost of a FLOP in serving, relative to training (default: 1).",
-        metavar="RATIO",
-    ): "1.5",
-    Option(
-        "--experts", "experts", "Total experts per active expert (default: the model's; none: dense).", metavar="N"
-    ): "8",
-    Option(
-        "--granularity", "granularity", "Width of a dense layer over that of an expert (default: 1).", metavar="N"
-    ): "4",
-}  # fmt: skip
+    Option("--params", "Parameters, such as 70B.", "AMOUNT", "parameters"): "70B",
+    Option("--tokens", "Training tokens, such as 15T.", "AMOUNT"): "15T",
+    Option("--loss", "Loss to reach, in nats per token.", "LOSS"): "1.9",
+    Option("--unique", "Unique tokens; beyond them data is repeated.", "AMOUNT"): "1T",
+    Option("--inference", "Tokens to process in serving, such as 10T.", "AMOUNT"): "10T",
+    Option("--inference-cost", "Cost of a FLOP in serving, relative to training (default: 1).", "RATIO"): "1.5",
+    Option("--experts", "Total experts per active expert (default: the model's; none: dense).", "N"): "8",
+    Option("--granularity", "Width of a dense layer over that of an expert (default: 1).", "N"): "4",
+}
 
 
-def run(
-    model: str | None,
-    laws: list[str],
-    shapes: list[str],
-    seq: int,
-    form: str | None,
-    as_json: bool,
-    **given: Any,
-) -> int:
-    """Ask the laws, and print."""
-    from ...api.load import load
+@printed
+def run(model: str | None, laws: list[str], shapes: list[str], seq: int, **given: Any) -> Answer:
+    """The answers of the laws."""
     from ...api.reference_models import reference_shapes
     from ...api.scale import scale
-    from ...core.errors import InputError
     from ...estimate.amounts import read_amount
     from ...report.scale import scale_document
-    from ..output import chosen_format, write
 
-    chosen = chosen_format(form, as_json)
-    amounts = [option for option in AMOUNTS if given[option.name] is not None]
-    words = {option.name: read_amount(given[option.name], option.name, AMOUNTS[option]) for option in amounts}
-    for option in READING:
-        if model is None and given[option.name]:
-            raise InputError("requires a model", parameter=option.name, hint="name the model first")
-    found = scale(
-        load(model, **reading(given)) if model is not None else None, laws=laws, seq=seq, machine=machine(given),
-        price=price(given), **{option.name: given[option.name] for option in BUDGETS}, **words,
+    texts = {option.name: (given[option.name], example) for option, example in AMOUNTS.items()}
+    amounts = {name: read_amount(text, name, example) for name, (text, example) in texts.items() if text is not None}
+    for name, value in values(READING, given).items():
+        if model is None and value:
+            raise InputError("requires a model", parameter=name, hint="name the model first")
+    plan = scale(
+        load_model(model, given) if model is not None else None, laws=laws, seq=seq, machine=machine(given),
+        price=price(given), **values(BUDGETS, given), **amounts,
     )  # fmt: skip
-    write(scale_document(found, reference_shapes(found, seq, shapes), seq), chosen)
-    return 0
+    return scale_document(plan, reference_shapes(plan, seq, shapes), seq)
 
 
 COMMANDS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...core.errors import UnknownNameError
+from ..output import write_text
 from ..spec import Argument, Command
 
 KINDS = ("preset", "result")
@@ -12,8 +13,6 @@ KIND = Argument("kind", "preset (default), for editors, or result, for programs 
 def run(kind: str | None) -> int:
     """Print a JSON Schema."""
     import json
-
-    from ..output import write_text
 
     chosen = kind or KINDS[0]
     if chosen not in KINDS:

@@ -5,28 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from ..memory_options import TABLE, settings
-from ..options import MODEL, STEP, reading
+from ..options import MODEL, STEP, load_model
+from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
 QUANTITY = Argument(
     "quantities", "Quantities, such as flops.total, state.bytes, memory.peak or params.active.", 1, True, "swept"
 )
 OVER = Option(
-    "--over", "over", "Size and values: seq=1k..1M:x2, seq=1k..32k:+1k, batch=1,8,64 (k is 1024). Repeatable.",
-    repeatable=True, metavar="SIZE=VALUES",
+    "--over", "Size and values: seq=1k..1M:x2, seq=1k..32k:+1k, batch=1,8,64 (k is 1024). Repeatable.", "SIZE=VALUES",
+    repeatable=True,
 )  # fmt: skip
 
 
-def run(model: str, quantities: list[str], over: list[str], **given: Any) -> int:
-    """Evaluate, and print."""
-    from ...api.load import load
+@printed
+def run(model: str, quantities: list[str], over: list[str], **given: Any) -> Answer:
+    """The values."""
     from ...api.sweep import sweep
     from ...report.sweep import sweep_document
-    from ..output import chosen_format, write
 
-    chosen = chosen_format(given["form"], given["as_json"])
-    write(sweep_document(sweep(load(model, **reading(given)), quantities, over, **settings(given))), chosen)
-    return 0
+    return sweep_document(sweep(load_model(model, given), quantities, over, **settings(given)))
 
 
 COMMANDS = (

@@ -18,9 +18,10 @@ def render(document: Document) -> str:
     Raises:
         InputError: the document has no tree.
     """
-    if not document.tree:
+    roots = document.tree or document.derivation()
+    if not roots:
         raise InputError("this result has no tree", parameter="form", hint="use params or explain")
-    lines = [(guides, node) for root in document.tree for guides, _, node in outline(root)]
+    lines = [(guides, node) for root in roots for guides, _, node in outline(root)]
     width = max(len(exact(node.value)) for _, node in lines)
     named = max(len(guides + node.label) for guides, node in lines)
     text = ""
