@@ -12,6 +12,7 @@ from .rope import rope_fields
 
 TOKENS = "token_embedding"  # share name of a token table and a head that is tied to it
 BIASED: dict[str, Any] = dict.fromkeys(("q_bias", "k_bias", "v_bias", "o_bias"), True)
+SIGMOID: dict[str, Any] = {"router": "sigmoid", "correction_bias": "buffer"}  # DeepSeek-V3's routing
 _OLD_WORDS = {"mamba": "linear_attention", "attention": "full_attention"}
 
 
@@ -101,6 +102,17 @@ class Config(ConfigKeys):
         """The size of the sliding window, or None."""
         return self.optional_size(key, zero_is_none=True)
 
+    def optional_window(self) -> int | None:
+        """The size of the sliding window if ``use_sliding_window`` is set, or None."""
+        limit = self.sliding_window()
+        return limit if self.flag("use_sliding_window") else None
+
+    def upper_windows(self, limit: int | None) -> list[str]:
+        """Layer types with a window of ``limit`` tokens, if any, from layer ``max_window_layers`` on."""
+        first = self.count("max_window_layers", self.n_layers)
+        layers = range(self.n_layers)
+        return self.layer_types(["sliding_attention" if limit and at >= first else "full_attention" for at in layers])
+
     def local_global_attention(self, limit: int | None, **changes: Any) -> dict[str, Layer]:
         """Attention with a sliding window and without, by layer type."""
         return {
@@ -119,14 +131,21 @@ class Config(ConfigKeys):
         return kinds, self.layer_types(pattern)
 
     def gated_mlp(
-        self, key: str = "intermediate_size", *, bias: bool = False, activation: str = "hidden_act", gated: bool = True
+        self,
+        key: str = "intermediate_size",
+        *,
+        bias: bool | None = None,
+        activation: str = "hidden_act",
+        gated: bool = True,
     ) -> Mlp:
-        """A gated feed-forward layer."""
+        """A gated feed-forward layer; ``bias`` None means ``mlp_bias``, in classes that have it."""
+        if bias is None:
+            bias = "mlp_bias" in self.defaults and self.flag("mlp_bias")
         return Mlp(self.d_model, self.size(key), self.activation(activation), gated=gated, bias=bias)
 
-    def plain_mlp(self, key: str = "intermediate_size", *, bias: bool = False, activation: str = "hidden_act") -> Mlp:
+    def plain_mlp(self, key: str = "intermediate_size", **changes: Any) -> Mlp:
         """A feed-forward layer of two matrices, without a gate."""
-        return self.gated_mlp(key, bias=bias, activation=activation, gated=False)
+        return self.gated_mlp(key, gated=False, **changes)
 
     def experts(self, n_experts: str = "num_experts", width: str = "moe_intermediate_size", **changes: Any) -> Moe:
         """A mixture of experts; ``n_experts`` and ``width`` are the keys of the number of experts and their width."""
@@ -140,6 +159,14 @@ class Config(ConfigKeys):
             "routed_scale": self.number("routed_scaling_factor", 1.0),
         }
         return Moe(**{**fields, **changes})
+
+    def shared_width(self, count: str = "num_shared_experts", width: str = "moe_intermediate_size") -> int | None:
+        """The total width of the shared experts, or None if there are none."""
+        return self.count(count) * self.size(width) or None
+
+    def expert_groups(self) -> dict[str, Any]:
+        """Fields of experts for routing by groups."""
+        return {"n_groups": self.size("n_group", 1), "top_groups": self.size("topk_group", 1)}
 
     def lm_head(self, *, tied: bool | None = None, width: int | None = None, **fields: Any) -> Head:
         """The language-model head; ``tied`` None means as the config says."""

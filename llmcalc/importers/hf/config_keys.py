@@ -185,9 +185,13 @@ class ConfigKeys:
             return None
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise self.error(f"{key} must be a list of strings, not {short_repr(value)}")
-        if length is not None and len(value) != length:
-            raise self.size_error(f"{key} must have one entry per layer ({length}), not {len(value)}")
-        return value
+        return value if length is None else self.one_per_layer(key, value, length)
+
+    def one_per_layer(self, key: str, values: list[Any], layers: int) -> list[Any]:
+        """``values``, the list at a key, which must have one entry per layer."""
+        if len(values) != layers:
+            raise self.size_error(f"{key} must have one entry per layer ({layers}), not {len(values)}")
+        return values
 
     def mapping(self, key: str) -> dict[str, Any]:
         """A nested object; None counts as empty."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from ...core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
@@ -54,6 +55,15 @@ def group_runs(blocks: Iterable[Block]) -> tuple[Run, ...]:
     return tuple(runs)
 
 
+def map_sublayers(found: Architecture, change: Callable[[Sublayer], Sublayer]) -> Architecture:
+    """An architecture of one stack with every sub-layer changed."""
+    blocks = {
+        run.block: replace(run.block, sublayers=tuple(map(change, run.block.sublayers))) for run in found.main.runs
+    }
+    runs = tuple(replace(run, block=blocks[run.block]) for run in found.main.runs)
+    return replace(found, stacks=(replace(found.main, runs=runs), *found.stacks[1:]))
+
+
 def repeat_block(block: Block, count: int) -> tuple[Run, ...]:
     """A run of ``count`` equal blocks; empty if ``count`` is 0."""
     return (Run(block, count),) if count else ()
@@ -62,44 +72,6 @@ def repeat_block(block: Block, count: int) -> tuple[Run, ...]:
 def extend_attention(kind: type[Extended], layer: Attention, **more: Any) -> Extended:
     """An attention layer converted to ``kind``, a subclass of Attention with ``more`` fields."""
     return kind(**{entry.name: getattr(layer, entry.name) for entry in fields(layer)}, **more)
-
-
-def hybrid_runs(
-    norm: Layer | None,
-    mixers: Mapping[str, Layer],
-    feeds: Mapping[str, Layer],
-    order: Iterable[tuple[str, str]],
-    *,
-    scale: float = 1.0,
-) -> tuple[Run, ...]:
-    """Pre-norm blocks; ``order`` names the mixer and the feed-forward layer of each.
-
-    ``scale`` multiplies the output of each sub-layer.
-    """
-    kinds: dict[tuple[str, str], Block] = {}
-    found = []
-    for mixer, feed in order:
-        for name, known in ((mixer, mixers), (feed, feeds)):
-            if name not in known:
-                raise UnknownNameError("layer type", name, known)
-        if (mixer, feed) not in kinds:
-            place = "attention" if mixers[mixer].kind() in ("attention", "mla") else "linear"
-            parts = tuple(
-                sublayer(name, layer, pre=norm, scale=scale)
-                for name, layer in ((place, mixers[mixer]), ("mlp", feeds[feed]))
-            )
-            kinds[mixer, feed] = Block(_block_name(mixer, feed, mixers, feeds), parts)
-        found.append(kinds[mixer, feed])
-    return group_runs(found)
-
-
-_SHORT = {"sliding_attention": "local", "full_attention": "global", "linear_attention": "linear"}
-
-
-def _block_name(mixer: str, feed: str, mixers: Mapping[str, Layer], feeds: Mapping[str, Layer]) -> str:
-    """A name that distinguishes a block from the other blocks of its model."""
-    parts = [_SHORT.get(mixer, mixer)] * (len(mixers) > 1) + [feed] * (len(feeds) > 1)
-    return "_".join(parts) or "block"
 
 
 def runs_by_type(kinds: Mapping[str, Block], order: Iterable[str]) -> tuple[Run, ...]:

@@ -94,7 +94,7 @@ def encoder(
     """
     width, vocab = config.d_model, config.vocab
     config.get("position_embedding_type")
-    norm = config.layernorm(width=width)
+    norm = config.layernorm()
     inputs = embeddings(config, vocab, narrow or width, segments=segments, positions=positions, offset=offset)
     inputs += (*more, *([Named("norm", config.layernorm(width=narrow or width))] if table_norm else []))
     if narrow and narrow != width:
@@ -214,7 +214,7 @@ def encoder_model(config: Config, stack: Stack, outputs: list[Named]) -> Archite
 def albert(config: Config) -> Architecture:
     """ALBERT [lan2019]: narrow embeddings, and groups of layers that are applied repeatedly."""
     width, vocab, narrow = config.d_model, config.vocab, config.size("embedding_size")
-    norm = config.layernorm(width=width)
+    norm = config.layernorm()
     attention = Attention(width, config.n_heads, causal=False, **BIASED)
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True)
     inner = config.size("inner_group_num")

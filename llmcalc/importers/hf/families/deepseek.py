@@ -8,12 +8,10 @@ from typing import Any
 
 from ....core.architecture import Architecture
 from ....core.layer import Layer
-from ....layers import Attention, Mla, Moe
-from ..config import Config
+from ....layers import Mla, Moe
+from ..config import SIGMOID, Config
+from ..decoder import decoder
 from ..rope import rope_fields, scaling_parameters, yarn_attention_factor
-from ..rules import causal_lm, hybrid_runs
-
-_ATTENTION = "full_attention"
 
 
 def deepseek_v3(config: Config) -> Architecture:
@@ -23,9 +21,8 @@ def deepseek_v3(config: Config) -> Architecture:
 
 def deepseek_v2(config: Config) -> Architecture:
     """DeepSeek-V2 [deepseek2024v2]: softmax routing; ``mlp_bias`` applies to dense and shared layers."""
-    return _with_expert_note(
-        config, latent_lm(config, mla(config), softmax_experts(config), dense_first(config), _biased(config))
-    )
+    routed = softmax_experts(config)
+    return _with_expert_note(config, latent_lm(config, mla(config), routed, dense_first(config)))
 
 
 def deepseek_ocr(config: Config) -> Architecture:
@@ -34,7 +31,7 @@ def deepseek_ocr(config: Config) -> Architecture:
     config.ignore("head_dim")  # the class divides hidden_size by the number of heads
     config.ignore("layer_types")
     attention = config.attention(d_head=config.divide_by_heads(config.d_model, config.n_heads))
-    built = _with_expert_note(config, latent_lm(config, attention, softmax_experts(config), kinds, _biased(config)))
+    built = _with_expert_note(config, latent_lm(config, attention, softmax_experts(config), kinds))
     window = config.optional_size("sliding_window")
     if window is None:
         return built
@@ -47,15 +44,7 @@ def deepseek(config: Config) -> Architecture:
     if config.size("moe_layer_freq", 1) != 1:
         raise config.error("moe_layer_freq must be 1; other values are not supported")
     routed = replace(softmax_experts(config), renormalise=config.flag("norm_topk_prob"))
-    return dense_first_lm(config, config.attention(), routed)
-
-
-def dense_first_lm(config: Config, attention: Attention, routed: Moe) -> Architecture:
-    """A decoder whose first layers are dense and the others sparse."""
-    norm, kinds = config.rmsnorm(), dense_first(config)
-    feeds = {"dense": config.gated_mlp(), "sparse": routed}
-    order = ((_ATTENTION, kind) for kind in kinds)
-    return causal_lm(config, hybrid_runs(norm, {_ATTENTION: attention}, feeds, order), norm)
+    return latent_lm(config, config.attention(), routed, dense_first(config))
 
 
 def deepseek_v32(config: Config) -> Architecture:
@@ -98,16 +87,8 @@ def shared_experts(config: Config, **changes: Any) -> Moe:
     """Routed and shared experts in the keys of DeepSeek configs, with the routing of DeepSeek-V3."""
     # the classes never build modules for multi-token prediction
     config.ignore("num_mtp_layers num_nextn_predict_layers num_routed_experts num_shared_experts")
-    shared = config.count("n_shared_experts") * config.size("moe_intermediate_size")
-    fields: dict[str, Any] = {
-        "router": "sigmoid",
-        "correction_bias": "buffer",
-        "group_score": "two",
-        "n_groups": config.size("n_group", 1),
-        "top_groups": config.size("topk_group", 1),
-        "d_ff_shared": shared or None,
-    }
-    return config.experts("n_routed_experts", **{**fields, **changes})
+    fields = {"group_score": "two", "d_ff_shared": config.shared_width("n_shared_experts"), **config.expert_groups()}
+    return config.experts("n_routed_experts", **{**SIGMOID, **fields, **changes})
 
 
 def dense_first(config: Config) -> list[str]:
@@ -123,7 +104,7 @@ def softmax_experts(config: Config) -> Moe:
     )
     fields = {"router": "softmax", "correction_bias": "none", "group_score": "best", "renormalise": False} | greedy
     chosen = config.optional_size("num_experts_per_tok") or config.size("n_routed_experts")
-    return shared_experts(config, shared_bias=_biased(config), top_k=chosen, **fields)
+    return shared_experts(config, shared_bias=config.flag("mlp_bias"), top_k=chosen, **fields)
 
 
 def indexed_mla(config: Config, **changes: Any) -> Mla:
@@ -149,15 +130,10 @@ def indexer_types(config: Config, layers: int) -> list[str]:
     return types or ["shared" if max(index - offset + 1, 0) % period else "full" for index in range(layers)]
 
 
-def _norm(config: Config) -> Layer:
-    return config.rmsnorm()
-
-
-def latent_lm(config: Config, attention: Layer, routed: Moe, kinds: Sequence[str], bias: bool = False) -> Architecture:
+def latent_lm(config: Config, attention: Layer, routed: Moe, kinds: Sequence[str]) -> Architecture:
     """A decoder of one attention layer and, by layer, a dense or a sparse feed-forward layer."""
-    feeds: dict[str, Layer] = {"dense": config.gated_mlp(bias=bias), "sparse": routed}
-    order = (("attention", kind) for kind in kinds)
-    return causal_lm(config, hybrid_runs(_norm(config), {"attention": attention}, feeds, order), _norm(config))
+    feeds: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": routed}
+    return decoder(config, attention, feeds, feeds=kinds)
 
 
 def _with_expert_note(config: Config, built: Architecture) -> Architecture:
@@ -167,12 +143,7 @@ def _with_expert_note(config: Config, built: Architecture) -> Architecture:
     return replace(built, notes=("num_experts_per_tok is not set: every token is assumed to use all experts",))
 
 
-def _biased(config: Config) -> bool:
-    return config.flag("mlp_bias")
-
-
 def indexed_lm(config: Config, mixers: dict[str, Layer], types: Sequence[str], kinds: Sequence[str]) -> Architecture:
     """A decoder whose attention and feed-forward layers both depend on the layer."""
-    norm = config.rmsnorm()
-    feeds: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": shared_experts(config)}
-    return causal_lm(config, hybrid_runs(norm, mixers, feeds, zip(types, kinds, strict=True)), norm)
+    feeds: dict[str, Layer] = {"dense": config.gated_mlp(bias=False), "sparse": shared_experts(config)}
+    return decoder(config, mixers, feeds, types, kinds)

@@ -23,7 +23,7 @@ def cpmant(config: Config) -> Architecture:
     config.ignore("dropout_p init_std tie_word_embeddings max_position_embeddings")
     width, vocab, length = config.d_model, config.vocab, config.size("prompt_length")
     segments, distances = config.size("segment_types"), config.size("position_bias_num_buckets")
-    norm = config.rmsnorm("eps", width=width)
+    norm = config.rmsnorm("eps")
     attention = Attention(
         width,
         config.n_heads,

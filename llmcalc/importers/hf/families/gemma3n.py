@@ -31,7 +31,7 @@ def gemma3n(config: Config) -> Architecture:
     width, layers = config.d_model, config.n_layers
     streams, own = config.size("altup_num_inputs"), config.size("hidden_size_per_layer_input")
     config.ignore("altup_coef_clip rope_local_base_freq")
-    norm = config.rmsnorm(width=width)
+    norm = config.rmsnorm()
     blocks: dict[Kind, Block] = {}
     order = []
     for kind in _kinds(config, layers):

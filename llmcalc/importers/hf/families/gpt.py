@@ -75,7 +75,7 @@ def gpt_neo(config: Config) -> Architecture:
     d_ff = config.optional_size("intermediate_size") or 4 * width
     return decoder(
         config,
-        norm=config.layernorm("layer_norm_epsilon", width=width),
+        norm=config.layernorm("layer_norm_epsilon"),
         attention=kinds,
         mlp=Mlp(width, d_ff, config.activation("activation_function"), bias=True),
         order=_attention_layers(config),

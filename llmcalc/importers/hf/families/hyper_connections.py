@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Sublayer
-from ....core.errors import UnknownNameError, short_repr
+from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers import CompressedAttention, HyperConnection, Kda
 from ..config import Config
+from ..decoder import mixed_runs
 from ..rope import rope_fields
-from ..rules import causal_lm, group_runs
+from ..rules import causal_lm
 from .deepseek import indexed_mla, indexer_types, mla, shared_experts
 from .qwen import gated_delta_net
 
@@ -57,7 +58,7 @@ def glm5_next(config: Config) -> Architecture:
         ),
     }
     hyper = HyperConnection(width, config.size("hc_mult"), iterations=config.size("hc_sinkhorn_iters"), **_eps(config))
-    norm = config.rmsnorm(width=width)
+    norm = config.rmsnorm()
     runs = hyper_connected_runs(hyper, norm, mixers, feeds, zip(order, config.mlp_types(min(3, layers)), strict=True))
     return causal_lm(config, runs, norm)
 
@@ -109,10 +110,9 @@ def deepseek_v4(config: Config) -> Architecture:
     feeds: dict[str, Layer] = {"moe": routed, "hash_moe": replace(routed, correction_bias="none", hash_rows=table)}
     hashed = min(layers, config.count("num_hash_layers", 3))
     kinds = (config.strings("mlp_layer_types") or ["hash_moe"] * hashed + ["moe"] * (layers - hashed))[:layers]
-    norm, order = config.rmsnorm(width=width), zip(_compressed_layers(config, layers), kinds, strict=True)
+    norm, order = config.rmsnorm(), zip(_compressed_layers(config, layers), kinds, strict=True)
     hyper = HyperConnection(width, streams, iterations=config.size("hc_sinkhorn_iters"), **_eps(config))
-    runs = hyper_connected_runs(hyper, norm, _compressed_attention(config), feeds, order)
-    return _multi_stream_lm(config, runs, norm, replace(hyper, writes=False))
+    return _multi_stream_lm(config, hyper, norm, _compressed_attention(config), feeds, order)
 
 
 def _eps(config: Config) -> dict[str, Any]:
@@ -201,12 +201,11 @@ def hy_v4(config: Config) -> Architecture:
     feeds: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": routed}
     usual = ["full" if index == 0 or (index - 1) % 4 == 0 else "shared" for index in range(layers)]
     order = zip(config.strings("indexer_types", layers) or usual, config.mlp_types(1), strict=True)
-    norm = config.rmsnorm(width=width)
+    norm = config.rmsnorm()
     hyper = HyperConnection(
         width, streams, mixed=False, write_scale=config.number("hc_magnitude") or 2.0, **_eps(config)
     )
-    runs = hyper_connected_runs(hyper, norm, mixers, feeds, order)
-    return _multi_stream_lm(config, runs, norm, replace(hyper, writes=False))
+    return _multi_stream_lm(config, hyper, norm, mixers, feeds, order)
 
 
 def qwen4(config: Config) -> Architecture:
@@ -242,8 +241,21 @@ def qwen4(config: Config) -> Architecture:
     hyper = HyperConnection(
         width, config.size("hc_count"), rank=config.size("hc_lowrank"), norm_eps=config.number("rms_norm_eps") or 1e-6
     )
-    runs = hyper_connected_runs(hyper, None, mixers, feeds, ((kind, "sparse") for kind in kinds))
-    return _multi_stream_lm(config, runs, None, replace(hyper, writes=False))
+    return _multi_stream_lm(config, hyper, None, mixers, feeds, ((kind, "sparse") for kind in kinds))
+
+
+def _multi_stream_lm(
+    config: Config,
+    hyper: HyperConnection,
+    norm: Layer | None,
+    mixers: Mapping[str, Layer],
+    feeds: Mapping[str, Layer],
+    order: Iterable[tuple[str, str]],
+) -> Architecture:
+    """A decoder whose sub-layers read from and write to several residual streams, read once more before the norm."""
+    made = causal_lm(config, hyper_connected_runs(hyper, norm, mixers, feeds, order), norm)
+    head = Named("streams", replace(hyper, writes=False))
+    return replace(made, stacks=(replace(made.main, outputs=(head, *made.main.outputs)),))
 
 
 def hyper_connected_runs(
@@ -254,22 +266,9 @@ def hyper_connected_runs(
     order: Iterable[tuple[str, str]],
 ) -> tuple[Run, ...]:
     """Blocks whose sub-layers read from and write to several residual streams."""
-    kinds: dict[tuple[str, str], Block] = {}
-    found = []
-    for mixer, feed in order:
-        for name, known in ((mixer, mixers), (feed, feeds)):
-            if name not in known:
-                raise UnknownNameError("layer type", name, known)
-        if (mixer, feed) not in kinds:
-            parts = (("attention", mixers[mixer]), ("mlp", feeds[feed]))
-            block = tuple(Sublayer(place, (Branch(place, layer, pre=norm),), pre=hyper) for place, layer in parts)
-            kinds[mixer, feed] = Block("_".join([mixer, *([feed] if len(feeds) > 1 else [])]), block)
-        found.append(kinds[mixer, feed])
-    return group_runs(found)
 
+    def build(name: str, mixer: Layer, feed: Layer) -> Block:
+        parts = (("attention", mixer), ("mlp", feed))
+        return Block(name, tuple(Sublayer(key, (Branch(key, layer, pre=norm),), pre=hyper) for key, layer in parts))
 
-def _multi_stream_lm(config: Config, runs: tuple[Run, ...], norm: Layer | None, head: Layer) -> Architecture:
-    """A decoder that reads its residual streams once more before the final norm."""
-    made = causal_lm(config, runs, norm)
-    stack = made.main
-    return replace(made, stacks=(replace(stack, outputs=(Named("streams", head), *stack.outputs)),))
+    return mixed_runs(mixers, feeds, order, build, words={})

@@ -10,19 +10,15 @@ from ....core.errors import UnknownNameError, short_repr
 from ....core.layer import Layer
 from ....layers import Mla
 from ..config import Config
+from ..decoder import decoder
 from ..rope import rope_fields
-from ..rules import causal_lm, group_runs, hybrid_runs, prenorm_block, repeat_block, sublayer
-from .deepseek import _norm, indexed_mla, mla, shared_experts
+from ..rules import causal_lm, repeat_block, runs_by_type, sublayer
+from .deepseek import indexed_mla, mla, shared_experts
+from .llama_variants import depth_scales
 
 # keys of a layer's own config, and the fields of latent attention that they set
-_FIELDS = {
-    "num_attention_heads": "n_heads",
-    "q_lora_rank": "q_lora_rank",
-    "kv_lora_rank": "kv_lora_rank",
-    "qk_nope_head_dim": "qk_nope_head_dim",
-    "qk_rope_head_dim": "qk_rope_head_dim",
-    "v_head_dim": "v_head_dim",
-}
+_SAME = ("q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
+_FIELDS = {"num_attention_heads": "n_heads", **dict(zip(_SAME, _SAME, strict=True))}
 _WITHOUT_EFFECT = {"num_key_value_heads", "head_dim"}
 # default sizes of the layers with a window
 _WINDOWED = {
@@ -40,58 +36,40 @@ def youtu(config: Config) -> Architecture:
     """Youtu-LLM: latent attention and dense layers."""
     config.ignore("embedding_initializer_range")
     config.ignore("n_shared_experts n_routed_experts moe_intermediate_size first_k_dense_replace num_experts_per_tok")
-    block = prenorm_block(
-        "block", _norm(config), attention=mla(config), mlp=config.gated_mlp(bias=config.flag("mlp_bias"))
-    )
-    return causal_lm(config, repeat_block(block, config.n_layers), _norm(config))
+    return decoder(config, mla(config), config.gated_mlp(bias=config.flag("mlp_bias")))
 
 
 def minicpm3(config: Config) -> Architecture:
     """MiniCPM3: latent attention, dense layers, scaled embeddings and residuals."""
-    layers, width = config.n_layers, config.d_model
     value = config.optional_size("v_head_dim") or config.d_model // config.n_heads
     attention = mla(config, v_head_dim=value, rope_interleaved=False)
-    depth = (config.number("scale_depth") or 1.0) / layers**0.5
-    mlp = config.gated_mlp(bias=config.flag("mlp_bias"))
-    parts = {"attention": attention, "mlp": mlp}.items()
-    block = Block("block", tuple(sublayer(name, layer, pre=_norm(config), scale=depth) for name, layer in parts))
-    head = config.lm_head(input_scale=(config.number("dim_model_base") or width) / width)
-    scale = config.number("scale_emb", 1.0)
-    return causal_lm(config, repeat_block(block, layers), _norm(config), head=head, embedding_scale=scale or 1.0)
+    return decoder(config, attention, config.gated_mlp(bias=config.flag("mlp_bias")), **depth_scales(config))
 
 
 def axk1(config: Config) -> Architecture:
     """A.X K1: DeepSeek-V3 with an additional norm after the experts."""
-    norm, routed = config.rmsnorm(), shared_experts(config)
-    attention = sublayer("attention", mla(config), pre=norm)
-    blocks = {
-        "dense": Block("dense", (attention, sublayer("mlp", config.gated_mlp(), pre=norm))),
-        "sparse": Block("sparse", (attention, sublayer("mlp", routed, pre=norm, post=norm))),
-    }
-    return causal_lm(config, group_runs(blocks[kind] for kind in _axk_feeds(config)), norm)
+    norm = config.rmsnorm()
+    return _axk(config, sublayer("attention", mla(config), pre=norm), pre=norm, post=norm)
 
 
 def axk2(config: Config) -> Architecture:
     """A.X K2: gated norms, an output gate, an indexer, and queries from the latent before and after its norm."""
-    norm = config.rmsnorm()
     config.get("layer_types")
-    gated = replace(norm, gate_rank=config.size("gated_norm_rank"))
+    gated = replace(config.rmsnorm(), gate_rank=config.size("gated_norm_rank"))
     attention = sublayer("attention", indexed_mla(config, gate="latent", double_latent=True), pre=gated)
+    return _axk(config, attention, pre=gated)
+
+
+def _axk(config: Config, attention: Sublayer, **norms: Any) -> Architecture:
+    """Dense and sparse blocks; ``norms``: of the experts."""
+    norm = config.rmsnorm()
     blocks = {
         "dense": Block("dense", (attention, sublayer("mlp", config.gated_mlp(), pre=norm))),
-        "sparse": Block("sparse", (attention, sublayer("mlp", shared_experts(config), pre=gated))),
+        "sparse": Block("sparse", (attention, sublayer("mlp", shared_experts(config), **norms))),
     }
-    return causal_lm(config, group_runs(blocks[kind] for kind in _axk_feeds(config)), norm)
-
-
-def _axk_feeds(config: Config) -> list[str]:
     first, period = config.count("first_k_dense_replace", 1), config.size("moe_layer_freq", 1)
     default = ["sparse" if index >= first and index % period == 0 else "dense" for index in range(config.n_layers)]
-    kinds = config.strings("mlp_layer_types", config.n_layers) or default
-    wrong = next((kind for kind in kinds if kind not in ("dense", "sparse")), None)
-    if wrong is not None:
-        raise UnknownNameError("layer type", wrong, ("dense", "sparse"))
-    return kinds
+    return causal_lm(config, runs_by_type(blocks, config.strings("mlp_layer_types", config.n_layers) or default), norm)
 
 
 def longcat_flash(config: Config) -> Architecture:
@@ -126,8 +104,7 @@ def longcat_flash(config: Config) -> Architecture:
 
 def dots3_note(config: Config) -> Architecture:
     """Language model of dots.note: a gate per head and a norm on the rotary key."""
-    layers, norm = config.n_layers, config.rmsnorm()
-    types, own = _types(config, layers), _own_sizes(config)
+    types, own = _types(config, config.n_layers), _own_sizes(config)
     span = config.sliding_window() or config.optional_size("sliding_window_size") or WINDOW
     known: dict[tuple[str, str], str] = {}
     mixers: dict[str, Layer] = {}
@@ -139,9 +116,11 @@ def dots3_note(config: Config) -> Architecture:
             known[key] = kind if kind not in mixers else f"{kind}_{len(mixers)}"
             mixers[known[key]] = _attention(config, kind, span, sizes)
         names.append(known[key])
-    width = config.count("n_shared_experts") * config.size(_shared_key(config))
-    feeds: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": shared_experts(config, d_ff_shared=width or None)}
-    return causal_lm(config, hybrid_runs(norm, mixers, feeds, zip(names, _feeds(config, layers), strict=True)), norm)
+    older = "moe_shared_expert_intermediate_size"
+    wide = older if older in config.data else "shared_experts_intermediate_size"
+    routed = shared_experts(config, d_ff_shared=config.shared_width("n_shared_experts", wide))
+    feeds: dict[str, Layer] = {"dense": config.gated_mlp(bias=False), "sparse": routed}
+    return decoder(config, mixers, feeds, names, _feeds(config, config.n_layers))
 
 
 def _attention(config: Config, kind: str, span: int, sizes: dict[str, Any]) -> Mla:
@@ -177,9 +156,8 @@ def _own_sizes(config: Config) -> Any:
 def _feeds(config: Config, layers: int) -> list[str]:
     first, period = config.count("first_k_dense_replace", 1), config.get("moe_layer_freq")
     flags = config.layer_indices("moe_layer_freq") if isinstance(period, list) else None
-    if flags is not None and len(flags) != layers:
-        raise config.size_error(f"moe_layer_freq must have one entry per layer ({layers}), not {len(flags)}")
     step = config.size("moe_layer_freq", 1) if flags is None else 1
+    flags = flags and config.one_per_layer("moe_layer_freq", flags, layers)
     sparse = [i >= first and (bool(flags[i]) if flags else i % step == 0) for i in range(layers)]
     return config.strings("mlp_layer_types", layers) or ["sparse" if flag else "dense" for flag in sparse]
 
@@ -192,8 +170,3 @@ def _types(config: Config, layers: int) -> list[str]:
     if sparse is None and "per_layer_config" in config.data:
         return types
     return [full if kind in ("full_attention", "indexed_attention") else kind for kind in types]
-
-
-def _shared_key(config: Config) -> str:
-    old = "moe_shared_expert_intermediate_size"
-    return old if old in config.data else "shared_experts_intermediate_size"

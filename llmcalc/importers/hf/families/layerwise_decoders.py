@@ -9,8 +9,9 @@ from ....core.architecture import Architecture
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers import Attention, Mlp
-from ..config import Config
-from ..rules import causal_lm, group_runs, hybrid_runs, prenorm_block
+from ..config import SIGMOID, Config
+from ..decoder import decoder
+from ..rules import causal_lm, group_runs, prenorm_block
 
 STEP_DENSE = 3  # default number of layers without experts
 
@@ -22,8 +23,11 @@ def openelm(config: Config) -> Architecture:
         raise config.error("ffn_with_glu must be true; other values are not supported")
     config.ignore("qkv_multipliers num_gqa_groups rope_max_length")
     layers, width = config.n_layers, config.d_model
-    queries, keys = (_sizes(config, f"num_{name}_heads", layers) for name in ("query", "kv"))
-    norm, known = config.rmsnorm(width=width), {}
+    queries, keys = (
+        [config.integer(heads, key, 1) for heads in _per_layer(config, key, layers)]
+        for key in ("num_query_heads", "num_kv_heads")
+    )
+    norm, known = config.rmsnorm(), {}
     order = []
     for place, shape in enumerate(zip(queries, keys, _mlp_widths(config, layers, width), strict=True)):
         if shape not in known:
@@ -34,25 +38,18 @@ def openelm(config: Config) -> Architecture:
 
 def _mlp_widths(config: Config, layers: int, width: int) -> list[int]:
     """The MLP width of each layer: a multiple of ``ffn_dim_divisor`` close to the width times its factor."""
-    value, step = config.get("ffn_multipliers"), config.size("ffn_dim_divisor")
-    factors = value if isinstance(value, list) else [value] * layers
-    if len(factors) != layers:
-        raise config.size_error(f"ffn_multipliers must have one entry per layer ({layers}), not {len(factors)}")
-    found = []
-    for factor in factors:
+    step, found = config.size("ffn_dim_divisor"), []
+    for factor in _per_layer(config, "ffn_multipliers", layers):
         wanted = config.finite_number(factor, "ffn_multipliers") * width
         near = max(step, int(wanted + step / 2) // step * step)
         found.append(config.integer(near + step * (near < 0.9 * wanted), f"ffn_multipliers ({short_repr(factor)})", 1))
     return found
 
 
-def _sizes(config: Config, key: str, layers: int) -> list[int]:
-    """One size per layer, from a list or a single number."""
+def _per_layer(config: Config, key: str, layers: int) -> list[Any]:
+    """One value per layer, from a list or a single value."""
     value = config.get(key)
-    found = value if isinstance(value, list) else [value] * layers
-    if len(found) != layers:
-        raise config.size_error(f"{key} must have one entry per layer ({layers}), not {len(found)}")
-    return [config.integer(one, key, 1) for one in found]
+    return config.one_per_layer(key, value if isinstance(value, list) else [value] * layers, layers)
 
 
 def _openelm_block(config: Config, name: str, norm: Any, queries: int, keys: int, hidden: int) -> Any:
@@ -72,54 +69,37 @@ def _openelm_block(config: Config, name: str, norm: Any, queries: int, keys: int
 
 def step3p5(config: Config) -> Architecture:
     """Step 3.5 and 3.7: windowed layers with their own number of heads, a gate per head, a shared expert."""
-    layers, norm = config.n_layers, config.rmsnorm(unit_offset=True)
+    layers = config.n_layers
     config.ignore("query_pre_attn_scalar mtp_layer_types mtp_mlp_layer_types")
     config.ignore("per_layer_config partial_rotary_factors attention_other_setting num_nextn_predict_layers")
     types = config.layer_types(["full_attention"] * layers)
-    heads = config.n_heads
-    kinds = {
-        "full_attention": (heads, None),
-        "sliding_attention": (config.optional_size("num_sliding_attention_heads") or heads, config.sliding_window()),
-    }
+    fields: dict[str, Any] = {"qk_norm": "head", "qk_norm_unit_offset": True}
+    fields |= {"gated": True, "gate_per_head": True, "gate_bias": "none"}
+    heads = config.optional_size("num_sliding_attention_heads") or config.n_heads
+    spans = {"full_attention": (config.n_heads, None), "sliding_attention": (heads, config.sliding_window())}
     mixers: dict[str, Layer] = {
         kind: config.attention(
-            layer_type=kind,
-            n_heads=count,
-            window=span,
-            qk_norm="head",
-            qk_norm_unit_offset=True,
-            rotary_dim=config.rotary_width(1.0, kind),
-            gated=True,
-            gate_per_head=True,
-            gate_bias="none",
+            layer_type=kind, n_heads=count, window=span, rotary_dim=config.rotary_width(1.0, kind), **fields
         )
-        for kind, (count, span) in kinds.items()
+        for kind, (count, span) in spans.items()
     }
     bias, scale = config.flag("mlp_bias"), config.number("moe_router_scaling_factor", 1.0)
-    routed = config.experts(
-        "n_routed_experts",
-        clamp_late=True,
-        shared_clamped=False,
-        d_ff_shared=config.size("share_expert_dim"),
-        shared_bias=bias,
-        router="sigmoid",
-        correction_bias="buffer",
-        renormalise=True,
-        routed_scale=scale,
-    )
+    fields = {"clamp_late": True, "shared_clamped": False, "shared_bias": bias, "renormalise": True, **SIGMOID}
+    shared_width = config.size("share_expert_dim")
+    routed = config.experts("n_routed_experts", d_ff_shared=shared_width, routed_scale=scale, **fields)
     dense = replace(config.gated_mlp(bias=bias), clamp_late=True)
     bounds = zip(_clamps(config, "swiglu_limits", layers), _clamps(config, "swiglu_limits_shared", layers), strict=True)
     feeds: dict[str, Layer] = {}
-    order = []
-    for kind, feed, (own, shared) in zip(types, _sparse_or_dense(config, layers), bounds, strict=True):
+    kinds = []
+    for feed, (own, shared) in zip(_sparse_or_dense(config, layers), bounds, strict=True):
         bounds_of = (own, shared) if feed == "sparse" else (shared,)
         name = "_".join([feed, *(f"{bound or 0:g}" for bound in bounds_of if any(bounds_of))])
         if feed == "sparse":
             feeds[name] = replace(routed, clamp=own, shared_clamp=shared)
         else:
             feeds[name] = replace(dense, clamp=shared)
-        order.append((kind, name))
-    return causal_lm(config, hybrid_runs(norm, mixers, feeds, order), norm)
+        kinds.append(name)
+    return decoder(config, mixers, feeds, types, kinds, norm=config.rmsnorm(unit_offset=True))
 
 
 def _sparse_or_dense(config: Config, layers: int) -> list[str]:

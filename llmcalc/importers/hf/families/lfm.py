@@ -6,9 +6,10 @@ from typing import Any
 
 from ....core.architecture import Architecture, Block
 from ....core.layer import Layer
-from ....layers import Mlp, Moe, ShortConv
+from ....layers import Mlp, ShortConv
 from ..config import Config
-from ..rules import causal_lm, hybrid_runs, runs_by_type, sublayer
+from ..decoder import decoder
+from ..rules import causal_lm, runs_by_type, sublayer
 
 _ROPE_BASE = 1000000.0
 
@@ -18,41 +19,26 @@ def lfm2(config: Config) -> Architecture:
     chosen = config.get("full_attn_idxs")
     attention = set(range(config.n_layers) if chosen is None else config.layer_indices("full_attn_idxs"))
     pattern = ["full_attention" if index in attention else "conv" for index in range(config.n_layers)]
-    feed: dict[str, Layer] = {"dense": Mlp(config.d_model, _mlp_width(config), "silu", gated=True)}
-    order = ((kind, "dense") for kind in config.layer_types(pattern))
-    return _lfm(config, feed, list(order))
+    return _lfm(config, Mlp(config.d_model, _mlp_width(config), "silu", gated=True), config.layer_types(pattern))
 
 
 def lfm2_moe(config: Config) -> Architecture:
     """LFM2-MoE: some dense layers, then experts with a sigmoid router."""
-    layers, dense = config.n_layers, config.count("num_dense_layers")
-    types = config.strings("layer_types", layers)
+    types = config.strings("layer_types", config.n_layers)
     if types is None:
         raise config.error("layer_types is missing", hint="Add layer_types: this family has no default.")
-    balance = "buffer" if config.flag("use_expert_bias") else "none"
-    feed: dict[str, Layer] = {
-        "dense": Mlp(config.d_model, config.size("intermediate_size"), "silu", gated=True),
-        "sparse": Moe(
-            config.d_model,
-            config.size("moe_intermediate_size"),
-            config.size("num_experts"),
-            config.size("num_experts_per_tok"),
-            "silu",
-            router="sigmoid",
-            correction_bias=balance,
-            renormalise=config.flag("norm_topk_prob"),
-            renormalise_eps=1e-6,
-            routed_scale=config.number("routed_scaling_factor") or 1.0,
-        ),
-    }
-    order = [(kind, "dense" if index < dense else "sparse") for index, kind in enumerate(types)]
-    return _lfm(config, feed, order)
+    fields = {"router": "sigmoid", "correction_bias": "buffer" if config.flag("use_expert_bias") else "none"}
+    routed = config.experts(activation="silu", renormalise_eps=1e-6, **fields)
+    dense = Mlp(config.d_model, config.size("intermediate_size"), "silu", gated=True)
+    count = config.count("num_dense_layers")
+    kinds = ["dense" if index < count else "sparse" for index in range(config.n_layers)]
+    return _lfm(config, {"dense": dense, "sparse": routed}, types, kinds)
 
 
 def lfm3(config: Config) -> Architecture:
     """LFM3: longer convolutions, windows in some attention layers, a gate per head, norms after each sub-layer."""
     width, layers = config.d_model, config.n_layers
-    norm = config.rmsnorm("norm_eps", width=width)
+    norm = config.rmsnorm("norm_eps")
     gated = config.flag("use_attention_gate")
     changes: dict[str, Any] = {
         "qk_norm": "head",
@@ -82,7 +68,9 @@ def lfm3(config: Config) -> Architecture:
     return causal_lm(config, runs_by_type(kinds, config.layer_types(pattern)), norm)
 
 
-def _lfm(config: Config, feed: dict[str, Layer], order: list[tuple[str, str]]) -> Architecture:
+def _lfm(
+    config: Config, feed: Layer | dict[str, Layer], types: list[str], kinds: list[str] | None = None
+) -> Architecture:
     norm = config.rmsnorm("norm_eps")
     base = config.rope_theta(default=_ROPE_BASE)
     mixers: dict[str, Layer] = {
@@ -90,7 +78,7 @@ def _lfm(config: Config, feed: dict[str, Layer], order: list[tuple[str, str]]) -
         "conv": _short_conv(config),
     }
     tied = config.flag("tie_embedding", config.flag("tie_word_embeddings", True))
-    return causal_lm(config, hybrid_runs(norm, mixers, feed, order), norm, tied=tied)
+    return decoder(config, mixers, feed, types, kinds, norm=norm, tied=tied)
 
 
 def _short_conv(config: Config) -> ShortConv:

@@ -10,9 +10,11 @@ from ....core.errors import UnknownNameError, short_repr
 from ....core.layer import Layer, is_number
 from ....core.layer_history import with_n_sums
 from ....layers import AttentionResidual, GatedDeltaNet, Kda, Mlp, Moe
-from ..config import Config
-from ..rules import causal_lm, group_runs, hybrid_runs, runs_by_type, sublayer
+from ..config import SIGMOID, Config
+from ..decoder import block, decoder
+from ..rules import causal_lm, group_runs, runs_by_type
 from .deepseek import mla
+from .qwen import gated_delta_net
 
 _FIXED_ROUTING = "moe_layer_freq moe_router_activation_func use_grouped_topk mla_use_nope num_nextn_predict_layers"
 _SIZES = ("head_dim", "num_heads", "short_conv_kernel_size")
@@ -99,8 +101,8 @@ def _with_attention_residuals(stack: Stack, every: int, eps: float) -> Stack:
     known: dict[tuple[Block, bool], Block] = {}
     blocks = [run.block for run in stack.runs for _ in range(run.count)]
     order = []
-    for index, block in enumerate(blocks):
-        key = (block, index % every == 0)
+    for index, usual in enumerate(blocks):
+        key = (usual, index % every == 0)
         if key not in known:
             known[key] = _residual_block(*key, stack.d_model, eps)
         order.append(known[key])
@@ -144,21 +146,11 @@ def sigmoid_lm(
     config: Config, mixers: dict[str, Layer], types: list[str], dense: int, mlp: Mlp | None = None, **routed: Any
 ) -> Architecture:
     """A decoder with DeepSeek-V3's experts after some dense layers and an untied head; ``routed``: expert fields."""
-    norm = config.rmsnorm()
     config.ignore("tie_word_embeddings")
-    shared = config.size("moe_intermediate_size") * config.size("n_shared_experts")
-    sparse = config.experts(
-        "num_local_experts",
-        router="sigmoid",
-        correction_bias="buffer",
-        n_groups=config.size("n_group"),
-        top_groups=config.size("topk_group"),
-        d_ff_shared=shared,
-        **routed,
-    )
+    shared, groups = config.size("moe_intermediate_size") * config.size("n_shared_experts"), config.expert_groups()
+    sparse = config.experts("num_local_experts", d_ff_shared=shared, **SIGMOID, **groups, **routed)
     feeds: dict[str, Layer] = {"dense": mlp or config.gated_mlp(), "sparse": sparse}
-    order = zip(config.layer_types(types), config.mlp_types(dense), strict=True)
-    return causal_lm(config, hybrid_runs(norm, mixers, feeds, order), norm, tied=False)
+    return decoder(config, mixers, feeds, config.layer_types(types), config.mlp_types(dense), tied=False)
 
 
 def olmo_hybrid(config: Config) -> Architecture:
@@ -183,12 +175,10 @@ def olmo_hybrid(config: Config) -> Architecture:
     attention = config.attention(positions=positions, qk_norm="projection")
     mlp = config.gated_mlp()
     kinds = {
-        "linear_attention": Block("linear", (sublayer("linear", delta, pre=norm), sublayer("mlp", mlp, pre=norm))),
-        "full_attention": Block(
-            "attention", (sublayer("attention", attention, post=norm), sublayer("mlp", mlp, post=norm))
-        ),
+        "linear_attention": block("linear", norm, delta, mlp),
+        "full_attention": block("attention", norm, attention, mlp, "post"),
     }
-    pattern = ["linear_attention" if index % 4 != 3 else "full_attention" for index in range(config.n_layers)]
+    pattern = config.periodic_types(4, 3, "linear_attention")
     if "full_attention" not in pattern:
         pattern[-1] = "full_attention"
     return causal_lm(config, runs_by_type(kinds, config.layer_types(pattern)), norm)
@@ -196,22 +186,11 @@ def olmo_hybrid(config: Config) -> Architecture:
 
 def lara_mini(config: Config) -> Architecture:
     """Lara Mini: gated delta nets, windowed attention with rotary positions, full attention without; experts."""
-    norm = config.rmsnorm()
-    delta = GatedDeltaNet(
-        config.d_model,
-        config.size("linear_num_key_heads"),
-        config.size("linear_num_value_heads"),
-        config.size("linear_key_head_dim"),
-        config.size("linear_value_head_dim"),
-        config.size("linear_conv_kernel_dim"),
-        norm_eps=config.number("rms_norm_eps") or 1e-6,
-        activation=config.activation(),
-    )
     mixers: dict[str, Layer] = {
-        "linear_attention": delta,
+        "linear_attention": gated_delta_net(config),
         "sliding_attention": config.attention(window=config.sliding_window(), qk_norm="head"),
         "full_attention": config.attention(positions="none", qk_norm="head"),
     }
     routed: Moe = config.experts(d_ff_shared=config.size("shared_expert_intermediate_size"))
     order = config.layer_types([_LARA_CYCLE[index % len(_LARA_CYCLE)] for index in range(config.n_layers)])
-    return causal_lm(config, hybrid_runs(norm, mixers, {"sparse": routed}, ((kind, "sparse") for kind in order)), norm)
+    return decoder(config, mixers, routed, order)

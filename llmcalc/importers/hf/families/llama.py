@@ -7,9 +7,10 @@ from typing import Any
 
 from ....core.architecture import Architecture, Block, Named
 from ....core.layer import Layer
-from ....layers import Attention, Embedding, Head, Mlp, Scale
+from ....layers import Attention, Embedding, Mlp, Scale
 from ..config import TOKENS, Config
-from ..rules import causal_lm, hybrid_runs, prenorm_block, repeat_block, runs_by_type, sublayer
+from ..decoder import decoder
+from ..rules import causal_lm, prenorm_block, runs_by_type, sublayer
 
 _ROUTING: dict[str, Any] = {"router": "sigmoid", "renormalise": False, "scaled_input": True}
 IMAGE_TOKENS = 8  # rows of Llama 3.2's embedding that its head does not have
@@ -20,17 +21,13 @@ RUNTIME_KEYS = "max_batch_size max_seq_len model_parallel_size"
 
 def llama(config: Config) -> Architecture:
     """LLaMA 1-3 [touvron2023a, touvron2023b, grattafiori2024]."""
-    norm = config.rmsnorm()
-    mlp = config.gated_mlp(bias=config.flag("mlp_bias"))
-    block = prenorm_block("block", norm, attention=config.attention(), mlp=mlp)
-    return causal_lm(config, repeat_block(block, config.n_layers), norm)
+    return decoder(config, mlp=config.gated_mlp(bias=config.flag("mlp_bias")))
 
 
 def llama4(config: Config) -> Architecture:
     """Llama 4 [meta2025llama4]; the class runs every expert on every token."""
-    layers, norm = config.n_layers, config.rmsnorm()
     config.ignore("moe router_aux_loss_coef for_llm_compressor")
-    chunk, rotated = config.optional_size("attention_chunk_size"), _rotated(config, layers)
+    chunk, rotated = config.optional_size("attention_chunk_size"), _rotated(config, config.n_layers)
     pattern = ["chunked_attention" if turned and chunk else "full_attention" for turned in rotated]
     types = config.layer_types(pattern)
     n_experts, width = config.size("num_local_experts"), config.size("intermediate_size")
@@ -43,12 +40,9 @@ def llama4(config: Config) -> Architecture:
         for kind, turned in dict.fromkeys(zip(types, rotated, strict=True))
         if kind in ("chunked_attention", "full_attention")
     }
-    sparse = _sparse_layers(config, layers)
-    order = (
-        (_name(kind, turned), "sparse" if index in sparse else "dense")
-        for index, (kind, turned) in enumerate(zip(types, rotated, strict=True))
-    )
-    return causal_lm(config, hybrid_runs(norm, mixers, feeds, order), norm)
+    sparse, order = _sparse_layers(config, config.n_layers), [_name(*kind) for kind in zip(types, rotated, strict=True)]
+    kinds = ["sparse" if index in sparse else "dense" for index in range(config.n_layers)]
+    return decoder(config, mixers, feeds, order, kinds)
 
 
 def _sparse_layers(config: Config, layers: int) -> set[int]:
@@ -61,10 +55,9 @@ def _rotated(config: Config, layers: int) -> list[bool]:
     period, given = config.size("no_rope_layer_interval", 4), config.get("no_rope_layers")
     if not given:
         return [(index + 1) % period != 0 for index in range(layers)]
-    flags = config.layer_indices("no_rope_layers")
-    if len(flags) != layers:
-        raise config.size_error(f"no_rope_layers must have one entry per layer ({layers}), not {len(flags)}")
-    return [bool(flag) for flag in flags]
+    return [
+        bool(flag) for flag in config.one_per_layer("no_rope_layers", config.layer_indices("no_rope_layers"), layers)
+    ]
 
 
 def _attention(config: Config, chunk: int | None, rotated: bool) -> Layer:
@@ -101,16 +94,12 @@ def mllama(config: Config) -> Architecture:
     cross = Attention(
         config.d_model, own.n_heads, own.n_kv_heads, own.d_head, qk_norm="head", causal=False, cross=True, unused=True
     )
-    looking = [sublayer("cross_attention", cross, pre=idle, post=gate)]
-    looking += [sublayer("mlp", replace(mlp, unused=True), pre=idle, post=gate)]
-    blocks = {
-        "block": Block("block", (sublayer("attention", own, pre=norm), sublayer("mlp", mlp, pre=norm))),
-        "image": Block("image", tuple(looking)),
-    }
+    parts = {"cross_attention": cross, "mlp": replace(mlp, unused=True)}
+    looking = (sublayer(name, layer, pre=idle, post=gate) for name, layer in parts.items())
+    blocks = {"block": prenorm_block("block", norm, attention=own, mlp=mlp), "image": Block("image", tuple(looking))}
     order = ["image" if index in crossed else "block" for index in range(config.n_layers)]
     config.ignore("tie_word_embeddings")
-    head = Head(config.vocab, config.d_model)
-    model = causal_lm(config, runs_by_type(blocks, order), norm, head=head, tied=False)
+    model = causal_lm(config, runs_by_type(blocks, order), norm, tied=False)
     table = Named("token", Embedding(config.vocab + IMAGE_TOKENS, config.d_model, share=TOKENS))
     note = "layers that attend to an image are counted but not run, because the input is text only"
     return replace(model, stacks=(replace(model.main, inputs=(table,)),), notes=(*model.notes, note))
@@ -139,12 +128,10 @@ def original_decoder(config: Config, feed: Layer, **changes: Any) -> Architectur
     attention = Attention(
         config.d_model,
         config.n_heads,
-        config.optional_size("num_key_value_heads") or config.n_heads,
-        config.optional_size("head_dim") or config.divide_by_heads(config.d_model, config.n_heads),
+        config.n_kv_heads,
+        config.optional_size("head_dim") or config.divide_by_heads(),
         positions="rope",
         rope_theta=config.number("rope_theta") or ORIGINAL_THETA,
         **changes,
     )
-    block = prenorm_block("block", config.rmsnorm("norm_eps"), attention=attention, mlp=feed)
-    runs = repeat_block(block, config.n_layers)
-    return causal_lm(config, runs, config.rmsnorm("norm_eps"), tied=config.flag("tied_embeddings"))
+    return decoder(config, attention, feed, norm=config.rmsnorm("norm_eps"), tied=config.flag("tied_embeddings"))

@@ -23,27 +23,27 @@ _NORMED_VOCAB = 125696  # vocabulary of Baichuan 2, whose head normalises its ro
 
 def arcee(config: Config) -> Architecture:
     """Arcee AFM: squared ReLU without a gate."""
-    return decoder(config, mlp=config.plain_mlp(bias=config.flag("mlp_bias")))
+    return decoder(config, mlp=config.plain_mlp())
 
 
 def nemotron(config: Config) -> Architecture:
     """Nemotron-4 [parmar2024]: LayerNorm, squared ReLU, half of each head rotated."""
     norm = replace(config.layernorm("norm_eps"), unit_offset=True)
     attention = config.attention(rotary_dim=config.rotary_width(0.5))
-    return decoder(config, norm=norm, attention=attention, mlp=config.plain_mlp(bias=config.flag("mlp_bias")))
+    return decoder(config, norm=norm, attention=attention, mlp=config.plain_mlp())
 
 
 def jais2(config: Config) -> Architecture:
     """Jais 2: LayerNorm, squared ReLU, biases everywhere."""
     norm = config.layernorm()
-    return decoder(config, norm=norm, mlp=config.plain_mlp(bias=config.flag("mlp_bias")))
+    return decoder(config, norm=norm, mlp=config.plain_mlp())
 
 
 def seed_oss(config: Config) -> Architecture:
     """Seed-OSS: a separate flag for the bias of the output projection."""
     config.ignore("residual_dropout")
     attention = config.attention(o_bias=config.flag("attention_out_bias"))
-    return decoder(config, attention=attention, mlp=config.gated_mlp(bias=config.flag("mlp_bias")))
+    return decoder(config, attention)
 
 
 def helium(config: Config) -> Architecture:
@@ -52,7 +52,7 @@ def helium(config: Config) -> Architecture:
     if attention.n_heads * attention.d_head != attention.d_model:  # type: ignore[operator]
         heads = f"{attention.n_heads} heads of {attention.d_head}"
         raise config.size_error(f"{heads} do not add up to hidden_size ({attention.d_model})")
-    return decoder(config, attention=attention, mlp=config.gated_mlp(bias=config.flag("mlp_bias")))
+    return decoder(config, attention)
 
 
 def ernie4_5(config: Config) -> Architecture:
@@ -68,22 +68,20 @@ def paddleocr(config: Config) -> Architecture:
 def _ernie(config: Config, interleaved: bool) -> Architecture:
     bias = config.flag("use_bias")
     attention = config.attention(bias=bias, rope_interleaved=interleaved)
-    return decoder(config, attention=attention, mlp=config.gated_mlp(bias=bias))
+    return decoder(config, attention, mlp=config.gated_mlp(bias=bias))
 
 
 def granite(config: Config) -> Architecture:
     """Granite 3: LLaMA with constant multipliers."""
     attention = config.attention(scale=config.number("attention_multiplier"))
-    mlp = config.gated_mlp(bias=config.flag("mlp_bias"))
-    return decoder(config, attention=attention, mlp=mlp, **multipliers(config))
+    return decoder(config, attention, **multipliers(config))
 
 
 def granite_swa(config: Config) -> Architecture:
     """Granite with attention sinks, and windows in three of four layers."""
     types = config.layer_types(config.periodic_types(4, first=0))
     attention, order = attention_by_base(config, types, sinks=True, scale=config.number("attention_multiplier"))
-    mlp = config.gated_mlp(bias=config.flag("mlp_bias"))
-    return decoder(config, attention=attention, order=order, mlp=mlp, **multipliers(config))
+    return decoder(config, attention, order=order, **multipliers(config))
 
 
 def multipliers(config: Config) -> dict[str, Any]:
@@ -105,8 +103,7 @@ def attention_by_base(config: Config, types: Sequence[str], **changes: Any) -> t
         bases = [config.rope_theta()] * len(types)
     if not isinstance(bases, list):
         raise config.error(f"layer_rope_theta must be a list of numbers, not {short_repr(bases)}")
-    if len(bases) != len(types):
-        raise config.size_error(f"layer_rope_theta must have one entry per layer ({len(types)}), not {len(bases)}")
+    config.one_per_layer("layer_rope_theta", bases, len(types))
     spans = {"full_attention": None, "sliding_attention": config.sliding_window()}
     bases = [None if base is None else config.finite_number(base, "layer_rope_theta") or None for base in bases]
     seen = {base: index for index, base in enumerate(dict.fromkeys(bases))}
@@ -125,9 +122,7 @@ def hyperclovax(config: Config) -> Architecture:
     scaled = multipliers(config)
     scaled["head"] = config.lm_head(input_scale=config.number("logits_scaling"))  # a factor here, not a divisor
     attention = config.attention(scale=config.number("attention_multiplier"))
-    return decoder(
-        config, attention=attention, place=place, mlp=config.gated_mlp(bias=config.flag("mlp_bias")), **scaled
-    )
+    return decoder(config, attention=attention, place=place, **scaled)
 
 
 def smollm3(config: Config) -> Architecture:
@@ -144,13 +139,13 @@ def smollm3(config: Config) -> Architecture:
     }
     types = zip(config.layer_types(pattern), rotated, strict=False)
     order = [f"{kind} {'rope' if rope else 'none'}" for kind, rope in types]
-    return decoder(config, attention=kinds, order=order, mlp=config.gated_mlp(bias=config.flag("mlp_bias")))
+    return decoder(config, kinds, order=order)
 
 
 def cwm(config: Config) -> Architecture:
     """Code World Model: a window in three of four layers."""
     attention, order = config.windowed_attention(config.periodic_types(4, first=0), config.sliding_window(), bias=False)
-    return decoder(config, attention=attention, order=order, mlp=config.gated_mlp(bias=config.flag("mlp_bias")))
+    return decoder(config, attention, order=order)
 
 
 def hunyuan(config: Config) -> Architecture:
@@ -163,7 +158,7 @@ def hunyuan(config: Config) -> Architecture:
 
 def apertus(config: Config) -> Architecture:
     """Apertus: xIELU [huang2024] with two learned scalars per layer, and a norm on each query and key head."""
-    return decoder(config, attention=config.attention(qk_norm="head"), mlp=config.plain_mlp())
+    return decoder(config, config.attention(qk_norm="head"), mlp=config.plain_mlp())
 
 
 def apertus_text(config: Config) -> Architecture:
@@ -194,7 +189,7 @@ def bitnet(config: Config) -> Architecture:
     """BitNet b1.58: norms before the last matrix of attention and of the MLP."""
     attention = config.attention(o_norm=True)
     eps = config.number("rms_norm_eps") or 1e-6
-    return decoder(config, attention=attention, mlp=replace(config.gated_mlp(), inner_norm=True, inner_norm_eps=eps))
+    return decoder(config, attention, mlp=replace(config.gated_mlp(), inner_norm=True, inner_norm_eps=eps))
 
 
 def nemotron_nas(config: Config) -> Architecture:
@@ -241,7 +236,7 @@ def mimo(config: Config) -> Architecture:
     """MiMo [xiaomi2025]: Qwen2 with a module for multi-token prediction, which is not counted."""
     config.ignore("num_nextn_predict_layers use_sliding_window sliding_window max_window_layers")
     biased = config.flag("attention_bias", True)
-    return decoder(config, attention=config.attention(bias=biased, o_bias=False))
+    return decoder(config, config.attention(bias=biased, o_bias=False))
 
 
 def baichuan(config: Config) -> Architecture:
@@ -251,7 +246,7 @@ def baichuan(config: Config) -> Architecture:
         config.add_unmodelled("the head normalises the rows of its matrix, which the NumPy model does not support")
     changes: dict[str, Any] = {} if config.d_model == _ROPE_WIDTH else {"positions": "alibi"}
     attention = config.attention(bias=False, n_kv_heads=config.n_heads, **changes)
-    return decoder(config, attention=attention, tied=config.flag("tie_word_embeddings"))
+    return decoder(config, attention, tied=config.flag("tie_word_embeddings"))
 
 
 def internlm2(config: Config) -> Architecture:
@@ -262,10 +257,14 @@ def internlm2(config: Config) -> Architecture:
 
 def minicpm(config: Config) -> Architecture:
     """MiniCPM [hu2024]: LLaMA with scaled embeddings, residuals and logits."""
-    scale = (config.number("scale_depth") or 1.0) / config.n_layers**0.5
-    head = config.lm_head(input_scale=(config.number("dim_model_base") or config.d_model) / config.d_model)
-    embedding = config.number("scale_emb") or 1.0
-    return decoder(config, attention=config.attention(), head=head, scale=scale, embedding_scale=embedding)
+    return decoder(config, **depth_scales(config))
+
+
+def depth_scales(config: Config) -> dict[str, Any]:
+    """Decoder fields for MiniCPM's constant multipliers."""
+    scale, width = (config.number("scale_depth") or 1.0) / config.n_layers**0.5, config.d_model
+    head = config.lm_head(input_scale=(config.number("dim_model_base") or width) / width)
+    return {"head": head, "scale": scale, "embedding_scale": config.number("scale_emb") or 1.0}
 
 
 def orion(config: Config) -> Architecture:
@@ -281,7 +280,7 @@ def molmo2(config: Config) -> Architecture:
     attention = config.attention(bias=bias, o_bias=False, qk_norm="projection" if whole else "head")
     place = "post" if config.flag("norm_after") else "pre"
     head = Head(config.vocab, config.d_model, TOKENS if config.flag("tie_word_embeddings") else None)
-    found = decoder(config, attention=attention, place=place, head=head)
+    found = decoder(config, attention, place=place, head=head)
     return with_token_rows(found, config.vocab + config.count("additional_vocab_size"))
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Sublayer
 from ....core.errors import UnknownNameError, short_repr
 from ....core.layer import Layer
 from ....layers import Attention, Mamba, Mamba2, Mlp, Moe
-from ..config import Config
-from ..rules import causal_lm, group_runs, hybrid_runs, prenorm_block, repeat_block, sublayer
+from ..config import SIGMOID, Config
+from ..decoder import decoder
+from ..rules import causal_lm, group_runs, prenorm_block, repeat_block, sublayer
 from .llama_variants import multipliers
 from .state_space import time_step_limits
 
@@ -26,17 +28,15 @@ _OLD_NAMES = {"mamba": "linear_attention", "attention": "full_attention"}
 
 def jamba(config: Config) -> Architecture:
     """Jamba [lieber2024]: Mamba layers, with attention in every eighth and experts in every second."""
-    width, layers = config.d_model, config.n_layers
-    norm = config.rmsnorm(width=width)
     rank = config.get("mamba_dt_rank")
     mixers: dict[str, Layer] = {
         "attention": config.attention(bias=False, positions="none"),
         "mamba": Mamba(
-            width,
-            config.size("mamba_expand") * width,
+            config.d_model,
+            config.size("mamba_expand") * config.d_model,
             config.size("mamba_d_state"),
             config.size("mamba_d_conv"),
-            -(-width // 16) if rank == "auto" else config.size("mamba_dt_rank"),
+            -(-config.d_model // 16) if rank == "auto" else config.size("mamba_dt_rank"),
             bias=config.flag("mamba_proj_bias"),
             conv_bias=config.flag("mamba_conv_bias"),
             bcdt_norm="rmsnorm",
@@ -44,26 +44,22 @@ def jamba(config: Config) -> Architecture:
             activation=config.activation(),
         ),
     }
-    n_experts = config.size("num_experts")
-    experts = Moe(
-        width, config.size("intermediate_size"), n_experts, config.size("num_experts_per_tok"), config.activation()
-    )
-    feed: dict[bool, Layer] = {True: experts, False: config.gated_mlp()}
-    kinds = {
-        (mixer, sparse): prenorm_block(
-            f"{mixer}_moe" if sparse else mixer, norm, **{mixer: mixers[mixer], "mlp": feed[sparse]}
-        )
-        for mixer in mixers
-        for sparse in feed
-    }
+    n_experts, norm = config.size("num_experts"), config.rmsnorm()
+    experts = config.experts(width="intermediate_size", renormalise=False)
     attention_period, attention_offset = config.size("attn_layer_period"), config.count("attn_layer_offset")
     expert_period, expert_offset = config.size("expert_layer_period"), config.count("expert_layer_offset")
+
+    @cache
+    def block(mixer: str, sparse: bool) -> Block:
+        feed = experts if sparse else config.gated_mlp()
+        return prenorm_block(f"{mixer}_moe" if sparse else mixer, norm, **{mixer: mixers[mixer], "mlp": feed})
+
     order = (
-        kinds[
+        block(
             "attention" if index % attention_period == attention_offset else "mamba",
             n_experts > 1 and index % expert_period == expert_offset,
-        ]
-        for index in range(layers)
+        )
+        for index in range(config.n_layers)
     )
     return causal_lm(config, group_runs(order), norm)
 
@@ -73,46 +69,29 @@ def nemotron_h(config: Config) -> Architecture:
     norm = config.rmsnorm("layer_norm_epsilon")
     config.ignore(_IGNORED_BY_NEMOTRON)
     latent = config.optional_size("moe_latent_size")
-    n_experts = config.size("n_routed_experts")
     readers: dict[str, Any] = {
         "linear_attention": ("mamba", lambda: _nemotron_mamba(config)),
         "full_attention": ("attention", lambda: config.attention(bias=_unused_flag(config), positions="none")),
-        "mlp": ("mlp", lambda: _plain_mlp(config)),
+        "mlp": ("mlp", lambda: config.plain_mlp(activation="mlp_hidden_act")),
         "moe": (
             "moe",
-            lambda: Moe(
-                config.d_model,
-                config.size("moe_intermediate_size"),
-                n_experts,
-                config.size("num_experts_per_tok"),
-                config.activation("mlp_hidden_act"),
+            lambda: config.experts(
+                "n_routed_experts",
+                activation=config.activation("mlp_hidden_act"),
                 gated=False,
                 expert_bias=False,
-                router="sigmoid",
-                renormalise=config.flag("norm_topk_prob", True),
-                routed_scale=config.number("routed_scaling_factor") or 1.0,
-                correction_bias="buffer",
                 group_score="two",
-                n_groups=config.size("n_group", 1),
-                top_groups=config.size("topk_group", 1),
                 d_ff_shared=config.size("moe_shared_expert_intermediate_size"),
                 shared_bias=config.flag("mlp_bias"),
                 d_latent=latent,
                 latent_bias=config.flag("mlp_bias"),
+                **SIGMOID,
+                **config.expert_groups(),
             ),
         ),
     }
     kinds = {kind: Block(name, (sublayer(name, build(), pre=norm),)) for kind, (name, build) in readers.items()}
     return causal_lm(config, group_runs(kinds[kind] for kind in _nemotron_order(config, kinds)), norm, tied=False)
-
-
-def _plain_mlp(config: Config) -> Mlp:
-    return Mlp(
-        config.d_model,
-        config.size("intermediate_size"),
-        config.activation("mlp_hidden_act"),
-        bias=config.flag("mlp_bias"),
-    )
 
 
 def _nemotron_mamba(config: Config) -> Mamba2:
@@ -157,7 +136,6 @@ def _unused_flag(config: Config) -> bool:
 
 def bamba(config: Config) -> Architecture:
     """Bamba: Mamba-2 layers, attention at the listed layers, an MLP after each."""
-    norm = config.rmsnorm()
     config.ignore("z_loss_coefficient")
     mixers: dict[str, Layer] = {
         "full_attention": config.attention(rotary_dim=config.rotary_width(0.5)),
@@ -165,14 +143,11 @@ def bamba(config: Config) -> Architecture:
     }
     places = set(config.layer_indices("attn_layer_indices"))
     types = ["full_attention" if i in places else "linear_attention" for i in range(config.n_layers)]
-    feed: dict[str, Layer] = {"dense": config.gated_mlp(bias=config.flag("mlp_bias"))}
-    return causal_lm(config, hybrid_runs(norm, mixers, feed, ((kind, "dense") for kind in types)), norm)
+    return decoder(config, mixers, order=types)
 
 
 def granitemoehybrid(config: Config) -> Architecture:
     """Granite 4: Mamba-2 layers and a few attention layers; experts with a shared MLP, or only that MLP."""
-    norm = config.rmsnorm()
-    scaled = multipliers(config)
     if config.string("normalization_function", "rmsnorm") != "rmsnorm":
         raise config.error("normalization_function must be rmsnorm")
     positions = "rope" if config.get("position_embedding_type") == "rope" else "none"
@@ -181,9 +156,7 @@ def granitemoehybrid(config: Config) -> Architecture:
         "linear_attention": _mamba2(config, config.size("mamba_expand") * config.d_model),
     }
     order = config.layer_types(["linear_attention"] * config.n_layers)
-    feeds = {"feed": _shared_or_sparse(config)}
-    runs = hybrid_runs(norm, mixers, feeds, ((kind, "feed") for kind in order), scale=scaled.pop("scale"))
-    return causal_lm(config, runs, norm, **scaled)
+    return decoder(config, mixers, _shared_or_sparse(config), order, **multipliers(config))
 
 
 def _shared_or_sparse(config: Config) -> Layer:

@@ -9,8 +9,8 @@ from ....core.architecture import Architecture
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers import Mlp
-from ..config import Config
-from ..rules import causal_lm, hybrid_runs, prenorm_block, repeat_block
+from ..config import SIGMOID, Config
+from ..decoder import decoder
 
 SWIGLU_ALPHA = 1.702  # α in x · sigmoid(α x), as in quick GELU
 UP_OFFSET = 1.0
@@ -24,7 +24,6 @@ _FLAT = {
 
 def minimax_m2(config: Config) -> Architecture:
     """MiniMax-M2: norms over the whole width of queries and keys, sigmoid routing."""
-    norm = config.rmsnorm()
     config.get("partial_rotary_factor")
     config.ignore("num_mtp_modules mtp_transformer_layers use_mtp")  # never built by the class
     config.ignore(
@@ -32,9 +31,7 @@ def minimax_m2(config: Config) -> Architecture:
     )  # always the case in the class
     rotary = config.optional_size("rotary_dim") or config.rotary_width()
     attention = config.attention(bias=False, qk_norm="projection", rotary_dim=rotary)
-    feed = config.experts("num_local_experts", "intermediate_size", router="sigmoid", correction_bias="buffer")
-    block = prenorm_block("block", norm, attention=attention, mlp=feed)
-    return causal_lm(config, repeat_block(block, config.n_layers), norm)
+    return decoder(config, attention, config.experts("num_local_experts", "intermediate_size", **SIGMOID))
 
 
 def minimax_m3(config: Config) -> Architecture:
@@ -42,24 +39,22 @@ def minimax_m3(config: Config) -> Architecture:
     layers, width = config.n_layers, config.d_model
     _ignore_derived_keys(config)
     sparse = _indexer_sizes(config)
-    norm = config.rmsnorm(width=width, unit_offset=True)
-    clamp = config.number("swiglu_limit")
-    shared = config.size("shared_intermediate_size")
+    fields: dict[str, Any] = {
+        "activation": "quick_gelu",
+        "clamp": config.number("swiglu_limit"),
+        "up_offset": UP_OFFSET,
+    }
     routed = config.experts(
         "num_local_experts",
         "intermediate_size",
-        activation="quick_gelu",  # x · sigmoid(1.702 x), whatever hidden_act says
-        clamp=clamp,
-        up_offset=UP_OFFSET,
-        router="sigmoid",
-        correction_bias="buffer",
-        d_ff_shared=shared,
+        d_ff_shared=config.size("shared_intermediate_size"),
+        **SIGMOID,
+        **fields,  # x · sigmoid(1.702 x), whatever hidden_act says
     )
-    dense = Mlp(width, config.size("dense_intermediate_size"), "quick_gelu", gated=True)
-    feeds: dict[str, Layer] = {"sparse": routed, "dense": replace(dense, clamp=clamp, up_offset=UP_OFFSET)}
-    fields: dict[str, Any] = {"bias": False, "rotary_dim": config.rotary_width()}
-    fields |= {"qk_norm": "head", "qk_norm_unit_offset": True}
-    full = config.attention(**fields)
+    dense = Mlp(width, config.size("dense_intermediate_size"), gated=True, **fields)
+    feeds: dict[str, Layer] = {"sparse": routed, "dense": dense}
+    norms: dict[str, Any] = {"qk_norm": "head", "qk_norm_unit_offset": True}
+    full = config.attention(bias=False, rotary_dim=config.rotary_width(), **norms)
     block = sparse("index_block_size")
     chosen = replace(
         full,
@@ -75,8 +70,10 @@ def minimax_m3(config: Config) -> Architecture:
     kinds = _types_from_flags(config, frequency, layers, "full_attention", "minimax_m3_sparse")
     types = config.layer_types(kinds or ["full_attention"] * layers)
     usual = _types_from_flags(config, config.get("moe_layer_freq"), layers, "dense", "sparse") or ["sparse"] * layers
-    order = zip(types, config.strings("mlp_layer_types", layers) or usual, strict=True)
-    return _with_rotary_note(config, causal_lm(config, hybrid_runs(norm, mixers, feeds, order), norm))
+    usual = config.strings("mlp_layer_types", layers) or usual
+    return _with_rotary_note(
+        config, decoder(config, mixers, feeds, types, usual, norm=config.rmsnorm(unit_offset=True))
+    )
 
 
 def _with_rotary_note(config: Config, built: Architecture) -> Architecture:

@@ -11,17 +11,14 @@ from ....layers import Mla, Mlp, Moe
 from ..config import Config
 from ..decoder import decoder
 from ..rope import query_temperature
-from ..rules import causal_lm, hybrid_runs, prenorm_block, repeat_block
 from .deepseek import dense_first, indexer_types, latent_lm, mla, shared_experts
 from .llama import RUNTIME_KEYS, original_decoder
 
 
 def mistral(config: Config) -> Architecture:
     """Mistral [jiang2023]: LLaMA with a sliding window and without biases. Ministral 3 scales queries by position."""
-    norm = config.rmsnorm()
     attention = config.attention(bias=False, window=config.sliding_window(), **query_temperature(config))
-    block = prenorm_block("block", norm, attention=attention, mlp=config.gated_mlp())
-    return causal_lm(config, repeat_block(block, config.n_layers), norm)
+    return decoder(config, attention)
 
 
 def ministral(config: Config) -> Architecture:
@@ -34,12 +31,8 @@ def ministral(config: Config) -> Architecture:
 
 def mixtral(config: Config) -> Architecture:
     """Mixtral [jiang2024]: eight SwiGLU experts, two per token."""
-    norm = config.rmsnorm()
     attention = config.attention(bias=False, window=config.sliding_window())
-    block = prenorm_block(
-        "block", norm, attention=attention, mlp=config.experts("num_local_experts", "intermediate_size")
-    )
-    return causal_lm(config, repeat_block(block, config.n_layers), norm)
+    return decoder(config, attention, config.experts("num_local_experts", "intermediate_size"))
 
 
 def mistral4(config: Config) -> Architecture:
@@ -59,7 +52,7 @@ def mistral_large4(config: Config) -> Architecture:
     for key, value in (("no_rope_layers", turned), ("kv_source_layers", sources)):
         if not isinstance(value, list) or len(value) < layers or not all(type(item) is int for item in value):
             raise config.size_error(f"{key} must be a list of {layers} numbers, one per layer")
-    norm, feeds = (config.rmsnorm(), config.mlp_types(config.count("first_k_dense_replace")))
+    feeds = config.mlp_types(config.count("first_k_dense_replace"))
     kinds, mixers, order = indexer_types(config, layers), dict[str, Layer](), []
     routed = shared_experts(config, router="softmax", correction_bias="none", renormalise=True)
     parts: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": routed}
@@ -73,8 +66,7 @@ def mistral_large4(config: Config) -> Architecture:
         mixers.setdefault(name, _scaled_attention(config, indexer == "full", bool(turns), source != index, lent))
         order.append(name)
     softcap = config.number("final_logit_softcapping")
-    runs = hybrid_runs(norm, mixers, parts, zip(order, feeds, strict=True))
-    return causal_lm(config, runs, norm, head=config.lm_head(softcap=softcap))
+    return decoder(config, mixers, parts, order, feeds, head=config.lm_head(softcap=softcap))
 
 
 def _scaled_attention(config: Config, indexer: bool, turned: bool, reused: bool, lent: bool) -> Mla:

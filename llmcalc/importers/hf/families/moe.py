@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ....core.architecture import Architecture, Block, Run
+from ....core.architecture import Architecture
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....layers import Attention, Head, Moe, Norm
-from ..config import TOKENS, Config
-from ..decoder import block
+from ....layers import Attention, Moe, Norm
+from ..config import SIGMOID, Config
+from ..decoder import block, decoder
 from ..rope import dynamic_alpha_fields, rope_fields
-from ..rules import causal_lm, group_runs, hybrid_runs, prenorm_block, repeat_block, sublayer
+from ..rules import causal_lm, map_sublayers, runs_by_type
 from .llama_variants import attention_by_base, multipliers
 from .minimax import SWIGLU_ALPHA
-from .moe_shared_experts import SIGMOID
-from .qwen import sparse_layers
+from .qwen import sparse_types
 
 SPARSE_MIXER = 2  # experts per token in SparseMixer [liu2023]
 BEAM_STRETCH = 2048  # tokens: the unit of positions
@@ -24,7 +23,6 @@ BEAM_STRETCH = 2048  # tokens: the unit of positions
 
 def phimoe(config: Config) -> Architecture:
     """Phi-3.5-MoE: LayerNorm; optional biases in attention and the head."""
-    norm = config.layernorm("rms_norm_eps")
     config.ignore("input_jitter_noise")  # used only in training
     attention = config.attention(window=config.sliding_window())
     # the class always selects two experts
@@ -32,40 +30,31 @@ def phimoe(config: Config) -> Architecture:
     feed = config.experts("num_local_experts", "intermediate_size", top_k_run=SPARSE_MIXER, mixer_tolerance=tolerance)
     if feed.top_k != SPARSE_MIXER:
         config.add_unmodelled(f"num_experts_per_tok must be {SPARSE_MIXER}, as in the class, not {feed.top_k}")
-    tied = config.flag("tie_word_embeddings", True)
-    head = Head(config.vocab, config.d_model, TOKENS if tied else None, bias=config.flag("lm_head_bias"))
-    block = prenorm_block("block", norm, attention=attention, mlp=feed)
-    return causal_lm(config, repeat_block(block, config.n_layers), norm, head=head)
+    head = config.lm_head(bias=config.flag("lm_head_bias"))
+    return decoder(config, attention, feed, norm=config.layernorm("rms_norm_eps"), head=head)
 
 
 def olmoe(config: Config) -> Architecture:
     """OLMoE [muennighoff2024]: norms over the whole width of queries and keys."""
-    norm = config.rmsnorm()
     attention = config.attention(qk_norm="projection", clip=config.number("clip_qkv"))
-    block = prenorm_block("block", norm, attention=attention, mlp=config.experts(width="intermediate_size"))
-    return causal_lm(config, repeat_block(block, config.n_layers), norm)
+    return decoder(config, attention, config.experts(width="intermediate_size"))
 
 
 def flex_olmo(config: Config) -> Architecture:
     """FlexOlmo: OLMoE with norms after attention and experts instead of before."""
-    norm = config.rmsnorm()
-    attention = sublayer("attention", config.attention(qk_norm="projection"), post=norm)
-    block = Block("block", (attention, sublayer("mlp", config.experts(width="intermediate_size"), post=norm)))
-    return causal_lm(config, repeat_block(block, config.n_layers), norm)
+    attention = config.attention(qk_norm="projection")
+    return decoder(config, attention, config.experts(width="intermediate_size"), place="post")
 
 
 def hunyuan_v1_moe(config: Config) -> Architecture:
     """Hunyuan-Large and A13B: one shared expert as wide as the routed ones, a norm on each query and key head."""
-    norm, width = config.rmsnorm(), config.size("intermediate_size")
     attention = config.attention(qk_norm="head", qk_norm_late=True, **dynamic_alpha_fields(config))
-    feed = config.experts(width="intermediate_size", d_ff_shared=width)
-    block = prenorm_block("block", norm, attention=attention, mlp=feed)
-    return causal_lm(config, repeat_block(block, config.n_layers), norm)
+    feed = config.experts(width="intermediate_size", d_ff_shared=config.size("intermediate_size"))
+    return decoder(config, attention, feed)
 
 
 def gpt_oss(config: Config) -> Architecture:
     """gpt-oss: attention sinks, biases everywhere, clamped SwiGLU, windows in every other layer."""
-    norm = config.rmsnorm()
     config.ignore("hidden_act experts_per_token initial_context_length")
     config.unmodelled_unless("swiglu_alpha", SWIGLU_ALPHA)
     feed = Moe(
@@ -80,15 +69,8 @@ def gpt_oss(config: Config) -> Architecture:
         router_bias=True,
         renormalise=True,
     )
-    kinds = {
-        name: prenorm_block(label, norm, attention=config.attention(sinks=True, window=span), mlp=feed)
-        for name, label, span in (
-            ("sliding_attention", "local", config.sliding_window()),
-            ("full_attention", "global", None),
-        )
-    }
-    pattern = ["full_attention" if index % 2 else "sliding_attention" for index in range(config.n_layers)]
-    return causal_lm(config, group_runs(kinds[kind] for kind in config.layer_types(pattern)), norm)
+    types = config.layer_types(config.periodic_types(2, first=1))
+    return decoder(config, config.local_global_attention(config.sliding_window(), sinks=True), feed, types)
 
 
 def granitemoe(config: Config) -> Architecture:
@@ -98,30 +80,23 @@ def granitemoe(config: Config) -> Architecture:
 
 def granitemoe_swa(config: Config) -> Architecture:
     """Granite MoE with attention sinks, and windows in three of four layers."""
-    pattern = ["sliding_attention" if index % 4 else "full_attention" for index in range(config.n_layers)]
-    return _granite(config, config.layer_types(pattern), sinks=True)
+    return _granite(config, config.layer_types(config.periodic_types(4, first=0)), sinks=True)
 
 
 def _granite(config: Config, types: list[str], **changes: object) -> Architecture:
-    norm, scaled = config.rmsnorm(), multipliers(config)
     shared = config.optional_size("shared_intermediate_size", zero_is_none=True)
     routed = config.experts("num_local_experts", "intermediate_size", d_ff_shared=shared, renormalise=True)
     mixers, order = attention_by_base(config, types, scale=config.number("attention_multiplier"), **changes)
-    runs = hybrid_runs(
-        norm, mixers, {"sparse": routed}, ((kind, "sparse") for kind in order), scale=scaled.pop("scale")
-    )
-    return causal_lm(config, runs, norm, **scaled)
+    return decoder(config, mixers, routed, order, **multipliers(config))
 
 
 def mellum(config: Config) -> Architecture:
     """Mellum 2: Qwen3-MoE with windows and dense layers as listed in the config."""
-    layers = config.n_layers
+    pattern = ["full_attention"] * config.n_layers
     config.ignore("num_mtp_layers mtp_layer_types mtp_mlp_layer_types")  # the class never builds prediction modules
-    attention, order = config.windowed_attention(["full_attention"] * layers, config.sliding_window(), qk_norm="head")
+    attention, order = config.windowed_attention(pattern, config.sliding_window(), qk_norm="head")
     feeds: dict[str, Layer] = {"sparse": config.experts(), "dense": config.gated_mlp()}
-    norm = config.rmsnorm()
-    runs = hybrid_runs(norm, attention, feeds, zip(order, config.mlp_types(dense=0), strict=True))
-    return causal_lm(config, runs, norm)
+    return decoder(config, attention, feeds, order, config.mlp_types(dense=0))
 
 
 def flint(config: Config) -> Architecture:
@@ -132,19 +107,12 @@ def flint(config: Config) -> Architecture:
         for index in range(config.n_layers)
     ]
     attention, order = config.windowed_attention(pattern, config.sliding_window(), qk_norm="head", sinks=True)
-    kinds = dict(attention)
-    kinds["full_attention"] = config.attention(qk_norm="head", sinks=True, positions="none")
-    feeds: dict[str, Layer] = {
-        "sparse": config.experts(
-            router="sigmoid", d_ff_shared=config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
-        ),
-        "dense": config.gated_mlp(),
-    }
-    dense_first = config.get("mlp_only_layers") is None
-    chosen = sparse_layers(config, config.n_layers) - ({0, 1} if dense_first else set())
-    norm = config.rmsnorm()
-    kind = ["sparse" if index in chosen else "dense" for index in range(config.n_layers)]
-    return causal_lm(config, hybrid_runs(norm, kinds, feeds, zip(order, kind, strict=True)), norm)
+    unplaced = config.attention(qk_norm="head", sinks=True, positions="none")
+    shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
+    routed = config.experts(router="sigmoid", d_ff_shared=shared)
+    feeds: dict[str, Layer] = {"sparse": routed, "dense": config.gated_mlp()}
+    kinds = sparse_types(config, dense=(0, 1) if config.get("mlp_only_layers") is None else ())
+    return decoder(config, {**attention, "full_attention": unplaced}, feeds, order, kinds)
 
 
 def kolibri1(config: Config) -> Architecture:
@@ -156,15 +124,10 @@ def kolibri1(config: Config) -> Architecture:
     kinds = dict(attention)
     if limit:
         kinds["full_attention"] = config.attention(bias=False, qk_norm="head", positions="none")
-    feed = config.experts(
-        router="sigmoid",
-        correction_bias="buffer",
-        d_ff_shared=config.optional_size("shared_expert_intermediate_size", zero_is_none=True),
-    )
-    norm = config.rmsnorm()
+    shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
+    feed, norm = config.experts(d_ff_shared=shared, **SIGMOID), config.rmsnorm()
     blocks = {kind: block(kind, norm, layer, feed, "sandwich") for kind, layer in kinds.items()}
-    runs: tuple[Run, ...] = group_runs(blocks[kind] for kind in order)
-    return causal_lm(config, runs, norm)
+    return causal_lm(config, runs_by_type(blocks, order), norm)
 
 
 def dbrx(config: Config) -> Architecture:
@@ -197,9 +160,7 @@ def dbrx(config: Config) -> Architecture:
     routed = Moe(width, feed.size("ffn_hidden_size", 3584), n_experts, top_k, activation, **norms)
     for part in (attend, feed):
         part.check_all_read()
-    norm = Norm(width, "layernorm")
-    block = prenorm_block("block", norm, attention=attention, mlp=routed)
-    return causal_lm(config, repeat_block(block, config.size("n_layers")), norm, tied=False)
+    return decoder(config, attention, routed, norm=Norm(width, "layernorm"), tied=False)
 
 
 def _nested(config: Config, key: str) -> Config:
@@ -209,36 +170,19 @@ def _nested(config: Config, key: str) -> Config:
 
 def beam(config: Config) -> Architecture:
     """Beam: norms around every sub-layer, depth-weighted residual sums, gated values with a bias per head."""
-    layers, norm = config.n_layers, config.rmsnorm()
     gate: dict[str, Any] = {"gated": True, "gate_bias": "head", "qk_norm": "head"}
     spans = {"full_attention": None, "sliding_attention": config.sliding_window()}
     mixers = {kind: config.attention(window=spans[kind], **_beam_positions(config, kind), **gate) for kind in spans}
-    pattern = [
-        "full_attention" if index == layers - 1 or (index + 1) % 6 == 0 else "sliding_attention"
-        for index in range(layers)
-    ]
-    groups: dict[str, Any] = {"n_groups": config.size("n_group", 1), "top_groups": config.size("topk_group", 1)}
-    feeds: dict[str, Layer] = {
-        "dense": config.gated_mlp(),
-        "sparse": config.experts(group_score="two", **groups, **SIGMOID),
-    }
-    types, kinds = config.layer_types(pattern), config.mlp_types(min(3, layers))
-    blocks = {
-        (kind, feed): Block(
-            f"{'global' if kind == 'full_attention' else 'local'}_{feed}",
-            (
-                replace(sublayer("attention", mixers[kind], pre=norm, post=norm), depth_scaled=True),
-                replace(sublayer("mlp", feeds[feed], pre=norm, post=norm), depth_scaled=True),
-            ),
-        )
-        for kind in mixers
-        for feed in feeds
-    }
-    tied = config.flag("tie_word_embeddings", True)
-    cap = config.number("final_logit_softcapping")
-    head = Head(config.vocab, config.d_model, TOKENS if tied else None, softcap=cap)
-    order = (blocks[kind] for kind in zip(types, kinds, strict=True))
-    return causal_lm(config, group_runs(order), norm, head=head)
+    last, layers = config.n_layers - 1, range(config.n_layers)
+    pattern = ["full_attention" if at == last or at % 6 == 5 else "sliding_attention" for at in layers]
+    routed = config.experts(group_score="two", **config.expert_groups(), **SIGMOID)
+    feeds: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": routed}
+    kinds, head = (
+        config.mlp_types(min(3, len(layers))),
+        config.lm_head(softcap=config.number("final_logit_softcapping")),
+    )
+    found = decoder(config, mixers, feeds, config.layer_types(pattern), kinds, place="sandwich", head=head)
+    return map_sublayers(found, lambda part: replace(part, depth_scaled=True))
 
 
 def _beam_positions(config: Config, kind: str) -> dict[str, Any]:

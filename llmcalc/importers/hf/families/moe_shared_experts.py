@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....layers import Attention, Head, Norm
-from ..config import TOKENS, Config
-from ..rules import causal_lm, group_runs, hybrid_runs, prenorm_block, repeat_block, runs_by_type, sublayer
-from .deepseek import dense_first, dense_first_lm, shared_experts
+from ....layers import Attention, Norm
+from ..config import SIGMOID, Config
+from ..decoder import decoder
+from ..rules import causal_lm, group_runs, runs_by_type, sublayer
+from .deepseek import dense_first, latent_lm, shared_experts
 
-SIGMOID: dict[str, Any] = {"router": "sigmoid", "correction_bias": "buffer"}
+_WINDOWED = (("sliding_attention", "dense"), ("sliding_attention", "sparse"))
 
 
 def cohere2_moe(config: Config) -> Architecture:
@@ -23,21 +23,19 @@ def cohere2_moe(config: Config) -> Architecture:
         norm = config.rmsnorm()
     dense, limit = config.count("first_k_dense_replace"), config.sliding_window()
     prefix, rest = config.size("prefix_dense_sliding_window_pattern", 1), config.size("sliding_window_pattern", 4)
-    turned: dict[str, Any] = {"rope_interleaved": True}
-    mixers: dict[tuple[str, str], Layer] = {
-        ("full_attention", feed): config.attention(
-            positions="rope" if feed == "dense" and prefix == 1 else "none", **turned
-        )
-        for feed in ("dense", "sparse")
+    turned = "rope" if prefix == 1 else "none"
+    mixers = {
+        ("full_attention", "dense"): config.attention(positions=turned, rope_interleaved=True),
+        ("full_attention", "sparse"): config.attention(positions="none", rope_interleaved=True),
+        **dict.fromkeys(_WINDOWED, config.attention(window=limit, rope_interleaved=True)),
     }
-    mixers |= {("sliding_attention", feed): config.attention(window=limit, **turned) for feed in ("dense", "sparse")}
-    shared = config.count("num_shared_experts") * config.size("intermediate_size")
+    shared = config.shared_width(width="intermediate_size")
     scoring = config.string("expert_selection_fn", "softmax")
     weighed: dict[str, Any] = {"renormalise": True} if scoring == "softmax" else {}
     if shared and config.string("shared_expert_combination_strategy", "average") == "average":
         weighed |= {"routed_scale": 1 / 2, "shared_scale": 1 / 2}
     config.ignore("shared_expert_combination_strategy")
-    routed = config.experts(width="intermediate_size", d_ff_shared=shared or None, router=scoring, **weighed)
+    routed = config.experts(width="intermediate_size", d_ff_shared=shared, router=scoring, **weighed)
     key = "prefix_dense_intermediate_size" if config.get("prefix_dense_intermediate_size") else "intermediate_size"
     feeds: dict[str, Layer] = {"dense": config.gated_mlp(key=key), "sparse": routed}
     periods = [(index, prefix) for index in range(dense)] + [(index, rest) for index in range(config.n_layers - dense)]
@@ -60,8 +58,8 @@ def bailing_moe(config: Config) -> Architecture:
         config.add_unmodelled("the head normalises the rows of its matrix, which the NumPy model does not support")
     config.ignore("embedding_dropout")
     config.unmodelled_unless("norm_softmax", neutral=False)
-    width = config.size("moe_intermediate_size") * config.count("num_shared_experts")
-    return dense_first_lm(config, _bailing_attention(config), config.experts(d_ff_shared=width or None))
+    routed = config.experts(d_ff_shared=config.shared_width())
+    return latent_lm(config, _bailing_attention(config), routed, dense_first(config))
 
 
 def bailing_moe_v2(config: Config) -> Architecture:
@@ -70,18 +68,12 @@ def bailing_moe_v2(config: Config) -> Architecture:
     if not config.flag("use_rmsnorm", True) or not config.flag("moe_router_enable_expert_bias", True):
         raise config.error("LayerNorm and experts without a correction bias are not supported")
     config.ignore("num_nextn_predict_layers mtp_loss_scaling_factor embedding_dropout rotary_dim router_dtype")
-    width = config.size("moe_intermediate_size")
-    shared = config.optional_size("moe_shared_expert_intermediate_size") or width
-    routed = config.experts(
-        router="sigmoid",
-        correction_bias="buffer",
-        group_score="two",
-        n_groups=config.size("n_group", 1),
-        top_groups=config.size("topk_group", 1),
-        d_ff_shared=shared * config.count("num_shared_experts") or None,
-    )
+    own = "moe_shared_expert_intermediate_size"
+    shared = config.shared_width(width=own if config.optional_size(own) else "moe_intermediate_size")
+    routed = config.experts(group_score="two", d_ff_shared=shared, **config.expert_groups(), **SIGMOID)
     norm = "head" if config.flag("use_qk_norm") else "none"
-    return dense_first_lm(config, _bailing_attention(config, qk_norm=norm, rotary_dim=config.rotary_width()), routed)
+    attention = _bailing_attention(config, qk_norm=norm, rotary_dim=config.rotary_width())
+    return latent_lm(config, attention, routed, dense_first(config))
 
 
 def _bailing_attention(config: Config, **changes: Any) -> Attention:
@@ -91,38 +83,32 @@ def _bailing_attention(config: Config, **changes: Any) -> Attention:
 
 def dots1(config: Config) -> Architecture:
     """dots.llm1: DeepSeek-V3's experts, a norm on each query and key head; upper layers may have a window."""
-    layers, limit = config.n_layers, config.sliding_window()
-    first = config.count("max_window_layers", layers)
-    pattern = ["sliding_attention" if limit and index >= first else "full_attention" for index in range(layers)]
+    limit = config.sliding_window()
     mixers = config.local_global_attention(limit, qk_norm="head")
-    feeds = {"dense": config.gated_mlp(), "sparse": shared_experts(config)}
-    return _lm(config, mixers, feeds, config.layer_types(pattern), dense_first(config))
+    feeds: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": shared_experts(config)}
+    return decoder(config, mixers, feeds, config.upper_windows(limit), dense_first(config))
 
 
 def solar_open(config: Config) -> Architecture:
     """Solar Open: DeepSeek-V3's experts in every layer."""
-    norm = config.rmsnorm()
     attention = config.attention(o_bias=False, rotary_dim=config.rotary_width())
-    block = prenorm_block("block", norm, attention=attention, mlp=shared_experts(config))
-    return causal_lm(config, repeat_block(block, config.n_layers), norm)
+    return decoder(config, attention, shared_experts(config))
 
 
 def ernie4_5_moe(config: Config) -> Architecture:
     """ERNIE 4.5: the correction bias is a frozen parameter; one flag sets all biases, including the head's."""
     layers, bias = config.n_layers, config.flag("use_bias")
-    width = config.size("moe_intermediate_size") * config.count("moe_num_shared_experts")
-    routed = config.experts(correction_bias="parameter", d_ff_shared=width or None, shared_bias=bias)
+    shared = config.shared_width("moe_num_shared_experts")
+    routed = config.experts(correction_bias="parameter", d_ff_shared=shared, shared_bias=bias)
     config.ignore("moe_norm_min")  # lower bound of the sum of gate values, which is never reached
-    feeds = {"dense": config.gated_mlp(bias=bias), "sparse": routed}
+    feeds: dict[str, Layer] = {"dense": config.gated_mlp(bias=bias), "sparse": routed}
     first, last = config.count("moe_layer_start_index"), config.get("moe_layer_end_index", -1)
     if type(last) is not int:
         raise config.error(f"moe_layer_end_index must be a layer number, not {short_repr(last)}")
     end, period = layers - 1 if last == -1 else last, config.size("moe_layer_interval", 1)
     kinds = ["sparse" if first <= index <= end and (index + 1) % period == 0 else "dense" for index in range(layers)]
-    tied = config.flag("tie_word_embeddings", True)
-    head = Head(config.vocab, config.d_model, TOKENS if tied else None, bias=bias)
-    mixers = {"full_attention": config.attention(bias=bias, rope_interleaved=True)}
-    return _lm(config, mixers, feeds, ["full_attention"] * layers, kinds, head)
+    attention = config.attention(bias=bias, rope_interleaved=True)
+    return decoder(config, attention, feeds, feeds=kinds, head=config.lm_head(bias=bias))
 
 
 def ernie4_5_vl(config: Config) -> Architecture:
@@ -146,40 +132,33 @@ def ernie4_5_vl(config: Config) -> Architecture:
 
 def aria(config: Config) -> Architecture:
     """Language model of Aria: LLaMA with experts; ``mlp_bias`` applies only to the shared expert."""
-    width, top_k = config.size("intermediate_size"), config.size("moe_topk")
-    shared = width * config.count("moe_num_shared_experts")
-    fields: dict[str, Any] = {"d_ff_shared": shared or None, "shared_bias": config.flag("mlp_bias"), "top_k": top_k}
+    top_k, shared = config.size("moe_topk"), config.shared_width("moe_num_shared_experts", "intermediate_size")
+    fields: dict[str, Any] = {"d_ff_shared": shared, "shared_bias": config.flag("mlp_bias"), "top_k": top_k}
     fields |= {"renormalise": True, "activation": "silu", "shared_activation": config.activation()}
-    feeds = {"sparse": config.experts("moe_num_experts", "intermediate_size", **fields)}
-    layers, mixers = config.n_layers, {"full_attention": config.attention()}
-    return _lm(config, mixers, feeds, ["full_attention"] * layers, ["sparse"] * layers)
+    return decoder(config, mlp=config.experts("moe_num_experts", "intermediate_size", **fields))
 
 
 def hy_v3(config: Config) -> Architecture:
     """Hunyuan 3: a norm on each query and key head, sigmoid routing, a dense first layer."""
-    layers, bias = config.n_layers, config.flag("mlp_bias")
     config.ignore("enable_moe_fp32_combine")
-    scale = config.number("router_scaling_factor", 1.0)
-    shared = config.size("moe_intermediate_size") * config.count("num_shared_experts")
-    routed = config.experts(d_ff_shared=shared or None, shared_bias=bias, routed_scale=scale, **SIGMOID)
-    feeds = {"dense": config.gated_mlp(bias=bias), "sparse": routed}
-    mixers = {"full_attention": config.attention(qk_norm="head")}
-    return _lm(config, mixers, feeds, ["full_attention"] * layers, config.mlp_types(1))
+    fields: dict[str, Any] = {"shared_bias": config.flag("mlp_bias"), **SIGMOID}
+    fields["routed_scale"] = config.number("router_scaling_factor", 1.0)
+    routed = config.experts(d_ff_shared=config.shared_width(), **fields)
+    feeds: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": routed}
+    return decoder(config, config.attention(qk_norm="head"), feeds, feeds=config.mlp_types(1))
 
 
 def exaone_moe(config: Config) -> Architecture:
     """EXAONE-MoE: windows and rotary positions in three of four layers; sigmoid routing."""
-    layers, limit = config.n_layers, config.sliding_window()
-    shared = config.size("moe_intermediate_size") * config.count("num_shared_experts")
-    groups: dict[str, Any] = {"n_groups": config.size("n_group", 1), "top_groups": config.size("topk_group", 1)}
-    routed = config.experts(d_ff_shared=shared or None, **SIGMOID, **groups)
+    limit = config.sliding_window()
+    routed = config.experts(d_ff_shared=config.shared_width(), **SIGMOID, **config.expert_groups())
     mixers = config.local_global_attention(limit, qk_norm="head")
     if limit:
         mixers["full_attention"] = config.attention(qk_norm="head", positions="none")
-    dense = config.count("first_k_dense_replace", 1)
-    kinds = config.mlp_types(dense)
-    types = config.layer_types(_exaone_pattern(config, layers, limit))
-    return _lm(config, mixers, {"dense": config.gated_mlp(), "sparse": routed}, types, kinds)
+    kinds = config.mlp_types(config.count("first_k_dense_replace", 1))
+    types = config.layer_types(_exaone_pattern(config, config.n_layers, limit))
+    feeds: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": routed}
+    return decoder(config, mixers, feeds, types, kinds)
 
 
 def _exaone_pattern(config: Config, layers: int, limit: int | None) -> list[str]:
@@ -227,17 +206,15 @@ def mimo_v2_flash(config: Config) -> Architecture:
     pattern = (
         _types_from_flags(config, "hybrid_layer_pattern", layers, "full_attention", "sliding_attention") or pattern
     )
-    feeds = {"dense": config.gated_mlp(), "sparse": shared_experts(config, d_ff_shared=None)}
+    feeds: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": shared_experts(config, d_ff_shared=None)}
     kinds = _types_from_flags(config, "moe_layer_freq", layers, "dense", "sparse") or config.mlp_types(1)
-    return _lm(config, mixers, feeds, config.layer_types(pattern), kinds)
+    return decoder(config, mixers, feeds, config.layer_types(pattern), kinds)
 
 
 def _types_from_flags(config: Config, key: str, layers: int, zero: str, one: str) -> list[str] | None:
     """A list of 0 and 1, converted to layer types."""
     flags = config.layer_indices(key)
-    if flags and len(flags) != layers:
-        raise config.size_error(f"{key} must have one entry per layer ({layers}), not {len(flags)}")
-    return [one if flag else zero for flag in flags] or None
+    return [one if flag else zero for flag in config.one_per_layer(key, flags, layers)] if flags else None
 
 
 def _check_derived_sizes(config: Config, pairs: int) -> None:
@@ -265,7 +242,7 @@ def laguna(config: Config) -> Architecture:
     routed = config.experts(
         d_ff_shared=shared, router="sigmoid", correction_bias="parameter", renormalise=True, **scaled
     )
-    feeds = {"dense": config.gated_mlp(), "sparse": routed}
+    feeds: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": routed}
     counts = config.layer_indices("num_attention_heads_per_layer") or [config.n_heads] * layers
     types = config.layer_types(["full_attention"] * layers)
     spans = {"full_attention": None, "sliding_attention": config.sliding_window()}
@@ -282,47 +259,21 @@ def laguna(config: Config) -> Architecture:
         if kind in spans
     }
     names = [f"{kind}_{heads}" for kind, heads in zip(types, counts, strict=True)]
-    return _lm(config, mixers, feeds, names, config.mlp_types(1))
+    return decoder(config, mixers, feeds, names, config.mlp_types(1))
 
 
 def afmoe(config: Config) -> Architecture:
     """Trinity: norms around every sub-layer, gated attention, rotary positions only in layers with a window."""
-    norm = config.rmsnorm()
     scaled: dict[str, Any] = {"routed_scale": config.number("route_scale", 1.0), "renormalise": True}
     root = config.d_model**0.5 if config.flag("mup_enabled") else 1.0
     gate: dict[str, Any] = {"gated": True, "gate_bias": "none", "qk_norm": "head"}
-    mixers = {
-        "full_attention": config.attention(positions="none", **gate),
-        "sliding_attention": config.attention(window=config.sliding_window(), **gate),
-    }
-    shared = config.size("moe_intermediate_size") * config.count("num_shared_experts")
-    routed = config.experts(d_ff_shared=shared or None, router="sigmoid", correction_bias="parameter", **scaled)
+    mixers = config.local_global_attention(config.sliding_window(), **gate)
+    mixers["full_attention"] = config.attention(positions="none", **gate)
+    shared = config.shared_width()
+    routed = config.experts(d_ff_shared=shared, router="sigmoid", correction_bias="parameter", **scaled)
     pattern = config.every_nth("global_attn_every_n_layers", "full_attention", "sliding_attention", 4)
-    types, dense = config.layer_types(pattern), config.count("num_dense_layers", 1)
-    feeds: dict[bool, Layer] = {True: routed, False: config.gated_mlp()}
-    kinds = {
-        (kind, sparse): Block(
-            f"{'global' if kind == 'full_attention' else 'local'}_{'sparse' if sparse else 'dense'}",
-            (
-                sublayer("attention", mixers[kind], pre=norm, post=norm),
-                sublayer("mlp", feeds[sparse], pre=norm, post=norm),
-            ),
-        )
-        for kind in mixers
-        for sparse in feeds
-    }
-    runs = group_runs(kinds[kind, index >= dense] for index, kind in enumerate(types))
-    return causal_lm(config, runs, norm, embedding_scale=root)
-
-
-def _lm(
-    config: Config,
-    mixers: Mapping[str, Layer],
-    feeds: Mapping[str, Layer],
-    types: Sequence[str],
-    kinds: Sequence[str],
-    head: Layer | None = None,
-) -> Architecture:
-    norm = config.rmsnorm()
-    runs = hybrid_runs(norm, mixers, feeds, zip(types, kinds, strict=True))
-    return causal_lm(config, runs, norm, head=head)
+    dense, layers = config.count("num_dense_layers", 1), range(config.n_layers)
+    kinds = ["sparse" if index >= dense else "dense" for index in layers]
+    feeds: dict[str, Layer] = {"sparse": routed, "dense": config.gated_mlp()}
+    types = config.layer_types(pattern)
+    return decoder(config, mixers, feeds, types, kinds, place="sandwich", embedding_scale=root)

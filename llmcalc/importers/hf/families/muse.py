@@ -44,7 +44,7 @@ def muse_spark(config: Config) -> Architecture:
             blocks[key] = _weighted_block(config, attention, feeds[feed], "_".join(map(str, key)))
         order.append(blocks[key])
     scale, cap = config.number("output_multiplier", 1.0) or 1.0, config.number("final_logit_softcapping")
-    head, norm = config.lm_head(input_scale=scale, softcap=cap), config.rmsnorm(width=width)
+    head, norm = config.lm_head(input_scale=scale, softcap=cap), config.rmsnorm()
     inputs = (Named("embedding_norm", Norm(width, scale=False, eps=norm.eps)),)
     return causal_lm(config, group_runs(order), norm, head=head, inputs=inputs)
 
@@ -53,7 +53,7 @@ def _weighted_block(config: Config, attention: Layer, feed: Layer, name: str) ->
     """Norms before and after both sub-layers, and residual sums with a learned weight on each side."""
     width = config.d_model
     gain = 1 / config.positive_number("residual_gate_temperature")
-    norm, both = config.rmsnorm(width=width, unit_offset=True), Scale(width, of="both", gain=gain)
+    norm, both = config.rmsnorm(unit_offset=True), Scale(width, of="both", gain=gain)
     eps = config.number("post_norm_eps") or 1e-6
     plain, weighed = Norm(width, scale=False, eps=eps), Norm(width, eps=eps, unit_offset=True, weighted_first=True)
     return Block(
@@ -95,7 +95,7 @@ def _number(config: Config, key: str) -> float:
 def muse_glimmer(config: Config) -> Architecture:
     """Language model of Muse Glimmer."""
     width, layers = config.d_model, config.n_layers
-    before, behind = (config.rmsnorm(key, width=width, unit_offset=True) for key in ("rms_norm_eps", "post_norm_eps"))
+    before, behind = (config.rmsnorm(key, unit_offset=True) for key in ("rms_norm_eps", "post_norm_eps"))
     mlp = sublayer("mlp", config.gated_mlp(activation="hidden_activation"), pre=before, post=behind)
     attention = {f"{place}{how}": layer for place, how, layer in _attention(config)}
     blocks = {
@@ -106,7 +106,7 @@ def muse_glimmer(config: Config) -> Architecture:
     types = config.layer_types(pattern)
     order = [_PLACES.get(kind, kind) + how for kind, how in zip(types, _position_suffixes(config, layers), strict=True)]
     scale, cap = config.number("output_multiplier", 1.0) or 1.0, config.number("final_logit_softcapping")
-    norm = config.rmsnorm(width=width)
+    norm = config.rmsnorm()
     return causal_lm(
         config,
         runs_by_type(blocks, order),

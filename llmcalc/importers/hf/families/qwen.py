@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from ....core.architecture import Architecture
 from ....core.layer import Layer
 from ....layers import GatedDeltaNet, Mlp, Moe
 from ..config import Config
-from ..decoder import decoder
-from ..rules import causal_lm, group_runs, hybrid_runs, prenorm_block
+from ..decoder import block, decoder
+from ..rules import causal_lm, group_runs, prenorm_block, runs_by_type
 
 _QWEN_RUNTIME = """
     bf16 fp16 fp32 onnx_safe seq_length softmax_in_fp32 use_flash_attn use_cache_kernel use_cache_quantization
@@ -44,19 +45,13 @@ def qwen3(config: Config) -> Architecture:
 
 
 def _windowed(config: Config, **changes: Any) -> Architecture:
-    norm = config.rmsnorm()
-    layers = config.n_layers
-    limit = config.sliding_window()
-    limit = limit if config.flag("use_sliding_window") else None
-    first = config.count("max_window_layers", layers)
-    default = ["sliding_attention" if limit and index >= first else "full_attention" for index in range(layers)]
+    limit, mlp = config.optional_window(), config.gated_mlp()
+    names = {"full_attention": ("block", None), "sliding_attention": ("windowed", limit)}
     kinds = {
-        "full_attention": prenorm_block("block", norm, attention=config.attention(**changes), mlp=config.gated_mlp()),
-        "sliding_attention": prenorm_block(
-            "windowed", norm, attention=config.attention(window=limit, **changes), mlp=config.gated_mlp()
-        ),
+        kind: block(name, config.rmsnorm(), config.attention(window=span, **changes), mlp)
+        for kind, (name, span) in names.items()
     }
-    return causal_lm(config, group_runs(kinds[kind] for kind in config.layer_types(default)), norm)
+    return causal_lm(config, runs_by_type(kinds, config.upper_windows(limit)), config.rmsnorm())
 
 
 def qwen2_moe(config: Config) -> Architecture:
@@ -71,64 +66,48 @@ def qwen2_moe(config: Config) -> Architecture:
     ]
     biased = config.flag("qkv_bias", True)
     mixers = config.local_global_attention(limit, bias=False, q_bias=biased, k_bias=biased, v_bias=biased)
-    shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
-    feeds = {"sparse": config.experts(d_ff_shared=shared, shared_gate=True), "dense": config.gated_mlp()}
-    chosen = sparse_layers(config, config.n_layers)
-    kinds = ["sparse" if index in chosen else "dense" for index in range(config.n_layers)]
-    norm = config.rmsnorm()
-    return causal_lm(
-        config, hybrid_runs(norm, mixers, feeds, zip(config.layer_types(pattern), kinds, strict=True)), norm
-    )
+    feeds = {"sparse": shared_gate_experts(config), "dense": config.gated_mlp()}
+    return decoder(config, mixers, feeds, config.layer_types(pattern), sparse_types(config))
 
 
 def qwen3_moe(config: Config) -> Architecture:
     """Qwen3-MoE: a norm on each query and key head; some layers may be dense."""
-    norm = config.rmsnorm()
-    limit = config.sliding_window()
-    limit = limit if config.flag("use_sliding_window") else None
+    limit = config.optional_window()
     config.ignore("qkv_bias use_qk_norm shared_expert_intermediate_size")  # keys of Qwen2-MoE without effect here
     rounded = max(1, config.d_model // config.n_heads)
     attention = config.attention(d_head=config.optional_size("head_dim") or rounded, qk_norm="head", window=limit)
-    sparse = prenorm_block("sparse", norm, attention=attention, mlp=config.experts())
-    dense = prenorm_block("dense", norm, attention=attention, mlp=config.gated_mlp())
-    chosen = sparse_layers(config, config.n_layers)
-    return causal_lm(config, group_runs(sparse if index in chosen else dense for index in range(config.n_layers)), norm)
+    feeds: dict[str, Layer] = {"sparse": config.experts(), "dense": config.gated_mlp()}
+    return decoder(config, attention, feeds, feeds=sparse_types(config))
 
 
 def qwen3_next(config: Config) -> Architecture:
     """Qwen3-Next: three gated delta nets per gated attention layer; experts with a gated shared expert."""
-    width, layers = config.d_model, config.n_layers
-    norm = config.rmsnorm(width=width, unit_offset=True)
-    head = config.optional_size("head_dim")
-    rotary = int((head or width // config.n_heads) * config.partial_rotary(0.25))
-    mixers: dict[str, Layer] = {
-        "full_attention": config.attention(gated=True, qk_norm="head", qk_norm_unit_offset=True, rotary_dim=rotary),
-        "linear_attention": gated_delta_net(config),
-    }
-    experts = Moe(
-        width,
-        config.size("moe_intermediate_size"),
-        config.size("num_experts"),
-        config.size("num_experts_per_tok"),
-        config.activation(),
-        renormalise=config.flag("norm_topk_prob", True),
-        d_ff_shared=config.optional_size("shared_expert_intermediate_size", zero_is_none=True),
-        shared_gate=True,
-    )
-    chosen = sparse_layers(config, layers)
-    period = config.size("full_attention_interval", 4)
-    pattern = ["full_attention" if (index + 1) % period == 0 else "linear_attention" for index in range(layers)]
-    feed = {True: experts, False: config.gated_mlp()}
+    norm = config.rmsnorm(unit_offset=True)
+    rotary = int((config.optional_size("head_dim") or config.d_model // config.n_heads) * config.partial_rotary(0.25))
+    mixers = _gated_mixers(config, rotary)
     names = {"full_attention": "attention", "linear_attention": "linear"}
+    feeds = {"": shared_gate_experts(config), "_dense": config.gated_mlp()}
     kinds = {
-        (kind, sparse): prenorm_block(
-            names[kind] + ("" if sparse else "_dense"), norm, **{names[kind]: mixer, "mlp": feed[sparse]}
-        )
+        (kind, feed): prenorm_block(names[kind] + feed, norm, **{names[kind]: mixer, "mlp": layer})
         for kind, mixer in mixers.items()
-        for sparse in (True, False)
+        for feed, layer in feeds.items()
     }
-    order = (kinds[kind, index in chosen] for index, kind in enumerate(config.layer_types(pattern)))
+    chosen = sparse_layers(config, config.n_layers)
+    types = config.layer_types(config.every_nth("full_attention_interval", "full_attention", "linear_attention", 4))
+    order = (kinds[kind, "" if index in chosen else "_dense"] for index, kind in enumerate(types))
     return causal_lm(config, group_runs(order), norm)
+
+
+def _gated_mixers(config: Config, rotary: int) -> dict[str, Layer]:
+    """Gated attention with a norm on each query and key head, and the gated delta net."""
+    fields: dict[str, Any] = {"gated": True, "qk_norm": "head", "qk_norm_unit_offset": True, "rotary_dim": rotary}
+    return {"full_attention": config.attention(**fields), "linear_attention": gated_delta_net(config)}
+
+
+def shared_gate_experts(config: Config) -> Moe:
+    """Experts with a gated shared expert."""
+    shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
+    return config.experts(d_ff_shared=shared, shared_gate=True)
 
 
 def gated_delta_net(config: Config) -> GatedDeltaNet:
@@ -153,23 +132,15 @@ def qwen3_5(config: Config) -> Architecture:
 def qwen3_5_moe(config: Config) -> Architecture:
     """Qwen3.5 with experts, including a gated shared expert."""
     config.ignore("intermediate_size decoder_sparse_step")
-    shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
-    return _qwen3_5(config, config.experts(d_ff_shared=shared, shared_gate=True))
+    return _qwen3_5(config, shared_gate_experts(config))
 
 
 def _qwen3_5(config: Config, feed: Layer) -> Architecture:
-    norm = config.rmsnorm(unit_offset=True)
     config.ignore("mlp_only_layers")  # keys of other Qwen models
     config.ignore("mtp_num_hidden_layers mtp_use_dedicated_embeddings mamba_ssm_dtype attn_output_gate")
-    mixers: dict[str, Layer] = {
-        "full_attention": config.attention(
-            gated=True, qk_norm="head", qk_norm_unit_offset=True, rotary_dim=config.rotary_width(0.25)
-        ),
-        "linear_attention": gated_delta_net(config),
-    }
+    mixers = _gated_mixers(config, config.rotary_width(0.25))
     pattern = config.every_nth("full_attention_interval", "full_attention", "linear_attention", 4)
-    order = ((kind, "mlp") for kind in config.layer_types(pattern))
-    return causal_lm(config, hybrid_runs(norm, mixers, {"mlp": feed}, order), norm)
+    return decoder(config, mixers, feed, config.layer_types(pattern), norm=config.rmsnorm(unit_offset=True))
 
 
 def sparse_layers(config: Config, layers: int) -> set[int]:
@@ -178,3 +149,9 @@ def sparse_layers(config: Config, layers: int) -> set[int]:
     if config.get("num_experts") == 0:
         return set()
     return {index for index in range(layers) if (index + 1) % step == 0 and index not in dense}
+
+
+def sparse_types(config: Config, dense: Collection[int] = ()) -> list[str]:
+    """``sparse`` or ``dense`` per layer; the layers ``dense`` have no experts whatever the config says."""
+    chosen = sparse_layers(config, config.n_layers) - set(dense)
+    return ["sparse" if index in chosen else "dense" for index in range(config.n_layers)]

@@ -54,7 +54,7 @@ def pixtral(config: Config) -> Stack:
 def internvit(config: Config) -> Stack:
     """InternViT [chen2023]: one factor per channel on the result of each sub-layer."""
     width, kind = config.d_model, config.one_of("norm_type", "layer_norm", "rms_norm")
-    norm = config.rmsnorm("layer_norm_eps", width=width) if kind == "rms_norm" else layernorm(config)
+    norm = config.rmsnorm("layer_norm_eps") if kind == "rms_norm" else layernorm(config)
     norm = replace(norm, prompt=CLASS_TOKEN)
     rows = rectangle(config, "image_size", "patch_size")
     config.ignore("layer_scale_init_value hidden_dropout_prob projection_dropout use_mean_pooling drop_path_rate")

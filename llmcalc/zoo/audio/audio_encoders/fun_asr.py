@@ -30,7 +30,7 @@ def read(config: Config) -> Stack:
     order = []
     for index in range(layers):
         first, normed = index == 0, index in (layers - late - 1, layers - 1)
-        made = _block(config, given if first else width, memory, config.layernorm(width=width) if normed else None)
+        made = _block(config, given if first else width, memory, config.layernorm() if normed else None)
         order.append(known.setdefault((first, normed), made))
     return Stack("audio", width, (), group_runs(order), (), "tower", "a")
 

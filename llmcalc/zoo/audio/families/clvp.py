@@ -54,7 +54,7 @@ def decoder(config: Config) -> Architecture:
     bare = config.head_kind() == "none"
     config.ignore(_IGNORED)
     width, vocab = config.d_model, config.vocab
-    own, biases = config.layernorm("layer_norm_epsilon", width=width), config.flag("use_attention_bias", True)
+    own, biases = config.layernorm("layer_norm_epsilon"), config.flag("use_attention_bias", True)
     attention = Attention(width, config.n_heads, **{**BIASED, **dict.fromkeys(_QKV, biases)})
     d_ff = config.optional_size("n_inner") or GROWTH * width
     mlp = Mlp(width, d_ff, config.activation("activation_function"), bias=True)

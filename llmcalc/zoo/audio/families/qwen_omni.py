@@ -92,7 +92,7 @@ def _mixture(config: Config, thought: int) -> Stack:
     attention = config.attention(qk_norm="head", bias=bias)
     shared = config.size("shared_expert_intermediate_size")
     mlp = config.experts(d_ff_shared=shared, shared_gate=True)
-    found = _lm(config, block("sparse", config.rmsnorm(width=width), attention, mlp))
+    found = _lm(config, block("sparse", config.rmsnorm(), attention, mlp))
     inputs = named(codes=Embedding(vocab, width, table="other"))
     for name in ("text", "hidden"):
         between = {f"{name}_in": Linear(thought, inner, activation=act), f"{name}_out": Linear(inner, width)}

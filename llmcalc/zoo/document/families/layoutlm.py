@@ -55,7 +55,7 @@ def layoutlmv2(config: Config) -> Architecture:
     image = [Named("image_projection", Linear(channels, width, unused=True))]
     if config.flag("has_visual_segment_embedding"):
         image.append(Named("image_segment", Embedding(1, width, table="other", unused=True)))
-    image.append(Named("image_norm", replace(config.layernorm(width=width), unused=True)))
+    image.append(Named("image_norm", replace(config.layernorm(), unused=True)))
     stack = encoder(config, more=(_box(config), *image), attention=attention)
     without_head(config)
     note = f"not counted: the visual backbone, and the {rows * columns} image tokens after every text"

@@ -162,7 +162,7 @@ def _decoder(config: Config, part: Config, patches: dict[str, Any], tied: bool, 
     first = Block("local_decoder", (between, *plain))
     others = first if part.flag("cross_attn_all_layers") else Block("local_decoder", plain)
     runs = repeat_block(first, layers) if others is first else (Run(first, 1), *repeat_block(others, layers - 1))
-    outputs = [Named("norm", part.rmsnorm(width=width))]
+    outputs = [Named("norm", part.rmsnorm())]
     if causal:
         outputs.append(Named("head", Head(config.vocab, width, TOKENS if tied else None)))
     return Stack("local_decoder", width, (), runs, tuple(outputs))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ....core.architecture import Architecture, Block, Branch, Run, Sublayer
+from ....core.architecture import Architecture, Block, Branch, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....importers.hf.config import Config
 from ....importers.hf.decoder import decoder
 from ....importers.hf.rope import rope_fields
-from ....importers.hf.rules import causal_lm, extend_attention, hybrid_runs, prenorm_block, repeat_block, sublayer
+from ....importers.hf.rules import causal_lm, extend_attention, map_sublayers, prenorm_block, repeat_block, sublayer
 from ....layers import Head, Mlp, Moe, Norm, Scale
 from ..layers.differential_attention import DifferentialAttention
 from ..layers.dynamic_attention import DynamicAttention
@@ -36,7 +36,7 @@ def diffllama(config: Config) -> Architecture:
 def doge(config: Config) -> Architecture:
     """Doge: a mask computed from values, scaled residuals, and optionally experts of one neuron each."""
     width, bias = config.d_model, config.flag("mlp_bias")
-    norm, scale = config.rmsnorm(width=width), Scale(width, "residual")
+    norm, scale = config.rmsnorm(), Scale(width, "residual")
     plain = config.attention(qk_norm="head", window=config.sliding_window())
     attention = extend_attention(DynamicAttention, plain, keep_window=config.size("keep_window_size"))
     feeds = [Branch("mlp", config.gated_mlp(bias=bias))]
@@ -74,7 +74,6 @@ def jetmoe(config: Config) -> Architecture:
 
 def minimax(config: Config) -> Architecture:
     """MiniMax-Text-01: lightning attention, with softmax attention in some layers."""
-    layers, norm = config.n_layers, config.rmsnorm()
     config.get("sliding_window")  # the class masks tokens but caches all of them
     softmax = config.attention(bias=False)
     mixers: dict[str, Layer] = {
@@ -87,26 +86,20 @@ def minimax(config: Config) -> Architecture:
             activation=config.activation(),
         ),
     }
-    feeds: dict[str, Layer] = {"sparse": config.experts("num_local_experts", "intermediate_size")}
-    pattern = ["linear_attention" if index % 2 else "full_attention" for index in range(layers)]
-    order = ((kind, "sparse") for kind in config.layer_types(pattern))
-    return causal_lm(config, _scaled_runs(config, hybrid_runs(norm, mixers, feeds, order)), norm)
-
-
-def _scaled_runs(config: Config, runs: tuple[Run, ...]) -> tuple[Run, ...]:
-    """Runs with MiniMax's residual sums: the normalised input and the output, each with a factor."""
+    routed = config.experts("num_local_experts", "intermediate_size")
+    types = config.layer_types(config.periodic_types(2, 1, "full_attention", "linear_attention"))
     factors = {
         name: (config.number(f"{name}_alpha_factor", 1.0) or 0.0, config.number(f"{name}_beta_factor", 1.0) or 0.0)
         for name in ("full_attn", "linear_attn", "mlp")
     }
 
     def weighed(part: Sublayer) -> Sublayer:
+        """A sub-layer whose residual sum has a factor on the normalised input and on the output."""
         kind = part.branches[0].layer.kind()
         kept, added = factors[{"attention": "full_attn", "lightning_attention": "linear_attn"}.get(kind, "mlp")]
         return replace(part, residual_normed=True, residual_scale=kept, scale=added)
 
-    blocks = {run.block: Block(run.block.name, tuple(map(weighed, run.block.sublayers))) for run in runs}
-    return tuple(replace(run, block=blocks[run.block]) for run in runs)
+    return map_sublayers(decoder(config, mixers, routed, types), weighed)
 
 
 def minimax_text_01(config: Config) -> Architecture:

@@ -6,8 +6,10 @@ from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import UnknownNameError
+from ....core.layer import Layer
 from ....importers.hf.config import Config
-from ....importers.hf.rules import hybrid_runs
+from ....importers.hf.decoder import mixed_runs
+from ....importers.hf.rules import sublayer
 from ....layers import Embedding, Head, Mlp, Moe
 from ..layers.depth_attention import DepthAttention
 from ..layers.relative_profile_attention import RelativeProfileAttention
@@ -36,10 +38,15 @@ def inkling(config: Config) -> Architecture:
     dense = config.count("dense_mlp_idx")
     usual = ["dense" if index < dense else "sparse" for index in range(layers)]
     order = zip(layer_kinds(config, layers), config.strings("mlp_layer_types", layers) or usual, strict=True)
-    runs = tuple(
-        _with_convolutions(run, width, config)
-        for run in hybrid_runs(config.rmsnorm(width=width), attention, feeds, order)
-    )
+    norm, conv = config.rmsnorm(), ResidualConv(width, config.size("conv_kernel_size"))
+
+    def build(name: str, mixer: Layer, feed: Layer) -> Block:
+        """A block whose sub-layers end with a convolution."""
+        return Block(
+            name, (sublayer("attention", mixer, pre=norm, post=conv), sublayer("mlp", feed, pre=norm, post=conv))
+        )
+
+    runs = mixed_runs(attention, feeds, order, build)
     divisor = config.positive_number("logits_mup_width_multiplier")
     vocab, real = config.vocab, config.optional_size("unpadded_vocab_size")
     if real is not None and real < vocab:
@@ -105,15 +112,3 @@ def expert_layer(config: Config, hidden: int, **changes: Any) -> Moe:
     scale = config.number("route_scale")
     fields: dict[str, Any] = {"routed_scale": 1.0 if scale is None else scale, **changes}
     return Moe(*sizes, router="sigmoid", renormalise=True, correction_bias="buffer", **fields)
-
-
-def _with_convolutions(run: Run, width: int, config: Config) -> Run:
-    """A run whose sub-layers end with a convolution."""
-    from dataclasses import replace
-
-    conv = ResidualConv(width, config.size("conv_kernel_size"))
-    parts = tuple(
-        replace(part, name=name, branches=(replace(part.branches[0], name=name),), post=conv)
-        for name, part in zip(("attention", "mlp"), run.block.sublayers, strict=True)
-    )
-    return replace(run, block=Block(run.block.name, parts))

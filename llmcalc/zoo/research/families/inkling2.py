@@ -121,7 +121,7 @@ def _sublayers(config: Config, place: Place, attention: RelativeProfileAttention
     from dataclasses import replace  # imported here because it is slow to import
 
     width, full = config.d_model, attention.own_inputs
-    norm, conv = config.rmsnorm(width=width), ResidualConv(width, config.size("conv_kernel_size"), scaled=True)
+    norm, conv = config.rmsnorm(), ResidualConv(width, config.size("conv_kernel_size"), scaled=True)
     gates = {"gate_rank": config.size("loop_gate_rank"), "gates_run": place.again} if place.looped else {}
 
     def depth(states: int, reads: int = 1, uses: int = 1, closes: bool = False) -> DepthAttention:

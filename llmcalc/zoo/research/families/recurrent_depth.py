@@ -135,7 +135,7 @@ def hrm_text(config: Config) -> Architecture:
     width, cycles, inner = config.d_model, config.size("H_cycles"), config.size("L_cycles")
     layers = config.optional_size("num_layers_per_stack") or config.n_layers
     config.ignore("num_hidden_layers")
-    norm = replace(config.rmsnorm(width=width), scale=False)
+    norm = replace(config.rmsnorm(), scale=False)
     attention = config.attention(n_kv_heads=config.n_heads, gated=True)
     config.check_layer_runs(cycles * (inner + 1) * layers)
     mlp = config.gated_mlp(bias=config.flag("mlp_bias"))

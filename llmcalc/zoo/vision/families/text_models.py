@@ -55,7 +55,7 @@ def siglip(config: Config) -> Architecture:
 def _text_tower(config: Config, *, causal: bool, head: tuple[str, Linear], always: bool = False) -> Architecture:
     width, projected = config.d_model, config.head_kind() == "projection"
     attention = Attention(width, config.n_heads, causal=causal, **BIASED)
-    norm = config.layernorm(width=width)
+    norm = config.layernorm()
     block = prenorm_block("block", norm, attention=attention, mlp=bert_mlp(config))
     inputs = (
         Named("token", Embedding(config.vocab, width)),
@@ -101,7 +101,7 @@ def aimv2(config: Config) -> Architecture:
     width, bias = config.d_model, config.flag("qkv_bias")
     biases: dict[str, Any] = dict.fromkeys(BIASED, bias)
     attention = Attention(width, config.n_heads, **biases)
-    norm = config.rmsnorm(width=width)
+    norm = config.rmsnorm()
     block = prenorm_block("block", norm, attention=attention, mlp=config.gated_mlp(bias=config.flag("mlp_bias")))
     position = Embedding(config.size("max_position_embeddings"), width, table="position")
     inputs = (_token(config), Named("position", position))
@@ -116,7 +116,7 @@ def tipsv2(config: Config) -> Architecture:
     width = config.d_model
     config.ignore("pooling_epsilon")  # mean pooling over all tokens
     scale = width**0.5 if config.flag("scale_sqrt_depth", True) else 1.0
-    attention, norm = bert_attention(config), config.layernorm(width=width)
+    attention, norm = bert_attention(config), config.layernorm()
     block = prenorm_block("block", norm, attention=attention, mlp=bert_mlp(config))
     inputs = (_token(config, scale), _sinusoids(config, "fairseq"))
     runs = repeat_block(block, config.n_layers)
@@ -162,13 +162,13 @@ def text_tower(config: Config) -> Architecture:
 def blip_text(config: Config) -> Architecture:
     """BLIP's text decoder: BERT blocks that cross-attend to the image; bidirectional without a head."""
     config.ignore("encoder_hidden_size projection_dim label_smoothing")
-    bare, width = config.head_kind() == "none", config.d_model
+    bare = config.head_kind() == "none"
     stack = encoder(config, segments=False, attention=bert_attention(config, causal=not bare))
     stack = replace(stack, role="encoder", name="encoder") if bare else stack
     cross = bert_attention(config, cross=True, causal=False, unused=True, d_source=config.size("encoder_hidden_size"))
     (run,) = stack.runs
     own, mlp = run.block.sublayers
-    looking = sublayer("cross_attention", cross, after=config.layernorm(width=width))
+    looking = sublayer("cross_attention", cross, after=config.layernorm())
     run = replace(run, block=replace(run.block, sublayers=(own, looking, mlp)))
     config.override("architectures", ["Model"] if bare else ["ForCausalLM"])
     return with_head(config, replace(stack, runs=(run,)))
