@@ -37,18 +37,8 @@ Fail = Callable[[InputError, Path], InputError]
 
 STACK_NUMBERS = {"patch": 1, "extra_patches": 0}
 STACK_FLAGS = ("frozen", "unused", "reversible", "replaces_placeholder_tokens")
-STACK_KEYS = (
-    "d_model",
-    "role",
-    "tokens",
-    *STACK_NUMBERS,
-    *STACK_FLAGS,
-    "norms",
-    "inputs",
-    "blocks",
-    "order",
-    "outputs",
-)
+_PARTS = ("norms", "inputs", "blocks", "order", "outputs")
+STACK_KEYS = ("d_model", "role", "tokens", *STACK_NUMBERS, *STACK_FLAGS, *_PARTS)
 SUMS = ("scale", "residual_scale")  # factors on the output and on the residual
 FLAGS = {"residual": True, "residual_normed": False, "depth_scaled": False, "concat_input": False}
 TEXTS = ("share", "input_from", "residual_from")
@@ -148,17 +138,12 @@ class Builder:
 
     def named_layers(self, data: Any, width: int, path: Path) -> tuple[Named, ...]:
         """Layers by name: ``name: {kind: {fields}}``."""
-        self.mapping(data, path, "the layers")
-        return tuple(
-            Named(name, self.single_layer(value, width, (*path, name)))
-            for name, value in data.items()
-            if value is not None
-        )
+        given = {key: value for key, value in self.mapping(data, path, "the layers").items() if value is not None}
+        return tuple(Named(key, self.single_layer(value, width, (*path, key))) for key, value in given.items())
 
     def block(self, name: str, data: Any, width: int, norms: Any, path: Path) -> Block:
         """A block: its sub-layers in order."""
-        self.mapping(data, path, "a block")
-        given = {key: value for key, value in data.items() if value is not None}
+        given = {key: value for key, value in self.mapping(data, path, "a block").items() if value is not None}
         found = tuple(self.sublayer(key, value, width, norms, (*path, key)) for key, value in given.items())
         try:
             return Block(name, found)
@@ -180,25 +165,18 @@ class Builder:
         if bool(kinds) == bool(named):
             raise self.error("a sub-layer must have either layer kinds or branches", path)
         single = len(kinds) == 1
+        each = (places.get("each"), places.get("each_post"))
         branches = tuple(
-            Branch(
-                name if single else kind,
-                self.layer(kind, value, width, (*path, kind)),
-                places.get("each"),
-                places.get("each_post"),
-            )
+            Branch(name if single else kind, self.layer(kind, value, width, (*path, kind)), *each)
             for kind, value in kinds.items()
         ) + tuple(self.branch(key, value, width, (*path, "branches", key)) for key, value in named.items())
-        flags = {key: data.get(key, usual) for key, usual in FLAGS.items()}
-        for key, flag in flags.items():
-            if type(flag) is not bool:
-                raise self.error(f"{key} must be true or false, not {short_repr(flag)}", (*path, key))
-        factors = {key: data.get(key, 1.0) for key in SUMS}
-        for key, factor in factors.items():
-            if not is_number(factor):
-                raise self.error(f"{key} must be a finite number, not {short_repr(factor)}", (*path, key))
-        sums: dict[str, Any] = {key: self.string(data, key, path) for key in TEXTS}
-        sums |= flags | {key: float(factor) for key, factor in factors.items()}
+        sums: dict[str, Any] = {}
+        for key, usual in {**FLAGS, **dict.fromkeys(SUMS, 1.0)}.items():
+            sums[key] = value = data.get(key, usual)
+            if not is_number(value) if key in SUMS else type(value) is not bool:
+                wanted = "a finite number" if key in SUMS else "true or false"
+                raise self.error(f"{key} must be {wanted}, not {short_repr(value)}", (*path, key))
+        sums |= {key: self.string(data, key, path) for key in TEXTS} | {key: float(sums[key]) for key in SUMS}
         return Sublayer(name, branches, places.get("pre"), places.get("post"), places.get("after"), **sums)
 
     def branch(self, name: str, data: Any, width: int, path: Path) -> Branch:
@@ -235,7 +213,8 @@ class Builder:
             if key not in known:
                 raise self.fail(UnknownNameError(f"field of {kind}", key, known), (*path, key))
         everything = {**({"d_model": width} if "d_model" in known else {}), **fixed, **given}
-        missing = [entry.name for entry in fields(found) if _required(entry) and entry.name not in everything]
+        required = [entry.name for entry in fields(found) if entry.default is MISSING]
+        missing = [name for name in required if name not in everything]
         if missing:
             raise self.error(f"{kind} needs {' and '.join(missing)}", path)
         try:
@@ -282,7 +261,3 @@ class Builder:
     def error(self, message: str, path: Path, kind: type[InputError] = DescriptionError) -> InputError:
         """An error at a path of keys."""
         return self.fail(kind(message), path)
-
-
-def _required(entry: Any) -> bool:
-    return entry.default is MISSING

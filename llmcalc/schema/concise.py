@@ -1,4 +1,4 @@
-"""Shortens the output of ``describe`` to a preset as a person would write it: aliases, shared norms and variables.
+"""Describes an architecture as a person would write it in a preset: aliases, shared norms, patterns and variables.
 
 The short preset loads to the same architecture.
 """
@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from .. import layers
+from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.layer import Layer
 from ..core.record import fields
-from .build import BRANCH_KEYS, BRANCH_NORMS, ROLES, STACK_FLAGS, STACK_NUMBERS, SUBLAYER_KEYS, SUM_KEYS
+from .build import ROLES, STACK_FLAGS, STACK_NUMBERS
+from .describe import describe
 from .facts import STATUSES
 from .order import shortest_order
 
@@ -25,17 +27,8 @@ _ALIASES: dict[str, tuple[str, ...]] = {
 _MIN_USES = 2
 PUBLISHED = STATUSES[0]
 _STANDARD_VARIABLES = (
-    "n_layers",
-    "d_model",
-    "n_heads",
-    "n_kv_heads",
-    "d_head",
-    "d_ff",
-    "n_experts",
-    "top_k",
-    "vocab",
-    "n_positions",
-)
+    "n_layers", "d_model", "n_heads", "n_kv_heads", "d_head", "d_ff", "n_experts", "top_k", "vocab", "n_positions",
+)  # fmt: skip
 _ROW_VARIABLES = {"token": "vocab", "position": "n_positions", "segment": "n_segments"}
 _ORDER_KEYS = ("times", "length")
 _STREAM_FIELDS = ("d_in", "d_out")
@@ -43,8 +36,9 @@ _STREAM_FIELDS = ("d_in", "d_out")
 Place = tuple[dict[str, Any], str]
 
 
-def concise(data: dict[str, Any]) -> dict[str, Any]:
+def concise(architecture: Architecture) -> dict[str, Any]:
     """The data of a preset with aliases, shared norms, patterns of blocks and variables."""
+    data = describe(architecture, name_and_fields)
     body = data["architecture"]
     stacks = {name: _stack(name, stack) for name, stack in body["stacks"].items()}
     extras = {name: {**extra, "stack": _stack(name, extra["stack"])} for name, extra in body.get("extras", {}).items()}
@@ -59,86 +53,30 @@ def concise(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stack(name: str, data: dict[str, Any]) -> dict[str, Any]:
-    width = data["d_model"]
-    blocks = {
-        key: {part: _sublayer(value, width) for part, value in block.items()} for key, block in data["blocks"].items()
-    }
-    norms = _common_norms(blocks)
-    for block in blocks.values():
-        for part in block.values():
-            _omit_norms(part, norms)
+    parts = [part for block in data["blocks"].values() for part in block.values()]
+    around = [part.pop("norms", {}) for part in parts]
+    norms: dict[str, Any] = max(around, key=around.count, default={})
+    norms = norms if around.count(norms) >= _MIN_USES else {}  # the norms of most sub-layers
+    for part, own in zip(parts, around, strict=True):
+        part |= {"norms": own} if own != norms else {}
     short = {
-        "d_model": width,
+        "d_model": data["d_model"],
         "role": data["role"] if ROLES.get(name, "decoder") != data["role"] else None,
         **{key: data[key] for key in (*STACK_NUMBERS, *STACK_FLAGS) if key in data},
         "tokens": data.get("tokens"),
         "norms": norms,
-        "inputs": _short_layers(data["inputs"], width),
-        "blocks": blocks,
+        "inputs": data["inputs"],
+        "blocks": data["blocks"],
         "order": shortest_order(data["order"]),
-        "outputs": _short_layers(data["outputs"], width),
+        "outputs": data["outputs"],
     }
     return {key: value for key, value in short.items() if value}
 
 
-def _short_layers(data: dict[str, Any], width: int) -> dict[str, Any]:
-    return {name: _short_layer(value, width) for name, value in data.items()}
-
-
-def _sublayer(data: dict[str, Any], width: int) -> dict[str, Any]:
-    kinds = [key for key in data if key not in SUBLAYER_KEYS]
-    if len(kinds) == 1:
-        found = _short_layer({kinds[0]: data[kinds[0]]}, width)
-    else:  # each kind names its branch
-        found = {key: _fields(key, _layer(key, data[key], width), width) for key in kinds}
-    if "branches" in data:
-        found["branches"] = {name: _short_branch(branch, width) for name, branch in data["branches"].items()}
-    if "norms" in data:
-        found["norms"] = _short_layers(data["norms"], width)
-    return {**found, **{key: data[key] for key in SUM_KEYS if key in data}}
-
-
-def _short_branch(branch: dict[str, Any], width: int) -> dict[str, Any]:
-    """A branch: its layer kind and norms."""
-    norms = {key: _short_layer(branch[key], width) for key in BRANCH_NORMS if key in branch}
-    (kind,) = (key for key in branch if key not in BRANCH_KEYS)
-    others = {key: branch[key] for key in BRANCH_KEYS if key in branch}
-    return {**_short_layer({kind: branch[kind]}, width), **others, **norms}
-
-
-def _common_norms(blocks: dict[str, Any]) -> dict[str, Any]:
-    """The norms of most sub-layers, if several share them."""
-    found = [part.get("norms", {}) for block in blocks.values() for part in block.values()]
-    if not found:
-        return {}
-    best = max(found, key=found.count)
-    return best if found.count(best) >= _MIN_USES else {}
-
-
-def _omit_norms(part: dict[str, Any], usual: dict[str, Any]) -> None:
-    """Remove the norms of a sub-layer if they are the common ones."""
-    own = part.pop("norms", {})
-    if own != usual:
-        part["norms"] = own
-
-
-def _layer(kind: str, values: dict[str, Any], width: int) -> Layer:
-    found, fixed = layers.find(kind)
-    usual = {"d_model": width} if any(entry.name == "d_model" for entry in fields(found)) else {}
-    return found(**{**usual, **fixed, **values})
-
-
-def _short_layer(data: dict[str, Any], width: int) -> dict[str, Any]:
-    """``{kind: fields}`` under its most specific alias, without redundant fields."""
-    ((kind, values),) = data.items()
-    name, explicit = name_and_fields(_layer(kind, values, width), width)
-    return {name: explicit}
-
-
-def name_and_fields(layer: Layer, width: int) -> tuple[str, dict[str, Any]]:
-    """A layer's most specific alias, and the fields to write in a stack of this width."""
+def name_and_fields(layer: Layer, width: int, alias: str = "") -> tuple[str, dict[str, Any]]:
+    """A layer's most specific alias unless one is given, and the fields to write in a stack of this width."""
     kind = layer.kind()
-    name = next((alias for alias in _ALIASES.get(kind, ()) if _has_alias(alias, layer)), kind)
+    name = alias or next((other for other in _ALIASES.get(kind, ()) if _has_alias(other, layer)), kind)
     return name, _fields(name, layer, width)
 
 
@@ -171,8 +109,10 @@ def _fields(kind: str, layer: Layer, width: int) -> dict[str, Any]:
 
 
 def _is_derived(kind: str, values: dict[str, Any], width: int, layer: Layer) -> bool:
+    found, fixed = layers.find(kind)
+    usual = {"d_model": width} if any(entry.name == "d_model" for entry in fields(found)) else {}
     try:
-        return _layer(kind, values, width) == layer
+        return found(**{**usual, **fixed, **values}) == layer
     except InputError:
         return False
 
@@ -205,10 +145,7 @@ def extract_variables(stacks: dict[str, Any]) -> dict[str, int]:
                 for size in sizes:
                     holder, key = size.place
                     holder[key] = f"${title} - {size.before}" if size.before else f"${title}"
-    ranked = sorted(
-        variables,
-        key=lambda name: _STANDARD_VARIABLES.index(name) if name in _STANDARD_VARIABLES else len(_STANDARD_VARIABLES),
-    )
+    ranked = sorted(variables, key=lambda name: [*_STANDARD_VARIABLES, name].index(name))
     return {name: variables[name] for name in ranked}
 
 
@@ -231,9 +168,8 @@ def _stack_sizes(name: str, stack: dict[str, Any]) -> Iterator[_Size]:
     width = stack["d_model"]
     yield _Size("d_model", name, "", (stack, "d_model"))
     yield from _lengths(name, stack.get("order"))
-    parts = (stack.get("inputs", {}), stack.get("blocks", {}), stack.get("outputs", {}))
-    for part in parts:
-        yield from _layer_sizes(name, part, width)
+    for part in ("inputs", "blocks", "outputs"):
+        yield from _layer_sizes(name, stack.get(part, {}), width)
 
 
 def _lengths(name: str, order: Any) -> Iterator[_Size]:
@@ -259,11 +195,7 @@ def _layer_sizes(stack: str, data: Any, width: int) -> Iterator[_Size]:
         for field, size in value.items():
             if type(size) is int and field != "d_model":
                 joins = field in _STREAM_FIELDS and size == width
-                title = "d_model" if joins else _variable_name(kind, field, value)
+                title = "d_model" if joins else field
+                if kind == "embedding" and field == "rows":
+                    title = _ROW_VARIABLES.get(value.get("table", "token"), "rows")
                 yield _Size(title, stack, "" if joins else kind, (value, field))
-
-
-def _variable_name(kind: str, field: str, values: dict[str, Any]) -> str:
-    if kind == "embedding" and field == "rows":
-        return _ROW_VARIABLES.get(values.get("table", "token"), "rows")
-    return field

@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import Any
 
 from ..core.architecture import Architecture
 from ..core.errors import LlmcalcError
 from ..core.record import fields
 from .concise import concise
-from .describe import describe
 from .facts import to_entry
 from .preset import load_text
 from .yaml_writer import write
 
 _OWN = ("name", "title", "notes", "warnings", "inputs")  # fields that differ between an architecture and its preset
 _ORDER = (
-    "name",
-    "title",
-    "family",
-    "source",
-    "status",
-    "layout",
-    "variables",
-    "architecture",
-    "sizes",
-    "expect",
-    "facts",
-)
+    "name", "title", "family", "source", "status", "layout", "variables", "architecture", "sizes", "expect", "facts",
+    "unmodelled", "notes",
+)  # fmt: skip
 
 
 def preset_text(architecture: Architecture, name: str, comment: tuple[str, ...] = ()) -> str:
@@ -38,7 +27,7 @@ def preset_text(architecture: Architecture, name: str, comment: tuple[str, ...] 
     Raises:
         LlmcalcError: the text does not load to the same architecture, which is a bug.
     """
-    data = concise(describe(architecture))
+    data = concise(architecture)
     family = data.get("family")
     notes = [*architecture.warnings, *architecture.notes]
     data |= {
@@ -49,25 +38,19 @@ def preset_text(architecture: Architecture, name: str, comment: tuple[str, ...] 
         "facts": {"all": [to_entry(fact) for fact in architecture.facts]},
     }
     if architecture.expect:
-        size = _size(architecture)
+        stem = PurePath(str(architecture.inputs.get("file", ""))).stem
+        size = architecture.name.removeprefix(f"{stem}-")
         data |= {"sizes": {size: data.pop("variables", {})}}
         data["expect"] = {size: [to_entry(figure) for figure in architecture.expect]}
-    kept = {key: data[key] for key in (*_ORDER, "unmodelled", "notes") if data.get(key) and data[key] != {"all": []}}
+    kept = {key: data[key] for key in _ORDER if data.get(key) and data[key] != {"all": []}}
     text = write(kept, comment)
     _check(architecture, load_text(text, f"{name}.yaml"))
     return text
 
 
-def _size(architecture: Architecture) -> str:
-    """The size of a model: its name without that of its preset."""
-    stem = PurePath(str(architecture.inputs.get("file", ""))).stem
-    return architecture.name.removeprefix(f"{stem}-")
-
-
 def _check(wanted: Architecture, found: Architecture) -> None:
     compared: list[str] = [field.name for field in fields(wanted) if field.name not in _OWN]
-    values: list[tuple[Any, Any]] = [(getattr(wanted, name), getattr(found, name)) for name in compared]
-    different = [name for name, (own, other) in zip(compared, values, strict=True) if own != other]
+    different = [name for name in compared if getattr(wanted, name) != getattr(found, name)]
     if different:
         raise LlmcalcError(
             f"the preset of {wanted.name} would differ in {' and '.join(different)}; please report this bug"

@@ -36,7 +36,10 @@ def inherit(data: Any, file: Path | None) -> Family:
         if base in seen:
             circle = " -> ".join([*seen, base])
             raise DescriptionError(f"circular base: {circle}").under(("base",))
-        base_file = _base_file(base, file)
+        known = {**catalogue.files(), **(catalogue.files_in(file.parent) if file else {})}
+        if base not in known:
+            raise UnknownNameError("base", base, known).under(("base",))
+        base_file = known[base]
         seen.append(base)
         bases.append(base_file)
         parent = catalogue.read_preset(base_file)
@@ -59,22 +62,10 @@ def check_preset(data: Any, file: Path | None) -> None:
         validate(Preset, data)
 
 
-def _base_file(base: str, file: Path | None) -> Path:
-    known = {**catalogue.files(), **(catalogue.files_in(file.parent) if file else {})}
-    if base not in known:
-        raise UnknownNameError("base", base, known).under(("base",))
-    return known[base]
-
-
 def merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """``base`` updated recursively with ``own``; null marks a key as removed."""
-    merged = dict(base)
-    for key, value in own.items():
-        if isinstance(value, dict) and isinstance(merged.get(key), dict):
-            merged[key] = merge(merged[key], value)
-        else:
-            merged[key] = value
-    return merged
+    inner = {key for key, value in own.items() if isinstance(value, dict) and isinstance(base.get(key), dict)}
+    return {**base, **{key: merge(base[key], value) if key in inner else value for key, value in own.items()}}
 
 
 def choose_size(data: Mapping[str, Any], size: str | None) -> str | None:

@@ -13,6 +13,7 @@ expect: {175b: [{quantity: params, value: 175.0e9, tolerance: 0.3%, source: "bro
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,39 +40,44 @@ def load_file(file: Path, size: str | None = None, overrides: Sequence[str] = ()
     try:
         return build_preset(catalogue.read_preset(file), size, overrides, file)
     except InputError as error:
-        from .locate import locate_error
+        raise _located(error, file) from None
 
-        raise locate_error(error, file) from None
+
+def _located(error: InputError, file: Path) -> InputError:
+    """The error with its position in the file, or in the base that contains the key."""
+    from .yaml_reader import locate_error, read_yaml
+
+    files, documents = [file], []
+    with suppress(InputError):
+        files += inherit(catalogue.read_preset(file), file).bases
+    for one in files:
+        with suppress(InputError):  # a pipe can be read only once
+            documents.append(read_yaml(catalogue.read_text(one), str(one)))
+    return locate_error(error, documents)
 
 
 def load_text(text: str, name: str, overrides: Sequence[str] = ()) -> Architecture:
     """The architecture of a preset given as text, such as standard input."""
-    from .locate import locate_error_in
-    from .yaml_reader import read_yaml
+    from .yaml_reader import locate_error, read_yaml
 
     document = read_yaml(text, name)
     try:
         return build_preset(document.data, None, overrides, None)
     except InputError as error:
-        raise locate_error_in(error, [document]) from None
+        raise locate_error(error, [document]) from None
 
 
 def check_file(file: Path) -> None:
-    """Validate a preset file and build all of its sizes.
-
-    Raises:
-        InputError: an invalid preset, a size that cannot be built, or a name other than the file's.
-    """
-    from .locate import locate_error_in
+    """Validate a preset file and build all of its sizes."""
     from .models.preset import Preset
     from .models.validation import validate
-    from .yaml_reader import read_yaml
+    from .yaml_reader import locate_error, read_yaml
 
     document = read_yaml(catalogue.read_text(file), str(file))
     try:
         validate(Preset, document.data)
     except InputError as error:
-        raise locate_error_in(error, [document]) from None
+        raise locate_error(error, [document]) from None
     for size in [None, *mapping_at(document.data, "sizes")]:
         load_file(file, size)
     if document.data["name"] != file.stem:
@@ -130,10 +136,8 @@ def _definition(name: str, size: str | None, chosen: Mapping[str, Any]) -> KeyPa
 def _check_used(family: Family, size: str | None, template: Any, variables: Mapping[str, Any]) -> None:
     """Reject unused variables, which are usually misspelt."""
     used = names_used(template) | names_used(dict(variables))
-    for path in (("variables",), ("sizes", size or "")):
-        given = family.own
-        for key in path:
-            given = mapping_at(given, key)
+    own, sizes = mapping_at(family.own, "variables"), mapping_at(family.own, "sizes")
+    for path, given in ((("variables",), own), (("sizes", size or ""), mapping_at(sizes, size or ""))):
         for name in given:
             if name not in used:
                 raise UnknownNameError("or unused variable", name, used).under((*path, name))

@@ -7,7 +7,7 @@ multiples that suit the hardware, then the depth is searched. Every candidate is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from math import lcm, log
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
 from ..core.notebook_display import NotebookDisplay
-from ..core.record import record
+from ..core.record import changed, record
 from . import catalogue
 from .inherit import inherit
 from .plain_data import mapping_at
@@ -131,18 +131,21 @@ def search(name: str, target: int, measure: Measure, rules: Rules | None = None)
     family = _Family(name, measure)
     found = family.candidates(target, chosen)
     if not found:
-        raise InputError(f"no shape of {family.name} satisfies the rules", where="design", hint=family.reach())
+        published = family.values.values()
+        hint = f"its published sizes range from {min(published):,} to {max(published):,}"
+        raise InputError(f"no shape of {family.name} satisfies the rules", where="design", hint=hint)
     relaxed = (
-        (f"widths in multiples of {chosen.multiple}", Rules(1, chosen.ranks, chosen.within, chosen.shaped)),
-        (f"heads on {chosen.ranks} ranks", Rules(chosen.multiple, 1, chosen.within, chosen.shaped)),
-        ("width against depth as in the family", Rules(chosen.multiple, chosen.ranks, chosen.within, False)),
+        (f"widths in multiples of {chosen.multiple}", changed(chosen, multiple=1)),
+        (f"heads on {chosen.ranks} ranks", changed(chosen, ranks=1)),
+        ("width against depth as in the family", changed(chosen, shaped=False)),
     )
     different = [(label, other) for label, other in relaxed if other != chosen]
     without = tuple(
         (label, _sorted([*family.candidates(target, other)[:1], found[0]], other)[0]) for label, other in different
     )
     near = abs(found[0].off) <= chosen.within
-    return Design(family.name, family.nearest(target).name, target, chosen, tuple(found[:MOST]), near, without)
+    base = family.models[family.base(target)].name
+    return Design(family.name, base, target, chosen, tuple(found[:MOST]), near, without)
 
 
 class _Family:
@@ -163,38 +166,25 @@ class _Family:
         if not all(WIDTH in own for own in self.variables.values()) or not self.variables:
             raise InputError(f"{self.name} has no variable {WIDTH} to vary", where="design", hint="use another family")
 
-    def reach(self) -> str:
-        """The range of published sizes, for an error message."""
-        return f"its published sizes range from {min(self.values.values()):,} to {max(self.values.values()):,}"
-
-    def nearest(self, target: int) -> Architecture:
+    def base(self, target: int) -> str:
         """The published size nearest to the target."""
-        return self.models[self._base(target)]
-
-    def _base(self, target: int) -> str:
         return min(self.values, key=lambda size: abs(log(self.values[size] / target)))
 
     def candidates(self, target: int, rules: Rules) -> list[Candidate]:
         """Shapes within tolerance, best first; else the nearest."""
-        base = self._base(target)
-        wanted = self._proportion(target)
-        found = [
-            shape for sizes in self._widths(base, target, rules) for shape in self._shapes(base, sizes, target, wanted)
-        ]
-        return _sorted(found, rules)
+        base, wanted = self.base(target), self._proportion(target)
+        widths = self._widths(base, target, rules)
+        return _sorted([shape for sizes in widths for shape in self._shapes(base, sizes, target, wanted)], rules)
 
     def _proportion(self, target: int) -> float:
         """Width over depth, interpolated on a logarithmic scale between the nearest sizes; constant beyond them."""
-        points = sorted((self.values[size], self._ratio(own)) for size, own in self.known.items())
+        depths = {size: own[DEPTH] if isinstance(own.get(DEPTH), int) else 1 for size, own in self.known.items()}
+        points = sorted((self.values[size], own[WIDTH] / depths[size]) for size, own in self.known.items())
         below = [point for point in points if point[0] <= target][-1:] or points[:1]
         above = [point for point in points if point[0] >= target][:1] or points[-1:]
         (low, first), (high, last) = below[0], above[0]
         share = log(target / low) / log(high / low) if high > low else 0.0
         return float(first ** (1 - share) * last**share)
-
-    def _ratio(self, own: dict[str, Any]) -> float:
-        depth = own.get(DEPTH)
-        return float(own[WIDTH] / (depth if isinstance(depth, int) else 1))
 
     def _widths(self, base: str, target: int, rules: Rules) -> Iterator[Sizes]:
         """The widths to try, each with the sizes that follow from it."""
@@ -290,8 +280,5 @@ def _shared(heads: int, kv_heads: int, of: int, ranks: int) -> int:
     """Key/value heads: equal to query heads if they were; else unchanged, or the nearest divisor."""
     if kv_heads == of:
         return heads
-    return min(_divisors(heads), key=lambda number: (number % min(ranks, number) != 0, abs(log(number / kv_heads))))
-
-
-def _divisors(number: int) -> Iterable[int]:
-    return [size for size in range(1, number + 1) if number % size == 0]
+    divisors = [number for number in range(1, heads + 1) if heads % number == 0]
+    return min(divisors, key=lambda number: (number % min(ranks, number) != 0, abs(log(number / kv_heads))))

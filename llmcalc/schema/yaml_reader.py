@@ -5,12 +5,12 @@ The line and column of every value are recorded. File size, nesting depth and th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import yaml
 
-from ..core.errors import DescriptionError, short_repr
+from ..core.errors import DescriptionError, InputError, short_repr
 from .plain_data import MAX_DEPTH, MAX_FILE_SIZE, MAX_VALUES, read_scalar
 
 Path = tuple[Any, ...]
@@ -49,6 +49,17 @@ class Document(NamedTuple):
 
     def _mark(self, path: Path) -> Mark:
         return self.marks.get(path[: self.depth(path)], (1, 1))
+
+
+def locate_error(error: InputError, documents: Sequence[Document]) -> InputError:
+    """The error with its position in the document that contains most of its path, the first one of several."""
+    if error.path is None or not documents:
+        return error
+    path = error.path
+    best = max(documents, key=lambda document: document.depth(path))
+    if not error.parameter:  # replace the kind of a layer by its line
+        error.where = best.where(path)
+    return error.at(best.where(path), best.excerpt(path))
 
 
 def read_yaml(text: str, name: str) -> Document:

@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from ...core.errors import DescriptionError, InputError
-from ..locate import locate_error_in
-from ..yaml_reader import read_yaml
+from ..yaml_reader import locate_error, read_yaml
 from .result import ENTRY
 from .validation import Model, validate
 
@@ -263,4 +262,4 @@ def check_data_file(file: Path, package: Path) -> None:
     try:
         validate(expected, document.data)
     except InputError as error:
-        raise locate_error_in(error, [document]) from None
+        raise locate_error(error, [document]) from None
