@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..checkpoint.headers import GGUF, Headers, gguf, limits, safetensors
-from ..checkpoint.headers.checkpoint_files import CONFIG, INDEX, check_index, join, read_headers, read_index
+from ..checkpoint.headers.checkpoint_files import (
+    CONFIG,
+    INDEX,
+    check_index,
+    config_beside,
+    join,
+    read_headers,
+    read_index,
+)
 from ..core.errors import DescriptionError, short_repr
 
 SCHEME = "hf:"
@@ -22,6 +30,7 @@ SINGLE = "model.safetensors"
 FIRST_READ, LONGEST_READ = 1 << 16, 64 << 20  # bytes
 SECONDS = 30  # timeout of a request
 PARTIAL = 206  # HTTP status of a range response
+_NETWORK_PACKAGES = ("httpx", "httpcore", "requests", "urllib3", "huggingface_hub")
 _SOURCE = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+|[\w.-]+)(@(?P<revision>[\w./-]+?))?(/(?P<file>[^/@]+\.gguf))?")
 
 
@@ -35,9 +44,8 @@ class Place(NamedTuple):
     @property
     def name(self) -> str:
         """The source as the user writes it."""
-        return (
-            f"{SCHEME}{self.repo}{f'@{self.revision}' if self.revision else ''}{f'/{self.file}' if self.file else ''}"
-        )
+        revision, file = f"@{self.revision}" if self.revision else "", f"/{self.file}" if self.file else ""
+        return f"{SCHEME}{self.repo}{revision}{file}"
 
 
 def read_place(source: str) -> Place:
@@ -74,17 +82,14 @@ def headers(source: str) -> Headers:
     if place.file:
         with _explained(place, place.file):
             return _gguf(place)
-    from ..checkpoint.headers.checkpoint_files import config_beside
-
     with _explained(place, CONFIG):
         described = config_beside(_download(place, CONFIG))
     with _explained(place, INDEX):
         index = _index(place)
     names = list(dict.fromkeys(index.values())) if index else [SINGLE]
     if len(names) > limits.MOST_FILES:
-        raise DescriptionError(
-            f"the repository has {len(names):,} weight files; the limit is {limits.MOST_FILES:,}", where=source
-        )
+        message = f"the repository has {len(names):,} weight files; the limit is {limits.MOST_FILES:,}"
+        raise DescriptionError(message, where=source)
     files = []
     for name in names:
         with _explained(place, name):
@@ -201,31 +206,23 @@ def _explained(place: Place, name: str) -> Iterator[None]:
 
     try:
         yield
-    except errors.GatedRepoError:
-        hint = "Accept its terms on the Hub and log in (hf auth login)."
-        raise DescriptionError("the repository is gated", where=place.name, hint=hint) from None
-    except errors.RepositoryNotFoundError:
-        raise DescriptionError("the repository does not exist or is private", where=place.name) from None
-    except errors.RevisionNotFoundError:
-        raise DescriptionError(f"unknown revision {short_repr(place.revision)}", where=place.name) from None
-    except errors.LocalEntryNotFoundError:
-        message = f"{name} is not in the cache, and the Hub cannot be reached"
-        raise DescriptionError(
-            message, where=place.name, hint="Check the network connection and HF_ENDPOINT."
-        ) from None
-    except errors.EntryNotFoundError:
-        hint = "For a GGUF file, use hf:org/name/file.gguf." if name == CONFIG else ""
-        raise DescriptionError(f"the repository has no file {name}", where=place.name, hint=hint) from None
-    except errors.HFValidationError as error:
-        raise DescriptionError(f"invalid repository name: {str(error)[:200]}", where=place.name) from None
-    except (OSError, ValueError) as error:  # no response, or an invalid one
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise DescriptionError(f"{name} cannot be read from the Hub: {reason}", where=place.name) from None
-    except DescriptionError:
-        raise
     except Exception as error:
-        if not type(error).__module__.startswith(("httpx", "httpcore", "requests", "urllib3", "huggingface_hub")):
+        known = (  # a kind of error comes before its base
+            (errors.GatedRepoError, "the repository is gated",
+             "Accept its terms on the Hub and log in (hf auth login)."),
+            (errors.RepositoryNotFoundError, "the repository does not exist or is private", ""),
+            (errors.RevisionNotFoundError, f"unknown revision {short_repr(place.revision)}", ""),
+            (errors.LocalEntryNotFoundError, f"{name} is not in the cache, and the Hub cannot be reached",
+             "Check the network connection and HF_ENDPOINT."),
+            (errors.EntryNotFoundError, f"the repository has no file {name}",
+             "For a GGUF file, use hf:org/name/file.gguf." if name == CONFIG else ""),
+            (errors.HFValidationError, f"invalid repository name: {str(error)[:200]}", ""),
+        )  # fmt: skip
+        reason = type(error).__name__
+        if isinstance(error, OSError | ValueError):  # no response, or an invalid one
+            reason = str(error).splitlines()[0][:200] if str(error) else reason
+        elif not type(error).__module__.startswith(_NETWORK_PACKAGES):
             raise
-        raise DescriptionError(
-            f"{name} cannot be read from the Hub: {type(error).__name__}", where=place.name
-        ) from None
+        usual = f"{name} cannot be read from the Hub: {reason}"
+        message, hint = next((rest for kind, *rest in known if isinstance(error, kind)), (usual, ""))
+        raise DescriptionError(message, where=place.name, hint=hint) from None

@@ -12,14 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoint.headers import GGUF, Headers, is_weights, limits
-from ..checkpoint.headers.checkpoint_files import (
-    CONFIG,
-    PICKLED,
-    no_weights_error,
-    pickled_files,
-    read_headers,
-    weight_files,
-)
+from ..checkpoint.headers import checkpoint_files as files
+from ..checkpoint.headers.checkpoint_files import CONFIG, read_headers, weight_files
 from ..core.architecture import Architecture
 from ..core.errors import DescriptionError
 from ..core.ledger import rows
@@ -41,12 +35,12 @@ def describe(path: Path, read: Reader) -> Architecture:
             return _of_gguf(read_headers(path), read)
         if names:
             raise _no_config(path / names[0])
-        if not pickled_files(path):
+        if not files.pickled_files(path):
             raise DescriptionError("the folder has no config.json", where=limits.printable(path))
-        raise no_weights_error(path)
+        raise files.no_weights_error(path)
     if path.suffix == GGUF:
         return _of_gguf(read_headers(path), read)
-    if path.name.endswith(PICKLED):
+    if path.name.endswith(files.PICKLED):
         hint = "Unpickling can run arbitrary code. Pass the config.json instead, or convert the weights to safetensors."
         raise DescriptionError("pickled weights are never opened", where=limits.printable(path), hint=hint)
     from ..core.strict_json import read_json
@@ -79,13 +73,11 @@ def describe_remote(source: str, read: Reader) -> Architecture:
 def headers_of(architecture: Architecture) -> Headers | None:
     """The tensor headers of the checkpoint that an architecture was read from, or None."""
     source = architecture.inputs.get("checkpoint")
-    if not source:
-        return None
-    if source.startswith("hf:"):
+    if source and source.startswith("hf:"):
         from . import hub
 
         return hub.headers(source)
-    return read_headers(Path(source))
+    return read_headers(Path(source)) if source else None
 
 
 def _no_config(path: Path) -> DescriptionError:
@@ -97,8 +89,7 @@ def _no_config(path: Path) -> DescriptionError:
 def _of_gguf(headers: Headers, read: Reader) -> Architecture:
     from .gguf import ARCHITECTURE, config_of
 
-    found = read(config_of(headers), headers.where)
-    found = _without_pooler(found, headers)
+    found = _without_pooler(read(config_of(headers), headers.where), headers)
     types = {held.name: held.type for held in headers}
     arch = headers.metadata[ARCHITECTURE]
     inputs = {**found.inputs, "checkpoint": headers.where, "gguf": arch, "types": types}
@@ -110,10 +101,8 @@ def _without_pooler(architecture: Architecture, headers: Headers) -> Architectur
     if "cls.weight" in headers.tensors or not any(named.name == "pooler" for named in architecture.main.outputs):
         return architecture
     kept = tuple(named for named in architecture.main.outputs if named.name != "pooler")
-    stacks = tuple(
-        replace(stack, outputs=kept) if stack is architecture.main else stack for stack in architecture.stacks
-    )
-    return replace(architecture, stacks=stacks)
+    stacks = (replace(one, outputs=kept) if one is architecture.main else one for one in architecture.stacks)
+    return replace(architecture, stacks=tuple(stacks))
 
 
 def _differences(architecture: Architecture, headers: Headers) -> list[str]:

@@ -4,8 +4,8 @@
     TP  shapes that do not divide evenly among ranks
     CF  suspicious configurations
 
-A rule is a function named by its code in a module of this folder. Its title, reason and source are in
-``data/rules.yaml``.
+A rule is a function named by its code in a module of this folder, which yields the place, message and advice of each
+finding. Its title, reason and source are in ``data/rules.yaml``.
 """
 
 from __future__ import annotations

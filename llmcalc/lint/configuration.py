@@ -10,7 +10,7 @@ from ..calc.params import params
 from ..core.workload import positions
 from ..layers.attention import Attention
 from ..layers.mla import Mla
-from .finding import Case, Finding
+from .finding import Case, Problem
 
 HEADS_TO_SHARE = 16  # with fewer query heads, sharing keys and values saves little
 TYPICAL_KV_HEADS = 8
@@ -22,30 +22,28 @@ ORDERED = (
 )  # fmt: skip
 
 
-def cf001(case: Case) -> Iterator[Finding]:
+def cf001(case: Case) -> Iterator[Problem]:
     """A window or chunk that no sequence exceeds."""
     limit = positions(case.architecture)
-    for site in case.sites:
-        for field in ("window", "chunk"):
-            size = getattr(site.layer, field, None)
-            if size and limit and size >= limit:
-                message = f"{field} {size} has no effect: the model has {limit} learned positions"
-                yield Finding("CF001", f"{site.place}.{field}", message, f"remove it, or use less than {limit}")
+    for site, field, size in case.sizes("window", "chunk"):
+        if limit and size >= limit:
+            message = f"{field} {size} has no effect: the model has {limit} learned positions"
+            yield f"{site.place}.{field}", message, f"remove it, or use less than {limit}"
 
 
-def cf002(case: Case) -> Iterator[Finding]:
+def cf002(case: Case) -> Iterator[Problem]:
     """A key bias without effect: it adds the same number to all scores of a query."""
     for site in case.sites:
         layer = site.layer
-        if layer.kind() == "attention" and layer.k_bias and layer.positions in ("none", "alibi", "relative"):
-            if layer.qk_norm != "none":
-                continue
+        if layer.kind() != "attention" or not layer.k_bias or layer.qk_norm != "none":
+            continue
+        if layer.positions in ("none", "alibi", "relative"):
             wasted = site.times * layer.n_kv_heads * layer.d_head
             message = f"the key bias cancels in the softmax: {wasted:,} parameters without effect"
-            yield Finding("CF002", f"{site.place}.k_bias", message, "k_bias: false")
+            yield f"{site.place}.k_bias", message, "k_bias: false"
 
 
-def cf003(case: Case) -> Iterator[Finding]:
+def cf003(case: Case) -> Iterator[Problem]:
     """Tensors that are stored and never used, except in parts that are not for text."""
     unused: dict[str, int] = {}
     for row in params(case.architecture).rows:
@@ -53,53 +51,49 @@ def cf003(case: Case) -> Iterator[Finding]:
             place = ".".join(dict.fromkeys([row.entry.stack.name, row.entry.section, row.entry.name]))
             unused[place] = unused.get(place, 0) + row.size * row.copies
     for place, count in unused.items():
-        yield Finding("CF003", place, f"{count:,} parameters are stored and never used", "remove them")
+        yield place, f"{count:,} parameters are stored and never used", "remove them"
 
 
-def cf004(case: Case) -> Iterator[Finding]:
+def cf004(case: Case) -> Iterator[Problem]:
     """A mixture of experts that uses all of them."""
-    for site in case.sites:
-        experts, active = getattr(site.layer, "n_experts", None), getattr(site.layer, "top_k", None)
-        if experts and active == experts:
+    for site, _, experts in case.sizes("n_experts"):
+        if getattr(site.layer, "top_k", None) == experts:
             message = f"every token uses all {experts} experts, as in a dense layer of {experts} times the width"
-            yield Finding("CF004", f"{site.place}.top_k", message, "a smaller top_k, or a dense layer")
+            yield f"{site.place}.top_k", message, "a smaller top_k, or a dense layer"
 
 
-def cf005(case: Case) -> Iterator[Finding]:
+def cf005(case: Case) -> Iterator[Problem]:
     """A decoder with one key/value head per query head."""
     for site in case.sites:
         layer = site.layer
         if not isinstance(layer, Attention) or site.stack.role != "decoder" or not layer.causal or layer.kv_reused:
             continue
         if layer.n_kv_heads == layer.n_heads >= HEADS_TO_SHARE and layer.n_heads % TYPICAL_KV_HEADS == 0:
-            share = layer.n_heads // TYPICAL_KV_HEADS
-            message = (
-                f"{layer.n_heads} key/value heads; with {TYPICAL_KV_HEADS}, the KV cache would be {share} times smaller"
-            )
-            yield Finding("CF005", f"{site.place}.n_kv_heads", message, f"{TYPICAL_KV_HEADS}")
+            saving = f"the KV cache would be {layer.n_heads // TYPICAL_KV_HEADS} times smaller"
+            message = f"{layer.n_heads} key/value heads; with {TYPICAL_KV_HEADS}, {saving}"
+            yield f"{site.place}.n_kv_heads", message, f"{TYPICAL_KV_HEADS}"
 
 
-def cf006(case: Case) -> Iterator[Finding]:
+def cf006(case: Case) -> Iterator[Problem]:
     """An untied head in a model that is mostly vocabulary."""
     count = params(case.architecture)
     heads = count.by_component.get("head", 0)
     if heads > LARGE_SHARE * count.total and count.embedding:
         share = f"{100 * heads / count.total:.0f} % of the parameters ({heads:,})"
         message = f"the head is {share}, and so is the token embedding"
-        yield Finding("CF006", f"{case.architecture.main.name}.outputs", message, "tie the head to the token embedding")
+        yield f"{case.architecture.main.name}.outputs", message, "tie the head to the token embedding"
 
 
-def cf007(case: Case) -> Iterator[Finding]:
+def cf007(case: Case) -> Iterator[Problem]:
     """A stack without positional information."""
     for stack in case.architecture.stacks:
         layers = [site.layer for site in case.sites if site.stack is stack]
         mixers = [one for one in layers if isinstance(one, Attention | Mla) and not getattr(one, "cross", False)]
         causal = any(layer.causal for layer in mixers)
         if mixers and not causal and not any(map(_knows_order, layers)):
-            message = (
-                "bidirectional attention without position embeddings, rotary positions, position biases or recurrence"
-            )
-            yield Finding("CF007", stack.name, message, "positions: rope, or a position embedding in inputs")
+            missing = "position embeddings, rotary positions, position biases or recurrence"
+            advice = "positions: rope, or a position embedding in inputs"
+            yield stack.name, f"bidirectional attention without {missing}", advice
 
 
 def _knows_order(layer: Any) -> bool:
@@ -109,7 +103,7 @@ def _knows_order(layer: Any) -> bool:
     return getattr(layer, "table", "") == "position" or any(word in kind for word in ORDERED)
 
 
-def cf008(case: Case) -> Iterator[Finding]:
+def cf008(case: Case) -> Iterator[Problem]:
     """Pre-norms without a norm after the last block."""
     for stack in case.architecture.stacks:
         if stack.role == "tower" or not stack.runs:
@@ -118,22 +112,21 @@ def cf008(case: Case) -> Iterator[Finding]:
         normed = any(layer.kind() == "norm" for _, layer in stack.outputs)
         if parts and parts[-1].pre and not parts[-1].after and not parts[-1].post and not normed:
             message = "sub-layers read a normalised residual stream, but the outputs do not"
-            yield Finding("CF008", f"{stack.name}.outputs", message, "add a norm to outputs")
+            yield f"{stack.name}.outputs", message, "add a norm to outputs"
 
 
-def cf009(case: Case) -> Iterator[Finding]:
+def cf009(case: Case) -> Iterator[Problem]:
     """A block without norms."""
     for stack in case.architecture.stacks:
         if stack.role == "tower":
             continue
-        blocks = {run.block.name: run.block for run in stack.runs}
-        for name, block in blocks.items():
+        for name, block in {run.block.name: run.block for run in stack.runs}.items():
             layers = [layer for part in block.sublayers for _, layer in part.layers()]
             if not any(layer.kind() == "norm" or "norm" in vars(layer) for layer in layers):
-                yield Finding("CF009", f"{stack.name}.{name}", "the block has no norms", "add a norm")
+                yield f"{stack.name}.{name}", "the block has no norms", "add a norm"
 
 
-def cf010(case: Case) -> Iterator[Finding]:
+def cf010(case: Case) -> Iterator[Problem]:
     """A stack of feed-forward layers alone."""
     for stack in case.architecture.stacks:
         kinds = [
@@ -141,4 +134,4 @@ def cf010(case: Case) -> Iterator[Finding]:
         ]
         if stack.role != "tower" and len(kinds) > 1 and all(one == other == ("mlp",) for one, other in pairwise(kinds)):
             message = "feed-forward layers alone: tokens do not interact"
-            yield Finding("CF010", stack.name, message, "add a layer that mixes tokens, such as attention")
+            yield stack.name, message, "add a layer that mixes tokens, such as attention"

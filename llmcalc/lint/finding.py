@@ -10,6 +10,8 @@ from ..core.architecture import Architecture, Stack
 from ..core.ledger import stack_entries
 from ..core.record import record
 
+Problem = tuple[str, str, str]  # place, message and advice of a finding
+
 
 class Site(NamedTuple):
     """A layer and its place; ``times`` equal layers in equal blocks share one site."""
@@ -31,6 +33,11 @@ class Case:
     def sites(self) -> list[Site]:
         """All sites of the architecture."""
         return list(sites(self.architecture))
+
+    def sizes(self, *names: str) -> Iterator[tuple[Site, str, int]]:
+        """The fields of all layers with these names, without missing ones and zeros."""
+        values = ((site, name, getattr(site.layer, name, None)) for site in self.sites for name in names)
+        return ((site, name, value) for site, name, value in values if value)
 
 
 @record

@@ -13,10 +13,10 @@ from ..core.architecture import Architecture
 from ..core.errors import UnknownNameError
 from ..core.record import record
 from ..data import table
-from .finding import Case, Finding
+from .finding import Case, Finding, Problem
 
 _CODE = re.compile(r"[a-z]{2}\d{3}")
-Check = Callable[[Case], Iterator[Finding]]
+Check = Callable[[Case], Iterator[Problem]]
 
 
 @record
@@ -38,15 +38,14 @@ class Rule:
 @cache
 def _rules() -> dict[str, Rule]:
     """All rules by code, sorted."""
-    descriptions = table("rules")
-    rules = {}
-    for file in sorted(Path(__file__).parent.glob("[a-z]*.py")):
-        module = import_module(f".{file.stem}", __package__)
-        for name, check in vars(module).items():
-            if _CODE.fullmatch(name):
-                entry = descriptions[name.upper()]
-                rules[name.upper()] = Rule(name.upper(), check=check, **{key: str(entry[key]) for key in _KEYS})
-    return dict(sorted(rules.items()))
+    modules = (import_module(f".{file.stem}", __package__) for file in Path(__file__).parent.glob("[a-z]*.py"))
+    checks = {
+        name.upper(): check for module in modules for name, check in vars(module).items() if _CODE.fullmatch(name)
+    }
+    return {
+        code: Rule(code, check=checks[code], **{key: str(table("rules")[code][key]) for key in _KEYS})
+        for code in sorted(checks)
+    }
 
 
 _KEYS = ("title", "reason", "source", "checked")
@@ -84,7 +83,7 @@ def lint(
     """
     selected = (_matching(select) if select else set(codes())) - _matching(ignore)
     case = Case(architecture, mesh or Mesh())
-    return [finding for code, rule in _rules().items() if code in selected for finding in rule.check(case)]
+    return [Finding(code, *found) for code in _rules() if code in selected for found in _rules()[code].check(case)]
 
 
 def _matching(prefixes: Iterable[str]) -> set[str]:

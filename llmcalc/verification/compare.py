@@ -38,19 +38,12 @@ MOST_NAMED = 3  # tensors named in a difference
 
 
 class _Inputs(NamedTuple):
-    """Random inputs: token ids [b, SEQ + STEPS] of the main stack, the encoder's tokens or audio, and patches.
+    """Random inputs."""
 
-    Attributes:
-        main: token ids of the main stack.
-        source: token ids or audio of an encoder, if any.
-        pixels: patches of a vision encoder, if any.
-        grid: rows and columns of the patches.
-    """
-
-    main: Array
-    source: Array | None
-    pixels: Array | None
-    grid: tuple[int, int]
+    main: Array  # token ids [b, SEQ + STEPS] of the main stack
+    source: Array | None  # token ids or audio of an encoder
+    pixels: Array | None  # patches of a vision encoder
+    grid: tuple[int, int]  # rows and columns of the patches
 
     @property
     def sizes(self) -> dict[str, Any]:
@@ -110,12 +103,10 @@ def _parameters(small: Architecture, model: Model) -> Check:
     declared = dict(params(small).tensors())
     observed = {name: tuple(array.shape) for name, array in model.parameters.items()}
     different = sorted(name for name in declared.keys() | observed.keys() if declared.get(name) != observed.get(name))
-    detail = "; ".join(
-        f"{name}: declared {declared.get(name)}, observed {observed.get(name)}" for name in different[:3]
-    )
+    texts = (f"{name}: declared {declared.get(name)}, observed {observed.get(name)}" for name in different[:MOST_NAMED])
     total = sum(array.size for array in model.parameters.values())
     note = f"{len(observed)} tensors, by name and shape"
-    return Check("parameters", params(small).total, total, "params", detail=detail, note=note)
+    return Check("parameters", params(small).total, total, "params", detail="; ".join(texts), note=note)
 
 
 def _active(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check]:
@@ -126,10 +117,8 @@ def _active(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check
     used = idle = 0
     rng = np.random.default_rng(1)
     for placed in mixtures:
-        w = placed.weights_in(model.tensors)
-        chosen, _ = placed.module.route(
-            placed.layer, w, rng.standard_normal((1, 1, placed.layer.d_model)), Step(texts.main[:1, :1])
-        )
+        x = rng.standard_normal((1, 1, placed.layer.d_model))
+        chosen, _ = placed.module.route(placed.layer, placed.weights_in(model.tensors), x, Step(texts.main[:1, :1]))
         n_chosen = len(set(chosen.ravel().tolist()))
         weights = [weight for weight in placed.weights if weight.per_expert]
         used += n_chosen
@@ -187,11 +176,12 @@ def _saved(small: Architecture, observed: tuple[int, ...], texts: _Inputs) -> Ch
             unmatched[size] -= 1
         else:
             declared_only.append(f"{name} ({size})")
-    sizes = ", ".join(str(size) for size in sorted(unmatched.elements(), reverse=True)[:MOST_NAMED])
-    detail = f"declared only: {', '.join(declared_only[:MOST_NAMED]) or 'none'}; observed only: {sizes or 'none'}"
+    detail = ""
+    if declared != sum(observed):
+        sizes = ", ".join(str(size) for size in sorted(unmatched.elements(), reverse=True)[:MOST_NAMED])
+        detail = f"declared only: {', '.join(declared_only[:MOST_NAMED]) or 'none'}; observed only: {sizes or 'none'}"
     recurrent = any("scan" in read(line).tags for entry in entries(small) for line in declare(entry.layer).lines)
     note = "scans save their inputs" if recurrent else ""
-    detail = detail if declared != sum(observed) else ""
     return Check("saved activations", declared, sum(observed), "elements", detail=detail, note=note)
 
 
@@ -208,16 +198,11 @@ def _decode(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check
             work = flops(small, batch=BATCH, seq=1, context=at, mode="decode", attention="dense", **source)
             declared += work.matmul
     yield Check(f"matmul FLOPs, {STEPS} decode steps", declared, observer.matmul_flops, "FLOPs")
-    if _supports_steps(model):
+    layers = (placed for stack in model.stacks for placed in stack.layers() if hasattr(placed.module, "is_stepwise"))
+    if all(placed.module.is_stepwise(placed.layer) for placed in layers):
         yield _logits("logits, step by step", whole, np.concatenate(steps, axis=1))
     else:  # later tokens change the results of earlier ones
         yield _logits("logits, with a cache", model.forward(*texts.first(SEQ)), steps[0])
-
-
-def _supports_steps(model: Model) -> bool:
-    """Whether decoding token by token gives the same results as one pass."""
-    layers = (placed for stack in model.stacks for placed in stack.layers())
-    return all(placed.module.is_stepwise(placed.layer) for placed in layers if hasattr(placed.module, "is_stepwise"))
 
 
 def _logits(quantity: str, expected: Array, observed: Array) -> Check:

@@ -7,6 +7,7 @@ the naming that matches most tensors is used.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -45,7 +46,7 @@ _ADDITIONAL = {
 ALIAS, MTP, NOT_TEXT = "other names of tied tensors", "multi-token prediction", "outside the language model"
 _MTP_KEYS = ("num_nextn_predict_layers", "num_mtp_layers", "nextn_predict_layers", "num_mtp_modules")
 _NUMBERED = re.compile(r"^(?:.*\.)?(?:layers|layer|h|blk|block|blocks)\.(\d+)\.")
-_OLD_NORM_NAMES = ((".gamma", ".weight"), (".beta", ".bias"))
+_OLD_NORM_NAMES = {"weight": "gamma", "bias": "beta"}
 _TOWER_PREFIXES = ("vision_tower.vision_model.", "vision_tower.")
 
 
@@ -77,27 +78,17 @@ class Naming(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Headers compared with an architecture.
-
-    Attributes:
-        matched: tensors that match their declaration.
-        declared: number of declared tensors.
-        differences: tensors that do not match.
-        additional: known groups of tensors that are not declared.
-        naming: the naming of the checkpoint's tensors.
-        quantised: the quantisation method, if any.
-        unknown_keys: keys of the quantisation config that were not interpreted.
-    """
+    """Headers compared with an architecture."""
 
     architecture: Architecture
     headers: Headers
     matched: tuple[TensorInfo, ...]
-    declared: int
+    declared: int  # number of declared tensors
     differences: tuple[Difference, ...]
-    additional: tuple[Group, ...]
+    additional: tuple[Group, ...]  # known groups of tensors that are not declared
     naming: str
-    quantised: str = ""
-    unknown_keys: tuple[str, ...] = ()
+    quantised: str = ""  # the quantisation method
+    unknown_keys: tuple[str, ...] = ()  # of the quantisation config: not interpreted
 
     @property
     def ok(self) -> bool:
@@ -153,9 +144,7 @@ def verify_weights(architecture: Architecture, headers: Headers) -> Comparison:
     inputs, counted = architecture.inputs, params(architecture)
     dtype = safetensors_type(inputs["dtype"]) if "dtype" in inputs else ""
     method, text_only = inputs.get("quantization"), bool(inputs.get("quantization_within"))
-    variants: list[Quantisation | None] = [None]
-    if method:
-        variants = [*quantisation_variants(method, dtype or "BF16", text_only)]
+    variants = [*quantisation_variants(method, dtype or "BF16", text_only)] if method else [None]
     naming = _best_naming(counted, headers, variants[0], dtype)
     if naming is None:  # another model: do not list every tensor
         least = sum(row.copies for row in counted.rows)
@@ -163,11 +152,10 @@ def verify_weights(architecture: Architecture, headers: Headers) -> Comparison:
         return Comparison(architecture, headers, (), least, (difference,), (), "not at all")
     best: Comparison | None = None
     for variant in variants:
-        comparison = _compare(counted, headers, naming, _expected(counted, naming, variant, dtype))
-        if best is None or len(comparison.differences) < len(best.differences):
-            best = comparison
-            if variant is not None:
-                best = replace(comparison, quantised=variant.name, unknown_keys=variant.unknown_keys)
+        found = _compare(counted, headers, naming, _expected(counted, naming, variant, dtype))
+        if variant is not None:
+            found = replace(found, quantised=variant.name, unknown_keys=variant.unknown_keys)
+        best = min(best or found, found, key=lambda comparison: len(comparison.differences))
         if not best.differences:
             break
     assert best is not None
@@ -177,31 +165,30 @@ def verify_weights(architecture: Architecture, headers: Headers) -> Comparison:
 def _namings(architecture: Architecture) -> Iterator[Naming]:
     """The ways in which a checkpoint may name its tensors, the most likely first."""
     is_gguf = bool(architecture.inputs.get("gguf"))
-    layouts = layout_candidates(architecture)
     if not architecture.layout and not is_gguf:
         hint = "the names of this architecture's stored tensors are not known"
         raise UnknownNameError("layout", architecture.layout, [], hint=hint)
-    titles = ("as published", "as transformers saves them")
-    if is_gguf:
-        titles = ("as in GGUF files", "as in older GGUF files")
-    for title, layout in zip(titles, layouts, strict=True):
-        yield Naming(title, layout, lambda name: name)
-    for title, layout in zip(titles, layouts, strict=True) if not is_gguf else ():
-        yield Naming(f"{title}, without the prefix of the class", layout, lambda name: name.partition(".")[2] or name)
-        yield Naming(f"{title}, in a larger model", layout, lambda name: f"language_model.{name}")
-        yield Naming(
-            f"{title}, in a larger model", layout, lambda name: name.replace("model.", "model.language_model.", 1)
-        )
-        yield Naming(f"{title}, with older names of norms", layout, _with_old_norm_names)
-        yield Naming(f"{title}, with newer names of an encoder", layout, lambda name: name.replace(*_TOWER_PREFIXES))
+    titles = (
+        ("as in GGUF files", "as in older GGUF files") if is_gguf else ("as published", "as transformers saves them")
+    )
+    layouts = list(zip(titles, layout_candidates(architecture), strict=True))
+    yield from (Naming(title, layout, lambda name: name) for title, layout in layouts)
+    for title, layout in () if is_gguf else layouts:
+        yield from (Naming(f"{title}, {variant}", layout, rename) for variant, rename in _RENAMES)
 
 
 def _with_old_norm_names(name: str) -> str:
-    if "LayerNorm" not in name:
-        return name
-    for old, new in _OLD_NORM_NAMES:
-        name = name.removesuffix(new) + old if name.endswith(new) else name
-    return name
+    stem, dot, last = name.rpartition(".")
+    return f"{stem}{dot}{_OLD_NORM_NAMES.get(last, last)}" if "LayerNorm" in name else name
+
+
+_RENAMES: tuple[tuple[str, Callable[[str], str]], ...] = (
+    ("without the prefix of the class", lambda name: name.partition(".")[2] or name),
+    ("in a larger model", lambda name: f"language_model.{name}"),
+    ("in a larger model", lambda name: name.replace("model.", "model.language_model.", 1)),
+    ("with older names of norms", _with_old_norm_names),
+    ("with newer names of an encoder", lambda name: name.replace(*_TOWER_PREFIXES)),
+)
 
 
 def _best_naming(counted: Params, headers: Headers, method: Quantisation | None, dtype: str) -> Naming | None:
@@ -232,15 +219,15 @@ def _expected(counted: Params, naming: Naming, method: Quantisation | None, dtyp
 
 def _compare(counted: Params, headers: Headers, naming: Naming, wanted: list[ExpectedTensor]) -> Comparison:
     alias_of = {naming.rename(alias): naming.rename(name) for alias, name in aliases(counted, naming.layout).items()}
-    aliases_by_name: dict[str, list[str]] = {}
+    aliases_by_name: dict[str, list[str]] = defaultdict(list)
     for alias, name in alias_of.items():
-        aliases_by_name.setdefault(name, []).append(alias)
+        aliases_by_name[name].append(alias)
     matched: list[TensorInfo] = []
     differences: list[Difference] = []
     used: set[str] = set()
     n_declared = 0
     for expected in wanted:
-        names = (expected.name, *aliases_by_name.get(expected.name, ()))
+        names = (expected.name, *aliases_by_name[expected.name])
         stored = next((headers.tensors[name] for name in names if name in headers.tensors), None)
         if stored is None:
             if not expected.declared.buffer and not expected.name.endswith(BUFFERS):  # buffers may be left out
@@ -250,8 +237,10 @@ def _compare(counted: Params, headers: Headers, naming: Naming, wanted: list[Exp
         n_declared += 1
         used.add(stored.name)
         difference = _difference(expected, stored, headers.kind == "gguf")
-        differences += [difference] if difference else []
-        matched += [] if difference else [stored]
+        if difference:
+            differences.append(difference)
+        else:
+            matched.append(stored)
     additional, extra = _additional(counted, headers, used, alias_of)
     differences += [Difference(tensor.name, "extra", "", _text(tensor.type, tensor.shape)) for tensor in extra]
     return Comparison(
@@ -276,9 +265,7 @@ def _is_same_shape(expected: tuple[int, ...], stored: tuple[int, ...], is_gguf: 
 
 def _is_same_type(expected: str, stored: str) -> bool:
     """Whether types are equal or compatible: wider floats, scales in another float type or in plain bytes."""
-    if expected == stored or (expected in FLOATS and stored == WIDEST):
-        return True
-    if expected == WIDEST and stored in FLOATS:  # a scale in the checkpoint's dtype
+    if expected == stored or (WIDEST in (expected, stored) and {expected, stored} <= FLOATS):
         return True
     return BITS.get(expected) == BITS.get(stored) == BITS_A_BYTE and {expected, stored} <= {"U8", "I8", "F8_E8M0"}
 
@@ -293,10 +280,10 @@ def _additional(
 ) -> tuple[tuple[Group, ...], list[TensorInfo]]:
     """Known groups of tensors that are not declared, and tensors that belong to no group."""
     blocks = max(stack.n_layers for stack in counted.architecture.stacks)
-    has_mtp = _has_mtp_blocks(headers)
+    values = {**(headers.config or {}), **headers.metadata}
+    has_mtp = any(str(key).rpartition(".")[2] in _MTP_KEYS and bool(value) for key, value in values.items())
     is_text_part = bool(counted.architecture.inputs.get("language_part"))
-    groups: dict[str, list[TensorInfo]] = {}
-    extra: list[TensorInfo] = []
+    groups: dict[str, list[TensorInfo]] = defaultdict(list)
     for tensor in headers:
         if tensor.name in used:
             continue
@@ -309,22 +296,13 @@ def _additional(
         else:
             kinds = (name for name, suffixes in _ADDITIONAL.items() if tensor.name.endswith(suffixes))
             kind = next(kinds, NOT_TEXT if is_text_part else "")
-        if kind:
-            groups.setdefault(kind, []).append(tensor)
-        else:
-            extra.append(tensor)
-    return tuple(_group(name, tensors) for name, tensors in groups.items()), extra
-
-
-def _group(name: str, tensors: list[TensorInfo]) -> Group:
-    elements, size = sum(tensor.elements for tensor in tensors), sum(tensor.size_bytes for tensor in tensors)
-    return Group(name, len(tensors), elements, size)
-
-
-def _has_mtp_blocks(headers: Headers) -> bool:
-    """Whether the config or the metadata states blocks for multi-token prediction after the others."""
-    values = {**(headers.config or {}), **headers.metadata}
-    return any(str(key).rpartition(".")[2] in _MTP_KEYS and bool(value) for key, value in values.items())
+        groups[kind].append(tensor)
+    extra = groups.pop("", [])
+    known = (
+        Group(kind, len(own), sum(tensor.elements for tensor in own), sum(tensor.size_bytes for tensor in own))
+        for kind, own in groups.items()
+    )
+    return tuple(known), extra
 
 
 def title(comparison: Comparison) -> str:

@@ -8,7 +8,7 @@ the tensors. An unknown key of the architecture is an error.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...checkpoint.headers import Headers
 from ...checkpoint.headers.gguf import Long
@@ -23,34 +23,25 @@ ARCHITECTURE = "general.architecture"
 _INVALID_VALUE_ERRORS = (TypeError, ValueError, IndexError, OverflowError, ZeroDivisionError)
 
 
-class Architecture(NamedTuple):
-    """How the metadata of one GGUF architecture becomes a config; ``data/gguf.yaml`` describes the fields."""
-
-    model_type: str
-    keys: dict[str, str]
-    values: dict[str, Any]
-    tensors: dict[str, str]
-    rule: str
-
-
 def names() -> list[str]:
     """All supported architectures."""
     return sorted(table("gguf")["architectures"])
 
 
 @cache
-def find(name: str) -> Architecture | None:
-    """The architecture of this name, or None."""
+def find(name: str) -> dict[str, Any] | None:
+    """The architecture of this name with its groups, or None; ``data/gguf.yaml`` describes the fields."""
     data = table("gguf")
     entry = data["architectures"].get(name)
     if entry is None:
         return None
     keys = dict(data["common"])
+    merged: dict[str, Any] = {field: {} for field in ("values", "sizes", "optional", "rows", "tensors")}
     for source in (*(data["groups"][group] for group in entry.get("include", [])), entry):
         keys = {key: target for key, target in keys.items() if key not in source.get("without", [])}
         keys |= source.get("keys", {})
-    values, tensors = entry.get("values", {}), entry.get("tensors", {})
-    return Architecture(entry["model_type"], keys, values, tensors, entry.get("rule", ""))
+        merged = {field: {**found, **source.get(field, {})} for field, found in merged.items()}
+    return {**entry, **merged, "keys": keys}
 
 
 def config_of(headers: Headers) -> dict[str, Any]:
@@ -80,12 +71,12 @@ def config_of(headers: Headers) -> dict[str, Any]:
     return {**({"_name_or_path": title} if isinstance(title, str) and title.strip() else {}), **config}
 
 
-def _config(architecture: Architecture, metadata: Metadata) -> dict[str, Any]:
-    config: dict[str, Any] = {"model_type": architecture.model_type, **architecture.values}
+def _config(architecture: dict[str, Any], metadata: Metadata) -> dict[str, Any]:
+    config: dict[str, Any] = {"model_type": architecture["model_type"], **architecture["values"]}
     for key in table("gguf")["required"]:
-        if key in architecture.keys:
+        if key in architecture["keys"]:
             metadata.required(key)
-    for key, target in architecture.keys.items():
+    for key, target in architecture["keys"].items():
         value = metadata.get(key)
         if isinstance(value, list | Long):
             raise DescriptionError(f"{metadata.arch}.{key} differs between layers, which is not supported")
@@ -94,31 +85,32 @@ def _config(architecture: Architecture, metadata: Metadata) -> dict[str, Any]:
         if value is not None:
             config[target] = value
     config["vocab_size"] = metadata.rows("token_embd.weight")
-    config |= {key: metadata.has_tensor(tensor) for key, tensor in architecture.tensors.items()}
+    config |= {target: metadata.rows(tensor) for tensor, target in architecture["rows"].items()}
+    config |= {target: metadata.size(key) for key, target in architecture["sizes"].items()}
+    config |= {target: metadata.count(key) or None for key, target in architecture["optional"].items()}
+    config |= {key: metadata.has_tensor(tensor) for key, tensor in architecture["tensors"].items()}
     if "tie_word_embeddings" not in config:
         config["tie_word_embeddings"] = not metadata.has_tensor("output.weight")
-    if architecture.rule:
-        getattr(architecture_rules, architecture.rule)(config, metadata)
-    _add_defaults(config, metadata, architecture)
+    if "sliding_period" in architecture:
+        config["layer_types"] = architecture_rules.sliding_layers(metadata, architecture["sliding_period"])
+    if "rule" in architecture:
+        getattr(architecture_rules, architecture["rule"])(config, metadata)
+    _add_defaults(config, metadata, architecture["keys"])
     return config
 
 
-def _add_defaults(config: dict[str, Any], metadata: Metadata, architecture: Architecture) -> None:
+def _add_defaults(config: dict[str, Any], metadata: Metadata, keys: dict[str, str]) -> None:
     """Add llama.cpp's defaults for missing keys where the class has other defaults."""
     defaults = Config({}, config["model_type"], "").defaults
     heads = config.get("num_attention_heads")
-    if "attention.head_count_kv" in architecture.keys and heads is not None:
-        config.setdefault(architecture.keys["attention.head_count_kv"], heads)
-    if "attention.key_length" in architecture.keys and "head_dim" in architecture.keys.values():
+    if "attention.head_count_kv" in keys and heads is not None:
+        config.setdefault(keys["attention.head_count_kv"], heads)
+    if "attention.key_length" in keys and "head_dim" in keys.values():
         _check_value_width(config, metadata)
         width = config.get("hidden_size")
         if "head_dim" not in config and defaults.get("head_dim") and type(width) is type(heads) is int and heads:
             config["head_dim"] = width // heads
-    elif (
-        "attention.key_length" not in architecture.keys
-        and heads is not None
-        and "attention.key_length" in metadata.data
-    ):
+    elif "attention.key_length" not in keys and heads is not None and "attention.key_length" in metadata.data:
         _check_value_width(config, metadata)
         width = metadata.size("attention.key_length")
         if type(heads) is int and width * heads != config.get("hidden_size") and "qk_nope_head_dim" not in config:

@@ -41,46 +41,14 @@ def qwen_moe(config: Config, metadata: Metadata) -> None:
 
 def delta_net(config: Config, metadata: Metadata) -> None:
     """Gated delta nets, with full attention in every n-th layer."""
-    heads = metadata.size("ssm.time_step_rank")
-    config |= {
-        "linear_conv_kernel_dim": metadata.size("ssm.conv_kernel"),
-        "linear_key_head_dim": metadata.size("ssm.state_size"),
-        "linear_num_key_heads": metadata.size("ssm.group_count"),
-        "linear_num_value_heads": heads,
-        "linear_value_head_dim": _quotient(metadata, "ssm.inner_size", heads),
-    }
+    config["linear_value_head_dim"] = _quotient(metadata, "ssm.inner_size", config["linear_num_value_heads"])
     period = metadata.count("full_attention_interval", 4)
     config["layer_types"] = _alternate(metadata, period, "full_attention", "linear_attention")
 
 
-def gemma(config: Config, metadata: Metadata) -> None:
-    """Sliding windows, except in every second (Gemma 2) or sixth (Gemma 3) layer."""
-    config["sliding_window"] = metadata.size("attention.sliding_window")
-    period = 2 if metadata.arch == "gemma2" else 6
-    config["layer_types"] = _layer_types(metadata, period)
-
-
-def cohere2(config: Config, metadata: Metadata) -> None:
-    """Sliding windows in three of four layers."""
-    config["layer_types"] = _layer_types(metadata, 4)
-
-
 def exaone4(config: Config, metadata: Metadata) -> None:
     """Sliding windows in three of four layers, or in none."""
-    period = 4 if config.get("sliding_window") else 1
-    config["layer_types"] = _layer_types(metadata, period)
-
-
-def gpt_oss(config: Config, metadata: Metadata) -> None:
-    """Sliding windows in every second layer, starting with the first."""
-    config["intermediate_size"] = metadata.count("expert_feed_forward_length") or config["intermediate_size"]
-    config["sliding_window"] = metadata.size("attention.sliding_window")
-    config["layer_types"] = _layer_types(metadata, 2)
-
-
-def sliding_window(config: Config, metadata: Metadata) -> None:
-    """One sliding window for all layers, or none."""
-    config["sliding_window"] = metadata.count("attention.sliding_window") or None
+    config["layer_types"] = sliding_layers(metadata, 4 if config.get("sliding_window") else 1)
 
 
 def phi(config: Config, metadata: Metadata) -> None:
@@ -91,9 +59,8 @@ def phi(config: Config, metadata: Metadata) -> None:
 
 
 def phi3(config: Config, metadata: Metadata) -> None:
-    """Partially rotated heads and a sliding window."""
+    """Partially rotated heads, and the length before context extension."""
     phi(config, metadata)
-    sliding_window(config, metadata)
     config["original_max_position_embeddings"] = metadata.get("rope.scaling.original_context_length")
 
 
@@ -126,24 +93,16 @@ def check_feed_forward_width(config: Config, metadata: Metadata) -> None:
         raise SizeError(f"{metadata.arch}.feed_forward_length must be four times embedding_length")
 
 
-def bert(config: Config, metadata: Metadata) -> None:
-    """Tables of positions and segments, with the sizes of their tensors."""
-    config["max_position_embeddings"] = metadata.rows("position_embd.weight")
-    config["type_vocab_size"] = metadata.rows("token_types.weight")
-
-
 def t5(config: Config, metadata: Metadata) -> None:
     """Encoder and decoder blocks of one shape; a gate distinguishes T5 1.1 from the original T5."""
     metadata.get("attention.value_length")
     metadata.get("attention.head_count_kv")
-    gated = "enc.blk.0.ffn_gate.weight" in metadata.tensors
-    config["feed_forward_proj"] = "gated-gelu" if gated else "relu"
+    config["feed_forward_proj"] = "gated-gelu" if "enc.blk.0.ffn_gate.weight" in metadata.tensors else "relu"
 
 
 def mamba(config: Config, metadata: Metadata) -> None:
     """Mamba, or Falcon Mamba, which has further norms."""
     _no_attention(metadata)
-    config["intermediate_size"] = metadata.size("ssm.inner_size")
     if metadata.get("ssm.dt_b_c_rms"):
         config["model_type"] = "falcon_mamba"
 
@@ -151,7 +110,6 @@ def mamba(config: Config, metadata: Metadata) -> None:
 def mamba2(config: Config, metadata: Metadata) -> None:
     """Mamba-2, whose number of heads is the rank of the time step."""
     _no_attention(metadata)
-    config["num_heads"] = metadata.size("ssm.time_step_rank")
     config["head_dim"] = _quotient(metadata, "ssm.inner_size", config["num_heads"])
     if metadata.size("ssm.inner_size") != 2 * config["hidden_size"]:
         config["expand"] = metadata.size("ssm.inner_size") / config["hidden_size"]
@@ -189,13 +147,8 @@ def deepseek(config: Config, metadata: Metadata) -> None:
     """DeepSeek-V2 and V3: head sizes of latent attention, from current or older keys."""
     rotary = metadata.size("rope.dimension_count")
     suffix = "_mla" if metadata.get("attention.key_length_mla") is not None else ""
-    for key in (
-        "attention.key_length",
-        "attention.value_length",
-        "attention.head_count_kv",
-        "attention.value_length_mla",
-    ):
-        metadata.get(key)
+    for key in ("key_length", "value_length", "head_count_kv", "value_length_mla"):
+        metadata.get(f"attention.{key}")
     d_key = metadata.size(f"attention.key_length{suffix}")
     if d_key <= rotary:
         raise SizeError(f"keys of width {d_key} must be wider than their rotated part ({rotary})")
@@ -204,36 +157,31 @@ def deepseek(config: Config, metadata: Metadata) -> None:
         "qk_nope_head_dim": d_key - rotary,
         "v_head_dim": metadata.size(f"attention.value_length{suffix}"),
     }
-    config.setdefault("q_lora_rank", None)
-    config.setdefault("first_k_dense_replace", 0)
-    config.setdefault("n_shared_experts", 0)
+    config |= {"q_lora_rank": None, "first_k_dense_replace": 0, "n_shared_experts": 0, **config}
     if metadata.count("expert_gating_func") != _SIGMOID and not metadata.has_tensor("exp_probs_b.bias"):
         config["model_type"] = "deepseek_v2"
-        grouped = config.get("n_group", 1) > 1
-        config["topk_method"] = "group_limited_greedy" if grouped else "greedy"
+        config["topk_method"] = "group_limited_greedy" if config.get("n_group", 1) > 1 else "greedy"
+        config["num_hidden_layers"] = _without_mtp_blocks(metadata)
     else:
-        config.setdefault("n_group", 1)
-        config.setdefault("topk_group", 1)
-    _without_mtp_blocks(config, metadata)
+        glm(config, metadata)
 
 
 def glm(config: Config, metadata: Metadata) -> None:
     """GLM-4.5 and related models, whose last blocks are for multi-token prediction."""
-    config.setdefault("n_group", 1)
-    config.setdefault("topk_group", 1)
-    _without_mtp_blocks(config, metadata)
+    config |= {"n_group": 1, "topk_group": 1, **config}
+    config["num_hidden_layers"] = _without_mtp_blocks(metadata)
 
 
-def _without_mtp_blocks(config: Config, metadata: Metadata) -> None:
-    """Subtract the blocks for multi-token prediction, which block_count includes."""
-    config["num_hidden_layers"] = metadata.n_layers() - metadata.count("nextn_predict_layers")
+def _without_mtp_blocks(metadata: Metadata) -> int:
+    """The number of blocks without those for multi-token prediction, which block_count includes."""
+    return metadata.n_layers() - metadata.count("nextn_predict_layers")
 
 
-def minimax(config: Config, metadata: Metadata) -> None:
-    """MiniMax-M2: every layer has experts, so theirs is the only feed-forward width."""
+def expert_width(config: Config, metadata: Metadata) -> None:
+    """gpt-oss and MiniMax-M2: every layer has experts, so theirs is the only feed-forward width."""
     config["intermediate_size"] = metadata.count("expert_feed_forward_length") or config["intermediate_size"]
     rotated = metadata.count("rope.dimension_count")
-    if rotated:
+    if rotated and config["model_type"] == "minimax_m2":
         config["rotary_dim"] = rotated
 
 
@@ -249,7 +197,7 @@ def ernie(config: Config, metadata: Metadata) -> None:
 def hunyuan(config: Config, metadata: Metadata) -> None:
     """Hunyuan-Large and A13B: routed and shared experts of one width."""
     widths = {metadata.count(f"expert_{kind}feed_forward_length") for kind in ("", "shared_")}
-    different = (widths | {config.get("intermediate_size")}) - {0}
+    different = {*widths, config.get("intermediate_size")} - {0}
     if len(different) > 1:
         raise SizeError(f"experts of different widths ({', '.join(map(str, different))}) are not supported")
 
@@ -268,7 +216,7 @@ def lfm2(config: Config, metadata: Metadata) -> None:
     config["layer_types"] = ["full_attention" if count else "conv" for count in shared]
 
 
-def _layer_types(metadata: Metadata, period: int) -> list[str]:
+def sliding_layers(metadata: Metadata, period: int) -> list[str]:
     """The type of each layer: from a list in the metadata, or from a period (by default ``period``)."""
     pattern = metadata.data.get("attention.sliding_window_pattern")
     metadata.read.add("attention.sliding_window_pattern")

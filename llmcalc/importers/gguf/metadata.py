@@ -7,7 +7,7 @@ from typing import Any
 
 from ...checkpoint.headers import Headers
 from ...core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
-from ...core.layer import LARGEST_SIZE, MOST_LAYERS, is_number
+from ...core.layer import LARGEST_SIZE, MOST_LAYERS
 
 
 class Metadata:
@@ -15,10 +15,8 @@ class Metadata:
 
     def __init__(self, arch: str, headers: Headers, irrelevant: Collection[str]) -> None:
         self.arch, self.irrelevant = arch, irrelevant
-        prefix = f"{arch}."
-        self.data = {
-            key.removeprefix(prefix): value for key, value in headers.metadata.items() if key.startswith(prefix)
-        }
+        pairs = ((key.removeprefix(f"{arch}."), key, value) for key, value in headers.metadata.items())
+        self.data = {short: value for short, key, value in pairs if short != key}
         self.tensors = headers.tensors
         self.read: set[str] = set()
 
@@ -44,13 +42,6 @@ class Metadata:
         """An integer that may be 0, or ``default`` if the key is missing."""
         value = self.get(key)
         return default if value is None else self._integer(value, key, 0)
-
-    def number(self, key: str) -> float | None:
-        """A finite number, or None."""
-        value = self.get(key)
-        if value is not None and not is_number(value):
-            raise DescriptionError(f"{self.arch}.{key} is {short_repr(value)}; it must be a finite number")
-        return value
 
     def per_layer(self, key: str, layers: int) -> list[int]:
         """An integer for each layer, from a list or from one value for all layers."""

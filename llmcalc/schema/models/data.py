@@ -184,6 +184,7 @@ class GgufGroup(Model):
     """Metadata keys that several GGUF architectures add or lack."""
 
     keys: dict[str, Text] = Field({})
+    sizes: dict[str, Text] = Field({})
     without: list[Text] = Field([])
 
 
@@ -193,7 +194,10 @@ class GgufArchitecture(GgufGroup):
     model_type: Text
     include: list[Text] = Field([])
     values: dict[str, Any] = Field({})
+    optional: dict[str, Text] = Field({})
+    rows: dict[str, Text] = Field({})
     tensors: dict[str, Text] = Field({})
+    sliding_period: Size | None = None
     rule: Text | None = None
 
 
