@@ -104,7 +104,7 @@ def _architectures():
             continue  # a type without defaults
         found.append((architecture, _layouts(architecture)))
         if isinstance(source, dict):
-            archs = [name for name in gguf.names() if gguf.find(name).model_type == source.get("model_type")]
+            archs = [name for name in gguf.names() if gguf.find(name)["model_type"] == source.get("model_type")]
             found.append((architecture, [f"gguf:{name}{older}" for name in archs for older in ("", "+")]))
     return found
 
