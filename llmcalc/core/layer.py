@@ -21,7 +21,7 @@ class Layer:
     """Base class of all kinds; fields are checked at construction.
 
     ``CHOICES`` lists the allowed words of text fields. Integer fields are sizes of at least 1, or 0 if in
-    ``ZERO_ALLOWED``. ``EXTERNAL_TENSORS`` explains other names that equations read.
+    ``ZERO_ALLOWED``. ``EXTERNAL_TENSORS`` of a class and its bases explain other names that equations read.
     """
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {}

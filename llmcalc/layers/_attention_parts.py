@@ -160,6 +160,13 @@ def inherit_docs(kind: Kind) -> Kind:
     return kind
 
 
+def derive_head_width(layer: Any) -> None:
+    """Set ``d_head`` to d_model / n_heads if it is None."""
+    if layer.d_head is None:
+        layer.must_divide("n_heads", "d_model")
+        layer.derive(d_head=layer.d_model // layer.n_heads)
+
+
 def check_bidirectional(layer: Any) -> None:
     """Raise a SizeError if a kind that is only defined for encoders has fields of a decoder."""
     for name in ("causal", "cross", "window", "chunk", "prompt", "prefix"):

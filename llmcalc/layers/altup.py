@@ -29,10 +29,7 @@ class AltUp(Layer):
     norm_eps: float = 1e-6
 
     ZERO_ALLOWED = frozenset({"active"})
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
-        **Layer.EXTERNAL_TENSORS,
-        "block": "output of the block on the active stream",
-    }
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"block": "output of the block on the active stream"}
 
     def __post_init__(self) -> None:
         self.check()

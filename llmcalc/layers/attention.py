@@ -12,7 +12,7 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
-from ._attention_parts import HEADS, add_kv_cache, add_lora, contradictions, include_indexer
+from ._attention_parts import HEADS, add_kv_cache, add_lora, contradictions, derive_head_width, include_indexer
 from ._rope import ROPE_SCALINGS, check_factors
 
 
@@ -212,9 +212,7 @@ class Attention(Layer):
         self.check()
         self.derive(n_kv_heads=self.n_heads)
         self.must_divide("n_kv_heads", "n_heads")
-        if self.d_head is None:
-            self.must_divide("n_heads", "d_model")
-        self.derive(d_head=self.d_model // self.n_heads)
+        derive_head_width(self)
         self.derive(index_dim=self.d_head, d_head_v=self.d_head, rotary_dim=self.d_head, d_source=self.d_model)
         check_factors(self, self.rope_scaling, self.rope_factors)
         biased = self.gated and self.q_bias

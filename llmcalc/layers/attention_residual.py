@@ -30,10 +30,7 @@ class AttentionResidual(Layer):
     norm_eps: float = 1e-6
 
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"n_sums"})
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
-        **Layer.EXTERNAL_TENSORS,
-        "sums": "summed outputs of each earlier block",
-    }
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"sums": "summed outputs of each earlier block"}
 
     def declare(self) -> Declaration:
         """A query ``[d_model]`` and a norm."""

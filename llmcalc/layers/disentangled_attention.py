@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..core.declaration import Declaration
-from ..core.layer import Layer
 from ..core.record import record
 from ._attention_parts import MultiHead, projection
 
@@ -43,10 +42,7 @@ class DisentangledAttention(MultiHead):
     table_norm_eps: float = 1e-7
     scale: float | None = None
 
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
-        **Layer.EXTERNAL_TENSORS,
-        "distances": "distance of each query and key",
-    }
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"distances": "distance of each query and key"}
 
     def declare(self) -> Declaration:
         """Projections, table of relative positions and its projections, scores, weighted values, output."""

@@ -29,10 +29,7 @@ class Features(Layer):
     blocks: str = "-1"
     apart: bool = False
 
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
-        **Layer.EXTERNAL_TENSORS,
-        "behind": "residual streams after the listed blocks",
-    }
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"behind": "residual streams after the listed blocks"}
 
     def __post_init__(self) -> None:
         self.check()

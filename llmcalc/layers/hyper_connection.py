@@ -40,11 +40,7 @@ class HyperConnection(Layer):
     eps: float = 1e-6
     norm_eps: float = 1e-6
 
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
-        **Layer.EXTERNAL_TENSORS,
-        "written": "output of the sub-layer",
-        "rounds": "Sinkhorn iterations",
-    }
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"written": "output of the sub-layer", "rounds": "Sinkhorn iterations"}
 
     def declare(self) -> Declaration:
         """Read, write and mixing weights, the mix, and the vector read, which comes last."""

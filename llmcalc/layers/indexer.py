@@ -44,7 +44,7 @@ class Indexer(Layer):
     input_norm: bool = False
     position_scaled: bool = False
 
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {**Layer.EXTERNAL_TENSORS, "log_places": "logarithm of each position"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"log_places": "logarithm of each position"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"key_norm": ("layernorm", "rmsnorm")}
 
     def declare(self) -> Declaration:

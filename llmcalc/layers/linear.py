@@ -67,7 +67,6 @@ class Linear(Layer):
     restores_stream: bool = False
 
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
-        **Layer.EXTERNAL_TENSORS,
         "own": "the residual stream that is projected back",
         "first": "the first residual stream",
     }

@@ -106,7 +106,6 @@ class Mla(Layer):
 
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"temperature_start", "qk_rope_head_dim"})
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
-        **Layer.EXTERNAL_TENSORS,
         "reused_ckv": "latent of an earlier layer",
         "reused_kr": "rotary key of an earlier layer",
         "log_places": "logarithm of each position",

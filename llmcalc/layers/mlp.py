@@ -115,7 +115,7 @@ class Mlp(Layer):
     prompt: int | None = None
     unused: bool = False
 
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {**Layer.EXTERNAL_TENSORS, "globals": "the global tokens"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"globals": "the global tokens"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "activation": ACTIVATIONS,
         "inner_norm_function": ("rmsnorm", "layernorm"),

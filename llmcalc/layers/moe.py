@@ -149,7 +149,6 @@ class Moe(Layer):
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"n_zero_experts", "n_null_experts"})
 
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
-        **Layer.EXTERNAL_TENSORS,
         "unnormed": "stream before the norm",
         "router_before": "hidden state of the previous layer's router",
     }

@@ -59,11 +59,7 @@ class Norm(Layer):
     weighted_first: bool = False
     activation: str = "identity"
 
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
-        **Layer.EXTERNAL_TENSORS,
-        "globals": "the global tokens",
-        "its_w": "another norm's scale",
-    }
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"globals": "the global tokens", "its_w": "another norm's scale"}
     EXTERNAL_TENSORS |= {"its_b": "another norm's bias"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "function": ("rmsnorm", "layernorm", "l2norm"),

@@ -27,10 +27,7 @@ class PerLayerGate(Layer):
     activation: str = "gelu_tanh"
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": GATES}
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
-        **Layer.EXTERNAL_TENSORS,
-        "layer_input": "per-layer embedding of the token",
-    }
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"layer_input": "per-layer embedding of the token"}
 
     def declare(self) -> Declaration:
         """Weights ``[d_model, d_layer]`` and ``[d_layer, d_model]``."""

@@ -42,7 +42,7 @@ class Scale(Layer):
     prompt: int | None = None
     unused: bool = False
 
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {**Layer.EXTERNAL_TENSORS, "r": "residual"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"r": "residual"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "of": ("output", "residual", "step", "both"),
         "function": ("identity", "tanh", "abs"),

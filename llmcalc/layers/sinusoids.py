@@ -24,7 +24,7 @@ class Sinusoids(Layer):
     sinusoids: str = "interleaved"
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"sinusoids": ("interleaved", "halves", "fairseq")}
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {**Layer.EXTERNAL_TENSORS, "sinusoids": "sinusoids of every position"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"sinusoids": "sinusoids of every position"}
 
     def declare(self) -> Declaration:
         """No tensors: the sinusoids are computed."""

@@ -6,10 +6,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy import einsum
 
 from .functions import layernorm
-from .heads import join, mix, output, project, projections, scores
+from .heads import distance_scores, join, mix, output, project, projections, scores
 from .step import State, Step
 from .weights import Array, Weight, Weights, table
 
@@ -43,16 +42,10 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         rows, row = _distances(layer, w, step)
         keys, queries = ("k", "q") if layer.shared_projections else ("rk", "rq")
         if layer.content_to_position:
-            met = met + _met_at_distance(q, project(w, keys, rows), row)
+            met = met + distance_scores(q, project(w, keys, rows)[0], row)
         if layer.position_to_content:
-            met = met + np.transpose(_met_at_distance(k, project(w, queries, rows), row.T), (0, 1, 3, 2))
+            met = met + np.transpose(distance_scores(k, project(w, queries, rows)[0], row.T), (0, 1, 3, 2))
     return join(w, mix(met * _scale(layer), v))
-
-
-def _met_at_distance(x: Array, distances: Array, row: Array) -> Array:
-    """Scores of ``x`` [b n h e] and all distances [1 r h e], gathered by the ``row`` of each pair."""
-    met = einsum("bnhe,rhe->bhnr", x, distances[0])
-    return met[:, :, np.arange(x.shape[1])[:, None], row]
 
 
 def _distances(layer: Any, w: Weights, step: Step) -> tuple[Array, Array]:

@@ -167,3 +167,9 @@ def times(x: Array, factor: float) -> Array:
 def plus(x: Array, bias: Array | None) -> Array:
     """``x + bias``; no operation if there is no bias."""
     return x if bias is None else x + bias
+
+
+def pad(x: Array, size: int, axis: int = 1) -> Array:
+    """``x`` with zeros appended along an axis, up to a multiple of ``size``."""
+    missing = [*x.shape[:axis], -x.shape[axis] % size, *x.shape[axis + 1 :]]
+    return np.concatenate([x, np.zeros(missing)], axis=axis) if missing[axis] else x

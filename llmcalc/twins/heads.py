@@ -37,6 +37,11 @@ def scores(q: Array, k: Array) -> Array:
     return einsum("bqhe,bkhe->bhqk", q, k)
 
 
+def distance_scores(q: Array, r: Array, row: Array) -> Array:
+    """Dot products of queries [b q h e] and keys of distances [r h e], gathered by ``row`` [q k]: [b h q k]."""
+    return einsum("bqhe,rhe->bhqr", q, r)[:, :, np.arange(q.shape[1])[:, None], row]
+
+
 def mix(met: Array, v: Array, hidden: Array | None = None) -> Array:
     """Values [b q h e] weighted by the softmax of scores [b h q k]; ``hidden`` [q k] masks keys."""
     if hidden is not None and hidden.any():

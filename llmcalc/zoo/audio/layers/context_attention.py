@@ -11,7 +11,7 @@ from ....core.declaration import Declaration
 from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....core.record import record
-from ....layers._attention_parts import projection
+from ....layers._attention_parts import derive_head_width, projection
 
 
 @record
@@ -67,9 +67,7 @@ class ContextAttention(Layer):
 
     def __post_init__(self) -> None:
         self.check()
-        if self.d_head is None:
-            self.must_divide("n_heads", "d_model")
-        self.derive(d_head=self.d_model // self.n_heads)
+        derive_head_width(self)
         if (self.n_distances is None) != (self.positions == "none"):
             raise SizeError("n_distances must be set with positions, and only then", where="context_attention")
         if (self.d_source is None) != (self.n_source is None):

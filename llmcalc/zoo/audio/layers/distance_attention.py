@@ -5,7 +5,7 @@ from __future__ import annotations
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
-from ....layers._attention_parts import RELATIVE_ATTENTION, RELATIVE_KEYS, projection
+from ....layers._attention_parts import RELATIVE_ATTENTION, RELATIVE_KEYS, derive_head_width, projection
 
 
 @record
@@ -28,9 +28,7 @@ class DistanceAttention(Layer):
 
     def __post_init__(self) -> None:
         self.check()
-        if self.d_head is None:
-            self.must_divide("n_heads", "d_model")
-        self.derive(d_head=self.d_model // self.n_heads)
+        derive_head_width(self)
 
     def declare(self) -> Declaration:
         """Projections of tokens and of all distances, scores of keys and distances, weighted values, output."""

@@ -26,7 +26,7 @@ class Modulation(Layer):
     d_hidden: int
     time: float = 1.0
 
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {**Layer.EXTERNAL_TENSORS, "time": "cosines and sines of the time"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"time": "cosines and sines of the time"}
 
     def declare(self) -> Declaration:
         """Two matrices, which run once per batch."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import einsum
 
 from ....core.errors import UnsupportedError
-from ....twins.functions import softcap, softmax, softplus, times
+from ....twins.functions import pad, softcap, softmax, softplus, times
 from ....twins.heads import join, project, projections
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, constant, matrix, table, vector
@@ -34,14 +34,14 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     step.must_be_whole(layer.kind())
     if layer.fixed:
         return _with_fixed_queries(layer, w, x, step)
-    padded = _pad(x, layer.chunk) if layer.padded else x
+    padded = pad(x, layer.chunk) if layer.padded else x
     q = _split_blocks(_queries(layer, w, padded), layer.chunk)
     k, v = _keys_and_values(layer, w, padded, step, x.shape[1])
     return _project_output(w, _attend(layer, w, q, k, v, _mask(layer, x.shape[1])), x.shape[1])
 
 
 def _with_fixed_queries(layer: Any, w: Weights, x: Array, step: Step) -> Array:
-    """Project the queries, which all blocks share, once; without a source, compute the whole layer once."""
+    """Project the queries shared by all blocks once; without a source, compute the whole layer once."""
     b, q, _ = x.shape
     blocks, first = -(-q // layer.chunk), x[:1, : layer.chunk]
     if not np.array_equal(constant(x), np.tile(constant(first), (b, blocks, 1))[:, :q]):
@@ -79,25 +79,19 @@ def _source(layer: Any, step: Step, blocks: int) -> Array:
     if step.source is None or -(-step.source.shape[1] // layer.n_source) != blocks:
         text = f"the source must have {layer.n_source} vectors for each of {blocks} blocks"
         raise UnsupportedError(text, where=layer.kind())
-    return _pad(step.source, layer.n_source)
-
-
-def _pad(x: Array, size: int) -> Array:
-    """``x`` [b q ...] with zeros appended, up to a multiple of ``size``."""
-    missing = -x.shape[1] % size
-    return np.concatenate([x, np.zeros((x.shape[0], missing, *x.shape[2:]))], axis=1) if missing else x
+    return pad(step.source, layer.n_source)
 
 
 def _split_blocks(x: Array, size: int) -> Array:
     """``x`` [b q h e], padded, in blocks [b y z h e]."""
-    return _pad(x, size).reshape(x.shape[0], -1, size, *x.shape[2:])
+    return pad(x, size).reshape(x.shape[0], -1, size, *x.shape[2:])
 
 
 def _context_windows(layer: Any, x: Array) -> Array:
     """Each block of ``x`` [b q h e] with the ``left`` vectors before it and the ``right`` ones after it [b y k h e]."""
     if not (layer.left or layer.right):
         return _split_blocks(x, layer.chunk)
-    padded = _pad(x, layer.chunk)
+    padded = pad(x, layer.chunk)
     b, rows, *heads = padded.shape
     before, after = (np.zeros((b, size, *heads)) for size in (layer.left, layer.right))
     first = np.arange(0, rows, layer.chunk)[:, None]

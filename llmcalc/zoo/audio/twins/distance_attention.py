@@ -9,7 +9,7 @@ import numpy as np
 from numpy import einsum
 
 from ....twins.embedding import interleaved_sinusoids
-from ....twins.heads import join, mix, project, projections, scores
+from ....twins.heads import distance_scores, join, mix, project, projections, scores
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, matrix, table, vector
 
@@ -27,7 +27,6 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     q, k, v = (project(w, name, x) for name in "qkv")
     place = np.arange(x.shape[1])
     r = einsum("rd,dhe->rhe", interleaved_sinusoids(np.arange(-place[-1], len(place)), layer.d_model), w.wr)
-    by_distance = einsum("bqhe,rhe->bhqr", q + w.w, r)
     row = place[:, None] - place + place[-1]  # [q k]; the distance of the farthest later token comes first
-    met = scores(q + w.u, k) + by_distance[:, :, place[:, None], row]
+    met = scores(q + w.u, k) + distance_scores(q + w.w, r, row)
     return join(w, mix(met / math.sqrt(layer.d_head), v))

@@ -17,10 +17,7 @@ class BoxAttention(Attention):
 
     causal: bool = False
 
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
-        **Attention.EXTERNAL_TENSORS,
-        "pairs": "the relative position of each pair of boxes",
-    }
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"pairs": "the relative position of each pair of boxes"}
 
     def __post_init__(self) -> None:
         Attention.__post_init__(self)

@@ -27,10 +27,7 @@ class BoxPairs(Layer):
     d_head: int
     scale: float = 100.0
 
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
-        **Layer.EXTERNAL_TENSORS,
-        "waves": "sines and cosines of distances between boxes",
-    }
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"waves": "sines and cosines of distances between boxes"}
 
     def declare(self) -> Declaration:
         """Weight ``[8 d_wave, d_head]``, which runs on every pair of tokens."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ....core.declaration import Declaration
-from ....core.layer import Layer
 from ....core.record import record
 from ....layers._attention_parts import MultiHead, project_inputs, project_output, projection
 from ....layers.mlp import ACTIVATIONS
@@ -35,7 +34,7 @@ class LiltAttention(MultiHead):
     dropped: bool = False
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {**Layer.EXTERNAL_TENSORS, "layout": "the layout stream"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"layout": "the layout stream"}
 
     def __post_init__(self) -> None:
         super().__post_init__()

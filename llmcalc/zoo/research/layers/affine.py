@@ -23,7 +23,7 @@ class Affine(Layer):
     residual: bool = False
     scale_first: bool = False
 
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {**Layer.EXTERNAL_TENSORS, "r": "the residual stream"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"r": "the residual stream"}
 
     def declare(self) -> Declaration:
         """Two or four vectors ``[d_model]``."""

@@ -19,10 +19,7 @@ class Blend(Layer):
 
     d_model: int
 
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
-        **Layer.EXTERNAL_TENSORS,
-        "x0": "the first input of the stack's blocks",
-    }
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"x0": "the first input of the stack's blocks"}
 
     def declare(self) -> Declaration:
         """Two scalars ``[2]``."""

@@ -27,7 +27,7 @@ class BlockAttention(Layer):
         positions: ``none`` or ``relative`` (a learned bias per bucket, shared by all layers of the stack).
         n_buckets: number of buckets of a relative bias.
         max_distance: distance in tokens from which on the last bucket is used.
-        summary: number of tokens per segment, which is summarised in one global key and value.
+        summary: number of tokens per segment; each segment is summarised in one global key and value.
         n_global: number of global tokens with a stream of their own.
         staggered: whether the blocks are shifted by half a block.
         globals_dropped: whether the resulting global tokens are unused, so that no gradient flows.
@@ -50,11 +50,7 @@ class BlockAttention(Layer):
     scale: float | None = None
     norm_eps: float = 1e-5
 
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
-        **Layer.EXTERNAL_TENSORS,
-        "xs": "the global tokens",
-        "stretch": "the segment of each token",
-    }
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"xs": "the global tokens", "stretch": "the segment of each token"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"reach": ("own", "beside"), "positions": ("none", "relative")}
 
     def declare(self) -> Declaration:

@@ -32,10 +32,7 @@ class CharacterPooling(Layer):
     eps: float = 1e-12
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
-        **Layer.EXTERNAL_TENSORS,
-        "characters": "the stream before tokens were merged",
-    }
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"characters": "the stream before tokens were merged"}
 
     def __post_init__(self) -> None:
         self.check()

@@ -26,7 +26,7 @@ class ChunkedAttention(Layer):
         n_hashes: number of rounds of hashing.
         n_rotations: number of random directions, half of the buckets; None: the number of chunks of the first pass.
         padded_to: sequences longer than ``padded_above`` are padded to a multiple of this.
-        padded_above: smallest chunk of the model.
+        padded_above: length above which sequences are padded: the smallest chunk of the model.
         causal: whether later tokens are masked.
         factors: factors of the number of buckets, separated by spaces, such as ``8 16``; each has half as many
             directions.
@@ -50,10 +50,7 @@ class ChunkedAttention(Layer):
     factors: str = ""
 
     ZERO_ALLOWED = frozenset({"before", "after"})
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
-        **Layer.EXTERNAL_TENSORS,
-        "planes": "random planes, which determine the bucket",
-    }
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"planes": "random planes, which determine the bucket"}
 
     def __post_init__(self) -> None:
         self.check()

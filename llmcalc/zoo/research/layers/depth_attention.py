@@ -18,7 +18,7 @@ class DepthAttention(Layer):
         n_states: number of sums, including that of the current group.
         n_reads: number of learned queries, each with its own mix: one, or three for queries, keys and values.
         n_layers: number of layers whose queries are stored in one tensor; None: each layer has its own.
-        closes: whether the preceding sub-layer ends a group, whose sum is stored.
+        closes: whether a group of layers ends before the preceding sub-layer; its sum is stored.
         gate_rank: rank of the gates that mix the result with messages of the previous pass; None: no gates.
         n_gates: number of these gates, one for each use of the result.
         gates_run: whether there was a previous pass.
@@ -38,7 +38,6 @@ class DepthAttention(Layer):
     unused: bool = False
 
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
-        **Layer.EXTERNAL_TENSORS,
         "states": "the sums of earlier groups of layers, and of the current one",
         "read": "the input of a gate",
         "message": "the message of the previous pass to this layer",

@@ -43,7 +43,6 @@ class FunnelAttention(Layer):
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"pooling": ("mean", "max")}
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
-        **Layer.EXTERNAL_TENSORS,
         "sinusoids": "sines and cosines of every distance",
         "unpooled": "the input before pooling",
         "sines": "sines and cosines of positions",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ....core.declaration import Declaration
-from ....core.layer import Layer
 from ....core.record import record
 from ....layers._attention_parts import MultiHead
 from .grouped_linear import GroupedLinear
@@ -26,12 +25,7 @@ class GroupedAttention(MultiHead):
     v_groups: int = 1
     o_groups: int = 1
 
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
-        **Layer.EXTERNAL_TENSORS,
-        "q": "the queries",
-        "k": "the keys",
-        "v": "the values",
-    }
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"q": "the queries", "k": "the keys", "v": "the values"}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -30,7 +30,7 @@ class GroupedMlp(Layer):
     out_groups: int = 1
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {**Layer.EXTERNAL_TENSORS, "u": "the hidden values"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"u": "the hidden values"}
 
     def __post_init__(self) -> None:
         self.check()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ....core.declaration import Declaration
-from ....core.layer import Layer
 from ....core.record import record
 from ....layers._attention_parts import MultiHead, add_value_convolution, project_inputs, project_output
 
@@ -28,10 +27,7 @@ class HashedAttention(MultiHead):
     bits: int = 9
     d_conv: int | None = None
 
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
-        **Layer.EXTERNAL_TENSORS,
-        "planes": "random planes, which determine the bits of a hash",
-    }
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"planes": "random planes, which determine the bits of a hash"}
 
     def declare(self) -> Declaration:
         """Projections, collision probabilities, weighted values, convolution, output; no causal mask."""

@@ -26,7 +26,7 @@ class Injection(Layer):
     keeps: str = ""
     adds: str = ""
 
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {**Layer.EXTERNAL_TENSORS, "kept": "a saved stream"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"kept": "a saved stream"}
 
     def declare(self) -> Declaration:
         """No tensors: a sum."""

@@ -42,7 +42,7 @@ class LatentAttention(Layer):
     query_residual: bool = False
     d_out: int | None = None
 
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {**Layer.EXTERNAL_TENSORS, "array": "the learned array"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"array": "the learned array"}
 
     def __post_init__(self) -> None:
         self.check()

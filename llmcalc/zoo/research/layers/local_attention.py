@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from ....core.declaration import Declaration
 from ....core.errors import SizeError
-from ....core.layer import Layer
 from ....core.record import record
 from ....layers._attention_parts import MultiHead, project_inputs, project_output
 
@@ -28,11 +27,7 @@ class LocalAttention(MultiHead):
     window: int
     padded_to: int | None = None
 
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
-        **Layer.EXTERNAL_TENSORS,
-        "ones": "1 per token",
-        "padding": "a mask of padding tokens",
-    }
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"ones": "1 per token", "padding": "a mask of padding tokens"}
 
     def __post_init__(self) -> None:
         super().__post_init__()

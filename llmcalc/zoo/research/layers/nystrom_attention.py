@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ....core.declaration import Declaration
-from ....core.layer import Layer
 from ....core.record import record
 from ....layers._attention_parts import MultiHead, add_value_convolution, project_inputs, project_output
 
@@ -26,10 +25,7 @@ class NystromAttention(MultiHead):
     n_landmarks: int | None = None
     d_conv: int | None = None
 
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
-        **Layer.EXTERNAL_TENSORS,
-        "z": "the inverse so far, starting from scaled transposed scores",
-    }
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"z": "the inverse so far, starting from scaled transposed scores"}
 
     def declare(self) -> Declaration:
         """Projections, three kernels, the iterated inverse, weighted values, convolution, output; no causal mask."""

@@ -7,6 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....layers._attention_parts import derive_head_width
 
 
 @record
@@ -49,9 +50,7 @@ class PatchAttention(Layer):
         self.check()
         self.derive(n_kv_heads=self.n_heads)
         self.must_divide("n_kv_heads", "n_heads")
-        if self.d_head is None:
-            self.must_divide("n_heads", "d_model")
-        self.derive(d_head=self.d_model // self.n_heads)
+        derive_head_width(self)
 
     def declare(self) -> Declaration:
         """Normalised queries and keys, scores and weighted values within a patch, output, two residual connections."""

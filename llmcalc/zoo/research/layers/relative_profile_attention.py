@@ -59,11 +59,7 @@ class RelativeProfileAttention(Layer):
     stretch: float = 0.0
     stretch_from: int = 1
 
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
-        **Layer.EXTERNAL_TENSORS,
-        "for_k": "the input of the keys",
-        "for_v": "that of the values",
-    }
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"for_k": "the input of the keys", "for_v": "the input of the values"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"norm": ("rmsnorm", "clip")}
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy import einsum
 
 from ....core.errors import UnsupportedError
-from ....twins.functions import l2norm, softmax
+from ....twins.functions import l2norm, pad, softmax
 from ....twins.heads import join, project, projections
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, constant, matrix
@@ -54,7 +54,7 @@ def _prefill(layer: Any, w: Weights, x: Array, state: State | None) -> Array:
     """All tokens at once; long sequences are padded to complete chunks, and the padding is masked."""
     tokens = x.shape[1]
     if tokens > layer.padded_above:
-        x = _pad(x, layer.padded_to)
+        x = pad(x, layer.padded_to)
     q, v = project(w, "q", x), project(w, "v", x)
     k = l2norm(q, layer.d_head * EPS) if layer.hashed else project(w, "k", x)
     q, k, v = (_swap_heads(part) for part in (q, k, v))
@@ -71,12 +71,6 @@ def _prefill(layer: Any, w: Weights, x: Array, state: State | None) -> Array:
 def _swap_heads(x: Array) -> Array:
     """``x`` [b q h e] as [b h q e], or back."""
     return np.transpose(x, (0, 2, 1, 3))
-
-
-def _pad(x: Array, size: int, axis: int = 1) -> Array:
-    """``x`` with zeros appended, up to a multiple of ``size``."""
-    missing = [*x.shape[:axis], -x.shape[axis] % size, *x.shape[axis + 1 :]]
-    return np.concatenate([x, np.zeros(missing)], axis=axis) if missing[axis] else x
 
 
 def _masks(layer: Any, query: Array, key: Array, tokens: int) -> tuple[Array, Array]:
@@ -109,7 +103,7 @@ def _log_sum_exp(layer: Any, s: Array, p: Array) -> Array:
 def _attend_chunks(layer: Any, q: Array, k: Array, v: Array, positions: Array, tokens: int) -> tuple[Array, Array]:
     """Attention within chunks, for vectors [b h n e] with these positions [b h n]; results as of ``_attend``."""
     chunk = layer.chunk
-    q, k, v = (_pad(part, chunk, axis=2) for part in (q, k, v))
+    q, k, v = (pad(part, chunk, axis=2) for part in (q, k, v))
     padding = np.full((*positions.shape[:2], -positions.shape[2] % chunk), tokens)
     b, h, n, e = q.shape
     own = np.concatenate([positions, padding], axis=2).reshape(*positions.shape[:2], -1, chunk)
@@ -130,7 +124,7 @@ def _attend_sorted(layer: Any, q: Array, k: Array, v: Array, tokens: int, state:
     padding = -rows % layer.chunk  # per round, so that each round starts with a new chunk
     if padding:
         last = np.full((*buckets.shape[:3], padding), buckets.max() + 1)
-        buckets, q, k, v = np.concatenate([buckets, last], axis=-1), *(_pad(x, layer.chunk, 2) for x in (q, k, v))
+        buckets, q, k, v = np.concatenate([buckets, last], axis=-1), *(pad(x, layer.chunk, 2) for x in (q, k, v))
     order = np.argsort(buckets, axis=-1, kind="stable").reshape(b, h, -1)
     at = np.arange(b)[:, None, None], np.arange(h)[:, None]
     q, k, v = (part[(*at, order)] for part in (q, k, v))

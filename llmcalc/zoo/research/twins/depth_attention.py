@@ -26,7 +26,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         *_, last, _ = step.sublayer_inputs.values()  # the stream before the preceding sub-layer, and before this one
         step.block_sums.append(last)
     if len(step.block_sums) + 1 != layer.n_states:
-        text = f"n_states is {layer.n_states}, but there are {len(step.block_sums)} earlier groups of layers"
+        text = f"n_states is {layer.n_states}; {len(step.block_sums)} earlier groups and the current one are available"
         raise UnsupportedError(text, where="depth_attention")
     z = rmsnorm(np.stack([*step.block_sums, x], axis=2), layer.norm_eps)
     scale = 1 / math.sqrt(layer.d_model)

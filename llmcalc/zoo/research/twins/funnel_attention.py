@@ -14,7 +14,7 @@ from numpy import einsum
 
 from ....core.errors import UnsupportedError
 from ....twins.embedding import sines_and_cosines
-from ....twins.heads import join, mix, output, project, projections, scores
+from ....twins.heads import distance_scores, join, mix, output, project, projections, scores
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, table
 
@@ -52,7 +52,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     if layer.factorized:
         bias = _factorized_scores(layer, w, q + w.w, queries, keys)
     else:
-        bias = _distance_scores(layer, w, q + w.w, len(keys), pools_queries)
+        bias = _sinusoid_scores(layer, w, q + w.w, len(keys), pools_queries)
     bias = bias + _segment_scores(w, q + w.z, step, queries, keys)
     if layer.first_apart:  # the first token has no relative position
         bias = bias * np.outer(queries > 0, keys > 0)
@@ -60,15 +60,13 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     return join(w, mix(met / math.sqrt(layer.d_head), v))
 
 
-def _distance_scores(layer: Any, w: Weights, q: Array, keys: int, pools_queries: bool) -> Array:
+def _sinusoid_scores(layer: Any, w: Weights, q: Array, keys: int, pools_queries: bool) -> Array:
     """Dot products of queries and projected sinusoids of distances, gathered for each pair [b h q k]."""
     new, shift = q.shape[1], 2 if pools_queries else 1  # shift: keys per query
     spacing, first = layer.merge // shift, int(pools_queries and layer.first_apart)  # spacing: tokens per key
     distance = spacing * (shift * new - first - np.arange(shift * new + keys))
     r = einsum("rd,dhe->rhe", sines_and_cosines(distance, layer.d_model), w.wr)
-    met = einsum("bqhe,rhe->bhqr", q, r)
-    query = np.arange(new)[:, None]
-    return met[:, :, query, shift * (new - query) + np.arange(keys)]
+    return distance_scores(q, r, shift * (new - np.arange(new)[:, None]) + np.arange(keys))
 
 
 def _factorized_scores(layer: Any, w: Weights, q: Array, queries: Array, keys: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import einsum
 
 from ....twins.embedding import sines_and_cosines
-from ....twins.heads import mix, scores
+from ....twins.heads import distance_scores, mix, scores
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, table
 
@@ -36,7 +36,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     q, k, v = (einsum("bqd,dhe->bqhe", *pair) for pair in ((x, w.wq), (seen, w.wk), (seen, w.wv)))
     new, keys = x.shape[1], seen.shape[1]
     distance = np.arange(keys - new, keys)[:, None] - np.arange(keys)  # [q k]; negative: the key is later
-    met = scores(q + w.u, k) + _distance_scores(layer, w, q + w.w, distance)
+    met = scores(q + w.u, k) + _sinusoid_scores(layer, w, q + w.w, distance)
     if step.segments is not None and layer.n_segments:
         met = met + _segment_scores(w, q, step.segments, keys)
     hidden = distance < 0 if layer.causal else None
@@ -53,15 +53,14 @@ def _extend_memory(layer: Any, x: Array, state: State | None) -> Array:
     return seen
 
 
-def _distance_scores(layer: Any, w: Weights, q: Array, distance: Array) -> Array:
+def _sinusoid_scores(layer: Any, w: Weights, q: Array, distance: Array) -> Array:
     """Dot products of queries and projected sinusoids of distances, gathered for each pair [b h q k]."""
     new, keys = distance.shape
     farthest = np.arange(keys, -1 if layer.causal else -new, -1)  # as published, one more than earlier keys
     if layer.max_distance:
         farthest = np.clip(farthest, -layer.max_distance, layer.max_distance)
     r = einsum("rd,dhe->rhe", sines_and_cosines(farthest, layer.d_model), w.wr)
-    met = einsum("bqhe,rhe->bhqr", q, r)
-    return met[:, :, np.arange(new)[:, None], np.minimum(keys - distance, len(farthest) - 1)]
+    return distance_scores(q, r, np.minimum(keys - distance, len(farthest) - 1))
 
 
 def _segment_scores(w: Weights, q: Array, segments: Array, keys: int) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import einsum
 
-from ....twins.functions import softmax
+from ....twins.functions import pad, softmax
 from ....twins.heads import join, project, projections
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, matrix, vector
@@ -28,8 +28,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     step.must_be_whole(layer.kind())
     tokens, size = x.shape[1], layer.block
     is_long = tokens > (NEAR + GLOBAL + 2 * layer.n_random) * size
-    if is_long:  # pad to complete blocks
-        x = np.concatenate([x, np.zeros((x.shape[0], -tokens % size, x.shape[2]))], axis=1)
+    x = pad(x, size) if is_long else x
     q, k, v = (project(w, name, x) for name in "qkv")
     q = q / math.sqrt(q.shape[-1])
     real = np.arange(x.shape[1]) < tokens

@@ -8,7 +8,7 @@ from ....core.declaration import Declaration
 from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....core.record import record
-from ....layers._attention_parts import projection
+from ....layers._attention_parts import derive_head_width, projection
 
 
 @record
@@ -56,9 +56,7 @@ class QueryAttention(Layer):
         self.check()
         self.derive(n_kv_heads=self.n_heads, d_source=self.d_model, d_out=self.d_model, o_bias=self.bias)
         self.must_divide("n_kv_heads", "n_heads")
-        if self.d_head is None:
-            self.must_divide("n_heads", "d_model")
-        self.derive(d_head=self.d_model // self.n_heads)
+        derive_head_width(self)
         if self.pooled and (self.n_queries > 1 or self.prompt):
             raise SizeError("pooled excludes n_queries and prompt", where="query_attention")
         if self.pooled and self.d_source != self.d_model:
