@@ -293,10 +293,10 @@ def _distance_scores(layer: Any, w: Weights, q: Array, step: Step, keys: int) ->
     """Scores of queries and projected sinusoids of each distance [b g r q k] [dai2019, Section 3.3]."""
     places = einsum("kd,dhe->khe", sinusoids(keys, layer.d_model), w.wr)
     _, new, g, served, e = q.shape
-    met = einsum("bqgre,kgre->bgrqk", q, places.reshape(keys, g, served, e))
+    products = einsum("bqgre,kgre->bgrqk", q, places.reshape(keys, g, served, e))
     first = step.cached + new - keys
     distance = np.maximum(step.positions[:, None] - first - np.arange(keys), 0)  # later keys are masked anyway
-    return met[:, :, :, np.arange(new)[:, None], distance]
+    return products[:, :, :, np.arange(new)[:, None], distance]
 
 
 def mix(layer: Any, w: Weights, scores: Array, v: Array, q: Array, step: Step) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .functions import layernorm
-from .heads import distance_scores, join, mix, output, project, projections, scores
+from .heads import distance_scores, dot_products, join, mix, output, project, projections
 from .step import State, Step
 from .weights import Array, Weight, Weights, table
 
@@ -37,15 +37,15 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """``softmax((q kᵀ + q rkᵀ + k rqᵀ) · scale) v · wo``, where ``rk`` and ``rq`` are projections of the distance."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
-    met = scores(q, k)
+    scores = dot_products(q, k)
     if layer.n_distances:
         rows, row = _distances(layer, w, step)
         keys, queries = ("k", "q") if layer.shared_projections else ("rk", "rq")
         if layer.content_to_position:
-            met = met + distance_scores(q, project(w, keys, rows)[0], row)
+            scores = scores + distance_scores(q, project(w, keys, rows)[0], row)
         if layer.position_to_content:
-            met = met + np.transpose(distance_scores(k, project(w, queries, rows)[0], row.T), (0, 1, 3, 2))
-    return join(w, mix(met * _scale(layer), v))
+            scores = scores + np.transpose(distance_scores(k, project(w, queries, rows)[0], row.T), (0, 1, 3, 2))
+    return join(w, mix(scores * _scale(layer), v))
 
 
 def _distances(layer: Any, w: Weights, step: Step) -> tuple[Array, Array]:

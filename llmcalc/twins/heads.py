@@ -32,7 +32,7 @@ def project(w: Weights, name: str, x: Array) -> Array:
     return plus(einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), w.get(f"b{name}"))
 
 
-def scores(q: Array, k: Array) -> Array:
+def dot_products(q: Array, k: Array) -> Array:
     """Dot products of queries and keys [b h q k]."""
     return einsum("bqhe,bkhe->bhqk", q, k)
 
@@ -42,11 +42,11 @@ def distance_scores(q: Array, r: Array, row: Array) -> Array:
     return einsum("bqhe,rhe->bhqr", q, r)[:, :, np.arange(q.shape[1])[:, None], row]
 
 
-def mix(met: Array, v: Array, hidden: Array | None = None) -> Array:
+def mix(scores: Array, v: Array, hidden: Array | None = None) -> Array:
     """Values [b q h e] weighted by the softmax of scores [b h q k]; ``hidden`` [q k] masks keys."""
     if hidden is not None and hidden.any():
-        met = np.where(hidden, -np.inf, met)
-    return einsum("bhqk,bkhe->bqhe", softmax(met), v)
+        scores = np.where(hidden, -np.inf, scores)
+    return einsum("bhqk,bkhe->bqhe", softmax(scores), v)
 
 
 def grouped_scores(q: Array, k: Array) -> Array:

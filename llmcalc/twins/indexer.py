@@ -161,8 +161,8 @@ def _select_groups(
     """Select complete groups of tokens, each scored by one key; the tail after the last one is always seen."""
     groups = _groups(layer, around, w, x, step, state)  # [b m e]
     size, count = layer.compressed or 1, groups.shape[1]
-    met = np.maximum(einsum("bqie,bme->biqm", q, groups), 0.0)
-    scores = np.asarray(einsum("bqi,biqm->bqm", einsum("bqd,di->bqi", x, w.ww), met))
+    products = np.maximum(einsum("bqie,bme->biqm", q, groups), 0.0)
+    scores = np.asarray(einsum("bqi,biqm->bqm", einsum("bqd,di->bqi", x, w.ww), products))
     ended = (step.positions[:, None] + 1) // size > np.arange(count)
     chosen = _top(np.where(ended, scores, -np.inf), layer.top_k // size) & ended
     place = np.arange(step.cached + x.shape[1])
@@ -200,8 +200,8 @@ def _select_pooled_blocks(layer: Indexer, around: Any, w: Weights, q: Array, k: 
     if len(rows):
         mean = _normed_key(layer, w, np.mean(k[:, : whole * size].reshape(b, whole, size, -1), axis=2))
         mean = _rotate(layer, around, mean[:, :, None], np.arange(whole) * size)[:, :, 0]
-        met = np.maximum(einsum("bpie,bpe->bpi", q[:, rows], mean[:, blocks]), 0.0)
-        scores[:, rows, blocks] = np.asarray(np.sum(met, axis=-1))
+        products = np.maximum(einsum("bpie,bpe->bpi", q[:, rows], mean[:, blocks]), 0.0)
+        scores[:, rows, blocks] = np.asarray(np.sum(products, axis=-1))
     chosen = np.repeat(_top(scores, layer.top_k // size) & (scores > -np.inf), size, axis=-1)
     none = np.zeros((b, q.shape[1], keys - whole * size), bool)
     place = np.arange(keys)

@@ -116,13 +116,13 @@ def _mask(layer: Any, tokens: int) -> Array:
 
 def _attend(layer: Any, w: Weights, q: Array, k: Array, v: Array, hidden: Array) -> Array:
     """Values weighted by the softmax of the scores [b y z h e]."""
-    met = einsum("byzhe,bykhe->byzhk", q, k) * (1 / math.sqrt(layer.d_head))
+    scores = einsum("byzhe,bykhe->byzhk", q, k) * (1 / math.sqrt(layer.d_head))
     if layer.positions != "none":
-        met = met + _distance_scores(layer, w, q, k.shape[2]) * (1 / math.sqrt(layer.d_head))
-    met = softcap(met, layer.softcap) if layer.softcap else met
+        scores = scores + _distance_scores(layer, w, q, k.shape[2]) * (1 / math.sqrt(layer.d_head))
+    scores = softcap(scores, layer.softcap) if layer.softcap else scores
     if hidden.any():
-        met = np.where(hidden[:, :, None], -np.inf, met)
-    return einsum("byzhk,bykhe->byzhe", softmax(met), v)
+        scores = np.where(hidden[:, :, None], -np.inf, scores)
+    return einsum("byzhk,bykhe->byzhe", softmax(scores), v)
 
 
 def _distance_scores(layer: Any, w: Weights, q: Array, keys: int) -> Array:
@@ -134,10 +134,10 @@ def _distance_scores(layer: Any, w: Weights, q: Array, keys: int) -> Array:
         return einsum("byzhe,zke->byzhk", q, w.relative[back + reach])
     first = layer.n_distances - 1 - layer.n_ahead
     r = einsum("rd,dhe->rhe", _sinusoids(first - np.arange(layer.n_distances), layer.d_model), w.wr)
-    met = einsum("byzhe,rhe->byzhr", q, r)
+    scores = einsum("byzhe,rhe->byzhr", q, r)
     row = key - place + first - layer.left  # index of the distance, counted from the farthest one
     known = (row >= 0) & (row < layer.n_distances)
-    picked = met[:, :, place, :, np.where(known, row, 0)]  # [z k b y h]
+    picked = scores[:, :, place, :, np.where(known, row, 0)]  # [z k b y h]
     return np.transpose(picked, (2, 3, 0, 4, 1)) * known[:, None]
 
 

@@ -9,7 +9,7 @@ from numpy import einsum
 
 from ....core.errors import UnsupportedError
 from ....twins.functions import ACTIVATIONS, layernorm, softmax
-from ....twins.heads import join, output, project, projections, scores
+from ....twins.heads import dot_products, join, output, project, projections
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, matrix, vector
 
@@ -33,8 +33,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         raise UnsupportedError(f"there is no layout stream of width {layer.d_stream}", where=layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     ql, kl, vl = (project(w, name, layout) for name in ("ql", "kl", "vl"))
-    met = scores(q, k) / math.sqrt(q.shape[-1]) + scores(ql, kl) / math.sqrt(ql.shape[-1])
-    p = softmax(met)
+    scores = dot_products(q, k) / math.sqrt(q.shape[-1]) + dot_products(ql, kl) / math.sqrt(ql.shape[-1])
+    p = softmax(scores)
     step.saved_streams["layout"] = _update_layout(layer, w, einsum("bhqk,bkhe->bqhe", p, vl), layout)
     return join(w, einsum("bhqk,bkhe->bqhe", p, v))
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import einsum
 
 from ....twins.functions import layernorm, rmsnorm, softmax
-from ....twins.heads import join, mix, project, projections, scores
+from ....twins.heads import dot_products, join, mix, project, projections
 from ....twins.position_biases import relative_buckets
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, matrix, table, vector
@@ -34,39 +34,39 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     q = _scale(layer, q)
-    met = _block_scores(layer, w, scores(q, k), step.positions)
+    scores = _block_scores(layer, w, dot_products(q, k), step.positions)
     if not (layer.summary or layer.n_global):
-        return join(w, mix(met, v))
+        return join(w, mix(scores, v))
     tokens = _summaries(layer, w, x) if layer.summary else _global_tokens(layer, w, step)
     ks, vs = project(w, "k", tokens), project(w, "v", tokens)
-    global_scores = scores(q, ks)
+    global_scores = dot_products(q, ks)
     if layer.summary and layer.positions == "relative":
         ahead = np.arange(global_scores.shape[-1]) - _segments(layer, x.shape[1])[:, None]
         global_scores = global_scores + _bias(layer, w.summary_bias, ahead)
     if layer.n_global:
         _update_globals(layer, w, step, _scale(layer, project(w, "q", tokens)), (k, v), (ks, vs))
-    return join(w, _mix_both(met, global_scores, v, vs))
+    return join(w, _mix_both(scores, global_scores, v, vs))
 
 
 def _scale(layer: Any, q: Array) -> Array:
     return q * (1 / math.sqrt(layer.d_head) if layer.scale is None else layer.scale)
 
 
-def _mix_both(met: Array, global_scores: Array, v: Array, vs: Array) -> Array:
+def _mix_both(scores: Array, global_scores: Array, v: Array, vs: Array) -> Array:
     """Values of tokens and of global tokens [b q h e], weighted by one softmax over both."""
-    p = softmax(np.concatenate([met, global_scores], axis=-1))
-    tokens = met.shape[-1]
+    p = softmax(np.concatenate([scores, global_scores], axis=-1))
+    tokens = scores.shape[-1]
     return einsum("bhqk,bkhe->bqhe", p[..., :tokens], v) + einsum("bhqg,bghe->bqhe", p[..., tokens:], vs)
 
 
-def _block_scores(layer: Any, w: Weights, met: Array, positions: Array) -> Array:
+def _block_scores(layer: Any, w: Weights, scores: Array, positions: Array) -> Array:
     """Scores [b h q k] with relative biases, and -inf for keys outside the block or more than a block away."""
     ahead = positions - positions[:, None]
     if layer.positions == "relative":
-        met = met + _bias(layer, w.relative_bias, ahead)
+        scores = scores + _bias(layer, w.relative_bias, ahead)
     block = (positions + (layer.block // 2 if layer.staggered else 0)) // layer.block
     hidden = np.abs(ahead) >= layer.block if layer.reach == "beside" else block[:, None] != block
-    return np.where(hidden, -np.inf, met)
+    return np.where(hidden, -np.inf, scores)
 
 
 def _bias(layer: Any, biases: Array, ahead: Array) -> Array:
@@ -96,5 +96,5 @@ def _update_globals(
 ) -> None:
     """Attention of the global tokens' queries to all keys and values, added to their stream."""
     (k, v), (ks, vs) = tokens, side_tokens
-    mixed = _mix_both(scores(q, k), scores(q, ks), v, vs)
+    mixed = _mix_both(dot_products(q, k), dot_products(q, ks), v, vs)
     step.saved_streams[SIDE_TOKENS] = step.saved_streams[SIDE_TOKENS] + join(w, mixed)

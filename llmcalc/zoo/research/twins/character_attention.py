@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ....twins.heads import join, mix, output, project, projections, scores
+from ....twins.heads import dot_products, join, mix, output, project, projections
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights
 
@@ -26,6 +26,6 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     found = []
     for first in range(0, x.shape[1], length):
         part = slice(first, first + length)
-        met = scores(q[:, part], k[:, part]) / math.sqrt(q.shape[-1])
-        found.append(mix(met, v[:, part]))
+        scores = dot_products(q[:, part], k[:, part]) / math.sqrt(q.shape[-1])
+        found.append(mix(scores, v[:, part]))
     return join(w, np.concatenate(found, axis=1))

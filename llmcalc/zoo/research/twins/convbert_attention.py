@@ -10,7 +10,7 @@ from numpy import einsum
 
 from ....twins.convolution import convolve_heads, dynamic_convolution
 from ....twins.functions import softmax
-from ....twins.heads import mix, project, projections, scores
+from ....twins.heads import dot_products, mix, project, projections
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, kernel, matrix, vector
 
@@ -28,7 +28,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """``[attention, convolution] wo``; a token's kernel depends on its query and on the span around it."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
-    attention = mix(scores(q, k) / math.sqrt(q.shape[-1]), v)
+    attention = mix(dot_products(q, k) / math.sqrt(q.shape[-1]), v)
     convolution = dynamic_convolution(project(w, "c", x), _kernels(w, x, q))
     both = np.concatenate([attention, convolution], axis=2)
     return einsum("bqi,id->bqd", both.reshape(x.shape), w.wo) + w.bo

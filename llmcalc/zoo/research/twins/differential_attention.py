@@ -32,9 +32,9 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     p = attention.attention_weights(layer, w, scores)
     b, g, group, new, keys = p.shape
     p = p.reshape(b, 2, g // 2, group, new, keys)
-    met = einsum("bzgrqk,bkpgv->bqzgrpv", p, v.reshape(b, keys, 2, g // 2, v.shape[3]))
+    mixed = einsum("bzgrqk,bkpgv->bqzgrpv", p, v.reshape(b, keys, 2, g // 2, v.shape[3]))
     start = MOST - SPAN * math.exp(-RATE * step.depth[0])
     share = np.exp(np.sum(w.lambda_q1 * w.lambda_k1)) - np.exp(np.sum(w.lambda_q2 * w.lambda_k2)) + start
-    pairs = met[:, :, 0] - share * met[:, :, 1]  # [b q g r 2 v]
+    pairs = mixed[:, :, 0] - share * mixed[:, :, 1]  # [b q g r 2 v]
     pairs = rmsnorm(pairs.reshape(b, new, layer.n_heads // 2, -1), layer.pair_norm_eps) * (1.0 - start)
     return attention.project_output(layer, w, x, pairs.reshape(b, new, layer.n_heads, -1))

@@ -14,7 +14,7 @@ from numpy import einsum
 
 from ....core.errors import UnsupportedError
 from ....twins.embedding import sines_and_cosines
-from ....twins.heads import distance_scores, join, mix, output, project, projections, scores
+from ....twins.heads import distance_scores, dot_products, join, mix, output, project, projections
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, table
 
@@ -56,8 +56,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     bias = bias + _segment_scores(w, q + w.z, step, queries, keys)
     if layer.first_apart:  # the first token has no relative position
         bias = bias * np.outer(queries > 0, keys > 0)
-    met = scores(q + w.u, k) + bias
-    return join(w, mix(met / math.sqrt(layer.d_head), v))
+    scores = dot_products(q + w.u, k) + bias
+    return join(w, mix(scores / math.sqrt(layer.d_head), v))
 
 
 def _sinusoid_scores(layer: Any, w: Weights, q: Array, keys: int, pools_queries: bool) -> Array:
@@ -84,8 +84,8 @@ def _segment_scores(w: Weights, q: Array, step: Step, queries: Array, keys: Arra
     segments = np.zeros_like(step.ids) if step.segments is None else step.segments
     of_q, of_k = segments[:, queries][:, :, None], segments[:, keys][:, None]
     same = (of_q == of_k) | (of_q == FIRST_SEGMENT) | (of_k == FIRST_SEGMENT)
-    met = einsum("bqhe,she->bhqs", q, w.segment)
-    return np.where(same[:, None], met[..., 1:], met[..., :1])
+    scores = einsum("bqhe,she->bhqs", q, w.segment)
+    return np.where(same[:, None], scores[..., 1:], scores[..., :1])
 
 
 def _first_tokens(layer: Any, step: Step, merge: int) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ....twins.heads import mix, scores
+from ....twins.heads import dot_products, mix
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, under
 from .grouped_linear import apply_groups, projection
@@ -21,5 +21,5 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """``softmax(q kᵀ / sqrt(d_head)) v``, without a mask, between grouped projections."""
     step.must_be_whole(layer.kind())
     q, k, v = (apply_groups(w.part(name), x).reshape(*x.shape[:2], layer.n_heads, -1) for name in "qkv")
-    mixed = mix(scores(q, k) / math.sqrt(q.shape[-1]), v)
+    mixed = mix(dot_products(q, k) / math.sqrt(q.shape[-1]), v)
     return apply_groups(w.part("o"), mixed.reshape(x.shape))

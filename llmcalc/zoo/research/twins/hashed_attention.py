@@ -8,7 +8,7 @@ import numpy as np
 from numpy import einsum
 
 from ....twins.functions import collision, l2norm, operation
-from ....twins.heads import add_value_convolution, join, project, scores
+from ....twins.heads import add_value_convolution, dot_products, join, project
 from ....twins.heads import convolution_weights as weights
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weights
@@ -24,7 +24,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     if layer.expected:
-        mixed = einsum("bhqk,bkhe->bqhe", collision(scores(l2norm(q, TINY), l2norm(k, TINY)), layer.bits), v)
+        mixed = einsum("bhqk,bkhe->bqhe", collision(dot_products(l2norm(q, TINY), l2norm(k, TINY)), layer.bits), v)
     else:
         mixed = _sample(q, k, v, layer.n_hashes, layer.bits)
     return join(w, add_value_convolution(layer, w, l2norm(mixed, TINY), v))

@@ -7,7 +7,7 @@ from typing import Any
 
 from ....core.errors import UnsupportedError
 from ....twins.functions import layernorm
-from ....twins.heads import join, mix, output, project, projections, scores
+from ....twins.heads import dot_products, join, mix, output, project, projections
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, vector
 
@@ -32,7 +32,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     a = layernorm(array, EPS, w.norm, w.norm_b)
     z = a if layer.reads_itself else layernorm(x, EPS, w.source_norm, w.source_norm_b)
     q, k, v = project(w, "q", a), project(w, "k", z), project(w, "v", z)
-    y = join(w, mix(scores(q, k) / math.sqrt(layer.d_qk // layer.n_heads), v))
+    y = join(w, mix(dot_products(q, k) / math.sqrt(layer.d_qk // layer.n_heads), v))
     return y + array if layer.query_residual else y
 
 

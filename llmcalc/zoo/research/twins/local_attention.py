@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ....twins.heads import join, mix, output, project, projections, scores
+from ....twins.heads import dot_products, join, mix, output, project, projections
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights
 
@@ -23,5 +23,5 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     distance = np.abs(step.positions[:, None] - step.positions)
-    met = scores(q, k) / math.sqrt(layer.d_model // layer.n_heads)
-    return join(w, mix(met, v, hidden=distance > layer.window // 2))
+    scores = dot_products(q, k) / math.sqrt(layer.d_model // layer.n_heads)
+    return join(w, mix(scores, v, hidden=distance > layer.window // 2))

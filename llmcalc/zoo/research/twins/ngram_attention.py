@@ -12,7 +12,7 @@ import numpy as np
 from numpy import einsum
 
 from ....twins.functions import plus, softmax
-from ....twins.heads import extend_cache, join, mix, output, project, projections, scores
+from ....twins.heads import dot_products, extend_cache, join, mix, output, project, projections
 from ....twins.position_biases import relative_buckets
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, matrix, vector
@@ -34,8 +34,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     biases = plus(einsum("bqd,du->bqu", x, w.wr), w.br).reshape(*x.shape[:2], layer.n_buckets, layer.n_heads)
     keys, values = extend_cache(k[:, :new], v[:, :new], state)
     ahead = np.arange(keys.shape[1]) - step.positions[:, None]  # [q k]; positive: the key is later
-    met = scores(q[:, :new], keys) + _bias(layer, biases[:, :new], ahead)
-    mixed = [mix(met, values, hidden=ahead > 0)]
+    scores = dot_products(q[:, :new], keys) + _bias(layer, biases[:, :new], ahead)
+    mixed = [mix(scores, values, hidden=ahead > 0)]
     for stream in range(layer.n_gram):
         own = slice((1 + stream) * new, (2 + stream) * new)
         parts = (q[:, own], k[:, own], v[:, own], biases[:, own])
@@ -47,10 +47,10 @@ def _predicting_stream(
     layer: Any, stream: int, q: Array, k: Array, v: Array, biases: Array, ahead: Array, keys: Array, values: Array
 ) -> Array:
     """Attention of one stream [b q h e]; the further ahead it predicts, the fewer ``keys`` it sees."""
-    met = scores(q, keys) + _bias(layer, biases, ahead - 1)  # it is one position ahead
+    scores = dot_products(q, keys) + _bias(layer, biases, ahead - 1)  # it is one position ahead
     hidden = (ahead > -stream) & (np.arange(keys.shape[1]) > 0)
     own = einsum("bqhe,bqhe->bhq", q, k) + np.transpose(biases[:, :, 0], (0, 2, 1))
-    p = softmax(np.concatenate([np.where(hidden, -np.inf, met), own[..., None]], axis=-1))
+    p = softmax(np.concatenate([np.where(hidden, -np.inf, scores), own[..., None]], axis=-1))
     return einsum("bhqk,bkhe->bqhe", p[..., :-1], values) + einsum("bhq,bqhe->bqhe", p[..., -1], v)
 
 

@@ -10,7 +10,7 @@ from numpy import einsum
 
 from ....core.errors import UnsupportedError
 from ....twins.functions import operation, softmax
-from ....twins.heads import add_value_convolution, join, mix, project, scores
+from ....twins.heads import add_value_convolution, dot_products, join, mix, project
 from ....twins.heads import convolution_weights as weights
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weights
@@ -25,14 +25,14 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     q, k, v = (project(w, name, x) for name in "qkv")
     root = math.sqrt(math.sqrt(q.shape[-1]))  # half of the scale each, so that it applies to landmarks too
     q, k = q / root, k / root
-    mixed = _through_landmarks(layer, q, k, v) if layer.n_landmarks else mix(scores(q, k), v)
+    mixed = _through_landmarks(layer, q, k, v) if layer.n_landmarks else mix(dot_products(q, k), v)
     return join(w, add_value_convolution(layer, w, mixed, v))
 
 
 def _through_landmarks(layer: Any, q: Array, k: Array, v: Array) -> Array:
     ql, kl = _landmarks(layer, q), _landmarks(layer, k)
-    near = einsum("bhqm,bhmn->bhqn", softmax(scores(q, kl)), _inverse(softmax(scores(ql, kl))))
-    return einsum("bhqm,bmhe->bqhe", near, mix(scores(ql, k), v))
+    near = einsum("bhqm,bhmn->bhqn", softmax(dot_products(q, kl)), _inverse(softmax(dot_products(ql, kl))))
+    return einsum("bhqm,bmhe->bqhe", near, mix(dot_products(ql, k), v))
 
 
 def _landmarks(layer: Any, x: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import einsum
 
 from ....twins.embedding import sines_and_cosines
-from ....twins.heads import distance_scores, mix, scores
+from ....twins.heads import distance_scores, dot_products, mix
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, table
 
@@ -36,11 +36,11 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     q, k, v = (einsum("bqd,dhe->bqhe", *pair) for pair in ((x, w.wq), (seen, w.wk), (seen, w.wv)))
     new, keys = x.shape[1], seen.shape[1]
     distance = np.arange(keys - new, keys)[:, None] - np.arange(keys)  # [q k]; negative: the key is later
-    met = scores(q + w.u, k) + _sinusoid_scores(layer, w, q + w.w, distance)
+    scores = dot_products(q + w.u, k) + _sinusoid_scores(layer, w, q + w.w, distance)
     if step.segments is not None and layer.n_segments:
-        met = met + _segment_scores(w, q, step.segments, keys)
+        scores = scores + _segment_scores(w, q, step.segments, keys)
     hidden = distance < 0 if layer.causal else None
-    mixed = mix(met / math.sqrt(layer.d_model // layer.n_heads), v, hidden)
+    mixed = mix(scores / math.sqrt(layer.d_model // layer.n_heads), v, hidden)
     return einsum("bqhe,dhe->bqd", mixed, w.wo)
 
 
@@ -67,6 +67,6 @@ def _segment_scores(w: Weights, q: Array, segments: Array, keys: int) -> Array:
     """Dot products of queries and the vector for the same or another segment; memory is in the first segment."""
     before = np.zeros((segments.shape[0], keys - segments.shape[1]), segments.dtype)
     other = segments[:, :, None] != np.concatenate([before, segments], axis=1)[:, None]
-    met = einsum("bqhe,she->bhqs", q + w.segment_bias, w.segment)
-    b, h, new = (np.arange(size) for size in met.shape[:3])
-    return met[b[:, None, None, None], h[:, None, None], new[:, None], other[:, None] * 1]
+    scores = einsum("bqhe,she->bhqs", q + w.segment_bias, w.segment)
+    b, h, new = (np.arange(size) for size in scores.shape[:3])
+    return scores[b[:, None, None, None], h[:, None, None], new[:, None], other[:, None] * 1]

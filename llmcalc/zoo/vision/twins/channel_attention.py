@@ -22,5 +22,5 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """``softmax(qᵀ k / sqrt(n)) vᵀ · wo`` for the n tokens of ``x`` [b q d], contracting over the tokens."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
-    met = times(einsum("bqge,bqgv->bgev", q, k), x.shape[1] ** -0.5)
-    return join(w, einsum("bgev,bqgv->bqge", softmax(met), v))
+    scores = times(einsum("bqge,bqgv->bgev", q, k), x.shape[1] ** -0.5)
+    return join(w, einsum("bgev,bqgv->bqge", softmax(scores), v))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import einsum
 
 from ....core.errors import UnsupportedError
-from ....twins.heads import join, mix, output, project, projections, scores
+from ....twins.heads import dot_products, join, mix, output, project, projections
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, table
 
@@ -29,10 +29,10 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         raise UnsupportedError(f"it only runs on {layer.grid} by {layer.grid} patches", where="grid_attention")
     windows = _split_windows(layer, x)
     q, k, v = (project(w, name, windows) for name in "qkv")
-    met = scores(q, k) * (1 / math.sqrt(layer.d_model // layer.n_heads))
+    scores = dot_products(q, k) * (1 / math.sqrt(layer.d_model // layer.n_heads))
     if layer.relative:
-        met = met + _position_bias(_window_side(layer), w, q)
-    return _join_windows(layer, join(w, mix(met, v)), x.shape[0])
+        scores = scores + _position_bias(_window_side(layer), w, q)
+    return _join_windows(layer, join(w, mix(scores, v)), x.shape[0])
 
 
 def _window_side(layer: Any) -> int:
