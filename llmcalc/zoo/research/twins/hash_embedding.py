@@ -11,18 +11,9 @@ from ....twins.weights import Array, Weight, Weights, table
 
 # bases of the polynomials; further functions start again from the first one
 PRIMES = (
-    1000000007,
-    5915587277,
-    1500450271,
-    3267000013,
-    5754853343,
-    4093082899,
-    9576890767,
-    3628273133,
-    2860486313,
-    5463458053,
-    3367900313,
-)
+    1000000007, 5915587277, 1500450271, 3267000013, 5754853343, 4093082899, 9576890767, 3628273133, 2860486313,
+    5463458053, 3367900313,
+)  # fmt: skip
 
 
 def weights(layer: Any) -> list[Weight]:
