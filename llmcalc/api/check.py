@@ -13,7 +13,7 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
-from ..estimate.amounts import amount, read_compute
+from ..estimate.amounts import amount, compute
 from ..lint import Finding, lint
 from .defaults import default_seq
 from .load import Source, load
@@ -121,7 +121,7 @@ def check(
         missing = "tokens" if tokens is None else "budget"
         raise InputError("is missing", parameter=missing, hint="{budget} and {tokens} must be given together")
     if budget is not None and tokens is not None:
-        most = int(read_compute(budget, "budget") if isinstance(budget, str) else amount(budget, "budget"))
+        most = int(compute(budget, "budget"))
         limits.append(Limit("training", _training(architecture, length, int(amount(tokens, "tokens"))), most, "FLOPs"))
     return Checked(architecture, tuple(lint(architecture, mesh, select, ignore)), tuple(limits))
 

@@ -13,7 +13,7 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError, UnknownNameError
 from ..core.record import changed
 from ..data import tables
-from ..estimate.amounts import read_amount, read_compute
+from ..estimate import amounts
 from ..estimate.cost import Machine
 from ..estimate.scaling.forms import TRAIN
 from ..estimate.scaling.law import COUNTS, EXPERT_FORMS, Law, Setting, positive, read_law
@@ -119,8 +119,8 @@ def scale(
     if spent is not None:
         compute = spent.flops.mid
     given = {"tokens": tokens, "unique": unique, "inference": inference}
-    found = {name: read_amount(value, name) if isinstance(value, str) else value for name, value in given.items()}
-    flop = read_compute(compute) if isinstance(compute, str) else compute
+    found = {name: amounts.amount(value, name) if isinstance(value, str) else value for name, value in given.items()}
+    flop = amounts.compute(compute) if isinstance(compute, str) else compute
     architecture = load(model) if model is not None else None
     experts = routed(architecture) if architecture is not None and experts is None else experts
     for name, value in (("experts", experts), ("granularity", granularity), ("unique", found["unique"])):
@@ -132,7 +132,7 @@ def scale(
     elif parameters is None or isinstance(parameters, Mapping):
         counted = parameters
     else:
-        number = read_amount(parameters, "parameters", "70B") if isinstance(parameters, str) else float(parameters)
+        number = amounts.amount(parameters, "parameters", "70B") if isinstance(parameters, str) else float(parameters)
         counted = dict.fromkeys(COUNTS, number)
     query = Query(flop, counted, found["tokens"], loss, found["inference"], inference_cost)
     plan_ = plan(chosen(laws, setting), query, setting, architecture)
@@ -154,7 +154,7 @@ def _budget(machine: Machine | str | None, price: float | None, **budgets: float
             raise InputError("requires an accelerator", parameter=other, hint="add {gpu=h100:512}")
         return None
     values = {
-        name: (read_compute(value) if name == "compute" else read_amount(value, name, "30"))
+        name: (amounts.compute(value) if name == "compute" else amounts.amount(value, name, "30"))
         if isinstance(value, str) else float(value)
         for name, value in given.items()
     }  # fmt: skip

@@ -12,7 +12,7 @@ from ..core.architecture import Architecture, TrainingFact, declare
 from ..core.errors import InputError, SizeError, short_repr
 from ..core.record import changed
 from ..data import table
-from ..estimate.amounts import HOURS_A_DAY, read_amount, share
+from ..estimate.amounts import HOURS_A_DAY, amount, share
 from ..estimate.cost import Machine, Span, emission, number_format_of, quoted_prices, utilisation
 from ..estimate.hardware import Accelerator
 from ..estimate.training_run import Budget, Price, Training
@@ -215,7 +215,7 @@ machine_of = machine  # under a name that the parameter of train does not hide
 
 def _whole(value: float | str, parameter: str) -> int:
     """A number of tokens."""
-    found = read_amount(value, parameter) if isinstance(value, str) else value
+    found = amount(value, parameter) if isinstance(value, str) else value
     if isinstance(found, bool) or not isinstance(found, (int, float)) or not 1 <= found <= LARGEST_WHOLE:
         hint = "use a positive number such as 15T"
         raise SizeError(f"invalid number of tokens {short_repr(value)}", parameter=parameter, hint=hint)

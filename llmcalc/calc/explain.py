@@ -14,7 +14,7 @@ from ..core.axes import WORKLOAD as AXES
 from ..core.axes import name_of
 from ..core.form import Form
 from ..core.ledger import Entry
-from ..core.tree import Node, total
+from ..core.tree import Node, Place, total, tree
 from .flops import Flops
 from .kv_cache import CACHED, StateSize
 from .memory.inference import InferenceMemory
@@ -40,20 +40,10 @@ MEANINGS = {WORKLOAD[axis]: meaning for axis, meaning in AXES.items()} | {
 class Leaf(NamedTuple):
     """A product of named factors and its place in the tree; equal parts of several runs of blocks are merged."""
 
-    stack: str
-    section: str
-    sublayer: tuple[int, str]
-    layer: str
+    place: Place
     label: str
     factors: tuple[tuple[str, int], ...]
-    note: str
-
-    def node(self, applied: int, unit: str) -> Node:
-        """Return a tree node, multiplied by the number of applications."""
-        named = [*([("n_blocks", applied)] if applied > 1 else []), *self.factors]
-        formula, substituted = ("·".join(str(pair[side]) for pair in named) for side in (0, 1))
-        value = prod(value for _, value in named)
-        return Node(self.label, value, unit, formula, substituted, note=self.note)
+    note: str = ""
 
 
 def flops_tree(result: Flops) -> Node:
@@ -75,7 +65,7 @@ def state_tree(result: StateSize) -> Node:
         count = int(tensor.elements(**values))
         if prod(value for _, value in named) != count:  # padded to whole pages
             named = (("elements_in_whole_blocks", count),)
-        leaf = Leaf(*_place(tensor.entry, ()), tensor.state.name, named, "")
+        leaf = Leaf(_place(tensor.entry), tensor.state.name, named)
         leaves[leaf] = leaves.get(leaf, 0) + tensor.entry.applied
     return _tree(result.architecture, leaves, ELEMENTS)
 
@@ -84,7 +74,10 @@ def memory_tree(result: InferenceMemory | ParallelMemory) -> Node:
     """Return the bytes of serving, or of the peak of a training step."""
     if isinstance(result, InferenceMemory):
         transient = Node("transient", result.activations, BYTES, note="modelled: buffers of a prefill")
-        return total("memory", [_weights(result), _state_bytes(result.state_size), transient], BYTES)
+        size = result.state_size
+        cached = f"in {size.cache.name if size.cache else size.dtype}"
+        roles = [Node(role, n, BYTES, note=cached if role in CACHED else "") for role, n in size.by_role.items()]
+        return total("memory", [_weights(result), total("state", roles, BYTES), transient], BYTES)
     moment = result.worst.largest
     parts = {name: size for name, size in moment._asdict().items() if isinstance(size, int) and size}
     return total(f"at the peak: {moment.phase}", [Node(name, size, BYTES) for name, size in parts.items()], BYTES)
@@ -107,21 +100,12 @@ def _weights(result: InferenceMemory) -> Node:
     return total("weights", children, BYTES)
 
 
-def _state_bytes(size: StateSize) -> Node:
-    named = size.cache.name if size.cache else size.dtype
-    leaves = [
-        Node(role, count, BYTES, note=f"in {named}" if role in CACHED else "")
-        for role, count in size.by_role.items()
-    ]  # fmt: skip
-    return total("state", leaves, BYTES)
-
-
 def _leaf(result: Flops, work: Work) -> Leaf:
     passes = (("n_passes", 1 + work.backward_passes),) if result.workload.mode == "train" else ()
     named = _named_factors((*passes, *work.factors), result.values)
     text = work.equation.text.replace(" = ", "=")
     note = text if work.matmul else f"{text}; modelled"
-    return Leaf(*_place(work.entry, work.part), work.equation.out.name, named, note)
+    return Leaf(_place(work.entry, work.part), work.equation.out.name, named, note)
 
 
 def _named_factors(parts: Iterable[tuple[str, Extent]], values: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
@@ -134,26 +118,16 @@ def _named_factors(parts: Iterable[tuple[str, Extent]], values: Mapping[str, Any
     return tuple(found)
 
 
-def _place(entry: Entry, part: tuple[str, ...]) -> tuple[str, str, tuple[int, str], str]:
+def _place(entry: Entry, part: tuple[str, ...] = ()) -> Place:
     return entry.stack.name, entry.section, (entry.number, entry.sublayer), ".".join((entry.name, *part))
 
 
 def _tree(architecture: Architecture, leaves: Mapping[Leaf, int], unit: str) -> Node:
-    """Arrange leaves by stack, block, sub-layer and layer."""
-    groups: dict[str, dict[str, dict[tuple[int, str], dict[str, list[Node]]]]] = {}
+    """Arrange leaves, each multiplied by its number of applications."""
+    nodes = []
     for leaf, applied in leaves.items():
-        layers = groups.setdefault(leaf.stack, {}).setdefault(leaf.section, {}).setdefault(leaf.sublayer, {})
-        layers.setdefault(leaf.layer, []).append(leaf.node(applied, unit))
-    found = []
-    for stack in architecture.stacks:
-        children = []
-        for section, sublayers in groups.get(stack.name, {}).items():
-            count = sum(run.count for run in stack.runs if run.block.name == section)
-            parts: list[Node] = []
-            for (_, name), layers in sublayers.items():
-                nodes = [total(layer, nodes, unit) for layer, nodes in layers.items()]
-                parts += [total(name, nodes, unit)] if name else nodes
-            children.append(total(f"{section} ×{count}" if count > 1 else section, parts, unit))
-        if children:
-            found.append(total(stack.name, children, unit))
-    return found[0] if len(found) == 1 else total(architecture.name, found, unit)
+        named = (("n_blocks", applied),) * (applied > 1) + leaf.factors
+        formula, substituted = ("·".join(str(pair[side]) for pair in named) for side in (0, 1))
+        value = prod(value for _, value in named)
+        nodes.append((leaf.place, Node(leaf.label, value, unit, formula, substituted, note=leaf.note)))
+    return tree(architecture.name, architecture.stacks, nodes, unit)

@@ -58,23 +58,29 @@ def palm(of: Sizes, seq: int) -> float:
     return FORWARD_AND_BACKWARD * MAC * (of.parameters + 2 * of.layers * of.attention * seq)
 
 
+def _megatron(of: Sizes, seq: int, factor: int, attention: int, logits: int) -> float:
+    """``factor l h² (1 + s / attention h + V / logits l h)``."""
+    return (
+        factor
+        * of.layers
+        * of.width**2
+        * (1 + seq / (attention * of.width) + of.vocabulary / (logits * of.layers * of.width))
+    )
+
+
 def narayanan(of: Sizes, seq: int) -> float:
-    """``96 l h² (1 + s / 6h + V / 16 l h)``: with full recomputation, except of the logits
-    [narayanan2021, Equation 3].
-    """
-    return 96 * of.layers * of.width**2 * (1 + seq / (6 * of.width) + of.vocabulary / (16 * of.layers * of.width))
+    """With full recomputation, except of the logits [narayanan2021, Equation 3]."""
+    return _megatron(of, seq, 96, 6, 16)
 
 
 def korthikanti(of: Sizes, seq: int) -> float:
-    """``72 l h² (1 + s / 6h + V / 12 l h)``: without recomputation [korthikanti2022, Equation 7]."""
-    return 72 * of.layers * of.width**2 * (1 + seq / (6 * of.width) + of.vocabulary / (12 * of.layers * of.width))
+    """Without recomputation [korthikanti2022, Equation 7]."""
+    return _megatron(of, seq, 72, 6, 12)
 
 
 def korthikanti_hardware(of: Sizes, seq: int) -> float:
-    """``72 l h² (1 + s / 3h + V / 12 l h)``: with the attention core recomputed
-    [korthikanti2022, Equation 8].
-    """
-    return 72 * of.layers * of.width**2 * (1 + seq / (3 * of.width) + of.vocabulary / (12 * of.layers * of.width))
+    """With the attention core recomputed [korthikanti2022, Equation 8]."""
+    return _megatron(of, seq, 72, 3, 12)
 
 
 def chinchilla(of: Sizes, seq: int) -> float:

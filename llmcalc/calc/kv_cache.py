@@ -49,13 +49,8 @@ class StateSize(NotebookDisplay):
     """The state after ``seq`` tokens; ``elements`` counts the whole model, ``bytes`` one rank.
 
     Attributes:
-        architecture: the model.
-        workload: the cached tokens.
         dtype: number format of activations.
-        tensors: the state tensors.
         cache: number format of keys, values and latents (None: ``dtype``).
-        page: block size of a paged cache, in tokens.
-        beams: beams per sequence.
     """
 
     architecture: Architecture

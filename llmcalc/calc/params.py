@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +11,7 @@ from ..core.axes import name_of
 from ..core.ledger import Row, active_elements, rows
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
-from ..core.tree import Node, total
+from ..core.tree import Node, Place, tree
 
 
 @record
@@ -33,28 +34,24 @@ class Params(NotebookDisplay):
     @cached_property
     def total(self) -> int:
         """All parameters; tied tensors count once, frozen tables are included, buffers are not."""
-        return sum(row.size * row.copies for row in self.rows if not row.tensor.buffer)
+        return _elements(row for row in self.rows if not row.tensor.buffer)
 
     @cached_property
     def active(self) -> int:
         """Total minus the routed experts that a token does not use; embeddings are included."""
-        unused = (
-            (row.size - active_elements(row.tensor, row.declaration)) * row.copies
-            for row in self.rows
-            if row.tensor.active
-        )
-        return self.total - sum(unused)
+        routed = [row for row in self.rows if row.tensor.active]
+        used = sum(active_elements(row.tensor, row.declaration) * row.copies for row in routed)
+        return self.total - _elements(routed) + used
 
     @cached_property
     def embedding(self) -> int:
         """The input token embedding."""
-        return sum(row.size * row.copies for row in self.rows if row.tensor.table == "token" and not row.tensor.buffer)
+        return _elements(row for row in self.rows if row.tensor.table == "token" and not row.tensor.buffer)
 
     @cached_property
     def non_embedding(self) -> int:
         """Total minus token, position and other look-up tables."""
-        tables = sum(row.size * row.copies for row in self.rows if row.tensor.table and not row.tensor.buffer)
-        return self.total - tables
+        return self.total - _elements(row for row in self.rows if row.tensor.table and not row.tensor.buffer)
 
     @cached_property
     def active_non_embedding(self) -> int:
@@ -64,7 +61,7 @@ class Params(NotebookDisplay):
     @cached_property
     def buffers(self) -> int:
         """Stored elements that are not parameters."""
-        return sum(row.size * row.copies for row in self.rows if row.tensor.buffer)
+        return _elements(row for row in self.rows if row.tensor.buffer)
 
     @cached_property
     def by_layer(self) -> list[int]:
@@ -72,10 +69,10 @@ class Params(NotebookDisplay):
         layers: list[int] = []
         for stack in self.architecture.stacks:
             for index, run in enumerate(stack.runs):
-                own = [row for row in self.rows if row.entry.stack is stack and row.entry.run == index]
-                own = [row for row in own if not row.tensor.buffer]
-                once = sum(row.size * row.copies for row in own if row.tensor.share or run.shared)
-                each = sum(row.size for row in own if not (row.tensor.share or run.shared))
+                inside = [row for row in self.rows if row.entry.stack is stack and row.entry.run == index]
+                own = [(row, bool(row.tensor.share or run.shared)) for row in inside if not row.tensor.buffer]
+                once = _elements(row for row, is_shared in own if is_shared)
+                each = sum(row.size for row, is_shared in own if not is_shared)
                 layers.extend([once + each, *[each] * (run.count - 1)])
         return layers
 
@@ -94,12 +91,10 @@ class Params(NotebookDisplay):
     @cached_property
     def extras(self) -> list[tuple[Extra, int]]:
         """Parts that are not counted in ``total``, with their parameters, except shared tensors."""
-        counted = self.architecture.stacks
         found = []
         for extra in self.architecture.extras:
-            all_rows = rows((*counted, extra.stack))
-            own = [row for row in all_rows if row.entry.stack is extra.stack and not row.tensor.buffer]
-            found.append((extra, sum(row.size * row.copies for row in own)))
+            own = (row for row in rows((*self.architecture.stacks, extra.stack)) if row.entry.stack is extra.stack)
+            found.append((extra, _elements(row for row in own if not row.tensor.buffer)))
         return found
 
     def tensors(self, layout: str | None = None) -> list[tuple[str, tuple[int, ...]]]:
@@ -134,6 +129,11 @@ def params(architecture: Architecture) -> Params:
     return Params(architecture, tuple(rows(architecture.stacks)))
 
 
+def _elements(chosen: Iterable[Row]) -> int:
+    """Elements of all copies."""
+    return sum(row.size * row.copies for row in chosen)
+
+
 def component(row: Row) -> str:
     """Return the component of a breakdown that a tensor belongs to."""
     kind = row.entry.layer.kind()
@@ -148,50 +148,26 @@ def component(row: Row) -> str:
 
 
 def _tree(result: Params, active: bool = False) -> Node:
-    stacks = []
-    for stack in result.architecture.stacks:
-        own = [row for row in result.rows if row.entry.stack is stack and not row.tensor.buffer]
-        sections: dict[str, list[Row]] = {}
-        for row in own:
-            sections.setdefault(row.entry.section, []).append(row)
-        counts: dict[str, int] = {}
-        for run in stack.runs:
-            counts[run.block.name] = counts.get(run.block.name, 0) + run.count
-        order = [name for name in ("inputs", *counts, "outputs") if name in sections]
-        stacks.append(
-            total(stack.name, [_section(name, counts.get(name, 1), sections[name], active) for name in order])
-        )
-    return stacks[0] if len(stacks) == 1 else total(result.architecture.name, stacks)
-
-
-def _section(label: str, count: int, chosen: list[Row], active: bool) -> Node:
-    """A section, or all blocks of one name anywhere in the stack."""
-    tensors: dict[tuple[str, str, str, int], list[Row]] = {}
-    for row in chosen:
-        layer = ".".join((row.entry.name, *row.part))
-        tensors.setdefault((row.entry.sublayer, layer, row.tensor.name, row.size), []).append(row)
-    groups: dict[str, dict[str, list[Node]]] = {}
-    for (sublayer, layer, *_), same in tensors.items():
-        groups.setdefault(sublayer, {}).setdefault(layer, []).append(_leaf(same, active))
-    children = []
-    for sublayer, layers in groups.items():
-        nodes = [total(name, leaves) for name, leaves in layers.items()]
-        children.extend(nodes if not sublayer else [total(sublayer, nodes)])
-    return total(f"{label} ×{count}" if count > 1 else label, children)
+    tensors: dict[tuple[Place, str, int], list[Row]] = {}  # a tensor of all blocks of one name
+    for row in result.rows:
+        if not row.tensor.buffer:
+            layer = ".".join((row.entry.name, *row.part))
+            place = (row.entry.stack.name, row.entry.section, (0, row.entry.sublayer), layer)
+            tensors.setdefault((place, row.tensor.name, row.size), []).append(row)
+    leaves = ((place, _leaf(same, active)) for (place, *_), same in tensors.items())
+    return tree(result.architecture.name, result.architecture.stacks, leaves, "params")
 
 
 def _leaf(same: list[Row], active: bool) -> Node:
     """One tensor of all blocks of one name."""
     row, copies = same[0], sum(row.copies for row in same)
-    axes = list(row.tensor.axes)
-    size = row.size
+    axes, size, note = row.tensor.axes, row.size, ""
     if active and row.tensor.active:
         whole, used = row.tensor.active
-        axes = [used if axis == whole else axis for axis in axes]
+        axes = tuple(used if axis == whole else axis for axis in axes)
         size = active_elements(row.tensor, row.declaration)
     names = [name_of(axis) for axis in axes]
     values = [str(row.declaration.axes[axis]) for axis in axes]
-    note = ""
     if copies == 0:
         note = f"shared ({(row.tensor.share or '').lstrip('.')}): counted where it first appears"
         names, values = ["0"], ["0"]

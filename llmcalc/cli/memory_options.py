@@ -116,6 +116,6 @@ def machine(given: dict[str, Any]) -> Machine | None:
 
 def price(given: dict[str, Any]) -> float | None:
     """US dollars per GPU-hour, if given."""
-    from ..estimate.amounts import read_amount
+    from ..estimate.amounts import amount
 
-    return None if given["price"] is None else read_amount(given["price"], "price", "2.50")
+    return None if given["price"] is None else amount(given["price"], "price", "2.50")

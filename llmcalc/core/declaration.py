@@ -17,7 +17,6 @@ class Tensor:
     """A stored tensor: a parameter or a buffer.
 
     Attributes:
-        name: name in the equations.
         groups: its dimensions. Axes written together are one dimension (``bq[h e]`` is a vector), a semicolon separates
             dimensions (``conv[i; K]``), and a bar separates the input of a matrix from its output (``wq[d | h e]``).
         linear: whether it is a matrix; its last two dimensions are input and output.

@@ -19,12 +19,7 @@ class Entry(NamedTuple):
     """A layer and its position.
 
     Attributes:
-        stack: its stack.
         section: ``inputs``, ``outputs`` or the name of its block.
-        run: index of its run of blocks, or None outside the blocks.
-        sublayer: name of its sub-layer.
-        name: its name.
-        layer: the layer.
         stored: number of copies of its tensors.
         applied: number of times it is executed.
         number: index of its sub-layer within the block.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from .architecture import Stack
 from .record import record
+
+Place = tuple[str, str, tuple[int, str], str]  # stack, section or block, number and name of the sub-layer, layer
 
 
 @record
@@ -13,13 +16,9 @@ class Node:
     """A number and its derivation.
 
     Attributes:
-        label: name of the part.
-        value: the number, in ``unit``.
         unit: ``params``, ``FLOPs``, ``bytes``, ``elements`` ...
         formula: the symbols, such as ``n_heads·d_head·d_model``.
         substituted: the formula with its values, such as ``96·128·12288``.
-        source: citation key or sentence.
-        note: remark.
         children: the parts, whose values add up to ``value``.
     """
 
@@ -62,3 +61,24 @@ class Node:
 def total(label: str, children: list[Node], unit: str = "params", **rest: str) -> Node:
     """Return a node whose value is the sum of its children."""
     return Node(label, sum(child.value for child in children), unit, children=tuple(children), **rest)
+
+
+def tree(label: str, stacks: Iterable[Stack], leaves: Iterable[tuple[Place, Node]], unit: str) -> Node:
+    """Arrange leaves by stack, section or block, sub-layer and layer."""
+    groups: dict[str, dict[str, dict[tuple[int, str], dict[str, list[Node]]]]] = {}
+    for (stack_name, section, sublayer, layer), leaf in leaves:
+        layers = groups.setdefault(stack_name, {}).setdefault(section, {}).setdefault(sublayer, {})
+        layers.setdefault(layer, []).append(leaf)
+    found = []
+    for stack in stacks:
+        children = []
+        for section, sublayers in groups.get(stack.name, {}).items():
+            count = sum(run.count for run in stack.runs if run.block.name == section)
+            parts: list[Node] = []
+            for (_, name), layers in sublayers.items():
+                nodes = [total(layer, same, unit) for layer, same in layers.items()]
+                parts += [total(name, nodes, unit)] if name else nodes
+            children.append(total(f"{section} ×{count}" if count > 1 else section, parts, unit))
+        if children:
+            found.append(total(stack.name, children, unit))
+    return found[0] if len(found) == 1 else total(label, found, unit)

@@ -17,80 +17,57 @@ _PF_DAYS = re.compile(rf"{_NUMBER}\s*(?:pf-?days?|pfd|petaflop/?s-?days?)", re.I
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*%", re.ASCII)
 
 
-def read_amount(text: str, parameter: str, example: str = "15T") -> float:
-    """Read a positive number with an optional decimal suffix: k, M, B (or G), T, P.
+def amount(value: float | str, parameter: str, example: str = "15T") -> float:
+    """Return a positive number, given as one or as text with an optional decimal suffix: k, M, B (or G), T, P.
 
-    >>> read_amount("15T", "tokens"), read_amount("1.4e12", "tokens"), read_amount("70 B", "parameters")
-    (15000000000000.0, 1400000000000.0, 70000000000.0)
+    >>> amount("15T", "tokens"), amount("1.4e12", "tokens"), amount("70 B", "parameters"), amount(13e9, "parameters")
+    (15000000000000.0, 1400000000000.0, 70000000000.0, 13000000000.0)
     """
-    match = _AMOUNT.fullmatch(text.strip()) if len(text) <= LONGEST else None
-    return _value(match, SCALES[match[3].lower()] if match else 1, text, parameter, f"use a number such as {example}")
+    if not isinstance(value, str):
+        return _in_range(value, f"{value:g}", parameter)
+    match = _AMOUNT.fullmatch(value.strip()) if len(value) <= LONGEST else None
+    return _value(match, value, parameter, f"use a number such as {example}")
 
 
-def read_compute(text: str, parameter: str = "compute") -> float:
-    """Read a number of FLOPs or PF-days.
+def compute(value: float | str, parameter: str = "compute") -> float:
+    """Return a number of FLOPs, given as one or as text in FLOPs or PF-days.
 
-    >>> read_compute("5.76e23"), read_compute("3640PF-days")
+    >>> compute("5.76e23"), compute("3640PF-days")
     (5.76e+23, 3.14496e+23)
     """
-    plain = re.sub(r"\s*flops?$", "", text.strip(), flags=re.IGNORECASE | re.ASCII) if len(text) <= LONGEST else ""
-    match = _PF_DAYS.fullmatch(plain)
-    if match:
-        return _value(match, PF_DAY, text, parameter, "")
-    match = _AMOUNT.fullmatch(plain)
-    scale = SCALES[match[3].lower()] if match else 1
-    return _value(match, scale, text, parameter, "use a number such as 1e24 (FLOPs) or 3640PF-days")
-
-
-def read_share(text: str, parameter: str) -> float:
-    """Read a fraction such as ``40%`` or ``0.4``.
-
-    >>> read_share("40%", "mfu"), read_share("0.4", "mfu")
-    (0.4, 0.4)
-    """
-    percent = _PERCENT.fullmatch(text.strip()) if len(text) <= LONGEST else None
-    value = float(percent[1]) / 100 if percent else read_amount(text, parameter, "40%")
-    if not 0 < value <= 1:
-        raise InputError(
-            f"invalid share {short_repr(text.strip())}",
-            parameter=parameter,
-            hint="must be more than 0 and at most 100%",
-        )
-    return value
-
-
-def amount(value: float | str, parameter: str, example: str = "15T") -> float:
-    """A positive number, given as one or as text.
-
-    >>> amount("13B", "params"), amount(13e9, "params")
-    (13000000000.0, 13000000000.0)
-    """
-    if isinstance(value, str):
-        return read_amount(value, parameter, example)
-    if not 0 < value < LARGEST:
-        raise InputError(f"amount {value:g} is out of range", parameter=parameter, hint="must be positive and finite")
-    return value
+    if not isinstance(value, str):
+        return amount(value, parameter)
+    plain = re.sub(r"\s*flops?$", "", value.strip(), flags=re.IGNORECASE | re.ASCII) if len(value) <= LONGEST else ""
+    match = _PF_DAYS.fullmatch(plain) or _AMOUNT.fullmatch(plain)
+    return _value(match, value, parameter, "use a number such as 1e24 (FLOPs) or 3640PF-days")
 
 
 def share(value: float | str, parameter: str) -> float:
-    """A share of 1, given as a number or as text such as ``40%``."""
+    """Return a share of 1, given as a number or as text such as ``40%``.
+
+    >>> share("40%", "mfu"), share("0.4", "mfu")
+    (0.4, 0.4)
+    """
+    found = value
     if isinstance(value, str):
-        return read_share(value, parameter)
-    if not 0 < value <= 1:
-        raise InputError(
-            f"share {value:g} is out of range", parameter=parameter, hint="must be more than 0 and at most 1"
-        )
-    return value
+        percent = _PERCENT.fullmatch(value.strip()) if len(value) <= LONGEST else None
+        found = float(percent[1]) / 100 if percent else amount(value, parameter, "40%")
+    if not 0 < float(found) <= 1:
+        message = f"invalid share {short_repr(value)}"
+        raise InputError(message, parameter=parameter, hint="must be more than 0 and at most 100%")
+    return float(found)
 
 
-def _value(match: re.Match[str] | None, scale: int, text: str, parameter: str, hint: str) -> float:
+def _value(match: re.Match[str] | None, text: str, parameter: str, hint: str) -> float:
     if match is None:
         if text.strip().startswith("-"):
             raise InputError(f"{text.strip()[:LONGEST]} is negative", parameter=parameter, hint="must be positive")
         raise InputError(f"invalid amount {short_repr(text)}", parameter=parameter, hint=hint)
-    value = float(f"{match[1]}e{match[2] or 0}") * scale
+    scale = SCALES[match[3].lower()] if match.re is _AMOUNT else PF_DAY
+    return _in_range(float(f"{match[1]}e{match[2] or 0}") * scale, text.strip(), parameter)
+
+
+def _in_range(value: float, text: str, parameter: str) -> float:
     if not 0 < value < LARGEST:
-        raise InputError(
-            f"amount {text.strip()} is out of range", parameter=parameter, hint="must be positive and finite"
-        )
+        raise InputError(f"amount {text} is out of range", parameter=parameter, hint="must be positive and finite")
     return value

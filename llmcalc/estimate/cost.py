@@ -37,10 +37,6 @@ class Machine:
     """A number of accelerators and their utilisation.
 
     Attributes:
-        accelerator: the accelerator.
-        count: number of accelerators.
-        number_format: number format of the matmuls.
-        mfu: model FLOPs utilisation.
         mfu_source: source of the measurement, or "as given".
     """
 
@@ -110,15 +106,8 @@ class Emission:
     """Energy and emissions of a training run under a published convention.
 
     Attributes:
-        name: name of the convention.
-        title: its description.
-        watts: power of one accelerator.
         pue: power usage effectiveness, the power of the data centre divided by that of its computers.
         kg_per_kwh: CO2e per kWh of electricity.
-        mwh: energy.
-        tonnes: emissions in tonnes of CO2e.
-        source: citation of the convention.
-        note: remark.
     """
 
     name: str

@@ -16,21 +16,15 @@ class Accelerator:
 
     Attributes:
         name: short name, with the memory size if there are several.
-        title: full name.
-        year: year of release.
-        memory_bytes: memory in bytes.
         memory_text: the vendor's figure and its interpretation.
         bandwidth: memory bandwidth in bytes per second, or None.
         peak: dense FLOP/s by number format; unsupported and unconfirmed formats are missing.
         sparse: FLOP/s with structured sparsity, never used by default.
         fp16_accumulate: FLOP/s with fp16 accumulation.
         link: name of the interconnect, and its bytes per second in both directions together (or None).
-        power: power in watts, or None.
         price: quoted US dollars per hour, with sellers and dates.
-        source: citation.
         checked: whether figures are verified in their source: ``true``, ``partly`` or ``false``.
         unconfirmed: disputed figures as text, never used in calculations.
-        note: remark.
     """
 
     name: str
@@ -67,29 +61,27 @@ def _read(name: str, entry: Mapping[str, Any], size: int, unit: str) -> Accelera
     reading = "10^9 bytes each, the smaller reading" if unit == "GB" else "2^30 bytes each"
     link, price, checked = entry.get("link", {}), entry.get("price", {}), entry["checked"]
     sold = ", ".join(filter(None, (price.get("source", ""), "" if price.get("checked", True) else "not confirmed")))
-    return Accelerator(
-        name,
-        entry["title"] if str(size) in entry["title"] else f"{entry['title']} {size}{unit}",
-        entry["year"],
-        size * UNITS[unit],
-        f"{size} {unit}, {reading}",
-        _round_optional(entry.get("bandwidth")),
-        _peaks(entry.get("peak", {})),
-        _peaks(entry.get("sparse", {})),
-        _peaks(entry.get("fp16_accumulate", {})),
-        (link.get("name", ""), _round_optional(link.get("both_ways"))),
-        _round_optional(entry.get("power")),
-        f"{price['usd_per_hour']} ({sold})" if price else "",
-        entry["source"],
-        checked if isinstance(checked, str) else str(checked).lower(),
-        dict(entry.get("unconfirmed", {})),
-        entry.get("note", ""),
+    rates = (entry.get("bandwidth"), link.get("both_ways"), entry.get("power"))
+    bandwidth, both_ways, power = (None if rate is None else round(rate) for rate in rates)
+    peak, sparse, fp16_accumulate = (
+        {number_format: round(rate) for number_format, rate in entry.get(key, {}).items()}
+        for key in ("peak", "sparse", "fp16_accumulate")
     )
-
-
-def _round_optional(value: float | None) -> int | None:
-    return None if value is None else round(value)
-
-
-def _peaks(found: Mapping[str, float]) -> dict[str, int]:
-    return {name: round(value) for name, value in found.items()}
+    return Accelerator(
+        name=name,
+        title=entry["title"] if str(size) in entry["title"] else f"{entry['title']} {size}{unit}",
+        year=entry["year"],
+        memory_bytes=size * UNITS[unit],
+        memory_text=f"{size} {unit}, {reading}",
+        bandwidth=bandwidth,
+        peak=peak,
+        sparse=sparse,
+        fp16_accumulate=fp16_accumulate,
+        link=(link.get("name", ""), both_ways),
+        power=power,
+        price=f"{price['usd_per_hour']} ({sold})" if price else "",
+        source=entry["source"],
+        checked=checked if isinstance(checked, str) else str(checked).lower(),
+        unconfirmed=dict(entry.get("unconfirmed", {})),
+        note=entry.get("note", ""),
+    )

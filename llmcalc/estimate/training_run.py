@@ -27,6 +27,10 @@ class Price(NamedTuple):
     high: float
     source: str
 
+    def of(self, hours: Span) -> tuple[float, float]:
+        """Return the range of the cost in US dollars."""
+        return hours.low * self.low, hours.high * self.high
+
 
 @record
 class Budget:
@@ -34,10 +38,7 @@ class Budget:
 
     Attributes:
         said: the budget as given.
-        machine: the accelerators.
-        hours: accelerator-hours.
         flops: model FLOPs of these hours.
-        price: price per accelerator-hour, or None.
     """
 
     said: str
@@ -49,7 +50,7 @@ class Budget:
     @property
     def cost(self) -> tuple[float, float] | None:
         """Range of the cost in US dollars."""
-        return (self.hours.low * self.price.low, self.hours.high * self.price.high) if self.price else None
+        return self.price.of(self.hours) if self.price else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -65,13 +66,9 @@ class Training(NotebookDisplay):
     """A training run.
 
     Attributes:
-        architecture: the model.
         step: the FLOPs of all sequences together.
         tokens: requested tokens, which are rounded up to full sequences.
         batch_tokens: tokens per optimizer step, or None.
-        machine: the accelerators, or None.
-        price: price per accelerator-hour, or None.
-        emissions: energy and emissions by convention.
         weights_bytes: size of a checkpoint with weights only.
         resume_bytes: size of a checkpoint to resume from: weights, master copy and optimizer states.
         vocabulary: rows of the token table, or None.
@@ -139,9 +136,7 @@ class Training(NotebookDisplay):
     @property
     def cost(self) -> tuple[float, float] | None:
         """Range of the cost in US dollars."""
-        if not self.hours or not self.price:
-            return None
-        return self.hours.low * self.price.low, self.hours.high * self.price.high
+        return self.price.of(self.hours) if self.hours and self.price else None
 
     @property
     def token_bytes(self) -> int | None:

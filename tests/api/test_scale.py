@@ -12,7 +12,7 @@ from llmcalc.core.errors import InputError, UnknownNameError
 from llmcalc.data import table
 from llmcalc.estimate.scaling.forms import TRAIN
 from llmcalc.estimate.scaling.law import COUNTS, QUANTITIES, Setting
-from llmcalc.report.catalogues import CHECKED, FORMULAS
+from llmcalc.report.catalogues import FORMULAS, LAW_CHECKED
 
 WITH_EXPERTS = Setting(experts=8, granularity=2, unique=1e11)
 
@@ -22,7 +22,7 @@ def test_every_law_is_complete(name: str) -> None:
     one = law(name)
     assert one.form in FORMULAS
     assert one.counts in COUNTS
-    assert one.checked in CHECKED
+    assert one.checked in LAW_CHECKED
     assert one.source.split()[0] in table("sources")
     assert set(one.range) <= set(QUANTITIES)
     assert one.range

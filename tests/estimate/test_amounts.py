@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmcalc.core.errors import InputError
-from llmcalc.estimate.amounts import read_amount, read_compute, read_share
+from llmcalc.estimate.amounts import amount, compute, share
 
 AMOUNTS = {
     "15T": 15e12, "15t": 15e12, "1.4e12": 1.4e12, "70 B": 70e9, "70G": 70e9, "3M": 3e6, "2k": 2e3, "7": 7.0, ".5": 0.5,
@@ -21,22 +21,22 @@ COMPUTE = {
     "3640 PF-days": 3640 * 8.64e19, "3640pfd": 3640 * 8.64e19, "2petaflop/s-days": 2 * 8.64e19, "3T": 3e12,
 }  # fmt: skip
 SHARES = {"40%": 0.4, "0.4": 0.4, "38.5 %": 0.385, "100%": 1.0, "1": 1.0}
-READERS = (read_amount, read_compute, read_share)
+READERS = (amount, compute, share)
 
 
 @pytest.mark.parametrize("text", AMOUNTS)
 def test_amounts(text: str) -> None:
-    assert read_amount(text, "--x") == pytest.approx(AMOUNTS[text])
+    assert amount(text, "--x") == pytest.approx(AMOUNTS[text])
 
 
 @pytest.mark.parametrize("text", COMPUTE)
 def test_compute(text: str) -> None:
-    assert read_compute(text) == pytest.approx(COMPUTE[text])
+    assert compute(text) == pytest.approx(COMPUTE[text])
 
 
 @pytest.mark.parametrize("text", SHARES)
 def test_shares(text: str) -> None:
-    assert read_share(text, "--mfu") == pytest.approx(SHARES[text])
+    assert share(text, "--mfu") == pytest.approx(SHARES[text])
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_no_inference_leaves_the_optimum() -> None:
 def test_a_path_there_and_back_again(k: float, a: float, c: float) -> None:
     for law in (Path(k_n=k, a=a), Path(k_d=k, b=a), Path(k_n=k, a=a, k_d=k * 7, b=0.31, unit=8.64e19)):
         n, d = law.optimum(c)
-        assert law.compute(n=n) == pytest.approx(c, rel=1e-8)
+        assert law.compute(n, 0) == pytest.approx(c, rel=1e-8)
         assert law.tokens_on_path(n) == pytest.approx(d, rel=1e-8)
         assert law.parameters_on_path(d) == pytest.approx(n, rel=1e-8)
         if law.k_n is None or law.k_d is None:

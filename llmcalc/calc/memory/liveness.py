@@ -89,8 +89,7 @@ class Liveness(Recorder):
     def mark_output(self, name: str, stream: bool) -> None:
         """Mark a result whose gradient comes from outside the walked part."""
         self.outputs.add(name)
-        if stream:
-            self.stream_outputs.add(name)
+        self.stream_outputs |= {name} if stream else set()
 
     def layer(self, layer: Layer, x: str, unnormed: str = "") -> str:
         """Walk a layer with the input ``x``, the norm of ``unnormed``; return the name of its output."""
@@ -99,11 +98,9 @@ class Liveness(Recorder):
 
     def declaration(self, declaration: Declaration, x: str, place: str, unnormed: str) -> str:
         """Walk a declaration and its parts."""
-        weights = {tensor.name: tensor for tensor in declaration.tensors}
-        versions = TensorVersions(self, declaration, place, weights, {"x": x, "unnormed": unnormed, "first": STREAM})
+        versions = TensorVersions(self, declaration, place, {"x": x, "unnormed": unnormed, "first": STREAM})
         self.parts(versions, after_equations=False)
-        for line in declaration.lines:
-            equation = read(line)
+        for equation in map(read, declaration.lines):
             if self.is_executed(equation):
                 versions.equation(equation)
         self.parts(versions, after_equations=True)

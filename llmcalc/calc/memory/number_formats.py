@@ -17,20 +17,16 @@ class Format:
     """A number format.
 
     Attributes:
-        name: name of the format.
         bits: bits of one block, including scales and zero points.
         block: elements of a block along a row, which is the input dimension of a matrix.
         rows: rows that a block spans (128 for 128x128 tiles).
         payload: bits of an element if a partly filled last block stores no padding (0: blocks are padded).
         flat: whether blocks run through the whole tensor instead of along each row.
         outer: blocks that share another constant of ``outer_bits`` bits (0: none).
-        outer_bits: bits of that constant.
         row_bits: extra bits per row, such as a scale per output channel.
         column_bits: extra bits per column, such as a group index per input channel.
         tensor_bits: extra bits per tensor.
         fallback: format of a matrix whose row length is not a multiple of the block.
-        checked: whether the figures are verified against their source.
-        source: citation.
     """
 
     name: str

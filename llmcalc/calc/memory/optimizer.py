@@ -17,7 +17,6 @@ class StateRule:
     """One state of an optimizer.
 
     Attributes:
-        bytes: bytes per element.
         of: ``all`` tensors, ``matrices`` (weights that are multiplied with an input) or ``others``.
         factored: whether a matrix stores row and column sums instead of every element (Adafactor).
         block: elements that share a maximum (8-bit states), or 0.
@@ -42,23 +41,14 @@ class StateRule:
 
 @record
 class Adapters:
-    """Low-rank adapters [hu2021]: the target matrices get a product ``x a b``, everything else is frozen.
-
-    Attributes:
-        rank: inner width of an adapter.
-        targets: names of matrices in the equations, such as ``wq`` and ``wv``.
-    """
+    """Low-rank adapters [hu2021]: the target matrices get a product ``x a b``, everything else is frozen."""
 
     rank: int
     targets: tuple[str, ...]
 
-    def is_target(self, row: Row) -> bool:
-        """Whether a tensor has an adapter."""
-        return row.tensor.linear and row.tensor.name in self.targets and not row.tensor.active
-
     def elements(self, row: Row) -> int:
         """Elements of a tensor's adapter: ``rank · (in + out)``."""
-        if not self.is_target(row):
+        if not row.tensor.linear or row.tensor.name not in self.targets or row.tensor.active:
             return 0
         copies, rows, columns = shape(row)
         return copies * self.rank * (rows + columns)
@@ -69,7 +59,6 @@ class Recipe:
     """Number formats and optimizer of a training run.
 
     Attributes:
-        name: name of the optimizer.
         weight_bytes: bytes of a weight in the forward pass.
         gradient_bytes: bytes of an accumulated gradient.
         master_weight_bytes: bytes of the higher-precision copy that the optimizer updates, or 0.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
+from itertools import groupby
 from typing import Any
 
 from ...core.architecture import Architecture, Run, Stack
@@ -42,11 +44,8 @@ class ParallelMemory(NotebookDisplay):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data: the figures of the worst stage, and the peak of every stage."""
-        return {
-            **self.worst.to_dict(),
-            "worst_stage": self.stages.index(self.worst),
-            "peaks": [s.peak for s in self.stages],
-        }
+        peaks = [stage.peak for stage in self.stages]
+        return {**self.worst.to_dict(), "worst_stage": self.stages.index(self.worst), "peaks": peaks}
 
 
 def parallel_memory(
@@ -60,14 +59,8 @@ def parallel_memory(
     stack = architecture.stacks[0]
     found = []
     for stage, runs in enumerate(_split_into_stages(stack, mesh.pp)):
-        part = Stack(
-            stack.name,
-            stack.d_model,
-            stack.inputs if stage == 0 else (),
-            runs,
-            stack.outputs if stage == mesh.pp - 1 else (),
-            stack.role,
-        )
+        inputs, outputs = stack.inputs if stage == 0 else (), stack.outputs if stage == mesh.pp - 1 else ()
+        part = Stack(stack.name, stack.d_model, inputs, runs, outputs, stack.role)
         model = Architecture(architecture.name, (part,), layout=architecture.layout)
         in_flight = one_f_one_b_in_flight(mesh, stage)
         found.append(training_memory(model, workload, policy, recipe, mesh, in_flight))
@@ -98,12 +91,11 @@ def _split_into_stages(stack: Stack, stages: int) -> list[tuple[Run, ...]]:
         hint = "all stages have the same number of layers"
         raise SizeError(f"pp ({stages}) does not divide the {len(blocks)} layers", parameter="pp", hint=hint)
     size = len(blocks) // stages
-    return [_merge_equal_blocks(blocks[start : start + size]) for start in range(0, len(blocks), size)]
+    stages_of = (blocks[start : start + size] for start in range(0, len(blocks), size))
+    return [tuple(_merge_equal_blocks(part)) for part in stages_of]
 
 
-def _merge_equal_blocks(blocks: list[Run]) -> tuple[Run, ...]:
-    found: list[Run] = []
-    for run in blocks:
-        count = found.pop().count if found and found[-1].block is run.block else 0
-        found.append(Run(run.block, count + 1, run.shared))
-    return tuple(found)
+def _merge_equal_blocks(blocks: list[Run]) -> Iterator[Run]:
+    for _, same in groupby(blocks, key=lambda run: id(run.block)):
+        first, *others = same
+        yield Run(first.block, 1 + len(others), first.shared)

@@ -30,9 +30,6 @@ class ActivationPolicy:
         attention: ``flash`` (a fused kernel) or ``eager`` (scores and probabilities are stored).
         recompute: ``none``, ``selective`` (recompute the attention core) or ``full`` (recompute whole blocks).
         dropout: whether dropout is active, so that its masks are saved.
-        bytes: bytes per element of the activations.
-        gradient_bytes: bytes per element of the weight gradients.
-        convention: None, or ``torch``.
         adapters: low-rank adapters; a contraction with a frozen weight saves nothing for that weight.
         loss: ``eager`` (log-probabilities and their gradients are stored) or ``fused`` (a kernel saves the logits and
             overwrites them with their gradient).
@@ -107,15 +104,9 @@ class Recorder:
 class TensorVersions:
     """Resolves tensor names to versions while walking a declaration, and records what autograd saves."""
 
-    def __init__(
-        self,
-        recorder: Recorder,
-        declaration: Declaration,
-        place: str,
-        weights: dict[str, Tensor],
-        versions: dict[str, str],
-    ) -> None:
-        self.recorder, self.declaration, self.place, self.weights = recorder, declaration, place, weights
+    def __init__(self, recorder: Recorder, declaration: Declaration, place: str, versions: dict[str, str]) -> None:
+        self.recorder, self.declaration, self.place = recorder, declaration, place
+        self.weights = {tensor.name: tensor for tensor in declaration.tensors}
         self.versions = versions | {name: f"{EARLIER_LAYER}.{name}" for name in declaration.elsewhere}
         self.axes: dict[str, tuple[str, ...]] = {"x": ("b", "q", "d")}
         self.fused: set[str] = set()  # tensors that a fused kernel makes and never stores
@@ -130,8 +121,7 @@ class TensorVersions:
         fused = core and (policy.attention == "flash" or policy.recompute == "selective")
         if "scan" in equation.tags and policy.scan == "fused":
             fused = True
-            initial = {state.name for state in self.declaration.states} - self.versions.keys()  # zeros
-            self.fused |= initial
+            self.fused |= {state.name for state in self.declaration.states} - self.versions.keys()  # zeros
         out = f"{self.place}.{equation.out.name}@{len(self.recorder.steps)}"
         if equation.function and all(self.is_from_weights(operand, equation) for operand in equation.operands):
             self.from_weights.add(equation.out.name)  # cheap to recompute from the weights
@@ -160,8 +150,7 @@ class TensorVersions:
         axes = source.axes or self.axes.get(source.name, ())
         if equation.function != "copy" or others or source.name not in self.versions or not axes:
             return False
-        out = recorder.size(equation.out.axes, self.declaration, 1)
-        return out == recorder.size(axes, self.declaration, 1)
+        return recorder.size(equation.out.axes, self.declaration, 1) == recorder.size(axes, self.declaration, 1)
 
     def save(self, equation: Equation, out: str, fused: bool) -> None:
         """Save what the derivative of an equation needs; a fused kernel saves only its own inputs and outputs."""
@@ -171,15 +160,14 @@ class TensorVersions:
                     if not (fused and operand.name in self.fused):
                         self.save_operand(operand, equation)
             return
-        function = FUNCTIONS[equation.function]
+        function, torch = FUNCTIONS[equation.function], self.recorder.policy.convention == "torch"
         if fused:  # the inputs, from which the kernel recomputes everything else
             for operand in equation.operands if function.saves != "nothing" else ():
                 if operand.name not in self.fused:
                     self.save_operand(operand, equation)
             return
-        torch = self.recorder.policy.convention == "torch"
-        words = (function.torch if torch and function.torch is not None else function.saves).split()
-        for number, word in enumerate(words):
+        words = function.torch if torch and function.torch is not None else function.saves
+        for number, word in enumerate(words.split()):
             self.save_word(word, number, equation, out)
 
     def is_position_product(self, equation: Equation) -> bool:
@@ -209,19 +197,16 @@ class TensorVersions:
                 self.save_operand(operand, equation)
         elif word == "input" or (word == "input32" and width == FP32_BYTES):
             self.save_operand(first, equation, axes)
-        elif word == "input32":
-            recorder.save(f"{out}:input32", recorder.size(axes, self.declaration, FP32_BYTES))
-        elif word == "output":
-            recorder.save(out, recorder.size(axes, self.declaration, width))
-        elif word == "output32":
-            name = out if width == FP32_BYTES else f"{out}:32"
-            recorder.save(name, recorder.size(axes, self.declaration, FP32_BYTES))
-        elif word == "hidden":
-            recorder.save(f"{out}:{number}", recorder.size(axes, self.declaration, width))
-        elif word == "row":
-            recorder.save(f"{out}:{number}", recorder.size(equation.rows, self.declaration, FP32_BYTES))
-        elif word == "mask":
-            recorder.save(f"{out}:mask", recorder.size(axes, self.declaration, MASK_BYTES))
+        elif word != "nothing":
+            name, rows, element_bytes = {
+                "input32": (f"{out}:input32", axes, FP32_BYTES),
+                "output": (out, axes, width),
+                "output32": (out if width == FP32_BYTES else f"{out}:32", axes, FP32_BYTES),
+                "hidden": (f"{out}:{number}", axes, width),
+                "row": (f"{out}:{number}", equation.rows, FP32_BYTES),
+                "mask": (f"{out}:mask", axes, MASK_BYTES),
+            }[word]
+            recorder.save(name, recorder.size(rows, self.declaration, element_bytes))
 
     def save_operand(self, operand: Operand, equation: Equation, default_axes: tuple[str, ...] = ()) -> None:
         """Save an operand, unless it is a weight; ``default_axes`` are those of one written without axes."""
@@ -254,10 +239,10 @@ class TensorVersions:
             if axes and operand.name not in self.weights and operand.name in self.versions:
                 version = self.versions[operand.name]
                 operands.append((version, self.gradient(axes, fused, equation, version)))
-        weights = [self.weights[operand.name] for operand in equation.operands if operand.name in self.weights]
-        if self.recorder.policy.adapters is not None:  # gradients of adapters are too small to matter here
-            weights = []
-        size = sum(self.recorder.weight_gradient(tensor, self.declaration) for tensor in weights)
+        size = 0
+        if self.recorder.policy.adapters is None:  # gradients of adapters are too small to matter here
+            weights = [self.weights[operand.name] for operand in equation.operands if operand.name in self.weights]
+            size = sum(self.recorder.weight_gradient(tensor, self.declaration) for tensor in weights)
         gradient = self.gradient(equation.out.axes, fused, equation, out)
         return Step(equation.text, out, gradient, tuple(operands), size, "nograd" not in equation.tags)
 

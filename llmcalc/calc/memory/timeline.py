@@ -43,16 +43,11 @@ class Segment(NamedTuple):
     """The part of a model between two checkpoints: ``count`` equal blocks, or the layers outside the blocks.
 
     Attributes:
-        label: name of the block, ``inputs`` or ``outputs``.
-        count: number of blocks.
         saved: bytes that each block saves in the forward pass.
         saved_in_backward: bytes that a block holds during its backward pass, recomputed tensors included.
-        trace: its equations.
         gradients: bytes of weight gradients that remain after its backward pass.
         gathered_weights: bytes of its full weights under ZeRO-3, else 0.
         full_gradients: bytes of its gradients before ZeRO shards them, else 0.
-        is_outside: whether it is not a block.
-        shared: whether its blocks share their weights.
     """
 
     label: str
@@ -78,14 +73,10 @@ class StepBytes(NamedTuple):
     """Bytes that do not belong to a segment.
 
     Attributes:
-        weights: weights throughout the step.
-        optimizer: optimizer states throughout the step.
-        gradients: all gradients at the end of the step.
         optimizer_transient: temporaries of the optimizer step.
         table_transient: temporaries of the gradient of a tied token table.
         in_flight: activations of other micro-batches in the pipeline.
         resident_gradients: gradients in memory when the step begins.
-        gathered_weights: weights that stay gathered throughout the step.
     """
 
     weights: int

@@ -12,21 +12,12 @@ from ...core.record import record
 from ...core.workload import Workload, symbols
 from ..params import params
 from ..sharding import Mesh
+from . import zero
 from .liveness import STREAM, Liveness
 from .optimizer import Recipe
 from .saved_tensors import FP32_BYTES, ActivationPolicy
 from .timeline import Loss, Moment, Segment, StepBytes, moments
-from .zero import (
-    SHARDS_GRADIENTS,
-    SHARDS_OPTIMIZER,
-    SHARDS_WEIGHTS,
-    SegmentKey,
-    SegmentStates,
-    gathered_weights,
-    model_states,
-    resident_gradients,
-    segment_states,
-)
+from .zero import SegmentKey, SegmentStates, gathered_weights
 
 
 @record
@@ -87,20 +78,17 @@ def training_memory(
 
     ``in_flight`` is the number of micro-batches whose activations are held at once, as a fraction.
     """
-    states = model_states(architecture, recipe, mesh)
+    states = zero.model_states(architecture, recipe, mesh)
     if policy.convention == "torch" and architecture.layout:  # the optimizer steps over tensors as they are stored
         shapes = (shape for _, shape in params(architecture).tensors("transformers"))
         states = states._replace(largest_tensor=max(map(prod, shapes)))
-    weights, gradients, optimizer = (
-        part.sharded(mesh) if mesh.zero >= stage else part.unsharded
-        for part, stage in (
-            (states.weights, SHARDS_WEIGHTS), (states.gradients, SHARDS_GRADIENTS), (states.optimizer, SHARDS_OPTIMIZER)
-        )
-    )  # fmt: skip
+    weights = states.weights.on_rank(mesh, zero.SHARDS_WEIGHTS)
+    gradients = states.gradients.on_rank(mesh, zero.SHARDS_GRADIENTS)
+    optimizer = states.optimizer.on_rank(mesh, zero.SHARDS_OPTIMIZER)
     by_key, loss = segments_and_loss(architecture, workload, policy, mesh)
     segments = list(by_key.values())
-    if mesh.zero >= SHARDS_GRADIENTS:
-        segments = _sharded_segments(by_key, segment_states(architecture, recipe, mesh), recipe, mesh)
+    if mesh.zero >= zero.SHARDS_GRADIENTS:
+        segments = _sharded_segments(by_key, zero.segment_states(architecture, recipe, mesh), recipe, mesh)
     blocks = sum(segment.saved * segment.count for segment in segments)
     others = max(-(-blocks * (in_flight[0] - in_flight[1]) // in_flight[1]), 0)
     step = StepBytes(
@@ -110,7 +98,7 @@ def training_memory(
         recipe.n_temporaries * states.largest_tensor * recipe.weight_bytes,
         2 * states.tied_table * recipe.gradient_bytes,
         others,
-        resident_gradients(states.gradients, recipe, mesh),
+        zero.resident_gradients(states.gradients, recipe, mesh),
         gathered_weights(states.weights, mesh) if mesh.pp > 1 else 0,
     )
     timeline = tuple(moments(segments, loss, step))

@@ -47,7 +47,6 @@ class FormatRule:
 
     Attributes:
         of: a component (``head``) or the name of a tensor in the equations (``wv``).
-        format: their format.
         layers: which layers: ``all``, ``more`` (the first and last eighth, and every third in between), ``middle``
             (all but the first and last eighth), ``first 4`` or ``first 1/8``.
         when: condition on the model: ``grouped``, ``8 experts``, ``80 layers``.
@@ -64,7 +63,6 @@ class RequestedFormats:
     """Number formats that the user requested.
 
     Attributes:
-        name: name of the format or mixture.
         main: format of the matrices.
         base: format of everything else.
         only: components whose matrices are in ``main``; empty: all but those in ``unquantised``.
@@ -79,15 +77,7 @@ class RequestedFormats:
     unquantised: tuple[str, ...] = UNQUANTISED
     rules: tuple[FormatRule, ...] = ()
 
-    @property
-    def published(self) -> bool:
-        """Whether the formats are those of a published checkpoint: False."""
-        return False
-
-    @property
-    def unread(self) -> tuple[str, ...]:
-        """Keys of a quantisation config that were not interpreted: none."""
-        return ()
+    published, unread = False, ()
 
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
         """Return elements and bits of every tensor by format, on one rank of a mesh."""
@@ -113,11 +103,8 @@ class RequestedFormats:
         if self.main.plain and not self.only and self.main.bits >= max(self.base.bits, 2 * BITS_A_BYTE):
             yield self.main, row.copies  # a plain 16- or 32-bit format applies to everything
             return
-        table = part in TABLES and part not in self.unquantised
-        if not (row.tensor.linear or table or part == "head") or part in self.unquantised:
-            yield self.base, row.copies
-            return
-        if self.only and part not in self.only:
+        is_matrix = row.tensor.linear or part in TABLES or part == "head"
+        if not is_matrix or part in self.unquantised or (self.only and part not in self.only):
             yield self.base, row.copies
             return
         for layer in model.layers(row):
@@ -125,10 +112,8 @@ class RequestedFormats:
 
     def _of_layer(self, row: Row, part: str, model: ModelTensors, layer: int) -> Format:
         names = {row.tensor.name, "head" if part == TABLES[0] and model.tied else part}
-        n_layers = row.entry.stack.n_layers
         for rule in self.rules:
-            fits = rule.of in names and selected(rule.layers, layer, n_layers)
-            if fits and (not rule.when or model.meets(rule.when, row)):
+            if rule.of in names and selected(rule.layers, layer, row.entry.stack.n_layers) and model.meets(rule, row):
                 return rule.format
         return self.main
 
@@ -150,13 +135,14 @@ class ModelTensors:
         first = sum(run.count for run in row.entry.stack.runs[: row.entry.run])
         return range(first, first + row.copies)
 
-    def meets(self, condition: str, row: Row) -> bool:
-        """Whether a rule's condition holds for a tensor's layer."""
-        if condition == "grouped":
-            layer = row.entry.layer
-            heads, shared = getattr(layer, "n_heads", 0), getattr(layer, "n_kv_heads", None)
-            return bool(shared) and int(heads) >= GROUPED * int(shared or 1)
-        number, what = condition.split()
+    def meets(self, rule: FormatRule, row: Row) -> bool:
+        """Whether the condition of a rule holds for a tensor's layer."""
+        if not rule.when:
+            return True
+        if rule.when == "grouped":
+            heads, shared = (getattr(row.entry.layer, name, None) or 0 for name in ("n_heads", "n_kv_heads"))
+            return bool(shared and heads >= GROUPED * shared)
+        number, what = rule.when.split()
         return int(number) in (self.experts if what == "experts" else {row.entry.stack.n_layers})
 
 

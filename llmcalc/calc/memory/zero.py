@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 from ...core.architecture import Architecture
@@ -26,10 +27,9 @@ class ReplicatedBytes(NamedTuple):
         """Return the sum with one more tensor."""
         return ReplicatedBytes(self.dense, self.expert + size) if is_expert else self._replace(dense=self.dense + size)
 
-    @property
-    def unsharded(self) -> int:
-        """Bytes on one rank without ZeRO."""
-        return self.dense + self.expert
+    def on_rank(self, mesh: Mesh, stage: int) -> int:
+        """Bytes on one rank if ZeRO shards them from a stage on."""
+        return self.sharded(mesh) if mesh.zero >= stage else self.dense + self.expert
 
     def sharded(self, mesh: Mesh) -> int:
         """Bytes on one rank when ZeRO shards them over the ranks that replicate them."""
@@ -62,29 +62,50 @@ class ModelStates(NamedTuple):
     tied_table: int
 
 
+class TensorStates(NamedTuple):
+    """What one rank holds of one copy of a tensor: trained elements, bytes of the weight with its adapter and of the
+    optimizer's states, and bits of all copies of a frozen weight in a number format of its own.
+    """
+
+    row: Row
+    is_expert: bool
+    elements: int
+    weight: int
+    optimizer: int
+    frozen_bits: int
+
+
+def _tensor_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> list[TensorStates]:
+    model, frozen = ModelTensors(architecture), recipe.frozen_weights
+    if frozen:
+        frozen.check(model)
+    found = []
+    for row in model.rows:
+        if not row.tensor.buffer:
+            own, is_expert = mesh.share_of_weight(row.tensor, row.declaration, row.size), row.tensor.active is not None
+            elements, optimizer = trainable(row, own, recipe)
+            unfrozen = (0 if frozen else own) + (elements if recipe.adapters else 0)
+            bits = sum(stored.bits for stored in stored_row(row, frozen, model, mesh)) if frozen else 0
+            optimizer += elements * recipe.master_weight_bytes
+            found.append(TensorStates(row, is_expert, elements, unfrozen * recipe.weight_bytes, optimizer, bits))
+    return found
+
+
 def model_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> ModelStates:
     """Sum weights, gradients and optimizer states of all tensors on one rank before ZeRO."""
     weights, gradients, optimizer, frozen = (ReplicatedBytes() for _ in range(4))
     largest = table = 0
-    uses: dict[str, int] = {}
-    model = ModelTensors(architecture)
-    if recipe.frozen_weights:
-        recipe.frozen_weights.check(model)
-    for row in model.rows:
-        if row.tensor.buffer:
-            continue
-        own, is_expert = mesh.share_of_weight(row.tensor, row.declaration, row.size), row.tensor.active is not None
-        elements, state_bytes = trainable(row, own, recipe)
-        frozen = frozen.add(_frozen_bits(row, recipe, model, mesh), is_expert)
-        weight = _unfrozen_bytes(own, elements, recipe)
+    uses = Counter[str]()
+    for row, is_expert, elements, weight, states, bits in _tensor_states(architecture, recipe, mesh):
+        frozen = frozen.add(bits, is_expert)
         weights = weights.add(weight * row.copies, is_expert)
         gradients = gradients.add(elements * recipe.gradient_bytes * row.copies, is_expert)
-        optimizer = optimizer.add((elements * recipe.master_weight_bytes + state_bytes) * row.copies, is_expert)
+        optimizer = optimizer.add(states * row.copies, is_expert)
         largest = max(largest, elements if row.copies else 0)
-        if row.tensor.share:
-            uses[row.tensor.share] = uses.get(row.tensor.share, 0) + 1
-            if row.tensor.table == "token" or (uses[row.tensor.share] > 1 and row.entry.name == "head"):
-                table = max(table, elements if uses[row.tensor.share] > 1 else 0)
+        if share := row.tensor.share:
+            uses[share] += 1
+            if uses[share] > 1 and (row.tensor.table == "token" or row.entry.name == "head"):
+                table = max(table, elements)
     for bits, is_expert in ((frozen.dense, False), (frozen.expert, True)):
         weights = weights.add(-(-bits // BITS_A_BYTE), is_expert)
     return ModelStates(weights, gradients, optimizer, largest, table)
@@ -94,37 +115,18 @@ def segment_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> di
     """Weights and gradients by segment. A tied tensor outside the blocks belongs to its last use, where the backward
     pass computes its gradient first.
     """
-    model, found, seen = ModelTensors(architecture), dict[SegmentKey, SegmentStates](), set[str]()
-    for row in reversed(model.rows):
+    found, seen = dict[SegmentKey, SegmentStates](), set[str]()
+    for row, is_expert, elements, weight, _, bits in reversed(_tensor_states(architecture, recipe, mesh)):
         outside, name = row.entry.run is None, identity(row.entry.stack, row.tensor)
-        if row.tensor.buffer or (outside and name in seen):
+        if outside and name in seen:
             continue
         seen |= {name} if name and outside else set()
-        own, is_expert = mesh.share_of_weight(row.tensor, row.declaration, row.size), row.tensor.active is not None
-        elements, _ = trainable(row, own, recipe)
-        bits = _frozen_bits(row, recipe, model, mesh)
-        weight = _unfrozen_bytes(own, elements, recipe) + -(-bits // (BITS_A_BYTE * max(row.copies, 1)))
+        weight += -(-bits // (BITS_A_BYTE * max(row.copies, 1)))
         gradient = elements * recipe.gradient_bytes
-        sizes = (weight, gradient, gradient if row.copies else 0)
         key = (row.entry.stack.name, row.entry.section if outside else row.entry.run)
-        states = found.get(key, SegmentStates())
-        found[key] = SegmentStates(
-            *(total.add(size, is_expert) for total, size in zip(states, sizes, strict=True))
-        )  # fmt: skip
+        states, sizes = found.get(key, SegmentStates()), (weight, gradient, gradient if row.copies else 0)
+        found[key] = SegmentStates(*(total.add(size, is_expert) for total, size in zip(states, sizes, strict=True)))
     return found
-
-
-def _frozen_bits(row: Row, recipe: Recipe, model: ModelTensors, mesh: Mesh) -> int:
-    """Bits of all copies of a weight in a number format of its own."""
-    if recipe.frozen_weights is None:
-        return 0
-    return sum(stored.bits for stored in stored_row(row, recipe.frozen_weights, model, mesh))
-
-
-def _unfrozen_bytes(own: int, elements: int, recipe: Recipe) -> int:
-    """Bytes of one copy of a weight with its adapter, without what ``_frozen_bits`` counts."""
-    weight = 0 if recipe.frozen_weights else own * recipe.weight_bytes
-    return weight + (elements * recipe.weight_bytes if recipe.adapters else 0)
 
 
 def gathered_weights(weights: ReplicatedBytes, mesh: Mesh) -> int:
@@ -137,7 +139,6 @@ def resident_gradients(gradients: ReplicatedBytes, recipe: Recipe, mesh: Mesh) -
 
     A pipeline accumulates unsharded gradients until the last micro-batch.
     """
-    piped = mesh.pp > 1
-    if recipe.contiguous_gradient_buffer or (mesh.batches > 1 and not piped):
-        return gradients.sharded(mesh) if mesh.zero >= SHARDS_GRADIENTS else gradients.unsharded
-    return gradients.unsharded if mesh.batches > 1 else 0
+    if recipe.contiguous_gradient_buffer or (mesh.batches > 1 and mesh.pp == 1):
+        return gradients.on_rank(mesh, SHARDS_GRADIENTS)
+    return gradients.dense + gradients.expert if mesh.batches > 1 else 0

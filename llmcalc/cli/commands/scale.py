@@ -44,11 +44,11 @@ def run(model: str | None, laws: list[str], shapes: list[str], seq: int, **given
     """The answers of the laws."""
     from ...api.reference_models import reference_shapes
     from ...api.scale import scale
-    from ...estimate.amounts import read_amount
+    from ...estimate.amounts import amount
     from ...report.scale import scale_document
 
     texts = {option.name: (given[option.name], example) for option, example in AMOUNTS.items()}
-    amounts = {name: read_amount(text, name, example) for name, (text, example) in texts.items() if text is not None}
+    amounts = {name: amount(text, name, example) for name, (text, example) in texts.items() if text is not None}
     for name, value in values(READING, given).items():
         if model is None and value:
             raise InputError("requires a model", parameter=name, hint="name the model first")

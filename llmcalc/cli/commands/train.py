@@ -23,11 +23,11 @@ RUN = (TOKENS, SEQ, TARGET_SEQ, EXTEND, PAIRS_ALONE, BATCH_TOKENS)
 def run(model: str, **given: Any) -> Answer:
     """The training run; the exit code is 1 if a mesh is given and a step does not fit."""
     from ...api.train import train
-    from ...estimate.amounts import read_amount
+    from ...estimate.amounts import amount
     from ...report.train import train_document
 
     energy: dict[str, Any] = {
-        name: read_amount(text, name, "1.1") for name, text in values(ENERGY, given).items() if text is not None
+        name: amount(text, name, "1.1") for name, text in values(ENERGY, given).items() if text is not None
     }
     result = train(
         load_model(model, given), **values((*RUN, MICRO_BATCH, DTYPE), given), **energy, machine=machine(given),

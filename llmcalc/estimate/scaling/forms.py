@@ -6,7 +6,7 @@ They are fitted to published training runs and never exact.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import exp, log, log10
+from math import exp, inf, log, log10
 
 from ...core.errors import InputError, UnsupportedError
 from ...core.record import record
@@ -83,19 +83,15 @@ class Surface(ScalingForm):
 
     def compute_for(self, loss: float) -> float:
         """The least C that reaches a loss."""
-        rest = self._reducible(loss)
-        share = rest / (self.alpha + self.beta)
+        share = self._reducible(loss) / (self.alpha + self.beta)
         return bounded(TRAIN * self._n(share * self.beta) * self._d(share * self.alpha))
 
     def tokens_for(self, n: float, loss: float) -> float:
         """D after which N parameters reach a loss."""
         rest = self._reducible(loss) - self.a / n**self.alpha
         if rest <= 0:
-            least = self.e + (self.a / n**self.alpha) ** self.outer
-            raise InputError(
-                f"{n:.4g} parameters never reach a loss below {least:.4g}",
-                parameter="loss", hint="use a higher loss or more parameters",
-            )  # fmt: skip
+            message = f"{n:.4g} parameters never reach a loss below {self.loss(n, inf):.4g}"
+            raise InputError(message, parameter="loss", hint="use a higher loss or more parameters")
         return self._d(rest)
 
     def lifetime(self, loss: float, inference: float) -> tuple[float, float]:
@@ -123,10 +119,8 @@ class Surface(ScalingForm):
 
     def _reducible(self, loss: float) -> float:
         if loss <= self.e:
-            hint = "use a higher loss"
-            raise InputError(
-                f"a loss of {loss:g} is not above the irreducible loss {self.e:.4g}", parameter="loss", hint=hint
-            )
+            message = f"a loss of {loss:g} is not above the irreducible loss {self.e:.4g}"
+            raise InputError(message, parameter="loss", hint="use a higher loss")
         return float((loss - self.e) ** (1 / self.outer))
 
     def _n(self, term: float) -> float:
@@ -155,28 +149,26 @@ class Path(ScalingForm):
     def optimum(self, c: float) -> tuple[float, float]:
         """(N, D) at C FLOPs."""
         x = c / self.unit
-        n = None if self.k_n is None else self.k_n * x ** (self.a or 0) / self.over
         d = None if self.k_d is None else self.k_d * x ** (self.b or 0)
-        if n is None:
+        if self.k_n is None:
             assert d is not None
             return c / TRAIN / d, d
+        n = self.k_n * x ** (self.a or 0) / self.over
         return n, c / TRAIN / n if d is None else d
 
-    def compute(self, n: float | None = None, d: float | None = None) -> float:
-        """C at which N or D is on the path."""
-        value, side = (n, 0) if n is not None else (d, 1)
-        assert value is not None
+    def compute(self, value: float, side: int) -> float:
+        """C at which N (``side`` 0) or D (1) is on the path."""
         first = self.optimum(self.unit)[side]
         exponent = log(self.optimum(self.unit * 10)[side] / first, 10)
         return self.unit * power(value / first, 1 / exponent)
 
     def tokens_on_path(self, n: float) -> float:
         """D at which N is the best size."""
-        return self.optimum(self.compute(n=n))[1]
+        return self.optimum(self.compute(n, 0))[1]
 
     def parameters_on_path(self, d: float) -> float:
         """N for which D is the best number of tokens."""
-        return self.optimum(self.compute(d=d))[0]
+        return self.optimum(self.compute(d, 1))[0]
 
     def path_loss(self, c: float) -> float | None:
         """The loss at C FLOPs on the path, if the law has one."""
@@ -219,30 +211,18 @@ class Repeated(Surface):
 
     def tokens_for(self, n: float, loss: float) -> float:
         """D after which N parameters reach a loss, repeated tokens included."""
-        low, high = 1.0, LARGEST
-        if self.loss(n, high) >= loss:
-            reached = self.loss(n, high)
-            raise InputError(
-                f"{n:.4g} parameters on {self.unique:.4g} unique tokens never reach a loss below {reached:.4g}",
-                parameter="loss", hint="use a higher loss, more parameters or more data",
-            )  # fmt: skip
-        for _ in range(STEPS):
-            middle = (low * high) ** 0.5
-            low, high = (low, middle) if self.loss(n, middle) <= loss else (middle, high)
-        return high
+        reached = self.loss(n, LARGEST)
+        if reached >= loss:
+            message = f"{n:.4g} parameters on {self.unique:.4g} unique tokens never reach a loss below {reached:.4g}"
+            raise InputError(message, parameter="loss", hint="use a higher loss, more parameters or more data")
+        return least(lambda d: self.loss(n, d) <= loss, STEPS)
 
     def compute_for(self, loss: float) -> float:
         """The least C that reaches a loss on limited data, found by bisection."""
-        low, high = 1.0, LARGEST
-        if self.loss(*self.optimum(high)) >= loss:
-            hint = "use a higher loss or more data"
-            raise InputError(
-                f"no compute reaches a loss of {loss:g} on {self.unique:.4g} unique tokens", parameter="loss", hint=hint
-            )
-        for _ in range(STEPS // 2):
-            middle = (low * high) ** 0.5
-            low, high = (low, middle) if self.loss(*self.optimum(middle)) <= loss else (middle, high)
-        return high
+        if self.loss(*self.optimum(LARGEST)) >= loss:
+            message = f"no compute reaches a loss of {loss:g} on {self.unique:.4g} unique tokens"
+            raise InputError(message, parameter="loss", hint="use a higher loss or more data")
+        return least(lambda c: self.loss(*self.optimum(c)) <= loss, STEPS // 2)
 
     def lifetime(self, loss: float, inference: float) -> tuple[float, float]:
         """Unsupported for repeated data."""
@@ -315,6 +295,15 @@ def effective_amount(amount: float, unique: float, rate: float) -> float:
     (3.73, 1.0)
     """
     return unique + unique * rate * (1 - exp(-(amount / unique - 1) / rate))
+
+
+def least(reaches: Callable[[float], bool], steps: int) -> float:
+    """Return the least number from 1 to ``LARGEST`` for which ``reaches`` holds, by bisection."""
+    low, high = 1.0, LARGEST
+    for _ in range(steps):
+        middle = (low * high) ** 0.5
+        low, high = (low, middle) if reaches(middle) else (middle, high)
+    return high
 
 
 def minimiser(function: Callable[[float], float], low: float, high: float) -> float:

@@ -7,19 +7,7 @@ from typing import Any
 
 from ...core.errors import InputError, UnsupportedError
 from ...core.record import fields, record
-from .forms import (
-    LARGEST,
-    TRAIN,
-    Path,
-    Repeated,
-    Routed,
-    ScalingForm,
-    Sparse,
-    Surface,
-    granular,
-    joint,
-    saturated,
-)
+from . import forms
 
 COUNTS = {
     "total": "all parameters of a dense model, embeddings included",
@@ -89,17 +77,12 @@ class Law:
     """A published scaling law.
 
     Attributes:
-        name: name of the law.
         title: authors, year and fit.
-        form: name of the formula.
         constants: constants of the formula by symbol.
         uncertainty: published uncertainty of constants or exponents.
         counts: definition of N, a key of ``COUNTS``.
-        range: fitted range (low, high) by quantity.
         unit: unit of C in FLOPs.
-        source: citation of the constants.
         checked: ``true`` (verified in the publication), ``copies`` (in several transcriptions) or ``false`` (in one).
-        note: remark.
     """
 
     name: str
@@ -114,7 +97,7 @@ class Law:
     checked: str
     note: str
 
-    def of(self, setting: Setting) -> ScalingForm:
+    def of(self, setting: Setting) -> forms.ScalingForm:
         """Return the formula in N and D for a setting."""
         constants = self.constants
         if self.form in EXPERT_FORMS and setting.experts is None:
@@ -122,21 +105,23 @@ class Law:
             raise UnsupportedError("is a law for mixtures of experts", parameter="experts", hint=hint)
         experts = setting.experts or 1.0
         if self.form == "additive":
-            return Surface(**constants)
+            return forms.Surface(**constants)
         if self.form == "kaplan":
             ratio = constants["alpha_n"] / constants["alpha_d"]
-            return Surface(0.0, constants["n_c"] ** ratio, ratio, constants["d_c"], 1.0, constants["alpha_d"])
+            return forms.Surface(0.0, constants["n_c"] ** ratio, ratio, constants["d_c"], 1.0, constants["alpha_d"])
         if self.form == "repeated":
-            return Repeated(**constants, unique=setting.unique) if setting.unique else _base(constants)
+            if setting.unique:
+                return forms.Repeated(**constants, unique=setting.unique)
+            return forms.Surface(**{name: constants[name] for name in ("e", "a", "alpha", "b", "beta")})
         if self.form == "granular":
-            return granular(constants, setting.granularity or 1.0)
+            return forms.granular(constants, setting.granularity or 1.0)
         if self.form == "joint":
-            return joint(constants, experts)
+            return forms.joint(constants, experts)
         if self.form == "sparse":
-            return Sparse(constants, 1 / experts)
+            return forms.Sparse(constants, 1 / experts)
         if self.form == "routed":
-            many = saturated(experts, constants["e_start"], constants["e_max"])
-            return Routed(constants["a"], constants["b"], constants["c"], constants["d"], many)
+            many = forms.saturated(experts, constants["e_start"], constants["e_max"])
+            return forms.Routed(constants["a"], constants["b"], constants["c"], constants["d"], many)
         return _path(self)
 
     def outside(self, setting: Setting, n: float, d: float, c: float) -> tuple[Outside, ...]:
@@ -158,46 +143,29 @@ class Law:
     def to_dict(self) -> dict[str, Any]:
         """Return plain data whose keys are the attribute names."""
         own: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {
-            **own,
-            "constants": dict(self.constants),
-            "range": {key: list(ends) for key, ends in self.range.items()},
-        }
+        return {**own, "range": {key: list(ends) for key, ends in self.range.items()}}
 
 
 def read_law(name: str, entry: Mapping[str, Any]) -> Law:
     """Read a law from its entry in the data files."""
     checked = entry["checked"]
-    return Law(
-        name,
-        entry["title"],
-        entry["form"],
-        dict(entry["constants"]),
-        dict(entry.get("uncertainty", {})),
-        entry["counts"],
-        {quantity: (ends[0], ends[1]) for quantity, ends in entry.get("range", {}).items()},
-        entry.get("unit", 1.0),
-        entry["source"],
-        checked if isinstance(checked, str) else str(checked).lower(),
-        entry.get("note", ""),
-    )
+    own = {"uncertainty": {}, "unit": 1.0, "note": "", **entry}
+    own["checked"] = checked if isinstance(checked, str) else str(checked).lower()
+    own["range"] = {quantity: (low, high) for quantity, (low, high) in entry.get("range", {}).items()}
+    return Law(name=name, **own)
 
 
-def _base(constants: Mapping[str, float]) -> Surface:
-    return Surface(constants["e"], constants["a"], constants["alpha"], constants["b"], constants["beta"])
-
-
-def _path(law: Law) -> Path:
+def _path(law: Law) -> forms.Path:
     constants = dict(law.constants)
     if "c_ref" in constants:  # a point on the path
         constants["k_n"] = constants.pop("n_ref") / constants.pop("c_ref") ** constants["a"]
-    over = float(TRAIN) if law.counts == "flops-per-token" else 1.0
-    return Path(**constants, unit=law.unit, over=over)
+    over = float(forms.TRAIN) if law.counts == "flops-per-token" else 1.0
+    return forms.Path(**constants, unit=law.unit, over=over)
 
 
 def positive(value: float, parameter: str, least: float = 0.0) -> float:
     """Return the value."""
-    if not (0 < value < LARGEST and value >= least):
+    if not (0 < value < forms.LARGEST and value >= least):
         hint = f"must be at least {least:g}" if value > 0 and least else "must be positive"
         raise InputError(f"{value:g} is out of range", parameter=parameter, hint=hint)
     return float(value)

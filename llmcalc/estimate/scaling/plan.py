@@ -18,45 +18,39 @@ def plan(laws: Iterable[Law], query: Query, setting: Setting | None = None, mode
     failures: list[tuple[str, InputError]] = []
     for law in laws:
         try:
-            found.append(_bounded_point(law, query, chosen))
+            found.append(_point(law, query, chosen))
         except InputError as error:
             failures.append((law.name, error))
+        except ArithmeticError:  # overflow or underflow
+            failures.append((law.name, InputError("the result is out of range", hint="use less extreme values")))
     if not found:
         raise _most_informative(failures)
-    silent = (NoAnswer(name, error.message, not _out_of_scope(error)) for name, error in failures)
+    silent = (NoAnswer(name, error.message, not isinstance(error, UnsupportedError)) for name, error in failures)
     return Plan(query, chosen, tuple(found), tuple(silent), model)
-
-
-def _out_of_scope(error: InputError) -> bool:
-    return isinstance(error, UnsupportedError)
 
 
 def _most_informative(failures: list[tuple[str, InputError]]) -> InputError:
     """The most informative error: an impossible query rather than one that a law does not cover."""
-    ranked = sorted(failures, key=lambda failure: _out_of_scope(failure[1]))
-    if not ranked:
+    if not failures:
         return InputError("no scaling law selected", parameter="laws")
-    name, error = ranked[0]
-    if _out_of_scope(error):
+    name, error = min(failures, key=lambda failure: isinstance(failure[1], UnsupportedError))
+    if isinstance(error, UnsupportedError):
         return UnsupportedError(f"{name} {error.message}", parameter=error.parameter or "laws", hint=error.hint)
     return error
 
 
-def _bounded_point(law: Law, query: Query, setting: Setting) -> Point:
-    try:
-        return _point(law, query, setting)
-    except ArithmeticError:  # overflow or underflow
-        raise InputError("the result is out of range", hint="use less extreme values") from None
-
-
 def _point(law: Law, query: Query, setting: Setting) -> Point:
     form = law.of(setting)
-    n, d, c = _locate(form, query, _parameters_of(law, query))
+    n = None if query.parameters is None else query.parameters.get(law.counts)
+    if n is None and query.parameters is not None:
+        raise InputError(f"counts {COUNTS[law.counts]}, which are not known here", parameter="parameters")
+    n, d, c = _locate(form, query, n)
     if law.counts == "stored":
         c /= _stored_per_active(query, setting)
     if min(n, d) < 1:
         raise InputError("the optimum is less than one parameter or token", hint="use less extreme values")
-    loss = _loss(form, n, d, c, query.free)
+    on_path = form.path_loss(c) if isinstance(form, Path) and query.free else None
+    loss = on_path if isinstance(form, Path) else form.loss(n, d)
     more: dict[str, Any] = {}
     if not query.free:
         more |= _optimum_at_loss(form, n, loss)
@@ -76,15 +70,6 @@ def _stored_per_active(query: Query, setting: Setting) -> float:
     return setting.experts or 1.0
 
 
-def _parameters_of(law: Law, query: Query) -> float | None:
-    if query.parameters is None:
-        return None
-    value = query.parameters.get(law.counts)
-    if value is None:
-        raise InputError(f"counts {COUNTS[law.counts]}, which are not known here", parameter="parameters")
-    return value
-
-
 def _locate(form: ScalingForm, query: Query, n: float | None) -> tuple[float, float, float]:
     """(N, D, C) of a query. C is 6·N·D, except for laws with another definition of C."""
     d, c = query.tokens, query.compute
@@ -100,12 +85,6 @@ def _locate(form: ScalingForm, query: Query, n: float | None) -> tuple[float, fl
         d = c / TRAIN / n if d is None and c is not None else d
     d = form.tokens_on_path(n) if d is None else d
     return n, d, TRAIN * n * d
-
-
-def _loss(form: ScalingForm, n: float, d: float, c: float, free: bool) -> float | None:
-    if isinstance(form, Path):
-        return form.path_loss(c) if free else None
-    return form.loss(n, d)
 
 
 def _optimum_at_loss(form: ScalingForm, n: float, loss: float | None) -> dict[str, float]:

@@ -17,10 +17,8 @@ class Query:
     """The known quantities of a training run; a law answers with the others.
 
     Attributes:
-        compute: training FLOPs.
         parameters: N by definition (a key of ``COUNTS``), since laws count different parameters.
         tokens: training tokens D.
-        loss: target loss.
         inference: tokens that the model will process in deployment.
         inference_cost: cost of an inference FLOP relative to a training FLOP.
     """
@@ -38,12 +36,9 @@ class Query:
             hint = "use a compute budget, parameters, tokens or a loss, or parameters and one of the others"
             message = f"cannot solve for a combination of {' and '.join(given)}" if given else "nothing to solve for"
             raise InputError(message, hint=hint)
-        for name in ("loss", "inference_cost"):
+        for name in ("loss", "inference_cost", "compute", "tokens", "inference"):
             if getattr(self, name) is not None:
-                positive(getattr(self, name), name)
-        for name in ("compute", "tokens", "inference"):
-            if getattr(self, name) is not None:
-                positive(getattr(self, name), name, least=1)
+                positive(getattr(self, name), name, least=0 if name in ("loss", "inference_cost") else 1)
         for value in (self.parameters or {}).values():
             positive(value, "parameters", least=1)
 
@@ -67,12 +62,10 @@ class Point:
     """The answer of one law.
 
     Attributes:
-        law: the law.
         parameters: N as the law counts it.
         tokens: D.
         compute: training FLOPs: the budget, or 6·N·D.
         loss: in nats per token on the law's own data, or None.
-        outside: values outside the fitted range of the law.
         best_tokens: optimal D for N parameters.
         least_compute: FLOPs that reach the same loss at optimal N and D.
         best_parameters: N at that optimum.
@@ -132,11 +125,8 @@ class Plan(NotebookDisplay):
     """The answers of several laws to one query.
 
     Attributes:
-        query: the query.
         setting: further inputs of the laws.
-        points: the answers.
         silent: the laws without an answer.
-        model: the model whose parameters the query has, or None.
     """
 
     query: Query
