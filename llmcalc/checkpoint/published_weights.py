@@ -70,28 +70,16 @@ def expected_tensors(
 
 @record
 class PublishedWeights:
-    """How a checkpoint stores its weights.
-
-    Attributes:
-        quantisation: the method of its config, if any.
-        dtype: the type of unquantised tensors, in safetensors' names.
-        plain: the number format of that type.
-        layout: the layout that names its tensors.
-        formats: the format of each tensor of a GGUF, by name.
-    """
+    """How a checkpoint stores its weights."""
 
     quantisation: Quantisation | None
-    dtype: str
-    plain: Format
+    dtype: str  # of unquantised tensors, in safetensors' names
+    plain: Format  # the number format of dtype
     layout: str
-    formats: Mapping[str, Format] | None = None
+    formats: Mapping[str, Format] | None = None  # of each tensor of a GGUF, by name
 
     name = "checkpoint"
-
-    @property
-    def published(self) -> bool:
-        """Whether the formats are those of a published checkpoint: True."""
-        return True
+    published = True
 
     @property
     def unread(self) -> tuple[str, ...]:
@@ -99,14 +87,12 @@ class PublishedWeights:
         return self.quantisation.unknown_keys if self.quantisation else ()
 
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
-        """Elements and bits by component and format, on one rank of a mesh.
-
-        Raises:
-            InputError: the GGUF lacks a declared tensor.
-        """
+        """Elements and bits by component and format, on one rank of a mesh."""
         sums: dict[tuple[str, Format], tuple[int, int]] = {}
-        label = _label(self.quantisation)
-        each = self.quantisation is not None and self.quantisation.lists_experts
+        name, tested, each = "", False, False
+        if self.quantisation:
+            name, tested, each = self.quantisation.name, self.quantisation.is_tested, self.quantisation.lists_experts
+        label = Format(name, 0, checked=tested, source=_TESTED if tested else _DOCUMENTED)
         tensors = declared(params(architecture), self.layout, buffers=True, each=each)
         for tensor, packed, _ in expected_tensors(tensors, self.quantisation, self.dtype):
             number_format = label if packed is not None else self._format(tensor.name)
@@ -125,12 +111,6 @@ class PublishedWeights:
             hint = "llmcalc verify FILE lists all differences; {weights=FORMAT} overrides the format"
             raise InputError(f"the file lacks the declared tensor {name}", hint=hint)
         return self.formats[name]
-
-
-def _label(quantisation: Quantisation | None) -> Format:
-    is_tested = quantisation is not None and quantisation.is_tested
-    name = quantisation.name if quantisation else ""
-    return Format(name, 0, checked=is_tested, source=_TESTED if is_tested else _DOCUMENTED)
 
 
 def _bits(number_format: Format, shape: Shape) -> int:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.architecture import Architecture
 from ..core.errors import UnknownNameError
 from ..core.layer import Layer
-from ..core.ledger import Entry, Row
-from .layouts import Rule, conditions_of, find_layout, published_name
+from ..core.ledger import Row
+from .layouts import DIGITS, Rule, alternation, conditions_of, find_layout, published_name
 
 if TYPE_CHECKING:
     from ..calc.params import Params
 
 Shape = tuple[int, ...]
 LAYOUTS = ("transformers", "checkpoint")
-_DIGITS = "0123456789"
 
 
 class Declared(NamedTuple):
@@ -39,13 +38,8 @@ class Declared(NamedTuple):
 def stored_tensors(result: Params, layout: str | None) -> list[tuple[str, Shape]]:
     """The name and shape of every parameter, once. A tensor without a rule keeps its logical name.
 
-    Args:
-        result: the counted parameters.
-        layout: ``transformers`` (names in memory, the experts of a layer in one tensor), ``checkpoint`` (names as
-            published, experts one by one), or None for logical names.
-
-    Raises:
-        UnknownNameError: another layout, or an architecture without one.
+    ``transformers`` has names in memory, and the experts of a layer in one tensor; ``checkpoint`` has published names,
+    and experts one by one; None has logical names.
     """
     if layout is None:
         return [(logical_name(row, number), logical_shape(row)) for row, number in placed(result)]
@@ -60,24 +54,14 @@ def layout_name(architecture: Architecture, layout: str) -> str:
 
 
 def declared(result: Params, name: str, buffers: bool = False, each: bool = True) -> Iterator[Declared]:
-    """Every stored tensor of the layout ``name``, once.
-
-    Args:
-        result: the counted parameters.
-        name: the layout.
-        buffers: include buffers.
-        each: yield every expert that is stored separately; otherwise the first, with the number of copies.
-
-    Raises:
-        UnknownNameError: no such layout.
-    """
+    """Every stored tensor of the layout ``name``; unless ``each``, one expert represents those stored separately."""
     for rule, group, number in _grouped(result, name, buffers):
-        stored = _store(rule, group, number)
-        if each or rule is None or "{x}" not in rule.stored:
-            yield from (Declared(name, shape, tuple(group), number, rule) for name, shape in stored)
-        else:
-            first, shape = next(stored)
-            yield Declared(first, shape, tuple(group), number, rule, _stored_shape(group[0], rule)[0])
+        is_represented = not each and rule is not None and "{x}" in rule.stored
+        for stored, shape in _store(rule, group, number):
+            copies = _stored_shape(group[0], rule)[0] if is_represented and rule else 1
+            yield Declared(stored, shape, tuple(group), number, rule, copies)
+            if is_represented:
+                break
 
 
 def placed(result: Params, buffers: bool = False) -> Iterator[tuple[Row, int | None]]:
@@ -120,13 +104,12 @@ def layout_keys(row: Row) -> list[str]:
     If a kind occurs several times in a block, the name of the sub-layer precedes it (``adapter/mlp.wu``).
     """
     entry = row.entry
-    sublayer = entry.sublayer.rstrip(_DIGITS)
+    sublayer = entry.sublayer.rstrip(DIGITS)
     if entry.run is None:
-        places = [entry.name, entry.name.rstrip(_DIGITS), f"{entry.section}/{entry.layer.kind()}"]
+        places = [entry.name, entry.name.rstrip(DIGITS), f"{entry.section}/{entry.layer.kind()}"]
     elif entry.layer.kind() == "norm":
         mixer = entry.stack.runs[entry.run].block.sublayers[entry.number].branches[0].layer
-        names = (f"{sublayer}/{entry.name}", f"{_place(mixer)}.{entry.name}", f"sublayer{entry.number}.{entry.name}")
-        places = list(names)
+        places = [f"{place}{entry.name}" for place in (f"{sublayer}/", f"{_place(mixer)}.", f"sublayer{entry.number}.")]
     else:
         places = [f"{sublayer}/{_place(entry.layer)}", _place(entry.layer)]
     return [".".join((place, *row.part, row.tensor.name)) for place in places]
@@ -136,21 +119,16 @@ def _place(layer: Layer) -> str:
     return "cross_attention" if getattr(layer, "cross", False) else layer.kind()
 
 
-def _conditions(row: Row, alone: bool) -> frozenset[str]:
-    stack = row.entry.stack
-    return conditions_of(row.entry.layer, stack.role, stack.name, alone)
-
-
-def _grouped(result: Params, name: str, buffers: bool) -> Iterator[tuple[Rule | None, list[Row], int | None]]:
+def _grouped(result: Params, name: str, buffers: bool) -> Iterable[tuple[Rule | None, list[Row], int | None]]:
     """Groups of tensors that are stored as one, with their rule and block number."""
-    layout = find_layout(name)
+    layout, alone = find_layout(name), len(result.architecture.stacks) == 1
     groups: dict[tuple[object, ...], tuple[Rule | None, list[Row], int | None]] = {}
     for row, number in placed(result, buffers):
-        rule = layout.rule(layout_keys(row), _conditions(row, len(result.architecture.stacks) == 1))
+        rule = layout.rule(layout_keys(row), conditions_of(row.entry.layer, row.entry.stack, alone))
         stored = _name(rule, row, number) if rule else logical_name(row, number)
         identity = (row.entry.stack.name, number, stored)
         groups.setdefault(identity, (rule, [], number))[1].append(row)
-    yield from groups.values()
+    return groups.values()
 
 
 def _store(rule: Rule | None, group: list[Row], number: int | None) -> Iterator[tuple[str, Shape]]:
@@ -165,31 +143,16 @@ def _store(rule: Rule | None, group: list[Row], number: int | None) -> Iterator[
     if "{x}" not in name and "{a}" not in name:
         yield name, shape
         return
-    first_adapter, step = _turn(first.entry)
+    position, step = alternation(first.entry.stack, first.entry.sublayer)
     for index in range(shape[0]):
-        adapter = str(first_adapter + index * step)
-        yield name.replace("{x}", str(index)).replace("{a}", adapter), shape[1:]
-
-
-def _turn(entry: Entry) -> tuple[int, int]:
-    """The position of a sub-layer among the shared sub-layers that alternate, and their number."""
-    stem = entry.sublayer.rstrip(_DIGITS)
-    blocks = (run.block for run in entry.stack.runs)
-    names = {sublayer.name for block in blocks for sublayer in block.sublayers if sublayer.name.rstrip(_DIGITS) == stem}
-    return int(entry.sublayer[len(stem) :] or 0), len(names)
+        yield name.replace("{x}", str(index)).replace("{a}", str(position + index * step)), shape[1:]
 
 
 def _name(rule: Rule, row: Row, number: int | None) -> str:
     """The stored name with its marks replaced."""
     entry = row.entry
-    values = {"{i}": str(number), "{s}": str(entry.number), "{side}": entry.stack.name, "{n}": entry.name}
-    values["{block}"] = entry.section
     numbered = entry.name if entry.run is None else entry.sublayer
-    values["{t}"] = numbered[len(numbered.rstrip(_DIGITS)) :] or "0"
-    name = rule.stored
-    for mark, value in values.items():
-        name = name.replace(mark, value)
-    return name
+    return rule.name(numbered, i=number, s=entry.number, side=entry.stack.name, n=entry.name, block=entry.section)
 
 
 def _stored_shape(row: Row, rule: Rule) -> Shape:
@@ -208,13 +171,12 @@ def _stored_shape(row: Row, rule: Rule) -> Shape:
 
 def _joined(shapes: list[Shape], row: Row, rule: Rule) -> Shape:
     """Concatenated shapes: along the outputs of a matrix, or the first dimension after that of the experts."""
-    shape = list(shapes[0])
+    first = shapes[0]
     if row.tensor.linear:
-        along = len(shape) - 1 if rule.transposed else len(shape) - 2
+        along = len(first) - (1 if rule.transposed else 2)
     else:
-        along = 1 if row.tensor.active and len(shape) > 1 else 0
-    shape[along] = sum(other[along] for other in shapes)
-    return tuple(shape)
+        along = 1 if row.tensor.active and len(first) > 1 else 0
+    return (*first[:along], sum(shape[along] for shape in shapes), *first[along + 1 :])
 
 
 def aliases(result: Params, name: str) -> dict[str, str]:
@@ -223,9 +185,8 @@ def aliases(result: Params, name: str) -> dict[str, str]:
     primary: dict[object, str] = {}
     found: dict[str, str] = {}
     for row, number in _everywhere(result):
-        holds = _conditions(row, alone)
         keys = layout_keys(row)
-        rule = layout.rule(keys, holds)
+        rule = layout.rule(keys, conditions_of(row.entry.layer, row.entry.stack, alone))
         others = [other for key in keys for other in layout.rules.get(key, ()) if "{x}" not in other.stored]
         stored = _name(rule, row, number) if rule else logical_name(row, number)
         identity = row.tensor.share or (row.entry.stack.name, number, stored)

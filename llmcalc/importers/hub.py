@@ -49,11 +49,7 @@ class Place(NamedTuple):
 
 
 def read_place(source: str) -> Place:
-    """A source such as ``hf:org/name@revision`` or ``hf:org/name/file.gguf``.
-
-    Raises:
-        DescriptionError: not such a source.
-    """
+    """A source such as ``hf:org/name@revision`` or ``hf:org/name/file.gguf``."""
     match = _SOURCE.fullmatch(source.removeprefix(SCHEME))
     if match is None or ".." in source or len(source) > limits.LONGEST_NAME:
         hint = "Use hf:org/name, hf:org/name@revision or hf:org/name/file.gguf."
@@ -62,22 +58,14 @@ def read_place(source: str) -> Place:
 
 
 def config(source: str) -> Path:
-    """The path of a repository's ``config.json`` in the Hub's cache.
-
-    Raises:
-        DescriptionError: the repository or file does not exist or cannot be reached, or ``huggingface_hub`` is missing.
-    """
+    """The path of a repository's ``config.json`` in the Hub's cache."""
     place = read_place(source)
     with _explained(place, CONFIG):
         return _download(place, CONFIG)
 
 
 def headers(source: str) -> Headers:
-    """The headers of a repository's safetensors files, or of the named GGUF file.
-
-    Raises:
-        DescriptionError: as for ``config``, or invalid headers.
-    """
+    """The headers of a repository's safetensors files, or of the named GGUF file."""
     place = read_place(source)
     if place.file:
         with _explained(place, place.file):
@@ -134,8 +122,7 @@ def _index(place: Place) -> dict[str, str] | None:
         raise
     except EntryNotFoundError:
         return None
-    size = limits.regular_file(file)
-    return read_index(limits.read_range(file, 0, size), f"{place.name}: {INDEX}")
+    return read_index(file, f"{place.name}: {INDEX}")
 
 
 def _library() -> Any:

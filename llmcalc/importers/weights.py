@@ -24,11 +24,7 @@ COMPUTED = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short
 
 
 def describe(path: Path, read: Reader) -> Architecture:
-    """The architecture of a folder or a file of weights; ``read(config, where)`` reads a config.
-
-    Raises:
-        DescriptionError: nothing at this path describes an architecture.
-    """
+    """The architecture of a folder or a file of weights; ``read(config, where)`` reads a config."""
     if path.is_dir() and not (path / CONFIG).exists():
         names = weight_files(path)
         if names and names[0].endswith(GGUF):
@@ -57,11 +53,7 @@ def describe(path: Path, read: Reader) -> Architecture:
 
 
 def describe_remote(source: str, read: Reader) -> Architecture:
-    """The architecture of a repository on the Hub.
-
-    Raises:
-        DescriptionError: it does not exist or cannot be reached.
-    """
+    """The architecture of a repository on the Hub."""
     from . import hub
 
     if hub.read_place(source).file:

@@ -57,11 +57,7 @@ def codes() -> list[str]:
 
 
 def rule(code: str) -> Rule:
-    """The rule with this code.
-
-    Raises:
-        UnknownNameError: the code is unknown.
-    """
+    """The rule with this code."""
     if code.upper() not in _rules():
         raise UnknownNameError("rule", code, codes(), hint="llmcalc rule lists all rules")
     return _rules()[code.upper()]
@@ -70,17 +66,7 @@ def rule(code: str) -> Rule:
 def lint(
     architecture: Architecture, mesh: Mesh | None = None, select: Iterable[str] = (), ignore: Iterable[str] = ()
 ) -> list[Finding]:
-    """The findings of all rules.
-
-    Args:
-        architecture: the architecture to check.
-        mesh: its parallel layout; without one, rules on parallelism find nothing.
-        select: codes or prefixes of codes to apply (default: all).
-        ignore: codes or prefixes of codes to skip.
-
-    Raises:
-        UnknownNameError: no rule matches a code or prefix.
-    """
+    """The findings of all rules; ``select`` and ``ignore`` are codes or prefixes of codes."""
     selected = (_matching(select) if select else set(codes())) - _matching(ignore)
     case = Case(architecture, mesh or Mesh())
     return [Finding(code, *found) for code in _rules() if code in selected for found in _rules()[code].check(case)]

@@ -57,11 +57,7 @@ def files_in(folder: Path) -> dict[str, Path]:
 
 
 def find(name: str) -> PresetLocation:
-    """The preset of a name: a family, ``family-size``, or an alias.
-
-    Raises:
-        UnknownNameError: no such preset; similar names are suggested.
-    """
+    """The preset of a name: a family, ``family-size``, or an alias."""
     wanted = name.strip().lower()
     known = files()
     if wanted in known:
@@ -127,11 +123,7 @@ def read_preset(file: Path) -> dict[str, Any]:
 
 
 def read_text(file: Path) -> str:
-    """The content of a text file of limited size.
-
-    Raises:
-        DescriptionError: a folder, or a file that is unreadable, too large, binary or empty.
-    """
+    """The content of a text file of limited size."""
     where = str(file)
     try:
         if file.is_dir():

@@ -23,9 +23,6 @@ def preset_text(architecture: Architecture, name: str, comment: tuple[str, ...] 
     """The preset of one model, called ``name``, with comment lines at the top.
 
     Warnings become notes of the preset; published figures and facts are kept.
-
-    Raises:
-        LlmcalcError: the text does not load to the same architecture, which is a bug.
     """
     data = concise(architecture)
     family = data.get("family")

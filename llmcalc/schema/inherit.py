@@ -22,13 +22,7 @@ class Family(NamedTuple):
 
 
 def inherit(data: Any, file: Path | None) -> Family:
-    """The data of a preset file with missing keys taken from its bases, which are looked up in its own folder first.
-
-    Raises:
-        InputError: an invalid preset.
-        UnknownNameError: a base that does not exist.
-        DescriptionError: a base that leads back to itself.
-    """
+    """The data of a preset file with missing keys taken from its bases, which are looked up in its own folder first."""
     check_preset(data, file)
     own, seen, bases = data, [str(data["name"])], []
     while data.get("base") is not None:
@@ -50,11 +44,7 @@ def inherit(data: Any, file: Path | None) -> Family:
 
 
 def check_preset(data: Any, file: Path | None) -> None:
-    """Validate everything around a preset's architecture; shipped presets were validated when the wheel was built.
-
-    Raises:
-        InputError: an unknown or missing key, or an invalid value; its ``path`` are the keys that lead to it.
-    """
+    """Validate everything around a preset's architecture; shipped presets were validated when the wheel was built."""
     if file is None or file.parent != catalogue.shipped_folder():
         from .models.preset import Preset
         from .models.validation import validate
@@ -69,12 +59,7 @@ def merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def choose_size(data: Mapping[str, Any], size: str | None) -> str | None:
-    """The given size, else the default, else the only one; None if the preset has no sizes.
-
-    Raises:
-        UnknownNameError: no such size.
-        DescriptionError: several sizes and no default.
-    """
+    """The given size, else the default, else the only one; None if the preset has no sizes."""
     sizes = mapping_at(data, "sizes")
     if size is None and data.get("default") is not None:
         size = str(data["default"])

@@ -27,11 +27,7 @@ Runs = list[tuple[str, int]]
 
 
 def read_order(data: Any, blocks: Iterable[str]) -> list[Item]:
-    """(block, count, shared) for each run of equal blocks.
-
-    Raises:
-        InputError: an unknown block, an invalid count, or an unknown form.
-    """
+    """(block, count, shared) for each run of equal blocks."""
     names = list(blocks)
     merged: list[Item] = []
     layers = 0

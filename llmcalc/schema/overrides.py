@@ -13,11 +13,7 @@ _TYPES = {bool: "true or false", int: "an integer", float: "a number", str: "a s
 
 
 def split_override(text: str) -> tuple[str, Any]:
-    """Split ``path=value``.
-
-    Raises:
-        DescriptionError: no ``=`` or an empty path.
-    """
+    """Split ``path=value``."""
     path, equals, value = text.partition("=")
     if not equals or not path.strip():
         message = f"invalid override {short_repr(text)}; use path=value, such as n_layers=12"

@@ -28,11 +28,7 @@ _BASED = {"0o": (re.compile(r"0o[0-7]+"), 8), "0x": (re.compile(r"0x[0-9a-fA-F]+
 
 
 def check_bounds(data: Any, where: str) -> None:
-    """Raise if plain data exceeds the limits that also apply to YAML files.
-
-    Raises:
-        DescriptionError: nested deeper than MAX_DEPTH, or more than MAX_VALUES values.
-    """
+    """Raise if plain data exceeds the limits that also apply to YAML files."""
     level, nodes = [data], 0
     for _ in range(MAX_DEPTH + 1):
         inner: list[Any] = []
@@ -53,9 +49,6 @@ def read_scalar(text: str) -> Any:
 
     >>> [read_scalar(text) for text in ("12", "1e-5", "true", "no", "0o17", "gelu")]
     [12, 1e-05, True, 'no', 15, 'gelu']
-
-    Raises:
-        DescriptionError: a number with more than MAX_DIGITS digits.
     """
     if text in _WORDS:
         return _WORDS[text]

@@ -116,17 +116,7 @@ class Design(NotebookDisplay):
 
 
 def search(name: str, target: int, measure: Measure, rules: Rules | None = None) -> Design:
-    """Find shapes of a family whose measure is near ``target``.
-
-    Args:
-        name: a preset family, or one of its models.
-        target: the wanted value, in the unit of the measure.
-        measure: a function of a model, such as ``lambda model: params(model).total``, that grows with every size.
-        rules: constraints on shapes.
-
-    Raises:
-        InputError: the family has no width to vary, or no shape satisfies the rules.
-    """
+    """Find shapes of a family whose measure, which must grow with every size, is near ``target``."""
     chosen = rules or Rules()
     family = _Family(name, measure)
     found = family.candidates(target, chosen)

@@ -65,9 +65,6 @@ def resolve(
 
     >>> resolve({"d_model": 3, "d_ff": "$4 * d_model"})
     {'d_model': 3, 'd_ff': 12}
-
-    Raises:
-        DescriptionError: circular variables. ``place`` attaches the position of a variable to an error.
     """
     waiting = {name: value for name, value in variables.items() if _is_expression(value)}
     known = {name: value for name, value in variables.items() if name not in waiting}

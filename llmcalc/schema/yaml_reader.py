@@ -63,11 +63,7 @@ def locate_error(error: InputError, documents: Sequence[Document]) -> InputError
 
 
 def read_yaml(text: str, name: str) -> Document:
-    """The single YAML document of ``text``.
-
-    Raises:
-        DescriptionError: invalid YAML, a duplicate key, several documents, or a limit exceeded.
-    """
+    """The single YAML document of ``text``."""
     if len(text) > MAX_FILE_SIZE:
         raise DescriptionError(f"{len(text):,} characters exceed the limit of {MAX_FILE_SIZE:,}", where=name)
     marks: dict[Path, Mark] = {}

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..checkpoint.layouts import BUFFERS, Layout, Rule, conditions_of, find_layout, published_name
+from ..checkpoint.layouts import BUFFERS, Layout, Rule, alternation, conditions_of, find_layout, published_name
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError, UnknownNameError
 from .plan import PlacedLayer, PlacedStack, omitted_tower_layers
@@ -85,10 +85,10 @@ def _omitted_names(architecture: Architecture, stacks: list[PlacedStack]) -> Ite
     towers = list(omitted_tower_layers(architecture, stacks))
     for layout in map(find_layout, (architecture.layout, published_name(architecture)) if towers else ()):
         for placed in towers:
-            holds = _conditions(placed, False)
+            holds = conditions_of(placed.layer, placed.stack, False)
             for logical, rules in layout.rules.items():
                 if logical.startswith(tuple(f"{key}." for key in placed.keys)):
-                    yield from (_fill(rule.stored, placed) for rule in rules if rule.conditions <= holds)
+                    yield from (_name(rule, placed) for rule in rules if rule.conditions <= holds)
 
 
 def _missing(stored: str, parts: list[_Part], rule: Rule | None, given: Mapping[str, Array]) -> InputError:
@@ -129,7 +129,7 @@ def _stored(stacks: list[PlacedStack], layout: Layout, alone: bool) -> tuple[Gro
     for placed in (layer for stack in stacks for layer in stack.layers()):
         for weight in placed.weights:
             keys = [f"{key}.{weight.name}" for key in placed.keys]
-            holds = _conditions(placed, alone)
+            holds = conditions_of(placed.layer, placed.stack, alone)
             rule = layout.rule(keys, holds)
             name = placed.names[weight.name]
             names = list(_names(rule, placed, weight, name))
@@ -147,7 +147,7 @@ def _stored(stacks: list[PlacedStack], layout: Layout, alone: bool) -> tuple[Gro
                         _Part(logical, one, _stored_shape(one, rule), _turns(placed, weight), _place(rule, keys))
                     )
             if len(names) == 1:
-                aliases |= {_fill(other.stored, placed): names[0] for other in others if "{x}" not in other.stored}
+                aliases |= {_name(other, placed): names[0] for other in others if "{x}" not in other.stored}
     for _, parts in groups.values():
         parts.sort(key=lambda part: part.place)
     return groups, {alias: of for alias, of in aliases.items() if alias not in groups}
@@ -157,38 +157,21 @@ def _place(rule: Rule | None, keys: list[str]) -> int:
     return next((rule.parts.index(key) for key in keys if key in rule.parts), 0) if rule else 0
 
 
-def _conditions(placed: PlacedLayer, alone: bool) -> frozenset[str]:
-    return conditions_of(placed.layer, placed.stack.role, placed.stack.name, alone)
-
-
 def _names(rule: Rule | None, placed: PlacedLayer, weight: Weight, name: str) -> Iterator[str]:
     """The stored names of a weight: several if experts, or the adapters of a shared layer, are stored separately."""
     if rule is None:
         yield name
         return
-    stored = _fill(rule.stored, placed)
+    stored = _name(rule, placed)
     apart = weight.groups[0][0] if "{x}" in stored or "{a}" in stored else 1
-    first, step = _turn(placed)
+    first, step = alternation(placed.stack, placed.sublayer_name)
     for number in range(apart):
         yield stored.replace("{x}", str(number)).replace("{a}", str(first + number * step))
 
 
-def _turn(placed: PlacedLayer) -> tuple[int, int]:
-    """The position of a sub-layer among the shared sub-layers that alternate, and their number."""
-    stem = placed.sublayer_name.rstrip("0123456789")
-    blocks = (run.block for run in placed.stack.runs)
-    names = {part.name for block in blocks for part in block.sublayers if part.name.rstrip("0123456789") == stem}
-    return int(placed.sublayer_name[len(stem) :] or 0), len(names)
-
-
-def _fill(text: str, placed: PlacedLayer) -> str:
-    place = placed.sublayer_name or placed.keys[0]
-    digits = place[len(place.rstrip("0123456789")) :] or "0"
-    marks = {"i": placed.number, "s": placed.sublayer, "t": digits, "n": placed.branch, "side": placed.stack.name}
-    marks["block"] = placed.block
-    for mark, value in marks.items():
-        text = text.replace(f"{{{mark}}}", str(value))
-    return text
+def _name(rule: Rule, placed: PlacedLayer) -> str:
+    marks = {"i": placed.number, "s": placed.sublayer, "n": placed.branch, "side": placed.stack.name}
+    return rule.name(placed.sublayer_name or placed.keys[0], block=placed.block, **marks)
 
 
 def _stored_shape(weight: Weight, rule: Rule | None) -> Sizes:

@@ -135,12 +135,7 @@ class Comparison:
 
 
 def verify_weights(architecture: Architecture, headers: Headers) -> Comparison:
-    """Compare the headers of a checkpoint with the architecture that its config or metadata describes.
-
-    Raises:
-        UnknownNameError: the names of its tensors, or its quantisation method, are unknown.
-        UnsupportedError: an unsupported variant of its quantisation method.
-    """
+    """Compare the headers of a checkpoint with the architecture that its config or metadata describes."""
     inputs, counted = architecture.inputs, params(architecture)
     dtype = safetensors_type(inputs["dtype"]) if "dtype" in inputs else ""
     method, text_only = inputs.get("quantization"), bool(inputs.get("quantization_within"))

@@ -58,7 +58,7 @@ def _used(architecture, names):
         except llmcalc.UnknownNameError:  # a type whose class never stores tensors
             continue
         for row in llmcalc.params(architecture).rows:
-            holds = stored_tensors._conditions(row, alone)
+            holds = layouts.conditions_of(row.entry.layer, row.entry.stack, alone)
             rules = [rule for key in stored_tensors.layout_keys(row) for rule in layout.rules.get(key, ())]
             for rule in rules:
                 marks = {word for word in rule.conditions if word.startswith(MARK)}

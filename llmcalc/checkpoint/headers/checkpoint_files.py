@@ -10,8 +10,7 @@ from typing import Any
 
 from ...core.errors import DescriptionError, short_repr
 from ...core.strict_json import first_repeated, read_json
-from . import gguf, limits, safetensors
-from .tensor_info import GGUF, SAFETENSORS, FileHeader, Headers
+from . import GGUF, SAFETENSORS, FileHeader, Headers, gguf, limits, safetensors
 
 INDEX = "model.safetensors.index.json"
 CONFIG = "config.json"
@@ -20,11 +19,7 @@ _PART = re.compile(r"-(\d{5})-of-(\d{5})(\.gguf)$")
 
 
 def read_headers(path: Path) -> Headers:
-    """The headers of a folder, of a safetensors file, or of a GGUF with all its parts.
-
-    Raises:
-        DescriptionError: there are no readable headers, or they contradict each other.
-    """
+    """The headers of a folder, of a safetensors file, or of a GGUF with all its parts."""
     where = limits.printable(path)
     if path.is_dir():
         return _folder(path, where)
@@ -49,7 +44,7 @@ def config_beside(path: Path) -> dict[str, Any] | None:
 def weight_files(folder: Path) -> list[str]:
     """The readable weight files of a folder: those of its index, else all safetensors, else all GGUF files."""
     if (folder / INDEX).exists():
-        return list(dict.fromkeys(_index(folder).values()))
+        return list(dict.fromkeys(read_index(folder / INDEX, limits.printable(folder / INDEX)).values()))
     names = _file_names(folder)
     return [name for name in names if name.endswith(SAFETENSORS)] or [name for name in names if name.endswith(GGUF)]
 
@@ -82,8 +77,9 @@ def _folder(folder: Path, where: str) -> Headers:
         raise DescriptionError(f"has {len(names):,} weight files; the limit is {limits.MOST_FILES:,}", where=where)
     files = [safetensors.read_file(resolve_in(folder, name)) for name in names]
     headers = join(where, "safetensors", files, config_beside(folder))
-    if (folder / INDEX).exists():
-        check_index(_index(folder), headers, str(folder / INDEX))
+    index = folder / INDEX
+    if index.exists():
+        check_index(read_index(index, limits.printable(index)), headers, str(index))
     return headers
 
 
@@ -98,23 +94,12 @@ def no_weights_error(folder: Path) -> DescriptionError:
     return DescriptionError(f"has no {SAFETENSORS} or {GGUF} files", where=where)
 
 
-def _index(folder: Path) -> dict[str, str]:
-    """The file of each tensor, from the index file."""
-    file = folder / INDEX
-    where = limits.printable(file)
+def read_index(file: Path, where: str) -> dict[str, str]:
+    """The file of each tensor, from an index. File names must not contain a path."""
     size = limits.regular_file(file)
     if size > limits.LARGEST_JSON:
-        message = f"the index has {size:,} bytes; the limit is {limits.LARGEST_JSON:,}"
-        raise DescriptionError(message, where=where)
-    return read_index(limits.read_range(file, 0, size), where)
-
-
-def read_index(raw: bytes, where: str) -> dict[str, str]:
-    """The file of each tensor, from the text of an index. File names must not contain a path.
-
-    Raises:
-        DescriptionError: the text is not an index, or a file name contains a path.
-    """
+        raise DescriptionError(f"the index has {size:,} bytes; the limit is {limits.LARGEST_JSON:,}", where=where)
+    raw = limits.read_range(file, 0, size)
     limits.check_json(raw, "the index", where)
     try:
         files = read_json(raw.decode("utf-8"), where).get("weight_map")
@@ -130,11 +115,7 @@ def read_index(raw: bytes, where: str) -> dict[str, str]:
 
 
 def resolve_in(folder: Path, name: str) -> Path:
-    """The path of a file in a folder; links may only point into the folder or to the blobs of the Hub's cache.
-
-    Raises:
-        DescriptionError: the file is missing, or a link points elsewhere.
-    """
+    """The path of a file in a folder; links may only point into the folder or to the blobs of the Hub's cache."""
     path = folder / name
     try:
         real, home = path.resolve(), folder.resolve()
@@ -151,11 +132,7 @@ def resolve_in(folder: Path, name: str) -> Path:
 
 
 def check_index(index: dict[str, str], headers: Headers, where: str) -> None:
-    """Check that the index and the headers list the same tensors in the same files.
-
-    Raises:
-        DescriptionError: they differ.
-    """
+    """Check that the index and the headers list the same tensors in the same files."""
     files = {tensor.name: file.name for file in headers.files for tensor in file.tensors}
     for name, file in index.items():
         if files.get(name) != file:
@@ -168,11 +145,7 @@ def check_index(index: dict[str, str], headers: Headers, where: str) -> None:
 
 
 def join(where: str, kind: str, files: Iterable[FileHeader], config: dict[str, Any] | None) -> Headers:
-    """The headers of all files of one checkpoint.
-
-    Raises:
-        DescriptionError: there are too many tensors, or two with one name.
-    """
+    """The headers of all files of one checkpoint."""
     headers = Headers(where, kind, tuple(files), config)
     count = sum(len(file.tensors) for file in headers.files)
     if count > limits.MOST_TENSORS:

@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 
 from ...core.errors import DescriptionError, InputError, short_repr
 from ...data import table
-from . import limits
-from .tensor_info import FileHeader, TensorInfo
+from . import FileHeader, TensorInfo, limits
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -50,11 +49,7 @@ class ShortReadError(Exception):
 
 
 def read_file(path: Path) -> FileHeader:
-    """The header of one file, which is memory-mapped.
-
-    Raises:
-        DescriptionError: the file is not a valid GGUF file.
-    """
+    """The header of one file, which is memory-mapped."""
     where = limits.printable(path)
     size = limits.regular_file(path)
     if size == 0:
@@ -68,12 +63,7 @@ def read_file(path: Path) -> FileHeader:
 
 
 def read(content: bytes | mmap.mmap, size: int, name: str, where: str) -> FileHeader:
-    """The header of a file of ``size`` bytes that starts with ``content``.
-
-    Raises:
-        DescriptionError: as ``read_file``.
-        ShortReadError: ``content`` ends inside the header.
-    """
+    """The header of a file of ``size`` bytes that starts with ``content``; ShortReadError if that is too short."""
     try:
         return _read(_Cursor(content, size), size, name, where)
     except InputError as error:
@@ -106,7 +96,6 @@ class _Cursor:
         return count <= MOST_ENTRIES and self.n_stored <= MOST_ENTRIES_IN_FILE
 
     def length(self) -> int:
-        """A length or count."""
         return int(self.number("Q"))
 
     def text(self, longest: int = LONGEST_TEXT) -> str:
@@ -247,11 +236,7 @@ def _entry(cursor: _Cursor) -> TensorInfo:
 
 
 def _padding_bytes(tensors: Iterable[TensorInfo], data: int, alignment: int) -> int:
-    """Bytes of padding between tensors and after the last one.
-
-    Raises:
-        DescriptionError: names repeat, or tensors overlap, leave gaps or exceed the file.
-    """
+    """Bytes of padding between tensors and after the last one."""
     end = padding = 0
     names: set[str] = set()
     for tensor in sorted(tensors, key=lambda tensor: (tensor.offset, tensor.size_bytes)):

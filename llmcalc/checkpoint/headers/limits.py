@@ -24,11 +24,7 @@ LARGEST = 1 << 62  # bound of every size, offset and length
 
 
 def regular_file(path: Path) -> int:
-    """The size in bytes of a regular file; reading a pipe or device might never end.
-
-    Raises:
-        DescriptionError: the path is not a readable regular file.
-    """
+    """The size in bytes of a regular file; reading a pipe or device might never end."""
     where = printable(path)
     try:
         status = os.stat(path)
@@ -40,11 +36,7 @@ def regular_file(path: Path) -> int:
 
 
 def read_range(path: Path, start: int, length: int) -> bytes:
-    """``length`` bytes from ``start``, or fewer at the end of the file.
-
-    Raises:
-        DescriptionError: the file cannot be read.
-    """
+    """``length`` bytes from ``start``, or fewer at the end of the file."""
     try:
         with path.open("rb") as stream:
             stream.seek(start)
@@ -54,11 +46,7 @@ def read_range(path: Path, start: int, length: int) -> bytes:
 
 
 def check_json(raw: bytes, what: str, where: str) -> None:
-    """Reject a JSON text that would take too much memory.
-
-    Raises:
-        DescriptionError: the text is too long, or has too many values.
-    """
+    """Reject a JSON text that would take too much memory."""
     longest = LARGEST_JSON if raw.isascii() else LARGEST_WIDE
     if len(raw) > longest:
         raise DescriptionError(f"{what} has {len(raw):,} bytes; the limit is {longest:,}", where=where)

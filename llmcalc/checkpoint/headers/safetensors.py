@@ -6,14 +6,13 @@ gaps, and the object may be padded with spaces.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from ...core.errors import DescriptionError, short_repr
 from ...core.strict_json import read_json
-from . import limits
-from .tensor_info import FileHeader, TensorInfo
+from . import FileHeader, TensorInfo, limits
 
 LENGTH = 8  # bytes of the header's length
 METADATA = "__metadata__"
@@ -28,22 +27,14 @@ Reader = Callable[[int, int], bytes]
 
 
 def read_file(path: Path) -> FileHeader:
-    """The header of one file.
-
-    Raises:
-        DescriptionError: the file is not a valid safetensors file.
-    """
+    """The header of one file."""
     where = limits.printable(path)
     size = limits.regular_file(path)
     return read(lambda start, length: limits.read_range(path, start, length), size, path.name, where)
 
 
 def read(reader: Reader, size: int, name: str, where: str) -> FileHeader:
-    """The header of a file of ``size`` bytes; ``reader(start, length)`` returns a part of the file.
-
-    Raises:
-        DescriptionError: as ``read_file``.
-    """
+    """The header of a file of ``size`` bytes; ``reader(start, length)`` returns a part of the file."""
     head = reader(0, LENGTH)
     if len(head) < LENGTH:
         raise DescriptionError(f"has {size} bytes, too few for a safetensors file", where=where)
@@ -58,29 +49,19 @@ def read(reader: Reader, size: int, name: str, where: str) -> FileHeader:
     if not raw.startswith(b"{"):
         raise _broken("its header does not start with {", where, "Check that it is a safetensors file.")
     limits.check_json(raw, "its header", where)
-    metadata, tensors = _entries(_parse(raw, where), where)
-    header = LENGTH + len(raw.rstrip(b" "))
-    data = size - LENGTH - length
-    _check_offsets(tensors, data, where)
-    return FileHeader(name, size, header, LENGTH + length - header, tuple(tensors), metadata)
-
-
-def _parse(raw: bytes, where: str) -> dict[str, Any]:
     try:
-        text = raw.decode("utf-8")
+        entries: dict[str, Any] = read_json(raw.decode("utf-8"), f"{where}: header")
     except UnicodeDecodeError as error:
         raise _broken(f"its header is not UTF-8 text (byte {error.start})", where) from None
-    header: dict[str, Any] = read_json(text, f"{where}: header")
-    return header
-
-
-def _entries(data: dict[str, Any], where: str) -> tuple[dict[str, Any], list[TensorInfo]]:
-    metadata = data.pop(METADATA, None) or {}
+    metadata = entries.pop(METADATA, None) or {}
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise _broken(f"{METADATA} must map strings to strings", where)
-    if len(data) > limits.MOST_TENSORS:
-        raise _broken(f"its header lists {len(data):,} tensors; the limit is {limits.MOST_TENSORS:,}", where)
-    return metadata, [_tensor_info(name, entry, where) for name, entry in data.items()]
+    if len(entries) > limits.MOST_TENSORS:
+        raise _broken(f"its header lists {len(entries):,} tensors; the limit is {limits.MOST_TENSORS:,}", where)
+    tensors = tuple(_tensor_info(name, entry, where) for name, entry in entries.items())
+    _check_offsets(tensors, size - LENGTH - length, where)
+    n_spaces = len(raw) - len(raw.rstrip(b" "))
+    return FileHeader(name, size, LENGTH + length - n_spaces, n_spaces, tensors, metadata)
 
 
 def _tensor_info(name: str, entry: Any, where: str) -> TensorInfo:
@@ -90,9 +71,8 @@ def _tensor_info(name: str, entry: Any, where: str) -> TensorInfo:
         raise _broken(f"the entry of {short_repr(name)} must have dtype, shape and data_offsets", where)
     kind, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(kind, str) or kind not in BITS:
-        raise _broken(
-            f"{short_repr(name)} has the unknown dtype {short_repr(kind)}", where, f"known: {', '.join(BITS)}"
-        )
+        hint = f"known: {', '.join(BITS)}"
+        raise _broken(f"{short_repr(name)} has the unknown dtype {short_repr(kind)}", where, hint)
     if not isinstance(shape, list) or len(shape) > limits.MOST_DIMENSIONS or not all(map(_is_size, shape)):
         raise _broken(f"{short_repr(name)} has the invalid shape {short_repr(shape)}", where)
     if not isinstance(offsets, list) or len(offsets) != 2 or not all(map(_is_size, offsets)):
@@ -111,7 +91,7 @@ def _is_size(value: object) -> bool:
     return type(value) is int and 0 <= value < limits.LARGEST
 
 
-def _check_offsets(tensors: list[TensorInfo], data: int, where: str) -> None:
+def _check_offsets(tensors: Iterable[TensorInfo], data: int, where: str) -> None:
     """Check that the tensors fill the data without gaps and overlaps."""
     end = 0
     for tensor in sorted(tensors, key=lambda tensor: (tensor.offset, tensor.size_bytes)):

@@ -31,7 +31,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import NamedTuple
 
-from ...core.architecture import Architecture
+from ...core.architecture import Architecture, Stack
 from ...core.errors import UnknownNameError
 from .reader import Include, find_section, rules_of, tidy
 
@@ -54,6 +54,7 @@ BUFFERS = (
     "act_fn.eps",
     *("_scaling_factor", "_integer", "x_min", "x_max", "ln.shift", "LayerNorm.shift"),  # I-BERT
 )
+DIGITS = "0123456789"
 _ALTERNATING = ("heads", "quarters", "entries")
 _STORAGE = frozenset((*_ALTERNATING, "transposed", "row", "column", "folded", "flat"))
 
@@ -71,6 +72,13 @@ class Rule(NamedTuple):
     folded: bool = False
     flat: bool = False
 
+    def name(self, numbered: str, **marks: object) -> str:
+        """The stored name with its marks replaced, except those of experts; ``{t}`` is the number of ``numbered``."""
+        name = self.stored
+        for mark, value in {**marks, "t": numbered[len(numbered.rstrip(DIGITS)) :] or "0"}.items():
+            name = name.replace(f"{{{mark}}}", str(value))
+        return name
+
 
 class Layout(NamedTuple):
     """The rules of a layout, by the logical tensor that they place."""
@@ -83,13 +91,20 @@ class Layout(NamedTuple):
         return next((rule for rule in found if rule.conditions <= holds), None)
 
 
-def conditions_of(layer: object, role: str, stack: str, alone: bool) -> frozenset[str]:
+def conditions_of(layer: object, stack: Stack, alone: bool) -> frozenset[str]:
     """The conditions of rules that a layer in a stack satisfies. ``alone``: the model has no other stack."""
     tied = "tied" if getattr(layer, "share", None) else "untied"
     gated = "gated" if getattr(layer, "gated", False) else "plain"
     heads = "single" if getattr(layer, "n_kv_heads", 0) == 1 else "many"
     biases = "spare" if getattr(layer, "unused_biases", 0) else "lone"
-    return frozenset((role, stack, tied, gated, heads, biases, "alone" if alone else "beside"))
+    return frozenset((stack.role, stack.name, tied, gated, heads, biases, "alone" if alone else "beside"))
+
+
+def alternation(stack: Stack, sublayer: str) -> tuple[int, int]:
+    """The position of a sub-layer among the shared sub-layers that alternate, and their number."""
+    stem = sublayer.rstrip(DIGITS)
+    names = {part.name for run in stack.runs for part in run.block.sublayers if part.name.rstrip(DIGITS) == stem}
+    return int(sublayer[len(stem) :] or 0), len(names)
 
 
 def published_name(architecture: Architecture) -> str:
@@ -103,23 +118,17 @@ def published_name(architecture: Architecture) -> str:
 
 @cache
 def find_layout(name: str) -> Layout:
-    """A layout by name.
-
-    The name has one of these forms:
+    """A layout by its name, which has one of these forms.
 
     - ``bert``: a section of the layout files; ``bert.bare``: the model without its head;
     - ``bert.bare+gpt2``: an encoder and a decoder;
     - ``clip>llama``: a vision or audio encoder, and its language model;
     - ``mixtral@mixtral``: the published checkpoints of a family;
     - ``gguf:llama``: GGUF files; ``gguf:llama+``: older GGUF files.
-
-    Raises:
-        UnknownNameError: no such layout.
     """
     if name.startswith("gguf:"):
-        arch = name.removesuffix("+")
-        rules = rules_of(arch, name.endswith("+")) or rules_of("gguf", name.endswith("+"))
-        return _layout(rules or ())
+        is_older = name.endswith("+")
+        return _layout(rules_of(name.removesuffix("+"), is_older) or rules_of("gguf", is_older) or ())
     name, _, family = name.partition("@")
     encoder, joined, decoder = name.partition("+")
     if joined:
@@ -133,17 +142,10 @@ def _layout(texts: Iterable[str]) -> Layout:
         stored, _, rest = text.partition(" <- ")
         parts, _, notes = rest.partition("|")
         words = notes.split()
-        rule = Rule(
-            stored,
-            tuple(parts.split()),
-            "transposed" in words,
-            words.count("row"),
-            words.count("column"),
-            frozenset(words) - _STORAGE,
-            next((word for word in words if word in _ALTERNATING), ""),
-            "folded" in words,
-            "flat" in words,
-        )
+        storage = ("transposed" in words, words.count("row"), words.count("column"))
+        alternate = next((word for word in words if word in _ALTERNATING), "")
+        conditions = frozenset(words) - _STORAGE
+        rule = Rule(stored, tuple(parts.split()), *storage, conditions, alternate, "folded" in words, "flat" in words)
         for part in rule.parts:
             rules[part] = (*rules.get(part, ()), rule)
     return Layout(rules)
@@ -159,19 +161,14 @@ def _rules(name: str) -> list[str]:
     if rules is None:
         hint = "the names of the stored tensors are not known for this architecture"
         raise UnknownNameError("layout", name, [], hint=hint)
-    prefix = _setting(section, "prefix", _block_prefix(rules))
+    first = next((rule for rule in rules if "{i}" in rule), "").partition(".")[0]
+    prefix = _setting(section, "prefix", f"{first}." if first and "{" not in first else "")
     return [rule.removeprefix(prefix) for rule in rules] if bare else list(rules)
 
 
 def _setting(section: str, key: str, default: str) -> str:
     found = find_section(section)
     return (found.settings.get(key) or (default,))[0] if found else default
-
-
-def _block_prefix(rules: Iterable[str]) -> str:
-    """The attribute that holds the blocks in a class with a head, such as ``model.``."""
-    first = next((rule for rule in rules if "{i}" in rule), "").partition(".")[0]
-    return f"{first}." if first and "{" not in first else ""
 
 
 def _within(side: str, rules: Iterable[str]) -> list[str]:
@@ -204,9 +201,6 @@ def _multimodal(encoder: str, language: str) -> list[str]:
 
 def _published(rules: list[str], family: str) -> list[str]:
     """The rules of a layout with the names in published checkpoints of a family."""
-    section = find_section(f"@{family}")
-    if section is None:
-        return rules
     for old, new in _replacements(f"@{family}"):
         rules = [changed for rule in rules for changed in _renamed(rule, old, new.split(", "))]
     first = next((rule for rule in rules if "layers.{i}" in rule or "layer.{i}" in rule), "")
@@ -229,10 +223,8 @@ def _renamed(rule: str, old: str, new: list[str]) -> list[str]:
     stored, _, rest = rule.partition(" <- ")
     parts, bar, words = rest.partition(" | ")
     names = parts.split()
-    if old not in stored or ("{x}" in new[0] and "{x}" in stored):
+    if old not in stored or ("{x}" in new[0] and "{x}" in stored) or len(new) not in (1, len(names)):
         return [rule]
     if len(new) == 1:
         return [f"{stored.replace(old, new[0])} <- {rest}"]
-    if len(names) != len(new):
-        return [rule]
     return [f"{stored.replace(old, one)} <- {name}{bar}{words}" for one, name in zip(new, names, strict=True)]

@@ -89,7 +89,11 @@ def _section(file: str, first: int, text: str) -> Section:
         heading = heading if is_indented else ""
         key, _, value = line.partition(" ")
         if key == "+":
-            lines += [_include(one, heading, where) for one in expand(value, where)]
+            for include in expand(value, where):
+                target, *pairs = filter(None, include.split("  "))
+                section, _, conditions = target.partition("|")
+                replacements = tuple(map(_pair, pairs))
+                lines.append(Include(section.strip(), heading, conditions.strip(), replacements, where))
         elif key in SETTINGS:
             settings[key] = (*settings.get(key, ()), value.strip())
         elif " =>" in line and file == "published":
@@ -140,12 +144,6 @@ def _words(group: str) -> list[str]:
     return [str(number) for number in range(int(first), int(last) + 1)] if dots else group.split(",")
 
 
-def _include(text: str, prefix: str, where: str) -> Include:
-    head, *pairs = filter(None, text.split("  "))
-    section, _, conditions = head.partition("|")
-    return Include(section.strip(), prefix, conditions.strip(), tuple(map(_pair, pairs)), where)
-
-
 def _pair(text: str) -> tuple[str, str]:
     old, _, new = text.partition("=>")
     return old.strip(), new.strip()
@@ -153,15 +151,9 @@ def _pair(text: str) -> tuple[str, str]:
 
 @cache
 def rules_of(name: str, older: bool = False, within: tuple[str, ...] = ()) -> tuple[str, ...] | None:
-    """The rules of a section with those that it includes, or None if there is no such section.
+    """The rules of a section and of those that it includes; None if there is no such section.
 
-    Args:
-        name: the section.
-        older: read ``gguf.older`` in place of ``gguf.newer``.
-        within: the sections that include this one.
-
-    Raises:
-        DescriptionError: an include of an unknown section or a cycle, or a replacement that has no effect.
+    ``older`` reads ``gguf.older`` in place of ``gguf.newer``; ``within`` are the sections that include this one.
     """
     section = find_section("gguf.older" if older and name == "gguf.newer" else name)
     if section is None:

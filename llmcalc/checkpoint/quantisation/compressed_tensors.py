@@ -9,17 +9,8 @@ from typing import Any
 from ...core.errors import DescriptionError, UnsupportedError, short_repr
 from ..headers.safetensors import BITS
 from .method import ModuleOverride, Quantisation, bit_width, integer, integer_pair, scale_type, strings
-from .module_patterns import WHERE, in_modules, pattern_matcher
-from .packing import (
-    PackedTensor,
-    Packing,
-    Shape,
-    ceil_div,
-    pack_bytes,
-    pack_integers,
-    pack_microscaled,
-    pack_nvfp4_compressed,
-)  # fmt: skip
+from .module_patterns import WHERE, in_modules, pattern_matcher, unsupported
+from .packing import PackedTensor, Packing, Shape, ceil_div, pack_bytes, pack_integers, pack_microscaled, pack_nvfp4
 
 BLOCK = 128
 _CLASS, _EXPRESSION = "Linear", "re:"
@@ -32,9 +23,9 @@ def read_compressed_tensors(data: Mapping[str, Any], dtype: str) -> Quantisation
     """Every matrix of a class, or those that a group names. A name overrides an expression, which overrides a class."""
     groups, sparse, default_format = data.get("config_groups"), data.get("sparsity_config") or {}, data.get("format")
     if not isinstance(sparse, dict) or sparse.get("format", "dense") != "dense":
-        raise UnsupportedError("sparse matrices of compressed-tensors are not supported", where=WHERE)
+        raise unsupported("sparse matrices of compressed-tensors are not supported")
     if not isinstance(groups, dict) or not groups:
-        raise UnsupportedError("compressed-tensors without config_groups is not supported", where=WHERE)
+        raise unsupported("compressed-tensors without config_groups is not supported")
     by_name: list[ModuleOverride] = []
     by_expression: list[ModuleOverride] = []
     by_class: Packing | None = None
@@ -67,7 +58,7 @@ def _packing(form: str, group: Mapping[str, Any], scale: str) -> tuple[Packing, 
         settings = {"symmetric": symmetric, "has_group_index": has_index, "scale_type": scale}
         return partial(pack_integers, bits=bits, group=size, **settings), title
     if form == "nvfp4-pack-quantized":
-        return partial(pack_nvfp4_compressed, input_scale=activations is not None), "compressed nvfp4"
+        return partial(pack_nvfp4, input_scale=activations is not None, compressed=True), "compressed nvfp4"
     if form in _MICROSCALED:
         name = ".weight" if bits == BITS["U8"] else ".weight_packed"
         return partial(pack_microscaled, bits=bits, name=name), f"compressed mxfp{bits}"
@@ -86,8 +77,7 @@ def _byte_packing(form: str, bits: int, strategy: str, group: Mapping[str, Any],
     block = integer_pair(weights.get("block_structure") or [BLOCK, BLOCK], "block_structure") if is_block else (1, 1)
     size = integer(weights, "group_size", -1)
     if strategy not in ("tensor", "channel", "block", "group") or (strategy == "group" and size < 1):
-        message = f"compressed-tensors strategy {short_repr(strategy)} is not supported"
-        raise UnsupportedError(message, where=WHERE)
+        raise unsupported(f"compressed-tensors strategy {short_repr(strategy)} is not supported")
 
     def packing(out: int, inputs: int) -> list[PackedTensor]:
         scales: dict[str, Shape] = {
@@ -103,5 +93,4 @@ def _byte_packing(form: str, bits: int, strategy: str, group: Mapping[str, Any],
 
 
 def _unsupported(form: str, bits: int) -> UnsupportedError:
-    message = f"compressed-tensors format {short_repr(form)} with {bits} bits is not supported"
-    return UnsupportedError(message, where=WHERE)
+    return unsupported(f"compressed-tensors format {short_repr(form)} with {bits} bits is not supported")

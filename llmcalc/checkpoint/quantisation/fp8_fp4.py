@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ...core.errors import UnsupportedError, short_repr
+from ...core.errors import short_repr
 from .method import Quantisation, integer_pair, is_from_transformers_5, strings
-from .module_patterns import WHERE, is_listed, pattern_matcher
-from .packing import PackedTensor, Shape, pack_bytes, pack_fp4_experts, pack_fp8, pack_mxfp4_experts
+from .module_patterns import is_listed, pattern_matcher, unsupported
+from .packing import Shape, pack_bytes, pack_fp4_experts, pack_fp8, pack_mxfp4_experts
 
 # Suffixes of a matrix's scale and of its input's scale, which depend on the writer.
 _INVERSE, _PLAIN, _SHORT = (".weight_scale_inv", ".activation_scale"), (".weight_scale", ".input_scale"), (".scale", "")
@@ -26,11 +26,10 @@ def read_fp8(data: Mapping[str, Any], dtype: str) -> list[Quantisation]:
     listed = data.get("modules_to_not_convert")
     excluded = [*strings(data, "modules_to_not_convert"), *strings(data, "ignored_layers")]
     if data.get("modules_to_convert"):
-        raise UnsupportedError("embedding tables in FP8 (modules_to_convert) are not supported", where=WHERE)
+        raise unsupported("embedding tables in FP8 (modules_to_convert) are not supported")
     experts = data.get("expert_dtype")
     if experts not in (None, "fp8", "fp4"):
-        message = f"expert_dtype {short_repr(experts)} is not supported; use fp8 or fp4"
-        raise UnsupportedError(message, where=WHERE)
+        raise unsupported(f"expert_dtype {short_repr(experts)} is not supported; use fp8 or fp4")
     is_static, is_power_of_two = data.get("activation_scheme") == "static", data.get("scale_fmt") == "ue8m0"
     method = Quantisation(
         f"fp8 {block[0]}x{block[1]}" if block else "fp8", None, lambda module: is_listed(module, excluded),
@@ -58,11 +57,10 @@ def _scales(
 def read_fbgemm_fp8(data: Mapping[str, Any], dtype: str) -> Quantisation:
     """FBGEMM's FP8: one scale per output."""
     excluded = strings(data, "modules_to_not_convert")
-
-    def packing(out: int, inputs: int) -> list[PackedTensor]:
-        return pack_bytes(out, inputs, "F8_E4M3", (out, 1), "F32")
-
-    return Quantisation("fp8 channel", packing, lambda name: is_listed(name, excluded), is_tested=False)
+    return Quantisation(
+        "fp8 channel", lambda out, inputs: pack_bytes(out, inputs, "F8_E4M3", (out, 1), "F32"),
+        lambda name: is_listed(name, excluded), is_tested=False,
+    )  # fmt: skip
 
 
 def read_mxfp4(data: Mapping[str, Any], dtype: str) -> Quantisation:

@@ -7,22 +7,25 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ...core.errors import DescriptionError, UnsupportedError, short_repr
+from ...core.errors import DescriptionError, short_repr
 from ..headers.safetensors import BITS
 from .method import ModuleOverride, Quantisation, bit_width, check_known, integer, mapping, scale_type, strings
-from .module_patterns import WHERE, is_listed, safe_expression
+from .module_patterns import WHERE, is_listed, safe_expression, unsupported
 from .packing import Packing, pack_awq, pack_bytes, pack_gptq, pack_microscaled
 
 DEFAULT_BITS, DEFAULT_GROUP = 4, 128
 
 
+def _bits_and_group(data: Mapping[str, Any], method: str, formats: tuple[str, ...]) -> tuple[int, int]:
+    for key, known in (("format", formats), ("method", (method,)), ("data_type", ("int",))):
+        check_known(data, key, known)
+    return bit_width(data, "bits", DEFAULT_BITS), integer(data, "group_size", DEFAULT_GROUP)
+
+
 def read_gptq(data: Mapping[str, Any], dtype: str) -> Quantisation:
     """GPTQ: matrices of the blocks; ``dynamic`` excludes some or sets their bits and groups."""
-    bits, group = bit_width(data, "bits", DEFAULT_BITS), integer(data, "group_size", DEFAULT_GROUP)
+    bits, group = _bits_and_group(data, "gptq", ("gptq", "gptq_v2", "gptq_p"))
     check_known(data, "checkpoint_format", ("gptq", "gptq_v2", "gptq_p"))
-    check_known(data, "format", ("gptq", "gptq_v2", "gptq_p"))
-    check_known(data, "method", ("gptq",))
-    check_known(data, "data_type", ("int",))
     check_known(data, "pack_dtype", ("int32",))
     included, excluded = _included_modules(data), strings(data, "modules_to_not_convert")
 
@@ -37,13 +40,10 @@ def read_gptq(data: Mapping[str, Any], dtype: str) -> Quantisation:
 
 def read_awq(data: Mapping[str, Any], dtype: str) -> Quantisation:
     """AWQ: matrices of the blocks, in the GEMM version."""
-    bits, group = bit_width(data, "bits", DEFAULT_BITS), integer(data, "group_size", DEFAULT_GROUP)
     version = str(data.get("version") or "gemm").lower()
     if version != "gemm":
-        raise UnsupportedError(f"AWQ version {short_repr(version)} is not supported; use gemm", where=WHERE)
-    check_known(data, "format", ("gemm",))
-    check_known(data, "method", ("awq",))
-    check_known(data, "data_type", ("int",))
+        raise unsupported(f"AWQ version {short_repr(version)} is not supported; use gemm")
+    bits, group = _bits_and_group(data, "awq", ("gemm",))
     excluded = strings(data, "modules_to_not_convert")
     packing = partial(pack_awq, bits=bits, group=group)
     return Quantisation(f"awq int{bits} g{group}", packing, lambda name: is_listed(name, excluded))
@@ -55,7 +55,7 @@ def read_auto_round(data: Mapping[str, Any], dtype: str) -> Quantisation:
     group = -1 if data.get("group_size") == 0 else integer(data, "group_size", DEFAULT_GROUP)  # 0: one group
     form = str(data.get("packing_format") or "auto_round:auto_gptq").removeprefix("auto_round:")
     if data.get("extra_config"):
-        raise UnsupportedError("AutoRound's extra_config is not supported", where=WHERE)
+        raise unsupported("AutoRound's extra_config is not supported")
     if kind == "int" and form in ("auto_gptq", "gptq"):
         packing: Packing = partial(pack_gptq, bits=bits, group=group, has_group_index=False)
     elif kind == "int" and form in ("auto_awq", "awq"):
@@ -65,8 +65,7 @@ def read_auto_round(data: Mapping[str, Any], dtype: str) -> Quantisation:
     elif kind == "fp" and bits == BITS["U8"] and group < 0:
         packing = partial(pack_bytes, kind="F8_E4M3", scales=(1,), scale_type=scale_type(dtype))
     else:
-        message = f"AutoRound's {short_repr(kind)} in packing format {short_repr(form)} is not supported"
-        raise UnsupportedError(message, where=WHERE)
+        raise unsupported(f"AutoRound's {short_repr(kind)} in packing format {short_repr(form)} is not supported")
     return Quantisation(f"auto-round {kind}{bits} g{group}", packing)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from ...core.errors import DescriptionError, UnsupportedError, short_repr
-from .module_patterns import WHERE
+from ...core.errors import DescriptionError, short_repr
+from .module_patterns import WHERE, unsupported
 from .packing import PackedTensor, Packing, Shape
 
 LARGEST, MOST_BITS = 1 << 20, 32
@@ -14,23 +14,14 @@ _FLOATS = ("BF16", "F16", "F32")
 
 
 class Matrix(NamedTuple):
-    """A stored matrix: its module, its shape, and the part of the model that it belongs to.
-
-    Attributes:
-        module: the name of its module.
-        shape: [out, in], or [experts, out, in].
-        is_head: whether it is the output head.
-        is_stacked: whether it holds all experts of a layer.
-        is_routed: whether it belongs to routed experts.
-        in_tower: whether it belongs to an encoder of images or audio.
-    """
+    """A stored matrix: its module, its shape, and the part of the model that it belongs to."""
 
     module: str
-    shape: Shape
+    shape: Shape  # [out, in], or [experts, out, in]
     is_head: bool = False
-    is_stacked: bool = False
-    is_routed: bool = False
-    in_tower: bool = False
+    is_stacked: bool = False  # holds all experts of a layer
+    is_routed: bool = False  # belongs to routed experts
+    in_tower: bool = False  # belongs to an encoder of images or audio
 
 
 class ModuleOverride(NamedTuple):
@@ -40,41 +31,21 @@ class ModuleOverride(NamedTuple):
     packing: Packing | None
 
 
-def no_module(_: str) -> bool:
-    """Match no module."""
-    return False
-
-
 class Quantisation(NamedTuple):
-    """A quantisation method, as read from a config.
+    """A quantisation method, as read from a config."""
 
-    Attributes:
-        name: its name in results, such as ``gptq int4 g128``.
-        packing: the tensors that store a matrix [out, in]; None: only modules in ``overrides`` are quantised.
-        is_excluded: whether the config excludes a module.
-        overrides: modules with a packing of their own; the first match applies.
-        includes_head: whether the head is quantised unless excluded.
-        stacked_only: whether only stacked experts are quantised (MXFP4).
-        lists_experts: whether the config may list single experts of a layer.
-        text_only: whether only the language model is quantised, because its config has the method.
-        includes_routed: whether routed experts that are stored separately are quantised.
-        expert_packing: the packing of routed experts, if it differs.
-        is_tested: whether the packing was compared with the output of the tool that defines it.
-        unknown_keys: config keys that were not read and may change what is stored.
-    """
-
-    name: str
-    packing: Packing | None
-    is_excluded: Callable[[str], bool] = no_module
-    overrides: tuple[ModuleOverride, ...] = ()
-    includes_head: bool = False
-    stacked_only: bool = False
-    lists_experts: bool = False
-    text_only: bool = False
-    includes_routed: bool = True
-    expert_packing: Packing | None = None
-    is_tested: bool = True
-    unknown_keys: tuple[str, ...] = ()
+    name: str  # in results, such as ``gptq int4 g128``
+    packing: Packing | None  # how a matrix [out, in] is stored; None: only modules in ``overrides`` are quantised
+    is_excluded: Callable[[str], bool] = lambda _: False  # whether the config excludes a module
+    overrides: tuple[ModuleOverride, ...] = ()  # the first match applies
+    includes_head: bool = False  # unless excluded
+    stacked_only: bool = False  # MXFP4: only stacked experts are quantised
+    lists_experts: bool = False  # the config may list single experts of a layer
+    text_only: bool = False  # the method is in the language model's config
+    includes_routed: bool = True  # of routed experts that are stored separately
+    expert_packing: Packing | None = None  # of routed experts, if it differs
+    is_tested: bool = True  # the packing was compared with the output of the tool that defines it
+    unknown_keys: tuple[str, ...] = ()  # keys that were not read and may change what is stored
 
     def tensors(self, matrix: Matrix) -> list[PackedTensor] | None:
         """The tensors that store a matrix; None if it is not quantised."""
@@ -112,8 +83,7 @@ def check_known(data: Mapping[str, Any], key: str, known: tuple[str, ...]) -> No
     """Check that a key, if present, has one of the supported values."""
     value = data.get(key)
     if value is not None and value not in known:
-        message = f"{key} {short_repr(value)} is not supported; use {' or '.join(known)}"
-        raise UnsupportedError(message, where=WHERE)
+        raise unsupported(f"{key} {short_repr(value)} is not supported; use {' or '.join(known)}")
 
 
 def strings(data: Mapping[str, Any], key: str) -> list[str]:

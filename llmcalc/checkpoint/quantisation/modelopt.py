@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ...core.errors import UnsupportedError, short_repr
+from ...core.errors import short_repr
 from .method import ModuleOverride, Quantisation, integer, mapping, strings
-from .module_patterns import WHERE, in_modules, pattern_matcher
+from .module_patterns import in_modules, pattern_matcher, unsupported
 from .packing import NV_BLOCK, Packing, pack_bytes, pack_fp8, pack_int4_pairs, pack_microscaled, pack_nvfp4
 
 BLOCK = 128
@@ -48,8 +48,7 @@ def _algorithm(data: Mapping[str, Any]) -> str:
     name = value.upper() if isinstance(value, str) else ""
     if name not in (*ALGORITHMS, MIXED):
         supported = ", ".join((*ALGORITHMS, MIXED))
-        message = f"ModelOpt's quant_algo {short_repr(value)} is not supported; supported: {supported}"
-        raise UnsupportedError(message, where=WHERE)
+        raise unsupported(f"ModelOpt's quant_algo {short_repr(value)} is not supported; supported: {supported}")
     return name
 
 
@@ -61,7 +60,7 @@ def _group_size(data: Mapping[str, Any], algorithm: str) -> int:
     weights = [group["weights"] for group in groups if isinstance(group, dict) and "weights" in group]
     sizes = {integer(each, "group_size", default) for each in weights if isinstance(each, Mapping)} or {default}
     if len(sizes) != 1 or min(sizes) < 1:
-        raise UnsupportedError(f"ModelOpt group sizes {short_repr(sorted(sizes))} are not supported", where=WHERE)
+        raise unsupported(f"ModelOpt group sizes {short_repr(sorted(sizes))} are not supported")
     return sizes.pop()
 
 

@@ -14,6 +14,11 @@ MOST_PATTERNS = 20_000
 MOST_REPETITIONS = 4
 
 
+def unsupported(message: str) -> UnsupportedError:
+    """The error of a variant that is not supported."""
+    return UnsupportedError(message, where=WHERE)
+
+
 def is_listed(module: str, names: list[str]) -> bool:
     """Whether a list has a module or one of its parents, by its full name or by the last parts of it."""
     framed = f".{module}."
@@ -69,7 +74,7 @@ def safe_expression(text: str) -> str:
     """A regular expression whose running time is bounded, since it repeats no groups."""
     repetitions = text.count("*") + text.count("+")
     if not _ALLOWED.fullmatch(text) or _REPEATED_GROUP.search(text) or repetitions > MOST_REPETITIONS:
-        raise UnsupportedError(f"unsupported regular expression {short_repr(text)}", where=WHERE)
+        raise unsupported(f"unsupported regular expression {short_repr(text)}")
     try:
         re.compile(text)
     except re.error as error:

@@ -58,12 +58,8 @@ def pack_gptq(out: int, inputs: int, bits: int, group: int, has_group_index: boo
 
 def pack_awq(out: int, inputs: int, bits: int, group: int) -> list[PackedTensor]:
     """AWQ's GEMM version: integers packed along the outputs, scales and packed zero points."""
-    groups = n_groups(inputs, group)
-    return [
-        PackedTensor(".qweight", "I32", (inputs, ceil_div(out * bits, WORD_BITS))),
-        PackedTensor(".qzeros", "I32", (groups, ceil_div(out * bits, WORD_BITS))),
-        PackedTensor(".scales", "F16", (groups, out)),
-    ]
+    _, zeros, scales = pack_gptq(out, inputs, bits, group, has_group_index=False)
+    return [PackedTensor(".qweight", "I32", (inputs, ceil_div(out * bits, WORD_BITS))), zeros, scales]
 
 
 def pack_bitsandbytes_4bit(
@@ -130,24 +126,20 @@ def pack_bytes(
     return [*tensors, *([PackedTensor(".input_scale", scale_type, (1,))] if input_scale else [])]
 
 
-def pack_nvfp4(out: int, inputs: int, group: int = NV_BLOCK, input_scale: bool = True) -> list[PackedTensor]:
-    """ModelOpt's NVFP4: two elements per byte, one FP8 scale per group, one scale per matrix."""
+def pack_nvfp4(
+    out: int, inputs: int, group: int = NV_BLOCK, input_scale: bool = True, compressed: bool = False
+) -> list[PackedTensor]:
+    """NVFP4 of ModelOpt or compressed-tensors: two elements per byte, an FP8 scale per group, a scale per matrix."""
+    shape: Shape = ()
+    weight, scale, inner = ".weight", ".weight_scale_2", ".input_scale"
+    if compressed:
+        weight, scale, inner, shape = ".weight_packed", ".weight_global_scale", ".input_global_scale", (1,)
     tensors = [
-        PackedTensor(".weight", "U8", (out, ceil_div(inputs, 2))),
+        PackedTensor(weight, "U8", (out, ceil_div(inputs, 2))),
         PackedTensor(".weight_scale", "F8_E4M3", (out, ceil_div(inputs, group))),
-        PackedTensor(".weight_scale_2", "F32", ()),
+        PackedTensor(scale, "F32", shape),
     ]
-    return [*tensors, *([PackedTensor(".input_scale", "F32", ())] if input_scale else [])]
-
-
-def pack_nvfp4_compressed(out: int, inputs: int, input_scale: bool) -> list[PackedTensor]:
-    """compressed-tensors' NVFP4."""
-    tensors = [
-        PackedTensor(".weight_packed", "U8", (out, ceil_div(inputs, 2))),
-        PackedTensor(".weight_scale", "F8_E4M3", (out, ceil_div(inputs, NV_BLOCK))),
-        PackedTensor(".weight_global_scale", "F32", (1,)),
-    ]
-    return [*tensors, *([PackedTensor(".input_global_scale", "F32", (1,))] if input_scale else [])]
+    return [*tensors, *([PackedTensor(inner, "F32", shape)] if input_scale else [])]
 
 
 def pack_int4_pairs(out: int, inputs: int, group: int, fp8_inputs: bool) -> list[PackedTensor]:

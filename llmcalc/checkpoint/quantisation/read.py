@@ -44,17 +44,7 @@ METHODS: dict[str, Reader] = {
 
 
 def read_quantisation(data: Mapping[str, Any], dtype: str, text_only: bool = False) -> Quantisation:
-    """The method of a ``quantization_config``, in its most likely variant.
-
-    Args:
-        data: the ``quantization_config``.
-        dtype: the checkpoint's dtype, in safetensors' names.
-        text_only: whether it belongs to the language model of a multimodal config.
-
-    Raises:
-        UnknownNameError: an unknown method.
-        UnsupportedError: an unsupported variant of a method.
-    """
+    """The method of a ``quantization_config``, in its most likely variant; ``text_only``: of the language model."""
     return quantisation_variants(data, dtype, text_only)[0]
 
 

@@ -45,12 +45,7 @@ def find(name: str) -> dict[str, Any] | None:
 
 
 def config_of(headers: Headers) -> dict[str, Any]:
-    """The config that GGUF headers describe, with the model's name if they have one.
-
-    Raises:
-        UnknownNameError: an unknown architecture, or an unknown key of its metadata.
-        DescriptionError: a required key is missing, or its value is invalid.
-    """
+    """The config that GGUF headers describe, with the model's name if they have one."""
     name = headers.metadata.get(ARCHITECTURE)
     if not isinstance(name, str):
         raise DescriptionError(f"{ARCHITECTURE} is {short_repr(name)}; it must be a string", where=headers.where)

@@ -253,11 +253,7 @@ TABLES: dict[str, Any] = {
 
 
 def check_data_file(file: Path, package: Path) -> None:
-    """Validate a data file of the package.
-
-    Raises:
-        InputError: invalid YAML, an unknown or missing key, or an invalid value, with its line.
-    """
+    """Validate a data file of the package."""
     name = file.relative_to(package).with_suffix("").as_posix()
     expected = next((model for pattern, model in TABLES.items() if fnmatch(name, pattern)), None)
     if expected is None:

@@ -72,11 +72,7 @@ def json_schema(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def validate(expected: Any, data: Any) -> None:
-    """Raise unless ``data`` matches a model, or a type such as ``dict[str, Entry]``.
-
-    Raises:
-        InputError: the first problem; its ``path`` are the keys that lead to it.
-    """
+    """Raise unless ``data`` matches a model, or a type such as ``dict[str, Entry]``."""
     try:
         _adapter(expected).validate_python(data)
     except ValidationError as error:
