@@ -727,7 +727,7 @@ def test_axial_positions() -> None:
     placed = replace(stack, inputs=(*stack.inputs, Named("axial", grid)))
     assert failures(verify(Architecture("axial", (placed,)))) == []
     model = llmcalc.twin(Architecture("axial", (placed,)))
-    with pytest.raises(InputError, match="no position 35"):
+    with pytest.raises(InputError, match="position 35 is outside"):
         model.forward(np.zeros((1, 36), int))
 
 
