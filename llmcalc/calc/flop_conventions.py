@@ -19,9 +19,7 @@ MAC = 2
 
 
 class Sizes(NamedTuple):
-    """Variables of the formulas: layers l, width h, attention width, vocabulary V, active parameters with and without
-    look-up tables.
-    """
+    """Variables of the formulas; ``parameters`` are active ones, ``non_embedding`` those outside look-up tables."""
 
     layers: int
     width: int

@@ -135,10 +135,7 @@ class Flops(NotebookDisplay):
 
     @cached_property
     def even_matmul(self) -> int:
-        """``matmul`` under uniform routing to all experts, including null experts that compute nothing.
-
-        ``matmul`` itself assumes that no token is routed to a null expert, so it is an upper bound.
-        """
+        """``matmul`` with null experts, which compute nothing, under uniform routing; ``matmul`` is an upper bound."""
         saved = Fraction(0)
         for (idle, scored), group in group_by(self.works, _null_experts).items():
             saved += Fraction(self.of(group).matmul * idle, scored)
@@ -153,30 +150,25 @@ class Flops(NotebookDisplay):
     @cached_property
     def by_layer(self) -> list[Layers]:
         """FLOPs of each kind of block, and of the layers before and after the blocks."""
-        found: dict[tuple[str, str, Count], list[Any]] = {}
+        found: dict[tuple[str, str, Count], tuple[list[int], list[Count]]] = {}
         for (place, section, run), group in group_by(self.works, lambda work: work.entry[:3]).items():
             layers = 0 if run is None else group[0].entry.applied
             count = self.of(group)
             each = Count(*(part // max(layers, 1) for part in count))
-            entry = found.setdefault((place.name, section, each), [0, []])
-            entry[0] += layers
-            entry[1].append(count)
+            numbers, counts = found.setdefault((place.name, section, each), ([], []))
+            numbers.append(layers)
+            counts.append(count)
         return [
-            Layers(stack, name, layers, Count(*map(sum, zip(*counts, strict=True))))
-            for (stack, name, _), (layers, counts) in found.items()
+            Layers(stack, name, sum(numbers), Count(*map(sum, zip(*counts, strict=True))))
+            for (stack, name, _), (numbers, counts) in found.items()
         ]
 
     def recomputed(self, recompute: str) -> int:
-        """Return the matmul FLOPs that the backward pass recomputes: the attention core (``selective``) or all blocks
-        (``full``).
-        """
+        """Return the matmul FLOPs that are recomputed: the attention core (``selective``) or all blocks (``full``)."""
         if recompute == "none":
             return 0
-        works = [
-            work
-            for work in self.works
-            if work.entry.run is not None and (recompute == "full" or "core" in work.equation.tags)
-        ]
+        blocks = (work for work in self.works if work.entry.run is not None)
+        works = [work for work in blocks if recompute == "full" or "core" in work.equation.tags]
         return int(self._sum(works, matmul=True)(**self.values))
 
     def to_dict(self) -> dict[str, Any]:

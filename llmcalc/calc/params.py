@@ -78,9 +78,7 @@ class Params(NotebookDisplay):
 
     @cached_property
     def by_component(self) -> dict[str, int]:
-        """Parameters by component: ``attention``, ``mlp``, ``routed experts``, ``norm``, ``token embedding`` ...; those
-        of stacks that are never executed by the name of the stack.
-        """
+        """Parameters by component, such as ``attention``; those of a stack that is never executed by its name."""
         groups: dict[str, int] = {}
         for row in self.rows:
             if not row.tensor.buffer and row.copies:

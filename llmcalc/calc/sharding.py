@@ -6,15 +6,13 @@ from ..core.aliases import accepts_old_names
 from ..core.axes import name_of
 from ..core.declaration import Declaration, Tensor
 from ..core.errors import SizeError, short_repr
-from ..core.record import record
+from ..core.record import fields, record
 
 # axes of a matrix that tensor parallelism (--tp) divides: heads, hidden widths, vocabulary, channels
 TENSOR_AXES = frozenset(("h", "f", "V", "g", "H", "i", "vh", "kh", "G"))
 # those that are replicated if they are shorter than the number of ranks
 REPLICATED_AXES = frozenset(("g", "kh", "G"))
 EXPERT_AXIS, ALL_EXPERTS_AXIS, VOCABULARY_AXIS = "x", "xz", "V"  # routed experts, without and with null experts
-
-_COUNTS = ("dp", "tp", "pp", "ep", "cp", "etp", "micro_batches", "virtual_stages", "vocabulary_multiple")
 
 
 @accepts_old_names
@@ -52,8 +50,8 @@ class Mesh:
     vocabulary_multiple: int = 128
 
     def __post_init__(self) -> None:
-        for name in _COUNTS:
-            size = getattr(self, name)
+        counts = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("sp", "zero")}
+        for name, size in counts.items():
             if size is None and name in ("etp", "micro_batches"):
                 continue
             if type(size) is not int or size < 1:
@@ -67,9 +65,8 @@ class Mesh:
             ranks = f"ep · etp ({self.ep * self.etp})"
             raise SizeError(f"{ranks} does not divide dp · tp ({self.dp * self.tp})", parameter="etp", hint=hint)
         if self.virtual_stages > 1 and self.pp == 1:
-            raise SizeError(
-                "an interleaved pipeline needs at least two stages", parameter="virtual_stages", hint="add {pp=N}"
-            )
+            message = "an interleaved pipeline needs at least two stages"
+            raise SizeError(message, parameter="virtual_stages", hint="add {pp=N}")
 
     @property
     def ranks(self) -> int:
@@ -113,11 +110,9 @@ class Mesh:
         """Return the elements of an activation on one rank."""
         if self.tp == 1 and self.cp == 1:
             return count
-        divided = 1
-        for axis in axes:
-            length = declaration.axes.get(axis)
-            if isinstance(length, int) and axis != EXPERT_AXIS:
-                divided = max(divided, self.divisor(axis, length, "j" in axes))
+        lengths = {axis: declaration.axes.get(axis) for axis in axes if axis != EXPERT_AXIS}
+        own = (self.divisor(axis, length, "j" in axes) for axis, length in lengths.items() if isinstance(length, int))
+        divided = max(own, default=1)
         if divided == 1 and self.sp:
             divided = self.tp
         return -(-count // (divided * self.cp))
@@ -126,13 +121,11 @@ class Mesh:
         """Return the elements of a weight on one rank, before ZeRO."""
         divided = experts = 1
         for axis in tensor.axes:
-            length = declaration.axes[axis]
-            assert isinstance(length, int)
+            length = int(declaration.axes[axis])
             if axis == EXPERT_AXIS and tensor.active:
                 experts = self.divisor(axis, length)
             elif axis == ALL_EXPERTS_AXIS and tensor.active:  # every rank has the rows of null experts
-                computing = declaration.axes[EXPERT_AXIS]
-                assert isinstance(computing, int)
+                computing = int(declaration.axes[EXPERT_AXIS])
                 own = computing // self.divisor(EXPERT_AXIS, computing) + length - computing
                 count = count // length * own
             elif axis != EXPERT_AXIS:

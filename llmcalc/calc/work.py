@@ -44,10 +44,7 @@ class Work(NamedTuple):
 
     @property
     def backward_passes(self) -> int:
-        """Work of the backward pass, relative to the forward pass.
-
-        A contraction has one for each operand with a gradient; elementwise work counts twice (modelled).
-        """
+        """Backward work relative to the forward pass: a contraction has one pass per operand with a gradient."""
         tags = self.equation.tags
         if self.entry.stack.frozen or (self.matmul and "nograd" in tags):
             return 0

@@ -21,7 +21,6 @@ from .layer import Layer
 from .notebook_display import NotebookDisplay
 from .record import fields, record
 
-_WORD = re.compile(r"\w+")
 NO_INPUTS: dict[str, Any] = {}  # shared, never modified
 
 
@@ -87,18 +86,12 @@ class Sublayer:
 
     def layers(self) -> Iterator[Named]:
         """All layers in execution order, norms included."""
-        if self.pre:
-            yield Named("pre_norm", self.pre)
+        found: list[tuple[str, Layer | None]] = [("pre_norm", self.pre)]
         for branch in self.branches:
-            if branch.pre:
-                yield Named(f"{branch.name}_pre_norm", branch.pre)
-            yield Named(branch.name, branch.layer)
-            if branch.post:
-                yield Named(f"{branch.name}_post_norm", branch.post)
-        if self.post:
-            yield Named("post_norm", self.post)
-        if self.after:
-            yield Named("norm", self.after)
+            found += [(f"{branch.name}_pre_norm", branch.pre), (branch.name, branch.layer)]
+            found.append((f"{branch.name}_post_norm", branch.post))
+        found += [("post_norm", self.post), ("norm", self.after)]
+        return (Named(name, layer) for name, layer in found if layer)
 
 
 @record
@@ -111,20 +104,17 @@ class Block:
     def __post_init__(self) -> None:
         names = [sublayer.name for sublayer in self.sublayers]
         for place, sublayer in enumerate(self.sublayers):
-            for key in ("input_from", "residual_from"):
-                self._must_be_one_of(names[: place + 1], getattr(sublayer, key), sublayer, key)
+            references = [("input_from", sublayer.input_from), ("residual_from", sublayer.residual_from)]
+            for key, named in (*references, *(("joins", branch.joins) for branch in sublayer.branches)):
+                allowed = names[place + 1 :] if key == "joins" else names[: place + 1]
+                if named and allowed.count(named) != 1:
+                    which = "a later sub-layer" if key == "joins" else "this sub-layer or an earlier one"
+                    message = f"{key} of {sublayer.name} is {named}; it must name {which}, and that name must be unique"
+                    raise SizeError(message, where=self.name)
             if sublayer.residual_from and not sublayer.residual:
                 raise SizeError(f"{sublayer.name} sets residual_from, but residual is false", where=self.name)
-            for branch in sublayer.branches:
-                self._must_be_one_of(names[place + 1 :], branch.joins, sublayer, "joins")
             if all(branch.joins for branch in sublayer.branches):
                 raise SizeError(f"all branches of {sublayer.name} set joins; at least one must not", where=self.name)
-
-    def _must_be_one_of(self, names: list[str], named: str, sublayer: Sublayer, key: str) -> None:
-        if named and names.count(named) != 1:
-            allowed = "a later sub-layer" if key == "joins" else "this sub-layer or an earlier one"
-            message = f"{key} of {sublayer.name} is {named}; it must name {allowed}, and that name must be unique"
-            raise SizeError(message, where=self.name)
 
 
 @record
@@ -181,7 +171,7 @@ class Stack:
     @property
     def is_audio_tower(self) -> bool:
         """Whether the stack is an audio tower."""
-        return "a" in _WORD.findall(self.tokens)
+        return "a" in re.findall(r"\w+", self.tokens)
 
 
 @record
@@ -270,8 +260,8 @@ class Architecture(NotebookDisplay):
         """Compare all fields except ``inputs``."""
         if not isinstance(other, Architecture):
             return NotImplemented
-        compared = [entry.name for entry in fields(self) if entry.name != "inputs"]
-        return all(getattr(self, name) == getattr(other, name) for name in compared)
+        names = (entry.name for entry in fields(self) if entry.name != "inputs")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
 
     def __hash__(self) -> int:
         return hash((self.name, self.stacks))

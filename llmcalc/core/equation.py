@@ -103,24 +103,19 @@ def read(text: str) -> Equation:
     function = call[1] if call else None
     if function is not None and function not in FUNCTIONS:
         raise DescriptionError(f"{short_repr(text)} has the unknown function {function!r}")
-    operands = tuple(_operand(term, text) for term in (call[2].split(",") if call else _terms(right, text)))
+    if not call and (rest := _TERM.sub("", right).strip()):
+        raise DescriptionError(f"{short_repr(rest)} in {short_repr(text)} is not a tensor such as q[b q h e]")
+    terms = call[2].split(",") if call else [match.group() for match in _TERM.finditer(right)]
+    operands = tuple(_operand(term, text) for term in terms)
     if function is None and not all(operand.axes for operand in operands):
         raise DescriptionError(f"{short_repr(text)} contracts a tensor without axes")
     select, tags, over, row = _notes(notes, text)
     named = {axis for operand in (out, *operands) for axis in operand.axes}
     selected = {axis for pair in select for axis in pair} | ({over} if over else set())
     if not selected <= named:
-        raise DescriptionError(
-            f"{short_repr(text)} selects the axis {min(selected - named)!r}; no tensor has that axis"
-        )
+        axis = min(selected - named)
+        raise DescriptionError(f"{short_repr(text)} selects the axis {axis!r}; no tensor has that axis")
     return Equation(text.strip(), out, operands, function, select, tags, over, row)
-
-
-def _terms(text: str, line: str) -> list[str]:
-    rest = _TERM.sub("", text).strip()
-    if rest:
-        raise DescriptionError(f"{short_repr(rest)} in {short_repr(line)} is not a tensor such as q[b q h e]")
-    return [match.group() for match in _TERM.finditer(text)]
 
 
 def _operand(text: str, line: str) -> Operand:
@@ -135,17 +130,10 @@ def _operand(text: str, line: str) -> Operand:
 
 
 def _notes(text: str, line: str) -> tuple[tuple[tuple[str, str], ...], frozenset[str], str | None, str | None]:
-    select, tags, over, row = [], set(), None, None
-    for word in text.split():
-        key, colon, value = word.partition(":")
-        if colon and key == "over":
-            over = value
-        elif colon and key == "row":
-            row = value
-        elif colon:
-            select.append((key, value))
-        elif word in TAGS:
-            tags.add(word)
-        else:
-            raise DescriptionError(f"{short_repr(line)} has the unknown tag {word!r}")
-    return tuple(select), frozenset(tags), over, row
+    """Selections, tags, and the axes after ``over:`` and ``row:``."""
+    pairs = [word.partition(":")[::2] for word in text.split() if ":" in word]
+    tags = frozenset(word for word in text.split() if ":" not in word)
+    if not tags <= TAGS:
+        raise DescriptionError(f"{short_repr(line)} has the unknown tag {min(tags - TAGS)!r}")
+    axes = {key: axis for key, axis in pairs if key in ("over", "row")}
+    return tuple(pair for pair in pairs if pair[0] not in axes), tags, axes.get("over"), axes.get("row")

@@ -116,14 +116,9 @@ class Form:
 
     def symbols(self) -> frozenset[str]:
         """Return the workload symbols that the form depends on."""
-        found: set[str] = set()
-        for monomial in self.terms:
-            for atom in monomial:
-                if isinstance(atom, str):
-                    found.add(atom)
-                else:
-                    found.update(*(lift(argument).symbols() for argument in atom.arguments))
-        return frozenset(found)
+        atoms = {atom for monomial in self.terms for atom in monomial}
+        inner = (lift(argument).symbols() for atom in atoms if isinstance(atom, Call) for argument in atom.arguments)
+        return frozenset(atom for atom in atoms if isinstance(atom, str)).union(*inner)
 
 
 def _value(atom: Atom, workload: Mapping[str, Any]) -> Any:
@@ -223,13 +218,8 @@ def chunk_pairs(q: Any, k: Any, z: Any) -> Any:
     """
     if _is_form(q, k, z):
         return _atom("chunk_pairs", q, k, z)
-    cached = k - q
-    return _chunked(k, z) - _chunked(cached, z)
-
-
-def _chunked(n: Any, z: Any) -> Any:
-    whole, rest = n // z, n % z
-    return whole * (z * (z + 1) // 2) + _half(rest * (rest + 1))
+    after, before = (n // z * (z * (z + 1) // 2) + _half(n % z * (n % z + 1)) for n in (k, k - q))
+    return after - before
 
 
 def _half(even: Any) -> Any:
@@ -237,12 +227,5 @@ def _half(even: Any) -> Any:
     return even // 2 if isinstance(even, int) else even / 2
 
 
-FUNCTIONS: dict[str, Any] = {
-    "ceil": ceil,
-    "min": minimum,
-    "max": maximum,
-    "mod": remainder,
-    "log2": log2,
-    "pairs": pairs,
-    "chunk_pairs": chunk_pairs,
-}
+FUNCTIONS: dict[str, Any] = {function.__name__: function for function in (ceil, log2, pairs, chunk_pairs)}
+FUNCTIONS |= {"min": minimum, "max": maximum, "mod": remainder}

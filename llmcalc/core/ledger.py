@@ -6,6 +6,7 @@ Equal blocks are listed once with their number, so that 96 of them cost as much 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import NamedTuple
 
 from .architecture import Architecture, Stack, declare
@@ -16,10 +17,9 @@ from .record import changed
 
 
 class Entry(NamedTuple):
-    """A layer and its position.
+    """A layer and its position; ``section`` is ``inputs``, ``outputs`` or the name of a block.
 
     Attributes:
-        section: ``inputs``, ``outputs`` or the name of its block.
         stored: number of copies of its tensors.
         applied: number of times it is executed.
         number: index of its sub-layer within the block.
@@ -56,9 +56,8 @@ class Row(NamedTuple):
 
 
 def entries(architecture: Architecture) -> Iterator[Entry]:
-    """Yield every layer in execution order."""
-    for stack in architecture.stacks:
-        yield from stack_entries(stack)
+    """Return every layer in execution order."""
+    return (entry for stack in architecture.stacks for entry in stack_entries(stack))
 
 
 def stack_entries(stack: Stack) -> Iterator[Entry]:
@@ -82,8 +81,10 @@ def rows(stacks: tuple[Stack, ...]) -> list[Row]:
     for stack in stacks:
         for entry in stack_entries(stack):
             for part, declaration in declare(entry.layer).walk():
-                for own, size in zip(declaration.tensors, _sizes(declaration), strict=True):
-                    tensor = _shared_tensor(own, entry, part) if entry.share else own
+                for tensor, size in zip(declaration.tensors, _sizes(declaration), strict=True):
+                    if entry.share and not tensor.share:  # the same in all sub-layers that share it
+                        path = (stack.name, entry.share, entry.name, *part, tensor.name)
+                        tensor = changed(tensor, share=".".join(path))
                     copies = entry.stored
                     if name := identity(stack, tensor):
                         copies = 0 if name in sizes else 1
@@ -110,21 +111,12 @@ def identity(stack: Stack, tensor: Tensor) -> str:
     return stack.name + share if share.startswith(".") else share
 
 
-def _shared_tensor(tensor: Tensor, entry: Entry, part: tuple[str, ...]) -> Tensor:
-    """A tensor of a shared sub-layer, with the identity that it has in all of them."""
-    name = ".".join((entry.stack.name, entry.share, entry.name, *part, tensor.name))
-    return changed(tensor, share=tensor.share or name)
-
-
 def elements(tensor: Tensor, declaration: Declaration) -> int:
     """Return the number of elements of a tensor."""
-    size = 1
     for axis in tensor.axes:
-        length = declaration.axes[axis]
-        if not isinstance(length, int):
+        if not isinstance(declaration.axes[axis], int):
             raise SizeError(f"tensor {tensor.name} has the axis {axis!r}, whose length depends on the workload")
-        size *= length
-    return size
+    return prod(int(declaration.axes[axis]) for axis in tensor.axes)
 
 
 def active_elements(tensor: Tensor, declaration: Declaration) -> int:
@@ -132,7 +124,5 @@ def active_elements(tensor: Tensor, declaration: Declaration) -> int:
     size = elements(tensor, declaration)
     if tensor.active is None:
         return size
-    whole, used = (declaration.axes[axis] for axis in tensor.active)
-    assert isinstance(whole, int)
-    assert isinstance(used, int)
+    whole, used = (int(declaration.axes[axis]) for axis in tensor.active)
     return size // whole * used

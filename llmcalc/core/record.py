@@ -99,15 +99,14 @@ def _init(self: Any, *values: Any, **named: Any) -> None:
 
 
 def _raise_argument_error(self: Any, values: tuple[Any, ...], named: dict[str, Any]) -> NoReturn:
-    """Raise the error for the arguments of a record."""
     own, kind = self.__fields__, type(self).__name__
     if len(values) > len(own):
         raise TypeError(f"{kind} has {len(own)} fields, but {len(values)} values were given")
-    free = own[len(values) :]
-    for name, _, default in free:
-        if default is MISSING and name not in named:
-            raise TypeError(f"{kind} is missing the field {name!r}")
-    wrong = next(name for name in named if name not in {field.name for field in free})
+    free = {name: default for name, _, default in own[len(values) :]}
+    missing = [name for name, default in free.items() if default is MISSING and name not in named]
+    if missing:
+        raise TypeError(f"{kind} is missing the field {missing[0]!r}")
+    wrong = next(name for name in named if name not in free)
     raise TypeError(f"{kind} has no field {wrong!r}, or got two values for it")
 
 

@@ -57,8 +57,7 @@ class Workload:
                 continue
             if type(value) is not int or value < least:
                 raise SizeError(f"must be an integer of at least {least}, not {short_repr(value)}", parameter=name)
-        choices = {"mode": MODES, "attention": ATTENTION, "logits": LOGITS}
-        for name, known in choices.items():
+        for name, known in (("mode", MODES), ("attention", ATTENTION), ("logits", LOGITS)):
             if getattr(self, name) not in known:
                 hint = f"one of {', '.join(known)}"
                 raise UnknownNameError(name, getattr(self, name), known, parameter=name, hint=hint)
@@ -92,16 +91,14 @@ class Workload:
 
     def _check_towers(self, architecture: Architecture) -> None:
         towers = [stack for stack in architecture.stacks if stack.role == "tower" and not stack.unused]
-        inputs = (("patches", self.patches, False), ("frames", self.frames, True))
-        for name, count, is_audio in inputs:
+        for name, count, is_audio in (("patches", self.patches, False), ("frames", self.frames, True)):
             if count and not any(stack.is_audio_tower is is_audio for stack in towers):
                 raise InputError(f"{architecture.name} has no encoder that takes {name}", parameter=name)
 
     def _check_frames(self, architecture: Architecture) -> None:
         for stack in architecture.stacks:
             limit = stack_positions(stack) if stack.is_audio_tower else None
-            tokens = int(evaluate(stack.tokens, {"a": self.frames}, FUNCTIONS)) if limit is not None else 0
-            if limit is not None and tokens > limit:
+            if limit is not None and (tokens := evaluate(stack.tokens, {"a": self.frames}, FUNCTIONS)) > limit:
                 message = f"{self.frames} frames make {tokens} tokens, but {stack.name} has {limit} positions"
                 raise InputError(message, parameter="frames", hint="use {extend=True} to allow more")
 
@@ -117,10 +114,7 @@ class Workload:
 
 
 def symbol_values(two_lengths: bool, sizes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of all workload symbols, for integers or arrays, from the sizes of a ``Workload``.
-
-    ``two_lengths``: whether an encoder with a length of its own runs in the same step.
-    """
+    """Return the values of all symbols; with ``two_lengths``, an encoder with its own length runs in the same step."""
     batch, seq, context, target_seq, source = (
         sizes[name] for name in ("batch", "seq", "context", "target_seq", "source")
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
@@ -20,11 +21,7 @@ from .weight_formats import StoredTensors, WeightFormats
 
 @record
 class InferenceMemory(NotebookDisplay):
-    """Memory of serving on one rank, in bytes; ``peak`` is weights, state and the transient buffers of the prefill.
-
-    ``published``: whether weights are in the formats of a published checkpoint. ``unread``: keys of its quantisation
-    config that were not interpreted.
-    """
+    """Memory of serving on one rank, in bytes. ``unread``: keys of a quantisation config that were not interpreted."""
 
     architecture: Architecture
     workload: Workload
@@ -36,8 +33,7 @@ class InferenceMemory(NotebookDisplay):
     published: bool = False
     unread: tuple[str, ...] = ()
 
-    gradients = 0
-    optimizer = 0
+    gradients, optimizer, phase = 0, 0, "inference step"
 
     @property
     def summary(self) -> str:
@@ -53,9 +49,9 @@ class InferenceMemory(NotebookDisplay):
     @cached_property
     def weights_by_component(self) -> dict[str, int]:
         """Bytes of weights by component, each rounded up."""
-        bits: dict[str, int] = {}
+        bits = Counter[str]()
         for entry in self.stored:
-            bits[entry.component] = bits.get(entry.component, 0) + entry.bits
+            bits[entry.component] += entry.bits
         return {name: -(-size // BITS_A_BYTE) for name, size in bits.items()}
 
     @property
@@ -72,11 +68,6 @@ class InferenceMemory(NotebookDisplay):
     def peak(self) -> int:
         """Sum of weights, state and activations."""
         return self.weights + self.state + self.transient
-
-    @property
-    def phase(self) -> str:
-        """Phase in which the peak occurs."""
-        return "inference step"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data whose keys are the attribute names."""

@@ -76,9 +76,7 @@ class Format:
 
 
 def shape(row: Row) -> tuple[int, int, int]:
-    """Return (copies, rows, columns) of a tensor for quantisation: the rows of a matrix are as long as its input, the
-    rows of a table are its entries, a vector is one row.
-    """
+    """Return (copies, rows, columns): the rows of a matrix are as long as its input, a vector is one row."""
     sizes = [prod(int(row.declaration.axes[axis]) for axis in group) for group in row.tensor.groups]
     if row.tensor.linear:
         *lead, inputs, outputs = sizes

@@ -89,9 +89,7 @@ class Trainable(NamedTuple):
 
 
 def trainable(row: Row, own: int, recipe: Recipe) -> Trainable:
-    """Return what is trained of a tensor of which a rank holds ``own`` elements: all of it, only its adapter, or
-    nothing in a frozen stack. Tensor parallelism does not shard adapters.
-    """
+    """Return what is trained of a tensor: all ``own`` elements, only its adapter, or nothing in a frozen stack."""
     if row.entry.stack.frozen:
         return Trainable(0, 0)
     if recipe.adapters is None:

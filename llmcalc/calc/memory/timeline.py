@@ -19,11 +19,7 @@ from .liveness import Liveness
 
 
 class Moment(NamedTuple):
-    """Bytes in memory at one moment.
-
-    ``gathered`` counts full weights next to their shards (ZeRO-3), ``transient`` gradients of activations and
-    temporary buffers.
-    """
+    """Bytes in memory at one moment; ``gathered`` are full weights next to their shards (ZeRO-3)."""
 
     phase: str
     weights: int

@@ -22,11 +22,7 @@ from .zero import SegmentKey, SegmentStates, gathered_weights
 
 @record
 class TrainingMemory:
-    """Memory of a training step on one rank, in bytes.
-
-    ``weights``, ``gradients`` and ``optimizer`` (master weights included) are totals of the step, ``activations`` what
-    the forward pass saves. ``peak`` is the largest moment, in the phase ``phase``.
-    """
+    """Memory of a training step on one rank, in bytes; ``optimizer`` includes master weights."""
 
     architecture: Architecture
     workload: Workload
@@ -38,6 +34,8 @@ class TrainingMemory:
     gradients: int
     optimizer: int
     activations: int
+
+    state = 0  # no KV cache
 
     @cached_property
     def largest(self) -> Moment:
@@ -54,16 +52,10 @@ class TrainingMemory:
         """Phase of the step in which the peak occurs."""
         return self.largest.phase
 
-    @property
-    def state(self) -> int:
-        """Bytes of the KV cache, which training does not have."""
-        return 0
-
     def to_dict(self) -> dict[str, Any]:
         """Return plain data whose keys are the attribute names."""
-        parts = self.largest._asdict()
         names = ("peak", "phase", "weights", "gradients", "optimizer", "activations", "state")
-        return {**{name: getattr(self, name) for name in names}, "at_peak": parts}
+        return {**{name: getattr(self, name) for name in names}, "at_peak": self.largest._asdict()}
 
 
 def training_memory(
@@ -74,10 +66,7 @@ def training_memory(
     mesh: Mesh,
     in_flight: tuple[int, int] = (1, 1),
 ) -> TrainingMemory:
-    """Return the memory of one training step on one rank.
-
-    ``in_flight`` is the number of micro-batches whose activations are held at once, as a fraction.
-    """
+    """Return the memory of a step on one rank; ``in_flight`` micro-batches (a fraction) hold activations at once."""
     states = zero.model_states(architecture, recipe, mesh)
     if policy.convention == "torch" and architecture.layout:  # the optimizer steps over tensors as they are stored
         shapes = (shape for _, shape in params(architecture).tensors("transformers"))
@@ -185,20 +174,16 @@ def n_residual_streams(stack: Stack) -> int:
 
 def _without_duplicate_block_input(inputs: Segment, block: Liveness) -> Segment:
     """The segment before the blocks, without its output if the first block saves the same tensor."""
-    if STREAM in block.saved:
-        for name in inputs.trace.outputs & inputs.trace.saved.keys():
-            size = inputs.trace.saved[name].bytes
-            if size == block.saved[STREAM].bytes:  # it differs if the block reads several residual streams
-                inputs = _without(inputs, name)
+    for name in inputs.trace.outputs & inputs.trace.saved.keys() if STREAM in block.saved else ():
+        if inputs.trace.saved[name].bytes == block.saved[STREAM].bytes:  # not if there are several residual streams
+            inputs = _without(inputs, name)
     return inputs
 
 
 def _without_duplicate_stack_output(last: Segment, block: Liveness) -> Segment:
     """The last segment of a stack, without its output if the first block of the next stack saves the same tensor."""
     streams = [name for name in last.trace.saved if name.startswith("stream")]
-    if STREAM not in block.saved or not streams or last.count > 1:
-        return last
-    return _without(last, streams[-1])
+    return _without(last, streams[-1]) if streams and STREAM in block.saved and last.count == 1 else last
 
 
 def _without(segment: Segment, name: str) -> Segment:
@@ -220,10 +205,7 @@ def _segment_outside(stack: Stack, section: str, trace: Liveness) -> Segment:
 
 
 def _loss(stack: Stack, trace: Liveness, policy: ActivationPolicy) -> Loss | None:
-    """Cross-entropy saves log-probabilities, and its backward pass allocates two tensors of their size.
-
-    A fused kernel saves the logits and allocates none.
-    """
+    """Cross-entropy saves log-probabilities and allocates two tensors of their size; a fused kernel allocates none."""
     head = next((layer for _, layer in stack.outputs if layer.kind() == "head"), None)
     if head is None:
         return None

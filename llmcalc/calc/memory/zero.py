@@ -41,9 +41,7 @@ class ReplicatedBytes(NamedTuple):
 
 
 class SegmentStates(NamedTuple):
-    """Bytes of one block, or of the layers outside the blocks: weights, gradients that its backward pass computes, and
-    those of them that no other use of a tied tensor computes.
-    """
+    """Bytes of a block or of other layers; ``new_gradients``: those that no other use of a tied tensor computes."""
 
     weights: ReplicatedBytes = ReplicatedBytes()
     gradients: ReplicatedBytes = ReplicatedBytes()
@@ -51,9 +49,7 @@ class SegmentStates(NamedTuple):
 
 
 class ModelStates(NamedTuple):
-    """Bytes of one rank's weights, gradients and optimizer before ZeRO; elements of its largest tensor, and of its tied
-    token table (0: not tied).
-    """
+    """Bytes on one rank before ZeRO; elements of the largest tensor, and of a tied token table (0: not tied)."""
 
     weights: ReplicatedBytes
     gradients: ReplicatedBytes
@@ -63,9 +59,7 @@ class ModelStates(NamedTuple):
 
 
 class TensorStates(NamedTuple):
-    """What one rank holds of one copy of a tensor: trained elements, bytes of the weight with its adapter and of the
-    optimizer's states, and bits of all copies of a frozen weight in a number format of its own.
-    """
+    """A tensor on one rank: trained elements, bytes of the weight and its optimizer states, bits of a frozen weight."""
 
     row: Row
     is_expert: bool
@@ -112,9 +106,7 @@ def model_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> Mode
 
 
 def segment_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> dict[SegmentKey, SegmentStates]:
-    """Weights and gradients by segment. A tied tensor outside the blocks belongs to its last use, where the backward
-    pass computes its gradient first.
-    """
+    """Weights and gradients by segment; a tied tensor outside the blocks belongs to its last use."""
     found, seen = dict[SegmentKey, SegmentStates](), set[str]()
     for row, is_expert, elements, weight, _, bits in reversed(_tensor_states(architecture, recipe, mesh)):
         outside, name = row.entry.run is None, identity(row.entry.stack, row.tensor)
@@ -135,10 +127,7 @@ def gathered_weights(weights: ReplicatedBytes, mesh: Mesh) -> int:
 
 
 def resident_gradients(gradients: ReplicatedBytes, recipe: Recipe, mesh: Mesh) -> int:
-    """Bytes of gradients in memory when a micro-batch begins: a contiguous buffer, or those of earlier micro-batches.
-
-    A pipeline accumulates unsharded gradients until the last micro-batch.
-    """
+    """Bytes of gradients in memory when a micro-batch begins; a pipeline accumulates unsharded gradients."""
     if recipe.contiguous_gradient_buffer or (mesh.batches > 1 and mesh.pp == 1):
         return gradients.on_rank(mesh, SHARDS_GRADIENTS)
     return gradients.dense + gradients.expert if mesh.batches > 1 else 0

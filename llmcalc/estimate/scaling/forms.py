@@ -231,9 +231,7 @@ class Repeated(Surface):
 
 @record
 class Routed(ScalingForm):
-    """``log L = a·log N + b·log Ê + c·log N·log Ê + d``, with decimal logarithms, for a fixed number of tokens
-    [clark2022, Equation 1].
-    """
+    """``log10 L = a·log N + b·log Ê + c·log N·log Ê + d`` for a fixed number of tokens [clark2022, Equation 1]."""
 
     a: float
     b: float
@@ -249,9 +247,7 @@ class Routed(ScalingForm):
 
 @record
 class Sparse(ScalingForm):
-    """``L = e + a/N^α + b/D^β + c/(1-S)^λ + d/((1-S)^δ·N^γ)`` with N total parameters and sparsity S
-    [abnar2025, Equation 6].
-    """
+    """``L = e + a/N^α + b/D^β + c/(1-S)^λ + d/((1-S)^δ·N^γ)`` with sparsity S [abnar2025, Equation 6]."""
 
     constants: Mapping[str, float]
     dense: float

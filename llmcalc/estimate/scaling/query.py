@@ -163,15 +163,11 @@ class Plan(NotebookDisplay):
         """Warnings about extrapolation and unreachable targets."""
         beyond = [point.law.name for point in self.points if point.outside]
         never = [one.law for one in self.silent if one.impossible]
-        found = []
-        if beyond and len(self.points) == 1:
-            found.append(f"extrapolated: {beyond[0]} is used beyond the range it was fitted on")
-        elif beyond:
-            said = f"{len(beyond)} of {len(self.points)} laws are used beyond the range they were fitted on"
-            found.append(f"extrapolated: {said}")
-        if never:
-            found.append(f"unreachable according to {', '.join(never)}")
-        return tuple(found)
+        said = f"{len(beyond)} of {len(self.points)} laws are used beyond the range they were fitted on"
+        if len(self.points) == 1:
+            said = f"{self.points[0].law.name} is used beyond the range it was fitted on"
+        unreachable = f"unreachable according to {', '.join(never)}"
+        return (f"extrapolated: {said}",) * bool(beyond) + (unreachable,) * bool(never)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
