@@ -16,7 +16,7 @@ from ...core.errors import DescriptionError, InputError, UnknownNameError, short
 from ...data import table
 from .block_names import with_numbered_names
 from .composite_configs import ENCODED, NESTED, language_model, other_parts, text_models
-from .config import Config
+from .config import Config, Fields
 from .family_table import find, names
 
 _MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError)
@@ -72,7 +72,7 @@ def load_config(
         raise DescriptionError(f"a value in the config is invalid for {model_type}", where=where, hint=hint) from error
     name = data.get("_name_or_path")
     layout = architecture.layout or entry.layout
-    inputs: dict[str, Any] = {
+    inputs: Fields = {
         "model": name if isinstance(name, str) and name else model_type,
         "file": where,
         "overrides": list(overrides),
@@ -93,7 +93,7 @@ def load_config(
     )
 
 
-def _quantised(data: Mapping[str, Any]) -> dict[str, Any]:
+def _quantised(data: Mapping[str, Any]) -> Fields:
     """The quantisation of the weights, if any, and whether it applies only to the nested language model."""
     inner = language_model(data) or {}
     own, within = data.get("quantization_config"), inner.get("quantization_config")
@@ -138,7 +138,7 @@ def _language_part(
     return replace(language, notes=(*language.notes, note), inputs={**language.inputs, "file": where})
 
 
-def _decoder(part: Mapping[str, Any]) -> dict[str, Any]:
+def _decoder(part: Mapping[str, Any]) -> Fields:
     """The config of the decoder after an encoder, without ``is_decoder`` if its class does not have that key."""
     known = Config({}, str(part["model_type"]), "").defaults
     kept = {key: value for key, value in part.items() if key != "is_decoder" or key in known}
@@ -172,7 +172,7 @@ def _notes(data: Mapping[str, Any], quantised: Mapping[str, Any]) -> Iterator[st
             yield f"not counted: modules for multi-token prediction ({key} is {count}), which checkpoints may have"
 
 
-def _with_overrides(data: Mapping[str, Any], overrides: Sequence[str], where: str) -> dict[str, Any]:
+def _with_overrides(data: Mapping[str, Any], overrides: Sequence[str], where: str) -> Fields:
     from ...schema.overrides import check_type, split_override
 
     changed = dict(data)

@@ -1,7 +1,7 @@
 """Composite models: a language model with vision or audio encoders and the projectors between them.
 
-A ``CompositeModel`` is one row of a table: the language model, its encoders (``encoders.py``) with their projectors
-(``projectors.py``), and what is special about the type. ``read_composite`` reads any row.
+A ``CompositeModel`` is one row of ``data/composite_models.yaml`` or the zoo's: the language model, its encoders
+(``encoders.py``) with their projectors (``projectors.py``), and what is special about the type.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from ...core.errors import UnknownNameError, short_repr
 from ...core.layer import MOST_LAYERS
 from ...layers import Features
 from .composite_configs import top_level_text_config
-from .config import Config
+from .config import Config, Fields
 from .encoders import check_encoder, find_encoder
-from .family_table import find, names
+from .family_table import find, find_function, find_row, names
 from .projectors import Link, Projector
 
 TIE = "tie_word_embeddings"
+PARTS = {"vision": "vision_config", "audio": "audio_config"}
 # keys of composite configs that change neither sizes nor what is computed
 IGNORED = f"""
     {TIE} text_config spatial_pool_mode spatial_pool_stride vision_config audio_config ignore_index
@@ -83,18 +84,23 @@ class CompositeModel(NamedTuple):
     adjust: Callable[[Config, Architecture], Architecture] | None = None
 
 
-def vision_language(text: str, encoder: str, projector: Projector | None = None, **fields: Any) -> CompositeModel:
-    """A row with one vision encoder."""
-    return CompositeModel(text, (Part("vision_config", encoder, projector),), **fields)
+def composite_model(model_type: str) -> CompositeModel:
+    """The row of a type."""
+    fields = dict(find_row("composite_models", model_type))
+    parts = []
+    for name in [name for name in fields if name in PARTS or name.endswith("_config")]:
+        encoder, *more = fields.pop(name).split()
+        places = [word for word in more if word != "optional"]
+        projector = find_function(places[0]) if places else None
+        parts.append(Part(PARTS.get(name, name), encoder, projector, "optional" in more))
+    if "adjust" in fields:
+        fields["adjust"] = find_function(fields["adjust"])
+    return CompositeModel(parts=tuple(parts), **fields)
 
 
-def audio_language(text: str, encoder: str, projector: Projector | None = None, **fields: Any) -> CompositeModel:
-    """A row with one audio encoder."""
-    return CompositeModel(text, (Part("audio_config", encoder, projector),), **fields)
-
-
-def read_composite(config: Config, row: CompositeModel) -> Architecture:
+def read_composite(config: Config) -> Architecture:
     """The language model, its encoders and projectors. Every key of every part must be known."""
+    row = composite_model(config.model_type)
     text = text_model(config, row.text, row.tie, _text_data(config, row))
     text = row.adjust(config, text) if row.adjust else text
     config.ignore(f"{IGNORED} {row.ignored}")
@@ -190,7 +196,7 @@ def text_model(config: Config, usual: str, tie: str = "", data: Mapping[str, Any
 _UNTIED_UNLESS_STATED = ("qwen2_vl_text", "qwen2_5_vl_text", "glm4v_text", "glm4v_moe_text", "glm_ocr_text")
 
 
-def _set_tie(config: Config, part: dict[str, Any], tie: str, model_type: str) -> None:
+def _set_tie(config: Config, part: Fields, tie: str, model_type: str) -> None:
     """Set in the inner config whether the language model ties its embeddings."""
     if tie == "unless_denied" and part.get(TIE, True) is True:
         config.override(TIE, True)
@@ -210,12 +216,12 @@ def _set_tie(config: Config, part: dict[str, Any], tie: str, model_type: str) ->
         part[TIE] = config.flag(TIE, bool(part.get(TIE, False)))
 
 
-def _text_data(config: Config, row: CompositeModel) -> dict[str, Any]:
+def _text_data(config: Config, row: CompositeModel) -> Fields:
     defaults = config.defaults.get("text_config") if row.text_defaults else None
     return {**(defaults or {}), **text_config(config, row.dropped)}
 
 
-def text_config(config: Config, dropped: str = "") -> dict[str, Any]:
+def text_config(config: Config, dropped: str = "") -> Fields:
     """The language model's config: ``text_config``, or its keys among those of the whole model."""
     found = top_level_text_config(config.data) if config.data.get("text_config") is None else None
     if found:
@@ -224,7 +230,7 @@ def text_config(config: Config, dropped: str = "") -> dict[str, Any]:
     return {key: value for key, value in part.items() if key not in dropped.split()}
 
 
-def config_at(config: Config, key: str) -> dict[str, Any]:
+def config_at(config: Config, key: str) -> Fields:
     """The config at a key, or the class's default one; its ``model_type`` is that of the default if it names none."""
     usual = config.defaults.get(key) or {}
     found = config.mapping(key) or usual

@@ -11,7 +11,9 @@ from .config_keys import ConfigKeys
 from .rope import rope_fields
 
 TOKENS = "token_embedding"  # share name of a token table and a head that is tied to it
-BIASED: dict[str, Any] = dict.fromkeys(("q_bias", "k_bias", "v_bias", "o_bias"), True)
+Fields = dict[str, Any]  # of a layer
+Layers = dict[str, Layer]  # by type
+BIASED: Fields = dict.fromkeys(("q_bias", "k_bias", "v_bias", "o_bias"), True)
 SIGMOID: dict[str, Any] = {"router": "sigmoid", "correction_bias": "buffer"}  # DeepSeek-V3's routing
 _OLD_WORDS = {"mamba": "linear_attention", "attention": "full_attention"}
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from ...core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
 from ...core.layer import LARGEST_SIZE, MOST_LAYERS, is_number
+from ...core.record import MISSING
 from ...data import FOLDER, table
 
 MOST_LOOPED = 2_000
@@ -46,6 +47,16 @@ class ConfigKeys:
     def error(self, message: str, hint: str = "") -> DescriptionError:
         """An error about this config."""
         return DescriptionError(message, where=self.where, hint=hint)
+
+    def invalid(self, key: str, wanted: str, value: object = MISSING) -> DescriptionError:
+        """An error about the value of a key (or a part of it), which must be what ``wanted`` says."""
+        return self.error(f"{key} must be {wanted}, not {short_repr(self.get(key) if value is MISSING else value)}")
+
+    def invalid_size(self, key: str, wanted: str, value: object = MISSING) -> SizeError:
+        """An error about a size, which must be what ``wanted`` says."""
+        return self.size_error(
+            f"{key} must be {wanted}, not {short_repr(self.get(key) if value is MISSING else value)}"
+        )
 
     def size_error(self, message: str, hint: str = "") -> SizeError:
         """An error about a size in this config."""

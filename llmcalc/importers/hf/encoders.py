@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from importlib import import_module
 from typing import Any, NamedTuple
 
 from ...core.architecture import Stack
-from ...core.search_path import PACKAGE, ZOO, find_module
-from ...data import read_table, table
 from .config import Config
+from .family_table import find_function, find_row
 
 NO_FIELDS: Mapping[str, Any] = {}
 TRANSFORMER = "vision_encoders.transformer.read"
@@ -46,10 +44,7 @@ class Encoder(NamedTuple):
 
     def read(self, config: Config) -> tuple[Stack, ...]:
         """The stacks of a config, without the projector behind them."""
-        folder, name, function = self.place.split(".")
-        module = find_module(folder, name, parent="importers/hf")
-        assert module is not None, f"no module {name} for {self.model_type}"
-        read: Callable[[Config], Stack | tuple[Stack, ...]] = getattr(import_module(module), function)
+        read: Callable[[Config], Stack | tuple[Stack, ...]] = find_function(self.place)
         found = read(config)
         return (found,) if isinstance(found, Stack) else found
 
@@ -57,25 +52,13 @@ class Encoder(NamedTuple):
 @cache
 def find_encoder(model_type: str) -> Encoder | None:
     """The encoder of a ``model_type``, or None."""
-    entry = _row(model_type)
+    entry = find_row("encoders", model_type)
     if entry is None:
         return None
     if isinstance(entry, str):
         return find_encoder(entry)
-    while "like" in entry:
-        entry = {**_row(entry["like"]), **{key: value for key, value in entry.items() if key != "like"}}
     fields = {key: value for key, value in entry.items() if key not in ("read", "layout")}
     return Encoder(model_type, entry.get("read", TRANSFORMER), entry.get("layout", ""), entry.get("prefix"), fields)
-
-
-def _row(model_type: str) -> Any:
-    return table("encoders").get(model_type) or _zoo().get(model_type)
-
-
-@cache
-def _zoo() -> dict[str, Any]:
-    files = sorted({file.with_suffix("") for file in (PACKAGE / ZOO).glob("*/encoders.*")})
-    return {name: row for file in files for name, row in read_table(file).items()}
 
 
 def check_encoder(config: Config) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...core.architecture import Architecture
 from ...core.search_path import PACKAGE, ZOO, find_module
@@ -27,10 +27,31 @@ class Family(NamedTuple):
 
     def read(self, config: Config) -> Architecture:
         """The architecture of a config of this family."""
-        module = find_module("families", self.module, parent="importers/hf")
-        assert module is not None, f"no module {self.module} for {self.model_type}"
-        function: Callable[[Config], Architecture] = getattr(import_module(module), self.function)
+        function: Callable[[Config], Architecture] = find_function(f"families.{self.module}.{self.function}")
         return function(config)
+
+
+def find_function(place: str) -> Any:
+    """The function at ``folder.module.function``, at home or in the zoo, or at ``module.function`` at home."""
+    *folder, name, function = place.split(".")
+    module = find_module(folder[0], name, parent="importers/hf") if folder else f"{__package__}.{name}"
+    assert module is not None, f"no module for {place}"
+    return getattr(import_module(module), function)
+
+
+def find_row(name: str, key: str) -> Any:
+    """The row of a table in ``data/`` or in a room of the zoo, or None; ``like`` adds the fields of another row."""
+    row = table(name).get(key) or zoo_table(name).get(key)
+    while isinstance(row, dict) and "like" in row:
+        row = {**find_row(name, row["like"]), **{field: value for field, value in row.items() if field != "like"}}
+    return row
+
+
+@cache
+def zoo_table(name: str) -> dict[str, Any]:
+    """A table of all rooms of the zoo."""
+    files = sorted({file.with_suffix("") for file in (PACKAGE / ZOO).glob(f"*/{name}.*")})
+    return {key: row for file in files for key, row in read_table(file).items()}
 
 
 def find(model_type: str) -> Family | None:
@@ -50,8 +71,7 @@ def _home() -> dict[str, Family]:
 
 @cache
 def _zoo() -> dict[str, Family]:
-    files = sorted({file.with_suffix("") for file in (PACKAGE / ZOO).glob("*/families.*")})
-    return {name: family for file in files for name, family in _parse(read_table(file)).items()}
+    return _parse(zoo_table("families"))
 
 
 def _parse(entries: dict[str, str]) -> dict[str, Family]:

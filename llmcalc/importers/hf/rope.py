@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ...core.errors import short_repr
 from .config_keys import ConfigKeys
 
 _KINDS = {"default": "none"} | {
@@ -64,7 +63,7 @@ def _of_pairs(config: ConfigKeys, given: dict[str, Any], longest: Any) -> dict[s
     for key in ("short_factor", "long_factor"):
         values = given.get(key)
         if not isinstance(values, list):
-            raise config.error(f"{key} must be a list of numbers, not {short_repr(values)}")
+            raise config.invalid(key, "a list of numbers", values)
         lists.append(" ".join(str(config.finite_number(value, key)) for value in values))
     factor = config.finite_number(given.get("factor") or longest / trained, "factor")
     usual = math.sqrt(1 + math.log(factor) / math.log(trained)) if factor > 1 else 1.0

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
 from ....core.layer import Layer
 from ....layers import Embedding, Moe
-from ..config import BIASED, TOKENS, Config
+from ..config import BIASED, TOKENS, Config, Fields
 from .seq2seq import (
     Style,
     class_kind,
@@ -105,7 +104,7 @@ def _dense_or_sparse(config: Config, side: str, index: int) -> tuple[str, Layer]
     share = config.number("moe_eval_capacity_token_fraction", 1.0) or 0.0
     number, first = config.size("expert_capacity"), config.flag("batch_prioritized_routing")
     late = not config.flag("normalize_router_prob_before_dropping")
-    limits: dict[str, Any] = {"renormalise_late": late, "renormalise_eps": EPS if late else 0.0}
+    limits: Fields = {"renormalise_late": late, "renormalise_eps": EPS if late else 0.0}
     if share < 1:  # with 1, an expert accepts all tokens of a batch
         limits |= {"batch_capacity": True, "priority_by_score": first}
         limits |= {"capacity_share": share} if share > 0 else {"capacity": number}

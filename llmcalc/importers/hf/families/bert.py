@@ -7,7 +7,7 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
 from ....core.layer import Layer
 from ....layers import Attention, Embedding, Head, Linear, Mlp
-from ..config import BIASED, TOKENS, Config
+from ..config import BIASED, TOKENS, Config, Layers
 from ..rules import repeat_block, sublayer
 
 OLDER = """
@@ -123,7 +123,7 @@ def bert_mlp(config: Config) -> Mlp:
 
 def block(config: Config, attention: Layer | None = None, mlp: Layer | None = None, *, post: bool = True) -> Block:
     """Attention, cross-attention if configured, and the feed-forward layer."""
-    layers: dict[str, Layer] = {"attention": attention or bert_attention(config)}
+    layers: Layers = {"attention": attention or bert_attention(config)}
     if config.flag("add_cross_attention") and "is_decoder" in config.defaults:
         if not is_decoder(config):
             raise config.error("add_cross_attention requires is_decoder")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
 from ....core.errors import short_repr
 from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm
-from ..config import BIASED, Config
+from ..config import BIASED, Config, Fields
 from ..rules import repeat_block
 from .bert import (
     bert_attention,
@@ -157,7 +156,7 @@ def roc_bert(config: Config) -> Architecture:
     for name in ("shape", "pronunciation"):
         rows, size = config.size(f"{name}_vocab_size"), config.size(f"{name}_embed_dim")
         used = config.flag(f"enable_{name}") and config.flag("concat_input")  # otherwise they are separate inputs
-        fields: dict[str, Any] = {"own_ids": f"input_{name}_ids", "use": "joined"} if used else {"unused": True}
+        fields: Fields = {"own_ids": f"input_{name}_ids", "use": "joined"} if used else {"unused": True}
         more.append(Named(name, Embedding(rows, size, table="other", **fields)))
         joined += size if used else 0
     if config.flag("concat_input"):
@@ -174,7 +173,7 @@ def roc_bert(config: Config) -> Architecture:
 def roformer(config: Config) -> Architecture:
     """RoFormer [su2021]: rotary positions from a frozen table of sinusoids, narrow embeddings."""
     narrow = config.optional_size("embedding_size") or config.d_model
-    rotary: dict[str, Any] = {"positions": "rope", "rope_interleaved": True, "v_rope": config.flag("rotary_value")}
+    rotary: Fields = {"positions": "rope", "rope_interleaved": True, "v_rope": config.flag("rotary_value")}
     stack = encoder(config, narrow=narrow, attention=bert_attention(config, **rotary), positions=False)
     rows = config.size("max_position_embeddings")
     angles = Named("position", Embedding(rows, config.d_model // config.n_heads, table="position", use="angles"))

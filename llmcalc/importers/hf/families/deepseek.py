@@ -9,9 +9,9 @@ from typing import Any
 from ....core.architecture import Architecture
 from ....core.layer import Layer
 from ....layers import Mla, Moe
-from ..config import SIGMOID, Config
-from ..decoder import decoder
+from ..config import SIGMOID, Config, Fields, Layers
 from ..rope import rope_fields, scaling_parameters, yarn_attention_factor
+from ..rules import decoder
 
 
 def deepseek_v3(config: Config) -> Architecture:
@@ -58,7 +58,7 @@ def mla(config: Config, **changes: Any) -> Mla:
     config.ignore("num_key_value_heads head_dim q_head_dim")
     nope, rope = config.size("qk_nope_head_dim"), config.count("qk_rope_head_dim")
     config.check_computed("qk_head_dim", nope + rope)
-    fields: dict[str, Any] = {
+    fields: Fields = {
         "d_model": config.d_model,
         "n_heads": config.n_heads,
         "kv_lora_rank": config.size("kv_lora_rank"),
@@ -99,9 +99,7 @@ def dense_first(config: Config) -> list[str]:
 
 def softmax_experts(config: Config) -> Moe:
     """Routed and shared experts with the routing of DeepSeek-V2."""
-    greedy: dict[str, Any] = (
-        {"n_groups": 1, "top_groups": 1} if config.string("topk_method", "greedy") == "greedy" else {}
-    )
+    greedy: Fields = {"n_groups": 1, "top_groups": 1} if config.string("topk_method", "greedy") == "greedy" else {}
     fields = {"router": "softmax", "correction_bias": "none", "group_score": "best", "renormalise": False} | greedy
     chosen = config.optional_size("num_experts_per_tok") or config.size("n_routed_experts")
     return shared_experts(config, shared_bias=config.flag("mlp_bias"), top_k=chosen, **fields)
@@ -132,7 +130,7 @@ def indexer_types(config: Config, layers: int) -> list[str]:
 
 def latent_lm(config: Config, attention: Layer, routed: Moe, kinds: Sequence[str]) -> Architecture:
     """A decoder of one attention layer and, by layer, a dense or a sparse feed-forward layer."""
-    feeds: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": routed}
+    feeds: Layers = {"dense": config.gated_mlp(), "sparse": routed}
     return decoder(config, attention, feeds, feeds=kinds)
 
 
@@ -143,7 +141,7 @@ def _with_expert_note(config: Config, built: Architecture) -> Architecture:
     return replace(built, notes=("num_experts_per_tok is not set: every token is assumed to use all experts",))
 
 
-def indexed_lm(config: Config, mixers: dict[str, Layer], types: Sequence[str], kinds: Sequence[str]) -> Architecture:
+def indexed_lm(config: Config, mixers: Layers, types: Sequence[str], kinds: Sequence[str]) -> Architecture:
     """A decoder whose attention and feed-forward layers both depend on the layer."""
-    feeds: dict[str, Layer] = {"dense": config.gated_mlp(bias=False), "sparse": shared_experts(config)}
+    feeds: Layers = {"dense": config.gated_mlp(bias=False), "sparse": shared_experts(config)}
     return decoder(config, mixers, feeds, types, kinds)

@@ -10,8 +10,7 @@ from ....core.architecture import Architecture, Block, Named
 from ....core.layer import Layer
 from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm
 from ..config import BIASED, TOKENS, Config
-from ..decoder import decoder
-from ..rules import causal_lm, default_layernorm, repeat_block, sublayer
+from ..rules import causal_lm, decoder, default_layernorm, repeat_block, sublayer
 
 SEGMENTS = 2
 ROTATED = {"full_attention": "none", "sliding_attention": "rope"}  # by layer type

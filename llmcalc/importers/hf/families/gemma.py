@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from struct import pack, unpack
-from typing import Any
 
 from ....core.architecture import Architecture
-from ....core.layer import Layer
 from ....layers import Mlp, RgLru
-from ..config import Config
-from ..decoder import decoder
+from ..config import Config, Fields, Layers
 from ..rope import local_global_theta
+from ..rules import decoder
 
 
 def vaultgemma(config: Config) -> Architecture:
@@ -31,7 +29,7 @@ def recurrent_gemma(config: Config) -> Architecture:
     config.ignore("w_init_variance_scale final_w_init_variance_scale")
     window, kernel = config.sliding_window("attention_window_size"), config.size("conv1d_width")
     lru = config.optional_size("lru_width") or width
-    mixers: dict[str, Layer] = {
+    mixers: Layers = {
         "attention": config.attention(o_bias=True, window=window, rotary_dim=config.rotary_width(0.5)),
         "recurrent": RgLru(width, lru, config.n_heads, kernel, activation),
     }
@@ -82,7 +80,7 @@ def _sandwich(
     if not causal and limit:
         limit = limit // 2 + 1  # the class halves the window on each side, counting the token itself
 
-    fields: dict[str, Any] = {"qk_norm_unit_offset": True, "logit_softcap": softcap, "causal": causal, "scale": scale}
+    fields: Fields = {"qk_norm_unit_offset": True, "logit_softcap": softcap, "causal": causal, "scale": scale}
     mixers = {
         kind: config.attention(
             layer_type=kind, **{**fields, "window": span, "rope_theta": base(config, kind), **changes}

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
-from ....core.errors import short_repr
 from ....layers import AltUp, Head, Laurel, Linear, Mlp, Norm, PerLayerGate, PerLayerTable, Scale
 from ..config import TOKENS, Config
 from ..rules import causal_lm, group_runs, sublayer
@@ -69,12 +68,12 @@ def _per_layer(config: Config, key: str, layers: int, kinds: tuple[type, ...]) -
     value = config.get(key)
     if not isinstance(value, list):
         if value is not None and type(value) not in kinds:
-            raise config.error(f"{key} must be a number or a list of numbers, not {short_repr(value)}")
+            raise config.invalid(key, "a number or a list of numbers", value)
         return [value] * layers if value is not None else None
     if len(value) != layers:
         raise config.size_error(f"{key} must have one entry per layer ({layers}), not {len(value)}")
     if any(type(item) not in kinds for item in value):
-        raise config.error(f"{key} must be a list of numbers, not {short_repr(value)}")
+        raise config.invalid(key, "a list of numbers", value)
     return value
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import UnknownNameError, short_repr
 from ....layers import Embedding, Head, Linear, Mlp, Moe, Norm, PerLayerGate, PerLayerTable, Scale
-from ..config import TOKENS, Config
+from ..config import TOKENS, Config, Fields
 from ..rules import causal_lm, group_runs, sublayer
 
 _GLOBAL_HEAD = 512
@@ -90,7 +90,7 @@ def _heads(config: Config, types: list[str]) -> list[tuple[int, int]]:
     return [_own_heads(config, layers.get(index, {}), usual) for index in range(len(types))]
 
 
-def _own_heads(config: Config, keys: dict[str, Any], usual: tuple[int, int]) -> tuple[int, int]:
+def _own_heads(config: Config, keys: Fields, usual: tuple[int, int]) -> tuple[int, int]:
     known = ("head_dim", "num_key_value_heads")
     unknown = next((key for key in keys if key not in known), None)
     if unknown is not None:
@@ -124,7 +124,7 @@ def _attention(config: Config, kind: Kind) -> Any:
     if both == "all" and limit:
         limit = limit // 2 + 1  # the class halves the window on each side, counting the token itself
     everywhere = kind.layer_type == "full_attention"
-    fields: dict[str, Any] = {
+    fields: Fields = {
         "d_head": kind.d_head,
         "n_kv_heads": kind.n_kv_heads,
         "window": None if everywhere else limit,
@@ -181,7 +181,7 @@ def assistant(config: Config) -> Architecture:
 def _text(config: Config) -> Config:
     """The config under ``text_config``, in which all layers reuse keys and values unless it says otherwise."""
     given = config.mapping("text_config")
-    data: dict[str, Any] = {key: value for key, value in given.items() if key != "architectures"}
+    data: Fields = {key: value for key, value in given.items() if key != "architectures"}
     model_type = config.model_type.replace("assistant", "text")
     if data.setdefault("model_type", model_type) != model_type:
         text = f"model_type in text_config must be {model_type}, not {short_repr(data['model_type'])}"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture
-from ....core.layer import Layer
 from ....layers import Mlp
-from ..config import Config
-from ..decoder import decoder
+from ..config import Config, Layers
+from ..rules import decoder
 from .deepseek import dense_first, indexed_lm, indexed_mla, indexer_types, latent_lm, mla, shared_experts
 
 _THETA = 10000.0
@@ -98,5 +97,5 @@ def glm_moe_dsa(config: Config) -> Architecture:
     """GLM-5: DeepSeek-V3.2. Since 5.2, layers without an indexer reuse the selection of the previous layer."""
     kinds = config.mlp_types(config.count("first_k_dense_replace", 3))
     full = indexed_mla(config, index_interleaved=True)
-    mixers: dict[str, Layer] = {"full": full, "shared": replace(full, index_heads=None)}
+    mixers: Layers = {"full": full, "shared": replace(full, index_heads=None)}
     return indexed_lm(config, mixers, indexer_types(config, config.n_layers), kinds)

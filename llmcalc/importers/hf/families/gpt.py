@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Sublayer
 from ....core.errors import short_repr
 from ....layers import Attention, Embedding, Head, Mlp
-from ..config import BIASED, TOKENS, Config
-from ..decoder import decoder
-from ..rules import causal_lm, group_runs, repeat_block, sublayer
+from ..config import BIASED, TOKENS, Config, Fields
+from ..rules import causal_lm, decoder, group_runs, repeat_block, sublayer
 
 
 def gpt2(config: Config) -> Architecture:
@@ -67,24 +65,12 @@ def _positions(config: Config, width: int) -> Named:
 def gpt_neo(config: Config) -> Architecture:
     """GPT-Neo [black2021]: a window in every other layer, whose cache the class does not shorten; unscaled scores."""
     width, heads = config.d_model, config.size("num_heads")
-    fields: dict[str, Any] = {"o_bias": True, "scale": 1.0, "implemented_cache": "all_tokens"}
+    fields: Fields = {"o_bias": True, "scale": 1.0, "implemented_cache": "all_tokens"}
     kinds = {
         "global": Attention(width, heads, o_bias=True, scale=1.0),
         "local": Attention(width, heads, window=config.size("window_size"), **fields),
     }
     d_ff = config.optional_size("intermediate_size") or 4 * width
-    return decoder(
-        config,
-        norm=config.layernorm("layer_norm_epsilon"),
-        attention=kinds,
-        mlp=Mlp(width, d_ff, config.activation("activation_function"), bias=True),
-        order=_attention_layers(config),
-        inputs=(Named("position", Embedding(config.size("max_position_embeddings"), width, table="position")),),
-    )
-
-
-def _attention_layers(config: Config) -> list[str]:
-    """The type of each layer, from ``attention_layers`` or the repetitions in ``attention_types``."""
     types, count = config.get("attention_types"), config.size("num_layers")
     given = config.strings("attention_layers")
     found: list[str] = given or []
@@ -98,7 +84,14 @@ def _attention_layers(config: Config) -> list[str]:
                     raise config.error(text)
     if len(found) != count:
         raise config.size_error(f"attention_types describes {len(found)} layers, but num_layers is {count}")
-    return found
+    return decoder(
+        config,
+        norm=config.layernorm("layer_norm_epsilon"),
+        attention=kinds,
+        mlp=Mlp(width, d_ff, config.activation("activation_function"), bias=True),
+        order=found,
+        inputs=(Named("position", Embedding(config.size("max_position_embeddings"), width, table="position")),),
+    )
 
 
 def gpt_bigcode(config: Config) -> Architecture:

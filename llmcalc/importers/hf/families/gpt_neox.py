@@ -9,8 +9,8 @@ from ....core.errors import UnknownNameError
 from ....layers import Attention, Mlp, Norm
 from ..config import BIASED, Config
 from ..config_keys import is_irrelevant
-from ..decoder import decoder
 from ..rope import rope_fields
+from ..rules import decoder
 
 _MPT_ATTENTION = ("multihead_attention", "multiquery_attention")
 _MPT_KEYS = """

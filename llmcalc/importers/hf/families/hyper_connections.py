@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers import CompressedAttention, HyperConnection, Kda
-from ..config import Config
-from ..decoder import mixed_runs
+from ..config import Config, Fields, Layers
 from ..rope import rope_fields
-from ..rules import causal_lm
+from ..rules import causal_lm, mixed_runs
 from .deepseek import indexed_mla, indexer_types, mla, shared_experts
 from .qwen import gated_delta_net
 
@@ -48,9 +46,9 @@ def glm5_next(config: Config) -> Architecture:
         index_topk=config.size("index_topk"),
         index_compressed=config.size("index_kpool"),
     )
-    mixers: dict[str, Layer] = {"linear_attention": _kda(config), "indexed_attention": full}
+    mixers: Layers = {"linear_attention": _kda(config), "indexed_attention": full}
     mixers["shared_indexed_attention"] = replace(full, index_heads=None)
-    feeds: dict[str, Layer] = {
+    feeds: Layers = {
         "dense": replace(config.gated_mlp(), clamp=limit),
         # routed experts use silu whatever the config says
         "sparse": replace(
@@ -107,7 +105,7 @@ def deepseek_v4(config: Config) -> Architecture:
         renormalise=True,
     )
     table = config.vocab
-    feeds: dict[str, Layer] = {"moe": routed, "hash_moe": replace(routed, correction_bias="none", hash_rows=table)}
+    feeds: Layers = {"moe": routed, "hash_moe": replace(routed, correction_bias="none", hash_rows=table)}
     hashed = min(layers, config.count("num_hash_layers", 3))
     kinds = (config.strings("mlp_layer_types") or ["hash_moe"] * hashed + ["moe"] * (layers - hashed))[:layers]
     norm, order = config.rmsnorm(), zip(_compressed_layers(config, layers), kinds, strict=True)
@@ -115,7 +113,7 @@ def deepseek_v4(config: Config) -> Architecture:
     return _multi_stream_lm(config, hyper, norm, _compressed_attention(config), feeds, order)
 
 
-def _eps(config: Config) -> dict[str, Any]:
+def _eps(config: Config) -> Fields:
     return {"eps": config.number("hc_eps", 1e-6) or 0.0, "norm_eps": config.number("rms_norm_eps") or 1e-6}
 
 
@@ -124,13 +122,13 @@ def _compressed_layers(config: Config, layers: int) -> list[str]:
     ratios = config.layer_indices("compress_ratios")
     strange = next((ratio for ratio in ratios if ratio not in _BY_RATIO), None)
     if strange is not None:
-        raise config.error(f"compress_ratios must be 0, 4 or 128, not {short_repr(strange)}")
+        raise config.invalid("compress_ratios", "0, 4 or 128", strange)
     heavy, sparse = _BY_RATIO[128], _BY_RATIO[4]
     usual = [sparse if index >= 2 and index % 2 else heavy for index in range(layers)]
     return (config.strings("layer_types") or [_BY_RATIO[ratio] for ratio in ratios] or usual)[:layers]
 
 
-def _compressed_attention(config: Config) -> dict[str, Layer]:
+def _compressed_attention(config: Config) -> Layers:
     rates = config.get("compress_rates") or {_BY_RATIO[4]: 4, _BY_RATIO[128]: 128}
     if not isinstance(rates, dict) or not {_BY_RATIO[4], _BY_RATIO[128]} <= set(rates):
         raise config.error(f"compress_rates must name two layer types, not {short_repr(rates)}")
@@ -146,7 +144,7 @@ def _compressed_attention(config: Config) -> dict[str, Layer]:
         norm_eps=config.number("rms_norm_eps") or 1e-6,
         **_rope(config, "main"),
     )
-    indexer: dict[str, Any] = {
+    indexer: Fields = {
         "index_heads": config.size("index_n_heads"),
         "index_dim": config.size("index_head_dim"),
         "index_topk": config.size("index_topk"),
@@ -161,7 +159,7 @@ def _compressed_attention(config: Config) -> dict[str, Layer]:
     }
 
 
-def _rope(config: Config, label: str) -> dict[str, Any]:
+def _rope(config: Config, label: str) -> Fields:
     """Rotary base and scaling of layers with compression (``compress``) or without (``main``).
 
     If the config does not distinguish them, only layers with compression are scaled.
@@ -195,10 +193,10 @@ def hy_v4(config: Config) -> Architecture:
     layers, width, streams = config.n_layers, config.d_model, config.size("hc_mult")
     config.ignore("learnable_sink_init")
     full = indexed_mla(config, sinks=True, gate="input", rope_interleaved=False, index_rotates_end=True)
-    mixers: dict[str, Layer] = {"full": full, "shared": replace(full, index_heads=None)}
+    mixers: Layers = {"full": full, "shared": replace(full, index_heads=None)}
     acts = {"activation": "silu", "shared_activation": config.activation()}
     routed = shared_experts(config, clamp=config.number("swiglu_limit"), shared_clamped=False, **acts)
-    feeds: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": routed}
+    feeds: Layers = {"dense": config.gated_mlp(), "sparse": routed}
     usual = ["full" if index == 0 or (index - 1) % 4 == 0 else "shared" for index in range(layers)]
     order = zip(config.strings("indexer_types", layers) or usual, config.mlp_types(1), strict=True)
     norm = config.rmsnorm()
@@ -216,13 +214,13 @@ def qwen4(config: Config) -> Architecture:
     config.ignore("make_ngram_vocab_size_divisible_by split_ngram_parts mlp_only_layers mtp_num_hidden_layers")
     if config.layer_indices("ple_layer_ids"):
         raise config.error("ple_layer_ids: layers with n-gram embeddings are not supported")
-    attention: dict[str, Any] = {
+    attention: Fields = {
         "gated": True,
         "qk_norm": "head",
         "qk_norm_unit_offset": True,
         "rotary_dim": config.rotary_width(),
     }
-    indexer: dict[str, Any] = {
+    indexer: Fields = {
         "index_heads": config.size("indexer_n_heads"),
         "index_dim": config.size("indexer_head_dim"),
         "index_topk": config.size("indexer_budget"),
@@ -230,12 +228,12 @@ def qwen4(config: Config) -> Architecture:
         "index_pooled": True,
         "index_unit_offset": True,
     }
-    mixers: dict[str, Layer] = {
+    mixers: Layers = {
         "indexed_attention": config.attention(**attention, **indexer),
         "linear_attention": gated_delta_net(config),
     }
     shared = config.size("shared_expert_intermediate_size")
-    feeds: dict[str, Layer] = {"sparse": config.experts(d_ff_shared=shared, shared_gate=True)}
+    feeds: Layers = {"sparse": config.experts(d_ff_shared=shared, shared_gate=True)}
     pattern = config.every_nth("full_attention_interval", "indexed_attention", "linear_attention", 4)
     kinds = [kind.replace("full_", "indexed_") for kind in config.layer_types(pattern)]
     hyper = HyperConnection(

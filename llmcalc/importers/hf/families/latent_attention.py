@@ -6,13 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Sublayer
-from ....core.errors import UnknownNameError, short_repr
-from ....core.layer import Layer
+from ....core.errors import UnknownNameError
 from ....layers import Mla
-from ..config import Config
-from ..decoder import decoder
+from ..config import Config, Fields, Layers
 from ..rope import rope_fields
-from ..rules import causal_lm, repeat_block, runs_by_type, sublayer
+from ..rules import causal_lm, decoder, repeat_block, runs_by_type, sublayer
 from .deepseek import indexed_mla, mla, shared_experts
 from .llama_variants import depth_scales
 
@@ -107,7 +105,7 @@ def dots3_note(config: Config) -> Architecture:
     types, own = _types(config, config.n_layers), _own_sizes(config)
     span = config.sliding_window() or config.optional_size("sliding_window_size") or WINDOW
     known: dict[tuple[str, str], str] = {}
-    mixers: dict[str, Layer] = {}
+    mixers: Layers = {}
     names = []
     for index, kind in enumerate(types):
         sizes = own(index, kind)
@@ -119,12 +117,12 @@ def dots3_note(config: Config) -> Architecture:
     older = "moe_shared_expert_intermediate_size"
     wide = older if older in config.data else "shared_experts_intermediate_size"
     routed = shared_experts(config, d_ff_shared=config.shared_width("n_shared_experts", wide))
-    feeds: dict[str, Layer] = {"dense": config.gated_mlp(bias=False), "sparse": routed}
+    feeds: Layers = {"dense": config.gated_mlp(bias=False), "sparse": routed}
     return decoder(config, mixers, feeds, names, _feeds(config, config.n_layers))
 
 
-def _attention(config: Config, kind: str, span: int, sizes: dict[str, Any]) -> Mla:
-    changes: dict[str, Any] = {_FIELDS[key]: value for key, value in sizes.items() if key in _FIELDS}
+def _attention(config: Config, kind: str, span: int, sizes: Fields) -> Mla:
+    changes: Fields = {_FIELDS[key]: value for key, value in sizes.items() if key in _FIELDS}
     changes |= {"gate": "input", "gate_per_head": True, "key_norm": True}
     changes |= {"norm_eps": config.number("rms_norm_eps") or 1e-6, "latent_scaled": True}
     changes |= {"rope_theta": config.rope_theta(kind), **rope_fields(config, kind)}
@@ -145,7 +143,7 @@ def _own_sizes(config: Config) -> Any:
     if given is None:
         return lambda index, kind: windowed if kind == "sliding_attention" else {}
     if not isinstance(given, dict) or not all(isinstance(value, dict) for value in given.values()):
-        raise config.error(f"per_layer_config must be an object of objects, not {short_repr(given)}")
+        raise config.invalid("per_layer_config", "an object of objects", given)
     by_number = {int(key): value for key, value in given.items() if str(key).isdecimal()}
     for key in (key for value in by_number.values() for key in value):
         if key not in _FIELDS and key not in _WITHOUT_EFFECT:

@@ -7,11 +7,9 @@ from typing import Any
 
 from ....core.architecture import Architecture
 from ....core.errors import short_repr
-from ....core.layer import Layer
 from ....layers import Attention, Mlp
-from ..config import SIGMOID, Config
-from ..decoder import decoder
-from ..rules import causal_lm, group_runs, prenorm_block
+from ..config import SIGMOID, Config, Fields, Layers
+from ..rules import causal_lm, decoder, group_runs, prenorm_block
 
 STEP_DENSE = 3  # default number of layers without experts
 
@@ -73,11 +71,11 @@ def step3p5(config: Config) -> Architecture:
     config.ignore("query_pre_attn_scalar mtp_layer_types mtp_mlp_layer_types")
     config.ignore("per_layer_config partial_rotary_factors attention_other_setting num_nextn_predict_layers")
     types = config.layer_types(["full_attention"] * layers)
-    fields: dict[str, Any] = {"qk_norm": "head", "qk_norm_unit_offset": True}
+    fields: Fields = {"qk_norm": "head", "qk_norm_unit_offset": True}
     fields |= {"gated": True, "gate_per_head": True, "gate_bias": "none"}
     heads = config.optional_size("num_sliding_attention_heads") or config.n_heads
     spans = {"full_attention": (config.n_heads, None), "sliding_attention": (heads, config.sliding_window())}
-    mixers: dict[str, Layer] = {
+    mixers: Layers = {
         kind: config.attention(
             layer_type=kind, n_heads=count, window=span, rotary_dim=config.rotary_width(1.0, kind), **fields
         )
@@ -89,7 +87,7 @@ def step3p5(config: Config) -> Architecture:
     routed = config.experts("n_routed_experts", d_ff_shared=shared_width, routed_scale=scale, **fields)
     dense = replace(config.gated_mlp(bias=bias), clamp_late=True)
     bounds = zip(_clamps(config, "swiglu_limits", layers), _clamps(config, "swiglu_limits_shared", layers), strict=True)
-    feeds: dict[str, Layer] = {}
+    feeds: Layers = {}
     kinds = []
     for feed, (own, shared) in zip(_sparse_or_dense(config, layers), bounds, strict=True):
         bounds_of = (own, shared) if feed == "sparse" else (shared,)
@@ -117,5 +115,5 @@ def _clamps(config: Config, key: str, layers: int) -> list[float | None]:
     """The clamp of the gates of each layer, or 0 for none."""
     given = config.get(key) or [0] * layers
     if not isinstance(given, list) or len(given) < layers:
-        raise config.size_error(f"{key} must be a list of {layers} numbers, one per layer, not {short_repr(given)}")
+        raise config.invalid_size(key, f"a list of {layers} numbers, one per layer", given)
     return [config.finite_number(bound, key) or None for bound in given[:layers]]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ....core.architecture import Architecture, Block
 from ....core.layer import Layer
 from ....layers import Mlp, ShortConv
-from ..config import Config
-from ..decoder import decoder
-from ..rules import causal_lm, runs_by_type, sublayer
+from ..config import Config, Fields, Layers
+from ..rules import causal_lm, decoder, runs_by_type, sublayer
 
 _ROPE_BASE = 1000000.0
 
@@ -40,7 +37,7 @@ def lfm3(config: Config) -> Architecture:
     width, layers = config.d_model, config.n_layers
     norm = config.rmsnorm("norm_eps")
     gated = config.flag("use_attention_gate")
-    changes: dict[str, Any] = {
+    changes: Fields = {
         "qk_norm": "head",
         "qk_norm_eps": norm.eps,
         "gated": gated,
@@ -51,7 +48,7 @@ def lfm3(config: Config) -> Architecture:
     local = config.attention(layer_type="sliding_attention", window=config.sliding_window(), **changes)
     turned = config.rotary_width(0.5, "full_attention")
     distant = config.attention(layer_type="full_attention", rope_theta=base, rotary_dim=turned, **changes)
-    mixers: dict[str, Layer] = {"conv": _short_conv(config), "full_attention": distant, "sliding_attention": local}
+    mixers: Layers = {"conv": _short_conv(config), "full_attention": distant, "sliding_attention": local}
     pattern = [
         "full_attention" if i % 4 == 2 else "conv" if i % 4 or not i else "sliding_attention" for i in range(layers)
     ]
@@ -73,7 +70,7 @@ def _lfm(
 ) -> Architecture:
     norm = config.rmsnorm("norm_eps")
     base = config.rope_theta(default=_ROPE_BASE)
-    mixers: dict[str, Layer] = {
+    mixers: Layers = {
         "full_attention": config.attention(bias=False, rope_theta=base, qk_norm="head", qk_norm_eps=norm.eps),
         "conv": _short_conv(config),
     }

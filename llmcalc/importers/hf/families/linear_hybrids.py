@@ -7,12 +7,11 @@ from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Stack, Sublayer
 from ....core.errors import UnknownNameError, short_repr
-from ....core.layer import Layer, is_number
+from ....core.layer import is_number
 from ....core.layer_history import with_n_sums
 from ....layers import AttentionResidual, GatedDeltaNet, Kda, Mlp, Moe
-from ..config import SIGMOID, Config
-from ..decoder import block, decoder
-from ..rules import causal_lm, group_runs, runs_by_type
+from ..config import SIGMOID, Config, Fields, Layers
+from ..rules import block, causal_lm, decoder, group_runs, runs_by_type
 from .deepseek import mla
 from .qwen import gated_delta_net
 
@@ -37,7 +36,7 @@ def kimi_linear(config: Config) -> Architecture:
     mixers = {"full_attention": mla(config, rope=False, gate=gate), "linear_attention": _kda(config, inner)}
     activation, eps = _activation(config), config.number("rms_norm_eps") or EPS
     mlp = Mlp(config.d_model, config.size("intermediate_size"), gated=True, **activation)
-    latent: dict[str, Any] = {"d_latent": config.optional_size("routed_expert_hidden_size")}
+    latent: Fields = {"d_latent": config.optional_size("routed_expert_hidden_size")}
     if latent["d_latent"]:
         latent |= {"latent_norm": config.flag("latent_moe_use_norm"), "latent_norm_eps": eps}
     dense = config.count("first_k_dense_replace", 1)
@@ -46,7 +45,7 @@ def kimi_linear(config: Config) -> Architecture:
     return replace(built, stacks=(_with_attention_residuals(built.main, every, eps),)) if every else built
 
 
-def _kda(config: Config, inner: dict[str, Any]) -> Kda:
+def _kda(config: Config, inner: Fields) -> Kda:
     """The linear-attention layer, in the keys of published files or of the class."""
     heads, head, taps = (config.size(f"linear_{name}") for name in ("num_heads", "head_dim", "conv_kernel_dim"))
     head = inner.get("head_dim", head)
@@ -63,7 +62,7 @@ def _kda(config: Config, inner: dict[str, Any]) -> Kda:
     )
 
 
-def _activation(config: Config) -> dict[str, Any]:
+def _activation(config: Config) -> Fields:
     """Fields for the activation of all feed-forward layers, with its bounds if any."""
     if config.string("hidden_act") != "situ":
         return {"activation": config.activation()}
@@ -73,13 +72,13 @@ def _activation(config: Config) -> dict[str, Any]:
     return {"activation": "situ", **bounds}
 
 
-def _linear_config(config: Config) -> dict[str, Any]:
+def _linear_config(config: Config) -> Fields:
     """The nested config of published files, which counts layers from 1."""
     found = config.get("linear_attn_config")
     if found is None:
         return {}
     if not isinstance(found, dict):
-        raise config.error(f"linear_attn_config must be an object, not {short_repr(found)}")
+        raise config.invalid("linear_attn_config", "an object", found)
     for key, value in found.items():
         if key not in (*_SIZES, *_LAYERS, *_GATES):
             raise UnknownNameError("key of linear_attn_config", key, (*_SIZES, *_LAYERS, *_GATES), where=config.where)
@@ -143,13 +142,13 @@ def bailing_hybrid(config: Config) -> Architecture:
 
 
 def sigmoid_lm(
-    config: Config, mixers: dict[str, Layer], types: list[str], dense: int, mlp: Mlp | None = None, **routed: Any
+    config: Config, mixers: Layers, types: list[str], dense: int, mlp: Mlp | None = None, **routed: Any
 ) -> Architecture:
     """A decoder with DeepSeek-V3's experts after some dense layers and an untied head; ``routed``: expert fields."""
     config.ignore("tie_word_embeddings")
     shared, groups = config.size("moe_intermediate_size") * config.size("n_shared_experts"), config.expert_groups()
     sparse = config.experts("num_local_experts", d_ff_shared=shared, **SIGMOID, **groups, **routed)
-    feeds: dict[str, Layer] = {"dense": mlp or config.gated_mlp(), "sparse": sparse}
+    feeds: Layers = {"dense": mlp or config.gated_mlp(), "sparse": sparse}
     return decoder(config, mixers, feeds, config.layer_types(types), config.mlp_types(dense), tied=False)
 
 
@@ -186,7 +185,7 @@ def olmo_hybrid(config: Config) -> Architecture:
 
 def lara_mini(config: Config) -> Architecture:
     """Lara Mini: gated delta nets, windowed attention with rotary positions, full attention without; experts."""
-    mixers: dict[str, Layer] = {
+    mixers: Layers = {
         "linear_attention": gated_delta_net(config),
         "sliding_attention": config.attention(window=config.sliding_window(), qk_norm="head"),
         "full_attention": config.attention(positions="none", qk_norm="head"),

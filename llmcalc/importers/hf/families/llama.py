@@ -8,11 +8,10 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Named
 from ....core.layer import Layer
 from ....layers import Attention, Embedding, Mlp, Scale
-from ..config import TOKENS, Config
-from ..decoder import decoder
-from ..rules import causal_lm, prenorm_block, runs_by_type, sublayer
+from ..config import TOKENS, Config, Fields, Layers
+from ..rules import causal_lm, decoder, prenorm_block, runs_by_type, sublayer
 
-_ROUTING: dict[str, Any] = {"router": "sigmoid", "renormalise": False, "scaled_input": True}
+_ROUTING: Fields = {"router": "sigmoid", "renormalise": False, "scaled_input": True}
 IMAGE_TOKENS = 8  # rows of Llama 3.2's embedding that its head does not have
 CROSSED = [3, 8, 13, 18, 23, 28, 33, 38]  # layers of its 11B model that attend to images
 ORIGINAL_THETA = 10000.0
@@ -34,7 +33,7 @@ def llama4(config: Config) -> Architecture:
     routed = config.experts(
         "num_local_experts", "intermediate_size", d_ff_shared=width, top_k_run=n_experts, **_ROUTING
     )
-    feeds: dict[str, Layer] = {"sparse": routed, "dense": config.gated_mlp(key="intermediate_size_mlp")}
+    feeds: Layers = {"sparse": routed, "dense": config.gated_mlp(key="intermediate_size_mlp")}
     mixers = {
         _name(kind, turned): _attention(config, chunk if kind == "chunked_attention" else None, turned)
         for kind, turned in dict.fromkeys(zip(types, rotated, strict=True))
@@ -62,7 +61,7 @@ def _rotated(config: Config, layers: int) -> list[bool]:
 
 def _attention(config: Config, chunk: int | None, rotated: bool) -> Layer:
     """Attention of one layer type; rotated layers may normalise queries and keys per head, without weights."""
-    fields: dict[str, Any] = {"chunk": chunk, "positions": "rope" if rotated else "none", "rope_interleaved": True}
+    fields: Fields = {"chunk": chunk, "positions": "rope" if rotated else "none", "rope_interleaved": True}
     if rotated and config.flag("use_qk_norm"):
         fields |= {"qk_norm": "head", "qk_norm_scale": False, "qk_norm_late": True}
     if not rotated and _is_temperature_tuned(config):

@@ -10,10 +10,9 @@ from ....core.architecture import Architecture, Block, Named, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers import Embedding, Head, Mlp, Norm
-from ..config import TOKENS, Config
-from ..decoder import decoder
+from ..config import TOKENS, Config, Fields, Layers
 from ..rope import dynamic_alpha_fields
-from ..rules import causal_lm, group_runs, sublayer
+from ..rules import causal_lm, decoder, group_runs, sublayer
 from .llama import llama
 
 _NAS_MULTIPLE = 256
@@ -84,7 +83,7 @@ def granite_swa(config: Config) -> Architecture:
     return decoder(config, attention, order=order, **multipliers(config))
 
 
-def multipliers(config: Config) -> dict[str, Any]:
+def multipliers(config: Config) -> Fields:
     """Decoder fields for Granite's constant multipliers; logits are divided by ``logits_scaling``."""
     divisor = config.number("logits_scaling", 1.0)
     if not divisor:
@@ -102,13 +101,13 @@ def attention_by_base(config: Config, types: Sequence[str], **changes: Any) -> t
     if bases is None:
         bases = [config.rope_theta()] * len(types)
     if not isinstance(bases, list):
-        raise config.error(f"layer_rope_theta must be a list of numbers, not {short_repr(bases)}")
+        raise config.invalid("layer_rope_theta", "a list of numbers", bases)
     config.one_per_layer("layer_rope_theta", bases, len(types))
     spans = {"full_attention": None, "sliding_attention": config.sliding_window()}
     bases = [None if base is None else config.finite_number(base, "layer_rope_theta") or None for base in bases]
     seen = {base: index for index, base in enumerate(dict.fromkeys(bases))}
     names = [f"{kind}_{seen[base]}" if seen[base] else kind for kind, base in zip(types, bases, strict=True)]
-    kinds: dict[str, Layer] = {}
+    kinds: Layers = {}
     for name, kind, base in zip(names, types, bases, strict=True):
         if kind in spans and name not in kinds:
             placed = {"positions": "none"} if base is None else {"rope_theta": base}
@@ -132,7 +131,7 @@ def smollm3(config: Config) -> Architecture:
     rotated = config.layer_indices("no_rope_layers") or [int((index + 1) % interval != 0) for index in range(layers)]
     limited = limit if config.flag("use_sliding_window") else None
     pattern = ["full_attention" if rope or not limited else "sliding_attention" for rope in rotated]
-    kinds: dict[str, Layer] = {
+    kinds: Layers = {
         f"{kind} {positions}": config.attention(window=span, positions=positions)
         for kind, span in (("full_attention", None), ("sliding_attention", limit))
         for positions in ("rope", "none")
@@ -224,7 +223,7 @@ def _nas_block(config: Config, entry: Any, norm: Layer, width: int, heads: int) 
     if not feed.get("no_op"):
         factor = feed.get("ffn_mult")
         if not isinstance(factor, (int, float)) or factor is True or factor <= 0:
-            raise config.error(f"ffn_mult must be positive, not {short_repr(factor)}")
+            raise config.invalid("ffn_mult", "positive", factor)
         d_ff = -(-int(2 * factor * width / 3) // _NAS_MULTIPLE) * _NAS_MULTIPLE
         found.append(
             sublayer("mlp", Mlp(width, d_ff, config.activation(), gated=True, bias=config.flag("mlp_bias")), pre=norm)
@@ -244,7 +243,7 @@ def baichuan(config: Config) -> Architecture:
     config.ignore("model_max_length z_loss_weight")
     if config.vocab == _NORMED_VOCAB:
         config.add_unmodelled("the head normalises the rows of its matrix, which the NumPy model does not support")
-    changes: dict[str, Any] = {} if config.d_model == _ROPE_WIDTH else {"positions": "alibi"}
+    changes: Fields = {} if config.d_model == _ROPE_WIDTH else {"positions": "alibi"}
     attention = config.attention(bias=False, n_kv_heads=config.n_heads, **changes)
     return decoder(config, attention, tied=config.flag("tie_word_embeddings"))
 
@@ -260,7 +259,7 @@ def minicpm(config: Config) -> Architecture:
     return decoder(config, **depth_scales(config))
 
 
-def depth_scales(config: Config) -> dict[str, Any]:
+def depth_scales(config: Config) -> Fields:
     """Decoder fields for MiniCPM's constant multipliers."""
     scale, width = (config.number("scale_depth") or 1.0) / config.n_layers**0.5, config.d_model
     head = config.lm_head(input_scale=(config.number("dim_model_base") or width) / width)

@@ -7,12 +7,11 @@ from functools import cache
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Sublayer
-from ....core.errors import UnknownNameError, short_repr
+from ....core.errors import UnknownNameError
 from ....core.layer import Layer
 from ....layers import Attention, Mamba, Mamba2, Mlp, Moe
-from ..config import SIGMOID, Config
-from ..decoder import decoder
-from ..rules import causal_lm, group_runs, prenorm_block, repeat_block, sublayer
+from ..config import SIGMOID, Config, Fields, Layers
+from ..rules import causal_lm, decoder, group_runs, prenorm_block, repeat_block, sublayer
 from .llama_variants import multipliers
 from .state_space import time_step_limits
 
@@ -29,7 +28,7 @@ _OLD_NAMES = {"mamba": "linear_attention", "attention": "full_attention"}
 def jamba(config: Config) -> Architecture:
     """Jamba [lieber2024]: Mamba layers, with attention in every eighth and experts in every second."""
     rank = config.get("mamba_dt_rank")
-    mixers: dict[str, Layer] = {
+    mixers: Layers = {
         "attention": config.attention(bias=False, positions="none"),
         "mamba": Mamba(
             config.d_model,
@@ -69,7 +68,7 @@ def nemotron_h(config: Config) -> Architecture:
     norm = config.rmsnorm("layer_norm_epsilon")
     config.ignore(_IGNORED_BY_NEMOTRON)
     latent = config.optional_size("moe_latent_size")
-    readers: dict[str, Any] = {
+    readers: Fields = {
         "linear_attention": ("mamba", lambda: _nemotron_mamba(config)),
         "full_attention": ("attention", lambda: config.attention(bias=_unused_flag(config), positions="none")),
         "mlp": ("mlp", lambda: config.plain_mlp(activation="mlp_hidden_act")),
@@ -117,7 +116,7 @@ def _nemotron_order(config: Config, kinds: dict[str, Block]) -> list[str]:
         types = ["linear_attention", "moe", "full_attention", "mlp"]
     if types is None:
         if not isinstance(pattern, str):
-            raise config.error(f"hybrid_override_pattern must be a string, not {short_repr(pattern)}")
+            raise config.invalid("hybrid_override_pattern", "a string", pattern)
         unknown = next((letter for letter in pattern if letter not in _LETTERS), None)
         if unknown:
             raise UnknownNameError("letter of hybrid_override_pattern", unknown, _LETTERS, where=config.where)
@@ -137,7 +136,7 @@ def _unused_flag(config: Config) -> bool:
 def bamba(config: Config) -> Architecture:
     """Bamba: Mamba-2 layers, attention at the listed layers, an MLP after each."""
     config.ignore("z_loss_coefficient")
-    mixers: dict[str, Layer] = {
+    mixers: Layers = {
         "full_attention": config.attention(rotary_dim=config.rotary_width(0.5)),
         "linear_attention": _mamba2(config, config.size("mamba_expand") * config.d_model),
     }
@@ -151,7 +150,7 @@ def granitemoehybrid(config: Config) -> Architecture:
     if config.string("normalization_function", "rmsnorm") != "rmsnorm":
         raise config.error("normalization_function must be rmsnorm")
     positions = "rope" if config.get("position_embedding_type") == "rope" else "none"
-    mixers: dict[str, Layer] = {
+    mixers: Layers = {
         "full_attention": config.attention(positions=positions, scale=config.number("attention_multiplier")),
         "linear_attention": _mamba2(config, config.size("mamba_expand") * config.d_model),
     }
@@ -176,8 +175,12 @@ def falcon_h1(config: Config) -> Architecture:
     inner = config.optional_size("mamba_d_ssm") or config.size("mamba_expand") * config.d_model
     config.get("mamba_expand")
     late = not config.flag("mamba_norm_before_gate", True)
-    fields: dict[str, Any] = {"out_bias": config.flag("projectors_bias"), "norm": config.flag("mamba_rms_norm")}
-    mamba = _mamba2(config, inner, **fields, gate_first=late or not fields["norm"], **_ssm_scales(config))
+    fields: Fields = {"out_bias": config.flag("projectors_bias"), "norm": config.flag("mamba_rms_norm")}
+    names = ("z_scale", "x_scale", "B_scale", "C_scale", "dt_scale")
+    found: Fields = dict(zip(names, _numbers(config, "ssm_multipliers", len(names)), strict=True))
+    for name, key in (("in_scale", "ssm_in_multiplier"), ("out_scale", "ssm_out_multiplier")):
+        found[name] = config.number(key, 1.0) or 1.0
+    mamba = _mamba2(config, inner, **fields, gate_first=late or not fields["norm"], **found)
     mixers = (Branch("mamba", mamba), Branch("attention", _scaled_attention(config)))
     gate, down = _numbers(config, "mlp_multipliers", 2)
     mlp = replace(config.gated_mlp(bias=config.flag("mlp_bias")), gate_scale=gate, out_scale=down)
@@ -192,27 +195,18 @@ def _scaled_attention(config: Config) -> Attention:
     """Attention with factors on its input, keys and output."""
     plain = config.attention()
     scale = (config.number("key_multiplier", 1.0) or 1.0) * float(plain.d_head or 1) ** -0.5
-    around: dict[str, Any] = {
+    around: Fields = {
         "in_scale": config.number("attention_in_multiplier", 1.0),
         "out_scale": config.number("attention_out_multiplier", 1.0),
     }
     return replace(plain, scale=scale, **around)
 
 
-def _ssm_scales(config: Config) -> dict[str, Any]:
-    """The factors of a Mamba-2 layer: on its input, its five projections and its output."""
-    names = ("z_scale", "x_scale", "B_scale", "C_scale", "dt_scale")
-    found = dict(zip(names, _numbers(config, "ssm_multipliers", len(names)), strict=True))
-    for name, key in (("in_scale", "ssm_in_multiplier"), ("out_scale", "ssm_out_multiplier")):
-        found[name] = config.number(key, 1.0) or 1.0
-    return found
-
-
 def _numbers(config: Config, key: str, count: int) -> list[float]:
     """A list of ``count`` numbers; all 1 if the key is not set."""
     given = config.get(key) or [1.0] * count
     if not isinstance(given, list) or len(given) != count:
-        raise config.error(f"{key} must be a list of {count} numbers, not {short_repr(given)}")
+        raise config.invalid(key, f"a list of {count} numbers", given)
     return [config.finite_number(value, key) for value in given]
 
 

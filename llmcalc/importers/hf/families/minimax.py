@@ -7,10 +7,9 @@ from typing import Any
 
 from ....core.architecture import Architecture
 from ....core.errors import short_repr
-from ....core.layer import Layer
 from ....layers import Mlp
-from ..config import SIGMOID, Config
-from ..decoder import decoder
+from ..config import SIGMOID, Config, Fields, Layers
+from ..rules import decoder
 
 SWIGLU_ALPHA = 1.702  # α in x · sigmoid(α x), as in quick GELU
 UP_OFFSET = 1.0
@@ -39,11 +38,7 @@ def minimax_m3(config: Config) -> Architecture:
     layers, width = config.n_layers, config.d_model
     _ignore_derived_keys(config)
     sparse = _indexer_sizes(config)
-    fields: dict[str, Any] = {
-        "activation": "quick_gelu",
-        "clamp": config.number("swiglu_limit"),
-        "up_offset": UP_OFFSET,
-    }
+    fields: Fields = {"activation": "quick_gelu", "clamp": config.number("swiglu_limit"), "up_offset": UP_OFFSET}
     routed = config.experts(
         "num_local_experts",
         "intermediate_size",
@@ -52,8 +47,8 @@ def minimax_m3(config: Config) -> Architecture:
         **fields,  # x · sigmoid(1.702 x), whatever hidden_act says
     )
     dense = Mlp(width, config.size("dense_intermediate_size"), gated=True, **fields)
-    feeds: dict[str, Layer] = {"sparse": routed, "dense": dense}
-    norms: dict[str, Any] = {"qk_norm": "head", "qk_norm_unit_offset": True}
+    feeds: Layers = {"sparse": routed, "dense": dense}
+    norms: Fields = {"qk_norm": "head", "qk_norm_unit_offset": True}
     full = config.attention(bias=False, rotary_dim=config.rotary_width(), **norms)
     block = sparse("index_block_size")
     chosen = replace(
@@ -65,7 +60,7 @@ def minimax_m3(config: Config) -> Architecture:
         index_local=_local_blocks(config),
         index_unit_offset=True,
     )
-    mixers: dict[str, Layer] = {"full_attention": full, "minimax_m3_sparse": chosen}
+    mixers: Layers = {"full_attention": full, "minimax_m3_sparse": chosen}
     frequency = (config.get("sparse_attention_config") or {}).get("sparse_attention_freq")
     kinds = _types_from_flags(config, frequency, layers, "full_attention", "minimax_m3_sparse")
     types = config.layer_types(kinds or ["full_attention"] * layers)

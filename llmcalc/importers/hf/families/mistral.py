@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ....core.architecture import Architecture
 from ....core.errors import UnknownNameError
 from ....core.layer import Layer
 from ....layers import Mla, Mlp, Moe
-from ..config import Config
-from ..decoder import decoder
+from ..config import Config, Fields, Layers
 from ..rope import query_temperature
+from ..rules import decoder
 from .deepseek import dense_first, indexer_types, latent_lm, mla, shared_experts
 from .llama import RUNTIME_KEYS, original_decoder
 
@@ -55,7 +53,7 @@ def mistral_large4(config: Config) -> Architecture:
     feeds = config.mlp_types(config.count("first_k_dense_replace"))
     kinds, mixers, order = indexer_types(config, layers), dict[str, Layer](), []
     routed = shared_experts(config, router="softmax", correction_bias="none", renormalise=True)
-    parts: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": routed}
+    parts: Layers = {"dense": config.gated_mlp(), "sparse": routed}
     for index, (indexer, turns, source) in enumerate(zip(kinds, turned, sources, strict=False)):
         if indexer not in ("full", "shared"):
             raise UnknownNameError("indexer type", indexer, ("full", "shared"), where=config.where)
@@ -75,7 +73,7 @@ def _scaled_attention(config: Config, indexer: bool, turned: bool, reused: bool,
     places = {} if turned else {"qk_nope_head_dim": nope + rope, "qk_rope_head_dim": 0, "rope": False}
     sizes = {"index_heads": config.size("index_n_heads"), "index_dim": config.size("index_head_dim")}
     chosen = {"index_topk": config.size("index_topk"), **(sizes if indexer else {})}
-    learned: dict[str, Any] = {"index_input_norm": True, "index_position_scaled": True, "position_scaled": True}
+    learned: Fields = {"index_input_norm": True, "index_position_scaled": True, "position_scaled": True}
     learned |= {"index_interleaved": True}  # interleaved, as in the attention itself
     learned |= {"latent_reused": reused, "latent_lent": lent, "norm_eps": config.number("rms_norm_eps") or 1e-6}
     return mla(config, rope_learned=max(1, rope // 2), **learned, **places, **chosen)
@@ -93,7 +91,7 @@ def mistral_params(config: Config) -> Architecture:
     return original_decoder(config, feed, window=config.sliding_window(), rope_interleaved=True)
 
 
-def key_group(config: Config, key: str, known: tuple[str, ...]) -> dict[str, Any]:
+def key_group(config: Config, key: str, known: tuple[str, ...]) -> Fields:
     """A nested group of keys, all of which must be known; empty if it is missing."""
     found = config.mapping(key)
     unknown = next((name for name in found if name not in known), None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
-from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers import Attention, Embedding, Head, Linear, Mlp
 from ..config import Config
@@ -72,7 +71,7 @@ def _attention(config: Config, kind: str, window: int | None, causal: bool = Fal
 
 def _select_attention(kinds: dict[str, Attention], kind: str, config: Config) -> Attention:
     if kind not in kinds:
-        raise config.error(f"layer_types must be one of {', '.join(kinds)}, not {short_repr(kind)}")
+        raise config.invalid("layer_types", f"one of {', '.join(kinds)}", kind)
     return kinds[kind]
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from ....core.architecture import Architecture
 from ....core.errors import short_repr
-from ....core.layer import Layer
 from ....layers import Attention, Moe, Norm
-from ..config import SIGMOID, Config
-from ..decoder import block, decoder
+from ..config import SIGMOID, Config, Fields, Layers
 from ..rope import dynamic_alpha_fields, rope_fields
-from ..rules import causal_lm, map_sublayers, runs_by_type
+from ..rules import block, causal_lm, decoder, map_sublayers, runs_by_type
 from .llama_variants import attention_by_base, multipliers
 from .minimax import SWIGLU_ALPHA
 from .qwen import sparse_types
@@ -95,7 +92,7 @@ def mellum(config: Config) -> Architecture:
     pattern = ["full_attention"] * config.n_layers
     config.ignore("num_mtp_layers mtp_layer_types mtp_mlp_layer_types")  # the class never builds prediction modules
     attention, order = config.windowed_attention(pattern, config.sliding_window(), qk_norm="head")
-    feeds: dict[str, Layer] = {"sparse": config.experts(), "dense": config.gated_mlp()}
+    feeds: Layers = {"sparse": config.experts(), "dense": config.gated_mlp()}
     return decoder(config, attention, feeds, order, config.mlp_types(dense=0))
 
 
@@ -110,7 +107,7 @@ def flint(config: Config) -> Architecture:
     unplaced = config.attention(qk_norm="head", sinks=True, positions="none")
     shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
     routed = config.experts(router="sigmoid", d_ff_shared=shared)
-    feeds: dict[str, Layer] = {"sparse": routed, "dense": config.gated_mlp()}
+    feeds: Layers = {"sparse": routed, "dense": config.gated_mlp()}
     kinds = sparse_types(config, dense=(0, 1) if config.get("mlp_only_layers") is None else ())
     return decoder(config, {**attention, "full_attention": unplaced}, feeds, order, kinds)
 
@@ -140,7 +137,7 @@ def dbrx(config: Config) -> Architecture:
     power = feed.get(
         "moe_normalize_expert_weights", 1.0
     )  # order of the norm that gate values are divided by; None means no division
-    norms: dict[str, Any] = {"renormalise": power is not None}
+    norms: Fields = {"renormalise": power is not None}
     norms |= {} if power is None else {"renormalise_power": feed.finite_number(power, "moe_normalize_expert_weights")}
     attention = Attention(
         width,
@@ -170,13 +167,13 @@ def _nested(config: Config, key: str) -> Config:
 
 def beam(config: Config) -> Architecture:
     """Beam: norms around every sub-layer, depth-weighted residual sums, gated values with a bias per head."""
-    gate: dict[str, Any] = {"gated": True, "gate_bias": "head", "qk_norm": "head"}
+    gate: Fields = {"gated": True, "gate_bias": "head", "qk_norm": "head"}
     spans = {"full_attention": None, "sliding_attention": config.sliding_window()}
     mixers = {kind: config.attention(window=spans[kind], **_beam_positions(config, kind), **gate) for kind in spans}
     last, layers = config.n_layers - 1, range(config.n_layers)
     pattern = ["full_attention" if at == last or at % 6 == 5 else "sliding_attention" for at in layers]
     routed = config.experts(group_score="two", **config.expert_groups(), **SIGMOID)
-    feeds: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": routed}
+    feeds: Layers = {"dense": config.gated_mlp(), "sparse": routed}
     kinds, head = (
         config.mlp_types(min(3, len(layers))),
         config.lm_head(softcap=config.number("final_logit_softcapping")),
@@ -185,13 +182,13 @@ def beam(config: Config) -> Architecture:
     return map_sublayers(found, lambda part: replace(part, depth_scaled=True))
 
 
-def _beam_positions(config: Config, kind: str) -> dict[str, Any]:
+def _beam_positions(config: Config, kind: str) -> Fields:
     """Fields for rotary positions, or for scaled queries in layer types without ``rope_parameters``."""
     given = config.get("rope_parameters")
     if given is None:
         given = {"full_attention": None}
     if not isinstance(given, dict):
-        raise config.error(f"rope_parameters must be an object, not {short_repr(given)}")
+        raise config.invalid("rope_parameters", "an object", given)
     if given.get(kind, given) is not None:
         return {"layer_type": kind}
     return {"positions": "none", "temperature": 0.1, "temperature_law": "power", "temperature_length": BEAM_STRETCH}

@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Sublayer
-from ....core.errors import short_repr
-from ....core.layer import Layer
 from ....layers import Attention, Norm
-from ..config import SIGMOID, Config
-from ..decoder import decoder
-from ..rules import causal_lm, group_runs, runs_by_type, sublayer
+from ..config import SIGMOID, Config, Fields, Layers
+from ..rules import causal_lm, decoder, group_runs, runs_by_type, sublayer
 from .deepseek import dense_first, latent_lm, shared_experts
 
 _WINDOWED = (("sliding_attention", "dense"), ("sliding_attention", "sparse"))
@@ -31,13 +28,13 @@ def cohere2_moe(config: Config) -> Architecture:
     }
     shared = config.shared_width(width="intermediate_size")
     scoring = config.string("expert_selection_fn", "softmax")
-    weighed: dict[str, Any] = {"renormalise": True} if scoring == "softmax" else {}
+    weighed: Fields = {"renormalise": True} if scoring == "softmax" else {}
     if shared and config.string("shared_expert_combination_strategy", "average") == "average":
         weighed |= {"routed_scale": 1 / 2, "shared_scale": 1 / 2}
     config.ignore("shared_expert_combination_strategy")
     routed = config.experts(width="intermediate_size", d_ff_shared=shared, router=scoring, **weighed)
     key = "prefix_dense_intermediate_size" if config.get("prefix_dense_intermediate_size") else "intermediate_size"
-    feeds: dict[str, Layer] = {"dense": config.gated_mlp(key=key), "sparse": routed}
+    feeds: Layers = {"dense": config.gated_mlp(key=key), "sparse": routed}
     periods = [(index, prefix) for index in range(dense)] + [(index, rest) for index in range(config.n_layers - dense)]
     pattern = ["sliding_attention" if (index + 1) % period else "full_attention" for index, period in periods]
     kinds = zip(config.layer_types(pattern), config.mlp_types(dense), strict=True)
@@ -85,7 +82,7 @@ def dots1(config: Config) -> Architecture:
     """dots.llm1: DeepSeek-V3's experts, a norm on each query and key head; upper layers may have a window."""
     limit = config.sliding_window()
     mixers = config.local_global_attention(limit, qk_norm="head")
-    feeds: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": shared_experts(config)}
+    feeds: Layers = {"dense": config.gated_mlp(), "sparse": shared_experts(config)}
     return decoder(config, mixers, feeds, config.upper_windows(limit), dense_first(config))
 
 
@@ -101,10 +98,10 @@ def ernie4_5_moe(config: Config) -> Architecture:
     shared = config.shared_width("moe_num_shared_experts")
     routed = config.experts(correction_bias="parameter", d_ff_shared=shared, shared_bias=bias)
     config.ignore("moe_norm_min")  # lower bound of the sum of gate values, which is never reached
-    feeds: dict[str, Layer] = {"dense": config.gated_mlp(bias=bias), "sparse": routed}
+    feeds: Layers = {"dense": config.gated_mlp(bias=bias), "sparse": routed}
     first, last = config.count("moe_layer_start_index"), config.get("moe_layer_end_index", -1)
     if type(last) is not int:
-        raise config.error(f"moe_layer_end_index must be a layer number, not {short_repr(last)}")
+        raise config.invalid("moe_layer_end_index", "a layer number", last)
     end, period = layers - 1 if last == -1 else last, config.size("moe_layer_interval", 1)
     kinds = ["sparse" if first <= index <= end and (index + 1) % period == 0 else "dense" for index in range(layers)]
     attention = config.attention(bias=bias, rope_interleaved=True)
@@ -117,7 +114,7 @@ def ernie4_5_vl(config: Config) -> Architecture:
     config.ignore("moe_norm_min moe_intermediate_size moe_layer_interval")
     widths = config.layer_indices("moe_intermediate_size") or [1536, 512]  # the class's defaults
     shared = widths[0] * config.count("moe_num_shared_experts")
-    fields: dict[str, Any] = {"correction_bias": "parameter"}
+    fields: Fields = {"correction_bias": "parameter"}
     text = config.experts(d_ff=widths[0], width="hidden_size", d_ff_shared=shared or None, shared_bias=bias, **fields)
     vision = config.experts(d_ff=widths[1], width="hidden_size", unused=True, **fields)
     norm = config.rmsnorm()
@@ -133,7 +130,7 @@ def ernie4_5_vl(config: Config) -> Architecture:
 def aria(config: Config) -> Architecture:
     """Language model of Aria: LLaMA with experts; ``mlp_bias`` applies only to the shared expert."""
     top_k, shared = config.size("moe_topk"), config.shared_width("moe_num_shared_experts", "intermediate_size")
-    fields: dict[str, Any] = {"d_ff_shared": shared, "shared_bias": config.flag("mlp_bias"), "top_k": top_k}
+    fields: Fields = {"d_ff_shared": shared, "shared_bias": config.flag("mlp_bias"), "top_k": top_k}
     fields |= {"renormalise": True, "activation": "silu", "shared_activation": config.activation()}
     return decoder(config, mlp=config.experts("moe_num_experts", "intermediate_size", **fields))
 
@@ -141,10 +138,10 @@ def aria(config: Config) -> Architecture:
 def hy_v3(config: Config) -> Architecture:
     """Hunyuan 3: a norm on each query and key head, sigmoid routing, a dense first layer."""
     config.ignore("enable_moe_fp32_combine")
-    fields: dict[str, Any] = {"shared_bias": config.flag("mlp_bias"), **SIGMOID}
+    fields: Fields = {"shared_bias": config.flag("mlp_bias"), **SIGMOID}
     fields["routed_scale"] = config.number("router_scaling_factor", 1.0)
     routed = config.experts(d_ff_shared=config.shared_width(), **fields)
-    feeds: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": routed}
+    feeds: Layers = {"dense": config.gated_mlp(), "sparse": routed}
     return decoder(config, config.attention(qk_norm="head"), feeds, feeds=config.mlp_types(1))
 
 
@@ -157,7 +154,7 @@ def exaone_moe(config: Config) -> Architecture:
         mixers["full_attention"] = config.attention(qk_norm="head", positions="none")
     kinds = config.mlp_types(config.count("first_k_dense_replace", 1))
     types = config.layer_types(_exaone_pattern(config, config.n_layers, limit))
-    feeds: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": routed}
+    feeds: Layers = {"dense": config.gated_mlp(), "sparse": routed}
     return decoder(config, mixers, feeds, types, kinds)
 
 
@@ -181,15 +178,13 @@ def mimo_v2_flash(config: Config) -> Architecture:
     config.ignore("first_k_dense_replace n_shared_experts use_qk_norm")
     factor = config.number("attention_value_scale", 1.0)
     config.ignore("attention_chunk_size layernorm_epsilon add_swa_attention_sink_bias add_full_attention_sink_bias")
-    fields: dict[str, Any] = {"o_bias": False, "d_head_v": config.size("v_head_dim"), "value_scale": factor}
+    fields: Fields = {"o_bias": False, "d_head_v": config.size("v_head_dim"), "value_scale": factor}
     turned = {kind: config.rotary_width(0.334, kind) for kind in ("full_attention", "sliding_attention")}
     span = config.sliding_window()
     beyond = config.optional_size("sliding_window_size")  # published meaning: tokens before the query
     _check_derived_sizes(config, pairs)
-    own_base: dict[str, Any] = (
-        {"rope_theta": config.positive_number("swa_rope_theta")} if config.get("swa_rope_theta") else {}
-    )
-    mixers: dict[str, Layer] = {
+    own_base: Fields = {"rope_theta": config.positive_number("swa_rope_theta")} if config.get("swa_rope_theta") else {}
+    mixers: Layers = {
         "full_attention": config.attention(layer_type="full_attention", rotary_dim=turned["full_attention"], **fields),
         "sliding_attention": config.attention(
             layer_type="sliding_attention",
@@ -206,7 +201,7 @@ def mimo_v2_flash(config: Config) -> Architecture:
     pattern = (
         _types_from_flags(config, "hybrid_layer_pattern", layers, "full_attention", "sliding_attention") or pattern
     )
-    feeds: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": shared_experts(config, d_ff_shared=None)}
+    feeds: Layers = {"dense": config.gated_mlp(), "sparse": shared_experts(config, d_ff_shared=None)}
     kinds = _types_from_flags(config, "moe_layer_freq", layers, "dense", "sparse") or config.mlp_types(1)
     return decoder(config, mixers, feeds, config.layer_types(pattern), kinds)
 
@@ -233,16 +228,16 @@ def _check_derived_sizes(config: Config, pairs: int) -> None:
 def laguna(config: Config) -> Architecture:
     """Laguna: a softplus gate on each head's output, heads that differ by layer, a trained correction bias."""
     layers, gating = config.n_layers, config.get("gating", True)
-    scaled: dict[str, Any] = {"routed_scale": config.number("moe_routed_scaling_factor", 1.0)}
+    scaled: Fields = {"routed_scale": config.number("moe_routed_scaling_factor", 1.0)}
     scaled |= {"router_softcap": config.number("moe_router_logit_softcapping") or None}
     config.unmodelled_unless("moe_apply_router_weight_on_input", False)
-    gate: dict[str, Any] = {"gated": True, "gate_function": "softplus", "gate_bias": "none"}
+    gate: Fields = {"gated": True, "gate_function": "softplus", "gate_bias": "none"}
     gate |= {"gate_per_head": gating is True or gating == "per-head"}
     shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
     routed = config.experts(
         d_ff_shared=shared, router="sigmoid", correction_bias="parameter", renormalise=True, **scaled
     )
-    feeds: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": routed}
+    feeds: Layers = {"dense": config.gated_mlp(), "sparse": routed}
     counts = config.layer_indices("num_attention_heads_per_layer") or [config.n_heads] * layers
     types = config.layer_types(["full_attention"] * layers)
     spans = {"full_attention": None, "sliding_attention": config.sliding_window()}
@@ -264,9 +259,9 @@ def laguna(config: Config) -> Architecture:
 
 def afmoe(config: Config) -> Architecture:
     """Trinity: norms around every sub-layer, gated attention, rotary positions only in layers with a window."""
-    scaled: dict[str, Any] = {"routed_scale": config.number("route_scale", 1.0), "renormalise": True}
+    scaled: Fields = {"routed_scale": config.number("route_scale", 1.0), "renormalise": True}
     root = config.d_model**0.5 if config.flag("mup_enabled") else 1.0
-    gate: dict[str, Any] = {"gated": True, "gate_bias": "none", "qk_norm": "head"}
+    gate: Fields = {"gated": True, "gate_bias": "none", "qk_norm": "head"}
     mixers = config.local_global_attention(config.sliding_window(), **gate)
     mixers["full_attention"] = config.attention(positions="none", **gate)
     shared = config.shared_width()
@@ -274,6 +269,6 @@ def afmoe(config: Config) -> Architecture:
     pattern = config.every_nth("global_attn_every_n_layers", "full_attention", "sliding_attention", 4)
     dense, layers = config.count("num_dense_layers", 1), range(config.n_layers)
     kinds = ["sparse" if index >= dense else "dense" for index in layers]
-    feeds: dict[str, Layer] = {"sparse": routed, "dense": config.gated_mlp()}
+    feeds: Layers = {"sparse": routed, "dense": config.gated_mlp()}
     types = config.layer_types(pattern)
     return decoder(config, mixers, feeds, types, kinds, place="sandwich", embedding_scale=root)

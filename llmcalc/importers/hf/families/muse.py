@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import UnknownNameError
 from ....core.layer import Layer
 from ....layers import Attention, Moe, Norm, Scale
-from ..config import Config
+from ..config import Config, Fields, Layers
 from ..rules import causal_lm, group_runs, runs_by_type, sublayer
 
 PERIOD = 4  # one layer in this many has neither a window nor positions
@@ -25,8 +24,8 @@ def muse_spark(config: Config) -> Architecture:
     bases = config.get("layer_rope_theta") or [0 if full else 1 for full in rare]
     if not isinstance(bases, list) or len(bases) < layers:
         raise config.size_error(f"layer_rope_theta must have one entry per layer ({layers})")
-    feeds: dict[str, Layer] = {"dense": config.gated_mlp(), "sparse": _spark_experts(config)}
-    gate: dict[str, Any] = {"gated": True, "gate_bias": "none", "qk_norm": "head", "qk_norm_scale": False}
+    feeds: Layers = {"dense": config.gated_mlp(), "sparse": _spark_experts(config)}
+    gate: Fields = {"gated": True, "gate_bias": "none", "qk_norm": "head", "qk_norm_scale": False}
     gate |= {"head_norm": True}
     factor = config.number("qk_scale_factor", 1.0) or 1.0
     spans = {"full_attention": None, "sliding_attention": config.sliding_window()}
@@ -38,7 +37,7 @@ def muse_spark(config: Config) -> Architecture:
                 raise UnknownNameError("layer type", word, known, where=config.where)
         key = kind, bool(base), feed
         if key not in blocks:
-            places: dict[str, Any] = {"positions": "rope" if base else "none", "window": spans[kind]}
+            places: Fields = {"positions": "rope" if base else "none", "window": spans[kind]}
             attention = config.attention(**gate, **places)
             attention = replace(attention, scale=factor / math.sqrt(attention.d_head or 1))
             blocks[key] = _weighted_block(config, attention, feeds[feed], "_".join(map(str, key)))

@@ -8,9 +8,8 @@ from typing import Any
 from ....core.architecture import Architecture
 from ....core.layer import Layer
 from ....layers import GatedDeltaNet, Mlp, Moe
-from ..config import Config
-from ..decoder import block, decoder
-from ..rules import causal_lm, group_runs, prenorm_block, runs_by_type
+from ..config import Config, Fields, Layers
+from ..rules import block, causal_lm, decoder, group_runs, prenorm_block, runs_by_type
 
 _QWEN_RUNTIME = """
     bf16 fp16 fp32 onnx_safe seq_length softmax_in_fp32 use_flash_attn use_cache_kernel use_cache_quantization
@@ -76,7 +75,7 @@ def qwen3_moe(config: Config) -> Architecture:
     config.ignore("qkv_bias use_qk_norm shared_expert_intermediate_size")  # keys of Qwen2-MoE without effect here
     rounded = max(1, config.d_model // config.n_heads)
     attention = config.attention(d_head=config.optional_size("head_dim") or rounded, qk_norm="head", window=limit)
-    feeds: dict[str, Layer] = {"sparse": config.experts(), "dense": config.gated_mlp()}
+    feeds: Layers = {"sparse": config.experts(), "dense": config.gated_mlp()}
     return decoder(config, attention, feeds, feeds=sparse_types(config))
 
 
@@ -98,9 +97,9 @@ def qwen3_next(config: Config) -> Architecture:
     return causal_lm(config, group_runs(order), norm)
 
 
-def _gated_mixers(config: Config, rotary: int) -> dict[str, Layer]:
+def _gated_mixers(config: Config, rotary: int) -> Layers:
     """Gated attention with a norm on each query and key head, and the gated delta net."""
-    fields: dict[str, Any] = {"gated": True, "qk_norm": "head", "qk_norm_unit_offset": True, "rotary_dim": rotary}
+    fields: Fields = {"gated": True, "qk_norm": "head", "qk_norm_unit_offset": True, "rotary_dim": rotary}
     return {"full_attention": config.attention(**fields), "linear_attention": gated_delta_net(config)}
 
 

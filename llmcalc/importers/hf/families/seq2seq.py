@@ -10,7 +10,7 @@ from ....core.architecture import Architecture, Block, Branch, Named, Run, Stack
 from ....core.errors import UnknownNameError, short_repr
 from ....core.layer import Layer
 from ....layers import Attention, Embedding, Head, Linear, Mlp
-from ..config import BIASED, TOKENS, Config
+from ..config import BIASED, TOKENS, Config, Fields, Layers
 from ..rules import group_runs, sublayer
 
 Change = Callable[[Layer], Layer]
@@ -54,7 +54,7 @@ class Style(NamedTuple):
     positions: str = "max_position_embeddings"
     offset: int = 0
     computed: bool = False
-    biases: dict[str, Any] = BIASED
+    biases: Fields = BIASED
     width: str = "d_model"
     layers: str = "{side}_layers"
     heads: str = "{side}_attention_heads"
@@ -141,7 +141,7 @@ def _positions(config: Config, style: Style, width: int) -> Embedding:
         return Embedding(rows, width, table="position", offset=style.offset)
     padding = config.count("pad_token_id", 1)
     rows = config.size(style.positions) + padding + 1
-    fields: dict[str, Any] = {"offset": padding + 1, "padding_id": padding, "learned": False, "sinusoids": "fairseq"}
+    fields: Fields = {"offset": padding + 1, "padding_id": padding, "learned": False, "sinusoids": "fairseq"}
     return Embedding(rows, width, table="position", **fields)
 
 
@@ -157,7 +157,7 @@ def unscaled_embedding(entry: Named) -> Named:
     return Named(entry.name, replace(entry.layer, scale=1.0)) if isinstance(entry.layer, Embedding) else entry
 
 
-def _mixers(config: Config, style: Style, side: str, unused_cross: bool) -> dict[str, Layer]:
+def _mixers(config: Config, style: Style, side: str, unused_cross: bool) -> Layers:
     width, heads = config.size(style.width), config.size(style.heads.format(side=side))
     if side == "encoder":
         return {"attention": Attention(width, heads, causal=False, **style.biases)}
@@ -165,7 +165,7 @@ def _mixers(config: Config, style: Style, side: str, unused_cross: bool) -> dict
     return {"attention": Attention(width, heads, **style.biases), "cross_attention": cross}
 
 
-def _blocks(config: Config, style: Style, side: str, mixers: dict[str, Layer]) -> list[Block]:
+def _blocks(config: Config, style: Style, side: str, mixers: Layers) -> list[Block]:
     usual = ("block", dense(config, style, side))
     known: dict[str, Block] = {}
     order = []
@@ -180,7 +180,7 @@ def _blocks(config: Config, style: Style, side: str, mixers: dict[str, Layer]) -
 def block(config: Config, style: Style, name: str, layers: Mapping[str, Layer]) -> Block:
     """A block of these sub-layers, with norms where the style has them."""
     norm = config.layernorm(width=config.size(style.width))
-    places: dict[str, Any] = {"pre" if style.pre_norm else "after": norm}
+    places: Fields = {"pre" if style.pre_norm else "after": norm}
     return Block(name, tuple(sublayer(key, layer, **places) for key, layer in layers.items()))
 
 
@@ -207,13 +207,13 @@ def _side(config: Config, key: str, bare: bool) -> tuple[Architecture, str]:
     return architecture, architecture.layout or entry.layout
 
 
-def _inner(config: Config, key: str) -> dict[str, Any]:
+def _inner(config: Config, key: str) -> Fields:
     value = config.get(key)
     if value is None:
         value = {"model_type": "bert"}
         value |= {"is_decoder": True, "add_cross_attention": True} if key == "decoder" else {}
     if not isinstance(value, dict):
-        raise config.error(f"{key} must be an object, not {short_repr(value)}")
+        raise config.invalid(key, "an object", value)
     return value
 
 
@@ -275,7 +275,7 @@ def t5gemma(config: Config) -> Architecture:
 def _gemma_blocks(config: Config, source: int | None) -> list[Block]:
     """Gemma 2's blocks; in a decoder, ``source`` is the width of the encoder."""
     norm = config.rmsnorm(unit_offset=True)
-    fields: dict[str, Any] = {
+    fields: Fields = {
         "logit_softcap": config.number("attn_logit_softcapping"),
         "scale": (config.number("query_pre_attn_scalar") or 256.0) ** -0.5,
         "causal": source is not None,
@@ -295,6 +295,6 @@ def _gemma_blocks(config: Config, source: int | None) -> list[Block]:
             across = {**fields, "causal": False, "cross": True, "d_source": source, "positions": "none"}
             parts["cross_attention"] = config.attention(**across)
         mlp = config.gated_mlp(activation="hidden_activation")
-        everything: dict[str, Layer] = {**parts, "mlp": mlp}
+        everything: Layers = {**parts, "mlp": mlp}
         kinds[kind] = Block(name, tuple(sublayer(key, part, pre=norm, post=norm) for key, part in everything.items()))
     return [kinds[kind] for kind in config.layer_types(pattern)]

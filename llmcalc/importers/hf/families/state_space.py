@@ -9,7 +9,7 @@ from typing import Any
 from ....core.architecture import Architecture, Named, Run
 from ....core.errors import UnknownNameError, short_repr
 from ....layers import Mamba, Mamba2, RwkvChannelMix, RwkvTimeMix
-from ..config import Config
+from ..config import Config, Fields
 from ..rules import causal_lm, prenorm_block, repeat_block
 from .mistral import key_group
 
@@ -85,7 +85,7 @@ def _mamba(config: Config, bcdt_norm: str, norm_eps: float = 1e-6) -> Architectu
     return causal_lm(config, repeat_block(prenorm_block("block", norm, mamba=mixer), config.n_layers), norm)
 
 
-def time_step_limits(config: Config) -> dict[str, Any]:
+def time_step_limits(config: Config) -> Fields:
     """Fields for the bounds of Mamba-2's time step; the upper one may be infinite."""
     limits = config.get("time_step_limit")
     if not isinstance(limits, (list, tuple)) or len(limits) != 2:  # a pair: lower, upper

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers import Attention, Head, Mlp, Moe
-from ..config import TOKENS, Config
+from ..config import TOKENS, Config, Fields, Layers
 from ..rules import group_runs, sublayer
 from .seq2seq import SIDES, tied_tokens, untied_tokens
 
@@ -39,10 +38,7 @@ def switch(config: Config) -> Architecture:
     width, d_ff = config.size("d_model"), config.size("d_ff")
     activation = config.activation("dense_act_fn")
     dense = Mlp(width, d_ff, activation)
-    routing: dict[str, Any] = {
-        "router_bias": config.flag("router_bias"),
-        "capacity": config.optional_size("expert_capacity"),
-    }
+    routing: Fields = {"router_bias": config.flag("router_bias"), "capacity": config.optional_size("expert_capacity")}
     experts = Moe(width, d_ff, config.size("num_experts"), 1, activation, gated=False, **routing)
     steps = {}
     for side, layers in (("encoder", config.size("num_layers")), ("decoder", config.size("num_decoder_layers"))):
@@ -109,7 +105,7 @@ def _head(config: Config, tied: bool, scaled: bool | None) -> Named:
     return Named("head", Head(vocab, width, share=TOKENS if tied else None, input_scale=width**-0.5 if scaled else 1.0))
 
 
-def _mixers(config: Config, side: str, shared: bool) -> dict[str, Layer]:
+def _mixers(config: Config, side: str, shared: bool) -> Layers:
     width, heads, head = config.size("d_model"), config.size("num_heads"), config.size("d_kv")
     buckets = config.size("relative_attention_num_buckets")
     own = Attention(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from ....core.architecture import Named, Stack
 from ....layers import Attention, Embedding, Mlp, Norm
-from ..config import BIASED, Config
+from ..config import BIASED, Config, Fields
 from .parts import (
     CLASS_TOKEN,
     attention_mlp,
@@ -44,7 +43,7 @@ def pixtral(config: Config) -> Stack:
     """Pixtral: RMSNorm, gated feed-forward layers, rotary positions along rows and columns."""
     config.ignore("image_size head_dim")
     norm = Norm(config.d_model, eps=PIXTRAL_EPS)
-    rope: dict[str, Any] = {"positions": "rope", "rope_grid": "alternate", "rope_theta": rope_theta(config)}
+    rope: Fields = {"positions": "rope", "rope_grid": "alternate", "rope_theta": rope_theta(config)}
     attention = Attention(config.d_model, config.n_heads, causal=False, **rope)
     mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), gated=True)
     inputs = (*patches(config, bias=False), Named("pre_norm", norm))
@@ -59,7 +58,7 @@ def internvit(config: Config) -> Stack:
     rows = rectangle(config, "image_size", "patch_size")
     config.ignore("layer_scale_init_value hidden_dropout_prob projection_dropout use_mean_pooling drop_path_rate")
     bias = config.flag("attention_bias")
-    fields: dict[str, Any] = {"q_bias": bias, "k_bias": bias, "v_bias": bias, "o_bias": True}
+    fields: Fields = {"q_bias": bias, "k_bias": bias, "v_bias": bias, "o_bias": True}
     fields |= {"qk_norm": "projection"} if config.flag("use_qk_norm") else {}
     inputs = patches(config, bias=True, prefix=CLASS_TOKEN)
     if config.flag("use_mask_token"):

@@ -57,7 +57,7 @@ def sides(config: Config, key: str) -> tuple[int, int]:
     given = config.get(key)
     pair = given if isinstance(given, list) else [given, given]
     if len(pair) != 2:
-        raise config.error(f"{key} must be one number or two, not {short_repr(given)}")
+        raise config.invalid(key, "one number or two", given)
     return config.integer(pair[0], key, 1), config.integer(pair[1], key, 1)
 
 

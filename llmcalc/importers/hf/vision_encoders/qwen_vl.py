@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from ....core.architecture import Named, Stack
 from ....layers import Attention, Embedding, Features, Mlp, Norm, Patch
-from ..config import BIASED, Config
+from ..config import BIASED, Config, Fields
 from ..rules import group_runs, repeat_block
 from .parts import CHANNELS, EPS, attention_mlp, merger, rope_theta
 
@@ -35,7 +34,7 @@ def _qwen2(config: Config, norm: Norm, mlp: Mlp, window: int | None, out: int) -
     config.ignore("in_chans spatial_patch_size")
     frames = config.size("temporal_patch_size")
     patch = Patch(config.size("in_channels", CHANNELS), config.size("patch_size"), width, frames, bias=False)
-    fields: dict[str, Any] = {"causal": False, "positions": "rope", "rope_grid": "halves", **BIASED}
+    fields: Fields = {"causal": False, "positions": "rope", "rope_grid": "halves", **BIASED}
     fields["rope_theta"] = rope_theta(config)
     if "num_key_value_heads" in config.known_keys():
         fields["n_kv_heads"] = config.optional_size("num_key_value_heads") or heads

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ....core.architecture import Block, Named, Run, Stack
 from ....layers import Attention, Embedding, Linear, Mlp, Norm, Patch, Scale
-from ..config import Config
+from ..config import Config, Fields
 from ..encoders import find_encoder
 from ..rules import repeat_block, runs_by_type
 from .parts import CHANNELS, EPS, attention_mlp, grid, pooling_head, rectangle
@@ -114,7 +114,7 @@ def block(config: Config, merge: int = 1, window: int | None = None) -> Block:
     width, heads = config.d_model, config.size(_known_key(config, "num_attention_heads", "num_heads"))
     norm = replace(_norm(config, fields), merge=merge)
     bias, mlp_bias = (_flag(config, value) for value in (fields.bias, fields.mlp_bias))
-    options: dict[str, Any] = {"q_bias": bias, "k_bias": bias, "v_bias": bias}
+    options: Fields = {"q_bias": bias, "k_bias": bias, "v_bias": bias}
     options |= {"o_bias": bias if fields.o_bias is None else fields.o_bias, "qk_norm": fields.qk_norm}
     options |= {"qk_norm_eps": norm.eps} if fields.qk_norm != "none" else {}
     options |= {"positions": "rope", "rope_grid": fields.rope} if fields.rope else {}

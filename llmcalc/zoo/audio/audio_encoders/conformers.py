@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 from ....core.architecture import Block, Branch, Named, Run, Stack, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....importers.hf.composite_models import config_at
-from ....importers.hf.config import BIASED, Config
+from ....importers.hf.config import BIASED, Config, Fields
 from ....importers.hf.encoders import check_encoder
 from ....importers.hf.projectors import Link
 from ....importers.hf.rules import default_layernorm, group_runs, repeat_block, sublayer
@@ -55,7 +54,7 @@ def granite(config: Config) -> Stack:
     if chunk > reach:
         raise config.size_error(f"context_size ({chunk}) is more than max_pos_emb ({reach})")
     norm = default_layernorm(width)
-    fields: dict[str, Any] = {"positions": "table", "n_distances": 2 * reach + 1, "out_bias": True, "padded": True}
+    fields: Fields = {"positions": "table", "n_distances": 2 * reach + 1, "out_bias": True, "padded": True}
     attention = ContextAttention(width, heads, chunk, d_head=head, **fields)
     mlp = Mlp(width, width * config.size("feedforward_mult"), "silu", bias=True)
     conv = ConvModule(
@@ -94,7 +93,7 @@ def granite_projector(link: Link) -> list[Stack]:
     order = []
     for index in range(config.n_layers):
         first, looks = index == 0, index % every == 0
-        fields: dict[str, Any] = {"bias": True, "out_bias": True, "fixed": first}
+        fields: Fields = {"bias": True, "out_bias": True, "fixed": first}
         parts = [sublayer("attention", ContextAttention(width, heads, queries, **fields), after=norm)]
         if looks:
             fields |= {"d_source": source, "n_source": window}
@@ -119,14 +118,11 @@ def phi4(config: Config) -> Stack:
     config.ignore("chunk_size left_chunk dropout_rate audio_token_id feature_layer")
     norm, span = default_layernorm(width), config.size("time_reduction")
     distances = config.size("bias_max_distance") * (1 if config.flag("bias_symmetric") else 2)
-    fields: dict[str, Any] = {"positions": "relative", "n_buckets": distances, "chunk": PHI4_CHUNK, **BIASED}
+    fields: Fields = {"positions": "relative", "n_buckets": distances, "chunk": PHI4_CHUNK, **BIASED}
     attention = Attention(width, heads, causal=False, **fields)
     mlp = Mlp(width, config.size("intermediate_size"), config.activation("activation"), gated=True, bias=True)
-    gates: dict[str, Any] = {
-        "gate": config.activation("conv_glu_type"),
-        "activation": config.activation("conv_activation"),
-    }
-    flags: dict[str, Any] = dict.fromkeys(("bias", "conv_bias", "gate_bias", "separable", "kernels", "overrun"), True)
+    gates: Fields = {"gate": config.activation("conv_glu_type"), "activation": config.activation("conv_activation")}
+    flags: Fields = dict.fromkeys(("bias", "conv_bias", "gate_bias", "separable", "kernels", "overrun"), True)
     conv = ConvModule(width, taps, chunk=PHI4_CHUNK, causal=True, **gates, **flags)
     inputs = _nemo(config, width, span)
     tokens = f"ceil(a, {span})"
@@ -225,14 +221,14 @@ def _gemma(
     config: Config,
     width: int,
     sizes: tuple[int, int, int, int, int],
-    context: dict[str, Any],
+    context: Fields,
     scale: float,
     cap: float | None,
     act: str,
 ) -> Block:
     heads, chunk, left, right, distances = sizes
     norm = Norm(width, eps=config.number("rms_norm_eps") or 1e-6)
-    fields: dict[str, Any] = {"positions": "projected", "n_distances": distances, "per_channel": True, "softcap": cap}
+    fields: Fields = {"positions": "projected", "n_distances": distances, "per_channel": True, "softcap": cap}
     fields |= context
     attention = ContextAttention(width, heads, chunk, left, right, **fields)
     taps = config.size("conv_kernel_size" if "conv_kernel_size" in config.known_keys() else "conf_conv_kernel_size")
@@ -254,7 +250,7 @@ def _planes(width: int, channels: tuple[int, int], rows: int) -> tuple[Named, ..
 def _two_channels(config: Config, key: str) -> tuple[int, int]:
     values = config.layer_indices(key)
     if len(values) != 2:
-        raise config.error(f"{key} must be two numbers, not {short_repr(values)}")
+        raise config.invalid(key, "two numbers", values)
     return config.integer(values[0], key, 1), config.integer(values[1], key, 1)
 
 

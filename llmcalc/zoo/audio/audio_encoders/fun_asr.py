@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ....core.architecture import Block, Branch, Named, Stack, Sublayer
 from ....core.layer import Layer
 from ....importers.hf.composite_models import config_at
-from ....importers.hf.config import BIASED, Config
+from ....importers.hf.config import BIASED, Config, Fields
 from ....importers.hf.encoders import check_encoder
 from ....importers.hf.projectors import Link
 from ....importers.hf.rules import group_runs, repeat_block, sublayer
@@ -61,7 +59,7 @@ def adaptor(link: Link) -> list[Stack]:
 
 def _block(config: Config, given: int, memory: Layer | None, last: Layer | None) -> Block:
     other = given if given != config.d_model else None
-    fields: dict[str, Any] = {"causal": False, "d_input": other, **BIASED}
+    fields: Fields = {"causal": False, "d_input": other, **BIASED}
     attention = Attention(config.d_model, config.n_heads, **fields)
     mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), bias=True)
     branches = (Branch("attention", attention), *([Branch("memory", memory)] if memory else []))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ....core.architecture import Named, Stack
-from ....importers.hf.config import BIASED, Config
+from ....importers.hf.config import BIASED, Config, Fields
 from ....importers.hf.encoders import find_encoder
 from ....importers.hf.rules import default_layernorm, prenorm_block, repeat_block
 from ....importers.hf.vision_encoders.parts import named, two_linears
@@ -51,7 +51,7 @@ def read(config: Config) -> Stack:
     norm = config.rmsnorm() if variant.gated else default_layernorm(config.d_model)
     chunk, attended = WINDOWS[variant.window](config) if variant.window else (None, None)
     act = config.activation("hidden_act" if "hidden_act" in config.known_keys() else "activation_function")
-    rope: dict[str, Any] = {}
+    rope: Fields = {}
     if variant.rotary:
         head = config.optional_size("head_dim") or config.d_model // config.n_heads
         rope = {"positions": "rope", "rotary_dim": max(1, int(head * config.partial_rotary(variant.rotary)))}

@@ -5,33 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
-from ....importers.hf.composite_models import (
-    IGNORED,
-    CompositeModel,
-    Part,
-    audio_language,
-    encoder_stacks,
-    read_composite,
-    text_model,
-)
+from ....importers.hf.composite_models import IGNORED, Part, encoder_stacks, text_model
 from ....importers.hf.config import Config
 from ....importers.hf.projectors import Link, layernorm, vector
 from ....importers.hf.rules import causal_lm, repeat_block, sublayer
 from ....importers.hf.vision_encoders.clip import siglip
 from ....importers.hf.vision_encoders.parts import named, two_linears
 from ....layers import Linear
-from ..audio_encoders.conformers import gemma3n_projector, granite_projector, phi4_projector
-from ..audio_encoders.fun_asr import adaptor
+from ..audio_encoders.conformers import phi4_projector
 from ..layers.modulation import Modulation
 
 POOLED = 2  # audio tokens per token
 PATCHES = 4  # patches per token
 DELAY_WIDTH = 32  # hidden width of the network that embeds Voxtral Realtime's delay
-
-
-def read(config: Config) -> Architecture:
-    """An audio-language model of the table."""
-    return read_composite(config, MODELS[config.model_type])
 
 
 def phi4_multimodal(config: Config) -> Architecture:
@@ -73,47 +59,47 @@ def voxtral_realtime_text(config: Config) -> Architecture:
     return causal_lm(config, repeat_block(Block("block", parts), config.n_layers), norm)
 
 
-def _qwen2_audio(link: Link) -> list[Named]:
+def qwen2_audio(link: Link) -> list[Named]:
     """Qwen2-Audio: one layer on pooled pairs of tokens."""
     return named(projector=Linear(link.d_encoder, link.d_model, merge=POOLED))
 
 
-def _audio_flamingo(link: Link) -> list[Named]:
+def audio_flamingo(link: Link) -> list[Named]:
     """Audio Flamingo: two layers on pooled pairs of tokens."""
     return _layers(link, link.d_encoder, link.d_model, POOLED, link.model.flag("projector_bias", True))
 
 
-def _voxtral(link: Link) -> list[Named]:
+def voxtral(link: Link) -> list[Named]:
     """Voxtral: two layers on tokens concatenated to the encoder's feed-forward width."""
     wide = link.encoder.size("intermediate_size")
     return _layers(link, wide, link.d_model, _ratio(link, wide), bias=False)
 
 
-def _glmasr(link: Link) -> list[Named]:
+def glmasr(link: Link) -> list[Named]:
     """GLM-ASR: as Voxtral, with a hidden layer of twice the width."""
     wide = link.encoder.size("intermediate_size")
     return _layers(link, wide, 2 * link.d_model, _ratio(link, wide), bias=True)
 
 
-def _voxtral_realtime(link: Link) -> list[Named]:
+def voxtral_realtime(link: Link) -> list[Named]:
     """Voxtral Realtime: two layers on ``downsample_factor`` concatenated tokens."""
     factor = link.model.size("downsample_factor")
     return _layers(link, factor * link.d_encoder, link.d_model, factor, bias=False)
 
 
-def _moss(link: Link) -> list[Named]:
+def moss(link: Link) -> list[Named]:
     """MOSS-Transcribe-Diarize: two layers on ``audio_merge_size`` concatenated tokens, then LayerNorm."""
     merge, bias = link.model.size("audio_merge_size"), link.model.flag("projector_bias", True)
     layers = _layers(link, merge * link.d_encoder, link.d_model, merge, bias)
     return [*layers, Named("projector_norm", layernorm(link.d_model))]
 
 
-def _omniasr(link: Link) -> list[Named]:
+def omniasr(link: Link) -> list[Named]:
     """OmniASR: one layer."""
     return named(projector=Linear(link.d_encoder, link.d_model))
 
 
-def _qwen3_asr(link: Link) -> list[Named]:
+def qwen3_asr(link: Link) -> list[Named]:
     """Qwen3-ASR: two layers to the width that the encoder's config names."""
     width, act = link.d_encoder, link.encoder.activation("activation_function")
     return two_linears("projector", width, width, link.encoder.size("output_dim"), activation=act)
@@ -131,37 +117,4 @@ def _ratio(link: Link, wide: int) -> int:
     return wide // link.d_encoder
 
 
-_GRANITE = CompositeModel("granite", (Part("encoder_config", "granite_speech_encoder", granite_projector),),
-    layout="granite_speech", tie="by_default", ignored="has_lora_adapter")  # fmt: skip
-_GRANITE_PLUS = (Part("encoder_config", "granite_speech_plus_encoder", granite_projector),)
-_GEMMA3N_VISION = "unknown vision encoder; not counted: vision"
 # rotary positions by time in seconds, as if for one head
-_TIME = "head_dim max_position_embeddings rope_parameters rope_theta"
-_OMNI = "position_id_per_seconds seconds_per_chunk audio_start_token_id audio_end_token_id user_token_id"
-MODELS: dict[str, CompositeModel] = {
-    "qwen2_audio": audio_language("qwen2", "qwen2_audio_encoder", _qwen2_audio, tie="never", any_encoder=True),
-    "audioflamingo3": audio_language("qwen2", "audioflamingo3_encoder", _audio_flamingo, tie="never",
-        any_encoder=True),
-    "musicflamingo": audio_language("qwen2", "audioflamingo3_encoder", _audio_flamingo, tie="never",
-        any_encoder=True, ignored=_TIME),
-    "voxtral": audio_language("llama", "voxtral_encoder", _voxtral, tie="never", any_encoder=True, text_defaults=True),
-    "voxtral_realtime": audio_language("voxtral_realtime_text", "voxtral_realtime_encoder", _voxtral_realtime,
-        tie="by_default", any_encoder=True, text_defaults=True),
-    "glmasr": audio_language("llama", "glmasr_encoder", _glmasr, tie="by_default", any_encoder=True,
-        text_defaults=True),
-    "qwen3_asr": audio_language("qwen3", "qwen3_asr_encoder", _qwen3_asr, tie="by_default", any_encoder=True),
-    "omniasr": audio_language("llama", "omniasr_audio", _omniasr, tie="never", any_encoder=True),
-    "moss_transcribe_diarize": audio_language("qwen3", "moss_transcribe_diarize_audio", _moss, tie="by_default",
-        any_encoder=True),
-    "granite_speech": _GRANITE,
-    "granite_speech_plus": _GRANITE._replace(parts=_GRANITE_PLUS),
-    "fun_asr_nano": audio_language("qwen3", "fun_asr_nano_encoder", adaptor, layout="fun_asr", tie="by_default"),
-    "gemma3n": audio_language("gemma3n_text", "gemma3n_audio", gemma3n_projector, tie="by_default",
-        note=_GEMMA3N_VISION, ignored="audio_soft_tokens_per_image"),
-    "qwen2_5_omni_thinker": CompositeModel("qwen2_5_omni_text", (
-        Part("audio_config", "qwen2_5_omni_audio_encoder"), Part("vision_config", "qwen2_5_omni_vision_encoder"),
-    ), layout="qwen2_5_omni", ignored=_OMNI),
-    "qwen3_omni_moe_thinker": CompositeModel("qwen3_omni_moe_text", (
-        Part("audio_config", "qwen3_omni_moe_audio_encoder"), Part("vision_config", "qwen3_omni_moe_vision_encoder"),
-    ), layout="qwen3_omni", ignored=_OMNI),
-}  # fmt: skip

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
 from ....importers.hf.composite_models import config_at
-from ....importers.hf.config import BIASED, Config
+from ....importers.hf.config import BIASED, Config, Fields
 from ....importers.hf.families.bert import encoder_model
 from ....importers.hf.rules import default_layernorm, prenorm_block, repeat_block
 from ....layers import Attention, Embedding, Head, Linear, Mlp
@@ -33,10 +32,10 @@ def text_encoder(config: Config) -> Architecture:
     width, heads, out = (config.size(key) for key in ("hidden_size", "num_attention_heads", "projection_dim"))
     if config.one_of("summary_type", "mean", "first", "last") != "mean":
         raise config.error("summary_type must be mean")
-    turns: dict[str, Any] = {}
+    turns: Fields = {}
     if config.flag("use_rotary_embedding", True):
         turns = {"positions": "rope", "v_rope": True, "rotary_dim": max(out // (2 * heads), CLVP_LEAST)}
-    biases: dict[str, Any] = {**dict.fromkeys(BIASED, config.flag("use_attention_bias")), "o_bias": True}
+    biases: Fields = {**dict.fromkeys(BIASED, config.flag("use_attention_bias")), "o_bias": True}
     norm, last = config.rmsnorm("layer_norm_eps", width=width), config.layernorm(width=width)
     attention = Attention(width, heads, causal=False, **turns, **biases)
     block = prenorm_block("block", norm, attention=attention, mlp=config.gated_mlp(bias=True))

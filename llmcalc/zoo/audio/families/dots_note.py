@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ....core.architecture import Architecture, Block, Named, Stack
+from ....core.architecture import Block, Named, Stack
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....importers.hf.composite_models import CompositeModel, Part, read_composite
-from ....importers.hf.config import Config
+from ....importers.hf.config import Config, Fields
 from ....importers.hf.projectors import Link
 from ....importers.hf.rules import default_layernorm, group_runs, repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import two_linears
@@ -32,27 +31,13 @@ _OLD_WHISPER_KEYS = {
 }
 
 
-def dots3_note(config: Config) -> Architecture:
-    """The language model and both encoders, each of which ends in an adapter."""
-    return read_composite(config, MODEL)
-
-
-def _check_width(link: Link) -> list[Named]:
+def check_width(link: Link) -> list[Named]:
     """No layers: the encoder's adapter gives the width of the language model."""
     out = link.encoder.size("adapter_out_dim")
     if out != link.d_model:
         said = f"adapter_out_dim is {out}, but the language model is {link.d_model} wide"
         raise link.encoder.size_error(said)
     return []
-
-
-MODEL = CompositeModel(
-    "dots3_note_text",
-    (
-        Part("vision_config", "dots3_note_vision_encoder", _check_width),
-        Part("audio_config", "dots3_note_audio_encoder", _check_width),
-    ),
-)
 
 
 def vision_encoder(config: Config) -> Stack:
@@ -64,7 +49,7 @@ def vision_encoder(config: Config) -> Stack:
     norm = Norm(width, eps=eps)
     config.ignore("rope_parameters is_causal adapter_in_dim adapter_merge_size initializer_range attention_dropout")
     config.ignore("num_local_experts per_layer_config")
-    fields: dict[str, Any] = {
+    fields: Fields = {
         "q_bias": bias,
         "k_bias": bias,
         "v_bias": bias,
@@ -108,7 +93,7 @@ def _experts(config: Config) -> list[tuple[int, int]]:
         return [(count, min(usual, count)) for count in found]
     special = config.get("per_layer_config") or {}
     if not isinstance(special, Mapping):
-        raise config.error(f"per_layer_config must be an object, not {short_repr(special)}")
+        raise config.invalid("per_layer_config", "an object", special)
     return [_of_layer(config, special.get(str(at), {}), kind, usual) for at, kind in enumerate(kinds or [])]
 
 
@@ -128,7 +113,7 @@ def _feed(config: Config, count: int, top_k: int) -> Layer:
     if not count:
         return Mlp(width, config.size("intermediate_size"), act, gated=True, bias=config.flag("mlp_bias"))
     scale = config.number("router_scaling_factor") or 1.0
-    fields: dict[str, Any] = {"activation": act, "router": "sigmoid", "correction_bias": "buffer", "renormalise": True}
+    fields: Fields = {"activation": act, "router": "sigmoid", "correction_bias": "buffer", "renormalise": True}
     return Moe(width, config.size("moe_intermediate_size"), count, top_k, routed_scale=scale, **fields)
 
 
@@ -152,7 +137,7 @@ def audio_encoder(config: Config) -> Stack:
         conv = Conv(1 if first else channels, channels, KERNEL, span=span, rows=rows, of_data=first, activation="gelu")
         inputs.append(Named(f"plane{number}", conv))
     inputs.append(Named("plane_out", Linear(channels * rows, width, bias=False, span=2**PLANES)))
-    fields: dict[str, Any] = {"q_bias": bias, "v_bias": bias, "o_bias": bias, "positions": "rope"}
+    fields: Fields = {"q_bias": bias, "v_bias": bias, "o_bias": bias, "positions": "rope"}
     turned = max(1, int(width // heads * config.partial_rotary(ROTATED)))
     attention = Attention(width, heads, causal=False, rotary_dim=turned, rope_theta=config.rope_theta(), **fields)
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), gated=True, bias=True)

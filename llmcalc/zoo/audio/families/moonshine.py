@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import short_repr
-from ....core.layer import Layer
 from ....importers.hf.composite_models import config_at
-from ....importers.hf.config import TOKENS, Config
+from ....importers.hf.config import TOKENS, Config, Fields, Layers
 from ....importers.hf.families.seq2seq import head
 from ....importers.hf.rules import group_runs, prenorm_block, repeat_block
 from ....layers import Attention, Conv, Embedding, Linear, Mlp, Norm, Scale
@@ -57,7 +55,7 @@ def streaming(config: Config) -> Architecture:
 
 def _attention(config: Config, share: float, n_kv_heads: int) -> Attention:
     biased = config.flag("attention_bias")
-    fields: dict[str, Any] = {"o_bias": False, "rope_interleaved": True, "rotary_dim": config.rotary_width(share)}
+    fields: Fields = {"o_bias": False, "rope_interleaved": True, "rotary_dim": config.rotary_width(share)}
     return config.attention(bias=biased, n_heads=config.n_heads, n_kv_heads=n_kv_heads, **fields)
 
 
@@ -90,14 +88,14 @@ def _encoder(config: Config) -> Stack:
     norm = Norm(config.d_model, "layernorm", eps=1e-5, unit_offset=True)
     mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), bias=True)
     bias, keys = config.flag("attention_bias"), config.optional_size("num_key_value_heads")
-    fields: dict[str, Any] = dict.fromkeys(("q_bias", "k_bias", "v_bias", "o_bias"), bias)
+    fields: Fields = dict.fromkeys(("q_bias", "k_bias", "v_bias", "o_bias"), bias)
     known: dict[tuple[int, int], Block] = {}
     order = _windows(config)
     for behind, ahead in order:
         around = {"window": behind, "window_ahead": ahead, **fields}
         head = config.optional_size("head_dim")
         attention = Attention(config.d_model, config.n_heads, keys, head, causal=False, **around)
-        layers: dict[str, Layer] = {"attention": attention, "mlp": mlp}
+        layers: Layers = {"attention": attention, "mlp": mlp}
         known.setdefault((behind, ahead), prenorm_block(f"sees_{behind}_{ahead}", norm, **layers))
     inputs = (
         Named("compressed", Scale(FRAMES * values, lone=True)),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from ....core.architecture import Architecture
 from ....importers.hf.composite_models import config_at
-from ....importers.hf.config import TOKENS, Config
-from ....importers.hf.decoder import decoder
+from ....importers.hf.config import TOKENS, Config, Fields
 from ....importers.hf.families.llama_variants import with_token_rows
+from ....importers.hf.rules import decoder
 from ....layers import Head, Mlp
 from ...unexecuted_parts import AUDIO_CODEC_NOTE, list_parts, read_parts
 
@@ -27,7 +26,7 @@ def moshi(config: Config) -> Architecture:
     codec = config.nested("audio_encoder_config", sound, str(sound["model_type"]))
     width, books = config.d_model, config.size("num_codebooks")
     codes = config.optional_size("audio_vocab_size") or codec.size("codebook_size")
-    own: dict[str, Any] = config.mapping("depth_decoder_config")
+    own: Fields = config.mapping("depth_decoder_config")
     sizes = {"audio_vocab_size": codes, "input_size": width, "vocab_size": config.vocab}
     own = {**own, **sizes, "num_codebooks": books} if own else {}
     depth = config.nested("depth_decoder_config", own, "moshi_depth")

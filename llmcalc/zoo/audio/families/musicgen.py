@@ -6,9 +6,8 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Named, Stack
 from ....core.errors import UnsupportedError, short_repr
-from ....core.layer import Layer
 from ....importers.hf.composite_models import config_at
-from ....importers.hf.config import Config
+from ....importers.hf.config import Config, Layers
 from ....importers.hf.family_table import find
 from ....importers.hf.rules import default_layernorm, prenorm_block, repeat_block
 from ....layers import Attention, Embedding, Head, Linear, Mlp
@@ -71,7 +70,7 @@ def _stack(config: Config, cross: Attention | None, table: str = "token") -> Sta
     config.ignore("scale_embedding audio_channels is_decoder add_cross_attention cross_attention_hidden_size")
     config.ignore("tie_word_embeddings max_position_embeddings")  # never tied; positions are computed
     codebooks, rows = config.size("num_codebooks"), config.size("max_position_embeddings")
-    layers: dict[str, Layer] = {"attention": Attention(config.d_model, config.n_heads)}
+    layers: Layers = {"attention": Attention(config.d_model, config.n_heads)}
     if cross is not None:
         layers["cross_attention"] = cross
     layers["mlp"] = Mlp(config.d_model, config.size("ffn_dim"), config.activation("activation_function"))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ....core.architecture import Architecture, Named, Stack
-from ....importers.hf.composite_models import CompositeModel, Part, config_at, read_composite
-from ....importers.hf.config import BIASED, Config
+from ....importers.hf.composite_models import config_at, read_composite
+from ....importers.hf.config import BIASED, Config, Fields
 from ....importers.hf.projectors import Link
 from ....importers.hf.rules import repeat_block
 from ....importers.hf.vision_encoders.parts import attention_mlp, layernorm, named, two_linears
@@ -34,10 +32,11 @@ def nemotron_h_omni(config: Config) -> Architecture:
     audio = config.get("audio_config")
     if isinstance(audio, dict):
         config.override("audio_config", {**AUDIO_DEFAULTS, **audio, "model_type": "parakeet_encoder"})
-    return read_composite(config, MODEL)
+    return read_composite(config)
 
 
-def _project_vision(link: Link) -> list[Named]:
+def project_vision(link: Link) -> list[Named]:
+    """Nemotron 3 Nano Omni: two layers on merged patches."""
     model, wide = link.model, link.model.size("vision_hidden_size")
     predicts = config_at(model, "text_config").get("num_nextn_predict_layers", 0)
     eps = link.encoder.number("layer_norm_eps") or EPS
@@ -46,7 +45,8 @@ def _project_vision(link: Link) -> list[Named]:
     return [*norm, *_projector("vision", wide * merge, model.size("projector_hidden_size"), link.d_model, merge)]
 
 
-def _project_audio(link: Link) -> list[Named]:
+def project_audio(link: Link) -> list[Named]:
+    """Nemotron 3 Nano Omni: two layers on audio tokens."""
     hidden, bias = link.encoder.size("projection_hidden_size"), link.encoder.flag("projection_bias")
     return _projector("audio", link.d_encoder, hidden, link.d_model, 1, bias)
 
@@ -55,17 +55,6 @@ def _projector(name: str, wide: int, hidden: int, out: int, merge: int, bias: bo
     """RMSNorm and two layers around a squared ReLU."""
     norm = Named(f"{name}_projector_norm", Norm(wide, eps=EPS, merge=merge))
     return [norm, *two_linears(f"{name}_projector", wide, hidden, out, activation="relu2", bias=bias, merge=merge)]
-
-
-MODEL = CompositeModel(
-    "nemotron_h",
-    (
-        Part("vision_config", "radio", _project_vision),
-        Part("audio_config", "parakeet_encoder", _project_audio, optional=True),
-    ),
-    tie="inner",
-    ignored="force_image_size video_pruning_rate video_temporal_patch_size",
-)
 
 
 def radio(config: Config) -> Stack:
@@ -79,7 +68,7 @@ def radio(config: Config) -> Stack:
     config.ignore("hidden_dropout_prob attention_probs_dropout_prob initializer_range")
     norm = layernorm(config, prompt)
     bias = config.flag("qkv_bias", True)
-    fields: dict[str, Any] = {**BIASED, "q_bias": bias, "k_bias": bias, "v_bias": bias}
+    fields: Fields = {**BIASED, "q_bias": bias, "k_bias": bias, "v_bias": bias}
     attention = Attention(config.d_model, config.n_heads, causal=False, prompt=prompt, **fields)
     d_ff, gated, act = (
         int(config.d_model * config.positive_number("mlp_ratio")),

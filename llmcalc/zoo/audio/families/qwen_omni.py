@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.layer import Layer
-from ....importers.hf.composite_models import config_at
-from ....importers.hf.config import Config
-from ....importers.hf.decoder import block
+from ....importers.hf.composite_models import config_at, read_composite
+from ....importers.hf.config import Config, Fields, Layers
 from ....importers.hf.families import qwen
-from ....importers.hf.rules import causal_lm, repeat_block
+from ....importers.hf.rules import block, causal_lm, repeat_block
 from ....importers.hf.vision_encoders.parts import named
 from ....layers import Embedding, Head, Linear
 from ...unexecuted_parts import read_parts
-from .audio_language import read
 
 _OMNI_IGNORED = """
     enable_audio_output im_start_token_id im_end_token_id tts_pad_token_id tts_bos_token_id tts_eos_token_id
@@ -29,7 +26,7 @@ def omni(config: Config) -> Architecture:
     """The thinker, and the talker and vocoder, which text generation does not run."""
     kind = f"{config.model_type}_thinker"
     part = config.nested("thinker_config", {**config_at(config, "thinker_config"), "architectures": None}, kind)
-    found = read(part)
+    found = read_composite(part)
     part.check_all_read()
     config.ignore(_OMNI_IGNORED)
     config.head_kind()
@@ -108,7 +105,7 @@ def _predictor(config: Config) -> Stack:
     further = config.size("num_code_groups") - 1
     vocab, width = config.vocab, config.d_model
     found = qwen.qwen3(config)
-    tables: dict[str, Layer] = {f"codes{n}": Embedding(vocab, width, table="other") for n in range(further)}
+    tables: Layers = {f"codes{n}": Embedding(vocab, width, table="other") for n in range(further)}
     heads: Mapping[str, Layer] = {f"code_head{n}": Head(vocab, width) for n in range(further)}
     return _unexecuted(found, "code_predictor", named(**tables), named(**heads))
 
@@ -138,5 +135,5 @@ def _unexecuted(found: Architecture, name: str, inputs: list[Named], heads: list
     """A decoder as an unexecuted part, with its blocks and norm but other tables and heads."""
     main = found.main
     norms = [entry for entry in main.outputs if not isinstance(entry.layer, Head)]
-    fields: dict[str, Any] = {"inputs": tuple(inputs), "outputs": (*norms, *heads)}
+    fields: Fields = {"inputs": tuple(inputs), "outputs": (*norms, *heads)}
     return replace(main, name=name, role="tower", unused=True, **fields)

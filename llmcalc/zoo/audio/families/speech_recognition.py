@@ -8,9 +8,8 @@ from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
 from ....core.errors import short_repr
-from ....core.layer import Layer
 from ....importers.hf.composite_models import config_at
-from ....importers.hf.config import TOKENS, Config
+from ....importers.hf.config import TOKENS, Config, Layers
 from ....importers.hf.families.seq2seq import Style, class_kind, head, stack
 from ....importers.hf.rules import default_layernorm, prenorm_block, repeat_block
 from ....layers import Conv, Embedding, Head, Linear, Mlp, Scale
@@ -94,7 +93,7 @@ def _transcriber(outer: Config, config: Config, positions: Embedding, encoder: S
         raise outer.error(f"a head of kind {short_repr(kind)} is not supported")
     width, vocab, norm = (config.d_model, config.vocab, default_layernorm(config.d_model))
     own = config.attention(positions="none")
-    layers: dict[str, Layer] = {
+    layers: Layers = {
         "attention": own,
         "cross_attention": replace(own, causal=False, cross=True),
         "mlp": Mlp(width, config.size("intermediate_size"), config.activation(), bias=True),

@@ -50,7 +50,11 @@ def _encoder(config: Config, name: str) -> list[Stack]:
         down = Conv(
             before, width, TAPS_PER_STRIDE * step if number else taps, span=span, reach=span, of_data=number == 0
         )
-        runs = repeat_block(_block(config, width, taps), config.integer(depth, "depths", 0))
+        norm, factor = config.rmsnorm(width=width), Scale(width)
+        mlp = Mlp(width, config.size("ffn_expansion") * width, config.activation(), bias=True)
+        mixer = Conv(width, width, taps, groups=width)
+        parts = (sublayer("mixer", mixer, pre=norm, post=factor), sublayer("mlp", mlp, pre=norm, post=factor))
+        runs = repeat_block(Block("block", parts), config.integer(depth, "depths", 0))
         place = f"conv_layers.{number - 1}" if number else "stem"
         found.append(
             Stack(f"{name}.{place}", width, (Named("down", down),), runs, (), "tower", output_frames(span, reach=span))
@@ -58,12 +62,3 @@ def _encoder(config: Config, name: str) -> list[Stack]:
         before = width
     latent = Named("latent", Conv(before, config.d_model, taps))
     return [*found, Stack(f"{name}.head", config.d_model, (latent,), (), (), "tower", found[-1].tokens)]
-
-
-def _block(config: Config, width: int, taps: int) -> Block:
-    """A depthwise convolution and a feed-forward layer, with one factor per channel on each result."""
-    norm, factor = config.rmsnorm(width=width), Scale(width)
-    mlp = Mlp(width, config.size("ffn_expansion") * width, config.activation(), bias=True)
-    mixer = Conv(width, width, taps, groups=width)
-    parts = (sublayer("mixer", mixer, pre=norm, post=factor), sublayer("mlp", mlp, pre=norm, post=factor))
-    return Block("block", parts)

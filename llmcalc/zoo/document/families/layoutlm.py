@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ....core.architecture import Architecture, Block, Named, Run, Stack
-from ....core.errors import short_repr
+from ....core.architecture import Architecture, Named, Run
 from ....importers.hf.config import BIASED, Config
 from ....importers.hf.families.bert import bert_mlp, block, encoder, encoder_model, pooler, skip_padding, without_head
 from ....layers import Embedding, Linear, Norm, Patch
@@ -48,7 +47,7 @@ def layoutlmv2(config: Config) -> Architecture:
         "detectron2_config_args max_rel_pos rel_pos_bins max_rel_2d_pos rel_2d_pos_bins convert_sync_batchnorm"
     )
     if not isinstance(shape, list) or len(shape) != 3:
-        raise config.error(f"image_feature_pool_shape must be a list of three integers, not {short_repr(shape)}")
+        raise config.invalid("image_feature_pool_shape", "a list of three integers", shape)
     rows, columns, channels = (config.integer(size, "image_feature_pool_shape", 1) for size in shape)
     config.add_unmodelled("its input always includes an image")
     attention = _on_page(config, scaled=False, **{**BIASED, "k_bias": not fast})
@@ -127,16 +126,13 @@ def lilt(config: Config) -> Architecture:
     attention = LiltAttention(width, config.n_heads, narrow, d_ff, config.activation(), eps)
     stack = skip_padding(config, encoder(config, attention=attention))
     last = block(config, replace(attention, dropped=True), bert_mlp(config))
-    stack = replace(stack, inputs=(*stack.inputs, Named("box", places)), runs=_last(stack, last))
-    without_head(config)
-    return encoder_model(config, stack, [pooler(width)])
-
-
-def _last(stack: Stack, last: Block) -> tuple[Run, ...]:
-    """The runs of a stack with its last block replaced."""
     *before, end = stack.runs
     kept = [Run(end.block, end.count - 1)] if end.count > 1 else []
-    return (*before, *kept, Run(replace(last, name="last"), 1))
+    stack = replace(
+        stack, inputs=(*stack.inputs, Named("box", places)), runs=((*before, *kept, Run(replace(last, name="last"), 1)))
+    )
+    without_head(config)
+    return encoder_model(config, stack, [pooler(width)])
 
 
 def bros(config: Config) -> Architecture:

@@ -5,16 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Stack, Sublayer
-from ....core.layer import Layer
-from ....importers.hf.composite_models import (
-    IGNORED,
-    CompositeModel,
-    config_at,
-    read_composite,
-    text_model,
-    vision_language,
-)
-from ....importers.hf.config import BIASED, Config
+from ....importers.hf.composite_models import IGNORED, config_at, read_composite, text_model
+from ....importers.hf.config import BIASED, Config, Layers
 from ....importers.hf.families.seq2seq import Style, head, stack
 from ....importers.hf.projectors import Link, gated_merger, layernorm, merged, vector
 from ....importers.hf.rules import repeat_block
@@ -24,12 +16,6 @@ from ...vision.vision_encoders.sam import HALVED, KERNEL, MERGED, downsample_cha
 
 OFFSET = 2  # rows of the position table before the first position
 DOCLING_LAYERS = [3, 7, 10]  # default of deepstack_visual_indexes
-NOTE = "not counted as work: the cross-attention of the text to the image, which is stored"
-
-
-def read(config: Config) -> Architecture:
-    """A model of the table."""
-    return read_composite(config, MODELS[config.model_type])
 
 
 def pix2struct(config: Config) -> Architecture:
@@ -84,11 +70,12 @@ def pp_formulanet(config: Config) -> Architecture:
     bare = config.head_kind() == "none"
     config.override("architectures", ["Model"] if bare else None)
     config.ignore("is_encoder_decoder")
-    found = read_composite(config, FORMULANET)
+    found = read_composite(config)
     return replace(found, layout="pp_formulanet.bare" if bare else "pp_formulanet")
 
 
-def _formulanet(link: Link) -> list[Named]:
+def formulanet(link: Link) -> list[Named]:
+    """PP-FormulaNet: two convolutions and two layers."""
     config = link.encoder
     keys = ("post_conv_in_channels", "post_conv_mid_channels", "post_conv_out_channels", "decoder_hidden_size")
     entering, middle, leaving, out = (config.size(key) for key in keys)
@@ -100,9 +87,6 @@ def _formulanet(link: Link) -> list[Named]:
         Named("downsample_out", Patch(middle, KERNEL, leaving, bias=False, merge=MERGED)),
         *two_linears("projector", leaving, leaving, out, activation="identity", merge=MERGED),
     ]
-
-
-FORMULANET = vision_language("pp_formulanet_text", "pp_formulanet_vision", _formulanet, tie="inner", note=NOTE)
 
 
 def pp_formulanet_text(config: Config) -> Architecture:
@@ -117,13 +101,13 @@ def pp_formulanet_text(config: Config) -> Architecture:
     return Architecture(config.model_type, (stack(config, style, "decoder", [table], outputs, cross=cross),))
 
 
-def _got_ocr2(link: Link) -> list[Named]:
+def got_ocr2(link: Link) -> list[Named]:
     """GOT-OCR 2.0 [wei2024]: two convolutions and one layer after SAM."""
     width, out = link.encoder.size("output_channels"), link.d_model
     return [*halving(width, 2 * width, out), *named(projector=Linear(out, out, merge=MERGED))]
 
 
-def _unlimited_ocr(link: Link) -> list[Named]:
+def unlimited_ocr(link: Link) -> list[Named]:
     """Unlimited-OCR: one layer on the concatenated results of SAM and CLIP."""
     sam = link.encoder.nested("sam_config", config_at(link.encoder, "sam_config"), "unlimited_ocr_sam_vision_model")
     wide = downsample_channels(sam)[1] + link.d_encoder
@@ -131,28 +115,28 @@ def _unlimited_ocr(link: Link) -> list[Named]:
     return named(projector=projector, newline=vector(link.d_model), separator=vector(link.d_model))
 
 
-def _deepseek_ocr2(link: Link) -> list[Named]:
+def deepseek_ocr2(link: Link) -> list[Named]:
     """DeepSeek-OCR 2: one layer."""
     return named(projector=Linear(link.d_encoder, link.d_model, merge=MERGED), separator=vector(link.d_model))
 
 
-def _glm_ocr(link: Link) -> list[Named]:
+def glm_ocr(link: Link) -> list[Named]:
     """GLM-OCR: GLM-4V's projector, of another width."""
     return gated_merger(link, link.encoder.size("out_hidden_size") * link.encoder.size("in_channels"))
 
 
-def _paddleocr_vl(link: Link) -> list[Named]:
+def paddleocr_vl(link: Link) -> list[Named]:
     """PaddleOCR-VL: LayerNorm, then two layers on merged patches."""
     norm = Named("projector_norm", layernorm(link.d_encoder))
     return [norm, *merger("projector", link.d_encoder, merged(link.encoder), link.d_model)]
 
 
-def _hunyuan(link: Link) -> list[Named]:
+def hunyuan(link: Link) -> list[Named]:
     """HunyuanOCR: two convolutions, one layer, and learned vectors at the ends of rows and around the image."""
     vision, width = link.encoder, link.d_encoder
     side, text = vision.size("spatial_merge_size"), link.d_model
     merged, eps = side * side, vision.number("rms_norm_eps") or 1e-5
-    layers: dict[str, Layer] = {
+    layers: Layers = {
         "merger_norm": Norm(width, eps=eps),
         "merger_conv": Patch(width, side, 2 * width, merge=merged, stride=side),
         "merger_out": Patch(2 * width, 1, 4 * width, merge=merged, stride=1),
@@ -166,7 +150,7 @@ def _hunyuan(link: Link) -> list[Named]:
     return named(**layers)
 
 
-def _hy_v4(link: Link) -> list[Named]:
+def hy_v4(link: Link) -> list[Named]:
     """Hunyuan 4 VL: two convolutions and a learned vector at the end of each row."""
     vision, width = link.encoder, link.d_encoder
     side, out = vision.size("spatial_merge_size"), vision.size("out_hidden_size")
@@ -179,7 +163,7 @@ def _hy_v4(link: Link) -> list[Named]:
     )
 
 
-def _docling(link: Link) -> list[Named]:
+def docling(link: Link) -> list[Named]:
     """Granite Docling: one matrix on merged patches, two layers for earlier encoder layers, and a finer route."""
     vision, model = link.encoder, link.model
     factor, out = vision.size("scale_factor"), vision.size("out_hidden_size")
@@ -208,28 +192,12 @@ def _docling(link: Link) -> list[Named]:
     return found
 
 
-def _route(name: str, width: int, out: int, factor: int, taps: int, unused: bool) -> dict[str, Layer]:
+def _route(name: str, width: int, out: int, factor: int, taps: int, unused: bool) -> Layers:
     merged = factor * factor
-    layers: dict[str, Layer] = {name: Linear(width * merged, out, bias=False, merge=merged, unused=unused)}
+    layers: Layers = {name: Linear(width * merged, out, bias=False, merge=merged, unused=unused)}
     for number in range(taps):
         layers[f"{name}_norm{number}"] = replace(layernorm(width * merged, merged), unused=unused)
         first = Linear(width * merged, out, activation="gelu", merge=merged, unused=unused)
         layers[f"{name}_in{number}"] = first
         layers[f"{name}_out{number}"] = Linear(out, out, merge=merged, unused=unused)
     return layers
-
-
-_ROWS = "not counted as a token: the vector at the end of each row of an image"
-_COARSE = "an image takes the coarse route; the fine one, with four times as many tokens, is stored and not counted"
-_GOT = vision_language("qwen2", "got_ocr2_vision", _got_ocr2, layout="got_ocr2")
-MODELS: dict[str, CompositeModel] = {
-    "got_ocr2": _GOT._replace(in_place=True),
-    "pp_chart2table": _GOT,
-    "unlimited_ocr": vision_language("unlimited_ocr_text", "unlimited_ocr_vision", _unlimited_ocr),
-    "deepseek_ocr2": vision_language("deepseek_ocr2_text", "deepseek_ocr2_vision", _deepseek_ocr2),
-    "glm_ocr": vision_language("glm_ocr_text", "glm_ocr_vision", _glm_ocr, layout="glm4v", tie="either"),
-    "paddleocr_vl": vision_language("paddleocr_vl_text", "paddleocr_vl_vision", _paddleocr_vl, tie="unless_denied"),
-    "hunyuan_vl": vision_language("hunyuan_vl_text", "hunyuan_vl_vision", _hunyuan, tie="unless_denied", note=_ROWS),
-    "hy_v4_vl": vision_language("hy_v4_vl_text", "hy_v4_vl_vision", _hy_v4, layout="hunyuan_vl", note=_ROWS),
-    "granite_docling": vision_language("granite_docling_text", "granite_docling_vision", _docling, note=_COARSE),
-}

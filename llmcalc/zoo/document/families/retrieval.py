@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from ....core.architecture import Architecture, Named
 from ....core.errors import UnknownNameError, short_repr
 from ....importers.hf.composite_configs import language_model, other_parts, text_models
-from ....importers.hf.config import Config
+from ....importers.hf.config import Config, Fields
 from ....importers.hf.family_table import find, names
 from ....layers import Linear, Norm
 
@@ -23,7 +22,10 @@ def retrieval(config: Config) -> Architecture:
         raise config.error(f"{short_repr(name)} is not a retrieval class")
     config.override("architectures", ["ForCausalLM"])  # there is one class
     config.ignore("tie_word_embeddings is_encoder_decoder")
-    whole = _inner_config(config)
+    value = config.get(WITHIN) or {}
+    if not isinstance(value, dict):
+        raise config.invalid(WITHIN, "an object", value)
+    whole = {"model_type": INNER[config.model_type], **value}
     data, entry, layout = whole, find(str(whole["model_type"])), "retrieval"
     if entry is None:
         data = dict(language_model(whole) or {"model_type": text_models().get(str(whole["model_type"]))})
@@ -45,13 +47,6 @@ def retrieval(config: Config) -> Architecture:
     return replace(found, stacks=stacks, layout=f"{layout}>{own}.bare", notes=notes)
 
 
-def _inner_config(config: Config) -> dict[str, Any]:
-    value = config.get(WITHIN) or {}
-    if not isinstance(value, dict):
-        raise config.error(f"{WITHIN} must be an object, not {short_repr(value)}")
-    return {"model_type": INNER[config.model_type], **value}
-
-
-def _not_counted(whole: dict[str, Any]) -> str:
+def _not_counted(whole: Fields) -> str:
     parts = ", ".join(other_parts(whole)) or "the image encoder"
     return f"only the language model of {short_repr(whole['model_type'])} is supported; not counted: {parts}"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Named, Stack
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....importers.hf.config import Config
+from ....importers.hf.config import Config, Layers
 from ....importers.hf.families.t5 import seq2seq
 from ....importers.hf.vision_encoders.parts import square_side
 from ....layers import Embedding, Mlp, Patch
@@ -52,11 +52,11 @@ def udop(config: Config) -> Architecture:
     return replace(found, stacks=stacks, layout="udop_model" if bare else "udop", notes=(note,))
 
 
-def _with(stack: Stack, tables: dict[str, Layer]) -> Stack:
+def _with(stack: Stack, tables: Layers) -> Stack:
     return replace(stack, inputs=(*stack.inputs, *(Named(name, layer) for name, layer in tables.items())))
 
 
-def _places(config: Config, width: int) -> dict[str, Layer]:
+def _places(config: Config, width: int) -> Layers:
     rows = config.size("max_2d_position_embeddings")
     return {
         "across": Embedding(rows, width, table="position", edges="left_right"),

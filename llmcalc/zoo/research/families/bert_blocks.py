@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....importers.hf.config import BIASED, Config
+from ....importers.hf.config import BIASED, Config, Fields
 from ....importers.hf.families.bert import (
     SEGMENTS_COMPARED,
     embeddings,
@@ -39,7 +38,7 @@ def mobilebert(config: Config) -> Architecture:
     width, vocab, narrow = config.d_model, config.vocab, config.size("embedding_size")
     kind = config.string("normalization_type")
     if kind not in ("no_norm", "layer_norm"):
-        raise config.error(f"normalization_type must be no_norm or layer_norm, not {short_repr(kind)}")
+        raise config.invalid("normalization_type", "no_norm or layer_norm", kind)
 
     def norm(size: int, eps: float | None = None) -> Layer:
         plain = config.layernorm(width=size)
@@ -73,7 +72,7 @@ def _bottleneck_block(config: Config, norm: Callable[..., Layer]) -> tuple[Subla
     first = Sublayer(enter, (Branch("linear", Linear(width, inner)),), post=norm(inner), residual=False)
     second = Linear(width, inner, unused=narrow_values)
     apart = within and shared and not narrow_values  # values are computed from the wide stream
-    fields: dict[str, Any] = {"d_input_v": width, "values_of": enter} if apart else {}
+    fields: Fields = {"d_input_v": width, "values_of": enter} if apart else {}
     attention = Attention(inner, heads, causal=False, **fields, **BIASED)
     mixer = sublayer("attention", attention, after=norm(inner))
     parts = [first] if within else []

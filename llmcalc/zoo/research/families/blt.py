@@ -6,7 +6,7 @@ from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from ....core.errors import short_repr
-from ....importers.hf.config import TOKENS, Config
+from ....importers.hf.config import TOKENS, Config, Fields
 from ....importers.hf.rules import repeat_block, sublayer
 from ....layers import Embedding, Head, Linear, Mlp
 from ..layers.hash_embedding import HashEmbedding
@@ -24,9 +24,14 @@ def blt(config: Config) -> Architecture:
     patches, notes = _patches(config)
     bytes_in, bytes_out, wide = (part.d_model for part in (encoder, decoder, inner))
     tied, causal = config.flag("tie_word_embeddings"), (config.head_kind() or "causal") == "causal"
+    given = bytes_in * config.size("cross_attn_k")
+    wanted = decoder.d_model * decoder.size("cross_attn_k")
+    inputs = () if given == inner.d_model else (Named("vectors_in", Linear(given, inner.d_model, bias=False)),)
+    outputs = (Named("vectors_out", Linear(decoder.size("hidden_size_global"), wanted, bias=False)),)
+    runs = repeat_block(Block("global_transformer", _layers(inner, THETA, None)), inner.n_layers)
     stacks = [
         _encoder(config, encoder, patches, (config.vocab, bytes_out) if tied and causal else None),
-        _global(config, inner, bytes_in * config.size("cross_attn_k"), decoder, patches),
+        Stack("global_transformer", inner.d_model, inputs, runs, outputs, "auxiliary", **patches),
         _decoder(config, decoder, patches, tied, causal),
     ]
     asks = _patcher(patcher, unused=config.string("patching_mode") != "entropy")
@@ -50,8 +55,8 @@ def _part(config: Config, name: str) -> Config:
     key = f"{name.removeprefix('local_').partition('_')[0]}_config"
     given = config.get(key)
     if not isinstance(given, dict | None):
-        raise config.error(f"{key} must be an object, not {short_repr(given)}")
-    data: dict[str, Any] = {name: value for name, value in (given or {}).items() if name != "architectures"}
+        raise config.invalid(key, "an object", given)
+    data: Fields = {name: value for name, value in (given or {}).items() if name != "architectures"}
     data["model_type"] = f"blt_{name}"
     part = config.nested(key, data, data["model_type"])
     part.discard("encoder_cross_output_size" + (" hidden_act" if name == "patcher" else ""))
@@ -79,7 +84,7 @@ def _patches(config: Config) -> tuple[dict[str, Any], tuple[str, ...]]:
 def _layers(part: Config, theta: float, span: int | None) -> tuple[Sublayer, Sublayer]:
     """Pre-norm attention and a gated feed-forward layer."""
     norm = part.rmsnorm()
-    changes: dict[str, Any] = {"rope_theta": part.rope_theta(default=theta), "rope_interleaved": True, "window": span}
+    changes: Fields = {"rope_theta": part.rope_theta(default=theta), "rope_interleaved": True, "window": span}
     attention = part.attention(bias=False, d_head=part.d_model // part.n_heads, **changes)
     hidden = part.optional_size("intermediate_size", zero_is_none=True) or int(8 * part.d_model / 3)
     activation = part.activation() if part.get("hidden_act") else "silu"
@@ -97,7 +102,7 @@ def _patcher(part: Config, unused: bool) -> Stack:
     return Stack("patcher", part.d_model, inputs, runs, outputs, "auxiliary", frozen=True, unused=unused)
 
 
-def _between(part: Config, asks: str, patches: dict[str, Any], vectors: int) -> PatchAttention:
+def _between(part: Config, asks: str, patches: Fields, vectors: int) -> PatchAttention:
     return PatchAttention(
         part.d_model,
         part.n_heads,
@@ -115,7 +120,7 @@ def _query_residual(layer: PatchAttention) -> Sublayer:
     return Sublayer("patches", (Branch("patches", layer),), residual=False)
 
 
-def _encoder(config: Config, part: Config, patches: dict[str, Any], table: tuple[int, int] | None) -> Stack:
+def _encoder(config: Config, part: Config, patches: Fields, table: tuple[int, int] | None) -> Stack:
     """Bytes and their n-grams; patch vectors are computed from them in the last layer, or step by step in all layers.
 
     ``table``: rows and width of the token embedding, if the head is tied to it.
@@ -145,16 +150,7 @@ def _encoder(config: Config, part: Config, patches: dict[str, Any], table: tuple
     return Stack("local_encoder", part.d_model, inputs, runs, (), "auxiliary")
 
 
-def _global(config: Config, part: Config, given: int, decoder: Config, patches: dict[str, Any]) -> Stack:
-    """Attention among patches, between projections from the encoder's vectors and to the decoder's."""
-    wanted = decoder.d_model * decoder.size("cross_attn_k")
-    inputs = () if given == part.d_model else (Named("vectors_in", Linear(given, part.d_model, bias=False)),)
-    outputs = (Named("vectors_out", Linear(decoder.size("hidden_size_global"), wanted, bias=False)),)
-    runs = repeat_block(Block("global_transformer", _layers(part, THETA, None)), part.n_layers)
-    return Stack("global_transformer", part.d_model, inputs, runs, outputs, "auxiliary", **patches)
-
-
-def _decoder(config: Config, part: Config, patches: dict[str, Any], tied: bool, causal: bool) -> Stack:
+def _decoder(config: Config, part: Config, patches: Fields, tied: bool, causal: bool) -> Stack:
     """The encoder's bytes, which attend to the vectors of their patches before the first layer or before all layers."""
     width, layers = part.d_model, part.n_layers
     plain = _layers(part, THETA, config.optional_size("local_attention_window_len"))

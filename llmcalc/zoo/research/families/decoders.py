@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Branch, Sublayer
-from ....core.errors import short_repr
-from ....core.layer import Layer
-from ....importers.hf.config import Config
-from ....importers.hf.decoder import decoder
+from ....importers.hf.config import Config, Layers
 from ....importers.hf.rope import rope_fields
-from ....importers.hf.rules import causal_lm, extend_attention, map_sublayers, prenorm_block, repeat_block, sublayer
+from ....importers.hf.rules import (
+    causal_lm,
+    decoder,
+    extend_attention,
+    map_sublayers,
+    prenorm_block,
+    repeat_block,
+    sublayer,
+)
 from ....layers import Head, Mlp, Moe, Norm, Scale
 from ..layers.differential_attention import DifferentialAttention
 from ..layers.dynamic_attention import DynamicAttention
@@ -76,7 +81,7 @@ def minimax(config: Config) -> Architecture:
     """MiniMax-Text-01: lightning attention, with softmax attention in some layers."""
     config.get("sliding_window")  # the class masks tokens but caches all of them
     softmax = config.attention(bias=False)
-    mixers: dict[str, Layer] = {
+    mixers: Layers = {
         "full_attention": softmax,
         "linear_attention": LightningAttention(
             config.d_model,
@@ -123,7 +128,7 @@ def xlstm(config: Config) -> Architecture:
         raise config.error("embedding_dim must equal hidden_size")
     eps, fused = config.number("norm_eps") or 1e-6, config.string("weight_mode")
     if fused not in ("single", "fused"):
-        raise config.error(f"weight_mode must be single or fused, not {short_repr(fused)}")
+        raise config.invalid("weight_mode", "single or fused", fused)
     mlstm = Mlstm(
         width,
         config.size("num_heads"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import (
@@ -102,7 +101,7 @@ def big_bird(config: Config) -> Architecture:
     """BigBird [zaheer2020]: sparse attention over long inputs; the pooler runs alongside the head."""
     kind, biased = config.string("attention_type"), config.flag("use_bias")
     if kind not in ("block_sparse", "original_full"):
-        raise config.error(f"attention_type must be block_sparse or original_full, not {short_repr(kind)}")
+        raise config.invalid("attention_type", "block_sparse or original_full", kind)
     config.ignore("block_size num_random_blocks")
     attention: Layer = bert_attention(config, q_bias=biased, k_bias=biased, v_bias=biased)
     mlp = bert_mlp(config)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import UnknownNameError
 from ....core.layer import Layer
-from ....importers.hf.config import BIASED, Config
+from ....importers.hf.config import BIASED, Config, Layers
 from ....importers.hf.families.bart import POSITION_OFFSET
 from ....importers.hf.families.seq2seq import (
     SIDES,
@@ -82,10 +82,10 @@ def prophetnet(config: Config) -> Architecture:
     return Architecture(config.model_type, (_skip_padding(config, encoder), decoder))
 
 
-def _ngram_layers(config: Config, ngram: int, crossed: bool, unused: bool) -> dict[str, Layer]:
+def _ngram_layers(config: Config, ngram: int, crossed: bool, unused: bool) -> Layers:
     width, heads, streams = config.d_model, config.size("num_decoder_attention_heads"), 1 + ngram
     buckets = config.size("num_buckets"), config.size("relative_max_distance")
-    layers: dict[str, Layer] = {"attention": NgramAttention(width, heads, ngram, *buckets)}
+    layers: Layers = {"attention": NgramAttention(width, heads, ngram, *buckets)}
     if crossed:
         cross = Attention(width, heads, causal=False, cross=True, streams=streams, unused=unused, **BIASED)
         layers["cross_attention"] = cross

@@ -73,10 +73,10 @@ def _layer(config: Config, name: str, merge: int = 1, pools: bool = False, resto
     width, norm = config.size("d_model"), config.layernorm(width=config.size("d_model"))
     kind = config.string("attention_type")
     if kind not in ("relative_shift", "factorized"):
-        raise config.error(f"attention_type must be relative_shift or factorized, not {short_repr(kind)}")
+        raise config.invalid("attention_type", "relative_shift or factorized", kind)
     apart, pooling = config.flag("separate_cls"), config.string("pooling_type")
     if pooling not in FunnelAttention.CHOICES["pooling"]:
-        raise config.error(f"pooling_type must be mean or max, not {short_repr(pooling)}")
+        raise config.invalid("pooling_type", "mean or max", pooling)
     extra = not config.flag("truncate_seq") and apart
     attention = FunnelAttention(
         width,

@@ -7,9 +7,8 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import UnknownNameError
 from ....core.layer import Layer
-from ....importers.hf.config import Config
-from ....importers.hf.decoder import mixed_runs
-from ....importers.hf.rules import sublayer
+from ....importers.hf.config import Config, Fields
+from ....importers.hf.rules import mixed_runs, sublayer
 from ....layers import Embedding, Head, Mlp, Moe
 from ..layers.depth_attention import DepthAttention
 from ..layers.relative_profile_attention import RelativeProfileAttention
@@ -89,7 +88,7 @@ def attention_layer(config: Config, kind: str, **changes: Any) -> RelativeProfil
     """Attention of one layer type, with that type's sizes."""
     prefix, span = ("swa_", config.size("sliding_window_size")) if kind == LOCAL else ("", None)
     head = config.size(f"{prefix}head_dim")
-    fields: dict[str, Any] = {
+    fields: Fields = {
         "d_head": head,
         "d_profile": config.size("d_rel"),
         "reach": span or config.size("rel_extent"),
@@ -110,5 +109,5 @@ def expert_layer(config: Config, hidden: int, **changes: Any) -> Moe:
     """Experts with sigmoid scores; offsets only affect which are selected."""
     sizes = (config.d_model, hidden, config.size("n_routed_experts"), config.size("num_experts_per_tok"))
     scale = config.number("route_scale")
-    fields: dict[str, Any] = {"routed_scale": 1.0 if scale is None else scale, **changes}
+    fields: Fields = {"routed_scale": 1.0 if scale is None else scale, **changes}
     return Moe(*sizes, router="sigmoid", renormalise=True, correction_bias="buffer", **fields)

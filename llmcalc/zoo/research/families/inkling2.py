@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
-from ....importers.hf.config import Config
+from ....importers.hf.config import Config, Fields
 from ....importers.hf.rules import group_runs
 from ....layers import Head
 from ..layers.depth_attention import DepthAttention
@@ -125,7 +125,7 @@ def _sublayers(config: Config, place: Place, attention: RelativeProfileAttention
     gates = {"gate_rank": config.size("loop_gate_rank"), "gates_run": place.again} if place.looped else {}
 
     def depth(states: int, reads: int = 1, uses: int = 1, closes: bool = False) -> DepthAttention:
-        given: dict[str, Any] = {**gates, "n_gates": uses} if gates else {}
+        given: Fields = {**gates, "n_gates": uses} if gates else {}
         return DepthAttention(width, states, reads, closes=closes, **given)
 
     softcaps = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
-from ....core.errors import short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import embedding_share
 from ....importers.hf.rules import group_runs, sublayer
@@ -81,7 +80,7 @@ def _windows(config: Config, order: list[str]) -> list[int | None]:
     windows: list[int | None] = []
     for index, kind in enumerate(order):
         if kind not in ROTATED:
-            raise config.error(f"layer_types must be one of {', '.join(ROTATED)}, not {short_repr(kind)}")
+            raise config.invalid("layer_types", f"one of {', '.join(ROTATED)}", kind)
         window = usual
         if isinstance(given, dict):
             own: Any = given.get(str(index), given.get(index))

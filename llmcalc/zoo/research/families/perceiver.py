@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
-from ....core.errors import UnsupportedError, short_repr
+from ....core.errors import UnsupportedError
 from ....importers.hf.config import TOKENS, Config
 from ....importers.hf.rules import sublayer
 from ....layers import Embedding, Head, Mlp, Norm
@@ -33,7 +33,7 @@ def perceiver(config: Config) -> Architecture:
     )
     shape = config.string("cross_attention_shape_for_attention")
     if shape not in ("q", "kv"):
-        raise config.error(f"cross_attention_shape_for_attention must be q or kv, not {short_repr(shape)}")
+        raise config.invalid("cross_attention_shape_for_attention", "q or kv", shape)
     read_qk = config.optional_size("qk_channels") or (latent if shape == "q" else width)
     heads = config.size("num_cross_attention_heads")
     added = config.flag("use_query_residual")

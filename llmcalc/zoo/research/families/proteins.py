@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named
-from ....core.layer import Layer
-from ....importers.hf.config import Config
+from ....importers.hf.config import Config, Layers
 from ....importers.hf.families.bert import bert_attention, encoder, skip_padding, with_head
 from ....importers.hf.families.bert_variants import ESM_KEPT
 from ....importers.hf.families.modern_encoders import ESM3_LAYERS, _encoder, _has_head
@@ -47,7 +46,7 @@ def esmc(config: Config) -> Architecture:
     if (attention.n_kv_heads, attention.n_heads * (attention.d_head or 0)) != (attention.n_heads, config.d_model):
         raise config.error("the heads of queries, keys and values must add up to hidden_size")
     mlp, depth = config.gated_mlp(bias=config.flag("mlp_bias")), (config.n_layers / ESM3_LAYERS) ** -0.5
-    parts: dict[str, Layer] = {"attention": attention, "mlp": mlp}
+    parts: Layers = {"attention": attention, "mlp": mlp}
     block = Block("block", tuple(sublayer(name, layer, pre=norm, scale=depth) for name, layer in parts.items()))
     outputs = [Named("final_norm", Norm(config.d_model, "layernorm"))]
     if _has_head(config):

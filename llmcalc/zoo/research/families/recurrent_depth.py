@@ -11,7 +11,7 @@ from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....core.record import fields
-from ....importers.hf.config import TOKENS, Config
+from ....importers.hf.config import TOKENS, Config, Layers
 from ....importers.hf.rules import causal_lm, group_runs
 from ....layers import Embedding, Head, Norm, Scale
 from ..layers.injection import Injection
@@ -30,7 +30,7 @@ def dory(config: Config) -> Architecture:
     width, before, again, after = config.d_model, *_sections(config)
     loops, mode = config.size("n_recurrent_loops"), config.string("recurrent_kv_cache_mode", "per_loop")
     if mode not in ("per_loop", "last_loop"):
-        raise config.error(f"recurrent_kv_cache_mode must be per_loop or last_loop, not {short_repr(mode)}")
+        raise config.invalid("recurrent_kv_cache_mode", "per_loop or last_loop", mode)
     if not again:
         config.add_unmodelled("the loop has no layers, only norms")
     init = config.positive_number("initializer_range")
@@ -44,7 +44,7 @@ def dory(config: Config) -> Architecture:
     @cache
     def block(kind: str, looped: int | None, keeps: bool, enters: str) -> Block:
         mixer = mixers[kind] if keeps else replace(mixers[kind], implemented_cache="none")
-        layers: dict[str, Layer] = {"attention": mixer, "mlp": mlp}
+        layers: Layers = {"attention": mixer, "mlp": mlp}
         parts = [
             Sublayer(
                 name, (Branch(name, layer, post=norm),), norm, step, share=_share(name, looped), residual_normed=True

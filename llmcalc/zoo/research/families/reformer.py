@@ -29,7 +29,7 @@ def reformer(config: Config) -> Architecture:
         raise config.error(f"a head of kind {short_repr(kind)} requires is_decoder {not causal}")
     order = config.strings("attn_layers") or []
     if not order or not set(order) <= set(KINDS):
-        raise config.error(f"attn_layers must be a list of local and lsh, not {short_repr(order)}")
+        raise config.invalid("attn_layers", "a list of local and lsh", order)
     blocks = {name: _block(config, name, order, causal) for name in dict.fromkeys(order)}
     inputs = (Named("token", Embedding(vocab, width)), *_positions(config, width))
     wide = STREAMS * width

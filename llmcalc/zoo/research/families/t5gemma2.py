@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import short_repr
 from ....importers.hf.composite_models import Part, encoder_stacks
-from ....importers.hf.config import TOKENS, Config
+from ....importers.hf.config import TOKENS, Config, Fields
 from ....importers.hf.projectors import gemma3 as gemma3_projector
 from ....importers.hf.rope import local_global_theta
 from ....importers.hf.rules import extend_attention, runs_by_type, sublayer
@@ -74,7 +73,7 @@ def _encoder(config: Config, tied: bool) -> tuple[tuple[Stack, ...], int | None]
 def _stack(config: Config, side: str, table: str, share: str | None, end: int | None) -> Stack:
     """One side: tokens, the row of the end-of-image token, blocks, norm."""
     tokens = Embedding(config.vocab, config.d_model, table, share, scale=config.d_model**0.5)
-    row: dict[str, Any] = {"use": "replacement", "token_id": end} if end is not None else {"unused": True}
+    row: Fields = {"use": "replacement", "token_id": end} if end is not None else {"unused": True}
     inputs = (
         Named("token", tokens),
         Named(END_OF_IMAGE, Embedding(1, config.d_model, table, END_OF_IMAGE if share else None, **row)),
@@ -89,7 +88,7 @@ def _stack(config: Config, side: str, table: str, share: str | None, end: int | 
 def _block(config: Config, side: str, kind: str) -> Block:
     """Gemma 3's block; in an encoder, an even window is one token longer on one side."""
     span = config.sliding_window() if kind == "sliding_attention" else None
-    fields: dict[str, Any] = {
+    fields: Fields = {
         "layer_type": kind,
         "rope_theta": local_global_theta(config, kind),
         "qk_norm": "head",

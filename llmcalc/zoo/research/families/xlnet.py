@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import embedding_share, norm_sublayer
 from ....importers.hf.families.bert_variants import with_causal_head
@@ -21,11 +20,14 @@ def xlnet(config: Config) -> Architecture:
         raise config.error("d_head · n_head must be d_model")
     kind = config.string("attn_type")
     if kind not in ("bi", "uni"):
-        raise config.error(f"attn_type must be bi or uni, not {short_repr(kind)}")
+        raise config.invalid("attn_type", "bi or uni", kind)
     config.ignore("bi_data same_length reuse_len use_mems_eval use_mems_train untie_r start_n_top end_n_top")
     config.ignore("summary_last_dropout")
     memory = config.count("mem_len") or None
-    attention = RelativeAttention(width, heads, kind == "uni", memory, SEGMENT_PAIRS, _max_distance(config))
+    bound = config.get("clamp_len")
+    attention = RelativeAttention(
+        width, heads, kind == "uni", memory, SEGMENT_PAIRS, (bound if type(bound) is int and bound > 0 else None)
+    )
     mlp = Mlp(width, config.size("d_inner"), config.activation("ff_activation"), bias=True)
     norm = config.layernorm(width=width)
     parts = (norm_sublayer("attention", attention, norm, True), norm_sublayer("mlp", mlp, norm, True))
@@ -33,9 +35,3 @@ def xlnet(config: Config) -> Architecture:
     masked = Named("masked", Embedding(1, width, table="other", unused=True))
     runs = repeat_block(Block("block", parts), config.size("n_layer"))
     return with_causal_head(config, Stack("decoder", width, (token, masked), runs, ()))
-
-
-def _max_distance(config: Config) -> int | None:
-    """The maximum relative distance, or None for no limit."""
-    bound = config.get("clamp_len")
-    return bound if type(bound) is int and bound > 0 else None

@@ -7,10 +7,8 @@ from math import prod
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....core.errors import short_repr
-from ....core.layer import Layer
 from ....importers.hf.composite_models import IGNORED, TIE, config_at, text_model
-from ....importers.hf.config import BIASED, TOKENS, Config
+from ....importers.hf.config import BIASED, TOKENS, Config, Fields, Layers
 from ....importers.hf.rules import default_layernorm, repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import named
 from ....layers import Attention, Embedding, Head, Linear, Mlp, Patch
@@ -78,7 +76,7 @@ def _stages(config: Config) -> list[Stack]:
     for key in _LISTS.split():
         values = config.get(key)
         if not isinstance(values, list) or not values:
-            raise config.size_error(f"{key} must be a list with one entry per stage, not {short_repr(values)}")
+            raise config.invalid_size(key, "a list with one entry per stage", values)
         lists[key] = values
     count = len(lists["embed_dim"])
     if any(len(values) < count for values in lists.values()):
@@ -113,10 +111,10 @@ def _block(config: Config, width: int, heads: int, groups: int) -> Block:
     norm, near, bias = default_layernorm(width), Patch(1, NEAR, width), config.flag("qkv_bias", True)
     d_ff, act = int(width * config.positive_number("mlp_ratio")), config.activation("activation_function")
     mlp = Mlp(width, d_ff, act, bias=True)
-    fields: dict[str, Any] = {**BIASED, "q_bias": bias, "k_bias": bias, "v_bias": bias}
+    fields: Fields = {**BIASED, "q_bias": bias, "k_bias": bias, "v_bias": bias}
     window = Attention(width, heads, causal=False, chunk=config.size("window_size") ** 2, **fields)
     parts = []
-    layers: dict[str, Layer] = {"spatial": window, "channel": ChannelAttention(width, groups, bias)}
+    layers: Layers = {"spatial": window, "channel": ChannelAttention(width, groups, bias)}
     for place, attention in layers.items():
         parts += [sublayer(f"{place}_near", near), sublayer(f"{place}_attention", attention, pre=norm)]
         parts += [sublayer(f"{place}_then", near), sublayer(f"{place}_mlp", mlp, pre=norm)]

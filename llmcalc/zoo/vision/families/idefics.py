@@ -7,7 +7,7 @@ from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
 from ....importers.hf.composite_models import Part, encoder_stacks
-from ....importers.hf.config import Config
+from ....importers.hf.config import Config, Fields
 from ....importers.hf.rules import causal_lm, default_layernorm, prenorm_block, repeat_block, sublayer
 from ....layers import Attention, Embedding, Head, Mlp, Norm, Scale
 
@@ -68,7 +68,7 @@ def _resampler(config: Config, width: int) -> Stack:
     part = config.nested("perceiver_config", config.mapping("perceiver_config"), "idefics_perciever")
     part.ignore("use_resampler")
     heads, head = part.size("resampler_n_heads"), part.size("resampler_head_dim")
-    norms: dict[str, Any] = {"qk_norm": "head", "qk_norm_function": "layernorm", "qk_norm_bias": True}
+    norms: Fields = {"qk_norm": "head", "qk_norm_function": "layernorm", "qk_norm_bias": True}
     fields = norms if part.flag("qk_layer_norms_perceiver") else {}
     norm = replace(default_layernorm(width), unused=True)
     attention = Attention(width, heads, d_head=head, causal=False, cross=True, unused=True, **fields)

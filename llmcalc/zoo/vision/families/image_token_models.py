@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
-from ....importers.hf.composite_models import IGNORED, config_at, read_composite, text_model, vision_language
-from ....importers.hf.config import Config
-from ....importers.hf.decoder import decoder
+from ....importers.hf.composite_models import IGNORED, config_at, text_model
+from ....importers.hf.config import Config, Fields
 from ....importers.hf.projectors import Link
+from ....importers.hf.rules import decoder
 from ....importers.hf.vision_encoders.parts import named
 from ....layers import Embedding, Linear
 from ...unexecuted_parts import AUDIO_CODEC_NOTE, IMAGE_TOKENIZER_NOTE, read_parts
 
 IMAGE = "IMGIMG"  # prefix of the names of image tokens
-NOTE = "not counted as work: the parts that generate images, which are stored"
 
 
-def janus(config: Config) -> Architecture:
-    """Janus [wu2024]: a vision encoder with an aligner, and the tables and layers that generate images."""
-    return read_composite(config, JANUS)
-
-
-def _project_janus(link: Link) -> list[Named | Stack]:
+def project_janus(link: Link) -> list[Named | Stack]:
+    """Janus: an aligner, the layers that generate images, and their codec."""
     encoder = link.encoder
     aligner = _aligner("aligner", link.d_encoder, encoder.size("projection_dim"), encoder.size("depth"),
         encoder.activation())  # fmt: skip
@@ -31,9 +25,6 @@ def _project_janus(link: Link) -> list[Named | Stack]:
     width, generation = codes.size("projection_dim"), _generation(codes)
     stack = Stack("generation", width, (), (), tuple(generation), "tower", unused=True)
     return [*aligner, stack, *read_parts(codes, "vqmodel")]
-
-
-JANUS = vision_language("llama", "janus_vision_model", _project_janus, note=NOTE)
 
 
 def _generation(config: Config) -> list[Named]:
@@ -92,7 +83,7 @@ def chameleon(config: Config) -> Architecture:
     return replace(found, stacks=stacks, notes=(*found.notes, IMAGE_TOKENIZER_NOTE))
 
 
-def _image_tokens(config: Config) -> dict[str, Any]:
+def _image_tokens(config: Config) -> Fields:
     """The head's fields for image tokens, which the class never predicts."""
     names = config.get("vocabulary_map")
     if names is None:

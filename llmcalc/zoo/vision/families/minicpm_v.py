@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from ....core.architecture import Architecture, Named
 from ....importers.hf.composite_models import IGNORED, config_at, text_model
-from ....importers.hf.config import BIASED, Config
+from ....importers.hf.config import BIASED, Config, Fields
 from ....importers.hf.encoders import check_encoder
 from ....importers.hf.projectors import layernorm
 from ....importers.hf.rules import group_runs
@@ -49,7 +48,7 @@ def _within(config: Config, window: int, unused: bool) -> list[Named]:
     """Attention within a window, whose patches are then merged by two layers."""
     width, heads, eps = config.d_model, config.n_heads, config.number("layer_norm_eps")
     wide = window * width
-    fields: dict[str, Any] = {"causal": False, "chunk": window, "unused": unused, **BIASED}
+    fields: Fields = {"causal": False, "chunk": window, "unused": unused, **BIASED}
     return named(
         within_norm=replace(layernorm(width, eps=eps or EPS), unused=unused),
         within=Attention(width, heads, **fields),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Named, Stack
-from ....importers.hf.composite_models import IGNORED, CompositeModel, Part, read_composite, text_model, vision_language
+from ....importers.hf.composite_models import IGNORED, text_model
 from ....importers.hf.config import Config
 from ....importers.hf.projectors import Link, activation, layernorm, merged
 from ....importers.hf.rules import prenorm_block, runs_by_type
@@ -15,11 +15,6 @@ from ..vision_encoders.sam import MERGED, halving, neck
 
 LFM3_PERIOD = 2  # without layer_types, every second block after the first has attention
 KERNEL, HALVED = 3, 4  # kernel size of Step 3.7's convolutions; patches per token after one of stride 2
-
-
-def read(config: Config) -> Architecture:
-    """A vision-language model of the table."""
-    return read_composite(config, MODELS[config.model_type])
 
 
 def fuyu(config: Config) -> Architecture:
@@ -32,7 +27,7 @@ def fuyu(config: Config) -> Architecture:
     return replace(text, stacks=(*text.stacks, stack), layout=f"fuyu>{text.layout}")
 
 
-def _with_outer_head(config: Config, text: Architecture) -> Architecture:
+def with_outer_head(config: Config, text: Architecture) -> Architecture:
     """The language model with an untied head of the sizes in the outer config."""
     vocab, width = config.vocab, config.d_model
     outputs = tuple(
@@ -44,7 +39,7 @@ def _with_outer_head(config: Config, text: Architecture) -> Architecture:
     return replace(text, stacks=(replace(text.main, outputs=outputs), *text.stacks[1:]))
 
 
-def _ernie(link: Link) -> list[Named]:
+def ernie(link: Link) -> list[Named]:
     """ERNIE 4.5 VL: squares of patches, then pairs of frames, each merged by two layers; an image is its own pair."""
     frames, merge = link.encoder.size("temporal_merge_size"), merged(link.encoder)
     wide, eps = link.d_encoder * merge, link.encoder.number("rms_norm_eps") or 1e-6
@@ -56,7 +51,7 @@ def _ernie(link: Link) -> list[Named]:
     return [*found, *named(projector=last, projector_norm=Norm(link.d_model, merge=merge))]
 
 
-def _normed_layers(link: Link) -> list[Named]:
+def normed_layers(link: Link) -> list[Named]:
     """Cosmos 3 Edge, LFM3-VL: LayerNorm, then two layers on merged patches."""
     model, merge, act = link.model, merged(link.encoder), activation(link.model)
     inner, bias, wide = model.size("projector_hidden_size"), model.flag("projector_bias", True), link.d_encoder * merge
@@ -64,7 +59,7 @@ def _normed_layers(link: Link) -> list[Named]:
     return [Named("projector_norm", layernorm(link.d_encoder, eps=1e-6)), *layers]
 
 
-def _muse_glimmer(link: Link) -> list[Named]:
+def muse_glimmer(link: Link) -> list[Named]:
     """Muse Glimmer: two layers on merged patches, then one matrix."""
     merge, act = merged(link.encoder, "merge_size"), activation(link.model)
     wide, inner = link.model.size("out_hidden_size"), link.model.size("projector_hidden_size")
@@ -75,14 +70,14 @@ def _muse_glimmer(link: Link) -> list[Named]:
     )
 
 
-def _modernvbert(link: Link) -> list[Named]:
+def modernvbert(link: Link) -> list[Named]:
     """ModernVBERT, UltraVBERT: one matrix on merged patches; the latter has a norm after it."""
     merge = merged(link.model, "pixel_shuffle_factor")
     norm = named(connector_norm=Norm(link.d_model, merge=merge)) if link.model.model_type == "ultravbert" else []
     return [*named(connector=Linear(link.d_encoder * merge, link.d_model, bias=False, merge=merge)), *norm]
 
 
-def _ovis2(link: Link) -> list[Named]:
+def ovis2(link: Link) -> list[Named]:
     """Ovis 2: a distribution over visual words, which mixes the rows of a table. Some words mark the ends of images."""
     words, merge = link.encoder.vocab, merged(link.encoder, "hidden_stride")
     n_image_words = words - link.encoder.size("num_visual_indicator_tokens")
@@ -93,7 +88,7 @@ def _ovis2(link: Link) -> list[Named]:
     )
 
 
-def _step3p7(link: Link) -> list[Named]:
+def step3p7(link: Link) -> list[Named]:
     """Step 3.7: two convolutions of stride 2, then one layer."""
     width, bias = link.d_encoder, link.model.flag("projector_bias")
     return named(
@@ -103,14 +98,14 @@ def _step3p7(link: Link) -> list[Named]:
     )
 
 
-def _minimax_m3(link: Link) -> list[Named]:
+def minimax_m3(link: Link) -> list[Named]:
     """MiniMax M3: two layers on each patch, then two on merged patches."""
     merge, inner, out = merged(link.encoder), link.model.size("projector_hidden_size"), link.d_model
     first = two_linears("projector", link.d_encoder, inner, out)
     return [*first, *two_linears("merger", out * merge, inner, out, merge=merge)]
 
 
-def _sam_projector(link: Link) -> list[Named]:
+def sam_projector(link: Link) -> list[Named]:
     """DeepSeek-VL 7B: a second neck, two convolutions and one layer after SAM."""
     width = link.encoder.size("output_channels")
     return [
@@ -120,7 +115,7 @@ def _sam_projector(link: Link) -> list[Named]:
     ]
 
 
-def _siglip_projector(link: Link) -> list[Named]:
+def siglip_projector(link: Link) -> list[Named]:
     """DeepSeek-VL 7B: one layer after SigLIP, and one on the concatenated results of both encoders."""
     return named(low_projector=Linear(link.d_encoder, link.d_model // 2), projector=Linear(link.d_model, link.d_model))
 
@@ -146,24 +141,3 @@ def lfm3_encoder(config: Config) -> Stack:
     return Stack(
         "vision", width, tuple(inputs), runs_by_type(kinds, config.strings("layer_types", count) or usual), (), "tower"
     )
-
-
-SIGLIP = "siglip_vision_model"
-_PAIRS = "the frames of a video are merged in pairs; images are counted, each of which is its own pair"
-_TWO_SIZES = "both encoders are counted for the same number of patches; SAM's image is larger, and of fixed size"
-_CLASSIFIER = "classifier_pooling classifier_dropout classifier_bias initializer_cutoff_factor"
-MODELS: dict[str, CompositeModel] = {
-    "ernie4_5_vl_moe": vision_language("ernie4_5_vl_moe_text", "ernie4_5_vl_moe_vision", _ernie, note=_PAIRS),
-    "ovis2": vision_language("qwen2", "ovis2_vision", _ovis2, adjust=_with_outer_head),
-    "step3p7": vision_language("step3p5", "step3p5_vision", _step3p7, tie="if_stated"),
-    "minimax_m3_vl": vision_language("minimax_m3_vl_text", "minimax_m3_vl_vision", _minimax_m3, tie="either"),
-    "cosmos3_edge": vision_language("cosmos3_edge_text", "cosmos3_edge_vision", _normed_layers),
-    "lfm3_vl": vision_language("lfm3", "lfm3_vl_vision", _normed_layers),
-    "muse_glimmer": vision_language("muse_glimmer_text", "muse_glimmer_vision", _muse_glimmer, tie="if_stated"),
-    "modernvbert": vision_language("modernbert", SIGLIP, _modernvbert, ignored=_CLASSIFIER),
-    "ultravbert": vision_language("ultrabert", SIGLIP, _modernvbert, ignored=_CLASSIFIER),
-    "deepseek_vl_hybrid": CompositeModel("llama", (
-        Part("high_res_vision_config", "sam_vision_model", _sam_projector),
-        Part("vision_config", SIGLIP, _siglip_projector),
-    ), note=_TWO_SIZES),
-}  # fmt: skip

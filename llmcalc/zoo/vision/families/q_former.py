@@ -11,7 +11,7 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Named, Stack, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....importers.hf.composite_models import Part, config_at, read_composite, vision_language
+from ....importers.hf.composite_models import config_at, read_composite
 from ....importers.hf.config import BIASED, Config
 from ....importers.hf.encoders import check_encoder, find_encoder
 from ....importers.hf.families.bert import bert_attention, bert_mlp, encoder_model, norm_sublayer, without_head
@@ -25,17 +25,17 @@ from ..layers.query_attention import QueryAttention
 EPS = 1e-12
 OFFSETS = 4  # corners from which Granite 4 Vision samples an encoder layer
 PAIR = 2
-GRANITE_NOTE = "not counted as work: the Q-Formers over windows of patches, which are stored"
 
 
 def blip2(config: Config) -> Architecture:
     """BLIP-2 and InstructBLIP: a Q-Former and one layer between an encoder and a language model."""
     if config.model_type == "blip-2":  # whose bare class has a language model with its head
         config.override("architectures", None)
-    return read_composite(config, MODELS[config.model_type])
+    return read_composite(config)
 
 
-def _project(link: Link) -> list[Stack]:
+def project(link: Link) -> list[Stack]:
+    """BLIP-2: a Q-Former and one layer."""
     stem = link.model.model_type.replace("-", "_")
     queries = link.model.size("num_query_tokens")
     inner = link.model.nested("qformer_config", config_at(link.model, "qformer_config"), f"{stem}_qformer")
@@ -45,18 +45,6 @@ def _project(link: Link) -> list[Stack]:
         link.notes.append("not counted: the Q-Former's work on the instruction that it reads with its queries")
     projector = Linear(stack.d_model, link.d_model, n_latents=queries)
     return [replace(stack, outputs=tuple(named(projector=projector)))]
-
-
-_BLIP2 = vision_language("opt", "blip_2_vision_model", _project, layout="blip_2", tie="inner", in_place=True,
-    ignored="initializer_factor image_text_hidden_size use_decoder_only_language_model")  # fmt: skip
-_VIDEO = vision_language("opt", "instructblipvideo_vision_model", _project)
-MODELS = {
-    "blip-2": _BLIP2,
-    "instructblip": _BLIP2._replace(
-        parts=(Part("vision_config", "instructblip_vision_model", _project),), layout="instructblip"
-    ),
-    "instructblipvideo": _BLIP2._replace(parts=_VIDEO.parts, layout="instructblipvideo", in_place=False),
-}
 
 
 def _qformer(config: Config, source: int, queries: int, tables: bool) -> Stack:
@@ -95,10 +83,11 @@ def granite4_vision(config: Config) -> Architecture:
     kind = str(config_at(config, "vision_config").get("model_type", "clip_vision_model"))
     if find_encoder(kind) is None:
         raise config.error(f"unknown vision encoder {short_repr(kind)}")
-    return read_composite(config, GRANITE)
+    return read_composite(config)
 
 
-def _project_granite(link: Link) -> Sequence[Named | Stack]:
+def project_granite(link: Link) -> Sequence[Named | Stack]:
+    """Granite 4 Vision: a projector with a Q-Former for each decoder layer that receives image features."""
     model = link.model
     inner = model.nested("qformer_config", config_at(model, "qformer_config"), "blip_2_qformer")
     layers = model.get("deepstack_layer_map")
@@ -122,15 +111,6 @@ def _sides(config: Config) -> tuple[int, int]:
         said = f"downsample_rate must be two sides of a window, such as 1/4, not {short_repr(rate)}"
         raise config.error(said)
     return int(parts[0]), int(parts[1])
-
-
-GRANITE = vision_language(
-    "granite4_vision_text",
-    "clip_vision_model",
-    _project_granite,
-    note=GRANITE_NOTE,
-    ignored="vision_feature_layer spatial_vision_layer spatial_target_layers projector_dropout",
-)
 
 
 def blip2_qformer(config: Config) -> Architecture:

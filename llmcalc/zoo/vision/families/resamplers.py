@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....importers.hf.composite_models import config_at, read_composite, text_config, vision_language
+from ....importers.hf.composite_models import config_at, read_composite, text_config
 from ....importers.hf.config import Config
 from ....importers.hf.encoders import check_encoder
 from ....importers.hf.projectors import Link, layernorm
@@ -18,12 +18,7 @@ MOLMO2_IMAGE = [378, 378]  # default sides of an image, in pixels
 MOLMO2_LAYERS = [24, 18]  # default encoder layers whose results are concatenated
 
 
-def read(config: Config) -> Architecture:
-    """A model of the table."""
-    return read_composite(config, MODELS[config.model_type])
-
-
-def _idefics2(link: Link) -> list[Named | Stack]:
+def idefics2(link: Link) -> list[Named | Stack]:
     """Idefics 2 [laurencon2024]: a gated layer, then a resampler whose queries attend to the patches and each other."""
     model, width = link.model, link.d_encoder
     text = text_config(model)
@@ -64,7 +59,7 @@ def _resampler(config: Config, width: int, eps: float) -> Stack:
     return Stack("resampler", width, tuple(inputs), runs, tuple(named(resampled_norm=norm)), "tower")
 
 
-def _aria(link: Link) -> list[Named]:
+def aria(link: Link) -> list[Named]:
     """Aria [li2024]: learned queries, more of them for more patches, attend to the patches; then two layers."""
     width, heads, out = link.d_encoder, link.encoder.n_heads, link.d_model
     queries = link.model.size("max_value_projector_patch_to_query_dict", _most_queries(link.model))
@@ -105,7 +100,7 @@ def molmo2(config: Config) -> Architecture:
     if part.get("image_size") is None:
         data["image_size"] = MOLMO2_IMAGE
     config.override("vision_config", data)
-    return read(config)
+    return read_composite(config)
 
 
 def _adapter(config: Config) -> Config:
@@ -114,7 +109,8 @@ def _adapter(config: Config) -> Config:
     return adapter
 
 
-def _molmo2(link: Link) -> list[Named]:
+def molmo2_projector(link: Link) -> list[Named]:
+    """Molmo 2: attention of groups of neighbours to themselves, then a gated layer."""
     adapter = _adapter(link.model)
     layers = adapter.layer_indices("vision_feature_layer") or MOLMO2_LAYERS
     wide = adapter.d_model * len(layers)
@@ -138,12 +134,3 @@ def _molmo2(link: Link) -> list[Named]:
         projector_up=Linear(width, d_ff, bias, merge=POOLED),
         projector_down=Linear(d_ff, out, bias=False, merge=POOLED),
     )
-
-
-MODELS = {
-    "idefics2": vision_language("mistral", "idefics2_vision", _idefics2),
-    "aria": vision_language("aria_text", "idefics3_vision", _aria, ignored="vision_feature_layer"),
-    "molmo2": vision_language("molmo2_text", "molmo2_vision", _molmo2,
-        note="patches are pooled 2 by 2, as for images; those of videos are pooled 3 by 3",
-        ignored="image_patch_id low_res_image_start_token_id frame_start_token_id frame_end_token_id"),
-}  # fmt: skip

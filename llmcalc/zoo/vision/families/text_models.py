@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from ....core.architecture import Architecture, Named, Stack
-from ....core.layer import Layer
-from ....importers.hf.config import BIASED, TOKENS, Config
+from ....importers.hf.config import BIASED, TOKENS, Config, Fields, Layers
 from ....importers.hf.families.bart import OFFSET
 from ....importers.hf.families.bert import (
     bert_attention,
@@ -99,7 +97,7 @@ def aimv2(config: Config) -> Architecture:
     """AIMv2's text encoder [fini2024]: causal, RMSNorm, gated layers, learned positions."""
     head_of_kind(config, "none")
     width, bias = config.d_model, config.flag("qkv_bias")
-    biases: dict[str, Any] = dict.fromkeys(BIASED, bias)
+    biases: Fields = dict.fromkeys(BIASED, bias)
     attention = Attention(width, config.n_heads, **biases)
     norm = config.rmsnorm()
     block = prenorm_block("block", norm, attention=attention, mlp=config.gated_mlp(bias=config.flag("mlp_bias")))
@@ -212,14 +210,14 @@ def kosmos(config: Config) -> Architecture:
     """KOSMOS-2 and 2.5 [peng2023kosmos]: additional norms inside sub-layers, computed positions."""
     width, vocab, heads = config.size("embed_dim"), config.vocab, config.size("attention_heads")
     norm, padding = config.layernorm(width=width), config.count("pad_token_id", 1)
-    inner: dict[str, Any] = {"o_norm": True, "o_norm_function": "layernorm", "qk_norm_eps": norm.eps}
+    inner: Fields = {"o_norm": True, "o_norm_function": "layernorm", "qk_norm_eps": norm.eps}
     within = inner if config.model_type == "kosmos_2_text_model" else {}
-    layers: dict[str, Layer] = {"attention": Attention(width, heads, **within, **BIASED)}
+    layers: Layers = {"attention": Attention(width, heads, **within, **BIASED)}
     if config.flag("add_cross_attention"):
         layers["cross_attention"] = Attention(width, heads, causal=False, cross=True, unused=True, **BIASED)
     mlp = Mlp(width, config.size("ffn_dim"), config.activation("activation_function"), bias=True)
     layers["mlp"] = replace(mlp, inner_norm=True, inner_norm_function="layernorm", inner_norm_eps=norm.eps)
-    places: dict[str, Any] = {"offset": padding + 1, "padding_id": padding, "learned": False, "sinusoids": "fairseq"}
+    places: Fields = {"offset": padding + 1, "padding_id": padding, "learned": False, "sinusoids": "fairseq"}
     rows = config.size("max_position_embeddings") + padding + 1
     inputs: tuple[Named, ...] = (Named("position", Embedding(rows, width, "position", **places)),)
     if not within:  # text or image

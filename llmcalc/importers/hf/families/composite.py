@@ -1,0 +1,47 @@
+"""Composite models: those that their row describes, Gemma 3 and Video-LLaVA."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ....core.architecture import Architecture, Named
+from ....layers import Head
+from ..composite_models import read_composite
+from ..config import Config
+
+
+def read(config: Config) -> Architecture:
+    """A model that its row describes."""
+    return read_composite(config)
+
+
+def gemma3(config: Config) -> Architecture:
+    """Gemma 3, and ShieldGemma 2, whose class for classification wraps it."""
+    wrapped = config.class_name() == "ShieldGemma2ForImageClassification"
+    if wrapped:
+        config.override("architectures", None)
+    found = read(config)
+    return replace(found, layout="shieldgemma2") if wrapped else found
+
+
+def video_llava(config: Config) -> Architecture:
+    """Video-LLaVA [lin2023video]: one encoder for images and one for videos, with one projector."""
+    found = read(config)
+    *language, encoder = found.stacks
+    if encoder.role != "tower":
+        return found
+    images, videos = replace(encoder, name="image_tower"), replace(encoder, name="video_tower")
+    videos = replace(videos, outputs=encoder.outputs[:1])
+    note = "both encoders are counted for the same number of patches; an image runs only the first"
+    text = found.layout.partition(">")[2]
+    stacks = (*language, images, videos)
+    return replace(found, stacks=stacks, layout=f"video_llava>{text}", notes=(*found.notes, note))
+
+
+def without_logit_scale(config: Config, text: Architecture) -> Architecture:
+    """The language model without a factor on its logits."""
+    outputs = [
+        Named(name, replace(layer, input_scale=1.0) if isinstance(layer, Head) else layer)
+        for name, layer in text.main.outputs
+    ]
+    return replace(text, stacks=(replace(text.main, outputs=tuple(outputs)), *text.stacks[1:]))
