@@ -16,9 +16,10 @@ from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import record
+from .layouts import published_name
 from .quantisation.method import Matrix, Quantisation
 from .quantisation.packing import PackedTensor, Shape
-from .stored_tensors import Declared, declared, layout_name
+from .stored_tensors import Declared, declared
 
 WEIGHT = ".weight"
 _ROUTERS = ("router", "shared_gate")
@@ -96,10 +97,15 @@ class PublishedWeights:
         tensors = declared(params(architecture), self.layout, buffers=True, each=each)
         for tensor, packed, _ in expected_tensors(tensors, self.quantisation, self.dtype):
             number_format = label if packed is not None else self._format(tensor.name)
-            size = prod(tensor.shape)
-            bits = _bits(number_format, tensor.shape) if packed is None else sum(part.bits for part in packed)
-            on_rank = _elements_on_rank(tensor, size * tensor.copies, mesh)
-            key = (component(tensor.rows[0]), number_format)
+            row, size = tensor.rows[0], prod(tensor.shape)
+            columns = tensor.shape[-1] if tensor.shape else 1  # along which blocks lie
+            plain_bits = number_format.bits_of(size // columns if columns else 0, columns)
+            bits = plain_bits if packed is None else sum(part.bits for part in packed)
+            on_rank = size * tensor.copies
+            if mesh is not None:
+                share = mesh.share_of_weight(row.tensor, row.declaration, row.size)
+                on_rank = on_rank * share // row.size if row.size else 0
+            key = (component(row), number_format)
             elements, total = sums.get(key, (0, 0))
             sums[key] = (elements + on_rank, total + (-(-bits * on_rank // size) if size else 0))
         return [StoredTensors(*key, elements, bits) for key, (elements, bits) in sums.items()]
@@ -113,22 +119,9 @@ class PublishedWeights:
         return self.formats[name]
 
 
-def _bits(number_format: Format, shape: Shape) -> int:
-    """Bits of a tensor whose blocks lie along the last dimension."""
-    columns = shape[-1] if shape else 1
-    return number_format.bits_of(prod(shape) // columns if columns else 0, columns)
-
-
-def _elements_on_rank(tensor: Declared, size: int, mesh: Mesh | None) -> int:
-    if mesh is None:
-        return size
-    row = tensor.rows[0]
-    return size * mesh.share_of_weight(row.tensor, row.declaration, row.size) // row.size if row.size else 0
-
-
 def layout_candidates(architecture: Architecture) -> list[str]:
     """The layouts that a checkpoint may have, the most likely first: as published, as transformers saves it."""
     arch = architecture.inputs.get("gguf")
     if arch:
         return [f"gguf:{arch}", f"gguf:{arch}+"]
-    return [layout_name(architecture, "checkpoint"), layout_name(architecture, "transformers")]
+    return [published_name(architecture), architecture.layout]

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..core.architecture import Architecture
 from ..core.errors import UnknownNameError
 from ..core.layer import Layer
 from ..core.ledger import Row
@@ -45,12 +44,9 @@ def stored_tensors(result: Params, layout: str | None) -> list[tuple[str, Shape]
         return [(logical_name(row, number), logical_shape(row)) for row, number in placed(result)]
     if layout not in LAYOUTS:
         raise UnknownNameError("layout", layout, LAYOUTS, hint=f"known: {', '.join(LAYOUTS)}")
-    return [(one.name, one.shape) for one in declared(result, layout_name(result.architecture, layout))]
-
-
-def layout_name(architecture: Architecture, layout: str) -> str:
-    """The name to find an architecture's layout by."""
-    return published_name(architecture) if layout == "checkpoint" else architecture.layout
+    architecture = result.architecture
+    name = published_name(architecture) if layout == "checkpoint" else architecture.layout
+    return [(one.name, one.shape) for one in declared(result, name)]
 
 
 def declared(result: Params, name: str, buffers: bool = False, each: bool = True) -> Iterator[Declared]:

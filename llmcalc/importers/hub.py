@@ -81,12 +81,10 @@ def headers(source: str) -> Headers:
     files = []
     for name in names:
         with _explained(place, name):
-            cached = _cached(place, name)
-            if cached:
+            if cached := _cached(place, name):
                 files.append(safetensors.read_file(cached)._replace(name=name))
             else:
-                reader, size = _remote(place, name)
-                files.append(safetensors.read(reader, size, name, f"{place.name}: {name}"))
+                files.append(safetensors.read(*_remote(place, name), name, f"{place.name}: {name}"))
     found = join(place.name, "safetensors", files, described)
     if index:
         check_index(index, found, f"{place.name}: {INDEX}")
@@ -94,8 +92,7 @@ def headers(source: str) -> Headers:
 
 
 def _gguf(place: Place) -> Headers:
-    cached = _cached(place, place.file)
-    if cached:
+    if cached := _cached(place, place.file):
         return read_headers(cached)
     reader, size = _remote(place, place.file)
     length = FIRST_READ

@@ -6,6 +6,7 @@ compares; a GGUF file adds the type of each tensor.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,22 +21,21 @@ from ..core.ledger import rows
 
 Reader = Callable[[Mapping[str, Any], str], Architecture]
 # Tensors of a GGUF file that are computed from the config and are not parameters.
+_NUMBER = re.compile(r"blk\.([0-9]+)(?:\.|$)")
 COMPUTED = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")
 
 
 def describe(path: Path, read: Reader) -> Architecture:
     """The architecture of a folder or a file of weights; ``read(config, where)`` reads a config."""
+    names = weight_files(path) if path.is_dir() and not (path / CONFIG).exists() else []
+    if path.suffix == GGUF or (names and names[0].endswith(GGUF)):
+        return _of_gguf(read_headers(path), read)
+    if names:
+        raise _no_config(path / names[0])
     if path.is_dir() and not (path / CONFIG).exists():
-        names = weight_files(path)
-        if names and names[0].endswith(GGUF):
-            return _of_gguf(read_headers(path), read)
-        if names:
-            raise _no_config(path / names[0])
         if not files.pickled_files(path):
             raise DescriptionError("the folder has no config.json", where=limits.printable(path))
         raise files.no_weights_error(path)
-    if path.suffix == GGUF:
-        return _of_gguf(read_headers(path), read)
     if path.name.endswith(files.PICKLED):
         hint = "Unpickling can run arbitrary code. Pass the config.json instead, or convert the weights to safetensors."
         raise DescriptionError("pickled weights are never opened", where=limits.printable(path), hint=hint)
@@ -99,17 +99,11 @@ def _without_pooler(architecture: Architecture, headers: Headers) -> Architectur
 
 def _differences(architecture: Architecture, headers: Headers) -> list[str]:
     """A note if the number of stored elements differs from what the architecture declares."""
-    blocks = architecture.main.n_layers
-    held = sum(one.elements for one in headers if one.name not in COMPUTED and not _beyond(one.name, blocks))
+    numbers = {one.name: _NUMBER.match(one.name) for one in headers}  # blocks after the last one predict further tokens
+    beyond = {name for name, number in numbers.items() if number and int(number[1]) >= architecture.main.n_layers}
+    held = sum(one.elements for one in headers if one.name not in beyond.union(COMPUTED))
     declared = sum(row.size * row.copies for row in rows(architecture.stacks))
     if held == declared:
         return []
-    hint = f"llmcalc verify {headers.where} shows where"
-    return [f"the file holds {held:,} elements, but the architecture declares {declared:,}; {hint}"]
-
-
-def _beyond(name: str, blocks: int) -> bool:
-    """Whether a tensor belongs to a block after the last one, used for multi-token prediction."""
-    first, _, rest = name.partition(".")
-    number = rest.partition(".")[0]
-    return first == "blk" and number.isdigit() and int(number) >= blocks
+    where = f"llmcalc verify {headers.where} shows where"
+    return [f"the file holds {held:,} elements, but the architecture declares {declared:,}; {where}"]

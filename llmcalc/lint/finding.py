@@ -42,19 +42,12 @@ class Case:
 
 @record
 class Finding:
-    """A problem found by a rule.
+    """A problem found by a rule."""
 
-    Attributes:
-        code: the code of the rule.
-        place: the layer or field, such as ``decoder.block.attention.d_head``.
-        message: the problem and its cost.
-        advice: the suggested change.
-    """
-
-    code: str
-    place: str
-    message: str
-    advice: str
+    code: str  # of the rule
+    place: str  # the layer or field, such as decoder.block.attention.d_head
+    message: str  # the problem and its cost
+    advice: str  # the suggested change
 
     def to_dict(self) -> dict[str, str]:
         """Plain data."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from ..core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
+from ..core.architecture import Architecture, Block, Run, Stack, Sublayer
 from ..core.layer import Layer
 from ..core.layer_history import without_n_sums
 from ..core.record import fields
 from ..core.structure import NOTHING, paper_name, word
 from .build import STACK_FLAGS, STACK_NUMBERS
-from .concise import explicit_fields, name_and_fields
 from .describe import block_order
+from .export import explicit_fields, name_and_fields
 from .order import shortest_order
 
 _WEIGHTS = ("residual", "residual_normed", "depth_scaled", "scale", "residual_scale")
@@ -38,22 +38,15 @@ def differences(first: Architecture, second: Architecture) -> list[Difference]:
     """All differences that a preset would show. A difference common to several blocks is listed once."""
     several = max(len(first.stacks), len(second.stacks)) > 1
     found: list[Difference] = []
-    for name, one, other in _matched(_stacks(first, several), _stacks(second, several)):
+    stacks = [{stack.name if several else "": stack for stack in model.stacks} for model in (first, second)]
+    extras = [{extra.name: extra.stack for extra in model.extras} for model in (first, second)]
+    for name, one, other in _matched(*stacks):
         prefix = f"{name} " if several else ""
         usual = name or first.main.role
         found += (entry._replace(part=(prefix + entry.part).strip() or usual) for entry in _stack(one, other))
-    for name, one, other in _matched(_extras(first), _extras(second)):
+    for name, one, other in _matched(*extras):
         found += (entry._replace(part=f"not counted: {name} {entry.part}".strip()) for entry in _stack(one, other))
     return found
-
-
-def _stacks(architecture: Architecture, several: bool) -> dict[str, Stack]:
-    """Stacks by name; a single stack has an empty name."""
-    return {stack.name if several else "": stack for stack in architecture.stacks}
-
-
-def _extras(architecture: Architecture) -> dict[str, Stack]:
-    return {extra.name: extra.stack for extra in architecture.extras}
 
 
 def _matched(first: Mapping[str, Part], second: Mapping[str, Part]) -> Iterator[tuple[str, Part | None, Part | None]]:
@@ -68,23 +61,16 @@ def _matched(first: Mapping[str, Part], second: Mapping[str, Part]) -> Iterator[
 
 def _stack(first: Stack | None, second: Stack | None) -> Found:
     if first is None or second is None:
-        yield Difference("", "stack", _outline(first), _outline(second))
+        sizes = [f"{stack.n_layers} layers, d_model {stack.d_model}" if stack else NOTHING for stack in (first, second)]
+        yield Difference("", "stack", *sizes)
         return
     first, second = without_n_sums(first), without_n_sums(second)
     for what in ("role", "n_layers", "d_model", *_STACK):
         yield from _values("", what, getattr(first, what), getattr(second, what))
-    yield from _layers(_by_name(first.inputs), _by_name(second.inputs), first, second)
+    yield from _layers(dict(first.inputs), dict(second.inputs), first, second)
     yield from _values("", "order", _order(first.runs), _order(second.runs))
     yield from _blocks(first, second)
-    yield from _layers(_by_name(first.outputs), _by_name(second.outputs), first, second)
-
-
-def _outline(stack: Stack | None) -> str:
-    return f"{stack.n_layers} layers, d_model {stack.d_model}" if stack else NOTHING
-
-
-def _by_name(items: Sequence[Named]) -> dict[str, Layer]:
-    return dict(items)
+    yield from _layers(dict(first.outputs), dict(second.outputs), first, second)
 
 
 def _order(runs: Sequence[Run]) -> str:
@@ -111,9 +97,7 @@ def _item(item: Any) -> str:
 def _blocks(first: Stack, second: Stack) -> Found:
     """Differences of blocks, each with the names of all blocks that have it."""
     where: dict[Difference, list[str]] = {}
-    pairs = list(
-        _matched({run.block.name: run.block for run in first.runs}, {r.block.name: r.block for r in second.runs})
-    )
+    pairs = list(_matched(*({run.block.name: run.block for run in stack.runs} for stack in (first, second))))
     for name, one, other in pairs:
         for entry in _block(one, other, first, second):
             where.setdefault(entry, []).append(name)
@@ -124,7 +108,8 @@ def _blocks(first: Stack, second: Stack) -> Found:
 
 def _block(one: Block | None, other: Block | None, first: Stack, second: Stack) -> Found:
     if one is None or other is None:
-        yield Difference("", "block", _parts(one), _parts(other))
+        names = [", ".join(part.name for part in block.sublayers) if block else NOTHING for block in (one, other)]
+        yield Difference("", "block", *names)
         return
     parts = [{part.name: part for part in block.sublayers} for block in (one, other)]
     for name, here, there in _matched(*parts):
@@ -132,21 +117,15 @@ def _block(one: Block | None, other: Block | None, first: Stack, second: Stack) 
             yield entry._replace(part=f"{name} {entry.part}".strip())
 
 
-def _parts(block: Block | None) -> str:
-    return ", ".join(part.name for part in block.sublayers) if block else NOTHING
-
-
 def _sublayer(one: Sublayer | None, other: Sublayer | None, first: Stack, second: Stack) -> Found:
     if one and other:
         for what in _SUMS:
             yield from _values("", what, getattr(one, what), getattr(other, what))
-        yield from _values("", "joins", _joins(one), _joins(other))
+        joins = [
+            [f"{branch.name}: {branch.joins}" for branch in part.branches if branch.joins] for part in (one, other)
+        ]
+        yield from _values("", "joins", *map(", ".join, joins))
     yield from _layers(_named(one), _named(other), first, second)
-
-
-def _joins(part: Sublayer) -> str:
-    """Where branches are added to the stream later than their sub-layer; empty if none is."""
-    return ", ".join(f"{branch.name}: {branch.joins}" for branch in part.branches if branch.joins)
 
 
 def _named(part: Sublayer | None) -> dict[str, Layer]:
@@ -154,20 +133,13 @@ def _named(part: Sublayer | None) -> dict[str, Layer]:
     if part is None:
         return {}
     alone = len(part.branches) == 1
-    found = {place: norm for place, norm in (("pre", part.pre), ("post", part.post), ("after", part.after)) if norm}
-    return {**_all_of(part.branches, alone), **{f"{place} norm": norm for place, norm in found.items()}}
-
-
-def _all_of(branches: Sequence[Branch], alone: bool) -> dict[str, Layer]:
-    found: dict[str, Layer] = {}
-    for branch in branches:
-        name = "" if alone else branch.name
-        found[name] = branch.layer
-        found |= {f"{name} pre norm".strip(): branch.pre} if branch.pre and not alone else {}
-        found |= {f"{name} post norm".strip(): branch.post} if branch.post and not alone else {}
-        found |= {"own pre norm": branch.pre} if branch.pre and alone else {}
-        found |= {"own post norm": branch.post} if branch.post and alone else {}
-    return found
+    found: dict[str, Layer | None] = {}
+    for branch in part.branches:
+        found["" if alone else branch.name] = branch.layer
+        owner = "own" if alone else branch.name
+        found |= {f"{owner} pre norm": branch.pre, f"{owner} post norm": branch.post}
+    found |= {"pre norm": part.pre, "post norm": part.post, "after norm": part.after}
+    return {name: layer for name, layer in found.items() if layer}
 
 
 def _layers(one: Mapping[str, Layer], other: Mapping[str, Layer], first: Stack, second: Stack) -> Found:

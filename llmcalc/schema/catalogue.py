@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,13 +65,12 @@ def find(name: str) -> PresetLocation:
         return PresetLocation(known[wanted], None)
     for stem in sorted(known, key=len, reverse=True):
         if wanted.startswith(f"{stem}-"):
-            names = dict(_names_of(stem, known[stem], read_preset(known[stem])))
-            if wanted in names:
-                return names[wanted]
-    names = dict(_all_names(known))
-    if wanted in names:
-        return names[wanted]
-    raise UnknownNameError("model", name, names, hint="Run llmcalc presets list to see all.")
+            found = dict(_names_of(stem, known[stem], read_preset(known[stem]))).get(wanted)
+            if found:
+                return found
+    if wanted in names():
+        return names()[wanted]
+    raise UnknownNameError("model", name, names(), hint="Run llmcalc presets list to see all.")
 
 
 def _names_of(stem: str, file: Path, data: dict[str, Any]) -> Iterator[tuple[str, PresetLocation]]:
@@ -83,18 +83,13 @@ def _names_of(stem: str, file: Path, data: dict[str, Any]) -> Iterator[tuple[str
         yield alias.lower(), PresetLocation(file, None if size is None else str(size))
 
 
-def _all_names(known: dict[str, Path]) -> Iterator[tuple[str, PresetLocation]]:
-    for stem, file in known.items():
-        try:
-            data = read_preset(file)
-        except InputError:  # an invalid file is reported only when it is loaded
-            continue
-        yield from _names_of(stem, file, data)
-
-
 def names() -> dict[str, PresetLocation]:
     """Every name that ``load`` accepts."""
-    return dict(_all_names(files()))
+    found: dict[str, PresetLocation] = {}
+    for stem, file in files().items():
+        with suppress(InputError):  # an invalid file is reported only when it is loaded
+            found |= _names_of(stem, file, read_preset(file))
+    return found
 
 
 @lru_cache(maxsize=512)

@@ -1,14 +1,24 @@
-"""Writes an architecture as a preset file that loads to the same architecture."""
+"""Writes an architecture as a preset file that loads to the same architecture, as a person would write it.
+
+The preset has aliases of layers, shared norms, patterns of blocks and variables.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import PurePath
+from typing import Any
 
+from .. import layers
 from ..core.architecture import Architecture
-from ..core.errors import LlmcalcError
+from ..core.errors import InputError, LlmcalcError
+from ..core.layer import Layer
 from ..core.record import fields
-from .concise import concise
-from .facts import to_entry
+from .build import ROLES, STACK_FLAGS, STACK_NUMBERS
+from .describe import describe
+from .facts import STATUSES, to_entry
+from .order import shortest_order
 from .preset import load_text
 from .yaml_writer import write
 
@@ -17,6 +27,21 @@ _ORDER = (
     "name", "title", "family", "source", "status", "layout", "variables", "architecture", "sizes", "expect", "facts",
     "unmodelled", "notes",
 )  # fmt: skip
+_ALIASES: dict[str, tuple[str, ...]] = {
+    "attention": ("cross_attention", "mqa", "mha", "gqa"),
+    "mlp": ("swiglu", "geglu", "reglu"),
+    "norm": ("layernorm", "rmsnorm"),
+}
+_MIN_USES = 2
+PUBLISHED = STATUSES[0]
+_STANDARD_VARIABLES = (
+    "n_layers", "d_model", "n_heads", "n_kv_heads", "d_head", "d_ff", "n_experts", "top_k", "vocab", "n_positions",
+)  # fmt: skip
+_ROW_VARIABLES = {"token": "vocab", "position": "n_positions", "segment": "n_segments"}
+_ORDER_KEYS = ("times", "length")
+_STREAM_FIELDS = ("d_in", "d_out")
+
+Place = tuple[dict[str, Any], str]
 
 
 def preset_text(architecture: Architecture, name: str, comment: tuple[str, ...] = ()) -> str:
@@ -52,3 +77,168 @@ def _check(wanted: Architecture, found: Architecture) -> None:
         raise LlmcalcError(
             f"the preset of {wanted.name} would differ in {' and '.join(different)}; please report this bug"
         )
+
+
+def concise(architecture: Architecture) -> dict[str, Any]:
+    """The data of a preset with aliases, shared norms, patterns of blocks and variables."""
+    data = describe(architecture, name_and_fields)
+    body = data["architecture"]
+    stacks = {name: _stack(name, stack) for name, stack in body["stacks"].items()}
+    extras = {name: {**extra, "stack": _stack(name, extra["stack"])} for name, extra in body.get("extras", {}).items()}
+    variables = extract_variables(stacks)
+    short = {
+        **data,
+        "status": data["status"] if data.get("status", PUBLISHED) != PUBLISHED else None,
+        "variables": variables,
+        "architecture": {"stacks": stacks, **({"extras": extras} if extras else {})},
+    }
+    return {key: value for key, value in short.items() if value}
+
+
+def _stack(name: str, data: dict[str, Any]) -> dict[str, Any]:
+    parts = [part for block in data["blocks"].values() for part in block.values()]
+    around = [part.pop("norms", {}) for part in parts]
+    norms: dict[str, Any] = max(around, key=around.count, default={})
+    norms = norms if around.count(norms) >= _MIN_USES else {}  # the norms of most sub-layers
+    for part, own in zip(parts, around, strict=True):
+        part |= {"norms": own} if own != norms else {}
+    short = {
+        "d_model": data["d_model"],
+        "role": data["role"] if ROLES.get(name, "decoder") != data["role"] else None,
+        **{key: data[key] for key in (*STACK_NUMBERS, *STACK_FLAGS) if key in data},
+        "tokens": data.get("tokens"),
+        "norms": norms,
+        "inputs": data["inputs"],
+        "blocks": data["blocks"],
+        "order": shortest_order(data["order"]),
+        "outputs": data["outputs"],
+    }
+    return {key: value for key, value in short.items() if value}
+
+
+def name_and_fields(layer: Layer, width: int, alias: str = "") -> tuple[str, dict[str, Any]]:
+    """A layer's most specific alias unless one is given, and the fields to write in a stack of this width."""
+    kind = layer.kind()
+    name = alias or next((other for other in _ALIASES.get(kind, ()) if _has_alias(other, layer)), kind)
+    return name, _fields(name, layer, width)
+
+
+def explicit_fields(layer: Layer, width: int) -> dict[str, Any]:
+    """The fields of a layer that do not follow from its kind, its other fields and the stack's width."""
+    return _fields(layer.kind(), layer, width)
+
+
+def _has_alias(alias: str, layer: Layer) -> bool:
+    """Whether an alias describes a layer."""
+    if layer.kind() == "norm":
+        return getattr(layer, "function", "") == alias
+    if alias == "mha" and getattr(layer, "n_kv_heads", 0) != getattr(layer, "n_heads", 0):
+        return False
+    return all(getattr(layer, name) == value for name, value in layers.find(alias)[1].items())
+
+
+def _fields(kind: str, layer: Layer, width: int) -> dict[str, Any]:
+    """The fields that neither are defaults nor follow from other fields."""
+    found, fixed = layers.find(kind)
+    usual = {entry.name: entry.default for entry in fields(found)} | {"d_model": width} | fixed
+    explicit = {entry.name: getattr(layer, entry.name) for entry in fields(found)}
+    explicit = {name: value for name, value in explicit.items() if usual[name] is not value and usual[name] != value}
+    for entry in fields(found):
+        if entry.name in explicit and entry.default is None:
+            rest = {name: value for name, value in explicit.items() if name != entry.name}
+            if _is_derived(kind, rest, width, layer):
+                explicit = rest
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in explicit.items()}
+
+
+def _is_derived(kind: str, values: dict[str, Any], width: int, layer: Layer) -> bool:
+    found, fixed = layers.find(kind)
+    usual = {"d_model": width} if any(entry.name == "d_model" for entry in fields(found)) else {}
+    try:
+        return found(**{**usual, **fixed, **values}) == layer
+    except InputError:
+        return False
+
+
+class _Size:
+    """A number that may become a variable: its name, stack, layer kind and position."""
+
+    def __init__(self, name: str, stack: str, kind: str, place: Place, before: int = 0) -> None:
+        self.name, self.stack, self.kind, self.place, self.before = name, stack, kind, place, before
+        self.value: int = place[0][place[1]] + before
+
+
+def extract_variables(stacks: dict[str, Any]) -> dict[str, int]:
+    """Replace sizes in ``stacks`` by variables, and return the variables.
+
+    A variable has the name of its field. If stacks or kinds disagree, the name of the stack or kind is prefixed, except
+    in the first stack. Sizes that differ within a kind stay numbers.
+    """
+    groups: dict[str, list[_Size]] = defaultdict(list)
+    first = next((name for name, stack in stacks.items() if stack.get("role", ROLES.get(name)) == "decoder"), None)
+    for name, stack in sorted(stacks.items(), key=lambda item: item[0] != first):
+        for size in _stack_sizes(name, stack):
+            groups[size.name].append(size)
+    variables: dict[str, int] = {}
+    for name, group in groups.items():
+        for title, sizes in _group_by_variable(name, group).items():
+            usual = name in _STANDARD_VARIABLES or len(sizes) >= _MIN_USES
+            if usual and title not in variables and len({size.value for size in sizes}) == 1:
+                variables[title] = sizes[0].value
+                for size in sizes:
+                    holder, key = size.place
+                    holder[key] = f"${title} - {size.before}" if size.before else f"${title}"
+    ranked = sorted(variables, key=lambda name: [*_STANDARD_VARIABLES, name].index(name))
+    return {name: variables[name] for name in ranked}
+
+
+def _group_by_variable(name: str, group: list[_Size]) -> dict[str, list[_Size]]:
+    """The sizes of one field by the name of their variable."""
+    if len({size.value for size in group}) == 1:
+        return {name: group}
+    found: dict[str, list[_Size]] = defaultdict(list)
+    for stack in dict.fromkeys(size.stack for size in group):
+        own = [size for size in group if size.stack == stack]
+        alike = len({size.value for size in own}) == 1
+        second = stack != group[0].stack
+        for size in own:
+            parts = [stack] * second + [size.kind] * (not alike and bool(size.kind)) + [name]
+            found["_".join(parts)].append(size)
+    return {title: sizes for title, sizes in found.items() if title.isidentifier()}
+
+
+def _stack_sizes(name: str, stack: dict[str, Any]) -> Iterator[_Size]:
+    width = stack["d_model"]
+    yield _Size("d_model", name, "", (stack, "d_model"))
+    yield from _lengths(name, stack.get("order"))
+    for part in ("inputs", "blocks", "outputs"):
+        yield from _layer_sizes(name, stack.get(part, {}), width)
+
+
+def _lengths(name: str, order: Any) -> Iterator[_Size]:
+    """The number of layers if an order ends with it, less the blocks before."""
+    items = order if isinstance(order, list) else [order]
+    last = items[-1] if items else None
+    if isinstance(last, dict) and not any(isinstance(item, dict) for item in items[:-1]):
+        before = sum(int(str(item).partition(" * ")[2] or 1) for item in items[:-1])
+        for key in _ORDER_KEYS:
+            if key in last:
+                yield _Size("n_layers", name, "", (last, key), before)
+
+
+def _layer_sizes(stack: str, data: Any, width: int) -> Iterator[_Size]:
+    """The integer fields of all layers in ``data``; inputs and outputs of the stream's width count as d_model."""
+    for key, value in data.items():
+        if not isinstance(value, dict):
+            continue
+        if not value or any(isinstance(item, dict) for item in value.values()):
+            yield from _layer_sizes(stack, value, width)
+            continue
+        kind = layers.find(key)[0].__module__.rpartition(".")[2]
+        for field, size in value.items():
+            if type(size) is int and field != "d_model":
+                joins = field in _STREAM_FIELDS and size == width
+                title = "d_model" if joins else field
+                if kind == "embedding" and field == "rows":
+                    title = _ROW_VARIABLES.get(value.get("table", "token"), "rows")
+                yield _Size(title, stack, "" if joins else kind, (value, field))

@@ -32,8 +32,11 @@ _REQUIRED = ("quantity", "value", "source")
 def expectations(data: dict[str, Any], size: str | None) -> tuple[Expectation, ...]:
     """The published figures of a size."""
     items = mapping_at(data, "expect").get(size or "") or []
+    tolerances = [item.get("tolerance", 0) for item in items]
+    ratios = [float(found[:-1]) / 100 if isinstance(found, str) else found for found in tolerances]
     return tuple(
-        Expectation(value=item["value"], tolerance=_ratio(item.get("tolerance", 0)), **_texts(item)) for item in items
+        Expectation(value=item["value"], tolerance=ratio, **_texts(item))
+        for item, ratio in zip(items, ratios, strict=True)
     )
 
 
@@ -71,8 +74,3 @@ def to_entry(entry: Expectation | TrainingFact) -> dict[str, Any]:
 
 def _texts(item: Mapping[str, Any]) -> dict[str, str]:
     return {key: str(item.get(key) or "") for key in ("quantity", "source", "printed", "note")}
-
-
-def _ratio(value: float | str) -> float:
-    """A tolerance such as 0.005 or 0.5% as a number."""
-    return float(value[:-1]) / 100 if isinstance(value, str) else value

@@ -39,6 +39,7 @@ def preset_schema() -> Schema:
 
     envelope = json_schema(Preset)
     envelope["properties"]["architecture"] = _architecture()
+    one_kind = {**_mapping(_kinds(), "One layer kind with its fields."), "minProperties": 1, "maxProperties": 1}
     return {
         "$schema": DIALECT,
         "$comment": COMMENT,
@@ -48,7 +49,7 @@ def preset_schema() -> Schema:
             "expression": {"type": "string", "pattern": r"^\$", "description": "An expression over the variables."},
             "stack": _stack(),
             "sublayer": _sublayer(),
-            "layer": _layer(),
+            "layer": _any(one_kind, EXPRESSION),
             "layers": _named("#/$defs/layer", "Layers by name, each {kind: {fields}}."),
             "norms": _mapping(
                 dict.fromkeys(NORM_PLACES, _or_null({"$ref": "#/$defs/layer"})), "Norms around a sub-layer."
@@ -110,11 +111,6 @@ def _branch() -> Schema:
     late: Schema = {"type": "string", "description": "A later sub-layer that adds the output to the stream."}
     norms = dict.fromkeys(BRANCH_NORMS, norm)
     return _mapping({**_kinds(), **norms, "joins": late}, "One layer kind with its own norms.")
-
-
-def _layer() -> Schema:
-    one = {**_mapping(_kinds(), "One layer kind with its fields."), "minProperties": 1, "maxProperties": 1}
-    return _any(one, EXPRESSION)
 
 
 def _kinds() -> dict[str, Schema]:

@@ -57,26 +57,19 @@ def _read(data: Any, names: list[str]) -> list[Item]:
     if isinstance(data, list):
         return [item for entry in data for item in _read(entry, names)]
     if isinstance(data, str):
-        return [_read_item(data)]
-    if isinstance(data, dict) and set(data) == {"cycle", "length"}:
-        return _cycle(data, names)
-    if isinstance(data, dict) and set(data) == {"pattern", "legend"}:
-        return _pattern(data)
-    if isinstance(data, dict) and set(data) == {"block", "times"}:
-        return [(str(data["block"]), _count(data["times"]), False)]
-    if isinstance(data, dict) and set(data) == {"shared", "times"}:
-        return [(str(data["shared"]), _count(data["times"]), True)]
+        name, star, count = (part.strip() for part in data.partition("*"))
+        if star and (not count.isdigit() or len(count) > 9):
+            raise DescriptionError(f"invalid item {short_repr(data)}; write it as 'block * 12'")
+        return [(name, int(count) if star else 1, False)]
+    match data:
+        case {"cycle": _, "length": _} if len(data) == 2:
+            return _cycle(data, names)
+        case {"pattern": _, "legend": _} if len(data) == 2:
+            return _pattern(data)
+        case {"block": name, "times": times} | {"shared": name, "times": times} if len(data) == 2:
+            return [(str(name), _count(times), "shared" in data)]
     forms = "a list, 'block * 12', {block, times}, {cycle, length}, {pattern, legend} or {shared, times}"
     raise DescriptionError(f"invalid order {short_repr(data)}; use {forms}")
-
-
-def _read_item(text: str) -> Item:
-    name, star, count = (part.strip() for part in text.partition("*"))
-    if not star:
-        return name, 1, False
-    if not count.isdigit() or len(count) > 9:
-        raise DescriptionError(f"invalid item {short_repr(text)}; write it as 'block * 12'")
-    return name, int(count), False
 
 
 def _cycle(data: dict[str, Any], names: list[str]) -> list[Item]:

@@ -37,9 +37,8 @@ def apply_overrides(
         elif "." in path:
             _set_at(changed, path, value)
         else:
-            raise UnknownNameError(
-                "variable", path, values, parameter="overrides", hint=f"variables: {', '.join(values)}"
-            )
+            hint = f"variables: {', '.join(values)}"
+            raise UnknownNameError("variable", path, values, parameter="overrides", hint=hint)
     return changed, values
 
 
@@ -56,9 +55,8 @@ def check_type(path: str, old: Any, new: Any) -> None:
         return
     same = type(old) is type(new) or (type(old) is float and type(new) is int)
     if old is not None and new is not None and not same and not isinstance(old, (dict, list)):
-        raise DescriptionError(
-            f"{path} must be {_TYPES.get(type(old), 'of another type')}, not {short_repr(new)}", parameter="overrides"
-        )
+        message = f"{path} must be {_TYPES.get(type(old), 'of another type')}, not {short_repr(new)}"
+        raise DescriptionError(message, parameter="overrides")
 
 
 def _set_at(data: Any, path: str, value: Any) -> None:
@@ -71,21 +69,17 @@ def _set_at(data: Any, path: str, value: Any) -> None:
             raise DescriptionError(f"{above} is not a mapping or a list", parameter="overrides", where=path)
     if isinstance(data, list):
         data[_key_in(data, last, above, path)] = value
-        return
-    if last in data:
-        check_type(path, data[last], value)
-    data[last] = value  # a new key is checked when the architecture is built
+    else:  # a new key is checked when the architecture is built
+        check_type(path, data.get(last), value)
+        data[last] = value
 
 
 def _key_in(data: dict[str, Any] | list[Any], key: str, above: str, path: str) -> Any:
     """The key, or the index of a list, if it exists."""
-    if isinstance(data, list):
-        if key.isdecimal() and int(key) < len(data):
-            return int(key)
-        keys = [str(index) for index in range(len(data))]
-    elif key in data:
+    if isinstance(data, list) and key.isdecimal() and int(key) < len(data):
+        return int(key)
+    if not isinstance(data, list) and key in data:
         return key
-    else:
-        keys = list(data)
+    keys = [*map(str, range(len(data)))] if isinstance(data, list) else list(data)
     hint = f"keys of {above or 'the architecture'}: {', '.join(keys[:_MAX_SUGGESTIONS])}"
     raise UnknownNameError("key", key, keys, parameter="overrides", where=path, hint=hint)

@@ -39,19 +39,12 @@ Sizes = dict[str, int]
 
 @record
 class Rules:
-    """Constraints on a shape.
+    """Constraints on a shape."""
 
-    Attributes:
-        multiple: widths must be multiples of this.
-        ranks: tensor-parallel ranks that must divide the heads.
-        within: tolerance, relative to the target.
-        shaped: keep the family's ratio of width to depth; otherwise only the distance to the target counts.
-    """
-
-    multiple: int = MULTIPLE
-    ranks: int = RANKS
-    within: float = WITHIN
-    shaped: bool = True
+    multiple: int = MULTIPLE  # of which widths must be multiples
+    ranks: int = RANKS  # tensor-parallel ranks that must divide the heads
+    within: float = WITHIN  # tolerance, relative to the target
+    shaped: bool = True  # keep the family's ratio of width to depth; else only the distance to the target counts
 
 
 @record
@@ -77,27 +70,16 @@ class Candidate:
 
 @record
 class Design(NotebookDisplay):
-    """Candidate shapes, best first, and the cost of each rule.
-
-    Attributes:
-        family: the model family.
-        base: its published size nearest to the target.
-        target: the wanted value.
-        rules: the constraints.
-        candidates: the shapes.
-        near: whether they are within tolerance; otherwise they are the nearest ones.
-        without: the best shape without each rule.
-        quantity: ``params``, ``active``, ``flops`` or ``memory``.
-    """
+    """Candidate shapes, best first, and the cost of each rule."""
 
     family: str
-    base: str
+    base: str  # the published size nearest to the target
     target: int
     rules: Rules
     candidates: tuple[Candidate, ...]
-    near: bool
-    without: tuple[tuple[str, Candidate], ...]
-    quantity: str = "params"
+    near: bool  # the candidates are within tolerance; otherwise they are the nearest ones
+    without: tuple[tuple[str, Candidate], ...]  # the best shape without each rule
+    quantity: str = "params"  # or active, flops, memory
 
     @property
     def summary(self) -> str:
@@ -193,20 +175,20 @@ class _Family:
         if not isinstance(self.variables[base].get(DEPTH), int):
             yield from self._candidate(base, sizes, target, wanted)
             return
+
+        def is_small(depth: int) -> bool:  # or its sizes are incompatible
+            found = self._model(base, sizes | {DEPTH: depth})
+            return found is None or found[1] < target
+
         low, high = 0, 1
-        while high < DEEPEST and self._value(base, sizes | {DEPTH: high}) < target:
+        while high < DEEPEST and is_small(high):
             low, high = high, 2 * high
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (middle, high) if self._value(base, sizes | {DEPTH: middle}) < target else (low, middle)
+            low, high = (middle, high) if is_small(middle) else (low, middle)
         found = [shape for depth in filter(None, (low, high))
                  for shape in self._candidate(base, {DEPTH: depth, **sizes}, target, wanted)]  # fmt: skip
         yield from sorted(found, key=lambda shape: abs(shape.off))[:1]
-
-    def _value(self, base: str, sizes: Sizes) -> int:
-        """The value of a shape; 0 if its sizes are incompatible."""
-        found = self._model(base, sizes)
-        return found[1] if found else 0
 
     def _candidate(self, base: str, sizes: Sizes, target: int, wanted: float) -> Iterator[Candidate]:
         found = self._model(base, sizes)

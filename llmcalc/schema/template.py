@@ -34,14 +34,8 @@ def rsqrt(value: int) -> float:
     return 1 / math.sqrt(value)
 
 
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "ceil": ceil,
-    "min": min,
-    "max": max,
-    "round_up": round_up,
-    "sqrt": math.sqrt,
-    "rsqrt": rsqrt,
-}
+_CALLED: tuple[Callable[..., Any], ...] = (ceil, min, max, round_up, math.sqrt, rsqrt)
+_FUNCTIONS = {function.__name__: function for function in _CALLED}
 
 
 def fill(value: Any, variables: Mapping[str, Any], path: Path, fail: Callable[[InputError, Path], InputError]) -> Any:
@@ -68,15 +62,14 @@ def resolve(
     """
     waiting = {name: value for name, value in variables.items() if _is_expression(value)}
     known = {name: value for name, value in variables.items() if name not in waiting}
-    name = next(iter(waiting), "")
+    name = ""
     try:
         while waiting:
-            ready = [name for name, text in waiting.items() if not names_used(text) & waiting.keys()]
-            if not ready:
-                name = next(iter(waiting))
+            ready = (name for name, text in waiting.items() if not names_used(text) & waiting.keys())
+            name = next(ready, "") or next(iter(waiting))
+            if names_used(waiting[name]) & waiting.keys():
                 raise DescriptionError(f"circular variables: {', '.join(waiting)}")
-            for name in ready:
-                known[name] = expression(waiting.pop(name)[1:], known)
+            known[name] = expression(waiting.pop(name)[1:], known)
     except InputError as error:
         raise place(error, name) if place else error from None
     return {name: known[name] for name in variables}
@@ -115,12 +108,11 @@ def expression(text: str, variables: Mapping[str, Any]) -> Any:
     numbers = {name: value for name, value in variables.items() if type(value) is int}
     try:
         return evaluate(text, numbers, _FUNCTIONS)
-    except InputError as error:
+    except InputError:
         wrong = [name for name in _NAME.findall(text) if name in variables and name not in numbers]
-        if wrong:
-            raise DescriptionError(
-                f"{wrong[0]} must be an integer in a calculation, not {short_repr(variables[wrong[0]])}"
-            ) from None
-        raise error
+        if not wrong:
+            raise
+        message = f"{wrong[0]} must be an integer in a calculation, not {short_repr(variables[wrong[0]])}"
+        raise DescriptionError(message) from None
     except (TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
         raise DescriptionError(f"cannot evaluate {short_repr(text)}: {error}") from None

@@ -128,17 +128,13 @@ class _Builder:
 
     def sequence(self, path: Path, depth: int) -> list[Any]:
         items: list[Any] = []
-        for event in self.events:
-            if isinstance(event, yaml.SequenceEndEvent):
-                break
+        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
             items.append(self.node(event, (*path, len(items)), depth + 1))
         return items
 
     def mapping(self, path: Path, depth: int) -> dict[str, Any]:
         items: dict[str, Any] = {}
-        for event in self.events:
-            if isinstance(event, yaml.MappingEndEvent):
-                break
+        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent) or event.tag not in (None, "!"):
                 raise self.error("a key must be a string", event)
             key = event.value

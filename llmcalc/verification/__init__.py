@@ -57,8 +57,10 @@ def _runnable(architecture: Architecture) -> Iterator[Stack]:
 
 
 def _can_be_run(towers: Architecture) -> bool:
-    if any(len(_merges(stack)) > 1 for stack in towers.stacks):  # a small copy may have one of them only
-        return False
+    for stack in towers.stacks:
+        layers = (layer for run in stack.runs for part in run.block.sublayers for _, layer in part.layers())
+        if len({getattr(layer, "merge", 1) for layer in layers}) > 1:  # a small copy may have one of them only
+            return False
     try:
         model = twin(towers.shrink())
         grid = grid_of(towers.stacks)
@@ -69,9 +71,3 @@ def _can_be_run(towers: Architecture) -> bool:
     except UnsupportedError:
         return False
     return True
-
-
-def _merges(stack: Stack) -> set[int]:
-    """The numbers of patches that form one position of a block."""
-    layers = (layer for run in stack.runs for part in run.block.sublayers for _, layer in part.layers())
-    return {getattr(layer, "merge", 1) for layer in layers}

@@ -86,10 +86,8 @@ def _inputs(small: Architecture, model: Model) -> _Inputs:
     if vocab <= FIRST_ID:
         raise UnsupportedError(f"a vocabulary of {vocab} tokens is too small to verify", where=small.name)
     codebooks = max((getattr(layer, "codebooks", None) or 1 for _, layer in small.main.inputs), default=1)
-    main, source = (
-        rng.integers(FIRST_ID, vocab, (texts, length))
-        for texts, length in ((BATCH * codebooks, SEQ + STEPS), (BATCH, SEQ))
-    )
+    main = rng.integers(FIRST_ID, vocab, (BATCH * codebooks, SEQ + STEPS))
+    source = rng.integers(FIRST_ID, vocab, (BATCH, SEQ))
     inputs: dict[str, Array] = {"encoder": source if small.is_encoder_decoder else None}
     grid = grid_of(small.stacks)
     for stack in model.stacks:

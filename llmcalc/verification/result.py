@@ -13,25 +13,17 @@ Number = int | float
 
 @dataclass(frozen=True)
 class Check:
-    """A quantity with its declared and observed value, in ``unit``.
-
-    Attributes:
-        tolerance: relative tolerance; 0 for exact counts.
-        detail: where the values differ; empty if they agree.
-        note: what was compared in addition to the number.
-        source: the source of a published figure.
-        explained: why a published figure is known to differ; such a check passes.
-    """
+    """A quantity with its declared and observed value, in ``unit``."""
 
     quantity: str
     declared: Number
     observed: Number
     unit: str
-    tolerance: float = 0.0
-    detail: str = ""
-    note: str = ""
-    source: str = ""
-    explained: str = ""
+    tolerance: float = 0.0  # relative; 0 for exact counts
+    detail: str = ""  # where the values differ; empty if they agree
+    note: str = ""  # what was compared in addition to the number
+    source: str = ""  # of a published figure
+    explained: str = ""  # why a published figure is known to differ; such a check passes
 
     @property
     def ok(self) -> bool:

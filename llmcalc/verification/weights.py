@@ -245,17 +245,13 @@ def _compare(counted: Params, headers: Headers, naming: Naming, wanted: list[Exp
 
 def _difference(expected: ExpectedTensor, stored: TensorInfo, is_gguf: bool) -> Difference | None:
     texts = (_text(expected.type, expected.shape), _text(stored.type, stored.shape))
-    if expected.shape is not None and not _is_same_shape(expected.shape, stored.shape, is_gguf):
+    left, right = (tuple(n for n in shape or () if n != 1) for shape in (expected.shape, stored.shape))
+    is_reshaped = is_gguf and len(left) != len(right) and prod(left) == prod(right)  # dimensions are split or merged
+    if expected.shape is not None and left != right and not is_reshaped:
         return Difference(stored.name, "shape", *texts)
     if not is_gguf and expected.type and not _is_same_type(expected.type, stored.type):
         return Difference(stored.name, "type", *texts)
     return None
-
-
-def _is_same_shape(expected: tuple[int, ...], stored: tuple[int, ...], is_gguf: bool) -> bool:
-    """Whether shapes are equal except for dimensions of 1; a GGUF may also split or merge dimensions."""
-    left, right = tuple(n for n in expected if n != 1), tuple(n for n in stored if n != 1)
-    return left == right or (is_gguf and len(left) != len(right) and prod(left) == prod(right))
 
 
 def _is_same_type(expected: str, stored: str) -> bool:

@@ -9,13 +9,16 @@ Headers                one checkpoint: a file, or several shards
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...core.errors import DescriptionError, short_repr
+
 SAFETENSORS, GGUF = ".safetensors", ".gguf"
+COMPLETE = "Check that the file is complete."
 
 
 class TensorInfo(NamedTuple):
@@ -92,6 +95,28 @@ class Headers:
             count, elements, size = sums.get(tensor.type, (0, 0, 0))
             sums[tensor.type] = (count + 1, elements + tensor.elements, size + tensor.size_bytes)
         return sums
+
+
+def padding_bytes(tensors: Iterable[TensorInfo], data: int, alignment: int = 1) -> int:
+    """Bytes of padding between aligned tensors and after the last one; raise an error for overlaps and gaps."""
+    end = padding = 0
+    names: set[str] = set()
+    for tensor in sorted(tensors, key=lambda tensor: (tensor.offset, tensor.size_bytes)):
+        name = short_repr(tensor.name)
+        if tensor.name in names:
+            raise DescriptionError(f"the tensor {name} is listed twice")
+        names.add(tensor.name)
+        begin = -(-end // alignment) * alignment
+        if tensor.offset != begin:
+            problem = "overlaps another tensor" if tensor.offset < end else "leaves a gap"
+            raise DescriptionError(f"{name} at byte {tensor.offset:,} {problem}; it should start at byte {begin:,}")
+        padding += begin - end
+        end = tensor.offset + tensor.size_bytes
+        if end > data:
+            message = f"{name} ends at byte {end:,} of the data, but the file has {data:,} bytes of data"
+            raise DescriptionError(message, hint=COMPLETE)
+    last = -(-end // alignment) * alignment - end
+    return padding + (last if data == end + last else 0)
 
 
 def is_weights(path: str | Path) -> bool:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...core.errors import DescriptionError, InputError, short_repr
 from ...data import table
-from . import FileHeader, TensorInfo, limits
+from . import COMPLETE, FileHeader, TensorInfo, limits, padding_bytes
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -34,7 +33,6 @@ MOST_DIMENSIONS = 4
 FLOAT, STRING, ARRAY, BOOL = 6, 8, 9, 7
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", FLOAT: "f", BOOL: "?", 10: "Q", 11: "q", 12: "d"}
 BITS_A_BYTE = 8
-COMPLETE = "Check that the file is complete."
 _LARGEST_FLOAT = 3e38  # of 32 bits
 
 
@@ -147,7 +145,7 @@ def _read(cursor: _Cursor, size: int, name: str, where: str) -> FileHeader:
     begin = -(-header // alignment) * alignment if entries else header
     if begin > size:
         raise DescriptionError(f"ends before its tensors start, at byte {begin:,}", hint=COMPLETE)
-    padding = begin - header + _padding_bytes(entries, size - begin, alignment)
+    padding = begin - header + padding_bytes(entries, size - begin, alignment)
     return FileHeader(name, size, header, padding, tuple(entries), metadata)
 
 
@@ -177,7 +175,12 @@ def _value(cursor: _Cursor, kind: int, depth: int) -> Any:
         raise DescriptionError(f"{problem} at byte {cursor.at:,}")
     inner, count = cursor.number("I"), cursor.length()
     if inner in SCALARS:
-        return _numbers(cursor, SCALARS[inner], count)
+        length = struct.calcsize("=" + SCALARS[inner])
+        if count > cursor.size // length:
+            raise DescriptionError(f"the array of {count:,} numbers at byte {cursor.at:,} is longer than the file")
+        start = cursor.skip(count * length)
+        code = f"{cursor.order}{count}{SCALARS[inner]}"
+        return list(struct.unpack_from(code, cursor.content, start)) if cursor.may_store(count) else Long(count)
     if inner == STRING:
         if cursor.may_store(count):
             return [_text(cursor) for _ in range(count)]
@@ -204,16 +207,6 @@ def _text(cursor: _Cursor) -> str | Long:
     return cursor.text()
 
 
-def _numbers(cursor: _Cursor, code: str, count: int) -> list[Any] | Long:
-    length = struct.calcsize("=" + code)
-    if count > cursor.size // length:
-        raise DescriptionError(f"the array of {count:,} numbers at byte {cursor.at:,} is longer than the file")
-    start = cursor.skip(count * length)
-    if not cursor.may_store(count):
-        return Long(count)
-    return list(struct.unpack_from(f"{cursor.order}{count}{code}", cursor.content, start))
-
-
 def _entry(cursor: _Cursor) -> TensorInfo:
     name = cursor.text(limits.LONGEST_NAME)
     dimensions = cursor.number("I")
@@ -233,28 +226,6 @@ def _entry(cursor: _Cursor) -> TensorInfo:
         raise DescriptionError(message)
     tensor = TensorInfo(name, kind.name, tuple(reversed(lengths)), start, 0)
     return tensor._replace(size_bytes=tensor.elements // kind.block * kind.bits // BITS_A_BYTE)
-
-
-def _padding_bytes(tensors: Iterable[TensorInfo], data: int, alignment: int) -> int:
-    """Bytes of padding between tensors and after the last one."""
-    end = padding = 0
-    names: set[str] = set()
-    for tensor in sorted(tensors, key=lambda tensor: (tensor.offset, tensor.size_bytes)):
-        name = short_repr(tensor.name)
-        if tensor.name in names:
-            raise DescriptionError(f"the tensor {name} is listed twice")
-        names.add(tensor.name)
-        begin = -(-end // alignment) * alignment
-        if tensor.offset != begin:
-            problem = "overlaps another tensor" if tensor.offset < end else "leaves a gap"
-            raise DescriptionError(f"{name} at byte {tensor.offset:,} {problem}; it should start at byte {begin:,}")
-        padding += begin - end
-        end = tensor.offset + tensor.size_bytes
-        if end > data:
-            message = f"{name} ends at byte {end:,} of the data, but the file has {data:,} bytes of data"
-            raise DescriptionError(message, hint=COMPLETE)
-    last = -(-end // alignment) * alignment - end
-    return padding + (last if data == end + last else 0)
 
 
 class Type(NamedTuple):

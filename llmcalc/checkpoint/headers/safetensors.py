@@ -6,13 +6,13 @@ gaps, and the object may be padded with spaces.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import DescriptionError, short_repr
+from ...core.errors import DescriptionError, InputError, short_repr
 from ...core.strict_json import read_json
-from . import FileHeader, TensorInfo, limits
+from . import COMPLETE, FileHeader, TensorInfo, limits, padding_bytes
 
 LENGTH = 8  # bytes of the header's length
 METADATA = "__metadata__"
@@ -59,7 +59,14 @@ def read(reader: Reader, size: int, name: str, where: str) -> FileHeader:
     if len(entries) > limits.MOST_TENSORS:
         raise _broken(f"its header lists {len(entries):,} tensors; the limit is {limits.MOST_TENSORS:,}", where)
     tensors = tuple(_tensor_info(name, entry, where) for name, entry in entries.items())
-    _check_offsets(tensors, size - LENGTH - length, where)
+    data = size - LENGTH - length
+    try:
+        padding_bytes(tensors, data)
+    except InputError as error:
+        raise error.at(where) from None
+    end = sum(tensor.size_bytes for tensor in tensors)
+    if end != data:
+        raise _broken(f"its tensors take {end:,} bytes, but {data:,} follow the header", where, COMPLETE)
     n_spaces = len(raw) - len(raw.rstrip(b" "))
     return FileHeader(name, size, LENGTH + length - n_spaces, n_spaces, tensors, metadata)
 
@@ -89,19 +96,6 @@ def _tensor_info(name: str, entry: Any, where: str) -> TensorInfo:
 
 def _is_size(value: object) -> bool:
     return type(value) is int and 0 <= value < limits.LARGEST
-
-
-def _check_offsets(tensors: Iterable[TensorInfo], data: int, where: str) -> None:
-    """Check that the tensors fill the data without gaps and overlaps."""
-    end = 0
-    for tensor in sorted(tensors, key=lambda tensor: (tensor.offset, tensor.size_bytes)):
-        if tensor.offset != end:
-            problem = "overlaps another" if tensor.offset < end else f"starts at byte {tensor.offset:,} after a gap"
-            raise _broken(f"{short_repr(tensor.name)} {problem}: the tensor before it ends at byte {end:,}", where)
-        end += tensor.size_bytes
-    if end != data:
-        hint = "Check that the file is complete."
-        raise _broken(f"its tensors take {end:,} bytes, but {data:,} follow the header", where, hint)
 
 
 def _broken(message: str, where: str, hint: str = "") -> DescriptionError:

@@ -7,8 +7,7 @@ from functools import partial
 from typing import Any
 
 from ...core.errors import DescriptionError, UnknownNameError
-from .method import Quantisation, is_from_transformers_5, strings
-from .module_patterns import WHERE, is_listed
+from .method import WHERE, Quantisation, is_from_transformers_5, is_listed, strings
 from .packing import Packing, pack_bitsandbytes_4bit, pack_bitsandbytes_8bit
 
 _HEAD = "lm_head"
@@ -18,11 +17,7 @@ _STORAGE = {
 
 
 def read_bitsandbytes(data: Mapping[str, Any], dtype: str) -> list[Quantisation]:
-    """Every matrix except the head, unless a list says otherwise.
-
-    Experts are quantised where they are separate modules. transformers 5 stacks them and leaves them unquantised;
-    earlier versions quantise them.
-    """
+    """Every matrix except the head, unless a list says otherwise; transformers 5 leaves stacked experts unquantised."""
     listed = data.get("llm_int8_skip_modules")
     excluded = [_HEAD] if listed is None else strings(data, "llm_int8_skip_modules")
     name, packing = _packing(data)

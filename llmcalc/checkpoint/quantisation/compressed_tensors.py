@@ -8,8 +8,19 @@ from typing import Any
 
 from ...core.errors import DescriptionError, UnsupportedError, short_repr
 from ..headers.safetensors import BITS
-from .method import ModuleOverride, Quantisation, bit_width, integer, integer_pair, scale_type, strings
-from .module_patterns import WHERE, in_modules, pattern_matcher, unsupported
+from .method import (
+    WHERE,
+    ModuleOverride,
+    Quantisation,
+    bit_width,
+    in_modules,
+    integer,
+    integer_pair,
+    pattern_matcher,
+    scale_type,
+    strings,
+    unsupported,
+)
 from .packing import PackedTensor, Packing, Shape, ceil_div, pack_bytes, pack_integers, pack_microscaled, pack_nvfp4
 
 BLOCK = 128

@@ -7,8 +7,7 @@ from functools import partial
 from typing import Any
 
 from ...core.errors import short_repr
-from .method import Quantisation, integer_pair, is_from_transformers_5, strings
-from .module_patterns import is_listed, pattern_matcher, unsupported
+from .method import Quantisation, integer_pair, is_from_transformers_5, is_listed, pattern_matcher, strings, unsupported
 from .packing import Shape, pack_bytes, pack_fp4_experts, pack_fp8, pack_mxfp4_experts
 
 # Suffixes of a matrix's scale and of its input's scale, which depend on the writer.
@@ -16,11 +15,7 @@ _INVERSE, _PLAIN, _SHORT = (".weight_scale_inv", ".activation_scale"), (".weight
 
 
 def read_fp8(data: Mapping[str, Any], dtype: str) -> list[Quantisation]:
-    """DeepSeek's block scales, or one scale per matrix.
-
-    Writers differ in the names of scales, in the type of power-of-two scales, and in whether the head is quantised
-    when no list excludes it.
-    """
+    """DeepSeek's block scales, or one scale per matrix; writers differ in scales and in whether the head is listed."""
     size, has_block_size = data.get("weight_block_size"), "weight_block_size" in data
     block = None if size is None else integer_pair(size, "weight_block_size")
     listed = data.get("modules_to_not_convert")

@@ -9,8 +9,20 @@ from typing import Any
 
 from ...core.errors import DescriptionError, short_repr
 from ..headers.safetensors import BITS
-from .method import ModuleOverride, Quantisation, bit_width, check_known, integer, mapping, scale_type, strings
-from .module_patterns import WHERE, is_listed, safe_expression, unsupported
+from .method import (
+    WHERE,
+    ModuleOverride,
+    Quantisation,
+    bit_width,
+    check_known,
+    integer,
+    is_listed,
+    mapping,
+    safe_expression,
+    scale_type,
+    strings,
+    unsupported,
+)
 from .packing import Packing, pack_awq, pack_bytes, pack_gptq, pack_microscaled
 
 DEFAULT_BITS, DEFAULT_GROUP = 4, 128

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from ...core.errors import short_repr
-from .method import ModuleOverride, Quantisation, integer, mapping, strings
-from .module_patterns import in_modules, pattern_matcher, unsupported
+from .method import ModuleOverride, Quantisation, in_modules, integer, mapping, pattern_matcher, strings, unsupported
 from .packing import NV_BLOCK, Packing, pack_bytes, pack_fp8, pack_int4_pairs, pack_microscaled, pack_nvfp4
 
 BLOCK = 128
@@ -28,19 +28,15 @@ def read_modelopt(data: Mapping[str, Any], dtype: str) -> Quantisation:
     is_excluded = pattern_matcher([*strings(data, "ignore"), *strings(data, "exclude_modules")], anywhere=True)
     if algorithm == MIXED:
         data.get("config_groups")  # repeats quantized_layers by algorithm
-        return _mixed(mapping(data.get("quantized_layers"), "quantized_layers"))
+        modules: dict[tuple[str, int], set[str]] = defaultdict(set)
+        for name, settings in mapping(data.get("quantized_layers"), "quantized_layers").items():
+            own = _algorithm(mapping(settings, "quantized_layers"))
+            modules[own, _group_size(settings, own)].add(name)
+        overrides = tuple(ModuleOverride(in_modules(names), _packing(*key)) for key, names in modules.items())
+        title = " + ".join(dict.fromkeys(own.lower() for own, _ in modules))
+        return Quantisation(f"modelopt {title}", None, overrides=overrides, includes_head=True)
     packing = _packing(algorithm, _group_size(data, algorithm))
     return Quantisation(f"modelopt {algorithm.lower()}", packing, is_excluded, includes_head=True)
-
-
-def _mixed(layers: Mapping[str, Any]) -> Quantisation:
-    modules: dict[tuple[str, int], set[str]] = {}
-    for name, settings in layers.items():
-        algorithm = _algorithm(mapping(settings, "quantized_layers"))
-        modules.setdefault((algorithm, _group_size(settings, algorithm)), set()).add(name)
-    overrides = tuple(ModuleOverride(in_modules(names), _packing(*key)) for key, names in modules.items())
-    title = " + ".join(dict.fromkeys(algorithm.lower() for algorithm, _ in modules))
-    return Quantisation(f"modelopt {title}", None, overrides=overrides, includes_head=True)
 
 
 def _algorithm(data: Mapping[str, Any]) -> str:

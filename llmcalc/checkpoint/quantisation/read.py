@@ -15,9 +15,8 @@ from .bitsandbytes import read_bitsandbytes
 from .compressed_tensors import read_compressed_tensors
 from .fp8_fp4 import read_fbgemm_fp8, read_fp8, read_mxfp4
 from .gptq_awq import read_auto_round, read_awq, read_gptq
-from .method import Quantisation, QuantizationConfig
+from .method import WHERE, Quantisation, QuantizationConfig
 from .modelopt import read_modelopt
-from .module_patterns import WHERE
 
 LONGEST_CONFIG = 4_000_000
 _ONE_EXPERT = re.compile(r"experts?[\\.]+[\d\[(]")

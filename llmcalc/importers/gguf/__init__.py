@@ -36,7 +36,7 @@ def find(name: str) -> dict[str, Any] | None:
     if entry is None:
         return None
     keys = dict(data["common"])
-    merged: dict[str, Any] = {field: {} for field in ("values", "sizes", "optional", "rows", "tensors")}
+    merged: dict[str, Any] = {field: {} for field in ("values", "equal", "sizes", "optional", "rows", "tensors")}
     for source in (*(data["groups"][group] for group in entry.get("include", [])), entry):
         keys = {key: target for key, target in keys.items() if key not in source.get("without", [])}
         keys |= source.get("keys", {})
@@ -79,6 +79,9 @@ def _config(architecture: dict[str, Any], metadata: Metadata) -> dict[str, Any]:
             raise DescriptionError(f"{metadata.arch}.{key} is {short_repr(value)}; it must be a finite number")
         if value is not None:
             config[target] = value
+    for key, value in architecture["equal"].items():
+        if metadata.count(key, value) != value:
+            raise DescriptionError(f"{metadata.arch}.{key} must be {value}")
     config["vocab_size"] = metadata.rows("token_embd.weight")
     config |= {target: metadata.rows(tensor) for tensor, target in architecture["rows"].items()}
     config |= {target: metadata.size(key) for key, target in architecture["sizes"].items()}

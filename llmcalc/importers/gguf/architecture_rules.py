@@ -71,19 +71,12 @@ def stablelm(config: Config, metadata: Metadata) -> None:
     config["use_parallel_residual"] = not metadata.has_tensor("ffn_norm.weight") if parallel is None else bool(parallel)
 
 
-def check_multi_query(config: Config, metadata: Metadata) -> None:
-    """All query heads share one key-value head."""
-    if metadata.count("attention.head_count_kv", 1) != 1:
-        raise DescriptionError(f"{metadata.arch}.attention.head_count_kv must be 1")
-
-
 def falcon(config: Config, metadata: Metadata) -> None:
     """One key-value head, or groups of them in the new decoder architecture."""
     shared, heads = config.get("num_kv_heads", 1), config["num_attention_heads"]
     if not config["new_decoder_architecture"] and shared not in (1, heads):
-        raise DescriptionError(
-            f"{shared} key-value heads for {heads} query heads are not supported without attn_norm_2"
-        )
+        message = f"{shared} key-value heads for {heads} query heads are not supported without attn_norm_2"
+        raise DescriptionError(message)
     config["multi_query"] = shared == 1
 
 
@@ -102,23 +95,15 @@ def t5(config: Config, metadata: Metadata) -> None:
 
 def mamba(config: Config, metadata: Metadata) -> None:
     """Mamba, or Falcon Mamba, which has further norms."""
-    _no_attention(metadata)
     if metadata.get("ssm.dt_b_c_rms"):
         config["model_type"] = "falcon_mamba"
 
 
 def mamba2(config: Config, metadata: Metadata) -> None:
     """Mamba-2, whose number of heads is the rank of the time step."""
-    _no_attention(metadata)
     config["head_dim"] = _quotient(metadata, "ssm.inner_size", config["num_heads"])
     if metadata.size("ssm.inner_size") != 2 * config["hidden_size"]:
         config["expand"] = metadata.size("ssm.inner_size") / config["hidden_size"]
-
-
-def _no_attention(metadata: Metadata) -> None:
-    for key in ("feed_forward_length", "attention.head_count", "attention.head_count_kv"):
-        if metadata.count(key):
-            raise DescriptionError(f"{metadata.arch}.{key} must be 0")
 
 
 def jamba(config: Config, metadata: Metadata) -> None:

@@ -184,6 +184,7 @@ class GgufGroup(Model):
     """Metadata keys that several GGUF architectures add or lack."""
 
     keys: dict[str, Text] = Field({})
+    equal: dict[str, Count] = Field({})
     sizes: dict[str, Text] = Field({})
     without: list[Text] = Field([])
 

@@ -87,8 +87,7 @@ def _adapter(expected: Any) -> TypeAdapter[Any]:
 def _first_problem(errors: Sequence[ErrorDetails], data: Any) -> InputError:
     """The first error; errors of the alternatives of a union are combined, unless one of them is further inside."""
     paths = [_path(error["loc"], data) for error in errors]
-    related = [path for path in paths if path[: len(paths[0])] == paths[0]]
-    path = max(related, key=len)
+    path = max((path for path in paths if path[: len(paths[0])] == paths[0]), key=len)
     alternatives = [error for error, other in zip(errors, paths, strict=True) if other == path]
     first, context = alternatives[0], alternatives[0].get("ctx", {})
     name = ".".join(map(str, path)) or "the file"
