@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, replace
+from itertools import chain, repeat
 from typing import Any
 
 from hypothesis import assume
@@ -36,12 +37,8 @@ WIDTHS = tuple(heads * prime for heads in (6, 12, 30) for prime in (5, 7, 11, 13
 VOCABULARY, WIDTH_FIELDS = 211, ("d_model", "d_source", "d_in", "d_out")
 ROLES = (("decoder",), ("encoder",), ("encoder", "decoder"))
 OUTSIDE = {"embedding", "character_embedding", "hash_embedding", "head", "linear", "conv", "prefix", "features"}
-DEPENDENT = {
-    "attention_residual",
-    "depth_attention",
-    "patch_attention",
-    "merged_attention",
-}  # on the results of other layers
+# kinds that depend on the results of other layers
+DEPENDENT = {"attention_residual", "depth_attention", "patch_attention", "merged_attention"}
 NOT_IN_BLOCKS = frozenset(OUTSIDE | DEPENDENT | {"norm", "affine", "scale"})
 _MAX_BLOCKS, _MAX_RUNS, _MAX_TOKENS, _MAX_RANKS = 3, 3, 64, 4
 _MAX_REPAIRS = 24
@@ -55,12 +52,11 @@ _DIVIDES = re.compile(r"(\w+) \(\d+\) does not divide (\w+)")
 @st.composite
 def layers(draw: st.DrawFn, /, kind: str, multiple: int = 1, **fixed: Any) -> Layer:
     """A valid layer of a kind with random fields, except ``fixed`` ones; sizes are primes times ``multiple``."""
-    found, _ = kinds.find(kind)
-    names = [entry.name for entry in fields(found)]  # type: ignore[arg-type]
-    primes = {name: multiple * prime for name, prime in zip(names, draw(st.permutations(PRIMES)), strict=False)}
-    values = {entry.name: draw(_values(found, entry, primes)) for entry in fields(found)}  # type: ignore[arg-type]
+    found, entries = _fields(kind)
+    primes = chain((multiple * prime for prime in draw(st.permutations(PRIMES))), repeat(1))
+    values = {entry.name: draw(_values(found, entry, prime)) for entry, prime in zip(entries, primes, strict=False)}
     values |= {name: value for name, value in fixed.items() if name in values}
-    usual = {entry.name: entry.default for entry in fields(found) if entry.name not in fixed}  # type: ignore[arg-type]
+    usual = {entry.name: entry.default for entry in entries if entry.name not in fixed}
     for _ in range(_MAX_REPAIRS):
         try:
             return found(**values)
@@ -72,11 +68,14 @@ def layers(draw: st.DrawFn, /, kind: str, multiple: int = 1, **fixed: Any) -> La
 
 def block_kinds() -> list[str]:
     """The kinds that fit into a block of any stack: those that only read and write its residual stream."""
-    return [kind for kind in kinds.kinds() if kind not in NOT_IN_BLOCKS and "d_model" in _names(kind)]
+    allowed = (kind for kind in kinds.kinds() if kind not in NOT_IN_BLOCKS)
+    return [kind for kind in allowed if any(entry.name == "d_model" for entry in _fields(kind)[1])]
 
 
-def _names(kind: str) -> set[str]:
-    return {entry.name for entry in fields(kinds.find(kind)[0])}  # type: ignore[arg-type]
+def _fields(kind: str) -> tuple[type[Layer], tuple[Field[Any], ...]]:
+    """The class of a kind, and its fields."""
+    found, _ = kinds.find(kind)
+    return found, fields(found)  # type: ignore[arg-type]
 
 
 @st.composite
@@ -87,9 +86,8 @@ def architectures(draw: st.DrawFn, multiple: int = 1) -> Architecture:
     """
     d_model, roles = draw(st.sampled_from(WIDTHS)), draw(st.sampled_from(ROLES))
     source = draw(st.sampled_from(WIDTHS)) if len(roles) > 1 else None
-    stacks = [
-        draw(_stacks(role, source if role != roles[-1] and source else d_model, source, multiple)) for role in roles
-    ]
+    widths = [source if role != roles[-1] and source else d_model for role in roles]
+    stacks = [draw(_stacks(role, width, source, multiple)) for role, width in zip(roles, widths, strict=True)]
     try:
         list(rows(tuple(stacks)))
     except SizeError:  # a shared tensor with two sizes
@@ -102,9 +100,8 @@ def _stacks(draw: st.DrawFn, role: str, d_model: int, source: int | None, multip
     """A stack; a decoder has cross-attention in every block if ``source``, the encoder's width, is given."""
     table = kinds.find("embedding")[0](rows=VOCABULARY, d_model=d_model)  # type: ignore[call-arg]
     across = source if role == "decoder" else None
-    drawn = draw(
-        st.lists(_runs(d_model, across, multiple), min_size=1, max_size=_MAX_RUNS, unique_by=lambda run: run.block)
-    )
+    runs_of = _runs(d_model, across, multiple)
+    drawn = draw(st.lists(runs_of, min_size=1, max_size=_MAX_RUNS, unique_by=lambda run: run.block))
     runs = [replace(run, block=replace(run.block, name=f"block_{number}")) for number, run in enumerate(drawn)]
     norm = draw(st.none() | layers("norm", d_model=d_model))
     head = draw(st.none() | layers("head", d_model=d_model, vocab=VOCABULARY, share=None))
@@ -115,9 +112,7 @@ def _stacks(draw: st.DrawFn, role: str, d_model: int, source: int | None, multip
 @st.composite
 def _runs(draw: st.DrawFn, d_model: int, source: int | None, multiple: int) -> Run:
     """A run of one or two sub-layers per block, with cross-attention if ``source`` is given, shared or not."""
-    sublayers = draw(
-        st.lists(_sublayers(d_model, multiple), min_size=1, max_size=2, unique_by=lambda sublayer: sublayer.name)
-    )
+    sublayers = draw(st.lists(_sublayers(d_model, multiple), min_size=1, max_size=2, unique_by=lambda part: part.name))
     if source:
         layer = draw(layers("attention", multiple, d_model=d_model, d_source=source, cross=True, causal=False))
         sublayers.append(Sublayer("cross_attention", (Branch("cross_attention", layer),)))
@@ -151,22 +146,15 @@ def meshes(draw: st.DrawFn) -> Mesh:
     """Parallel layouts of all dimensions; ``ep`` divides ``dp``."""
     data, tensor, pipeline, context = draw(st.tuples(*[st.integers(1, _MAX_RANKS)] * 4))
     expert = draw(st.sampled_from([ranks for ranks in range(1, data + 1) if data % ranks == 0]))
-    return Mesh(
-        dp=data,
-        tp=tensor,
-        pp=pipeline,
-        ep=expert,
-        cp=context,
-        sp=draw(st.booleans()),
-        zero=draw(st.integers(0, 3)),
-        virtual_stages=draw(st.integers(1, 2)) if pipeline > 1 else 1,
-    )
+    ranks = {"dp": data, "tp": tensor, "pp": pipeline, "ep": expert, "cp": context}
+    stages = draw(st.integers(1, 2)) if pipeline > 1 else 1
+    return Mesh(**ranks, sp=draw(st.booleans()), zero=draw(st.integers(0, 3)), virtual_stages=stages)
 
 
 def smallest(kind: str) -> dict[str, Any]:
     """The smallest valid distinct primes for the required fields of a kind."""
-    found, _ = kinds.find(kind)
-    needed = [entry.name for entry in fields(found) if is_required(entry)]  # type: ignore[arg-type]
+    found, entries = _fields(kind)
+    needed = [entry.name for entry in entries if is_required(entry)]
     values: dict[str, Any] = dict(zip(needed, PRIMES[1:], strict=False))
     for _ in range(_MAX_REPAIRS):
         try:
@@ -196,17 +184,21 @@ def _repair(
     doubled. The divisor of a fixed size becomes a prime factor of it, times ``multiple`` if possible. Of mutually
     exclusive fields, the first one that the error names gets its default, ``usual``.
     """
-    if (match := _DIVIDES.match(error.message)) and match[2] in fixed and match[1] not in fixed:
-        divisors = [size for size in (*(multiple * prime for prime in PRIMES), *PRIMES) if fixed[match[2]] % size == 0]
-        return {**values, match[1]: divisors[0]}
-    if give_up is None:
-        assume(not any(name in fixed for name in _named_in(error)))
-    if (match := _DIVIDES.match(error.message)) and isinstance(values.get(match[1]), int):
-        return {**values, match[2]: values[match[2]] * values[match[1]]}
-    if (match := _TOO_LARGE.match(error.message)) and isinstance(values.get(match[2]), int):
-        return {**values, match[1]: values[match[2]], match[2]: values[match[1]]}
-    if (match := _INVALID.match(error.message)) and isinstance(values.get(match[1]), int):
-        return {**values, match[1]: 2 * values[match[1]]}
+    too_large, invalid = _TOO_LARGE.match(error.message), _INVALID.match(error.message)
+    if (divides := _DIVIDES.match(error.message)) and divides[2] in fixed and divides[1] not in fixed:
+        divisors = [
+            size for size in (*(multiple * prime for prime in PRIMES), *PRIMES) if fixed[divides[2]] % size == 0
+        ]
+        return {**values, divides[1]: divisors[0]}
+    if give_up is None:  # the sizes that the repair would change
+        changed = (divides[2],) if divides else too_large.groups() if too_large else invalid.groups() if invalid else ()
+        assume(not any(name in fixed for name in changed))
+    if divides and isinstance(values.get(divides[1]), int):
+        return {**values, divides[2]: values[divides[2]] * values[divides[1]]}
+    if too_large and isinstance(values.get(too_large[2]), int):
+        return {**values, too_large[1]: values[too_large[2]], too_large[2]: values[too_large[1]]}
+    if invalid and isinstance(values.get(invalid[1]), int):
+        return {**values, invalid[1]: 2 * values[invalid[1]]}
     if give_up:
         raise give_up
     for name in _WORD.findall(error.message):
@@ -216,17 +208,11 @@ def _repair(
     raise AssertionError
 
 
-def _named_in(error: SizeError) -> tuple[str, ...]:
-    """The sizes that fixing an error would change."""
-    match = _DIVIDES.match(error.message) or _TOO_LARGE.match(error.message) or _INVALID.match(error.message)
-    return (match.groups()[-1], match[1])[: 1 if _DIVIDES.match(error.message) else 2] if match else ()
-
-
-def _values(found: type[Layer], entry: Field[Any], primes: Mapping[str, int]) -> st.SearchStrategy[Any]:
+def _values(found: type[Layer], entry: Field[Any], size: int) -> st.SearchStrategy[Any]:
     base = str(entry.type).removesuffix(" | None")
     choices = found.CHOICES.get(entry.name)
     drawn: st.SearchStrategy[Any] = {
-        "int": st.just(primes.get(entry.name, 1)),
+        "int": st.just(size),
         "bool": st.booleans(),
         "float": st.sampled_from([0.5, 2, 30.0]),
         "str": st.sampled_from(choices or ["a_shared_tensor"]),

@@ -83,7 +83,7 @@ class Declaration:
         self.tensors: list[Tensor] = []
         self.lines: list[str] = []
         self.states: list[State] = []
-        self.as_torch = {} if as_torch is None else as_torch
+        self.as_torch = dict(as_torch or {})
         self.mask = ""
         self.parts: list[tuple[str, Declaration]] = []
         self.links: dict[str, tuple[str, str]] = {}

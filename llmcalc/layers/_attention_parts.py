@@ -97,9 +97,8 @@ def add_kv_cache(layer: Any, declaration: Declaration) -> None:
     elif layer.chunk and layer.causal:
         declaration.as_torch |= {"k": "min(c, Z - 1) + q", "t": "min(c + q, Z - 1)"}
     if layer.causal and not layer.cross and not layer.prompt:
-        declaration.mask = (
-            f"window:{layer.window}" if layer.window else f"chunk:{layer.chunk}" if layer.chunk else "causal"
-        )
+        limit = f"window:{layer.window}" if layer.window else f"chunk:{layer.chunk}" if layer.chunk else "causal"
+        declaration.mask = limit
     elif layer.window:
         declaration.mask = f"local:{layer.window}:{layer.window_ahead or layer.window}"
     elif layer.chunk:
@@ -110,16 +109,9 @@ def include_indexer(layer: Any, declaration: Declaration) -> None:
     """Add the indexer, if the layer has one, and its effect on the mask."""
     if not layer.index_heads:
         return
-    indexer = Indexer(
-        layer.d_model,
-        layer.index_heads,
-        layer.index_dim,
-        weighted=False,
-        key_norm="rmsnorm",
-        query_norm=True,
-        block=layer.index_block,
-        pooled=layer.index_pooled,
-    )
+    sizes = layer.d_model, layer.index_heads, layer.index_dim
+    block = {"block": layer.index_block, "pooled": layer.index_pooled}
+    indexer = Indexer(*sizes, weighted=False, key_norm="rmsnorm", query_norm=True, **block)
     declaration.include("indexer", indexer.declare())
     if layer.index_topk and declaration.mask == "causal":
         declaration.mask = f"window:{layer.index_topk}"  # the same number of pairs as with the nearest tokens

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..core.errors import SizeError
-from ..core.layer import Layer
 
 ROPE_SCALINGS = ("none", "linear", "dynamic", "llama3", "yarn", "longrope", "proportional", "other")
-WIDTHS = (
-    "rotary_dim",
-    "qk_rope_head_dim",
-    "d_head",
-)  # rotated width of a head: the first of these fields that a kind has
+WIDTHS = ("rotary_dim", "qk_rope_head_dim", "d_head")  # fields for the rotated width of a head, by priority
 
 
-def rotated(kind: Layer) -> str:
-    """The field with the rotated width of a head."""
-    return next(name for name in WIDTHS if hasattr(kind, name))
-
-
-def check_factors(layer: Layer, scaling: str, factors: str) -> None:
-    """Raise a SizeError unless ``rope_factors`` fits the scaling method and the number of rotated pairs."""
-    if (scaling == "longrope") != bool(factors):
+def check_factors(layer: Any) -> None:
+    """Raise a SizeError unless ``rope_factors`` fits ``rope_scaling`` and the number of rotated pairs."""
+    if (layer.rope_scaling == "longrope") != bool(layer.rope_factors):
         raise SizeError("rope_factors must be set with rope_scaling: longrope, and only then", where=layer.kind())
-    if not factors:
+    if not layer.rope_factors:
         return
-    pairs, parts = getattr(layer, rotated(layer)) // 2, [part.split() for part in factors.split("|")]
+    pairs = next(getattr(layer, name) for name in WIDTHS if hasattr(layer, name)) // 2
+    parts = [part.split() for part in layer.rope_factors.split("|")]
     if len(parts) != 2 or any(len(part) != pairs for part in parts):
         counts = " | ".join(str(len(part)) for part in parts)
         text = f"rope_factors has {counts} numbers; it must have {pairs} | {pairs}, one per rotated pair"

@@ -1,7 +1,5 @@
-"""Attention [vaswani2017, Section 3.2] in its common variants.
-
-Multi-head, grouped-query and multi-query attention [shazeer2019, ainslie2023], cross-attention, sliding windows
-[beltagy2020], chunks, sinks, output gates and relative position biases [raffel2019] are fields of one kind.
+"""Attention [vaswani2017, Section 3.2]: multi-head, grouped-query [ainslie2023], multi-query [shazeer2019], or with
+cross-attention, sliding windows [beltagy2020], chunks, sinks, gates and relative biases [raffel2019].
 """
 
 from __future__ import annotations
@@ -14,6 +12,7 @@ from ..core.layer import Layer
 from ..core.record import record
 from ._attention_parts import HEADS, add_kv_cache, add_lora, contradictions, derive_head_width, include_indexer
 from ._rope import ROPE_SCALINGS, check_factors
+from ._rows import with_prompt
 
 
 @record
@@ -27,33 +26,27 @@ class Attention(Layer):
         d_head: width of a query and key head (default: d_model / n_heads).
         d_head_v: width of a value head (default: d_head).
         q_bias, k_bias, v_bias, o_bias: whether each of the four projections has a bias.
-        qk_norm: norm on queries and keys: ``none``, over each ``head``, over each head with separate weights
-            (``per_head``), or over the whole ``projection``.
+        qk_norm: norm on queries and keys: ``none``, each ``head``, ``per_head`` (own weights) or the ``projection``.
         qk_norm_function, qk_norm_scale, qk_norm_bias, qk_norm_eps, qk_norm_unit_offset: as in ``norm``.
         qk_norm_late: whether that norm follows the rotation.
         positions: ``none`` (or tables outside), ``rope``, ``alibi``, ``relative`` (a learned bias per bucket),
-            ``projected`` (scores with projected sinusoids of distances, Transformer-XL), or ``distances`` (scores with
-            a learned vector per distance, from a table outside [shaw2018]).
+            ``projected`` (scores with projected sinusoids, Transformer-XL), or ``distances`` (with vectors [shaw2018]).
         alibi_scale: factor on the ALiBi biases (Falcon: the scale of the scores).
         rotary_dim: rotated width of a head (default: d_head).
         rope_theta: base of the rotary frequencies.
         rope_interleaved: whether pairs are adjacent: (0, 1), (2, 3) ...; otherwise (0, r/2), (1, r/2 + 1) ...
         rope_reversed: whether the angles are negative (nanochat).
-        rope_grid: positions of patches on a grid, with some pairs rotated by the row and others by the column: in
-            ``halves`` with equal frequencies, or with ``alternate`` frequencies; ``other``: an unmodelled rule;
-            ``none``: one-dimensional positions.
+        rope_grid: pairs rotated by the row or the column of a patch: ``halves`` with equal frequencies, ``alternate``
+            frequencies, ``other`` (unmodelled), or ``none`` (one-dimensional positions).
         rope_scaling: scaling to longer contexts: ``none``, ``linear``, ``dynamic`` (NTK), ``llama3``, ``yarn``,
-            ``longrope`` (a factor per pair; Phi-3), ``proportional`` (only the first pairs of a head are rotated;
-            Gemma 4), or ``other``, an unmodelled rule.
+            ``longrope`` (a factor per pair), ``proportional`` (only the first pairs rotate), or ``other`` (unmodelled).
         rope_factor: scaling factor.
         rope_length: training context in tokens, before scaling.
-        rope_low_factor, rope_high_factor: for ``llama3``: wavelengths above ``rope_length / low`` are fully scaled,
-            those below ``rope_length / high`` not at all.
+        rope_low_factor, rope_high_factor: for ``llama3``: scaling sets in at ``rope_length / high``, up to ``/ low``.
         rope_fast, rope_slow: for ``yarn``: rotations within ``rope_length`` between which scaling sets in.
         rope_truncate: for ``yarn``: whether these limits are rounded to whole pairs.
         rope_attention: factor on sines and cosines.
-        rope_factors: for ``longrope``: factors of all pairs, separated by spaces; after a bar, those for sequences
-            longer than ``rope_length``.
+        rope_factors: for ``longrope``: factors of all pairs; after ``|``, those beyond ``rope_length`` tokens.
         n_buckets: number of buckets of a relative bias.
         max_distance: distance in tokens from which on the last bucket is used.
         relative_shared: whether all layers of the stack share the bias table, as in T5.
@@ -92,14 +85,12 @@ class Attention(Layer):
         o_norm: whether there is a norm over all heads before the output projection (BitNet).
         o_norm_function: function of that norm; ``layernorm`` has a bias (KOSMOS-2).
         implemented_cache: cache of the implementation: ``compact``, ``all_tokens`` including those outside the window
-            (GPT-Neo), ``query_heads`` with repeated keys and values (Falcon), or ``none`` (Dory: the cache of a later
-            run of the same layer is used).
+            (GPT-Neo), ``query_heads`` with repeated keys and values (Falcon), or ``none`` (a later run has it).
         logit_softcap: bound of the soft cap on the scores (Gemma-2).
         scale: factor on the scores (default: 1 / sqrt(d_head)).
         value_scale: factor on the values (MiMo).
         in_scale, out_scale: factors on input and output (Falcon-H1).
-        temperature: queries are multiplied by ``1 + temperature · ln(1 + floor((position + start) / length))`` (Llama
-            4's layers without rotation); 0: no scaling.
+        temperature: queries are multiplied by ``1 + temperature · ln(1 + floor((position + start) / length))``.
         temperature_law: ``log``, the law above, or ``power``: ``(1 + (position + start) / length)^temperature`` (Beam).
         temperature_length: length in that law.
         temperature_start: start in that law: 1, or 0 (Ministral 3).
@@ -214,7 +205,7 @@ class Attention(Layer):
         self.must_divide("n_kv_heads", "n_heads")
         derive_head_width(self)
         self.derive(index_dim=self.d_head, d_head_v=self.d_head, rotary_dim=self.d_head, d_source=self.d_model)
-        check_factors(self, self.rope_scaling, self.rope_factors)
+        check_factors(self)
         biased = self.gated and self.q_bias
         self.derive(gate_bias=("head" if self.gate_per_head else "value") if biased else "none")
         if self.rotary_dim > self.d_head:  # type: ignore[operator]
@@ -249,7 +240,7 @@ class Attention(Layer):
         elif self.prompt:
             rows = f"ceil(q, {self.merge})" if self.merge > 1 else "q"
             seen = f"c + {rows} + min(c + q, 1) * pt"
-            axes |= {"pt": self.prompt, "q": f"{rows} + max(0, 1 - c) * min(q, 1) * pt", "k": seen, "t": seen}
+            axes |= {"pt": self.prompt, "q": with_prompt(rows), "k": seen, "t": seen}
         elif self.merge > 1:
             axes |= dict.fromkeys("qkt", f"ceil(q, {self.merge})")
         else:

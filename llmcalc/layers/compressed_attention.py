@@ -1,7 +1,6 @@
 """Compressed attention [deepseek2026v4, Section 2.3]: a query attends to a window of tokens and to summaries of all.
 
-One key, which is also the value, is shared by all heads. Every ``rate`` tokens are compressed into a further key with
-learned weights; an indexer may select the summaries that a query sees. The output projection is grouped and low-rank.
+All heads share one key, which is also the value. The output projection is grouped and low-rank.
 """
 
 from __future__ import annotations
@@ -71,17 +70,13 @@ class CompressedAttention(Layer):
     def __post_init__(self) -> None:
         self.check()
         self.derive(rotary_dim=self.d_head)
-        check_factors(self, self.rope_scaling, self.rope_factors)
+        check_factors(self)
         for name in ("d_head", *(["index_dim"] if self.index_heads else [])):
             if (self.rotary_dim or 0) > getattr(self, name):
-                raise SizeError(
-                    f"rotary_dim ({self.rotary_dim}) is more than {name} ({getattr(self, name)})",
-                    where="compressed_attention",
-                )
+                text = f"rotary_dim ({self.rotary_dim}) is more than {name} ({getattr(self, name)})"
+                raise SizeError(text, where=self.kind())
         if self.n_heads * self.d_head % self.n_groups:
-            raise SizeError(
-                f"n_groups ({self.n_groups}) does not divide n_heads · d_head", where="compressed_attention"
-            )
+            raise SizeError(f"n_groups ({self.n_groups}) does not divide n_heads · d_head", where=self.kind())
 
     def declare(self) -> Declaration:
         """Queries through a latent, one key, summaries, scores and mix, grouped output."""
@@ -94,8 +89,7 @@ class CompressedAttention(Layer):
         declaration.weights("woa[G; oi | or]", "wob[G or | d]")
         declaration.equations(*_PROJECT)
         if self.rate:
-            summaries = _summaries("", self.rate, self.d_head, "e", self.overlap)
-            _merge(declaration, summaries)
+            _add_summaries(declaration, "", self.rate, self.d_head, "e", self.overlap)
             if self.index_heads:
                 declaration.include("indexer", self._indexer())
             seen = f"min(kc, {self.index_topk})" if self.index_topk and self.index_heads else "kc"
@@ -112,7 +106,7 @@ class CompressedAttention(Layer):
         axes: dict[str, int | str] = {"d": self.d_model, "Q": self.q_lora_rank, "ih": self.index_heads or 0}
         declaration = Declaration(axes | {"ie": self.index_dim})
         declaration.weights("wq[Q | ih ie]", "ww[d | ih]")
-        _merge(declaration, _summaries(" | nograd", self.rate or 1, self.index_dim, "ie", overlap=True))
+        _add_summaries(declaration, " | nograd", self.rate or 1, self.index_dim, "ie", overlap=True)
         declaration.equations("iq[b q ih ie] = cq[b q Q] wq[Q ih ie] | nograd", "iq[b q ih ie] = rope(iq) | nograd")
         declaration.equations("score[b ih q kc] = iq[b q ih ie] ckv[b kc ie] | nograd")
         declaration.equations("score[b ih q kc] = relu(score) | nograd", "weight[b q ih] = x[b q d] ww[d ih] | nograd")
@@ -121,27 +115,14 @@ class CompressedAttention(Layer):
         return declaration
 
 
-def _merge(declaration: Declaration, other: Declaration) -> None:
-    declaration.axes |= other.axes
-    declaration.tensors += other.tensors
-    declaration.lines += other.lines
-    declaration.states += other.states
-
-
-def _summaries(tag: str, rate: int, width: int, axis: str, overlap: bool) -> Declaration:
+def _add_summaries(declaration: Declaration, tag: str, rate: int, width: int, axis: str, overlap: bool) -> None:
     """Keys and gates of all tokens, and one summary per ``rate`` tokens; tokens of an incomplete group are cached."""
     summaries = "ceil(c + q - cr + 1, cr)"
-    axes: dict[str, int | str] = {"d": 1, axis: width, "cr": rate}
-    axes |= {"cw": 2 * width if overlap else width, "sw": 2 * rate if overlap else rate}
-    axes |= {
-        "kc": summaries,
-        "tr": "mod(c + q, cr)",
-        "qu": f"q * min({summaries}, 1)",
-        "qx": f"q - q * min({summaries}, 1)",
-        "ov": f"min({summaries}, 1) * cr",
-    }
-    part = Declaration(axes)
-    part.weights("wckv[d | cw]", "wcgate[d | cw]", "position_bias[cr; cw]", f"c_norm[{axis}]")
+    declaration.axes |= {axis: width, "cr": rate, "kc": summaries, "tr": "mod(c + q, cr)"}
+    declaration.axes |= {"cw": 2 * width if overlap else width, "sw": 2 * rate if overlap else rate}
+    declaration.axes |= {"qu": f"q * min({summaries}, 1)", "qx": f"q - q * min({summaries}, 1)"}
+    declaration.axes["ov"] = f"min({summaries}, 1) * cr"
+    declaration.weights("wckv[d | cw]", "wcgate[d | cw]", "position_bias[cr; cw]", f"c_norm[{axis}]")
     lines = []
     for name, weight in (("tkv", "wckv"), ("tgate", "wcgate")):
         lines.append(f"{name}[b qx cw] = x[b qx d] {weight}[d cw]" + ("" if tag else " | nograd"))
@@ -156,16 +137,11 @@ def _summaries(tag: str, rate: int, width: int, axis: str, overlap: bool) -> Dec
         f"ckv[b kc {axis}] = rmsnorm(ckv, c_norm)",
         f"ckv[b kc {axis}] = rope(ckv)",
     ]
-    part.equations(*(line + tag for line in lines))
-    role = "index" if axis == "ie" else "kv"
-    part.state(f"ckv[b kc {axis}]", role)
-    part.state("pending_kv[b tr cw]", role)
-    part.state("pending_gate[b tr cw]", role)
-    if overlap:
-        part.state(f"before_kv[b ov {axis}]", role)
-        part.state(f"before_gate[b ov {axis}]", role)
-    del part.axes["d"]
-    return part
+    declaration.equations(*(line + tag for line in lines))
+    states = [f"ckv[b kc {axis}]", "pending_kv[b tr cw]", "pending_gate[b tr cw]"]
+    states += [f"before_kv[b ov {axis}]", f"before_gate[b ov {axis}]"] if overlap else []
+    for state in states:
+        declaration.state(state, "index" if axis == "ie" else "kv")
 
 
 _PROJECT = [

@@ -20,8 +20,7 @@ class DisentangledAttention(MultiHead):
         content_to_position: whether queries are scored against keys of relative positions.
         position_to_content: whether keys are scored against queries of relative positions.
         shared_projections: whether relative positions use the projections of contents (DeBERTa-v2).
-        max_distance: distance up to which rows are logarithmic beyond half of each side's rows (DeBERTa-v2); None: one
-            row per distance.
+        max_distance: largest distance; half of each side's rows are logarithmic (DeBERTa-v2). None: one per distance.
         distances_grow: whether only the rows that the sequence length needs are projected (DeBERTa).
         table_norm: whether the table has a LayerNorm.
         k_bias: whether keys have a bias; queries, values and the output always do.
@@ -61,9 +60,8 @@ class DisentangledAttention(MultiHead):
         return declaration
 
     def _positions(self, declaration: Declaration) -> None:
-        unused = not (
-            self.content_to_position or self.position_to_content or self.shared_projections or self.table_norm
-        )
+        unused = not (self.content_to_position or self.position_to_content)
+        unused = unused and not (self.shared_projections or self.table_norm)
         declaration.weights("table[u; d]", share=".relative_table", unused=unused)
         if self.table_norm:
             declaration.weights("table_norm[d]", share=".relative_table_norm")

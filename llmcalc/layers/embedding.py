@@ -10,7 +10,7 @@ from ..core.layer import Layer
 from ..core.record import record
 
 MOST_CODEBOOKS = 64
-SECOND_LOOKUP = ("z[b q d] = gather(w, ids)", "y[b q d] = add(y, z)")
+USES = ("tokens", "joined", "copies", "side_tokens", "angles", "everywhere", "prefix", "suffix", "replacement", "array")
 _ROWS = {"token": "V", "position": "T", "segment": "S", "other": "V"}
 
 
@@ -25,30 +25,24 @@ class Embedding(Layer):
         share: identity of the table; tables with the same identity are stored once.
         offset: rows before the first position (2 in BART and OPT).
         scale: factor on the rows (Gemma: sqrt(d_model)).
-        padding_id: for a position table, tokens of this id do not count and use the row before the first (RoBERTa);
-            None: all tokens count.
+        padding_id: tokens of this id have no position, and use the row before the first (RoBERTa).
         dropped_id: tokens of this id have a zero embedding, and the others are scaled up to compensate (ESM).
         own_ids: name of separate ids for this table (ERNIE's tasks, RoCBert's shapes and pronunciations); 0 if missing.
         use: what the rows are. ``tokens``: one per token, added to the stream. ``joined``: concatenated to it.
             ``copies``: the initial vector of each further copy of all tokens (ProphetNet). ``side_tokens``: a
-            separate sequence of vectors, such as global tokens (PEGASUS-X). ``angles``: sines and cosines of the
-            rotary angles of this stack's attention (RoFormer). ``everywhere``: one row added to every token, such as
-            the initial state of a loop. ``prefix``: tokens before all others, such as a class token. ``suffix``:
-            tokens after all others (VideoPrism). ``replacement``: one row in place of a token's own embedding
-            (T5Gemma 2's end of an image). ``array``: vectors that replace the stream once attention has read it for
-            them (Perceiver).
+            separate sequence of vectors, such as global tokens (PEGASUS-X). ``angles``: sines and cosines of this
+            stack's rotary angles. ``everywhere``: one row added to every token. ``prefix``: tokens before all
+            others, such as a class token. ``suffix``: tokens after all others. ``replacement``: one row in place of
+            a token's own embedding. ``array``: vectors that replace the stream once attention has read it (Perceiver).
         codebooks: number of tables, one per codebook, whose rows are summed at every position (MusicGen).
         token_id: id of the token with ``use: replacement``.
         column: index of the segment id, if tokens have several (TAPAS).
-        by_cell: whether positions restart in every table cell; a cell's column and row are the second and third segment
-            id (TAPAS).
-        edges: edges of a token's box on the page that index the table: ``left_right``, ``upper_lower``, or its
-            ``height`` or ``width`` (LayoutLM).
+        by_cell: whether positions restart in every table cell, given by the second and third segment id (TAPAS).
+        edges: index from a token's box on the page: ``left_right``, ``upper_lower``, ``height`` or ``width``.
         columns: columns of the grid that the rows form (positions of patches).
         learned: whether the table is a parameter; otherwise it is a buffer of sinusoids.
         sinusoids: order of the sinusoids: ``interleaved`` [vaswani2017], ``halves`` (sines, then cosines; CTRL),
-            ``fairseq`` (halves, with a lowest frequency of 1/10000 and 0 for padding), or ``cosines`` (the same with
-            cosines first; MusicGen).
+            ``fairseq`` (halves from frequency 1 to 1/10000, 0 for padding), or ``cosines`` (the same, cosines first).
         blank: index of a zero row among the sinusoids (XGLM's padding token).
         normed: whether an RMSNorm with a weight follows (Inkling).
         norm_eps: epsilon of that norm.
@@ -80,24 +74,11 @@ class Embedding(Layer):
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "table": tuple(_ROWS),
-        "use": (
-            "tokens",
-            "joined",
-            "copies",
-            "side_tokens",
-            "angles",
-            "everywhere",
-            "prefix",
-            "suffix",
-            "replacement",
-            "array",
-        ),
+        "use": USES,
         "edges": ("none", "left_right", "upper_lower", "height", "width"),
         "sinusoids": ("interleaved", "halves", "fairseq", "cosines"),
     }
-    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset(
-        {"offset", "padding_id", "dropped_id", "column", "blank", "token_id"}
-    )
+    ZERO_ALLOWED = frozenset({"offset", "padding_id", "dropped_id", "column", "blank", "token_id"})
 
     def __post_init__(self) -> None:
         self.check()
@@ -124,16 +105,11 @@ class Embedding(Layer):
         if self.codebooks:
             declaration.axes["nc"] = self.codebooks
             rows = f"nc; {rows}"
-        declaration.weights(
-            f"w[{rows}; d]", share=self.share, table=self.table, buffer=not self.learned, unused=self.unused
-        )
+        declaration.weights(f"w[{rows}; d]", share=self.share, table=self.table, buffer=not self.learned)
+        declaration.equations("y[b q d] = gather(w, ids)")
         if self.normed:
-            declaration.weights("norm[d]", table=self.table, unused=self.unused)
-        if not self.unused:
-            declaration.equations("y[b q d] = gather(w, ids)")
-            declaration.equations(*(["y[b q d] = rmsnorm(y, norm)"] if self.normed else []))
-            if self.edges in ("left_right", "upper_lower"):
-                declaration.equations(*SECOND_LOOKUP)
-            for _ in range(1, self.codebooks or 1):
-                declaration.equations(*SECOND_LOOKUP)
-        return declaration
+            declaration.weights("norm[d]", table=self.table)
+            declaration.equations("y[b q d] = rmsnorm(y, norm)")
+        for _ in range(1, (self.codebooks or 1) + (self.edges in ("left_right", "upper_lower"))):
+            declaration.equations("z[b q d] = gather(w, ids)", "y[b q d] = add(y, z)")
+        return declaration.only_stored() if self.unused else declaration

@@ -7,6 +7,7 @@ from typing import ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ._recurrent import CHUNK_AXES, CONV_AXES, TORCH_CHUNK_AXES, TORCH_CONV_AXES, convolve, delta_rule
 from .mlp import PLAIN
 
 
@@ -51,65 +52,22 @@ class GatedDeltaNet(Layer):
         axes: dict[str, int | str] = {"d": self.d_model, "kh": self.n_k_heads, "vh": self.n_v_heads, "dk": self.d_k}
         axes |= {"dv": self.d_v, "K": self.d_conv, "Z": self.chunk}
         axes |= {"X": 2 * self.n_k_heads * self.d_k + self.n_v_heads * self.d_v}
-        axes |= {"qc": "q", "qd": "q", "Kt": "K - 1", "qz": "q", "z": "min(q, Z)"}
-        declaration = Declaration(
-            axes, as_torch={"qc": "q + K - 1", "qd": "q + 1", "Kt": "K", "qz": "ceil(q, Z) * Z", "z": "Z"}
-        )
-        declaration.weights(
-            "wq[d | kh dk]", "wk[d | kh dk]", "wv[d | vh dv]", "wz[d | vh dv]", "wb[d | vh]", "wa[d | vh]"
-        )
-        declaration.weights("conv_q[kh dk; K]", "conv_k[kh dk; K]", "conv_v[vh dv; K]", "dt_b[vh]", "A_log[vh]")
-        declaration.weights("norm[dv]", "wo[vh dv | d]")
+        declaration = Declaration(axes | CONV_AXES | CHUNK_AXES, as_torch=TORCH_CONV_AXES | TORCH_CHUNK_AXES)
+        declaration.weights("wq[d | kh dk]", "wk[d | kh dk]", "wv[d | vh dv]", "wz[d | vh dv]", "wb[d | vh]")
+        declaration.weights("wa[d | vh]", "conv_q[kh dk; K]", "conv_k[kh dk; K]", "conv_v[vh dv; K]", "dt_b[vh]")
+        declaration.weights("A_log[vh]", "norm[dv]", "wo[vh dv | d]")
         if self.conv_bias:
             declaration.weights("conv_q_b[kh dk]", "conv_k_b[kh dk]", "conv_v_b[vh dv]")
-        declaration.equations(*self._project(), *_DELTA_RULE, *_OUTPUT)
+        lines = []
+        for name, of in (("q", "kh dk"), ("k", "kh dk"), ("v", "vh dv")):
+            lines += [f"{name}[b q {of}] = x[b q d] w{name}[d {of}]"]
+            lines += convolve(name, of, f"conv_{name}", bias=self.conv_bias, activation=self.activation)
+        lines += ["z[b q vh dv] = x[b q d] wz[d vh dv]", "beta[b q vh] = x[b q d] wb[d vh]"]
+        lines += ["a[b q vh] = x[b q d] wa[d vh]", "beta[b q vh] = sigmoid(beta)"]
+        lines += ["beta[b q vh] = scale(beta)"] if self.negative_eigenvalues else []
+        lines += ["a[b q vh] = add(a, dt_b)", "a[b q vh] = softplus(a)", "a[b q vh] = mul(a, A_log)"]
+        lines += ["q[b q kh dk] = l2norm(q)", "k[b q kh dk] = l2norm(k)"]
+        declaration.equations(*lines, *delta_rule("kh", "silu", decay_per_channel=False))
         declaration.state("conv[b X Kt]", "conv")
         declaration.state("S[b vh dk dv]", "recurrent")
         return declaration
-
-    def _project(self) -> list[str]:
-        lines = []
-        for name, axes in (("q", "kh dk"), ("k", "kh dk"), ("v", "vh dv")):
-            lines.append(f"{name}[b q {axes}] = x[b q d] w{name}[d {axes}]")
-            lines.append(f"{name}[b qc {axes}] = {name}[b qc {axes}] conv_{name}[{axes} K] | prefill")
-            lines.append(f"{name}[b qd {axes}] = {name}[b qd {axes}] conv_{name}[{axes} K] | decode")
-            lines += [f"{name}[b q {axes}] = add({name}, conv_{name}_b)"] if self.conv_bias else []
-            lines.append(f"{name}[b q {axes}] = {self.activation}({name})")
-        lines += [
-            "z[b q vh dv] = x[b q d] wz[d vh dv]",
-            "beta[b q vh] = x[b q d] wb[d vh]",
-            "a[b q vh] = x[b q d] wa[d vh]",
-        ]
-        lines += [
-            "beta[b q vh] = sigmoid(beta)",
-            *(["beta[b q vh] = scale(beta)"] if self.negative_eigenvalues else []),
-            "a[b q vh] = add(a, dt_b)",
-            "a[b q vh] = softplus(a)",
-            "a[b q vh] = mul(a, A_log)",
-        ]
-        return [*lines, "q[b q kh dk] = l2norm(q)", "k[b q kh dk] = l2norm(k)"]
-
-
-_DELTA_RULE = [
-    "vb[b q vh dv] = mul(v, beta) | prefill scan",
-    "kb[b q vh dk] = mul(k, beta) | prefill scan",
-    "ut[b qz vh z] = kb[b qz vh dk] k[b z kh dk] | kh:vh prefill scan",
-    "ut[b qz vh z] = mul(ut, decay) | prefill scan",
-    "s[b qz vh z] = q[b qz kh dk] k[b z kh dk] | kh:vh prefill scan",
-    "s[b qz vh z] = mul(s, decay) | prefill scan",
-    "u[b qz vh dv] = ut[b qz vh z] vb[b z vh dv] | prefill scan elementwise",
-    "w[b qz vh dk] = ut[b qz vh z] kb[b z vh dk] | prefill scan elementwise",
-    "old[b qz vh dv] = w[b qz vh dk] S[b vh dk dv] | prefill scan",
-    "u[b qz vh dv] = add(u, old) | prefill scan",
-    "o[b qz vh dv] = q[b qz kh dk] S[b vh dk dv] | kh:vh prefill scan",
-    "oi[b qz vh dv] = s[b qz vh z] u[b z vh dv] | prefill scan",
-    "o[b qz vh dv] = add(o, oi) | prefill scan",
-    "S[b vh dk dv] = k[b qz kh dk] u[b qz vh dv] | kh:vh prefill scan",
-    "o[b q vh dv] = gated_delta(S[b vh dk dv], q, k) | decode",
-]
-_OUTPUT = [
-    "o[b q vh dv] = rmsnorm(o, norm)",
-    "gz[b q vh dv] = silu(z)",
-    "o[b q vh dv] = mul(o, gz)",
-    "y[b q d] = o[b q vh dv] wo[vh dv d]",
-]

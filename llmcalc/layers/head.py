@@ -79,16 +79,17 @@ class Head(Layer):
             declaration.axes["o"] = self.n_positions
         if self.streams > 1:
             declaration.axes |= {"ms": self.streams, "o": "o * ms"}
-        many = "nc " if self.codebooks else ""
-        declaration.axes |= {"nc": self.codebooks} if self.codebooks else {}
+        many, rows, chosen = "", "V", ""
+        if self.codebooks:
+            declaration.axes["nc"] = self.codebooks
+            many, rows = "nc ", "nc V"
         declaration.weights(f"w[{'nc; ' if many else ''}V; d]", share=self.share, unused=self.unused)
         if self.unused:
-            declaration.weights(*(["b[V]"] if self.bias else []), *(["scale[V]"] if self.scaled else []), unused=True)
+            declaration.weights(*["b[V]"] * self.bias, *["scale[V]"] * self.scaled, unused=True)
             return declaration
-        rows, chosen = ("Vs", " | V:Vs") if self.scored else ("V", "")
         if self.scored:
             declaration.axes["Vs"] = self.scored
-        rows = many + rows
+            rows, chosen = "Vs", " | V:Vs"
         if self.d_rest:
             declaration.axes |= {"dr": self.d_rest, "in": self.d_model + self.d_rest}
             declaration.weights("rest[dr | V]")

@@ -38,31 +38,30 @@ class Hyena(Layer):
     def declare(self) -> Declaration:
         """Input projection to order + 1 streams, short convolutions, filter network, FFT convolutions, output."""
         axes: dict[str, int | str] = {"d": self.d_model, "i": self.d_model, "Y": self.order + 1, "O": self.order}
+        axes |= {"M": self.order - 1, "K": self.d_conv, "F": self.d_filter, "Fo": self.d_filter}
         axes |= {
-            "M": self.order - 1,
-            "K": self.d_conv,
-            "F": self.d_filter,
-            "Fo": self.d_filter,
             "B": self.n_filter_layers,
+            "D": self.d_position,
+            "L": self.filter_length,
+            "ft": "2 * q",
+            "keep": "c + q",
+            "Kt": "K - 1",
         }
-        axes |= {"D": self.d_position, "L": self.filter_length, "ft": "2 * q", "keep": "c + q", "Kt": "K - 1"}
         declaration = Declaration(axes)
         declaration.weights("win[d | Y i]", "bin[Y i]", "short[Y i; K]", "short_b[Y i]", "wo[i | d]", "bo[d]")
         declaration.weights("position[L; D]", "f_in[D | F]", "f_in_b[F]", "f_hidden[B; F | Fo]", "f_hidden_b[B; Fo]")
         declaration.weights("f_out[F | M i]", "frequency[F]", "f_bias[M; i]")
-        declaration.equations(*_STREAMS, *_FILTER, *_CONVOLVE)
+        declaration.equations(*_LINES)
         declaration.state("streams[b keep M i]", "recurrent")
         declaration.state("short[b Y i Kt]", "conv")
         return declaration
 
 
-_STREAMS = [
+_LINES = [
     "u[b q Y i] = x[b q d] win[d Y i]",
     "u[b q Y i] = add(u, bin)",
     "u[b q Y i] = u[b q Y i] short[Y i K]",
     "u[b q Y i] = add(u, short_b)",
-]
-_FILTER = [
     "f[q F] = position[q D] f_in[D F]",
     "f[q F] = add(f, f_in_b)",
     "f[q F] = sin(f, frequency)",
@@ -72,8 +71,6 @@ _FILTER = [
     "fh[B q Fo] = keep(fh)",  # each layer reads the one before
     "h[q M i] = fh[q F] f_out[F M i]",
     "h[q M i] = scale(h, window)",
-]
-_CONVOLVE = [
     "v[b q M i] = mul(u, v)",
     "skip[b q M i] = mul(v, f_bias)",
     "V[b ft M i] = fft(v) | over:ft",

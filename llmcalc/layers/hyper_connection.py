@@ -22,8 +22,7 @@ class HyperConnection(Layer):
         n_streams: number of parallel streams.
         writes: whether the result is written back; the head of a model only reads.
         mixed: whether a doubly stochastic matrix mixes the streams.
-        rank: rank of the projection to one read weight per channel, with a weighted norm (Qwen); None: one read weight
-            per stream.
+        rank: rank of the projection to one read weight per channel (Qwen); None: one read weight per stream.
         write_scale: upper bound of the write weights.
         iterations: Sinkhorn iterations of the mix.
         eps: added to the read and mixing weights, and to the write weights if not mixed.
@@ -45,10 +44,7 @@ class HyperConnection(Layer):
     def declare(self) -> Declaration:
         """Read, write and mixing weights, the mix, and the vector read, which comes last."""
         declaration = Declaration({"d": self.d_model, "hs": self.n_streams, "ht": self.n_streams})
-        if self.rank:
-            self._by_channel(declaration)
-        else:
-            self._by_stream(declaration)
+        (self._by_channel if self.rank else self._by_stream)(declaration)
         return declaration
 
     def _by_stream(self, declaration: Declaration) -> None:

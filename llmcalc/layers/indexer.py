@@ -59,7 +59,8 @@ class Indexer(Layer):
         declaration.weights(f"wq[{'Q' if self.d_query else 'd'} | ih ie]", "wk[d | ie]", "k_norm[ie]")
         bias = self.key_norm == "layernorm"
         declaration.weights(*(["k_norm_b[ie]"] if bias else []), *(["q_norm[ie]"] if self.query_norm else []))
-        lines = self._normed(declaration)
+        lines = ["xn[b q d] = layernorm(x, in_norm, in_norm_b)"] if self.input_norm else []
+        declaration.weights(*(["in_norm[d]", "in_norm_b[d]"] if self.input_norm else []))
         lines += [f"iq[b q ih ie] = {source}", "ik[b q ie] = x[b q d] wk[d ie]"]
         lines += ["iq[b q ih ie] = rmsnorm(iq, q_norm)"] if self.query_norm else []
         lines += [f"ik[b q ie] = {self.key_norm}(ik, k_norm{', k_norm_b' if bias else ''})"]
@@ -76,17 +77,15 @@ class Indexer(Layer):
             lines += ["score[b ih ib] = iq[b ib ih ie] ik[b ib ie]", "score[b ih ib] = relu(score)"]
             lines += ["chosen[b ih ib] = top_k(score)"]
         else:
-            lines += self._score(declaration)
+            lines += ["score[b ih q k] = iq[b q ih ie] ik[b k ie]"]
+            if self.weighted:
+                declaration.weights("ww[d | ih]")
+                lines += ["score[b ih q k] = relu(score)", "weight[b q ih] = x[b q d] ww[d ih]"]
+                lines += ["total[b q k] = weight[b q ih] score[b ih q k]"]
+            lines += [f"chosen[b q k] = top_k({'total' if self.weighted else 'score'})"]
         declaration.equations(*(f"{line} | nograd" for line in lines))
         declaration.state("ik[b t ie]", "index")
         return declaration
-
-    def _normed(self, declaration: Declaration) -> list[str]:
-        """The norm on the input of the query projection, if there is one."""
-        if not self.input_norm:
-            return []
-        declaration.weights("in_norm[d]", "in_norm_b[d]")
-        return ["xn[b q d] = layernorm(x, in_norm, in_norm_b)"]
 
     def _compress(self, declaration: Declaration) -> list[str]:
         """Scores of complete groups of tokens; transformers caches keys, gates and a mask of all tokens."""
@@ -107,14 +106,6 @@ class Indexer(Layer):
             "total[b q im] = weight[b q ih] score[b ih q im]",
             "chosen[b q im] = top_k(total)",
         ]
-
-    def _score(self, declaration: Declaration) -> list[str]:
-        lines = ["score[b ih q k] = iq[b q ih ie] ik[b k ie]"]
-        if self.weighted:
-            declaration.weights("ww[d | ih]")
-            lines += ["score[b ih q k] = relu(score)", "weight[b q ih] = x[b q d] ww[d ih]"]
-            lines += ["total[b q k] = weight[b q ih] score[b ih q k]"]
-        return [*lines, f"chosen[b q k] = top_k({'total' if self.weighted else 'score'})"]
 
 
 def _pairs(tokens: str) -> str:

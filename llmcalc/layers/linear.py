@@ -8,6 +8,7 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
+from ._rows import with_prompt
 from .conv import output_frames
 from .mlp import ACTIVATIONS
 
@@ -21,10 +22,8 @@ class Linear(Layer):
         d_out: output width.
         bias: whether there is a bias.
         activation: elementwise function on the result.
-        positions: positions it runs on: ``all``, ``logits`` (those whose logits are computed), or ``one`` per sequence
-            (a pooler).
-        pooled: the position with ``positions: one``: the ``first``, the ``last``, the first ``of_id``, or the first of
-            the ``highest`` id.
+        positions: positions it runs on: ``all``, ``logits`` (those with logits), or ``one`` per sequence (a pooler).
+        pooled: which one: the ``first``, the ``last``, the first ``of_id``, or the first of the ``highest`` id.
         pooled_id: token id with ``pooled: of_id`` (CLIP's end of text); the first token if there is none.
         neighbours: number of adjacent positions concatenated as the input, in reverse order (MobileBERT).
         merge: number of positions merged into one before it, by pooling or by concatenation to width ``d_in``.
@@ -37,8 +36,7 @@ class Linear(Layer):
         dropped: whether the output is unused, so that no gradient flows (a pooler next to a language-model head).
         unused: whether the layer is stored but never run.
         stream: index of the residual stream that it creates from the first, rescaled to its magnitude (Gemma 3n).
-        recomputed_per_step: whether implementations recompute this projection of the encoder's output in every decode
-            step.
+        recomputed_per_step: whether implementations recompute this projection of the encoder in every decode step.
         restores_stream: whether it runs after the blocks and projects that stream back.
         share: identity of the matrix; matrices with the same identity, or transposed, are stored once.
     """
@@ -95,7 +93,7 @@ class Linear(Layer):
         if self.span:
             rows, axes["qs"] = "b qs", output_frames(self.span, self.chunk)
         if self.prompt:
-            axes |= {"pt": self.prompt, "q": "q + max(0, 1 - c) * min(q, 1) * pt"}
+            axes |= {"pt": self.prompt, "q": with_prompt()}
         if self.n_latents:
             axes["q"] = f"min(q, 1) * {self.n_latents}"
         declaration = Declaration(axes)
@@ -118,7 +116,6 @@ class Linear(Layer):
         if self.restores_stream:
             declaration.equations(f"y[{rows} out] = rescaled(y, first[{rows} out])")
         elif self.stream is not None:
-            declaration.equations(
-                f"y[{rows} out] = rescaled(y, x[{rows} out])", f"stream[{rows} out] = copy(x[{rows} out])"
-            )
+            declaration.equations(f"y[{rows} out] = rescaled(y, x[{rows} out])")
+            declaration.equations(f"stream[{rows} out] = copy(x[{rows} out])")
         return declaration

@@ -8,6 +8,7 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
+from ._recurrent import CONV_AXES, TORCH_CONV_AXES, convolve
 from .mlp import PLAIN
 
 
@@ -53,66 +54,39 @@ class Mamba(Layer):
     def declare(self) -> Declaration:
         """Input projection to x and z, convolution, projections to Δ, B, C, scan, output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "i": self.d_inner, "N": self.d_state, "K": self.d_conv}
-        axes |= {"R": self.dt_rank, "qc": "q", "qd": "q", "Kt": "K - 1"}
+        axes |= {"R": self.dt_rank, **CONV_AXES}
+        channels, head, width = "i", "", "i"
         if self.n_heads is not None:
+            channels, head, width = "H P", "H ", "P"
             axes |= {"H": self.n_heads, "P": self.d_inner // self.n_heads}
-        declaration = Declaration(axes, as_torch={"qc": "q + K - 1", "qd": "q + 1", "Kt": "K"})
-        declaration.weights("wx[d | i]", "wz[d | i]", "conv[i; K]")
-        if self.n_heads is not None:
-            declaration.weights("w_dt[H; P | R]", "w_B[H; P | N]", "w_C[H; P | N]", "dt_up[H; R | P]", "dt_b[H; P]")
-            declaration.weights("A_log[H; P; N]", "D[H; P]", "wo[i | d]")
-        else:
-            declaration.weights("w_dt[i | R]", "w_B[i | N]", "w_C[i | N]")
-            declaration.weights("dt_up[R | i]", "dt_b[i]", "A_log[i; N]", "D[i]", "wo[i | d]")
+        declaration = Declaration(axes, as_torch=TORCH_CONV_AXES)
+        apart, each = channels.replace(" ", "; "), head.replace(" ", "; ")
+        declaration.weights("wx[d | i]", "wz[d | i]", "conv[i; K]", f"w_dt[{apart} | R]", f"w_B[{apart} | N]")
+        declaration.weights(f"w_C[{apart} | N]", f"dt_up[{each}R | {width}]", f"dt_b[{apart}]")
+        declaration.weights(f"A_log[{apart}; N]", f"D[{apart}]", "wo[i | d]")
         if self.bias:
             declaration.weights("bx[i]", "bz[i]", "bo[d]")
         if self.conv_bias:
             declaration.weights("conv_b[i]")
         if self.bcdt_norm == "rmsnorm":
             declaration.weights("dt_norm[R]", "B_norm[N]", "C_norm[N]")
-        declaration.equations(
-            *self._project(), *(_HEADS if self.n_heads is not None else self._scan()), *self._output()
-        )
+        lines = ["u[b q i] = x[b q d] wx[d i]", "z[b q i] = x[b q d] wz[d i]"]
+        lines += ["u[b q i] = add(u, bx)", "z[b q i] = add(z, bz)"] if self.bias else []
+        lines += convolve("u", "i", "conv", bias=self.conv_bias, activation=self.activation)
+        inputs = (("dt", "R"), ("B", "N"), ("C", "N"))
+        lines += [f"{name}[b q {head}{axis}] = u[b q {channels}] w_{name}[{channels} {axis}]" for name, axis in inputs]
+        for name, axis in inputs if self.bcdt_norm != "none" else ():
+            lines += [f"{name}[b q {axis}] = rmsnorm({name}{f', {name}_norm' if self.bcdt_norm == 'rmsnorm' else ''})"]
+        lines += [
+            f"delta[b q {channels}] = dt[b q {head}R] dt_up[{head}R {width}]",
+            f"delta[b q {channels}] = add(delta, dt_b)",
+            f"delta[b q {channels}] = softplus(delta)",
+            f"h[b q {channels} N] = selective_scan(u, delta, B, A_log)",
+            f"y[b q {channels}] = h[b q {channels} N] C[b q {head}N]",
+            f"y[b q {channels}] = add(y, D)",
+            *("gz[b q i] = silu(z)", "y[b q i] = mul(y, gz)", "out[b q d] = y[b q i] wo[i d]"),
+        ]
+        declaration.equations(*lines, *["out[b q d] = add(out, bo)"] * self.bias)
         declaration.state("conv[b i Kt]", "conv")
         declaration.state("ssm[b i N]", "recurrent")
         return declaration
-
-    def _project(self) -> list[str]:
-        lines = ["u[b q i] = x[b q d] wx[d i]", "z[b q i] = x[b q d] wz[d i]"]
-        lines += ["u[b q i] = add(u, bx)", "z[b q i] = add(z, bz)"] if self.bias else []
-        lines += ["u[b qc i] = u[b qc i] conv[i K] | prefill", "u[b qd i] = u[b qd i] conv[i K] | decode"]
-        lines += ["u[b q i] = add(u, conv_b)"] if self.conv_bias else []
-        return [*lines, f"u[b q i] = {self.activation}(u)"]
-
-    def _scan(self) -> list[str]:
-        lines = ["dt[b q R] = u[b q i] w_dt[i R]", "B[b q N] = u[b q i] w_B[i N]", "C[b q N] = u[b q i] w_C[i N]"]
-        if self.bcdt_norm != "none":
-            weighted = self.bcdt_norm == "rmsnorm"
-            for name, axis in (("dt", "R"), ("B", "N"), ("C", "N")):
-                lines += [f"{name}[b q {axis}] = rmsnorm({name}{f', {name}_norm' if weighted else ''})"]
-        return [*lines, *_ONE_HEAD]
-
-    def _output(self) -> list[str]:
-        lines = ["gz[b q i] = silu(z)", "y[b q i] = mul(y, gz)", "out[b q d] = y[b q i] wo[i d]"]
-        return [*lines, *(["out[b q d] = add(out, bo)"] if self.bias else [])]
-
-
-_ONE_HEAD = [
-    "delta[b q i] = dt[b q R] dt_up[R i]",
-    "delta[b q i] = add(delta, dt_b)",
-    "delta[b q i] = softplus(delta)",
-    "h[b q i N] = selective_scan(u, delta, B, A_log)",
-    "y[b q i] = h[b q i N] C[b q N]",
-    "y[b q i] = add(y, D)",
-]
-_HEADS = [
-    "dt[b q H R] = u[b q H P] w_dt[H P R]",
-    "B[b q H N] = u[b q H P] w_B[H P N]",
-    "C[b q H N] = u[b q H P] w_C[H P N]",
-    "delta[b q H P] = dt[b q H R] dt_up[H R P]",
-    "delta[b q H P] = add(delta, dt_b)",
-    "delta[b q H P] = softplus(delta)",
-    "h[b q H P N] = selective_scan(u, delta, B, A_log)",
-    "y[b q H P] = h[b q H P N] C[b q H N]",
-    "y[b q H P] = add(y, D)",
-]

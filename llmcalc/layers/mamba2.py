@@ -7,6 +7,7 @@ from typing import ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ._recurrent import CHUNK_AXES, CONV_AXES, TORCH_CHUNK_AXES, TORCH_CONV_AXES, convolve
 from .mlp import PLAIN
 
 
@@ -69,67 +70,39 @@ class Mamba2(Layer):
         axes: dict[str, int | str] = {"d": self.d_model, "H": self.n_ssm_heads, "P": self.d_ssm_head, "N": self.d_state}
         axes |= {"G": self.n_groups, "K": self.d_conv, "Z": self.chunk}
         axes |= {"X": self.n_ssm_heads * self.d_ssm_head + 2 * self.n_groups * self.d_state}
-        axes |= {
-            "qc": "q",
-            "qd": "q",
-            "Kt": "K - 1",
-            "qz": "q",
-            "z": "min(q, Z)",
-            "y": "ceil(q, Z)",
-            "yt": "ceil(q, Z) + 1",
-            "ys": "ceil(q, Z) + 1",
-        }
-        declaration = Declaration(
-            axes, as_torch={"qc": "q + K - 1", "qd": "q + 1", "Kt": "K", "qz": "ceil(q, Z) * Z", "z": "Z"}
-        )
+        axes |= {**CONV_AXES, **CHUNK_AXES, "y": "ceil(q, Z)", **dict.fromkeys(("yt", "ys"), "ceil(q, Z) + 1")}
+        declaration = Declaration(axes, as_torch=TORCH_CONV_AXES | TORCH_CHUNK_AXES)
         declaration.weights("wz[d | H P]", "wx[d | H P]", "w_B[d | G N]", "w_C[d | G N]", "w_dt[d | H]")
-        declaration.weights(
-            "conv_x[H P; K]", "conv_B[G N; K]", "conv_C[G N; K]", "dt_b[H]", "A_log[H]", "D[H]", "wo[H P | d]"
-        )
+        declaration.weights("conv_x[H P; K]", "conv_B[G N; K]", "conv_C[G N; K]", "dt_b[H]", "A_log[H]", "D[H]")
+        declaration.weights("wo[H P | d]")
         if self.bias:
             declaration.weights("bz[H P]", "bx[H P]", "b_B[G N]", "b_C[G N]", "b_dt[H]")
-        if self._biased_output():
-            declaration.weights("bo[d]")
+        out_bias = self.bias if self.out_bias is None else self.out_bias
+        declaration.weights(*["bo[d]"] * out_bias)
         if self.conv_bias:
             declaration.weights("conv_x_b[H P]", "conv_B_b[G N]", "conv_C_b[G N]")
         if self.norm:
             declaration.weights("norm[H P]")
-        declaration.equations(*self._project(), *_SCAN, *self._output())
+        declaration.equations(*self._project(), *_SCAN, "y[b q H P] = add(y, D)")
+        declaration.equations("gz[b q H P] = silu(z)", "y[b q H P] = mul(y, gz)")
+        declaration.equations(*["y[b q H P] = rmsnorm(y, norm) | row:G"] * self.norm)
+        declaration.equations("out[b q d] = y[b q H P] wo[H P d]", *["out[b q d] = add(out, bo)"] * out_bias)
         declaration.state("conv[b X Kt]", "conv")
         declaration.state("ssm[b H P N]", "recurrent")
         return declaration
 
     def _project(self) -> list[str]:
-        lines = [
-            "z[b q H P] = x[b q d] wz[d H P]",
-            "u[b q H P] = x[b q d] wx[d H P]",
-            "B[b q G N] = x[b q d] w_B[d G N]",
-        ]
+        lines = ["z[b q H P] = x[b q d] wz[d H P]", "u[b q H P] = x[b q d] wx[d H P]"]
+        lines += ["B[b q G N] = x[b q d] w_B[d G N]"]
         lines += ["C[b q G N] = x[b q d] w_C[d G N]", "dt[b q H] = x[b q d] w_dt[d H]"]
         if self.bias:
             lines += ["z[b q H P] = add(z, bz)", "u[b q H P] = add(u, bx)", "B[b q G N] = add(B, b_B)"]
             lines += ["C[b q G N] = add(C, b_C)", "dt[b q H] = add(dt, b_dt)"]
         for name, axes in (("u", "H P"), ("B", "G N"), ("C", "G N")):
             kernel = f"conv_{'x' if name == 'u' else name}"
-            lines.append(f"{name}[b qc {axes}] = {name}[b qc {axes}] {kernel}[{axes} K] | prefill")
-            lines.append(f"{name}[b qd {axes}] = {name}[b qd {axes}] {kernel}[{axes} K] | decode")
-            lines += [f"{name}[b q {axes}] = add({name}, {kernel}_b)"] if self.conv_bias else []
-            lines.append(f"{name}[b q {axes}] = {self.activation}({name})")
+            lines += convolve(name, axes, kernel, bias=self.conv_bias, activation=self.activation)
         lines += ["dt[b q H] = add(dt, dt_b)", "dt[b q H] = softplus(dt)"]
         return [*lines, *(["dt[b q H] = clamp(dt)"] if self.dt_min > 0 or self.dt_max is not None else [])]
-
-    def _biased_output(self) -> bool:
-        return self.bias if self.out_bias is None else self.out_bias
-
-    def _output(self) -> list[str]:
-        lines = ["y[b q H P] = add(y, D)"]
-        lines += ["gz[b q H P] = silu(z)", "y[b q H P] = mul(y, gz)"]
-        lines += ["y[b q H P] = rmsnorm(y, norm) | row:G"] if self.norm else []
-        return [
-            *lines,
-            "out[b q d] = y[b q H P] wo[H P d]",
-            *(["out[b q d] = add(out, bo)"] if self._biased_output() else []),
-        ]
 
 
 _SCAN = [

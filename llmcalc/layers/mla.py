@@ -49,8 +49,7 @@ class Mla(Layer):
         index_interleaved: whether the indexer's rotated pairs are adjacent, as with ``rope_interleaved``.
         index_rotates_end: whether the end of the indexer's heads is rotated, not the start.
         index_topk: number of tokens that a query sees, selected by this layer's indexer or an earlier layer's.
-        index_compressed, index_input_norm, index_position_scaled: ``compressed``, ``input_norm`` and
-            ``position_scaled`` of the indexer.
+        index_compressed, index_input_norm, index_position_scaled: fields of the ``indexer``, without the prefix.
         latent_reused: whether the latent and rotary key of an earlier layer are used (Mistral Large 4).
         latent_lent: whether later layers reuse this layer's latent and rotary key.
         position_scaled: whether learned numbers per head scale queries with the logarithm of their position.
@@ -114,7 +113,7 @@ class Mla(Layer):
 
     def __post_init__(self) -> None:
         self.check()
-        check_factors(self, self.rope_scaling, self.rope_factors)
+        check_factors(self)
         if self.q_lora_rank is None and (self.double_latent or self.gate == "latent"):
             raise SizeError("double_latent and gate: latent need a q_lora_rank", where="mla")
         if self.key_norm and (self.latent_reused or not self.qk_rope_head_dim):

@@ -8,6 +8,7 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
+from ._rows import set_rows
 
 ACTIVATIONS = (
     "identity",
@@ -142,9 +143,7 @@ class Mlp(Layer):
             declaration.weights("norm[f]", *(["norm_b[f]"] if self.inner_norm_function == "layernorm" else []))
         if self.adapter_rank:
             declaration.axes |= {"ar": self.adapter_rank, "na": self.n_adapters}
-            declaration.weights(
-                "w_a[na; d | ar]", *(f"w{name}_b[na; ar | f]" for name in ("gu" if self.gated else "u"))
-            )
+            declaration.weights("w_a[na; d | ar]", *(f"w{n}_b[na; ar | f]" for n in ("gu" if self.gated else "u")))
         if self.activation in LEARNED:
             declaration.axes["one"] = 1
             declaration.weights("alpha_p[one]", "alpha_n[one]")
@@ -152,19 +151,7 @@ class Mlp(Layer):
             declaration.axes["one"] = 1
             declaration.weights("factor[one]")
         declaration.equations(*self._lines())
-        if self.streams > 1:
-            declaration.axes |= {"ms": self.streams, "q": "q * ms"}
-        rows = "q"
-        if self.merge > 1:
-            rows = declaration.axes["q"] = f"ceil(q + {self.merge - 1 if self.merge_extra else 0}, {self.merge})"
-            if self.merge_whole:
-                rows = declaration.axes["q"] = f"ceil(max(0, q - {self.merge - 1}), {self.merge})"
-        if self.prompt:
-            declaration.axes |= {"pt": self.prompt, "q": f"{rows} + max(0, 1 - c) * min(q, 1) * pt"}
-        if self.n_positions:
-            declaration.axes["q"] = self.n_positions
-        if self.n_latents:
-            declaration.axes["q"] = f"min(q, 1) * {self.n_latents}"
+        set_rows(self, declaration)
         if self.padded_to:
             declaration.axes["Z"] = self.padded_to
             more = f"min(1, max(0, q - {self.padded_above})) * " if self.padded_above else ""
@@ -172,15 +159,9 @@ class Mlp(Layer):
         if self.n_global:
             declaration.axes["gt"] = self.n_global
             tag = " | nograd" if self.globals_dropped else ""
-            declaration.equations(
-                *(f"{line.replace('x[b q', 'globals[b q').replace('b q', 'b gt')}{tag}" for line in self._lines())
-            )
-        if self.unused:
-            declaration.lines.clear()
-            from dataclasses import replace  # slow to import, and rarely needed
-
-            declaration.tensors[:] = [replace(tensor, unused=True) for tensor in declaration.tensors]
-        return declaration
+            lines = (line.replace("x[b q", "globals[b q").replace("b q", "b gt") for line in self._lines())
+            declaration.equations(*(line + tag for line in lines))
+        return declaration.only_stored() if self.unused else declaration
 
     def _lines(self) -> list[str]:
         lines = []

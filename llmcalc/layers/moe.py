@@ -34,17 +34,14 @@ class Moe(Layer):
         renormalise_power: order of the norm by which they are divided, 1 for the sum (DBRX).
         routed_scale: factor on those scores.
         router_softcap: bound of the soft cap on the router's logits (Laguna).
-        mixer_tolerance: relative tolerance of SparseMixer, which selects experts one by one, each weighted by a softmax
-            over the remaining experts with logits near its own [liu2023].
+        mixer_tolerance: relative tolerance of SparseMixer: an expert is weighted by a softmax over near ones [liu2023].
         scaled_input: whether the scores multiply the experts' inputs instead of their outputs (Llama 4).
         shared_scale: factor on the shared experts' output.
         router_bias: whether the router's logits have a bias (a parameter).
         router_bias_unused: whether that bias is stored but never added (LongCat-Flash).
-        router_scaled: whether the router's input is normalised and scaled by a vector, and each expert's score by a
-            learned number (Gemma 4).
+        router_scaled: whether the router's input is normalised and scaled, and each expert's score scaled (Gemma 4).
         router_eps: epsilon of the router's norm.
-        hash_rows: number of token ids in a fixed table that assigns experts (hash routing; DeepSeek-V4); None: experts
-            are selected by score.
+        hash_rows: rows of a fixed table from token ids to experts (hash routing); None: experts are selected by score.
         correction_bias: offset per expert that balances load: ``none``, a ``buffer``, or a ``parameter``.
         n_groups: number of groups of experts.
         top_groups: number of groups selected per token, before the experts in them.
@@ -58,24 +55,20 @@ class Moe(Layer):
         shared_gate: whether a learned gate ``sigmoid(x w)`` scales the shared expert's output (Qwen).
         d_latent: width of a latent space for the experts, between a down- and an up-projection (Nemotron-3).
         latent_in_norm: whether the experts' input in that space has a norm (Muse Spark).
-        result_norm: whether each expert's output is scaled by a shared weight, then normalised; the weights are stored
-            as ``w - 1``.
+        result_norm: whether each expert's output is scaled by a shared weight, stored as ``w - 1``, then normalised.
         result_norm_eps: epsilon of the latter.
         router_gain: constant factor on the router's logits.
         latent_bias: whether the latent projections have biases.
         latent_norm: whether the sum of the experts has an RMSNorm before the up-projection (Kimi K3).
         latent_norm_eps: epsilon of the latent norms.
-        capacity_factor: tokens per expert beyond ``capacity_factor · tokens · top_k / n_experts`` are dropped (Switch);
-            None: no tokens are dropped.
+        capacity_factor: tokens per expert beyond ``capacity_factor · tokens · top_k / n_experts`` are dropped (Switch).
         top_k_run: experts per token that the implementation runs (all of them in Llama-4's).
-        n_zero_experts: number of further experts that return their input (LongCat), with unused rows in the stored
-            first matrices.
+        n_zero_experts: number of further experts that return their input (LongCat); their stored rows are unused.
         out_bias: whether there is a bias on the sum of the experts' outputs (JetMoE).
         d_router: width of a router network: a projection, a norm, two layers and the scores (ZAYA).
         router_residual: whether the previous layer's router hidden state is added, scaled, after that projection.
         n_null_experts: number of further router classes without an expert; their tokens skip the experts.
-        n_shared: number of shared experts, each as wide as a routed one, that the router weights together with the
-            selected experts (Inkling).
+        n_shared: number of shared experts, as wide as routed ones, that the router weights as well (Inkling).
         learned_gate_scale: whether there is a learned factor on all scores.
         capacity: maximum number of tokens of a sequence per expert; later ones are dropped.
         batch_capacity: whether the capacity is counted over the whole batch, first choices before second ones (NLLB).

@@ -8,6 +8,7 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
+from ._rows import set_rows
 
 
 @record
@@ -31,8 +32,7 @@ class Norm(Layer):
         prompt: number of learned tokens before the sequence.
         n_positions: number of vectors it runs on, independent of the number of tokens (Perceiver).
         unused: whether the layer is stored but never run.
-        weights_of: another norm of the block whose weights it uses, as ``sublayer.place`` such as ``mlp.pre_norm``
-            (X-MOD); empty: it has its own.
+        weights_of: another norm of the block whose weights it uses, such as ``mlp.pre_norm`` (X-MOD); empty: its own.
         unit_offset: whether the weight is stored as ``w - 1`` (Gemma).
         activation: elementwise function on the output.
         weighted_first: whether the weight multiplies the input instead of the output (Muse Spark).
@@ -71,25 +71,13 @@ class Norm(Layer):
         if self.activation != "identity" and (self.gate_rank or self.n_global or self.weighted_first):
             raise SizeError("activation excludes gate_rank, n_global and weighted_first", where="norm")
         if self.weighted_first and (not self.scale or self.bias or self.weights_of or self.n_global or self.gate_rank):
-            raise SizeError(
-                "weighted_first needs scale, and excludes bias, weights_of, n_global and gate_rank", where="norm"
-            )
+            text = "weighted_first needs scale, and excludes bias, weights_of, n_global and gate_rank"
+            raise SizeError(text, where="norm")
 
     def declare(self) -> Declaration:
         """An optional weight and bias ``[d_model]``, and an optional gate."""
         declaration = Declaration({"d": self.d_model})
-        if self.streams > 1:
-            declaration.axes |= {"ms": self.streams, "q": "q * ms"}
-        if self.merge > 1:
-            declaration.axes["q"] = f"ceil(q + {self.merge - 1 if self.merge_extra else 0}, {self.merge})"
-            if self.merge_whole:
-                declaration.axes["q"] = f"ceil(max(0, q - {self.merge - 1}), {self.merge})"
-        if self.prompt:
-            declaration.axes |= {"pt": self.prompt, "q": "q + max(0, 1 - c) * min(q, 1) * pt"}
-        if self.n_positions:
-            declaration.axes["q"] = self.n_positions
-        if self.n_latents:
-            declaration.axes["q"] = f"min(q, 1) * {self.n_latents}"
+        set_rows(self, declaration)
         weights = ["w"] * self.scale + ["b"] * self.bias
         if not self.weights_of:
             declaration.weights(*(f"{name}[d]" for name in weights), unused=self.unused)

@@ -18,8 +18,7 @@ class Patch(Layer):
         frames: video frames per patch; None: images.
         bias: whether there is a bias.
         merge: number of patches merged into each token after it.
-        stride: stride over the tokens of a vision encoder's grid; patches overlap if ``side`` is larger. None: it reads
-            pixels, which receive no gradient.
+        stride: stride over a vision encoder's grid of tokens, at most ``side``; None: it reads pixels.
         unused: whether the layer is stored but never run.
     """
 

@@ -44,13 +44,7 @@ class RgLru(Layer):
         for gate in ("input", "decay"):
             declaration.weights(f"w_{gate}[H; P | Po]", f"b_{gate}[H; P]")
         declaration.weights("wo[i | d]", "bo[d]")
-        declaration.equations(*self._project(), *_RECURRENCE)
-        declaration.state("conv[b i Kt]", "conv")
-        declaration.state("h[b i]", "recurrent")
-        return declaration
-
-    def _project(self) -> list[str]:
-        return [
+        declaration.equations(
             "y[b q i] = x[b q d] wy[d i]",
             "y[b q i] = add(y, by)",
             f"y[b q i] = {self.activation}(y)",
@@ -59,7 +53,11 @@ class RgLru(Layer):
             "u[b qc i] = u[b qc i] conv[i K] | prefill",
             "u[b q i] = u[b q i] conv[i K] | decode elementwise",
             "u[b q i] = add(u, conv_b)",
-        ]
+            *_RECURRENCE,
+        )
+        declaration.state("conv[b i Kt]", "conv")
+        declaration.state("h[b i]", "recurrent")
+        return declaration
 
 
 _RECURRENCE = [

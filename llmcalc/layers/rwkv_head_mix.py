@@ -39,7 +39,13 @@ class RwkvHeadMix(Layer):
             declaration.weights(f"w{name}[d | h {width}]")
             declaration.equations(f"{name}[b q h {width}] = x{name}[b q d] w{name}[d h {width}]")
         declaration.weights("wo[h v | d]", "decay[h e]", "first[h e]", "norm[h v]", "norm_b[h v]")
-        self._decay(declaration)
+        if self.decay_rank:
+            axes["R"] = self.decay_rank
+            declaration.weights("decay_in[d | R]", "decay_out[R | h e]")
+            source = "xw" if self.mix_rank else "x"
+            declaration.equations(f"wl[b q R] = {source}[b q d] decay_in[d R]", "wl[b q R] = tanh(wl)")
+            declaration.equations("w[b q h e] = wl[b q R] decay_out[R h e]", "w[b q h e] = add(w, decay)")
+        declaration.equations("w[b q h e] = exp(w)" if self.decay_rank else "w[h e] = exp(decay)")
         declaration.equations(*_RECURRENCE)
         declaration.state("S[b h e v]", "recurrent")
         declaration.state("shift[b d]", "recurrent")
@@ -60,17 +66,6 @@ class RwkvHeadMix(Layer):
         for name in names:
             declaration.equations(f"m{name}[b q d] = add(mixes, mix_{name})", f"x{name}[b q d] = mul(x, m{name})")
             declaration.equations(f"x{name}[b q d] = add(x{name}, shifted)")
-
-    def _decay(self, declaration: Declaration) -> None:
-        if not self.decay_rank:
-            declaration.equations("w[h e] = exp(decay)")
-            return
-        declaration.axes["R"] = self.decay_rank
-        declaration.weights("decay_in[d | R]", "decay_out[R | h e]")
-        source = "xw" if self.mix_rank else "x"
-        declaration.equations(f"wl[b q R] = {source}[b q d] decay_in[d R]", "wl[b q R] = tanh(wl)")
-        declaration.equations("w[b q h e] = wl[b q R] decay_out[R h e]", "w[b q h e] = add(w, decay)")
-        declaration.equations("w[b q h e] = exp(w)")
 
 
 _RECURRENCE = [

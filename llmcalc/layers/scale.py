@@ -8,6 +8,7 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
+from ._rows import with_prompt
 
 
 @record
@@ -60,7 +61,7 @@ class Scale(Layer):
         axis = "one" if self.lone else "d"
         declaration = Declaration({"d": self.d_model, **({"one": 1} if self.lone else {})})
         if self.prompt:
-            declaration.axes |= {"pt": self.prompt, "q": "q + max(0, 1 - c) * min(q, 1) * pt"}
+            declaration.axes |= {"pt": self.prompt, "q": with_prompt()}
         argument = "" if self.factor is not None else ", g"
         if argument:
             declaration.weights(f"w[{axis}]", buffer=self.stored, unused=self.unused)

@@ -10,11 +10,10 @@ import numpy as np
 from numpy import einsum
 
 from ..core.errors import InputError, UnsupportedError
-from . import grid, indexer
+from . import functions, grid, indexer
 from .embedding import sinusoids
-from .functions import ACTIVATIONS, l2norm, layernorm, plus, rmsnorm, softcap, softmax, times
-from .position_biases import alibi_slopes, relative_buckets, temperature
-from .rope import rotate, rotate_pairs
+from .functions import ACTIVATIONS, l2norm, plus, rmsnorm, softcap, softmax, times
+from .positions import alibi_slopes, buckets, rotate, rotate_pairs, temperature
 from .step import State, Step
 from .weights import Array, Weight, Weights, adapters, matrix, table, under, vector
 
@@ -66,29 +65,17 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def _indexer(layer: Any) -> indexer.Indexer:
+    sizes = layer.d_model, layer.index_heads, layer.index_dim, layer.index_topk
+    settings = {"unit_offset": layer.index_unit_offset, "norm_eps": layer.qk_norm_eps, "pooled": layer.index_pooled}
+    settings |= {"block": layer.index_block, "local": layer.index_local, "key_norm": "rmsnorm"}
     rotated = min(layer.rotary_dim, layer.index_dim // 2 * 2)
-    return indexer.Indexer(
-        layer.d_model,
-        layer.index_heads,
-        layer.index_dim,
-        layer.index_topk,
-        rotated,
-        weighted=False,
-        key_norm="rmsnorm",
-        query_norm=True,
-        unit_offset=layer.index_unit_offset,
-        norm_eps=layer.qk_norm_eps,
-        block=layer.index_block,
-        local=layer.index_local,
-        pooled=layer.index_pooled,
-    )
+    return indexer.Indexer(*sizes, rotated, weighted=False, query_norm=True, **settings)
 
 
 def relative_table(layer: Any) -> Weight:
     """A bias per bucket of distances and head; T5 shares one table between all layers of a stack."""
-    return table(
-        "relative_bias", layer.n_buckets or 1, layer.n_heads, share=".relative_bias" if layer.relative_shared else None
-    )
+    share = ".relative_bias" if layer.relative_shared else None
+    return table("relative_bias", layer.n_buckets or 1, layer.n_heads, share=share)
 
 
 def forward(
@@ -123,8 +110,24 @@ def prepare_input(layer: Any, x: Array, step: Step) -> Array:
 def project_output(
     layer: Any, w: Weights, x: Array, mixed: Array, gate_scale: Array | None = None, unit: bool = False
 ) -> Array:
-    """Output for the heads' values ``mixed`` [b q h v]; ``unit``: all heads together are normalised to length 1."""
-    return times(_output(layer, w, x, mixed, gate_scale, unit), layer.out_scale)
+    """Norms, gate and output projection of the heads' values [b q h v]; ``unit``: all heads are scaled to length 1."""
+    mixed = rmsnorm(mixed, layer.qk_norm_eps) if layer.head_norm else mixed
+    if layer.gated:
+        axes = "bqd,dh->bqh" if layer.gate_per_head else "bqd,dhv->bqhv"
+        bias = w.get("bgate")
+        if bias is not None and layer.gate_bias == "head" and not layer.gate_per_head:
+            bias = bias[:, None]
+        gate = plus(einsum(axes, x, w.wgate), bias)
+        gate = ACTIVATIONS[layer.gate_function](gate if gate_scale is None else gate * gate_scale)
+        mixed = mixed * (gate[..., None] if layer.gate_per_head else gate)
+    if layer.o_norm:
+        flat, bias = mixed.reshape(*mixed.shape[:2], -1), w.get("o_norm_b")
+        flat_bias = None if bias is None else bias.reshape(-1)
+        flat = functions.normalise(layer.o_norm_function, flat, layer.qk_norm_eps, w.o_norm.reshape(-1), flat_bias)
+        mixed = flat.reshape(mixed.shape)
+    if unit:
+        mixed = l2norm(mixed.reshape(*mixed.shape[:2], -1)).reshape(mixed.shape)
+    return times(plus(einsum("bqhv,hvd->bqd", mixed, w.wo), w.get("bo")), layer.out_scale)
 
 
 def attention_scores(
@@ -176,7 +179,12 @@ def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State 
     if state and "k" in state:
         k, v = np.concatenate([state["k"], k], axis=1), np.concatenate([state["v"], v], axis=1)
     if state is not None and (layer.causal or layer.cross):
-        first = k.shape[1] - _n_cached(layer, step, k.shape[1])
+        n_seen = k.shape[1]  # keys that the next token can see
+        if layer.window and not layer.cross:
+            n_seen = min(n_seen, int(layer.window) - 1)
+        elif layer.chunk and not layer.cross:
+            n_seen = (step.cached + step.ids.shape[1]) % int(layer.chunk)
+        first = k.shape[1] - n_seen
         state["k"], state["v"] = k[:, first:], v[:, first:]
     step.shared_keys[shared] = k, v
     return k, v
@@ -189,14 +197,6 @@ def project(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:
         return y
     narrow = einsum("bqd,da->bqa", x, getattr(w, f"w{name}_a")[step.use_index])
     return y + einsum("bqa,ahe->bqhe", narrow, getattr(w, f"w{name}_b")[step.use_index])
-
-
-def _n_cached(layer: Any, step: Step, keys: int) -> int:
-    """Number of keys that the next token can see."""
-    seen: int = step.cached + step.ids.shape[1]
-    if layer.window and not layer.cross:
-        return min(keys, int(layer.window) - 1)
-    return seen % int(layer.chunk) if layer.chunk and not layer.cross else keys
 
 
 def normalise_and_rotate(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:
@@ -219,13 +219,7 @@ def normalise(layer: Any, w: Weights, name: str, x: Array) -> Array:
     if layer.qk_norm == "projection":
         flat = x.reshape(*x.shape[:2], -1)
         scale, bias = (part if part is None else part.reshape(-1) for part in (scale, bias))
-    if layer.qk_norm_function == "rmsnorm":
-        y = plus(rmsnorm(flat, layer.qk_norm_eps, scale), bias)
-    elif layer.qk_norm_function == "layernorm":
-        y = layernorm(flat, layer.qk_norm_eps, scale, bias)
-    else:
-        y = plus(l2norm(flat, layer.qk_norm_eps) * (1.0 if scale is None else scale), bias)
-    return y.reshape(x.shape)
+    return functions.normalise(layer.qk_norm_function, flat, layer.qk_norm_eps, scale, bias).reshape(x.shape)
 
 
 def _clip(layer: Any, x: Array) -> Array:
@@ -237,21 +231,16 @@ def apply_positions(layer: Any, x: Array, step: Step) -> Array:
     if layer.positions != "rope":
         return x
     if layer.rope_grid != "none":
-        return _rotate_on_grid(layer, x, step)
+        if layer.rope_scaling != "none" or layer.rotary_dim != x.shape[-1] or x.shape[-1] % 4:
+            raise UnsupportedError("grid positions need a fully rotated head and no rope_scaling")
+        turns = grid.angles(layer, step, x.shape[-1])[:, None]
+        return rotate_pairs(x, np.sin(turns), np.cos(turns), layer.rope_interleaved)
     if step.angles is None:
         return rotate(layer, x, step.positions, layer.rotary_dim)
     if step.angles.shape[-1] != x.shape[-1]:
         raise UnsupportedError("a table of angles must be as wide as a head", where="attention")
     sin, cos = np.split(step.angles[:, None], 2, axis=-1)
     return rotate_pairs(x, sin, cos, layer.rope_interleaved)
-
-
-def _rotate_on_grid(layer: Any, x: Array, step: Step) -> Array:
-    """Queries or keys rotated by the rows and columns of their patches."""
-    if layer.rope_scaling != "none" or layer.rotary_dim != x.shape[-1] or x.shape[-1] % 4:
-        raise UnsupportedError("grid positions need a fully rotated head and no rope_scaling")
-    turns = grid.angles(layer, step, x.shape[-1])[:, None]
-    return rotate_pairs(x, np.sin(turns), np.cos(turns), layer.rope_interleaved)
 
 
 def _mask_scores(layer: Any, w: Weights, scores: Array, step: Step) -> Array:
@@ -265,8 +254,8 @@ def _mask_scores(layer: Any, w: Weights, scores: Array, step: Step) -> Array:
         bias = -layer.alibi_scale * alibi_slopes(layer.n_heads)[:, None, None] * np.abs(distance)
         scores = scores + bias.reshape(grouped)
     if layer.positions == "relative":
-        bias = w.relative_bias[relative_buckets(layer, -distance, causal=layer.causal)]  # [q k h]
-        scores = scores + np.transpose(bias, (2, 0, 1)).reshape(grouped)
+        bucket = buckets(layer.n_buckets, layer.max_distance, -distance, causal=layer.causal)
+        scores = scores + np.transpose(w.relative_bias[bucket], (2, 0, 1)).reshape(grouped)  # [h q k]
     hidden = np.zeros(distance.shape, bool)
     if layer.causal:
         hidden |= distance < 0
@@ -275,23 +264,18 @@ def _mask_scores(layer: Any, w: Weights, scores: Array, step: Step) -> Array:
     if layer.chunk and layer.causal:
         hidden |= queries[:, None] // layer.chunk != keys // layer.chunk
     if layer.index_heads:
-        hidden = hidden | _align_groups(layer, step.unselected)
+        unselected: Array = step.unselected  # [b q k] or [b g q k]
+        unselected = unselected[:, None] if unselected.ndim == 3 else unselected
+        if unselected.shape[1] not in (1, layer.n_kv_heads):
+            text = f"index_heads ({layer.index_heads}) must be 1 or n_kv_heads ({layer.n_kv_heads})"
+            raise UnsupportedError(text, where="attention")
+        hidden = hidden | unselected[:, :, None]
     return np.where(hidden, -np.inf, scores) if hidden.any() else scores
-
-
-def _align_groups(layer: Any, not_chosen: Array) -> Array:
-    """An indexer's mask [b q k] or [b g q k], broadcastable to scores [b g r q k]."""
-    if not_chosen.ndim == 3:
-        return not_chosen[:, None, None]
-    if not_chosen.shape[1] not in (1, layer.n_kv_heads):
-        text = f"index_heads ({layer.index_heads}) must be 1 or n_kv_heads ({layer.n_kv_heads})"
-        raise UnsupportedError(text, where="attention")
-    return not_chosen[:, :, None]
 
 
 def _distance_scores(layer: Any, w: Weights, q: Array, step: Step, keys: int) -> Array:
     """Scores of queries and projected sinusoids of each distance [b g r q k] [dai2019, Section 3.3]."""
-    places = einsum("kd,dhe->khe", sinusoids(keys, layer.d_model), w.wr)
+    places = einsum("kd,dhe->khe", sinusoids(np.arange(keys), layer.d_model), w.wr)
     _, new, g, served, e = q.shape
     products = einsum("bqgre,kgre->bgrqk", q, places.reshape(keys, g, served, e))
     first = step.cached + new - keys
@@ -320,26 +304,3 @@ def attention_weights(layer: Any, w: Weights, scores: Array) -> Array:
     if not layer.sinks:
         return softmax(scores)
     return softmax(scores, w.sinks.reshape(scores.shape[1], scores.shape[2], 1, 1))
-
-
-def _output(layer: Any, w: Weights, x: Array, mixed: Array, gate_scale: Array | None, unit: bool) -> Array:
-    """Norms, gate and output projection of the heads' values [b q h v]."""
-    mixed = rmsnorm(mixed, layer.qk_norm_eps) if layer.head_norm else mixed
-    if layer.gated:
-        axes = "bqd,dh->bqh" if layer.gate_per_head else "bqd,dhv->bqhv"
-        bias = w.get("bgate")
-        if bias is not None and layer.gate_bias == "head" and not layer.gate_per_head:
-            bias = bias[:, None]
-        gate = plus(einsum(axes, x, w.wgate), bias)
-        gate = ACTIVATIONS[layer.gate_function](gate if gate_scale is None else gate * gate_scale)
-        mixed = mixed * (gate[..., None] if layer.gate_per_head else gate)
-    if layer.o_norm:
-        flat = mixed.reshape(*mixed.shape[:2], -1)
-        if layer.o_norm_function == "layernorm":
-            flat = layernorm(flat, layer.qk_norm_eps, w.o_norm.reshape(-1), w.o_norm_b.reshape(-1))
-        else:
-            flat = rmsnorm(flat, layer.qk_norm_eps, w.o_norm.reshape(-1))
-        mixed = flat.reshape(mixed.shape)
-    if unit:
-        mixed = l2norm(mixed.reshape(*mixed.shape[:2], -1)).reshape(mixed.shape)
-    return plus(einsum("bqhv,hvd->bqd", mixed, w.wo), w.get("bo"))

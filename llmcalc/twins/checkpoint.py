@@ -11,7 +11,7 @@ import numpy as np
 
 from ..checkpoint.layouts import BUFFERS, Layout, Rule, alternation, conditions_of, find_layout, published_name
 from ..core.architecture import Architecture
-from ..core.errors import InputError, SizeError, UnknownNameError
+from ..core.errors import InputError, SizeError, UnknownNameError, nearest
 from .plan import PlacedLayer, PlacedStack, omitted_tower_layers
 from .weights import Array, Sizes, Weight
 
@@ -50,10 +50,13 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
         if not present and all(part.weight.computed for part in parts):
             continue
         if not present:
-            raise _missing(stored, parts, rule, given)
-        choices = parts[0].weight.below
+            near = nearest(stored, given)
+            hint = f"did you mean {' or '.join(near)}?" if near else ""
+            raise InputError(f"the tensor {stored} of shape {_shape(parts, rule)} is missing", hint=hint)
+        choices = parts[0].weight.below  # 0: not a table of choices
         array = _validate(present[0], given[present[0]], _shape(parts, rule), WHOLE if choices else REAL)
-        _check_choices(present[0], array, choices)
+        if choices and not np.isin(array, np.arange(choices)).all():
+            raise InputError(f"{present[0]} contains numbers outside 0 to {choices - 1}", where=present[0])
         for alias in present[1:]:
             if not np.array_equal(array, _validate(alias, given[alias], array.shape)):
                 raise InputError(f"{alias} and {present[0]} are tied, but their values differ", where=alias)
@@ -61,11 +64,12 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
     known = {*groups, *aliases, *_omitted_names(architecture, stacks)}
     for name in given:
         if name not in known and not name.endswith(BUFFERS):
-            shape = tuple(np.shape(given[name]))
-            raise UnknownNameError(
-                f"tensor of shape {shape}", name, known, hint=f"{architecture.name} has no tensor of this name."
-            )
-    return _joined_experts(found)
+            hint = f"{architecture.name} has no tensor of this name."
+            raise UnknownNameError(f"tensor of shape {tuple(np.shape(given[name]))}", name, known, hint=hint)
+    experts: dict[str, list[Array]] = defaultdict(list)  # stored separately
+    for name in [name for name in found if "#" in name]:
+        experts[name.partition("#")[0]].append(found.pop(name))
+    return found | {name: np.stack(arrays) for name, arrays in experts.items()}
 
 
 def _match_names(
@@ -91,34 +95,19 @@ def _omitted_names(architecture: Architecture, stacks: list[PlacedStack]) -> Ite
                     yield from (_name(rule, placed) for rule in rules if rule.conditions <= holds)
 
 
-def _missing(stored: str, parts: list[_Part], rule: Rule | None, given: Mapping[str, Array]) -> InputError:
-    from ..core.errors import nearest
-
-    near = nearest(stored, given)
-    hint = f"did you mean {' or '.join(near)}?" if near else ""
-    return InputError(f"the tensor {stored} of shape {_shape(parts, rule)} is missing", hint=hint)
-
-
 def _validate(name: str, array: Array, shape: Sizes, kinds: str = REAL) -> Array:
     """The tensor as float64, checked for its shape, its type and finite numbers."""
     found = np.asarray(array)
     if found.shape != shape:
         raise SizeError(f"{name} has shape {tuple(found.shape)}; the model expects {shape}", where=name)
     if found.dtype.kind not in kinds:
-        raise InputError(
-            f"{name} has type {found.dtype}; weights must be floating-point numbers", where=name,
-            hint="Load the weights before quantisation." if found.dtype.kind in "iu" else "",
-        )  # fmt: skip
+        hint = "Load the weights before quantisation." if found.dtype.kind in WHOLE else ""
+        text = f"{name} has type {found.dtype}; weights must be floating-point numbers"
+        raise InputError(text, where=name, hint=hint)
     found = found.astype(np.float64)
     if not np.isfinite(found).all():
         raise InputError(f"{name} contains {int((~np.isfinite(found)).sum())} numbers that are not finite", where=name)
     return found
-
-
-def _check_choices(name: str, array: Array, below: int) -> None:
-    """Raise an InputError if a table of choices has numbers outside 0 to ``below - 1``; 0: it is not such a table."""
-    if below and not (np.isin(array, np.arange(below))).all():
-        raise InputError(f"{name} contains numbers outside 0 to {below - 1}", where=name)
 
 
 def _stored(stacks: list[PlacedStack], layout: Layout, alone: bool) -> tuple[Groups, dict[str, str]]:
@@ -143,18 +132,17 @@ def _stored(stacks: list[PlacedStack], layout: Layout, alone: bool) -> tuple[Gro
                     apart = rule is not None and ("{x}" in rule.stored or "{a}" in rule.stored)
                     logical = f"{name}#{number}" if apart else name
                     one = weight._replace(groups=weight.groups[1:], per_expert=False) if apart else weight
-                    groups.setdefault(stored, (rule, []))[1].append(
-                        _Part(logical, one, _stored_shape(one, rule), _turns(placed, weight), _place(rule, keys))
-                    )
+                    index = next((rule.parts.index(key) for key in keys if key in rule.parts), 0) if rule else 0
+                    # the number of groups of weights that alternate by head: of key heads, if heads share them
+                    heads = weight.groups[-1][0] if weight.groups[-1] else 1
+                    turns = int(getattr(placed.layer, "n_k_heads", heads))
+                    part = _Part(logical, one, _stored_shape(one, rule), turns, index)
+                    groups.setdefault(stored, (rule, []))[1].append(part)
             if len(names) == 1:
                 aliases |= {_name(other, placed): names[0] for other in others if "{x}" not in other.stored}
     for _, parts in groups.values():
         parts.sort(key=lambda part: part.place)
     return groups, {alias: of for alias, of in aliases.items() if alias not in groups}
-
-
-def _place(rule: Rule | None, keys: list[str]) -> int:
-    return next((rule.parts.index(key) for key in keys if key in rule.parts), 0) if rule else 0
 
 
 def _names(rule: Rule | None, placed: PlacedLayer, weight: Weight, name: str) -> Iterator[str]:
@@ -182,11 +170,8 @@ def _stored_shape(weight: Weight, rule: Rule | None) -> Sizes:
     if weight.matrix:
         sizes = sizes if rule.transposed else (*sizes[:-2], sizes[-1], sizes[-2])
         return (prod(sizes[:-1]), sizes[-1]) if rule.folded else sizes
-    return (sizes[0], 1, sizes[1]) if _is_kernel(weight) else sizes
-
-
-def _is_kernel(weight: Weight) -> bool:
-    return not weight.matrix and weight.name.startswith(("conv", "short", "span")) and len(weight.groups) == 2
+    is_kernel = weight.name.startswith(("conv", "short", "span")) and len(sizes) == 2
+    return (sizes[0], 1, sizes[1]) if is_kernel else sizes
 
 
 def _along(part: _Part, rule: Rule | None) -> int:
@@ -227,22 +212,3 @@ def _pieces(array: Array, parts: list[_Part], rule: Rule | None) -> list[Array]:
     apart = array.reshape(*shape[:along], turns, -1, *shape[along + 1 :])
     pieces = np.split(apart, np.cumsum([length // turns for length in lengths])[:-1], axis=along + 1)
     return [piece.reshape(*shape[:along], -1, *shape[along + 1 :]) for piece in pieces]
-
-
-def _turns(placed: PlacedLayer, weight: Weight) -> int:
-    """The number of groups of weights that alternate by head: the number of key heads, if heads share them."""
-    heads = weight.groups[-1][0] if weight.groups[-1] else 1
-    return int(getattr(placed.layer, "n_k_heads", heads))
-
-
-def _joined_experts(found: dict[str, Array]) -> dict[str, Array]:
-    """Stack the experts that were stored separately."""
-    whole: dict[str, Array] = {}
-    experts: dict[str, list[Array]] = defaultdict(list)
-    for name, array in found.items():
-        base, mark, _ = name.partition("#")
-        if mark:
-            experts[base].append(array)
-        else:
-            whole[name] = array
-    return whole | {name: np.stack(arrays) for name, arrays in experts.items()}

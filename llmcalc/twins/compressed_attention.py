@@ -12,7 +12,7 @@ import numpy as np
 from numpy import einsum
 
 from .functions import operation, rmsnorm, softmax
-from .rope import rotate_end
+from .positions import rotate_end
 from .step import State, Step
 from .weights import Array, Weight, Weights, constant, matrix, table, under, vector
 
@@ -41,7 +41,11 @@ def weights(layer: Any) -> list[Weight]:
     found += [Weight("woa", ((groups,), (layer.n_heads * layer.d_head // groups,), (low,)), matrix=True)]
     found += [matrix("wob", (groups, low), d)]
     found += _summaries(layer).weights() if layer.rate else []
-    return found + (under("indexer", _index_weights(layer)) if layer.rate and layer.index_heads else [])
+    if not (layer.rate and layer.index_heads):
+        return found
+    queries = matrix("wq", rank, (layer.index_heads, layer.index_dim))
+    own = [queries, matrix("ww", d, layer.index_heads), *_index_summaries(layer).weights()]
+    return found + under("indexer", own)
 
 
 def _summaries(layer: Any) -> Summaries:
@@ -52,23 +56,21 @@ def _index_summaries(layer: Any) -> Summaries:
     return Summaries(layer.d_model, layer.rate, layer.index_dim, overlap=True)
 
 
-def _index_weights(layer: Any) -> list[Weight]:
-    queries = matrix("wq", layer.q_lora_rank, (layer.index_heads, layer.index_dim))
-    return [queries, matrix("ww", layer.d_model, layer.index_heads), *_index_summaries(layer).weights()]
-
-
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``softmax(q [kv, summaries]ᵀ) [kv, summaries]``, rotated back by the query's position, then projected."""
     latent = rmsnorm(einsum("bqd,dr->bqr", x, w.wqa), layer.norm_eps, w.q_norm)
     q = rmsnorm(einsum("bqr,rhe->bqhe", latent, w.wqb), layer.norm_eps)
     q = _rotate(layer, q, step.positions)
     kv = _window(layer, w, x, step, state)
-    scores = [_window_scores(layer, q, kv, step)]
+    distance = step.positions[:, None] - np.arange(step.cached + x.shape[1])[-kv.shape[1] :]
+    hidden = (distance < 0) | (distance >= layer.window)
+    scores = [np.where(hidden, -np.inf, einsum("bqhe,bke->bhqk", q, kv))]
     if layer.rate:
         far = compress(_summaries(layer), layer, w, x, step, state, "")
         chosen, unseen = _select_summaries(layer, w, x, latent, far, step, state)
         scores.append(np.where(unseen, -np.inf, _summary_scores(q, far, chosen)))
-    p = _attention_weights(layer, w, scores)
+    # a joint softmax over tokens, summaries and a sink [b h q k]
+    p = softmax(np.concatenate(scores, axis=-1) / math.sqrt(layer.d_head), w.sinks[:, None, None])
     o = einsum("bhqk,bke->bqhe", p[..., : kv.shape[1]], kv)
     if layer.rate:
         o = o + _mix_summaries(p[..., kv.shape[1] :], far, chosen)
@@ -93,12 +95,6 @@ def _window(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     return kv
 
 
-def _window_scores(layer: Any, q: Array, kv: Array, step: Step) -> Array:
-    distance = step.positions[:, None] - np.arange(step.cached + step.ids.shape[1])[-kv.shape[1] :]
-    hidden = (distance < 0) | (distance >= layer.window)
-    return np.where(hidden, -np.inf, einsum("bqhe,bke->bhqk", q, kv))
-
-
 @operation
 def _summary_scores(q: Array, far: Array, chosen: Array | None) -> Array:
     """Scores [b h q s] of queries [b q h e] and summaries [b s e], or the selected ones only [b q s]."""
@@ -118,12 +114,6 @@ def _mix_summaries(p: Array, far: Array, chosen: Array | None) -> Array:
 def _gather(far: Array, chosen: Array) -> Array:
     """The summaries selected for each query [b q s e]; a fused kernel would read them in place."""
     return far[np.arange(far.shape[0])[:, None, None], chosen]
-
-
-def _attention_weights(layer: Any, w: Weights, scores: list[Array]) -> Array:
-    """A joint softmax over tokens, summaries and a sink [b h q k]."""
-    joined = np.concatenate(scores, axis=-1) / math.sqrt(layer.d_head)
-    return softmax(joined, w.sinks[:, None, None])
 
 
 def compress(part: Summaries, layer: Any, w: Weights, x: Array, step: Step, state: State | None, name: str) -> Array:
@@ -182,16 +172,12 @@ def _select_summaries(
     later = np.arange(far.shape[1]) >= (step.positions[:, None] + 1) // layer.rate  # [q s]
     if not layer.index_heads:
         return None, later
-    total = np.asarray(_index_scores(layer, w.part("indexer").constant(), constant(x), constant(latent), step, state))
+    own, x = w.part("indexer").constant(), constant(x)
+    k = compress(_index_summaries(layer), layer, own, x, step, state, "index_")
+    q = _rotate(layer, einsum("bqr,rie->bqie", constant(latent), own.wq), step.positions)
+    scores = np.maximum(einsum("bqie,bse->bqis", q, k), 0.0)  # Σ_heads weight · relu(q k), for every summary [b q s]
+    total = np.asarray(np.sum(scores * einsum("bqd,di->bqi", x, own.ww)[..., None], axis=2))
     ranked = np.argsort(np.where(later, np.inf, -total), axis=-1, kind="stable")
     chosen = ranked[..., : layer.index_topk]  # [b q s]
     unseen = np.take_along_axis(np.broadcast_to(later, total.shape), chosen, axis=-1)
     return chosen, unseen[:, None]
-
-
-def _index_scores(layer: Any, w: Weights, x: Array, latent: Array, step: Step, state: State | None) -> Array:
-    """``Σ_heads weight · relu(q k)`` for every summary [b q s]."""
-    k = compress(_index_summaries(layer), layer, w, x, step, state, "index_")
-    q = _rotate(layer, einsum("bqr,rie->bqie", latent, w.wq), step.positions)
-    scores = np.maximum(einsum("bqie,bse->bqis", q, k), 0.0)
-    return np.sum(scores * einsum("bqd,di->bqi", x, w.ww)[..., None], axis=2)

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy import einsum
 
-from .functions import operation, plus
+from .functions import ACTIVATIONS, operation, plus
 from .step import State
-from .weights import Array
+from .weights import Array, Weights
+
+
+def short_convolution(layer: Any, w: Weights, name: str, u: Array, state: State | None) -> Array:
+    """The causal convolution ``conv_name``, then the layer's activation."""
+    taps, bias = getattr(w, f"conv_{name}"), w.get(f"conv_{name}_b")
+    return ACTIVATIONS[layer.activation](causal_convolution(u, taps, bias, state, f"conv_{name}"))
 
 
 def causal_convolution(u: Array, taps: Array, bias: Array | None, state: State | None, name: str) -> Array:
     """``y_t = Σ_k taps_k u_{t-K+1+k}`` for ``u`` [b q ...] and ``taps`` [... K]."""
+    return plus(_convolve(u, taps, _past(u, taps, state, name)), bias)
+
+
+def _past(u: Array, taps: Array, state: State | None, name: str) -> Array:
+    """The tokens before ``u`` that the taps reach; the state then holds the last ones of ``u``."""
     b, q, *channels = u.shape
-    past = state[name] if state and name in state else np.zeros((b, taps.shape[-1] - 1, *channels))
+    past: Array = state[name] if state and name in state else np.zeros((b, taps.shape[-1] - 1, *channels))
     if state is not None:
         state[name] = np.concatenate([past, u], axis=1)[:, q:]
-    return plus(_convolve(u, taps, past), bias)
+    return past
 
 
 @operation
 def _convolve(u: Array, taps: Array, past: Array) -> Array:
     """Convolve ``past`` and ``u``, without padding."""
-    b, q = u.shape[:2]
-    width = taps.shape[-1]
-    padded = np.concatenate([past, u], axis=1)
-    windows = np.stack([padded[:, first : first + q] for first in range(width)], axis=-1)
-    flat = einsum("bqxk,xk->bqx", windows.reshape(b, q, -1, width), taps.reshape(-1, width))
-    return flat.reshape(u.shape)
+    (b, q), width = u.shape[:2], taps.shape[-1]
+    windows = valid_windows(np.concatenate([past, u], axis=1), width)
+    return einsum("bqxk,xk->bqx", windows.reshape(b, q, -1, width), taps.reshape(-1, width)).reshape(u.shape)
 
 
 @operation
@@ -39,12 +49,7 @@ def convolve_heads(x: Array, taps: Array) -> Array:
 @operation
 def depthwise_convolution(x: Array, taps: Array, before: int) -> Array:
     """A depthwise convolution of ``x`` [b q i] with taps [i k], of which ``before`` precede each token."""
-    width = taps.shape[-1]
-    b, q, i = x.shape
-    rims = (np.zeros((b, length, i)) for length in (before, width - 1 - before))
-    padded = np.concatenate([next(rims), x, next(rims)], axis=1)
-    windows = np.stack([padded[:, first : first + q] for first in range(width)], axis=-1)
-    return einsum("bqik,ik->bqi", windows, taps)
+    return einsum("bqik,ik->bqi", _padded_windows(x, taps.shape[-1], before), taps)
 
 
 @operation
@@ -61,11 +66,13 @@ def dense_convolution(x: Array, taps: Array) -> Array:
 
 def centred_windows(x: Array, width: int) -> Array:
     """Zero-padded windows of ``width`` tokens centred on each token of ``x`` [b q ...]: [b q ... k]."""
-    b, q, *channels = x.shape
-    before = (width - 1) // 2
-    rims = (np.zeros((b, length, *channels)) for length in (before, width - 1 - before))
-    padded = np.concatenate([next(rims), x, next(rims)], axis=1)
-    return np.stack([padded[:, first : first + q] for first in range(width)], axis=-1)
+    return _padded_windows(x, width, (width - 1) // 2)
+
+
+def _padded_windows(x: Array, width: int, before: int) -> Array:
+    b, _, *channels = x.shape
+    rims = [np.zeros((b, length, *channels)) for length in (before, width - 1 - before)]
+    return valid_windows(np.concatenate([rims[0], x, rims[1]], axis=1), width)
 
 
 def valid_windows(x: Array, width: int) -> Array:
@@ -76,17 +83,11 @@ def valid_windows(x: Array, width: int) -> Array:
 
 def causal_dynamic_convolution(x: Array, taps: Array, state: State | None, name: str) -> Array:
     """``y_t = Σ_n taps_tn x_{t-n}`` for ``x`` [b q ...], with ``taps`` per token [b q ... n]."""
-    b, q, *channels = x.shape
-    past = state[name] if state and name in state else np.zeros((b, taps.shape[-1] - 1, *channels))
-    if state is not None:
-        state[name] = np.concatenate([past, x], axis=1)[:, q:]
-    return _causal_dynamic_convolution(x, taps, past)
+    return _convolve_per_token(x, taps, _past(x, taps, state, name))
 
 
 @operation
-def _causal_dynamic_convolution(x: Array, taps: Array, past: Array) -> Array:
-    """Convolve ``past`` and ``x`` with taps per token."""
-    q, width = x.shape[1], taps.shape[-1]
-    padded = np.concatenate([past, x], axis=1)
-    windows = np.stack([padded[:, width - 1 - back : width - 1 - back + q] for back in range(width)], axis=-1)
-    return einsum("bqgek,bqgek->bqge", windows, taps)
+def _convolve_per_token(x: Array, taps: Array, past: Array) -> Array:
+    """Convolve ``past`` and ``x`` with taps per token, which start with the token's own."""
+    windows = valid_windows(np.concatenate([past, x], axis=1), taps.shape[-1])
+    return einsum("bqgek,bqgek->bqge", windows[..., ::-1], taps)

@@ -13,17 +13,8 @@ from ..core.errors import UnsupportedError
 from ..core.record import MISSING, fields
 
 # Fields about implementations and memory, which do not change results.
-NO_NUMBERS = frozenset(
-    {
-        "implemented_cache",
-        "recomputed_per_step",
-        "softmax_in_fp32",
-        "loss_in_fp32",
-        "top_k_run",
-        "padded_to",
-        "padded_above",
-    }
-)
+NO_NUMBERS = {"implemented_cache", "recomputed_per_step", "softmax_in_fp32", "loss_in_fp32", "top_k_run"}
+NO_NUMBERS |= {"padded_to", "padded_above"}
 # Derived sizes of an optional part, and the field that says whether the layer has it.
 PARTS = {"index_dim": "index_heads"}
 

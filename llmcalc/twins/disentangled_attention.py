@@ -45,7 +45,9 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
             scores = scores + distance_scores(q, project(w, keys, rows)[0], row)
         if layer.position_to_content:
             scores = scores + np.transpose(distance_scores(k, project(w, queries, rows)[0], row.T), (0, 1, 3, 2))
-    return join(w, mix(scores * _scale(layer), v))
+    terms = 1 + layer.content_to_position + layer.position_to_content
+    scale = 1 / math.sqrt(terms * q.shape[-1]) if layer.scale is None else float(layer.scale)
+    return join(w, mix(scores * scale, v))
 
 
 def _distances(layer: Any, w: Weights, step: Step) -> tuple[Array, Array]:
@@ -69,10 +71,3 @@ def _bucket(distance: Array, buckets: int, farthest: int) -> Array:
     share = np.log(np.maximum(size, 1) / near) / math.log((farthest - 1) / near)
     shared = near + np.ceil(share * (near - 1))
     return np.where(size <= near, distance, np.sign(distance) * shared).astype(int)
-
-
-def _scale(layer: Any) -> float:
-    """Scale of the scores: 1 / sqrt(number of score terms · d_head) by default."""
-    kinds = 1 + layer.content_to_position + layer.position_to_content
-    usual = 1 / math.sqrt(kinds * (layer.d_model // layer.n_heads))
-    return usual if layer.scale is None else float(layer.scale)

@@ -11,6 +11,8 @@ from .functions import rmsnorm
 from .step import State, Step
 from .weights import Array, Weight, Weights, constant, table, vector
 
+COLUMN_AND_ROW = slice(1, 3)  # within the segment ids of a token in a table
+
 
 def weights(layer: Any) -> list[Weight]:
     """The table and an optional norm."""
@@ -31,9 +33,8 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     if layer.use == "side_tokens":
         if step.grid:
             raise UnsupportedError("learned tokens among patches have no NumPy model", where="embedding")
-        step.saved_streams["side_tokens"] = w.w[None] + (
-            0.0 if x is None else 0.0 * x[:, :1]
-        )  # broadcast over the batch later
+        spread = 0.0 if x is None else 0.0 * x[:, :1]  # over the batch
+        step.saved_streams["side_tokens"] = w.w[None] + spread
         return x
     if layer.use == "copies":
         first = np.concatenate([w.w[-1:], w.w[:-1]])  # the last row is the first copy's, as published
@@ -46,10 +47,15 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     if layer.use == "array":
         step.latent_arrays.append(w.w[np.tile(np.arange(layer.rows), (len(step.ids), 1))])
         return x
-    if layer.use == "prefix":
-        return _prepend(x, w, step)
+    if layer.use == "prefix":  # learned tokens, the same for all sequences
+        step.prompt = w.w.shape[0]
+        step.ids = np.concatenate([np.zeros((len(step.ids), step.prompt), int), step.ids], axis=1)
+        return np.concatenate([w.w[None] + np.zeros((len(step.ids), 1, 1)), x], axis=1)
     if layer.use == "suffix":
-        return _append(layer, x, w, step)
+        step.must_be_whole("embedding")
+        rows = w.w[np.tile(np.arange(layer.rows), (len(step.ids), 1))] * layer.scale
+        step.ids = np.concatenate([step.ids, np.zeros((len(step.ids), layer.rows), int)], axis=1)
+        return np.concatenate([x, rows], axis=1)
     if layer.use == "everywhere":
         return x + w.w[0]
     if layer.edges != "none":
@@ -76,13 +82,6 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     return rows if x is None else x + rows
 
 
-def _prepend(x: Array, w: Weights, step: Step) -> Array:
-    """Learned tokens, the same for all sequences, then the stream [b t+q d]."""
-    step.prompt = w.w.shape[0]
-    step.ids = np.concatenate([np.zeros((len(step.ids), step.prompt), int), step.ids], axis=1)
-    return np.concatenate([w.w[None] + np.zeros((len(step.ids), 1, 1)), x], axis=1)
-
-
 def _insert_image(rows: Array, vectors: Array, marked: Array) -> Array:
     """The rows of tokens [b q d], with the marked ones replaced by the image's vectors in order."""
     if vectors.shape[-1] != rows.shape[-1] or (marked.sum(axis=1) != vectors.shape[1]).any():
@@ -90,14 +89,6 @@ def _insert_image(rows: Array, vectors: Array, marked: Array) -> Array:
         raise InputError(f"{text}: {marked.sum(axis=1).tolist()} per sequence, of width {rows.shape[-1]}")
     index = np.maximum(np.cumsum(marked, axis=1) - 1, 0)
     return np.where(marked[..., None], vectors[np.arange(len(marked))[:, None], index], rows)
-
-
-def _append(layer: Any, x: Array, w: Weights, step: Step) -> Array:
-    """The stream, then learned tokens, the same for all sequences [b q+t d]."""
-    step.must_be_whole("embedding")
-    rows = w.w[np.tile(np.arange(layer.rows), (len(step.ids), 1))] * layer.scale
-    step.ids = np.concatenate([step.ids, np.zeros((len(step.ids), layer.rows), int)], axis=1)
-    return np.concatenate([x, rows], axis=1)
 
 
 def _sum_codebooks(layer: Any, w: Weights, step: Step) -> Array:
@@ -125,13 +116,21 @@ def _row_ids(layer: Any, step: Step) -> Array:
     if layer.own_ids:
         return _check_ids(layer, step.own_ids.get(layer.own_ids, np.zeros_like(step.ids)), layer.own_ids)
     if layer.table == "segment":
-        return np.zeros_like(step.ids) if step.segments is None else _segment_ids(layer, step.segments)
+        if step.segments is None:
+            return np.zeros_like(step.ids)
+        _check_axes(step.segments, 2 if layer.column is None else 3)
+        ids = step.segments if layer.column is None else step.segments[..., layer.column]
+        return _check_ids(layer, ids, "token_type_ids")
     if layer.table != "position":
         return step.ids
     if step.copies > 1:  # further copies are one position later
         return np.concatenate([step.positions, *[step.positions + 1] * (step.copies - 1)]) + layer.offset
     if layer.by_cell and step.segments is not None:
-        return _positions_in_cells(layer, step.segments, step.positions)
+        _check_axes(step.segments, 3)
+        cells = step.segments[..., COLUMN_AND_ROW]
+        same = (cells[:, :, None] == cells[:, None]).all(axis=-1)  # [b q k]
+        within = step.positions - np.argmax(same, axis=2)  # position within the table cell
+        return np.minimum(within, layer.rows - 1 - layer.offset) + layer.offset
     return position_rows(layer, step)
 
 
@@ -143,17 +142,9 @@ def position_rows(layer: Any, step: Step) -> Array:
     return (np.cumsum(real, axis=1) + step.cached) * real + layer.offset - 1
 
 
-def _segment_ids(layer: Any, segments: Array) -> Array:
-    """The segment ids [b q] that index a table."""
-    if layer.column is None:
-        _check_axes(segments, 2, "one segment id")
-        return _check_ids(layer, segments, "token_type_ids")
-    _check_axes(segments, 3, "several segment ids")
-    return _check_ids(layer, segments[..., layer.column], "token_type_ids")
-
-
-def _check_axes(segments: Array, axes: int, what: str) -> None:
+def _check_axes(segments: Array, axes: int) -> None:
     if segments.ndim != axes:
+        what = "one segment id" if axes == 2 else "several segment ids"
         raise InputError(f"token_type_ids must have {what} per token, but their shape is {segments.shape}")
 
 
@@ -163,24 +154,13 @@ def _check_ids(layer: Any, ids: Array, name: str) -> Array:
     return ids
 
 
-def _positions_in_cells(layer: Any, segments: Array, positions: Array) -> Array:
-    """Position of each token [b q] within its table cell, limited to the number of rows."""
-    _check_axes(segments, 3, "several segment ids")
-    cells = segments[..., COLUMN_AND_ROW]
-    same = (cells[:, :, None] == cells[:, None]).all(axis=-1)  # [b q k]
-    return np.minimum(positions - np.argmax(same, axis=2), layer.rows - 1 - layer.offset) + layer.offset
-
-
-COLUMN_AND_ROW = slice(1, 3)  # within the segment ids of a token in a table
-
-
 def _table(layer: Any, w: Weights) -> Array:
     if layer.columns:
         return w.w.reshape(layer.rows, layer.d_model)
     if layer.learned:
         return w.w
     if layer.sinusoids == "interleaved":
-        return sinusoids(layer.rows, layer.d_model)
+        return sinusoids(np.arange(layer.rows), layer.d_model)
     found = sinusoid_halves(layer.rows, layer.d_model, layer.sinusoids != "halves")
     if layer.sinusoids == "cosines":
         half = layer.d_model // 2
@@ -205,13 +185,8 @@ def sines_and_cosines(positions: Array, width: int) -> Array:
     return np.concatenate([np.sin(angles), np.cos(angles)], axis=-1)
 
 
-def sinusoids(rows: int, width: int) -> Array:
+def sinusoids(positions: Array, width: int) -> Array:
     """Sines in the even columns, cosines in the odd ones [vaswani2017, Section 3.5]."""
-    return interleaved_sinusoids(np.arange(rows), width)
-
-
-def interleaved_sinusoids(positions: Array, width: int) -> Array:
-    """Sines in the even columns, cosines in the odd ones, of arbitrary positions or distances."""
     column = np.arange(width)
     angles = positions[:, None] / 10000.0 ** (2 * (column // 2) / width)
     return np.where(column % 2 == 0, np.sin(angles), np.cos(angles))

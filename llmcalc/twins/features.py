@@ -24,5 +24,5 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         raise InputError(f"the stack has {most} blocks; blocks is {layer.blocks}", where="features")
     if layer.apart:
         step.tower_results.append(x)
-        step.restore_grid()
+        step.grid, step.n_merged = step.whole_grid, 1  # undo the merging of patches
     return np.concatenate([step.streams[number] for number in numbers], axis=-1)

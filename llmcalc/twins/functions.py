@@ -147,6 +147,15 @@ def l2norm(x: Array, eps: float = 1e-6) -> Array:
     return x / np.sqrt(np.sum(x * x, axis=-1, keepdims=True) + eps)
 
 
+def normalise(function: str, x: Array, eps: float, scale: Array | None = None, bias: Array | None = None) -> Array:
+    """``x`` with the norm of this name, scale and bias."""
+    if function == "layernorm":
+        return layernorm(x, eps, scale, bias)
+    if function == "rmsnorm":
+        return plus(rmsnorm(x, eps, scale), bias)
+    return plus(l2norm(x, eps) if scale is None else l2norm(x, eps) * scale, bias)
+
+
 @operation
 def softcap(x: Array, bound: float) -> Array:
     """``bound · tanh(x / bound)``."""

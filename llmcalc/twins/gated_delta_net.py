@@ -9,8 +9,8 @@ import numpy as np
 from numpy import einsum
 
 from . import delta_rule
-from .convolution import causal_convolution
-from .functions import ACTIVATIONS, l2norm, operation, rmsnorm, sigmoid, silu, softplus
+from .convolution import short_convolution
+from .functions import l2norm, operation, rmsnorm, sigmoid, silu, softplus
 from .step import State, Step
 from .weights import Array, Weight, Weights, kernel, matrix, vector
 
@@ -29,7 +29,8 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``S = α S; S = S + k (β (v - Sᵀ k))ᵀ; y = Sᵀ q`` per value head, normalised and gated by ``silu(z)``."""
-    q, k, v = (_convolve(layer, w, name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), state) for name in "qkv")
+    projected = ((name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}"))) for name in "qkv")
+    q, k, v = (short_convolution(layer, w, name, u, state) for name, u in projected)
     z = einsum("bqd,dhv->bqhv", x, w.wz)
     beta = sigmoid(einsum("bqd,dh->bqh", x, w.wb))
     beta = 2.0 * beta if layer.negative_eigenvalues else beta
@@ -39,11 +40,6 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     if state is not None:
         state["S"] = after
     return einsum("bqhv,hvd->bqd", rmsnorm(o, layer.norm_eps, w.norm) * silu(z), w.wo)
-
-
-def _convolve(layer: Any, w: Weights, name: str, u: Array, state: State | None) -> Array:
-    taps, bias = getattr(w, f"conv_{name}"), w.get(f"conv_{name}_b")
-    return ACTIVATIONS[layer.activation](causal_convolution(u, taps, bias, state, f"conv_{name}"))
 
 
 def recurrence(

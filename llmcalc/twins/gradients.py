@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .functions import erf_of
+from . import functions
 from .weights import Array
 
 Vjp = Callable[[Array], Array]  # from the gradient of the result to the gradient of an input
@@ -34,70 +34,37 @@ class Result(NamedTuple):
     makes_activation: bool = False
 
 
-def sum_to_shape(gradient: Array, shape: tuple[int, ...]) -> Array:
-    """A gradient summed over the dimensions along which its input was broadcast."""
+def sum_to_shape(gradient: Array, given: Any) -> Array:
+    """A gradient summed over the dimensions along which the input ``given`` was broadcast."""
+    shape = np.shape(given)
     extra = gradient.ndim - len(shape)
     gradient = np.sum(gradient, axis=tuple(range(extra))) if extra else gradient
     repeated = tuple(axis for axis, size in enumerate(shape) if size == 1 and gradient.shape[axis] != 1)
     return np.sum(gradient, axis=repeated, keepdims=True) if repeated else gradient
 
 
-def _binary(value: Array, a: Array, b: Array, first: Pullback, second: Pullback) -> Result:
-    shapes = np.shape(a), np.shape(b)
-    return Result(
-        value,
-        [
-            Pullback(lambda g: sum_to_shape(first.vjp(g), shapes[0]), first.residuals),
-            Pullback(lambda g: sum_to_shape(second.vjp(g), shapes[1]), second.residuals),
-        ],
-    )
+def _binary(
+    value: Array, a: Array, b: Array, first: Vjp, second: Vjp, saved: tuple[tuple[Array, ...], ...] = ((), ())
+) -> Result:
+    """The result of a function of two inputs that may be broadcast, with the arrays saved for each VJP."""
+    to_a, to_b = (lambda g: sum_to_shape(first(g), a)), (lambda g: sum_to_shape(second(g), b))
+    return Result(value, [Pullback(to_a, saved[0]), Pullback(to_b, saved[1])])
 
 
-def add(a: Array, b: Array) -> Result:
-    """Both inputs receive the gradient."""
-    return _binary(a + b, a, b, Pullback(lambda g: g), Pullback(lambda g: g))
+def _selected(function: Any, wins: Any) -> Callable[[Array, Array], Result]:
+    """A maximum or minimum: the input that ``wins`` receives the gradient."""
+
+    def rule(a: Array, b: Array) -> Result:
+        first, second = (lambda g: g * wins(a, b)), (lambda g: g * ~wins(a, b))
+        return _binary(function(a, b), a, b, first, second, ((a, b), (a, b)))
+
+    return rule
 
 
-def subtract(a: Array, b: Array) -> Result:
-    """Both inputs receive the gradient, the second one negated."""
-    return _binary(a - b, a, b, Pullback(lambda g: g), Pullback(lambda g: -g))
-
-
-def multiply(a: Array, b: Array) -> Result:
-    """Each input receives the gradient times the other input."""
-    return _binary(a * b, a, b, Pullback(lambda g: g * np.conj(b), (b,)), Pullback(lambda g: g * np.conj(a), (a,)))
-
-
-def divide(a: Array, b: Array) -> Result:
-    """By the quotient rule."""
-    return _binary(a / b, a, b, Pullback(lambda g: g / b, (b,)), Pullback(lambda g: -g * a / (b * b), (a, b)))
-
-
-def power(a: Array, exponent: float) -> Result:
-    """For a constant exponent."""
-    return Result(a**exponent, [Pullback(lambda g: g * exponent * a ** (exponent - 1), (a,)), Pullback(lambda g: g)])
-
-
-def maximum(a: Array, b: Array) -> Result:
-    """The larger input receives the gradient."""
-    first, second = (lambda g: g * np.greater(a, b)), (lambda g: g * ~np.greater(a, b))
-    return _binary(np.maximum(a, b), a, b, Pullback(first, (a, b)), Pullback(second, (a, b)))
-
-
-def minimum(a: Array, b: Array) -> Result:
-    """The smaller input receives the gradient."""
-    first, second = (lambda g: g * np.less(a, b)), (lambda g: g * ~np.less(a, b))
-    return _binary(np.minimum(a, b), a, b, Pullback(first, (a, b)), Pullback(second, (a, b)))
-
-
-def logaddexp(a: Array, b: Array) -> Result:
+def _logaddexp(a: Array, b: Array) -> Result:
     """Each input receives its share of the sum of exponentials."""
-    first, second = (lambda g: g * _share(a - b)), (lambda g: g * _share(b - a))
-    return _binary(np.logaddexp(a, b), a, b, Pullback(first, (a, b)), Pullback(second, (a, b)))
-
-
-def _share(difference: Array) -> Array:
-    return 0.5 * (1.0 + np.tanh(0.5 * difference))
+    first, second = (lambda g: g * functions.sigmoid(a - b)), (lambda g: g * functions.sigmoid(b - a))
+    return _binary(np.logaddexp(a, b), a, b, first, second, ((a, b), (a, b)))
 
 
 def _from_output(function: Any, derivative: Callable[[Array], Array]) -> Callable[[Array], Result]:
@@ -113,14 +80,14 @@ def _from_input(function: Any, derivative: Callable[[Array], Array]) -> Callable
 
 
 _UFUNCS: dict[Any, Callable[..., Result]] = {
-    np.add: add,
-    np.subtract: subtract,
-    np.multiply: multiply,
-    np.true_divide: divide,
-    np.power: power,
-    np.maximum: maximum,
-    np.minimum: minimum,
-    np.logaddexp: logaddexp,
+    np.add: lambda a, b: _binary(a + b, a, b, lambda g: g, lambda g: g),
+    np.subtract: lambda a, b: _binary(a - b, a, b, lambda g: g, lambda g: -g),
+    np.multiply: lambda a, b: _binary(a * b, a, b, lambda g: g * np.conj(b), lambda g: g * np.conj(a), ((b,), (a,))),
+    np.true_divide: lambda a, b: _binary(a / b, a, b, lambda g: g / b, lambda g: -g * a / (b * b), ((b,), (a, b))),
+    np.power: lambda a, n: Result(a**n, [Pullback(lambda g: g * n * a ** (n - 1), (a,)), Pullback(lambda g: g)]),
+    np.maximum: _selected(np.maximum, np.greater),
+    np.minimum: _selected(np.minimum, np.less),
+    np.logaddexp: _logaddexp,
     np.negative: lambda a: Result(-a, [Pullback(lambda g: -g)]),
     np.absolute: _from_input(np.absolute, np.sign),
     np.exp: _from_output(np.exp, lambda y: y),
@@ -130,7 +97,7 @@ _UFUNCS: dict[Any, Callable[..., Result]] = {
     np.cos: _from_input(np.cos, lambda a: -np.sin(a)),
     np.log: _from_input(np.log, lambda a: 1 / a),
     np.arccos: _from_input(np.arccos, lambda a: -1 / np.sqrt(1 - a * a)),
-    erf_of: _from_input(erf_of, lambda a: 2 / np.sqrt(np.pi) * np.exp(-a * a)),
+    functions.erf_of: _from_input(functions.erf_of, lambda a: 2 / np.sqrt(np.pi) * np.exp(-a * a)),
 }
 
 
@@ -213,7 +180,7 @@ def cumsum(a: Array, axis: int) -> Result:
 def where(condition: Array, a: Array, b: Array) -> Result:
     """The selected input receives the gradient."""
     first, second = (lambda g: np.where(condition, g, 0.0)), (lambda g: np.where(condition, 0.0, g))
-    return _binary(np.where(condition, a, b), a, b, Pullback(first), Pullback(second))
+    return _binary(np.where(condition, a, b), a, b, first, second)
 
 
 def clip(a: Array, low: float, high: float | None) -> Result:
@@ -232,20 +199,18 @@ def concatenate(parts: list[Array], axis: int = 0) -> Result:
     """Each part receives its slice of the gradient."""
     ends = np.cumsum([part.shape[axis] for part in parts])
 
-    def piece(number: int) -> Pullback:
-        start = 0 if number == 0 else int(ends[number - 1])
-        return Pullback(lambda g: g[(slice(None),) * (axis % g.ndim) + (slice(start, int(ends[number])),)])
-
-    return Result(np.concatenate(parts, axis=axis), [piece(number) for number in range(len(parts))])
+    pieces = [slice(int(end) - part.shape[axis], int(end)) for end, part in zip(ends, parts, strict=True)]
+    return Result(np.concatenate(parts, axis=axis), [_along(axis, piece) for piece in pieces])
 
 
 def stack(parts: list[Array], axis: int = 0) -> Result:
     """Each part receives its index of the gradient."""
+    return Result(np.stack(parts, axis=axis), [_along(axis, number) for number in range(len(parts))])
 
-    def layer(number: int) -> Pullback:
-        return Pullback(lambda g: g[(slice(None),) * (axis % g.ndim) + (number,)])
 
-    return Result(np.stack(parts, axis=axis), [layer(number) for number in range(len(parts))])
+def _along(axis: int, index: Any) -> Pullback:
+    """The part of the gradient at ``index`` along an axis."""
+    return Pullback(lambda g: g[(slice(None),) * (axis % g.ndim) + (index,)])
 
 
 def fft(a: Array, n: int, axis: int) -> Result:
@@ -286,17 +251,87 @@ OF_LISTS = frozenset({np.concatenate, np.stack})
 FIRST = {np.einsum: 1, np.where: 1}  # position of the first argument with a gradient
 
 
-def ufunc_rule(ufunc: Any) -> Callable[..., Result]:
-    """The derivative rule of an elementwise function."""
-    return _lookup(_UFUNCS, ufunc)
+def softcap(x: Array, bound: float) -> Result:
+    """Saves the result."""
+    y = functions.softcap(x, bound)
+    return Result(y, [Pullback(lambda g: g * (1.0 - (y / bound) ** 2), (y,)), Pullback(lambda g: g)])
 
 
-def function_rule(function: Any) -> Callable[..., Result]:
-    """The derivative rule of a function of whole arrays."""
-    return _lookup(_FUNCTIONS, function)
+def softmax(x: Array, sink: Array | None = None) -> Result:
+    """Saves the result; a sink's probability is 1 minus the sum of the others."""
+    y = functions.softmax(x, sink)
+
+    def to_x(g: Array) -> Array:
+        return y * (g - np.sum(g * y, axis=-1, keepdims=True))
+
+    def to_sink(g: Array) -> Array:
+        sink_share = 1.0 - np.sum(y, axis=-1, keepdims=True)
+        return sum_to_shape(-sink_share * np.sum(g * y, axis=-1, keepdims=True), sink)
+
+    return Result(y, [Pullback(to_x, (y,)), Pullback(to_sink, (y,))])
 
 
-def _lookup(rules: dict[Any, Callable[..., Result]], operation: Any) -> Callable[..., Result]:
-    if operation not in rules:
-        raise NotImplementedError(f"the tape has no derivative of {operation.__name__}")
-    return rules[operation]
+def collision(x: Array, bits: int) -> Result:
+    """Saves the result."""
+    y = functions.collision(x, bits)
+
+    def back(g: Array) -> Array:
+        one = y ** (1 / bits)  # probability that one hyperplane does not separate them
+        return g * bits * y / one / (np.pi * np.sin(np.pi * (1 - one)))
+
+    return Result(y, [Pullback(back, (y,)), Pullback(lambda g: g)])
+
+
+def log_softmax(x: Array) -> Result:
+    """Saves the result."""
+    y = functions.log_softmax(x)
+    return Result(y, [Pullback(lambda g: g - np.exp(y) * np.sum(g, axis=-1, keepdims=True), (y,))])
+
+
+def rmsnorm(x: Array, eps: float, scale: Array | None = None) -> Result:
+    """Saves the input and the reciprocal root mean square of each row."""
+    root = 1.0 / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + eps)
+    return _norm_result(functions.rmsnorm(x, eps, scale), x, None, root, scale)
+
+
+def layernorm(x: Array, eps: float, scale: Array | None = None, bias: Array | None = None) -> Result:
+    """Saves the input, and the mean and reciprocal standard deviation of each row."""
+    center = np.mean(x, axis=-1, keepdims=True)
+    root = 1.0 / np.sqrt(np.mean((x - center) ** 2, axis=-1, keepdims=True) + eps)
+    return _norm_result(functions.layernorm(x, eps, scale, bias), x, center, root, scale, bias)
+
+
+def _norm_result(
+    value: Array, x: Array, center: Array | None, root: Array, scale: Array | None, bias: Array | None = None
+) -> Result:
+    """``(x - center) · root · scale + bias``, where center and root depend on x."""
+
+    def inner() -> Array:
+        return (x if center is None else x - center) * root
+
+    def to_x(g: Array) -> Array:
+        y = inner()
+        h = g if scale is None else g * scale
+        h_mean = 0.0 if center is None else np.mean(h, axis=-1, keepdims=True)
+        return root * (h - h_mean - y * np.mean(h * y, axis=-1, keepdims=True))
+
+    rows = (root,) if center is None else (center, root)
+    pullbacks = [Pullback(to_x, (x, *rows, scale)), Pullback(lambda g: g)]
+    pullbacks += [Pullback(lambda g: sum_to_shape(g * inner(), scale), (x, *rows))]
+    return Result(value, [*pullbacks, Pullback(lambda g: sum_to_shape(g, bias))])
+
+
+# by name, the functions of ``functions.py`` that save less than their steps would
+NAMED: dict[str, Callable[..., Result]] = {
+    "sigmoid": _from_output(functions.sigmoid, lambda y: y * (1.0 - y)),
+    "relu": _from_output(functions.relu, lambda y: y > 0),  # 0 where no gradient flows
+    **{rule.__name__: rule for rule in (softcap, softmax, collision, log_softmax, rmsnorm, layernorm)},
+}
+
+
+def rule_of(function: Any) -> Callable[..., Result]:
+    """The derivative rule of a NumPy function."""
+    rules = _UFUNCS if isinstance(function, np.ufunc) else _FUNCTIONS
+    if function not in rules:
+        raise NotImplementedError(f"the tape has no derivative of {function.__name__}")
+    return rules[function]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import InputError, UnsupportedError, short_repr
-from .rope import frequencies
+from .positions import frequencies
 from .step import Step
 from .weights import Array
 
@@ -35,22 +35,17 @@ def angles(layer: Any, step: Step, width: int) -> Array:
     With ``halves``, both use the same frequencies [wang2024]; with ``alternate``, rows use the first, third, ...
     frequency, and columns the others [agrawal2024].
     """
-    row, column = _rows_and_columns(step)
+    if step.grid is None or step.prompt:
+        raise UnsupportedError("grid positions need a stack of patches alone", where="attention")
+    row, column = np.divmod(np.arange(step.ids.shape[1]), step.grid[1])
     every = frequencies(layer, width, 1) if layer.rope_grid == "alternate" else frequencies(layer, width // 2, 1)
     by_row, by_column = (every[0::2], every[1::2]) if layer.rope_grid == "alternate" else (every, every)
     return np.concatenate([row[:, None] * by_row, column[:, None] * by_column], axis=1)
 
 
-def _rows_and_columns(step: Step) -> tuple[Array, Array]:
-    if step.grid is None or step.prompt:
-        raise UnsupportedError("grid positions need a stack of patches alone", where="attention")
-    place = np.arange(step.ids.shape[1])
-    return place // step.grid[1], place % step.grid[1]
-
-
 def split_windows(x: Array, step: Step, size: int) -> Array:
     """Split ``x`` [b q ...] into windows of ``size`` patches [b·n size ...]."""
-    side, (rows, columns) = _side_length(size), _check_fills(step, size)
+    side, (rows, columns) = _check_fills(step, size)
     b, _, *inner = x.shape
     apart = x.reshape(b, rows // side, side, columns // side, side, *inner)
     return np.transpose(apart, (0, 1, 3, 2, 4, *range(5, 5 + len(inner)))).reshape(-1, size, *inner)
@@ -58,7 +53,7 @@ def split_windows(x: Array, step: Step, size: int) -> Array:
 
 def join_windows(x: Array, step: Step, size: int) -> Array:
     """Undo ``split_windows``: patches in row-major order."""
-    side, (rows, columns) = _side_length(size), _check_fills(step, size)
+    side, (rows, columns) = _check_fills(step, size)
     inner = x.shape[2:]
     apart = x.reshape(-1, rows // side, columns // side, side, side, *inner)
     return np.transpose(apart, (0, 1, 3, 2, 4, *range(5, 5 + len(inner)))).reshape(-1, rows * columns, *inner)
@@ -66,9 +61,9 @@ def join_windows(x: Array, step: Step, size: int) -> Array:
 
 def merge_squares(x: Array, step: Step, size: int) -> Array:
     """Squares of ``size`` patches, each of which becomes one position [b·n size d]."""
+    side, (rows, columns) = _check_fills(step, size)
     squares = split_windows(x, step, size)
-    rows, columns = (length // _side_length(size) for length in step.grid or ())
-    step.grid, step.n_merged = (rows, columns), step.n_merged * size
+    step.grid, step.n_merged = (rows // side, columns // side), step.n_merged * size
     return squares
 
 
@@ -95,15 +90,11 @@ def merge_patches(layer: Any, x: Array, width: int, step: Step) -> Array:
     return joined.reshape(x.shape[0], -1, width)
 
 
-def _side_length(size: int) -> int:
+def _check_fills(step: Step, size: int) -> tuple[int, Grid]:
+    """The side of a square of ``size`` patches, and the grid, which such squares must fill."""
     side = isqrt(size)
     if side * side != size:
         raise UnsupportedError(f"{size} patches do not form a square")
-    return side
-
-
-def _check_fills(step: Step, size: int) -> Grid:
-    side = _side_length(size)
     if step.grid is None or step.prompt or any(length % side for length in step.grid):
         raise UnsupportedError(f"squares of {side} by {side} patches do not fill the grid of patches")
-    return step.grid
+    return side, step.grid

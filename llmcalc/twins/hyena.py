@@ -13,11 +13,8 @@ from .functions import operation
 from .step import State, Step
 from .weights import Array, Weight, Weights, kernel, matrix, table, vector
 
-FAST, SLOW, TARGET = (
-    0.3,
-    1.5,
-    1e-2,
-)  # a filter has decayed to TARGET after these shares of its length [poli2023, App. D]
+# a filter has decayed to TARGET after these shares of its length [poli2023, App. D]
+FAST, SLOW, TARGET = 0.3, 1.5, 1e-2
 
 
 def weights(layer: Any) -> list[Weight]:

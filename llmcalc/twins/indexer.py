@@ -12,50 +12,33 @@ import numpy as np
 from numpy import einsum
 
 from .functions import layernorm, rmsnorm, softmax
-from .position_biases import growth
-from .rope import rotate, rotate_end
+from .positions import growth, rotate, rotate_end
 from .step import State, Step
 from .weights import Array, Weight, Weights, constant, matrix, table, vector
 
 
 class Indexer(NamedTuple):
-    """The settings of an indexer, from the attention layer that contains it.
-
-    Attributes:
-        top_k: selected tokens.
-        rotary_dim: rotated part of a head.
-        d_query: width of the query latent; None: queries are projected from the layer's input.
-        weighted: the heads' scores are summed with learned weights; otherwise each head selects separately.
-        interleaved: whether rotated pairs are adjacent.
-        rotates_end: the end of a head is rotated, not the start.
-        unit_offset: scales of the norms are ``1 + w``.
-        block: tokens selected together, by the best of them.
-        local: blocks up to the query's own that are always selected.
-        input_norm: a LayerNorm on the input of the query projection.
-        position_scaled: queries are scaled by the logarithm of their position.
-        compressed: tokens selected together, by a gated mean of their keys; an incomplete last group is always seen.
-        pooled: complete blocks are selected by the mean of their keys and the sum over heads; the rest is always seen.
-    """
+    """The settings of an indexer, from the attention layer that contains it."""
 
     d_model: int
     n_heads: int
     d_head: int
-    top_k: int
-    rotary_dim: int
-    d_query: int | None = None
-    weighted: bool = True
+    top_k: int  # selected tokens
+    rotary_dim: int  # rotated part of a head
+    d_query: int | None = None  # width of the query latent; None: queries are projected from the layer's input
+    weighted: bool = True  # whether the heads' scores are summed with learned weights; otherwise each head selects
     key_norm: str = "layernorm"
     query_norm: bool = False
-    interleaved: bool = False
-    rotates_end: bool = False
-    unit_offset: bool = False
+    interleaved: bool = False  # whether rotated pairs are adjacent
+    rotates_end: bool = False  # whether the end of a head is rotated, not the start
+    unit_offset: bool = False  # whether scales of the norms are ``1 + w``
     norm_eps: float = 1e-6
-    block: int = 1
-    local: int = 0
-    pooled: bool = False
-    input_norm: bool = False
-    position_scaled: bool = False
-    compressed: int | None = None
+    block: int = 1  # tokens selected together, by the best of them
+    local: int = 0  # blocks up to the query's own that are always selected
+    pooled: bool = False  # whether complete blocks are scored by the mean of their keys; the rest is always seen
+    input_norm: bool = False  # whether the input of the query projection has a LayerNorm
+    position_scaled: bool = False  # whether queries are scaled by the logarithm of their position
+    compressed: int | None = None  # tokens selected together, by a gated mean of their keys; the rest is always seen
 
 
 def weights(layer: Indexer) -> list[Weight]:
@@ -96,7 +79,13 @@ def unselected_tokens(
     q = _rotate(layer, around, q, step.positions, factors)
     if layer.compressed:
         return _select_groups(layer, around, w, x, q, step, state)
-    k = _keys(layer, around, w, x, step, state, factors)
+    k = einsum("bqd,de->bqe", x, w.wk)
+    if not layer.pooled:  # otherwise, keys are normalised and rotated after pooling
+        k = _rotate(layer, around, _normed_key(layer, w, k)[:, :, None], step.positions, factors)[:, :, 0]
+    if state and "ik" in state:
+        k = np.concatenate([state["ik"], k], axis=1)
+    if state is not None:
+        state["ik"] = k
     if layer.pooled:
         return _select_pooled_blocks(layer, around, w, q, k, step)
     scores = einsum("bqie,bke->biqk", q, k)
@@ -104,20 +93,6 @@ def unselected_tokens(
         scores = einsum("bqi,biqk->bqk", einsum("bqd,di->bqi", x, w.ww), np.maximum(scores, 0.0))
     later = step.positions[:, None] < np.arange(k.shape[1])
     return ~_best_blocks(layer, np.where(later, -np.inf, np.asarray(scores)), step) | later
-
-
-def _keys(
-    layer: Indexer, around: Any, w: Weights, x: Array, step: Step, state: State | None, factors: Array | None
-) -> Array:
-    """One key per token [b k e]; keys of pooled blocks are normalised and rotated after pooling."""
-    k = einsum("bqd,de->bqe", x, w.wk)
-    if not layer.pooled:
-        k = _rotate(layer, around, _normed_key(layer, w, k)[:, :, None], step.positions, factors)[:, :, 0]
-    if state and "ik" in state:
-        k = np.concatenate([state["ik"], k], axis=1)
-    if state is not None:
-        state["ik"] = k
-    return k
 
 
 def _normed_key(layer: Indexer, w: Weights, k: Array) -> Array:

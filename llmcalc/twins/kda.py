@@ -9,8 +9,8 @@ import numpy as np
 from numpy import einsum
 
 from . import delta_rule
-from .convolution import causal_convolution
-from .functions import ACTIVATIONS, l2norm, operation, rmsnorm, sigmoid, softplus
+from .convolution import short_convolution
+from .functions import l2norm, operation, rmsnorm, sigmoid, softplus
 from .step import State, Step
 from .weights import Array, Weight, Weights, kernel, matrix, vector
 
@@ -28,29 +28,23 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``S = (1 - β k kᵀ) diag(α) S + β k vᵀ; y = Sᵀ q``, normalised and gated by ``sigmoid(z)``."""
-    q, k, v = (_convolve(layer, w, name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), state) for name in "qkv")
+    projected = ((name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}"))) for name in "qkv")
+    q, k, v = (short_convolution(layer, w, name, u, state) for name, u in projected)
     beta = sigmoid(einsum("bqd,dh->bqh", x, w.wb))
+    # two factors of the logarithm of α per key channel: one per token [b q h e], and a rate
+    a, rate = _gate(w, "a", x) + w.dt_b, np.exp(w.A_log)[:, None]
+    decay = (softplus(a), -rate) if layer.decay_bound is None else (sigmoid(rate * a), layer.decay_bound)
     rule = recurrence if step.decode else in_chunks
-    o, after = rule(l2norm(q), l2norm(k), v, beta, *_decay(layer, w, x), delta_rule.start(k, v, state), layer.chunk)
+    o, after = rule(l2norm(q), l2norm(k), v, beta, *decay, delta_rule.start(k, v, state), layer.chunk)
     if state is not None:
         state["S"] = after
     return einsum("bqhv,hvd->bqd", rmsnorm(o, layer.norm_eps, w.norm) * sigmoid(_gate(w, "z", x)), w.wo)
-
-
-def _decay(layer: Any, w: Weights, x: Array) -> tuple[Array, Any]:
-    """Two factors of the logarithm of α per key channel: one per token [b q h e], and a rate."""
-    a, rate = _gate(w, "a", x) + w.dt_b, np.exp(w.A_log)[:, None]
-    return (softplus(a), -rate) if layer.decay_bound is None else (sigmoid(rate * a), layer.decay_bound)
 
 
 def _gate(w: Weights, name: str, x: Array) -> Array:
     narrow = w.get(f"w{name}_in")
     x = x if narrow is None else einsum("bqd,dr->bqr", x, narrow)
     return einsum("bqr,rhe->bqhe", x, getattr(w, f"w{name}"))
-
-
-def _convolve(layer: Any, w: Weights, name: str, u: Array, state: State | None) -> Array:
-    return ACTIVATIONS[layer.activation](causal_convolution(u, getattr(w, f"conv_{name}"), None, state, f"conv_{name}"))
 
 
 def recurrence(

@@ -37,19 +37,12 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         return _run_streams(layer, w, x, step)
     if x.shape[-1] != layer.d_in:
         raise UnsupportedError(f"d_in is {layer.d_in}, but the input has width {x.shape[-1]}")
-    if layer.positions == "one":
-        x = _pool(layer, x, step)
+    if layer.positions == "one" and layer.pooled in ("first", "last"):
+        x = x[:, :1] if layer.pooled == "first" else x[:, -1:]
+    elif layer.positions == "one":
+        marks = step.ids if layer.pooled == "highest" else step.ids == layer.pooled_id
+        x = x[np.arange(len(marks))[:, None], np.argmax(marks, axis=1)[:, None]]
     return _project(layer, w, x)
-
-
-def _pool(layer: Any, x: Array, step: Step) -> Array:
-    """The token that represents each sequence [b 1 d]."""
-    if layer.pooled == "first":
-        return x[:, :1]
-    if layer.pooled == "last":
-        return x[:, -1:]
-    marks = step.ids if layer.pooled == "highest" else step.ids == layer.pooled_id
-    return x[np.arange(len(marks))[:, None], np.argmax(marks, axis=1)[:, None]]
 
 
 @operation
@@ -67,9 +60,8 @@ def _run_streams(layer: Any, w: Weights, x: Array, step: Step) -> Array:
     """Streams [b q s d] with one added as a projection of the first, or with one projected back (AltUp)."""
     streams = x if len(x.shape) == 4 else x[:, :, None]
     if layer.restores_stream != (layer.stream < streams.shape[2]):
-        raise UnsupportedError(
-            f"stream is {layer.stream}, but there are {streams.shape[2]} residual streams", where="linear"
-        )
+        text = f"stream is {layer.stream}, but there are {streams.shape[2]} residual streams"
+        raise UnsupportedError(text, where="linear")
     first = step.saved_streams.setdefault(f"first stream, restored: {layer.restores_stream}", streams[:, :, 0])
     y = rescale(_project(layer, w, streams[:, :, layer.stream] if layer.restores_stream else first), first)
     return np.concatenate([streams[:, :, : layer.stream], y[:, :, None], streams[:, :, layer.stream + 1 :]], axis=2)

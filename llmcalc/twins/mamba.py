@@ -21,19 +21,15 @@ def weights(layer: Any) -> list[Weight]:
         found += [matrix("w_dt", i, rank), matrix("w_B", i, n), matrix("w_C", i, n), matrix("dt_up", rank, i)]
         found += [vector("dt_b", i), table("A_log", i, n), vector("D", i)]
     else:
-        found += _head_weights(layer.n_heads, i // layer.n_heads, n, rank)
+        heads, width = layer.n_heads, i // layer.n_heads
+        found += [adapters(name, width, size, heads) for name, size in (("w_dt", rank), ("w_B", n), ("w_C", n))]
+        found += [adapters("dt_up", rank, width, heads), table("dt_b", heads, width)]
+        found += [table("A_log", heads, width, n), table("D", heads, width)]
     found += [vector("bx", i), vector("bz", i), vector("bo", d)] if layer.bias else []
     found += [vector("conv_b", i)] if layer.conv_bias else []
     if layer.bcdt_norm == "rmsnorm":
         found += [vector(f"{name}_norm", size, mean=1.0) for name, size in (("dt", rank), ("B", n), ("C", n))]
     return found
-
-
-def _head_weights(heads: int, width: int, n: int, rank: int) -> list[Weight]:
-    """Projections and recurrence of each head."""
-    found = [adapters(name, width, size, heads) for name, size in (("w_dt", rank), ("w_B", n), ("w_C", n))]
-    found += [adapters("dt_up", rank, width, heads), table("dt_b", heads, width)]
-    return [*found, table("A_log", heads, width, n), table("D", heads, width)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
@@ -45,7 +41,10 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     if layer.n_heads is not None:  # heads with separate Δ, B and C [glorioso2024a]
         u = u.reshape(*whole[:2], layer.n_heads, -1)
         axes, up, mix = "bqhi,hir->bqhr", "bqhr,hri->bqhi", "bqhin,bqhn->bqhi"
-    dt, B, C = (_normalise(layer, w, name, einsum(axes, u, getattr(w, f"w_{name}"))) for name in ("dt", "B", "C"))
+    dt, B, C = (einsum(axes, u, weight) for weight in (w.w_dt, w.w_B, w.w_C))
+    if layer.bcdt_norm != "none":  # Jamba, Falcon Mamba
+        parts = (("dt", dt), ("B", B), ("C", C))
+        dt, B, C = (rmsnorm(part, layer.norm_eps, w.get(f"{name}_norm")) for name, part in parts)
     delta = softplus(einsum(up, dt, w.dt_up) + w.dt_b)
     before = state["ssm"] if state and "ssm" in state else np.zeros((u.shape[0], *w.A_log.shape))
     h = _scan(-np.exp(w.A_log), delta, B, u, before)
@@ -64,8 +63,3 @@ def _scan(A: Array, delta: Array, B: Array, u: Array, h: Array) -> Array:
         h = decay * h + (delta[:, t] * u[:, t])[..., None] * B[:, t, ..., None, :]
         all_h.append(h)
     return np.stack(all_h, axis=1)
-
-
-def _normalise(layer: Any, w: Weights, name: str, x: Array) -> Array:
-    """Δ, B or C, optionally normalised (Jamba, Falcon Mamba)."""
-    return x if layer.bcdt_norm == "none" else rmsnorm(x, layer.norm_eps, w.get(f"{name}_norm"))

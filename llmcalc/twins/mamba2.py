@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy import einsum
 
-from .convolution import causal_convolution
-from .functions import ACTIVATIONS, operation, plus, rmsnorm, silu, softplus, times
+from .convolution import short_convolution
+from .functions import operation, plus, rmsnorm, silu, softplus, times
 from .step import State, Step
 from .weights import Array, Weight, Weights, kernel, matrix, vector
 
@@ -37,7 +37,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     u = times(plus(einsum("bqd,dhp->bqhp", x, w.wx), w.get("bx")), layer.x_scale)
     B = times(plus(einsum("bqd,dgn->bqgn", x, w.w_B), w.get("b_B")), layer.B_scale)
     C = times(plus(einsum("bqd,dgn->bqgn", x, w.w_C), w.get("b_C")), layer.C_scale)
-    u, B, C = (_convolve(layer, w, name, part, state) for name, part in (("x", u), ("B", B), ("C", C)))
+    u, B, C = (short_convolution(layer, w, name, part, state) for name, part in (("x", u), ("B", B), ("C", C)))
     dt = times(plus(einsum("bqd,dh->bqh", x, w.w_dt), w.get("b_dt")), layer.dt_scale)
     dt = softplus(dt + w.dt_b)
     if layer.dt_min > 0 or layer.dt_max is not None:
@@ -47,13 +47,13 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     y, after = scan(u, dt, -np.exp(w.A_log), B, C, before, layer.chunk)
     if state is not None:
         state["ssm"] = after
-    y = y + w.D[:, None] * u
-    return times(_output(layer, w, y, silu(z)), layer.out_scale)
-
-
-def _convolve(layer: Any, w: Weights, name: str, u: Array, state: State | None) -> Array:
-    taps, bias = getattr(w, f"conv_{name}"), w.get(f"conv_{name}_b")
-    return ACTIVATIONS[layer.activation](causal_convolution(u, taps, bias, state, f"conv_{name}"))
+    y, gate = y + w.D[:, None] * u, silu(z)
+    y = y * gate if layer.gate_first else y
+    if layer.norm:  # over each group of heads
+        grouped = y.reshape(*y.shape[:2], layer.n_groups, -1)
+        y = rmsnorm(grouped, layer.norm_eps, w.norm.reshape(layer.n_groups, -1)).reshape(y.shape)
+    y = y if layer.gate_first else y * gate
+    return times(plus(einsum("bqhp,hpd->bqd", y, w.wo), w.get("bo")), layer.out_scale)
 
 
 def recurrence(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chunk: int) -> tuple[Array, Array]:
@@ -75,9 +75,8 @@ def in_chunks(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chunk
     for first in range(0, ud.shape[1], chunk):
         here = slice(first, first + chunk)
         u, b, c = ud[:, here], B[:, here], C[:, here]
-        total = np.transpose(
-            np.cumsum(a[:, here], axis=1), (0, 2, 1)
-        )  # [b h z], log of the decay since the start of the chunk
+        # log of the decay since the start of the chunk [b h z]
+        total = np.transpose(np.cumsum(a[:, here], axis=1), (0, 2, 1))
         between = total[..., :, None] - total[..., None, :]
         seen = np.tri(total.shape[-1], dtype=bool)
         decay = np.exp(np.where(seen, between, -np.inf))  # [b h q k]
@@ -94,13 +93,3 @@ def _prepare(u: Array, dt: Array, A: Array, B: Array, C: Array) -> tuple[Array, 
     """Δu, the logarithm of the decay [b q h], and each head's B and C [b q h n]."""
     heads_of_group = u.shape[2] // B.shape[2]
     return u * dt[..., None], A * dt, np.repeat(B, heads_of_group, axis=2), np.repeat(C, heads_of_group, axis=2)
-
-
-def _output(layer: Any, w: Weights, y: Array, gate: Array) -> Array:
-    """Gate, norm over each group of heads, and output projection of ``y`` [b q h p]."""
-    y = y * gate if layer.gate_first else y
-    if layer.norm:
-        grouped = y.reshape(*y.shape[:2], layer.n_groups, -1)
-        y = rmsnorm(grouped, layer.norm_eps, w.norm.reshape(layer.n_groups, -1)).reshape(y.shape)
-    y = y if layer.gate_first else y * gate
-    return plus(einsum("bqhp,hpd->bqd", y, w.wo), w.get("bo"))

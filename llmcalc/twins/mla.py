@@ -11,8 +11,7 @@ from numpy import einsum
 from ..core.errors import InputError
 from . import indexer
 from .functions import plus, rmsnorm, sigmoid, softmax
-from .position_biases import growth, temperature
-from .rope import rotate
+from .positions import growth, rotate, temperature
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, under, vector
 
@@ -44,20 +43,11 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def _indexer(layer: Any) -> indexer.Indexer:
-    turned = layer.qk_rope_head_dim if layer.rope else 0
-    return indexer.Indexer(
-        layer.d_model,
-        layer.index_heads,
-        layer.index_dim,
-        layer.index_topk,
-        turned,
-        layer.q_lora_rank,
-        interleaved=layer.index_interleaved,
-        rotates_end=layer.index_rotates_end,
-        input_norm=layer.index_input_norm,
-        position_scaled=layer.index_position_scaled,
-        compressed=layer.index_compressed,
-    )
+    sizes = layer.d_model, layer.index_heads, layer.index_dim, layer.index_topk
+    settings = {"interleaved": layer.index_interleaved, "rotates_end": layer.index_rotates_end}
+    settings |= {"input_norm": layer.index_input_norm, "position_scaled": layer.index_position_scaled}
+    settings["compressed"] = layer.index_compressed
+    return indexer.Indexer(*sizes, layer.qk_rope_head_dim if layer.rope else 0, layer.q_lora_rank, **settings)
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
@@ -71,7 +61,11 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     latent, k_rope = _latent(layer, w, x, step, state, factors)  # [b k C], [b k rope]
     attend = _attend_absorbed if step.decode else _attend_expanded
     mixed = attend(layer, w, q_nope, q_rope, latent, k_rope, _mask(layer, step, latent.shape[1]))
-    return plus(einsum("bqhv,hvd->bqd", _apply_gate(layer, w, mixed, x, source), w.wo), w.get("bo"))
+    if layer.gate != "none":  # a sigmoid of the input or of the query latent
+        axes = "bqr,rh->bqh" if layer.gate_per_head else "bqr,rhv->bqhv"
+        gate = sigmoid(einsum(axes, source if layer.gate == "latent" else x, w.wgate))
+        mixed = mixed * (gate[..., None] if layer.gate_per_head else gate)
+    return plus(einsum("bqhv,hvd->bqd", mixed, w.wo), w.get("bo"))
 
 
 def _compress_queries(layer: Any, w: Weights, x: Array) -> tuple[Array, Array]:
@@ -110,7 +104,11 @@ def _latent(
         return step.shared_keys[shared]
     latent = rmsnorm(plus(einsum("bqd,dc->bqc", x, w.wkva), w.get("bkva")), layer.norm_eps, w.kv_norm)
     latent = _scale_latent(layer, latent)
-    k_rope = _rotary_key(layer, w, x, step, factors) if layer.qk_rope_head_dim else latent[..., :0]
+    k_rope = latent[..., :0]
+    if layer.qk_rope_head_dim:  # one rotary key for all heads [b q rope]
+        k_rope = plus(einsum("bqd,dr->bqr", x, w.wkr), w.get("bkr"))
+        k_rope = rmsnorm(k_rope, layer.norm_eps, w.kr_norm) if layer.key_norm else k_rope
+        k_rope = _rotate(layer, k_rope[:, :, None], step, factors)[:, :, 0]
     if state and "ckv" in state:
         latent = np.concatenate([state["ckv"], latent], axis=1)
         k_rope = np.concatenate([state["kr"], k_rope], axis=1)
@@ -122,14 +120,6 @@ def _latent(
     return latent, k_rope
 
 
-def _rotary_key(layer: Any, w: Weights, x: Array, step: Step, factors: Array | None) -> Array:
-    """One rotary key for all heads [b q rope]."""
-    key = plus(einsum("bqd,dr->bqr", x, w.wkr), w.get("bkr"))
-    if layer.key_norm:
-        key = rmsnorm(key, layer.norm_eps, w.kr_norm)
-    return _rotate(layer, key[:, :, None], step, factors)[:, :, 0]
-
-
 def _attend_expanded(
     layer: Any, w: Weights, q_nope: Array, q_rope: Array, latent: Array, k_rope: Array, hidden: Array
 ) -> Array:
@@ -137,10 +127,8 @@ def _attend_expanded(
     k, v = einsum("bkc,che->bkhe", latent, w.wkb), einsum("bkc,chv->bkhv", latent, w.wvb)
     q = q_nope
     if layer.qk_rope_head_dim:
-        shape = (*k.shape[:3], k_rope.shape[-1])
-        q, k = (
-            np.concatenate(parts, axis=-1) for parts in ([q_nope, q_rope], [k, k_rope[:, :, None] + np.zeros(shape)])
-        )
+        every_head = k_rope[:, :, None] + np.zeros((*k.shape[:3], k_rope.shape[-1]))
+        q, k = np.concatenate([q_nope, q_rope], axis=-1), np.concatenate([k, every_head], axis=-1)
     scores = einsum("bqhe,bkhe->bhqk", q, k)
     return einsum("bhqk,bkhv->bqhv", _softmax(layer, w, scores, hidden), v)
 
@@ -162,9 +150,7 @@ def _softmax(layer: Any, w: Weights, scores: Array, hidden: Array) -> Array:
     usual = 1 / math.sqrt(layer.qk_nope_head_dim + layer.qk_rope_head_dim)
     scores = scores * (usual if layer.scale is None else layer.scale)
     scores = np.where(hidden, -np.inf, scores) if hidden.any() else scores
-    if layer.sinks:
-        return softmax(scores, w.sinks[:, None, None])
-    return softmax(scores)
+    return softmax(scores, w.sinks[:, None, None]) if layer.sinks else softmax(scores)
 
 
 def _mask(layer: Any, step: Step, keys: int) -> Array:
@@ -178,15 +164,6 @@ def _mask(layer: Any, step: Step, keys: int) -> Array:
     if step.unselected is None:
         raise InputError("no earlier layer has an indexer whose selection this layer could use", where="mla")
     return hidden | step.unselected[:, None, :, -keys:]
-
-
-def _apply_gate(layer: Any, w: Weights, mixed: Array, x: Array, source: Array) -> Array:
-    """The heads' values [b q h v], gated by a sigmoid of the input or of the query latent."""
-    if layer.gate == "none":
-        return mixed
-    axes = "bqr,rh->bqh" if layer.gate_per_head else "bqr,rhv->bqhv"
-    gate = sigmoid(einsum(axes, source if layer.gate == "latent" else x, w.wgate))
-    return mixed * (gate[..., None] if layer.gate_per_head else gate)
 
 
 def _rotate(layer: Any, x: Array, step: Step, factors: Array | None) -> Array:

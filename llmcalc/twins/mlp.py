@@ -9,7 +9,7 @@ import numpy as np
 from numpy import einsum
 
 from ..core.errors import UnsupportedError
-from .functions import ACTIVATIONS, l2norm, layernorm, operation, plus, rmsnorm, sigmoid, softcap, softplus, times
+from .functions import ACTIVATIONS, l2norm, normalise, operation, plus, sigmoid, softcap, softplus, times
 from .step import State, Step
 from .weights import Array, Weight, Weights, adapters, matrix, vector
 
@@ -51,17 +51,14 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     if layer.on_sphere:
         up = up * times(w.scale_u, layer.sphere_gain)
         gate = None if gate is None else gate * times(w.scale_g, layer.sphere_gain)
-    gate = None if gate is None else times(gate, layer.gate_scale)
-    if gate is not None and layer.sparsity:
-        gate = _sparsify(gate, layer.sparsity)
+    if gate is not None:
+        gate = times(gate, layer.gate_scale)
+        gate = _sparsify(gate, layer.sparsity) if layer.sparsity else gate
     hidden = xielu(up, w.alpha_p, w.alpha_n) if layer.activation == LEARNED else activate(layer, up, gate)
     if layer.on_sphere:
         hidden = l2norm(hidden)
     if layer.inner_norm:
-        if layer.inner_norm_function == "layernorm":
-            hidden = layernorm(hidden, layer.inner_norm_eps, w.norm, w.norm_b)
-        else:
-            hidden = rmsnorm(hidden, layer.inner_norm_eps, w.norm)
+        hidden = normalise(layer.inner_norm_function, hidden, layer.inner_norm_eps, w.norm, w.get("norm_b"))
     y = times(plus(einsum("bqf,fd->bqd", hidden, w.wd), w.get("bd")), layer.out_scale)
     return y * w.factor if layer.scaled else y
 

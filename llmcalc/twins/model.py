@@ -10,10 +10,9 @@ import numpy as np
 from ..core.architecture import Architecture
 from ..core.errors import InputError, UnknownNameError, UnsupportedError, short_repr
 from .grid import grid_of
-from .patch_handover import PatchHandover
 from .plan import PlacedStack, place
 from .stack import run_stack
-from .step import Cache, Step
+from .step import Cache, PatchHandover, Step
 from .weights import Array
 
 SPREAD = 0.2  # standard deviation of random weights: large enough that every part affects the logits
@@ -32,11 +31,10 @@ class Model:
         self.stacks: list[PlacedStack] = place(architecture)
         rng = np.random.default_rng(seed)
         self.tensors: dict[str, Array] = {}
-        for layer in (layer for stack in self.stacks for layer in stack.layers()):
+        for layer in self._layers():
             for weight in layer.weights:
-                name = layer.names[weight.name]
-                if name not in self.tensors:
-                    self.tensors[name] = weight.random(rng, SPREAD)
+                if layer.names[weight.name] not in self.tensors:
+                    self.tensors[layer.names[weight.name]] = weight.random(rng, SPREAD)
 
     @property
     def parameters(self) -> dict[str, Array]:
@@ -110,9 +108,8 @@ class Model:
             text = f"the NumPy model does not implement how {self.architecture.name} combines images with text"
             raise UnsupportedError(text, hint="call see() for the vision encoder's output")
         if image_token_id is None:
-            raise InputError(
-                "image_token_id is missing", hint="pass the id of the placeholder tokens that the image replaces"
-            )
+            hint = "pass the id of the placeholder tokens that the image replaces"
+            raise InputError("image_token_id is missing", hint=hint)
         (vectors,) = self.see(pixels, grid)
         return vectors, np.asarray(ids) == image_token_id
 
@@ -181,7 +178,11 @@ class Model:
         """A step of a stack on tokens, or on the data that it reads instead."""
         cached = cache.length if cache else 0
         if not stack.input_shape(1):
-            new = self._check_ids(own, stack)
+            new = np.asarray(own)
+            if new.ndim != 2 or new.dtype.kind not in "iu" or new.size == 0:
+                raise InputError(f"token ids must be integers of shape [batch, tokens], not {short_repr(own)}")
+            if new.min() < 0 or new.max() >= stack.vocab:
+                raise InputError(f"token id {new.max()} is outside the table of {stack.vocab} tokens")
             return Step(new, cached, text=None if cache is None else cache.with_text(new))
         if len(getattr(own, "shape", ())) < 2:
             raise InputError(f"the input of {stack.stack.name} must be an array, not {short_repr(own)}")
@@ -190,19 +191,9 @@ class Model:
         tokens = (rows - 2 * one + two) // (two - one)  # every token after the first takes as many rows
         if not tokens or (rows, *inner) != stack.input_shape(tokens):
             wanted = ", ".join(map(str, stack.input_shape(max(tokens, 1)) or ()))
-            raise InputError(
-                f"the input of {stack.stack.name} must have shape [batch, {wanted}], not {list(own.shape)}"
-            )
+            text = f"the input of {stack.stack.name} must have shape [batch, {wanted}], not {list(own.shape)}"
+            raise InputError(text)
         return Step(np.zeros((b, tokens), int), cached, data=own)
-
-    def _check_ids(self, ids: Any, stack: PlacedStack) -> Array:
-        """Token ids as an integer array [b q], checked against the token table."""
-        found = np.asarray(ids)
-        if found.ndim != 2 or found.dtype.kind not in "iu" or found.size == 0:
-            raise InputError(f"token ids must be integers of shape [batch, tokens], not {short_repr(ids)}")
-        if found.min() < 0 or found.max() >= stack.vocab:
-            raise InputError(f"token id {found.max()} is outside the table of {stack.vocab} tokens")
-        return found
 
     def _layers(self) -> list[Any]:
         return [layer for stack in self.stacks for layer in stack.layers()]

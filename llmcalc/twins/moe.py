@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from numpy import einsum
@@ -19,39 +20,19 @@ SCORES: dict[str, Callable[[Array], Array]] = {"softmax": softmax, "sigmoid": si
 FULL = -1  # stands for an expert that is full
 
 
-class _Shared(NamedTuple):
+def _shared_layer(layer: Any) -> Any:
     """The shared experts as one feed-forward layer."""
-
-    d_model: int
-    d_ff: int
-    activation: str
-    gated: bool
-    bias: bool
-    out_bias: bool
-    clamp: float | None
-    clamp_late: bool
-    up_offset: float
-    gate_softcap: float | None
-    up_softcap: float | None
-    inner_norm: bool = False
-    on_sphere: bool = False
-    inner_norm_function: str = "rmsnorm"
-    inner_norm_eps: float = 1e-5
-    gate_scale: float = 1.0
-    out_scale: float = 1.0
-    sparsity: float = 0.0
-    adapter_rank: int | None = None
-    n_adapters: int = 1
-    scaled: bool = False
-
-
-def _shared_layer(layer: Any) -> _Shared:
-    gated, bias = layer.shared_gated, layer.shared_bias
-    clamp = layer.shared_clamp or (layer.clamp if layer.shared_clamped else None)
-    activation, late = layer.shared_activation or layer.activation, layer.clamp_late
-    softcaps = layer.gate_softcap, layer.up_softcap
-    return _Shared(
-        layer.d_model, layer.d_ff_shared, activation, gated, bias, bias, clamp, late, layer.up_offset, *softcaps
+    return SimpleNamespace(
+        d_model=layer.d_model,
+        d_ff=layer.d_ff_shared,
+        activation=layer.shared_activation or layer.activation,
+        gated=layer.shared_gated,
+        bias=layer.shared_bias,
+        out_bias=layer.shared_bias,
+        clamp=layer.shared_clamp or (layer.clamp if layer.shared_clamped else None),
+        **{name: getattr(layer, name) for name in ("clamp_late", "up_offset", "gate_softcap", "up_softcap")},
+        **dict.fromkeys(("inner_norm", "on_sphere", "sparsity", "adapter_rank", "scaled"), 0),
+        **dict.fromkeys(("gate_scale", "out_scale"), 1.0),
     )
 
 
@@ -63,14 +44,19 @@ def weights(layer: Any) -> list[Weight]:
     found = [vector("input_scale", d, mean=1.0), vector("expert_scale", x, mean=1.0)] if layer.router_scaled else []
     held = x + layer.n_zero_experts
     scored = held + layer.n_null_experts
-    found += _network(layer) if layer.d_router else []
+    if layer.d_router:
+        d_router = layer.d_router
+        found += [matrix("router_in", d, d_router), vector("router_in_b", d_router)]
+        found += [vector("router_scale", d_router, mean=1.0)] if layer.router_residual else []
+        found += [vector("router_norm", d_router, mean=1.0)]
+        for name in ("router_1", "router_2"):
+            found += [matrix(name, d_router, d_router), vector(f"{name}_b", d_router)]
     found += [matrix("router", layer.d_router or d, scored + (layer.n_shared or 0))]
     found += [vector("factor", 1, mean=1.0)] if layer.learned_gate_scale else []
     found += [vector("router_b", scored)] if layer.router_bias else []
     if layer.correction_bias != "none":
-        found.append(
-            vector("correction", x if layer.n_shared else scored)._replace(buffer=layer.correction_bias == "buffer")
-        )
+        correction = vector("correction", x if layer.n_shared else scored)
+        found.append(correction._replace(buffer=layer.correction_bias == "buffer"))
     if layer.hash_rows:
         found.append(table("hash", layer.hash_rows, layer.top_k, buffer=True)._replace(below=x))
     found += [matrix(name, width, f, experts=held) for name in names] + [matrix("wd", f, width, experts=x)]
@@ -89,17 +75,6 @@ def weights(layer: Any) -> list[Weight]:
         found += [matrix(f"shared_{name}", d, f, experts=layer.n_shared)._replace(per_expert=False) for name in names]
         found.append(matrix("shared_wd", f, d, experts=layer.n_shared)._replace(per_expert=False))
     return found + ([matrix("shared_gate", d, ())] if layer.shared_gate else [])
-
-
-def _network(layer: Any) -> list[Weight]:
-    """The layers of a router network."""
-    width = layer.d_router
-    found = [matrix("router_in", layer.d_model, width), vector("router_in_b", width)]
-    found += [vector("router_scale", width, mean=1.0)] if layer.router_residual else []
-    found += [vector("router_norm", width, mean=1.0)]
-    for name in ("router_1", "router_2"):
-        found += [matrix(name, width, width), vector(f"{name}_b", width)]
-    return found
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
@@ -122,15 +97,12 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         if layer.shared_gate:
             shared = shared * sigmoid(einsum("bqd,d->bq", x, w.shared_gate))[..., None]
         y = y + times(shared, layer.shared_scale)
-    return y + _routed_shared_experts(layer, w, x, share[:, :, chosen.shape[2] :]) if layer.n_shared else y
-
-
-def _routed_shared_experts(layer: Any, w: Weights, x: Array, share: Array) -> Array:
-    """The shared experts' outputs, weighted by ``share`` [b q m]."""
+    if not layer.n_shared:
+        return y
     up = einsum("bqd,mdf->bqmf", x, w.shared_wu)
     gate = einsum("bqd,mdf->bqmf", x, w.shared_wg) if layer.gated else None
-    hidden = mlp.activate(layer, up, gate) * share[..., None]
-    return np.sum(einsum("bqmf,mfd->bqmd", hidden, w.shared_wd), axis=2)
+    hidden = mlp.activate(layer, up, gate) * share[:, :, chosen.shape[2] :, None]
+    return y + np.sum(einsum("bqmf,mfd->bqmd", hidden, w.shared_wd), axis=2)
 
 
 def is_stepwise(layer: Any) -> bool:
@@ -253,14 +225,10 @@ def _experts(layer: Any, w: Weights, x: Array, chosen: Array, share: Array | Non
 
 def _expert(layer: Any, w: Weights, x: Array, expert: int) -> Array:
     """One expert's output for its tokens [n d]."""
-
-    def bias(name: str) -> Array | None:
-        found = w.get(name)
-        return None if found is None else found[expert]
-
-    up = plus(einsum("nd,df->nf", x, w.wu[expert]), bias("bu"))
-    gate = plus(einsum("nd,df->nf", x, w.wg[expert]), bias("bg")) if layer.gated else None
-    return plus(einsum("nf,fd->nd", mlp.activate(layer, up, gate), w.wd[expert]), bias("bd"))
+    bu, bg, bd = (None if bias is None else bias[expert] for bias in map(w.get, ("bu", "bg", "bd")))
+    up = plus(einsum("nd,df->nf", x, w.wu[expert]), bu)
+    gate = plus(einsum("nd,df->nf", x, w.wg[expert]), bg) if layer.gated else None
+    return plus(einsum("nf,fd->nd", mlp.activate(layer, up, gate), w.wd[expert]), bd)
 
 
 def within_capacity(layer: Any, chosen: Array, scores: Array) -> Array:
@@ -292,9 +260,5 @@ def _within_batch_capacity(layer: Any, chosen: Array, scores: Array) -> Array:
     in_order = flat[order].T.reshape(1, -1, 1)  # first choices of all tokens, then second ones
     places = np.empty_like(flat)
     places[order] = _queue_positions(in_order, layer.n_experts).reshape(choices, tokens).T
-    return np.where(places < _capacity(layer, tokens), flat, FULL).reshape(chosen.shape)
-
-
-def _capacity(layer: Any, tokens: int) -> int:
-    """Tokens per expert: a number, or a share of all."""
-    return int(layer.capacity if layer.capacity_share is None else np.ceil(layer.capacity_share * tokens))
+    capacity = layer.capacity if layer.capacity_share is None else np.ceil(layer.capacity_share * tokens)
+    return np.where(places < int(capacity), flat, FULL).reshape(chosen.shape)

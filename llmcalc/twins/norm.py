@@ -7,7 +7,7 @@ from typing import Any
 from numpy import einsum
 
 from ..core.errors import UnsupportedError
-from .functions import ACTIVATIONS, l2norm, layernorm, plus, rmsnorm, sigmoid, silu
+from .functions import ACTIVATIONS, normalise, sigmoid, silu
 from .grid import merge_patches
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
@@ -35,12 +35,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         scale = 1.0 + scale
     if layer.weighted_first:
         x, scale = x * scale, None
-    if layer.function == "rmsnorm":
-        y = plus(rmsnorm(x, layer.eps, scale), w.get("b"))
-    elif layer.function == "l2norm":
-        y = plus(l2norm(x, layer.eps) * (1.0 if scale is None else scale), w.get("b"))
-    else:
-        y = layernorm(x, layer.eps, scale, w.get("b"))
+    y = normalise(layer.function, x, layer.eps, scale, w.get("b"))
     if layer.gate_rank:
         narrow = silu(einsum("bqd,dr->bqr", y, w.gate_in))
         y = y * sigmoid(einsum("bqr,rd->bqd", narrow, w.gate_out))

@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 
 MAC = 2  # FLOPs of one multiply-accumulate
-MOVES = frozenset(
-    {np.concatenate, np.stack, np.transpose, np.broadcast_to, np.repeat, np.swapaxes, np.reshape}
-)  # no arithmetic
+# no arithmetic
+MOVES = {np.concatenate, np.stack, np.transpose, np.broadcast_to, np.repeat, np.swapaxes, np.reshape}
 
 
 class Observer:

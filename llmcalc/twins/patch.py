@@ -34,16 +34,10 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 def _convolve_tokens(layer: Any, taps: Array, x: Array, step: Step) -> Array:
     """A zero-padded, strided convolution over the tokens of a grid [b q d]."""
     stride = layer.stride
-    if (
-        step.grid is None
-        or len(x.shape) != 3
-        or layer.frames
-        or x.shape[-1] != layer.channels
-        or any(n % stride for n in step.grid)
-    ):
-        raise UnsupportedError(
-            f"a stride of {stride} over {layer.channels} channels does not fit the stream", where="patch"
-        )
+    fits = len(x.shape) == 3 and x.shape[-1] == layer.channels and not layer.frames
+    if step.grid is None or not fits or any(n % stride for n in step.grid):
+        text = f"a stride of {stride} over {layer.channels} channels does not fit the stream"
+        raise UnsupportedError(text, where="patch")
     if step.prompt:
         x, step.prompt = x[:, step.prompt :], 0
     (rows, columns), b = step.grid, x.shape[0]
@@ -58,9 +52,9 @@ def _convolve(image: Array, taps: Array, stride: int) -> Array:
     side = taps.shape[-1]
     b, rows, columns, c = image.shape
     before = (side - stride + 1) // 2
-    rims = [(np.zeros((b, size, columns, c)), np.zeros((b, rows + side, size, c))) for size in (before, side - before)]
-    wide = np.concatenate([rims[0][0], image, rims[1][0]], axis=1)
-    wide = np.concatenate([rims[0][1], wide, rims[1][1]], axis=2)
+    above, below = (np.zeros((b, size, columns, c)) for size in (before, side - before))
+    left, right = (np.zeros((b, rows + side, size, c)) for size in (before, side - before))
+    wide = np.concatenate([left, np.concatenate([above, image, below], axis=1), right], axis=2)
     starts = [(i, j) for i in range(side) for j in range(side)]
     seen = np.stack([wide[:, i : i + rows : stride, j : j + columns : stride] for i, j in starts], axis=-1)
     return einsum("byxck,ock->byxo", seen, taps.reshape(*taps.shape[:2], -1))

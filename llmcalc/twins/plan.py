@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 from ..core.architecture import Architecture, Block, Branch, Stack, Sublayer
@@ -48,21 +47,13 @@ class PlacedBranch:
 
 @dataclass(frozen=True)
 class PlacedSublayer:
-    """``x = after(x + scale · post(Σ branches(pre(x))))``."""
+    """``x = after(x + scale · post(Σ branches(pre(x))))``, as described by ``part``."""
 
-    name: str
+    part: Sublayer
     pre: PlacedLayer | None
     branches: tuple[PlacedBranch, ...]
     post: PlacedLayer | None
     after: PlacedLayer | None
-    residual: bool
-    scale: float
-    residual_scale: float
-    residual_normed: bool
-    depth_scaled: bool
-    input_from: str
-    residual_from: str
-    concat_input: bool
 
     def layers(self) -> Iterator[PlacedLayer]:
         """All its layers, in execution order."""
@@ -90,11 +81,8 @@ class PlacedStack:
 
     def input_shape(self, tokens: int) -> Sizes | None:
         """The shape of the data for this many tokens; None: tokens are looked up in a table."""
-        first = self.inputs[0] if self.inputs else None
-        if first is None or not hasattr(first.module, "input_shape"):
-            return None
-        found: Sizes | None = first.module.input_shape(first.layer, tokens)
-        return found
+        shape_of = getattr(self.inputs[0].module, "input_shape", None) if self.inputs else None
+        return shape_of and shape_of(self.inputs[0].layer, tokens)
 
     @property
     def n_learned_queries(self) -> int:
@@ -106,10 +94,9 @@ class PlacedStack:
 
     @property
     def takes_handover(self) -> bool:
-        """Whether it runs on the previous stack's patch or byte vectors (see ``patch_handover``)."""
-        return bool(self.stack.patch) or (
-            not self.inputs and any(hasattr(part.layer, "asks") for part in self.layers())
-        )
+        """Whether it runs on the previous stack's patch or byte vectors (see ``PatchHandover``)."""
+        asks = any(hasattr(part.layer, "asks") for part in self.layers())
+        return bool(self.stack.patch) or (asks and not self.inputs)
 
     @property
     def input_width(self) -> int:
@@ -138,30 +125,27 @@ def place(architecture: Architecture) -> list[PlacedStack]:
         reasons = "; ".join(architecture.unmodelled)
         raise UnsupportedError(f"{architecture.name} can be counted, but not run: {reasons}")
     shared: dict[str, str] = {}
-    texts = [stack for stack in architecture.stacks if stack.role != "tower"]
+    has_text = any(stack.role != "tower" for stack in architecture.stacks)
     stacks = []
     for stack in architecture.stacks:
-        idle = stack.unused and stack.role == "tower"
-        placed = None if idle else _place_stack(stack, shared, omittable=bool(texts) and stack.role == "tower")
-        stacks += [placed] if placed else []
+        if stack.unused and stack.role == "tower":
+            continue
+        known = dict(shared)
+        try:
+            placed = _Placer(stack, known).place_stack()
+            if not (placed.vocab or placed.input_shape(1) or placed.n_learned_queries or placed.takes_handover):
+                raise UnsupportedError(f"{stack.name} has no token table and reads no data, so it cannot run")
+        except UnsupportedError:
+            if stack.role == "tower" and has_text:
+                continue
+            raise
+        shared.update(known)
+        stacks.append(placed)
     if len(stacks) < len(architecture.stacks) and not architecture.is_encoder_decoder:
-        _check_sources(stacks)
+        for layer in (layer.layer for stack in stacks for layer in stack.layers()):
+            if getattr(layer, "cross", False) and not layer.unused:
+                raise UnsupportedError("it reads the output of a tower that has no NumPy model")
     return stacks
-
-
-def _place_stack(stack: Stack, shared: dict[str, str], omittable: bool) -> PlacedStack | None:
-    """Place a stack's layers; None: it cannot run and may be omitted."""
-    known = dict(shared)
-    try:
-        placed = _Placer(stack, known).place_stack()
-        if not (placed.vocab or placed.input_shape(1) or placed.n_learned_queries or placed.takes_handover):
-            raise UnsupportedError(f"{stack.name} has no token table and reads no data, so it cannot run")
-    except UnsupportedError:
-        if omittable:
-            return None
-        raise
-    shared.update(known)
-    return placed
 
 
 def omitted_tower_layers(architecture: Architecture, stacks: list[PlacedStack]) -> Iterator[PlacedLayer]:
@@ -170,13 +154,6 @@ def omitted_tower_layers(architecture: Architecture, stacks: list[PlacedStack]) 
     for stack in architecture.stacks:
         if stack not in run:
             yield from _Outline(stack, {}).place_stack().layers()
-
-
-def _check_sources(stacks: list[PlacedStack]) -> None:
-    """Raise an UnsupportedError if a layer reads a tower's output."""
-    for layer in (placed.layer for stack in stacks for placed in stack.layers()):
-        if getattr(layer, "cross", False) and not layer.unused:
-            raise UnsupportedError("it reads the output of a tower that has no NumPy model")
 
 
 class _Placer:
@@ -235,10 +212,7 @@ class _Placer:
         branches = tuple(inner(branch) for branch in part.branches)
         post, after = norm(part.post, "post_norm"), norm(part.after, "norm")
         self.shared_as = ""
-        sums = (part.residual, part.scale, part.residual_scale, part.residual_normed, part.depth_scaled)
-        return PlacedSublayer(
-            part.name, pre, branches, post, after, *sums, part.input_from, part.residual_from, part.concat_input
-        )
+        return PlacedSublayer(part, pre, branches, post, after)
 
     def layer(
         self,
@@ -253,13 +227,11 @@ class _Placer:
         module, weights = self.implementation(layer)
         if self.shared_as:  # all uses of a shared sub-layer have the same weights
             whole = f".{self.shared_as}.{name}"
-            weights = [
-                weight if weight.share else weight._replace(share=f"{whole}.{weight.name}") for weight in weights
-            ]
+            weights = [weight._replace(share=weight.share or f"{whole}.{weight.name}") for weight in weights]
         block = ["blocks", str(number), sublayer] if sublayer else []
         path = [self.stack.name, *block, *([] if name == sublayer else [name])]
-        source = _weight_source(layer)
-        if source:  # that layer places and stores the weights
+        source = getattr(layer, "weights_of", "")
+        if source:  # that norm places and stores the weights
             names = {weight.name: ".".join([self.stack.name, *block[:2], source, weight.name]) for weight in weights}
             weights = []
         else:
@@ -270,7 +242,10 @@ class _Placer:
 
     def implementation(self, layer: Any) -> tuple[Any, list[Weight]]:
         """The module that runs a layer, and the layer's weights."""
-        module = _module(layer.kind())
+        place = find_module("twins", layer.kind())
+        if place is None:
+            raise UnsupportedError(f"the kind {layer.kind()} has no NumPy model, so this architecture cannot run")
+        module = import_module(place)
         check_fields(layer, module)
         return module, module.weights(layer)
 
@@ -298,26 +273,14 @@ class _Outline(_Placer):
         return None, []
 
 
-def _weight_source(layer: Any) -> str:
-    """The norm of the block whose weights a layer uses; empty: it has its own."""
-    return getattr(layer, "weights_of", "")
-
-
 def _check_weight_sources(block: list[PlacedLayer]) -> None:
     """Raise a DescriptionError unless the block has every norm named by ``weights_of``."""
     own = {layer.names[weight.name] for layer in block for weight in layer.weights}
     for layer in block:
-        if _weight_source(layer.layer) and not own.issuperset(layer.names.values()):
-            where = f"{layer.block}.{layer.sublayer_name}"
-            text = f"weights_of is {_weight_source(layer.layer)}, but the block has no such norm with matching weights"
-            raise DescriptionError(text, where=where)
-
-
-def _module(kind: str) -> ModuleType:
-    place = find_module("twins", kind)
-    if place is None:
-        raise UnsupportedError(f"the kind {kind} has no NumPy model, so this architecture cannot run")
-    return import_module(place)
+        source = getattr(layer.layer, "weights_of", "")
+        if source and not own.issuperset(layer.names.values()):
+            text = f"weights_of is {source}, but the block has no such norm with matching weights"
+            raise DescriptionError(text, where=f"{layer.block}.{layer.sublayer_name}")
 
 
 def _layout_name(layer: Any) -> str:

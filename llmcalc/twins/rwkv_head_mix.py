@@ -37,9 +37,13 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """``S = diag(w) S + k vᵀ; y = (silu(g) · norm(r (S + diag(u) k vᵀ))) wo``."""
     mixes = _mixes(layer, w, x, last_token(x, state))
     r, k, v, g = (einsum("bqd,dhe->bqhe", mixes[name], getattr(w, f"w{name}")) for name in "rkvg")
-    fading = _fading(layer, w, mixes.get("w", x))
+    fading: Array = w.decay
+    if layer.decay_rank:
+        source: Array = mixes.get("w", x)
+        narrow = np.tanh(einsum("bqd,dr->bqr", source, w.decay_in))
+        fading = fading + einsum("bqr,rhe->bqhe", narrow, w.decay_out)
     before = state["S"] if state and "S" in state else np.zeros((*k.shape[:1], *k.shape[2:], v.shape[-1]))
-    o, after = _recurrence(r, k, v, fading, w.first, before)
+    o, after = _recurrence(r, k, v, np.exp(fading), w.first, before)
     if state is not None:
         state["S"] = after
     o = layernorm(o, EPS, w.norm, w.norm_b)
@@ -55,15 +59,6 @@ def _mixes(layer: Any, w: Weights, x: Array, last: Array) -> dict[str, Array]:
         corrections = einsum("bqnr,nrd->bqnd", narrow, w.mix_out)
         shares = {name: getattr(w, f"mix_{name}") + corrections[:, :, n] for n, name in enumerate(names)}
     return {name: toward(x, last, share) for name, share in shares.items()}
-
-
-def _fading(layer: Any, w: Weights, x: Array) -> Array:
-    """Decay rate of each key channel, per token or constant."""
-    fading = w.decay
-    if layer.decay_rank:
-        narrow = np.tanh(einsum("bqd,dr->bqr", x, w.decay_in))
-        fading = fading + einsum("bqr,rhe->bqhe", narrow, w.decay_out)
-    return np.exp(fading)
 
 
 @operation

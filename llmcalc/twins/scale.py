@@ -38,18 +38,12 @@ def adds_residual(layer: Any) -> bool:
 
 def add_to_residual(layer: Any, w: Weights, y: Array, residual: Array) -> Array:
     """``y + g r``, ``r + g (y - r)`` with ``of: step``, or ``g y + h r`` with ``of: both``, for the residual r."""
-    if layer.of == "both":
-        return _balance(layer, w, y, residual)
+    if layer.of == "both":  # a sigmoid, and the factor that preserves the variance together with it
+        gate = times(w.w, layer.gain)
+        own = sigmoid(gate)
+        return y * own + residual * np.sqrt(np.maximum(sigmoid(-gate) * (1.0 + own), LEAST))
     g = _factor(layer, w)
     return y + residual * g if layer.of == "residual" else residual + (y - residual) * g
-
-
-def _balance(layer: Any, w: Weights, y: Array, residual: Array) -> Array:
-    """Two factors: a sigmoid, and the one that preserves the variance together with it."""
-    gate = times(w.w, layer.gain)
-    own = sigmoid(gate)
-    other = np.sqrt(np.maximum(sigmoid(-gate) * (1.0 + own), LEAST))
-    return y * own + residual * other
 
 
 def _factor(layer: Any, w: Weights) -> Array:

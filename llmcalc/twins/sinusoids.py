@@ -16,7 +16,6 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """``x + sinusoids`` [b q d] at this step's positions."""
-    rows = int(step.positions[-1]) + 1
     if layer.sinusoids == "interleaved":
-        return x + sinusoids(rows, layer.d_model)[step.positions]
-    return x + sinusoid_halves(rows, layer.d_model, layer.sinusoids == "fairseq")[step.positions]
+        return x + sinusoids(step.positions, layer.d_model)
+    return x + sinusoid_halves(int(step.positions[-1]) + 1, layer.d_model, layer.sinusoids == "fairseq")[step.positions]

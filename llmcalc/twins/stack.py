@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.architecture import Sublayer
 from ..core.errors import UnsupportedError
 from .functions import times
 from .plan import PlacedBranch, PlacedLayer, PlacedStack, PlacedSublayer
@@ -34,30 +35,17 @@ def run_stack(stack: PlacedStack, tensors: Mapping[str, Array], step: Step, cach
         step.streams.append(x)
     x = np.concatenate([other, x], axis=-1) if stack.stack.reversible else x
     for placed in stack.outputs:
-        if getattr(placed.layer, "unused", False):
+        layer = placed.layer
+        if getattr(layer, "unused", False):
             continue
-        if logits == "last" and _runs_on_logit_positions(placed.layer):
+        if logits == "last" and (layer.kind() == "head" or getattr(layer, "positions", "") == "logits"):
             x = x[:, step.ids.shape[1] - 1 :: step.ids.shape[1]]  # the last token of every copy
-        if len(x.shape) == 4 and not _keeps_streams_apart(placed):
+        reads_streams = hasattr(placed.module, "connect") or getattr(layer, "stream", None) is not None
+        if len(x.shape) == 4 and not reads_streams:
             x = np.mean(x, axis=2)
-        y = run.layer(placed, x, placed.layer.kind())
-        x = x if getattr(placed.layer, "dropped", False) else y
+        y = run.layer(placed, x, layer.kind())
+        x = x if getattr(layer, "dropped", False) else y
     return x
-
-
-def _runs_on_logit_positions(layer: Any) -> bool:
-    """Whether a layer runs only on the positions whose logits are computed."""
-    return layer.kind() == "head" or getattr(layer, "positions", "") == "logits"
-
-
-def _keeps_streams_apart(placed: PlacedLayer) -> bool:
-    """Whether a layer reads several residual streams; all others read their mean."""
-    return hasattr(placed.module, "connect") or getattr(placed.layer, "stream", None) is not None
-
-
-def _adds_residual(after: PlacedLayer) -> bool:
-    """Whether the layer after a sub-layer adds the result to the stream itself."""
-    return hasattr(after.module, "adds_residual") and after.module.adds_residual(after.layer)
 
 
 class _Runner:
@@ -80,9 +68,9 @@ class _Runner:
         self.step.sublayer_inputs, self.step.deferred_results = {}, {}
         merged = self.step.n_merged
         for place, sublayer in enumerate(block):
-            self.step.sublayer_inputs[sublayer.name] = x
+            self.step.sublayer_inputs[sublayer.part.name] = x
             x = self.sublayer(sublayer, x, time, place)
-            for late in self.step.deferred_results.get(sublayer.name, ()):
+            for late in self.step.deferred_results.get(sublayer.part.name, ()):
                 x = x + late
         if self.step.grid and self.step.n_merged != merged:
             raise UnsupportedError("the number of patches changes within a block", where=self.stack)
@@ -93,11 +81,12 @@ class _Runner:
     ) -> tuple[Array, Array]:
         """Run a reversible block: each sub-layer reads one stream and adds to the other; then the two swap."""
         for place, sublayer in enumerate(block):
-            if sublayer.after or not sublayer.residual or sublayer.input_from or sublayer.residual_from:
-                text = f"{sublayer.name} must only add to the stream in a reversible stack"
-                raise UnsupportedError(text, where=sublayer.name)
+            part = sublayer.part
+            if sublayer.after or not part.residual or part.input_from or part.residual_from:
+                text = f"{part.name} must only add to the stream in a reversible stack"
+                raise UnsupportedError(text, where=part.name)
             h = self.branches(sublayer.branches, self._optional(sublayer.pre, other, time, place), time, place)
-            total, one = self._scale_terms(sublayer, self._optional(sublayer.post, h, time, place), one)
+            total, one = self._scale_terms(part, self._optional(sublayer.post, h, time, place), one)
             one, other = other, one + total
         return one, other
 
@@ -108,7 +97,9 @@ class _Runner:
         layer, module, w = updates.layer, updates.module, updates.weights_in(self.tensors)
         predicted = module.predict(layer, w, streams)
         x = predicted[:, :, layer.active]
-        own_input = [number for number, part in enumerate(block) if part.branches[0].layer.layer.kind() == _OWN_INPUT]
+        own_input = [
+            number for number, part in enumerate(block) if part.branches[0].layer.layer.kind() == "per_layer_gate"
+        ]
         for place in range(1, own_input[0] if own_input else len(block)):
             x = self.sublayer(block[place], x, time, place)
         streams = module.correct(layer, w, predicted, x)
@@ -119,57 +110,54 @@ class _Runner:
 
     def sublayer(self, sublayer: PlacedSublayer, x: Array, *key: object) -> Array:
         """``x = after(x + scale · post(Σ branches(pre(x))))``, with all branches on the same input."""
-        if sublayer.pre is not None and hasattr(sublayer.pre.module, "connect"):
-            return self.hyper_connected_sublayer(sublayer, sublayer.pre, x, *key)
+        connection = sublayer.pre
+        if connection is not None and hasattr(connection.module, "connect"):  # several streams
+            h, write = connection.module.connect(connection.layer, connection.weights_in(self.tensors), x)
+            return write(self._optional(sublayer.post, self.branches(sublayer.branches, h, *key), *key))
         used = [branch for branch in sublayer.branches if not getattr(branch.layer.layer, "unused", False)]
         if not used:
             return x
         first = used[0].layer
         if hasattr(first.module, "bypasses_stream") and first.module.bypasses_stream(first.layer):
-            if sublayer.residual:
-                raise UnsupportedError("a layer that bypasses the stream cannot be added to it", where=sublayer.name)
+            if sublayer.part.residual:
+                text = "a layer that bypasses the stream cannot be added to it"
+                raise UnsupportedError(text, where=sublayer.part.name)
             self.branches(used, x, *key)
             return x
         on_side_tokens = getattr(first.module, "runs_on_side_tokens", None)
         if on_side_tokens and on_side_tokens(first.layer):
-            self.step.saved_streams["side_tokens"] = self.residual_sublayer(
-                sublayer, used, self.step.saved_streams["side_tokens"], *key
-            )
-        return self.residual_sublayer(sublayer, used, self._prepare_stream(first, x), *key)
+            side = self.step.saved_streams["side_tokens"]
+            self.step.saved_streams["side_tokens"] = self.residual_sublayer(sublayer, used, side, *key)
+        if hasattr(first.module, "prepare_stream"):  # the layer changes the number of positions
+            x = first.module.prepare_stream(first.layer, x, self.step)
+        return self.residual_sublayer(sublayer, used, x, *key)
 
     def residual_sublayer(
         self, sublayer: PlacedSublayer, used: Sequence[PlacedBranch], x: Array, *key: object
     ) -> Array:
         """The stream plus the scaled sum of the branches, with the norms around."""
-        read = self.step.sublayer_inputs[sublayer.input_from] if sublayer.input_from else x
-        if sublayer.concat_input:
+        part, after = sublayer.part, sublayer.after
+        read = self.step.sublayer_inputs[part.input_from] if part.input_from else x
+        if part.concat_input:
             read = np.concatenate([read, self.step.first_input], axis=-1)
-        self.step.use_index = self.step.use_counts.setdefault(sublayer.name, 0)
-        self.step.use_counts[sublayer.name] += 1
+        self.step.use_index = self.step.use_counts.setdefault(part.name, 0)
+        self.step.use_counts[part.name] += 1
         h = self._optional(sublayer.pre, read, *key)
         total = self.branches(used, h, *key)
-        x = self.step.sublayer_inputs[sublayer.residual_from] if sublayer.residual_from else x
-        self.step.stream = x = h if sublayer.residual_normed else x
-        total, x = self._scale_terms(sublayer, self._optional(sublayer.post, total, *key), x)
-        after = sublayer.after
-        if after is not None and _adds_residual(after):
+        x = self.step.sublayer_inputs[part.residual_from] if part.residual_from else x
+        self.step.stream = x = h if part.residual_normed else x
+        total, x = self._scale_terms(part, self._optional(sublayer.post, total, *key), x)
+        if after is not None and hasattr(after.module, "adds_residual") and after.module.adds_residual(after.layer):
             return after.module.add_to_residual(after.layer, after.weights_in(self.tensors), total, x)
-        return self._optional(after, x + total if sublayer.residual else total, *key)
+        return self._optional(after, x + total if part.residual else total, *key)
 
-    def _scale_terms(self, sublayer: PlacedSublayer, total: Array, x: Array) -> tuple[Array, Array]:
+    def _scale_terms(self, part: Sublayer, total: Array, x: Array) -> tuple[Array, Array]:
         """A result and its residual, each times its factor."""
-        own, other = sublayer.scale, sublayer.residual_scale
-        if sublayer.depth_scaled:
+        own, other = part.scale, part.residual_scale
+        if part.depth_scaled:
             self.step.n_added += 1
             own, other = own * math.sqrt(1 / self.step.n_added), other * math.sqrt(1 - 1 / self.step.n_added)
         return times(total, own), times(x, other)
-
-    def hyper_connected_sublayer(
-        self, sublayer: PlacedSublayer, connection: PlacedLayer, streams: Array, *key: object
-    ) -> Array:
-        """Run a sub-layer that reads and writes several residual streams."""
-        h, write = connection.module.connect(connection.layer, connection.weights_in(self.tensors), streams)
-        return write(self._optional(sublayer.post, self.branches(sublayer.branches, h, *key), *key))
 
     def branches(self, branches: Sequence[PlacedBranch], h: Array, *key: object) -> Array:
         """The sum of the branches, each with its own norms; deferred results are stored for later."""
@@ -185,13 +173,5 @@ class _Runner:
                 total = y if total is None else total + y
         return total
 
-    def _prepare_stream(self, placed: PlacedLayer, x: Array) -> Array:
-        """The stream as prepared by a layer that changes the number of positions."""
-        prepare = getattr(placed.module, "prepare_stream", None)
-        return x if prepare is None else prepare(placed.layer, x, self.step)
-
     def _optional(self, norm: PlacedLayer | None, x: Array, *key: object) -> Array:
         return x if norm is None else self.layer(norm, x, *key, "norm")
-
-
-_OWN_INPUT = "per_layer_gate"

@@ -1,4 +1,4 @@
-"""The inputs of one step, shared between its layers, and the cache between steps."""
+"""The inputs of one step, shared between its layers, the cache between steps, and patches between stacks."""
 
 from __future__ import annotations
 
@@ -17,90 +17,52 @@ State = dict[str, Array]
 
 @dataclass
 class Step:
-    """The tokens of one step, of one stack.
+    """The tokens of one step, of one stack."""
 
-    Attributes:
-        ids: token ids [b q]; zeros if the stack reads ``data``.
-        data: frames [b r i] or patches [b q c (f) i j], read instead of tokens.
-        cached: tokens of this stack in the cache.
-        text: ids of all tokens so far, including this step's [b c+q]; None: the same as ``ids``.
-        segments: segment ids [b q], or n per token [b q n]; None: all 0.
-        boxes: left, upper, right and lower edge of each token on the page [b q 4]; None: all 0.
-        source: input of cross-attention [b n d]: the encoder's output (None in a decode step, which has its keys
-            cached), or the vectors of the patches that end in this step.
-        image_tokens: image vectors [b m d], and a mask of the tokens that they replace [b q]; None: no image.
-        vectors: patch vectors computed by a stack of bytes [b p·n d].
-        own_ids: ids [b q] of tables with separate ids, by name.
-        grid: rows and columns of the patches, in row-major order; None: no patches.
-        prompt: learned tokens before all others.
-        n_merged: patches merged into each position.
-        whole_grid: the grid before merging.
-        tower_results: earlier outputs of a tower with several.
-        latent_arrays: learned vectors that will replace the stream, in order, each [b n d].
-        streams: the residual stream before the first block and after each block.
-        shared_keys: keys and values that later layers reuse, by their sizes (Gemma 3n).
-        copies: copies of all tokens, concatenated in the stream (ProphetNet).
-        saved_streams: named streams that later layers read.
-        prefix: learned keys and values of prefix tuning, per self-attention layer, then per cross-attention layer.
-        first_input: input of the first block [b q d].
-        sublayer_inputs: the stream before each sub-layer of the current block, by the sub-layer's name.
-        deferred_results: results added to the stream after a later sub-layer, by that sub-layer's name.
-        block_sums: sums of the outputs of earlier groups of blocks.
-        use_counts: runs of each sub-layer so far, by name; ``use_index``: earlier runs of the current sub-layer.
-        angles: sines, then cosines, of the rotary angles [q e], if they come from a table.
-        n_added: terms in the residual stream so far.
-        depth: index of the current block, and number of blocks.
-        layer_inputs: per-layer embeddings of the remaining layers, each [b q l].
-        stream: the residual that the current sub-layer adds to [b q d].
-        unnormed: input of the branches, before their own norms [b q d].
-        router_before: hidden state of the previous router, if it is a network [b q f].
-        unselected: mask of the tokens that the last indexer did not select for each query [b q k]; None: no indexer.
-    """
-
-    ids: Array
-    cached: int = 0
-    text: Array | None = None
-    segments: Array | None = None
-    boxes: Array | None = None
+    ids: Array  # token ids [b q]; zeros if the stack reads ``data``
+    cached: int = 0  # tokens of this stack in the cache
+    text: Array | None = None  # ids of all tokens so far, including this step's [b c+q]; None: the same as ``ids``
+    segments: Array | None = None  # segment ids [b q], or n per token [b q n]; None: all 0
+    boxes: Array | None = None  # left, upper, right and lower edge of each token on the page [b q 4]; None: all 0
+    # input of cross-attention [b n d]: the encoder's output (None in a decode step, which has its keys cached), or the
+    # vectors of the patches that end in this step
     source: Array | None = None
-    vectors: Array | None = None
-    image_tokens: tuple[Array, Array] | None = None
-    own_ids: Mapping[str, Array] = field(default_factory=dict)
-    data: Array | None = None
-    grid: tuple[int, int] | None = None
-    prompt: int = 0
-    n_merged: int = 1
-    whole_grid: tuple[int, int] | None = None
-    latent_arrays: list[Array] = field(default_factory=list)
-    tower_results: list[Array] = field(default_factory=list)
-    streams: list[Array] = field(default_factory=list)
+    vectors: Array | None = None  # patch vectors computed by a stack of bytes [b p·n d]
+    image_tokens: tuple[Array, Array] | None = None  # image vectors [b m d], and a mask of the replaced tokens [b q]
+    own_ids: Mapping[str, Array] = field(default_factory=dict)  # ids [b q] of tables with separate ids, by name
+    data: Array | None = None  # frames [b r i] or patches [b q c (f) i j], read instead of tokens
+    grid: tuple[int, int] | None = None  # rows and columns of the patches, in row-major order; None: no patches
+    prompt: int = 0  # learned tokens before all others
+    n_merged: int = 1  # patches merged into each position
+    whole_grid: tuple[int, int] | None = None  # the grid before merging
+    latent_arrays: list[Array] = field(default_factory=list)  # vectors that will replace the stream, each [b n d]
+    tower_results: list[Array] = field(default_factory=list)  # earlier outputs of a tower with several
+    streams: list[Array] = field(default_factory=list)  # the residual stream before and after each block
+    # keys and values that later layers reuse, by their sizes (Gemma 3n)
     shared_keys: dict[object, tuple[Array, Array]] = field(default_factory=dict)
-    copies: int = 1
-    saved_streams: dict[str, Array] = field(default_factory=dict)
+    copies: int = 1  # copies of all tokens, concatenated in the stream (ProphetNet)
+    saved_streams: dict[str, Array] = field(default_factory=dict)  # named streams that later layers read
+    # learned keys and values of prefix tuning, per self-attention layer, then per cross-attention layer
     prefix: list[list[tuple[Array, Array]]] = field(default_factory=list)
-    first_input: Array | None = None
-    angles: Array | None = None
-    sublayer_inputs: dict[str, Array] = field(default_factory=dict)
-    deferred_results: dict[str, list[Array]] = field(default_factory=dict)
-    block_sums: list[Array] = field(default_factory=list)
-    use_counts: dict[str, int] = field(default_factory=dict)
-    use_index: int = 0
-    n_added: int = 1
-    depth: tuple[int, int] = (0, 1)
-    layer_inputs: list[Array] = field(default_factory=list)
-    stream: Array | None = None
-    unnormed: Array | None = None
-    router_before: Array | None = None
-    unselected: Array | None = None
+    first_input: Array | None = None  # input of the first block [b q d]
+    angles: Array | None = None  # sines, then cosines, of the rotary angles [q e], if they come from a table
+    sublayer_inputs: dict[str, Array] = field(default_factory=dict)  # stream before each sub-layer of the current block
+    deferred_results: dict[str, list[Array]] = field(default_factory=dict)  # by the sub-layer before them
+    block_sums: list[Array] = field(default_factory=list)  # sums of the outputs of earlier groups of blocks
+    use_counts: dict[str, int] = field(default_factory=dict)  # runs of each sub-layer so far, by name
+    use_index: int = 0  # earlier runs of the current sub-layer
+    n_added: int = 1  # terms in the residual stream so far
+    depth: tuple[int, int] = (0, 1)  # index of the current block, and number of blocks
+    layer_inputs: list[Array] = field(default_factory=list)  # per-layer embeddings of the remaining layers [b q l]
+    stream: Array | None = None  # the residual that the current sub-layer adds to [b q d]
+    unnormed: Array | None = None  # input of the branches, before their own norms [b q d]
+    router_before: Array | None = None  # hidden state of the previous router, if it is a network [b q f]
+    unselected: Array | None = None  # mask of the tokens that the last indexer did not select [b q k]
 
     @property
     def decode(self) -> bool:
         """Whether the cache holds earlier tokens."""
         return self.cached > 0
-
-    def restore_grid(self) -> None:
-        """Undo the merging of patches."""
-        self.grid, self.n_merged = self.whole_grid, 1
 
     def must_be_whole(self, kind: str) -> None:
         """Raise an UnsupportedError in a decode step, for kinds that see later tokens and have no cache."""
@@ -153,3 +115,48 @@ class Cache:
     def bytes(self) -> int:
         """Cached bytes, in the arrays' own data types."""
         return sum(array.size * array.dtype.itemsize for array in self.arrays())
+
+
+def patches_begun(tokens: int, patch: int) -> int:
+    """Number of patches that have begun within ``tokens`` bytes.
+
+    >>> [patches_begun(tokens, 4) for tokens in (0, 1, 4, 5, 6, 9)]
+    [0, 1, 1, 2, 2, 3]
+    """
+    return -(-tokens // patch)
+
+
+@dataclass
+class PatchHandover:
+    """Byte and patch vectors passed between the stacks of a byte-latent model [pagnoni2024]."""
+
+    ids: Array = None  # byte ids [b q]
+    stream: Array = None  # output of the stack that ran on bytes [b q d]
+    vectors: Array = None  # n vectors for each of p patches, in order [b p·n d]
+    patches: Array = None  # output of the stack that ran on patches [b p n·d]
+
+    def store(self, patch: int | None, step: Step, result: Array) -> None:
+        """Store the output of a stack: of patches if ``patch`` is given, of bytes otherwise."""
+        if patch:
+            self.patches = result
+        else:
+            self.ids, self.stream, self.vectors = step.ids, step.streams[-1], step.vectors
+
+    def step(self, patch: int | None, width: int, cached: int) -> Step:
+        """The next stack's step after ``cached`` bytes: on the patches completed since then, or on bytes."""
+        if self.vectors is None:
+            raise UnsupportedError("no stack of bytes has produced patch vectors")
+        b = self.ids.shape[0]
+        if patch:
+            before, ended = (patches_begun(tokens, patch) for tokens in (cached, cached + self.ids.shape[1]))
+            ids = np.zeros((b, ended - before), int)
+            if self.vectors.shape[1] * self.vectors.shape[2] != (ended - before) * width:
+                raise UnsupportedError(f"the concatenated vectors of a patch do not have width {width}")
+            return Step(ids, before, data=self.vectors.reshape(b, ended - before, width))
+        if not self.vectors.shape[1]:
+            return Step(self.ids, cached, data=self.stream, source=np.zeros((b, 0, width)))
+        if self.patches is None or self.stream.shape[-1] != width or self.patches.shape[-1] % width:
+            raise UnsupportedError(f"no stack has produced patch vectors of the bytes' width, {width}")
+        n_vectors = self.patches.shape[-1] // width
+        source = self.patches.reshape(b, self.patches.shape[1] * n_vectors, width)
+        return Step(self.ids, cached, data=self.stream, source=source)

@@ -1,8 +1,7 @@
 """Reverse-mode automatic differentiation for NumPy: a tape records operations, then runs them backwards.
 
 A ``Variable`` stands for an array. NumPy hands its operations to the variable through ``__array_ufunc__`` and
-``__array_function__``, so layers need no changes. ``gradients.py`` and
-``function_gradients.py`` hold the derivatives.
+``__array_function__``, so layers need no changes. ``gradients.py`` holds the derivatives.
 
 >>> import numpy as np
 >>> tape = Tape()
@@ -22,7 +21,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.lib.stride_tricks import as_strided
 
-from . import function_gradients, gradients
+from . import gradients
 from .weights import Array
 
 
@@ -92,18 +91,16 @@ class Tape:
 
     def call(self, function: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
         """Record a named function as one operation: by its own derivative, or recomputed in the backward pass."""
-        rule = function_gradients.RULES.get(function.__name__)
+        rule = gradients.NAMED.get(function.__name__)
         values = tuple(map(_value, inputs))
         if rule is not None:
             return self.record(rule(*values), inputs)
         results = function(*values)
         if not isinstance(results, tuple):
             return self.record(_recomputed(function, results, inputs), inputs)
-
-        def flattened(*items: Any) -> Array:
-            return _flatten(function(*items))
-
-        together = self.record(_recomputed(flattened, _flatten(results), inputs), inputs)
+        together = self.record(
+            _recomputed(lambda *items: _flatten(function(*items)), _flatten(results), inputs), inputs
+        )
         ends = np.cumsum([result.size for result in results])
         return tuple(
             together[end - result.size : end].reshape(result.shape) for end, result in zip(ends, results, strict=True)
@@ -144,11 +141,10 @@ def _recomputed(function: Callable[..., Array], value: Array, inputs: tuple[Any,
     return gradients.Result(value, [gradients.Pullback(gradient_of(number), values) for number in range(len(inputs))])
 
 
-def _leaf(tape: Tape, value: Any) -> Any:
+def _leaf(tape: Tape, item: Any) -> Any:
     """An input of a recomputed function as a leaf of another tape."""
-    if not isinstance(value, Variable):
-        return value
-    return tape.data(np.asarray(value.value)) if value.is_constant else tape.variable(np.asarray(value.value))
+    constant = isinstance(item, Variable) and item.is_constant
+    return Variable(np.asarray(item.value), tape, constant, constant) if isinstance(item, Variable) else item
 
 
 class Variable(NDArrayOperatorsMixin):
@@ -199,10 +195,10 @@ class Variable(NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Variable:
         if method != "__call__" or options:
             raise NotImplementedError(f"the tape has no derivative of {ufunc.__name__}.{method}")
-        return self.tape.record(gradients.ufunc_rule(ufunc)(*map(_value, inputs)), inputs)
+        return self.tape.record(gradients.rule_of(ufunc)(*map(_value, inputs)), inputs)
 
     def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Variable:
-        rule = gradients.function_rule(function)
+        rule = gradients.rule_of(function)
         if function in gradients.OF_LISTS:
             parts = tuple(inputs[0])
             return self.tape.record(rule([_value(part) for part in parts], *inputs[1:], **options), parts)

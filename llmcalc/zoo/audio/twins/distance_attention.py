@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import einsum
 
-from ....twins.embedding import interleaved_sinusoids
+from ....twins.embedding import sinusoids
 from ....twins.heads import distance_scores, dot_products, join, mix, project, projections
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, matrix, table, vector
@@ -26,7 +26,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     place = np.arange(x.shape[1])
-    r = einsum("rd,dhe->rhe", interleaved_sinusoids(np.arange(-place[-1], len(place)), layer.d_model), w.wr)
+    r = einsum("rd,dhe->rhe", sinusoids(np.arange(-place[-1], len(place)), layer.d_model), w.wr)
     row = place[:, None] - place + place[-1]  # [q k]; the distance of the farthest later token comes first
     scores = dot_products(q + w.u, k) + distance_scores(q + w.w, r, row)
     return join(w, mix(scores / math.sqrt(layer.d_head), v))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ....twins import attention
-from ....twins.position_biases import buckets
+from ....twins.positions import buckets
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, matrix
 

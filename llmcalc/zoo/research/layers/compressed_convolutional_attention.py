@@ -57,7 +57,7 @@ class CompressedConvolutionalAttention(Layer):
         self.check()
         self.must_divide("n_kv_heads", "n_heads")
         self.derive(rotary_dim=self.d_head)
-        check_factors(self, self.rope_scaling, self.rope_factors)
+        check_factors(self)
 
     def declare(self) -> Declaration:
         """Projections, convolutions, attention, output; the state also holds columns of the convolutions and values."""

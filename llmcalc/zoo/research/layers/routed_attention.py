@@ -49,7 +49,7 @@ class RoutedAttention(Layer):
 
     def __post_init__(self) -> None:
         self.check()
-        check_factors(self, self.rope_scaling, self.rope_factors)
+        check_factors(self)
         if self.top_k > self.n_experts:
             raise SizeError(f"top_k ({self.top_k}) is more than n_experts ({self.n_experts})", where="routed_attention")
 

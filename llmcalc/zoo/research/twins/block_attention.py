@@ -10,7 +10,7 @@ from numpy import einsum
 
 from ....twins.functions import layernorm, rmsnorm, softmax
 from ....twins.heads import dot_products, join, mix, project, projections
-from ....twins.position_biases import relative_buckets
+from ....twins.positions import buckets
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, matrix, table, vector
 
@@ -71,7 +71,7 @@ def _block_scores(layer: Any, w: Weights, scores: Array, positions: Array) -> Ar
 
 def _bias(layer: Any, biases: Array, ahead: Array) -> Array:
     """The bias of each distance and head [h q k]."""
-    return np.transpose(biases[relative_buckets(layer, ahead, causal=False)], (2, 0, 1))
+    return np.transpose(biases[buckets(layer.n_buckets, layer.max_distance, ahead, causal=False)], (2, 0, 1))
 
 
 def _summaries(layer: Any, w: Weights, x: Array) -> Array:

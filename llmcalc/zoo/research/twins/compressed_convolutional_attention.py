@@ -11,7 +11,7 @@ from numpy import einsum
 from ....twins.convolution import valid_windows
 from ....twins.functions import l2norm, operation, plus, softmax
 from ....twins.heads import extend_cache, grouped_mix, grouped_scores, join, project
-from ....twins.rope import rotate
+from ....twins.positions import rotate
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, kernel, matrix, vector
 

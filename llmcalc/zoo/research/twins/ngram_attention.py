@@ -13,7 +13,7 @@ from numpy import einsum
 
 from ....twins.functions import plus, softmax
 from ....twins.heads import dot_products, extend_cache, join, mix, output, project, projections
-from ....twins.position_biases import relative_buckets
+from ....twins.positions import buckets
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, matrix, vector
 
@@ -56,5 +56,5 @@ def _predicting_stream(
 
 def _bias(layer: Any, biases: Array, ahead: Array) -> Array:
     """The bias of each distance [b h q k], from the biases of each query [b q u h]."""
-    bucket = relative_buckets(layer, ahead, causal=True)
+    bucket = buckets(layer.n_buckets, layer.max_distance, ahead, causal=True)
     return np.transpose(biases[:, np.arange(len(ahead))[:, None], bucket], (0, 3, 1, 2))

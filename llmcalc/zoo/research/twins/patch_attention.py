@@ -15,8 +15,7 @@ from numpy import einsum
 from ....core.errors import UnsupportedError
 from ....twins.functions import rmsnorm, softmax
 from ....twins.heads import extend_cache, grouped_mix, grouped_scores, join, project
-from ....twins.patch_handover import patches_begun
-from ....twins.step import State, Step
+from ....twins.step import State, Step, patches_begun
 from ....twins.weights import Array, Weight, Weights, constant, matrix, vector
 
 INPUT_FIELDS = frozenset({"extra_patches"})  # those of an implementation

@@ -10,7 +10,7 @@ from numpy import einsum
 
 from ....twins.functions import operation, plus, softmax
 from ....twins.heads import extend_cache, project
-from ....twins.rope import rotate
+from ....twins.positions import rotate
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, matrix, vector
 

@@ -1,4 +1,4 @@
-"""Rotary positions [su2021]: pairs of a head's elements are rotated by angles proportional to the position."""
+"""Positions in attention: rotations [su2021], ALiBi [press2021], T5's buckets [raffel2019] and temperatures."""
 
 from __future__ import annotations
 
@@ -67,9 +67,8 @@ def frequencies(layer: Any, width: int, length: int) -> Array:
     pair = np.arange(_rounded_to_pairs(width) // 2)
     base, kind, factor = layer.rope_theta, layer.rope_scaling, layer.rope_factor
     if kind == "dynamic":  # the base grows with sequences longer than the training context
-        base *= (factor * max(length, training_length(layer)) / training_length(layer) - (factor - 1)) ** (
-            width / (width - 2)
-        )
+        growth_of_length = max(length, training_length(layer)) / training_length(layer)
+        base *= (factor * growth_of_length - (factor - 1)) ** (width / (width - 2))
     plain = base ** (-2.0 * pair / width)
     if kind in ("none", "dynamic"):
         return plain
@@ -81,7 +80,9 @@ def frequencies(layer: Any, width: int, length: int) -> Array:
     if kind == "linear":
         return plain / factor
     if kind == "llama3":
-        stretched = _share_of_long_waves(layer, plain)
+        turns = training_length(layer) * plain / (2 * math.pi)  # rotations in the training context
+        low, high = layer.rope_low_factor, layer.rope_high_factor
+        stretched = 1 - np.clip((turns - low) / (high - low), 0.0, 1.0)
     elif kind == "yarn":
         stretched = _share_of_slow_pairs(layer, pair, width)
     else:
@@ -94,13 +95,6 @@ def training_length(layer: Any) -> int:
     if layer.rope_length is None:
         raise InputError(f"rope_scaling {layer.rope_scaling} needs rope_length", where=layer.kind())
     return int(layer.rope_length)
-
-
-def _share_of_long_waves(layer: Any, plain: Array) -> Array:
-    """Llama 3.1: the share of the scaling applied to each pair, by its number of rotations in the training context."""
-    fits = training_length(layer) * plain / (2 * math.pi)
-    low, high = layer.rope_low_factor, layer.rope_high_factor
-    return 1 - np.clip((fits - low) / (high - low), 0.0, 1.0)
 
 
 def _share_of_slow_pairs(layer: Any, pair: Array, width: int) -> Array:
@@ -117,3 +111,43 @@ def _share_of_slow_pairs(layer: Any, pair: Array, width: int) -> Array:
     if first == last:
         last += 0.001  # avoid division by zero
     return np.clip((pair - first) / (last - first), 0.0, 1.0)
+
+
+def alibi_slopes(n_heads: int) -> Array:
+    """A geometric sequence from 2^(-8/n); if n is not a power of two, extended by slopes of the next power."""
+    power = 2 ** math.floor(math.log2(n_heads))
+    slopes = 2.0 ** (-8.0 / power * np.arange(1, power + 1))
+    further = 2.0 ** (-4.0 / power * np.arange(1, 2 * (n_heads - power), 2))
+    return np.concatenate([slopes, further])
+
+
+def temperature(layer: Any, positions: Array) -> Array:
+    """A factor per query [q 1 1] that grows with its position [nakanishi2025]."""
+    stretches = (positions + layer.temperature_start) / layer.temperature_length
+    if getattr(layer, "temperature_law", "log") == "power":
+        found: Array = (1 + stretches) ** layer.temperature
+    else:
+        found = 1 + layer.temperature * np.log1p(np.floor(stretches))
+    return found[:, None, None]
+
+
+def growth(scale: Array, shift: Array, positions: Array) -> Array:
+    """``scale · log(position + 1) + shift`` per query and head [q h 1], with two learned numbers per head."""
+    return (np.log(positions + 1.0)[:, None] * scale + shift)[..., None]
+
+
+def buckets(count: int, most: int, ahead: Array, *, causal: bool) -> Array:
+    """The bucket of each distance: exact for near keys, logarithmic up to ``most``.
+
+    ``ahead`` [q k] is the key's position minus the query's. Without a causal mask, each side has half of the buckets.
+    """
+    start: Array = 0
+    if causal:
+        distance = np.maximum(-ahead, 0)
+    else:
+        count //= 2
+        start, distance = np.where(ahead > 0, count, 0), np.abs(ahead)
+    exact = count // 2
+    far = np.log(np.maximum(distance, 1) / exact) / math.log(most / exact) * (count - exact)
+    shared = np.minimum(exact + far.astype(int), count - 1)
+    return start + np.where(distance < exact, distance, shared)
