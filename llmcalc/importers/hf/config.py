@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from ...core.layer import Layer
+from ...core.record import fields
 from ...layers import Attention, Head, Mlp, Moe, Norm
 from .config_keys import ConfigKeys
 from .rope import rope_fields
 
 TOKENS = "token_embedding"  # share name of a token table and a head that is tied to it
+Kind = TypeVar("Kind", bound=Layer)
 Fields = dict[str, Any]  # of a layer
 Layers = dict[str, Layer]  # by type
 BIASED: Fields = dict.fromkeys(("q_bias", "k_bias", "v_bias", "o_bias"), True)
@@ -46,6 +48,25 @@ class Config(ConfigKeys):
         """The number of key/value heads, by default that of the query heads."""
         return self.optional_size("num_key_value_heads") or self.n_heads
 
+    @property
+    def eps(self) -> float:
+        """The epsilon of RMSNorms."""
+        return self.number("rms_norm_eps") or 1e-6
+
+    def fields_of(self, kind: type[Layer], keys: str) -> Fields:
+        """Fields of a layer, each with its key in this config: ``field=key``, or one name for both; ``?``: optional."""
+        types = {entry.name: entry.type for entry in fields(kind)}
+        found: Fields = {}
+        for pair in keys.split():
+            name, _, key = pair.removesuffix("?").partition("=")
+            reader = Config.optional_size if pair.endswith("?") else _READERS[types[name]]
+            found[name] = reader(self, key or name)
+        return found
+
+    def layer(self, kind: type[Kind], keys: str, **changes: Any) -> Kind:
+        """A layer of this width whose fields are at ``keys``, as in ``fields_of``, or in ``changes``."""
+        return kind(**{"d_model": self.d_model, **self.fields_of(kind, keys), **changes})
+
     def is_tied(self, default: bool = True) -> bool:
         """Whether the head shares the token embedding."""
         return self.flag("tie_word_embeddings", default)
@@ -69,7 +90,7 @@ class Config(ConfigKeys):
         ``bias`` None means that ``attention_bias`` applies to all four projections.
         """
         biased = self.flag("attention_bias") if bias is None else bias
-        fields: dict[str, Any] = {
+        found: Fields = {
             "d_model": self.d_model,
             "n_heads": self.n_heads,
             "n_kv_heads": self.n_kv_heads,
@@ -77,14 +98,14 @@ class Config(ConfigKeys):
             **dict.fromkeys(BIASED, biased),
             "positions": "rope",
             "rope_theta": self.rope_theta(layer_type),
-            "qk_norm_eps": self.number("rms_norm_eps") or 1e-6,
+            "qk_norm_eps": self.eps,
             **rope_fields(self, layer_type),
             "softmax_in_fp32": True,
         }
-        fields |= changes
-        if fields.get("rope_scaling") == "proportional" and "rotary_dim" not in changes:
-            fields["rotary_dim"] = max(1, 2 * int(self.partial_rotary(layer_type=layer_type) * fields["d_head"] // 2))
-        return Attention(**fields)
+        found |= changes
+        if found.get("rope_scaling") == "proportional" and "rotary_dim" not in changes:
+            found["rotary_dim"] = max(1, 2 * int(self.partial_rotary(layer_type=layer_type) * found["d_head"] // 2))
+        return Attention(**found)
 
     def divide_by_heads(self, whole: int | None = None, parts: int | None = None) -> int:
         """The width of a head: ``whole / parts``; raises if there is a remainder."""
@@ -151,7 +172,7 @@ class Config(ConfigKeys):
 
     def experts(self, n_experts: str = "num_experts", width: str = "moe_intermediate_size", **changes: Any) -> Moe:
         """A mixture of experts; ``n_experts`` and ``width`` are the keys of the number of experts and their width."""
-        fields: dict[str, Any] = {
+        found: Fields = {
             "d_model": self.d_model,
             "d_ff": self.size(width),
             "n_experts": self.size(n_experts),
@@ -160,7 +181,7 @@ class Config(ConfigKeys):
             "renormalise": self.flag("norm_topk_prob", True),
             "routed_scale": self.number("routed_scaling_factor", 1.0),
         }
-        return Moe(**{**fields, **changes})
+        return Moe(**{**found, **changes})
 
     def shared_width(self, count: str = "num_shared_experts", width: str = "moe_intermediate_size") -> int | None:
         """The total width of the shared experts, or None if there are none."""
@@ -194,3 +215,12 @@ class Config(ConfigKeys):
     ) -> list[str]:
         """Layer types in which every ``count``-th layer, starting with layer ``first``, is ``rare``."""
         return [rare if index % count == first else usual for index in range(self.n_layers)]
+
+
+_READERS: dict[str, Callable[[Config, str], Any]] = {  # by the type of a field
+    "int": Config.size,
+    "int | None": Config.size,
+    "bool": Config.flag,
+    "str": Config.activation,
+    "float | None": Config.number,
+}

@@ -13,6 +13,8 @@ from ..config import SIGMOID, Config, Fields, Layers
 from ..rope import rope_fields, scaling_parameters, yarn_attention_factor
 from ..rules import decoder
 
+INDEXER = "index_heads=index_n_heads index_dim=index_head_dim index_topk"  # fields of attention, with their keys
+
 
 def deepseek_v3(config: Config) -> Architecture:
     """DeepSeek-V3 and R1, and Kimi K2 [deepseek2024v3]: sigmoid routing with a correction bias, stored as a buffer."""
@@ -59,20 +61,15 @@ def mla(config: Config, **changes: Any) -> Mla:
     nope, rope = config.size("qk_nope_head_dim"), config.count("qk_rope_head_dim")
     config.check_computed("qk_head_dim", nope + rope)
     fields: Fields = {
-        "d_model": config.d_model,
-        "n_heads": config.n_heads,
-        "kv_lora_rank": config.size("kv_lora_rank"),
         "qk_nope_head_dim": nope,
         "qk_rope_head_dim": rope,
-        "v_head_dim": config.optional_size("v_head_dim"),
-        "q_lora_rank": config.optional_size("q_lora_rank"),
-        "bias": config.flag("attention_bias"),
         "rope_theta": config.rope_theta(),
         "rope_interleaved": config.flag("rope_interleave", True),
         "scale": _scale(config, nope + rope),
         **rope_fields(config),
     }
-    return Mla(**{**fields, **changes})
+    keys = "n_heads=num_attention_heads kv_lora_rank v_head_dim? q_lora_rank? bias=attention_bias"
+    return config.layer(Mla, keys, **{**fields, **changes})
 
 
 def _scale(config: Config, width: int) -> float | None:
@@ -108,12 +105,7 @@ def softmax_experts(config: Config) -> Moe:
 def indexed_mla(config: Config, **changes: Any) -> Mla:
     """Multi-head latent attention with an indexer."""
     config.ignore("moe_layer_freq mlp_bias indexer_rope_interleave layer_types num_experts")
-    fields = {
-        "index_heads": config.size("index_n_heads"),
-        "index_dim": config.size("index_head_dim"),
-        "index_topk": config.size("index_topk"),
-    }
-    return mla(config, **fields, **changes)
+    return mla(config, **config.fields_of(Mla, INDEXER), **changes)
 
 
 def indexer_types(config: Config, layers: int) -> list[str]:

@@ -23,13 +23,11 @@ def cpmant(config: Config) -> Architecture:
     width, vocab, length = config.d_model, config.vocab, config.size("prompt_length")
     segments, distances = config.size("segment_types"), config.size("position_bias_num_buckets")
     norm = config.rmsnorm("eps")
-    attention = Attention(
-        width,
-        config.n_heads,
-        d_head=config.size("dim_head"),
+    attention = config.layer(
+        Attention,
+        "n_heads=num_attention_heads d_head=dim_head max_distance=position_bias_max_distance",
         positions="relative",
         n_buckets=distances + segments * segments,
-        max_distance=config.size("position_bias_max_distance"),
         prompt=length,
     )
     mlp = Mlp(width, config.size("dim_ff"), "gelu", gated=True, prompt=length)

@@ -8,15 +8,14 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....layers import CompressedAttention, HyperConnection, Kda
+from ....layers import Attention, CompressedAttention, HyperConnection, Kda, Mla
 from ..config import Config, Fields, Layers
 from ..rope import rope_fields
 from ..rules import causal_lm, mixed_runs
-from .deepseek import indexed_mla, indexer_types, mla, shared_experts
+from .deepseek import INDEXER, indexed_mla, indexer_types, mla, shared_experts
 from .qwen import gated_delta_net
 
 _ROTATED = 64 / 512  # default fraction of a head that is rotated
-_SCORES = {"sqrtsoftplus": "sqrt_softplus"}
 _BY_RATIO = {0: "sliding_attention", 4: "compressed_sparse_attention", 128: "heavily_compressed_attention"}
 
 
@@ -40,10 +39,8 @@ def glm5_next(config: Config) -> Architecture:
     full = mla(
         config,
         rope=False,
-        norm_eps=config.number("rms_norm_eps") or 1e-6,
-        index_heads=config.size("index_n_heads"),
-        index_dim=config.size("index_head_dim"),
-        index_topk=config.size("index_topk"),
+        norm_eps=config.eps,
+        **config.fields_of(Mla, INDEXER),
         index_compressed=config.size("index_kpool"),
     )
     mixers: Layers = {"linear_attention": _kda(config), "indexed_attention": full}
@@ -74,17 +71,9 @@ def _kda(config: Config) -> Kda:
         for old, new in names.items():
             if old in given:
                 config.override(new, given[old])
-    head = config.size("linear_head_dim")
-    return Kda(
-        config.d_model,
-        config.size("linear_num_heads"),
-        head,
-        config.size("linear_conv_kernel_dim"),
-        gate_rank=head,
-        decay_bound=config.number("linear_lower_bound"),
-        activation=config.activation(),
-        norm_eps=config.number("rms_norm_eps") or 1e-6,
-    )
+    keys = "n_heads=linear_num_heads d_head=linear_head_dim d_conv=linear_conv_kernel_dim"
+    keys += " decay_bound=linear_lower_bound activation=hidden_act"
+    return config.layer(Kda, keys, gate_rank=config.size("linear_head_dim"), norm_eps=config.eps)
 
 
 def deepseek_v4(config: Config) -> Architecture:
@@ -95,17 +84,14 @@ def deepseek_v4(config: Config) -> Architecture:
     config.ignore("norm_topk_prob")  # the class always normalises by the sum
     routed = config.experts(
         "n_routed_experts",
-        router=_SCORES.get(
-            config.string("scoring_func", "sqrtsoftplus"), config.string("scoring_func", "sqrtsoftplus")
-        ),
+        router=config.string("scoring_func", "sqrtsoftplus").replace("sqrtsoftplus", "sqrt_softplus"),
         correction_bias="buffer",
         d_ff_shared=config.size("moe_intermediate_size"),
         shared_bias=config.flag("mlp_bias"),
         clamp=config.number("swiglu_limit"),
         renormalise=True,
     )
-    table = config.vocab
-    feeds: Layers = {"moe": routed, "hash_moe": replace(routed, correction_bias="none", hash_rows=table)}
+    feeds: Layers = {"moe": routed, "hash_moe": replace(routed, correction_bias="none", hash_rows=config.vocab)}
     hashed = min(layers, config.count("num_hash_layers", 3))
     kinds = (config.strings("mlp_layer_types") or ["hash_moe"] * hashed + ["moe"] * (layers - hashed))[:layers]
     norm, order = config.rmsnorm(), zip(_compressed_layers(config, layers), kinds, strict=True)
@@ -114,7 +100,7 @@ def deepseek_v4(config: Config) -> Architecture:
 
 
 def _eps(config: Config) -> Fields:
-    return {"eps": config.number("hc_eps", 1e-6) or 0.0, "norm_eps": config.number("rms_norm_eps") or 1e-6}
+    return {"eps": config.number("hc_eps", 1e-6) or 0.0, "norm_eps": config.eps}
 
 
 def _compressed_layers(config: Config, layers: int) -> list[str]:
@@ -132,23 +118,14 @@ def _compressed_attention(config: Config) -> Layers:
     rates = config.get("compress_rates") or {_BY_RATIO[4]: 4, _BY_RATIO[128]: 128}
     if not isinstance(rates, dict) or not {_BY_RATIO[4], _BY_RATIO[128]} <= set(rates):
         raise config.error(f"compress_rates must name two layer types, not {short_repr(rates)}")
-    near = CompressedAttention(
-        config.d_model,
-        config.n_heads,
-        config.size("head_dim"),
-        config.size("q_lora_rank"),
-        config.size("sliding_window"),
-        config.size("o_groups"),
-        config.size("o_lora_rank"),
+    near = config.layer(
+        CompressedAttention,
+        "n_heads=num_attention_heads d_head=head_dim q_lora_rank window=sliding_window n_groups=o_groups o_lora_rank",
         rotary_dim=_rotary_width(config),
-        norm_eps=config.number("rms_norm_eps") or 1e-6,
+        norm_eps=config.eps,
         **_rope(config, "main"),
     )
-    indexer: Fields = {
-        "index_heads": config.size("index_n_heads"),
-        "index_dim": config.size("index_head_dim"),
-        "index_topk": config.size("index_topk"),
-    }
+    indexer = config.fields_of(CompressedAttention, INDEXER)
     sparse = config.optional_size("compress_rate_csa") or rates[_BY_RATIO[4]]
     heavy = config.optional_size("compress_rate_hca") or rates[_BY_RATIO[128]]
     far = replace(near, **_rope(config, "compress"))
@@ -220,14 +197,9 @@ def qwen4(config: Config) -> Architecture:
         "qk_norm_unit_offset": True,
         "rotary_dim": config.rotary_width(),
     }
-    indexer: Fields = {
-        "index_heads": config.size("indexer_n_heads"),
-        "index_dim": config.size("indexer_head_dim"),
-        "index_topk": config.size("indexer_budget"),
-        "index_block": config.size("indexer_compress_ratio"),
-        "index_pooled": True,
-        "index_unit_offset": True,
-    }
+    keys = "index_heads=indexer_n_heads index_dim=indexer_head_dim index_topk=indexer_budget"
+    keys += " index_block=indexer_compress_ratio"
+    indexer = {**config.fields_of(Attention, keys), "index_pooled": True, "index_unit_offset": True}
     mixers: Layers = {
         "indexed_attention": config.attention(**attention, **indexer),
         "linear_attention": gated_delta_net(config),
@@ -236,9 +208,7 @@ def qwen4(config: Config) -> Architecture:
     feeds: Layers = {"sparse": config.experts(d_ff_shared=shared, shared_gate=True)}
     pattern = config.every_nth("full_attention_interval", "indexed_attention", "linear_attention", 4)
     kinds = [kind.replace("full_", "indexed_") for kind in config.layer_types(pattern)]
-    hyper = HyperConnection(
-        width, config.size("hc_count"), rank=config.size("hc_lowrank"), norm_eps=config.number("rms_norm_eps") or 1e-6
-    )
+    hyper = HyperConnection(width, config.size("hc_count"), rank=config.size("hc_lowrank"), norm_eps=config.eps)
     return _multi_stream_lm(config, hyper, None, mixers, feeds, ((kind, "sparse") for kind in kinds))
 
 

@@ -124,7 +124,7 @@ def dots3_note(config: Config) -> Architecture:
 def _attention(config: Config, kind: str, span: int, sizes: Fields) -> Mla:
     changes: Fields = {_FIELDS[key]: value for key, value in sizes.items() if key in _FIELDS}
     changes |= {"gate": "input", "gate_per_head": True, "key_norm": True}
-    changes |= {"norm_eps": config.number("rms_norm_eps") or 1e-6, "latent_scaled": True}
+    changes |= {"norm_eps": config.eps, "latent_scaled": True}
     changes |= {"rope_theta": config.rope_theta(kind), **rope_fields(config, kind)}
     if kind == "indexed_attention":
         return indexed_mla(config, index_interleaved=True, **changes)

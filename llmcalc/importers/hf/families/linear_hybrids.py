@@ -19,7 +19,6 @@ _FIXED_ROUTING = "moe_layer_freq moe_router_activation_func use_grouped_topk mla
 _SIZES = ("head_dim", "num_heads", "short_conv_kernel_size")
 _LAYERS = ("full_attn_layers", "kda_layers")
 _GATES = ("use_full_rank_gate", "gate_lower_bound")  # Kimi K3
-EPS = 1e-6
 _LARA_CYCLE = ("linear_attention", "sliding_attention", "linear_attention", "full_attention", "sliding_attention")
 
 
@@ -34,7 +33,7 @@ def kimi_linear(config: Config) -> Architecture:
     types = ["full_attention" if index in places else "linear_attention" for index in range(config.n_layers)]
     gate = "input" if config.flag("mla_use_output_gate") else "none"
     mixers = {"full_attention": mla(config, rope=False, gate=gate), "linear_attention": _kda(config, inner)}
-    activation, eps = _activation(config), config.number("rms_norm_eps") or EPS
+    activation, eps = _activation(config), config.eps
     mlp = Mlp(config.d_model, config.size("intermediate_size"), gated=True, **activation)
     latent: Fields = {"d_latent": config.optional_size("routed_expert_hidden_size")}
     if latent["d_latent"]:
@@ -57,7 +56,7 @@ def _kda(config: Config, inner: Fields) -> Kda:
         gate_rank=head,
         full_gate=inner.get("use_full_rank_gate", False),
         decay_bound=inner.get("gate_lower_bound"),
-        norm_eps=config.number("rms_norm_eps") or EPS,
+        norm_eps=config.eps,
         activation="silu" if config.string("hidden_act") == "situ" else config.activation(),
     )
 
@@ -133,7 +132,7 @@ def bailing_hybrid(config: Config) -> Architecture:
         config.optional_size("linear_head_dim") or config.size("head_dim"),
         config.optional_size("linear_conv_kernel_dim") or config.size("short_conv_kernel_size"),
         decay_bound=config.number("kda_lower_bound") if config.flag("kda_safe_gate") else None,
-        norm_eps=config.number("rms_norm_eps") or 1e-6,
+        norm_eps=config.eps,
         activation=config.activation(),
     )
     config.ignore("head_dim num_attention_heads short_conv_kernel_size kda_lower_bound")

@@ -176,7 +176,7 @@ def apertus_text(config: Config) -> Architecture:
 
 def nanochat(config: Config) -> Architecture:
     """nanochat: norms without weights, an additional norm after the embedding, soft-capped logits."""
-    norm = Norm(config.d_model, "rmsnorm", scale=False, eps=config.number("rms_norm_eps") or 1e-6)
+    norm = Norm(config.d_model, "rmsnorm", scale=False, eps=config.eps)
     share = TOKENS if config.flag("tie_word_embeddings") else None
     head = Head(config.vocab, config.d_model, share=share, softcap=config.number("final_logit_softcapping"))
     attention = config.attention(qk_norm="head", qk_norm_scale=False, qk_norm_late=True, rope_reversed=True)
@@ -187,7 +187,7 @@ def nanochat(config: Config) -> Architecture:
 def bitnet(config: Config) -> Architecture:
     """BitNet b1.58: norms before the last matrix of attention and of the MLP."""
     attention = config.attention(o_norm=True)
-    eps = config.number("rms_norm_eps") or 1e-6
+    eps = config.eps
     return decoder(config, attention, mlp=replace(config.gated_mlp(), inner_norm=True, inner_norm_eps=eps))
 
 

@@ -9,11 +9,11 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Branch, Sublayer
 from ....core.errors import UnknownNameError
 from ....core.layer import Layer
-from ....layers import Attention, Mamba, Mamba2, Mlp, Moe
+from ....layers import Attention, Mamba, Mamba2
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rules import causal_lm, decoder, group_runs, prenorm_block, repeat_block, sublayer
 from .llama_variants import multipliers
-from .state_space import time_step_limits
+from .state_space import MAMBA_KEYS, time_step_limits, time_step_rank
 
 _LETTERS = {"M": "linear_attention", "E": "moe", "*": "full_attention", "-": "mlp"}
 _IGNORED_BY_NEMOTRON = (  # computed from other keys, for modules that the class never builds, or unused
@@ -27,20 +27,15 @@ _OLD_NAMES = {"mamba": "linear_attention", "attention": "full_attention"}
 
 def jamba(config: Config) -> Architecture:
     """Jamba [lieber2024]: Mamba layers, with attention in every eighth and experts in every second."""
-    rank = config.get("mamba_dt_rank")
     mixers: Layers = {
         "attention": config.attention(bias=False, positions="none"),
-        "mamba": Mamba(
-            config.d_model,
-            config.size("mamba_expand") * config.d_model,
-            config.size("mamba_d_state"),
-            config.size("mamba_d_conv"),
-            -(-config.d_model // 16) if rank == "auto" else config.size("mamba_dt_rank"),
-            bias=config.flag("mamba_proj_bias"),
-            conv_bias=config.flag("mamba_conv_bias"),
+        "mamba": config.layer(
+            Mamba,
+            f"{MAMBA_KEYS} activation=hidden_act",
+            d_inner=config.size("mamba_expand") * config.d_model,
+            dt_rank=time_step_rank(config, "mamba_dt_rank"),
             bcdt_norm="rmsnorm",
-            norm_eps=config.number("rms_norm_eps") or 1e-6,
-            activation=config.activation(),
+            norm_eps=config.eps,
         ),
     }
     n_experts, norm = config.size("num_experts"), config.rmsnorm()
@@ -94,20 +89,10 @@ def nemotron_h(config: Config) -> Architecture:
 
 
 def _nemotron_mamba(config: Config) -> Mamba2:
-    return Mamba2(
-        config.d_model,
-        config.size("mamba_num_heads"),
-        config.size("mamba_head_dim"),
-        config.size("ssm_state_size"),
-        config.size("n_groups"),
-        config.size("conv_kernel"),
-        config.size("chunk_size"),
-        bias=config.flag("use_bias"),
-        conv_bias=config.flag("use_conv_bias"),
-        norm_eps=config.number("layer_norm_epsilon") or 1e-5,
-        dt_min=config.number("time_step_min") or 0.0,  # the class uses this bound and ignores time_step_limit
-        activation=config.activation("mamba_hidden_act"),
-    )
+    keys = "n_ssm_heads=mamba_num_heads d_ssm_head=mamba_head_dim d_state=ssm_state_size n_groups d_conv=conv_kernel"
+    keys += " chunk=chunk_size bias=use_bias conv_bias=use_conv_bias activation=mamba_hidden_act"
+    least = config.number("time_step_min") or 0.0  # the class uses this bound and ignores time_step_limit
+    return config.layer(Mamba2, keys, norm_eps=config.number("layer_norm_epsilon") or 1e-5, dt_min=least)
 
 
 def _nemotron_order(config: Config, kinds: dict[str, Block]) -> list[str]:
@@ -159,14 +144,13 @@ def granitemoehybrid(config: Config) -> Architecture:
 
 
 def _shared_or_sparse(config: Config) -> Layer:
-    width, shared = config.d_model, config.size("shared_intermediate_size")
-    config.get("intermediate_size")
-    config.get("num_experts_per_tok")
-    n_experts = config.count("num_local_experts")
-    if not n_experts:
-        return Mlp(width, shared, config.activation(), gated=True)
-    top_k, d_ff = config.size("num_experts_per_tok"), config.size("intermediate_size")
-    return Moe(width, d_ff, n_experts, top_k, config.activation(), renormalise=True, d_ff_shared=shared)
+    config.ignore("intermediate_size num_experts_per_tok")
+    if not config.count("num_local_experts"):
+        return config.gated_mlp("shared_intermediate_size", bias=False)
+    shared = config.size("shared_intermediate_size")
+    return config.experts(
+        "num_local_experts", "intermediate_size", renormalise=True, routed_scale=1.0, d_ff_shared=shared
+    )
 
 
 def falcon_h1(config: Config) -> Architecture:
@@ -210,7 +194,7 @@ def _numbers(config: Config, key: str, count: int) -> list[float]:
     return [config.finite_number(value, key) for value in given]
 
 
-def _mamba2(config: Config, inner: int, out_bias: bool | None = None, norm: bool = True, **changes: Any) -> Mamba2:
+def _mamba2(config: Config, inner: int, **changes: Any) -> Mamba2:
     """The Mamba-2 layer in these configs' keys; the head width is ``auto`` or must match the inner width."""
     heads = config.size("mamba_n_heads")
     if inner % heads:
@@ -218,20 +202,7 @@ def _mamba2(config: Config, inner: int, out_bias: bool | None = None, norm: bool
     head = inner // heads if config.get("mamba_d_head") == "auto" else config.size("mamba_d_head")
     if head * heads != inner:
         raise config.size_error(f"mamba_d_head · mamba_n_heads must be the inner width ({inner}), not {head * heads}")
-    return Mamba2(
-        config.d_model,
-        heads,
-        head,
-        config.size("mamba_d_state"),
-        config.size("mamba_n_groups"),
-        config.size("mamba_d_conv"),
-        config.size("mamba_chunk_size"),
-        bias=config.flag("mamba_proj_bias"),
-        conv_bias=config.flag("mamba_conv_bias"),
-        norm=norm,
-        activation=config.activation(),
-        norm_eps=config.number("rms_norm_eps") or 1e-6,
-        out_bias=out_bias,
-        **changes,
-        **time_step_limits(config),
-    )
+    keys = "d_state=mamba_d_state n_groups=mamba_n_groups d_conv=mamba_d_conv chunk=mamba_chunk_size"
+    keys += " bias=mamba_proj_bias conv_bias=mamba_conv_bias activation=hidden_act"
+    changes |= {"n_ssm_heads": heads, "d_ssm_head": head, "norm_eps": config.eps, **time_step_limits(config)}
+    return config.layer(Mamba2, keys, **changes)

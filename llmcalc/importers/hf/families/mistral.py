@@ -75,7 +75,7 @@ def _scaled_attention(config: Config, indexer: bool, turned: bool, reused: bool,
     chosen = {"index_topk": config.size("index_topk"), **(sizes if indexer else {})}
     learned: Fields = {"index_input_norm": True, "index_position_scaled": True, "position_scaled": True}
     learned |= {"index_interleaved": True}  # interleaved, as in the attention itself
-    learned |= {"latent_reused": reused, "latent_lent": lent, "norm_eps": config.number("rms_norm_eps") or 1e-6}
+    learned |= {"latent_reused": reused, "latent_lent": lent, "norm_eps": config.eps}
     return mla(config, rope_learned=max(1, rope // 2), **learned, **places, **chosen)
 
 

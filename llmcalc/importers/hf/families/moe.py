@@ -54,13 +54,10 @@ def gpt_oss(config: Config) -> Architecture:
     """gpt-oss: attention sinks, biases everywhere, clamped SwiGLU, windows in every other layer."""
     config.ignore("hidden_act experts_per_token initial_context_length")
     config.unmodelled_unless("swiglu_alpha", SWIGLU_ALPHA)
-    feed = Moe(
-        config.d_model,
-        config.size("intermediate_size"),
-        config.size("num_local_experts"),
-        config.size("num_experts_per_tok"),
-        "quick_gelu",  # x · sigmoid(1.702 x), whatever hidden_act says
-        clamp=config.number("swiglu_limit"),
+    feed = config.layer(
+        Moe,
+        "d_ff=intermediate_size n_experts=num_local_experts top_k=num_experts_per_tok clamp=swiglu_limit",
+        activation="quick_gelu",  # x · sigmoid(1.702 x), whatever hidden_act says
         up_offset=1.0,
         expert_bias=True,
         router_bias=True,

@@ -9,7 +9,7 @@ from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import UnknownNameError
 from ....core.layer import Layer
 from ....layers import Attention, Moe, Norm, Scale
-from ..config import Config, Fields, Layers
+from ..config import SIGMOID, Config, Fields, Layers
 from ..rules import causal_lm, group_runs, runs_by_type, sublayer
 
 PERIOD = 4  # one layer in this many has neither a window nor positions
@@ -65,30 +65,12 @@ def _weighted_block(config: Config, attention: Layer, feed: Layer, name: str) ->
 
 
 def _spark_experts(config: Config) -> Moe:
-    hidden, chosen = config.size("moe_intermediate_size"), config.size("num_experts_per_tok")
-    return Moe(
-        config.d_model,
-        hidden,
-        config.size("num_local_experts"),
-        chosen,
-        config.activation(),
-        router="sigmoid",
-        renormalise=True,
-        correction_bias="buffer",
-        d_latent=config.size("moe_hidden_size"),
-        latent_in_norm=True,
-        latent_norm_eps=config.number("rms_norm_eps") or 1e-6,
-        result_norm=True,
-        result_norm_eps=config.number("post_norm_eps") or 1e-6,
-        renormalise_eps=1e-15,
-        routed_scale=_number(config, "routed_scaling_factor"),
-        router_gain=_number(config, "output_multiplier"),
-    )
-
-
-def _number(config: Config, key: str) -> float:
-    given = config.number(key)
-    return 1.0 if given is None else given
+    keys = "d_ff=moe_intermediate_size n_experts=num_local_experts top_k=num_experts_per_tok d_latent=moe_hidden_size"
+    scale, gain = (config.number(key, 1.0) for key in ("routed_scaling_factor", "output_multiplier"))
+    eps: Fields = {"latent_norm_eps": config.eps, "result_norm_eps": config.number("post_norm_eps") or 1e-6}
+    eps["renormalise_eps"] = 1e-15
+    fields: Fields = {"renormalise": True, "latent_in_norm": True, "result_norm": True, **SIGMOID, **eps}
+    return config.layer(Moe, f"{keys} activation=hidden_act", routed_scale=scale, router_gain=gain, **fields)
 
 
 def muse_glimmer(config: Config) -> Architecture:

@@ -111,16 +111,9 @@ def shared_gate_experts(config: Config) -> Moe:
 
 def gated_delta_net(config: Config) -> GatedDeltaNet:
     """The gated delta net in the keys of Qwen configs."""
-    return GatedDeltaNet(
-        config.d_model,
-        config.size("linear_num_key_heads"),
-        config.size("linear_num_value_heads"),
-        config.size("linear_key_head_dim"),
-        config.size("linear_value_head_dim"),
-        config.size("linear_conv_kernel_dim"),
-        norm_eps=config.number("rms_norm_eps") or 1e-6,
-        activation=config.activation(),
-    )
+    keys = "n_k_heads=linear_num_key_heads n_v_heads=linear_num_value_heads d_k=linear_key_head_dim"
+    keys += " d_v=linear_value_head_dim d_conv=linear_conv_kernel_dim activation=hidden_act"
+    return config.layer(GatedDeltaNet, keys, norm_eps=config.eps)
 
 
 def qwen3_5(config: Config) -> Architecture:

@@ -13,6 +13,7 @@ from ..config import Config, Fields
 from ..rules import causal_lm, prenorm_block, repeat_block
 from .mistral import key_group
 
+MAMBA_KEYS = "d_state=mamba_d_state d_conv=mamba_d_conv bias=mamba_proj_bias conv_bias=mamba_conv_bias"
 _NORM_EPS = 1e-5
 _SSM = ("layer", "d_state", "d_conv", "expand", "headdim", "ngroups", "chunk_size", "dt_rank")
 _USUAL: dict[str, dict[str, Any]] = {  # the classes' defaults
@@ -67,22 +68,26 @@ def falcon_mamba(config: Config) -> Architecture:
 
 
 def _mamba(config: Config, bcdt_norm: str, norm_eps: float = 1e-6) -> Architecture:
-    norm = config.rmsnorm("layer_norm_epsilon")
-    rank = config.get("time_step_rank")
     expanded = int((config.number("expand") or 2) * config.d_model)
-    mixer = Mamba(
-        config.d_model,
-        config.optional_size("intermediate_size") or expanded,
-        config.size("state_size"),
-        config.size("conv_kernel"),
-        -(-config.d_model // 16) if rank == "auto" else config.size("time_step_rank"),
-        bias=config.flag("use_bias"),
-        conv_bias=config.flag("use_conv_bias"),
+    mixer = config.layer(
+        Mamba,
+        "d_state=state_size d_conv=conv_kernel bias=use_bias conv_bias=use_conv_bias activation=hidden_act",
+        d_inner=config.optional_size("intermediate_size") or expanded,
+        dt_rank=time_step_rank(config, "time_step_rank"),
         bcdt_norm=bcdt_norm,
         norm_eps=norm_eps,
-        activation=config.activation(),
     )
+    return _mamba_lm(config, mixer)
+
+
+def _mamba_lm(config: Config, mixer: Mamba | Mamba2) -> Architecture:
+    norm = config.rmsnorm("layer_norm_epsilon")
     return causal_lm(config, repeat_block(prenorm_block("block", norm, mamba=mixer), config.n_layers), norm)
+
+
+def time_step_rank(config: Config, key: str) -> int:
+    """The rank of Mamba's time step; ``auto``: a sixteenth of the width, rounded up."""
+    return -(-config.d_model // 16) if config.get(key) == "auto" else config.size(key)
 
 
 def time_step_limits(config: Config) -> Fields:
@@ -97,23 +102,11 @@ def time_step_limits(config: Config) -> Fields:
 
 def mamba2(config: Config) -> Architecture:
     """Mamba-2 [dao2024]."""
-    norm = config.rmsnorm("layer_norm_epsilon")
     config.ignore("expand time_step_rank rms_norm")
-    mixer = Mamba2(
-        config.d_model,
-        config.size("num_heads"),
-        config.size("head_dim"),
-        config.size("state_size"),
-        config.size("n_groups"),
-        config.size("conv_kernel"),
-        config.size("chunk_size"),
-        bias=config.flag("use_bias"),
-        conv_bias=config.flag("use_conv_bias"),
-        norm_eps=config.number("layer_norm_epsilon") or 1e-5,
-        activation=config.activation(),
-        **time_step_limits(config),
-    )
-    return causal_lm(config, repeat_block(prenorm_block("block", norm, mamba=mixer), config.n_layers), norm)
+    keys = "n_ssm_heads=num_heads d_ssm_head=head_dim d_state=state_size n_groups d_conv=conv_kernel chunk=chunk_size"
+    keys += " bias=use_bias conv_bias=use_conv_bias activation=hidden_act"
+    eps = config.number("layer_norm_epsilon") or 1e-5
+    return _mamba_lm(config, config.layer(Mamba2, keys, norm_eps=eps, **time_step_limits(config)))
 
 
 def rwkv(config: Config) -> Architecture:

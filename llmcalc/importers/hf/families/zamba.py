@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import ceil
 from typing import TypeVar
 
 from ....core.architecture import Architecture, Block
@@ -12,6 +11,7 @@ from ....layers import Attention, Linear, Mamba, Mamba2, Mlp
 from ..config import Config
 from ..rope import rope_fields
 from ..rules import causal_lm, runs_by_type, sublayer
+from .state_space import MAMBA_KEYS, time_step_rank
 
 Adapted = TypeVar("Adapted", Attention, Mlp)
 _PUBLISHED = (
@@ -22,17 +22,12 @@ _PUBLISHED = (
 def zamba(config: Config) -> Architecture:
     """Zamba [glorioso2024a]: one shared attention block; multi-head Mamba layers."""
     period, offset = config.size("attn_layer_period"), config.count("attn_layer_offset")
-    rank = config.get("mamba_dt_rank")
-    mamba = Mamba(
-        config.d_model,
-        config.size("mamba_expand") * config.d_model,
-        config.size("mamba_d_state"),
-        config.size("mamba_d_conv"),
-        ceil(config.d_model / 16) if rank == "auto" else config.size("mamba_dt_rank"),
-        bias=config.flag("mamba_proj_bias"),
-        conv_bias=config.flag("mamba_conv_bias"),
+    mamba = config.layer(
+        Mamba,
+        f"{MAMBA_KEYS} n_heads=n_mamba_heads",
+        d_inner=config.size("mamba_expand") * config.d_model,
+        dt_rank=time_step_rank(config, "mamba_dt_rank"),
         activation=config.activation("hidden_mamba_act"),
-        n_heads=config.size("n_mamba_heads"),
     )
     first = ["linear_attention", "linear_attention", "hybrid"]
     rest = ["hybrid" if i % period == offset else "linear_attention" for i in range(config.n_layers - len(first))]
@@ -47,14 +42,11 @@ def zamba2(config: Config) -> Architecture:
     width, heads = config.d_model, config.size("n_mamba_heads")
     inner, biased = config.size("mamba_expand") * width, config.flag("add_bias_linear")
     config.ignore("use_mem_eff_path use_long_context use_conv_bias kv_channels num_query_groups hybrid_layer_ids")
-    mamba = Mamba2(
-        width,
-        heads,
-        config.optional_size("mamba_headdim") or _split(config, inner, heads),
-        config.size("mamba_d_state"),
-        config.size("mamba_ngroups"),
-        config.size("mamba_d_conv"),
-        config.size("chunk_size"),
+    mamba = config.layer(
+        Mamba2,
+        "d_state=mamba_d_state n_groups=mamba_ngroups d_conv=mamba_d_conv chunk=chunk_size",
+        n_ssm_heads=heads,
+        d_ssm_head=config.optional_size("mamba_headdim") or _split(config, inner, heads),
         bias=biased,
         dt_min=config.number("time_step_min") or 0.0,
     )

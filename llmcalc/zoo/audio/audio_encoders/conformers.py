@@ -198,7 +198,7 @@ def gemma3n(config: Config) -> Stack:
     scale = config.number("conf_residual_weight", HALF) or HALF
     context = {"behind": past, "ahead": right, "n_ahead": right}
     found = _gemma(config, width, sizes, context, scale, config.number("conf_attention_logit_cap"), "silu")
-    norm = Norm(width, eps=config.number("rms_norm_eps") or 1e-6)
+    norm = Norm(width, eps=config.eps)
     outputs = (
         Named("audio_table", Embedding(config.vocab, width, table="other", unused=True)),
         Named("audio_hard_norm", replace(norm, unused=True)),
@@ -227,7 +227,7 @@ def _gemma(
     act: str,
 ) -> Block:
     heads, chunk, left, right, distances = sizes
-    norm = Norm(width, eps=config.number("rms_norm_eps") or 1e-6)
+    norm = Norm(width, eps=config.eps)
     fields: Fields = {"positions": "projected", "n_distances": distances, "per_channel": True, "softcap": cap}
     fields |= context
     attention = ContextAttention(width, heads, chunk, left, right, **fields)

@@ -56,11 +56,9 @@ def read(config: Config) -> Stack:
         head = config.optional_size("head_dim") or config.d_model // config.n_heads
         rope = {"positions": "rope", "rotary_dim": max(1, int(head * config.partial_rotary(variant.rotary)))}
     limit = config.optional_size("sliding_window") if variant.causal else None
-    attention = Attention(
-        config.d_model,
-        config.n_heads,
-        config.optional_size("num_key_value_heads"),
-        config.optional_size("head_dim"),
+    attention = config.layer(
+        Attention,
+        "n_heads=num_attention_heads n_kv_heads=num_key_value_heads? d_head=head_dim?",
         causal=variant.causal,
         window=limit,
         chunk=attended,

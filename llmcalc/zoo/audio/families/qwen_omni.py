@@ -103,10 +103,9 @@ def _predictor(config: Config) -> Stack:
     config.override("architectures", None)
     config.override("tie_word_embeddings", False)
     further = config.size("num_code_groups") - 1
-    vocab, width = config.vocab, config.d_model
     found = qwen.qwen3(config)
-    tables: Layers = {f"codes{n}": Embedding(vocab, width, table="other") for n in range(further)}
-    heads: Mapping[str, Layer] = {f"code_head{n}": Head(vocab, width) for n in range(further)}
+    tables: Layers = {f"codes{n}": Embedding(config.vocab, config.d_model, table="other") for n in range(further)}
+    heads: Mapping[str, Layer] = {f"code_head{n}": Head(config.vocab, config.d_model) for n in range(further)}
     return _unexecuted(found, "code_predictor", named(**tables), named(**heads))
 
 

@@ -58,7 +58,7 @@ def text_model(
 ) -> Architecture:
     """A normalised token embedding, blocks, and an untied head."""
     config.ignore("tie_word_embeddings max_position_embeddings")
-    token = Embedding(config.vocab, config.d_model, normed=True, norm_eps=config.number("rms_norm_eps") or 1e-6)
+    token = Embedding(config.vocab, config.d_model, normed=True, norm_eps=config.eps)
     outputs = [Named("depth", DepthAttention(config.d_model, depth))] if depth else []
     outputs.append(Named("norm", config.rmsnorm()))
     if (config.head_kind() or "causal") == "causal":
@@ -94,7 +94,7 @@ def attention_layer(config: Config, kind: str, **changes: Any) -> RelativeProfil
         "reach": span or config.size("rel_extent"),
         "d_conv": config.size("conv_kernel_size"),
         "window": span,
-        "norm_eps": config.number("rms_norm_eps") or 1e-6,
+        "norm_eps": config.eps,
         "scale": 1 / head if changes.get("norm") == "rmsnorm" else None,
     }
     start = config.optional_size("log_scaling_n_floor")

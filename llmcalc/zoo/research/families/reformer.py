@@ -60,20 +60,18 @@ def _block(config: Config, name: str, order: list[str], causal: bool) -> Block:
     config.ignore(" ".join(f"{kind}_num_chunks_{side}" for kind in KINDS for side in ("before", "after")))
     whole, least = lcm(*chunks.values()), min(chunks.values())
     rotations, factors = _rotations(config)
-    attention = ChunkedAttention(
-        width,
-        config.n_heads,
-        config.size("attention_head_size"),
-        chunks[name],
-        config.count(f"{name}_num_chunks_before"),
-        config.count(f"{name}_num_chunks_after"),
-        name == "lsh",
-        config.size("num_hashes"),
-        rotations,
-        whole,
-        least,
-        causal,
-        factors,
+    attention = config.layer(
+        ChunkedAttention,
+        "n_heads=num_attention_heads d_head=attention_head_size n_hashes=num_hashes",
+        chunk=chunks[name],
+        before=config.count(f"{name}_num_chunks_before"),
+        after=config.count(f"{name}_num_chunks_after"),
+        hashed=name == "lsh",
+        n_rotations=rotations,
+        padded_to=whole,
+        padded_above=least,
+        causal=causal,
+        factors=factors,
     )
     activation = config.activation()
     mlp = Mlp(width, config.size("feed_forward_size"), activation, bias=True, padded_to=whole, padded_above=least)

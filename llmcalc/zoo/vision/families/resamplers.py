@@ -31,7 +31,7 @@ def idefics2(link: Link) -> list[Named | Stack]:
             projector_up=Linear(width, d_ff, bias=False),
             projector_down=Linear(d_ff, link.d_model, bias=False),
         ),
-        _resampler(perceiver, link.d_model, inner.number("rms_norm_eps") or 1e-6),
+        _resampler(perceiver, link.d_model, inner.eps),
     ]
 
 
