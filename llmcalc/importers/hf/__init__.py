@@ -95,8 +95,7 @@ def load_config(
 
 def _quantised(data: Mapping[str, Any]) -> Fields:
     """The quantisation of the weights, if any, and whether it applies only to the nested language model."""
-    inner = language_model(data) or {}
-    own, within = data.get("quantization_config"), inner.get("quantization_config")
+    own, within = data.get("quantization_config"), (language_model(data) or {}).get("quantization_config")
     found = own if isinstance(own, dict) else within
     if not isinstance(found, dict):
         return {}

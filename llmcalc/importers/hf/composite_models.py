@@ -162,8 +162,7 @@ def _select_features(config: Config, stack: Stack, prefix: int | None) -> Stack:
         said = f"vision_feature_layer is {short_repr(given)}, but the encoder has {stack.n_layers} layers"
         config.add_unmodelled(said)
     unused = tuple(Named(name, replace(layer, unused=True)) for name, layer in stack.outputs)  # type: ignore[type-var]
-    selected = Named("features", Features(stack.d_model, " ".join(map(str, blocks))))
-    return replace(stack, outputs=(*unused, selected))
+    return replace(stack, outputs=(*unused, Named("features", Features(stack.d_model, " ".join(map(str, blocks))))))
 
 
 def text_model(config: Config, usual: str, tie: str = "", data: Mapping[str, Any] | None = None) -> Architecture:

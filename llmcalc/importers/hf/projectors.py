@@ -152,9 +152,8 @@ def kimi_k25(link: Link) -> list[Named]:
     width = link.model.optional_size("projection_hidden_size")
     link.model.ignore("projection_layer_norm_eps")  # of the encoder, which is not run
     normed = link.d_encoder if "vt_hidden_size" in link.encoder.data else width or link.d_encoder
-    norm = Norm(normed, "layernorm", bias=True)
     return [
-        Named("projector_norm", norm),
+        Named("projector_norm", Norm(normed, "layernorm", bias=True)),
         *merger("projector", link.d_encoder, _moonvit_merge(link.encoder), link.d_model),
     ]
 
@@ -220,5 +219,4 @@ def two_layers(link: Link) -> list[Named]:
 
 def one_layer(link: Link) -> list[Named]:
     """HyperCLOVA X: one layer after an encoder that merges patches."""
-    wide = link.encoder.size("out_hidden_size")
-    return named(projector=Linear(wide, link.d_model, merge=merged(link.encoder)))
+    return named(projector=Linear(link.encoder.size("out_hidden_size"), link.d_model, merge=merged(link.encoder)))

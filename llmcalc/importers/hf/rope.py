@@ -112,10 +112,9 @@ def query_temperature(config: ConfigKeys) -> dict[str, Any]:
     length = given.get("original_max_position_embeddings")
     if length is None:
         raise config.error("llama_4_scaling_beta needs original_max_position_embeddings")
-    stretch = config.integer(length, "original_max_position_embeddings", 1)
     return {
         "temperature": config.finite_number(factor, "llama_4_scaling_beta"),
-        "temperature_length": stretch,
+        "temperature_length": config.integer(length, "original_max_position_embeddings", 1),
         "temperature_start": 0,
     }
 

@@ -101,8 +101,7 @@ def causal_lm(
     if kind == "causal":
         outputs.append(Named("head", head or config.lm_head(tied=tied)))
     token = Named("token", Embedding(config.vocab, config.d_model, share=TOKENS, scale=embedding_scale))
-    stack = Stack("decoder", config.d_model, (token, *inputs), runs, tuple(outputs))
-    return Architecture(config.model_type, (stack,))
+    return Architecture(config.model_type, (Stack("decoder", config.d_model, (token, *inputs), runs, tuple(outputs)),))
 
 
 _PLACES = {"pre": ("pre",), "pre_normed": ("pre",), "post": ("post",), "sandwich": ("pre", "post"), "after": ("after",)}

@@ -37,8 +37,7 @@ def skip_padding(config: Config, stack: Stack, padding: int | None = None) -> St
             return replace(layer, offset=first + 1, padding_id=first)
         return layer
 
-    inputs = tuple(Named(name, placed(name, layer)) for name, layer in stack.inputs)
-    return replace(stack, inputs=inputs)
+    return replace(stack, inputs=tuple(Named(name, placed(name, layer)) for name, layer in stack.inputs))
 
 
 def ernie(config: Config) -> Architecture:
@@ -63,8 +62,7 @@ def bare_prenorm(config: Config) -> Architecture:
 
 def xlm_roberta_xl(config: Config) -> Architecture:
     """XLM-R XL [goyal2021]: Megatron-BERT with RoBERTa's positions."""
-    stack = skip_padding(config, encoder(config, post=False, table_norm=False))
-    return with_head(config, stack, activation="gelu")
+    return with_head(config, skip_padding(config, encoder(config, post=False, table_norm=False)), activation="gelu")
 
 
 def bert_generation(config: Config) -> Architecture:
@@ -112,8 +110,7 @@ def is_decoder(config: Config) -> bool:
 
 def bert_attention(config: Config, **changes: object) -> Attention:
     """Attention with biases everywhere."""
-    fields = {"causal": is_decoder(config), **BIASED, **changes}
-    return Attention(config.d_model, config.n_heads, **fields)
+    return Attention(config.d_model, config.n_heads, **{"causal": is_decoder(config), **BIASED, **changes})
 
 
 def bert_mlp(config: Config) -> Mlp:

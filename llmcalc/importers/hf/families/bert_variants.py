@@ -113,8 +113,7 @@ def xlm(config: Config) -> Architecture:
     if config.flag("use_lang_emb") and languages > 1:
         inputs.append(Named("language", Embedding(languages, width, table="other")))
     runs = repeat_block(Block("block", parts), config.size("n_layers"))
-    stack = Stack("encoder", width, (*inputs, Named("norm", norm)), runs, (), "encoder")
-    return with_causal_head(config, stack)
+    return with_causal_head(config, Stack("encoder", width, (*inputs, Named("norm", norm)), runs, (), "encoder"))
 
 
 def distilbert(config: Config) -> Architecture:
@@ -122,8 +121,7 @@ def distilbert(config: Config) -> Architecture:
     activation = config.activation("activation")
     config.override("layer_norm_eps", 1e-12)
     config.ignore("sinusoidal_pos_embds qa_dropout seq_classif_dropout")  # a frozen table still counts as a parameter
-    mlp = Mlp(config.d_model, config.size("hidden_dim"), activation, bias=True)
-    stack = encoder(config, segments=False, mlp=mlp)
+    stack = encoder(config, segments=False, mlp=Mlp(config.d_model, config.size("hidden_dim"), activation, bias=True))
     return generator(config, stack, stack.d_model, activation)
 
 
@@ -205,8 +203,7 @@ def ibert(config: Config) -> Architecture:
 
 def mpnet(config: Config) -> Architecture:
     """MPNet [song2020]: no segments, one table of relative position biases for all layers."""
-    buckets = config.size("relative_attention_num_buckets")
-    attention = bert_attention(config, positions="relative", n_buckets=buckets)
+    attention = bert_attention(config, positions="relative", n_buckets=config.size("relative_attention_num_buckets"))
     stack = skip_padding(config, encoder(config, segments=False, attention=attention), 1)
     return with_head(config, stack, activation="gelu")
 
@@ -230,8 +227,7 @@ def luke(config: Config) -> Architecture:
     stack = replace(stack, inputs=(*stack.inputs, *idle))
     if config.head_kind() == "none":
         return with_head(config, stack)
-    tied = config.flag("tie_word_embeddings", True)
-    head = Head(config.vocab, width, bias=True, unused_biases=0 if tied else 1)
+    head = Head(config.vocab, width, bias=True, unused_biases=0 if config.flag("tie_word_embeddings", True) else 1)
     outputs = [pooler(width, dropped=True), *transform(config, width, activation="gelu"), Named("head", head)]
     outputs.append(Named("entity_transform", Linear(width, narrow, unused=True)))
     outputs.append(Named("entity_transform_norm", replace(config.layernorm(width=narrow), unused=True)))

@@ -34,8 +34,7 @@ def video_llava(config: Config) -> Architecture:
     videos = replace(videos, outputs=encoder.outputs[:1])
     note = "both encoders are counted for the same number of patches; an image runs only the first"
     text = found.layout.partition(">")[2]
-    stacks = (*language, images, videos)
-    return replace(found, stacks=stacks, layout=f"video_llava>{text}", notes=(*found.notes, note))
+    return replace(found, stacks=(*language, images, videos), layout=f"video_llava>{text}", notes=(*found.notes, note))
 
 
 def without_logit_scale(config: Config, text: Architecture) -> Architecture:

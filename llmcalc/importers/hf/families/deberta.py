@@ -26,8 +26,7 @@ def deberta_v2(config: Config) -> Architecture:
     relative, normed = config.flag("relative_attention"), "layer_norm" in _words(config, "norm_rel_ebd")
     buckets = config.get("position_buckets", -1)
     rows = 2 * buckets if type(buckets) is int and buckets > 0 else None
-    shared = config.flag("share_att_key")
-    changes = {"shared_projections": shared, "table_norm": normed and relative}
+    changes = {"shared_projections": config.flag("share_att_key"), "table_norm": normed and relative}
     architecture = _deberta(config, rows=rows, conv=_conv(config, config.d_model), **changes)
     (stack,) = architecture.stacks
     if normed and not relative:  # stored even without a table

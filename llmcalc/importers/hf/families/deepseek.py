@@ -23,8 +23,7 @@ def deepseek_v3(config: Config) -> Architecture:
 
 def deepseek_v2(config: Config) -> Architecture:
     """DeepSeek-V2 [deepseek2024v2]: softmax routing; ``mlp_bias`` applies to dense and shared layers."""
-    routed = softmax_experts(config)
-    return _with_expert_note(config, latent_lm(config, mla(config), routed, dense_first(config)))
+    return _with_expert_note(config, latent_lm(config, mla(config), softmax_experts(config), dense_first(config)))
 
 
 def deepseek_ocr(config: Config) -> Architecture:

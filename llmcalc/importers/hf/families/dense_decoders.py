@@ -43,8 +43,7 @@ def phi(config: Config) -> Architecture:
     """Phi-1 to Phi-2: attention and MLP in parallel after one norm, biases everywhere."""
     chosen = config.qk_layernorm("head", bias=True) if config.flag("qk_layernorm") else {}
     attention = config.attention(bias=True, rotary_dim=config.rotary_width(0.5), **chosen)
-    share = TOKENS if config.flag("tie_word_embeddings") else None
-    head = Head(config.vocab, config.d_model, share=share, bias=True)
+    head = config.lm_head(tied=config.flag("tie_word_embeddings"), bias=True)
     mlp = config.plain_mlp(bias=True)
     return decoder(config, norm=config.layernorm(), attention=attention, mlp=mlp, place="parallel", head=head)
 
@@ -52,15 +51,14 @@ def phi(config: Config) -> Architecture:
 def phi3(config: Config) -> Architecture:
     """Phi-3 [abdin2024] and Phi-4."""
     attention = config.attention(bias=False, rotary_dim=config.rotary_width(), window=config.sliding_window())
-    return decoder(config, attention=attention)
+    return decoder(config, attention)
 
 
 def starcoder2(config: Config) -> Architecture:
     """StarCoder 2 [lozhkov2024]: LayerNorm, biases, a window in all layers."""
     bias = config.flag("use_bias", True)
     attention = config.attention(bias=bias, window=config.sliding_window())
-    norm = config.layernorm("norm_epsilon")
-    return decoder(config, norm=norm, attention=attention, mlp=config.plain_mlp(bias=bias))
+    return decoder(config, norm=config.layernorm("norm_epsilon"), attention=attention, mlp=config.plain_mlp(bias=bias))
 
 
 def stablelm(config: Config) -> Architecture:
@@ -81,14 +79,14 @@ def olmo(config: Config) -> Architecture:
 
 def olmo2(config: Config) -> Architecture:
     """OLMo 2 [olmo2024]: norms after the sub-layers, and over the whole width of queries and keys."""
-    return decoder(config, attention=config.attention(qk_norm="projection"), place="post")
+    return decoder(config, config.attention(qk_norm="projection"), place="post")
 
 
 def olmo3(config: Config) -> Architecture:
     """OLMo 3: OLMo 2 with a window in three of four layers."""
     pattern = config.periodic_types(4, first=3)
     attention, order = config.windowed_attention(pattern, config.sliding_window(), qk_norm="projection")
-    return decoder(config, attention=attention, order=order, place="post")
+    return decoder(config, attention, order=order, place="post")
 
 
 def exaone4(config: Config) -> Architecture:
@@ -104,7 +102,7 @@ def exaone4(config: Config) -> Architecture:
     kinds = dict(attention)
     if limit:
         kinds["full_attention"] = config.attention(bias=False, qk_norm="head", positions="none")
-    return decoder(config, attention=kinds, order=order, place="post")
+    return decoder(config, kinds, order=order, place="post")
 
 
 def _norm(config: Config) -> Norm:

@@ -28,10 +28,9 @@ def recurrent_gemma(config: Config) -> Architecture:
     width, activation = config.d_model, config.activation("hidden_activation")
     config.ignore("w_init_variance_scale final_w_init_variance_scale")
     window, kernel = config.sliding_window("attention_window_size"), config.size("conv1d_width")
-    lru = config.optional_size("lru_width") or width
     mixers: Layers = {
         "attention": config.attention(o_bias=True, window=window, rotary_dim=config.rotary_width(0.5)),
-        "recurrent": RgLru(width, lru, config.n_heads, kernel, activation),
+        "recurrent": RgLru(width, config.optional_size("lru_width") or width, config.n_heads, kernel, activation),
     }
     mlp = Mlp(width, config.size("intermediate_size") // 2, activation, gated=True, bias=True)
     cycle = config.strings("block_types")

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
-from ....layers import AltUp, Head, Laurel, Linear, Mlp, Norm, PerLayerGate, PerLayerTable, Scale
-from ..config import TOKENS, Config
+from ....layers import AltUp, Laurel, Linear, Mlp, Norm, PerLayerGate, PerLayerTable, Scale
+from ..config import Config
 from ..rules import causal_lm, group_runs, sublayer
 from .gemma4 import reused_layers
 
@@ -41,8 +41,7 @@ def gemma3n(config: Config) -> Architecture:
     projections = [Linear(width, width, bias=False, stream=number) for number in range(1, streams)]
     inputs = [Named("per_layer", table)]
     inputs += [Named(f"altup_projection{number}", layer) for number, layer in enumerate(projections)]
-    share = TOKENS if config.flag("tie_word_embeddings", True) else None
-    head = Head(config.vocab, width, share=share, softcap=config.number("final_logit_softcapping"))
+    head = config.lm_head(softcap=config.number("final_logit_softcapping"))
     found = causal_lm(config, group_runs(order), norm, head=head, inputs=tuple(inputs), embedding_scale=width**0.5)
     stack = found.main
     outputs = [

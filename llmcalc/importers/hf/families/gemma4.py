@@ -38,8 +38,7 @@ def gemma4(config: Config) -> Architecture:
     if own:
         rows = config.size("vocab_size_per_layer_input")
         inputs = (Named("per_layer", PerLayerTable(rows, config.d_model, config.n_layers, own, norm.eps)),)
-    share = TOKENS if config.flag("tie_word_embeddings", True) else None
-    head = Head(config.vocab, config.d_model, share=share, softcap=config.number("final_logit_softcapping"))
+    head = config.lm_head(softcap=config.number("final_logit_softcapping"))
     return causal_lm(config, group_runs(order), norm, head=head, inputs=inputs, embedding_scale=config.d_model**0.5)
 
 
@@ -147,8 +146,7 @@ def _feed(config: Config, mlp: Mlp, norm: Norm, activation: str) -> Sublayer:
     experts = Moe(
         norm.d_model, d_ff, count, chosen, activation, router_scaled=True, router_eps=norm.eps, renormalise=True
     )
-    branches = (Branch("mlp", mlp, norm, norm), Branch("moe", experts, norm, norm))
-    return Sublayer("mlp", branches, post=norm)
+    return Sublayer("mlp", (Branch("mlp", mlp, norm, norm), Branch("moe", experts, norm, norm)), post=norm)
 
 
 def assistant(config: Config) -> Architecture:

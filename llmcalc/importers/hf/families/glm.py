@@ -35,7 +35,7 @@ def chatglm(config: Config) -> Architecture:
         rope_interleaved=True,
     )
     mlp = Mlp(config.d_model, config.size("intermediate_size"), "silu", gated=True, bias=bias)
-    return decoder(config, attention=attention, mlp=mlp, tied=config.flag("tie_word_embeddings"))
+    return decoder(config, attention, mlp, tied=config.flag("tie_word_embeddings"))
 
 
 def glm(config: Config) -> Architecture:
@@ -60,7 +60,7 @@ def _glm(config: Config, place: str, bias: bool | None = None, rotated: float = 
         rotary_dim=config.rotary_width(rotated),
         rope_interleaved=True,
     )
-    return decoder(config, attention=attention, place=place)
+    return decoder(config, attention, place=place)
 
 
 def glm_image(config: Config) -> Architecture:
@@ -89,8 +89,7 @@ def _glm_moe(config: Config, rotated: float) -> Architecture:
 
 def glm4_moe_lite(config: Config) -> Architecture:
     """GLM-4.7-Flash: DeepSeek-V3 with a list of dense and sparse layers."""
-    kinds = config.mlp_types(1)
-    return latent_lm(config, mla(config), shared_experts(config), kinds)
+    return latent_lm(config, mla(config), shared_experts(config), config.mlp_types(1))
 
 
 def glm_moe_dsa(config: Config) -> Architecture:

@@ -122,8 +122,7 @@ def gptj(config: Config) -> Architecture:
     head = config.divide_by_heads(width, heads)
     rotary = min(config.optional_size("rotary_dim") or head, head)
     attention = Attention(width, heads, positions="rope", rotary_dim=rotary, rope_interleaved=True)
-    activation = config.activation("activation_function")
-    mlp = Mlp(width, config.optional_size("n_inner") or 4 * width, activation, bias=True)
+    mlp = Mlp(width, config.optional_size("n_inner") or 4 * width, config.activation("activation_function"), bias=True)
     norm = config.layernorm("layer_norm_epsilon", width=width)
     return decoder(config, norm=norm, attention=attention, mlp=mlp, place="parallel", head=_head(config, width))
 
@@ -146,5 +145,4 @@ def ctrl(config: Config) -> Architecture:
 
 
 def _head(config: Config, width: int) -> Head:
-    tied = config.flag("tie_word_embeddings")
-    return Head(config.vocab, width, share=TOKENS if tied else None, bias=True)
+    return Head(config.vocab, width, share=TOKENS if config.flag("tie_word_embeddings") else None, bias=True)

@@ -60,8 +60,7 @@ def persimmon(config: Config) -> Architecture:
     """Persimmon: a LayerNorm on each query and key head, squared ReLU."""
     chosen = config.qk_layernorm("head", bias=True) if config.flag("qk_layernorm", True) else {}
     attention = _attention(config, bias=True, **_rotated(config, 0.5), **chosen)
-    norm = config.layernorm()
-    return decoder(config, norm=norm, attention=attention, mlp=config.plain_mlp(bias=True))
+    return decoder(config, norm=config.layernorm(), attention=attention, mlp=config.plain_mlp(bias=True))
 
 
 def bloom(config: Config) -> Architecture:
@@ -69,11 +68,10 @@ def bloom(config: Config) -> Architecture:
     config.read_legacy("n_embed", "hidden_size")
     config.ignore("slow_but_exact")
     norm = config.layernorm("layer_norm_epsilon")
-    attention = _attention(config, bias=True, positions="alibi")
     return decoder(
         config,
         norm=norm,
-        attention=attention,
+        attention=_attention(config, bias=True, positions="alibi"),
         mlp=Mlp(config.d_model, 4 * config.d_model, "gelu_tanh", bias=True),
         place="pre_normed" if config.flag("apply_residual_connection_post_layernorm") else "pre",
         inputs=(Named("table_norm", norm),),

@@ -38,8 +38,7 @@ def kimi_linear(config: Config) -> Architecture:
     latent: Fields = {"d_latent": config.optional_size("routed_expert_hidden_size")}
     if latent["d_latent"]:
         latent |= {"latent_norm": config.flag("latent_moe_use_norm"), "latent_norm_eps": eps}
-    dense = config.count("first_k_dense_replace", 1)
-    built = sigmoid_lm(config, mixers, types, dense, mlp, **activation, **latent)
+    built = sigmoid_lm(config, mixers, types, config.count("first_k_dense_replace", 1), mlp, **activation, **latent)
     every = config.optional_size("attn_res_block_size")
     return replace(built, stacks=(_with_attention_residuals(built.main, every, eps),)) if every else built
 

@@ -27,8 +27,7 @@ def llama4(config: Config) -> Architecture:
     """Llama 4 [meta2025llama4]; the class runs every expert on every token."""
     config.ignore("moe router_aux_loss_coef for_llm_compressor")
     chunk, rotated = config.optional_size("attention_chunk_size"), _rotated(config, config.n_layers)
-    pattern = ["chunked_attention" if turned and chunk else "full_attention" for turned in rotated]
-    types = config.layer_types(pattern)
+    types = config.layer_types(["chunked_attention" if turned and chunk else "full_attention" for turned in rotated])
     n_experts, width = config.size("num_local_experts"), config.size("intermediate_size")
     routed = config.experts(
         "num_local_experts", "intermediate_size", d_ff_shared=width, top_k_run=n_experts, **_ROUTING

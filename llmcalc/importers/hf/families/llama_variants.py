@@ -10,7 +10,7 @@ from ....core.architecture import Architecture, Block, Named, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers import Embedding, Head, Mlp, Norm
-from ..config import TOKENS, Config, Fields, Layers
+from ..config import Config, Fields, Layers
 from ..rope import dynamic_alpha_fields
 from ..rules import causal_lm, decoder, group_runs, sublayer
 from .llama import llama
@@ -34,15 +34,13 @@ def nemotron(config: Config) -> Architecture:
 
 def jais2(config: Config) -> Architecture:
     """Jais 2: LayerNorm, squared ReLU, biases everywhere."""
-    norm = config.layernorm()
-    return decoder(config, norm=norm, mlp=config.plain_mlp())
+    return decoder(config, norm=config.layernorm(), mlp=config.plain_mlp())
 
 
 def seed_oss(config: Config) -> Architecture:
     """Seed-OSS: a separate flag for the bias of the output projection."""
     config.ignore("residual_dropout")
-    attention = config.attention(o_bias=config.flag("attention_out_bias"))
-    return decoder(config, attention)
+    return decoder(config, config.attention(o_bias=config.flag("attention_out_bias")))
 
 
 def helium(config: Config) -> Architecture:
@@ -66,14 +64,12 @@ def paddleocr(config: Config) -> Architecture:
 
 def _ernie(config: Config, interleaved: bool) -> Architecture:
     bias = config.flag("use_bias")
-    attention = config.attention(bias=bias, rope_interleaved=interleaved)
-    return decoder(config, attention, mlp=config.gated_mlp(bias=bias))
+    return decoder(config, config.attention(bias=bias, rope_interleaved=interleaved), config.gated_mlp(bias=bias))
 
 
 def granite(config: Config) -> Architecture:
     """Granite 3: LLaMA with constant multipliers."""
-    attention = config.attention(scale=config.number("attention_multiplier"))
-    return decoder(config, attention, **multipliers(config))
+    return decoder(config, config.attention(scale=config.number("attention_multiplier")), **multipliers(config))
 
 
 def granite_swa(config: Config) -> Architecture:
@@ -120,8 +116,7 @@ def hyperclovax(config: Config) -> Architecture:
     place = "sandwich" if config.flag("use_post_norm", True) else "pre"
     scaled = multipliers(config)
     scaled["head"] = config.lm_head(input_scale=config.number("logits_scaling"))  # a factor here, not a divisor
-    attention = config.attention(scale=config.number("attention_multiplier"))
-    return decoder(config, attention=attention, place=place, **scaled)
+    return decoder(config, config.attention(scale=config.number("attention_multiplier")), place=place, **scaled)
 
 
 def smollm3(config: Config) -> Architecture:
@@ -137,8 +132,7 @@ def smollm3(config: Config) -> Architecture:
         for positions in ("rope", "none")
     }
     types = zip(config.layer_types(pattern), rotated, strict=False)
-    order = [f"{kind} {'rope' if rope else 'none'}" for kind, rope in types]
-    return decoder(config, kinds, order=order)
+    return decoder(config, kinds, order=[f"{kind} {'rope' if rope else 'none'}" for kind, rope in types])
 
 
 def cwm(config: Config) -> Architecture:
@@ -177,8 +171,7 @@ def apertus_text(config: Config) -> Architecture:
 def nanochat(config: Config) -> Architecture:
     """nanochat: norms without weights, an additional norm after the embedding, soft-capped logits."""
     norm = Norm(config.d_model, "rmsnorm", scale=False, eps=config.eps)
-    share = TOKENS if config.flag("tie_word_embeddings") else None
-    head = Head(config.vocab, config.d_model, share=share, softcap=config.number("final_logit_softcapping"))
+    head = config.lm_head(tied=config.flag("tie_word_embeddings"), softcap=config.number("final_logit_softcapping"))
     attention = config.attention(qk_norm="head", qk_norm_scale=False, qk_norm_late=True, rope_reversed=True)
     inputs = (Named("table_norm", norm),)
     return decoder(config, norm=norm, attention=attention, mlp=config.plain_mlp(), head=head, inputs=inputs)
@@ -187,8 +180,7 @@ def nanochat(config: Config) -> Architecture:
 def bitnet(config: Config) -> Architecture:
     """BitNet b1.58: norms before the last matrix of attention and of the MLP."""
     attention = config.attention(o_norm=True)
-    eps = config.eps
-    return decoder(config, attention, mlp=replace(config.gated_mlp(), inner_norm=True, inner_norm_eps=eps))
+    return decoder(config, attention, replace(config.gated_mlp(), inner_norm=True, inner_norm_eps=config.eps))
 
 
 def nemotron_nas(config: Config) -> Architecture:
@@ -234,8 +226,7 @@ def _nas_block(config: Config, entry: Any, norm: Layer, width: int, heads: int) 
 def mimo(config: Config) -> Architecture:
     """MiMo [xiaomi2025]: Qwen2 with a module for multi-token prediction, which is not counted."""
     config.ignore("num_nextn_predict_layers use_sliding_window sliding_window max_window_layers")
-    biased = config.flag("attention_bias", True)
-    return decoder(config, config.attention(bias=biased, o_bias=False))
+    return decoder(config, config.attention(bias=config.flag("attention_bias", True), o_bias=False))
 
 
 def baichuan(config: Config) -> Architecture:
@@ -278,8 +269,7 @@ def molmo2(config: Config) -> Architecture:
     bias, whole = config.flag("attention_bias"), config.one_of("qk_norm_type", "qwen3", "olmo") == "olmo"
     attention = config.attention(bias=bias, o_bias=False, qk_norm="projection" if whole else "head")
     place = "post" if config.flag("norm_after") else "pre"
-    head = Head(config.vocab, config.d_model, TOKENS if config.flag("tie_word_embeddings") else None)
-    found = decoder(config, attention, place=place, head=head)
+    found = decoder(config, attention, place=place, head=config.lm_head(tied=config.flag("tie_word_embeddings")))
     return with_token_rows(found, config.vocab + config.count("additional_vocab_size"))
 
 

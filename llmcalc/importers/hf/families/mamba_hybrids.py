@@ -171,8 +171,7 @@ def falcon_h1(config: Config) -> Architecture:
     block = Block("block", (Sublayer("mixer", mixers, norm), Sublayer("mlp", (Branch("mlp", mlp),), norm)))
     head = config.lm_head(input_scale=config.number("lm_head_multiplier", 1.0))
     runs = repeat_block(block, config.n_layers)
-    scale = config.number("embedding_multiplier", 1.0) or 1.0
-    return causal_lm(config, runs, norm, head=head, embedding_scale=scale)
+    return causal_lm(config, runs, norm, head=head, embedding_scale=config.number("embedding_multiplier", 1.0) or 1.0)
 
 
 def _scaled_attention(config: Config) -> Attention:

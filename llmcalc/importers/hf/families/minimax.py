@@ -95,8 +95,7 @@ def _indexer_sizes(config: Config) -> Any:
     given = config.mapping("sparse_attention_config")
 
     def size(key: str) -> int:
-        flat = config.size(key)
-        value = given.get(_FLAT[key], flat)
+        value = given.get(_FLAT[key], config.size(key))
         if type(value) is not int or value < 1:
             raise config.size_error(f"{_FLAT[key]} must be a positive integer, not {short_repr(value)}")
         return value

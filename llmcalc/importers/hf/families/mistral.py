@@ -15,8 +15,7 @@ from .llama import RUNTIME_KEYS, original_decoder
 
 def mistral(config: Config) -> Architecture:
     """Mistral [jiang2023]: LLaMA with a sliding window and without biases. Ministral 3 scales queries by position."""
-    attention = config.attention(bias=False, window=config.sliding_window(), **query_temperature(config))
-    return decoder(config, attention)
+    return decoder(config, config.attention(bias=False, window=config.sliding_window(), **query_temperature(config)))
 
 
 def ministral(config: Config) -> Architecture:
@@ -24,7 +23,7 @@ def ministral(config: Config) -> Architecture:
     limit = config.sliding_window()
     pattern = ["sliding_attention" if limit else "full_attention"] * config.n_layers
     attention, order = config.windowed_attention(pattern, limit, bias=False)
-    return decoder(config, attention=attention, order=order)
+    return decoder(config, attention, order=order)
 
 
 def mixtral(config: Config) -> Architecture:

@@ -18,8 +18,7 @@ KINDS = ("full_attention", "sliding_attention")
 def modernbert(config: Config) -> Architecture:
     """ModernBERT [warner2024]: gated MLPs, bidirectional windows, no norm before the first attention."""
     config.ignore("deterministic_flash_attn sparse_prediction sparse_pred_ignore_index classifier_pooling")
-    half = config.size("local_attention") // 2
-    return _modernbert(config, _has_head(config), causal=False, window=half + 1)
+    return _modernbert(config, _has_head(config), causal=False, window=(config.size("local_attention") // 2) + 1)
 
 
 def modernbert_decoder(config: Config) -> Architecture:
@@ -60,8 +59,7 @@ def _modernbert(config: Config, headed: bool, *, causal: bool, window: int | Non
 
 def _without_first_norm(block: Block) -> Block:
     first, *rest = block.sublayers
-    bare = type(first)(first.name, first.branches)
-    return Block("first", (bare, *rest))
+    return Block("first", (type(first)(first.name, first.branches), *rest))
 
 
 def _attention(config: Config, kind: str, window: int | None, causal: bool = False) -> Attention:
@@ -80,14 +78,12 @@ def _token(config: Config) -> Named:
 
 
 def _has_head(config: Config) -> bool:
-    kind = config.head_kind("mlm", "none")
-    return kind == "mlm"
+    return config.head_kind("mlm", "none") == "mlm"
 
 
 def _encoder(config: Config, inputs: tuple[Named, ...], runs: tuple[Run, ...], outputs: list[Named]) -> Architecture:
     config.ignore("is_encoder_decoder max_position_embeddings tie_word_embeddings mask_token_id use_cache clf_pooling")
-    stack = Stack("encoder", config.d_model, inputs, runs, tuple(outputs), "encoder")
-    return Architecture(config.model_type, (stack,))
+    return Architecture(config.model_type, (Stack("encoder", config.d_model, inputs, runs, tuple(outputs), "encoder"),))
 
 
 def eurobert(config: Config) -> Architecture:
@@ -114,8 +110,7 @@ def ultrabert(config: Config) -> Architecture:
     narrow = config.size("prediction_head_size")
     if _has_head(config):
         for name, sizes in (("down", (config.d_model, narrow)), ("up", (narrow, config.d_model))):
-            dense = Linear(*sizes, bias=False, activation="gelu_tanh", positions="logits")
-            outputs.append(Named(name, dense))
+            outputs.append(Named(name, Linear(*sizes, bias=False, activation="gelu_tanh", positions="logits")))
         outputs.append(Named("head", Head(config.vocab, config.d_model, embedding_share(config))))
     config.ignore("classifier_pooling")
     return _encoder(config, (_token(config),), group_runs(blocks[kind] for kind in order), outputs)

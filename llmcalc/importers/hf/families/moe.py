@@ -103,8 +103,7 @@ def flint(config: Config) -> Architecture:
     attention, order = config.windowed_attention(pattern, config.sliding_window(), qk_norm="head", sinks=True)
     unplaced = config.attention(qk_norm="head", sinks=True, positions="none")
     shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
-    routed = config.experts(router="sigmoid", d_ff_shared=shared)
-    feeds: Layers = {"sparse": routed, "dense": config.gated_mlp()}
+    feeds: Layers = {"sparse": config.experts(router="sigmoid", d_ff_shared=shared), "dense": config.gated_mlp()}
     kinds = sparse_types(config, dense=(0, 1) if config.get("mlp_only_layers") is None else ())
     return decoder(config, {**attention, "full_attention": unplaced}, feeds, order, kinds)
 

@@ -74,8 +74,7 @@ def bailing_moe_v2(config: Config) -> Architecture:
 
 
 def _bailing_attention(config: Config, **changes: Any) -> Attention:
-    bias = config.flag("use_qkv_bias")
-    return config.attention(bias=bias, o_bias=config.flag("use_bias"), **changes)
+    return config.attention(bias=config.flag("use_qkv_bias"), o_bias=config.flag("use_bias"), **changes)
 
 
 def dots1(config: Config) -> Architecture:
@@ -88,8 +87,7 @@ def dots1(config: Config) -> Architecture:
 
 def solar_open(config: Config) -> Architecture:
     """Solar Open: DeepSeek-V3's experts in every layer."""
-    attention = config.attention(o_bias=False, rotary_dim=config.rotary_width())
-    return decoder(config, attention, shared_experts(config))
+    return decoder(config, config.attention(o_bias=False, rotary_dim=config.rotary_width()), shared_experts(config))
 
 
 def ernie4_5_moe(config: Config) -> Architecture:
@@ -140,8 +138,7 @@ def hy_v3(config: Config) -> Architecture:
     config.ignore("enable_moe_fp32_combine")
     fields: Fields = {"shared_bias": config.flag("mlp_bias"), **SIGMOID}
     fields["routed_scale"] = config.number("router_scaling_factor", 1.0)
-    routed = config.experts(d_ff_shared=config.shared_width(), **fields)
-    feeds: Layers = {"dense": config.gated_mlp(), "sparse": routed}
+    feeds: Layers = {"dense": config.gated_mlp(), "sparse": config.experts(d_ff_shared=config.shared_width(), **fields)}
     return decoder(config, config.attention(qk_norm="head"), feeds, feeds=config.mlp_types(1))
 
 
@@ -264,11 +261,9 @@ def afmoe(config: Config) -> Architecture:
     gate: Fields = {"gated": True, "gate_bias": "none", "qk_norm": "head"}
     mixers = config.local_global_attention(config.sliding_window(), **gate)
     mixers["full_attention"] = config.attention(positions="none", **gate)
-    shared = config.shared_width()
-    routed = config.experts(d_ff_shared=shared, router="sigmoid", correction_bias="parameter", **scaled)
+    routed = config.experts(d_ff_shared=config.shared_width(), router="sigmoid", correction_bias="parameter", **scaled)
     pattern = config.every_nth("global_attn_every_n_layers", "full_attention", "sliding_attention", 4)
     dense, layers = config.count("num_dense_layers", 1), range(config.n_layers)
     kinds = ["sparse" if index >= dense else "dense" for index in layers]
     feeds: Layers = {"sparse": routed, "dense": config.gated_mlp()}
-    types = config.layer_types(pattern)
-    return decoder(config, mixers, feeds, types, kinds, place="sandwich", embedding_scale=root)
+    return decoder(config, mixers, feeds, config.layer_types(pattern), kinds, place="sandwich", embedding_scale=root)

@@ -30,7 +30,7 @@ def qwen(config: Config) -> Architecture:
     theta = config.number("rotary_emb_base") or 10000.0
     attention = config.attention(bias=True, o_bias=False, n_kv_heads=heads, rope_theta=theta)
     mlp = Mlp(config.d_model, twice // 2, "silu", gated=True)
-    return decoder(config, attention=attention, mlp=mlp, tied=config.flag("tie_word_embeddings"))
+    return decoder(config, attention, mlp, tied=config.flag("tie_word_embeddings"))
 
 
 def qwen2(config: Config) -> Architecture:

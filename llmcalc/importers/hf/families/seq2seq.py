@@ -101,9 +101,8 @@ def tied_tokens(vocab: int, width: int) -> dict[str, list[Named]]:
 def untied_tokens(vocab: int, width: int, decoder_vocab: int | None = None) -> dict[str, list[Named]]:
     """A token embedding per stack; the class also stores the unused table that would be shared."""
     shared = Named("unused", Embedding(vocab, width, unused=True))
-    encoder = Named("token", Embedding(vocab, width, table="other"))
     return {
-        "encoder": [shared, encoder],
+        "encoder": [shared, Named("token", Embedding(vocab, width, table="other"))],
         "decoder": [Named("token", Embedding(decoder_vocab or vocab, width, table="other"))],
     }
 
@@ -179,8 +178,7 @@ def _blocks(config: Config, style: Style, side: str, mixers: Layers) -> list[Blo
 
 def block(config: Config, style: Style, name: str, layers: Mapping[str, Layer]) -> Block:
     """A block of these sub-layers, with norms where the style has them."""
-    norm = config.layernorm(width=config.size(style.width))
-    places: Fields = {"pre" if style.pre_norm else "after": norm}
+    places: Fields = {"pre" if style.pre_norm else "after": config.layernorm(width=config.size(style.width))}
     return Block(name, tuple(sublayer(key, layer, **places) for key, layer in layers.items()))
 
 
@@ -294,7 +292,6 @@ def _gemma_blocks(config: Config, source: int | None) -> list[Block]:
         if source:
             across = {**fields, "causal": False, "cross": True, "d_source": source, "positions": "none"}
             parts["cross_attention"] = config.attention(**across)
-        mlp = config.gated_mlp(activation="hidden_activation")
-        everything: Layers = {**parts, "mlp": mlp}
+        everything: Layers = {**parts, "mlp": config.gated_mlp(activation="hidden_activation")}
         kinds[kind] = Block(name, tuple(sublayer(key, part, pre=norm, post=norm) for key, part in everything.items()))
     return [kinds[kind] for kind in config.layer_types(pattern)]

@@ -120,5 +120,4 @@ def rwkv(config: Config) -> Architecture:
         channel_mix=RwkvChannelMix(config.d_model, config.optional_size("intermediate_size") or 4 * config.d_model),
     )
     final = replace(norm, eps=1e-5)  # whatever the config says
-    runs = repeat_block(block, config.n_layers)
-    return causal_lm(config, runs, final, inputs=(Named("embedding_norm", norm),))
+    return causal_lm(config, repeat_block(block, config.n_layers), final, inputs=(Named("embedding_norm", norm),))

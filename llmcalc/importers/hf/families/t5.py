@@ -107,7 +107,6 @@ def _head(config: Config, tied: bool, scaled: bool | None) -> Named:
 
 def _mixers(config: Config, side: str, shared: bool) -> Layers:
     width, heads, head = config.size("d_model"), config.size("num_heads"), config.size("d_kv")
-    buckets = config.size("relative_attention_num_buckets")
     own = Attention(
         width,
         heads,
@@ -116,7 +115,7 @@ def _mixers(config: Config, side: str, shared: bool) -> Layers:
         max_distance=config.size("relative_attention_max_distance", 128),
         causal=side == "decoder",
         positions="relative",
-        n_buckets=buckets,
+        n_buckets=config.size("relative_attention_num_buckets"),
         relative_shared=shared,
     )
     if side == "encoder":

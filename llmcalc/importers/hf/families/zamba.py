@@ -88,8 +88,7 @@ def _zamba(config: Config, types: list[str], mamba: Layer, attention: Attention,
         ]
         entered = parts[0].name
         parts[0] = replace(parts[0], concat_input=True)
-        output = Linear(norm.d_model, norm.d_model, bias=False)
-        linear = replace(sublayer("linear", output), residual_from=entered)
+        linear = replace(sublayer("linear", Linear(norm.d_model, norm.d_model, bias=False)), residual_from=entered)
         mixer = replace(behind, residual_from=entered)
         kinds[f"hybrid{turn}"] = Block(f"hybrid{turn}" if turns > 1 else "hybrid", (*parts, linear, mixer))
     count, order = 0, []
@@ -127,8 +126,7 @@ def _split(config: Config, whole: int, parts: int) -> int:
 
 def _types(config: Config, usual: list[str]) -> list[str]:
     """The type of each layer; its length is the number of layers, whatever ``num_hidden_layers`` says."""
-    given = config.strings("layers_block_type") or usual
-    return config.layer_types(usual, "layers_block_type", len(given))
+    return config.layer_types(usual, "layers_block_type", len(config.strings("layers_block_type") or usual))
 
 
 def _published_types() -> list[str]:

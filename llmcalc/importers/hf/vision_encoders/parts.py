@@ -24,8 +24,7 @@ def named(**layers: Layer) -> list[Named]:
 
 def layernorm(config: Config, prefix: int | None = None) -> Norm:
     """LayerNorm over the encoder's width."""
-    eps = config.number("layer_norm_eps") or EPS
-    return Norm(config.d_model, "layernorm", bias=True, eps=eps, prompt=prefix)
+    return Norm(config.d_model, "layernorm", bias=True, eps=config.number("layer_norm_eps") or EPS, prompt=prefix)
 
 
 def rope_theta(config: Config) -> float:
@@ -96,8 +95,7 @@ def plain_block(
 def encoder_stack(config: Config, inputs: tuple[Named, ...], block: Block, norm: Layer | None) -> Stack:
     """Equal blocks between the inputs and a final norm."""
     outputs = (Named("post_norm", norm),) if norm else ()
-    runs = repeat_block(block, config.n_layers)
-    return Stack("vision", config.d_model, inputs, runs, outputs, "tower")
+    return Stack("vision", config.d_model, inputs, repeat_block(block, config.n_layers), outputs, "tower")
 
 
 def pooling_head(config: Config) -> list[Named]:

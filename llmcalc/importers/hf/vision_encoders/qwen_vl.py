@@ -62,8 +62,7 @@ def qwen3_vl(config: Config) -> Stack:
     )
     outputs = [Named("merger_norm", norm), *merger("merger", width, merge, out)]
     for number, block_number in enumerate(config.layer_indices("deepstack_visual_indexes")):
-        features = Features(width, str(block_number + 1), apart=True)
-        outputs.append(Named(f"deepstack{number}_features", features))
+        outputs.append(Named(f"deepstack{number}_features", Features(width, str(block_number + 1), apart=True)))
         outputs.append(Named(f"deepstack{number}_norm", replace(norm, d_model=merge * width, merge=merge)))
         outputs += merger(f"deepstack{number}", width, merge, out)
     runs = repeat_block(attention_mlp(attention, mlp, norm), config.size("depth"))

@@ -126,8 +126,7 @@ def block(config: Config, merge: int = 1, window: int | None = None) -> Block:
     attention = Attention(width, heads, causal=False, merge=merge, chunk=window, prompt=fields.prefix, **options)
     by_ratio = fields.d_ff == "mlp_ratio"
     d_ff = int(width * config.positive_number(fields.d_ff)) if by_ratio else config.size(fields.d_ff)
-    act = config.activation()
-    mlp = Mlp(width, d_ff, act, gated=fields.gated, bias=mlp_bias, merge=merge, prompt=fields.prefix)
+    mlp = Mlp(width, d_ff, config.activation(), gated=fields.gated, bias=mlp_bias, merge=merge, prompt=fields.prefix)
     post = Scale(width) if fields.layer_scale else None
     return attention_mlp(attention, mlp, norm, post, "merged" if merge > 1 else "windowed" if window else "block")
 

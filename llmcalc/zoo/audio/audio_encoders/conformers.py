@@ -35,12 +35,11 @@ def block(
     norm: Layer, mlp: Layer, attention: Layer, conv: Layer, scale: float = HALF, post: Layer | None = None
 ) -> Block:
     """A feed-forward layer, attention, a convolution, a feed-forward layer, a norm; ``post``: norm of each result."""
-    last = Sublayer("end", (Branch("end", mlp),), norm, post, norm, scale=scale)
     parts = (
         sublayer("start", mlp, pre=norm, post=post, scale=scale),
         sublayer("attention", attention, pre=norm, post=post),
         sublayer("conv", conv, pre=norm),
-        last,
+        Sublayer("end", (Branch("end", mlp),), norm, post, norm, scale=scale),
     )
     return Block("block", parts)
 
@@ -178,8 +177,7 @@ def gemma4(config: Config) -> Stack:
     last, scale = config.size("output_proj_dims"), config.number("residual_weight", HALF) or HALF
     found = _gemma(config, width, sizes, context, scale, config.number("attention_logit_cap"), config.activation())
     runs = repeat_block(found, config.n_layers)
-    outputs = (Named("audio_out", Linear(width, last)),)
-    return Stack("audio", width, inputs, runs, outputs, "tower", "ceil(a, 4)")
+    return Stack("audio", width, inputs, runs, (Named("audio_out", Linear(width, last)),), "tower", "ceil(a, 4)")
 
 
 def gemma3n(config: Config) -> Stack:

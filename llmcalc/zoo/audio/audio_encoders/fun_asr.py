@@ -22,8 +22,7 @@ def read(config: Config) -> Stack:
     config.ignore("max_position_embeddings hidden_dropout attention_dropout is_encoder_decoder tie_word_embeddings")
     if late >= layers:
         raise config.size_error(f"num_timestamp_prediction_layers ({late}) leaves no layer of {layers}")
-    taps = config.size("fsmn_kernel_size")
-    memory = Conv(width, width, taps, groups=width, bias=False)
+    memory = Conv(width, width, config.size("fsmn_kernel_size"), groups=width, bias=False)
     known: dict[tuple[bool, bool], Block] = {}
     order = []
     for index in range(layers):

@@ -39,8 +39,7 @@ def moshi(config: Config) -> Architecture:
 def _text(config: Config) -> Architecture:
     """The language model as its text class has it: an additional start token; gate and up in one matrix."""
     config.ignore("audio_vocab_size num_codebooks audio_encoder_config depth_decoder_config")
-    head = Head(config.vocab, config.d_model, TOKENS if config.flag("tie_word_embeddings") else None)
-    return with_token_rows(_decoder(config, head), config.vocab + 1)
+    return with_token_rows(_decoder(config, config.lm_head(tied=config.flag("tie_word_embeddings"))), config.vocab + 1)
 
 
 def kyutai(config: Config) -> Architecture:
@@ -63,5 +62,4 @@ def _decoder(config: Config, head: Head) -> Architecture:
     if d_ff % 2:
         raise config.size_error(f"ffn_dim must be even, not {d_ff}")
     attention = config.attention(bias=False, window=config.sliding_window())
-    mlp = Mlp(config.d_model, d_ff // 2, config.activation(), gated=True)
-    return decoder(config, attention=attention, mlp=mlp, head=head)
+    return decoder(config, attention, Mlp(config.d_model, d_ff // 2, config.activation(), gated=True), head=head)

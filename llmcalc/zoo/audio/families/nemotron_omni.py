@@ -78,8 +78,7 @@ def radio(config: Config) -> Stack:
     if gated:
         d_ff, act = -(-(d_ff * SWIGLU[0] // SWIGLU[1]) // STEP) * STEP, "silu"
     mlp = Mlp(config.d_model, d_ff, act, gated, bias=True, prompt=prompt)
-    scale = Scale(config.d_model, prompt=prompt)
-    block = attention_mlp(attention, mlp, norm, scale)
+    block = attention_mlp(attention, mlp, norm, Scale(config.d_model, prompt=prompt))
     inputs = [Named("patch", Linear(pixels, config.d_model, bias=False))]
     frames = config.optional_size("video_temporal_patch_size")
     inputs += named(film=Linear(frames * pixels, config.d_model, bias=False, unused=True)) if frames else []

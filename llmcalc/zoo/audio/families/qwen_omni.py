@@ -87,13 +87,11 @@ def _mixture(config: Config, thought: int) -> Stack:
     width, vocab, inner = config.d_model, config.vocab, config.size("intermediate_size")
     bias, act = config.flag("attention_bias"), config.activation()
     attention = config.attention(qk_norm="head", bias=bias)
-    shared = config.size("shared_expert_intermediate_size")
-    mlp = config.experts(d_ff_shared=shared, shared_gate=True)
+    mlp = config.experts(d_ff_shared=config.size("shared_expert_intermediate_size"), shared_gate=True)
     found = _lm(config, block("sparse", config.rmsnorm(), attention, mlp))
     inputs = named(codes=Embedding(vocab, width, table="other"))
     for name in ("text", "hidden"):
-        between = {f"{name}_in": Linear(thought, inner, activation=act), f"{name}_out": Linear(inner, width)}
-        inputs += named(**between)
+        inputs += named(**{f"{name}_in": Linear(thought, inner, activation=act), f"{name}_out": Linear(inner, width)})
     return _unexecuted(found, "talker", inputs, named(codec_head=Head(vocab, width)))
 
 

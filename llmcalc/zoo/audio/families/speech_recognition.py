@@ -35,8 +35,7 @@ def speech_to_text(config: Config) -> Architecture:
     )
     front = []
     for number, taps in enumerate(kernels):
-        last = number == len(kernels) - 1
-        inner, outer = d_input if number == 0 else d_conv // 2, 2 * width if last else d_conv
+        inner, outer = d_input if number == 0 else d_conv // 2, 2 * width if (number == len(kernels) - 1) else d_conv
         rate = STRIDE ** (len(kernels) - 1 - number)
         layer = Conv(
             inner, outer, config.integer(taps, "conv_kernel_sizes", 1), rate, STRIDE, gated=True, of_data=number == 0
@@ -75,8 +74,7 @@ def canary(config: Config) -> Architecture:
 
 def _fast_conformer(outer: Config, usual: Mapping[str, Any] = NOTHING) -> Stack:
     """The encoder. Its convolutions reduce the frames to tokens; ``usual``: the class's defaults."""
-    data = {**usual, **config_at(outer, "encoder_config")}
-    config = outer.nested("encoder_config", data, "parakeet_encoder")
+    config = outer.nested("encoder_config", {**usual, **config_at(outer, "encoder_config")}, "parakeet_encoder")
     inputs, runs = fast_conformer_front(config, tower=False), fast_conformer_blocks(config)
     config.ignore("is_encoder_decoder tie_word_embeddings")
     config.check_all_read()

@@ -84,13 +84,11 @@ def layoutlmv3(config: Config) -> Architecture:
 
 def _patches(config: Config, width: int) -> list[Named]:
     side, image = config.size("patch_size"), config.size("input_size")
-    rows = int(image / side) ** 2 + 1
-    norm = Norm(width, "layernorm", bias=True, eps=PATCH_EPS, unused=True)
     return [
         Named("patch", Patch(config.size("num_channels"), side, width, unused=True)),
         Named("class", Embedding(1, width, table="other", unused=True)),
-        Named("patch_position", Embedding(rows, width, table="position", unused=True)),
-        Named("patch_norm", norm),
+        Named("patch_position", Embedding(int(image / side) ** 2 + 1, width, table="position", unused=True)),
+        Named("patch_norm", Norm(width, "layernorm", bias=True, eps=PATCH_EPS, unused=True)),
         Named("joint_norm", replace(config.layernorm(width=width), unused=True)),
     ]
 

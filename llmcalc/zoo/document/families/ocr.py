@@ -22,8 +22,7 @@ def pix2struct(config: Config) -> Architecture:
     """Pix2Struct [lee2022]: an encoder of patches with positions by row and column, and T5's decoder."""
     config.head_kind()
     part = config.nested("vision_config", config_at(config, "vision_config"), "pix2struct_vision_model")
-    tied = config.flag("tie_word_embeddings")
-    own = {**config_at(config, "text_config"), "tie_word_embeddings": tied}
+    own = {**config_at(config, "text_config"), "tie_word_embeddings": config.flag("tie_word_embeddings")}
     text = text_model(config, "pix2struct_text_model", "inner", own)
     config.ignore(f"{IGNORED} is_vqa is_encoder_decoder initializer_factor")
     encoder = _pix2struct_encoder(part)
@@ -70,8 +69,7 @@ def pp_formulanet(config: Config) -> Architecture:
     bare = config.head_kind() == "none"
     config.override("architectures", ["Model"] if bare else None)
     config.ignore("is_encoder_decoder")
-    found = read_composite(config)
-    return replace(found, layout="pp_formulanet.bare" if bare else "pp_formulanet")
+    return replace(read_composite(config), layout="pp_formulanet.bare" if bare else "pp_formulanet")
 
 
 def formulanet(link: Link) -> list[Named]:
@@ -110,8 +108,7 @@ def got_ocr2(link: Link) -> list[Named]:
 def unlimited_ocr(link: Link) -> list[Named]:
     """Unlimited-OCR: one layer on the concatenated results of SAM and CLIP."""
     sam = link.encoder.nested("sam_config", config_at(link.encoder, "sam_config"), "unlimited_ocr_sam_vision_model")
-    wide = downsample_channels(sam)[1] + link.d_encoder
-    projector = Linear(wide, link.d_model, merge=MERGED)
+    projector = Linear(downsample_channels(sam)[1] + link.d_encoder, link.d_model, merge=MERGED)
     return named(projector=projector, newline=vector(link.d_model), separator=vector(link.d_model))
 
 
@@ -197,7 +194,6 @@ def _route(name: str, width: int, out: int, factor: int, taps: int, unused: bool
     layers: Layers = {name: Linear(width * merged, out, bias=False, merge=merged, unused=unused)}
     for number in range(taps):
         layers[f"{name}_norm{number}"] = replace(layernorm(width * merged, merged), unused=unused)
-        first = Linear(width * merged, out, activation="gelu", merge=merged, unused=unused)
-        layers[f"{name}_in{number}"] = first
+        layers[f"{name}_in{number}"] = Linear(width * merged, out, activation="gelu", merge=merged, unused=unused)
         layers[f"{name}_out{number}"] = Linear(out, out, merge=merged, unused=unused)
     return layers

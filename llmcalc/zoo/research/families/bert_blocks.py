@@ -45,12 +45,10 @@ def mobilebert(config: Config) -> Architecture:
         return Affine(size, scale_first=True) if kind == "no_norm" else replace(plain, eps=eps or plain.eps)
 
     trigram = 3 if config.flag("trigram_input") else 1
-    unused = trigram == 1 and narrow == width
-    joined = Linear(trigram * narrow, width, neighbours=trigram, unused=unused)
+    joined = Linear(trigram * narrow, width, neighbours=trigram, unused=trigram == 1 and narrow == width)
     token, *others = embeddings(config, vocab, width)
     inputs = (Named("token", replace(token.layer, d_model=narrow)), Named("join", joined), *others)  # type: ignore[type-var]
-    layers = _bottleneck_block(config, norm)
-    runs = repeat_block(Block("block", layers), config.n_layers)
+    runs = repeat_block(Block("block", _bottleneck_block(config, norm)), config.n_layers)
     stack = Stack("encoder", width, (*inputs, Named("norm", norm(width, USUAL_EPS))), runs, (), "encoder")
     head, pooled = config.head_kind() or "mlm", [pooler(width)] if config.flag("classifier_activation") else []
     if head == "none":
@@ -73,8 +71,7 @@ def _bottleneck_block(config: Config, norm: Callable[..., Layer]) -> tuple[Subla
     second = Linear(width, inner, unused=narrow_values)
     apart = within and shared and not narrow_values  # values are computed from the wide stream
     fields: Fields = {"d_input_v": width, "values_of": enter} if apart else {}
-    attention = Attention(inner, heads, causal=False, **fields, **BIASED)
-    mixer = sublayer("attention", attention, after=norm(inner))
+    mixer = sublayer("attention", Attention(inner, heads, causal=False, **fields, **BIASED), after=norm(inner))
     parts = [first] if within else []
     if within and shared:
         parts.append(replace(first, name=again, branches=(Branch("linear", second),), input_from=enter))

@@ -35,7 +35,7 @@ def diffllama(config: Config) -> Architecture:
     """DiffLLaMA: differential attention [ye2024]."""
     config.ignore("lambda_std_dev")
     eps = config.rmsnorm().eps
-    return decoder(config, attention=extend_attention(DifferentialAttention, config.attention(), pair_norm_eps=eps))
+    return decoder(config, extend_attention(DifferentialAttention, config.attention(), pair_norm_eps=eps))
 
 
 def doge(config: Config) -> Architecture:

@@ -71,8 +71,7 @@ def prophetnet(config: Config) -> Architecture:
     ngram = config.size("ngram")
     inputs = [*inputs, Named("ngram", Embedding(ngram, width, table="other", use="copies"))]
     outputs = [head(vocab, width, tied, streams=ngram)] if kind != "none" else []
-    layers = _ngram_layers(config, ngram, crossed, unused=kind == "causal")
-    repeated = block(config, PROPHETNET, "block", layers)
+    repeated = block(config, PROPHETNET, "block", _ngram_layers(config, ngram, crossed, unused=kind == "causal"))
     blocks = [repeated] * config.size("num_decoder_layers")
     decoder = _skip_padding(config, stack(config, PROPHETNET, SIDES[1], inputs, outputs, blocks=blocks))
     decoder = _multi_stream(decoder, 1 + ngram)
@@ -178,8 +177,7 @@ def led(config: Config) -> Architecture:
 def bigbird_pegasus(config: Config) -> Architecture:
     """BigBird-PEGASUS [zaheer2020]: pre-norm, sparse attention in the encoder; a stand-alone decoder is never tied."""
     biased, kind = config.flag("use_bias"), class_kind(config)
-    biases = dict.fromkeys(UNBIASED, biased)
-    style = Style(pre_norm=True, final_norm=True, embedding_norm=False, biases=biases)
+    style = Style(pre_norm=True, final_norm=True, embedding_norm=False, biases=dict.fromkeys(UNBIASED, biased))
     vocab, width, sparse = config.vocab, config.size("d_model"), config.string("attention_type")
     if sparse not in ("block_sparse", "original_full"):
         raise UnknownNameError("attention_type", sparse, ("block_sparse", "original_full"), where=config.where)
@@ -190,11 +188,9 @@ def bigbird_pegasus(config: Config) -> Architecture:
         return Architecture(config.model_type, (stack(config, style, "decoder", [table], outputs, unused_cross=True),))
     blocks = None
     if sparse == "block_sparse":
-        heads = config.size("encoder_attention_heads")
-        attention = SparseAttention(width, heads, length, n_random, biased, biased)
+        attention = SparseAttention(width, config.size("encoder_attention_heads"), length, n_random, biased, biased)
         mlp = dense(config, style, "encoder", padded_to=length, padded_above=attention.limit)
-        repeated = block(config, style, "block", {"attention": attention, "mlp": mlp})
-        blocks = [repeated] * config.size("encoder_layers")
+        blocks = [block(config, style, "block", {"attention": attention, "mlp": mlp})] * config.size("encoder_layers")
     tokens = (tied_tokens if tied else untied_tokens)(vocab, width)
     encoder = stack(config, style, "encoder", tokens["encoder"], [], blocks=blocks)
     outputs = [head(vocab, width, tied, buffer_bias=True)] if kind == "seq2seq" else []

@@ -56,8 +56,7 @@ def _blocks(config: Config) -> list[Run]:
     runs = []
     for number, (size, times) in enumerate(zip(sizes, repeats, strict=True)):
         for layer in range(size):
-            pools = number > 0 and layer == 0
-            block = _layer(config, f"encoder.blocks.{number}.{layer}", HALVED**number, pools)
+            block = _layer(config, f"encoder.blocks.{number}.{layer}", HALVED**number, number > 0 and layer == 0)
             runs.append(Run(block, times, shared=True))
     return runs
 

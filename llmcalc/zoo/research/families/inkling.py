@@ -71,8 +71,7 @@ def text_model(
 
 def layer_kinds(config: Config, layers: int) -> list[str]:
     """The type of each layer, with or without a window."""
-    local = config.get("local_layer_ids")
-    chosen = set(config.layer_indices("local_layer_ids")) if local is not None else None
+    chosen = set(config.layer_indices("local_layer_ids")) if config.get("local_layer_ids") is not None else None
     usual = [
         (LOCAL if index in chosen else FULL) if chosen is not None else (LOCAL if (index + 1) % PERIOD else FULL)
         for index in range(layers)

@@ -37,8 +37,7 @@ class Place(NamedTuple):
 def inkling2(config: Config) -> Architecture:
     """Inkling 2 [tml2026]: attention and experts read a mix of the outputs of earlier layer groups."""
     layers, group = config.n_layers, config.size("n_layers_per_attn_res_block")
-    places = [Place(number, group) for number in range(layers)]
-    return _stack(config, places, ())
+    return _stack(config, [Place(number, group) for number in range(layers)], ())
 
 
 def inkling2_loop(config: Config) -> Architecture:
@@ -62,11 +61,10 @@ def inkling2_loop(config: Config) -> Architecture:
     passes, last = config.size("loop_num_passes"), min(end, layers)
     config.check_layer_runs(layers + max(0, last - first) * (passes - 1))
     loop = [Place(number, group, looped=True) for number in range(first, last)]
-    again = [place._replace(again=True) for place in loop] * (passes - 1)
     places = [
         *(Place(number, group) for number in range(min(first, layers))),
         *loop,
-        *again,
+        *([place._replace(again=True) for place in loop] * (passes - 1)),
         *(Place(number, group) for number in range(last, layers)),
     ]
     config.add_unmodelled("loops pass messages between iterations, which the NumPy model does not support")
@@ -93,8 +91,7 @@ def _stack(
         order.append(known.setdefault(block, block))
     softcap = config.positive_number("final_logit_softcapping")
     head = Head(config.size("unpadded_vocab_size"), config.d_model, softcap=softcap)
-    group = places[0].group
-    return text_model(config, group_runs(order), before, head, -(-layers // group) + 1)
+    return text_model(config, group_runs(order), before, head, -(-layers // places[0].group) + 1)
 
 
 def _gated_attention(config: Config, kind: str) -> RelativeProfileAttention:

@@ -40,15 +40,13 @@ def perceiver(config: Config) -> Architecture:
     read_v = config.optional_size("v_channels") or read_qk
     read = LatentAttention(latent, width, heads, read_qk, read_v, count, query_residual=added)
     write = LatentAttention(width, latent, DECODER_HEADS, DECODER_HEADS * DECODER_HEAD, width, rows, count)
-    cross = config.size("cross_attention_widening_factor")
     runs = (
-        Run(Block("read", _layer(config, read, cross, "read")), 1),
+        Run(Block("read", _layer(config, read, config.size("cross_attention_widening_factor"), "read")), 1),
         Run(Block("think", _self_attends(config, latent, count)), config.size("num_blocks"), shared=True),
         Run(Block("write", _layer(config, write, 1, "write")), 1),
     )
     head = Head(vocab, width, TOKENS, bias=True, n_positions=rows)
-    stack = Stack("encoder", width, inputs, runs, (Named("head", head),), "encoder")
-    return Architecture(config.model_type, (stack,))
+    return Architecture(config.model_type, (Stack("encoder", width, inputs, runs, (Named("head", head),), "encoder"),))
 
 
 def _self_attends(config: Config, latent: int, count: int) -> tuple[Sublayer, ...]:

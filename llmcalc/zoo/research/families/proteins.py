@@ -17,13 +17,12 @@ def esm(config: Config) -> Architecture:
     """ESM-1b and ESM-2 [rives2019, lin2022]: pre-norm, absolute or rotary positions, an idle contact head."""
     positions = config.string("position_embedding_type")
     config.ignore("is_folding_model esmfold_config vocab_list rope_theta max_position_embeddings")
-    attention = bert_attention(config, positions="rope" if positions == "rotary" else "none")
     stack = encoder(
         config,
         post=False,
         table_norm=config.flag("emb_layer_norm_before"),
         segments=False,
-        attention=attention,
+        attention=bert_attention(config, positions="rope" if positions == "rotary" else "none"),
         mlp=Mlp(config.d_model, config.size("intermediate_size"), "gelu", bias=True),
         positions=positions == "absolute",
     )

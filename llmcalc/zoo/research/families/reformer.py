@@ -38,8 +38,7 @@ def reformer(config: Config) -> Architecture:
         outputs.append(Named("head", Head(vocab, wide, bias=True, unused_biases=1)))
     role = "decoder" if causal else "encoder"
     runs = group_runs(blocks[name] for name in order)
-    stack = Stack(role, width, inputs, runs, tuple(outputs), role, reversible=True)
-    return Architecture(config.model_type, (stack,))
+    return Architecture(config.model_type, (Stack(role, width, inputs, runs, tuple(outputs), role, reversible=True),))
 
 
 def _positions(config: Config, width: int) -> list[Named]:

@@ -26,8 +26,7 @@ def t5gemma2(config: Config) -> Architecture:
     kind, tied = config.head_kind() or "seq2seq", config.flag("tie_word_embeddings", True)
     if kind not in ("seq2seq", "none"):
         raise config.error(f"the class {short_repr(config.class_name())} is not supported")
-    outer = config.nested("encoder", config.mapping("encoder"), "t5gemma2_encoder")
-    stacks, end = _encoder(outer, tied)
+    stacks, end = _encoder(config.nested("encoder", config.mapping("encoder"), "t5gemma2_encoder"), tied)
     part = config.nested("decoder", config.mapping("decoder"), "t5gemma2_decoder")
     vocab, width = part.vocab, part.d_model
     for key, found, wanted in (("hidden_size", width, stacks[0].d_model), ("vocab_size", vocab, _n_rows(stacks[0]))):
@@ -64,8 +63,7 @@ def _encoder(config: Config, tied: bool) -> tuple[tuple[Stack, ...], int | None]
     part = config.nested("text_config", config.mapping("text_config"), "t5gemma2_text")
     found = _stack(part, "encoder", "token", TOKENS if tied else None, end)
     _check_read(part)
-    vision = Part("vision_config", "siglip_vision_model", gemma3_projector)
-    (tower,) = encoder_stacks(config, vision, found.d_model)
+    (tower,) = encoder_stacks(config, Part("vision_config", "siglip_vision_model", gemma3_projector), found.d_model)
     config.check_all_read()
     return (found, tower), end
 

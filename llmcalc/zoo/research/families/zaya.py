@@ -5,10 +5,9 @@ from __future__ import annotations
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import UnknownNameError
 from ....core.layer import Layer
-from ....importers.hf.config import TOKENS, Config
+from ....importers.hf.config import Config
 from ....importers.hf.rope import rope_fields
 from ....importers.hf.rules import causal_lm, group_runs
-from ....layers import Head
 from ..layers.affine import Affine
 from ..layers.compressed_convolutional_attention import CompressedConvolutionalAttention
 
@@ -31,8 +30,7 @@ def zaya(config: Config) -> Architecture:
         key = (kind, index > 0)
         known[key] = known.get(key) or _block(config, *key, limit if kind == "hybrid_sliding" else None)
         order.append(known[key])
-    tied = config.flag("tie_word_embeddings", True)
-    head = Head(config.vocab, config.d_model, TOKENS if tied else None, bias=config.flag("lm_head_bias"))
+    head = config.lm_head(bias=config.flag("lm_head_bias"))
     scale = Named("scale", Affine(config.d_model))
     return causal_lm(config, group_runs(order), config.rmsnorm(), head=head, inputs=(scale,))
 

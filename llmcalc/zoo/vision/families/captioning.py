@@ -49,8 +49,7 @@ def _compare(link: Link) -> list[Named]:
 def git(config: Config) -> Architecture:
     """GIT: BERT's blocks as a decoder, with CLIP's patches as a prefix of the text."""
     kind, tied, width = config.head_kind() or "causal", config.flag(TIE), config.d_model
-    attention = Attention(width, config.n_heads, **BIASED)
-    stack = bert.encoder(config, segments=False, attention=attention)
+    stack = bert.encoder(config, segments=False, attention=Attention(width, config.n_heads, **BIASED))
     tables = tuple(_token_table(entry, tied and kind == "causal") for entry in stack.inputs)
     share = TOKENS if tied else None
     head = [Named("head", Head(config.vocab, width, share, bias=True))] if kind == "causal" else []

@@ -93,8 +93,7 @@ def _stages(config: Config) -> list[Stack]:
         norm = Named("patch_norm", default_layernorm(before if first else width))
         inputs = (Named("patch", Patch(before, side, width)), *([] if first else [norm]))
         if first and found:  # applied to the tokens of the previous stage
-            moved = Named("next_norm", norm.layer)
-            found[-1] = replace(found[-1], outputs=(moved,))
+            found[-1] = replace(found[-1], outputs=(Named("next_norm", norm.layer),))
         elif first:
             inputs = (*inputs, norm)
         merged = prod(stride**2 for stride in strides[1 : number + 1])

@@ -71,11 +71,10 @@ def vilt(config: Config) -> Architecture:
 
 def _patches(config: Config, width: int) -> tuple[Named, ...]:
     (tall, wide), side = sides(config, "image_size"), square_side(config)
-    rows = (tall // side) * (wide // side) + 1
     return (
         Named("patch", Patch(config.size("num_channels"), side, width, unused=True)),
         Named("class", Embedding(1, width, table="other", unused=True)),
-        Named("patch_position", Embedding(rows, width, table="position", unused=True)),
+        Named("patch_position", Embedding((tall // side) * (wide // side) + 1, width, table="position", unused=True)),
     )
 
 

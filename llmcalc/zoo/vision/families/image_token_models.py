@@ -22,8 +22,7 @@ def project_janus(link: Link) -> list[Named | Stack]:
     aligner = _aligner("aligner", link.d_encoder, encoder.size("projection_dim"), encoder.size("depth"),
         encoder.activation())  # fmt: skip
     codes = link.model.nested("vq_config", config_at(link.model, "vq_config"), "janus_vqgan")
-    width, generation = codes.size("projection_dim"), _generation(codes)
-    stack = Stack("generation", width, (), (), tuple(generation), "tower", unused=True)
+    stack = Stack("generation", codes.size("projection_dim"), (), (), tuple(_generation(codes)), "tower", unused=True)
     return [*aligner, stack, *read_parts(codes, "vqmodel")]
 
 
@@ -72,12 +71,11 @@ def _with_tokenizers(config: Config, text: Architecture, parts: list[Stack], lay
 def chameleon(config: Config) -> Architecture:
     """Chameleon: LayerNorm with its own weights on each query and key head, and an image tokenizer."""
     config.ignore("model_parallel_size")
-    bare = config.head_kind() == "none"
-    config.override("architectures", ["Model"] if bare else None)
+    config.override("architectures", ["Model"] if (config.head_kind() == "none") else None)
     norms = {"qk_norm": "per_head", "qk_norm_function": "layernorm", "qk_norm_bias": True, "qk_norm_eps": 1e-5}
     attention, mlp = config.attention(**norms), config.gated_mlp(bias=config.flag("mlp_bias"))  # type: ignore[arg-type]
     place, head = "post" if config.flag("swin_norm") else "pre", config.lm_head(**_image_tokens(config))
-    found = decoder(config, attention=attention, mlp=mlp, place=place, head=head)
+    found = decoder(config, attention, mlp, place=place, head=head)
     codes = config.nested("vq_config", config_at(config, "vq_config"), "chameleon_vqgan")
     stacks = (*found.stacks, *read_parts(codes, "vqmodel"))
     return replace(found, stacks=stacks, notes=(*found.notes, IMAGE_TOKENIZER_NOTE))

@@ -43,8 +43,7 @@ def project(link: Link) -> list[Stack]:
     check_encoder(inner)
     if stem != "blip_2":
         link.notes.append("not counted: the Q-Former's work on the instruction that it reads with its queries")
-    projector = Linear(stack.d_model, link.d_model, n_latents=queries)
-    return [replace(stack, outputs=tuple(named(projector=projector)))]
+    return [replace(stack, outputs=tuple(named(projector=Linear(stack.d_model, link.d_model, n_latents=queries))))]
 
 
 def _qformer(config: Config, source: int, queries: int, tables: bool) -> Stack:
@@ -60,16 +59,14 @@ def _qformer(config: Config, source: int, queries: int, tables: bool) -> Stack:
     mlp = Mlp(width, d_ff, act, bias=True, n_latents=queries)
     feeds: tuple[Sublayer, ...] = (sublayer("asked", mlp, after=norm),)
     if instructed:  # layers for an instruction
-        unused = replace(norm, unused=True)
-        feeds = (sublayer("told", replace(mlp, n_latents=None, unused=True), after=unused), *feeds)
+        feeds = (sublayer("told", replace(mlp, n_latents=None, unused=True), after=replace(norm, unused=True)), *feeds)
     kinds = {True: Block("seeing", (own, seen, *feeds)), False: Block("block", (own, *feeds))}
     period, count = config.size("cross_attention_frequency"), config.n_layers
     inputs = named(queries=Embedding(queries, width, table="other", use="side_tokens"))
     if tables:
-        rows = config.size("max_position_embeddings")
         inputs += named(
             instruction=Embedding(config.vocab, width, table="other", unused=True),
-            instruction_position=Embedding(rows, width, table="other", unused=True),
+            instruction_position=Embedding(config.size("max_position_embeddings"), width, table="other", unused=True),
         )
     else:
         config.ignore("vocab_size max_position_embeddings")

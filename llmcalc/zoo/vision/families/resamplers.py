@@ -112,8 +112,7 @@ def _adapter(config: Config) -> Config:
 def molmo2_projector(link: Link) -> list[Named]:
     """Molmo 2: attention of groups of neighbours to themselves, then a gated layer."""
     adapter = _adapter(link.model)
-    layers = adapter.layer_indices("vision_feature_layer") or MOLMO2_LAYERS
-    wide = adapter.d_model * len(layers)
+    wide = adapter.d_model * len(adapter.layer_indices("vision_feature_layer") or MOLMO2_LAYERS)
     width, d_ff, out = (adapter.size(key) for key in ("hidden_size", "intermediate_size", "text_hidden_size"))
     attention = QueryAttention(
         wide,

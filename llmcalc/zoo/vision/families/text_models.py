@@ -38,8 +38,7 @@ def metaclip_2(config: Config) -> Architecture:
 
 def _clip(config: Config, pooled: str) -> Architecture:
     width, end = config.d_model, config.count("eos_token_id") if pooled == "of_id" else 0
-    out = config.size("projection_dim", width)
-    head = Linear(width, out, False, positions="one", pooled=pooled, pooled_id=end)
+    head = Linear(width, config.size("projection_dim", width), False, positions="one", pooled=pooled, pooled_id=end)
     return _text_tower(config, causal=True, head=("projection", head))
 
 
@@ -71,8 +70,7 @@ def flava(config: Config) -> Architecture:
     """FLAVA's text encoder [singh2021]: pre-norm BERT with a pooler."""
     head_of_kind(config, "none")
     biased = config.flag("qkv_bias", True)
-    attention = bert_attention(config, q_bias=biased, k_bias=biased, v_bias=biased)
-    stack = encoder(config, post=False, attention=attention)
+    stack = encoder(config, post=False, attention=bert_attention(config, q_bias=biased, k_bias=biased, v_bias=biased))
     return encoder_model(config, stack, [pooler(stack.d_model)])
 
 
@@ -103,8 +101,7 @@ def aimv2(config: Config) -> Architecture:
     block = prenorm_block("block", norm, attention=attention, mlp=config.gated_mlp(bias=config.flag("mlp_bias")))
     position = Embedding(config.size("max_position_embeddings"), width, table="position")
     inputs = (_token(config), Named("position", position))
-    runs = repeat_block(block, config.n_layers)
-    stack = Stack("decoder", width, inputs, runs, (Named("final_norm", norm),))
+    stack = Stack("decoder", width, inputs, repeat_block(block, config.n_layers), (Named("final_norm", norm),))
     return encoder_model(config, stack, [])
 
 
@@ -129,8 +126,7 @@ def videoprism(config: Config) -> Architecture:
     biases = {**dict.fromkeys(BIASED, biased), "o_bias": True}
     cap = config.number("attn_logit_softcapping")
     attention = bert_attention(config, causal=False, prompt=1, logit_softcap=cap, **biases)
-    eps = config.number("layer_norm_eps") or 1e-6
-    norm = Norm(width, "layernorm", bias=True, eps=eps, unit_offset=True, prompt=1)
+    norm = Norm(width, "layernorm", bias=True, eps=config.number("layer_norm_eps") or 1e-6, unit_offset=True, prompt=1)
     block = prenorm_block("block", norm, attention=attention, mlp=replace(bert_mlp(config), prompt=1))
     scale = width**0.5
     last = Embedding(1, width, table="other", use="suffix", scale=scale)
