@@ -35,11 +35,7 @@ class Declared(NamedTuple):
 
 
 def stored_tensors(result: Params, layout: str | None) -> list[tuple[str, Shape]]:
-    """The name and shape of every parameter, once. A tensor without a rule keeps its logical name.
-
-    ``transformers`` has names in memory, and the experts of a layer in one tensor; ``checkpoint`` has published names,
-    and experts one by one; None has logical names.
-    """
+    """The name and shape of every parameter: in memory (``transformers``), as published, or logical (None)."""
     if layout is None:
         return [(logical_name(row, number), logical_shape(row)) for row, number in placed(result)]
     if layout not in LAYOUTS:

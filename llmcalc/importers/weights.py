@@ -48,8 +48,9 @@ def describe(path: Path, read: Reader) -> Architecture:
     if file != path:  # reading a named pipe would block, unless it was passed explicitly
         limits.regular_file(file)
     found = read(read_json(read_text(file), str(file)), str(file))
-    weighty = is_weights(path) or (path.is_dir() and bool(weight_files(path)))
-    return replace(found, inputs={**found.inputs, "checkpoint": str(path)}) if weighty else found
+    if not is_weights(path) and not (path.is_dir() and weight_files(path)):
+        return found
+    return replace(found, inputs={**found.inputs, "checkpoint": str(path)})
 
 
 def describe_remote(source: str, read: Reader) -> Architecture:

@@ -121,10 +121,8 @@ def _sublayer(one: Sublayer | None, other: Sublayer | None, first: Stack, second
     if one and other:
         for what in _SUMS:
             yield from _values("", what, getattr(one, what), getattr(other, what))
-        joins = [
-            [f"{branch.name}: {branch.joins}" for branch in part.branches if branch.joins] for part in (one, other)
-        ]
-        yield from _values("", "joins", *map(", ".join, joins))
+        joining = ((branch for branch in part.branches if branch.joins) for part in (one, other))
+        yield from _values("", "joins", *(", ".join(f"{late.name}: {late.joins}" for late in own) for own in joining))
     yield from _layers(_named(one), _named(other), first, second)
 
 

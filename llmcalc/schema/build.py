@@ -71,13 +71,11 @@ class Builder:
         data = self.mapping(data, path, "a stack", STACK_KEYS, aliases.STACK_KEYS)
         width = self.require(data, "d_model", path)
         if type(width) is not int or width < 1:
-            raise self.error(
-                f"d_model must be a positive integer, not {short_repr(width)}", (*path, "d_model"), SizeError
-            )
+            raise self.wrong("d_model", "a positive integer", width, path, SizeError)
         role = data.get("role", ROLES.get(name, "decoder"))
         role = self._current("role of a stack", role, aliases.STACK_ROLES) if isinstance(role, str) else role
         if role not in ROLE_NAMES:
-            raise self.error(f"role must be one of {', '.join(ROLE_NAMES)}, not {short_repr(role)}", (*path, "role"))
+            raise self.wrong("role", f"one of {', '.join(ROLE_NAMES)}", role, path)
         tokens = self.tokens(data.get("tokens", ""), role, (*path, "tokens"))
         norms = mapping_at(data, "norms")
         blocks = {
@@ -103,19 +101,15 @@ class Builder:
         for key, value in found.items():
             least = STACK_NUMBERS.get(key)
             if least is None and type(value) is not bool:
-                raise self.error(f"{key} must be true or false, not {short_repr(value)}", (*path, key))
+                raise self.wrong(key, "true or false", value, path)
             if least is not None and (type(value) is not int or not least <= value <= LARGEST_SIZE):
-                raise self.error(
-                    f"{key} must be an integer of at least {least}, not {short_repr(value)}", (*path, key), SizeError
-                )
+                raise self.wrong(key, f"an integer of at least {least}", value, path, SizeError)
         return found
 
     def tokens(self, text: Any, role: str, path: Path) -> str:
         """The tokens that an encoder produces, as an expression of ``a`` (audio frames) or ``p`` (patches)."""
         if not isinstance(text, str) or (text and role != "tower"):
-            raise self.error(
-                f"tokens must be an expression of a or p, in a stack of role tower, not {short_repr(text)}", path
-            )
+            raise self.wrong("tokens", "an expression of a or p, in a stack of role tower", text, path[:-1])
         try:
             if text:
                 evaluate(text, {name: symbol(name) for name in "ap"}, FUNCTIONS)
@@ -174,8 +168,7 @@ class Builder:
         for key, usual in {**FLAGS, **dict.fromkeys(SUMS, 1.0)}.items():
             sums[key] = value = data.get(key, usual)
             if not is_number(value) if key in SUMS else type(value) is not bool:
-                wanted = "a finite number" if key in SUMS else "true or false"
-                raise self.error(f"{key} must be {wanted}, not {short_repr(value)}", (*path, key))
+                raise self.wrong(key, "a finite number" if key in SUMS else "true or false", value, path)
         sums |= {key: self.string(data, key, path) for key in TEXTS} | {key: float(sums[key]) for key in SUMS}
         return Sublayer(name, branches, places.get("pre"), places.get("post"), places.get("after"), **sums)
 
@@ -249,7 +242,7 @@ class Builder:
         """The string at a key, empty if the key is missing."""
         found = data.get(key, "")
         if not isinstance(found, str):
-            raise self.error(f"{key} must be a string, not {short_repr(found)}", (*path, key))
+            raise self.wrong(key, "a string", found, path)
         return found
 
     def require(self, data: Mapping[str, Any], key: str, path: Path) -> Any:
@@ -257,6 +250,12 @@ class Builder:
         if data.get(key) is None:
             raise self.error(f"{path[-1] if path else 'the description'} needs {key}", path)
         return data[key]
+
+    def wrong(
+        self, key: str, wanted: str, value: object, path: Path, kind: type[InputError] = DescriptionError
+    ) -> InputError:
+        """The error of a value at a key."""
+        return self.fail(kind(f"{key} must be {wanted}, not {short_repr(value)}"), (*path, key))
 
     def error(self, message: str, path: Path, kind: type[InputError] = DescriptionError) -> InputError:
         """An error at a path of keys."""

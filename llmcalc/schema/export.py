@@ -66,17 +66,13 @@ def preset_text(architecture: Architecture, name: str, comment: tuple[str, ...] 
         data["expect"] = {size: [to_entry(figure) for figure in architecture.expect]}
     kept = {key: data[key] for key in _ORDER if data.get(key) and data[key] != {"all": []}}
     text = write(kept, comment)
-    _check(architecture, load_text(text, f"{name}.yaml"))
+    found = load_text(text, f"{name}.yaml")
+    compared: list[str] = [field.name for field in fields(found) if field.name not in _OWN]
+    wrong = [one for one in compared if getattr(architecture, one) != getattr(found, one)]
+    if wrong:
+        message = f"the preset of {architecture.name} would differ in {' and '.join(wrong)}; please report this bug"
+        raise LlmcalcError(message)
     return text
-
-
-def _check(wanted: Architecture, found: Architecture) -> None:
-    compared: list[str] = [field.name for field in fields(wanted) if field.name not in _OWN]
-    different = [name for name in compared if getattr(wanted, name) != getattr(found, name)]
-    if different:
-        raise LlmcalcError(
-            f"the preset of {wanted.name} would differ in {' and '.join(different)}; please report this bug"
-        )
 
 
 def concise(architecture: Architecture) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def preset_schema() -> Schema:
             "stack": _stack(),
             "sublayer": _sublayer(),
             "layer": _any(one_kind, EXPRESSION),
-            "layers": _named("#/$defs/layer", "Layers by name, each {kind: {fields}}."),
+            "layers": _named({"$ref": "#/$defs/layer"}, "Layers by name, each {kind: {fields}}."),
             "norms": _mapping(
                 dict.fromkeys(NORM_PLACES, _or_null({"$ref": "#/$defs/layer"})), "Norms around a sub-layer."
             ),
@@ -63,14 +63,15 @@ def preset_schema() -> Schema:
 
 
 def _architecture() -> Schema:
-    stacks = _named("#/$defs/stack", "Encoders and decoders, in execution order.")
+    stacks = _named({"$ref": "#/$defs/stack"}, "Encoders and decoders, in execution order.")
     extra = _mapping({"reason": TEXT, "stack": {"$ref": "#/$defs/stack"}}, "Layers that exist but are not counted.")
-    extras = _or_null(_named_by(extra, "Modules that exist but are not counted."))
+    extras = _or_null(_named(extra, "Modules that exist but are not counted."))
     about = "The layers of the model; $variables stand for what differs between sizes."
     return _or_null(_mapping({"stacks": stacks, "extras": extras}, about))
 
 
 def _stack() -> Schema:
+    block = _named({"$ref": "#/$defs/sublayer"}, "The sub-layers of a block, in order.")
     keys: dict[str, Schema] = {key: {} for key in STACK_KEYS}
     keys |= {
         "d_model": _any({"type": "integer", "minimum": 1}, EXPRESSION),
@@ -82,13 +83,16 @@ def _stack() -> Schema:
         "norms": _or_null({"$ref": "#/$defs/norms"}),
         "inputs": _or_null({"$ref": "#/$defs/layers"}),
         "outputs": _or_null({"$ref": "#/$defs/layers"}),
-        "blocks": _or_null(_named_by(_named("#/$defs/sublayer", "The sub-layers of a block, in order."), "Blocks.")),
+        "blocks": _or_null(_named(block, "Blocks.")),
         "order": _or_null({"$ref": "#/$defs/order"}),
     }
     return _mapping(keys, "Inputs, an order of blocks, and outputs around a residual stream of width d_model.")
 
 
 def _sublayer() -> Schema:
+    late: Schema = {"type": "string", "description": "A later sub-layer that adds the output to the stream."}
+    norms = dict.fromkeys(BRANCH_NORMS, _or_null({"$ref": "#/$defs/layer"}))
+    branch = _mapping({**_kinds(), **norms, "joins": late}, "One layer kind with its own norms.")
     own: dict[str, Schema] = {
         "norms": {"$ref": "#/$defs/norms"},
         "residual": {"type": "boolean", "description": "Whether the input is added to the output."},
@@ -100,17 +104,10 @@ def _sublayer() -> Schema:
         "input_from": {"type": "string", "description": "The sub-layer of the block whose input is read."},
         "residual_from": {"type": "string", "description": "The sub-layer whose input is the residual."},
         "concat_input": {"type": "boolean", "description": "Whether the first block's input is appended."},
-        "branches": _or_null(_named_by(_branch(), "Parallel layers by name, instead of layer kinds.")),
+        "branches": _or_null(_named(branch, "Parallel layers by name, instead of layer kinds.")),
     }
     about = "x = after(x + scale · post(Σ layer(pre(x)))): one layer kind, or several in parallel."
     return _mapping({**_kinds(), **own}, about)
-
-
-def _branch() -> Schema:
-    norm: Schema = _or_null({"$ref": "#/$defs/layer"})
-    late: Schema = {"type": "string", "description": "A later sub-layer that adds the output to the stream."}
-    norms = dict.fromkeys(BRANCH_NORMS, norm)
-    return _mapping({**_kinds(), **norms, "joins": late}, "One layer kind with its own norms.")
 
 
 def _kinds() -> dict[str, Schema]:
@@ -162,11 +159,7 @@ def _mapping(keys: dict[str, Schema], about: str) -> Schema:
     return {"description": about, "type": "object", "properties": keys, "additionalProperties": False}
 
 
-def _named(reference: str, about: str) -> Schema:
-    return _named_by({"$ref": reference}, about)
-
-
-def _named_by(value: Schema, about: str) -> Schema:
+def _named(value: Schema, about: str) -> Schema:
     return {"description": about, "type": "object", "additionalProperties": _or_null(value)}
 
 

@@ -64,8 +64,13 @@ def _read(data: Any, names: list[str]) -> list[Item]:
     match data:
         case {"cycle": _, "length": _} if len(data) == 2:
             return _cycle(data, names)
-        case {"pattern": _, "legend": _} if len(data) == 2:
-            return _pattern(data)
+        case {"pattern": text, "legend": legend} if len(data) == 2:
+            if not isinstance(text, str) or not isinstance(legend, dict):
+                raise DescriptionError("a pattern must be a string, and its legend a mapping from letters to blocks")
+            unknown = next((letter for letter in text if letter not in legend), None)
+            if unknown is not None:
+                raise UnknownNameError("letter in the pattern", unknown, legend)
+            return [(str(legend[letter]), 1, False) for letter in text]
         case {"block": name, "times": times} | {"shared": name, "times": times} if len(data) == 2:
             return [(str(name), _count(times), "shared" in data)]
     forms = "a list, 'block * 12', {block, times}, {cycle, length}, {pattern, legend} or {shared, times}"
@@ -83,16 +88,6 @@ def _cycle(data: dict[str, Any], names: list[str]) -> list[Item]:
     if not pattern:
         raise DescriptionError("a cycle must contain a block")
     return [(pattern[index % len(pattern)], 1, False) for index in range(length)]
-
-
-def _pattern(data: dict[str, Any]) -> list[Item]:
-    text, legend = data["pattern"], data["legend"]
-    if not isinstance(text, str) or not isinstance(legend, dict):
-        raise DescriptionError("a pattern must be a string, and its legend a mapping from letters to blocks")
-    unknown = next((letter for letter in text if letter not in legend), None)
-    if unknown is not None:
-        raise UnknownNameError("letter in the pattern", unknown, legend)
-    return [(str(legend[letter]), 1, False) for letter in text]
 
 
 def _count(value: Any) -> int:

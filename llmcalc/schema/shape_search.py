@@ -17,9 +17,8 @@ from ..core.errors import InputError, SizeError
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, record
 from . import catalogue
-from .inherit import inherit
 from .plain_data import mapping_at
-from .preset import load_file
+from .preset import inherit, load_file
 from .template import resolve
 
 DEPTH, WIDTH, HEADS, KV_HEADS = "n_layers", "d_model", "n_heads", "n_kv_heads"
@@ -232,7 +231,10 @@ def _scaled(own: dict[str, Any], known: dict[str, Any], width: int, rules: Rules
             sizes[name] = _rounded(size * growth, rules.multiple if size >= rules.multiple else 1)
     heads = sizes.get(HEADS)
     if heads and isinstance(own.get(KV_HEADS), int):
-        sizes[KV_HEADS] = _shared(heads, own[KV_HEADS], known.get(HEADS, 0), rules.ranks)
+        kv_heads, ranks = own[KV_HEADS], rules.ranks
+        divisors = [number for number in range(1, heads + 1) if heads % number == 0]
+        nearest = min(divisors, key=lambda number: (number % min(ranks, number) != 0, abs(log(number / kv_heads))))
+        sizes[KV_HEADS] = heads if kv_heads == known.get(HEADS, 0) else nearest
     if heads and heads % rules.ranks:
         return None
     return sizes
@@ -246,11 +248,3 @@ def _head_width(known: dict[str, Any]) -> int:
 
 def _rounded(size: float, multiple: int) -> int:
     return max(multiple, round(size / multiple) * multiple)
-
-
-def _shared(heads: int, kv_heads: int, of: int, ranks: int) -> int:
-    """Key/value heads: equal to query heads if they were; else unchanged, or the nearest divisor."""
-    if kv_heads == of:
-        return heads
-    divisors = [number for number in range(1, heads + 1) if heads % number == 0]
-    return min(divisors, key=lambda number: (number % min(ranks, number) != 0, abs(log(number / kv_heads))))

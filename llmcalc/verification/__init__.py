@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..calc.params import params
-from ..core.architecture import Architecture, Stack
+from ..core.architecture import Architecture
 from ..core.errors import UnsupportedError
 from ..core.shrink_tower import grid_of
 from ..twins import twin
@@ -33,7 +33,10 @@ def verify(architecture: Architecture) -> Verification:
     Raises:
         UnsupportedError: a layer kind, or one of its fields, has no NumPy model.
     """
-    small = replace(architecture, stacks=tuple(_runnable(architecture))).shrink()
+    towers = tuple(stack for stack in architecture.stacks if stack.role == "tower" and not stack.unused)
+    run = towers if towers and _can_be_run(replace(architecture, stacks=towers)) else ()
+    stacks = tuple(stack for stack in architecture.stacks if stack.role != "tower" or stack in run)
+    small = replace(architecture, stacks=stacks).shrink()
     return Verification(architecture, small, (*compare(small), *_published_figures(architecture)))
 
 
@@ -47,13 +50,6 @@ def _published_figures(architecture: Architecture) -> Iterator[Check]:
             f"{attribute.replace('_', '-')}, as published", getattr(counted, attribute), figure, "params",
             fact.tolerance, source=fact.source, explained=fact.note,
         )  # fmt: skip
-
-
-def _runnable(architecture: Architecture) -> Iterator[Stack]:
-    """The stacks of the language model, and encoders that have a NumPy model."""
-    towers = tuple(stack for stack in architecture.stacks if stack.role == "tower" and not stack.unused)
-    runs_towers = bool(towers) and _can_be_run(replace(architecture, stacks=towers))
-    yield from (stack for stack in architecture.stacks if stack.role != "tower" or (runs_towers and stack in towers))
 
 
 def _can_be_run(towers: Architecture) -> bool:

@@ -14,10 +14,8 @@ from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple
 
-from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.params import Params, params
 from ..checkpoint.headers import Headers, TensorInfo
-from ..checkpoint.headers.safetensors import BITS
 from ..checkpoint.layouts import BUFFERS
 from ..checkpoint.published_weights import ExpectedTensor, expected_tensors, layout_candidates
 from ..checkpoint.quantisation.method import Quantisation
@@ -249,16 +247,12 @@ def _difference(expected: ExpectedTensor, stored: TensorInfo, is_gguf: bool) -> 
     is_reshaped = is_gguf and len(left) != len(right) and prod(left) == prod(right)  # dimensions are split or merged
     if expected.shape is not None and left != right and not is_reshaped:
         return Difference(stored.name, "shape", *texts)
-    if not is_gguf and expected.type and not _is_same_type(expected.type, stored.type):
+    types = {expected.type, stored.type}
+    is_same_float = WIDEST in types and types <= FLOATS  # wider floats, and scales in another float type
+    is_byte = types <= {"U8", "I8", "F8_E8M0"}
+    if not is_gguf and expected.type and len(types) > 1 and not is_same_float and not is_byte:
         return Difference(stored.name, "type", *texts)
     return None
-
-
-def _is_same_type(expected: str, stored: str) -> bool:
-    """Whether types are equal or compatible: wider floats, scales in another float type or in plain bytes."""
-    if expected == stored or (WIDEST in (expected, stored) and {expected, stored} <= FLOATS):
-        return True
-    return BITS.get(expected) == BITS.get(stored) == BITS_A_BYTE and {expected, stored} <= {"U8", "I8", "F8_E8M0"}
 
 
 def _text(kind: str, shape: tuple[int, ...] | None) -> str:

@@ -116,16 +116,11 @@ def jamba(config: Config, metadata: Metadata) -> None:
         ("attn", [index for index, count in enumerate(shared) if count]),
         ("expert", [index for index in range(layers) if f"blk.{index}.ffn_gate_inp.weight" in metadata.tensors]),
     ):
-        config[f"{name}_layer_offset"], config[f"{name}_layer_period"] = _offset_and_period(indices, layers, name)
-
-
-def _offset_and_period(indices: list[int], layers: int, name: str) -> tuple[int, int]:
-    """(offset, period) of layers at regular intervals."""
-    offset = indices[0] if indices else layers
-    period = indices[1] - indices[0] if len(indices) > 1 else layers + 1
-    if indices != list(range(offset, layers, period)):
-        raise DescriptionError(f"the {name} layers {indices[:8]} are not at regular intervals")
-    return offset, period
+        offset = indices[0] if indices else layers
+        period = indices[1] - indices[0] if len(indices) > 1 else layers + 1
+        if indices != list(range(offset, layers, period)):
+            raise DescriptionError(f"the {name} layers {indices[:8]} are not at regular intervals")
+        config[f"{name}_layer_offset"], config[f"{name}_layer_period"] = offset, period
 
 
 def deepseek(config: Config, metadata: Metadata) -> None:
