@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 from ..core.architecture import Architecture
@@ -18,11 +19,11 @@ class ExpertLayers(NamedTuple):
 
 def expert_layers(architecture: Architecture) -> list[ExpertLayers]:
     """Return the mixture-of-experts layers of an architecture, equal ones together."""
-    found: dict[tuple[int, int], int] = {}
+    found = Counter[tuple[int, int]]()
     for entry in entries(architecture):
         if entry.layer.kind() == "moe":
             sizes = int(getattr(entry.layer, "n_experts", 0)), int(getattr(entry.layer, "top_k", 0))
-            found[sizes] = found.get(sizes, 0) + entry.applied
+            found[sizes] += entry.applied
     return [ExpertLayers(layers, *sizes) for sizes, layers in found.items()]
 
 

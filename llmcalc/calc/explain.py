@@ -5,6 +5,7 @@ The factors are those that the calculators multiply; the trees only add their na
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from math import prod
 from typing import Any, NamedTuple
@@ -48,25 +49,24 @@ class Leaf(NamedTuple):
 
 def flops_tree(result: Flops) -> Node:
     """Return the FLOPs of a step by stack, block, layer and equation."""
-    leaves: dict[Leaf, int] = {}
+    leaves = Counter[Leaf]()
     for work in result.works:
         leaf = _leaf(result, work)
         if all(value for _, value in leaf.factors):
-            leaves[leaf] = leaves.get(leaf, 0) + work.entry.applied
+            leaves[leaf] += work.entry.applied
     return _tree(result.architecture, leaves, FLOPS)
 
 
 def state_tree(result: StateSize) -> Node:
     """Return the elements of the state by stack, block, layer and tensor."""
     values = result.workload.values(result.architecture)
-    leaves: dict[Leaf, int] = {}
+    leaves = Counter[Leaf]()
     for tensor in result.tensors:
         named = (("n_beams", tensor.beams),) * (tensor.beams > 1) + _named_factors(tensor.factors, values)
         count = int(tensor.elements(**values))
         if prod(value for _, value in named) != count:  # padded to whole pages
             named = (("elements_in_whole_blocks", count),)
-        leaf = Leaf(_place(tensor.entry), tensor.state.name, named)
-        leaves[leaf] = leaves.get(leaf, 0) + tensor.entry.applied
+        leaves[Leaf(_place(tensor.entry), tensor.state.name, named)] += tensor.entry.applied
     return _tree(result.architecture, leaves, ELEMENTS)
 
 

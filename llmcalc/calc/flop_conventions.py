@@ -6,6 +6,7 @@ They reproduce published figures. ``llmcalc.flops`` counts what the architecture
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from ..core.architecture import Architecture
@@ -36,11 +37,9 @@ def sizes(architecture: Architecture) -> Sizes:
     attention = next((layer for layer in layers if isinstance(layer, Attention)), None)
     head = next((layer for _, layer in stack.outputs if isinstance(layer, Head)), None)
     if attention is None or attention.d_head is None or head is None or len(architecture.stacks) > 1:
-        raise UnsupportedError(
-            f"{architecture.name} is not a single stack of attention blocks with a head",
-            parameter="convention",
-            hint="published conventions cover only such models; leave it out for the exact count",
-        )
+        message = f"{architecture.name} is not a single stack of attention blocks with a head"
+        hint = "published conventions cover only such models; leave it out for the exact count"
+        raise UnsupportedError(message, parameter="convention", hint=hint)
     counted = params(architecture)
     width = attention.n_heads * attention.d_head
     return Sizes(stack.n_layers, stack.d_model, width, head.vocab, counted.active, counted.active_non_embedding)
@@ -56,7 +55,7 @@ def palm(of: Sizes, seq: int) -> float:
     return FORWARD_AND_BACKWARD * MAC * (of.parameters + 2 * of.layers * of.attention * seq)
 
 
-def _megatron(of: Sizes, seq: int, factor: int, attention: int, logits: int) -> float:
+def megatron(of: Sizes, seq: int, factor: int, attention: int, logits: int) -> float:
     """``factor l h² (1 + s / attention h + V / logits l h)``."""
     return (
         factor
@@ -64,21 +63,6 @@ def _megatron(of: Sizes, seq: int, factor: int, attention: int, logits: int) -> 
         * of.width**2
         * (1 + seq / (attention * of.width) + of.vocabulary / (logits * of.layers * of.width))
     )
-
-
-def narayanan(of: Sizes, seq: int) -> float:
-    """With full recomputation, except of the logits [narayanan2021, Equation 3]."""
-    return _megatron(of, seq, 96, 6, 16)
-
-
-def korthikanti(of: Sizes, seq: int) -> float:
-    """Without recomputation [korthikanti2022, Equation 7]."""
-    return _megatron(of, seq, 72, 6, 12)
-
-
-def korthikanti_hardware(of: Sizes, seq: int) -> float:
-    """With the attention core recomputed [korthikanti2022, Equation 8]."""
-    return _megatron(of, seq, 72, 3, 12)
 
 
 def chinchilla(of: Sizes, seq: int) -> float:
@@ -92,10 +76,11 @@ def chinchilla(of: Sizes, seq: int) -> float:
 CONVENTIONS: dict[str, Callable[[Sizes, int], float]] = {
     "kaplan-6nd": kaplan_6nd,
     "palm": palm,
-    "narayanan": narayanan,
-    "megatron": narayanan,
-    "korthikanti": korthikanti,
-    "korthikanti-hardware": korthikanti_hardware,
+    # with full recomputation, except of the logits [narayanan2021, Equation 3]
+    **dict.fromkeys(("narayanan", "megatron"), partial(megatron, factor=96, attention=6, logits=16)),
+    # without recomputation, and with that of the attention core [korthikanti2022, Equations 7 and 8]
+    "korthikanti": partial(megatron, factor=72, attention=6, logits=12),
+    "korthikanti-hardware": partial(megatron, factor=72, attention=3, logits=12),
     "chinchilla": chinchilla,
 }
 

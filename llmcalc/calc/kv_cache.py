@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple
@@ -46,12 +47,7 @@ class CachedTensor(NamedTuple):
 
 @record
 class StateSize(NotebookDisplay):
-    """The state after ``seq`` tokens; ``elements`` counts the whole model, ``bytes`` one rank.
-
-    Attributes:
-        dtype: number format of activations.
-        cache: number format of keys, values and latents (None: ``dtype``).
-    """
+    """The state after ``seq`` tokens; ``elements`` counts the whole model, ``bytes`` one rank."""
 
     architecture: Architecture
     workload: Workload
@@ -77,9 +73,8 @@ class StateSize(NotebookDisplay):
         """Bits as a closed form of the workload; rows of a quantised cache are padded to whole blocks."""
         total = lift(0)
         for tensor in self.tensors:
-            role, tensors = tensor.state.role, tensor.entry.applied
-            if self.cache and role in CACHED:
-                cache = self.cache
+            role, tensors, cache = tensor.state.role, tensor.entry.applied, self.cache
+            if cache and role in CACHED:
                 if cache.flat or cache.rows > 1 or cache.column_bits:
                     raise UnsupportedError(f"the size of a cache in {cache.name} has no closed form", parameter="cache")
                 each = cache.bits_of(1, tensor.columns) - cache.tensor_bits
@@ -103,15 +98,15 @@ class StateSize(NotebookDisplay):
     def by_role(self) -> dict[str, int]:
         """Bytes by role: ``kv``, ``index``, ``recurrent``, ``conv``."""
         values = self.workload.values(self.architecture)
-        found: dict[str, int] = {}
+        found = Counter[str]()
         for tensor in self.tensors:
             count, role = -(-int(tensor.elements(**values)) // tensor.n_ranks), tensor.state.role
             if self.cache and role in CACHED:
                 size = -(-self.cache.bits_of(count // tensor.columns, tensor.columns) // BITS_A_BYTE)
             else:
                 size = count * BYTES[ROLE_DTYPES[role] or self.dtype]
-            found[role] = found.get(role, 0) + size * tensor.entry.applied
-        return found
+            found[role] += size * tensor.entry.applied
+        return dict(found)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data whose keys are the attribute names."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
@@ -79,12 +80,12 @@ class Params(NotebookDisplay):
     @cached_property
     def by_component(self) -> dict[str, int]:
         """Parameters by component, such as ``attention``; those of a stack that is never executed by its name."""
-        groups: dict[str, int] = {}
+        groups = Counter[str]()
         for row in self.rows:
             if not row.tensor.buffer and row.copies:
                 name = row.entry.stack.name.partition(".")[0] if row.entry.stack.unused else component(row)
-                groups[name] = groups.get(name, 0) + row.size * row.copies
-        return groups
+                groups[name] += row.size * row.copies
+        return dict(groups)
 
     @cached_property
     def extras(self) -> list[tuple[Extra, int]]:

@@ -45,11 +45,7 @@ class Tensor:
 
 @record
 class State:
-    """A tensor that is kept between decode steps.
-
-    ``role`` selects its number format: ``kv`` (the cache format), ``recurrent`` (usually fp32), ``conv`` or ``index``.
-    ``tags`` are those of equations.
-    """
+    """A tensor kept between decode steps; ``role``: ``kv``, ``recurrent``, ``conv`` or ``index``."""
 
     name: str
     axes: tuple[str, ...]

@@ -89,11 +89,9 @@ def rows(stacks: tuple[Stack, ...]) -> list[Row]:
                     if name := identity(stack, tensor):
                         copies = 0 if name in sizes else 1
                         if sizes.setdefault(name, size) != size:
-                            raise SizeError(
-                                f"{'.'.join(entry.path)}.{tensor.name} has {size} elements, but the tensor "
-                                f"{name!r} that it shares has {sizes[name]}",
-                                hint="shared tensors must have the same shape",
-                            )
+                            where = f"{'.'.join(entry.path)}.{tensor.name}"
+                            message = f"{where} has {size} elements, but {name!r}, which it shares, has {sizes[name]}"
+                            raise SizeError(message, hint="shared tensors must have the same shape")
                     found.append(Row(entry, part, declaration, tensor, size, copies))
     return found
 

@@ -55,16 +55,15 @@ def record(cls: Class) -> Class:
 
 def fields(of: Any) -> tuple[Field, ...]:
     """Return the fields of a record, a standard dataclass, or their class."""
-    own = getattr(of, "__fields__", None)
-    if own is None:
-        import dataclasses
+    own: tuple[Field, ...] | None = getattr(of, "__fields__", None)
+    if own is not None:
+        return own
+    import dataclasses
 
-        own = tuple(
-            Field(entry.name, str(entry.type), MISSING if entry.default is dataclasses.MISSING else entry.default)
-            for entry in dataclasses.fields(of)
-        )
-    found: tuple[Field, ...] = own
-    return found
+    standard = ((entry.name, str(entry.type), entry.default) for entry in dataclasses.fields(of))
+    return tuple(
+        Field(name, kind, MISSING if usual is dataclasses.MISSING else usual) for name, kind, usual in standard
+    )
 
 
 def changed(of: Record, **values: Any) -> Record:

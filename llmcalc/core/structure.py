@@ -28,10 +28,7 @@ class Key:
 
 @record
 class Trait:
-    """The values of a field, each with the number of blocks that have it (0: outside the blocks).
-
-    ``size``: the field is a count or a width. ``usual``: the size is the default or follows from other sizes.
-    """
+    """The values of a field, each with its number of blocks; ``usual``: the default, or implied by other sizes."""
 
     values: dict[Any, int]
     size: bool
@@ -124,9 +121,8 @@ def _fields(layer: Layer) -> Iterator[tuple[Key, Any, Trait]]:
 
 def _sort(name: str) -> str:
     """Whether a size is a width, a count, or neither."""
-    if name.startswith("n_"):
-        return "number"
-    return "width" if name.startswith("d_") or name.endswith("_dim") else name
+    is_width = name.startswith("d_") or name.endswith("_dim")
+    return "number" if name.startswith("n_") else "width" if is_width else name
 
 
 def paper_name(layer: Layer, field: str, value: int) -> str:

@@ -50,9 +50,8 @@ class Node:
     def to_dict(self) -> dict[str, Any]:
         """Return plain data without empty fields."""
         data: dict[str, Any] = {"label": self.label, "value": self.value, "unit": self.unit}
-        for name in ("formula", "substituted", "source", "note"):
-            if getattr(self, name):
-                data[name] = getattr(self, name)
+        texts = ("formula", "substituted", "source", "note")
+        data |= {name: text for name in texts if (text := getattr(self, name))}
         if self.children:
             data["children"] = [child.to_dict() for child in self.children]
         return data

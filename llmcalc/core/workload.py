@@ -143,8 +143,8 @@ def positions(architecture: Architecture) -> int | None:
     >>> positions(llmcalc.load("gpt3")), positions(llmcalc.load("llama3-8b"))
     (2048, None)
     """
-    found = [limit for stack in _text_stacks(architecture) if (limit := stack_positions(stack)) is not None]
-    return min(found, default=None)
+    limits = map(stack_positions, _text_stacks(architecture))
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _text_stacks(architecture: Architecture) -> list[Stack]:
@@ -153,12 +153,7 @@ def _text_stacks(architecture: Architecture) -> list[Stack]:
 
 
 def symbols(stack: Stack, single_stack: bool, logits: str = "all", convention: str | None = None) -> dict[str, Form]:
-    """Return the form of each workload axis in a stack.
-
-    Unless there is a ``single_stack``, an encoder has its own tokens. A tower has patches, or the tokens that it makes
-    of frames. A stack that runs on patches of the text has those that begin at new tokens. Logits are computed for all
-    new tokens, or for the last one.
-    """
+    """Return the form of each workload axis in a stack. In a ``single_stack`` model, an encoder has no own tokens."""
     found = {name: symbol(name) for name in ("b", "q", "k", "c", "s", "n")}
     if stack.role == "tower":
         own = lift(evaluate(stack.tokens or "p", {name: symbol(name) for name in "ap"}, FUNCTIONS))

@@ -34,11 +34,7 @@ class Span(NamedTuple):
 
 @record
 class Machine:
-    """A number of accelerators and their utilisation.
-
-    Attributes:
-        mfu_source: source of the measurement, or "as given".
-    """
+    """A number of accelerators and their model FLOPs utilisation, measured in ``mfu_source`` or "as given"."""
 
     accelerator: Accelerator
     count: int
@@ -73,10 +69,8 @@ def number_format_of(accelerator: Accelerator, wanted: str | None) -> str:
         if name in accelerator.peak:
             return name
     known = ", ".join(accelerator.peak) or "none"
-    raise InputError(
-        f"no confirmed peak of {accelerator.title} in {wanted or '16 bits'}", parameter="precision",
-        hint=f"known: {known}",
-    )  # fmt: skip
+    message = f"no confirmed peak of {accelerator.title} in {wanted or '16 bits'}"
+    raise InputError(message, parameter="precision", hint=f"known: {known}")
 
 
 def utilisation(accelerator: Accelerator, number_format: str, measured: Mapping[str, Any]) -> tuple[Span, str]:
@@ -84,10 +78,9 @@ def utilisation(accelerator: Accelerator, number_format: str, measured: Mapping[
     keys = sorted((key for key in measured if accelerator.name.startswith(key)), key=len)
     entry = measured[keys[-1]].get(number_format) if keys else None
     if entry is None:
-        raise InputError(
-            f"no published utilisation of {accelerator.title} in {number_format}", parameter="mfu",
-            hint="give the model FLOPs utilisation you expect, such as {mfu=40%}",
-        )  # fmt: skip
+        message = f"no published utilisation of {accelerator.title} in {number_format}"
+        hint = "give the model FLOPs utilisation you expect, such as {mfu=40%}"
+        raise InputError(message, parameter="mfu", hint=hint)
     mid = entry["mid"]
     return Span(entry.get("low", mid), mid, entry.get("high", mid)), f"{entry['source']}: {entry['of']}"
 
@@ -103,12 +96,7 @@ def quoted_prices(accelerator: Accelerator) -> tuple[float, float] | None:
 
 @record
 class Emission:
-    """Energy and emissions of a training run under a published convention.
-
-    Attributes:
-        pue: power usage effectiveness, the power of the data centre divided by that of its computers.
-        kg_per_kwh: CO2e per kWh of electricity.
-    """
+    """Energy and emissions of a training run in a data centre that draws ``pue`` times the power of its computers."""
 
     name: str
     title: str
@@ -122,8 +110,8 @@ class Emission:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data whose keys are the attribute names."""
-        own = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {**own, "mwh": self.mwh._asdict(), "tonnes": self.tonnes._asdict()}
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {name: value._asdict() if isinstance(value, Span) else value for name, value in values}
 
 
 def emission(name: str, entry: Mapping[str, Any], hours: Span, watts: float) -> Emission:

@@ -17,10 +17,7 @@ class Accelerator:
     Attributes:
         name: short name, with the memory size if there are several.
         memory_text: the vendor's figure and its interpretation.
-        bandwidth: memory bandwidth in bytes per second, or None.
         peak: dense FLOP/s by number format; unsupported and unconfirmed formats are missing.
-        sparse: FLOP/s with structured sparsity, never used by default.
-        fp16_accumulate: FLOP/s with fp16 accumulation.
         link: name of the interconnect, and its bytes per second in both directions together (or None).
         price: quoted US dollars per hour, with sellers and dates.
         checked: whether figures are verified in their source: ``true``, ``partly`` or ``false``.

@@ -34,12 +34,7 @@ class Price(NamedTuple):
 
 @record
 class Budget:
-    """A training budget in FLOPs, and its derivation.
-
-    Attributes:
-        said: the budget as given.
-        flops: model FLOPs of these hours.
-    """
+    """A training budget as ``said``: accelerator-hours, and the model FLOPs of these hours."""
 
     said: str
     machine: Machine
@@ -68,11 +63,7 @@ class Training(NotebookDisplay):
     Attributes:
         step: the FLOPs of all sequences together.
         tokens: requested tokens, which are rounded up to full sequences.
-        batch_tokens: tokens per optimizer step, or None.
-        weights_bytes: size of a checkpoint with weights only.
         resume_bytes: size of a checkpoint to resume from: weights, master copy and optimizer states.
-        vocabulary: rows of the token table, or None.
-        fit: memory per accelerator if a mesh is given, or None.
     """
 
     architecture: Architecture
@@ -154,14 +145,13 @@ class Training(NotebookDisplay):
             "tokens", "sequences", "steps", "batch_tokens", "compute", "six_nd", "parameters", "pf_days",
             "weights_bytes", "resume_bytes", "token_bytes", "read_bytes",
         )  # fmt: skip
+        parts = {"hours": self.hours, "days": self.days, "price": self.price}
         return {
             **{name: getattr(self, name) for name in names},
             "other": self.step.other,
             "per_token": self.compute / self.step.tokens,
             "machine": self.machine.to_dict() if self.machine else None,
-            "hours": self.hours._asdict() if self.hours else None,
-            "days": self.days._asdict() if self.days else None,
-            "price": self.price._asdict() if self.price else None,
+            **{name: part and part._asdict() for name, part in parts.items()},
             "cost": dict(zip(("low", "high"), self.cost, strict=True)) if self.cost else None,
             "emissions": [one.to_dict() for one in self.emissions],
             "fit": self.fit.to_dict() if self.fit else None,

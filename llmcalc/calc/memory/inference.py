@@ -105,9 +105,8 @@ def _largest_steps(
 ) -> Iterator[dict[str, int]]:
     """Yield the steps that can need most: the prefill, and a decode step of all beams."""
     all_beams = {**values, "b": values["b"] * beams}
-    first = all_beams if convention == "torch" else values
     most = prefill or max(values["q"], values["n"])
-    yield {**first, "q": min(values["q"], most), "n": min(values["n"], most)}
+    yield {**(all_beams if convention == "torch" else values), "q": min(values["q"], most), "n": min(values["n"], most)}
     if beams > 1:
         yield {**all_beams, "q": 1, "n": 0}
 

@@ -119,13 +119,9 @@ class Liveness(Recorder):
 
     def is_executed(self, equation: Equation) -> bool:
         """Whether the policy executes an equation."""
-        tags = equation.tags
-        if "dropout" in tags and not self.policy.dropout:
-            return False
-        fused = self.policy.attention == "flash"
-        if ("flash" in tags and not fused) or ("eager" in tags and fused):
-            return False
-        return runs(tags - {"flash", "dropout"}, self.conventions)
+        skipped = {"eager" if self.policy.attention == "flash" else "flash"}
+        skipped |= set() if self.policy.dropout else {"dropout"}
+        return not equation.tags & skipped and runs(equation.tags - {"flash", "dropout"}, self.conventions)
 
     def new_name(self, stem: str) -> str:
         """Return a name that no tensor has yet."""

@@ -25,7 +25,6 @@ class Format:
         outer: blocks that share another constant of ``outer_bits`` bits (0: none).
         row_bits: extra bits per row, such as a scale per output channel.
         column_bits: extra bits per column, such as a group index per input channel.
-        tensor_bits: extra bits per tensor.
         fallback: format of a matrix whose row length is not a multiple of the block.
     """
 

@@ -62,11 +62,9 @@ class Recipe:
         weight_bytes: bytes of a weight in the forward pass.
         gradient_bytes: bytes of an accumulated gradient.
         master_weight_bytes: bytes of the higher-precision copy that the optimizer updates, or 0.
-        states: the optimizer's states.
         n_temporaries: copies of the largest tensor that an optimizer step allocates.
         contiguous_gradient_buffer: whether one buffer holds all gradients throughout the step (Megatron-LM's
             distributed data parallel), instead of allocating them in the backward pass (PyTorch).
-        adapters: low-rank adapters that are trained instead of the weights.
         frozen_weights: formats of the weights under adapters (None: ``weight_bytes`` each).
     """
 

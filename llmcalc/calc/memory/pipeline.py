@@ -74,12 +74,11 @@ def one_f_one_b_in_flight(mesh: Mesh, stage: int) -> tuple[int, int]:
     that stage i of p holds p - i micro-batches. Interleaving multiplies those of the first stage by
     ``1 + (p - 1) / (p · virtual_stages)`` [korthikanti2022, Section 4.2.3].
     """
-    stages = mesh.pp
-    held = min(stages - stage, mesh.batches)
+    held = min(mesh.pp - stage, mesh.batches)
     if mesh.virtual_stages == 1:
         return held, 1
-    extra = (stages - 1) * held if stage == 0 else 0
-    return held * stages * mesh.virtual_stages + extra, stages * mesh.virtual_stages
+    chunks = mesh.pp * mesh.virtual_stages
+    return held * (chunks + (mesh.pp - 1 if stage == 0 else 0)), chunks
 
 
 def _split_into_stages(stack: Stack, stages: int) -> list[tuple[Run, ...]]:

@@ -29,8 +29,6 @@ class ActivationPolicy:
     Attributes:
         attention: ``flash`` (a fused kernel) or ``eager`` (scores and probabilities are stored).
         recompute: ``none``, ``selective`` (recompute the attention core) or ``full`` (recompute whole blocks).
-        dropout: whether dropout is active, so that its masks are saved.
-        adapters: low-rank adapters; a contraction with a frozen weight saves nothing for that weight.
         loss: ``eager`` (log-probabilities and their gradients are stored) or ``fused`` (a kernel saves the logits and
             overwrites them with their gradient).
         scan: ``eager`` (intermediate results of chunked recurrences are stored) or ``fused`` (only their inputs are).

@@ -115,34 +115,28 @@ def moments(segments: list[Segment], loss: Loss, step: StepBytes) -> Iterator[Mo
                 reducing = segment.full_gradients
     if step.table_transient:
         total = gradients + full + reducing if full else resident or step.gradients
-        label, transient = "gradient of the token table", step.table_transient
-        yield Moment(label, step.weights, outside, total, step.optimizer, 0, transient)
-    transient = step.optimizer_transient
-    yield Moment("optimizer step", step.weights, 0, step.gradients, step.optimizer, 0, transient)
+        label = "gradient of the token table"
+        yield Moment(label, step.weights, outside, total, step.optimizer, 0, step.table_transient)
+    yield Moment("optimizer step", step.weights, 0, step.gradients, step.optimizer, 0, step.optimizer_transient)
 
 
 def _gathered_in_backward(segment: Segment, previous: list[Segment], is_first: bool) -> int:
     """Bytes of gathered weights of a block in its backward pass, and of the previous block, which is prefetched."""
-    if segment.is_outside:
-        return previous[0].gathered_weights if previous else 0
-    if not is_first:
-        return segment.gathered_weights if segment.shared else 2 * segment.gathered_weights
-    return segment.gathered_weights + (previous[0].gathered_weights if previous else 0)
+    own = 0 if segment.is_outside else segment.gathered_weights
+    if segment.is_outside or is_first:
+        return own + (previous[0].gathered_weights if previous else 0)
+    return own if segment.shared else 2 * own
 
 
 def _backward_pass(segment: Segment) -> Iterator[tuple[int, int, int]]:
-    """Yield (activations, transient gradients, weight gradients) for each equation in reverse.
-
-    The gradient of the residual stream lives throughout; it is also the gradient of every sub-layer's output.
-    """
+    """Yield (activations, transient and weight gradients) per equation; the gradient of the stream lives throughout."""
     trace = segment.trace
     freed: dict[int, int] = {}
     for tensor in trace.saved.values():
         freed[tensor.step] = freed.get(tensor.step, 0) + tensor.bytes
     held, computed = segment.saved_in_backward, 0
     live: dict[str, int] = {}
-    for number in range(len(trace.steps) - 1, -1, -1):
-        step = trace.steps[number]
+    for number, step in reversed(list(enumerate(trace.steps))):
         if step.has_gradient and (step.out in live or step.out in trace.outputs):
             own = live.pop(step.out, 0 if step.out in trace.stream_outputs else step.out_bytes)
             new = {name: size for name, size in step.operands if name not in live}

@@ -90,8 +90,7 @@ def training_memory(
         zero.resident_gradients(states.gradients, recipe, mesh),
         gathered_weights(states.weights, mesh) if mesh.pp > 1 else 0,
     )
-    timeline = tuple(moments(segments, loss, step))
-    saved = blocks + others + loss.saved
+    timeline, saved = tuple(moments(segments, loss, step)), blocks + others + loss.saved
     return TrainingMemory(architecture, workload, policy, recipe, mesh, timeline, weights, gradients, optimizer, saved)
 
 

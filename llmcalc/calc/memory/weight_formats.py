@@ -23,12 +23,7 @@ GROUPED = 4  # query heads per key head from which llama.cpp gives value project
 
 
 class WeightFormats(Protocol):
-    """The number formats of a model's weights: requested ones, or those of a published checkpoint.
-
-    Attributes:
-        published: whether they are those of a published checkpoint.
-        unread: keys of the checkpoint's quantisation config that were not interpreted.
-    """
+    """The number formats of a model; ``unread``: keys of a ``published`` checkpoint that were not interpreted."""
 
     @property
     def published(self) -> bool: ...  # noqa: D102
@@ -66,7 +61,6 @@ class RequestedFormats:
         main: format of the matrices.
         base: format of everything else.
         only: components whose matrices are in ``main``; empty: all but those in ``unquantised``.
-        unquantised: components that stay in ``base``.
         rules: exceptions of a mixture; the first match applies.
     """
 
@@ -94,9 +88,8 @@ class RequestedFormats:
                     raise UnknownNameError("component", name, model.components, parameter=parameter, hint=hint)
         for name in self.only:
             if name in self.unquantised:
-                raise InputError(
-                    f"{name!r} is both quantised and kept", parameter="only", hint="name it in one of {only} and {keep}"
-                )
+                hint = "name it in one of {only} and {keep}"
+                raise InputError(f"{name!r} is both quantised and kept", parameter="only", hint=hint)
 
     def formats(self, row: Row, part: str, model: ModelTensors) -> Iterator[tuple[Format, int]]:
         """Yield (format, copies) of a tensor of the component ``part``."""

@@ -78,8 +78,6 @@ class Law:
 
     Attributes:
         title: authors, year and fit.
-        constants: constants of the formula by symbol.
-        uncertainty: published uncertainty of constants or exponents.
         counts: definition of N, a key of ``COUNTS``.
         unit: unit of C in FLOPs.
         checked: ``true`` (verified in the publication), ``copies`` (in several transcriptions) or ``false`` (in one).
@@ -122,7 +120,11 @@ class Law:
         if self.form == "routed":
             many = forms.saturated(experts, constants["e_start"], constants["e_max"])
             return forms.Routed(constants["a"], constants["b"], constants["c"], constants["d"], many)
-        return _path(self)
+        path = dict(constants)
+        if "c_ref" in path:  # a point on the path
+            path["k_n"] = path.pop("n_ref") / path.pop("c_ref") ** path["a"]
+        over = float(forms.TRAIN) if self.counts == "flops-per-token" else 1.0
+        return forms.Path(**path, unit=self.unit, over=over)
 
     def outside(self, setting: Setting, n: float, d: float, c: float) -> tuple[Outside, ...]:
         """Return the values of a point that are outside the fitted range."""
@@ -133,8 +135,7 @@ class Law:
             values["epochs"] = max(d / setting.unique, 1.0)
         found = []
         for quantity, (low, high) in self.range.items():
-            value = values.get(quantity)
-            if value is None:
+            if (value := values.get(quantity)) is None:
                 continue
             if (low is not None and value < low * (1 - SLACK)) or (high is not None and value > high * (1 + SLACK)):
                 found.append(Outside(self.name, quantity, value, low, high))
@@ -153,14 +154,6 @@ def read_law(name: str, entry: Mapping[str, Any]) -> Law:
     own["checked"] = checked if isinstance(checked, str) else str(checked).lower()
     own["range"] = {quantity: (low, high) for quantity, (low, high) in entry.get("range", {}).items()}
     return Law(name=name, **own)
-
-
-def _path(law: Law) -> forms.Path:
-    constants = dict(law.constants)
-    if "c_ref" in constants:  # a point on the path
-        constants["k_n"] = constants.pop("n_ref") / constants.pop("c_ref") ** constants["a"]
-    over = float(forms.TRAIN) if law.counts == "flops-per-token" else 1.0
-    return forms.Path(**constants, unit=law.unit, over=over)
 
 
 def positive(value: float, parameter: str, least: float = 0.0) -> float:

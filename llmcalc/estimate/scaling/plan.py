@@ -81,9 +81,10 @@ def _locate(form: ScalingForm, query: Query, n: float | None) -> tuple[float, fl
         n = form.parameters_on_path(d) if c is None else c / TRAIN / d
     assert n is not None
     if d is None:
-        d = form.tokens_for(n, query.loss) if query.loss is not None else d
-        d = c / TRAIN / n if d is None and c is not None else d
-    d = form.tokens_on_path(n) if d is None else d
+        if query.loss is not None:
+            d = form.tokens_for(n, query.loss)
+        else:
+            d = form.tokens_on_path(n) if c is None else c / TRAIN / n
     return n, d, TRAIN * n * d
 
 

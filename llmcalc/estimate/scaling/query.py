@@ -18,7 +18,6 @@ class Query:
 
     Attributes:
         parameters: N by definition (a key of ``COUNTS``), since laws count different parameters.
-        tokens: training tokens D.
         inference: tokens that the model will process in deployment.
         inference_cost: cost of an inference FLOP relative to a training FLOP.
     """
@@ -63,15 +62,11 @@ class Point:
 
     Attributes:
         parameters: N as the law counts it.
-        tokens: D.
         compute: training FLOPs: the budget, or 6·N·D.
         loss: in nats per token on the law's own data, or None.
         best_tokens: optimal D for N parameters.
         least_compute: FLOPs that reach the same loss at optimal N and D.
-        best_parameters: N at that optimum.
-        epochs: passes over limited data.
         worth: number of fresh tokens that the repeated data is worth.
-        served: the optimum of training and inference together.
     """
 
     law: Law
@@ -122,12 +117,7 @@ class NoAnswer(NamedTuple):
 
 @record
 class Plan(NotebookDisplay):
-    """The answers of several laws to one query.
-
-    Attributes:
-        setting: further inputs of the laws.
-        silent: the laws without an answer.
-    """
+    """The answers of several laws to one query, and the ``silent`` laws without an answer."""
 
     query: Query
     setting: Setting
