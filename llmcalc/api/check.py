@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from ..calc.flops import flops
@@ -18,6 +18,8 @@ from ..lint import Finding, lint
 from .defaults import default_seq
 from .load import Source, load
 from .memory import memory
+
+LIMIT_KEYS = ("name", "ours", "most", "unit")
 
 
 @record
@@ -51,16 +53,13 @@ class Checked(NotebookDisplay):
     @property
     def summary(self) -> str:
         """The verdict in one line."""
-        exceeded = [limit.name for limit in self.limits if not limit.kept]
-        said = [f"{one.code} {one.place}" for one in self.findings] + [f"{name} exceeded" for name in exceeded]
-        return f"{self.architecture.name}: {', '.join(said) or 'ok'}"
+        parts = [f"{one.code} {one.place}" for one in self.findings]
+        parts += [f"{limit.name} exceeded" for limit in self.limits if not limit.kept]
+        return f"{self.architecture.name}: {', '.join(parts) or 'ok'}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
-        limits = [
-            {"name": one.name, "ours": one.ours, "most": one.most, "unit": one.unit, "kept": one.kept}
-            for one in self.limits
-        ]
+        limits = [{name: getattr(one, name) for name in (*LIMIT_KEYS, "kept")} for one in self.limits]
         findings = [finding.to_dict() for finding in self.findings]
         return {"model": self.architecture.name, "ok": self.ok, "findings": findings, "limits": limits}
 
@@ -111,8 +110,11 @@ def check(
     mesh = Mesh(tp=tp or 1, pp=pp or 1, dp=ep or 1, ep=ep or 1)
     architecture = load(model)
     length = default_seq(architecture) if seq is None else seq
-    bounds = {"max_params": max_params, "max_active": max_active}
-    limits = [*_sizes(architecture, bounds)]
+    limits, count = [], params(architecture)
+    sizes = (("max_params", max_params, "parameters", count.total), ("max_active", max_active, "active", count.active))
+    for parameter, bound, name, ours in sizes:
+        if bound is not None:
+            limits.append(Limit(name, ours, int(amount(bound, parameter, "8B")), "parameters"))
     if max_memory is not None:
         peak = memory(architecture, batch=batch, seq=length).peak
         most = read_size(max_memory, "max_memory") if isinstance(max_memory, str) else max_memory
@@ -122,18 +124,7 @@ def check(
         raise InputError("is missing", parameter=missing, hint="{budget} and {tokens} must be given together")
     if budget is not None and tokens is not None:
         most = int(compute(budget, "budget"))
-        limits.append(Limit("training", _training(architecture, length, int(amount(tokens, "tokens"))), most, "FLOPs"))
+        sequence = flops(architecture, seq=length, mode="train")
+        ours = -(-sequence.total * int(amount(tokens, "tokens")) // sequence.tokens)
+        limits.append(Limit("training", ours, most, "FLOPs"))
     return Checked(architecture, tuple(lint(architecture, mesh, select, ignore)), tuple(limits))
-
-
-def _sizes(architecture: Architecture, bounds: dict[str, Any]) -> Iterator[Limit]:
-    count = params(architecture)
-    for parameter, name, ours in (("max_params", "parameters", count.total), ("max_active", "active", count.active)):
-        if bounds[parameter] is not None:
-            yield Limit(name, ours, int(amount(bounds[parameter], parameter, "8B")), "parameters")
-
-
-def _training(architecture: Architecture, seq: int, tokens: int) -> int:
-    """FLOPs of training on all tokens, by the exact count of one sequence."""
-    counted = flops(architecture, seq=seq, mode="train")
-    return -(-counted.total * tokens // counted.tokens)

@@ -62,17 +62,14 @@ class Comparison(NotebookDisplay):
     @property
     def to_first(self) -> list[dict[str, Any]]:
         """Difference and ratio of every further model's parameters to the first model's."""
-        first, found = self.params[0], []
-        for result in self.params[1:]:
-            pairs = {quantity: (getattr(result, quantity), getattr(first, quantity)) for quantity in QUANTITIES}
-            found.append(
-                {
-                    "model": result.architecture.name,
-                    "difference": {quantity: own - other for quantity, (own, other) in pairs.items()},
-                    "ratio": {quantity: own / other if other else None for quantity, (own, other) in pairs.items()},
-                }
-            )
-        return found
+        first, *others = self.params
+        rows = []
+        for result in others:
+            pairs = {name: (getattr(result, name), getattr(first, name)) for name in QUANTITIES}
+            difference = {name: own - other for name, (own, other) in pairs.items()}
+            ratio = {name: own / other if other else None for name, (own, other) in pairs.items()}
+            rows.append({"model": result.architecture.name, "difference": difference, "ratio": ratio})
+        return rows
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""

@@ -21,11 +21,7 @@ def default_seq(*models: Architecture, mode: str = "forward") -> int:
 
 
 def cached_tokens(mode: str, context: int | None) -> int:
-    """The cached tokens of a step.
-
-    Raises:
-        InputError: a decode step without them.
-    """
+    """The cached tokens of a step."""
     if mode == "decode" and context is None:
         raise InputError("a decode step needs the number of cached tokens", parameter="mode", hint="add {context=N}")
     return context or 0

@@ -44,8 +44,8 @@ def design(
     Raises:
         InputError: not exactly one target, the family has no width to vary, or no shape satisfies the rules.
     """
-    given = {"params": params, "active": active, "flops": flops, "memory": memory}
-    chosen = {name: value for name, value in given.items() if value is not None}
+    targets = {"params": params, "active": active, "flops": flops, "memory": memory}
+    chosen = {name: value for name, value in targets.items() if value is not None}
     if len(chosen) != 1:
         raise InputError("design needs exactly one target", hint="give one of {params}, {active}, {flops} and {memory}")
     for name, number in (("multiple", multiple), ("tp", tp), ("batch", batch), ("seq", seq)):
@@ -53,8 +53,7 @@ def design(
             raise SizeError(f"must be at least 1, not {number}", parameter=name)
     ((quantity, value),) = chosen.items()
     rules = Rules(multiple, tp, share(within, "within"))
-    found = search(family, _target(quantity, value), _measure(quantity, batch, seq), rules)
-    return changed(found, quantity=quantity)
+    return changed(search(family, _target(quantity, value), _measure(quantity, batch, seq), rules), quantity=quantity)
 
 
 def _target(quantity: str, value: float | str) -> int:

@@ -26,11 +26,15 @@ class Diff(NotebookDisplay):
         return not self.differences
 
     @property
+    def verdict(self) -> str:
+        """How many differences there are."""
+        number = len(self.differences)
+        return f"{number} difference{'s' * (number > 1)}" if number else "the same architecture"
+
+    @property
     def summary(self) -> str:
         """The verdict in one line."""
-        number = len(self.differences)
-        said = "the same architecture" if self.same else f"{number} difference{'s' * (number > 1)}"
-        return f"{self.first.architecture.name}, {self.second.architecture.name}: {said}"
+        return f"{self.first.architecture.name}, {self.second.architecture.name}: {self.verdict}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data whose keys are the attribute names."""

@@ -104,8 +104,8 @@ def _derive(
 ) -> tuple[Node, Workload | None]:
     """The tree of a quantity, and its workload."""
     if quantity in ("params", "active"):
-        counted = params(architecture)
-        return (counted.tree if quantity == "params" else counted.active_tree), None
+        count = params(architecture)
+        return (count.tree if quantity == "params" else count.active_tree), None
     from ..calc import explain as trees
 
     sizes, step, of_memory, convention = split_settings(settings)
@@ -118,8 +118,8 @@ def _derive(
         run = train(architecture, tokens, **of_run, attention=step["attention"])
         return trees.flops_tree(run.step), run.step.workload
     if quantity == "flops":
-        counted_flops = flops(architecture, **sizes, **step, convention=convention)
-        return trees.flops_tree(counted_flops), counted_flops.workload
+        counted = flops(architecture, **sizes, **step, convention=convention)
+        return trees.flops_tree(counted), counted.workload
     if quantity == "state":
         cache = {name: of_memory[name] for name in ("beams", "page") if name in of_memory}
         size = state(architecture, **sizes, **cache, convention=convention)

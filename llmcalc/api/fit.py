@@ -9,7 +9,7 @@ from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError, UnknownNameError
 from ..core.notebook_display import NotebookDisplay
-from ..core.record import fields, record
+from ..core.record import changed, fields, record
 from ..core.workload import positions
 from ..estimate.hardware import Accelerator
 from .defaults import RESERVE, default_seq
@@ -21,6 +21,7 @@ from .settings import SIZES, memory_settings
 MOST_GPUS = 2**14
 GIB = 2**30
 SOLVE = ("seq", "batch", "quant", "gpus")
+MODES = ("inference", "training")
 # common formats of weights, most bits first
 FORMATS = (
     "bf16", "int8-channel", "q8_0", "mxfp8", "fp8", "fp8-block", "q6_k", "q5_k_m", "q5_k_s", "q4_k_m", "q4_k_s",
@@ -64,10 +65,10 @@ class FitResult(NotebookDisplay, Fit):
     def summary(self) -> str:
         """The answer in one line."""
         size = f"{abs(self.headroom) / GIB:.1f} GiB"
-        said = f"fits, {size} to spare" if self.fits else f"exceeds by {size}"
+        verdict = f"fits, {size} to spare" if self.fits else f"exceeds by {size}"
         solved = f"{self.solution.asked} {self.solution.value}, " if self.solution else ""
         gpu = self.accelerator.title if self.accelerator else "GPU"
-        return f"{self.architecture.name} on {self.count} × {gpu}: {solved}{said}"
+        return f"{self.architecture.name} on {self.count} × {gpu}: {solved}{verdict}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data whose keys are the attribute names."""
@@ -109,29 +110,22 @@ def fit(
         raise UnknownNameError("quantity", solve, SOLVE, parameter="solve", hint=f"one of {', '.join(SOLVE)}")
     if solve in settings:
         raise InputError("cannot be given, because it is solved for", parameter=str(solve), hint="omit it")
-    sizes, words = _arguments(settings)
+    mode = settings.pop("mode", "inference")
+    if mode not in MODES:
+        raise UnknownNameError("mode", mode, MODES, parameter="mode", hint=f"one of {', '.join(MODES)}")
+    sizes = {name: settings.pop(name) for name in SIZES if name in settings}
+    arguments = {**memory_settings({"training": mode == "training", **settings}), **sizes}
     architecture = load(model)
-    if sizes.get("seq") is None:
-        sizes["seq"] = default_seq(architecture)
+    if arguments.get("seq") is None:
+        arguments["seq"] = default_seq(architecture)
     card, number, total, of_runtime = _resources(gpu, count, gpu_memory, reserve)
     if solve == "gpus" and number is not None:
         raise InputError("the number of GPUs is solved for", parameter="gpu", hint="omit the number")
-    number = words["mesh"].ranks if number is None else number
+    number = arguments["mesh"].ranks if number is None else number
     budget = {"memory_bytes": total, "reserve": of_runtime, "count": number}
-    found, solution = _solve(architecture, budget, {**words, **sizes}, solve)
-    own = {field.name: getattr(found, field.name) for field in fields(Fit)}
+    result, solution = _solve(architecture, budget, arguments, solve)
+    own = {field.name: getattr(result, field.name) for field in fields(Fit)}
     return FitResult(**own, architecture=architecture, accelerator=card, solution=solution)
-
-
-def _arguments(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The sizes, and the further arguments of ``memory``."""
-    sizes = {name: settings.pop(name) for name in SIZES if name in settings}
-    mode = settings.pop("mode", "inference")
-    known = ("inference", "training")
-    if mode not in known:
-        raise UnknownNameError("mode", mode, known, parameter="mode", hint=f"one of {', '.join(known)}")
-    words = {"training": mode == "training", **settings}
-    return sizes, memory_settings(words)
 
 
 def _resources(
@@ -173,39 +167,22 @@ def _solve(
         tried = solve_quant(architecture, budget, words)
         best = next((one for one in tried if one.fit.fits), None)
         return (best or tried[-1]).fit, Solution(solve, best.name if best else None, tuple(tried))
-    found = solve_gpus(architecture, budget, words)
-    if found is None:
+    fewest = solve_gpus(architecture, budget, words)
+    if fewest is None:
         return check_fit(architecture, **{**budget, "count": words["mesh"].ranks}, **words), Solution(solve, None)
-    return found[1], Solution(solve, found[0])
+    return fewest[1], Solution(solve, fewest[0])
 
 
 def check_fit(architecture: Architecture, memory_bytes: int, reserve: int, count: int = 1, **arguments: Any) -> Fit:
-    """Whether a model fits on each of ``count`` GPUs.
-
-    Args:
-        architecture: what ``load`` returned.
-        memory_bytes: memory of one GPU.
-        reserve: bytes of it for the runtime.
-        count: GPUs; without a ``mesh`` they share the weights (tensor parallelism in serving, ZeRO-3 over
-            data-parallel ranks in training).
-        arguments: those of ``llmcalc.memory``.
-
-    Raises:
-        SizeError: the mesh has another number of ranks, or does not divide the model.
-    """
+    """Whether a model fits on each of ``count`` GPUs."""
     mesh = arguments.pop("mesh", None) or Mesh()
     if mesh == Mesh() and count > 1:
-        mesh = usual_mesh(count, arguments.get("mode", "inference"))
+        mesh = Mesh(dp=count, zero=3) if arguments.get("mode") == "training" else Mesh(tp=count)
     if mesh.ranks != count:
         hint = "the product of {dp}, {tp}, {pp} and {cp} must be the number of GPUs"
         raise SizeError(f"the mesh has {mesh.ranks} ranks, but there are {count} GPUs", parameter="gpu", hint=hint)
     result = memory(architecture, mesh=mesh, **arguments)
     return Fit(memory_bytes, reserve, result.peak, count, result)
-
-
-def usual_mesh(count: int, mode: str) -> Mesh:
-    """The mesh by which ``count`` GPUs share a model, if none is given."""
-    return Mesh(dp=count, zero=3) if mode == "training" else Mesh(tp=count)
 
 
 def solve_size(name: str, architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> int | None:
@@ -241,18 +218,18 @@ def solve_gpus(architecture: Architecture, budget: dict[str, Any], arguments: di
     if given == Mesh() and arguments.get("mode") != "training":
         return _first_dividing(architecture, per_gpu, rest)
 
-    def tried(count: int) -> Fit:
-        zero = given.zero if given != Mesh() else 3
-        words = {field.name: getattr(given, field.name) for field in fields(given)}
-        mesh = Mesh(**{**words, "dp": given.dp * count, "zero": zero})
+    def fit_on(count: int) -> Fit:
+        mesh = changed(given, dp=given.dp * count, zero=given.zero if given != Mesh() else 3)
         return check_fit(architecture, **per_gpu, count=mesh.ranks, mesh=mesh, **rest)
 
-    found = smallest_fitting(lambda count: tried(count).fits, MOST_GPUS)
-    return None if found is None else (tried(found).count, tried(found))
+    count = smallest_fitting(lambda count: fit_on(count).fits, MOST_GPUS)
+    return None if count is None else (fit_on(count).count, fit_on(count))
 
 
 def _first_dividing(architecture: Architecture, budget: dict[str, Any], rest: dict[str, Any]) -> tuple[int, Fit] | None:
-    most = max((head for stack in architecture.stacks for head in _heads(stack)), default=1)
+    layers = [branch.layer for stack in architecture.stacks for run in stack.runs for sub in run.block.sublayers
+              for branch in sub.branches]  # fmt: skip
+    most = max((int(getattr(layer, "n_heads", None) or 1) for layer in layers), default=1)
     for count in range(1, most + 1):
         try:
             tried = check_fit(architecture, **budget, count=count, **rest)
@@ -263,8 +240,3 @@ def _first_dividing(architecture: Architecture, budget: dict[str, Any], rest: di
         if tried.fits:
             return count, tried
     return None
-
-
-def _heads(stack: Any) -> list[int]:
-    layers = [branch.layer for run in stack.runs for sub in run.block.sublayers for branch in sub.branches]
-    return [int(getattr(layer, "n_heads", None) or 1) for layer in layers]

@@ -48,21 +48,15 @@ def load(
     return load_all([source], overrides=overrides, as_=as_, allow_unknown=allow_unknown)[0]
 
 
-def load_all(
-    sources: Sequence[Any],
-    *,
-    overrides: Sequence[str] = (),
-    as_: str | None = None,
-    allow_unknown: Sequence[str] = (),
-) -> list[Architecture]:
-    """Read several sources with the same options; at least one must be a config if options for configs are given."""
-    return load_each([(source, overrides) for source in sources], as_=as_, allow_unknown=allow_unknown)
+def load_all(sources: Sequence[Any], overrides: Sequence[str] = (), **reading: Any) -> list[Architecture]:
+    """Read several sources with the same options."""
+    return load_each([(source, overrides) for source in sources], **reading)
 
 
 def load_each(
     sources: Sequence[tuple[Any, Sequence[str]]], *, as_: str | None = None, allow_unknown: Sequence[str] = ()
 ) -> list[Architecture]:
-    """Read several sources, each with its own overrides."""
+    """Read several sources, each with its own overrides; options for configs require at least one config."""
     found = [_load(source, Reading(overrides, as_, allow_unknown)) for source, overrides in sources]
     if (as_ or allow_unknown) and not any("model_type" in one.inputs for one in found):
         message = f"applies only to a config.json, and {found[0].name} is not read from one"
@@ -73,11 +67,8 @@ def load_each(
 def _load(source: Any, reading: Reading) -> Architecture:
     if isinstance(source, Architecture):
         if reading.overrides:
-            raise DescriptionError(
-                "overrides cannot be applied to a loaded architecture",
-                parameter="overrides",
-                hint="pass them to the first load()",
-            )
+            message, hint = "overrides cannot be applied to a loaded architecture", "pass them to the first load()"
+            raise DescriptionError(message, parameter="overrides", hint=hint)
         return source
     if isinstance(source, Mapping):
         return _from_data(dict(source), "the given mapping", reading)
@@ -91,15 +82,11 @@ def _load(source: Any, reading: Reading) -> Architecture:
         from ..importers.weights import describe_remote
 
         return describe_remote(source, lambda data, where: _from_data(data, where, reading))
-    if _looks_like_path(source):
+    if "/" in source or os.sep in source or source.endswith((".yaml", ".yml", ".json", *WEIGHTS)):
         return _from_path(Path(source), reading)
     from ..schema.preset import load_preset
 
     return load_preset(source, reading.overrides)
-
-
-def _looks_like_path(text: str) -> bool:
-    return "/" in text or os.sep in text or text.endswith((".yaml", ".yml", ".json", *WEIGHTS))
 
 
 def _from_path(path: Path, reading: Reading) -> Architecture:

@@ -23,6 +23,7 @@ from ..data import table
 from .defaults import default_seq
 from .load import Source, load
 from .names import number_format, published_weights, weight_formats
+from .settings import check_memory_settings, known_choice
 
 ATTENTION = ("flash", "eager")
 RECOMPUTE = ("none", "selective", "full")
@@ -30,12 +31,6 @@ LOSS = ("eager", "fused")
 CHECKPOINT = "checkpoint"
 LORA_TARGETS = ("wq", "wk", "wv", "wo")
 _PLAIN = ("fp32", "bf16", "fp16")
-_SERVING = ("cache", "page", "prefill", "beams")
-_TRAINING = (
-    "optimizer", "attention", "recompute", "dropout", "loss", "gradients", "gradient_buffer", "lora_rank",
-    "lora_targets",
-)  # fmt: skip
-_TRAINING_MESH = ("pp", "cp", "sp", "zero", "micro_batches", "virtual_stages")
 
 
 def memory(
@@ -117,76 +112,38 @@ def memory(
         gradient_buffer=gradient_buffer, master=master, mesh=mesh, lora_rank=lora_rank, lora_targets=lora_targets,
     )  # fmt: skip
     if mode == "inference":
-        _known("dtype", dtype, _PLAIN)
-        plain = number_format(dtype)
-        chosen = _weights(architecture, weights, dtype, only, keep)
+        known_choice("dtype", dtype, _PLAIN)
+        formats = _weights(architecture, weights, dtype, only, keep)
         workload = Workload(batch=batch, seq=seq, target_seq=target_seq, logits="last", extend=extend)
-        kept = state(
+        state_size = state(
             architecture, batch=batch, seq=seq, target_seq=target_seq, dtype=dtype, convention=convention,
             cache=number_format(cache, "cache") if cache else None, page=page, extend=extend, mesh=mesh,
             beams=beams or 1,
         )  # fmt: skip
-        width = plain.bits // BITS_A_BYTE
-        return inference_memory(architecture, workload, chosen, kept, width, mesh, prefill, convention)
-    optimizer, attention = optimizer or "adamw", attention or ATTENTION[0]
-    recompute, loss = recompute or RECOMPUTE[0], loss or LOSS[0]
-    _known("attention", attention, ATTENTION)
-    _known("recompute", recompute, RECOMPUTE)
-    _known("loss", loss, LOSS)
-    _known("dtype", dtype, _PLAIN)
+        width = number_format(dtype).bits // BITS_A_BYTE
+        return inference_memory(architecture, workload, formats, state_size, width, mesh, prefill, convention)
+    attention = known_choice("attention", attention or ATTENTION[0], ATTENTION)
+    recompute = known_choice("recompute", recompute or RECOMPUTE[0], RECOMPUTE)
+    loss = known_choice("loss", loss or LOSS[0], LOSS)
+    known_choice("dtype", dtype, _PLAIN)
     workload = Workload(batch=batch, seq=seq, target_seq=target_seq, mode="train", convention=convention, extend=extend)
     width = number_format(dtype).bits // BITS_A_BYTE
     adapters = _adapters(architecture, lora_rank, lora_targets or LORA_TARGETS)
     if weights and adapters is None:
         raise InputError("trained weights cannot be quantised", parameter="weights", hint="add {lora_rank=N}")
     frozen = weight_formats(weights, number_format(dtype), only, keep) if weights else None
-    recipe = _recipe(width, optimizer, gradients or dtype, master and not adapters, convention)
+    recipe = _recipe(width, optimizer or "adamw", gradients or dtype, master and not adapters, convention)
     recipe = replace(recipe, adapters=adapters, frozen_weights=frozen, contiguous_gradient_buffer=gradient_buffer)
     policy = ActivationPolicy(attention, recompute, dropout, width, recipe.gradient_bytes, convention, adapters, loss)
     return parallel_memory(architecture, workload, policy, recipe, mesh or Mesh())
-
-
-def check_memory_settings(mode: str, mesh: Mesh | None = None, **given: Any) -> None:
-    """Reject settings that contradict each other, or do not apply to the mode.
-
-    Raises:
-        UnknownNameError: an unknown mode.
-        InputError: such a setting.
-    """
-    _known("mode", mode, ("inference", "training"))
-    training = mode == "training"
-    mesh = mesh or Mesh()
-    of_mesh = {name: getattr(mesh, name) != getattr(Mesh(), name) for name in _TRAINING_MESH}
-    other = {name for name in (_SERVING if training else _TRAINING) if is_given(given.get(name))}
-    other |= {name for name, changed in of_mesh.items() if changed and not training}
-    if not training and given.get("master") is False:
-        other.add("master")
-    for name in (*_SERVING, *_TRAINING, "master", *_TRAINING_MESH):
-        if name in other and training:
-            raise InputError("does not apply to training", parameter=name, hint="omit it")
-        if name in other:
-            raise InputError("does not apply to serving", parameter=name, hint="add {mode=training}")
-    for name in ("page", "prefill", "beams"):
-        if given.get(name) is not None and given[name] < 1:
-            raise SizeError(f"must be at least 1, not {given[name]}", parameter=name)
-    if given.get("lora_targets") and given.get("lora_rank") is None:
-        raise InputError("requires the rank of the adapters", parameter="lora_targets", hint="add {lora_rank=N}")
-    for name in ("only", "keep"):
-        if given.get(name) and not given.get("weights"):
-            raise InputError("requires the format of the weights", parameter=name, hint="add {weights=FORMAT}")
-
-
-def is_given(value: object) -> bool:
-    """Whether a setting is given, rather than left at None, False or empty."""
-    return value is not None and value is not False and value not in ((), [])
 
 
 def _weights(
     architecture: Architecture, weights: str | None, dtype: str, only: Iterable[str], keep: Iterable[str]
 ) -> RequestedFormats | PublishedWeights:
     """The formats of weights: as requested, else those of a quantised checkpoint, else ``dtype``."""
-    told = architecture.inputs
-    if weights != CHECKPOINT and (weights or not (told.get("types") or told.get("quantization"))):
+    is_quantised = architecture.inputs.get("types") or architecture.inputs.get("quantization")
+    if weights != CHECKPOINT and (weights or not is_quantised):
         return weight_formats(weights or dtype, number_format(dtype), only, keep)
     if tuple(only) or tuple(keep):
         raise InputError("has no effect on weights stored as published", parameter="only", hint="omit it")
@@ -195,12 +152,12 @@ def _weights(
 
 def _recipe(width: int, optimizer: str, gradients: str, master: bool, convention: str | None) -> Recipe:
     optimizers = table("optimizers")
-    _known("optimizer", optimizer, tuple(optimizers))
+    known_choice("optimizer", optimizer, tuple(optimizers))
     entry: dict[str, Any] = optimizers[optimizer]
     states = tuple(StateRule(**state) for state in entry["states"])
     if convention == "torch":  # states in the parameters' format; a step makes two copies of the tensor at hand
         return Recipe(f"torch {optimizer}", width, width, 0, tuple(replace(rule, bytes=width) for rule in states), 2)
-    _known("gradients", gradients, _PLAIN)
+    known_choice("gradients", gradients, _PLAIN)
     copy = entry["master"] if master and width < entry["master"] else 0
     return Recipe(optimizer, width, number_format(gradients).bits // BITS_A_BYTE, copy, states)
 
@@ -216,8 +173,3 @@ def _adapters(architecture: Architecture, rank: int | None, targets: Iterable[st
             hint = f"matrices of {architecture.name}: {', '.join(sorted(matrices))}"
             raise UnknownNameError("matrix", name, matrices, parameter="lora_targets", hint=hint)
     return Adapters(rank, chosen)
-
-
-def _known(what: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise UnknownNameError(what, value, choices, parameter=what, hint=f"one of {', '.join(choices)}")

@@ -56,11 +56,7 @@ def _formats_by_plain_name() -> dict[str, str]:
 
 
 def number_format(name: str, parameter: str = "") -> Format:
-    """A number format by name.
-
-    Raises:
-        UnknownNameError: an unknown format.
-    """
+    """A number format by name."""
     own = _formats_by_plain_name().get(plain(name))
     if own is None:
         known = [*(table("mixtures") if parameter == "weights" else ()), *_aliases(tables("formats"))]
@@ -77,18 +73,7 @@ def _read(name: str) -> Format:
 
 
 def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iterable[str] = ()) -> RequestedFormats:
-    """The formats of weights: one number format, or a mixture named by its file type.
-
-    Args:
-        name: a format or a mixture. A mixture takes precedence.
-        base: the format of unquantised tensors.
-        only: the components to quantise (default: all matrices except the head and routers).
-        keep: further components that stay unquantised.
-
-    Raises:
-        UnknownNameError: an unknown format.
-        InputError: a component is both quantised and kept.
-    """
+    """The formats of weights: one number format, or a mixture named by its file type."""
     chosen, kept = tuple(map(_component, only)), tuple(map(_component, keep))
     both = [part for part in chosen if part in kept]
     if both:
@@ -109,12 +94,7 @@ def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iter
 
 
 def published_weights(architecture: Architecture) -> PublishedWeights:
-    """The formats of weights in the checkpoint, or according to the config, that an architecture was read from.
-
-    Raises:
-        InputError: the checkpoint and the config do not specify them.
-        UnknownNameError: an unknown quantisation method.
-    """
+    """The formats of weights in the checkpoint, or according to the config, that an architecture was read from."""
     from ..checkpoint.published_weights import PublishedWeights, layout_candidates
     from ..checkpoint.quantisation.read import read_quantisation, safetensors_type
 
@@ -166,12 +146,7 @@ def _accelerator_names() -> dict[str, list[str]]:
 
 
 def accelerator(name: str) -> Accelerator:
-    """An accelerator by name: ``h100``, ``a100-80gb``, ``RTX 4090``, ``tpu-v5p`` ...
-
-    Raises:
-        UnknownNameError: an unknown accelerator.
-        InputError: an ambiguous name; the message lists the candidates.
-    """
+    """An accelerator by name: ``h100``, ``a100-80gb``, ``RTX 4090``, ``tpu-v5p`` ..."""
     wanted = plain(name)
     for vendor in VENDORS:
         wanted = wanted.removeprefix(vendor)

@@ -37,11 +37,7 @@ def laws() -> dict[str, Law]:
 
 
 def law(name: str, parameter: str = "") -> Law:
-    """A scaling law by name.
-
-    Raises:
-        UnknownNameError: an unknown law.
-    """
+    """A scaling law by name."""
     known = laws()
     if name.lower() not in known:
         raise UnknownNameError("scaling law", name, known, parameter=parameter, hint="(llmcalc laws list shows all)")
@@ -118,8 +114,8 @@ def scale(
     spent = _budget(machine, price, compute=compute, days=days, hours=hours, dollars=dollars)
     if spent is not None:
         compute = spent.flops.mid
-    given = {"tokens": tokens, "unique": unique, "inference": inference}
-    found = {name: amounts.amount(value, name) if isinstance(value, str) else value for name, value in given.items()}
+    texts = {"tokens": tokens, "unique": unique, "inference": inference}
+    found = {name: amounts.amount(value, name) if isinstance(value, str) else value for name, value in texts.items()}
     flop = amounts.compute(compute) if isinstance(compute, str) else compute
     architecture = load(model) if model is not None else None
     experts = routed(architecture) if architecture is not None and experts is None else experts

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ..calc.sharding import Mesh
-from ..core.errors import InputError
+from ..core.errors import InputError, SizeError, UnknownNameError
 from ..core.record import fields
 from .defaults import cached_tokens
 
@@ -24,6 +24,7 @@ TRAINING = (
     "optimizer", "attention", "recompute", "dropout", "loss", "gradients", "gradient_buffer", "master", "lora_rank",
     "lora_targets",
 )  # fmt: skip
+TRAINING_MESH = ("pp", "cp", "sp", "zero", "micro_batches", "virtual_stages")
 MEMORY = ("training", *FORMATS, *SERVING, *TRAINING, "mesh", *MESH)
 # the settings that each quantity depends on
 DEPENDS: dict[str, tuple[str, ...]] = {
@@ -53,11 +54,7 @@ class Settings(NamedTuple):
 
 
 def check_dependence(what: str, names: Iterable[str], settings: Mapping[str, Any]) -> None:
-    """Reject settings that a quantity does not depend on.
-
-    Raises:
-        InputError: one is given.
-    """
+    """Reject settings that a quantity does not depend on."""
     allowed = set(names)
     for name in settings:
         if name in KNOWN and name not in allowed:
@@ -65,12 +62,7 @@ def check_dependence(what: str, names: Iterable[str], settings: Mapping[str, Any
 
 
 def split_settings(settings: Mapping[str, Any], *, varied: Iterable[str] = ()) -> Settings:
-    """Sort settings by what they apply to; ``varied`` sizes are given by a sweep.
-
-    Raises:
-        TypeError: an unknown setting.
-        InputError: settings that contradict each other.
-    """
+    """Sort settings by what they apply to; ``varied`` sizes are given by a sweep."""
     unknown = [name for name in settings if name not in KNOWN]
     if unknown:
         raise TypeError(f"unexpected keyword argument {unknown[0]!r}")
@@ -87,33 +79,19 @@ def split_settings(settings: Mapping[str, Any], *, varied: Iterable[str] = ()) -
 
 
 def memory_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of ``memory``, without sizes.
-
-    Raises:
-        InputError: settings that contradict each other.
-    """
-    from .memory import check_memory_settings, is_given
-
+    """The arguments of ``memory``, without sizes."""
     training = bool(settings.get("training"))
     found: dict[str, Any] = {"mode": "training" if training else "inference", "dtype": settings.get("dtype", "bf16")}
+    found |= {"dropout": False, "master": True, "gradient_buffer": False} if training else {}
     names = ("weights", "only", "keep", *SERVING, *TRAINING)
-    found |= {name: settings[name] for name in names if is_given(settings.get(name))}
-    if training:
-        usual = {"dropout": False, "master": True, "gradient_buffer": False}
-        found |= {name: settings.get(name, default) for name, default in usual.items()}
-    elif settings.get("master") is False:
-        found["master"] = False
+    found |= {name: settings[name] for name in names if is_given(settings.get(name), name)}
     mesh = mesh_settings(settings)
     check_memory_settings(**found, mesh=mesh)
     return {**found, "mesh": mesh, "convention": settings.get("convention")}
 
 
 def mesh_settings(settings: Mapping[str, Any]) -> Mesh:
-    """The mesh that settings give, as one or by its fields.
-
-    Raises:
-        InputError: both, or sequence parallelism without tensor parallelism.
-    """
+    """The mesh that settings give, as one or by its fields."""
     own = {name: settings[name] for name in MESH if settings.get(name) is not None}
     whole: Mesh | None = settings.get("mesh")
     if whole is not None and own:
@@ -122,3 +100,35 @@ def mesh_settings(settings: Mapping[str, Any]) -> Mesh:
     if mesh.sp and mesh.tp == 1:
         raise InputError("sequence parallelism requires tensor parallelism", parameter="sp", hint="add {tp=N}")
     return mesh
+
+
+def check_memory_settings(mode: str, mesh: Mesh | None = None, **given: Any) -> None:
+    """Reject settings that contradict each other, or do not apply to the mode."""
+    known_choice("mode", mode, ("inference", "training"))
+    training = mode == "training"
+    others = [name for name in (SERVING if training else TRAINING) if is_given(given.get(name), name)]
+    if not training and mesh is not None:
+        others += [name for name in TRAINING_MESH if getattr(mesh, name) != getattr(Mesh(), name)]
+    if others:
+        message, hint = ("training", "omit it") if training else ("serving", "add {mode=training}")
+        raise InputError(f"does not apply to {message}", parameter=others[0], hint=hint)
+    for name in ("page", "prefill", "beams"):
+        if given.get(name) is not None and given[name] < 1:
+            raise SizeError(f"must be at least 1, not {given[name]}", parameter=name)
+    if given.get("lora_targets") and given.get("lora_rank") is None:
+        raise InputError("requires the rank of the adapters", parameter="lora_targets", hint="add {lora_rank=N}")
+    for name in ("only", "keep"):
+        if given.get(name) and not given.get("weights"):
+            raise InputError("requires the format of the weights", parameter=name, hint="add {weights=FORMAT}")
+
+
+def is_given(value: object, name: str = "") -> bool:
+    """Whether a setting is given, rather than left at None, False or empty; ``master`` is given if it is False."""
+    return value is False if name == "master" else value is not None and value is not False and value not in ((), [])
+
+
+def known_choice(what: str, value: str, choices: tuple[str, ...]) -> str:
+    """The value, which must be one of the choices."""
+    if value not in choices:
+        raise UnknownNameError(what, value, choices, parameter=what, hint=f"one of {', '.join(choices)}")
+    return value

@@ -24,6 +24,8 @@ from ..core.record import fields, record
 from ..core.workload import Workload, symbol_values
 from .defaults import default_seq
 from .load import Source, load
+from .memory import memory as memory_of
+from .names import number_format
 from .settings import DEPENDS, check_dependence, split_settings
 
 if TYPE_CHECKING:
@@ -105,10 +107,6 @@ def read_axis(text: str) -> Axis:
 
     >>> read_axis("seq=1k..8k:x2"), read_axis("batch=1,8")
     (Axis(name='seq', values=(1024, 2048, 4096, 8192)), Axis(name='batch', values=(1, 8)))
-
-    Raises:
-        UnknownNameError: an unknown size.
-        InputError: an invalid list or range.
     """
     name, equals, given = text.partition("=")
     axis = _axis(name.strip().replace("-", "_"), _values(given.strip()) if equals else ())
@@ -166,9 +164,8 @@ def sweep(model: Source, quantities: str | Sequence[str], over: Over, **settings
     axes = _axes(over)
     varied = [axis.name for axis in axes]
     groups = {name.partition(".")[0] for name in names}
-    for name in varied:
-        if name in settings:
-            raise InputError("is given, but it is also swept", parameter=name, hint="omit it, or its {over}")
+    for name in settings.keys() & varied:
+        raise InputError("is given, but it is also swept", parameter=name, hint="omit it, or its {over}")
     if groups <= DEPENDS.keys():
         check_dependence(" or ".join(names), {name for group in groups for name in DEPENDS[group]}, settings)
     sizes, step, of_memory, convention = split_settings(settings, varied=varied)
@@ -192,20 +189,14 @@ def _axes(over: Over) -> list[Axis]:
 def evaluate_grid(
     architecture: Architecture, axes: Sequence[Axis], quantities: Sequence[str], memory: dict[str, Any], **fixed: Any
 ) -> Sweep:
-    """Evaluate quantities on a grid, given the arguments of ``memory`` and the rest of the workload.
-
-    Raises:
-        UnknownNameError: an unknown quantity.
-        InputError: an invalid workload, or too many points for a quantity without a closed form.
-    """
+    """Evaluate quantities on a grid, given the arguments of ``memory`` and the rest of the workload."""
     names = [axis.name for axis in axes]
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"{name} is given twice", parameter="over", hint="give all its values in one list")
     for quantity in quantities:
         if quantity not in QUANTITIES:
-            hint = f"one of {', '.join(QUANTITIES)}"
-            raise UnknownNameError("quantity", quantity, QUANTITIES, hint=hint)
+            raise UnknownNameError("quantity", quantity, QUANTITIES, hint=f"one of {', '.join(QUANTITIES)}")
     smallest = Workload(**{**fixed, **{axis.name: min(axis.values) for axis in axes}})
     largest = Workload(**{**fixed, **{axis.name: max(axis.values) for axis in axes}})
     largest.values(architecture)  # sizes beyond the model's are an error, not a value
@@ -216,10 +207,11 @@ def evaluate_grid(
         if form is None:
             found[quantity] = _pointwise(axes, partial(_memory, architecture, quantity, memory, fixed))
         else:
+            mode = smallest.mode if quantity.startswith("flops") else "forward"
             forms[quantity if divisor == 1 else f"{divisor}·{quantity}"] = form
-            found[quantity] = evaluate(form, architecture, axes, fixed, _mode(quantity, smallest)) / divisor
-    held = any(quantity.startswith(("state", "memory")) for quantity in quantities)
-    return Sweep(architecture, tuple(axes), fixed, found, forms, memory if held else NOTHING)
+            found[quantity] = evaluate(form, architecture, axes, fixed, mode) / divisor
+    needs_memory = any(quantity.startswith(("state", "memory")) for quantity in quantities)
+    return Sweep(architecture, tuple(axes), fixed, found, forms, memory if needs_memory else NOTHING)
 
 
 def evaluate(
@@ -242,10 +234,6 @@ def evaluate(
     return result
 
 
-def _mode(quantity: str, workload: Workload) -> str:
-    return workload.mode if quantity.startswith("flops") else "forward"
-
-
 def _form(
     architecture: Architecture, quantity: str, workload: Workload, memory: dict[str, Any]
 ) -> tuple[Form | None, int]:
@@ -254,17 +242,20 @@ def _form(
     if group == "params":
         return lift(int(getattr(params(architecture), part))), 1
     if group == "flops":
-        given = {field.name: getattr(workload, field.name) for field in fields(workload)}
-        return _flops_form(flops(architecture, **given), part), 1
+        sizes = {field.name: getattr(workload, field.name) for field in fields(workload)}
+        return _flops_form(flops(architecture, **sizes), part), 1
     serving = memory.get("mode", "inference") == "inference"
     if group == "memory" and not (serving and part == "state"):
         return None, 1
-    held = _state(architecture, workload, memory)
-    return (held.form, 1) if part == "elements" else _whole_bytes(held.bits_form)
-
-
-def _whole_bytes(bits: Form) -> tuple[Form, int]:
-    """A form in bytes if all coefficients allow it; else one in bits, and the divisor."""
+    cache = number_format(memory["cache"], "cache") if memory.get("cache") else None
+    size = state(
+        architecture, batch=workload.batch, seq=workload.seq, target_seq=workload.target_seq,
+        dtype=memory.get("dtype", "bf16"), cache=cache, page=memory.get("page"), beams=memory.get("beams", 1),
+        convention=workload.convention, extend=True,
+    )  # fmt: skip
+    if part == "elements":
+        return size.form, 1
+    bits = size.bits_form  # in bytes if all coefficients allow it
     if any(factor % BITS_A_BYTE for factor in bits.terms.values()):
         return bits, BITS_A_BYTE
     return Form({atoms: factor // BITS_A_BYTE for atoms, factor in bits.terms.items()}), 1
@@ -280,32 +271,12 @@ def _flops_form(result: Flops, part: str) -> Form:
     }[part]
 
 
-def _state(architecture: Architecture, workload: Workload, memory: dict[str, Any]) -> Any:
-    from .names import number_format
-
-    cache = memory.get("cache")
-    return state(
-        architecture,
-        batch=workload.batch,
-        seq=workload.seq,
-        target_seq=workload.target_seq,
-        dtype=memory.get("dtype", "bf16"),
-        cache=number_format(cache, "cache") if cache else None,
-        page=memory.get("page"),
-        beams=memory.get("beams", 1),
-        convention=workload.convention,
-        extend=True,
-    )
-
-
 def _memory(
     architecture: Architecture, quantity: str, memory: dict[str, Any], fixed: dict[str, Any], sizes: dict[str, int]
 ) -> int:
-    from .memory import memory as answer
-
-    taken = ("batch", "seq", "target_seq", "extend", "convention")
-    workload = {name: value for name, value in {**fixed, **sizes}.items() if name in taken}
-    return int(getattr(answer(architecture, **(memory | workload)), quantity.partition(".")[2]))
+    names = ("batch", "seq", "target_seq", "extend", "convention")
+    workload = {name: value for name, value in {**fixed, **sizes}.items() if name in names}
+    return int(getattr(memory_of(architecture, **(memory | workload)), quantity.partition(".")[2]))
 
 
 def _pointwise(axes: Sequence[Axis], value: Callable[[dict[str, int]], int]) -> NDArray[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ..calc.flops import flops
@@ -77,26 +76,14 @@ def budget(
     dollars: float | None = None,
     price: float | None = None,
 ) -> Budget:
-    """Convert FLOPs, days, accelerator-hours or money into each other on a machine.
-
-    Args:
-        of: the result of ``machine``.
-        compute: model FLOPs; the hours follow from the utilisation.
-        days: days on all accelerators.
-        hours: accelerator-hours.
-        dollars: US dollars, spent at ``price``.
-        price: US dollars per accelerator-hour (default: as quoted).
-
-    Raises:
-        InputError: not exactly one budget, or dollars without a price.
-    """
-    asked = [(name, value) for name, value in (("compute", compute), ("days", days), ("gpu-hours", hours)) if value]
-    asked += [("dollars", dollars)] if dollars else []
-    if len(asked) != 1:
-        what = f"{asked[0][0]} and {asked[1][0]} are both given" if asked else "a GPU alone is not a budget"
+    """Convert FLOPs, days, accelerator-hours or money into each other on a machine."""
+    budgets = {"compute": compute, "days": days, "gpu-hours": hours, "dollars": dollars}
+    amounts = [(name, value) for name, value in budgets.items() if value]
+    if len(amounts) != 1:
+        what = f"{amounts[0][0]} and {amounts[1][0]} are both given" if amounts else "a GPU alone is not a budget"
         hint = "give one of {compute}, {days}, {hours} and {dollars}"
-        raise InputError(what, parameter="" if asked else "gpu", hint=hint)
-    (name, amount), on = asked[0], f"{of.count} × {of.accelerator.name}"
+        raise InputError(what, parameter="" if amounts else "gpu", hint=hint)
+    (name, amount), on = amounts[0], f"{of.count} × {of.accelerator.name}"
     cost = price_of(of.accelerator, price)
     if name == "compute":
         said, spent = f"{about(amount)} FLOPs on {on}", of.hours(amount)
@@ -225,11 +212,7 @@ def _whole(value: float | str, parameter: str) -> int:
 
 
 def published_tokens(architecture: Architecture) -> int:
-    """The published number of training tokens.
-
-    Raises:
-        InputError: none is known.
-    """
+    """The published number of training tokens."""
     fact = published_fact(architecture, "training_tokens")
     if fact is None:
         message = f"the number of training tokens of {architecture.name} is not known"
@@ -239,25 +222,21 @@ def published_tokens(architecture: Architecture) -> int:
 
 def published_fact(architecture: Architecture, quantity: str) -> TrainingFact | None:
     """The published value of a quantity, if it is a number."""
-    found = (fact for fact in architecture.facts if fact.quantity == quantity)
-    return next((fact for fact in found if not isinstance(fact.value, str)), None)
+    facts = (fact for fact in architecture.facts if fact.quantity == quantity and not isinstance(fact.value, str))
+    return next(facts, None)
 
 
 def emissions(
     one: Accelerator, hours: Span, watts: float | None, pue: float | None, carbon: float | None
 ) -> tuple[Any, ...]:
     """Energy and CO2e of accelerator-hours by every convention, and as given."""
-    found = []
-    conventions: Mapping[str, Any] = table("energy")
-    for name, entry in conventions.items():
-        power = watts if watts and entry["power"] == "measured" else one.power
-        if power is not None:
-            found.append(emission(name, entry, hours, power))
-    power = watts or one.power
-    if power is not None and pue is not None and carbon is not None:
-        entry = {"title": AS_GIVEN, "pue": pue, "kg_per_kwh": carbon, "source": AS_GIVEN}
-        found.append(emission("given", entry, hours, power))
-    return tuple(found)
+    conventions: dict[str, Any] = dict(table("energy"))
+    if pue is not None and carbon is not None:
+        conventions["given"] = {
+            "title": AS_GIVEN, "pue": pue, "kg_per_kwh": carbon, "source": AS_GIVEN, "power": "measured",
+        }  # fmt: skip
+    powers = {name: (entry["power"] == "measured" and watts) or one.power for name, entry in conventions.items()}
+    return tuple(emission(name, conventions[name], hours, power) for name, power in powers.items() if power is not None)
 
 
 def vocabulary(architecture: Architecture) -> int | None:

@@ -16,11 +16,7 @@ READABLE = 0o666  # before the process's umask
 
 
 def write_file(path: Path, text: str, *, force: bool = False) -> None:
-    """Write a text file in one step.
-
-    Raises:
-        InputError: the file exists and ``force`` is not set, is not a regular file, or cannot be written.
-    """
+    """Write a text file in one step."""
     from contextlib import suppress
     from pathlib import Path
     from tempfile import mkstemp

@@ -98,11 +98,7 @@ def mesh(given: dict[str, Any]) -> Mesh | None:
 
 
 def machine(given: dict[str, Any]) -> Machine | None:
-    """The GPUs that were given, if any.
-
-    Raises:
-        InputError: options that need a GPU without one.
-    """
+    """The GPUs that were given, if any."""
     from ..api.train import machine as make
     from ..core.errors import InputError
 

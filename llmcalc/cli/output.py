@@ -28,11 +28,7 @@ def printed(command: Callable[..., Answer]) -> Callable[..., int]:
 
 
 def chosen_format(form: str | None, as_json: bool) -> str:
-    """The name of the output format: as given, else ``table`` on a terminal and ``plain`` elsewhere.
-
-    Raises:
-        InputError: ``--json`` together with another ``--format``.
-    """
+    """The name of the output format: as given, else ``table`` on a terminal and ``plain`` elsewhere."""
     if as_json and form not in (None, "json"):
         raise InputError("cannot be combined with --json", parameter="form", hint="omit one of them")
     return "json" if as_json else form or ("table" if sys.stdout.isatty() else "plain")

@@ -8,7 +8,7 @@ from typing import Any
 from ..calc.memory.number_formats import Format
 from ..estimate.hardware import Accelerator
 from ..estimate.scaling.law import COUNTS, QUANTITIES, Law
-from .document import Column, Document, Fact, Table
+from .document import Document, Fact, Table, columns
 from .json_envelope import envelope
 from .numbers import BYTES, about
 from .published_figures import cite
@@ -35,26 +35,20 @@ LAW_DOUBTS = {
 
 def formats_document(formats: Mapping[str, Format], mixtures: Mapping[str, Any]) -> Document:
     """All number formats and mixtures."""
-    rows: list[tuple[Any, ...]] = [
+    rows = [
         (name, one.bits_per_weight, one.block * one.rows, "" if one.checked else "no", one.source)
         for name, one in formats.items()
     ]
-    columns = (
-        Column("format", "name"), Column("bits each", "number"), Column("block", "number", 1),
-        Column("checked", "name"), Column("source"),
-    )  # fmt: skip
-    mixed: list[tuple[Any, ...]] = [(name, entry["main"], _rules(entry)) for name, entry in mixtures.items()]
+    heads = columns("format: name", "bits each: number", "block: number 1", "checked: name", "source")
+    mixed = [(name, entry["main"], _rules(entry)) for name, entry in mixtures.items()]
+    mixture_heads = columns("mixture: name", "most matrices: name", "exceptions")
     return Document(
         f"{len(formats)} number formats, {len(mixtures)} mixtures",
         lambda: envelope("formats list", {}, _formats_data(formats, mixtures)),
         subtitle=("bits each: per weight of a large matrix, with scales; checked: whether verified in the source",),
         tables=(
-            Table("number formats", columns, rows),
-            Table(
-                "mixtures: file types of llama.cpp",
-                (Column("mixture", "name"), Column("most matrices", "name"), Column("exceptions")),
-                mixed,
-            ),
+            Table("number formats", heads, rows),
+            Table("mixtures: file types of llama.cpp", mixture_heads, mixed),
         ),
     )
 
@@ -77,22 +71,19 @@ def _formats_data(formats: Mapping[str, Format], mixtures: Mapping[str, Any]) ->
 
 def hardware_document(found: Mapping[str, Accelerator]) -> Document:
     """All accelerators with their memory, bandwidth and dense peak."""
-    rows: list[tuple[Any, ...]] = [
-        (
-            one.name, one.year, one.memory_bytes, one.bandwidth, one.peak.get("bf16") or one.peak.get("fp16"),
-            CHECKED[one.checked],
-        )
-        for one in found.values()
-    ]  # fmt: skip
-    columns = (
-        Column("accelerator", "name"), Column("year", "number", 2), Column("memory", BYTES),
-        Column("bytes per second", "count", 1), Column("16-bit FLOP/s", "count"), Column("checked", "name"),
+    rows: list[tuple[Any, ...]] = []
+    for one in found.values():
+        peak = one.peak.get("bf16") or one.peak.get("fp16")
+        rows.append((one.name, one.year, one.memory_bytes, one.bandwidth, peak, CHECKED[one.checked]))
+    heads = columns(
+        "accelerator: name", "year: number 2", "memory: bytes", "bytes per second: count 1", "16-bit FLOP/s: count",
+        "checked: name",
     )  # fmt: skip
     return Document(
         f"{len(found)} accelerators",
         lambda: envelope("hardware list", {}, {"accelerators": [one.to_dict() for one in found.values()]}),
         subtitle=("peaks are dense; a vendor's GB is read as 10^9 bytes",),
-        tables=(Table("", columns, rows),),
+        tables=(Table("", heads, rows),),
     )
 
 
@@ -105,12 +96,8 @@ def accelerator_document(one: Accelerator) -> Document:
         *([Fact("power", one.power, "W")] if one.power else []),
     ]
     kinds = (("dense", one.peak), ("sparse", one.sparse), ("dense, fp16 accumulation", one.fp16_accumulate))
-    peaks: list[tuple[Any, ...]] = [(name, kind, peak) for kind, found in kinds for name, peak in found.items()]
-    doubts: list[tuple[Any, ...]] = list(one.unconfirmed.items())
-    tables = [
-        Table("peaks", (Column("format", "name"), Column("kind", "name"), Column("FLOP/s", "count")), peaks),
-        Table("disputed, never used in calculations", (Column("figure", "name"), Column("values in sources")), doubts),
-    ]
+    peaks = [(name, kind, peak) for kind, values in kinds for name, peak in values.items()]
+    disputed = columns("figure: name", "values in sources")
     notes = (one.note, f"price in US dollars per hour: {one.price}" if one.price else "", f"source: {one.source}")
     warning = {"true": (), "partly": ("some specifications are unverified",)}
     return Document(
@@ -118,42 +105,39 @@ def accelerator_document(one: Accelerator) -> Document:
         lambda: envelope("hardware show", {"name": one.name}, one.to_dict()),
         warnings=warning.get(one.checked, ("the specifications are unverified",)),
         facts=tuple(facts),
-        tables=tuple(table for table in tables if table.rows),
+        tables=(
+            Table("peaks", columns("format: name", "kind: name", "FLOP/s: count"), peaks),
+            Table("disputed, never used in calculations", disputed, list(one.unconfirmed.items())),
+        ),
         notes=tuple(filter(None, notes)),
     )
 
 
 def laws_document(found: Mapping[str, Law]) -> Document:
     """All laws."""
-    rows: list[tuple[Any, ...]] = [
-        (one.name, one.title, one.form, one.counts, LAW_CHECKED[one.checked]) for one in found.values()
-    ]
-    columns = (
-        Column("law", "name"), Column("title"), Column("form", "name", 1), Column("N", "name"), Column("read", "name"),
-    )  # fmt: skip
+    rows = [(one.name, one.title, one.form, one.counts, LAW_CHECKED[one.checked]) for one in found.values()]
+    heads = columns("law: name", "title", "form: name 1", "N: name", "read: name")
     return Document(
         f"{len(found)} scaling laws",
         lambda: envelope("laws list", {}, {"laws": [one.to_dict() for one in found.values()]}),
         subtitle=(
             "N: which parameters the law counts; read: set if the constants were not checked in the publication itself",
         ),
-        tables=(Table("", columns, rows),),
+        tables=(Table("", heads, rows),),
     )
 
 
 def law_document(one: Law) -> Document:
     """The form, constants and fitted range of a law."""
-    constants: list[tuple[Any, ...]] = [
-        (name, value, one.uncertainty.get(name, "")) for name, value in one.constants.items()
-    ]
-    constants += [(name, None, text) for name, text in one.uncertainty.items() if name not in one.constants]
-    ends: list[tuple[Any, ...]] = [
-        (QUANTITIES[name], *("" if end is None else about(end, "") for end in one.range[name])) for name in one.range
+    names = dict.fromkeys((*one.constants, *one.uncertainty))
+    constants = [(name, one.constants.get(name), one.uncertainty.get(name, "")) for name in names]
+    ends = [
+        (QUANTITIES[name], *("" if end is None else about(end, "") for end in ends)) for name, ends in one.range.items()
     ]
     experts = (EXPERTS,) if "e_start" in one.constants else ()
     tables = (
-        Table("constants", (Column("symbol", "name"), Column("value", "number"), Column("uncertainty")), constants),
-        Table("fitted on", (Column("quantity", "name"), Column("from", "name"), Column("to", "name")), ends),
+        Table("constants", columns("symbol: name", "value: number", "uncertainty"), constants),
+        Table("fitted on", columns("quantity: name", "from: name", "to: name"), ends),
     )
     unit = () if one.unit == 1 else (f"C in units of {one.unit:.4g} FLOPs",)
     return Document(

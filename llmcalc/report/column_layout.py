@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .document import Cell, Column, Table
-from .numbers import ABOUT, BYTES, about, change, exact, percent, ratio, short
+from .document import WORDS, Cell, Column, Table
+from .numbers import BYTES, cell_text, short
 
 GAP = 2
 BROKEN_TEXT = 16  # text is wrapped down to this width before another column is dropped
 SHORT_FORM, BAR = 1, 2  # drop order: the highest number goes first; a column's ``optional`` is added to it
+BARS = ("share", "bar")
 SHORTEST_BAR, LONGEST_BAR = 8, 24
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
@@ -42,48 +43,26 @@ def pieces(table: Table) -> list[Piece]:
 
 def _pieces(column: Column, cells: list[Cell]) -> list[Piece]:
     drop_order = column.optional + BAR if column.optional else 0
-    if column.kind in ("count", BYTES):
-        digits = ["" if cell is None else exact(int(cell)) for cell in cells]
-        brief = ["" if cell is None else short(int(cell), column.kind) for cell in cells]
-        found = [_piece(column.title, digits, True, drop_order)]
-        return [*found, _piece("", brief, True, drop_order or SHORT_FORM)] if any(brief) else found
-    if column.kind == "share":
-        shares = tuple(map(_share, cells))
-        bars = Piece("", ["" for _ in cells], False, SHORTEST_BAR, LONGEST_BAR, BAR, shares)
-        return [_piece(column.title, [percent(share) for share in shares], True, drop_order), bars]
+    empty, shares = [""] * len(cells), tuple(float(cell or 0) for cell in cells) if column.kind in BARS else ()
     if column.kind == "bar":
-        return [
-            Piece(column.title, ["" for _ in cells], False, SHORTEST_BAR, 2 * LONGEST_BAR, 0, tuple(map(_share, cells)))
-        ]
-    if column.kind.startswith(ABOUT):
-        unit = column.kind.removeprefix(ABOUT).strip()
-        return [
-            _piece(column.title, ["" if cell is None else about(float(cell), unit) for cell in cells], True, drop_order)
-        ]
-    texts = [_text(cell, column.kind) for cell in cells]
+        return [Piece(column.title, empty, False, SHORTEST_BAR, 2 * LONGEST_BAR, 0, shares)]
+    texts = [cell_text(cell, column.kind) for cell in (shares or cells)]
     if column.kind == "group":
         texts = ["" if at and text == texts[at - 1] else text for at, text in enumerate(texts)]
-    piece = _piece(column.title, texts, column.kind in ("number", "change", "ratio"), drop_order)
+    piece = _piece(column.title, texts, column.kind not in WORDS, drop_order)
     if column.kind == "text":
         piece = piece._replace(least=min(piece.most, max(BROKEN_TEXT, len(column.title))))
+    if column.kind == "share":
+        return [piece, Piece("", empty, False, SHORTEST_BAR, LONGEST_BAR, BAR, shares)]
+    if column.kind in ("count", BYTES):
+        brief = ["" if cell is None else short(int(cell), column.kind) for cell in cells]
+        return [piece, _piece("", brief, True, drop_order or SHORT_FORM)] if any(brief) else [piece]
     return [piece]
-
-
-def _share(cell: Cell) -> float:
-    return float(cell or 0)
 
 
 def _piece(title: str, cells: list[str], right: bool, optional: int) -> Piece:
     width = max(map(len, [title, *cells]))
     return Piece(title, cells, right, width, width, optional)
-
-
-def _text(cell: Cell, kind: str) -> str:
-    if cell is None or isinstance(cell, str):
-        return cell or ""
-    if isinstance(cell, float) and kind == "number":
-        return f"{cell:,.6g}"
-    return change(int(cell)) if kind == "change" else ratio(cell) if kind == "ratio" else str(cell)
 
 
 def fit(found: Sequence[Piece], width: int) -> list[list[tuple[Piece, int]]]:

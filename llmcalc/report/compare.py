@@ -9,30 +9,27 @@ from ..api.compare import QUANTITIES, Comparison, Costs
 from ..api.diff import Diff
 from ..calc.params import Params
 from ..core.structure import side_by_side
-from .document import Cell, Column, Document, Fact, Table
-from .heading import SIZES, title, warnings, workload_inputs, workload_line
-from .json_envelope import envelope, model_inputs
+from .document import Cell, Column, Document, Fact, Table, columns
+from .heading import SIZES, model_inputs, title, warnings, workload_inputs, workload_line
+from .json_envelope import envelope
 from .numbers import BYTES
 from .params import CONVENTIONS, UNIT
 
 
 def compare_document(comparison: Comparison) -> Document:
     """The document of a comparison; ratios are relative to the first model."""
-    results, costing = comparison.params, comparison.costs
+    results, costs = comparison.params, comparison.costs
     models = [result.architecture for result in results]
     names = _names(results)
-    structure = Table(
-        "structure",
-        (Column("", "name"), *(Column(name) for name in names)),
-        [(label, *cells) for label, cells in side_by_side(models)],
-    )
+    traits = [(label, *cells) for label, cells in side_by_side(models)]
+    structure = Table("structure", (Column("", "name"), *map(Column, names)), traits)
     return Document(
         " · ".join(title(model) for model in models),
-        lambda: _record(comparison),
-        subtitle=(workload_line(costing[0].flops.workload, SIZES),),
+        lambda: _compare_json(comparison),
+        subtitle=(workload_line(costs[0].flops.workload, SIZES),),
         warnings=tuple(line for model in models for line in warnings(model)),
-        tables=(structure, _quantities(results, names), *_costs(costing, names), _components(results, names)),
-        main=1,
+        tables=(structure, _quantities(results, names), *_costs(costs, names), _components(results, names)),
+        main=1 if traits else 0,
         notes=tuple(f"{model.name}: {note}" for model in models for note in model.notes),
     )
 
@@ -47,18 +44,16 @@ def _quantities(results: Sequence[Params], names: Sequence[str]) -> Table:
     """One row per quantity and model, so that any number of models fits a terminal."""
     rows: list[tuple[Cell, ...]] = []
     for quantity in QUANTITIES:
-        values = [getattr(result, quantity) for result in results]
-        if not any(values):
-            continue
-        first = values[0]
-        for place, (name, value) in enumerate(zip(names, values, strict=True)):
-            against = (value - first, value / first if first else None) if place else (None, None)
-            rows.append((quantity.replace("_", "-"), name, value, *against))
-    columns = (
-        Column(UNIT, "group"), Column("model", "name"), Column("count", "count"),
-        Column("difference", "change", optional=1), Column("ratio", "ratio"),
-    )  # fmt: skip
-    return Table("quantities", columns, rows)
+        first, *others = values = [getattr(result, quantity) for result in results]
+        if any(values):
+            title = quantity.replace("_", "-")
+            rows.append((title, names[0], first, None, None))
+            rows += [
+                (title, name, value, value - first, value / first if first else None)
+                for name, value in zip(names[1:], others, strict=True)
+            ]
+    heads = columns("parameters: group", "model: name", "count: count", "difference: change 1", "ratio: ratio")
+    return Table("quantities", heads, rows)
 
 
 def _costs(costs: Sequence[Costs], names: Sequence[str]) -> list[Table]:
@@ -70,56 +65,43 @@ def _costs(costs: Sequence[Costs], names: Sequence[str]) -> list[Table]:
             values = [cost.values[quantity][0] for cost in costs]
             for place, (name, value) in enumerate(zip(names, values, strict=True)):
                 rows.append((quantity, name, value, value / values[0] if place and values[0] else None))
-        columns = (Column(unit, "group"), Column("model", "name"), Column("value", kind), Column("ratio", "ratio"))
-        tables.append(Table(costs[0].titles[unit], columns, rows))
+        heads = columns(f"{unit}: group", "model: name", f"value: {kind}", "ratio: ratio")
+        tables.append(Table(costs[0].titles[unit], heads, rows))
     return tables
 
 
 def _components(results: Sequence[Params], names: Sequence[str]) -> Table:
     components = dict.fromkeys(name for result in results for name in result.by_component)
     rows = [(name, *(result.by_component.get(name) for result in results)) for name in components]
-    columns = (Column("component", "name"), *(Column(name, "count") for name in names))
-    return Table("by component, in parameters", columns, list(rows), ("total", *(result.total for result in results)))
+    heads = (Column("component", "name"), *(Column(name, "count") for name in names))
+    return Table("by component, in parameters", heads, rows, ("total", *(result.total for result in results)))
 
 
-def _record(comparison: Comparison) -> dict[str, Any]:
+def _compare_json(comparison: Comparison) -> dict[str, Any]:
     architectures = [result.architecture for result in comparison.params]
     structure = [{"trait": label, "values": cells} for label, cells in side_by_side(architectures)]
     answer = {**comparison.to_dict(), "structure": structure}
     for data, architecture in zip(answer["models"], architectures, strict=True):
         data["notes"] = list(architecture.notes)
-    workload = comparison.costs[0].flops.workload
     models = [model_inputs(architecture) for architecture in architectures]
-    return envelope(
-        "compare", {"models": models, "workload": workload_inputs(workload), "conventions": CONVENTIONS}, answer
-    )
+    workload = workload_inputs(comparison.costs[0].flops.workload)
+    return envelope("compare", {"models": models, "workload": workload, "conventions": CONVENTIONS}, answer)
 
 
 def diff_document(result: Diff) -> Document:
     """One row per difference, then the quantities and components that differ."""
     models = (result.first.architecture, result.second.architecture)
-    names = _diff_names(result)
-    columns = (Column("part"), Column("what", "name"), *(Column(name) for name in names))
-    tables = [Table("", columns, [tuple(entry) for entry in result.differences])] if result.differences else []
-    counts = _changed_counts(result)
-    if counts:
-        heading = (Column(UNIT, "name"), *(Column(name, "count") for name in names), Column("difference", "change"))
-        rows: list[tuple[Any, ...]] = [(name, one, other, other - one) for name, (one, other) in counts.items()]
-        tables.append(Table("", heading, rows))
-    number = len(result.differences)
-    said = "the same architecture" if result.same else f"{number} difference{'s' * (number > 1)}"
+    names = _names((result.first, result.second))
+    heads = (Column("part"), Column("what", "name"), *map(Column, names))
+    numbers = (Column(UNIT, "name"), *(Column(name, "count") for name in names), Column("difference", "change"))
+    counts = [(name, one, other, other - one) for name, (one, other) in _changed_counts(result).items()]
     return Document(
         " · ".join(map(title, models)),
         lambda: _diff_data(result),
         warnings=tuple(line for model in models for line in warnings(model)),
-        facts=(Fact("verdict", said),),
-        tables=tuple(tables),
+        facts=(Fact("verdict", result.verdict),),
+        tables=(Table("", heads, result.differences), Table("", numbers, counts)),
     )
-
-
-def _diff_names(result: Diff) -> tuple[str, str]:
-    one, other = result.first.architecture.name, result.second.architecture.name
-    return (one, other) if one != other else (f"{one} #1", f"{other} #2")
 
 
 def _changed_counts(result: Diff) -> dict[str, tuple[int, int]]:

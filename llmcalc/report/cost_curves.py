@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..api.memory import memory
 from ..calc.flops import flops
@@ -12,7 +12,7 @@ from ..calc.kv_cache import state
 from ..calc.memory.inference import InferenceMemory
 from ..core.architecture import Architecture
 from ..core.workload import positions
-from .document import Cell, Column, Document, Table
+from .document import Cell, Column, Document, Table, columns
 from .numbers import BYTES
 from .pictures import Axis, Bar, Bars, Chart, Curve, Mark, crossings
 
@@ -41,7 +41,7 @@ def flops_document(models: Sequence[Architecture], lengths: Sequence[int]) -> Do
 
 def state_document(models: Sequence[Architecture], lengths: Sequence[int]) -> Document:
     """KV cache and recurrent state of a sequence."""
-    curves = [_curve(model.name, model, lengths, _state) for model in models]
+    curves = [_curve(model.name, model, lengths, lambda one, seq: state(one, seq=seq).bytes) for model in models]
     return _document("State per sequence", BYTES, curves, "KV cache in bf16, recurrent states in fp32")
 
 
@@ -56,16 +56,15 @@ def memory_document(model: Architecture, lengths: Sequence[int], batch: int, car
         bars.append(Bar(f"{length:,} tokens", tuple((name, float(size)) for name, size in parts)))
         verdict = ("fits" if found.peak <= card[1] else "exceeds",) if card else ()
         rows.append((length, *(size for _, size in parts), found.peak, *verdict))
-    names = ("weights", "state", "transient", "peak")
-    columns = (Column("tokens", "number"), *(Column(name, BYTES, 1) for name in names[:-1]), Column("peak", BYTES))
-    columns = (*columns, *((Column(card[0], "name"),) if card else ()))
+    sizes = ("weights: bytes 1", "state: bytes 1", "transient: bytes 1", "peak: bytes")
+    heads = (*columns("tokens: number", *sizes), *((Column(card[0], "name"),) if card else ()))
     limit = (card[0], float(card[1])) if card else None
     pictures: tuple[Picture, ...] = (Bars(f"{model.name}: serving memory", BYTES, tuple(bars), limit),) if bars else ()
     return Document(
         f"Serving memory of {model.name}, batch {batch}",
         dict,
         subtitle=("weights, KV cache and computation in bf16; the whole prompt in one prefill",),
-        tables=(Table("", columns, rows),),
+        tables=(Table("", heads, rows),),
         pictures=lambda: pictures,
     )
 
@@ -87,21 +86,16 @@ def _rest(model: Architecture, seq: int) -> float:
     return _per_token(model, seq) - _core(model, seq)
 
 
-def _state(model: Architecture, seq: int) -> float:
-    return state(model, seq=seq).bytes
-
-
 def _document(title: str, kind: str, curves: Sequence[Curve], about: str) -> Document:
     drawn = [curve for curve in curves if curve.points and all(y > 0 for _, y in curve.points)]
     marks = list(_crossings(drawn))
     chart = Chart(title, TOKENS, Axis(kind, kind, True), tuple(drawn), tuple(mark for _, mark in marks))
-    tables = [_table(drawn, kind)] + ([_crossing_table(marks, kind)] if marks else [])
     names = ", ".join(curve.name for curve in curves if curve not in drawn)
     return Document(
         title,
         dict,
         subtitle=(about,),
-        tables=tuple(tables) if drawn else (),
+        tables=(_table(drawn, kind), _crossing_table(marks, kind)),
         pictures=lambda: (chart,) if drawn else (),
         notes=(f"no values to plot for {names}",) if names else (),
     )
@@ -121,13 +115,12 @@ def _table(curves: Sequence[Curve], kind: str) -> Table:
     lengths = sorted({x for curve in curves for x, _ in curve.points})
     values: list[dict[float, float]] = [dict(curve.points) for curve in curves]
     unit = f"about {BYTES}" if kind == BYTES else "about"
-    rows: list[tuple[Any, ...]] = [(int(x), *(own.get(x) for own in values)) for x in lengths]
+    rows = [(int(x), *(own.get(x) for own in values)) for x in lengths]
     return Table("", (Column("tokens", "number"), *(Column(curve.name, unit) for curve in curves)), rows)
 
 
 def _crossing_table(marks: Sequence[tuple[str, Mark]], kind: str) -> Table:
     unit = f"about {BYTES}" if kind == BYTES else "about"
-    columns = (Column("curves", "name"), Column("tokens (approximate)", "about"), Column(kind, unit))
-    return Table(
-        "crossings, interpolated between the points above", columns, [(name, mark.x, mark.y) for name, mark in marks]
-    )
+    heads = columns("curves: name", "tokens (approximate): about", f"{kind}: {unit}")
+    rows = [(name, mark.x, mark.y) for name, mark in marks]
+    return Table("crossings, interpolated between the points above", heads, rows)

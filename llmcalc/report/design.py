@@ -8,7 +8,7 @@ from ..core.errors import spelled
 from ..core.record import fields
 from ..lint import lint
 from ..schema.shape_search import Candidate, Design
-from .document import Cell, Column, Document, Fact, Table
+from .document import Cell, Document, Fact, Table, columns
 from .heading import structure
 from .json_envelope import envelope
 from .numbers import BYTES, exact, short
@@ -21,48 +21,35 @@ def design_document(result: Design) -> Document:
     """The document of a design."""
     quantity, unit = NAMES[result.quantity], UNITS[result.quantity]
     best = result.candidates[0]
-    near = (
-        ""
-        if result.near
-        else f"no shape is within {100 * result.rules.within:g} % of the target; the nearest are listed"
-    )
+    none_near = f"no shape is within {100 * result.rules.within:g} % of the target; the nearest are listed"
     facts = (
         Fact(quantity, best.value, unit, f"{100 * best.off:+.2g} % from the target"),
         Fact("target", result.target, unit),
         Fact("shaped as", result.base),
     )
-    found = lint(best.architecture)
-    tables = [_candidates(result, unit), _rules(result, unit)]
+    overrides = " ".join(spelled(f"{{overrides={word}}}") for word in best.overrides)
     return Document(
         f"{result.family} for {short(result.target, unit) or exact(result.target)} {quantity}",
-        lambda: _record(result, quantity, unit),
+        lambda: _json(result, quantity, unit),
         subtitle=structure(best.architecture),
-        warnings=(near,) if near else (),
+        warnings=() if result.near else (none_near,),
         facts=facts,
-        tables=tuple(tables),
+        tables=(_candidates(result, unit), _rules(result, unit)),
         notes=(
-            f"the first shape is {result.base} with {_words(best)}",
+            f"the first shape is {result.base} with {overrides}",
             "other sizes scale with d_model or stay as in the family; d_model / n_layers is interpolated between the "
             "nearest sizes",
-            *(f"{one.code} {one.place}: {one.message}" for one in found),
+            *(f"{one.code} {one.place}: {one.message}" for one in lint(best.architecture)),
         ),
     )
 
 
-def _words(candidate: Candidate) -> str:
-    return " ".join(spelled(f"{{overrides={word}}}") for word in candidate.overrides)
-
-
 def _candidates(result: Design, unit: str) -> Table:
     names = list(dict.fromkeys(name for candidate in result.candidates for name in candidate.sizes))
-    columns = (
-        *(Column(name, "number") for name in names),
-        Column("has", f"about {BYTES}" if unit == BYTES else "about"),
-        Column("off", "name"),
-        Column("width/depth", "number", optional=1),
-        Column("vs. family", "ratio", optional=2),
-    )
-    return Table("shapes, most similar to the family first", columns, [_row(each, names) for each in result.candidates])
+    value = "has: about bytes" if unit == BYTES else "has: about"
+    sizes = (f"{name}: number" for name in names)
+    heads = columns(*sizes, value, "off: name", "width/depth: number 1", "vs. family: ratio 2")
+    return Table("shapes, most similar to the family first", heads, [_row(each, names) for each in result.candidates])
 
 
 def _row(candidate: Candidate, names: list[str]) -> tuple[Cell, ...]:
@@ -81,14 +68,11 @@ def _rules(result: Design, unit: str) -> Table:
         same = best.sizes == result.candidates[0].sizes
         sizes = "costs nothing" if same else ", ".join(f"{name} {size}" for name, size in best.sizes.items())
         rows.append((label, sizes, None if same else best.value, "" if same else f"{100 * best.off:+.2f} %"))
-    columns = (
-        Column("without the rule"), Column("best shape"), Column("has", f"about {BYTES}" if unit == BYTES else "about"),
-        Column("off", "name"),
-    )  # fmt: skip
-    return Table("what each rule costs", columns, rows)
+    value = "has: about bytes" if unit == BYTES else "has: about"
+    return Table("what each rule costs", columns("without the rule", "best shape", value, "off: name"), rows)
 
 
-def _record(result: Design, quantity: str, unit: str) -> dict[str, Any]:
+def _json(result: Design, quantity: str, unit: str) -> dict[str, Any]:
     rules = {entry.name: getattr(result.rules, entry.name) for entry in fields(result.rules)}
     inputs = {"family": result.family, "quantity": quantity, "unit": unit, "target": result.target, "rules": rules}
     return envelope("design", inputs, result.to_dict())

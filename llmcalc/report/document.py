@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.record import record
+from .numbers import exact, short
 
 if TYPE_CHECKING:
     from ..core.tree import Node
     from .pictures import Picture
 
 Cell = str | int | float | None
+WORDS = ("text", "name", "group")  # kinds of columns that are not numbers
 
 
 @record
@@ -25,6 +27,14 @@ class Fact:
     value: Cell
     unit: str = ""
     note: str = ""
+
+    @property
+    def texts(self) -> tuple[str, str, str]:
+        """The value, its short form, and the unit with the note."""
+        remark = ", ".join(filter(None, (self.unit, self.note)))
+        if isinstance(self.value, int):
+            return exact(self.value), short(self.value, self.unit), remark
+        return str(self.value or ""), "", remark
 
 
 @record
@@ -49,13 +59,27 @@ class Column:
     optional: int = 0
 
 
+def columns(*texts: str) -> tuple[Column, ...]:
+    """Columns written as ``title: kind``, or ``title: kind optional``.
+
+    >>> columns("part: name", "wasted: bytes 2", ": count")[1]
+    Column(title='wasted', kind='bytes', optional=2)
+    """
+    found = []
+    for text in texts:
+        title, _, kind = text.rpartition(": ") if ": " in text else (text, "", "text")
+        name, _, optional = kind.rpartition(" ") if kind[-1].isdigit() else (kind, "", "0")
+        found.append(Column(title, name or "text", int(optional)))
+    return tuple(found)
+
+
 @record
 class Table:
     """Rows of cells; ``total`` is an optional last row with the sums."""
 
     title: str
     columns: tuple[Column, ...]
-    rows: list[tuple[Cell, ...]]
+    rows: Sequence[tuple[Any, ...]]
     total: tuple[Cell, ...] | None = None
 
 
@@ -68,7 +92,7 @@ class Document:
         subtitle: lines below the title, such as the structure.
         warnings: important warnings, such as a rumoured model.
         facts: the main results.
-        tables: breakdowns.
+        tables: breakdowns; those without rows are left out.
         main: the index of the table that CSV prints.
         tree: the explanation of a number.
         derivation: builds the tree that only the format ``tree`` prints.
@@ -88,3 +112,6 @@ class Document:
     notes: tuple[str, ...] = ()
     pictures: Callable[[], Sequence[Picture]] = tuple
     derivation: Callable[[], tuple[Node, ...]] = tuple
+
+    def __post_init__(self) -> None:
+        self.__dict__["tables"] = tuple(table for table in self.tables if table.rows)

@@ -8,9 +8,8 @@ from ..api.explain import Explanation
 from ..calc.explain import MEANINGS as WORKLOAD_MEANINGS
 from ..core.axes import GLOSSARY
 from ..core.tree import Node
-from .document import Column, Document, Table
+from .document import Document, Table, columns
 from .heading import model_document, workload_inputs, workload_line
-from .json_envelope import envelope, model_inputs
 from .published_figures import cite
 
 ROOT_FORMULA = "n_blocks"
@@ -19,21 +18,20 @@ MEANINGS = dict(GLOSSARY.values()) | WORKLOAD_MEANINGS | {ROOT_FORMULA: "number 
 
 def explain_document(explanation: Explanation, depth: int | None = None, select: str | None = None) -> Document:
     """The document of an explanation; ``depth`` and ``select`` are how it was cut."""
-    architecture, shown, workload = explanation.architecture, explanation.roots, explanation.workload
-    symbols = _symbols(shown)
-    tables = [Table("symbols", (Column("symbol", "name"), Column("meaning")), symbols)] if symbols else []
+    architecture, workload = explanation.architecture, explanation.workload
     return model_document(
         architecture,
-        lambda: _record(explanation, depth, select),
+        "explain",
+        lambda: _json(explanation, depth, select),
         f": {explanation.quantity}",
         lines=[workload_line(workload)] if workload else [],
-        tables=tuple(tables),
-        tree=shown,
+        tables=(Table("symbols", columns("symbol: name", "meaning"), _symbols(explanation.roots)),),
+        tree=explanation.roots,
         notes=[f"source: {cite(architecture.source)}"] if architecture.source else [],
     )
 
 
-def _symbols(roots: tuple[Node, ...]) -> list[tuple[Any, ...]]:
+def _symbols(roots: tuple[Node, ...]) -> list[tuple[str, str]]:
     """The symbols of all displayed formulas, in order of appearance."""
     words = dict.fromkeys(
         word for root in roots for _, node in root.walk() for word in node.formula.replace("·", " ").split()
@@ -41,13 +39,9 @@ def _symbols(roots: tuple[Node, ...]) -> list[tuple[Any, ...]]:
     return [(word, MEANINGS[word]) for word in words if word in MEANINGS]
 
 
-def _record(explanation: Explanation, depth: int | None, select: str | None) -> dict[str, Any]:
-    architecture, roots = explanation.architecture, explanation.roots
-    inputs = {**model_inputs(architecture), "quantity": explanation.quantity, "depth": depth, "select": select}
+def _json(explanation: Explanation, depth: int | None, select: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    architecture = explanation.architecture
+    inputs = {"quantity": explanation.quantity, "depth": depth, "select": select}
     inputs |= workload_inputs(explanation.workload) if explanation.workload else {}
-    symbols = {str(symbol): str(meaning) for symbol, meaning in _symbols(roots)}
-    result = {
-        "trees": [root.to_dict() for root in roots], "symbols": symbols,
-        "source": cite(architecture.source), "notes": list(architecture.notes),
-    }  # fmt: skip
-    return envelope("explain", inputs, result)
+    result = {**explanation.to_dict(), "symbols": dict(_symbols(explanation.roots))}
+    return inputs, {**result, "source": cite(architecture.source), "notes": list(architecture.notes)}

@@ -13,9 +13,8 @@ from ..core.architecture import Architecture
 from ..core.errors import spelled
 from ..core.workload import positions
 from ..estimate.hardware import Accelerator
-from .document import Column, Document, Fact, Table
+from .document import Document, Fact, Table, columns
 from .heading import SIZES, model_document, workload_inputs, workload_line
-from .json_envelope import envelope, model_inputs
 from .memory import BYTES, mesh_line, serving_line, unverified_formats
 from .numbers import binary, exact
 
@@ -31,25 +30,28 @@ def fit_document(fit: FitResult, reserve: str = RESERVE, given: str | None = Non
     worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
     mesh = mesh_line(fit.result.mesh)
     run = serving_line(worst) if isinstance(worst, InferenceMemory) else workload_line(worst.workload, SIZES)
-    facts = _solved(solution, fit) if solution else [Fact("answer", verdict(fit))]
+    answer = Fact(ASKED[solution.asked], _solved(solution, fit)) if solution else Fact("answer", verdict(fit))
     on = f"{fit.count} × {accelerator.title if accelerator else 'accelerator'}"
-    facts += [
+    facts = (
+        answer,
         Fact("needed", fit.needed, BYTES, f"per accelerator, at the peak: {worst.phase}"),
         Fact("memory", fit.memory, BYTES, accelerator.memory_text if accelerator and not given else "as given"),
         Fact("reserve", fit.reserve, BYTES, spelled(f"assumed for the runtime: {{reserve={reserve}}}")),
         Fact("headroom", fit.headroom, BYTES),
-    ]
+    )
     tables = [_parts(fit)] + ([_candidates(solution)] if solution and solution.candidates else [])
+    partly = _unverified(accelerator, "partly", "{}: some specifications are unverified ({})")
     return model_document(
         architecture,
-        lambda: _record(fit, reserve),
+        "fit",
+        lambda: _json(fit, reserve),
         f" on {on}",
         lines=(run, *([mesh] if mesh else [])),
-        alerts=_doubts(accelerator),
-        facts=tuple(facts),
+        alerts=_unverified(accelerator, "false", "the specifications of {} are unverified ({})"),
+        facts=facts,
         tables=tuple(tables),
         main=len(tables) - 1,
-        notes=(*_limit(architecture, solution), *_notes(fit), *_partly(accelerator)),
+        notes=(*_limit(architecture, solution), *_notes(fit), *partly),
     )
 
 
@@ -59,12 +61,14 @@ def verdict(fit: Fit) -> str:
     return f"fits, {size} to spare" if fit.fits else f"exceeds by {size}"
 
 
-def _solved(solution: Solution, fit: Fit) -> list[Fact]:
+def _solved(solution: Solution, fit: Fit) -> str:
     if solution.value is None:
-        return [Fact(ASKED[solution.asked], f"none: {verdict(fit)} at the smallest size")]
-    if isinstance(solution.value, int):
-        return [Fact(ASKED[solution.asked], f"{exact(solution.value)} {WHAT[solution.asked]}".rstrip())]
-    return [Fact(ASKED[solution.asked], solution.value)]
+        return f"none: {verdict(fit)} at the smallest size"
+    return (
+        f"{exact(solution.value)} {WHAT[solution.asked]}".rstrip()
+        if type(solution.value) is int
+        else str(solution.value)
+    )
 
 
 def _parts(fit: Fit) -> Table:
@@ -75,34 +79,22 @@ def _parts(fit: Fit) -> Table:
         moment = result.worst.largest._asdict()
         sizes = {name: size for name, size in moment.items() if isinstance(size, int) and size}
     sizes |= {"reserve": fit.reserve}
-    rows: list[tuple[Any, ...]] = [(name, size, size / fit.memory) for name, size in sizes.items()]
-    columns = (Column("part", "name"), Column(BYTES, BYTES), Column("of memory", "share"))
-    total = sum(sizes.values())
-    return Table("per accelerator", columns, rows, ("total", total, total / fit.memory))
+    rows = [(name, size, size / fit.memory) for name, size in (*sizes.items(), ("total", sum(sizes.values())))]
+    return Table("per accelerator", columns("part: name", "bytes: bytes", "of memory: share"), rows[:-1], rows[-1])
 
 
 def _candidates(solution: Solution) -> Table:
-    rows: list[tuple[Any, ...]] = [
+    rows = [
         (tried.name, tried.bits, tried.fit.result.weights, tried.fit.needed, "yes" if tried.fit.fits else "no")
         for tried in solution.candidates
     ]
-    columns = (
-        Column("format", "name"), Column("bits each", "number"), Column("weights", BYTES), Column("needed", BYTES),
-        Column("fits", "name"),
-    )  # fmt: skip
-    return Table("formats, most bits first", columns, rows)
+    heads = columns("format: name", "bits each: number", "weights: bytes", "needed: bytes", "fits: name")
+    return Table("formats, most bits first", heads, rows)
 
 
-def _doubts(accelerator: Accelerator | None) -> tuple[str, ...]:
-    if accelerator is None or accelerator.checked != "false":
-        return ()
-    return (f"the specifications of {accelerator.title} are unverified ({accelerator.source})",)
-
-
-def _partly(accelerator: Accelerator | None) -> Sequence[str]:
-    if accelerator is None or accelerator.checked != "partly":
-        return []
-    return [f"{accelerator.title}: some specifications are unverified ({accelerator.source})"]
+def _unverified(accelerator: Accelerator | None, checked: str, text: str) -> Sequence[str]:
+    is_meant = accelerator is not None and accelerator.checked == checked
+    return [text.format(accelerator.title, accelerator.source)] if accelerator and is_meant else []
 
 
 def _limit(architecture: Architecture, solution: Solution | None) -> Sequence[str]:
@@ -118,10 +110,10 @@ def _notes(fit: Fit) -> Sequence[str]:
     return unverified_formats(list(dict.fromkeys(entry.format for entry in fit.result.stored)))
 
 
-def _record(fit: FitResult, reserve: str) -> dict[str, Any]:
+def _json(fit: FitResult, reserve: str) -> tuple[dict[str, Any], dict[str, Any]]:
     architecture, accelerator, solution = fit.architecture, fit.accelerator, fit.solution
     worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
-    inputs = {**model_inputs(architecture), **workload_inputs(worst.workload), "reserve": reserve}
+    inputs = {**workload_inputs(worst.workload), "reserve": reserve}
     inputs["accelerator"] = accelerator.to_dict() if accelerator else None
     data: dict[str, Any] = {**fit.to_dict(), "verdict": verdict(fit), "parts": fit.result.to_dict()}
     if solution:
@@ -129,4 +121,4 @@ def _record(fit: FitResult, reserve: str) -> dict[str, Any]:
             {"format": tried.name, "bits": tried.bits, "weights": tried.fit.result.weights, **tried.fit.to_dict()}
             for tried in solution.candidates
         ]
-    return envelope("fit", inputs, {**data, "notes": [*_notes(fit), *architecture.notes]})
+    return inputs, {**data, "notes": [*_notes(fit), *architecture.notes]}

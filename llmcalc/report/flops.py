@@ -9,10 +9,9 @@ from ..calc.flop_conventions import training_flops_per_token
 from ..calc.flops import Count, Flops
 from ..calc.params import Params, params
 from ..core.errors import UnsupportedError
-from .document import Column, Document, Fact, Table
+from .document import Column, Document, Fact, Table, columns
 from .heading import formula_note, model_document, workload_inputs, workload_line
-from .json_envelope import envelope, model_inputs
-from .numbers import ABOUT, exact
+from .numbers import exact
 
 UNIT = "FLOPs"
 BREAKDOWNS = ("component", "layer")
@@ -31,10 +30,11 @@ def flops_document(result: Flops, by: str = "component", recompute: str = "none"
     breakdown = {"component": by_component, "layer": _by_layer}[by]
     return model_document(
         result.architecture,
-        lambda: _record(result, counted, by, recompute),
+        "flops",
+        lambda: _json(result, counted, by, recompute),
         lines=(workload_line(result.workload),),
         facts=tuple(_facts(result, counted, recompute)),
-        tables=(breakdown(result), *convention_table(result)),
+        tables=(breakdown(result), convention_table(result)),
         notes=(formula_note("matmul of the forward pass", result.matmul_form), *_bound(result)),
     )
 
@@ -66,17 +66,14 @@ def conventional_flops(result: Flops) -> dict[str, int]:
         return {}
 
 
-def convention_table(result: Flops, formulas: bool = True) -> list[Table]:
-    """The same step under published conventions; no table if they do not cover the model."""
-    rows: list[tuple[Any, ...]] = [
+def convention_table(result: Flops, formulas: bool = True) -> Table:
+    """The same step under published conventions; without rows if they do not cover the model."""
+    rows = [
         (name, count, count / result.total, *([_formula(name)] if formulas else []))
         for name, count in conventional_flops(result).items()
     ]
-    columns = (
-        Column("convention", "name"), Column(UNIT, ABOUT), Column("of the total", "ratio"),
-        *([Column("formula per token")] if formulas else []),
-    )  # fmt: skip
-    return [Table("under published conventions", columns, rows)] if rows else []
+    heads = columns("convention: name", "FLOPs: about", "of the total: ratio", *(["formula per token"] * formulas))
+    return Table("under published conventions", heads, rows)
 
 
 def _formula(name: str) -> str:
@@ -112,9 +109,8 @@ def _share(total: int, count: int) -> int:
 def by_component(result: Flops) -> Table:
     """FLOPs per component."""
     ordered = sorted(result.by_component.items(), key=lambda item: -item[1].total)
-    rows: list[tuple[Any, ...]] = [(name, *_cells(count, result)) for name, count in ordered]
-    columns = (Column("component", "name"), *_columns(result))
-    return Table("by component", columns, rows, ("total", *_cells(result.count, result)))
+    rows = [(name, *_cells(count, result)) for name, count in (*ordered, ("total", result.count))]
+    return Table("by component", (*columns("component: name"), *_columns(result)), rows[:-1], rows[-1])
 
 
 def _by_layer(result: Flops) -> Table:
@@ -125,16 +121,13 @@ def _by_layer(result: Flops) -> Table:
         each = entry.count.total // entry.layers if entry.layers else None
         if entry.count.total:
             rows.append((name, entry.layers or None, each, *_cells(entry.count, result)))
-    columns = (
-        Column("block", "name"), Column("layers", "number"), Column(f"{UNIT} each", "count", optional=2),
-        *_columns(result),
-    )  # fmt: skip
-    return Table("by layer", columns, rows, ("total", None, None, *_cells(result.count, result)))
+    heads = (*columns("block: name", "layers: number", "FLOPs each: count 2"), *_columns(result))
+    return Table("by layer", heads, rows, ("total", None, None, *_cells(result.count, result)))
 
 
 def _columns(result: Flops) -> tuple[Column, ...]:
-    passes = (Column("forward", "count", 3), Column("backward", "count", 3)) if result.workload.mode == "train" else ()
-    return (*passes, Column("other", "count", 3), Column(UNIT, "count"), Column("share", "share"))
+    passes = ("forward: count 3", "backward: count 3") if result.workload.mode == "train" else ()
+    return columns(*passes, "other: count 3", "FLOPs: count", "share: share")
 
 
 def _cells(count: Count, result: Flops) -> tuple[Any, ...]:
@@ -142,9 +135,8 @@ def _cells(count: Count, result: Flops) -> tuple[Any, ...]:
     return (*passes, count.other, count.total, count.total / result.total if result.total else 0.0)
 
 
-def _record(result: Flops, counted: Params, by: str, recompute: str) -> dict[str, Any]:
-    architecture = result.architecture
-    inputs = {**model_inputs(architecture), **workload_inputs(result.workload), "by": by, "recompute": recompute}
+def _json(result: Flops, counted: Params, by: str, recompute: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    inputs = {**workload_inputs(result.workload), "by": by, "recompute": recompute, "conventions": CONVENTIONS}
     data = {
         **result.to_dict(),
         "recomputed": result.recomputed(recompute),
@@ -152,6 +144,6 @@ def _record(result: Flops, counted: Params, by: str, recompute: str) -> dict[str
         "per_token": _share(result.total, result.tokens),
         "rule_of_thumb": rule_of_thumb(result, counted),
         "published_conventions": conventional_flops(result),
-        "notes": [*_bound(result), *architecture.notes],
+        "notes": [*_bound(result), *result.architecture.notes],
     }
-    return envelope("flops", {**inputs, "conventions": CONVENTIONS}, data)
+    return inputs, data

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..core.architecture import Architecture
@@ -28,7 +28,8 @@ SIZES = ("batch", "seq")
 
 def model_document(
     architecture: Architecture,
-    data: Callable[[], dict[str, Any]],
+    command: str,
+    data: Callable[[], tuple[dict[str, Any], dict[str, Any]]],
     subject: str = "",
     *,
     lines: Sequence[str] = (),
@@ -36,25 +37,38 @@ def model_document(
     notes: Sequence[str] = (),
     **parts: Any,
 ) -> Document:
-    """A document about a model.
+    """A document about a model."""
 
-    Args:
-        architecture: the model; its title, structure, warnings and notes are printed.
-        data: builds the JSON object.
-        subject: appended to the title.
-        lines: lines below the structure.
-        alerts: additional warnings.
-        notes: notes before those of the model.
-        parts: further fields of the document, such as ``facts`` and ``tables``.
-    """
+    def json_object() -> dict[str, Any]:
+        from .json_envelope import envelope
+
+        inputs, result = data()
+        return envelope(command, {**model_inputs(architecture), **inputs}, result)
+
     return Document(
         f"{title(architecture)}{subject}",
-        data,
+        json_object,
         subtitle=(*structure(architecture), *lines),
         warnings=(*warnings(architecture), *alerts),
         notes=(*notes, *architecture.notes),
         **parts,
     )
+
+
+def model_inputs(architecture: Architecture) -> dict[str, Any]:
+    """What identifies a model in JSON: name, file, overrides and hash, and its warnings."""
+    from ..core.fingerprint import fingerprint
+
+    return {
+        "model": architecture.name,
+        "title": architecture.title,
+        "status": architecture.status,
+        "source": architecture.source,
+        "file": architecture.inputs.get("file", ""),
+        "overrides": list(architecture.inputs.get("overrides", ())),
+        "hash": fingerprint(architecture),
+        "warnings": list(warnings(architecture)),
+    }
 
 
 def title(architecture: Architecture) -> str:
@@ -74,8 +88,8 @@ def warnings(architecture: Architecture) -> tuple[str, ...]:
     """Warnings: an unpublished model, and config keys that were ignored."""
     if architecture.status == "published":
         return architecture.warnings
-    said = f"{architecture.name} is {architecture.status}: its sizes are unpublished and may be wrong"
-    return (said, *architecture.warnings)
+    unpublished = f"{architecture.name} is {architecture.status}: its sizes are unpublished and may be wrong"
+    return (unpublished, *architecture.warnings)
 
 
 def ignored_keys_note(keys: tuple[str, ...]) -> str:
@@ -85,12 +99,21 @@ def ignored_keys_note(keys: tuple[str, ...]) -> str:
 
 def workload_line(workload: Workload, also: Sequence[str] = SHOWN_FIELDS) -> str:
     """``workload: batch 1 · seq 2048 · mode forward · attention causal · logits all``."""
-    said = [
-        (field.name.replace("_", " "), getattr(workload, field.name))
-        for field in fields(workload)
-        if field.name in also or getattr(workload, field.name) != field.default
-    ]
-    return f"workload: {' · '.join(name if value is True else f'{name} {value}' for name, value in said)}"
+    return f"workload: {settings_text(workload, also)}"
+
+
+def settings_text(settings: Any, also: Sequence[str] = ()) -> str:
+    """The fields of a record that differ from their defaults, and those of ``also``: ``batch 1 · extend``."""
+    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    defaults = {field.name: field.default for field in fields(settings)}
+    shown = {name: value for name, value in values.items() if name in also or value != defaults[name]}
+    return named_values(shown)
+
+
+def named_values(values: Mapping[str, Any]) -> str:
+    """Names with their values; of a value that is True, the name alone."""
+    texts = {name.replace("_", " "): value for name, value in values.items()}
+    return " · ".join(name if value is True else f"{name} {value}" for name, value in texts.items())
 
 
 def workload_inputs(workload: Workload) -> dict[str, Any]:

@@ -13,10 +13,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.architecture import Architecture
-from ..core.fingerprint import fingerprint
-from .heading import warnings
-
 SCHEMA = "llmcalc/1"
 LARGEST_EXACT_FLOAT = 2**53
 
@@ -24,20 +20,6 @@ LARGEST_EXACT_FLOAT = 2**53
 def envelope(command: str, inputs: Mapping[str, Any], result: Any) -> dict[str, Any]:
     """The object around a result."""
     return {"schema": SCHEMA, "command": command, "inputs": dict(inputs), "result": with_texts(result)}
-
-
-def model_inputs(architecture: Architecture) -> dict[str, Any]:
-    """What identifies a model: name, file, overrides and hash, and its warnings."""
-    return {
-        "model": architecture.name,
-        "title": architecture.title,
-        "status": architecture.status,
-        "source": architecture.source,
-        "file": architecture.inputs.get("file", ""),
-        "overrides": list(architecture.inputs.get("overrides", ())),
-        "hash": fingerprint(architecture),
-        "warnings": list(warnings(architecture)),
-    }
 
 
 def with_texts(data: Any) -> Any:

@@ -8,9 +8,9 @@ from typing import Any
 from ..api.check import Checked, Limit
 from ..core.errors import spelled
 from ..lint import Rule, rule
-from .document import Cell, Column, Document, Fact, Table
-from .heading import warnings
-from .json_envelope import envelope, model_inputs
+from .document import Cell, Document, Fact, Table, columns
+from .heading import model_inputs, warnings
+from .json_envelope import envelope
 from .numbers import BYTES, exact, short
 from .published_figures import cite
 
@@ -19,31 +19,27 @@ YES, NO = "✓", "✗"
 
 def check_document(found: Sequence[Checked]) -> Document:
     """One row per finding, one row per limit."""
-    several = len(found) > 1
-    good = sum(checked.ok for checked in found)
-    verdict = f"{YES} nothing found" if good == len(found) else f"{NO} {_said(found)}"
-    findings: list[tuple[Cell, ...]] = [
-        (*([checked.architecture.name] if several else []), one.code, one.place, one.message, one.advice)
+    skip = 0 if len(found) > 1 else 1  # the column with the model
+    findings = [
+        (checked.architecture.name, one.code, one.place, one.message, one.advice)[skip:]
         for checked in found
         for one in checked.findings
     ]
-    named = (Column("model", "group"),) if several else ()
-    columns = (*named, Column("rule", "name"), Column("where"), Column("finding"), Column("suggestion"))
-    limits: list[tuple[Cell, ...]] = [
-        (*([checked.architecture.name] if several else []), *_limit(limit))
-        for checked in found
-        for limit in checked.limits
-    ]
-    heads = (*named, Column("limit", "name"), Column("ours", "name"), Column("at most", "name"), Column("verdict"))
-    tables = [Table("", columns, findings)] if findings else []
-    tables += [Table("limits", heads, limits)] if limits else []
+    limits = [(checked.architecture.name, *_limit(limit))[skip:] for checked in found for limit in checked.limits]
     why = spelled("reason and source of a rule: llmcalc rule CODE; {ignore=CODE} leaves it out")
     return Document(
         ", ".join(checked.architecture.name for checked in found),
-        lambda: _record(found),
+        lambda: _json(found),
         warnings=tuple(line for checked in found for line in warnings(checked.architecture)),
-        facts=(Fact("verdict", verdict),),
-        tables=tuple(tables),
+        facts=(Fact("verdict", _verdict(found)),),
+        tables=(
+            Table("", columns("model: group", "rule: name", "where", "finding", "suggestion")[skip:], findings),
+            Table(
+                "limits",
+                columns("model: group", "limit: name", "ours: name", "at most: name", "verdict")[skip:],
+                limits,
+            ),
+        ),
         notes=(why,) if findings else (),
     )
 
@@ -58,15 +54,15 @@ def _size(value: int, unit: str) -> str:
     return text if unit == BYTES else f"{text} {unit}"
 
 
-def _said(found: Sequence[Checked]) -> str:
+def _verdict(found: Sequence[Checked]) -> str:
     findings = sum(len(checked.findings) for checked in found)
     broken = sum(not limit.kept for checked in found for limit in checked.limits)
     parts = [f"{findings} finding{'s' * (findings != 1)}"] if findings else []
     parts += [f"{broken} limit{'s' * (broken != 1)} exceeded"] if broken else []
-    return ", ".join(parts)
+    return f"{NO} {', '.join(parts)}" if parts else f"{YES} nothing found"
 
 
-def _record(found: Sequence[Checked]) -> dict[str, Any]:
+def _json(found: Sequence[Checked]) -> dict[str, Any]:
     inputs = {"models": [model_inputs(checked.architecture) for checked in found]}
     models = [checked.to_dict() for checked in found]
     return envelope("check", inputs, {"ok": all(checked.ok for checked in found), "models": models})
@@ -87,10 +83,10 @@ def rule_document(code: str) -> Document:
 
 def rules_document(found: Sequence[Rule]) -> Document:
     """All rules."""
-    columns = (Column("rule", "name"), Column("finds"), Column("source", optional=1))
+    heads = columns("rule: name", "finds", "source: text 1")
     return Document(
         f"{len(found)} rules",
         lambda: envelope("rule", {}, {"rules": [one.to_dict() for one in found]}),
         subtitle=("HW: shapes that waste hardware · TP: shapes that ranks do not divide · CF: rarely intended",),
-        tables=(Table("", columns, [(one.code, one.title, one.source) for one in found]),),
+        tables=(Table("", heads, [(one.code, one.title, one.source) for one in found]),),
     )

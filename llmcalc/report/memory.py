@@ -10,13 +10,18 @@ from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.number_formats import Format
 from ..calc.memory.pipeline import ParallelMemory
 from ..core.aliases import JSON_KEYS, old_names
-from ..core.architecture import Architecture
 from ..core.errors import spelled
 from ..core.record import fields, is_record
-from ..core.workload import Workload
-from .document import Column, Document, Fact, Table
-from .heading import SIZES, formula_note, ignored_keys_note, model_document, workload_inputs, workload_line
-from .json_envelope import envelope, model_inputs
+from .document import Document, Fact, Table, columns
+from .heading import (
+    SIZES,
+    formula_note,
+    ignored_keys_note,
+    model_document,
+    settings_text,
+    workload_inputs,
+    workload_line,
+)  # fmt: skip
 
 BYTES = "bytes"
 PUBLISHED = "weights as the checkpoint stores them; {weights=FORMAT} overrides the format"
@@ -52,21 +57,24 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
     formats = list(dict.fromkeys(entry.format for entry in result.stored))
     if size.cache:
         formats.append(size.cache)
-    tables = [_weights(result), _state(result, ideal), _experts(result)]
+    mesh = mesh_line(result.mesh)
+    beams = f", {size.beams} beams each" if size.beams > 1 else ""
+    at_once = f"{result.prefill} tokens at once" if result.prefill else "all tokens at once"
     notes = [formula_note("elements of the state", size.form), *unverified_formats(formats)]
     notes += [spelled(PUBLISHED)] if result.published else []
     notes += [ignored_keys_note(result.unread)] if result.unread else []
     return model_document(
         result.architecture,
-        lambda: _inference_record(result, ideal),
-        lines=(serving_line(result), *_ranks(result)),
+        "memory",
+        lambda: _inference_json(result, ideal),
+        lines=(serving_line(result), *([f"{mesh}; values per rank"] if mesh else [])),
         facts=(
             Fact("peak", result.peak, BYTES, "weights, state and transient buffers"),
             Fact("weights", result.weights, BYTES),
-            Fact("state", result.state, BYTES, _each(result)),
-            Fact("transient", result.activations, BYTES, f"modelled: buffers of a prefill of {_prefilled(result)}"),
+            Fact("state", result.state, BYTES, f"{size.bytes // result.workload.batch:,} per sequence{beams}"),
+            Fact("transient", result.activations, BYTES, f"modelled: buffers of a prefill of {at_once}"),
         ),
-        tables=tuple(table for table in tables if table.rows),
+        tables=(_weights(result), _state(result, ideal), _experts(result)),
         notes=notes,
     )
 
@@ -77,21 +85,6 @@ def serving_line(result: InferenceMemory) -> str:
     return workload_line(result.workload, SIZES) + (f" · beams {beams}" if beams > 1 else "")
 
 
-def _each(result: InferenceMemory) -> str:
-    size = result.state_size
-    beams = f", {size.beams} beams each" if size.beams > 1 else ""
-    return f"{size.bytes // result.workload.batch:,} per sequence{beams}"
-
-
-def _prefilled(result: InferenceMemory) -> str:
-    return f"{result.prefill} tokens at once" if result.prefill else "all tokens at once"
-
-
-def _ranks(result: InferenceMemory) -> tuple[str, ...]:
-    mesh = mesh_line(result.mesh)
-    return (f"{mesh}; values per rank",) if mesh else ()
-
-
 def _weights(result: InferenceMemory) -> Table:
     groups: dict[tuple[str, str], list[int]] = {}
     for entry in result.stored:
@@ -99,51 +92,59 @@ def _weights(result: InferenceMemory) -> Table:
         group[0] += entry.elements
         group[1] += entry.bits
     ordered = sorted(groups.items(), key=lambda item: -item[1][1])
-    rows: list[tuple[Any, ...]] = [
+    rows = [
         (component, name, elements, -(-bits // 8), bits / elements if elements else 0.0, bits / 8 / result.weights)
         for (component, name), (elements, bits) in ordered
     ]
-    columns = (
-        Column("component", "name"), Column("format", "name"), Column("elements", "count", 3), Column(BYTES, BYTES),
-        Column("bits each", "number"), Column("share", "share"),
-    )  # fmt: skip
+    heads = columns(
+        "component: name", "format: name", "elements: count 3", "bytes: bytes", "bits each: number", "share: share"
+    )
     elements = sum(group[0] for group in groups.values())
     each = 8 * result.weights / elements if elements else 0.0
-    return Table("weights", columns, rows, ("total", "", elements, result.weights, each, 1.0))
+    return Table("weights", heads, rows, ("total", "", elements, result.weights, each, 1.0))
 
 
 def _state(result: InferenceMemory, ideal: StateSize | None) -> Table:
     size = result.state_size
     rows: list[tuple[Any, ...]] = []
-    for role, held in size.by_role.items():
-        kept = ROLE_DTYPES[role] or (size.cache.name if size.cache and role in CACHED else size.dtype)
-        more = (ideal.by_role[role], held - ideal.by_role[role]) if ideal else ()
-        rows.append((ROLES[role], kept, held, *more))
-    columns = [Column("state", "name"), Column("format", "name"), Column(BYTES, BYTES)]
-    if ideal:
-        columns += [Column("without paging", BYTES), Column("wasted", BYTES)]
+    for role, stored in size.by_role.items():
+        format_name = ROLE_DTYPES[role] or (size.cache.name if size.cache and role in CACHED else size.dtype)
+        unpaged = (ideal.by_role[role], stored - ideal.by_role[role]) if ideal else ()
+        rows.append((ROLES[role], format_name, stored, *unpaged))
+    of_pages = ("without paging: bytes", "wasted: bytes") if ideal else ()
     name = f"state in pages of {size.page} tokens" if ideal else "state"
-    return Table(name, tuple(columns), rows)
+    return Table(name, columns("state: name", "format: name", "bytes: bytes", *of_pages), rows)
 
 
 def _experts(result: InferenceMemory) -> Table:
-    rows: list[tuple[Any, ...]] = []
     batch, tokens = result.workload.batch, result.workload.batch * result.workload.seq
-    for found in expert_layers(result.architecture):
-        reached = [expected_active_experts(found.n_experts, found.top_k, count) for count in (batch, tokens)]
-        rows.append((found.layers, found.n_experts, found.top_k, *reached))
-    columns = (
-        Column("layers", "number"), Column("experts", "number"), Column("active", "number"),
-        Column(f"touched by a decode step ({batch})", "number"), Column(f"by the prefill ({tokens})", "number"),
+    heads = columns(
+        "layers: number", "experts: number", "active: number", f"touched by a decode step ({batch}): number",
+        f"by the prefill ({tokens}): number",
     )  # fmt: skip
-    return Table("routed experts per layer: T tokens touch E(1 - (1 - k/E)^T)", columns, rows)
+    rows = [tuple(entry.values()) for entry in _touched_experts(result)]
+    return Table("routed experts per layer: T tokens touch E(1 - (1 - k/E)^T)", heads, rows)
 
 
-def _inference_record(result: InferenceMemory, ideal: StateSize | None) -> dict[str, Any]:
-    architecture, size = result.architecture, result.state_size
-    cache = size.cache.name if size.cache else size.dtype
-    inputs = {**model_inputs(architecture), **workload_inputs(result.workload), "cache": cache, "page": size.page}
-    inputs |= {"prefill": result.prefill, "beams": size.beams}
+def _touched_experts(result: InferenceMemory) -> list[dict[str, Any]]:
+    """The expert layers, with the expected number of experts that a decode step and the prefill touch."""
+    tokens = {"decode": result.workload.batch, "prefill": result.workload.batch * result.workload.seq}
+    return [
+        entry._asdict()
+        | {
+            f"touched_by_{step}": expected_active_experts(entry.n_experts, entry.top_k, count)
+            for step, count in tokens.items()
+        }
+        for entry in expert_layers(result.architecture)
+    ]
+
+
+def _inference_json(result: InferenceMemory, ideal: StateSize | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    size = result.state_size
+    inputs = {
+        **workload_inputs(result.workload), "cache": size.cache.name if size.cache else size.dtype, "page": size.page,
+        "prefill": result.prefill, "beams": size.beams, "mesh": plain_data(result.mesh), "conventions": CONVENTIONS,
+    }  # fmt: skip
     formats = {entry.format.name: entry.format for entry in result.stored}
     data = {
         **result.to_dict(),
@@ -156,19 +157,10 @@ def _inference_record(result: InferenceMemory, ideal: StateSize | None) -> dict[
         ],
         "state_elements": size.elements,
         "state_without_blocks": ideal.bytes if ideal else None,
-        "experts": [
-            {
-                **found._asdict(),
-                "touched_by_decode": expected_active_experts(found.n_experts, found.top_k, result.workload.batch),
-                "touched_by_prefill": expected_active_experts(
-                    found.n_experts, found.top_k, result.workload.batch * result.workload.seq
-                ),
-            }
-            for found in expert_layers(architecture)
-        ],
-        "notes": [*unverified_formats(list(formats.values())), *architecture.notes],
+        "experts": _touched_experts(result),
+        "notes": [*unverified_formats(list(formats.values())), *result.architecture.notes],
     }
-    return envelope("memory", {**inputs, "mesh": plain_data(result.mesh), "conventions": CONVENTIONS}, data)
+    return inputs, data
 
 
 # --------------------------------------------------------------------- training
@@ -180,29 +172,25 @@ def _training(result: ParallelMemory) -> Document:
     facts += [Fact(name, getattr(worst, name), BYTES, note) for name, note in _training_parts(result)]
     return model_document(
         worst.architecture,
-        lambda: _training_record(worst.architecture, result),
+        "memory",
+        lambda: _training_json(result),
         lines=(workload_line(worst.workload, SIZES), *_settings(result)),
         facts=tuple(facts),
-        tables=tuple(table for table in (_at_peak(result), _timeline(result), _stages(result)) if table.rows),
+        tables=(_at_peak(result), _timeline(result), _stages(result)),
         notes=("allocated bytes; the allocator's reserve and kernel workspaces are extra",),
     )
 
 
 def _training_parts(result: ParallelMemory) -> list[tuple[str, str]]:
     recipe = result.worst.recipe
-    parts = ["states"] + (
-        [f"a master copy of {recipe.master_weight_bytes} bytes per parameter"] if recipe.master_weight_bytes else []
-    )
+    master = f" and a master copy of {recipe.master_weight_bytes} bytes per parameter"
     trained = f"of rank-{recipe.adapters.rank} adapters only" if recipe.adapters else ""
-    weights = (
-        f"in {recipe.frozen_weights.name}, and adapters"
-        if recipe.frozen_weights
-        else f"{recipe.weight_bytes} bytes per parameter"
-    )
+    frozen = recipe.frozen_weights
+    weights = f"in {frozen.name}, and adapters" if frozen else f"{recipe.weight_bytes} bytes per parameter"
     return [
         ("weights", weights),
         ("gradients", trained or f"{recipe.gradient_bytes} bytes per parameter"),
-        ("optimizer", " and ".join(parts)),
+        ("optimizer", f"states{master if recipe.master_weight_bytes else ''}"),
         ("activations", "saved by the forward pass"),
     ]
 
@@ -218,44 +206,38 @@ def _settings(result: ParallelMemory) -> tuple[str, ...]:
 
 def _at_peak(result: ParallelMemory) -> Table:
     moment = result.worst.largest
-    rows: list[tuple[Any, ...]] = [
-        (name, getattr(moment, name), getattr(moment, name) / moment.total) for name in PARTS if getattr(moment, name)
-    ]
-    columns = (Column("part", "name"), Column(BYTES, BYTES), Column("share", "share"))
-    return Table(f"at the peak: {moment.phase}", columns, rows, ("total", moment.total, 1.0))
+    sizes = {name: getattr(moment, name) for name in PARTS if getattr(moment, name)}
+    heads = columns("part: name", "bytes: bytes", "share: share")
+    rows = [(name, size, size / moment.total) for name, size in sizes.items()]
+    return Table(f"at the peak: {moment.phase}", heads, rows, ("total", moment.total, 1.0))
 
 
-def _timeline(result: ParallelMemory) -> Table:
+def _peaks(result: ParallelMemory) -> dict[str, int]:
     """The peak of each phase, in chronological order."""
     phases: dict[str, int] = {}
     for moment in result.worst.timeline:
         phases[moment.phase] = max(phases.get(moment.phase, 0), moment.total)
-    rows: list[tuple[Any, ...]] = [(phase, size, size / result.worst.peak) for phase, size in phases.items()]
-    return Table("timeline", (Column("phase", "name"), Column(BYTES, BYTES), Column("of the peak", "share")), rows)
+    return phases
+
+
+def _timeline(result: ParallelMemory) -> Table:
+    rows = [(phase, size, size / result.worst.peak) for phase, size in _peaks(result).items()]
+    return Table("timeline", columns("phase: name", "bytes: bytes", "of the peak: share"), rows)
 
 
 def _stages(result: ParallelMemory) -> Table:
-    if len(result.stages) == 1:
-        return Table("stages", (), [])
-    rows: list[tuple[Any, ...]] = [
+    rows = [
         (number, stage.weights, stage.activations, stage.peak, stage.peak / result.worst.peak)
         for number, stage in enumerate(result.stages)
     ]
-    columns = (
-        Column("stage", "number"), Column("weights", BYTES, 1), Column("activations", BYTES, 1), Column("peak", BYTES),
-        Column("of the largest", "share"),
-    )  # fmt: skip
-    return Table("pipeline stages", columns, rows)
+    heads = columns("stage: number", "weights: bytes 1", "activations: bytes 1", "peak: bytes", "of the largest: share")
+    return Table("pipeline stages", heads, rows if len(rows) > 1 else [])
 
 
 def mesh_line(mesh: Any) -> str:
     """``8 ranks: dp 2 · tp 4``; empty for one rank."""
-    said = [
-        field.name.replace("_", " ") if value is True else f"{field.name.replace('_', ' ')} {value}"
-        for field in fields(mesh)
-        if (value := getattr(mesh, field.name)) != field.default
-    ]
-    return f"{mesh.ranks} ranks: {' · '.join(said)}" if said else ""
+    text = settings_text(mesh)
+    return f"{mesh.ranks} ranks: {text}" if text else ""
 
 
 def plain_data(value: Any) -> Any:
@@ -266,17 +248,9 @@ def plain_data(value: Any) -> Any:
     return [plain_data(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def _training_record(architecture: Architecture, result: ParallelMemory) -> dict[str, Any]:
+def _training_json(result: ParallelMemory) -> tuple[dict[str, Any], dict[str, Any]]:
     worst = result.worst
-    workload: Workload = worst.workload
-    settings = {
-        "recipe": plain_data(worst.recipe),
-        "policy": plain_data(worst.policy),
-        "mesh": plain_data(result.mesh),
-    }
-    inputs = {**model_inputs(architecture), **workload_inputs(workload), **settings}
-    phases: dict[str, int] = {}
-    for moment in worst.timeline:
-        phases[moment.phase] = max(phases.get(moment.phase, 0), moment.total)
-    data = {**result.to_dict(), "timeline": phases, "notes": list(architecture.notes)}
-    return envelope("memory", {**inputs, "conventions": CONVENTIONS}, data)
+    settings = {"recipe": worst.recipe, "policy": worst.policy, "mesh": result.mesh}
+    inputs = {**workload_inputs(worst.workload), **{name: plain_data(value) for name, value in settings.items()}}
+    data = {**result.to_dict(), "timeline": _peaks(result), "notes": list(worst.architecture.notes)}
+    return {**inputs, "conventions": CONVENTIONS}, data

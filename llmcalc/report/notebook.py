@@ -34,11 +34,7 @@ _DOCUMENTS = {
 
 
 def html(result: Any) -> str:
-    """The result as HTML, including its style.
-
-    Raises:
-        TypeError: not a result of llmcalc.
-    """
+    """The result as HTML, including its style."""
     for kind in type(result).__mro__:
         if kind.__name__ in _DOCUMENTS:
             module, function = _DOCUMENTS[kind.__name__]
@@ -76,4 +72,4 @@ def state_document(result: StateSize) -> Document:
     roles = [Fact(ROLES[role], size, BYTES) for role, size in result.by_role.items()]
     facts = (Fact("state", result.bytes, BYTES), Fact("elements", result.elements, "elements"), *roles)
     lines = (workload_line(result.workload, SIZES),)
-    return model_document(result.architecture, result.to_dict, lines=lines, facts=facts)
+    return model_document(result.architecture, "state", lambda: ({}, result.to_dict()), lines=lines, facts=facts)

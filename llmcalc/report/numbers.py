@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False  # as in typing, which takes long to import
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .document import Cell
+
 _SCALES = ((12, "T"), (9, "B"), (6, "M"), (3, "K"))
 _DIGITS = 4
 BYTES = "bytes"
@@ -100,3 +107,21 @@ def ratio(value: float) -> str:
     ('×0.25', '×1,612', '×1')
     """
     return f"×{value:,.0f}" if value >= 100 else f"×{value:.4g}"
+
+
+def cell_text(cell: Cell, kind: str) -> str:
+    """A cell as text, by the kind of its column.
+
+    >>> cell_text(174604259328, "count"), cell_text(2.0**31, "about bytes"), cell_text(0.25, "share")
+    ('174,604,259,328', '2.000 GiB', '25.0 %')
+    """
+    if cell is None or isinstance(cell, str):
+        return cell or ""
+    if kind in ("count", BYTES):
+        return exact(int(cell))
+    if kind.startswith(ABOUT):
+        return about(float(cell), kind.removeprefix(ABOUT).strip())
+    if kind == "number" and isinstance(cell, float):
+        return f"{cell:,.6g}"
+    writers: dict[str, Callable[[Any], str]] = {"share": percent, "ratio": ratio, "change": change}
+    return writers.get(kind, str)(cell)

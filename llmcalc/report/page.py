@@ -23,45 +23,26 @@ from .published_figures import training_table
 def report_page(
     models: Sequence[Architecture], lengths: Sequence[int], batch: int, seq: int, card: tuple[str, int] | None
 ) -> str:
-    """The page as HTML.
-
-    Args:
-        models: what ``load`` returned, one or more.
-        lengths: context lengths to plot costs against, in tokens.
-        batch: sequences, for the comparison and for memory.
-        seq: sequence length of the comparison, in tokens.
-        card: name and memory in bytes of an accelerator, drawn as a line.
-    """
-    documents = list(_documents(models, lengths, batch, seq, card))
-    return page(" · ".join(map(title, models)), documents)
+    """The page as HTML."""
+    return page(" · ".join(map(title, models)), _documents(models, lengths, batch, seq, card))
 
 
 def _documents(
     models: Sequence[Architecture], lengths: Sequence[int], batch: int, seq: int, card: tuple[str, int] | None
 ) -> Iterator[Document]:
-    counted = [params(model) for model in models]
     if len(models) > 1:
         yield compare_document(compare(*models, batch=batch, seq=seq))
-    for result in counted:
-        document = params_document(result)
+    for model in models:
+        document = params_document(params(model))
         picture = bars_of(document.title, document.tables[0])
         yield changed(document, tree=document.derivation(), pictures=lambda drawn=picture: [drawn] if drawn else [])
     yield flops_document(models, lengths)
     yield state_document(models, lengths)
     for model in models:
         yield memory_document(model, lengths, batch, card)
-    yield from _published(models)
-    yield _made(models)
-
-
-def _published(models: Sequence[Architecture]) -> Iterator[Document]:
     tables = {model.name: training_table(model) for model in models}
-    known = [Table(name, table.columns, table.rows) for name, table in tables.items() if table]
-    if known:
-        yield Document("Training, as published", dict, tables=tuple(known))
-
-
-def _made(models: Sequence[Architecture]) -> Document:
-    """The version and model hashes needed to reproduce the page."""
-    facts = [Fact(model.name, fingerprint(model)) for model in models]
-    return Document("How this page was made", dict, facts=(Fact("llmcalc", __version__), *facts))
+    published = tuple(Table(name, table.columns, table.rows) for name, table in tables.items() if table)
+    if published:
+        yield Document("Training, as published", dict, tables=published)
+    hashes = (Fact(model.name, fingerprint(model)) for model in models)
+    yield Document("How this page was made", dict, facts=(Fact("llmcalc", __version__), *hashes))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 from ..calc.params import Params
 from ..core.ledger import Row
-from .document import Column, Document, Fact, Table
+from .document import Document, Fact, Table, columns
 from .heading import model_document
 from .published_figures import comparisons, published_table
 
@@ -24,19 +25,18 @@ CONVENTIONS = {
 def params_document(result: Params, by: str = "component", layout: str | None = None) -> Document:
     """The document of a count; with ``layout``, tensors are listed as stored in that layout."""
     architecture = result.architecture
-    found = comparisons(result, architecture.expect)
     breakdown = {"component": _by_component, "layer": _by_layer, "tensor": _by_tensor}[by]
-    tables = [_stored(result, layout) if layout else breakdown(result)]
-    if found:
-        tables.append(published_table(found))
-    if result.extras:
-        columns = (Column("not counted", "name"), Column(UNIT, "count"), Column("why"))
-        tables.append(Table("", columns, [(extra.name, count, extra.reason) for extra, count in result.extras]))
+    extras = [(extra.name, count, extra.reason) for extra, count in result.extras]
     return model_document(
         architecture,
-        lambda: _record(result, by, layout),
+        "params",
+        lambda: _json(result, by, layout),
         facts=tuple(_facts(result)),
-        tables=tuple(tables),
+        tables=(
+            _stored(result, layout) if layout else breakdown(result),
+            published_table(comparisons(result, architecture.expect)),
+            Table("", columns("not counted: name", "parameters: count", "why"), extras),
+        ),
         derivation=lambda: (result.tree,),
     )
 
@@ -57,9 +57,8 @@ def _share(count: int, result: Params) -> float:
 
 def _by_component(result: Params) -> Table:
     counts = sorted(result.by_component.items(), key=lambda item: -item[1])
-    columns = (Column("component", "name"), Column(UNIT, "count"), Column("share", "share"))
-    rows = [(name, count, _share(count, result)) for name, count in counts]
-    return Table("by component", columns, list(rows), ("total", result.total, _share(result.total, result)))
+    rows = [(name, count, _share(count, result)) for name, count in (*counts, ("total", result.total))]
+    return Table("by component", columns("component: name", "parameters: count", "share: share"), rows[:-1], rows[-1])
 
 
 def _by_layer(result: Params) -> Table:
@@ -74,7 +73,7 @@ def _by_layer(result: Params) -> Table:
             if row.entry.stack is stack and row.entry.run is None and not row.tensor.buffer:
                 outside[row.entry.section] += row.size * row.copies
         groups: list[list[Any]] = []
-        for name, number in _numbered(stack):
+        for number, name in enumerate(run.block.name for run in stack.runs for _ in range(run.count)):
             size = next(layers)
             if groups and groups[-1][2:] == [name, size]:
                 groups[-1][1] = number
@@ -86,20 +85,12 @@ def _by_layer(result: Params) -> Table:
             count = (last - first + 1) * size
             rows.append((label, name, size, count, _share(count, result)))
         rows += _outside(f"{prefix}outputs", outside["outputs"], result)
-    columns = (
-        Column("layers", "name"), Column("block", "name"), Column(f"{UNIT} each", "count", optional=1),
-        Column(UNIT, "count"), Column("share", "share"),
-    )  # fmt: skip
-    return Table("by layer", columns, rows, ("total", "", None, result.total, 1.0 if result.total else 0.0))
+    heads = columns("layers: name", "block: name", "parameters each: count 1", "parameters: count", "share: share")
+    return Table("by layer", heads, rows, ("total", "", None, result.total, _share(result.total, result)))
 
 
 def _outside(label: str, count: int, result: Params) -> list[tuple[Any, ...]]:
     return [(label, "", None, count, _share(count, result))] if count else []
-
-
-def _numbered(stack: Any) -> list[tuple[str, int]]:
-    names = [run.block.name for run in stack.runs for _ in range(run.count)]
-    return [(name, number) for number, name in enumerate(names)]
 
 
 def _by_tensor(result: Params) -> Table:
@@ -108,11 +99,8 @@ def _by_tensor(result: Params) -> Table:
         (name, "×".join(map(str, shape)), row.copies, row.size, row.size * row.copies)
         for name, shape, row in _grouped(result)
     ]
-    columns = (
-        Column("tensor"), Column("shape", "name"), Column("copies", "number"),
-        Column(f"{UNIT} each", "count", optional=1), Column(UNIT, "count"),
-    )  # fmt: skip
-    return Table("by tensor", columns, list(rows), ("total", "", None, None, result.total))
+    heads = columns("tensor", "shape: name", "copies: number", "parameters each: count 1", "parameters: count")
+    return Table("by tensor", heads, rows, ("total", "", None, None, result.total))
 
 
 def _grouped(result: Params) -> Iterator[tuple[str, tuple[int, ...], Row]]:
@@ -136,21 +124,13 @@ def _first_block(row: Row) -> int:
 
 def _stored(result: Params, layout: str | None) -> Table:
     """Every tensor as a layout stores it."""
-    rows: list[tuple[Any, ...]] = []
-    for name, shape in result.tensors(layout):
-        count = 1
-        for length in shape:
-            count *= length
-        rows.append((name, "×".join(map(str, shape)), count))
-    columns = (Column("tensor"), Column("shape", "name"), Column("elements", "count"))
-    return Table(f"tensors as stored by {layout}", columns, rows, ("total", "", sum(row[2] for row in rows)))
+    rows = [(name, "×".join(map(str, shape)), prod(shape)) for name, shape in result.tensors(layout)]
+    total = ("total", "", sum(row[2] for row in rows))
+    return Table(f"tensors as stored by {layout}", columns("tensor", "shape: name", "elements: count"), rows, total)
 
 
-def _record(result: Params, by: str, layout: str | None) -> dict[str, Any]:
-    from .json_envelope import envelope, model_inputs
-
+def _json(result: Params, by: str, layout: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
     architecture = result.architecture
-    inputs = {**model_inputs(architecture), "by": by, "layout": layout, "conventions": CONVENTIONS}
     data = {**result.to_dict(), "notes": list(architecture.notes)}
     data["published"] = [comparison.to_dict() for comparison in comparisons(result, architecture.expect)]
     if layout:
@@ -159,4 +139,4 @@ def _record(result: Params, by: str, layout: str | None) -> dict[str, Any]:
         data["tensors"] = [
             {"name": name, "shape": list(shape), "copies": row.copies} for name, shape, row in _grouped(result)
         ]
-    return envelope("params", inputs, data)
+    return {"by": by, "layout": layout, "conventions": CONVENTIONS}, data

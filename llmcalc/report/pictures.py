@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from ..core.record import record
-from .document import Cell, Table
+from .document import Table
 from .numbers import BYTES, percent
 
 KINDS = ("count", "about", BYTES, f"about {BYTES}")  # column kinds that can be drawn as bars
@@ -109,20 +109,8 @@ def bars_of(title: str, table: Table) -> Bars | None:
         return None
     column = table.columns[values]
     kind = BYTES if BYTES in column.kind else "count"
-    bars = tuple(
-        Bar(
-            _label(row[:values]),
-            ((column.title, float(row[values] or 0)),),
-            percent(_number(row[shares])) if shares else "",
-        )
-        for row in table.rows
-    )
-    return Bars(f"{title}: {table.title}" if table.title else title, kind, bars)
-
-
-def _label(cells: tuple[Cell, ...]) -> str:
-    return " · ".join(str(cell) for cell in cells if isinstance(cell, str) and cell)
-
-
-def _number(cell: Cell) -> float:
-    return float(cell) if isinstance(cell, (int, float)) else 0.0
+    bars = []
+    for row in table.rows:
+        label = " · ".join(cell for cell in row[:values] if isinstance(cell, str) and cell)
+        bars.append(Bar(label, ((column.title, float(row[values] or 0)),), percent(row[shares] or 0) if shares else ""))
+    return Bars(f"{title}: {table.title}" if table.title else title, kind, tuple(bars))

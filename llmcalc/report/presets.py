@@ -7,19 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from ..schema import catalogue
-from .document import Cell, Column, Document, Fact, Table
+from .document import Document, Fact, Table, columns
 from .json_envelope import envelope
 from .search import Model
-
-OF_LIST = ("name", "title", "family", "year", "status", "default", "sizes", "aliases", "file")
 
 
 def list_document(presets: Sequence[dict[str, Any]]) -> Document:
     """One row per family with its sizes."""
-    columns = (Column("family", "name"), Column("title"), Column("year", "number", optional=2), Column("sizes"))
-    rows: list[tuple[Cell, ...]] = [
-        (preset["name"], preset["title"] + _status(preset), preset["year"], _sizes(preset)) for preset in presets
-    ]
+    rows = [(preset["name"], preset["title"] + _status(preset), preset["year"], _sizes(preset)) for preset in presets]
     count = sum(max(len(preset["sizes"]), 1) for preset in presets)
     return Document(
         f"{count} models in {len(presets)} families",
@@ -27,7 +22,7 @@ def list_document(presets: Sequence[dict[str, Any]]) -> Document:
         subtitle=(
             "a model is named family-size, such as gpt3-175b; the family name alone stands for the size marked *",
         ),
-        tables=(Table("", columns, rows),),
+        tables=(Table("", columns("family: name", "title", "year: number 2", "sizes"), rows),),
     )
 
 
@@ -70,15 +65,12 @@ def summary(name: str, file: Path) -> dict[str, Any]:
 
 def search_document(words: Sequence[str], found: Sequence[Model]) -> Document:
     """One row per matching model."""
-    columns = (
-        Column("model", "name"), Column("title", optional=3), Column("year", "number", optional=2),
-        Column("kind", optional=1), Column("parameters", "count"),
-    )  # fmt: skip
-    rows: list[tuple[Cell, ...]] = [(model.name, model.title, model.year, model.kind, model.total) for model in found]
+    heads = columns("model: name", "title: text 3", "year: number 2", "kind: text 1", "parameters: count")
+    rows = [(model.name, model.title, model.year, model.kind, model.total) for model in found]
     return Document(
         f"{len(found)} {'model matches' if len(found) == 1 else 'models match'} {' '.join(words)}".rstrip(),
         lambda: envelope("presets search", {"words": list(words)}, {"models": [model._asdict() for model in found]}),
-        tables=(Table("", columns, rows),) if rows else (),
+        tables=(Table("", heads, rows),),
     )
 
 
@@ -87,7 +79,10 @@ def where_document(name: str, found: catalogue.PresetLocation) -> Document:
     files = [folder / found.file.name for folder in catalogue.folders()]
     hidden = [str(file) for file in files if file.is_file() and file != found.file]
     size = found.size or summary(found.file.stem, found.file)["default"]
-    facts = [Fact("file", str(found.file)), Fact("size", size or "the only one")]
-    facts += [Fact("hides", file) for file in hidden]
     result = {"file": str(found.file), "size": size, "hides": hidden}
-    return Document(name, lambda: envelope("presets where", {"model": name}, result), facts=tuple(facts))
+    facts = (
+        Fact("file", str(found.file)),
+        Fact("size", size or "the only one"),
+        *(Fact("hides", file) for file in hidden),
+    )
+    return Document(name, lambda: envelope("presets where", {"model": name}, result), facts=facts)

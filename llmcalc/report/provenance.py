@@ -11,10 +11,10 @@ from .numbers import about, human, percent
 DOLLARS = "US dollars"
 
 
-def spanned(label: str, span: Span, unit: str, what: str = "") -> Fact:
+def span_fact(label: str, span: Span, unit: str, what: str = "") -> Fact:
     """The middle value, with the low and high values in the note if they differ."""
-    ends = "" if span.low == span.high else between(span.low, span.high)
-    return Fact(label, shortly(span.mid), unit, ", ".join(filter(None, (ends, what))))
+    ends = "" if span.low == span.high else span_text(span.low, span.high)
+    return Fact(label, four_digits(span.mid), unit, ", ".join(filter(None, (ends, what))))
 
 
 def six_digits(value: float) -> float:
@@ -26,15 +26,15 @@ def six_digits(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def between(low: float, high: float) -> str:
+def span_text(low: float, high: float) -> str:
     """``2.990 M to 14.00 M``."""
-    return f"{shortly(low)} to {shortly(high)}"
+    return f"{four_digits(low)} to {four_digits(high)}"
 
 
-def shortly(value: float) -> str:
+def four_digits(value: float) -> str:
     """A modelled value as text, with four significant digits.
 
-    >>> shortly(375.5064), shortly(4613962.7)
+    >>> four_digits(375.5064), four_digits(4613962.7)
     ('375.5', '4.614 M')
     """
     return human(round(value)) or f"{value:.4g}"
@@ -44,10 +44,9 @@ def cost_fact(cost: tuple[float, float] | None, price: Price | None) -> Fact:
     """The cost, or how to set a price."""
     if cost is None or price is None:
         return Fact("cost", "not known", "", spelled("give the price of an accelerator-hour, such as {price=2.50}"))
-    low, high = cost
-    if price.low == price.high and round(low) == round(high):
-        return Fact("cost", shortly(low), DOLLARS, f"at {price.low:,.2f} per hour")
-    return Fact("cost", between(low, high), DOLLARS, f"at {price.low:,.2f} to {price.high:,.2f} per hour")
+    if price.low == price.high and round(cost[0]) == round(cost[1]):
+        return Fact("cost", four_digits(cost[0]), DOLLARS, f"at {price.low:,.2f} per hour")
+    return Fact("cost", span_text(*cost), DOLLARS, f"at {price.low:,.2f} to {price.high:,.2f} per hour")
 
 
 def machine_line(machine: Machine) -> str:
@@ -62,7 +61,7 @@ def assumptions(machine: Machine | None, price: Price | None) -> tuple[str, ...]
     """The sources of utilisation and price."""
     if machine is None:
         return ()
-    said = [f"assumed: MFU of {machine.accelerator.title} in {machine.number_format}, {machine.mfu_source}"]
+    lines = [f"assumed: MFU of {machine.accelerator.title} in {machine.number_format}, {machine.mfu_source}"]
     if price is not None:
-        said.append(f"assumed: price of an accelerator-hour in US dollars, {price.source}")
-    return tuple(said)
+        lines.append(f"assumed: price of an accelerator-hour in US dollars, {price.source}")
+    return tuple(lines)

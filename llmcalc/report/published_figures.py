@@ -9,23 +9,12 @@ from ..core.architecture import Architecture, Expectation, TrainingFact
 from ..core.record import record
 from ..data import table
 from ..schema.facts import TRAINING_UNITS
-from .document import Cell, Column, Table
+from .document import Cell, Column, Table, columns
 from .numbers import exact, human
 
-COLUMNS = (
-    Column("quantity", "name"),
-    Column("published", "name"),
-    Column("ours", "count"),
-    Column("difference", "name", optional=1),
-    Column("verdict"),
-)
+COLUMNS = columns("quantity: name", "published: name", "ours: count", "difference: name 1", "verdict")
 ATTRIBUTES = {"params": "total"}
-TRAINING_COLUMNS = (
-    Column("training", "name"),
-    Column("published", "name"),
-    Column("unit", "name", optional=1),
-    Column("source"),
-)
+TRAINING_COLUMNS = columns("training: name", "published: name", "unit: name 1", "source")
 
 
 @record
@@ -97,13 +86,11 @@ def comparisons(result: Any, expect: tuple[Expectation, ...]) -> list[Comparison
 
 def published_table(found: list[Comparison]) -> Table:
     """The published figures as a table."""
-    return Table("published", COLUMNS, [_row(comparison) for comparison in found])
-
-
-def _row(comparison: Comparison) -> tuple[Cell, ...]:
-    name = comparison.attribute.replace("_", "-")
-    difference = f"{100 * comparison.relative:+.2g} %" if comparison.relative else "none"
-    return name, comparison.printed, comparison.ours, difference, comparison.verdict
+    rows = []
+    for one in found:
+        difference = f"{100 * one.relative:+.2g} %" if one.relative else "none"
+        rows.append((one.attribute.replace("_", "-"), one.printed, one.ours, difference, one.verdict))
+    return Table("published", COLUMNS, rows)
 
 
 def training_table(architecture: Architecture) -> Table | None:
@@ -124,8 +111,7 @@ def training_comparison(architecture: Architecture, ours: Mapping[str, str]) -> 
 
 def _fact_row(fact: TrainingFact) -> tuple[Cell, ...]:
     name = fact.quantity.removeprefix("training_").replace("_", " ")
-    doubt = "" if fact.confirmed else " (unverified)"
-    source = f"{fact.source}{doubt}"
+    source = fact.source if fact.confirmed else f"{fact.source} (unverified)"
     return name, _fact_value(fact), TRAINING_UNITS[fact.quantity], f"{source}: {fact.note}" if fact.note else source
 
 

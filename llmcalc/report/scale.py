@@ -11,16 +11,14 @@ from ..estimate.cost import Machine
 from ..estimate.scaling.law import EXPERT_FORMS
 from ..estimate.scaling.query import Plan, Point
 from ..estimate.training_run import Budget
-from .document import Column, Document, Fact, Table
+from .document import Column, Document, Fact, Table, columns
 from .fit import verdict
-from .heading import structure, title, warnings
-from .json_envelope import envelope, model_inputs
-from .memory import BYTES
+from .heading import model_inputs, structure, title, warnings
+from .json_envelope import envelope
 from .numbers import ABOUT, about, binary
-from .provenance import assumptions, between, cost_fact, machine_line, six_digits, spanned
+from .provenance import assumptions, cost_fact, machine_line, six_digits, span_fact, span_text
 
 READ = "true"  # constants checked in the publication itself
-FOUR = 4  # digits of a ratio
 if TYPE_CHECKING:
     from .pictures import Picture
 
@@ -40,14 +38,13 @@ def scale_document(plan: Plan, shapes: Sequence[Shape] = (), seq: int = SEQ) -> 
     model = plan.model
     machine = spent.machine if spent else None
     asked = f"{title(model)}: " if model else ""
-    tables = [_by_law(plan), *_served(plan), *_shapes(shapes, machine)]
     return Document(
         f"{asked}{_question(plan, spent)}",
-        lambda: _record(plan, spent, shapes, seq),
+        lambda: _json(plan, spent, shapes, seq),
         subtitle=(*(structure(model) if model else ()), *((machine_line(machine),) if machine else ())),
         warnings=(*(warnings(model) if model else ()), *plan.warnings),
         facts=tuple(_facts(plan, spent)),
-        tables=tuple(tables),
+        tables=(_by_law(plan), _served(plan), _shapes(shapes, machine)),
         pictures=lambda: _pictures(plan),
         notes=(*assumptions(machine, spent.price if spent else None), *_notes(plan, shapes, seq)),
     )
@@ -73,26 +70,28 @@ def _facts(plan: Plan, spent: Budget | None) -> list[Fact]:
     for name, unit in (("parameters", "N"), ("tokens", "D"), ("compute", "FLOPs")):
         ends = plan.spread(name)
         assert ends is not None
-        note = "" if ends[0] == ends[1] else f"median of {len(plan.points)} laws, {between(*ends)}"
+        note = "" if ends[0] == ends[1] else f"median of {len(plan.points)} laws, {span_text(*ends)}"
         facts.append(Fact(name, about(plan.middle(name), ""), unit, note))
     if spent:
-        facts[-1] = spanned("compute", spent.flops, "FLOPs")
-        facts.append(spanned("accelerator-hours", spent.hours, ""))
+        facts[-1] = span_fact("compute", spent.flops, "FLOPs")
+        facts.append(span_fact("accelerator-hours", spent.hours, ""))
         facts.append(cost_fact(spent.cost, spent.price))
     return facts
 
 
 def _by_law(plan: Plan) -> Table:
-    columns = [
-        Column("law", "name"), Column("N", ABOUT), Column("D", ABOUT), Column("D/N", "number", 2),
-        Column("FLOPs", ABOUT, 1), Column("loss", "number"),
-    ]  # fmt: skip
     extra = [name for name in COMPARED if plan.spread(name)]
-    columns += [Column(*COMPARED[name]) for name in extra]
+    heads = columns("law: name", "N: about", "D: about", "D/N: number 2", "FLOPs: about 1", "loss: number")
+    heads = (*heads, *(Column(*COMPARED[name]) for name in extra), Column("beyond its fit"))
     rows = [
-        (*_cells(point), *(_figure(getattr(point, name)) for name in extra), _beyond(point)) for point in plan.points
+        (
+            *_cells(point),
+            *(_ratio(getattr(point, name)) for name in extra),
+            ", ".join(one.brief for one in point.outside),
+        )
+        for point in plan.points
     ]
-    return Table("by law", (*columns, Column("beyond its fit")), rows)
+    return Table("by law", heads, rows)
 
 
 def _pictures(plan: Plan) -> list[Picture]:
@@ -107,49 +106,40 @@ def _pictures(plan: Plan) -> list[Picture]:
 def _cells(point: Point) -> tuple[Any, ...]:
     loss = None if point.loss is None else round(point.loss, 4)
     n, d, c = map(six_digits, (point.parameters, point.tokens, point.compute))
-    return point.law.name, n, d, float(f"{point.ratio:.{FOUR}g}"), c, loss
+    return point.law.name, n, d, _ratio(point.ratio), c, loss
 
 
-def _figure(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.{FOUR}g}")
+def _ratio(value: float | None) -> float | None:
+    """The value with four significant digits."""
+    return None if value is None else float(f"{value:.4g}")
 
 
-def _beyond(point: Point) -> str:
-    return ", ".join(one.brief for one in point.outside)
-
-
-def _served(plan: Plan) -> list[Table]:
-    rows: list[tuple[Any, ...]] = [
+def _served(plan: Plan) -> Table:
+    rows = [
         (point.law.name, *map(six_digits, (found.parameters, found.tokens, found.flops)), six_digits(found.saved))
         for point in plan.points
         if (found := point.served)
     ]
-    columns = (
-        Column("law", "name"), Column("N", ABOUT), Column("D", ABOUT), Column("training + inference FLOPs", ABOUT),
-        Column("saved", "share"),
-    )  # fmt: skip
-    return [Table("the same loss at the lowest cost of training and inference", columns, rows)] if rows else []
+    heads = columns("law: name", "N: about", "D: about", "training + inference FLOPs: about", "saved: share")
+    return Table("the same loss at the lowest cost of training and inference", heads, rows)
 
 
-def _shapes(shapes: Sequence[Shape], machine: Machine | None) -> list[Table]:
+def _shapes(shapes: Sequence[Shape], machine: Machine | None) -> Table:
     rows: list[tuple[Any, ...]] = []
     for one in shapes:
-        held = (one.fit.needed, verdict(one.fit)) if one.fit else (None, "")
-        rows.append((one.architecture.name, one.parameters, one.tokens, *(held if machine else ())))
-    columns = [Column("shape", "name"), Column("parameters", ABOUT), Column("tokens", ABOUT)]
-    columns += [Column("per GPU", f"{ABOUT} {BYTES}"), Column("")] if machine else []
-    return [Table("published models of similar size, on the whole budget", tuple(columns), rows)] if rows else []
+        memory = (one.fit.needed, verdict(one.fit)) if one.fit else (None, "")
+        rows.append((one.architecture.name, one.parameters, one.tokens, *(memory if machine else ())))
+    per_gpu = ("per GPU: about bytes", "") if machine else ()
+    heads = columns("shape: name", "parameters: about", "tokens: about", *per_gpu)
+    return Table("published models of similar size, on the whole budget", heads, rows)
 
 
 def _notes(plan: Plan, shapes: Sequence[Shape], seq: int) -> list[str]:
     notes = [LOSSES] if any(point.loss is not None for point in plan.points) else []
     if plan.silent:
         notes.append("no answer: " + "; ".join(f"{one.law}: {one.reason}" for one in plan.silent))
-    if (
-        plan.model is not None
-        and plan.setting.experts
-        and any(point.law.form not in EXPERT_FORMS for point in plan.points)
-    ):
+    has_dense_law = any(point.law.form not in EXPERT_FORMS for point in plan.points)
+    if plan.model is not None and plan.setting.experts and has_dense_law:
         notes.append("laws for dense models are evaluated with active parameters")
     unread = [point.law.name for point in plan.points if point.law.checked != READ]
     if unread:
@@ -157,19 +147,19 @@ def _notes(plan: Plan, shapes: Sequence[Shape], seq: int) -> list[str]:
     if plan.query.inference and (mute := [point.law.name for point in plan.points if point.served is None]):
         notes.append(f"no answer for inference, because the loss does not depend on both N and D: {', '.join(mute)}")
     if shapes:
-        held = next((one.fit for one in shapes if one.fit), None)
+        fit = next((one.fit for one in shapes if one.fit), None)
         notes.append(f"published models: sequences of {seq} tokens, exact FLOPs")
-        if held:
+        if fit:
             notes.append(
-                f"per GPU: one sequence; weights, gradients and optimizer sharded over {held.count} (ZeRO-3); "
-                f"full recomputation; {binary(held.reserve)} reserved for the runtime"
+                f"per GPU: one sequence; weights, gradients and optimizer sharded over {fit.count} (ZeRO-3); "
+                f"full recomputation; {binary(fit.reserve)} reserved for the runtime"
             )
     if len(plan.points) == 1 and plan.points[0].law.note:
         notes.append(f"{plan.points[0].law.name}: {plan.points[0].law.note}")
     return notes
 
 
-def _record(plan: Plan, spent: Budget | None, shapes: Sequence[Shape], seq: int) -> dict[str, Any]:
+def _json(plan: Plan, spent: Budget | None, shapes: Sequence[Shape], seq: int) -> dict[str, Any]:
     inputs = {**(model_inputs(plan.model) if plan.model else {}), **in_inputs(plan.query, plan.setting), "seq": seq}
     data = {
         **plan.to_dict(),

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..api.sweep import UNITS, Sweep
 from ..core.errors import SizeError
-from .document import Column, Document, Table
-from .heading import formula_note, structure, title, warnings
-from .json_envelope import envelope, model_inputs
+from .document import Column, Document, Table, columns
+from .heading import formula_note, model_document, named_values, title
 from .memory import mesh_line, plain_data
 from .numbers import ABOUT, BYTES
 
@@ -25,25 +24,22 @@ LINEAR_UP_TO = 100  # a bar chart is logarithmic if the largest value exceeds th
 
 
 def sweep_document(result: Sweep) -> Document:
-    """The document of a sweep.
-
-    Raises:
-        SizeError: too many points to print.
-    """
+    """The document of a sweep."""
     if result.points > MOST_ROWS:
         hint = f"{MOST_ROWS:,} are printed at most; llmcalc.api.sweep.sweep gives arrays"
         raise SizeError(f"{result.points:,} points are too many to print", parameter="over", hint=hint)
     architecture = result.architecture
     varied = ", ".join(f"{axis.name.replace('_', '-')} ({len(axis.values)})" for axis in result.axes)
     notes = [formula_note(name, form) for name, form in result.forms.items() if form.symbols()]
-    fixed = {name: value for name, value in result.fixed.items() if value not in (None, False)}
-    fixed = {name: value for name, value in fixed.items() if name not in {axis.name for axis in result.axes}}
-    held = " · ".join(f"{name} {value}" for name, value in fixed.items())
-    return Document(
-        f"{title(architecture)}: {result.points} points over {varied}",
-        lambda: _record(result),
-        subtitle=(*structure(architecture), f"fixed: {held}", *_settings(result)),
-        warnings=warnings(architecture),
+    axes = {axis.name for axis in result.axes}
+    fixed = {name: value for name, value in result.fixed.items() if value not in (None, False) and name not in axes}
+    fixed_line = f"fixed: {' · '.join(f'{name} {value}' for name, value in fixed.items())}"
+    return model_document(
+        architecture,
+        "sweep",
+        lambda: _json(result),
+        f": {result.points} points over {varied}",
+        lines=(fixed_line, *_settings(result)),
         tables=(_table(result), _chart(result)),
         pictures=lambda: _pictures(result),
         notes=("float64 with exact coefficients: relative error 1e-15, exact=False; k is 1024", *notes),
@@ -80,17 +76,13 @@ def _curves(result: Sweep, name: str, longest: int) -> Picture:
 
 def _settings(result: Sweep) -> list[str]:
     """The memory settings that differ from the defaults, and the mesh."""
-    said = [
-        name.replace("_", " ") if value is True else f"{name.replace('_', ' ')} {_plain(value)}"
+    settings = {
+        name: ", ".join(value) if isinstance(value, list) else value
         for name, value in result.memory.items()
         if name not in ("mesh", "convention", "master") and value not in (None, False)
-    ]
+    }
     ranks = mesh_line(result.memory["mesh"]) if result.memory.get("mesh") else ""
-    return [line for line in (f"memory: {' · '.join(said)}" if said else "", ranks) if line]
-
-
-def _plain(value: Any) -> str:
-    return ", ".join(value) if isinstance(value, list) else str(value)
+    return list(filter(None, (f"memory: {named_values(settings)}" if settings else "", ranks)))
 
 
 def _rows(result: Sweep) -> Iterator[tuple[tuple[int, ...], tuple[float, ...]]]:
@@ -102,9 +94,9 @@ def _rows(result: Sweep) -> Iterator[tuple[tuple[int, ...], tuple[float, ...]]]:
 
 
 def _table(result: Sweep) -> Table:
-    rows: list[tuple[Any, ...]] = [(*sizes, *values) for sizes, values in _rows(result)]
-    columns = [Column(axis.name.replace("_", "-"), "number") for axis in result.axes]
-    return Table("", (*columns, *(Column(_title(name), _kind(name)) for name in result.values)), rows)
+    rows = [(*sizes, *values) for sizes, values in _rows(result)]
+    sizes = [Column(axis.name.replace("_", "-"), "number") for axis in result.axes]
+    return Table("", (*sizes, *(Column(_title(name), _kind(name)) for name in result.values)), rows)
 
 
 def _title(name: str) -> str:
@@ -123,9 +115,8 @@ def _kind(name: str) -> str:
 def _chart(result: Sweep) -> Table:
     """Bars of the first quantity: from zero, or logarithmic if the values span orders of magnitude."""
     name = next(iter(result.values))
-    points = list(_rows(result))
-    step = -(-len(points) // MOST_CHARTED)
-    points = points[::step]
+    step = -(-result.points // MOST_CHARTED)
+    points = list(_rows(result))[::step]
     values = [value[0] for _, value in points]
     low, high = min(values), max(values)
     logarithmic = low > 0 and high / low > LINEAR_UP_TO
@@ -135,10 +126,10 @@ def _chart(result: Sweep) -> Table:
         " · ".join(f"{axis.name} {size:,}" for axis, size in zip(result.axes, sizes, strict=True))
         for sizes, _ in points
     ]
-    rows: list[tuple[Any, ...]] = [(label, value, share(value)) for label, value in zip(labels, values, strict=True)]
+    rows = [(label, value, share(value)) for label, value in zip(labels, values, strict=True)]
     every = f", every {step}th point" if step > 1 else ""
-    columns = (Column("point", "name"), Column(name, _kind(name)), Column(scale, "bar"))
-    return Table(f"{name}, {scale}{every}", columns, rows)
+    heads = columns("point: name", f"{name}: {_kind(name)}", f"{scale}: bar")
+    return Table(f"{name}, {scale}{every}", heads, rows)
 
 
 def _logarithmic(low: float, high: float) -> Any:
@@ -147,15 +138,9 @@ def _logarithmic(low: float, high: float) -> Any:
     return lambda value: least + (1 - least) * log(value / low) / log(high / low)
 
 
-def _record(result: Sweep) -> dict[str, Any]:
+def _json(result: Sweep) -> tuple[dict[str, Any], dict[str, Any]]:
     memory = {name: plain_data(value) for name, value in result.memory.items()}
-    inputs = {**model_inputs(result.architecture), **result.fixed, "memory": memory, "exact": result.exact}
     axes = [{"name": axis.name, "values": list(axis.values)} for axis in result.axes]
-    data = {
-        "axes": axes,
-        "values": {name: values.tolist() for name, values in result.values.items()},
-        "units": {name: _unit(name) for name in result.values},
-        "closed_forms": {name: str(form) for name, form in result.forms.items()},
-        "exact": result.exact,
-    }
-    return envelope("sweep", inputs, data)
+    units = {name: _unit(name) for name in result.values}
+    data = {**result.to_dict(), "axes": axes, "units": units, "exact": result.exact}
+    return {**result.fixed, "memory": memory, "exact": result.exact}, data

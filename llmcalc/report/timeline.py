@@ -11,12 +11,12 @@ from math import log2
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..calc.params import Params, params
+from ..calc.params import params
 from ..core.architecture import Architecture, TrainingFact
 from ..core.errors import spelled
-from ..core.record import record
+from ..core.record import fields, record
 from ..schema.preset import load_file
-from .document import Cell, Column, Document, Fact, Table
+from .document import Document, Fact, Table, columns
 from .flops import TRAIN_RULE
 from .json_envelope import envelope
 from .search import kind_of
@@ -58,13 +58,13 @@ def _point(model: Architecture, year: int) -> Point:
     count = params(model)
     facts = {fact.quantity: fact for fact in reversed(model.facts)}
     tokens, compute = facts.get("training_tokens"), facts.get("training_flops")
-    given = _whole(tokens) if tokens else None
+    n_tokens = _whole(tokens) if tokens else None
     flops, source = None, ""
     if compute:
         flops, source = _whole(compute), compute.source
-    elif tokens and given:
-        flops, source = _rule(count, given), f"{RULE}, {tokens.source}"
-    return Point(model.name, year, _group(model), count.total, count.active, model.status, given, flops, source)
+    elif tokens and n_tokens:  # with active parameters including embeddings, as most papers do [brown2020, Table D.1]
+        flops, source = TRAIN_RULE * count.active * n_tokens, f"{RULE}, {tokens.source}"
+    return Point(model.name, year, _group(model), count.total, count.active, model.status, n_tokens, flops, source)
 
 
 def _whole(fact: TrainingFact) -> int:
@@ -72,11 +72,6 @@ def _whole(fact: TrainingFact) -> int:
     from decimal import Decimal
 
     return int(Decimal(str(fact.value)))
-
-
-def _rule(count: Params, tokens: int) -> int:
-    """6·N·D with active parameters including embeddings, as most papers print it [brown2020, Table D.1]."""
-    return TRAIN_RULE * count.active * tokens
 
 
 def _group(model: Architecture) -> str:
@@ -105,15 +100,14 @@ def timeline_document(found: Sequence[Point], everything: bool) -> Document:
     """One row per model, ordered by year and size."""
     ordered = sorted(found, key=lambda point: (point.year, point.total, point.name))
     years = f"{ordered[0].year} to {ordered[-1].year}" if ordered else "no model matches"
-    which = (
-        "every size" if everything else spelled("the largest size of each family ({everything=True} shows every one)")
-    )
-    guessed = [point.name for point in ordered if point.status != "published"]
+    largest = spelled("the largest size of each family ({everything=True} shows every one)")
     return Document(
         f"{len(ordered)} models, {years}",
-        lambda: _record(ordered),
-        subtitle=(which,),
-        warnings=tuple(f"{name} is unpublished: its sizes may be wrong" for name in guessed),
+        lambda: _json(ordered),
+        subtitle=("every size" if everything else largest,),
+        warnings=tuple(
+            f"{point.name} is unpublished: its sizes may be wrong" for point in ordered if point.status != "published"
+        ),
         facts=tuple(_facts(ordered)),
         tables=(_table(ordered),),
         notes=(
@@ -132,16 +126,15 @@ def _facts(ordered: Sequence[Point]) -> Iterator[Fact]:
 
 
 def _table(ordered: Sequence[Point]) -> Table:
-    rows: list[tuple[Cell, ...]] = [
-        (point.year, point.name, point.total, point.active if point.active != point.total else None, point.tokens,
-         point.flops, point.source)
-        for point in ordered
-    ]  # fmt: skip
-    columns = (
-        Column("year", "number"), Column("model", "name"), Column("parameters", "about"), Column("active", "about", 2),
-        Column("tokens", "about", 1), Column("training FLOPs", "about"), Column("source of FLOPs", "name", 3),
+    rows: list[tuple[Any, ...]] = []
+    for point in ordered:
+        active = point.active if point.active != point.total else None
+        rows.append((point.year, point.name, point.total, active, point.tokens, point.flops, point.source))
+    heads = columns(
+        "year: number", "model: name", "parameters: about", "active: about 2", "tokens: about 1",
+        "training FLOPs: about", "source of FLOPs: name 3",
     )  # fmt: skip
-    return Table("", columns, rows)
+    return Table("", heads, rows)
 
 
 def _pictures(ordered: Sequence[Point]) -> list[Picture]:
@@ -160,8 +153,8 @@ def _pictures(ordered: Sequence[Point]) -> list[Picture]:
     return drawn
 
 
-def _record(ordered: Sequence[Point]) -> dict[str, Any]:
-    names = [entry.name for entry in Point.__fields__]  # type: ignore[attr-defined]
+def _json(ordered: Sequence[Point]) -> dict[str, Any]:
+    names = [field.name for field in fields(Point)]
     data = {
         "models": [{name: getattr(point, name) for name in names} for point in ordered],
         "doubling_months": {name: doubling_months(ordered, name) for name in ("total", "flops")},

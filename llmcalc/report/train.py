@@ -6,16 +6,14 @@ from typing import Any
 
 from ..api.train import published_fact
 from ..core.errors import spelled
-from ..core.workload import Workload
 from ..estimate.training_run import Training
-from .document import Column, Document, Fact, Table
+from .document import Document, Fact, Table, columns
 from .fit import verdict
 from .flops import by_component, convention_table
 from .heading import model_document, workload_inputs, workload_line
-from .json_envelope import envelope, model_inputs
 from .memory import BYTES, mesh_line
 from .numbers import about
-from .provenance import assumptions, cost_fact, machine_line, shortly, six_digits, spanned
+from .provenance import assumptions, cost_fact, four_digits, machine_line, six_digits, span_fact
 from .published_figures import training_comparison
 
 SHOWN_SIZES = ("seq", "attention")
@@ -27,14 +25,15 @@ def train_document(run: Training, stated: bool = True) -> Document:
     lines = (workload_line(run.step.workload, SHOWN_SIZES), *((machine_line(machine),) if machine else ()))
     return model_document(
         architecture,
-        lambda: _record(run, stated),
+        "train",
+        lambda: _json(run, stated),
         f" on {about(run.tokens, '')} tokens",
         lines=lines,
         facts=tuple(_facts(run)),
         tables=(
             by_component(run.step),
-            *convention_table(run.step, formulas=False),
-            *_emissions(run),
+            convention_table(run.step, formulas=False),
+            _emissions(run),
             *training_comparison(architecture, _ours(run)),
         ),
         notes=(*_tokens(run, stated), *assumptions(machine, run.price), *_notes(run)),
@@ -50,7 +49,7 @@ def _facts(run: Training) -> list[Fact]:
     if run.steps is not None and run.batch_tokens is not None:
         facts.append(Fact("steps", run.steps, "", f"of {run.batch_tokens:,} tokens"))
     if run.hours and run.days:
-        facts += [spanned("accelerator-hours", run.hours, ""), spanned("days", run.days, "")]
+        facts += [span_fact("accelerator-hours", run.hours, ""), span_fact("days", run.days, "")]
         facts.append(cost_fact(run.cost, run.price))
     facts += [
         Fact("checkpoint", run.weights_bytes, BYTES, "weights only"),
@@ -65,58 +64,50 @@ def _facts(run: Training) -> list[Fact]:
 
 def _ours(run: Training) -> dict[str, str]:
     """Our values by the name of the published quantity."""
-    found = {"tokens": shortly(run.tokens), "flops": f"{shortly(run.six_nd)} (6·N·D)"}
-    return (
-        {**found, "accelerator hours": shortly(run.hours.mid), "days": shortly(run.days.mid)}
-        if run.hours and run.days
-        else found
-    )
+    values = {"tokens": four_digits(run.tokens), "flops": f"{four_digits(run.six_nd)} (6·N·D)"}
+    if run.hours and run.days:
+        values |= {"accelerator hours": four_digits(run.hours.mid), "days": four_digits(run.days.mid)}
+    return values
 
 
 def _tokens(run: Training, stated: bool) -> tuple[str, ...]:
     fact = published_fact(run.architecture, "training_tokens")
     if stated or fact is None:
         return ()
-    return (f"assumed: tokens as published, {fact.printed or shortly(float(fact.value))}, {fact.source}",)
+    return (f"assumed: tokens as published, {fact.printed or four_digits(float(fact.value))}, {fact.source}",)
 
 
-def _emissions(run: Training) -> list[Table]:
-    rows: list[tuple[Any, ...]] = [
+def _emissions(run: Training) -> Table:
+    rows = [
         (one.title, one.watts, one.pue, one.kg_per_kwh, six_digits(one.mwh.mid), six_digits(one.tonnes.mid))
         for one in run.emissions
     ]
-    columns = (
-        Column("convention", "name"), Column("W", "number"), Column("PUE", "number"), Column("kg/kWh", "number"),
-        Column("MWh", "number"), Column("t CO2e", "number"),
-    )  # fmt: skip
-    return [Table("energy and emissions by convention, at the middle estimate of hours", columns, rows)] if rows else []
+    numbers = ("W: number", "PUE: number", "kg/kWh: number", "MWh: number", "t CO2e: number")
+    heads = columns("convention: name", *numbers)
+    return Table("energy and emissions by convention, at the middle estimate of hours", heads, rows)
 
 
 def _notes(run: Training) -> list[str]:
     notes = []
     if run.architecture.is_encoder_decoder:
         notes.append("6·N·D counts every token in both stacks, although each passes through one; 3·N·D is closer")
-    workload: Workload = run.step.workload
-    if run.machine and workload.attention == "causal":
+    if run.machine and run.step.workload.attention == "causal":
         notes.append(spelled("published utilisation counts all query-key pairs, as {attention=dense} does"))
     if run.machine:
         notes.append("hours cover computation only; restarts, evaluation and trial runs are extra")
-    given = run.machine.accelerator.power if run.machine else None
     notes += [f"{one.title}: {one.note}" for one in run.emissions if one.note]
-    if run.machine and given is None:
-        notes.append(
-            spelled(f"no confirmed power of {run.machine.accelerator.title}: give {{watts}}, {{pue}} and {{carbon}}")
-        )
+    if run.machine and run.machine.accelerator.power is None:
+        title = run.machine.accelerator.title
+        notes.append(spelled(f"no confirmed power of {title}: give {{watts}}, {{pue}} and {{carbon}}"))
     if run.machine and not run.fit:
         notes.append(spelled("for the memory per GPU give a mesh, such as {dp=64} {tp=8} {zero=1} (see llmcalc fit)"))
     return notes
 
 
-def _record(run: Training, stated: bool) -> dict[str, Any]:
-    inputs = {**model_inputs(run.architecture), **workload_inputs(run.step.workload)}
+def _json(run: Training, stated: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     data = {
         **run.to_dict(),
         "by_component": {name: count.matmul for name, count in run.step.by_component.items()},
         "notes": [*_tokens(run, stated), *_notes(run), *run.architecture.notes],
     }
-    return envelope("train", inputs, data)
+    return workload_inputs(run.step.workload), data

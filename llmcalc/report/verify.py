@@ -11,12 +11,12 @@ from ..core.record import record
 from ..schema import catalogue
 from ..schema.preset import load_file
 from ..verification import Check, Verification, verify
-from .document import Cell, Column, Document, Fact, Table
-from .heading import structure, title, warnings
-from .json_envelope import envelope, model_inputs
+from .document import Cell, Document, Fact, Table, columns
+from .heading import model_document, structure
+from .json_envelope import envelope
 
 YES, NO = "✓", "✗"
-CHECKS = (Column("quantity", "name"), Column("declared", "count"), Column("observed", "count"), Column("verdict"))
+CHECKS = columns("quantity: name", "declared: count", "observed: count", "verdict")
 
 
 @record
@@ -77,46 +77,43 @@ def verify_document(architecture: Architecture, found: Outcome) -> Document:
     """One row per check of a model."""
     done = found.verification
     if done is None:
-        facts = [Fact("verdict", f"{NO} not verified: {_line(found.reason)}")]
-        tables, notes = [], ["the model cannot be run, so nothing was compared"]
+        verdict, tables = f"{NO} not verified: {_line(found.reason)}", []
+        notes = ["the model cannot be run, so nothing was compared"]
     else:
         counts = f"{len(done.checks) - len(found.wrong)} of {len(done.checks)} checks hold"
-        facts = [Fact("verdict", f"{_sign(done.ok)} {counts}")]
+        verdict = f"{_sign(done.ok)} {counts}"
         executed = [check_row(check) for check in done.checks if not check.source]
         figures = [check_row(check) for check in done.checks if check.source]
-        tables = [Table("a small model of the same structure, executed", CHECKS, executed)]
-        tables += [Table("the model itself, as published", CHECKS, figures)] if figures else []
+        tables = [
+            Table("a small model of the same structure, executed", CHECKS, executed),
+            Table("the model itself, as published", CHECKS, figures),
+        ]
         notes = [f"executed: {line}" for line in structure(done.small)]
         run = [stack.name for stack in done.small.stacks]
         notes += [
             f"not run: {stack.name}, whose input is not text" for stack in architecture.stacks if stack.name not in run
         ]
-    return Document(
-        title(architecture),
-        lambda: envelope("verify", model_inputs(architecture), found.to_dict()),
-        subtitle=structure(architecture),
-        warnings=warnings(architecture),
-        facts=tuple(facts),
-        tables=tuple(tables),
-        notes=tuple(notes),
+    verdict_fact = (Fact("verdict", verdict),)
+    return model_document(
+        architecture, "verify", lambda: ({}, found.to_dict()), facts=verdict_fact, tables=tuple(tables), notes=notes
     )
 
 
 def all_document(found: Sequence[Outcome]) -> Document:
     """One row per family, then every failed check and every model that could not be run."""
-    columns = (Column("family", "name"), Column("models", "number"), Column("checks", "number"), Column("verdict"))
-    rows = list(_families(found))
-    missing: list[tuple[Cell, ...]] = [(each.name, _line(each.reason)) for each in found if not each.verification]
-    differing = [(each.name, *check_row(check)) for each in found for check in each.wrong]
-    tables = [Table("", columns, rows)]
-    tables += [Table("what differs", (Column("model", "name"), *CHECKS), differing)] if differing else []
-    tables += [Table("not verified", (Column("model", "name"), Column("why")), missing)] if missing else []
+    families = columns("family: name", "models: number", "checks: number", "verdict")
+    missing = [(each.name, _line(each.reason)) for each in found if not each.verification]
+    wrong = [(each.name, *check_row(check)) for each in found for check in each.wrong]
     good = sum(each.ok for each in found)
     result = {"ok": good == len(found), "models": [each.to_dict() for each in found]}
     return Document(
         f"{good} of {len(found)} models verified",
         lambda: envelope("verify", {"model": "all"}, result),
-        tables=tuple(tables),
+        tables=(
+            Table("", families, list(_families(found))),
+            Table("what differs", (*columns("model: name"), *CHECKS), wrong),
+            Table("not verified", columns("model: name", "why"), missing),
+        ),
     )
 
 

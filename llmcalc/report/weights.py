@@ -2,47 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..checkpoint.headers import Headers
 from ..verification.weights import Comparison, Difference, Group, title
-from .document import Column, Document, Fact, Table
-from .heading import ignored_keys_note, structure, warnings
-from .heading import title as model_title
-from .json_envelope import envelope, model_inputs
+from .document import Document, Fact, Table, columns
+from .heading import ignored_keys_note, model_document
+from .json_envelope import envelope
 from .verify import CHECKS, NO, YES, check_row
 
 MOST_DIFFERENCES = 50  # printed; the JSON output has all
-BYTES = "bytes"
 
 
 def comparison_document(comparison: Comparison) -> Document:
     """Whether all tensors match, what differs, and bytes by part."""
-    architecture = comparison.architecture
-    columns = (Column("tensor", "name"), Column("difference"))
     listed = comparison.differences[:MOST_DIFFERENCES]
     rest = len(comparison.differences) - len(listed)
-    tables = [
-        Table("headers compared with the architecture", CHECKS, [check_row(check) for check in comparison.checks])
-    ]
-    tables += [Table("what differs", columns, [(one.name, _difference_text(one)) for one in listed])] if listed else []
-    tables += [_groups("known additional tensors", comparison.additional)] if comparison.additional else []
-    tables.append(_groups("bytes on disk", tuple(comparison.bytes_by_part()), total=True))
+    differences = [(one.name, _difference_text(one)) for one in listed]
+    tables = (
+        Table("headers compared with the architecture", CHECKS, [check_row(check) for check in comparison.checks]),
+        Table("what differs", columns("tensor: name", "difference"), differences),
+        _groups("known additional tensors", comparison.additional),
+        _groups("bytes on disk", tuple(comparison.bytes_by_part()), total=True),
+    )
     notes = [title(comparison)]
     notes += [f"quantised according to its config: {comparison.quantised}"] if comparison.quantised else []
     notes += [ignored_keys_note(comparison.unknown_keys)] if comparison.unknown_keys else []
     notes += [f"{rest:,} more differences in the JSON output"] if rest else []
-    verdict = f"{YES} {len(comparison.matched):,} tensors match" if comparison.ok else (
-        f"{NO} {len(comparison.differences):,} differences; {len(comparison.matched):,} tensors match"
-    )  # fmt: skip
-    return Document(
-        model_title(architecture),
-        lambda: envelope("verify", model_inputs(architecture), comparison.to_dict()),
-        subtitle=structure(architecture),
-        warnings=warnings(architecture),
-        facts=(Fact("verdict", verdict),),
-        tables=tuple(tables),
-        notes=tuple(notes),
+    sign = YES if comparison.ok else f"{NO} {len(comparison.differences):,} differences;"
+    facts = (Fact("verdict", f"{sign} {len(comparison.matched):,} tensors match"),)
+    return model_document(
+        comparison.architecture, "verify", lambda: ({}, comparison.to_dict()), facts=facts, tables=tables, notes=notes
     )
 
 
@@ -85,16 +73,7 @@ def _parts(headers: Headers) -> list[Group]:
 
 
 def _groups(name: str, groups: tuple[Group, ...], total: bool = False) -> Table:
-    columns = (
-        Column("part", "name"),
-        Column("tensors", "number"),
-        Column("elements", "count", 1),
-        Column(BYTES, BYTES),
-    )
-    rows: list[tuple[Any, ...]] = [
-        (group.name, group.tensors or None, group.elements or None, group.bytes) for group in groups
-    ]
-    if not total:
-        return Table(name, columns, rows)
-    tensors, elements = sum(group.tensors for group in groups), sum(group.elements for group in groups)
-    return Table(name, columns, rows, ("total", tensors, elements, sum(group.bytes for group in groups)))
+    heads = columns("part: name", "tensors: number", "elements: count 1", "bytes: bytes")
+    rows = [(group.name, group.tensors or None, group.elements or None, group.bytes) for group in groups]
+    sums = [sum(getattr(group, part) for group in groups) for part in ("tensors", "elements", "bytes")]
+    return Table(name, heads, rows, ("total", *sums) if total else None)

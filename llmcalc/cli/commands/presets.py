@@ -70,7 +70,8 @@ def _summaries() -> list[dict[str, Any]]:
 
 def show_preset(name: str, resolved: bool, overrides: list[str], as_json: bool) -> int:
     """Print a preset file, or the resolved model."""
-    from ...report.json_envelope import envelope, model_inputs
+    from ...report.heading import model_inputs
+    from ...report.json_envelope import envelope
     from ...schema.catalogue import find, read_preset, read_text
 
     if overrides and not resolved:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 
 from ...core.tree import Node
 from ..column_layout import Piece, pieces
 from ..document import Document, Fact, Table
-from ..numbers import exact, short
+from ..numbers import exact
 from ..svg import draw
 from .tree import derivation
 
@@ -45,11 +45,10 @@ def render(document: Document) -> str:
 
 def page(title: str, documents: Iterable[Document]) -> str:
     """Documents as one page; several documents get a title and a table of contents."""
-    shown = list(documents)
-    body = "\n".join(
-        f'<section id="part{number}">\n{fragment(document)}\n</section>' for number, document in enumerate(shown)
-    )
-    lead = _contents(title, shown) if len(shown) > 1 else ""
+    parts = list(enumerate(documents))
+    body = "\n".join(f'<section id="part{number}">\n{fragment(document)}\n</section>' for number, document in parts)
+    links = "".join(f'<li><a href="#part{number}">{escape(document.title)}</a></li>' for number, document in parts)
+    lead = f"<h1>{escape(title)}</h1>\n<ul>{links}</ul>\n" if len(parts) > 1 else ""
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -58,11 +57,6 @@ def page(title: str, documents: Iterable[Document]) -> str:
         f"body{{margin:0 auto;max-width:64em;padding:0 1.2em 3em}}\n{STYLE}\n</style>\n</head>\n"
         f'<body class="llmcalc">\n{lead}{body}\n</body>\n</html>\n'
     )
-
-
-def _contents(title: str, documents: Sequence[Document]) -> str:
-    links = "".join(f'<li><a href="#part{at}">{escape(own.title)}</a></li>' for at, own in enumerate(documents))
-    return f"<h1>{escape(title)}</h1>\n<ul>{links}</ul>\n"
 
 
 def notebook(document: Document) -> str:
@@ -75,40 +69,32 @@ def fragment(document: Document) -> str:
     parts = [f"<h2>{escape(document.title)}</h2>"]
     parts += [f'<div class="quiet">{escape(line)}</div>' for line in document.subtitle]
     parts += [f'<p class="warning">! {escape(line)}</p>' for line in document.warnings]
-    parts += [_facts(document.facts)] if document.facts else []
+    parts += [f'<table class="facts">{"".join(map(_fact, document.facts))}</table>'] if document.facts else []
     parts += [draw(picture) for picture in document.pictures()]
     parts += [_tree(root, 0) for root in document.tree]
-    parts += [_table(table) for table in document.tables if table.rows]
+    parts += [_table(table) for table in document.tables]
     parts += [f'<p class="quiet">note: {escape(note)}</p>' for note in document.notes]
     return "\n".join(parts)
 
 
-def _facts(facts: tuple[Fact, ...]) -> str:
-    return f'<table class="facts">{"".join(map(_fact, facts))}</table>'
-
-
 def _fact(fact: Fact) -> str:
-    digits, brief = str(fact.value if fact.value is not None else ""), ""
-    if isinstance(fact.value, int):
-        digits, brief = exact(fact.value), short(fact.value, fact.unit)
-    unit = f"{fact.unit}, {fact.note}" if fact.note else fact.unit
+    digits, brief, remark = fact.texts
     number = '<td class="n">' if isinstance(fact.value, int) else "<td>"
     cells = f'<td>{escape(fact.label)}</td>{number}{escape(digits)}</td><td class="n">{brief}</td>'
-    return f'<tr>{cells}<td class="quiet">{escape(unit)}</td></tr>'
+    return f'<tr>{cells}<td class="quiet">{escape(remark)}</td></tr>'
 
 
 def _table(table: Table) -> str:
     columns = [piece for piece in pieces(table) if piece.shares or piece.title or any(piece.cells)]
     head = "".join(f"<th{_kind(piece)}>{escape(piece.title)}</th>" for piece in columns)
     count = len(table.rows) + bool(table.total)
-    rows = [_row(columns, at, bool(table.total) and at == count - 1) for at in range(count)]
+    lasts = [bool(table.total) and at == count - 1 for at in range(count)]
+    rows = [
+        f"<tr{' class=total' if last else ''}>{''.join(_cell(piece, at, last) for piece in columns)}</tr>"
+        for at, last in enumerate(lasts)
+    ]
     title = f"<h3>{escape(table.title)}</h3>\n" if table.title else ""
     return f'{title}<div class="wide"><table><tr>{head}</tr>\n{chr(10).join(rows)}</table></div>'
-
-
-def _row(columns: list[Piece], at: int, last: bool) -> str:
-    cells = "".join(_cell(piece, at, last) for piece in columns)
-    return f"<tr{' class=total' if last else ''}>{cells}</tr>"
 
 
 def _cell(piece: Piece, at: int, last: bool) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..document import Cell, Column, Document, Fact, Table
-from ..numbers import ABOUT, BYTES, about, change, exact, percent, ratio, short
+from ..document import WORDS, Cell, Column, Document, Fact, Table
+from ..numbers import BYTES, cell_text, exact, short
 from .tree import derivation, outline
 
 
@@ -30,16 +30,15 @@ def _outline(document: Document) -> Iterator[str]:
 
 
 def _fact(fact: Fact) -> list[str]:
-    value = _number(fact.value, fact.unit) if isinstance(fact.value, int) else str(fact.value)
-    return [fact.label, value, ", ".join(filter(None, (fact.unit, fact.note)))]
+    digits, brief, remark = fact.texts
+    return [fact.label, f"{digits} ({brief})" if brief else digits, remark]
 
 
 def _section(table: Table) -> str:
-    rows = [[_cell(cell, column) for cell, column in zip(row, table.columns, strict=True)] for row in table.rows]
-    if table.total:
-        total = [_cell(cell, column) for cell, column in zip(table.total, table.columns, strict=True)]
-        rows.append([f"**{cell}**" if cell else "" for cell in total])
-    rules = ["---" if column.kind in ("text", "name", "group") else "---:" for column in table.columns]
+    rows = [list(map(_cell, row, table.columns)) for row in (*table.rows, table.total or ())]
+    total = rows.pop()
+    rows += [[f"**{cell}**" if cell else "" for cell in total]] if total else []
+    rules = ["---" if column.kind in WORDS else "---:" for column in table.columns]
     text = _table([column.title for column in table.columns], rules, rows)
     return f"### {_escape(table.title)}\n\n{text}" if table.title else text
 
@@ -49,23 +48,11 @@ def _table(header: Sequence[str], rules: Sequence[str], rows: Sequence[Sequence[
 
 
 def _cell(value: Cell, column: Column) -> str:
-    if value is None:
-        return ""
+    text = cell_text(value, column.kind)
     if isinstance(value, str):
-        return _escape(value)
-    if column.kind in ("count", BYTES):
-        return _number(int(value), column.kind)
-    if column.kind == "change":
-        return change(int(value))
-    if column.kind.startswith(ABOUT):
-        return about(float(value), column.kind.removeprefix(ABOUT).strip())
-    writers = {"share": percent, "ratio": ratio}
-    return writers[column.kind](value) if column.kind in writers else str(value)
-
-
-def _number(number: int, unit: str) -> str:
-    brief = short(number, unit)
-    return f"{exact(number)} ({brief})" if brief else exact(number)
+        return _escape(text)
+    brief = short(int(value), column.kind) if value is not None and column.kind in ("count", BYTES) else ""
+    return f"{text} ({brief})" if brief else text
 
 
 def _escape(text: str) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..document import Cell, Document, Fact, Table
+from ..document import WORDS, Cell, Document, Fact, Table
 from .tree import derivation, outline
 
 GAP = "  "
-NUMERIC = ("number", "count", "bytes", "about", "about bytes", "bar", "change", "ratio", "share")
 
 
 def render(document: Document) -> str:
@@ -23,18 +22,14 @@ def render(document: Document) -> str:
 
 
 def _fact(fact: Fact) -> list[str]:
-    return [
-        fact.label,
-        _cell(fact.value),
-        f"{fact.unit} ({fact.note})" if fact.unit and fact.note else fact.unit or fact.note,
-    ]
+    remark = f"{fact.unit} ({fact.note})" if fact.unit and fact.note else fact.unit or fact.note
+    return [fact.label, _cell(fact.value), remark]
 
 
 def _table(table: Table) -> str:
-    rows = [[column.title for column in table.columns], *(list(map(_cell, row)) for row in table.rows)]
-    if table.total:
-        rows.append(list(map(_cell, table.total)))
-    text = _aligned(rows, [column.kind in NUMERIC for column in table.columns])
+    rows = [*table.rows, *([table.total] if table.total else [])]
+    lines = [[column.title for column in table.columns], *(list(map(_cell, row)) for row in rows)]
+    text = _aligned(lines, [column.kind not in WORDS for column in table.columns])
     return f"{table.title}\n{text}" if table.title else text
 
 
@@ -51,5 +46,4 @@ def _cell(value: Cell) -> str:
 def _aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     signs = [f"{'>' if to_right else '<'}{width}" for width, to_right in zip(widths, right, strict=True)]
-    lines = (GAP.join(map(format, row, signs)).rstrip() for row in rows)
-    return "\n".join(lines)
+    return "\n".join(GAP.join(map(format, row, signs)).rstrip() for row in rows)

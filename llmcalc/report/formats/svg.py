@@ -9,11 +9,7 @@ from ..svg import draw
 
 
 def render(document: Document) -> str:
-    """The first picture as an SVG document.
-
-    Raises:
-        InputError: the document has no picture.
-    """
+    """The first picture as an SVG document."""
     pictures = pictures_of(document)
     if not pictures:
         raise InputError("this result has no picture", parameter="form", hint="use sweep, params, flops or memory")

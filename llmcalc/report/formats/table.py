@@ -19,7 +19,7 @@ from rich.text import Text
 
 from ..column_layout import GAP, Piece, bar, fit, pieces
 from ..document import Document, Fact, Table
-from ..numbers import exact, short
+from ..numbers import exact
 from .tree import derivation, outline
 
 NARROWEST = 40
@@ -88,16 +88,11 @@ def _facts(facts: tuple[Fact, ...]) -> Iterator[object]:
     grid.add_column(no_wrap=True, justify="right", style=TITLE)
     grid.add_column(style=QUIET)
     for fact in facts:
-        digits, brief = str(fact.value or ""), ""
-        if isinstance(fact.value, int):
-            digits, brief = exact(fact.value), short(fact.value, fact.unit)
-        grid.add_row(fact.label, digits, brief, ", ".join(filter(None, (fact.unit, fact.note))))
+        grid.add_row(fact.label, *fact.texts)
     yield grid
 
 
 def _table(table: Table, console: Console) -> Iterator[object]:
-    if not table.rows:
-        return
     if table.title:
         yield Text(table.title, TITLE)
     blocks = (sys.stdout.encoding or "utf-8").lower().startswith("utf")

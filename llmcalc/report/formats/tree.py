@@ -13,11 +13,7 @@ ALREADY_COUNTED = "0"  # the formula of a shared tensor that was counted before;
 
 
 def render(document: Document) -> str:
-    """One line per node: value, label, derivation.
-
-    Raises:
-        InputError: the document has no tree.
-    """
+    """One line per node: value, label, derivation."""
     roots = document.tree or document.derivation()
     if not roots:
         raise InputError("this result has no tree", parameter="form", hint="use params or explain")

@@ -31,11 +31,10 @@ class Scale:
 
     def place(self, value: float) -> float:
         """The pixel coordinate of a number."""
-        low, high, at = (log10(v) for v in (self.low, self.high, value)) if self.logarithmic else self._plain(value)
+        low, high, at = self.low, self.high, value
+        if self.logarithmic:
+            low, high, at = log10(low), log10(high), log10(at)
         return self.start + (at - low) / (high - low) * (self.end - self.start)
-
-    def _plain(self, value: float) -> tuple[float, float, float]:
-        return self.low, self.high, value
 
 
 def fitted(values: list[float], kind: str, logarithmic: bool) -> tuple[float, float]:

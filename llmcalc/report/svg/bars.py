@@ -5,9 +5,8 @@ from __future__ import annotations
 from ..numbers import about
 from ..pictures import Bar, Bars
 from .axis import Scale, fitted, ticks
-from .canvas import HEADING, SMALL, TEXT, Canvas, colour, text_width
+from .canvas import GAP, HEADING, LINE, MARGIN, SMALL, TEXT, Canvas, colour, shortened, text_width
 
-MARGIN, GAP, LINE = 16.0, 10.0, 1.45
 THICK, PITCH = 20.0, 32.0
 LABEL_SHARE = 0.4  # maximum share of the width
 TICKS = 5
@@ -21,14 +20,15 @@ def draw_bars(picture: Bars, width: float) -> str:
     names = list(dict.fromkeys(name for bar in picture.bars for name, _ in bar.parts))
     top = MARGIN + HEADING + GAP
     if any(len(bar.parts) > 1 for bar in picture.bars):
-        top = _legend(canvas, names, top)
+        top = canvas.legend(names, top)
     left = MARGIN + GAP + min(max(text_width(bar.label) for bar in picture.bars), LABEL_SHARE * width)
     values = [_value(bar, picture.kind) for bar in picture.bars]
     right = width - MARGIN - GAP - max(map(text_width, values))
     scale = _scale(picture, left, right)
     top += SMALL * LINE if picture.limit else 0
     bottom = top + PITCH * len(picture.bars)
-    for at, text in ticks(scale.low, scale.high, picture.kind, False, _ticks(right - left)):
+    most = max(1, min(TICKS, int((right - left) / 80)))
+    for at, text in ticks(scale.low, scale.high, picture.kind, False, most):
         x = scale.place(at)
         canvas.line(x, top, x, bottom, "grid")
         canvas.text(x, bottom + SMALL * LINE, text, "middle", "quiet")
@@ -37,10 +37,6 @@ def draw_bars(picture: Bars, width: float) -> str:
     if picture.limit:
         _limit(canvas, picture.limit, scale, top, bottom)
     return canvas.render(bottom + SMALL * LINE + MARGIN, picture.title)
-
-
-def _ticks(pixels: float) -> int:
-    return max(1, min(TICKS, int(pixels / 80)))
 
 
 def _scale(picture: Bars, left: float, right: float) -> Scale:
@@ -67,8 +63,8 @@ def _bar(
     for name, size in bar.parts:
         start, end = scale.place(at), scale.place(at + size)
         place = names.index(name) if len(bar.parts) > 1 else 0
-        about_it = f"{name}: {about(size, kind)}"
-        canvas.rect(start, top + (PITCH - THICK) / 2, max(end - start, LEAST_DRAWN), THICK, colour(place), about_it)
+        tooltip = f"{name}: {about(size, kind)}"
+        canvas.rect(start, top + (PITCH - THICK) / 2, max(end - start, LEAST_DRAWN), THICK, colour(place), tooltip)
         at += size
     canvas.text(width - MARGIN, base, value, "end")
 
@@ -78,19 +74,6 @@ def _value(bar: Bar, kind: str) -> str:
     return f"{total} · {bar.remark}" if bar.remark else total
 
 
-def _legend(canvas: Canvas, names: list[str], top: float) -> float:
-    """Draw the legend, in as many lines as needed; return the y coordinate below it."""
-    x, y = MARGIN, top + TEXT
-    for number, name in enumerate(names):
-        needed = TEXT + GAP / 2 + text_width(name) + 2 * GAP
-        if x + needed > canvas.width - MARGIN and x > MARGIN:
-            x, y = MARGIN, y + TEXT * LINE
-        canvas.rect(x, y - TEXT + 2, TEXT - 2, TEXT - 2, colour(number))
-        canvas.text(x + TEXT + GAP / 2, y, name)
-        x += needed
-    return y + GAP
-
-
 def _limit(canvas: Canvas, limit: tuple[str, float], scale: Scale, top: float, bottom: float) -> None:
     name, value = limit
     x = scale.place(value)
@@ -98,12 +81,3 @@ def _limit(canvas: Canvas, limit: tuple[str, float], scale: Scale, top: float, b
     half = text_width(name, SMALL) / 2
     x = min(max(x, MARGIN + half), canvas.width - MARGIN - half)
     canvas.text(x, top - 7, name, "middle", "quiet loud")
-
-
-def shortened(text: str, most: float, size: float = TEXT) -> str:
-    """The text, truncated with an ellipsis if it is wider than ``most`` pixels."""
-    if text_width(text, size) <= most:
-        return text
-    while text and text_width(f"{text}…", size) > most:
-        text = text[:-1]
-    return f"{text.rstrip()}…"

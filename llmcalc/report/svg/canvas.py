@@ -9,6 +9,7 @@ from __future__ import annotations
 from html import escape
 
 TEXT, SMALL, HEADING = 13.0, 12.0, 15.0
+MARGIN, GAP, LINE = 16.0, 10.0, 1.45
 # Character widths of a sans-serif font as fractions of its size, rounded up because fonts differ.
 _NARROW, _WIDE, _CAPITAL, _USUAL = frozenset("iljtf.,:;'|!()[] ·"), frozenset("mwMW—…"), 0.72, 0.6
 _NARROW_WIDTH, _WIDE_WIDTH = 0.36, 0.95
@@ -56,6 +57,15 @@ def _character(sign: str) -> float:
     return _CAPITAL if sign.isupper() else _USUAL
 
 
+def shortened(text: str, most: float, size: float = TEXT) -> str:
+    """The text, truncated with an ellipsis if it is wider than ``most`` pixels."""
+    if text_width(text, size) <= most:
+        return text
+    while text and text_width(f"{text}…", size) > most:
+        text = text[:-1]
+    return f"{text.rstrip()}…"
+
+
 def colour(number: int) -> str:
     """The colour of series ``number``; series beyond the palette share a grey."""
     return f"var(--c{number})" if 0 <= number < len(PALETTE) else "var(--rest)"
@@ -95,6 +105,18 @@ class Canvas:
         path = " ".join(f"{_n(x)},{_n(y)}" for x, y in points)
         dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
         self._parts.append(f'<polyline points="{path}" class="curve" stroke="{stroke}"{dashed}/>')
+
+    def legend(self, names: list[str], top: float) -> float:
+        """Names with their colours, in as many lines as needed; return the y coordinate below them."""
+        x, y = MARGIN, top + TEXT
+        for number, name in enumerate(names):
+            needed = TEXT + GAP / 2 + text_width(name) + 2 * GAP
+            if x + needed > self.width - MARGIN and x > MARGIN:
+                x, y = MARGIN, y + TEXT * LINE
+            self.rect(x, y - TEXT + 2, TEXT - 2, TEXT - 2, colour(number))
+            self.text(x + TEXT + GAP / 2, y, shortened(name, self.width - 3 * MARGIN))
+            x += needed
+        return y + GAP
 
     def render(self, height: float, title: str) -> str:
         """The picture as an SVG document, which can also be embedded in a page."""

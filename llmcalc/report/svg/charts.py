@@ -6,12 +6,10 @@ Curves also differ in dash patterns, for readers who cannot see colours.
 from __future__ import annotations
 
 from ...core.record import record
-from ..pictures import Axis, Chart, Mark, Scatter
+from ..pictures import Axis, Chart, Scatter
 from .axis import Scale, fitted, ticks
-from .bars import shortened
-from .canvas import DASHES, HEADING, SMALL, TEXT, Canvas, colour, text_width
+from .canvas import DASHES, GAP, HEADING, LINE, MARGIN, SMALL, TEXT, Canvas, colour, shortened, text_width
 
-MARGIN, GAP, LINE = 16.0, 10.0, 1.45
 HIGHEST, ASPECT = 360.0, 0.55
 DOT = 4.5
 SPACING_X, SPACING_Y = 70, 34  # minimum pixels between ticks
@@ -29,19 +27,15 @@ class Frame:
     y: Scale
     height: float
 
-    @property
-    def right(self) -> float:
-        """The right edge of the plotting area."""
-        return self.x.end
-
 
 def draw_frame(
-    title: str, x: Axis, y: Axis, xs: list[float], ys: list[float], width: float, right: float, top: float = 0.0
+    title: str, x: Axis, y: Axis, xs: list[float], ys: list[float], width: float, right: float, names: list[str]
 ) -> Frame:
-    """Draw the axes, grid and title; ``right`` and ``top`` pixels are left free for labels."""
+    """Draw the axes, grid, title and a legend of ``names``; ``right`` pixels are left free for labels."""
     canvas = Canvas(width)
     canvas.text(MARGIN, MARGIN + HEADING, title, style="heading")
-    above = MARGIN + HEADING + GAP + SMALL * LINE + top
+    top = MARGIN + HEADING + GAP
+    above = SMALL * LINE + (canvas.legend(names, top) if names else top)
     below = above + min(HIGHEST, ASPECT * width)
     lowest, highest = fitted(ys, y.kind, y.logarithmic)
     vertical = Scale(lowest, highest, below, above, y.logarithmic)
@@ -89,7 +83,7 @@ def dot_box(x: float, y: float) -> Box:
     return x - DOT, y - DOT, x + DOT, y + DOT
 
 
-def write_beside(frame: Frame, text: str, x: float, y: float, taken: list[Box]) -> None:
+def write_label(frame: Frame, text: str, x: float, y: float, taken: list[Box]) -> None:
     """Write a label next to, above or below its dot, unless it would overlap an occupied box."""
     wide, rise = text_width(text, SMALL), SMALL * 1.1
     spots = [("start", x + DOT + 3, y + SMALL / 3), ("end", x - DOT - 3, y + SMALL / 3),
@@ -114,10 +108,10 @@ def draw_chart(picture: Chart, width: float) -> str:
     xs = [x for curve in picture.curves for x, _ in curve.points]
     ys = [y for curve in picture.curves for _, y in curve.points] + [value for _, value in picture.levels]
     named = min(max(text_width(curve.name) for curve in picture.curves) + 3 * GAP, NAMES_SHARE * width)
-    frame = draw_frame(picture.title, picture.x, picture.y, xs, ys, width, named)
+    frame = draw_frame(picture.title, picture.x, picture.y, xs, ys, width, named, [])
     for name, value in picture.levels:
         at = frame.y.place(value)
-        frame.canvas.line(frame.x.start, at, frame.right, at, "limit")
+        frame.canvas.line(frame.x.start, at, frame.x.end, at, "limit")
         frame.canvas.text(frame.x.start + GAP, at - 5, name, style="quiet loud halo")
     _curves(frame, picture, named)
     _marks(frame, picture)
@@ -132,7 +126,7 @@ def _curves(frame: Frame, picture: Chart, named: float) -> None:
         ends.append(points[-1][1])
     places = spread(ends, TEXT * LINE, frame.y.end, frame.y.start)
     for number, (curve, place) in enumerate(zip(picture.curves, places, strict=True)):
-        x = frame.right + GAP
+        x = frame.x.end + GAP
         frame.canvas.rect(x, place - TEXT / 3, GAP / 2, TEXT / 1.5, colour(number))
         frame.canvas.text(x + GAP, place + TEXT / 3, shortened(curve.name, named - 2 * GAP))
 
@@ -143,52 +137,23 @@ def _marks(frame: Frame, picture: Chart) -> None:
     taken = [dot_box(x, y) for _, x, y in places]
     for mark, x, y in places:
         frame.canvas.circle(x, y, DOT, "var(--ink)", mark.label)
-        write_beside(frame, mark.label, x, y, taken)
+        write_label(frame, mark.label, x, y, taken)
 
 
 def draw_scatter(picture: Scatter, width: float) -> str:
     """Draw the frame, the legend, dots and labels."""
     marks = [mark for _, group in picture.groups for mark in group]
     xs, ys = [mark.x for mark in marks], [mark.y for mark in marks]
-    lines = _legend_lines([name for name, _ in picture.groups], width)
-    frame = draw_frame(picture.title, picture.x, picture.y, xs, ys, width, GAP, len(lines) * TEXT * LINE)
-    _legend(frame, lines, [name for name, _ in picture.groups])
-    places = [(mark, number, frame.x.place(mark.x), frame.y.place(mark.y)) for number, group in _numbered(picture)
-              for mark in group]  # fmt: skip
+    names = [name for name, _ in picture.groups]
+    frame = draw_frame(picture.title, picture.x, picture.y, xs, ys, width, GAP, names)
+    places = [
+        (mark, number, frame.x.place(mark.x), frame.y.place(mark.y))
+        for number, (_, group) in enumerate(picture.groups)
+        for mark in group
+    ]
     for mark, number, x, y in places:
         frame.canvas.circle(x, y, DOT, colour(number), mark.label)
     taken = [dot_box(x, y) for *_, x, y in places]
     for mark, _, x, y in places:
-        write_beside(frame, mark.label, x, y, taken)
+        write_label(frame, mark.label, x, y, taken)
     return frame.canvas.render(frame.height, picture.title)
-
-
-def _numbered(picture: Scatter) -> list[tuple[int, tuple[Mark, ...]]]:
-    return [(number, group) for number, (_, group) in enumerate(picture.groups)]
-
-
-def _legend_lines(names: list[str], width: float) -> list[list[str]]:
-    lines: list[list[str]] = [[]]
-    used = MARGIN
-    for name in names:
-        needed = _needed(name)
-        if used + needed > width - MARGIN and lines[-1]:
-            lines.append([])
-            used = MARGIN
-        lines[-1].append(name)
-        used += needed
-    return lines
-
-
-def _needed(name: str) -> float:
-    return TEXT + GAP / 2 + text_width(name) + 2 * GAP
-
-
-def _legend(frame: Frame, lines: list[list[str]], names: list[str]) -> None:
-    top = frame.y.end - GAP - SMALL * LINE - len(lines) * TEXT * LINE + TEXT / 2
-    for number, line in enumerate(lines):
-        x, y = MARGIN, top + (number + 0.5) * TEXT * LINE
-        for name in line:
-            frame.canvas.circle(x + TEXT / 2, y - TEXT / 3, DOT, colour(names.index(name)))
-            frame.canvas.text(x + TEXT + GAP / 2, y, shortened(name, frame.canvas.width - 3 * MARGIN))
-            x += _needed(name)
