@@ -247,6 +247,7 @@ TABLES: dict[str, Any] = {
     "data/sources": dict[str, Text],
     "data/text_models": dict[str, Text],
     "data/utilisation": dict[str, dict[str, Utilisation]],
+    "*/composite_models": dict[str, dict[str, Text | bool | dict[str, Any] | None]],
     "*/encoders": dict[str, Text | EncoderTraits],
     "*/families": dict[str, Reader],
     "zoo/*/unexecuted_parts/*": UnexecutedParts,
