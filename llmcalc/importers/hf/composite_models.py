@@ -235,3 +235,8 @@ def config_at(config: Config, key: str) -> Fields:
     found = config.mapping(key) or usual
     kind = found.get("model_type", usual.get("model_type"))
     return {**found, "model_type": kind} if kind else found
+
+
+def nested_config(config: Config, key: str, model_type: str) -> Config:
+    """The config at a key, read as that of a type."""
+    return config.nested(key, config_at(config, key), model_type)

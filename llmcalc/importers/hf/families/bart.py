@@ -75,9 +75,8 @@ def marian(config: Config) -> Architecture:
         tokens = {"encoder": [Named("token", Embedding(vocab, width))], "decoder": [Named("target", own)]}
     rows, shared = (vocab, TOKENS) if together else (target, "decoder_embedding")
     output = head(rows, width, tied, shared, buffer_bias=True)
-    encoder = stack(config, style, "encoder", tokens["encoder"], [])
     decoder = stack(config, style, "decoder", tokens["decoder"], [output] if kind == "seq2seq" else [])
-    return Architecture(config.model_type, (encoder, decoder))
+    return Architecture(config.model_type, (stack(config, style, "encoder", tokens["encoder"], []), decoder))
 
 
 def _norm_first(stack: Stack) -> Stack:

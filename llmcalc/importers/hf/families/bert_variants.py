@@ -52,9 +52,8 @@ def _adapter(config: Config, norm: Norm, before_mlp: str) -> Sublayer:
     languages = config.get("languages")
     if not isinstance(languages, list) or not languages or not all(isinstance(name, str) for name in languages):
         raise config.error("languages must be a list of strings")
-    narrow = norm.d_model // config.size("adapter_reduction_factor")
     first, *rest = dict.fromkeys(languages)
-    one = Mlp(norm.d_model, narrow, config.activation(), bias=True)
+    one = Mlp(norm.d_model, norm.d_model // config.size("adapter_reduction_factor"), config.activation(), bias=True)
     branches = (Branch(first, one), *(Branch(name, replace(one, unused=True)) for name in rest))
     again = replace(norm, weights_of=before_mlp or "adapter.norm")  # applied once more
     reused, kept = config.flag("adapter_reuse_layer_norm"), config.flag("ln_before_adapter")

@@ -48,7 +48,20 @@ def _conv(config: Config, width: int) -> Conv | None:
 def _deberta(config: Config, rows: int | None = None, conv: Conv | None = None, **changes: bool) -> Architecture:
     narrow = config.optional_size("embedding_size") or config.d_model
     config.ignore("pooler_hidden_size pooler_dropout pooler_hidden_act")
-    attention = _attention(config, rows, changes)
+    relative = config.flag("relative_attention")
+    limit = config.get("max_relative_positions", -1)
+    reach = limit if type(limit) is int and limit > 0 else config.size("max_position_embeddings")
+    looks = _words(config, "pos_att_type")
+    attention = DisentangledAttention(
+        config.d_model,
+        config.n_heads,
+        n_distances=(rows or 2 * reach) if relative else None,
+        content_to_position="c2p" in looks,
+        position_to_content="p2c" in looks,
+        max_distance=reach if relative and rows else None,
+        table_norm_eps=config.number("layer_norm_eps") or 1e-7,
+        **changes,
+    )
     norm, layers = config.layernorm(), config.n_layers
     inputs = list(embeddings(config, config.vocab, narrow, positions=config.flag("position_biased_input")))
     config.ignore("max_position_embeddings")
@@ -63,23 +76,6 @@ def _deberta(config: Config, rows: int | None = None, conv: Conv | None = None, 
         runs = [Run(first, 1), *([Run(usual, layers - 1)] if layers > 1 else [])]
     stack = Stack("encoder", config.d_model, tuple(inputs), tuple(runs), (), "encoder")
     return encoder_model(config, *_headed(config, stack, narrow))
-
-
-def _attention(config: Config, rows: int | None, changes: dict[str, bool]) -> DisentangledAttention:
-    relative = config.flag("relative_attention")
-    limit = config.get("max_relative_positions", -1)
-    reach = limit if type(limit) is int and limit > 0 else config.size("max_position_embeddings")
-    looks = _words(config, "pos_att_type")
-    return DisentangledAttention(
-        config.d_model,
-        config.n_heads,
-        n_distances=(rows or 2 * reach) if relative else None,
-        content_to_position="c2p" in looks,
-        position_to_content="p2c" in looks,
-        max_distance=reach if relative and rows else None,
-        table_norm_eps=config.number("layer_norm_eps") or 1e-7,
-        **changes,
-    )
 
 
 def _headed(config: Config, stack: Stack, narrow: int) -> tuple[Stack, list[Named]]:

@@ -32,10 +32,9 @@ def cpmant(config: Config) -> Architecture:
     )
     mlp = Mlp(width, config.size("dim_ff"), "gelu", gated=True, prompt=length)
     block = Block("block", (sublayer("attention", attention, pre=norm), sublayer("mlp", mlp, pre=norm)))
-    runs = repeat_block(block, config.n_layers)
     table = Embedding(vocab + config.size("prompt_types") * length, width)
     inputs = (Named("token", table), Named("segment", Embedding(segments, width, "segment")))
-    model = causal_lm(config, runs, norm, head=Head(vocab, width), tied=False)
+    model = causal_lm(config, repeat_block(block, config.n_layers), norm, head=Head(vocab, width), tied=False)
     return replace(model, stacks=(replace(model.main, inputs=inputs),))
 
 

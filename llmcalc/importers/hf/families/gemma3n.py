@@ -88,7 +88,6 @@ def _block(config: Config, kind: Kind, norm: Norm, own: int, name: str) -> Block
     )
     laurel = Laurel(width, config.size("laurel_rank"), norm.eps)
     mixers = (Branch("attention", attention, post=norm), Branch("laurel", laurel))
-    mlp = Mlp(width, kind.d_ff, activation, gated=True, sparsity=kind.sparsity)
     altup = AltUp(
         width,
         config.size("altup_num_inputs"),
@@ -99,7 +98,7 @@ def _block(config: Config, kind: Kind, norm: Norm, own: int, name: str) -> Block
     parts = (
         sublayer("altup", altup),
         Sublayer("attention", mixers, pre=norm, after=Scale(width, factor=HALF_THE_POWER)),
-        sublayer("mlp", mlp, pre=norm, post=norm),
+        sublayer("mlp", Mlp(width, kind.d_ff, activation, gated=True, sparsity=kind.sparsity), pre=norm, post=norm),
         sublayer("per_layer_input", PerLayerGate(width, own, activation), post=norm),
     )
     return Block(name, parts)

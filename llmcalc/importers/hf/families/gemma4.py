@@ -74,9 +74,8 @@ def reused_layers(config: Config, types: list[str], all_allowed: bool = True) ->
 def _heads(config: Config, types: list[str]) -> list[tuple[int, int]]:
     """Width and number of key/value heads per layer, from ``per_layer_config`` or from the layer's type."""
     usual = (config.size("head_dim"), config.size("num_key_value_heads"))
-    wide = config.size("global_head_dim", _GLOBAL_HEAD)
     count = config.optional_size("num_global_key_value_heads") if config.flag("attention_k_eq_v") else None
-    special = {"full_attention": (wide, count or usual[1])}
+    special = {"full_attention": (config.size("global_head_dim", _GLOBAL_HEAD), count or usual[1])}
     given = config.get("per_layer_config")
     if given is None:
         return [special.get(kind, usual) for kind in types]

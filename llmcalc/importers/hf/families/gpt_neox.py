@@ -41,9 +41,8 @@ def gpt_neox(config: Config) -> Architecture:
     """GPT-NeoX [black2022] and Pythia [biderman2023]: a quarter of each head rotated."""
     attention = _attention(config, config.flag("attention_bias", True), **_rotated(config, 0.25))
     place = "parallel_two" if config.flag("use_parallel_residual", True) else "pre"
-    norm = config.layernorm()
     config.ignore("is_decoder rotary_pct rotary_emb_base")
-    return decoder(config, norm=norm, attention=attention, mlp=config.plain_mlp(bias=True), place=place)
+    return decoder(config, norm=config.layernorm(), attention=attention, mlp=config.plain_mlp(bias=True), place=place)
 
 
 def gpt_neox_japanese(config: Config) -> Architecture:

@@ -118,10 +118,18 @@ def _compressed_attention(config: Config) -> Layers:
     rates = config.get("compress_rates") or {_BY_RATIO[4]: 4, _BY_RATIO[128]: 128}
     if not isinstance(rates, dict) or not {_BY_RATIO[4], _BY_RATIO[128]} <= set(rates):
         raise config.error(f"compress_rates must name two layer types, not {short_repr(rates)}")
+    head, given, parameters = (
+        config.size("head_dim"),
+        config.optional_size("qk_rope_head_dim"),
+        config.get("rope_parameters"),
+    )
+    main = parameters.get("main") if isinstance(parameters, dict) else None
+    share = main.get("partial_rotary_factor") if isinstance(main, dict) else None
+    share = share or config.number("partial_rotary_factor") or (given or _ROTATED * head) / head
     near = config.layer(
         CompressedAttention,
         "n_heads=num_attention_heads d_head=head_dim q_lora_rank window=sliding_window n_groups=o_groups o_lora_rank",
-        rotary_dim=_rotary_width(config),
+        rotary_dim=max(1, int(head * config.finite_number(share, "partial_rotary_factor"))),
         norm_eps=config.eps,
         **_rope(config, "main"),
     )
@@ -152,19 +160,6 @@ def _rope(config: Config, label: str) -> Fields:
     return {"rope_theta": config.number("compress_rope_theta", 160000.0), **rope_fields(config), **unsharpened}
 
 
-def _rotary_width(config: Config) -> int:
-    """The number of rotated channels per head: ``qk_rope_head_dim``, or a fraction of the head."""
-    head, given, parameters = (
-        config.size("head_dim"),
-        config.optional_size("qk_rope_head_dim"),
-        config.get("rope_parameters"),
-    )
-    main = parameters.get("main") if isinstance(parameters, dict) else None
-    share = main.get("partial_rotary_factor") if isinstance(main, dict) else None
-    share = share or config.number("partial_rotary_factor") or (given or _ROTATED * head) / head
-    return max(1, int(head * config.finite_number(share, "partial_rotary_factor")))
-
-
 def hy_v4(config: Config) -> Architecture:
     """Hunyuan 4: latent attention with sinks and a gate, an indexer in every fourth layer, unmixed residual streams."""
     layers, width, streams = config.n_layers, config.d_model, config.size("hc_mult")
@@ -176,11 +171,10 @@ def hy_v4(config: Config) -> Architecture:
     feeds: Layers = {"dense": config.gated_mlp(), "sparse": routed}
     usual = ["full" if index == 0 or (index - 1) % 4 == 0 else "shared" for index in range(layers)]
     order = zip(config.strings("indexer_types", layers) or usual, config.mlp_types(1), strict=True)
-    norm = config.rmsnorm()
     hyper = HyperConnection(
         width, streams, mixed=False, write_scale=config.number("hc_magnitude") or 2.0, **_eps(config)
     )
-    return _multi_stream_lm(config, hyper, norm, mixers, feeds, order)
+    return _multi_stream_lm(config, hyper, config.rmsnorm(), mixers, feeds, order)
 
 
 def qwen4(config: Config) -> Architecture:

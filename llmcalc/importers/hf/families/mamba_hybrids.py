@@ -9,7 +9,7 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Branch, Sublayer
 from ....core.errors import UnknownNameError
 from ....core.layer import Layer
-from ....layers import Attention, Mamba, Mamba2
+from ....layers import Mamba, Mamba2
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rules import causal_lm, decoder, group_runs, prenorm_block, repeat_block, sublayer
 from .llama_variants import multipliers
@@ -165,24 +165,19 @@ def falcon_h1(config: Config) -> Architecture:
     for name, key in (("in_scale", "ssm_in_multiplier"), ("out_scale", "ssm_out_multiplier")):
         found[name] = config.number(key, 1.0) or 1.0
     mamba = _mamba2(config, inner, **fields, gate_first=late or not fields["norm"], **found)
-    mixers = (Branch("mamba", mamba), Branch("attention", _scaled_attention(config)))
-    gate, down = _numbers(config, "mlp_multipliers", 2)
-    mlp = replace(config.gated_mlp(bias=config.flag("mlp_bias")), gate_scale=gate, out_scale=down)
-    block = Block("block", (Sublayer("mixer", mixers, norm), Sublayer("mlp", (Branch("mlp", mlp),), norm)))
-    head = config.lm_head(input_scale=config.number("lm_head_multiplier", 1.0))
-    runs = repeat_block(block, config.n_layers)
-    return causal_lm(config, runs, norm, head=head, embedding_scale=config.number("embedding_multiplier", 1.0) or 1.0)
-
-
-def _scaled_attention(config: Config) -> Attention:
-    """Attention with factors on its input, keys and output."""
     plain = config.attention()
     scale = (config.number("key_multiplier", 1.0) or 1.0) * float(plain.d_head or 1) ** -0.5
     around: Fields = {
         "in_scale": config.number("attention_in_multiplier", 1.0),
         "out_scale": config.number("attention_out_multiplier", 1.0),
     }
-    return replace(plain, scale=scale, **around)
+    mixers = (Branch("mamba", mamba), Branch("attention", replace(plain, scale=scale, **around)))
+    gate, down = _numbers(config, "mlp_multipliers", 2)
+    mlp = replace(config.gated_mlp(bias=config.flag("mlp_bias")), gate_scale=gate, out_scale=down)
+    block = Block("block", (Sublayer("mixer", mixers, norm), Sublayer("mlp", (Branch("mlp", mlp),), norm)))
+    head = config.lm_head(input_scale=config.number("lm_head_multiplier", 1.0))
+    runs = repeat_block(block, config.n_layers)
+    return causal_lm(config, runs, norm, head=head, embedding_scale=config.number("embedding_multiplier", 1.0) or 1.0)
 
 
 def _numbers(config: Config, key: str, count: int) -> list[float]:

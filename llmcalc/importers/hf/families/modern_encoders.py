@@ -23,10 +23,9 @@ def modernbert(config: Config) -> Architecture:
 
 def modernbert_decoder(config: Config) -> Architecture:
     """Ettin [weller2025]: ModernBERT as a decoder, with windows half as long."""
-    kind = config.head_kind("causal", "none")
     half = config.count("local_attention") // 2
     window = config.optional_size("sliding_window") or half or None
-    return _modernbert(config, kind == "causal", causal=True, window=window)
+    return _modernbert(config, config.head_kind("causal", "none") == "causal", causal=True, window=window)
 
 
 def _modernbert(config: Config, headed: bool, *, causal: bool, window: int | None) -> Architecture:

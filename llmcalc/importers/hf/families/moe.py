@@ -45,9 +45,8 @@ def flex_olmo(config: Config) -> Architecture:
 
 def hunyuan_v1_moe(config: Config) -> Architecture:
     """Hunyuan-Large and A13B: one shared expert as wide as the routed ones, a norm on each query and key head."""
-    attention = config.attention(qk_norm="head", qk_norm_late=True, **dynamic_alpha_fields(config))
     feed = config.experts(width="intermediate_size", d_ff_shared=config.size("intermediate_size"))
-    return decoder(config, attention, feed)
+    return decoder(config, config.attention(qk_norm="head", qk_norm_late=True, **dynamic_alpha_fields(config)), feed)
 
 
 def gpt_oss(config: Config) -> Architecture:

@@ -67,10 +67,9 @@ def class_kind(config: Config) -> str:
     """``seq2seq``, ``causal`` (only the decoder), ``encoder`` (only the encoder) or ``none`` (both, without a head)."""
     if config.class_name().endswith("EncoderModel"):
         return "encoder"
-    kind = config.head_kind("seq2seq", "causal", "none")
     config.ignore("is_decoder is_encoder_decoder add_cross_attention num_hidden_layers")
     config.ignore("encoder_layers encoder_attention_heads encoder_ffn_dim max_position_embeddings")
-    return kind
+    return config.head_kind("seq2seq", "causal", "none")
 
 
 def encoder_decoder(config: Config, style: Style) -> Architecture:
@@ -130,7 +129,15 @@ def stack(
         mixers = _mixers(config, style, side, unused_cross)
         mixers |= {"attention": attention} if attention else {}
         mixers |= {"cross_attention": cross} if cross else {}
-        blocks = _blocks(config, style, side, mixers)
+        usual = ("block", dense(config, style, side))
+        known: dict[str, Block] = {}
+        order = []
+        for index in range(config.size(style.layers.format(side=side))):
+            name, feed = style.feed(config, side, index) if style.feed else usual
+            if name not in known:
+                known[name] = block(config, style, name, {**mixers, "mlp": feed})
+            order.append(known[name])
+        blocks = order
     return Stack(side, width, tuple(inputs), group_runs(blocks), (*final, *outputs), side)
 
 
@@ -162,18 +169,6 @@ def _mixers(config: Config, style: Style, side: str, unused_cross: bool) -> Laye
         return {"attention": Attention(width, heads, causal=False, **style.biases)}
     cross = Attention(width, heads, causal=False, cross=True, unused=unused_cross, **style.biases)
     return {"attention": Attention(width, heads, **style.biases), "cross_attention": cross}
-
-
-def _blocks(config: Config, style: Style, side: str, mixers: Layers) -> list[Block]:
-    usual = ("block", dense(config, style, side))
-    known: dict[str, Block] = {}
-    order = []
-    for index in range(config.size(style.layers.format(side=side))):
-        name, feed = style.feed(config, side, index) if style.feed else usual
-        if name not in known:
-            known[name] = block(config, style, name, {**mixers, "mlp": feed})
-        order.append(known[name])
-    return order
 
 
 def block(config: Config, style: Style, name: str, layers: Mapping[str, Layer]) -> Block:

@@ -51,9 +51,8 @@ def _mixer(config: Config, given: Mapping[str, Any]) -> Mamba | Mamba2:
         return Mamba(width, inner, size["d_state"], size["d_conv"], low, conv_bias=True)
     if inner % size["headdim"]:
         raise config.size_error(f"headdim ({size['headdim']}) must divide the inner width ({inner})")
-    heads = inner // size["headdim"]
     rest = (size["d_state"], size["ngroups"], size["d_conv"], size["chunk_size"])
-    return Mamba2(width, heads, size["headdim"], *rest, conv_bias=True, norm_eps=_NORM_EPS)
+    return Mamba2(width, inner // size["headdim"], size["headdim"], *rest, conv_bias=True, norm_eps=_NORM_EPS)
 
 
 def mamba(config: Config) -> Architecture:

@@ -51,7 +51,8 @@ def zamba2(config: Config) -> Architecture:
         dt_min=config.number("time_step_min") or 0.0,
     )
     config.get("num_hidden_layers")
-    types = _types(config, _published_types())
+    usual = _published_types()
+    types = config.layer_types(usual, "layers_block_type", len(config.strings("layers_block_type") or usual))
     wide = config.optional_size("attention_hidden_size") or 2 * width
     rank = config.size("adapter_rank")
     attention = _attention(config, wide, "rope" if config.flag("use_mem_rope") else "none")
@@ -122,11 +123,6 @@ def _split(config: Config, whole: int, parts: int) -> int:
     if whole % parts:
         raise config.size_error(f"the number of heads ({parts}) must divide {whole} channels")
     return whole // parts
-
-
-def _types(config: Config, usual: list[str]) -> list[str]:
-    """The type of each layer; its length is the number of layers, whatever ``num_hidden_layers`` says."""
-    return config.layer_types(usual, "layers_block_type", len(config.strings("layers_block_type") or usual))
 
 
 def _published_types() -> list[str]:

@@ -14,18 +14,16 @@ from .parts import CHANNELS, EPS, attention_mlp, merger, rope_theta
 def qwen2_vl(config: Config) -> Stack:
     """Qwen2-VL: patches of two frames, rotary positions, a merger of four patches."""
     width = config.size("embed_dim")
-    norm = Norm(width, "layernorm", bias=True, eps=EPS)
     mlp = Mlp(width, int(width * config.positive_number("mlp_ratio")), config.activation(), bias=True)
-    return _qwen2(config, norm, mlp, None, config.d_model)
+    return _qwen2(config, Norm(width, "layernorm", bias=True, eps=EPS), mlp, None, config.d_model)
 
 
 def qwen2_5_vl(config: Config) -> Stack:
     """Qwen2.5-VL: RMSNorm, gated feed-forward layers, window attention in most blocks."""
     config.ignore("tokens_per_second")
-    norm = Norm(config.d_model, eps=EPS)
     mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), gated=True, bias=True)
     side = config.size("window_size") // config.size("patch_size")
-    return _qwen2(config, norm, mlp, side * side, config.size("out_hidden_size"))
+    return _qwen2(config, Norm(config.d_model, eps=EPS), mlp, side * side, config.size("out_hidden_size"))
 
 
 def _qwen2(config: Config, norm: Norm, mlp: Mlp, window: int | None, out: int) -> Stack:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ....core.architecture import Block, Branch, Named, Run, Stack, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....importers.hf.composite_models import config_at
+from ....importers.hf.composite_models import nested_config
 from ....importers.hf.config import BIASED, Config, Fields
 from ....importers.hf.encoders import check_encoder
 from ....importers.hf.projectors import Link
@@ -80,7 +80,7 @@ def granite_projector(link: Link) -> list[Stack]:
     if rate > window:
         raise model.size_error(f"downsample_rate ({rate}) is more than window_size ({window})")
     queries = window // rate
-    config = model.nested("projector_config", config_at(model, "projector_config"), "blip_2_qformer")
+    config = nested_config(model, "projector_config", "blip_2_qformer")
     width, heads, source = (config.size(key) for key in ("hidden_size", "num_attention_heads", "encoder_hidden_size"))
     config.ignore("vocab_size max_position_embeddings hidden_dropout_prob attention_probs_dropout_prob pad_token_id")
     if config.flag("use_qformer_text_input"):
@@ -170,9 +170,8 @@ def gemma4(config: Config) -> Stack:
     channels = _two_channels(config, "subsampling_conv_channels")
     config.ignore("attention_invalid_logits_value use_clipped_linears gradient_clipping")
     left, right, chunk = (config.count(f"attention_{key}") for key in ("context_left", "context_right", "chunk_size"))
-    reach = chunk + left - 1 + right
     inputs = _planes(width, channels, channels[0])
-    sizes = (heads, chunk, max(0, left - 1), right, reach // 2 + 1)
+    sizes = (heads, chunk, max(0, left - 1), right, (chunk + left - 1 + right) // 2 + 1)
     context = {"behind": max(0, left - 2), "ahead": max(0, right - 1), "key_scale": math.log2(1 + math.e)}
     last, scale = config.size("output_proj_dims"), config.number("residual_weight", HALF) or HALF
     found = _gemma(config, width, sizes, context, scale, config.number("attention_logit_cap"), config.activation())

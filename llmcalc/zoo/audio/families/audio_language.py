@@ -44,9 +44,8 @@ def phi4_vision(config: Config) -> Stack:
 
 
 def _phi4_vision(link: Link) -> list[Named]:
-    row, image = vector(link.d_encoder), vector(link.d_encoder)
     layers = two_linears("projector", link.d_encoder, link.d_model, link.d_model, merge=PATCHES)
-    return [*named(whole=row, part=image), *layers]
+    return [*named(whole=vector(link.d_encoder), part=vector(link.d_encoder)), *layers]
 
 
 def voxtral_realtime_text(config: Config) -> Architecture:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Named, Stack
-from ....importers.hf.composite_models import config_at
+from ....importers.hf.composite_models import config_at, nested_config
 from ....importers.hf.config import BIASED, Config, Fields
 from ....importers.hf.families.bert import encoder_model
 from ....importers.hf.rules import default_layernorm, prenorm_block, repeat_block
@@ -71,7 +71,7 @@ def decoder(config: Config) -> Architecture:
 def whole(config: Config) -> Architecture:
     """The decoder, its conditioning encoder, and the text and speech encoders whose results are compared."""
     config.override("architectures", None)
-    inner_decoder = config.nested("decoder_config", config_at(config, "decoder_config"), "clvp_decoder")
+    inner_decoder = nested_config(config, "decoder_config", "clvp_decoder")
     found = decoder(inner_decoder)
     sides = {
         side: config.nested(f"{side}_config", config_at(config, f"{side}_config"), "clvp_encoder") for side in SIDES

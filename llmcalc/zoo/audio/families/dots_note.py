@@ -66,16 +66,14 @@ def vision_encoder(config: Config) -> Stack:
         known.setdefault((count, top_k), Block(name, (sublayer("attention", attention, pre=norm), part)))
     merged = config.size("spatial_merge_size") ** 2
     wide = width * merged
-    merger_norm = Norm(width, "layernorm", bias=True, eps=MERGER_EPS)
     merger = two_linears("merger", wide, wide, config.size("adapter_out_dim"), merge=merged)
-    outputs = (Named("norm", norm), Named("merger_norm", merger_norm), *merger)
     patch = Patch(config.size("num_channels"), config.size("patch_size"), width)
     return Stack(
         "vision",
         width,
         (Named("patch", patch), Named("patch_norm", norm)),
         group_runs(known[kind] for kind in order),
-        outputs,
+        (Named("norm", norm), Named("merger_norm", Norm(width, "layernorm", bias=True, eps=MERGER_EPS)), *merger),
         "tower",
     )
 

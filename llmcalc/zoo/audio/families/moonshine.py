@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import short_repr
-from ....importers.hf.composite_models import config_at
+from ....importers.hf.composite_models import nested_config
 from ....importers.hf.config import TOKENS, Config, Fields, Layers
 from ....importers.hf.families.seq2seq import head
 from ....importers.hf.rules import group_runs, prenorm_block, repeat_block
@@ -40,7 +40,7 @@ def streaming(config: Config) -> Architecture:
     """Moonshine Streaming: the encoder, learned positions on its result, and Moonshine's decoder."""
     width, tied = config.d_model, config.flag("tie_word_embeddings")
     config.ignore("is_encoder_decoder")
-    part = config.nested("encoder_config", config_at(config, "encoder_config"), "moonshine_streaming_encoder")
+    part = nested_config(config, "encoder_config", "moonshine_streaming_encoder")
     encoder = _encoder(part)
     part.check_all_read()
     rows = config.size("max_position_embeddings")

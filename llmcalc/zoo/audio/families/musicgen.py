@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Named, Stack
 from ....core.errors import UnsupportedError, short_repr
-from ....importers.hf.composite_models import config_at
+from ....importers.hf.composite_models import config_at, nested_config
 from ....importers.hf.config import Config, Layers
 from ....importers.hf.family_table import find
 from ....importers.hf.rules import default_layernorm, prenorm_block, repeat_block
@@ -34,8 +34,14 @@ def musicgen(config: Config) -> Architecture:
     if text["model_type"] not in TEXT_ENCODERS:
         said = f"a text_encoder of type {short_repr(text['model_type'])} is not supported in MusicGen"
         raise UnsupportedError(said, where=config.where)
-    encoder = _text_encoder(config, text)
-    part = config.nested("decoder", config_at(config, "decoder"), "musicgen_decoder")
+    entry = find(str(text["model_type"]))
+    assert entry is not None
+    inner = config.nested("text_encoder", {**text, "architectures": ["EncoderModel"]}, entry.model_type)
+    stack = entry.read(inner).main
+    inner.check_all_read()
+    config.unmodelled += inner.unmodelled
+    encoder = stack
+    part = nested_config(config, "decoder", "musicgen_decoder")
     found = _stack(part, _cross_attention(part), table="other")
     part.check_all_read()
     if encoder.d_model != found.d_model:
@@ -48,16 +54,6 @@ def musicgen(config: Config) -> Architecture:
     sound = {"model_type": "encodec", **config_at(config, "audio_encoder")}
     codec = read_parts(config.nested("audio_encoder", sound, str(sound["model_type"])), "audio_encoder")
     return Architecture(config.model_type, (encoder, found, *codec), notes=(AUDIO_CODEC_NOTE,))
-
-
-def _text_encoder(config: Config, data: dict[str, object]) -> Stack:
-    entry = find(str(data["model_type"]))
-    assert entry is not None
-    inner = config.nested("text_encoder", {**data, "architectures": ["EncoderModel"]}, entry.model_type)
-    stack = entry.read(inner).main
-    inner.check_all_read()
-    config.unmodelled += inner.unmodelled
-    return stack
 
 
 def _cross_attention(config: Config) -> Attention:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.layer import Layer
-from ....importers.hf.composite_models import config_at, read_composite
+from ....importers.hf.composite_models import config_at, nested_config, read_composite
 from ....importers.hf.config import Config, Fields, Layers
 from ....importers.hf.families import qwen
 from ....importers.hf.rules import block, causal_lm, repeat_block
@@ -53,7 +53,7 @@ _IGNORED = """
 
 def qwen2_5_talker(config: Config) -> list[Stack]:
     """Qwen2.5-Omni's talker [xu2025]: Qwen2's blocks, after a projection from a wider embedding."""
-    part = config.nested("talker_config", config_at(config, "talker_config"), "qwen2_5_omni_talker")
+    part = nested_config(config, "talker_config", "qwen2_5_omni_talker")
     part.ignore(_IGNORED)
     part.override("tie_word_embeddings", False)
     part.override("architectures", None)
@@ -66,9 +66,9 @@ def qwen2_5_talker(config: Config) -> list[Stack]:
 
 def qwen3_talker(config: Config) -> list[Stack]:
     """Qwen3-Omni's talker [xu2025qwen3]: a mixture of experts, and a small decoder for a frame's other codes."""
-    part = config.nested("talker_config", config_at(config, "talker_config"), "qwen3_omni_moe_talker")
-    text = part.nested("text_config", config_at(part, "text_config"), "qwen3_omni_moe_talker_text")
-    codes = part.nested("code_predictor_config", config_at(part, "code_predictor_config"), _PREDICTOR)
+    part = nested_config(config, "talker_config", "qwen3_omni_moe_talker")
+    text = nested_config(part, "text_config", "qwen3_omni_moe_talker_text")
+    codes = nested_config(part, "code_predictor_config", _PREDICTOR)
     part.ignore(f"{_IGNORED} num_code_groups")
     stacks = [_mixture(text, part.size("thinker_hidden_size")), _predictor(codes)]
     for each in (text, codes, part):
@@ -86,9 +86,8 @@ def _mixture(config: Config, thought: int) -> Stack:
     config.override("tie_word_embeddings", False)
     width, vocab, inner = config.d_model, config.vocab, config.size("intermediate_size")
     bias, act = config.flag("attention_bias"), config.activation()
-    attention = config.attention(qk_norm="head", bias=bias)
     mlp = config.experts(d_ff_shared=config.size("shared_expert_intermediate_size"), shared_gate=True)
-    found = _lm(config, block("sparse", config.rmsnorm(), attention, mlp))
+    found = _lm(config, block("sparse", config.rmsnorm(), config.attention(qk_norm="head", bias=bias), mlp))
     inputs = named(codes=Embedding(vocab, width, table="other"))
     for name in ("text", "hidden"):
         inputs += named(**{f"{name}_in": Linear(thought, inner, activation=act), f"{name}_out": Linear(inner, width)})
@@ -109,19 +108,18 @@ def _predictor(config: Config) -> Stack:
 
 def token2wav(config: Config) -> Stack:
     """Qwen2.5-Omni's vocoder: a diffusion transformer of spectrograms, and BigVGAN."""
-    vocoder = config.nested("token2wav_config", config_at(config, "token2wav_config"), "qwen2_5_omni_token2wav")
+    vocoder = nested_config(config, "token2wav_config", "qwen2_5_omni_token2wav")
     vocoder.ignore("is_encoder_decoder tie_word_embeddings")
     parts = []
     for key, model_type in (("dit_config", "qwen2_5_omni_dit"), ("bigvgan_config", "qwen2_5_omni_bigvgan")):
-        parts += read_parts(vocoder.nested(key, config_at(vocoder, key), model_type), "token2wav")
+        parts += read_parts(nested_config(vocoder, key, model_type), "token2wav")
     vocoder.check_all_read()
     return replace(parts[0], outputs=tuple(entry for part in parts for entry in part.outputs))
 
 
 def code2wav(config: Config) -> list[Stack]:
     """Qwen3-Omni's vocoder."""
-    part = config.nested("code2wav_config", config_at(config, "code2wav_config"), "qwen3_omni_moe_code2wav")
-    return read_parts(part, "code2wav")
+    return read_parts(nested_config(config, "code2wav_config", "qwen3_omni_moe_code2wav"), "code2wav")
 
 
 def _lm(config: Config, repeats: Block) -> Architecture:

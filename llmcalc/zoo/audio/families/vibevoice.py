@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import prod
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....importers.hf.composite_models import IGNORED, config_at, text_model
+from ....importers.hf.composite_models import IGNORED, nested_config, text_model
 from ....importers.hf.config import Config
 from ....importers.hf.encoders import check_encoder
 from ....importers.hf.rules import repeat_block, sublayer
@@ -24,8 +24,7 @@ def vibevoice_asr(config: Config) -> Architecture:
     config.ignore(f"{IGNORED} acoustic_tokenizer_chunk_size")
     stacks, width = list(text.stacks), text.main.d_model
     for part in ENCODERS:
-        key = f"{part}_tokenizer_encoder_config"
-        inner = config.nested(key, config_at(config, key), "vibevoice_acoustic_tokenizer_encoder")
+        inner = nested_config(config, f"{part}_tokenizer_encoder_config", "vibevoice_acoustic_tokenizer_encoder")
         *stages, last = _encoder(inner, f"{part}_tokenizer_encoder")
         inner.ignore("vae_std layer_scale_init_value")
         check_encoder(inner)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Stack, Sublayer
-from ....importers.hf.composite_models import IGNORED, config_at, read_composite, text_model
+from ....importers.hf.composite_models import IGNORED, config_at, nested_config, read_composite, text_model
 from ....importers.hf.config import BIASED, Config, Layers
 from ....importers.hf.families.seq2seq import Style, head, stack
 from ....importers.hf.projectors import Link, gated_merger, layernorm, merged, vector
@@ -21,7 +21,7 @@ DOCLING_LAYERS = [3, 7, 10]  # default of deepstack_visual_indexes
 def pix2struct(config: Config) -> Architecture:
     """Pix2Struct [lee2022]: an encoder of patches with positions by row and column, and T5's decoder."""
     config.head_kind()
-    part = config.nested("vision_config", config_at(config, "vision_config"), "pix2struct_vision_model")
+    part = nested_config(config, "vision_config", "pix2struct_vision_model")
     own = {**config_at(config, "text_config"), "tie_word_embeddings": config.flag("tie_word_embeddings")}
     text = text_model(config, "pix2struct_text_model", "inner", own)
     config.ignore(f"{IGNORED} is_vqa is_encoder_decoder initializer_factor")
@@ -53,14 +53,13 @@ def _pix2struct_encoder(config: Config) -> Stack:
     norm = Norm(config.d_model, eps=config.number("layer_norm_eps") or 1e-6)
     attention = Attention(config.d_model, config.n_heads, d_head=config.size("d_kv"), scale=1.0, causal=False)
     mlp = Mlp(config.d_model, config.size("d_ff"), config.activation("dense_act_fn"), gated=True)
-    block = attention_mlp(attention, mlp, norm)
     table = Embedding(config.size("seq_len"), config.d_model, table="other")
     inputs = (
         Named("patch", Linear(config.size("patch_embed_hidden_size"), config.d_model)),
         Named("row", table),
         Named("column", table),
     )
-    runs = repeat_block(block, config.n_layers)
+    runs = repeat_block(attention_mlp(attention, mlp, norm), config.n_layers)
     return Stack("encoder", config.d_model, inputs, runs, (Named("norm", norm),), "encoder")
 
 
@@ -107,7 +106,7 @@ def got_ocr2(link: Link) -> list[Named]:
 
 def unlimited_ocr(link: Link) -> list[Named]:
     """Unlimited-OCR: one layer on the concatenated results of SAM and CLIP."""
-    sam = link.encoder.nested("sam_config", config_at(link.encoder, "sam_config"), "unlimited_ocr_sam_vision_model")
+    sam = nested_config(link.encoder, "sam_config", "unlimited_ocr_sam_vision_model")
     projector = Linear(downsample_channels(sam)[1] + link.d_encoder, link.d_model, merge=MERGED)
     return named(projector=projector, newline=vector(link.d_model), separator=vector(link.d_model))
 

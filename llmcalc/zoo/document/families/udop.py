@@ -43,7 +43,8 @@ def udop(config: Config) -> Architecture:
     spare["decoder"] |= {"distance": BUCKETS} if bare else {}
     tables: dict[str, dict[str, Layer]] = {"encoder": _places(config, width), "decoder": {}}
     for side, table in tables.items():
-        table["patch"] = _patch(config, width)
+        config.ignore("image_size")
+        table["patch"] = Patch(config.size("num_channels"), square_side(config), width, unused=True)
         table |= {
             f"idle_{name}": Embedding(rows, heads, table="other", unused=True) for name, rows in spare[side].items()
         }
@@ -62,11 +63,6 @@ def _places(config: Config, width: int) -> Layers:
         "across": Embedding(rows, width, table="position", edges="left_right"),
         "down": Embedding(rows, width, table="position", edges="upper_lower"),
     }
-
-
-def _patch(config: Config, width: int) -> Patch:
-    config.ignore("image_size")
-    return Patch(config.size("num_channels"), square_side(config), width, unused=True)
 
 
 def _mlp(config: Config) -> Mlp:

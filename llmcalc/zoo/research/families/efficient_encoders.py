@@ -106,9 +106,8 @@ def big_bird(config: Config) -> Architecture:
     attention: Layer = bert_attention(config, q_bias=biased, k_bias=biased, v_bias=biased)
     mlp = bert_mlp(config)
     if kind == "block_sparse" and not (is_decoder(config) and config.head_kind() == "causal"):
-        width, heads = config.d_model, config.n_heads
         length, n_random = config.size("block_size"), config.size("num_random_blocks")
-        attention = SparseAttention(width, heads, length, n_random, biased)
+        attention = SparseAttention(config.d_model, config.n_heads, length, n_random, biased)
         mlp = replace(mlp, padded_to=length, padded_above=attention.limit)
     stack = encoder(config, attention=attention, mlp=mlp)
     if config.flag("rescale_embeddings"):

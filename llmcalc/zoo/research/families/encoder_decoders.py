@@ -133,9 +133,8 @@ def mvp(config: Config) -> Architecture:
     cross = Attention(width, heads, prefix=length, causal=False, cross=True, **BIASED)
     inputs = [*tokens["decoder"], Named("self", prompt), Named("cross", prompt)]
     outputs = [head(vocab, width, tied, buffer_bias=True)] if kind == "seq2seq" else []
-    encoder = stack(config, style, SIDES[0], tokens["encoder"], [])
     decoder = stack(config, style, SIDES[1], inputs, outputs, attention=own, cross=cross)
-    return Architecture(config.model_type, (encoder, decoder))
+    return Architecture(config.model_type, (stack(config, style, SIDES[0], tokens["encoder"], []), decoder))
 
 
 def pegasus_x(config: Config) -> Architecture:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture
-from ....importers.hf.composite_models import config_at
+from ....importers.hf.composite_models import nested_config
 from ....importers.hf.config import Config
 from ....importers.hf.families import llama
 from ...unexecuted_parts import list_parts, read_parts
@@ -20,7 +20,7 @@ def evolla(config: Config) -> Architecture:
     config.override("tie_word_embeddings", False)  # the class never ties
     config.ignore("is_decoder add_cross_attention aligner_attention_probs_dropout_prob is_encoder_decoder")
     found = llama.llama(config)
-    inner = config.nested("protein_encoder_config", config_at(config, "protein_encoder_config"), "saprot")
+    inner = nested_config(config, "protein_encoder_config", "saprot")
     if inner.flag("add_cross_attention") or inner.flag("is_decoder"):
         raise inner.error("SaProt as a decoder is not supported")
     (encoder,) = read_parts(inner, "")

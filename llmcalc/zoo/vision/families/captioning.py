@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Named
 from ....core.errors import short_repr
-from ....importers.hf.composite_models import IGNORED, TIE, Part, config_at, encoder_stacks, text_model
+from ....importers.hf.composite_models import IGNORED, TIE, Part, config_at, encoder_stacks, nested_config, text_model
 from ....importers.hf.config import BIASED, TOKENS, Config
 from ....importers.hf.families import bert
 from ....importers.hf.projectors import Link
@@ -23,7 +23,7 @@ def blip(config: Config) -> Architecture:
     bare = name == "BlipModel"
     if not bare:
         config.override("architectures", None)
-    part = config.nested("vision_config", config_at(config, "vision_config"), "blip_vision_model")
+    part = nested_config(config, "vision_config", "blip_vision_model")
     own = {**config_at(config, "text_config"), "encoder_hidden_size": part.d_model}
     own[TIE] = config.flag(TIE, True) or own.get(TIE, True)
     text = text_model(config, "blip_text_model", "inner", own)

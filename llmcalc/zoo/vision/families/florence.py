@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....importers.hf.composite_models import IGNORED, TIE, config_at, text_model
+from ....importers.hf.composite_models import IGNORED, TIE, config_at, nested_config, text_model
 from ....importers.hf.config import BIASED, TOKENS, Config, Fields, Layers
 from ....importers.hf.rules import default_layernorm, repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import named
@@ -27,7 +27,7 @@ def florence2(config: Config) -> Architecture:
     text = _with_own_tie(text, config.flag(TIE, True))
     main = text.main
     config.ignore(f"{IGNORED} is_encoder_decoder")
-    part = config.nested("vision_config", config_at(config, "vision_config"), "florence_vision")
+    part = nested_config(config, "vision_config", "florence_vision")
     stages = _stages(part)
     wide, out, rows = stages[-1].d_model, part.size("projection_dim"), part.size("max_position_embeddings")
     if out != main.d_model:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Named, Stack
-from ....importers.hf.composite_models import IGNORED, config_at, text_model
+from ....importers.hf.composite_models import IGNORED, nested_config, text_model
 from ....importers.hf.config import Config, Fields
 from ....importers.hf.projectors import Link
 from ....importers.hf.rules import decoder
@@ -21,7 +21,7 @@ def project_janus(link: Link) -> list[Named | Stack]:
     encoder = link.encoder
     aligner = _aligner("aligner", link.d_encoder, encoder.size("projection_dim"), encoder.size("depth"),
         encoder.activation())  # fmt: skip
-    codes = link.model.nested("vq_config", config_at(link.model, "vq_config"), "janus_vqgan")
+    codes = nested_config(link.model, "vq_config", "janus_vqgan")
     stack = Stack("generation", codes.size("projection_dim"), (), (), tuple(_generation(codes)), "tower", unused=True)
     return [*aligner, stack, *read_parts(codes, "vqmodel")]
 
@@ -49,15 +49,15 @@ def _aligner(name: str, width: int, out: int, count: int, act: str, unused: bool
 
 def emu3(config: Config) -> Architecture:
     """Emu3 [wang2024emu3]: LLaMA's blocks, and a tokenizer of images and videos."""
-    codes = config.nested("vq_config", config_at(config, "vq_config"), "emu3_vqgan")
+    codes = nested_config(config, "vq_config", "emu3_vqgan")
     return _with_tokenizers(config, text_model(config, "emu3_text_model"), read_parts(codes, "vqmodel"), "emu3")
 
 
 def apertus(config: Config) -> Architecture:
     """Apertus 1.5: the language model, an image tokenizer, and WavTokenizer for audio."""
     text = text_model(config, "apertus1p5_text")
-    image = config.nested("vision_config", config_at(config, "vision_config"), "apertus1p5_vision_tokenizer")
-    audio = config.nested("audio_config", config_at(config, "audio_config"), "wavtokenizer_encoder")
+    image = nested_config(config, "vision_config", "apertus1p5_vision_tokenizer")
+    audio = nested_config(config, "audio_config", "wavtokenizer_encoder")
     parts = [*read_parts(image, "vision_tokenizer"), *read_parts(audio, "audio_tokenizer")]
     return _with_tokenizers(config, text, parts, "apertus1p5")
 
@@ -76,8 +76,7 @@ def chameleon(config: Config) -> Architecture:
     attention, mlp = config.attention(**norms), config.gated_mlp(bias=config.flag("mlp_bias"))  # type: ignore[arg-type]
     place, head = "post" if config.flag("swin_norm") else "pre", config.lm_head(**_image_tokens(config))
     found = decoder(config, attention, mlp, place=place, head=head)
-    codes = config.nested("vq_config", config_at(config, "vq_config"), "chameleon_vqgan")
-    stacks = (*found.stacks, *read_parts(codes, "vqmodel"))
+    stacks = (*found.stacks, *read_parts(nested_config(config, "vq_config", "chameleon_vqgan"), "vqmodel"))
     return replace(found, stacks=stacks, notes=(*found.notes, IMAGE_TOKENIZER_NOTE))
 
 

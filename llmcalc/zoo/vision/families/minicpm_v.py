@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Architecture, Named
-from ....importers.hf.composite_models import IGNORED, config_at, text_model
+from ....importers.hf.composite_models import IGNORED, nested_config, text_model
 from ....importers.hf.config import BIASED, Config, Fields
 from ....importers.hf.encoders import check_encoder
 from ....importers.hf.projectors import layernorm
@@ -20,7 +20,7 @@ MERGED = 4  # patches concatenated after the encoder, whatever merge_kernel_size
 def minicpm_v(config: Config) -> Architecture:
     """The encoder, within which a window of patches may become one token, and the mergers after it."""
     text = text_model(config, "qwen3_5_text")
-    part = config.nested("vision_config", config_at(config, "vision_config"), f"{config.model_type}_vision")
+    part = nested_config(config, "vision_config", f"{config.model_type}_vision")
     part.ignore("insert_layer_id")  # the outer config decides
     place, merges = config.count("insert_layer_id"), config.one_of("downsample_mode", "16x", "4x") == "16x"
     window, count = _product(part, "window_kernel_size"), transformer.depth(part)

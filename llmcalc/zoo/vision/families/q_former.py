@@ -11,7 +11,7 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Named, Stack, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....importers.hf.composite_models import config_at, read_composite
+from ....importers.hf.composite_models import config_at, nested_config, read_composite
 from ....importers.hf.config import BIASED, Config
 from ....importers.hf.encoders import check_encoder, find_encoder
 from ....importers.hf.families.bert import bert_attention, bert_mlp, encoder_model, norm_sublayer, without_head
@@ -38,7 +38,7 @@ def project(link: Link) -> list[Stack]:
     """BLIP-2: a Q-Former and one layer."""
     stem = link.model.model_type.replace("-", "_")
     queries = link.model.size("num_query_tokens")
-    inner = link.model.nested("qformer_config", config_at(link.model, "qformer_config"), f"{stem}_qformer")
+    inner = nested_config(link.model, "qformer_config", f"{stem}_qformer")
     stack = _qformer(inner, link.d_encoder, queries, tables=stem != "blip_2")
     check_encoder(inner)
     if stem != "blip_2":
@@ -86,7 +86,7 @@ def granite4_vision(config: Config) -> Architecture:
 def project_granite(link: Link) -> Sequence[Named | Stack]:
     """Granite 4 Vision: a projector with a Q-Former for each decoder layer that receives image features."""
     model = link.model
-    inner = model.nested("qformer_config", config_at(model, "qformer_config"), "blip_2_qformer")
+    inner = nested_config(model, "qformer_config", "blip_2_qformer")
     layers = model.get("deepstack_layer_map")
     if not isinstance(layers, list) or not all(
         isinstance(pair, (list, tuple)) and len(pair) == PAIR for pair in layers

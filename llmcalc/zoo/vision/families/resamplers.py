@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ....core.architecture import Architecture, Block, Named, Stack
-from ....importers.hf.composite_models import config_at, read_composite, text_config
+from ....importers.hf.composite_models import config_at, nested_config, read_composite, text_config
 from ....importers.hf.config import Config
 from ....importers.hf.encoders import check_encoder
 from ....importers.hf.projectors import Link, layernorm
@@ -24,14 +24,13 @@ def idefics2(link: Link) -> list[Named | Stack]:
     text = text_config(model)
     inner = model.nested("text_config", text, str(text.get("model_type", "mistral")))
     d_ff, act = inner.size("intermediate_size"), inner.activation()
-    perceiver = model.nested("perceiver_config", config_at(model, "perceiver_config"), "idefics2_perceiver")
     return [
         *named(
             projector_gate=Linear(width, d_ff, bias=False, activation=act),
             projector_up=Linear(width, d_ff, bias=False),
             projector_down=Linear(d_ff, link.d_model, bias=False),
         ),
-        _resampler(perceiver, link.d_model, inner.eps),
+        _resampler(nested_config(model, "perceiver_config", "idefics2_perceiver"), link.d_model, inner.eps),
     ]
 
 
@@ -104,7 +103,7 @@ def molmo2(config: Config) -> Architecture:
 
 
 def _adapter(config: Config) -> Config:
-    adapter = config.nested("adapter_config", config_at(config, "adapter_config"), "molmo2_adapter")
+    adapter = nested_config(config, "adapter_config", "molmo2_adapter")
     adapter.read_legacy("vit_layers", "vision_feature_layer")
     return adapter
 
@@ -112,10 +111,9 @@ def _adapter(config: Config) -> Config:
 def molmo2_projector(link: Link) -> list[Named]:
     """Molmo 2: attention of groups of neighbours to themselves, then a gated layer."""
     adapter = _adapter(link.model)
-    wide = adapter.d_model * len(adapter.layer_indices("vision_feature_layer") or MOLMO2_LAYERS)
     width, d_ff, out = (adapter.size(key) for key in ("hidden_size", "intermediate_size", "text_hidden_size"))
     attention = QueryAttention(
-        wide,
+        adapter.d_model * len(adapter.layer_indices("vision_feature_layer") or MOLMO2_LAYERS),
         adapter.n_heads,
         pooled=POOLED,
         n_kv_heads=adapter.size("num_key_value_heads"),

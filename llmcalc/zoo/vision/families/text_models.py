@@ -112,9 +112,8 @@ def tipsv2(config: Config) -> Architecture:
     config.ignore("pooling_epsilon")  # mean pooling over all tokens
     scale = width**0.5 if config.flag("scale_sqrt_depth", True) else 1.0
     attention, norm = bert_attention(config), config.layernorm()
-    block = prenorm_block("block", norm, attention=attention, mlp=bert_mlp(config))
     inputs = (_token(config, scale), _sinusoids(config, "fairseq"))
-    runs = repeat_block(block, config.n_layers)
+    runs = repeat_block(prenorm_block("block", norm, attention=attention, mlp=bert_mlp(config)), config.n_layers)
     return encoder_model(config, Stack("encoder", width, inputs, runs, (Named("final_norm", norm),), "encoder"), [])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Block, Named, Stack
-from ....importers.hf.composite_models import config_at
+from ....importers.hf.composite_models import nested_config
 from ....importers.hf.config import Config
 from ....importers.hf.encoders import check_encoder
 from ....importers.hf.projectors import layernorm as projector_layernorm
@@ -80,9 +80,9 @@ def sam_and_language_model(config: Config) -> tuple[Stack, Stack]:
 def _two_stages(config: Config, merge: int) -> tuple[Stack, Stack]:
     """``merge``: patches per token of the second transformer."""
     stem = config.model_type.removesuffix("_vision")
-    first = config.nested("sam_config", config_at(config, "sam_config"), f"{stem}_sam_vision_model")
+    first = nested_config(config, "sam_config", f"{stem}_sam_vision_model")
     kind = "deepseek_ocr2_encoder" if stem == "deepseek_ocr2" else "unlimited_ocr_vision_encoder"
-    second = config.nested("encoder_config", config_at(config, "encoder_config"), kind)
+    second = nested_config(config, "encoder_config", kind)
     inner, out = downsample_channels(first)
     stacks = sam(first), transformer.read(second, merge)
     for part in (first, second):
