@@ -217,12 +217,12 @@ class Attention(Layer):
         """Projections of queries, keys and values; scores and weighted values; output projection."""
         declaration = Declaration(self._axes())
         self._tensors(declaration)
-        if not self.unused:
-            declaration.equations(*self._project(), *self._attend(), *self._output())
-            declaration.elsewhere = ("reused_k", "reused_v") if self.kv_reused else ()
-            declaration.elsewhere += ("earlier",) if self.values_of else ()
-            add_kv_cache(self, declaration)
-            include_indexer(self, declaration)
+        if self.unused:
+            return declaration.only_stored()
+        declaration.equations(*self._project(), *self._attend(), *self._output())
+        declaration.elsewhere = ("reused_k", "reused_v") * self.kv_reused + ("earlier",) * bool(self.values_of)
+        add_kv_cache(self, declaration)
+        include_indexer(self, declaration)
         return declaration
 
     def _axes(self) -> dict[str, int | str]:
@@ -250,14 +250,14 @@ class Attention(Layer):
     def _tensors(self, declaration: Declaration) -> None:
         own = self._input_axis()
         source = "src" if self.cross else own
-        declaration.weights(f"wq[{own} | h e]", unused=self.unused)
+        declaration.weights(f"wq[{own} | h e]")
         if not self.kv_reused:
-            declaration.weights(f"wk[{source} | g e]", unused=self.unused)
+            declaration.weights(f"wk[{source} | g e]")
         if not (self.kv_reused or self.values_are_keys):
-            declaration.weights(f"wv[{'iv' if self.d_input_v else source} | g v]", unused=self.unused)
+            declaration.weights(f"wv[{'iv' if self.d_input_v else source} | g v]")
         if self.gated:
-            declaration.weights(f"wgate[{own} | {self._gate_axes()}]", unused=self.unused)
-        declaration.weights("wo[h v | d]", unused=self.unused)
+            declaration.weights(f"wgate[{own} | {self._gate_axes()}]")
+        declaration.weights("wo[h v | d]")
         biases = {
             "bq[h e]": self.q_bias,
             "bk[g e]": self.k_bias and not self.kv_reused,
@@ -266,27 +266,26 @@ class Attention(Layer):
             "bgate[h]": self.gated and self.gate_bias == "head",
             "bo[d]": self.o_bias,
         }
-        declaration.weights(*(spec for spec, present in biases.items() if present), unused=self.unused)
+        declaration.weights(*(spec for spec, present in biases.items() if present))
         if self.qk_norm != "none":
             axes = {"head": ("e", "e"), "per_head": ("h; e", "g; e"), "projection": ("h e", "g e")}[self.qk_norm]
             for name, of in zip("q" if self.kv_reused else "qk", axes, strict=False):
-                present = [f"{name}_norm[{of}]"] * self.qk_norm_scale + [f"{name}_norm_b[{of}]"] * self.qk_norm_bias
-                declaration.weights(*present, unused=self.unused)
+                declaration.weights(*[f"{name}_norm[{of}]"] * self.qk_norm_scale)
+                declaration.weights(*[f"{name}_norm_b[{of}]"] * self.qk_norm_bias)
         if self.adapter_rank:
             for name, heads in HEADS:
-                declaration.weights(f"w{name}_a[na; {own} | ar]", f"w{name}_b[na; ar | {heads}]", unused=self.unused)
-        if self.o_norm:
-            biased = ["o_norm_b[h v]"] if self.o_norm_function == "layernorm" else []
-            declaration.weights("o_norm[h v]", *biased, unused=self.unused)
-        if self.sinks:
-            declaration.weights("sinks[h]", unused=self.unused)
-        if self.exclusive:
-            declaration.weights("alpha[h]", unused=self.unused)
-        if self.positions == "projected":
-            declaration.weights("wr[d | h e]", unused=self.unused)
+                declaration.weights(f"w{name}_a[na; {own} | ar]", f"w{name}_b[na; ar | {heads}]")
+        late = {
+            "o_norm[h v]": self.o_norm,
+            "o_norm_b[h v]": self.o_norm and self.o_norm_function == "layernorm",
+            "sinks[h]": self.sinks,
+            "alpha[h]": self.exclusive,
+            "wr[d | h e]": self.positions == "projected",
+        }
+        declaration.weights(*(spec for spec, present in late.items() if present))
         if self.positions == "relative":
             share = ".relative_bias" if self.relative_shared else None
-            declaration.weights("relative_bias[u; h]", share=share, unused=self.unused)
+            declaration.weights("relative_bias[u; h]", share=share)
 
     def _project(self) -> list[str]:
         rows = "b n" if self.cross else "b q"

@@ -97,18 +97,16 @@ class Linear(Layer):
         if self.n_latents:
             axes["q"] = f"min(q, 1) * {self.n_latents}"
         declaration = Declaration(axes)
-        declaration.weights("w[in | out]", share=self.share, unused=self.unused)
-        declaration.weights(*(["b[out]"] if self.bias else []), unused=self.unused)
+        declaration.weights("w[in | out]", share=self.share)
+        declaration.weights(*["b[out]"] * self.bias)
         if self.unused:
-            return declaration
+            return declaration.only_stored()
         tag = " | nograd" if self.dropped else ""
         source = "own" if self.restores_stream else "x"
         declaration.equations(f"y[{rows} out] = {source}[{rows} in] w[in out]{tag}")
         if self.recomputed_per_step:
-            declaration.equations(
-                "yd[b s out] = x[b s in] w[in out] | decode torch again",
-                *(["yd[b s out] = add(yd, b) | decode torch again"] if self.bias else []),
-            )
+            declaration.equations("yd[b s out] = x[b s in] w[in out] | decode torch again")
+            declaration.equations(*["yd[b s out] = add(yd, b) | decode torch again"] * self.bias)
         if self.bias:
             declaration.equations(f"y[{rows} out] = add(y, b){tag}")
         if self.activation != "identity":

@@ -38,5 +38,5 @@ def test_missing_boxes_are_zero() -> None:
 
 @pytest.mark.parametrize("boxes", [BOXES[..., [2, 1, 0, 3]], BOXES + 10])
 def test_invalid_boxes(boxes: np.ndarray) -> None:
-    with pytest.raises(InputError, match="edges from 0 to 19"):
+    with pytest.raises(InputError, match="edges must be from 0 to 19"):
         _model().forward(IDS, bbox=boxes)
