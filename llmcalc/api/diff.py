@@ -27,13 +27,13 @@ class Diff(NotebookDisplay):
 
     @property
     def verdict(self) -> str:
-        """How many differences there are."""
+        """``the same architecture`` or the number of differences."""
         number = len(self.differences)
         return f"{number} difference{'s' * (number > 1)}" if number else "the same architecture"
 
     @property
     def summary(self) -> str:
-        """The verdict in one line."""
+        """The names and the verdict in one line."""
         return f"{self.first.architecture.name}, {self.second.architecture.name}: {self.verdict}"
 
     def to_dict(self) -> dict[str, Any]:

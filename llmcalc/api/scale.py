@@ -147,7 +147,7 @@ def _budget(machine: Machine | str | None, price: float | None, **budgets: float
     if machine is None:
         other = next((name for name in given if name != "compute"), None)
         if other:
-            raise InputError("requires an accelerator", parameter=other, hint="add {gpu=h100:512}")
+            raise InputError("requires an accelerator", parameter=other, hint="add {machine=h100:512}")
         return None
     values = {
         name: (amounts.compute(value) if name == "compute" else amounts.amount(value, name, "30"))

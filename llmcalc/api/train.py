@@ -167,7 +167,7 @@ def train(
     settings = {"watts": watts, "pue": pue, "carbon": carbon, "mesh": mesh}
     needing = next((name for name, value in settings.items() if value is not None), None)
     if working is None and needing:
-        raise InputError("requires an accelerator", parameter=needing, hint="add {gpu=h100:512}")
+        raise InputError("requires an accelerator", parameter=needing, hint="add {machine=h100:512}")
     if pue is not None and pue < 1:
         raise InputError(f"must be at least 1, not {pue:g}", parameter="pue")
     architecture = load(model)

@@ -41,6 +41,8 @@ LAYER_FIELDS: dict[str, dict[str, str]] = {  # by layer kind
         "shares_scaled": "learned_gate_scale",
     },
     "patch_attention": {"spare_patches": "extra_patches"},
+    "scale": {"lone": "scalar"},
+    "stored": {"lone": "bare"},
 }
 LAYER_CHOICES: dict[str, dict[str, dict[str, str]]] = {  # by layer kind and field
     "embedding": {"use": {"beside": "side_tokens", "before": "prefix", "behind": "suffix", "instead": "replacement"}},

@@ -21,7 +21,7 @@ class Scale(Layer):
     Attributes:
         d_model: width of the stream.
         of: what is scaled: the ``output``, the ``residual``, the ``step`` from residual to output (nGPT), or ``both``.
-        lone: whether there is a single factor instead of one per channel.
+        scalar: whether there is a single factor instead of one per channel.
         function: function of the factor: ``identity``, ``tanh`` (a gate that starts closed) or ``abs``.
         gain: constant multiplied with a learned factor before the function.
         factor: constant factor, instead of a learned one (Gemma 3n).
@@ -35,7 +35,7 @@ class Scale(Layer):
 
     d_model: int
     of: str = "output"
-    lone: bool = False
+    scalar: bool = False
     function: str = "identity"
     gain: float = 1.0
     factor: float | None = None
@@ -51,15 +51,15 @@ class Scale(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.factor is not None and (self.lone or self.stored or self.unused or self.function != "identity"):
-            raise SizeError("factor excludes lone, stored, unused and function", where="scale")
+        if self.factor is not None and (self.scalar or self.stored or self.unused or self.function != "identity"):
+            raise SizeError("factor excludes scalar, stored, unused and function", where="scale")
         if self.factor is not None and self.gain != 1.0:
             raise SizeError("factor excludes gain", where="scale")
 
     def declare(self) -> Declaration:
         """A vector ``[d_model]``, one number, or a constant."""
-        axis = "one" if self.lone else "d"
-        declaration = Declaration({"d": self.d_model, **({"one": 1} if self.lone else {})})
+        axis = "one" if self.scalar else "d"
+        declaration = Declaration({"d": self.d_model, **({"one": 1} if self.scalar else {})})
         if self.prompt:
             declaration.axes |= {"pt": self.prompt, "q": with_prompt()}
         argument = "" if self.factor is not None else ", g"

@@ -20,7 +20,7 @@ class Stored(Layer):
         frames: size of a further kernel dimension, time.
         bias: whether there is a bias of size ``d_out``.
         transposed: whether the input dimension is stored first, as in a transposed convolution.
-        lone: whether the tensor is a parameter by itself, not the weight of a module.
+        bare: whether the tensor is a parameter by itself, not the weight of a module.
         normed: whether magnitude and direction are stored separately (weight normalisation) [salimans2016].
         statistics: whether there are a running mean and variance, as buffers (batch normalisation).
         buffer: whether the tensor is a buffer.
@@ -33,7 +33,7 @@ class Stored(Layer):
     frames: int | None = None
     bias: bool = False
     transposed: bool = False
-    lone: bool = False
+    bare: bool = False
     normed: bool = False
     statistics: bool = False
     buffer: bool = False
@@ -43,8 +43,8 @@ class Stored(Layer):
         kernel = self.taps or self.side or self.frames
         if self.d_in is None and (kernel or self.transposed):
             raise SizeError("taps, side, frames and transposed need d_in", where="stored")
-        if self.lone and (self.bias or self.statistics or self.normed):
-            raise SizeError("lone excludes bias, statistics and normed", where="stored")
+        if self.bare and (self.bias or self.statistics or self.normed):
+            raise SizeError("bare excludes bias, statistics and normed", where="stored")
         if self.normed and (self.d_in is None or self.buffer):
             raise SizeError("normed needs d_in and excludes buffer", where="stored")
 
@@ -58,7 +58,7 @@ class Stored(Layer):
         if self.normed:
             declaration.axes["one"] = 1
             declaration.weights(f"g[{'; '.join([order[0], *['one'] * (len(order) - 1)])}]", unused=True)
-        name = "t" if self.lone else "v" if self.normed else "w"
+        name = "t" if self.bare else "v" if self.normed else "w"
         declaration.weights(f"{name}[{'; '.join(order)}]", unused=True, buffer=self.buffer)
         if self.bias:
             declaration.weights("b[out]", unused=True, buffer=self.buffer)

@@ -99,7 +99,7 @@ def diff_document(result: Diff) -> Document:
         " · ".join(map(title, models)),
         lambda: _diff_data(result),
         warnings=tuple(line for model in models for line in warnings(model)),
-        facts=(Fact("verdict", result.verdict),),
+        facts=(Fact("verdict", f"{'✓' if result.same else '✗'} {result.verdict}"),),
         tables=(Table("", heads, result.differences), Table("", numbers, counts)),
     )
 

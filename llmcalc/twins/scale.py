@@ -19,7 +19,7 @@ def weights(layer: Any) -> list[Weight]:
     """The factor per channel or a single factor, unless it is a constant."""
     if layer.factor is not None:
         return []
-    return [vector("w", 1 if layer.lone else layer.d_model, mean=1.0)._replace(buffer=layer.stored)]
+    return [vector("w", 1 if layer.scalar else layer.d_model, mean=1.0)._replace(buffer=layer.stored)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:

@@ -55,8 +55,8 @@ TENSORS: dict[str, Callable[..., Stored]] = {
     ),
     "conv2d": lambda d_in, d_out, side: Stored(d_out, d_in, side=side, bias=True),
     "conv3d": lambda d_in, d_out, frames, side: Stored(d_out, d_in, side=side, frames=frames, bias=True),
-    "parameter": lambda d_out, d_in=None, taps=None: Stored(d_out, d_in, taps, lone=True),
-    "buffer": lambda d_out, d_in=None: Stored(d_out, d_in, lone=True, buffer=True),
+    "parameter": lambda d_out, d_in=None, taps=None: Stored(d_out, d_in, taps, bare=True),
+    "buffer": lambda d_out, d_in=None: Stored(d_out, d_in, bare=True, buffer=True),
 }
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "floor": lambda value, divisor: int(value // divisor),

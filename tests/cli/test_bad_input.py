@@ -20,9 +20,9 @@ FORMATS = (*SERVING[:2], *SERVING[4:])  # not where the best is looked for, or t
 EVERYWHERE = {
     ("gpt3", "--seq 0"): (LENGTHS, "--seq: must be an integer of at least 1"),
     ("gpt3", "--seq -1"): (LENGTHS, "--seq: invalid value '-1'"),
-    ("gpt3", "--seq 4096"): (LENGTHS, "--extend counts them"),
+    ("gpt3", "--seq 4096"): (LENGTHS, "use --extend to allow more"),
     ("gpt3", "--batch -1"): (LENGTHS, "--batch: invalid value '-1'"),
-    ("gpt3", "--target-seq 5"): (LENGTHS, "--target-seq: gpt3-175b has one stack"),
+    ("gpt3", "--target-seq 5"): (LENGTHS, "--target-seq: gpt3-175b has one text stack"),
     ("t5-small", "--target-seq 0"): (LENGTHS, "--target-seq: must be an integer of at least 1"),
     ("gpt3", "--mode decode"): (STEPS, "add --context N"),
     ("gpt3", "--context 5"): (STEPS, "--context: a forward pass has no cached tokens"),

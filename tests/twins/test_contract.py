@@ -666,15 +666,15 @@ SHAPES = {
     "scaled sum": {"pre": NORM, "after": Affine(WIDTH, residual=True)},
     "scale instead of a norm": {"after": Affine(WIDTH, scale_first=True)},
     "factor": {"pre": NORM, "post": Scale(WIDTH), "after": Scale(WIDTH, factor=0.7)},
-    "factor of a gate": {"pre": NORM, "post": Scale(WIDTH, lone=True, function="tanh")},
-    "stored factor": {"pre": NORM, "after": Scale(WIDTH, lone=True, stored=True)},
+    "factor of a gate": {"pre": NORM, "post": Scale(WIDTH, scalar=True, function="tanh")},
+    "stored factor": {"pre": NORM, "after": Scale(WIDTH, scalar=True, stored=True)},
     "factor of the stream": {"pre": NORM, "after": Scale(WIDTH, "residual")},
     "constant factor of the stream": {"pre": NORM, "after": Scale(WIDTH, "residual", factor=0.7)},
     "weight before a norm": {"pre": Norm(WIDTH, weighted_first=True, unit_offset=True)},
     "activation behind a norm": {"pre": Norm(WIDTH, function="layernorm", bias=True, activation="gelu")},
     "factors of both": {"pre": NORM, "after": Scale(WIDTH, "both", gain=0.5)},
     "factor of a step": {"pre": NORM, "post": Scale(WIDTH, "step")},
-    "factor of a step behind the sum": {"pre": NORM, "after": Scale(WIDTH, "step", lone=True)},
+    "factor of a step behind the sum": {"pre": NORM, "after": Scale(WIDTH, "step", scalar=True)},
 }
 
 
@@ -700,7 +700,7 @@ def scaled(x: Any, **norms: Layer) -> tuple[Any, Any]:
         ({"post": Scale(WIDTH)}, lambda x, y: x + 3 * y),
         ({"after": Scale(WIDTH)}, lambda x, y: 3 * (x + y)),
         ({"after": Scale(WIDTH, factor=0.7)}, lambda x, y: 0.7 * (x + y)),
-        ({"post": Scale(WIDTH, lone=True, function="tanh")}, lambda x, y: x + np.tanh(3) * y),
+        ({"post": Scale(WIDTH, scalar=True, function="tanh")}, lambda x, y: x + np.tanh(3) * y),
         ({"after": Scale(WIDTH, "residual")}, lambda x, y: 3 * x + y),
         ({"after": Scale(WIDTH, "residual", factor=0.7)}, lambda x, y: 0.7 * x + y),
         ({"post": Scale(WIDTH, "step")}, lambda x, y: x + 3 * (y - x)),

@@ -108,7 +108,7 @@ def _block(config: Config, kind: Kind, norm: Norm, own: int | None) -> Block:
     parts = [sublayer("attention", _attention(config, kind), pre=norm, post=norm), _feed(config, mlp, norm, activation)]
     if own:
         parts.append(sublayer("per_layer_input", PerLayerGate(norm.d_model, own, activation), post=norm))
-    parts[-1] = replace(parts[-1], after=Scale(norm.d_model, lone=True, stored=True))
+    parts[-1] = replace(parts[-1], after=Scale(norm.d_model, scalar=True, stored=True))
     place = "global" if kind.layer_type == "full_attention" else "local"
     return Block(f"{place}_reusing" if kind.reuses else place, tuple(parts))
 

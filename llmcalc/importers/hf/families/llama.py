@@ -88,7 +88,7 @@ def mllama(config: Config) -> Architecture:
         CROSSED if config.get("cross_attention_layers") is None else config.layer_indices("cross_attention_layers")
     )
     norm, own, mlp = config.rmsnorm(), config.attention(bias=False), config.gated_mlp()
-    idle, gate = replace(norm, unused=True), Scale(config.d_model, lone=True, function="tanh", unused=True)
+    idle, gate = replace(norm, unused=True), Scale(config.d_model, scalar=True, function="tanh", unused=True)
     cross = Attention(
         config.d_model, own.n_heads, own.n_kv_heads, own.d_head, qk_norm="head", causal=False, cross=True, unused=True
     )

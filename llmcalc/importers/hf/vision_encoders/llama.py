@@ -50,7 +50,7 @@ def mllama(config: Config) -> tuple[Stack, Stack]:
     tiles, positions = config.size("max_num_tiles"), grid(config) + CLASS_TOKEN
     norm = Norm(width, "layernorm", bias=True, eps=config.number("norm_eps") or 1e-5, prompt=CLASS_TOKEN)
     plain = replace(default_layernorm(width), prompt=CLASS_TOKEN)
-    gate = Scale(width, lone=True, function="tanh", prompt=CLASS_TOKEN)
+    gate = Scale(width, scalar=True, function="tanh", prompt=CLASS_TOKEN)
     unused_gate = replace(gate, unused=True)
     tile = Embedding(rows, tiles * width, table="other", unused=True)
     inputs = (

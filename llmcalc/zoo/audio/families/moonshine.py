@@ -98,7 +98,7 @@ def _encoder(config: Config) -> Stack:
         layers: Layers = {"attention": attention, "mlp": mlp}
         known.setdefault((behind, ahead), prenorm_block(f"sees_{behind}_{ahead}", norm, **layers))
     inputs = (
-        Named("compressed", Scale(FRAMES * values, lone=True)),
+        Named("compressed", Scale(FRAMES * values, scalar=True)),
         Named("frame", Linear(values, config.d_model, bias=False, activation="silu", upsample=FRAMES)),
         Named("conv1", Conv(config.d_model, 2 * config.d_model, TAPS, upsample=HALVED, activation="silu")),
         Named("conv2", Conv(2 * config.d_model, config.d_model, TAPS)),

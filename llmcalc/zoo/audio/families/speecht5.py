@@ -33,7 +33,7 @@ def speecht5(config: Config) -> Architecture:
     config.ignore(_FRONT if bare else "")
     width, heads = config.d_model, config.size("encoder_attention_heads")
     attention = Attention(width, heads, causal=False, positions="distances", **BIASED)
-    rows = Named("distance", Stored(2 * config.size("encoder_max_relative_position"), width // heads, lone=True))
+    rows = Named("distance", Stored(2 * config.size("encoder_max_relative_position"), width // heads, bare=True))
     front, back = ([], []) if bare else (_front(config, width), _text(config, width))
     style = (BARE if bare else STYLE._replace(positions="max_speech_positions"))._replace(embedding_norm=True)
     encoder = stack(config, style, "encoder", front, [rows], attention=attention)
@@ -87,7 +87,7 @@ def _front(config: Config, width: int) -> list[Named]:
         *found,
         Named("projected_norm", config.layernorm(width=sizes[-1])),
         Named("wave_out", Linear(sizes[-1], width)),
-        *([Named("masked", Stored(width, lone=True))] if masked else []),
+        *([Named("masked", Stored(width, bare=True))] if masked else []),
         Named("wave_position", Conv(width, width, taps, groups=groups, overrun=1 - taps % 2, activation=act)),
-        Named("wave_lengths", Stored(1, 1, taps, lone=True)),  # norms of the kernel's directions, one per tap
+        Named("wave_lengths", Stored(1, 1, taps, bare=True)),  # norms of the kernel's directions, one per tap
     ]

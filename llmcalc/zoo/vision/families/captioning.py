@@ -42,7 +42,7 @@ def _compare(link: Link) -> list[Named]:
     return [
         Named("visual_projection", Stored(joint, link.d_encoder)),
         Named("text_projection", Stored(joint, link.d_model)),
-        Named("logit_scale", Stored(1, lone=True)),
+        Named("logit_scale", Stored(1, bare=True)),
     ]
 
 

@@ -52,7 +52,7 @@ def _with_more_tokens(config: Config, stack: Stack, bare: bool) -> Stack:
 def _gated(config: Config, norm: Norm, heads: int, mlp: Mlp, source: int) -> Any:
     """A block with cross-attention to an image, and a gate on each result that is closed at first."""
     is_scalar, width = config.one_of("alpha_type", "float", "vector") == "float", norm.d_model
-    unused_norm, gate = replace(norm, unused=True), Scale(width, lone=is_scalar, function="tanh", unused=True)
+    unused_norm, gate = replace(norm, unused=True), Scale(width, scalar=is_scalar, function="tanh", unused=True)
     qk_norm = "head" if config.flag("qk_layer_norms") else "none"
     cross = Attention(width, heads, causal=False, cross=True, d_source=source, qk_norm=qk_norm, unused=True)
     kind = "lone" if is_scalar else "wide"

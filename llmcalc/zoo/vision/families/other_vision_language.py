@@ -111,7 +111,7 @@ def sam_projector(link: Link) -> list[Named]:
     return [
         *neck("second_neck", link.d_encoder, width),
         *halving(width, 2 * width, 4 * width),
-        *named(alpha=Scale(width, lone=True), high_projector=Linear(4 * width, link.d_model // 2, merge=MERGED)),
+        *named(alpha=Scale(width, scalar=True), high_projector=Linear(4 * width, link.d_model // 2, merge=MERGED)),
     ]
 
 
