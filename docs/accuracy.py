@@ -1,9 +1,9 @@
-"""Write docs/accuracy.md: predicted memory next to published measurements.
+"""Write docs/accuracy.md, which compares predicted memory with published measurements.
 
     python docs/accuracy.py          rewrite the page
     python docs/accuracy.py --check  exit with 1 if it is out of date
 
-Nothing is fitted. The measurements are in docs/data/; the first line of each file gives its source.
+No parameter is fitted to the measurements. They are in docs/data/, and the first line of each file gives the source.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SIMUMAX = {
     "llama3-70b": ("llama3-70b",),
     "llama3-405b": ("llama3.1-405b",),
 }
-# from the parameters of each module that the source prints; 16 heads of 128
+# derived from the parameter counts per module that the source prints; 16 heads of size 128
 MIXTRAL = ("n_layers=4", "d_model=2048", "n_heads=16", "n_kv_heads=8", "d_ff=5440", "vocab=32000")
 # tools/get_training_info/get_training_info.py and its README in pull request 482
 MEGATRON_GPT = {
@@ -68,24 +68,24 @@ class Row(NamedTuple):
 
 
 def read(name: str) -> Iterator[dict[str, str]]:
-    """The rows of a data file."""
+    """Yield the rows of a data file."""
     lines = (FOLDER / "data" / name).read_text("utf-8").splitlines()
     yield from csv.DictReader(lines[1:])
 
 
 def padded(rows: int, multiple: int) -> int:
-    """The smallest multiple that holds all rows."""
+    """Round the number of rows up to a multiple."""
     return -(-rows // multiple) * multiple
 
 
 def source(name: str) -> str:
-    """The source of a data file."""
+    """Return the source given in the first line of a data file."""
     return (FOLDER / "data" / name).read_text("utf-8").splitlines()[0].removeprefix("# ")
 
 
 def simumax() -> Iterator[Row]:
-    """Settings: gradients in one fp32 buffer, a distributed optimizer, sequence parallelism with tensor parallelism,
-    and a fused cross-entropy.
+    """The predictions assume gradients in a single fp32 buffer, a distributed optimizer, sequence parallelism whenever
+    tensor parallelism is used, and a fused cross-entropy.
     """
     for row in read("simumax_b200.csv"):
         preset, *changes = SIMUMAX[row["model"]]
@@ -117,10 +117,10 @@ def simumax() -> Iterator[Row]:
 
 
 def megatron() -> Iterator[Row]:
-    """The source names FlashAttention, SwiGLU, bf16 and a distributed optimizer, and supports neither sequence
+    """The source uses FlashAttention, SwiGLU, bf16 and a distributed optimizer, and supports neither sequence
     parallelism nor recomputation. Its example has 32 layers, sequences of 2,048 tokens with learned positions, and
-    GPT-2's vocabulary padded to a multiple of 128 tp; its script has an FFN width of 10,880 and biases. Dropout is on,
-    which is the default.
+    GPT-2's vocabulary padded to a multiple of 128·tp. Its script has an FFN width of 10,880 and biases. Dropout is
+    enabled, which is the default.
     """
     for row in read("megatron_pr482.csv"):
         tensor = int(row["tp"])
@@ -140,9 +140,9 @@ def megatron() -> Iterator[Row]:
 
 
 def mbridge() -> Iterator[Row]:
-    """Settings follow from the source's report: 7.5 bytes per parameter, which is a distributed optimizer over 8 ranks;
-    all experts on every rank; sequence parallelism, which Megatron-Core requires with experts. The table compares model
-    states (weights, gradients and optimizer), activations saved by the forward pass, and their sum.
+    """The settings are inferred from the source. It reports 7.5 bytes per parameter, which implies a distributed
+    optimizer over 8 ranks. Every rank stores all experts. Sequence parallelism is on, because Megatron-Core requires it
+    for experts. The table compares model states (weights, gradients, optimizer), saved activations, and their sum.
     """
     model = llmcalc.load("mixtral-8x7b", overrides=MIXTRAL)
     for row in read("mbridge_mixtral.csv"):
@@ -167,7 +167,7 @@ def mbridge() -> Iterator[Row]:
 
 
 def torchtitan(checkpointing: str, recompute: str) -> Iterator[Row]:
-    """Runs of torchtitan with a kind of checkpointing, predicted with the policy ``recompute``."""
+    """Predict the torchtitan runs with one kind of checkpointing, using the recomputation policy ``recompute``."""
     names = ("dp", "tp", "pp", "cp", "chunks", "seq", "local_batch")
     for row in read("torchtitan_h100.csv"):
         if row["checkpointing"] != checkpointing:
@@ -195,15 +195,15 @@ def torchtitan(checkpointing: str, recompute: str) -> Iterator[Row]:
 
 
 def checkpointed() -> Iterator[Row]:
-    """Gradients are reduced in fp32. A pipeline has as many micro-batches as stages (twice as many if it is interleaved
-    with two virtual stages), and 128 layers instead of 126, so that 8 stages divide them.
+    """Gradients are reduced in fp32. In a pipeline, the number of micro-batches equals the number of stages (or twice
+    that if two virtual stages are interleaved), and the model has 128 layers instead of 126 so that 8 stages divide it.
     """
     yield from torchtitan("full", "full")
 
 
 def checkpointed_by_operation() -> Iterator[Row]:
-    """Selective checkpointing per operation is not modelled. Each run is listed twice: predicted without recomputation
-    and with full recomputation.
+    """Selective checkpointing per operation is not modelled. Each run is listed twice, once predicted without
+    recomputation and once with full recomputation.
     """
     for recompute in ("none", "full"):
         for row in torchtitan("per-op", recompute):
@@ -211,7 +211,7 @@ def checkpointed_by_operation() -> Iterator[Row]:
 
 
 def adapters() -> Iterator[Row]:
-    """Weights, adapters and optimizer states between steps."""
+    """The table compares the memory of weights, adapters and optimizer states between steps."""
     for row in read("fms_lora_a100.csv"):
         settings = {"weights": "nf4", "lora_rank": 16, "gradients": "fp32"}
         memory = llmcalc.memory(llmcalc.load(row["model"]), mode="training", seq=64, **settings)
@@ -220,35 +220,37 @@ def adapters() -> Iterator[Row]:
 
 
 SECTIONS = {
-    "Megatron-LM on B200, cut models": (
+    "Megatron-LM on B200, models with fewer layers": (
         "simumax_b200.csv",
         simumax,
-        "Predictions are too low mainly for models of 405B's width. According to the source, Transformer Engine keeps"
-        " a placeholder gradient for each weight shape, which adds up to the weights of one layer in bf16 (6 GiB "
-        "divided by tp). These and communication buffers are not modelled.",
+        "Predictions are too low mainly for models with the width of the 405B model. According to the source, "
+        "Transformer Engine keeps a placeholder gradient for each weight shape. Together, these gradients are as large "
+        "as the weights of one layer in bf16 (6 GiB divided by tp). Neither these gradients nor communication "
+        "buffers are modelled.",
     ),
-    "Megatron-LM, a GPT of Llama-2-7B's size": (
+    "Megatron-LM, a GPT model the size of Llama-2-7B": (
         "megatron_pr482.csv",
         megatron,
-        "The table does not state its settings, but they are those of the example: with them, the formula in the "
-        "tool's script reproduces the estimates in the table (69.0, 55.5, 49.5 and 28.6 for 68.8, 55.5, 49.5 and "
-        "28.6); with 4,096 tokens, or with Llama's vocabulary or FFN, it does not. A reviewer quotes the first row "
-        "with pp 2 and two nodes, which must be an error, because more ranks than in the third row can only reduce "
-        "memory.",
+        "The table in the source does not state its settings, but they must be those of the example. With them, the "
+        "formula in the tool's script reproduces the estimates in the table (69.0, 55.5, 49.5 and 28.6 for 68.8, 55.5, "
+        "49.5 and 28.6); with 4,096 tokens, or with Llama's vocabulary or FFN, it does not. A reviewer quotes the "
+        "measurement of the first row for pp 2 on two nodes. This must be an error, because a configuration with more "
+        "ranks than the third row cannot need more memory.",
     ),
-    "Megatron-Core, Mixtral with few and narrow layers": (
+    "Megatron-Core, Mixtral with fewer and narrower layers": (
         "mbridge_mixtral.csv",
         mbridge,
-        "The source prints one decimal. It also prints torch's maximum allocated memory, 7.6 to 13.8 GiB; with the "
-        "smaller micro-batch this exceeds the sum and matches no moment of the step as modelled here.",
+        "The source gives values with one decimal place. It also gives the maximum memory allocated by torch, between "
+        "7.6 and 13.8 GiB. With the smaller micro-batch, this maximum exceeds the sum of states and activations and "
+        "does not match any point of the step as modelled here.",
     ),
     "torchtitan, Llama 3.1 on H100": (
         "torchtitan_h100.csv",
         checkpointed,
-        "The measurements are memory reserved by the allocator, while predictions are allocated memory, so all rows "
-        "are too low by an unknown amount. Also missing: copies for collectives, Float8 casts, and copies of logits "
-        "when several ranks share a loss. Gathered weights and whole gradients, which a pipeline keeps, are half of "
-        "the memory of the 405B model.",
+        "The measurements are of memory reserved by the allocator, whereas the predictions are of allocated memory, so "
+        "all predictions are too low by an unknown amount. They also exclude copies for collectives, Float8 casts, and "
+        "copies of logits when several ranks share a loss. Gathered weights and unsharded gradients, which a pipeline "
+        "keeps, account for half of the memory of the 405B model.",
     ),
     "torchtitan, selective checkpointing per operation": (
         "torchtitan_h100.csv",
@@ -258,22 +260,22 @@ SECTIONS = {
     "QLoRA, Mixtral-8x7B on one A100": (
         "fms_lora_a100.csv",
         adapters,
-        "bitsandbytes stores the scales of NF4 blocks in fp32 or, with double quantisation, in 8 bits; the source does "
+        "bitsandbytes stores the scales of NF4 blocks in fp32 or, with double quantisation, in 8 bits. The source does "
         "not say which was used.",
     ),
 }
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the text of the page."""
     parts = [
         "# Accuracy\n",
         "<!-- written by docs/accuracy.py -->\n",
-        "Parameters, FLOPs of contractions and state are exact: the tests compare them with transformers and torch, "
-        "integer for integer. Training memory is modelled from the tensors that each equation saves. Against torch's "
-        "memory tracker (GPT-2, LLaMA, Mixtral and BERT; fused and eager attention, with and without recomputation), "
-        "saved activations agree within 1.4 % and peaks within 0.3 %. The tables below compare with published "
-        "measurements of other software.\n",
+        "Parameters, FLOPs of contractions and state are exact: the tests check that they equal the values from "
+        "transformers and torch. Training memory is modelled from the tensors that each equation saves. Compared with "
+        "torch's memory tracker (for GPT-2, LLaMA, Mixtral and BERT, with fused and eager attention, with and without "
+        "recomputation), saved activations are within 1.4 % and peaks within 0.3 %. The tables below compare "
+        "predictions with published measurements of other software.\n",
     ]
     for title, (file, rows, remark) in SECTIONS.items():
         found = list(rows())

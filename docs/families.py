@@ -1,4 +1,4 @@
-"""mkdocs hook: a page for every family of presets, with its sizes, published figures and file."""
+"""mkdocs hook that generates a page for every model family, with its sizes, published figures and preset file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FOLDER = "families"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Give every family a place in the navigation."""
+    """Add every family to the navigation."""
     pages = [{data["title"]: f"{FOLDER}/{file.stem}.md"} for file, data in presets()]
     assert config.nav is not None
     config.nav.append({"Models": [{"all": f"{FOLDER}/index.md"}, *pages]})
@@ -49,7 +49,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def presets() -> list[tuple[Path, dict[str, Any]]]:
-    """Every shipped preset file with what is written in it, by title."""
+    """Return every shipped preset file with its contents, sorted by title."""
     files = sorted(catalogue.shipped_folder().glob("*.yaml"))
     return sorted(
         ((file, catalogue.read_preset(file)) for file in files), key=lambda item: str(item[1]["title"]).lower()
@@ -57,12 +57,12 @@ def presets() -> list[tuple[Path, dict[str, Any]]]:
 
 
 def models(file: Path, data: dict[str, Any]) -> list[Architecture]:
-    """Every size of a family."""
+    """Load every size of a family."""
     return [load(f"{file.stem}-{size}") for size in data["sizes"]]
 
 
 def index() -> str:
-    """All models in one table."""
+    """Render the table of all models."""
     lines = ["# Models", "", "| model | year | kind | parameters | active |", "| --- | --- | --- | ---: | ---: |"]
     for file, data in presets():
         for model in models(file, data):
@@ -75,7 +75,7 @@ def index() -> str:
 
 
 def page(file: Path, data: dict[str, Any]) -> str:
-    """A family: its source, sizes, published figures, notes, and its preset file."""
+    """Render the page of a family: its source, sizes, published figures, notes and preset file."""
     found = models(file, data)
     parts = [f"# {data['title']}", *(f"**Warning:** {line}." for line in warnings(found[0]))]
     parts += [f"Source: {cite(found[0].source)}."] if found[0].source else []
@@ -98,7 +98,7 @@ def _sizes(found: list[Architecture]) -> str:
 
 
 def _figures(found: list[Architecture]) -> Iterator[str]:
-    """Published figures of each size, next to ours."""
+    """Compare the published figures of each size with ours."""
     compared = [(model, comparisons(params(model), model.expect)) for model in found]
     if any(figures for _, figures in compared):
         yield "## Published figures"
@@ -109,7 +109,7 @@ def _figures(found: list[Architecture]) -> Iterator[str]:
 
 
 def _training(found: list[Architecture]) -> Iterator[str]:
-    """Published training facts of each size."""
+    """Render the published training facts of each size."""
     tables = {model.name: training_table(model) for model in found}
     if any(tables.values()):
         yield "## Training, as published"
@@ -120,6 +120,6 @@ def _training(found: list[Architecture]) -> Iterator[str]:
 
 
 def _markdown(table: Table) -> str:
-    """A table's rows alone."""
+    """Render only the rows of a table."""
     lines = render(Document("", dict, tables=(table,)), "markdown").splitlines()
     return "\n".join(line for line in lines if line.startswith("|"))

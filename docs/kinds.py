@@ -1,4 +1,4 @@
-"""mkdocs hook: a page for every layer kind, and tables of axes and functions, made from the declarations themselves."""
+"""mkdocs hook that generates a page for every layer kind, and tables of axes, functions and constants."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FOLDER = "kinds"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Give every kind a place in the navigation."""
+    """Add every kind to the navigation."""
     pages = [{kind.replace("_", " "): f"{FOLDER}/{kind}.md"} for kind in layers.kinds()]
     assert config.nav is not None
     config.nav.append({"Layer reference": [{"all": f"{FOLDER}/index.md"}, *pages]})
@@ -48,38 +48,38 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Fill in the tables that a page asks for."""
+    """Replace placeholders such as ``<!-- axes -->`` with tables."""
     for name, made in TABLES.items():
         markdown = markdown.replace(f"<!-- {name} -->", made()) if f"<!-- {name} -->" in markdown else markdown
     return markdown
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
+    """Render a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def axes() -> str:
-    """The glossary of axes."""
+    """Render the glossary of axes."""
     rows = [[f"`{symbol}`", "", meaning] for symbol, meaning in WORKLOAD.items()]
     rows += [[f"`{symbol}`", f"`{name}`", meaning] for symbol, (name, meaning) in GLOSSARY.items()]
     return table(["axis", "name", "meaning"], rows)
 
 
 def functions() -> str:
-    """What elementwise work costs."""
+    """Render the costs of elementwise functions."""
     rows = [[f"`{name}`", str(item.flops), item.meaning, item.saves] for name, item in FUNCTIONS.items()]
-    return table(["function", "FLOPs per element", "which are", "saved for backward"], rows)
+    return table(["function", "FLOPs per element", "definition", "saved for the backward pass"], rows)
 
 
 def forms() -> str:
-    """The forms of scaling laws."""
+    """Render the functional forms of scaling laws."""
     return table(["form", "formula"], [[f"`{name}`", f"`{formula}`"] for name, formula in FORMULAS.items()])
 
 
 def scaling_laws() -> str:
-    """Every scaling law with its constants."""
+    """Render every scaling law with its constants."""
     rows = []
     for one in laws().values():
         constants = ", ".join(f"{symbol} {value:.10g}" for symbol, value in one.constants.items())
@@ -89,7 +89,7 @@ def scaling_laws() -> str:
 
 
 def utilisations() -> str:
-    """Published utilisation."""
+    """Render the published utilisation of accelerators."""
     rows = [
         [key, number_format, *(_share(entry.get(end)) for end in ("low", "mid", "high")), entry["of"], entry["source"]]
         for key, formats in data("utilisation").items()
@@ -99,7 +99,7 @@ def utilisations() -> str:
 
 
 def energies() -> str:
-    """Conventions of energy and emissions."""
+    """Render the conventions for energy and emissions."""
     rows = [
         [
             f"`{name}`",
@@ -129,19 +129,19 @@ TABLES = {
 
 
 def index() -> str:
-    """The list of kinds and their aliases."""
+    """Render the list of kinds and their aliases."""
     kinds = [[f"[{kind}]({kind}.md)", _about(kind)[0]] for kind in layers.kinds()]
     aliases = [
         [f"`{alias}`", f"[{kind}]({kind}.md)", ", ".join(f"`{key}: {value}`" for key, value in fixed.items())]
         for alias, (kind, fixed) in layers.ALIASES.items()
     ]
-    parts = ["# Layer reference", table(["kind", "what it is"], kinds)]
-    parts += ["Common names are aliases of a kind with some fields fixed:"]
+    parts = ["# Layer reference", table(["kind", "description"], kinds)]
+    parts += ["Common names are aliases for a kind with some fields fixed:"]
     return "\n\n".join([*parts, table(["name", "kind", "fields"], aliases)]) + "\n"
 
 
 def page(kind: str) -> str:
-    """A kind: its equation, its fields, and its declaration with default values."""
+    """Render the page of a kind: its equation, its fields, and its declaration with default values."""
     found, _ = layers.find(kind)
     first, rest = _about(kind)
     layer = found(**smallest(kind))
@@ -154,7 +154,7 @@ def page(kind: str) -> str:
 
 
 def _about(kind: str) -> tuple[str, str]:
-    """First and further paragraphs of a kind's module docstring; citations in square brackets stay as they are."""
+    """Return the first and the remaining paragraphs of a kind's module docstring, with brackets escaped."""
     found, _ = layers.find(kind)
     first, _, rest = (inspect.getdoc(sys.modules[found.__module__]) or "").partition("\n\n")
     return _plain(first), _plain(rest)

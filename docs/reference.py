@@ -1,4 +1,4 @@
-"""mkdocs hook: the CLI reference from the declarations of commands, the Python API from docstrings."""
+"""mkdocs hook that generates the CLI reference from command declarations and the Python API from docstrings."""
 
 from __future__ import annotations
 
@@ -26,15 +26,18 @@ _ENTRY = re.compile(r" {4}([\w`, ]+): (.*)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Generate both pages."""
+    """Generate the CLI reference and the Python API."""
     files.append(File.generated(config, "cli.md", content=cli()))
     files.append(File.generated(config, "python.md", content=python()))
     return files
 
 
 def cli() -> str:
-    """Every command with its arguments and options."""
-    head = "# CLI reference\n\nExit codes: 0 success, 1 the answer is no, 2 invalid input.\n"
+    """Render every command with its arguments and options."""
+    head = (
+        "# CLI reference\n\nExit codes: 0 means success, 1 means that the answer is no (for example, the model does "
+        "not fit), and 2 means invalid input.\n"
+    )
     return "\n".join([head, *map(_command, COMMANDS)])
 
 
@@ -67,12 +70,12 @@ def _cell(text: str) -> str:
 
 
 def python() -> str:
-    """Every public name with its signature and docstring."""
+    """Render every public name with its signature and docstring."""
     found = {name: getattr(llmcalc, name) for name in llmcalc.__all__ if not name.startswith("_")}
     functions = {name: value for name, value in found.items() if not inspect.isclass(value)}
     errors = {name: value for name, value in found.items() if inspect.isclass(value) and issubclass(value, Exception)}
     classes = {name: value for name, value in found.items() if name not in functions and name not in errors}
-    parts = ["# Python API", "", "Every function takes what `load` returns, or a model's name or path.", ""]
+    parts = ["# Python API", "", "Functions that take a model accept the result of `load`, a model name or a path.", ""]
     for title, group in (("Functions", functions), ("Classes", classes), ("Errors", errors)):
         parts += [f"## {title}", "", *(_entry(name, value) for name, value in group.items())]
     return "\n".join(parts)
@@ -93,7 +96,7 @@ def _signature(function: Callable[..., object]) -> str:
 
 
 def markdown(docstring: str) -> str:
-    """A docstring as Markdown: examples as code, sections as lists."""
+    """Convert a docstring to Markdown, with examples as code and sections as lists."""
     lines: list[str] = []
     section = in_example = False
     for line in docstring.replace("``", "`").splitlines():

@@ -1,11 +1,11 @@
-"""Keep the screens in README.md and docs/*.md and the pictures true: run each command again and store its output.
+"""Update the screens in README.md, CONTRIBUTING.md and docs/*.md, and the pictures, by running their commands again.
 
     python docs/screens.py          rewrite the files
     python docs/screens.py --check  exit with 1 if a screen is out of date
 
-A screen is a fenced block "console" of lines ``$ llmcalc ...`` with what they print. One that ends with ``...`` shows
-the beginning only. A fenced block "yaml" whose first line is ``# file: NAME`` is a file that the commands of the same
-page can read.
+A screen is a fenced "console" block with lines ``$ llmcalc ...`` and the output of these commands. If it ends with
+``...``, only the beginning of the output is shown. A fenced "yaml" block whose first line is ``# file: NAME`` is a file
+that commands on the same page can read.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 PROMPT, CUT = "$ ", "..."
 WIDTH = 100
-SHORTEST_CUT = 18  # lines that a new, cut screen shows
-PICTURES = {"docs/models.svg": "llmcalc timeline --format svg"}  # file: the command that draws it
+SHORTEST_CUT = 18  # number of lines in a new truncated screen
+PICTURES = {"docs/models.svg": "llmcalc timeline --format svg"}  # file: command that generates it
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# file: (\S+)\n")
 _TABLES = (
@@ -34,32 +34,32 @@ _AS_TABLE = re.compile(rf"llmcalc ({_TABLES})\b(?!.*--(json|format))")
 
 
 class Screen(NamedTuple):
-    """A command line and the lines that stand below it."""
+    """A command line and the lines of its output."""
 
     command: str
     lines: list[str]
 
 
 def pages() -> list[Path]:
-    """Every page that may hold screens."""
+    """List the pages that can contain screens."""
     return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def screens(block: str) -> Iterator[Screen]:
-    """The screens of a console block."""
+    """Yield the screens of a console block."""
     for part in block.split(PROMPT)[1:] if block.startswith(PROMPT) else []:
         command, *lines = part.rstrip("\n").split("\n")
         yield Screen(command, lines)
 
 
 def files(text: str) -> dict[str, str]:
-    """The files that a page describes, by name."""
+    """Map the names of the files in a page to their contents."""
     blocks = [match[2] for match in _FENCE.finditer(text) if match[1] == "yaml"]
     return {match[1]: block for block in blocks if (match := _FILE.match(block))}
 
 
 def run(command: str, folder: str) -> subprocess.CompletedProcess[str]:
-    """Run a command line as a terminal of WIDTH columns would show it."""
+    """Run a command line as if in a terminal with WIDTH columns."""
     program, *words = command.split()
     assert program == "llmcalc", command
     shown = ["--format", "table"] if _AS_TABLE.match(command) else []
@@ -71,7 +71,7 @@ def run(command: str, folder: str) -> subprocess.CompletedProcess[str]:
 
 
 def rendered(text: str) -> str:
-    """The page with every screen's output as it is now."""
+    """Return the page with the current output of every screen."""
     with tempfile.TemporaryDirectory() as folder:
         for name, content in files(text).items():
             (Path(folder) / name).write_text(content, "utf-8")
