@@ -1,10 +1,10 @@
-"""What reading and counting a Hugging Face config takes, beside the same class on transformers' meta device.
+"""Measure the time to read and count a Hugging Face config, and to build the same model on the meta device.
 
     python benchmarks/configs.py [FAMILIES]
 
-Each family's class defaults are a config. *first*: nothing of it was read before in this process. *again*: another
-size of it, so that equations are parsed but no layer is known. Transformers is measured on as many families as are
-asked for (5; 0: none), after its imports, which are shown apart.
+The class defaults of each family serve as its config. *first* measures the first use of a family in the process.
+*again* measures a different size of that family, so equations are already parsed but no layer is cached. FAMILIES is
+the number of families to build with transformers (default: 5, 0 for none). Import time is reported separately.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SIZED = ("vocab_size", "num_hidden_layers", "num_layers", "n_layer", "encoder_la
 
 
 def configs() -> Iterator[dict[str, Any]]:
-    """A config of each family whose defaults make a model."""
+    """Yield a config for each family whose defaults describe a model."""
     for model_type in families.names():
         file = DEFAULTS / f"{model_type}.json"
         config = {"model_type": model_type}
@@ -46,14 +46,14 @@ def count(config: dict[str, Any]) -> int:
 
 
 def milliseconds(run: Callable[[dict[str, Any]], object], config: dict[str, Any]) -> float:
-    """Processor time, which a busy machine changes less than the clock's."""
+    """Measure the CPU time of a call, which depends less on other load than wall-clock time."""
     begin = time.process_time()
     run(config)
     return (time.process_time() - begin) * 1000
 
 
 def resized(config: dict[str, Any], number: int) -> dict[str, Any]:
-    """The same with another vocabulary, where that is a key of it."""
+    """Change the vocabulary size of a config that has one."""
     return {**config, "vocab_size": config["vocab_size"] + number} if "vocab_size" in config else config
 
 
@@ -72,7 +72,7 @@ def ours() -> None:
     print(f"{len(found)} families           median ms    max ms")
     for name, times in (("first", first), ("again", again)):
         print(f"{name:22}  {statistics.median(times):9.3f}  {max(times):8.2f}")
-    print(f"{MANY} configs, one process  {busy:.2f} s of the processor, {seconds:.2f} s by the clock")
+    print(f"{MANY} configs, one process  {busy:.2f} s CPU time, {seconds:.2f} s wall-clock time")
 
 
 def theirs(number: int) -> None:

@@ -1,8 +1,8 @@
-"""What a command costs to start, as a ratio to ``python -c pass``: interleaved runs, medians and minima.
+"""Measure the start-up time of commands relative to ``python -c pass``, as minimum and median.
 
     python benchmarks/startup.py [ROUNDS]
 
-Each round runs every command once, so that a busy moment of the machine falls on all of them alike.
+Each round runs every command once, so that a temporary load on the machine affects all commands equally.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 ROUNDS = 25
 BASE = "python -c pass"
 LIBRARY = "import llmcalc; llmcalc.params(llmcalc.load('gpt3'))"
-# name: (arguments of the interpreter, the ratio that it may cost at most)
+# name: (arguments of the interpreter, maximum ratio)
 COMMANDS: dict[str, tuple[list[str], float | None]] = {
     BASE: (["-c", "pass"], None),
     "import llmcalc": (["-c", "import llmcalc"], 3.0),
@@ -45,7 +45,7 @@ def main(rounds: int) -> None:
     for number in range(rounds + 1):
         for name, (arguments, _) in COMMANDS.items():
             took = seconds(arguments)
-            if number:  # the first round writes the bytecode
+            if number:  # skip the first round, which writes the bytecode
                 measured[name].append(took)
     base = min(measured[BASE])
     middle = statistics.median(measured[BASE])

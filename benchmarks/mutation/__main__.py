@@ -1,18 +1,18 @@
-"""How many small mistakes in ``core``, ``layers`` and ``calc`` the tests catch.
+"""Measure how many small mistakes in ``core``, ``layers`` and ``calc`` the tests catch.
 
     python benchmarks/mutation --sample 400 --seed 1 --jobs 2
 
-takes a sample of the mutants (each module has its share), runs the tests against each, fast ones first, and prints for
-each package the share that was killed with its 95 % interval, and every mutant that survived. Run it in an environment
-with the test group. ``--commands`` also asks the tests of the commands, and ``--oracle``, where torch and transformers
-are installed, the oracle suite. What runs a program of its own, as the tests of the documentation do, sees no mutant.
+draws a sample of the mutants, stratified by module, and runs the tests against each mutant, fast tests first. It prints
+the share of killed mutants in each package with a 95 % confidence interval, and lists every survivor. The environment
+must contain the test dependencies. ``--commands`` also runs the command-line tests, and ``--oracle`` the oracle suite,
+which requires torch and transformers. Tests that start a new process, such as the documentation tests, see no mutants.
 
     python benchmarks/mutation --measure reach.json
     python benchmarks/mutation --sample 400 --reach reach.json
 
-measures once which tests run which line (with coverage.py), and then asks of each mutant its layer kind's contract and
-a minute of the tests that run its line, or the fast tests if it runs at import alone: far quicker, and what it
-counts as killed is killed. ``--again`` without it asks the others about what survived.
+first records which tests run which lines (with coverage.py). Each mutant is then tested only with the contract tests of
+its layer kind and up to a minute of tests that run its line, or with the fast tests if the line runs only at import.
+This is much faster and never reports a false kill. Use ``--again`` without ``--reach`` to run all tests on survivors.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ WIDE = [
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("test_*.py")),
 ]
 CONTRACT = "tests/layers/test_contract.py"
-COMMANDS = ["tests/cli"]  # slow, and mostly about words
+COMMANDS = ["tests/cli"]  # slow, and mostly concerned with wording
 
 
 class Judge(NamedTuple):
-    """Asks tests about mutants."""
+    """Runs tests against mutants."""
 
     reach: Reach | None
     commands: bool
     oracle: bool
 
     def stages(self, mutant: Mutant) -> Iterator[list[str]]:
-        """Sets of tests, each asked only if those before it let the mutant pass."""
+        """Yield sets of tests; each set runs only if the mutant survived the previous sets."""
         if self.reach is not None:
             if mutant.path.parent.name == "layers":
                 yield [CONTRACT, "-k", f"[{mutant.path.stem}]"]
@@ -76,7 +76,7 @@ class Judge(NamedTuple):
         yield WIDE
 
     def __call__(self, mutant: Mutant) -> tuple[Mutant, str]:
-        """The mutant with ``survived``, or with how it was found out."""
+        """Return the mutant and its verdict: ``survived``, or how it was killed."""
         for number, tests in enumerate(self.stages(mutant), 1):
             code = outcome(mutant, tests, ROOT, LIMIT_S) if tests else NOTHING_SELECTED
             if code == TIMED_OUT:
@@ -87,7 +87,7 @@ class Judge(NamedTuple):
 
 
 def sampled(files: list[Path], size: int, seed: int) -> list[Mutant]:
-    """A random sample in which each module has the share that it has of all mutants, and at least one."""
+    """Draw a random sample stratified by module, with at least one mutant per module."""
     rng = random.Random(seed)
     every = {path: mutants(path) for path in files}
     total = sum(map(len, every.values()))
@@ -100,7 +100,7 @@ def sampled(files: list[Path], size: int, seed: int) -> list[Mutant]:
 
 
 def logged(log: Path) -> tuple[list[tuple[Mutant, str]], list[Mutant]]:
-    """The mutants of a log that were killed, with how, and those that survived."""
+    """Read a log: the killed mutants with their verdicts, and the survivors."""
     rows = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     found = [
         (Mutant(ROOT / path, line, what, step, variant), verdict) for path, line, what, step, variant, verdict in rows
@@ -109,7 +109,7 @@ def logged(log: Path) -> tuple[list[tuple[Mutant, str]], list[Mutant]]:
 
 
 def interval(killed: int, total: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share."""
+    """Return the Wilson 95 % confidence interval of a proportion."""
     share, z2 = killed / total, Z95**2
     middle = (share + z2 / (2 * total)) / (1 + z2 / total)
     half = Z95 * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2)) / (1 + z2 / total)
@@ -118,16 +118,16 @@ def interval(killed: int, total: int) -> tuple[float, float]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sample", type=int, default=400, help="mutants to try")
+    parser.add_argument("--sample", type=int, default=400, help="number of mutants in the sample")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=2, help="processes side by side")
-    parser.add_argument("--only", default="", help="modules whose path has this in it")
-    parser.add_argument("--commands", action="store_true", help="ask the tests of the commands about survivors too")
-    parser.add_argument("--oracle", action="store_true", help="ask the oracle suite about survivors too (slow)")
-    parser.add_argument("--again", type=Path, help="ask the tests again about the mutants of this log that survived")
-    parser.add_argument("--log", type=Path, help="append each result to this file as a line of JSON")
-    parser.add_argument("--measure", type=Path, help="write to this file which tests run which line, and stop")
-    parser.add_argument("--reach", type=Path, help="such a file: ask only tests that run a mutant's line")
+    parser.add_argument("--jobs", type=int, default=2, help="number of parallel processes")
+    parser.add_argument("--only", default="", help="use only modules whose path contains this text")
+    parser.add_argument("--commands", action="store_true", help="also run the command-line tests on survivors")
+    parser.add_argument("--oracle", action="store_true", help="also run the oracle suite on survivors (slow)")
+    parser.add_argument("--again", type=Path, help="retry the mutants that survived in this log")
+    parser.add_argument("--log", type=Path, help="append each result to this file as a JSON line")
+    parser.add_argument("--measure", type=Path, help="record which tests run which lines in this file, and exit")
+    parser.add_argument("--reach", type=Path, help="file from --measure; run only tests that reach a mutant's line")
     options = parser.parse_args()
     folders = [ROOT / "llmcalc" / name for name in PACKAGES]
     if options.measure:
@@ -140,7 +140,7 @@ def main() -> int:
         results, chosen = logged(options.again)
     for tests in () if options.reach else (FAST, WIDE):
         if outcome(None, tests, ROOT, LIMIT_S) != ALL_PASSED:
-            print(f"the tests fail without any mutant: {' '.join(tests)}", file=sys.stderr)
+            print(f"tests fail without any mutant: {' '.join(tests)}", file=sys.stderr)
             return 2
     judge = Judge(Reach.read(options.reach) if options.reach else None, options.commands, options.oracle)
     with get_context("fork").Pool(options.jobs) as pool:
@@ -156,7 +156,7 @@ def main() -> int:
 
 
 def report(results: list[tuple[Mutant, str]]) -> None:
-    """The share killed, by package and in all, and what survived."""
+    """Print the share of killed mutants by package and overall, and list the survivors."""
     print()
     for package in (*PACKAGES, "all"):
         verdicts = [verdict for mutant, verdict in results if package in ("all", mutant.path.parent.name)]

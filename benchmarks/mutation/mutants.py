@@ -1,7 +1,7 @@
-"""Small mistakes that somebody could make in a source file, one at a time.
+"""Generate small mistakes that a programmer could make in a source file, one at a time.
 
-Left out by rule, because no test should depend on them: docstrings and annotations, whatever stands in a ``raise`` (the
-wording of errors), ``assert``s that only inform the type checker, imports, and glossaries.
+Some code is never mutated because no test should depend on it: docstrings, annotations, ``raise`` statements (the
+wording of errors), ``assert`` statements that only inform the type checker, imports, and glossaries.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ SWAPS: dict[type[ast.AST], type[ast.AST]] = {
 NAMES = {"min": "max", "max": "min", "any": "all", "all": "any"}
 SKIPPED = (ast.Raise, ast.Assert, ast.Import, ast.ImportFrom)
 SKIPPED_FIELDS = frozenset({"annotation", "returns", "decorator_list", "bases", "type_params", "ctx"})
-EXPLAINING = frozenset({"WORKLOAD", "GLOSSARY", "EXTERNAL_TENSORS", "__all__", "__slots__"})  # texts for readers
+EXPLAINING = frozenset({"WORKLOAD", "GLOSSARY", "EXTERNAL_TENSORS", "__all__", "__slots__"})  # text for readers
 EXPLAINING_ARGUMENTS = frozenset({"hint", "where"})  # of errors
-MEANING = 2  # the place of a function's explanation (core/functions.py)
+MEANING = 2  # position of a function's description in its arguments (core/functions.py)
 BRACKET = re.compile(r"\[([^\[\]]*)\]")
 
 
 class Mutant(NamedTuple):
-    """A mistake: where it stands and what it is. ``step`` finds its place again in a fresh tree of the file."""
+    """A mistake and its location; ``step`` identifies the node in a newly parsed tree of the file."""
 
     path: Path
     line: int
@@ -39,7 +39,7 @@ class Mutant(NamedTuple):
 
 
 def mutants(path: Path) -> list[Mutant]:
-    """Every mutant of a file."""
+    """List all mutants of a file."""
     found: list[Mutant] = []
     for step, (_, _, _, node) in enumerate(_places(ast.parse(path.read_text("utf-8")))):
         found += [
@@ -50,7 +50,7 @@ def mutants(path: Path) -> list[Mutant]:
 
 
 def mutated(mutant: Mutant) -> ast.Module:
-    """The file's tree with the mistake in it."""
+    """Return the syntax tree of the file with the mistake applied."""
     tree = ast.parse(mutant.path.read_text("utf-8"))
     for step, (parent, field, index, node) in enumerate(_places(tree)):
         if step == mutant.step:
@@ -64,7 +64,7 @@ def mutated(mutant: Mutant) -> ast.Module:
 
 
 def _places(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
-    """(parent, field, index, node) of every node that may hold a mistake, always in the same order."""
+    """Yield (parent, field, index, node) for every node that can be mutated, in a fixed order."""
     for field, value in ast.iter_fields(tree):
         if field in SKIPPED_FIELDS:
             continue
@@ -77,7 +77,7 @@ def _places(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]
 
 
 def _explains(node: ast.AST) -> bool:
-    """Whether a node is there for readers or for the type checker alone."""
+    """Return whether a node exists only for readers or the type checker."""
     if isinstance(node, SKIPPED):
         return True
     if isinstance(node, ast.Expr):
@@ -91,26 +91,26 @@ def _explains(node: ast.AST) -> bool:
 
 
 def _mistakes(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-    """What could be written instead of a node."""
+    """Yield a description and a replacement for each possible mistake in a node."""
     if type(node) in SWAPS:
         wrong = SWAPS[type(node)]
         yield f"{type(node).__name__} -> {wrong.__name__}", wrong()
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.Not, ast.USub)):
-        yield f"{type(node.op).__name__} left out", node.operand
+        yield f"{type(node.op).__name__} removed", node.operand
     elif isinstance(node, ast.Constant):
         yield from _constants(node)
     elif isinstance(node, (ast.If, ast.IfExp, ast.While)):
         wrong_if = copy.deepcopy(node)
         wrong_if.test = ast.UnaryOp(ast.Not(), node.test)
-        yield "condition turned round", wrong_if
+        yield "condition negated", wrong_if
     elif isinstance(node, ast.comprehension) and node.ifs:
         kept = copy.deepcopy(node)
         kept.ifs = []
-        yield "filter left out", kept
+        yield "filter removed", kept
     elif isinstance(node, ast.Return) and node.value is not None:
         yield "returns None", ast.Return(ast.Constant(None))
     elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-        yield "call left out", ast.Pass()
+        yield "call removed", ast.Pass()
     elif isinstance(node, ast.Name) and node.id in NAMES:
         yield f"{node.id} -> {NAMES[node.id]}", ast.Name(NAMES[node.id], ast.Load())
 
@@ -123,13 +123,13 @@ def _constants(node: ast.Constant) -> Iterator[tuple[str, ast.AST]]:
         yield f"{value} -> {value + 1}", ast.Constant(value + 1)
     elif isinstance(value, str) and value:
         brackets = [match for match in BRACKET.finditer(value) if match[1].strip(" |;")]
-        for match in brackets:  # an equation or a tensor: each has an axis less
+        for match in brackets:  # an equation or a tensor: remove the last axis of each bracket
             fewer = " ".join(match[1].split()[:-1])
             yield (
-                f"{value!r}: an axis of {match[0]} left out",
+                f"{value!r}: an axis of {match[0]} removed",
                 ast.Constant(f"{value[: match.start(1)]}{fewer}{value[match.end(1) :]}"),
             )
         if brackets and "|" in value[brackets[-1].end() :]:
-            yield f"{value!r}: tags left out", ast.Constant(value[: value.rindex("|")])
+            yield f"{value!r}: tags removed", ast.Constant(value[: value.rindex("|")])
         if not brackets:
-            yield f"{value!r} -> another word", ast.Constant(f"XX{value}")
+            yield f"{value!r} -> a different string", ast.Constant(f"XX{value}")

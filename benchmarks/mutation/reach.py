@@ -1,7 +1,7 @@
-"""Which tests run a line, and how long they take: measured once, so that a mutant meets those that can see it first.
+"""Record which tests run each line and how long they take, so that relevant tests run first for each mutant.
 
-A test that never runs a line cannot find a mistake in it, but for values that were computed before, at import, while
-tests were collected, or for another test and then kept: what survives here may still be found by the whole suite.
+A test that never runs a line can detect a mistake in it only through values computed earlier: at import, during test
+collection, or by another test that cached them. A mutant that survives here may still be killed by the whole suite.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from typing import Any
 
 from mutants import Mutant
 
-OUTSIDE = ""  # the context of what runs in no test
+OUTSIDE = ""  # coverage context of code that runs outside tests
 BUDGET_S = 60.0
-FEW_FILES = 4  # each takes its time to be collected
+FEW_FILES = 4  # collecting each file takes time
 
 
 class Reach:
-    """Tests with their seconds, and for each line of each file those that run it."""
+    """Durations of tests in seconds, and for each line of each file, the tests that run it."""
 
     def __init__(self, seconds: dict[str, float], lines: dict[str, dict[int, list[str]]]) -> None:
         self.seconds, self.lines = seconds, lines
 
     @classmethod
     def read(cls, path: Path) -> Reach:
-        """A file that ``measure`` has written."""
+        """Read a file written by ``measure``."""
         found = json.loads(path.read_text("utf-8"))
         names = [*list(found["seconds"]), OUTSIDE]
         lines = {
@@ -39,9 +39,9 @@ class Reach:
         return cls(found["seconds"], lines)
 
     def stages(self, mutant: Mutant, root: Path) -> list[list[str]]:
-        """The tests that run a mutant's statement, in turn from each file, the quick ones first, as many as fit into
-        ``BUDGET_S``: those of the files that have most of them, then the others; none if it runs outside of tests
-        alone.
+        """Select tests that run a mutant's statement, within ``BUDGET_S``, alternating between files and fastest first.
+
+        The files with the most selected tests form the first stage. The list is empty if no test runs the statement.
         """
         own = self.lines.get(str(mutant.path.relative_to(root)), {})
         found = {test for line in statement(mutant) for test in own.get(line, [])}
@@ -72,7 +72,7 @@ def _file(test: str) -> str:
 
 
 def statement(mutant: Mutant) -> range:
-    """The lines of the innermost statement around a mutant; of a compound one those before its body."""
+    """Return the lines of the innermost statement around a mutant, or of its header if the statement is compound."""
     best = range(mutant.line, mutant.line + 1)
     size = None
     for node in ast.walk(ast.parse(mutant.path.read_text("utf-8"))):
@@ -86,7 +86,7 @@ def statement(mutant: Mutant) -> range:
 
 
 class Chosen:
-    """A pytest plugin that runs the given tests alone, in the given order."""
+    """A pytest plugin that runs only the given tests, in the given order."""
 
     def __init__(self, tests: Sequence[str]) -> None:
         self.place = {test: place for place, test in enumerate(tests)}
@@ -98,7 +98,7 @@ class Chosen:
 
 
 class _Recorder:
-    """A pytest plugin that tells coverage which test runs, and keeps the time of each that passes."""
+    """A pytest plugin that tells coverage which test is running, and records the duration of each passing test."""
 
     def __init__(self, coverage: Any) -> None:
         self.coverage = coverage
@@ -116,7 +116,7 @@ class _Recorder:
 
 
 def measure(path: Path, tests: Sequence[str], packages: Iterable[Path], root: Path) -> int:
-    """Run the tests under coverage (a package of its own) and write what they reach; pytest's exit code."""
+    """Run the tests under coverage, write which lines they reach, and return pytest's exit code."""
     import coverage
     import pytest
 

@@ -1,4 +1,4 @@
-"""Runs tests against one mutant in a process of its own, forked from one that has imported pytest."""
+"""Run tests against one mutant in a separate process, forked from a process that has already imported pytest."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OPTIONS = ["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAss
 
 
 def preload() -> None:
-    """Import what tests need and what never changes, once for all mutants."""
+    """Import third-party packages that tests need, once for all mutants."""
     import hypothesis  # noqa: F401
     import numpy  # noqa: F401
     import pydantic  # noqa: F401
@@ -35,7 +35,7 @@ def preload() -> None:
 
 
 class _Mutated(importlib.machinery.SourceFileLoader):
-    """Loads a module from a tree instead of its file."""
+    """Loads a module from a mutated syntax tree instead of its file."""
 
     def __init__(self, name: str, mutant: Mutant) -> None:
         super().__init__(name, str(mutant.path))
@@ -59,12 +59,12 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 def module_name(path: Path, root: Path) -> str:
-    """The dotted name of a source file."""
+    """Return the module name of a source file."""
     return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
 
 
 def outcome(mutant: Mutant | None, tests: Sequence[str], root: Path, limit_s: float) -> int:
-    """Pytest's exit code (0: all passed), or TIMED_OUT. ``mutant`` None: the code as it is."""
+    """Return pytest's exit code (0 if all tests pass) or TIMED_OUT; if ``mutant`` is None, the code is not changed."""
     child = os.fork()
     if child == 0:
         os.setpgid(0, 0)
@@ -75,7 +75,7 @@ def outcome(mutant: Mutant | None, tests: Sequence[str], root: Path, limit_s: fl
         if done:
             return os.waitstatus_to_exitcode(status)
         time.sleep(POLL_S)
-    os.killpg(child, signal.SIGKILL)  # and what a test has started
+    os.killpg(child, signal.SIGKILL)  # including processes started by tests
     os.waitpid(child, 0)
     return TIMED_OUT
 
@@ -96,5 +96,5 @@ def _inside(mutant: Mutant | None, tests: Sequence[str], root: Path) -> int:
             return int(pytest.main([*OPTIONS, *tests]))
         files = sorted({test.partition("::")[0] for test in tests})
         return int(pytest.main([*OPTIONS, *files], plugins=[Chosen(tests)]))
-    except BaseException:  # a mutant may break whatever pytest imports
+    except BaseException:  # a mutant can break anything that pytest imports
         return 1
