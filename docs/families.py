@@ -79,7 +79,7 @@ def page(file: Path, data: dict[str, Any]) -> str:
     found = models(file, data)
     parts = [f"# {data['title']}", *(f"**Warning:** {line}." for line in warnings(found[0]))]
     parts += [f"Source: {cite(found[0].source)}."] if found[0].source else []
-    parts += ["## Sizes", _sizes(found), f"The name `{file.stem}` stands for `{load(file.stem).name}`."]
+    parts += ["## Sizes", _sizes(found), f"The name `{file.stem}` refers to `{load(file.stem).name}`."]
     parts += _figures(found)
     parts += _training(found)
     notes = dict.fromkeys(note for model in found for note in model.notes)
