@@ -1,1 +1,1 @@
-"""Stored tensors: how checkpoints name, fuse, pack and quantise what the layers declare."""
+"""Stored tensors: how checkpoints name, fuse, pack and quantise the declared tensors."""

@@ -1,6 +1,6 @@
-"""Weights as a published checkpoint stores them: the tensors of each declared one, and their bits.
+"""The weights of a published checkpoint: the stored tensors of each declared tensor, and their bits.
 
-A config states them by its ``quantization_config`` and dtype, a GGUF by the type of each tensor.
+They follow from the config's ``quantization_config`` and dtype, or from the tensor types of a GGUF file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _DOCUMENTED, _TESTED = "the format's documentation", "the output of the tool tha
 
 
 class ExpectedTensor(NamedTuple):
-    """A tensor that a checkpoint should contain; ``type`` is empty and ``shape`` None where they are not known."""
+    """A tensor that a checkpoint should contain; an unknown ``type`` is empty, and an unknown ``shape`` is None."""
 
     name: str
     type: str
@@ -36,7 +36,7 @@ class ExpectedTensor(NamedTuple):
 
 
 def matrix_of(tensor: Declared) -> Matrix | None:
-    """The matrix [out, in], or the stacked experts [x, out, in], that a tensor is to quantisation; else None."""
+    """Return the shape that quantisation sees: a matrix [out, in] or stacked experts [x, out, in]; else None."""
     row = tensor.rows[0]
     part = component(row)
     is_matrix = (row.tensor.linear and not row.tensor.name.startswith(_ROUTERS)) or part == "head"
@@ -57,7 +57,7 @@ def matrix_of(tensor: Declared) -> Matrix | None:
 def expected_tensors(
     tensors: Iterator[Declared], quantisation: Quantisation | None, dtype: str
 ) -> Iterator[tuple[Declared, list[PackedTensor] | None, list[ExpectedTensor]]]:
-    """Each declared tensor, its packed tensors (None: it is not quantised), and the tensors in the checkpoint."""
+    """Return each declared tensor, its packed tensors (None if not quantised), and the expected stored tensors."""
     for tensor in tensors:
         matrix = matrix_of(tensor) if quantisation else None
         packed = quantisation.tensors(matrix) if quantisation and matrix else None
@@ -74,21 +74,21 @@ class PublishedWeights:
     """How a checkpoint stores its weights."""
 
     quantisation: Quantisation | None
-    dtype: str  # of unquantised tensors, in safetensors' names
-    plain: Format  # the number format of dtype
+    dtype: str  # type of unquantised tensors, by its safetensors name
+    plain: Format  # number format of the config's dtype
     layout: str
-    formats: Mapping[str, Format] | None = None  # of each tensor of a GGUF, by name
+    formats: Mapping[str, Format] | None = None  # type of each GGUF tensor, by name
 
     name = "checkpoint"
     published = True
 
     @property
     def unread(self) -> tuple[str, ...]:
-        """Keys of its quantisation config that were not interpreted."""
+        """Keys of the quantisation config that were not interpreted."""
         return self.quantisation.unknown_keys if self.quantisation else ()
 
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
-        """Elements and bits by component and format, on one rank of a mesh."""
+        """Return the number of elements and bits by component and format on one rank of a mesh."""
         sums: dict[tuple[str, Format], tuple[int, int]] = {}
         name, tested, each = "", False, False
         if self.quantisation:
@@ -98,7 +98,7 @@ class PublishedWeights:
         for tensor, packed, _ in expected_tensors(tensors, self.quantisation, self.dtype):
             number_format = label if packed is not None else self._format(tensor.name)
             row, size = tensor.rows[0], prod(tensor.shape)
-            columns = tensor.shape[-1] if tensor.shape else 1  # along which blocks lie
+            columns = tensor.shape[-1] if tensor.shape else 1  # the dimension along which blocks are stored
             plain_bits = number_format.bits_of(size // columns if columns else 0, columns)
             bits = plain_bits if packed is None else sum(part.bits for part in packed)
             on_rank = size * tensor.copies
@@ -120,7 +120,7 @@ class PublishedWeights:
 
 
 def layout_candidates(architecture: Architecture) -> list[str]:
-    """The layouts that a checkpoint may have, the most likely first: as published, as transformers saves it."""
+    """Return the possible layouts of a checkpoint, most likely first: as published, then as saved by transformers."""
     arch = architecture.inputs.get("gguf")
     if arch:
         return [f"gguf:{arch}", f"gguf:{arch}+"]

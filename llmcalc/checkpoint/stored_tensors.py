@@ -1,4 +1,4 @@
-"""The tensors of a checkpoint: names and shapes after a layout has renamed, fused, split and transposed them."""
+"""Checkpoint tensors: names and shapes after a layout has renamed, fused, split and transposed the declared tensors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LAYOUTS = ("transformers", "checkpoint")
 
 
 class Declared(NamedTuple):
-    """A stored tensor and the rows that it contains. With ``copies`` it represents several, the experts of a layer."""
+    """A stored tensor and its logical rows. With ``copies``, the tensor represents several experts."""
 
     name: str
     shape: Shape
@@ -30,12 +30,12 @@ class Declared(NamedTuple):
 
     @property
     def buffer(self) -> bool:
-        """Whether it is a buffer: stored, but not a parameter."""
+        """Whether the tensor is a buffer, which is stored but is not a parameter."""
         return self.rows[0].tensor.buffer
 
 
 def stored_tensors(result: Params, layout: str | None) -> list[tuple[str, Shape]]:
-    """The name and shape of every parameter: in memory (``transformers``), as published, or logical (None)."""
+    """Return the name and shape of every parameter: in memory (``transformers``), as published, or logical (None)."""
     if layout is None:
         return [(logical_name(row, number), logical_shape(row)) for row, number in placed(result)]
     if layout not in LAYOUTS:
@@ -46,7 +46,7 @@ def stored_tensors(result: Params, layout: str | None) -> list[tuple[str, Shape]
 
 
 def declared(result: Params, name: str, buffers: bool = False, each: bool = True) -> Iterator[Declared]:
-    """Every stored tensor of the layout ``name``; unless ``each``, one expert represents those stored separately."""
+    """Return every stored tensor of the layout ``name``; without ``each``, one expert represents all separate ones."""
     for rule, group, number in _grouped(result, name, buffers):
         is_represented = not each and rule is not None and "{x}" in rule.stored
         for stored, shape in _store(rule, group, number):
@@ -57,7 +57,7 @@ def declared(result: Params, name: str, buffers: bool = False, each: bool = True
 
 
 def placed(result: Params, buffers: bool = False) -> Iterator[tuple[Row, int | None]]:
-    """Every stored parameter in model order, with the number of its block (None outside the blocks)."""
+    """Return every stored parameter in model order, with its block number (None outside the blocks)."""
     for stack in result.architecture.stacks:
         own = [row for row in result.rows if row.entry.stack is stack and row.copies]
         own = own if buffers else [row for row in own if not row.tensor.buffer]
@@ -73,7 +73,7 @@ def placed(result: Params, buffers: bool = False) -> Iterator[tuple[Row, int | N
 
 
 def logical_name(row: Row, number: int | None) -> str:
-    """Stack, block, sub-layer, layer and tensor; the layer is omitted if its name is that of the sub-layer."""
+    """Return stack, block, sub-layer, layer and tensor; a layer named like its sub-layer is omitted."""
     entry = row.entry
     block = [] if number is None else ["blocks", str(number), entry.sublayer]
     name = [] if entry.name == entry.sublayer else [entry.name]
@@ -81,12 +81,12 @@ def logical_name(row: Row, number: int | None) -> str:
 
 
 def logical_shape(row: Row) -> Shape:
-    """The shape of a tensor as declared."""
+    """Return the declared shape of a tensor."""
     return tuple(int(row.declaration.axes[axis]) for axis in row.tensor.axes)
 
 
 def layout_keys(row: Row) -> list[str]:
-    """The names by which a layout can address a tensor, most specific first.
+    """Return the names by which a layout can address a tensor, most specific first.
 
     - a layer: kind and tensor (``attention.wq``, ``moe.shared.wu``);
     - a norm in a block: the kind or the number of its sub-layer (``mlp.pre_norm.w``, ``sublayer1.pre_norm.w``);
@@ -112,7 +112,7 @@ def _place(layer: Layer) -> str:
 
 
 def _grouped(result: Params, name: str, buffers: bool) -> Iterable[tuple[Rule | None, list[Row], int | None]]:
-    """Groups of tensors that are stored as one, with their rule and block number."""
+    """Return groups of tensors that are stored as one tensor, with their rule and block number."""
     layout, alone = find_layout(name), len(result.architecture.stacks) == 1
     groups: dict[tuple[object, ...], tuple[Rule | None, list[Row], int | None]] = {}
     for row, number in placed(result, buffers):
@@ -141,15 +141,15 @@ def _store(rule: Rule | None, group: list[Row], number: int | None) -> Iterator[
 
 
 def _name(rule: Rule, row: Row, number: int | None) -> str:
-    """The stored name with its marks replaced."""
+    """Return the stored name with its marks replaced."""
     entry = row.entry
     numbered = entry.name if entry.run is None else entry.sublayer
     return rule.name(numbered, i=number, s=entry.number, side=entry.stack.name, n=entry.name, block=entry.section)
 
 
 def _stored_shape(row: Row, rule: Rule) -> Shape:
-    """One dimension per group of axes: [out, in] of a matrix ([in, out] if transposed), [channels, 1, taps] of a
-    convolution.
+    """Return one dimension per group of axes: a matrix is [out, in] ([in, out] if transposed), a convolution
+    [channels, 1, taps].
     """
     axes = row.declaration.axes
     sizes = [prod(int(axes[axis]) for axis in group) for group in row.tensor.groups]
@@ -162,7 +162,7 @@ def _stored_shape(row: Row, rule: Rule) -> Shape:
 
 
 def _joined(shapes: list[Shape], row: Row, rule: Rule) -> Shape:
-    """Concatenated shapes: along the outputs of a matrix, or the first dimension after that of the experts."""
+    """Return the concatenated shapes: along the outputs of a matrix, or the first dimension after the experts."""
     first = shapes[0]
     if row.tensor.linear:
         along = len(first) - (1 if rule.transposed else 2)
@@ -172,7 +172,7 @@ def _joined(shapes: list[Shape], row: Row, rule: Rule) -> Shape:
 
 
 def aliases(result: Params, name: str) -> dict[str, str]:
-    """Other names of a stored tensor: from tensors tied to it, and from further rules."""
+    """Return other names of a stored tensor, taken from tied tensors and from further rules."""
     layout, alone = find_layout(name), len(result.architecture.stacks) == 1
     primary: dict[object, str] = {}
     found: dict[str, str] = {}
@@ -190,7 +190,7 @@ def aliases(result: Params, name: str) -> dict[str, str]:
 
 
 def _everywhere(result: Params) -> Iterator[tuple[Row, int | None]]:
-    """Every parameter outside the blocks, and the tied ones inside, once per occurrence."""
+    """Return every parameter outside the blocks, and every occurrence of tied parameters inside the blocks."""
     for stack in result.architecture.stacks:
         first, own = 0, [row for row in result.rows if row.entry.stack is stack]
         yield from ((row, None) for row in own if row.entry.run is None)

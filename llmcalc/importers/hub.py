@@ -49,7 +49,7 @@ class Place(NamedTuple):
 
 
 def read_place(source: str) -> Place:
-    """A source such as ``hf:org/name@revision`` or ``hf:org/name/file.gguf``."""
+    """Return a source such as ``hf:org/name@revision`` or ``hf:org/name/file.gguf``."""
     match = _SOURCE.fullmatch(source.removeprefix(SCHEME))
     if match is None or ".." in source or len(source) > limits.LONGEST_NAME:
         hint = "Use hf:org/name, hf:org/name@revision or hf:org/name/file.gguf."
@@ -58,14 +58,14 @@ def read_place(source: str) -> Place:
 
 
 def config(source: str) -> Path:
-    """The path of a repository's ``config.json`` in the Hub's cache."""
+    """Return the path of a repository's ``config.json`` in the Hub's cache."""
     place = read_place(source)
     with _explained(place, CONFIG):
         return _download(place, CONFIG)
 
 
 def headers(source: str) -> Headers:
-    """The headers of a repository's safetensors files, or of the named GGUF file."""
+    """Return the headers of a repository's safetensors files, or of the named GGUF file."""
     place = read_place(source)
     if place.file:
         with _explained(place, place.file):
@@ -108,7 +108,7 @@ def _gguf(place: Place) -> Headers:
 
 
 def _index(place: Place) -> dict[str, str] | None:
-    """The file of each tensor, if there is an index."""
+    """Return the file of each tensor, if there is an index."""
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     try:
@@ -131,7 +131,7 @@ def _library() -> Any:
 
 
 def _download(place: Place, name: str) -> Path:
-    """A small file, from the cache or downloaded into it."""
+    """Return a small file, from the cache or downloaded into it."""
     return Path(_library().hf_hub_download(place.repo, name, revision=place.revision))
 
 
@@ -141,7 +141,7 @@ def _cached(place: Place, name: str) -> Path | None:
 
 
 def _remote(place: Place, name: str) -> tuple[Callable[[int, int], bytes], int]:
-    """A function that reads a range of a remote file, and the file's size."""
+    """Return a function that reads a range of a remote file, and the file's size."""
     library = _library()
     from huggingface_hub import constants
 
@@ -158,7 +158,7 @@ def _remote(place: Place, name: str) -> tuple[Callable[[int, int], bytes], int]:
 
 
 def _range(url: str, start: int, length: int, place: Place, name: str) -> bytes:
-    """A range of bytes of a remote file; anything the server sends beyond it is not read."""
+    """Return a range of bytes of a remote file; anything the server sends beyond it is not read."""
     if length <= 0:
         return b""
     from huggingface_hub import utils

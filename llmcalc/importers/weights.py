@@ -26,7 +26,7 @@ COMPUTED = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short
 
 
 def describe(path: Path, read: Reader) -> Architecture:
-    """The architecture of a folder or a file of weights; ``read(config, where)`` reads a config."""
+    """Return the architecture of a folder or a file of weights; ``read(config, where)`` reads a config."""
     names = weight_files(path) if path.is_dir() and not (path / CONFIG).exists() else []
     if path.suffix == GGUF or (names and names[0].endswith(GGUF)):
         return _of_gguf(read_headers(path), read)
@@ -54,7 +54,7 @@ def describe(path: Path, read: Reader) -> Architecture:
 
 
 def describe_remote(source: str, read: Reader) -> Architecture:
-    """The architecture of a repository on the Hub."""
+    """Return the architecture of a repository on the Hub."""
     from . import hub
 
     if hub.read_place(source).file:
@@ -64,7 +64,7 @@ def describe_remote(source: str, read: Reader) -> Architecture:
 
 
 def headers_of(architecture: Architecture) -> Headers | None:
-    """The tensor headers of the checkpoint that an architecture was read from, or None."""
+    """Return the tensor headers of the checkpoint that an architecture was read from, or None."""
     source = architecture.inputs.get("checkpoint")
     if source and source.startswith("hf:"):
         from . import hub
@@ -90,7 +90,7 @@ def _of_gguf(headers: Headers, read: Reader) -> Architecture:
 
 
 def _without_pooler(architecture: Architecture, headers: Headers) -> Architecture:
-    """The architecture without the pooler, which GGUF conversion drops from encoders."""
+    """Return the architecture without the pooler, which GGUF conversion drops from encoders."""
     if "cls.weight" in headers.tensors or not any(named.name == "pooler" for named in architecture.main.outputs):
         return architecture
     kept = tuple(named for named in architecture.main.outputs if named.name != "pooler")
@@ -99,7 +99,7 @@ def _without_pooler(architecture: Architecture, headers: Headers) -> Architectur
 
 
 def _differences(architecture: Architecture, headers: Headers) -> list[str]:
-    """A note if the number of stored elements differs from what the architecture declares."""
+    """Return a note if the number of stored elements differs from what the architecture declares."""
     numbers = {one.name: _NUMBER.match(one.name) for one in headers}  # blocks after the last one predict further tokens
     beyond = {name for name, number in numbers.items() if number and int(number[1]) >= architecture.main.n_layers}
     held = sum(one.elements for one in headers if one.name not in beyond.union(COMPUTED))

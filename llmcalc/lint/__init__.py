@@ -4,7 +4,7 @@
     TP  shapes that do not divide evenly among ranks
     CF  suspicious configurations
 
-A rule is a function named by its code in a module of this folder, which yields the place, message and advice of each
+A rule is a function named after its code in a module of this folder. It yields the place, message and advice of each
 finding. Its title, reason and source are in ``data/rules.yaml``.
 """
 

@@ -14,8 +14,8 @@ from .finding import Case, Problem
 
 HEADS_TO_SHARE = 16  # with fewer query heads, sharing keys and values saves little
 TYPICAL_KV_HEADS = 8
-LARGE_SHARE = 0.2  # of all parameters
-# parts of the names of kinds that depend on the order of tokens
+LARGE_SHARE = 0.2  # fraction of all parameters
+# parts of the names of layer kinds that depend on token order
 ORDERED = (
     "conv", "mamba", "hyena", "rwkv", "delta", "rg_lru", "kda", "lstm", "lightning", "local", "hashed", "span",
     "sinusoids",
@@ -23,7 +23,7 @@ ORDERED = (
 
 
 def cf001(case: Case) -> Iterator[Problem]:
-    """A window or chunk that no sequence exceeds."""
+    """Report a window or chunk that is longer than any sequence."""
     limit = positions(case.architecture)
     for site, field, size in case.sizes("window", "chunk"):
         if limit and size >= limit:
@@ -32,19 +32,19 @@ def cf001(case: Case) -> Iterator[Problem]:
 
 
 def cf002(case: Case) -> Iterator[Problem]:
-    """A key bias without effect: it adds the same number to all scores of a query."""
+    """Report a key bias without effect: the bias adds the same number to all scores of a query."""
     for site in case.sites:
         layer = site.layer
         if layer.kind() != "attention" or not layer.k_bias or layer.qk_norm != "none":
             continue
         if layer.positions in ("none", "alibi", "relative"):
             wasted = site.times * layer.n_kv_heads * layer.d_head
-            message = f"the key bias cancels in the softmax: {wasted:,} parameters without effect"
+            message = f"the key bias cancels in the softmax, so {wasted:,} parameters have no effect"
             yield f"{site.place}.k_bias", message, "k_bias: false"
 
 
 def cf003(case: Case) -> Iterator[Problem]:
-    """Tensors that are stored and never used, except in parts that are not for text."""
+    """Report tensors that are stored but never used, except in parts that do not process text."""
     unused: dict[str, int] = {}
     for row in params(case.architecture).rows:
         if row.tensor.unused and row.copies and not row.tensor.buffer and not row.entry.stack.unused:
@@ -55,15 +55,15 @@ def cf003(case: Case) -> Iterator[Problem]:
 
 
 def cf004(case: Case) -> Iterator[Problem]:
-    """A mixture of experts that uses all of them."""
+    """Report a mixture of experts in which every token uses all experts."""
     for site, _, experts in case.sizes("n_experts"):
         if getattr(site.layer, "top_k", None) == experts:
             message = f"every token uses all {experts} experts, as in a dense layer of {experts} times the width"
-            yield f"{site.place}.top_k", message, "a smaller top_k, or a dense layer"
+            yield f"{site.place}.top_k", message, "use a smaller top_k, or a dense layer"
 
 
 def cf005(case: Case) -> Iterator[Problem]:
-    """A decoder with one key/value head per query head."""
+    """Report a decoder with one key/value head per query head."""
     for site in case.sites:
         layer = site.layer
         if not isinstance(layer, Attention) or site.stack.role != "decoder" or not layer.causal or layer.kv_reused:
@@ -75,24 +75,24 @@ def cf005(case: Case) -> Iterator[Problem]:
 
 
 def cf006(case: Case) -> Iterator[Problem]:
-    """An untied head in a model that is mostly vocabulary."""
+    """Report an untied head in a model that consists mostly of vocabulary parameters."""
     count = params(case.architecture)
     heads = count.by_component.get("head", 0)
     if heads > LARGE_SHARE * count.total and count.embedding:
         share = f"{100 * heads / count.total:.0f} % of the parameters ({heads:,})"
-        message = f"the head is {share}, and so is the token embedding"
+        message = f"the head is {share}, and the token embedding is as large"
         yield f"{case.architecture.main.name}.outputs", message, "tie the head to the token embedding"
 
 
 def cf007(case: Case) -> Iterator[Problem]:
-    """A stack without positional information."""
+    """Report a stack without positional information."""
     for stack in case.architecture.stacks:
         layers = [site.layer for site in case.sites if site.stack is stack]
         mixers = [one for one in layers if isinstance(one, Attention | Mla) and not getattr(one, "cross", False)]
         causal = any(layer.causal for layer in mixers)
         if mixers and not causal and not any(map(_knows_order, layers)):
             missing = "position embeddings, rotary positions, position biases or recurrence"
-            advice = "positions: rope, or a position embedding in inputs"
+            advice = "add positions: rope, or a position embedding in inputs"
             yield stack.name, f"bidirectional attention without {missing}", advice
 
 
@@ -104,7 +104,7 @@ def _knows_order(layer: Any) -> bool:
 
 
 def cf008(case: Case) -> Iterator[Problem]:
-    """Pre-norms without a norm after the last block."""
+    """Report pre-norms without a norm after the last block."""
     for stack in case.architecture.stacks:
         if stack.role == "tower" or not stack.runs:
             continue
@@ -116,7 +116,7 @@ def cf008(case: Case) -> Iterator[Problem]:
 
 
 def cf009(case: Case) -> Iterator[Problem]:
-    """A block without norms."""
+    """Report a block without norms."""
     for stack in case.architecture.stacks:
         if stack.role == "tower":
             continue
@@ -127,11 +127,11 @@ def cf009(case: Case) -> Iterator[Problem]:
 
 
 def cf010(case: Case) -> Iterator[Problem]:
-    """A stack of feed-forward layers alone."""
+    """Report a stack that consists only of feed-forward layers."""
     for stack in case.architecture.stacks:
         kinds = [
             tuple(branch.layer.kind() for branch in part.branches) for run in stack.runs for part in run.block.sublayers
         ]
         if stack.role != "tower" and len(kinds) > 1 and all(one == other == ("mlp",) for one, other in pairwise(kinds)):
-            message = "feed-forward layers alone: tokens do not interact"
+            message = "the stack has only feed-forward layers, so tokens do not interact"
             yield stack.name, message, "add a layer that mixes tokens, such as attention"

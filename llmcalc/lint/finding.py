@@ -1,4 +1,4 @@
-"""The input and the findings of lint rules."""
+"""The input of lint rules, and their findings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Site(NamedTuple):
 
 @record
 class Case:
-    """An architecture and the mesh that it is checked for."""
+    """An architecture and the mesh for which it is checked."""
 
     architecture: Architecture
     mesh: Mesh
@@ -35,7 +35,7 @@ class Case:
         return list(sites(self.architecture))
 
     def sizes(self, *names: str) -> Iterator[tuple[Site, str, int]]:
-        """The fields of all layers with these names, without missing ones and zeros."""
+        """Return the values of the named fields in all layers, without missing values and zeros."""
         values = ((site, name, getattr(site.layer, name, None)) for site in self.sites for name in names)
         return ((site, name, value) for site, name, value in values if value)
 
@@ -44,18 +44,18 @@ class Case:
 class Finding:
     """A problem found by a rule."""
 
-    code: str  # of the rule
+    code: str  # code of the rule
     place: str  # the layer or field, such as decoder.block.attention.d_head
     message: str  # the problem and its cost
     advice: str  # the suggested change
 
     def to_dict(self) -> dict[str, str]:
-        """Plain data."""
+        """Return the finding as plain data."""
         return {"code": self.code, "place": self.place, "message": self.message, "advice": self.advice}
 
 
 def sites(architecture: Architecture) -> Iterator[Site]:
-    """The layers of all stacks except encoders of images and audio; equal layers of equal blocks share a site."""
+    """Return the layers of all stacks except encoders. Equal layers in equal blocks share a site."""
     for stack in architecture.stacks:
         if stack.role == "tower":
             continue

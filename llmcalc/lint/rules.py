@@ -31,13 +31,13 @@ class Rule:
     check: Check
 
     def to_dict(self) -> dict[str, str]:
-        """Plain data."""
+        """Return the rule as plain data."""
         return {name: getattr(self, name) for name in ("code", "title", "reason", "source", "checked")}
 
 
 @cache
 def _rules() -> dict[str, Rule]:
-    """All rules by code, sorted."""
+    """Return all rules by code, sorted."""
     modules = (import_module(f".{file.stem}", __package__) for file in Path(__file__).parent.glob("[a-z]*.py"))
     checks = {
         name.upper(): check for module in modules for name, check in vars(module).items() if _CODE.fullmatch(name)
@@ -52,12 +52,12 @@ _KEYS = ("title", "reason", "source", "checked")
 
 
 def codes() -> list[str]:
-    """The codes of all rules."""
+    """Return the codes of all rules."""
     return list(_rules())
 
 
 def rule(code: str) -> Rule:
-    """The rule with this code."""
+    """Return the rule with this code."""
     if code.upper() not in _rules():
         raise UnknownNameError("rule", code, codes(), hint="llmcalc rule lists all rules")
     return _rules()[code.upper()]
@@ -66,14 +66,14 @@ def rule(code: str) -> Rule:
 def lint(
     architecture: Architecture, mesh: Mesh | None = None, select: Iterable[str] = (), ignore: Iterable[str] = ()
 ) -> list[Finding]:
-    """The findings of all rules; ``select`` and ``ignore`` are codes or prefixes of codes."""
+    """Return the findings of the selected rules; ``select`` and ``ignore`` are codes or prefixes of codes."""
     selected = (_matching(select) if select else set(codes())) - _matching(ignore)
     case = Case(architecture, mesh or Mesh())
     return [Finding(code, *found) for code in _rules() if code in selected for found in _rules()[code].check(case)]
 
 
 def _matching(prefixes: Iterable[str]) -> set[str]:
-    """The codes that start with one of these prefixes."""
+    """Return the codes that start with one of these prefixes."""
     matching = set()
     for prefix in prefixes:
         selected = {code for code in codes() if prefix and code.startswith(prefix.upper())}

@@ -1,4 +1,4 @@
-"""Shapes that waste work: sizes that do not fill the tiles of matrix units, or do not divide evenly among ranks."""
+"""Inefficient shapes: sizes that do not fill the tiles of matrix units, or do not divide evenly among ranks."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from collections.abc import Iterator
 from ..core.ledger import entries
 from .finding import Case, Problem
 
-ALIGNED = 8  # 16-bit numbers in 16 bytes
-TILE = 64  # 16-bit numbers in 128 bytes
+ALIGNED = 8  # number of 16-bit values in 16 bytes
+TILE = 64  # number of 16-bit values in 128 bytes
 HEADS = ("d_head", "d_head_v", "v_head_dim", "d_ssm_head")
 HIDDEN = ("d_ff", "d_ff_shared", "d_inner")
 
 
 def round_up(size: int, multiple: int) -> int:
-    """The smallest multiple of ``multiple`` that is at least ``size``."""
+    """Return the smallest multiple of ``multiple`` that is at least ``size``."""
     return -(-size // multiple) * multiple
 
 
 def hw001(case: Case) -> Iterator[Problem]:
-    """Heads whose width is not a multiple of 8."""
+    """Report heads whose width is not a multiple of 8."""
     yield from _unaligned(case, HEADS, ALIGNED)
 
 
 def hw002(case: Case) -> Iterator[Problem]:
-    """Heads whose width is a multiple of 8, but not of 64."""
+    """Report heads whose width is a multiple of 8 but not of 64."""
     yield from _unaligned(case, HEADS, TILE, aligned=ALIGNED)
 
 
 def hw003(case: Case) -> Iterator[Problem]:
-    """A residual stream whose width is not a multiple of 64."""
+    """Report a residual stream whose width is not a multiple of 64."""
     for stack in case.architecture.stacks:
         if stack.role != "tower" and stack.d_model % TILE:
             padded = round_up(stack.d_model, TILE)
@@ -37,12 +37,12 @@ def hw003(case: Case) -> Iterator[Problem]:
 
 
 def hw004(case: Case) -> Iterator[Problem]:
-    """Hidden widths that are not multiples of 64."""
+    """Report hidden widths that are not multiples of 64."""
     yield from _unaligned(case, HIDDEN, TILE)
 
 
 def hw005(case: Case) -> Iterator[Problem]:
-    """A vocabulary that is not a multiple of 64: the head is the largest matrix of many models."""
+    """Report a vocabulary size that is not a multiple of 64. The head is the largest matrix of many models."""
     seen = set()
     for site in case.sites:
         is_token_table = getattr(site.layer, "table", "") == "token"
@@ -56,7 +56,7 @@ def hw005(case: Case) -> Iterator[Problem]:
 
 
 def _unaligned(case: Case, names: tuple[str, ...], multiple: int, aligned: int = 1) -> Iterator[Problem]:
-    """Sizes that are multiples of ``aligned`` only; of a layer's fields with equal values, the first."""
+    """Yield sizes that are multiples of ``aligned`` only; fields of a layer with equal values are reported once."""
     seen = set()
     for site, field, size in case.sizes(*names):
         if (site.place, site.layer, size) not in seen and size % multiple and size % aligned == 0:
@@ -72,22 +72,22 @@ def _padding_text(field: str, size: int, padded: int, multiple: int) -> str:
 
 
 def tp001(case: Case) -> Iterator[Problem]:
-    """Heads that are not divisible by the tensor-parallel size."""
+    """Report heads that are not divisible by the tensor-parallel size."""
     yield from _indivisible(case, ("n_heads", "n_ssm_heads"), "heads", case.mesh.tp)
 
 
 def tp002(case: Case) -> Iterator[Problem]:
-    """Fewer key/value heads than ranks, so that ranks hold copies."""
+    """Report fewer key/value heads than ranks, which forces ranks to store copies."""
     ranks = case.mesh.tp
     for site, field, heads in case.sizes("n_kv_heads"):
         if heads % ranks:
             copies = -(-ranks // heads)
             message = f"{heads} key/value heads on {ranks} ranks: keys and values are stored {copies} times"
-            yield f"{site.place}.{field}", message, f"at most {heads} ranks, or more heads"
+            yield f"{site.place}.{field}", message, f"use at most {heads} ranks, or more heads"
 
 
 def tp003(case: Case) -> Iterator[Problem]:
-    """A hidden width per rank that is not a multiple of 64."""
+    """Report a hidden width per rank that is not a multiple of 64."""
     ranks = case.mesh.tp
     for site, field, size in case.sizes(*HIDDEN):
         if ranks > 1 and (size % ranks or size // ranks % TILE):
@@ -96,7 +96,7 @@ def tp003(case: Case) -> Iterator[Problem]:
 
 
 def tp004(case: Case) -> Iterator[Problem]:
-    """Experts that are not divisible by the expert-parallel size."""
+    """Report experts that are not divisible by the expert-parallel size."""
     yield from _indivisible(case, ("n_experts",), "experts", case.mesh.ep)
 
 
@@ -104,16 +104,16 @@ def _indivisible(case: Case, names: tuple[str, ...], what: str, ranks: int) -> I
     for site, field, count in case.sizes(*names):
         if count % ranks:
             message = f"{count} {what} are not divisible by {ranks} ranks, so the model cannot be split this way"
-            yield f"{site.place}.{field}", message, f"a divisor of {count}"
+            yield f"{site.place}.{field}", message, f"use a divisor of {count}"
 
 
 def tp005(case: Case) -> Iterator[Problem]:
-    """Blocks that are not divisible by the number of pipeline stages."""
+    """Report blocks that are not divisible by the number of pipeline stages."""
     stages = case.mesh.pp
     blocks = sum({(entry.stack.name, entry.run): entry.applied for entry in entries(case.architecture)
                   if entry.run is not None and entry.stack.role != "tower"}.values())  # fmt: skip
     if blocks % stages:
         longest = -(-blocks // stages)
         idle = 100 * (1 - blocks / (longest * stages))
-        waiting = f"the longest has {longest}, and the others idle {idle:.1f} % of the time"
-        yield case.architecture.name, f"{blocks} blocks on {stages} stages: {waiting}", f"a divisor of {blocks}"
+        waiting = f"the longest stage has {longest}, and the other stages idle {idle:.1f} % of the time"
+        yield case.architecture.name, f"{blocks} blocks on {stages} stages: {waiting}", f"use a divisor of {blocks}"

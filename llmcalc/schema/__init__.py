@@ -1,1 +1,1 @@
-"""Reads and writes presets: strict YAML, sizes, inheritance, overrides, located errors, and JSON Schemas."""
+"""Reads and writes presets: strict YAML, sizes, inheritance, overrides, errors with positions, and JSON Schemas."""

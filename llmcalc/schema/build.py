@@ -39,7 +39,7 @@ STACK_NUMBERS = {"patch": 1, "extra_patches": 0}
 STACK_FLAGS = ("frozen", "unused", "reversible", "replaces_placeholder_tokens")
 _PARTS = ("norms", "inputs", "blocks", "order", "outputs")
 STACK_KEYS = ("d_model", "role", "tokens", *STACK_NUMBERS, *STACK_FLAGS, *_PARTS)
-SUMS = ("scale", "residual_scale")  # factors on the output and on the residual
+SUMS = ("scale", "residual_scale")  # scale factors of the output and the residual
 FLAGS = {"residual": True, "residual_normed": False, "depth_scaled": False, "concat_input": False}
 TEXTS = ("share", "input_from", "residual_from")
 SUM_KEYS = (*FLAGS, *SUMS, *TEXTS)
@@ -47,7 +47,7 @@ SUBLAYER_KEYS = ("norms", "branches", *SUM_KEYS)  # all other keys are layer kin
 NORM_PLACES = ("pre", "post", "after", "each", "each_post")
 BRANCH_NORMS = ("pre", "post")
 BRANCH_KEYS = (*BRANCH_NORMS, "joins")
-_STACK_TO_SUBLAYER = len(("blocks", "block", "sublayer"))  # keys from a stack's path to a sub-layer's
+_STACK_TO_SUBLAYER = len(("blocks", "block", "sublayer"))  # keys between a stack's path and a sub-layer's path
 ROLES = {"encoder": "encoder", "decoder": "decoder"}
 ROLE_NAMES = (*ROLES, "auxiliary", "tower")
 
@@ -60,14 +60,14 @@ class Builder:
         self.warnings: dict[str, None] = {}  # an ordered set
 
     def stacks(self, data: Any, path: Path) -> tuple[Stack, ...]:
-        """All stacks in execution order."""
+        """Return all stacks in execution order."""
         self.mapping(data, path, "stacks")
         if not data:
             raise self.error("an architecture must have at least one stack", path)
         return tuple(self.stack(name, value, (*path, name)) for name, value in data.items())
 
     def stack(self, name: str, data: Any, path: Path) -> Stack:
-        """One stack with its inputs, blocks and outputs."""
+        """Return one stack with its inputs, blocks and outputs."""
         data = self.mapping(data, path, "a stack", STACK_KEYS, aliases.STACK_KEYS)
         width = self.require(data, "d_model", path)
         if type(width) is not int or width < 1:
@@ -96,20 +96,20 @@ class Builder:
         return with_n_sums(built)
 
     def stack_options(self, data: Any, path: Path) -> dict[str, Any]:
-        """The patch sizes and flags of a stack."""
+        """Return the patch sizes and flags of a stack."""
         found = {key: data[key] for key in (*STACK_NUMBERS, *STACK_FLAGS) if data.get(key) is not None}
         for key, value in found.items():
             least = STACK_NUMBERS.get(key)
             if least is None and type(value) is not bool:
                 raise self.wrong(key, "true or false", value, path)
             if least is not None and (type(value) is not int or not least <= value <= LARGEST_SIZE):
-                raise self.wrong(key, f"an integer of at least {least}", value, path, SizeError)
+                raise self.wrong(key, f"an integer not less than {least}", value, path, SizeError)
         return found
 
     def tokens(self, text: Any, role: str, path: Path) -> str:
-        """The tokens that an encoder produces, as an expression of ``a`` (audio frames) or ``p`` (patches)."""
+        """Return an encoder's number of tokens as an expression of ``a`` (audio frames) or ``p`` (patches)."""
         if not isinstance(text, str) or (text and role != "tower"):
-            raise self.wrong("tokens", "an expression of a or p, in a stack of role tower", text, path[:-1])
+            raise self.wrong("tokens", "an expression of a or p in a tower stack", text, path[:-1])
         try:
             if text:
                 evaluate(text, {name: symbol(name) for name in "ap"}, FUNCTIONS)
@@ -118,7 +118,7 @@ class Builder:
         return text
 
     def runs(self, data: Any, blocks: Mapping[str, Block], path: Path) -> tuple[Run, ...]:
-        """The order of blocks as runs of equal blocks."""
+        """Return the order of blocks as runs of equal blocks."""
         try:
             order = read_order(data, blocks)
         except InputError as error:
@@ -131,12 +131,12 @@ class Builder:
         return tuple(Run(blocks[name], count, shared) for name, count, shared in order)
 
     def named_layers(self, data: Any, width: int, path: Path) -> tuple[Named, ...]:
-        """Layers by name: ``name: {kind: {fields}}``."""
+        """Return layers by name: ``name: {kind: {fields}}``."""
         given = {key: value for key, value in self.mapping(data, path, "the layers").items() if value is not None}
         return tuple(Named(key, self.single_layer(value, width, (*path, key))) for key, value in given.items())
 
     def block(self, name: str, data: Any, width: int, norms: Any, path: Path) -> Block:
-        """A block: its sub-layers in order."""
+        """Return a block with its sub-layers in order."""
         given = {key: value for key, value in self.mapping(data, path, "a block").items() if value is not None}
         found = tuple(self.sublayer(key, value, width, norms, (*path, key)) for key, value in given.items())
         try:
@@ -145,7 +145,7 @@ class Builder:
             raise self.fail(error, path) from None
 
     def sublayer(self, name: str, data: Any, width: int, norms: Any, path: Path) -> Sublayer:
-        """A sub-layer with its norms: one layer kind, several in parallel, or named branches."""
+        """Return a sub-layer with its norms: one layer kind, several in parallel, or named branches."""
         data = self.mapping(data, path, "a sub-layer", old=aliases.SUBLAYER_KEYS)
         own = "norms" in data
         around, where = (data["norms"], path) if own else (norms, path[:-_STACK_TO_SUBLAYER])
@@ -173,7 +173,7 @@ class Builder:
         return Sublayer(name, branches, places.get("pre"), places.get("post"), places.get("after"), **sums)
 
     def branch(self, name: str, data: Any, width: int, path: Path) -> Branch:
-        """A named branch: one layer kind, optionally with its own ``pre`` and ``post`` norms."""
+        """Return a named branch: one layer kind, optionally with its own ``pre`` and ``post`` norms."""
         self.mapping(data, path, "a branch")
         norms = {
             key: self.single_layer(data[key], width, (*path, key)) for key in BRANCH_NORMS if data.get(key) is not None
@@ -182,7 +182,7 @@ class Builder:
         return Branch(name, layer, norms.get("pre"), norms.get("post"), self.string(data, "joins", path))
 
     def single_layer(self, data: Any, width: int, path: Path) -> Layer:
-        """The layer of ``{kind: {fields}}``."""
+        """Return the layer described by ``{kind: {fields}}``."""
         self.mapping(data, path, "a layer")
         if len(data) != 1:
             raise self.error(f"expected one layer kind such as {{rmsnorm: {{}}}}, found {len(data)}", path)
@@ -190,7 +190,7 @@ class Builder:
         return self.layer(kind, values, width, (*path, kind))
 
     def layer(self, kind: str, values: Any, width: int, path: Path) -> Layer:
-        """The layer of a kind with these fields."""
+        """Return the layer of a kind with these fields."""
         kind = self._current("layer kind", kind, aliases.LAYER_KINDS)
         try:
             found, fixed = layers.find(kind)
@@ -217,7 +217,7 @@ class Builder:
             raise self.fail(error, (*path, named) if named in given else path) from None
 
     def _current(self, what: str, name: str, old: Mapping[str, str]) -> str:
-        """The current form of a name; a former one adds a warning."""
+        """Return the current form of a name; a former name adds a warning."""
         if name not in old:
             return name
         self.warnings[f"{what}: {name} is now called {old[name]}"] = None
@@ -226,7 +226,7 @@ class Builder:
     def mapping(
         self, data: Any, path: Path, what: str, keys: tuple[str, ...] = (), old: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        """``data``, which must be a mapping with known keys; ``old`` maps former names of keys to current ones."""
+        """Check that ``data`` is a mapping with known keys, and rename former keys as given by ``old``."""
         if not isinstance(data, dict):
             raise self.error(f"{what} must be a mapping, not {short_repr(data)}", path)
         for key in old or ():
@@ -239,14 +239,14 @@ class Builder:
         return found
 
     def string(self, data: Mapping[str, Any], key: str, path: Path) -> str:
-        """The string at a key, empty if the key is missing."""
+        """Return the string at a key, or an empty string if the key is missing."""
         found = data.get(key, "")
         if not isinstance(found, str):
             raise self.wrong(key, "a string", found, path)
         return found
 
     def require(self, data: Mapping[str, Any], key: str, path: Path) -> Any:
-        """The value of a required key."""
+        """Return the value of a required key."""
         if data.get(key) is None:
             raise self.error(f"{path[-1] if path else 'the description'} needs {key}", path)
         return data[key]
@@ -254,9 +254,9 @@ class Builder:
     def wrong(
         self, key: str, wanted: str, value: object, path: Path, kind: type[InputError] = DescriptionError
     ) -> InputError:
-        """The error of a value at a key."""
+        """Return an error about the value at a key."""
         return self.fail(kind(f"{key} must be {wanted}, not {short_repr(value)}"), (*path, key))
 
     def error(self, message: str, path: Path, kind: type[InputError] = DescriptionError) -> InputError:
-        """An error at a path of keys."""
+        """Return an error at a path of keys."""
         return self.fail(kind(message), path)

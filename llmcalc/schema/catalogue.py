@@ -16,32 +16,32 @@ SUFFIX = ".yaml"
 
 
 class PresetLocation(NamedTuple):
-    """The file and the size that a preset's name stands for (None: the file's default)."""
+    """The file and the size (None: the file's default) that a preset name refers to."""
 
     file: Path
     size: str | None
 
 
 def installed_folder() -> Path:
-    """The presets of an installed package, as YAML and as compiled JSON; missing in a checkout."""
+    """Return the folder of YAML and compiled JSON presets in an installed package; a checkout lacks this folder."""
     return Path(__file__).parent.parent / "presets"
 
 
 def shipped_folder() -> Path:
-    """The presets of the installed package or of the checkout."""
+    """Return the folder of presets in the installed package or the checkout."""
     installed = installed_folder()
     return installed if installed.is_dir() else installed.parent.parent / "presets"
 
 
 def folders() -> list[Path]:
-    """The folders with presets, by precedence: ``$LLMCALC_PATH``, ``./.llmcalc``, user configuration, package."""
+    """Return the preset folders by precedence: ``$LLMCALC_PATH``, ``./.llmcalc``, user configuration, package."""
     listed = [Path(part) for part in os.environ.get("LLMCALC_PATH", "").split(os.pathsep) if part]
     config = Path(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"))
     return [*listed, Path(".llmcalc"), config / "llmcalc" / "presets", shipped_folder()]
 
 
 def files() -> dict[str, Path]:
-    """Every preset file by family name; an earlier folder hides files of later ones."""
+    """Return every preset file by family name; files in earlier folders hide those in later ones."""
     found: dict[str, Path] = {}
     for folder in reversed(folders()):
         found |= files_in(folder)
@@ -49,7 +49,7 @@ def files() -> dict[str, Path]:
 
 
 def files_in(folder: Path) -> dict[str, Path]:
-    """The preset files of a folder by family name; empty if it cannot be listed."""
+    """Return the preset files of a folder by family name, or an empty mapping if the folder cannot be listed."""
     try:
         entries = sorted(os.listdir(folder))
     except OSError:
@@ -58,7 +58,7 @@ def files_in(folder: Path) -> dict[str, Path]:
 
 
 def find(name: str) -> PresetLocation:
-    """The preset of a name: a family, ``family-size``, or an alias."""
+    """Find a preset by name: a family, ``family-size``, or an alias."""
     wanted = name.strip().lower()
     known = files()
     if wanted in known:
@@ -74,7 +74,7 @@ def find(name: str) -> PresetLocation:
 
 
 def _names_of(stem: str, file: Path, data: dict[str, Any]) -> Iterator[tuple[str, PresetLocation]]:
-    """The names of a file's models in lower case: family, family-size, aliases."""
+    """Return the lower-case names of a file's models: family, family-size and aliases."""
     yield stem, PresetLocation(file, None)
     sizes, aliases = data.get("sizes"), data.get("aliases")
     for size in sizes if isinstance(sizes, dict) else {}:
@@ -84,10 +84,10 @@ def _names_of(stem: str, file: Path, data: dict[str, Any]) -> Iterator[tuple[str
 
 
 def names() -> dict[str, PresetLocation]:
-    """Every name that ``load`` accepts."""
+    """Return every name that ``load`` accepts."""
     found: dict[str, PresetLocation] = {}
     for stem, file in files().items():
-        with suppress(InputError):  # an invalid file is reported only when it is loaded
+        with suppress(InputError):  # an invalid file is reported only when loaded
             found |= _names_of(stem, file, read_preset(file))
     return found
 
@@ -95,7 +95,7 @@ def names() -> dict[str, PresetLocation]:
 @lru_cache(maxsize=512)
 def _read_preset(file: Path, stamp: tuple[int, int]) -> dict[str, Any]:
     compiled = file.with_suffix(".json")
-    if file.parent == installed_folder() and compiled.is_file():  # elsewhere, a .json file is not a compiled preset
+    if file.parent == installed_folder() and compiled.is_file():  # only the package contains compiled presets
         import json
 
         data = json.loads(compiled.read_text("utf-8"))
@@ -109,7 +109,7 @@ def _read_preset(file: Path, stamp: tuple[int, int]) -> dict[str, Any]:
 
 
 def read_preset(file: Path) -> dict[str, Any]:
-    """A preset file as plain data, which must not be modified; presets of a wheel are read from compiled JSON."""
+    """Return a preset file as plain data, which must not be modified. Wheels contain presets as compiled JSON."""
     try:
         status = file.stat()
     except OSError as error:
@@ -118,7 +118,7 @@ def read_preset(file: Path) -> dict[str, Any]:
 
 
 def read_text(file: Path) -> str:
-    """The content of a text file of limited size."""
+    """Return the content of a text file of limited size."""
     where = str(file)
     try:
         if file.is_dir():

@@ -1,6 +1,6 @@
-"""Writes an architecture as a preset file that loads to the same architecture, as a person would write it.
+"""Writes an architecture as a readable preset file that loads to the same architecture.
 
-The preset has aliases of layers, shared norms, patterns of blocks and variables.
+The preset uses layer aliases, shared norms, block patterns and variables.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .order import shortest_order
 from .preset import load_text
 from .yaml_writer import write
 
-_OWN = ("name", "title", "notes", "warnings", "inputs")  # fields that differ between an architecture and its preset
+_OWN = ("name", "title", "notes", "warnings", "inputs")  # fields that may differ between an architecture and its preset
 _ORDER = (
     "name", "title", "family", "source", "status", "layout", "variables", "architecture", "sizes", "expect", "facts",
     "unmodelled", "notes",
@@ -45,7 +45,7 @@ Place = tuple[dict[str, Any], str]
 
 
 def preset_text(architecture: Architecture, name: str, comment: tuple[str, ...] = ()) -> str:
-    """The preset of one model, called ``name``, with comment lines at the top.
+    """Return the preset text of one model, called ``name``, with comment lines at the top.
 
     Warnings become notes of the preset; published figures and facts are kept.
     """
@@ -76,7 +76,7 @@ def preset_text(architecture: Architecture, name: str, comment: tuple[str, ...] 
 
 
 def concise(architecture: Architecture) -> dict[str, Any]:
-    """The data of a preset with aliases, shared norms, patterns of blocks and variables."""
+    """Return the data of a preset with aliases, shared norms, block patterns and variables."""
     data = describe(architecture, name_and_fields)
     body = data["architecture"]
     stacks = {name: _stack(name, stack) for name, stack in body["stacks"].items()}
@@ -113,19 +113,19 @@ def _stack(name: str, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def name_and_fields(layer: Layer, width: int, alias: str = "") -> tuple[str, dict[str, Any]]:
-    """A layer's most specific alias unless one is given, and the fields to write in a stack of this width."""
+    """Return a layer's most specific alias (or the given alias), and the fields to write in a stack of this width."""
     kind = layer.kind()
     name = alias or next((other for other in _ALIASES.get(kind, ()) if _has_alias(other, layer)), kind)
     return name, _fields(name, layer, width)
 
 
 def explicit_fields(layer: Layer, width: int) -> dict[str, Any]:
-    """The fields of a layer that do not follow from its kind, its other fields and the stack's width."""
+    """Return the fields of a layer that do not follow from its kind, its other fields and the stack's width."""
     return _fields(layer.kind(), layer, width)
 
 
 def _has_alias(alias: str, layer: Layer) -> bool:
-    """Whether an alias describes a layer."""
+    """Return whether an alias describes a layer."""
     if layer.kind() == "norm":
         return getattr(layer, "function", "") == alias
     if alias == "mha" and getattr(layer, "n_kv_heads", 0) != getattr(layer, "n_heads", 0):
@@ -134,7 +134,7 @@ def _has_alias(alias: str, layer: Layer) -> bool:
 
 
 def _fields(kind: str, layer: Layer, width: int) -> dict[str, Any]:
-    """The fields that neither are defaults nor follow from other fields."""
+    """Return the fields that are not defaults and do not follow from other fields."""
     found, fixed = layers.find(kind)
     usual = {entry.name: entry.default for entry in fields(found)} | {"d_model": width} | fixed
     explicit = {entry.name: getattr(layer, entry.name) for entry in fields(found)}
@@ -157,7 +157,7 @@ def _is_derived(kind: str, values: dict[str, Any], width: int, layer: Layer) -> 
 
 
 class _Size:
-    """A number that may become a variable: its name, stack, layer kind and position."""
+    """A number that may become a variable, with its name, stack, layer kind and position."""
 
     def __init__(self, name: str, stack: str, kind: str, place: Place, before: int = 0) -> None:
         self.name, self.stack, self.kind, self.place, self.before = name, stack, kind, place, before
@@ -165,9 +165,9 @@ class _Size:
 
 
 def extract_variables(stacks: dict[str, Any]) -> dict[str, int]:
-    """Replace sizes in ``stacks`` by variables, and return the variables.
+    """Replace sizes in ``stacks`` with variables, and return the variables.
 
-    A variable has the name of its field. If stacks or kinds disagree, the name of the stack or kind is prefixed, except
+    A variable is named after its field. If stacks or kinds disagree, the name of the stack or kind is prefixed, except
     in the first stack. Sizes that differ within a kind stay numbers.
     """
     groups: dict[str, list[_Size]] = defaultdict(list)
@@ -189,7 +189,7 @@ def extract_variables(stacks: dict[str, Any]) -> dict[str, int]:
 
 
 def _group_by_variable(name: str, group: list[_Size]) -> dict[str, list[_Size]]:
-    """The sizes of one field by the name of their variable."""
+    """Return the sizes of one field by variable name."""
     if len({size.value for size in group}) == 1:
         return {name: group}
     found: dict[str, list[_Size]] = defaultdict(list)
@@ -212,7 +212,7 @@ def _stack_sizes(name: str, stack: dict[str, Any]) -> Iterator[_Size]:
 
 
 def _lengths(name: str, order: Any) -> Iterator[_Size]:
-    """The number of layers if an order ends with it, less the blocks before."""
+    """Return the number of layers if an order ends with this number, minus the blocks before."""
     items = order if isinstance(order, list) else [order]
     last = items[-1] if items else None
     if isinstance(last, dict) and not any(isinstance(item, dict) for item in items[:-1]):
@@ -223,7 +223,7 @@ def _lengths(name: str, order: Any) -> Iterator[_Size]:
 
 
 def _layer_sizes(stack: str, data: Any, width: int) -> Iterator[_Size]:
-    """The integer fields of all layers in ``data``; inputs and outputs of the stream's width count as d_model."""
+    """Return the integer fields of all layers; the stream's width in inputs and outputs counts as d_model."""
     for key, value in data.items():
         if not isinstance(value, dict):
             continue

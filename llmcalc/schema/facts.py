@@ -1,10 +1,10 @@
-"""What is published about a preset: figures that it must reproduce, facts of its training, and notes.
+"""Published information about a preset: figures that the preset must reproduce, training facts, and notes.
 
 expect: {175b: [{quantity: total, value: 174.6e9, tolerance: 0.03%, source: "brown2020 Table D.1"}]}
 facts: {all: [{quantity: training_tokens, value: 300e9, source: "brown2020 Table 2.1"}]}
 notes: {all: shown with every result}
 
-``models/preset.py`` says what these keys may hold; they are read here after they were validated.
+``models/preset.py`` defines and validates these keys; this module reads them afterwards.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..core.record import fields
 from .plain_data import mapping_at
 
 STATUSES = ("published", "rumoured")
-# facts of a training run and their units; a string where there is no unit
+# units of training facts; facts without a unit are strings
 TRAINING_UNITS = {
     "training_tokens": "tokens",
     "training_flops": "FLOPs",
@@ -30,7 +30,7 @@ _REQUIRED = ("quantity", "value", "source")
 
 
 def expectations(data: dict[str, Any], size: str | None) -> tuple[Expectation, ...]:
-    """The published figures of a size."""
+    """Return the published figures of a size."""
     items = mapping_at(data, "expect").get(size or "") or []
     tolerances = [item.get("tolerance", 0) for item in items]
     ratios = [float(found[:-1]) / 100 if isinstance(found, str) else found for found in tolerances]
@@ -41,7 +41,7 @@ def expectations(data: dict[str, Any], size: str | None) -> tuple[Expectation, .
 
 
 def training_facts(data: dict[str, Any], size: str | None) -> tuple[TrainingFact, ...]:
-    """The published facts of the training of all sizes, then of this one; a size's own facts replace those of all."""
+    """Return the published training facts of all sizes, then of this size, which replace those of all."""
     found: dict[tuple[str, str], TrainingFact] = {}
     for key in ("all", size or ""):
         items = mapping_at(data, "facts").get(key) or []
@@ -55,7 +55,7 @@ def training_facts(data: dict[str, Any], size: str | None) -> tuple[TrainingFact
 
 
 def notes(data: dict[str, Any], size: str | None) -> tuple[str, ...]:
-    """The notes for all sizes, then those of this one."""
+    """Return the notes for all sizes, then those for this size."""
     found: list[str] = []
     for key in ("all", size or ""):
         value = mapping_at(data, "notes").get(key) or []
@@ -64,7 +64,7 @@ def notes(data: dict[str, Any], size: str | None) -> tuple[str, ...]:
 
 
 def to_entry(entry: Expectation | TrainingFact) -> dict[str, Any]:
-    """A published figure or fact as an entry of a preset file; values at their default are left out."""
+    """Return a published figure or fact as an entry of a preset file, without values at their defaults."""
     return {
         field.name: getattr(entry, field.name)
         for field in fields(entry)

@@ -1,7 +1,7 @@
-"""The preset language as a JSON Schema, with which editors complete, describe and check a preset as it is typed.
+"""The preset language as a JSON Schema, which lets editors complete, describe and check presets while you type.
 
-The part around the architecture comes from ``models/preset.py``, the architecture from the layer kinds: every kind,
-field and choice. Rules that need calculation, such as divisibility and unused variables, are checked on loading only.
+``models/preset.py`` defines everything except the architecture, which is generated from the layer kinds: every kind,
+field and choice. Rules that need calculation, such as divisibility and unused variables, are checked only on loading.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ENTRY = re.compile(r"^ {4}(\w[\w,\s]*?): (.*(?:\n {8,}.*)*)", re.MULTILINE)
 
 
 def preset_schema() -> Schema:
-    """The schema of a preset file, as plain data in JSON Schema's draft 2020-12."""
+    """Return the schema of a preset file as plain data (JSON Schema draft 2020-12)."""
     from .models.preset import Preset
     from .models.validation import json_schema
 
@@ -46,7 +46,7 @@ def preset_schema() -> Schema:
         **envelope,
         "$defs": {
             **envelope["$defs"],
-            "expression": {"type": "string", "pattern": r"^\$", "description": "An expression over the variables."},
+            "expression": {"type": "string", "pattern": r"^\$", "description": "An expression of the variables."},
             "stack": _stack(),
             "sublayer": _sublayer(),
             "layer": _any(one_kind, EXPRESSION),
@@ -64,9 +64,9 @@ def preset_schema() -> Schema:
 
 def _architecture() -> Schema:
     stacks = _named({"$ref": "#/$defs/stack"}, "Encoders and decoders, in execution order.")
-    extra = _mapping({"reason": TEXT, "stack": {"$ref": "#/$defs/stack"}}, "Layers that exist but are not counted.")
-    extras = _or_null(_named(extra, "Modules that exist but are not counted."))
-    about = "The layers of the model; $variables stand for what differs between sizes."
+    extra = _mapping({"reason": TEXT, "stack": {"$ref": "#/$defs/stack"}}, "Layers that are not counted.")
+    extras = _or_null(_named(extra, "Modules that are not counted."))
+    about = "The layers of the model. $variables stand for values that differ between sizes."
     return _or_null(_mapping({"stacks": stacks, "extras": extras}, about))
 
 
@@ -79,14 +79,14 @@ def _stack() -> Schema:
         "patch": _any({"type": "integer", "minimum": 1}, EXPRESSION),
         "extra_patches": _any({"type": "integer", "minimum": 0}, EXPRESSION),
         **{key: {"type": "boolean"} for key in STACK_FLAGS},
-        "tokens": {"type": "string", "description": "An encoder's tokens, from a frames or p patches."},
+        "tokens": {"type": "string", "description": "Number of encoder tokens, from a (audio frames) or p (patches)."},
         "norms": _or_null({"$ref": "#/$defs/norms"}),
         "inputs": _or_null({"$ref": "#/$defs/layers"}),
         "outputs": _or_null({"$ref": "#/$defs/layers"}),
         "blocks": _or_null(_named(block, "Blocks.")),
         "order": _or_null({"$ref": "#/$defs/order"}),
     }
-    return _mapping(keys, "Inputs, an order of blocks, and outputs around a residual stream of width d_model.")
+    return _mapping(keys, "A residual stream of width d_model with inputs, an order of blocks, and outputs.")
 
 
 def _sublayer() -> Schema:
@@ -96,14 +96,14 @@ def _sublayer() -> Schema:
     own: dict[str, Schema] = {
         "norms": {"$ref": "#/$defs/norms"},
         "residual": {"type": "boolean", "description": "Whether the input is added to the output."},
-        "residual_normed": {"type": "boolean", "description": "Whether the residual is taken after the pre-norm."},
-        "depth_scaled": {"type": "boolean", "description": "Whether input and output are weighted by depth."},
-        "scale": {"type": "number", "description": "A factor on the output."},
-        "residual_scale": {"type": "number", "description": "A factor on the residual."},
+        "residual_normed": {"type": "boolean", "description": "Whether the residual is the normalised input."},
+        "depth_scaled": {"type": "boolean", "description": "Whether the input and the output are weighted by depth."},
+        "scale": {"type": "number", "description": "Scale factor of the output."},
+        "residual_scale": {"type": "number", "description": "Scale factor of the residual."},
         "share": {"type": "string", "description": "Sub-layers with the same value share their parameters."},
-        "input_from": {"type": "string", "description": "The sub-layer of the block whose input is read."},
-        "residual_from": {"type": "string", "description": "The sub-layer whose input is the residual."},
-        "concat_input": {"type": "boolean", "description": "Whether the first block's input is appended."},
+        "input_from": {"type": "string", "description": "The sub-layer of this block that provides the input."},
+        "residual_from": {"type": "string", "description": "The sub-layer whose input is used as the residual."},
+        "concat_input": {"type": "boolean", "description": "Whether the first block's input is concatenated."},
         "branches": _or_null(_named(branch, "Parallel layers by name, instead of layer kinds.")),
     }
     about = "x = after(x + scale · post(Σ layer(pre(x)))): one layer kind, or several in parallel."
@@ -116,7 +116,7 @@ def _kinds() -> dict[str, Schema]:
 
 
 def _kind(name: str) -> Schema:
-    """The fields of a kind; none is required, because a base or an alias may supply it."""
+    """Return the schema of a kind's fields. No field is required, because a base or an alias may provide it."""
     found, _ = layers.find(name)
     meaning = field_descriptions(found)
     return _mapping(
@@ -142,16 +142,16 @@ def _order() -> Schema:
     forms: list[Schema] = [
         {"type": "string", "description": "block * 12"},
         {"type": "array", "items": item},
-        _form({"block": NAME, "times": count}, "A number of equal blocks."),
+        _form({"block": NAME, "times": count}, "Several equal blocks."),
         _form({"shared": NAME, "times": count}, "One block with shared parameters, applied several times."),
-        _form({"cycle": item, "length": count}, "A pattern, repeated up to a length."),
+        _form({"cycle": item, "length": count}, "A pattern that repeats up to a length."),
         _form({"pattern": TEXT, "legend": {"type": "object"}}, "One letter per block."),
     ]
     return {"description": "The order of blocks.", "anyOf": forms}
 
 
 def _form(keys: dict[str, Schema], about: str) -> Schema:
-    """A form of an order, identified by its first key; a base may supply the others."""
+    """Return the schema of one form of an order, identified by its first key; a base may provide the other keys."""
     return {**_mapping(keys, about), "required": [next(iter(keys))]}
 
 
@@ -172,12 +172,12 @@ def _any(*values: Schema) -> Schema:
 
 
 def summary(found: type) -> str:
-    """The docstring of a class up to its ``Attributes:``."""
+    """Return the docstring of a class up to ``Attributes:``."""
     return (inspect.getdoc(found) or "").partition("Attributes:")[0].strip()
 
 
 def field_descriptions(found: type) -> dict[str, str]:
-    """The description of each field, read from ``Attributes:`` in the docstring of a class.
+    """Return the description of each field, read from ``Attributes:`` in the docstring of a class.
 
     >>> from llmcalc.layers import find
     >>> field_descriptions(find("mlp")[0])["d_ff"]

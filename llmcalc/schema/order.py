@@ -1,4 +1,4 @@
-"""The order of blocks in a stack, in the notations that papers use.
+"""The order of blocks in a stack, in the notations of papers.
 
     [block * 12]                                     twelve equal blocks
     [dense * 3, sparse * 58]                         blocks of one kind, then of another
@@ -27,7 +27,7 @@ Runs = list[tuple[str, int]]
 
 
 def read_order(data: Any, blocks: Iterable[str]) -> list[Item]:
-    """(block, count, shared) for each run of equal blocks."""
+    """Return (block, count, shared) for each run of equal blocks."""
     names = list(blocks)
     merged: list[Item] = []
     layers = 0
@@ -46,7 +46,7 @@ def read_order(data: Any, blocks: Iterable[str]) -> list[Item]:
 
 
 def names_in_order(data: Any) -> set[str]:
-    """Every block named in an order, including blocks that a size applies zero times."""
+    """Return every block named in an order, including blocks with a count of zero in this size."""
     if isinstance(data, str):
         return {data.partition("*")[0].strip()}
     parts = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
@@ -97,10 +97,10 @@ def _count(value: Any) -> int:
 
 
 def shortest_order(order: list[dict[str, Any]]) -> Any:
-    """The shortest notation of the order ``[{block: name, times: n} or {shared: name, times: n}, ...]``.
+    """Return the shortest notation of the order ``[{block: name, times: n} or {shared: name, times: n}, ...]``.
 
     A repeating pattern becomes a cycle, optionally after a first run; other long orders become a pattern of letters.
-    The count of a single block keeps a key of its own, so that it can become a variable.
+    The count of a single block has its own key, so that the count can become a variable.
     """
     if len(order) <= 1:
         return order[0] if order else []
@@ -126,7 +126,7 @@ def _run_text(run: tuple[str, int]) -> str:
 
 
 def _repeated_runs(runs: Runs) -> Runs | None:
-    """The runs that repeat, the last time possibly cut off; None if there are none."""
+    """Return the runs that repeat, with the last repetition possibly cut off, or None if no runs repeat."""
     for period in range(2, len(runs) // 2 + 1):
         pattern = runs[:period]
         repeats = all(run == pattern[index % period] for index, run in enumerate(runs[:-1]))

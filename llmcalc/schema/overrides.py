@@ -27,7 +27,7 @@ def split_override(text: str) -> tuple[str, Any]:
 def apply_overrides(
     template: Mapping[str, Any], variables: Mapping[str, Any], overrides: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The architecture and its variables with all overrides applied."""
+    """Return the architecture and its variables with all overrides applied."""
     changed, values = (_copy(template) if overrides else dict(template)), dict(variables)
     for text in overrides:
         path, value = split_override(text)
@@ -43,14 +43,14 @@ def apply_overrides(
 
 
 def _copy(data: Any) -> Any:
-    """A deep copy that also separates values shared by YAML aliases."""
+    """Return a deep copy in which values shared by YAML aliases are separate."""
     if isinstance(data, Mapping):
         return {key: _copy(value) for key, value in data.items()}
     return [_copy(value) for value in data] if isinstance(data, list) else data
 
 
 def check_type(path: str, old: Any, new: Any) -> None:
-    """Raise unless ``new`` may replace ``old``; null and expressions may be replaced by anything."""
+    """Raise an error unless ``new`` may replace ``old``. Any value may replace null or an expression."""
     if isinstance(old, str) and old.startswith("$"):
         return
     same = type(old) is type(new) or (type(old) is float and type(new) is int)
@@ -75,7 +75,7 @@ def _set_at(data: Any, path: str, value: Any) -> None:
 
 
 def _key_in(data: dict[str, Any] | list[Any], key: str, above: str, path: str) -> Any:
-    """The key, or the index of a list, if it exists."""
+    """Return an existing key, or an existing index of a list."""
     if isinstance(data, list) and key.isdecimal() and int(key) < len(data):
         return int(key)
     if not isinstance(data, list) and key in data:

@@ -1,4 +1,4 @@
-"""Plain data of YAML files and of overrides, without a YAML parser: limits on its size, and the values of scalars.
+"""Plain data of YAML files and overrides, independent of a YAML parser: size limits and scalar values.
 
 Scalars follow YAML 1.2's core schema: ``no`` and ``yes`` are strings, ``1e-5`` is a number, ``0o7`` is 7. There is one
 extension: ``1_000`` is 1000, as in Python.
@@ -28,7 +28,7 @@ _BASED = {"0o": (re.compile(r"0o[0-7]+"), 8), "0x": (re.compile(r"0x[0-9a-fA-F]+
 
 
 def check_bounds(data: Any, where: str) -> None:
-    """Raise if plain data exceeds the limits that also apply to YAML files."""
+    """Raise an error if plain data exceeds the limits for YAML files."""
     level, nodes = [data], 0
     for _ in range(MAX_DEPTH + 1):
         inner: list[Any] = []
@@ -45,7 +45,7 @@ def check_bounds(data: Any, where: str) -> None:
 
 
 def read_scalar(text: str) -> Any:
-    """The value of a plain (unquoted) scalar.
+    """Return the value of a plain (unquoted) scalar.
 
     >>> [read_scalar(text) for text in ("12", "1e-5", "true", "no", "0o17", "gelu")]
     [12, 1e-05, True, 'no', 15, 'gelu']
@@ -61,6 +61,6 @@ def read_scalar(text: str) -> Any:
 
 
 def mapping_at(data: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """The mapping at a key, empty if the key is missing or null."""
+    """Return the mapping at a key, which is empty if the key is missing or null."""
     value = data.get(key)
     return {} if value is None else value

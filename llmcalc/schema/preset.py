@@ -30,13 +30,13 @@ _INHERITED = ("family", "source", "status", "variables", "architecture", "layout
 
 
 def load_preset(name: str, overrides: Sequence[str] = ()) -> Architecture:
-    """The architecture of a preset by name."""
+    """Return the architecture of a preset, looked up by name."""
     found = catalogue.find(name)
     return load_file(found.file, found.size, overrides)
 
 
 def load_file(file: Path, size: str | None = None, overrides: Sequence[str] = ()) -> Architecture:
-    """The architecture of a preset file, of its default size unless ``size`` is given."""
+    """Return the architecture of a preset file, of its default size unless ``size`` is given."""
     try:
         return build_preset(catalogue.read_preset(file), size, overrides, file)
     except InputError as error:
@@ -44,7 +44,7 @@ def load_file(file: Path, size: str | None = None, overrides: Sequence[str] = ()
 
 
 def _located(error: InputError, file: Path) -> InputError:
-    """The error with its position in the file, or in the base that contains the key."""
+    """Return the error with its position in the file, or in the base that contains the key."""
     from .yaml_reader import locate_error, read_yaml
 
     files, documents = [file], []
@@ -57,7 +57,7 @@ def _located(error: InputError, file: Path) -> InputError:
 
 
 def load_text(text: str, name: str, overrides: Sequence[str] = ()) -> Architecture:
-    """The architecture of a preset given as text, such as standard input."""
+    """Return the architecture of a preset given as text, for example from standard input."""
     from .yaml_reader import locate_error, read_yaml
 
     document = read_yaml(text, name)
@@ -85,7 +85,7 @@ def check_file(file: Path) -> None:
 
 
 def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: Path | None) -> Architecture:
-    """The architecture of a preset given as plain data."""
+    """Return the architecture of a preset given as plain data."""
     family = inherit(data, file)
     data = family.data
     size = choose_size(data, size)
@@ -97,7 +97,7 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: Pa
         template, variables = apply_overrides(template, variables, overrides)
 
     def fail(error: InputError, path: KeyPath) -> InputError:
-        """Place an invalid value at the definition of its variable, and an unknown name where it is used."""
+        """Return an error located at a variable's definition (invalid value) or at its use (unknown name)."""
         name = "" if isinstance(error, UnknownNameError) else variable_at(template, path[1:])
         return error.under(_definition(name, size, chosen) if name in variables else path)
 
@@ -129,7 +129,7 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: Pa
 
 
 def _definition(name: str, size: str | None, chosen: Mapping[str, Any]) -> KeyPath:
-    """The path of a variable's value: in the size, or in the family's variables."""
+    """Return the path of a variable's value, in the size or in the family's variables."""
     return ("sizes", size, name) if name in chosen else ("variables", name)
 
 
@@ -164,7 +164,7 @@ class Family(NamedTuple):
 
 
 def inherit(data: Any, file: Path | None) -> Family:
-    """The data of a preset file with missing keys taken from its bases, which are looked up in its own folder first."""
+    """Return the data of a preset file including keys from its bases, which are looked up in its own folder first."""
     check_preset(data, file)
     own, seen, bases = data, [str(data["name"])], []
     while data.get("base") is not None:
@@ -186,7 +186,7 @@ def inherit(data: Any, file: Path | None) -> Family:
 
 
 def check_preset(data: Any, file: Path | None) -> None:
-    """Validate everything around a preset's architecture; shipped presets were validated when the wheel was built."""
+    """Validate all of a preset except its architecture. Shipped presets were validated when the wheel was built."""
     if file is None or file.parent != catalogue.shipped_folder():
         from .models.preset import Preset
         from .models.validation import validate
@@ -195,13 +195,13 @@ def check_preset(data: Any, file: Path | None) -> None:
 
 
 def merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` updated recursively with ``own``; null marks a key as removed."""
+    """Return ``base`` recursively updated with ``own``; null marks a key as removed."""
     inner = {key for key, value in own.items() if isinstance(value, dict) and isinstance(base.get(key), dict)}
     return {**base, **{key: merge(base[key], value) if key in inner else value for key, value in own.items()}}
 
 
 def choose_size(data: Mapping[str, Any], size: str | None) -> str | None:
-    """The given size, else the default, else the only one; None if the preset has no sizes."""
+    """Return the given size, the default or the only size; None if the preset has no sizes."""
     sizes = mapping_at(data, "sizes")
     if size is None and data.get("default") is not None:
         size = str(data["default"])

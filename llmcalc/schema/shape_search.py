@@ -1,8 +1,8 @@
-"""Shapes for a target: sizes of a model family that give a number of parameters, FLOPs per token or bytes.
+"""Searches for sizes of a model family that give a target number of parameters, FLOPs per token or bytes.
 
-Proportions follow the family's published sizes: width over depth is interpolated between the nearest sizes; the
-feed-forward width, heads and other widths scale with the residual stream; everything else stays. Sizes are rounded to
-multiples that suit the hardware, then the depth is searched. Every candidate is counted exactly.
+Proportions follow the family's published sizes: the ratio of width to depth is interpolated between the nearest sizes;
+feed-forward width, heads and other widths scale with the residual stream; other values stay. Sizes are rounded to
+multiples that suit the hardware, and then the depth is searched. Every candidate is counted exactly.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from .preset import inherit, load_file
 from .template import resolve
 
 DEPTH, WIDTH, HEADS, KV_HEADS = "n_layers", "d_model", "n_heads", "n_kv_heads"
-MULTIPLE = 128  # of widths: the largest tile of matrix units
-RANKS = 8  # GPUs of a node, which share the heads
+MULTIPLE = 128  # multiple for widths: the largest tile of matrix units
+RANKS = 8  # number of GPUs per node, which share the heads
 WITHIN = 0.02  # tolerance, relative to the target
 MOST = 5
 MOST_WIDTHS, LEAST_STEP = 48, 8
 DEEPEST = 1024
-WIDEST_SPREAD = 1.7  # widths are tried up to this factor from the family's own
+WIDEST_SPREAD = 1.7  # the search covers widths up to this factor above and below the family's own
 KEPT = ("d_head", "d_head_v", "d_state", "d_conv", "d_ssm_head", "d_embedding")
 COUNTS = (HEADS, "n_ssm_heads", "n_v_heads")
 
@@ -40,15 +40,15 @@ Sizes = dict[str, int]
 class Rules:
     """Constraints on a shape."""
 
-    multiple: int = MULTIPLE  # of which widths must be multiples
-    ranks: int = RANKS  # tensor-parallel ranks that must divide the heads
+    multiple: int = MULTIPLE  # widths must be multiples of this
+    ranks: int = RANKS  # number of tensor-parallel ranks, which must divide the heads
     within: float = WITHIN  # tolerance, relative to the target
-    shaped: bool = True  # keep the family's ratio of width to depth; else only the distance to the target counts
+    shaped: bool = True  # keep the family's ratio of width to depth; otherwise only the distance to the target counts
 
 
 @record
 class Candidate:
-    """A shape: its sizes, the model, its value, and the deviations of value and proportions."""
+    """A candidate shape: its sizes, the model, its value, and the deviations of value and proportions."""
 
     sizes: Sizes
     architecture: Architecture
@@ -63,7 +63,7 @@ class Candidate:
         return [f"{name}={size}" for name, size in self.sizes.items()]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the candidate as plain data."""
         return {name: getattr(self, name) for name in ("sizes", "value", "off", "proportion")}
 
 
@@ -76,9 +76,9 @@ class Design(NotebookDisplay):
     target: int
     rules: Rules
     candidates: tuple[Candidate, ...]
-    near: bool  # the candidates are within tolerance; otherwise they are the nearest ones
-    without: tuple[tuple[str, Candidate], ...]  # the best shape without each rule
-    quantity: str = "params"  # or active, flops, memory
+    near: bool  # whether the candidates are within tolerance; if not, the nearest shapes are listed
+    without: tuple[tuple[str, Candidate], ...]  # the best shape with each rule dropped
+    quantity: str = "params"  # params, active, flops or memory
 
     @property
     def summary(self) -> str:
@@ -87,7 +87,7 @@ class Design(NotebookDisplay):
         return f"{self.family}, {self.quantity} {best.value:,}: {', '.join(best.overrides)}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the design as plain data."""
         return {
             "base": self.base,
             "near": self.near,
@@ -108,7 +108,7 @@ def search(name: str, target: int, measure: Measure, rules: Rules | None = None)
     relaxed = (
         (f"widths in multiples of {chosen.multiple}", changed(chosen, multiple=1)),
         (f"heads on {chosen.ranks} ranks", changed(chosen, ranks=1)),
-        ("width against depth as in the family", changed(chosen, shaped=False)),
+        ("the family's ratio of width to depth", changed(chosen, shaped=False)),
     )
     different = [(label, other) for label, other in relaxed if other != chosen]
     without = tuple(
@@ -120,7 +120,7 @@ def search(name: str, target: int, measure: Measure, rules: Rules | None = None)
 
 
 class _Family:
-    """The sizes of a preset, and shapes like them."""
+    """The sizes of a preset, and similar shapes."""
 
     def __init__(self, name: str, measure: Measure) -> None:
         self.file, only = catalogue.find(name)
@@ -138,17 +138,17 @@ class _Family:
             raise InputError(f"{self.name} has no variable {WIDTH} to vary", where="design", hint="use another family")
 
     def base(self, target: int) -> str:
-        """The published size nearest to the target."""
+        """Return the published size nearest to the target."""
         return min(self.values, key=lambda size: abs(log(self.values[size] / target)))
 
     def candidates(self, target: int, rules: Rules) -> list[Candidate]:
-        """Shapes within tolerance, best first; else the nearest."""
+        """Return shapes within tolerance, best first, or else the nearest shapes."""
         base, wanted = self.base(target), self._proportion(target)
         widths = self._widths(base, target, rules)
         return _sorted([shape for sizes in widths for shape in self._shapes(base, sizes, target, wanted)], rules)
 
     def _proportion(self, target: int) -> float:
-        """Width over depth, interpolated on a logarithmic scale between the nearest sizes; constant beyond them."""
+        """Return the width-to-depth ratio, interpolated logarithmically between published sizes, constant beyond them."""
         depths = {size: own[DEPTH] if isinstance(own.get(DEPTH), int) else 1 for size, own in self.known.items()}
         points = sorted((self.values[size], own[WIDTH] / depths[size]) for size, own in self.known.items())
         below = [point for point in points if point[0] <= target][-1:] or points[:1]
@@ -158,7 +158,7 @@ class _Family:
         return float(first ** (1 - share) * last**share)
 
     def _widths(self, base: str, target: int, rules: Rules) -> Iterator[Sizes]:
-        """The widths to try, each with the sizes that follow from it."""
+        """Return the widths to try, each with the sizes that follow from the width."""
         own, known = self.variables[base], self.known[base]
         step = lcm(rules.multiple, _head_width(known), LEAST_STEP)
         growth = (target / self.values[base]) ** (1 / 3)
@@ -170,7 +170,7 @@ class _Family:
                 yield sizes
 
     def _shapes(self, base: str, sizes: Sizes, target: int, wanted: float) -> Iterator[Candidate]:
-        """The depth nearest to the target; unchanged if the depth is not a variable."""
+        """Return the depth nearest to the target, or the current depth if the depth is not a variable."""
         if not isinstance(self.variables[base].get(DEPTH), int):
             yield from self._candidate(base, sizes, target, wanted)
             return
@@ -197,7 +197,7 @@ class _Family:
             yield Candidate(sizes, model, value, value / target - 1, ratio, abs(log(ratio / wanted)))
 
     def _model(self, base: str, sizes: Sizes) -> tuple[Architecture, int] | None:
-        """The model of these sizes and its value; None if they are incompatible."""
+        """Return the model of these sizes and its value, or None if the sizes are incompatible."""
         key = base, tuple(sorted(sizes.items()))
         if key not in self.measured:
             try:
@@ -209,7 +209,7 @@ class _Family:
 
 
 def _sorted(found: list[Candidate], rules: Rules) -> list[Candidate]:
-    """Best first: within tolerance by proportions, otherwise by distance."""
+    """Sort candidates, best first: within tolerance by proportions, otherwise by distance."""
     near = [shape for shape in found if abs(shape.off) <= rules.within]
     if near and rules.shaped:
         return sorted(near, key=lambda shape: (shape.unusual, abs(shape.off)))
@@ -217,7 +217,7 @@ def _sorted(found: list[Candidate], rules: Rules) -> list[Candidate]:
 
 
 def _scaled(own: dict[str, Any], known: dict[str, Any], width: int, rules: Rules) -> Sizes | None:
-    """The sizes for a width, without those given by an expression; None: the ranks do not divide the heads."""
+    """Return the sizes for a width, except those given by expressions, or None if the ranks do not divide the heads."""
     growth = width / known[WIDTH]
     sizes = {WIDTH: width}
     for name, size in own.items():
@@ -241,7 +241,7 @@ def _scaled(own: dict[str, Any], known: dict[str, Any], width: int, rules: Rules
 
 
 def _head_width(known: dict[str, Any]) -> int:
-    """The width of a head if heads split the stream; 1 if heads have their own width, or there are none."""
+    """Return the width of a head if heads split the stream, or 1 if heads have their own width or do not exist."""
     heads = known.get(HEADS)
     return known[WIDTH] // heads if "d_head" not in known and type(heads) is int else 1
 

@@ -1,8 +1,8 @@
 """Evaluates the variables of a preset: ``$d_model``, ``$4 * d_model``, ``$n_layers - first_dense``.
 
-A string that starts with ``$`` is an expression over the variables (``core/expression.py``). A single name may have any
+A string that starts with ``$`` is an expression of the variables (``core/expression.py``). A single name may have any
 value; a calculation needs integers. A variable may itself be an expression (``d_ff: $4 * d_model``), which a size or
-an override can replace by a value.
+an override can replace with a value.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 
 
 def round_up(value: int, multiple: int) -> int:
-    """``value`` rounded up to a multiple of ``multiple``."""
+    """Return ``value`` rounded up to a multiple of ``multiple``."""
     return ceil(value, multiple) * multiple
 
 
 def ceil(value: int, divisor: int) -> int:
-    """The quotient, rounded up."""
+    """Return the quotient, rounded up."""
     return -(-value // divisor)
 
 
 def rsqrt(value: int) -> float:
-    """The reciprocal of the square root."""
+    """Return the reciprocal of the square root."""
     return 1 / math.sqrt(value)
 
 
@@ -39,7 +39,7 @@ _FUNCTIONS = {function.__name__: function for function in _CALLED}
 
 
 def fill(value: Any, variables: Mapping[str, Any], path: Path, fail: Callable[[InputError, Path], InputError]) -> Any:
-    """``value`` with every ``$`` expression evaluated; ``fail`` attaches a path of keys to an error."""
+    """Return ``value`` with every ``$`` expression evaluated; ``fail`` attaches a path of keys to an error."""
     if isinstance(value, dict):
         return {key: fill(item, variables, (*path, key), fail) for key, item in value.items()}
     if isinstance(value, list):
@@ -55,7 +55,7 @@ def fill(value: Any, variables: Mapping[str, Any], path: Path, fail: Callable[[I
 def resolve(
     variables: Mapping[str, Any], place: Callable[[InputError, str], InputError] | None = None
 ) -> dict[str, Any]:
-    """The variables with all expressions evaluated.
+    """Return the variables with all expressions evaluated.
 
     >>> resolve({"d_model": 3, "d_ff": "$4 * d_model"})
     {'d_model': 3, 'd_ff': 12}
@@ -76,7 +76,7 @@ def resolve(
 
 
 def names_used(value: Any) -> set[str]:
-    """Every name used in the expressions of ``value``.
+    """Return every name used in the expressions of ``value``.
 
     >>> sorted(names_used({"d_ff": "$4 * d_model", "order": ["$n_layers"]}))
     ['d_model', 'n_layers']
@@ -87,7 +87,7 @@ def names_used(value: Any) -> set[str]:
 
 
 def variable_at(value: Any, path: Path) -> str:
-    """The variable at a path of keys if its value is a single name such as ``$n_heads``, else an empty string."""
+    """Return the variable at a path if its value is a single name such as ``$n_heads``, else an empty string."""
     for key in path:
         inside = (isinstance(value, dict) and key in value) or (isinstance(value, list) and key in range(len(value)))
         if not inside:
@@ -101,7 +101,7 @@ def _is_expression(value: Any) -> bool:
 
 
 def expression(text: str, variables: Mapping[str, Any]) -> Any:
-    """The value of an expression over the variables."""
+    """Return the value of an expression of the variables."""
     tree = parse(text)
     if tree[0] == "name" and tree[1] in variables:
         return variables[tree[1]]

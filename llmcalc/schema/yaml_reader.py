@@ -1,4 +1,4 @@
-"""Reads YAML 1.2 (core schema) strictly: duplicate keys are errors, ``no`` is a string and ``1e-5`` a number.
+"""Reads YAML 1.2 (core schema) strictly: duplicate keys are errors, ``no`` is a string, and ``1e-5`` is a number.
 
 The line and column of every value are recorded. File size, nesting depth and the number of values are limited.
 """
@@ -28,12 +28,12 @@ class Document(NamedTuple):
     text: str
 
     def where(self, path: Path) -> str:
-        """``file:line:column`` of a path of keys, or of its nearest parent in the document."""
+        """Return ``file:line:column`` of a path of keys, or of the path's nearest parent in the document."""
         line, column = self._mark(path)
         return f"{self.name}:{line}:{column}"
 
     def excerpt(self, path: Path) -> str:
-        """The line of a path, with a caret under its column."""
+        """Return the line of a path, with a caret under its column."""
         line, column = self._mark(path)
         lines = self.text.splitlines()
         if not 1 <= line <= len(lines):
@@ -42,7 +42,7 @@ class Document(NamedTuple):
         return f"  {content[:120]}\n  {' ' * min(column - 1, 120)}^"
 
     def depth(self, path: Path) -> int:
-        """How many leading keys of ``path`` the document contains."""
+        """Return the number of leading keys of ``path`` that the document contains."""
         while path and path not in self.marks:
             path = path[:-1]
         return len(path)
@@ -52,18 +52,18 @@ class Document(NamedTuple):
 
 
 def locate_error(error: InputError, documents: Sequence[Document]) -> InputError:
-    """The error with its position in the document that contains most of its path, the first one of several."""
+    """Return the error with its position in the first document that contains most of its path."""
     if error.path is None or not documents:
         return error
     path = error.path
     best = max(documents, key=lambda document: document.depth(path))
-    if not error.parameter:  # replace the kind of a layer by its line
+    if not error.parameter:  # show the line of a layer instead of that of its kind
         error.where = best.where(path)
     return error.at(best.where(path), best.excerpt(path))
 
 
 def read_yaml(text: str, name: str) -> Document:
-    """The single YAML document of ``text``."""
+    """Return the single YAML document in ``text``."""
     if len(text) > MAX_FILE_SIZE:
         raise DescriptionError(f"{len(text):,} characters exceed the limit of {MAX_FILE_SIZE:,}", where=name)
     marks: dict[Path, Mark] = {}
@@ -75,7 +75,7 @@ def read_yaml(text: str, name: str) -> Document:
         raise DescriptionError(f"invalid YAML: {error.problem}", where=where) from None
     except yaml.YAMLError as error:  # a character that YAML forbids
         raise DescriptionError(f"invalid YAML: {error}", where=name) from None
-    except UnicodeEncodeError as error:  # possible only in a string that was not decoded
+    except UnicodeEncodeError as error:  # occurs only in a string that was not decoded
         raise DescriptionError(f"invalid YAML: unpaired surrogate at character {error.start}", where=name) from None
     return Document(data, marks, name, text)
 
@@ -146,7 +146,7 @@ class _Builder:
         return items
 
     def scalar(self, event: Any) -> Any:
-        if not event.implicit[0]:  # quoted, or a block of text
+        if not event.implicit[0]:  # a quoted string or a block of text
             return event.value
         try:
             return read_scalar(event.value) if event.value else None

@@ -11,14 +11,14 @@ from typing import Any
 from .plain_data import read_scalar
 
 WIDTH = 120
-_MAX_FLOW_DEPTH = 3  # the deepest nesting on one line
+_MAX_FLOW_DEPTH = 3  # deepest nesting on one line
 _STEP = "  "
-_PLAIN_NUMBERS = (1e-3, 1e4)  # numbers outside are written with an exponent
+_PLAIN_NUMBERS = (1e-3, 1e4)  # numbers outside this range are written with an exponent
 _PLAIN = re.compile(r"[A-Za-z0-9_$(][^:#{}\[\],\"'\n\r\t&]*")
 
 
 def write(data: dict[str, Any], comment: tuple[str, ...] = ()) -> str:
-    """The YAML text of ``data``, with comment lines at the top."""
+    """Return the YAML text of ``data``, with comment lines at the top."""
     head = [f"# {' '.join(line.split())}" for line in comment]
     return "\n".join([*head, *(line for key, value in data.items() for line in _lines(str(key), value, ""))]) + "\n"
 
@@ -41,7 +41,7 @@ def _lines(key: str, value: Any, indent: str) -> Iterator[str]:
 
 
 def _wrapped(start: str, value: Any) -> Iterator[str]:
-    """A mapping of scalars or a long string, wrapped over several lines; a list on one line."""
+    """Write a mapping of scalars or a long string over several lines, and a list on one line."""
     if not isinstance(value, dict) or not value:
         whole = f"{start}{_flow(value)}"
         yield from _folded(start, value) if isinstance(value, str) and len(whole) > WIDTH else [whole]
@@ -62,7 +62,7 @@ def _wrapped(start: str, value: Any) -> Iterator[str]:
 
 
 def _folded(start: str, text: str) -> list[str]:
-    """A long string in quotation marks, wrapped at single spaces."""
+    """Write a long string in quotation marks, wrapped at single spaces."""
     quoted, hanging = _quoted(text), " " * (len(start) + 1)
     lines = wrap(quoted, WIDTH - len(hanging), break_long_words=False, break_on_hyphens=False)
     if not text.isprintable() or " ".join(lines) != quoted or "\\" in quoted:
@@ -79,7 +79,7 @@ def _flow(value: Any) -> str:
 
 
 def _scalar(value: Any) -> str:
-    """A scalar that reads back as itself: plain if that is safe, else quoted as in JSON."""
+    """Return a scalar in a form that reads back unchanged: plain if that is safe, else quoted as in JSON."""
     if value is None or type(value) is bool:
         return {None: "null", True: "true", False: "false"}[value]
     if type(value) is float:
@@ -91,13 +91,13 @@ def _scalar(value: Any) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A string in quotation marks, with unprintable characters escaped."""
+    """Return a string in quotation marks, with unprintable characters escaped."""
     quoted = json.dumps(text, ensure_ascii=False)
     return "".join(sign if sign.isprintable() else f"\\U{ord(sign):08x}" for sign in quoted)
 
 
 def _short(value: float) -> str:
-    """A number in its shortest notation: 1.746e11, 0.02, 10000.0."""
+    """Return a number in its shortest notation: 1.746e11, 0.02, 10000.0."""
     if _PLAIN_NUMBERS[0] <= abs(value) < _PLAIN_NUMBERS[1] or not value:
         return repr(value)
     spellings = (

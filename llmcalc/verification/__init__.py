@@ -1,4 +1,4 @@
-"""Compares what an architecture declares with what its NumPy model computes on a small copy.
+"""Compares an architecture's declarations with the results of its NumPy model on a small copy.
 
 >>> import llmcalc
 >>> result = llmcalc.verify(llmcalc.load("gpt2"))
@@ -27,7 +27,7 @@ __all__ = ["Check", "Verification", "verify"]
 def verify(architecture: Architecture) -> Verification:
     """Compare the declarations of an architecture with its NumPy model and with published figures.
 
-    The NumPy model is that of ``architecture.shrink()``, without encoders that have none. Published figures are
+    The NumPy model runs ``architecture.shrink()``, without encoders that have no NumPy model. Published figures are
     compared with the full architecture.
 
     Raises:
@@ -41,7 +41,7 @@ def verify(architecture: Architecture) -> Verification:
 
 
 def _published_figures(architecture: Architecture) -> Iterator[Check]:
-    """Each published figure and the count; a figure with an explanation may differ."""
+    """Return checks of the published figures; a figure with an explanation may differ."""
     counted = params(architecture)
     for fact in architecture.expect:
         attribute = "total" if fact.quantity == "params" else fact.quantity
@@ -55,7 +55,7 @@ def _published_figures(architecture: Architecture) -> Iterator[Check]:
 def _can_be_run(towers: Architecture) -> bool:
     for stack in towers.stacks:
         layers = (layer for run in stack.runs for part in run.block.sublayers for _, layer in part.layers())
-        if len({getattr(layer, "merge", 1) for layer in layers}) > 1:  # a small copy may have one of them only
+        if len({getattr(layer, "merge", 1) for layer in layers}) > 1:  # a small copy may lack some of the parts
             return False
     try:
         model = twin(towers.shrink())

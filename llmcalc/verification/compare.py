@@ -30,11 +30,11 @@ from ..twins.weights import Array
 from .result import Check
 
 BATCH = 2
-STEPS = 3  # decode steps
-FIRST_ID = 3  # smaller ids are often padding, which some models place differently
+STEPS = 3  # number of decode steps
+FIRST_ID = 3  # smaller ids often mean padding, which some models position differently
 LOGITS_TOLERANCE = 1e-9
-EXCLUDED = -1e3  # a score correction with which no token chooses an expert
-MOST_NAMED = 3  # tensors named in a difference
+EXCLUDED = -1e3  # score correction that keeps tokens from choosing an expert
+MOST_NAMED = 3  # number of tensors named in a difference
 
 
 class _Inputs(NamedTuple):
@@ -43,22 +43,22 @@ class _Inputs(NamedTuple):
     main: Array  # token ids [b, SEQ + STEPS] of the main stack
     source: Array | None  # token ids or audio of an encoder
     pixels: Array | None  # patches of a vision encoder
-    grid: tuple[int, int]  # rows and columns of the patches
+    grid: tuple[int, int]  # rows and columns of patches
 
     @property
     def sizes(self) -> dict[str, Any]:
-        """The workload of a pass over them."""
+        """Return the workload of a pass over these inputs."""
         patches = 0 if self.pixels is None else self.grid[0] * self.grid[1]
         return {"batch": BATCH, "seq": SEQ, "patches": patches, "attention": "dense"}
 
     def first(self, tokens: int) -> tuple[Array, ...]:
-        """The inputs of a pass over the first ``tokens`` tokens."""
+        """Return the inputs of a pass over the first ``tokens`` tokens."""
         head = self.main[:, :tokens]
         return (head,) if self.source is None else (self.source, head)
 
 
 def compare(small: Architecture) -> Iterator[Check]:
-    """All checks of a small architecture."""
+    """Return all checks of a small architecture."""
     model = twin(small)
     _exclude_zero_experts(model)
     texts = _inputs(small, model)
@@ -71,7 +71,7 @@ def compare(small: Architecture) -> Iterator[Check]:
 
 
 def _exclude_zero_experts(model: Model) -> None:
-    """Keep tokens from choosing experts that return their input, since declarations count the other experts."""
+    """Keep tokens from choosing experts that return their input, because declarations count the other experts."""
     for placed in (layer for stack in model.stacks for layer in stack.layers()):
         if getattr(placed.layer, "n_zero_experts", 0) and "correction" in placed.names:
             name = placed.names["correction"]
@@ -97,7 +97,7 @@ def _inputs(small: Architecture, model: Model) -> _Inputs:
 
 
 def _parameters(small: Architecture, model: Model) -> Check:
-    """Tensors by name and shape, and their sum."""
+    """Check the names and shapes of tensors, and the number of parameters."""
     declared = dict(params(small).tensors())
     observed = {name: tuple(array.shape) for name, array in model.parameters.items()}
     different = sorted(name for name in declared.keys() | observed.keys() if declared.get(name) != observed.get(name))
@@ -108,7 +108,7 @@ def _parameters(small: Architecture, model: Model) -> Check:
 
 
 def _active(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check]:
-    """Experts and parameters that one token uses."""
+    """Check the number of experts and parameters that one token uses."""
     mixtures = [layer for stack in model.stacks for layer in stack.layers() if hasattr(layer.module, "route")]
     if not mixtures:
         return
@@ -127,7 +127,7 @@ def _active(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check
 
 
 def _declared_experts(small: Architecture) -> int:
-    """Active experts of all layers with expert tensors."""
+    """Return the number of active experts of all layers with expert tensors."""
     n_active = 0
     for entry in entries(small):
         declarations = [declaration for _, declaration in declare(entry.layer).walk()]
@@ -147,7 +147,7 @@ def _forward(small: Architecture, model: Model, texts: _Inputs) -> Check:
 
 
 def _training(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check]:
-    """A training step: FLOPs of its backward pass, and saved activations."""
+    """Check a training step: FLOPs of the backward pass, and saved activations."""
     inputs = texts.first(SEQ)
     shape = model.forward(*inputs).shape
     has_head = any(layer.kind() == "head" for _, layer in small.main.outputs)
@@ -163,7 +163,7 @@ def _training(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Che
 
 
 def _saved(small: Architecture, observed: tuple[int, ...], texts: _Inputs) -> Check:
-    """Activations saved for the backward pass, with eager attention and without recomputation except of scans."""
+    """Check the activations saved for the backward pass, with eager attention and recomputation only in scans."""
     policy = ActivationPolicy(attention="eager", bytes=FP32_BYTES, scan="fused")
     workload = Workload(mode="train", **texts.sizes)
     saved = [(name, size // FP32_BYTES) for name, size in saved_tensors(small, workload, policy, Mesh())]
@@ -184,7 +184,7 @@ def _saved(small: Architecture, observed: tuple[int, ...], texts: _Inputs) -> Ch
 
 
 def _decode(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check]:
-    """Decode steps after a prefill: state, FLOPs, and logits equal to those of a single pass."""
+    """Check decode steps after a prefill: state, FLOPs, and logits equal to those of a single pass."""
     whole = model.forward(*texts.first(SEQ + STEPS))
     logits, cache = model.prefill(*texts.first(SEQ))
     yield Check("state", state(small, batch=BATCH, seq=SEQ).elements, cache.elements, "elements")
@@ -199,11 +199,11 @@ def _decode(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check
     layers = (placed for stack in model.stacks for placed in stack.layers() if hasattr(placed.module, "is_stepwise"))
     if all(placed.module.is_stepwise(placed.layer) for placed in layers):
         yield _logits("logits, step by step", whole, np.concatenate(steps, axis=1))
-    else:  # later tokens change the results of earlier ones
+    else:  # later tokens change earlier results
         yield _logits("logits, with a cache", model.forward(*texts.first(SEQ)), steps[0])
 
 
 def _logits(quantity: str, expected: Array, observed: Array) -> Check:
     error = float(np.abs(observed - expected).max() / np.abs(expected).max())
-    detail = "" if error <= LOGITS_TOLERANCE else f"they differ by {error:.1e} of the largest"
+    detail = "" if error <= LOGITS_TOLERANCE else f"the largest difference is {error:.1e} of the largest logit"
     return Check(quantity, expected.size, expected.size, "logits", detail=detail)

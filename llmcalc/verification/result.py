@@ -19,11 +19,11 @@ class Check:
     declared: Number
     observed: Number
     unit: str
-    tolerance: float = 0.0  # relative; 0 for exact counts
+    tolerance: float = 0.0  # relative tolerance; 0 for exact counts
     detail: str = ""  # where the values differ; empty if they agree
-    note: str = ""  # what was compared in addition to the number
-    source: str = ""  # of a published figure
-    explained: str = ""  # why a published figure is known to differ; such a check passes
+    note: str = ""  # what else was compared
+    source: str = ""  # source of a published figure
+    explained: str = ""  # known reason why a published figure differs; such a check passes
 
     @property
     def ok(self) -> bool:
@@ -33,11 +33,11 @@ class Check:
 
     @property
     def difference(self) -> Number:
-        """Observed minus declared."""
+        """Observed value minus declared value."""
         return self.observed - self.declared
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the check as plain data."""
         return {**vars(self), "ok": self.ok}
 
 
@@ -61,6 +61,6 @@ class Verification(NotebookDisplay):
         return all(check.ok for check in self.checks)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the verification as plain data."""
         checks = [check.to_dict() for check in self.checks]
         return {"ok": self.ok, "model": self.architecture.name, "checks": checks}

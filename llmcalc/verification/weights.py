@@ -1,7 +1,7 @@
 """Compares the headers of a checkpoint with its architecture, tensor by tensor and byte by byte.
 
-Checkpoints name tensors as published, as transformers saves them, without the class's prefix, or within a larger model;
-the naming that matches most tensors is used.
+Checkpoints name tensors as published, as saved by transformers, without the class's prefix, or within a larger model.
+The naming that matches the most tensors is used.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from ..core.architecture import Architecture
 from ..core.errors import UnknownNameError, short_repr
 from .result import Check
 
-MOST_DECLARED_RATIO, MOST_DECLARED_EXTRA = 4, 10_000  # beyond, declared and stored tensors are not compared one by one
+MOST_DECLARED_RATIO, MOST_DECLARED_EXTRA = 4, 10_000  # beyond, tensors are not compared one by one
 FLOATS = frozenset(("F32", "BF16", "F16"))
-WIDEST = "F32"  # any float may be stored in it
+WIDEST = "F32"  # any float type may be stored
 # Tensors that checkpoints may contain in addition to parameters.
 _ADDITIONAL = {
     "tables that are computed from the config": (
@@ -58,7 +58,7 @@ class Difference(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Tensors of one kind in a checkpoint."""
+    """A group of tensors of one kind in a checkpoint."""
 
     name: str
     tensors: int
@@ -67,7 +67,7 @@ class Group(NamedTuple):
 
 
 class Naming(NamedTuple):
-    """A way to name tensors: a layout, and a function that changes each of its names."""
+    """A way to name tensors: a layout, and a function that changes each name."""
 
     title: str
     layout: str
@@ -76,17 +76,17 @@ class Naming(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Headers compared with an architecture."""
+    """The comparison of a checkpoint's headers with an architecture."""
 
     architecture: Architecture
     headers: Headers
     matched: tuple[TensorInfo, ...]
     declared: int  # number of declared tensors
     differences: tuple[Difference, ...]
-    additional: tuple[Group, ...]  # known groups of tensors that are not declared
+    additional: tuple[Group, ...]  # known groups of undeclared tensors
     naming: str
     quantised: str = ""  # the quantisation method
-    unknown_keys: tuple[str, ...] = ()  # of the quantisation config: not interpreted
+    unknown_keys: tuple[str, ...] = ()  # uninterpreted keys of the quantisation config
 
     @property
     def ok(self) -> bool:
@@ -95,7 +95,7 @@ class Comparison:
 
     @cached_property
     def checks(self) -> tuple[Check, ...]:
-        """Declared and stored tensors and bytes."""
+        """Checks of declared against stored tensors and bytes."""
         stored = len(self.headers.tensors) - sum(group.tensors for group in self.additional)
         detail = f"{len(self.differences)} differ" if self.differences else ""
         files = self.headers.files
@@ -106,7 +106,7 @@ class Comparison:
         )
 
     def bytes_by_part(self) -> Iterator[Group]:
-        """All bytes of the files: headers, padding, and tensors by type."""
+        """Number of bytes of the headers, the padding, and the tensors by type."""
         files = self.headers.files
         yield Group("headers", 0, 0, sum(file.header_bytes for file in files))
         yield Group("padding", 0, 0, sum(file.padding_bytes for file in files))
@@ -117,7 +117,7 @@ class Comparison:
             yield Group("unexplained", 0, 0, unexplained)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the comparison as plain data."""
         return {
             "ok": self.ok,
             "model": self.architecture.name,
@@ -133,13 +133,13 @@ class Comparison:
 
 
 def verify_weights(architecture: Architecture, headers: Headers) -> Comparison:
-    """Compare the headers of a checkpoint with the architecture that its config or metadata describes."""
+    """Compare the headers of a checkpoint with the architecture described by its config or metadata."""
     inputs, counted = architecture.inputs, params(architecture)
     dtype = safetensors_type(inputs["dtype"]) if "dtype" in inputs else ""
     method, text_only = inputs.get("quantization"), bool(inputs.get("quantization_within"))
     variants = [*quantisation_variants(method, dtype or "BF16", text_only)] if method else [None]
     naming = _best_naming(counted, headers, variants[0], dtype)
-    if naming is None:  # another model: do not list every tensor
+    if naming is None:  # if this is another model, do not list every tensor
         least = sum(row.copies for row in counted.rows)
         difference = Difference("all of them", "missing", f"{least:,} tensors", f"{len(headers.tensors):,} tensors")
         return Comparison(architecture, headers, (), least, (difference,), (), "not at all")
@@ -156,7 +156,7 @@ def verify_weights(architecture: Architecture, headers: Headers) -> Comparison:
 
 
 def _namings(architecture: Architecture) -> Iterator[Naming]:
-    """The ways in which a checkpoint may name its tensors, the most likely first."""
+    """Return the possible namings of a checkpoint's tensors, most likely first."""
     is_gguf = bool(architecture.inputs.get("gguf"))
     if not architecture.layout and not is_gguf:
         hint = "the names of this architecture's stored tensors are not known"
@@ -185,13 +185,13 @@ _RENAMES: tuple[tuple[str, Callable[[str], str]], ...] = (
 
 
 def _best_naming(counted: Params, headers: Headers, method: Quantisation | None, dtype: str) -> Naming | None:
-    """The naming that finds most tensors; None if far more tensors are declared than stored."""
+    """Return the naming that matches the most tensors, or None if far more tensors are declared than stored."""
     most = MOST_DECLARED_RATIO * len(headers.tensors) + MOST_DECLARED_EXTRA
     best: tuple[float, Naming] | None = None
     namings = _namings(counted.architecture) if sum(row.copies for row in counted.rows) <= most else ()
     for naming in namings:
         if sum(tensor.copies for tensor in declared(counted, naming.layout, buffers=True, each=False)) > most:
-            continue  # it stores experts one by one, and the checkpoint has fewer tensors
+            continue  # the naming stores experts one by one, and the checkpoint has fewer tensors
         wanted = _expected(counted, naming, method, dtype)
         matching = sum(tensor.name in headers.tensors for tensor in wanted) / max(1, len(wanted))
         if best is None or matching > best[0]:
@@ -202,7 +202,7 @@ def _best_naming(counted: Params, headers: Headers, method: Quantisation | None,
 
 
 def _expected(counted: Params, naming: Naming, method: Quantisation | None, dtype: str) -> list[ExpectedTensor]:
-    """The tensors of a checkpoint with this naming and quantisation."""
+    """Return the expected tensors of a checkpoint with this naming and quantisation."""
     return [
         tensor._replace(name=naming.rename(tensor.name))
         for *_, stored in expected_tensors(declared(counted, naming.layout, buffers=True), method, dtype)
@@ -223,7 +223,7 @@ def _compare(counted: Params, headers: Headers, naming: Naming, wanted: list[Exp
         names = (expected.name, *aliases_by_name[expected.name])
         stored = next((headers.tensors[name] for name in names if name in headers.tensors), None)
         if stored is None:
-            if not expected.declared.buffer and not expected.name.endswith(BUFFERS):  # buffers may be left out
+            if not expected.declared.buffer and not expected.name.endswith(BUFFERS):  # buffers are optional
                 n_declared += 1
                 differences.append(Difference(expected.name, "missing", _text(expected.type, expected.shape), ""))
             continue
@@ -248,7 +248,7 @@ def _difference(expected: ExpectedTensor, stored: TensorInfo, is_gguf: bool) -> 
     if expected.shape is not None and left != right and not is_reshaped:
         return Difference(stored.name, "shape", *texts)
     types = {expected.type, stored.type}
-    is_same_float = WIDEST in types and types <= FLOATS  # wider floats, and scales in another float type
+    is_same_float = WIDEST in types and types <= FLOATS  # wider floats are allowed, and scales in another float type
     is_byte = types <= {"U8", "I8", "F8_E8M0"}
     if not is_gguf and expected.type and len(types) > 1 and not is_same_float and not is_byte:
         return Difference(stored.name, "type", *texts)
@@ -263,7 +263,7 @@ def _text(kind: str, shape: tuple[int, ...] | None) -> str:
 def _additional(
     counted: Params, headers: Headers, used: set[str], alias_of: dict[str, str]
 ) -> tuple[tuple[Group, ...], list[TensorInfo]]:
-    """Known groups of tensors that are not declared, and tensors that belong to no group."""
+    """Return known groups of undeclared tensors, and the tensors that belong to no group."""
     blocks = max(stack.n_layers for stack in counted.architecture.stacks)
     values = {**(headers.config or {}), **headers.metadata}
     has_mtp = any(str(key).rpartition(".")[2] in _MTP_KEYS and bool(value) for key, value in values.items())
@@ -291,7 +291,7 @@ def _additional(
 
 
 def title(comparison: Comparison) -> str:
-    """What was compared, in one line."""
+    """Return a one-line title that names the compared files."""
     files = comparison.headers.files
     name = f"{len(files)} files" if len(files) > 1 else short_repr(files[0].name)[1:-1]
     return f"{comparison.headers.kind}: {name}, named {comparison.naming}"

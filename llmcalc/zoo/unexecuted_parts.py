@@ -85,7 +85,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 def read_parts(config: Config, prefix: str) -> list[Stack]:
-    """The parts listed for the config's ``model_type``, whose tensors begin with ``prefix``.
+    """Return the parts listed for the config's ``model_type``, whose tensors begin with ``prefix``.
 
     Raises:
         UnsupportedError: no file lists the tensors of this ``model_type``.
@@ -97,7 +97,7 @@ def read_parts(config: Config, prefix: str) -> list[Stack]:
 
 
 def list_parts(config: Config, prefix: str, name: str, **values: int) -> list[Stack]:
-    """The parts of the file ``name``, whose expressions may also use ``values``."""
+    """Return the parts of the file ``name``, whose expressions may also use ``values``."""
     try:
         parts = _PartReader(config, name, values).parts()
         return [_stack(f"{prefix}{part}", tensors) for part, tensors in parts]
@@ -167,7 +167,7 @@ class _PartReader:
         config.ignore(data.get("ignored", ""))
 
     def parts(self) -> Iterator[tuple[str, list[Named]]]:
-        """The name of each part, and its tensors."""
+        """Return the name of each part, and its tensors."""
         for check in self.data.get("checks", []):
             if not self._value(check["require"], self.values):
                 raise SizeError(self._fill(check["error"], self.values))

@@ -32,7 +32,7 @@ class TensorInfo(NamedTuple):
 
     @property
     def elements(self) -> int:
-        """Stored elements; for a packed tensor, those of its packing."""
+        """Number of stored elements; for a packed tensor, of its packed form."""
         return prod(self.shape)
 
 
@@ -48,17 +48,17 @@ class FileHeader(NamedTuple):
 
     @property
     def data_bytes(self) -> int:
-        """Bytes of all tensors."""
+        """Total size of the tensors in bytes."""
         return sum(tensor.size_bytes for tensor in self.tensors)
 
     @property
     def unexplained_bytes(self) -> int:
-        """Bytes that belong neither to the header nor to padding nor to a tensor."""
+        """Number of bytes outside the header, the padding and the tensors."""
         return self.size_bytes - self.header_bytes - self.padding_bytes - self.data_bytes
 
 
 class Headers:
-    """The headers of a checkpoint: its path, ``safetensors`` or ``gguf``, its files, and its ``config.json``."""
+    """The headers of a checkpoint: its path, format (``safetensors`` or ``gguf``), files, and ``config.json``."""
 
     def __init__(
         self, where: str, kind: str, files: tuple[FileHeader, ...], config: dict[str, Any] | None = None
@@ -80,16 +80,16 @@ class Headers:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of all files."""
+        """Total size of the files in bytes."""
         return sum(file.size_bytes for file in self.files)
 
     @property
     def elements(self) -> int:
-        """Stored elements of all tensors; packed ones count as in their packing."""
+        """Number of stored elements of all tensors; packed tensors count in their packed form."""
         return sum(tensor.elements for tensor in self)
 
     def by_type(self) -> dict[str, tuple[int, int, int]]:
-        """(tensors, elements, bytes) by type."""
+        """Number of tensors, elements and bytes by type."""
         sums: dict[str, tuple[int, int, int]] = {}
         for tensor in self:
             count, elements, size = sums.get(tensor.type, (0, 0, 0))
@@ -98,7 +98,7 @@ class Headers:
 
 
 def padding_bytes(tensors: Iterable[TensorInfo], data: int, alignment: int = 1) -> int:
-    """Bytes of padding between aligned tensors and after the last one; raise an error for overlaps and gaps."""
+    """Return the padding between aligned tensors and after the last one in bytes; raise for overlaps and gaps."""
     end = padding = 0
     names: set[str] = set()
     for tensor in sorted(tensors, key=lambda tensor: (tensor.offset, tensor.size_bytes)):
@@ -120,5 +120,5 @@ def padding_bytes(tensors: Iterable[TensorInfo], data: int, alignment: int = 1) 
 
 
 def is_weights(path: str | Path) -> bool:
-    """Whether a path names a weight file whose header can be read."""
+    """Return whether a path names a weight file with a readable header."""
     return str(path).endswith((SAFETENSORS, GGUF))

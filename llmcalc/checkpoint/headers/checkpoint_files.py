@@ -19,7 +19,7 @@ _PART = re.compile(r"-(\d{5})-of-(\d{5})(\.gguf)$")
 
 
 def read_headers(path: Path) -> Headers:
-    """The headers of a folder, of a safetensors file, or of a GGUF with all its parts."""
+    """Return the headers of a folder, a safetensors file, or a GGUF file with all its parts."""
     where = limits.printable(path)
     if path.is_dir():
         return _folder(path, where)
@@ -31,7 +31,7 @@ def read_headers(path: Path) -> Headers:
 
 
 def config_beside(path: Path) -> dict[str, Any] | None:
-    """The content of the ``config.json`` in a folder, or next to a file; None if there is none."""
+    """Return the content of the ``config.json`` in a folder or next to a file, or None if there is none."""
     file = (path if path.is_dir() else path.parent) / CONFIG
     if not file.is_file():
         return None
@@ -42,7 +42,7 @@ def config_beside(path: Path) -> dict[str, Any] | None:
 
 
 def weight_files(folder: Path) -> list[str]:
-    """The readable weight files of a folder: those of its index, else all safetensors, else all GGUF files."""
+    """Return the weight files of a folder: those in its index, else all safetensors files, else all GGUF files."""
     if (folder / INDEX).exists():
         return list(dict.fromkeys(read_index(folder / INDEX, limits.printable(folder / INDEX)).values()))
     names = _file_names(folder)
@@ -50,7 +50,7 @@ def weight_files(folder: Path) -> list[str]:
 
 
 def pickled_files(folder: Path) -> list[str]:
-    """The pickled weight files of a folder, which are never opened, since unpickling may execute code."""
+    """Return the pickled weight files of a folder. They are never opened because unpickling may execute code."""
     return [name for name in _file_names(folder) if name.endswith(PICKLED)]
 
 
@@ -84,7 +84,7 @@ def _folder(folder: Path, where: str) -> Headers:
 
 
 def no_weights_error(folder: Path) -> DescriptionError:
-    """The error for a folder without readable weights; it names pickled files."""
+    """Return the error for a folder without readable weights, naming any pickled files."""
     where = limits.printable(folder)
     pickled = pickled_files(folder)
     if pickled:
@@ -95,7 +95,7 @@ def no_weights_error(folder: Path) -> DescriptionError:
 
 
 def read_index(file: Path, where: str) -> dict[str, str]:
-    """The file of each tensor, from an index. File names must not contain a path."""
+    """Return the file of each tensor, read from an index. File names must not contain a path."""
     size = limits.regular_file(file)
     if size > limits.LARGEST_JSON:
         raise DescriptionError(f"the index has {size:,} bytes; the limit is {limits.LARGEST_JSON:,}", where=where)
@@ -115,7 +115,7 @@ def read_index(file: Path, where: str) -> dict[str, str]:
 
 
 def resolve_in(folder: Path, name: str) -> Path:
-    """The path of a file in a folder; links may only point into the folder or to the blobs of the Hub's cache."""
+    """Return the path of a file in a folder. Links may only point into the folder or the Hub cache's blobs."""
     path = folder / name
     try:
         real, home = path.resolve(), folder.resolve()
@@ -145,7 +145,7 @@ def check_index(index: dict[str, str], headers: Headers, where: str) -> None:
 
 
 def join(where: str, kind: str, files: Iterable[FileHeader], config: dict[str, Any] | None) -> Headers:
-    """The headers of all files of one checkpoint."""
+    """Return the headers of all files of one checkpoint."""
     headers = Headers(where, kind, tuple(files), config)
     count = sum(len(file.tensors) for file in headers.files)
     if count > limits.MOST_TENSORS:
@@ -157,7 +157,7 @@ def join(where: str, kind: str, files: Iterable[FileHeader], config: dict[str, A
 
 
 def _parts(path: Path, where: str) -> list[Path]:
-    """All files of a split GGUF, whichever of them is given."""
+    """Return all files of a split GGUF, given any one of them."""
     match = _PART.search(path.name)
     if not match:
         return [path]

@@ -22,18 +22,18 @@ ALIGNMENT = "general.alignment"
 DEFAULT_ALIGNMENT = 32
 MOST_PAIRS = 10_000
 MOST_TENSORS = 50_000
-MOST_TEXTS = 1_500_000  # in all arrays; a vocabulary has up to a few hundred thousand
-MOST_ENTRIES = 4_096  # of an array whose values are stored; of longer ones only the length is
+MOST_TEXTS = 1_500_000  # total entries in all arrays; a vocabulary has up to a few hundred thousand
+MOST_ENTRIES = 4_096  # longest array whose values are stored; only the length of longer arrays is kept
 MOST_ENTRIES_IN_FILE = 400_000
-LONGEST_TEXT = 1 << 16  # bytes of a text that is stored
-BYTES_AS_ENTRY = 32  # bytes of text that count as one entry of an array
-LENGTH = 8  # bytes of a length field
+LONGEST_TEXT = 1 << 16  # longest stored text, in bytes
+BYTES_AS_ENTRY = 32  # number of text bytes that count as one array entry
+LENGTH = 8  # size of a length field in bytes
 DEEPEST = 3
 MOST_DIMENSIONS = 4
 FLOAT, STRING, ARRAY, BOOL = 6, 8, 9, 7
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", FLOAT: "f", BOOL: "?", 10: "Q", 11: "q", 12: "d"}
 BITS_A_BYTE = 8
-_LARGEST_FLOAT = 3e38  # of 32 bits
+_LARGEST_FLOAT = 3e38  # 32-bit types
 
 
 class Long(NamedTuple):
@@ -43,11 +43,11 @@ class Long(NamedTuple):
 
 
 class ShortReadError(Exception):
-    """The part of the file that was read is shorter than its header."""
+    """Raised if the part of the file that was read is shorter than the header."""
 
 
 def read_file(path: Path) -> FileHeader:
-    """The header of one file, which is memory-mapped."""
+    """Return the header of one memory-mapped file."""
     where = limits.printable(path)
     size = limits.regular_file(path)
     if size == 0:
@@ -61,7 +61,7 @@ def read_file(path: Path) -> FileHeader:
 
 
 def read(content: bytes | mmap.mmap, size: int, name: str, where: str) -> FileHeader:
-    """The header of a file of ``size`` bytes that starts with ``content``; ShortReadError if that is too short."""
+    """Return the header of a file of ``size`` bytes from its first bytes; raise ShortReadError if they are too few."""
     try:
         return _read(_Cursor(content, size), size, name, where)
     except InputError as error:
@@ -75,7 +75,7 @@ class _Cursor:
         self.content, self.size, self.at, self.order, self.n_texts, self.n_stored = content, size, 0, "<", 0, 0
 
     def skip(self, length: int) -> int:
-        """Move past ``length`` bytes, and return where they start."""
+        """Move past ``length`` bytes, and return the position where they start."""
         start, self.at = self.at, self.at + length
         if self.at > self.size:
             raise DescriptionError(f"the file ends inside its header, at byte {self.size:,}", hint=COMPLETE)
@@ -84,12 +84,12 @@ class _Cursor:
         return start
 
     def number(self, code: str) -> Any:
-        """A number, by its code in ``struct``."""
+        """Read a number, given its format code in ``struct``."""
         start = self.skip(struct.calcsize("=" + code))
         return struct.unpack_from(self.order + code, self.content, start)[0]
 
     def may_store(self, count: int) -> bool:
-        """Whether an array of ``count`` entries is within the limits on stored values."""
+        """Return whether an array of ``count`` entries is within the limits on stored values."""
         self.n_stored += count
         return count <= MOST_ENTRIES and self.n_stored <= MOST_ENTRIES_IN_FILE
 
@@ -97,10 +97,10 @@ class _Cursor:
         return int(self.number("Q"))
 
     def text(self, longest: int = LONGEST_TEXT) -> str:
-        """A UTF-8 text."""
+        """Read a UTF-8 text."""
         length = self.length()
         if length > longest:
-            raise DescriptionError(f"the text at byte {self.at:,} has {length:,} bytes, which is too long")
+            raise DescriptionError(f"the text at byte {self.at:,} has {length:,} bytes, more than the limit")
         start = self.skip(length)
         try:
             return self.content[start : self.at].decode("utf-8")
@@ -111,7 +111,7 @@ class _Cursor:
         """Move past ``count`` texts."""
         self.n_texts += count
         if self.n_texts > MOST_TEXTS or LENGTH * count > self.size - self.at:
-            raise DescriptionError(f"the array at byte {self.at:,} has {count:,} texts, which are too many")
+            raise DescriptionError(f"the array at byte {self.at:,} has {count:,} texts, more than the limit")
         read, content, at, end = struct.Struct(self.order + "Q").unpack_from, self.content, self.at, len(self.content)
         for _ in range(count):
             if at + LENGTH > end:
@@ -135,7 +135,7 @@ def _read(cursor: _Cursor, size: int, name: str, where: str) -> FileHeader:
         raise DescriptionError(f"GGUF version {version} is not supported; supported: 2 and 3")
     tensors, pairs = cursor.length(), cursor.length()
     if tensors > MOST_TENSORS or pairs > MOST_PAIRS:
-        raise DescriptionError(f"{tensors:,} tensors and {pairs:,} metadata pairs are more than the limits")
+        raise DescriptionError(f"{tensors:,} tensors and {pairs:,} metadata pairs exceed the limits")
     metadata = _pairs(cursor, pairs)
     entries = [_entry(cursor) for _ in range(tensors)]
     alignment = metadata.get(ALIGNMENT, DEFAULT_ALIGNMENT)
@@ -187,18 +187,18 @@ def _value(cursor: _Cursor, kind: int, depth: int) -> Any:
         cursor.skip_texts(count)
         return Long(count)
     if not cursor.may_store(count):
-        raise DescriptionError(f"the array at byte {cursor.at:,} has {count:,} arrays, which are too many")
+        raise DescriptionError(f"the array at byte {cursor.at:,} has {count:,} arrays, more than the limit")
     return [_value(cursor, inner, depth + 1) for _ in range(count)]
 
 
 def _shortest(value: float) -> float:
-    """The shortest decimal of a 32-bit float: 1e-05, not 9.99999974e-06."""
+    """Return the shortest decimal form of a 32-bit float: 1e-05, not 9.99999974e-06."""
     short = float(f"{value:.7g}")
     return short if abs(short) < _LARGEST_FLOAT and struct.pack("f", short) == struct.pack("f", value) else value
 
 
 def _text(cursor: _Cursor) -> str | Long:
-    """A metadata text, or a placeholder for a long one, such as a chat template."""
+    """Return a metadata text, or a placeholder for a long text such as a chat template."""
     length = cursor.length()
     if length > LONGEST_TEXT or not cursor.may_store(length // BYTES_AS_ENTRY):
         cursor.skip(length)
@@ -238,7 +238,7 @@ class Type(NamedTuple):
 
 @cache
 def types() -> dict[int, Type]:
-    """The GGML types that files may contain, by number."""
+    """Return the GGML types that files may contain, by type number."""
     entries = table("formats/gguf").items()
     return {
         entry["ggml"]: Type(name.removeprefix("gguf-").upper(), entry["bits"], entry.get("block", 1))

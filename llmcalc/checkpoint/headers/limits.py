@@ -1,4 +1,4 @@
-"""Limits on what is read from a weight file: enough for any checkpoint, and safe for untrusted files.
+"""Limits on reading weight files: large enough for any checkpoint, and safe for untrusted files.
 
 Parsed JSON takes up to twenty times the memory of its text, so brackets, commas and colons are counted before parsing.
 """
@@ -11,20 +11,20 @@ from pathlib import Path
 
 from ...core.errors import DescriptionError, short_repr
 
-LARGEST_JSON = 16 << 20  # bytes of a header or an index; the largest published ones have about 13 million
-LARGEST_WIDE = 2 << 20  # the same for text that is not pure ASCII, which takes up to four times the memory
+LARGEST_JSON = 16 << 20  # size of a header or an index in bytes; the largest published ones have about 13 million
+LARGEST_WIDE = 2 << 20  # the same limit for non-ASCII text, which takes up to four times the memory
 MOST_BRACKETS = 600_000
 MOST_COMMAS = 1_200_000
-MOST_COLONS = 600_000  # four per tensor in a header, one in an index
+MOST_COLONS = 600_000  # a header has four per tensor, an index one
 MOST_TENSORS = 200_000
 MOST_FILES = 4_000
 MOST_DIMENSIONS = 8
 LONGEST_NAME = 1_000
-LARGEST = 1 << 62  # bound of every size, offset and length
+LARGEST = 1 << 62  # largest allowed size, offset or length
 
 
 def regular_file(path: Path) -> int:
-    """The size in bytes of a regular file; reading a pipe or device might never end."""
+    """Return the size of a regular file in bytes; reading a pipe or device might never end."""
     where = printable(path)
     try:
         status = os.stat(path)
@@ -36,7 +36,7 @@ def regular_file(path: Path) -> int:
 
 
 def read_range(path: Path, start: int, length: int) -> bytes:
-    """``length`` bytes from ``start``, or fewer at the end of the file."""
+    """Return ``length`` bytes from ``start``, or fewer at the end of the file."""
     try:
         with path.open("rb") as stream:
             stream.seek(start)
@@ -46,7 +46,7 @@ def read_range(path: Path, start: int, length: int) -> bytes:
 
 
 def check_json(raw: bytes, what: str, where: str) -> None:
-    """Reject a JSON text that would take too much memory."""
+    """Reject JSON text whose parsed form would take too much memory."""
     longest = LARGEST_JSON if raw.isascii() else LARGEST_WIDE
     if len(raw) > longest:
         raise DescriptionError(f"{what} has {len(raw):,} bytes; the limit is {longest:,}", where=where)
@@ -56,6 +56,6 @@ def check_json(raw: bytes, what: str, where: str) -> None:
 
 
 def printable(path: str | Path) -> str:
-    """A path as shown in messages."""
+    """Return a path in the form used in messages."""
     text = str(path)
     return text if text.isprintable() and len(text) <= 4 * LONGEST_NAME else short_repr(text)

@@ -14,7 +14,7 @@ from ...core.errors import DescriptionError, InputError, short_repr
 from ...core.strict_json import read_json
 from . import COMPLETE, FileHeader, TensorInfo, limits, padding_bytes
 
-LENGTH = 8  # bytes of the header's length
+LENGTH = 8  # size of the header's length field
 METADATA = "__metadata__"
 BITS_A_BYTE = 8
 BITS = {
@@ -27,14 +27,14 @@ Reader = Callable[[int, int], bytes]
 
 
 def read_file(path: Path) -> FileHeader:
-    """The header of one file."""
+    """Return the header of one file."""
     where = limits.printable(path)
     size = limits.regular_file(path)
     return read(lambda start, length: limits.read_range(path, start, length), size, path.name, where)
 
 
 def read(reader: Reader, size: int, name: str, where: str) -> FileHeader:
-    """The header of a file of ``size`` bytes; ``reader(start, length)`` returns a part of the file."""
+    """Return the header of a file of ``size`` bytes; ``reader(start, length)`` returns a part of the file."""
     head = reader(0, LENGTH)
     if len(head) < LENGTH:
         raise DescriptionError(f"has {size} bytes, too few for a safetensors file", where=where)

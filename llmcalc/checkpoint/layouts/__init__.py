@@ -1,4 +1,4 @@
-"""Names, fusion and orientation of the tensors in a checkpoint.
+"""How checkpoints name, fuse and orient their tensors.
 
 Layouts are data: ``.layout`` files here and in the zoo, in the format of ``reader``. A rule names a stored tensor and
 the logical tensors in it, which are concatenated if there are several::
@@ -35,7 +35,7 @@ from ...core.architecture import Architecture, Stack
 from ...core.errors import UnknownNameError
 from .reader import Include, find_section, rules_of, tidy
 
-# Tensors that libraries store in addition to weights, and recompute: position tables, masks.
+# Tensors that libraries store besides the weights but recompute, such as position tables and masks.
 BUFFERS = (
     "position_ids",
     "token_type_ids",
@@ -60,7 +60,7 @@ _STORAGE = frozenset((*_ALTERNATING, "transposed", "row", "column", "folded", "f
 
 
 class Rule(NamedTuple):
-    """One stored tensor, the logical ones in it, and the conditions under which it is stored so."""
+    """A stored tensor, the logical tensors in it, and the conditions under which the rule applies."""
 
     stored: str
     parts: tuple[str, ...]
@@ -81,18 +81,18 @@ class Rule(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """The rules of a layout, by the logical tensor that they place."""
+    """The rules of a layout, indexed by logical tensor."""
 
     rules: Mapping[str, tuple[Rule, ...]]
 
     def rule(self, keys: Iterable[str], holds: frozenset[str]) -> Rule | None:
-        """The first rule for any of a logical tensor's keys, in their order, whose conditions all hold."""
+        """Return the first rule for any of a logical tensor's keys, in order, whose conditions all hold."""
         found = (rule for key in keys for rule in self.rules.get(key, ()))
         return next((rule for rule in found if rule.conditions <= holds), None)
 
 
 def conditions_of(layer: object, stack: Stack, alone: bool) -> frozenset[str]:
-    """The conditions of rules that a layer in a stack satisfies. ``alone``: the model has no other stack."""
+    """Return the conditions that a layer in a stack satisfies. ``alone``: the model has no other stack."""
     tied = "tied" if getattr(layer, "share", None) else "untied"
     gated = "gated" if getattr(layer, "gated", False) else "plain"
     heads = "single" if getattr(layer, "n_kv_heads", 0) == 1 else "many"
@@ -101,14 +101,14 @@ def conditions_of(layer: object, stack: Stack, alone: bool) -> frozenset[str]:
 
 
 def alternation(stack: Stack, sublayer: str) -> tuple[int, int]:
-    """The position of a sub-layer among the shared sub-layers that alternate, and their number."""
+    """Return a sub-layer's position among the alternating shared sub-layers, and the number of these sub-layers."""
     stem = sublayer.rstrip(DIGITS)
     names = {part.name for run in stack.runs for part in run.block.sublayers if part.name.rstrip(DIGITS) == stem}
     return int(sublayer[len(stem) :] or 0), len(names)
 
 
 def published_name(architecture: Architecture) -> str:
-    """The layout of an architecture's published checkpoints.
+    """Return the name of the layout of an architecture's published checkpoints.
 
     The family is the ``model_type`` of a config. A preset uses its layout, because its ``family`` is a display name.
     """
@@ -118,7 +118,7 @@ def published_name(architecture: Architecture) -> str:
 
 @cache
 def find_layout(name: str) -> Layout:
-    """A layout by its name, which has one of these forms.
+    """Look up a layout by name, in one of these forms:
 
     - ``bert``: a section of the layout files; ``bert.bare``: the model without its head;
     - ``bert.bare+gpt2``: an encoder and a decoder;
@@ -172,18 +172,18 @@ def _setting(section: str, key: str, default: str) -> str:
 
 
 def _within(side: str, rules: Iterable[str]) -> list[str]:
-    """The rules of a model that is the encoder or the decoder of a larger one."""
+    """Return the rules of a model that is the encoder or the decoder of a larger model."""
     placed = []
     for rule in rules:
         names, _, conditions = rule.partition(" | ")
-        words = [word for word in conditions.split() if word != "alone"]  # each model has tables of its own
+        words = [word for word in conditions.split() if word != "alone"]  # each model has its own tables
         placed += [] if "beside" in words else [tidy(f"{side}.{names}", " ".join((*words, side)))]
     joining = [f"enc_to_dec_proj.{stored} <- enc_to_dec_proj.{stored[0]}" for stored in ("weight", "bias")]
     return placed + (joining if side == "encoder" else [])
 
 
 def _multimodal(encoder: str, language: str) -> list[str]:
-    """The rules of an encoder and of its language model, as the encoder's settings place them."""
+    """Return the rules of an encoder and its language model, placed as the encoder's settings say."""
     own = _rules(encoder)
     place = _setting(encoder, "text_prefix", "model.language_model.")
     moved = _setting(encoder, "text_model", "body")
@@ -200,7 +200,7 @@ def _multimodal(encoder: str, language: str) -> list[str]:
 
 
 def _published(rules: list[str], family: str) -> list[str]:
-    """The rules of a layout with the names in published checkpoints of a family."""
+    """Return the rules of a layout with the names used in a family's published checkpoints."""
     for old, new in _replacements(f"@{family}"):
         rules = [changed for rule in rules for changed in _renamed(rule, old, new.split(", "))]
     first = next((rule for rule in rules if "layers.{i}" in rule or "layer.{i}" in rule), "")
@@ -209,7 +209,7 @@ def _published(rules: list[str], family: str) -> list[str]:
 
 
 def _replacements(name: str) -> Iterator[tuple[str, str]]:
-    """The replacements of published names in a section, and in those that it includes."""
+    """Return the name replacements of a section and of the sections that it includes."""
     section = find_section(name)
     for line in section.lines if section else ():
         if isinstance(line, Include):
@@ -219,7 +219,7 @@ def _replacements(name: str) -> Iterator[tuple[str, str]]:
 
 
 def _renamed(rule: str, old: str, new: list[str]) -> list[str]:
-    """A rule with another stored name; with several new names, one rule for each of its logical tensors."""
+    """Return a rule with another stored name, or one rule per logical tensor if there are several new names."""
     stored, _, rest = rule.partition(" <- ")
     parts, bar, words = rest.partition(" | ")
     names = parts.split()

@@ -1,4 +1,4 @@
-"""Reads layouts, which are text files of renaming rules in sections that include each other.
+"""Reads layouts: text files with renaming rules in sections that include each other.
 
 ::
 
@@ -32,7 +32,7 @@ _GROUP = re.compile(r"\{([^{}]*(?:,|\.\.)[^{}]*)\}")
 
 
 class Include(NamedTuple):
-    """The rules of another section: ``prefix`` precedes their names, ``conditions`` are added, texts are replaced."""
+    """The rules of another section, with a name prefix, additional conditions and text replacements."""
 
     section: str
     prefix: str
@@ -42,21 +42,21 @@ class Include(NamedTuple):
 
 
 class Section(NamedTuple):
-    """Rules, includes and (among published names) replacements in order, and settings."""
+    """The ordered rules, includes and replacements (for published names) of a section, and its settings."""
 
     lines: tuple[str | Include | tuple[str, str], ...]
     settings: dict[str, tuple[str, ...]]
 
 
 def sections() -> Iterator[tuple[str, Path]]:
-    """The name of every section, and its file."""
+    """Return the name and the file of every section."""
     for file in data_files("layouts", ".layout", parent="checkpoint"):
         yield from ((name, file) for name in _texts(file))
 
 
 @cache
 def find_section(name: str) -> Section | None:
-    """A section at home or in the zoo: a layout, a part of one, ``@family`` (published names) or ``gguf:llama``."""
+    """Find a section at home or in the zoo: a layout, part of one, ``@family`` (published names) or ``gguf:llama``."""
     stem = "published" if name.startswith("@") else "gguf" if name.startswith("gguf") else ""
     for file in data_files("layouts", ".layout", parent="checkpoint"):
         if (file.stem == stem if stem else file.stem not in ("published", "gguf")) and name in _texts(file):
@@ -66,7 +66,7 @@ def find_section(name: str) -> Section | None:
 
 @cache
 def _texts(file: Path) -> dict[str, tuple[int, str]]:
-    """The number of the first line, and the text, of each section of a file."""
+    """Return the first line number and the text of each section of a file."""
     texts: dict[str, tuple[int, str]] = {}
     comment, *parts = f"\n{file.read_text('utf-8')}".split("\n[")
     number = comment.count("\n") + 1
@@ -109,7 +109,7 @@ def _section(file: str, first: int, text: str) -> Section:
 
 
 def _joined(text: str, first: int) -> list[tuple[int, str, bool]]:
-    """(number, text, is indented) of each line without comments. Replacements are joined to their include."""
+    """Return (number, text, is indented) for each line, without comments. Replacements are joined to their include."""
     found: list[tuple[int, str, bool]] = []
     for number, raw in enumerate(text.split("\n"), first):
         line = raw.partition("#")[0].rstrip()
@@ -121,7 +121,7 @@ def _joined(text: str, first: int) -> list[tuple[int, str, bool]]:
 
 
 def expand(line: str, where: str = "") -> list[str]:
-    """One line for each word in braces.
+    """Expand a line with braces into one line per word.
 
     >>> expand("{q,k}_proj.{weight,bias,scale} <- {w,b,s}{q,k}")[:3]
     ['q_proj.weight <- wq', 'q_proj.bias <- bq', 'q_proj.scale <- sq']
@@ -151,9 +151,9 @@ def _pair(text: str) -> tuple[str, str]:
 
 @cache
 def rules_of(name: str, older: bool = False, within: tuple[str, ...] = ()) -> tuple[str, ...] | None:
-    """The rules of a section and of those that it includes; None if there is no such section.
+    """Return the rules of a section and of the sections that it includes, or None if the section does not exist.
 
-    ``older`` reads ``gguf.older`` in place of ``gguf.newer``; ``within`` are the sections that include this one.
+    ``older`` reads ``gguf.older`` instead of ``gguf.newer``; ``within`` are the sections that include this one.
     """
     section = find_section("gguf.older" if older and name == "gguf.newer" else name)
     if section is None:
@@ -176,13 +176,13 @@ def _included(include: Include, older: bool, within: tuple[str, ...]) -> list[st
     for old, new in include.replacements:
         changed = [rule.replace(old, new) for rule in rules]
         if changed == rules:
-            raise DescriptionError(f"no rule of [{include.section}] contains '{old}'", where=include.where)
+            raise DescriptionError(f"no rule in section [{include.section}] contains '{old}'", where=include.where)
         rules = changed
     return [tidy(f"{include.prefix}{rule}", include.conditions) for rule in rules]
 
 
 def tidy(rule: str, conditions: str = "") -> str:
-    """A rule with single spaces and with further conditions.
+    """Return a rule with single spaces and the additional conditions.
 
     >>> tidy("a  <- x y|tied", "encoder")
     'a <- x y | tied encoder'

@@ -1,1 +1,1 @@
-"""Quantisation methods of published checkpoints: which tensors stand for one quantised matrix."""
+"""Quantisation methods of published checkpoints: the stored tensors of a quantised matrix."""

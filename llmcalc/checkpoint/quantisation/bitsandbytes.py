@@ -17,7 +17,7 @@ _STORAGE = {
 
 
 def read_bitsandbytes(data: Mapping[str, Any], dtype: str) -> list[Quantisation]:
-    """Every matrix except the head, unless a list says otherwise; transformers 5 leaves stacked experts unquantised."""
+    """Read bitsandbytes settings. The head is not quantised by default, nor are stacked experts in transformers 5."""
     listed = data.get("llm_int8_skip_modules")
     excluded = [_HEAD] if listed is None else strings(data, "llm_int8_skip_modules")
     name, packing = _packing(data)
@@ -36,7 +36,7 @@ def _packing(data: Mapping[str, Any]) -> tuple[str, Packing]:
     if is_8bit:
         return "bitsandbytes int8", pack_bitsandbytes_8bit
     if not is_4bit:
-        raise DescriptionError("bitsandbytes needs load_in_8bit or load_in_4bit", where=WHERE)
+        raise DescriptionError("bitsandbytes requires load_in_8bit or load_in_4bit", where=WHERE)
     if storage not in tuple(_STORAGE):
         raise UnknownNameError("bnb_4bit_quant_storage", storage, _STORAGE, where=WHERE)
     if quant_type not in ("nf4", "fp4"):

@@ -1,4 +1,4 @@
-"""compressed-tensors: groups of modules, each with its bits, strategy and format."""
+"""compressed-tensors: groups of modules, each with its own bits, strategy and format."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BITS = {"nvfp4-pack-quantized": 4, **_MICROSCALED}
 
 
 def read_compressed_tensors(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """Every matrix of a class, or those that a group names. A name overrides an expression, which overrides a class."""
+    """Read groups that name modules, expressions or classes; names precede expressions, which precede classes."""
     groups, sparse, default_format = data.get("config_groups"), data.get("sparsity_config") or {}, data.get("format")
     if not isinstance(sparse, dict) or sparse.get("format", "dense") != "dense":
         raise unsupported("sparse matrices of compressed-tensors are not supported")
@@ -77,7 +77,7 @@ def _packing(form: str, group: Mapping[str, Any], scale: str) -> tuple[Packing, 
 
 
 def _byte_packing(form: str, bits: int, strategy: str, group: Mapping[str, Any], scale: str) -> tuple[Packing, str]:
-    """One byte per element, whatever its bits."""
+    """Return a packing with one byte per element for any number of bits."""
     weights, activations = group["weights"], group.get("input_activations")
     input_scale = isinstance(activations, dict) and not activations.get("dynamic", False)
     is_float = weights.get("type") == "float"

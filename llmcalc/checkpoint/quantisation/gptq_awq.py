@@ -35,7 +35,7 @@ def _bits_and_group(data: Mapping[str, Any], method: str, formats: tuple[str, ..
 
 
 def read_gptq(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """GPTQ: matrices of the blocks; ``dynamic`` excludes some or sets their bits and groups."""
+    """Read GPTQ, which quantises matrices of the blocks; ``dynamic`` excludes modules or sets their bits and groups."""
     bits, group = _bits_and_group(data, "gptq", ("gptq", "gptq_v2", "gptq_p"))
     check_known(data, "checkpoint_format", ("gptq", "gptq_v2", "gptq_p"))
     check_known(data, "pack_dtype", ("int32",))
@@ -51,7 +51,7 @@ def read_gptq(data: Mapping[str, Any], dtype: str) -> Quantisation:
 
 
 def read_awq(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """AWQ: matrices of the blocks, in the GEMM version."""
+    """Read AWQ in its GEMM version, which quantises the matrices of the blocks."""
     version = str(data.get("version") or "gemm").lower()
     if version != "gemm":
         raise unsupported(f"AWQ version {short_repr(version)} is not supported; use gemm")
@@ -62,9 +62,9 @@ def read_awq(data: Mapping[str, Any], dtype: str) -> Quantisation:
 
 
 def read_auto_round(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """AutoRound, which writes the formats of other tools."""
+    """Read AutoRound, which writes the formats of other tools."""
     bits, kind = bit_width(data, "bits", DEFAULT_BITS), data.get("data_type", "int")
-    group = -1 if data.get("group_size") == 0 else integer(data, "group_size", DEFAULT_GROUP)  # 0: one group
+    group = -1 if data.get("group_size") == 0 else integer(data, "group_size", DEFAULT_GROUP)  # 0 means one group
     form = str(data.get("packing_format") or "auto_round:auto_gptq").removeprefix("auto_round:")
     if data.get("extra_config"):
         raise unsupported("AutoRound's extra_config is not supported")
@@ -82,7 +82,7 @@ def read_auto_round(data: Mapping[str, Any], dtype: str) -> Quantisation:
 
 
 def _dynamic(data: Any, bits: int, group: int) -> tuple[ModuleOverride, ...]:
-    """GPTQModel's overrides by regular expression: ``-:`` excludes modules, others set their bits and groups."""
+    """Read GPTQModel's regular expressions: ``-:`` excludes modules, others set their bits and groups."""
     if data is None or data is False:
         return ()
     overrides = []
@@ -96,7 +96,7 @@ def _dynamic(data: Any, bits: int, group: int) -> tuple[ModuleOverride, ...]:
 
 
 def _included_modules(data: Mapping[str, Any]) -> list[str]:
-    """The quantised modules of a block, from a list or a list of lists."""
+    """Return the quantised modules of a block, given as a list or a list of lists."""
     value = data.get("modules_in_block_to_quantize") or []
     steps = [step if isinstance(step, list) else [step] for step in value] if isinstance(value, list) else [[value]]
     names: list[Any] = [name for step in steps for name in step]

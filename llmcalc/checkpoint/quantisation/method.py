@@ -1,4 +1,4 @@
-"""A quantisation method, as read from a config; typed access to the config's keys, and the modules that it lists."""
+"""A quantisation method read from a config, with typed access to its keys and module lists."""
 
 from __future__ import annotations
 
@@ -16,47 +16,47 @@ MOST_PATTERNS = 20_000
 MOST_REPETITIONS = 4
 LARGEST, MOST_BITS = 1 << 20, 32
 _FLOATS = ("BF16", "F16", "F32")
-# Expressions run on names of some hundred characters; those that could take long on them are rejected.
+# Regular expressions run on names of some hundred characters; expressions that might run long are rejected.
 _ALLOWED = re.compile(r"[\w.^$|()\[\]\\*+?:-]+")
 _REPEATED_GROUP = re.compile(r"\)[*+{]|[*+?][*+]|\{")
 
 
 class Matrix(NamedTuple):
-    """A stored matrix: its module, its shape, and the part of the model that it belongs to."""
+    """A stored matrix: its module, its shape, and the part of the model that contains it."""
 
     module: str
     shape: Shape  # [out, in], or [experts, out, in]
     is_head: bool = False
-    is_stacked: bool = False  # holds all experts of a layer
-    is_routed: bool = False  # belongs to routed experts
-    in_tower: bool = False  # belongs to an encoder of images or audio
+    is_stacked: bool = False  # whether it holds all experts of a layer
+    is_routed: bool = False  # whether it belongs to routed experts
+    in_tower: bool = False  # whether it belongs to an encoder of images or audio
 
 
 class ModuleOverride(NamedTuple):
-    """Modules with a packing of their own; None leaves them unquantised."""
+    """A separate packing for some modules; None leaves them unquantised."""
 
     matches: Callable[[str], object]
     packing: Packing | None
 
 
 class Quantisation(NamedTuple):
-    """A quantisation method, as read from a config."""
+    """A quantisation method read from a config."""
 
-    name: str  # in results, such as ``gptq int4 g128``
-    packing: Packing | None  # how a matrix [out, in] is stored; None: only modules in ``overrides`` are quantised
+    name: str  # shown in results, such as ``gptq int4 g128``
+    packing: Packing | None  # storage of a matrix [out, in]; None: only modules in ``overrides`` are quantised
     is_excluded: Callable[[str], bool] = lambda _: False  # whether the config excludes a module
     overrides: tuple[ModuleOverride, ...] = ()  # the first match applies
-    includes_head: bool = False  # unless excluded
-    stacked_only: bool = False  # MXFP4: only stacked experts are quantised
-    lists_experts: bool = False  # the config may list single experts of a layer
-    text_only: bool = False  # the method is in the language model's config
-    includes_routed: bool = True  # of routed experts that are stored separately
-    expert_packing: Packing | None = None  # of routed experts, if it differs
-    is_tested: bool = True  # the packing was compared with the output of the tool that defines it
-    unknown_keys: tuple[str, ...] = ()  # keys that were not read and may change what is stored
+    includes_head: bool = False  # applies to modules that are not excluded
+    stacked_only: bool = False  # whether only stacked experts are quantised (MXFP4)
+    lists_experts: bool = False  # whether the config may list single experts of a layer
+    text_only: bool = False  # whether the method is in the language model's config
+    includes_routed: bool = True  # packing of routed experts that are stored separately
+    expert_packing: Packing | None = None  # packing of routed experts, if different
+    is_tested: bool = True  # whether the packing was compared with the output of the tool that defines it
+    unknown_keys: tuple[str, ...] = ()  # unread keys that may change what is stored
 
     def tensors(self, matrix: Matrix) -> list[PackedTensor] | None:
-        """The tensors that store a matrix; None if it is not quantised."""
+        """Return the stored tensors of a matrix, or None if it is not quantised."""
         if self.is_excluded(matrix.module) or (matrix.is_head and not self.includes_head):
             return None
         if self.stacked_only != matrix.is_stacked or (matrix.in_tower and self.text_only):
@@ -77,25 +77,25 @@ class QuantizationConfig(dict[str, Any]):
         self.read = {"quant_method", "producer", "transformers_version"}
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value of a key, which is marked as read."""
+        """Return the value of a key and mark the key as read."""
         self.read.add(key)
         return super().get(key, default)
 
 
 def scale_type(dtype: str) -> str:
-    """The type of scales that have the checkpoint's dtype."""
+    """Return the type of scales stored in the checkpoint's dtype."""
     return dtype if dtype in _FLOATS else "BF16"
 
 
 def check_known(data: Mapping[str, Any], key: str, known: tuple[str, ...]) -> None:
-    """Check that a key, if present, has one of the supported values."""
+    """Check that a key, if present, has a supported value."""
     value = data.get(key)
     if value is not None and value not in known:
         raise unsupported(f"{key} {short_repr(value)} is not supported; use {' or '.join(known)}")
 
 
 def strings(data: Mapping[str, Any], key: str) -> list[str]:
-    """A list of strings; empty if the key is missing."""
+    """Return a list of strings, which is empty if the key is missing."""
     value = data.get(key)
     if value is None:
         return []
@@ -105,7 +105,7 @@ def strings(data: Mapping[str, Any], key: str) -> list[str]:
 
 
 def integer(data: Mapping[str, Any], key: str, default: int) -> int:
-    """A positive integer, or -1."""
+    """Return a positive integer or -1."""
     value = data.get(key)
     if value is None:
         return default
@@ -115,7 +115,7 @@ def integer(data: Mapping[str, Any], key: str, default: int) -> int:
 
 
 def bit_width(data: Mapping[str, Any], key: str, default: int) -> int:
-    """Bits per element."""
+    """Return the number of bits per element."""
     value = integer(data, key, default)
     if not 1 <= value <= MOST_BITS:
         raise DescriptionError(f"{key} is {short_repr(value)}; it must be from 1 to {MOST_BITS}", where=WHERE)
@@ -123,7 +123,7 @@ def bit_width(data: Mapping[str, Any], key: str, default: int) -> int:
 
 
 def integer_pair(value: Any, key: str) -> tuple[int, int]:
-    """Two positive integers."""
+    """Return two positive integers."""
     is_pair = isinstance(value, list) and len(value) == 2 and all(type(item) is int for item in value)
     if not is_pair or not all(0 < item <= LARGEST for item in value):
         raise DescriptionError(f"{key} is {short_repr(value)}; it must be two positive integers", where=WHERE)
@@ -131,32 +131,32 @@ def integer_pair(value: Any, key: str) -> tuple[int, int]:
 
 
 def mapping(value: Any, key: str) -> Mapping[str, Any]:
-    """A mapping from strings."""
+    """Return a mapping with string keys."""
     if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
         raise DescriptionError(f"{key} is {short_repr(value)}; it must map names to settings", where=WHERE)
     return value
 
 
 def is_from_transformers_5(data: Mapping[str, Any]) -> bool:
-    """Whether transformers 5 or later wrote the config; it stacks the experts of a layer."""
+    """Return whether transformers 5 or later wrote the config; it stacks the experts of a layer."""
     version = data.get("transformers_version")
     major = version.partition(".")[0] if isinstance(version, str) else ""
     return major.isdecimal() and len(major) < 4 and int(major) >= 5
 
 
 def unsupported(message: str) -> UnsupportedError:
-    """The error of a variant that is not supported."""
+    """Return the error for an unsupported variant."""
     return UnsupportedError(message, where=WHERE)
 
 
 def is_listed(module: str, names: list[str]) -> bool:
-    """Whether a list has a module or one of its parents, by its full name or by the last parts of it."""
+    """Return whether a list contains a module or one of its parents, by full name or by the last parts of the name."""
     framed = f".{module}."
     return any(f".{name.strip('.')}." in framed for name in names if name)
 
 
 def in_modules(names: Collection[str]) -> Callable[[str], bool]:
-    """A function that tells whether a module or one of its parents is in ``names``, in constant time."""
+    """Return a function that checks in constant time whether ``names`` contains a module or one of its parents."""
     known = frozenset(names)
 
     def matches(module: str) -> bool:
@@ -170,8 +170,8 @@ def in_modules(names: Collection[str]) -> Callable[[str], bool]:
 
 
 def pattern_matcher(patterns: list[str], anywhere: bool = False) -> Callable[[str], bool]:
-    """A function that tells whether a module or one of its parents matches a name, a pattern with ``*``, or a regular
-    expression after ``re:``. With ``anywhere``, the last part of a module's name may match a name too (``lm_head``).
+    """Return a function that checks a module and its parents against names, patterns with ``*``, and regular
+    expressions after ``re:``. With ``anywhere``, a name may also match the last part of a module name (``lm_head``).
     """
     if len(patterns) > MOST_PATTERNS or any(len(pattern) > LONGEST_PATTERN for pattern in patterns):
         raise DescriptionError("a list of modules is too long", where=WHERE)
@@ -196,7 +196,7 @@ def pattern_matcher(patterns: list[str], anywhere: bool = False) -> Callable[[st
 
 
 def safe_expression(text: str) -> str:
-    """A regular expression whose running time is bounded, since it repeats no groups."""
+    """Compile a regular expression without repeated groups, which bounds its running time."""
     repetitions = text.count("*") + text.count("+")
     if not _ALLOWED.fullmatch(text) or _REPEATED_GROUP.search(text) or repetitions > MOST_REPETITIONS:
         raise unsupported(f"unsupported regular expression {short_repr(text)}")

@@ -1,4 +1,4 @@
-"""NVIDIA ModelOpt: one algorithm for all matrices, or one per listed layer."""
+"""NVIDIA ModelOpt: one algorithm for all matrices or for each listed layer."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ ALGORITHMS = (*_PLAIN, *_MICROSCALED, *_GROUP_SIZES)
 
 
 def read_modelopt(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """All matrices, the head included, except excluded ones; with mixed precision, only the listed layers."""
+    """Read ModelOpt. All matrices including the head are quantised by default; mixed precision lists its layers."""
     algorithm = _algorithm(data)
     is_excluded = pattern_matcher([*strings(data, "ignore"), *strings(data, "exclude_modules")], anywhere=True)
     if algorithm == MIXED:
-        data.get("config_groups")  # repeats quantized_layers by algorithm
+        data.get("config_groups")  # the layers of quantized_layers, grouped by algorithm
         modules: dict[tuple[str, int], set[str]] = defaultdict(set)
         for name, settings in mapping(data.get("quantized_layers"), "quantized_layers").items():
             own = _algorithm(mapping(settings, "quantized_layers"))
@@ -49,7 +49,7 @@ def _algorithm(data: Mapping[str, Any]) -> str:
 
 
 def _group_size(data: Mapping[str, Any], algorithm: str) -> int:
-    """Elements per group; 1 for an algorithm without groups."""
+    """Return the number of elements per group, or 1 for an algorithm without groups."""
     default = _GROUP_SIZES.get(algorithm, 1)
     groups = data.get("config_groups")
     groups = list(groups.values()) if isinstance(groups, dict) and groups else [{"weights": data}]

@@ -1,7 +1,7 @@
-"""Stored tensors of a quantised matrix [out, in], by storage format.
+"""Tensors that store a quantised matrix [out, in], by storage format.
 
 Each function returns the tensors that replace one matrix: the suffix after the module's name, the type (in safetensors'
-names) and the shape; None for a shape that is not known. Formats that tests compare with the output of their tools are
+names) and the shape, or None if the shape is unknown. Formats that tests compare with the output of their tools are
 listed in docs/checkpoints.md; the others follow the documentation of the format.
 """
 
@@ -14,13 +14,13 @@ from typing import NamedTuple
 from ..headers.safetensors import BITS
 
 Shape = tuple[int, ...]
-WORD_BITS = 32  # of the integers that hold several small ones
+WORD_BITS = 32  # size of the integers that hold several small ones
 NF4_BLOCK, NESTED_BLOCK, NF4_CODES, BYTE_CODES = 64, 256, 16, 256
 MX_BLOCK, NV_BLOCK = 32, 16
 
 
 class PackedTensor(NamedTuple):
-    """One stored tensor of a quantised matrix."""
+    """A stored tensor of a quantised matrix."""
 
     suffix: str
     type: str
@@ -28,7 +28,7 @@ class PackedTensor(NamedTuple):
 
     @property
     def bits(self) -> int:
-        """Bits of its elements; 0 if the shape is not known."""
+        """Number of bits; 0 if the shape is not known."""
         return 0 if self.shape is None else BITS[self.type] * prod(self.shape)
 
 
@@ -36,17 +36,17 @@ Packing = Callable[..., list[PackedTensor]]
 
 
 def ceil_div(length: int, divisor: int) -> int:
-    """The quotient, rounded up."""
+    """Return the quotient, rounded up."""
     return -(-length // divisor)
 
 
 def n_groups(length: int, group: int) -> int:
-    """Groups that cover a length; one if ``group`` is not positive."""
+    """Return the number of groups that cover a length; 1 if ``group`` is not positive."""
     return ceil_div(length, group) if group > 0 else 1
 
 
 def pack_gptq(out: int, inputs: int, bits: int, group: int, has_group_index: bool = True) -> list[PackedTensor]:
-    """GPTQ: integers packed along the inputs, scales, packed zero points, and the group of each input."""
+    """Pack as GPTQ: integers packed along the inputs, scales, packed zero points, and the group of each input."""
     groups = n_groups(inputs, group)
     tensors = [
         PackedTensor(".qweight", "I32", (ceil_div(inputs * bits, WORD_BITS), out)),
@@ -57,7 +57,7 @@ def pack_gptq(out: int, inputs: int, bits: int, group: int, has_group_index: boo
 
 
 def pack_awq(out: int, inputs: int, bits: int, group: int) -> list[PackedTensor]:
-    """AWQ's GEMM version: integers packed along the outputs, scales and packed zero points."""
+    """Pack as AWQ's GEMM version: integers packed along the outputs, scales and packed zero points."""
     _, zeros, scales = pack_gptq(out, inputs, bits, group, has_group_index=False)
     return [PackedTensor(".qweight", "I32", (inputs, ceil_div(out * bits, WORD_BITS))), zeros, scales]
 
@@ -65,8 +65,8 @@ def pack_awq(out: int, inputs: int, bits: int, group: int) -> list[PackedTensor]
 def pack_bitsandbytes_4bit(
     out: int, inputs: int, quant_type: str, double_quant: bool, storage: str = "U8"
 ) -> list[PackedTensor]:
-    """Bitsandbytes in 4 bits: two elements per byte, bytes stored as type ``storage``, and one maximum per 64 elements,
-    which double quantisation quantises as well.
+    """Pack as bitsandbytes in 4 bits: two elements per byte (type ``storage``) and one maximum per 64 elements.
+    Double quantisation also quantises the maxima.
     """
     elements = out * inputs
     blocks = ceil_div(elements, NF4_BLOCK)
@@ -83,7 +83,7 @@ def pack_bitsandbytes_4bit(
 
 
 def pack_bitsandbytes_8bit(out: int, inputs: int) -> list[PackedTensor]:
-    """Bitsandbytes in 8 bits: one maximum per output."""
+    """Pack as bitsandbytes in 8 bits, with one maximum per output."""
     return [
         PackedTensor(".weight", "I8", (out, inputs)),
         PackedTensor(".SCB", "F32", (out,)),
@@ -94,7 +94,7 @@ def pack_bitsandbytes_8bit(out: int, inputs: int) -> list[PackedTensor]:
 def pack_fp8(
     out: int, inputs: int, block: Shape | None, scale: str, scale_type: str, input_scale: str = ""
 ) -> list[PackedTensor]:
-    """FP8 with one scale per block, or per matrix; ``scale`` and ``input_scale`` are suffixes."""
+    """Pack as FP8 with one scale per block or matrix; ``scale`` and ``input_scale`` are suffixes."""
     shape = (ceil_div(out, block[0]), ceil_div(inputs, block[1])) if block else ()
     tensors = [PackedTensor(".weight", "F8_E4M3", (out, inputs)), PackedTensor(scale, scale_type, shape)]
     return [*tensors, *([PackedTensor(input_scale, "F32", ())] if input_scale else [])]
@@ -103,7 +103,7 @@ def pack_fp8(
 def pack_integers(
     out: int, inputs: int, bits: int, group: int, symmetric: bool, has_group_index: bool, scale_type: str
 ) -> list[PackedTensor]:
-    """compressed-tensors' ``pack-quantized``: integers packed along the inputs, one scale per group, and the shape."""
+    """Pack as ``pack-quantized``: integers packed along the inputs, one scale per group, and the matrix shape."""
     groups = n_groups(inputs, group)
     tensors = [
         PackedTensor(".weight_packed", "I32", (out, ceil_div(inputs * bits, WORD_BITS))),
@@ -120,7 +120,7 @@ def pack_integers(
 def pack_bytes(
     out: int, inputs: int, kind: str, scales: Shape, scale_type: str, symmetric: bool = True, input_scale: bool = False
 ) -> list[PackedTensor]:
-    """One byte per element, scales of shape ``scales``, and zero points unless symmetric."""
+    """Store one byte per element, with scales of shape ``scales``, and zero points unless symmetric."""
     tensors = [PackedTensor(".weight", kind, (out, inputs)), PackedTensor(".weight_scale", scale_type, scales)]
     tensors += [] if symmetric else [PackedTensor(".weight_zero_point", kind, scales)]
     return [*tensors, *([PackedTensor(".input_scale", scale_type, (1,))] if input_scale else [])]
@@ -129,7 +129,7 @@ def pack_bytes(
 def pack_nvfp4(
     out: int, inputs: int, group: int = NV_BLOCK, input_scale: bool = True, compressed: bool = False
 ) -> list[PackedTensor]:
-    """NVFP4 of ModelOpt or compressed-tensors: two elements per byte, an FP8 scale per group, a scale per matrix."""
+    """Pack as NVFP4: two elements per byte, an FP8 scale per group, and a scale per matrix."""
     shape: Shape = ()
     weight, scale, inner = ".weight", ".weight_scale_2", ".input_scale"
     if compressed:
@@ -143,7 +143,7 @@ def pack_nvfp4(
 
 
 def pack_int4_pairs(out: int, inputs: int, group: int, fp8_inputs: bool) -> list[PackedTensor]:
-    """ModelOpt's INT4: two outputs per byte, one scale per group; with FP8 inputs, scales of matrix and input."""
+    """Pack as ModelOpt's INT4: two outputs per byte and a scale per group; FP8 inputs add two scales."""
     tensors = [
         PackedTensor(".weight", "U8", (ceil_div(out, 2), inputs)),
         PackedTensor(".weight_scale", "F32", (out, ceil_div(inputs, group))),
@@ -153,7 +153,7 @@ def pack_int4_pairs(out: int, inputs: int, group: int, fp8_inputs: bool) -> list
 
 
 def pack_microscaled(out: int, inputs: int, bits: int, name: str = ".weight") -> list[PackedTensor]:
-    """MXFP4, MXFP6 and MXFP8: elements packed into bytes, one 8-bit scale per 32."""
+    """Pack as MXFP4, MXFP6 or MXFP8: elements packed into bytes, one 8-bit scale per 32 elements."""
     kind, length = ("F8_E4M3", inputs) if bits == BITS["U8"] else ("U8", ceil_div(inputs * bits, BITS["U8"]))
     return [
         PackedTensor(name, kind, (out, length)),
@@ -162,7 +162,7 @@ def pack_microscaled(out: int, inputs: int, bits: int, name: str = ".weight") ->
 
 
 def pack_fp4_experts(out: int, inputs: int) -> list[PackedTensor]:
-    """DeepSeek-V4's experts: two FP4 elements per byte, one 8-bit scale per 32."""
+    """Pack DeepSeek-V4's experts: two FP4 elements per byte, one 8-bit scale per 32 elements."""
     return [
         PackedTensor(".weight", "I8", (out, ceil_div(inputs, 2))),
         PackedTensor(".scale", "F8_E8M0", (out, ceil_div(inputs, MX_BLOCK))),
@@ -170,7 +170,7 @@ def pack_fp4_experts(out: int, inputs: int) -> list[PackedTensor]:
 
 
 def pack_mxfp4_experts(experts: int, out: int, inputs: int) -> list[PackedTensor]:
-    """gpt-oss's experts, stacked: blocks of 32 elements in 16 bytes, one 8-bit scale per block."""
+    """Pack gpt-oss's stacked experts: blocks of 32 elements in 16 bytes, one 8-bit scale per block."""
     blocks = ceil_div(inputs, MX_BLOCK)
     return [
         PackedTensor("_blocks", "U8", (experts, out, blocks, MX_BLOCK // 2)),

@@ -1,7 +1,7 @@
-"""A checkpoint's ``quantization_config``: which matrices are quantised, and which tensors store them.
+"""Reads a checkpoint's ``quantization_config``: which matrices are quantised, and which tensors store them.
 
-Each method reads its own keys; an unknown method, or an unsupported variant of one, is an error. Modules that no list
-names are treated as the method's library does: embeddings, norms, routers and, for most methods, the head are excluded.
+Each method reads its own keys. Unknown methods and unsupported variants are errors. Modules that are not listed
+are treated as in the method's library: embeddings, norms, routers and, for most methods, the head are excluded.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .modelopt import read_modelopt
 
 LONGEST_CONFIG = 4_000_000
 _ONE_EXPERT = re.compile(r"experts?[\\.]+[\d\[(]")
-# Settings of calibration and of kernels, which do not change what is stored.
+# Settings for calibration and kernels, which do not change the stored tensors.
 _IRRELEVANT_KEYS = """
     act_bits act_data_type act_dynamic act_group_size act_sym activation_scale_ub activation_scheme autoround_version
     backend batch_size block_name_to_quantize bnb_4bit_compute_dtype cache_block_outputs damp_percent
@@ -43,12 +43,12 @@ METHODS: dict[str, Reader] = {
 
 
 def read_quantisation(data: Mapping[str, Any], dtype: str, text_only: bool = False) -> Quantisation:
-    """The method of a ``quantization_config``, in its most likely variant; ``text_only``: of the language model."""
+    """Return the most likely variant of a config's method; ``text_only``: only the language model is quantised."""
     return quantisation_variants(data, dtype, text_only)[0]
 
 
 def quantisation_variants(data: Mapping[str, Any], dtype: str, text_only: bool = False) -> list[Quantisation]:
-    """The ways in which different writers store what a config says, the most likely first."""
+    """Return the variants that different writers store for a config, most likely first."""
     producer, inner = data.get("producer"), data.get("quantization")
     method = data.get("quant_method") or (producer.get("name") if isinstance(producer, dict) else None)
     if isinstance(method, str) and method.startswith("bitsandbytes"):
@@ -70,6 +70,6 @@ def quantisation_variants(data: Mapping[str, Any], dtype: str, text_only: bool =
 
 
 def safetensors_type(name: object) -> str:
-    """Safetensors' name of a torch dtype; BF16 if it is missing or not a float."""
+    """Return the safetensors name of a torch dtype, or BF16 if the dtype is missing or not a float."""
     text = name.removeprefix("torch.") if isinstance(name, str) else ""
     return _FLOATS.get(text, "BF16")

@@ -24,13 +24,13 @@ _INVALID_VALUE_ERRORS = (TypeError, ValueError, IndexError, OverflowError, ZeroD
 
 
 def names() -> list[str]:
-    """All supported architectures."""
+    """Return all supported architectures."""
     return sorted(table("gguf")["architectures"])
 
 
 @cache
 def find(name: str) -> dict[str, Any] | None:
-    """The architecture of this name with its groups, or None; ``data/gguf.yaml`` describes the fields."""
+    """Return the architecture of this name with its groups, or None; ``data/gguf.yaml`` describes the fields."""
     data = table("gguf")
     entry = data["architectures"].get(name)
     if entry is None:
@@ -45,7 +45,7 @@ def find(name: str) -> dict[str, Any] | None:
 
 
 def config_of(headers: Headers) -> dict[str, Any]:
-    """The config that GGUF headers describe, with the model's name if they have one."""
+    """Return the config that GGUF headers describe, with the model's name if they have one."""
     name = headers.metadata.get(ARCHITECTURE)
     if not isinstance(name, str):
         raise DescriptionError(f"{ARCHITECTURE} is {short_repr(name)}; it must be a string", where=headers.where)

@@ -40,7 +40,7 @@ def qwen_moe(config: Config, metadata: Metadata) -> None:
 
 
 def delta_net(config: Config, metadata: Metadata) -> None:
-    """Gated delta nets, with full attention in every n-th layer."""
+    """Return gated delta nets, with full attention in every n-th layer."""
     config["linear_value_head_dim"] = _quotient(metadata, "ssm.inner_size", config["linear_num_value_heads"])
     period = metadata.count("full_attention_interval", 4)
     config["layer_types"] = _alternate(metadata, period, "full_attention", "linear_attention")
@@ -65,14 +65,14 @@ def phi3(config: Config, metadata: Metadata) -> None:
 
 
 def stablelm(config: Config, metadata: Metadata) -> None:
-    """The feed-forward layer is parallel to attention if it has no norm of its own."""
+    """Return the feed-forward layer is parallel to attention if it has no norm of its own."""
     phi(config, metadata)
     parallel = metadata.get("use_parallel_residual")
     config["use_parallel_residual"] = not metadata.has_tensor("ffn_norm.weight") if parallel is None else bool(parallel)
 
 
 def falcon(config: Config, metadata: Metadata) -> None:
-    """One key-value head, or groups of them in the new decoder architecture."""
+    """Return one key-value head, or groups of them in the new decoder architecture."""
     shared, heads = config.get("num_kv_heads", 1), config["num_attention_heads"]
     if not config["new_decoder_architecture"] and shared not in (1, heads):
         message = f"{shared} key-value heads for {heads} query heads are not supported without attn_norm_2"
@@ -81,7 +81,7 @@ def falcon(config: Config, metadata: Metadata) -> None:
 
 
 def check_feed_forward_width(config: Config, metadata: Metadata) -> None:
-    """The feed-forward layer is four times as wide as the model."""
+    """Return the feed-forward layer is four times as wide as the model."""
     if metadata.size("feed_forward_length") != 4 * config["hidden_size"]:
         raise SizeError(f"{metadata.arch}.feed_forward_length must be four times embedding_length")
 
@@ -107,7 +107,7 @@ def mamba2(config: Config, metadata: Metadata) -> None:
 
 
 def jamba(config: Config, metadata: Metadata) -> None:
-    """Attention in layers with key-value heads, experts in layers with a router; both at regular intervals."""
+    """Return attention in layers with key-value heads, experts in layers with a router; both at regular intervals."""
     layers = metadata.n_layers()
     shared = metadata.per_layer("attention.head_count_kv", layers)
     config["num_key_value_heads"] = max(shared, default=0)
@@ -153,7 +153,7 @@ def glm(config: Config, metadata: Metadata) -> None:
 
 
 def _without_mtp_blocks(metadata: Metadata) -> int:
-    """The number of blocks without those for multi-token prediction, which block_count includes."""
+    """Return the number of blocks without those for multi-token prediction, which block_count includes."""
     return metadata.n_layers() - metadata.count("nextn_predict_layers")
 
 
@@ -190,14 +190,14 @@ def granite(config: Config, metadata: Metadata) -> None:
 
 
 def lfm2(config: Config, metadata: Metadata) -> None:
-    """Attention in layers with key-value heads, short convolutions in the others."""
+    """Return attention in layers with key-value heads, short convolutions in the others."""
     shared = metadata.per_layer("attention.head_count_kv", metadata.n_layers())
     config["num_key_value_heads"] = max(shared, default=0)
     config["layer_types"] = ["full_attention" if count else "conv" for count in shared]
 
 
 def sliding_layers(metadata: Metadata, period: int) -> list[str]:
-    """The type of each layer: from a list in the metadata, or from a period (by default ``period``)."""
+    """Return the type of each layer: from a list in the metadata, or from a period (by default ``period``)."""
     pattern = metadata.data.get("attention.sliding_window_pattern")
     metadata.read.add("attention.sliding_window_pattern")
     if isinstance(pattern, list):
@@ -211,7 +211,7 @@ def sliding_layers(metadata: Metadata, period: int) -> list[str]:
 
 
 def _alternate(metadata: Metadata, period: int, last: str, other: str) -> list[str]:
-    """Layer types in periods that end with a layer of type ``last``."""
+    """Return layer types in periods that end with a layer of type ``last``."""
     if period < 1:
         raise SizeError(f"invalid period of layer types: {period}")
     return [other if (index + 1) % period else last for index in range(metadata.n_layers())]

@@ -21,7 +21,7 @@ class Metadata:
         self.read: set[str] = set()
 
     def get(self, key: str) -> Any:
-        """A value, or None; a list that repeats one value counts as that value."""
+        """Return a value, or None; a list that repeats one value counts as that value."""
         self.read.add(key)
         value = self.data.get(key)
         if isinstance(value, list) and value and all(one == value[0] for one in value):
@@ -29,22 +29,22 @@ class Metadata:
         return value
 
     def required(self, key: str) -> Any:
-        """A value that must be present."""
+        """Return a value that must be present."""
         if self.data.get(key) is None:
             raise DescriptionError(f"the metadata has no {self.arch}.{key}")
         return self.get(key)
 
     def size(self, key: str) -> int:
-        """A positive integer that must be present."""
+        """Return a positive integer that must be present."""
         return self._integer(self.required(key), key, 1)
 
     def count(self, key: str, default: int = 0) -> int:
-        """An integer that may be 0, or ``default`` if the key is missing."""
+        """Return an integer that may be 0, or ``default`` if the key is missing."""
         value = self.get(key)
         return default if value is None else self._integer(value, key, 0)
 
     def per_layer(self, key: str, layers: int) -> list[int]:
-        """An integer for each layer, from a list or from one value for all layers."""
+        """Return an integer for each layer, from a list or from one value for all layers."""
         self.read.add(key)
         value = self.data.get(key)
         values = value if isinstance(value, list) else [value] * layers
@@ -53,27 +53,27 @@ class Metadata:
         return [self._integer(item, key, 0) for item in values]
 
     def n_layers(self) -> int:
-        """The number of blocks."""
+        """Return the number of blocks."""
         count = self.size("block_count")
         if count > MOST_LAYERS:
             raise SizeError(f"{self.arch}.block_count is {count:,}; the limit is {MOST_LAYERS:,}")
         return count
 
     def has_tensor(self, name: str) -> bool:
-        """Whether the file has this tensor, at the top level or in any block (``attn_q.bias``)."""
+        """Return whether the file has this tensor, at the top level or in any block (``attn_q.bias``)."""
         if name in self.tensors:
             return True
         return any(tensor.startswith("blk.") and tensor.split(".", 2)[-1] == name for tensor in self.tensors)
 
     def rows(self, name: str) -> int:
-        """The number of rows of a tensor that must be present."""
+        """Return the number of rows of a tensor that must be present."""
         tensor = self.tensors.get(name)
         if tensor is None or not tensor.shape:
             raise DescriptionError(f"the file has no tensor {name}", hint="Check that it is a language model.")
         return tensor.shape[0]
 
     def tensor_shape(self, suffix: str) -> tuple[int, ...]:
-        """The shape of the first tensor whose name ends in ``suffix``; empty if there is none."""
+        """Return the shape of the first tensor whose name ends in ``suffix``; empty if there is none."""
         return next((tensor.shape for name, tensor in self.tensors.items() if name.endswith(suffix)), ())
 
     def check_all_read(self) -> None:

@@ -29,7 +29,7 @@ def load_config(
     as_: str | None = None,
     allow_unknown: Sequence[str] = (),
 ) -> Architecture:
-    """The architecture of a config, given as plain data.
+    """Return the architecture of a config, given as plain data.
 
     Args:
         data: the content of ``config.json``, complete or sparse (missing keys take the class's defaults).
@@ -94,7 +94,7 @@ def load_config(
 
 
 def _quantised(data: Mapping[str, Any]) -> Fields:
-    """The quantisation of the weights, if any, and whether it applies only to the nested language model."""
+    """Return the quantisation of the weights, if any, and whether it applies only to the nested language model."""
     own, within = data.get("quantization_config"), (language_model(data) or {}).get("quantization_config")
     found = own if isinstance(own, dict) else within
     if not isinstance(found, dict):
@@ -108,7 +108,7 @@ def _has_dtype(data: Mapping[str, Any]) -> bool:
 
 
 def is_composite(model_type: str) -> bool:
-    """Whether a family's configs contain those of other models, which are read with them."""
+    """Return whether a family's configs contain those of other models, which are read with them."""
     return any(key in Config({}, model_type, "").defaults for key in NESTED)
 
 
@@ -120,7 +120,7 @@ def _language_part(
     as_: str | None,
     allow_unknown: Sequence[str],
 ) -> Architecture:
-    """Only the language model of a multimodal model that is not fully supported; a note says so."""
+    """Return only the language model of a multimodal model that is not fully supported; a note says so."""
     model_type, inner = data.get("model_type"), {**part, "architectures": None}
     if model_type in ENCODED:
         inner = _decoder(part)
@@ -138,20 +138,20 @@ def _language_part(
 
 
 def _decoder(part: Mapping[str, Any]) -> Fields:
-    """The config of the decoder after an encoder, without ``is_decoder`` if its class does not have that key."""
+    """Return the config of the decoder after an encoder, without ``is_decoder`` if its class does not have that key."""
     known = Config({}, str(part["model_type"]), "").defaults
     kept = {key: value for key, value in part.items() if key != "is_decoder" or key in known}
     return {**kept, "architectures": ["ForCausalLM"]}
 
 
 def _original_type(data: Mapping[str, Any]) -> str | None:
-    """The type that stands for a config format of the makers' own code, recognised by its keys."""
+    """Return the type that stands for a config format of the makers' own code, recognised by its keys."""
     formats: dict[str, list[str]] = table("config_keys")["original_formats"]
     return next((name for name, keys in formats.items() if data.keys() >= set(keys)), None)
 
 
 def _warnings(config: Config, model_type: str) -> Iterator[str]:
-    """Reasons to doubt the result: rules of another family, contradictory values, ignored keys."""
+    """Return reasons to doubt the result: rules of another family, contradictory values, ignored keys."""
     if model_type != config.model_type:
         yield f"the config has model_type {short_repr(model_type)} but is read as {config.model_type}, as requested"
     yield from config.warnings

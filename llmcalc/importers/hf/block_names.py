@@ -9,7 +9,7 @@ from ...core.layer_history import without_n_sums
 
 
 def with_numbered_names(architecture: Architecture) -> Architecture:
-    """The architecture with a number after each block name that an earlier, different block already has."""
+    """Return the architecture with a number after each block name that an earlier, different block already has."""
     stacks = tuple(map(_with_numbered_names, architecture.stacks))
     unchanged = all(new is old for new, old in zip(stacks, architecture.stacks, strict=True))
     return architecture if unchanged else replace(architecture, stacks=stacks)

@@ -24,12 +24,12 @@ _COMPOSITE_KEYS = """
 
 
 def text_models() -> dict[str, str]:
-    """The ``model_type`` of the language model, by that of the composite model."""
+    """Return the ``model_type`` of the language model, by that of the composite model."""
     return table("text_models")
 
 
 def language_model(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The config of the language model within a composite config, at any depth, or None."""
+    """Return the config of the language model within a composite config, at any depth, or None."""
     if data.get("model_type") in ENCODED:
         inner = data.get("decoder")
         return inner if isinstance(inner, Mapping) and isinstance(inner.get("model_type"), str) else None
@@ -50,7 +50,7 @@ def language_model(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def top_level_text_config(data: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The language model's keys at the top level of a composite config, or None."""
+    """Return the language model's keys at the top level of a composite config, or None."""
     if any(key in data for key in NESTED) or "hidden_size" not in data:
         return None
     return {
@@ -61,7 +61,7 @@ def top_level_text_config(data: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def other_parts(data: Mapping[str, Any]) -> list[str]:
-    """The parts of a composite config other than its language model, at any depth, by their keys."""
+    """Return the parts of a composite config other than its language model, at any depth, by their keys."""
     if data.get("model_type") in ENCODED:
         parts = [key for key, value in data.items() if isinstance(value, Mapping) and "model_type" in value]
         return [key for key in parts if key != "decoder"]
@@ -71,7 +71,7 @@ def other_parts(data: Mapping[str, Any]) -> list[str]:
 
 
 def _is_part(key: str, value: object) -> bool:
-    """Whether a key holds the config of a part other than a language model."""
+    """Return whether a key holds the config of a part other than a language model."""
     if not key.endswith("_config") or key in NESTED or not isinstance(value, Mapping):
         return False
     return any(size in value for size in _SIZE_KEYS.split())

@@ -85,7 +85,7 @@ class CompositeModel(NamedTuple):
 
 
 def composite_model(model_type: str) -> CompositeModel:
-    """The row of a type."""
+    """Return the row of a type."""
     fields = dict(find_row("composite_models", model_type))
     parts = []
     for name in [name for name in fields if name in PARTS or name.endswith("_config")]:
@@ -99,7 +99,7 @@ def composite_model(model_type: str) -> CompositeModel:
 
 
 def read_composite(config: Config) -> Architecture:
-    """The language model, its encoders and projectors. Every key of every part must be known."""
+    """Return the language model, its encoders and projectors. Every key of every part must be known."""
     row = composite_model(config.model_type)
     text = text_model(config, row.text, row.tie, _text_data(config, row))
     text = row.adjust(config, text) if row.adjust else text
@@ -130,7 +130,7 @@ def read_composite(config: Config) -> Architecture:
 def encoder_stacks(
     config: Config, part: Part, d_model: int, notes: list[str] | None = None, any_encoder: bool = False
 ) -> list[Stack]:
-    """The stacks of an encoder and its projector in front of a language model of width ``d_model``."""
+    """Return the stacks of an encoder and its projector in front of a language model of width ``d_model``."""
     data = config_at(config, part.key)
     kind = str(data.get("model_type"))
     kind = kind if find_encoder(kind) else part.encoder
@@ -149,7 +149,7 @@ def encoder_stacks(
 
 
 def _select_features(config: Config, stack: Stack, prefix: int | None) -> Stack:
-    """The encoder with the blocks that ``vision_feature_layer`` selects, whose results skip the final norm."""
+    """Return the encoder with the blocks that ``vision_feature_layer`` selects, whose results skip the final norm."""
     if prefix is None and config.get("vision_feature_select_strategy") == "default":
         config.add_unmodelled("vision_feature_select_strategy drops the first patch, as if it were a class token")
     given = config.get("vision_feature_layer")
@@ -166,7 +166,7 @@ def _select_features(config: Config, stack: Stack, prefix: int | None) -> Stack:
 
 
 def text_model(config: Config, usual: str, tie: str = "", data: Mapping[str, Any] | None = None) -> Architecture:
-    """The language model of a composite model.
+    """Return the language model of a composite model.
 
     Args:
         config: config of the whole model.
@@ -221,7 +221,7 @@ def _text_data(config: Config, row: CompositeModel) -> Fields:
 
 
 def text_config(config: Config, dropped: str = "") -> Fields:
-    """The language model's config: ``text_config``, or its keys among those of the whole model."""
+    """Return the language model's config: ``text_config``, or its keys among those of the whole model."""
     found = top_level_text_config(config.data) if config.data.get("text_config") is None else None
     if found:
         config.ignore(" ".join(found))
@@ -238,5 +238,5 @@ def config_at(config: Config, key: str) -> Fields:
 
 
 def nested_config(config: Config, key: str, model_type: str) -> Config:
-    """The config at a key, read as that of a type."""
+    """Return the config at a key, read as that of a type."""
     return config.nested(key, config_at(config, key), model_type)

@@ -64,23 +64,23 @@ class Config(ConfigKeys):
         return found
 
     def layer(self, kind: type[Kind], keys: str, **changes: Any) -> Kind:
-        """A layer of this width whose fields are at ``keys``, as in ``fields_of``, or in ``changes``."""
+        """Return a layer of this width whose fields are at ``keys``, as in ``fields_of``, or in ``changes``."""
         return kind(**{"d_model": self.d_model, **self.fields_of(kind, keys), **changes})
 
     def is_tied(self, default: bool = True) -> bool:
-        """Whether the head shares the token embedding."""
+        """Return whether the head shares the token embedding."""
         return self.flag("tie_word_embeddings", default)
 
     def rmsnorm(self, key: str = "rms_norm_eps", *, width: int | None = None, unit_offset: bool = False) -> Norm:
-        """RMSNorm with a weight."""
+        """Return RMSNorm with a weight."""
         return Norm(width or self.d_model, "rmsnorm", eps=self.number(key) or 1e-6, unit_offset=unit_offset)
 
     def layernorm(self, key: str = "layer_norm_eps", *, width: int | None = None, bias: bool = True) -> Norm:
-        """LayerNorm with a weight and, usually, a bias."""
+        """Return LayerNorm with a weight and, usually, a bias."""
         return Norm(width or self.d_model, "layernorm", bias=bias, eps=self.number(key) or 1e-5)
 
     def qk_layernorm(self, kind: str = "per_head", bias: bool = False) -> dict[str, Any]:
-        """Attention fields for a LayerNorm on queries and keys, with ``layer_norm_eps``."""
+        """Return attention fields for a LayerNorm on queries and keys, with ``layer_norm_eps``."""
         eps = self.number("layer_norm_eps") or 1e-5
         return {"qk_norm": kind, "qk_norm_function": "layernorm", "qk_norm_bias": bias, "qk_norm_eps": eps}
 
@@ -108,7 +108,7 @@ class Config(ConfigKeys):
         return Attention(**found)
 
     def divide_by_heads(self, whole: int | None = None, parts: int | None = None) -> int:
-        """The width of a head: ``whole / parts``; raises if there is a remainder."""
+        """Return the width of a head: ``whole / parts``; raises if there is a remainder."""
         whole, parts = whole or self.d_model, parts or self.n_heads
         if whole % parts:
             raise self.size_error(
@@ -117,27 +117,27 @@ class Config(ConfigKeys):
         return whole // parts
 
     def rotary_width(self, share: float = 1.0, layer_type: str | None = None) -> int:
-        """The number of rotated channels per head, for one layer type if it differs by type."""
+        """Return the number of rotated channels per head, for one layer type if it differs by type."""
         head = self.optional_size("head_dim") or self.divide_by_heads()
         return max(1, int(head * self.partial_rotary(share, layer_type)))
 
     def sliding_window(self, key: str = "sliding_window") -> int | None:
-        """The size of the sliding window, or None."""
+        """Return the size of the sliding window, or None."""
         return self.optional_size(key, zero_is_none=True)
 
     def optional_window(self) -> int | None:
-        """The size of the sliding window if ``use_sliding_window`` is set, or None."""
+        """Return the size of the sliding window if ``use_sliding_window`` is set, or None."""
         limit = self.sliding_window()
         return limit if self.flag("use_sliding_window") else None
 
     def upper_windows(self, limit: int | None) -> list[str]:
-        """Layer types with a window of ``limit`` tokens, if any, from layer ``max_window_layers`` on."""
+        """Return layer types with a window of ``limit`` tokens, if any, from layer ``max_window_layers`` on."""
         first = self.count("max_window_layers", self.n_layers)
         layers = range(self.n_layers)
         return self.layer_types(["sliding_attention" if limit and at >= first else "full_attention" for at in layers])
 
     def local_global_attention(self, limit: int | None, **changes: Any) -> dict[str, Layer]:
-        """Attention with a sliding window and without, by layer type."""
+        """Return attention with a sliding window and without, by layer type."""
         return {
             "full_attention": self.attention(**changes),
             "sliding_attention": self.attention(**{**changes, "window": limit}),
@@ -161,13 +161,13 @@ class Config(ConfigKeys):
         activation: str = "hidden_act",
         gated: bool = True,
     ) -> Mlp:
-        """A gated feed-forward layer; ``bias`` None means ``mlp_bias``, in classes that have it."""
+        """Return a gated feed-forward layer; ``bias`` None means ``mlp_bias``, in classes that have it."""
         if bias is None:
             bias = "mlp_bias" in self.defaults and self.flag("mlp_bias")
         return Mlp(self.d_model, self.size(key), self.activation(activation), gated=gated, bias=bias)
 
     def plain_mlp(self, key: str = "intermediate_size", **changes: Any) -> Mlp:
-        """A feed-forward layer of two matrices, without a gate."""
+        """Return a feed-forward layer of two matrices, without a gate."""
         return self.gated_mlp(key, gated=False, **changes)
 
     def experts(self, n_experts: str = "num_experts", width: str = "moe_intermediate_size", **changes: Any) -> Moe:
@@ -184,20 +184,20 @@ class Config(ConfigKeys):
         return Moe(**{**found, **changes})
 
     def shared_width(self, count: str = "num_shared_experts", width: str = "moe_intermediate_size") -> int | None:
-        """The total width of the shared experts, or None if there are none."""
+        """Return the total width of the shared experts, or None if there are none."""
         return self.count(count) * self.size(width) or None
 
     def expert_groups(self) -> dict[str, Any]:
-        """Fields of experts for routing by groups."""
+        """Return fields of experts for routing by groups."""
         return {"n_groups": self.size("n_group", 1), "top_groups": self.size("topk_group", 1)}
 
     def lm_head(self, *, tied: bool | None = None, width: int | None = None, **fields: Any) -> Head:
-        """The language-model head; ``tied`` None means as the config says."""
+        """Return the language-model head; ``tied`` None means as the config says."""
         tied = self.is_tied() if tied is None else tied
         return Head(self.vocab, width or self.d_model, share=TOKENS if tied else None, **fields)
 
     def layer_types(self, default: Sequence[str], key: str = "layer_types", count: int | None = None) -> list[str]:
-        """The type of each layer, from ``key`` (older names are converted) or the family's default pattern."""
+        """Return the type of each layer, from ``key`` (older names are converted) or the family's default pattern."""
         return [_OLD_WORDS.get(kind, kind) for kind in self.strings(key, count or self.n_layers) or default]
 
     def mlp_types(self, dense: int) -> list[str]:
@@ -206,14 +206,14 @@ class Config(ConfigKeys):
         return given or ["dense" if index < dense else "sparse" for index in range(self.n_layers)]
 
     def every_nth(self, key: str, rare: str, usual: str, default: int) -> list[str]:
-        """Layer types in which every n-th layer is ``rare``; n is the value of ``key``."""
+        """Return layer types in which every n-th layer is ``rare``; n is the value of ``key``."""
         period = self.size(key, default)
         return self.periodic_types(period, period - 1, usual, rare)
 
     def periodic_types(
         self, count: int, first: int, usual: str = "sliding_attention", rare: str = "full_attention"
     ) -> list[str]:
-        """Layer types in which every ``count``-th layer, starting with layer ``first``, is ``rare``."""
+        """Return layer types in which every ``count``-th layer, starting with layer ``first``, is ``rare``."""
         return [rare if index % count == first else usual for index in range(self.n_layers)]
 
 

@@ -39,31 +39,31 @@ class ConfigKeys:
         self.unmodelled: list[str] = []
 
     def nested(self, key: str, data: Mapping[str, Any], model_type: str) -> Self:
-        """The config ``data`` found under a key of this one, read with the same strictness."""
+        """Return the config ``data`` found under a key of this one, read with the same strictness."""
         inner = type(self)(data, model_type, f"{self.where}: {key}", self.allowed)
         inner.ignored_unknown, inner.warnings = self.ignored_unknown, self.warnings
         return inner
 
     def error(self, message: str, hint: str = "") -> DescriptionError:
-        """An error about this config."""
+        """Return an error about this config."""
         return DescriptionError(message, where=self.where, hint=hint)
 
     def invalid(self, key: str, wanted: str, value: object = MISSING) -> DescriptionError:
-        """An error about the value of a key (or a part of it), which must be what ``wanted`` says."""
+        """Return an error about the value of a key (or a part of it), which must be what ``wanted`` says."""
         return self.error(f"{key} must be {wanted}, not {short_repr(self.get(key) if value is MISSING else value)}")
 
     def invalid_size(self, key: str, wanted: str, value: object = MISSING) -> SizeError:
-        """An error about a size, which must be what ``wanted`` says."""
+        """Return an error about a size, which must be what ``wanted`` says."""
         return self.size_error(
             f"{key} must be {wanted}, not {short_repr(self.get(key) if value is MISSING else value)}"
         )
 
     def size_error(self, message: str, hint: str = "") -> SizeError:
-        """An error about a size in this config."""
+        """Return an error about a size in this config."""
         return SizeError(message, where=self.where, hint=hint)
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value in the file, the class's default, or ``default``."""
+        """Return the value in the file, the class's default, or ``default``."""
         key = self.aliases.get(key, key)
         self.read.add(key)
         if key in self.data:
@@ -112,7 +112,7 @@ class ConfigKeys:
             self.data[self.aliases.get(new, new)] = value
 
     def size(self, key: str, default: int | None = None) -> int:
-        """A positive integer."""
+        """Return a positive integer."""
         value = self.optional_size(key)
         if value is None:
             value = default
@@ -121,21 +121,21 @@ class ConfigKeys:
         return value
 
     def optional_size(self, key: str, zero_is_none: bool = False) -> int | None:
-        """A positive integer or None."""
+        """Return a positive integer or None."""
         value = self.get(key)
         if value is None or (zero_is_none and value == 0 and type(value) is int):
             return None
         return self.integer(value, key, 1)
 
     def integer(self, value: object, key: str, least: int) -> int:
-        """A value as an integer, at least ``least`` and at most the limit for sizes or numbers of layers."""
+        """Return a value as an integer, at least ``least`` and at most the limit for sizes or numbers of layers."""
         most = MOST_LAYERS if key.endswith(("layers", "layer")) else LARGEST_SIZE
         if type(value) is not int or not least <= value <= most:
             raise self.size_error(f"{key} must be an integer from {least} to {most:,}, not {short_repr(value)}")
         return value
 
     def count(self, key: str, default: int = 0) -> int:
-        """An integer that may be 0; None counts as ``default``."""
+        """Return an integer that may be 0; None counts as ``default``."""
         value = self.get(key, default)
         if value is None:
             return default
@@ -156,34 +156,34 @@ class ConfigKeys:
         return value
 
     def number(self, key: str, default: float | None = None) -> float | None:
-        """A finite number or None."""
+        """Return a finite number or None."""
         value = self.get(key, default)
         if value is None:
             return default
         return self.finite_number(value, key)
 
     def finite_number(self, value: object, key: str) -> float:
-        """A value as a finite number."""
+        """Return a value as a finite number."""
         if not is_number(value):
             raise self.error(f"{key} must be a finite number, not {short_repr(value)}")
         return float(value)
 
     def positive_number(self, key: str) -> float:
-        """A finite number above 0."""
+        """Return a finite number above 0."""
         value = self.finite_number(self.get(key), key)
         if value <= 0:
             raise self.size_error(f"{key} must be positive, not {short_repr(value)}")
         return value
 
     def string(self, key: str, default: str = "") -> str:
-        """A string."""
+        """Return a string."""
         value = self.get(key, default)
         if not isinstance(value, str):
             raise self.error(f"{key} must be a string, not {short_repr(value)}")
         return value
 
     def one_of(self, key: str, *words: str) -> str:
-        """A string, which must be one of ``words``."""
+        """Return a string, which must be one of ``words``."""
         value = self.string(key)
         if value not in words:
             raise self.error(f"{key} must be one of {', '.join(words)}, not {short_repr(value)}")
@@ -205,14 +205,14 @@ class ConfigKeys:
         return values
 
     def mapping(self, key: str) -> dict[str, Any]:
-        """A nested object; None counts as empty."""
+        """Return a nested object; None counts as empty."""
         value = self.get(key)
         if not isinstance(value, dict | None):
             raise self.error(f"{key} must be an object, not {short_repr(value)}")
         return value or {}
 
     def layer_indices(self, key: str) -> list[int]:
-        """A list of integers such as layer numbers; None counts as empty."""
+        """Return a list of integers such as layer numbers; None counts as empty."""
         value = self.get(key)
         if value is None:
             return []
@@ -221,25 +221,25 @@ class ConfigKeys:
         return value
 
     def sizes(self, key: str) -> list[int]:
-        """A list of positive integers, with at least one."""
+        """Return a list of positive integers, with at least one."""
         values = self.layer_indices(key)
         if not values:
             raise self.size_error(f"{key} is {short_repr(self.get(key))}; it must be a list of sizes")
         return [self.integer(value, key, 1) for value in values]
 
     def activation(self, key: str = "hidden_act") -> str:
-        """The activation function at a key, by llmcalc's name."""
+        """Return the activation function at a key, by llmcalc's name."""
         return self.activation_name(self.string(key), key)
 
     def activation_name(self, name: str, key: str = "hidden_act") -> str:
-        """The name of an activation function in llmcalc."""
+        """Return the name of an activation function in llmcalc."""
         activations: dict[str, str] = table("config_keys")["activations"]
         if name not in activations:
             raise UnknownNameError(f"activation ({key})", name, activations, where=self.where)
         return activations[name]
 
     def rope_theta(self, layer_type: str | None = None, default: float = 10000.0) -> float:
-        """The base of the rotary frequencies, in the keys of current or older versions of transformers."""
+        """Return the base of the rotary frequencies, in the keys of current or older versions of transformers."""
         parameters = self.get("rope_parameters")
         if isinstance(parameters, dict):
             parameters = parameters.get(layer_type, parameters) if layer_type else parameters
@@ -249,7 +249,7 @@ class ConfigKeys:
         return self.number("rope_theta", default) or default
 
     def partial_rotary(self, default: float = 1.0, layer_type: str | None = None) -> float:
-        """The fraction of each head that is rotated, for one layer type if it differs by type."""
+        """Return the fraction of each head that is rotated, for one layer type if it differs by type."""
         parameters = self.get("rope_parameters")
         if isinstance(parameters, dict) and layer_type and isinstance(parameters.get(layer_type), dict):
             parameters = parameters[layer_type]
@@ -258,7 +258,7 @@ class ConfigKeys:
         return self.number("partial_rotary_factor", default) or default
 
     def head_kind(self, *supported: str) -> str:
-        """The head that the class in ``architectures`` adds to the bare model: ``causal``, ``mlm``, ``none`` ...
+        """Return the head that the class in ``architectures`` adds to the bare model: ``causal``, ``mlm``, ``none`` ...
 
         Without ``architectures`` it is the first of ``supported`` kinds; raises if the kind is not one of them.
         """
@@ -281,12 +281,12 @@ class ConfigKeys:
         raise UnknownNameError("kind of class", named[0], [], where=self.where, hint=hint)
 
     def class_name(self) -> str:
-        """The class in ``architectures``, or an empty string."""
+        """Return the class in ``architectures``, or an empty string."""
         named = self.get("architectures")
         return str(named[0]) if isinstance(named, list) and named else ""
 
     def known_keys(self) -> list[str]:
-        """All keys of the class."""
+        """Return all keys of the class."""
         return sorted({*self.defaults, *self.aliases})
 
     def check_all_read(self) -> None:
@@ -311,7 +311,7 @@ class ConfigKeys:
 
 
 def is_irrelevant(key: str) -> bool:
-    """Whether a key changes neither the number of parameters nor what is computed, in any family."""
+    """Return whether a key changes neither the number of parameters nor what is computed, in any family."""
     return key in _irrelevant()[0]
 
 
@@ -325,7 +325,7 @@ def _irrelevant() -> tuple[frozenset[str], frozenset[str]]:
 
 @cache
 def _defaults(model_type: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """The default of each key of a class, and other names of keys."""
+    """Return the default of each key of a class, and other names of keys."""
     import json
 
     file = FOLDER / "hf" / f"{model_type}.json"

@@ -43,7 +43,7 @@ class Encoder(NamedTuple):
     fields: Mapping[str, Any] = NO_FIELDS
 
     def read(self, config: Config) -> tuple[Stack, ...]:
-        """The stacks of a config, without the projector behind them."""
+        """Return the stacks of a config, without the projector behind them."""
         read: Callable[[Config], Stack | tuple[Stack, ...]] = find_function(self.place)
         found = read(config)
         return (found,) if isinstance(found, Stack) else found
@@ -51,7 +51,7 @@ class Encoder(NamedTuple):
 
 @cache
 def find_encoder(model_type: str) -> Encoder | None:
-    """The encoder of a ``model_type``, or None."""
+    """Return the encoder of a ``model_type``, or None."""
     entry = find_row("encoders", model_type)
     if entry is None:
         return None

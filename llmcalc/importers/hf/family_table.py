@@ -26,13 +26,13 @@ class Family(NamedTuple):
     layout: str
 
     def read(self, config: Config) -> Architecture:
-        """The architecture of a config of this family."""
+        """Return the architecture of a config of this family."""
         function: Callable[[Config], Architecture] = find_function(f"families.{self.module}.{self.function}")
         return function(config)
 
 
 def find_function(place: str) -> Any:
-    """The function at ``folder.module.function``, at home or in the zoo, or at ``module.function`` at home."""
+    """Return the function at ``folder.module.function``, at home or in the zoo, or at ``module.function`` at home."""
     *folder, name, function = place.split(".")
     module = find_module(folder[0], name, parent="importers/hf") if folder else f"{__package__}.{name}"
     assert module is not None, f"no module for {place}"
@@ -49,18 +49,18 @@ def find_row(name: str, key: str) -> Any:
 
 @cache
 def zoo_table(name: str) -> dict[str, Any]:
-    """A table of all rooms of the zoo."""
+    """Return a table of all rooms of the zoo."""
     files = sorted({file.with_suffix("") for file in (PACKAGE / ZOO).glob(f"*/{name}.*")})
     return {key: row for file in files for key, row in read_table(file).items()}
 
 
 def find(model_type: str) -> Family | None:
-    """The family of a ``model_type``, or None."""
+    """Return the family of a ``model_type``, or None."""
     return _home().get(model_type) or _zoo().get(model_type)
 
 
 def names() -> list[str]:
-    """Every supported ``model_type``, those of the zoo last."""
+    """Return every supported ``model_type``, those of the zoo last."""
     return [*_home(), *_zoo()]
 
 

@@ -39,28 +39,28 @@ Projector = Callable[[Link], Sequence[Named | Stack]]
 
 
 def layernorm(width: int, merge: int = 1, eps: float = 1e-5) -> Norm:
-    """LayerNorm with a bias on merged patches."""
+    """Return LayerNorm with a bias on merged patches."""
     return Norm(width, "layernorm", bias=True, eps=eps, merge=merge)
 
 
 def vector(width: int) -> Embedding:
-    """A learned vector among the projected tokens, such as the end of a row of an image."""
+    """Return a learned vector among the projected tokens, such as the end of a row of an image."""
     return Embedding(1, width, table="other", use="side_tokens")
 
 
 def activation(config: Config) -> str:
-    """The projector's activation; GELU if the config does not name one."""
+    """Return the projector's activation; GELU if the config does not name one."""
     return config.activation("projector_hidden_act") if config.get("projector_hidden_act") else "gelu"
 
 
 def n_features(config: Config) -> int:
-    """Number of encoder layers whose results are concatenated."""
+    """Return number of encoder layers whose results are concatenated."""
     value = config.get("vision_feature_layer")
     return len(value) if isinstance(value, list) else 1
 
 
 def merged(config: Config, key: str = "spatial_merge_size") -> int:
-    """Number of patches per token, from the side of the square that is merged."""
+    """Return number of patches per token, from the side of the square that is merged."""
     return config.size(key) ** 2
 
 
@@ -170,7 +170,7 @@ def kimi_k3(link: Link) -> list[Named]:
 
 
 def _moonvit_merge(config: Config) -> int:
-    """Number of patches that become one token."""
+    """Return number of patches that become one token."""
     return math.prod(config.layer_indices("merge_kernel_size") or [2, 2])
 
 

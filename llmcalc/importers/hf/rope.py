@@ -20,7 +20,7 @@ _FIELDS = {
 
 
 def scaling_parameters(config: ConfigKeys, layer_type: str | None = None) -> dict[str, Any]:
-    """The parameters of context extension, for one layer type if they differ by type."""
+    """Return the parameters of context extension, for one layer type if they differ by type."""
     found: dict[str, Any] = {}
     for key in ("rope_scaling", "rope_parameters"):
         given = config.get(key)
@@ -31,7 +31,7 @@ def scaling_parameters(config: ConfigKeys, layer_type: str | None = None) -> dic
 
 
 def rope_fields(config: ConfigKeys, layer_type: str | None = None) -> dict[str, Any]:
-    """Layer fields that describe how rotary angles are scaled."""
+    """Return layer fields that describe how rotary angles are scaled."""
     given = scaling_parameters(config, layer_type)
     kind = _KINDS.get(str(given.get("rope_type") or given.get("type") or "default"), "other")
     if kind == "none":
@@ -54,7 +54,7 @@ def rope_fields(config: ConfigKeys, layer_type: str | None = None) -> dict[str, 
 
 
 def _of_pairs(config: ConfigKeys, given: dict[str, Any], longest: Any) -> dict[str, Any]:
-    """The factors of LongRoPE [ding2024]: one per frequency, and one on sines and cosines."""
+    """Return the factors of LongRoPE [ding2024]: one per frequency, and one on sines and cosines."""
     original = (
         config.get("original_max_position_embeddings") or given.get("original_max_position_embeddings") or longest
     )
@@ -83,7 +83,7 @@ _TWO_BASES = {"full_attention": ("rope_theta", 1_000_000.0), "sliding_attention"
 
 
 def local_global_theta(config: ConfigKeys, layer_type: str) -> float:
-    """The rotary base of one layer type, in the keys of current or older Gemma 3 configs."""
+    """Return the rotary base of one layer type, in the keys of current or older Gemma 3 configs."""
     parameters = config.get("rope_parameters")
     own = parameters.get(layer_type) if isinstance(parameters, dict) else None
     if isinstance(own, dict) and own.get("rope_theta") is not None:
@@ -93,7 +93,7 @@ def local_global_theta(config: ConfigKeys, layer_type: str) -> float:
 
 
 def dynamic_alpha_fields(config: ConfigKeys) -> dict[str, Any]:
-    """Fields for Hunyuan's ``dynamic`` scaling with a fixed ``alpha``, which only increases the base."""
+    """Return fields for Hunyuan's ``dynamic`` scaling with a fixed ``alpha``, which only increases the base."""
     given = scaling_parameters(config)
     alpha = given.get("alpha")
     if not alpha or (given.get("rope_type") or given.get("type")) != "dynamic":
@@ -104,7 +104,7 @@ def dynamic_alpha_fields(config: ConfigKeys) -> dict[str, Any]:
 
 
 def query_temperature(config: ConfigKeys) -> dict[str, Any]:
-    """Attention fields for queries that are scaled up beyond the original context length."""
+    """Return attention fields for queries that are scaled up beyond the original context length."""
     given = scaling_parameters(config)
     factor = given.get("llama_4_scaling_beta")
     if not factor:

@@ -17,7 +17,7 @@ Extended = TypeVar("Extended", bound=Attention)
 
 
 def default_layernorm(width: int) -> Norm:
-    """LayerNorm with PyTorch's defaults, whatever the config says."""
+    """Return LayerNorm with PyTorch's defaults, whatever the config says."""
     return Norm(width, "layernorm", bias=True, eps=1e-5)
 
 
@@ -30,22 +30,22 @@ def sublayer(
     after: Layer | None = None,
     scale: float = 1.0,
 ) -> Sublayer:
-    """A sub-layer with a single branch."""
+    """Return a sub-layer with a single branch."""
     return Sublayer(name, (Branch(name, layer),), pre, post, after, scale=scale)
 
 
 def prenorm_block(name: str, norm: Layer, **layers: Layer) -> Block:
-    """A block of pre-norm sub-layers."""
+    """Return a block of pre-norm sub-layers."""
     return Block(name, tuple(sublayer(key, layer, pre=norm) for key, layer in layers.items()))
 
 
 def postnorm_block(name: str, norm: Layer, **layers: Layer) -> Block:
-    """A block of sub-layers with the norm after the residual sum."""
+    """Return a block of sub-layers with the norm after the residual sum."""
     return Block(name, tuple(sublayer(key, layer, after=norm) for key, layer in layers.items()))
 
 
 def group_runs(blocks: Iterable[Block]) -> tuple[Run, ...]:
-    """Blocks in order, with equal neighbours merged into runs."""
+    """Return blocks in order, with equal neighbours merged into runs."""
     runs: list[Run] = []
     for block in blocks:
         if runs and runs[-1].block is block:
@@ -56,7 +56,7 @@ def group_runs(blocks: Iterable[Block]) -> tuple[Run, ...]:
 
 
 def map_sublayers(found: Architecture, change: Callable[[Sublayer], Sublayer]) -> Architecture:
-    """An architecture of one stack with every sub-layer changed."""
+    """Return an architecture of one stack with every sub-layer changed."""
     blocks = {
         run.block: replace(run.block, sublayers=tuple(map(change, run.block.sublayers))) for run in found.main.runs
     }
@@ -65,17 +65,17 @@ def map_sublayers(found: Architecture, change: Callable[[Sublayer], Sublayer]) -
 
 
 def repeat_block(block: Block, count: int) -> tuple[Run, ...]:
-    """A run of ``count`` equal blocks; empty if ``count`` is 0."""
+    """Return a run of ``count`` equal blocks; empty if ``count`` is 0."""
     return (Run(block, count),) if count else ()
 
 
 def extend_attention(kind: type[Extended], layer: Attention, **more: Any) -> Extended:
-    """An attention layer converted to ``kind``, a subclass of Attention with ``more`` fields."""
+    """Return an attention layer converted to ``kind``, a subclass of Attention with ``more`` fields."""
     return kind(**{entry.name: getattr(layer, entry.name) for entry in fields(layer)}, **more)
 
 
 def runs_by_type(kinds: Mapping[str, Block], order: Iterable[str]) -> tuple[Run, ...]:
-    """The blocks of all layers, each selected by its layer type."""
+    """Return the blocks of all layers, each selected by its layer type."""
     found = []
     for kind in order:
         if kind not in kinds:
@@ -109,7 +109,7 @@ _NAMES = {"full_attention": "global", "sliding_attention": "local", "linear_atte
 
 
 def block(name: str, norm: Layer | None, mixer: Layer, mlp: Layer, place: str = "pre", scale: float = 1.0) -> Block:
-    """A mixer and a feed-forward layer; ``place`` says where the norms are.
+    """Return a mixer and a feed-forward layer; ``place`` says where the norms are.
 
     ``pre``: before each; ``pre_normed``: before each, and the residual is the normalised input (an option of BLOOM);
     ``post``: on each output (OLMo 2); ``sandwich``: both (Gemma 2); ``after``: on the residual sum (post-norm);
@@ -166,7 +166,7 @@ def decoder(
     scale: float = 1.0,
     **fields: Any,
 ) -> Architecture:
-    """A decoder: LLaMA with the given changes.
+    """Return a decoder: LLaMA with the given changes.
 
     ``attention``: one layer, or one per type, with ``order`` giving the type of each block; ``mlp`` and ``feeds``
     likewise. ``final_norm``: the norm after the last block, if it differs from ``norm``. ``fields``: of ``causal_lm``.

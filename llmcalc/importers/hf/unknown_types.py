@@ -33,7 +33,7 @@ def advice(data: Mapping[str, Any]) -> str:
 
 
 def modality(model_type: str) -> str | None:
-    """The modality of a model that is not a language model, such as images, sound or time series; or None."""
+    """Return the modality of a model that is not a language model, such as images, sound or time series; or None."""
     if model_type in text_models():
         return None
     if _SEGMENTATION.fullmatch(model_type):

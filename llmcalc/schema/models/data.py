@@ -1,4 +1,4 @@
-"""What each data file of the package may contain; ``TABLES`` assigns a model to every file."""
+"""Models of the package's data files; ``TABLES`` assigns a model to every file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Rate = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 RatesByFormat = dict[str, Rate]
 Range = tuple[float | None, float | None]
-# whether figures were read in their source: in part, in transcriptions of it, or derived from the equations
+# whether figures were checked in their source: partly, in transcriptions, or derived from the equations
 Checked = bool | Literal["partly", "copies", "logic"]
 
 
@@ -33,7 +33,7 @@ class Sourced(Model):
 
 
 class Link(Model):
-    """The link between accelerators and its bytes per second, both directions added."""
+    """A link between accelerators, with the sum of both directions in bytes per second."""
 
     name: Text
     both_ways: Rate | None = None
@@ -48,11 +48,11 @@ class Price(Model):
 
 
 class Accelerator(Sourced):
-    """An accelerator, with a list of memory sizes if it is sold in several."""
+    """An accelerator, with a list of memory sizes if several are sold."""
 
     title: Text
     year: Annotated[int, Field(ge=2000, le=2100)]
-    checked: Checked  # required
+    checked: Checked  # a required key
     aliases: list[Text] = Field([])
     memory: Size | list[Size]
     unit: Literal["GB", "GiB"] = "GB"
@@ -67,7 +67,7 @@ class Accelerator(Sourced):
 
 
 class NumberFormat(Sourced):
-    """A number format: bits per block, and bits per row, column and tensor."""
+    """A number format: number of bits per block, and additional bits per row, column and tensor."""
 
     bits: Size
     block: Size = 1
@@ -101,7 +101,7 @@ class Mixture(Model):
 
 
 class OptimizerState(Model):
-    """Bytes per parameter of one optimizer state."""
+    """Number of bytes per parameter of one optimizer state."""
 
     bytes: Size
     of: Literal["matrices", "others"] | None = None
@@ -110,7 +110,7 @@ class OptimizerState(Model):
 
 
 class Optimizer(Sourced):
-    """An optimizer: its states, and the bytes per parameter of its master copy."""
+    """An optimizer: its states, and the number of bytes per parameter of its master copy."""
 
     states: list[OptimizerState]
     master: Count
@@ -126,11 +126,11 @@ class ScalingLaw(Sourced):
     counts: Literal["total", "active", "stored", "non-embedding", "flops-per-token"]
     range: dict[str, Annotated[Range, Field(strict=False)]] = Field({})
     unit: Rate = 1.0
-    checked: Checked  # required
+    checked: Checked  # a required key
 
 
 class EnergyConvention(Sourced):
-    """How a publication converts accelerator-hours to energy and emissions."""
+    """A publication's method of converting accelerator-hours to energy and emissions."""
 
     title: Text
     power: Literal["rated", "measured"]
@@ -162,7 +162,7 @@ class ConfigKeys(Model):
 
 
 class ConfigKeyTables(Model):
-    """What is known about config.json keys of every ``model_type``."""
+    """The known config.json keys of every ``model_type``."""
 
     irrelevant: dict[str, list[Text]]
     irrelevant_if_off: list[Text]
@@ -173,7 +173,7 @@ class ConfigKeyTables(Model):
 
 
 class Modality(Model):
-    """Types of models that are not language models."""
+    """Model types of a modality other than language."""
 
     models: list[Text] = Field([])
     parts: list[Text] = Field([])
@@ -181,7 +181,7 @@ class Modality(Model):
 
 
 class GgufGroup(Model):
-    """Metadata keys that several GGUF architectures add or lack."""
+    """Metadata keys that several GGUF architectures add or remove."""
 
     keys: dict[str, Text] = Field({})
     equal: dict[str, Count] = Field({})
@@ -190,7 +190,7 @@ class GgufGroup(Model):
 
 
 class GgufArchitecture(GgufGroup):
-    """A GGUF architecture as a family of Hugging Face configs."""
+    """A GGUF architecture, described as a family of Hugging Face configs."""
 
     model_type: Text
     include: list[Text] = Field([])
@@ -203,7 +203,7 @@ class GgufArchitecture(GgufGroup):
 
 
 class GgufTable(Model):
-    """GGUF metadata as keys of Hugging Face configs."""
+    """A mapping from GGUF metadata to keys of Hugging Face configs."""
 
     common: dict[str, Text]
     required: list[Text]
@@ -229,7 +229,7 @@ class UnexecutedParts(Model):
 
 ResultKey = Annotated[str, Field(pattern=ENTRY)]
 EncoderTraits = dict[str, str | int | float | bool | None]
-Reader = Annotated[str, Field(pattern=r"^\w+\.\w+( \w+)?$")]  # module.function, and a layout
+Reader = Annotated[str, Field(pattern=r"^\w+\.\w+( \w+)?$")]  # module.function and a layout
 
 TABLES: dict[str, Any] = {
     "data/config_keys": ConfigKeyTables,

@@ -1,4 +1,4 @@
-"""A preset file around its architecture: names, sizes, published figures, facts and notes."""
+"""A preset file without its architecture: names, sizes, published figures, facts and notes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ else:
     Measured = Literal[tuple(quantity for quantity, unit in TRAINING_UNITS.items() if unit)]
     Described = Literal[tuple(quantity for quantity, unit in TRAINING_UNITS.items() if not unit)]
 
-Name = str | int  # a size or a model may be called 13, which YAML reads as a number unless it is quoted
+Name = str | int  # a size or a model may be called 13, which YAML reads as a number unless quoted
 Text = str | int | float
 Variables = dict[str, Any]
 
 
 class Figure(Model):
-    """A published figure, which the model must reproduce."""
+    """A published figure that the model must reproduce."""
 
     quantity: Text
     value: float
@@ -50,7 +50,7 @@ class MeasuredFact(_Fact):
 
 
 class DescribedFact(_Fact):
-    """A published fact of a training run that is not a number."""
+    """A published non-numeric fact of a training run."""
 
     quantity: Described
     value: str
@@ -60,7 +60,7 @@ Fact = Annotated[MeasuredFact | DescribedFact, Field(discriminator="quantity")]
 
 
 class Preset(Model):
-    """One family of models: the architecture once, and the variables of each size."""
+    """A family of models: one architecture, and the variables of each size."""
 
     model_config = ConfigDict(title="llmcalc preset")
 
@@ -72,25 +72,25 @@ class Preset(Model):
     status: Status | None = None
     base: Name | None = None
     default: Name | None = None
-    aliases: dict[str, Any] | None = Field(None, description="Other names, each with the size that it means.")
-    variables: Variables | None = Field(None, description="Values that the architecture refers to as $name.")
+    aliases: dict[str, Any] | None = Field(None, description="Other names, each with the size it refers to.")
+    variables: Variables | None = Field(None, description="Values that the architecture uses as $name.")
     architecture: dict[str, Any] | None = Field(None, description="Stacks and extras.")
     sizes: dict[str, Variables | None] | None = Field(None, description="The variables of each size.")
     expect: dict[str, list[Figure] | None] | None = Field(None, description="Published figures of each size.")
     notes: dict[str, str | list[str] | None] | None = Field(
-        None, description="Lines shown with every result: for `all` sizes, or for one."
+        None, description="Lines shown with every result, for `all` sizes or for one size."
     )
     facts: dict[str, list[Fact] | None] | None = Field(
-        None, description="Published facts of the training: for `all` sizes, or for one."
+        None, description="Published training facts, for `all` sizes or for one size."
     )
     layout: Name | None = None
     unmodelled: list[str] | None = Field(
-        None, description="Features that change results but no count and are not modelled; such a model cannot be run."
+        None, description="Unmodelled features that change the model's output but no count; the model cannot be run."
     )
 
     @model_validator(mode="after")
     def check_sizes(self) -> Self:
-        """Check that figures, facts and aliases are of sizes that exist."""
+        """Check that figures, facts and aliases refer to existing sizes."""
         sizes = list(self.sizes or ())
         for key, named, known in (
             ("expect", {size: size for size in self.expect or ()}, sizes),

@@ -1,4 +1,4 @@
-"""Results as JSON: a model per command, made from its keys in ``data/results.yaml``."""
+"""Results as JSON: a model per command, generated from the keys in ``data/results.yaml``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, create_model, model_validator
 from .validation import Model
 
 ENTRY = r"^(maybe )?([a-z]+(?: or [a-z]+)*): (.+)$"
-DIGITS = "_str"  # the suffix of the key with the digits of an integer that does not fit into a 64-bit float
+DIGITS = "_str"  # suffix of the key with the digits of an integer that a 64-bit float cannot represent
 _TYPES: dict[str, Any] = {
     "integer": int,
     "number": float,
@@ -44,7 +44,7 @@ class Result(Model):
 
 
 def result_model(command: str, keys: Mapping[str, str]) -> type[Result]:
-    """The model of a command's result, from entries such as ``maybe integer or null: meaning``."""
+    """Return the model of a command's result, built from entries such as ``maybe integer or null: meaning``."""
     fields: dict[str, Any] = {}
     for key, entry in keys.items():
         found = re.match(ENTRY, entry, re.DOTALL)

@@ -1,4 +1,4 @@
-"""The base class of all models, and the translation of their errors: path of keys, reason and suggestion."""
+"""The base class of all models, and the translation of validation errors: path of keys, reason and suggestion."""
 
 from __future__ import annotations
 
@@ -46,33 +46,33 @@ class Model(BaseModel):
 
 
 class PlainJsonSchema(GenerateJsonSchema):
-    """A JSON Schema without generated titles and null defaults, the same with every version of pydantic."""
+    """A JSON Schema without generated titles and null defaults, equal for all versions of pydantic."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
-        """Whether a property gets a generated title; its key is enough."""
+        """Return False, because the key is enough as the title of a property."""
         return False
 
     def default_schema(self, schema: Any) -> dict[str, Any]:
-        """The schema of a field with a default, which is omitted if it is null."""
+        """Return the schema of a field without its default if the default is null."""
         found: dict[str, Any] = self.generate_inner(schema["schema"])
         return found if schema.get("default") is None else {**found, "default": schema["default"]}
 
     def literal_schema(self, schema: Any) -> dict[str, Any]:
-        """The schema of a choice between strings."""
+        """Return the schema of a choice between strings."""
         return {"enum": list(schema["expected"]), "type": "string"}
 
     def dict_schema(self, schema: Any) -> dict[str, Any]:
-        """The schema of a mapping, without the redundant ``additionalProperties: true``."""
+        """Return the schema of a mapping without the redundant ``additionalProperties: true``."""
         return {key: value for key, value in super().dict_schema(schema).items() if value is not True}
 
 
 def json_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The JSON Schema of a model."""
+    """Return the JSON Schema of a model."""
     return model.model_json_schema(schema_generator=PlainJsonSchema)
 
 
 def validate(expected: Any, data: Any) -> None:
-    """Raise unless ``data`` matches a model, or a type such as ``dict[str, Entry]``."""
+    """Raise an error unless ``data`` matches a model, or a type such as ``dict[str, Entry]``."""
     try:
         _adapter(expected).validate_python(data)
     except ValidationError as error:
@@ -85,7 +85,7 @@ def _adapter(expected: Any) -> TypeAdapter[Any]:
 
 
 def _first_problem(errors: Sequence[ErrorDetails], data: Any) -> InputError:
-    """The first error; errors of the alternatives of a union are combined, unless one of them is further inside."""
+    """Return the first error. Errors of a union's alternatives are combined unless one of them is nested deeper."""
     paths = [_path(error["loc"], data) for error in errors]
     path = max((path for path in paths if path[: len(paths[0])] == paths[0]), key=len)
     alternatives = [error for error, other in zip(errors, paths, strict=True) if other == path]
@@ -107,7 +107,7 @@ def _first_problem(errors: Sequence[ErrorDetails], data: Any) -> InputError:
 
 
 def _unknown_value(name: str, value: Any, quoted: str) -> InputError:
-    """The error of a value that is not one of the quoted ones."""
+    """Return the error for a value that is not one of the quoted values."""
     known = re.findall(r"'([^']*)'", quoted)
     return UnknownNameError(name, value, known, hint=f"must be one of {', '.join(known)}")
 
@@ -121,7 +121,7 @@ def _expected(error: ErrorDetails) -> str:
 
 
 def _path(location: Sequence[Any], data: Any) -> tuple[Any, ...]:
-    """The keys of a location, without the names of union members that pydantic adds to it."""
+    """Return the keys of a location without the names that pydantic adds for union members."""
     path: list[Any] = []
     for part in location:
         inside = part in data if isinstance(data, dict) else isinstance(data, list) and part in range(len(data))

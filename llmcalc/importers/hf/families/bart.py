@@ -80,7 +80,7 @@ def marian(config: Config) -> Architecture:
 
 
 def _norm_first(stack: Stack) -> Stack:
-    """A decoder with the norm after the unscaled token embedding, before positions are added."""
+    """Return a decoder with the norm after the unscaled token embedding, before positions are added."""
     inputs = {entry.name: unscaled_embedding(entry) for entry in stack.inputs}
     order = [name for name in inputs if name not in ("position", "norm")] + ["norm", "position"]
     return replace(stack, inputs=tuple(inputs[name] for name in order))

@@ -29,7 +29,7 @@ def roberta(config: Config) -> Architecture:
 
 
 def skip_padding(config: Config, stack: Stack, padding: int | None = None) -> Stack:
-    """The stack with positions that start after the padding token's id and skip padding."""
+    """Return the stack with positions that start after the padding token's id and skip padding."""
     first = config.count("pad_token_id", 1) if padding is None else padding
 
     def placed(name: str, layer: Layer) -> Layer:
@@ -104,22 +104,22 @@ def encoder(
 
 
 def is_decoder(config: Config) -> bool:
-    """Whether the config describes a decoder, in classes that support it."""
+    """Return whether the config describes a decoder, in classes that support it."""
     return config.flag("is_decoder") and "is_decoder" in config.defaults
 
 
 def bert_attention(config: Config, **changes: object) -> Attention:
-    """Attention with biases everywhere."""
+    """Return attention with biases everywhere."""
     return Attention(config.d_model, config.n_heads, **{"causal": is_decoder(config), **BIASED, **changes})
 
 
 def bert_mlp(config: Config) -> Mlp:
-    """The feed-forward layer, with biases."""
+    """Return the feed-forward layer, with biases."""
     return Mlp(config.d_model, config.size("intermediate_size"), config.activation(), bias=True)
 
 
 def block(config: Config, attention: Layer | None = None, mlp: Layer | None = None, *, post: bool = True) -> Block:
-    """Attention, cross-attention if configured, and the feed-forward layer."""
+    """Return attention, cross-attention if configured, and the feed-forward layer."""
     layers: Layers = {"attention": attention or bert_attention(config)}
     if config.flag("add_cross_attention") and "is_decoder" in config.defaults:
         if not is_decoder(config):
@@ -130,14 +130,14 @@ def block(config: Config, attention: Layer | None = None, mlp: Layer | None = No
 
 
 def norm_sublayer(name: str, layer: Layer, norm: Layer, post: bool) -> Sublayer:
-    """A sub-layer with its norm before it or after the residual sum."""
+    """Return a sub-layer with its norm before it or after the residual sum."""
     return sublayer(name, layer, after=norm) if post else sublayer(name, layer, pre=norm)
 
 
 def embeddings(
     config: Config, vocab: int, width: int, *, segments: bool = True, positions: bool = True, offset: int = 0
 ) -> tuple[Named, ...]:
-    """Embeddings of tokens, positions (from row ``offset``) and segments, of one width."""
+    """Return embeddings of tokens, positions (from row ``offset``) and segments, of one width."""
     found = [Named("token", Embedding(vocab, width, share=embedding_share(config)))]
     if positions:
         rows = config.size("max_position_embeddings") + offset
@@ -147,7 +147,7 @@ def embeddings(
 
 
 def embedding_share(config: Config) -> str | None:
-    """The share name of the token embedding, if the head is tied to it."""
+    """Return the share name of the token embedding, if the head is tied to it."""
     return TOKENS if config.flag("tie_word_embeddings", True) and config.head_kind() != "none" else None
 
 
@@ -160,14 +160,14 @@ def tied_head(config: Config, width: int, *, spare_bias: bool = True) -> Head:
 
 
 def transform(config: Config, width: int, narrow: int | None = None, activation: str | None = None) -> list[Named]:
-    """The dense layer and norm before a BERT-like head of width ``narrow``."""
+    """Return the dense layer and norm before a BERT-like head of width ``narrow``."""
     out = narrow or width
     dense = Linear(width, out, activation=activation or config.activation(), positions="logits")
     return [Named("transform", dense), Named("transform_norm", config.layernorm(width=out))]
 
 
 def pooler(width: int, *, dropped: bool = False) -> Named:
-    """The dense layer applied to the first position."""
+    """Return the dense layer applied to the first position."""
     return Named("pooler", Linear(width, width, activation="tanh", positions="one", dropped=dropped))
 
 
@@ -180,7 +180,7 @@ def with_head(
     activation: str | None = None,
     spare_bias: bool = True,
 ) -> Architecture:
-    """The stack with the class's head; ``pooled``: language-model classes also have an idle pooler."""
+    """Return the stack with the class's head; ``pooled``: language-model classes also have an idle pooler."""
     kind, width = config.head_kind("mlm", "causal", "pretraining", "none"), stack.d_model
     outputs = [pooler(width, dropped=kind in ("causal", "mlm"))] if pooled or kind in ("pretraining", "none") else []
     if kind != "none":
@@ -192,7 +192,7 @@ def with_head(
 
 
 def head_of_kind(config: Config, *kinds: str) -> str:
-    """The head of the class, which must be one of ``kinds``; empty for a part of another model."""
+    """Return the head of the class, which must be one of ``kinds``; empty for a part of another model."""
     return config.head_kind() and config.head_kind(*kinds)
 
 
@@ -203,7 +203,7 @@ def without_head(config: Config) -> None:
 
 
 def encoder_model(config: Config, stack: Stack, outputs: list[Named]) -> Architecture:
-    """An architecture of one stack with additional outputs."""
+    """Return an architecture of one stack with additional outputs."""
     config.ignore("is_encoder_decoder" + OLDER)
     return Architecture(config.model_type, (replace(stack, outputs=(*stack.outputs, *outputs)),))
 

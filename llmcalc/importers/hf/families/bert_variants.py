@@ -48,7 +48,7 @@ def xmod(config: Config) -> Architecture:
 
 
 def _adapter(config: Config, norm: Norm, before_mlp: str) -> Sublayer:
-    """The adapter sub-layer; ``before_mlp`` is the norm before the feed-forward layer, if any."""
+    """Return the adapter sub-layer; ``before_mlp`` is the norm before the feed-forward layer, if any."""
     languages = config.get("languages")
     if not isinstance(languages, list) or not languages or not all(isinstance(name, str) for name in languages):
         raise config.error("languages must be a list of strings")
@@ -85,7 +85,7 @@ def dpr(config: Config) -> Architecture:
 
 
 def with_causal_head(config: Config, stack: Stack) -> Architecture:
-    """The stack with its language-model head, unless the class has none."""
+    """Return the stack with its language-model head, unless the class has none."""
     if config.head_kind("causal", "none") == "none":
         return encoder_model(config, stack, [])
     return encoder_model(config, stack, [Named("head", tied_head(config, stack.d_model, spare_bias=False))])
@@ -138,7 +138,7 @@ def electra(config: Config) -> Architecture:
 
 
 def generator(config: Config, stack: Stack, width: int, activation: str = "gelu") -> Architecture:
-    """The stack with ELECTRA's language-model head, which has one bias, tied or not."""
+    """Return the stack with ELECTRA's language-model head, which has one bias, tied or not."""
     if config.head_kind() == "none":
         return encoder_model(config, stack, [])
     head = Named("head", tied_head(config, width, spare_bias=False))

@@ -11,7 +11,7 @@ from ..config import Config
 
 
 def read(config: Config) -> Architecture:
-    """A model that its row describes."""
+    """Return a model that its row describes."""
     return read_composite(config)
 
 
@@ -38,7 +38,7 @@ def video_llava(config: Config) -> Architecture:
 
 
 def without_logit_scale(config: Config, text: Architecture) -> Architecture:
-    """The language model without a factor on its logits."""
+    """Return the language model without a factor on its logits."""
     outputs = [
         Named(name, replace(layer, input_scale=1.0) if isinstance(layer, Head) else layer)
         for name, layer in text.main.outputs

@@ -79,7 +79,7 @@ def _deberta(config: Config, rows: int | None = None, conv: Conv | None = None, 
 
 
 def _headed(config: Config, stack: Stack, narrow: int) -> tuple[Stack, list[Named]]:
-    """The head under BERT's names, or the newer head, which is always tied to the token embedding."""
+    """Return the head under BERT's names, or the newer head, which is always tied to the token embedding."""
     kind, width, legacy = config.head_kind("mlm", "none"), stack.d_model, config.flag("legacy", True)
     config.get("tie_word_embeddings")
     if kind == "none":

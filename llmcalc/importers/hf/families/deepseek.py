@@ -55,7 +55,7 @@ def deepseek_v32(config: Config) -> Architecture:
 
 
 def mla(config: Config, **changes: Any) -> Mla:
-    """Multi-head latent attention in the keys of DeepSeek configs."""
+    """Return multi-head latent attention in the keys of DeepSeek configs."""
     config.ignore("num_key_value_heads head_dim q_head_dim")
     nope, rope = config.size("qk_nope_head_dim"), config.count("qk_rope_head_dim")
     config.check_computed("qk_head_dim", nope + rope)
@@ -72,7 +72,7 @@ def mla(config: Config, **changes: Any) -> Mla:
 
 
 def _scale(config: Config, width: int) -> float | None:
-    """The scale of attention scores, adjusted if YaRN extends the context; None means the default."""
+    """Return the scale of attention scores, adjusted if YaRN extends the context; None means the default."""
     given = scaling_parameters(config)
     if not given.get("mscale_all_dim") or rope_fields(config).get("rope_scaling") != "yarn":
         return None
@@ -80,7 +80,7 @@ def _scale(config: Config, width: int) -> float | None:
 
 
 def shared_experts(config: Config, **changes: Any) -> Moe:
-    """Routed and shared experts in the keys of DeepSeek configs, with the routing of DeepSeek-V3."""
+    """Return routed and shared experts in the keys of DeepSeek configs, with the routing of DeepSeek-V3."""
     # the classes never build modules for multi-token prediction
     config.ignore("num_mtp_layers num_nextn_predict_layers num_routed_experts num_shared_experts")
     fields = {"group_score": "two", "d_ff_shared": config.shared_width("n_shared_experts"), **config.expert_groups()}
@@ -88,13 +88,13 @@ def shared_experts(config: Config, **changes: Any) -> Moe:
 
 
 def dense_first(config: Config) -> list[str]:
-    """Layer types: dense before ``first_k_dense_replace``, then sparse in every ``moe_layer_freq``-th layer."""
+    """Return layer types: dense before ``first_k_dense_replace``, then sparse in every ``moe_layer_freq``-th layer."""
     first, period = config.count("first_k_dense_replace"), config.size("moe_layer_freq", 1)
     return ["sparse" if index >= first and index % period == 0 else "dense" for index in range(config.n_layers)]
 
 
 def softmax_experts(config: Config) -> Moe:
-    """Routed and shared experts with the routing of DeepSeek-V2."""
+    """Return routed and shared experts with the routing of DeepSeek-V2."""
     greedy: Fields = {"n_groups": 1, "top_groups": 1} if config.string("topk_method", "greedy") == "greedy" else {}
     fields = {"router": "softmax", "correction_bias": "none", "group_score": "best", "renormalise": False} | greedy
     chosen = config.optional_size("num_experts_per_tok") or config.size("n_routed_experts")
@@ -102,7 +102,7 @@ def softmax_experts(config: Config) -> Moe:
 
 
 def indexed_mla(config: Config, **changes: Any) -> Mla:
-    """Multi-head latent attention with an indexer."""
+    """Return multi-head latent attention with an indexer."""
     config.ignore("moe_layer_freq mlp_bias indexer_rope_interleave layer_types num_experts")
     return mla(config, **config.fields_of(Mla, INDEXER), **changes)
 
@@ -120,19 +120,19 @@ def indexer_types(config: Config, layers: int) -> list[str]:
 
 
 def latent_lm(config: Config, attention: Layer, routed: Moe, kinds: Sequence[str]) -> Architecture:
-    """A decoder of one attention layer and, by layer, a dense or a sparse feed-forward layer."""
+    """Return a decoder of one attention layer and, by layer, a dense or a sparse feed-forward layer."""
     feeds: Layers = {"dense": config.gated_mlp(), "sparse": routed}
     return decoder(config, attention, feeds, feeds=kinds)
 
 
 def _with_expert_note(config: Config, built: Architecture) -> Architecture:
-    """The architecture with a note if the config does not say how many experts a token uses."""
+    """Return the architecture with a note if the config does not say how many experts a token uses."""
     if config.optional_size("num_experts_per_tok"):
         return built
     return replace(built, notes=("num_experts_per_tok is not set: every token is assumed to use all experts",))
 
 
 def indexed_lm(config: Config, mixers: Layers, types: Sequence[str], kinds: Sequence[str]) -> Architecture:
-    """A decoder whose attention and feed-forward layers both depend on the layer."""
+    """Return a decoder whose attention and feed-forward layers both depend on the layer."""
     feeds: Layers = {"dense": config.gated_mlp(bias=False), "sparse": shared_experts(config)}
     return decoder(config, mixers, feeds, types, kinds)

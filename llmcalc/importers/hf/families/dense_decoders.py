@@ -168,7 +168,7 @@ def opt(config: Config) -> Architecture:
 
 
 def _narrow_table(config: Config, found: Architecture, narrow: int) -> Architecture:
-    """The model with a narrower embedding and head, connected by projections without biases."""
+    """Return the model with a narrower embedding and head, connected by projections without biases."""
     stack = found.main
     token = Named("token", Embedding(config.vocab, narrow, share=TOKENS))
     inputs = (token, Named("project_in", Linear(narrow, stack.d_model, bias=False)), *stack.inputs[1:])

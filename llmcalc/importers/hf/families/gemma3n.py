@@ -26,7 +26,7 @@ class Kind(NamedTuple):
 
 
 def gemma3n(config: Config) -> Architecture:
-    """The language model of Gemma 3n."""
+    """Return the language model of Gemma 3n."""
     width, layers = config.d_model, config.n_layers
     streams, own = config.size("altup_num_inputs"), config.size("hidden_size_per_layer_input")
     config.ignore("altup_coef_clip rope_local_base_freq")
@@ -63,7 +63,7 @@ def _kinds(config: Config, layers: int) -> list[Kind]:
 
 
 def _per_layer(config: Config, key: str, layers: int, kinds: tuple[type, ...]) -> list[Any] | None:
-    """A list of one number per layer, or a single number for all; None if the key is not set."""
+    """Return a list of one number per layer, or a single number for all; None if the key is not set."""
     value = config.get(key)
     if not isinstance(value, list):
         if value is not None and type(value) not in kinds:

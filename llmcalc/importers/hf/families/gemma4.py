@@ -25,7 +25,7 @@ class Kind(NamedTuple):
 
 
 def gemma4(config: Config) -> Architecture:
-    """The language model of Gemma 4."""
+    """Return the language model of Gemma 4."""
     norm, own = config.rmsnorm(), config.optional_size("hidden_size_per_layer_input", zero_is_none=True)
     blocks: dict[Kind, Block] = {}
     order = []
@@ -61,7 +61,7 @@ def layer_kinds(config: Config, layers: int) -> list[Kind]:
 
 
 def reused_layers(config: Config, types: list[str], all_allowed: bool = True) -> int:
-    """The number of final layers that reuse the keys and values of an earlier layer of the same type."""
+    """Return the number of final layers that reuse the keys and values of an earlier layer of the same type."""
     reused, layers = config.count("num_kv_shared_layers"), len(types)
     if reused == layers and all_allowed:
         return reused
@@ -72,7 +72,7 @@ def reused_layers(config: Config, types: list[str], all_allowed: bool = True) ->
 
 
 def _heads(config: Config, types: list[str]) -> list[tuple[int, int]]:
-    """Width and number of key/value heads per layer, from ``per_layer_config`` or from the layer's type."""
+    """Return width and number of key/value heads per layer, from ``per_layer_config`` or from the layer's type."""
     usual = (config.size("head_dim"), config.size("num_key_value_heads"))
     count = config.optional_size("num_global_key_value_heads") if config.flag("attention_k_eq_v") else None
     special = {"full_attention": (config.size("global_head_dim", _GLOBAL_HEAD), count or usual[1])}
@@ -100,7 +100,7 @@ def _own_heads(config: Config, keys: Fields, usual: tuple[int, int]) -> tuple[in
 
 
 def _block(config: Config, kind: Kind, norm: Norm, own: int | None) -> Block:
-    """Attention, an MLP (with experts in parallel, if any) and the per-layer input, with norms around each."""
+    """Return attention, an MLP (with experts in parallel, if any) and the per-layer input, with norms around each."""
     activation = config.activation("hidden_activation")
     mlp = config.gated_mlp(activation="hidden_activation")
     if config.flag("use_double_wide_mlp") and kind.reuses:
@@ -149,7 +149,7 @@ def _feed(config: Config, mlp: Mlp, norm: Norm, activation: str) -> Sublayer:
 
 
 def assistant(config: Config) -> Architecture:
-    """Layers that all reuse keys and values, between projections from and to the width of the target model."""
+    """Return layers that all reuse keys and values, between projections from and to the width of the target model."""
     width = config.size("backbone_hidden_size")
     text = _text(config)
     stack = gemma4(text).main
@@ -176,7 +176,7 @@ def assistant(config: Config) -> Architecture:
 
 
 def _text(config: Config) -> Config:
-    """The config under ``text_config``, in which all layers reuse keys and values unless it says otherwise."""
+    """Return the config under ``text_config``, in which all layers reuse keys and values unless it says otherwise."""
     given = config.mapping("text_config")
     data: Fields = {key: value for key, value in given.items() if key != "architectures"}
     model_type = config.model_type.replace("assistant", "text")

@@ -104,7 +104,7 @@ def _eps(config: Config) -> Fields:
 
 
 def _compressed_layers(config: Config, layers: int) -> list[str]:
-    """The type of each layer; published lists of ratios may include one more entry, for a prediction module."""
+    """Return the type of each layer; published lists of ratios may include one more entry, for a prediction module."""
     ratios = config.layer_indices("compress_ratios")
     strange = next((ratio for ratio in ratios if ratio not in _BY_RATIO), None)
     if strange is not None:
@@ -145,7 +145,7 @@ def _compressed_attention(config: Config) -> Layers:
 
 
 def _rope(config: Config, label: str) -> Fields:
-    """Rotary base and scaling of layers with compression (``compress``) or without (``main``).
+    """Return rotary base and scaling of layers with compression (``compress``) or without (``main``).
 
     If the config does not distinguish them, only layers with compression are scaled.
     """
@@ -227,7 +227,7 @@ def hyper_connected_runs(
     feeds: Mapping[str, Layer],
     order: Iterable[tuple[str, str]],
 ) -> tuple[Run, ...]:
-    """Blocks whose sub-layers read from and write to several residual streams."""
+    """Return blocks whose sub-layers read from and write to several residual streams."""
 
     def build(name: str, mixer: Layer, feed: Layer) -> Block:
         parts = (("attention", mixer), ("mlp", feed))

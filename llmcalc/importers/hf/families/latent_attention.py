@@ -59,7 +59,7 @@ def axk2(config: Config) -> Architecture:
 
 
 def _axk(config: Config, attention: Sublayer, **norms: Any) -> Architecture:
-    """Dense and sparse blocks; ``norms``: of the experts."""
+    """Return dense and sparse blocks; ``norms``: of the experts."""
     norm = config.rmsnorm()
     blocks = {
         "dense": Block("dense", (attention, sublayer("mlp", config.gated_mlp(), pre=norm))),
@@ -134,7 +134,7 @@ def _attention(config: Config, kind: str, span: int, sizes: Fields) -> Mla:
 
 
 def _own_sizes(config: Config) -> Any:
-    """A function from a layer's number and type to the sizes that differ in it."""
+    """Return a function from a layer's number and type to the sizes that differ in it."""
     given = config.get("per_layer_config")
     windowed = {key: config.size(f"swa_{key}", usual) for key, usual in _WINDOWED.items()}
     rest = config.optional_size("swa_qk_rope_head_dim")

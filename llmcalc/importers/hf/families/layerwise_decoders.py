@@ -35,7 +35,7 @@ def openelm(config: Config) -> Architecture:
 
 
 def _mlp_widths(config: Config, layers: int, width: int) -> list[int]:
-    """The MLP width of each layer: a multiple of ``ffn_dim_divisor`` close to the width times its factor."""
+    """Return the MLP width of each layer: a multiple of ``ffn_dim_divisor`` close to the width times its factor."""
     step, found = config.size("ffn_dim_divisor"), []
     for factor in _per_layer(config, "ffn_multipliers", layers):
         wanted = config.finite_number(factor, "ffn_multipliers") * width
@@ -45,7 +45,7 @@ def _mlp_widths(config: Config, layers: int, width: int) -> list[int]:
 
 
 def _per_layer(config: Config, key: str, layers: int) -> list[Any]:
-    """One value per layer, from a list or a single value."""
+    """Return one value per layer, from a list or a single value."""
     value = config.get(key)
     return config.one_per_layer(key, value if isinstance(value, list) else [value] * layers, layers)
 
@@ -101,7 +101,7 @@ def step3p5(config: Config) -> Architecture:
 
 
 def _sparse_or_dense(config: Config, layers: int) -> list[str]:
-    """The type of each feed-forward layer; older files list the numbers of sparse layers in one string."""
+    """Return the type of each feed-forward layer; older files list the numbers of sparse layers in one string."""
     named = config.get("moe_layers_enum")
     if not isinstance(named, str):
         return config.mlp_types(STEP_DENSE)
@@ -112,7 +112,7 @@ def _sparse_or_dense(config: Config, layers: int) -> list[str]:
 
 
 def _clamps(config: Config, key: str, layers: int) -> list[float | None]:
-    """The clamp of the gates of each layer, or 0 for none."""
+    """Return the clamp of the gates of each layer, or 0 for none."""
     given = config.get(key) or [0] * layers
     if not isinstance(given, list) or len(given) < layers:
         raise config.invalid_size(key, f"a list of {layers} numbers, one per layer", given)

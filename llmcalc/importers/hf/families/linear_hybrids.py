@@ -44,7 +44,7 @@ def kimi_linear(config: Config) -> Architecture:
 
 
 def _kda(config: Config, inner: Fields) -> Kda:
-    """The linear-attention layer, in the keys of published files or of the class."""
+    """Return the linear-attention layer, in the keys of published files or of the class."""
     heads, head, taps = (config.size(f"linear_{name}") for name in ("num_heads", "head_dim", "conv_kernel_dim"))
     head = inner.get("head_dim", head)
     return Kda(
@@ -61,7 +61,7 @@ def _kda(config: Config, inner: Fields) -> Kda:
 
 
 def _activation(config: Config) -> Fields:
-    """Fields for the activation of all feed-forward layers, with its bounds if any."""
+    """Return fields for the activation of all feed-forward layers, with its bounds if any."""
     if config.string("hidden_act") != "situ":
         return {"activation": config.activation()}
     bounds = {"gate_softcap": config.positive_number("activation_situ_beta")}
@@ -71,7 +71,7 @@ def _activation(config: Config) -> Fields:
 
 
 def _linear_config(config: Config) -> Fields:
-    """The nested config of published files, which counts layers from 1."""
+    """Return the nested config of published files, which counts layers from 1."""
     found = config.get("linear_attn_config")
     if found is None:
         return {}
@@ -94,7 +94,7 @@ def _linear_config(config: Config) -> Fields:
 
 
 def _with_attention_residuals(stack: Stack, every: int, eps: float) -> Stack:
-    """A decoder whose sub-layers attend to the outputs of earlier groups of ``every`` layers."""
+    """Return a decoder whose sub-layers attend to the outputs of earlier groups of ``every`` layers."""
     known: dict[tuple[Block, bool], Block] = {}
     blocks = [run.block for run in stack.runs for _ in range(run.count)]
     order = []
@@ -108,7 +108,7 @@ def _with_attention_residuals(stack: Stack, every: int, eps: float) -> Stack:
 
 
 def _residual_block(block: Block, closes: bool, width: int, eps: float) -> Block:
-    """A block with attention residuals; the last block of a group restarts the residual stream."""
+    """Return a block with attention residuals; the last block of a group restarts the residual stream."""
     mixer, feed = block.sublayers
     first = _residual_sublayer(mixer, AttentionResidual(width, closes, norm_eps=eps), residual=not closes)
     second = _residual_sublayer(feed, AttentionResidual(width, norm_eps=eps), residual=True)

@@ -59,7 +59,7 @@ def _rotated(config: Config, layers: int) -> list[bool]:
 
 
 def _attention(config: Config, chunk: int | None, rotated: bool) -> Layer:
-    """Attention of one layer type; rotated layers may normalise queries and keys per head, without weights."""
+    """Return attention of one layer type; rotated layers may normalise queries and keys per head, without weights."""
     fields: Fields = {"chunk": chunk, "positions": "rope" if rotated else "none", "rope_interleaved": True}
     if rotated and config.flag("use_qk_norm"):
         fields |= {"qk_norm": "head", "qk_norm_scale": False, "qk_norm_late": True}
@@ -70,7 +70,7 @@ def _attention(config: Config, chunk: int | None, rotated: bool) -> Layer:
 
 
 def _is_temperature_tuned(config: Config) -> bool:
-    """Whether temperature tuning is on; published configs say 4 for true."""
+    """Return whether temperature tuning is on; published configs say 4 for true."""
     value = config.get("attn_temperature_tuning", True)
     if type(value) is int:
         return config.integer(value, "attn_temperature_tuning", 0) > 0
@@ -117,7 +117,7 @@ def llama_params(config: Config) -> Architecture:
 
 
 def original_decoder(config: Config, feed: Layer, **changes: Any) -> Architecture:
-    """A decoder in the keys of Meta's and Mistral AI's own configs."""
+    """Return a decoder in the keys of Meta's and Mistral AI's own configs."""
     if config.get("vocab_size") == -1:  # Meta's files leave the size to the tokenizer
         raise config.size_error(
             "vocab_size is -1, which means that only the tokenizer knows it",

@@ -80,7 +80,7 @@ def granite_swa(config: Config) -> Architecture:
 
 
 def multipliers(config: Config) -> Fields:
-    """Decoder fields for Granite's constant multipliers; logits are divided by ``logits_scaling``."""
+    """Return decoder fields for Granite's constant multipliers; logits are divided by ``logits_scaling``."""
     divisor = config.number("logits_scaling", 1.0)
     if not divisor:
         raise config.error("logits_scaling must not be 0, because logits are divided by it")
@@ -92,7 +92,7 @@ def multipliers(config: Config) -> Fields:
 
 
 def attention_by_base(config: Config, types: Sequence[str], **changes: Any) -> tuple[Mapping[str, Layer], list[str]]:
-    """Attention per layer type and rotary base, and the order of layers; a base of 0 means no rotation."""
+    """Return attention per layer type and rotary base, and the order of layers; a base of 0 means no rotation."""
     bases = config.get("layer_rope_theta")
     if bases is None:
         bases = [config.rope_theta()] * len(types)
@@ -251,7 +251,7 @@ def minicpm(config: Config) -> Architecture:
 
 
 def depth_scales(config: Config) -> Fields:
-    """Decoder fields for MiniCPM's constant multipliers."""
+    """Return decoder fields for MiniCPM's constant multipliers."""
     scale, width = (config.number("scale_depth") or 1.0) / config.n_layers**0.5, config.d_model
     head = config.lm_head(input_scale=(config.number("dim_model_base") or width) / width)
     return {"head": head, "scale": scale, "embedding_scale": config.number("scale_emb") or 1.0}
@@ -274,7 +274,7 @@ def molmo2(config: Config) -> Architecture:
 
 
 def with_token_rows(found: Architecture, rows: int) -> Architecture:
-    """The model with ``rows`` rows in its token embedding, which is untied if the head has another number."""
+    """Return the model with ``rows`` rows in its token embedding, which is untied if the head has another number."""
     main = found.main
     own = any(layer.vocab != rows for _, layer in main.outputs if isinstance(layer, Head))
 

@@ -181,7 +181,7 @@ def falcon_h1(config: Config) -> Architecture:
 
 
 def _numbers(config: Config, key: str, count: int) -> list[float]:
-    """A list of ``count`` numbers; all 1 if the key is not set."""
+    """Return a list of ``count`` numbers; all 1 if the key is not set."""
     given = config.get(key) or [1.0] * count
     if not isinstance(given, list) or len(given) != count:
         raise config.invalid(key, f"a list of {count} numbers", given)
@@ -189,7 +189,7 @@ def _numbers(config: Config, key: str, count: int) -> list[float]:
 
 
 def _mamba2(config: Config, inner: int, **changes: Any) -> Mamba2:
-    """The Mamba-2 layer in these configs' keys; the head width is ``auto`` or must match the inner width."""
+    """Return the Mamba-2 layer in these configs' keys; the head width is ``auto`` or must match the inner width."""
     heads = config.size("mamba_n_heads")
     if inner % heads:
         raise config.size_error(f"mamba_n_heads ({heads}) must divide the inner width ({inner})")

@@ -72,7 +72,7 @@ def minimax_m3(config: Config) -> Architecture:
 
 
 def _with_rotary_note(config: Config, built: Architecture) -> Architecture:
-    """A note if ``rotary_dim`` differs from the rotated width."""
+    """Return a note if ``rotary_dim`` differs from the rotated width."""
     found, written = config.rotary_width(), config.optional_size("rotary_dim")
     if written in (None, found):
         return built
@@ -91,7 +91,7 @@ def _ignore_derived_keys(config: Config) -> None:
 
 
 def _indexer_sizes(config: Config) -> Any:
-    """A function that reads a size of the indexer, from the top level or from ``sparse_attention_config``."""
+    """Return a function that reads a size of the indexer, from the top level or from ``sparse_attention_config``."""
     given = config.mapping("sparse_attention_config")
 
     def size(key: str) -> int:
@@ -104,7 +104,7 @@ def _indexer_sizes(config: Config) -> Any:
 
 
 def _local_blocks(config: Config) -> int:
-    """The number of blocks that every query attends to, from the top level or ``sparse_attention_config``."""
+    """Return the number of blocks that every query attends to, from the top level or ``sparse_attention_config``."""
     given, flat = config.get("sparse_attention_config") or {}, config.count("index_local_blocks", 1)
     return config.integer(given.get("sparse_local_block", flat), "sparse_local_block", 0)
 

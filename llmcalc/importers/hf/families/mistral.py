@@ -67,7 +67,7 @@ def mistral_large4(config: Config) -> Architecture:
 
 
 def _scaled_attention(config: Config, indexer: bool, turned: bool, reused: bool, lent: bool) -> Mla:
-    """Attention of one layer; layers without rotation have no positional part of the head."""
+    """Return attention of one layer; layers without rotation have no positional part of the head."""
     nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
     places = {} if turned else {"qk_nope_head_dim": nope + rope, "qk_rope_head_dim": 0, "rope": False}
     sizes = {"index_heads": config.size("index_n_heads"), "index_dim": config.size("index_head_dim")}
@@ -91,7 +91,7 @@ def mistral_params(config: Config) -> Architecture:
 
 
 def key_group(config: Config, key: str, known: tuple[str, ...]) -> Fields:
-    """A nested group of keys, all of which must be known; empty if it is missing."""
+    """Return a nested group of keys, all of which must be known; empty if it is missing."""
     found = config.mapping(key)
     unknown = next((name for name in found if name not in known), None)
     if unknown is not None:

@@ -178,7 +178,7 @@ def beam(config: Config) -> Architecture:
 
 
 def _beam_positions(config: Config, kind: str) -> Fields:
-    """Fields for rotary positions, or for scaled queries in layer types without ``rope_parameters``."""
+    """Return fields for rotary positions, or for scaled queries in layer types without ``rope_parameters``."""
     given = config.get("rope_parameters")
     if given is None:
         given = {"full_attention": None}

@@ -204,7 +204,7 @@ def mimo_v2_flash(config: Config) -> Architecture:
 
 
 def _types_from_flags(config: Config, key: str, layers: int, zero: str, one: str) -> list[str] | None:
-    """A list of 0 and 1, converted to layer types."""
+    """Return a list of 0 and 1, converted to layer types."""
     flags = config.layer_indices(key)
     return [one if flag else zero for flag in config.one_per_layer(key, flags, layers)] if flags else None
 

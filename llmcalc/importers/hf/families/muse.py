@@ -98,7 +98,7 @@ def muse_glimmer(config: Config) -> Architecture:
 
 
 def _attention(config: Config) -> list[tuple[str, str, Attention]]:
-    """Attention with and without a window, and with and without rotary positions."""
+    """Return attention with and without a window, and with and without rotary positions."""
     rotated = config.attention(gated=True, gate_bias="none", qk_norm="head", qk_norm_scale=False)
     scale = (config.number("qk_scale_factor", 1.0) or 1.0) / math.sqrt(rotated.d_head or 1)
     return [
@@ -109,7 +109,7 @@ def _attention(config: Config) -> list[tuple[str, str, Attention]]:
 
 
 def _position_suffixes(config: Config, layers: int) -> list[str]:
-    """The suffix of each layer's type: layers with base 0 in ``layer_rope_theta`` have no positions."""
+    """Return the suffix of each layer's type: layers with base 0 in ``layer_rope_theta`` have no positions."""
     bases = config.get("layer_rope_theta")
     if bases is None:
         return ["" if (layers - 1 - index) % PERIOD else "_unplaced" for index in range(layers)]

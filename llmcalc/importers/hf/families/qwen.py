@@ -98,19 +98,19 @@ def qwen3_next(config: Config) -> Architecture:
 
 
 def _gated_mixers(config: Config, rotary: int) -> Layers:
-    """Gated attention with a norm on each query and key head, and the gated delta net."""
+    """Return gated attention with a norm on each query and key head, and the gated delta net."""
     fields: Fields = {"gated": True, "qk_norm": "head", "qk_norm_unit_offset": True, "rotary_dim": rotary}
     return {"full_attention": config.attention(**fields), "linear_attention": gated_delta_net(config)}
 
 
 def shared_gate_experts(config: Config) -> Moe:
-    """Experts with a gated shared expert."""
+    """Return experts with a gated shared expert."""
     shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
     return config.experts(d_ff_shared=shared, shared_gate=True)
 
 
 def gated_delta_net(config: Config) -> GatedDeltaNet:
-    """The gated delta net in the keys of Qwen configs."""
+    """Return the gated delta net in the keys of Qwen configs."""
     keys = "n_k_heads=linear_num_key_heads n_v_heads=linear_num_value_heads d_k=linear_key_head_dim"
     keys += " d_v=linear_value_head_dim d_conv=linear_conv_kernel_dim activation=hidden_act"
     return config.layer(GatedDeltaNet, keys, norm_eps=config.eps)
@@ -136,7 +136,7 @@ def _qwen3_5(config: Config, feed: Layer) -> Architecture:
 
 
 def sparse_layers(config: Config, layers: int) -> set[int]:
-    """The layers with experts: every ``decoder_sparse_step``-th, except ``mlp_only_layers``."""
+    """Return the layers with experts: every ``decoder_sparse_step``-th, except ``mlp_only_layers``."""
     step, dense = config.size("decoder_sparse_step", 1), set(config.layer_indices("mlp_only_layers"))
     if config.get("num_experts") == 0:
         return set()

@@ -73,7 +73,7 @@ def class_kind(config: Config) -> str:
 
 
 def encoder_decoder(config: Config, style: Style) -> Architecture:
-    """The whole model, or only its decoder with cross-attention that is stored but never run."""
+    """Return the whole model, or only its decoder with cross-attention that is stored but never run."""
     kind = class_kind(config)
     tied = config.flag("tie_word_embeddings", True)
     vocab, width = config.vocab, config.size(style.width)
@@ -88,17 +88,17 @@ def encoder_decoder(config: Config, style: Style) -> Architecture:
 
 
 def head(vocab: int, width: int, tied: bool, table: str = TOKENS, **fields: Any) -> Named:
-    """The language-model head, tied to ``table`` or untied."""
+    """Return the language-model head, tied to ``table`` or untied."""
     return Named("head", Head(vocab, width, share=table if tied else None, **fields))
 
 
 def tied_tokens(vocab: int, width: int) -> dict[str, list[Named]]:
-    """One token embedding for both stacks."""
+    """Return one token embedding for both stacks."""
     return {side: [Named("token", Embedding(vocab, width, share=TOKENS))] for side in SIDES}
 
 
 def untied_tokens(vocab: int, width: int, decoder_vocab: int | None = None) -> dict[str, list[Named]]:
-    """A token embedding per stack; the class also stores the unused table that would be shared."""
+    """Return a token embedding per stack; the class also stores the unused table that would be shared."""
     shared = Named("unused", Embedding(vocab, width, unused=True))
     return {
         "encoder": [shared, Named("token", Embedding(vocab, width, table="other"))],
@@ -152,14 +152,14 @@ def _positions(config: Config, style: Style, width: int) -> Embedding:
 
 
 def _scaled_embedding(entry: Named, width: int) -> Named:
-    """A token embedding whose output is multiplied by the square root of its width."""
+    """Return a token embedding whose output is multiplied by the square root of its width."""
     if entry.name not in ("token", "target") or not isinstance(entry.layer, Embedding):
         return entry
     return Named(entry.name, replace(entry.layer, scale=width**0.5))
 
 
 def unscaled_embedding(entry: Named) -> Named:
-    """A token embedding without scaling."""
+    """Return a token embedding without scaling."""
     return Named(entry.name, replace(entry.layer, scale=1.0)) if isinstance(entry.layer, Embedding) else entry
 
 
@@ -172,13 +172,13 @@ def _mixers(config: Config, style: Style, side: str, unused_cross: bool) -> Laye
 
 
 def block(config: Config, style: Style, name: str, layers: Mapping[str, Layer]) -> Block:
-    """A block of these sub-layers, with norms where the style has them."""
+    """Return a block of these sub-layers, with norms where the style has them."""
     places: Fields = {"pre" if style.pre_norm else "after": config.layernorm(width=config.size(style.width))}
     return Block(name, tuple(sublayer(key, layer, **places) for key, layer in layers.items()))
 
 
 def dense(config: Config, style: Style, side: str, **changes: Any) -> Mlp:
-    """The feed-forward layer of a side."""
+    """Return the feed-forward layer of a side."""
     width, d_ff = config.size(style.width), config.size(f"{side}_ffn_dim")
     return Mlp(width, d_ff, config.activation(style.activation), bias=True, **changes)
 
@@ -211,21 +211,21 @@ def _inner(config: Config, key: str) -> Fields:
 
 
 def _as_encoder(layer: Layer) -> Layer:
-    """The stack with its own embeddings and, if it has a pooler, an idle one."""
+    """Return the stack with its own embeddings and, if it has a pooler, an idle one."""
     if isinstance(layer, (Embedding, Head)) and layer.share:
         return replace(layer, share=f"encoder_{layer.share}")
     return replace(layer, dropped=True) if isinstance(layer, Linear) and layer.positions == "one" else layer
 
 
 def _as_decoder(layer: Layer) -> Layer:
-    """The stack with cross-attention that runs, and its own token embedding."""
+    """Return the stack with cross-attention that runs, and its own token embedding."""
     if isinstance(layer, Embedding) and layer.table == "token":
         return replace(layer, table="other")
     return replace(layer, unused=False) if isinstance(layer, Attention) and layer.cross else layer
 
 
 def _map_layers(stack: Stack, change: Change) -> Stack:
-    """The stack with every layer changed."""
+    """Return the stack with every layer changed."""
 
     def named(entries: tuple[Named, ...]) -> tuple[Named, ...]:
         return tuple(Named(name, change(layer)) for name, layer in entries)

@@ -85,12 +85,12 @@ def _mamba_lm(config: Config, mixer: Mamba | Mamba2) -> Architecture:
 
 
 def time_step_rank(config: Config, key: str) -> int:
-    """The rank of Mamba's time step; ``auto``: a sixteenth of the width, rounded up."""
+    """Return the rank of Mamba's time step; ``auto``: a sixteenth of the width, rounded up."""
     return -(-config.d_model // 16) if config.get(key) == "auto" else config.size(key)
 
 
 def time_step_limits(config: Config) -> Fields:
-    """Fields for the bounds of Mamba-2's time step; the upper one may be infinite."""
+    """Return fields for the bounds of Mamba-2's time step; the upper one may be infinite."""
     limits = config.get("time_step_limit")
     if not isinstance(limits, (list, tuple)) or len(limits) != 2:  # a pair: lower, upper
         return {}

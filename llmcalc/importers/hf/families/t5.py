@@ -98,7 +98,7 @@ def _kind(config: Config) -> str:
 
 
 def _head(config: Config, tied: bool, scaled: bool | None) -> Named:
-    """The head; T5 scales its input if it is tied to the embedding."""
+    """Return the head; T5 scales its input if it is tied to the embedding."""
     vocab, width = config.vocab, config.size("d_model")
     if scaled is None:
         scaled = config.flag("scale_decoder_outputs", config.flag("tie_word_embeddings", True))

@@ -68,7 +68,7 @@ def zamba2(config: Config) -> Architecture:
 
 
 def _zamba(config: Config, types: list[str], mamba: Layer, attention: Attention, mlp: Mlp, turns: int) -> Architecture:
-    """Blocks of both types; hybrid blocks use the ``turns`` shared layers in turn.
+    """Return blocks of both types; hybrid blocks use the ``turns`` shared layers in turn.
 
     A class whose head is not tied does not share those layers either.
     """

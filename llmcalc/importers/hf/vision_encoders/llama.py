@@ -37,7 +37,7 @@ def llama4(config: Config) -> Stack:
 
 
 def merged_patches(config: Config) -> int:
-    """Number of patches that Llama 4 merges into one token."""
+    """Return number of patches that Llama 4 merges into one token."""
     return round(1 / config.positive_number("pixel_shuffle_ratio") ** 2)
 
 

@@ -18,17 +18,17 @@ THETA = 10_000.0
 
 
 def named(**layers: Layer) -> list[Named]:
-    """Layers by name, in order."""
+    """Return layers by name, in order."""
     return [Named(name, layer) for name, layer in layers.items()]
 
 
 def layernorm(config: Config, prefix: int | None = None) -> Norm:
-    """LayerNorm over the encoder's width."""
+    """Return LayerNorm over the encoder's width."""
     return Norm(config.d_model, "layernorm", bias=True, eps=config.number("layer_norm_eps") or EPS, prompt=prefix)
 
 
 def rope_theta(config: Config) -> float:
-    """The base of the rotary frequencies, without scaling."""
+    """Return the base of the rotary frequencies, without scaling."""
     given = config.get("rope_parameters")
     plain = given if isinstance(given, dict) else {}
     if plain.get("rope_type", "default") not in ("default", "axial"):
@@ -38,7 +38,7 @@ def rope_theta(config: Config) -> float:
 
 
 def grid(config: Config) -> int:
-    """Number of patches of a square image."""
+    """Return number of patches of a square image."""
     image, patch = config.size("image_size"), config.size("patch_size")
     if image < patch:
         raise config.size_error(f"image_size ({image}) is less than patch_size ({patch})")
@@ -46,13 +46,13 @@ def grid(config: Config) -> int:
 
 
 def rectangle(config: Config, image: str, patch: str) -> int:
-    """Number of patches of an image; each key holds one side or two."""
+    """Return number of patches of an image; each key holds one side or two."""
     images, patches = (sides(config, key) for key in (image, patch))
     return (images[0] // patches[0]) * (images[1] // patches[1])
 
 
 def sides(config: Config, key: str) -> tuple[int, int]:
-    """Both sides of a rectangle that is given as one number or two."""
+    """Return both sides of a rectangle that is given as one number or two."""
     given = config.get(key)
     pair = given if isinstance(given, list) else [given, given]
     if len(pair) != 2:
@@ -61,7 +61,7 @@ def sides(config: Config, key: str) -> tuple[int, int]:
 
 
 def square_side(config: Config, key: str = "patch_size") -> int:
-    """The side of a patch, which must be square."""
+    """Return the side of a patch, which must be square."""
     side, other = sides(config, key)
     if side != other:
         raise config.error(f"{key} must be square, not {side} x {other}")
@@ -69,7 +69,7 @@ def square_side(config: Config, key: str = "patch_size") -> int:
 
 
 def patches(config: Config, *, bias: bool, prefix: int | None = None, rows: int | None = None) -> tuple[Named, ...]:
-    """Patch embedding, class tokens and a table of ``rows`` learned positions."""
+    """Return patch embedding, class tokens and a table of ``rows`` learned positions."""
     patch = Patch(config.size("num_channels", CHANNELS), square_side(config), config.d_model, bias=bias)
     found = [Named("patch", patch)]
     found += [Named("class", Embedding(prefix, config.d_model, table="other", use="prefix"))] if prefix else []
@@ -78,7 +78,7 @@ def patches(config: Config, *, bias: bool, prefix: int | None = None, rows: int 
 
 
 def attention_mlp(attention: Layer, mlp: Layer, norm: Layer, post: Layer | None = None, name: str = "block") -> Block:
-    """A pre-norm block; ``post``: a norm or a scale on each result."""
+    """Return a pre-norm block; ``post``: a norm or a scale on each result."""
     layers = {"attention": attention, "mlp": mlp}
     return Block(name, tuple(sublayer(key, layer, pre=norm, post=post) for key, layer in layers.items()))
 
@@ -93,13 +93,13 @@ def plain_block(
 
 
 def encoder_stack(config: Config, inputs: tuple[Named, ...], block: Block, norm: Layer | None) -> Stack:
-    """Equal blocks between the inputs and a final norm."""
+    """Return equal blocks between the inputs and a final norm."""
     outputs = (Named("post_norm", norm),) if norm else ()
     return Stack("vision", config.d_model, inputs, repeat_block(block, config.n_layers), outputs, "tower")
 
 
 def pooling_head(config: Config) -> list[Named]:
-    """An attention-pooling head with a learned probe. It is stored, and no language model uses it."""
+    """Return an attention-pooling head with a learned probe. It is stored, and no language model uses it."""
     attention = Attention(config.d_model, config.n_heads, causal=False, cross=True, unused=True, **BIASED)
     mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), bias=True, unused=True)
     norm = Norm(config.d_model, "layernorm", bias=True, eps=layernorm(config).eps, unused=True)
@@ -118,11 +118,11 @@ def two_linears(
     merge: int = 1,
     prefix: int | None = None,
 ) -> list[Named]:
-    """Two linear layers with an activation between them; ``merge``: patches per input token."""
+    """Return two linear layers with an activation between them; ``merge``: patches per input token."""
     first = Linear(d_in, d_hidden, bias, activation, merge=merge, prompt=prefix)
     return named(**{f"{name}_in": first, f"{name}_out": Linear(d_hidden, d_out, bias, merge=merge, prompt=prefix)})
 
 
 def merger(name: str, width: int, merge: int, out: int) -> list[Named]:
-    """Two layers on ``merge`` concatenated neighbours."""
+    """Return two layers on ``merge`` concatenated neighbours."""
     return two_linears(name, merge * width, merge * width, out, merge=merge)

@@ -70,7 +70,7 @@ class Transformer(NamedTuple):
 
 
 def read(config: Config, merge: int = 1) -> Stack:
-    """The transformer of a config; ``merge``: patches per token, behind an encoder that merges them."""
+    """Return the transformer of a config; ``merge``: patches per token, behind an encoder that merges them."""
     fields = _fields(config)
     for pair in fields.older.split():
         config.read_legacy(*pair.split(":"))
@@ -104,7 +104,7 @@ def _runs(config: Config, fields: Transformer, merge: int) -> tuple[Run, ...]:
 
 
 def depth(config: Config) -> int:
-    """The number of blocks."""
+    """Return the number of blocks."""
     return config.size(_known_key(config, "num_hidden_layers", "depth"))
 
 
@@ -151,7 +151,7 @@ def _flag(config: Config, value: bool | str) -> bool:
 
 
 def _known_key(config: Config, *keys: str) -> str:
-    """The first of these keys that the class has."""
+    """Return the first of these keys that the class has."""
     found = [key for key in keys if key in config.known_keys()]
     if not found:
         raise config.error(f"{keys[0]} is missing")

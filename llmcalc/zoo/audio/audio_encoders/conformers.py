@@ -141,7 +141,7 @@ def phi4_projector(link: Link) -> list[Named]:
 
 
 def _nemo(config: Config, width: int, span: int) -> tuple[Named, ...]:
-    """Convolutions of stride 2; each but the first is depthwise and followed by a pointwise one."""
+    """Return convolutions of stride 2; each but the first is depthwise and followed by a pointwise one."""
     channels, act, rows = (
         config.size("nemo_conv_channels"),
         config.activation("nemo_activation"),
@@ -234,7 +234,7 @@ def _gemma(
 
 
 def _planes(width: int, channels: tuple[int, int], rows: int) -> tuple[Named, ...]:
-    """Two convolutions of stride 2 over time and frequency, each with a norm and relu, and a matrix."""
+    """Return two convolutions of stride 2 over time and frequency, each with a norm and relu, and a matrix."""
     found, before, span = list[Named](), 1, 1
     for number, out in enumerate(channels):
         rows, span = -(-rows // 2), 2 * span
@@ -280,7 +280,7 @@ def fast_conformer_front(config: Config, tower: bool) -> tuple[Named, ...]:
 
 
 def fast_conformer_blocks(config: Config) -> tuple[Run, ...]:
-    """Conformer blocks with relative positions."""
+    """Return Conformer blocks with relative positions."""
     width, heads, bias = config.d_model, config.n_heads, config.flag("attention_bias")
     act, norm, conv_bias = config.activation(), default_layernorm(width), config.flag("convolution_bias")
     attention = DistanceAttention(width, heads, config.optional_size("head_dim"), bias)
@@ -292,7 +292,7 @@ def fast_conformer_blocks(config: Config) -> tuple[Run, ...]:
 
 
 def fast_conformer(config: Config) -> Stack:
-    """A FastConformer in front of a language model."""
+    """Return a FastConformer in front of a language model."""
     width, tokens = config.d_model, output_frames(config.size("subsampling_factor"))
     return Stack(
         "audio", width, fast_conformer_front(config, tower=True), fast_conformer_blocks(config), (), "tower", tokens

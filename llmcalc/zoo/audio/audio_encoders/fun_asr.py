@@ -45,7 +45,7 @@ ADAPTOR = {  # defaults of the adaptor's config, which has no type
 
 
 def adaptor(link: Link) -> list[Stack]:
-    """Two layers, then blocks without a memory."""
+    """Return two layers, then blocks without a memory."""
     config = link.model.nested("adaptor_config", {**ADAPTOR, **config_at(link.model, "adaptor_config")}, "")
     width, out, inner = link.d_encoder, config.d_model, config.size("projector_hidden_size")
     config.ignore("hidden_dropout attention_dropout")

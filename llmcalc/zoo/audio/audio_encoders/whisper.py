@@ -43,7 +43,7 @@ class WhisperVariant(NamedTuple):
 
 
 def read(config: Config) -> Stack:
-    """The encoder. Its tokens are what its convolutions make of the frames of the spectrogram."""
+    """Return the encoder. Its tokens are what its convolutions make of the frames of the spectrogram."""
     found = find_encoder(config.model_type)
     assert found is not None, f"no encoder {config.model_type}"
     variant = WhisperVariant(**found.fields)

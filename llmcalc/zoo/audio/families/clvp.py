@@ -46,7 +46,7 @@ def text_encoder(config: Config) -> Architecture:
 
 
 def decoder(config: Config) -> Architecture:
-    """The decoder: GPT-2's blocks and a second norm before the head; its embeddings are never tied."""
+    """Return the decoder: GPT-2's blocks and a second norm before the head; its embeddings are never tied."""
     alone = config.class_name() == BARE_DECODER
     if alone:
         config.override("architectures", ["Model"])
@@ -69,7 +69,7 @@ def decoder(config: Config) -> Architecture:
 
 
 def whole(config: Config) -> Architecture:
-    """The decoder, its conditioning encoder, and the text and speech encoders whose results are compared."""
+    """Return the decoder, its conditioning encoder, and the text and speech encoders whose results are compared."""
     config.override("architectures", None)
     inner_decoder = nested_config(config, "decoder_config", "clvp_decoder")
     found = decoder(inner_decoder)
@@ -86,7 +86,7 @@ def whole(config: Config) -> Architecture:
 
 
 def _unexecuted(stack: Stack, name: str) -> Stack:
-    """An encoder that is stored and not run."""
+    """Return an encoder that is stored and not run."""
     inputs = (
         Named(entry.name, replace(entry.layer, table="other")) if isinstance(entry.layer, Embedding) else entry
         for entry in stack.inputs

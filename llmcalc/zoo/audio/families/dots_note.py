@@ -41,7 +41,7 @@ def check_width(link: Link) -> list[Named]:
 
 
 def vision_encoder(config: Config) -> Stack:
-    """The vision encoder, whose later layers have more experts."""
+    """Return the vision encoder, whose later layers have more experts."""
     for pair in _OLD_VISION_KEYS.split():
         config.read_legacy(*pair.split(":"))
     width, heads, bias = config.d_model, config.n_heads, config.flag("attention_bias")
@@ -79,7 +79,7 @@ def vision_encoder(config: Config) -> Stack:
 
 
 def _experts(config: Config) -> list[tuple[int, int]]:
-    """The number of experts per layer, and of active ones per patch; 0: the layer is dense."""
+    """Return the number of experts per layer, and of active ones per patch; 0: the layer is dense."""
     layers, usual = config.n_layers, config.size("num_experts_per_tok", 2)
     kinds, counts = config.strings("mlp_layer_types", layers), config.get("pyramid_num_routed")
     if counts is None and kinds is None:
@@ -116,7 +116,7 @@ def _feed(config: Config, count: int, top_k: int) -> Layer:
 
 
 def audio_encoder(config: Config) -> Stack:
-    """The audio encoder: convolutions, then gated blocks with rotary positions."""
+    """Return the audio encoder: convolutions, then gated blocks with rotary positions."""
     older = config.get("whisper_config") or {}
     for old, new in _OLD_WHISPER_KEYS.items():
         if old in older:

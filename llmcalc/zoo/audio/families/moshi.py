@@ -17,7 +17,7 @@ SPEAKERS = 2  # the model and the user
 
 
 def moshi(config: Config) -> Architecture:
-    """The language model, and for the class of the whole model, its other parts."""
+    """Return the language model, and for the class of the whole model, its other parts."""
     if config.head_kind() != "seq2seq":
         return _text(config)
     config.override("architectures", None)
@@ -37,7 +37,7 @@ def moshi(config: Config) -> Architecture:
 
 
 def _text(config: Config) -> Architecture:
-    """The language model as its text class has it: an additional start token; gate and up in one matrix."""
+    """Return the language model as its text class has it: an additional start token; gate and up in one matrix."""
     config.ignore("audio_vocab_size num_codebooks audio_encoder_config depth_decoder_config")
     return with_token_rows(_decoder(config, config.lm_head(tied=config.flag("tie_word_embeddings"))), config.vocab + 1)
 

@@ -27,7 +27,7 @@ def melody_decoder(config: Config) -> Architecture:
 
 
 def musicgen(config: Config) -> Architecture:
-    """The text encoder and the decoder, with a projection between different widths."""
+    """Return the text encoder and the decoder, with a projection between different widths."""
     config.get("architectures")
     config.ignore("is_encoder_decoder tie_word_embeddings")
     text = {"model_type": TEXT_ENCODERS[0], **config_at(config, "text_encoder")}
@@ -57,12 +57,12 @@ def musicgen(config: Config) -> Architecture:
 
 
 def _cross_attention(config: Config) -> Attention:
-    """Attention to the text."""
+    """Return attention to the text."""
     return Attention(config.d_model, config.n_heads, causal=False, cross=True)
 
 
 def _stack(config: Config, cross: Attention | None, table: str = "token") -> Stack:
-    """The decoder, with cross-attention or without."""
+    """Return the decoder, with cross-attention or without."""
     config.ignore("scale_embedding audio_channels is_decoder add_cross_attention cross_attention_hidden_size")
     config.ignore("tie_word_embeddings max_position_embeddings")  # never tied; positions are computed
     codebooks, rows = config.size("num_codebooks"), config.size("max_position_embeddings")

@@ -24,7 +24,7 @@ SWIGLU, STEP = (2, 3), 8  # a gated layer has 2/3 of the hidden width, rounded u
 
 
 def nemotron_h_omni(config: Config) -> Architecture:
-    """The language model and its encoders, each with a projector of two layers."""
+    """Return the language model and its encoders, each with a projector of two layers."""
     for old, new in OLDER.items():
         if config.get(old) is not None and config.get(new) == config.defaults.get(new):
             config.override(new, config.get(old))
@@ -52,7 +52,7 @@ def project_audio(link: Link) -> list[Named]:
 
 
 def _projector(name: str, wide: int, hidden: int, out: int, merge: int, bias: bool = False) -> list[Named]:
-    """RMSNorm and two layers around a squared ReLU."""
+    """Return RMSNorm and two layers around a squared ReLU."""
     norm = Named(f"{name}_projector_norm", Norm(wide, eps=EPS, merge=merge))
     return [norm, *two_linears(f"{name}_projector", wide, hidden, out, activation="relu2", bias=bias, merge=merge)]
 

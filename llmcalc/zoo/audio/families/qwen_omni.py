@@ -23,7 +23,7 @@ NOTE = "not counted as work: the parts that generate speech, which are stored"
 
 
 def omni(config: Config) -> Architecture:
-    """The thinker, and the talker and vocoder, which text generation does not run."""
+    """Return the thinker, and the talker and vocoder, which text generation does not run."""
     kind = f"{config.model_type}_thinker"
     part = config.nested("thinker_config", {**config_at(config, "thinker_config"), "architectures": None}, kind)
     found = read_composite(part)
@@ -95,7 +95,7 @@ def _mixture(config: Config, thought: int) -> Stack:
 
 
 def _predictor(config: Config) -> Stack:
-    """The code predictor, with a table and a head for each code of a frame except the first."""
+    """Return the code predictor, with a table and a head for each code of a frame except the first."""
     config.ignore(_IGNORED)
     config.override("architectures", None)
     config.override("tie_word_embeddings", False)
@@ -127,7 +127,7 @@ def _lm(config: Config, repeats: Block) -> Architecture:
 
 
 def _unexecuted(found: Architecture, name: str, inputs: list[Named], heads: list[Named]) -> Stack:
-    """A decoder as an unexecuted part, with its blocks and norm but other tables and heads."""
+    """Return a decoder as an unexecuted part, with its blocks and norm but other tables and heads."""
     main = found.main
     norms = [entry for entry in main.outputs if not isinstance(entry.layer, Head)]
     fields: Fields = {"inputs": tuple(inputs), "outputs": (*norms, *heads)}

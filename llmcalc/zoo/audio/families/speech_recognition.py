@@ -73,7 +73,7 @@ def canary(config: Config) -> Architecture:
 
 
 def _fast_conformer(outer: Config, usual: Mapping[str, Any] = NOTHING) -> Stack:
-    """The encoder. Its convolutions reduce the frames to tokens; ``usual``: the class's defaults."""
+    """Return the encoder. Its convolutions reduce the frames to tokens; ``usual``: the class's defaults."""
     config = outer.nested("encoder_config", {**usual, **config_at(outer, "encoder_config")}, "parakeet_encoder")
     inputs, runs = fast_conformer_front(config, tower=False), fast_conformer_blocks(config)
     config.ignore("is_encoder_decoder tie_word_embeddings")
@@ -83,7 +83,7 @@ def _fast_conformer(outer: Config, usual: Mapping[str, Any] = NOTHING) -> Stack:
 
 
 def _transcriber(outer: Config, config: Config, positions: Embedding, encoder: Stack) -> Architecture:
-    """A pre-norm decoder with cross-attention to a FastConformer."""
+    """Return a pre-norm decoder with cross-attention to a FastConformer."""
     outer.ignore("is_encoder_decoder")
     config.ignore("is_encoder_decoder tie_word_embeddings")
     kind, tied = outer.head_kind() or "seq2seq", outer.flag("tie_word_embeddings", True)

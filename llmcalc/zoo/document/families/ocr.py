@@ -36,7 +36,7 @@ def pix2struct(config: Config) -> Architecture:
 
 
 def _with_cross_attention(block: Block) -> Block:
-    """A block that runs its attention to an encoder."""
+    """Return a block that runs its attention to an encoder."""
 
     def run(part: Sublayer) -> Sublayer:
         (branch,) = part.branches

@@ -61,7 +61,7 @@ def mobilebert(config: Config) -> Architecture:
 
 
 def _bottleneck_block(config: Config, norm: Callable[..., Layer]) -> tuple[Sublayer, ...]:
-    """A block: the input is narrowed, once more for queries and keys, and widened at the end."""
+    """Return a block: the input is narrowed, once more for queries and keys, and widened at the end."""
     width, within = config.d_model, config.flag("use_bottleneck")
     inner = config.size("intra_bottleneck_size") if within else width
     config.ignore("intra_bottleneck_size true_hidden_size")

@@ -51,7 +51,7 @@ def blt(config: Config) -> Architecture:
 
 
 def _part(config: Config, name: str) -> Config:
-    """The config of a part; its heads divide its width whatever the file says."""
+    """Return the config of a part; its heads divide its width whatever the file says."""
     key = f"{name.removeprefix('local_').partition('_')[0]}_config"
     given = config.get(key)
     if not isinstance(given, dict | None):
@@ -67,7 +67,7 @@ def _part(config: Config, name: str) -> Config:
 
 
 def _patches(config: Config) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The length of patches, the number of additional patches in the implementation, and notes on both."""
+    """Return the length of patches, the number of additional patches in the implementation, and notes on both."""
     length, longest = config.optional_size("patch_size"), config.optional_size("max_patch_length")
     asked = config.flag("patch_in_forward", True) and config.string("patching_mode") == "entropy"
     if not asked or length is None:
@@ -93,7 +93,7 @@ def _layers(part: Config, theta: float, span: int | None) -> tuple[Sublayer, Sub
 
 
 def _patcher(part: Config, unused: bool) -> Stack:
-    """A small, separately trained language model; the entropies of its predictions define patch boundaries."""
+    """Return a small, separately trained language model; the entropies of its predictions define patch boundaries."""
     vocab = part.vocab
     block = Block("patcher", _layers(part, PATCHER_THETA, part.sliding_window()))
     inputs = (Named("patcher_token", Embedding(vocab, part.d_model, table="other")),)
@@ -116,7 +116,7 @@ def _between(part: Config, asks: str, patches: Fields, vectors: int) -> PatchAtt
 
 
 def _query_residual(layer: PatchAttention) -> Sublayer:
-    """A sub-layer that adds the query to the attention output itself."""
+    """Return a sub-layer that adds the query to the attention output itself."""
     return Sublayer("patches", (Branch("patches", layer),), residual=False)
 
 

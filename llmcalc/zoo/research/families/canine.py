@@ -16,7 +16,7 @@ from ..layers.character_pooling import CharacterPooling
 
 
 def canine(config: Config) -> Architecture:
-    """The model without a head; positions have as many buckets as a hash function."""
+    """Return the model without a head; positions have as many buckets as a hash function."""
     without_head(config)
     config.ignore("max_position_embeddings")
     width, heads, merge = (config.size(key) for key in ("hidden_size", "num_attention_heads", "downsampling_rate"))
@@ -47,10 +47,10 @@ def canine(config: Config) -> Architecture:
 
 
 def _block(name: str, attention: Layer, mlp: Layer, norm: Layer) -> Block:
-    """A post-norm block stored under its own name."""
+    """Return a post-norm block stored under its own name."""
     return Block(name, (norm_sublayer("attention", attention, norm, True), norm_sublayer("mlp", mlp, norm, True)))
 
 
 def _sublayer_without_residual(name: str, layer: Layer) -> Sublayer:
-    """A sub-layer without a residual connection."""
+    """Return a sub-layer without a residual connection."""
     return replace(sublayer(name, layer), residual=False)

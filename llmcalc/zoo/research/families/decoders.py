@@ -99,7 +99,7 @@ def minimax(config: Config) -> Architecture:
     }
 
     def weighed(part: Sublayer) -> Sublayer:
-        """A sub-layer whose residual sum has a factor on the normalised input and on the output."""
+        """Return a sub-layer whose residual sum has a factor on the normalised input and on the output."""
         kind = part.branches[0].layer.kind()
         kept, added = factors[{"attention": "full_attn", "lightning_attention": "linear_attn"}.get(kind, "mlp")]
         return replace(part, residual_normed=True, residual_scale=kept, scale=added)
@@ -121,7 +121,7 @@ def minimax_text_01(config: Config) -> Architecture:
 
 
 def xlstm(config: Config) -> Architecture:
-    """The large xLSTM [beck2025]: mLSTM layers, each followed by a SwiGLU; matrices separate or fused."""
+    """Return the large xLSTM [beck2025]: mLSTM layers, each followed by a SwiGLU; matrices separate or fused."""
     width, biased = config.optional_size("hidden_size") or config.size("embedding_dim"), config.flag("use_bias")
     config.ignore(_KERNELS)
     if (config.optional_size("embedding_dim") or width) != width:

@@ -40,7 +40,7 @@ def inkling(config: Config) -> Architecture:
     norm, conv = config.rmsnorm(), ResidualConv(width, config.size("conv_kernel_size"))
 
     def build(name: str, mixer: Layer, feed: Layer) -> Block:
-        """A block whose sub-layers end with a convolution."""
+        """Return a block whose sub-layers end with a convolution."""
         return Block(
             name, (sublayer("attention", mixer, pre=norm, post=conv), sublayer("mlp", feed, pre=norm, post=conv))
         )
@@ -56,7 +56,7 @@ def inkling(config: Config) -> Architecture:
 def text_model(
     config: Config, runs: tuple[Run, ...], before: tuple[Named, ...], head: Head, depth: int = 0
 ) -> Architecture:
-    """A normalised token embedding, blocks, and an untied head."""
+    """Return a normalised token embedding, blocks, and an untied head."""
     config.ignore("tie_word_embeddings max_position_embeddings")
     token = Embedding(config.vocab, config.d_model, normed=True, norm_eps=config.eps)
     outputs = [Named("depth", DepthAttention(config.d_model, depth))] if depth else []
@@ -70,7 +70,7 @@ def text_model(
 
 
 def layer_kinds(config: Config, layers: int) -> list[str]:
-    """The type of each layer, with or without a window."""
+    """Return the type of each layer, with or without a window."""
     chosen = set(config.layer_indices("local_layer_ids")) if config.get("local_layer_ids") is not None else None
     usual = [
         (LOCAL if index in chosen else FULL) if chosen is not None else (LOCAL if (index + 1) % PERIOD else FULL)
@@ -84,7 +84,7 @@ def layer_kinds(config: Config, layers: int) -> list[str]:
 
 
 def attention_layer(config: Config, kind: str, **changes: Any) -> RelativeProfileAttention:
-    """Attention of one layer type, with that type's sizes."""
+    """Return attention of one layer type, with that type's sizes."""
     prefix, span = ("swa_", config.size("sliding_window_size")) if kind == LOCAL else ("", None)
     head = config.size(f"{prefix}head_dim")
     fields: Fields = {
@@ -105,7 +105,7 @@ def attention_layer(config: Config, kind: str, **changes: Any) -> RelativeProfil
 
 
 def expert_layer(config: Config, hidden: int, **changes: Any) -> Moe:
-    """Experts with sigmoid scores; offsets only affect which are selected."""
+    """Return experts with sigmoid scores; offsets only affect which are selected."""
     sizes = (config.d_model, hidden, config.size("n_routed_experts"), config.size("num_experts_per_tok"))
     scale = config.number("route_scale")
     fields: Fields = {"routed_scale": 1.0 if scale is None else scale, **changes}

@@ -78,7 +78,7 @@ def inkling2_loop(config: Config) -> Architecture:
 def _stack(
     config: Config, places: list[Place], before: tuple[Named, ...], messages: Sublayer | None = None
 ) -> Architecture:
-    """The layers in the order of their application, and the stack around them."""
+    """Return the layers in the order of their application, and the stack around them."""
     config.ignore("hidden_act number_of_conv_states")
     if config.string("scoring_func") != "sigmoid":
         config.add_unmodelled("scoring_func must be sigmoid")
@@ -95,7 +95,7 @@ def _stack(
 
 
 def _gated_attention(config: Config, kind: str) -> RelativeProfileAttention:
-    """Attention with gates, sinks and bounds; layers without a window compute filter taps per token."""
+    """Return attention with gates, sinks and bounds; layers without a window compute filter taps per token."""
     bounds = {
         "clip": config.positive_number("qk_l2_clip_threshold"),
         "profile_clip": config.positive_number("rel_l2_clip_threshold"),
@@ -107,7 +107,7 @@ def _gated_attention(config: Config, kind: str) -> RelativeProfileAttention:
 def _block(
     config: Config, place: Place, kind: str, attention: dict[str, RelativeProfileAttention], messages: Sublayer | None
 ) -> Block:
-    """One layer: attention and experts, each between attention over depth and a convolution."""
+    """Return one layer: attention and experts, each between attention over depth and a convolution."""
     parts = list(_sublayers(config, place, attention[kind]))
     if messages and place.again:
         parts.insert(0, messages)

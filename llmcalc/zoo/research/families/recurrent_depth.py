@@ -74,7 +74,7 @@ def dory(config: Config) -> Architecture:
 
 
 def _share(name: str, looped: int | None) -> str:
-    """The share name of a sub-layer that runs several times."""
+    """Return the share name of a sub-layer that runs several times."""
     return "" if looped is None else f"layer{looped}.{name}"
 
 
@@ -153,7 +153,7 @@ def hrm_text(config: Config) -> Architecture:
 
 
 def _level_runs(width: int, levels: list[str]) -> Iterator[tuple[str, Injection | None]]:
-    """Each run of a level, preceded by adding the state of the other level.
+    """Return each run of a level, preceded by adding the state of the other level.
 
     On the first run, the input embeddings are added too.
     """
@@ -164,7 +164,7 @@ def _level_runs(width: int, levels: list[str]) -> Iterator[tuple[str, Injection 
 
 
 def _level_blocks(blocks: list[Block], begin: Injection | None) -> list[Block]:
-    """The blocks of a level after its input has been added."""
+    """Return the blocks of a level after its input has been added."""
     if begin is None:
         return blocks
     part = Sublayer("begin", (Branch("begin", begin),), residual=False)
@@ -172,7 +172,7 @@ def _level_blocks(blocks: list[Block], begin: Injection | None) -> list[Block]:
 
 
 def _level(name: str, layers: int, norm: Norm, attention: Layer, mlp: Layer) -> list[Block]:
-    """The blocks of one stack; the last ends with a norm."""
+    """Return the blocks of one stack; the last ends with a norm."""
     blocks = []
     for index in range(layers):
         parts = [

@@ -78,7 +78,7 @@ def _block(config: Config, name: str, order: list[str], causal: bool) -> Block:
 
 
 def _rotations(config: Config) -> tuple[int | None, str]:
-    """The number of random projections per hash, and the factors of the number of buckets."""
+    """Return the number of random projections per hash, and the factors of the number of buckets."""
     buckets = config.get("num_buckets")
     if buckets is None:
         return None, ""

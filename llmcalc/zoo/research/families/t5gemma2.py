@@ -20,7 +20,7 @@ _USUAL_END = 256_000  # default id of the end-of-image token
 
 
 def t5gemma2(config: Config) -> Architecture:
-    """Both stacks and the vision encoder; one token embedding for all if tied."""
+    """Return both stacks and the vision encoder; one token embedding for all if tied."""
     config.ignore("is_encoder_decoder vocab_size dropout_rate classifier_dropout_rate image_token_index")
     config.ignore("eoi_token_index bos_token_id eos_token_id pad_token_id")  # the parts' values are used
     kind, tied = config.head_kind() or "seq2seq", config.flag("tie_word_embeddings", True)
@@ -42,14 +42,14 @@ def t5gemma2(config: Config) -> Architecture:
 
 
 def encoder(config: Config) -> Architecture:
-    """Only the encoder, with its vision encoder."""
+    """Return only the encoder, with its vision encoder."""
     config.get("architectures")
     stacks, _ = _encoder(config, tied=False)
     return Architecture(config.model_type, stacks)
 
 
 def text(config: Config) -> Architecture:
-    """Only the encoder's text model."""
+    """Return only the encoder's text model."""
     config.get("architectures")
     stack = _stack(config, "encoder", "token", None, _USUAL_END)
     _ignore(config)
@@ -57,7 +57,7 @@ def text(config: Config) -> Architecture:
 
 
 def _encoder(config: Config, tied: bool) -> tuple[tuple[Stack, ...], int | None]:
-    """The encoder's stack, its vision encoder, and the id of the end-of-image token."""
+    """Return the encoder's stack, its vision encoder, and the id of the end-of-image token."""
     config.ignore("text_config vision_config mm_tokens_per_image boi_token_index image_token_index tie_word_embeddings")
     end = None if config.get("eoi_token_index") is None else config.count("eoi_token_index")
     part = config.nested("text_config", config.mapping("text_config"), "t5gemma2_text")
@@ -69,7 +69,7 @@ def _encoder(config: Config, tied: bool) -> tuple[tuple[Stack, ...], int | None]
 
 
 def _stack(config: Config, side: str, table: str, share: str | None, end: int | None) -> Stack:
-    """One side: tokens, the row of the end-of-image token, blocks, norm."""
+    """Return one side: tokens, the row of the end-of-image token, blocks, norm."""
     tokens = Embedding(config.vocab, config.d_model, table, share, scale=config.d_model**0.5)
     row: Fields = {"use": "replacement", "token_id": end} if end is not None else {"unused": True}
     inputs = (
@@ -108,7 +108,7 @@ def _block(config: Config, side: str, kind: str) -> Block:
 
 
 def _n_rows(stack: Stack) -> int:
-    """The number of rows of the token embedding."""
+    """Return the number of rows of the token embedding."""
     table = stack.inputs[0].layer
     return table.rows if isinstance(table, Embedding) else 0
 

@@ -69,7 +69,7 @@ def _project_git(link: Link) -> list[Named]:
 
 
 def _token_table(entry: Named, tied: bool) -> Named:
-    """An input; the token table is shared with the head if ``tied``."""
+    """Return an input; the token table is shared with the head if ``tied``."""
     if entry.name == "token" and isinstance(entry.layer, Embedding):
         return Named(entry.name, replace(entry.layer, share=TOKENS if tied else None))
     return entry

@@ -21,7 +21,7 @@ _LISTS = "depths patch_size patch_stride patch_prenorm embed_dim num_heads num_g
 
 
 def florence2(config: Config) -> Architecture:
-    """The language model, one stack per stage of the encoder, and a projector."""
+    """Return the language model, one stack per stage of the encoder, and a projector."""
     bare, own = config.head_kind() == "none", dict(config_at(config, "text_config"))
     text = text_model(config, "bart", "inner", {**own, TIE: own.get(TIE, True)})
     text = _with_own_tie(text, config.flag(TIE, True))
@@ -71,7 +71,7 @@ def _with_own_tie(text: Architecture, tied: bool) -> Architecture:
 
 
 def _stages(config: Config) -> list[Stack]:
-    """One stack per stage, each of fewer and wider tokens."""
+    """Return one stack per stage, each of fewer and wider tokens."""
     lists: dict[str, list[Any]] = {}
     for key in _LISTS.split():
         values = config.get(key)

@@ -20,7 +20,7 @@ _IGNORED = """
 
 
 def idefics(config: Config) -> Architecture:
-    """The language model, its gated layers, the resampler if there is one, and CLIP."""
+    """Return the language model, its gated layers, the resampler if there is one, and CLIP."""
     config.ignore(_IGNORED)
     bare = config.class_name().endswith("Model")
     config.override("architectures", ["Model"] if bare else None)
@@ -39,7 +39,7 @@ def idefics(config: Config) -> Architecture:
 
 
 def _with_more_tokens(config: Config, stack: Stack, bare: bool) -> Stack:
-    """The stack with a second table and head for tokens beyond the vocabulary."""
+    """Return the stack with a second table and head for tokens beyond the vocabulary."""
     more = config.count("additional_vocab_size")
     if not more:
         return stack
@@ -50,7 +50,7 @@ def _with_more_tokens(config: Config, stack: Stack, bare: bool) -> Stack:
 
 
 def _gated(config: Config, norm: Norm, heads: int, mlp: Mlp, source: int) -> Any:
-    """A block with cross-attention to an image, and a gate on each result that is closed at first."""
+    """Return a block with cross-attention to an image, and a gate on each result that is closed at first."""
     is_scalar, width = config.one_of("alpha_type", "float", "vector") == "float", norm.d_model
     unused_norm, gate = replace(norm, unused=True), Scale(width, scalar=is_scalar, function="tanh", unused=True)
     qk_norm = "head" if config.flag("qk_layer_norms") else "none"
@@ -64,7 +64,7 @@ def _gated(config: Config, norm: Norm, heads: int, mlp: Mlp, source: int) -> Any
 
 
 def _resampler(config: Config, width: int) -> Stack:
-    """Learned vectors that attend to the encoder's output; the language model attends to them."""
+    """Return learned vectors that attend to the encoder's output; the language model attends to them."""
     part = config.nested("perceiver_config", config.mapping("perceiver_config"), "idefics_perciever")
     part.ignore("use_resampler")
     heads, head = part.size("resampler_n_heads"), part.size("resampler_head_dim")

@@ -41,7 +41,7 @@ def visual_bert(config: Config) -> Architecture:
 
 
 def _bypass(block: Block) -> tuple[Named, ...]:
-    """One more block, which adds the image to the text."""
+    """Return one more block, which adds the image to the text."""
     found: list[Named] = []
     for part in block.sublayers:
         layers = {f"bypass_{part.name}": part.branches[0].layer, f"bypass_{part.name}_norm": part.after}
@@ -115,7 +115,7 @@ _LXMERT_HEADS = """
 
 
 def _unused(part: Sublayer, name: str) -> Sublayer:
-    """A sub-layer under another name that is stored and not run."""
+    """Return a sub-layer under another name that is stored and not run."""
     (branch,) = part.branches
     assert part.after is not None
     layer, norm = (replace(one, unused=True) for one in (branch.layer, part.after))  # type: ignore[type-var]

@@ -27,7 +27,7 @@ def project_janus(link: Link) -> list[Named | Stack]:
 
 
 def _generation(config: Config) -> list[Named]:
-    """A table of image codes, an aligner to the language model, and a head over the codes."""
+    """Return a table of image codes, an aligner to the language model, and a head over the codes."""
     rows, width, out = (config.size(key) for key in ("num_embeddings", "embed_dim", "projection_dim"))
     layers = _aligner("made", width, out, config.n_layers, config.activation(), unused=True)
     head = named(
@@ -81,7 +81,7 @@ def chameleon(config: Config) -> Architecture:
 
 
 def _image_tokens(config: Config) -> Fields:
-    """The head's fields for image tokens, which the class never predicts."""
+    """Return the head's fields for image tokens, which the class never predicts."""
     names = config.get("vocabulary_map")
     if names is None:
         return {}

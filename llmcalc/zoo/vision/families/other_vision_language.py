@@ -28,7 +28,7 @@ def fuyu(config: Config) -> Architecture:
 
 
 def with_outer_head(config: Config, text: Architecture) -> Architecture:
-    """The language model with an untied head of the sizes in the outer config."""
+    """Return the language model with an untied head of the sizes in the outer config."""
     vocab, width = config.vocab, config.d_model
     outputs = tuple(
         Named(

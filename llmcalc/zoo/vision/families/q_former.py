@@ -101,7 +101,7 @@ def project_granite(link: Link) -> Sequence[Named | Stack]:
 
 
 def _sides(config: Config) -> tuple[int, int]:
-    """Queries and patches along a side of a window."""
+    """Return queries and patches along a side of a window."""
     rate = config.string("downsample_rate", "")
     parts = rate.split("/")
     if len(parts) != PAIR or not all(each.isdecimal() and int(each) for each in parts):
@@ -132,7 +132,7 @@ def instructblip_qformer(config: Config) -> Architecture:
 
 
 def _stack(config: Config, tables: tuple[Named, ...], *, text: bool, asks: bool) -> Stack:
-    """Blocks with feed-forward layers for queries and for a text; ``asks``: those of queries run."""
+    """Return blocks with feed-forward layers for queries and for a text; ``asks``: those of queries run."""
     width, norm = config.d_model, config.layernorm()
     heads, source = config.n_heads, config.size("encoder_hidden_size")
     across = Attention(width, heads, causal=False, cross=True, d_source=source, unused=True, **BIASED)
@@ -154,5 +154,5 @@ _NAMES = {True: "looking", False: "block"}
 
 
 def _idle(name: str, layer: Layer, norm: Norm) -> Sublayer:
-    """A sub-layer that is stored and not run."""
+    """Return a sub-layer that is stored and not run."""
     return sublayer(name, layer, after=replace(norm, unused=True))

@@ -135,7 +135,7 @@ def videoprism(config: Config) -> Architecture:
 
 
 def _sinusoids(config: Config, kind: str) -> Named:
-    """A table of sines and cosines, which is not a parameter."""
+    """Return a table of sines and cosines, which is not a parameter."""
     rows, width = config.size("max_position_embeddings"), config.d_model
     return Named("position", Embedding(rows, width, table="position", learned=False, sinusoids=kind))
 

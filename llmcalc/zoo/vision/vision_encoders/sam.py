@@ -46,7 +46,7 @@ def sam(config: Config) -> Stack:
 
 
 def neck(name: str, width: int, out: int) -> list[Named]:
-    """Two convolutions, each followed by a norm."""
+    """Return two convolutions, each followed by a norm."""
     norm = projector_layernorm(out, eps=NECK_EPS)
     layers = (Patch(width, 1, out, bias=False, stride=1), norm, Patch(out, KERNEL, out, bias=False, stride=1), norm)
     return [
@@ -55,7 +55,7 @@ def neck(name: str, width: int, out: int) -> list[Named]:
 
 
 def halving(width: int, inner: int, out: int) -> list[Named]:
-    """Two convolutions of stride 2."""
+    """Return two convolutions of stride 2."""
     return named(
         downsample_in=Patch(width, KERNEL, inner, bias=False, merge=HALVED, stride=2),
         downsample_out=Patch(inner, KERNEL, out, bias=False, merge=MERGED, stride=2),
@@ -92,7 +92,7 @@ def _two_stages(config: Config, merge: int) -> tuple[Stack, Stack]:
 
 
 def downsample_channels(config: Config) -> tuple[int, int]:
-    """The channels of the two convolutions behind SAM."""
+    """Return the channels of the two convolutions behind SAM."""
     given = config.layer_indices("downsample_channels")
     if len(given) != N_CONVOLUTIONS:
         raise config.size_error(f"downsample_channels must have 2 entries, not {len(given)}")
