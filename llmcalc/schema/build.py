@@ -103,7 +103,7 @@ class Builder:
             if least is None and type(value) is not bool:
                 raise self.wrong(key, "true or false", value, path)
             if least is not None and (type(value) is not int or not least <= value <= LARGEST_SIZE):
-                raise self.wrong(key, f"an integer not less than {least}", value, path, SizeError)
+                raise self.wrong(key, f"an integer of at least {least}", value, path, SizeError)
         return found
 
     def tokens(self, text: Any, role: str, path: Path) -> str:

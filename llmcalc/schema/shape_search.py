@@ -148,7 +148,7 @@ class _Family:
         return _sorted([shape for sizes in widths for shape in self._shapes(base, sizes, target, wanted)], rules)
 
     def _proportion(self, target: int) -> float:
-        """Return the width-to-depth ratio, interpolated logarithmically between published sizes, constant beyond them."""
+        """Return the width-to-depth ratio, interpolated logarithmically between sizes and constant beyond them."""
         depths = {size: own[DEPTH] if isinstance(own.get(DEPTH), int) else 1 for size, own in self.known.items()}
         points = sorted((self.values[size], own[WIDTH] / depths[size]) for size, own in self.known.items())
         below = [point for point in points if point[0] <= target][-1:] or points[:1]

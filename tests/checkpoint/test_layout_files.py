@@ -71,7 +71,7 @@ def test_a_section_may_have_several_names_and_is_none_if_unknown(read):
         ("[case]\n+ nothing\n", "case:2: included section [nothing] is not defined"),
         ("[case]\n+ case\n", "case:2: included section [case] includes itself"),
         ("[case]\n+ part\n[part]\n+ case\n", "case:4: included section [case] includes itself"),
-        (BASE + "[case]\n+ base  z => y\n", "case:6: no rule of [base] contains 'z'"),
+        (BASE + "[case]\n+ base  z => y\n", "case:6: no rule in section [base] contains 'z'"),
         ("[case]\nprefixes model.\n", "case:2: cannot read 'prefixes model.'"),
         ("[case]\na <- x\nb => c\n", "case:3: cannot read 'b => c'"),
         ("[case]\n{a,b} <- {x,y,z}\n", "case:2: groups in braces differ in length: '{a,b} <- {x,y,z}'"),
