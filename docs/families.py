@@ -27,7 +27,7 @@ from llmcalc.report.published_figures import (  # noqa: E402
     training_table,
 )
 from llmcalc.report.search import kind_of  # noqa: E402
-from llmcalc.schema import catalogue  # noqa: E402
+from llmcalc.schema import preset_files  # noqa: E402
 
 FOLDER = "families"
 
@@ -50,9 +50,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def presets() -> list[tuple[Path, dict[str, Any]]]:
     """Return every shipped preset file with its contents, sorted by title."""
-    files = sorted(catalogue.shipped_folder().glob("*.yaml"))
+    files = sorted(preset_files.shipped_folder().glob("*.yaml"))
     return sorted(
-        ((file, catalogue.read_preset(file)) for file in files), key=lambda item: str(item[1]["title"]).lower()
+        ((file, preset_files.read_preset(file)) for file in files), key=lambda item: str(item[1]["title"]).lower()
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import llmcalc
-from llmcalc.schema.catalogue import shipped_folder
+from llmcalc.schema.preset_files import shipped_folder
 from llmcalc.schema.yaml_reader import read_yaml
 
 PACKAGE = Path(llmcalc.__file__).parent

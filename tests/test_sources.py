@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from llmcalc.schema.catalogue import shipped_folder
+from llmcalc.schema.preset_files import shipped_folder
 
 PACKAGE = Path(str(files("llmcalc")))
 PUBLICATIONS = yaml.safe_load((PACKAGE / "data" / "sources.yaml").read_text("utf-8"))

@@ -90,8 +90,8 @@ def _load(source: Any, reading: Reading) -> Architecture:
 
 
 def _from_path(path: Path, reading: Reading) -> Architecture:
-    from ..schema.catalogue import read_text
     from ..schema.preset import load_file
+    from ..schema.preset_files import read_text
 
     try:
         exists, folder = path.exists(), path.is_dir()

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from ..calc.active_experts import expert_layers
 from ..calc.flops import flops
 from ..calc.params import params
+from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.errors import InputError, UnknownNameError
 from ..core.record import changed

@@ -8,7 +8,7 @@ from importlib import import_module
 MOST_OFFERED = 200
 # the module and the function or table of each kind of name, imported only for a completion
 SOURCES = {
-    "models": ("schema.catalogue", "names"),
+    "models": ("schema.preset_files", "names"),
     "rules": ("lint", "codes"),
     "layouts": ("checkpoint.stored_tensors", "LAYOUTS"),
     "quantities": ("api.explain", "EXPLAINED"),

@@ -40,7 +40,7 @@ def describe(path: Path, read: Reader) -> Architecture:
         hint = "Unpickling can run arbitrary code. Pass the config.json instead, or convert the weights to safetensors."
         raise DescriptionError("pickled weights are never opened", where=limits.printable(path), hint=hint)
     from ..core.strict_json import read_json
-    from ..schema.catalogue import read_text
+    from ..schema.preset_files import read_text
 
     file = path if path.name == CONFIG else (path if path.is_dir() else path.parent) / CONFIG
     if not file.exists():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UnknownNameError
 from ..core.layer import Layer
-from ..core.search_path import find_module, module_names
+from ..core.zoo_search import find_module, module_names
 
 if TYPE_CHECKING:
     from .altup import AltUp as AltUp

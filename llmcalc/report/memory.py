@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..calc.active_experts import expected_active_experts, expert_layers
 from ..calc.kv_cache import CACHED, ROLE_DTYPES, StateSize
 from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.number_formats import Format
 from ..calc.memory.pipeline import ParallelMemory
+from ..calc.touched_experts import expected_active_experts, expert_layers
 from ..core.aliases import JSON_KEYS, old_names
 from ..core.errors import spelled
 from ..core.record import fields, is_record

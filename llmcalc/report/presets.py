@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..schema import catalogue
+from ..schema import preset_files
 from .document import Document, Fact, Table, columns
 from .json_envelope import envelope
 from .search import Model
@@ -39,7 +39,7 @@ def summaries() -> tuple[list[dict[str, Any]], list[str]]:
     from ..core.errors import InputError
 
     found, broken = [], []
-    for name, file in sorted(catalogue.files().items()):
+    for name, file in sorted(preset_files.files().items()):
         try:
             found.append(summary(name, file))
         except InputError as error:
@@ -49,7 +49,7 @@ def summaries() -> tuple[list[dict[str, Any]], list[str]]:
 
 def summary(name: str, file: Path) -> dict[str, Any]:
     """Title, year, sizes and aliases of a preset file, without building a model."""
-    data = catalogue.read_preset(file)
+    data = preset_files.read_preset(file)
     sizes, aliases = data.get("sizes") or {}, data.get("aliases") or {}
     default = data.get("default") or next(iter(sizes), None)
     head = {"name": name, "title": str(data.get("title") or name), "family": str(data.get("family") or name)}
@@ -74,9 +74,9 @@ def search_document(words: Sequence[str], found: Sequence[Model]) -> Document:
     )
 
 
-def where_document(name: str, found: catalogue.PresetLocation) -> Document:
+def where_document(name: str, found: preset_files.PresetLocation) -> Document:
     """The file that a name refers to, its size, and the files that it hides."""
-    files = [folder / found.file.name for folder in catalogue.folders()]
+    files = [folder / found.file.name for folder in preset_files.folders()]
     hidden = [str(file) for file in files if file.is_file() and file != found.file]
     size = found.size or summary(found.file.stem, found.file)["default"]
     result = {"file": str(found.file), "size": size, "hides": hidden}

@@ -8,7 +8,7 @@ from typing import Any
 from ..core.architecture import Architecture
 from ..core.errors import InputError, UnsupportedError
 from ..core.record import record
-from ..schema import catalogue
+from ..schema import preset_files
 from ..schema.preset import load_file
 from ..verification import Check, Verification, verify
 from .document import Cell, Document, Fact, Table, columns
@@ -55,9 +55,9 @@ def outcome(architecture: Architecture, family: str = "") -> Outcome:
 def models() -> list[tuple[str, str | None]]:
     """(family, size) of every model of every preset file; the size is None if a file has no sizes."""
     found: list[tuple[str, str | None]] = []
-    for family, file in sorted(catalogue.files().items()):
+    for family, file in sorted(preset_files.files().items()):
         try:
-            sizes = catalogue.read_preset(file).get("sizes")
+            sizes = preset_files.read_preset(file).get("sizes")
         except InputError:  # reported when it is verified
             sizes = None
         found += [(family, size) for size in (sizes if isinstance(sizes, dict) and sizes else [None])]
@@ -67,7 +67,7 @@ def models() -> list[tuple[str, str | None]]:
 def outcome_of(family: str, size: str | None) -> Outcome:
     """Load and verify one model of a preset file; an unreadable file gives an outcome with a reason."""
     try:
-        architecture = load_file(catalogue.files()[family], size)
+        architecture = load_file(preset_files.files()[family], size)
     except InputError as error:
         return Outcome(family, f"{family}-{size}" if size else family, reason=str(error))
     return outcome(architecture, family)

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture, Extra
 from ..core.errors import DescriptionError, InputError, UnknownNameError
-from . import catalogue
+from . import preset_files
 from .build import Builder
 from .facts import expectations, notes, training_facts
 from .plain_data import mapping_at
@@ -31,14 +31,14 @@ _INHERITED = ("family", "source", "status", "variables", "architecture", "layout
 
 def load_preset(name: str, overrides: Sequence[str] = ()) -> Architecture:
     """Return the architecture of a preset, looked up by name."""
-    found = catalogue.find(name)
+    found = preset_files.find(name)
     return load_file(found.file, found.size, overrides)
 
 
 def load_file(file: Path, size: str | None = None, overrides: Sequence[str] = ()) -> Architecture:
     """Return the architecture of a preset file, of its default size unless ``size`` is given."""
     try:
-        return build_preset(catalogue.read_preset(file), size, overrides, file)
+        return build_preset(preset_files.read_preset(file), size, overrides, file)
     except InputError as error:
         raise _located(error, file) from None
 
@@ -49,10 +49,10 @@ def _located(error: InputError, file: Path) -> InputError:
 
     files, documents = [file], []
     with suppress(InputError):
-        files += inherit(catalogue.read_preset(file), file).bases
+        files += inherit(preset_files.read_preset(file), file).bases
     for one in files:
         with suppress(InputError):  # a pipe can be read only once
-            documents.append(read_yaml(catalogue.read_text(one), str(one)))
+            documents.append(read_yaml(preset_files.read_text(one), str(one)))
     return locate_error(error, documents)
 
 
@@ -73,7 +73,7 @@ def check_file(file: Path) -> None:
     from .models.validation import validate
     from .yaml_reader import locate_error, read_yaml
 
-    document = read_yaml(catalogue.read_text(file), str(file))
+    document = read_yaml(preset_files.read_text(file), str(file))
     try:
         validate(Preset, document.data)
     except InputError as error:
@@ -172,13 +172,13 @@ def inherit(data: Any, file: Path | None) -> Family:
         if base in seen:
             circle = " -> ".join([*seen, base])
             raise DescriptionError(f"circular base: {circle}").under(("base",))
-        known = {**catalogue.files(), **(catalogue.files_in(file.parent) if file else {})}
+        known = {**preset_files.files(), **(preset_files.files_in(file.parent) if file else {})}
         if base not in known:
             raise UnknownNameError("base", base, known).under(("base",))
         base_file = known[base]
         seen.append(base)
         bases.append(base_file)
-        parent = catalogue.read_preset(base_file)
+        parent = preset_files.read_preset(base_file)
         check_preset(parent, base_file)
         rest = {key: value for key, value in data.items() if key != "base"}
         data = {**merge({key: parent[key] for key in _INHERITED if key in parent}, rest), "base": parent.get("base")}
@@ -187,7 +187,7 @@ def inherit(data: Any, file: Path | None) -> Family:
 
 def check_preset(data: Any, file: Path | None) -> None:
     """Validate all of a preset except its architecture. Shipped presets were validated when the wheel was built."""
-    if file is None or file.parent != catalogue.shipped_folder():
+    if file is None or file.parent != preset_files.shipped_folder():
         from .models.preset import Preset
         from .models.validation import validate
 

@@ -16,7 +16,7 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, record
-from . import catalogue
+from . import preset_files
 from .plain_data import mapping_at
 from .preset import inherit, load_file
 from .template import resolve
@@ -123,9 +123,9 @@ class _Family:
     """The sizes of a preset, and similar shapes."""
 
     def __init__(self, name: str, measure: Measure) -> None:
-        self.file, only = catalogue.find(name)
+        self.file, only = preset_files.find(name)
         self.name, self.measure = self.file.stem, measure
-        data = inherit(catalogue.read_preset(self.file), self.file).data
+        data = inherit(preset_files.read_preset(self.file), self.file).data
         sizes = mapping_at(data, "sizes")
         self.variables = {
             size: {**mapping_at(data, "variables"), **mapping_at(sizes, size)} for size in sizes if only in (None, size)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..core.architecture import Architecture, Block, Branch, Stack, Sublayer
 from ..core.errors import DescriptionError, UnsupportedError
-from ..core.search_path import find_module
+from ..core.zoo_search import find_module
 from .coverage import check_fields
 from .weights import Array, Sizes, Weight, Weights
 

@@ -9,5 +9,5 @@ Home (the rest of the package) has
 
 Everything else is here: ``audio`` (audio and speech), ``document`` (pages, boxes, OCR), ``vision`` (other vision
 encoders and vision-language models) and ``research`` (text layers and models that no preset uses). Nothing outside
-imports this package: its modules are found by name (``core/search_path.py``) through tables of families and encoders.
+imports this package: its modules are found by name (``core/zoo_search.py``) through tables of families and encoders.
 """

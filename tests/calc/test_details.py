@@ -9,10 +9,10 @@ import pytest
 import llmcalc
 from llmcalc.api.names import accelerators
 from llmcalc.api.scale import laws
-from llmcalc.calc.active_experts import ExpertLayers, expert_layers
 from llmcalc.calc.flop_conventions import Sizes, chinchilla
 from llmcalc.calc.memory.saved_tensors import ActivationPolicy
 from llmcalc.calc.params import params
+from llmcalc.calc.touched_experts import ExpertLayers, expert_layers
 from llmcalc.core.errors import InputError, nearest
 from llmcalc.core.ledger import entries
 from llmcalc.estimate.scaling.law import Setting

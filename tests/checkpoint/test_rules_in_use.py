@@ -13,7 +13,7 @@ from llmcalc.checkpoint import layouts, stored_tensors
 from llmcalc.checkpoint.layouts import reader
 from llmcalc.importers import gguf
 from llmcalc.importers.hf import families
-from llmcalc.schema import catalogue
+from llmcalc.schema import preset_files
 from llmcalc.twins.checkpoint import STATES
 
 OPTIONAL = "# optional: "
@@ -95,7 +95,7 @@ def _layouts(architecture):
 def _architectures():
     """Every family by its defaults and with options, every preset, and every GGUF architecture, with their layouts."""
     found = []
-    for source in [*({"model_type": name} for name in families.names()), *OPTIONS, *catalogue.names()]:
+    for source in [*({"model_type": name} for name in families.names()), *OPTIONS, *preset_files.names()]:
         try:
             architecture = llmcalc.load(source)
         except llmcalc.InputError:

@@ -12,7 +12,7 @@ import pytest
 
 import llmcalc
 from llmcalc.api.names import name_and_count
-from llmcalc.calc.active_experts import expected_active_experts
+from llmcalc.calc.touched_experts import expected_active_experts
 from llmcalc.cli.main import main
 
 Capture = pytest.CaptureFixture[str]

@@ -15,7 +15,7 @@ from llmcalc.core import architecture as core
 from llmcalc.core.errors import UnsupportedError
 from llmcalc.layers.mlp import Mlp
 from llmcalc.report import verify as report
-from llmcalc.schema import catalogue
+from llmcalc.schema import preset_files
 
 Capture = pytest.CaptureFixture[str]
 FEW = ["gpt2", "mixtral", "t5"]
@@ -23,8 +23,8 @@ FEW = ["gpt2", "mixtral", "t5"]
 
 @pytest.fixture
 def _few_presets(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = catalogue.files()
-    monkeypatch.setattr(catalogue, "files", lambda: {name: known[name] for name in FEW})
+    known = preset_files.files()
+    monkeypatch.setattr(preset_files, "files", lambda: {name: known[name] for name in FEW})
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_a_preset_that_cannot_be_read_is_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     (tmp_path / "broken.yaml").write_text("name: broken\nsizes: [")
-    monkeypatch.setattr(catalogue, "files", lambda: {"broken": tmp_path / "broken.yaml"})
+    monkeypatch.setattr(preset_files, "files", lambda: {"broken": tmp_path / "broken.yaml"})
     (model,) = answer(capsys, "all", code=1)["models"]
     assert "broken.yaml" in model["not_verified"]
 

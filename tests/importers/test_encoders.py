@@ -6,7 +6,7 @@ from importlib import import_module
 
 import pytest
 
-from llmcalc.core.search_path import PACKAGE, ZOO, find_module
+from llmcalc.core.zoo_search import PACKAGE, ZOO, find_module
 from llmcalc.data import read_table, table
 from llmcalc.importers.hf.encoders import TRANSFORMER, find_encoder
 from llmcalc.importers.hf.vision_encoders.transformer import COUNTS, Transformer

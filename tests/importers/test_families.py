@@ -7,7 +7,7 @@ from importlib import import_module
 
 import pytest
 
-from llmcalc.core.search_path import find_module
+from llmcalc.core.zoo_search import find_module
 from llmcalc.importers.hf import families
 
 

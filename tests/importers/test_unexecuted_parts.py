@@ -7,7 +7,7 @@ import re
 import pytest
 
 from llmcalc.core.errors import SizeError, UnsupportedError
-from llmcalc.core.search_path import PACKAGE
+from llmcalc.core.zoo_search import PACKAGE
 from llmcalc.data import read_table
 from llmcalc.importers.hf.config import Config
 from llmcalc.zoo.unexecuted_parts import FUNCTIONS, TENSORS, read_parts

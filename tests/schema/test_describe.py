@@ -9,9 +9,9 @@ import yaml
 
 from llmcalc import load
 from llmcalc.core.fingerprint import fingerprint
-from llmcalc.schema.catalogue import names
 from llmcalc.schema.describe import describe
 from llmcalc.schema.preset import load_text
+from llmcalc.schema.preset_files import names
 
 
 @pytest.mark.parametrize("name", sorted({found.file.stem for found in names().values()}))

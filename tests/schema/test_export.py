@@ -9,9 +9,9 @@ from llmcalc.core.errors import LlmcalcError
 from llmcalc.core.record import fields
 from llmcalc.importers.hf import families
 from llmcalc.schema import export
-from llmcalc.schema.catalogue import names
 from llmcalc.schema.export import preset_text
 from llmcalc.schema.preset import load_text
+from llmcalc.schema.preset_files import names
 
 OWN = ("name", "title", "notes", "warnings", "inputs")
 WIDEST = 120

@@ -11,7 +11,7 @@ import llmcalc
 from llmcalc.core.errors import InputError
 from llmcalc.data import table as facts_table
 from llmcalc.report.published_figures import training_table
-from llmcalc.schema import catalogue
+from llmcalc.schema import preset_files
 from llmcalc.schema.facts import training_facts
 from llmcalc.schema.preset import load_text
 
@@ -62,9 +62,9 @@ def test_a_changed_model_has_no_facts() -> None:
     assert not llmcalc.load("gpt3", overrides=["n_layers=5"]).facts
 
 
-@pytest.mark.parametrize("file", sorted(catalogue.shipped_folder().glob("*.yaml")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", sorted(preset_files.shipped_folder().glob("*.yaml")), ids=lambda file: file.stem)
 def test_the_facts_of_every_preset_are_cited(file: Path) -> None:
-    data: dict[str, Any] = catalogue.read_preset(file)
+    data: dict[str, Any] = preset_files.read_preset(file)
     for size in data["sizes"]:
         model = llmcalc.load(f"{file.stem}-{size}")
         assert {fact.source.split()[0] for fact in model.facts} <= facts_table("sources").keys()

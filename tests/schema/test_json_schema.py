@@ -12,13 +12,13 @@ from jsonschema import Draft202012Validator
 from llmcalc import layers
 from llmcalc.core.errors import InputError
 from llmcalc.core.record import fields
-from llmcalc.schema import catalogue
+from llmcalc.schema import preset_files
 from llmcalc.schema.json_schema import preset_schema
 from llmcalc.schema.preset import build_preset
 
 SCHEMA = preset_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
-FILES = sorted(catalogue.shipped_folder().glob("*.yaml"))
+FILES = sorted(preset_files.shipped_folder().glob("*.yaml"))
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -74,7 +74,7 @@ def test_it_is_a_schema() -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_preset_fits(file: Any) -> None:
-    assert [error.message for error in VALIDATOR.iter_errors(catalogue.read_preset(file))] == []
+    assert [error.message for error in VALIDATOR.iter_errors(preset_files.read_preset(file))] == []
 
 
 def test_a_small_preset_fits_and_builds() -> None:
@@ -98,7 +98,7 @@ def test_every_field_of_every_kind_is_described(kind: str) -> None:
 
 
 def test_the_shipped_file_is_what_the_command_prints() -> None:
-    shipped = catalogue.shipped_folder() / "preset.schema.json"
+    shipped = preset_files.shipped_folder() / "preset.schema.json"
     assert json.loads(shipped.read_text("utf-8")) == SCHEMA, "llmcalc schema > presets/preset.schema.json"
 
 

@@ -18,8 +18,8 @@ from llmcalc.core.errors import InputError, UnsupportedError
 from llmcalc.core.layer import Layer
 from llmcalc.core.layer_history import with_n_sums
 from llmcalc.core.record import fields
-from llmcalc.core.search_path import module_names
 from llmcalc.core.shrink import SEQ
+from llmcalc.core.zoo_search import module_names
 from llmcalc.layers.altup import AltUp
 from llmcalc.layers.attention import Attention
 from llmcalc.layers.attention_residual import AttentionResidual
@@ -38,7 +38,7 @@ from llmcalc.layers.patch import Patch
 from llmcalc.layers.per_layer_gate import PerLayerGate
 from llmcalc.layers.per_layer_table import PerLayerTable
 from llmcalc.layers.scale import Scale
-from llmcalc.schema import catalogue
+from llmcalc.schema import preset_files
 from llmcalc.testing import smallest
 from llmcalc.twins import attention as attention_twin
 from llmcalc.twins import hyper_connection as hyper_twin
@@ -77,7 +77,7 @@ from llmcalc.zoo.vision.layers.channel_attention import ChannelAttention
 from llmcalc.zoo.vision.layers.grid_attention import GridAttention
 from llmcalc.zoo.vision.layers.query_attention import QueryAttention
 
-STEMS = {file.stem: catalogue.read_preset(file) for file in sorted(catalogue.shipped_folder().glob("*.yaml"))}
+STEMS = {file.stem: preset_files.read_preset(file) for file in sorted(preset_files.shipped_folder().glob("*.yaml"))}
 MODELS = [f"{stem}-{size}" for stem, data in STEMS.items() for size in data["sizes"]]
 TWINS = set(module_names("twins"))
 WIDTH, VOCAB = 12, 31

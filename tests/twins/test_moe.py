@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import llmcalc
-from llmcalc.calc.active_experts import expected_active_experts
+from llmcalc.calc.touched_experts import expected_active_experts
 from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.head import Head

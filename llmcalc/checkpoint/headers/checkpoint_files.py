@@ -35,7 +35,7 @@ def config_beside(path: Path) -> dict[str, Any] | None:
     file = (path if path.is_dir() else path.parent) / CONFIG
     if not file.is_file():
         return None
-    from ...schema.catalogue import read_text
+    from ...schema.preset_files import read_text
 
     config: dict[str, Any] = read_json(read_text(file), str(file))
     return config

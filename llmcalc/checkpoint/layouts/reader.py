@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...core.errors import DescriptionError
-from ...core.search_path import data_files
+from ...core.zoo_search import data_files
 
 SETTINGS = ("prefix", "text_prefix", "text_model", "rename")
 _GROUP = re.compile(r"\{([^{}]*(?:,|\.\.)[^{}]*)\}")

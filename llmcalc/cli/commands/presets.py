@@ -40,7 +40,7 @@ def search_presets(words: list[str]) -> Answer:
 def locate_preset(name: str) -> Answer:
     """The file of a preset."""
     from ...report.presets import where_document
-    from ...schema.catalogue import find
+    from ...schema.preset_files import find
 
     return where_document(name, find(name))
 
@@ -72,7 +72,7 @@ def show_preset(name: str, resolved: bool, overrides: list[str], as_json: bool) 
     """Print a preset file, or the resolved model."""
     from ...report.heading import model_inputs
     from ...report.json_envelope import envelope
-    from ...schema.catalogue import find, read_preset, read_text
+    from ...schema.preset_files import find, read_preset, read_text
 
     if overrides and not resolved:
         raise InputError("applies to a resolved model, not to its file", parameter="overrides", hint="add {resolved}")

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from ...core.architecture import Architecture
-from ...core.search_path import PACKAGE, ZOO, find_module
+from ...core.zoo_search import PACKAGE, ZOO, find_module
 from ...data import read_table, table
 from .config import Config
 

@@ -1,1 +1,1 @@
-"""Audio encoders, found by name through ``core/search_path.py``."""
+"""Audio encoders, found by name through ``core/zoo_search.py``."""

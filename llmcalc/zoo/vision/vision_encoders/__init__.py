@@ -1,1 +1,1 @@
-"""Vision encoders, found by name through ``core/search_path.py``."""
+"""Vision encoders, found by name through ``core/zoo_search.py``."""

@@ -11,7 +11,7 @@ import pytest
 
 import llmcalc
 from llmcalc.core.errors import DescriptionError, UnknownNameError
-from llmcalc.schema import catalogue
+from llmcalc.schema import preset_files
 
 Guard = Callable[[str], AbstractContextManager[None]]
 ONE = """\
@@ -103,9 +103,9 @@ def test_a_folder_that_cannot_be_listed_is_passed_over(monkeypatch: pytest.Monke
 
 
 def test_every_name_means_one_model() -> None:
-    names = catalogue.names()
+    names = preset_files.names()
     assert len(names) > 50
     seen: dict[str, str] = {}
-    for stem, file in catalogue.files().items():
-        for alias in catalogue.read_preset(file).get("aliases") or {}:
+    for stem, file in preset_files.files().items():
+        for alias in preset_files.read_preset(file).get("aliases") or {}:
             assert seen.setdefault(alias.lower(), stem) == stem, alias
