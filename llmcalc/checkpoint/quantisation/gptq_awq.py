@@ -23,9 +23,26 @@ from .method import (
     strings,
     unsupported,
 )
-from .packing import Packing, pack_awq, pack_bytes, pack_gptq, pack_microscaled
+from .packing import WORD_BITS, PackedTensor, Packing, ceil_div, n_groups, pack_bytes, pack_microscaled
 
 DEFAULT_BITS, DEFAULT_GROUP = 4, 128
+
+
+def pack_gptq(out: int, inputs: int, bits: int, group: int, has_group_index: bool = True) -> list[PackedTensor]:
+    """Pack as GPTQ: integers packed along the inputs, scales, packed zero points, and the group of each input."""
+    groups = n_groups(inputs, group)
+    tensors = [
+        PackedTensor(".qweight", "I32", (ceil_div(inputs * bits, WORD_BITS), out)),
+        PackedTensor(".qzeros", "I32", (groups, ceil_div(out * bits, WORD_BITS))),
+        PackedTensor(".scales", "F16", (groups, out)),
+    ]
+    return [*tensors, PackedTensor(".g_idx", "I32", (inputs,))] if has_group_index else tensors
+
+
+def pack_awq(out: int, inputs: int, bits: int, group: int) -> list[PackedTensor]:
+    """Pack as AWQ's GEMM version: integers packed along the outputs, scales and packed zero points."""
+    _, zeros, scales = pack_gptq(out, inputs, bits, group, has_group_index=False)
+    return [PackedTensor(".qweight", "I32", (inputs, ceil_div(out * bits, WORD_BITS))), zeros, scales]
 
 
 def _bits_and_group(data: Mapping[str, Any], method: str, formats: tuple[str, ...]) -> tuple[int, int]:

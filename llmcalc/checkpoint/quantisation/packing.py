@@ -45,23 +45,6 @@ def n_groups(length: int, group: int) -> int:
     return ceil_div(length, group) if group > 0 else 1
 
 
-def pack_gptq(out: int, inputs: int, bits: int, group: int, has_group_index: bool = True) -> list[PackedTensor]:
-    """Pack as GPTQ: integers packed along the inputs, scales, packed zero points, and the group of each input."""
-    groups = n_groups(inputs, group)
-    tensors = [
-        PackedTensor(".qweight", "I32", (ceil_div(inputs * bits, WORD_BITS), out)),
-        PackedTensor(".qzeros", "I32", (groups, ceil_div(out * bits, WORD_BITS))),
-        PackedTensor(".scales", "F16", (groups, out)),
-    ]
-    return [*tensors, PackedTensor(".g_idx", "I32", (inputs,))] if has_group_index else tensors
-
-
-def pack_awq(out: int, inputs: int, bits: int, group: int) -> list[PackedTensor]:
-    """Pack as AWQ's GEMM version: integers packed along the outputs, scales and packed zero points."""
-    _, zeros, scales = pack_gptq(out, inputs, bits, group, has_group_index=False)
-    return [PackedTensor(".qweight", "I32", (inputs, ceil_div(out * bits, WORD_BITS))), zeros, scales]
-
-
 def pack_bitsandbytes_4bit(
     out: int, inputs: int, quant_type: str, double_quant: bool, storage: str = "U8"
 ) -> list[PackedTensor]:
