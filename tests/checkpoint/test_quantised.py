@@ -3,6 +3,7 @@
 import pytest
 
 import llmcalc
+from llmcalc.checkpoint.quantisation import gptq_awq
 from llmcalc.checkpoint.quantisation import packing as packs
 from llmcalc.checkpoint.quantisation.method import Matrix
 from llmcalc.checkpoint.quantisation.read import quantisation_variants, read_quantisation
@@ -72,8 +73,8 @@ def bits(parts):
 def test_parts_of_a_matrix_take_what_the_formats_say():
     out, inputs = SHAPE
     size = out * inputs
-    assert bits(packs.pack_gptq(out, inputs, 4, 128)) == size * 4 + out * 2 * 16 + out * 2 * 4 + inputs * 32
-    assert bits(packs.pack_awq(out, inputs, 4, 64)) == size * 4 + out * 4 * 16 + out * 4 * 4
+    assert bits(gptq_awq.pack_gptq(out, inputs, 4, 128)) == size * 4 + out * 2 * 16 + out * 2 * 4 + inputs * 32
+    assert bits(gptq_awq.pack_awq(out, inputs, 4, 64)) == size * 4 + out * 4 * 16 + out * 4 * 4
     assert bits(packs.pack_fp8(out, inputs, (128, 128), ".s", "F32")) == size * 8 + 3 * 2 * 32
     assert bits(packs.pack_mxfp4_experts(1, out, inputs)) == size * 4 + size // 32 * 8
     assert bits(packs.pack_nvfp4(out, inputs)) == size * 4 + size // 16 * 8 + 2 * 32
