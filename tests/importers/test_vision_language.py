@@ -54,7 +54,7 @@ WRONG = [
     ({"model_type": "minicpmv4_6", "downsample_mode": "8x"}, "downsample_mode must be .*, not '8x'"),
     ({"model_type": "minicpmv4_6", "merge_kernel_size": [2]}, "merge_kernel_size must have 2 entries, not 1"),
     ({"model_type": "got_ocr2", "vision_config": {"patch_size": 14, "n_gates": 3}}, "unknown config key 'n_gates'"),
-    ({"model_type": "got_ocr2", "vision_config": {"window_size": 90}}, "window \\(90\\) is more than grid"),
+    ({"model_type": "got_ocr2", "vision_config": {"window_size": 90}}, "window \\(90\\) must not exceed grid"),
     ({"model_type": "unlimited_ocr", "vision_config": {"sam_config": {"downsample_channels": [3]}}}, "have 2 entries"),
     ({"model_type": "aria", "projector_patch_to_query_dict": [3]}, "projector_patch_to_query_dict must be an object"),
     ({"model_type": "muse_glimmer", "vision_config": {"layer_types": ["window_attention"]}}, "must have one entry"),

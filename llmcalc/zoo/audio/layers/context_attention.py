@@ -1,4 +1,4 @@
-"""Attention of blocks of queries to their own block and its context, as in speech encoders.
+"""Block-wise attention with left and right context, as in speech encoders.
 
 Relative positions use a learned table of keys [shaw2018, Section 3.2] or projected sinusoids [dai2019, Section 3.3].
 """
@@ -16,29 +16,29 @@ from ....layers._attention_parts import derive_head_width, projection
 
 @record
 class ContextAttention(Layer):
-    """``y = softmax(q kᵀ + q rᵀ) v · wo``, where the queries of a block see ``left + chunk + right`` keys.
+    """``y = softmax(q kᵀ + q rᵀ) v · wo``, where the queries of a block attend to ``left + chunk + right`` keys.
 
     Attributes:
         d_model: width of input and output.
         n_heads: number of heads.
         chunk: number of queries per block; the last block is padded.
-        left, right: number of keys before and after the block that its queries also see.
-        behind, ahead: number of these keys that a query sees before and after its own position; None: all.
+        left, right: number of keys before and after the block that its queries also attend to.
+        behind, ahead: number of these keys that a query attends to before and after its own position; None: all.
         d_head: width of a head (default: d_model / n_heads).
-        positions: ``none``, ``table`` (a learned key per distance), or ``projected`` (keys are projected sinusoids of
-            distances).
-        n_distances: rows of the table, or number of distances with projected sinusoids.
-        n_ahead: number of these distances that belong to later keys; the farthest earlier key comes first.
+        positions: ``none``, ``table`` (a learned key per distance), or ``projected`` (projected sinusoids of the
+            distances as keys).
+        n_distances: number of rows of the table, or number of distances with projected sinusoids.
+        n_ahead: number of these distances that are to later keys; the largest distance to an earlier key comes first.
         bias: whether queries, keys and values have biases.
         out_bias: whether the output has a bias.
-        per_channel: whether each channel of a query has a learned scale, through a softplus that maps 0 to 1 (Gemma).
+        per_channel: whether queries have a learned scale per channel, through a softplus that maps 0 to 1 (Gemma).
         key_scale: constant factor on the keys (Gemma 4).
         softcap: bound of the soft cap on the scores.
-        padded: whether queries, keys and values of the padding are also projected.
-        d_source: width of the vectors from which keys and values are projected; None: the input.
-        n_source: number of these vectors per block.
-        fixed: whether all blocks have the same learned queries, projected once; without a source, the whole layer is
-            computed once (the first block of a Q-Former).
+        padded: whether the padding is also projected to queries, keys and values.
+        d_source: width of the source vectors, from which keys and values are projected; None: the input is the source.
+        n_source: number of source vectors per block.
+        fixed: whether all blocks share the same learned queries, which are projected once; without a source, the whole
+            layer is computed once (the first block of a Q-Former).
     """
 
     d_model: int
@@ -69,15 +69,15 @@ class ContextAttention(Layer):
         self.check()
         derive_head_width(self)
         if (self.n_distances is None) != (self.positions == "none"):
-            raise SizeError("n_distances must be set with positions, and only then", where="context_attention")
+            raise SizeError("n_distances and positions must be set together", where="context_attention")
         if (self.d_source is None) != (self.n_source is None):
             raise SizeError("d_source and n_source must be set together", where="context_attention")
         for name in ("d_source", "fixed"):
             if getattr(self, name) and (self.left or self.right or self.positions != "none"):
-                raise SizeError(f"{name} excludes left, right and positions", where="context_attention")
+                raise SizeError(f"{name} cannot be combined with left, right or positions", where="context_attention")
 
     def declare(self) -> Declaration:
-        """Projections of queries, keys and values; scores and weighted values per block; output projection."""
+        """Declare the projections, the scores and weighted values per block, and the output projection."""
         sizes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head or 0, "Z": self.chunk}
         keys = self.n_source or self.left + self.chunk + self.right
         declaration = Declaration({**sizes, "y": "ceil(q, Z)", "kz": keys, "qz": "ceil(q, Z) * Z"})

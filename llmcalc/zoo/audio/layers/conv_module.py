@@ -1,4 +1,4 @@
-"""The convolution module of a Conformer [gulati2020, Section 2.2]."""
+"""The convolution module of the Conformer [gulati2020, Section 2.2]."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ class ConvModule(Layer):
     Attributes:
         d_model: width of input and output.
         d_conv: kernel size of the depthwise convolution.
-        d_inner: channels of that convolution (default: d_model).
-        gate: function of the gate g: ``sigmoid`` (a gated linear unit) or another activation.
+        d_inner: number of channels of the depthwise convolution (default: d_model).
+        gate: gate function: ``sigmoid`` (a gated linear unit) or another activation.
         activation: elementwise function after the convolution and its norm.
-        norm: norm after the convolution: ``none``, ``rmsnorm``, ``layernorm``, or ``batchnorm``, whose running mean and
-            variance are buffers.
+        norm: norm after the convolution: ``none``, ``rmsnorm``, ``layernorm``, or ``batchnorm`` (running mean and
+            variance as buffers).
         eps: epsilon of an RMSNorm.
         bias: whether the projections have biases.
         conv_bias: whether the convolution has a bias.
         gate_bias: whether v and g have a second bias (Phi-4-multimodal).
-        separable: whether a projection of the channels follows the convolution.
-        kernels: whether projections are stored as kernels of size 1.
-        overrun: whether the implementation computes ``d_conv - 1`` further positions and discards them.
-        chunk: number of positions that are convolved separately, if there are more.
-        causal: whether a position only sees earlier ones.
+        separable: whether a pointwise convolution follows the depthwise convolution.
+        kernels: whether projections are stored as convolution kernels of size 1.
+        overrun: whether the implementation computes ``d_conv - 1`` extra positions and discards them.
+        chunk: number of positions per chunk; longer sequences are convolved chunk by chunk.
+        causal: whether the convolution is causal.
     """
 
     d_model: int
@@ -61,7 +61,7 @@ class ConvModule(Layer):
         self.derive(d_inner=self.d_model)
 
     def declare(self) -> Declaration:
-        """Two projections ``[d_model, d_inner]``, a depthwise kernel, and a projection ``[d_inner, d_model]``."""
+        """Declare two input projections ``[d_model, d_inner]``, a depthwise kernel, and an output projection."""
         inner = self.d_inner or self.d_model
         axes: dict[str, int | str] = {"d": self.d_model, "i": inner, "io": inner, "K": self.d_conv, "one": 1}
         declaration = Declaration({**axes, "qc": "q"})

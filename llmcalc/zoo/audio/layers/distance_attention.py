@@ -1,4 +1,4 @@
-"""Bidirectional attention with projected sinusoids of distances [dai2019, Section 3.3; gulati2020]."""
+"""Bidirectional attention with relative positions as projected sinusoids [dai2019, Section 3.3; gulati2020]."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ....layers._attention_parts import RELATIVE_ATTENTION, RELATIVE_KEYS, deriv
 
 @record
 class DistanceAttention(Layer):
-    """``y = softmax(((q + u) kᵀ + shift((q + w) rᵀ)) / sqrt(d_head)) v · wo``; ``r`` are projected sinusoids.
+    """``y = softmax(((q + u) kᵀ + shift((q + w) rᵀ)) / sqrt(d_head)) v · wo``, where ``r`` are projected sinusoids.
 
-    Used in Conformers, whose tokens see all others, and which have no memory, unlike ``relative_attention``.
+    Used in Conformers. Unlike ``relative_attention``, it is not causal and has no memory.
 
     Attributes:
         d_model: width of input and output.
         n_heads: number of heads.
         d_head: width of a head (default: d_model / n_heads).
-        bias: whether queries, keys, values and the output have biases.
+        bias: whether the query, key, value and output projections have biases.
     """
 
     d_model: int
@@ -31,7 +31,7 @@ class DistanceAttention(Layer):
         derive_head_width(self)
 
     def declare(self) -> Declaration:
-        """Projections of tokens and of all distances, scores of keys and distances, weighted values, output."""
+        """Declare the projections of tokens and distances, the content and position scores, and the output."""
         sizes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head or 0}
         declaration = Declaration({**sizes, "rp": "q + q - min(q, 1)"})
         declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]", "wr[d | h e]")

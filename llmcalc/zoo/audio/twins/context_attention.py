@@ -1,4 +1,4 @@
-"""Attention of blocks of queries to their own block and its context, with relative positions [shaw2018, dai2019]."""
+"""Block-wise attention with left and right context and relative positions [shaw2018, dai2019]."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST_WAVE = 10000.0  # tokens per radian
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections of queries, of keys and values from the input or a source, and of the output; keys of distances."""
+    """Return the projections of queries, keys, values and output, and the keys or projection for distances."""
     d, h, e = layer.d_model, layer.n_heads, layer.d_head
     found = projections("q", d, h, e, bias="q" if layer.bias else "")
     found += projections("kv", layer.d_source or d, h, e, bias="kv" if layer.bias else "")
@@ -30,7 +30,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``softmax(q kᵀ + q rᵀ) v · wo`` for ``x`` [b q d], block by block."""
+    """Compute ``softmax(q kᵀ + q rᵀ) v · wo`` for ``x`` [b q d], block by block."""
     step.must_be_whole(layer.kind())
     if layer.fixed:
         return _with_fixed_queries(layer, w, x, step)
@@ -57,13 +57,13 @@ def _with_fixed_queries(layer: Any, w: Weights, x: Array, step: Step) -> Array:
 
 
 def _queries(layer: Any, w: Weights, x: Array) -> Array:
-    """Queries [b q h e], with a factor per channel that is 1 for a scale of 0."""
+    """Return queries [b q h e], with a factor per channel that is 1 for a scale of 0."""
     q = project(w, "q", x)
     return q * (softplus(w.q_scale) * (1 / math.log(2))) if layer.per_channel else q
 
 
 def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, tokens: int) -> tuple[Array, Array]:
-    """Keys and values that each block sees [b y k h e]: those of its context, or of its part of a source."""
+    """Return the keys and values for each block [b y k h e], from its context or from its part of a source."""
     source = _source(layer, step, -(-tokens // layer.chunk)) if layer.d_source else x
     if source.shape[-1] != (layer.d_source or layer.d_model):
         raise UnsupportedError(f"the source must have width {layer.d_source}", where="context_attention")
@@ -75,7 +75,7 @@ def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, tokens: int) 
 
 
 def _source(layer: Any, step: Step, blocks: int) -> Array:
-    """The source, padded to ``n_source`` vectors per block."""
+    """Return the source, padded to ``n_source`` vectors per block."""
     if step.source is None or -(-step.source.shape[1] // layer.n_source) != blocks:
         text = f"the source must have {layer.n_source} vectors for each of {blocks} blocks"
         raise UnsupportedError(text, where=layer.kind())
@@ -83,12 +83,12 @@ def _source(layer: Any, step: Step, blocks: int) -> Array:
 
 
 def _split_blocks(x: Array, size: int) -> Array:
-    """``x`` [b q h e], padded, in blocks [b y z h e]."""
+    """Pad ``x`` [b q h e] and split it into blocks [b y z h e]."""
     return pad(x, size).reshape(x.shape[0], -1, size, *x.shape[2:])
 
 
 def _context_windows(layer: Any, x: Array) -> Array:
-    """Each block of ``x`` [b q h e] with the ``left`` vectors before it and the ``right`` ones after it [b y k h e]."""
+    """Return each block of ``x`` [b q h e] with ``left`` vectors before it and ``right`` after it [b y k h e]."""
     if not (layer.left or layer.right):
         return _split_blocks(x, layer.chunk)
     padded = pad(x, layer.chunk)
@@ -100,7 +100,7 @@ def _context_windows(layer: Any, x: Array) -> Array:
 
 
 def _mask(layer: Any, tokens: int) -> Array:
-    """The keys that queries do not see [y z k]; padded queries are not masked, since their results are dropped."""
+    """Return which keys are masked [y z k]; padded queries are not masked, since their results are dropped."""
     block = np.arange(0, tokens, layer.chunk)[:, None, None]
     query = block + np.arange(layer.chunk)[:, None]
     if layer.d_source:
@@ -115,7 +115,7 @@ def _mask(layer: Any, tokens: int) -> Array:
 
 
 def _attend(layer: Any, w: Weights, q: Array, k: Array, v: Array, hidden: Array) -> Array:
-    """Values weighted by the softmax of the scores [b y z h e]."""
+    """Return values weighted by the softmax of the scores [b y z h e]."""
     scores = einsum("byzhe,bykhe->byzhk", q, k) * (1 / math.sqrt(layer.d_head))
     if layer.positions != "none":
         scores = scores + _distance_scores(layer, w, q, k.shape[2]) * (1 / math.sqrt(layer.d_head))
@@ -126,7 +126,7 @@ def _attend(layer: Any, w: Weights, q: Array, k: Array, v: Array, hidden: Array)
 
 
 def _distance_scores(layer: Any, w: Weights, q: Array, keys: int) -> Array:
-    """Dot products of queries and the key of each distance [b y z h k]."""
+    """Return dot products of queries with the key of each distance [b y z h k]."""
     place, key = np.arange(layer.chunk)[:, None], np.arange(keys)
     if layer.positions == "table":  # from the farthest later key to the farthest earlier one
         reach = layer.n_distances // 2
@@ -142,12 +142,12 @@ def _distance_scores(layer: Any, w: Weights, q: Array, keys: int) -> Array:
 
 
 def _sinusoids(distances: Array, width: int) -> Array:
-    """Sines of each distance, then cosines [r width]; the lowest frequency is 1 / 10000 radians per token."""
+    """Return the sines, then cosines of each distance [r width]; the lowest frequency is 1e-4 radians per token."""
     half = width // 2
     angles = distances[:, None] / LONGEST_WAVE ** (np.arange(half) / max(half - 1, 1))
     return np.concatenate([np.sin(angles), np.cos(angles), np.zeros((len(distances), width % 2))], axis=1)
 
 
 def _project_output(w: Weights, mixed: Array, tokens: int) -> Array:
-    """Project the heads' values [b y z h e] to the stream [b q d], without the padding."""
+    """Project the head outputs [b y z h e] to the stream [b q d], without the padding."""
     return join(w, mixed.reshape(mixed.shape[0], -1, *mixed.shape[3:])[:, :tokens])

@@ -1,4 +1,4 @@
-"""The convolution module of a Conformer [gulati2020, Section 2.2]."""
+"""The convolution module of the Conformer [gulati2020, Section 2.2]."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ....twins.functions import ACTIVATIONS, layernorm, plus, rmsnorm
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, kernel, matrix, table, vector
 
-EPS = 1e-5  # of batch and layer norms
+EPS = 1e-5  # epsilon of batch and layer norms
 INPUT_FIELDS = frozenset({"overrun"})  # rows that the implementation computes and discards
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections of values, gates and output, a depthwise kernel, and an optional norm."""
+    """Return the input, gate and output projections, a depthwise kernel, and an optional norm."""
     for name in (layer.gate, layer.activation):
         if name not in ACTIVATIONS:
             raise UnsupportedError(f"the activation {name} has no NumPy model", where="conv_module")
@@ -42,7 +42,7 @@ def _matrix(layer: Any, name: str, inputs: int, outputs: int) -> Weight:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``act(norm(conv(v · gate(g)))) wo`` of projections v and g of ``x`` [b q d]."""
+    """Compute ``act(norm(conv(v · gate(g)))) wo`` with projections v and g of ``x`` [b q d]."""
     step.must_be_whole(layer.kind())
     v, g = (plus(plus(_project(layer, w, f"w{name}", x), w.get(f"b{name}")), w.get(f"gate_b{name}")) for name in "vg")
     u = plus(_convolve(layer, v * ACTIVATIONS[layer.gate](g), w.conv), w.get("conv_b"))
@@ -53,13 +53,13 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _project(layer: Any, w: Weights, name: str, x: Array) -> Array:
-    """A projection, which may be stored as a kernel of size 1."""
+    """Apply a projection, which may be stored as a convolution kernel of size 1."""
     weight = getattr(w, name)
     return einsum("bqd,id->bqi", x, weight[:, :, 0]) if layer.kernels else einsum("bqd,di->bqi", x, weight)
 
 
 def _convolve(layer: Any, u: Array, taps: Array) -> Array:
-    """The depthwise convolution of ``u`` [b q i]; long inputs are convolved in separate chunks."""
+    """Apply the depthwise convolution to ``u`` [b q i], chunk by chunk if long."""
     b, q, i = u.shape
     before = layer.d_conv - 1 if layer.causal else layer.d_conv // 2
     if not layer.chunk or q <= layer.chunk:

@@ -1,4 +1,4 @@
-"""Bidirectional attention with projected sinusoids of distances [dai2019, Section 3.3; gulati2020]."""
+"""Bidirectional attention with relative positions as projected sinusoids [dai2019, Section 3.3; gulati2020]."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ....twins.weights import Array, Weight, Weights, matrix, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections of tokens, distances and output; biases of queries for the scores of keys and of distances."""
+    """Return the projections of tokens, distances and output, and the query biases for both kinds of scores."""
     d, h, e = layer.d_model, layer.n_heads, layer.d_head
     found = [*projections("qkvr", d, h, e, bias="qkv" if layer.bias else ""), matrix("wo", (h, e), d)]
     return [*found, *([vector("bo", d)] if layer.bias else []), table("u", h, e), table("w", h, e)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``softmax(((q + u) kᵀ + (q + w) rᵀ) / sqrt(e)) v · wo``, where ``r`` [2q-1 h e] are keys of distances."""
+    """Compute ``softmax(((q + u) kᵀ + (q + w) rᵀ) / sqrt(e)) v · wo``, where ``r`` [2q-1 h e] are distance keys."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     place = np.arange(x.shape[1])

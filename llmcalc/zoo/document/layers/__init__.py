@@ -1,1 +1,1 @@
-"""Layer kinds, one file per kind."""
+"""Layer kinds for document models, one file per kind."""

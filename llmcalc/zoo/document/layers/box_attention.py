@@ -1,4 +1,4 @@
-"""Attention with scores of the relative positions of two tokens' boxes [hong2021, Section 3.1]."""
+"""Attention with scores for the relative positions of the tokens' boxes [hong2021, Section 3.1]."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ....layers.attention import Attention
 @inherit_docs
 @record
 class BoxAttention(Attention):
-    """``y = softmax((q kᵀ + q rᵀ) / sqrt(d_head)) v · wo``, with the vectors r of ``box_pairs`` for pairs of tokens."""
+    """``y = softmax((q kᵀ + q rᵀ) / sqrt(d_head)) v · wo``, with a vector r per pair of tokens from ``box_pairs``."""
 
     causal: bool = False
 
@@ -24,7 +24,7 @@ class BoxAttention(Attention):
         check_bidirectional(self)
 
     def declare(self) -> Declaration:
-        """Attention, with scores of pairs of boxes."""
+        """Declare attention with additional scores for pairs of boxes."""
         declaration = Attention.declare(self)
         declaration.elsewhere = (*declaration.elsewhere, *([] if self.unused else ["pairs"]))
         return declaration

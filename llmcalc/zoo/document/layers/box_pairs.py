@@ -1,4 +1,4 @@
-"""Relative positions of the boxes of each pair of tokens [hong2021, Section 3.1]."""
+"""Relative position embeddings for pairs of token boxes [hong2021, Section 3.1]."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ COORDINATES = 8  # two per corner
 class BoxPairs(Layer):
     """``r_qk = [sin, cos of (corner_k - corner_q) · frequencies] w``, for both coordinates of all four corners.
 
-    Layers of kind ``box_attention`` read the result.
+    Layers of kind ``box_attention`` use these embeddings.
 
     Attributes:
         d_wave: number of sines and cosines per coordinate.
-        d_head: width of the result, which is that of a head.
+        d_head: width of the embeddings, equal to the head width.
         scale: factor on the coordinates.
     """
 
@@ -30,7 +30,7 @@ class BoxPairs(Layer):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"waves": "sines and cosines of distances between boxes"}
 
     def declare(self) -> Declaration:
-        """Weight ``[8 d_wave, d_head]``, which runs on every pair of tokens."""
+        """Declare the weight ``[8 d_wave, d_head]``, which is applied to every pair of tokens."""
         declaration = Declaration({"in": COORDINATES * self.d_wave, "e": self.d_head})
         declaration.weights("w[in | e]")
         declaration.equations("r[b q k e] = waves[b q k in] w[in e] | constant", "r[b q k e] = keep(r)")

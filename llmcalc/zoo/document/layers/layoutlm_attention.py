@@ -1,4 +1,4 @@
-"""Attention with relative position biases in the text and on the page [xu2020, Section 2.1]."""
+"""Attention with relative position biases for text order and page layout [xu2020, Section 2.1]."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _TABLES |= dict.fromkeys(("across_bias[ub | h]", "down_bias[ub | h]"), "box_buck
 @inherit_docs
 @record
 class LayoutLmAttention(Attention):
-    """``y = softmax(q kᵀ / sqrt(d_head) + bias) v · wo``; all layers of a stack share the bias tables.
+    """``y = softmax(q kᵀ / sqrt(d_head) + bias) v · wo``, with bias tables shared by all layers of a stack.
 
     Attributes:
-        distance_buckets: number of buckets of the distance in the text; None: no bias.
-        distance_most: distance from which on the last bucket is used.
-        box_buckets: number of buckets of the distances between left edges and between lower edges; None: no bias.
-        box_most: distance from which on the last bucket is used.
-        bias_scaled: whether the biases are divided by ``sqrt(d_head)``, as the scores are (LayoutLMv3).
+        distance_buckets: number of buckets for the distance in the text; None: no bias.
+        distance_most: distance at which the last bucket starts.
+        box_buckets: number of buckets for the distances between left edges and between lower edges; None: no bias.
+        box_most: distance at which the last bucket starts.
+        bias_scaled: whether the biases are also divided by ``sqrt(d_head)`` (LayoutLMv3).
     """
 
     causal: bool = False

@@ -1,4 +1,4 @@
-"""LiLT's attention [wang2022, Section 3.1]: a text stream and a layout stream that share attention scores."""
+"""LiLT attention [wang2022, Section 3.1]: a text stream and a layout stream share their attention scores."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ....layers.mlp import ACTIVATIONS
 
 @record
 class LiltAttention(MultiHead):
-    """``y = softmax(s + s') v · wo``; the layout stream, whose scores are s', gets ``softmax(s + s') v' · w'o``.
+    """``softmax(s + s') v · wo`` for the text and ``softmax(s + s') v' · w'o`` for the layout, with scores s and s'.
 
-    The layout stream has a residual connection and a norm, then a feed-forward layer with a residual connection and a
-    norm. All matrices have biases; there is no causal mask.
+    In the layout stream, a residual connection and a norm follow, then a feed-forward layer with another residual
+    connection and norm. All matrices have biases. There is no causal mask.
 
     Attributes:
         d_model: width of the text stream.
         n_heads: number of heads of both streams; must divide both widths.
         d_stream: width of the layout stream.
-        d_ff: hidden width of its feed-forward layer.
-        activation: activation of that layer, as in ``mlp``.
-        eps: epsilon of its norms.
-        dropped: whether the resulting layout stream is unused, so that no gradient flows (the last layer).
+        d_ff: hidden width of the layout stream's feed-forward layer.
+        activation: activation of the feed-forward layer, as in ``mlp``.
+        eps: epsilon of the layout stream's norms.
+        dropped: whether the output of the layout stream is unused, so that it gets no gradient (the last layer).
     """
 
     d_stream: int
@@ -41,7 +41,7 @@ class LiltAttention(MultiHead):
         self.must_divide("n_heads", "d_stream")
 
     def declare(self) -> Declaration:
-        """Projections and scores of both streams, weighted values, and the feed-forward layer of the layout stream."""
+        """Declare both streams' projections, scores and weighted values, and the layout stream's feed-forward layer."""
         axes = self._head_axes()
         axes |= {"dl": self.d_stream, "el": self.d_stream // self.n_heads, "fl": self.d_ff}
         declaration = Declaration(axes)

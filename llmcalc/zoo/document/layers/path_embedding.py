@@ -1,4 +1,4 @@
-"""Embeddings of a text's path in the tree of a page [li2021, Section 3.1]: the tags of its steps, and their indices."""
+"""XPath embeddings [li2021, Section 3.1]: the tags and indices on a text's path in the page's markup tree."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ....core.record import record
 
 @record
 class PathEmbedding(Layer):
-    """``y = relu(z w1 + b1) w2 + b2``, where z are the concatenated embeddings of all steps of a path.
+    """``y = relu(z w1 + b1) w2 + b2``, where z are the concatenated step embeddings of a path.
 
-    The embedding of a step is the sum of those of its tag and of its index, from tables of this step.
+    A step embedding is the sum of a tag embedding and an index embedding. Each step has its own two tables.
 
     Attributes:
         depth: number of steps of a path; shorter paths are padded.
         n_tags: number of distinct tags.
         n_numbers: number of distinct indices.
-        d_unit: width of a step's embedding.
+        d_unit: width of a step embedding.
         d_ff: hidden width.
-        d_out: width of the output, which is that of the stream.
+        d_out: width of the output, equal to the width of the stream.
         tag_id: row of the tag tables for a missing step.
         number_id: row of the index tables for a missing step.
     """
@@ -38,7 +38,7 @@ class PathEmbedding(Layer):
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"tag_id", "number_id"})
 
     def declare(self) -> Declaration:
-        """Tables ``[depth, n_tags, d_unit]`` and ``[depth, n_numbers, d_unit]``, and two matrices."""
+        """Declare tables ``[depth, n_tags, d_unit]`` and ``[depth, n_numbers, d_unit]``, and two matrices."""
         sizes: dict[str, int | str] = {"xd": self.depth, "ps": self.n_tags, "xn": self.n_numbers, "pu": self.d_unit}
         declaration = Declaration({**sizes, "f": self.d_ff, "out": self.d_out})
         declaration.weights("tags[xd; ps; pu]", "numbers[xd; xn; pu]", table="other")

@@ -1,4 +1,4 @@
-"""Attention with scores of the relative positions of two tokens' boxes [hong2021, Section 3.1]."""
+"""Attention with scores for the relative positions of the tokens' boxes [hong2021, Section 3.1]."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["forward", "weights"]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``softmax((q kᵀ + q rᵀ) · scale) v · wo``."""
+    """Compute ``softmax((q kᵀ + q rᵀ) · scale) v · wo``."""
     step.must_be_whole(layer.kind())
     pairs = step.saved_streams.get("pairs")
     if pairs is None or pairs.shape[-1] != layer.d_head or layer.logit_softcap:
-        raise UnsupportedError(f"there are no pairs of boxes of width {layer.d_head}", where=layer.kind())
+        raise UnsupportedError(f"missing box pairs of width {layer.d_head}", where=layer.kind())
     scale = 1 / math.sqrt(layer.d_head) if layer.scale is None else layer.scale
 
     def add_pairs(scores: Array, v: Array, q: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Relative positions of the boxes of each pair of tokens [hong2021, Section 3.1]; without boxes, all are equal."""
+"""Relative position embeddings for pairs of token boxes [hong2021, Section 3.1]; without boxes, all are equal."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from numpy import einsum
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, matrix
 
-CORNERS = (0, 1, 2, 1, 2, 3, 0, 3)  # x and y of the upper left, upper right, lower right and lower left corner
+CORNERS = (0, 1, 2, 1, 2, 3, 0, 3)  # x and y of the upper left, upper right, lower right and lower left corners
 
 
 def weights(layer: Any) -> list[Weight]:
-    """One projection."""
+    """Return one projection."""
     return [matrix("w", len(CORNERS) * layer.d_wave, layer.d_head)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``x`` unchanged; the vector of each pair of boxes [b q k e] is saved for the attention layers."""
+    """Return ``x`` unchanged, and save the vectors of box pairs [b q k e] for the attention layers."""
     step.must_be_whole(layer.kind())
     boxes = np.zeros((*step.ids.shape, 4), int) if step.boxes is None else step.boxes
     corners = boxes[..., list(CORNERS)] * layer.scale

@@ -1,4 +1,4 @@
-"""Attention with relative position biases in the text and on the page [xu2020, Section 2.1]."""
+"""Attention with relative position biases for text order and page layout [xu2020, Section 2.1]."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ....twins.weights import Array, Weight, Weights, matrix
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Those of attention, and bias tables shared by all layers of a stack."""
+    """Return the attention weights, and bias tables shared by all layers of a stack."""
     rows = {"distance_bias": layer.distance_buckets, "across_bias": layer.box_buckets, "down_bias": layer.box_buckets}
     tables = [matrix(name, count, layer.n_heads)._replace(share=f".{name}") for name, count in rows.items() if count]
     return [*attention.weights(layer), *tables]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``softmax(q kᵀ · scale + bias) v · wo``, with distances in the text, between left and between lower edges."""
+    """Compute ``softmax(q kᵀ · scale + bias) v · wo``, with biases for text, left-edge and lower-edge distances."""
     step.must_be_whole(layer.kind())
     factor = 1 / math.sqrt(layer.d_head) if layer.bias_scaled else 1.0
     boxes = np.zeros((*step.ids.shape, 4), int) if step.boxes is None else step.boxes
@@ -39,7 +39,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _bias(layer: Any, rows: Array, position: Array, name: str) -> Array:
-    """The bias of each pair of tokens [b h q k], by the key's position minus the query's."""
+    """Return the bias of each pair of tokens [b h q k], from the key position minus the query position."""
     ahead = position[:, None, :] - position[:, :, None]
     by_text = (layer.distance_buckets, layer.distance_most)
     count, most = by_text if name == "distance_bias" else (layer.box_buckets, layer.box_most)

@@ -1,4 +1,4 @@
-"""LiLT's attention [wang2022, Section 3.1]: a text stream and a layout stream that share attention scores."""
+"""LiLT attention [wang2022, Section 3.1]: a text stream and a layout stream share their attention scores."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ....twins.weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections of both streams, and the feed-forward layer and norms of the layout stream."""
+    """Return the projections of both streams, and the feed-forward layer and norms of the layout stream."""
     d, s, h = layer.d_model, layer.d_stream, layer.n_heads
     found = [*projections("qkv", d, h, d // h), *projections(("ql", "kl", "vl"), s, h, s // h), *output(d, h, d // h)]
     found += [matrix("wol", (h, s // h), s), vector("bol", s)]
@@ -26,11 +26,11 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``softmax(s + s') v · wo`` with the scores of both streams; updates the layout stream."""
+    """Compute ``softmax(s + s') v · wo`` with the scores of both streams, and update the layout stream."""
     step.must_be_whole(layer.kind())
     layout = step.saved_streams.get("layout")
     if layout is None or layout.shape[-1] != layer.d_stream:
-        raise UnsupportedError(f"there is no layout stream of width {layer.d_stream}", where=layer.kind())
+        raise UnsupportedError(f"missing layout stream of width {layer.d_stream}", where=layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     ql, kl, vl = (project(w, name, layout) for name in ("ql", "kl", "vl"))
     scores = dot_products(q, k) / math.sqrt(q.shape[-1]) + dot_products(ql, kl) / math.sqrt(ql.shape[-1])
@@ -40,7 +40,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _update_layout(layer: Any, w: Weights, mixed: Array, layout: Array) -> Array:
-    """The layout stream after attention and its feed-forward layer, each with a residual connection and a norm."""
+    """Apply the residual connections, norms and feed-forward layer of the layout stream after attention."""
     layout = layout + einsum("bqhe,hed->bqd", mixed, w.wol) + w.bol
     layout = layernorm(layout, layer.eps, w.norm, w.norm_b)
     hidden = ACTIVATIONS[layer.activation](einsum("bqd,df->bqf", layout, w.wu) + w.bu)

@@ -1,1 +1,1 @@
-"""Layer kinds, one file per kind."""
+"""Layer kinds from research models, one file per kind."""

@@ -1,7 +1,7 @@
-"""Attention of an encoder for long inputs: within blocks of tokens, and to global tokens.
+"""Encoder attention for long inputs: within blocks of tokens, and to global tokens.
 
-In LongT5 [guo2021], a token sees its own and adjacent blocks, and a summary of every segment of tokens. In PEGASUS-X
-[phang2022], a token sees its own block and global tokens, which see everything and have a stream of their own.
+In LongT5 [guo2021], a token attends to its own and adjacent blocks, and to a summary of each segment. In PEGASUS-X
+[phang2022], it attends to its own block and to global tokens, which attend to all tokens in a separate stream.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ class BlockAttention(Layer):
         n_heads: number of heads.
         d_head: width of a head.
         block: number of tokens per block.
-        reach: whether a query sees its ``own`` block, or also tokens of adjacent ones (``beside``), up to one block
-            length away.
+        reach: whether a query attends only to its ``own`` block, or also to tokens in adjacent blocks (``beside``) up
+            to one block length away.
         positions: ``none`` or ``relative`` (a learned bias per bucket, shared by all layers of the stack).
         n_buckets: number of buckets of a relative bias.
-        max_distance: distance in tokens from which on the last bucket is used.
-        summary: number of tokens per segment; each segment is summarised in one global key and value.
-        n_global: number of global tokens with a stream of their own.
+        max_distance: distance in tokens at which the last bucket starts.
+        summary: number of tokens per segment, each of which has one global key and value.
+        n_global: number of global tokens with their own stream.
         staggered: whether the blocks are shifted by half a block.
-        globals_dropped: whether the resulting global tokens are unused, so that no gradient flows.
+        globals_dropped: whether the outputs for global tokens are unused, so that they get no gradient.
         scale: factor on the scores (default: 1 / sqrt(d_head)).
         norm_eps: epsilon of the norms of summaries and global tokens.
     """
@@ -54,7 +54,7 @@ class BlockAttention(Layer):
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"reach": ("own", "beside"), "positions": ("none", "relative")}
 
     def declare(self) -> Declaration:
-        """Projections, scores within blocks and to global tokens, weighted values, output projection."""
+        """Declare the projections, local and global scores, weighted values, and output projection."""
         declaration = Declaration({"d": self.d_model, "h": self.n_heads, "e": self.d_head, "Z": self.block})
         self._add_axes(declaration)
         declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]")

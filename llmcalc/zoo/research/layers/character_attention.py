@@ -1,4 +1,4 @@
-"""CANINE's attention [clark2021, Section 3.2]: of characters within chunks, or of groups of characters."""
+"""CANINE's attention [clark2021, Section 3.2] among the characters of a chunk or among groups of characters."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ....layers._attention_parts import MultiHead, project_inputs, project_outpu
 
 @record
 class CharacterAttention(MultiHead):
-    """``y = softmax(q kᵀ / sqrt(d_head)) v · wo`` with biases, among the tokens of a chunk, or among groups of tokens.
+    """``y = softmax(q kᵀ / sqrt(d_head)) v · wo`` with biases, among the tokens of a chunk or among groups of tokens.
 
     Attributes:
         d_model: width of input and output.
         n_heads: number of heads, of width d_model / n_heads.
-        chunk: number of tokens that see each other; None: all.
-        merge: number of tokens merged into each position before it; an incomplete last group was dropped.
+        chunk: number of tokens per chunk, within which tokens attend to each other; None: all tokens do.
+        merge: number of tokens that were merged into each position; an incomplete last group is dropped.
     """
 
     chunk: int | None = None
@@ -25,10 +25,10 @@ class CharacterAttention(MultiHead):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.chunk and self.merge > 1:
-            raise SizeError("chunk and merge are mutually exclusive", where="character_attention")
+            raise SizeError("chunk and merge cannot be combined", where="character_attention")
 
     def declare(self) -> Declaration:
-        """Projections, scores within complete chunks and the last one, or of all groups, weighted values, output."""
+        """Declare the projections, scores per chunk or among groups, weighted values, and output projection."""
         axes = self._head_axes()
         declaration = Declaration(axes)
         if self.chunk is None:
@@ -46,7 +46,7 @@ class CharacterAttention(MultiHead):
 
 
 def n_groups(merge: int) -> str:
-    """Number of complete groups of ``merge`` tokens, as an expression."""
+    """Return the number of complete groups of ``merge`` tokens, as an expression."""
     return f"ceil(max(0, q - {merge - 1}), {merge})" if merge > 1 else "q"
 
 

@@ -1,4 +1,4 @@
-"""Character embeddings without a vocabulary [clark2021, Section 3.1]: concatenated rows for several hashes."""
+"""Character embeddings without a vocabulary [clark2021, Section 3.1]: concatenated rows of several hash tables."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class CharacterEmbedding(Layer):
     """``y = [table_1[hash_1(id)], table_2[hash_2(id)], ...]``: bytes, but no FLOPs.
 
     Attributes:
-        n_buckets: rows of each table.
+        n_buckets: number of rows of each table.
         n_hashes: number of hash functions, each with its own table; must divide d_out.
-        d_out: width of all rows together, which is that of the stream.
-        rows: number of ids.
+        d_out: width of the concatenated rows, equal to the width of the stream.
+        rows: number of distinct ids.
     """
 
     n_buckets: int
@@ -35,7 +35,7 @@ class CharacterEmbedding(Layer):
         self.must_divide("n_hashes", "d_out")
 
     def declare(self) -> Declaration:
-        """Tables ``[n_hashes, n_buckets, d_out / n_hashes]``."""
+        """Declare the tables ``[n_hashes, n_buckets, d_out / n_hashes]``."""
         sizes: dict[str, int | str] = {"nh": self.n_hashes, "V": self.n_buckets, "ce": self.d_out // self.n_hashes}
         declaration = Declaration({**sizes, "d": self.d_out})
         declaration.weights("w[nh; V; ce]", table="token")

@@ -1,4 +1,4 @@
-"""Merging characters into groups, and expanding these again [clark2021, Section 3.3], with convolutions."""
+"""Convolutions that merge characters into groups and expand the groups again [clark2021, Section 3.3]."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .character_attention import n_groups
 
 @record
 class CharacterPooling(Layer):
-    """``y = norm([x_1, act(conv(x))])`` of all groups of tokens but the last; ``back``: ``norm(act(conv([x, y])))``.
+    """``norm([x_1, act(conv(x))])`` for all groups but the last, or with ``back``, ``norm(act(conv([x, y])))``.
 
     Attributes:
         d_in: width of the stream.
         merge: number of tokens per group.
         taps: kernel size (default: merge).
         activation: elementwise function after the convolution, as in ``mlp``.
-        back: whether groups are expanded to their tokens again, concatenated with the stream before merging.
+        back: whether to expand groups to tokens and concatenate them with the stream before merging.
         eps: epsilon of the norm.
     """
 
@@ -39,7 +39,7 @@ class CharacterPooling(Layer):
         self.derive(taps=self.merge)
 
     def declare(self) -> Declaration:
-        """Weight ``[d_in, d_in, taps]``, or ``[d_in, 2 d_in, taps]``, with a bias, and a norm."""
+        """Declare a weight ``[d_in, d_in, taps]`` or ``[d_in, 2 d_in, taps]``, its bias, and a norm."""
         axes: dict[str, int | str] = {"out": self.d_in, "taps": int(self.taps or 0), "qg": n_groups(self.merge)}
         width, rows, source = ("both", "q", "z[b q both]") if self.back else ("in", "qg", "x[b qg taps in]")
         declaration = Declaration(axes | ({"both": 2 * self.d_in} if self.back else {}) | {"in": self.d_in})

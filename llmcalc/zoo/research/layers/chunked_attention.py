@@ -1,4 +1,4 @@
-"""Reformer's attention [kitaev2020] within chunks of tokens, in order or sorted by hashes."""
+"""Reformer's attention [kitaev2020] within chunks of tokens, in sequence order or sorted by hash."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ....core.record import record
 
 @record
 class ChunkedAttention(Layer):
-    """``y = softmax(q kᵀ / sqrt(d_head)) v · wo`` within a chunk and adjacent ones; no biases.
+    """``y = softmax(q kᵀ / sqrt(d_head)) v · wo`` within a chunk and adjacent chunks, without biases.
 
     Sequences of at most one chunk are not divided. The cache holds the layer's input.
 
@@ -21,18 +21,18 @@ class ChunkedAttention(Layer):
         n_heads: number of heads.
         d_head: width of a head.
         chunk: number of tokens per chunk.
-        before, after: number of earlier and later chunks that a query also sees.
-        hashed: whether queries serve as keys, and tokens are sorted by hashes (LSH attention).
-        n_hashes: number of rounds of hashing.
-        n_rotations: number of random directions, half of the buckets; None: the number of chunks of the first pass.
-        padded_to: sequences longer than ``padded_above`` are padded to a multiple of this.
-        padded_above: length above which sequences are padded: the smallest chunk of the model.
+        before, after: number of earlier and later chunks that a query also attends to.
+        hashed: whether queries also serve as keys, and tokens are sorted by hash (LSH attention).
+        n_hashes: number of hashing rounds.
+        n_rotations: number of random directions, half the number of buckets; None: the chunks of the first pass.
+        padded_to: sequences longer than ``padded_above`` are padded to a multiple of this number of tokens.
+        padded_above: length in tokens above which sequences are padded (the smallest chunk of the model).
         causal: whether later tokens are masked.
         factors: factors of the number of buckets, separated by spaces, such as ``8 16``; each has half as many
             directions.
 
     Raises:
-        SizeError: the factors are not even, or do not sum to twice ``n_rotations``.
+        SizeError: The factors are odd, or do not sum to twice ``n_rotations``.
     """
 
     d_model: int
@@ -50,7 +50,7 @@ class ChunkedAttention(Layer):
     factors: str = ""
 
     ZERO_ALLOWED = frozenset({"before", "after"})
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"planes": "random planes, which determine the bucket"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"planes": "random hash directions, which determine the bucket"}
 
     def __post_init__(self) -> None:
         self.check()
@@ -62,7 +62,7 @@ class ChunkedAttention(Layer):
             raise SizeError(text, where="chunked_attention")
 
     def declare(self) -> Declaration:
-        """Projections, hashes, scores of chunks or of all tokens, weighted values, output projection."""
+        """Declare projections, hashes, scores per chunk or among all tokens, weighted values, and output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head, "t": "c + q"}
         rows, chunk = padded(self.padded_to, self.padded_above), self.chunk
         many = f"min(1, max(0, {rows} - {chunk}))"  # 1 with more than one chunk, else 0
@@ -70,7 +70,7 @@ class ChunkedAttention(Layer):
         axes |= {"qz": rows, "kz": rows, "if": f"1 - {many}", "y": f"{many} * {hashes} * ceil({rows}, {chunk})"}
         axes |= {"w": chunk, "wk": seen, "kn": self._n_decode_keys(seen, hashes)}
         axes |= {"nh": self.n_hashes, "hb": self.n_rotations or f"ceil(q - {chunk - 1}, {chunk})", "zs": many}
-        done = f"min(1, max(0, c - {chunk}))"  # 1 if the cached tokens have buckets; a first chunk gets them later
+        done = f"min(1, max(0, c - {chunk}))"  # 1 if the cached tokens have buckets; the first chunk gets them later
         axes["hd"] = self.n_rotations or f"max(1, ceil(c - {chunk - 1}, {chunk}))"
         axes["hq"] = f"{done} * q + (1 - {done}) * min(1, max(0, c + q - {chunk - 1})) * (c + q)"
         declaration = Declaration(axes)
@@ -95,7 +95,7 @@ class ChunkedAttention(Layer):
         return declaration
 
     def _n_decode_keys(self, seen: int, hashes: int) -> str:
-        """Number of tokens whose keys a decode step recomputes."""
+        """Return the number of tokens whose keys a decode step recomputes."""
         if not self.hashed:
             return f"min(c, mod(c, {self.chunk}) + {self.before * self.chunk}) + q"
         is_sorted = f"min(1, max(0, c - {self.chunk}))"
@@ -103,7 +103,7 @@ class ChunkedAttention(Layer):
 
 
 def padded(to: int, above: int) -> str:
-    """Number of tokens, padded to a multiple of ``to`` if there are more than ``above``."""
+    """Return the number of tokens, padded to a multiple of ``to`` if greater than ``above``, as an expression."""
     return f"(q + min(1, max(0, q - {above})) * (ceil(q, {to}) * {to} - q))" if to > 1 else "q"
 
 

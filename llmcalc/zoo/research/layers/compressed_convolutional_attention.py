@@ -12,8 +12,8 @@ from ....layers._rope import ROPE_SCALINGS, check_factors
 
 @record
 class CompressedConvolutionalAttention(Layer):
-    """Grouped-query attention with two causal convolutions over queries and keys; half of each value comes from the
-    previous token.
+    """Grouped-query attention with two causal convolutions over queries and keys.
+    Half of each value comes from the previous token.
 
     Attributes:
         d_model: width of input and output.
@@ -21,13 +21,13 @@ class CompressedConvolutionalAttention(Layer):
         n_kv_heads: number of key and value heads; must divide n_heads.
         d_head: width of a head.
         d_conv: kernel size of the depthwise convolution.
-        d_conv_mix: kernel size of the convolution within each head, which follows.
-        bias: whether the projections have biases; the convolutions always do.
+        d_conv_mix: kernel size of the second convolution, which mixes the channels of a head.
+        bias: whether the projections have biases; the convolutions always have them.
         rotary_dim: rotated width of a head (default: d_head).
         rope_theta: base of the rotary frequencies.
         rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast, rope_slow, rope_truncate,
             rope_attention, rope_factors: as in ``attention``.
-        window: number of tokens that a query sees, including itself.
+        window: number of tokens that a query attends to, including itself.
     """
 
     d_model: int
@@ -60,7 +60,7 @@ class CompressedConvolutionalAttention(Layer):
         check_factors(self)
 
     def declare(self) -> Declaration:
-        """Projections, convolutions, attention, output; the state also holds columns of the convolutions and values."""
+        """Declare projections, convolutions, attention, output projection, and a state with past convolution inputs."""
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "g": self.n_kv_heads, "e": self.d_head}
         values = self.n_kv_heads * self.d_head
         axes |= {"i": values // 2, "late": values - values // 2, "X": (self.n_heads + self.n_kv_heads) * self.d_head}
@@ -69,7 +69,7 @@ class CompressedConvolutionalAttention(Layer):
         axes |= {"qp": "q + K + taps - 2", "k": "c + q", "t": "c + q"}
         if self.window:
             axes |= {"w": self.window, "k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"}
-        # in prefill, torch also computes the delayed values of a token before the first
+        # in prefill, torch also computes the delayed values of the position before the first token
         declaration = Declaration(axes, as_torch={"qd": "q + 1"})
         declaration.weights("wq[d | h e]", "wk[d | g e]", "wv[d | i]", "wv_before[d | late]", "conv[X; K]", "conv_b[X]")
         declaration.weights("mix[H out; e; taps]", "mix_b[X]", "temperature[g]", "wo[h e | d]")

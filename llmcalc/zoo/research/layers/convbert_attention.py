@@ -1,4 +1,4 @@
-"""ConvBERT's mixed attention [jiang2020, Section 4]: half of the heads attend, half use span-based convolutions."""
+"""ConvBERT's mixed attention [jiang2020, Section 4]: attention heads and span-based convolution heads."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ....layers._attention_parts import MultiHead, project_inputs
 
 @record
 class ConvBertAttention(MultiHead):
-    """``y = [attention(q, k, v), conv(x wc, softmax((span(x) ⊙ q) wf))] wo``; no causal mask.
+    """``y = [attention(q, k, v), conv(x wc, softmax((span(x) ⊙ q) wf))] wo``, without a causal mask.
 
     Attributes:
         d_model: width of input and output.
-        n_heads: number of heads of each half, of width d_model / (2 n_heads).
+        n_heads: number of attention heads, and of convolution heads, each of width d_model / (2 n_heads).
         d_conv: kernel size of both convolutions.
     """
 
@@ -27,7 +27,7 @@ class ConvBertAttention(MultiHead):
             raise SizeError(text, where="convbert_attention")
 
     def declare(self) -> Declaration:
-        """Projections, separable convolution, kernels, both halves, output projection."""
+        """Declare projections, separable convolution, dynamic kernels, both groups of heads, and output projection."""
         axes = self._head_axes() | {"i": self.d_model, "g": self.n_heads}
         declaration = Declaration({**axes, "e": self.d_model // (2 * self.n_heads), "K": self.d_conv})
         project_inputs(declaration)

@@ -1,4 +1,4 @@
-"""Attention over depth: a layer reads a mix of the summed outputs of groups of earlier layers (Inkling 2) [tml2026]."""
+"""Attention over depth (Inkling 2) [tml2026]: a layer reads a mix of summed outputs of earlier layer groups."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ....core.record import record
 
 @record
 class DepthAttention(Layer):
-    """``y_i = Σ_n softmax(query_i · norm(z_n) / sqrt(d_model)) norm(z_n)`` over the sums ``z`` of groups of layers.
+    """``y_i = Σ_n softmax(query_i · norm(z_n) / sqrt(d_model)) norm(z_n)`` over the sums ``z`` of layer groups.
 
     Attributes:
         d_model: width of the stream.
-        n_states: number of sums, including that of the current group.
-        n_reads: number of learned queries, each with its own mix: one, or three for queries, keys and values.
-        n_layers: number of layers whose queries are stored in one tensor; None: each layer has its own.
-        closes: whether a group of layers ends before the preceding sub-layer; its sum is stored.
-        gate_rank: rank of the gates that mix the result with messages of the previous pass; None: no gates.
-        n_gates: number of these gates, one for each use of the result.
-        gates_run: whether there was a previous pass.
+        n_states: number of sums, including the sum of the current group.
+        n_reads: number of learned queries, each with its own mix: 1, or 3 for queries, keys and values.
+        n_layers: number of layers whose queries are stored in one tensor; None: each layer has its own tensor.
+        closes: whether a layer group ends before the preceding sub-layer, so that its sum is stored.
+        gate_rank: rank of the gates that mix the output with messages of the previous pass; None: no gates.
+        n_gates: number of gates, one per use of the output.
+        gates_run: whether there was a previous pass, so that the gates run.
         norm_eps: epsilon of the norms.
         unused: whether the layer is stored but never run.
     """
@@ -38,13 +38,13 @@ class DepthAttention(Layer):
     unused: bool = False
 
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
-        "states": "the sums of earlier groups of layers, and of the current one",
+        "states": "the sums of earlier layer groups and of the current group",
         "read": "the input of a gate",
         "message": "the message of the previous pass to this layer",
     }
 
     def declare(self) -> Declaration:
-        """Queries ``[n_reads, d_model]``, scores and mix per token; gates."""
+        """Declare the queries ``[n_reads, d_model]``, the scores and mix per token, and the gates."""
         axes: dict[str, int | str] = {"d": self.d_model, "zn": self.n_states, "nq": self.n_reads}
         declaration = Declaration(axes)
         is_table = self.n_reads > 1 or self.n_layers
@@ -66,7 +66,7 @@ class DepthAttention(Layer):
         return declaration.only_stored() if self.unused else declaration
 
     def _add_gate(self, declaration: Declaration, number: int) -> None:
-        """``(1 - tanh(c wf)) read + tanh(c wm) message``, where ``c`` is a low-rank projection of both."""
+        """Add ``(1 - tanh(c wf)) read + tanh(c wm) message``, where ``c`` is a low-rank projection of both."""
         declaration.axes |= {"rank": int(self.gate_rank or 0), "in": 2 * self.d_model}
         down, forget, take = (f"{name}{number}" for name in ("w_down", "w_forget", "w_message"))
         declaration.weights(f"{down}[in | rank]", f"{forget}[rank | d]", f"{take}[rank | d]", unused=not self.gates_run)

@@ -1,4 +1,4 @@
-"""Differential attention [ye2024]: heads form pairs, with one softmax minus a learned share of the other."""
+"""Differential attention [ye2024]: the difference of two softmaxes per pair of heads, with a learned factor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class DifferentialAttention(Attention):
     """``y = norm((softmax(q1 k1ᵀ) - λ softmax(q2 k2ᵀ)) (v1, v2)) · wo``, per pair of heads.
 
     Attributes:
-        pair_norm_eps: epsilon of the norm of each pair.
+        pair_norm_eps: epsilon of the norm per pair.
     """
 
     pair_norm_eps: float = 1e-5
@@ -42,7 +42,7 @@ class DifferentialAttention(Attention):
         declaration.weights(*(f"lambda_{name}[e]" for name in names), unused=self.unused)
 
     def _attend(self) -> list[str]:
-        """Each head's softmax weights both values of a pair; torch recomputes it for the second value."""
+        """Apply each head's softmax to both values of a pair; torch recomputes it for the second value."""
         lines, keys = Attention._attend(self), "s" if self.cross else "k"
         index = lines.index(f"o[b q h v] = p[b h q {keys}] v[b {keys} g v] | g:h core")
         lines[index : index + 1] = [

@@ -1,4 +1,4 @@
-"""Attention with a bias computed from the values of all tokens so far (Doge)."""
+"""Attention with a bias computed from the values of all previous tokens (Doge)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ....layers.attention import Attention
 @inherit_docs
 @record
 class DynamicAttention(Attention):
-    """Attention with ``exp(A softplus(v wdt))`` added to the scores, one number per key and head.
+    """Attention with ``exp(A softplus(v wdt))`` per key and head added to the scores.
 
-    In longer sequences, a query only sees the keys with the largest of these numbers. They depend on the values, so all
-    scores are computed.
+    In longer sequences, a query only attends to the keys with the largest biases. The biases depend on the values, so
+    all scores are computed.
 
     Attributes:
-        keep_window: number of tokens that a query sees; None: all.
+        keep_window: number of tokens that a query attends to; None: all.
     """
 
     keep_window: int | None = None

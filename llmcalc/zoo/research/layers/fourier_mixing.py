@@ -9,7 +9,7 @@ from ....core.record import record
 
 @record
 class FourierMixing(Layer):
-    """``y = Re(F_tokens(F_width(x)))``.
+    """``y = Re(F_tokens(F_width(x)))``, where F is a discrete Fourier transform.
 
     Attributes:
         d_model: width of input and output.
@@ -18,7 +18,7 @@ class FourierMixing(Layer):
     d_model: int
 
     def declare(self) -> Declaration:
-        """A transform along the width, then one along the tokens."""
+        """Declare a transform along the width, then one along the tokens."""
         declaration = Declaration({"d": self.d_model})
         declaration.equations("y[b q d] = fft(x) | over:d", "y[b q d] = fft(y) | over:q")
         return declaration

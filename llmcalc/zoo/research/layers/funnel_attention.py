@@ -1,4 +1,4 @@
-"""Funnel attention [dai2020]: Transformer-XL's relative attention with pooled queries, which halve the sequence."""
+"""Funnel attention [dai2020]: Transformer-XL attention with pooled queries, which halve the sequence length."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from ....core.record import record
 
 @record
 class FunnelAttention(Layer):
-    """``softmax(((q + u) kᵀ + positions(q + w) + segments(q + z)) / sqrt(d_head)) v · wo``; no causal mask.
+    """``softmax(((q + u) kᵀ + positions(q + w) + segments(q + z)) / sqrt(d_head)) v · wo``, without a causal mask.
 
     Attributes:
         d_model: width of input and output.
         n_heads: number of heads.
         d_head: width of a head.
-        merge: number of tokens merged into each position of the queries.
+        merge: number of tokens merged into each query position.
         pools: whether the input has twice as many positions as the queries.
         pooled_keys: whether keys and values are pooled like the queries.
         extra: whether the first token keeps its own position in pooling (``separate_cls`` without ``truncate_seq``).
         first_apart: whether the first token is never pooled and has no relative position (``separate_cls``).
         pooling: how pairs are pooled: ``mean`` or ``max``.
-        restores: number of tokens to which each position is expanded before the layer, with the stream before pooling
-            added; None: no expansion.
-        factorized: whether position scores are products of sines and cosines, instead of projected distances.
+        restores: number of tokens to which each position is expanded before the layer, where the stream before pooling
+            is added; None: no expansion.
+        factorized: whether position scores are computed from sines and cosines instead of projected distances.
     """
 
     d_model: int
@@ -54,9 +54,9 @@ class FunnelAttention(Layer):
             raise SizeError(f"d_model is {self.d_model}; it must be even", where="funnel_attention")
 
     def declare(self) -> Declaration:
-        """Projections, scores of contents, positions and segments, weighted values, output; queries have no bias."""
+        """Declare projections, content, position and segment scores, weighted values, output; queries have no bias."""
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head}
-        axes |= {"S": 2, "qg": n_merged(self.merge, self.extra)}  # S: the same segment or another
+        axes |= {"S": 2, "qg": n_merged(self.merge, self.extra)}  # S: same segment or different segments
         pools_queries = self.pools and not self.pooled_keys
         axes["kg"] = n_merged(self.merge // 2, self.extra) if pools_queries else axes["qg"]
         axes["rp"] = f"2 * {axes['qg']} + {axes['kg']}" if pools_queries else f"2 * {axes['qg']}"
@@ -69,7 +69,7 @@ class FunnelAttention(Layer):
 
 
 def n_merged(merge: int, extra: bool) -> str:
-    """Number of positions after merging ``merge`` tokens into each, as an expression."""
+    """Return the number of positions after merging ``merge`` tokens into each, as an expression."""
     if merge == 1:
         return "q"
     return f"ceil(q + {merge - 1}, {merge})" if extra else f"ceil(q, {merge})"

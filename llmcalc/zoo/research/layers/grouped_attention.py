@@ -12,7 +12,7 @@ from .grouped_linear import GroupedLinear
 
 @record
 class GroupedAttention(MultiHead):
-    """Multi-head attention with grouped projections, all with biases; no causal mask.
+    """Multi-head attention with grouped projections, all of which have biases, and without a causal mask.
 
     Attributes:
         d_model: width of input and output.
@@ -33,7 +33,7 @@ class GroupedAttention(MultiHead):
             self.must_divide(name, "d_model")
 
     def declare(self) -> Declaration:
-        """Four projections as parts; scores and weighted values."""
+        """Declare four grouped projections, scores and weighted values."""
         declaration = Declaration({"h": self.n_heads, "e": self.d_model // self.n_heads})
         for name, source, result in (("q", "x", "q"), ("k", "x", "k"), ("v", "x", "v"), ("o", "o", "y")):
             part = GroupedLinear(self.d_model, self.d_model, getattr(self, f"{name}_groups"))

@@ -1,4 +1,4 @@
-"""A block-diagonal projection between groups of channels [iandola2020]."""
+"""A grouped (block-diagonal) linear layer [iandola2020]."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class GroupedLinear(Layer):
         self.must_divide("groups", "d_out")
 
     def declare(self) -> Declaration:
-        """Weight ``[groups, d_in / groups, d_out / groups]`` and a bias."""
+        """Declare the weight ``[groups, d_in / groups, d_out / groups]`` and its bias."""
         axes: dict[str, int | str] = {"xg": self.groups, "xi": self.d_in // self.groups}
         declaration = Declaration({**axes, "xo": self.d_out // self.groups})
         declaration.weights("w[xg; xi | xo]", "b[xg xo]")

@@ -1,4 +1,4 @@
-"""The feed-forward layer with block-diagonal matrices (SqueezeBERT [iandola2020], ConvBERT [jiang2020])."""
+"""Feed-forward layer with block-diagonal matrices (SqueezeBERT [iandola2020], ConvBERT [jiang2020])."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class GroupedMlp(Layer):
             self.must_divide(name, "d_ff")
 
     def declare(self) -> Declaration:
-        """Two projections as parts."""
+        """Declare two grouped projections."""
         declaration = Declaration({"f": self.d_ff})
         declaration.include("up", GroupedLinear(self.d_model, self.d_ff, self.groups).declare(), gives="u")
         declaration.equations(f"u[b q f] = {self.activation}(u)")

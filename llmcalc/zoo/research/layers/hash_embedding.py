@@ -1,4 +1,4 @@
-"""Embeddings of hashed n-grams of the last tokens [pagnoni2024, Section 3.2.1]."""
+"""Hashed n-gram embeddings [pagnoni2024, Section 3.2.1]."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ....core.errors import SizeError, short_repr
 from ....core.layer import Layer
 from ....core.record import record
 
-FIRST = 3  # length of the shortest n-gram, as published
+FIRST = 3  # length of the shortest n-gram in the paper
 
 
 @record
@@ -15,14 +15,14 @@ class HashEmbedding(Layer):
     """``y = x + Σ table_nf[hash_f(the last n tokens) mod rows]``: bytes, but no matrix products.
 
     Attributes:
-        rows: rows of one table.
+        rows: number of rows per table.
         d_model: width of a row.
-        n_lengths: number of n-gram lengths, each with its own tables.
-        n_functions: number of hash functions, each with a table for every length.
-        lengths: the n-gram lengths, separated by spaces, such as ``3 4 5`` (default: from 3 on, as published).
+        n_lengths: number of n-gram lengths.
+        n_functions: number of hash functions, each with a table per n-gram length.
+        lengths: n-gram lengths, separated by spaces (default: consecutive lengths from 3 on, as in the paper).
 
     Raises:
-        SizeError: ``lengths`` is not ``n_lengths`` positive integers.
+        SizeError: ``lengths`` does not consist of ``n_lengths`` positive integers.
     """
 
     rows: int
@@ -40,7 +40,7 @@ class HashEmbedding(Layer):
             raise SizeError(text, where="hash_embedding")
 
     def declare(self) -> Declaration:
-        """All tables as one ``[n_functions · n_lengths · rows, d_model]``."""
+        """Declare all tables as one tensor ``[n_functions · n_lengths · rows, d_model]``."""
         tables = self.n_functions * self.n_lengths
         declaration = Declaration({"V": tables * self.rows, "nt": tables, "d": self.d_model})
         declaration.weights("w[V; d]", table="other")

@@ -1,4 +1,4 @@
-"""YOSO [zeng2021]: attention weights are the collision probabilities of hashed queries and keys."""
+"""YOSO [zeng2021]: attention weights are collision probabilities of hashed queries and keys."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ....layers._attention_parts import MultiHead, add_value_convolution, projec
 
 @record
 class HashedAttention(MultiHead):
-    """``y = normalise((1 - arccos(q kᵀ) / π)^bits v) wo``, as an expectation or by sampling hashes.
+    """``y = normalise((1 - arccos(q kᵀ) / π)^bits v) wo``, in expectation or by sampling hashes.
 
     Attributes:
         d_model: width of input and output.
         n_heads: number of heads, of width d_model / n_heads.
-        expected: whether the expectation is computed, over all pairs; otherwise it is sampled, linear in the tokens.
+        expected: whether to compute the expectation over all pairs instead of sampling, which is linear in the tokens.
         n_hashes: number of samples.
-        bits: number of bits of a hash.
+        bits: number of bits per hash.
         d_conv: kernel size of a depthwise convolution over the values, with one kernel per head; None: no convolution.
     """
 
@@ -27,10 +27,10 @@ class HashedAttention(MultiHead):
     bits: int = 9
     d_conv: int | None = None
 
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"planes": "random planes, which determine the bits of a hash"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"planes": "random hash planes, which determine the bits of a hash"}
 
     def declare(self) -> Declaration:
-        """Projections, collision probabilities, weighted values, convolution, output; no causal mask."""
+        """Declare projections, collision probabilities, weighted values, convolution, and output projection."""
         declaration = Declaration(self._head_axes())
         project_inputs(declaration)
         if not self.expected:
@@ -48,7 +48,7 @@ _EXPECTED = [
     "p[b h q k] = collision(s)",
     "o[b q h e] = p[b h q k] v[b k h e]",
 ]
-_SAMPLED = [  # the implementation uses its own kernel, without matrix products
+_SAMPLED = [  # the implementation uses a custom kernel without matrix products
     "cq[b q h nh hb] = q[b q h e] planes[h e nh hb] | elementwise nograd",
     "ck[b q h nh hb] = k[b q h e] planes[h e nh hb] | elementwise nograd",
     "filled[b q h nh e] = add(v, ck)",

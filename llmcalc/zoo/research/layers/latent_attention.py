@@ -15,19 +15,19 @@ from ....layers._attention_parts import projection
 class LatentAttention(Layer):
     """``y = softmax(norm(a) wq (norm(x) wk)ᵀ / sqrt(d_qk / n_heads)) norm(x) wv · wo`` for an array ``a`` of vectors.
 
-    The array is learned (an ``embedding`` with ``use: array``), and the result replaces the stream x; or it is the
-    stream.
+    Either the array is learned (an ``embedding`` with ``use: array``) and the output replaces the stream x, or the
+    array is the stream.
 
     Attributes:
         d_model: width of the array and of the output.
-        d_source: width of the vectors that it attends to.
+        d_source: width of the vectors that the array attends to.
         n_heads: number of heads; must divide d_qk and d_v.
-        d_qk: width of the queries of all heads.
-        d_v: width of the values of all heads.
-        n_queries: number of vectors of the array.
-        n_keys: number of vectors that it attends to; None: the tokens.
+        d_qk: total width of the queries of all heads.
+        d_v: total width of the values of all heads.
+        n_queries: number of vectors in the array.
+        n_keys: number of vectors that the array attends to; None: the number of tokens.
         reads_itself: whether the array is the stream and attends to itself, with one norm.
-        query_residual: whether the learned array is added to the result.
+        query_residual: whether the learned array is added to the output.
         d_out: width of the output (default: d_model).
     """
 
@@ -50,10 +50,10 @@ class LatentAttention(Layer):
         self.must_divide("n_heads", "d_qk")
         self.must_divide("n_heads", "d_v")
         if self.query_residual and (self.reads_itself or self.d_out != self.d_model):
-            raise SizeError("query_residual excludes reads_itself and another d_out", where="latent_attention")
+            raise SizeError("query_residual cannot be combined with reads_itself or d_out", where="latent_attention")
 
     def declare(self) -> Declaration:
-        """Norms of both inputs, projections with biases, scores, weighted values, output."""
+        """Declare both norms, the projections with biases, scores, weighted values, and output."""
         axes: dict[str, int | str] = {"d": self.d_model, "src": self.d_source, "out": int(self.d_out or 0)}
         axes |= {"h": self.n_heads, "e": self.d_qk // self.n_heads, "v": self.d_v // self.n_heads}
         axes |= {"qg": self.n_queries, "kg": self.n_queries if self.reads_itself else self.n_keys or "q"}

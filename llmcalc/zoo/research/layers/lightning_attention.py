@@ -1,4 +1,4 @@
-"""Lightning attention [qin2024, Section 3]: linear attention with a fixed decay per head, computed in blocks."""
+"""Lightning attention [qin2024, Section 3]: block-wise linear attention with a fixed decay per head."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class LightningAttention(Layer):
         d_model: width of input and output.
         n_heads: number of heads.
         d_head: width of a query, key and value head.
-        block: number of tokens per block; within a block, it is attention without a softmax.
+        block: number of tokens per block; within a block, attention is computed directly, without a softmax.
         norm_eps: epsilon of the norm.
         activation: elementwise function on queries, keys and values.
     """
@@ -33,7 +33,7 @@ class LightningAttention(Layer):
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
 
     def declare(self) -> Declaration:
-        """Projections, sums within and across blocks, norm, gate, output projection; a state matrix per head."""
+        """Declare projections, sums within and across blocks, norm, gate, output, and a state matrix per head."""
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head, "v": self.d_head}
         axes |= {"Z": self.block, "zz": "q * Z - mod(q, Z) * Z + mod(q, Z) * mod(q, Z)"}
         axes |= {"qf": "min(q, Z)", "qn": "q - min(q, Z)", "ql": "mod(q - 1, Z) + 1", "qm": "q - 1 - mod(q - 1, Z)"}
@@ -51,7 +51,7 @@ class LightningAttention(Layer):
         return declaration
 
 
-# The first block reads an empty state, which is a constant; training does not use the last state.
+# The first block reads an empty state, which is a constant. Training does not use the last state.
 _SCAN = [
     "of[b qf h v] = q[b qf h e] S[b h e v] | prefill scan constant",
     "qd[b qn h e] = mul(q, decay) | prefill scan",

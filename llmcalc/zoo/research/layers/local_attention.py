@@ -1,4 +1,4 @@
-"""Attention of an encoder to a window on both sides (Longformer) [beltagy2020], in overlapping chunks."""
+"""Sliding-window encoder attention (Longformer) [beltagy2020], in overlapping chunks."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ....layers._attention_parts import MultiHead, project_inputs, project_outpu
 
 @record
 class LocalAttention(MultiHead):
-    """``y = softmax(q kᵀ) v · wo``, where a token sees ``window / 2`` tokens on each side; all projections have biases.
+    """``y = softmax(q kᵀ) v · wo`` over ``window / 2`` tokens on each side; all projections have biases.
 
-    Further projections of queries, keys and values serve tokens with global attention. Without such tokens, they are
+    Additional query, key and value projections serve tokens with global attention. Without such tokens, they are
     stored but not used.
 
     Attributes:
         d_model: width of input and output.
         n_heads: number of heads, of width d_model / n_heads.
-        window: number of tokens on both sides together; must be even.
-        padded_to: implementations pad the sequence to a multiple of this (default: window).
+        window: total number of tokens on both sides; must be even.
+        padded_to: the sequence length is padded to a multiple of this number (default: window).
     """
 
     window: int
@@ -37,9 +37,9 @@ class LocalAttention(MultiHead):
             raise SizeError(f"window is {self.window}; it must be even", where="local_attention")
 
     def declare(self) -> Declaration:
-        """Projections; scores within chunks of one window that overlap by half; weighted values; output projection."""
+        """Declare projections, scores in chunks of one window that overlap by half, weighted values, and output."""
         half, length = self.window // 2, int(self.padded_to or self.window)
-        chunks = f"{length // half} * ceil(q, Z)"  # as implemented, half a window each
+        chunks = f"{length // half} * ceil(q, Z)"  # each half a window long, as implemented
         declaration = Declaration({**self._head_axes(), "Z": length, "qz": "q"}, as_torch={"qz": "ceil(q, Z) * Z"})
         declaration.axes |= {"w": self.window, "wk": self.window, "wh": half, "wv": 3 * half}
         declaration.axes |= {"ys": f"{chunks} - 1", "y": chunks}

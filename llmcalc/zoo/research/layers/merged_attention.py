@@ -1,4 +1,4 @@
-"""Merged attention [zhang2025b, Section 2]: a decoder's own tokens and the encoder's share one softmax (T5Gemma 2)."""
+"""Merged attention [zhang2025b, Section 2]: one softmax over a decoder's own and the encoder's tokens (T5Gemma 2)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EXCLUDED = "cross chunk prompt prefix sinks kv_reused values_are_keys index_hea
 class MergedAttention(Attention):
     """``y = softmax(q (k, c)ᵀ / sqrt(d_head)) (v, w) · wo``, with c and w from the encoder's output.
 
-    The same matrices project both inputs, so they have the same width. Only q and k have positions or a window.
+    The same matrices project both inputs, so their widths are equal. Only q and k have positions or a window.
     """
 
     def __post_init__(self) -> None:
@@ -25,14 +25,14 @@ class MergedAttention(Attention):
             if getattr(self, name):
                 raise SizeError(f"{name} is not supported", where=self.kind())
         if not self.causal or self.positions not in ("none", "rope") or self.d_input or self.d_input_v or self.v_rope:
-            text = "it needs causal: true and positions: none or rope, and excludes d_input, d_input_v and v_rope"
+            text = "requires causal: true, positions: none or rope, and no d_input, d_input_v or v_rope"
             raise SizeError(text, where=self.kind())
         if self.d_source != self.d_model:
-            text = f"d_source ({self.d_source}) must be d_model ({self.d_model}), since both inputs share matrices"
+            text = f"d_source ({self.d_source}) must equal d_model ({self.d_model}), since both inputs share matrices"
             raise SizeError(text, where=self.kind())
 
     def declare(self) -> Declaration:
-        """Attention, and cached keys and values of the encoder's tokens."""
+        """Declare attention, with cached keys and values of the encoder's tokens."""
         declaration = Attention.declare(self)
         if not self.unused:
             declaration.state("ck[b s g e]", "kv")

@@ -15,13 +15,13 @@ class Mlstm(Layer):
     Attributes:
         d_model: width of input and output.
         n_heads: number of heads; must divide d_k and d_v.
-        d_k: width of the queries and keys of all heads.
-        d_v: width of the values of all heads.
+        d_k: total width of the queries and keys of all heads.
+        d_v: total width of the values of all heads.
         chunk: number of tokens per chunk.
-        bias: whether projections and norm have biases; the input and forget gates always do.
-        gate_softcap: bound of the soft cap on the gates' logits.
+        bias: whether projections and norm have biases; the input and forget gates always have them.
+        gate_softcap: bound of the soft cap on the gate logits.
         norm_eps: epsilon of the norm.
-        eps: added to the divisor of h.
+        eps: epsilon added to the divisor of h.
     """
 
     d_model: int
@@ -40,7 +40,7 @@ class Mlstm(Layer):
         self.must_divide("n_heads", "d_v")
 
     def declare(self) -> Declaration:
-        """Projections of q, k, v and gates; chunkwise recurrence; norm; output gate; output projection."""
+        """Declare q, k, v and gate projections, chunkwise recurrence, norm, output gate, and output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "Z": self.chunk}
         axes |= {"dk": self.d_k // self.n_heads, "dv": self.d_v // self.n_heads}
         axes |= {"qz": "q", "z": "min(q, Z)", "y": "ceil(q, Z)"}

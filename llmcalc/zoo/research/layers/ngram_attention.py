@@ -1,4 +1,4 @@
-"""Self-attention of a decoder that predicts the next n tokens: ProphetNet's n streams [qi2020, Section 3.2]."""
+"""Self-attention that predicts the next n tokens, with one stream per token (ProphetNet) [qi2020, Section 3.2]."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ....layers._attention_parts import MultiHead, project_inputs, project_outpu
 
 @record
 class NgramAttention(MultiHead):
-    """A main stream with causal attention, and ``n_gram`` streams that attend to it and to their own tokens.
+    """Causal attention of a main stream, and ``n_gram`` predicting streams that attend to it and to their own tokens.
 
     Attributes:
         d_model: width of input and output.
         n_heads: number of heads, of width d_model / n_heads.
-        n_gram: number of tokens predicted at once, each by its own stream.
+        n_gram: number of tokens predicted at once, each with its own stream.
         n_buckets: number of buckets of the relative position bias, which is projected from the tokens.
-        max_distance: distance in tokens from which on the last bucket is used.
+        max_distance: distance in tokens at which the last bucket starts.
     """
 
     n_gram: int
@@ -24,7 +24,7 @@ class NgramAttention(MultiHead):
     max_distance: int = 128
 
     def declare(self) -> Declaration:
-        """Projections of all streams, attention of the main stream and of the predicting streams, output projection."""
+        """Declare projections, attention of the main and predicting streams, and the output projection."""
         axes = self._head_axes() | {"ng": self.n_gram, "ms": 1 + self.n_gram, "qs": "q * ms"}
         declaration = Declaration({**axes, "uh": self.n_buckets * self.n_heads, "t": "c + q", "kn": "q"})
         project_inputs(declaration, rows="qs")
@@ -37,7 +37,7 @@ class NgramAttention(MultiHead):
         return declaration
 
 
-# The main stream sees keys up to its own; a predicting stream sees those, and its own key in place of the others.
+# A predicting stream attends to the main stream's keys up to its position, and to its own key there.
 _STREAMS = [
     "s[b h q k] = q[b q h e] k[b k h e]",
     "s[b h q k] = add(s, r)",
@@ -47,7 +47,7 @@ _STREAMS = [
     "so[b ng h q kn] = q[b ng q h e] k[b ng kn h e] | torch",
     "so[b ng h q] = q[b ng q h e] k[b ng q h e] | model",
     "sp[b ng h q k] = add(sp, r)",
-    "pp[b ng h q k] = softmax(sp)",  # over keys of the main stream and its own
+    "pp[b ng h q k] = softmax(sp)",  # over the keys of the main stream and the stream's own key
     "po[b ng h q kn] = softmax(so) | torch",
     "po[b ng h q] = softmax(so) | model",
     "op[b ng q h e] = pp[b ng h q k] v[b k h e]",

@@ -1,4 +1,4 @@
-"""Nyström attention [xiong2021]: scores approximated through a few landmarks, and a convolution over the values."""
+"""Nyström attention [xiong2021]: scores approximated with a few landmarks, and a convolution over the values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STEPS = 6  # iterations of the approximate inverse
 
 @record
 class NystromAttention(MultiHead):
-    """``y = (softmax(q klᵀ) · softmax(ql klᵀ)⁻¹ · softmax(ql kᵀ) v + conv(v)) wo``; ql, kl are means of segments.
+    """``y = (softmax(q klᵀ) · softmax(ql klᵀ)⁻¹ · softmax(ql kᵀ) v + conv(v)) wo``; ql, kl are segment means.
 
     Attributes:
         d_model: width of input and output.
@@ -28,7 +28,7 @@ class NystromAttention(MultiHead):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"z": "the inverse so far, starting from scaled transposed scores"}
 
     def declare(self) -> Declaration:
-        """Projections, three kernels, the iterated inverse, weighted values, convolution, output; no causal mask."""
+        """Declare projections, three softmax kernels, the iterated inverse, weighted values, convolution and output."""
         declaration = Declaration(self._head_axes())
         project_inputs(declaration)
         if self.n_landmarks:
@@ -63,7 +63,7 @@ _NYSTROM = [
     "zb[b h it lm ln] = az[b h it lm lo] from15[b h it lo ln]",
     "from13[b h it lm ln] = add(zb)",
     "zn[b h it lm ln] = z[b h it lm lo] from13[b h it lo ln]",
-    "inverse[b h lm ln] = copy(zn)",  # the last one
+    "inverse[b h lm ln] = copy(zn)",  # the last iterate
     "s1[b h q ln] = s1[b h q lm] inverse[b h lm ln]",
     "vl[b h lm e] = s3[b h lm k] v[b k h e]",
     "o[b q h e] = s1[b h q lm] vl[b h lm e]",

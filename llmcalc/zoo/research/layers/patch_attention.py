@@ -14,10 +14,10 @@ from ....layers._attention_parts import derive_head_width
 class PatchAttention(Layer):
     """``y = 2 z + softmax(norm(z) wq (norm(u) wk)ᵀ / sqrt(d_head)) norm(u) wv · wo``, within each patch.
 
-    The first token is its own patch; after it, every ``patch`` tokens are one. A patch has ``n_vectors`` vectors, which
-    are computed from its tokens at its last token, and read by that token and the next ones, up to the last token of
-    the next patch. If patches are queries, ``z`` are their vectors, projected from the maximum over the patch's
-    tokens, and ``u`` the tokens; if tokens are queries, ``z`` are the tokens and ``u`` the final vectors.
+    The first token is a patch of its own, and every ``patch`` tokens after it form one. A patch has ``n_vectors``
+    vectors, computed from its tokens when its last token is reached, and read by that token and the following ones, up
+    to the last token of the next patch. If patches are queries, ``z`` are the patch vectors, projected from the maximum
+    over the patch's tokens, and ``u`` the tokens. Otherwise ``z`` are the tokens and ``u`` the patch vectors.
 
     Attributes:
         d_model: width of tokens and vectors.
@@ -26,9 +26,9 @@ class PatchAttention(Layer):
         d_head: width of a head (default: d_model / n_heads).
         n_vectors: number of vectors per patch.
         patch: number of tokens per patch.
-        extra_patches: in torch, every token is a patch, and this number of patches follows.
-        asks: whose vectors are queries: ``patches`` or ``tokens``.
-        dropped: whether a later layer replaces the result, so that no gradient flows.
+        extra_patches: number of additional patches in torch, where every token is a patch.
+        asks: which vectors are queries: ``patches`` or ``tokens``.
+        dropped: whether a later layer replaces the output, so that it gets no gradient.
         norm_eps: epsilon of both norms.
     """
 
@@ -53,7 +53,7 @@ class PatchAttention(Layer):
         derive_head_width(self)
 
     def declare(self) -> Declaration:
-        """Normalised queries and keys, scores and weighted values within a patch, output, two residual connections."""
+        """Declare normalised queries and keys, scores and weighted values per patch, output, and residual additions."""
         declaration = Declaration(self._axes(), as_torch=self._as_torch())
         queries, keys, lines = "x", "src", list[str]()
         if self.asks == "patches":
@@ -89,7 +89,7 @@ class PatchAttention(Layer):
         return {"kn": f"({patches}) * pc", "k": f"({patches}) * pc"}
 
     def _add_states(self, declaration: Declaration) -> None:
-        """The keys and values of an incomplete patch, or of the last patch, if tokens still attend to it."""
+        """Add the state: keys and values of an incomplete patch, or of the last patch while tokens attend to it."""
         if self.patch == 1:
             return
         rows = "t" if self.asks == "patches" else "wt"

@@ -1,4 +1,4 @@
-"""Prefix tuning [li2021]: learned keys and values before those of the tokens."""
+"""Prefix tuning [li2021]: learned keys and values prepended to those of the tokens."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ....core.record import record
 
 @record
 class Prefix(Layer):
-    """``k, v = gelu(table w1 + b1) w2 + b2``, for all layers of a stack; read by attention with ``prefix``.
+    """``k, v = gelu(table w1 + b1) w2 + b2``, for all layers of a stack; used by attention with ``prefix``.
 
     Attributes:
         d_model: width of the stack.
-        length: number of positions of the prefix.
+        length: number of prefix positions.
         d_ff: hidden width of the network.
         n_layers: number of layers, each with its own keys and values.
     """
@@ -24,7 +24,7 @@ class Prefix(Layer):
     n_layers: int
 
     def declare(self) -> Declaration:
-        """Table ``[length, d_model]`` and two matrices, computed once per batch."""
+        """Declare a table ``[length, d_model]`` and two matrices, which run once per batch."""
         axes: dict[str, int | str] = {"pre": self.length, "d": self.d_model, "f": self.d_ff}
         declaration = Declaration({**axes, "kv": 2 * self.n_layers * self.d_model})
         declaration.weights("table[pre; d]", table="other")

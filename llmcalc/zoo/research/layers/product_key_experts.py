@@ -1,4 +1,4 @@
-"""Experts of one neuron each, retrieved by product keys (PEER) [he2024], as in Doge."""
+"""Single-neuron experts retrieved by product keys (PEER) [he2024], as in Doge."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ....layers.mlp import ACTIVATIONS
 
 @record
 class ProductKeyExperts(Layer):
-    """``y = Σ_{i in top_k} p_i · act(x · down_i) up_i``; an expert's score is the sum of two keys' scores.
+    """``y = Σ_{i in top_k} p_i · act(x · down_i) up_i``; the score of an expert is the sum of two key scores.
 
     Attributes:
         d_model: width of input and output.
-        n_experts: number of experts, each a row of two tables.
+        n_experts: number of experts, each of which has a row in both tables.
         top_k: number of experts per token.
         activation: elementwise function, as in ``mlp``.
         renormalise: whether the weights of the selected experts are divided by their sum.
-        together: whether the router's logits of all tokens are flattened before they are split into the two sets, so
-            that tokens get scores of other tokens (Doge).
+        together: whether the router logits of all tokens are flattened before being split into the two key sets, so
+            that scores of different tokens are mixed (Doge).
     """
 
     d_model: int
@@ -38,14 +38,14 @@ class ProductKeyExperts(Layer):
     def __post_init__(self) -> None:
         self.check()
         if self.top_k > self.n_experts:
-            raise SizeError(f"top_k ({self.top_k}) is more than n_experts ({self.n_experts})", where=self.kind())
+            raise SizeError(f"top_k ({self.top_k}) must not exceed n_experts ({self.n_experts})", where=self.kind())
         reachable = isqrt(self.n_experts) ** 2
         if self.top_k > reachable:
             text = f"n_experts is {self.n_experts}; only {reachable} of them have keys, fewer than top_k ({self.top_k})"
             raise SizeError(text, where=self.kind())
 
     def declare(self) -> Declaration:
-        """The router over two sets of ``sqrt(n_experts)`` keys, and two tables ``[n_experts, d_model]``.
+        """Declare a router with two sets of ``sqrt(n_experts)`` keys, and two tables ``[n_experts, d_model]``.
 
         In torch, the products use copies of the selected rows, which are saved.
         """

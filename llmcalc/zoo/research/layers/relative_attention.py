@@ -1,4 +1,4 @@
-"""Attention over relative positions, with a memory of hidden states [dai2019, Section 3.3; yang2019]."""
+"""Attention with relative positions and a memory of hidden states [dai2019, Section 3.3; yang2019]."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ....layers._attention_parts import RELATIVE_ATTENTION, RELATIVE_KEYS, Multi
 class RelativeAttention(MultiHead):
     """``softmax(((q + u) kᵀ + shift((q + w) rᵀ)) / sqrt(d_head)) v · wo``; ``r`` are projected sinusoids of distances.
 
-    The memory holds the layer's input, not its keys and values, which every step recomputes.
+    The memory holds the layer's input. Every step recomputes keys and values from it.
 
     Attributes:
         d_model: width of input and output.
         n_heads: number of heads, of width d_model / n_heads.
         causal: whether later tokens and their distances are masked (XLNet's ``uni``).
-        max_distance: bound to which distances are clipped (XLNet's ``clamp_len``); None: no bound.
+        max_distance: maximum distance, to which larger ones are clipped (XLNet's ``clamp_len``); None: no limit.
         memory: maximum number of cached hidden states; None: all.
         n_segments: number of learned vectors for pairs of segments, which are only used with segment ids.
     """
@@ -28,7 +28,7 @@ class RelativeAttention(MultiHead):
     max_distance: int | None = None
 
     def declare(self) -> Declaration:
-        """Projections of tokens and distances, scores of keys and distances, weighted values, output."""
+        """Declare the projections of tokens and distances, the content and position scores, and the output."""
         axes = self._head_axes() | {"k": "c + q", "t": "c + q"}
         if self.memory:
             axes |= {"w": self.memory, "k": "min(c, w) + q", "t": "min(c + q, w)"}

@@ -19,23 +19,23 @@ class RelativeProfileAttention(Layer):
         n_heads: number of query heads.
         n_kv_heads: number of key and value heads; must divide n_heads.
         d_head: width of a head.
-        d_profile: number of profiles, and width of the vector with which a head mixes them.
-        reach: number of distances that the profiles cover; beyond them there is no bias.
+        d_profile: number of profiles, which is also the width of each head's mixing vector.
+        reach: number of distances that the profiles cover; larger distances have no bias.
         d_conv: kernel size of the convolutions, which have residual connections.
-        window: number of tokens that a query sees, including itself; None: all.
-        norm: ``rmsnorm`` on queries and keys; or ``clip``: queries and mixing vectors have learned scales, these and
+        window: number of tokens that a query attends to, including itself; None: all.
+        norm: ``rmsnorm`` on queries and keys, or ``clip``: queries and mixing vectors have learned scales, these and
             keys are clipped to a maximum length, values have an RMSNorm, and convolutions are scaled down.
         clip: maximum length of queries and keys.
         profile_clip: maximum length of mixing vectors.
         norm_eps: epsilon of the norms.
-        dynamic: whether each token adds its own kernel to those of the convolutions, one per head.
-        own_inputs: whether queries, keys and values have separate norms of the input.
-        separate: whether they have separate inputs.
-        gated: whether the heads' outputs are multiplied by a gate ``sigmoid(x w)``.
+        dynamic: whether each token adds its own kernel per head to the convolution kernels.
+        own_inputs: whether the inputs of queries, keys and values have separate norms.
+        separate: whether queries, keys and values have separate inputs.
+        gated: whether the head outputs are multiplied by a gate ``sigmoid(x w)``.
         sinks: whether each head has a logit per token in the softmax.
         scale: factor on the scores (default: 1 / sqrt(d_head)).
         stretch: queries and mixing vectors are multiplied by ``1 + stretch · ln(max(1, position / stretch_from))``.
-        stretch_from: position from which on this factor grows.
+        stretch_from: position from which this factor grows.
     """
 
     d_model: int
@@ -66,10 +66,10 @@ class RelativeProfileAttention(Layer):
         self.check()
         self.must_divide("n_kv_heads", "n_heads")
         if self.separate and not self.own_inputs:
-            raise SizeError("separate needs own_inputs: true", where="relative_profile_attention")
+            raise SizeError("separate requires own_inputs: true", where="relative_profile_attention")
 
     def declare(self) -> Declaration:
-        """Projections, convolutions, profiles; scores and weighted values; gate and output projection."""
+        """Declare projections, convolutions, profiles, scores, weighted values, gate, and output projection."""
         declaration = Declaration(self._axes(), as_torch={"qc": "q + K - 1", "qd": "q + 1", "Kt": "K"})
         self._weights(declaration)
         declaration.equations(*self._queries(), *self._keys_and_values(), *self._attend(), *self._output())

@@ -1,4 +1,4 @@
-"""A short depthwise convolution with a residual connection, as in Inkling after attention and experts [tml2026]."""
+"""Short depthwise convolution with a residual connection, used by Inkling after attention and experts [tml2026]."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class ResidualConv(Layer):
     """``y = x + conv(x)``, optionally divided by ``sqrt(d_conv + 1)``.
 
     Attributes:
-        d_model: width of input and output, and channels of the convolution.
+        d_model: width of input and output, and number of channels of the convolution.
         d_conv: kernel size of the convolution.
         scaled: whether the sum is divided by ``sqrt(d_conv + 1)``.
     """
@@ -22,7 +22,7 @@ class ResidualConv(Layer):
     scaled: bool = False
 
     def declare(self) -> Declaration:
-        """Kernels ``[d_model, d_conv]``."""
+        """Declare the kernels ``[d_model, d_conv]``."""
         declaration = Declaration(
             {"d": self.d_model, "K": self.d_conv, "qc": "q", "qd": "q", "Kt": "K - 1"},
             as_torch={"qc": "q + K - 1", "qd": "q + 1", "Kt": "K"},

@@ -17,7 +17,7 @@ class RoutedAttention(Layer):
 
     Attributes:
         d_model: width of input and output.
-        n_kv_heads: number of key and value heads, which is also the number of query heads of each expert.
+        n_kv_heads: number of key and value heads, which is also the number of query heads per expert.
         d_head: width of a head.
         n_experts: number of experts.
         top_k: number of experts per token.
@@ -51,10 +51,10 @@ class RoutedAttention(Layer):
         self.check()
         check_factors(self)
         if self.top_k > self.n_experts:
-            raise SizeError(f"top_k ({self.top_k}) is more than n_experts ({self.n_experts})", where="routed_attention")
+            raise SizeError(f"top_k ({self.top_k}) exceeds n_experts ({self.n_experts})", where="routed_attention")
 
     def declare(self) -> Declaration:
-        """Router, the experts' queries, shared keys and values, scores, weighted values, the experts' outputs."""
+        """Declare the router, expert queries, shared keys and values, scores, weighted values, and expert outputs."""
         axes: dict[str, int | str] = {"d": self.d_model, "g": self.n_kv_heads, "e": self.d_head, "t": "c + q"}
         declaration = Declaration(axes | {"x": self.n_experts, "j": self.top_k})
         declaration.mask = "causal"

@@ -11,13 +11,13 @@ from ....core.record import record
 
 @record
 class SpanSelection(Layer):
-    """``y_t = (f(x_question) v) · g(x_t)``, once for the first and once for the last token of the span.
+    """``y_t = (f(x_question) v) · g(x_t)``, computed for the first and for the last token of the span.
 
     f and g are ``layernorm(gelu(x w + b))``. A sequence has one question.
 
     Attributes:
         d_in: width of the stream.
-        question_id: id of the question token; if there is none, the first token is used.
+        question_id: id of the question token; a sequence without this id uses its first token.
         eps: epsilon of the norms.
     """
 
@@ -28,7 +28,7 @@ class SpanSelection(Layer):
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"question_id"})
 
     def declare(self) -> Declaration:
-        """For each end of the span, two matrices with norms, and a matrix between them."""
+        """Declare two matrices with norms and a matrix between them, for each end of the span."""
         declaration = Declaration({"d": self.d_in, "in": self.d_in, "out": self.d_in})
         declaration.equations("question[b d] = gather(x)")
         for end in ("start", "end"):

@@ -1,4 +1,4 @@
-"""BigBird's attention [zaheer2020]: a block of tokens sees adjacent blocks, random blocks and two global blocks."""
+"""BigBird attention [zaheer2020]: a block attends to adjacent blocks, random blocks and two global blocks."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from ....core.declaration import Declaration
 from ....core.record import record
 from ....layers._attention_parts import MultiHead, projection
 
-ENDS = 4  # blocks that are computed separately: the first two and the last two
-NEAR = 3  # a block and the two adjacent ones
-GLOBAL = 2  # the first and the last block, which also see everything
+ENDS = 4  # number of blocks that are computed separately: the first two and the last two
+NEAR = 3  # number of neighbouring blocks, including the block itself
+GLOBAL = 2  # the first and the last block, which also attend to everything
 
 
 @record
 class SparseAttention(MultiHead):
-    """Attention without a causal mask; full attention up to ``(5 + 2 n_random) · block`` tokens.
+    """Attention without a causal mask, which is full for up to ``(5 + 2 n_random) · block`` tokens.
 
     Attributes:
         d_model: width of input and output.
         n_heads: number of heads, of width d_model / n_heads.
         block: number of tokens per block.
-        n_random: number of random blocks that a block sees.
+        n_random: number of random blocks that a block attends to.
         bias: whether queries, keys and values have biases.
         o_bias: whether the output has a bias.
     """
@@ -31,11 +31,11 @@ class SparseAttention(MultiHead):
 
     @property
     def limit(self) -> int:
-        """Number of tokens up to which attention is full."""
+        """Maximum number of tokens with full attention."""
         return (NEAR + GLOBAL + 2 * self.n_random) * self.block
 
     def declare(self) -> Declaration:
-        """Projections; scores of end blocks, of inner blocks, or of all tokens; weighted values; output projection."""
+        """Declare projections, scores of end and inner blocks or of all tokens, weighted values, and output."""
         seen = NEAR + GLOBAL + self.n_random
         sparse = f"min(1, max(0, q - {self.limit}))"  # 1 with more tokens than the limit, else 0
         rows = f"ceil(q, {self.block}) * {self.block}"
@@ -56,7 +56,7 @@ class SparseAttention(MultiHead):
 
 
 def _attend(rows: str, keys: str, k: str = "k[b h", v: str = "v[b h") -> list[str]:
-    """Attention of some blocks to all keys, or of each block to its own keys."""
+    """Return the attention of some blocks to all keys, or of each block to its own keys."""
     return [
         f"s[b h {rows} {keys}] = q[b h {rows} e] {k} {keys} e]",
         f"p[b h {rows} {keys}] = softmax(s)",
@@ -64,13 +64,13 @@ def _attend(rows: str, keys: str, k: str = "k[b h", v: str = "v[b h") -> list[st
     ]
 
 
-# The second block and the last but one: the blocks that they see are copied and concatenated.
+# Second and second-to-last block: the blocks they attend to are copied and concatenated.
 _SECOND = [
     "ks[b h ys wv e] = gather(k)",
     "vs[b h ys wv e] = gather(v)",
     *_attend("ys w", "wv", "ks[b h ys", "vs[b h ys"),
 ]
-# The other blocks: adjacent and random blocks are copied; all share the first and the last block.
+# Other blocks: adjacent and random blocks are copied; all blocks share the first and the last block.
 _INNER = [
     "kb[b h y wc e] = gather(k)",
     "vb[b h y wc e] = gather(v)",

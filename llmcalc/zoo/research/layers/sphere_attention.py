@@ -11,10 +11,10 @@ from ....layers.attention import Attention
 @inherit_docs
 @record
 class SphereAttention(Attention):
-    """Attention with a learned scale per query channel and gate, and heads whose concatenated outputs have length 1.
+    """Attention with learned scales of query channels and gates, and normalised concatenated head outputs.
 
     Attributes:
-        q_gain, gate_gain: constant factors on these scales; queries and gates are multiplied by the squared product.
+        q_gain, gate_gain: factors on the learned scales; queries and gates are multiplied by ``(gain · scale)²``.
     """
 
     q_gain: float = 1.0

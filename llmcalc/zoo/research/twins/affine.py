@@ -1,4 +1,4 @@
-"""A learned scale and offset per channel, on one stream or on two that are added."""
+"""A learned scale and offset per channel, optionally also for the residual stream."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from ....twins.weights import Array, Weight, Weights, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """A scale and an offset, and optionally those of the residual stream."""
+    """Return a scale and an offset, and optionally another pair for the residual stream."""
     d = layer.d_model
     found = [vector("w", d, mean=1.0), vector("b", d)]
     return found + ([vector("rw", d, mean=1.0), vector("rb", d)] if layer.residual else [])
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``(x + b) w``, or ``x w + b``."""
+    """Compute ``(x + b) w``, or ``x w + b``."""
     return x * w.w + w.b if layer.scale_first else (x + w.b) * w.w
 
 
 def adds_residual(layer: Any) -> bool:
-    """Whether it adds the sub-layer's result to the stream itself."""
+    """Return whether the layer adds the sub-layer's output to the residual stream."""
     return bool(layer.residual)
 
 
 def add_to_residual(layer: Any, w: Weights, y: Array, residual: Array) -> Array:
-    """``(y + b) w + (r + rb) rw``, for the sub-layer's result y and the residual stream r."""
+    """Compute ``(y + b) w + (r + rb) rw`` for the sub-layer's output y and the residual stream r."""
     return (y + w.b) * w.w + (residual + w.rb) * w.rw

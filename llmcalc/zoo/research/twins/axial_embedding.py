@@ -1,4 +1,4 @@
-"""Axial position embeddings [kitaev2020]: a table for the rows of a grid, and one for its columns."""
+"""Axial position embeddings [kitaev2020]: a grid of positions with one table for rows and one for columns."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ....twins.weights import Array, Weight, Weights, table
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Both tables, each with a dimension of size 1 for the other side of the grid."""
+    """Return both tables, each with a dimension of size 1 for the other side of the grid."""
     return [table("rows", layer.n_rows, 1, layer.d_row), table("columns", 1, layer.n_columns, layer.d_column)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``x + [rows[position // n_columns], columns[position mod n_columns]]``."""
+    """Compute ``x + [rows[position // n_columns], columns[position mod n_columns]]``."""
     row, column = step.positions // layer.n_columns, step.positions % layer.n_columns
     if row[-1] >= layer.n_rows:
         raise InputError(f"position {step.positions[-1]} is outside the grid", where="axial_embedding")

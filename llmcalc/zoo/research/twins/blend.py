@@ -9,10 +9,10 @@ from ....twins.weights import Array, Weight, Weights, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Two scalars."""
+    """Return two scalars."""
     return [vector("lambdas", 2)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``λ1 x + λ2 x0``, with the first block's input x0."""
+    """Compute ``λ1 x + λ2 x0`` with the first block's input x0."""
     return w.lambdas[0] * x + w.lambdas[1] * step.first_input

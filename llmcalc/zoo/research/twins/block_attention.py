@@ -1,4 +1,4 @@
-"""Attention within blocks and to a few global tokens [guo2021, phang2022], as masks on all pairs."""
+"""Attention within blocks and to a few global tokens [guo2021, phang2022], as masks over all pairs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ....twins.positions import buckets
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, matrix, table, vector
 
-INPUT_FIELDS = frozenset({"globals_dropped"})  # no later layer reads them
+INPUT_FIELDS = frozenset({"globals_dropped"})  # no later layer reads the global tokens
 SIDE_TOKENS = "side_tokens"  # name of the saved stream of global tokens
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections without biases, shared tables of distances, and norms of summaries and global tokens."""
+    """Return projections without biases, shared bias tables, and the norms of summaries and global tokens."""
     d, h, e = layer.d_model, layer.n_heads, layer.d_head
     found = [*projections("qkv", d, h, e, bias=""), matrix("wo", (h, e), d)]
     relative = layer.positions == "relative"
@@ -30,7 +30,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``softmax(q [k_block, k_global]ᵀ · scale) [v_block, v_global] · wo``."""
+    """Compute ``softmax(q [k_block, k_global]ᵀ · scale) [v_block, v_global] · wo``."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     q = _scale(layer, q)
@@ -53,14 +53,14 @@ def _scale(layer: Any, q: Array) -> Array:
 
 
 def _mix_both(scores: Array, global_scores: Array, v: Array, vs: Array) -> Array:
-    """Values of tokens and of global tokens [b q h e], weighted by one softmax over both."""
+    """Return token and global values [b q h e], weighted by one softmax over both."""
     p = softmax(np.concatenate([scores, global_scores], axis=-1))
     tokens = scores.shape[-1]
     return einsum("bhqk,bkhe->bqhe", p[..., :tokens], v) + einsum("bhqg,bghe->bqhe", p[..., tokens:], vs)
 
 
 def _block_scores(layer: Any, w: Weights, scores: Array, positions: Array) -> Array:
-    """Scores [b h q k] with relative biases, and -inf for keys outside the block or more than a block away."""
+    """Add relative biases to the scores [b h q k], and mask keys outside the block or more than a block away."""
     ahead = positions - positions[:, None]
     if layer.positions == "relative":
         scores = scores + _bias(layer, w.relative_bias, ahead)
@@ -70,31 +70,31 @@ def _block_scores(layer: Any, w: Weights, scores: Array, positions: Array) -> Ar
 
 
 def _bias(layer: Any, biases: Array, ahead: Array) -> Array:
-    """The bias of each distance and head [h q k]."""
+    """Return the bias per head of each distance [h q k]."""
     return np.transpose(biases[buckets(layer.n_buckets, layer.max_distance, ahead, causal=False)], (2, 0, 1))
 
 
 def _summaries(layer: Any, w: Weights, x: Array) -> Array:
-    """The normalised sum of every segment of tokens [b g d]; the last one includes an incomplete segment."""
+    """Return the normalised sum of each segment of tokens [b g d]; the last one includes an incomplete segment."""
     segment = _segments(layer, x.shape[1])
     sums = [np.sum(x[:, segment == number], axis=1, keepdims=True) for number in range(x.shape[1] // layer.summary)]
     return rmsnorm(np.concatenate(sums, axis=1) if sums else x[:, :0], layer.norm_eps, w.summary_norm)
 
 
 def _segments(layer: Any, tokens: int) -> Array:
-    """The segment of each token."""
+    """Return the segment index of each token."""
     return np.minimum(np.arange(tokens) // layer.summary, tokens // layer.summary - 1)
 
 
 def _global_tokens(layer: Any, w: Weights, step: Step) -> Array:
-    """The normalised stream of global tokens [b g d]."""
+    """Return the normalised stream of global tokens [b g d]."""
     return layernorm(step.saved_streams[SIDE_TOKENS], layer.norm_eps, w.global_norm, w.global_norm_b)
 
 
 def _update_globals(
     layer: Any, w: Weights, step: Step, q: Array, tokens: tuple[Array, Array], side_tokens: tuple[Array, Array]
 ) -> None:
-    """Attention of the global tokens' queries to all keys and values, added to their stream."""
+    """Add the global tokens' attention to all keys and values to their stream."""
     (k, v), (ks, vs) = tokens, side_tokens
     mixed = _mix_both(dot_products(q, k), dot_products(q, ks), v, vs)
     step.saved_streams[SIDE_TOKENS] = step.saved_streams[SIDE_TOKENS] + join(w, mixed)

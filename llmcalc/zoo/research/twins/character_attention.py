@@ -1,4 +1,4 @@
-"""CANINE's attention [clark2021, Section 3.2]: of characters within chunks, or of groups of characters."""
+"""CANINE's attention [clark2021, Section 3.2] among the characters of a chunk or among groups of characters."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ....twins.weights import Array, Weight, Weights
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections of queries, keys, values and output, with biases."""
+    """Return the query, key, value and output projections, with biases."""
     sizes = (layer.d_model, layer.n_heads, layer.d_model // layer.n_heads)
     return [*projections("qkv", *sizes), *output(*sizes)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``softmax(q kᵀ / sqrt(e)) v · wo`` within each chunk, or among all positions."""
+    """Compute ``softmax(q kᵀ / sqrt(e)) v · wo`` within each chunk, or among all positions."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     length = layer.chunk if layer.chunk and layer.merge == 1 else x.shape[1]

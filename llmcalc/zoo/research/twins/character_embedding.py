@@ -1,4 +1,4 @@
-"""Character embeddings without a vocabulary [clark2021, Section 3.1]: concatenated rows for several hashes."""
+"""Character embeddings without a vocabulary [clark2021, Section 3.1]: concatenated rows of several hash tables."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from ....core.errors import UnsupportedError
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, table
 
-FACTORS = (31, 43, 59, 61, 73, 97, 103, 113, 137, 149, 157, 173, 181, 193, 211, 223)  # as published
+FACTORS = (31, 43, 59, 61, 73, 97, 103, 113, 137, 149, 157, 173, 181, 193, 211, 223)  # as in the paper
 
 
 def weights(layer: Any) -> list[Weight]:
-    """A table per hash function."""
+    """Return a table per hash function."""
     return [table("w", layer.n_hashes, layer.n_buckets, layer.d_out // layer.n_hashes)]
 
 
 def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | None) -> Array:
-    """The concatenated rows [b q d] of ``(id + 1) · factor mod n_buckets``."""
+    """Return the concatenated table rows [b q d] at ``(id + 1) · factor mod n_buckets``."""
     if layer.n_hashes > len(FACTORS):
         raise UnsupportedError(f"n_hashes must be at most {len(FACTORS)}", where="character_embedding")
     buckets = [(step.ids + 1) * factor % layer.n_buckets for factor in FACTORS[: layer.n_hashes]]

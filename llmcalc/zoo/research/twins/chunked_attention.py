@@ -1,7 +1,7 @@
-"""Reformer's attention [kitaev2020] within chunks of tokens, in order or sorted by hashes.
+"""Reformer's attention [kitaev2020] within chunks of tokens, in sequence order or sorted by hash.
 
-Chunks are circular: the last one precedes the first. If queries serve as keys, a token only sees itself if it sees no
-other token.
+Chunks are circular: the last one precedes the first. If queries serve as keys, a token attends to itself only if it
+cannot attend to any other token.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from ....twins.heads import join, project, projections
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, constant, matrix
 
-SEED = 0  # of the random planes
+SEED = 0  # seed of the random directions
 HIDDEN, ITSELF = -1e9, -1e5  # scores of masked keys, and of the query itself
-EPS = 1e-6  # per element of a key
+EPS = 1e-6  # epsilon per element of a key
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections without biases; with hashes, queries are also the keys."""
+    """Return the projections without biases; with hashes, queries are also the keys."""
     d, h, e = layer.d_model, layer.n_heads, layer.d_head
     return [*projections("qv" if layer.hashed else "qkv", d, h, e, bias=""), matrix("wo", (h, e), d)]
 
 
 def is_stepwise(layer: Any) -> bool:
-    """Whether decoding gives the same result as one pass; with hashes, later tokens change the chunks."""
+    """Return whether decoding matches a single pass; with hashes, later tokens change the chunks."""
     return not layer.hashed
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``softmax(q kᵀ) v · wo`` for the new tokens ``x`` [b q d], within a chunk and adjacent ones."""
+    """Compute ``softmax(q kᵀ) v · wo`` for the new tokens ``x`` [b q d], within a chunk and adjacent ones."""
     if not layer.causal:
         step.must_be_whole(layer.kind())
     if not step.decode:
@@ -51,7 +51,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _prefill(layer: Any, w: Weights, x: Array, state: State | None) -> Array:
-    """All tokens at once; long sequences are padded to complete chunks, and the padding is masked."""
+    """Process all tokens at once; long sequences are padded to complete chunks, and the padding is masked."""
     tokens = x.shape[1]
     if tokens > layer.padded_above:
         x = pad(x, layer.padded_to)
@@ -69,12 +69,12 @@ def _prefill(layer: Any, w: Weights, x: Array, state: State | None) -> Array:
 
 
 def _swap_heads(x: Array) -> Array:
-    """``x`` [b q h e] as [b h q e], or back."""
+    """Transpose ``x`` from [b q h e] to [b h q e], or back."""
     return np.transpose(x, (0, 2, 1, 3))
 
 
 def _masks(layer: Any, query: Array, key: Array, tokens: int) -> tuple[Array, Array]:
-    """Two masks [... q k], from the positions of queries and keys: keys that a query does not see, and itself."""
+    """Return two masks [... q k] from query and key positions: masked keys, and the query itself."""
     hidden = np.broadcast_to(key[..., None, :] >= tokens, (*query.shape, key.shape[-1]))
     if layer.causal:
         hidden = hidden | (key[..., None, :] > query[..., None])
@@ -82,7 +82,7 @@ def _masks(layer: Any, query: Array, key: Array, tokens: int) -> tuple[Array, Ar
 
 
 def _attend(layer: Any, q: Array, k: Array, v: Array, hidden: Array, itself: Array) -> tuple[Array, Array]:
-    """Values weighted by the softmax of the scores [... q e], and ``log Σ exp(scores)`` [... q]."""
+    """Return values weighted by the softmax of the scores [... q e], and ``log Σ exp(scores)`` [... q]."""
     lead = "bhy"[: len(q.shape) - 2]
     s = einsum(f"{lead}qe,{lead}ke->{lead}qk", q, k)
     s = s if layer.hashed else s * (1 / math.sqrt(layer.d_head))
@@ -93,7 +93,7 @@ def _attend(layer: Any, q: Array, k: Array, v: Array, hidden: Array, itself: Arr
 
 
 def _log_sum_exp(layer: Any, s: Array, p: Array) -> Array:
-    """``log Σ exp(s)``, from the largest score and its softmax; None if there is only one round of hashes."""
+    """Return ``log Σ exp(s)``, computed from the largest score and its softmax; None for a single hashing round."""
     if not layer.hashed or layer.n_hashes == 1:
         return None
     largest = (*np.indices(s.shape[:-1]), np.argmax(constant(s), axis=-1))
@@ -101,7 +101,7 @@ def _log_sum_exp(layer: Any, s: Array, p: Array) -> Array:
 
 
 def _attend_chunks(layer: Any, q: Array, k: Array, v: Array, positions: Array, tokens: int) -> tuple[Array, Array]:
-    """Attention within chunks, for vectors [b h n e] with these positions [b h n]; results as of ``_attend``."""
+    """Attend within chunks of vectors [b h n e] at ``positions`` [b h n]; return the same pair as ``_attend``."""
     chunk = layer.chunk
     q, k, v = (pad(part, chunk, axis=2) for part in (q, k, v))
     padding = np.full((*positions.shape[:2], -positions.shape[2] % chunk), tokens)
@@ -115,7 +115,7 @@ def _attend_chunks(layer: Any, q: Array, k: Array, v: Array, positions: Array, t
 
 
 def _attend_sorted(layer: Any, q: Array, k: Array, v: Array, tokens: int, state: State | None) -> Array:
-    """Attention within chunks of tokens sorted by their buckets; rounds of hashes are weighted by their scores."""
+    """Attend within chunks of tokens sorted by bucket; hashing rounds are weighted by their scores."""
     b, h, rows, e = q.shape
     buckets = _buckets(layer, constant(q), _n_rotations(layer, tokens, state))
     buckets[..., tokens:] = np.max(buckets, axis=-1, keepdims=True) + (rows > tokens)
@@ -139,7 +139,7 @@ def _attend_sorted(layer: Any, q: Array, k: Array, v: Array, tokens: int, state:
 
 
 def _combine_rounds(mixed: Array, total: Array) -> Array:
-    """The weighted sum [b h q e] of the results of all rounds [b h n q e]."""
+    """Return the weighted sum [b h q e] of the outputs of all hashing rounds [b h n q e]."""
     share = _swap_last(softmax(_swap_last(total)))
     return np.sum(mixed * share[..., None], axis=2)
 
@@ -149,18 +149,18 @@ def _swap_last(x: Array) -> Array:
 
 
 def _n_rotations(layer: Any, tokens: int, state: State | None) -> int:
-    """Number of random directions per round; by default, the number of chunks of the first pass."""
+    """Return the number of random directions per round; by default, the number of chunks of the first pass."""
     count = int(layer.n_rotations or max(1, tokens // layer.chunk))
     return count if state is None else int(state.setdefault("_rotations", count))
 
 
 def planes(layer: Any, rotations: int) -> Array:
-    """The random directions [h e n r]."""
+    """Return the random directions [h e n r]."""
     return np.random.default_rng(SEED).standard_normal((layer.n_heads, layer.d_head, layer.n_hashes, rotations))
 
 
 def _buckets(layer: Any, q: Array, rotations: int) -> Array:
-    """The bucket of each token in each round [b h n q]: the closest direction, or its opposite."""
+    """Return the bucket of each token in each round [b h n q]: the closest direction, or its opposite."""
     rotated = einsum("bhqe,henr->bhnqr", q, planes(layer, rotations))
     factors = [int(word) for word in layer.factors.split()] or [2 * rotations]
     found, before, product = np.zeros(rotated.shape[:-1], int), 0, 1
@@ -172,7 +172,7 @@ def _buckets(layer: Any, q: Array, rotations: int) -> Array:
 
 
 def _decode(layer: Any, w: Weights, past: Array, x: Array, state: State | None) -> Array:
-    """Attention of new tokens to those of their own chunk and the preceding ones [b q h e]."""
+    """Attend from new tokens to the tokens in their own chunk and the preceding ones [b q h e]."""
     cached, new = past.shape[1], x.shape[1]
     seen = cached if layer.hashed else min(cached, cached % layer.chunk + layer.before * layer.chunk)
     near = np.concatenate([past[:, cached - seen :], x], axis=1)
@@ -189,7 +189,7 @@ def _decode(layer: Any, w: Weights, past: Array, x: Array, state: State | None) 
 
 
 def _decode_hashed(layer: Any, w: Weights, past: Array, x: Array, state: State | None) -> Array:
-    """Attention of new tokens, one by one, to those that are near them in the sorted order of each round [b q h e]."""
+    """Attend from each new token to the tokens near it in the sorted order of each round [b q h e]."""
     if state is None or "_buckets" not in state:
         raise UnsupportedError("the cached tokens have no hashes", where="chunked_attention")
     found = []
@@ -209,7 +209,7 @@ def _decode_hashed(layer: Any, w: Weights, past: Array, x: Array, state: State |
 
 
 def _near_last(layer: Any, buckets: Array) -> Array:
-    """The tokens [b h n k] in the chunk of the last token and adjacent ones, with all tokens sorted by bucket."""
+    """Return the tokens [b h n k] in the last token's chunk and adjacent ones, with all tokens sorted by bucket."""
     order = np.argsort(buckets, axis=-1, kind="stable")
     tokens = order.shape[-1]
     chunk = np.argmax(order == tokens - 1, axis=-1) // layer.chunk - layer.before

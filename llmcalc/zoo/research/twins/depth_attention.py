@@ -1,4 +1,4 @@
-"""Attention over depth: a layer reads a mix of the summed outputs of groups of earlier layers (Inkling 2)."""
+"""Attention over depth (Inkling 2): a layer reads a mix of summed outputs of earlier layer groups."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ....twins.weights import Array, Weight, Weights, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """The queries."""
+    """Return the queries."""
     d = layer.d_model
     return [table("query", layer.n_reads, d) if layer.n_reads > 1 else vector("query", d)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Mixes [b q d], or [b q n d] for n queries, of the sums of earlier groups and of ``x``, the current sum."""
+    """Mix the sums of earlier groups and the current sum ``x`` into [b q d], or [b q n d] for n queries."""
     if layer.closes:
-        *_, last, _ = step.sublayer_inputs.values()  # the stream before the preceding sub-layer, and before this one
+        *_, last, _ = step.sublayer_inputs.values()  # the inputs of the preceding sub-layer and of this one
         step.block_sums.append(last)
     if len(step.block_sums) + 1 != layer.n_states:
         text = f"n_states is {layer.n_states}; {len(step.block_sums)} earlier groups and the current one are available"

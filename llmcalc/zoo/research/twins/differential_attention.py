@@ -1,6 +1,6 @@
-"""Differential attention [ye2024, Section 2.1]: one head's softmax minus a learned share of another's.
+"""Differential attention [ye2024, Section 2.1]: the difference of two softmaxes, with a learned factor.
 
-Heads i and i + h/2 form a pair, and both use the values of the two [b k 2 g v].
+Heads i and i + h/2 form a pair. Both use the values of the pair [b k 2 g v].
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ MOST, SPAN, RATE = 0.8, 0.6, 0.3  # λ₀ = 0.8 - 0.6 exp(-0.3 depth)
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Those of attention, and four vectors that determine λ."""
+    """Return the attention weights, and four vectors that determine λ."""
     return [*attention.weights(layer), *(vector(name, layer.d_head) for name in LAMBDAS)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``(1 - λ₀) norm((softmax(q1 k1ᵀ) - λ softmax(q2 k2ᵀ)) (v1, v2)) wo``; λ₀ depends on the layer's depth."""
+    """Compute ``(1 - λ₀) norm((softmax(q1 k1ᵀ) - λ softmax(q2 k2ᵀ)) (v1, v2)) wo``; λ₀ depends on the depth."""
     x = attention.prepare_input(layer, x, step)
     scores, v, _ = attention.attention_scores(layer, w, x, step, state)
     p = attention.attention_weights(layer, w, scores)

@@ -1,4 +1,4 @@
-"""Attention with a bias computed from the values of all tokens so far (Doge)."""
+"""Attention with a bias computed from the values of all previous tokens (Doge)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ....twins.weights import Array, Weight, Weights, constant, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Those of attention, and the projection and factor of the bias."""
+    """Return the attention weights, and the projection and factor of the bias."""
     g, v = layer.n_kv_heads, layer.d_head_v
     found = [*attention.weights(layer), matrix("wdt", (g, v), g), vector("A", g)]
     return found + ([vector("bdt", g)] if layer.v_bias else [])
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``softmax(q kᵀ · scale + exp(A softplus(v wdt))) v · wo``."""
+    """Compute ``softmax(q kᵀ · scale + exp(A softplus(v wdt))) v · wo``."""
 
     def add_bias(scores: Array, v: Array, q: Array) -> Array:
         bias = np.exp(w.A * softplus(plus(einsum("bkgv,gvm->bkm", v, w.wdt), w.get("bdt"))))
@@ -36,7 +36,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def all_but_largest(count: int, bias: Array, seen: Array) -> Array:
-    """A mask of all keys but the ``count`` with the largest bias [b g 1 k], among those that are ``seen`` [b g q k]."""
+    """Return a mask of all keys except the ``count`` unmasked ones (``seen`` [b g q k]) with largest bias [b g 1 k]."""
     ranked = np.argsort(np.where(seen, -bias, np.inf), axis=-1, kind="stable")
     hidden = np.ones(ranked.shape, bool)
     np.put_along_axis(hidden, ranked[..., :count], False, axis=-1)

@@ -11,11 +11,11 @@ from ....twins.weights import Array, Weight, Weights
 
 
 def weights(layer: Any) -> list[Weight]:
-    """None."""
+    """Return no weights."""
     return []
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """The real part of the Fourier transform of ``x`` [b q d] along width and tokens."""
+    """Return the real part of the Fourier transform of ``x`` [b q d] along width and tokens."""
     step.must_be_whole(layer.kind())
     return np.real(np.fft.fft(np.fft.fft(x, layer.d_model, axis=2), x.shape[1], axis=1))

@@ -1,4 +1,4 @@
-"""A block-diagonal projection between groups of channels [iandola2020]."""
+"""A grouped (block-diagonal) linear layer [iandola2020]."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from ....twins.weights import Array, Weight, Weights, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """A matrix per group of channels, and a bias."""
+    """Return a matrix per group of channels, and a bias."""
     return projection(layer.d_in, layer.d_out, layer.groups)
 
 
 def projection(d_in: int, d_out: int, groups: int) -> list[Weight]:
-    """The weights of a grouped projection."""
+    """Return the weights of a grouped projection."""
     matrices = Weight("w", ((groups,), (d_in // groups,), (d_out // groups,)), matrix=True)
     return [matrices, vector("b", groups, d_out // groups)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``y_g = x_g w_g + b_g``."""
+    """Compute ``y_g = x_g w_g + b_g``."""
     return apply_groups(w, x)
 
 
 def apply_groups(w: Weights, x: Array) -> Array:
-    """The grouped projection of ``x`` [b q d]."""
+    """Apply the grouped projection to ``x`` [b q d]."""
     grouped = x.reshape(*x.shape[:2], w.w.shape[0], -1)
     return (einsum("bqgi,gio->bqgo", grouped, w.w) + w.b).reshape(*x.shape[:2], -1)

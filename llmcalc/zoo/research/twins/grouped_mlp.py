@@ -1,4 +1,4 @@
-"""The feed-forward layer with block-diagonal matrices (SqueezeBERT [iandola2020], ConvBERT [jiang2020])."""
+"""Feed-forward layer with block-diagonal matrices (SqueezeBERT [iandola2020], ConvBERT [jiang2020])."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .grouped_linear import apply_groups, projection
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Grouped up- and down-projections."""
+    """Return grouped up- and down-projections."""
     up = under("up", projection(layer.d_model, layer.d_ff, layer.groups))
     return up + under("down", projection(layer.d_ff, layer.d_model, layer.out_groups))
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``act(x w1) w2``."""
+    """Compute ``act(x w1) w2``."""
     return apply_groups(w.part("down"), activate(layer, apply_groups(w.part("up"), x), None))

@@ -1,4 +1,4 @@
-"""Embeddings of hashed n-grams of the last tokens [pagnoni2024, Section 3.2.1]."""
+"""Hashed n-gram embeddings [pagnoni2024, Section 3.2.1]."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, table
 
-# bases of the polynomials; further functions start again from the first one
+# bases of the hash polynomials; additional hash functions start again from the first base
 PRIMES = (
     1000000007, 5915587277, 1500450271, 3267000013, 5754853343, 4093082899, 9576890767, 3628273133, 2860486313,
     5463458053, 3367900313,
@@ -17,12 +17,12 @@ PRIMES = (
 
 
 def weights(layer: Any) -> list[Weight]:
-    """All tables, concatenated: one per hash function and n-gram length."""
+    """Return all tables, concatenated: one per hash function and n-gram length."""
     return [table("w", layer.n_functions * layer.n_lengths * layer.rows, layer.d_model)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``x + Σ table[hash mod rows]`` for the new tokens; n-grams include earlier tokens."""
+    """Compute ``x + Σ table[hash mod rows]`` for the new tokens, whose n-grams include earlier tokens."""
     lengths = [int(word) for word in layer.lengths.split()]
     pairs = [(PRIMES[number % len(PRIMES)], length) for number in range(layer.n_functions) for length in lengths]
     text = step.ids if step.text is None else step.text
@@ -33,7 +33,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def polynomial(ids: Array, base: int, length: int) -> Array:
-    """``Σ_i id_{t-length+1+i} baseⁱ`` for each token t [b q], as signed 64-bit integers; ids before the sequence are 0.
+    """Return ``Σ_i id_{t-length+1+i} baseⁱ`` per token t [b q], as signed 64-bit integers; missing ids are 0.
 
     >>> polynomial(np.array([[5, 7, 2]]), 10, 2)
     array([[50, 75, 27]])

@@ -1,4 +1,4 @@
-"""YOSO [zeng2021]: attention weights are the collision probabilities of hashed queries and keys."""
+"""YOSO [zeng2021]: attention weights are collision probabilities of hashed queries and keys."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ....twins.weights import Array, Weights
 
 __all__ = ["forward", "weights"]
 
-SEED = 0  # of the random planes
+SEED = 0  # seed of the random planes
 TINY = 1e-24  # avoids division by zero if no hashes collide
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``(normalise(Σ P(q, k) v) + conv(v)) wo``, with the collision probability P, or its estimate from samples."""
+    """Compute ``(normalise(Σ P(q, k) v) + conv(v)) wo`` with the exact or sampled collision probability P."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     if layer.expected:
@@ -32,9 +32,9 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 @operation
 def _sample(q: Array, k: Array, v: Array, hashes: int, bits: int) -> Array:
-    """The mean over hashes of the values whose keys share the query's bucket.
+    """Return the mean, over hashes, of the values whose keys share the query's bucket.
 
-    Hashes have no gradient: queries and keys get that of the collision probability, added here with value 0.
+    Hashes have no gradient. Queries and keys get the gradient of the collision probability, added with value 0.
     """
     planes = np.random.default_rng(SEED).standard_normal((*q.shape[2:], hashes, bits))
     q_code, k_code = (_buckets(x, planes) for x in (q, k))
@@ -45,6 +45,6 @@ def _sample(q: Array, k: Array, v: Array, hashes: int, bits: int) -> Array:
 
 
 def _buckets(x: Array, planes: Array) -> Array:
-    """The bucket of each vector [b q h n], whose bits are the sides of the planes of a hash."""
+    """Return the bucket of each vector [b q h n]; each bit is the side of one plane."""
     sides = np.asarray(einsum("bqhe,henj->bqhnj", x, planes)) > 0
     return np.sum(sides * 2 ** np.arange(planes.shape[-1]), axis=-1)

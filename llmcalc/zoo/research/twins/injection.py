@@ -1,4 +1,4 @@
-"""Streams passed between the levels of a loop over blocks: an earlier stream is added to a later one."""
+"""Streams passed between the levels of a loop over blocks, where an earlier stream is added to a later one."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ....twins.weights import Array, Weight, Weights
 
 
 def weights(layer: Any) -> list[Weight]:
-    """None."""
+    """Return no weights."""
     return []
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``x + m``; saves ``x`` before the addition."""
+    """Compute ``x + m``, and save ``x`` before the addition."""
     if layer.keeps:
         step.saved_streams[layer.keeps] = x
     if not layer.adds:

@@ -1,4 +1,4 @@
-"""Perceiver's attention [jaegle2021b]: learned vectors attend to the stream and replace it, or it attends to itself."""
+"""Perceiver's attention [jaegle2021b]: learned vectors attend to the stream, or the stream attends to itself."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ....twins.heads import dot_products, join, mix, output, project, projection
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, vector
 
-EPS = 1e-5  # of the norms
-INPUT_FIELDS = frozenset({"n_keys"})  # of the input
+EPS = 1e-5  # epsilon of the norms
+INPUT_FIELDS = frozenset({"n_keys"})  # number of input vectors
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Norms of both inputs, or of one, and projections with biases."""
+    """Return one or two input norms, and projections with biases."""
     d, source, h = layer.d_model, layer.d_source, layer.n_heads
     e, v = layer.d_qk // h, layer.d_v // h
     sides = [("norm", d), *([] if layer.reads_itself else [("source_norm", source)])]
@@ -26,7 +26,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``softmax(q kᵀ / sqrt(e)) v · wo``, optionally plus the learned array."""
+    """Compute ``softmax(q kᵀ / sqrt(e)) v · wo``, optionally plus the learned array."""
     step.must_be_whole(layer.kind())
     array = x if layer.reads_itself else _next_array(layer, step)
     a = layernorm(array, EPS, w.norm, w.norm_b)
@@ -37,8 +37,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _next_array(layer: Any, step: Step) -> Array:
-    """The next learned array [b n d]."""
+    """Return the next learned array [b n d]."""
     if not step.latent_arrays or step.latent_arrays[0].shape[1:] != (layer.n_queries, layer.d_model):
-        text = f"there is no array of {layer.n_queries} learned vectors of width {layer.d_model}"
+        text = f"missing array of {layer.n_queries} learned vectors of width {layer.d_model}"
         raise UnsupportedError(text, where=layer.kind())
     return step.latent_arrays.pop(0)

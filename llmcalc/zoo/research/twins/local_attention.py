@@ -1,4 +1,4 @@
-"""Attention to a window on both sides [beltagy2020, Section 3.1], as a mask on all pairs."""
+"""Sliding-window encoder attention [beltagy2020, Section 3.1], as a mask over all pairs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ....twins.weights import Array, Weight, Weights
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections, and those of global attention, which are unused without global tokens."""
+    """Return the projections, and those of global attention, which are unused without global tokens."""
     sizes = (layer.d_model, layer.n_heads, layer.d_model // layer.n_heads)
     return [*projections("qkv", *sizes), *projections(("q_global", "k_global", "v_global"), *sizes), *output(*sizes)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``softmax(q kᵀ / sqrt(e)) v · wo`` over tokens at most half a window away."""
+    """Compute ``softmax(q kᵀ / sqrt(e)) v · wo`` over tokens at most half a window away."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     distance = np.abs(step.positions[:, None] - step.positions)

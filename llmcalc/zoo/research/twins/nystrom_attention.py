@@ -1,4 +1,4 @@
-"""Nyström attention [xiong2021, Section 3]: scores approximated through a few landmarks."""
+"""Nyström attention [xiong2021, Section 3]: scores approximated with a few landmarks."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ STEPS = 6  # iterations of the approximate inverse
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``(softmax(q klᵀ) · softmax(ql klᵀ)⁻¹ · softmax(ql kᵀ) v + conv(v)) wo`` with landmarks ``ql``, ``kl``."""
+    """Compute ``(softmax(q klᵀ) · softmax(ql klᵀ)⁻¹ · softmax(ql kᵀ) v + conv(v)) wo`` with landmarks ql, kl."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
-    root = math.sqrt(math.sqrt(q.shape[-1]))  # half of the scale each, so that it applies to landmarks too
+    root = math.sqrt(math.sqrt(q.shape[-1]))  # scales queries and keys alike, and hence the landmarks
     q, k = q / root, k / root
     mixed = _through_landmarks(layer, q, k, v) if layer.n_landmarks else mix(dot_products(q, k), v)
     return join(w, add_value_convolution(layer, w, mixed, v))
@@ -36,7 +36,7 @@ def _through_landmarks(layer: Any, q: Array, k: Array, v: Array) -> Array:
 
 
 def _landmarks(layer: Any, x: Array) -> Array:
-    """The means of segments of equal length [b m h e]."""
+    """Return the means of segments of equal length [b m h e]."""
     b, tokens, h, e = x.shape
     if tokens % layer.n_landmarks:
         text = f"the number of tokens ({tokens}) must be a multiple of n_landmarks ({layer.n_landmarks})"
@@ -45,9 +45,9 @@ def _landmarks(layer: Any, x: Array) -> Array:
 
 
 def _inverse(a: Array) -> Array:
-    """An approximate pseudo-inverse of a softmax [b h m n], iterating ``z = z/4 (13 - az (15 - az (7 - az)))``.
+    """Approximate the pseudo-inverse of a softmax [b h m n] by iterating ``z = z/4 (13 - az (15 - az (7 - az)))``.
 
-    The initial value is scaled by the largest column sum over all heads and sequences, as published.
+    The initial value is scaled by the largest column sum over all heads and sequences, as in the paper.
     """
     one, z = np.eye(a.shape[-1]), _start(a)
     for _ in range(STEPS):

@@ -1,7 +1,7 @@
 """Cross-attention between bytes and their patches [pagnoni2024, Section 3.2].
 
-The first byte is its own patch; after it, every ``patch`` bytes are one. A patch's vectors are computed at its last
-byte, and read by that byte and the next ones, up to the last byte of the next patch.
+The first byte is a patch of its own, and every ``patch`` bytes after it form one. A patch's vectors are computed at
+its last byte, and read by that byte and the following ones, up to the last byte of the next patch.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from ....twins.heads import extend_cache, grouped_mix, grouped_scores, join, pro
 from ....twins.step import State, Step, patches_begun
 from ....twins.weights import Array, Weight, Weights, constant, matrix, vector
 
-INPUT_FIELDS = frozenset({"extra_patches"})  # those of an implementation
+INPUT_FIELDS = frozenset({"extra_patches"})  # specific to an implementation
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Norms and projections of both sides; the projection to vectors of patches, shared by all layers of a stack."""
+    """Return norms and projections for both sides, and the projection to patch vectors shared by the stack."""
     d, h, g, e = layer.d_model, layer.n_heads, layer.n_kv_heads, layer.d_head
     patch_projection = matrix("wp", d, (layer.n_vectors, d))._replace(share=".patch_projection")
     found = [patch_projection] if layer.asks == "patches" else []
@@ -31,13 +31,13 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def bypasses_stream(layer: Any) -> bool:
-    """Whether the result is saved separately, and the stream does not change."""
+    """Return whether the output is saved separately and the stream is unchanged."""
     return bool(layer.asks == "patches")
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``2 z + softmax(norm(z) wq (norm(u) wk)ᵀ / sqrt(e)) norm(u) wv · wo``, with queries from z, and keys from u."""
-    if layer.dropped:  # no later layer reads the result
+    """Compute ``2 z + softmax(norm(z) wq (norm(u) wk)ᵀ / sqrt(e)) norm(u) wv · wo``: queries from z, keys from u."""
+    if layer.dropped:  # no later layer reads the output
         w, x = w.constant(), constant(x)
     if layer.asks == "tokens":
         return _token_queries(layer, w, x, step, state)
@@ -46,7 +46,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _patch_queries(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """The vectors of the patches that end in this step [b p·n d], computed from their bytes."""
+    """Return the vectors of the patches that end in this step [b p·n d], computed from their bytes."""
     first, last = (patches_begun(tokens, layer.patch) for tokens in (step.cached, step.cached + x.shape[1]))
     k, v = _keys_and_values(layer, w, x, state)
     key = np.arange(step.cached + x.shape[1] - k.shape[1], step.cached + x.shape[1])
@@ -61,7 +61,7 @@ def _patch_queries(layer: Any, w: Weights, x: Array, step: Step, state: State | 
 
 
 def _max_per_patch(layer: Any, x: Array, step: Step, first: int, last: int, state: State | None) -> tuple[Array, Array]:
-    """The maximum per channel over each patch that ends [b p d], and over the remaining bytes [b 0|1 d]."""
+    """Return the maximum per channel over each complete patch [b p d], and over the remaining bytes [b 0|1 d]."""
     before = state["m"] if state and "m" in state else x[:, :0]
     found, start = [x[:, :0]], 0
     for patch in range(first, last + 1):
@@ -75,9 +75,9 @@ def _max_per_patch(layer: Any, x: Array, step: Step, first: int, last: int, stat
 
 
 def _token_queries(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Attention of bytes [b q d] to the vectors of the last patch that has ended."""
+    """Let bytes [b q d] attend to the vectors of the last complete patch."""
     if step.source is None:
-        raise UnsupportedError("it needs the vectors of patches", where="patch_attention")
+        raise UnsupportedError("missing patch vectors", where="patch_attention")
     k, v = _keys_and_values(layer, w, step.source, state)
     key = step.cached // layer.patch + np.arange(k.shape[1]) // layer.n_vectors
     if state is not None:
@@ -87,13 +87,13 @@ def _token_queries(layer: Any, w: Weights, x: Array, step: Step, state: State | 
 
 
 def _keys_and_values(layer: Any, w: Weights, u: Array, state: State | None) -> tuple[Array, Array]:
-    """The cached keys and values, then those of ``u`` [b k g e]."""
+    """Return the cached keys and values, followed by those of ``u`` [b k g e]."""
     n = rmsnorm(u, layer.norm_eps, w.k_norm)
     return extend_cache(project(w, "k", n), project(w, "v", n), state)
 
 
 def _cache_last(state: State, count: int, **arrays: Array) -> None:
-    """Cache the last ``count`` rows of some arrays."""
+    """Cache the last ``count`` rows of each array."""
     for name, array in arrays.items():
         state.pop(name, None)
         if count:
@@ -101,7 +101,7 @@ def _cache_last(state: State, count: int, **arrays: Array) -> None:
 
 
 def _attend(layer: Any, w: Weights, z: Array, k: Array, v: Array, hidden: Array) -> Array:
-    """Attention within each patch, with two residual connections."""
+    """Apply attention within each patch, with two residual connections."""
     q = project(w, "q", rmsnorm(z, layer.norm_eps, w.q_norm))
     s = grouped_scores(q, k) * (1 / math.sqrt(q.shape[3]))
     p = softmax(np.where(hidden, -np.inf, s) if hidden.any() else s)

@@ -1,4 +1,4 @@
-"""Experts of one neuron each, retrieved by product keys (PEER) [he2024]."""
+"""Single-neuron experts retrieved by product keys (PEER) [he2024]."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ....twins.weights import Array, Weight, Weights, constant, matrix
 
 
 def weights(layer: Any) -> list[Weight]:
-    """The router, and an input row and an output row per expert."""
+    """Return the router, and an input row and an output row per expert."""
     rows = ((layer.n_experts,), (layer.d_model,))
     tables = [Weight(name, rows, per_expert=True) for name in ("down", "up")]
     return [matrix("router", layer.d_model, 2 * isqrt(layer.n_experts)), *tables]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``Σ_j p_j act(x · down_j) up_j`` over the selected experts j."""
+    """Compute ``Σ_j p_j act(x · down_j) up_j`` over the selected experts j."""
     chosen, p = route(layer, w, x, step)
     return _output_rows(ACTIVATIONS[layer.activation](_input_rows(x, w.down, chosen)) * p, w.up, chosen)
 
 
 def route(layer: Any, w: Weights, x: Array, step: Step) -> tuple[Array, Array]:
-    """The selected experts of each token, and their weights [b q j]; expert ``a · keys + b`` scores ``r1_a + r2_b``."""
+    """Return each token's selected experts and weights [b q j]; expert ``a · keys + b`` has score ``r1_a + r2_b``."""
     keys = isqrt(layer.n_experts)
     r = einsum("bqd,dr->bqr", x, w.router)
     if layer.together:
@@ -41,17 +41,17 @@ def route(layer: Any, w: Weights, x: Array, step: Step) -> tuple[Array, Array]:
 
 
 def is_stepwise(layer: Any) -> bool:
-    """Whether decoding gives the same result as one pass."""
+    """Return whether decoding matches a single pass."""
     return not layer.together
 
 
 @operation
 def _input_rows(x: Array, rows: Array, chosen: Array) -> Array:
-    """Dot products of each token and its experts' input rows [b q j], as one operation that copies no rows."""
+    """Return dot products of each token with its experts' input rows [b q j], without copying the rows."""
     return einsum("bqd,bqjd->bqj", x, rows[chosen])
 
 
 @operation
 def _output_rows(a: Array, rows: Array, chosen: Array) -> Array:
-    """The experts' output rows, weighted by ``a`` [b q j]."""
+    """Return the sum of the experts' output rows, weighted by ``a`` [b q j]."""
     return einsum("bqj,bqjd->bqd", a, rows[chosen])

@@ -1,4 +1,4 @@
-"""A short depthwise convolution with a residual connection (Inkling)."""
+"""Short depthwise convolution with a residual connection (Inkling)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ....twins.weights import Array, Weight, Weights, kernel
 
 
 def weights(layer: Any) -> list[Weight]:
-    """A kernel per channel."""
+    """Return a kernel per channel."""
     return [kernel("conv", layer.d_model, layer.d_conv)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``x + conv(x)``."""
+    """Compute ``x + conv(x)``."""
     y = causal_convolution(x, w.conv, None, state, "conv") + x
     return y * (1 / math.sqrt(layer.d_conv + 1)) if layer.scaled else y

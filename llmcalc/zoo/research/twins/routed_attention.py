@@ -16,7 +16,7 @@ from ....twins.weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """The router, shared keys and values, and a query and an output projection per expert."""
+    """Return the router, shared keys and values, and a query and an output projection per expert."""
     d, heads = layer.d_model, (layer.n_kv_heads, layer.d_head)
     found = [matrix("router", d, layer.n_experts), matrix("wk", d, heads), matrix("wv", d, heads)]
     found += [matrix("wq", d, heads, experts=layer.n_experts), matrix("wo", heads, d, experts=layer.n_experts)]
@@ -24,7 +24,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``Σ p_i softmax(x wq_i kᵀ) v wo_i`` over the selected experts."""
+    """Compute ``Σ p_i softmax(x wq_i kᵀ) v wo_i`` over the selected experts."""
     chosen, share = route(layer, w, x, step)
     copies = np.repeat(x[:, :, None], layer.top_k, axis=2)  # [b q j d]
     q = _by_expert("bqjd,bqjdge->bqjge", copies, w.wq, chosen)
@@ -41,12 +41,12 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 @operation
 def _by_expert(axes: str, x: Array, w: Array, chosen: Array) -> Array:
-    """Each token's ``x`` times the matrices of its selected experts."""
+    """Multiply each token's ``x`` by the matrices of its selected experts."""
     return einsum(axes, x, w[chosen])
 
 
 def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
-    """The selected experts of each token, and their weights: a softmax over the selected logits [b q j]."""
+    """Return each token's selected experts and their weights, a softmax over the selected logits [b q j]."""
     logits = einsum("bqd,dx->bqx", x, w.router)
     chosen = np.argsort(-np.asarray(logits), axis=-1, kind="stable")[..., : layer.top_k]
     b, q = chosen.shape[:2]

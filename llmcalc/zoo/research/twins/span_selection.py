@@ -16,7 +16,7 @@ ENDS = ("start", "end")
 
 
 def weights(layer: Any) -> list[Weight]:
-    """For each end of the span, two matrices with norms, and a matrix between them."""
+    """Return two matrices with norms and a matrix between them, for each end of the span."""
     d, found = layer.d_in, []
     for end in ENDS:
         for name in (f"{end}_question", end):
@@ -27,7 +27,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """The score of each token [b q 2] as the first and as the last token of the span."""
+    """Return the score of each token [b q 2] as the first and as the last token of the span."""
     is_question = step.ids == layer.question_id
     if is_question.sum(axis=1).max() > 1:
         raise UnsupportedError("a sequence must have at most one question", where="span_selection")
@@ -41,6 +41,6 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _activate(layer: Any, w: Weights, name: str, x: Array) -> Array:
-    """Bias, activation and norm after a matrix."""
+    """Apply the bias, activation and norm that follow a matrix."""
     y = gelu(x + getattr(w, f"{name}_b"))
     return layernorm(y, layer.eps, getattr(w, f"{name}_norm"), getattr(w, f"{name}_norm_b"))

@@ -1,4 +1,4 @@
-"""BigBird's attention [zaheer2020]: a block of tokens sees adjacent blocks, random blocks and two global blocks."""
+"""BigBird attention [zaheer2020]: a block attends to adjacent blocks, random blocks and two global blocks."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ....twins.heads import join, project, projections
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, matrix, vector
 
-NEAR, GLOBAL = 3, 2  # a block and the two adjacent ones; the first and the last block
+NEAR, GLOBAL = 3, 2  # number of neighbouring blocks, including the block itself; the first and the last block
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections of queries, keys, values and output, with optional biases."""
+    """Return the query, key, value and output projections, with optional biases."""
     d, h, e = layer.d_model, layer.n_heads, layer.d_model // layer.n_heads
     found = [*projections("qkv", d, h, e, bias="qkv" if layer.bias else ""), matrix("wo", (h, e), d)]
     return found + ([vector("bo", d)] if layer.o_bias else [])
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Attention between blocks; full attention for short sequences."""
+    """Apply block-sparse attention, or full attention to short sequences."""
     step.must_be_whole(layer.kind())
     tokens, size = x.shape[1], layer.block
     is_long = tokens > (NEAR + GLOBAL + 2 * layer.n_random) * size
@@ -36,7 +36,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _by_blocks(layer: Any, q: Array, k: Array, v: Array, real: Array) -> Array:
-    """Attention of each block of queries [b q h e] to the keys that it sees."""
+    """Return the attention of each block of queries [b q h e] to the blocks it attends to."""
     blocks = q.shape[1] // layer.block
     shape = (q.shape[0], blocks, layer.block, *q.shape[2:])
     query, keys, values, real_block = q.reshape(shape), k.reshape(shape), v.reshape(shape), real.reshape(blocks, -1)
@@ -52,13 +52,13 @@ def _by_blocks(layer: Any, q: Array, k: Array, v: Array, real: Array) -> Array:
 
 
 def _gather(blocks: Array, seen: Array) -> Array:
-    """The concatenated ``blocks`` [b n w h e] that each of m blocks sees [b m k h e]."""
+    """Concatenate, for each of m blocks, the ``blocks`` [b n w h e] that it attends to [b m k h e]."""
     b, _, size, *head = blocks.shape
     return blocks[:, seen].reshape(b, seen.shape[0], seen.shape[1] * size, *head)
 
 
 def _mix_inner(q: Array, keys: Array, values: Array, real: Array, seen: Array) -> Array:
-    """Attention of inner blocks [b m q h e] to copies of the blocks that they see, and to the first and last block."""
+    """Return the attention of inner blocks [b m q h e] to gathered blocks, and to the first and last block."""
     last = keys.shape[1] - 1
     near = einsum("bmqhe,bmkhe->bmhqk", q, _gather(keys, seen))
     ends = einsum("bmqhe,bnkhe->bmhqnk", q, keys[:, ::last])
@@ -70,7 +70,7 @@ def _mix_inner(q: Array, keys: Array, values: Array, real: Array, seen: Array) -
 
 
 def _mix(q: Array, k: Array, v: Array, real: Array) -> Array:
-    """Attention of blocks of queries [b m q h e] to their own keys [b m k h e], or to shared keys [b k h e]."""
+    """Return the attention of blocks of queries [b m q h e] to their own keys [b m k h e] or shared keys [b k h e]."""
     axes = "bmkhe" if len(k.shape) == 5 else "bkhe"
     hidden = ~real.reshape(-1, k.shape[2])[:, None, None] if len(k.shape) == 5 else ~real
     scores = einsum(f"bmqhe,{axes}->bmhqk", q, k)

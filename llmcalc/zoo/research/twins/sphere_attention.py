@@ -1,4 +1,4 @@
-"""Attention on the unit sphere (nGPT) [loshchilov2024]: learned scales of queries and gates, outputs of length 1."""
+"""Attention on the unit sphere (nGPT) [loshchilov2024], with learned query and gate scales and unit-length outputs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ....twins.weights import Array, Weight, Weights, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Those of attention, and a scale per query channel and per gate."""
+    """Return the attention weights, and a scale per query channel and per gate."""
     found = [*attention.weights(layer), vector("q_scale", layer.n_heads, layer.d_head, mean=1.0)]
     gates = (layer.n_heads,) if layer.gate_per_head else (layer.n_heads, layer.d_head_v)
     return found + ([vector("gate_scale", *gates, mean=1.0)] if layer.gated else [])
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``l2norm(softmax(q kᵀ · scale) v · gate) wo``, with scaled queries."""
+    """Compute ``l2norm(softmax(q kᵀ · scale) v · gate) wo`` with scaled queries."""
     x = attention.prepare_input(layer, x, step)
     scores, v, q = attention.attention_scores(layer, w, x, step, state, _squared(w.q_scale, layer.q_gain))
     mixed = attention.mix(layer, w, scores, v, q, step).reshape(*x.shape[:2], layer.n_heads, v.shape[3])

@@ -14,8 +14,8 @@ class ChannelAttention(Layer):
 
     Attributes:
         d_model: width of input and output.
-        n_groups: number of groups of channels that attend to each other; must divide d_model.
-        bias: whether queries, keys and values have biases; the output always does.
+        n_groups: number of channel groups, within which channels attend to each other; must divide d_model.
+        bias: whether queries, keys and values have biases; the output always has one.
     """
 
     d_model: int
@@ -27,7 +27,7 @@ class ChannelAttention(Layer):
         self.must_divide("n_groups", "d_model")
 
     def declare(self) -> Declaration:
-        """Projections, scores between the channels of each group, weighted values, output projection."""
+        """Declare projections, scores between the channels of each group, weighted values, and output projection."""
         width = self.d_model // self.n_groups
         declaration = Declaration({"d": self.d_model, "cg": self.n_groups, "e": width, "v": width})
         declaration.weights("wq[d | cg e]", "wk[d | cg v]", "wv[d | cg v]", "wo[cg e | d]")

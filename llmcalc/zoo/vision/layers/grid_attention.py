@@ -19,9 +19,9 @@ class GridAttention(MultiHead):
         d_model: width of input and output.
         n_heads: number of heads, of width d_model / n_heads.
         grid: side length of an image in patches.
-        window: side length of a window in patches; None: all patches of an image see each other.
-        bias: whether queries, keys and values have biases; the output always does.
-        relative: whether there is a learned vector per distance along rows and along columns.
+        window: side length of a window in patches; None: all patches of an image attend to each other.
+        bias: whether queries, keys and values have biases; the output always has one.
+        relative: whether there is a learned vector per row distance and per column distance.
     """
 
     grid: int
@@ -32,10 +32,10 @@ class GridAttention(MultiHead):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.window and self.window > self.grid:
-            raise SizeError(f"window ({self.window}) is more than grid ({self.grid})", where="grid_attention")
+            raise SizeError(f"window ({self.window}) must not exceed grid ({self.grid})", where="grid_attention")
 
     def declare(self) -> Declaration:
-        """Projections, scores, row and column biases, weighted values, output; partial images are counted as whole."""
+        """Declare projections, scores, row and column biases, weighted values, and output, for whole images."""
         side = self.window or self.grid
         windows = (-(-self.grid // side)) ** 2
         rows = f"ceil(q, {self.grid * self.grid}) * {windows * side * side}"

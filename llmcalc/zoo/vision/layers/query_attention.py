@@ -19,7 +19,7 @@ class QueryAttention(Layer):
         d_model: width of the queries.
         n_heads: number of query heads.
         n_queries: number of learned queries.
-        pooled: number of neighbouring patches whose mean is a query that attends to them, instead of learned queries.
+        pooled: number of neighbouring patches per pooled query, which attends to them; replaces learned queries.
         prompt: number of learned tokens before the patches.
         n_kv_heads: number of key and value heads (default: n_heads); must divide n_heads.
         d_head: width of a head (default: d_model / n_heads).
@@ -58,16 +58,16 @@ class QueryAttention(Layer):
         self.must_divide("n_kv_heads", "n_heads")
         derive_head_width(self)
         if self.pooled and (self.n_queries > 1 or self.prompt):
-            raise SizeError("pooled excludes n_queries and prompt", where="query_attention")
+            raise SizeError("pooled cannot be combined with n_queries or prompt", where="query_attention")
         if self.pooled and self.d_source != self.d_model:
-            raise SizeError("pooled excludes d_source: a group attends to itself", where="query_attention")
+            raise SizeError("pooled cannot be combined with d_source", where="query_attention")
         if self.source_norm and (self.pooled or self.sees == "themselves"):
-            raise SizeError("source_norm needs sees: tokens or both, and excludes pooled", where="query_attention")
+            raise SizeError("source_norm cannot be combined with pooled or sees: themselves", where="query_attention")
         if self.sees != "tokens" and (self.pooled or self.d_source != self.d_model):
-            raise SizeError("sees: themselves and both exclude pooled and d_source", where="query_attention")
+            raise SizeError("pooled and d_source require sees: tokens", where="query_attention")
 
     def declare(self) -> Declaration:
-        """Projections, scores, weighted values, output; learned queries run once per sequence that has patches."""
+        """Declare projections, scores, weighted values and output; learned queries run once per sequence of patches."""
         sizes = {"d": self.d_model, "h": self.n_heads, "g": self.n_kv_heads, "e": self.d_head}
         sizes |= {"src": self.d_source, "out": self.d_out}
         is_self_attention = self.pooled is not None or self.sees == "themselves"
@@ -97,7 +97,7 @@ class QueryAttention(Layer):
         return declaration
 
     def _inputs(self) -> list[str]:
-        """The inputs of the query projection, and of the key and value projections."""
+        """Return the inputs of the query projection, and of the key and value projections."""
         if self.pooled:
             return ["sum[b kp d] = mean(x[b kp d])", "m[b qg d] = copy(sum)"]
         if self.sees == "themselves":

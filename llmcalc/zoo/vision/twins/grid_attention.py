@@ -15,7 +15,7 @@ from ....twins.weights import Array, Weight, Weights, table
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections, and a vector per distance along rows and along columns, shared by all heads."""
+    """Return the projections, and a vector per row distance and per column distance, shared by all heads."""
     d, h, e = layer.d_model, layer.n_heads, layer.d_model // layer.n_heads
     found = [*projections("qkv", d, h, e, bias="qkv" if layer.bias else ""), *output(d, h, e)]
     distances = 2 * _window_side(layer) - 1
@@ -23,10 +23,10 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``softmax(q kᵀ / sqrt(e) + q rᵀ + q cᵀ) v · wo`` within each window of patches [b q d]."""
+    """Compute ``softmax(q kᵀ / sqrt(e) + q rᵀ + q cᵀ) v · wo`` within each window of patches [b q d]."""
     step.must_be_whole(layer.kind())
     if step.grid != (layer.grid, layer.grid) or step.prompt:
-        raise UnsupportedError(f"it only runs on {layer.grid} by {layer.grid} patches", where="grid_attention")
+        raise UnsupportedError(f"the input must have {layer.grid} by {layer.grid} patches", where="grid_attention")
     windows = _split_windows(layer, x)
     q, k, v = (project(w, name, windows) for name in "qkv")
     scores = dot_products(q, k) * (1 / math.sqrt(layer.d_model // layer.n_heads))
@@ -40,7 +40,7 @@ def _window_side(layer: Any) -> int:
 
 
 def _split_windows(layer: Any, x: Array) -> Array:
-    """``x`` [b q d] as windows [b·n s² d], padded at the right and bottom with zeros, which are not masked."""
+    """Split ``x`` [b q d] into windows [b·n s² d], padded at the right and bottom with zeros that are not masked."""
     side, (b, _, d) = _window_side(layer), x.shape
     missing = -layer.grid % side
     image = x.reshape(b, layer.grid, layer.grid, d)
@@ -52,7 +52,7 @@ def _split_windows(layer: Any, x: Array) -> Array:
 
 
 def _join_windows(layer: Any, y: Array, batch: int) -> Array:
-    """Undo ``_split_windows``: patches in row-major order [b q d], without the padding."""
+    """Undo ``_split_windows``: return patches in row-major order [b q d], without the padding."""
     side, d = _window_side(layer), y.shape[-1]
     count = -(-layer.grid // side)
     image = np.transpose(y.reshape(batch, count, count, side, side, d), (0, 1, 3, 2, 4, 5))
@@ -61,7 +61,7 @@ def _join_windows(layer: Any, y: Array, batch: int) -> Array:
 
 
 def _position_bias(side: int, w: Weights, q: Array) -> Array:
-    """Dot products of queries [n s² h e] and the vectors of their distances from each row and column [n h s² s²]."""
+    """Return dot products of queries [n s² h e] with the vectors of row and column distances [n h s² s²]."""
     place = np.arange(side)
     distance = place[:, None] - place + side - 1
     n, _, h, e = q.shape

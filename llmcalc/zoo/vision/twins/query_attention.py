@@ -16,7 +16,7 @@ from ....twins.weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """An optional norm of the patches, and projections of queries, keys, values and output."""
+    """Return an optional norm of the patches, and the query, key, value and output projections."""
     h, e, source = layer.n_heads, layer.d_head, layer.d_source
     found = [vector("source_norm", source, mean=1.0)] if layer.source_norm else []
     found += projections("q", layer.d_model, h, e, bias="q" if layer.bias else "")
@@ -25,7 +25,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``softmax(q kᵀ / sqrt(e)) v · wo`` [b n o] of the queries ``x``, or of the means of groups of patches."""
+    """Compute ``softmax(q kᵀ / sqrt(e)) v · wo`` [b n o] for the queries ``x`` or for means of patch groups."""
     step.must_be_whole(layer.kind())
     if layer.pooled:
         groups = grid.merge_squares(x, step, layer.pooled)  # [b·n p d]
@@ -38,18 +38,18 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _source(layer: Any, w: Weights, x: Array, step: Step) -> Array:
-    """The vectors that queries attend to [b k s]: patches, the queries, or both."""
+    """Return the vectors that queries attend to [b k s]: patches, the queries, or both."""
     if layer.sees == "themselves":
         return x
     tokens = step.source
     if tokens is None or tokens.shape[-1] != layer.d_source:
-        raise UnsupportedError(f"there are no patches of width {layer.d_source}", where=layer.kind())
+        raise UnsupportedError(f"missing patches of width {layer.d_source}", where=layer.kind())
     tokens = rmsnorm(tokens, layer.norm_eps, w.source_norm) if layer.source_norm else tokens
     return np.concatenate([tokens, x], axis=1) if layer.sees == "both" else tokens
 
 
 def _attend(w: Weights, x: Array, source: Array) -> Array:
-    """Grouped-query attention of ``x`` [b n d] to ``source`` [b k s]."""
+    """Apply grouped-query attention of ``x`` [b n d] to ``source`` [b k s]."""
     q, k, v = project(w, "q", x), project(w, "k", source), project(w, "v", source)
     p = softmax(grouped_scores(q, k) * (1 / math.sqrt(q.shape[3])))
     return join(w, grouped_mix(p, v))
