@@ -33,6 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
+    if words == ["--version"]:
+        from .. import __version__
+
+        print(f"llmcalc {__version__}")
+        return OK
     from ..core.errors import SPELLING
 
     words = _current(words)
@@ -72,11 +77,6 @@ def _current(words: list[str]) -> list[str]:
 
 
 def _run(words: list[str]) -> int:
-    if words == ["--version"]:
-        from .. import __version__
-
-        print(f"llmcalc {__version__}")
-        return OK
     from .table import split
 
     name, rest = split(words)

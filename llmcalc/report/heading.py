@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.architecture import Architecture
-from ..core.form import Form
 from ..core.record import fields
 from ..core.structure import structure_line
-from ..core.workload import Workload
 from .document import Document
+
+if TYPE_CHECKING:
+    from ..core.form import Form
+    from ..core.workload import Workload
 
 LETTERS = {
     "b": "batch",
