@@ -1,1 +1,1 @@
-"""Descriptions of other makers, read as architectures."""
+"""Reads architectures from external formats: Hugging Face configs, GGUF files and weight folders."""

@@ -1,7 +1,7 @@
-"""Configs and tensor headers from the Hugging Face Hub (``hf:org/name@revision``); weights are never downloaded.
+"""Reads configs and tensor headers from the Hugging Face Hub (``hf:org/name@revision``) without downloading weights.
 
-Uses ``huggingface_hub``, an optional extra, with its cache, token, offline mode and endpoint (``HF_ENDPOINT`` ...).
-Headers are read by range requests, or from files that are already in the cache.
+The optional package ``huggingface_hub`` provides the cache, token, offline mode and endpoint (``HF_ENDPOINT`` ...).
+Headers are read by range requests or from cached files.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from ..core.errors import DescriptionError, short_repr
 SCHEME = "hf:"
 INSTALL = "pip install huggingface_hub"
 SINGLE = "model.safetensors"
-FIRST_READ, LONGEST_READ = 1 << 16, 64 << 20  # bytes
-SECONDS = 30  # timeout of a request
+FIRST_READ, LONGEST_READ = 1 << 16, 64 << 20  # in bytes
+SECONDS = 30  # timeout of a request in seconds
 PARTIAL = 206  # HTTP status of a range response
 _NETWORK_PACKAGES = ("httpx", "httpcore", "requests", "urllib3", "huggingface_hub")
 _SOURCE = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+|[\w.-]+)(@(?P<revision>[\w./-]+?))?(/(?P<file>[^/@]+\.gguf))?")
 
 
 class Place(NamedTuple):
-    """A repository, its revision, and the GGUF file in it, if one is named."""
+    """A repository, its revision, and optionally the name of a GGUF file."""
 
     repo: str
     revision: str | None
@@ -43,13 +43,13 @@ class Place(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The source as the user writes it."""
+        """The source as written by the user."""
         revision, file = f"@{self.revision}" if self.revision else "", f"/{self.file}" if self.file else ""
         return f"{SCHEME}{self.repo}{revision}{file}"
 
 
 def read_place(source: str) -> Place:
-    """Return a source such as ``hf:org/name@revision`` or ``hf:org/name/file.gguf``."""
+    """Parse a source such as ``hf:org/name@revision`` or ``hf:org/name/file.gguf``."""
     match = _SOURCE.fullmatch(source.removeprefix(SCHEME))
     if match is None or ".." in source or len(source) > limits.LONGEST_NAME:
         hint = "Use hf:org/name, hf:org/name@revision or hf:org/name/file.gguf."
@@ -65,7 +65,7 @@ def config(source: str) -> Path:
 
 
 def headers(source: str) -> Headers:
-    """Return the headers of a repository's safetensors files, or of the named GGUF file."""
+    """Return the headers of a repository's safetensors files or of the named GGUF file."""
     place = read_place(source)
     if place.file:
         with _explained(place, place.file):
@@ -108,12 +108,12 @@ def _gguf(place: Place) -> Headers:
 
 
 def _index(place: Place) -> dict[str, str] | None:
-    """Return the file of each tensor, if there is an index."""
+    """Return the file of each tensor if the repository has an index."""
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     try:
         file = _download(place, INDEX)
-    except LocalEntryNotFoundError:  # offline and not in the cache: either a single file or nothing
+    except LocalEntryNotFoundError:  # offline and not in the cache: the repository may have a single weight file
         if _cached(place, SINGLE):
             return None
         raise
@@ -131,7 +131,7 @@ def _library() -> Any:
 
 
 def _download(place: Place, name: str) -> Path:
-    """Return a small file, from the cache or downloaded into it."""
+    """Return the path of a small file in the cache, downloading the file if needed."""
     return Path(_library().hf_hub_download(place.repo, name, revision=place.revision))
 
 
@@ -158,14 +158,14 @@ def _remote(place: Place, name: str) -> tuple[Callable[[int, int], bytes], int]:
 
 
 def _range(url: str, start: int, length: int, place: Place, name: str) -> bytes:
-    """Return a range of bytes of a remote file; anything the server sends beyond it is not read."""
+    """Read a range of bytes of a remote file. Bytes that the server sends beyond the range are not read."""
     if length <= 0:
         return b""
     from huggingface_hub import utils
 
     asked = {**utils.build_hf_headers(), "Range": f"bytes={start}-{start + length - 1}"}  # type: ignore[attr-defined]
     session: Any = utils.get_session()  # type: ignore[attr-defined]
-    if callable(getattr(session, "stream", None)):  # httpx, which later versions use
+    if callable(getattr(session, "stream", None)):  # httpx, used by later versions
         streamed = session.stream("GET", url, headers=asked, timeout=SECONDS)
     else:  # requests
         streamed = session.get(url, headers=asked, timeout=SECONDS, stream=True)
@@ -184,14 +184,14 @@ def _range(url: str, start: int, length: int, place: Place, name: str) -> bytes:
 
 @contextmanager
 def _explained(place: Place, name: str) -> Iterator[None]:
-    """Turns exceptions of the Hub's library into one-line errors."""
+    """Translate exceptions of the Hub's library into one-line errors."""
     _library()
     from huggingface_hub import errors
 
     try:
         yield
     except Exception as error:
-        known = (  # a kind of error comes before its base
+        known = (  # subclasses come before their base class
             (errors.GatedRepoError, "the repository is gated",
              "Accept its terms on the Hub and log in (hf auth login)."),
             (errors.RepositoryNotFoundError, "the repository does not exist or is private", ""),

@@ -1,7 +1,7 @@
-"""An architecture from weight files: a ``config.json`` next to safetensors, or the metadata of a GGUF file.
+"""Reads an architecture from weight files: a ``config.json`` next to safetensors, or the metadata of a GGUF file.
 
-The architecture's ``inputs`` say how the weights are stored: ``checkpoint`` is the path whose headers ``verify``
-compares; a GGUF file adds the type of each tensor.
+The architecture's ``inputs`` describe how the weights are stored: ``checkpoint`` is the path whose headers ``verify``
+compares. A GGUF file adds the type of each tensor.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from ..core.errors import DescriptionError
 from ..core.ledger import rows
 
 Reader = Callable[[Mapping[str, Any], str], Architecture]
-# Tensors of a GGUF file that are computed from the config and are not parameters.
+# GGUF tensors that are computed from the config and are not parameters.
 _NUMBER = re.compile(r"blk\.([0-9]+)(?:\.|$)")
 COMPUTED = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")
 
 
 def describe(path: Path, read: Reader) -> Architecture:
-    """Return the architecture of a folder or a file of weights; ``read(config, where)`` reads a config."""
+    """Return the architecture of a weight folder or file; ``read(config, where)`` reads a config."""
     names = weight_files(path) if path.is_dir() and not (path / CONFIG).exists() else []
     if path.suffix == GGUF or (names and names[0].endswith(GGUF)):
         return _of_gguf(read_headers(path), read)
@@ -45,7 +45,7 @@ def describe(path: Path, read: Reader) -> Architecture:
     file = path if path.name == CONFIG else (path if path.is_dir() else path.parent) / CONFIG
     if not file.exists():
         raise _no_config(path)
-    if file != path:  # reading a named pipe would block, unless it was passed explicitly
+    if file != path:  # opening a named pipe would block, unless it was passed explicitly
         limits.regular_file(file)
     found = read(read_json(read_text(file), str(file)), str(file))
     if not is_weights(path) and not (path.is_dir() and weight_files(path)):
@@ -75,7 +75,7 @@ def headers_of(architecture: Architecture) -> Headers | None:
 
 def _no_config(path: Path) -> DescriptionError:
     hint = "Add the config.json. Without it, llmcalc params FILE and verify FILE only count tensors."
-    message = "no config.json next to it: tensor shapes do not give heads, experts per token or positions"
+    message = "missing config.json: tensor shapes do not determine heads, experts per token or positions"
     return DescriptionError(message, where=limits.printable(path), hint=hint)
 
 
@@ -99,7 +99,7 @@ def _without_pooler(architecture: Architecture, headers: Headers) -> Architectur
 
 
 def _differences(architecture: Architecture, headers: Headers) -> list[str]:
-    """Return a note if the number of stored elements differs from what the architecture declares."""
+    """Return a note if the numbers of stored and declared elements differ."""
     numbers = {one.name: _NUMBER.match(one.name) for one in headers}  # blocks after the last one predict further tokens
     beyond = {name for name, number in numbers.items() if number and int(number[1]) >= architecture.main.n_layers}
     held = sum(one.elements for one in headers if one.name not in beyond.union(COMPUTED))

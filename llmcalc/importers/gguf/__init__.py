@@ -1,6 +1,6 @@
-"""GGUF metadata as the config of the Hugging Face class that the file was converted from.
+"""Translates GGUF metadata to the config of the Hugging Face class that the file was converted from.
 
-llama.cpp's ``llama.attention.head_count_kv`` is the config's ``num_key_value_heads``. ``data/gguf.yaml`` maps such keys
+For example, ``llama.attention.head_count_kv`` is ``num_key_value_heads`` in the config. ``data/gguf.yaml`` maps such keys
 for each architecture, and ``architecture_rules`` covers the rest. Vocabulary size, biases and tied embeddings come from
 the tensors. An unknown key of the architecture is an error.
 """
@@ -24,13 +24,13 @@ _INVALID_VALUE_ERRORS = (TypeError, ValueError, IndexError, OverflowError, ZeroD
 
 
 def names() -> list[str]:
-    """Return all supported architectures."""
+    """Return the names of all supported architectures."""
     return sorted(table("gguf")["architectures"])
 
 
 @cache
 def find(name: str) -> dict[str, Any] | None:
-    """Return the architecture of this name with its groups, or None; ``data/gguf.yaml`` describes the fields."""
+    """Return the named architecture including its groups, or None; ``data/gguf.yaml`` describes the fields."""
     data = table("gguf")
     entry = data["architectures"].get(name)
     if entry is None:
@@ -45,7 +45,7 @@ def find(name: str) -> dict[str, Any] | None:
 
 
 def config_of(headers: Headers) -> dict[str, Any]:
-    """Return the config that GGUF headers describe, with the model's name if they have one."""
+    """Return the config that GGUF headers describe, including the model's name if they have one."""
     name = headers.metadata.get(ARCHITECTURE)
     if not isinstance(name, str):
         raise DescriptionError(f"{ARCHITECTURE} is {short_repr(name)}; it must be a string", where=headers.where)
@@ -59,7 +59,7 @@ def config_of(headers: Headers) -> dict[str, Any]:
         metadata.check_all_read()
     except InputError as error:
         raise error.at(headers.where) from None
-    except _INVALID_VALUE_ERRORS as error:  # such as a string where a number belongs
+    except _INVALID_VALUE_ERRORS as error:  # for example, a string instead of a number
         hint = f"{type(error).__name__}: {short_repr(str(error), 120)}"
         raise DescriptionError(f"invalid value in the metadata of {name}", where=headers.where, hint=hint) from error
     title = headers.metadata.get("general.name")
@@ -98,7 +98,7 @@ def _config(architecture: dict[str, Any], metadata: Metadata) -> dict[str, Any]:
 
 
 def _add_defaults(config: dict[str, Any], metadata: Metadata, keys: dict[str, str]) -> None:
-    """Add llama.cpp's defaults for missing keys where the class has other defaults."""
+    """Add llama.cpp's defaults for missing keys if the class has other defaults."""
     defaults = Config({}, config["model_type"], "").defaults
     heads = config.get("num_attention_heads")
     if "attention.head_count_kv" in keys and heads is not None:
@@ -118,7 +118,7 @@ def _add_defaults(config: dict[str, Any], metadata: Metadata, keys: dict[str, st
 
 
 def _check_value_width(config: dict[str, Any], metadata: Metadata) -> None:
-    """Check that values are as wide as keys, as everywhere except in latent attention."""
+    """Check that values are as wide as keys; they differ only in latent attention."""
     keys, values = metadata.get("attention.key_length"), metadata.get("attention.value_length")
     if "qk_nope_head_dim" not in config and values is not None and keys != values:
         raise SizeError(f"keys of width {short_repr(keys)} with values of width {short_repr(values)} are not supported")

@@ -1,6 +1,6 @@
-"""Rules of single GGUF architectures: patterns of layers, sizes taken from tensors, older keys.
+"""Rules for individual GGUF architectures: layer patterns, sizes taken from tensors, and older keys.
 
-A rule completes the config that the table made. The table (``data/gguf.yaml``) names the rule of an architecture.
+The table ``data/gguf.yaml`` names the rule of an architecture. The rule completes the config built from the table.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _SIGMOID = 2  # expert_gating_func: 1 is softmax
 
 
 def llama(config: Config, metadata: Metadata) -> None:
-    """LLaMA and Mistral; Mixtral if it has experts; Qwen2 if only queries, keys and values have biases."""
+    """Complete LLaMA and Mistral, Mixtral (with experts), or Qwen2 (with biases only on queries, keys and values)."""
     if metadata.count("expert_count"):
         config |= {"model_type": "mixtral", "num_local_experts": metadata.size("expert_count")}
         config |= {"num_experts_per_tok": metadata.size("expert_used_count"), "sliding_window": None}
@@ -29,7 +29,7 @@ def llama(config: Config, metadata: Metadata) -> None:
 
 
 def qwen_moe(config: Config, metadata: Metadata) -> None:
-    """Expert widths, which older files do not state."""
+    """Set the expert width, which older files omit."""
     if "moe_intermediate_size" not in config:
         shape = metadata.tensor_shape(".ffn_up_exps.weight")
         if len(shape) != 3:
@@ -40,39 +40,39 @@ def qwen_moe(config: Config, metadata: Metadata) -> None:
 
 
 def delta_net(config: Config, metadata: Metadata) -> None:
-    """Return gated delta nets, with full attention in every n-th layer."""
+    """Set gated delta nets, with full attention in every n-th layer."""
     config["linear_value_head_dim"] = _quotient(metadata, "ssm.inner_size", config["linear_num_value_heads"])
     period = metadata.count("full_attention_interval", 4)
     config["layer_types"] = _alternate(metadata, period, "full_attention", "linear_attention")
 
 
 def exaone4(config: Config, metadata: Metadata) -> None:
-    """Sliding windows in three of four layers, or in none."""
+    """Set sliding windows in three of four layers, or in no layer."""
     config["layer_types"] = sliding_layers(metadata, 4 if config.get("sliding_window") else 1)
 
 
 def phi(config: Config, metadata: Metadata) -> None:
-    """Partially rotated heads."""
+    """Set the rotated fraction of heads."""
     rotated = metadata.count("rope.dimension_count")
     if rotated:
         config["partial_rotary_factor"] = rotated * config["num_attention_heads"] / config["hidden_size"]
 
 
 def phi3(config: Config, metadata: Metadata) -> None:
-    """Partially rotated heads, and the length before context extension."""
+    """Set the rotated fraction of heads, and the length before context extension."""
     phi(config, metadata)
     config["original_max_position_embeddings"] = metadata.get("rope.scaling.original_context_length")
 
 
 def stablelm(config: Config, metadata: Metadata) -> None:
-    """Return the feed-forward layer is parallel to attention if it has no norm of its own."""
+    """Make the feed-forward layer parallel to attention if it has no norm."""
     phi(config, metadata)
     parallel = metadata.get("use_parallel_residual")
     config["use_parallel_residual"] = not metadata.has_tensor("ffn_norm.weight") if parallel is None else bool(parallel)
 
 
 def falcon(config: Config, metadata: Metadata) -> None:
-    """Return one key-value head, or groups of them in the new decoder architecture."""
+    """Set one key/value head, or groups of key/value heads in the new decoder architecture."""
     shared, heads = config.get("num_kv_heads", 1), config["num_attention_heads"]
     if not config["new_decoder_architecture"] and shared not in (1, heads):
         message = f"{shared} key-value heads for {heads} query heads are not supported without attn_norm_2"
@@ -81,33 +81,33 @@ def falcon(config: Config, metadata: Metadata) -> None:
 
 
 def check_feed_forward_width(config: Config, metadata: Metadata) -> None:
-    """Return the feed-forward layer is four times as wide as the model."""
+    """Check that the feed-forward layer is four times as wide as the model."""
     if metadata.size("feed_forward_length") != 4 * config["hidden_size"]:
         raise SizeError(f"{metadata.arch}.feed_forward_length must be four times embedding_length")
 
 
 def t5(config: Config, metadata: Metadata) -> None:
-    """Encoder and decoder blocks of one shape; a gate distinguishes T5 1.1 from the original T5."""
+    """Check that encoder and decoder have equal shapes; a gate distinguishes T5 1.1 from the original T5."""
     metadata.get("attention.value_length")
     metadata.get("attention.head_count_kv")
     config["feed_forward_proj"] = "gated-gelu" if "enc.blk.0.ffn_gate.weight" in metadata.tensors else "relu"
 
 
 def mamba(config: Config, metadata: Metadata) -> None:
-    """Mamba, or Falcon Mamba, which has further norms."""
+    """Complete Mamba, or Falcon Mamba, which has additional norms."""
     if metadata.get("ssm.dt_b_c_rms"):
         config["model_type"] = "falcon_mamba"
 
 
 def mamba2(config: Config, metadata: Metadata) -> None:
-    """Mamba-2, whose number of heads is the rank of the time step."""
+    """Complete Mamba-2, in which the time step's rank is the number of heads."""
     config["head_dim"] = _quotient(metadata, "ssm.inner_size", config["num_heads"])
     if metadata.size("ssm.inner_size") != 2 * config["hidden_size"]:
         config["expand"] = metadata.size("ssm.inner_size") / config["hidden_size"]
 
 
 def jamba(config: Config, metadata: Metadata) -> None:
-    """Return attention in layers with key-value heads, experts in layers with a router; both at regular intervals."""
+    """Set attention in layers with key/value heads and experts in layers with a router, both at regular intervals."""
     layers = metadata.n_layers()
     shared = metadata.per_layer("attention.head_count_kv", layers)
     config["num_key_value_heads"] = max(shared, default=0)
@@ -124,7 +124,7 @@ def jamba(config: Config, metadata: Metadata) -> None:
 
 
 def deepseek(config: Config, metadata: Metadata) -> None:
-    """DeepSeek-V2 and V3: head sizes of latent attention, from current or older keys."""
+    """Complete DeepSeek-V2 and V3 with the head sizes of latent attention, from current or older keys."""
     rotary = metadata.size("rope.dimension_count")
     suffix = "_mla" if metadata.get("attention.key_length_mla") is not None else ""
     for key in ("key_length", "value_length", "head_count_kv", "value_length_mla"):
@@ -147,7 +147,7 @@ def deepseek(config: Config, metadata: Metadata) -> None:
 
 
 def glm(config: Config, metadata: Metadata) -> None:
-    """GLM-4.5 and related models, whose last blocks are for multi-token prediction."""
+    """Complete GLM-4.5 and related models, whose last blocks are used for multi-token prediction."""
     config |= {"n_group": 1, "topk_group": 1, **config}
     config["num_hidden_layers"] = _without_mtp_blocks(metadata)
 
@@ -158,7 +158,7 @@ def _without_mtp_blocks(metadata: Metadata) -> int:
 
 
 def expert_width(config: Config, metadata: Metadata) -> None:
-    """gpt-oss and MiniMax-M2: every layer has experts, so theirs is the only feed-forward width."""
+    """Set the expert width of gpt-oss and MiniMax-M2, in which every layer has experts."""
     config["intermediate_size"] = metadata.count("expert_feed_forward_length") or config["intermediate_size"]
     rotated = metadata.count("rope.dimension_count")
     if rotated and config["model_type"] == "minimax_m2":
@@ -166,7 +166,7 @@ def expert_width(config: Config, metadata: Metadata) -> None:
 
 
 def ernie(config: Config, metadata: Metadata) -> None:
-    """ERNIE 4.5 MoE; files may state the width of the shared experts instead of their number."""
+    """Complete ERNIE 4.5 MoE; files may contain the width of the shared experts instead of their number."""
     width = metadata.count("expert_shared_feed_forward_length")
     expert = config.get("moe_intermediate_size")
     if width and type(expert) is int and expert > 0 and "moe_num_shared_experts" not in config:
@@ -175,7 +175,7 @@ def ernie(config: Config, metadata: Metadata) -> None:
 
 
 def hunyuan(config: Config, metadata: Metadata) -> None:
-    """Hunyuan-Large and A13B: routed and shared experts of one width."""
+    """Complete Hunyuan-Large and A13B, whose routed and shared experts have equal widths."""
     widths = {metadata.count(f"expert_{kind}feed_forward_length") for kind in ("", "shared_")}
     different = {*widths, config.get("intermediate_size")} - {0}
     if len(different) > 1:
@@ -183,21 +183,21 @@ def hunyuan(config: Config, metadata: Metadata) -> None:
 
 
 def granite(config: Config, metadata: Metadata) -> None:
-    """Granite, with or without experts and a shared expert."""
+    """Complete Granite, with or without experts and a shared expert."""
     shared = metadata.count("expert_shared_feed_forward_length")
     if shared:
         config |= {"model_type": "granitemoeshared", "shared_intermediate_size": shared}
 
 
 def lfm2(config: Config, metadata: Metadata) -> None:
-    """Return attention in layers with key-value heads, short convolutions in the others."""
+    """Set attention in layers with key/value heads and short convolutions in the other layers."""
     shared = metadata.per_layer("attention.head_count_kv", metadata.n_layers())
     config["num_key_value_heads"] = max(shared, default=0)
     config["layer_types"] = ["full_attention" if count else "conv" for count in shared]
 
 
 def sliding_layers(metadata: Metadata, period: int) -> list[str]:
-    """Return the type of each layer: from a list in the metadata, or from a period (by default ``period``)."""
+    """Return the type of each layer, from a list in the metadata or from a period (by default ``period``)."""
     pattern = metadata.data.get("attention.sliding_window_pattern")
     metadata.read.add("attention.sliding_window_pattern")
     if isinstance(pattern, list):

@@ -1,4 +1,4 @@
-"""Typed access to the GGUF metadata of one architecture, which records the keys that were read."""
+"""Typed access to the GGUF metadata of an architecture, with a record of the keys that were read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...core.layer import LARGEST_SIZE, MOST_LAYERS
 
 
 class Metadata:
-    """The metadata keys of one architecture, without its name in front; every access marks a key as read."""
+    """The metadata keys of one architecture, without its name as a prefix; every access marks a key as read."""
 
     def __init__(self, arch: str, headers: Headers, irrelevant: Collection[str]) -> None:
         self.arch, self.irrelevant = arch, irrelevant
@@ -21,7 +21,7 @@ class Metadata:
         self.read: set[str] = set()
 
     def get(self, key: str) -> Any:
-        """Return a value, or None; a list that repeats one value counts as that value."""
+        """Return a value or None. A list that repeats one value counts as this value."""
         self.read.add(key)
         value = self.data.get(key)
         if isinstance(value, list) and value and all(one == value[0] for one in value):
@@ -29,13 +29,13 @@ class Metadata:
         return value
 
     def required(self, key: str) -> Any:
-        """Return a value that must be present."""
+        """Return a required value."""
         if self.data.get(key) is None:
             raise DescriptionError(f"the metadata has no {self.arch}.{key}")
         return self.get(key)
 
     def size(self, key: str) -> int:
-        """Return a positive integer that must be present."""
+        """Return a required positive integer."""
         return self._integer(self.required(key), key, 1)
 
     def count(self, key: str, default: int = 0) -> int:
@@ -44,7 +44,7 @@ class Metadata:
         return default if value is None else self._integer(value, key, 0)
 
     def per_layer(self, key: str, layers: int) -> list[int]:
-        """Return an integer for each layer, from a list or from one value for all layers."""
+        """Return one integer per layer, from a list or from a single value for all layers."""
         self.read.add(key)
         value = self.data.get(key)
         values = value if isinstance(value, list) else [value] * layers
@@ -60,24 +60,24 @@ class Metadata:
         return count
 
     def has_tensor(self, name: str) -> bool:
-        """Return whether the file has this tensor, at the top level or in any block (``attn_q.bias``)."""
+        """Return whether the file has this tensor at the top level or in any block (``attn_q.bias``)."""
         if name in self.tensors:
             return True
         return any(tensor.startswith("blk.") and tensor.split(".", 2)[-1] == name for tensor in self.tensors)
 
     def rows(self, name: str) -> int:
-        """Return the number of rows of a tensor that must be present."""
+        """Return the number of rows of a required tensor."""
         tensor = self.tensors.get(name)
         if tensor is None or not tensor.shape:
             raise DescriptionError(f"the file has no tensor {name}", hint="Check that it is a language model.")
         return tensor.shape[0]
 
     def tensor_shape(self, suffix: str) -> tuple[int, ...]:
-        """Return the shape of the first tensor whose name ends in ``suffix``; empty if there is none."""
+        """Return the shape of the first tensor whose name ends in ``suffix``, or an empty tuple if there is none."""
         return next((tensor.shape for name, tensor in self.tensors.items() if name.endswith(suffix)), ())
 
     def check_all_read(self) -> None:
-        """Raise an error for a key that was not read and is not irrelevant."""
+        """Raise an error for an unread key unless the key is irrelevant."""
         for key, value in self.data.items():
             if key not in self.read and key not in self.irrelevant:
                 hint = f"{self.arch} models have no such key (value: {short_repr(value)})"

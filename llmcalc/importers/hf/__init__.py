@@ -1,7 +1,7 @@
 """Hugging Face ``config.json``: shared rules, a short function per family, and no key ignored silently.
 
-The function of a family (``families/``) reads the keys that it knows. Every other key must be irrelevant to size and
-computation or have its default value; anything else is an error. Two options override this, each with a warning in
+A family's function (``families/``) reads the keys that it knows. Every other key must be irrelevant to size and
+computation or have its default value. Any other key is an error. Two options override this, each with a warning in
 every result: reading an unknown type by the rules of a known family, and ignoring a named key.
 """
 
@@ -34,8 +34,8 @@ def load_config(
     Args:
         data: the content of ``config.json``, complete or sparse (missing keys take the class's defaults).
         where: the name of the config in messages.
-        overrides: changes to its keys, each as ``key=value``.
-        as_: the ``model_type`` whose rules are used to read it.
+        overrides: changes to config keys, each as ``key=value``.
+        as_: the ``model_type`` whose rules are used to read the config.
         allow_unknown: unknown keys to ignore.
 
     Raises:
@@ -67,7 +67,7 @@ def load_config(
         config.check_all_read()
     except InputError as error:
         raise error.at(where) from None
-    except _MISFITS as error:  # a list instead of a number, a string in a list of numbers, an enormous size
+    except _MISFITS as error:  # such as a list instead of a number, a string in a list of numbers, or an enormous size
         hint = f"{type(error).__name__}: {short_repr(str(error), 120)}"
         raise DescriptionError(f"a value in the config is invalid for {model_type}", where=where, hint=hint) from error
     name = data.get("_name_or_path")
@@ -108,7 +108,7 @@ def _has_dtype(data: Mapping[str, Any]) -> bool:
 
 
 def is_composite(model_type: str) -> bool:
-    """Return whether a family's configs contain those of other models, which are read with them."""
+    """Return whether the configs of a type contain those of other models."""
     return any(key in Config({}, model_type, "").defaults for key in NESTED)
 
 
@@ -120,7 +120,7 @@ def _language_part(
     as_: str | None,
     allow_unknown: Sequence[str],
 ) -> Architecture:
-    """Return only the language model of a multimodal model that is not fully supported; a note says so."""
+    """Return only the language model of a multimodal model that is not fully supported, with a note."""
     model_type, inner = data.get("model_type"), {**part, "architectures": None}
     if model_type in ENCODED:
         inner = _decoder(part)
@@ -138,14 +138,14 @@ def _language_part(
 
 
 def _decoder(part: Mapping[str, Any]) -> Fields:
-    """Return the config of the decoder after an encoder, without ``is_decoder`` if its class does not have that key."""
+    """Return the decoder config of an encoder-decoder, without ``is_decoder`` if the decoder's class lacks this key."""
     known = Config({}, str(part["model_type"]), "").defaults
     kept = {key: value for key, value in part.items() if key != "is_decoder" or key in known}
     return {**kept, "architectures": ["ForCausalLM"]}
 
 
 def _original_type(data: Mapping[str, Any]) -> str | None:
-    """Return the type that stands for a config format of the makers' own code, recognised by its keys."""
+    """Return the type for a config in a model author's own format, recognised by its keys."""
     formats: dict[str, list[str]] = table("config_keys")["original_formats"]
     return next((name for name, keys in formats.items() if data.keys() >= set(keys)), None)
 

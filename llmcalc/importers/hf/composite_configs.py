@@ -1,6 +1,6 @@
-"""Finds the language model's config within that of a composite model.
+"""Finds the language model's config within the config of a composite model.
 
-Most composite configs name the type of their language model in ``text_config``. For the others, and for those whose
+Most composite configs name the type of their language model in ``text_config``. For other configs, and for configs whose
 language model's keys are at the top level (the first Qwen2-VL configs), the type is in ``data/text_models.yaml``.
 """
 
@@ -24,12 +24,12 @@ _COMPOSITE_KEYS = """
 
 
 def text_models() -> dict[str, str]:
-    """Return the ``model_type`` of the language model, by that of the composite model."""
+    """Return a mapping from the ``model_type`` of composite models to the ``model_type`` of their language models."""
     return table("text_models")
 
 
 def language_model(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the config of the language model within a composite config, at any depth, or None."""
+    """Return the language model's config at any depth of a composite config, or None."""
     if data.get("model_type") in ENCODED:
         inner = data.get("decoder")
         return inner if isinstance(inner, Mapping) and isinstance(inner.get("model_type"), str) else None
@@ -61,7 +61,7 @@ def top_level_text_config(data: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def other_parts(data: Mapping[str, Any]) -> list[str]:
-    """Return the parts of a composite config other than its language model, at any depth, by their keys."""
+    """Return the parts of a composite config other than its language model, at any depth, by key."""
     if data.get("model_type") in ENCODED:
         parts = [key for key, value in data.items() if isinstance(value, Mapping) and "model_type" in value]
         return [key for key in parts if key != "decoder"]

@@ -1,7 +1,7 @@
 """Composite models: a language model with vision or audio encoders and the projectors between them.
 
-A ``CompositeModel`` is one row of ``data/composite_models.yaml`` or the zoo's: the language model, its encoders
-(``encoders.py``) with their projectors (``projectors.py``), and what is special about the type.
+A ``CompositeModel`` is one row of a ``composite_models.yaml`` table: the language model, its encoders
+(``encoders.py``) with their projectors (``projectors.py``), and the special properties of the type.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .projectors import Link, Projector
 
 TIE = "tie_word_embeddings"
 PARTS = {"vision": "vision_config", "audio": "audio_config"}
-# keys of composite configs that change neither sizes nor what is computed
+# keys of composite configs that change neither sizes nor computation
 IGNORED = f"""
     {TIE} text_config spatial_pool_mode spatial_pool_stride vision_config audio_config ignore_index
     initializer_range pad_token_id use_cache image_token_id image_token_index image_start_token_id
@@ -41,10 +41,10 @@ class Part(NamedTuple):
     """An encoder of a composite model.
 
     Attributes:
-        key: key of its config.
+        key: config key of the encoder.
         encoder: its ``model_type``, if the config does not name a known one.
-        projector: layers between it and the language model; None: the encoder itself projects.
-        optional: whether a config without the key has no such encoder.
+        projector: layers between encoder and language model; None if the encoder includes the projection.
+        optional: whether the encoder is omitted if the config lacks the key.
     """
 
     key: str
@@ -54,21 +54,21 @@ class Part(NamedTuple):
 
 
 class CompositeModel(NamedTuple):
-    """A row of a table of composite models.
+    """A row in a table of composite models.
 
     Attributes:
         text: ``model_type`` of the language model, if the config does not name one.
-        parts: its encoders, in the order of their stacks.
-        layout: layout of the encoders' tensors; empty: the model's type; None: the family's covers the whole model.
-        tie: which config decides whether the embeddings are tied, see ``text_model``.
-        any_encoder: the class takes encoders of any type. The encoder's layout applies, the config may select the
-            blocks whose results are used, and an unknown encoder is named and not counted.
-        in_place: each output vector replaces a placeholder token of the text.
-        note: what no count includes.
+        parts: the encoders, in the order of their stacks.
+        layout: layout of the encoders' tensors; empty: named after the model; None: the family's layout has them.
+        tie: the config that decides whether the embeddings are tied, see ``text_model``.
+        any_encoder: whether the class accepts any encoder. The encoder's layout applies, the config may select the
+            blocks whose outputs are used, and unknown encoders are named but not counted.
+        in_place: whether each output vector replaces a placeholder token of the text.
+        note: note about parts that are not counted.
         ignored: config keys without effect.
         dropped: keys of the language model's config without effect.
-        text_defaults: keys missing in the language model's config have the values of the outer class.
-        adjust: changes the language model.
+        text_defaults: whether missing keys of the language model's config take the outer class's defaults.
+        adjust: function that changes the language model.
     """
 
     text: str
@@ -85,7 +85,7 @@ class CompositeModel(NamedTuple):
 
 
 def composite_model(model_type: str) -> CompositeModel:
-    """Return the row of a type."""
+    """Return the table row of a type."""
     fields = dict(find_row("composite_models", model_type))
     parts = []
     for name in [name for name in fields if name in PARTS or name.endswith("_config")]:
@@ -130,7 +130,7 @@ def read_composite(config: Config) -> Architecture:
 def encoder_stacks(
     config: Config, part: Part, d_model: int, notes: list[str] | None = None, any_encoder: bool = False
 ) -> list[Stack]:
-    """Return the stacks of an encoder and its projector in front of a language model of width ``d_model``."""
+    """Return the stacks of an encoder and its projector to a language model of width ``d_model``."""
     data = config_at(config, part.key)
     kind = str(data.get("model_type"))
     kind = kind if find_encoder(kind) else part.encoder
@@ -149,9 +149,9 @@ def encoder_stacks(
 
 
 def _select_features(config: Config, stack: Stack, prefix: int | None) -> Stack:
-    """Return the encoder with the blocks that ``vision_feature_layer`` selects, whose results skip the final norm."""
+    """Return the encoder with the blocks that ``vision_feature_layer`` selects; their outputs skip the final norm."""
     if prefix is None and config.get("vision_feature_select_strategy") == "default":
-        config.add_unmodelled("vision_feature_select_strategy drops the first patch, as if it were a class token")
+        config.add_unmodelled("vision_feature_select_strategy drops the first patch as if it were a class token")
     given = config.get("vision_feature_layer")
     if given is None or (given == -1 and config.model_type == "internvl"):
         return stack
@@ -170,12 +170,12 @@ def text_model(config: Config, usual: str, tie: str = "", data: Mapping[str, Any
 
     Args:
         config: config of the whole model.
-        usual: ``model_type`` of the language model, if its config does not name one.
-        tie: which config decides whether its embeddings are tied: ``""``: the outer one, or the inner one where the
-            class ties by default and the file does not say; ``outer``; ``inner``; ``either``: both can tie;
-            ``unless_denied``: tied unless both say no; ``if_stated``: tied only if the outer file says so; ``never``;
+        usual: ``model_type`` of the language model if its config does not name one.
+        tie: the config that decides whether embeddings are tied: ``""``: the outer one, or the inner one if the
+            class ties by default and the key is missing; ``outer``; ``inner``; ``either``: tied if one says so;
+            ``unless_denied``: tied unless both say no; ``if_stated``: tied only if the outer one says so; ``never``;
             ``by_default``: tied unless the outer one says no.
-        data: the inner config, where it is not ``text_config``.
+        data: the inner config if it is not ``text_config``.
     """
     part = dict(text_config(config) if data is None else data)
     model_type = part.get("model_type", usual)
@@ -191,7 +191,7 @@ def text_model(config: Config, usual: str, tie: str = "", data: Mapping[str, Any
     return replace(found, layout=found.layout or entry.layout)
 
 
-# text models whose class ties, although composite files that do not say so store a head
+# text models whose class ties by default although their composite checkpoints store a head
 _UNTIED_UNLESS_STATED = ("qwen2_vl_text", "qwen2_5_vl_text", "glm4v_text", "glm4v_moe_text", "glm_ocr_text")
 
 
@@ -221,7 +221,7 @@ def _text_data(config: Config, row: CompositeModel) -> Fields:
 
 
 def text_config(config: Config, dropped: str = "") -> Fields:
-    """Return the language model's config: ``text_config``, or its keys among those of the whole model."""
+    """Return the language model's config: ``text_config``, or its keys in the config of the whole model."""
     found = top_level_text_config(config.data) if config.data.get("text_config") is None else None
     if found:
         config.ignore(" ".join(found))
@@ -230,7 +230,7 @@ def text_config(config: Config, dropped: str = "") -> Fields:
 
 
 def config_at(config: Config, key: str) -> Fields:
-    """The config at a key, or the class's default one; its ``model_type`` is that of the default if it names none."""
+    """Return the config at a key, or the class's default config, which also provides a missing ``model_type``."""
     usual = config.defaults.get(key) or {}
     found = config.mapping(key) or usual
     kind = found.get("model_type", usual.get("model_type"))
@@ -238,5 +238,5 @@ def config_at(config: Config, key: str) -> Fields:
 
 
 def nested_config(config: Config, key: str, model_type: str) -> Config:
-    """Return the config at a key, read as that of a type."""
+    """Return the config at a key, read as a config of the given type."""
     return config.nested(key, config_at(config, key), model_type)

@@ -1,4 +1,4 @@
-"""A family's config: typed keys, and the layers that most families describe in the same keys."""
+"""A family's config: typed keys, and the layers that most families configure with the same keys."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ...layers import Attention, Head, Mlp, Moe, Norm
 from .config_keys import ConfigKeys
 from .rope import rope_fields
 
-TOKENS = "token_embedding"  # share name of a token table and a head that is tied to it
+TOKENS = "token_embedding"  # share name of a token embedding and a tied head
 Kind = TypeVar("Kind", bound=Layer)
-Fields = dict[str, Any]  # of a layer
-Layers = dict[str, Layer]  # by type
+Fields = dict[str, Any]  # fields of a layer
+Layers = dict[str, Layer]  # layers by type
 BIASED: Fields = dict.fromkeys(("q_bias", "k_bias", "v_bias", "o_bias"), True)
 SIGMOID: dict[str, Any] = {"router": "sigmoid", "correction_bias": "buffer"}  # DeepSeek-V3's routing
 _OLD_WORDS = {"mamba": "linear_attention", "attention": "full_attention"}
 
 
 class Config(ConfigKeys):
-    """A config that also builds the layers that most families have."""
+    """A config with methods that build common layers."""
 
     @property
     def d_model(self) -> int:
@@ -45,7 +45,7 @@ class Config(ConfigKeys):
 
     @property
     def n_kv_heads(self) -> int:
-        """The number of key/value heads, by default that of the query heads."""
+        """The number of key/value heads, by default the number of query heads."""
         return self.optional_size("num_key_value_heads") or self.n_heads
 
     @property
@@ -54,7 +54,7 @@ class Config(ConfigKeys):
         return self.number("rms_norm_eps") or 1e-6
 
     def fields_of(self, kind: type[Layer], keys: str) -> Fields:
-        """Fields of a layer, each with its key in this config: ``field=key``, or one name for both; ``?``: optional."""
+        """Read fields of a layer. Keys are ``field=key``, or one name for both; ``?`` marks optional keys."""
         types = {entry.name: entry.type for entry in fields(kind)}
         found: Fields = {}
         for pair in keys.split():
@@ -64,7 +64,7 @@ class Config(ConfigKeys):
         return found
 
     def layer(self, kind: type[Kind], keys: str, **changes: Any) -> Kind:
-        """Return a layer of this width whose fields are at ``keys``, as in ``fields_of``, or in ``changes``."""
+        """Return a layer of this width with fields from ``keys``, as in ``fields_of``, and from ``changes``."""
         return kind(**{"d_model": self.d_model, **self.fields_of(kind, keys), **changes})
 
     def is_tied(self, default: bool = True) -> bool:
@@ -72,11 +72,11 @@ class Config(ConfigKeys):
         return self.flag("tie_word_embeddings", default)
 
     def rmsnorm(self, key: str = "rms_norm_eps", *, width: int | None = None, unit_offset: bool = False) -> Norm:
-        """Return RMSNorm with a weight."""
+        """Return an RMSNorm with a weight."""
         return Norm(width or self.d_model, "rmsnorm", eps=self.number(key) or 1e-6, unit_offset=unit_offset)
 
     def layernorm(self, key: str = "layer_norm_eps", *, width: int | None = None, bias: bool = True) -> Norm:
-        """Return LayerNorm with a weight and, usually, a bias."""
+        """Return a LayerNorm with a weight and, by default, a bias."""
         return Norm(width or self.d_model, "layernorm", bias=bias, eps=self.number(key) or 1e-5)
 
     def qk_layernorm(self, kind: str = "per_head", bias: bool = False) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class Config(ConfigKeys):
         return {"qk_norm": kind, "qk_norm_function": "layernorm", "qk_norm_bias": bias, "qk_norm_eps": eps}
 
     def attention(self, *, bias: bool | None = None, layer_type: str | None = None, **changes: Any) -> Attention:
-        """Grouped-query attention with rotary positions, in the keys that most families use.
+        """Return grouped-query attention with rotary positions, read from the most common keys.
 
         ``bias`` None means that ``attention_bias`` applies to all four projections.
         """
@@ -108,7 +108,7 @@ class Config(ConfigKeys):
         return Attention(**found)
 
     def divide_by_heads(self, whole: int | None = None, parts: int | None = None) -> int:
-        """Return the width of a head: ``whole / parts``; raises if there is a remainder."""
+        """Return the head width ``whole / parts``, or raise an error if there is a remainder."""
         whole, parts = whole or self.d_model, parts or self.n_heads
         if whole % parts:
             raise self.size_error(
@@ -117,7 +117,7 @@ class Config(ConfigKeys):
         return whole // parts
 
     def rotary_width(self, share: float = 1.0, layer_type: str | None = None) -> int:
-        """Return the number of rotated channels per head, for one layer type if it differs by type."""
+        """Return the number of rotated channels per head, for one layer type if it depends on the type."""
         head = self.optional_size("head_dim") or self.divide_by_heads()
         return max(1, int(head * self.partial_rotary(share, layer_type)))
 
@@ -137,7 +137,7 @@ class Config(ConfigKeys):
         return self.layer_types(["sliding_attention" if limit and at >= first else "full_attention" for at in layers])
 
     def local_global_attention(self, limit: int | None, **changes: Any) -> dict[str, Layer]:
-        """Return attention with a sliding window and without, by layer type."""
+        """Return attention with and without a sliding window, by layer type."""
         return {
             "full_attention": self.attention(**changes),
             "sliding_attention": self.attention(**{**changes, "window": limit}),
@@ -146,7 +146,7 @@ class Config(ConfigKeys):
     def windowed_attention(
         self, pattern: Sequence[str], limit: int | None, **changes: Any
     ) -> tuple[Mapping[str, Layer], list[str]]:
-        """Attention with and without a window, and the type of each layer (``layer_types``, or else ``pattern``)."""
+        """Return attention with and without a window, and each layer's type (``layer_types``, or else ``pattern``)."""
         kinds = {
             kind: self.attention(**{"layer_type": kind, "window": span, **changes})
             for kind, span in (("full_attention", None), ("sliding_attention", limit))
@@ -161,17 +161,17 @@ class Config(ConfigKeys):
         activation: str = "hidden_act",
         gated: bool = True,
     ) -> Mlp:
-        """Return a gated feed-forward layer; ``bias`` None means ``mlp_bias``, in classes that have it."""
+        """Return a gated feed-forward layer; ``bias`` None means ``mlp_bias`` if the class has this key."""
         if bias is None:
             bias = "mlp_bias" in self.defaults and self.flag("mlp_bias")
         return Mlp(self.d_model, self.size(key), self.activation(activation), gated=gated, bias=bias)
 
     def plain_mlp(self, key: str = "intermediate_size", **changes: Any) -> Mlp:
-        """Return a feed-forward layer of two matrices, without a gate."""
+        """Return an ungated feed-forward layer with two matrices."""
         return self.gated_mlp(key, gated=False, **changes)
 
     def experts(self, n_experts: str = "num_experts", width: str = "moe_intermediate_size", **changes: Any) -> Moe:
-        """A mixture of experts; ``n_experts`` and ``width`` are the keys of the number of experts and their width."""
+        """Return a mixture of experts; ``n_experts`` and ``width`` are keys for the number and width of experts."""
         found: Fields = {
             "d_model": self.d_model,
             "d_ff": self.size(width),
@@ -188,36 +188,36 @@ class Config(ConfigKeys):
         return self.count(count) * self.size(width) or None
 
     def expert_groups(self) -> dict[str, Any]:
-        """Return fields of experts for routing by groups."""
+        """Return expert fields for group-limited routing."""
         return {"n_groups": self.size("n_group", 1), "top_groups": self.size("topk_group", 1)}
 
     def lm_head(self, *, tied: bool | None = None, width: int | None = None, **fields: Any) -> Head:
-        """Return the language-model head; ``tied`` None means as the config says."""
+        """Return the language-model head; if ``tied`` is None, the config decides whether it is tied."""
         tied = self.is_tied() if tied is None else tied
         return Head(self.vocab, width or self.d_model, share=TOKENS if tied else None, **fields)
 
     def layer_types(self, default: Sequence[str], key: str = "layer_types", count: int | None = None) -> list[str]:
-        """Return the type of each layer, from ``key`` (older names are converted) or the family's default pattern."""
+        """Return each layer's type from ``key`` (older names are converted) or from the family's default pattern."""
         return [_OLD_WORDS.get(kind, kind) for kind in self.strings(key, count or self.n_layers) or default]
 
     def mlp_types(self, dense: int) -> list[str]:
-        """``dense`` or ``sparse`` per layer: ``mlp_layer_types``, or else the first ``dense`` layers are dense."""
+        """Return ``dense`` or ``sparse`` per layer, from ``mlp_layer_types`` or the number of ``dense`` first layers."""
         given = self.strings("mlp_layer_types", self.n_layers)
         return given or ["dense" if index < dense else "sparse" for index in range(self.n_layers)]
 
     def every_nth(self, key: str, rare: str, usual: str, default: int) -> list[str]:
-        """Return layer types in which every n-th layer is ``rare``; n is the value of ``key``."""
+        """Return layer types in which every n-th layer is ``rare``, where ``key`` holds n."""
         period = self.size(key, default)
         return self.periodic_types(period, period - 1, usual, rare)
 
     def periodic_types(
         self, count: int, first: int, usual: str = "sliding_attention", rare: str = "full_attention"
     ) -> list[str]:
-        """Return layer types in which every ``count``-th layer, starting with layer ``first``, is ``rare``."""
+        """Return layer types in which every ``count``-th layer from layer ``first`` on is ``rare``."""
         return [rare if index % count == first else usual for index in range(self.n_layers)]
 
 
-_READERS: dict[str, Callable[[Config, str], Any]] = {  # by the type of a field
+_READERS: dict[str, Callable[[Config, str], Any]] = {  # readers by the type of a field
     "int": Config.size,
     "int | None": Config.size,
     "bool": Config.flag,

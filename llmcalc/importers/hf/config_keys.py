@@ -1,4 +1,4 @@
-"""A ``config.json`` completed with its class's defaults; it records which keys were read."""
+"""A ``config.json`` completed with its class's defaults, with a record of the keys that were read."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ MOST_LOOPED = 2_000
 
 
 class ConfigKeys:
-    """Typed access to the keys of a config. A key's other names (``d_model`` for ``hidden_size``) work too.
+    """Typed access to the keys of a config, including alternative names (``d_model`` for ``hidden_size``).
 
-    Each access marks the key as read; ``check_all_read`` raises on keys that were never read.
+    Each access marks the key as read; ``check_all_read`` raises an error for keys that were never read.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class ConfigKeys:
         self.unmodelled: list[str] = []
 
     def nested(self, key: str, data: Mapping[str, Any], model_type: str) -> Self:
-        """Return the config ``data`` found under a key of this one, read with the same strictness."""
+        """Return the nested config ``data`` found under a key; its keys are checked with the same strictness."""
         inner = type(self)(data, model_type, f"{self.where}: {key}", self.allowed)
         inner.ignored_unknown, inner.warnings = self.ignored_unknown, self.warnings
         return inner
@@ -49,11 +49,11 @@ class ConfigKeys:
         return DescriptionError(message, where=self.where, hint=hint)
 
     def invalid(self, key: str, wanted: str, value: object = MISSING) -> DescriptionError:
-        """Return an error about the value of a key (or a part of it), which must be what ``wanted`` says."""
+        """Return an error about the value of a key or part of the value; ``wanted`` says what it must be."""
         return self.error(f"{key} must be {wanted}, not {short_repr(self.get(key) if value is MISSING else value)}")
 
     def invalid_size(self, key: str, wanted: str, value: object = MISSING) -> SizeError:
-        """Return an error about a size, which must be what ``wanted`` says."""
+        """Return an error about a size; ``wanted`` says what it must be."""
         return self.size_error(
             f"{key} must be {wanted}, not {short_repr(self.get(key) if value is MISSING else value)}"
         )
@@ -71,11 +71,11 @@ class ConfigKeys:
         return self.defaults.get(key, default)
 
     def ignore(self, keys: str) -> None:
-        """Mark keys as read (names separated by spaces): the class computes them or does not use them."""
+        """Mark keys as read (names separated by spaces) because the class computes or ignores them."""
         self.read.update(self.aliases.get(key, key) for key in keys.split())
 
     def unmodelled_unless(self, keys: str, neutral: object = None) -> None:
-        """Mark keys as read that change results but no count.
+        """Mark keys as read that change the model's output but no count.
 
         Any value other than None and ``neutral`` makes the model countable but not runnable.
         """
@@ -89,12 +89,12 @@ class ConfigKeys:
         self.unmodelled.append(reason)
 
     def discard(self, keys: str) -> None:
-        """Drop keys whose values in a file are never used, because the class computes them."""
+        """Drop keys whose values are never used because the class computes them."""
         for key in keys.split():
             self.data.pop(self.aliases.get(key, key), None)
 
     def check_computed(self, key: str, value: object) -> None:
-        """Mark a key as read that the class computes from others; warn if the file has another value."""
+        """Mark a key as read that the class computes from other keys; warn if the file has a different value."""
         given = self.get(key)
         if given is not None and given != value:
             self.warnings.append(
@@ -102,11 +102,11 @@ class ConfigKeys:
             )
 
     def override(self, key: str, value: Any) -> None:
-        """Set a key to the value that the class uses whatever the file says."""
+        """Set a key to the value that the class always uses."""
         self.data[self.aliases.get(key, key)] = value
 
     def read_legacy(self, old: str, new: str) -> None:
-        """Use the value of an older key, if present, in place of the current one."""
+        """Use the value of an older key, if present, instead of the current key's value."""
         value = self.get(old)
         if value is not None:
             self.data[self.aliases.get(new, new)] = value
@@ -128,7 +128,7 @@ class ConfigKeys:
         return self.integer(value, key, 1)
 
     def integer(self, value: object, key: str, least: int) -> int:
-        """Return a value as an integer, at least ``least`` and at most the limit for sizes or numbers of layers."""
+        """Return an integer between ``least`` and the limit for sizes or numbers of layers."""
         most = MOST_LAYERS if key.endswith(("layers", "layer")) else LARGEST_SIZE
         if type(value) is not int or not least <= value <= most:
             raise self.size_error(f"{key} must be an integer from {least} to {most:,}, not {short_repr(value)}")
@@ -142,12 +142,12 @@ class ConfigKeys:
         return self.integer(value, key, 0)
 
     def check_layer_runs(self, runs: int) -> None:
-        """Raise if layers run in a loop more often in total than is supported."""
+        """Raise an error if looped layers run more often in total than is supported."""
         if runs > MOST_LOOPED:
             raise self.size_error(f"layers run {runs:,} times in total; the limit is {MOST_LOOPED:,}")
 
     def flag(self, key: str, default: bool = False) -> bool:
-        """True or False; None counts as ``default``."""
+        """Return True or False; None counts as ``default``."""
         value = self.get(key, default)
         if value is None:
             return default
@@ -183,14 +183,14 @@ class ConfigKeys:
         return value
 
     def one_of(self, key: str, *words: str) -> str:
-        """Return a string, which must be one of ``words``."""
+        """Return a string that must be one of ``words``."""
         value = self.string(key)
         if value not in words:
             raise self.error(f"{key} must be one of {', '.join(words)}, not {short_repr(value)}")
         return value
 
     def strings(self, key: str, length: int | None = None) -> list[str] | None:
-        """A list of strings or None; ``length`` is the number of layers, if there must be one entry per layer."""
+        """Return a list of strings or None; with ``length``, the list must have one entry per layer."""
         value = self.get(key)
         if value is None:
             return None
@@ -199,7 +199,7 @@ class ConfigKeys:
         return value if length is None else self.one_per_layer(key, value, length)
 
     def one_per_layer(self, key: str, values: list[Any], layers: int) -> list[Any]:
-        """``values``, the list at a key, which must have one entry per layer."""
+        """Return ``values``, the list at a key, after checking that it has one entry per layer."""
         if len(values) != layers:
             raise self.size_error(f"{key} must have one entry per layer ({layers}), not {len(values)}")
         return values
@@ -221,25 +221,25 @@ class ConfigKeys:
         return value
 
     def sizes(self, key: str) -> list[int]:
-        """Return a list of positive integers, with at least one."""
+        """Return a non-empty list of positive integers."""
         values = self.layer_indices(key)
         if not values:
             raise self.size_error(f"{key} is {short_repr(self.get(key))}; it must be a list of sizes")
         return [self.integer(value, key, 1) for value in values]
 
     def activation(self, key: str = "hidden_act") -> str:
-        """Return the activation function at a key, by llmcalc's name."""
+        """Return llmcalc's name of the activation function at a key."""
         return self.activation_name(self.string(key), key)
 
     def activation_name(self, name: str, key: str = "hidden_act") -> str:
-        """Return the name of an activation function in llmcalc."""
+        """Return llmcalc's name of an activation function."""
         activations: dict[str, str] = table("config_keys")["activations"]
         if name not in activations:
             raise UnknownNameError(f"activation ({key})", name, activations, where=self.where)
         return activations[name]
 
     def rope_theta(self, layer_type: str | None = None, default: float = 10000.0) -> float:
-        """Return the base of the rotary frequencies, in the keys of current or older versions of transformers."""
+        """Return the base of the rotary frequencies, from the keys of current or older versions of transformers."""
         parameters = self.get("rope_parameters")
         if isinstance(parameters, dict):
             parameters = parameters.get(layer_type, parameters) if layer_type else parameters
@@ -249,7 +249,7 @@ class ConfigKeys:
         return self.number("rope_theta", default) or default
 
     def partial_rotary(self, default: float = 1.0, layer_type: str | None = None) -> float:
-        """Return the fraction of each head that is rotated, for one layer type if it differs by type."""
+        """Return the rotated fraction of each head, for one layer type if it depends on the type."""
         parameters = self.get("rope_parameters")
         if isinstance(parameters, dict) and layer_type and isinstance(parameters.get(layer_type), dict):
             parameters = parameters[layer_type]
@@ -260,7 +260,7 @@ class ConfigKeys:
     def head_kind(self, *supported: str) -> str:
         """Return the head that the class in ``architectures`` adds to the bare model: ``causal``, ``mlm``, ``none`` ...
 
-        Without ``architectures`` it is the first of ``supported`` kinds; raises if the kind is not one of them.
+        The default is the first of the ``supported`` kinds. Other kinds raise an error.
         """
         kind = self._head_kind() or "".join(supported[:1])
         if supported and kind not in supported:
@@ -290,7 +290,7 @@ class ConfigKeys:
         return sorted({*self.defaults, *self.aliases})
 
     def check_all_read(self) -> None:
-        """Raise on a key that was not read, unless it is irrelevant or has its default value."""
+        """Raise an error for an unread key unless it is irrelevant or has its default value."""
         irrelevant, irrelevant_if_off = _irrelevant()
         for key, value in self.data.items():
             if key in self.read or key in irrelevant:
@@ -311,13 +311,13 @@ class ConfigKeys:
 
 
 def is_irrelevant(key: str) -> bool:
-    """Return whether a key changes neither the number of parameters nor what is computed, in any family."""
+    """Return whether a key affects neither the number of parameters nor the computation of any family."""
     return key in _irrelevant()[0]
 
 
 @cache
 def _irrelevant() -> tuple[frozenset[str], frozenset[str]]:
-    """Keys that may be left unread, and those that may be while they are off."""
+    """Return keys that may be left unread, and keys that may be left unread while they are off."""
     keys = table("config_keys")
     always = frozenset(key for group in keys["irrelevant"].values() for key in group)
     return always, frozenset(keys["irrelevant_if_off"])
@@ -325,7 +325,7 @@ def _irrelevant() -> tuple[frozenset[str], frozenset[str]]:
 
 @cache
 def _defaults(model_type: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the default of each key of a class, and other names of keys."""
+    """Return the defaults and the alternative names of a class's keys."""
     import json
 
     file = FOLDER / "hf" / f"{model_type}.json"

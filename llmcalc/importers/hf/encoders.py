@@ -1,7 +1,7 @@
-"""Encoders by ``model_type``: the function that reads each, at home or in the zoo, and its layout.
+"""Encoders by ``model_type``: the function that reads an encoder's config, and the layout of its tensors.
 
-The table is ``data/encoders.yaml``, with ``zoo/<room>/encoders.yaml`` for encoders of the zoo. Vision transformers
-that differ only in fields have their fields there.
+The table is ``data/encoders.yaml``, with ``zoo/<room>/encoders.yaml`` for encoders in the zoo. Vision transformers
+that differ only in field values are described in the table.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .family_table import find_function, find_row
 
 NO_FIELDS: Mapping[str, Any] = {}
 TRANSFORMER = "vision_encoders.transformer.read"
-# keys of encoder configs that change neither sizes nor what is computed
+# keys of encoder configs that change neither sizes nor computation
 _IGNORED = """
     projection_dim vocab_size num_image_tokens _attn_implementation is_encoder_decoder tie_word_embeddings
     projector_hidden_act vision_feature_layer max_image_size size use_base_siglip image_token_id video_token_id
@@ -26,13 +26,13 @@ _IGNORED = """
 
 
 class Encoder(NamedTuple):
-    """An encoder.
+    """A row in the table of encoders.
 
     Attributes:
         model_type: its type.
-        place: folder, module and function that read its config.
-        layout: layout of its tensors.
-        prefix: learned tokens before the patches.
+        place: folder, module and function that read the config.
+        layout: layout of the tensors.
+        prefix: number of learned tokens before the patches.
         fields: fields of a vision transformer.
     """
 
@@ -43,7 +43,7 @@ class Encoder(NamedTuple):
     fields: Mapping[str, Any] = NO_FIELDS
 
     def read(self, config: Config) -> tuple[Stack, ...]:
-        """Return the stacks of a config, without the projector behind them."""
+        """Return the stacks of a config, without the projector that follows."""
         read: Callable[[Config], Stack | tuple[Stack, ...]] = find_function(self.place)
         found = read(config)
         return (found,) if isinstance(found, Stack) else found
@@ -62,6 +62,6 @@ def find_encoder(model_type: str) -> Encoder | None:
 
 
 def check_encoder(config: Config) -> None:
-    """Fail on a key of an encoder's config that was not read."""
+    """Raise an error for an unread key of an encoder's config."""
     config.ignore(_IGNORED)
     config.check_all_read()

@@ -1,4 +1,4 @@
-"""The table of model families: the function that reads each ``model_type``, and the layout of its checkpoints.
+"""The table of model families: the function that reads each ``model_type``, and the checkpoint layout.
 
 The table is data: ``data/families.yaml``, and ``zoo/<room>/families.yaml`` for families that live in the zoo. Each
 family is one line there and one function in a module of ``families/`` or ``zoo/<room>/families/``.
@@ -18,7 +18,7 @@ from .config import Config
 
 
 class Family(NamedTuple):
-    """How to read the config of a ``model_type``, and the layout of its stored tensors."""
+    """The function that reads a ``model_type``, and the layout of the stored tensors."""
 
     model_type: str
     module: str
@@ -32,7 +32,7 @@ class Family(NamedTuple):
 
 
 def find_function(place: str) -> Any:
-    """Return the function at ``folder.module.function``, at home or in the zoo, or at ``module.function`` at home."""
+    """Return the function at ``folder.module.function`` or ``module.function``, at home or in the zoo."""
     *folder, name, function = place.split(".")
     module = find_module(folder[0], name, parent="importers/hf") if folder else f"{__package__}.{name}"
     assert module is not None, f"no module for {place}"
@@ -40,7 +40,7 @@ def find_function(place: str) -> Any:
 
 
 def find_row(name: str, key: str) -> Any:
-    """The row of a table in ``data/`` or in a room of the zoo, or None; ``like`` adds the fields of another row."""
+    """Return a row of a table at home or in the zoo, or None; ``like`` adds the fields of another row."""
     row = table(name).get(key) or zoo_table(name).get(key)
     while isinstance(row, dict) and "like" in row:
         row = {**find_row(name, row["like"]), **{field: value for field, value in row.items() if field != "like"}}
@@ -49,7 +49,7 @@ def find_row(name: str, key: str) -> Any:
 
 @cache
 def zoo_table(name: str) -> dict[str, Any]:
-    """Return a table of all rooms of the zoo."""
+    """Return a table combined from all rooms of the zoo."""
     files = sorted({file.with_suffix("") for file in (PACKAGE / ZOO).glob(f"*/{name}.*")})
     return {key: row for file in files for key, row in read_table(file).items()}
 
@@ -60,7 +60,7 @@ def find(model_type: str) -> Family | None:
 
 
 def names() -> list[str]:
-    """Return every supported ``model_type``, those of the zoo last."""
+    """Return every supported ``model_type``, with those of the zoo last."""
     return [*_home(), *_zoo()]
 
 
@@ -75,7 +75,7 @@ def _zoo() -> dict[str, Family]:
 
 
 def _parse(entries: dict[str, str]) -> dict[str, Family]:
-    """Families from lines such as ``qwen2: llama.qwen2 llama``: module, function, and the layout if it differs."""
+    """Parse lines such as ``qwen2: llama.qwen2 llama``: module, function, and the layout if it differs."""
     found = {}
     for model_type, entry in entries.items():
         target, _, layout = entry.partition(" ")

@@ -15,15 +15,15 @@ from .vision_encoders.parts import CLASS_TOKEN, merger, named, two_linears
 
 
 class Link(NamedTuple):
-    """What a projector connects.
+    """The models that a projector connects.
 
     Attributes:
         model: config of the whole model.
         encoder: config of the encoder.
-        d_encoder: width of the encoder.
+        d_encoder: width of the encoder's output.
         d_model: width of the language model.
-        prefix: learned tokens before the encoder's patches.
-        notes: notes of the result, to which a projector may add.
+        prefix: number of learned tokens before the encoder's patches.
+        notes: list of notes, to which a projector may append.
     """
 
     model: Config
@@ -34,38 +34,38 @@ class Link(NamedTuple):
     notes: list[str]
 
 
-# layers behind the encoder's last stack, and stacks of their own
+# layers appended to the encoder's last stack, and separate stacks
 Projector = Callable[[Link], Sequence[Named | Stack]]
 
 
 def layernorm(width: int, merge: int = 1, eps: float = 1e-5) -> Norm:
-    """Return LayerNorm with a bias on merged patches."""
+    """Return a LayerNorm with a bias on merged patches."""
     return Norm(width, "layernorm", bias=True, eps=eps, merge=merge)
 
 
 def vector(width: int) -> Embedding:
-    """Return a learned vector among the projected tokens, such as the end of a row of an image."""
+    """Return a learned vector among the projected tokens, such as the end of an image row."""
     return Embedding(1, width, table="other", use="side_tokens")
 
 
 def activation(config: Config) -> str:
-    """Return the projector's activation; GELU if the config does not name one."""
+    """Return the projector's activation, by default GELU."""
     return config.activation("projector_hidden_act") if config.get("projector_hidden_act") else "gelu"
 
 
 def n_features(config: Config) -> int:
-    """Return number of encoder layers whose results are concatenated."""
+    """Return the number of encoder layers whose outputs are concatenated."""
     value = config.get("vision_feature_layer")
     return len(value) if isinstance(value, list) else 1
 
 
 def merged(config: Config, key: str = "spatial_merge_size") -> int:
-    """Return number of patches per token, from the side of the square that is merged."""
+    """Return the number of patches per token, given the side of the merged square."""
     return config.size(key) ** 2
 
 
 def llava(link: Link) -> list[Named]:
-    """LLaVA: two layers."""
+    """LLaVA: two linear layers."""
     model = link.model
     full = model.one_of("vision_feature_select_strategy", "default", "full") == "full"
     act, bias = model.activation("projector_hidden_act"), model.flag("multimodal_projector_bias", True)
@@ -74,12 +74,12 @@ def llava(link: Link) -> list[Named]:
 
 
 def llava_next(link: Link) -> list[Named]:
-    """LLaVA-NeXT: LLaVA's, and a learned token at the end of each row of the image."""
+    """LLaVA-NeXT: two linear layers, and a learned token at the end of each image row."""
     return [*llava(link), Named("newline", vector(link.d_model))]
 
 
 def vipllava(link: Link) -> list[Named]:
-    """ViP-LLaVA: a norm over several concatenated encoder layers, then two layers."""
+    """ViP-LLaVA: a norm on the concatenated outputs of several encoder layers, then two linear layers."""
     wide = link.d_encoder * n_features(link.model)
     norm = layernorm(wide, eps=link.model.number("projector_layernorm_eps") or 1e-5)
     act = link.model.activation("projector_hidden_act")
@@ -87,12 +87,12 @@ def vipllava(link: Link) -> list[Named]:
 
 
 def paligemma(link: Link) -> list[Named]:
-    """PaliGemma: one layer."""
+    """PaliGemma: one linear layer."""
     return named(projector=Linear(link.d_encoder, link.model.size("projection_dim")))
 
 
 def gemma3(link: Link) -> list[Named]:
-    """Gemma 3: pooled patches, RMSNorm, one layer."""
+    """Gemma 3: pooled patches, RMSNorm, one linear layer."""
     side = link.encoder.size("image_size") // link.encoder.size("patch_size")
     kernel = max(1, side // int(link.model.size("mm_tokens_per_image") ** 0.5)) ** 2
     norm = replace(link.encoder.rmsnorm("layer_norm_eps", width=link.d_encoder, unit_offset=True), merge=kernel)
@@ -100,18 +100,18 @@ def gemma3(link: Link) -> list[Named]:
 
 
 def gemma4(link: Link) -> list[Named]:
-    """Gemma 4: one layer on pooled patches."""
+    """Gemma 4: one linear layer on pooled patches."""
     pooled = merged(link.encoder, "pooling_kernel_size")
     return named(projector=Linear(link.d_encoder, link.d_model, bias=False, merge=pooled))
 
 
 def gemma4_audio(link: Link) -> list[Named]:
-    """Gemma 4: one layer on audio tokens."""
+    """Gemma 4: one linear layer on audio tokens."""
     return named(audio_projector=Linear(link.encoder.size("output_proj_dims"), link.d_model, bias=False))
 
 
 def mistral3(link: Link) -> list[Named]:
-    """Mistral 3: RMSNorm, a matrix that merges patches, two layers."""
+    """Mistral 3: RMSNorm, a matrix that merges patches, two linear layers."""
     model, width, out = link.model, link.d_encoder, link.d_model
     merge, bias = merged(model), model.flag("multimodal_projector_bias")
     wide = width * n_features(model)
@@ -123,13 +123,13 @@ def mistral3(link: Link) -> list[Named]:
 
 
 def idefics3(link: Link) -> list[Named]:
-    """Idefics 3, SmolVLM: one matrix on merged patches."""
+    """Idefics 3 and SmolVLM: one matrix on merged patches."""
     merge = merged(link.model, "scale_factor")
     return named(connector=Linear(link.d_encoder * merge, link.d_model, bias=False, merge=merge))
 
 
 def internvl(link: Link) -> list[Named]:
-    """InternVL: LayerNorm and two layers on merged patches."""
+    """InternVL: LayerNorm and two linear layers on merged patches."""
     merge = int(1 / link.model.positive_number("downsample_ratio")) ** 2
     wide, act = link.d_encoder * merge, link.model.activation("projector_hidden_act")
     layers = two_linears("merged", wide, link.d_model, link.d_model, activation=act, merge=merge)
@@ -143,14 +143,14 @@ def llama4(link: Link) -> list[Named]:
 
 
 def mllama(link: Link) -> list[Named]:
-    """Llama 3.2 Vision: one layer on the concatenated results of several encoder layers."""
+    """Llama 3.2 Vision: one linear layer on the concatenated outputs of several encoder layers."""
     return named(projector=Linear(link.encoder.size("vision_output_dim"), link.d_model, prompt=CLASS_TOKEN))
 
 
 def kimi_k25(link: Link) -> list[Named]:
-    """Kimi K2.5: a norm and two layers on merged patches."""
+    """Kimi K2.5: a norm and two linear layers on merged patches."""
     width = link.model.optional_size("projection_hidden_size")
-    link.model.ignore("projection_layer_norm_eps")  # of the encoder, which is not run
+    link.model.ignore("projection_layer_norm_eps")  # the encoder's head, which is not run
     normed = link.d_encoder if "vt_hidden_size" in link.encoder.data else width or link.d_encoder
     return [
         Named("projector_norm", Norm(normed, "layernorm", bias=True)),
@@ -159,7 +159,7 @@ def kimi_k25(link: Link) -> list[Named]:
 
 
 def kimi_k3(link: Link) -> list[Named]:
-    """Kimi K3: two layers on merged patches, then RMSNorm."""
+    """Kimi K3: two linear layers on merged patches, then RMSNorm."""
     merge = _moonvit_merge(link.encoder)
     wide = merge * link.d_encoder
     return named(
@@ -170,7 +170,7 @@ def kimi_k3(link: Link) -> list[Named]:
 
 
 def _moonvit_merge(config: Config) -> int:
-    """Return number of patches that become one token."""
+    """Return the number of patches merged into one token."""
     return math.prod(config.layer_indices("merge_kernel_size") or [2, 2])
 
 
@@ -180,7 +180,7 @@ def glm4v(link: Link) -> list[Named]:
 
 
 def gated_merger(link: Link, d_ff: int) -> list[Named]:
-    """GLM-4V's projector with a feed-forward layer of width ``d_ff``."""
+    """Return GLM-4V's projector with a feed-forward layer of width ``d_ff``."""
     encoder, act = link.encoder, link.encoder.activation()
     side, out = encoder.size("spatial_merge_size"), encoder.size("out_hidden_size")
     merge = side * side
@@ -193,7 +193,7 @@ def gated_merger(link: Link, d_ff: int) -> list[Named]:
 
 
 def lfm2_vl(link: Link) -> list[Named]:
-    """LFM2-VL: an optional LayerNorm and two layers on merged patches."""
+    """LFM2-VL: an optional LayerNorm and two linear layers on merged patches."""
     model, merge = link.model, merged(link.model, "downsample_factor")
     inner, bias, wide = model.size("projector_hidden_size"), model.flag("projector_bias"), link.d_encoder * merge
     norm = named(projector_norm=layernorm(wide, merge)) if model.flag("projector_use_layernorm") else []
@@ -202,7 +202,7 @@ def lfm2_vl(link: Link) -> list[Named]:
 
 
 def cohere(link: Link) -> list[Named]:
-    """Command A Vision, Aya Vision: a gated layer on merged patches, then one layer."""
+    """Command A Vision and Aya Vision: a gated layer on merged patches, then one linear layer."""
     model, merge = link.model, merged(link.model, "downsample_factor")
     inner, wide = model.size("alignment_intermediate_size", link.d_model), link.d_encoder * merge
     eps = model.number("adapter_layer_norm_eps")
@@ -213,10 +213,10 @@ def cohere(link: Link) -> list[Named]:
 
 
 def two_layers(link: Link) -> list[Named]:
-    """VideoLLaMA 3, DeepSeek-VL: two layers on each patch."""
+    """VideoLLaMA 3 and DeepSeek-VL: two linear layers on each patch."""
     return two_linears("projector", link.d_encoder, link.d_model, link.d_model)
 
 
 def one_layer(link: Link) -> list[Named]:
-    """HyperCLOVA X: one layer after an encoder that merges patches."""
+    """HyperCLOVA X: one linear layer after an encoder that merges patches."""
     return named(projector=Linear(link.encoder.size("out_hidden_size"), link.d_model, merge=merged(link.encoder)))

@@ -1,4 +1,4 @@
-"""Rotary positions in configs of all versions: ``rope_parameters``, or ``rope_theta`` and ``rope_scaling``."""
+"""Reads rotary positions from configs of all versions: ``rope_parameters``, or ``rope_theta`` and ``rope_scaling``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .config_keys import ConfigKeys
 _KINDS = {"default": "none"} | {
     kind: kind for kind in ("linear", "dynamic", "llama3", "yarn", "longrope", "proportional")
 }
-_KINDS["su"] = "longrope"  # the name in the first Phi-3 configs
+_KINDS["su"] = "longrope"  # name used in the first Phi-3 configs
 _FIELDS = {
     "low_freq_factor": "rope_low_factor",
     "high_freq_factor": "rope_high_factor",
@@ -20,7 +20,7 @@ _FIELDS = {
 
 
 def scaling_parameters(config: ConfigKeys, layer_type: str | None = None) -> dict[str, Any]:
-    """Return the parameters of context extension, for one layer type if they differ by type."""
+    """Return the parameters of context extension, for one layer type if they depend on the type."""
     found: dict[str, Any] = {}
     for key in ("rope_scaling", "rope_parameters"):
         given = config.get(key)
@@ -31,7 +31,7 @@ def scaling_parameters(config: ConfigKeys, layer_type: str | None = None) -> dic
 
 
 def rope_fields(config: ConfigKeys, layer_type: str | None = None) -> dict[str, Any]:
-    """Return layer fields that describe how rotary angles are scaled."""
+    """Return layer fields that describe the scaling of rotary angles."""
     given = scaling_parameters(config, layer_type)
     kind = _KINDS.get(str(given.get("rope_type") or given.get("type") or "default"), "other")
     if kind == "none":
@@ -83,7 +83,7 @@ _TWO_BASES = {"full_attention": ("rope_theta", 1_000_000.0), "sliding_attention"
 
 
 def local_global_theta(config: ConfigKeys, layer_type: str) -> float:
-    """Return the rotary base of one layer type, in the keys of current or older Gemma 3 configs."""
+    """Return the rotary base of one layer type, from the keys of current or older Gemma 3 configs."""
     parameters = config.get("rope_parameters")
     own = parameters.get(layer_type) if isinstance(parameters, dict) else None
     if isinstance(own, dict) and own.get("rope_theta") is not None:
@@ -120,7 +120,7 @@ def query_temperature(config: ConfigKeys) -> dict[str, Any]:
 
 
 def _attention(given: dict[str, Any], factor: float) -> float:
-    """YaRN's factor on sines and cosines [peng2023yarn, Section 3.4]."""
+    """Return YaRN's factor on sines and cosines [peng2023yarn, Section 3.4]."""
     if given.get("attention_factor"):
         return float(given["attention_factor"])
     if given.get("mscale") and given.get("mscale_all_dim"):
@@ -129,5 +129,5 @@ def _attention(given: dict[str, Any], factor: float) -> float:
 
 
 def yarn_attention_factor(factor: float, weight: float = 1.0) -> float:
-    """YaRN's attention temperature for a context that is ``factor`` times as long."""
+    """Return YaRN's attention temperature for a context that is ``factor`` times as long."""
     return 0.1 * weight * math.log(factor) + 1.0 if factor > 1 else 1.0

@@ -1,4 +1,4 @@
-"""What families build: sub-layers, blocks, runs, and the decoder that most of them are."""
+"""Building blocks for families: sub-layers, blocks, runs, and the decoder used by most families."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Extended = TypeVar("Extended", bound=Attention)
 
 
 def default_layernorm(width: int) -> Norm:
-    """Return LayerNorm with PyTorch's defaults, whatever the config says."""
+    """Return a LayerNorm with PyTorch's defaults."""
     return Norm(width, "layernorm", bias=True, eps=1e-5)
 
 
@@ -45,7 +45,7 @@ def postnorm_block(name: str, norm: Layer, **layers: Layer) -> Block:
 
 
 def group_runs(blocks: Iterable[Block]) -> tuple[Run, ...]:
-    """Return blocks in order, with equal neighbours merged into runs."""
+    """Merge equal neighbouring blocks into runs."""
     runs: list[Run] = []
     for block in blocks:
         if runs and runs[-1].block is block:
@@ -56,7 +56,7 @@ def group_runs(blocks: Iterable[Block]) -> tuple[Run, ...]:
 
 
 def map_sublayers(found: Architecture, change: Callable[[Sublayer], Sublayer]) -> Architecture:
-    """Return an architecture of one stack with every sub-layer changed."""
+    """Return an architecture of one stack with ``change`` applied to every sub-layer."""
     blocks = {
         run.block: replace(run.block, sublayers=tuple(map(change, run.block.sublayers))) for run in found.main.runs
     }
@@ -65,12 +65,12 @@ def map_sublayers(found: Architecture, change: Callable[[Sublayer], Sublayer]) -
 
 
 def repeat_block(block: Block, count: int) -> tuple[Run, ...]:
-    """Return a run of ``count`` equal blocks; empty if ``count`` is 0."""
+    """Return a run of ``count`` equal blocks, or no run if ``count`` is 0."""
     return (Run(block, count),) if count else ()
 
 
 def extend_attention(kind: type[Extended], layer: Attention, **more: Any) -> Extended:
-    """Return an attention layer converted to ``kind``, a subclass of Attention with ``more`` fields."""
+    """Convert an attention layer to ``kind``, a subclass of Attention, with ``more`` fields."""
     return kind(**{entry.name: getattr(layer, entry.name) for entry in fields(layer)}, **more)
 
 
@@ -94,7 +94,7 @@ def causal_lm(
     tied: bool | None = None,
     embedding_scale: float = 1.0,
 ) -> Architecture:
-    """A decoder-only language model: embedding, blocks, final norm, head. ``tied`` None means as the config says."""
+    """Return a decoder-only language model. If ``tied`` is None, the config decides whether the head is tied."""
     config.ignore("max_position_embeddings tie_word_embeddings")
     kind = config.head_kind("causal", "none")
     outputs = [Named("norm", norm)] if norm else []
@@ -109,9 +109,9 @@ _NAMES = {"full_attention": "global", "sliding_attention": "local", "linear_atte
 
 
 def block(name: str, norm: Layer | None, mixer: Layer, mlp: Layer, place: str = "pre", scale: float = 1.0) -> Block:
-    """Return a mixer and a feed-forward layer; ``place`` says where the norms are.
+    """Return a block of a mixer and a feed-forward layer; ``place`` selects the positions of norms.
 
-    ``pre``: before each; ``pre_normed``: before each, and the residual is the normalised input (an option of BLOOM);
+    ``pre``: before each; ``pre_normed``: before each, with the normalised input as the residual (an option of BLOOM);
     ``post``: on each output (OLMo 2); ``sandwich``: both (Gemma 2); ``after``: on the residual sum (post-norm);
     ``parallel``: one norm before both, which run in parallel; ``parallel_two``: a norm before each, in parallel.
     ``scale`` multiplies the output of each sub-layer.
@@ -135,9 +135,9 @@ def mixed_runs(
     build: Callable[[str, Layer, Layer], Block],
     words: Mapping[str, str] = _NAMES,
 ) -> tuple[Run, ...]:
-    """Runs of blocks; ``order`` names the mixer and the feed-forward layer of each, ``build`` makes a block of them.
+    """Return runs of blocks; ``order`` names each block's mixer and feed-forward layer, ``build`` makes the block.
 
-    A block's name has the words that distinguish it from the other blocks; ``words``: shorter ones for mixers.
+    A block's name consists of the words that distinguish the block; ``words`` maps mixers to shorter words.
     """
     blocks: dict[tuple[str, str], Block] = {}
     found = []
@@ -166,10 +166,10 @@ def decoder(
     scale: float = 1.0,
     **fields: Any,
 ) -> Architecture:
-    """Return a decoder: LLaMA with the given changes.
+    """Return a decoder like LLaMA's with the given changes.
 
-    ``attention``: one layer, or one per type, with ``order`` giving the type of each block; ``mlp`` and ``feeds``
-    likewise. ``final_norm``: the norm after the last block, if it differs from ``norm``. ``fields``: of ``causal_lm``.
+    ``attention`` is one layer, or one layer per type with the type of each block in ``order``. ``mlp`` and ``feeds``
+    work the same way. ``final_norm`` is the norm after the last block (default: ``norm``). ``fields`` go to ``causal_lm``.
     """
     norm = norm or config.rmsnorm()
     attention, mlp = attention or config.attention(), mlp or config.gated_mlp()

@@ -1,4 +1,4 @@
-"""Advice for a ``model_type`` that is not supported: what kind of model it is, and which family is most similar."""
+"""Advice for an unsupported ``model_type``: the kind of model, and the most similar family."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from .config import Config
 from .config_keys import is_irrelevant
 from .family_table import names
 
-ENCODED_MODALITIES = ("images", "sound")  # whose models serve language models as encoders
+ENCODED_MODALITIES = ("images", "sound")  # types that also serve language models as encoders
 _SEGMENTATION = re.compile(r"(sam\d?|sam_hq)_\w*(mask_decoder|prompt_encoder|geometry_encoder|detr_(en|de)coder)")
 
 
 def advice(data: Mapping[str, Any]) -> str:
-    """What to do about a config whose ``model_type`` is unknown."""
+    """Return advice about a config whose ``model_type`` is unknown."""
     model_type = data.get("model_type")
     if model_type in ENCODED:
         return "The key decoder must hold the config of its language model, with a model_type."
     other = modality(str(model_type))
     if other:
-        within = "; as the encoder of a language model it is counted with it" if other in ENCODED_MODALITIES else ""
+        within = "; as an encoder, it is counted together with its language model" if other in ENCODED_MODALITIES else ""
         return (
-            f"This is a model of {other}, not of language{within}. "
+            f"This is not a language model but a model of {other}{within}. "
             "To count the tensors of its checkpoint, use llmcalc params FILE.safetensors."
         )
     similar = most_similar(data)
@@ -33,7 +33,7 @@ def advice(data: Mapping[str, Any]) -> str:
 
 
 def modality(model_type: str) -> str | None:
-    """Return the modality of a model that is not a language model, such as images, sound or time series; or None."""
+    """Return the modality of a model that is not a language model, such as images, sound or time series, or None."""
     if model_type in text_models():
         return None
     if _SEGMENTATION.fullmatch(model_type):
@@ -46,7 +46,7 @@ def modality(model_type: str) -> str | None:
 
 
 def most_similar(data: Mapping[str, Any]) -> str:
-    """The family that knows most of a config's keys; of several, the first in the table, which is the plainest."""
+    """Return the family that knows most of a config's keys; of several, the first (simplest) one in the table."""
     keys = [key for key in data if not is_irrelevant(key)]
     return min(names(), key=lambda model_type: _n_unknown(model_type, keys))
 

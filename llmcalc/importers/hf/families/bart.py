@@ -1,4 +1,4 @@
-"""BART and encoder-decoders in its keys: Pegasus, Blenderbot, Marian, M2M-100, NLLB, FSMT."""
+"""BART and encoder-decoders with BART's config keys: Pegasus, Blenderbot, Marian, M2M-100, NLLB, FSMT."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from .seq2seq import (
 
 POSITION_OFFSET = 2  # rows before the first position
 OFFSET = 2  # rows before the first position
-TAPS = 3  # kernel of Whisper's two convolutions; the second has stride 2
+TAPS = 3  # kernel size of Whisper's two convolutions; the second has stride 2
 NO_KEY_BIAS = {**BIASED, "k_bias": False}
 PRE_NORM = Style(pre_norm=True, final_norm=True, embedding_norm=False, computed=True, buffer_bias=False)
-CHOSEN = 2  # experts per token
+CHOSEN = 2  # number of experts per token
 EPS = 1e-30  # avoids a division by zero if both experts are full
 
 
@@ -40,7 +40,7 @@ def mbart(config: Config) -> Architecture:
 
 
 def pegasus(config: Config) -> Architecture:
-    """PEGASUS [zhang2019pegasus] (frozen sinusoids in a table) and Blenderbot (learned positions): pre-norm."""
+    """PEGASUS [zhang2019pegasus] (fixed sinusoids stored in a table) and Blenderbot (learned positions): pre-norm."""
     config.ignore("encoder_no_repeat_ngram_size")
     return encoder_decoder(config, Style(pre_norm=True, final_norm=True, embedding_norm=False))
 
@@ -59,7 +59,7 @@ def blenderbot_small(config: Config) -> Architecture:
 
 
 def marian(config: Config) -> Architecture:
-    """Marian [junczys2018]: post-norm, frozen sinusoids; a token embedding per language if they are not shared."""
+    """Marian [junczys2018]: post-norm, fixed sinusoids; each language has a token embedding unless they are shared."""
     style, kind = Style(embedding_norm=False), class_kind(config)
     tied, together = config.flag("tie_word_embeddings", True), config.flag("share_encoder_decoder_embeddings", True)
     vocab, width = config.vocab, config.size("d_model")
@@ -80,7 +80,7 @@ def marian(config: Config) -> Architecture:
 
 
 def _norm_first(stack: Stack) -> Stack:
-    """Return a decoder with the norm after the unscaled token embedding, before positions are added."""
+    """Return a decoder with a norm after the unscaled token embedding, before positions are added."""
     inputs = {entry.name: unscaled_embedding(entry) for entry in stack.inputs}
     order = [name for name in inputs if name not in ("position", "norm")] + ["norm", "position"]
     return replace(stack, inputs=tuple(inputs[name] for name in order))
@@ -124,7 +124,7 @@ def _dense_or_sparse(config: Config, side: str, index: int) -> tuple[str, Layer]
 
 
 def fsmt(config: Config) -> Architecture:
-    """FSMT [ng2019]: post-norm, frozen sinusoids, a vocabulary per language; one table only if tied."""
+    """FSMT [ng2019]: post-norm, fixed sinusoids, one vocabulary per language; embeddings are shared only if tied."""
     kind, width = class_kind(config), config.size("d_model")
     source, target = config.size("src_vocab_size"), config.size("tgt_vocab_size")
     config.ignore("langs decoder")
@@ -135,7 +135,7 @@ def fsmt(config: Config) -> Architecture:
     else:
         tables = [Embedding(source, width), Embedding(target, width, table="other")]
     encoder = stack(config, style, "encoder", [Named("token", tables[0])], [])
-    # the base class computes logits too
+    # the base class also computes logits
     decoder = stack(config, style, "decoder", [Named("token", tables[1])], [head(target, width, tied)])
     if kind == "causal":
         return Architecture(config.model_type, (decoder,))

@@ -1,4 +1,4 @@
-"""BERT, RoBERTa, ALBERT and other encoders in BERT's keys."""
+"""BERT, RoBERTa, ALBERT and other encoders with BERT's config keys."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def bert(config: Config) -> Architecture:
 
 
 def roberta(config: Config) -> Architecture:
-    """RoBERTa [liu2019], CamemBERT, XLM-R, data2vec: positions start after the padding token's id, skipping padding."""
+    """RoBERTa [liu2019], CamemBERT, XLM-R, data2vec: positions start after the padding token's id and skip padding."""
     return with_head(config, skip_padding(config, encoder(config)), activation="gelu")
 
 
@@ -51,7 +51,7 @@ def ernie(config: Config) -> Architecture:
 
 
 def prenorm(config: Config) -> Architecture:
-    """RoBERTa with norms before the sub-layers, as in fairseq's ``encoder-normalize-before``."""
+    """RoBERTa with norms before the sub-layers, like fairseq's ``encoder-normalize-before``."""
     return with_head(config, skip_padding(config, encoder(config, post=False)), activation="gelu")
 
 
@@ -86,9 +86,9 @@ def encoder(
     offset: int = 0,
     narrow: int | None = None,
 ) -> Stack:
-    """BERT's stack without a head: embeddings (and ``more``), blocks, and a final norm if pre-norm.
+    """Return BERT's stack without a head: embeddings (and ``more``), blocks, and a final norm if pre-norm.
 
-    Embeddings of another width, ``narrow``, are projected after their norm.
+    Embeddings of a different width (``narrow``) are projected after their norm.
     """
     width, vocab = config.d_model, config.vocab
     config.get("position_embedding_type")
@@ -104,22 +104,22 @@ def encoder(
 
 
 def is_decoder(config: Config) -> bool:
-    """Return whether the config describes a decoder, in classes that support it."""
+    """Return whether the config describes a decoder, if the class supports decoders."""
     return config.flag("is_decoder") and "is_decoder" in config.defaults
 
 
 def bert_attention(config: Config, **changes: object) -> Attention:
-    """Return attention with biases everywhere."""
+    """Return attention with biases in all projections."""
     return Attention(config.d_model, config.n_heads, **{"causal": is_decoder(config), **BIASED, **changes})
 
 
 def bert_mlp(config: Config) -> Mlp:
-    """Return the feed-forward layer, with biases."""
+    """Return the feed-forward layer with biases."""
     return Mlp(config.d_model, config.size("intermediate_size"), config.activation(), bias=True)
 
 
 def block(config: Config, attention: Layer | None = None, mlp: Layer | None = None, *, post: bool = True) -> Block:
-    """Return attention, cross-attention if configured, and the feed-forward layer."""
+    """Return a block: attention, cross-attention if configured, and the feed-forward layer."""
     layers: Layers = {"attention": attention or bert_attention(config)}
     if config.flag("add_cross_attention") and "is_decoder" in config.defaults:
         if not is_decoder(config):
@@ -130,14 +130,14 @@ def block(config: Config, attention: Layer | None = None, mlp: Layer | None = No
 
 
 def norm_sublayer(name: str, layer: Layer, norm: Layer, post: bool) -> Sublayer:
-    """Return a sub-layer with its norm before it or after the residual sum."""
+    """Return a sub-layer with its norm before the layer or after the residual sum."""
     return sublayer(name, layer, after=norm) if post else sublayer(name, layer, pre=norm)
 
 
 def embeddings(
     config: Config, vocab: int, width: int, *, segments: bool = True, positions: bool = True, offset: int = 0
 ) -> tuple[Named, ...]:
-    """Return embeddings of tokens, positions (from row ``offset``) and segments, of one width."""
+    """Return embeddings of tokens, positions (from row ``offset``) and segments, all of the same width."""
     found = [Named("token", Embedding(vocab, width, share=embedding_share(config)))]
     if positions:
         rows = config.size("max_position_embeddings") + offset
@@ -147,12 +147,12 @@ def embeddings(
 
 
 def embedding_share(config: Config) -> str | None:
-    """Return the share name of the token embedding, if the head is tied to it."""
+    """Return the share name of the token embedding if the head is tied."""
     return TOKENS if config.flag("tie_word_embeddings", True) and config.head_kind() != "none" else None
 
 
 def tied_head(config: Config, width: int, *, spare_bias: bool = True) -> Head:
-    """BERT's head; an untied class also stores the bias that a tied head would use."""
+    """Return BERT's head. An untied class also stores the bias that a tied head would use."""
     share = embedding_share(config)
     spare = 1 if spare_bias and not share else 0
     in_fp32 = config.head_kind() == "causal"  # the masked-LM loss is computed in the number format of the logits
@@ -180,7 +180,7 @@ def with_head(
     activation: str | None = None,
     spare_bias: bool = True,
 ) -> Architecture:
-    """Return the stack with the class's head; ``pooled``: language-model classes also have an idle pooler."""
+    """Return the stack with the class's head; ``pooled``: language-model classes also have an unused pooler."""
     kind, width = config.head_kind("mlm", "causal", "pretraining", "none"), stack.d_model
     outputs = [pooler(width, dropped=kind in ("causal", "mlm"))] if pooled or kind in ("pretraining", "none") else []
     if kind != "none":
@@ -192,7 +192,7 @@ def with_head(
 
 
 def head_of_kind(config: Config, *kinds: str) -> str:
-    """Return the head of the class, which must be one of ``kinds``; empty for a part of another model."""
+    """Return the head of the class, which must be one of ``kinds``; empty if the stack is part of another model."""
     return config.head_kind() and config.head_kind(*kinds)
 
 
@@ -203,7 +203,7 @@ def without_head(config: Config) -> None:
 
 
 def encoder_model(config: Config, stack: Stack, outputs: list[Named]) -> Architecture:
-    """Return an architecture of one stack with additional outputs."""
+    """Return an architecture with one stack and additional outputs."""
     config.ignore("is_encoder_decoder" + OLDER)
     return Architecture(config.model_type, (replace(stack, outputs=(*stack.outputs, *outputs)),))
 

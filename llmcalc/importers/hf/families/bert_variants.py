@@ -22,11 +22,11 @@ from .bert import (
     with_head,
 )
 
-ENDS = 2  # scores of a token as start and end of a span
+ENDS = 2  # scores of a token as the start or end of a span
 DPR = {"DPRQuestionEncoder": "dpr", "DPRContextEncoder": "dpr_context", "DPRReader": "dpr_reader"}
 ENTITIES = "entity_embedding"
-ESM_KEPT = 1 - 0.15 * 0.8  # fraction of tokens that were not masked in training
-# read only by its question-answering heads
+ESM_KEPT = 1 - 0.15 * 0.8  # fraction of tokens not masked in training
+# read only by the question-answering heads
 _TAPAS_HEADS = (
     "positive_label", "num_aggregation", "aggregation_", "use_", "answer_loss", "huber_loss", "temperature",
     "average_", "cell_selection", "max_num_", "select_one", "allow_empty", "init_cell", "disable_per", "no_aggregation",
@@ -34,7 +34,7 @@ _TAPAS_HEADS = (
 
 
 def xmod(config: Config) -> Architecture:
-    """X-MOD [pfeiffer2022]: a language adapter after the feed-forward layer; only one of them runs."""
+    """X-MOD [pfeiffer2022]: one adapter per language after the feed-forward layer, only one of which runs."""
     post = not config.flag("pre_norm")
     config.ignore("default_language")
     stack = skip_padding(config, encoder(config, post=post))
@@ -55,7 +55,7 @@ def _adapter(config: Config, norm: Norm, before_mlp: str) -> Sublayer:
     first, *rest = dict.fromkeys(languages)
     one = Mlp(norm.d_model, norm.d_model // config.size("adapter_reduction_factor"), config.activation(), bias=True)
     branches = (Branch(first, one), *(Branch(name, replace(one, unused=True)) for name in rest))
-    again = replace(norm, weights_of=before_mlp or "adapter.norm")  # applied once more
+    again = replace(norm, weights_of=before_mlp or "adapter.norm")  # applied a second time
     reused, kept = config.flag("adapter_reuse_layer_norm"), config.flag("ln_before_adapter")
     before = norm if config.flag("adapter_layer_norm") else again if reused else None
     after = None if before_mlp else norm
@@ -63,7 +63,7 @@ def _adapter(config: Config, norm: Norm, before_mlp: str) -> Sublayer:
 
 
 def dpr(config: Config) -> Architecture:
-    """DPR [karpukhin2020]: BERT without a pooler that embeds the first token; the reader scores spans and passages."""
+    """DPR [karpukhin2020]: BERT without a pooler embeds the first token; the reader scores spans and passages."""
     name = config.class_name() or "DPRQuestionEncoder"
     if name not in DPR:
         raise config.error(f"unknown DPR class {short_repr(name)}; known: {', '.join(DPR)}")
@@ -85,7 +85,7 @@ def dpr(config: Config) -> Architecture:
 
 
 def with_causal_head(config: Config, stack: Stack) -> Architecture:
-    """Return the stack with its language-model head, unless the class has none."""
+    """Return the stack with its language-model head, if the class has one."""
     if config.head_kind("causal", "none") == "none":
         return encoder_model(config, stack, [])
     return encoder_model(config, stack, [Named("head", tied_head(config, stack.d_model, spare_bias=False))])
@@ -116,16 +116,16 @@ def xlm(config: Config) -> Architecture:
 
 
 def distilbert(config: Config) -> Architecture:
-    """DistilBERT [sanh2019]: no segments, no pooler; the head has one bias, tied or not."""
+    """DistilBERT [sanh2019]: no segments, no pooler; the head has one bias whether tied or not."""
     activation = config.activation("activation")
     config.override("layer_norm_eps", 1e-12)
-    config.ignore("sinusoidal_pos_embds qa_dropout seq_classif_dropout")  # a frozen table still counts as a parameter
+    config.ignore("sinusoidal_pos_embds qa_dropout seq_classif_dropout")  # a frozen table also counts as parameters
     stack = encoder(config, segments=False, mlp=Mlp(config.d_model, config.size("hidden_dim"), activation, bias=True))
     return generator(config, stack, stack.d_model, activation)
 
 
 def electra(config: Config) -> Architecture:
-    """ELECTRA [clark2020]: narrow embeddings; a generator with a language-model head, or a token discriminator."""
+    """ELECTRA [clark2020]: narrow embeddings; a generator with a language-model head or a token discriminator."""
     narrow = config.size("embedding_size")
     config.ignore("summary_last_dropout")
     stack = encoder(config, narrow=narrow)
@@ -138,7 +138,7 @@ def electra(config: Config) -> Architecture:
 
 
 def generator(config: Config, stack: Stack, width: int, activation: str = "gelu") -> Architecture:
-    """Return the stack with ELECTRA's language-model head, which has one bias, tied or not."""
+    """Return the stack with ELECTRA's language-model head, which has one bias whether tied or not."""
     if config.head_kind() == "none":
         return encoder_model(config, stack, [])
     head = Named("head", tied_head(config, width, spare_bias=False))
@@ -146,7 +146,7 @@ def generator(config: Config, stack: Stack, width: int, activation: str = "gelu"
 
 
 def roc_bert(config: Config) -> Architecture:
-    """RoCBert [su2022]: embeddings of pronunciations and glyph shapes, merged with the token's by a projection."""
+    """RoCBert [su2022]: embeddings of pronunciations and glyph shapes, projected together with the token embedding."""
     width = config.d_model
     joined = width
     more = []
@@ -168,7 +168,7 @@ def roc_bert(config: Config) -> Architecture:
 
 
 def roformer(config: Config) -> Architecture:
-    """RoFormer [su2021]: rotary positions from a frozen table of sinusoids, narrow embeddings."""
+    """RoFormer [su2021]: rotary positions from a stored table of sinusoids, narrow embeddings."""
     narrow = config.optional_size("embedding_size") or config.d_model
     rotary: Fields = {"positions": "rope", "rope_interleaved": True, "v_rope": config.flag("rotary_value")}
     stack = encoder(config, narrow=narrow, attention=bert_attention(config, **rotary), positions=False)
@@ -208,7 +208,7 @@ def mpnet(config: Config) -> Architecture:
 
 
 def luke(config: Config) -> Architecture:
-    """LUKE [yamada2020] on text without entities: the entity embeddings, queries and head are stored but idle."""
+    """LUKE [yamada2020] on text without entities: entity embeddings, queries and head are stored but unused."""
     width, narrow, entities = (config.size(key) for key in ("hidden_size", "entity_emb_size", "entity_vocab_size"))
     stack = _untied(skip_padding(config, encoder(config)))
     if config.flag("use_entity_aware_attention"):

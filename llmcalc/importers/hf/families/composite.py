@@ -1,4 +1,4 @@
-"""Composite models: those that their row describes, Gemma 3 and Video-LLaVA."""
+"""Composite models: those described by a table row, Gemma 3 and Video-LLaVA."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..config import Config
 
 
 def read(config: Config) -> Architecture:
-    """Return a model that its row describes."""
+    """Read a model described by its table row."""
     return read_composite(config)
 
 
 def gemma3(config: Config) -> Architecture:
-    """Gemma 3, and ShieldGemma 2, whose class for classification wraps it."""
+    """Gemma 3, and ShieldGemma 2, a classification class that contains Gemma 3."""
     wrapped = config.class_name() == "ShieldGemma2ForImageClassification"
     if wrapped:
         config.override("architectures", None)
@@ -38,7 +38,7 @@ def video_llava(config: Config) -> Architecture:
 
 
 def without_logit_scale(config: Config, text: Architecture) -> Architecture:
-    """Return the language model without a factor on its logits."""
+    """Return the language model without a scale factor on its logits."""
     outputs = [
         Named(name, replace(layer, input_scale=1.0) if isinstance(layer, Head) else layer)
         for name, layer in text.main.outputs

@@ -19,7 +19,7 @@ def deberta(config: Config) -> Architecture:
 
 
 def deberta_v2(config: Config) -> Architecture:
-    """DeBERTa-v2 and v3 [he2021]: bucketed distances, projections shared with content, a norm on the distance table."""
+    """DeBERTa-v2 and v3 [he2021]: bucketed distances, projections shared with content, a norm on distances."""
     head = config.optional_size("attention_head_size")
     if head and head * config.n_heads != config.d_model:
         raise config.error("attention_head_size: the heads must add up to hidden_size")
@@ -29,7 +29,7 @@ def deberta_v2(config: Config) -> Architecture:
     changes = {"shared_projections": config.flag("share_att_key"), "table_norm": normed and relative}
     architecture = _deberta(config, rows=rows, conv=_conv(config, config.d_model), **changes)
     (stack,) = architecture.stacks
-    if normed and not relative:  # stored even without a table
+    if normed and not relative:  # stored even without relative positions
         stack = replace(stack, inputs=(*stack.inputs, Named("relative_norm", config.layernorm())))
     return replace(architecture, stacks=(stack,))
 
@@ -79,7 +79,7 @@ def _deberta(config: Config, rows: int | None = None, conv: Conv | None = None, 
 
 
 def _headed(config: Config, stack: Stack, narrow: int) -> tuple[Stack, list[Named]]:
-    """Return the head under BERT's names, or the newer head, which is always tied to the token embedding."""
+    """Return BERT's head, or the newer head, which is always tied to the token embedding."""
     kind, width, legacy = config.head_kind("mlm", "none"), stack.d_model, config.flag("legacy", True)
     config.get("tie_word_embeddings")
     if kind == "none":

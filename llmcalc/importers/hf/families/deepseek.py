@@ -13,7 +13,7 @@ from ..config import SIGMOID, Config, Fields, Layers
 from ..rope import rope_fields, scaling_parameters, yarn_attention_factor
 from ..rules import decoder
 
-INDEXER = "index_heads=index_n_heads index_dim=index_head_dim index_topk"  # fields of attention, with their keys
+INDEXER = "index_heads=index_n_heads index_dim=index_head_dim index_topk"  # attention fields and their config keys
 
 
 def deepseek_v3(config: Config) -> Architecture:
@@ -55,7 +55,7 @@ def deepseek_v32(config: Config) -> Architecture:
 
 
 def mla(config: Config, **changes: Any) -> Mla:
-    """Return multi-head latent attention in the keys of DeepSeek configs."""
+    """Return multi-head latent attention, from the keys of DeepSeek configs."""
     config.ignore("num_key_value_heads head_dim q_head_dim")
     nope, rope = config.size("qk_nope_head_dim"), config.count("qk_rope_head_dim")
     config.check_computed("qk_head_dim", nope + rope)
@@ -72,7 +72,7 @@ def mla(config: Config, **changes: Any) -> Mla:
 
 
 def _scale(config: Config, width: int) -> float | None:
-    """Return the scale of attention scores, adjusted if YaRN extends the context; None means the default."""
+    """Return the scale of attention scores, adjusted if YaRN extends the context; None means the default scale."""
     given = scaling_parameters(config)
     if not given.get("mscale_all_dim") or rope_fields(config).get("rope_scaling") != "yarn":
         return None
@@ -80,8 +80,8 @@ def _scale(config: Config, width: int) -> float | None:
 
 
 def shared_experts(config: Config, **changes: Any) -> Moe:
-    """Return routed and shared experts in the keys of DeepSeek configs, with the routing of DeepSeek-V3."""
-    # the classes never build modules for multi-token prediction
+    """Return routed and shared experts with DeepSeek-V3's routing, from the keys of DeepSeek configs."""
+    # the classes do not build modules for multi-token prediction
     config.ignore("num_mtp_layers num_nextn_predict_layers num_routed_experts num_shared_experts")
     fields = {"group_score": "two", "d_ff_shared": config.shared_width("n_shared_experts"), **config.expert_groups()}
     return config.experts("n_routed_experts", **{**SIGMOID, **fields, **changes})
@@ -94,7 +94,7 @@ def dense_first(config: Config) -> list[str]:
 
 
 def softmax_experts(config: Config) -> Moe:
-    """Return routed and shared experts with the routing of DeepSeek-V2."""
+    """Return routed and shared experts with DeepSeek-V2's routing."""
     greedy: Fields = {"n_groups": 1, "top_groups": 1} if config.string("topk_method", "greedy") == "greedy" else {}
     fields = {"router": "softmax", "correction_bias": "none", "group_score": "best", "renormalise": False} | greedy
     chosen = config.optional_size("num_experts_per_tok") or config.size("n_routed_experts")
@@ -108,7 +108,7 @@ def indexed_mla(config: Config, **changes: Any) -> Mla:
 
 
 def indexer_types(config: Config, layers: int) -> list[str]:
-    """``full`` or ``shared`` per layer: a list, a string of F and S, or every n-th layer full from an offset on."""
+    """Return ``full`` or ``shared`` per layer, from a list, a string of F and S, or a period with an offset."""
     pattern = config.get("index_topk_pattern")
     period, offset = max(config.count("index_topk_freq", 1), 1), config.count("index_skip_topk_offset", 2)
     types = config.strings("indexer_types", layers)
@@ -120,19 +120,19 @@ def indexer_types(config: Config, layers: int) -> list[str]:
 
 
 def latent_lm(config: Config, attention: Layer, routed: Moe, kinds: Sequence[str]) -> Architecture:
-    """Return a decoder of one attention layer and, by layer, a dense or a sparse feed-forward layer."""
+    """Return a decoder with one kind of attention and, depending on the layer, a dense or sparse feed-forward layer."""
     feeds: Layers = {"dense": config.gated_mlp(), "sparse": routed}
     return decoder(config, attention, feeds, feeds=kinds)
 
 
 def _with_expert_note(config: Config, built: Architecture) -> Architecture:
-    """Return the architecture with a note if the config does not say how many experts a token uses."""
+    """Return the architecture with a note if the config does not set the number of experts per token."""
     if config.optional_size("num_experts_per_tok"):
         return built
     return replace(built, notes=("num_experts_per_tok is not set: every token is assumed to use all experts",))
 
 
 def indexed_lm(config: Config, mixers: Layers, types: Sequence[str], kinds: Sequence[str]) -> Architecture:
-    """Return a decoder whose attention and feed-forward layers both depend on the layer."""
+    """Return a decoder whose attention and feed-forward layer both depend on the layer."""
     feeds: Layers = {"dense": config.gated_mlp(bias=False), "sparse": shared_experts(config)}
     return decoder(config, mixers, feeds, types, kinds)

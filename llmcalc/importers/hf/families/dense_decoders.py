@@ -1,4 +1,4 @@
-"""Dense decoders that are not variants of LLaMA: Phi, StableLM, OLMo, EXAONE 4, Cohere, OPT and others."""
+"""Dense decoders that are not LLaMA variants: Phi, StableLM, OLMo, EXAONE 4, Cohere, OPT and others."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..config import BIASED, TOKENS, Config
 from ..rules import causal_lm, decoder, default_layernorm, repeat_block, sublayer
 
 SEGMENTS = 2
-ROTATED = {"full_attention": "none", "sliding_attention": "rope"}  # by layer type
+ROTATED = {"full_attention": "none", "sliding_attention": "rope"}  # layers by type
 _OFFSET = 2  # rows before the first position
 
 
 def cpmant(config: Config) -> Architecture:
-    """CPM-Ant: learned prompt tokens, one bias for distances and segments in all layers, gated GELU."""
+    """CPM-Ant: learned prompt tokens, one bias for distances and segments shared by all layers, gated GELU."""
     config.ignore("dropout_p init_std tie_word_embeddings max_position_embeddings")
     width, vocab, length = config.d_model, config.vocab, config.size("prompt_length")
     segments, distances = config.size("segment_types"), config.size("position_bias_num_buckets")
@@ -39,7 +39,7 @@ def cpmant(config: Config) -> Architecture:
 
 
 def phi(config: Config) -> Architecture:
-    """Phi-1 to Phi-2: attention and MLP in parallel after one norm, biases everywhere."""
+    """Phi-1 to Phi-2: attention and MLP in parallel after one norm, biases in all projections."""
     chosen = config.qk_layernorm("head", bias=True) if config.flag("qk_layernorm") else {}
     attention = config.attention(bias=True, rotary_dim=config.rotary_width(0.5), **chosen)
     head = config.lm_head(tied=config.flag("tie_word_embeddings"), bias=True)
@@ -54,7 +54,7 @@ def phi3(config: Config) -> Architecture:
 
 
 def starcoder2(config: Config) -> Architecture:
-    """StarCoder 2 [lozhkov2024]: LayerNorm, biases, a window in all layers."""
+    """StarCoder 2 [lozhkov2024]: LayerNorm, biases, a sliding window in all layers."""
     bias = config.flag("use_bias", True)
     attention = config.attention(bias=bias, window=config.sliding_window())
     return decoder(config, norm=config.layernorm("norm_epsilon"), attention=attention, mlp=config.plain_mlp(bias=bias))
@@ -82,14 +82,14 @@ def olmo2(config: Config) -> Architecture:
 
 
 def olmo3(config: Config) -> Architecture:
-    """OLMo 3: OLMo 2 with a window in three of four layers."""
+    """OLMo 3: OLMo 2 with a sliding window in three of four layers."""
     pattern = config.periodic_types(4, first=3)
     attention, order = config.windowed_attention(pattern, config.sliding_window(), qk_norm="projection")
     return decoder(config, attention, order=order, place="post")
 
 
 def exaone4(config: Config) -> Architecture:
-    """EXAONE 4.0: three layers with a window per layer without one; the latter have no rotation."""
+    """EXAONE 4.0: three layers with a sliding window per layer without one; full-attention layers have no rotation."""
     limit, pattern = config.sliding_window(), config.get("layer_types")
     count = config.count("sliding_window_pattern", 4)
     if pattern is None:
@@ -113,20 +113,20 @@ def _head(config: Config) -> Head:
 
 
 def cohere(config: Config) -> Architecture:
-    """Command R; optionally with a norm on each query and key head, with separate weights per head."""
+    """Command R, optionally with a norm on each query and key head with separate weights per head."""
     norms = config.qk_layernorm() if config.flag("use_qk_norm") else {}
     attention = config.attention(rope_interleaved=True, **norms)
     return decoder(config, norm=_norm(config), attention=attention, place="parallel", head=_head(config))
 
 
 def cohere2(config: Config) -> Architecture:
-    """Command R7B and Command A: three layers with a window per layer without one; the latter have no rotation."""
+    """Command R7B and Command A: three layers with a window per layer without one, which has no rotation."""
     count = config.size("sliding_window_pattern", 4)
     return _windowed(config, config.periodic_types(count, first=count - 1))
 
 
 def cohere_compass(config: Config) -> Architecture:
-    """Text model of Cohere Compass: Cohere 2 without windows unless ``layer_types`` says otherwise."""
+    """The text model of Cohere Compass: Cohere 2 without windows unless ``layer_types`` adds them."""
     config.ignore("pooling sliding_window_pattern")
     given = config.get("rope_parameters") or {}
     placed = {
@@ -193,7 +193,7 @@ def biogpt(config: Config) -> Architecture:
 
 
 def xglm(config: Config) -> Architecture:
-    """XGLM [lin2021]: sinusoidal positions; cross-attention, if the config sets it, is never run."""
+    """XGLM [lin2021]: sinusoidal positions; configured cross-attention is never run."""
     width, heads = config.size("d_model"), config.size("attention_heads")
     norm = default_layernorm(width)
     parts = [sublayer("attention", Attention(width, heads, **BIASED), pre=norm)]
@@ -202,7 +202,7 @@ def xglm(config: Config) -> Architecture:
         parts.append(sublayer("cross_attention", cross, pre=norm))
     mlp = Mlp(width, config.size("ffn_dim"), config.activation("activation_function"), bias=True)
     parts.append(sublayer("mlp", mlp, pre=norm))
-    blank = config.count("pad_token_id", 1)  # a row of the position table
+    blank = config.count("pad_token_id", 1)  # one row of the position table
     inputs = (_positions(config, width, learned=False, sinusoids="fairseq", blank=blank if blank >= _OFFSET else None),)
     runs = repeat_block(Block("block", tuple(parts)), config.size("num_layers"))
     scale = width**0.5 if config.flag("scale_embedding", True) else 1.0

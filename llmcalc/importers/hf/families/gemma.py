@@ -13,7 +13,7 @@ from ..rules import decoder
 
 
 def vaultgemma(config: Config) -> Architecture:
-    """VaultGemma: Gemma 2 without norms on the output of sub-layers."""
+    """VaultGemma: Gemma 2 without norms on the outputs of sub-layers."""
     norm = config.rmsnorm(unit_offset=True)
     scale = (config.number("query_pre_attn_scalar") or 256.0) ** -0.5
     fields = {"logit_softcap": config.number("attn_logit_softcapping"), "scale": scale}
@@ -42,7 +42,7 @@ def recurrent_gemma(config: Config) -> Architecture:
 
 
 def _bfloat16(value: float) -> float:
-    """Return a number rounded to bfloat16, the format in which the class stores this factor."""
+    """Round a number to bfloat16, the format in which the class stores this factor."""
     bits: int = unpack("<I", pack("<f", value))[0]
     bits += 0x7FFF + (bits >> 16 & 1)
     return float(unpack("<f", pack("<I", bits & 0xFFFF0000))[0])
@@ -57,27 +57,27 @@ def gemma(config: Config) -> Architecture:
 
 
 def gemma2(config: Config) -> Architecture:
-    """Gemma 2: every second layer has a window; scores and logits are soft-capped."""
+    """Gemma 2: every second layer has a sliding window; scores and logits are soft-capped."""
     return _sandwich(config, config.periodic_types(2, first=1))
 
 
 def gemma3(config: Config) -> Architecture:
-    """Gemma 3: five layers with a window per layer without one; norms on query and key heads."""
+    """Gemma 3: five layers with a sliding window per layer without one; norms on query and key heads."""
     period = config.count("sliding_window_pattern") or config.count("_sliding_window_pattern", 6)
     pattern = config.periodic_types(period, period - 1)
-    config.ignore("attn_logit_softcapping")  # a key of the class without effect
+    config.ignore("attn_logit_softcapping")  # a class key without effect
     return _sandwich(config, pattern, local_global_theta, qk_norm="head", logit_softcap=None)
 
 
 def _sandwich(
     config: Config, pattern: list[str], base: Callable[[Config, str], float] = Config.rope_theta, **changes: object
 ) -> Architecture:
-    """Return blocks with norms before and after each sub-layer; ``base`` gives the rotary base of a layer type."""
+    """Return blocks with norms before and after each sub-layer; ``base`` returns a layer type's rotary base."""
     limit, softcap = config.sliding_window(), config.number("attn_logit_softcapping")
     scale = (config.number("query_pre_attn_scalar") or 256.0) ** -0.5
     causal = not config.flag("use_bidirectional_attention")
     if not causal and limit:
-        limit = limit // 2 + 1  # the class halves the window on each side, counting the token itself
+        limit = limit // 2 + 1  # the class halves the window on each side and counts the token itself
 
     fields: Fields = {"qk_norm_unit_offset": True, "logit_softcap": softcap, "causal": causal, "scale": scale}
     mixers = {

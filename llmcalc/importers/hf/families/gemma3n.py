@@ -63,7 +63,7 @@ def _kinds(config: Config, layers: int) -> list[Kind]:
 
 
 def _per_layer(config: Config, key: str, layers: int, kinds: tuple[type, ...]) -> list[Any] | None:
-    """Return a list of one number per layer, or a single number for all; None if the key is not set."""
+    """Return a list with one number per layer (from a list or a single number), or None if the key is not set."""
     value = config.get(key)
     if not isinstance(value, list):
         if value is not None and type(value) not in kinds:

@@ -43,7 +43,7 @@ def gemma4(config: Config) -> Architecture:
 
 
 def diffusion_gemma(config: Config) -> Architecture:
-    """Language model of DiffusionGemma: Gemma 4 with experts in every layer, and keys as values in global layers."""
+    """The language model of DiffusionGemma: Gemma 4 with experts in every layer; global layers reuse keys as values."""
     config.override("attention_k_eq_v", True)
     config.override("enable_moe_block", True)
     if config.head_kind() != "none":
@@ -52,7 +52,7 @@ def diffusion_gemma(config: Config) -> Architecture:
 
 
 def layer_kinds(config: Config, layers: int) -> list[Kind]:
-    """The kind of each layer: the last has no window; the last ``num_kv_shared_layers`` reuse keys and values."""
+    """Return the kind of each layer. The last layer has no window; ``num_kv_shared_layers`` reuse keys and values."""
     types = config.layer_types(config.periodic_types(_PERIOD, first=_PERIOD - 1))
     types = [*types[:-1], "full_attention"]
     reused = reused_layers(config, types)
@@ -72,7 +72,7 @@ def reused_layers(config: Config, types: list[str], all_allowed: bool = True) ->
 
 
 def _heads(config: Config, types: list[str]) -> list[tuple[int, int]]:
-    """Return width and number of key/value heads per layer, from ``per_layer_config`` or from the layer's type."""
+    """Return the width and number of key/value heads per layer, from ``per_layer_config`` or the layer type."""
     usual = (config.size("head_dim"), config.size("num_key_value_heads"))
     count = config.optional_size("num_global_key_value_heads") if config.flag("attention_k_eq_v") else None
     special = {"full_attention": (config.size("global_head_dim", _GLOBAL_HEAD), count or usual[1])}
@@ -100,7 +100,7 @@ def _own_heads(config: Config, keys: Fields, usual: tuple[int, int]) -> tuple[in
 
 
 def _block(config: Config, kind: Kind, norm: Norm, own: int | None) -> Block:
-    """Return attention, an MLP (with experts in parallel, if any) and the per-layer input, with norms around each."""
+    """Return a block of attention, an MLP (parallel to any experts) and the per-layer input, with norms around each."""
     activation = config.activation("hidden_activation")
     mlp = config.gated_mlp(activation="hidden_activation")
     if config.flag("use_double_wide_mlp") and kind.reuses:
@@ -120,7 +120,7 @@ def _attention(config: Config, kind: Kind) -> Any:
         raise UnknownNameError("use_bidirectional_attention", str(both), ("all", "vision"), where=config.where)
     limit = config.sliding_window()
     if both == "all" and limit:
-        limit = limit // 2 + 1  # the class halves the window on each side, counting the token itself
+        limit = limit // 2 + 1  # the class halves the window on each side and counts the token itself
     everywhere = kind.layer_type == "full_attention"
     fields: Fields = {
         "d_head": kind.d_head,
@@ -149,7 +149,7 @@ def _feed(config: Config, mlp: Mlp, norm: Norm, activation: str) -> Sublayer:
 
 
 def assistant(config: Config) -> Architecture:
-    """Return layers that all reuse keys and values, between projections from and to the width of the target model."""
+    """The assistant: layers that reuse keys and values, between projections from and to the target's width."""
     width = config.size("backbone_hidden_size")
     text = _text(config)
     stack = gemma4(text).main
@@ -167,7 +167,7 @@ def assistant(config: Config) -> Architecture:
         if clusters > vocab:
             raise config.size_error(f"num_centroids ({clusters}) must be at most vocab_size ({vocab})")
         top_k = min(config.size("centroid_intermediate_top_k"), clusters)
-        scored = top_k * (vocab // clusters)  # the class rounds down too
+        scored = top_k * (vocab // clusters)  # the class also rounds down
         outputs.append(Named("centroids", Linear(hidden, clusters, bias=False, positions="logits")))
     config.ignore("centroid_intermediate_top_k")
     if config.head_kind() != "none":
@@ -176,7 +176,7 @@ def assistant(config: Config) -> Architecture:
 
 
 def _text(config: Config) -> Config:
-    """Return the config under ``text_config``, in which all layers reuse keys and values unless it says otherwise."""
+    """Return the config under ``text_config``, in which all layers reuse keys and values by default."""
     given = config.mapping("text_config")
     data: Fields = {key: value for key, value in given.items() if key != "architectures"}
     model_type = config.model_type.replace("assistant", "text")

@@ -49,7 +49,7 @@ def glm4(config: Config) -> Architecture:
 
 
 def glm_ocr(config: Config) -> Architecture:
-    """Language model of GLM-OCR: GLM-4-0414 without biases, with whole heads rotated."""
+    """The language model of GLM-OCR: GLM-4-0414 without biases and with fully rotated heads."""
     return _glm(config, "sandwich", bias=False, rotated=1.0)
 
 
@@ -64,7 +64,7 @@ def _glm(config: Config, place: str, bias: bool | None = None, rotated: float = 
 
 
 def glm_image(config: Config) -> Architecture:
-    """Language model of GLM-Image: GLM-4; the class's own head predicts only image tokens."""
+    """The language model of GLM-Image: GLM-4 with a head that predicts only image tokens."""
     config.ignore("vision_vocab_size")
     return glm4(config)
 
@@ -75,7 +75,7 @@ def glm4_moe(config: Config) -> Architecture:
 
 
 def sarvam_moe(config: Config) -> Architecture:
-    """Sarvam-30B: GLM-4.5 with whole heads rotated."""
+    """Sarvam-30B: GLM-4.5 with fully rotated heads."""
     return _glm_moe(config, 1.0)
 
 
@@ -93,7 +93,7 @@ def glm4_moe_lite(config: Config) -> Architecture:
 
 
 def glm_moe_dsa(config: Config) -> Architecture:
-    """GLM-5: DeepSeek-V3.2. Since 5.2, layers without an indexer reuse the selection of the previous layer."""
+    """GLM-5: DeepSeek-V3.2. Since 5.2, layers without an indexer reuse the previous layer's selection."""
     kinds = config.mlp_types(config.count("first_k_dense_replace", 3))
     full = indexed_mla(config, index_interleaved=True)
     mixers: Layers = {"full": full, "shared": replace(full, index_heads=None)}

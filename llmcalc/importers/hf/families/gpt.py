@@ -13,7 +13,7 @@ from ..rules import causal_lm, decoder, group_runs, repeat_block, sublayer
 
 
 def gpt2(config: Config) -> Architecture:
-    """GPT-2 [radford2019], pre-norm; with cross-attention if the config sets it."""
+    """GPT-2 [radford2019]: pre-norm, with cross-attention if configured."""
     width = config.size("n_embd")
     norm = config.layernorm("layer_norm_epsilon", width=width)
     mlp = Mlp(width, config.optional_size("n_inner") or 4 * width, config.activation("activation_function"), bias=True)
@@ -28,13 +28,13 @@ def gpt2(config: Config) -> Architecture:
 
 
 def _unused_cross_attention(config: Config, width: int, norm: object) -> Sublayer:
-    """Cross-attention that is stored but never run, because there is no encoder."""
+    """Return cross-attention that is stored but never run, because there is no encoder."""
     cross = Attention(width, config.size("n_head"), cross=True, causal=False, unused=True, **BIASED)
     return sublayer("cross_attention", cross, pre=norm)  # type: ignore[arg-type]
 
 
 def _scaled_blocks(config: Config, width: int, block: Callable[[str, float | None], Block]) -> list[Block]:
-    """Return the blocks; ``scale_attn_by_inverse_layer_idx`` divides the scores of each by its layer number."""
+    """Return the blocks; ``scale_attn_by_inverse_layer_idx`` divides each block's scores by its layer number."""
     layers = config.size("n_layer")
     usual = None if config.flag("scale_attn_weights", True) else 1.0
     if not config.flag("scale_attn_by_inverse_layer_idx"):
@@ -63,7 +63,7 @@ def _positions(config: Config, width: int) -> Named:
 
 
 def gpt_neo(config: Config) -> Architecture:
-    """GPT-Neo [black2021]: a window in every other layer, whose cache the class does not shorten; unscaled scores."""
+    """GPT-Neo [black2021]: unscaled scores, and a window in every other layer that does not shorten the cache."""
     width, heads = config.d_model, config.size("num_heads")
     fields: Fields = {"o_bias": True, "scale": 1.0, "implemented_cache": "all_tokens"}
     kinds = {

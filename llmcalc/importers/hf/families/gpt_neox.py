@@ -23,14 +23,14 @@ _MPT_UNUSED = """
 
 
 def _attention(config: Config, bias: bool, **changes: object) -> Attention:
-    """Return multi-head attention whose heads must divide the width."""
+    """Return multi-head attention whose number of heads must divide the width."""
     biases = dict.fromkeys(BIASED, bias)
     fields = {"d_head": config.divide_by_heads(config.d_model, config.n_heads), **biases, **changes}
     return Attention(config.d_model, config.n_heads, **fields)  # type: ignore[arg-type]
 
 
 def _rotated(config: Config, share: float) -> dict[str, object]:
-    """Return fields for rotary positions, in the keys of GPT-NeoX or of current configs."""
+    """Return fields for rotary positions, from the keys of GPT-NeoX or of current configs."""
     share = config.number("rotary_pct", share) or share
     theta = config.rope_theta(default=config.number("rotary_emb_base", 10000.0) or 10000.0)
     placed = {"positions": "rope", "rotary_dim": config.rotary_width(share), "rope_theta": theta}
@@ -38,7 +38,7 @@ def _rotated(config: Config, share: float) -> dict[str, object]:
 
 
 def gpt_neox(config: Config) -> Architecture:
-    """GPT-NeoX [black2022] and Pythia [biderman2023]: a quarter of each head rotated."""
+    """GPT-NeoX [black2022] and Pythia [biderman2023]: a quarter of each head is rotated."""
     attention = _attention(config, config.flag("attention_bias", True), **_rotated(config, 0.25))
     place = "parallel_two" if config.flag("use_parallel_residual", True) else "pre"
     config.ignore("is_decoder rotary_pct rotary_emb_base")

@@ -15,7 +15,7 @@ from ..rules import causal_lm, mixed_runs
 from .deepseek import INDEXER, indexed_mla, indexer_types, mla, shared_experts
 from .qwen import gated_delta_net
 
-_ROTATED = 64 / 512  # default fraction of a head that is rotated
+_ROTATED = 64 / 512  # default rotated fraction of a head
 _BY_RATIO = {0: "sliding_attention", 4: "compressed_sparse_attention", 128: "heavily_compressed_attention"}
 
 
@@ -47,7 +47,7 @@ def glm5_next(config: Config) -> Architecture:
     mixers["shared_indexed_attention"] = replace(full, index_heads=None)
     feeds: Layers = {
         "dense": replace(config.gated_mlp(), clamp=limit),
-        # routed experts use silu whatever the config says
+        # routed experts always use silu
         "sparse": replace(
             shared_experts(config, clamp=limit), activation="silu", shared_activation=config.activation()
         ),
@@ -59,7 +59,7 @@ def glm5_next(config: Config) -> Architecture:
 
 
 def _kda(config: Config) -> Kda:
-    """KDA, from top-level keys or from the nested object of older configs."""
+    """Return KDA, from top-level keys or from the nested object of older configs."""
     given = config.get("linear_attn_config")
     names = {
         "head_dim": "linear_head_dim",
@@ -77,7 +77,7 @@ def _kda(config: Config) -> Kda:
 
 
 def deepseek_v4(config: Config) -> Architecture:
-    """DeepSeek-V4 [deepseek2026v4]: compressed attention, hyper-connections, first layers routed by a token hash."""
+    """DeepSeek-V4 [deepseek2026v4]: compressed attention, hyper-connections, token-hash routing in the first layers."""
     layers, width, streams = config.n_layers, config.d_model, config.size("hc_mult")
     config.ignore("num_key_value_heads n_shared_experts attention_bias num_nextn_predict_layers expert_dtype")
     config.ignore("partial_rotary_factor qk_rope_head_dim compress_rope_theta rope_theta")
@@ -104,7 +104,7 @@ def _eps(config: Config) -> Fields:
 
 
 def _compressed_layers(config: Config, layers: int) -> list[str]:
-    """Return the type of each layer; published lists of ratios may include one more entry, for a prediction module."""
+    """Return the type of each layer; published lists of ratios may have an additional entry for a prediction module."""
     ratios = config.layer_indices("compress_ratios")
     strange = next((ratio for ratio in ratios if ratio not in _BY_RATIO), None)
     if strange is not None:
@@ -145,7 +145,7 @@ def _compressed_attention(config: Config) -> Layers:
 
 
 def _rope(config: Config, label: str) -> Fields:
-    """Return rotary base and scaling of layers with compression (``compress``) or without (``main``).
+    """Return the rotary base and scaling of layers with compression (``compress``) or without (``main``).
 
     If the config does not distinguish them, only layers with compression are scaled.
     """
@@ -161,7 +161,7 @@ def _rope(config: Config, label: str) -> Fields:
 
 
 def hy_v4(config: Config) -> Architecture:
-    """Hunyuan 4: latent attention with sinks and a gate, an indexer in every fourth layer, unmixed residual streams."""
+    """Hunyuan 4: latent attention with sinks and a gate, an indexer every fourth layer, separate residual streams."""
     layers, width, streams = config.n_layers, config.d_model, config.size("hc_mult")
     config.ignore("learnable_sink_init")
     full = indexed_mla(config, sinks=True, gate="input", rope_interleaved=False, index_rotates_end=True)
@@ -214,7 +214,7 @@ def _multi_stream_lm(
     feeds: Mapping[str, Layer],
     order: Iterable[tuple[str, str]],
 ) -> Architecture:
-    """A decoder whose sub-layers read from and write to several residual streams, read once more before the norm."""
+    """Return a decoder whose sub-layers read from and write to several residual streams."""
     made = causal_lm(config, hyper_connected_runs(hyper, norm, mixers, feeds, order), norm)
     head = Named("streams", replace(hyper, writes=False))
     return replace(made, stacks=(replace(made.main, outputs=(head, *made.main.outputs)),))

@@ -14,11 +14,11 @@ from ..rules import causal_lm, decoder, repeat_block, runs_by_type, sublayer
 from .deepseek import indexed_mla, mla, shared_experts
 from .llama_variants import depth_scales
 
-# keys of a layer's own config, and the fields of latent attention that they set
+# keys of a layer's own config, and the latent-attention fields that they set
 _SAME = ("q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
 _FIELDS = {"num_attention_heads": "n_heads", **dict(zip(_SAME, _SAME, strict=True))}
 _WITHOUT_EFFECT = {"num_key_value_heads", "head_dim"}
-# default sizes of the layers with a window
+# default sizes of layers with a window
 _WINDOWED = {
     "num_attention_heads": 64,
     "q_lora_rank": 1024,
@@ -59,7 +59,7 @@ def axk2(config: Config) -> Architecture:
 
 
 def _axk(config: Config, attention: Sublayer, **norms: Any) -> Architecture:
-    """Return dense and sparse blocks; ``norms``: of the experts."""
+    """Return dense and sparse blocks; ``norms`` are those of the experts."""
     norm = config.rmsnorm()
     blocks = {
         "dense": Block("dense", (attention, sublayer("mlp", config.gated_mlp(), pre=norm))),
@@ -71,7 +71,7 @@ def _axk(config: Config, attention: Sublayer, **norms: Any) -> Architecture:
 
 
 def longcat_flash(config: Config) -> Architecture:
-    """LongCat-Flash [meituan2025]: per block two latent attentions, two dense layers, and experts added at the end."""
+    """LongCat-Flash [meituan2025]: blocks of two latent attentions, two dense layers, and experts added at the end."""
     layers, norm = config.size("num_layers"), config.rmsnorm()
     config.ignore("num_hidden_layers")  # twice num_layers
     zero = config.count("zero_expert_num")
@@ -101,7 +101,7 @@ def longcat_flash(config: Config) -> Architecture:
 
 
 def dots3_note(config: Config) -> Architecture:
-    """Language model of dots.note: a gate per head and a norm on the rotary key."""
+    """The language model of dots.note: a gate per head and a norm on the rotary key."""
     types, own = _types(config, config.n_layers), _own_sizes(config)
     span = config.sliding_window() or config.optional_size("sliding_window_size") or WINDOW
     known: dict[tuple[str, str], str] = {}
@@ -134,7 +134,7 @@ def _attention(config: Config, kind: str, span: int, sizes: Fields) -> Mla:
 
 
 def _own_sizes(config: Config) -> Any:
-    """Return a function from a layer's number and type to the sizes that differ in it."""
+    """Return a function that maps a layer's number and type to the sizes that differ in the layer."""
     given = config.get("per_layer_config")
     windowed = {key: config.size(f"swa_{key}", usual) for key, usual in _WINDOWED.items()}
     rest = config.optional_size("swa_qk_rope_head_dim")

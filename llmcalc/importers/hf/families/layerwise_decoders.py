@@ -35,7 +35,7 @@ def openelm(config: Config) -> Architecture:
 
 
 def _mlp_widths(config: Config, layers: int, width: int) -> list[int]:
-    """Return the MLP width of each layer: a multiple of ``ffn_dim_divisor`` close to the width times its factor."""
+    """Return the MLP width of each layer: the scaled width rounded to a multiple of ``ffn_dim_divisor``."""
     step, found = config.size("ffn_dim_divisor"), []
     for factor in _per_layer(config, "ffn_multipliers", layers):
         wanted = config.finite_number(factor, "ffn_multipliers") * width
@@ -66,7 +66,7 @@ def _openelm_block(config: Config, name: str, norm: Any, queries: int, keys: int
 
 
 def step3p5(config: Config) -> Architecture:
-    """Step 3.5 and 3.7: windowed layers with their own number of heads, a gate per head, a shared expert."""
+    """Step 3.5 and 3.7: separate head counts for windowed layers, a gate per head, and a shared expert."""
     layers = config.n_layers
     config.ignore("query_pre_attn_scalar mtp_layer_types mtp_mlp_layer_types")
     config.ignore("per_layer_config partial_rotary_factors attention_other_setting num_nextn_predict_layers")
@@ -101,7 +101,7 @@ def step3p5(config: Config) -> Architecture:
 
 
 def _sparse_or_dense(config: Config, layers: int) -> list[str]:
-    """Return the type of each feed-forward layer; older files list the numbers of sparse layers in one string."""
+    """Return the type of each feed-forward layer; older files list the sparse layers in one string."""
     named = config.get("moe_layers_enum")
     if not isinstance(named, str):
         return config.mlp_types(STEP_DENSE)
@@ -112,7 +112,7 @@ def _sparse_or_dense(config: Config, layers: int) -> list[str]:
 
 
 def _clamps(config: Config, key: str, layers: int) -> list[float | None]:
-    """Return the clamp of the gates of each layer, or 0 for none."""
+    """Return the clamp of each layer's gates, or 0 for no clamp."""
     given = config.get(key) or [0] * layers
     if not isinstance(given, list) or len(given) < layers:
         raise config.invalid_size(key, f"a list of {layers} numbers, one per layer", given)

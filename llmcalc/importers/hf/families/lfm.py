@@ -1,4 +1,4 @@
-"""Liquid's LFM2 and LFM3: short convolutions and attention."""
+"""Liquid AI's LFM2 and LFM3: short convolutions and attention."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _short_conv(config: Config) -> ShortConv:
 
 
 def _mlp_width(config: Config) -> int:
-    """Return the MLP width that the class derives from ``intermediate_size`` (``block_ff_dim`` in older files)."""
+    """Return the MLP width that the class computes from ``intermediate_size`` (``block_ff_dim`` in older files)."""
     written = config.optional_size("block_ff_dim") or config.size("intermediate_size")
     factor, multiple = config.number("block_ffn_dim_multiplier"), config.size("block_multiple_of")
     if not config.flag("block_auto_adjust_ff_dim"):

@@ -23,7 +23,7 @@ _LARA_CYCLE = ("linear_attention", "sliding_attention", "linear_attention", "ful
 
 
 def kimi_linear(config: Config) -> Architecture:
-    """Kimi Linear [kimi2025linear] and the language model of Kimi K3 [moonshot2026k3]; never tied."""
+    """Kimi Linear [kimi2025linear] and the language model of Kimi K3 [moonshot2026k3]; embeddings are never tied."""
     config.ignore(_FIXED_ROUTING)
     inner = _linear_config(config)
     full = {*inner.get("full_attn_layers", []), *inner.get("kda_layers", [])}
@@ -44,7 +44,7 @@ def kimi_linear(config: Config) -> Architecture:
 
 
 def _kda(config: Config, inner: Fields) -> Kda:
-    """Return the linear-attention layer, in the keys of published files or of the class."""
+    """Return the linear-attention layer, from the keys of published files or of the class."""
     heads, head, taps = (config.size(f"linear_{name}") for name in ("num_heads", "head_dim", "conv_kernel_dim"))
     head = inner.get("head_dim", head)
     return Kda(
@@ -61,7 +61,7 @@ def _kda(config: Config, inner: Fields) -> Kda:
 
 
 def _activation(config: Config) -> Fields:
-    """Return fields for the activation of all feed-forward layers, with its bounds if any."""
+    """Return the activation fields of all feed-forward layers, with bounds if any."""
     if config.string("hidden_act") != "situ":
         return {"activation": config.activation()}
     bounds = {"gate_softcap": config.positive_number("activation_situ_beta")}
@@ -121,7 +121,7 @@ def _residual_sublayer(part: Sublayer, back: AttentionResidual, residual: bool) 
 
 
 def bailing_hybrid(config: Config) -> Architecture:
-    """Ling 3: KDA layers with full-rank gates; the last layer of each group is gated latent attention; never tied."""
+    """Ling 3: KDA with full-rank gates; each group ends with gated latent attention; embeddings are never tied."""
     period = config.size("layer_group_size")
     config.ignore("num_mtp_layers mtp_loss_scaling_factor")
     types = ["linear_attention" if (index + 1) % period else "full_attention" for index in range(config.n_layers)]
@@ -142,7 +142,7 @@ def bailing_hybrid(config: Config) -> Architecture:
 def sigmoid_lm(
     config: Config, mixers: Layers, types: list[str], dense: int, mlp: Mlp | None = None, **routed: Any
 ) -> Architecture:
-    """A decoder with DeepSeek-V3's experts after some dense layers and an untied head; ``routed``: expert fields."""
+    """Return a decoder with some dense layers, then DeepSeek-V3's experts, and an untied head."""
     config.ignore("tie_word_embeddings")
     shared, groups = config.size("moe_intermediate_size") * config.size("n_shared_experts"), config.expert_groups()
     sparse = config.experts("num_local_experts", d_ff_shared=shared, **SIGMOID, **groups, **routed)
@@ -182,7 +182,7 @@ def olmo_hybrid(config: Config) -> Architecture:
 
 
 def lara_mini(config: Config) -> Architecture:
-    """Lara Mini: gated delta nets, windowed attention with rotary positions, full attention without; experts."""
+    """Lara Mini: gated delta nets, windowed attention with rotary positions, full attention without, and experts."""
     mixers: Layers = {
         "linear_attention": gated_delta_net(config),
         "sliding_attention": config.attention(window=config.sliding_window(), qk_norm="head"),

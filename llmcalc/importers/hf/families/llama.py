@@ -12,8 +12,8 @@ from ..config import TOKENS, Config, Fields, Layers
 from ..rules import causal_lm, decoder, prenorm_block, runs_by_type, sublayer
 
 _ROUTING: Fields = {"router": "sigmoid", "renormalise": False, "scaled_input": True}
-IMAGE_TOKENS = 8  # rows of Llama 3.2's embedding that its head does not have
-CROSSED = [3, 8, 13, 18, 23, 28, 33, 38]  # layers of its 11B model that attend to images
+IMAGE_TOKENS = 8  # rows of Llama 3.2's embedding that the head lacks
+CROSSED = [3, 8, 13, 18, 23, 28, 33, 38]  # layers of the 11B model that attend to images
 ORIGINAL_THETA = 10000.0
 RUNTIME_KEYS = "max_batch_size max_seq_len model_parallel_size"
 
@@ -59,7 +59,7 @@ def _rotated(config: Config, layers: int) -> list[bool]:
 
 
 def _attention(config: Config, chunk: int | None, rotated: bool) -> Layer:
-    """Return attention of one layer type; rotated layers may normalise queries and keys per head, without weights."""
+    """Return the attention of one layer type; rotated layers may have an unweighted norm per head."""
     fields: Fields = {"chunk": chunk, "positions": "rope" if rotated else "none", "rope_interleaved": True}
     if rotated and config.flag("use_qk_norm"):
         fields |= {"qk_norm": "head", "qk_norm_scale": False, "qk_norm_late": True}
@@ -70,7 +70,7 @@ def _attention(config: Config, chunk: int | None, rotated: bool) -> Layer:
 
 
 def _is_temperature_tuned(config: Config) -> bool:
-    """Return whether temperature tuning is on; published configs say 4 for true."""
+    """Return whether temperature tuning is on; published configs contain 4 instead of true."""
     value = config.get("attn_temperature_tuning", True)
     if type(value) is int:
         return config.integer(value, "attn_temperature_tuning", 0) > 0
@@ -82,7 +82,7 @@ def _name(kind: str, rotated: bool) -> str:
 
 
 def mllama(config: Config) -> Architecture:
-    """Language model of Llama 3.2 Vision: some layers attend to an image and are skipped without one."""
+    """The language model of Llama 3.2 Vision: some layers attend to an image and are skipped without one."""
     config.ignore("pad_token_id")
     crossed = (
         CROSSED if config.get("cross_attention_layers") is None else config.layer_indices("cross_attention_layers")
@@ -117,8 +117,8 @@ def llama_params(config: Config) -> Architecture:
 
 
 def original_decoder(config: Config, feed: Layer, **changes: Any) -> Architecture:
-    """Return a decoder in the keys of Meta's and Mistral AI's own configs."""
-    if config.get("vocab_size") == -1:  # Meta's files leave the size to the tokenizer
+    """Return a decoder, from the keys of Meta's and Mistral AI's own configs."""
+    if config.get("vocab_size") == -1:  # in Meta's files, only the tokenizer has the size
         raise config.size_error(
             "vocab_size is -1, which means that only the tokenizer knows it",
             hint="Set it, such as {overrides=vocab_size=32000}",

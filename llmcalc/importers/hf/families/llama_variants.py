@@ -33,7 +33,7 @@ def nemotron(config: Config) -> Architecture:
 
 
 def jais2(config: Config) -> Architecture:
-    """Jais 2: LayerNorm, squared ReLU, biases everywhere."""
+    """Jais 2: LayerNorm, squared ReLU, biases in all projections."""
     return decoder(config, norm=config.layernorm(), mlp=config.plain_mlp())
 
 
@@ -44,7 +44,7 @@ def seed_oss(config: Config) -> Architecture:
 
 
 def helium(config: Config) -> Architecture:
-    """Helium: no bias on the output projection, whose input width is d_model whatever the heads are."""
+    """Helium: no bias on the output projection, whose input width is always d_model."""
     attention = config.attention(o_bias=False, rope_interleaved=True)
     if attention.n_heads * attention.d_head != attention.d_model:  # type: ignore[operator]
         heads = f"{attention.n_heads} heads of {attention.d_head}"
@@ -58,7 +58,7 @@ def ernie4_5(config: Config) -> Architecture:
 
 
 def paddleocr(config: Config) -> Architecture:
-    """Language model of PaddleOCR-VL: ERNIE 4.5 with rotation by halves."""
+    """The language model of PaddleOCR-VL: ERNIE 4.5 with rotation of half-split heads."""
     return _ernie(config, interleaved=False)
 
 
@@ -92,7 +92,7 @@ def multipliers(config: Config) -> Fields:
 
 
 def attention_by_base(config: Config, types: Sequence[str], **changes: Any) -> tuple[Mapping[str, Layer], list[str]]:
-    """Return attention per layer type and rotary base, and the order of layers; a base of 0 means no rotation."""
+    """Return attention by layer type and rotary base, and the order of layers; a base of 0 means no rotation."""
     bases = config.get("layer_rope_theta")
     if bases is None:
         bases = [config.rope_theta()] * len(types)
@@ -115,12 +115,12 @@ def hyperclovax(config: Config) -> Architecture:
     """HyperCLOVA X: Granite's multipliers, and a norm on the output of each sub-layer."""
     place = "sandwich" if config.flag("use_post_norm", True) else "pre"
     scaled = multipliers(config)
-    scaled["head"] = config.lm_head(input_scale=config.number("logits_scaling"))  # a factor here, not a divisor
+    scaled["head"] = config.lm_head(input_scale=config.number("logits_scaling"))  # a factor, unlike Granite's divisor
     return decoder(config, config.attention(scale=config.number("attention_multiplier")), place=place, **scaled)
 
 
 def smollm3(config: Config) -> Architecture:
-    """SmolLM3: every fourth layer has no rotary positions; those layers may have a window."""
+    """SmolLM3: every fourth layer has no rotary positions and may have a sliding window."""
     layers, limit = config.n_layers, config.sliding_window()
     interval = config.size("no_rope_layer_interval", 4)
     rotated = config.layer_indices("no_rope_layers") or [int((index + 1) % interval != 0) for index in range(layers)]
@@ -136,7 +136,7 @@ def smollm3(config: Config) -> Architecture:
 
 
 def cwm(config: Config) -> Architecture:
-    """Code World Model: a window in three of four layers."""
+    """Code World Model: a sliding window in three of four layers."""
     attention, order = config.windowed_attention(config.periodic_types(4, first=0), config.sliding_window(), bias=False)
     return decoder(config, attention, order=order)
 
@@ -155,7 +155,7 @@ def apertus(config: Config) -> Architecture:
 
 
 def apertus_text(config: Config) -> Architecture:
-    """Language model of Apertus 1.5: the head may lack the rows of image and audio tokens."""
+    """The language model of Apertus 1.5; the head may lack the rows of image and audio tokens."""
     architecture, rows = apertus(config), config.optional_size("output_vocab_size")
     vocab, width = config.vocab, config.d_model
     if rows is None or rows == vocab or config.head_kind() == "none":
@@ -264,7 +264,7 @@ def orion(config: Config) -> Architecture:
 
 
 def molmo2(config: Config) -> Architecture:
-    """Language model of Molmo 2: norms as in Qwen3 or OLMo 2; the head lacks some rows of the embedding."""
+    """The language model of Molmo 2: norms as in Qwen3 or OLMo 2; the head lacks some rows of the embedding."""
     config.ignore("rope_scaling_layers")
     bias, whole = config.flag("attention_bias"), config.one_of("qk_norm_type", "qwen3", "olmo") == "olmo"
     attention = config.attention(bias=bias, o_bias=False, qk_norm="projection" if whole else "head")
@@ -274,7 +274,7 @@ def molmo2(config: Config) -> Architecture:
 
 
 def with_token_rows(found: Architecture, rows: int) -> Architecture:
-    """Return the model with ``rows`` rows in its token embedding, which is untied if the head has another number."""
+    """Return the model with ``rows`` token-embedding rows; a head with a different number of rows is untied."""
     main = found.main
     own = any(layer.vocab != rows for _, layer in main.outputs if isinstance(layer, Head))
 

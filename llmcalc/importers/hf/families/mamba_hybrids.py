@@ -16,7 +16,7 @@ from .llama_variants import multipliers
 from .state_space import MAMBA_KEYS, time_step_limits, time_step_rank
 
 _LETTERS = {"M": "linear_attention", "E": "moe", "*": "full_attention", "-": "mlp"}
-_IGNORED_BY_NEMOTRON = (  # computed from other keys, for modules that the class never builds, or unused
+_IGNORED_BY_NEMOTRON = (  # keys that are computed from other keys, unused, or for modules that the class never builds
     "num_hidden_layers sliding_window expand mamba_proj_bias n_shared_experts "
     "num_nextn_predict_layers time_step_rank mtp_layers_block_type mtp_hybrid_override_pattern partial_rotary_factor "
     "attention_head_dim mamba_ssm_cache_dtype "
@@ -26,7 +26,7 @@ _OLD_NAMES = {"mamba": "linear_attention", "attention": "full_attention"}
 
 
 def jamba(config: Config) -> Architecture:
-    """Jamba [lieber2024]: Mamba layers, with attention in every eighth and experts in every second."""
+    """Jamba [lieber2024]: Mamba layers, with attention in every eighth layer and experts in every second."""
     mixers: Layers = {
         "attention": config.attention(bias=False, positions="none"),
         "mamba": config.layer(
@@ -114,12 +114,12 @@ def _nemotron_order(config: Config, kinds: dict[str, Block]) -> list[str]:
 
 
 def _unused_flag(config: Config) -> bool:
-    config.get("attention_bias")  # a key without effect: the class has no bias
+    config.get("attention_bias")  # a key without effect, because the class has no bias
     return False
 
 
 def bamba(config: Config) -> Architecture:
-    """Bamba: Mamba-2 layers, attention at the listed layers, an MLP after each."""
+    """Bamba: Mamba-2 layers, attention in the listed layers, and an MLP after each."""
     config.ignore("z_loss_coefficient")
     mixers: Layers = {
         "full_attention": config.attention(rotary_dim=config.rotary_width(0.5)),
@@ -131,7 +131,7 @@ def bamba(config: Config) -> Architecture:
 
 
 def granitemoehybrid(config: Config) -> Architecture:
-    """Granite 4: Mamba-2 layers and a few attention layers; experts with a shared MLP, or only that MLP."""
+    """Granite 4: Mamba-2 layers and a few attention layers; experts with a shared MLP, or only the shared MLP."""
     if config.string("normalization_function", "rmsnorm") != "rmsnorm":
         raise config.error("normalization_function must be rmsnorm")
     positions = "rope" if config.get("position_embedding_type") == "rope" else "none"
@@ -181,7 +181,7 @@ def falcon_h1(config: Config) -> Architecture:
 
 
 def _numbers(config: Config, key: str, count: int) -> list[float]:
-    """Return a list of ``count`` numbers; all 1 if the key is not set."""
+    """Return a list of ``count`` numbers, which are all 1 if the key is not set."""
     given = config.get(key) or [1.0] * count
     if not isinstance(given, list) or len(given) != count:
         raise config.invalid(key, f"a list of {count} numbers", given)
@@ -189,7 +189,7 @@ def _numbers(config: Config, key: str, count: int) -> list[float]:
 
 
 def _mamba2(config: Config, inner: int, **changes: Any) -> Mamba2:
-    """Return the Mamba-2 layer in these configs' keys; the head width is ``auto`` or must match the inner width."""
+    """Return the Mamba-2 layer; the head width is ``auto`` or must match the inner width."""
     heads = config.size("mamba_n_heads")
     if inner % heads:
         raise config.size_error(f"mamba_n_heads ({heads}) must divide the inner width ({inner})")

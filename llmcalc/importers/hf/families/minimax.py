@@ -1,4 +1,4 @@
-"""MiniMax M2 and M3: mixtures of experts, M3 with sparse attention."""
+"""MiniMax M2 and M3, mixtures of experts; M3 has sparse attention."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def minimax_m2(config: Config) -> Architecture:
     config.ignore("num_mtp_modules mtp_transformer_layers use_mtp")  # never built by the class
     config.ignore(
         "attn_type_list use_qk_norm qk_norm_type shared_intermediate_size use_routing_bias"
-    )  # always the case in the class
+    )  # the class always behaves as if true
     rotary = config.optional_size("rotary_dim") or config.rotary_width()
     attention = config.attention(bias=False, qk_norm="projection", rotary_dim=rotary)
     return decoder(config, attention, config.experts("num_local_experts", "intermediate_size", **SIGMOID))
@@ -44,7 +44,7 @@ def minimax_m3(config: Config) -> Architecture:
         "intermediate_size",
         d_ff_shared=config.size("shared_intermediate_size"),
         **SIGMOID,
-        **fields,  # x · sigmoid(1.702 x), whatever hidden_act says
+        **fields,  # x · sigmoid(1.702 x) regardless of hidden_act
     )
     dense = Mlp(width, config.size("dense_intermediate_size"), gated=True, **fields)
     feeds: Layers = {"sparse": routed, "dense": dense}
@@ -72,7 +72,7 @@ def minimax_m3(config: Config) -> Architecture:
 
 
 def _with_rotary_note(config: Config, built: Architecture) -> Architecture:
-    """Return a note if ``rotary_dim`` differs from the rotated width."""
+    """Return the architecture with a note if ``rotary_dim`` differs from the rotated width."""
     found, written = config.rotary_width(), config.optional_size("rotary_dim")
     if written in (None, found):
         return built
@@ -81,17 +81,17 @@ def _with_rotary_note(config: Config, built: Architecture) -> Architecture:
 
 
 def _ignore_derived_keys(config: Config) -> None:
-    """Keys that the class derives or never reads."""
+    """Ignore keys that the class derives or never reads."""
     config.unmodelled_unless("swiglu_alpha", SWIGLU_ALPHA)
     config.ignore("hidden_act first_k_dense_replace n_shared_experts use_gemma_norm")
     config.ignore("moe_intermediate_size num_mtp_modules num_nextn_predict_layers qk_norm_type use_qk_norm")
-    config.ignore("use_routing_bias rotary_dim")  # the class rotates a fraction of each head, whatever rotary_dim says
+    config.ignore("use_routing_bias rotary_dim")  # the class rotates a fraction of each head regardless of rotary_dim
     if config.flag("attention_output_gate"):
         raise config.error("attention_output_gate is not supported")
 
 
 def _indexer_sizes(config: Config) -> Any:
-    """Return a function that reads a size of the indexer, from the top level or from ``sparse_attention_config``."""
+    """Return a function that reads an indexer size from the top level or from ``sparse_attention_config``."""
     given = config.mapping("sparse_attention_config")
 
     def size(key: str) -> int:
@@ -104,7 +104,7 @@ def _indexer_sizes(config: Config) -> Any:
 
 
 def _local_blocks(config: Config) -> int:
-    """Return the number of blocks that every query attends to, from the top level or ``sparse_attention_config``."""
+    """Return the number of blocks that every query attends to."""
     given, flat = config.get("sparse_attention_config") or {}, config.count("index_local_blocks", 1)
     return config.integer(given.get("sparse_local_block", flat), "sparse_local_block", 0)
 

@@ -19,7 +19,7 @@ def mistral(config: Config) -> Architecture:
 
 
 def ministral(config: Config) -> Architecture:
-    """Ministral: a window in all layers, or in the layers that ``layer_types`` names."""
+    """Ministral: a sliding window in all layers, or in the layers listed in ``layer_types``."""
     limit = config.sliding_window()
     pattern = ["sliding_attention" if limit else "full_attention"] * config.n_layers
     attention, order = config.windowed_attention(pattern, limit, bias=False)
@@ -33,14 +33,14 @@ def mixtral(config: Config) -> Architecture:
 
 
 def mistral4(config: Config) -> Architecture:
-    """Mistral Small 4: DeepSeek-V3 with softmax routing, and queries scaled by position."""
+    """Mistral Small 4: DeepSeek-V3 with softmax routing and position-dependent query scaling."""
     routed = shared_experts(config, router="softmax", correction_bias="none")
     config.ignore("head_dim")
     return latent_lm(config, mla(config, **query_temperature(config)), routed, dense_first(config))
 
 
 def mistral_large4(config: Config) -> Architecture:
-    """Mistral Large 4: an indexer, learned scaling of queries, and layers that share a latent or an index selection."""
+    """Mistral Large 4: an indexer, learned query scaling, and layers that share a latent or an index selection."""
     layers = config.n_layers
     config.ignore("layer_types num_experts index_topk_freq index_skip_topk_offset index_topk_pattern moe_layer_freq")
     period = config.size("no_rope_layer_interval", 4)
@@ -67,13 +67,13 @@ def mistral_large4(config: Config) -> Architecture:
 
 
 def _scaled_attention(config: Config, indexer: bool, turned: bool, reused: bool, lent: bool) -> Mla:
-    """Return attention of one layer; layers without rotation have no positional part of the head."""
+    """Return the attention of one layer; in layers without rotation, heads have no positional part."""
     nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
     places = {} if turned else {"qk_nope_head_dim": nope + rope, "qk_rope_head_dim": 0, "rope": False}
     sizes = {"index_heads": config.size("index_n_heads"), "index_dim": config.size("index_head_dim")}
     chosen = {"index_topk": config.size("index_topk"), **(sizes if indexer else {})}
     learned: Fields = {"index_input_norm": True, "index_position_scaled": True, "position_scaled": True}
-    learned |= {"index_interleaved": True}  # interleaved, as in the attention itself
+    learned |= {"index_interleaved": True}  # interleaved, as in the attention
     learned |= {"latent_reused": reused, "latent_lent": lent, "norm_eps": config.eps}
     return mla(config, rope_learned=max(1, rope // 2), **learned, **places, **chosen)
 
@@ -91,7 +91,7 @@ def mistral_params(config: Config) -> Architecture:
 
 
 def key_group(config: Config, key: str, known: tuple[str, ...]) -> Fields:
-    """Return a nested group of keys, all of which must be known; empty if it is missing."""
+    """Return a nested group of keys, all of which must be known, or an empty config if the group is missing."""
     found = config.mapping(key)
     unknown = next((name for name in found if name not in known), None)
     if unknown is not None:

@@ -11,7 +11,7 @@ from ..config import Config
 from ..rules import group_runs, postnorm_block, prenorm_block, repeat_block
 from .bert import embedding_share, embeddings, pooler, tied_head, transform
 
-ESM3_LAYERS = 36  # kinds whose sub-layer outputs are added unchanged
+ESM3_LAYERS = 36  # kinds of sub-layers whose outputs are added unchanged
 KINDS = ("full_attention", "sliding_attention")
 
 
@@ -116,7 +116,7 @@ def ultrabert(config: Config) -> Architecture:
 
 
 def _older_ultrabert(config: Config) -> list[str]:
-    """Translate the older ``attention_windows`` (one per layer) to layer types; ``rope_theta`` is then a list too."""
+    """Translate the older ``attention_windows`` (one per layer) to layer types; ``rope_theta`` is also a list."""
     windows, bases = config.get("attention_windows"), config.get("rope_theta")
     if windows is None:
         return []
@@ -149,7 +149,7 @@ def gte(config: Config) -> Architecture:
 
 
 def jina(config: Config) -> Architecture:
-    """Jina embeddings v3 [sturua2024] without its adapters: XLM-R with rotary positions."""
+    """Jina embeddings v3 [sturua2024] without adapters: XLM-R with rotary positions."""
     width = config.d_model
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True)
     outputs = [pooler(width)]

@@ -14,8 +14,8 @@ from .llama_variants import attention_by_base, multipliers
 from .minimax import SWIGLU_ALPHA
 from .qwen import sparse_types
 
-SPARSE_MIXER = 2  # experts per token in SparseMixer [liu2023]
-BEAM_STRETCH = 2048  # tokens: the unit of positions
+SPARSE_MIXER = 2  # number of experts per token in SparseMixer [liu2023]
+BEAM_STRETCH = 2048  # unit of positions in tokens
 
 
 def phimoe(config: Config) -> Architecture:
@@ -32,7 +32,7 @@ def phimoe(config: Config) -> Architecture:
 
 
 def olmoe(config: Config) -> Architecture:
-    """OLMoE [muennighoff2024]: norms over the whole width of queries and keys."""
+    """OLMoE [muennighoff2024]: norms over the full width of queries and keys."""
     attention = config.attention(qk_norm="projection", clip=config.number("clip_qkv"))
     return decoder(config, attention, config.experts(width="intermediate_size"))
 
@@ -44,19 +44,19 @@ def flex_olmo(config: Config) -> Architecture:
 
 
 def hunyuan_v1_moe(config: Config) -> Architecture:
-    """Hunyuan-Large and A13B: one shared expert as wide as the routed ones, a norm on each query and key head."""
+    """Hunyuan-Large and A13B: a shared expert as wide as a routed one, and a norm on each query and key head."""
     feed = config.experts(width="intermediate_size", d_ff_shared=config.size("intermediate_size"))
     return decoder(config, config.attention(qk_norm="head", qk_norm_late=True, **dynamic_alpha_fields(config)), feed)
 
 
 def gpt_oss(config: Config) -> Architecture:
-    """gpt-oss: attention sinks, biases everywhere, clamped SwiGLU, windows in every other layer."""
+    """gpt-oss: attention sinks, biases in all projections, clamped SwiGLU, windows in every other layer."""
     config.ignore("hidden_act experts_per_token initial_context_length")
     config.unmodelled_unless("swiglu_alpha", SWIGLU_ALPHA)
     feed = config.layer(
         Moe,
         "d_ff=intermediate_size n_experts=num_local_experts top_k=num_experts_per_tok clamp=swiglu_limit",
-        activation="quick_gelu",  # x · sigmoid(1.702 x), whatever hidden_act says
+        activation="quick_gelu",  # x · sigmoid(1.702 x) regardless of hidden_act
         up_offset=1.0,
         expert_bias=True,
         router_bias=True,
@@ -84,16 +84,16 @@ def _granite(config: Config, types: list[str], **changes: object) -> Architectur
 
 
 def mellum(config: Config) -> Architecture:
-    """Mellum 2: Qwen3-MoE with windows and dense layers as listed in the config."""
+    """Mellum 2: Qwen3-MoE, with windowed and dense layers listed in the config."""
     pattern = ["full_attention"] * config.n_layers
-    config.ignore("num_mtp_layers mtp_layer_types mtp_mlp_layer_types")  # the class never builds prediction modules
+    config.ignore("num_mtp_layers mtp_layer_types mtp_mlp_layer_types")  # the class does not build prediction modules
     attention, order = config.windowed_attention(pattern, config.sliding_window(), qk_norm="head")
     feeds: Layers = {"sparse": config.experts(), "dense": config.gated_mlp()}
     return decoder(config, attention, feeds, order, config.mlp_types(dense=0))
 
 
 def flint(config: Config) -> Architecture:
-    """Flint: sinks, rotary positions only in layers with a window, a shared expert; the first layers are dense."""
+    """Flint: sinks, rotary positions only in windowed layers, a shared expert; the first layers are dense."""
     last = config.n_layers - 1
     pattern = [
         "full_attention" if index < 2 or index % 4 == 1 or index == last else "sliding_attention"
@@ -108,7 +108,7 @@ def flint(config: Config) -> Architecture:
 
 
 def kolibri1(config: Config) -> Architecture:
-    """Kolibri 1: norms before and after each sub-layer, a shared expert, one layer in five without a window."""
+    """Kolibri 1: norms before and after each sub-layer, a shared expert, a window in four of five layers."""
     limit = config.sliding_window()
     attention, order = config.windowed_attention(config.periodic_types(5, first=4), limit, bias=False, qk_norm="head")
     if "sliding_attention" in order and not limit:
@@ -131,7 +131,7 @@ def dbrx(config: Config) -> Architecture:
     feed.ignore("is_encoder_decoder hidden_size moe_loss_weight moe_jitter_eps")
     power = feed.get(
         "moe_normalize_expert_weights", 1.0
-    )  # order of the norm that gate values are divided by; None means no division
+    )  # order of the norm that divides gate values; None means no division
     norms: Fields = {"renormalise": power is not None}
     norms |= {} if power is None else {"renormalise_power": feed.finite_number(power, "moe_normalize_expert_weights")}
     attention = Attention(
@@ -146,7 +146,7 @@ def dbrx(config: Config) -> Architecture:
     )
     act = feed.get("ffn_act_fn") or {"name": "silu"}
     if not isinstance(act, dict) or set(act) != {"name"}:
-        raise config.error(f"ffn_act_fn must only have a name, not {short_repr(act)}")
+        raise config.error(f"ffn_act_fn must contain only a name, not {short_repr(act)}")
     n_experts, top_k = feed.size("moe_num_experts", 4), feed.size("moe_top_k", 1)
     activation = config.activation_name(act["name"], "ffn_act_fn")
     routed = Moe(width, feed.size("ffn_hidden_size", 3584), n_experts, top_k, activation, **norms)

@@ -14,7 +14,7 @@ _WINDOWED = (("sliding_attention", "dense"), ("sliding_attention", "sparse"))
 
 
 def cohere2_moe(config: Config) -> Architecture:
-    """Command A with experts: one norm before attention and experts, which run in parallel."""
+    """Command A with experts: attention and experts run in parallel after one norm."""
     norm: Norm = config.layernorm(bias=False)
     if config.number("rms_norm_eps") is not None:
         norm = config.rmsnorm()
@@ -60,7 +60,7 @@ def bailing_moe(config: Config) -> Architecture:
 
 
 def bailing_moe_v2(config: Config) -> Architecture:
-    """Ling 2.0 and Ring 2.0 [ling2025v2]: sigmoid routing by groups; normalised heads, half of each rotated."""
+    """Ling 2.0 and Ring 2.0 [ling2025v2]: group-limited sigmoid routing; normalised heads, half of each rotated."""
     config.one_of("score_function", "sigmoid")
     if not config.flag("use_rmsnorm", True) or not config.flag("moe_router_enable_expert_bias", True):
         raise config.error("LayerNorm and experts without a correction bias are not supported")
@@ -95,7 +95,7 @@ def ernie4_5_moe(config: Config) -> Architecture:
     layers, bias = config.n_layers, config.flag("use_bias")
     shared = config.shared_width("moe_num_shared_experts")
     routed = config.experts(correction_bias="parameter", d_ff_shared=shared, shared_bias=bias)
-    config.ignore("moe_norm_min")  # lower bound of the sum of gate values, which is never reached
+    config.ignore("moe_norm_min")  # lower bound of the sum of gate values, which never applies
     feeds: Layers = {"dense": config.gated_mlp(bias=bias), "sparse": routed}
     first, last = config.count("moe_layer_start_index"), config.get("moe_layer_end_index", -1)
     if type(last) is not int:
@@ -107,10 +107,10 @@ def ernie4_5_moe(config: Config) -> Architecture:
 
 
 def ernie4_5_vl(config: Config) -> Architecture:
-    """ERNIE 4.5 VL: text experts and narrower image experts per layer; the latter are idle without images."""
+    """ERNIE 4.5 VL: text experts and narrower image experts per layer; image experts are unused without images."""
     bias = config.flag("use_bias")
     config.ignore("moe_norm_min moe_intermediate_size moe_layer_interval")
-    widths = config.layer_indices("moe_intermediate_size") or [1536, 512]  # the class's defaults
+    widths = config.layer_indices("moe_intermediate_size") or [1536, 512]  # defaults of the class
     shared = widths[0] * config.count("moe_num_shared_experts")
     fields: Fields = {"correction_bias": "parameter"}
     text = config.experts(d_ff=widths[0], width="hidden_size", d_ff_shared=shared or None, shared_bias=bias, **fields)
@@ -126,7 +126,7 @@ def ernie4_5_vl(config: Config) -> Architecture:
 
 
 def aria(config: Config) -> Architecture:
-    """Language model of Aria: LLaMA with experts; ``mlp_bias`` applies only to the shared expert."""
+    """The language model of Aria: LLaMA with experts; ``mlp_bias`` applies only to the shared expert."""
     top_k, shared = config.size("moe_topk"), config.shared_width("moe_num_shared_experts", "intermediate_size")
     fields: Fields = {"d_ff_shared": shared, "shared_bias": config.flag("mlp_bias"), "top_k": top_k}
     fields |= {"renormalise": True, "activation": "silu", "shared_activation": config.activation()}
@@ -156,7 +156,7 @@ def exaone_moe(config: Config) -> Architecture:
 
 
 def _exaone_pattern(config: Config, layers: int, limit: int | None) -> list[str]:
-    """The default layer types: a period, or letters for windows (L) and full attention (G); the last layer is full."""
+    """Return default layer types from a period, or from letters (L: window, G: full); the last layer is full."""
     pattern = config.get("sliding_window_pattern")
     if not limit:
         return ["full_attention"] * layers
@@ -170,7 +170,7 @@ def _exaone_pattern(config: Config, layers: int, limit: int | None) -> list[str]
 
 
 def mimo_v2_flash(config: Config) -> Architecture:
-    """MiMo-V2-Flash: values narrower than keys; layers with a window have sinks and twice the key/value heads."""
+    """MiMo-V2-Flash: values narrower than keys; windowed layers have sinks and twice as many key/value heads."""
     layers, pairs = config.n_layers, config.size("num_key_value_heads")
     config.ignore("first_k_dense_replace n_shared_experts use_qk_norm")
     factor = config.number("attention_value_scale", 1.0)
@@ -178,7 +178,7 @@ def mimo_v2_flash(config: Config) -> Architecture:
     fields: Fields = {"o_bias": False, "d_head_v": config.size("v_head_dim"), "value_scale": factor}
     turned = {kind: config.rotary_width(0.334, kind) for kind in ("full_attention", "sliding_attention")}
     span = config.sliding_window()
-    beyond = config.optional_size("sliding_window_size")  # published meaning: tokens before the query
+    beyond = config.optional_size("sliding_window_size")  # in published configs, the number of tokens before the query
     _check_derived_sizes(config, pairs)
     own_base: Fields = {"rope_theta": config.positive_number("swa_rope_theta")} if config.get("swa_rope_theta") else {}
     mixers: Layers = {
@@ -204,13 +204,13 @@ def mimo_v2_flash(config: Config) -> Architecture:
 
 
 def _types_from_flags(config: Config, key: str, layers: int, zero: str, one: str) -> list[str] | None:
-    """Return a list of 0 and 1, converted to layer types."""
+    """Return layer types converted from a list of 0 and 1."""
     flags = config.layer_indices(key)
     return [one if flag else zero for flag in config.one_per_layer(key, flags, layers)] if flags else None
 
 
 def _check_derived_sizes(config: Config, pairs: int) -> None:
-    """Check published sizes of layers with a window, which the class derives from the others."""
+    """Check published sizes of windowed layers, which the class derives from those of other layers."""
     derived = {
         "swa_num_attention_heads": config.n_heads,
         "swa_num_key_value_heads": 2 * pairs,
@@ -223,7 +223,7 @@ def _check_derived_sizes(config: Config, pairs: int) -> None:
 
 
 def laguna(config: Config) -> Architecture:
-    """Laguna: a softplus gate on each head's output, heads that differ by layer, a trained correction bias."""
+    """Laguna: a softplus gate on each head's output, per-layer head counts, and a trained correction bias."""
     layers, gating = config.n_layers, config.get("gating", True)
     scaled: Fields = {"routed_scale": config.number("moe_routed_scaling_factor", 1.0)}
     scaled |= {"router_softcap": config.number("moe_router_logit_softcapping") or None}
@@ -255,7 +255,7 @@ def laguna(config: Config) -> Architecture:
 
 
 def afmoe(config: Config) -> Architecture:
-    """Trinity: norms around every sub-layer, gated attention, rotary positions only in layers with a window."""
+    """Trinity: norms around every sub-layer, gated attention, rotary positions only in windowed layers."""
     scaled: Fields = {"routed_scale": config.number("route_scale", 1.0), "renormalise": True}
     root = config.d_model**0.5 if config.flag("mup_enabled") else 1.0
     gate: Fields = {"gated": True, "gate_bias": "none", "qk_norm": "head"}

@@ -12,12 +12,12 @@ from ....layers import Attention, Moe, Norm, Scale
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rules import causal_lm, group_runs, runs_by_type, sublayer
 
-PERIOD = 4  # one layer in this many has neither a window nor positions
+PERIOD = 4  # period of layers without a window and without positions
 _PLACES = {"full_attention": "global", "sliding_attention": "local"}
 
 
 def muse_spark(config: Config) -> Architecture:
-    """Muse Spark: gated attention, experts in a space of their own width, and weighted residual sums."""
+    """Muse Spark: gated attention, experts with their own stream width, and weighted residual sums."""
     width, layers = config.d_model, config.n_layers
     rare = [(layers - 1 - index) % PERIOD == 0 for index in range(layers)]
     kinds = config.layer_types(["full_attention" if full else "sliding_attention" for full in rare])
@@ -49,7 +49,7 @@ def muse_spark(config: Config) -> Architecture:
 
 
 def _weighted_block(config: Config, attention: Layer, feed: Layer, name: str) -> Block:
-    """Norms before and after both sub-layers, and residual sums with a learned weight on each side."""
+    """Return a block with norms before and after both sub-layers, and residual sums with learned weights."""
     width = config.d_model
     gain = 1 / config.positive_number("residual_gate_temperature")
     norm, both = config.rmsnorm(unit_offset=True), Scale(width, of="both", gain=gain)
@@ -74,7 +74,7 @@ def _spark_experts(config: Config) -> Moe:
 
 
 def muse_glimmer(config: Config) -> Architecture:
-    """Language model of Muse Glimmer."""
+    """The language model of Muse Glimmer."""
     width, layers = config.d_model, config.n_layers
     before, behind = (config.rmsnorm(key, unit_offset=True) for key in ("rms_norm_eps", "post_norm_eps"))
     mlp = sublayer("mlp", config.gated_mlp(activation="hidden_activation"), pre=before, post=behind)
@@ -109,7 +109,7 @@ def _attention(config: Config) -> list[tuple[str, str, Attention]]:
 
 
 def _position_suffixes(config: Config, layers: int) -> list[str]:
-    """Return the suffix of each layer's type: layers with base 0 in ``layer_rope_theta`` have no positions."""
+    """Return the suffix of each layer's type: layers with a ``layer_rope_theta`` of 0 have no positions."""
     bases = config.get("layer_rope_theta")
     if bases is None:
         return ["" if (layers - 1 - index) % PERIOD else "_unplaced" for index in range(layers)]

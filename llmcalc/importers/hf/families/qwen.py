@@ -18,7 +18,7 @@ _QWEN_RUNTIME = """
 
 
 def qwen(config: Config) -> Architecture:
-    """The first Qwen [bai2023]: biases on queries, keys and values; ``intermediate_size`` includes gate and up."""
+    """Qwen 1 [bai2023]: biases on queries, keys and values; ``intermediate_size`` includes gate and up."""
     if not config.flag("no_bias", True):
         raise config.error("no_bias must be true; other values are not supported")
     config.ignore(_QWEN_RUNTIME)
@@ -54,7 +54,7 @@ def _windowed(config: Config, **changes: Any) -> Architecture:
 
 
 def qwen2_moe(config: Config) -> Architecture:
-    """Qwen1.5-MoE and Qwen2-MoE: a gated shared expert; lower layers may alternate with and without a window."""
+    """Qwen1.5-MoE and Qwen2-MoE: a gated shared expert; lower layers may alternate window and full attention."""
     sliding = config.flag("use_sliding_window")
     limit = config.sliding_window() if sliding else None
     config.get("sliding_window")
@@ -72,7 +72,7 @@ def qwen2_moe(config: Config) -> Architecture:
 def qwen3_moe(config: Config) -> Architecture:
     """Qwen3-MoE: a norm on each query and key head; some layers may be dense."""
     limit = config.optional_window()
-    config.ignore("qkv_bias use_qk_norm shared_expert_intermediate_size")  # keys of Qwen2-MoE without effect here
+    config.ignore("qkv_bias use_qk_norm shared_expert_intermediate_size")  # Qwen2-MoE keys without effect here
     rounded = max(1, config.d_model // config.n_heads)
     attention = config.attention(d_head=config.optional_size("head_dim") or rounded, qk_norm="head", window=limit)
     feeds: Layers = {"sparse": config.experts(), "dense": config.gated_mlp()}
@@ -110,7 +110,7 @@ def shared_gate_experts(config: Config) -> Moe:
 
 
 def gated_delta_net(config: Config) -> GatedDeltaNet:
-    """Return the gated delta net in the keys of Qwen configs."""
+    """Return the gated delta net, from the keys of Qwen configs."""
     keys = "n_k_heads=linear_num_key_heads n_v_heads=linear_num_value_heads d_k=linear_key_head_dim"
     keys += " d_v=linear_value_head_dim d_conv=linear_conv_kernel_dim activation=hidden_act"
     return config.layer(GatedDeltaNet, keys, norm_eps=config.eps)
@@ -144,6 +144,6 @@ def sparse_layers(config: Config, layers: int) -> set[int]:
 
 
 def sparse_types(config: Config, dense: Collection[int] = ()) -> list[str]:
-    """``sparse`` or ``dense`` per layer; the layers ``dense`` have no experts whatever the config says."""
+    """Return ``sparse`` or ``dense`` per layer; layers in ``dense`` never have experts."""
     chosen = sparse_layers(config, config.n_layers) - set(dense)
     return ["sparse" if index in chosen else "dense" for index in range(config.n_layers)]

@@ -1,4 +1,4 @@
-"""Encoder-decoder models: the common ground of families in BART's keys, and models composed of two others."""
+"""Encoder-decoder models: shared code for families with BART's keys, and models composed of two others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIDES = ("encoder", "decoder")
 
 
 def composed(config: Config) -> Architecture:
-    """Any encoder with any decoder that has cross-attention [rothe2019]."""
+    """Any encoder combined with any decoder that has cross-attention [rothe2019]."""
     config.ignore("is_encoder_decoder tie_word_embeddings")
     encoder, first = _side(config, "encoder", bare=True)
     decoder, second = _side(config, "decoder", bare=False)
@@ -33,19 +33,19 @@ def composed(config: Config) -> Architecture:
 
 
 class Style(NamedTuple):
-    """How a family differs from BART.
+    """Differences between a family and BART.
 
     Attributes:
-        pre_norm: norms come before the sub-layers.
-        embedding_norm: a norm on the summed embeddings.
-        final_norm: a norm after the last block.
-        positions: the key of the number of positions.
-        offset: rows of the position table before the first position.
-        computed: positions are computed, as in fairseq, and skip padding.
-        biases: the biases of all attention layers.
-        width, layers, heads: the keys of these sizes.
-        buffer_bias: the class keeps a bias on the logits as a buffer.
-        feed: the name and the feed-forward layer of a block, from the config, the side and the block's number.
+        pre_norm: whether norms come before the sub-layers.
+        embedding_norm: whether the summed embeddings are normalised.
+        final_norm: whether there is a norm after the last block.
+        positions: config key for the number of positions.
+        offset: number of rows in the position table before the first position.
+        computed: whether positions are computed as in fairseq, skipping padding.
+        biases: bias fields of all attention layers.
+        width, layers, heads: config keys for these sizes.
+        buffer_bias: whether the class stores a logit bias as a buffer.
+        feed: function of config, side and block number that returns a block's name and feed-forward layer.
     """
 
     pre_norm: bool = False
@@ -64,7 +64,7 @@ class Style(NamedTuple):
 
 
 def class_kind(config: Config) -> str:
-    """``seq2seq``, ``causal`` (only the decoder), ``encoder`` (only the encoder) or ``none`` (both, without a head)."""
+    """Return ``seq2seq``, ``causal`` (only the decoder), ``encoder`` (only the encoder) or ``none`` (no head)."""
     if config.class_name().endswith("EncoderModel"):
         return "encoder"
     config.ignore("is_decoder is_encoder_decoder add_cross_attention num_hidden_layers")
@@ -98,7 +98,7 @@ def tied_tokens(vocab: int, width: int) -> dict[str, list[Named]]:
 
 
 def untied_tokens(vocab: int, width: int, decoder_vocab: int | None = None) -> dict[str, list[Named]]:
-    """Return a token embedding per stack; the class also stores the unused table that would be shared."""
+    """Return one token embedding per stack, and the unused shared table that the class also stores."""
     shared = Named("unused", Embedding(vocab, width, unused=True))
     return {
         "encoder": [shared, Named("token", Embedding(vocab, width, table="other"))],
@@ -118,7 +118,7 @@ def stack(
     unused_cross: bool = False,
     blocks: Sequence[Block] | None = None,
 ) -> Stack:
-    """One side: embeddings, blocks, norm and ``outputs``; ``attention``, ``cross``, ``blocks`` replace defaults."""
+    """Return the encoder or decoder stack; ``attention``, ``cross`` and ``blocks`` replace its defaults."""
     width = config.size(style.width)
     norm = config.layernorm(width=width)
     inputs = [_scaled_embedding(entry, width) if config.flag("scale_embedding") else entry for entry in tokens]
@@ -172,13 +172,13 @@ def _mixers(config: Config, style: Style, side: str, unused_cross: bool) -> Laye
 
 
 def block(config: Config, style: Style, name: str, layers: Mapping[str, Layer]) -> Block:
-    """Return a block of these sub-layers, with norms where the style has them."""
+    """Return a block of these sub-layers, with norms placed as in ``style``."""
     places: Fields = {"pre" if style.pre_norm else "after": config.layernorm(width=config.size(style.width))}
     return Block(name, tuple(sublayer(key, layer, **places) for key, layer in layers.items()))
 
 
 def dense(config: Config, style: Style, side: str, **changes: Any) -> Mlp:
-    """Return the feed-forward layer of a side."""
+    """Return the feed-forward layer of the encoder or decoder."""
     width, d_ff = config.size(style.width), config.size(f"{side}_ffn_dim")
     return Mlp(width, d_ff, config.activation(style.activation), bias=True, **changes)
 
@@ -196,7 +196,7 @@ def _side(config: Config, key: str, bare: bool) -> tuple[Architecture, str]:
     part.ignore("cross_attention_hidden_size")
     part.check_all_read()
     if len(architecture.stacks) > 1:
-        raise config.error(f"the {key} must be a model of one stack, not {len(architecture.stacks)}")
+        raise config.error(f"the {key} must be a model with one stack, not {len(architecture.stacks)}")
     return architecture, architecture.layout or entry.layout
 
 
@@ -211,21 +211,21 @@ def _inner(config: Config, key: str) -> Fields:
 
 
 def _as_encoder(layer: Layer) -> Layer:
-    """Return the stack with its own embeddings and, if it has a pooler, an idle one."""
+    """Return the stack with its own embeddings, and an unused pooler if it has one."""
     if isinstance(layer, (Embedding, Head)) and layer.share:
         return replace(layer, share=f"encoder_{layer.share}")
     return replace(layer, dropped=True) if isinstance(layer, Linear) and layer.positions == "one" else layer
 
 
 def _as_decoder(layer: Layer) -> Layer:
-    """Return the stack with cross-attention that runs, and its own token embedding."""
+    """Return the stack with cross-attention that is run, and its own token embedding."""
     if isinstance(layer, Embedding) and layer.table == "token":
         return replace(layer, table="other")
     return replace(layer, unused=False) if isinstance(layer, Attention) and layer.cross else layer
 
 
 def _map_layers(stack: Stack, change: Change) -> Stack:
-    """Return the stack with every layer changed."""
+    """Return the stack with ``change`` applied to every layer."""
 
     def named(entries: tuple[Named, ...]) -> tuple[Named, ...]:
         return tuple(Named(name, change(layer)) for name, layer in entries)
@@ -266,7 +266,7 @@ def t5gemma(config: Config) -> Architecture:
 
 
 def _gemma_blocks(config: Config, source: int | None) -> list[Block]:
-    """Gemma 2's blocks; in a decoder, ``source`` is the width of the encoder."""
+    """Return Gemma 2's blocks; in a decoder, ``source`` is the width of the encoder."""
     norm = config.rmsnorm(unit_offset=True)
     fields: Fields = {
         "logit_softcap": config.number("attn_logit_softcapping"),

@@ -16,14 +16,14 @@ from .mistral import key_group
 MAMBA_KEYS = "d_state=mamba_d_state d_conv=mamba_d_conv bias=mamba_proj_bias conv_bias=mamba_conv_bias"
 _NORM_EPS = 1e-5
 _SSM = ("layer", "d_state", "d_conv", "expand", "headdim", "ngroups", "chunk_size", "dt_rank")
-_USUAL: dict[str, dict[str, Any]] = {  # the classes' defaults
+_USUAL: dict[str, dict[str, Any]] = {  # defaults of the classes
     "Mamba1": {"d_state": 16, "d_conv": 4, "expand": 2, "dt_rank": "auto"},
     "Mamba2": {"d_state": 128, "d_conv": 4, "expand": 2, "headdim": 64, "ngroups": 1, "chunk_size": 256},
 }
 
 
 def mamba_ssm(config: Config) -> Architecture:
-    """Mamba [gu2023] and Mamba-2 [dao2024] in their authors' config format; the vocabulary is padded."""
+    """Mamba [gu2023] and Mamba-2 [dao2024] in the authors' config format, with a padded vocabulary."""
     config.ignore("residual_in_fp32 fused_add_norm")
     if config.get("attn_layer_idx") or config.get("attn_cfg") or config.count("d_intermediate"):
         raise config.error("attention and feed-forward layers between Mamba layers are not supported")
@@ -85,14 +85,14 @@ def _mamba_lm(config: Config, mixer: Mamba | Mamba2) -> Architecture:
 
 
 def time_step_rank(config: Config, key: str) -> int:
-    """Return the rank of Mamba's time step; ``auto``: a sixteenth of the width, rounded up."""
+    """Return the rank of Mamba's time step; ``auto`` means a sixteenth of the width, rounded up."""
     return -(-config.d_model // 16) if config.get(key) == "auto" else config.size(key)
 
 
 def time_step_limits(config: Config) -> Fields:
-    """Return fields for the bounds of Mamba-2's time step; the upper one may be infinite."""
+    """Return fields for the bounds of Mamba-2's time step; the upper bound may be infinite."""
     limits = config.get("time_step_limit")
-    if not isinstance(limits, (list, tuple)) or len(limits) != 2:  # a pair: lower, upper
+    if not isinstance(limits, (list, tuple)) or len(limits) != 2:  # the lower and upper bounds
         return {}
     low, high = limits
     bounded = type(high) in (int, float) and high < float("inf")
@@ -118,5 +118,5 @@ def rwkv(config: Config) -> Architecture:
         time_mix=RwkvTimeMix(config.d_model, config.optional_size("attention_hidden_size") or config.d_model),
         channel_mix=RwkvChannelMix(config.d_model, config.optional_size("intermediate_size") or 4 * config.d_model),
     )
-    final = replace(norm, eps=1e-5)  # whatever the config says
+    final = replace(norm, eps=1e-5)  # regardless of the config
     return causal_lm(config, repeat_block(block, config.n_layers), final, inputs=(Named("embedding_norm", norm),))

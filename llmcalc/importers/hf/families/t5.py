@@ -16,13 +16,13 @@ Feed = Callable[[str, int], tuple[str, Layer]]
 
 
 def t5(config: Config) -> Architecture:
-    """T5 and T5 v1.1 [raffel2019]. The class ties the head whatever ``tie_word_embeddings`` says."""
+    """T5 and T5 v1.1 [raffel2019]. The class always ties the head, regardless of ``tie_word_embeddings``."""
     mlp = _mlp(config)
     return seq2seq(config, lambda side, index: ("block", mlp), tied=True)
 
 
 def mt5(config: Config) -> Architecture:
-    """mT5 [xue2020]: T5 v1.1 with an unscaled head input whatever the config says."""
+    """mT5 [xue2020]: T5 v1.1, always with an unscaled head input."""
     mlp = _mlp(config)
     return seq2seq(config, lambda side, index: ("block", mlp), tied=True, scaled=False)
 
@@ -34,7 +34,7 @@ def umt5(config: Config) -> Architecture:
 
 
 def switch(config: Config) -> Architecture:
-    """Switch Transformers [fedus2021]: experts in every n-th layer, one per token."""
+    """Switch Transformers [fedus2021]: experts in every n-th layer, with one expert per token."""
     width, d_ff = config.size("d_model"), config.size("d_ff")
     activation = config.activation("dense_act_fn")
     dense = Mlp(width, d_ff, activation)
@@ -62,7 +62,7 @@ def seq2seq(
     scaled: bool | None = None,
     head_tied: bool | None = None,
 ) -> Architecture:
-    """Both stacks; ``feed`` gives a layer's block name and feed-forward layer, ``encoder`` the encoder's attention."""
+    """Return both stacks; ``feed`` maps a layer to its block name and MLP, ``encoder`` is the encoder's attention."""
     vocab, width, kind = config.vocab, config.size("d_model"), _kind(config)
     norm = Named("norm", config.rmsnorm("layer_norm_epsilon", width=width))
     tokens = tied_tokens(vocab, width) if tied else untied_tokens(vocab, width)
@@ -98,7 +98,7 @@ def _kind(config: Config) -> str:
 
 
 def _head(config: Config, tied: bool, scaled: bool | None) -> Named:
-    """Return the head; T5 scales its input if it is tied to the embedding."""
+    """Return the head; T5 scales the head's input if the head is tied to the embedding."""
     vocab, width = config.vocab, config.size("d_model")
     if scaled is None:
         scaled = config.flag("scale_decoder_outputs", config.flag("tie_word_embeddings", True))

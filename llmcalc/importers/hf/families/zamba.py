@@ -20,7 +20,7 @@ _PUBLISHED = (
 
 
 def zamba(config: Config) -> Architecture:
-    """Zamba [glorioso2024a]: one shared attention block; multi-head Mamba layers."""
+    """Zamba [glorioso2024a]: one shared attention block, and multi-head Mamba layers."""
     period, offset = config.size("attn_layer_period"), config.count("attn_layer_offset")
     mamba = config.layer(
         Mamba,
@@ -38,7 +38,7 @@ def zamba(config: Config) -> Architecture:
 
 
 def zamba2(config: Config) -> Architecture:
-    """Zamba2 [glorioso2024b]: alternating shared blocks with low-rank adapters per use; Mamba-2 layers."""
+    """Zamba2 [glorioso2024b]: alternating shared blocks with a low-rank adapter per use, and Mamba-2 layers."""
     width, heads = config.d_model, config.size("n_mamba_heads")
     inner, biased = config.size("mamba_expand") * width, config.flag("add_bias_linear")
     config.ignore("use_mem_eff_path use_long_context use_conv_bias kv_channels num_query_groups hybrid_layer_ids")
@@ -68,9 +68,9 @@ def zamba2(config: Config) -> Architecture:
 
 
 def _zamba(config: Config, types: list[str], mamba: Layer, attention: Attention, mlp: Mlp, turns: int) -> Architecture:
-    """Return blocks of both types; hybrid blocks use the ``turns`` shared layers in turn.
+    """Return blocks of both types; hybrid blocks alternate between ``turns`` shared layers.
 
-    A class whose head is not tied does not share those layers either.
+    A class with an untied head does not share these layers.
     """
     norm = config.rmsnorm()
     wide = config.rmsnorm(width=attention.d_input or attention.d_model)
@@ -79,7 +79,7 @@ def _zamba(config: Config, types: list[str], mamba: Layer, attention: Attention,
     hybrids = types.count("hybrid")
     kinds = {"linear_attention": Block("mamba", (plain,))}
     for turn in range(turns):
-        places = len(range(turn, hybrids, turns))  # with adapters per use, all stored in the shared layer
+        places = len(range(turn, hybrids, turns))  # including adapters for each use, all stored in the shared layer
         if not places:
             continue
         own = _with_adapters(attention, places), _with_adapters(mlp, places)

@@ -1,1 +1,1 @@
-"""Vision encoders in front of a language model."""
+"""Vision encoders of vision-language models."""

@@ -32,7 +32,7 @@ def clip(config: Config) -> Stack:
 
 
 def siglip(config: Config) -> Stack:
-    """SigLIP: no class token; its pooling head is stored, but no language model uses it."""
+    """SigLIP: no class token; the pooling head is stored, but no language model uses it."""
     norm = layernorm(config)
     block = plain_block(config, norm, config.activation(), None, **BIASED)
     found = encoder_stack(config, patches(config, bias=True, rows=grid(config)), block, norm)
@@ -51,7 +51,7 @@ def pixtral(config: Config) -> Stack:
 
 
 def internvit(config: Config) -> Stack:
-    """InternViT [chen2023]: one factor per channel on the result of each sub-layer."""
+    """InternViT [chen2023]: one scale factor per channel on the output of each sub-layer."""
     width, kind = config.d_model, config.one_of("norm_type", "layer_norm", "rms_norm")
     norm = config.rmsnorm("layer_norm_eps") if kind == "rms_norm" else layernorm(config)
     norm = replace(norm, prompt=CLASS_TOKEN)

@@ -8,11 +8,11 @@ from ..config import Config
 from ..rules import repeat_block
 from .parts import CHANNELS, EPS, attention_mlp, named
 
-AXES = 2  # of an image: one table of positions for rows, one for columns
+AXES = 2  # an image has one position table for rows and one for columns
 
 
 def gemma4(config: Config) -> Stack:
-    """Sandwich norms, gated feed-forward layers, per-head QK norm, learned positions for rows and columns."""
+    """Gemma 4: sandwich norms, gated feed-forward layers, per-head QK norm, learned positions for rows and columns."""
     width, heads, bias = config.d_model, config.n_heads, config.flag("attention_bias")
     config.ignore("default_output_length standardize use_clipped_linears global_head_dim max_position_embeddings")
     norm = Norm(width, eps=config.number("rms_norm_eps") or EPS)

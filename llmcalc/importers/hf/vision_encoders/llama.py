@@ -10,7 +10,7 @@ from ..config import BIASED, Config
 from ..rules import default_layernorm, repeat_block
 from .parts import CHANNELS, CLASS_TOKEN, encoder_stack, grid, named, patches, plain_block
 
-MLLAMA_RATIOS = 8  # aspect ratios of an image of up to four tiles
+MLLAMA_RATIOS = 8  # number of aspect ratios of an image of up to four tiles
 
 
 def llama4(config: Config) -> Stack:
@@ -37,16 +37,16 @@ def llama4(config: Config) -> Stack:
 
 
 def merged_patches(config: Config) -> int:
-    """Return number of patches that Llama 4 merges into one token."""
+    """Return the number of patches that Llama 4 merges into one token."""
     return round(1 / config.positive_number("pixel_shuffle_ratio") ** 2)
 
 
 def mllama(config: Config) -> tuple[Stack, Stack]:
-    """Llama 3.2 Vision: plain blocks, then gated ones; tables for the position of a tile in the image."""
+    """Llama 3.2 Vision: plain blocks, then gated blocks; tables for the position of a tile in the image."""
     width, layers = config.d_model, config.size("num_global_layers")
     config.ignore("intermediate_layers_indices")
     ratios = config.get("supported_aspect_ratios")
-    rows = (len(ratios) if isinstance(ratios, list) else MLLAMA_RATIOS) + 1  # one for no image
+    rows = (len(ratios) if isinstance(ratios, list) else MLLAMA_RATIOS) + 1  # including one for no image
     tiles, positions = config.size("max_num_tiles"), grid(config) + CLASS_TOKEN
     norm = Norm(width, "layernorm", bias=True, eps=config.number("norm_eps") or 1e-5, prompt=CLASS_TOKEN)
     plain = replace(default_layernorm(width), prompt=CLASS_TOKEN)

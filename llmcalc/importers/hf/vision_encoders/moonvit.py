@@ -8,12 +8,12 @@ from ..config import BIASED, Config
 from ..rules import repeat_block
 from .parts import CHANNELS, attention_mlp, named
 
-V2_EPS = 2.0**-7  # torch's default: the machine epsilon of bfloat16
+V2_EPS = 2.0**-7  # torch's default, the machine epsilon of bfloat16
 
 
 def moonvit(config: Config) -> Stack:
     """MoonViT [moonshot2025]: LayerNorm blocks with biases, learned and rotary positions."""
-    published = "vt_hidden_size" in config.data  # the class has shorter names
+    published = "vt_hidden_size" in config.data  # the class uses shorter names
     prefix, initial = ("vt_", "init_") if published else ("", "")
     width = config.size(f"{prefix}hidden_size")
     config.ignore("init_pos_emb_time pos_emb_time pos_emb_type video_attn_type merge_type mm_projector_type")
@@ -32,7 +32,7 @@ def moonvit(config: Config) -> Stack:
     return Stack("vision", width, tuple(inputs), runs, (Named("norm", norm),), "tower")
 
 
-# the published config of a MoonViT-V2; its positions in time are computed, and its patches are pooled over time
+# published config of a MoonViT-V2; temporal positions are computed, and patches are pooled over time
 _V2 = {
     "norm_type": "rmsnorm", "mlp_type": "mlp2", "merge_type": "sd2_tpool", "mm_projector_type": "patchmergerv2",
     "pos_emb_type": "divided_fixed", "video_attn_type": "spatial_temporal", "activation_func": "gelu_pytorch_tanh",
@@ -41,11 +41,11 @@ _V2 = {
 
 
 def moonvit_v2(config: Config) -> Stack:
-    """MoonViT-V2 [moonshot2026k3]: RMSNorm, heads wider in total than the residual stream, no biases."""
+    """MoonViT-V2 [moonshot2026k3]: RMSNorm, no biases, and attention that is wider than the residual stream."""
     for key, value in _V2.items():
         config.one_of(key, value)
     if config.flag("attn_bias") or config.flag("linear_bias") or config.flag("patch_embed_proj_bias"):
-        raise config.error("biases in a MoonViT-V2 are not supported")
+        raise config.error("biases in MoonViT-V2 are not supported")
     config.ignore("init_pos_emb_time projector_ln_eps text_hidden_size")
     width, heads = config.size("vt_hidden_size"), config.size("vt_num_attention_heads")
     if config.size("mm_hidden_size", width) != width:

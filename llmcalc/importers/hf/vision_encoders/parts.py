@@ -11,7 +11,7 @@ from ....layers import Attention, Embedding, Linear, Mlp, Norm, Patch, Scale
 from ..config import BIASED, Config
 from ..rules import repeat_block, sublayer
 
-CHANNELS = 3  # red, green, blue
+CHANNELS = 3  # red, green and blue
 CLASS_TOKEN = 1  # learned tokens before the patches
 EPS = 1e-6
 THETA = 10_000.0
@@ -23,7 +23,7 @@ def named(**layers: Layer) -> list[Named]:
 
 
 def layernorm(config: Config, prefix: int | None = None) -> Norm:
-    """Return LayerNorm over the encoder's width."""
+    """Return a LayerNorm of the encoder's width."""
     return Norm(config.d_model, "layernorm", bias=True, eps=config.number("layer_norm_eps") or EPS, prompt=prefix)
 
 
@@ -38,7 +38,7 @@ def rope_theta(config: Config) -> float:
 
 
 def grid(config: Config) -> int:
-    """Return number of patches of a square image."""
+    """Return the number of patches of a square image."""
     image, patch = config.size("image_size"), config.size("patch_size")
     if image < patch:
         raise config.size_error(f"image_size ({image}) is less than patch_size ({patch})")
@@ -46,13 +46,13 @@ def grid(config: Config) -> int:
 
 
 def rectangle(config: Config, image: str, patch: str) -> int:
-    """Return number of patches of an image; each key holds one side or two."""
+    """Return the number of patches of an image; each key holds one side or two."""
     images, patches = (sides(config, key) for key in (image, patch))
     return (images[0] // patches[0]) * (images[1] // patches[1])
 
 
 def sides(config: Config, key: str) -> tuple[int, int]:
-    """Return both sides of a rectangle that is given as one number or two."""
+    """Return both sides of a rectangle that is given as one or two numbers."""
     given = config.get(key)
     pair = given if isinstance(given, list) else [given, given]
     if len(pair) != 2:
@@ -69,7 +69,7 @@ def square_side(config: Config, key: str = "patch_size") -> int:
 
 
 def patches(config: Config, *, bias: bool, prefix: int | None = None, rows: int | None = None) -> tuple[Named, ...]:
-    """Return patch embedding, class tokens and a table of ``rows`` learned positions."""
+    """Return the patch embedding, class tokens and a table of ``rows`` learned positions."""
     patch = Patch(config.size("num_channels", CHANNELS), square_side(config), config.d_model, bias=bias)
     found = [Named("patch", patch)]
     found += [Named("class", Embedding(prefix, config.d_model, table="other", use="prefix"))] if prefix else []
@@ -78,7 +78,7 @@ def patches(config: Config, *, bias: bool, prefix: int | None = None, rows: int 
 
 
 def attention_mlp(attention: Layer, mlp: Layer, norm: Layer, post: Layer | None = None, name: str = "block") -> Block:
-    """Return a pre-norm block; ``post``: a norm or a scale on each result."""
+    """Return a pre-norm block; ``post`` is a norm or a scale on each output."""
     layers = {"attention": attention, "mlp": mlp}
     return Block(name, tuple(sublayer(key, layer, pre=norm, post=post) for key, layer in layers.items()))
 
@@ -86,20 +86,20 @@ def attention_mlp(attention: Layer, mlp: Layer, norm: Layer, post: Layer | None 
 def plain_block(
     config: Config, norm: Layer, act: str, prefix: int | None, *, layer_scale: bool = False, **fields: Any
 ) -> Block:
-    """A pre-norm block of attention and a two-matrix feed-forward layer; ``layer_scale``: one factor per channel."""
+    """Return a pre-norm block of attention and an ungated MLP; ``layer_scale``: one factor per channel."""
     attention = Attention(config.d_model, config.n_heads, causal=False, prompt=prefix, **fields)
     mlp = Mlp(config.d_model, config.size("intermediate_size"), act, bias=True, prompt=prefix)
     return attention_mlp(attention, mlp, norm, Scale(config.d_model, prompt=prefix) if layer_scale else None)
 
 
 def encoder_stack(config: Config, inputs: tuple[Named, ...], block: Block, norm: Layer | None) -> Stack:
-    """Return equal blocks between the inputs and a final norm."""
+    """Return an encoder of equal blocks between the inputs and a final norm."""
     outputs = (Named("post_norm", norm),) if norm else ()
     return Stack("vision", config.d_model, inputs, repeat_block(block, config.n_layers), outputs, "tower")
 
 
 def pooling_head(config: Config) -> list[Named]:
-    """Return an attention-pooling head with a learned probe. It is stored, and no language model uses it."""
+    """Return an attention-pooling head with a learned probe, which is stored but unused by language models."""
     attention = Attention(config.d_model, config.n_heads, causal=False, cross=True, unused=True, **BIASED)
     mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), bias=True, unused=True)
     norm = Norm(config.d_model, "layernorm", bias=True, eps=layernorm(config).eps, unused=True)
@@ -118,11 +118,11 @@ def two_linears(
     merge: int = 1,
     prefix: int | None = None,
 ) -> list[Named]:
-    """Return two linear layers with an activation between them; ``merge``: patches per input token."""
+    """Return two linear layers with an activation between them; ``merge`` is the number of patches per input token."""
     first = Linear(d_in, d_hidden, bias, activation, merge=merge, prompt=prefix)
     return named(**{f"{name}_in": first, f"{name}_out": Linear(d_hidden, d_out, bias, merge=merge, prompt=prefix)})
 
 
 def merger(name: str, width: int, merge: int, out: int) -> list[Named]:
-    """Return two layers on ``merge`` concatenated neighbours."""
+    """Return two linear layers on ``merge`` concatenated neighbouring patches."""
     return two_linears(name, merge * width, merge * width, out, merge=merge)

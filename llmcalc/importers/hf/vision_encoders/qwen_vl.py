@@ -12,7 +12,7 @@ from .parts import CHANNELS, EPS, attention_mlp, merger, rope_theta
 
 
 def qwen2_vl(config: Config) -> Stack:
-    """Qwen2-VL: patches of two frames, rotary positions, a merger of four patches."""
+    """Qwen2-VL: patches of two frames, rotary positions, and a projector that merges four patches."""
     width = config.size("embed_dim")
     mlp = Mlp(width, int(width * config.positive_number("mlp_ratio")), config.activation(), bias=True)
     return _qwen2(config, Norm(width, "layernorm", bias=True, eps=EPS), mlp, None, config.d_model)
@@ -27,7 +27,7 @@ def qwen2_5_vl(config: Config) -> Stack:
 
 
 def _qwen2(config: Config, norm: Norm, mlp: Mlp, window: int | None, out: int) -> Stack:
-    """``window``: patches of a window, for blocks outside ``fullatt_block_indexes``."""
+    """Return the encoder; ``window`` is the number of patches per window in blocks without full attention."""
     width, heads, merge = norm.d_model, config.size("num_heads"), config.size("spatial_merge_size") ** 2
     config.ignore("in_chans spatial_patch_size")
     frames = config.size("temporal_patch_size")
@@ -47,7 +47,7 @@ def _qwen2(config: Config, norm: Norm, mlp: Mlp, window: int | None, out: int) -
 
 
 def qwen3_vl(config: Config) -> Stack:
-    """Qwen3-VL: learned and rotary positions, a merger of four patches, and mergers of earlier layers (DeepStack)."""
+    """Qwen3-VL: learned and rotary positions, and projectors for the last and earlier layers (DeepStack)."""
     width, merge = config.d_model, config.size("spatial_merge_size") ** 2
     out, frames = config.size("out_hidden_size"), config.size("temporal_patch_size")
     norm = Norm(width, "layernorm", bias=True, eps=EPS)

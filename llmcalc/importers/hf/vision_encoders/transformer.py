@@ -1,4 +1,4 @@
-"""Vision transformers that differ only in fields: each type is a row of ``data/encoders.yaml``."""
+"""Vision transformers that differ only in field values; each type is a row of ``data/encoders.yaml``."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from ..rules import repeat_block, runs_by_type
 from .parts import CHANNELS, EPS, attention_mlp, grid, pooling_head, rectangle
 
 FULL, WINDOWED = "full_attention", "window_attention"
-PERIOD = 4  # without layer_types, every fourth layer and the last one have full attention
+PERIOD = 4  # by default, every fourth layer and the last one have full attention
 
 
 class Transformer(NamedTuple):
-    """The fields of a vision transformer. Where a boolean is a string, it is the config key that holds it.
+    """Fields of a vision transformer. A string instead of a boolean is the config key that holds the boolean.
 
     Attributes:
         patches: patch embedding: ``image`` (a convolution), ``film`` (over pairs of frames), ``flat`` (one matrix) or
-            empty: the inputs are tokens already.
+            empty (the inputs are already tokens).
         patch_bias: whether the patch embedding has a bias.
-        prefix: learned tokens before the patches.
-        rows: name of the function in ``COUNTS`` for the rows of learned positions; empty: there are none.
-        norm: function of all norms; LayerNorm has a bias.
-        eps: key of their epsilon.
-        first: a norm before the blocks, before or after ``positions`` are added: ``patches`` or ``positions``.
+        prefix: number of learned tokens before the patches.
+        rows: name of the function in ``COUNTS`` for the number of learned positions, or empty.
+        norm: function that builds the norms; LayerNorm has a bias.
+        eps: config key for the norms' epsilon.
+        first: input of a norm before the blocks: ``patches``, or ``positions`` for the sum with positions.
         last: whether there is a norm after the blocks.
-        bias: of queries, keys and values, and of their output if ``o_bias`` is None.
-        mlp_bias: of the feed-forward layers.
+        bias: whether queries, keys and values have a bias, and the output projection if ``o_bias`` is None.
+        mlp_bias: whether the feed-forward layers have biases.
         gated: whether the feed-forward layers are gated.
-        d_ff: key of their width.
-        qk_norm: as the field of attention.
-        qk_layernorm: key for LayerNorm on whole queries and keys; empty: there is none.
-        grouped: whether the config has the number of key-value heads and the head width.
-        rope: ``rope_grid`` of attention for rotary positions (``none``: along the sequence); empty: there are none.
-        window: name of the function in ``COUNTS`` for the patches of a window; empty: attention is always full.
-        layer_scale: one factor per channel on the result of each sub-layer.
-        pooling: key for a pooling head, which no language model uses; empty: there is none.
-        older: pairs ``old:new`` of keys.
-        ignored: keys without effect on sizes and computation.
+        d_ff: config key for the hidden width of the feed-forward layers.
+        qk_norm: the attention field of this name.
+        qk_layernorm: config key for LayerNorm over the full width of queries and keys, or empty.
+        grouped: whether the config sets the number of key/value heads and the head width.
+        rope: the attention field ``rope_grid`` (``none``: along the sequence); empty without rotary positions.
+        window: name of the function in ``COUNTS`` for the number of patches per window; empty for full attention.
+        layer_scale: whether each sub-layer's output is scaled by one factor per channel.
+        pooling: config key for a pooling head, which language models do not use, or empty.
+        older: pairs ``old:new`` of config keys.
+        ignored: config keys without effect on sizes and computation.
     """
 
     patches: str = "image"
@@ -70,7 +70,7 @@ class Transformer(NamedTuple):
 
 
 def read(config: Config, merge: int = 1) -> Stack:
-    """Return the transformer of a config; ``merge``: patches per token, behind an encoder that merges them."""
+    """Return the transformer of a config; ``merge``: patches per token, after an encoder that merges patches."""
     fields = _fields(config)
     for pair in fields.older.split():
         config.read_legacy(*pair.split(":"))
@@ -109,7 +109,7 @@ def depth(config: Config) -> int:
 
 
 def block(config: Config, merge: int = 1, window: int | None = None) -> Block:
-    """A block; ``merge``: patches merged into one token before it; ``window``: patches that attend to each other."""
+    """Return a block; ``merge``: patches merged before the block; ``window``: patches per attention window."""
     fields = _fields(config)
     width, heads = config.d_model, config.size(_known_key(config, "num_attention_heads", "num_heads"))
     norm = replace(_norm(config, fields), merge=merge)
@@ -165,6 +165,6 @@ COUNTS: dict[str, Callable[[Config], int]] = {
     "positions": lambda config: (
         config.optional_size("num_position_embeddings") or rectangle(config, "image_size", "patch_size")
     ),
-    # the largest image, and an unused row before it
+    # the largest image, and an unused row before the patches
     "largest_grid": lambda config: (config.size("max_image_size") // config.size("patch_size")) ** 2 + 1,
 }
