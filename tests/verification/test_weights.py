@@ -218,4 +218,4 @@ def test_headers_without_a_config_are_counted_as_they_are(tmp_path, capsys):
     assert main(["verify", str(tmp_path)]) == 1
     assert "nothing to compare with" in capsys.readouterr().out
     assert main(["flops", str(file)]) == 2
-    assert "no config.json next to it" in capsys.readouterr().err
+    assert "missing config.json" in capsys.readouterr().err

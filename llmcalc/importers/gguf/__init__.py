@@ -1,6 +1,6 @@
 """Translates GGUF metadata to the config of the Hugging Face class that the file was converted from.
 
-For example, ``llama.attention.head_count_kv`` is ``num_key_value_heads`` in the config. ``data/gguf.yaml`` maps such keys
+``llama.attention.head_count_kv`` becomes ``num_key_value_heads``, for example. ``data/gguf.yaml`` maps these keys
 for each architecture, and ``architecture_rules`` covers the rest. Vocabulary size, biases and tied embeddings come from
 the tensors. An unknown key of the architecture is an error.
 """

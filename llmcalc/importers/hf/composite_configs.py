@@ -1,6 +1,6 @@
 """Finds the language model's config within the config of a composite model.
 
-Most composite configs name the type of their language model in ``text_config``. For other configs, and for configs whose
+Most composite configs name the type of their language model in ``text_config``. For other configs, and for those whose
 language model's keys are at the top level (the first Qwen2-VL configs), the type is in ``data/text_models.yaml``.
 """
 

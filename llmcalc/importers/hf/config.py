@@ -201,7 +201,7 @@ class Config(ConfigKeys):
         return [_OLD_WORDS.get(kind, kind) for kind in self.strings(key, count or self.n_layers) or default]
 
     def mlp_types(self, dense: int) -> list[str]:
-        """Return ``dense`` or ``sparse`` per layer, from ``mlp_layer_types`` or the number of ``dense`` first layers."""
+        """Return ``dense`` or ``sparse`` per layer, from ``mlp_layer_types`` or the first ``dense`` layers."""
         given = self.strings("mlp_layer_types", self.n_layers)
         return given or ["dense" if index < dense else "sparse" for index in range(self.n_layers)]
 

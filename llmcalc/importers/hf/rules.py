@@ -169,7 +169,7 @@ def decoder(
     """Return a decoder like LLaMA's with the given changes.
 
     ``attention`` is one layer, or one layer per type with the type of each block in ``order``. ``mlp`` and ``feeds``
-    work the same way. ``final_norm`` is the norm after the last block (default: ``norm``). ``fields`` go to ``causal_lm``.
+    work the same way. ``final_norm`` is the last norm (default: ``norm``). ``fields`` are for ``causal_lm``.
     """
     norm = norm or config.rmsnorm()
     attention, mlp = attention or config.attention(), mlp or config.gated_mlp()

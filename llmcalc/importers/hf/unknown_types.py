@@ -23,7 +23,7 @@ def advice(data: Mapping[str, Any]) -> str:
         return "The key decoder must hold the config of its language model, with a model_type."
     other = modality(str(model_type))
     if other:
-        within = "; as an encoder, it is counted together with its language model" if other in ENCODED_MODALITIES else ""
+        within = "; as an encoder, it is counted with its language model" if other in ENCODED_MODALITIES else ""
         return (
             f"This is not a language model but a model of {other}{within}. "
             "To count the tensors of its checkpoint, use llmcalc params FILE.safetensors."
