@@ -143,5 +143,5 @@ def test_no_family_overlooks_a_key(model_type: str) -> None:
     [("vit", "images"), ("some_new_vision_model", "images"), ("wav2vec2", "sound"), ("patchtst", "time series")],
 )
 def test_a_model_of_something_else_says_what_can_be_done(model_type: str, kind: str) -> None:
-    with pytest.raises(llmcalc.InputError, match=f"(?s)not a language model but a model of {kind}.*params FILE.safetensors"):
+    with pytest.raises(llmcalc.InputError, match=f"(?s)but a model of {kind}.*params FILE.safetensors"):
         llmcalc.load({"model_type": model_type, "hidden_size": 44})
