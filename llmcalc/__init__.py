@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # as in typing, which takes long to import
+TYPE_CHECKING = False  # typing is slow to import
 if TYPE_CHECKING:
     from .api.check import check as check
     from .api.compare import compare as compare
@@ -58,7 +58,7 @@ __all__ = sorted([*_MODULES, "__version__"])
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name when it is first used."""
+    """Import a public name on first use."""
     if name in _MODULES:
         from importlib import import_module
 

@@ -33,11 +33,11 @@ from .core.ledger import rows
 from .core.workload import ATTENTION, LOGITS, MODES, Workload
 
 PRIMES = tuple(number for number in range(2, 200) if all(number % divisor for divisor in range(2, number)))
-WIDTHS = tuple(heads * prime for heads in (6, 12, 30) for prime in (5, 7, 11, 13))  # divisible by many numbers of heads
+WIDTHS = tuple(heads * prime for heads in (6, 12, 30) for prime in (5, 7, 11, 13))  # divisible by many head counts
 VOCABULARY, WIDTH_FIELDS = 211, ("d_model", "d_source", "d_in", "d_out")
 ROLES = (("decoder",), ("encoder",), ("encoder", "decoder"))
 OUTSIDE = {"embedding", "character_embedding", "hash_embedding", "head", "linear", "conv", "prefix", "features"}
-# kinds that depend on the results of other layers
+# kinds that depend on the outputs of other layers
 DEPENDENT = {"attention_residual", "depth_attention", "patch_attention", "merged_attention"}
 NOT_IN_BLOCKS = frozenset(OUTSIDE | DEPENDENT | {"norm", "affine", "scale"})
 _MAX_BLOCKS, _MAX_RUNS, _MAX_TOKENS, _MAX_RANKS = 3, 3, 64, 4
@@ -51,7 +51,7 @@ _DIVIDES = re.compile(r"(\w+) \(\d+\) does not divide (\w+)")
 
 @st.composite
 def layers(draw: st.DrawFn, /, kind: str, multiple: int = 1, **fixed: Any) -> Layer:
-    """A valid layer of a kind with random fields, except ``fixed`` ones; sizes are primes times ``multiple``."""
+    """Draw a valid layer of a kind with random fields, except ``fixed`` fields. Sizes are primes times ``multiple``."""
     found, entries = _fields(kind)
     primes = chain((multiple * prime for prime in draw(st.permutations(PRIMES))), repeat(1))
     values = {entry.name: draw(_values(found, entry, prime)) for entry, prime in zip(entries, primes, strict=False)}
@@ -67,22 +67,22 @@ def layers(draw: st.DrawFn, /, kind: str, multiple: int = 1, **fixed: Any) -> La
 
 
 def block_kinds() -> list[str]:
-    """The kinds that fit into a block of any stack: those that only read and write its residual stream."""
+    """Return the kinds that fit into a block of any stack, which only read and write the residual stream."""
     allowed = (kind for kind in kinds.kinds() if kind not in NOT_IN_BLOCKS)
     return [kind for kind in allowed if any(entry.name == "d_model" for entry in _fields(kind)[1])]
 
 
 def _fields(kind: str) -> tuple[type[Layer], tuple[Field[Any], ...]]:
-    """The class of a kind, and its fields."""
+    """Return the class and fields of a kind."""
     found, _ = kinds.find(kind)
     return found, fields(found)  # type: ignore[arg-type]
 
 
 @st.composite
 def architectures(draw: st.DrawFn, multiple: int = 1) -> Architecture:
-    """An encoder, a decoder or both, with up to three runs of blocks of any kinds, and optional norms and head.
+    """Draw an encoder, a decoder or both, with up to three runs of blocks of any kind, and an optional norm and head.
 
-    Sizes are primes times ``multiple``, so that this number of ranks divides them.
+    Sizes are primes times ``multiple``, so ``multiple`` ranks can shard them.
     """
     d_model, roles = draw(st.sampled_from(WIDTHS)), draw(st.sampled_from(ROLES))
     source = draw(st.sampled_from(WIDTHS)) if len(roles) > 1 else None
@@ -97,7 +97,7 @@ def architectures(draw: st.DrawFn, multiple: int = 1) -> Architecture:
 
 @st.composite
 def _stacks(draw: st.DrawFn, role: str, d_model: int, source: int | None, multiple: int) -> Stack:
-    """A stack; a decoder has cross-attention in every block if ``source``, the encoder's width, is given."""
+    """Draw a stack. A decoder has cross-attention in every block if ``source``, the encoder's width, is given."""
     table = kinds.find("embedding")[0](rows=VOCABULARY, d_model=d_model)  # type: ignore[call-arg]
     across = source if role == "decoder" else None
     runs_of = _runs(d_model, across, multiple)
@@ -111,7 +111,7 @@ def _stacks(draw: st.DrawFn, role: str, d_model: int, source: int | None, multip
 
 @st.composite
 def _runs(draw: st.DrawFn, d_model: int, source: int | None, multiple: int) -> Run:
-    """A run of one or two sub-layers per block, with cross-attention if ``source`` is given, shared or not."""
+    """Draw a run with one or two sub-layers per block, plus cross-attention if ``source`` is given."""
     sublayers = draw(st.lists(_sublayers(d_model, multiple), min_size=1, max_size=2, unique_by=lambda part: part.name))
     if source:
         layer = draw(layers("attention", multiple, d_model=d_model, d_source=source, cross=True, causal=False))
@@ -129,7 +129,7 @@ def _sublayers(draw: st.DrawFn, d_model: int, multiple: int) -> Sublayer:
 
 @st.composite
 def workloads(draw: st.DrawFn) -> Workload:
-    """A forward pass, a training step or a decode step on a few short sequences."""
+    """Draw a forward pass, a training step or a decode step on a few short sequences."""
     mode = draw(st.sampled_from(MODES))
     return Workload(
         batch=draw(st.integers(1, 4)),
@@ -143,7 +143,7 @@ def workloads(draw: st.DrawFn) -> Workload:
 
 @st.composite
 def meshes(draw: st.DrawFn) -> Mesh:
-    """Parallel layouts of all dimensions; ``ep`` divides ``dp``."""
+    """Draw meshes that combine all kinds of parallelism; ``ep`` divides ``dp``."""
     data, tensor, pipeline, context = draw(st.tuples(*[st.integers(1, _MAX_RANKS)] * 4))
     expert = draw(st.sampled_from([ranks for ranks in range(1, data + 1) if data % ranks == 0]))
     ranks = {"dp": data, "tp": tensor, "pp": pipeline, "ep": expert, "cp": context}
@@ -152,7 +152,7 @@ def meshes(draw: st.DrawFn) -> Mesh:
 
 
 def smallest(kind: str) -> dict[str, Any]:
-    """The smallest valid distinct primes for the required fields of a kind."""
+    """Return the smallest valid distinct primes for the required fields of a kind."""
     found, entries = _fields(kind)
     needed = [entry.name for entry in entries if is_required(entry)]
     values: dict[str, Any] = dict(zip(needed, PRIMES[1:], strict=False))
@@ -166,7 +166,7 @@ def smallest(kind: str) -> dict[str, Any]:
 
 
 def is_required(entry: Field[Any]) -> bool:
-    """Whether a field has no default."""
+    """Return whether a field has no default."""
     return entry.default is MISSING and entry.default_factory is MISSING
 
 
@@ -178,11 +178,11 @@ def _repair(
     multiple: int = 1,
     usual: Mapping[str, Any] = NO_VALUES,
 ) -> dict[str, Any]:
-    """The values with one change that fixes the error.
+    """Return the values with one change that fixes the error.
 
     A dividend becomes a multiple of its divisor, two sizes in the wrong order are swapped, and an odd or small size is
-    doubled. The divisor of a fixed size becomes a prime factor of it, times ``multiple`` if possible. Of mutually
-    exclusive fields, the first one that the error names gets its default, ``usual``.
+    doubled. The divisor of a fixed size becomes one of its prime factors, times ``multiple`` if possible. If fields are
+    mutually exclusive, the first field named in the error is reset to its default in ``usual``.
     """
     too_large, invalid = _TOO_LARGE.match(error.message), _INVALID.match(error.message)
     if (divides := _DIVIDES.match(error.message)) and divides[2] in fixed and divides[1] not in fixed:

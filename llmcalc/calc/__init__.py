@@ -1,1 +1,1 @@
-"""Exact folds over the equations of an architecture: parameters, FLOPs, state, memory. Standard library only."""
+"""Exact parameters, FLOPs, state and memory from the equations of an architecture. Uses only the standard library."""

@@ -1,6 +1,6 @@
-"""Explanations: FLOPs, state and memory as trees of parts, each part a product of named axes.
+"""Explain FLOPs, state and memory as trees of products of named axes.
 
-The factors are those that the calculators multiply; the trees only add their names.
+The calculators multiply the same factors; the trees only add names.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .memory.pipeline import ParallelMemory
 from .work import PAIRS, STAGES, Extent, Work
 
 FLOPS, BYTES, ELEMENTS = "FLOPs", "bytes", "elements"
-# workload axes as words: (name, meaning)
+# names of the workload axes in formulas
 WORKLOAD = {
     "b": "batch", "q": "new_tokens", "k": "n_keys", "c": "n_cached", "s": "n_source", "n": "n_encoded",
     "o": "n_logits", "p": "n_patches", "a": "n_frames",
@@ -32,14 +32,14 @@ WORKLOAD = {
 MEANINGS = {WORKLOAD[axis]: meaning for axis, meaning in AXES.items()} | {
     PAIRS: "visible (query, key) pairs",
     STAGES: "stages of a Fourier transform",
-    "n_passes": "contractions per forward contraction, forward and backward pass together",
+    "n_passes": "forward and backward contractions per forward contraction",
     "n_beams": "beams per sequence",
-    "elements_in_whole_blocks": "elements of a paged cache, in whole blocks",
+    "elements_in_whole_blocks": "elements of a paged cache, padded to whole blocks",
 }
 
 
 class Leaf(NamedTuple):
-    """A product of named factors and its place in the tree; equal parts of several runs of blocks are merged."""
+    """A product of named factors and its place in the tree. Equal leaves of several runs of blocks are merged."""
 
     place: Place
     label: str
@@ -48,7 +48,7 @@ class Leaf(NamedTuple):
 
 
 def flops_tree(result: Flops) -> Node:
-    """Return the FLOPs of a step by stack, block, layer and equation."""
+    """Return the FLOPs of a step as a tree by stack, block, layer and equation."""
     leaves = Counter[Leaf]()
     for work in result.works:
         leaf = _leaf(result, work)
@@ -58,7 +58,7 @@ def flops_tree(result: Flops) -> Node:
 
 
 def state_tree(result: StateSize) -> Node:
-    """Return the elements of the state by stack, block, layer and tensor."""
+    """Return the elements of the state as a tree by stack, block, layer and tensor."""
     values = result.workload.values(result.architecture)
     leaves = Counter[Leaf]()
     for tensor in result.tensors:
@@ -71,7 +71,7 @@ def state_tree(result: StateSize) -> Node:
 
 
 def memory_tree(result: InferenceMemory | ParallelMemory) -> Node:
-    """Return the bytes of serving, or of the peak of a training step."""
+    """Return inference memory, or the peak memory of a training step, as a tree."""
     if isinstance(result, InferenceMemory):
         transient = Node("transient", result.activations, BYTES, note="modelled: buffers of a prefill")
         size = result.state_size
@@ -84,7 +84,7 @@ def memory_tree(result: InferenceMemory | ParallelMemory) -> Node:
 
 
 def _weights(result: InferenceMemory) -> Node:
-    """Bytes by component and format; fractions of bytes are carried over, so that the total is rounded once."""
+    """Return weight bytes by component and format, carrying fractions over so that the total is rounded once."""
     groups: dict[str, dict[str, list[int]]] = {}
     for entry in result.stored:
         sizes = groups.setdefault(entry.component, {}).setdefault(entry.format.name, [0, 0])
@@ -109,7 +109,7 @@ def _leaf(result: Flops, work: Work) -> Leaf:
 
 
 def _named_factors(parts: Iterable[tuple[str, Extent]], values: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
-    """Factors by name: axes have their glossary names, constants their digits; a factor 1 is left out."""
+    """Return (name, value) of each factor. Constants are named by their digits, and constants of 1 are omitted."""
     found = []
     for axis, factor in parts:
         value = int(factor(**values)) if isinstance(factor, Form) else factor
@@ -123,7 +123,7 @@ def _place(entry: Entry, part: tuple[str, ...] = ()) -> Place:
 
 
 def _tree(architecture: Architecture, leaves: Mapping[Leaf, int], unit: str) -> Node:
-    """Arrange leaves, each multiplied by its number of applications."""
+    """Build a tree of leaves, each multiplied by its number of applications."""
     nodes = []
     for leaf, applied in leaves.items():
         named = (("n_blocks", applied),) * (applied > 1) + leaf.factors

@@ -1,6 +1,6 @@
-"""Published FLOP conventions: formulas for the training FLOPs per token, such as 6·N·D.
+"""Published conventions for training FLOPs per token, such as 6·N·D.
 
-They reproduce published figures. ``llmcalc.flops`` counts what the architecture really computes.
+Use them to reproduce published figures. ``llmcalc.flops`` counts the operations that the architecture performs.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from ..layers.attention import Attention
 from ..layers.head import Head
 from .params import params
 
-FORWARD_AND_BACKWARD = 3  # in forward passes
+FORWARD_AND_BACKWARD = 3  # cost relative to a forward pass
 MAC = 2
 
 
 class Sizes(NamedTuple):
-    """Variables of the formulas; ``parameters`` are active ones, ``non_embedding`` those outside look-up tables."""
+    """Variables of the formulas. Parameters are active parameters; ``non_embedding`` excludes look-up tables."""
 
     layers: int
     width: int
@@ -38,7 +38,7 @@ def sizes(architecture: Architecture) -> Sizes:
     head = next((layer for _, layer in stack.outputs if isinstance(layer, Head)), None)
     if attention is None or attention.d_head is None or head is None or len(architecture.stacks) > 1:
         message = f"{architecture.name} is not a single stack of attention blocks with a head"
-        hint = "published conventions cover only such models; leave it out for the exact count"
+        hint = "published conventions only cover such models; omit {convention} for the exact count"
         raise UnsupportedError(message, parameter="convention", hint=hint)
     counted = params(architecture)
     width = attention.n_heads * attention.d_head
@@ -51,7 +51,7 @@ def kaplan_6nd(of: Sizes, seq: int) -> float:
 
 
 def palm(of: Sizes, seq: int) -> float:
-    """``6 N + 12 l h_attention s``: all parameters, all (query, key) pairs [chowdhery2022, Appendix B]."""
+    """``6 N + 12 l h_attention s``, with all parameters and all (query, key) pairs [chowdhery2022, Appendix B]."""
     return FORWARD_AND_BACKWARD * MAC * (of.parameters + 2 * of.layers * of.attention * seq)
 
 
@@ -76,9 +76,9 @@ def chinchilla(of: Sizes, seq: int) -> float:
 CONVENTIONS: dict[str, Callable[[Sizes, int], float]] = {
     "kaplan-6nd": kaplan_6nd,
     "palm": palm,
-    # with full recomputation, except of the logits [narayanan2021, Equation 3]
+    # with recomputation of everything except the logits [narayanan2021, Equation 3]
     **dict.fromkeys(("narayanan", "megatron"), partial(megatron, factor=96, attention=6, logits=16)),
-    # without recomputation, and with that of the attention core [korthikanti2022, Equations 7 and 8]
+    # without recomputation, and with recomputation of the attention core [korthikanti2022, Equations 7 and 8]
     "korthikanti": partial(megatron, factor=72, attention=6, logits=12),
     "korthikanti-hardware": partial(megatron, factor=72, attention=3, logits=12),
     "chinchilla": chinchilla,
@@ -86,7 +86,7 @@ CONVENTIONS: dict[str, Callable[[Sizes, int], float]] = {
 
 
 def training_flops_per_token(architecture: Architecture, seq: int, convention: str) -> float:
-    """Return the training FLOPs per token, forward and backward, under a published convention."""
+    """Return the forward and backward FLOPs per token under a published convention."""
     if convention not in CONVENTIONS:
-        raise UnknownNameError("convention", convention, CONVENTIONS, hint=f"one of {', '.join(CONVENTIONS)}")
+        raise UnknownNameError("convention", convention, CONVENTIONS, hint=f"must be one of {', '.join(CONVENTIONS)}")
     return CONVENTIONS[convention](sizes(architecture), seq)

@@ -1,4 +1,4 @@
-"""FLOPs of a step: 2 per multiply-accumulate, summed over all equations; matmul FLOPs are exact integers."""
+"""FLOPs of a step, with 2 FLOPs per multiply-accumulate. Matmul FLOPs are exact integers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .work import Conventions, Work, works
 
 
 class Count(NamedTuple):
-    """FLOPs of a set of equations: contractions of each pass, and all other work of both passes."""
+    """FLOPs of a set of equations: contractions by pass, and all other operations of both passes."""
 
     forward: int
     backward: int
@@ -24,7 +24,7 @@ class Count(NamedTuple):
 
     @property
     def matmul(self) -> int:
-        """Contractions and convolutions."""
+        """FLOPs of contractions and convolutions in both passes."""
         return self.forward + self.backward
 
     @property
@@ -34,7 +34,7 @@ class Count(NamedTuple):
 
 
 class Layers(NamedTuple):
-    """FLOPs of a number of equal blocks, or of the layers outside the blocks (``layers`` is 0)."""
+    """FLOPs of ``layers`` equal blocks, or of the layers outside the blocks if ``layers`` is 0."""
 
     stack: str
     name: str
@@ -52,33 +52,33 @@ class Flops(NotebookDisplay):
 
     @property
     def summary(self) -> str:
-        """The total and the workload in one line."""
+        """One-line summary of the total and the workload."""
         step = self.workload
         return f"{self.architecture.name}: {self.total:,} total, {step.mode}, batch {step.batch}, seq {step.seq}"
 
     @cached_property
     def matmul_form(self) -> Form:
-        """Contractions and convolutions of the forward pass."""
+        """Closed form of contractions and convolutions in the forward pass."""
         return self._sum(self.works, matmul=True)
 
     @cached_property
     def other_form(self) -> Form:
-        """Elementwise work, scans and transforms of the forward pass; modelled."""
+        """Closed form of elementwise operations, scans and transforms in the forward pass (modelled)."""
         return self._sum(self.works, matmul=False)
 
     @cached_property
     def backward_form(self) -> Form:
-        """Contractions of the backward pass; 0 unless training."""
+        """Closed form of contractions in the backward pass; 0 unless the mode is ``train``."""
         return self._sum(self.works, matmul=True, backward=True)
 
     @cached_property
     def form(self) -> Form:
-        """All work of the step, both passes in training."""
+        """Closed form of all FLOPs of the step, including the backward pass in training."""
         backward_other = self._sum(self.works, matmul=False, backward=True)
         return self.matmul_form + self.backward_form + self.other_form + backward_other
 
     def _sum(self, chosen: Iterable[Work], *, matmul: bool, backward: bool = False) -> Form:
-        """Work of the forward or the backward pass; there is no backward pass unless training."""
+        """Return the closed form of forward or backward FLOPs. The backward form is 0 unless the mode is ``train``."""
         if backward and self.workload.mode != "train":
             return lift(0)
         found = (work for work in chosen if work.matmul is matmul)
@@ -105,12 +105,12 @@ class Flops(NotebookDisplay):
 
     @property
     def forward(self) -> int:
-        """Contractions of the forward pass."""
+        """FLOPs of contractions in the forward pass."""
         return self.count.forward
 
     @property
     def backward(self) -> int:
-        """Contractions of the backward pass: two per forward contraction that has a gradient."""
+        """FLOPs of contractions in the backward pass, usually two per forward contraction with a gradient."""
         return self.count.backward
 
     @property
@@ -120,22 +120,22 @@ class Flops(NotebookDisplay):
 
     @property
     def other(self) -> int:
-        """Elementwise work, scans and transforms, counted twice more for a backward pass; modelled."""
+        """FLOPs of elementwise operations, scans and transforms in both passes (modelled)."""
         return self.count.other
 
     @property
     def total(self) -> int:
-        """All FLOPs."""
+        """Total FLOPs."""
         return self.count.total
 
     @property
     def tokens(self) -> int:
-        """Number of input tokens, of encoder and decoder together."""
+        """Total number of encoder and decoder input tokens."""
         return int(self.values["b"]) * int(self.values["q"] + self.values["n"])
 
     @cached_property
     def even_matmul(self) -> int:
-        """``matmul`` with null experts, which compute nothing, under uniform routing; ``matmul`` is an upper bound."""
+        """Expected ``matmul`` with uniform routing. It is below ``matmul`` if tokens can be routed to null experts."""
         saved = Fraction(0)
         for (idle, scored), group in group_by(self.works, _null_experts).items():
             saved += Fraction(self.of(group).matmul * idle, scored)
@@ -143,7 +143,7 @@ class Flops(NotebookDisplay):
 
     @cached_property
     def by_component(self) -> dict[str, Count]:
-        """FLOPs by component: ``attention``, ``attention core`` (scores and weighted sum), ``mlp``, ``head`` ..."""
+        """FLOPs by component, such as ``attention``, ``attention core`` (scores and weighted sum) and ``mlp``."""
         found = {name: self.of(group) for name, group in group_by(self.works, component).items()}
         return {name: count for name, count in found.items() if count.total}
 
@@ -164,7 +164,7 @@ class Flops(NotebookDisplay):
         ]
 
     def recomputed(self, recompute: str) -> int:
-        """Return the matmul FLOPs that are recomputed: the attention core (``selective``) or all blocks (``full``)."""
+        """Return the recomputed matmul FLOPs, of the attention core (``selective``) or of all blocks (``full``)."""
         if recompute == "none":
             return 0
         blocks = (work for work in self.works if work.entry.run is not None)
@@ -172,7 +172,7 @@ class Flops(NotebookDisplay):
         return int(self._sum(works, matmul=True)(**self.values))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data whose keys are the attribute names."""
+        """Return the attributes as a plain dictionary."""
         names = ("total", "matmul", "other", "forward", "backward", "even_matmul", "tokens")
         return {
             **{name: getattr(self, name) for name in names},
@@ -186,7 +186,7 @@ class Flops(NotebookDisplay):
 
 
 def flops(architecture: Architecture, **workload: Any) -> Flops:
-    """Count the FLOPs of a workload; the keywords are the fields of ``Workload``.
+    """Count the FLOPs of a workload. The keywords are the fields of ``Workload``.
 
     >>> import llmcalc
     >>> print(llmcalc.flops(llmcalc.load("gpt3"), attention="dense").matmul_form)
@@ -199,7 +199,7 @@ def flops(architecture: Architecture, **workload: Any) -> Flops:
 
 
 def component(work: Work) -> str:
-    """Return the component of a breakdown that an equation belongs to."""
+    """Return the breakdown component of an equation."""
     kind, equation = work.entry.layer.kind(), work.equation
     if kind == "moe":
         names = {operand.name for operand in equation.operands}
@@ -221,7 +221,7 @@ def group_by(found: Iterable[Work], key: Callable[[Work], Any]) -> dict[Any, lis
 
 
 def _null_experts(work: Work) -> tuple[int, int]:
-    """Null experts, and all experts that the router chooses from, for the work of routed experts."""
+    """Return the number of null experts and of scored experts. Only routed experts count null experts."""
     layer = work.entry.layer
     idle = int(getattr(layer, "n_zero_experts", 0)) if component(work) == "routed experts" else 0
     return idle, idle + int(getattr(layer, "n_experts", 1))

@@ -20,7 +20,7 @@ from .sharding import Mesh
 from .work import Conventions, Extent, extent, runs
 
 BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "fp8": 1}
-SOURCE_AXIS = "s"  # encoder tokens, whose keys and values all beams share
+SOURCE_AXIS = "s"  # encoder tokens; all beams share their keys and values
 CACHED = ("kv", "index")  # roles that a quantised or paged cache stores
 ROLE_DTYPES = {"kv": None, "conv": None, "index": None, "recurrent": "fp32"}
 
@@ -29,11 +29,11 @@ class CachedTensor(NamedTuple):
     """A state tensor of a layer.
 
     Attributes:
-        elements: closed form of its elements in one application of the layer.
-        factors: its axes and their lengths, before padding to pages.
-        columns: length of its rows.
-        n_ranks: tensor-parallel ranks that divide it.
-        beams: beams that have a copy of their own.
+        elements: number of elements per application of the layer, as a closed form.
+        factors: axes and their lengths before padding to pages.
+        columns: row length.
+        n_ranks: number of tensor-parallel ranks that shard the tensor.
+        beams: number of beams with separate copies.
     """
 
     entry: Entry
@@ -47,7 +47,7 @@ class CachedTensor(NamedTuple):
 
 @record
 class StateSize(NotebookDisplay):
-    """The state after ``seq`` tokens; ``elements`` counts the whole model, ``bytes`` one rank."""
+    """The state after ``seq`` tokens, as ``elements`` of the whole model and ``bytes`` on one rank."""
 
     architecture: Architecture
     workload: Workload
@@ -59,24 +59,24 @@ class StateSize(NotebookDisplay):
 
     @property
     def summary(self) -> str:
-        """The size and the workload in one line."""
+        """One-line summary of the size and the workload."""
         size = self.workload
         return f"{self.architecture.name}: {self.bytes:,} bytes, batch {size.batch}, seq {size.seq}"
 
     @cached_property
     def form(self) -> Form:
-        """Elements as a closed form of the workload."""
+        """Number of elements as a closed-form expression."""
         return sum((tensor.elements * tensor.entry.applied for tensor in self.tensors), lift(0))
 
     @cached_property
     def bits_form(self) -> Form:
-        """Bits as a closed form of the workload; rows of a quantised cache are padded to whole blocks."""
+        """Number of bits as a closed-form expression. Rows of a quantised cache are padded to whole blocks."""
         total = lift(0)
         for tensor in self.tensors:
             role, tensors, cache = tensor.state.role, tensor.entry.applied, self.cache
             if cache and role in CACHED:
                 if cache.flat or cache.rows > 1 or cache.column_bits:
-                    raise UnsupportedError(f"the size of a cache in {cache.name} has no closed form", parameter="cache")
+                    raise UnsupportedError(f"cache format {cache.name} has no closed-form size", parameter="cache")
                 each = cache.bits_of(1, tensor.columns) - cache.tensor_bits
                 rows = Form({atoms: factor // tensor.columns for atoms, factor in tensor.elements.terms.items()})
                 total = total + (rows * each + cache.tensor_bits) * tensors
@@ -91,7 +91,7 @@ class StateSize(NotebookDisplay):
 
     @cached_property
     def bytes(self) -> int:
-        """Bytes on one rank; recurrent states are in fp32, everything else in ``dtype`` or ``cache``."""
+        """Bytes on one rank. Recurrent states use fp32; all other tensors use ``dtype`` or ``cache``."""
         return sum(self.by_role.values())
 
     @cached_property
@@ -109,7 +109,7 @@ class StateSize(NotebookDisplay):
         return dict(found)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data whose keys are the attribute names."""
+        """Return the attributes as a plain dictionary."""
         return {"elements": self.elements, "bytes": self.bytes, "closed_form": str(self.form)}
 
 
@@ -127,10 +127,10 @@ def state(
     mesh: Mesh | None = None,
     beams: int = 1,
 ) -> StateSize:
-    """Return the KV cache and other state after ``seq`` tokens; a window of W caches min(seq, W - 1) tokens.
+    """Return the KV cache and other state after ``seq`` tokens. A window of W tokens caches min(seq, W - 1) tokens.
 
-    Each of the ``beams`` has its own state; they share the encoder's keys and values, except in transformers
-    (``convention="torch"``, where a convolution also keeps all its columns). ``page``: block size of a paged cache.
+    Each beam has its own state. Beams share the encoder's keys and values unless ``convention`` is ``torch``. In this
+    convention, convolutions also cache all columns. ``page`` is the block size of a paged cache.
     """
     if type(beams) is not int or beams < 1:
         raise SizeError(f"must be a positive integer, not {short_repr(beams)}", parameter="beams")
@@ -159,13 +159,13 @@ def state(
 
 
 def _n_ranks(tensor: State, declaration: Declaration, mesh: Mesh) -> int:
-    """Number of tensor-parallel ranks that divide the heads or channels of a state."""
+    """Return the number of tensor-parallel ranks that shard the heads or channels of a state."""
     lengths = ((axis, declaration.axes.get(axis)) for axis in tensor.axes)
     return max((mesh.divisor(axis, length) for axis, length in lengths if isinstance(length, int)), default=1)
 
 
 def _padded_to_pages(length: Extent, page: int) -> Extent:
-    """A number of tokens, padded to whole pages; sizes and the batch are unchanged."""
+    """Round a number of tokens up to whole pages. Fixed sizes and the batch are unchanged."""
     if isinstance(length, int) or length.symbols() <= {"b"}:
         return length
     return lift(ceil(length, page)) * page

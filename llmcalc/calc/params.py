@@ -1,4 +1,4 @@
-"""Parameter counts: the product of each tensor's axes; shared tensors count once, buffers never."""
+"""Parameter counts. Shared tensors count once, and buffers are not counted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..core.tree import Node, Place, tree
 
 @record
 class Params(NotebookDisplay):
-    """The parameters of an architecture; all counts are numbers of elements.
+    """Parameter counts of an architecture, in elements.
 
     >>> import llmcalc
     >>> llmcalc.params(llmcalc.load("gpt3")).total
@@ -29,44 +29,44 @@ class Params(NotebookDisplay):
 
     @property
     def summary(self) -> str:
-        """The total in one line."""
+        """One-line summary of the total."""
         return f"{self.architecture.name}: {self.total:,} total"
 
     @cached_property
     def total(self) -> int:
-        """All parameters; tied tensors count once, frozen tables are included, buffers are not."""
+        """Number of parameters. Tied tensors count once, frozen tables are included, and buffers are excluded."""
         return _elements(row for row in self.rows if not row.tensor.buffer)
 
     @cached_property
     def active(self) -> int:
-        """Total minus the routed experts that a token does not use; embeddings are included."""
+        """Number of parameters used per token: the total without inactive routed experts, including embeddings."""
         routed = [row for row in self.rows if row.tensor.active]
         used = sum(active_elements(row.tensor, row.declaration) * row.copies for row in routed)
         return self.total - _elements(routed) + used
 
     @cached_property
     def embedding(self) -> int:
-        """The input token embedding."""
+        """Number of parameters of the input token embedding."""
         return _elements(row for row in self.rows if row.tensor.table == "token" and not row.tensor.buffer)
 
     @cached_property
     def non_embedding(self) -> int:
-        """Total minus token, position and other look-up tables."""
+        """Number of parameters outside token, position and other look-up tables."""
         return self.total - _elements(row for row in self.rows if row.tensor.table and not row.tensor.buffer)
 
     @cached_property
     def active_non_embedding(self) -> int:
-        """Active parameters outside look-up tables: the N of 6·N·D [kaplan2020, Section 2.1]."""
+        """Number of active parameters outside look-up tables, the N of 6·N·D [kaplan2020, Section 2.1]."""
         return self.active - (self.total - self.non_embedding)
 
     @cached_property
     def buffers(self) -> int:
-        """Stored elements that are not parameters."""
+        """Number of stored elements that are not parameters."""
         return _elements(row for row in self.rows if row.tensor.buffer)
 
     @cached_property
     def by_layer(self) -> list[int]:
-        """Parameters of each block, first stack first; a shared tensor belongs to its first block."""
+        """Number of parameters per block, in stack order. A shared tensor counts in its first block."""
         layers: list[int] = []
         for stack in self.architecture.stacks:
             for index, run in enumerate(stack.runs):
@@ -79,7 +79,7 @@ class Params(NotebookDisplay):
 
     @cached_property
     def by_component(self) -> dict[str, int]:
-        """Parameters by component, such as ``attention``; those of a stack that is never executed by its name."""
+        """Number of parameters by component, such as ``attention``. An unused stack is one component with its name."""
         groups = Counter[str]()
         for row in self.rows:
             if not row.tensor.buffer and row.copies:
@@ -89,7 +89,7 @@ class Params(NotebookDisplay):
 
     @cached_property
     def extras(self) -> list[tuple[Extra, int]]:
-        """Parts that are not counted in ``total``, with their parameters, except shared tensors."""
+        """Parts excluded from ``total``, with their number of unshared parameters."""
         found = []
         for extra in self.architecture.extras:
             own = (row for row in rows((*self.architecture.stacks, extra.stack)) if row.entry.stack is extra.stack)
@@ -97,10 +97,10 @@ class Params(NotebookDisplay):
         return found
 
     def tensors(self, layout: str | None = None) -> list[tuple[str, tuple[int, ...]]]:
-        """Return (name, shape) of every parameter once: logical, or as ``layout`` stores it.
+        """Return the name and shape of every parameter, logical or in the checkpoint layout ``layout``.
 
         Raises:
-            UnknownNameError: the architecture has no such layout.
+            UnknownNameError: if the architecture does not have this layout.
         """
         from ..checkpoint.stored_tensors import stored_tensors
 
@@ -108,7 +108,7 @@ class Params(NotebookDisplay):
 
     @cached_property
     def tree(self) -> Node:
-        """``total`` as a tree of stacks, sections, sub-layers and tensors, each with its formula."""
+        """``total`` as a tree of stacks, sections, sub-layers and tensors with formulas."""
         return _tree(self)
 
     @cached_property
@@ -117,7 +117,7 @@ class Params(NotebookDisplay):
         return _tree(self, active=True)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data whose keys are the attribute names."""
+        """Return the attributes as a plain dictionary."""
         names = ("total", "active", "embedding", "non_embedding", "buffers", "by_layer", "by_component")
         extras = [{"name": extra.name, "params": count, "reason": extra.reason} for extra, count in self.extras]
         return {**{name: getattr(self, name) for name in names}, "extras": extras}
@@ -129,12 +129,12 @@ def params(architecture: Architecture) -> Params:
 
 
 def _elements(chosen: Iterable[Row]) -> int:
-    """Elements of all copies."""
+    """Return the number of elements in all copies."""
     return sum(row.size * row.copies for row in chosen)
 
 
 def component(row: Row) -> str:
-    """Return the component of a breakdown that a tensor belongs to."""
+    """Return the breakdown component of a tensor."""
     kind = row.entry.layer.kind()
     if row.tensor.table:
         return f"{row.tensor.table} embedding"
@@ -147,7 +147,7 @@ def component(row: Row) -> str:
 
 
 def _tree(result: Params, active: bool = False) -> Node:
-    tensors: dict[tuple[Place, str, int], list[Row]] = {}  # a tensor of all blocks of one name
+    tensors: dict[tuple[Place, str, int], list[Row]] = {}  # equal tensors of all blocks with the same name
     for row in result.rows:
         if not row.tensor.buffer:
             layer = ".".join((row.entry.name, *row.part))
@@ -158,7 +158,7 @@ def _tree(result: Params, active: bool = False) -> Node:
 
 
 def _leaf(same: list[Row], active: bool) -> Node:
-    """One tensor of all blocks of one name."""
+    """Return the node of a tensor in all blocks with the same name."""
     row, copies = same[0], sum(row.copies for row in same)
     axes, size, note = row.tensor.axes, row.size, ""
     if active and row.tensor.active:

@@ -1,4 +1,4 @@
-"""Sharding: which axes tensor, expert and context parallelism divide, and the share of a tensor on one rank."""
+"""Sharding of axes by tensor, expert and context parallelism, and the share of a tensor on one rank."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from ..core.declaration import Declaration, Tensor
 from ..core.errors import SizeError, short_repr
 from ..core.record import fields, record
 
-# axes of a matrix that tensor parallelism (--tp) divides: heads, hidden widths, vocabulary, channels
+# axes that tensor parallelism (--tp) shards: heads, hidden widths, vocabulary, channels
 TENSOR_AXES = frozenset(("h", "f", "V", "g", "H", "i", "vh", "kh", "G"))
-# those that are replicated if they are shorter than the number of ranks
+# axes that are replicated if they are shorter than the number of ranks
 REPLICATED_AXES = frozenset(("g", "kh", "G"))
 EXPERT_AXIS, ALL_EXPERTS_AXIS, VOCABULARY_AXIS = "x", "xz", "V"  # routed experts, without and with null experts
 
@@ -18,23 +18,23 @@ EXPERT_AXIS, ALL_EXPERTS_AXIS, VOCABULARY_AXIS = "x", "xz", "V"  # routed expert
 @accepts_old_names
 @record
 class Mesh:
-    """The number of ranks of each kind of parallelism.
+    """Number of ranks for each kind of parallelism.
 
     >>> Mesh(dp=8, tp=2, zero=1).ranks
     16
 
     Attributes:
-        dp: data-parallel ranks.
-        tp: tensor-parallel ranks; they shard heads, hidden widths and the vocabulary.
-        pp: pipeline stages.
-        ep: expert-parallel ranks, a subset of the data-parallel ranks.
-        cp: context-parallel ranks; they shard each sequence.
-        etp: tensor-parallel ranks of each expert (default: ``tp``).
-        sp: sequence parallelism: activations that ``tp`` replicates are sharded by position [korthikanti2022].
-        zero: ZeRO stage [rajbhandari2019]: 1 shards optimizer states, 2 also gradients, 3 also weights.
-        micro_batches: micro-batches per step (default: ``pp``).
-        virtual_stages: model chunks per stage of an interleaved pipeline.
-        vocabulary_multiple: the vocabulary is padded to a multiple of this times ``tp`` (Megatron-LM: 128).
+        dp: number of data-parallel ranks.
+        tp: number of tensor-parallel ranks, which shard heads, hidden widths and the vocabulary.
+        pp: number of pipeline stages.
+        ep: number of expert-parallel ranks, which are a subset of the data-parallel ranks.
+        cp: number of context-parallel ranks, which shard each sequence.
+        etp: number of tensor-parallel ranks per expert (default: ``tp``).
+        sp: whether sequence parallelism shards activations that ``tp`` replicates [korthikanti2022].
+        zero: ZeRO stage; 1 shards optimizer states, 2 also gradients, 3 also weights [rajbhandari2019].
+        micro_batches: number of micro-batches per step (default: ``pp``).
+        virtual_stages: number of model chunks per stage of an interleaved pipeline.
+        vocabulary_multiple: the vocabulary is padded to a multiple of ``vocabulary_multiple * tp`` (Megatron-LM: 128).
     """
 
     dp: int = 1
@@ -70,31 +70,31 @@ class Mesh:
 
     @property
     def ranks(self) -> int:
-        """Number of ranks."""
+        """Total number of ranks."""
         return self.dp * self.tp * self.pp * self.cp
 
     @property
     def batches(self) -> int:
-        """Micro-batches per step."""
+        """Number of micro-batches per step."""
         return self.micro_batches or self.pp
 
     @property
     def replicas(self) -> int:
-        """Ranks that replicate the same tensors, routed experts excepted."""
+        """Number of ranks that replicate the same tensors, excluding routed experts."""
         return self.dp * self.cp
 
     @property
     def expert_replicas(self) -> int:
-        """Ranks that replicate the same routed experts."""
+        """Number of ranks that replicate the same routed experts."""
         return self.dp * self.tp // (self.ep * (self.etp or self.tp))
 
     def padded(self, length: int) -> int:
-        """Return the vocabulary size, padded for tensor parallelism."""
+        """Return a vocabulary size padded for tensor parallelism."""
         multiple = self.vocabulary_multiple * self.tp
         return length if self.tp == 1 else -(-length // multiple) * multiple
 
     def divisor(self, axis: str, length: int, expert: bool = False) -> int:
-        """Return the number of parts of an axis. Key/value heads are replicated if there are too few."""
+        """Return the number of shards of an axis. Key/value heads are replicated if there are too few."""
         if axis == EXPERT_AXIS:
             return _check_divides("ep", self.ep, axis, length)
         ranks = (self.etp or self.tp) if expert else self.tp
@@ -107,7 +107,7 @@ class Mesh:
         return _check_divides("tp", ranks, axis, length)
 
     def share_of_activation(self, axes: tuple[str, ...], declaration: Declaration, count: int) -> int:
-        """Return the elements of an activation on one rank."""
+        """Return the number of elements of an activation on one rank."""
         if self.tp == 1 and self.cp == 1:
             return count
         lengths = {axis: declaration.axes.get(axis) for axis in axes if axis != EXPERT_AXIS}
@@ -118,13 +118,13 @@ class Mesh:
         return -(-count // (divided * self.cp))
 
     def share_of_weight(self, tensor: Tensor, declaration: Declaration, count: int) -> int:
-        """Return the elements of a weight on one rank, before ZeRO."""
+        """Return the number of elements of a weight on one rank before ZeRO."""
         divided = experts = 1
         for axis in tensor.axes:
             length = int(declaration.axes[axis])
             if axis == EXPERT_AXIS and tensor.active:
                 experts = self.divisor(axis, length)
-            elif axis == ALL_EXPERTS_AXIS and tensor.active:  # every rank has the rows of null experts
+            elif axis == ALL_EXPERTS_AXIS and tensor.active:  # null-expert rows are replicated on every rank
                 computing = int(declaration.axes[EXPERT_AXIS])
                 own = computing // self.divisor(EXPERT_AXIS, computing) + length - computing
                 count = count // length * own

@@ -1,4 +1,4 @@
-"""FLOPs of every equation of an architecture as closed forms."""
+"""Closed-form FLOPs of every equation of an architecture."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from ..core.ledger import Entry, stack_entries
 from ..core.workload import symbols
 
 MAC = 2  # FLOPs of one multiply-accumulate
-PAIRS, STAGES = "visible_pairs", "n_stages"  # factors in place of (q, k) under a mask, and of log2(n) of an FFT
+PAIRS, STAGES = "visible_pairs", "n_stages"  # factors that replace (q, k) under a mask and log2(n) in an FFT
 Extent = Form | int
 
 
 class Conventions(NamedTuple):
-    """Settings that select equations and the way attention pairs are counted."""
+    """Settings that select equations and how attention pairs are counted."""
 
     phase: str
     attention: str
@@ -33,7 +33,7 @@ class Conventions(NamedTuple):
 
 
 class Work(NamedTuple):
-    """An equation of a layer: the factors and FLOPs of one application, and whether it is a matmul."""
+    """An equation of a layer, with the factors and FLOPs of one application."""
 
     entry: Entry
     part: tuple[str, ...]
@@ -44,7 +44,7 @@ class Work(NamedTuple):
 
     @property
     def backward_passes(self) -> int:
-        """Backward work relative to the forward pass: a contraction has one pass per operand with a gradient."""
+        """Backward FLOPs relative to the forward pass. A contraction has one pass per operand with a gradient."""
         tags = self.equation.tags
         if self.entry.stack.frozen or (self.matmul and "nograd" in tags):
             return 0
@@ -53,7 +53,7 @@ class Work(NamedTuple):
 
 @lru_cache(maxsize=256)
 def works(architecture: Architecture, conventions: Conventions) -> tuple[Work, ...]:
-    """Return the work of every executed equation, once per layer of each run of equal blocks."""
+    """Return the work of every executed equation. Equal blocks of a run are listed once."""
     single_stack, torch = not architecture.is_encoder_decoder, conventions.convention == "torch"
     found: list[Work] = []
     for stack in architecture.stacks:
@@ -74,8 +74,8 @@ def works(architecture: Architecture, conventions: Conventions) -> tuple[Work, .
 
 
 def runs(tags: frozenset[str], conventions: Conventions) -> bool:
-    """Whether an equation or state with these tags exists under the conventions."""
-    if tags & {"flash", "dropout"}:  # these tags are about memory only
+    """Return whether an equation or state with these tags exists under the conventions."""
+    if tags & {"flash", "dropout"}:  # these tags only affect memory
         return False
     phases, kinds = tags & {"prefill", "decode"}, tags & {"torch", "model"}
     return (not phases or conventions.phase in phases) and (not kinds or (conventions.convention or "model") in kinds)
@@ -84,14 +84,14 @@ def runs(tags: frozenset[str], conventions: Conventions) -> bool:
 def factors(
     equation: Equation, declaration: Declaration, names: Mapping[str, Form], conventions: Conventions
 ) -> Iterator[tuple[str, Extent]]:
-    """Yield (axis, factor) of an equation's work.
+    """Yield the factors of an equation's FLOPs as (axis, factor).
 
-    The first factor has no axis: 2 FLOPs per multiply-accumulate of a contraction, or the FLOPs per element (for an
-    FFT, per point and stage) of a function. The others are the lengths of the axes.
+    The first factor has no axis. It is 2 FLOPs per multiply-accumulate for a contraction, and the FLOPs per element for
+    a function (per point and stage for an FFT). The other factors are axis lengths.
     """
     yield "", MAC if equation.function is None else FUNCTIONS[equation.function].flops
     loops = list(equation.loops)
-    separate = declaration.mask.startswith("apart:")  # other chunks are not computed at all, not even as masked pairs
+    separate = declaration.mask.startswith("apart:")  # pairs across chunks are never computed, not even masked
     if ((conventions.attention == "causal" and declaration.mask) or separate) and {"q", "k"} <= set(loops):
         loops = [axis for axis in loops if axis not in ("q", "k")]
         yield PAIRS, visible_pairs(declaration, names)
@@ -102,7 +102,7 @@ def factors(
 
 
 def extent(axis: str, declaration: Declaration, names: Mapping[str, Form], convention: str | None) -> Extent:
-    """Return the length of an axis: an integer, or a form of the workload."""
+    """Return the length of an axis as an integer or a closed form."""
     tables = (declaration.as_torch, declaration.axes) if convention == "torch" else (declaration.axes,)
     length = next((table[axis] for table in tables if axis in table), None)
     if length is None:
@@ -124,10 +124,10 @@ def visible_pairs(declaration: Declaration, names: Mapping[str, Form]) -> Form:
         return lift(pairs(query, keys, int(width)))
     if kind == "chunk":
         return lift(chunk_pairs(query, keys, int(width)))
-    if kind in ("block", "apart"):  # every token of the same block, before or after
+    if kind in ("block", "apart"):  # all tokens of the same block
         rest = remainder(query, int(width))
         return lift((query - rest) * int(width) + rest * rest)
-    if kind == "patch":  # new tokens and the vectors of their own patch
+    if kind == "patch":  # vectors of the patch of each new token
         return query * int(width)
     if kind == "local":  # tokens before and after; the token itself counts once
         back, _, ahead = width.partition(":")

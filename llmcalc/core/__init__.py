@@ -1,1 +1,1 @@
-"""The algebra: axes, equations, closed forms, declarations, architectures. Standard library only."""
+"""Axes, equations, closed forms, declarations and architectures. Uses only the standard library."""

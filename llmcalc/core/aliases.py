@@ -1,6 +1,6 @@
-"""Old names that users may still type: each table maps an old name to the current one.
+"""Deprecated names that still work, as tables from old to current names.
 
-An old parameter works as before, and a ``DeprecationWarning`` names its replacement once per process.
+An old parameter name works as before and raises a ``DeprecationWarning`` once per process.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ Class = TypeVar("Class", bound=type)
 STACK_KEYS = {"spare_patches": "extra_patches", "in_text": "replaces_placeholder_tokens"}
 STACK_ROLES = {"side": "auxiliary"}
 SUBLAYER_KEYS = {"by_depth": "depth_scaled", "reads": "input_from", "beside_first": "concat_input"}
-OPTIONS = {"--chunks": "--virtual-stages"}  # of the command line
-JSON_KEYS = {  # by class; JSON output keeps the old names, and so do keyword arguments
+OPTIONS = {"--chunks": "--virtual-stages"}  # command-line options
+JSON_KEYS = {  # by class; JSON output keeps the old names, and keyword arguments accept them
     "Mesh": {
         "data": "dp", "tensor": "tp", "pipeline": "pp", "expert": "ep", "context": "cp", "expert_tensor": "etp",
         "sequence": "sp", "chunks": "virtual_stages",
@@ -50,7 +50,7 @@ LAYER_CHOICES: dict[str, dict[str, dict[str, str]]] = {  # by layer kind and fie
 
 
 def renamed(data: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
-    """``data`` with today's keys. An old key stays, and is rejected later, if today's is there as well.
+    """Return ``data`` with current keys. If a key has both names, the old key stays and is rejected later.
 
     >>> renamed({"in_text": True}, STACK_KEYS)
     {'replaces_placeholder_tokens': True}
@@ -59,12 +59,12 @@ def renamed(data: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, An
 
 
 def old_names(aliases: Mapping[str, str]) -> dict[str, str]:
-    """The first name of each renamed key."""
+    """Return the first name of each renamed key."""
     return {new: old for old, new in reversed(list(aliases.items()))}
 
 
 def accepts_old_names(cls: Class) -> Class:
-    """Let a record be made, and read, by the old names of its fields."""
+    """Make a record accept the old names of its fields as arguments and attributes."""
     scope, make = cls.__name__, cls.__init__  # type: ignore[misc]
     aliases, noticed = JSON_KEYS[scope], set[str]()
 
@@ -79,7 +79,7 @@ def accepts_old_names(cls: Class) -> Class:
     def init(self: Any, *values: Any, **named: Any) -> None:
         found = {current(name): value for name, value in named.items()}
         if len(found) < len(named):
-            raise TypeError(f"{scope}: a field is given under its old name and its new one")
+            raise TypeError(f"{scope}: the same field is given by its old and new name")
         make(self, *values, **found)
 
     def attribute(self: Any, name: str) -> Any:

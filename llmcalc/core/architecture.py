@@ -1,4 +1,4 @@
-"""An architecture: stacks of blocks of sub-layers, each a layer with its norms.
+"""Architectures as stacks of blocks, which consist of sub-layers with norms.
 
 Architecture
 ├── Stack "encoder"             inputs (tables, projections, norms) → runs of blocks → outputs (norm, head)
@@ -21,11 +21,11 @@ from .layer import Layer
 from .notebook_display import NotebookDisplay
 from .record import fields, record
 
-NO_INPUTS: dict[str, Any] = {}  # shared, never modified
+NO_INPUTS: dict[str, Any] = {}  # shared default, never modified
 
 
 class Named(NamedTuple):
-    """A layer and its name within its stack or sub-layer."""
+    """A layer and its name within a stack or sub-layer."""
 
     name: str
     layer: Layer
@@ -33,10 +33,10 @@ class Named(NamedTuple):
 
 @record
 class Branch:
-    """A mixer or feed-forward layer of a sub-layer, with its own norms before and after it.
+    """A mixer or feed-forward layer of a sub-layer, with optional norms before and after the layer.
 
-    ``joins`` names a later sub-layer of the block after which the result is added to the residual stream, instead of
-    after the branch's own sub-layer (shortcut-connected experts [cai2024]).
+    ``joins`` names a later sub-layer of the block. The output is added to the residual stream after that sub-layer
+    instead of after the branch's own sub-layer (shortcut-connected experts [cai2024]).
     """
 
     name: str
@@ -48,24 +48,24 @@ class Branch:
 
 @record
 class Sublayer:
-    """``x = after(x + scale · post(Σ branch(pre(x))))``, without the norms that are None.
+    """A sub-layer ``x = after(x + scale · post(Σ branch(pre(x))))``. Norms that are None are omitted.
 
     Attributes:
-        name: unique within the block.
-        branches: layers that run in parallel; their results are summed.
-        pre: norm of the input (pre-norm models).
-        post: norm of the result before it is added to the residual stream (with ``pre``: Gemma's sandwich norm).
-        after: norm of the sum (post-norm models).
-        residual: whether the input is added to the result.
+        name: name, unique within the block.
+        branches: parallel layers whose outputs are summed.
+        pre: input norm (pre-norm models).
+        post: norm of the output before the residual addition (with ``pre``: Gemma's sandwich norm).
+        after: norm after the residual addition (post-norm models).
+        residual: whether the input is added to the output.
         share: sub-layers with the same ``share`` use the same tensors (Zamba).
-        scale: constant factor of the result (Granite).
+        scale: constant factor of the output (Granite).
         residual_scale: constant factor of the residual stream.
-        residual_normed: whether the result is added to ``pre(x)`` instead of ``x`` (MiniMax).
-        depth_scaled: in the n-th residual sum of the stack, counted from 2, the result is multiplied by ``√(1/n)`` and
+        residual_normed: whether the output is added to ``pre(x)`` instead of ``x`` (MiniMax).
+        depth_scaled: whether the n-th residual sum of the stack, counted from 2, scales the output by ``√(1/n)`` and
             the stream by ``√((n - 1)/n)`` (Beam).
-        input_from: earlier sub-layer of the block; its input is the input of this one.
-        residual_from: earlier sub-layer of the block, or this one; the result is added to its input.
-        concat_input: whether the input is concatenated with the input of the first block, giving twice the width
+        input_from: earlier sub-layer of the block with the same input.
+        residual_from: this sub-layer or an earlier one in the block, to whose input the output is added.
+        concat_input: whether the input is concatenated with the input of the first block, which doubles the width
             (Zamba).
     """
 
@@ -85,7 +85,7 @@ class Sublayer:
     concat_input: bool = False
 
     def layers(self) -> Iterator[Named]:
-        """All layers in execution order, norms included."""
+        """Return all layers, including norms, in execution order."""
         found: list[tuple[str, Layer | None]] = [("pre_norm", self.pre)]
         for branch in self.branches:
             found += [(f"{branch.name}_pre_norm", branch.pre), (branch.name, branch.layer)]
@@ -96,7 +96,7 @@ class Sublayer:
 
 @record
 class Block:
-    """An ordered list of sub-layers, the unit that a run repeats."""
+    """An ordered list of sub-layers that a run repeats."""
 
     name: str
     sublayers: tuple[Sublayer, ...]
@@ -109,17 +109,17 @@ class Block:
                 allowed = names[place + 1 :] if key == "joins" else names[: place + 1]
                 if named and allowed.count(named) != 1:
                     which = "a later sub-layer" if key == "joins" else "this sub-layer or an earlier one"
-                    message = f"{key} of {sublayer.name} is {named}; it must name {which}, and that name must be unique"
+                    message = f"{key} of {sublayer.name} is {named}; it must be the unique name of {which}"
                     raise SizeError(message, where=self.name)
             if sublayer.residual_from and not sublayer.residual:
                 raise SizeError(f"{sublayer.name} sets residual_from, but residual is false", where=self.name)
             if all(branch.joins for branch in sublayer.branches):
-                raise SizeError(f"all branches of {sublayer.name} set joins; at least one must not", where=self.name)
+                raise SizeError(f"all branches of {sublayer.name} set joins; remove joins from one", where=self.name)
 
 
 @record
 class Run:
-    """``count`` consecutive equal blocks. ``shared``: all use one set of weights (ALBERT, Zamba)."""
+    """``count`` consecutive equal blocks. If ``shared``, all blocks use the same weights (ALBERT, Zamba)."""
 
     block: Block
     count: int
@@ -131,22 +131,22 @@ class Stack:
     """A sequence of blocks around one residual stream.
 
     Attributes:
-        name: unique within the architecture.
+        name: name, unique within the architecture.
         d_model: width of the residual stream.
         inputs: embeddings, projections and norms before the blocks.
-        runs: the blocks in execution order.
+        runs: blocks in execution order.
         outputs: norms and heads after the blocks.
         role: ``decoder`` (the main text stack), ``auxiliary`` (reads the same tokens, used by the decoder), ``encoder``
             (the source of cross-attention) or ``tower`` (runs on image patches or audio frames).
-        tokens: sequence length of a tower as an expression of ``a`` (audio frames) or ``p`` (image patches), such as
-            ``ceil(a, 2)``; empty: one token per patch.
-        patch: text tokens per patch, for a stack that runs on patches of the text.
-        extra_patches: patches that the torch implementation adds; it makes every token a patch.
-        frozen: whether the stack is not trained.
-        unused: whether the stack is stored, but never executed.
-        reversible: whether there are two residual streams, equal at first; each sub-layer reads one and adds to the
-            other, alternately, and the outputs read their concatenation (Reformer [kitaev2020, Section 3]).
-        replaces_placeholder_tokens: whether each output vector of the tower replaces a placeholder token of the text.
+        tokens: sequence length of a tower as an expression in ``a`` (audio frames) or ``p`` (image patches), such as
+            ``ceil(a, 2)`` (empty: one token per patch).
+        patch: number of text tokens per patch, for a stack that runs on text patches.
+        extra_patches: number of patches added by the torch implementation, in which every token is a patch.
+        frozen: whether the weights of the stack are frozen.
+        unused: whether the stack is stored but never executed.
+        reversible: whether the stack has two residual streams. Sub-layers alternately read one stream and add to the
+            other, and the outputs read both streams concatenated (Reformer [kitaev2020, Section 3]).
+        replaces_placeholder_tokens: whether the output vectors of a tower replace placeholder tokens of the text.
     """
 
     name: str
@@ -176,7 +176,7 @@ class Stack:
 
 @record
 class Extra:
-    """A part that is not counted in the totals: a pre-training head, a multi-token-prediction module, a tower."""
+    """A part excluded from the totals, such as a pre-training head or a multi-token-prediction module."""
 
     name: str
     stack: Stack
@@ -185,7 +185,7 @@ class Extra:
 
 @record
 class Expectation:
-    """A published figure that the architecture must reproduce within ``tolerance``; ``note`` explains exceptions."""
+    """A published figure that the architecture must reproduce within ``tolerance``. ``note`` explains exceptions."""
 
     quantity: str
     value: float
@@ -199,7 +199,7 @@ class Expectation:
 class TrainingFact:
     """A published fact about a training run, such as its token count; used in calculations only on request.
 
-    ``value`` is a number in the quantity's unit, or a text. ``confirmed``: the figure was checked in its source.
+    ``value`` is a number in the quantity's unit or a string. If ``confirmed``, the figure was checked in its source.
     """
 
     quantity: str
@@ -212,23 +212,23 @@ class TrainingFact:
 
 @record
 class Architecture(NotebookDisplay):
-    """A complete model description; every result of llmcalc is computed from it.
+    """A complete model description, from which all results are computed.
 
     Attributes:
         name: short name.
-        stacks: the stacks in execution order.
+        stacks: stacks in execution order.
         title: display name.
         family: model family.
         source: citation key.
         status: ``published`` or ``rumoured``.
-        extras: parts that are not counted in the totals.
+        extras: parts excluded from the totals.
         expect: published figures to reproduce.
         notes: assumptions and discrepancies, shown with every result.
-        warnings: notes that must not be missed.
-        inputs: where the description was read from; ignored in comparisons.
-        layout: name of the layout of its checkpoints, if known.
-        facts: published facts of its training.
-        unmodelled: features that change outputs but no counts; such a model has no NumPy model.
+        warnings: important notes, shown as warnings.
+        inputs: sources of the description; ignored in comparisons.
+        layout: name of the checkpoint layout, if known.
+        facts: published facts about the training run.
+        unmodelled: features that change outputs but not counts; they rule out a NumPy model.
     """
 
     name: str
@@ -252,7 +252,7 @@ class Architecture(NotebookDisplay):
 
     @property
     def summary(self) -> str:
-        """The stacks in one line."""
+        """One-line summary of the stacks."""
         stacks = (f"{stack.name} {stack.n_layers} layers, d_model {stack.d_model}" for stack in self.stacks)
         return f"{self.name}: {'; '.join(stacks)}"
 
@@ -268,7 +268,7 @@ class Architecture(NotebookDisplay):
 
     @property
     def main(self) -> Stack:
-        """The stack whose tokens are generated or classified: the decoder, or the only encoder."""
+        """The stack that generates or classifies tokens: the decoder, or the only encoder."""
         return next((stack for stack in self.stacks if stack.role == "decoder"), self.stacks[0])
 
     @property
@@ -277,8 +277,8 @@ class Architecture(NotebookDisplay):
         return {"encoder", "decoder"} <= {stack.role for stack in self.stacks}
 
     def shrink(self) -> Architecture:
-        """Return a small architecture with the same structure, whose NumPy model runs in milliseconds."""
-        from importlib import import_module  # by name: shrink imports this module
+        """Return a small architecture with the same structure, for fast tests with its NumPy model."""
+        from importlib import import_module  # avoids a circular import
 
         small: Architecture = import_module("llmcalc.core.shrink").shrink(self)
         return small

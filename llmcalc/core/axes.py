@@ -1,8 +1,8 @@
-"""The glossary of axes: the letters in equations, and the names that papers use for them.
+"""Glossary of the axis letters in equations, with their names in papers.
 
-An equation such as ``q[b q h e] = x[b q d] wq[d h e]`` is written in these letters. The lengths of *workload* axes come
-from the workload (batch, tokens), those of all other axes from the architecture. Axes with the same name have the same
-legend.
+Equations such as ``q[b q h e] = x[b q d] wq[d h e]`` use these letters. The lengths of *workload* axes come from the
+workload (batch, tokens). All other lengths come from the architecture. Axes with the same name have the same
+description.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NAMES: dict[str, str] = {symbol: name for symbol, (name, _) in GLOSSARY.items()}
 
 
 def name_of(symbol: str) -> str:
-    """Return the name that papers use for an axis, or the letter of a workload axis.
+    """Return the name of an axis in papers, or the letter of a workload axis.
 
     >>> name_of("h"), name_of("q")
     ('n_heads', 'q')

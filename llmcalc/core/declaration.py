@@ -1,4 +1,4 @@
-"""Declarations of layers: axes, tensors, equations and state, from which every result is computed."""
+"""Layer declarations: the axes, tensors, equations and state from which all results are computed."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class Tensor:
     """A stored tensor: a parameter or a buffer.
 
     Attributes:
-        groups: its dimensions. Axes written together are one dimension (``bq[h e]`` is a vector), a semicolon separates
+        groups: axes of each dimension. Axes written together form one dimension (``bq[h e]``), a semicolon separates
             dimensions (``conv[i; K]``), and a bar separates the input of a matrix from its output (``wq[d | h e]``).
-        linear: whether it is a matrix; its last two dimensions are input and output.
+        linear: whether the tensor is a matrix whose last two dimensions are input and output.
         share: identity of a shared tensor; tensors with the same ``share`` are one tensor.
-        active: (axis, size axis): a token uses only as many entries of the first axis as the second is long, such as
-            ``("x", "j")`` for top_k of all experts.
-        table: kind of a look-up table: ``token``, ``position``, ``segment`` or ``other``.
-        buffer: whether it is stored, but not a parameter.
-        unused: whether it is stored, but not used by any equation.
+        active: (axis, active axis). The length of the second axis is the number of entries of the first axis that a
+            token uses, such as ``("x", "j")`` for top_k of all experts.
+        table: kind of look-up table: ``token``, ``position``, ``segment`` or ``other``.
+        buffer: whether the tensor is stored but is not a parameter.
+        unused: whether the tensor is stored but not used by any equation.
     """
 
     name: str
@@ -39,13 +39,13 @@ class Tensor:
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """All axes, in the order in which they are written."""
+        """All axes in order."""
         return tuple(axis for group in self.groups for axis in group)
 
 
 @record
 class State:
-    """A tensor kept between decode steps; ``role``: ``kv``, ``recurrent``, ``conv`` or ``index``."""
+    """A tensor kept between decode steps. ``role`` is ``kv``, ``recurrent``, ``conv`` or ``index``."""
 
     name: str
     axes: tuple[str, ...]
@@ -54,15 +54,15 @@ class State:
 
 
 class Declaration:
-    """The mathematics of one layer, built by ``declare()`` of its kind.
+    """The mathematics of one layer, built by the ``declare()`` method of its kind.
 
     Attributes:
-        axes: size of each axis: an integer, or an expression of the workload such as ``min(c, w - 1) + q``.
-        as_torch: sizes that differ in transformers' eager code.
-        mask: mask of a causal layer: ``causal``, ``window:4096``, ``chunk:8192`` or empty.
-        tensors, lines, states: what ``weights``, ``equations`` and ``state`` declare.
-        parts: inner layers with axes of their own, such as the shared experts of a mixture.
-        links: for inner layers between equations: the tensor they read, and the name of their result.
+        axes: length of each axis, as an integer or an expression such as ``min(c, w - 1) + q``.
+        as_torch: axis lengths that differ in transformers' eager code.
+        mask: attention mask, such as ``causal``, ``window:4096`` or ``chunk:8192``, or empty.
+        tensors, lines, states: declared by ``weights``, ``equations`` and ``state``.
+        parts: inner layers with separate axes, such as shared experts.
+        links: input and output tensor names of inner layers that are connected to equations.
         elsewhere: tensors that an earlier layer computes and saves for the backward pass.
 
     >>> d = Declaration({"d": 3, "f": 5})
@@ -104,7 +104,7 @@ class Declaration:
             name, groups, linear = _read_tensor(spec)
             for axis in (axis for group in groups for axis in group):
                 if axis not in self.axes:
-                    raise DescriptionError(f"tensor {short_repr(spec)} has the axis {axis!r}, which has no size")
+                    raise DescriptionError(f"axis {axis!r} of tensor {short_repr(spec)} has no length")
             self.tensors.append(Tensor(name, groups, linear, share, active, table, buffer, unused))
 
     def equations(self, *lines: str) -> None:
@@ -112,25 +112,25 @@ class Declaration:
         self.lines.extend(lines)
 
     def state(self, spec: str, role: str = "kv", *tags: str) -> None:
-        """Declare a tensor that is kept between decode steps, such as ``k[b t g e]``."""
+        """Declare a tensor kept between decode steps, such as ``k[b t g e]``."""
         name, groups, _ = _read_tensor(spec)
         self.states.append(State(name, groups[0], role, frozenset(tags)))
 
     def only_stored(self) -> Declaration:
-        """Return the tensors of this declaration without its equations, for a layer that is never executed."""
+        """Return a copy with tensors but no equations, for a layer that is never executed."""
         found = Declaration(self.axes, as_torch=self.as_torch)
         found.tensors = [Tensor(**{**vars(tensor), "unused": True}) for tensor in self.tensors]
         found.parts = [(name, part.only_stored()) for name, part in self.parts]
         return found
 
     def include(self, name: str, part: Declaration, *, of: str = "x", gives: str = "") -> None:
-        """Add an inner layer that reads the tensor ``of`` and whose result is called ``gives``."""
+        """Add an inner layer with the input tensor ``of`` and the output name ``gives``."""
         self.parts.append((name, part))
         if of != "x" or gives:
             self.links[name] = of, gives
 
     def walk(self, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Declaration]]:
-        """Yield the declaration and all its parts, with their paths."""
+        """Yield this declaration and all inner declarations with their paths."""
         yield path, self
         for name, part in self.parts:
             yield from part.walk((*path, name))
@@ -140,7 +140,7 @@ class Declaration:
 def _read_tensor(spec: str) -> tuple[str, tuple[tuple[str, ...], ...], bool]:
     match = _TENSOR.fullmatch(spec)
     if not match:
-        raise DescriptionError(f"{short_repr(spec)} is not a tensor such as wq[d | h e]")
+        raise DescriptionError(f"invalid tensor {short_repr(spec)}; use a form such as wq[d | h e]")
     linear = "|" in match[2]
     groups = tuple(tuple(group.split()) for group in match[2].replace("|", ";").split(";"))
     return match[1], groups, linear

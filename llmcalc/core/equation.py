@@ -1,24 +1,24 @@
-"""The equations in which layers are declared, one per line.
+"""The notation for the equations of layers, with one equation per line.
 
-    q[b q h e] = x[b q d] wq[d h e]                      a contraction: sums over axes that are not on the left
-    s[b h q k] = q[b q h e] k[b k g e]  | g:h            ... where h selects g (grouped-query attention)
+    q[b q h e] = x[b q d] wq[d h e]                      a contraction: sums over axes missing on the left
+    s[b h q k] = q[b q h e] k[b k g e]  | g:h            a contraction where h selects g (grouped-query attention)
     a[b q f]   = silu(g)                                 an elementwise function from core/functions.py
-    y[b q i]   = selective_scan(x[b q i], B[b q N])      a recurrence: work on every axis that appears
+    y[b q i]   = selective_scan(x[b q i], B[b q N])      a recurrence over all axes that appear
     U[b t i]   = fft(u) | over:t                         a Fourier transform along t
     y[b q h e] = rmsnorm(y, w) | row:q                   a norm with one row per q instead of one per h
 
 After ``|`` come selections (``g:h``) and tags:
 
     prefill, decode   only in that phase
-    torch, model      only as torch implements the layer, or only in the model itself
+    torch, model      only in the torch implementation, or only in the model itself
     nograd            no gradient flows
     constant          one operand is a constant, which halves the backward pass
-    elementwise       a contraction that is implemented as a product and a sum, not as a matmul
-    core              part of attention that a fused kernel computes without storing intermediate results
-    scan              the same for a chunked recurrence
-    flash, eager      only saved by that implementation of attention
+    elementwise       a contraction implemented as a product and a sum instead of a matmul
+    core              part of attention that a fused kernel computes without storing intermediate tensors
+    scan              part of a chunked recurrence that a fused kernel can compute
+    flash, eager      only saved with that implementation of attention
     dropout           only with dropout
-    again             of an encoder layer: also computed in decode steps
+    again             also computed in decode steps (encoder layers)
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Operand:
 
 @record
 class Equation:
-    """A contraction of ``operands`` into ``out`` (``function`` is None), or a function applied to them."""
+    """A contraction of ``operands`` into ``out`` if ``function`` is None, else a function of ``operands``."""
 
     text: str
     out: Operand
@@ -60,7 +60,7 @@ class Equation:
 
     @property
     def rows(self) -> tuple[str, ...]:
-        """The axes that number the rows of a norm: all but the last, unless ``row`` is given.
+        """Axes that index the rows of a norm: all except the last unless ``row`` is given.
 
         >>> read("y[b q h e] = rmsnorm(y, w)").rows
         ('b', 'q', 'h')
@@ -76,7 +76,7 @@ class Equation:
 
     @property
     def loops(self) -> tuple[str, ...]:
-        """The axes that the work runs over, without selected ones.
+        """Axes over which FLOPs are counted, without selected axes.
 
         >>> read("s[b h q k] = q[b q h e] k[b k g e] | g:h").loops
         ('b', 'h', 'q', 'k', 'e')
@@ -87,13 +87,13 @@ class Equation:
 
     @property
     def contracted(self) -> tuple[str, ...]:
-        """The axes that are summed over."""
+        """Axes that are summed over."""
         return tuple(axis for axis in self.loops if axis not in self.out.axes)
 
 
 @lru_cache(maxsize=4096)
 def read(text: str) -> Equation:
-    """Parse a line."""
+    """Parse an equation."""
     body, _, notes = text.partition("|")
     left, equals, right = body.partition("=")
     out = _operand(left, text)
@@ -102,19 +102,19 @@ def read(text: str) -> Equation:
     call = _CALL.fullmatch(right.strip())
     function = call[1] if call else None
     if function is not None and function not in FUNCTIONS:
-        raise DescriptionError(f"{short_repr(text)} has the unknown function {function!r}")
+        raise DescriptionError(f"unknown function {function!r} in {short_repr(text)}")
     if not call and (rest := _TERM.sub("", right).strip()):
         raise DescriptionError(f"{short_repr(rest)} in {short_repr(text)} is not a tensor such as q[b q h e]")
     terms = call[2].split(",") if call else [match.group() for match in _TERM.finditer(right)]
     operands = tuple(_operand(term, text) for term in terms)
     if function is None and not all(operand.axes for operand in operands):
-        raise DescriptionError(f"{short_repr(text)} contracts a tensor without axes")
+        raise DescriptionError(f"{short_repr(text)} contracts a tensor without axes; write the axes as in q[b q h e]")
     select, tags, over, row = _notes(notes, text)
     named = {axis for operand in (out, *operands) for axis in operand.axes}
     selected = {axis for pair in select for axis in pair} | ({over} if over else set())
     if not selected <= named:
         axis = min(selected - named)
-        raise DescriptionError(f"{short_repr(text)} selects the axis {axis!r}; no tensor has that axis")
+        raise DescriptionError(f"{short_repr(text)} selects the axis {axis!r}, but no tensor has this axis")
     return Equation(text.strip(), out, operands, function, select, tags, over, row)
 
 
@@ -125,15 +125,15 @@ def _operand(text: str, line: str) -> Operand:
     axes = tuple((match[2] or "").split())
     wrong = next((axis for axis in axes if not _AXIS.fullmatch(axis)), None)
     if wrong is not None:
-        raise DescriptionError(f"{short_repr(wrong)} in {short_repr(line)} is not an axis")
+        raise DescriptionError(f"invalid axis {short_repr(wrong)} in {short_repr(line)}")
     return Operand(match[1], axes)
 
 
 def _notes(text: str, line: str) -> tuple[tuple[tuple[str, str], ...], frozenset[str], str | None, str | None]:
-    """Selections, tags, and the axes after ``over:`` and ``row:``."""
+    """Return the selections, the tags, and the axes after ``over:`` and ``row:``."""
     pairs = [word.partition(":")[::2] for word in text.split() if ":" in word]
     tags = frozenset(word for word in text.split() if ":" not in word)
     if not tags <= TAGS:
-        raise DescriptionError(f"{short_repr(line)} has the unknown tag {min(tags - TAGS)!r}")
+        raise DescriptionError(f"unknown tag {min(tags - TAGS)!r} in {short_repr(line)}")
     axes = {key: axis for key, axis in pairs if key in ("over", "row")}
     return tuple(pair for pair in pairs if pair[0] not in axes), tags, axes.get("over"), axes.get("row")

@@ -3,12 +3,12 @@
     LlmcalcError
     └── InputError            the user's input is wrong (exit code 2)
         ├── UnknownNameError  an unknown preset, key, kind, option or axis; suggests similar names
-        ├── SizeError         a size that is invalid, does not divide another, or contradicts it
-        ├── DescriptionError  a file that does not describe an architecture; with file, line and column
-        └── UnsupportedError  a feature that is recognised, but not supported
+        ├── SizeError         an invalid size, or a size that conflicts with another size
+        ├── DescriptionError  an invalid architecture description; reports file, line and column
+        └── UnsupportedError  a feature that is recognised but not supported
 
-A message says what is wrong, where, and how to fix it. It names a parameter as ``{seq}``, or ``{weights=FORMAT}`` to
-suggest a value: ``seq`` in Python, ``--seq`` on the command line, which sets ``SPELLING``.
+A message says what is wrong, where, and how to fix it. Parameters are written as ``{seq}``, or ``{weights=FORMAT}`` to
+suggest a value, and shown as ``seq`` in Python or ``--seq`` on the command line, which sets ``SPELLING``.
 
 >>> spelled("add {lora_rank=N}, or drop {only}; {as_=llama}")
 'add lora_rank=N, or drop only; as_="llama"'
@@ -23,7 +23,7 @@ LISTS = ("overrides", "allow_unknown", "only", "keep", "ignore")  # parameters t
 
 
 def as_keyword(name: str, value: str) -> str:
-    """Return a parameter as a keyword argument, with its value if there is one."""
+    """Format a parameter as a keyword argument, with its value if there is one."""
     if not value:
         return name
     literal = value in ("True", "False", "None") or value.isupper() or value.replace(".", "").isdigit()
@@ -39,7 +39,7 @@ class LlmcalcError(Exception):
 
 
 class InputError(LlmcalcError):
-    """Invalid input: the ``parameter`` or place (``where``) it concerns, and a ``hint`` that says how to fix it.
+    """Invalid input, with the ``parameter`` or location (``where``) and a ``hint`` that says how to fix the problem.
 
     >>> print(InputError("0 sequences", parameter="batch", hint="must be at least 1; see also {seq}"))
     batch: 0 sequences
@@ -67,13 +67,13 @@ class InputError(LlmcalcError):
         return "\n".join(lines)
 
     def under(self, path: tuple[object, ...]) -> InputError:
-        """Set the path of keys that the error concerns, unless it has one; return the error."""
+        """Set the key path of the error unless already set, and return the error."""
         if self.path is None:
             self.path = path
         return self
 
     def at(self, where: str, excerpt: str = "", parameter: str = "") -> InputError:
-        """Set the place of the error, unless it has one; return the error."""
+        """Set the location of the error unless already set, and return the error."""
         if not self.where and not self.parameter:
             self.where, self.parameter = where, parameter
         if not self.excerpt:
@@ -82,7 +82,7 @@ class InputError(LlmcalcError):
 
 
 class UnknownNameError(InputError):
-    """``name`` is not a known ``what``; similar names among ``known`` are suggested."""
+    """An unknown name. The message suggests similar names from ``known``."""
 
     def __init__(
         self, what: str, name: object, known: Iterable[str], *, parameter: str = "", where: str = "", hint: str = ""
@@ -95,19 +95,19 @@ class UnknownNameError(InputError):
 
 
 class SizeError(InputError):
-    """A size is invalid, does not divide another size, or contradicts it."""
+    """An invalid size, or a size that conflicts with another size."""
 
 
 class DescriptionError(InputError):
-    """An architecture description cannot be read; ``where`` is ``file:line:column`` or a path of keys."""
+    """An invalid architecture description. ``where`` is ``file:line:column`` or a key path."""
 
 
 class UnsupportedError(InputError):
-    """A feature is recognised, but not supported."""
+    """A feature that is recognised but not supported."""
 
 
 def spelled(text: str) -> str:
-    """Replace every ``{parameter}`` in a text by what the user would type."""
+    """Replace every ``{parameter}`` in a text with the name that the user types."""
     if "{" not in text:
         return text
     import re  # not needed by most commands

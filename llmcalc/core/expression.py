@@ -38,7 +38,7 @@ def evaluate(text: str, names: Mapping[str, Any], functions: Mapping[str, Callab
 def parse(text: str) -> Tree:
     """Return the syntax tree: ``("+", left, right)``, ``("int", n)``, ``("name", x)``, ``("call", f, args)``."""
     if len(text) > _LONGEST:
-        raise InputError(f"expression too long: {len(text)} characters, at most {_LONGEST} are allowed")
+        raise InputError(f"expression has {len(text)} characters; at most {_LONGEST} are allowed")
     parser = _Parser(text)
     tree = parser.sum()
     if parser.at != len(parser.tokens):
@@ -47,7 +47,7 @@ def parse(text: str) -> Tree:
 
 
 class _Parser:
-    """Recursive descent; ``at`` is the next token, ``depth`` the number of open parentheses and signs."""
+    """Recursive-descent parser. ``at`` is the next token; ``depth`` counts open parentheses and signs."""
 
     def __init__(self, text: str) -> None:
         self.text, self.at, self.depth = text, 0, 0
@@ -83,12 +83,12 @@ class _Parser:
         raise self.unexpected()
 
     def arguments(self, several: bool = True) -> tuple[Tree, ...]:
-        """Sums up to the closing parenthesis."""
+        """Parse arguments up to the closing parenthesis."""
         found = [self.nested(self.sum)]
         while several and self.take(","):
             found.append(self.nested(self.sum))
         if not self.take(")"):
-            hint = "inside { and }, quote texts that contain a comma" if "," not in self.text else ""
+            hint = "quote text that contains a comma inside { and }" if "," not in self.text else ""
             raise InputError(f"{short_repr(self.text)} is missing a ')'", hint=hint)
         return tuple(found)
 
@@ -99,7 +99,7 @@ class _Parser:
         return tree
 
     def take(self, signs: str) -> str:
-        """Return the next token and move past it if it is one of ``signs``, else return an empty text."""
+        """Consume and return the next token if ``signs`` contains it, else return an empty string."""
         sign = self.tokens[self.at][2] if self.at < len(self.tokens) else None
         if not sign or sign not in signs:
             return ""
@@ -129,6 +129,6 @@ def _value(tree: Tree, names: Mapping[str, Any], functions: Mapping[str, Callabl
     if right == 0:
         raise SizeError(f"{short_repr(text)} divides by zero")
     if left % right:
-        message = f"{short_repr(text)} is {left} / {right}, which leaves a remainder"
-        raise SizeError(message, hint="ceil(a, b) rounds up")
+        message = f"{short_repr(text)} is {left} / {right}, which is not an integer"
+        raise SizeError(message, hint="use ceil(a, b) to round up")
     return left // right

@@ -1,4 +1,4 @@
-"""Fingerprints of architectures: equal for equal mathematics, regardless of name and source."""
+"""Fingerprints of architectures, which depend on the mathematics but not on names or sources."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STACK_CHOICES = {"role": old_names(STACK_ROLES)}
 
 
 def fingerprint(architecture: Architecture) -> str:
-    """Return ``sha256:`` and the digest of stacks and extras; titles, notes, sources and reasons are ignored."""
+    """Return ``sha256:`` and the digest of stacks and extras. Titles, notes, sources and reasons are ignored."""
     from hashlib import sha256
 
     extras = tuple((extra.name, extra.stack) for extra in architecture.extras)
@@ -25,7 +25,7 @@ def fingerprint(architecture: Architecture) -> str:
 
 
 def canonical(value: object) -> str:
-    """Return a value as text. Fields with their default value are left out, so that new fields change no fingerprint.
+    """Return a value as text. Default values are omitted, so adding a field does not change fingerprints.
 
     >>> from llmcalc.layers.norm import Norm
     >>> canonical((Norm(8), Norm(d_model=8, function="rmsnorm"), 2))
@@ -46,7 +46,7 @@ def canonical(value: object) -> str:
 
 
 def _first_names(value: object) -> tuple[str, dict[str, str], dict[str, dict[str, str]]]:
-    """The first name of a record's class, and those of its renamed fields and choices."""
+    """Return the original names of a record's class, fields and choices."""
     name = type(value).__name__
     if isinstance(value, Layer):
         kind = value.kind()

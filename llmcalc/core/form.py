@@ -1,8 +1,8 @@
 """Closed forms: polynomials in the workload with exact integer coefficients.
 
-The matmul FLOPs of GPT-3's forward pass are ``349,127,467,008·b·q + 4,718,592·b·q·k``. A form can be evaluated for one
-workload, swept over an array, and printed. Functions that are not polynomials are atoms: ``ceil(a, b)``,
-``min(a, b)``, ``pairs(q, k, w)``, ``log2(n)``.
+The matmul FLOPs of GPT-3's forward pass are ``349,127,467,008·b·q + 4,718,592·b·q·k``. A form can be printed, and
+evaluated for one workload or for arrays. Non-polynomial functions such as ``ceil(a, b)``, ``min(a, b)``,
+``pairs(q, k, w)`` and ``log2(n)`` are atoms.
 
 >>> form = 4 * symbol("q") * (symbol("q") + 3)
 >>> print(form)
@@ -20,7 +20,7 @@ from .errors import UnknownNameError
 
 
 class Call(NamedTuple):
-    """An atom: a function of forms and integers."""
+    """An atom that is a function of forms and integers."""
 
     function: str
     arguments: tuple[Any, ...]
@@ -42,7 +42,7 @@ def _order(atom: Atom) -> tuple[int, str]:
 class Form:
     """An immutable sum of terms ``coefficient · atom · atom ...``.
 
-    ``+``, ``-`` and ``*`` accept forms and integers. Calling a form evaluates it, exactly for integers, or elementwise
+    ``+``, ``-`` and ``*`` accept forms and integers. Calling a form evaluates it exactly for integers, or elementwise
     for arrays of floats.
     """
 
@@ -104,7 +104,7 @@ class Form:
         """Evaluate the form for a workload, such as ``form(b=1, q=2048, k=2048)``.
 
         Raises:
-            UnknownNameError: a symbol has no value.
+            UnknownNameError: if a symbol has no value.
         """
         total: Any = 0
         for monomial, factor in self.terms.items():
@@ -133,7 +133,7 @@ def lift(value: Form | int) -> Form:
     """Convert an integer to a form; return a form unchanged.
 
     Raises:
-        TypeError: another type; floats are not exact.
+        TypeError: if the value has another type; floats are not exact.
     """
     if isinstance(value, Form):
         return value
@@ -156,21 +156,21 @@ def _is_form(*values: Any) -> bool:
 
 
 def ceil(a: Any, b: Any) -> Any:
-    """Return ``a / b`` rounded up, the number of chunks of ``b`` that cover ``a``."""
+    """Return ``a / b`` rounded up."""
     if _is_form(a, b):
         return _atom("ceil", a, b)
     return -(-a // b)
 
 
 def minimum(a: Any, b: Any) -> Any:
-    """Return the smaller value, also elementwise."""
+    """Return the smaller value, elementwise for arrays."""
     if _is_form(a, b):
         return _atom("min", a, b)
     return _half(a + b - abs(a - b))
 
 
 def maximum(a: Any, b: Any) -> Any:
-    """Return the larger value, also elementwise."""
+    """Return the larger value, elementwise for arrays."""
     if _is_form(a, b):
         return _atom("max", a, b)
     return _half(a + b + abs(a - b))
@@ -184,7 +184,7 @@ def remainder(a: Any, b: Any) -> Any:
 
 
 def log2(n: Any) -> Any:
-    """Return ``log2(n)`` rounded up, the number of stages of a radix-2 FFT of n points."""
+    """Return ``log2(n)`` rounded up, which is the number of stages of a radix-2 FFT of n points."""
     if _is_form(n):
         return _atom("log2", n)
     if isinstance(n, int):
@@ -194,9 +194,9 @@ def log2(n: Any) -> Any:
 
 
 def pairs(q: Any, k: Any, w: Any = 0) -> Any:
-    """Return the number of visible (query, key) pairs of the last ``q`` of ``k`` tokens under a causal mask.
+    """Return the number of visible (query, key) pairs for the last ``q`` of ``k`` tokens under a causal mask.
 
-    In a window, a query sees at most ``w`` tokens, itself included (0: no window).
+    With a window, a query attends to at most ``w`` tokens, including its own (0: no window).
 
     >>> pairs(3, 3), pairs(3, 3, 2), pairs(1, 100), pairs(1, 100, 8)
     (6, 5, 100, 8)
@@ -211,7 +211,7 @@ def pairs(q: Any, k: Any, w: Any = 0) -> Any:
 
 
 def chunk_pairs(q: Any, k: Any, z: Any) -> Any:
-    """Return the number of visible pairs if a query sees the tokens up to itself in its chunk of ``z`` tokens.
+    """Return the number of visible pairs under a causal mask within chunks of ``z`` tokens.
 
     >>> chunk_pairs(5, 5, 2)
     7
@@ -223,7 +223,7 @@ def chunk_pairs(q: Any, k: Any, z: Any) -> Any:
 
 
 def _half(even: Any) -> Any:
-    """Half of an even number. True division of arrays is much faster than floor division."""
+    """Return half of an even number. True division of arrays is much faster than floor division."""
     return even // 2 if isinstance(even, int) else even / 2
 
 

@@ -1,7 +1,7 @@
 """FLOPs of elementwise functions, and the tensors that their backward pass needs.
 
 Every arithmetic operation, comparison and transcendental function on one element counts as 1 FLOP; the sums are written
-out so that they can be checked. These figures are *modelled*: kernels differ, and matmul FLOPs never depend on them.
+out so that they can be checked. These figures are *modelled* because kernels differ. Matmul FLOPs do not use them.
 
 ``saves`` lists what autograd saves:
 
@@ -13,7 +13,7 @@ out so that they can be checked. These figures are *modelled*: kernels differ, a
     input32, output32 an fp32 copy of the input or result (none if the computation is in fp32 anyway)
     nothing           nothing: the derivative is constant or can be recomputed
 
-``torch`` lists what transformers' eager code saves, if it composes the function of smaller ones.
+``torch`` lists what transformers' eager code saves if it implements a function as several operations.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ FUNCTIONS: dict[str, Function] = {
     "cast": Function(0, "nothing", "conversion to another number format"),
     "keep": Function(0, "output", "a tensor that is always saved"),
     "dropout": Function(1, "mask", "product with a mask"),
-    "log_sum_exp": Function(0, "input output32", "what fused attention saves: its result and the sums of its softmax"),
+    "log_sum_exp": Function(0, "input output32", "tensors saved by fused attention: the output and the softmax sums"),
     # activations
     "relu": Function(1, "output", "max"),
     "relu2": Function(1 + 1, "input", "max, square"),

@@ -1,7 +1,7 @@
-"""The base class of layer kinds: records that declare their equations.
+"""Base class of layer kinds, which are records that declare equations.
 
-A kind lives in ``llmcalc/layers/<kind>.py`` and is found by that name. Its fields are what presets write, and
-``declare()`` returns its mathematics.
+A kind is defined in ``llmcalc/layers/<kind>.py`` and found by its file name. Presets set its fields, and ``declare()``
+returns its mathematics.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ MOST_LAYERS = 5_000
 
 
 class Layer:
-    """Base class of all kinds; fields are checked at construction.
+    """Base class of all kinds. Fields are checked at construction.
 
-    ``CHOICES`` lists the allowed words of text fields. Integer fields are sizes of at least 1, or 0 if in
-    ``ZERO_ALLOWED``. ``EXTERNAL_TENSORS`` of a class and its bases explain other names that equations read.
+    ``CHOICES`` lists the allowed values of text fields. Integer fields are sizes of at least 1, or at least 0 if listed
+    in ``ZERO_ALLOWED``. ``EXTERNAL_TENSORS`` describes tensors that equations read but do not compute.
     """
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {}
@@ -29,7 +29,7 @@ class Layer:
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
         "x": "the layer's input",
         "src": "the encoder's output",
-        "cq": "the latent of the queries",
+        "cq": "the query latent",
         "ids": "the indices to look up",
         "shifted": "the input, shifted by one token",
         "earlier": "the residual stream before an earlier sub-layer of the block",
@@ -61,7 +61,7 @@ class Layer:
                 raise error(f"{name} is {short_repr(value)}; it must be {wanted}", where=self.kind())
 
     def _wanted(self, name: str, base: str, value: object) -> str:
-        """Return what the value of a field must be, or an empty text if it is valid."""
+        """Return the requirement that the value of a field violates, or an empty string if the value is valid."""
         if base == "int":
             least = 0 if name in self.ZERO_ALLOWED else 1
             is_size = type(value) is int and least <= value <= LARGEST_SIZE
@@ -77,7 +77,7 @@ class Layer:
 
     @classmethod
     def kind(cls) -> str:
-        """Return the name of the kind, which is the name of its file."""
+        """Return the name of the kind, taken from its file name."""
         return cls.__module__.rpartition(".")[2]
 
     def declare(self) -> Declaration:
@@ -85,7 +85,7 @@ class Layer:
         raise NotImplementedError
 
     def derive(self, **values: Any) -> None:
-        """Set fields that are ``None``; for use at construction."""
+        """Set fields that are ``None``. Use only during construction."""
         for name, value in values.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
@@ -100,13 +100,13 @@ class Layer:
 
 @cache
 def _plan(kind: type) -> list[tuple[str, str, bool]]:
-    """Return (field, type, whether None is allowed) of every field."""
+    """Return (name, type, whether None is allowed) for every field."""
     types = [(entry.name, str(entry.type)) for entry in fields(kind)]
     return [(name, text.removesuffix(" | None"), text.endswith(" | None")) for name, text in types]
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether a value is a finite number."""
+    """Return whether a value is a finite number."""
     if type(value) is int:
         return abs(value) <= LARGEST_SIZE
     return type(value) is float and abs(value) < float("inf")

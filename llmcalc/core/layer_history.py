@@ -1,7 +1,7 @@
-"""Attention residuals: the number of earlier block sums (``n_sums``) that each layer attends to.
+"""Set the number of earlier block sums (``n_sums``) that each layer attends to in attention residuals.
 
-It follows from the position of a layer: a layer with ``closes`` ends a group of layers, and every later layer attends
-to one more sum.
+The number follows from the position of a layer. A layer with ``closes`` ends a group of layers, and every later layer
+attends to one more sum.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from .layer import Layer
 from .record import changed
 
 Change = Callable[[Layer], Layer]
-MOST_SUMS = 256  # layers after different numbers of sums are different layers
+MOST_SUMS = 256  # layers that differ only in n_sums are distinct layers
 
 
 def with_n_sums(stack: Stack) -> Stack:
-    """Return the stack with ``n_sums`` set in every layer that has it."""
+    """Return the stack with ``n_sums`` set in every layer that has this field."""
     if not _has_n_sums(stack):
         return stack
     closed = 0
@@ -43,7 +43,7 @@ def with_n_sums(stack: Stack) -> Stack:
 
 
 def without_n_sums(stack: Stack) -> Stack:
-    """Return the stack as descriptions write it, without ``n_sums`` and with equal blocks merged."""
+    """Return the stack as in its description, with ``n_sums`` reset and equal blocks merged."""
     if not _has_n_sums(stack):
         return stack
 

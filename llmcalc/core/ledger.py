@@ -1,6 +1,6 @@
-"""The layers and tensors of an architecture, with their position and how often they are stored and applied.
+"""List the layers and tensors of an architecture, with their positions and numbers of copies and applications.
 
-Equal blocks are listed once with their number, so that 96 of them cost as much as one.
+Equal blocks are listed once with their count, so listing 96 blocks takes no longer than listing one.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from .record import changed
 
 
 class Entry(NamedTuple):
-    """A layer and its position; ``section`` is ``inputs``, ``outputs`` or the name of a block.
+    """A layer and its position. ``section`` is ``inputs``, ``outputs`` or the name of a block.
 
     Attributes:
-        stored: number of copies of its tensors.
-        applied: number of times it is executed.
-        number: index of its sub-layer within the block.
+        stored: number of copies of the layer's tensors.
+        applied: number of times the layer is executed.
+        number: index of the sub-layer within the block.
         share: layers with the same ``share`` and name use the same tensors.
     """
 
@@ -39,13 +39,13 @@ class Entry(NamedTuple):
 
     @property
     def path(self) -> tuple[str, ...]:
-        """Stack, section or block, sub-layer, name."""
+        """Path of stack, block, sub-layer and layer names."""
         block = [] if self.run is None else [f"{self.section}[{self.run}]"]
         return (self.stack.name, *block, *filter(None, [self.sublayer]), self.name)
 
 
 class Row(NamedTuple):
-    """A tensor and its position: ``size`` elements, stored ``copies`` times (0: counted where it first appears)."""
+    """A tensor and its position, with ``size`` elements in each of ``copies`` copies (0: counted at its first use)."""
 
     entry: Entry
     part: tuple[str, ...]
@@ -75,14 +75,14 @@ def stack_entries(stack: Stack) -> Iterator[Entry]:
 
 
 def rows(stacks: tuple[Stack, ...]) -> list[Row]:
-    """List every tensor of the stacks; only the first appearance of a shared tensor has copies."""
+    """List every tensor of the stacks. Only the first appearance of a shared tensor has copies."""
     found: list[Row] = []
     sizes: dict[str, int] = {}
     for stack in stacks:
         for entry in stack_entries(stack):
             for part, declaration in declare(entry.layer).walk():
                 for tensor, size in zip(declaration.tensors, _sizes(declaration), strict=True):
-                    if entry.share and not tensor.share:  # the same in all sub-layers that share it
+                    if entry.share and not tensor.share:  # one tensor for all sub-layers that share it
                         path = (stack.name, entry.share, entry.name, *part, tensor.name)
                         tensor = changed(tensor, share=".".join(path))
                     copies = entry.stored
@@ -97,14 +97,14 @@ def rows(stacks: tuple[Stack, ...]) -> list[Row]:
 
 
 def _sizes(declaration: Declaration) -> tuple[int, ...]:
-    """Elements of each tensor, computed once per declaration."""
+    """Return the number of elements of each tensor, computed once per declaration."""
     if declaration.sizes is None:
         declaration.sizes = tuple(elements(tensor, declaration) for tensor in declaration.tensors)
     return declaration.sizes
 
 
 def identity(stack: Stack, tensor: Tensor) -> str:
-    """Return the identity of a shared tensor, or an empty text; a name with a leading dot is local to the stack."""
+    """Return the identity of a shared tensor, or an empty string. Names with a leading dot are local to a stack."""
     share = tensor.share or ""
     return stack.name + share if share.startswith(".") else share
 
@@ -118,7 +118,7 @@ def elements(tensor: Tensor, declaration: Declaration) -> int:
 
 
 def active_elements(tensor: Tensor, declaration: Declaration) -> int:
-    """Return the number of elements that one token uses: of routed experts, ``top_k`` of ``n_experts``."""
+    """Return the number of elements used per token. For routed experts, only ``top_k`` of ``n_experts`` count."""
     size = elements(tensor, declaration)
     if tensor.active is None:
         return size

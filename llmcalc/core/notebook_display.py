@@ -1,24 +1,24 @@
 """HTML display of results in notebooks.
 
-``llmcalc.report`` renders results, but the core may not import it, so it is imported by name when a notebook asks.
+``llmcalc.report`` renders results. The core may not import this room, so a notebook imports it by name on first use.
 """
 
 from __future__ import annotations
 
 
 class NotebookDisplay:
-    """Base of results: one line as text, a table in a notebook."""
+    """Base class of results, which are shown as one line of text or as a table in a notebook."""
 
     @property
     def summary(self) -> str:
-        """The result in one line."""
+        """One-line summary of the result."""
         return ""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.summary})"
 
     def _repr_html_(self) -> str:
-        """The result as HTML, as the command line prints it in the format ``html``."""
+        """Return the result as HTML, as printed by the command line in the format ``html``."""
         from importlib import import_module
 
         text: str = import_module("llmcalc.report.notebook").html(self)

@@ -1,8 +1,8 @@
 """Frozen dataclasses that are cheap to create.
 
-Standard dataclasses compile several functions per class at every program start and import ``inspect``, a fifth of
-the run time of a short command. ``@record`` reads annotations like ``dataclass(frozen=True)``, type checkers treat it
-as such, and the functions of ``dataclasses`` (``fields``, ``replace`` ...) work on records.
+Standard dataclasses compile several functions per class at startup and import ``inspect``, which takes a fifth of the
+run time of a short command. ``@record`` reads annotations like ``dataclass(frozen=True)``. Type checkers treat records
+as dataclasses, and functions such as ``dataclasses.fields`` and ``dataclasses.replace`` accept records.
 
 >>> @record
 ... class Point:
@@ -23,7 +23,7 @@ MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING"})()
 
 
 class Field(NamedTuple):
-    """A field of a record; ``default`` is MISSING if the field is required, ``type`` is the annotation as text."""
+    """A field of a record. ``default`` is MISSING for a required field; ``type`` is the annotation as text."""
 
     name: str
     type: str
@@ -32,7 +32,7 @@ class Field(NamedTuple):
 
 @dataclass_transform(frozen_default=True)
 def record(cls: Class) -> Class:
-    """Make a class a record whose fields are its annotated names, after those of its bases, except class variables."""
+    """Turn a class into a record whose fields are its own and inherited annotated names, except class variables."""
     found = {field.name: field for base in reversed(cls.__mro__) for field in vars(base).get("__fields__", ())}
     own = vars(cls)
     annotations: dict[str, str] = own.get("__annotations__", {})
@@ -67,7 +67,7 @@ def fields(of: Any) -> tuple[Field, ...]:
 
 
 def changed(of: Record, **values: Any) -> Record:
-    """Return a copy with other values, like ``dataclasses.replace`` but without importing that module.
+    """Return a copy with changed values, like ``dataclasses.replace`` but without importing ``dataclasses``.
 
     >>> @record
     ... class Point:
@@ -81,7 +81,7 @@ def changed(of: Record, **values: Any) -> Record:
 
 
 def is_record(value: object) -> bool:
-    """Whether a value is a record or a standard dataclass."""
+    """Return whether a value is a record or a standard dataclass."""
     return hasattr(type(value), "__fields__") or hasattr(type(value), "__dataclass_fields__")
 
 
@@ -141,7 +141,7 @@ _METHODS: dict[str, Any] = {
 
 
 class _Standard:
-    """The attribute that ``dataclasses`` reads from a class, created on first use."""
+    """The class attribute that ``dataclasses`` reads, created on first use."""
 
     def __get__(self, instance: object, owner: type) -> dict[str, Any]:
         from dataclasses import field, make_dataclass

@@ -1,7 +1,7 @@
-"""Small architectures with the structure of large ones, with distinct prime sizes so that tests find swapped axes.
+"""Shrink architectures to distinct prime sizes, so that tests detect swapped axes.
 
-Equal sizes of one role stay equal (a head tied to its table, the width of a stack); all others differ. The structure is
-preserved: blocks and their order, ratios of heads, groups, windows shorter than the test sequence, tied tensors, shared
+Equal sizes with the same role stay equal, such as the widths in a stack, and all other sizes differ. The structure is
+preserved: the order of blocks, head ratios, groups, windows shorter than the test sequence, tied tensors, shared
 blocks, and every field that is not a size.
 """
 
@@ -24,11 +24,11 @@ from .record import MISSING, fields
 
 SEQ = 15  # test tokens: a multiple of every chunk, longer than every window, shorter than every position table
 MOST_BLOCKS = 2  # consecutive equal blocks
-LOCAL_WINDOW = 6  # of local attention; even, because half of it is on each side
-NARROW = 7  # a width that is part of another one
-COLUMNS = 7  # of a grid of positions; fewer than tokens
+LOCAL_WINDOW = 6  # window of local attention; even, with half on each side
+NARROW = 7  # a width contained in another width
+COLUMNS = 7  # columns of a position grid; fewer than tokens
 SIDES = 6  # coordinates of a box: four edges, height and width
-HEADS = 3  # of kinds whose heads divide the stream, or each half of it
+HEADS = 3  # for kinds whose heads divide the stream or half the stream
 
 # widths of the residual stream and of projections to it
 WIDTHS = ("d_model", "d_source", "d_in", "d_out", "d_input", "d_input_v")
@@ -117,9 +117,9 @@ def _stack(stack: Stack, sizes: _Sizes) -> Stack:
 
 
 def _shortest(runs: tuple[Run, ...]) -> tuple[Run, ...]:
-    """Drop the runs after the last one with a new block structure or the first return to a shared block."""
+    """Drop trailing runs that repeat earlier block structures, but keep the first reuse of a shared block."""
     if any(hasattr(layer, "n_states") for run in runs for part in run.block.sublayers for _, layer in part.layers()):
-        return runs  # later layers attend to earlier ones
+        return runs  # later layers attend to earlier layers
     signatures = [re.sub(r"\d+", "#", repr(run.block.sublayers)) for run in runs]
     new = [index for index, signature in enumerate(signatures) if signature not in signatures[:index]]
     shared = [{part.share for part in run.block.sublayers if part.share} for run in runs]
@@ -141,7 +141,7 @@ def _sublayer(sublayer: Sublayer, sizes: _Sizes) -> Sublayer:
 
 
 class _Sizes:
-    """Maps large sizes to small ones: equal sizes of one role to the same small size, all others to distinct ones."""
+    """Maps large sizes to small sizes, which are equal only for equal sizes with the same role."""
 
     def __init__(self, divided: bool) -> None:
         self.divided = divided
@@ -193,9 +193,7 @@ class _Sizes:
             return value
         if name in AT_MOST:
             most = AT_MOST[name]
-            return (
-                value if value <= most else most - (value - most) % 2
-            )  # odd sizes stay odd, so that they are symmetric
+            return value if value <= most else most - (value - most) % 2  # odd sizes stay odd and thus symmetric
         if name == "d_model" and getattr(layer, "use", "") == "angles":
             return self.size("rotated_head", value)
         if name == "d_in" and getattr(layer, "neighbours", 1) > 1:
@@ -204,14 +202,14 @@ class _Sizes:
         if name == "d_rest":
             return self.size("width", layer.d_model + value) - self.size("width", layer.d_model)  # type: ignore[attr-defined]
         if name == "d_out" and layer.kind() == "conv" and getattr(layer, "gated", False):
-            return 2 * self.size("width", value // 2)  # half of them are gates
+            return 2 * self.size("width", value // 2)  # half of the outputs are gates
         if name in WIDTHS:
             return self.size("width", value)
         if name == "chunk" and not (getattr(layer, "causal", True) or hasattr(layer, "n_hashes")):
             return shrink_tower.WINDOW
         if name == "upsample":
             return value
-        if name == "rope_learned":  # one per pair
+        if name == "rope_learned":  # one factor per pair
             return self.size("qk_rope_head_dim", 2 * value) // 2
         if hasattr(layer, "grid") and name in ("grid", "window"):
             return shrink_tower.square(layer.grid, value, name)
@@ -228,7 +226,7 @@ class _Sizes:
         return self.size(name, value)
 
     def _heads(self, layer: Layer, changes: dict[str, int]) -> dict[str, int]:
-        """Keep query heads a multiple of key heads, and rotated widths even."""
+        """Keep the number of query heads a multiple of the key heads, and keep rotated widths even."""
         dividing = _divisor_of_the_width(layer)
         if dividing:
             return {dividing: HEADS}
@@ -253,7 +251,7 @@ class _Sizes:
         return found
 
     def _experts(self, layer: Layer, changes: dict[str, int]) -> dict[str, int]:
-        """Keep fewer active experts than experts, with enough groups to leave some out."""
+        """Keep fewer active experts than routed experts, and enough groups that some stay inactive."""
         if "n_experts" not in changes or "top_k" not in changes:
             return {}
         experts, chosen, groups = (getattr(layer, name, 1) for name in ("n_experts", "top_k", "n_groups"))
@@ -313,12 +311,12 @@ def _room(layer: Layer) -> dict[str, Any]:
 
 
 def _divides_the_width(layer: Layer) -> bool:
-    """Whether something divides the width of the stream: heads, sines and cosines (Funnel), or the sides of a box."""
+    """Return whether heads, sines and cosines (Funnel) or the sides of a box divide the width of the stream."""
     return bool(_divisor_of_the_width(layer)) or hasattr(layer, "factorized") or hasattr(layer, "d_edge")
 
 
 def _divisor_of_the_width(layer: Layer) -> str:
-    """The field for heads or channel groups that have no width of their own and divide the width of the stream."""
+    """Return the field for heads or channel groups whose width is a fraction of the stream's width, if any."""
     needed = {entry.name for entry in fields(layer) if entry.default is MISSING}
     if any(hasattr(layer, name) for name in ("d_head", "qk_nope_head_dim")):
         return ""
@@ -326,7 +324,7 @@ def _divisor_of_the_width(layer: Layer) -> str:
 
 
 def _made(layer: Layer, changes: dict[str, Any]) -> Layer:
-    """Change sizes of a layer, and enlarge those that must be multiples of another size."""
+    """Change the sizes of a layer, and enlarge sizes that must be multiples of other sizes."""
     try:
         small: Layer = replace(layer, **changes)  # type: ignore[type-var]
     except SizeError as error:
@@ -341,7 +339,7 @@ _DIVIDES = re.compile(r"(\w+) \(\d+\) does not divide (\w+)")
 
 
 def _sizes_of(layer: Layer) -> list[tuple[str, int]]:
-    """The size fields of a layer, except those with default values, which may belong to unused options."""
+    """Return the size fields of a layer, except default values, which may belong to unused options."""
     found = ((entry.name, getattr(layer, entry.name), entry.default) for entry in fields(layer))
     return [
         (name, value) for name, value, usual in found if type(value) is int and (value != usual or _large(layer, name))
@@ -349,5 +347,5 @@ def _sizes_of(layer: Layer) -> list[tuple[str, int]]:
 
 
 def _large(layer: Layer, name: str) -> bool:
-    """Whether a field with its default value is shrunk too."""
+    """Return whether a field with its default value is also shrunk."""
     return name in LARGE_BY_DEFAULT and bool(getattr(layer, LARGE_BY_DEFAULT[name] or name))

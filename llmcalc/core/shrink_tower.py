@@ -1,4 +1,4 @@
-"""Small towers: one position per test patch, and merged widths that still match."""
+"""Shrink towers, with one position per test patch and consistent widths of merged patches."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def grid_of(stacks: Iterable[Stack]) -> tuple[int, int]:
 
 
 def square(grid: int, value: int, name: str) -> int:
-    """Return the small side of an image or of a window; a window divides the image only if it does so originally."""
+    """Return the small side of an image or window. A window divides the image only if the original window does."""
     return SQUARE[0] if name == "grid" else SQUARE[0] // 2 if grid % value == 0 else SQUARE[0] // 2 - 1
 
 
 def inputs(layers: Iterable[Named], grid: tuple[int, int]) -> Iterator[Named]:
-    """Shrink the inputs of a tower; position tables get one row per patch and prefix token."""
+    """Shrink the inputs of a tower. Position tables get one row per patch and prefix token."""
     before = 0
     for name, layer in layers:
         use, table = getattr(layer, "use", ""), getattr(layer, "table", "")
@@ -43,11 +43,11 @@ def inputs(layers: Iterable[Named], grid: tuple[int, int]) -> Iterator[Named]:
 
 
 def outputs(layers: Iterable[Named], width: int, size: Size, small: Callable[[Layer], Layer]) -> Iterator[Named]:
-    """Shrink the outputs of a tower; layers that read several concatenated positions keep a multiple of the width."""
+    """Shrink the outputs of a tower. Layers that read concatenated positions keep a multiple of the width."""
     first, first_small = width, size("width", width)
     wide, narrow, merged = first, first_small, 1
     for name, layer in layers:
-        if hasattr(layer, "blocks"):  # blocks after the last one that is read would have no gradient
+        if hasattr(layer, "blocks"):  # blocks after the last selected block would have no gradient
             count = len(layer.blocks.split())
             wide, narrow, merged = first * count, first_small * count, 1
             yield Named(name, replace(small(layer), blocks=" ".join(["-1"] * count)))  # type: ignore[type-var]

@@ -1,4 +1,4 @@
-"""Strict reading of JSON in configs and index files."""
+"""Strict JSON parsing for configs and index files."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .errors import DescriptionError, short_repr
 
 
 def first_repeated(names: Iterable[str]) -> str:
-    """Return the first name that occurs twice; there must be one."""
+    """Return the first duplicate name. There must be a duplicate."""
     return next(name for name, count in Counter(names).items() if count > 1)
 
 
 def read_json(text: str, where: str) -> Any:
-    """Read a JSON object; duplicate keys are an error, ``Infinity`` and ``NaN`` are allowed."""
+    """Read a JSON object. Duplicate keys are an error; ``Infinity`` and ``NaN`` are allowed."""
     import json
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -30,8 +30,8 @@ def read_json(text: str, where: str) -> Any:
     except json.JSONDecodeError as error:
         raise DescriptionError(f"invalid JSON: {error.msg}", where=f"{where}:{error.lineno}:{error.colno}") from None
     except RecursionError:
-        raise DescriptionError("nested too deeply", where=where) from None
-    except ValueError as error:  # an integer with more digits than Python converts
+        raise DescriptionError("JSON is nested too deeply", where=where) from None
+    except ValueError as error:  # an integer above Python's digit limit
         raise DescriptionError(f"invalid JSON: {error}", where=where) from None
     if not isinstance(data, dict):
         raise DescriptionError(f"a config must be a JSON object, not {short_repr(data)}", where=where)

@@ -1,6 +1,6 @@
-"""The structure of an architecture as text, read from the fields of its layers; no kind is known by name.
+"""Describe the structure of an architecture as text, based on the fields of its layers.
 
-A *trait* is a field of a kind, such as attention's ``n_heads``, with its values and the number of blocks with each.
+A *trait* is a field of a layer kind, such as ``n_heads`` of attention, with the number of blocks for each value.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NOTHING = "–"
 
 @record
 class Key:
-    """A field of a kind."""
+    """A field of a layer kind."""
 
     kind: str
     field: str
@@ -28,7 +28,7 @@ class Key:
 
 @record
 class Trait:
-    """The values of a field, each with its number of blocks; ``usual``: the default, or implied by other sizes."""
+    """The values of a field with their block counts. ``usual`` marks defaults and sizes implied by other sizes."""
 
     values: dict[Any, int]
     size: bool
@@ -39,7 +39,7 @@ Traits = dict[Key, Trait]
 
 
 def structure_line(stack: Stack) -> str:
-    """A stack in one line: ``decoder: 96 layers · d_model 12288 · n_heads 96 · ...``."""
+    """Return a stack as one line, such as ``decoder: 96 layers · d_model 12288 · n_heads 96 · ...``."""
     own = traits(stack)
     named = label([{key: trait for key, trait in own.items() if trait.size and not trait.usual}], [stack])[0]
     parts = [f"{stack.n_layers} layers", f"d_model {stack.d_model}"]
@@ -49,7 +49,7 @@ def structure_line(stack: Stack) -> str:
 
 
 def side_by_side(models: Sequence[Architecture]) -> list[tuple[str, list[str]]]:
-    """(trait, one text per model): all sizes, and other fields in which models differ."""
+    """Return rows of (trait, one text per model) for all sizes and for other fields in which models differ."""
     names = dict.fromkeys(_stack_name(model, stack) for model in models for stack in model.stacks)
     rows = []
     for name in sorted(names, key=bool):
@@ -79,13 +79,13 @@ def _rows(stacks: Sequence[Stack | None]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _different(found: Sequence[Traits]) -> set[Key]:
-    """The fields whose sets of values differ between models, regardless of the number of blocks."""
+    """Return the fields whose sets of values differ between models, regardless of the number of blocks."""
     keys = {key for own in found for key in own}
     return {key for key in keys if len({frozenset(own[key].values) for own in found if key in own}) > 1}
 
 
 def traits(stack: Stack) -> Traits:
-    """The traits of a stack, blocks first."""
+    """Return the traits of a stack, starting with its blocks."""
     found: Traits = {}
     for run in stack.runs:
         seen = set()
@@ -99,7 +99,7 @@ def traits(stack: Stack) -> Traits:
                     values[value] = values.get(value, 0) + run.count
     for _, layer in (*stack.inputs, *stack.outputs):
         for key, value, trait in _fields(layer):
-            if not (key.field.startswith("d_") and value == stack.d_model):  # widths equal to the stream are implied
+            if not (key.field.startswith("d_") and value == stack.d_model):  # widths equal to the stream's are implied
                 found.setdefault(key, trait).values.setdefault(value, 0)
     return found
 
@@ -120,14 +120,14 @@ def _fields(layer: Layer) -> Iterator[tuple[Key, Any, Trait]]:
 
 
 def _sort(name: str) -> str:
-    """Whether a size is a width, a count, or neither."""
+    """Return the category of a size, ``width`` or ``number``, or else its own name."""
     is_width = name.startswith("d_") or name.endswith("_dim")
     return "number" if name.startswith("n_") else "width" if is_width else name
 
 
 def paper_name(layer: Layer, field: str, value: int) -> str:
-    """The field's name, or the name of the only axis with its length (``rows`` of a token table: ``vocab``)."""
-    if field in NAMES.values() or field == "n_blocks":  # whose axis is shared with state-space heads
+    """Return the field's name, or the name of the only axis with this length (``vocab`` for token-table ``rows``)."""
+    if field in NAMES.values() or field == "n_blocks":  # n_blocks shares its axis with state-space heads
         return field
     named = [NAMES[axis] for axis, length in declare(layer).axes.items() if length == value and axis in NAMES]
     taken = {entry.name for entry in fields(layer)}
@@ -135,8 +135,8 @@ def paper_name(layer: Layer, field: str, value: int) -> str:
 
 
 def label(found: Sequence[Traits], stacks: Sequence[Stack | None], always_kind: bool = False) -> list[dict[str, str]]:
-    """Texts by title for each set of traits; a title includes the kind if two kinds disagree about a field."""
-    unclear = {"d_model"}  # alone, it is the stack's own width
+    """Return texts by title for each set of traits. A title includes the kind if a field differs between kinds."""
+    unclear = {"d_model"}  # without a kind, d_model is the width of the stack
     for own in found:
         values: dict[str, Mapping[Any, int]] = {}
         for key, trait in own.items():
@@ -164,5 +164,5 @@ def _text(values: Mapping[Any, int], n_layers: int) -> str:
 
 
 def word(value: Any) -> str:
-    """A field value as text."""
+    """Return a field value as text."""
     return {True: "yes", False: "no", None: "none"}[value] if value is None or type(value) is bool else str(value)

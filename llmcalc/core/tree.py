@@ -1,4 +1,4 @@
-"""Explanations as trees of labelled numbers, in which every total is the sum of its children."""
+"""Trees of labelled numbers that explain totals as sums of their children."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Node:
     """A number and its derivation.
 
     Attributes:
-        unit: ``params``, ``FLOPs``, ``bytes``, ``elements`` ...
-        formula: the symbols, such as ``n_heads·d_head·d_model``.
-        substituted: the formula with its values, such as ``96·128·12288``.
-        children: the parts, whose values add up to ``value``.
+        unit: unit of the value, such as ``params``, ``FLOPs``, ``bytes`` or ``elements``.
+        formula: formula in symbols, such as ``n_heads·d_head·d_model``.
+        substituted: formula with values, such as ``96·128·12288``.
+        children: parts whose values add up to ``value``.
     """
 
     label: str
@@ -38,7 +38,7 @@ class Node:
             yield from child.walk(depth + 1)
 
     def text(self) -> str:
-        """The tree as indented lines: label, value, formula and note."""
+        """Return the tree as indented lines of label, value, formula and note."""
         lines = []
         for depth, node in self.walk():
             formula = " = ".join(dict.fromkeys(filter(None, (node.formula, node.substituted))))
@@ -48,7 +48,7 @@ class Node:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data without empty fields."""
+        """Return a plain dictionary without empty fields."""
         data: dict[str, Any] = {"label": self.label, "value": self.value, "unit": self.unit}
         texts = ("formula", "substituted", "source", "note")
         data |= {name: text for name in texts if (text := getattr(self, name))}
@@ -63,7 +63,7 @@ def total(label: str, children: list[Node], unit: str = "params", **rest: str) -
 
 
 def tree(label: str, stacks: Iterable[Stack], leaves: Iterable[tuple[Place, Node]], unit: str) -> Node:
-    """Arrange leaves by stack, section or block, sub-layer and layer."""
+    """Build a tree of leaves by stack, section or block, sub-layer and layer."""
     groups: dict[str, dict[str, dict[tuple[int, str], dict[str, list[Node]]]]] = {}
     for (stack_name, section, sublayer, layer), leaf in leaves:
         layers = groups.setdefault(stack_name, {}).setdefault(section, {}).setdefault(sublayer, {})

@@ -24,17 +24,17 @@ class Workload:
 
     Attributes:
         batch: number of sequences.
-        seq: tokens per sequence, of the encoder in an encoder-decoder model; in ``decode``, new tokens.
+        seq: tokens per sequence (encoder tokens in an encoder-decoder model, new tokens in ``decode``).
         mode: ``forward``, ``train`` (forward and backward) or ``decode`` (after ``context`` cached tokens).
-        attention: ``causal`` counts the visible (query, key) pairs, ``dense`` all of them.
-        logits: positions with logits: ``all`` or the ``last``.
-        context: cached tokens.
-        target_seq: tokens of the decoder in an encoder-decoder model (default: ``seq``).
+        attention: ``causal`` counts only visible (query, key) pairs; ``dense`` counts all pairs.
+        logits: positions with logits, ``all`` or ``last``.
+        context: number of cached tokens.
+        target_seq: decoder tokens in an encoder-decoder model (default: ``seq``).
         source: encoder tokens in a decode step (default: ``context``).
         convention: None for the model itself, ``torch`` for transformers' eager code.
         patches: image patches per sequence, for each vision tower.
-        frames: audio frames per sequence, for each audio tower: columns of a spectrogram, or samples of a waveform.
-        extend: allow sequences longer than a learned table of positions.
+        frames: audio frames (spectrogram columns or waveform samples) per sequence, for each audio tower.
+        extend: whether to allow sequences longer than a learned position table.
     """
 
     batch: int = 1
@@ -59,28 +59,28 @@ class Workload:
                 raise SizeError(f"must be an integer of at least {least}, not {short_repr(value)}", parameter=name)
         for name, known in (("mode", MODES), ("attention", ATTENTION), ("logits", LOGITS)):
             if getattr(self, name) not in known:
-                hint = f"one of {', '.join(known)}"
+                hint = f"must be one of {', '.join(known)}"
                 raise UnknownNameError(name, getattr(self, name), known, parameter=name, hint=hint)
         if self.convention is not None and self.convention not in CONVENTIONS:
             raise UnknownNameError("convention", self.convention, CONVENTIONS, parameter="convention")
         if self.mode != "decode" and self.context:
-            raise InputError(f"a {self.mode} pass has no cached tokens", parameter="context", hint="use mode decode")
+            raise InputError(f"a {self.mode} pass has no cached tokens", parameter="context", hint="use {mode=decode}")
 
     @property
     def phase(self) -> str:
-        """``prefill`` or ``decode``."""
+        """Phase of the step, ``prefill`` or ``decode``."""
         return "decode" if self.mode == "decode" else "prefill"
 
     def values(self, architecture: Architecture) -> dict[str, Any]:
         """Return the value of every workload symbol.
 
         Raises:
-            InputError: two lengths for a model that has one, patches or frames without a tower that reads them, or a
-                sequence longer than a learned table of positions.
+            InputError: if ``target_seq`` is set for a model with one text stack, if no tower takes the patches or
+                frames, or if a sequence is longer than a learned position table.
         """
         if self.target_seq is not None and not architecture.is_encoder_decoder:
-            hint = "only an encoder-decoder model has two lengths"
-            raise InputError(f"{architecture.name} has one text stack", parameter="target_seq", hint=hint)
+            hint = "omit {target_seq}; only encoder-decoder models have two lengths"
+            raise InputError(f"{architecture.name} is not an encoder-decoder model", parameter="target_seq", hint=hint)
         self._check_towers(architecture)
         sizes = {field.name: getattr(self, field.name) for field in fields(self)}
         found = symbol_values(architecture.is_encoder_decoder and self.mode != "decode", sizes)
@@ -93,13 +93,13 @@ class Workload:
         towers = [stack for stack in architecture.stacks if stack.role == "tower" and not stack.unused]
         for name, count, is_audio in (("patches", self.patches, False), ("frames", self.frames, True)):
             if count and not any(stack.is_audio_tower is is_audio for stack in towers):
-                raise InputError(f"{architecture.name} has no encoder that takes {name}", parameter=name)
+                raise InputError(f"{architecture.name} has no encoder for {name}", parameter=name)
 
     def _check_frames(self, architecture: Architecture) -> None:
         for stack in architecture.stacks:
             limit = stack_positions(stack) if stack.is_audio_tower else None
             if limit is not None and (tokens := evaluate(stack.tokens, {"a": self.frames}, FUNCTIONS)) > limit:
-                message = f"{self.frames} frames make {tokens} tokens, but {stack.name} has {limit} positions"
+                message = f"{self.frames} frames give {tokens} tokens, but {stack.name} has only {limit} positions"
                 raise InputError(message, parameter="frames", hint="use {extend=True} to allow more")
 
     def _check_positions(self, architecture: Architecture, keys: int, new_source: int) -> None:
@@ -114,7 +114,7 @@ class Workload:
 
 
 def symbol_values(two_lengths: bool, sizes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of all symbols; with ``two_lengths``, an encoder with its own length runs in the same step."""
+    """Return the values of all symbols. With ``two_lengths``, an encoder of another length runs in the same step."""
     batch, seq, context, target_seq, source = (
         sizes[name] for name in ("batch", "seq", "context", "target_seq", "source")
     )
@@ -127,7 +127,7 @@ def symbol_values(two_lengths: bool, sizes: Mapping[str, Any]) -> dict[str, Any]
 
 
 def stack_positions(stack: Stack) -> int | None:
-    """Return the length of a stack's learned table of positions without offset rows, or None."""
+    """Return the number of learned positions of a stack, without offset rows, or None."""
     for _, layer in stack.inputs:
         declaration = declare(layer)
         for tensor in declaration.tensors:
@@ -137,7 +137,7 @@ def stack_positions(stack: Stack) -> int | None:
 
 
 def positions(architecture: Architecture) -> int | None:
-    """Return the longest sequence that all learned tables of positions allow, or None.
+    """Return the longest sequence that all learned position tables allow, or None.
 
     >>> import llmcalc
     >>> positions(llmcalc.load("gpt3")), positions(llmcalc.load("llama3-8b"))
@@ -148,12 +148,12 @@ def positions(architecture: Architecture) -> int | None:
 
 
 def _text_stacks(architecture: Architecture) -> list[Stack]:
-    """The stacks that read text: all except towers."""
+    """Return the stacks that read text, which are all stacks except towers."""
     return [stack for stack in architecture.stacks if stack.role != "tower"]
 
 
 def symbols(stack: Stack, single_stack: bool, logits: str = "all", convention: str | None = None) -> dict[str, Form]:
-    """Return the form of each workload axis in a stack. In a ``single_stack`` model, an encoder has no own tokens."""
+    """Return the closed form of each workload axis. Encoder axes differ unless the model has a ``single_stack``."""
     found = {name: symbol(name) for name in ("b", "q", "k", "c", "s", "n")}
     if stack.role == "tower":
         own = lift(evaluate(stack.tokens or "p", {name: symbol(name) for name in "ap"}, FUNCTIONS))

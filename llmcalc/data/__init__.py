@@ -1,4 +1,4 @@
-"""Data files: number formats, optimizers, hardware, citations and others, as YAML; a wheel also has them as JSON."""
+"""YAML data files for number formats, optimizers, hardware, citations and more. Wheels also contain JSON versions."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ FOLDER = Path(__file__).parent
 
 @cache
 def table(name: str) -> dict[str, Any]:
-    """The content of ``<name>.yaml`` in this folder; ``name`` may include a subfolder, as in ``hardware/nvidia``."""
+    """Return the contents of ``<name>.yaml``. ``name`` may include a subfolder, as in ``hardware/nvidia``."""
     return read_table(FOLDER / name)
 
 
 def read_table(file: Path) -> dict[str, Any]:
-    """The content of a data file, given without its suffix: its compiled JSON, or else its YAML."""
+    """Return the contents of a data file, given without suffix, from compiled JSON or else from YAML."""
     compiled, source = file.with_suffix(".json"), file.with_suffix(".yaml")
     if compiled.is_file():
         import json
@@ -30,7 +30,7 @@ def read_table(file: Path) -> dict[str, Any]:
 
 
 def tables(folder: str) -> dict[str, Any]:
-    """All files of a folder as one table."""
+    """Return the contents of all files in a folder as one table."""
     found: dict[str, Any] = {}
     for stem in sorted({file.stem for file in (FOLDER / folder).iterdir() if file.suffix in (".yaml", ".json")}):
         found |= table(f"{folder}/{stem}")

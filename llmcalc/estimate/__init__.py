@@ -1,1 +1,1 @@
-"""What is modelled and never exact: scaling laws, hardware, training runs, cost and energy."""
+"""Estimates that are modelled and never exact: scaling laws, hardware, training runs, cost and energy."""

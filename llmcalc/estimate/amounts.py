@@ -1,4 +1,4 @@
-"""Amounts such as 15T tokens, 70B parameters, 3640PF-days and 40 %."""
+"""Parse amounts such as 15T tokens, 70B parameters, 3640PF-days and 40%."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PERCENT = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*%", re.ASCII)
 
 
 def amount(value: float | str, parameter: str, example: str = "15T") -> float:
-    """Return a positive number, given as one or as text with an optional decimal suffix: k, M, B (or G), T, P.
+    """Read a positive amount from a number, or from text with an optional suffix k, M, B (or G), T or P.
 
     >>> amount("15T", "tokens"), amount("1.4e12", "tokens"), amount("70 B", "parameters"), amount(13e9, "parameters")
     (15000000000000.0, 1400000000000.0, 70000000000.0, 13000000000.0)
@@ -30,7 +30,7 @@ def amount(value: float | str, parameter: str, example: str = "15T") -> float:
 
 
 def compute(value: float | str, parameter: str = "compute") -> float:
-    """Return a number of FLOPs, given as one or as text in FLOPs or PF-days.
+    """Read an amount of compute in FLOPs from a number, or from text in FLOPs or PF-days.
 
     >>> compute("5.76e23"), compute("3640PF-days")
     (5.76e+23, 3.14496e+23)
@@ -43,7 +43,7 @@ def compute(value: float | str, parameter: str = "compute") -> float:
 
 
 def share(value: float | str, parameter: str) -> float:
-    """Return a share of 1, given as a number or as text such as ``40%``.
+    """Read a fraction of at most 1 from a number, or from text such as ``40%``.
 
     >>> share("40%", "mfu"), share("0.4", "mfu")
     (0.4, 0.4)
@@ -54,14 +54,14 @@ def share(value: float | str, parameter: str) -> float:
         found = float(percent[1]) / 100 if percent else amount(value, parameter, "40%")
     if not 0 < float(found) <= 1:
         message = f"invalid share {short_repr(value)}"
-        raise InputError(message, parameter=parameter, hint="must be more than 0 and at most 100%")
+        raise InputError(message, parameter=parameter, hint="use a value of more than 0% and at most 100%")
     return float(found)
 
 
 def _value(match: re.Match[str] | None, text: str, parameter: str, hint: str) -> float:
     if match is None:
         if text.strip().startswith("-"):
-            raise InputError(f"{text.strip()[:LONGEST]} is negative", parameter=parameter, hint="must be positive")
+            raise InputError(f"{text.strip()[:LONGEST]} is negative", parameter=parameter, hint="use a positive number")
         raise InputError(f"invalid amount {short_repr(text)}", parameter=parameter, hint=hint)
     scale = SCALES[match[3].lower()] if match.re is _AMOUNT else PF_DAY
     return _in_range(float(f"{match[1]}e{match[2] or 0}") * scale, text.strip(), parameter)
@@ -69,5 +69,5 @@ def _value(match: re.Match[str] | None, text: str, parameter: str, hint: str) ->
 
 def _in_range(value: float, text: str, parameter: str) -> float:
     if not 0 < value < LARGEST:
-        raise InputError(f"amount {text} is out of range", parameter=parameter, hint="must be positive and finite")
+        raise InputError(f"amount {text} is out of range", parameter=parameter, hint="use a positive number below 1e40")
     return value

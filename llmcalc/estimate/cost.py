@@ -1,4 +1,4 @@
-"""Throughput, prices, energy and emissions of accelerators; all of them are assumptions."""
+"""Assumed throughput, prices, energy and emissions of accelerators."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PRICE = re.compile(r"\d+\.\d+")
 
 
 class Span(NamedTuple):
-    """An estimate with its range; all three values are equal if the range is unknown."""
+    """An estimate with its range. All three values are equal if the range is unknown."""
 
     low: float
     mid: float
@@ -34,7 +34,7 @@ class Span(NamedTuple):
 
 @record
 class Machine:
-    """A number of accelerators and their model FLOPs utilisation, measured in ``mfu_source`` or "as given"."""
+    """A number of accelerators and their model FLOPs utilisation, with the source of the measurement or "as given"."""
 
     accelerator: Accelerator
     count: int
@@ -48,15 +48,15 @@ class Machine:
         return self.accelerator.peak[self.number_format]
 
     def flops(self, hours: float) -> Span:
-        """Return the model FLOPs of a number of accelerator-hours."""
+        """Return the model FLOPs computed in a number of accelerator-hours."""
         return self.mfu.times(hours * SECONDS_AN_HOUR * self.peak)
 
     def hours(self, flops: float) -> Span:
-        """Return the accelerator-hours for a number of model FLOPs."""
+        """Return the accelerator-hours needed for a number of model FLOPs."""
         return self.mfu.divide(flops / SECONDS_AN_HOUR / self.peak)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
+        """Return the attributes as a plain dictionary."""
         return {
             "accelerator": self.accelerator.name, "count": self.count, "format": self.number_format, "peak": self.peak,
             "mfu": self.mfu._asdict(), "mfu_source": self.mfu_source,
@@ -64,13 +64,13 @@ class Machine:
 
 
 def number_format_of(accelerator: Accelerator, wanted: str | None) -> str:
-    """Return the number format of the matmuls: the wanted one, or a 16-bit format."""
+    """Return the number format of matmuls: the requested format, or else a 16-bit format."""
     for name in (wanted,) if wanted else SIXTEEN_BIT:
         if name in accelerator.peak:
             return name
     known = ", ".join(accelerator.peak) or "none"
-    message = f"no confirmed peak of {accelerator.title} in {wanted or '16 bits'}"
-    raise InputError(message, parameter="precision", hint=f"known: {known}")
+    message = f"no confirmed peak FLOP/s of {accelerator.title} in {wanted or '16 bits'}"
+    raise InputError(message, parameter="precision", hint=f"known formats: {known}")
 
 
 def utilisation(accelerator: Accelerator, number_format: str, measured: Mapping[str, Any]) -> tuple[Span, str]:
@@ -79,14 +79,14 @@ def utilisation(accelerator: Accelerator, number_format: str, measured: Mapping[
     entry = measured[keys[-1]].get(number_format) if keys else None
     if entry is None:
         message = f"no published utilisation of {accelerator.title} in {number_format}"
-        hint = "give the model FLOPs utilisation you expect, such as {mfu=40%}"
+        hint = "set the expected model FLOPs utilisation, such as {mfu=40%}"
         raise InputError(message, parameter="mfu", hint=hint)
     mid = entry["mid"]
     return Span(entry.get("low", mid), mid, entry.get("high", mid)), f"{entry['source']}: {entry['of']}"
 
 
 def quoted_prices(accelerator: Accelerator) -> tuple[float, float] | None:
-    """Return the range of quoted US dollars per hour, or None if there is no confirmed quote."""
+    """Return the range of quoted prices in US dollars per hour, or None if no quote is confirmed."""
     if "not confirmed" in accelerator.price:
         return None
     listed = accelerator.price.rpartition(" (")[0]  # without the sources
@@ -96,7 +96,7 @@ def quoted_prices(accelerator: Accelerator) -> tuple[float, float] | None:
 
 @record
 class Emission:
-    """Energy and emissions of a training run in a data centre that draws ``pue`` times the power of its computers."""
+    """Energy and emissions of a training run in a data centre with power usage effectiveness ``pue``."""
 
     name: str
     title: str
@@ -109,13 +109,13 @@ class Emission:
     note: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data whose keys are the attribute names."""
+        """Return the attributes as a plain dictionary."""
         values = ((field.name, getattr(self, field.name)) for field in fields(self))
         return {name: value._asdict() if isinstance(value, Span) else value for name, value in values}
 
 
 def emission(name: str, entry: Mapping[str, Any], hours: Span, watts: float) -> Emission:
-    """Return energy and emissions: ``MWh = hours·W·PUE/10^6`` and ``t = MWh·kg/kWh``.
+    """Return energy and emissions, with ``MWh = hours·W·PUE/10^6`` and ``t = MWh·kg/kWh``.
 
     >>> entry = {"title": "", "pue": 1.1, "kg_per_kwh": 0.385, "source": ""}
     >>> found = emission("llama1", entry, Span(*[530432] * 3), 400)

@@ -12,15 +12,15 @@ UNITS = {"GB": 10**9, "GiB": 2**30}
 
 @record
 class Accelerator:
-    """One accelerator.
+    """Specifications of an accelerator.
 
     Attributes:
-        name: short name, with the memory size if there are several.
-        memory_text: the vendor's figure and its interpretation.
-        peak: dense FLOP/s by number format; unsupported and unconfirmed formats are missing.
-        link: name of the interconnect, and its bytes per second in both directions together (or None).
+        name: short name, including the memory size if an accelerator has several.
+        memory_text: memory size as published, with its interpretation in bytes.
+        peak: dense FLOP/s by number format, without unsupported and unconfirmed formats.
+        link: name of the interconnect, and its bidirectional bandwidth in bytes per second (or None).
         price: quoted US dollars per hour, with sellers and dates.
-        checked: whether figures are verified in their source: ``true``, ``partly`` or ``false``.
+        checked: whether figures were verified in their source: ``true``, ``partly`` or ``false``.
         unconfirmed: disputed figures as text, never used in calculations.
     """
 
@@ -42,13 +42,13 @@ class Accelerator:
     note: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data whose keys are the attribute names."""
+        """Return the attributes as a plain dictionary."""
         own: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         return {**own, "link": {"name": self.link[0], "both_ways": self.link[1]}}
 
 
 def read_accelerators(key: str, entry: Mapping[str, Any]) -> list[Accelerator]:
-    """Read the accelerators of an entry in the data files, one per memory size."""
+    """Read one accelerator per memory size from an entry of the data files."""
     sizes, unit = entry["memory"], entry.get("unit", "GB")
     several = isinstance(sizes, list)
     return [_read(f"{key}-{size}gb" if several else key, entry, size, unit) for size in (sizes if several else [sizes])]

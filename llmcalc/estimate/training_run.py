@@ -1,6 +1,6 @@
 """A training run: exact compute, and estimates of time, cost, energy and data volume.
 
-The compute is exact for full sequences of one length; everything else depends on the assumptions shown with it.
+The compute is exact for full sequences of one length. All other figures depend on the assumptions shown with them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Price(NamedTuple):
 
 @record
 class Budget:
-    """A training budget as ``said``: accelerator-hours, and the model FLOPs of these hours."""
+    """A training budget in accelerator-hours and model FLOPs. ``said`` is the budget as the user wrote it."""
 
     said: str
     machine: Machine
@@ -44,11 +44,11 @@ class Budget:
 
     @property
     def cost(self) -> tuple[float, float] | None:
-        """Range of the cost in US dollars."""
+        """Cost range in US dollars."""
         return self.price.of(self.hours) if self.price else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
+        """Return the attributes as a plain dictionary."""
         return {
             "said": self.said, "machine": self.machine.to_dict(), "hours": self.hours._asdict(),
             "flops": self.flops._asdict(), "price": self.price._asdict() if self.price else None,
@@ -61,8 +61,8 @@ class Training(NotebookDisplay):
     """A training run.
 
     Attributes:
-        step: the FLOPs of all sequences together.
-        tokens: requested tokens, which are rounded up to full sequences.
+        step: FLOPs of all sequences in the run.
+        tokens: number of requested tokens, before rounding up to full sequences.
         resume_bytes: size of a checkpoint to resume from: weights, master copy and optimizer states.
     """
 
@@ -80,7 +80,7 @@ class Training(NotebookDisplay):
 
     @property
     def summary(self) -> str:
-        """Compute and time in one line."""
+        """One-line summary of compute and time."""
         time = f", {self.hours.mid:,.0f} GPU-hours" if self.hours else ""
         return f"{self.architecture.name} on {self.tokens:,} tokens: {self.compute:.4g} FLOPs{time}"
 
@@ -91,17 +91,17 @@ class Training(NotebookDisplay):
 
     @property
     def compute(self) -> int:
-        """Exact matmul FLOPs of the forward and the backward pass."""
+        """Exact matmul FLOPs of the forward and backward passes."""
         return self.step.matmul
 
     @property
     def parameters(self) -> int:
-        """N of 6·N·D: active parameters, embeddings included."""
+        """Number of active parameters, including embeddings; the N of 6·N·D."""
         return params(self.architecture).active
 
     @property
     def six_nd(self) -> int:
-        """6·N·D."""
+        """Approximate training FLOPs, 6·N·D."""
         return TRAIN * self.parameters * self.tokens
 
     @property
@@ -121,12 +121,12 @@ class Training(NotebookDisplay):
 
     @property
     def days(self) -> Span | None:
-        """Days on all accelerators."""
+        """Training time in days on all accelerators."""
         return self.hours.times(1 / self.machine.count / HOURS_A_DAY) if self.machine and self.hours else None
 
     @property
     def cost(self) -> tuple[float, float] | None:
-        """Range of the cost in US dollars."""
+        """Cost range in US dollars."""
         return self.price.of(self.hours) if self.hours and self.price else None
 
     @property
@@ -140,7 +140,7 @@ class Training(NotebookDisplay):
         return self.tokens * self.token_bytes if self.token_bytes else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data whose keys are the attribute names."""
+        """Return the attributes as a plain dictionary."""
         names = (
             "tokens", "sequences", "steps", "batch_tokens", "compute", "six_nd", "parameters", "pf_days",
             "weights_bytes", "resume_bytes", "token_bytes", "read_bytes",

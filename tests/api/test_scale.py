@@ -155,7 +155,7 @@ def test_inference_makes_models_smaller() -> None:
 def test_laws_that_cannot_answer_say_why() -> None:
     found = llmcalc.scale(loss=2.2)
     reasons = {one.law: one for one in found.silent}
-    assert reasons["hoffmann-1"].reason == "gives no loss"
+    assert reasons["hoffmann-1"].reason == "does not predict a loss"
     assert not reasons["hoffmann-1"].impossible
     assert found.spread("compute")
     assert len(found.points) + len(found.silent) == len(USUAL_LAWS)

@@ -57,7 +57,7 @@ def test_frames_of_sound(capsys: Capture, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["frames", "patches"])
 def test_a_model_without_a_tower_takes_neither_frames_nor_patches(name: str, capsys: Capture) -> None:
     assert main(["flops", "gpt3", f"--{name}", "60"]) == 2
-    assert f"--{name}: gpt3-175b has no encoder that takes {name}" in capsys.readouterr().err
+    assert f"--{name}: gpt3-175b has no encoder for {name}" in capsys.readouterr().err
 
 
 def test_frames_are_a_whole_number(capsys: Capture) -> None:

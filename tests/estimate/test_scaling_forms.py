@@ -90,7 +90,7 @@ def test_a_path_there_and_back_again(k: float, a: float, c: float) -> None:
 def test_a_path_without_loss_says_so() -> None:
     law = Path(k_n=0.1, a=0.5)
     for ask in (lambda: law.loss(1e9, 1e10), lambda: law.compute_for(2.0), lambda: law.lifetime(2.0, 1e12)):
-        with pytest.raises(UnsupportedError, match="gives no loss"):
+        with pytest.raises(UnsupportedError, match="does not predict a loss"):
             ask()
 
 

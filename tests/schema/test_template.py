@@ -49,7 +49,7 @@ def test_functions(text: str, value: int) -> None:
         ("d_modle", "did you mean d_model"),
         ("d_model * activation", "must be an integer in a calculation"),
         ("(bias)*2", "must be an integer in a calculation"),
-        ("d_model / 2", "remainder"),
+        ("d_model / 2", "not an integer"),
         ("round_up(d_model, 0)", "cannot evaluate"),
         ("ceil(d_model)", "cannot evaluate"),
         ("sqrt(7 - d_model)", "cannot evaluate"),

@@ -1,1 +1,1 @@
-"""Memory of serving and of a training step: exact bytes of every tensor that is live at the peak."""
+"""Inference and training memory, with the exact bytes of every tensor that is live at the peak."""

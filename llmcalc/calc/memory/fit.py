@@ -1,4 +1,4 @@
-"""Whether a model fits in memory, and searches for the largest size that does."""
+"""Check whether a model fits in memory, and find the largest size that fits."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class Fit:
         return self.headroom >= 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data whose keys are the attribute names."""
+        """Return the attributes as a plain dictionary."""
         names = ("memory", "reserve", "usable", "needed", "headroom", "fits", "count")
         return {name: getattr(self, name) for name in names}
 
 
 def largest_fitting(fits: Callable[[int], bool], limit: int = LARGEST, first: int = 1) -> int | None:
-    """Return the largest number from ``first`` to ``limit`` that fits, or None; all smaller numbers must fit too.
+    """Return the largest number from ``first`` to ``limit`` that fits, or None. All smaller numbers must fit too.
 
     >>> largest_fitting(lambda n: n * n <= 1000), largest_fitting(lambda n: False)
     (31, None)
@@ -64,7 +64,7 @@ def largest_fitting(fits: Callable[[int], bool], limit: int = LARGEST, first: in
 
 
 def smallest_fitting(fits: Callable[[int], bool], limit: int) -> int | None:
-    """Return the smallest number from 1 to ``limit`` that fits, or None; all larger numbers must fit too.
+    """Return the smallest number from 1 to ``limit`` that fits, or None. All larger numbers must fit too.
 
     >>> smallest_fitting(lambda n: n * n >= 1000, 100), smallest_fitting(lambda n: False, 9)
     (32, None)

@@ -21,7 +21,7 @@ from .weight_formats import StoredTensors, WeightFormats
 
 @record
 class InferenceMemory(NotebookDisplay):
-    """Memory of serving on one rank, in bytes. ``unread``: keys of a quantisation config that were not interpreted."""
+    """Inference memory on one rank, in bytes. ``unread`` lists uninterpreted keys of the quantisation config."""
 
     architecture: Architecture
     workload: Workload
@@ -37,7 +37,7 @@ class InferenceMemory(NotebookDisplay):
 
     @property
     def summary(self) -> str:
-        """The peak and the workload in one line."""
+        """One-line summary of the peak and the workload."""
         size = self.workload
         return f"{self.architecture.name}: {self.peak:,} bytes at the peak, batch {size.batch}, seq {size.seq}"
 
@@ -48,7 +48,7 @@ class InferenceMemory(NotebookDisplay):
 
     @cached_property
     def weights_by_component(self) -> dict[str, int]:
-        """Bytes of weights by component, each rounded up."""
+        """Weight bytes by component, each rounded up."""
         bits = Counter[str]()
         for entry in self.stored:
             bits[entry.component] += entry.bits
@@ -56,12 +56,12 @@ class InferenceMemory(NotebookDisplay):
 
     @property
     def state(self) -> int:
-        """Bytes of the KV cache and of recurrent states."""
+        """Bytes of the KV cache and recurrent states."""
         return self.state_size.bytes
 
     @property
     def activations(self) -> int:
-        """Bytes of transient buffers: the largest set of activations alive at once, logits included."""
+        """Peak bytes of live activations, including logits."""
         return self.transient
 
     @cached_property
@@ -70,7 +70,7 @@ class InferenceMemory(NotebookDisplay):
         return self.weights + self.state + self.transient
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data whose keys are the attribute names."""
+        """Return the attributes as a plain dictionary."""
         names = ("peak", "weights", "state", "activations", "phase", "weights_by_component")
         own = {name: getattr(self, name) for name in names}
         return {**own, "state_by_role": self.state_size.by_role, "ranks": self.mesh.ranks}
@@ -86,10 +86,10 @@ def inference_memory(
     prefill: int | None = None,
     convention: str | None = None,
 ) -> InferenceMemory:
-    """Return the memory of a prefill of ``workload.seq`` tokens and of their cache on one rank.
+    """Return the memory on one rank for a prefill of ``workload.seq`` tokens and their cache.
 
-    ``prefill`` is the number of tokens per sequence that are computed at once (None: all). Beams are expanded after the
-    prefill, but before it in transformers (``convention="torch"``).
+    ``prefill`` is the number of tokens per sequence computed at once (None: all). Beams are expanded after the prefill,
+    or before the prefill if ``convention`` is ``torch``.
     """
     mesh, policy = mesh or Mesh(), ActivationPolicy("flash", bytes=width)
     stored = tuple(weights.stored(architecture, mesh))
@@ -103,7 +103,7 @@ def inference_memory(
 def _largest_steps(
     values: dict[str, int], prefill: int | None, beams: int, convention: str | None
 ) -> Iterator[dict[str, int]]:
-    """Yield the steps that can need most: the prefill, and a decode step of all beams."""
+    """Yield the steps that may need the most memory: the prefill, and a decode step of all beams."""
     all_beams = {**values, "b": values["b"] * beams}
     most = prefill or max(values["q"], values["n"])
     yield {**(all_beams if convention == "torch" else values), "q": min(values["q"], most), "n": min(values["n"], most)}
@@ -114,7 +114,7 @@ def _largest_steps(
 def _transient_bytes(
     architecture: Architecture, logits: str, policy: ActivationPolicy, mesh: Mesh, values: dict[str, int]
 ) -> int:
-    """Bytes of the largest set of activations alive at once in a block or a head."""
+    """Return the peak bytes of live activations in a block or head."""
     single_stack, largest = not architecture.is_encoder_decoder, 0
     for stack in architecture.stacks:
         if stack.unused:

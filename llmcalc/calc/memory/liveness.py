@@ -1,6 +1,6 @@
-"""Which activations are live: walks the equations of a block in order and follows tensors by version.
+"""Track live activations by walking the equations of a block in execution order.
 
-The forward walk records saved tensors; walking the same steps backwards gives the transient gradients.
+The forward walk records saved tensors. Walking the same steps in reverse gives the transient gradients.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ STREAM = "stream#in"  # the input of a segment
 
 
 class Liveness(Recorder):
-    """Walks blocks and layers, and records what they save."""
+    """Walks blocks and layers and records the tensors that they save."""
 
     def __init__(
         self, policy: ActivationPolicy, symbols: Mapping[str, Any], values: Mapping[str, int], mesh: Mesh
     ) -> None:
         super().__init__(policy, symbols, values, mesh)
         self.conventions = Conventions("prefill", "dense", policy.convention)
-        self.outputs: set[str] = set()  # results whose gradient comes from outside: of sub-layers, of the head
-        self.stream_outputs: set[str] = set()  # those whose gradient is the gradient of the residual stream
+        self.outputs: set[str] = set()  # sub-layer and head outputs, whose gradients come from outside
+        self.stream_outputs: set[str] = set()  # outputs whose gradient is the gradient of the residual stream
         self.stream_bytes = 0
         self.n_names = 0
 
     def block(self, block: Block, stream: str) -> str:
-        """Walk a block whose input is the tensor ``stream``; return the name of its output."""
+        """Walk a block with the input tensor ``stream`` and return the name of the output tensor."""
         stream = self.sublayers(block, stream)
-        self.saved.pop(SOURCE, None)  # one tensor for all blocks, see ``save_source``
+        self.saved.pop(SOURCE, None)  # shared by all blocks, see ``save_source``
         return stream
 
     def sublayers(self, block: Block, stream: str) -> str:
-        """Walk the sub-layers of a block, except those that are never executed."""
+        """Walk all sub-layers of a block except unused ones."""
         inputs: dict[str, str] = {}
         joins: set[str] = set()
         for sublayer in block.sublayers:
@@ -54,7 +54,7 @@ class Liveness(Recorder):
         return stream
 
     def save_source(self, stack: Stack) -> None:
-        """Save the encoder's output, which all cross-attention layers of a stack read, once."""
+        """Save the encoder's output once for all cross-attention layers of a stack."""
         for run in stack.runs:
             trace = Liveness(self.policy, self.symbols, self.values, self.mesh)
             trace.sublayers(run.block, STREAM)
@@ -62,7 +62,7 @@ class Liveness(Recorder):
                 self.save(SOURCE, trace.saved[SOURCE].bytes)
 
     def sublayer(self, sublayer: Sublayer, stream: str) -> str:
-        """Walk a sub-layer: norms, parallel branches, the residual sum."""
+        """Walk the norms, parallel branches and residual sum of a sub-layer."""
         stream = self.new_name("concatenated") if sublayer.concat_input else stream
         normed = self.layer(sublayer.pre, stream) if sublayer.pre else stream
         out = ""
@@ -87,17 +87,17 @@ class Liveness(Recorder):
         return out
 
     def mark_output(self, name: str, stream: bool) -> None:
-        """Mark a result whose gradient comes from outside the walked part."""
+        """Mark a tensor whose gradient comes from outside the walked layers."""
         self.outputs.add(name)
         self.stream_outputs |= {name} if stream else set()
 
     def layer(self, layer: Layer, x: str, unnormed: str = "") -> str:
-        """Walk a layer with the input ``x``, the norm of ``unnormed``; return the name of its output."""
+        """Walk a layer and return the name of its output. The input ``x`` is the normalised ``unnormed``."""
         self.n_names += 1
         return self.declaration(declare(layer), x, f"{layer.kind()}#{self.n_names}", unnormed or x)
 
     def declaration(self, declaration: Declaration, x: str, place: str, unnormed: str) -> str:
-        """Walk a declaration and its parts."""
+        """Walk a declaration and its inner layers."""
         versions = TensorVersions(self, declaration, place, {"x": x, "unnormed": unnormed, "first": STREAM})
         self.parts(versions, after_equations=False)
         for equation in map(read, declaration.lines):
@@ -118,19 +118,19 @@ class Liveness(Recorder):
                 versions.versions[result_name] = versions.last = result
 
     def is_executed(self, equation: Equation) -> bool:
-        """Whether the policy executes an equation."""
+        """Return whether the policy executes an equation."""
         skipped = {"eager" if self.policy.attention == "flash" else "flash"}
         skipped |= set() if self.policy.dropout else {"dropout"}
         return not equation.tags & skipped and runs(equation.tags - {"flash", "dropout"}, self.conventions)
 
     def new_name(self, stem: str) -> str:
-        """Return a name that no tensor has yet."""
+        """Return an unused tensor name."""
         self.n_names += 1
         return f"{stem}#{self.n_names}"
 
 
 def peak_live_bytes(trace: Liveness) -> int:
-    """The largest number of bytes alive at once in a forward pass that frees each tensor after its last use."""
+    """Return the peak live bytes of a forward pass that frees each tensor after its last use."""
     last = {name: number for number, step in enumerate(trace.steps) for name, _ in step.operands}
     live: dict[str, int] = {}
     largest = 0

@@ -1,4 +1,4 @@
-"""Number formats: bits of a tensor, in whole quantisation blocks."""
+"""Number formats, and the bits of tensors in whole quantisation blocks."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class Format:
     """A number format.
 
     Attributes:
-        bits: bits of one block, including scales and zero points.
-        block: elements of a block along a row, which is the input dimension of a matrix.
-        rows: rows that a block spans (128 for 128x128 tiles).
-        payload: bits of an element if a partly filled last block stores no padding (0: blocks are padded).
+        bits: bits per block, including scales and zero points.
+        block: number of elements per block along a row (the input dimension of a matrix).
+        rows: number of rows per block (128 for 128x128 tiles).
+        payload: bits per element if the last block is stored without padding (0: blocks are padded).
         flat: whether blocks run through the whole tensor instead of along each row.
-        outer: blocks that share another constant of ``outer_bits`` bits (0: none).
+        outer: number of blocks that share an outer constant of ``outer_bits`` bits (0: no outer constant).
         row_bits: extra bits per row, such as a scale per output channel.
         column_bits: extra bits per column, such as a group index per input channel.
-        fallback: format of a matrix whose row length is not a multiple of the block.
+        fallback: format used if the row length is not a multiple of ``block``.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Format:
     source: str = ""
 
     def bits_of(self, rows: int, columns: int) -> int:
-        """Return the bits of a matrix of ``rows`` x ``columns``, in whole blocks.
+        """Return the bits of a ``rows`` x ``columns`` matrix in whole blocks.
 
         >>> Format("mxfp4", 136, block=32, payload=4).bits_of(2, 48)  # 96 elements of 4 bits, 4 scales of 8
         416
@@ -59,7 +59,7 @@ class Format:
         return stored + outer + rows * self.row_bits + columns * self.column_bits + self.tensor_bits
 
     def used(self, columns: int) -> Format:
-        """Return the format of rows of ``columns`` elements: this one, or its fallback."""
+        """Return the format used for rows of ``columns`` elements, which may be the fallback."""
         return self.fallback.used(columns) if self.fallback and columns % self.block else self
 
     @property
@@ -69,13 +69,13 @@ class Format:
 
     @property
     def bits_per_weight(self) -> float:
-        """Bits per element of a large matrix, without constants per row and tensor."""
+        """Bits per element of a large matrix, excluding constants per row or per tensor."""
         outer = self.outer_bits / self.outer if self.outer else 0
         return (self.bits + outer) / (self.block * self.rows)
 
 
 def shape(row: Row) -> tuple[int, int, int]:
-    """Return (copies, rows, columns): the rows of a matrix are as long as its input, a vector is one row."""
+    """Return (copies, rows, columns). The row length of a matrix is its input width; a vector is one row."""
     sizes = [prod(int(row.declaration.axes[axis]) for axis in group) for group in row.tensor.groups]
     if row.tensor.linear:
         *lead, inputs, outputs = sizes
@@ -91,6 +91,6 @@ def tensor_bits(row: Row, chosen: Format) -> int:
 
 
 def read_format(name: str, data: Mapping[str, Any], fallback: Format | None = None) -> Format:
-    """Read a format from its entry in the data files."""
+    """Read a format from an entry of the data files."""
     keys = [key for key in Format.__match_args__ if key not in ("name", "fallback")]
     return Format(name, **{key: data[key] for key in keys if key in data}, fallback=fallback)

@@ -1,4 +1,4 @@
-"""What training stores per parameter: weights, gradients, a master copy and optimizer states; low-rank adapters."""
+"""Training storage per parameter: weights, gradients, master weights and optimizer states; low-rank adapters."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ SCALE_BYTES = 4  # one fp32 maximum per block of quantised states
 
 @record
 class StateRule:
-    """One state of an optimizer.
+    """One optimizer state.
 
     Attributes:
-        of: ``all`` tensors, ``matrices`` (weights that are multiplied with an input) or ``others``.
-        factored: whether a matrix stores row and column sums instead of every element (Adafactor).
-        block: elements that share a maximum (8-bit states), or 0.
+        of: tensors with this state: ``all``, ``matrices`` (weights that are multiplied with an input) or ``others``.
+        factored: whether a matrix has row and column sums instead of a value per element (Adafactor).
+        block: number of elements that share a maximum (8-bit states), or 0.
     """
 
     bytes: int
@@ -28,7 +28,7 @@ class StateRule:
     block: int = 0
 
     def bytes_of(self, row: Row, elements: int) -> int:
-        """Bytes for one copy of a tensor, of which a rank holds ``elements``."""
+        """Return the bytes for ``elements`` elements of a tensor on one rank."""
         if (self.of == "matrices" and not row.tensor.linear) or (self.of == "others" and row.tensor.linear):
             return 0
         if self.factored and len(row.tensor.groups) > 1:
@@ -41,13 +41,13 @@ class StateRule:
 
 @record
 class Adapters:
-    """Low-rank adapters [hu2021]: the target matrices get a product ``x a b``, everything else is frozen."""
+    """Low-rank adapters [hu2021], which add trainable factors to the target matrices. All other weights are frozen."""
 
     rank: int
     targets: tuple[str, ...]
 
     def elements(self, row: Row) -> int:
-        """Elements of a tensor's adapter: ``rank · (in + out)``."""
+        """Return the number of elements of a tensor's adapter, ``rank · (in + out)``."""
         if not row.tensor.linear or row.tensor.name not in self.targets or row.tensor.active:
             return 0
         copies, rows, columns = shape(row)
@@ -59,13 +59,13 @@ class Recipe:
     """Number formats and optimizer of a training run.
 
     Attributes:
-        weight_bytes: bytes of a weight in the forward pass.
-        gradient_bytes: bytes of an accumulated gradient.
-        master_weight_bytes: bytes of the higher-precision copy that the optimizer updates, or 0.
-        n_temporaries: copies of the largest tensor that an optimizer step allocates.
+        weight_bytes: bytes per weight in the forward pass.
+        gradient_bytes: bytes per accumulated gradient.
+        master_weight_bytes: bytes per weight of the higher-precision copy that the optimizer updates, or 0.
+        n_temporaries: number of copies of the largest tensor that an optimizer step allocates.
         contiguous_gradient_buffer: whether one buffer holds all gradients throughout the step (Megatron-LM's
-            distributed data parallel), instead of allocating them in the backward pass (PyTorch).
-        frozen_weights: formats of the weights under adapters (None: ``weight_bytes`` each).
+            distributed data parallel) instead of gradients being allocated in the backward pass (PyTorch).
+        frozen_weights: number formats of the weights under adapters (None: ``weight_bytes`` per weight).
     """
 
     name: str
@@ -80,14 +80,14 @@ class Recipe:
 
 
 class Trainable(NamedTuple):
-    """The trainable part of one copy of a tensor on one rank: elements, and bytes of their optimizer states."""
+    """Trainable elements of one copy of a tensor on one rank, and bytes of their optimizer states."""
 
     elements: int
     state_bytes: int
 
 
 def trainable(row: Row, own: int, recipe: Recipe) -> Trainable:
-    """Return what is trained of a tensor: all ``own`` elements, only its adapter, or nothing in a frozen stack."""
+    """Return the trainable part of a tensor: its ``own`` elements, its adapter, or nothing in a frozen stack."""
     if row.entry.stack.frozen:
         return Trainable(0, 0)
     if recipe.adapters is None:

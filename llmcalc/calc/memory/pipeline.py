@@ -1,4 +1,4 @@
-"""Pipeline parallelism: the layers of each stage, the 1F1B schedule, and the training memory of every stage."""
+"""Pipeline parallelism: stage layout, 1F1B schedule and training memory per stage."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .training import TrainingMemory, training_memory
 
 @record
 class ParallelMemory(NotebookDisplay):
-    """The training memory of each pipeline stage; its attributes are those of the stage with the largest peak."""
+    """Training memory per pipeline stage. Other attributes are read from the stage with the largest peak."""
 
     mesh: Mesh
     stages: tuple[TrainingMemory, ...]
 
     @property
     def summary(self) -> str:
-        """The peak and the workload in one line."""
+        """One-line summary of the peak and the workload."""
         size = self.worst.workload
         return f"{self.worst.architecture.name}: {self.peak:,} bytes at the peak, batch {size.batch}, seq {size.seq}"
 
@@ -43,7 +43,7 @@ class ParallelMemory(NotebookDisplay):
         return getattr(self.worst, name)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data: the figures of the worst stage, and the peak of every stage."""
+        """Return a plain dictionary with the figures of the worst stage and the peak of every stage."""
         peaks = [stage.peak for stage in self.stages]
         return {**self.worst.to_dict(), "worst_stage": self.stages.index(self.worst), "peaks": peaks}
 
@@ -51,11 +51,11 @@ class ParallelMemory(NotebookDisplay):
 def parallel_memory(
     architecture: Architecture, workload: Workload, policy: ActivationPolicy, recipe: Recipe, mesh: Mesh
 ) -> ParallelMemory:
-    """Return the memory of every pipeline stage."""
+    """Return the training memory of every pipeline stage."""
     if mesh.pp == 1:
         return ParallelMemory(mesh, (training_memory(architecture, workload, policy, recipe, mesh),))
     if len(architecture.stacks) > 1:
-        raise InputError("pipeline parallelism is not modelled for more than one stack", parameter="pp")
+        raise InputError("pipeline parallelism is only modelled for architectures with one stack", parameter="pp")
     stack = architecture.stacks[0]
     found = []
     for stage, runs in enumerate(_split_into_stages(stack, mesh.pp)):
@@ -68,10 +68,10 @@ def parallel_memory(
 
 
 def one_f_one_b_in_flight(mesh: Mesh, stage: int) -> tuple[int, int]:
-    """Number of micro-batches whose activations a stage of a 1F1B schedule holds at once, as a fraction.
+    """Return the number of micro-batches in flight at a stage of a 1F1B schedule, as a fraction.
 
-    Each stage warms up with one forward pass per later stage, then alternates one forward and one backward pass, so
-    that stage i of p holds p - i micro-batches. Interleaving multiplies those of the first stage by
+    Each stage runs one warm-up forward pass per later stage and then alternates forward and backward passes, so stage i
+    of p holds the activations of p - i micro-batches. Interleaving multiplies this number for the first stage by
     ``1 + (p - 1) / (p · virtual_stages)`` [korthikanti2022, Section 4.2.3].
     """
     held = min(mesh.pp - stage, mesh.batches)
@@ -87,7 +87,7 @@ def _split_into_stages(stack: Stack, stages: int) -> list[tuple[Run, ...]]:
     if stages > len(blocks):
         raise SizeError(f"pp ({stages}) exceeds the number of layers ({len(blocks)})", parameter="pp")
     if len(blocks) % stages:
-        hint = "all stages have the same number of layers"
+        hint = "all stages must have the same number of layers"
         raise SizeError(f"pp ({stages}) does not divide the {len(blocks)} layers", parameter="pp", hint=hint)
     size = len(blocks) // stages
     stages_of = (blocks[start : start + size] for start in range(0, len(blocks), size))

@@ -1,7 +1,7 @@
-"""The tensors that autograd saves for the backward pass, found by walking the equations of a layer.
+"""Find the tensors that autograd saves for the backward pass by walking the equations of a layer.
 
-Each equation says what its derivative needs (``core/functions.py``; a contraction needs both of its operands). A tensor
-that several equations need is saved once.
+A contraction saves both operands; ``core/functions.py`` lists the tensors that each function saves. A tensor needed by
+several equations is saved once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..work import extent
 from .optimizer import Adapters
 
 MASK_BYTES, BF16_BYTES, FP32_BYTES = 1, 2, 4
-EARLIER_LAYER = "elsewhere"  # prefix of tensors that an earlier layer has saved
+EARLIER_LAYER = "elsewhere"  # prefix of tensors saved by an earlier layer
 
 
 @record
@@ -31,7 +31,7 @@ class ActivationPolicy:
         recompute: ``none``, ``selective`` (recompute the attention core) or ``full`` (recompute whole blocks).
         loss: ``eager`` (log-probabilities and their gradients are stored) or ``fused`` (a kernel saves the logits and
             overwrites them with their gradient).
-        scan: ``eager`` (intermediate results of chunked recurrences are stored) or ``fused`` (only their inputs are).
+        scan: ``eager`` (intermediate results of chunked recurrences are stored) or ``fused`` (only inputs are stored).
     """
 
     attention: str = "flash"
@@ -46,7 +46,7 @@ class ActivationPolicy:
 
 
 class SavedTensor(NamedTuple):
-    """A tensor saved for the backward pass, and the index of the step that first needs it."""
+    """A tensor saved for the backward pass, with the index of the first step that needs the tensor."""
 
     name: str
     bytes: int
@@ -54,7 +54,7 @@ class SavedTensor(NamedTuple):
 
 
 class Step(NamedTuple):
-    """The backward pass of one equation: bytes of the gradients of its result, its operands and its weights."""
+    """The backward pass of one equation, with the gradient bytes of its output, operands and weights."""
 
     label: str
     out: str
@@ -65,7 +65,7 @@ class Step(NamedTuple):
 
 
 class Recorder:
-    """Collects saved tensors and backward steps; sizes are bytes on one rank of a mesh for one workload."""
+    """Collects saved tensors and backward steps, with sizes in bytes on one rank."""
 
     def __init__(
         self, policy: ActivationPolicy, symbols: Mapping[str, Any], values: Mapping[str, int], mesh: Mesh
@@ -75,7 +75,7 @@ class Recorder:
         self.steps: list[Step] = []
 
     def size(self, axes: tuple[str, ...], declaration: Declaration | Mapping[str, int], width: int) -> int:
-        """Bytes of an activation with ``width`` bytes per element."""
+        """Return the bytes of an activation with ``width`` bytes per element."""
         if not isinstance(declaration, Declaration):
             declaration = Declaration(dict(declaration))
         count = 1
@@ -85,12 +85,12 @@ class Recorder:
         return self.mesh.share_of_activation(axes, declaration, count) * width
 
     def weight_gradient(self, tensor: Tensor, declaration: Declaration) -> int:
-        """Bytes of the gradient of a weight."""
+        """Return the gradient bytes of a weight."""
         count = self.mesh.share_of_weight(tensor, declaration, elements(tensor, declaration))
         return count * self.policy.gradient_bytes
 
     def save(self, name: str, size: int, *, fixed_size: bool = True) -> None:
-        """Save a tensor once. Unless it has a ``fixed_size``, the largest size that an equation needs counts."""
+        """Save a tensor once. A larger size replaces an earlier one unless ``fixed_size`` is set."""
         if not size:
             return
         if name not in self.saved:
@@ -107,19 +107,19 @@ class TensorVersions:
         self.weights = {tensor.name: tensor for tensor in declaration.tensors}
         self.versions = versions | {name: f"{EARLIER_LAYER}.{name}" for name in declaration.elsewhere}
         self.axes: dict[str, tuple[str, ...]] = {"x": ("b", "q", "d")}
-        self.fused: set[str] = set()  # tensors that a fused kernel makes and never stores
+        self.fused: set[str] = set()  # tensors that a fused kernel never stores
         self.from_weights: set[str] = set()  # elementwise functions of weights
         self.fp32_gradients: set[str] = set()
         self.last = versions["x"]
 
     def equation(self, equation: Equation) -> None:
-        """Save what the backward pass of an equation needs, then give its result a new version."""
+        """Save the tensors that the backward pass of an equation needs, then assign a new version to its output."""
         policy = self.recorder.policy
         core = "core" in equation.tags
         fused = core and (policy.attention == "flash" or policy.recompute == "selective")
         if "scan" in equation.tags and policy.scan == "fused":
             fused = True
-            self.fused |= {state.name for state in self.declaration.states} - self.versions.keys()  # zeros
+            self.fused |= {state.name for state in self.declaration.states} - self.versions.keys()  # initial zeros
         out = f"{self.place}.{equation.out.name}@{len(self.recorder.steps)}"
         if equation.function and all(self.is_from_weights(operand, equation) for operand in equation.operands):
             self.from_weights.add(equation.out.name)  # cheap to recompute from the weights
@@ -137,13 +137,13 @@ class TensorVersions:
         self.last = out
 
     def is_from_weights(self, operand: Operand, equation: Equation | None = None) -> bool:
-        """Whether an operand is a weight, an elementwise function of weights, or the constant of ``equation``."""
+        """Return whether an operand is a weight, a function of weights, or the constant of ``equation``."""
         if operand.name in self.weights or operand.name in self.from_weights:
             return True
         return equation is not None and "constant" in equation.tags and operand.name not in self.versions
 
     def is_alias(self, equation: Equation) -> bool:
-        """Whether an equation only gives a tensor another name, without enlarging it."""
+        """Return whether an equation only renames a tensor without enlarging it."""
         (source, *others), recorder = equation.operands, self.recorder
         axes = source.axes or self.axes.get(source.name, ())
         if equation.function != "copy" or others or source.name not in self.versions or not axes:
@@ -151,7 +151,7 @@ class TensorVersions:
         return recorder.size(equation.out.axes, self.declaration, 1) == recorder.size(axes, self.declaration, 1)
 
     def save(self, equation: Equation, out: str, fused: bool) -> None:
-        """Save what the derivative of an equation needs; a fused kernel saves only its own inputs and outputs."""
+        """Save the tensors that an equation's derivative needs. A fused kernel saves only its inputs and outputs."""
         if equation.function is None:
             if not (self.is_frozen(equation) or self.is_position_product(equation)):
                 for operand in equation.operands:
@@ -159,7 +159,7 @@ class TensorVersions:
                         self.save_operand(operand, equation)
             return
         function, torch = FUNCTIONS[equation.function], self.recorder.policy.convention == "torch"
-        if fused:  # the inputs, from which the kernel recomputes everything else
+        if fused:  # the kernel recomputes everything else from its inputs
             for operand in equation.operands if function.saves != "nothing" else ():
                 if operand.name not in self.fused:
                     self.save_operand(operand, equation)
@@ -169,12 +169,12 @@ class TensorVersions:
             self.save_word(word, number, equation, out)
 
     def is_position_product(self, equation: Equation) -> bool:
-        """Whether a contraction is with a constant table of positions, which is all that its derivative needs."""
+        """Return whether an equation is a product with a constant position table, so that no operand is saved."""
         known = self.versions.keys() | self.weights.keys() | self.from_weights
         return "constant" in equation.tags and any(operand.name not in known for operand in equation.operands)
 
     def is_frozen(self, equation: Equation) -> bool:
-        """Whether a contraction is with a frozen weight. An adapter saves its input and its inner vector."""
+        """Return whether a contraction has a frozen weight without an adapter. Save the inner vector of an adapter."""
         adapters = self.recorder.policy.adapters
         weights = [operand.name for operand in equation.operands if operand.name in self.weights]
         if adapters is None or not weights:
@@ -187,7 +187,7 @@ class TensorVersions:
         return False
 
     def save_word(self, word: str, number: int, equation: Equation, out: str) -> None:
-        """Save what one word of a function's ``saves`` names."""
+        """Save the tensor named by one word of a function's ``saves``."""
         recorder, axes, width = self.recorder, equation.out.axes, self.recorder.policy.bytes
         first = equation.operands[0] if equation.operands else equation.out
         if word == "inputs":
@@ -207,11 +207,11 @@ class TensorVersions:
             recorder.save(name, recorder.size(rows, self.declaration, element_bytes))
 
     def save_operand(self, operand: Operand, equation: Equation, default_axes: tuple[str, ...] = ()) -> None:
-        """Save an operand, unless it is a weight; ``default_axes`` are those of one written without axes."""
+        """Save an operand unless it is a weight. ``default_axes`` apply to an operand written without axes."""
         if self.is_from_weights(operand):
             return
         axes = operand.axes or self.axes.get(operand.name) or default_axes
-        constant = "constant" in equation.tags and operand.name not in self.versions  # a table of positions
+        constant = "constant" in equation.tags and operand.name not in self.versions  # a position table
         if not axes or constant:
             return
         new = operand.name if operand.name == "src" else f"{self.place}.{operand.name}"
@@ -224,13 +224,13 @@ class TensorVersions:
                     name, axes = f"{name}:repeated", repeated
         if name in (f"{EARLIER_LAYER}.{other}" for other in self.declaration.elsewhere):
             return
-        full = axes if operand.name == "x" else self.axes.get(operand.name, axes)  # a loop may read slices of it
+        full = axes if operand.name == "x" else self.axes.get(operand.name, axes)  # a loop may read slices
         sizes = (recorder.size(each, self.declaration, recorder.policy.bytes) for each in (axes, full))
         # the first equation may read only one of several residual streams
         recorder.save(name, max(sizes), fixed_size=operand.name != "x")
 
     def step(self, equation: Equation, out: str, fused: bool) -> Step:
-        """Return the sizes of an equation's gradients."""
+        """Return the backward pass of an equation as a step."""
         operands = []
         for operand in equation.operands:
             axes = operand.axes or self.axes.get(operand.name, ())
@@ -245,7 +245,7 @@ class TensorVersions:
         return Step(equation.text, out, gradient, tuple(operands), size, "nograd" not in equation.tags)
 
     def gradient(self, axes: tuple[str, ...], fused: bool, equation: Equation, version: str) -> int:
-        """Bytes of a tensor's gradient; a fused kernel never stores that of attention scores and probabilities."""
+        """Return the gradient bytes of a tensor; 0 for attention scores and probabilities inside a fused kernel."""
         if fused and {"q"} < set(axes) and set(axes) & {"k", "s"}:
             return 0
         if equation.function == "softmax_fp32":

@@ -1,13 +1,13 @@
-"""The moments of a training step and the memory of each; the peak is the largest moment, never a sum of maxima.
+"""Memory at each moment of a training step. The peak is the largest moment, not a sum of separate maxima.
 
 forward -> loss -> backward, block by block (recomputed if the policy says so) -> tied table -> optimizer step
 
-ZeRO-3 is modelled after PyTorch's ``fully_shard`` applied to every block and then to the model [zhao2023]: each block
-is one group, the layers outside the blocks are another. The weights of the latter stay gathered from the forward pass
-to the end of the backward pass, where their gradients are reduced. During the backward pass of a block, the previous
-block is prefetched and the gradients of the next one are reduced. In a pipeline, a stage keeps all its weights gathered
-and its gradients unsharded until the last micro-batch, as torchtitan does: communicating them per micro-batch would be
-slow.
+ZeRO-3 follows PyTorch's ``fully_shard``, applied to every block and then to the model [zhao2023]. Each block is one
+group, and the layers outside the blocks form another. The weights of the outer group stay gathered from the forward
+pass to the end of the backward pass, when their gradients are reduced. During the backward pass of a block, the
+previous block is prefetched and the gradients of the next block are reduced. In a pipeline, a stage keeps its weights
+gathered and its gradients unsharded until the last micro-batch, as in torchtitan, because communication per micro-batch
+would be slow.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .liveness import Liveness
 
 
 class Moment(NamedTuple):
-    """Bytes in memory at one moment; ``gathered`` are full weights next to their shards (ZeRO-3)."""
+    """Bytes in memory at one moment. ``gathered`` counts full weights in addition to their shards (ZeRO-3)."""
 
     phase: str
     weights: int
@@ -39,11 +39,11 @@ class Segment(NamedTuple):
     """The part of a model between two checkpoints: ``count`` equal blocks, or the layers outside the blocks.
 
     Attributes:
-        saved: bytes that each block saves in the forward pass.
-        saved_in_backward: bytes that a block holds during its backward pass, recomputed tensors included.
-        gradients: bytes of weight gradients that remain after its backward pass.
-        gathered_weights: bytes of its full weights under ZeRO-3, else 0.
-        full_gradients: bytes of its gradients before ZeRO shards them, else 0.
+        saved: bytes that a block saves in the forward pass.
+        saved_in_backward: saved bytes of a block during its backward pass, including recomputed tensors.
+        gradients: bytes of weight gradients that remain after the backward pass of a block.
+        gathered_weights: bytes of a block's full weights under ZeRO-3, else 0.
+        full_gradients: bytes of a block's gradients before ZeRO shards them, else 0.
     """
 
     label: str
@@ -69,10 +69,10 @@ class StepBytes(NamedTuple):
     """Bytes that do not belong to a segment.
 
     Attributes:
-        optimizer_transient: temporaries of the optimizer step.
-        table_transient: temporaries of the gradient of a tied token table.
-        in_flight: activations of other micro-batches in the pipeline.
-        resident_gradients: gradients in memory when the step begins.
+        optimizer_transient: temporary bytes of the optimizer step.
+        table_transient: temporary bytes for the gradient of a tied token table.
+        in_flight: activation bytes of other micro-batches in the pipeline.
+        resident_gradients: gradient bytes in memory when the step begins.
     """
 
     weights: int
@@ -86,7 +86,7 @@ class StepBytes(NamedTuple):
 
 
 def moments(segments: list[Segment], loss: Loss, step: StepBytes) -> Iterator[Moment]:
-    """Yield every moment that can be the largest, in chronological order."""
+    """Yield every moment that may be the peak, in chronological order."""
     saved = sum(segment.saved * segment.count for segment in segments) + loss.saved + step.in_flight
     resident = step.resident_gradients
     outside = step.gathered_weights + sum(segment.gathered_weights for segment in segments if segment.is_outside)
@@ -95,7 +95,7 @@ def moments(segments: list[Segment], loss: Loss, step: StepBytes) -> Iterator[Mo
     yield Moment("forward", step.weights, outside + last, resident, step.optimizer, saved, 0)
     yield Moment("loss", step.weights, outside, resident, step.optimizer, saved, loss.transient)
     saved -= loss.saved
-    # gradients that are sharded, that stay full until the end, and that are full while they are reduced
+    # sharded gradients, full gradients that stay until the end, and full gradients that are being reduced
     gradients, full, reducing = resident, 0, 0
     for segment in reversed(segments):
         if not segment.is_outside:
@@ -121,7 +121,7 @@ def moments(segments: list[Segment], loss: Loss, step: StepBytes) -> Iterator[Mo
 
 
 def _gathered_in_backward(segment: Segment, previous: list[Segment], is_first: bool) -> int:
-    """Bytes of gathered weights of a block in its backward pass, and of the previous block, which is prefetched."""
+    """Return the gathered weight bytes in a block's backward pass, including the prefetched previous block."""
     own = 0 if segment.is_outside else segment.gathered_weights
     if segment.is_outside or is_first:
         return own + (previous[0].gathered_weights if previous else 0)
@@ -129,7 +129,7 @@ def _gathered_in_backward(segment: Segment, previous: list[Segment], is_first: b
 
 
 def _backward_pass(segment: Segment) -> Iterator[tuple[int, int, int]]:
-    """Yield (activations, transient and weight gradients) per equation; the gradient of the stream lives throughout."""
+    """Yield (activations, transient gradients, weight gradients) per equation, with the stream gradient always live."""
     trace = segment.trace
     freed: dict[int, int] = {}
     for tensor in trace.saved.values():

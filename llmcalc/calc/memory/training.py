@@ -39,12 +39,12 @@ class TrainingMemory:
 
     @cached_property
     def largest(self) -> Moment:
-        """The moment of the peak, with its parts."""
+        """The moment with the largest total."""
         return max(self.timeline, key=lambda moment: moment.total)
 
     @property
     def peak(self) -> int:
-        """Bytes at the largest moment."""
+        """Peak bytes of the step."""
         return self.largest.total
 
     @property
@@ -53,7 +53,7 @@ class TrainingMemory:
         return self.largest.phase
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data whose keys are the attribute names."""
+        """Return the attributes as a plain dictionary."""
         names = ("peak", "phase", "weights", "gradients", "optimizer", "activations", "state")
         return {**{name: getattr(self, name) for name in names}, "at_peak": self.largest._asdict()}
 
@@ -66,9 +66,9 @@ def training_memory(
     mesh: Mesh,
     in_flight: tuple[int, int] = (1, 1),
 ) -> TrainingMemory:
-    """Return the memory of a step on one rank; ``in_flight`` micro-batches (a fraction) hold activations at once."""
+    """Return the memory of a step on one rank. ``in_flight`` is a fraction, the number of micro-batches in flight."""
     states = zero.model_states(architecture, recipe, mesh)
-    if policy.convention == "torch" and architecture.layout:  # the optimizer steps over tensors as they are stored
+    if policy.convention == "torch" and architecture.layout:  # the optimizer updates tensors as they are stored
         shapes = (shape for _, shape in params(architecture).tensors("transformers"))
         states = states._replace(largest_tensor=max(map(prod, shapes)))
     weights = states.weights.on_rank(mesh, zero.SHARDS_WEIGHTS)
@@ -97,7 +97,7 @@ def training_memory(
 def saved_tensors(
     architecture: Architecture, workload: Workload, policy: ActivationPolicy, mesh: Mesh
 ) -> Iterator[tuple[str, int]]:
-    """Yield (name, bytes) of every tensor saved in a forward pass without recomputation; that of the loss last."""
+    """Yield (name, bytes) of every tensor saved in a forward pass without recomputation, ending with the loss."""
     segments, loss = segments_and_loss(architecture, workload, policy, mesh)
     for segment in segments.values():
         for _ in range(segment.count):
@@ -109,7 +109,7 @@ def saved_tensors(
 def _sharded_segments(
     segments: dict[SegmentKey, Segment], states: dict[SegmentKey, SegmentStates], recipe: Recipe, mesh: Mesh
 ) -> list[Segment]:
-    """Segments under ZeRO-2 or ZeRO-3: gradients, and weights, are full only while a segment is computed."""
+    """Return the segments with the sizes of their full gradients (ZeRO-2 and ZeRO-3) and full weights (ZeRO-3)."""
     found = []
     for key, segment in segments.items():
         own = states.get(key, SegmentStates())
@@ -125,7 +125,7 @@ def _sharded_segments(
 def segments_and_loss(
     architecture: Architecture, workload: Workload, policy: ActivationPolicy, mesh: Mesh
 ) -> tuple[dict[SegmentKey, Segment], Loss]:
-    """Return the segments of the trained stacks in the order of the forward pass, and the loss."""
+    """Return the segments of the trained stacks in forward order, and the loss."""
     single_stack, values = not architecture.is_encoder_decoder, workload.values(architecture)
     found: dict[SegmentKey, Segment] = {}
     loss = Loss(0, 0)
@@ -166,13 +166,13 @@ def segments_and_loss(
 
 
 def n_residual_streams(stack: Stack) -> int:
-    """Number of parallel residual streams between the blocks of a stack."""
+    """Return the number of parallel residual streams between the blocks of a stack."""
     layers = (part.pre or part.branches[0].layer for run in stack.runs for part in run.block.sublayers)
     return max((int(declare(layer).axes.get("hs", 1)) for layer in layers), default=1)
 
 
 def _without_duplicate_block_input(inputs: Segment, block: Liveness) -> Segment:
-    """The segment before the blocks, without its output if the first block saves the same tensor."""
+    """Return the segment before the blocks, without its output if the first block saves the same tensor."""
     for name in inputs.trace.outputs & inputs.trace.saved.keys() if STREAM in block.saved else ():
         if inputs.trace.saved[name].bytes == block.saved[STREAM].bytes:  # not if there are several residual streams
             inputs = _without(inputs, name)
@@ -180,7 +180,7 @@ def _without_duplicate_block_input(inputs: Segment, block: Liveness) -> Segment:
 
 
 def _without_duplicate_stack_output(last: Segment, block: Liveness) -> Segment:
-    """The last segment of a stack, without its output if the first block of the next stack saves the same tensor."""
+    """Return the last segment of a stack, without its output if the next stack's first block saves the same tensor."""
     streams = [name for name in last.trace.saved if name.startswith("stream")]
     return _without(last, streams[-1]) if streams and STREAM in block.saved and last.count == 1 else last
 
@@ -191,7 +191,7 @@ def _without(segment: Segment, name: str) -> Segment:
 
 
 def _segment_outside(stack: Stack, section: str, trace: Liveness) -> Segment:
-    """The segment of a stack's inputs or outputs."""
+    """Return the segment of a stack's inputs or outputs."""
     stream = STREAM
     for _, layer in getattr(stack, section):
         stream = trace.layer(layer, stream)
@@ -204,7 +204,7 @@ def _segment_outside(stack: Stack, section: str, trace: Liveness) -> Segment:
 
 
 def _loss(stack: Stack, trace: Liveness, policy: ActivationPolicy) -> Loss | None:
-    """Cross-entropy saves log-probabilities and allocates two tensors of their size; a fused kernel allocates none."""
+    """Return the loss memory. Eager cross-entropy saves log-probabilities and needs two temporaries of equal size."""
     head = next((layer for _, layer in stack.outputs if layer.kind() == "head"), None)
     if head is None:
         return None

@@ -1,7 +1,7 @@
-"""The number format of each weight, and the bits that it takes.
+"""Number formats of weights, and their size in bits.
 
-A quantised checkpoint has several formats: embeddings, the head, norms and routers are usually not quantised, and a
-mixture such as Q4_K_M gives more bits to some matrices of some layers.
+A quantised checkpoint mixes formats. Embeddings, the head, norms and routers are usually not quantised, and a mixture
+such as Q4_K_M uses more bits for some matrices of some layers.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from .number_formats import BITS_A_BYTE, Format, shape, tensor_bits
 
 TABLES = ("token embedding", "position embedding", "segment embedding", "other embedding")
 UNQUANTISED = (*TABLES, "head", "norm", "router")
-GROUPED = 4  # query heads per key head from which llama.cpp gives value projections more bits
+GROUPED = 4  # minimum query heads per key head for which llama.cpp uses more bits in value projections
 
 
 class WeightFormats(Protocol):
-    """The number formats of a model; ``unread``: keys of a ``published`` checkpoint that were not interpreted."""
+    """Number formats of a model. ``unread`` lists uninterpreted config keys of a ``published`` checkpoint."""
 
     @property
     def published(self) -> bool: ...  # noqa: D102
@@ -32,19 +32,19 @@ class WeightFormats(Protocol):
     def unread(self) -> tuple[str, ...]: ...  # noqa: D102
 
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
-        """Return elements and bits by component and format on one rank of a mesh."""
+        """Return the elements and bits on one rank by component and format."""
         ...
 
 
 @record
 class FormatRule:
-    """A format for some tensors of some layers.
+    """A rule that assigns a format to some tensors of some layers.
 
     Attributes:
         of: a component (``head``) or the name of a tensor in the equations (``wv``).
-        layers: which layers: ``all``, ``more`` (the first and last eighth, and every third in between), ``middle``
+        layers: selected layers: ``all``, ``more`` (the first and last eighth, and every third in between), ``middle``
             (all but the first and last eighth), ``first 4`` or ``first 1/8``.
-        when: condition on the model: ``grouped``, ``8 experts``, ``80 layers``.
+        when: condition on the model, such as ``grouped``, ``8 experts`` or ``80 layers``.
     """
 
     of: str
@@ -55,13 +55,13 @@ class FormatRule:
 
 @record
 class RequestedFormats:
-    """Number formats that the user requested.
+    """Number formats requested by the user.
 
     Attributes:
         main: format of the matrices.
-        base: format of everything else.
-        only: components whose matrices are in ``main``; empty: all but those in ``unquantised``.
-        rules: exceptions of a mixture; the first match applies.
+        base: format of all other tensors.
+        only: components whose matrices use ``main`` (empty: all components that are not in ``unquantised``).
+        rules: exceptions of a mixed format; the first match applies.
     """
 
     name: str
@@ -74,13 +74,13 @@ class RequestedFormats:
     published, unread = False, ()
 
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
-        """Return elements and bits of every tensor by format, on one rank of a mesh."""
+        """Return the elements and bits of every tensor on one rank by format."""
         model = ModelTensors(architecture)
         self.check(model)
         return [stored for row in model.rows for stored in stored_row(row, self, model, mesh)]
 
     def check(self, model: ModelTensors) -> None:
-        """Check the names of components."""
+        """Check component names."""
         for parameter, names in (("only", self.only), ("keep", tuple(set(self.unquantised) - set(UNQUANTISED)))):
             for name in names:
                 if name not in model.components:
@@ -88,11 +88,11 @@ class RequestedFormats:
                     raise UnknownNameError("component", name, model.components, parameter=parameter, hint=hint)
         for name in self.only:
             if name in self.unquantised:
-                hint = "name it in one of {only} and {keep}"
-                raise InputError(f"{name!r} is both quantised and kept", parameter="only", hint=hint)
+                hint = "list a component in {only} or {keep}, not in both"
+                raise InputError(f"{name!r} is both quantised and unquantised", parameter="only", hint=hint)
 
     def formats(self, row: Row, part: str, model: ModelTensors) -> Iterator[tuple[Format, int]]:
-        """Yield (format, copies) of a tensor of the component ``part``."""
+        """Yield (format, number of copies) for a tensor of the component ``part``."""
         if self.main.plain and not self.only and self.main.bits >= max(self.base.bits, 2 * BITS_A_BYTE):
             yield self.main, row.copies  # a plain 16- or 32-bit format applies to everything
             return
@@ -112,7 +112,7 @@ class RequestedFormats:
 
 
 class ModelTensors:
-    """The tensors of an architecture, and the properties that format rules depend on."""
+    """Tensors of an architecture, and the properties on which format rules depend."""
 
     def __init__(self, architecture: Architecture) -> None:
         self.rows = rows(architecture.stacks)
@@ -129,7 +129,7 @@ class ModelTensors:
         return range(first, first + row.copies)
 
     def meets(self, rule: FormatRule, row: Row) -> bool:
-        """Whether the condition of a rule holds for a tensor's layer."""
+        """Return whether a tensor's layer meets the condition of a rule."""
         if not rule.when:
             return True
         if rule.when == "grouped":
@@ -140,7 +140,7 @@ class ModelTensors:
 
 
 class StoredTensors(NamedTuple):
-    """Elements and bits of tensors of one component in one format."""
+    """Elements and bits of the tensors of one component in one format."""
 
     component: str
     format: Format
@@ -151,7 +151,7 @@ class StoredTensors(NamedTuple):
 def stored_row(
     row: Row, weights: RequestedFormats, model: ModelTensors, mesh: Mesh | None = None
 ) -> Iterator[StoredTensors]:
-    """Yield elements and bits of a tensor by format; nothing for a tied tensor that is already counted."""
+    """Yield the elements and bits of a tensor by format, or nothing if a tied tensor is already counted."""
     part, counts = component(row), dict[Format, int]()
     own = row.size if mesh is None else mesh.share_of_weight(row.tensor, row.declaration, row.size)
     for chosen, copies in weights.formats(row, part, model) if row.copies else ():
@@ -163,7 +163,7 @@ def stored_row(
 
 
 def selected(layers: str, layer: int, n_layers: int) -> bool:
-    """Whether a rule's ``layers`` selects a layer.
+    """Return whether a rule's ``layers`` selects a layer.
 
     >>> [layer for layer in range(16) if selected("more", layer, 16)]
     [0, 1, 4, 7, 10, 13, 14, 15]

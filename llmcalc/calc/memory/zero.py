@@ -12,36 +12,36 @@ from .number_formats import BITS_A_BYTE
 from .optimizer import Recipe, trainable
 from .weight_formats import ModelTensors, stored_row
 
-SHARDS_OPTIMIZER, SHARDS_GRADIENTS, SHARDS_WEIGHTS = 1, 2, 3  # the first ZeRO stage that does
+SHARDS_OPTIMIZER, SHARDS_GRADIENTS, SHARDS_WEIGHTS = 1, 2, 3  # lowest ZeRO stages
 
-SegmentKey = tuple[str, int | str | None]  # a stack, and the index of a run of blocks, or "inputs" or "outputs"
+SegmentKey = tuple[str, int | str | None]  # stack name, and index of a run of blocks, "inputs" or "outputs"
 
 
 class ReplicatedBytes(NamedTuple):
-    """Bytes that data-parallel ranks replicate: ``expert`` for routed experts, ``dense`` for everything else."""
+    """Bytes replicated by data-parallel ranks: ``expert`` for routed experts, ``dense`` for all other tensors."""
 
     dense: int = 0
     expert: int = 0
 
     def add(self, size: int, is_expert: bool) -> ReplicatedBytes:
-        """Return the sum with one more tensor."""
+        """Return the sum after adding one tensor."""
         return ReplicatedBytes(self.dense, self.expert + size) if is_expert else self._replace(dense=self.dense + size)
 
     def on_rank(self, mesh: Mesh, stage: int) -> int:
-        """Bytes on one rank if ZeRO shards them from a stage on."""
+        """Return the bytes on one rank, sharded if the mesh uses at least this ZeRO stage."""
         return self.sharded(mesh) if mesh.zero >= stage else self.dense + self.expert
 
     def sharded(self, mesh: Mesh) -> int:
-        """Bytes on one rank when ZeRO shards them over the ranks that replicate them."""
+        """Return the bytes on one rank after sharding across the replicas."""
         return -(-self.dense // mesh.replicas) + -(-self.expert // mesh.expert_replicas)
 
     def gathered(self, mesh: Mesh) -> int:
-        """Bytes of the full tensors that are gathered from shards; 0 if one rank holds the only copy."""
+        """Return the bytes of full tensors gathered from shards; 0 if one rank holds the only copy."""
         return (self.dense if mesh.replicas > 1 else 0) + (self.expert if mesh.expert_replicas > 1 else 0)
 
 
 class SegmentStates(NamedTuple):
-    """Bytes of a block or of other layers; ``new_gradients``: those that no other use of a tied tensor computes."""
+    """Bytes of a block or of other layers. ``new_gradients`` excludes tied tensors that are counted elsewhere."""
 
     weights: ReplicatedBytes = ReplicatedBytes()
     gradients: ReplicatedBytes = ReplicatedBytes()
@@ -49,7 +49,7 @@ class SegmentStates(NamedTuple):
 
 
 class ModelStates(NamedTuple):
-    """Bytes on one rank before ZeRO; elements of the largest tensor, and of a tied token table (0: not tied)."""
+    """Bytes on one rank before ZeRO, and elements of the largest tensor and of a tied token table (0: not tied)."""
 
     weights: ReplicatedBytes
     gradients: ReplicatedBytes
@@ -59,7 +59,7 @@ class ModelStates(NamedTuple):
 
 
 class TensorStates(NamedTuple):
-    """A tensor on one rank: trained elements, bytes of the weight and its optimizer states, bits of a frozen weight."""
+    """A tensor on one rank, with its trained elements, weight and optimizer bytes, and bits of the frozen weight."""
 
     row: Row
     is_expert: bool
@@ -106,7 +106,7 @@ def model_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> Mode
 
 
 def segment_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> dict[SegmentKey, SegmentStates]:
-    """Weights and gradients by segment; a tied tensor outside the blocks belongs to its last use."""
+    """Return the states of each segment. A tied tensor outside the blocks belongs to the segment of its last use."""
     found, seen = dict[SegmentKey, SegmentStates](), set[str]()
     for row, is_expert, elements, weight, _, bits in reversed(_tensor_states(architecture, recipe, mesh)):
         outside, name = row.entry.run is None, identity(row.entry.stack, row.tensor)
@@ -122,12 +122,12 @@ def segment_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> di
 
 
 def gathered_weights(weights: ReplicatedBytes, mesh: Mesh) -> int:
-    """Bytes of the full weights that ZeRO-3 gathers from their shards; 0 in lower stages."""
+    """Return the bytes of full weights that ZeRO-3 gathers from shards; 0 for lower stages."""
     return weights.gathered(mesh) if mesh.zero >= SHARDS_WEIGHTS else 0
 
 
 def resident_gradients(gradients: ReplicatedBytes, recipe: Recipe, mesh: Mesh) -> int:
-    """Bytes of gradients in memory when a micro-batch begins; a pipeline accumulates unsharded gradients."""
+    """Return the gradient bytes in memory when a micro-batch begins. A pipeline accumulates unsharded gradients."""
     if recipe.contiguous_gradient_buffer or (mesh.batches > 1 and mesh.pp == 1):
         return gradients.on_rank(mesh, SHARDS_GRADIENTS)
     return gradients.dense + gradients.expert if mesh.batches > 1 else 0

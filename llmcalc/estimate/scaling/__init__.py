@@ -1,1 +1,1 @@
-"""Scaling laws: their forms, what they were fitted on, and what they answer."""
+"""Scaling laws: formulas, fitted ranges, queries and answers."""

@@ -1,6 +1,6 @@
-"""Formulas of scaling laws: the loss of N parameters after D tokens, and the optimum for C = 6·N·D FLOPs.
+"""Scaling-law formulas for the loss of N parameters after D tokens and the optimum for C = 6·N·D FLOPs.
 
-They are fitted to published training runs and never exact.
+The formulas are fitted to published training runs and are never exact.
 """
 
 from __future__ import annotations
@@ -11,50 +11,50 @@ from math import exp, inf, log, log10
 from ...core.errors import InputError, UnsupportedError
 from ...core.record import record
 
-TRAIN, INFER = 6, 2  # FLOPs per parameter and token of a training step and a forward pass [kaplan2020, Section 2.1]
+TRAIN, INFER = 6, 2  # FLOPs per parameter and token in training and in a forward pass [kaplan2020, Section 2.1]
 LARGEST = 1e40  # upper limit of every input and result
 GRID, SECTIONS, GOLDEN = 400, 60, (5**0.5 - 1) / 2  # grid points and golden-section steps of a minimisation
-FAR = 1e3  # search range around the optimum of unlimited data, as a factor
+FAR = 1e3  # factor of the search range around the optimum for unlimited data
 STEPS = 200  # bisection steps, enough for the precision of a float
 
 
 class ScalingForm:
-    """Base class of formulas; each overrides the questions that it can answer."""
+    """Base class of formulas. Subclasses override the methods that their formula supports."""
 
     def loss(self, n: float, d: float) -> float:
-        """Loss of N parameters after D tokens."""
-        raise UnsupportedError("gives no loss")
+        """Return the loss of N parameters after D tokens."""
+        raise UnsupportedError("does not predict a loss")
 
     def optimum(self, c: float) -> tuple[float, float]:
-        """(N, D) of the least loss for C FLOPs."""
-        raise UnsupportedError("gives no optimum")
+        """Return the (N, D) with the lowest loss for C FLOPs."""
+        raise UnsupportedError("does not predict an optimum")
 
     def tokens_on_path(self, n: float) -> float:
-        """D at which N is the best size."""
-        raise UnsupportedError("gives no optimum")
+        """Return the D for which N is optimal."""
+        raise UnsupportedError("does not predict an optimum")
 
     def parameters_on_path(self, d: float) -> float:
-        """N for which D is the best number of tokens."""
-        raise UnsupportedError("gives no optimum")
+        """Return the N for which D is optimal."""
+        raise UnsupportedError("does not predict an optimum")
 
     def compute_for(self, loss: float) -> float:
-        """The least C that reaches a loss."""
-        raise UnsupportedError("gives no loss")
+        """Return the least C that reaches a loss."""
+        raise UnsupportedError("does not predict a loss")
 
     def tokens_for(self, n: float, loss: float) -> float:
-        """D after which N parameters reach a loss."""
-        raise UnsupportedError("gives no loss")
+        """Return the D after which N parameters reach a loss."""
+        raise UnsupportedError("does not predict a loss")
 
     def lifetime(self, loss: float, inference: float) -> tuple[float, float]:
-        """(N, D) that reach a loss at the least cost of training and inference together."""
-        raise UnsupportedError("gives no loss")
+        """Return the (N, D) that reach a loss at the lowest total cost of training and inference."""
+        raise UnsupportedError("does not predict a loss")
 
 
 @record
 class Surface(ScalingForm):
-    """``L = E + (A/N^α + B/D^β)^κ``; κ is 1 except in Kaplan's law.
+    """The loss ``L = E + (A/N^α + B/D^β)^κ``, where κ is 1 except in Kaplan's law.
 
-    At the optimum for 6·N·D FLOPs, α·A/N^α = β·B/D^β, which gives closed forms [hoffmann2022, Equation 4].
+    At the optimum for 6·N·D FLOPs, α·A/N^α = β·B/D^β. This gives closed forms [hoffmann2022, Equation 4].
     """
 
     e: float
@@ -65,29 +65,29 @@ class Surface(ScalingForm):
     outer: float = 1.0
 
     def loss(self, n: float, d: float) -> float:
-        """Loss of N parameters after D tokens."""
+        """Return the loss of N parameters after D tokens."""
         return float(self.e + (self.a / n**self.alpha + self.b / d**self.beta) ** self.outer)
 
     def optimum(self, c: float) -> tuple[float, float]:
-        """``N = G·(C/6)^(β/(α+β))``, ``D = C/6N`` with ``G = (αA/βB)^(1/(α+β))``."""
+        """Return ``N = G·(C/6)^(β/(α+β))`` and ``D = C/6N`` with ``G = (αA/βB)^(1/(α+β))``."""
         n = float(self._g * (c / TRAIN) ** (self.beta / (self.alpha + self.beta)))
         return n, c / TRAIN / n
 
     def tokens_on_path(self, n: float) -> float:
-        """D at which N is the best size."""
+        """Return the D for which N is optimal."""
         return bounded((n / self._g) ** (self.alpha / self.beta) / self._g)
 
     def parameters_on_path(self, d: float) -> float:
-        """N for which D is the best number of tokens."""
+        """Return the N for which D is optimal."""
         return bounded((d * self._g) ** (self.beta / self.alpha) * self._g)
 
     def compute_for(self, loss: float) -> float:
-        """The least C that reaches a loss."""
+        """Return the least C that reaches a loss."""
         share = self._reducible(loss) / (self.alpha + self.beta)
         return bounded(TRAIN * self._n(share * self.beta) * self._d(share * self.alpha))
 
     def tokens_for(self, n: float, loss: float) -> float:
-        """D after which N parameters reach a loss."""
+        """Return the D after which N parameters reach a loss."""
         rest = self._reducible(loss) - self.a / n**self.alpha
         if rest <= 0:
             message = f"{n:.4g} parameters never reach a loss below {self.loss(n, inf):.4g}"
@@ -95,10 +95,10 @@ class Surface(ScalingForm):
         return self._d(rest)
 
     def lifetime(self, loss: float, inference: float) -> tuple[float, float]:
-        """(N, D) that minimise ``6·N·D + 2·N·inference`` at a loss; ``inference`` is in cost-weighted tokens.
+        """Return the (N, D) that minimise ``6·N·D + 2·N·inference`` at a loss. Inference tokens are weighted by cost.
 
-        At the minimum, ``αA/N^α = βB/D^β·(1 + inference/3D)``. The left side grows and the right side falls with the
-        share of the loss that N accounts for, so bisection finds it [sardana2023, Equation 3].
+        At the minimum, ``αA/N^α = βB/D^β·(1 + inference/3D)``. As N accounts for more of the loss, the left side grows
+        and the right side falls, so bisection finds the minimum [sardana2023, Equation 3].
         """
         rest = self._reducible(loss)
         served = inference * INFER / TRAIN
@@ -132,7 +132,7 @@ class Surface(ScalingForm):
 
 @record
 class Path(ScalingForm):
-    """``N = k_n·C^a`` and ``D = k_d·C^b``, with C in ``unit`` FLOPs; a missing one follows from C = 6·N·D.
+    """``N = k_n·C^a`` and ``D = k_d·C^b``, with C in ``unit`` FLOPs. A missing N or D follows from C = 6·N·D.
 
     The loss on the path is ``(l_c/C)^l_a``. N is divided by ``over``, which converts FLOPs per token to parameters.
     """
@@ -147,7 +147,7 @@ class Path(ScalingForm):
     over: float = 1.0
 
     def optimum(self, c: float) -> tuple[float, float]:
-        """(N, D) at C FLOPs."""
+        """Return (N, D) on the path at C FLOPs."""
         x = c / self.unit
         d = None if self.k_d is None else self.k_d * x ** (self.b or 0)
         if self.k_n is None:
@@ -157,35 +157,35 @@ class Path(ScalingForm):
         return n, c / TRAIN / n if d is None else d
 
     def compute(self, value: float, side: int) -> float:
-        """C at which N (``side`` 0) or D (1) is on the path."""
+        """Return the C at which N (``side`` 0) or D (``side`` 1) is on the path."""
         first = self.optimum(self.unit)[side]
         exponent = log(self.optimum(self.unit * 10)[side] / first, 10)
         return self.unit * power(value / first, 1 / exponent)
 
     def tokens_on_path(self, n: float) -> float:
-        """D at which N is the best size."""
+        """Return the D for which N is optimal."""
         return self.optimum(self.compute(n, 0))[1]
 
     def parameters_on_path(self, d: float) -> float:
-        """N for which D is the best number of tokens."""
+        """Return the N for which D is optimal."""
         return self.optimum(self.compute(d, 1))[0]
 
     def path_loss(self, c: float) -> float | None:
-        """The loss at C FLOPs on the path, if the law has one."""
+        """Return the loss on the path at C FLOPs, or None if the law does not predict a loss."""
         return None if self.l_c is None else float((self.l_c * self.unit / c) ** self.l_a)
 
     def compute_for(self, loss: float) -> float:
-        """The least C that reaches a loss."""
+        """Return the least C that reaches a loss."""
         if self.l_c is None:
-            raise UnsupportedError("gives no loss")
+            raise UnsupportedError("does not predict a loss")
         return bounded(self.l_c * self.unit * power(loss, -1 / self.l_a))
 
 
 @record
 class Repeated(Surface):
-    """A surface of effective parameters and tokens, for ``unique`` tokens U that are repeated.
+    """A loss surface of effective parameters N' and tokens D' when ``unique`` tokens U are repeated.
 
-    ``D' = U + U·R_D·(1 - e^(-(D/U - 1)/R_D))``; N' has the same form above the N for which U tokens are optimal
+    ``D' = U + U·R_D·(1 - e^(-(D/U - 1)/R_D))``. N' has the same form above the N for which U tokens are optimal
     [muennighoff2023, Equations 5 and 6].
     """
 
@@ -194,23 +194,23 @@ class Repeated(Surface):
     unique: float = LARGEST
 
     def effective(self, n: float, d: float) -> tuple[float, float]:
-        """(N', D')."""
+        """Return the effective (N', D')."""
         unique = min(self.unique, d)
         best = min(n, self.parameters_on_path(unique))
         return effective_amount(n, best, self.r_n), effective_amount(d, unique, self.r_d)
 
     def loss(self, n: float, d: float) -> float:
-        """Loss of N parameters after D tokens, ``unique`` of them distinct."""
+        """Return the loss of N parameters after D tokens, including repeated tokens."""
         return super().loss(*self.effective(n, d))
 
     def optimum(self, c: float) -> tuple[float, float]:
-        """(N, D) of the least loss for C FLOPs, found by search."""
+        """Return the (N, D) with the lowest loss for C FLOPs, found by search."""
         n, _ = super().optimum(c)
         n = minimiser(lambda size: self.loss(size, c / TRAIN / size), n / FAR, n * FAR)
         return n, c / TRAIN / n
 
     def tokens_for(self, n: float, loss: float) -> float:
-        """D after which N parameters reach a loss, repeated tokens included."""
+        """Return the D, including repeated tokens, after which N parameters reach a loss."""
         reached = self.loss(n, LARGEST)
         if reached >= loss:
             message = f"{n:.4g} parameters on {self.unique:.4g} unique tokens never reach a loss below {reached:.4g}"
@@ -218,15 +218,15 @@ class Repeated(Surface):
         return least(lambda d: self.loss(n, d) <= loss, STEPS)
 
     def compute_for(self, loss: float) -> float:
-        """The least C that reaches a loss on limited data, found by bisection."""
+        """Return the least C that reaches a loss on limited data, found by bisection."""
         if self.loss(*self.optimum(LARGEST)) >= loss:
-            message = f"no compute reaches a loss of {loss:g} on {self.unique:.4g} unique tokens"
+            message = f"no amount of compute reaches a loss of {loss:g} on {self.unique:.4g} unique tokens"
             raise InputError(message, parameter="loss", hint="use a higher loss or more data")
         return least(lambda c: self.loss(*self.optimum(c)) <= loss, STEPS // 2)
 
     def lifetime(self, loss: float, inference: float) -> tuple[float, float]:
-        """Unsupported for repeated data."""
-        raise UnsupportedError("has no answer for inference on limited data")
+        """Raise an UnsupportedError, since the law does not cover inference."""
+        raise UnsupportedError("does not model inference on limited data")
 
 
 @record
@@ -240,7 +240,7 @@ class Routed(ScalingForm):
     experts: float
 
     def loss(self, n: float, d: float) -> float:
-        """Loss of a model with N active parameters; D is fixed by the fit."""
+        """Return the loss of a model with N active parameters. D is fixed by the fit."""
         size, routed = log10(n), log10(self.experts)
         return float(10 ** (self.a * size + self.b * routed + self.c * size * routed + self.d))
 
@@ -253,7 +253,7 @@ class Sparse(ScalingForm):
     dense: float
 
     def loss(self, n: float, d: float) -> float:
-        """Loss of N total parameters after D tokens."""
+        """Return the loss of N total parameters after D tokens."""
         of, dense = self.constants, self.dense
         routed = of["c"] / dense ** of["lambda"] + of["d"] / (dense ** of["delta"] * n ** of["gamma"])
         return float(of["e"] + of["a"] / n ** of["alpha"] + of["b"] / d ** of["beta"] + routed)
@@ -269,13 +269,13 @@ def saturated(experts: float, start: float, most: float) -> float:
 
 
 def granular(of: Mapping[str, float], granularity: float) -> Surface:
-    """``L = c + (g/G^γ + a)/N^α + b/D^β`` at a granularity G [krajewski2024, Equation 9]."""
+    """Return ``L = c + (g/G^γ + a)/N^α + b/D^β`` for a granularity G [krajewski2024, Equation 9]."""
     a = of["g"] / granularity ** of["gamma"] + of["a"]
     return Surface(of["c"], a, of["alpha"], of["b"], of["beta"])
 
 
 def joint(of: Mapping[str, float], experts: float) -> Surface:
-    """``L = a·Ê^δ·N^(α + γ·ln Ê) + b·Ê^ω·D^(β + ζ·ln Ê) + c`` for E experts [ludziejewski2025, Equation 6].
+    """Return ``L = a·Ê^δ·N^(α + γ·ln Ê) + b·Ê^ω·D^(β + ζ·ln Ê) + c`` for E experts [ludziejewski2025, Equation 6].
 
     The publication prints the exponents with a negative sign.
     """
@@ -285,7 +285,7 @@ def joint(of: Mapping[str, float], experts: float) -> Surface:
 
 
 def effective_amount(amount: float, unique: float, rate: float) -> float:
-    """Return the effective amount if everything beyond ``unique`` is repetition.
+    """Return the effective amount of parameters or data if all but ``unique`` are repeated.
 
     >>> round(effective_amount(4.0, 1.0, 15.387756), 2), effective_amount(1.0, 1.0, 15.387756)
     (3.73, 1.0)
@@ -303,7 +303,7 @@ def least(reaches: Callable[[float], bool], steps: int) -> float:
 
 
 def minimiser(function: Callable[[float], float], low: float, high: float) -> float:
-    """Return the minimiser of a function of a positive number: the best grid point, refined by golden sections."""
+    """Return the positive minimiser of a function, found on a grid and refined by golden-section search."""
     grid = [log(low) + (log(high) - log(low)) * at / GRID for at in range(GRID + 1)]
     best = min(range(GRID + 1), key=lambda at: function(exp(grid[at])))
     left, right = grid[max(best - 1, 0)], grid[min(best + 1, GRID)]
@@ -322,7 +322,7 @@ def power(base: float, exponent: float) -> float:
 
 
 def bounded(value: float) -> float:
-    """Return the value."""
+    """Return the value, or raise an InputError if it is out of range."""
     if not 1 / LARGEST < value < LARGEST:
         raise InputError("the result is out of range", hint="use less extreme values")
     return float(value)

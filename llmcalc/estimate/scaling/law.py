@@ -1,4 +1,4 @@
-"""Scaling laws: formula, constants, definition of N, and the range that a law was fitted on."""
+"""Scaling laws, with their formulas, constants, definitions of N and fitted ranges."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ QUANTITIES = {
 }  # fmt: skip
 LETTERS = {**{name: name for name in QUANTITIES}, "n": "N", "d": "D", "c": "C", "ratio": "D/N"}
 EXPERT_FORMS = ("routed", "sparse", "granular", "joint")
-SLACK = 1e-6  # tolerance for rounded ends of a range
+SLACK = 1e-6  # tolerance for rounded range limits
 
 
 @record
 class Setting:
-    """Further inputs of scaling laws.
+    """Additional inputs of scaling laws.
 
     Attributes:
-        experts: experts per active expert (E, or E/K); None: a dense model.
+        experts: number of experts per active expert, E or E/K (None: dense model).
         granularity: width of a dense feed-forward layer divided by the width of an expert.
-        unique: distinct tokens; None: all training tokens.
+        unique: number of distinct tokens (None: all training tokens).
     """
 
     experts: float | None = None
@@ -42,7 +42,7 @@ class Setting:
 
 @record
 class Outside:
-    """A value outside the range that a law was fitted on."""
+    """A value outside the fitted range of a law."""
 
     law: str
     quantity: str
@@ -52,23 +52,23 @@ class Outside:
 
     @property
     def factor(self) -> float:
-        """The value divided by the nearest end of the range."""
+        """The value divided by the nearest limit of the range."""
         end = self.high if self.high is not None and self.value > self.high else self.low
         return self.value / (end or 1.0)
 
     @property
     def brief(self) -> str:
-        """Short text, such as ``N ×25``."""
+        """Short description, such as ``N ×25``."""
         return f"{LETTERS[self.quantity]} ×{self.factor:.3g}"
 
     @property
     def text(self) -> str:
-        """Long text."""
+        """Full description of the extrapolation."""
         end = "largest" if self.factor > 1 else "smallest"
         return f"{QUANTITIES[self.quantity]}: ×{self.factor:.3g} the {end} value that {self.law} was fitted on"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
+        """Return the attributes as a plain dictionary."""
         return {**{field.name: getattr(self, field.name) for field in fields(self)}, "text": self.text}
 
 
@@ -80,7 +80,7 @@ class Law:
         title: authors, year and fit.
         counts: definition of N, a key of ``COUNTS``.
         unit: unit of C in FLOPs.
-        checked: ``true`` (verified in the publication), ``copies`` (in several transcriptions) or ``false`` (in one).
+        checked: ``true`` (verified in the publication), ``copies`` (in several copies) or ``false`` (in one copy).
     """
 
     name: str
@@ -99,8 +99,8 @@ class Law:
         """Return the formula in N and D for a setting."""
         constants = self.constants
         if self.form in EXPERT_FORMS and setting.experts is None:
-            hint = "give the number of experts, such as {experts=8}"
-            raise UnsupportedError("is a law for mixtures of experts", parameter="experts", hint=hint)
+            hint = "set the number of experts, such as {experts=8}"
+            raise UnsupportedError("is a law for mixture-of-experts models", parameter="experts", hint=hint)
         experts = setting.experts or 1.0
         if self.form == "additive":
             return forms.Surface(**constants)
@@ -121,13 +121,13 @@ class Law:
             many = forms.saturated(experts, constants["e_start"], constants["e_max"])
             return forms.Routed(constants["a"], constants["b"], constants["c"], constants["d"], many)
         path = dict(constants)
-        if "c_ref" in path:  # a point on the path
+        if "c_ref" in path:  # the law gives a point on the path
             path["k_n"] = path.pop("n_ref") / path.pop("c_ref") ** path["a"]
         over = float(forms.TRAIN) if self.counts == "flops-per-token" else 1.0
         return forms.Path(**path, unit=self.unit, over=over)
 
     def outside(self, setting: Setting, n: float, d: float, c: float) -> tuple[Outside, ...]:
-        """Return the values of a point that are outside the fitted range."""
+        """Return the values of a point outside the fitted range."""
         values = {"n": n, "d": d, "c": c, "ratio": d / n, "experts": setting.experts}
         if self.form == "granular":
             values["granularity"] = setting.granularity or 1.0
@@ -142,13 +142,13 @@ class Law:
         return tuple(found)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data whose keys are the attribute names."""
+        """Return the attributes as a plain dictionary."""
         own: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         return {**own, "range": {key: list(ends) for key, ends in self.range.items()}}
 
 
 def read_law(name: str, entry: Mapping[str, Any]) -> Law:
-    """Read a law from its entry in the data files."""
+    """Read a law from an entry of the data files."""
     checked = entry["checked"]
     own = {"uncertainty": {}, "unit": 1.0, "note": "", **entry}
     own["checked"] = checked if isinstance(checked, str) else str(checked).lower()
@@ -157,7 +157,7 @@ def read_law(name: str, entry: Mapping[str, Any]) -> Law:
 
 
 def positive(value: float, parameter: str, least: float = 0.0) -> float:
-    """Return the value."""
+    """Return the value, or raise an InputError if it is not positive or below ``least``."""
     if not (0 < value < forms.LARGEST and value >= least):
         hint = f"must be at least {least:g}" if value > 0 and least else "must be positive"
         raise InputError(f"{value:g} is out of range", parameter=parameter, hint=hint)

@@ -1,4 +1,4 @@
-"""Answers of scaling laws: optimal N and D for a budget, the loss of a run, the cost of overtraining and inference."""
+"""Answer scaling-law queries: optimal N and D, the loss of a run, and the cost of overtraining and inference."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .query import LifetimeOptimum, NoAnswer, Plan, Point, Query
 
 
 def plan(laws: Iterable[Law], query: Query, setting: Setting | None = None, model: Architecture | None = None) -> Plan:
-    """Ask each law; ``model`` is the model whose parameters the query has."""
+    """Answer a query with each law. ``model`` is the model described by the query's parameters, if any."""
     chosen, found = setting or Setting(), []
     failures: list[tuple[str, InputError]] = []
     for law in laws:
@@ -30,7 +30,7 @@ def plan(laws: Iterable[Law], query: Query, setting: Setting | None = None, mode
 
 
 def _most_informative(failures: list[tuple[str, InputError]]) -> InputError:
-    """The most informative error: an impossible query rather than one that a law does not cover."""
+    """Return the most informative error, preferring impossible queries to queries that a law does not cover."""
     if not failures:
         return InputError("no scaling law selected", parameter="laws")
     name, error = min(failures, key=lambda failure: isinstance(failure[1], UnsupportedError))
@@ -43,7 +43,7 @@ def _point(law: Law, query: Query, setting: Setting) -> Point:
     form = law.of(setting)
     n = None if query.parameters is None else query.parameters.get(law.counts)
     if n is None and query.parameters is not None:
-        raise InputError(f"counts {COUNTS[law.counts]}, which are not known here", parameter="parameters")
+        raise InputError(f"requires an unknown value of N ({COUNTS[law.counts]})", parameter="parameters")
     n, d, c = _locate(form, query, n)
     if law.counts == "stored":
         c /= _stored_per_active(query, setting)
@@ -63,7 +63,7 @@ def _point(law: Law, query: Query, setting: Setting) -> Point:
 
 
 def _stored_per_active(query: Query, setting: Setting) -> float:
-    """Stored parameters per active parameter: of the model if known, else the number of experts."""
+    """Return stored parameters per active parameter, from the model if known, else from the number of experts."""
     known = query.parameters or {}
     if "active" in known and known["active"] != known.get("stored"):
         return known["stored"] / known["active"]
@@ -71,7 +71,7 @@ def _stored_per_active(query: Query, setting: Setting) -> float:
 
 
 def _locate(form: ScalingForm, query: Query, n: float | None) -> tuple[float, float, float]:
-    """(N, D, C) of a query. C is 6·N·D, except for laws with another definition of C."""
+    """Return the (N, D, C) of a query. C is 6·N·D except for laws with another definition of C."""
     d, c = query.tokens, query.compute
     if n is None and d is None:
         c = form.compute_for(query.loss) if query.loss is not None else c
@@ -89,7 +89,7 @@ def _locate(form: ScalingForm, query: Query, n: float | None) -> tuple[float, fl
 
 
 def _optimum_at_loss(form: ScalingForm, n: float, loss: float | None) -> dict[str, float]:
-    """The optimal D for these N, and the least compute for this loss."""
+    """Return the optimal D for N, and the least compute and optimal N for the loss."""
     found: dict[str, float] = {}
     try:
         found["best_tokens"] = form.tokens_on_path(n)

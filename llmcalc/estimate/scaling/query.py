@@ -1,4 +1,4 @@
-"""Queries to scaling laws and their answers."""
+"""Scaling-law queries and answers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .law import Law, Outside, Setting, positive
 
 @record
 class Query:
-    """The known quantities of a training run; a law answers with the others.
+    """The known quantities of a training run, from which a law computes the unknown quantities.
 
     Attributes:
-        parameters: N by definition (a key of ``COUNTS``), since laws count different parameters.
-        inference: tokens that the model will process in deployment.
+        parameters: N by definition (a key of ``COUNTS``), since laws count parameters differently.
+        inference: number of tokens to process in deployment.
         inference_cost: cost of an inference FLOP relative to a training FLOP.
     """
 
@@ -32,7 +32,7 @@ class Query:
     def __post_init__(self) -> None:
         given = [name for name in ("compute", "parameters", "tokens", "loss") if getattr(self, name) is not None]
         if not given or len(given) > 2 or given == ["compute", "loss"] or given == ["tokens", "loss"]:
-            hint = "use a compute budget, parameters, tokens or a loss, or parameters and one of the others"
+            hint = "give a compute budget, parameters, tokens or a loss, or parameters and one other quantity"
             message = f"cannot solve for a combination of {' and '.join(given)}" if given else "nothing to solve for"
             raise InputError(message, hint=hint)
         for name in ("loss", "inference_cost", "compute", "tokens", "inference"):
@@ -43,12 +43,12 @@ class Query:
 
     @property
     def free(self) -> bool:
-        """Whether a law chooses N and D."""
+        """Whether the law chooses N and D."""
         return self.parameters is None or all(x is None for x in (self.compute, self.tokens, self.loss))
 
 
 class LifetimeOptimum(NamedTuple):
-    """The cheapest N and D for the same loss, training and inference together, and the share of FLOPs saved."""
+    """N and D with the lowest cost of training and inference for the same loss, and the share of FLOPs saved."""
 
     parameters: float
     tokens: float
@@ -63,10 +63,10 @@ class Point:
     Attributes:
         parameters: N as the law counts it.
         compute: training FLOPs: the budget, or 6·N·D.
-        loss: in nats per token on the law's own data, or None.
+        loss: loss in nats per token on the law's own data, or None.
         best_tokens: optimal D for N parameters.
-        least_compute: FLOPs that reach the same loss at optimal N and D.
-        worth: number of fresh tokens that the repeated data is worth.
+        least_compute: least FLOPs that reach the same loss.
+        worth: number of unique tokens with the same effect as the repeated data.
     """
 
     law: Law
@@ -98,7 +98,7 @@ class Point:
         return self.compute / self.least_compute if self.least_compute else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data whose keys are the attribute names."""
+        """Return the attributes as a plain dictionary."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         return {
             **own, "law": self.law.name, "title": self.law.title, "source": self.law.source, "counts": self.law.counts,
@@ -108,7 +108,7 @@ class Point:
 
 
 class NoAnswer(NamedTuple):
-    """A law without an answer: it does not cover the query, or the query is ``impossible``."""
+    """A law without an answer, because it does not cover the query or the query is ``impossible``."""
 
     law: str
     reason: str
@@ -128,7 +128,7 @@ class Plan(NotebookDisplay):
 
     @property
     def summary(self) -> str:
-        """The answer of each law in one line."""
+        """One-line summary of the answers."""
         said = (f"{point.law.name} {point.parameters:.3g} params, {point.tokens:.3g} tokens" for point in self.points)
         return "; ".join(said)
 
@@ -145,7 +145,7 @@ class Plan(NotebookDisplay):
 
     @property
     def outside(self) -> tuple[Outside, ...]:
-        """All values outside the fitted range of a law."""
+        """All values outside the fitted range of their law."""
         return tuple(one for point in self.points for one in point.outside)
 
     @property
@@ -160,7 +160,7 @@ class Plan(NotebookDisplay):
         return (f"extrapolated: {said}",) * bool(beyond) + (unreachable,) * bool(never)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
+        """Return the answers as a plain dictionary."""
         names = ("parameters", "tokens", "compute", "loss", "ratio", "overtraining", "excess")
         return {
             "points": [point.to_dict() for point in self.points],
