@@ -1,4 +1,4 @@
-"""Layer kinds, one file per kind, named as in presets. Kinds in the zoo and common aliases are found by name too."""
+"""Layer kinds, one file per kind, named as in presets. Kinds in the zoo and common aliases are also available."""
 
 from __future__ import annotations
 
@@ -63,16 +63,16 @@ ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def kinds() -> tuple[str, ...]:
-    """The names of all kinds, including those in the zoo."""
+    """Return the names of all kinds, including those in the zoo."""
     return module_names("layers")
 
 
 @cache
 def find(name: str) -> tuple[type[Layer], dict[str, Any]]:
-    """The class of a kind or alias, and the fields that the alias sets.
+    """Return the class of a kind or alias, and the fields set by the alias.
 
     Raises:
-        UnknownNameError: unknown kind.
+        UnknownNameError: The kind is unknown.
     """
     kind, fixed = ALIASES.get(name, (name, {}))
     place = find_module("layers", kind)
@@ -83,7 +83,7 @@ def find(name: str) -> tuple[type[Layer], dict[str, Any]]:
 
 
 def __getattr__(name: str) -> type[Layer]:
-    """The class of a kind, such as ``Attention``, imported when it is first used."""
+    """Return the class of a kind, such as ``Attention``, importing it on first use."""
     kind = next((kind for kind in kinds() if kind.replace("_", "") == name.lower()), "")
     if not name[:1].isupper() or not kind:
         raise AttributeError(f"module {__name__} has no attribute {name}")

@@ -1,4 +1,4 @@
-"""Parts shared by kinds of attention: projections, KV cache, mask, indexer, field checks and docstrings."""
+"""Parts shared by attention kinds: projections, KV cache, mask, indexer, field checks and docstrings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .indexer import Indexer
 Kind = TypeVar("Kind", bound=type[Layer])
 RELATIVE_KEYS = (
     "r[rp h e] = sinusoids[rp d] wr[d h e] | constant model",
-    "r[b rp h e] = sinusoids[b rp d] wr[d h e] | constant torch",  # the implementation repeats them for each sequence
+    "r[b rp h e] = sinusoids[b rp d] wr[d h e] | constant torch",  # the implementation repeats them per sequence
 )
 RELATIVE_ATTENTION = (  # [dai2019, Section 3.3]
     "qu[b q h e] = add(q, u)",
@@ -32,7 +32,7 @@ HEADS = (("q", "h e"), ("k", "g e"), ("v", "g v"))
 
 @record
 class MultiHead(Layer):
-    """Base of kinds whose heads have the width ``d_model / n_heads``."""
+    """Base class of kinds whose heads have width ``d_model / n_heads``."""
 
     d_model: int
     n_heads: int
@@ -46,20 +46,20 @@ class MultiHead(Layer):
 
 
 def projection(name: str, rows: str, width: str, heads: str, bias: bool = True, source: str = "x") -> list[str]:
-    """The equations of ``name = source wname + bname``, from the axis ``width`` to the axes ``heads``."""
+    """Return the equations of ``name = source wname + bname``, from the axis ``width`` to the axes ``heads``."""
     lines = [f"{name}[{rows} {heads}] = {source}[{rows} {width}] w{name}[{width} {heads}]"]
     return lines + ([f"{name}[{rows} {heads}] = add({name}, b{name})"] if bias else [])
 
 
 def project_inputs(declaration: Declaration, names: str = "qkv", rows: str = "q") -> None:
-    """Biased projections of the stream to heads ``[b rows h e]``, one for each of ``names``."""
+    """Declare a biased projection of the stream to heads ``[b rows h e]`` for each of ``names``."""
     declaration.weights(*(f"w{name}[d | h e]" for name in names), *(f"b{name}[h e]" for name in names))
     for name in names:
         declaration.equations(*projection(name, f"b {rows}", "d", "h e"))
 
 
 def project_output(declaration: Declaration, rows: str = "q") -> None:
-    """The biased projection of the heads' values to the stream."""
+    """Declare the biased projection of the head outputs to the stream."""
     declaration.weights("wo[h e | d]", "bo[d]")
     declaration.equations(f"y[b {rows} d] = o[b {rows} h e] wo[h e d]", f"y[b {rows} d] = add(y, bo)")
 
@@ -73,7 +73,7 @@ def add_value_convolution(declaration: Declaration, taps: int | None) -> None:
 
 
 def add_lora(d_in: str) -> list[str]:
-    """Equations that add LoRA adapters to queries, keys and values; ``d_in`` is the axis of the input."""
+    """Return the equations that add LoRA adapters to queries, keys and values; ``d_in`` is the input axis."""
     lines = []
     for name, axes in HEADS:
         lines += [
@@ -114,38 +114,38 @@ def include_indexer(layer: Any, declaration: Declaration) -> None:
     indexer = Indexer(*sizes, weighted=False, key_norm="rmsnorm", query_norm=True, **block)
     declaration.include("indexer", indexer.declare())
     if layer.index_topk and declaration.mask == "causal":
-        declaration.mask = f"window:{layer.index_topk}"  # the same number of pairs as with the nearest tokens
+        declaration.mask = f"window:{layer.index_topk}"  # as many pairs as with the nearest tokens
 
 
 def contradictions(layer: Any) -> Iterator[str]:
-    """Invalid combinations of attention's fields, one message each."""
+    """Yield a message for each invalid combination of attention fields."""
     own_values = not (layer.cross or layer.values_are_keys or layer.kv_reused)
     if (layer.n_buckets is None) == (layer.positions == "relative"):
-        yield "n_buckets must be set with positions: relative, and only then"
+        yield "positions: relative and n_buckets must be set together"
     if layer.values_are_keys and (layer.v_bias or layer.d_head_v != layer.d_head):
-        yield "values_are_keys excludes v_bias and d_head_v"
+        yield "values_are_keys cannot be combined with v_bias or d_head_v"
     if layer.streams > 1 and not layer.cross:
-        yield "streams needs cross: true"
+        yield "streams requires cross: true"
     if layer.d_input_v and not own_values:
-        yield "d_input_v needs a value projection"
+        yield "d_input_v requires a value projection"
     if layer.values_of and not layer.d_input_v:
         yield "values_of needs d_input_v"
     if layer.v_rope and (layer.cross or layer.kv_reused or layer.positions != "rope"):
-        yield "v_rope needs positions: rope and a value projection"
+        yield "v_rope requires positions: rope and a value projection"
     if layer.prompt and (layer.window or layer.chunk or layer.cross):
-        yield "prompt excludes window, chunk and cross"
+        yield "prompt cannot be combined with window, chunk or cross"
     if layer.window and layer.chunk:
-        yield "window and chunk are mutually exclusive"
+        yield "window and chunk cannot be combined"
     if layer.merge > 1 and (layer.causal or layer.cross or layer.window or layer.chunk):
-        yield "merge excludes causal, cross, window and chunk"
+        yield "merge cannot be combined with causal, cross, window or chunk"
     if layer.window_ahead and (layer.causal or not layer.window):
-        yield "window_ahead needs a window and causal: false"
+        yield "window_ahead requires window and causal: false"
     if layer.adapter_rank and not own_values:
-        yield "adapter_rank needs projections of queries, keys and values"
+        yield "adapter_rank requires query, key and value projections"
 
 
 def inherit_docs(kind: Kind) -> Kind:
-    """Prepend attention's field descriptions to those of a kind derived from it."""
+    """Add attention's field descriptions to the docstring of a derived kind."""
     base = next(base.__doc__ or "" for base in kind.__mro__ if base.__name__ == "Attention")
     text, _, own = (kind.__doc__ or "").strip().partition("\n\n    Attributes:")
     kind.__doc__ = f"{text}\n\n    {base.partition('over heads.')[2].strip()}{own}"
@@ -160,7 +160,7 @@ def derive_head_width(layer: Any) -> None:
 
 
 def check_bidirectional(layer: Any) -> None:
-    """Raise a SizeError if a kind that is only defined for encoders has fields of a decoder."""
+    """Raise a SizeError if an encoder-only kind has decoder fields."""
     for name in ("causal", "cross", "window", "chunk", "prompt", "prefix"):
         if getattr(layer, name):
-            raise SizeError(f"{name} is only available for attention of a decoder", where=layer.kind())
+            raise SizeError(f"{name} is only available for decoder attention", where=layer.kind())

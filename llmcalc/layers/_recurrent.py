@@ -1,16 +1,16 @@
-"""Parts shared by recurrent kinds: a short causal convolution, and the gated delta rule in chunks."""
+"""Parts shared by recurrent kinds: a short causal convolution and the chunked gated delta rule."""
 
 from __future__ import annotations
 
 Axes = dict[str, int | str]
-CONV_AXES: Axes = {"qc": "q", "qd": "q", "Kt": "K - 1"}  # rows convolved in prefill and in decode, cached rows
+CONV_AXES: Axes = {"qc": "q", "qd": "q", "Kt": "K - 1"}  # rows convolved in prefill, in decode, and cached
 TORCH_CONV_AXES: Axes = {"qc": "q + K - 1", "qd": "q + 1", "Kt": "K"}
 CHUNK_AXES: Axes = {"qz": "q", "z": "min(q, Z)"}
 TORCH_CHUNK_AXES: Axes = {"qz": "ceil(q, Z) * Z", "z": "Z"}
 
 
 def convolve(name: str, axes: str, kernel: str, *, bias: bool = False, activation: str = "") -> list[str]:
-    """A short convolution of ``name[b q axes]`` with ``kernel[axes K]``, then an optional bias and activation."""
+    """Return a short convolution of ``name[b q axes]`` with ``kernel[axes K]``, optional bias and activation."""
     lines = [f"{name}[b qc {axes}] = {name}[b qc {axes}] {kernel}[{axes} K] | prefill"]
     lines += [f"{name}[b qd {axes}] = {name}[b qd {axes}] {kernel}[{axes} K] | decode"]
     lines += [f"{name}[b q {axes}] = add({name}, {kernel}_b)"] if bias else []
@@ -18,7 +18,7 @@ def convolve(name: str, axes: str, kernel: str, *, bias: bool = False, activatio
 
 
 def delta_rule(keys: str, gate: str, *, decay_per_channel: bool) -> list[str]:
-    """The gated delta rule for keys with the axis ``keys``, its norm, an output gate, and the output projection."""
+    """Return the gated delta rule for keys with axis ``keys``, its norm, output gate, and output projection."""
     shared = "" if keys == "vh" else f"{keys}:vh "
     inner, outer = (" elementwise", "") if decay_per_channel else ("", " elementwise")
     within = [f"ut[b qz vh z] = kb[b qz vh dk] k[b z {keys} dk] | {shared}prefill scan{inner}"]

@@ -13,7 +13,7 @@ WIDTHS = ("rotary_dim", "qk_rope_head_dim", "d_head")  # fields for the rotated 
 def check_factors(layer: Any) -> None:
     """Raise a SizeError unless ``rope_factors`` fits ``rope_scaling`` and the number of rotated pairs."""
     if (layer.rope_scaling == "longrope") != bool(layer.rope_factors):
-        raise SizeError("rope_factors must be set with rope_scaling: longrope, and only then", where=layer.kind())
+        raise SizeError("rope_factors and rope_scaling: longrope must be set together", where=layer.kind())
     if not layer.rope_factors:
         return
     pairs = next(getattr(layer, name) for name in WIDTHS if hasattr(layer, name)) // 2
@@ -23,7 +23,7 @@ def check_factors(layer: Any) -> None:
         text = f"rope_factors has {counts} numbers; it must have {pairs} | {pairs}, one per rotated pair"
         raise SizeError(text, where=layer.kind())
     if not all(_is_positive(number) for part in parts for number in part):
-        raise SizeError("rope_factors must contain positive numbers only", where=layer.kind())
+        raise SizeError("rope_factors must be positive numbers", where=layer.kind())
 
 
 def _is_positive(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""The rows of layers that run on something other than one row per token."""
+"""Row counts of layers that do not run on exactly one row per token."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..core.declaration import Declaration
 
 
 def with_prompt(rows: str = "q") -> str:
-    """``rows`` plus the ``pt`` learned tokens before the sequence, in the step that starts it."""
+    """Return ``rows`` plus, in a sequence's first step, the ``pt`` learned tokens before the sequence."""
     return f"{rows} + max(0, 1 - c) * min(q, 1) * pt"
 
 

@@ -17,7 +17,7 @@ class AltUp(Layer):
     Attributes:
         d_model: width of a stream.
         n_streams: number of streams.
-        active: index of the stream that blocks run on.
+        active: index of the stream that the blocks run on.
         output_scaled: whether a learned vector scales the active stream before it gates the per-layer input.
         norm_eps: epsilon of the router's norm.
     """
@@ -37,7 +37,7 @@ class AltUp(Layer):
             raise SizeError(f"active ({self.active}) must be less than n_streams ({self.n_streams})", where="altup")
 
     def declare(self) -> Declaration:
-        """Router ``[d_model, n_streams]``, coefficients ``[n_streams, n_streams²]`` and ``[n_streams, n_streams]``."""
+        """Declare the router and the coefficients ``[n_streams, n_streams²]`` and ``[n_streams, n_streams]``."""
         count = self.n_streams
         declaration = Declaration({"d": self.d_model, "hs": count, "ht": count, "hi": count})
         declaration.weights("output_scale[d]", unused=not self.output_scaled)

@@ -26,15 +26,15 @@ class Attention(Layer):
         d_head: width of a query and key head (default: d_model / n_heads).
         d_head_v: width of a value head (default: d_head).
         q_bias, k_bias, v_bias, o_bias: whether each of the four projections has a bias.
-        qk_norm: norm on queries and keys: ``none``, each ``head``, ``per_head`` (own weights) or the ``projection``.
+        qk_norm: query and key norm: ``none``, over each ``head``, ``per_head`` (own weights), or over a ``projection``.
         qk_norm_function, qk_norm_scale, qk_norm_bias, qk_norm_eps, qk_norm_unit_offset: as in ``norm``.
-        qk_norm_late: whether that norm follows the rotation.
+        qk_norm_late: whether the norm of queries and keys follows the rotation.
         positions: ``none`` (or tables outside), ``rope``, ``alibi``, ``relative`` (a learned bias per bucket),
-            ``projected`` (scores with projected sinusoids, Transformer-XL), or ``distances`` (with vectors [shaw2018]).
+            ``projected`` (projected sinusoids, Transformer-XL), or ``distances`` (learned vectors [shaw2018]).
         alibi_scale: factor on the ALiBi biases (Falcon: the scale of the scores).
         rotary_dim: rotated width of a head (default: d_head).
         rope_theta: base of the rotary frequencies.
-        rope_interleaved: whether pairs are adjacent: (0, 1), (2, 3) ...; otherwise (0, r/2), (1, r/2 + 1) ...
+        rope_interleaved: whether rotated pairs are adjacent: (0, 1), (2, 3) ...; otherwise (0, r/2), (1, r/2 + 1) ...
         rope_reversed: whether the angles are negative (nanochat).
         rope_grid: pairs rotated by the row or the column of a patch: ``halves`` with equal frequencies, ``alternate``
             frequencies, ``other`` (unmodelled), or ``none`` (one-dimensional positions).
@@ -42,61 +42,61 @@ class Attention(Layer):
             ``longrope`` (a factor per pair), ``proportional`` (only the first pairs rotate), or ``other`` (unmodelled).
         rope_factor: scaling factor.
         rope_length: training context in tokens, before scaling.
-        rope_low_factor, rope_high_factor: for ``llama3``: scaling sets in at ``rope_length / high``, up to ``/ low``.
-        rope_fast, rope_slow: for ``yarn``: rotations within ``rope_length`` between which scaling sets in.
-        rope_truncate: for ``yarn``: whether these limits are rounded to whole pairs.
+        rope_low_factor, rope_high_factor: for ``llama3``: scaling is full above ``length / low``, off below ``/ high``.
+        rope_fast, rope_slow: for ``yarn``: numbers of rotations within ``rope_length`` between which scaling starts.
+        rope_truncate: for ``yarn``: whether the limits of this range are rounded to whole pairs.
         rope_attention: factor on sines and cosines.
         rope_factors: for ``longrope``: factors of all pairs; after ``|``, those beyond ``rope_length`` tokens.
-        n_buckets: number of buckets of a relative bias.
-        max_distance: distance in tokens from which on the last bucket is used.
+        n_buckets: number of buckets of the relative position bias.
+        max_distance: distance in tokens at which the last bucket starts.
         relative_shared: whether all layers of the stack share the bias table, as in T5.
         causal: whether later tokens are masked.
-        window: number of tokens that a query sees, including itself; on each side if not causal.
-        window_ahead: window on the side of later tokens, including itself, if different.
-        chunk: length of the chunks within which tokens see each other; separate sequences if not causal.
+        window: number of tokens that a query attends to, including itself; on each side if not causal.
+        window_ahead: window on the side of later tokens, including the query itself, if different.
+        chunk: number of tokens per chunk, within which tokens attend to each other; per sequence if not causal.
         cross: whether keys and values come from the encoder.
         d_source: width of the encoder's output (default: d_model).
         d_input: input width, if not d_model (Zamba: residual stream and embeddings).
         d_input_v: input width of the value projection, if different (MobileBERT).
-        values_of: sub-layer of the block before which the stream is the input of the value projection.
+        values_of: sub-layer whose input stream is also the input of the value projection.
         adapter_rank: rank of LoRA adapters on queries, keys and values.
         n_adapters: number of adapters, one per use of a shared layer (Zamba-2).
         index_heads: number of heads of the indexer that selects tokens; None: no indexer.
-        index_dim: width of those heads (default: d_head).
+        index_dim: width of the indexer's heads (default: d_head).
         index_block: number of tokens selected together.
         index_pooled: whether blocks are scored by the mean of their keys.
-        index_local: number of blocks up to the query's own that are always selected.
+        index_local: number of blocks, up to and including the query's own, that are always selected.
         index_unit_offset: whether the weights of the indexer's norms are stored as ``w - 1``.
-        index_topk: number of tokens that a query sees.
+        index_topk: number of tokens that a query attends to.
         clip: bound to which queries, keys and values are clamped (OLMo, DBRX).
         gated: whether the output is multiplied by ``sigmoid(x wgate)``, with one gate per value.
-        gate_per_head: whether there is one gate per head instead.
-        gate_bias: bias of the gate: ``none``, one per ``value``, or one per ``head`` (default: as the gate, if q_bias).
+        gate_per_head: whether there is one gate per head instead of one per value.
+        gate_bias: gate bias: ``none``, one per ``value``, or one per ``head`` (default: as the gate, if q_bias).
         gate_function: ``sigmoid`` or ``softplus``.
         sinks: whether each head has a learned logit in the softmax (gpt-oss).
-        prompt: number of learned tokens before the sequence; all tokens see each other (CPM-Ant).
-        prefix: number of learned keys and values, from a layer of kind ``prefix``, that every query sees.
-        exclusive: whether a learned share of the output along the token's own value is removed, per head (NeoMME).
+        prompt: number of learned tokens before the sequence; all of them attend to each other (CPM-Ant).
+        prefix: number of learned keys and values, from a layer of kind ``prefix``, that every query attends to.
+        exclusive: whether each head removes a learned share of its output along the token's own value (NeoMME).
         values_are_keys: whether keys also serve as values, without a value projection.
         kv_reused: whether keys and values of an earlier layer are used, without projections or cache (Gemma 3n).
         v_rope: whether values are rotated like keys (RoFormer).
         v_norm: whether each value head has a norm without weights.
         head_norm: whether each head's output has an RMSNorm without weights, before the gate (Muse Spark).
         o_norm: whether there is a norm over all heads before the output projection (BitNet).
-        o_norm_function: function of that norm; ``layernorm`` has a bias (KOSMOS-2).
+        o_norm_function: function of the output norm; ``layernorm`` has a bias (KOSMOS-2).
         implemented_cache: cache of the implementation: ``compact``, ``all_tokens`` including those outside the window
-            (GPT-Neo), ``query_heads`` with repeated keys and values (Falcon), or ``none`` (a later run has it).
+            (GPT-Neo), ``query_heads`` with repeated keys and values (Falcon), or ``none`` (a later run caches).
         logit_softcap: bound of the soft cap on the scores (Gemma-2).
         scale: factor on the scores (default: 1 / sqrt(d_head)).
         value_scale: factor on the values (MiMo).
         in_scale, out_scale: factors on input and output (Falcon-H1).
         temperature: queries are multiplied by ``1 + temperature · ln(1 + floor((position + start) / length))``.
-        temperature_law: ``log``, the law above, or ``power``: ``(1 + (position + start) / length)^temperature`` (Beam).
-        temperature_length: length in that law.
-        temperature_start: start in that law: 1, or 0 (Ministral 3).
+        temperature_law: ``log`` (as above) or ``power``: ``(1 + (position + start) / length)^temperature`` (Beam).
+        temperature_length: length in this formula.
+        temperature_start: start in this formula: 1, or 0 (Ministral 3).
         softmax_in_fp32: whether the implementation computes the softmax in fp32; affects memory only.
-        streams: number of copies of every token among the queries of cross-attention (ProphetNet).
-        merge: number of tokens merged into each position before it.
+        streams: number of copies of each token among the cross-attention queries (ProphetNet).
+        merge: number of tokens that were merged into each position.
         unused: whether the layer is stored but never run.
     """
 
@@ -209,12 +209,12 @@ class Attention(Layer):
         biased = self.gated and self.q_bias
         self.derive(gate_bias=("head" if self.gate_per_head else "value") if biased else "none")
         if self.rotary_dim > self.d_head:  # type: ignore[operator]
-            raise SizeError(f"rotary_dim ({self.rotary_dim}) is more than d_head ({self.d_head})", where="attention")
+            raise SizeError(f"rotary_dim ({self.rotary_dim}) must not exceed d_head ({self.d_head})", where="attention")
         for text in contradictions(self):
             raise SizeError(text, where="attention")
 
     def declare(self) -> Declaration:
-        """Projections of queries, keys and values; scores and weighted values; output projection."""
+        """Declare query, key and value projections, scores, weighted values, and output projection."""
         declaration = Declaration(self._axes())
         self._tensors(declaration)
         if self.unused:

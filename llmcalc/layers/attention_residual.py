@@ -1,7 +1,7 @@
-"""Attention residuals [moonshot2026k3, Section 2.2]: attention over the summed outputs of earlier blocks of layers.
+"""Attention residuals [moonshot2026k3, Section 2.2]: attention over the summed outputs of earlier layer groups.
 
-The residual stream holds the sum of the current block's outputs; at the end of a block, the sum is stored and a new
-stream starts. Before each sub-layer, a learned query, the same for all tokens, attends to the sums and to the stream.
+The residual stream holds the sum of the current group's outputs. At the end of a group, the sum is stored and a new
+stream starts. Before each sub-layer, a learned query, shared by all tokens, attends to the sums and the stream.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from ..core.record import record
 
 @record
 class AttentionResidual(Layer):
-    """``y = Σ α_i v_i, α = softmax(w · rmsnorm(v_i))``, over the sums of earlier blocks and the stream.
+    """``y = Σ α_i v_i, α = softmax(w · rmsnorm(v_i))``, over the sums of earlier groups and the stream.
 
     Attributes:
         d_model: width of the stream.
-        closes: whether a block of layers ends here: the stream is stored among the sums, and a new one starts.
-        n_sums: number of earlier blocks, set when the stack is built; 0: the weights are stored but unused.
+        closes: whether a layer group ends here, so that the stream is stored as a sum and a new stream starts.
+        n_sums: number of earlier groups, set when the stack is built; 0: the weights are stored but unused.
         norm_eps: epsilon of the norm.
     """
 
@@ -30,10 +30,10 @@ class AttentionResidual(Layer):
     norm_eps: float = 1e-6
 
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"n_sums"})
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"sums": "summed outputs of each earlier block"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"sums": "summed outputs of each earlier group"}
 
     def declare(self) -> Declaration:
-        """A query ``[d_model]`` and a norm."""
+        """Declare a query ``[d_model]`` and a norm."""
         declaration = Declaration({"d": self.d_model})
         declaration.weights("norm[d]", "w[d |]", unused=not self.n_sums)
         if self.n_sums:

@@ -1,4 +1,4 @@
-"""Compressed attention [deepseek2026v4, Section 2.3]: a query attends to a window of tokens and to summaries of all.
+"""Compressed attention [deepseek2026v4, Section 2.3]: a query attends to recent tokens and to summaries of all.
 
 All heads share one key, which is also the value. The output projection is grouped and low-rank.
 """
@@ -21,16 +21,16 @@ class CompressedAttention(Layer):
     Attributes:
         d_model: width of input and output.
         n_heads: number of query heads.
-        d_head: width of a query head, of the key and of a summary.
+        d_head: width of a query head, of the key, and of a summary.
         q_lora_rank: width of the query latent.
-        window: number of tokens that a query sees, including itself.
-        n_groups: groups of the output projection; must divide n_heads · d_head.
+        window: number of tokens that a query attends to, including itself.
+        n_groups: number of groups of the output projection; must divide n_heads · d_head.
         o_lora_rank: rank of the output projection in each group.
-        rate: tokens per summary; None: no summaries.
+        rate: number of tokens per summary; None: no summaries.
         overlap: whether a summary also covers the previous group, with projections of twice the width.
-        index_heads: number of heads of the indexer; None: a query sees all summaries.
-        index_dim: width of those heads.
-        index_topk: number of summaries that a query sees.
+        index_heads: number of heads of the indexer; None: a query attends to all summaries.
+        index_dim: width of the indexer's heads.
+        index_topk: number of summaries that a query attends to.
         rotary_dim: rotated width at the end of each head and indexer head (default: d_head).
         rope_theta: base of the rotary frequencies.
         rope_interleaved, rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast,
@@ -73,13 +73,13 @@ class CompressedAttention(Layer):
         check_factors(self)
         for name in ("d_head", *(["index_dim"] if self.index_heads else [])):
             if (self.rotary_dim or 0) > getattr(self, name):
-                text = f"rotary_dim ({self.rotary_dim}) is more than {name} ({getattr(self, name)})"
+                text = f"rotary_dim ({self.rotary_dim}) must not exceed {name} ({getattr(self, name)})"
                 raise SizeError(text, where=self.kind())
         if self.n_heads * self.d_head % self.n_groups:
             raise SizeError(f"n_groups ({self.n_groups}) does not divide n_heads · d_head", where=self.kind())
 
     def declare(self) -> Declaration:
-        """Queries through a latent, one key, summaries, scores and mix, grouped output."""
+        """Declare low-rank queries, one key, summaries, scores, weighted values, and a grouped output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head, "Q": self.q_lora_rank}
         axes |= {"G": self.n_groups, "oi": self.n_heads * self.d_head // self.n_groups, "or": self.o_lora_rank}
         axes |= {"w": self.window, "k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"}
@@ -116,7 +116,7 @@ class CompressedAttention(Layer):
 
 
 def _add_summaries(declaration: Declaration, tag: str, rate: int, width: int, axis: str, overlap: bool) -> None:
-    """Keys and gates of all tokens, and one summary per ``rate`` tokens; tokens of an incomplete group are cached."""
+    """Add keys and gates of all tokens, and a summary per ``rate`` tokens; an incomplete group is cached."""
     summaries = "ceil(c + q - cr + 1, cr)"
     declaration.axes |= {axis: width, "cr": rate, "kc": summaries, "tr": "mod(c + q, cr)"}
     declaration.axes |= {"cw": 2 * width if overlap else width, "sw": 2 * rate if overlap else rate}

@@ -1,4 +1,4 @@
-"""A convolution along the tokens or over a spectrogram: the front end of an audio encoder."""
+"""A convolution along the tokens or over a spectrogram, as at the input of an audio encoder."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ HALVES = 2
 
 @record
 class Conv(Layer):
-    """``y_t = act(Σ_τ x_{t·stride+τ} w_τ + b)``; over a spectrogram, also along the frequencies.
+    """``y_t = act(Σ_τ x_{t·stride+τ} w_τ + b)``, and over a spectrogram also along the frequencies.
 
     Attributes:
-        d_in: channels of the input.
-        d_out: channels of the output.
+        d_in: number of input channels.
+        d_out: number of output channels.
         taps: kernel size.
-        upsample: output rows per token of the stack (2 before another convolution of stride 2).
+        upsample: number of output rows per token of the stack (2 before another convolution of stride 2).
         stride: stride.
-        extra: further output rows, needed by later convolutions without padding.
+        extra: number of additional output rows, needed by later convolutions without padding.
         padded: whether the ends are padded with zeros.
         bias: whether there is a bias per channel.
         gated: whether half of the channels gate the others (a gated linear unit).
         normed: whether a GroupNorm with one group follows.
         activation: elementwise function on the output.
-        groups: groups of channels.
+        groups: number of channel groups.
         of_data: whether the input is data, which receives no gradient.
-        span: audio frames per output row, in an audio encoder (2 after a stride of 2); None: one row per token.
-        chunk: audio frames convolved as a separate chunk; the last chunk is padded to full length.
-        reach: audio frames that affect each output row, without padding.
-        overrun: output rows that the implementation computes and discards.
-        rows: frequency bins of the output, over a spectrogram; None: convolution along time only.
+        span: number of audio frames per output row (2 after a stride of 2); None: one row per token.
+        chunk: number of audio frames per chunk, which is convolved separately; the last chunk is padded.
+        reach: number of audio frames that affect each output row, without padding.
+        overrun: number of output rows that the implementation computes and discards.
+        rows: number of frequency bins of the output, over a spectrogram; None: convolution along time only.
         taps_across: kernel size along the frequencies (default: ``taps``).
     """
 
@@ -69,24 +69,24 @@ class Conv(Layer):
         if self.gated and self.d_out % HALVES:
             raise SizeError(f"d_out is {self.d_out}; it must be even if gated", where="conv")
         if self.gated and self.normed:
-            raise SizeError("gated and normed are mutually exclusive", where="conv")
+            raise SizeError("gated and normed cannot be combined", where="conv")
         if self.span and (self.upsample > 1 or self.stride > 1 or self.extra):
-            raise SizeError("span excludes upsample, stride and extra", where="conv")
+            raise SizeError("span cannot be combined with upsample, stride or extra", where="conv")
         if not self.padded and (self.span or self.rows):
-            raise SizeError("padded: false excludes span and rows", where="conv")
+            raise SizeError("padded: false cannot be combined with span or rows", where="conv")
         if (self.chunk or self.reach) and not self.span:
-            raise SizeError("chunk and reach need span", where="conv")
+            raise SizeError("chunk and reach require span", where="conv")
         if self.chunk and self.reach:
-            raise SizeError("chunk and reach are mutually exclusive", where="conv")
+            raise SizeError("chunk and reach cannot be combined", where="conv")
         if self.taps_across and not self.rows:
-            raise SizeError("taps_across needs rows", where="conv")
+            raise SizeError("taps_across requires rows", where="conv")
         if self.rows and (self.gated or self.normed):
-            raise SizeError("gated and normed exclude rows", where="conv")
+            raise SizeError("rows cannot be combined with gated or normed", where="conv")
         if self.rows:
             self.derive(taps_across=self.taps)
 
     def declare(self) -> Declaration:
-        """Weight ``[d_out, d_in / groups, (taps_across,) taps]`` and a bias."""
+        """Declare the weight ``[d_out, d_in / groups, (taps_across,) taps]`` and its bias."""
         axes: dict[str, int | str] = {"in": self.d_in // self.groups, "out": self.d_out, "taps": self.taps}
         length = f"q * ms + {self.extra}" if self.extra else "q * ms"
         length = output_frames(self.span, self.chunk, self.reach) if self.span else length
@@ -123,9 +123,9 @@ class Conv(Layer):
 
 
 def output_frames(span: int, chunk: int | None = None, reach: int | None = None) -> str:
-    """Output rows for ``a`` audio frames, one per ``span`` frames, as an expression.
+    """Return the number of output rows for ``a`` audio frames, one per ``span`` frames, as an expression.
 
-    With ``chunk``, every chunk is separate and the last one is padded; with ``reach``, the ends are not padded.
+    With ``chunk``, every chunk is separate and the last one is padded. With ``reach``, the ends are not padded.
 
     >>> output_frames(2), output_frames(8, 100), output_frames(20, reach=50)
     ('ceil(a, 2)', 'ceil(min(a, 100), 8) * ceil(a, 100)', 'ceil(max(0, a - 49), 20)')

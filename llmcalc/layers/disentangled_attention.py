@@ -1,4 +1,4 @@
-"""Disentangled attention [he2020, Section 3.1]: separate scores of contents and relative positions."""
+"""Disentangled attention [he2020, Section 3.1]: separate content scores and relative position scores."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from ._attention_parts import MultiHead, projection
 
 @record
 class DisentangledAttention(MultiHead):
-    """``softmax((q kᵀ + q rkᵀ + rq kᵀ) / sqrt(3 d_head)) v · wo`` with keys and queries of relative positions.
+    """``softmax((q kᵀ + q rkᵀ + rq kᵀ) / sqrt(3 d_head)) v · wo`` with keys rk and queries rq of relative positions.
 
     Attributes:
         d_model: width of input and output.
         n_heads: number of heads, of width d_model / n_heads.
-        n_distances: rows of the table of relative positions, shared by all layers of the stack; None: no table.
-        content_to_position: whether queries are scored against keys of relative positions.
-        position_to_content: whether keys are scored against queries of relative positions.
-        shared_projections: whether relative positions use the projections of contents (DeBERTa-v2).
-        max_distance: largest distance; half of each side's rows are logarithmic (DeBERTa-v2). None: one per distance.
-        distances_grow: whether only the rows that the sequence length needs are projected (DeBERTa).
+        n_distances: rows of the relative position table, shared by all layers of the stack; None: no table.
+        content_to_position: whether queries are multiplied by position keys.
+        position_to_content: whether keys are multiplied by position queries.
+        shared_projections: whether relative positions use the content projections (DeBERTa-v2).
+        max_distance: largest distance; half of each side's rows are logarithmic (DeBERTa-v2). None: one row each.
+        distances_grow: whether only the table rows needed for the sequence length are projected (DeBERTa).
         table_norm: whether the table has a LayerNorm.
-        k_bias: whether keys have a bias; queries, values and the output always do.
-        position_k_bias: whether keys of relative positions have a bias; their queries always do.
+        k_bias: whether keys have a bias; queries, values and the output always have one.
+        position_k_bias: whether position keys have a bias; position queries always have one.
         table_norm_eps: epsilon of the table's norm.
         scale: factor on the scores (default: 1 / sqrt(number of score terms · d_head)).
     """
@@ -41,10 +41,10 @@ class DisentangledAttention(MultiHead):
     table_norm_eps: float = 1e-7
     scale: float | None = None
 
-    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"distances": "distance of each query and key"}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"distances": "distance between each query and key"}
 
     def declare(self) -> Declaration:
-        """Projections, table of relative positions and its projections, scores, weighted values, output."""
+        """Declare projections, the relative position table and its projections, scores, weighted values, and output."""
         axes = self._head_axes() | {"v": self.d_model // self.n_heads}
         declaration = Declaration(axes)
         declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h v]", "wo[h v | d]")

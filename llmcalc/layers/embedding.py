@@ -19,17 +19,17 @@ class Embedding(Layer):
     """``y = table[ids]``: bytes, but no FLOPs.
 
     Attributes:
-        rows: rows of the table, including padding and offset rows.
+        rows: number of rows of the table, including padding and offset rows.
         d_model: width of a row.
-        table: what it is indexed by: ``token``, ``position``, ``segment`` or ``other``.
-        share: identity of the table; tables with the same identity are stored once.
-        offset: rows before the first position (2 in BART and OPT).
+        table: what the table is indexed by: ``token``, ``position``, ``segment`` or ``other``.
+        share: name of the shared table; tables with the same name are stored once.
+        offset: number of rows before the first position (2 in BART and OPT).
         scale: factor on the rows (Gemma: sqrt(d_model)).
         padding_id: tokens of this id have no position, and use the row before the first (RoBERTa).
-        dropped_id: tokens of this id have a zero embedding, and the others are scaled up to compensate (ESM).
+        dropped_id: id of tokens with a zero embedding; the other embeddings are scaled up to compensate (ESM).
         own_ids: name of separate ids for this table (ERNIE's tasks, RoCBert's shapes and pronunciations); 0 if missing.
-        use: what the rows are. ``tokens``: one per token, added to the stream. ``joined``: concatenated to it.
-            ``copies``: the initial vector of each further copy of all tokens (ProphetNet). ``side_tokens``: a
+        use: role of the rows. ``tokens``: one per token, added to the stream. ``joined``: concatenated to the stream.
+            ``copies``: the initial vector of each additional copy of all tokens (ProphetNet). ``side_tokens``: a
             separate sequence of vectors, such as global tokens (PEGASUS-X). ``angles``: sines and cosines of this
             stack's rotary angles. ``everywhere``: one row added to every token. ``prefix``: tokens before all
             others, such as a class token. ``suffix``: tokens after all others. ``replacement``: one row in place of
@@ -38,14 +38,14 @@ class Embedding(Layer):
         token_id: id of the token with ``use: replacement``.
         column: index of the segment id, if tokens have several (TAPAS).
         by_cell: whether positions restart in every table cell, given by the second and third segment id (TAPAS).
-        edges: index from a token's box on the page: ``left_right``, ``upper_lower``, ``height`` or ``width``.
-        columns: columns of the grid that the rows form (positions of patches).
+        edges: size of a token's box that indexes the table: ``left_right``, ``upper_lower``, ``height`` or ``width``.
+        columns: number of columns of the grid formed by the rows (patch positions).
         learned: whether the table is a parameter; otherwise it is a buffer of sinusoids.
         sinusoids: order of the sinusoids: ``interleaved`` [vaswani2017], ``halves`` (sines, then cosines; CTRL),
             ``fairseq`` (halves from frequency 1 to 1/10000, 0 for padding), or ``cosines`` (the same, cosines first).
         blank: index of a zero row among the sinusoids (XGLM's padding token).
         normed: whether an RMSNorm with a weight follows (Inkling).
-        norm_eps: epsilon of that norm.
+        norm_eps: epsilon of this norm.
         unused: whether the table is stored but never used.
     """
 
@@ -83,20 +83,20 @@ class Embedding(Layer):
     def __post_init__(self) -> None:
         self.check()
         if self.codebooks and self.codebooks > MOST_CODEBOOKS:
-            raise SizeError(f"codebooks must be at most {MOST_CODEBOOKS}, not {self.codebooks}", where="embedding")
+            raise SizeError(f"codebooks is {self.codebooks}; it must be at most {MOST_CODEBOOKS}", where="embedding")
         if self.codebooks and (self.columns or self.use != "tokens" or self.table == "position"):
-            raise SizeError("codebooks needs a plain token table", where="embedding")
+            raise SizeError("codebooks requires a plain token table", where="embedding")
         if self.columns:
             self.must_divide("columns", "rows")
         if self.blank is not None and self.blank >= self.rows:
             raise SizeError(f"blank ({self.blank}) must be less than rows ({self.rows})", where="embedding")
         if (self.use == "replacement") == (self.token_id is None):
-            raise SizeError("token_id must be set with use: replacement, and only then", where="embedding")
+            raise SizeError("token_id and use: replacement must be set together", where="embedding")
         if self.use == "replacement" and self.rows != 1:
-            raise SizeError(f"use: replacement needs one row, not {self.rows}", where="embedding")
+            raise SizeError(f"use: replacement requires one row, not {self.rows}", where="embedding")
 
     def declare(self) -> Declaration:
-        """Table ``[rows, d_model]``."""
+        """Declare the table ``[rows, d_model]``."""
         rows = _ROWS[self.table]
         declaration = Declaration({rows: self.rows, "d": self.d_model})
         if self.columns:

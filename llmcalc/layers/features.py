@@ -1,4 +1,4 @@
-"""Features of a vision or audio encoder: the residual stream after some of its blocks."""
+"""Features of a vision or audio encoder: the residual stream after selected blocks."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ..core.record import record
 class Features(Layer):
     """``y = [x_i, x_j, ...]``, the concatenated streams after blocks i, j, ...
 
-    LLaVA [liu2023] uses the last block but one, ViP-LLaVA several. Later blocks are computed, but unused.
+    LLaVA [liu2023] uses the second-to-last block, ViP-LLaVA several. Later blocks are computed, but unused.
 
     Attributes:
         d_model: width of the stream.
-        blocks: numbers of the blocks: 1 is the first, 0 its input, and -1 the last.
-        apart: whether it starts another output, separate from the one before (Qwen3-VL).
+        blocks: numbers of the blocks: 1 for the first block, 0 for its input, and -1 for the last block.
+        apart: whether the features are a separate output, in addition to the previous one (Qwen3-VL).
 
     Raises:
-        SizeError: ``blocks`` contains something other than integers.
+        SizeError: ``blocks`` contains values other than integers.
     """
 
     d_model: int
@@ -37,7 +37,7 @@ class Features(Layer):
             raise SizeError(f"blocks is {short_repr(self.blocks)}; it must be integers such as -2", where="features")
 
     def declare(self) -> Declaration:
-        """No tensors: a selection."""
+        """Declare a selection, without weights."""
         declaration = Declaration({"in": self.d_model * len(self.blocks.split())})
         declaration.equations("y[b q in] = copy(behind[b q in])")
         return declaration

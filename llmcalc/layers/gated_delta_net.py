@@ -48,7 +48,7 @@ class GatedDeltaNet(Layer):
         self.must_divide("n_k_heads", "n_v_heads")
 
     def declare(self) -> Declaration:
-        """Projections of q, k, v, z, a and b; convolution; chunked delta rule; gated norm; output projection."""
+        """Declare q, k, v, z, a and b projections, convolution, chunked delta rule, gated norm, and output."""
         axes: dict[str, int | str] = {"d": self.d_model, "kh": self.n_k_heads, "vh": self.n_v_heads, "dk": self.d_k}
         axes |= {"dv": self.d_v, "K": self.d_conv, "Z": self.chunk}
         axes |= {"X": 2 * self.n_k_heads * self.d_k + self.n_v_heads * self.d_v}

@@ -12,27 +12,27 @@ MOST_UNUSED = 8  # libraries store one or two
 
 @record
 class Head(Layer):
-    """``logits = x wᵀ + b``, for all positions or the last.
+    """``logits = x wᵀ + b``, for all positions or only the last one.
 
     Attributes:
         vocab: vocabulary size.
-        d_model: input width shared with the token table.
-        d_rest: further input width, in a separate matrix (MobileBERT).
-        share: identity of the table if it is tied to another, usually ``token_embedding``.
+        d_model: input width, equal to that of the token table.
+        d_rest: width of an additional input with its own matrix (MobileBERT).
+        share: name of the shared table if tied to another table, usually ``token_embedding``.
         bias: whether there is a bias per vocabulary entry.
-        buffer_bias: whether there is such a bias stored as a buffer (BART).
+        buffer_bias: whether there is a bias per vocabulary entry stored as a buffer (BART).
         softcap: bound of the soft cap ``softcap · tanh(logits / softcap)`` (Gemma).
         input_scale: factor on the input (T5 with a tied table: 1 / sqrt(d_model)).
         loss_in_fp32: whether the loss converts the logits to fp32 first; affects memory only.
-        streams: number of copies of every token with logits (ProphetNet's future tokens).
+        streams: number of copies of each token with logits (ProphetNet's future tokens).
         codebooks: number of tables, one per codebook, each with logits at every position (MusicGen).
         scored: number of vocabulary entries selected per position for logits (Gemma 4's assistant).
         n_positions: number of positions with logits, independent of the number of tokens (Perceiver).
         scaled: whether there is a learned factor on each logit (nGPT).
-        barred: number of entries that are never predicted, with a logit of -inf (Chameleon's image tokens).
-        barred_from: first of these entries.
+        barred: number of entries that are never predicted, whose logit is -inf (Chameleon's image tokens).
+        barred_from: first entry that is never predicted.
         scale_gain: constant factor on the learned factors.
-        unused_biases: number of further stored biases that are never used.
+        unused_biases: number of additional stored biases that are never used.
         unused: whether the head is stored but never run.
     """
 
@@ -63,17 +63,17 @@ class Head(Layer):
         if self.unused_biases > MOST_UNUSED:
             raise SizeError(f"unused_biases is {self.unused_biases}; it must be at most {MOST_UNUSED}", where="head")
         if self.codebooks and any((self.scored, self.streams > 1, self.bias, self.buffer_bias, self.scaled)):
-            raise SizeError("codebooks excludes scored, streams, bias, buffer_bias and scaled", where="head")
+            raise SizeError("codebooks requires no scored, streams, bias, buffer_bias or scaled", where="head")
         if self.d_rest and (self.scored or self.unused):
-            raise SizeError("d_rest excludes scored and unused", where="head")
+            raise SizeError("d_rest cannot be combined with scored or unused", where="head")
         if self.scored and self.scored > self.vocab:
-            raise SizeError(f"scored ({self.scored}) is more than vocab ({self.vocab})", where="head")
+            raise SizeError(f"scored ({self.scored}) must not exceed vocab ({self.vocab})", where="head")
         if self.barred_from + self.barred > self.vocab:
             last = self.barred_from + self.barred - 1
             raise SizeError(f"the last barred entry ({last}) must be less than vocab ({self.vocab})", where="head")
 
     def declare(self) -> Declaration:
-        """Table ``[vocab, d_model]``, contracted over d_model."""
+        """Declare the table ``[vocab, d_model]``, contracted over d_model."""
         declaration = Declaration({"V": self.vocab, "d": self.d_model})
         if self.n_positions:
             declaration.axes["o"] = self.n_positions

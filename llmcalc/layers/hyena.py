@@ -17,8 +17,8 @@ class Hyena(Layer):
         order: number of gates (2 in the paper's models).
         filter_length: length of the filters in positions.
         d_filter: width of the network that generates the filters.
-        n_filter_layers: hidden layers of that network.
-        d_position: width of its learned position encoding.
+        n_filter_layers: number of hidden layers of the filter network.
+        d_position: width of the learned position encoding of the filter network.
         d_conv: kernel size of the short convolution on each stream.
     """
 
@@ -36,7 +36,7 @@ class Hyena(Layer):
             raise SizeError(f"order is {self.order}; it must be at least 2", where="hyena")
 
     def declare(self) -> Declaration:
-        """Input projection to order + 1 streams, short convolutions, filter network, FFT convolutions, output."""
+        """Declare an input projection to order + 1 streams, short convolutions, filters, FFTs, and output."""
         axes: dict[str, int | str] = {"d": self.d_model, "i": self.d_model, "Y": self.order + 1, "O": self.order}
         axes |= {"M": self.order - 1, "K": self.d_conv, "F": self.d_filter, "Fo": self.d_filter}
         axes |= {
@@ -68,7 +68,7 @@ _LINES = [
     "fh[B q Fo] = f[q F] f_hidden[B F Fo]",
     "fh[B q Fo] = add(fh, f_hidden_b)",
     "fh[B q Fo] = sin(fh, frequency)",
-    "fh[B q Fo] = keep(fh)",  # each layer reads the one before
+    "fh[B q Fo] = keep(fh)",  # each layer reads the previous one
     "h[q M i] = fh[q F] f_out[F M i]",
     "h[q M i] = scale(h, window)",
     "v[b q M i] = mul(u, v)",

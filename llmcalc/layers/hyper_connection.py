@@ -1,6 +1,6 @@
 """Hyper-connections [zhu2024; xie2025 for the doubly stochastic mix]: several parallel residual streams.
 
-Before a sub-layer, they read one vector from the streams; after it, they write the result to all streams and, if
+Before a sub-layer, they read one vector from the streams. After it, they write its output to all streams and, if
 ``mixed``, mix the streams.
 """
 
@@ -15,17 +15,17 @@ from ..core.record import record
 
 @record
 class HyperConnection(Layer):
-    """``x = Σ_i read_i · stream_i``; after the sub-layer ``stream_j = write_j · y + Σ_i mix_ij · stream_i``.
+    """``x = Σ_i read_i · stream_i``; after the sub-layer, ``stream_j = write_j · y + Σ_i mix_ij · stream_i``.
 
     Attributes:
         d_model: width of a stream.
         n_streams: number of parallel streams.
-        writes: whether the result is written back; the head of a model only reads.
+        writes: whether the output is written back; the head of a model only reads.
         mixed: whether a doubly stochastic matrix mixes the streams.
         rank: rank of the projection to one read weight per channel (Qwen); None: one read weight per stream.
         write_scale: upper bound of the write weights.
-        iterations: Sinkhorn iterations of the mix.
-        eps: added to the read and mixing weights, and to the write weights if not mixed.
+        iterations: number of Sinkhorn iterations for the mixing matrix.
+        eps: epsilon added to the read and mixing weights, and to the write weights if not mixed.
         norm_eps: epsilon of the norm on the streams.
     """
 
@@ -42,7 +42,7 @@ class HyperConnection(Layer):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"written": "output of the sub-layer", "rounds": "Sinkhorn iterations"}
 
     def declare(self) -> Declaration:
-        """Read, write and mixing weights, the mix, and the vector read, which comes last."""
+        """Declare read, write and mixing weights, the mix, and finally the vector that is read."""
         declaration = Declaration({"d": self.d_model, "hs": self.n_streams, "ht": self.n_streams})
         (self._by_channel if self.rank else self._by_stream)(declaration)
         return declaration

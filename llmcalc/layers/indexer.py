@@ -1,6 +1,6 @@
-"""The indexer of sparse attention [deepseek2025v32, Section 2]: selects the cached tokens that attention sees.
+"""The indexer of sparse attention [deepseek2025v32, Section 2], which selects the cached tokens to attend to.
 
-It is part of an attention layer. No gradient flows through the selection.
+The indexer is part of an attention layer. No gradient flows through the selection.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ class Indexer(Layer):
         n_index_heads: number of query heads.
         d_index: width of a query head and of the key.
         d_query: width of the query latent; None: queries are projected from the input.
-        weighted: whether the heads' scores are summed with weights projected from the input.
+        weighted: whether the head scores are summed with weights projected from the input.
         key_norm: norm of the key: ``layernorm`` with a bias, or ``rmsnorm``.
         query_norm: whether each query head has a norm.
         block: number of tokens selected together.
-        compressed: number of tokens with one key, a gated mean of theirs (GLM-5.3).
+        compressed: number of tokens that share one key, a gated mean of their keys (GLM-5.3).
         input_norm: whether the input of the query projection has a LayerNorm (Mistral Large 4).
-        position_scaled: whether learned numbers per head scale queries with the logarithm of their position.
+        position_scaled: whether queries are scaled by the logarithm of their position, with learned numbers per head.
         pooled: whether complete blocks are scored by the mean of their keys.
     """
 
@@ -48,7 +48,7 @@ class Indexer(Layer):
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"key_norm": ("layernorm", "rmsnorm")}
 
     def declare(self) -> Declaration:
-        """Queries, one key per token, scores; the keys are cached."""
+        """Declare queries, one cached key per token, and scores."""
         axes: dict[str, int | str] = {"d": self.d_model, "ih": self.n_index_heads, "ie": self.d_index, "t": "c + q"}
         declaration = Declaration(axes)
         declaration.mask = "causal"
@@ -88,7 +88,7 @@ class Indexer(Layer):
         return declaration
 
     def _compress(self, declaration: Declaration) -> list[str]:
-        """Scores of complete groups of tokens; transformers caches keys, gates and a mask of all tokens."""
+        """Return the scores of complete groups of tokens; transformers caches keys, gates and a mask of all tokens."""
         width = self.d_index
         declaration.axes |= {"cr": self.compressed or 1, "ip": 2 * width + 1, "ix": 2 * width}
         declaration.axes |= {"im": "ceil(c + q - cr + 1, cr)", "tr": "mod(c + q, cr)"}
@@ -109,6 +109,6 @@ class Indexer(Layer):
 
 
 def _pairs(tokens: str) -> str:
-    """Number of pairs of a token and a complete block of ``cr`` tokens up to it, among ``tokens`` tokens."""
+    """Return the number of pairs of a token and a complete block of ``cr`` tokens up to it, for ``tokens`` tokens."""
     blocks = f"ceil({tokens} - cr + 1, cr)"
     return f"(cr * ceil({blocks} * {blocks} - {blocks}, 2) + {blocks} * ({tokens} - cr * {blocks} + 1))"

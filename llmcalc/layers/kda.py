@@ -22,7 +22,7 @@ class Kda(Layer):
         d_conv: kernel size of the convolution over queries, keys and values.
         chunk: chunk length in tokens.
         gate_rank: rank of the projections to the decay and the output gate; None: full matrices.
-        full_gate: whether the output gate has a full matrix in any case (Kimi K3).
+        full_gate: whether the output gate always has a full matrix (Kimi K3).
         decay_bound: lower bound of the logarithm of the decay, through a sigmoid; None: a softplus without a bound.
         norm_eps: epsilon of the gated norm.
         activation: elementwise function after the convolution.
@@ -42,7 +42,7 @@ class Kda(Layer):
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": PLAIN}
 
     def declare(self) -> Declaration:
-        """Projections of q, k, v, decay, β and gate; convolution; chunked delta rule; gated norm; output projection."""
+        """Declare q, k, v, decay, β and gate projections, convolution, chunked delta rule, gated norm, and output."""
         axes: dict[str, int | str] = {"d": self.d_model, "vh": self.n_heads, "dk": self.d_head, "dv": self.d_head}
         axes |= {"K": self.d_conv, "Z": self.chunk, "X": 3 * self.n_heads * self.d_head, **CONV_AXES, **CHUNK_AXES}
         declaration = Declaration(axes, as_torch=TORCH_CONV_AXES | TORCH_CHUNK_AXES)
@@ -66,7 +66,7 @@ class Kda(Layer):
         return declaration
 
     def _narrow(self, name: str) -> bool:
-        """Whether the projection to the decay ``a`` or the output gate ``z`` is low-rank."""
+        """Return whether the projection to the decay ``a`` or the output gate ``z`` is low-rank."""
         return self.gate_rank is not None and not (name == "z" and self.full_gate)
 
     def _gates(self) -> list[str]:

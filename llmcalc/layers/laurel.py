@@ -22,7 +22,7 @@ class Laurel(Layer):
     norm_eps: float = 1e-6
 
     def declare(self) -> Declaration:
-        """Weights ``[d_model, rank]`` and ``[rank, d_model]`` and a norm."""
+        """Declare weights ``[d_model, rank]`` and ``[rank, d_model]``, and a norm."""
         declaration = Declaration({"d": self.d_model, "rank": self.rank})
         declaration.weights("left[d | rank]", "right[rank | d]", "norm[d]")
         declaration.equations(

@@ -18,14 +18,14 @@ class Mamba(Layer):
 
     Attributes:
         d_model: width of input and output.
-        d_inner: channels of the recurrence.
+        d_inner: number of channels of the recurrence.
         d_state: state size per channel.
         d_conv: kernel size of the short convolution.
         dt_rank: rank of the time-step projection.
         bias: whether the input and output projections have biases.
         conv_bias: whether the convolution has a bias.
         bcdt_norm: norm on Δ, B and C: ``none``, ``rmsnorm`` with weights (Jamba), or ``plain`` without (Falcon Mamba).
-        norm_eps: epsilon of that norm.
+        norm_eps: epsilon of the norm on Δ, B and C.
         activation: elementwise function after the convolution; the gate uses ``silu``.
         n_heads: number of heads with separate Δ, B and C; must divide d_inner (Zamba); None: one Δ, B and C.
     """
@@ -52,7 +52,7 @@ class Mamba(Layer):
             raise SizeError(f"n_heads is {self.n_heads}; bcdt_norm excludes n_heads", where="mamba")
 
     def declare(self) -> Declaration:
-        """Input projection to x and z, convolution, projections to Δ, B, C, scan, output projection."""
+        """Declare an input projection, convolution, projections to Δ, B and C, scan, and output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "i": self.d_inner, "N": self.d_state, "K": self.d_conv}
         axes |= {"R": self.dt_rank, **CONV_AXES}
         channels, head, width = "i", "", "i"

@@ -27,7 +27,7 @@ class Mamba2(Layer):
         out_bias: whether the output projection has a bias (default: ``bias``).
         conv_bias: whether the convolution has a bias.
         norm: whether a gated RMSNorm over each group precedes the output projection.
-        gate_first: whether the gate is applied before that norm; otherwise after it (Falcon-H1).
+        gate_first: whether the gate is applied before the norm; otherwise after it (Falcon-H1).
         in_scale, out_scale: factors on input and output (Falcon-H1).
         z_scale, x_scale, B_scale, C_scale, dt_scale: factors on the projections.
         norm_eps: epsilon of the norm.
@@ -66,7 +66,7 @@ class Mamba2(Layer):
         self.must_divide("n_groups", "n_ssm_heads")
 
     def declare(self) -> Declaration:
-        """Projection to z, x, B, C and Δ; convolution over x, B, C; chunked scan; gated norm; output projection."""
+        """Declare an input projection, convolution over x, B and C, chunked scan, gated norm, and output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "H": self.n_ssm_heads, "P": self.d_ssm_head, "N": self.d_state}
         axes |= {"G": self.n_groups, "K": self.d_conv, "Z": self.chunk}
         axes |= {"X": self.n_ssm_heads * self.d_ssm_head + 2 * self.n_groups * self.d_state}

@@ -1,7 +1,7 @@
 """Multi-head latent attention [deepseek2024v2, Section 2.1]: keys and values are compressed into one latent vector.
 
 In prefill, keys and values are expanded from the latent. In a decode step, the up-projections are absorbed into the
-query and the output, and attention runs in the latent space; transformers' eager code expands the whole cache instead.
+query and the output, and attention runs in the latent space. Transformers' eager code expands the whole cache instead.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class Mla(Layer):
     Attributes:
         d_model: width of input and output.
         n_heads: number of heads.
-        kv_lora_rank: width of the latent of keys and values.
+        kv_lora_rank: width of the key-value latent.
         q_lora_rank: width of the query latent; None: queries are projected from the input.
-        qk_nope_head_dim: width of a head's part without positions.
-        qk_rope_head_dim: width of a head's part with rotary positions, whose key is shared by all heads; 0: none.
+        qk_nope_head_dim: width of the part of a head without positions.
+        qk_rope_head_dim: width of the part of a head with rotary positions, whose key all heads share; 0: none.
         v_head_dim: width of a value head.
         bias: whether the down-projections and the output projection have biases.
         rope: whether the rotary part is rotated (Kimi Linear: no).
@@ -37,22 +37,22 @@ class Mla(Layer):
         temperature, temperature_length, temperature_start: scaling of queries by position, as in ``attention``.
         norm_eps: epsilon of the norms on the latents.
         causal: whether later tokens are masked.
-        window: number of tokens that a query sees, including itself.
+        window: number of tokens that a query attends to, including itself.
         gate: source of a sigmoid gate on the weighted values: the ``input``, the query ``latent``, or ``none``.
         gate_per_head: whether there is one gate per head instead of one per value.
-        double_latent: whether queries (and their gate) use the latent both before and after its norm.
+        double_latent: whether queries and their gate use the latent both before and after its norm.
         key_norm: whether the rotary key has a norm.
         latent_scaled: whether both latents are scaled by sqrt(d_model / rank) after their norms (LongCat-Flash).
         sinks: whether each head has a learned logit in the softmax.
         index_heads: number of heads of the indexer; None: no indexer.
-        index_dim: width of those heads.
+        index_dim: width of the indexer's heads.
         index_interleaved: whether the indexer's rotated pairs are adjacent, as with ``rope_interleaved``.
-        index_rotates_end: whether the end of the indexer's heads is rotated, not the start.
-        index_topk: number of tokens that a query sees, selected by this layer's indexer or an earlier layer's.
+        index_rotates_end: whether the end of each indexer head is rotated instead of the start.
+        index_topk: number of tokens that a query attends to, selected by the indexer of this or an earlier layer.
         index_compressed, index_input_norm, index_position_scaled: fields of the ``indexer``, without the prefix.
         latent_reused: whether the latent and rotary key of an earlier layer are used (Mistral Large 4).
-        latent_lent: whether later layers reuse this layer's latent and rotary key.
-        position_scaled: whether learned numbers per head scale queries with the logarithm of their position.
+        latent_lent: whether later layers reuse the latent and rotary key of this layer.
+        position_scaled: whether queries are scaled by the logarithm of their position, with learned numbers per head.
         rope_learned: number of rotary frequencies with a learned factor, shared by all layers; None: none.
     """
 
@@ -115,12 +115,12 @@ class Mla(Layer):
         self.check()
         check_factors(self)
         if self.q_lora_rank is None and (self.double_latent or self.gate == "latent"):
-            raise SizeError("double_latent and gate: latent need a q_lora_rank", where="mla")
+            raise SizeError("double_latent and gate: latent require q_lora_rank", where="mla")
         if self.key_norm and (self.latent_reused or not self.qk_rope_head_dim):
-            raise SizeError("key_norm needs a rotary key of the layer itself", where="mla")
+            raise SizeError("key_norm requires a rotary key computed by this layer", where="mla")
 
     def declare(self) -> Declaration:
-        """Down-projections, norms, up-projections, attention, output."""
+        """Declare down-projections, norms, up-projections, attention, and output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "C": self.kv_lora_rank}
         axes |= {"nope": self.qk_nope_head_dim, "v": self.v_head_dim, "t": "c + q"}
         axes |= {"qk": self.qk_nope_head_dim + self.qk_rope_head_dim}
@@ -152,7 +152,7 @@ class Mla(Layer):
         return declaration
 
     def _latent(self, declaration: Declaration) -> None:
-        """The latent and the rotary key, projected from the input or taken from an earlier layer."""
+        """Return the latent and the rotary key, projected from the input or taken from an earlier layer."""
         rotary = bool(self.qk_rope_head_dim)
         if self.latent_reused:
             declaration.elsewhere = ("reused_ckv", "reused_kr")
@@ -173,7 +173,7 @@ class Mla(Layer):
             declaration.equations("kr[b q rope] = rmsnorm(kr, kr_norm)")
 
     def _places(self, declaration: Declaration) -> None:
-        """Rotation, and scaling of queries by position."""
+        """Declare the rotation, and the scaling of queries by position."""
         is_rotated = self.rope and self.qk_rope_head_dim > 0
         if self.rope_learned:
             declaration.axes["rf"] = self.rope_learned

@@ -1,4 +1,4 @@
-"""The feed-forward layer [vaswani2017, Section 3.3], plain or gated [shazeer2020]."""
+"""Feed-forward layer [vaswani2017, Section 3.3], plain or gated [shazeer2020]."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ PLAIN = tuple(name for name in ACTIVATIONS if name not in (*LEARNED, BOUNDED))
 
 
 def check_bounds(layer: Any) -> None:
-    """Check the soft caps of a feed-forward layer, or of experts, against its activation.
+    """Check the soft caps of a feed-forward layer or of experts against its activation.
 
     Raises:
-        SizeError: a missing or unused bound.
+        SizeError: A bound is missing or unused.
     """
     if (layer.activation == BOUNDED) != (layer.gate_softcap is not None):
-        raise SizeError(f"gate_softcap must be set with activation: {BOUNDED}, and only then", where=layer.kind())
+        raise SizeError(f"gate_softcap and activation: {BOUNDED} must be set together", where=layer.kind())
     if layer.up_softcap is not None and not layer.gated:
-        raise SizeError("up_softcap needs gated: true", where=layer.kind())
+        raise SizeError("up_softcap requires gated: true", where=layer.kind())
 
 
 @record
@@ -54,31 +54,31 @@ class Mlp(Layer):
         out_bias: whether the down-projection has a bias (default: ``bias``).
         clamp: upper bound of the gate, and bound of the absolute value of the up-projection (gpt-oss).
         clamp_late: whether the gate is clamped after its activation (Step 3.7).
-        up_offset: added to the up-projection before the product (gpt-oss: 1).
+        up_offset: offset added to the up-projection before the product (gpt-oss: 1).
         gate_softcap: bound of ``situ``, a silu with a soft-capped linear factor [moonshot2026k3].
         up_softcap: bound of the soft cap on the up-projection.
         gate_scale, out_scale: factors on the gate before its activation, and on the output (Falcon-H1).
         scaled: whether there is a learned factor on the output.
-        sparsity: share of the gate's values set to 0, by a quantile of the normal distribution (Gemma 3n).
+        sparsity: share of the gate values set to 0, by a quantile of the normal distribution (Gemma 3n).
         inner_norm: whether there is a norm on the hidden values (BitNet).
-        inner_norm_function: function of that norm; ``layernorm`` has a bias (KOSMOS-2).
+        inner_norm_function: function of the inner norm; ``layernorm`` has a bias (KOSMOS-2).
         on_sphere: whether gate and up-projection have learned scales, and their product is normalised (nGPT).
-        sphere_gain: constant factor on those scales.
+        sphere_gain: constant factor on these scales.
         inner_norm_eps: epsilon of the inner norm.
-        n_global: number of global tokens it also runs on, see ``block_attention``.
-        globals_dropped: whether their output is unused, so that no gradient flows.
-        padded_to: multiple to which implementations pad the tokens.
-        padded_above: number of tokens above which they pad.
+        n_global: number of global tokens that the layer also runs on, see ``block_attention``.
+        globals_dropped: whether the outputs for global tokens are unused, so that they get no gradient.
+        padded_to: multiple to which implementations pad the number of tokens.
+        padded_above: number of tokens above which implementations pad.
         adapter_rank: rank of LoRA adapters on the matrices that read the input.
         n_adapters: number of adapters, one per use of a shared layer (Zamba-2).
-        n_positions: number of vectors it runs on, independent of the number of tokens (Perceiver).
-        n_latents: number of learned vectors it runs on, instead of tokens.
-        merge: number of tokens merged into each position before it (Funnel Transformer).
+        n_positions: number of vectors that the layer runs on, independent of the number of tokens (Perceiver).
+        n_latents: number of learned vectors that the layer runs on, instead of tokens.
+        merge: number of tokens that were merged into each position (Funnel Transformer).
         merge_extra: whether each merge kept the first token separate.
         merge_whole: whether an incomplete last group was dropped (CANINE).
         unused: whether the layer is stored but never run.
         prompt: number of learned tokens before the sequence.
-        streams: number of copies of every token (ProphetNet).
+        streams: number of copies of each token (ProphetNet).
     """
 
     d_model: int
@@ -128,7 +128,7 @@ class Mlp(Layer):
         check_bounds(self)
 
     def declare(self) -> Declaration:
-        """Weights ``[d_model, d_ff]`` (one or two) and ``[d_ff, d_model]``."""
+        """Declare one or two weights ``[d_model, d_ff]``, and a weight ``[d_ff, d_model]``."""
         declaration = Declaration({"d": self.d_model, "f": self.d_ff})
         if self.gated:
             declaration.weights("wg[d | f]")

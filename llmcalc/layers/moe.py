@@ -13,7 +13,7 @@ from ..core.layer import Layer
 from ..core.record import record
 from .mlp import ACTIVATIONS, BOUNDED, Mlp, check_bounds
 
-# fields that exclude n_shared
+# fields that cannot be combined with n_shared
 _OTHER_SHARES = ("mixer_tolerance", "router_scaled", "hash_rows", "n_zero_experts", "n_null_experts", "scaled_input")
 
 
@@ -23,56 +23,56 @@ class Moe(Layer):
 
     Attributes:
         d_model: width of input and output.
-        d_ff: hidden width of one routed expert.
+        d_ff: hidden width of a routed expert.
         n_experts: number of routed experts.
         top_k: number of routed experts per token.
         activation, gated, clamp, clamp_late, up_offset, gate_softcap, up_softcap: as in ``mlp``.
         expert_bias: whether the experts' matrices have biases.
         router: scoring function: ``softmax``, ``sigmoid`` or ``sqrt_softplus``.
         renormalise: whether the scores of the selected experts are divided by their sum.
-        renormalise_eps: added to that sum (LFM2).
-        renormalise_power: order of the norm by which they are divided, 1 for the sum (DBRX).
-        routed_scale: factor on those scores.
+        renormalise_eps: epsilon added to this sum (LFM2).
+        renormalise_power: order of the norm that divides the scores, 1 for the sum (DBRX).
+        routed_scale: factor on the scores of the selected experts.
         router_softcap: bound of the soft cap on the router's logits (Laguna).
-        mixer_tolerance: relative tolerance of SparseMixer: an expert is weighted by a softmax over near ones [liu2023].
+        mixer_tolerance: relative tolerance of SparseMixer, with a softmax over experts of similar score [liu2023].
         scaled_input: whether the scores multiply the experts' inputs instead of their outputs (Llama 4).
         shared_scale: factor on the shared experts' output.
         router_bias: whether the router's logits have a bias (a parameter).
-        router_bias_unused: whether that bias is stored but never added (LongCat-Flash).
+        router_bias_unused: whether the router bias is stored but never added (LongCat-Flash).
         router_scaled: whether the router's input is normalised and scaled, and each expert's score scaled (Gemma 4).
         router_eps: epsilon of the router's norm.
-        hash_rows: rows of a fixed table from token ids to experts (hash routing); None: experts are selected by score.
-        correction_bias: offset per expert that balances load: ``none``, a ``buffer``, or a ``parameter``.
+        hash_rows: number of rows of a fixed table from token ids to experts (hash routing); None: selection by score.
+        correction_bias: offset per expert for load balancing: ``none``, a ``buffer``, or a ``parameter``.
         n_groups: number of groups of experts.
-        top_groups: number of groups selected per token, before the experts in them.
-        group_score: score of a group: its ``best`` expert, or the sum of its best ``two`` (DeepSeek-V3).
-        d_ff_shared: total hidden width of the shared experts; None: no shared expert.
+        top_groups: number of groups selected per token, before the experts within these groups.
+        group_score: score of a group: its ``best`` expert score, or the sum of its best ``two`` (DeepSeek-V3).
+        d_ff_shared: total hidden width of the shared experts; None: no shared experts.
         shared_activation: activation of the shared expert (default: ``activation``).
         shared_gated: whether the shared expert is gated (default: ``gated``).
-        shared_clamped: whether the shared expert is clamped like the routed ones.
-        shared_clamp: bound of the shared expert, if different.
+        shared_clamped: whether the shared expert is clamped like the routed experts.
+        shared_clamp: clamp bound of the shared expert, if different.
         shared_bias: whether the shared expert has biases.
         shared_gate: whether a learned gate ``sigmoid(x w)`` scales the shared expert's output (Qwen).
-        d_latent: width of a latent space for the experts, between a down- and an up-projection (Nemotron-3).
-        latent_in_norm: whether the experts' input in that space has a norm (Muse Spark).
+        d_latent: width of the experts' latent space, between a down- and an up-projection (Nemotron-3).
+        latent_in_norm: whether the experts' input in the latent space has a norm (Muse Spark).
         result_norm: whether each expert's output is scaled by a shared weight, stored as ``w - 1``, then normalised.
-        result_norm_eps: epsilon of the latter.
+        result_norm_eps: epsilon of this norm.
         router_gain: constant factor on the router's logits.
         latent_bias: whether the latent projections have biases.
         latent_norm: whether the sum of the experts has an RMSNorm before the up-projection (Kimi K3).
         latent_norm_eps: epsilon of the latent norms.
         capacity_factor: tokens per expert beyond ``capacity_factor · tokens · top_k / n_experts`` are dropped (Switch).
-        top_k_run: experts per token that the implementation runs (all of them in Llama-4's).
-        n_zero_experts: number of further experts that return their input (LongCat); their stored rows are unused.
+        top_k_run: number of experts per token that the implementation runs (in Llama 4, all).
+        n_zero_experts: number of additional experts that return their input (LongCat); their stored rows are unused.
         out_bias: whether there is a bias on the sum of the experts' outputs (JetMoE).
         d_router: width of a router network: a projection, a norm, two layers and the scores (ZAYA).
-        router_residual: whether the previous layer's router hidden state is added, scaled, after that projection.
-        n_null_experts: number of further router classes without an expert; their tokens skip the experts.
+        router_residual: whether the previous layer's router hidden state is added, scaled, after the projection.
+        n_null_experts: number of additional router classes without an expert; their tokens skip the experts.
         n_shared: number of shared experts, as wide as routed ones, that the router weights as well (Inkling).
         learned_gate_scale: whether there is a learned factor on all scores.
-        capacity: maximum number of tokens of a sequence per expert; later ones are dropped.
-        batch_capacity: whether the capacity is counted over the whole batch, first choices before second ones (NLLB).
-        capacity_share: capacity of the batch as a share of its tokens, instead of a number.
+        capacity: maximum number of tokens of a sequence per expert; later tokens are dropped.
+        batch_capacity: whether the capacity applies to the whole batch, first choices before second choices (NLLB).
+        capacity_share: capacity per batch as a share of its tokens, instead of a number.
         priority_by_score: whether tokens with higher best scores come first in the batch.
         renormalise_late: whether full experts are excluded before renormalising.
         unused: whether the layer is stored but never run (image experts in a text-only pass).
@@ -157,7 +157,7 @@ class Moe(Layer):
         self.check()
         self.derive(shared_gated=self.gated)
         if self.top_k > self.n_experts:
-            raise SizeError(f"top_k ({self.top_k}) is more than n_experts ({self.n_experts})", where="moe")
+            raise SizeError(f"top_k ({self.top_k}) must not exceed n_experts ({self.n_experts})", where="moe")
         if self.renormalise_power <= 0:
             raise SizeError(f"renormalise_power is {self.renormalise_power}; it must be positive", where="moe")
         self.must_divide("n_groups", "n_experts")
@@ -165,19 +165,19 @@ class Moe(Layer):
         if self.shared_activation and BOUNDED in {self.shared_activation, self.activation}:
             raise SizeError(f"shared_activation cannot be combined with activation: {BOUNDED}", where="moe")
         if (self.latent_norm or self.latent_in_norm) and not self.d_latent:
-            raise SizeError("latent_norm and latent_in_norm need d_latent", where="moe")
+            raise SizeError("latent_norm and latent_in_norm require d_latent", where="moe")
         if (self.capacity_share is not None or self.priority_by_score) and not self.batch_capacity:
-            raise SizeError("capacity_share and priority_by_score need batch_capacity: true", where="moe")
+            raise SizeError("capacity_share and priority_by_score require batch_capacity: true", where="moe")
         if self.capacity_share is not None and not 0 < self.capacity_share <= 1:
             raise SizeError(f"capacity_share is {self.capacity_share}; it must be above 0 and at most 1", where="moe")
         if self.batch_capacity and (self.capacity is None) == (self.capacity_share is None):
-            raise SizeError("batch_capacity needs either capacity or capacity_share", where="moe")
+            raise SizeError("batch_capacity requires either capacity or capacity_share", where="moe")
         for name in _OTHER_SHARES if self.n_shared else ():
             if getattr(self, name):
-                raise SizeError(f"n_shared and {name} are mutually exclusive", where="moe")
+                raise SizeError(f"n_shared and {name} cannot be combined", where="moe")
 
     def declare(self) -> Declaration:
-        """Router, experts (``top_k`` per token), and shared experts as a part with separate axes."""
+        """Declare the router, ``top_k`` experts per token, and shared experts as a part with separate axes."""
         axes: dict[str, int | str] = {"d": self.d_model, "f": self.d_ff, "x": self.n_experts, "j": self.top_k}
         if self.n_zero_experts or self.n_null_experts or self.n_shared:
             axes["xz"] = self.n_experts + self.n_zero_experts + self.n_null_experts + (self.n_shared or 0)
@@ -286,7 +286,7 @@ class Moe(Layer):
             declaration.equations("rh[b q Fo] = gelu(rh)")
 
     def _scored_shared(self, declaration: Declaration) -> None:
-        """Shared experts weighted by the router."""
+        """Declare shared experts weighted by the router."""
         up = (["wg"] if self.gated else []) + ["wu"]
         declaration.weights(*(f"shared_{name}[m; d | f]" for name in up), "shared_wd[m; f | d]")
         for name in up:

@@ -13,26 +13,26 @@ from ._rows import set_rows
 
 @record
 class Norm(Layer):
-    """``y = x / rms(x) · w`` or ``(x - mean) / std · w + b``, over the last axis.
+    """``y = x / rms(x) · w`` or ``y = (x - mean) / std · w + b``, over the last axis.
 
     Attributes:
         d_model: width of the input.
         function: ``rmsnorm``, ``layernorm``, or ``l2norm`` (vectors of length 1).
         scale: whether there is a weight ``w [d_model]``.
         bias: whether there is a bias ``b [d_model]``.
-        eps: epsilon.
+        eps: epsilon of the norm.
         gate_rank: rank of the output gate ``sigmoid(silu(y w_in) w_out)`` (A.X K2).
-        streams: number of copies of every token (ProphetNet).
-        n_latents: number of learned vectors it runs on, instead of tokens.
-        merge: number of tokens merged into each position before it (Funnel Transformer).
+        streams: number of copies of each token (ProphetNet).
+        n_latents: number of learned vectors that the layer runs on, instead of tokens.
+        merge: number of tokens that were merged into each position (Funnel Transformer).
         merge_extra: whether each merge kept the first token separate.
         merge_whole: whether an incomplete last group was dropped (CANINE).
-        n_global: number of global tokens it also runs on, see ``block_attention``.
-        globals_dropped: whether their output is unused, so that no gradient flows.
+        n_global: number of global tokens that the layer also runs on, see ``block_attention``.
+        globals_dropped: whether the outputs for global tokens are unused, so that they get no gradient.
         prompt: number of learned tokens before the sequence.
-        n_positions: number of vectors it runs on, independent of the number of tokens (Perceiver).
+        n_positions: number of vectors that the layer runs on, independent of the number of tokens (Perceiver).
         unused: whether the layer is stored but never run.
-        weights_of: another norm of the block whose weights it uses, such as ``mlp.pre_norm`` (X-MOD); empty: its own.
+        weights_of: another norm of the block that provides the weights, such as ``mlp.pre_norm`` (X-MOD); empty: none.
         unit_offset: whether the weight is stored as ``w - 1`` (Gemma).
         activation: elementwise function on the output.
         weighted_first: whether the weight multiplies the input instead of the output (Muse Spark).
@@ -69,13 +69,13 @@ class Norm(Layer):
     def __post_init__(self) -> None:
         self.check()
         if self.activation != "identity" and (self.gate_rank or self.n_global or self.weighted_first):
-            raise SizeError("activation excludes gate_rank, n_global and weighted_first", where="norm")
+            raise SizeError("activation cannot be combined with gate_rank, n_global or weighted_first", where="norm")
         if self.weighted_first and (not self.scale or self.bias or self.weights_of or self.n_global or self.gate_rank):
-            text = "weighted_first needs scale, and excludes bias, weights_of, n_global and gate_rank"
+            text = "weighted_first requires scale and no bias, weights_of, n_global or gate_rank"
             raise SizeError(text, where="norm")
 
     def declare(self) -> Declaration:
-        """An optional weight and bias ``[d_model]``, and an optional gate."""
+        """Declare an optional weight and bias ``[d_model]``, and an optional gate."""
         declaration = Declaration({"d": self.d_model})
         set_rows(self, declaration)
         weights = ["w"] * self.scale + ["b"] * self.bias

@@ -1,4 +1,4 @@
-"""Patch embedding: a convolution that turns patches of an image, of a video or of a grid of tokens into tokens."""
+"""Patch embedding: a convolution that turns patches of an image, a video or a grid of tokens into tokens."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ class Patch(Layer):
     """``y = Σ x[channel, frame, row, column] w + b`` over the values of a patch.
 
     Attributes:
-        channels: channels of a pixel.
+        channels: number of channels per pixel.
         side: patch size in pixels.
         d_out: width of the tokens.
-        frames: video frames per patch; None: images.
+        frames: number of video frames per patch; None: images.
         bias: whether there is a bias.
-        merge: number of patches merged into each token after it.
-        stride: stride over a vision encoder's grid of tokens, at most ``side``; None: it reads pixels.
+        merge: number of patches that a later layer merges into each token.
+        stride: stride over a vision encoder's grid of tokens, at most ``side``; None: the layer reads pixels.
         unused: whether the layer is stored but never run.
     """
 
@@ -32,7 +32,7 @@ class Patch(Layer):
     unused: bool = False
 
     def declare(self) -> Declaration:
-        """Weight ``[d_out, channels, (frames,) side, side]`` and a bias."""
+        """Declare the weight ``[d_out, channels, (frames,) side, side]`` and its bias."""
         declaration = Declaration({"out": self.d_out, "ch": self.channels, "py": self.side, "px": self.side})
         inner = "ch py px"
         if self.frames:

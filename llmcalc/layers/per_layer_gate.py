@@ -1,4 +1,4 @@
-"""Per-layer embeddings (Gemma 3n): the residual stream gates a layer's input, which is then projected to its width."""
+"""Per-layer embeddings (Gemma 3n): the residual stream gates a per-layer input, which is projected to its width."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PerLayerGate(Layer):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"layer_input": "per-layer embedding of the token"}
 
     def declare(self) -> Declaration:
-        """Weights ``[d_model, d_layer]`` and ``[d_layer, d_model]``."""
+        """Declare weights ``[d_model, d_layer]`` and ``[d_layer, d_model]``."""
         declaration = Declaration({"d": self.d_model, "pl": self.d_layer})
         declaration.weights("gate[d | pl]", "out[pl | d]")
         declaration.equations(

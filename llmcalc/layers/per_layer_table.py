@@ -1,4 +1,4 @@
-"""Per-layer embeddings (Gemma 3n): a table with one further input per token and layer."""
+"""Per-layer embeddings (Gemma 3n): a table with one additional input per token and layer."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class PerLayerTable(Layer):
     Attributes:
         rows: rows of the table.
         d_model: width of the residual stream.
-        n_layers: number of layers with such an input.
-        d_layer: width of the input.
+        n_layers: number of layers with a per-layer input.
+        d_layer: width of the per-layer input.
         norm_eps: epsilon of the norm.
     """
 
@@ -26,7 +26,7 @@ class PerLayerTable(Layer):
     norm_eps: float = 1e-6
 
     def declare(self) -> Declaration:
-        """Table ``[rows, n_layers · d_layer]``, projection ``[d_model, n_layers · d_layer]`` and one norm."""
+        """Declare a table ``[rows, n_layers · d_layer]``, projection ``[d_model, n_layers · d_layer]``, and a norm."""
         axes: dict[str, int | str] = {"V": self.rows, "d": self.d_model, "nl": self.n_layers, "pl": self.d_layer}
         declaration = Declaration(axes)
         declaration.weights("w[V; nl pl]", table="other")

@@ -16,7 +16,7 @@ class RgLru(Layer):
 
     Attributes:
         d_model: width of input and output.
-        d_inner: channels of the recurrence.
+        d_inner: number of channels of the recurrence.
         n_blocks: number of diagonal blocks of the gates; must divide d_inner.
         d_conv: kernel size of the convolution before the recurrence.
         activation: elementwise function on the gate branch.
@@ -35,7 +35,7 @@ class RgLru(Layer):
         self.must_divide("n_blocks", "d_inner")
 
     def declare(self) -> Declaration:
-        """Two projections, a convolution, block-diagonal gates, the recurrence, output; biases throughout."""
+        """Declare two projections, a convolution, block-diagonal gates, the recurrence, and output, all with biases."""
         axes: dict[str, int | str] = {"d": self.d_model, "i": self.d_inner, "K": self.d_conv, "H": self.n_blocks}
         axes |= dict.fromkeys(("P", "Po"), self.d_inner // self.n_blocks)
         axes |= {"qc": "q", "Kt": "K - 1"}

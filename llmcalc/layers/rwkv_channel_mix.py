@@ -20,7 +20,7 @@ class RwkvChannelMix(Layer):
     d_ff: int
 
     def declare(self) -> Declaration:
-        """Key, value and receptance projections; the state is the previous token."""
+        """Declare key, value and receptance projections; the state is the previous token."""
         declaration = Declaration({"d": self.d_model, "f": self.d_ff, "in": self.d_model})
         declaration.weights("mix_k[d]", "mix_r[d]", "wk[d | f]", "wv[f | d]", "wr[in | d]")
         for name in ("k", "r"):

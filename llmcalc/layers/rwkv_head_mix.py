@@ -30,7 +30,7 @@ class RwkvHeadMix(Layer):
         self.must_divide("n_heads", "d_model")
 
     def declare(self) -> Declaration:
-        """Mixes, five projections, decay and bonus, recurrence, norm per head; state: matrices and previous token."""
+        """Declare mixes, five projections, decay, bonus, recurrence, norm per head, and a state with matrices."""
         head = self.d_model // self.n_heads
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": head, "v": head}
         declaration = Declaration(axes)

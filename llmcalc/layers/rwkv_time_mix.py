@@ -1,4 +1,4 @@
-"""RWKV-4's time mixing [peng2023, Section 3.1]: a linear attention with per-channel decay."""
+"""RWKV-4's time mixing [peng2023, Section 3.1]: linear attention with a decay per channel."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RwkvTimeMix(Layer):
         self.derive(d_inner=self.d_model)
 
     def declare(self) -> Declaration:
-        """Four projections, three mixing vectors, decay and bonus; the state has four vectors."""
+        """Declare four projections, three mixing vectors, decay and bonus, and a state of four vectors."""
         declaration = Declaration({"d": self.d_model, "i": self.d_inner or self.d_model})
         declaration.weights("mix_k[d]", "mix_v[d]", "mix_r[d]", "decay[i]", "first[i]")
         declaration.weights("wk[d | i]", "wv[d | i]", "wr[d | i]", "wo[i | d]")

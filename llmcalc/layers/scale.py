@@ -23,7 +23,7 @@ class Scale(Layer):
         of: what is scaled: the ``output``, the ``residual``, the ``step`` from residual to output (nGPT), or ``both``.
         scalar: whether there is a single factor instead of one per channel.
         function: function of the factor: ``identity``, ``tanh`` (a gate that starts closed) or ``abs``.
-        gain: constant multiplied with a learned factor before the function.
+        gain: constant factor on the learned factor, applied before the function.
         factor: constant factor, instead of a learned one (Gemma 3n).
         stored: whether the factor is a buffer (Gemma 4).
         prompt: number of learned tokens before the sequence.
@@ -52,12 +52,12 @@ class Scale(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.factor is not None and (self.scalar or self.stored or self.unused or self.function != "identity"):
-            raise SizeError("factor excludes scalar, stored, unused and function", where="scale")
+            raise SizeError("factor cannot be combined with scalar, stored, unused or function", where="scale")
         if self.factor is not None and self.gain != 1.0:
-            raise SizeError("factor excludes gain", where="scale")
+            raise SizeError("factor cannot be combined with gain", where="scale")
 
     def declare(self) -> Declaration:
-        """A vector ``[d_model]``, one number, or a constant."""
+        """Declare a vector ``[d_model]``, a scalar, or a constant."""
         axis = "one" if self.scalar else "d"
         declaration = Declaration({"d": self.d_model, **({"one": 1} if self.scalar else {})})
         if self.prompt:

@@ -1,4 +1,4 @@
-"""Sinusoidal positions, computed and added to the stream, without a stored table."""
+"""Sinusoidal positions, computed and added to the stream without a stored table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..core.record import record
 class Sinusoids(Layer):
     """``y = x + sinusoids``, for any number of positions [vaswani2017, Section 3.5].
 
-    An ``embedding`` with ``learned: false`` is the same with a table of limited length.
+    An ``embedding`` with ``learned: false`` uses a table of limited length instead.
 
     Attributes:
         d_model: width of the stream.
@@ -27,7 +27,7 @@ class Sinusoids(Layer):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"sinusoids": "sinusoids of every position"}
 
     def declare(self) -> Declaration:
-        """No tensors: the sinusoids are computed."""
+        """Declare computed sinusoids, without weights."""
         declaration = Declaration({"d": self.d_model})
         declaration.equations("y[b q d] = add(x, sinusoids)")
         return declaration

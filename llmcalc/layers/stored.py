@@ -14,13 +14,13 @@ class Stored(Layer):
 
     Attributes:
         d_out: output dimension, stored first.
-        d_in: input dimension, per group; None: a vector.
+        d_in: input dimension per group; None: a vector.
         taps: size of a one-dimensional kernel.
-        side: size of a two-dimensional kernel, or of its second dimension if ``taps`` is given.
-        frames: size of a further kernel dimension, time.
+        side: size of a two-dimensional kernel, or of its second dimension if ``taps`` is set.
+        frames: size of the time dimension of a kernel.
         bias: whether there is a bias of size ``d_out``.
         transposed: whether the input dimension is stored first, as in a transposed convolution.
-        bare: whether the tensor is a parameter by itself, not the weight of a module.
+        bare: whether the tensor is a bare parameter instead of the weight of a module.
         normed: whether magnitude and direction are stored separately (weight normalisation) [salimans2016].
         statistics: whether there are a running mean and variance, as buffers (batch normalisation).
         buffer: whether the tensor is a buffer.
@@ -42,14 +42,14 @@ class Stored(Layer):
         self.check()
         kernel = self.taps or self.side or self.frames
         if self.d_in is None and (kernel or self.transposed):
-            raise SizeError("taps, side, frames and transposed need d_in", where="stored")
+            raise SizeError("taps, side, frames and transposed require d_in", where="stored")
         if self.bare and (self.bias or self.statistics or self.normed):
-            raise SizeError("bare excludes bias, statistics and normed", where="stored")
+            raise SizeError("bare cannot be combined with bias, statistics or normed", where="stored")
         if self.normed and (self.d_in is None or self.buffer):
-            raise SizeError("normed needs d_in and excludes buffer", where="stored")
+            raise SizeError("normed requires d_in and cannot be combined with buffer", where="stored")
 
     def declare(self) -> Declaration:
-        """Weight ``[d_out, d_in, frames, taps, side, side]``, with the dimensions that are set."""
+        """Declare the weight ``[d_out, d_in, frames, taps, side, side]``, with the dimensions that are set."""
         sizes = {"out": self.d_out, "in": self.d_in, "fr": self.frames, "taps": self.taps}
         sizes |= {"px": self.side} if self.taps else {"py": self.side, "px": self.side}
         axes: dict[str, int | str] = {axis: size for axis, size in sizes.items() if size is not None}

@@ -32,7 +32,7 @@ WIDTH = 30
 )
 def test_rotated_values_need_rotary_positions_and_a_value_projection(fields: dict[str, Any]) -> None:
     assert Attention(WIDTH, 3, positions="rope", v_rope=True).v_rope
-    with pytest.raises(InputError, match="v_rope needs positions: rope"):
+    with pytest.raises(InputError, match="v_rope requires positions: rope"):
         Attention(WIDTH, 3, v_rope=True, **fields)
 
 
