@@ -1,21 +1,21 @@
-"""Modules that a text-only forward pass never executes, such as an audio codec; only their tensors are declared.
+"""Modules that a text-only forward pass never runs, such as an audio codec; only their tensors are declared.
 
 One YAML file per ``model_type`` lists them, in ``zoo/<room>/unexecuted_parts/``:
 
     keys          config keys by type (``sizes``, ``flags``, ...); a key is read when an expression first uses it
-    choices       config keys that must have one of some words; expressions refer to the words by name
+    choices       config keys with a fixed set of words, which expressions refer to by name
     words         further words that expressions refer to by name
-    ignored       config keys that change no shape
+    ignored       config keys that do not affect shapes
     functions     expressions with parameters, such as ``is_wide(level)``
-    values        names for expressions over keys and other values (core/expression.py, with ``FUNCTIONS``)
+    values        names for expressions of keys and other values (core/expression.py, with ``FUNCTIONS``)
     checks        ``require``: an expression that must be true, and ``error``: the message if it is not
-    include       another file, whose keys, values and modules are added
+    include       another file whose keys, values and modules are added
     modules       named groups of tensors with parameters, such as ``block(width)``
     parts         stacks of the architecture, named by the prefix of their tensors
 
-In a part or a module, ``name: linear(width, 4 * width)`` declares a tensor, or several if it calls a module;
-``name: {...}`` adds a prefix; ``for i in count:``, ``for i, item in list:`` and ``if value:`` repeat and select;
-``{i}`` in a name is replaced by its value. The name ``""`` adds no prefix.
+In a part or a module, ``name: linear(width, 4 * width)`` declares a tensor, or several if it calls a module.
+``name: {...}`` adds a prefix. ``for i in count:``, ``for i, item in list:`` and ``if value:`` repeat and select.
+``{i}`` in a name is replaced with its value. The name ``""`` adds no prefix.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from ..data import read_table
 from ..importers.hf.config import Config
 from ..layers import Stored
 
-AUDIO_CODEC_NOTE = "not counted as work: the audio codec, which is stored"
-IMAGE_TOKENIZER_NOTE = "not counted as work: the image tokenizer, which is stored"
+AUDIO_CODEC_NOTE = "stored but not counted as work: the audio codec"
+IMAGE_TOKENIZER_NOTE = "stored but not counted as work: the image tokenizer"
 _ARITHMETIC = (TypeError, ValueError, IndexError, OverflowError, ZeroDivisionError)
 
 TENSORS: dict[str, Callable[..., Stored]] = {
@@ -85,7 +85,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 def read_parts(config: Config, prefix: str) -> list[Stack]:
-    """Return the parts listed for the config's ``model_type``, whose tensors begin with ``prefix``.
+    """Return the parts of the config's ``model_type``, whose tensor names begin with ``prefix``.
 
     Raises:
         UnsupportedError: no file lists the tensors of this ``model_type``.
@@ -97,7 +97,7 @@ def read_parts(config: Config, prefix: str) -> list[Stack]:
 
 
 def list_parts(config: Config, prefix: str, name: str, **values: int) -> list[Stack]:
-    """Return the parts of the file ``name``, whose expressions may also use ``values``."""
+    """Return the parts in the file ``name``, whose expressions may also use ``values``."""
     try:
         parts = _PartReader(config, name, values).parts()
         return [_stack(f"{prefix}{part}", tensors) for part, tensors in parts]
@@ -122,7 +122,7 @@ def _file(name: str) -> dict[str, Any]:
 
 
 class _Values(dict[str, Any]):
-    """Values by name; a config key is read, and an expression evaluated, when it is first used."""
+    """Values by name. A config key is read, and an expression is evaluated, on first use."""
 
     def __getitem__(self, name: str) -> Any:
         value = super().__getitem__(name)
@@ -167,7 +167,7 @@ class _PartReader:
         config.ignore(data.get("ignored", ""))
 
     def parts(self) -> Iterator[tuple[str, list[Named]]]:
-        """Return the name of each part, and its tensors."""
+        """Return each part's name and tensors."""
         for check in self.data.get("checks", []):
             if not self._value(check["require"], self.values):
                 raise SizeError(self._fill(check["error"], self.values))
@@ -208,5 +208,5 @@ class _PartReader:
         return evaluate(text, names, self.functions)
 
     def _fill(self, text: str, names: MutableMapping[str, Any]) -> str:
-        """``text`` with ``{expression}`` replaced by its value."""
+        """Return ``text`` with every ``{expression}`` replaced by its value."""
         return re.sub(r"\{(.+?)\}", lambda match: str(self._value(match[1], names)), text)

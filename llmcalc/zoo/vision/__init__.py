@@ -1,1 +1,1 @@
-"""Vision encoders beside the mainstream ones, and vision-language models built on them."""
+"""Less common vision encoders, and vision-language models that use them."""

@@ -20,10 +20,10 @@ from ..layers.context_attention import ContextAttention
 from ..layers.conv_module import ConvModule
 from ..layers.distance_attention import DistanceAttention
 
-HALF = 0.5  # factor on each of a block's two feed-forward layers
-GROWTH = 4  # hidden width of Gemma's feed-forward layers, in widths of the stream
-KERNEL, STRIDE = 3, 2  # of the convolutions over time and frequency before the blocks
-PHI4_CHUNK = 500  # tokens; longer inputs of Phi-4's encoder are split into chunks
+HALF = 0.5  # scale factor of a block's two feed-forward layers
+GROWTH = 4  # hidden width of Gemma's feed-forward layers, relative to the stream width
+KERNEL, STRIDE = 3, 2  # kernel size of the convolutions over time and frequency before the blocks
+PHI4_CHUNK = 500  # in tokens; Phi-4's encoder splits longer inputs into chunks
 MODULES = 3  # modules of a later convolution: depthwise, pointwise, activation
 _FAST_CONFORMER_IGNORED = """
     dropout dropout_positions layerdrop activation_dropout attention_dropout max_position_embeddings scale_input
@@ -34,7 +34,7 @@ _FAST_CONFORMER_IGNORED = """
 def block(
     norm: Layer, mlp: Layer, attention: Layer, conv: Layer, scale: float = HALF, post: Layer | None = None
 ) -> Block:
-    """A feed-forward layer, attention, a convolution, a feed-forward layer, a norm; ``post``: norm of each result."""
+    """Return a block of two feed-forward layers around attention and a convolution, then a norm."""
     parts = (
         sublayer("start", mlp, pre=norm, post=post, scale=scale),
         sublayer("attention", attention, pre=norm, post=post),
@@ -45,7 +45,7 @@ def block(
 
 
 def granite(config: Config) -> Stack:
-    """Granite Speech: attention within blocks, relative positions by a table, a CTC guess fed back halfway."""
+    """Granite Speech: block-local attention, a table of relative positions, and a CTC prediction fed back halfway."""
     width, heads = config.size("hidden_dim"), config.size("num_heads")
     head = config.optional_size("dim_head") or max(1, width // heads)
     chunk, reach, layers = config.size("context_size"), config.size("max_pos_emb"), config.size("num_layers")
@@ -74,7 +74,7 @@ def granite(config: Config) -> Stack:
 
 
 def granite_projector(link: Link) -> list[Stack]:
-    """Granite Speech: a Q-Former, whose learned queries attend to one window of frames each."""
+    """Granite Speech: a Q-Former whose learned queries each attend to one window of frames."""
     model, out = link.model, link.d_model
     window, rate = model.size("window_size"), model.size("downsample_rate")
     if rate > window:
@@ -106,7 +106,7 @@ def granite_projector(link: Link) -> list[Stack]:
 
 
 def phi4(config: Config) -> Stack:
-    """Phi-4-multimodal: gated layers, one bias per distance, convolutions of stride 2 over the spectrogram."""
+    """Phi-4-multimodal: gated layers, one bias per distance, strided convolutions over the spectrogram."""
     width, heads, taps = (config.size(key) for key in ("hidden_size", "num_attention_heads", "kernel_size"))
     for key in ("ext_pw_out_channel", "depthwise_separable_out_channel"):
         if config.size(key) != width:
@@ -131,7 +131,7 @@ def phi4(config: Config) -> Stack:
 
 
 def phi4_projector(link: Link) -> list[Named]:
-    """Phi-4-multimodal: two layers for speech, and two that only speech with images uses."""
+    """Phi-4-multimodal: two linear layers for speech, and two used only for speech with images."""
     span, found = link.encoder.size("time_reduction"), list[Named]()
     for name, unused in (("speech", False), ("vision_speech", True)):
         up = Linear(link.d_encoder, link.d_model, activation="gelu", span=span, unused=unused)
@@ -141,7 +141,7 @@ def phi4_projector(link: Link) -> list[Named]:
 
 
 def _nemo(config: Config, width: int, span: int) -> tuple[Named, ...]:
-    """Return convolutions of stride 2; each but the first is depthwise and followed by a pointwise one."""
+    """Return convolutions of stride 2; all but the first are depthwise and followed by a pointwise one."""
     channels, act, rows = (
         config.size("nemo_conv_channels"),
         config.activation("nemo_activation"),
@@ -165,7 +165,7 @@ def _nemo(config: Config, width: int, span: int) -> tuple[Named, ...]:
 
 
 def gemma4(config: Config) -> Stack:
-    """Gemma 4: sandwich norms, attention to earlier chunks, relative positions by projected sinusoids."""
+    """Gemma 4: sandwich norms, attention to earlier chunks, relative positions from projected sinusoids."""
     width, heads = config.d_model, config.n_heads
     channels = _two_channels(config, "subsampling_conv_channels")
     config.ignore("attention_invalid_logits_value use_clipped_linears gradient_clipping")
@@ -180,7 +180,7 @@ def gemma4(config: Config) -> Stack:
 
 
 def gemma3n(config: Config) -> Stack:
-    """Gemma 3n: as Gemma 4, with a table of audio tokens that is stored and not used."""
+    """Gemma 3n: like Gemma 4, with a table of audio tokens that is stored but not used."""
     width, heads, rows = (config.size(key) for key in ("hidden_size", "conf_num_attention_heads", "input_feat_size"))
     config.ignore("gradient_clipping vocab_offset sscp_conv_group_norm_eps conf_positional_bias_size")
     keys = ("context_left", "context_right", "chunk_size")
@@ -206,9 +206,9 @@ def gemma3n(config: Config) -> Stack:
 
 
 def gemma3n_projector(link: Link) -> list[Named]:
-    """Gemma 3n: one layer on every n-th token."""
+    """Gemma 3n: one linear layer on every n-th token."""
     link.notes.append(
-        "not counted: the projections that the class also applies to text tokens, as if to images or audio"
+        "not counted: the image and audio projections, which the class also applies to text tokens"
     )
     merge = link.encoder.size("conf_reduction_factor")
     return named(audio_projector=Linear(link.d_encoder, link.d_model, bias=False, merge=merge))
@@ -234,7 +234,7 @@ def _gemma(
 
 
 def _planes(width: int, channels: tuple[int, int], rows: int) -> tuple[Named, ...]:
-    """Return two convolutions of stride 2 over time and frequency, each with a norm and relu, and a matrix."""
+    """Return two convolutions of stride 2 over time and frequency, each with a norm and ReLU, and a matrix."""
     found, before, span = list[Named](), 1, 1
     for number, out in enumerate(channels):
         rows, span = -(-rows // 2), 2 * span
@@ -252,7 +252,7 @@ def _two_channels(config: Config, key: str) -> tuple[int, int]:
 
 
 def fast_conformer_front(config: Config, tower: bool) -> tuple[Named, ...]:
-    """Convolutions that halve time and frequency, and a matrix. ``tower``: count frames of the input, not tokens."""
+    """Return convolutions that halve time and frequency, and a matrix. ``tower``: count input frames, not tokens."""
     width, channels, rows = (config.size(key) for key in ("hidden_size", "subsampling_conv_channels", "num_mel_bins"))
     side, factor = config.size("subsampling_conv_kernel_size"), config.size("subsampling_factor")
     count = int(math.log2(factor))
@@ -292,7 +292,7 @@ def fast_conformer_blocks(config: Config) -> tuple[Run, ...]:
 
 
 def fast_conformer(config: Config) -> Stack:
-    """Return a FastConformer in front of a language model."""
+    """FastConformer as the encoder of a language model."""
     width, tokens = config.d_model, output_frames(config.size("subsampling_factor"))
     return Stack(
         "audio", width, fast_conformer_front(config, tower=True), fast_conformer_blocks(config), (), "tower", tokens

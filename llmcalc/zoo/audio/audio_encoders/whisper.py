@@ -13,22 +13,22 @@ from ....importers.hf.vision_encoders.parts import named, two_linears
 from ....layers import Attention, Conv, Embedding, Linear, Mlp
 from ....layers.conv import output_frames
 
-TAPS = 3  # of every convolution
-PLANE = 3  # convolutions of stride 2 over time and frequency
-BOS_EOS = 2  # learned vectors before and after the audio tokens
+TAPS = 3  # kernel size of every convolution
+PLANE = 3  # number of convolutions of stride 2 over time and frequency
+BOS_EOS = 2  # number of learned vectors before and after the audio tokens
 
 
 class WhisperVariant(NamedTuple):
-    """How an encoder differs from Whisper's.
+    """Differences between an encoder and Whisper's encoder.
 
     Attributes:
-        positions: key of the number of learned positions; empty: there are none.
-        rotary: default share of a head that is rotated; 0: there are no rotary positions.
+        positions: config key for the number of learned positions, or empty.
+        rotary: default rotated fraction of a head; 0 without rotary positions.
         k_bias: whether keys have a bias.
-        causal: whether frames attend only to earlier ones, within a window if the config has one.
-        gated: RMSNorm and gated feed-forward layers, in which only the last matrix has a bias.
+        causal: whether frames attend only to earlier frames, within a window if configured.
+        gated: whether blocks have RMSNorm and gated feed-forward layers with a bias only on the last matrix.
         front: name in ``FRONTS`` of the layers before the blocks.
-        window: name in ``WINDOWS`` of the rule for chunks of frames; empty: there are none.
+        window: name in ``WINDOWS`` of the rule for chunks of frames, or empty.
         ending: name in ``ENDINGS`` of the encoder's own layers after the last norm.
     """
 
@@ -43,7 +43,7 @@ class WhisperVariant(NamedTuple):
 
 
 def read(config: Config) -> Stack:
-    """Return the encoder. Its tokens are what its convolutions make of the frames of the spectrogram."""
+    """Return the encoder. Convolutions convert the frames of the spectrogram to tokens."""
     found = find_encoder(config.model_type)
     assert found is not None, f"no encoder {config.model_type}"
     variant = WhisperVariant(**found.fields)
@@ -75,14 +75,14 @@ def read(config: Config) -> Stack:
 
 
 def _lines(config: Config, width: int, act: str, chunk: int | None) -> tuple[list[Named], str]:
-    """Whisper: two convolutions along time, the second of stride 2."""
+    """Whisper: two convolutions over time, the second of stride 2."""
     first = Conv(config.size("num_mel_bins"), width, TAPS, span=1, chunk=chunk, activation="gelu", of_data=True)
     second = Conv(width, width, TAPS, span=2, chunk=chunk, activation="gelu")
     return [Named("conv1", first), Named("conv2", second)], "ceil(a, 2)"
 
 
 def _plane(config: Config, width: int, act: str, chunk: int | None) -> tuple[list[Named], str]:
-    """Three convolutions of stride 2 over time and frequency, then a matrix on the concatenated channels."""
+    """Return three convolutions of stride 2 over time and frequency, then a matrix on the concatenated channels."""
     rows, span, found = config.size("num_mel_bins"), 1, list[Named]()
     channels, inner = 1, config.size("downsample_hidden_size")
     for number in range(1, PLANE + 1):
@@ -97,7 +97,7 @@ def _plane(config: Config, width: int, act: str, chunk: int | None) -> tuple[lis
 
 
 def _wave(config: Config, width: int, act: str, chunk: int | None) -> tuple[list[Named], str]:
-    """wav2vec 2.0 [baevski2020]: convolutions of the waveform without padding, and one for positions."""
+    """wav2vec 2.0 [baevski2020]: unpadded convolutions of the waveform, and one for positions."""
     sizes, kernels, strides = (config.layer_indices(f"conv_{key}") for key in ("dim", "kernel", "stride"))
     if not len(sizes) == len(kernels) == len(strides) > 0:
         raise config.size_error("conv_dim, conv_kernel and conv_stride must have the same length")
@@ -130,15 +130,15 @@ def _wave(config: Config, width: int, act: str, chunk: int | None) -> tuple[list
 
 
 def _half_windows(config: Config) -> tuple[int, int]:
-    """Qwen2.5-Omni: chunks of twice ``n_window`` frames, whose tokens attend to each other."""
+    """Qwen2.5-Omni: chunks of twice ``n_window`` frames; tokens attend within their chunk."""
     half = config.size("n_window")
     return 2 * half, half
 
 
 def _inferred_windows(config: Config) -> tuple[int, int]:
-    """Qwen3-Omni: chunks of twice ``n_window`` frames, several of which attend to each other."""
+    """Qwen3-Omni: chunks of twice ``n_window`` frames; tokens attend within a group of chunks."""
     chunk, attended, span = 2 * config.size("n_window"), config.size("n_window_infer"), 2**PLANE
-    config.ignore("conv_chunksize")  # a limit on memory
+    config.ignore("conv_chunksize")  # limits the memory use
     if attended < chunk:
         raise config.size_error(f"n_window_infer ({attended}) is less than twice n_window ({chunk})")
     return chunk, -(-chunk // span) * (attended // chunk)
@@ -155,12 +155,12 @@ def _two_layers(config: Config, width: int) -> list[Named]:
     return two_linears("projector", width, width, out, activation=act)
 
 
-# of the config, the width, the activation and the frames per chunk: the layers, and the tokens made of ``a`` frames
+# functions of config, width, activation and frames per chunk that return layers and a token count
 FRONTS: dict[str, Callable[[Config, int, str, int | None], tuple[list[Named], str]]] = {
     "lines": _lines,
     "plane": _plane,
     "wave": _wave,
 }
-# frames that are convolved together, and tokens that attend to each other
+# number of frames convolved together, and number of tokens that attend to each other
 WINDOWS: dict[str, Callable[[Config], tuple[int, int]]] = {"half": _half_windows, "inferred": _inferred_windows}
 ENDINGS: dict[str, Callable[[Config, int], list[Named]]] = {"projected": _projected, "two_layers": _two_layers}

@@ -15,13 +15,13 @@ from ....layers import Linear
 from ..audio_encoders.conformers import phi4_projector
 from ..layers.modulation import Modulation
 
-POOLED = 2  # audio tokens per token
-PATCHES = 4  # patches per token
+POOLED = 2  # number of audio tokens merged into one
+PATCHES = 4  # number of patches merged into one token
 DELAY_WIDTH = 32  # hidden width of the network that embeds Voxtral Realtime's delay
 
 
 def phi4_multimodal(config: Config) -> Architecture:
-    """Phi-4-multimodal: Phi-3 with a Conformer and SigLIP. The language model's keys are those of the whole model."""
+    """Phi-4-multimodal: Phi-3 with a Conformer and SigLIP. The language model's keys are at the top level."""
     own = {key: value for key, value in config.data.items() if not key.endswith("_config") and key != "model_type"}
     usual = {key: value for key, value in config.defaults.items() if not key.endswith("_config")}
     text = text_model(config, "phi3", data={**usual, **own, "model_type": "phi3"})
@@ -31,13 +31,13 @@ def phi4_multimodal(config: Config) -> Architecture:
         Part("vision_config", "phi4_multimodal_vision", _phi4_vision),
     )
     stacks = [stack for part in parts for stack in encoder_stacks(config, part, text.main.d_model)]
-    note = "not counted: the projection of the vectors between rows and images, and the pooling head of the encoder"
+    note = "not counted: the projection of the separators between rows and images, and the encoder's pooling head"
     layout = f"phi4_multimodal>{text.layout}"
     return replace(text, stacks=(*text.stacks, *stacks), layout=layout, notes=(*text.notes, note))
 
 
 def phi4_vision(config: Config) -> Stack:
-    """Phi-4-multimodal's SigLIP."""
+    """SigLIP as used in Phi-4-multimodal."""
     config.override("vision_use_head", True)
     config.ignore("crop_size feature_layer")
     return siglip(config)
@@ -49,8 +49,8 @@ def _phi4_vision(link: Link) -> list[Named]:
 
 
 def voxtral_realtime_text(config: Config) -> Architecture:
-    """Voxtral Realtime's language model: Mistral with delay-dependent factors before each feed-forward layer."""
-    config.add_unmodelled("the delay that determines its factors is only in the config of the whole model")
+    """The language model of Voxtral Realtime: Mistral with delay-dependent factors before each feed-forward layer."""
+    config.add_unmodelled("its factors depend on a delay that only the config of the whole model contains")
     width, norm = config.d_model, config.rmsnorm()
     attention = config.attention(bias=False, window=config.sliding_window())
     branch = Branch("mlp", config.gated_mlp(), pre=Modulation(width, DELAY_WIDTH))
@@ -59,47 +59,47 @@ def voxtral_realtime_text(config: Config) -> Architecture:
 
 
 def qwen2_audio(link: Link) -> list[Named]:
-    """Qwen2-Audio: one layer on pooled pairs of tokens."""
+    """Qwen2-Audio: one linear layer on pooled pairs of tokens."""
     return named(projector=Linear(link.d_encoder, link.d_model, merge=POOLED))
 
 
 def audio_flamingo(link: Link) -> list[Named]:
-    """Audio Flamingo: two layers on pooled pairs of tokens."""
+    """Audio Flamingo: two linear layers on pooled pairs of tokens."""
     return _layers(link, link.d_encoder, link.d_model, POOLED, link.model.flag("projector_bias", True))
 
 
 def voxtral(link: Link) -> list[Named]:
-    """Voxtral: two layers on tokens concatenated to the encoder's feed-forward width."""
+    """Voxtral: two linear layers on tokens concatenated to the encoder's feed-forward width."""
     wide = link.encoder.size("intermediate_size")
     return _layers(link, wide, link.d_model, _ratio(link, wide), bias=False)
 
 
 def glmasr(link: Link) -> list[Named]:
-    """GLM-ASR: as Voxtral, with a hidden layer of twice the width."""
+    """GLM-ASR: like Voxtral, with twice the hidden width."""
     wide = link.encoder.size("intermediate_size")
     return _layers(link, wide, 2 * link.d_model, _ratio(link, wide), bias=True)
 
 
 def voxtral_realtime(link: Link) -> list[Named]:
-    """Voxtral Realtime: two layers on ``downsample_factor`` concatenated tokens."""
+    """Voxtral Realtime: two linear layers on ``downsample_factor`` concatenated tokens."""
     factor = link.model.size("downsample_factor")
     return _layers(link, factor * link.d_encoder, link.d_model, factor, bias=False)
 
 
 def moss(link: Link) -> list[Named]:
-    """MOSS-Transcribe-Diarize: two layers on ``audio_merge_size`` concatenated tokens, then LayerNorm."""
+    """MOSS-Transcribe-Diarize: two linear layers on ``audio_merge_size`` concatenated tokens, then LayerNorm."""
     merge, bias = link.model.size("audio_merge_size"), link.model.flag("projector_bias", True)
     layers = _layers(link, merge * link.d_encoder, link.d_model, merge, bias)
     return [*layers, Named("projector_norm", layernorm(link.d_model))]
 
 
 def omniasr(link: Link) -> list[Named]:
-    """OmniASR: one layer."""
+    """OmniASR: one linear layer."""
     return named(projector=Linear(link.d_encoder, link.d_model))
 
 
 def qwen3_asr(link: Link) -> list[Named]:
-    """Qwen3-ASR: two layers to the width that the encoder's config names."""
+    """Qwen3-ASR: two linear layers; the encoder's config sets the output width."""
     width, act = link.d_encoder, link.encoder.activation("activation_function")
     return two_linears("projector", width, width, link.encoder.size("output_dim"), activation=act)
 
@@ -116,4 +116,4 @@ def _ratio(link: Link, wide: int) -> int:
     return wide // link.d_encoder
 
 
-# rotary positions by time in seconds, as if for one head
+# rotary positions by time in seconds, with the angles of a single head

@@ -15,7 +15,7 @@ from ....layers import Conv, Embedding, Linear
 
 
 def whisper(config: Config) -> Architecture:
-    """Whisper [radford2022]: two convolutions before the encoder; its tokens are ``max_source_positions`` frames."""
+    """Whisper [radford2022]: two convolutions before an encoder of ``max_source_positions`` tokens."""
     config.ignore(
         "use_weighted_layer_sum classifier_proj_size apply_spec_augment median_filter_width num_key_value_heads"
     )
@@ -38,7 +38,7 @@ def whisper(config: Config) -> Architecture:
 
 
 def seamless_text(config: Config) -> Architecture:
-    """SeamlessM4T's text encoder and decoder [barrault2023]; this class has no speech parts."""
+    """SeamlessM4T's text encoder and decoder [barrault2023], without speech parts."""
     if config.class_name() and not config.class_name().endswith("ForTextToText"):
         raise UnsupportedError(f"{config.class_name()} has speech parts, which are not supported", where=config.where)
     speech = ("speech_", "t2u_", "vocoder_", "unit_", "adaptor_", "upsample_", "resblock_", "lang_", "spkr_", "char_")
@@ -62,7 +62,7 @@ def pop2piano(config: Config) -> Architecture:
 
 
 def clap(config: Config) -> Architecture:
-    """CLAP's text encoder [wu2022]: RoBERTa with its pooler; the class may add a two-layer projection."""
+    """CLAP's text encoder [wu2022]: RoBERTa with its pooler, optionally with a two-layer projection."""
     stack = skip_padding(config, encoder(config))
     outputs = [pooler(stack.d_model)]
     if head_of_kind(config, "none", "projection") == "projection":

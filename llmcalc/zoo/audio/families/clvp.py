@@ -1,4 +1,4 @@
-"""CLVP [betker2023]: compares text with speech; its encoders, its decoder and the whole model."""
+"""CLVP [betker2023], which compares text with speech: its encoders, its decoder and the whole model."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ....layers import Attention, Embedding, Head, Linear, Mlp
 from ...unexecuted_parts import list_parts
 
 CLVP_LEAST = 32  # minimum number of rotated channels per head
-GROWTH = 4  # default hidden width of the feed-forward layers, in widths of the stream
-NOTE = "not counted as work: the encoders that rank results and the conditioning encoder, which are stored"
+GROWTH = 4  # default hidden width of the feed-forward layers, relative to the stream width
+NOTE = "stored but not counted as work: the ranking encoders and the conditioning encoder"
 _IGNORED = """
     max_text_tokens num_mel_attn_blocks feature_size summary_type summary_use_proj summary_activation
     summary_proj_to_labels summary_first_dropout decoder_fixing_codes initializer_factor initializer_range
@@ -26,7 +26,7 @@ _QKV = ("q_bias", "k_bias", "v_bias")
 
 
 def text_encoder(config: Config) -> Architecture:
-    """CLVP's encoders [betker2023], for text and for speech: values are rotated too; the mean is projected."""
+    """CLVP's text and speech encoders [betker2023]: values are also rotated, and the mean token is projected."""
     config.override("architectures", ["Model"])  # the only class
     config.add_unmodelled("the projection is applied to the mean of all tokens")
     width, heads, out = (config.size(key) for key in ("hidden_size", "num_attention_heads", "projection_dim"))
@@ -46,7 +46,7 @@ def text_encoder(config: Config) -> Architecture:
 
 
 def decoder(config: Config) -> Architecture:
-    """Return the decoder: GPT-2's blocks and a second norm before the head; its embeddings are never tied."""
+    """CLVP's decoder: GPT-2's blocks and a second norm before the head; embeddings are never tied."""
     alone = config.class_name() == BARE_DECODER
     if alone:
         config.override("architectures", ["Model"])
@@ -69,7 +69,7 @@ def decoder(config: Config) -> Architecture:
 
 
 def whole(config: Config) -> Architecture:
-    """Return the decoder, its conditioning encoder, and the text and speech encoders whose results are compared."""
+    """CLVP: the decoder, the conditioning encoder, and text and speech encoders whose outputs are compared."""
     config.override("architectures", None)
     inner_decoder = nested_config(config, "decoder_config", "clvp_decoder")
     found = decoder(inner_decoder)
@@ -86,7 +86,7 @@ def whole(config: Config) -> Architecture:
 
 
 def _unexecuted(stack: Stack, name: str) -> Stack:
-    """Return an encoder that is stored and not run."""
+    """Return an encoder that is stored but not run."""
     inputs = (
         Named(entry.name, replace(entry.layer, table="other")) if isinstance(entry.layer, Embedding) else entry
         for entry in stack.inputs

@@ -1,4 +1,4 @@
-"""dots3.note: a language model with a vision encoder of mixtures of experts and an audio encoder of gated blocks."""
+"""dots3.note: a language model with a mixture-of-experts vision encoder and an audio encoder of gated blocks."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ....importers.hf.vision_encoders.parts import two_linears
 from ....layers import Attention, Conv, Linear, Mlp, Moe, Norm, Patch
 from ....layers.conv import output_frames
 
-USUAL = [-1] * 25 + [*range(4, 65, 4), 64]  # experts per layer; -1: the layer is dense
-PLANES, KERNEL = 3, 3  # convolutions of stride 2 over time and frequency, and their kernel size
+USUAL = [-1] * 25 + [*range(4, 65, 4), 64]  # number of experts per layer; -1 for a dense layer
+PLANES, KERNEL = 3, 3  # number of convolutions of stride 2 over time and frequency, and their kernel size
 EPS, MERGER_EPS = 1e-6, 1e-6
-ROTATED = 0.5  # share of a head with rotary positions
+ROTATED = 0.5  # rotated fraction of a head
 _OLD_VISION_KEYS = "embed_dim:hidden_size num_heads:num_attention_heads use_bias:attention_bias"
 _OLD_VISION_KEYS += " capacity_factor:num_experts_per_tok router_scale:router_scaling_factor"
 _OLD_WHISPER_KEYS = {
@@ -32,7 +32,7 @@ _OLD_WHISPER_KEYS = {
 
 
 def check_width(link: Link) -> list[Named]:
-    """No layers: the encoder's adapter gives the width of the language model."""
+    """Add no layers, after checking that the encoder's adapter has the width of the language model."""
     out = link.encoder.size("adapter_out_dim")
     if out != link.d_model:
         said = f"adapter_out_dim is {out}, but the language model is {link.d_model} wide"
@@ -41,7 +41,7 @@ def check_width(link: Link) -> list[Named]:
 
 
 def vision_encoder(config: Config) -> Stack:
-    """Return the vision encoder, whose later layers have more experts."""
+    """The vision encoder of dots3.note, whose later layers have more experts."""
     for pair in _OLD_VISION_KEYS.split():
         config.read_legacy(*pair.split(":"))
     width, heads, bias = config.d_model, config.n_heads, config.flag("attention_bias")
@@ -79,7 +79,7 @@ def vision_encoder(config: Config) -> Stack:
 
 
 def _experts(config: Config) -> list[tuple[int, int]]:
-    """Return the number of experts per layer, and of active ones per patch; 0: the layer is dense."""
+    """Return the numbers of experts and of active experts per layer; 0 means a dense layer."""
     layers, usual = config.n_layers, config.size("num_experts_per_tok", 2)
     kinds, counts = config.strings("mlp_layer_types", layers), config.get("pyramid_num_routed")
     if counts is None and kinds is None:
@@ -116,7 +116,7 @@ def _feed(config: Config, count: int, top_k: int) -> Layer:
 
 
 def audio_encoder(config: Config) -> Stack:
-    """Return the audio encoder: convolutions, then gated blocks with rotary positions."""
+    """The audio encoder of dots3.note: convolutions, then gated blocks with rotary positions."""
     older = config.get("whisper_config") or {}
     for old, new in _OLD_WHISPER_KEYS.items():
         if old in older:

@@ -12,12 +12,12 @@ from ....importers.hf.rules import decoder
 from ....layers import Head, Mlp
 from ...unexecuted_parts import AUDIO_CODEC_NOTE, list_parts, read_parts
 
-NOTE = "not counted as work: audio codes, the depth decoder and the audio codec, which are stored"
+NOTE = "stored but not counted as work: audio codes, the depth decoder and the audio codec"
 SPEAKERS = 2  # the model and the user
 
 
 def moshi(config: Config) -> Architecture:
-    """Return the language model, and for the class of the whole model, its other parts."""
+    """Moshi: the language model, and in the class of the whole model, its other parts."""
     if config.head_kind() != "seq2seq":
         return _text(config)
     config.override("architectures", None)
@@ -37,13 +37,13 @@ def moshi(config: Config) -> Architecture:
 
 
 def _text(config: Config) -> Architecture:
-    """Return the language model as its text class has it: an additional start token; gate and up in one matrix."""
+    """Return the language model of the text class: an additional start token, and gate and up in one matrix."""
     config.ignore("audio_vocab_size num_codebooks audio_encoder_config depth_decoder_config")
     return with_token_rows(_decoder(config, config.lm_head(tied=config.flag("tie_word_embeddings"))), config.vocab + 1)
 
 
 def kyutai(config: Config) -> Architecture:
-    """Kyutai's speech-to-text: Moshi's blocks; the embeddings of text and of all codebooks are added."""
+    """Kyutai's speech-to-text: Moshi's blocks on the sum of the text embedding and all codebook embeddings."""
     width, vocab = config.d_model, config.vocab
     config.ignore("audio_bos_token_id audio_pad_token_id frame_size")
     bare = config.head_kind() == "none"

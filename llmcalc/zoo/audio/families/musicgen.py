@@ -17,17 +17,17 @@ TEXT_ENCODERS = ("t5", "mt5", "umt5")
 
 
 def decoder(config: Config) -> Architecture:
-    """MusicGen's decoder alone, whose cross-attention is stored and not run."""
+    """MusicGen's decoder alone, with cross-attention that is stored but not run."""
     return Architecture(config.model_type, (_stack(config, replace(_cross_attention(config), unused=True)),))
 
 
 def melody_decoder(config: Config) -> Architecture:
-    """MusicGen Melody's decoder: no cross-attention; the text is a prefix of its tokens."""
+    """MusicGen Melody's decoder: no cross-attention; the text precedes the tokens as a prefix."""
     return Architecture(config.model_type, (_stack(config, None),))
 
 
 def musicgen(config: Config) -> Architecture:
-    """Return the text encoder and the decoder, with a projection between different widths."""
+    """MusicGen: the text encoder, the decoder, and a projection if their widths differ."""
     config.get("architectures")
     config.ignore("is_encoder_decoder tie_word_embeddings")
     text = {"model_type": TEXT_ENCODERS[0], **config_at(config, "text_encoder")}
@@ -46,7 +46,7 @@ def musicgen(config: Config) -> Architecture:
     part.check_all_read()
     if encoder.d_model != found.d_model:
         if part.get("cross_attention_hidden_size") is not None:
-            said = f"the decoder is {found.d_model} wide, but its encoder is {encoder.d_model} wide"
+            said = f"the decoder is {found.d_model} wide, but the encoder is {encoder.d_model} wide"
             raise config.size_error(f"{said}, and cross_attention_hidden_size disables the projection")
         projection = Named("enc_to_dec_proj", Linear(encoder.d_model, found.d_model, recomputed_per_step=True))
         encoder = replace(encoder, outputs=(*encoder.outputs, projection))
@@ -57,12 +57,12 @@ def musicgen(config: Config) -> Architecture:
 
 
 def _cross_attention(config: Config) -> Attention:
-    """Return attention to the text."""
+    """Return cross-attention to the text."""
     return Attention(config.d_model, config.n_heads, causal=False, cross=True)
 
 
 def _stack(config: Config, cross: Attention | None, table: str = "token") -> Stack:
-    """Return the decoder, with cross-attention or without."""
+    """Return the decoder, with or without cross-attention."""
     config.ignore("scale_embedding audio_channels is_decoder add_cross_attention cross_attention_hidden_size")
     config.ignore("tie_word_embeddings max_position_embeddings")  # never tied; positions are computed
     codebooks, rows = config.size("num_codebooks"), config.size("max_position_embeddings")

@@ -10,7 +10,7 @@ from ....importers.hf.rules import repeat_block
 from ....importers.hf.vision_encoders.parts import attention_mlp, layernorm, named, two_linears
 from ....layers import Attention, Embedding, Linear, Mlp, Norm, Scale
 
-AUDIO_DEFAULTS = {"attention_bias": False, "scale_input": False}  # of the FastConformer
+AUDIO_DEFAULTS = {"attention_bias": False, "scale_input": False}  # kernel size of the FastConformer
 OLDER = {
     "img_context_token_id": "image_token_id",
     "video_context_token_id": "video_token_id",
@@ -24,7 +24,7 @@ SWIGLU, STEP = (2, 3), 8  # a gated layer has 2/3 of the hidden width, rounded u
 
 
 def nemotron_h_omni(config: Config) -> Architecture:
-    """Return the language model and its encoders, each with a projector of two layers."""
+    """Nemotron 3 Nano Omni: the language model and its encoders, each with a projector of two linear layers."""
     for old, new in OLDER.items():
         if config.get(old) is not None and config.get(new) == config.defaults.get(new):
             config.override(new, config.get(old))
@@ -36,7 +36,7 @@ def nemotron_h_omni(config: Config) -> Architecture:
 
 
 def project_vision(link: Link) -> list[Named]:
-    """Nemotron 3 Nano Omni: two layers on merged patches."""
+    """Nemotron 3 Nano Omni: two linear layers on merged patches."""
     model, wide = link.model, link.model.size("vision_hidden_size")
     predicts = config_at(model, "text_config").get("num_nextn_predict_layers", 0)
     eps = link.encoder.number("layer_norm_eps") or EPS
@@ -46,19 +46,19 @@ def project_vision(link: Link) -> list[Named]:
 
 
 def project_audio(link: Link) -> list[Named]:
-    """Nemotron 3 Nano Omni: two layers on audio tokens."""
+    """Nemotron 3 Nano Omni: two linear layers on audio tokens."""
     hidden, bias = link.encoder.size("projection_hidden_size"), link.encoder.flag("projection_bias")
     return _projector("audio", link.d_encoder, hidden, link.d_model, 1, bias)
 
 
 def _projector(name: str, wide: int, hidden: int, out: int, merge: int, bias: bool = False) -> list[Named]:
-    """Return RMSNorm and two layers around a squared ReLU."""
+    """Return RMSNorm and two linear layers around a squared ReLU."""
     norm = Named(f"{name}_projector_norm", Norm(wide, eps=EPS, merge=merge))
     return [norm, *two_linears(f"{name}_projector", wide, hidden, out, activation="relu2", bias=bias, merge=merge)]
 
 
 def radio(config: Config) -> Stack:
-    """RADIO [ranzinger2023]: class tokens and registers before the patches, positions for a large image."""
+    """RADIO [ranzinger2023]: class tokens and registers before the patches, and positions for a large image."""
     prompt = config.size("num_cls_tokens") + config.size("num_registers")
     side = config.size("max_img_size") // config.size("patch_size")
     pixels = config.size("num_channels") * config.size("patch_size") ** 2

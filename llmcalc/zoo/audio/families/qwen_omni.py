@@ -1,4 +1,4 @@
-"""Qwen-Omni: the thinker, a language model with audio and vision encoders, and the parts that generate speech."""
+"""Qwen-Omni: the thinker (a language model with audio and vision encoders), and the speech generation parts."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _OMNI_IGNORED = """
     enable_audio_output im_start_token_id im_end_token_id tts_pad_token_id tts_bos_token_id tts_eos_token_id
     system_token_id user_token_id assistant_token_id initializer_range tie_word_embeddings
 """
-NOTE = "not counted as work: the parts that generate speech, which are stored"
+NOTE = "stored but not counted as work: the parts that generate speech"
 
 
 def omni(config: Config) -> Architecture:
-    """Return the thinker, and the talker and vocoder, which text generation does not run."""
+    """Qwen-Omni: the thinker, and the talker and vocoder, which text generation does not run."""
     kind = f"{config.model_type}_thinker"
     part = config.nested("thinker_config", {**config_at(config, "thinker_config"), "architectures": None}, kind)
     found = read_composite(part)
@@ -52,7 +52,7 @@ _IGNORED = """
 
 
 def qwen2_5_talker(config: Config) -> list[Stack]:
-    """Qwen2.5-Omni's talker [xu2025]: Qwen2's blocks, after a projection from a wider embedding."""
+    """Qwen2.5-Omni's talker [xu2025]: Qwen2's blocks after a projection from a wider embedding."""
     part = nested_config(config, "talker_config", "qwen2_5_omni_talker")
     part.ignore(_IGNORED)
     part.override("tie_word_embeddings", False)
@@ -65,7 +65,7 @@ def qwen2_5_talker(config: Config) -> list[Stack]:
 
 
 def qwen3_talker(config: Config) -> list[Stack]:
-    """Qwen3-Omni's talker [xu2025qwen3]: a mixture of experts, and a small decoder for a frame's other codes."""
+    """Qwen3-Omni's talker [xu2025qwen3]: a mixture of experts, and a small decoder for the other codes of a frame."""
     part = nested_config(config, "talker_config", "qwen3_omni_moe_talker")
     text = nested_config(part, "text_config", "qwen3_omni_moe_talker_text")
     codes = nested_config(part, "code_predictor_config", _PREDICTOR)
@@ -107,7 +107,7 @@ def _predictor(config: Config) -> Stack:
 
 
 def token2wav(config: Config) -> Stack:
-    """Qwen2.5-Omni's vocoder: a diffusion transformer of spectrograms, and BigVGAN."""
+    """Qwen2.5-Omni's vocoder: a diffusion transformer for spectrograms, and BigVGAN."""
     vocoder = nested_config(config, "token2wav_config", "qwen2_5_omni_token2wav")
     vocoder.ignore("is_encoder_decoder tie_word_embeddings")
     parts = []
@@ -127,7 +127,7 @@ def _lm(config: Config, repeats: Block) -> Architecture:
 
 
 def _unexecuted(found: Architecture, name: str, inputs: list[Named], heads: list[Named]) -> Stack:
-    """Return a decoder as an unexecuted part, with its blocks and norm but other tables and heads."""
+    """Return a decoder's blocks and norm as an unexecuted part with other tables and heads."""
     main = found.main
     norms = [entry for entry in main.outputs if not isinstance(entry.layer, Head)]
     fields: Fields = {"inputs": tuple(inputs), "outputs": (*norms, *heads)}

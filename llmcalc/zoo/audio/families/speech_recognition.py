@@ -1,4 +1,4 @@
-"""Speech recognition: Speech2Text, Canary and Cohere's transcriber, decoders of text with an audio encoder."""
+"""Speech recognition: Speech2Text, Canary and Cohere's transcriber, text decoders with an audio encoder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ....layers import Conv, Embedding, Head, Linear, Mlp, Scale
 from ..audio_encoders.conformers import fast_conformer_blocks, fast_conformer_front
 
 NOTHING: Mapping[str, Any] = {}
-STRIDE = 2  # of every convolution of Speech2Text
+STRIDE = 2  # kernel size of every convolution in Speech2Text
 
 
 def speech_to_text(config: Config) -> Architecture:
@@ -51,7 +51,7 @@ def speech_to_text(config: Config) -> Architecture:
 
 
 def cohere_asr(config: Config) -> Architecture:
-    """Cohere's transcriber: a FastConformer, a projection and a decoder with learned positions."""
+    """Cohere's transcriber: a FastConformer, a projection, and a decoder with learned positions."""
     encoder = _fast_conformer(config, config.defaults["encoder_config"])
     projection = Named("proj", Linear(encoder.d_model, config.d_model, recomputed_per_step=True))
     rows = Embedding(config.size("max_position_embeddings"), config.d_model, "position")
@@ -59,13 +59,13 @@ def cohere_asr(config: Config) -> Architecture:
 
 
 def canary(config: Config) -> Architecture:
-    """Canary: a FastConformer and a decoder with computed positions."""
+    """Canary: a FastConformer, and a decoder with computed positions."""
     config.ignore("vocab_size")
     part = config.nested("decoder_config", config.mapping("decoder_config"), "canary_decoder")
     rows, width = part.size("max_position_embeddings"), part.d_model
     encoder = _fast_conformer(config)
     if encoder.d_model != width:
-        said = f"the decoder is {width} wide, but its encoder is {encoder.d_model} wide"
+        said = f"the decoder is {width} wide, but the encoder is {encoder.d_model} wide"
         raise config.size_error(said)
     found = _transcriber(config, part, Embedding(rows, width, "position", learned=False, sinusoids="halves"), encoder)
     part.check_all_read()
@@ -73,7 +73,7 @@ def canary(config: Config) -> Architecture:
 
 
 def _fast_conformer(outer: Config, usual: Mapping[str, Any] = NOTHING) -> Stack:
-    """Return the encoder. Its convolutions reduce the frames to tokens; ``usual``: the class's defaults."""
+    """Return the encoder, whose convolutions reduce frames to tokens; ``usual`` holds the class's defaults."""
     config = outer.nested("encoder_config", {**usual, **config_at(outer, "encoder_config")}, "parakeet_encoder")
     inputs, runs = fast_conformer_front(config, tower=False), fast_conformer_blocks(config)
     config.ignore("is_encoder_decoder tie_word_embeddings")

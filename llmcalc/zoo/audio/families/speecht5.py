@@ -19,11 +19,11 @@ SPEAKS = """
     guided_attention_loss_num_heads guided_attention_loss_sigma guided_attention_loss_scale
 """
 MASKS = "apply_spec_augment mask_time_length mask_time_min_masks mask_feature_length mask_feature_min_masks"
-NORMED = {"group": 1, "layer": None}  # number of first convolutions with a norm; None: all
+NORMED = {"group": 1, "layer": None}  # number of initial convolutions with a norm; None means all
 
 
 def speecht5(config: Config) -> Architecture:
-    """Speech to text; the classes that generate speech are not supported."""
+    """SpeechT5 as speech to text; classes that generate speech are not supported."""
     named = config.class_name()
     if named not in ("", "SpeechT5ForSpeechToText", "SpeechT5Model"):
         raise config.error(f"{named} is not supported: it generates speech")
@@ -54,7 +54,7 @@ def _text(config: Config, width: int) -> list[Named]:
 
 
 def _front(config: Config, width: int) -> list[Named]:
-    """Convolutions of the waveform without padding, and one for positions; each reaches as far as the next kernel."""
+    """Return unpadded convolutions of the waveform and one for positions; each covers the next kernel."""
     act = config.activation("feat_extract_activation")
     sizes, kernels, strides = (config.layer_indices(f"conv_{key}") for key in ("dim", "kernel", "stride"))
     if not len(sizes) == len(kernels) == len(strides) > 0:
@@ -89,5 +89,5 @@ def _front(config: Config, width: int) -> list[Named]:
         Named("wave_out", Linear(sizes[-1], width)),
         *([Named("masked", Stored(width, bare=True))] if masked else []),
         Named("wave_position", Conv(width, width, taps, groups=groups, overrun=1 - taps % 2, activation=act)),
-        Named("wave_lengths", Stored(1, 1, taps, bare=True)),  # norms of the kernel's directions, one per tap
+        Named("wave_lengths", Stored(1, 1, taps, bare=True)),  # one norm per tap of the kernel
     ]

@@ -1,4 +1,4 @@
-"""Encoders of pages, whose tokens have positions on them: MarkupLM, LayoutLMv2 and v3, LiLT, BROS."""
+"""Encoders of documents whose tokens have positions on the page: MarkupLM, LayoutLMv2 and v3, LiLT, BROS."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ..layers.layoutlm_attention import LayoutLmAttention
 from ..layers.lilt_attention import LiltAttention
 from ..layers.path_embedding import PathEmbedding
 
-INNER = 4  # hidden width of the embedding of a path, in widths of the stream
-SIDES = 6  # of a box: four edges, a height and a width
-WAVES = 4  # width of the stream, in widths of the sinusoids of a pair of boxes
+INNER = 4  # hidden width of the path embedding, relative to the stream width
+SIDES = 6  # four edges, height and width of a box
+WAVES = 4  # stream width, relative to the width of the sinusoids of a pair of boxes
 PATCH_EPS = 1e-6
 
 
 def markuplm(config: Config) -> Architecture:
-    """MarkupLM [li2021]: RoBERTa with an embedding of each token's XPath; one of its matrices is unused."""
+    """MarkupLM [li2021]: RoBERTa with an embedding of each token's XPath, which has an unused matrix."""
     width, depth, unit = config.d_model, config.size("max_depth"), config.size("xpath_unit_hidden_size")
     tags, numbers = (config.size(f"max_xpath_{kind}_unit_embeddings") for kind in ("tag", "subs"))
     missing = config.count("tag_pad_id"), config.count("subs_pad_id")
@@ -63,13 +63,13 @@ def layoutlmv2(config: Config) -> Architecture:
 
 
 def layoutlmv3(config: Config) -> Architecture:
-    """LayoutLMv3 [huang2022] without an image: the patch embedding is stored and unused."""
+    """LayoutLMv3 [huang2022] without an image: the patch embedding is stored but unused."""
     if not config.flag("text_embed", True):
         raise config.error("text_embed must be true")
     width, heads = config.d_model, config.n_heads
     relative, spatial = config.flag("has_relative_attention_bias"), config.flag("has_spatial_attention_bias")
     unused: list[Named] = []
-    if spatial and not relative:  # they are used only with the other biases
+    if spatial and not relative:  # used only together with the other biases
         bins = config.size("rel_2d_pos_bins")
         unused += [Named(f"idle_{axis}", Linear(bins, heads, bias=False, unused=True)) for axis in ("across", "down")]
     attention = _on_page(config, scaled=True, boxes=relative, **BIASED)
@@ -78,7 +78,7 @@ def layoutlmv3(config: Config) -> Architecture:
     config.ignore("input_size num_channels patch_size max_rel_pos rel_pos_bins max_rel_2d_pos rel_2d_pos_bins")
     stack = skip_padding(config, encoder(config, more=(_box(config), *unused), attention=attention))
     without_head(config)
-    note = "not counted as work: the patch embedding, as there is no image"
+    note = "not counted as work: the patch embedding, because there is no image"
     return replace(encoder_model(config, stack, []), notes=(note,) if has_image else ())
 
 
@@ -134,7 +134,7 @@ def lilt(config: Config) -> Architecture:
 
 
 def bros(config: Config) -> Architecture:
-    """BROS [hong2021]: BERT with a relative embedding of two tokens' boxes in each attention score."""
+    """BROS [hong2021]: BERT with the relative positions of two tokens' boxes in each attention score."""
     width, heads = config.d_model, config.n_heads
     config.ignore("n_relations dim_bbox_sinusoid_emb_2d dim_bbox_sinusoid_emb_1d dim_bbox_projection")
     if config.size("dim_bbox") != COORDINATES or width % (WAVES * 2 * COORDINATES):

@@ -1,4 +1,4 @@
-"""Models that read pages and formulas: GOT-OCR, Unlimited-OCR, DeepSeek-OCR 2, PaddleOCR-VL, GLM-OCR and more."""
+"""Models for pages and formulas: GOT-OCR, Unlimited-OCR, DeepSeek-OCR 2, PaddleOCR-VL, GLM-OCR and others."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ....importers.hf.vision_encoders.parts import attention_mlp, merger, named,
 from ....layers import Attention, Embedding, Linear, Mlp, Norm, Patch
 from ...vision.vision_encoders.sam import HALVED, KERNEL, MERGED, downsample_channels, halving
 
-OFFSET = 2  # rows of the position table before the first position
+OFFSET = 2  # number of rows in the position table before the first position
 DOCLING_LAYERS = [3, 7, 10]  # default of deepstack_visual_indexes
 
 
 def pix2struct(config: Config) -> Architecture:
-    """Pix2Struct [lee2022]: an encoder of patches with positions by row and column, and T5's decoder."""
+    """Pix2Struct [lee2022]: a patch encoder with row and column positions, and T5's decoder."""
     config.head_kind()
     part = nested_config(config, "vision_config", "pix2struct_vision_model")
     own = {**config_at(config, "text_config"), "tie_word_embeddings": config.flag("tie_word_embeddings")}
@@ -29,14 +29,14 @@ def pix2struct(config: Config) -> Architecture:
     part.check_all_read()
     main = text.main
     if encoder.d_model != main.d_model:
-        said = f"the decoder is {main.d_model} wide, but its encoder is {encoder.d_model} wide"
+        said = f"the decoder is {main.d_model} wide, but the encoder is {encoder.d_model} wide"
         raise config.size_error(said)
     decoder = replace(main, runs=tuple(replace(run, block=_with_cross_attention(run.block)) for run in main.runs))
     return replace(text, stacks=(encoder, decoder), layout="pix2struct")
 
 
 def _with_cross_attention(block: Block) -> Block:
-    """Return a block that runs its attention to an encoder."""
+    """Return a block in which cross-attention is run."""
 
     def run(part: Sublayer) -> Sublayer:
         (branch,) = part.branches
@@ -64,7 +64,7 @@ def _pix2struct_encoder(config: Config) -> Stack:
 
 
 def pp_formulanet(config: Config) -> Architecture:
-    """PP-FormulaNet [liu2025formula]: SAM, two convolutions and two layers, and mBART's decoder."""
+    """PP-FormulaNet [liu2025formula]: SAM, two convolutions and two linear layers, and mBART's decoder."""
     bare = config.head_kind() == "none"
     config.override("architectures", ["Model"] if bare else None)
     config.ignore("is_encoder_decoder")
@@ -72,7 +72,7 @@ def pp_formulanet(config: Config) -> Architecture:
 
 
 def formulanet(link: Link) -> list[Named]:
-    """PP-FormulaNet: two convolutions and two layers."""
+    """PP-FormulaNet: two convolutions and two linear layers."""
     config = link.encoder
     keys = ("post_conv_in_channels", "post_conv_mid_channels", "post_conv_out_channels", "decoder_hidden_size")
     entering, middle, leaving, out = (config.size(key) for key in keys)
@@ -87,7 +87,7 @@ def formulanet(link: Link) -> list[Named]:
 
 
 def pp_formulanet_text(config: Config) -> Architecture:
-    """PP-FormulaNet's decoder [liu2025formula]: mBART's; its head is never tied."""
+    """PP-FormulaNet's decoder [liu2025formula]: mBART's decoder with an untied head."""
     kind = "" if config.get("architectures") is None else config.head_kind()
     config.ignore("is_encoder_decoder encoder_layers encoder_attention_heads tie_word_embeddings")
     vocab, width, heads = config.vocab, config.size("d_model"), config.size("decoder_attention_heads")
@@ -99,36 +99,36 @@ def pp_formulanet_text(config: Config) -> Architecture:
 
 
 def got_ocr2(link: Link) -> list[Named]:
-    """GOT-OCR 2.0 [wei2024]: two convolutions and one layer after SAM."""
+    """GOT-OCR 2.0 [wei2024]: two convolutions and one linear layer after SAM."""
     width, out = link.encoder.size("output_channels"), link.d_model
     return [*halving(width, 2 * width, out), *named(projector=Linear(out, out, merge=MERGED))]
 
 
 def unlimited_ocr(link: Link) -> list[Named]:
-    """Unlimited-OCR: one layer on the concatenated results of SAM and CLIP."""
+    """Unlimited-OCR: one linear layer on the concatenated outputs of SAM and CLIP."""
     sam = nested_config(link.encoder, "sam_config", "unlimited_ocr_sam_vision_model")
     projector = Linear(downsample_channels(sam)[1] + link.d_encoder, link.d_model, merge=MERGED)
     return named(projector=projector, newline=vector(link.d_model), separator=vector(link.d_model))
 
 
 def deepseek_ocr2(link: Link) -> list[Named]:
-    """DeepSeek-OCR 2: one layer."""
+    """DeepSeek-OCR 2: one linear layer."""
     return named(projector=Linear(link.d_encoder, link.d_model, merge=MERGED), separator=vector(link.d_model))
 
 
 def glm_ocr(link: Link) -> list[Named]:
-    """GLM-OCR: GLM-4V's projector, of another width."""
+    """GLM-OCR: GLM-4V's projector with a different width."""
     return gated_merger(link, link.encoder.size("out_hidden_size") * link.encoder.size("in_channels"))
 
 
 def paddleocr_vl(link: Link) -> list[Named]:
-    """PaddleOCR-VL: LayerNorm, then two layers on merged patches."""
+    """PaddleOCR-VL: LayerNorm, then two linear layers on merged patches."""
     norm = Named("projector_norm", layernorm(link.d_encoder))
     return [norm, *merger("projector", link.d_encoder, merged(link.encoder), link.d_model)]
 
 
 def hunyuan(link: Link) -> list[Named]:
-    """HunyuanOCR: two convolutions, one layer, and learned vectors at the ends of rows and around the image."""
+    """HunyuanOCR: two convolutions, one linear layer, and learned vectors at row ends and around the image."""
     vision, width = link.encoder, link.d_encoder
     side, text = vision.size("spatial_merge_size"), link.d_model
     merged, eps = side * side, vision.number("rms_norm_eps") or 1e-5
@@ -160,7 +160,7 @@ def hy_v4(link: Link) -> list[Named]:
 
 
 def docling(link: Link) -> list[Named]:
-    """Granite Docling: one matrix on merged patches, two layers for earlier encoder layers, and a finer route."""
+    """Granite Docling: one matrix on merged patches, two linear layers per earlier encoder layer, a finer route."""
     vision, model = link.encoder, link.model
     factor, out = vision.size("scale_factor"), vision.size("out_hidden_size")
     given = vision.get("deepstack_visual_indexes")

@@ -1,4 +1,4 @@
-"""Retrieval models: one embedding per token of a page or a question, from a vision-language model [faysse2024]."""
+"""Retrieval models [faysse2024]: one embedding per token of a page or a question, from a vision-language model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def retrieval(config: Config) -> Architecture:
     name = config.class_name()
     if name and not name.endswith("ForRetrieval"):
         raise config.error(f"{short_repr(name)} is not a retrieval class")
-    config.override("architectures", ["ForCausalLM"])  # there is one class
+    config.override("architectures", ["ForCausalLM"])  # the only class
     config.ignore("tie_word_embeddings is_encoder_decoder")
     value = config.get(WITHIN) or {}
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""UDOP [tang2022]: T5 whose encoder reads tokens with positions on a page, and patches of the page."""
+"""UDOP [tang2022]: T5 with an encoder for page patches and tokens with page positions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ....importers.hf.vision_encoders.parts import square_side
 from ....layers import Embedding, Mlp, Patch
 from ..layers.layoutlm_attention import LayoutLmAttention
 
-BUCKETS, FARTHEST = 32, 100  # buckets of the positional biases; the config does not apply
+BUCKETS, FARTHEST = 32, 100  # number of buckets of the positional biases; the class ignores the config
 BIASES = ["1d", "horizontal", "vertical"]
 
 
 def udop(config: Config) -> Architecture:
-    """UDOP without an image: the patch embeddings of both stacks are stored and unused."""
+    """UDOP without an image: the patch embeddings of both stacks are stored but unused."""
     config.add_unmodelled("positions are relative to the size of the page and to the centre of a box")
     config.override("tie_word_embeddings", True)
     width, heads = config.size("d_model"), config.size("num_heads")

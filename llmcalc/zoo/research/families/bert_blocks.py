@@ -1,4 +1,4 @@
-"""Encoders with other blocks or outputs than BERT: MobileBERT, ConvBERT, SqueezeBERT, Splinter."""
+"""Encoders with different blocks or outputs than BERT: MobileBERT, ConvBERT, SqueezeBERT, Splinter."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ..layers.grouped_mlp import GroupedMlp
 from ..layers.span_selection import SpanSelection
 
 USUAL_EPS = 1e-5  # epsilon of MobileBERT's norms that ignore layer_norm_eps
-BLOCK_EPS = 1e-12  # epsilon of the norms in SqueezeBERT's blocks, whatever layer_norm_eps says
+BLOCK_EPS = 1e-12  # epsilon of the norms in SqueezeBERT's blocks, which ignore layer_norm_eps
 SPLINTER = ("SplinterModel", "SplinterForPreTraining", "SplinterForQuestionAnswering")
 
 
@@ -61,7 +61,7 @@ def mobilebert(config: Config) -> Architecture:
 
 
 def _bottleneck_block(config: Config, norm: Callable[..., Layer]) -> tuple[Sublayer, ...]:
-    """Return a block: the input is narrowed, once more for queries and keys, and widened at the end."""
+    """Return a block that narrows the input, again for queries and keys, and widens the output."""
     width, within = config.d_model, config.flag("use_bottleneck")
     inner = config.size("intra_bottleneck_size") if within else width
     config.ignore("intra_bottleneck_size true_hidden_size")
@@ -91,7 +91,7 @@ def _bottleneck_block(config: Config, norm: Callable[..., Layer]) -> tuple[Subla
 
 
 def convbert(config: Config) -> Architecture:
-    """ConvBERT [jiang2020]: convolutions in place of half the heads; the feed-forward layer may be block-diagonal."""
+    """ConvBERT [jiang2020]: convolutions replace half the heads; the feed-forward layer may be block-diagonal."""
     width, narrow = config.d_model, config.size("embedding_size")
     if config.flag("add_cross_attention"):
         raise config.error("add_cross_attention is not supported")
@@ -104,7 +104,7 @@ def convbert(config: Config) -> Architecture:
 
 
 def squeezebert(config: Config) -> Architecture:
-    """SqueezeBERT [iandola2020]: grouped projections in every block; the pooler runs alongside the head."""
+    """SqueezeBERT [iandola2020]: grouped projections in every block; the pooler runs in addition to the head."""
     if config.size("embedding_size") != config.d_model:
         raise config.error("embedding_size must equal hidden_size")
     keys = ("q_groups", "k_groups", "v_groups", "post_attention_groups")

@@ -1,4 +1,4 @@
-"""Byte Latent Transformer: a patcher, a byte-level encoder, a transformer over patches, a byte-level decoder."""
+"""Byte Latent Transformer: a patcher, a byte-level encoder, a transformer on patches, and a byte-level decoder."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..layers.patch_attention import PatchAttention
 PARTS = ("patcher", "local_encoder", "local_decoder", "global_transformer")
 N_GRAMS = (3, 4, 5, 6, 7, 8)  # default n-gram lengths of the hash embedding
 THETA, PATCHER_THETA = 500000.0, 10000.0
-UNTOLD = "the class cannot use a cache; decode steps and states are those of the published model"
+UNTOLD = "the class cannot use a cache; decode steps and states follow the published model"
 
 
 def blt(config: Config) -> Architecture:
-    """Byte Latent Transformer [pagnoni2024]; patches are as long as the config says, or one byte."""
+    """Byte Latent Transformer [pagnoni2024] with the configured patch length, by default one byte."""
     patcher, encoder, decoder, inner = (_part(config, name) for name in PARTS)
     patches, notes = _patches(config)
     bytes_in, bytes_out, wide = (part.d_model for part in (encoder, decoder, inner))
@@ -40,7 +40,7 @@ def blt(config: Config) -> Architecture:
     encoder.ignore("sliding_window")  # the value of the whole model is used instead
     for part in (patcher, encoder, decoder, inner):
         part.ignore("max_position_embeddings tie_word_embeddings hidden_size_global cross_attn_k vocab_size")
-        part.ignore("pm_size attn_impl attn_bias_type")  # keys of published configs without effect in the class
+        part.ignore("pm_size attn_impl attn_bias_type")  # keys of published configs that the class ignores
         part.check_all_read()
     config.ignore("vocab_size max_position_embeddings patching_batch_size patching_threshold patching_threshold_add")
     config.ignore("realtime_patching patching_device monotonicity pm_size")
@@ -51,7 +51,7 @@ def blt(config: Config) -> Architecture:
 
 
 def _part(config: Config, name: str) -> Config:
-    """Return the config of a part; its heads divide its width whatever the file says."""
+    """Return the config of a part, whose number of heads divides the width."""
     key = f"{name.removeprefix('local_').partition('_')[0]}_config"
     given = config.get(key)
     if not isinstance(given, dict | None):
@@ -67,7 +67,7 @@ def _part(config: Config, name: str) -> Config:
 
 
 def _patches(config: Config) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the length of patches, the number of additional patches in the implementation, and notes on both."""
+    """Return the length of patches, the number of additional patches in the implementation, and notes."""
     length, longest = config.optional_size("patch_size"), config.optional_size("max_patch_length")
     asked = config.flag("patch_in_forward", True) and config.string("patching_mode") == "entropy"
     if not asked or length is None:
@@ -82,7 +82,7 @@ def _patches(config: Config) -> tuple[dict[str, Any], tuple[str, ...]]:
 
 
 def _layers(part: Config, theta: float, span: int | None) -> tuple[Sublayer, Sublayer]:
-    """Pre-norm attention and a gated feed-forward layer."""
+    """Return blocks of pre-norm attention and a gated feed-forward layer."""
     norm = part.rmsnorm()
     changes: Fields = {"rope_theta": part.rope_theta(default=theta), "rope_interleaved": True, "window": span}
     attention = part.attention(bias=False, d_head=part.d_model // part.n_heads, **changes)
@@ -93,7 +93,7 @@ def _layers(part: Config, theta: float, span: int | None) -> tuple[Sublayer, Sub
 
 
 def _patcher(part: Config, unused: bool) -> Stack:
-    """Return a small, separately trained language model; the entropies of its predictions define patch boundaries."""
+    """Return a small, separately trained language model whose prediction entropies define patch boundaries."""
     vocab = part.vocab
     block = Block("patcher", _layers(part, PATCHER_THETA, part.sliding_window()))
     inputs = (Named("patcher_token", Embedding(vocab, part.d_model, table="other")),)
@@ -116,14 +116,14 @@ def _between(part: Config, asks: str, patches: Fields, vectors: int) -> PatchAtt
 
 
 def _query_residual(layer: PatchAttention) -> Sublayer:
-    """Return a sub-layer that adds the query to the attention output itself."""
+    """Return a sub-layer that adds the query to the attention output."""
     return Sublayer("patches", (Branch("patches", layer),), residual=False)
 
 
 def _encoder(config: Config, part: Config, patches: Fields, table: tuple[int, int] | None) -> Stack:
-    """Bytes and their n-grams; patch vectors are computed from them in the last layer, or step by step in all layers.
+    """Return the byte-level encoder, which computes patch vectors in the last layer or in all layers.
 
-    ``table``: rows and width of the token embedding, if the head is tied to it.
+    ``table``: number of rows and width of the token embedding if the head is tied.
     """
     from dataclasses import replace
 
@@ -151,7 +151,7 @@ def _encoder(config: Config, part: Config, patches: Fields, table: tuple[int, in
 
 
 def _decoder(config: Config, part: Config, patches: Fields, tied: bool, causal: bool) -> Stack:
-    """The encoder's bytes, which attend to the vectors of their patches before the first layer or before all layers."""
+    """Return the byte-level decoder, which attends to patch vectors before the first layer or before all layers."""
     width, layers = part.d_model, part.n_layers
     plain = _layers(part, THETA, config.optional_size("local_attention_window_len"))
     between = _query_residual(_between(part, "tokens", patches, part.size("cross_attn_k")))

@@ -1,4 +1,4 @@
-"""CANINE [clark2021]: characters without a vocabulary; a deep encoder of character groups between two shallow ones."""
+"""CANINE [clark2021]: characters without a vocabulary, a deep encoder of character groups between shallow ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..layers.character_pooling import CharacterPooling
 
 
 def canine(config: Config) -> Architecture:
-    """Return the model without a head; positions have as many buckets as a hash function."""
+    """CANINE without a head; the position table has one row per hash bucket."""
     without_head(config)
     config.ignore("max_position_embeddings")
     width, heads, merge = (config.size(key) for key in ("hidden_size", "num_attention_heads", "downsampling_rate"))
@@ -42,7 +42,7 @@ def canine(config: Config) -> Architecture:
         Named("segment", Embedding(config.size("type_vocab_size"), width, table="segment")),
         Named("norm", norm),
     )
-    # pools the groups, in parallel to the characters
+    # pools the groups, in parallel with the characters
     return encoder_model(config, Stack("encoder", width, inputs, runs, (), "encoder"), [pooler(width, dropped=True)])
 
 

@@ -1,4 +1,4 @@
-"""Decoders with attention or experts of their own kind: DiffLLaMA, Doge, JetMoE, MiniMax-01, xLSTM."""
+"""Decoders with unusual attention or experts: DiffLLaMA, Doge, JetMoE, MiniMax-01, xLSTM."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def diffllama(config: Config) -> Architecture:
 
 
 def doge(config: Config) -> Architecture:
-    """Doge: a mask computed from values, scaled residuals, and optionally experts of one neuron each."""
+    """Doge: a mask computed from values, scaled residuals, and optionally experts with one neuron each."""
     width, bias = config.d_model, config.flag("mlp_bias")
     norm, scale = config.rmsnorm(), Scale(width, "residual")
     plain = config.attention(qk_norm="head", window=config.sliding_window())
@@ -57,8 +57,8 @@ def doge(config: Config) -> Architecture:
 
 
 def jetmoe(config: Config) -> Architecture:
-    """JetMoE [shen2024]: experts in attention and feed-forward layers, with a bias on the output of both."""
-    config.ignore("num_attention_heads")  # key/value heads times experts per token
+    """JetMoE [shen2024]: experts in attention and feed-forward layers, with an output bias on both."""
+    config.ignore("num_attention_heads")  # number of key/value heads times experts per token
     n_experts, top_k = config.size("num_local_experts"), config.size("num_experts_per_tok")
     attention = RoutedAttention(
         config.d_model,
@@ -72,7 +72,7 @@ def jetmoe(config: Config) -> Architecture:
     )
     act = config.activation("activation_function")
     feed = Moe(config.d_model, config.size("intermediate_size"), n_experts, top_k, act, renormalise=True, out_bias=True)
-    inner = Norm(config.d_model, "rmsnorm", eps=1e-6)  # whatever the config says
+    inner = Norm(config.d_model, "rmsnorm", eps=1e-6)  # regardless of the config
     block = prenorm_block("block", inner, attention=attention, mlp=feed)
     return causal_lm(config, repeat_block(block, config.n_layers), config.rmsnorm())
 
@@ -99,7 +99,7 @@ def minimax(config: Config) -> Architecture:
     }
 
     def weighed(part: Sublayer) -> Sublayer:
-        """Return a sub-layer whose residual sum has a factor on the normalised input and on the output."""
+        """Return a sub-layer whose residual sum scales the normalised input and the output."""
         kind = part.branches[0].layer.kind()
         kept, added = factors[{"attention": "full_attn", "lightning_attention": "linear_attn"}.get(kind, "mlp")]
         return replace(part, residual_normed=True, residual_scale=kept, scale=added)
@@ -116,12 +116,12 @@ def minimax_text_01(config: Config) -> Architecture:
     if config.count("shared_intermediate_size") or not config.flag("postnorm", True):
         raise config.error("shared experts and other residual sums are not supported")
     config.ignore("shared_moe_mode layernorm_type rotary_dim")
-    config.add_unmodelled("heads are partly rotated, and the class has projections of another form")
+    config.add_unmodelled("heads are partly rotated, and the class has different projections")
     return minimax(config)
 
 
 def xlstm(config: Config) -> Architecture:
-    """Return the large xLSTM [beck2025]: mLSTM layers, each followed by a SwiGLU; matrices separate or fused."""
+    """The large xLSTM [beck2025]: mLSTM layers, each followed by a SwiGLU; matrices are separate or fused."""
     width, biased = config.optional_size("hidden_size") or config.size("embedding_dim"), config.flag("use_bias")
     config.ignore(_KERNELS)
     if (config.optional_size("embedding_dim") or width) != width:

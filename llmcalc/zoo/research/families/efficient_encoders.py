@@ -25,11 +25,11 @@ from ..layers.local_attention import LocalAttention
 from ..layers.nystrom_attention import NystromAttention
 from ..layers.sparse_attention import SparseAttention
 
-OFFSET = 2  # rows before the first position
+OFFSET = 2  # number of rows before the first position
 
 
 def fnet(config: Config) -> Architecture:
-    """FNet [leethorp2021]: a Fourier transform instead of attention; a projection after the embeddings."""
+    """FNet [leethorp2021]: a Fourier transform instead of attention, and a projection after the embeddings."""
     config.ignore("use_tpu_fourier_optimizations tpu_short_seq_length")
     stack = encoder(config, attention=FourierMixing(config.d_model))
     stack = replace(stack, inputs=(*stack.inputs, Named("projection", Linear(config.d_model, config.d_model))))
@@ -71,16 +71,16 @@ def _unpooled(config: Config, stack: Stack) -> Architecture:
 
 
 def mra(config: Config) -> Architecture:
-    """MRA [zeng2022]: its multi-resolution approximation of attention is not modelled; all pairs are counted."""
+    """MRA [zeng2022], without its multi-resolution approximation of attention; all pairs are counted."""
     config.ignore("block_per_row approx_mode initial_prior_first_n_blocks initial_prior_diagonal_n_blocks")
     attention = bert_attention(config)
     config.add_unmodelled("its multi-resolution approximation of attention is not modelled")
-    note = "attention is counted over all pairs: its multi-resolution approximation is not modelled"
+    note = "attention is counted over all pairs, because its multi-resolution approximation is not modelled"
     return replace(_unpooled(config, encoder(config, attention=attention, offset=OFFSET)), notes=(note,))
 
 
 def longformer(config: Config) -> Architecture:
-    """Longformer [beltagy2020]: windows on both sides; projections for global tokens are idle without any."""
+    """Longformer [beltagy2020]: windows on both sides; projections for global tokens are unused without such tokens."""
     layers, width, heads = (config.size(key) for key in ("num_hidden_layers", "hidden_size", "num_attention_heads"))
     config.ignore("onnx_export")
     windows = config.get("attention_window", 512)
@@ -98,7 +98,7 @@ def longformer(config: Config) -> Architecture:
 
 
 def big_bird(config: Config) -> Architecture:
-    """BigBird [zaheer2020]: sparse attention over long inputs; the pooler runs alongside the head."""
+    """BigBird [zaheer2020]: sparse attention over long inputs; the pooler runs in addition to the head."""
     kind, biased = config.string("attention_type"), config.flag("use_bias")
     if kind not in ("block_sparse", "original_full"):
         raise config.invalid("attention_type", "block_sparse or original_full", kind)

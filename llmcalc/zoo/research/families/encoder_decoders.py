@@ -1,4 +1,4 @@
-"""Encoder-decoders with their own kinds of attention: LED, BigBird-Pegasus, PEGASUS-X, LongT5, ProphetNet, MVP."""
+"""Encoder-decoders with special attention: LED, BigBird-Pegasus, PEGASUS-X, LongT5, ProphetNet, MVP."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def longt5(config: Config) -> Architecture:
 
 
 def prophetnet(config: Config) -> Architecture:
-    """ProphetNet [qi2020]: a post-norm decoder that predicts the next n tokens, with a stream for each."""
+    """ProphetNet [qi2020]: a post-norm decoder that predicts the next n tokens, with one stream for each."""
     config.ignore("disable_ngram_loss eps num_encoder_layers num_encoder_attention_heads")
     crossed, kind = config.flag("add_cross_attention", True), class_kind(config)
     tied, vocab, width = config.flag("tie_word_embeddings", True), config.vocab, config.d_model
@@ -104,7 +104,7 @@ def _multi_stream(found: Stack, streams: int) -> Stack:
 
 
 def _skip_padding(config: Config, found: Stack) -> Stack:
-    """Return the stack with positions that start after the padding token's id, in a table of unchanged size."""
+    """Return the stack with positions after the padding token's id, in a table of unchanged size."""
     offset = config.count("pad_token_id") + 1
     inputs = (
         Named(name, replace(layer, offset=offset))
@@ -118,7 +118,7 @@ def _skip_padding(config: Config, found: Stack) -> Stack:
 def mvp(config: Config) -> Architecture:
     """MVP [tang2022]: BART; ``use_prompt`` adds learned keys and values before those of every decoder layer.
 
-    The class builds no prompts for the encoder, nor for a stand-alone decoder.
+    The class does not build prompts for the encoder or for a stand-alone decoder.
     """
     style, kind = Style(offset=POSITION_OFFSET), class_kind(config)
     config.ignore("use_prompt prompt_length prompt_mid_dim")
@@ -138,7 +138,7 @@ def mvp(config: Config) -> Architecture:
 
 
 def pegasus_x(config: Config) -> Architecture:
-    """PEGASUS-X [phang2022]: blocks, staggered in every second layer, and global tokens with a stream of their own."""
+    """PEGASUS-X [phang2022]: blocks, staggered in every second layer, and global tokens in a separate stream."""
     style = Style(pre_norm=True, final_norm=True, embedding_norm=False, positions="", biases=UNBIASED)
     kind = class_kind(config)
     tied, vocab, width = config.flag("tie_word_embeddings", True), config.vocab, config.size("d_model")
@@ -174,7 +174,7 @@ def led(config: Config) -> Architecture:
 
 
 def bigbird_pegasus(config: Config) -> Architecture:
-    """BigBird-PEGASUS [zaheer2020]: pre-norm, sparse attention in the encoder; a stand-alone decoder is never tied."""
+    """BigBird-PEGASUS [zaheer2020]: pre-norm, sparse encoder attention; a stand-alone decoder is never tied."""
     biased, kind = config.flag("use_bias"), class_kind(config)
     style = Style(pre_norm=True, final_norm=True, embedding_norm=False, biases=dict.fromkeys(UNBIASED, biased))
     vocab, width, sparse = config.vocab, config.size("d_model"), config.string("attention_type")

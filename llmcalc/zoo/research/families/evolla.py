@@ -10,14 +10,14 @@ from ....importers.hf.config import Config
 from ....importers.hf.families import llama
 from ...unexecuted_parts import list_parts, read_parts
 
-NOTE = "not counted as work: the protein encoder and the adapters that attend to it, which are stored"
+NOTE = "stored but not counted as work: the protein encoder and the adapters that attend to it"
 BARE = "EvollaModel"
 
 
 def evolla(config: Config) -> Architecture:
-    """Return the language model, SaProt [su2023] with a resampler, and an adapter after every few blocks."""
+    """Evolla: the language model, SaProt [su2023] with a resampler, and an adapter after every few blocks."""
     config.override("architectures", ["Model"] if (config.class_name() == BARE) else None)
-    config.override("tie_word_embeddings", False)  # the class never ties
+    config.override("tie_word_embeddings", False)  # the class never ties the head
     config.ignore("is_decoder add_cross_attention aligner_attention_probs_dropout_prob is_encoder_decoder")
     found = llama.llama(config)
     inner = nested_config(config, "protein_encoder_config", "saprot")

@@ -1,4 +1,4 @@
-"""Funnel Transformer: an encoder that shortens its sequence."""
+"""Funnel Transformer: an encoder that shortens the sequence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ....importers.hf.families.bert import embedding_share, encoder_model, norm_
 from ....layers import Embedding, Linear, Mlp
 from ..layers.funnel_attention import FunnelAttention
 
-HALVED = 2  # tokens that are pooled into one between blocks
+HALVED = 2  # number of tokens pooled into one between blocks
 BASE = "FunnelBaseModel"  # the class without the decoder
 
 

@@ -16,16 +16,16 @@ from ..layers.residual_conv import ResidualConv
 
 PERIOD = 6  # type of layers without a window
 FULL, LOCAL = "hybrid", "hybrid_sliding"
-BEHIND = "mtp_hidden_states_first mtp_local_layer_ids num_mtp_layers chain_hidden_post_norm"  # never built
+BEHIND = "mtp_hidden_states_first mtp_local_layer_ids num_mtp_layers chain_hidden_post_norm"  # never built by the class
 
 
 def inkling(config: Config) -> Architecture:
-    """Inkling [tml2026]: a convolution after attention and after the experts, with weighted shared experts."""
+    """Inkling [tml2026]: a convolution after attention and after the experts, and weighted shared experts."""
     layers, width = config.n_layers, config.d_model
     config.ignore(f"{BEHIND} shared_expert_sink rms_norm_eps_moe_gate number_of_conv_states")
     attention = {kind: attention_layer(config, kind, norm="rmsnorm") for kind in (FULL, LOCAL)}
     hidden, wide = config.size("moe_intermediate_size"), config.size("intermediate_size")
-    if config.optional_size("dense_intermediate_size"):  # checkpoints use the other one for the experts
+    if config.optional_size("dense_intermediate_size"):  # checkpoints use the other value for the experts
         hidden, wide = wide, config.size("dense_intermediate_size")
     shared = config.size("n_shared_experts")
     feeds = {
@@ -56,7 +56,7 @@ def inkling(config: Config) -> Architecture:
 def text_model(
     config: Config, runs: tuple[Run, ...], before: tuple[Named, ...], head: Head, depth: int = 0
 ) -> Architecture:
-    """Return a normalised token embedding, blocks, and an untied head."""
+    """Return a decoder with a normalised token embedding, blocks, and an untied head."""
     config.ignore("tie_word_embeddings max_position_embeddings")
     token = Embedding(config.vocab, config.d_model, normed=True, norm_eps=config.eps)
     outputs = [Named("depth", DepthAttention(config.d_model, depth))] if depth else []
@@ -84,7 +84,7 @@ def layer_kinds(config: Config, layers: int) -> list[str]:
 
 
 def attention_layer(config: Config, kind: str, **changes: Any) -> RelativeProfileAttention:
-    """Return attention of one layer type, with that type's sizes."""
+    """Return the attention of one layer type, with the sizes of this type."""
     prefix, span = ("swa_", config.size("sliding_window_size")) if kind == LOCAL else ("", None)
     head = config.size(f"{prefix}head_dim")
     fields: Fields = {
@@ -105,7 +105,7 @@ def attention_layer(config: Config, kind: str, **changes: Any) -> RelativeProfil
 
 
 def expert_layer(config: Config, hidden: int, **changes: Any) -> Moe:
-    """Return experts with sigmoid scores; offsets only affect which are selected."""
+    """Return experts with sigmoid scores; offsets affect only the selection of experts."""
     sizes = (config.d_model, hidden, config.size("n_routed_experts"), config.size("num_experts_per_tok"))
     scale = config.number("route_scale")
     fields: Fields = {"routed_scale": 1.0 if scale is None else scale, **changes}

@@ -16,7 +16,7 @@ from .inkling import FULL, LOCAL, attention_layer, expert_layer, layer_kinds, te
 
 
 class Place(NamedTuple):
-    """An application of a layer: its number, the group size, and the loop around it."""
+    """An application of a layer, with the layer's number, the group size, and the loop."""
 
     number: int
     group: int
@@ -25,12 +25,12 @@ class Place(NamedTuple):
 
     @property
     def opens(self) -> bool:
-        """Whether it is the first layer of a group; later layers can attend to the stream before it."""
+        """Whether the layer is the first of a group; later layers can attend to the stream before the group."""
         return self.number % self.group == 0
 
     @property
     def before(self) -> int:
-        """The number of groups before it, including its own once that has begun."""
+        """The number of earlier groups, including the layer's own group unless the layer opens the group."""
         return -(-self.number // self.group)
 
 
@@ -41,7 +41,7 @@ def inkling2(config: Config) -> Architecture:
 
 
 def inkling2_loop(config: Config) -> Architecture:
-    """Inkling 2 with a loop: some layers run several times and receive results of the previous pass."""
+    """Inkling 2 with a loop: some layers run several times and receive outputs of the previous pass."""
     layers, group = config.n_layers, config.size("n_layers_per_attn_res_block")
     given = config.get("loop_config")
     if isinstance(given, dict):
@@ -78,7 +78,7 @@ def inkling2_loop(config: Config) -> Architecture:
 def _stack(
     config: Config, places: list[Place], before: tuple[Named, ...], messages: Sublayer | None = None
 ) -> Architecture:
-    """Return the layers in the order of their application, and the stack around them."""
+    """Return the layers in the order of application, and the surrounding stack."""
     config.ignore("hidden_act number_of_conv_states")
     if config.string("scoring_func") != "sigmoid":
         config.add_unmodelled("scoring_func must be sigmoid")
@@ -95,7 +95,7 @@ def _stack(
 
 
 def _gated_attention(config: Config, kind: str) -> RelativeProfileAttention:
-    """Return attention with gates, sinks and bounds; layers without a window compute filter taps per token."""
+    """Return gated attention with sinks and bounds; layers without a window compute filter taps per token."""
     bounds = {
         "clip": config.positive_number("qk_l2_clip_threshold"),
         "profile_clip": config.positive_number("rel_l2_clip_threshold"),
@@ -115,7 +115,7 @@ def _block(
 
 
 def _sublayers(config: Config, place: Place, attention: RelativeProfileAttention) -> Iterator[Sublayer]:
-    from dataclasses import replace  # imported here because it is slow to import
+    from dataclasses import replace  # imported here because the import is slow
 
     width, full = config.d_model, attention.own_inputs
     norm, conv = config.rmsnorm(), ResidualConv(width, config.size("conv_kernel_size"), scaled=True)

@@ -1,4 +1,4 @@
-"""NeoMME: an encoder of text and images, patch by patch."""
+"""NeoMME: an encoder of text and image patches."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ....importers.hf.rules import group_runs, sublayer
 from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm
 from ..layers.blend import Blend
 
-LONG_WINDOW = 1024  # window of every other layer
-COLOURS = 3  # channels per pixel
-STEM = 2  # factor between the stem's width and its input
+LONG_WINDOW = 1024  # window size of every second layer
+COLOURS = 3  # number of channels per pixel
+STEM = 2  # ratio of the stem's width to its input width
 PROJECTION = "embedding_projection"
 ROTATED = {"full_attention": 0.25, "sliding_attention": 1.0}
 
 
 def neomme(config: Config) -> Architecture:
-    """NeoMME on text: its stem for image patches is stored but idle."""
+    """NeoMME on text: the stem for image patches is stored but unused."""
     width, vocab, rank = (config.size(key) for key in ("hidden_size", "vocab_size", "embedding_rank"))
     config.ignore("is_encoder_decoder max_position_embeddings embedding_dim document_token_id image_token_id")
     config.ignore("residual_multiplier norm_eps")

@@ -1,4 +1,4 @@
-"""Perceiver IO for text: latent vectors attend to the tokens and to each other, and are decoded."""
+"""Perceiver IO for text: latent vectors attend to the tokens and to each other, and are then decoded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ELSEWHERE = """
 
 
 def perceiver(config: Config) -> Architecture:
-    """Perceiver IO [jaegle2021b]; logits are computed for all positions, whatever the number of tokens."""
+    """Perceiver IO [jaegle2021b]; logits are always computed for all positions."""
     if (config.head_kind() or "mlm") != "mlm":
         raise UnsupportedError("only the masked language model is supported", where=config.where)
     config.ignore(ELSEWHERE)

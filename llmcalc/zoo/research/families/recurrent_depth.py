@@ -79,7 +79,7 @@ def _share(name: str, looped: int | None) -> str:
 
 
 def _sections(config: Config) -> tuple[int, int, int]:
-    """Layers before, in and after the loop; published configs count two entries per layer, attention and ``mlp``."""
+    """Return the layers before, in and after the loop. Published configs count attention and ``mlp`` separately."""
     half = 2 if "mlp" in (config.strings("layer_types") or []) else 1
     before, again, after = (config.get(key) for key in SECTIONS)
     sizes = [
@@ -130,7 +130,7 @@ def _mixer(config: Config, kind: str, init: float) -> SphereAttention:
 
 
 def hrm_text(config: Config) -> Architecture:
-    """The Hierarchical Reasoning Model for text: a low-level stack runs several times per run of a high-level stack."""
+    """The Hierarchical Reasoning Model for text: a low-level stack runs several times per high-level run."""
     config.ignore("L_bp_cycles prefix_lm initializer_range num_key_value_heads")
     width, cycles, inner = config.d_model, config.size("H_cycles"), config.size("L_cycles")
     layers = config.optional_size("num_layers_per_stack") or config.n_layers
@@ -148,14 +148,14 @@ def hrm_text(config: Config) -> Architecture:
     )
     scale = config.number("embedding_scale") or 1.0 / (config.number("initializer_range") or 0.02)
     model = causal_lm(config, runs, None, inputs=states, embedding_scale=scale)
-    note = "training counts the gradients of all cycles; the published recipe only backpropagates through the last ones"
+    note = "training counts gradients of all cycles, but the published recipe uses only the last ones"
     return replace(model, notes=(*model.notes, note))
 
 
 def _level_runs(width: int, levels: list[str]) -> Iterator[tuple[str, Injection | None]]:
-    """Return each run of a level, preceded by adding the state of the other level.
+    """Return each run of a level, preceded by the addition of the other level's state.
 
-    On the first run, the input embeddings are added too.
+    On the first run, the input embeddings are also added.
     """
     yield levels[0], None
     for before, now in pairwise(levels):
@@ -164,7 +164,7 @@ def _level_runs(width: int, levels: list[str]) -> Iterator[tuple[str, Injection 
 
 
 def _level_blocks(blocks: list[Block], begin: Injection | None) -> list[Block]:
-    """Return the blocks of a level after its input has been added."""
+    """Return the blocks of a level after the addition to its input."""
     if begin is None:
         return blocks
     part = Sublayer("begin", (Branch("begin", begin),), residual=False)
@@ -172,7 +172,7 @@ def _level_blocks(blocks: list[Block], begin: Injection | None) -> list[Block]:
 
 
 def _level(name: str, layers: int, norm: Norm, attention: Layer, mlp: Layer) -> list[Block]:
-    """Return the blocks of one stack; the last ends with a norm."""
+    """Return the blocks of one stack, the last of which ends with a norm."""
     blocks = []
     for index in range(layers):
         parts = [

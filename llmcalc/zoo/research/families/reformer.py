@@ -12,13 +12,13 @@ from ....layers import Embedding, Head, Mlp
 from ..layers.axial_embedding import AxialEmbedding
 from ..layers.chunked_attention import ChunkedAttention
 
-STREAMS = 2  # streams of the reversible residual; the last norm and the head use both
+STREAMS = 2  # number of streams of the reversible residual, which the last norm and the head both use
 KINDS = ("local", "lsh")
-AXES = 2  # factors of the table of positions
+AXES = 2  # factors of the position table
 
 
 def reformer(config: Config) -> Architecture:
-    """Reformer [kitaev2020]; the head is untied and stores an unused second bias."""
+    """Reformer [kitaev2020]; the untied head stores an unused second bias."""
     kind, width, vocab = config.head_kind() or "causal", config.d_model, config.vocab
     config.ignore(
         "num_hidden_layers tie_word_embeddings is_encoder_decoder axial_norm_std chunk_size_lm_head hash_seed"
@@ -48,7 +48,7 @@ def _positions(config: Config, width: int) -> list[Named]:
         return [Named("position", Embedding(rows, width, table="position"))]
     shape, widths = config.layer_indices("axial_pos_shape"), config.layer_indices("axial_pos_embds_dim")
     if len(shape) != len(widths) or len(shape) != AXES or sum(widths) != width:
-        raise config.size_error("axial positions must have two factors whose widths add up to the model's")
+        raise config.size_error("axial positions must have two factors whose widths add up to the model width")
     return [Named("axial", AxialEmbedding(*shape, *widths))]
 
 

@@ -15,14 +15,14 @@ from ....layers import Attention, Embedding, Head
 from ..layers.merged_attention import MergedAttention
 
 END_OF_IMAGE = "end_of_image"
-PERIOD = 6  # one layer in this many has no window
+PERIOD = 6  # period of layers without a window
 _USUAL_END = 256_000  # default id of the end-of-image token
 
 
 def t5gemma2(config: Config) -> Architecture:
-    """Return both stacks and the vision encoder; one token embedding for all if tied."""
+    """T5Gemma 2: both stacks and the vision encoder, which share one token embedding if tied."""
     config.ignore("is_encoder_decoder vocab_size dropout_rate classifier_dropout_rate image_token_index")
-    config.ignore("eoi_token_index bos_token_id eos_token_id pad_token_id")  # the parts' values are used
+    config.ignore("eoi_token_index bos_token_id eos_token_id pad_token_id")  # the values of the parts are used
     kind, tied = config.head_kind() or "seq2seq", config.flag("tie_word_embeddings", True)
     if kind not in ("seq2seq", "none"):
         raise config.error(f"the class {short_repr(config.class_name())} is not supported")
@@ -42,14 +42,14 @@ def t5gemma2(config: Config) -> Architecture:
 
 
 def encoder(config: Config) -> Architecture:
-    """Return only the encoder, with its vision encoder."""
+    """T5Gemma 2's encoder with its vision encoder."""
     config.get("architectures")
     stacks, _ = _encoder(config, tied=False)
     return Architecture(config.model_type, stacks)
 
 
 def text(config: Config) -> Architecture:
-    """Return only the encoder's text model."""
+    """T5Gemma 2's text encoder."""
     config.get("architectures")
     stack = _stack(config, "encoder", "token", None, _USUAL_END)
     _ignore(config)
@@ -69,7 +69,7 @@ def _encoder(config: Config, tied: bool) -> tuple[tuple[Stack, ...], int | None]
 
 
 def _stack(config: Config, side: str, table: str, share: str | None, end: int | None) -> Stack:
-    """Return one side: tokens, the row of the end-of-image token, blocks, norm."""
+    """Return a stack: tokens, the row of the end-of-image token, blocks and a norm."""
     tokens = Embedding(config.vocab, config.d_model, table, share, scale=config.d_model**0.5)
     row: Fields = {"use": "replacement", "token_id": end} if end is not None else {"unused": True}
     inputs = (
@@ -84,7 +84,7 @@ def _stack(config: Config, side: str, table: str, share: str | None, end: int | 
 
 
 def _block(config: Config, side: str, kind: str) -> Block:
-    """Gemma 3's block; in an encoder, an even window is one token longer on one side."""
+    """Return Gemma 3's block; in an encoder, an even window is one token longer on one side."""
     span = config.sliding_window() if kind == "sliding_attention" else None
     fields: Fields = {
         "layer_type": kind,
@@ -94,7 +94,7 @@ def _block(config: Config, side: str, kind: str) -> Block:
         "scale": config.positive_number("query_pre_attn_scalar") ** -0.5,
         "window": span,
     }
-    config.ignore("attn_logit_softcapping")  # a key of the class without effect
+    config.ignore("attn_logit_softcapping")  # a class key without effect
     if side == "encoder":
         fields |= {"causal": False}
         fields |= {"window": (span + 1) // 2, "window_ahead": span // 2 + 1} if span else {}
@@ -118,6 +118,6 @@ def _ignore(config: Config) -> None:
 
 
 def _check_read(config: Config) -> None:
-    """Raise on keys of a part that were not read."""
+    """Raise an error for unread keys of a part."""
     _ignore(config)
     config.check_all_read()

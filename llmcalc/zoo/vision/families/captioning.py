@@ -1,4 +1,4 @@
-"""Image captioning: BLIP and GIT, BERT's blocks as a decoder of text."""
+"""Image captioning with BERT's blocks as a text decoder: BLIP and GIT."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ....importers.hf.projectors import Link
 from ....importers.hf.vision_encoders.parts import CLASS_TOKEN
 from ....layers import Attention, Embedding, Head, Linear, Norm, Stored
 
-NOTE = "not counted as work: the cross-attention of the text to the image, which is stored"
+NOTE = "stored but not counted as work: the cross-attention of the text to the image"
 CAPTIONS = ("", "BlipForConditionalGeneration", "BlipModel")
 
 
@@ -69,7 +69,7 @@ def _project_git(link: Link) -> list[Named]:
 
 
 def _token_table(entry: Named, tied: bool) -> Named:
-    """Return an input; the token table is shared with the head if ``tied``."""
+    """Return an input; if ``tied``, the token table is shared with the head."""
     if entry.name == "token" and isinstance(entry.layer, Embedding):
         return Named(entry.name, replace(entry.layer, share=TOKENS if tied else None))
     return entry

@@ -15,13 +15,13 @@ from ....layers import Attention, Embedding, Head, Linear, Mlp, Patch
 from ..layers.channel_attention import ChannelAttention
 
 NEAR = 3  # kernel size of a depthwise convolution
-WHOLE = 1  # one token before the patches: their mean
-NOTE = "patches are those of the first stage; windows are counted as whole ones"
+WHOLE = 1  # one token before the patches: the mean of the patches
+NOTE = "patches are those of the first stage, and windows are counted as full"
 _LISTS = "depths patch_size patch_stride patch_prenorm embed_dim num_heads num_groups"
 
 
 def florence2(config: Config) -> Architecture:
-    """Return the language model, one stack per stage of the encoder, and a projector."""
+    """Florence-2: the language model, one stack per encoder stage, and a projector."""
     bare, own = config.head_kind() == "none", dict(config_at(config, "text_config"))
     text = text_model(config, "bart", "inner", {**own, TIE: own.get(TIE, True)})
     text = _with_own_tie(text, config.flag(TIE, True))
@@ -47,11 +47,11 @@ def florence2(config: Config) -> Architecture:
     return replace(text, stacks=(*text.stacks, *stages), layout=layout, notes=(*text.notes, NOTE))
 
 
-SHARED = "shared_table"  # a stored table that no stack uses, where both have their own
+SHARED = "shared_table"  # stored but unused if both stacks have their own tables
 
 
 def _with_own_tie(text: Architecture, tied: bool) -> Architecture:
-    """BART with a head without a bias, tied to the token table, or to the unused table where each stack has its own."""
+    """Return BART with a bias-free head, tied to the token table, or to the unused table if stacks have their own."""
     apart = any(isinstance(layer, Embedding) and layer.unused for stack in text.stacks for _, layer in stack.inputs)
     share = (SHARED if apart else TOKENS) if tied else None
 
@@ -71,7 +71,7 @@ def _with_own_tie(text: Architecture, tied: bool) -> Architecture:
 
 
 def _stages(config: Config) -> list[Stack]:
-    """Return one stack per stage, each of fewer and wider tokens."""
+    """Return one stack per stage, each with fewer and wider tokens."""
     lists: dict[str, list[Any]] = {}
     for key in _LISTS.split():
         values = config.get(key)
@@ -106,7 +106,7 @@ def _stages(config: Config) -> list[Stack]:
 
 
 def _block(config: Config, width: int, heads: int, groups: int) -> Block:
-    """Window attention, then channel attention, with a depthwise convolution before every part."""
+    """Return a block of window and channel attention, with depthwise convolutions before attention and MLPs."""
     norm, near, bias = default_layernorm(width), Patch(1, NEAR, width), config.flag("qkv_bias", True)
     d_ff, act = int(width * config.positive_number("mlp_ratio")), config.activation("activation_function")
     mlp = Mlp(width, d_ff, act, bias=True)

@@ -1,4 +1,4 @@
-"""IDEFICS [laurencon2023]: LLaMA with gated cross-attention to images between its blocks, as in Flamingo."""
+"""IDEFICS [laurencon2023]: LLaMA with gated cross-attention to images between blocks, as in Flamingo."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ....importers.hf.config import Config, Fields
 from ....importers.hf.rules import causal_lm, default_layernorm, prenorm_block, repeat_block, sublayer
 from ....layers import Attention, Embedding, Head, Mlp, Norm, Scale
 
-WIDER = 4  # hidden width of the resampler's feed-forward layers, in widths of the encoder
-_NOTE = "not counted as work: the cross-attention to images and the resampler, as the tokens are text"
+WIDER = 4  # hidden width of the resampler's feed-forward layers, relative to the encoder width
+_NOTE = "not counted as work: the cross-attention to images and the resampler, because the tokens are text"
 _IGNORED = """
     alpha_initializer alphas_initializer_range freeze_text_layers freeze_text_module_exceptions freeze_lm_head
     freeze_vision_layers freeze_vision_module_exceptions use_resampler perceiver_config vision_config
@@ -20,7 +20,7 @@ _IGNORED = """
 
 
 def idefics(config: Config) -> Architecture:
-    """Return the language model, its gated layers, the resampler if there is one, and CLIP."""
+    """IDEFICS: the language model, gated layers, an optional resampler, and CLIP."""
     config.ignore(_IGNORED)
     bare = config.class_name().endswith("Model")
     config.override("architectures", ["Model"] if bare else None)
@@ -50,7 +50,7 @@ def _with_more_tokens(config: Config, stack: Stack, bare: bool) -> Stack:
 
 
 def _gated(config: Config, norm: Norm, heads: int, mlp: Mlp, source: int) -> Any:
-    """Return a block with cross-attention to an image, and a gate on each result that is closed at first."""
+    """Return a block with cross-attention to an image, whose output gates are initially closed."""
     is_scalar, width = config.one_of("alpha_type", "float", "vector") == "float", norm.d_model
     unused_norm, gate = replace(norm, unused=True), Scale(width, scalar=is_scalar, function="tanh", unused=True)
     qk_norm = "head" if config.flag("qk_layer_norms") else "none"
@@ -64,7 +64,7 @@ def _gated(config: Config, norm: Norm, heads: int, mlp: Mlp, source: int) -> Any
 
 
 def _resampler(config: Config, width: int) -> Stack:
-    """Return learned vectors that attend to the encoder's output; the language model attends to them."""
+    """Return learned vectors that attend to the encoder's output, and to which the language model attends."""
     part = config.nested("perceiver_config", config.mapping("perceiver_config"), "idefics_perciever")
     part.ignore("use_resampler")
     heads, head = part.size("resampler_n_heads"), part.size("resampler_head_dim")
@@ -74,7 +74,7 @@ def _resampler(config: Config, width: int) -> Stack:
     attention = Attention(width, heads, d_head=head, causal=False, cross=True, unused=True, **fields)
     mlp = Mlp(width, WIDER * width, "relu", unused=True)
     parts = (
-        sublayer("attention", attention, pre=norm, post=norm),  # the second norm is of the source
+        sublayer("attention", attention, pre=norm, post=norm),  # the second norm applies to the source
         sublayer("resampled", mlp, pre=norm),
     )
     block = replace(prenorm_block("block", norm), sublayers=parts)

@@ -1,4 +1,4 @@
-"""Joint encoders of a text and an image: VisualBERT, ViLT, LXMERT."""
+"""Joint encoders of text and images: VisualBERT, ViLT, LXMERT."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ....layers import Embedding, Linear, Norm, Patch
 
 
 def visual_bert(config: Config) -> Architecture:
-    """VisualBERT [li2019] without an image: the embeddings of image regions are stored and unused."""
+    """VisualBERT [li2019] without an image: the embeddings of image regions are stored but unused."""
     config.ignore("special_visual_initialize")
     kinds, rows = config.size("type_vocab_size"), config.size("max_position_embeddings")
     unused = (
@@ -36,12 +36,12 @@ def visual_bert(config: Config) -> Architecture:
         stack = replace(stack, inputs=(*stack.inputs, *_bypass(stack.runs[0].block)))
     if not config.head_kind():
         config.override("architectures", ["ForPreTraining"])
-    note = "not counted as work: the embeddings of image regions, as there is no image"
+    note = "not counted as work: the embeddings of image regions, because there is no image"
     return replace(with_head(config, stack), notes=(note,))
 
 
 def _bypass(block: Block) -> tuple[Named, ...]:
-    """Return one more block, which adds the image to the text."""
+    """Return an additional block that adds the image to the text."""
     found: list[Named] = []
     for part in block.sublayers:
         layers = {f"bypass_{part.name}": part.branches[0].layer, f"bypass_{part.name}_norm": part.after}
@@ -79,7 +79,7 @@ def _patches(config: Config, width: int) -> tuple[Named, ...]:
 
 
 def lxmert(config: Config) -> Architecture:
-    """LXMERT [tan2019]: BERT on the text; the blocks for image regions are stored and not counted as work."""
+    """LXMERT [tan2019]: BERT on the text; the blocks for image regions are stored but not counted as work."""
     config.add_unmodelled("the text attends to regions of an image")
     config.override("layer_norm_eps", LXMERT_EPS)
     without_head(config)
@@ -115,7 +115,7 @@ _LXMERT_HEADS = """
 
 
 def _unused(part: Sublayer, name: str) -> Sublayer:
-    """Return a sub-layer under another name that is stored and not run."""
+    """Return a sub-layer under another name that is stored but not run."""
     (branch,) = part.branches
     assert part.after is not None
     layer, norm = (replace(one, unused=True) for one in (branch.layer, part.after))  # type: ignore[type-var]

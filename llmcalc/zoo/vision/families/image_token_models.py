@@ -1,4 +1,4 @@
-"""Models with image and audio tokens from their own tokenizers: Janus, Emu3, Apertus 1.5, Chameleon."""
+"""Models with image or audio tokens from their own tokenizers: Janus, Emu3, Apertus 1.5, Chameleon."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ....importers.hf.vision_encoders.parts import named
 from ....layers import Embedding, Linear
 from ...unexecuted_parts import AUDIO_CODEC_NOTE, IMAGE_TOKENIZER_NOTE, read_parts
 
-IMAGE = "IMGIMG"  # prefix of the names of image tokens
+IMAGE = "IMGIMG"  # name prefix of image tokens
 
 
 def project_janus(link: Link) -> list[Named | Stack]:
@@ -38,7 +38,7 @@ def _generation(config: Config) -> list[Named]:
 
 
 def _aligner(name: str, width: int, out: int, count: int, act: str, unused: bool = False) -> list[Named]:
-    """``count`` layers with activations between them."""
+    """Return ``count`` linear layers with activations between them."""
     first = Named(f"{name}_in", Linear(width, out, activation=act if count > 1 else "identity", unused=unused))
     others = [
         Named(f"{name}{index}", Linear(out, out, activation=act if index < count - 2 else "identity", unused=unused))
@@ -48,7 +48,7 @@ def _aligner(name: str, width: int, out: int, count: int, act: str, unused: bool
 
 
 def emu3(config: Config) -> Architecture:
-    """Emu3 [wang2024emu3]: LLaMA's blocks, and a tokenizer of images and videos."""
+    """Emu3 [wang2024emu3]: LLaMA's blocks, and a tokenizer for images and videos."""
     codes = nested_config(config, "vq_config", "emu3_vqgan")
     return _with_tokenizers(config, text_model(config, "emu3_text_model"), read_parts(codes, "vqmodel"), "emu3")
 
@@ -69,7 +69,7 @@ def _with_tokenizers(config: Config, text: Architecture, parts: list[Stack], lay
 
 
 def chameleon(config: Config) -> Architecture:
-    """Chameleon: LayerNorm with its own weights on each query and key head, and an image tokenizer."""
+    """Chameleon: LayerNorm with separate weights on each query and key head, and an image tokenizer."""
     config.ignore("model_parallel_size")
     config.override("architectures", ["Model"] if (config.head_kind() == "none") else None)
     norms = {"qk_norm": "per_head", "qk_norm_function": "layernorm", "qk_norm_bias": True, "qk_norm_eps": 1e-5}

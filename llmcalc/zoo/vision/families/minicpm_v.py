@@ -1,4 +1,4 @@
-"""MiniCPM-V 4.6 and later: every four patches are merged within the encoder and again after it."""
+"""MiniCPM-V 4.6 and later: every four patches are merged in the encoder and again after the encoder."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ....importers.hf.vision_encoders import transformer
 from ....importers.hf.vision_encoders.parts import EPS, named, two_linears
 from ....layers import Attention, Linear
 
-MERGED = 4  # patches concatenated after the encoder, whatever merge_kernel_size says
+MERGED = 4  # number of patches concatenated after the encoder, regardless of merge_kernel_size
 
 
 def minicpm_v(config: Config) -> Architecture:
-    """Return the encoder, within which a window of patches may become one token, and the mergers after it."""
+    """MiniCPM-V: the encoder, which may merge windows of patches into tokens, and the layers that merge its output."""
     text = text_model(config, "qwen3_5_text")
     part = nested_config(config, "vision_config", f"{config.model_type}_vision")
     part.ignore("insert_layer_id")  # the outer config decides
@@ -45,7 +45,7 @@ def _product(config: Config, key: str) -> int:
 
 
 def _within(config: Config, window: int, unused: bool) -> list[Named]:
-    """Return attention within a window, whose patches are then merged by two layers."""
+    """Return attention within windows of patches, which two linear layers then merge."""
     width, heads, eps = config.d_model, config.n_heads, config.number("layer_norm_eps")
     wide = window * width
     fields: Fields = {"causal": False, "chunk": window, "unused": unused, **BIASED}
@@ -61,7 +61,7 @@ def _within(config: Config, window: int, unused: bool) -> list[Named]:
 
 
 def _mergers(config: Config, width: int, out: int, merge: int) -> list[Named]:
-    """Return LayerNorm and two layers, ``merger_times`` times."""
+    """Return LayerNorm and two linear layers, repeated ``merger_times`` times."""
     kernel, times, found = _product(config, "merge_kernel_size"), config.size("merger_times"), list[Named]()
     for number in range(times):
         merge *= kernel

@@ -13,12 +13,12 @@ from ....importers.hf.vision_encoders.parts import CHANNELS, named, two_linears
 from ....layers import Attention, Head, Linear, Mlp, Norm, Patch, Scale, ShortConv
 from ..vision_encoders.sam import MERGED, halving, neck
 
-LFM3_PERIOD = 2  # without layer_types, every second block after the first has attention
-KERNEL, HALVED = 3, 4  # kernel size of Step 3.7's convolutions; patches per token after one of stride 2
+LFM3_PERIOD = 2  # by default, every second block after the first has attention
+KERNEL, HALVED = 3, 4  # kernel size of Step 3.7's convolutions, and patches per token after a stride of 2
 
 
 def fuyu(config: Config) -> Architecture:
-    """Fuyu: one matrix makes tokens of patches."""
+    """Fuyu: one matrix converts patches to tokens."""
     text = text_model(config, "persimmon")
     side, width = config.size("patch_size"), text.main.d_model
     patch = Linear(side * side * config.size("num_channels"), width)
@@ -40,7 +40,7 @@ def with_outer_head(config: Config, text: Architecture) -> Architecture:
 
 
 def ernie(link: Link) -> list[Named]:
-    """ERNIE 4.5 VL: squares of patches, then pairs of frames, each merged by two layers; an image is its own pair."""
+    """ERNIE 4.5 VL: squares of patches, then pairs of frames, each merged by two linear layers."""
     frames, merge = link.encoder.size("temporal_merge_size"), merged(link.encoder)
     wide, eps = link.d_encoder * merge, link.encoder.number("rms_norm_eps") or 1e-6
     found = list[Named]()
@@ -52,7 +52,7 @@ def ernie(link: Link) -> list[Named]:
 
 
 def normed_layers(link: Link) -> list[Named]:
-    """Cosmos 3 Edge, LFM3-VL: LayerNorm, then two layers on merged patches."""
+    """Cosmos 3 Edge and LFM3-VL: LayerNorm, then two linear layers on merged patches."""
     model, merge, act = link.model, merged(link.encoder), activation(link.model)
     inner, bias, wide = model.size("projector_hidden_size"), model.flag("projector_bias", True), link.d_encoder * merge
     layers = two_linears("projector", wide, inner, link.d_model, activation=act, bias=bias, merge=merge)
@@ -60,7 +60,7 @@ def normed_layers(link: Link) -> list[Named]:
 
 
 def muse_glimmer(link: Link) -> list[Named]:
-    """Muse Glimmer: two layers on merged patches, then one matrix."""
+    """Muse Glimmer: two linear layers on merged patches, then one matrix."""
     merge, act = merged(link.encoder, "merge_size"), activation(link.model)
     wide, inner = link.model.size("out_hidden_size"), link.model.size("projector_hidden_size")
     return named(
@@ -71,14 +71,14 @@ def muse_glimmer(link: Link) -> list[Named]:
 
 
 def modernvbert(link: Link) -> list[Named]:
-    """ModernVBERT, UltraVBERT: one matrix on merged patches; the latter has a norm after it."""
+    """ModernVBERT and UltraVBERT: one matrix on merged patches, followed by a norm in UltraVBERT."""
     merge = merged(link.model, "pixel_shuffle_factor")
     norm = named(connector_norm=Norm(link.d_model, merge=merge)) if link.model.model_type == "ultravbert" else []
     return [*named(connector=Linear(link.d_encoder * merge, link.d_model, bias=False, merge=merge)), *norm]
 
 
 def ovis2(link: Link) -> list[Named]:
-    """Ovis 2: a distribution over visual words, which mixes the rows of a table. Some words mark the ends of images."""
+    """Ovis 2: a distribution over visual words mixes the rows of a table; some words mark the ends of images."""
     words, merge = link.encoder.vocab, merged(link.encoder, "hidden_stride")
     n_image_words = words - link.encoder.size("num_visual_indicator_tokens")
     return named(
@@ -89,7 +89,7 @@ def ovis2(link: Link) -> list[Named]:
 
 
 def step3p7(link: Link) -> list[Named]:
-    """Step 3.7: two convolutions of stride 2, then one layer."""
+    """Step 3.7: two convolutions of stride 2, then one linear layer."""
     width, bias = link.d_encoder, link.model.flag("projector_bias")
     return named(
         downsampler0=Patch(width, KERNEL, 2 * width, merge=HALVED, stride=2),
@@ -99,14 +99,14 @@ def step3p7(link: Link) -> list[Named]:
 
 
 def minimax_m3(link: Link) -> list[Named]:
-    """MiniMax M3: two layers on each patch, then two on merged patches."""
+    """MiniMax M3: two linear layers on each patch, then two on merged patches."""
     merge, inner, out = merged(link.encoder), link.model.size("projector_hidden_size"), link.d_model
     first = two_linears("projector", link.d_encoder, inner, out)
     return [*first, *two_linears("merger", out * merge, inner, out, merge=merge)]
 
 
 def sam_projector(link: Link) -> list[Named]:
-    """DeepSeek-VL 7B: a second neck, two convolutions and one layer after SAM."""
+    """DeepSeek-VL 7B: a second neck, two convolutions and one linear layer after SAM."""
     width = link.encoder.size("output_channels")
     return [
         *neck("second_neck", link.d_encoder, width),
@@ -116,7 +116,7 @@ def sam_projector(link: Link) -> list[Named]:
 
 
 def siglip_projector(link: Link) -> list[Named]:
-    """DeepSeek-VL 7B: one layer after SigLIP, and one on the concatenated results of both encoders."""
+    """DeepSeek-VL 7B: one linear layer after SigLIP, and one on the concatenated outputs of both encoders."""
     return named(low_projector=Linear(link.d_encoder, link.d_model // 2), projector=Linear(link.d_model, link.d_model))
 
 

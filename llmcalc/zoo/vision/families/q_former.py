@@ -1,6 +1,6 @@
-"""Q-Formers [li2023blip2, Section 3.1]: BLIP-2, InstructBLIP, Granite 4 Vision, and Q-Formers alone.
+"""Q-Formers [li2023blip2, Section 3.1]: BLIP-2, InstructBLIP, Granite 4 Vision, and stand-alone Q-Formers.
 
-A Q-Former is BERT with learned queries, which attend to an image in every other block.
+A Q-Former is BERT with learned queries that attend to an image in every other block.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from ...unexecuted_parts import list_parts
 from ..layers.query_attention import QueryAttention
 
 EPS = 1e-12
-OFFSETS = 4  # corners from which Granite 4 Vision samples an encoder layer
+OFFSETS = 4  # corners at which Granite 4 Vision samples an encoder layer
 PAIR = 2
 
 
 def blip2(config: Config) -> Architecture:
-    """BLIP-2 and InstructBLIP: a Q-Former and one layer between an encoder and a language model."""
-    if config.model_type == "blip-2":  # whose bare class has a language model with its head
+    """BLIP-2 and InstructBLIP: a Q-Former and one linear layer between an encoder and a language model."""
+    if config.model_type == "blip-2":  # the bare class includes a language model with its head
         config.override("architectures", None)
     return read_composite(config)
 
 
 def project(link: Link) -> list[Stack]:
-    """BLIP-2: a Q-Former and one layer."""
+    """BLIP-2: a Q-Former and one linear layer."""
     stem = link.model.model_type.replace("-", "_")
     queries = link.model.size("num_query_tokens")
     inner = nested_config(link.model, "qformer_config", f"{stem}_qformer")
     stack = _qformer(inner, link.d_encoder, queries, tables=stem != "blip_2")
     check_encoder(inner)
     if stem != "blip_2":
-        link.notes.append("not counted: the Q-Former's work on the instruction that it reads with its queries")
+        link.notes.append("not counted: the Q-Former's work on the instruction tokens")
     return [replace(stack, outputs=tuple(named(projector=Linear(stack.d_model, link.d_model, n_latents=queries))))]
 
 
@@ -101,7 +101,7 @@ def project_granite(link: Link) -> Sequence[Named | Stack]:
 
 
 def _sides(config: Config) -> tuple[int, int]:
-    """Return queries and patches along a side of a window."""
+    """Return the number of queries and patches along a side of a window."""
     rate = config.string("downsample_rate", "")
     parts = rate.split("/")
     if len(parts) != PAIR or not all(each.isdecimal() and int(each) for each in parts):
@@ -121,18 +121,18 @@ def blip2_qformer(config: Config) -> Architecture:
 
 
 def instructblip_qformer(config: Config) -> Architecture:
-    """InstructBLIP's Q-Former [dai2023] on an instruction alone; the layers of its queries are stored and not run."""
+    """InstructBLIP's Q-Former [dai2023] on an instruction alone; layers for queries are stored but not run."""
     without_head(config)
     tables = (
         Named("token", Embedding(config.vocab, config.d_model)),
         Named("position", Embedding(config.size("max_position_embeddings"), config.d_model, table="position")),
     )
-    note = "a token is one of the instruction; the work of the queries is not counted"
+    note = "tokens are those of the instruction; work on the queries is not counted"
     return replace(encoder_model(config, _stack(config, tables, text=True, asks=False), []), notes=(note,))
 
 
 def _stack(config: Config, tables: tuple[Named, ...], *, text: bool, asks: bool) -> Stack:
-    """Return blocks with feed-forward layers for queries and for a text; ``asks``: those of queries run."""
+    """Return blocks with feed-forward layers for queries and text; ``asks`` selects those for queries to run."""
     width, norm = config.d_model, config.layernorm()
     heads, source = config.n_heads, config.size("encoder_hidden_size")
     across = Attention(width, heads, causal=False, cross=True, d_source=source, unused=True, **BIASED)
@@ -154,5 +154,5 @@ _NAMES = {True: "looking", False: "block"}
 
 
 def _idle(name: str, layer: Layer, norm: Norm) -> Sublayer:
-    """Return a sub-layer that is stored and not run."""
+    """Return a sub-layer that is stored but not run."""
     return sublayer(name, layer, after=replace(norm, unused=True))

@@ -1,4 +1,4 @@
-"""Vision-language models with resamplers: learned queries, or groups of patches, that attend to the patches."""
+"""Vision-language models with resamplers: learned queries or groups of patches attend to the patches."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ....importers.hf.vision_encoders.parts import named
 from ....layers import Embedding, Linear, Mlp, Norm
 from ..layers.query_attention import QueryAttention
 
-WIDER = 4  # hidden width of a resampler's feed-forward layers, in widths of its stream
-POOLED = 4  # neighbouring patches of an image per token
-MOLMO2_IMAGE = [378, 378]  # default sides of an image, in pixels
-MOLMO2_LAYERS = [24, 18]  # default encoder layers whose results are concatenated
+WIDER = 4  # hidden width of a resampler's feed-forward layers, relative to the stream width
+POOLED = 4  # number of neighbouring patches per token
+MOLMO2_IMAGE = [378, 378]  # default height and width of an image in pixels
+MOLMO2_LAYERS = [24, 18]  # default encoder layers whose outputs are concatenated
 
 
 def idefics2(link: Link) -> list[Named | Stack]:
-    """Idefics 2 [laurencon2024]: a gated layer, then a resampler whose queries attend to the patches and each other."""
+    """Idefics 2 [laurencon2024]: a gated layer, then a resampler whose queries attend to patches and queries."""
     model, width = link.model, link.d_encoder
     text = text_config(model)
     inner = model.nested("text_config", text, str(text.get("model_type", "mistral")))
@@ -37,7 +37,7 @@ def idefics2(link: Link) -> list[Named | Stack]:
 def _resampler(config: Config, width: int, eps: float) -> Stack:
     config.ignore(
         "hidden_size rms_norm_eps attention_dropout initializer_range"
-    )  # the language model's width and norms apply
+    )  # the language model's width and norms are used
     queries, heads = config.size("resampler_n_latents"), config.size("resampler_n_heads")
     norm = Norm(width, eps=eps, n_latents=queries)
     attention = QueryAttention(
@@ -59,11 +59,11 @@ def _resampler(config: Config, width: int, eps: float) -> Stack:
 
 
 def aria(link: Link) -> list[Named]:
-    """Aria [li2024]: learned queries, more of them for more patches, attend to the patches; then two layers."""
+    """Aria [li2024]: learned queries (more for more patches) attend to the patches; then two linear layers."""
     width, heads, out = link.d_encoder, link.encoder.n_heads, link.d_model
     queries = link.model.size("max_value_projector_patch_to_query_dict", _most_queries(link.model))
     norm = Norm(width, "layernorm", bias=True, eps=1e-5, n_latents=queries)
-    link.notes.append(f"an image has {queries} queries, as the largest ones do; smaller images have fewer")
+    link.notes.append(f"an image has {queries} queries, the number for the largest images; smaller images have fewer")
     return named(
         queries=Embedding(queries, width, table="other", use="side_tokens"),
         query_norm=norm,
@@ -80,19 +80,19 @@ def aria(link: Link) -> list[Named]:
 
 
 def _most_queries(config: Config) -> int:
-    given = config.get("projector_patch_to_query_dict") or {1225: 128, 4900: 256}  # the class's default
+    given = config.get("projector_patch_to_query_dict") or {1225: 128, 4900: 256}  # default of the class
     if not isinstance(given, dict):
         raise config.error("projector_patch_to_query_dict must be an object")
     return max(config.integer(value, "projector_patch_to_query_dict", 1) for value in given.values())
 
 
 def molmo2(config: Config) -> Architecture:
-    """Molmo 2: two encoder layers concatenated; groups of neighbours attend to themselves; a gated layer."""
+    """Molmo 2: two concatenated encoder layers, attention within groups of neighbours, and a gated layer."""
     older = config.get("vit_config") if config.get("vision_config") is None else None
     data = older or config_at(config, "vision_config")
     part = config.nested("vision_config", data, "molmo2_vision")
     data = dict(data)
-    if older:  # the file has more layers than the checkpoint, which ends at the last layer that is used
+    if older:  # the config has more layers than the checkpoint, which ends at the last layer that is used
         count, adapter = part.n_layers, _adapter(config)
         layers = adapter.layer_indices("vision_feature_layer") or MOLMO2_LAYERS
         data["num_hidden_layers"] = max(layer % count for layer in layers) + 1
@@ -109,7 +109,7 @@ def _adapter(config: Config) -> Config:
 
 
 def molmo2_projector(link: Link) -> list[Named]:
-    """Molmo 2: attention of groups of neighbours to themselves, then a gated layer."""
+    """Molmo 2: attention within groups of neighbouring patches, then a gated layer."""
     adapter = _adapter(link.model)
     width, d_ff, out = (adapter.size(key) for key in ("hidden_size", "intermediate_size", "text_hidden_size"))
     attention = QueryAttention(

@@ -23,16 +23,16 @@ from ....importers.hf.families.t5 import _mixers, _runs
 from ....importers.hf.rules import causal_lm, prenorm_block, repeat_block, sublayer
 from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm
 
-OLD_END = 2  # wrong id in the first CLIP configs, whose end-of-text token has the highest id
+OLD_END = 2  # wrong id in the first CLIP configs, in which the end-of-text token has the highest id
 
 
 def clip(config: Config) -> Architecture:
-    """CLIP's text encoder: causal; the class may project the end-of-text token."""
+    """CLIP's text encoder: causal, optionally with a projection of the end-of-text token."""
     return _clip(config, "highest" if config.count("eos_token_id") == OLD_END else "of_id")
 
 
 def metaclip_2(config: Config) -> Architecture:
-    """MetaCLIP 2's text encoder: CLIP's, with the right end-of-text id in all configs."""
+    """MetaCLIP 2's text encoder: CLIP's, with the correct end-of-text id in all configs."""
     return _clip(config, "of_id")
 
 
@@ -182,7 +182,7 @@ def trocr(config: Config) -> Architecture:
 
 
 def pix2struct(config: Config) -> Architecture:
-    """Pix2Struct's text decoder: T5's, with a head even in its base class."""
+    """Pix2Struct's text decoder: T5's, with a head even in the base class."""
     config.head_kind()
     config.ignore("is_decoder is_encoder_decoder add_cross_attention")
     config.override("d_model", config.d_model)

@@ -1,4 +1,4 @@
-"""SAM's vision transformer [kirillov2023], alone or with a second transformer behind it."""
+"""SAM's vision transformer [kirillov2023], alone or followed by a second transformer."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ....importers.hf.vision_encoders.parts import layernorm, named
 from ....layers import Embedding, Mlp, Patch
 from ..layers.grid_attention import GridAttention
 
-KERNEL, HALVED = 3, 4  # kernel size of a convolution; patches per token after one of stride 2
-MERGED = HALVED * HALVED  # after two of them
+KERNEL, HALVED = 3, 4  # kernel size of a convolution, and patches per token after a stride of 2
+MERGED = HALVED * HALVED  # number of patches per token after two convolutions
 NECK_EPS = 1e-6
 N_CONVOLUTIONS = 2
-QUERIES = {768: 144, 1024: 256}  # of DeepSeek-OCR 2, by pixels along a side of the image
+QUERIES = {768: 144, 1024: 256}  # number of queries of DeepSeek-OCR 2, by image side in pixels
 
 
 def sam(config: Config) -> Stack:
-    """Window attention in most blocks, biases of relative positions, and a neck of two convolutions."""
+    """SAM: window attention in most blocks, relative position biases, and a neck of two convolutions."""
     width, heads, out = config.d_model, config.n_heads, config.size("output_channels")
     side = config.size("image_size") // config.size("patch_size")
     config.ignore("initializer_range num_pos_feats mlp_ratio scale")
@@ -68,7 +68,7 @@ def sam_and_clip(config: Config) -> tuple[Stack, Stack]:
 
 
 def sam_and_language_model(config: Config) -> tuple[Stack, Stack]:
-    """DeepSeek-OCR 2: SAM, two convolutions and a language model's blocks on the result and as many queries."""
+    """DeepSeek-OCR 2: SAM, two convolutions and a language model's blocks on patches and as many queries."""
     first, second = _two_stages(config, MERGED // 2)
     tables = {
         f"queries{side}": Embedding(rows, second.d_model, table="other", use="side_tokens")
@@ -78,7 +78,7 @@ def sam_and_language_model(config: Config) -> tuple[Stack, Stack]:
 
 
 def _two_stages(config: Config, merge: int) -> tuple[Stack, Stack]:
-    """``merge``: patches per token of the second transformer."""
+    """Return both transformers; ``merge`` is the number of patches per token of the second one."""
     stem = config.model_type.removesuffix("_vision")
     first = nested_config(config, "sam_config", f"{stem}_sam_vision_model")
     kind = "deepseek_ocr2_encoder" if stem == "deepseek_ocr2" else "unlimited_ocr_vision_encoder"
@@ -92,7 +92,7 @@ def _two_stages(config: Config, merge: int) -> tuple[Stack, Stack]:
 
 
 def downsample_channels(config: Config) -> tuple[int, int]:
-    """Return the channels of the two convolutions behind SAM."""
+    """Return the number of channels of the two convolutions after SAM."""
     given = config.layer_indices("downsample_channels")
     if len(given) != N_CONVOLUTIONS:
         raise config.size_error(f"downsample_channels must have 2 entries, not {len(given)}")
