@@ -207,9 +207,7 @@ def gemma3n(config: Config) -> Stack:
 
 def gemma3n_projector(link: Link) -> list[Named]:
     """Gemma 3n: one linear layer on every n-th token."""
-    link.notes.append(
-        "not counted: the image and audio projections, which the class also applies to text tokens"
-    )
+    link.notes.append("not counted: the image and audio projections, which the class also applies to text tokens")
     merge = link.encoder.size("conf_reduction_factor")
     return named(audio_projector=Linear(link.d_encoder, link.d_model, bias=False, merge=merge))
 
