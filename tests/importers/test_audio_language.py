@@ -58,7 +58,7 @@ WRONG = [
     ({"model_type": "granite_speech", "projector_config": {"use_qformer_text_input": True}}, "reads text"),
     ({"model_type": "phi4_multimodal", "audio_config": {"time_reduction": 6}}, "must be a power of 2, not 6"),
     ({"model_type": "phi4_multimodal", "audio_config": {"ext_pw_out_channel": 512}}, "stream is 1024 wide"),
-    ({"model_type": "fun_asr_nano", "audio_config": {"num_timestamp_prediction_layers": 70}}, "leaves none of the 70 layers"),
+    ({"model_type": "fun_asr_nano", "audio_config": {"num_timestamp_prediction_layers": 70}}, "none of the 70 layers"),
     ({"model_type": "gemma3n", "audio_config": {"sscp_conv_stride_size": [[1, 1], [2, 2]]}}, "only 2 is supported"),
     ({"model_type": "qwen2_audio", "audio_config": {"n_gates": 3}}, "unknown config key 'n_gates'"),
 ]  # fmt: skip
