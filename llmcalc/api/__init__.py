@@ -1,1 +1,1 @@
-"""The public functions, one file per verb; Python and the command line share their defaults."""
+"""The public functions, one file per verb, with defaults shared by Python and the command line."""

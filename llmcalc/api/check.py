@@ -1,4 +1,4 @@
-"""Suspicious shapes and configurations, and limits that a model must not exceed."""
+"""Checks for suspicious shapes and configurations, and for limits on size and cost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIMIT_KEYS = ("name", "ours", "most", "unit")
 
 @record
 class Limit:
-    """An upper limit: ``ours`` must be at most ``most``, in ``unit``."""
+    """An upper limit: ``ours`` must not exceed ``most``, both in ``unit``."""
 
     name: str
     ours: int
@@ -33,13 +33,13 @@ class Limit:
 
     @property
     def kept(self) -> bool:
-        """Whether the limit is respected."""
+        """Whether the limit is met."""
         return self.ours <= self.most
 
 
 @record
 class Checked(NotebookDisplay):
-    """The findings about a model, and its limits."""
+    """The findings and limits of a model."""
 
     architecture: Architecture
     findings: tuple[Finding, ...]
@@ -47,7 +47,7 @@ class Checked(NotebookDisplay):
 
     @property
     def ok(self) -> bool:
-        """Whether there are no findings, and every limit is respected."""
+        """Whether there are no findings, and every limit is met."""
         return not self.findings and all(limit.kept for limit in self.limits)
 
     @property
@@ -58,7 +58,7 @@ class Checked(NotebookDisplay):
         return f"{self.architecture.name}: {', '.join(parts) or 'ok'}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the findings and limits as plain data."""
         limits = [{name: getattr(one, name) for name in (*LIMIT_KEYS, "kept")} for one in self.limits]
         findings = [finding.to_dict() for finding in self.findings]
         return {"model": self.architecture.name, "ok": self.ok, "findings": findings, "limits": limits}
@@ -80,7 +80,7 @@ def check(
     batch: int = 1,
     seq: int | None = None,
 ) -> Checked:
-    """Find suspicious shapes, and check a model against limits.
+    """Find suspicious shapes and check a model against limits.
 
     >>> import llmcalc
     >>> llmcalc.check("gpt2", select=["HW005"], max_params="200M")
@@ -88,17 +88,17 @@ def check(
 
     Args:
         model: an architecture, or anything ``load`` reads.
-        select: codes of rules, or their beginnings, to apply (default: all).
-        ignore: codes of rules, or their beginnings, to skip.
-        tp: tensor-parallel ranks the model is meant for.
-        pp: pipeline stages.
-        ep: expert-parallel ranks.
-        max_params: most parameters, such as ``8e9`` or ``"8B"``.
-        max_active: most active parameters.
-        max_memory: most memory of serving in bf16 at ``batch`` and ``seq``: bytes or ``"24GiB"``.
-        budget: most training FLOPs for ``tokens``, such as ``1e24`` or ``"3640PF-days"``.
-        tokens: training tokens.
-        batch: sequences.
+        select: rule codes or prefixes to apply (default: all).
+        ignore: rule codes or prefixes to skip.
+        tp: intended number of tensor-parallel ranks.
+        pp: intended number of pipeline stages.
+        ep: intended number of expert-parallel ranks.
+        max_params: maximum number of parameters, such as ``8e9`` or ``"8B"``.
+        max_active: maximum number of active parameters.
+        max_memory: maximum serving memory in bf16 at ``batch`` and ``seq``: bytes or ``"24GiB"``.
+        budget: maximum training FLOPs for ``tokens``, such as ``1e24`` or ``"3640PF-days"``.
+        tokens: number of training tokens.
+        batch: number of sequences.
         seq: tokens per sequence (default: 2048, or the model's learned positions if fewer).
 
     Raises:

@@ -1,4 +1,4 @@
-"""Several models under the same workload."""
+"""Comparison of several models under the same workload."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Costs:
 
     @property
     def values(self) -> dict[str, tuple[int, str]]:
-        """(value, unit) by name."""
+        """Map each name to its value and unit."""
         serving = {"weights": "weights", "state": "state", "transient": "activations", "memory": "peak"}
         training = {name: name for name in ("weights", "gradients", "optimizer", "activations", "peak")}
         parts = serving if isinstance(self.memory, InferenceMemory) else training
@@ -41,7 +41,7 @@ class Costs:
 
     @property
     def titles(self) -> dict[str, str]:
-        """Table titles by unit."""
+        """Return the table title for each unit."""
         step = {"forward": "forward pass", "train": "training step", "decode": "decode step"}
         run = "serving" if isinstance(self.memory, InferenceMemory) else "a training step"
         return {"FLOPs": f"FLOPs of a {step[self.flops.workload.mode]}", BYTES: f"memory of {run}"}
@@ -56,12 +56,12 @@ class Comparison(NotebookDisplay):
 
     @property
     def summary(self) -> str:
-        """Every model with its parameters."""
+        """The parameter count of every model."""
         return "; ".join(f"{one.architecture.name}: {one.total:,} params" for one in self.params)
 
     @property
     def to_first(self) -> list[dict[str, Any]]:
-        """Difference and ratio of every further model's parameters to the first model's."""
+        """Difference and ratio of each model's parameters to those of the first model."""
         first, *others = self.params
         rows = []
         for result in others:
@@ -72,7 +72,7 @@ class Comparison(NotebookDisplay):
         return rows
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the comparison as plain data."""
         models = [{"model": one.architecture.name, **one.to_dict()} for one in self.params]
         costs = [{name: value for name, (value, _) in one.values.items()} for one in self.costs]
         return {"models": models, "to_first": self.to_first, "costs": costs}
@@ -87,11 +87,11 @@ def compare(*models: Source, **settings: Any) -> Comparison:
 
     Args:
         models: two or more architectures, or anything ``load`` reads.
-        settings: parameters of ``flops`` (its ``attention`` as ``pairs``) and of ``memory``; ``training=True``
+        settings: parameters of ``flops`` (with ``attention`` renamed ``pairs``) and of ``memory``; ``training=True``
             compares a training step.
 
     Raises:
-        InputError: fewer than two models, or settings that contradict each other.
+        InputError: fewer than two models, or conflicting settings.
     """
     if len(models) < 2:
         raise InputError("compare needs at least two models", parameter="models")

@@ -1,4 +1,4 @@
-"""Defaults that Python and the command line share."""
+"""Defaults shared by Python and the command line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RESERVE = "1GiB"  # per GPU, for the runtime
 
 
 def default_seq(*models: Architecture, mode: str = "forward") -> int:
-    """The sequence length if none is given: 2048, or the learned positions of the model if fewer; 1 in a decode step.
+    """Return the default length: 2048, or the number of learned positions if smaller; 1 in a decode step.
 
     >>> import llmcalc
     >>> default_seq(llmcalc.load("gpt3")), default_seq(llmcalc.load("gpt1")), default_seq(mode="decode")
@@ -21,7 +21,7 @@ def default_seq(*models: Architecture, mode: str = "forward") -> int:
 
 
 def cached_tokens(mode: str, context: int | None) -> int:
-    """The cached tokens of a step."""
+    """Return the number of cached tokens of a step."""
     if mode == "decode" and context is None:
-        raise InputError("a decode step needs the number of cached tokens", parameter="mode", hint="add {context=N}")
+        raise InputError("a decode step requires the number of cached tokens", parameter="mode", hint="add {context=N}")
     return context or 0

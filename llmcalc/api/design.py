@@ -1,4 +1,4 @@
-"""Sizes of a model family for a target number of parameters, FLOPs per token or bytes."""
+"""Design: sizes of a model family for a target number of parameters, FLOPs per token or bytes."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ def design(
     ['n_layers=35', 'd_model=5120', 'n_heads=40', 'd_ff=17920', 'n_kv_heads=8']
 
     Args:
-        family: a preset family, or one of its models, whose proportions are kept.
+        family: preset family, or one of its models, whose proportions to keep.
         params: target number of parameters, such as ``13e9`` or ``"13B"``.
         active: target number of active parameters.
         flops: target forward FLOPs per token at ``seq``.
-        memory: target memory of serving in bf16 at ``batch`` and ``seq``: bytes or ``"24GiB"``.
-        seq: tokens per sequence.
-        batch: sequences.
-        multiple: widths are multiples of this.
-        tp: tensor-parallel ranks that must divide the heads.
+        memory: target serving memory in bf16 at ``batch`` and ``seq``: bytes or ``"24GiB"``.
+        seq: number of tokens per sequence.
+        batch: number of sequences.
+        multiple: number that all widths must be a multiple of.
+        tp: number of tensor-parallel ranks, which must divide the number of heads.
         within: tolerance relative to the target, such as ``0.02`` or ``"2%"``.
 
     Raises:
-        InputError: not exactly one target, the family has no width to vary, or no shape satisfies the rules.
+        InputError: there is not exactly one target, the family has no width to vary, or no shape satisfies the rules.
     """
     targets = {"params": params, "active": active, "flops": flops, "memory": memory}
     chosen = {name: value for name, value in targets.items() if value is not None}
     if len(chosen) != 1:
-        raise InputError("design needs exactly one target", hint="give one of {params}, {active}, {flops} and {memory}")
+        raise InputError("design requires exactly one target", hint="set {params}, {active}, {flops} or {memory}")
     for name, number in (("multiple", multiple), ("tp", tp), ("batch", batch), ("seq", seq)):
         if number < 1:
             raise SizeError(f"must be at least 1, not {number}", parameter=name)

@@ -1,4 +1,4 @@
-"""Where two architectures differ."""
+"""Differences between two architectures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .load import Source, load
 
 @record
 class Diff(NotebookDisplay):
-    """Two models and all differences between their architectures."""
+    """Two models and the differences between their architectures."""
 
     first: Params
     second: Params
@@ -22,7 +22,7 @@ class Diff(NotebookDisplay):
 
     @property
     def same(self) -> bool:
-        """Whether both are the same architecture, whatever they are called and however they are stored."""
+        """Whether both architectures are equal, regardless of their names and storage."""
         return not self.differences
 
     @property
@@ -37,7 +37,7 @@ class Diff(NotebookDisplay):
         return f"{self.first.architecture.name}, {self.second.architecture.name}: {self.verdict}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data whose keys are the attribute names."""
+        """Return plain data whose keys are the attribute names."""
         return {
             "same": self.same,
             "differences": [entry._asdict() for entry in self.differences],
@@ -58,13 +58,13 @@ def diff(first: Source, second: Source) -> Diff:
 
     Args:
         first: an architecture, or anything ``load`` reads.
-        second: another.
+        second: another architecture.
 
     Raises:
         InputError: a model cannot be read.
     """
     one, other = load(first), load(second)
     found = differences(one, other)
-    if not found and (one.stacks, one.extras) != (other.stacks, other.extras):  # differences that no part shows
+    if not found and (one.stacks, one.extras) != (other.stacks, other.extras):  # differences in no particular part
         found = [Difference("", "names of parts", one.name, other.name)]
     return Diff(params(one), params(other), tuple(found))

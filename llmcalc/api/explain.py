@@ -1,4 +1,4 @@
-"""How a number is derived: a tree in which every total is the sum of its parts."""
+"""Explanations of numbers: trees in which every total is the sum of its parts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .defaults import default_seq
 from .load import Source, load
 from .settings import DEPENDS, check_dependence, split_settings
 
-# the settings that each explanation depends on; of a state, elements are explained
+# settings that each explanation depends on; a state is explained in elements
 EXPLAINED = {
     **DEPENDS,
     "state": tuple(name for name in DEPENDS["state"] if name not in ("dtype", "cache")),
@@ -32,11 +32,11 @@ class Explanation(NotebookDisplay):
     """The derivation of a quantity; ``print`` shows the tree.
 
     Attributes:
-        architecture: the model.
-        quantity: such as ``params``.
-        tree: the whole derivation.
-        roots: the parts of it that were asked for.
-        workload: the workload that the quantity depends on, if any.
+        architecture: model.
+        quantity: name of the quantity, such as ``params``.
+        tree: complete derivation.
+        roots: selected parts of the tree.
+        workload: workload of the quantity, if it has one.
     """
 
     architecture: Architecture
@@ -54,7 +54,7 @@ class Explanation(NotebookDisplay):
         return "\n".join(root.text() for root in self.roots)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the derivation as plain data."""
         return {"trees": [root.to_dict() for root in self.roots]}
 
 
@@ -73,13 +73,13 @@ def explain(
     Args:
         model: an architecture, or anything ``load`` reads.
         quantity: ``params``, ``active``, ``flops``, ``state``, ``memory`` or ``train``.
-        depth: levels to show (default: all).
+        depth: number of levels to show (default: all).
         select: show only parts whose path contains this text.
-        settings: parameters of the quantity's function, and ``tokens`` of ``train``. ``attention`` of ``flops`` is
+        settings: parameters of the quantity's function, such as ``tokens`` of ``train``. ``attention`` of ``flops`` is
             called ``pairs``; ``training=True`` explains the memory of a training step.
 
     Raises:
-        InputError: an unknown quantity, or settings that it does not depend on.
+        InputError: an unknown quantity, or settings that the quantity does not depend on.
     """
     if quantity not in EXPLAINED:
         hint = f"one of {', '.join(EXPLAINED)}"
@@ -102,7 +102,7 @@ def explain(
 def _derive(
     architecture: Architecture, quantity: str, tokens: float | str | None, settings: dict[str, Any]
 ) -> tuple[Node, Workload | None]:
-    """The tree of a quantity, and its workload."""
+    """Return the tree of a quantity and its workload."""
     if quantity in ("params", "active"):
         count = params(architecture)
         return (count.tree if quantity == "params" else count.active_tree), None
@@ -131,7 +131,7 @@ def _derive(
 
 
 def _selected(node: Node, text: str, path: str = "") -> Iterator[Node]:
-    """The topmost nodes whose path contains ``text``, labelled with their path."""
+    """Return the topmost nodes whose path contains ``text``, labelled with their path."""
     here = f"{path} > {node.label}" if path else node.label
     if text.lower() in here.lower():
         yield replace(node, label=here)

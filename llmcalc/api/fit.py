@@ -1,4 +1,4 @@
-"""Whether a model fits on GPUs, and the largest context or batch, the best format or the fewest GPUs."""
+"""Fit: whether a model fits on GPUs, and the largest context or batch, best format or fewest GPUs that fit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_GPUS = 2**14
 GIB = 2**30
 SOLVE = ("seq", "batch", "quant", "gpus")
 MODES = ("inference", "training")
-# common formats of weights, most bits first
+# common weight formats, most bits first
 FORMATS = (
     "bf16", "int8-channel", "q8_0", "mxfp8", "fp8", "fp8-block", "q6_k", "q5_k_m", "q5_k_s", "q4_k_m", "q4_k_s",
     "nvfp4", "nf4", "mxfp4", "gptq-int4-g128", "awq-int4-g128", "nf4-double", "iq4_xs", "q3_k_m", "iq3_m", "q2_k",
@@ -31,7 +31,7 @@ FORMATS = (
 
 
 class Candidate(NamedTuple):
-    """A format of the weights, the fit with it, and its bits per weight."""
+    """A weight format, its bits per weight, and the fit in this format."""
 
     name: str
     fit: Fit
@@ -40,7 +40,7 @@ class Candidate(NamedTuple):
 
 @record
 class Solution:
-    """The answer to ``solve``: the quantity, its best value (None: nothing fits) and the formats that were tried."""
+    """The solution of ``solve``: the quantity, its best value (None: nothing fits) and the formats tried."""
 
     asked: str
     value: int | str | None
@@ -49,12 +49,12 @@ class Solution:
 
 @record
 class FitResult(NotebookDisplay, Fit):
-    """Whether a model fits, per GPU: needed and usable bytes, and the solution if something was solved for.
+    """Whether a model fits: needed and usable bytes per GPU, and the solution if there is one.
 
     Attributes:
-        architecture: the model.
-        accelerator: the GPU, if it was named.
-        solution: the answer to ``solve``.
+        architecture: model.
+        accelerator: GPU, if one was named.
+        solution: solution of ``solve``.
     """
 
     architecture: Architecture
@@ -63,7 +63,7 @@ class FitResult(NotebookDisplay, Fit):
 
     @property
     def summary(self) -> str:
-        """The answer in one line."""
+        """The result in one line."""
         size = f"{abs(self.headroom) / GIB:.1f} GiB"
         verdict = f"fits, {size} to spare" if self.fits else f"exceeds by {size}"
         solved = f"{self.solution.asked} {self.solution.value}, " if self.solution else ""
@@ -71,7 +71,7 @@ class FitResult(NotebookDisplay, Fit):
         return f"{self.architecture.name} on {self.count} × {gpu}: {solved}{verdict}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data whose keys are the attribute names."""
+        """Return plain data whose keys are the attribute names."""
         solved = {"solve": self.solution.asked, "value": self.solution.value} if self.solution else {}
         return {**super().to_dict(), **solved}
 
@@ -86,7 +86,7 @@ def fit(
     solve: str | None = None,
     **settings: Any,
 ) -> FitResult:
-    """Check whether a model fits on GPUs, or solve for the most that does.
+    """Check whether a model fits on GPUs, or solve for the largest workload that does.
 
     >>> import llmcalc
     >>> llmcalc.fit("llama3-8b", "h100", seq=8192).fits
@@ -96,20 +96,20 @@ def fit(
 
     Args:
         model: an architecture, or anything ``load`` reads.
-        gpu: an accelerator and how many, such as ``"h100"`` or ``"h100:8"``; or the bytes of one GPU.
-        count: number of GPUs. Without a mesh they share the weights: tensor parallelism in serving, ZeRO-3 in training.
-        gpu_memory: memory of one GPU, such as ``"79.6GiB"``, in place of the vendor's specification.
+        gpu: accelerator with an optional count, such as ``"h100"`` or ``"h100:8"``; or the bytes of one GPU.
+        count: number of GPUs. Without a mesh, serving uses tensor parallelism and training uses ZeRO-3.
+        gpu_memory: memory of one GPU, such as ``"79.6GiB"`` (overrides the specification).
         reserve: memory per GPU for the runtime: bytes, ``"2GiB"`` or ``"10%"``.
         solve: ``seq`` or ``batch`` (the largest), ``quant`` (the best format) or ``gpus`` (the fewest).
-        settings: parameters of ``memory``; ``training=True`` for a training step; fields of ``Mesh``, such as ``tp=8``.
+        settings: parameters of ``memory``, ``training=True`` for training, or fields of ``Mesh`` such as ``tp=8``.
 
     Raises:
-        InputError: an unknown GPU, or settings that contradict each other.
+        InputError: an unknown GPU, or conflicting settings.
     """
     if solve is not None and solve not in SOLVE:
         raise UnknownNameError("quantity", solve, SOLVE, parameter="solve", hint=f"one of {', '.join(SOLVE)}")
     if solve in settings:
-        raise InputError("cannot be given, because it is solved for", parameter=str(solve), hint="omit it")
+        raise InputError("cannot be set when solving for it", parameter=str(solve), hint="omit it")
     mode = settings.pop("mode", "inference")
     if mode not in MODES:
         raise UnknownNameError("mode", mode, MODES, parameter="mode", hint=f"one of {', '.join(MODES)}")
@@ -120,7 +120,7 @@ def fit(
         arguments["seq"] = default_seq(architecture)
     card, number, total, of_runtime = _resources(gpu, count, gpu_memory, reserve)
     if solve == "gpus" and number is not None:
-        raise InputError("the number of GPUs is solved for", parameter="gpu", hint="omit the number")
+        raise InputError("cannot include a count when solving for it", parameter="gpu", hint="omit the number")
     number = arguments["mesh"].ranks if number is None else number
     budget = {"memory_bytes": total, "reserve": of_runtime, "count": number}
     result, solution = _solve(architecture, budget, arguments, solve)
@@ -131,10 +131,10 @@ def fit(
 def _resources(
     gpu: str | int | None, count: int | None, gpu_memory: str | int | None, reserve: str | int
 ) -> tuple[Accelerator | None, int | None, int, int]:
-    """The GPU, the number of GPUs if it is given, and the bytes of one GPU in all and for the runtime."""
+    """Return the GPU, the number of GPUs if given, and the total and reserved bytes per GPU."""
     name, number = name_and_count(gpu) if isinstance(gpu, str) else (None, None)
     if count is not None and number is not None and number != count:
-        raise InputError(f"the counts {number} and {count} contradict each other", parameter="gpu", hint="give one")
+        raise InputError(f"conflicting GPU counts: {number} and {count}", parameter="gpu", hint="omit one of them")
     number = number if count is None else count
     if number is not None and number < 1:
         raise SizeError(f"the number of GPUs must be at least 1, not {number}", parameter="gpu")
@@ -142,7 +142,7 @@ def _resources(
     given = gpu_memory if gpu_memory is not None else gpu if isinstance(gpu, int) else None
     if card is None and given is None:
         hint = "use a name such as {gpu=h100}, or {gpu_memory=24GiB}"
-        raise InputError("the GPU is missing", parameter="gpu", hint=hint)
+        raise InputError("missing GPU", parameter="gpu", hint=hint)
     total = card.memory_bytes if card else 0
     total = total if given is None else read_size(given, "gpu_memory") if isinstance(given, str) else given
     of_runtime = read_size(reserve, "reserve", total) if isinstance(reserve, str) else reserve
@@ -154,7 +154,7 @@ def _resources(
 def _solve(
     architecture: Architecture, budget: dict[str, Any], words: dict[str, Any], solve: str | None
 ) -> tuple[Fit, Solution | None]:
-    """The fit as asked, or that of the solution, and the solution."""
+    """Return the fit as requested or at the solution, and the solution."""
     if solve is None:
         return check_fit(architecture, **budget, **words), None
     if solve in ("seq", "batch"):
@@ -163,7 +163,7 @@ def _solve(
     if solve == "quant":
         if words["mode"] == "training" or words.get("weights"):
             hint = "omit {weights=FORMAT} and {mode=training}"
-            raise InputError("quant finds the format of the weights", parameter="solve", hint=hint)
+            raise InputError("quant solves for the weight format of serving", parameter="solve", hint=hint)
         tried = solve_quant(architecture, budget, words)
         best = next((one for one in tried if one.fit.fits), None)
         return (best or tried[-1]).fit, Solution(solve, best.name if best else None, tuple(tried))
@@ -174,21 +174,21 @@ def _solve(
 
 
 def check_fit(architecture: Architecture, memory_bytes: int, reserve: int, count: int = 1, **arguments: Any) -> Fit:
-    """Whether a model fits on each of ``count`` GPUs."""
+    """Check whether a model fits on each of ``count`` GPUs."""
     mesh = arguments.pop("mesh", None) or Mesh()
     if mesh == Mesh() and count > 1:
         mesh = Mesh(dp=count, zero=3) if arguments.get("mode") == "training" else Mesh(tp=count)
     if mesh.ranks != count:
-        hint = "the product of {dp}, {tp}, {pp} and {cp} must be the number of GPUs"
+        hint = "the product of {dp}, {tp}, {pp} and {cp} must equal the number of GPUs"
         raise SizeError(f"the mesh has {mesh.ranks} ranks, but there are {count} GPUs", parameter="gpu", hint=hint)
     result = memory(architecture, mesh=mesh, **arguments)
     return Fit(memory_bytes, reserve, result.peak, count, result)
 
 
 def solve_size(name: str, architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> int | None:
-    """The largest ``seq`` or ``batch`` that fits; None: not even 1.
+    """Return the largest ``seq`` or ``batch`` that fits, or None if not even 1 fits.
 
-    Memory grows with both, so bisection finds it exactly.
+    Memory grows with either size, so bisection finds the exact answer.
     """
     limit = LARGEST
     if name == "seq" and not arguments.get("extend"):
@@ -197,7 +197,7 @@ def solve_size(name: str, architecture: Architecture, budget: dict[str, Any], ar
 
 
 def solve_quant(architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> list[Candidate]:
-    """Try common formats of weights, most bits first."""
+    """Try common weight formats, most bits first."""
     found = []
     for name in FORMATS:
         tried = check_fit(architecture, **budget, **{**arguments, "weights": name})
@@ -207,9 +207,9 @@ def solve_quant(architecture: Architecture, budget: dict[str, Any], arguments: d
 
 
 def solve_gpus(architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> tuple[int, Fit] | None:
-    """The fewest GPUs that hold the model, and the fit; None: no number does.
+    """Return the fewest GPUs that hold the model and the fit on them, or None if no number does.
 
-    A given mesh keeps its other dimensions, and data-parallel ranks are added. In serving without a mesh,
+    For a given mesh, only the number of data-parallel ranks grows. In serving without a mesh,
     tensor-parallel ranks that do not divide the model are skipped.
     """
     given = arguments.get("mesh") or Mesh()

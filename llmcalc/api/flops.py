@@ -34,18 +34,18 @@ def flops(
 
     Args:
         model: an architecture, or anything ``load`` reads.
-        batch: sequences.
-        seq: tokens per sequence (default: 2048, or the model's learned positions if fewer; 1 new token in ``decode``).
+        batch: number of sequences.
+        seq: tokens per sequence (default: 2048, or the number of learned positions if smaller; 1 in ``decode``).
         mode: ``forward``, ``train`` (forward and backward) or ``decode`` (after ``context`` cached tokens).
-        context: cached tokens before a decode step.
-        target_seq: decoder tokens of an encoder-decoder model (default: ``seq``).
-        source: encoder tokens of a decode step (default: ``context``).
+        context: number of cached tokens before a decode step.
+        target_seq: number of decoder tokens of an encoder-decoder model (default: ``seq``).
+        source: number of encoder tokens in a decode step (default: ``context``).
         attention: ``causal`` counts visible query-key pairs, ``dense`` all pairs.
-        logits: compute logits of ``all`` positions or of the ``last`` one.
+        logits: compute logits at ``all`` positions or only at the ``last`` one.
         convention: ``torch`` counts what transformers' eager code executes.
-        extend: allow sequences beyond the learned positions.
-        patches: image patches per sequence.
-        frames: audio frames per sequence (100 per second).
+        extend: allow sequences longer than the learned positions.
+        patches: number of image patches per sequence.
+        frames: number of audio frames per sequence (100 per second).
 
     Raises:
         InputError: an invalid workload, or one that the model does not support.

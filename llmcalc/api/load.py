@@ -1,4 +1,4 @@
-"""Reading a model: a preset, a config, a checkpoint, or a description in memory."""
+"""Load a model from a preset, a config, a checkpoint or a description in memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..core.errors import DescriptionError, InputError, short_repr
 from ..core.record import record
 
 WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".pkl")  # only the first two can be read
-Source = Architecture | str | os.PathLike[str] | Mapping[str, Any]  # whatever load() reads
+Source = Architecture | str | os.PathLike[str] | Mapping[str, Any]  # any source that load() accepts
 
 
 @record
@@ -39,11 +39,11 @@ def load(
             ``"hf:org/name@revision"`` for a repository of the Hub; ``"-"`` for standard input; a config or preset as a
             mapping; an architecture, which is returned unchanged.
         overrides: ``path=value`` strings that change variables or keys of the model.
-        as_: the ``model_type`` whose rules read a config, in place of its own. Results carry a warning.
+        as_: ``model_type`` to read a config as, overriding its own. Results carry a warning.
         allow_unknown: unknown config keys to ignore. Results carry a warning for each.
 
     Raises:
-        InputError: the source cannot be read; the message says where and why.
+        InputError: the source cannot be read.
     """
     return load_all([source], overrides=overrides, as_=as_, allow_unknown=allow_unknown)[0]
 
@@ -56,10 +56,10 @@ def load_all(sources: Sequence[Any], overrides: Sequence[str] = (), **reading: A
 def load_each(
     sources: Sequence[tuple[Any, Sequence[str]]], *, as_: str | None = None, allow_unknown: Sequence[str] = ()
 ) -> list[Architecture]:
-    """Read several sources, each with its own overrides; options for configs require at least one config."""
+    """Read several sources with individual overrides; config options require at least one config."""
     found = [_load(source, Reading(overrides, as_, allow_unknown)) for source, overrides in sources]
     if (as_ or allow_unknown) and not any("model_type" in one.inputs for one in found):
-        message = f"applies only to a config.json, and {found[0].name} is not read from one"
+        message = f"applies only to models read from a config.json, unlike {found[0].name}"
         raise InputError(message, parameter="as_" if as_ else "allow_unknown", hint="omit it")
     return found
 
@@ -95,7 +95,7 @@ def _from_path(path: Path, reading: Reading) -> Architecture:
 
     try:
         exists, folder = path.exists(), path.is_dir()
-    except (OSError, ValueError) as error:  # a name too long, or with a NUL
+    except (OSError, ValueError) as error:  # the name is too long or contains a NUL
         raise DescriptionError(f"invalid path: {error}", where=short_repr(str(path))) from None
     if not exists:
         raise DescriptionError("file not found", where=str(path) if str(path).isprintable() else short_repr(str(path)))

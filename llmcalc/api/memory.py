@@ -1,4 +1,4 @@
-"""Memory of serving, and of a training step."""
+"""Memory of serving and of a training step."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def memory(
     lora_targets: Iterable[str] | None = None,
     extend: bool = False,
 ) -> ParallelMemory | InferenceMemory:
-    """Memory of serving, or of a training step, in bytes per rank.
+    """Compute the memory of serving or of a training step, in bytes per rank.
 
     >>> import llmcalc
     >>> llmcalc.memory("llama3-8b", seq=8192, weights="q4_k_m").weights
@@ -73,35 +73,35 @@ def memory(
     Args:
         model: an architecture, or anything ``load`` reads.
         mode: ``inference`` or ``training``.
-        batch: sequences; in training, those of one micro-batch on one rank.
-        seq: tokens per sequence, cached ones in inference (default: 2048, or the model's learned positions if fewer).
-        target_seq: decoder tokens of an encoder-decoder model (default: ``seq``).
-        dtype: number format of the computation: ``bf16``, ``fp16`` or ``fp32``.
-        weights: format of the weights, a mixture such as ``q4_k_m``, or ``checkpoint``: as stored in the file
-            (default: ``checkpoint`` if the model is quantised, else ``dtype``). In training it requires ``lora_rank``.
-        only: components stored in ``weights``; all others stay in ``dtype``.
-        keep: components that stay in ``dtype``.
-        cache: inference: format of keys and values (default: ``dtype``).
+        batch: number of sequences; in training, per micro-batch and rank.
+        seq: tokens per sequence, cached in inference (default: 2048, or the number of learned positions if smaller).
+        target_seq: number of decoder tokens of an encoder-decoder model (default: ``seq``).
+        dtype: number format used for computation: ``bf16``, ``fp16`` or ``fp32``.
+        weights: weight format, a mixture such as ``q4_k_m``, or ``checkpoint`` for the formats in the file
+            (default: ``checkpoint`` if the model is quantised, else ``dtype``). Training requires ``lora_rank``.
+        only: components to store in ``weights``; other components stay in ``dtype``.
+        keep: components to keep in ``dtype``.
+        cache: inference: number format of keys and values (default: ``dtype``).
         page: inference: block size of a paged KV cache, in tokens.
-        prefill: inference: prompt tokens computed at a time (default: all).
-        beams: inference: beams per sequence (default: 1).
+        prefill: inference: number of prompt tokens per prefill chunk (default: all).
+        beams: inference: number of beams per sequence (default: 1).
         optimizer: training: the optimizer (default: ``adamw``).
         attention: training: attention kernel, ``flash`` (default) or ``eager``.
         recompute: training: activation recomputation, ``none`` (default), ``selective`` or ``full``.
-        dropout: training: dropout is active.
-        loss: training: ``eager`` (default), or ``fused``: one kernel turns logits into their gradient.
-        gradients: training: format of the gradients (default: ``dtype``).
-        gradient_buffer: training: gradients live in one contiguous buffer during the whole step, as in Megatron-LM.
-        master: training: keep an fp32 master copy of 16-bit weights.
-        mesh: ranks of each kind of parallelism.
-        convention: ``torch``: everything in ``dtype`` and no master copy, as transformers' eager code in PyTorch.
+        dropout: training: whether dropout is active.
+        loss: training: ``eager`` (default), or ``fused`` for one kernel that turns logits into their gradient.
+        gradients: training: number format of the gradients (default: ``dtype``).
+        gradient_buffer: training: whether one contiguous buffer holds the gradients, as in Megatron-LM.
+        master: training: whether to keep an fp32 master copy of 16-bit weights.
+        mesh: number of ranks of each kind of parallelism.
+        convention: ``torch`` keeps everything in ``dtype`` without a master copy, like transformers' eager code.
         lora_rank: training: train only LoRA adapters of this rank (QLoRA: with ``weights="nf4"``).
-        lora_targets: training: matrices with an adapter (default: ``wq``, ``wk``, ``wv`` and ``wo``).
-        extend: allow sequences beyond the learned positions.
+        lora_targets: training: matrices to adapt (default: ``wq``, ``wk``, ``wv`` and ``wo``).
+        extend: allow sequences longer than the learned positions.
 
     Raises:
         UnknownNameError: an unknown format, optimizer, mode or policy.
-        InputError: settings that contradict each other, or do not apply to the mode.
+        InputError: conflicting settings, or settings that do not apply to the mode.
     """
     architecture = load(model)
     seq = default_seq(architecture) if seq is None else seq
@@ -141,7 +141,7 @@ def memory(
 def _weights(
     architecture: Architecture, weights: str | None, dtype: str, only: Iterable[str], keep: Iterable[str]
 ) -> RequestedFormats | PublishedWeights:
-    """The formats of weights: as requested, else those of a quantised checkpoint, else ``dtype``."""
+    """Return the weight formats: as requested, else those of a quantised checkpoint, else ``dtype``."""
     is_quantised = architecture.inputs.get("types") or architecture.inputs.get("quantization")
     if weights != CHECKPOINT and (weights or not is_quantised):
         return weight_formats(weights or dtype, number_format(dtype), only, keep)
@@ -155,7 +155,7 @@ def _recipe(width: int, optimizer: str, gradients: str, master: bool, convention
     known_choice("optimizer", optimizer, tuple(optimizers))
     entry: dict[str, Any] = optimizers[optimizer]
     states = tuple(StateRule(**state) for state in entry["states"])
-    if convention == "torch":  # states in the parameters' format; a step makes two copies of the tensor at hand
+    if convention == "torch":  # states in the parameters' format; a step makes two copies of the current tensor
         return Recipe(f"torch {optimizer}", width, width, 0, tuple(replace(rule, bytes=width) for rule in states), 2)
     known_choice("gradients", gradients, _PLAIN)
     copy = entry["master"] if master and width < entry["master"] else 0

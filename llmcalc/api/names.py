@@ -1,4 +1,4 @@
-"""Number formats, mixtures and accelerators by name, however it is spelled.
+"""Look up number formats, mixtures and accelerators by name, in any spelling.
 
 ``Q4_K_M``, ``q4-k-m`` and ``q4_k_m`` are the same name, and so are ``H100 SXM`` and ``h100-sxm``.
 """
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 VENDORS = ("nvidia", "geforce", "amd", "instinct", "google", "aws", "intel", "apple")
 PLAIN_NAMES = {"BF16": "bf16", "F16": "fp16", "F32": "fp32"}
-GENERAL = ("mxfp4", "nvfp4", "bf16")  # GGUF has its own format of the same name
+GENERAL = ("mxfp4", "nvfp4", "bf16")  # GGUF has another format of the same name
 MIXTURE_KEPT = ("norm", "router", *TABLES[1:])
 
 
 def plain(name: str) -> str:
-    """A name without case, spaces and punctuation.
+    """Normalise a name: drop case, spaces and punctuation.
 
     >>> plain("Q4_K_M"), plain("RTX 4090")
     ('q4km', 'rtx4090')
@@ -37,12 +37,12 @@ def plain(name: str) -> str:
 
 
 def format_names() -> list[str]:
-    """The names of number formats and mixtures."""
+    """Return the names of all number formats and mixtures."""
     return [*tables("formats"), *table("mixtures")]
 
 
 def _aliases(entries: Mapping[str, Any]) -> list[str]:
-    """The names and aliases of a table's entries."""
+    """Return the names and aliases of a table's entries."""
     return [alias for name, entry in entries.items() for alias in (name, *entry.get("aliases", ()))]
 
 
@@ -56,7 +56,7 @@ def _formats_by_plain_name() -> dict[str, str]:
 
 
 def number_format(name: str, parameter: str = "") -> Format:
-    """A number format by name."""
+    """Look up a number format by name."""
     own = _formats_by_plain_name().get(plain(name))
     if own is None:
         known = [*(table("mixtures") if parameter == "weights" else ()), *_aliases(tables("formats"))]
@@ -73,12 +73,12 @@ def _read(name: str) -> Format:
 
 
 def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iterable[str] = ()) -> RequestedFormats:
-    """The formats of weights: one number format, or a mixture named by its file type."""
+    """Look up weight formats: a number format, or a mixture named by its file type."""
     chosen, kept = tuple(map(_component, only)), tuple(map(_component, keep))
     both = [part for part in chosen if part in kept]
     if both:
         raise InputError(
-            f"{both[0]!r} is both quantised and kept", parameter="keep", hint="name it in one of {only} and {keep}"
+            f"{both[0]!r} is both quantised and kept", parameter="keep", hint="list it in {only} or {keep}"
         )
     mixture = next((entry for key, entry in table("mixtures").items() if plain(key) == plain(name)), None)
     usual: tuple[str, ...] = UNQUANTISED if mixture is None else MIXTURE_KEPT
@@ -94,7 +94,7 @@ def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iter
 
 
 def published_weights(architecture: Architecture) -> PublishedWeights:
-    """The formats of weights in the checkpoint, or according to the config, that an architecture was read from."""
+    """Return the weight formats of the checkpoint or config that an architecture was read from."""
     from ..checkpoint.published_weights import PublishedWeights, layout_candidates
     from ..checkpoint.quantisation.read import read_quantisation, safetensors_type
 
@@ -115,7 +115,7 @@ def published_weights(architecture: Architecture) -> PublishedWeights:
 
 
 def _ggml(kind: str) -> str:
-    """The name of a GGUF type's format."""
+    """Return the format name of a GGUF type."""
     name = kind.lower()
     return name if name in tables("formats") and name not in GENERAL else f"gguf-{name}"
 
@@ -126,14 +126,14 @@ def _component(name: str) -> str:
 
 @lru_cache(maxsize=1)
 def accelerators() -> dict[str, Accelerator]:
-    """All accelerators by name."""
+    """Return all accelerators by name."""
     found = [one for key, entry in tables("hardware").items() for one in read_accelerators(key, entry)]
     return {one.name: one for one in found}
 
 
 @lru_cache(maxsize=1)
 def _accelerator_names() -> dict[str, list[str]]:
-    """Names and aliases, each with the accelerators it may mean."""
+    """Map names and aliases to the accelerators they may refer to."""
     found: dict[str, list[str]] = {}
     for key, entry in tables("hardware").items():
         own = [one.name for one in read_accelerators(key, entry)]
@@ -146,7 +146,7 @@ def _accelerator_names() -> dict[str, list[str]]:
 
 
 def accelerator(name: str) -> Accelerator:
-    """An accelerator by name: ``h100``, ``a100-80gb``, ``RTX 4090``, ``tpu-v5p`` ..."""
+    """Look up an accelerator by name: ``h100``, ``a100-80gb``, ``RTX 4090``, ``tpu-v5p`` ..."""
     wanted = plain(name)
     for vendor in VENDORS:
         wanted = wanted.removeprefix(vendor)

@@ -1,4 +1,4 @@
-"""Parameters of a model."""
+"""Parameter counts of a model."""
 
 from __future__ import annotations
 

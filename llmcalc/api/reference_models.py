@@ -1,4 +1,4 @@
-"""Published models near a size: the tokens that a budget trains them on, and their memory per GPU."""
+"""Published models near a size, with the training tokens a budget allows and the memory per GPU."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ RECOMPUTE = "full"
 
 @record
 class Shape:
-    """A published model that a budget could train.
+    """A published model that could be trained on a budget.
 
     Attributes:
-        architecture: the model.
-        parameters: active parameters.
-        tokens: tokens that the budget pays for, by the exact FLOPs per token.
-        fit: memory per GPU with one sequence, ZeRO-3 over all GPUs and full recomputation; None: no GPU is given, or
-            the GPUs cannot share the model this way.
+        architecture: model.
+        parameters: number of active parameters.
+        tokens: number of tokens within the budget, from the exact FLOPs per token.
+        fit: memory per GPU with one sequence, ZeRO-3 over all GPUs and full recomputation; None without GPUs, or if
+            ZeRO-3 cannot shard the model over them.
     """
 
     architecture: Architecture
@@ -39,7 +39,7 @@ class Shape:
 
 
 def reference_shapes(plan: Plan, seq: int, names: Sequence[str] = ()) -> list[Shape]:
-    """The largest model up to the size of a plan, and the smallest above it; none if the plan's size was given."""
+    """Return the published models just below and just above a plan's size; empty if the size was given."""
     machine = plan.budget.machine if plan.budget else None
     if not names and (machine is None or not plan.query.free):
         return []

@@ -27,17 +27,17 @@ USUAL_LAWS = (
 )  # fmt: skip
 EXPERT_LAWS = ("ludziejewski", "krajewski", "abnar", "clark")
 ALL = "all"
-SEQ = 4096  # default tokens per sequence of laws that count attention [deepseek2024, Table 3]
+SEQ = 4096  # default tokens per sequence for laws that count attention [deepseek2024, Table 3]
 
 
 @lru_cache(maxsize=1)
 def laws() -> dict[str, Law]:
-    """All scaling laws by name."""
+    """Return all scaling laws by name."""
     return {name: read_law(name, entry) for name, entry in tables("scaling").items()}
 
 
 def law(name: str, parameter: str = "") -> Law:
-    """A scaling law by name."""
+    """Look up a scaling law by name."""
     known = laws()
     if name.lower() not in known:
         raise UnknownNameError("scaling law", name, known, parameter=parameter, hint="(llmcalc laws list shows all)")
@@ -45,7 +45,7 @@ def law(name: str, parameter: str = "") -> Law:
 
 
 def chosen(names: Iterable[str], setting: Setting) -> list[Law]:
-    """The laws of these names; none: the usual ones for dense models, or for mixtures of experts."""
+    """Look up laws by name; without names, return the default laws for dense or mixture-of-experts models."""
     asked = list(names)
     if asked == [ALL]:
         return [one for one in laws().values() if setting.experts or one.form not in EXPERT_FORMS]
@@ -53,7 +53,7 @@ def chosen(names: Iterable[str], setting: Setting) -> list[Law]:
 
 
 def routed(model: Architecture) -> float | None:
-    """Total experts per active expert; None: a dense model, or one whose layers differ."""
+    """Return the ratio of total to active experts; None for a dense model, or if layers differ."""
     ratios = {one.n_experts / one.top_k for one in expert_layers(model) if one.top_k}
     return ratios.pop() if len(ratios) == 1 else None
 
@@ -78,7 +78,7 @@ def scale(
     laws: Iterable[str] = (),
     seq: int = SEQ,
 ) -> Plan:
-    """Ask scaling laws for the best size and data of a budget, or judge a plan.
+    """Apply scaling laws to find the best size and data for a budget, or to evaluate a plan.
 
     >>> import llmcalc
     >>> found = llmcalc.scale(compute=5.76e23, laws=["hoffmann-3"]).points[0]
@@ -86,29 +86,29 @@ def scale(
     (40.4, 2.38)
 
     Args:
-        model: an architecture, or anything ``load`` reads, whose parameters each law counts in its own way.
-        compute: training FLOPs, or text such as ``"3640PF-days"``.
+        model: an architecture, or anything ``load`` reads, whose parameters each law counts by its own definition.
+        compute: training FLOPs, or a string such as ``"3640PF-days"``.
         days: budget: days on all GPUs of ``machine``.
         hours: budget: accelerator-hours of ``machine``.
         dollars: budget: US dollars, spent at ``price``.
-        machine: the GPUs: the result of ``llmcalc.machine``, or text such as ``"h100:512"``.
+        machine: GPUs: the result of ``llmcalc.machine``, or a string such as ``"h100:512"``.
         price: US dollars per accelerator-hour (default: quoted prices; ``dollars`` requires it).
-        parameters: N, for every law; or a mapping with one value for each key of ``COUNTS``.
-        tokens: D, training tokens.
-        loss: the loss to reach, in nats per token.
-        unique: unique tokens; beyond them data is repeated.
-        inference: tokens to be processed in serving.
-        inference_cost: cost of a FLOP in serving, relative to training.
-        experts: total experts per active expert (default: the model's; none: dense).
-        granularity: width of a dense layer over that of an expert.
-        laws: names of laws (default: the usual ones), or ``all``.
-        seq: tokens per sequence, for laws that count attention.
+        parameters: N for every law, or a mapping with a value for each key of ``COUNTS``.
+        tokens: number of training tokens, D.
+        loss: target loss in nats per token.
+        unique: number of unique training tokens; more tokens repeat the data.
+        inference: number of tokens processed during serving.
+        inference_cost: cost of a serving FLOP relative to a training FLOP.
+        experts: ratio of total to active experts (default: the model's; none: dense).
+        granularity: ratio of dense layer width to expert width.
+        laws: names of laws (default: a standard selection), or ``all``.
+        seq: number of tokens per sequence, for laws that count attention.
 
     Raises:
-        InputError: values that contradict each other or are out of range.
+        InputError: conflicting or out-of-range values.
     """
     if model is not None and parameters is not None:
-        raise InputError("the model has its own parameters", parameter="parameters", hint="omit it, or the model")
+        raise InputError("cannot be combined with a model", parameter="parameters", hint="omit one of them")
     if seq < 1:
         raise InputError(f"must be at least 1, not {seq}", parameter="seq")
     spent = _budget(machine, price, compute=compute, days=days, hours=hours, dollars=dollars)
@@ -136,14 +136,14 @@ def scale(
 
 
 def _budget(machine: Machine | str | None, price: float | None, **budgets: float | str | None) -> Budget | None:
-    """The budget on a machine; None: there is no machine."""
+    """Return the budget on a machine; None without a machine."""
     from .train import budget
     from .train import machine as machine_of
 
     given = {name: value for name, value in budgets.items() if value is not None}
     if len(given) > 1:
         first, second, *_ = given
-        raise InputError(f"{first} and {second} are both budgets", parameter=first, hint="give one of them")
+        raise InputError(f"{first} and {second} cannot be combined", parameter=first, hint="omit one of them")
     if machine is None:
         other = next((name for name in given if name != "compute"), None)
         if other:
@@ -158,7 +158,7 @@ def _budget(machine: Machine | str | None, price: float | None, **budgets: float
 
 
 def counts(model: Architecture, seq: int = SEQ) -> dict[str, float]:
-    """The parameters of a model as laws count them. For a mixture of experts, dense laws count active parameters."""
+    """Count the parameters of a model as laws do; dense laws count active parameters of a mixture of experts."""
     counted = params(model)
     return {
         "total": float(counted.active),
@@ -170,14 +170,14 @@ def counts(model: Architecture, seq: int = SEQ) -> dict[str, float]:
 
 
 def non_embedding_flops(model: Architecture, seq: int) -> float:
-    """Training FLOPs per token, with all query-key pairs and without logits [deepseek2024, Equation 2]."""
+    """Return training FLOPs per token over all query-key pairs, without logits [deepseek2024, Equation 2]."""
     step = flops(model, seq=seq, mode="train", attention="dense", extend=True)
     head = step.by_component["head"].matmul if "head" in step.by_component else 0
     return (step.matmul - head) / step.tokens
 
 
 def in_inputs(query: Query, setting: Setting) -> dict[str, Any]:
-    """A query as plain data."""
+    """Return a query as plain data."""
     return {
         "compute": query.compute, "parameters": dict(query.parameters) if query.parameters else None,
         "tokens": query.tokens, "loss": query.loss, "inference": query.inference,

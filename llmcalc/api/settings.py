@@ -1,4 +1,4 @@
-"""Settings that ``explain``, ``sweep``, ``compare`` and ``fit`` take by keyword: a workload, its step, and memory.
+"""Keyword settings of ``explain``, ``sweep``, ``compare`` and ``fit``: workload, step and memory.
 
 They are the parameters of ``llmcalc.flops`` and ``llmcalc.memory``, except that ``pairs`` is the ``attention`` of
 ``flops`` (``causal`` or ``dense``), ``training=True`` is ``mode="training"`` of ``memory``, and a mesh can be given by
@@ -26,7 +26,7 @@ TRAINING = (
 )  # fmt: skip
 TRAINING_MESH = ("pp", "cp", "sp", "zero", "micro_batches", "virtual_stages")
 MEMORY = ("training", *FORMATS, *SERVING, *TRAINING, "mesh", *MESH)
-# the settings that each quantity depends on
+# settings that each quantity depends on
 DEPENDS: dict[str, tuple[str, ...]] = {
     "params": (),
     "active": (),
@@ -38,12 +38,12 @@ KNOWN = (*SIZES, *STEP, *MEMORY, "convention")
 
 
 class Settings(NamedTuple):
-    """Settings by what they apply to.
+    """Settings grouped by what they apply to.
 
     Attributes:
         sizes: ``batch``, ``seq`` (None if not given), ``target_seq`` and ``extend``.
-        step: further arguments of ``flops``.
-        memory: further arguments of ``memory``.
+        step: other arguments of ``flops``.
+        memory: other arguments of ``memory``.
         convention: None or ``torch``.
     """
 
@@ -62,7 +62,7 @@ def check_dependence(what: str, names: Iterable[str], settings: Mapping[str, Any
 
 
 def split_settings(settings: Mapping[str, Any], *, varied: Iterable[str] = ()) -> Settings:
-    """Sort settings by what they apply to; ``varied`` sizes are given by a sweep."""
+    """Group settings by what they apply to; a sweep supplies the ``varied`` sizes."""
     unknown = [name for name in settings if name not in KNOWN]
     if unknown:
         raise TypeError(f"unexpected keyword argument {unknown[0]!r}")
@@ -79,7 +79,7 @@ def split_settings(settings: Mapping[str, Any], *, varied: Iterable[str] = ()) -
 
 
 def memory_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of ``memory``, without sizes."""
+    """Return the arguments of ``memory``, without sizes."""
     training = bool(settings.get("training"))
     found: dict[str, Any] = {"mode": "training" if training else "inference", "dtype": settings.get("dtype", "bf16")}
     found |= {"dropout": False, "master": True, "gradient_buffer": False} if training else {}
@@ -91,11 +91,11 @@ def memory_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def mesh_settings(settings: Mapping[str, Any]) -> Mesh:
-    """The mesh that settings give, as one or by its fields."""
+    """Return the mesh from settings, set as a mesh or by its fields."""
     own = {name: settings[name] for name in MESH if settings.get(name) is not None}
     whole: Mesh | None = settings.get("mesh")
     if whole is not None and own:
-        raise InputError("mesh is given as well", parameter=next(iter(own)), hint="set it in the mesh")
+        raise InputError("cannot be combined with mesh", parameter=next(iter(own)), hint="set it in the Mesh instead")
     mesh = whole or Mesh(**own)
     if mesh.sp and mesh.tp == 1:
         raise InputError("sequence parallelism requires tensor parallelism", parameter="sp", hint="add {tp=N}")
@@ -103,7 +103,7 @@ def mesh_settings(settings: Mapping[str, Any]) -> Mesh:
 
 
 def check_memory_settings(mode: str, mesh: Mesh | None = None, **given: Any) -> None:
-    """Reject settings that contradict each other, or do not apply to the mode."""
+    """Reject settings that conflict or do not apply to the mode."""
     known_choice("mode", mode, ("inference", "training"))
     training = mode == "training"
     others = [name for name in (SERVING if training else TRAINING) if is_given(given.get(name), name)]
@@ -116,19 +116,19 @@ def check_memory_settings(mode: str, mesh: Mesh | None = None, **given: Any) -> 
         if given.get(name) is not None and given[name] < 1:
             raise SizeError(f"must be at least 1, not {given[name]}", parameter=name)
     if given.get("lora_targets") and given.get("lora_rank") is None:
-        raise InputError("requires the rank of the adapters", parameter="lora_targets", hint="add {lora_rank=N}")
+        raise InputError("requires the LoRA rank", parameter="lora_targets", hint="add {lora_rank=N}")
     for name in ("only", "keep"):
         if given.get(name) and not given.get("weights"):
-            raise InputError("requires the format of the weights", parameter=name, hint="add {weights=FORMAT}")
+            raise InputError("requires a weight format", parameter=name, hint="add {weights=FORMAT}")
 
 
 def is_given(value: object, name: str = "") -> bool:
-    """Whether a setting is given, rather than left at None, False or empty; ``master`` is given if it is False."""
+    """Return whether a setting differs from None, False or empty; for ``master``, whether it is False."""
     return value is False if name == "master" else value is not None and value is not False and value not in ((), [])
 
 
 def known_choice(what: str, value: str, choices: tuple[str, ...]) -> str:
-    """The value, which must be one of the choices."""
+    """Return the value if it is one of the choices, else raise an error."""
     if value not in choices:
         raise UnknownNameError(what, value, choices, parameter=what, hint=f"one of {', '.join(choices)}")
     return value

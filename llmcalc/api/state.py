@@ -1,4 +1,4 @@
-"""State of a model between tokens: KV cache, recurrent states and convolution tails."""
+"""Inference state of a model: KV cache, recurrent states and convolution tails."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def state(
     mesh: Mesh | None = None,
     beams: int = 1,
 ) -> StateSize:
-    """Size of the state after ``seq`` tokens: KV cache, recurrent states and convolution tails.
+    """Compute the size of the state after ``seq`` tokens: KV cache, recurrent states and convolution tails.
 
     >>> import llmcalc
     >>> llmcalc.state("llama3-8b", seq=8192).bytes
@@ -32,17 +32,17 @@ def state(
 
     Args:
         model: an architecture, or anything ``load`` reads.
-        batch: sequences.
-        seq: tokens per sequence (default: 2048, or the model's learned positions if fewer). A window of W tokens keeps
-            ``min(seq, W - 1)`` of them.
-        target_seq: decoder tokens of an encoder-decoder model (default: ``seq``).
+        batch: number of sequences.
+        seq: tokens per sequence (default: 2048, or the number of learned positions if smaller). A window of W tokens
+            caches ``min(seq, W - 1)`` tokens.
+        target_seq: number of decoder tokens of an encoder-decoder model (default: ``seq``).
         dtype: number format of the state.
-        convention: ``torch`` counts what transformers' cache objects hold.
+        convention: ``torch`` counts the contents of transformers' cache objects.
         cache: number format of keys and values (default: ``dtype``).
         page: block size of a paged KV cache, in tokens.
-        extend: allow sequences beyond the learned positions.
-        mesh: ranks that shard the state.
-        beams: beams per sequence. Keys and values of an encoder are shared by all beams.
+        extend: allow sequences longer than the learned positions.
+        mesh: number of ranks of each kind of parallelism, which shard the state.
+        beams: number of beams per sequence. All beams share the keys and values of an encoder.
 
     Raises:
         InputError: an invalid workload or number format.

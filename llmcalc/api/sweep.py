@@ -1,7 +1,7 @@
-"""Sweeps: quantities over a grid of workloads, each as one NumPy expression over its closed form.
+"""Sweeps: evaluate the closed forms of quantities over a grid of workloads with NumPy.
 
-The coefficients are exact integers; the arguments become float64, so that a value is right to 1 part in 10^15 and says
-``exact=False``. A maximum over time, such as peak memory, has no closed form and is evaluated point by point.
+The coefficients are exact integers, but the arguments become float64. Values are therefore accurate to 1 part in 10^15
+and carry ``exact=False``. A maximum over time, such as peak memory, has no closed form and is evaluated point by point.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ AXES = ("batch", "seq", "context", "target_seq")
 SCALES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}  # of context lengths
 MOST_POINTWISE = 20_000
 NOTHING: dict[str, Any] = {}  # shared, never written to
-BLOCK = 2**15  # points at a time, to stay in the CPU cache
+BLOCK = 2**15  # points per block, so that a block stays in the CPU cache
 _NUMBER = re.compile(r"(\d{1,18})([kmg]?)", re.IGNORECASE)
 _RANGE = re.compile(r"(\w+)\.\.(\w+):([x+])(\w+)")
 
@@ -51,7 +51,7 @@ QUANTITIES = tuple(f"{group}.{part}" for group, parts in PARTS.items() for part 
 
 @record
 class Axis:
-    """The values of one size of a workload."""
+    """The values of one workload size."""
 
     name: str
     values: tuple[int, ...]
@@ -59,16 +59,16 @@ class Axis:
 
 @record
 class Sweep(NotebookDisplay):
-    """Quantities over a grid: ``values[quantity]`` is an array with one dimension for each axis.
+    """Quantities over a grid: ``values[quantity]`` is an array with one dimension per axis.
 
     Attributes:
-        architecture: the model.
-        axes: the sizes that vary.
-        fixed: the rest of the workload.
-        values: the arrays, float64.
-        forms: the closed forms of quantities that have one.
-        memory: arguments of ``llmcalc.memory``, if quantities depend on them.
-        exact: always False: the arguments are floats.
+        architecture: model.
+        axes: sizes that vary.
+        fixed: fixed sizes and settings of the workload.
+        values: float64 array of each quantity.
+        forms: closed form of each quantity that has one.
+        memory: arguments of ``llmcalc.memory``, if a quantity depends on them.
+        exact: always False, because arguments are floats.
     """
 
     architecture: Architecture
@@ -81,17 +81,17 @@ class Sweep(NotebookDisplay):
 
     @property
     def points(self) -> int:
-        """Points of the grid."""
+        """Number of grid points."""
         return prod(len(axis.values) for axis in self.axes)
 
     @property
     def summary(self) -> str:
-        """Quantities and axes in one line."""
+        """The quantities and axes in one line."""
         axes = " × ".join(f"{axis.name} {len(axis.values)}" for axis in self.axes)
         return f"{self.architecture.name}: {', '.join(self.values)} over {axes}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data: the axes, and nested lists of values."""
+        """Return the axes and nested lists of values as plain data."""
         return {
             "axes": {axis.name: list(axis.values) for axis in self.axes},
             "values": {name: array.tolist() for name, array in self.values.items()},
@@ -103,7 +103,7 @@ Over = str | Mapping[str, Sequence[int]] | Sequence[str | Axis]  # what varies
 
 
 def read_axis(text: str) -> Axis:
-    """``seq=1k..1M:x2``, ``batch=1,8,64`` or ``seq=0..100:+10``; k is 1024.
+    """Parse ``seq=1k..1M:x2``, ``batch=1,8,64`` or ``seq=0..100:+10``, where k is 1024.
 
     >>> read_axis("seq=1k..8k:x2"), read_axis("batch=1,8")
     (Axis(name='seq', values=(1024, 2048, 4096, 8192)), Axis(name='batch', values=(1, 8)))
@@ -143,7 +143,7 @@ def _number(text: str) -> int | None:
 
 
 def sweep(model: Source, quantities: str | Sequence[str], over: Over, **settings: Any) -> Sweep:
-    """Evaluate quantities on the grid of all combinations of sizes.
+    """Evaluate quantities for all combinations of sizes.
 
     >>> import llmcalc
     >>> llmcalc.sweep("gpt3", "flops.total", over={"seq": [1024, 2048]}).values["flops.total"].tolist()
@@ -151,9 +151,9 @@ def sweep(model: Source, quantities: str | Sequence[str], over: Over, **settings
 
     Args:
         model: an architecture, or anything ``load`` reads.
-        quantities: one or several, such as ``flops.total``, ``state.bytes`` or ``memory.peak``.
-        over: values by size, such as ``{"seq": [1024, 2048]}``; or text, one or several: ``"seq=1k..1M:x2"``.
-        settings: parameters of ``flops`` (its ``attention`` as ``pairs``) and of ``memory``; ``training=True``
+        quantities: one or more names, such as ``flops.total``, ``state.bytes`` or ``memory.peak``.
+        over: values by size, such as ``{"seq": [1024, 2048]}``; or one or more strings such as ``"seq=1k..1M:x2"``.
+        settings: parameters of ``flops`` (with ``attention`` renamed ``pairs``) and of ``memory``; ``training=True``
             evaluates the memory of a training step.
 
     Raises:
@@ -165,7 +165,7 @@ def sweep(model: Source, quantities: str | Sequence[str], over: Over, **settings
     varied = [axis.name for axis in axes]
     groups = {name.partition(".")[0] for name in names}
     for name in settings.keys() & varied:
-        raise InputError("is given, but it is also swept", parameter=name, hint="omit it, or its {over}")
+        raise InputError("cannot be both fixed and swept", parameter=name, hint="omit it, or remove it from {over}")
     if groups <= DEPENDS.keys():
         check_dependence(" or ".join(names), {name for group in groups for name in DEPENDS[group]}, settings)
     sizes, step, of_memory, convention = split_settings(settings, varied=varied)
@@ -182,7 +182,7 @@ def _axes(over: Over) -> list[Axis]:
         return [_axis(name, tuple(values)) for name, values in over.items()]
     found = [one if isinstance(one, Axis) else read_axis(one) for one in over]
     if not found:
-        raise InputError("sweep needs sizes that vary", parameter="over", hint="use a range such as seq=1k..32k:x2")
+        raise InputError("no size to sweep over", parameter="over", hint="use a range such as seq=1k..32k:x2")
     return found
 
 
@@ -193,7 +193,7 @@ def evaluate_grid(
     names = [axis.name for axis in axes]
     for name in names:
         if names.count(name) > 1:
-            raise InputError(f"{name} is given twice", parameter="over", hint="give all its values in one list")
+            raise InputError(f"{name} appears twice", parameter="over", hint="put all values in one list")
     for quantity in quantities:
         if quantity not in QUANTITIES:
             raise UnknownNameError("quantity", quantity, QUANTITIES, hint=f"one of {', '.join(QUANTITIES)}")
@@ -217,7 +217,7 @@ def evaluate_grid(
 def evaluate(
     form: Form, architecture: Architecture, axes: Sequence[Axis], fixed: dict[str, Any], mode: str
 ) -> NDArray[Any]:
-    """Evaluate a closed form on the grid, in blocks along the first axis."""
+    """Evaluate a closed form on the grid in blocks along the first axis."""
     import numpy
 
     shape = tuple(len(axis.values) for axis in axes)
@@ -237,7 +237,7 @@ def evaluate(
 def _form(
     architecture: Architecture, quantity: str, workload: Workload, memory: dict[str, Any]
 ) -> tuple[Form | None, int]:
-    """The closed form of a quantity (or None), and the divisor of its value."""
+    """Return the closed form of a quantity (or None) and the divisor of its value."""
     group, part = quantity.split(".")
     if group == "params":
         return lift(int(getattr(params(architecture), part))), 1

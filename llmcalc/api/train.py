@@ -1,4 +1,4 @@
-"""Training runs and budgets: what FLOPs take on GPUs by name, and what time or money buys."""
+"""Training runs and budgets: time and cost of FLOPs on GPUs, and FLOPs for a given time or cost."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ MOST_WRITTEN = 10**12  # larger amounts are written with an exponent
 def machine(
     name: str, count: int | None = None, mfu: float | str | None = None, precision: str | None = None
 ) -> Machine:
-    """GPUs with a utilisation, for ``train`` and ``scale``.
+    """Describe GPUs and their utilisation for ``train`` and ``scale``.
 
     >>> import llmcalc
     >>> llmcalc.machine("h100:512", mfu=0.4).count
     512
 
     Args:
-        name: an accelerator, and how many: ``"h100"`` or ``"h100:512"``.
-        count: how many (default: 1).
+        name: accelerator with an optional count, such as ``"h100"`` or ``"h100:512"``.
+        count: number of GPUs (default: 1).
         mfu: model FLOPs utilisation, such as ``0.4`` or ``"40%"`` (default: the published range).
-        precision: number format of the matrix products (default: 16 bits).
+        precision: number format of matrix products (default: 16-bit).
 
     Raises:
-        InputError: an unknown accelerator, no peak in this format, or no published utilisation.
+        InputError: the accelerator is unknown, or has no peak in this format or no published utilisation.
     """
     name, number = name_and_count(name)
     count = count if count is not None else 1 if number is None else number
@@ -60,7 +60,7 @@ def machine(
 
 
 def price_of(one: Accelerator, dollars: float | None = None) -> Price | None:
-    """US dollars per hour: as given, else as quoted; None: no quote is known."""
+    """Return the given price in US dollars per hour, else the quoted price, else None."""
     if dollars is not None:
         return Price(dollars, dollars, AS_GIVEN)
     found = quoted_prices(one)
@@ -80,8 +80,8 @@ def budget(
     budgets = {"compute": compute, "days": days, "gpu-hours": hours, "dollars": dollars}
     amounts = [(name, value) for name, value in budgets.items() if value]
     if len(amounts) != 1:
-        what = f"{amounts[0][0]} and {amounts[1][0]} are both given" if amounts else "a GPU alone is not a budget"
-        hint = "give one of {compute}, {days}, {hours} and {dollars}"
+        what = f"{amounts[0][0]} and {amounts[1][0]} cannot be combined" if amounts else "no budget"
+        hint = "set one amount: {compute}, {days}, {hours} or {dollars}"
         raise InputError(what, parameter="" if amounts else "gpu", hint=hint)
     (name, amount), on = amounts[0], f"{of.count} × {of.accelerator.name}"
     cost = price_of(of.accelerator, price)
@@ -94,7 +94,7 @@ def budget(
         said, worked = f"{about(amount)} accelerator-hours of {of.accelerator.name}", amount
     elif price is None:
         listed = f" (quoted: {of.accelerator.price})" if of.accelerator.price else ""
-        hint = f"give the price of an accelerator-hour, such as {{price=2.50}}{listed}"
+        hint = f"set the price per accelerator-hour, such as {{price=2.50}}{listed}"
         raise InputError("dollars requires a price", parameter="dollars", hint=hint)
     else:
         said, worked = f"{about(amount)} US dollars of {of.accelerator.name}", amount / price
@@ -131,7 +131,7 @@ def train(
     fit: Fit | None = None,
     extend: bool = False,
 ) -> Training:
-    """Compute, time, cost, energy and files of a training run.
+    """Estimate the compute, time, cost, energy and files of a training run.
 
     >>> import llmcalc
     >>> llmcalc.train("gpt3", "300B", machine="v100-sxm2-32gb:1024").compute
@@ -139,27 +139,27 @@ def train(
 
     Args:
         model: an architecture, or anything ``load`` reads.
-        tokens: training tokens, such as ``15e12`` or ``"15T"`` (default: as published). Whole sequences are counted.
+        tokens: training tokens, such as ``15e12`` or ``"15T"`` (default: as published), rounded to whole sequences.
         seq: tokens per sequence (default: 2048, or the model's learned positions if fewer).
-        target_seq: decoder tokens of an encoder-decoder model (default: ``seq``).
+        target_seq: number of decoder tokens of an encoder-decoder model (default: ``seq``).
         attention: ``causal`` counts visible query-key pairs, ``dense`` all pairs.
-        batch_tokens: tokens per optimizer step, such as ``"4M"``.
-        machine: the GPUs: the result of ``machine``, or text such as ``"h100:512"``.
-        mesh: ranks of each kind of parallelism; with it the result has the memory per GPU.
-        micro_batch: sequences of one micro-batch on one rank, for the memory.
-        recompute: activation recomputation, for the memory.
+        batch_tokens: number of tokens per optimizer step, such as ``"4M"``.
+        machine: GPUs: the result of ``machine``, or a string such as ``"h100:512"``.
+        mesh: number of ranks of each kind of parallelism (adds the memory per GPU to the result).
+        micro_batch: sequences per micro-batch on each rank, for the memory per GPU.
+        recompute: activation recomputation, for the memory per GPU.
         price: US dollars per accelerator-hour (default: quoted prices).
-        watts: measured power per accelerator, including its share of the system.
+        watts: measured power per accelerator in W, including its share of the system.
         pue: power usage effectiveness of the data centre.
         carbon: kg CO2e per kWh.
         dtype: number format of the weights in a checkpoint.
-        optimizer: the optimizer, whose states are part of a checkpoint to resume from.
-        fit: memory per GPU, if it is already known.
-        extend: allow sequences beyond the learned positions.
+        optimizer: optimizer whose states are part of a resumable checkpoint.
+        fit: memory per GPU, if already computed.
+        extend: allow sequences longer than the learned positions.
 
     Raises:
         SizeError: fewer tokens than one sequence or one step.
-        InputError: settings that need ``machine`` or contradict each other.
+        InputError: settings that conflict or require ``machine``.
     """
     tokens = _whole(tokens, "tokens") if tokens is not None else None
     batch_tokens = _whole(batch_tokens, "batch_tokens") if batch_tokens is not None else None
@@ -197,11 +197,11 @@ def train(
     return changed(run, emissions=emissions(working.accelerator, run.hours, watts, pue, carbon))
 
 
-machine_of = machine  # under a name that the parameter of train does not hide
+machine_of = machine  # alias, because a parameter of train has the same name
 
 
 def _whole(value: float | str, parameter: str) -> int:
-    """A number of tokens."""
+    """Parse a number of tokens."""
     found = amount(value, parameter) if isinstance(value, str) else value
     if isinstance(found, bool) or not isinstance(found, (int, float)) or not 1 <= found <= LARGEST_WHOLE:
         hint = "use a positive number such as 15T"
@@ -212,16 +212,16 @@ def _whole(value: float | str, parameter: str) -> int:
 
 
 def published_tokens(architecture: Architecture) -> int:
-    """The published number of training tokens."""
+    """Return the published number of training tokens."""
     fact = published_fact(architecture, "training_tokens")
     if fact is None:
-        message = f"the number of training tokens of {architecture.name} is not known"
-        raise InputError(message, parameter="tokens", hint="give it, such as {tokens=15T}")
+        message = f"the number of training tokens of {architecture.name} is unknown"
+        raise InputError(message, parameter="tokens", hint="set it, such as {tokens=15T}")
     return round(float(fact.value))
 
 
 def published_fact(architecture: Architecture, quantity: str) -> TrainingFact | None:
-    """The published value of a quantity, if it is a number."""
+    """Return the published value of a quantity, if it is a number."""
     facts = (fact for fact in architecture.facts if fact.quantity == quantity and not isinstance(fact.value, str))
     return next(facts, None)
 
@@ -229,7 +229,7 @@ def published_fact(architecture: Architecture, quantity: str) -> TrainingFact | 
 def emissions(
     one: Accelerator, hours: Span, watts: float | None, pue: float | None, carbon: float | None
 ) -> tuple[Any, ...]:
-    """Energy and CO2e of accelerator-hours by every convention, and as given."""
+    """Return energy and CO2e of accelerator-hours under every convention and with the given values."""
     conventions: dict[str, Any] = dict(table("energy"))
     if pue is not None and carbon is not None:
         conventions["given"] = {
@@ -240,7 +240,7 @@ def emissions(
 
 
 def vocabulary(architecture: Architecture) -> int | None:
-    """Rows of the token embedding, or None."""
+    """Return the number of rows of the token embedding, or None."""
     for stack in architecture.stacks:
         for _, layer in stack.inputs:
             for tensor in declare(layer).tensors:

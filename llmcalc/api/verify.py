@@ -1,4 +1,4 @@
-"""Declarations against NumPy models, or against the headers of a checkpoint."""
+"""Verification of declarations against NumPy models or checkpoint headers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def verify(model: Source) -> Verification:
-    """Run a small NumPy model of an architecture, and compare it with what the equations declare.
+    """Run a small NumPy model of an architecture and compare it with the declared equations.
 
     >>> import llmcalc
     >>> llmcalc.verify("gpt2").ok
@@ -35,7 +35,7 @@ def verify_checkpoint(model: Source) -> Comparison:
     """Compare the tensors in a checkpoint's headers with the architecture; no weights are read.
 
     Args:
-        model: a file or folder of weights, or the architecture loaded from one.
+        model: weights file or folder, or the architecture loaded from one.
 
     Raises:
         InputError: the model was not read from a checkpoint.
@@ -51,15 +51,15 @@ def verify_checkpoint(model: Source) -> Comparison:
 
 
 def twin(model: Source, *, seed: int = 0) -> Model:
-    """The NumPy model of an architecture.
+    """Build the NumPy model of an architecture.
 
     >>> import llmcalc
     >>> llmcalc.twin(llmcalc.load("gpt2").shrink()).forward([[1, 2, 3]]).shape[:2]
     (1, 3)
 
     Args:
-        model: an architecture, or anything ``load`` reads. ``Architecture.shrink`` makes a small one.
-        seed: of the random weights.
+        model: an architecture, or anything ``load`` reads. ``Architecture.shrink`` returns a small architecture.
+        seed: seed of the random weights.
 
     Raises:
         UnsupportedError: a layer has no NumPy model.

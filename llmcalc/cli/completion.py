@@ -1,4 +1,4 @@
-"""Shell completion: names of models, layouts, quantities, formats and so on."""
+"""Shell completion of the names of models, layouts, quantities, formats and more."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 
 MOST_OFFERED = 200
-# the module and the function or table of each kind of name, imported only for a completion
+# module and function or table that supply each kind of name, imported only for completion
 SOURCES = {
     "models": ("schema.preset_files", "names"),
     "rules": ("lint", "codes"),
@@ -21,7 +21,7 @@ SOURCES = {
 
 
 def completer(source: str) -> Callable[[str], list[str]]:
-    """A function from the beginning of a word to its completions."""
+    """Return a function that maps the beginning of a word to its completions."""
 
     def complete(incomplete: str) -> list[str]:
         module, name = SOURCES[source]

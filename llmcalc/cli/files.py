@@ -1,4 +1,4 @@
-"""Files: output that is written whole or not at all, and checkpoints without a config.json."""
+"""Atomic file output, and checkpoints without a config.json."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 from ..core.errors import InputError
 
-TYPE_CHECKING = False  # as in typing, which takes long to import
+TYPE_CHECKING = False  # same as in typing, which is slow to import
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -41,7 +41,7 @@ def write_file(path: Path, text: str, *, force: bool = False) -> None:
 
 
 def _rename(temporary: str, path: Path, force: bool) -> None:
-    """Give a file its final name; without ``force``, only if the name is free."""
+    """Give a file its final name; without ``force``, fail if the name exists."""
     if force:
         os.replace(temporary, path)
         return
@@ -49,7 +49,7 @@ def _rename(temporary: str, path: Path, force: bool) -> None:
         os.link(temporary, path)
     except FileExistsError:
         raise
-    except OSError:  # a file system without links
+    except OSError:  # file system without hard links
         if path.exists() or path.is_symlink():
             raise FileExistsError from None
         os.replace(temporary, path)
@@ -62,7 +62,7 @@ def _umask() -> int:
 
 
 def has_headers_only(model: str) -> bool:
-    """Whether a model is a file or folder of safetensors without a config.json: only its headers can be counted."""
+    """Return whether a model is safetensors without a config.json, so that only headers can be counted."""
     if model.endswith(".safetensors"):
         return os.path.isfile(model) and not os.path.exists(os.path.join(os.path.dirname(model), "config.json"))
     if os.sep not in model or not os.path.isdir(model) or os.path.exists(os.path.join(model, "config.json")):
@@ -71,7 +71,7 @@ def has_headers_only(model: str) -> bool:
 
 
 def read_headers_only(model: str) -> Headers:
-    """The headers of such a file or folder."""
+    """Read the headers of a safetensors file or folder."""
     from pathlib import Path
 
     from ..checkpoint.headers.checkpoint_files import read_headers

@@ -15,7 +15,7 @@ SIGINT, SIGPIPE = 2, 13
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command line and return its exit code; only data goes to standard output."""
+    """Run one command line and return its exit code; standard output receives only data."""
     words = sys.argv[1:] if arguments is None else arguments
     try:
         code = _dispatch(words)
@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         _discard(sys.stdout)
         return SIGNALLED + SIGPIPE
-    except OSError as error:  # a full disk, a closed descriptor: reading errors arrive as InputError
+    except OSError as error:  # such as a full disk or a closed descriptor; reading errors are raised as InputError
         print(f"error: cannot write the output: {error.strerror or error}", file=sys.stderr)
         _discard(sys.stdout)
         return BAD_INPUT
@@ -49,7 +49,7 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _spell(words: list[str], name: str, value: str) -> str:
-    """A parameter as an option of the command; called only when a message refers to one."""
+    """Spell a parameter as an option of the command; called only when a message mentions a parameter."""
     from ..core.errors import as_keyword
     from .commands import load
     from .options import READING
@@ -63,7 +63,7 @@ def _spell(words: list[str], name: str, value: str) -> str:
 
 
 def _current(words: list[str]) -> list[str]:
-    """The words with old option names replaced, each with a warning."""
+    """Replace old option names, with a warning for each."""
     from ..core.aliases import OPTIONS
 
     found = []

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share."""
+"""Arguments and options shared by several commands."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SET = Option(
     repeatable=True,
 )  # fmt: skip
 AS = Option(
-    "--as", "Read a config.json by the rules of this model_type (results carry a warning).", "TYPE", "as_",
+    "--as", "Read a config.json as this model_type (results carry a warning).", "TYPE", "as_",
     complete="model_types",
 )  # fmt: skip
 ALLOW_UNKNOWN = Option(
@@ -39,22 +39,22 @@ SEQ = Option("--seq", "Sequence length in tokens (default: 2048, or the model's 
 TARGET_SEQ = Option("--target-seq", "Decoder length of an encoder-decoder model, in tokens (default: --seq).", kind=int)
 PATCHES = Option("--patches", "Image patches per sequence, for a vision-language model.", kind=int, default=0)
 FRAMES = Option("--frames", "Audio frames per sequence (100 per second), for a speech model.", kind=int, default=0)
-EXTEND = Option("--extend", "Allow sequences beyond the learned positions.", kind=bool)
+EXTEND = Option("--extend", "Allow sequences longer than the learned positions.", kind=bool)
 SIZES = (BATCH, SEQ, TARGET_SEQ, EXTEND)
-# a step whose FLOPs are counted
+# the step whose FLOPs are counted
 MODE = Option(
     "--mode", "Step: forward, train (forward and backward), or decode (after --context cached tokens).",
     default="forward", choices=("forward", "train", "decode"),
 )  # fmt: skip
 CONTEXT = Option("--context", "Cached tokens before a decode step.", kind=int)
 LOGITS = Option(
-    "--logits", "Compute logits of all positions, or of the last one.", default="all", choices=("all", "last")
+    "--logits", "Compute logits at all positions or only at the last one.", default="all", choices=("all", "last")
 )
 _PAIRS = ("causal", "dense")
 PAIRS = Option(
     "--pairs", "FLOPs: count visible query-key pairs (causal) or all pairs (dense).", default="causal", choices=_PAIRS
 )
-STEP = (MODE, CONTEXT, PAIRS, LOGITS)  # of commands whose --attention is the kernel
+STEP = (MODE, CONTEXT, PAIRS, LOGITS)  # for commands whose --attention selects the kernel
 PAIRS_ALONE = Option(
     "--attention", "Count visible query-key pairs (causal) or all pairs (dense).", default="causal", choices=_PAIRS
 )
@@ -62,24 +62,24 @@ TOKENS = Option("--tokens", "Training tokens, such as 15T (default: as published
 
 
 def load_model(model: str, given: dict[str, Any]) -> Architecture:
-    """Load a model with the options about reading among those of a command."""
+    """Load a model with the reading options of a command."""
     from ..api.load import load
 
     return load(model, **values(READING, given))
 
 
 def load_models(models: list[str], given: dict[str, Any]) -> list[Architecture]:
-    """Load several models in the same way."""
+    """Load several models with the reading options of a command."""
     from ..api.load import load_all
 
     return load_all(models, **values(READING, given))
 
 
 def values(options: tuple[Option, ...], given: dict[str, Any]) -> dict[str, Any]:
-    """The values of some of a command's options, by name."""
+    """Return the values of the named options of a command."""
     return {option.name: given[option.name] for option in options}
 
 
 def is_given(option: Option, given: dict[str, Any]) -> bool:
-    """Whether an option differs from its default."""
+    """Return whether an option differs from its default."""
     return bool(given[option.name] != ([] if option.repeatable else option.default))

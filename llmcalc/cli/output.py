@@ -1,4 +1,4 @@
-"""Printing documents, texts and warnings."""
+"""Print documents, texts and warnings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Answer = Document | tuple[Document, bool]
 
 
 def printed(command: Callable[..., Answer]) -> Callable[..., int]:
-    """The ``run`` of a command that returns a document, or a document and whether the exit code is 0."""
+    """Wrap the ``run`` of a command that returns a document, or a document and whether the exit code is 0."""
 
     def run(*, form: str | None, as_json: bool, **given: Any) -> int:
         chosen = chosen_format(form, as_json)
@@ -28,14 +28,14 @@ def printed(command: Callable[..., Answer]) -> Callable[..., int]:
 
 
 def chosen_format(form: str | None, as_json: bool) -> str:
-    """The name of the output format: as given, else ``table`` on a terminal and ``plain`` elsewhere."""
+    """Return the requested output format, or by default ``table`` on a terminal and ``plain`` elsewhere."""
     if as_json and form not in (None, "json"):
         raise InputError("cannot be combined with --json", parameter="form", hint="omit one of them")
     return "json" if as_json else form or ("table" if sys.stdout.isatty() else "plain")
 
 
 def write_text(text: str) -> None:
-    """Print a text; characters outside the terminal's encoding are replaced."""
+    """Print a text, replacing characters that the terminal's encoding lacks."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     if not encoding.lower().startswith("utf"):
         text = text.encode(encoding, "replace").decode(encoding)

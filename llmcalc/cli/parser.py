@@ -1,4 +1,4 @@
-"""The quick parser: reads well-formed command lines only.
+"""The fast parser for well-formed command lines.
 
 It accepts ``--x value``, ``--x=value``, flags, repeated options and positional words. Anything else (a mistake,
 ``--help``, ``--``, a value that begins with a dash) is left to typer.
@@ -15,7 +15,7 @@ MOST_DIGITS = 18
 
 
 def read(command: Command, words: Sequence[str]) -> dict[str, Any] | None:
-    """The keyword arguments of ``command.run``, or None if typer must read the line."""
+    """Return the keyword arguments of ``command.run``, or None if typer must read the line."""
     options, positional = command.options, []
     values: dict[str, Any] = {option.name: [] if option.repeatable else option.default for option in options.values()}
     rest = iter(words)
@@ -51,7 +51,7 @@ def _value(option: Option, text: str) -> Any:
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is an integer that both parsers accept: plain digits, up to a limit.
+    """Return whether both parsers accept a text as an integer: plain digits, up to a limit.
 
     >>> is_number("12"), is_number("-1"), is_number("1_000"), is_number("٣")
     (True, False, False, False)
@@ -60,7 +60,7 @@ def is_number(text: str) -> bool:
 
 
 def _fill(arguments: list[Argument], words: list[str], values: dict[str, Any]) -> bool:
-    """Assign the positional words; False if there are too few or too many."""
+    """Assign the positional words; return False if there are too few or too many."""
     for argument in arguments:
         taken = words[:] if argument.many else words[:1]
         if len(taken) < argument.least:

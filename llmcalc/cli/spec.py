@@ -1,4 +1,4 @@
-"""Declarations of commands: arguments and options, once, for both parsers, the help and the completion.
+"""Command declarations: arguments and options, shared by both parsers, the help and completion.
 
     COMMANDS = (Command("params", (MODEL, BY, *OUTPUT), run, "llmcalc params gpt3"),)
 
@@ -21,11 +21,11 @@ class Argument:
     """A positional word.
 
     Attributes:
-        name: the keyword argument of ``run``.
-        help: a description in one phrase.
-        least: the minimum number of words.
-        many: take all remaining words, as a list.
-        complete: the source of completions in ``cli/completion.py``.
+        name: keyword argument of ``run``.
+        help: one-phrase description.
+        least: minimum number of words.
+        many: whether to take all remaining words as a list.
+        complete: source of completions in ``cli/completion.py``.
     """
 
     name: str
@@ -40,17 +40,17 @@ class Option:
     """A long option.
 
     Attributes:
-        flag: the flag, such as ``--layout``.
-        help: a description in one phrase.
-        metavar: the placeholder of the value in the help (default: ``N`` for an integer).
-        name: the keyword argument of ``run``, and the parameter of the Python function (default: as the flag).
+        flag: the option itself, such as ``--layout``.
+        help: one-phrase description.
+        metavar: placeholder for the value in the help (default: ``N`` for an integer).
+        name: keyword argument of ``run`` and of the Python function (default: derived from the flag).
         kind: ``str``, ``int``, or ``bool`` for a flag without a value.
-        default: the default value; a repeatable option starts from an empty list.
-        choices: the accepted words; none: any.
-        repeatable: may be given several times; the values are a list.
-        complete: the source of completions in ``cli/completion.py``.
-        also: further parameters of the Python function that it sets.
-        short: a short form, such as ``-o``.
+        default: default value; a repeatable option defaults to an empty list.
+        choices: accepted words (empty: any).
+        repeatable: whether the option may be repeated; the values form a list.
+        complete: source of completions in ``cli/completion.py``.
+        also: other parameters of the Python function that this option sets.
+        short: short form, such as ``-o``.
     """
 
     flag: str
@@ -101,7 +101,7 @@ class Command:
         return {flag: option for option in found for flag in (option.flag, option.short) if flag}
 
     def spell(self, name: str, value: str) -> str:
-        """A parameter as an option of this command, such as ``--seq``; otherwise its name."""
+        """Spell a parameter as an option of this command, such as ``--seq``, or return its name."""
         known = [parameter for parameter in self.parameters if isinstance(parameter, Option)]
         switch = next((option for option in known if option.kind is bool and option.name == value), None)
         if switch:  # such as --training for mode="training"

@@ -1,6 +1,6 @@
-"""All commands: the module and the one-line help of each, which is all that is known before one is invoked.
+"""The module and one-line help of every command, available without importing the commands.
 
-A name of two words is a command of a group.
+A name of two words is a command in a group.
 """
 
 from __future__ import annotations
@@ -8,31 +8,31 @@ from __future__ import annotations
 COMMANDS = {
     "params": ("params", "Count the parameters of a model."),
     "flops": ("flops", "Count the floating-point operations of a step."),
-    "memory": ("memory", "Compute the memory of serving or of a training step."),
+    "memory": ("memory", "Compute the memory of serving or training."),
     "fit": ("fit", "Check whether a model fits on your GPUs, or solve for the largest batch or context."),
-    "scale": ("scale", "Ask scaling laws for the best size and data of a budget, or the loss of a plan."),
+    "scale": ("scale", "Apply scaling laws: the best size and data for a budget, or the loss of a plan."),
     "train": ("train", "Compute the FLOPs, time, cost and energy of a training run."),
-    "sweep": ("sweep", "Evaluate quantities over many workloads."),
-    "compare": ("compare", "Compare the structure and costs of several models."),
+    "sweep": ("sweep", "Compute quantities over a range of workloads."),
+    "compare": ("compare", "Compare the structure and cost of several models."),
     "diff": ("compare", "Show where two architectures differ."),
     "import": ("import_preset", "Write a model as a preset file."),
     "explain": ("explain", "Show how a number is derived: formulas, values and sources."),
     "formats list": ("catalogues", "List number formats and mixtures."),
     "hardware list": ("catalogues", "List the accelerators."),
     "hardware show": ("catalogues", "Show an accelerator: memory, peak FLOP/s and sources."),
-    "timeline": ("presets", "Show the parameters and training compute of models by year."),
+    "timeline": ("presets", "Show model parameters and training compute by year."),
     "laws list": ("catalogues", "List the scaling laws."),
     "laws show": ("catalogues", "Show a scaling law: form, constants, range and source."),
     "verify": ("verify", "Verify a model against a NumPy implementation or a checkpoint's headers."),
-    "design": ("design", "Find sizes for a target: parameters, FLOPs or memory."),
-    "check": ("check", "Find suspicious shapes, and test a model against limits."),
+    "design": ("design", "Find model sizes for a target number of parameters, FLOPs or bytes."),
+    "check": ("check", "Find suspicious shapes and check a model against limits."),
     "rule": ("check", "Explain a lint rule."),
-    "report": ("report", "Write an HTML page about models, with charts."),
+    "report": ("report", "Write an HTML page with charts about one or more models."),
     "schema": ("schema", "Print the JSON Schema of presets or of results."),
     "presets list": ("presets", "List all presets."),
-    "presets show": ("presets", "Print a preset, as written or resolved."),
-    "presets search": ("presets", "Find presets by words, year and size."),
-    "presets where": ("presets", "Print the file of a preset."),
+    "presets show": ("presets", "Print a preset file or a resolved model."),
+    "presets search": ("presets", "Search presets by name, kind, year and size."),
+    "presets where": ("presets", "Print the path of a preset file."),
 }
 GROUPS = {
     "laws": "Show scaling laws.",

@@ -1,4 +1,4 @@
-"""The typer application: help, shell completion, and errors of the command line, from the commands' declarations."""
+"""The typer application: help, shell completion and usage errors, built from the command declarations."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ PROGRAM = "llmcalc"
 BAD_INPUT = 2
 HELP = "Compute what an LLM architecture costs before you train or deploy it."
 SETTINGS = {"help_option_names": ["-h", "--help"]}
-# the base of typer's exceptions for users, whose name depends on the version
+# base class of typer's usage errors; its name depends on the version
 _UsageError: type[Exception] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 
 def run(words: Sequence[str]) -> int:
-    """Run a command line by typer and return the exit code."""
+    """Run a command line with typer and return the exit code."""
     try:
         code = application()(args=list(words), prog_name=PROGRAM, standalone_mode=False)
     except typer.Abort:
@@ -80,7 +80,7 @@ def _help_alone(context: typer.Context) -> None:
 
 
 def _callback(command: Command, target: Callable[..., int]) -> Callable[..., int]:
-    """A function whose signature declares the parameters to typer."""
+    """Build a function whose signature declares the parameters to typer."""
 
     def call(**values: Any) -> int:
         for parameter in command.parameters:  # some versions pass None for a missing list
@@ -143,7 +143,7 @@ def _choice_completer(choices: tuple[str, ...]) -> Callable[[str], list[str]]:
 
 
 def _checker(option: Option) -> Callable[[str | None], Any]:
-    """A check of choices and numbers, with our error messages."""
+    """Build a typer callback that checks choices and numbers."""
 
     def check(value: str | None) -> Any:
         if value is None:
@@ -168,7 +168,7 @@ def _did_you_mean(word: str, known: Sequence[str]) -> str:
 
 
 def _explain(error: Any, words: list[str]) -> None:
-    """Print a mistake in the command line: what is wrong, a suggestion, and how to get help."""
+    """Print a usage error: what is wrong, a suggestion, and how to get help."""
     message = str(error.format_message()).split(" (Possible options")[0].split(" Did you mean")[0].rstrip(".")
     context = getattr(error, "ctx", None)
     name = split(words)[0] or next((word for word in words[:1] if word in GROUPS), "")

@@ -1,4 +1,4 @@
-"""How results look: one document per command, one file per output format."""
+"""Presentation of results: one document per command, one file per output format."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @cache
 def format_names() -> tuple[str, ...]:
-    """The names of all output formats: the files in ``formats``."""
+    """Return the names of all output formats, which are the files in ``formats``."""
     import os
 
     folder = os.path.join(os.path.dirname(__file__), "formats")
@@ -19,7 +19,7 @@ def format_names() -> tuple[str, ...]:
 
 
 def render(document: Document, form: str) -> str:
-    """The document as text in the format ``form``; only the module of that format is imported."""
+    """Render the document in the format ``form``, importing only the module of that format."""
     from importlib import import_module
 
     text = import_module(f".formats.{form}", __name__).render(document)

@@ -1,4 +1,4 @@
-"""Documents of ``formats list``, ``hardware list``, ``hardware show``, ``laws list`` and ``laws show``."""
+"""Documents for ``formats list``, ``hardware list``, ``hardware show``, ``laws list`` and ``laws show``."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ CHECKED = {"true": "", "partly": "partly", "false": "no"}
 FORMULAS = {
     "additive": "L = e + a/N^alpha + b/D^beta",
     "kaplan": "L = ((n_c/N)^(alpha_n/alpha_d) + d_c/D)^alpha_d",
-    "path": "N = k_n·C^a, D = k_d·C^b; where one is not given, it follows from C = 6·N·D",
-    "repeated": "L = e + a/N'^alpha + b/D'^beta, D' = U + U·r_d·(1 - e^(-(D/U - 1)/r_d)), N' in the same way with r_n",
+    "path": "N = k_n·C^a, D = k_d·C^b; if only one is given, the other follows from C = 6·N·D",
+    "repeated": "L = e + a/N'^alpha + b/D'^beta, D' = U + U·r_d·(1 - e^(-(D/U - 1)/r_d)), N' analogously with r_n",
     "routed": "log10 L = a·log10 N + b·log10 Ê + c·log10 N·log10 Ê + d",
     "granular": "L = c + (g/G^gamma + a)/N^alpha + b/D^beta",
     "joint": "L = a·Ê^delta·N^(alpha + gamma·ln Ê) + b·Ê^omega·D^(beta + zeta·ln Ê) + c",
@@ -28,13 +28,13 @@ EXPERTS = "1/Ê = 1/(E - 1 + 1/(1/e_start - 1/e_max)) + 1/e_max"
 LAW_CHECKED = {"true": "", "copies": "in copies", "false": "in one copy"}
 LAW_DOUBTS = {
     "true": (),
-    "copies": ("the constants were checked in several transcriptions, not in the publication itself",),
-    "false": ("the constants were checked in one transcription, not in the publication itself",),
+    "copies": ("the constants were verified in several transcriptions, but not in the publication itself",),
+    "false": ("the constants were verified in one transcription, but not in the publication itself",),
 }
 
 
 def formats_document(formats: Mapping[str, Format], mixtures: Mapping[str, Any]) -> Document:
-    """All number formats and mixtures."""
+    """Build the document of all number formats and mixtures."""
     rows = [
         (name, one.bits_per_weight, one.block * one.rows, "" if one.checked else "no", one.source)
         for name, one in formats.items()
@@ -45,7 +45,7 @@ def formats_document(formats: Mapping[str, Format], mixtures: Mapping[str, Any])
     return Document(
         f"{len(formats)} number formats, {len(mixtures)} mixtures",
         lambda: envelope("formats list", {}, _formats_data(formats, mixtures)),
-        subtitle=("bits each: per weight of a large matrix, with scales; checked: whether verified in the source",),
+        subtitle=("bits each: bits per weight of a large matrix, including scales; checked: verified in the source",),
         tables=(
             Table("number formats", heads, rows),
             Table("mixtures: file types of llama.cpp", mixture_heads, mixed),
@@ -70,7 +70,7 @@ def _formats_data(formats: Mapping[str, Format], mixtures: Mapping[str, Any]) ->
 
 
 def hardware_document(found: Mapping[str, Accelerator]) -> Document:
-    """All accelerators with their memory, bandwidth and dense peak."""
+    """Build the document of all accelerators with their memory, bandwidth and dense peak."""
     rows: list[tuple[Any, ...]] = []
     for one in found.values():
         peak = one.peak.get("bf16") or one.peak.get("fp16")
@@ -88,7 +88,7 @@ def hardware_document(found: Mapping[str, Accelerator]) -> Document:
 
 
 def accelerator_document(one: Accelerator) -> Document:
-    """All specifications of an accelerator."""
+    """Build the document of an accelerator's specifications."""
     facts = [
         Fact("memory", one.memory_bytes, BYTES, one.memory_text),
         *([Fact("bandwidth", one.bandwidth, "bytes per second")] if one.bandwidth else []),
@@ -107,28 +107,28 @@ def accelerator_document(one: Accelerator) -> Document:
         facts=tuple(facts),
         tables=(
             Table("peaks", columns("format: name", "kind: name", "FLOP/s: count"), peaks),
-            Table("disputed, never used in calculations", disputed, list(one.unconfirmed.items())),
+            Table("disputed and never used in calculations", disputed, list(one.unconfirmed.items())),
         ),
         notes=tuple(filter(None, notes)),
     )
 
 
 def laws_document(found: Mapping[str, Law]) -> Document:
-    """All laws."""
+    """Build the document of all laws."""
     rows = [(one.name, one.title, one.form, one.counts, LAW_CHECKED[one.checked]) for one in found.values()]
     heads = columns("law: name", "title", "form: name 1", "N: name", "read: name")
     return Document(
         f"{len(found)} scaling laws",
         lambda: envelope("laws list", {}, {"laws": [one.to_dict() for one in found.values()]}),
         subtitle=(
-            "N: which parameters the law counts; read: set if the constants were not checked in the publication itself",
+            "N: parameters that the law counts; read: set if the constants were not verified in the publication itself",
         ),
         tables=(Table("", heads, rows),),
     )
 
 
 def law_document(one: Law) -> Document:
-    """The form, constants and fitted range of a law."""
+    """Build the document of a law: form, constants and fitted range."""
     names = dict.fromkeys((*one.constants, *one.uncertainty))
     constants = [(name, one.constants.get(name), one.uncertainty.get(name, "")) for name in names]
     ends = [

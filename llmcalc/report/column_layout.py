@@ -1,8 +1,8 @@
-"""Fits the columns of a table to the width of a terminal.
+"""Fit the columns of a table to the width of a terminal.
 
-A count has two pieces (all digits, and the short form), as has a share (percent, and a bar). If the pieces do not fit,
-the least important are dropped first. If the required ones do not fit, the table is split and the first column is
-repeated.
+A count consists of two pieces (all digits, and a short form), and so does a share (percent, and a bar). If the pieces
+do not fit, the least important ones are dropped. If the required ones do not fit, the table is split and the first
+column is repeated.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from .document import WORDS, Cell, Column, Table
 from .numbers import BYTES, cell_text, short
 
 GAP = 2
-BROKEN_TEXT = 16  # text is wrapped down to this width before another column is dropped
-SHORT_FORM, BAR = 1, 2  # drop order: the highest number goes first; a column's ``optional`` is added to it
+BROKEN_TEXT = 16  # text wraps down to this width before another column is dropped
+SHORT_FORM, BAR = 1, 2  # drop order, highest number first; a column's ``optional`` is added to it
 BARS = ("share", "bar")
 SHORTEST_BAR, LONGEST_BAR = 8, 24
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -34,7 +34,7 @@ class Piece(NamedTuple):
 
 
 def pieces(table: Table) -> list[Piece]:
-    """All pieces of a table, including its total row."""
+    """Return all pieces of a table, including its total row."""
     rows = [*table.rows, *([table.total] if table.total else [])]
     columns = zip(*rows, strict=True) if rows else ([] for _ in table.columns)
     pairs = zip(table.columns, columns, strict=True)
@@ -66,7 +66,7 @@ def _piece(title: str, cells: list[str], right: bool, optional: int) -> Piece:
 
 
 def fit(found: Sequence[Piece], width: int) -> list[list[tuple[Piece, int]]]:
-    """The pieces that fit into ``width``, with their widths; several lists if the table is split."""
+    """Select the pieces that fit into ``width``, with their widths; a split table gives several lists."""
     kept = list(found)
     while _least(kept) > width and any(piece.optional for piece in kept):
         worst = max(piece.optional for piece in kept)
@@ -87,7 +87,7 @@ def _least(kept: Sequence[Piece]) -> int:
 
 
 def _widen(kept: Sequence[Piece], width: int) -> list[tuple[Piece, int]]:
-    """Distribute the remaining width from the left; shorten the first column if the minimum does not fit."""
+    """Distribute the remaining width from the left, or shorten the first column if the minimum does not fit."""
     left = width - _least(kept)
     widths = []
     for piece in kept:
@@ -100,7 +100,7 @@ def _widen(kept: Sequence[Piece], width: int) -> list[tuple[Piece, int]]:
 
 
 def bar(share: float, width: int, blocks: bool = True) -> str:
-    """A bar for a share of 1, to an eighth of a character.
+    """Draw a bar for a share of 1, to an eighth of a character.
 
     >>> bar(0.3, 10), bar(0.3, 10, blocks=False)
     ('███', '###')

@@ -1,4 +1,4 @@
-"""Documents of ``compare`` and ``diff``: models next to each other, and where two architectures differ."""
+"""Documents for ``compare`` and ``diff``: models side by side, and the differences between two architectures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .params import CONVENTIONS, UNIT
 
 
 def compare_document(comparison: Comparison) -> Document:
-    """The document of a comparison; ratios are relative to the first model."""
+    """Build the document of a comparison, with ratios relative to the first model."""
     results, costs = comparison.params, comparison.costs
     models = [result.architecture for result in results]
     names = _names(results)
@@ -35,13 +35,13 @@ def compare_document(comparison: Comparison) -> Document:
 
 
 def _names(results: Sequence[Params]) -> list[str]:
-    """Model names, numbered if a name occurs twice (with different overrides)."""
+    """Return model names, numbered if a name occurs twice (with different overrides)."""
     names = [result.architecture.name for result in results]
     return [f"{name} #{index}" if names.count(name) > 1 else name for index, name in enumerate(names, 1)]
 
 
 def _quantities(results: Sequence[Params], names: Sequence[str]) -> Table:
-    """One row per quantity and model, so that any number of models fits a terminal."""
+    """Build a table with one row per quantity and model, so that any number of models fits a terminal."""
     rows: list[tuple[Cell, ...]] = []
     for quantity in QUANTITIES:
         first, *others = values = [getattr(result, quantity) for result in results]
@@ -57,7 +57,7 @@ def _quantities(results: Sequence[Params], names: Sequence[str]) -> Table:
 
 
 def _costs(costs: Sequence[Costs], names: Sequence[str]) -> list[Table]:
-    """One table per unit, with a row per quantity and model."""
+    """Build one table per unit, with a row per quantity and model."""
     tables = []
     for unit, kind in (("FLOPs", "count"), (BYTES, BYTES)):
         rows: list[tuple[Cell, ...]] = []
@@ -74,7 +74,7 @@ def _components(results: Sequence[Params], names: Sequence[str]) -> Table:
     components = dict.fromkeys(name for result in results for name in result.by_component)
     rows = [(name, *(result.by_component.get(name) for result in results)) for name in components]
     heads = (Column("component", "name"), *(Column(name, "count") for name in names))
-    return Table("by component, in parameters", heads, rows, ("total", *(result.total for result in results)))
+    return Table("parameters by component", heads, rows, ("total", *(result.total for result in results)))
 
 
 def _compare_json(comparison: Comparison) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def _compare_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def diff_document(result: Diff) -> Document:
-    """One row per difference, then the quantities and components that differ."""
+    """Build the document of a diff: all differences, then the quantities and components that differ."""
     models = (result.first.architecture, result.second.architecture)
     names = _names((result.first, result.second))
     heads = (Column("part"), Column("what", "name"), *map(Column, names))
@@ -105,7 +105,7 @@ def diff_document(result: Diff) -> Document:
 
 
 def _changed_counts(result: Diff) -> dict[str, tuple[int, int]]:
-    """The quantities that differ, then the components."""
+    """Return the quantities that differ, then the components."""
     one, other = result.first, result.second
     pairs = {name.replace("_", "-"): (getattr(one, name), getattr(other, name)) for name in QUANTITIES}
     for name in dict.fromkeys((*one.by_component, *other.by_component)):

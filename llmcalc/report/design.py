@@ -1,4 +1,4 @@
-"""Document of ``design``: shapes for a target, and the cost of each rule."""
+"""Document for ``design``: shapes for a target, and the cost of each rule."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMES = {"params": "parameters", "active": "active", "flops": "FLOPs per token",
 
 
 def design_document(result: Design) -> Document:
-    """The document of a design."""
+    """Build the document of a design."""
     quantity, unit = NAMES[result.quantity], UNITS[result.quantity]
     best = result.candidates[0]
     none_near = f"no shape is within {100 * result.rules.within:g} % of the target; the nearest are listed"
@@ -37,7 +37,7 @@ def design_document(result: Design) -> Document:
         tables=(_candidates(result, unit), _rules(result, unit)),
         notes=(
             f"the first shape is {result.base} with {overrides}",
-            "other sizes scale with d_model or stay as in the family; d_model / n_layers is interpolated between the "
+            "other sizes scale with d_model or stay unchanged; d_model / n_layers is interpolated between the "
             "nearest sizes",
             *(f"{one.code} {one.place}: {one.message}" for one in lint(best.architecture)),
         ),
@@ -62,14 +62,14 @@ def _row(candidate: Candidate, names: list[str]) -> tuple[Cell, ...]:
 
 
 def _rules(result: Design, unit: str) -> Table:
-    """The best shape without each rule."""
+    """Build the table of the best shape without each rule."""
     rows: list[tuple[Cell, ...]] = []
     for label, best in result.without:
         same = best.sizes == result.candidates[0].sizes
         sizes = "costs nothing" if same else ", ".join(f"{name} {size}" for name, size in best.sizes.items())
         rows.append((label, sizes, None if same else best.value, "" if same else f"{100 * best.off:+.2f} %"))
     value = "has: about bytes" if unit == BYTES else "has: about"
-    return Table("what each rule costs", columns("without the rule", "best shape", value, "off: name"), rows)
+    return Table("cost of each rule", columns("without the rule", "best shape", value, "off: name"), rows)
 
 
 def _json(result: Design, quantity: str, unit: str) -> dict[str, Any]:

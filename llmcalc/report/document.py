@@ -1,4 +1,4 @@
-"""A command's answer as data: facts, tables, a tree and notes.
+"""The output of a command as data: facts, tables, a tree and notes.
 
 Cells hold values, never formatted numbers; each output format decides how to write a count or a share.
 """
@@ -21,7 +21,7 @@ WORDS = ("text", "name", "group")  # kinds of columns that are not numbers
 
 @record
 class Fact:
-    """A labelled value: an integer with a unit, or a text."""
+    """A labelled value: an integer with a unit, or text."""
 
     label: str
     value: Cell
@@ -30,7 +30,7 @@ class Fact:
 
     @property
     def texts(self) -> tuple[str, str, str]:
-        """The value, its short form, and the unit with the note."""
+        """Return the value, its short form, and the unit with the note."""
         remark = ", ".join(filter(None, (self.unit, self.note)))
         if isinstance(self.value, int):
             return exact(self.value), short(self.value, self.unit), remark
@@ -42,8 +42,8 @@ class Column:
     """A column of a table.
 
     Attributes:
-        title: its heading, with the unit where the cells are numbers.
-        kind: how its cells are written:
+        title: heading, with the unit of numeric cells.
+        kind: how to format the cells:
             ``text`` may wrap, ``name`` may not;
             ``group`` is a name that is printed only where it changes;
             ``number`` is a small number; ``count`` an exact integer followed by a short form such as 174.6 B;
@@ -51,7 +51,7 @@ class Column:
             ``change`` is a count with its sign, ``ratio`` a multiple of the first;
             ``share`` is a fraction of 1 in percent and as a bar, ``bar`` the bar only;
             ``about`` is a rounded count, ``about bytes`` a rounded number of bytes.
-        optional: drop order in narrow terminals (the highest number first; 0: never).
+        optional: drop order in narrow terminals (highest first; 0: never).
     """
 
     title: str
@@ -60,7 +60,7 @@ class Column:
 
 
 def columns(*texts: str) -> tuple[Column, ...]:
-    """Columns written as ``title: kind``, or ``title: kind optional``.
+    """Parse columns written as ``title: kind`` or ``title: kind optional``.
 
     >>> columns("part: name", "wasted: bytes 2", ": count")[1]
     Column(title='wasted', kind='bytes', optional=2)
@@ -75,7 +75,7 @@ def columns(*texts: str) -> tuple[Column, ...]:
 
 @record
 class Table:
-    """Rows of cells; ``total`` is an optional last row with the sums."""
+    """Rows of cells, with an optional last row ``total`` for the sums."""
 
     title: str
     columns: tuple[Column, ...]
@@ -85,20 +85,20 @@ class Table:
 
 @record
 class Document:
-    """A command's answer.
+    """The output of a command.
 
     Attributes:
-        title: the model or question, in one line.
-        subtitle: lines below the title, such as the structure.
+        title: model or question, in one line.
+        subtitle: lines below the title, such as the structure of the model.
         warnings: important warnings, such as a rumoured model.
-        facts: the main results.
-        tables: breakdowns; those without rows are left out.
-        main: the index of the table that CSV prints.
-        tree: the explanation of a number.
-        derivation: builds the tree that only the format ``tree`` prints.
-        notes: lines below: assumptions, parts that are not counted, misprints.
-        data: builds the JSON object on demand.
-        pictures: builds the pictures on demand.
+        facts: main results.
+        tables: breakdowns (tables without rows are omitted).
+        main: index of the table that CSV prints.
+        tree: derivation of a number.
+        derivation: function that builds the tree for the format ``tree``.
+        notes: lines at the end: assumptions, uncounted parts, misprints.
+        data: function that builds the JSON object.
+        pictures: function that builds the pictures.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""Document of ``fit``: whether a model fits on accelerators, and the largest workload that does."""
+"""Document for ``fit``: whether a model fits on accelerators, and the largest workload that does."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ASKED = {
 
 
 def fit_document(fit: FitResult, reserve: str = RESERVE, given: str | None = None) -> Document:
-    """The document of a fit; ``given`` is the memory that replaced the GPU's specification."""
+    """Build the document of a fit; ``given`` is the memory that overrides the GPU's specification."""
     architecture, accelerator, solution = fit.architecture, fit.accelerator, fit.solution
     worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
     mesh = mesh_line(fit.result.mesh)
@@ -56,7 +56,7 @@ def fit_document(fit: FitResult, reserve: str = RESERVE, given: str | None = Non
 
 
 def verdict(fit: Fit) -> str:
-    """``fits, 3.2 GiB to spare`` or ``exceeds by 3.2 GiB``."""
+    """Return ``fits, 3.2 GiB to spare`` or ``exceeds by 3.2 GiB``."""
     size = binary(abs(fit.headroom)) or f"{abs(fit.headroom)} bytes"
     return f"fits, {size} to spare" if fit.fits else f"exceeds by {size}"
 
@@ -101,7 +101,7 @@ def _limit(architecture: Architecture, solution: Solution | None) -> Sequence[st
     limit = positions(architecture)
     if solution is None or solution.asked != "seq" or limit is None or solution.value != limit:
         return []
-    return [spelled(f"{architecture.name} has {limit} learned positions; {{extend=True}} searches beyond them")]
+    return [spelled(f"{architecture.name} has {limit} learned positions; {{extend=True}} also tries longer sequences")]
 
 
 def _notes(fit: Fit) -> Sequence[str]:

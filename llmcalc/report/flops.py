@@ -1,4 +1,4 @@
-"""Document of ``flops``: totals of a step, a breakdown, the closed form, and published conventions."""
+"""Document for ``flops``: totals of a step, a breakdown, the closed form, and published conventions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONVENTIONS = {
 
 
 def flops_document(result: Flops, by: str = "component", recompute: str = "none") -> Document:
-    """The document of a step's FLOPs; ``recompute`` adds the recomputation of the backward pass."""
+    """Build the document of a step's FLOPs; ``recompute`` adds the recomputation of the backward pass."""
     counted = params(result.architecture)
     breakdown = {"component": by_component, "layer": _by_layer}[by]
     return model_document(
@@ -40,21 +40,21 @@ def flops_document(result: Flops, by: str = "component", recompute: str = "none"
 
 
 def _bound(result: Flops) -> list[str]:
-    """A note if the work depends on the routing."""
+    """Return a note if the FLOPs depend on the routing."""
     if result.even_matmul == result.matmul:
         return []
     even = exact(result.even_matmul)
-    return [f"matmul is an upper bound: some experts compute nothing; under uniform routing it is {even}"]
+    return [f"matmul is an upper bound, because some experts compute nothing; uniform routing gives {even}"]
 
 
 def rule_of_thumb(result: Flops, counted: Params) -> int:
-    """2·N·D, or 6·N·D in training: N active parameters without look-up tables, D tokens."""
+    """Return 2·N·D, or 6·N·D in training, for N active parameters without look-up tables and D tokens."""
     factor = TRAIN_RULE if result.workload.mode == "train" else FORWARD_RULE
     return factor * counted.active_non_embedding * result.tokens
 
 
 def conventional_flops(result: Flops) -> dict[str, int]:
-    """FLOPs of a training step under published conventions; empty if they do not cover the model."""
+    """Return the FLOPs of a training step under published conventions; empty if they do not cover the model."""
     if result.workload.mode != "train":
         return {}
     try:
@@ -67,7 +67,7 @@ def conventional_flops(result: Flops) -> dict[str, int]:
 
 
 def convention_table(result: Flops, formulas: bool = True) -> Table:
-    """The same step under published conventions; without rows if they do not cover the model."""
+    """Build a table of the step under published conventions, without rows if they do not cover the model."""
     rows = [
         (name, count, count / result.total, *([_formula(name)] if formulas else []))
         for name, count in conventional_flops(result).items()
@@ -107,7 +107,7 @@ def _share(total: int, count: int) -> int:
 
 
 def by_component(result: Flops) -> Table:
-    """FLOPs per component."""
+    """Build the table of FLOPs per component."""
     ordered = sorted(result.by_component.items(), key=lambda item: -item[1].total)
     rows = [(name, *_cells(count, result)) for name, count in (*ordered, ("total", result.count))]
     return Table("by component", (*columns("component: name"), *_columns(result)), rows[:-1], rows[-1])

@@ -1,4 +1,4 @@
-"""What documents about a model share: title, structure, warnings, the workload line and its symbols."""
+"""Shared parts of documents about a model: title, structure, warnings, workload line and symbols."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def model_document(
     notes: Sequence[str] = (),
     **parts: Any,
 ) -> Document:
-    """A document about a model."""
+    """Build a document about a model."""
 
     def json_object() -> dict[str, Any]:
         from .json_envelope import envelope
@@ -58,7 +58,7 @@ def model_document(
 
 
 def model_inputs(architecture: Architecture) -> dict[str, Any]:
-    """What identifies a model in JSON: name, file, overrides and hash, and its warnings."""
+    """Return the identity of a model in JSON (name, file, overrides and hash) and its warnings."""
     from ..core.fingerprint import fingerprint
 
     return {
@@ -74,7 +74,7 @@ def model_inputs(architecture: Architecture) -> dict[str, Any]:
 
 
 def title(architecture: Architecture) -> str:
-    """``GPT-3 (gpt3-175b)``, with the overrides if there are any."""
+    """Return a title such as ``GPT-3 (gpt3-175b)``, with any overrides."""
     known = architecture.title and architecture.title != architecture.name
     named = f"{architecture.title} ({architecture.name})" if known else architecture.name
     overrides: Sequence[str] = architecture.inputs.get("overrides", ())
@@ -82,12 +82,12 @@ def title(architecture: Architecture) -> str:
 
 
 def structure(architecture: Architecture) -> tuple[str, ...]:
-    """One line per stack."""
+    """Return one line per stack."""
     return tuple(structure_line(stack) for stack in architecture.stacks)
 
 
 def warnings(architecture: Architecture) -> tuple[str, ...]:
-    """Warnings: an unpublished model, and config keys that were ignored."""
+    """Return warnings about an unpublished model and about ignored config keys."""
     if architecture.status == "published":
         return architecture.warnings
     unpublished = f"{architecture.name} is {architecture.status}: its sizes are unpublished and may be wrong"
@@ -95,17 +95,17 @@ def warnings(architecture: Architecture) -> tuple[str, ...]:
 
 
 def ignored_keys_note(keys: tuple[str, ...]) -> str:
-    """A note about ignored keys of a quantization_config."""
+    """Return a note about ignored keys of a quantization_config."""
     return f"ignored unknown keys of quantization_config: {', '.join(keys)}"
 
 
 def workload_line(workload: Workload, also: Sequence[str] = SHOWN_FIELDS) -> str:
-    """``workload: batch 1 · seq 2048 · mode forward · attention causal · logits all``."""
+    """Return ``workload: batch 1 · seq 2048 · mode forward · attention causal · logits all``."""
     return f"workload: {settings_text(workload, also)}"
 
 
 def settings_text(settings: Any, also: Sequence[str] = ()) -> str:
-    """The fields of a record that differ from their defaults, and those of ``also``: ``batch 1 · extend``."""
+    """Return non-default fields of a record and the fields in ``also``, such as ``batch 1 · extend``."""
     values = {field.name: getattr(settings, field.name) for field in fields(settings)}
     defaults = {field.name: field.default for field in fields(settings)}
     shown = {name: value for name, value in values.items() if name in also or value != defaults[name]}
@@ -113,18 +113,18 @@ def settings_text(settings: Any, also: Sequence[str] = ()) -> str:
 
 
 def named_values(values: Mapping[str, Any]) -> str:
-    """Names with their values; of a value that is True, the name alone."""
+    """Join names with their values, omitting the value True."""
     texts = {name.replace("_", " "): value for name, value in values.items()}
     return " · ".join(name if value is True else f"{name} {value}" for name, value in texts.items())
 
 
 def workload_inputs(workload: Workload) -> dict[str, Any]:
-    """The workload as plain data; its ``source`` is renamed, because that key names the model's publication."""
+    """Return the workload as plain data; ``source`` is renamed, since that key is the model's publication."""
     sizes = {field.name: getattr(workload, field.name) for field in fields(workload)}
     return {"source_tokens" if name == "source" else name: value for name, value in sizes.items()}
 
 
 def formula_note(what: str, form: Form) -> str:
-    """A closed form with the meaning of its symbols."""
+    """Return a closed form with the meaning of its symbols."""
     named = [f"{letter}: {meaning}" for letter, meaning in LETTERS.items() if letter in form.symbols()]
     return f"{what} = {form} ({', '.join(named)})"

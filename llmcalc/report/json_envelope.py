@@ -18,12 +18,12 @@ LARGEST_EXACT_FLOAT = 2**53
 
 
 def envelope(command: str, inputs: Mapping[str, Any], result: Any) -> dict[str, Any]:
-    """The object around a result."""
+    """Wrap a result in the envelope."""
     return {"schema": SCHEMA, "command": command, "inputs": dict(inputs), "result": with_texts(result)}
 
 
 def with_texts(data: Any) -> Any:
-    """The data with an additional ``<key>_str`` for every integer, or list of integers, beyond 2^53.
+    """Add a ``<key>_str`` to the data for every integer, or list of integers, beyond 2^53.
 
     >>> with_texts({"a": 2**53, "b": 2**53 + 1})
     {'a': 9007199254740992, 'b': 9007199254740993, 'b_str': '9007199254740993'}

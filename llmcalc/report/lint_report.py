@@ -1,4 +1,4 @@
-"""Documents of ``check`` and ``rule``: findings, limits, and the reason for a rule."""
+"""Documents for ``check`` and ``rule``: findings, limits, and the reason for a rule."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ YES, NO = "✓", "✗"
 
 
 def check_document(found: Sequence[Checked]) -> Document:
-    """One row per finding, one row per limit."""
-    skip = 0 if len(found) > 1 else 1  # the column with the model
+    """Build the document of a check, with a row per finding and a row per limit."""
+    skip = 0 if len(found) > 1 else 1  # the model column
     findings = [
         (checked.architecture.name, one.code, one.place, one.message, one.advice)[skip:]
         for checked in found
         for one in checked.findings
     ]
     limits = [(checked.architecture.name, *_limit(limit))[skip:] for checked in found for limit in checked.limits]
-    why = spelled("reason and source of a rule: llmcalc rule CODE; {ignore=CODE} leaves it out")
+    why = spelled("llmcalc rule CODE explains a rule; {ignore=CODE} skips it")
     return Document(
         ", ".join(checked.architecture.name for checked in found),
         lambda: _json(found),
@@ -69,9 +69,9 @@ def _json(found: Sequence[Checked]) -> dict[str, Any]:
 
 
 def rule_document(code: str) -> Document:
-    """A rule: its reason and source."""
+    """Build the document of a rule: its reason and source."""
     found = rule(code)
-    doubt = "" if found.checked in ("true", "logic") else " (not fully verified there)"
+    doubt = "" if found.checked in ("true", "logic") else " (not fully verified)"
     facts = (
         Fact("reason", found.reason),
         Fact("source", "follows from the equations" if found.source == "logic" else f"{cite(found.source)}{doubt}"),
@@ -82,11 +82,11 @@ def rule_document(code: str) -> Document:
 
 
 def rules_document(found: Sequence[Rule]) -> Document:
-    """All rules."""
+    """Build the document of all rules."""
     heads = columns("rule: name", "finds", "source: text 1")
     return Document(
         f"{len(found)} rules",
         lambda: envelope("rule", {}, {"rules": [one.to_dict() for one in found]}),
-        subtitle=("HW: shapes that waste hardware · TP: shapes that ranks do not divide · CF: rarely intended",),
+        subtitle=("HW: shapes that waste hardware · TP: shapes not divisible by ranks · CF: rarely intended",),
         tables=(Table("", heads, [(one.code, one.title, one.source) for one in found]),),
     )

@@ -1,4 +1,4 @@
-"""Document of ``memory``: the parts of serving or training memory, and the peak."""
+"""Document for ``memory``: the parts of serving or training memory, and the peak."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .heading import (
 )  # fmt: skip
 
 BYTES = "bytes"
-PUBLISHED = "weights as the checkpoint stores them; {weights=FORMAT} overrides the format"
+PUBLISHED = "weights as stored in the checkpoint; {weights=FORMAT} overrides the format"
 PARTS = ("weights", "gathered", "gradients", "optimizer", "activations", "transient")
 ROLES = {
     "kv": "keys, values, latents",
@@ -35,17 +35,17 @@ ROLES = {
 CONVENTIONS = {
     "GiB": "2^30 bytes",
     "state": "KV cache and recurrent states; recurrent states in fp32",
-    "transient": "modelled: the largest set of tensors alive at once in a prefill, with fused attention",
+    "transient": "modelled: the largest set of live tensors in a prefill with fused attention",
 }
 
 
 def memory_document(result: InferenceMemory | ParallelMemory, ideal: StateSize | None = None) -> Document:
-    """The document of a memory result; ``ideal`` is the state without rounding to cache blocks."""
+    """Build the document of a memory result; ``ideal`` is the state without rounding to cache blocks."""
     return _inference(result, ideal) if isinstance(result, InferenceMemory) else _training(result)
 
 
 def unverified_formats(formats: list[Format]) -> list[str]:
-    """A note for every format whose figures were not verified in their source."""
+    """Return a note for every format whose figures were not verified in their source."""
     return [f"{found.name}: not verified in its source ({found.source})" for found in formats if not found.checked]
 
 
@@ -80,7 +80,7 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
 
 
 def serving_line(result: InferenceMemory) -> str:
-    """The workload of serving, in one line."""
+    """Return the serving workload in one line."""
     beams = result.state_size.beams
     return workload_line(result.workload, SIZES) + (f" · beams {beams}" if beams > 1 else "")
 
@@ -127,7 +127,7 @@ def _experts(result: InferenceMemory) -> Table:
 
 
 def _touched_experts(result: InferenceMemory) -> list[dict[str, Any]]:
-    """The expert layers, with the expected number of experts that a decode step and the prefill touch."""
+    """Return the expert layers and the expected number of experts that a decode step and the prefill use."""
     tokens = {"decode": result.workload.batch, "prefill": result.workload.batch * result.workload.seq}
     return [
         entry._asdict()
@@ -213,7 +213,7 @@ def _at_peak(result: ParallelMemory) -> Table:
 
 
 def _peaks(result: ParallelMemory) -> dict[str, int]:
-    """The peak of each phase, in chronological order."""
+    """Return the peak of each phase in chronological order."""
     phases: dict[str, int] = {}
     for moment in result.worst.timeline:
         phases[moment.phase] = max(phases.get(moment.phase, 0), moment.total)
@@ -235,13 +235,13 @@ def _stages(result: ParallelMemory) -> Table:
 
 
 def mesh_line(mesh: Any) -> str:
-    """``8 ranks: dp 2 · tp 4``; empty for one rank."""
+    """Return ``8 ranks: dp 2 · tp 4``, or nothing for one rank."""
     text = settings_text(mesh)
     return f"{mesh.ranks} ranks: {text}" if text else ""
 
 
 def plain_data(value: Any) -> Any:
-    """A record and the records within it as plain data; renamed fields keep their first name."""
+    """Convert a record and its nested records to plain data; renamed fields keep their original names."""
     if is_record(value):
         first = old_names(JSON_KEYS.get(type(value).__name__, {}))
         return {first.get(field.name, field.name): plain_data(getattr(value, field.name)) for field in fields(value)}

@@ -1,4 +1,4 @@
-"""Notebook output of a result: the document of its command as an HTML fragment."""
+"""Notebook display of results: the document of a command as an HTML fragment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .heading import SIZES, model_document, workload_line
 if TYPE_CHECKING:
     from ..calc.kv_cache import StateSize
 
-# class of a result: module and function of its document; by name, so that showing a count does not import NumPy
+# result class -> module and function of its document, by name so that displaying a count does not import NumPy
 _DOCUMENTS = {
     "Architecture": ("notebook", "architecture_document"),
     "Checked": ("notebook", "check_one_document"),
@@ -34,7 +34,7 @@ _DOCUMENTS = {
 
 
 def html(result: Any) -> str:
-    """The result as HTML, including its style."""
+    """Render the result as HTML, including its style."""
     for kind in type(result).__mro__:
         if kind.__name__ in _DOCUMENTS:
             module, function = _DOCUMENTS[kind.__name__]
@@ -43,14 +43,14 @@ def html(result: Any) -> str:
 
 
 def check_one_document(result: Any) -> Document:
-    """The findings of one model."""
+    """Build the document of one model's findings."""
     from .lint_report import check_document
 
     return check_document([result])
 
 
 def verification_document(result: Any) -> Document:
-    """The verification of one model."""
+    """Build the document of one model's verification."""
     from .verify import Outcome, verify_document
 
     model = result.architecture
@@ -58,7 +58,7 @@ def verification_document(result: Any) -> Document:
 
 
 def architecture_document(model: Any) -> Document:
-    """The parameters of an architecture."""
+    """Build the document of an architecture's parameters."""
     from ..calc.params import params
     from .params import params_document
 
@@ -66,7 +66,7 @@ def architecture_document(model: Any) -> Document:
 
 
 def state_document(result: StateSize) -> Document:
-    """The KV cache and recurrent states of a model."""
+    """Build the document of a model's KV cache and recurrent states."""
     from .memory import BYTES, ROLES
 
     roles = [Fact(ROLES[role], size, BYTES) for role, size in result.by_role.items()]

@@ -1,8 +1,8 @@
-"""Numbers as text: exact, rounded with a unit, percent, ratio."""
+"""Format numbers: exact, rounded with a unit, percent or ratio."""
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # as in typing, which takes long to import
+TYPE_CHECKING = False  # same as in typing, which is slow to import
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
@@ -17,7 +17,7 @@ _BINARY = ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB"))
 
 
 def exact(number: int) -> str:
-    """All digits, with thousands separators.
+    """Format all digits, with thousands separators.
 
     >>> exact(174604259328)
     '174,604,259,328'
@@ -26,7 +26,7 @@ def exact(number: int) -> str:
 
 
 def human(number: int) -> str:
-    """Four digits and a scale: K thousand, M million, B billion (1e9), T trillion (1e12); empty below a thousand.
+    """Format four digits and a scale: K thousand, M million, B billion (1e9), T trillion; empty below a thousand.
 
     Uses integer arithmetic, because large values do not fit a float.
 
@@ -49,7 +49,7 @@ def human(number: int) -> str:
 
 
 def binary(number: int) -> str:
-    """Bytes in four digits and a binary unit: 1 GiB = 2^30 bytes; empty below a KiB.
+    """Format bytes in four digits and a binary unit: 1 GiB = 2^30 bytes; empty below a KiB.
 
     >>> binary(349208518656), binary(80 * 10**9), binary(950), binary(-(2**31)), binary(2**30 - 1)
     ('325.2 GiB', '74.51 GiB', '', '-2.000 GiB', '1.000 GiB')
@@ -65,7 +65,7 @@ def binary(number: int) -> str:
 
 
 def short(number: int, unit: str) -> str:
-    """The short form for a unit: binary units for bytes, powers of 1000 otherwise.
+    """Return the short form: binary units for bytes, powers of 1000 otherwise.
 
     >>> short(2**31, "bytes"), short(2**31, "FLOPs")
     ('2.000 GiB', '2.147 B')
@@ -74,7 +74,7 @@ def short(number: int, unit: str) -> str:
 
 
 def about(value: float, unit: str) -> str:
-    """A value in its short form; small values in full.
+    """Format a value in its short form, or a small value in full.
 
     >>> about(3.4912e14, ""), about(2.0**31, "bytes"), about(12.0, "")
     ('349.1 T', '2.000 GiB', '12')
@@ -83,7 +83,7 @@ def about(value: float, unit: str) -> str:
 
 
 def percent(share: float) -> str:
-    """A share of 1 in percent; a positive share that rounds to zero becomes ``<0.1 %``.
+    """Format a share of 1 in percent; a positive share that rounds to zero becomes ``<0.1 %``.
 
     >>> percent(0.66418), percent(1.0), percent(0.0001), percent(0)
     ('66.4 %', '100.0 %', '<0.1 %', '0.0 %')
@@ -92,7 +92,7 @@ def percent(share: float) -> str:
 
 
 def change(number: int) -> str:
-    """A difference, with its sign.
+    """Format a difference with its sign.
 
     >>> change(1200), change(0)
     ('+1,200', '0')
@@ -101,7 +101,7 @@ def change(number: int) -> str:
 
 
 def ratio(value: float) -> str:
-    """A ratio, with a multiplication sign.
+    """Format a ratio with a multiplication sign.
 
     >>> ratio(0.25), ratio(1612.3), ratio(1.0)
     ('×0.25', '×1,612', '×1')
@@ -110,7 +110,7 @@ def ratio(value: float) -> str:
 
 
 def cell_text(cell: Cell, kind: str) -> str:
-    """A cell as text, by the kind of its column.
+    """Format a cell according to the kind of its column.
 
     >>> cell_text(174604259328, "count"), cell_text(2.0**31, "about bytes"), cell_text(0.25, "share")
     ('174,604,259,328', '2.000 GiB', '25.0 %')

@@ -1,4 +1,4 @@
-"""Document of ``report``: one HTML page about one or more models, with pictures and expandable derivations."""
+"""Document for ``report``: an HTML page about one or more models, with pictures and expandable derivations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .published_figures import training_table
 def report_page(
     models: Sequence[Architecture], lengths: Sequence[int], batch: int, seq: int, card: tuple[str, int] | None
 ) -> str:
-    """The page as HTML."""
+    """Build the page as HTML."""
     return page(" · ".join(map(title, models)), _documents(models, lengths, batch, seq, card))
 
 

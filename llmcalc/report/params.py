@@ -1,4 +1,4 @@
-"""Document of ``params``: totals, a breakdown by component, layer or tensor, and published figures next to ours."""
+"""Document for ``params``: totals, a breakdown by component, layer or tensor, and published figures."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .published_figures import comparisons, published_table
 UNIT = "parameters"
 BREAKDOWNS = ("component", "layer", "tensor")
 CONVENTIONS = {
-    "total": "each shared tensor once, frozen tables included, buffers not",
-    "active": "total minus the routed experts that a token does not use; embeddings included",
-    "embedding": "the input token embedding alone",
+    "total": "shared tensors counted once, including frozen tables, excluding buffers",
+    "active": "total minus the routed experts that a token does not use, including embeddings",
+    "embedding": "input token embedding only",
     "non_embedding": "total minus token, position and other look-up tables",
 }
 
 
 def params_document(result: Params, by: str = "component", layout: str | None = None) -> Document:
-    """The document of a count; with ``layout``, tensors are listed as stored in that layout."""
+    """Build the document of a count; with ``layout``, list tensors as stored in that layout."""
     architecture = result.architecture
     breakdown = {"component": _by_component, "layer": _by_layer, "tensor": _by_tensor}[by]
     extras = [(extra.name, count, extra.reason) for extra, count in result.extras]
@@ -44,10 +44,10 @@ def params_document(result: Params, by: str = "component", layout: str | None = 
 def _facts(result: Params) -> list[Fact]:
     facts = [Fact("total", result.total, UNIT)]
     if result.active != result.total:
-        facts.append(Fact("active", result.active, UNIT, "used by one token"))
+        facts.append(Fact("active", result.active, UNIT, "used per token"))
     facts += [Fact("embedding", result.embedding, UNIT), Fact("non-embedding", result.non_embedding, UNIT)]
     if result.buffers:
-        facts.append(Fact("buffers", result.buffers, "elements", "stored, not parameters"))
+        facts.append(Fact("buffers", result.buffers, "elements", "stored, but not parameters"))
     return facts
 
 
@@ -62,7 +62,7 @@ def _by_component(result: Params) -> Table:
 
 
 def _by_layer(result: Params) -> Table:
-    """Equal consecutive layers in one row; inputs and outputs have rows of their own."""
+    """Build a table with one row per run of equal layers, and separate rows for inputs and outputs."""
     several = len(result.architecture.stacks) > 1
     rows: list[tuple[Any, ...]] = []
     layers = iter(result.by_layer)
@@ -94,7 +94,7 @@ def _outside(label: str, count: int, result: Params) -> list[tuple[Any, ...]]:
 
 
 def _by_tensor(result: Params) -> Table:
-    """Declared tensors; those of equal blocks share a row."""
+    """Build a table of declared tensors, with one row for tensors of equal blocks."""
     rows = [
         (name, "×".join(map(str, shape)), row.copies, row.size, row.size * row.copies)
         for name, shape, row in _grouped(result)
@@ -104,7 +104,7 @@ def _by_tensor(result: Params) -> Table:
 
 
 def _grouped(result: Params) -> Iterator[tuple[str, tuple[int, ...], Row]]:
-    """(name, shape, row) of each tensor: its logical name, with a range of block numbers for equal blocks."""
+    """Return (name, shape, row) of each tensor; the logical name has a range of numbers for equal blocks."""
     from ..checkpoint.stored_tensors import logical_name, logical_shape
 
     for row in result.rows:
@@ -118,12 +118,12 @@ def _grouped(result: Params) -> Iterator[tuple[str, tuple[int, ...], Row]]:
 
 
 def _first_block(row: Row) -> int:
-    """Number of the first stored block of a row's run; a shared run stores one."""
+    """Return the number of the first stored block of a row's run; a shared run stores one block."""
     return sum(1 if run.shared else run.count for run in row.entry.stack.runs[: row.entry.run])
 
 
 def _stored(result: Params, layout: str | None) -> Table:
-    """Every tensor as a layout stores it."""
+    """Build a table of all tensors as stored in a layout."""
     rows = [(name, "×".join(map(str, shape)), prod(shape)) for name, shape in result.tensors(layout)]
     total = ("total", "", sum(row[2] for row in rows))
     return Table(f"tensors as stored by {layout}", columns("tensor", "shape: name", "elements: count"), rows, total)

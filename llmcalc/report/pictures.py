@@ -1,7 +1,7 @@
-"""Pictures as data: bars, curves and dots of plain numbers.
+"""Pictures as data: bars, curves and dots given as plain numbers.
 
-``report/svg`` draws them. The kinds of numbers are ``count``, ``FLOPs``, ``bytes``, ``tokens`` and ``year``; they
-decide how axes are divided and labelled.
+``report/svg`` draws them. The kind of number (``count``, ``FLOPs``, ``bytes``, ``tokens`` or ``year``)
+determines how axes are divided and labelled.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Bar:
 
 @record
 class Bars:
-    """Bars from zero; ``limit`` is a labelled line, such as a card's memory."""
+    """Bars from zero; ``limit`` is a labelled line, such as the memory of a GPU."""
 
     title: str
     kind: str
@@ -45,7 +45,7 @@ class Axis:
 
 @record
 class Curve:
-    """A named curve through points ``(x, y)``, or the points alone."""
+    """A named curve through points ``(x, y)``, or only the points."""
 
     name: str
     points: tuple[tuple[float, float], ...]
@@ -74,7 +74,7 @@ class Chart:
 
 @record
 class Scatter:
-    """Groups of labelled points over two axes; labels are drawn where there is room."""
+    """Groups of labelled points over two axes; labels are drawn if there is room."""
 
     title: str
     x: Axis
@@ -86,7 +86,7 @@ Picture = Bars | Chart | Scatter
 
 
 def crossings(first: Curve, second: Curve, label: str) -> tuple[Mark, ...]:
-    """Where two curves over the same x values cross, by linear interpolation.
+    """Find where two curves over the same x values cross, by linear interpolation.
 
     >>> crossings(Curve("a", ((0, 0), (2, 4))), Curve("b", ((0, 2), (2, 2))), "here")
     (Mark(label='here', x=1.0, y=2.0),)
@@ -102,7 +102,7 @@ def crossings(first: Curve, second: Curve, label: str) -> tuple[Mark, ...]:
 
 
 def bars_of(title: str, table: Table) -> Bars | None:
-    """A table as bars: text columns as labels, the last numeric column as lengths; None if there is no such column."""
+    """Turn a table into bars of its last numeric column, labelled by text columns; None without such a column."""
     values = max((at for at, column in enumerate(table.columns) if column.kind in KINDS), default=None)
     shares = next((at for at, column in enumerate(table.columns) if column.kind == "share"), None)
     if values is None or not any(row[values] for row in table.rows):

@@ -1,4 +1,4 @@
-"""Documents of ``presets list``, ``search`` and ``where``."""
+"""Documents for ``presets list``, ``search`` and ``where``."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .search import Model
 
 
 def list_document(presets: Sequence[dict[str, Any]]) -> Document:
-    """One row per family with its sizes."""
+    """Build the document of all presets, with one row per family."""
     rows = [(preset["name"], preset["title"] + _status(preset), preset["year"], _sizes(preset)) for preset in presets]
     count = sum(max(len(preset["sizes"]), 1) for preset in presets)
     return Document(
         f"{count} models in {len(presets)} families",
         lambda: envelope("presets list", {}, {"presets": list(presets)}),
         subtitle=(
-            "a model is named family-size, such as gpt3-175b; the family name alone stands for the size marked *",
+            "models are named family-size, such as gpt3-175b; the family name alone refers to the size marked *",
         ),
         tables=(Table("", columns("family: name", "title", "year: number 2", "sizes"), rows),),
     )
@@ -35,7 +35,7 @@ def _sizes(preset: dict[str, Any]) -> str:
 
 
 def summaries() -> tuple[list[dict[str, Any]], list[str]]:
-    """The summary of every preset file, and an error message for each one that cannot be read."""
+    """Summarise every preset file, and return an error message for each unreadable file."""
     from ..core.errors import InputError
 
     found, broken = [], []
@@ -48,7 +48,7 @@ def summaries() -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def summary(name: str, file: Path) -> dict[str, Any]:
-    """Title, year, sizes and aliases of a preset file, without building a model."""
+    """Read the title, year, sizes and aliases of a preset file without building a model."""
     data = preset_files.read_preset(file)
     sizes, aliases = data.get("sizes") or {}, data.get("aliases") or {}
     default = data.get("default") or next(iter(sizes), None)
@@ -64,7 +64,7 @@ def summary(name: str, file: Path) -> dict[str, Any]:
 
 
 def search_document(words: Sequence[str], found: Sequence[Model]) -> Document:
-    """One row per matching model."""
+    """Build the document of a search, with one row per matching model."""
     heads = columns("model: name", "title: text 3", "year: number 2", "kind: text 1", "parameters: count")
     rows = [(model.name, model.title, model.year, model.kind, model.total) for model in found]
     return Document(
@@ -75,7 +75,7 @@ def search_document(words: Sequence[str], found: Sequence[Model]) -> Document:
 
 
 def where_document(name: str, found: preset_files.PresetLocation) -> Document:
-    """The file that a name refers to, its size, and the files that it hides."""
+    """Build the document of the file that a name refers to, its size, and the files that it shadows."""
     files = [folder / found.file.name for folder in preset_files.folders()]
     hidden = [str(file) for file in files if file.is_file() and file != found.file]
     size = found.size or summary(found.file.stem, found.file)["default"]

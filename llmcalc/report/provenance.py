@@ -12,13 +12,13 @@ DOLLARS = "US dollars"
 
 
 def span_fact(label: str, span: Span, unit: str, what: str = "") -> Fact:
-    """The middle value, with the low and high values in the note if they differ."""
+    """Return the middle value, with the low and high values in the note if they differ."""
     ends = "" if span.low == span.high else span_text(span.low, span.high)
     return Fact(label, four_digits(span.mid), unit, ", ".join(filter(None, (ends, what))))
 
 
 def six_digits(value: float) -> float:
-    """A modelled value rounded to six significant digits.
+    """Round a modelled value to six significant digits.
 
     >>> six_digits(1234567.8)
     1234570.0
@@ -27,12 +27,12 @@ def six_digits(value: float) -> float:
 
 
 def span_text(low: float, high: float) -> str:
-    """``2.990 M to 14.00 M``."""
+    """Format a range, such as ``2.990 M to 14.00 M``."""
     return f"{four_digits(low)} to {four_digits(high)}"
 
 
 def four_digits(value: float) -> str:
-    """A modelled value as text, with four significant digits.
+    """Format a modelled value with four significant digits.
 
     >>> four_digits(375.5064), four_digits(4613962.7)
     ('375.5', '4.614 M')
@@ -41,9 +41,9 @@ def four_digits(value: float) -> str:
 
 
 def cost_fact(cost: tuple[float, float] | None, price: Price | None) -> Fact:
-    """The cost, or how to set a price."""
+    """Return the cost, or a hint to set a price."""
     if cost is None or price is None:
-        return Fact("cost", "not known", "", spelled("give the price of an accelerator-hour, such as {price=2.50}"))
+        return Fact("cost", "not known", "", spelled("set the price per accelerator-hour, such as {price=2.50}"))
     if price.low == price.high and round(cost[0]) == round(cost[1]):
         return Fact("cost", four_digits(cost[0]), DOLLARS, f"at {price.low:,.2f} per hour")
     return Fact("cost", span_text(*cost), DOLLARS, f"at {price.low:,.2f} to {price.high:,.2f} per hour")
@@ -58,10 +58,10 @@ def machine_line(machine: Machine) -> str:
 
 
 def assumptions(machine: Machine | None, price: Price | None) -> tuple[str, ...]:
-    """The sources of utilisation and price."""
+    """Return the sources of the utilisation and price."""
     if machine is None:
         return ()
     lines = [f"assumed: MFU of {machine.accelerator.title} in {machine.number_format}, {machine.mfu_source}"]
     if price is not None:
-        lines.append(f"assumed: price of an accelerator-hour in US dollars, {price.source}")
+        lines.append(f"assumed: price per accelerator-hour in US dollars, {price.source}")
     return tuple(lines)

@@ -1,4 +1,4 @@
-"""Published figures and training facts next to our values, and the citations of their sources."""
+"""Published figures and training facts compared with our values, and their citations."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class Comparison:
 
     @property
     def relative(self) -> float:
-        """Relative difference of our value from the published figure."""
+        """Relative difference between our value and the published figure."""
         value = self.expectation.value
         return (self.ours - value) / value if value else float(self.ours != 0)
 
     @property
     def within(self) -> bool:
-        """Whether our value is within the figure's tolerance (its rounding)."""
+        """Whether our value is within the tolerance (rounding) of the figure."""
         return abs(self.relative) <= self.expectation.tolerance
 
     @property
     def printed(self) -> str:
-        """The figure as the publication prints it."""
+        """The figure as printed in the publication."""
         known = self.expectation
         if known.printed or not float(known.value).is_integer():
             return known.printed or str(known.value)
@@ -58,7 +58,7 @@ class Comparison:
         return f"{text}: {known.note}" if known.note else text
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the comparison as plain data."""
         known = self.expectation
         return {
             "quantity": self.attribute,
@@ -74,7 +74,7 @@ class Comparison:
 
 
 def comparisons(result: Any, expect: tuple[Expectation, ...]) -> list[Comparison]:
-    """All published figures for quantities that ``result`` has."""
+    """Compare all published figures of quantities that ``result`` has."""
     found = []
     for expectation in expect:
         attribute = ATTRIBUTES.get(expectation.quantity, expectation.quantity)
@@ -85,7 +85,7 @@ def comparisons(result: Any, expect: tuple[Expectation, ...]) -> list[Comparison
 
 
 def published_table(found: list[Comparison]) -> Table:
-    """The published figures as a table."""
+    """Build a table of the published figures."""
     rows = []
     for one in found:
         difference = f"{100 * one.relative:+.2g} %" if one.relative else "none"
@@ -94,14 +94,14 @@ def published_table(found: list[Comparison]) -> Table:
 
 
 def training_table(architecture: Architecture) -> Table | None:
-    """The training facts of a model, ordered by quantity; None if nothing is published."""
+    """Build a table of training facts by quantity, or return None if nothing is published."""
     order = list(TRAINING_UNITS)
     facts = sorted(architecture.facts, key=lambda fact: order.index(fact.quantity))
     return Table("training, as published", TRAINING_COLUMNS, [_fact_row(fact) for fact in facts]) if facts else None
 
 
 def training_comparison(architecture: Architecture, ours: Mapping[str, str]) -> list[Table]:
-    """The facts with our values where we have them; no table if nothing is published."""
+    """Build a table of published facts and our values; no table if nothing is published."""
     facts = training_table(architecture)
     if facts is None:
         return []
@@ -125,7 +125,7 @@ def _fact_value(fact: TrainingFact) -> str:
 
 
 def cite(source: str) -> str:
-    """``brown2020 Table 2.1`` followed by the paper, if its first word is a known key."""
+    """Append the paper to a source such as ``brown2020 Table 2.1`` if its first word is a known key."""
     key = source.split(" ", 1)[0].rstrip(",;:")
     entry = table("sources").get(key)
     if entry is None:

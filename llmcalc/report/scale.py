@@ -1,4 +1,4 @@
-"""Document of ``scale``: the answers of several scaling laws, and the resources of the plan."""
+"""Document for ``scale``: the answers of several scaling laws, and the resources of the plan."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .json_envelope import envelope
 from .numbers import ABOUT, about, binary
 from .provenance import assumptions, cost_fact, machine_line, six_digits, span_fact, span_text
 
-READ = "true"  # constants checked in the publication itself
+READ = "true"  # the constants were verified in the publication itself
 if TYPE_CHECKING:
     from .pictures import Picture
 
@@ -27,13 +27,13 @@ LOSSES = (
     "each law counts N as its publication does (llmcalc laws show NAME)"
 )
 COMPARED = {
-    "overtraining": ("D of the best", "ratio"), "excess": ("FLOPs of the least", "ratio"),
-    "epochs": ("epochs", "number"), "worth": ("as fresh tokens", ABOUT),
+    "overtraining": ("D vs. optimum", "ratio"), "excess": ("FLOPs vs. minimum", "ratio"),
+    "epochs": ("epochs", "number"), "worth": ("fresh-token equivalent", ABOUT),
 }  # fmt: skip
 
 
 def scale_document(plan: Plan, shapes: Sequence[Shape] = (), seq: int = SEQ) -> Document:
-    """The document of a plan."""
+    """Build the document of a plan."""
     spent = plan.budget
     model = plan.model
     machine = spent.machine if spent else None
@@ -95,7 +95,7 @@ def _by_law(plan: Plan) -> Table:
 
 
 def _pictures(plan: Plan) -> list[Picture]:
-    """N and D of each law."""
+    """Plot N and D of each law."""
     from .pictures import Axis, Mark, Scatter
 
     marks = tuple(Mark(point.law.name, point.parameters, point.tokens) for point in plan.points)
@@ -110,7 +110,7 @@ def _cells(point: Point) -> tuple[Any, ...]:
 
 
 def _ratio(value: float | None) -> float | None:
-    """The value with four significant digits."""
+    """Round a value to four significant digits."""
     return None if value is None else float(f"{value:.4g}")
 
 
@@ -121,7 +121,7 @@ def _served(plan: Plan) -> Table:
         if (found := point.served)
     ]
     heads = columns("law: name", "N: about", "D: about", "training + inference FLOPs: about", "saved: share")
-    return Table("the same loss at the lowest cost of training and inference", heads, rows)
+    return Table("same loss at the lowest cost of training and inference", heads, rows)
 
 
 def _shapes(shapes: Sequence[Shape], machine: Machine | None) -> Table:
@@ -131,7 +131,7 @@ def _shapes(shapes: Sequence[Shape], machine: Machine | None) -> Table:
         rows.append((one.architecture.name, one.parameters, one.tokens, *(memory if machine else ())))
     per_gpu = ("per GPU: about bytes", "") if machine else ()
     heads = columns("shape: name", "parameters: about", "tokens: about", *per_gpu)
-    return Table("published models of similar size, on the whole budget", heads, rows)
+    return Table("published models of similar size, trained on the whole budget", heads, rows)
 
 
 def _notes(plan: Plan, shapes: Sequence[Shape], seq: int) -> list[str]:
@@ -143,9 +143,9 @@ def _notes(plan: Plan, shapes: Sequence[Shape], seq: int) -> list[str]:
         notes.append("laws for dense models are evaluated with active parameters")
     unread = [point.law.name for point in plan.points if point.law.checked != READ]
     if unread:
-        notes.append(f"constants checked in transcriptions only: {', '.join(unread)}")
+        notes.append(f"constants verified only in transcriptions: {', '.join(unread)}")
     if plan.query.inference and (mute := [point.law.name for point in plan.points if point.served is None]):
-        notes.append(f"no answer for inference, because the loss does not depend on both N and D: {', '.join(mute)}")
+        notes.append(f"no inference optimum, because the loss does not depend on both N and D: {', '.join(mute)}")
     if shapes:
         fit = next((one.fit for one in shapes if one.fit), None)
         notes.append(f"published models: sequences of {seq} tokens, exact FLOPs")

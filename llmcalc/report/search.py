@@ -1,11 +1,11 @@
-"""Searches models by words: parts of names, layer kinds, years and ranges of sizes. All words must match.
+"""Search models by parts of names, layer kinds, years and size ranges. All words must match.
 
 For example:
 
     moe >100b          mixtures of experts above 100e9 parameters
-    llama 2024         models called llama from 2024
+    llama 2024         models from 2024 with llama in their name
     encoder 100m-1b    encoders between 100e6 and 1e9 parameters
-    >=2025             from 2025 or later
+    >=2025             models from 2025 or later
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _RANGE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kmbt])-([0-9]+(?:\.[0-9]+)?)([kmbt]
 
 
 class Model(NamedTuple):
-    """The attributes of a model that a search matches and shows."""
+    """Searchable attributes of a model."""
 
     name: str
     title: str
@@ -39,7 +39,7 @@ class Model(NamedTuple):
 
 
 def search(words: Sequence[str], presets: Iterable[dict[str, Any]]) -> Iterator[Model]:
-    """All models of the presets that match every word."""
+    """Return all preset models that match every word."""
     tests = [_test(word.lower()) for word in words]
     for preset in presets:
         for model in _models(preset):
@@ -77,7 +77,7 @@ def _models(preset: dict[str, Any]) -> Iterator[Model]:
 
 
 def kind_of(architecture: Architecture) -> str:
-    """The roles of the stacks and their distinctive layer kinds: ``decoder, moe, window``."""
+    """Return the roles of the stacks and their distinctive layer kinds: ``decoder, moe, window``."""
     roles = "-".join(dict.fromkeys(stack.role for stack in architecture.stacks))
     kinds = dict.fromkeys(entry.layer.kind() for entry in entries(architecture) if entry.run is not None)
     common = ("attention", "mlp", "norm")

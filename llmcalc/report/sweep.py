@@ -1,4 +1,4 @@
-"""Document of ``sweep``: a table of all points, and a chart of the first quantity."""
+"""Document for ``sweep``: a table of all points, and a chart of the first quantity."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from .pictures import Picture
 
 MOST_ROWS, MOST_CHARTED = 100_000, 32
-STEEP = 8  # an axis is logarithmic if its last value exceeds this multiple of the first
+STEEP = 8  # an axis is logarithmic if the ratio of its last to first value exceeds this
 TOKENS = ("seq", "target_seq", "context")
-LINEAR_UP_TO = 100  # a bar chart is logarithmic if the largest value exceeds this multiple of the smallest
+LINEAR_UP_TO = 100  # a bar chart is logarithmic if the ratio of its largest to smallest value exceeds this
 
 
 def sweep_document(result: Sweep) -> Document:
-    """The document of a sweep."""
+    """Build the document of a sweep."""
     if result.points > MOST_ROWS:
-        hint = f"{MOST_ROWS:,} are printed at most; llmcalc.api.sweep.sweep gives arrays"
+        hint = f"at most {MOST_ROWS:,} points are printed; llmcalc.api.sweep.sweep returns arrays"
         raise SizeError(f"{result.points:,} points are too many to print", parameter="over", hint=hint)
     architecture = result.architecture
     varied = ", ".join(f"{axis.name.replace('_', '-')} ({len(axis.values)})" for axis in result.axes)
@@ -47,7 +47,7 @@ def sweep_document(result: Sweep) -> Document:
 
 
 def _pictures(result: Sweep) -> list[Picture]:
-    """One chart per quantity over the longest axis, with a curve for each combination of the others."""
+    """Plot each quantity over the longest axis, with a curve per combination of the other sizes."""
     longest = max(range(len(result.axes)), key=lambda at: len(result.axes[at].values))
     if len(result.axes[longest].values) < 2:
         return []
@@ -75,7 +75,7 @@ def _curves(result: Sweep, name: str, longest: int) -> Picture:
 
 
 def _settings(result: Sweep) -> list[str]:
-    """The memory settings that differ from the defaults, and the mesh."""
+    """Return the non-default memory settings and the mesh."""
     settings = {
         name: ", ".join(value) if isinstance(value, list) else value
         for name, value in result.memory.items()
@@ -86,7 +86,7 @@ def _settings(result: Sweep) -> list[str]:
 
 
 def _rows(result: Sweep) -> Iterator[tuple[tuple[int, ...], tuple[float, ...]]]:
-    """(sizes, values) of every point, the last axis varying fastest."""
+    """Return (sizes, values) of every point; the last axis varies fastest."""
     arrays = [result.values[name].ravel().tolist() for name in result.values]
     points = product(*(axis.values for axis in result.axes))
     for sizes, *values in zip(points, *arrays, strict=True):
@@ -113,7 +113,7 @@ def _kind(name: str) -> str:
 
 
 def _chart(result: Sweep) -> Table:
-    """Bars of the first quantity: from zero, or logarithmic if the values span orders of magnitude."""
+    """Plot the first quantity as bars, logarithmic if the values span orders of magnitude."""
     name = next(iter(result.values))
     step = -(-result.points // MOST_CHARTED)
     points = list(_rows(result))[::step]
@@ -133,7 +133,7 @@ def _chart(result: Sweep) -> Table:
 
 
 def _logarithmic(low: float, high: float) -> Any:
-    """A tenth for the smallest, all of the width for the largest."""
+    """Map the smallest value to a tenth of the width and the largest to the full width."""
     least = 0.1
     return lambda value: least + (1 - least) * log(value / low) / log(high / low)
 

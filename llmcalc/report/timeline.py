@@ -1,4 +1,4 @@
-"""Document of ``timeline``: parameters and training compute of models by year.
+"""Document for ``timeline``: parameters and training compute of models by year.
 
 Compute is as published, or 6·N·D with the published tokens; each row says which. Growth is a least-squares line through
 the logarithm of each year's largest model: a description of this list, not a law.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 RULE = "6·N·D"
 SEQUENTIAL = ("mamba", "hyena", "rwkv", "rg_lru", "delta", "kda", "lightning", "mlstm")
-FEWEST = 3  # years needed for a trend
+FEWEST = 3  # minimum number of years for a trend
 MONTHS = 12
 
 
@@ -46,7 +46,7 @@ class Point:
 
 
 def points(presets: Iterable[dict[str, Any]], everything: bool) -> Iterator[Point]:
-    """One point per size, or for the largest size of each family."""
+    """Return one point per size, or one for the largest size of each family."""
     for preset in presets:
         if preset["year"] is None:
             continue
@@ -68,7 +68,7 @@ def _point(model: Architecture, year: int) -> Point:
 
 
 def _whole(fact: TrainingFact) -> int:
-    """The printed number as an exact integer: 3.14e23 is 314·10²¹."""
+    """Convert a printed number to an exact integer: 3.14e23 is 314·10²¹."""
     from decimal import Decimal
 
     return int(Decimal(str(fact.value)))
@@ -84,7 +84,7 @@ def _group(model: Architecture) -> str:
 
 
 def doubling_months(found: Sequence[Point], attribute: str) -> float | None:
-    """Doubling time in months of the largest model per year; None for too few years or no growth."""
+    """Return the doubling time in months of the yearly largest model; None for too few years or no growth."""
     values = [(point.year, getattr(point, attribute)) for point in found if getattr(point, attribute)]
     largest = {year: max(value for own, value in values if own == year) for year, _ in values}
     if len(largest) < FEWEST:
@@ -97,22 +97,22 @@ def doubling_months(found: Sequence[Point], attribute: str) -> float | None:
 
 
 def timeline_document(found: Sequence[Point], everything: bool) -> Document:
-    """One row per model, ordered by year and size."""
+    """Build the document of a timeline, with one row per model ordered by year and size."""
     ordered = sorted(found, key=lambda point: (point.year, point.total, point.name))
     years = f"{ordered[0].year} to {ordered[-1].year}" if ordered else "no model matches"
-    largest = spelled("the largest size of each family ({everything=True} shows every one)")
+    largest = spelled("the largest size of each family ({everything=True} shows all sizes)")
     return Document(
         f"{len(ordered)} models, {years}",
         lambda: _json(ordered),
         subtitle=("every size" if everything else largest,),
         warnings=tuple(
-            f"{point.name} is unpublished: its sizes may be wrong" for point in ordered if point.status != "published"
+            f"{point.name} is unpublished; its sizes may be wrong" for point in ordered if point.status != "published"
         ),
         facts=tuple(_facts(ordered)),
         tables=(_table(ordered),),
         notes=(
             "training FLOPs are as published, or 6·N·D with N active parameters including embeddings and D tokens",
-            "growth: least squares through the largest model of each year in this list; not a law or a forecast",
+            "growth: least-squares fit to the largest model of each year in this list; neither a law nor a forecast",
         ),
         pictures=lambda: _pictures(ordered),
     )

@@ -1,4 +1,4 @@
-"""Document of ``train``: compute, time, cost, energy and files of a training run, with every assumption."""
+"""Document for ``train``: compute, time, cost, energy and files of a training run, with all assumptions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHOWN_SIZES = ("seq", "attention")
 
 
 def train_document(run: Training, stated: bool = True) -> Document:
-    """The document of a training run; ``stated``: the token count was given, not taken from the publication."""
+    """Build the document of a training run; ``stated`` means that the token count is given, not published."""
     architecture, machine = run.architecture, run.machine
     lines = (workload_line(run.step.workload, SHOWN_SIZES), *((machine_line(machine),) if machine else ()))
     return model_document(
@@ -63,7 +63,7 @@ def _facts(run: Training) -> list[Fact]:
 
 
 def _ours(run: Training) -> dict[str, str]:
-    """Our values by the name of the published quantity."""
+    """Return our values by the name of the published quantity."""
     values = {"tokens": four_digits(run.tokens), "flops": f"{four_digits(run.six_nd)} (6·N·D)"}
     if run.hours and run.days:
         values |= {"accelerator hours": four_digits(run.hours.mid), "days": four_digits(run.days.mid)}
@@ -90,17 +90,17 @@ def _emissions(run: Training) -> Table:
 def _notes(run: Training) -> list[str]:
     notes = []
     if run.architecture.is_encoder_decoder:
-        notes.append("6·N·D counts every token in both stacks, although each passes through one; 3·N·D is closer")
+        notes.append("6·N·D counts every token in both stacks, but a token passes through only one; 3·N·D is closer")
     if run.machine and run.step.workload.attention == "causal":
         notes.append(spelled("published utilisation counts all query-key pairs, as {attention=dense} does"))
     if run.machine:
-        notes.append("hours cover computation only; restarts, evaluation and trial runs are extra")
+        notes.append("hours cover computation only, without restarts, evaluation and trial runs")
     notes += [f"{one.title}: {one.note}" for one in run.emissions if one.note]
     if run.machine and run.machine.accelerator.power is None:
         title = run.machine.accelerator.title
-        notes.append(spelled(f"no confirmed power of {title}: give {{watts}}, {{pue}} and {{carbon}}"))
+        notes.append(spelled(f"the power of {title} is unconfirmed; set {{watts}}, {{pue}} and {{carbon}}"))
     if run.machine and not run.fit:
-        notes.append(spelled("for the memory per GPU give a mesh, such as {dp=64} {tp=8} {zero=1} (see llmcalc fit)"))
+        notes.append(spelled("for the memory per GPU, set a mesh such as {dp=64} {tp=8} {zero=1} (see llmcalc fit)"))
     return notes
 
 

@@ -1,4 +1,4 @@
-"""Documents of ``verify``: declared against observed values, for one model or for all presets."""
+"""Documents for ``verify``: declared and observed values, for one model or for all presets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHECKS = columns("quantity: name", "declared: count", "observed: count", "verdic
 
 @record
 class Outcome:
-    """The verification of a model, or the reason why it could not be verified."""
+    """The verification of a model, or the reason it could not be verified."""
 
     family: str
     name: str
@@ -39,13 +39,13 @@ class Outcome:
         return [check for check in self.verification.checks if not check.ok] if self.verification else []
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data; ``not_verified`` is empty if the model was run."""
+        """Return plain data; ``not_verified`` is empty if the model was run."""
         done = self.verification.to_dict() if self.verification else {"ok": False, "model": self.name, "checks": []}
         return {**done, "not_verified": self.reason}
 
 
 def outcome(architecture: Architecture, family: str = "") -> Outcome:
-    """Verify one architecture; a missing NumPy model gives an outcome with a reason."""
+    """Verify one architecture; without a NumPy model, the outcome has a reason instead."""
     try:
         return Outcome(family or architecture.name, architecture.name, verify(architecture))
     except UnsupportedError as error:
@@ -53,19 +53,19 @@ def outcome(architecture: Architecture, family: str = "") -> Outcome:
 
 
 def models() -> list[tuple[str, str | None]]:
-    """(family, size) of every model of every preset file; the size is None if a file has no sizes."""
+    """List (family, size) of every model of every preset file; the size is None if a file has no sizes."""
     found: list[tuple[str, str | None]] = []
     for family, file in sorted(preset_files.files().items()):
         try:
             sizes = preset_files.read_preset(file).get("sizes")
-        except InputError:  # reported when it is verified
+        except InputError:  # the error is reported during verification
             sizes = None
         found += [(family, size) for size in (sizes if isinstance(sizes, dict) and sizes else [None])]
     return found
 
 
 def outcome_of(family: str, size: str | None) -> Outcome:
-    """Load and verify one model of a preset file; an unreadable file gives an outcome with a reason."""
+    """Load and verify one model of a preset file; for an unreadable file, the outcome has a reason instead."""
     try:
         architecture = load_file(preset_files.files()[family], size)
     except InputError as error:
@@ -74,19 +74,19 @@ def outcome_of(family: str, size: str | None) -> Outcome:
 
 
 def verify_document(architecture: Architecture, found: Outcome) -> Document:
-    """One row per check of a model."""
+    """Build the document of a verification, with one row per check."""
     done = found.verification
     if done is None:
         verdict, tables = f"{NO} not verified: {_line(found.reason)}", []
-        notes = ["the model cannot be run, so nothing was compared"]
+        notes = ["the model cannot be run; nothing was compared"]
     else:
         counts = f"{len(done.checks) - len(found.wrong)} of {len(done.checks)} checks hold"
         verdict = f"{_sign(done.ok)} {counts}"
         executed = [check_row(check) for check in done.checks if not check.source]
         figures = [check_row(check) for check in done.checks if check.source]
         tables = [
-            Table("a small model of the same structure, executed", CHECKS, executed),
-            Table("the model itself, as published", CHECKS, figures),
+            Table("a small model of the same structure (executed)", CHECKS, executed),
+            Table("the model itself (published figures)", CHECKS, figures),
         ]
         notes = [f"executed: {line}" for line in structure(done.small)]
         run = [stack.name for stack in done.small.stacks]
@@ -100,7 +100,7 @@ def verify_document(architecture: Architecture, found: Outcome) -> Document:
 
 
 def all_document(found: Sequence[Outcome]) -> Document:
-    """One row per family, then every failed check and every model that could not be run."""
+    """Build the document of all families, failed checks and models that could not be run."""
     families = columns("family: name", "models: number", "checks: number", "verdict")
     missing = [(each.name, _line(each.reason)) for each in found if not each.verification]
     wrong = [(each.name, *check_row(check)) for each in found for check in each.wrong]
@@ -127,12 +127,12 @@ def _families(found: Sequence[Outcome]) -> Iterator[tuple[Cell, ...]]:
 
 
 def check_row(check: Check) -> tuple[Cell, ...]:
-    """A row of the table of checks."""
+    """Build a row of the table of checks."""
     return check.quantity, check.declared, check.observed, f"{_sign(check.ok)} {_verdict(check)}".rstrip()
 
 
 def _verdict(check: Check) -> str:
-    """What was compared, or where and by how much the values differ."""
+    """Return what was compared, or where and by how much the values differ."""
     if not check.ok:
         by = f"observed {check.difference:+,} {check.unit}" if check.difference else ""
         return "; ".join(filter(None, (by, check.detail, check.source)))
@@ -148,5 +148,5 @@ def _sign(ok: bool) -> str:
 
 
 def _line(text: str) -> str:
-    """A multi-line message as one line."""
+    """Join the lines of a message."""
     return "; ".join(line.strip() for line in text.splitlines())

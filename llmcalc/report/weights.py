@@ -1,4 +1,4 @@
-"""Documents about checkpoint headers: compared with an architecture, or counted as stored."""
+"""Documents about checkpoint headers, compared with an architecture or counted as stored."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .heading import ignored_keys_note, model_document
 from .json_envelope import envelope
 from .verify import CHECKS, NO, YES, check_row
 
-MOST_DIFFERENCES = 50  # printed; the JSON output has all
+MOST_DIFFERENCES = 50  # number of printed differences; the JSON output has all of them
 
 
 def comparison_document(comparison: Comparison) -> Document:
-    """Whether all tensors match, what differs, and bytes by part."""
+    """Build the document of a comparison: whether tensors match, the differences, and bytes by part."""
     listed = comparison.differences[:MOST_DIFFERENCES]
     rest = len(comparison.differences) - len(listed)
     differences = [(one.name, _difference_text(one)) for one in listed]
@@ -35,13 +35,13 @@ def comparison_document(comparison: Comparison) -> Document:
 
 
 def _difference_text(one: Difference) -> str:
-    """``shape: 254×256 BF16, declared 256×256 BF16``."""
+    """Return ``shape: 254×256 BF16, declared 256×256 BF16``."""
     declared = f"declared {one.declared}" if one.declared else "not declared"
     return f"{one.what}: {', '.join(filter(None, (one.stored, declared)))}"
 
 
 def headers_document(headers: Headers, command: str) -> Document:
-    """Headers without an architecture: tensors, stored elements and bytes per type."""
+    """Build the document of headers alone: tensors, stored elements and bytes per type."""
     groups = tuple(_parts(headers))
     result = {
         "total": headers.elements,
@@ -50,13 +50,13 @@ def headers_document(headers: Headers, command: str) -> Document:
         "bytes": [group._asdict() for group in groups],
     }
     note = (
-        "headers give shapes, but not heads, active experts or operations; put the config.json into the same folder "
+        "headers contain shapes, but not head counts, active experts or operations; add the config.json to the folder "
         "to use every command"
     )
     packed = any(kind in headers.by_type() for kind in ("I32", "U8", "I8"))
     more = ("integers may be packed parameters; they are counted as stored",) if packed else ()
     facts = [Fact("stored", headers.elements, "parameters", "elements of all tensors as stored")]
-    facts += [Fact("verdict", f"{NO} nothing to compare with: no config.json")] if command == "verify" else []
+    facts += [Fact("verdict", f"{NO} no config.json to compare with")] if command == "verify" else []
     return Document(
         f"{headers.where}: headers only",
         lambda: envelope(command, {"model": headers.where}, {"ok": False, **result} if command == "verify" else result),

@@ -1,4 +1,4 @@
-"""One module per subject, each with its ``COMMANDS``; none is imported before one of them is invoked."""
+"""One module per subject, each with its ``COMMANDS`` and imported only when one of them is invoked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..table import COMMANDS
 
 
 def load(name: str) -> Command:
-    """The declaration of a command, such as ``params`` or ``presets list``."""
+    """Load the declaration of a command, such as ``params`` or ``presets list``."""
     module, _ = COMMANDS[name]
     commands: tuple[Command, ...] = import_module(f".{module}", __name__).COMMANDS
     return next(command for command in commands if command.name == name)

@@ -1,4 +1,4 @@
-"""``llmcalc formats``, ``hardware`` and ``laws``: what is known by name."""
+"""``llmcalc formats``, ``hardware`` and ``laws``: the built-in catalogues."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LAW = Argument("name", "Name of a scaling law, such as besiroglu.", complete="la
 
 @printed
 def list_formats() -> Answer:
-    """All number formats, and mixtures of them."""
+    """List all number formats and mixtures."""
     from ...api.names import number_format
     from ...data import table, tables
     from ...report.catalogues import formats_document
@@ -22,7 +22,7 @@ def list_formats() -> Answer:
 
 @printed
 def list_hardware() -> Answer:
-    """All accelerators."""
+    """List all accelerators."""
     from ...api.names import accelerators
     from ...report.catalogues import hardware_document
 
@@ -31,7 +31,7 @@ def list_hardware() -> Answer:
 
 @printed
 def show_hardware(name: str) -> Answer:
-    """One accelerator."""
+    """Show one accelerator."""
     from ...api.names import accelerator
     from ...report.catalogues import accelerator_document
 
@@ -40,7 +40,7 @@ def show_hardware(name: str) -> Answer:
 
 @printed
 def list_laws() -> Answer:
-    """All scaling laws."""
+    """List all scaling laws."""
     from ...api.scale import laws
     from ...report.catalogues import laws_document
 
@@ -49,7 +49,7 @@ def list_laws() -> Answer:
 
 @printed
 def show_law(name: str) -> Answer:
-    """One scaling law."""
+    """Show one scaling law."""
     from ...api.scale import law
     from ...report.catalogues import law_document
 

@@ -1,4 +1,4 @@
-"""``llmcalc check`` finds suspicious shapes and tests limits; ``llmcalc rule`` explains the rules."""
+"""``llmcalc check`` finds suspicious shapes and checks limits; ``llmcalc rule`` explains the rules."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ SETTINGS = (
     Option("--tp", "Intended tensor-parallel ranks.", kind=int),
     Option("--pp", "Intended pipeline stages.", kind=int),
     Option("--ep", "Intended expert-parallel ranks.", kind=int),
-    Option("--max-params", "Most parameters, such as 8B.", "N"),
-    Option("--max-active", "Most active parameters.", "N"),
-    Option("--max-memory", "Most memory of serving in bf16 at --batch and --seq, such as 24GiB.", "SIZE"),
-    Option("--budget", "Most training FLOPs for --tokens, such as 1e24 or 3640PF-days.", "FLOPS"),
+    Option("--max-params", "Maximum number of parameters, such as 8B.", "N"),
+    Option("--max-active", "Maximum number of active parameters.", "N"),
+    Option("--max-memory", "Maximum serving memory in bf16 at --batch and --seq, such as 24GiB.", "SIZE"),
+    Option("--budget", "Maximum training FLOPs for --tokens, such as 1e24 or 3640PF-days.", "FLOPS"),
     Option("--tokens", "Training tokens, such as 15T.", "N"),
     BATCH,
     SEQ,
 )  # fmt: skip
-CODE = Argument("code", "Code of a rule, such as HW005 (default: list all rules).", least=0, complete="rules")
+CODE = Argument("code", "Rule code, such as HW005 (default: list all rules).", least=0, complete="rules")
 
 
 @printed
 def run_check(models: list[str], **given: Any) -> Answer:
-    """The findings; the exit code is 1 if there is one, or an exceeded limit."""
+    """Print the findings; the exit code is 1 for any finding or exceeded limit."""
     from ...api.check import check
     from ...report.lint_report import check_document
 
@@ -39,7 +39,7 @@ def run_check(models: list[str], **given: Any) -> Answer:
 
 @printed
 def run_rule(code: str | None) -> Answer:
-    """One rule, or all."""
+    """Explain one rule, or list all rules."""
     from ...lint import codes, rule
     from ...report.lint_report import rule_document, rules_document
 

@@ -1,4 +1,4 @@
-"""``llmcalc compare A B [C ...]``: models next to each other; ``llmcalc diff A B``: where two architectures differ."""
+"""``llmcalc compare A B [C ...]``: compare models; ``llmcalc diff A B``: show where two architectures differ."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OVERRIDES = tuple(
 
 @printed
 def run_compare(models: list[str], **given: Any) -> Answer:
-    """The comparison."""
+    """Print the comparison."""
     from ...api.compare import compare
     from ...report.compare import compare_document
 
@@ -33,7 +33,7 @@ def run_compare(models: list[str], **given: Any) -> Answer:
 
 @printed
 def run_diff(first: str, second: str, **given: Any) -> Answer:
-    """The differences; the exit code is 1 if there are any."""
+    """Print the differences; the exit code is 1 if there are any."""
     from ...api.diff import diff
     from ...api.load import load_each
     from ...report.compare import diff_document

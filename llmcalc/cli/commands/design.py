@@ -1,4 +1,4 @@
-"""``llmcalc design FAMILY --params 13B``: sizes of a model family for a target."""
+"""``llmcalc design FAMILY --params 13B``: find sizes of a model family for a target."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from ..options import BATCH, OUTPUT
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
-FAMILY = Argument("family", "Preset family whose proportions are kept, such as llama3.", complete="models")
+FAMILY = Argument("family", "Preset family whose proportions to keep, such as llama3.", complete="models")
 SETTINGS = (
     Option("--params", "Target number of parameters, such as 13B.", "N"),
     Option("--active", "Target number of active parameters.", "N"),
     Option("--flops", "Target forward FLOPs per token at --seq.", "N"),
-    Option("--memory", "Target memory of serving in bf16 at --batch and --seq.", "SIZE"),
+    Option("--memory", "Target serving memory in bf16 at --batch and --seq.", "SIZE"),
     Option("--seq", "Sequence length in tokens.", kind=int, default=2048),
     BATCH,
     Option("--multiple", "Round widths to multiples of this.", kind=int, default=128),
-    Option("--tp", "Tensor-parallel ranks that must divide the heads.", kind=int, default=8),
-    Option("--within", "Tolerance, relative to the target.", "SHARE", default="2%"),
+    Option("--tp", "Tensor-parallel ranks (must divide the number of heads).", kind=int, default=8),
+    Option("--within", "Tolerance relative to the target.", "SHARE", default="2%"),
 )
 
 
 @printed
 def run(family: str, **given: Any) -> Answer:
-    """The shapes."""
+    """Print the sizes."""
     from ...api.design import design
     from ...report.design import design_document
 

@@ -10,13 +10,13 @@ from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
 QUANTITY = Argument("quantity", "Quantity: params, active, flops, state, memory or train.", complete="quantities")
-DEPTH = Option("--depth", "Levels of the tree to show (default: all).", kind=int)
+DEPTH = Option("--depth", "Number of tree levels to show (default: all).", kind=int)
 SELECT = Option("--select", "Show only parts whose path contains this text.", "TEXT")
 
 
 @printed
 def run(model: str, quantity: str, depth: int | None, select: str | None, tokens: str | None, **given: Any) -> Answer:
-    """The derivation."""
+    """Print the derivation."""
     from ...api.explain import explain
     from ...report.explain import explain_document
 

@@ -1,4 +1,4 @@
-"""``llmcalc flops MODEL``: the floating-point operations of a step, by part."""
+"""``llmcalc flops MODEL``: count the floating-point operations of a step."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..spec import Command, Option
 
 CONVENTION = Option("--convention", "Count what transformers' eager PyTorch code executes.", choices=("torch",))
 RECOMPUTE = Option(
-    "--recompute", "Training: show what the backward pass recomputes.", default="none",
+    "--recompute", "Training: show the FLOPs that the backward pass recomputes.", default="none",
     choices=("none", "selective", "full"),
 )  # fmt: skip
 BY = Option("--by", "Break the total down by component or layer.", default="component", choices=("component", "layer"))
@@ -33,7 +33,7 @@ WORKLOAD = (*SIZES, MODE, CONTEXT, PATCHES, FRAMES, PAIRS_ALONE, LOGITS, CONVENT
 
 @printed
 def run(model: str, recompute: str, by: str, **given: Any) -> Answer:
-    """The FLOPs."""
+    """Print the FLOPs."""
     from ...api.defaults import cached_tokens
     from ...api.flops import flops
     from ...report.flops import flops_document

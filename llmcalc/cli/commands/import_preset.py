@@ -40,7 +40,7 @@ def run(model: str, output: str, force: bool, **given: Any) -> int:
 
 
 def _name(text: str) -> str:
-    """A valid preset name: letters, digits and dashes.
+    """Turn a text into a valid preset name: letters, digits and dashes.
 
     >>> _name("Qwen/Qwen3-8B (base)")
     'qwen-qwen3-8b-base'

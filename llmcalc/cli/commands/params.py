@@ -1,4 +1,4 @@
-"""``llmcalc params MODEL``: the number of parameters, by part."""
+"""``llmcalc params MODEL``: count the parameters of a model."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ BY = Option(
     "--by", "Break the total down by component, layer or tensor.", default="component",
     choices=("component", "layer", "tensor"),
 )  # fmt: skip
-LAYOUT = Option("--layout", "List tensors as this checkpoint layout stores them.", "NAME", complete="layouts")
+LAYOUT = Option("--layout", "List tensors as stored in this checkpoint layout.", "NAME", complete="layouts")
 
 
 @printed
 def run(model: str, by: str, layout: str | None, **given: Any) -> Answer:
-    """The parameters, or the stored elements of a checkpoint without a config.json."""
+    """Print the parameters, or the stored elements of a checkpoint without a config.json."""
     from ...api.params import params
     from ...report.params import params_document
 

@@ -1,4 +1,4 @@
-"""``llmcalc presets``: find and read the models that are known by name; ``llmcalc timeline``: their growth by year."""
+"""``llmcalc presets``: list, search and show presets; ``llmcalc timeline``: show model growth by year."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ NAME = Argument("name", "Name or alias of a preset.", complete="models")
 WORDS = Argument(
     "words", "Parts of names, kinds (moe, mamba, encoder), years (2024, '>=2023') and sizes ('>10b', 1b-8b).", 1, True
 )
-FILTER = Argument("words", "Filter as in presets search, such as llama or '>=2023'.", 0, True)
-RESOLVED = Option("--resolved", "Print one model, with bases, variables and defaults filled in.", kind=bool)
+FILTER = Argument("words", "Search words as in presets search, such as llama or '>=2023'.", 0, True)
+RESOLVED = Option("--resolved", "Print one model with bases, variables and defaults resolved.", kind=bool)
 ALL = Option("--all", "Show every size (default: the largest of each family).", name="everything", kind=bool)
 
 
 @printed
 def list_presets() -> Answer:
-    """All presets."""
+    """List all presets."""
     from ...report.presets import list_document
 
     return list_document(_summaries())
@@ -28,7 +28,7 @@ def list_presets() -> Answer:
 
 @printed
 def search_presets(words: list[str]) -> Answer:
-    """The models that match; the exit code is 1 if there are none."""
+    """Print the matching models; the exit code is 1 if there are none."""
     from ...report.presets import search_document
     from ...report.search import search
 
@@ -38,7 +38,7 @@ def search_presets(words: list[str]) -> Answer:
 
 @printed
 def locate_preset(name: str) -> Answer:
-    """The file of a preset."""
+    """Print the path of a preset file."""
     from ...report.presets import where_document
     from ...schema.preset_files import find
 
@@ -47,7 +47,7 @@ def locate_preset(name: str) -> Answer:
 
 @printed
 def show_timeline(words: list[str], everything: bool) -> Answer:
-    """The models by year; the exit code is 1 if none matches."""
+    """Print the models by year; the exit code is 1 if none matches."""
     from ...report.search import search
     from ...report.timeline import points, timeline_document
 
@@ -60,7 +60,7 @@ def show_timeline(words: list[str], everything: bool) -> Answer:
 
 
 def _summaries() -> list[dict[str, Any]]:
-    """The summaries of all presets, with a warning for each file that cannot be read."""
+    """Summarise all presets, with a warning for each file that cannot be read."""
     from ...report.presets import summaries
 
     presets, errors = summaries()
@@ -69,13 +69,13 @@ def _summaries() -> list[dict[str, Any]]:
 
 
 def show_preset(name: str, resolved: bool, overrides: list[str], as_json: bool) -> int:
-    """Print a preset file, or the resolved model."""
+    """Print a preset file or the resolved model."""
     from ...report.heading import model_inputs
     from ...report.json_envelope import envelope
     from ...schema.preset_files import find, read_preset, read_text
 
     if overrides and not resolved:
-        raise InputError("applies to a resolved model, not to its file", parameter="overrides", hint="add {resolved}")
+        raise InputError("applies only to a resolved model", parameter="overrides", hint="add {resolved}")
     if resolved:
         from ...api.load import load
         from ...schema.describe import describe

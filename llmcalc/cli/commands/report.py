@@ -1,4 +1,4 @@
-"""``llmcalc report MODEL ... -o FILE``: a self-contained HTML page about models."""
+"""``llmcalc report MODEL ... -o FILE``: write a self-contained HTML page about models."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ..output import write_text
 from ..spec import Argument, Command, Option
 
 STDOUT = "-"
-MODELS = Argument("models", "One or more models; several are compared.", 1, True, "models")
+MODELS = Argument("models", "One or more models (several are compared).", 1, True, "models")
 TO = Option("--output", f"HTML file to write ({STDOUT} for standard output).", "FILE", short="-o")
-GPU = Option("--gpu", "Also draw the memory of this GPU.", "NAME", complete="accelerators")
+GPU = Option("--gpu", "GPU whose memory to show in the charts.", "NAME", complete="accelerators")
 CONTEXT = Option(
-    "--context", "Sequence lengths of the charts: 1k..128k:x2 or 1k,8k,64k (k is 1024).", "VALUES",
+    "--context", "Sequence lengths for the charts: 1k..128k:x2 or 1k,8k,64k (k is 1024).", "VALUES",
     default="1k..256k:x2",
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""``llmcalc scale``: what scaling laws say about a budget, a size, data, a loss or a model."""
+"""``llmcalc scale``: apply scaling laws to a budget, a size, a token count, a loss or a model."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ..options import OUTPUT, READING, load_model, values
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
-MODEL = Argument("model", "Model whose plan to judge: preset name, preset file or config.", least=0, complete="models")
+MODEL = Argument("model", "Model to evaluate: preset name, preset file or config.", least=0, complete="models")
 LAW = Option(
-    "--law", "Scaling law, or all (default: the usual ones). Repeatable.", "NAME", "laws", repeatable=True,
+    "--law", "Scaling law, or all (default: a standard selection). Repeatable.", "NAME", "laws", repeatable=True,
     complete="laws",
 )  # fmt: skip
 SHAPE = Option(
-    "--shape", "Reference model for the size (default: Llama 3). Repeatable.", "MODEL", "shapes", repeatable=True,
+    "--shape", "Family of reference models (default: Llama 3). Repeatable.", "MODEL", "shapes", repeatable=True,
     complete="models",
 )  # fmt: skip
 SEQ = Option("--seq", "Sequence length in tokens.", kind=int, default=4096)
@@ -26,22 +26,22 @@ BUDGETS = (
     Option("--gpu-hours", "Budget: GPU-hours of --gpu, such as 1M.", "AMOUNT", "hours"),
     Option("--dollars", "Budget: US dollars, spent at --price per GPU-hour.", "AMOUNT"),
 )
-# each with an example for its error message
+# options and an example of each for its error message
 AMOUNTS = {
     Option("--params", "Parameters, such as 70B.", "AMOUNT", "parameters"): "70B",
     Option("--tokens", "Training tokens, such as 15T.", "AMOUNT"): "15T",
-    Option("--loss", "Loss to reach, in nats per token.", "LOSS"): "1.9",
-    Option("--unique", "Unique tokens; beyond them data is repeated.", "AMOUNT"): "1T",
-    Option("--inference", "Tokens to process in serving, such as 10T.", "AMOUNT"): "10T",
-    Option("--inference-cost", "Cost of a FLOP in serving, relative to training (default: 1).", "RATIO"): "1.5",
-    Option("--experts", "Total experts per active expert (default: the model's; none: dense).", "N"): "8",
-    Option("--granularity", "Width of a dense layer over that of an expert (default: 1).", "N"): "4",
+    Option("--loss", "Target loss in nats per token.", "LOSS"): "1.9",
+    Option("--unique", "Unique training tokens; more tokens repeat the data.", "AMOUNT"): "1T",
+    Option("--inference", "Tokens processed during serving, such as 10T.", "AMOUNT"): "10T",
+    Option("--inference-cost", "Cost of a serving FLOP relative to a training FLOP (default: 1).", "RATIO"): "1.5",
+    Option("--experts", "Ratio of total to active experts (default: the model's; none: dense).", "N"): "8",
+    Option("--granularity", "Ratio of dense layer width to expert width (default: 1).", "N"): "4",
 }
 
 
 @printed
 def run(model: str | None, laws: list[str], shapes: list[str], seq: int, **given: Any) -> Answer:
-    """The answers of the laws."""
+    """Print the answers of the laws."""
     from ...api.reference_models import reference_shapes
     from ...api.scale import scale
     from ...estimate.amounts import amount
@@ -51,7 +51,7 @@ def run(model: str | None, laws: list[str], shapes: list[str], seq: int, **given
     amounts = {name: amount(text, name, example) for name, (text, example) in texts.items() if text is not None}
     for name, value in values(READING, given).items():
         if model is None and value:
-            raise InputError("requires a model", parameter=name, hint="name the model first")
+            raise InputError("requires a model", parameter=name, hint="add a model")
     plan = scale(
         load_model(model, given) if model is not None else None, laws=laws, seq=seq, machine=machine(given),
         price=price(given), **values(BUDGETS, given), **amounts,

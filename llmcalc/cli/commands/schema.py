@@ -1,4 +1,4 @@
-"""``llmcalc schema``: the JSON Schema of presets, or of results."""
+"""``llmcalc schema``: print the JSON Schema of presets or of results."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ..output import write_text
 from ..spec import Argument, Command
 
 KINDS = ("preset", "result")
-KIND = Argument("kind", "preset (default), for editors, or result, for programs that read --json.", least=0)
+KIND = Argument("kind", "preset (default; for editors) or result (for programs that read --json).", least=0)
 
 
 def run(kind: str | None) -> int:

@@ -1,4 +1,4 @@
-"""``llmcalc sweep MODEL QUANTITY... --over seq=1k..1M:x2``: quantities over many workloads."""
+"""``llmcalc sweep MODEL QUANTITY... --over seq=1k..1M:x2``: compute quantities over a range of workloads."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ QUANTITY = Argument(
     "quantities", "Quantities, such as flops.total, state.bytes, memory.peak or params.active.", 1, True, "swept"
 )
 OVER = Option(
-    "--over", "Size and values: seq=1k..1M:x2, seq=1k..32k:+1k, batch=1,8,64 (k is 1024). Repeatable.", "SIZE=VALUES",
+    "--over", "Range to sweep: seq=1k..1M:x2, seq=1k..32k:+1k or batch=1,8,64 (k is 1024). Repeatable.", "SIZE=VALUES",
     repeatable=True,
 )  # fmt: skip
 
 
 @printed
 def run(model: str, quantities: list[str], over: list[str], **given: Any) -> Answer:
-    """The values."""
+    """Print the values."""
     from ...api.sweep import sweep
     from ...report.sweep import sweep_document
 

@@ -1,4 +1,4 @@
-"""``llmcalc train MODEL --tokens N``: compute, time, cost, energy and files of a training run."""
+"""``llmcalc train MODEL --tokens N``: estimate compute, time, cost, energy and files of a training run."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ ENERGY = (
     Option("--pue", "Power usage effectiveness of the data centre, such as 1.1.", "RATIO"),
     Option("--carbon", "kg CO2e per kWh, such as 0.385.", "KG"),
 )
-MICRO_BATCH = Option("--micro-batch", "Sequences per micro-batch and rank, for the memory.", kind=int, default=1)
+MICRO_BATCH = Option("--micro-batch", "Sequences per micro-batch on each rank (for memory).", kind=int, default=1)
 RUN = (TOKENS, SEQ, TARGET_SEQ, EXTEND, PAIRS_ALONE, BATCH_TOKENS)
 
 
 @printed
 def run(model: str, **given: Any) -> Answer:
-    """The training run; the exit code is 1 if a mesh is given and a step does not fit."""
+    """Print the training run; the exit code is 1 if a mesh is given and a step does not fit."""
     from ...api.train import train
     from ...estimate.amounts import amount
     from ...report.train import train_document

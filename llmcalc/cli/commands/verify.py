@@ -1,4 +1,4 @@
-"""``llmcalc verify MODEL``: compare the declared numbers with a NumPy model, or with a checkpoint's headers."""
+"""``llmcalc verify MODEL``: compare declared numbers with a NumPy model or with checkpoint headers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CLEAR = "\r\x1b[K"
 
 @printed
 def run(model: str, **given: Any) -> Answer:
-    """The checks; the exit code is 1 if anything differs or cannot be run."""
+    """Print the checks; the exit code is 1 if anything differs or cannot be run."""
     from ...report.verify import all_document, outcome, verify_document
 
     if model == EVERY:
@@ -48,13 +48,13 @@ def run(model: str, **given: Any) -> Answer:
         from ...checkpoint.headers.checkpoint_files import pickled_files
 
         names = pickled_files(Path(model))[:3]
-        warn([f"{name} is pickled and was not opened; its tensors are not compared" for name in names])
+        warn([f"{name} is a pickle file and was not opened; its tensors are not compared" for name in names])
     one = outcome(architecture)
     return verify_document(architecture, one), one.ok
 
 
 def _verify_all() -> list[Outcome]:
-    """The outcome of every model, with a progress line on a terminal."""
+    """Verify every model, with a progress line on a terminal."""
     from ...report.verify import models, outcome_of
 
     sizes, outcomes = models(), []

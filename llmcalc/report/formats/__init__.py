@@ -1,1 +1,1 @@
-"""One file per output format, named for it, with a function ``render(document) -> str``."""
+"""One file per output format, named after the format, with a function ``render(document) -> str``."""

@@ -1,4 +1,4 @@
-"""Format ``html``: a self-contained page without scripts, in light and dark, ready to print."""
+"""Format ``html``: a self-contained page without scripts, with light, dark and print styles."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ STYLE = """
 
 
 def render(document: Document) -> str:
-    """The document as a page."""
+    """Render the document as a page."""
     return page(document.title, [document])
 
 
 def page(title: str, documents: Iterable[Document]) -> str:
-    """Documents as one page; several documents get a title and a table of contents."""
+    """Render documents as one page; several documents get a title and a table of contents."""
     parts = list(enumerate(documents))
     body = "\n".join(f'<section id="part{number}">\n{fragment(document)}\n</section>' for number, document in parts)
     links = "".join(f'<li><a href="#part{number}">{escape(document.title)}</a></li>' for number, document in parts)
@@ -60,12 +60,12 @@ def page(title: str, documents: Iterable[Document]) -> str:
 
 
 def notebook(document: Document) -> str:
-    """The document as a fragment for embedding, including its style."""
+    """Render the document as a fragment for embedding, including its style."""
     return f'<div class="llmcalc"><style>{STYLE}</style>\n{fragment(document)}\n</div>'
 
 
 def fragment(document: Document) -> str:
-    """The document as HTML elements."""
+    """Render the document as HTML elements."""
     parts = [f"<h2>{escape(document.title)}</h2>"]
     parts += [f'<div class="quiet">{escape(line)}</div>' for line in document.subtitle]
     parts += [f'<p class="warning">! {escape(line)}</p>' for line in document.warnings]
@@ -105,12 +105,12 @@ def _cell(piece: Piece, at: int, last: bool) -> str:
 
 
 def _kind(piece: Piece) -> str:
-    """The CSS class of a column: numbers are right-aligned, names do not wrap."""
+    """Return the CSS class of a column: numbers are right-aligned, names do not wrap."""
     return " class=n" if piece.right else " class=name" if piece.least >= piece.most else ""
 
 
 def _tree(node: Node, depth: int) -> str:
-    """A derivation, collapsed below its second level."""
+    """Render a derivation, collapsed below its second level."""
     how = derivation(node)
     line = f"<b>{escape(node.label)}</b> {exact(node.value)}" + (f" <code>{escape(how)}</code>" if how else "")
     if not node.children:

@@ -8,5 +8,5 @@ from ..document import Document
 
 
 def render(document: Document) -> str:
-    """The document's envelope."""
+    """Render the document as a JSON envelope."""
     return json.dumps(document.data(), indent=2, ensure_ascii=False, allow_nan=False)

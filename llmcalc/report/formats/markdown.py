@@ -10,7 +10,7 @@ from .tree import derivation, outline
 
 
 def render(document: Document) -> str:
-    """The document as Markdown."""
+    """Render the document as Markdown."""
     parts = [f"## {_escape(document.title)}", *map(_escape, document.subtitle)]
     parts += [f"> **Warning:** {_escape(line)}" for line in document.warnings]
     if document.facts:

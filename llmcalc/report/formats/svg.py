@@ -9,7 +9,7 @@ from ..svg import draw
 
 
 def render(document: Document) -> str:
-    """The first picture as an SVG document."""
+    """Render the first picture as an SVG document."""
     pictures = pictures_of(document)
     if not pictures:
         raise InputError("this result has no picture", parameter="form", hint="use sweep, params, flops or memory")
@@ -17,7 +17,7 @@ def render(document: Document) -> str:
 
 
 def pictures_of(document: Document) -> list[Picture]:
-    """The pictures of a document, or a bar chart of its main table."""
+    """Return the pictures of a document, or a bar chart of its main table."""
     own = list(document.pictures())
     if own or not document.tables:
         return own

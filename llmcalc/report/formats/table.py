@@ -1,6 +1,6 @@
 """Format ``table``, for terminals: exact and short numbers, bars, and columns that fit the width.
 
-Respects ``NO_COLOR`` and ``TERM=dumb``; the width is that of the terminal, or ``COLUMNS``.
+Respects ``NO_COLOR``, ``TERM=dumb`` and ``COLUMNS`` (default: the width of the terminal).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TITLE, QUIET, LOUD, FILLED = "bold", "dim", "bold yellow", "cyan"
 
 
 def render(document: Document) -> str:
-    """The document as text, at most as wide as the terminal."""
+    """Render the document as text, at most as wide as the terminal."""
     console = _console()
     parts: list[Iterator[object]] = [_heading(document, console.width), _facts(document.facts)]
     parts += [_tree(document, console.width)] + [_table(table, console) for table in document.tables]
@@ -65,7 +65,7 @@ def _heading(document: Document, width: int) -> Iterator[object]:
 
 
 def _hanging(line: str, width: int) -> Iterator[Text]:
-    """A line ``name: a · b · c``, wrapped between items, with a hanging indent."""
+    """Wrap a line ``name: a · b · c`` between items, with a hanging indent."""
     first, *items = line.split(SEPARATOR)
     indent = " " * (first.find(": ") + len(": ")) if ": " in first else ""
     text = first
@@ -120,7 +120,7 @@ def _grid(part: list[tuple[Piece, int]], has_total: bool, blocks: bool) -> Grid:
 
 
 def _tree(document: Document, width: int) -> Iterator[object]:
-    """Value, label and derivation; a derivation that does not fit goes below, under the same guides."""
+    """Render value, label and derivation; a long derivation goes below, under the same guides."""
     lines = [line for root in document.tree for line in outline(root)]
     digits = max((len(exact(node.value)) for _, _, node in lines), default=0)
     named = max((len(guides + node.label) for guides, _, node in lines), default=0)
@@ -143,7 +143,7 @@ def _tree(document: Document, width: int) -> Iterator[object]:
 
 
 def _below(how: str, margin: str, guides: str, width: int) -> Iterator[Text]:
-    """A derivation on separate lines: a formula, then its values, wrapped after operators and spaces."""
+    """Render a derivation on separate lines: formula, then values, wrapped after operators and spaces."""
     for at, part in enumerate(how.split(" = ")):
         line = "= " if at else ""
         for piece in re.findall(r"[^·\s]+[·\s]*", part):

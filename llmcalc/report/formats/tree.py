@@ -9,11 +9,11 @@ from ...core.tree import Node
 from ..document import Document
 from ..numbers import exact
 
-ALREADY_COUNTED = "0"  # the formula of a shared tensor that was counted before; its note explains it
+ALREADY_COUNTED = "0"  # formula of a shared tensor that was already counted; the note explains it
 
 
 def render(document: Document) -> str:
-    """One line per node: value, label, derivation."""
+    """Render one line per node: value, label, derivation."""
     roots = document.tree or document.derivation()
     if not roots:
         raise InputError("this result has no tree", parameter="form", hint="use params or explain")
@@ -27,7 +27,7 @@ def render(document: Document) -> str:
 
 
 def outline(node: Node, before: str = "", below: str = "") -> Iterator[tuple[str, str, Node]]:
-    """(guides of the node's line, guides of a line below it, node), in reading order."""
+    """Yield (guides of the node's line, guides of the line below, node) in reading order."""
     yield before, below + ("│ " if node.children else "  "), node
     for child in node.children:
         last = child is node.children[-1]
@@ -35,7 +35,7 @@ def outline(node: Node, before: str = "", below: str = "") -> Iterator[tuple[str
 
 
 def derivation(node: Node) -> str:
-    """How a value is derived: ``vocab·d_model = 50257·12288``, or that it is a sum."""
+    """Describe how a value is derived: ``vocab·d_model = 50257·12288``, or a sum of parts."""
     if node.children and not node.formula:
         text = f"sum of {len(node.children)} parts" if len(node.children) > 1 else ""
     else:

@@ -1,4 +1,4 @@
-"""Draws pictures as SVG without a library: bars, charts and scatter plots of a given width."""
+"""Draw pictures as SVG without a library: bars, charts and scatter plots of a given width."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ WIDTH = 760.0
 
 
 def draw(picture: Picture, width: float = WIDTH) -> str:
-    """The picture as an SVG document, ``width`` pixels wide."""
+    """Draw the picture as an SVG document, ``width`` pixels wide."""
     if isinstance(picture, Bars):
         from .bars import draw_bars
 

@@ -1,4 +1,4 @@
-"""Axes: mapping of numbers to pixels, and tick labels."""
+"""Axes: map numbers to pixels, and label ticks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Scale:
     logarithmic: bool = False
 
     def place(self, value: float) -> float:
-        """The pixel coordinate of a number."""
+        """Return the pixel coordinate of a number."""
         low, high, at = self.low, self.high, value
         if self.logarithmic:
             low, high, at = log10(low), log10(high), log10(at)
@@ -38,7 +38,7 @@ class Scale:
 
 
 def fitted(values: list[float], kind: str, logarithmic: bool) -> tuple[float, float]:
-    """The range of all values, widened to round numbers; from zero unless logarithmic or years."""
+    """Return the range of all values, widened to round numbers; from zero unless logarithmic or years."""
     low, high = (0.0 if abs(value) < _SMALLEST else value for value in (min(values), max(values)))
     if logarithmic and kind in _BINARY:
         power = floor(log2(low) + _EPSILON)
@@ -54,7 +54,7 @@ def fitted(values: list[float], kind: str, logarithmic: bool) -> tuple[float, fl
 
 
 def ticks(low: float, high: float, kind: str, logarithmic: bool, most: int) -> list[tuple[float, str]]:
-    """About ``most`` round numbers with their labels.
+    """Return about ``most`` round numbers with their labels.
 
     >>> ticks(1e9, 1e12, "count", True, 5)
     [(1000000000.0, '1 B'), (10000000000.0, '10 B'), (100000000000.0, '100 B'), (1000000000000.0, '1 T')]
@@ -86,7 +86,7 @@ def _linear(low: float, high: float, kind: str, most: int) -> Iterator[float]:
 
 
 def _step(span: float, kind: str, most: int) -> float:
-    """The smallest round step that divides a span into at most ``most`` parts."""
+    """Return the smallest round step that divides a span into at most ``most`` parts."""
     wanted = span / most
     if kind in _BINARY and wanted >= 1:
         return float(2.0 ** ceil(log2(wanted)))
@@ -95,7 +95,7 @@ def _step(span: float, kind: str, most: int) -> float:
 
 
 def label(value: float, kind: str) -> str:
-    """A tick label, as short as possible.
+    """Return a tick label that is as short as possible.
 
     >>> label(2**31, "bytes"), label(4096, "tokens"), label(1e15, "FLOPs"), label(2.5e9, "count"), label(2020, "year")
     ('2 GiB', '4k', '10¹⁵', '2.5 B', '2020')

@@ -10,11 +10,11 @@ from .canvas import GAP, HEADING, LINE, MARGIN, SMALL, TEXT, Canvas, colour, sho
 THICK, PITCH = 20.0, 32.0
 LABEL_SHARE = 0.4  # maximum share of the width
 TICKS = 5
-LEAST_DRAWN = 0.5  # pixels: a nonzero part stays visible
+LEAST_DRAWN = 0.5  # pixels, so that a nonzero part stays visible
 
 
 def draw_bars(picture: Bars, width: float) -> str:
-    """Labels on the left, bars, values on the right, and a legend above."""
+    """Draw bars with labels on the left, values on the right and a legend above."""
     canvas = Canvas(width)
     canvas.text(MARGIN, MARGIN + HEADING, picture.title, style="heading")
     names = list(dict.fromkeys(name for bar in picture.bars for name, _ in bar.parts))

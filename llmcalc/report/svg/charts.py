@@ -31,7 +31,7 @@ class Frame:
 def draw_frame(
     title: str, x: Axis, y: Axis, xs: list[float], ys: list[float], width: float, right: float, names: list[str]
 ) -> Frame:
-    """Draw the axes, grid, title and a legend of ``names``; ``right`` pixels are left free for labels."""
+    """Draw the axes, grid, title and a legend of ``names``; ``right`` pixels are reserved for labels."""
     canvas = Canvas(width)
     canvas.text(MARGIN, MARGIN + HEADING, title, style="heading")
     top = MARGIN + HEADING + GAP
@@ -58,7 +58,7 @@ def draw_frame(
 
 
 def spread(wanted: list[float], least: float, low: float, high: float) -> list[float]:
-    """Positions closest to ``wanted``, in the same order, at least ``least`` apart, between two bounds.
+    """Return positions closest to ``wanted``, in the same order, at least ``least`` apart, between two bounds.
 
     >>> spread([10, 11, 40], 5, 0, 42)
     [10, 15, 40]
@@ -79,7 +79,7 @@ def spread(wanted: list[float], least: float, low: float, high: float) -> list[f
 
 
 def dot_box(x: float, y: float) -> Box:
-    """The bounding box of a dot."""
+    """Return the bounding box of a dot."""
     return x - DOT, y - DOT, x + DOT, y + DOT
 
 
@@ -132,7 +132,7 @@ def _curves(frame: Frame, picture: Chart, named: float) -> None:
 
 
 def _marks(frame: Frame, picture: Chart) -> None:
-    """Dots, each labelled where the label does not overlap."""
+    """Draw dots, each labelled if the label does not overlap."""
     places = [(mark, frame.x.place(mark.x), frame.y.place(mark.y)) for mark in picture.marks]
     taken = [dot_box(x, y) for _, x, y in places]
     for mark, x, y in places:
@@ -141,7 +141,7 @@ def _marks(frame: Frame, picture: Chart) -> None:
 
 
 def draw_scatter(picture: Scatter, width: float) -> str:
-    """Draw the frame, the legend, dots and labels."""
+    """Draw the frame, legend, dots and labels."""
     marks = [mark for _, group in picture.groups for mark in group]
     xs, ys = [mark.x for mark in marks], [mark.y for mark in marks]
     names = [name for name, _ in picture.groups]
