@@ -156,7 +156,7 @@ def test_every_law_can_be_shown(capsys: Capture) -> None:
     text = screen(capsys, "laws show besiroglu")
     assert "±1293.23" in text
     assert "Besiroglu et al. 2024" in text
-    assert "warning: the constants were checked in one transcription" in screen(capsys, "laws show porian-kaplan")
+    assert "warning: the constants were verified in one transcription" in screen(capsys, "laws show porian-kaplan")
 
 
 def test_rows_for_a_spreadsheet(capsys: Capture) -> None:
@@ -205,7 +205,7 @@ BAD = {
     "scale --compute many": "3640PF-days",
     "scale --compute 1e999": "out of range",
     "scale --compute 1e24 --loss 2": "cannot solve for a combination",
-    "scale --compute 1e24 --days 3 --gpu h100": "both budgets",
+    "scale --compute 1e24 --days 3 --gpu h100": "cannot be combined",
     "scale --days 30": "add --gpu",
     "scale --price 3": "add --gpu",
     "scale --gpu h100:512": "--gpu-hours",
@@ -222,7 +222,7 @@ BAD = {
     "scale --compute 1e22 --law besirogl": "did you mean besiroglu",
     "scale --compute 1e22 --law clark": "--experts 8",
     "scale --compute 1e22 --experts 0": "out of range",
-    "scale gpt2 --params 1B": "its own parameters",
+    "scale gpt2 --params 1B": "cannot be combined with a model",
     "scale --compute 1e22 --set n_layers=2": "name the model",
     "scale --compute 1e22 --seq 0": "--seq",
     "scale gpt5000 --tokens 1T": "unknown model",
