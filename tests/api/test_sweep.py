@@ -99,7 +99,7 @@ def test_a_point_that_is_no_workload_is_an_error() -> None:
     model = llmcalc.load("gpt3")
     with pytest.raises(InputError, match="4096 tokens exceed"):
         evaluate_grid(model, [Axis("seq", (1024, 4096))], ["flops.total"], {})
-    with pytest.raises(InputError, match="is given twice"):
+    with pytest.raises(InputError, match="appears twice"):
         evaluate_grid(model, [Axis("seq", (1,)), Axis("seq", (2,))], ["flops.total"], {})
     with pytest.raises(InputError, match=r"flops\.total"):
         evaluate_grid(model, [Axis("seq", (1,))], ["flops.totl"], {})

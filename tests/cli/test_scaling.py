@@ -103,7 +103,7 @@ def test_train_says_what_the_library_says(capsys: Capture) -> None:
     assert found["hours"]["mid"] == pytest.approx(ours.hours.mid if ours.hours else 0)
     assert found["compute_str"] == str(ours.compute)
     text = screen(capsys, line)
-    for said in ("MFU 41.0 %", "LLaMA, Table 15", "Patterson 2021", "as given", "restarts", "give a mesh"):
+    for said in ("MFU 41.0 %", "LLaMA, Table 15", "Patterson 2021", "as given", "restarts", "set a mesh"):
         assert said in text, said
 
 
@@ -212,7 +212,7 @@ BAD = {
     "scale --gpu h100:0 --days 30": "number of GPUs",
     "scale --gpu h101 --days 30": "did you mean h100?",
     "scale --gpu rtx4090:8 --days 30": "--mfu 40%",
-    "scale --gpu h100 --dollars 1M": "give the price of an accelerator-hour",
+    "scale --gpu h100 --dollars 1M": "set the price per accelerator-hour",
     "scale --gpu h100 --days -3": "negative",
     "scale --gpu h100 --days 3 --mfu 150%": "invalid share",
     "scale --loss 1.2 --law hoffmann-3": "irreducible",
@@ -223,7 +223,7 @@ BAD = {
     "scale --compute 1e22 --law clark": "--experts 8",
     "scale --compute 1e22 --experts 0": "out of range",
     "scale gpt2 --params 1B": "cannot be combined with a model",
-    "scale --compute 1e22 --set n_layers=2": "name the model",
+    "scale --compute 1e22 --set n_layers=2": "add a model",
     "scale --compute 1e22 --seq 0": "--seq",
     "scale gpt5000 --tokens 1T": "unknown model",
     "train bert-large --tokens 1": "fewer than one sequence",
@@ -236,7 +236,7 @@ BAD = {
     "train gpt3 --tokens 1T --dp 8": "add --gpu",
     "train gpt3 --tokens 1T --watts 500": "add --gpu",
     "train gpt3 --tokens 1T --gpu h100:8 --tp 4": "4 ranks, but there are 8",
-    "train gpt3 --tokens 1T --gpu h100 --precision fp4": "known: ",
+    "train gpt3 --tokens 1T --gpu h100 --precision fp4": "known formats: ",
     "train gpt3 --tokens 1T --gpu h100 --pue 0.5": "must be at least 1",
     "train gpt3 --tokens 1T --gpu h100 --price 0": "--price",
     "train gpt3 --tokens 1T --optimizer adamm": "did you mean",
