@@ -51,7 +51,7 @@ def cf003(case: Case) -> Iterator[Problem]:
             place = ".".join(dict.fromkeys([row.entry.stack.name, row.entry.section, row.entry.name]))
             unused[place] = unused.get(place, 0) + row.size * row.copies
     for place, count in unused.items():
-        yield place, f"{count:,} parameters are stored and never used", "remove them"
+        yield place, f"{count:,} parameters are stored but never used", "remove them"
 
 
 def cf004(case: Case) -> Iterator[Problem]:

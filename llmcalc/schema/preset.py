@@ -207,7 +207,7 @@ def choose_size(data: Mapping[str, Any], size: str | None) -> str | None:
         size = str(data["default"])
     if size is None and len(sizes) > 1:
         hint = f"add 'default:' with one of {', '.join(sizes)}"
-        raise DescriptionError(f"{len(sizes)} sizes and no default", hint=hint).under(("sizes",))
+        raise DescriptionError(f"{len(sizes)} sizes but no default", hint=hint).under(("sizes",))
     if size is None:
         return next(iter(sizes), None)
     if size not in sizes:

@@ -125,7 +125,9 @@ def resolve_in(folder: Path, name: str) -> Path:
     if home.parent.name == "snapshots":  # models--org--name/snapshots/<revision> links to models--org--name/blobs
         allowed.append(home.parent.parent / "blobs")
     if not any(real.is_relative_to(place) for place in allowed):
-        raise DescriptionError("links outside its folder", where=limits.printable(path), hint="Name the real folder.")
+        raise DescriptionError(
+            "links outside its folder", where=limits.printable(path), hint="Pass the real folder instead."
+        )
     if not path.exists():
         raise DescriptionError("is listed in the index, but missing", where=limits.printable(path))
     return path
@@ -136,12 +138,14 @@ def check_index(index: dict[str, str], headers: Headers, where: str) -> None:
     files = {tensor.name: file.name for file in headers.files for tensor in file.tensors}
     for name, file in index.items():
         if files.get(name) != file:
-            place = f"is in {files[name]}" if name in files else "is in no file"
+            place = f"is in {files[name]}" if name in files else "is missing"
             hint = "Check that the folder is complete."
-            raise DescriptionError(f"{short_repr(name)} {place}, not in {file}", where=where, hint=hint)
+            raise DescriptionError(
+                f"the tensor {short_repr(name)} {place}; the index lists it in {file}", where=where, hint=hint
+            )
     extra = next((name for name in files if name not in index), None)
     if extra is not None:
-        raise DescriptionError(f"{short_repr(extra)} of {files[extra]} is not in the index", where=where)
+        raise DescriptionError(f"the tensor {short_repr(extra)} in {files[extra]} is not in the index", where=where)
 
 
 def join(where: str, kind: str, files: Iterable[FileHeader], config: dict[str, Any] | None) -> Headers:

@@ -74,7 +74,7 @@ def _config(architecture: dict[str, Any], metadata: Metadata) -> dict[str, Any]:
     for key, target in architecture["keys"].items():
         value = metadata.get(key)
         if isinstance(value, list | Long):
-            raise DescriptionError(f"{metadata.arch}.{key} differs between layers, which is not supported")
+            raise DescriptionError(f"{metadata.arch}.{key} differs between layers; it must be the same in all layers")
         if value is not None and not (is_number(value) or isinstance(value, bool)):
             raise DescriptionError(f"{metadata.arch}.{key} is {short_repr(value)}; it must be a finite number")
         if value is not None:

@@ -69,7 +69,9 @@ class Metadata:
         """Return the number of rows of a required tensor."""
         tensor = self.tensors.get(name)
         if tensor is None or not tensor.shape:
-            raise DescriptionError(f"the file has no tensor {name}", hint="Check that it is a language model.")
+            raise DescriptionError(
+                f"the file has no tensor {name}", hint="Check that the file contains a language model."
+            )
         return tensor.shape[0]
 
     def tensor_shape(self, suffix: str) -> tuple[int, ...]:

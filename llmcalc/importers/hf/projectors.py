@@ -65,7 +65,7 @@ def merged(config: Config, key: str = "spatial_merge_size") -> int:
 
 
 def llava(link: Link) -> list[Named]:
-    """LLaVA: two linear layers."""
+    """Build the projector of LLaVA: two linear layers."""
     model = link.model
     full = model.one_of("vision_feature_select_strategy", "default", "full") == "full"
     act, bias = model.activation("projector_hidden_act"), model.flag("multimodal_projector_bias", True)
@@ -74,7 +74,7 @@ def llava(link: Link) -> list[Named]:
 
 
 def llava_next(link: Link) -> list[Named]:
-    """LLaVA-NeXT: two linear layers, and a learned token at the end of each image row."""
+    """Build the projector of LLaVA-NeXT: two linear layers, and a learned token at the end of each image row."""
     return [*llava(link), Named("newline", vector(link.d_model))]
 
 
@@ -87,12 +87,12 @@ def vipllava(link: Link) -> list[Named]:
 
 
 def paligemma(link: Link) -> list[Named]:
-    """PaliGemma: one linear layer."""
+    """Build the projector of PaliGemma: one linear layer."""
     return named(projector=Linear(link.d_encoder, link.model.size("projection_dim")))
 
 
 def gemma3(link: Link) -> list[Named]:
-    """Gemma 3: pooled patches, RMSNorm, one linear layer."""
+    """Build the projector of Gemma 3: pooled patches, RMSNorm, one linear layer."""
     side = link.encoder.size("image_size") // link.encoder.size("patch_size")
     kernel = max(1, side // int(link.model.size("mm_tokens_per_image") ** 0.5)) ** 2
     norm = replace(link.encoder.rmsnorm("layer_norm_eps", width=link.d_encoder, unit_offset=True), merge=kernel)
@@ -100,18 +100,18 @@ def gemma3(link: Link) -> list[Named]:
 
 
 def gemma4(link: Link) -> list[Named]:
-    """Gemma 4: one linear layer on pooled patches."""
+    """Build the projector of Gemma 4: one linear layer on pooled patches."""
     pooled = merged(link.encoder, "pooling_kernel_size")
     return named(projector=Linear(link.d_encoder, link.d_model, bias=False, merge=pooled))
 
 
 def gemma4_audio(link: Link) -> list[Named]:
-    """Gemma 4: one linear layer on audio tokens."""
+    """Build the projector of Gemma 4: one linear layer on audio tokens."""
     return named(audio_projector=Linear(link.encoder.size("output_proj_dims"), link.d_model, bias=False))
 
 
 def mistral3(link: Link) -> list[Named]:
-    """Mistral 3: RMSNorm, a matrix that merges patches, two linear layers."""
+    """Build the projector of Mistral 3: RMSNorm, a matrix that merges patches, two linear layers."""
     model, width, out = link.model, link.d_encoder, link.d_model
     merge, bias = merged(model), model.flag("multimodal_projector_bias")
     wide = width * n_features(model)
@@ -123,13 +123,13 @@ def mistral3(link: Link) -> list[Named]:
 
 
 def idefics3(link: Link) -> list[Named]:
-    """Idefics 3 and SmolVLM: one matrix on merged patches."""
+    """Build the projector of Idefics 3 and SmolVLM: one matrix on merged patches."""
     merge = merged(link.model, "scale_factor")
     return named(connector=Linear(link.d_encoder * merge, link.d_model, bias=False, merge=merge))
 
 
 def internvl(link: Link) -> list[Named]:
-    """InternVL: LayerNorm and two linear layers on merged patches."""
+    """Build the projector of InternVL: LayerNorm and two linear layers on merged patches."""
     merge = int(1 / link.model.positive_number("downsample_ratio")) ** 2
     wide, act = link.d_encoder * merge, link.model.activation("projector_hidden_act")
     layers = two_linears("merged", wide, link.d_model, link.d_model, activation=act, merge=merge)
@@ -137,7 +137,7 @@ def internvl(link: Link) -> list[Named]:
 
 
 def llama4(link: Link) -> list[Named]:
-    """Llama 4: one matrix after the encoder's adapter."""
+    """Build the projector of Llama 4: one matrix after the encoder's adapter."""
     wide, merge = link.encoder.size("vision_output_dim"), merged_patches(link.encoder)
     return named(projector=Linear(wide, link.d_model, bias=False, merge=merge))
 
@@ -148,7 +148,7 @@ def mllama(link: Link) -> list[Named]:
 
 
 def kimi_k25(link: Link) -> list[Named]:
-    """Kimi K2.5: a norm and two linear layers on merged patches."""
+    """Build the projector of Kimi K2.5: a norm and two linear layers on merged patches."""
     width = link.model.optional_size("projection_hidden_size")
     link.model.ignore("projection_layer_norm_eps")  # the encoder's head, which is not run
     normed = link.d_encoder if "vt_hidden_size" in link.encoder.data else width or link.d_encoder
@@ -159,7 +159,7 @@ def kimi_k25(link: Link) -> list[Named]:
 
 
 def kimi_k3(link: Link) -> list[Named]:
-    """Kimi K3: two linear layers on merged patches, then RMSNorm."""
+    """Build the projector of Kimi K3: two linear layers on merged patches, then RMSNorm."""
     merge = _moonvit_merge(link.encoder)
     wide = merge * link.d_encoder
     return named(
@@ -175,7 +175,7 @@ def _moonvit_merge(config: Config) -> int:
 
 
 def glm4v(link: Link) -> list[Named]:
-    """GLM-4V: a convolution that merges patches, then a norm and a gated feed-forward layer."""
+    """Build the projector of GLM-4V: a convolution that merges patches, then a norm and a gated feed-forward layer."""
     return gated_merger(link, link.encoder.size("intermediate_size"))
 
 
@@ -193,7 +193,7 @@ def gated_merger(link: Link, d_ff: int) -> list[Named]:
 
 
 def lfm2_vl(link: Link) -> list[Named]:
-    """LFM2-VL: an optional LayerNorm and two linear layers on merged patches."""
+    """Build the projector of LFM2-VL: an optional LayerNorm and two linear layers on merged patches."""
     model, merge = link.model, merged(link.model, "downsample_factor")
     inner, bias, wide = model.size("projector_hidden_size"), model.flag("projector_bias"), link.d_encoder * merge
     norm = named(projector_norm=layernorm(wide, merge)) if model.flag("projector_use_layernorm") else []
@@ -213,10 +213,10 @@ def cohere(link: Link) -> list[Named]:
 
 
 def two_layers(link: Link) -> list[Named]:
-    """VideoLLaMA 3 and DeepSeek-VL: two linear layers on each patch."""
+    """Build the projector of VideoLLaMA 3 and DeepSeek-VL: two linear layers on each patch."""
     return two_linears("projector", link.d_encoder, link.d_model, link.d_model)
 
 
 def one_layer(link: Link) -> list[Named]:
-    """HyperCLOVA X: one linear layer after an encoder that merges patches."""
+    """Build the projector of HyperCLOVA X: one linear layer after an encoder that merges patches."""
     return named(projector=Linear(link.encoder.size("out_hidden_size"), link.d_model, merge=merged(link.encoder)))

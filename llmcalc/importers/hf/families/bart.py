@@ -30,12 +30,12 @@ EPS = 1e-30  # avoids a division by zero if both experts are full
 
 
 def bart(config: Config) -> Architecture:
-    """BART [lewis2019] and PLBART: post-norm, learned positions after two offset rows."""
+    """Read BART [lewis2019] and PLBART: post-norm, learned positions after two offset rows."""
     return encoder_decoder(config, Style(offset=POSITION_OFFSET))
 
 
 def mbart(config: Config) -> Architecture:
-    """Multilingual BART [liu2020]: BART with norms before the sub-layers and after the last."""
+    """Read Multilingual BART [liu2020]: BART with norms before the sub-layers and after the last."""
     return encoder_decoder(config, Style(pre_norm=True, final_norm=True, offset=POSITION_OFFSET))
 
 
@@ -46,14 +46,14 @@ def pegasus(config: Config) -> Architecture:
 
 
 def m2m_100(config: Config) -> Architecture:
-    """M2M-100 [fan2020] and NLLB: pre-norm, computed positions."""
+    """Read M2M-100 [fan2020] and NLLB: pre-norm, computed positions."""
     return encoder_decoder(
         config, Style(pre_norm=True, final_norm=True, embedding_norm=False, computed=True, buffer_bias=False)
     )
 
 
 def blenderbot_small(config: Config) -> Architecture:
-    """Blenderbot Small: BART without offset rows."""
+    """Read Blenderbot Small: BART without offset rows."""
     built = encoder_decoder(config, Style())
     return replace(built, stacks=tuple(_norm_first(part) if part.role == "decoder" else part for part in built.stacks))
 
@@ -87,7 +87,7 @@ def _norm_first(stack: Stack) -> Stack:
 
 
 def nllb_moe(config: Config) -> Architecture:
-    """NLLB-MoE [costajussa2022]: M2M-100 with experts in every n-th layer."""
+    """Read NLLB-MoE [costajussa2022]: M2M-100 with experts in every n-th layer."""
     config.ignore("expert_capacity normalize_router_prob_before_dropping batch_prioritized_routing")
     config.ignore("moe_eval_capacity_token_fraction num_sparse_encoder_layers num_sparse_decoder_layers")
     if config.string("second_expert_policy", "all") != "all":

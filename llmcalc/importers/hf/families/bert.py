@@ -19,7 +19,7 @@ SEGMENTS_COMPARED = 2  # classes of next-sentence and sentence-order prediction
 
 
 def bert(config: Config) -> Architecture:
-    """BERT [devlin2018]."""
+    """Read BERT [devlin2018]."""
     return with_head(config, encoder(config))
 
 
@@ -41,7 +41,7 @@ def skip_padding(config: Config, stack: Stack, padding: int | None = None) -> St
 
 
 def ernie(config: Config) -> Architecture:
-    """ERNIE 2.0 [sun2019]: BERT with a table of task ids."""
+    """Read ERNIE 2.0 [sun2019]: BERT with a table of task ids."""
     tables: tuple[Named, ...] = ()
     if config.flag("use_task_id"):
         rows, width = config.size("task_type_vocab_size"), config.d_model
@@ -51,22 +51,22 @@ def ernie(config: Config) -> Architecture:
 
 
 def prenorm(config: Config) -> Architecture:
-    """RoBERTa with norms before the sub-layers, like fairseq's ``encoder-normalize-before``."""
+    """Read RoBERTa with norms before the sub-layers, like fairseq's ``encoder-normalize-before``."""
     return with_head(config, skip_padding(config, encoder(config, post=False)), activation="gelu")
 
 
 def bare_prenorm(config: Config) -> Architecture:
-    """Megatron-BERT [shoeybi2019]: pre-norm, without a norm after the embeddings."""
+    """Read Megatron-BERT [shoeybi2019]: pre-norm, without a norm after the embeddings."""
     return with_head(config, encoder(config, post=False, table_norm=False))
 
 
 def xlm_roberta_xl(config: Config) -> Architecture:
-    """XLM-R XL [goyal2021]: Megatron-BERT with RoBERTa's positions."""
+    """Read XLM-R XL [goyal2021]: Megatron-BERT with RoBERTa's positions."""
     return with_head(config, skip_padding(config, encoder(config, post=False, table_norm=False)), activation="gelu")
 
 
 def bert_generation(config: Config) -> Architecture:
-    """BERT for generation [rothe2019]: no segments, no pooler, and a head without a transform."""
+    """Read BERT for generation [rothe2019]: no segments, no pooler, and a head without a transform."""
     stack = encoder(config, segments=False)
     if (config.head_kind() or "causal") != "causal":
         return encoder_model(config, stack, [])
@@ -209,7 +209,7 @@ def encoder_model(config: Config, stack: Stack, outputs: list[Named]) -> Archite
 
 
 def albert(config: Config) -> Architecture:
-    """ALBERT [lan2019]: narrow embeddings, and groups of layers that are applied repeatedly."""
+    """Read ALBERT [lan2019]: narrow embeddings, and groups of layers that are applied repeatedly."""
     width, vocab, narrow = config.d_model, config.vocab, config.size("embedding_size")
     norm = config.layernorm()
     attention = Attention(width, config.n_heads, causal=False, **BIASED)

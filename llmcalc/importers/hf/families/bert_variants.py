@@ -34,7 +34,7 @@ _TAPAS_HEADS = (
 
 
 def xmod(config: Config) -> Architecture:
-    """X-MOD [pfeiffer2022]: one adapter per language after the feed-forward layer, only one of which runs."""
+    """Read X-MOD [pfeiffer2022]: one adapter per language after the feed-forward layer, only one of which runs."""
     post = not config.flag("pre_norm")
     config.ignore("default_language")
     stack = skip_padding(config, encoder(config, post=post))
@@ -63,7 +63,7 @@ def _adapter(config: Config, norm: Norm, before_mlp: str) -> Sublayer:
 
 
 def dpr(config: Config) -> Architecture:
-    """DPR [karpukhin2020]: BERT without a pooler embeds the first token; the reader scores spans and passages."""
+    """Read DPR [karpukhin2020]: BERT without a pooler embeds the first token; the reader scores spans and passages."""
     name = config.class_name() or "DPRQuestionEncoder"
     if name not in DPR:
         raise config.error(f"unknown DPR class {short_repr(name)}; known: {', '.join(DPR)}")
@@ -92,7 +92,7 @@ def with_causal_head(config: Config, stack: Stack) -> Architecture:
 
 
 def xlm(config: Config) -> Architecture:
-    """XLM [lample2019] and FlauBERT [le2019], whose norms may come before the sub-layers."""
+    """Read XLM [lample2019] and FlauBERT [le2019], whose norms may come before the sub-layers."""
     adaptive = config.flag("asm") and config.head_kind() != "none"
     if adaptive or not config.flag("is_encoder", True):
         raise config.error("adaptive softmax (asm) and decoders (is_encoder: false) are not supported")
@@ -116,7 +116,7 @@ def xlm(config: Config) -> Architecture:
 
 
 def distilbert(config: Config) -> Architecture:
-    """DistilBERT [sanh2019]: no segments, no pooler; the head has one bias whether tied or not."""
+    """Read DistilBERT [sanh2019]: no segments, no pooler; the head has one bias whether tied or not."""
     activation = config.activation("activation")
     config.override("layer_norm_eps", 1e-12)
     config.ignore("sinusoidal_pos_embds qa_dropout seq_classif_dropout")  # a frozen table also counts as parameters
@@ -125,7 +125,7 @@ def distilbert(config: Config) -> Architecture:
 
 
 def electra(config: Config) -> Architecture:
-    """ELECTRA [clark2020]: narrow embeddings; a generator with a language-model head or a token discriminator."""
+    """Read ELECTRA [clark2020]: narrow embeddings; a generator with a language-model head or a token discriminator."""
     narrow = config.size("embedding_size")
     config.ignore("summary_last_dropout")
     stack = encoder(config, narrow=narrow)
@@ -168,7 +168,7 @@ def roc_bert(config: Config) -> Architecture:
 
 
 def roformer(config: Config) -> Architecture:
-    """RoFormer [su2021]: rotary positions from a stored table of sinusoids, narrow embeddings."""
+    """Read RoFormer [su2021]: rotary positions from a stored table of sinusoids, narrow embeddings."""
     narrow = config.optional_size("embedding_size") or config.d_model
     rotary: Fields = {"positions": "rope", "rope_interleaved": True, "v_rope": config.flag("rotary_value")}
     stack = encoder(config, narrow=narrow, attention=bert_attention(config, **rotary), positions=False)
@@ -179,7 +179,7 @@ def roformer(config: Config) -> Architecture:
 
 
 def rembert(config: Config) -> Architecture:
-    """RemBERT [chung2020]: a narrow input embedding and a wide output embedding, never tied."""
+    """Read RemBERT [chung2020]: a narrow input embedding and a wide output embedding, never tied."""
     stack = encoder(config, narrow=config.size("input_embedding_size"))
     out = config.size("output_embedding_size")
     if config.head_kind() == "none":
@@ -194,21 +194,21 @@ def _untied(stack: Stack) -> Stack:
 
 
 def ibert(config: Config) -> Architecture:
-    """I-BERT [kim2021]: RoBERTa in integer arithmetic; ``quant_mode`` does not change the counts."""
+    """Read I-BERT [kim2021]: RoBERTa in integer arithmetic; ``quant_mode`` does not change the counts."""
     config.ignore("force_dequant")
     config.unmodelled_unless("quant_mode", False)
     return with_head(config, skip_padding(config, encoder(config)), activation="gelu")
 
 
 def mpnet(config: Config) -> Architecture:
-    """MPNet [song2020]: no segments, one table of relative position biases for all layers."""
+    """Read MPNet [song2020]: no segments, one table of relative position biases for all layers."""
     attention = bert_attention(config, positions="relative", n_buckets=config.size("relative_attention_num_buckets"))
     stack = skip_padding(config, encoder(config, segments=False, attention=attention), 1)
     return with_head(config, stack, activation="gelu")
 
 
 def luke(config: Config) -> Architecture:
-    """LUKE [yamada2020] on text without entities: entity embeddings, queries and head are stored but unused."""
+    """Read LUKE [yamada2020] on text without entities: entity embeddings, queries and head are stored but unused."""
     width, narrow, entities = (config.size(key) for key in ("hidden_size", "entity_emb_size", "entity_vocab_size"))
     stack = _untied(skip_padding(config, encoder(config)))
     if config.flag("use_entity_aware_attention"):

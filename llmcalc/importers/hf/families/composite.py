@@ -16,7 +16,7 @@ def read(config: Config) -> Architecture:
 
 
 def gemma3(config: Config) -> Architecture:
-    """Gemma 3, and ShieldGemma 2, a classification class that contains Gemma 3."""
+    """Read Gemma 3, and ShieldGemma 2, a classification class that contains Gemma 3."""
     wrapped = config.class_name() == "ShieldGemma2ForImageClassification"
     if wrapped:
         config.override("architectures", None)
@@ -25,14 +25,14 @@ def gemma3(config: Config) -> Architecture:
 
 
 def video_llava(config: Config) -> Architecture:
-    """Video-LLaVA [lin2023video]: one encoder for images and one for videos, with one projector."""
+    """Read Video-LLaVA [lin2023video]: one encoder for images and one for videos, with one projector."""
     found = read(config)
     *language, encoder = found.stacks
     if encoder.role != "tower":
         return found
     images, videos = replace(encoder, name="image_tower"), replace(encoder, name="video_tower")
     videos = replace(videos, outputs=encoder.outputs[:1])
-    note = "both encoders are counted for the same number of patches; an image runs only the first"
+    note = "both encoders are counted for the same number of patches, although an image runs only the first"
     text = found.layout.partition(">")[2]
     return replace(found, stacks=(*language, images, videos), layout=f"video_llava>{text}", notes=(*found.notes, note))
 

@@ -12,14 +12,14 @@ from .bert import block, embeddings, encoder_model, tied_head, transform
 
 
 def deberta(config: Config) -> Architecture:
-    """DeBERTa [he2020]."""
+    """Read DeBERTa [he2020]."""
     if config.flag("talking_head"):
         raise config.error("talking_head is not supported")
     return _deberta(config, k_bias=False, position_k_bias=False, distances_grow=True)
 
 
 def deberta_v2(config: Config) -> Architecture:
-    """DeBERTa-v2 and v3 [he2021]: bucketed distances, projections shared with content, a norm on distances."""
+    """Read DeBERTa-v2 and v3 [he2021]: bucketed distances, projections shared with content, a norm on distances."""
     head = config.optional_size("attention_head_size")
     if head and head * config.n_heads != config.d_model:
         raise config.error("attention_head_size: the heads must add up to hidden_size")

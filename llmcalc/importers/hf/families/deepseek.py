@@ -22,12 +22,12 @@ def deepseek_v3(config: Config) -> Architecture:
 
 
 def deepseek_v2(config: Config) -> Architecture:
-    """DeepSeek-V2 [deepseek2024v2]: softmax routing; ``mlp_bias`` applies to dense and shared layers."""
+    """Read DeepSeek-V2 [deepseek2024v2]: softmax routing; ``mlp_bias`` applies to dense and shared layers."""
     return _with_expert_note(config, latent_lm(config, mla(config), softmax_experts(config), dense_first(config)))
 
 
 def deepseek_ocr(config: Config) -> Architecture:
-    """DeepSeek-OCR 2 and Unlimited-OCR: DeepSeek-V2's experts with grouped-query attention."""
+    """Read DeepSeek-OCR 2 and Unlimited-OCR: DeepSeek-V2's experts with grouped-query attention."""
     kinds = config.mlp_types(config.count("first_k_dense_replace", 1))
     config.ignore("head_dim")  # the class divides hidden_size by the number of heads
     config.ignore("layer_types")
@@ -41,7 +41,7 @@ def deepseek_ocr(config: Config) -> Architecture:
 
 
 def deepseek(config: Config) -> Architecture:
-    """DeepSeekMoE [dai2024]: softmax routing, shared experts and ordinary attention."""
+    """Read DeepSeekMoE [dai2024]: softmax routing, shared experts and ordinary attention."""
     if config.size("moe_layer_freq", 1) != 1:
         raise config.error("moe_layer_freq must be 1; other values are not supported")
     routed = replace(softmax_experts(config), renormalise=config.flag("norm_topk_prob"))
@@ -49,7 +49,7 @@ def deepseek(config: Config) -> Architecture:
 
 
 def deepseek_v32(config: Config) -> Architecture:
-    """DeepSeek-V3.2 [deepseek2025v32]: an indexer in every layer."""
+    """Read DeepSeek-V3.2 [deepseek2025v32]: an indexer in every layer."""
     kinds = config.mlp_types(config.count("first_k_dense_replace", 3))
     return indexed_lm(config, {"full": indexed_mla(config)}, ["full"] * config.n_layers, kinds)
 

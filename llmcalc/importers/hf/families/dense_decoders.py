@@ -18,7 +18,7 @@ _OFFSET = 2  # rows before the first position
 
 
 def cpmant(config: Config) -> Architecture:
-    """CPM-Ant: learned prompt tokens, one bias for distances and segments shared by all layers, gated GELU."""
+    """Read CPM-Ant: learned prompt tokens, one bias for distances and segments shared by all layers, gated GELU."""
     config.ignore("dropout_p init_std tie_word_embeddings max_position_embeddings")
     width, vocab, length = config.d_model, config.vocab, config.size("prompt_length")
     segments, distances = config.size("segment_types"), config.size("position_bias_num_buckets")
@@ -39,7 +39,7 @@ def cpmant(config: Config) -> Architecture:
 
 
 def phi(config: Config) -> Architecture:
-    """Phi-1 to Phi-2: attention and MLP in parallel after one norm, biases in all projections."""
+    """Read Phi-1 to Phi-2: attention and MLP in parallel after one norm, biases in all projections."""
     chosen = config.qk_layernorm("head", bias=True) if config.flag("qk_layernorm") else {}
     attention = config.attention(bias=True, rotary_dim=config.rotary_width(0.5), **chosen)
     head = config.lm_head(tied=config.flag("tie_word_embeddings"), bias=True)
@@ -48,20 +48,20 @@ def phi(config: Config) -> Architecture:
 
 
 def phi3(config: Config) -> Architecture:
-    """Phi-3 [abdin2024] and Phi-4."""
+    """Read Phi-3 [abdin2024] and Phi-4."""
     attention = config.attention(bias=False, rotary_dim=config.rotary_width(), window=config.sliding_window())
     return decoder(config, attention)
 
 
 def starcoder2(config: Config) -> Architecture:
-    """StarCoder 2 [lozhkov2024]: LayerNorm, biases, a sliding window in all layers."""
+    """Read StarCoder 2 [lozhkov2024]: LayerNorm, biases, a sliding window in all layers."""
     bias = config.flag("use_bias", True)
     attention = config.attention(bias=bias, window=config.sliding_window())
     return decoder(config, norm=config.layernorm("norm_epsilon"), attention=attention, mlp=config.plain_mlp(bias=bias))
 
 
 def stablelm(config: Config) -> Architecture:
-    """StableLM 2: LayerNorm, a quarter of each head rotated, a separate norm per head."""
+    """Read StableLM 2: LayerNorm, a quarter of each head rotated, a separate norm per head."""
     norms = config.qk_layernorm() if config.flag("qk_layernorm") else {}
     attention = config.attention(
         bias=config.flag("use_qkv_bias"), o_bias=False, rotary_dim=config.rotary_width(0.25), **norms
@@ -71,18 +71,18 @@ def stablelm(config: Config) -> Architecture:
 
 
 def olmo(config: Config) -> Architecture:
-    """OLMo [groeneveld2024]: LayerNorm without weights, clipped queries, keys and values."""
+    """Read OLMo [groeneveld2024]: LayerNorm without weights, clipped queries, keys and values."""
     norm = Norm(config.d_model, "layernorm", scale=False)
     return decoder(config, norm=norm, attention=config.attention(clip=config.number("clip_qkv")))
 
 
 def olmo2(config: Config) -> Architecture:
-    """OLMo 2 [olmo2024]: norms after the sub-layers, and over the whole width of queries and keys."""
+    """Read OLMo 2 [olmo2024]: norms after the sub-layers, and over the whole width of queries and keys."""
     return decoder(config, config.attention(qk_norm="projection"), place="post")
 
 
 def olmo3(config: Config) -> Architecture:
-    """OLMo 3: OLMo 2 with a sliding window in three of four layers."""
+    """Read OLMo 3: OLMo 2 with a sliding window in three of four layers."""
     pattern = config.periodic_types(4, first=3)
     attention, order = config.windowed_attention(pattern, config.sliding_window(), qk_norm="projection")
     return decoder(config, attention, order=order, place="post")
@@ -113,20 +113,20 @@ def _head(config: Config) -> Head:
 
 
 def cohere(config: Config) -> Architecture:
-    """Command R, optionally with a norm on each query and key head with separate weights per head."""
+    """Read Command R, optionally with a norm on each query and key head with separate weights per head."""
     norms = config.qk_layernorm() if config.flag("use_qk_norm") else {}
     attention = config.attention(rope_interleaved=True, **norms)
     return decoder(config, norm=_norm(config), attention=attention, place="parallel", head=_head(config))
 
 
 def cohere2(config: Config) -> Architecture:
-    """Command R7B and Command A: three layers with a window per layer without one, which has no rotation."""
+    """Read Command R7B and Command A: three layers with a window per layer without one, which has no rotation."""
     count = config.size("sliding_window_pattern", 4)
     return _windowed(config, config.periodic_types(count, first=count - 1))
 
 
 def cohere_compass(config: Config) -> Architecture:
-    """The text model of Cohere Compass: Cohere 2 without windows unless ``layer_types`` adds them."""
+    """Read the text model of Cohere Compass: Cohere 2 without windows unless ``layer_types`` adds them."""
     config.ignore("pooling sliding_window_pattern")
     given = config.get("rope_parameters") or {}
     placed = {
@@ -148,7 +148,7 @@ def _windowed(
 
 
 def opt(config: Config) -> Architecture:
-    """OPT [zhang2022]; the 350M model is post-norm, with an embedding narrower than the model."""
+    """Read OPT [zhang2022]; the 350M model is post-norm, with an embedding narrower than the model."""
     width, biased = config.d_model, config.flag("enable_bias", True)
     affine, before = config.flag("layer_norm_elementwise_affine", True), config.flag("do_layer_norm_before", True)
     norm = replace(default_layernorm(width), scale=affine, bias=affine)
@@ -181,7 +181,7 @@ def _narrow_table(config: Config, found: Architecture, narrow: int) -> Architect
 
 
 def biogpt(config: Config) -> Architecture:
-    """BioGPT [luo2022]."""
+    """Read BioGPT [luo2022]."""
     return decoder(
         config,
         norm=default_layernorm(config.d_model),
@@ -193,7 +193,7 @@ def biogpt(config: Config) -> Architecture:
 
 
 def xglm(config: Config) -> Architecture:
-    """XGLM [lin2021]: sinusoidal positions; configured cross-attention is never run."""
+    """Read XGLM [lin2021]: sinusoidal positions; configured cross-attention is never run."""
     width, heads = config.size("d_model"), config.size("attention_heads")
     norm = default_layernorm(width)
     parts = [sublayer("attention", Attention(width, heads, **BIASED), pre=norm)]

@@ -13,7 +13,7 @@ from ..rules import decoder
 
 
 def vaultgemma(config: Config) -> Architecture:
-    """VaultGemma: Gemma 2 without norms on the outputs of sub-layers."""
+    """Read VaultGemma: Gemma 2 without norms on the outputs of sub-layers."""
     norm = config.rmsnorm(unit_offset=True)
     scale = (config.number("query_pre_attn_scalar") or 256.0) ** -0.5
     fields = {"logit_softcap": config.number("attn_logit_softcapping"), "scale": scale}
@@ -24,7 +24,7 @@ def vaultgemma(config: Config) -> Architecture:
 
 
 def recurrent_gemma(config: Config) -> Architecture:
-    """RecurrentGemma [botev2024]: Griffin's recurrent blocks; every third layer is windowed attention."""
+    """Read RecurrentGemma [botev2024]: Griffin's recurrent blocks; every third layer is windowed attention."""
     width, activation = config.d_model, config.activation("hidden_activation")
     config.ignore("w_init_variance_scale final_w_init_variance_scale")
     window, kernel = config.sliding_window("attention_window_size"), config.size("conv1d_width")
@@ -49,7 +49,7 @@ def _bfloat16(value: float) -> float:
 
 
 def gemma(config: Config) -> Architecture:
-    """Gemma 1 [gemma2024]."""
+    """Read Gemma 1 [gemma2024]."""
     key = "hidden_activation" if config.get("hidden_activation") else "hidden_act"
     attention = config.attention(causal=not config.flag("use_bidirectional_attention"))
     norm, mlp = config.rmsnorm(unit_offset=True), config.gated_mlp(activation=key)
@@ -57,12 +57,12 @@ def gemma(config: Config) -> Architecture:
 
 
 def gemma2(config: Config) -> Architecture:
-    """Gemma 2: every second layer has a sliding window; scores and logits are soft-capped."""
+    """Read Gemma 2: every second layer has a sliding window; scores and logits are soft-capped."""
     return _sandwich(config, config.periodic_types(2, first=1))
 
 
 def gemma3(config: Config) -> Architecture:
-    """Gemma 3: five layers with a sliding window per layer without one; norms on query and key heads."""
+    """Read Gemma 3: five layers with a sliding window per layer without one; norms on query and key heads."""
     period = config.count("sliding_window_pattern") or config.count("_sliding_window_pattern", 6)
     pattern = config.periodic_types(period, period - 1)
     config.ignore("attn_logit_softcapping")  # a class key without effect

@@ -47,7 +47,7 @@ def diffusion_gemma(config: Config) -> Architecture:
     config.override("attention_k_eq_v", True)
     config.override("enable_moe_block", True)
     if config.head_kind() != "none":
-        config.add_unmodelled("it denoises a canvas given a prompt, so there are no logits for plain text")
+        config.add_unmodelled("the model denoises a canvas given a prompt, so plain text has no logits")
     return gemma4(config)
 
 
@@ -149,7 +149,7 @@ def _feed(config: Config, mlp: Mlp, norm: Norm, activation: str) -> Sublayer:
 
 
 def assistant(config: Config) -> Architecture:
-    """The assistant: layers that reuse keys and values, between projections from and to the target's width."""
+    """Read the assistant: layers that reuse keys and values, between projections from and to the target's width."""
     width = config.size("backbone_hidden_size")
     text = _text(config)
     stack = gemma4(text).main

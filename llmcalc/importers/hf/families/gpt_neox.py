@@ -38,7 +38,7 @@ def _rotated(config: Config, share: float) -> dict[str, object]:
 
 
 def gpt_neox(config: Config) -> Architecture:
-    """GPT-NeoX [black2022] and Pythia [biderman2023]: a quarter of each head is rotated."""
+    """Read GPT-NeoX [black2022] and Pythia [biderman2023]: a quarter of each head is rotated."""
     attention = _attention(config, config.flag("attention_bias", True), **_rotated(config, 0.25))
     place = "parallel_two" if config.flag("use_parallel_residual", True) else "pre"
     config.ignore("is_decoder rotary_pct rotary_emb_base")
@@ -46,7 +46,7 @@ def gpt_neox(config: Config) -> Architecture:
 
 
 def gpt_neox_japanese(config: Config) -> Architecture:
-    """GPT-NeoX Japanese: no biases except after the attention of the last layer."""
+    """Read GPT-NeoX Japanese: no biases except after the attention of the last layer."""
     config.ignore("is_decoder rotary_pct rotary_emb_base")
     usual = _attention(config, bias=False, **_rotated(config, 1.0))
     kinds = {"block": usual, "last": replace(usual, o_bias=True)}
@@ -56,14 +56,14 @@ def gpt_neox_japanese(config: Config) -> Architecture:
 
 
 def persimmon(config: Config) -> Architecture:
-    """Persimmon: a LayerNorm on each query and key head, squared ReLU."""
+    """Read Persimmon: a LayerNorm on each query and key head, squared ReLU."""
     chosen = config.qk_layernorm("head", bias=True) if config.flag("qk_layernorm", True) else {}
     attention = _attention(config, bias=True, **_rotated(config, 0.5), **chosen)
     return decoder(config, norm=config.layernorm(), attention=attention, mlp=config.plain_mlp(bias=True))
 
 
 def bloom(config: Config) -> Architecture:
-    """BLOOM [scao2022]: ALiBi, and a norm after the embedding."""
+    """Read BLOOM [scao2022]: ALiBi, and a norm after the embedding."""
     config.read_legacy("n_embed", "hidden_size")
     config.ignore("slow_but_exact")
     norm = config.layernorm("layer_norm_epsilon")
@@ -78,7 +78,7 @@ def bloom(config: Config) -> Architecture:
 
 
 def falcon(config: Config) -> Architecture:
-    """Falcon [almazrouei2023]: one key/value head, or grouped heads in the new architecture."""
+    """Read Falcon [almazrouei2023]: one key/value head, or grouped heads in the new architecture."""
     config.read_legacy("n_embed", "hidden_size")
     grouped, bias = config.flag("new_decoder_architecture"), config.flag("bias")
     asked = config.optional_size("num_kv_heads") or config.n_heads
@@ -104,7 +104,7 @@ def _falcon_norms(config: Config, grouped: bool) -> str:
 
 
 def mpt(config: Config) -> Architecture:
-    """MPT: ALiBi, no biases, LayerNorm without a bias; the class ignores most flags."""
+    """Read MPT: ALiBi, no biases, LayerNorm without a bias; the class ignores most flags."""
     config.ignore(_MPT_UNUSED)
     details = config.mapping("attn_config")
     unknown = next((key for key in details if not is_irrelevant(key) and key not in _MPT_KEYS.split()), None)

@@ -20,7 +20,7 @@ _BY_RATIO = {0: "sliding_attention", 4: "compressed_sparse_attention", 128: "hea
 
 
 def glm5_next(config: Config) -> Architecture:
-    """GLM-5.3: KDA layers, latent attention to token groups without positions, and mixed residual streams."""
+    """Read GLM-5.3: KDA layers, latent attention to token groups without positions, and mixed residual streams."""
     layers, width = config.n_layers, config.d_model
     config.ignore("router_aux_loss_coef head_dim qk_head_dim")
     if not config.flag("index_kpool_always_select_tail", True):
@@ -178,7 +178,7 @@ def hy_v4(config: Config) -> Architecture:
 
 
 def qwen4(config: Config) -> Architecture:
-    """Qwen4 (experimental): delta nets, attention with an indexer, and streams that are read per channel."""
+    """Read Qwen4 (experimental): delta nets, attention with an indexer, and streams that are read per channel."""
     width = config.d_model
     config.ignore("indexer_kv_heads output_gate_type number_of_conv_states intermediate_size decoder_sparse_step")
     config.ignore("ple_embed_dim ple_conv_kernel_size ngram_size heads_per_ngram ngram_vocab_size_base seed")

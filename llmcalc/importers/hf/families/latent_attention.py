@@ -31,27 +31,27 @@ WINDOW = 512
 
 
 def youtu(config: Config) -> Architecture:
-    """Youtu-LLM: latent attention and dense layers."""
+    """Read Youtu-LLM: latent attention and dense layers."""
     config.ignore("embedding_initializer_range")
     config.ignore("n_shared_experts n_routed_experts moe_intermediate_size first_k_dense_replace num_experts_per_tok")
     return decoder(config, mla(config), config.gated_mlp(bias=config.flag("mlp_bias")))
 
 
 def minicpm3(config: Config) -> Architecture:
-    """MiniCPM3: latent attention, dense layers, scaled embeddings and residuals."""
+    """Read MiniCPM3: latent attention, dense layers, scaled embeddings and residuals."""
     value = config.optional_size("v_head_dim") or config.d_model // config.n_heads
     attention = mla(config, v_head_dim=value, rope_interleaved=False)
     return decoder(config, attention, config.gated_mlp(bias=config.flag("mlp_bias")), **depth_scales(config))
 
 
 def axk1(config: Config) -> Architecture:
-    """A.X K1: DeepSeek-V3 with an additional norm after the experts."""
+    """Read A.X K1: DeepSeek-V3 with an additional norm after the experts."""
     norm = config.rmsnorm()
     return _axk(config, sublayer("attention", mla(config), pre=norm), pre=norm, post=norm)
 
 
 def axk2(config: Config) -> Architecture:
-    """A.X K2: gated norms, an output gate, an indexer, and queries from the latent before and after its norm."""
+    """Read A.X K2: gated norms, an output gate, an indexer, and queries from the latent before and after its norm."""
     config.get("layer_types")
     gated = replace(config.rmsnorm(), gate_rank=config.size("gated_norm_rank"))
     attention = sublayer("attention", indexed_mla(config, gate="latent", double_latent=True), pre=gated)
@@ -101,7 +101,7 @@ def longcat_flash(config: Config) -> Architecture:
 
 
 def dots3_note(config: Config) -> Architecture:
-    """The language model of dots.note: a gate per head and a norm on the rotary key."""
+    """Read the language model of dots.note: a gate per head and a norm on the rotary key."""
     types, own = _types(config, config.n_layers), _own_sizes(config)
     span = config.sliding_window() or config.optional_size("sliding_window_size") or WINDOW
     known: dict[tuple[str, str], str] = {}

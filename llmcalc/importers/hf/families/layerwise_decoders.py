@@ -15,7 +15,7 @@ STEP_DENSE = 3  # default number of layers without experts
 
 
 def openelm(config: Config) -> Architecture:
-    """OpenELM [mehta2024]: the number of heads and the MLP width grow from layer to layer."""
+    """Read OpenELM [mehta2024]: the number of heads and the MLP width grow from layer to layer."""
     config.one_of("normalization_layer_name", "rms_norm")
     if not config.flag("ffn_with_glu", True):
         raise config.error("ffn_with_glu must be true; other values are not supported")
@@ -66,7 +66,7 @@ def _openelm_block(config: Config, name: str, norm: Any, queries: int, keys: int
 
 
 def step3p5(config: Config) -> Architecture:
-    """Step 3.5 and 3.7: separate head counts for windowed layers, a gate per head, and a shared expert."""
+    """Read Step 3.5 and 3.7: separate head counts for windowed layers, a gate per head, and a shared expert."""
     layers = config.n_layers
     config.ignore("query_pre_attn_scalar mtp_layer_types mtp_mlp_layer_types")
     config.ignore("per_layer_config partial_rotary_factors attention_other_setting num_nextn_predict_layers")

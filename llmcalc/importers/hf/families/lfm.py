@@ -12,7 +12,7 @@ _ROPE_BASE = 1000000.0
 
 
 def lfm2(config: Config) -> Architecture:
-    """LFM2: the MLP width is two thirds of ``intermediate_size``, rounded up to a multiple."""
+    """Read LFM2: the MLP width is two thirds of ``intermediate_size``, rounded up to a multiple."""
     chosen = config.get("full_attn_idxs")
     attention = set(range(config.n_layers) if chosen is None else config.layer_indices("full_attn_idxs"))
     pattern = ["full_attention" if index in attention else "conv" for index in range(config.n_layers)]
@@ -20,7 +20,7 @@ def lfm2(config: Config) -> Architecture:
 
 
 def lfm2_moe(config: Config) -> Architecture:
-    """LFM2-MoE: some dense layers, then experts with a sigmoid router."""
+    """Read LFM2-MoE: some dense layers, then experts with a sigmoid router."""
     types = config.strings("layer_types", config.n_layers)
     if types is None:
         raise config.error("layer_types is missing", hint="Add layer_types: this family has no default.")
@@ -33,7 +33,7 @@ def lfm2_moe(config: Config) -> Architecture:
 
 
 def lfm3(config: Config) -> Architecture:
-    """LFM3: longer convolutions, windows in some attention layers, a gate per head, norms after each sub-layer."""
+    """Read LFM3: longer convolutions, windows in some attention layers, a gate per head, norms after each sub-layer."""
     width, layers = config.d_model, config.n_layers
     norm = config.rmsnorm("norm_eps")
     gated = config.flag("use_attention_gate")

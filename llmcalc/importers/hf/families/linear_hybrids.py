@@ -121,7 +121,7 @@ def _residual_sublayer(part: Sublayer, back: AttentionResidual, residual: bool) 
 
 
 def bailing_hybrid(config: Config) -> Architecture:
-    """Ling 3: KDA with full-rank gates; each group ends with gated latent attention; embeddings are never tied."""
+    """Read Ling 3: KDA with full-rank gates; each group ends with gated latent attention; embeddings are never tied."""
     period = config.size("layer_group_size")
     config.ignore("num_mtp_layers mtp_loss_scaling_factor")
     types = ["linear_attention" if (index + 1) % period else "full_attention" for index in range(config.n_layers)]
@@ -151,7 +151,7 @@ def sigmoid_lm(
 
 
 def olmo_hybrid(config: Config) -> Architecture:
-    """OLMo Hybrid: pre-norm gated delta nets; every fourth layer is attention with norms after its sub-layers."""
+    """Read OLMo Hybrid: pre-norm gated delta nets; every fourth layer is attention with norms after its sub-layers."""
     norm, heads = config.rmsnorm(), config.n_heads
     config.ignore("linear_a_log_min linear_a_log_max linear_dt_min linear_dt_max linear_dt_init_floor")
     key_heads = config.optional_size("linear_num_key_heads") or heads

@@ -19,12 +19,12 @@ RUNTIME_KEYS = "max_batch_size max_seq_len model_parallel_size"
 
 
 def llama(config: Config) -> Architecture:
-    """LLaMA 1-3 [touvron2023a, touvron2023b, grattafiori2024]."""
+    """Read LLaMA 1-3 [touvron2023a, touvron2023b, grattafiori2024]."""
     return decoder(config, mlp=config.gated_mlp(bias=config.flag("mlp_bias")))
 
 
 def llama4(config: Config) -> Architecture:
-    """Llama 4 [meta2025llama4]; the class runs every expert on every token."""
+    """Read Llama 4 [meta2025llama4]; the class runs every expert on every token."""
     config.ignore("moe router_aux_loss_coef for_llm_compressor")
     chunk, rotated = config.optional_size("attention_chunk_size"), _rotated(config, config.n_layers)
     types = config.layer_types(["chunked_attention" if turned and chunk else "full_attention" for turned in rotated])
@@ -82,7 +82,7 @@ def _name(kind: str, rotated: bool) -> str:
 
 
 def mllama(config: Config) -> Architecture:
-    """The language model of Llama 3.2 Vision: some layers attend to an image and are skipped without one."""
+    """Read the language model of Llama 3.2 Vision: some layers attend to an image and are skipped without one."""
     config.ignore("pad_token_id")
     crossed = (
         CROSSED if config.get("cross_attention_layers") is None else config.layer_indices("cross_attention_layers")
@@ -104,7 +104,7 @@ def mllama(config: Config) -> Architecture:
 
 
 def llama_params(config: Config) -> Architecture:
-    """LLaMA 1-3 as Meta released them [touvron2023a]: the MLP width is 2/3 of 4·dim, scaled and rounded up."""
+    """Read LLaMA 1-3 as Meta released them [touvron2023a]: the MLP width is 2/3 of 4·dim, scaled and rounded up."""
     config.ignore(RUNTIME_KEYS)
     if config.flag("use_scaled_rope"):
         config.add_unmodelled("use_scaled_rope scales rotary angles by factors that the file does not contain")
@@ -120,7 +120,7 @@ def original_decoder(config: Config, feed: Layer, **changes: Any) -> Architectur
     """Return a decoder, from the keys of Meta's and Mistral AI's own configs."""
     if config.get("vocab_size") == -1:  # in Meta's files, only the tokenizer has the size
         raise config.size_error(
-            "vocab_size is -1, which means that only the tokenizer knows it",
+            "vocab_size is -1, so only the tokenizer defines the vocabulary",
             hint="Set it, such as {overrides=vocab_size=32000}",
         )
     attention = Attention(

@@ -26,7 +26,7 @@ _OLD_NAMES = {"mamba": "linear_attention", "attention": "full_attention"}
 
 
 def jamba(config: Config) -> Architecture:
-    """Jamba [lieber2024]: Mamba layers, with attention in every eighth layer and experts in every second."""
+    """Read Jamba [lieber2024]: Mamba layers, with attention in every eighth layer and experts in every second."""
     mixers: Layers = {
         "attention": config.attention(bias=False, positions="none"),
         "mamba": config.layer(
@@ -59,7 +59,7 @@ def jamba(config: Config) -> Architecture:
 
 
 def nemotron_h(config: Config) -> Architecture:
-    """Nemotron-H and Nemotron 3: each block is one mixer or one feed-forward layer."""
+    """Read Nemotron-H and Nemotron 3: each block is one mixer or one feed-forward layer."""
     norm = config.rmsnorm("layer_norm_epsilon")
     config.ignore(_IGNORED_BY_NEMOTRON)
     latent = config.optional_size("moe_latent_size")
@@ -119,7 +119,7 @@ def _unused_flag(config: Config) -> bool:
 
 
 def bamba(config: Config) -> Architecture:
-    """Bamba: Mamba-2 layers, attention in the listed layers, and an MLP after each."""
+    """Read Bamba: Mamba-2 layers, attention in the listed layers, and an MLP after each."""
     config.ignore("z_loss_coefficient")
     mixers: Layers = {
         "full_attention": config.attention(rotary_dim=config.rotary_width(0.5)),
@@ -131,7 +131,7 @@ def bamba(config: Config) -> Architecture:
 
 
 def granitemoehybrid(config: Config) -> Architecture:
-    """Granite 4: Mamba-2 layers and a few attention layers; experts with a shared MLP, or only the shared MLP."""
+    """Read Granite 4: Mamba-2 layers and a few attention layers; experts with a shared MLP, or only the shared MLP."""
     if config.string("normalization_function", "rmsnorm") != "rmsnorm":
         raise config.error("normalization_function must be rmsnorm")
     positions = "rope" if config.get("position_embedding_type") == "rope" else "none"
@@ -154,7 +154,7 @@ def _shared_or_sparse(config: Config) -> Layer:
 
 
 def falcon_h1(config: Config) -> Architecture:
-    """Falcon-H1 [zuo2025]: attention and Mamba-2 in parallel in every layer; their outputs are added."""
+    """Read Falcon-H1 [zuo2025]: attention and Mamba-2 in parallel in every layer; their outputs are added."""
     norm = config.rmsnorm()
     inner = config.optional_size("mamba_d_ssm") or config.size("mamba_expand") * config.d_model
     config.get("mamba_expand")

@@ -22,7 +22,7 @@ _FLAT = {
 
 
 def minimax_m2(config: Config) -> Architecture:
-    """MiniMax-M2: norms over the whole width of queries and keys, sigmoid routing."""
+    """Read MiniMax-M2: norms over the whole width of queries and keys, sigmoid routing."""
     config.get("partial_rotary_factor")
     config.ignore("num_mtp_modules mtp_transformer_layers use_mtp")  # never built by the class
     config.ignore(
@@ -34,7 +34,7 @@ def minimax_m2(config: Config) -> Architecture:
 
 
 def minimax_m3(config: Config) -> Architecture:
-    """MiniMax-M3: unit-offset norms, a norm on each query and key head, an indexer in sparse-attention layers."""
+    """Read MiniMax-M3: unit-offset norms, a norm on each query and key head, an indexer in sparse-attention layers."""
     layers, width = config.n_layers, config.d_model
     _ignore_derived_keys(config)
     sparse = _indexer_sizes(config)

@@ -19,7 +19,7 @@ def mistral(config: Config) -> Architecture:
 
 
 def ministral(config: Config) -> Architecture:
-    """Ministral: a sliding window in all layers, or in the layers listed in ``layer_types``."""
+    """Read Ministral: a sliding window in all layers, or in the layers listed in ``layer_types``."""
     limit = config.sliding_window()
     pattern = ["sliding_attention" if limit else "full_attention"] * config.n_layers
     attention, order = config.windowed_attention(pattern, limit, bias=False)
@@ -27,20 +27,20 @@ def ministral(config: Config) -> Architecture:
 
 
 def mixtral(config: Config) -> Architecture:
-    """Mixtral [jiang2024]: eight SwiGLU experts, two per token."""
+    """Read Mixtral [jiang2024]: eight SwiGLU experts, two per token."""
     attention = config.attention(bias=False, window=config.sliding_window())
     return decoder(config, attention, config.experts("num_local_experts", "intermediate_size"))
 
 
 def mistral4(config: Config) -> Architecture:
-    """Mistral Small 4: DeepSeek-V3 with softmax routing and position-dependent query scaling."""
+    """Read Mistral Small 4: DeepSeek-V3 with softmax routing and position-dependent query scaling."""
     routed = shared_experts(config, router="softmax", correction_bias="none")
     config.ignore("head_dim")
     return latent_lm(config, mla(config, **query_temperature(config)), routed, dense_first(config))
 
 
 def mistral_large4(config: Config) -> Architecture:
-    """Mistral Large 4: an indexer, learned query scaling, and layers that share a latent or an index selection."""
+    """Read Mistral Large 4: an indexer, learned query scaling, and layers that share a latent or an index selection."""
     layers = config.n_layers
     config.ignore("layer_types num_experts index_topk_freq index_skip_topk_offset index_topk_pattern moe_layer_freq")
     period = config.size("no_rope_layer_interval", 4)
@@ -79,7 +79,7 @@ def _scaled_attention(config: Config, indexer: bool, turned: bool, reused: bool,
 
 
 def mistral_params(config: Config) -> Architecture:
-    """Mistral [jiang2023] and Mixtral [jiang2024] in Mistral AI's own config format."""
+    """Read Mistral [jiang2023] and Mixtral [jiang2024] in Mistral AI's own config format."""
     config.ignore(f"{RUNTIME_KEYS} model_type")
     width, hidden = config.d_model, config.size("intermediate_size")
     routed = key_group(config, "moe", ("num_experts", "num_experts_per_tok"))

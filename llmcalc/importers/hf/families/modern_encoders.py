@@ -16,13 +16,13 @@ KINDS = ("full_attention", "sliding_attention")
 
 
 def modernbert(config: Config) -> Architecture:
-    """ModernBERT [warner2024]: gated MLPs, bidirectional windows, no norm before the first attention."""
+    """Read ModernBERT [warner2024]: gated MLPs, bidirectional windows, no norm before the first attention."""
     config.ignore("deterministic_flash_attn sparse_prediction sparse_pred_ignore_index classifier_pooling")
     return _modernbert(config, _has_head(config), causal=False, window=(config.size("local_attention") // 2) + 1)
 
 
 def modernbert_decoder(config: Config) -> Architecture:
-    """Ettin [weller2025]: ModernBERT as a decoder, with windows half as long."""
+    """Read Ettin [weller2025]: ModernBERT as a decoder, with windows half as long."""
     half = config.count("local_attention") // 2
     window = config.optional_size("sliding_window") or half or None
     return _modernbert(config, config.head_kind("causal", "none") == "causal", causal=True, window=window)
@@ -86,7 +86,7 @@ def _encoder(config: Config, inputs: tuple[Named, ...], runs: tuple[Run, ...], o
 
 
 def eurobert(config: Config) -> Architecture:
-    """EuroBERT [boizard2025]: LLaMA's blocks without a causal mask; ``mlp_bias`` also applies to the head."""
+    """Read EuroBERT [boizard2025]: LLaMA's blocks without a causal mask; ``mlp_bias`` also applies to the head."""
     norm, biased = config.rmsnorm(), config.flag("mlp_bias")
     block = prenorm_block("block", norm, attention=config.attention(causal=False), mlp=config.gated_mlp(bias=biased))
     outputs = [Named("norm", norm)]
@@ -97,7 +97,7 @@ def eurobert(config: Config) -> Architecture:
 
 
 def ultrabert(config: Config) -> Architecture:
-    """UltraBERT: EuroBERT's blocks, two of three with a window, and a low-rank head."""
+    """Read UltraBERT: EuroBERT's blocks, two of three with a window, and a low-rank head."""
     norm, mlp = config.rmsnorm(), config.gated_mlp(bias=config.flag("mlp_bias"))
     default = _older_ultrabert(config) or [KINDS[bool((index + 1) % 3)] for index in range(config.n_layers)]
     order = config.layer_types(default)
@@ -130,7 +130,7 @@ def _older_ultrabert(config: Config) -> list[str]:
 
 
 def nomic_bert(config: Config) -> Architecture:
-    """Nomic BERT [nussbaum2024]: post-norm, gated; only the norms and the head have biases."""
+    """Read Nomic BERT [nussbaum2024]: post-norm, gated; only the norms and the head have biases."""
     mlp = config.gated_mlp()
     outputs: list[Named] = []
     if _has_head(config):
@@ -139,7 +139,7 @@ def nomic_bert(config: Config) -> Architecture:
 
 
 def gte(config: Config) -> Architecture:
-    """GTE v1.5 [zhang2024]: post-norm, gated; all matrices except gate and up have a bias."""
+    """Read GTE v1.5 [zhang2024]: post-norm, gated; all matrices except gate and up have a bias."""
     mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), gated=True, out_bias=True)
     outputs: list[Named] = []
     if _has_head(config):
@@ -149,7 +149,7 @@ def gte(config: Config) -> Architecture:
 
 
 def jina(config: Config) -> Architecture:
-    """Jina embeddings v3 [sturua2024] without adapters: XLM-R with rotary positions."""
+    """Read Jina embeddings v3 [sturua2024] without adapters: XLM-R with rotary positions."""
     width = config.d_model
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True)
     outputs = [pooler(width)]

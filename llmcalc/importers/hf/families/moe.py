@@ -19,7 +19,7 @@ BEAM_STRETCH = 2048  # unit of positions in tokens
 
 
 def phimoe(config: Config) -> Architecture:
-    """Phi-3.5-MoE: LayerNorm; optional biases in attention and the head."""
+    """Read Phi-3.5-MoE: LayerNorm; optional biases in attention and the head."""
     config.ignore("input_jitter_noise")  # used only in training
     attention = config.attention(window=config.sliding_window())
     # the class always selects two experts
@@ -32,25 +32,25 @@ def phimoe(config: Config) -> Architecture:
 
 
 def olmoe(config: Config) -> Architecture:
-    """OLMoE [muennighoff2024]: norms over the full width of queries and keys."""
+    """Read OLMoE [muennighoff2024]: norms over the full width of queries and keys."""
     attention = config.attention(qk_norm="projection", clip=config.number("clip_qkv"))
     return decoder(config, attention, config.experts(width="intermediate_size"))
 
 
 def flex_olmo(config: Config) -> Architecture:
-    """FlexOlmo: OLMoE with norms after attention and experts instead of before."""
+    """Read FlexOlmo: OLMoE with norms after attention and experts instead of before."""
     attention = config.attention(qk_norm="projection")
     return decoder(config, attention, config.experts(width="intermediate_size"), place="post")
 
 
 def hunyuan_v1_moe(config: Config) -> Architecture:
-    """Hunyuan-Large and A13B: a shared expert as wide as a routed one, and a norm on each query and key head."""
+    """Read Hunyuan-Large and A13B: a shared expert as wide as a routed one, and a norm on each query and key head."""
     feed = config.experts(width="intermediate_size", d_ff_shared=config.size("intermediate_size"))
     return decoder(config, config.attention(qk_norm="head", qk_norm_late=True, **dynamic_alpha_fields(config)), feed)
 
 
 def gpt_oss(config: Config) -> Architecture:
-    """gpt-oss: attention sinks, biases in all projections, clamped SwiGLU, windows in every other layer."""
+    """Read gpt-oss: attention sinks, biases in all projections, clamped SwiGLU, windows in every other layer."""
     config.ignore("hidden_act experts_per_token initial_context_length")
     config.unmodelled_unless("swiglu_alpha", SWIGLU_ALPHA)
     feed = config.layer(
@@ -67,12 +67,12 @@ def gpt_oss(config: Config) -> Architecture:
 
 
 def granitemoe(config: Config) -> Architecture:
-    """Granite 3 MoE, with or without a shared expert."""
+    """Read Granite 3 MoE, with or without a shared expert."""
     return _granite(config, ["full_attention"] * config.n_layers)
 
 
 def granitemoe_swa(config: Config) -> Architecture:
-    """Granite MoE with attention sinks, and windows in three of four layers."""
+    """Read Granite MoE with attention sinks, and windows in three of four layers."""
     return _granite(config, config.layer_types(config.periodic_types(4, first=0)), sinks=True)
 
 
@@ -84,7 +84,7 @@ def _granite(config: Config, types: list[str], **changes: object) -> Architectur
 
 
 def mellum(config: Config) -> Architecture:
-    """Mellum 2: Qwen3-MoE, with windowed and dense layers listed in the config."""
+    """Read Mellum 2: Qwen3-MoE, with windowed and dense layers listed in the config."""
     pattern = ["full_attention"] * config.n_layers
     config.ignore("num_mtp_layers mtp_layer_types mtp_mlp_layer_types")  # the class does not build prediction modules
     attention, order = config.windowed_attention(pattern, config.sliding_window(), qk_norm="head")
@@ -93,7 +93,7 @@ def mellum(config: Config) -> Architecture:
 
 
 def flint(config: Config) -> Architecture:
-    """Flint: sinks, rotary positions only in windowed layers, a shared expert; the first layers are dense."""
+    """Read Flint: sinks, rotary positions only in windowed layers, a shared expert; the first layers are dense."""
     last = config.n_layers - 1
     pattern = [
         "full_attention" if index < 2 or index % 4 == 1 or index == last else "sliding_attention"
@@ -108,7 +108,7 @@ def flint(config: Config) -> Architecture:
 
 
 def kolibri1(config: Config) -> Architecture:
-    """Kolibri 1: norms before and after each sub-layer, a shared expert, a window in four of five layers."""
+    """Read Kolibri 1: norms before and after each sub-layer, a shared expert, a window in four of five layers."""
     limit = config.sliding_window()
     attention, order = config.windowed_attention(config.periodic_types(5, first=4), limit, bias=False, qk_norm="head")
     if "sliding_attention" in order and not limit:
@@ -123,7 +123,7 @@ def kolibri1(config: Config) -> Architecture:
 
 
 def dbrx(config: Config) -> Architecture:
-    """DBRX [databricks2024]: LayerNorm without biases, clipped projections, all experts in one matrix."""
+    """Read DBRX [databricks2024]: LayerNorm without biases, clipped projections, all experts in one matrix."""
     width, heads = config.size("d_model"), config.size("n_heads")
     attend, feed = _nested(config, "attn_config"), _nested(config, "ffn_config")
     config.ignore("num_key_value_heads tie_word_embeddings")  # the class never ties embeddings
@@ -161,7 +161,7 @@ def _nested(config: Config, key: str) -> Config:
 
 
 def beam(config: Config) -> Architecture:
-    """Beam: norms around every sub-layer, depth-weighted residual sums, gated values with a bias per head."""
+    """Read Beam: norms around every sub-layer, depth-weighted residual sums, gated values with a bias per head."""
     gate: Fields = {"gated": True, "gate_bias": "head", "qk_norm": "head"}
     spans = {"full_attention": None, "sliding_attention": config.sliding_window()}
     mixers = {kind: config.attention(window=spans[kind], **_beam_positions(config, kind), **gate) for kind in spans}

@@ -14,7 +14,7 @@ _WINDOWED = (("sliding_attention", "dense"), ("sliding_attention", "sparse"))
 
 
 def cohere2_moe(config: Config) -> Architecture:
-    """Command A with experts: attention and experts run in parallel after one norm."""
+    """Read Command A with experts: attention and experts run in parallel after one norm."""
     norm: Norm = config.layernorm(bias=False)
     if config.number("rms_norm_eps") is not None:
         norm = config.rmsnorm()
@@ -50,7 +50,7 @@ def cohere2_moe(config: Config) -> Architecture:
 
 
 def bailing_moe(config: Config) -> Architecture:
-    """Ling and Ring [ling2025]: softmax routing, one matrix for queries, keys and values."""
+    """Read Ling and Ring [ling2025]: softmax routing, one matrix for queries, keys and values."""
     if config.flag("norm_head"):
         config.add_unmodelled("the head normalises the rows of its matrix, which the NumPy model does not support")
     config.ignore("embedding_dropout")
@@ -78,7 +78,7 @@ def _bailing_attention(config: Config, **changes: Any) -> Attention:
 
 
 def dots1(config: Config) -> Architecture:
-    """dots.llm1: DeepSeek-V3's experts, a norm on each query and key head; upper layers may have a window."""
+    """Read dots.llm1: DeepSeek-V3's experts, a norm on each query and key head; upper layers may have a window."""
     limit = config.sliding_window()
     mixers = config.local_global_attention(limit, qk_norm="head")
     feeds: Layers = {"dense": config.gated_mlp(), "sparse": shared_experts(config)}
@@ -86,12 +86,12 @@ def dots1(config: Config) -> Architecture:
 
 
 def solar_open(config: Config) -> Architecture:
-    """Solar Open: DeepSeek-V3's experts in every layer."""
+    """Read Solar Open: DeepSeek-V3's experts in every layer."""
     return decoder(config, config.attention(o_bias=False, rotary_dim=config.rotary_width()), shared_experts(config))
 
 
 def ernie4_5_moe(config: Config) -> Architecture:
-    """ERNIE 4.5: the correction bias is a frozen parameter; one flag sets all biases, including the head's."""
+    """Read ERNIE 4.5: the correction bias is a frozen parameter; one flag sets all biases, including the head's."""
     layers, bias = config.n_layers, config.flag("use_bias")
     shared = config.shared_width("moe_num_shared_experts")
     routed = config.experts(correction_bias="parameter", d_ff_shared=shared, shared_bias=bias)
@@ -107,7 +107,7 @@ def ernie4_5_moe(config: Config) -> Architecture:
 
 
 def ernie4_5_vl(config: Config) -> Architecture:
-    """ERNIE 4.5 VL: text experts and narrower image experts per layer; image experts are unused without images."""
+    """Read ERNIE 4.5 VL: text experts and narrower image experts per layer; image experts are unused without images."""
     bias = config.flag("use_bias")
     config.ignore("moe_norm_min moe_intermediate_size moe_layer_interval")
     widths = config.layer_indices("moe_intermediate_size") or [1536, 512]  # defaults of the class
@@ -126,7 +126,7 @@ def ernie4_5_vl(config: Config) -> Architecture:
 
 
 def aria(config: Config) -> Architecture:
-    """The language model of Aria: LLaMA with experts; ``mlp_bias`` applies only to the shared expert."""
+    """Read the language model of Aria: LLaMA with experts; ``mlp_bias`` applies only to the shared expert."""
     top_k, shared = config.size("moe_topk"), config.shared_width("moe_num_shared_experts", "intermediate_size")
     fields: Fields = {"d_ff_shared": shared, "shared_bias": config.flag("mlp_bias"), "top_k": top_k}
     fields |= {"renormalise": True, "activation": "silu", "shared_activation": config.activation()}
@@ -134,7 +134,7 @@ def aria(config: Config) -> Architecture:
 
 
 def hy_v3(config: Config) -> Architecture:
-    """Hunyuan 3: a norm on each query and key head, sigmoid routing, a dense first layer."""
+    """Read Hunyuan 3: a norm on each query and key head, sigmoid routing, a dense first layer."""
     config.ignore("enable_moe_fp32_combine")
     fields: Fields = {"shared_bias": config.flag("mlp_bias"), **SIGMOID}
     fields["routed_scale"] = config.number("router_scaling_factor", 1.0)
@@ -143,7 +143,7 @@ def hy_v3(config: Config) -> Architecture:
 
 
 def exaone_moe(config: Config) -> Architecture:
-    """EXAONE-MoE: windows and rotary positions in three of four layers; sigmoid routing."""
+    """Read EXAONE-MoE: windows and rotary positions in three of four layers; sigmoid routing."""
     limit = config.sliding_window()
     routed = config.experts(d_ff_shared=config.shared_width(), **SIGMOID, **config.expert_groups())
     mixers = config.local_global_attention(limit, qk_norm="head")
@@ -170,7 +170,7 @@ def _exaone_pattern(config: Config, layers: int, limit: int | None) -> list[str]
 
 
 def mimo_v2_flash(config: Config) -> Architecture:
-    """MiMo-V2-Flash: values narrower than keys; windowed layers have sinks and twice as many key/value heads."""
+    """Read MiMo-V2-Flash: values narrower than keys; windowed layers have sinks and twice as many key/value heads."""
     layers, pairs = config.n_layers, config.size("num_key_value_heads")
     config.ignore("first_k_dense_replace n_shared_experts use_qk_norm")
     factor = config.number("attention_value_scale", 1.0)
@@ -223,7 +223,7 @@ def _check_derived_sizes(config: Config, pairs: int) -> None:
 
 
 def laguna(config: Config) -> Architecture:
-    """Laguna: a softplus gate on each head's output, per-layer head counts, and a trained correction bias."""
+    """Read Laguna: a softplus gate on each head's output, per-layer head counts, and a trained correction bias."""
     layers, gating = config.n_layers, config.get("gating", True)
     scaled: Fields = {"routed_scale": config.number("moe_routed_scaling_factor", 1.0)}
     scaled |= {"router_softcap": config.number("moe_router_logit_softcapping") or None}
@@ -255,7 +255,7 @@ def laguna(config: Config) -> Architecture:
 
 
 def afmoe(config: Config) -> Architecture:
-    """Trinity: norms around every sub-layer, gated attention, rotary positions only in windowed layers."""
+    """Read Trinity: norms around every sub-layer, gated attention, rotary positions only in windowed layers."""
     scaled: Fields = {"routed_scale": config.number("route_scale", 1.0), "renormalise": True}
     root = config.d_model**0.5 if config.flag("mup_enabled") else 1.0
     gate: Fields = {"gated": True, "gate_bias": "none", "qk_norm": "head"}

@@ -17,7 +17,7 @@ _PLACES = {"full_attention": "global", "sliding_attention": "local"}
 
 
 def muse_spark(config: Config) -> Architecture:
-    """Muse Spark: gated attention, experts with their own stream width, and weighted residual sums."""
+    """Read Muse Spark: gated attention, experts with their own stream width, and weighted residual sums."""
     width, layers = config.d_model, config.n_layers
     rare = [(layers - 1 - index) % PERIOD == 0 for index in range(layers)]
     kinds = config.layer_types(["full_attention" if full else "sliding_attention" for full in rare])
@@ -74,7 +74,7 @@ def _spark_experts(config: Config) -> Moe:
 
 
 def muse_glimmer(config: Config) -> Architecture:
-    """The language model of Muse Glimmer."""
+    """Read the language model of Muse Glimmer."""
     width, layers = config.d_model, config.n_layers
     before, behind = (config.rmsnorm(key, unit_offset=True) for key in ("rms_norm_eps", "post_norm_eps"))
     mlp = sublayer("mlp", config.gated_mlp(activation="hidden_activation"), pre=before, post=behind)

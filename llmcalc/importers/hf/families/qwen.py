@@ -18,7 +18,7 @@ _QWEN_RUNTIME = """
 
 
 def qwen(config: Config) -> Architecture:
-    """Qwen 1 [bai2023]: biases on queries, keys and values; ``intermediate_size`` includes gate and up."""
+    """Read Qwen 1 [bai2023]: biases on queries, keys and values; ``intermediate_size`` includes gate and up."""
     if not config.flag("no_bias", True):
         raise config.error("no_bias must be true; other values are not supported")
     config.ignore(_QWEN_RUNTIME)
@@ -34,12 +34,12 @@ def qwen(config: Config) -> Architecture:
 
 
 def qwen2(config: Config) -> Architecture:
-    """Qwen2 and Qwen2.5: biases only on queries, keys and values; upper layers may have a window."""
+    """Read Qwen2 and Qwen2.5: biases only on queries, keys and values; upper layers may have a window."""
     return _windowed(config, bias=False, q_bias=True, k_bias=True, v_bias=True)
 
 
 def qwen3(config: Config) -> Architecture:
-    """Qwen3: a norm on each query and key head."""
+    """Read Qwen3: a norm on each query and key head."""
     return _windowed(config, qk_norm="head")
 
 
@@ -54,7 +54,7 @@ def _windowed(config: Config, **changes: Any) -> Architecture:
 
 
 def qwen2_moe(config: Config) -> Architecture:
-    """Qwen1.5-MoE and Qwen2-MoE: a gated shared expert; lower layers may alternate window and full attention."""
+    """Read Qwen1.5-MoE and Qwen2-MoE: a gated shared expert; lower layers may alternate window and full attention."""
     sliding = config.flag("use_sliding_window")
     limit = config.sliding_window() if sliding else None
     config.get("sliding_window")
@@ -70,7 +70,7 @@ def qwen2_moe(config: Config) -> Architecture:
 
 
 def qwen3_moe(config: Config) -> Architecture:
-    """Qwen3-MoE: a norm on each query and key head; some layers may be dense."""
+    """Read Qwen3-MoE: a norm on each query and key head; some layers may be dense."""
     limit = config.optional_window()
     config.ignore("qkv_bias use_qk_norm shared_expert_intermediate_size")  # Qwen2-MoE keys without effect here
     rounded = max(1, config.d_model // config.n_heads)
@@ -80,7 +80,7 @@ def qwen3_moe(config: Config) -> Architecture:
 
 
 def qwen3_next(config: Config) -> Architecture:
-    """Qwen3-Next: three gated delta nets per gated attention layer; experts with a gated shared expert."""
+    """Read Qwen3-Next: three gated delta nets per gated attention layer; experts with a gated shared expert."""
     norm = config.rmsnorm(unit_offset=True)
     rotary = int((config.optional_size("head_dim") or config.d_model // config.n_heads) * config.partial_rotary(0.25))
     mixers = _gated_mixers(config, rotary)
@@ -117,12 +117,12 @@ def gated_delta_net(config: Config) -> GatedDeltaNet:
 
 
 def qwen3_5(config: Config) -> Architecture:
-    """Qwen3.5, dense."""
+    """Read Qwen3.5, dense."""
     return _qwen3_5(config, config.gated_mlp())
 
 
 def qwen3_5_moe(config: Config) -> Architecture:
-    """Qwen3.5 with experts, including a gated shared expert."""
+    """Read Qwen3.5 with experts, including a gated shared expert."""
     config.ignore("intermediate_size decoder_sparse_step")
     return _qwen3_5(config, shared_gate_experts(config))
 

@@ -19,7 +19,7 @@ SIDES = ("encoder", "decoder")
 
 
 def composed(config: Config) -> Architecture:
-    """Any encoder combined with any decoder that has cross-attention [rothe2019]."""
+    """Read any encoder combined with any decoder that has cross-attention [rothe2019]."""
     config.ignore("is_encoder_decoder tie_word_embeddings")
     encoder, first = _side(config, "encoder", bare=True)
     decoder, second = _side(config, "decoder", bare=False)
@@ -242,7 +242,7 @@ def _map_layers(stack: Stack, change: Change) -> Stack:
 
 
 def t5gemma(config: Config) -> Architecture:
-    """T5Gemma [zhang2025]: Gemma 2's layers in an encoder and, with cross-attention, in a decoder."""
+    """Read T5Gemma [zhang2025]: Gemma 2's layers in an encoder and, with cross-attention, in a decoder."""
     config.ignore("is_encoder_decoder vocab_size initializer_range")
     kind, tied = config.head_kind() or "seq2seq", config.flag("tie_word_embeddings", True)
     if kind not in ("seq2seq", "none") or config.class_name().endswith("EncoderModel"):

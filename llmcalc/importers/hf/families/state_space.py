@@ -23,7 +23,7 @@ _USUAL: dict[str, dict[str, Any]] = {  # defaults of the classes
 
 
 def mamba_ssm(config: Config) -> Architecture:
-    """Mamba [gu2023] and Mamba-2 [dao2024] in the authors' config format, with a padded vocabulary."""
+    """Read Mamba [gu2023] and Mamba-2 [dao2024] in the authors' config format, with a padded vocabulary."""
     config.ignore("residual_in_fp32 fused_add_norm")
     if config.get("attn_layer_idx") or config.get("attn_cfg") or config.count("d_intermediate"):
         raise config.error("attention and feed-forward layers between Mamba layers are not supported")
@@ -56,12 +56,12 @@ def _mixer(config: Config, given: Mapping[str, Any]) -> Mamba | Mamba2:
 
 
 def mamba(config: Config) -> Architecture:
-    """Mamba [gu2023]."""
+    """Read Mamba [gu2023]."""
     return _mamba(config, "none")
 
 
 def falcon_mamba(config: Config) -> Architecture:
-    """Falcon Mamba [zuo2024]: norms without weights on Δ, B and C."""
+    """Read Falcon Mamba [zuo2024]: norms without weights on Δ, B and C."""
     config.ignore("use_falcon_mambapy")
     return _mamba(config, "plain", config.number("mixer_rms_eps") or 1e-6)
 
@@ -100,7 +100,7 @@ def time_step_limits(config: Config) -> Fields:
 
 
 def mamba2(config: Config) -> Architecture:
-    """Mamba-2 [dao2024]."""
+    """Read Mamba-2 [dao2024]."""
     config.ignore("expand time_step_rank rms_norm")
     keys = "n_ssm_heads=num_heads d_ssm_head=head_dim d_state=state_size n_groups d_conv=conv_kernel chunk=chunk_size"
     keys += " bias=use_bias conv_bias=use_conv_bias activation=hidden_act"
@@ -109,7 +109,7 @@ def mamba2(config: Config) -> Architecture:
 
 
 def rwkv(config: Config) -> Architecture:
-    """RWKV-4 [peng2023]: time mixing and channel mixing, with an additional norm after the embedding."""
+    """Read RWKV-4 [peng2023]: time mixing and channel mixing, with an additional norm after the embedding."""
     norm = config.layernorm("layer_norm_epsilon")
     config.ignore("context_length")
     block = prenorm_block(

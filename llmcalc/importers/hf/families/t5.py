@@ -16,25 +16,25 @@ Feed = Callable[[str, int], tuple[str, Layer]]
 
 
 def t5(config: Config) -> Architecture:
-    """T5 and T5 v1.1 [raffel2019]. The class always ties the head, regardless of ``tie_word_embeddings``."""
+    """Read T5 and T5 v1.1 [raffel2019]. The class always ties the head, regardless of ``tie_word_embeddings``."""
     mlp = _mlp(config)
     return seq2seq(config, lambda side, index: ("block", mlp), tied=True)
 
 
 def mt5(config: Config) -> Architecture:
-    """mT5 [xue2020]: T5 v1.1, always with an unscaled head input."""
+    """Read mT5 [xue2020]: T5 v1.1, always with an unscaled head input."""
     mlp = _mlp(config)
     return seq2seq(config, lambda side, index: ("block", mlp), tied=True, scaled=False)
 
 
 def umt5(config: Config) -> Architecture:
-    """UMT5 [chung2023]: a table of position biases in every layer."""
+    """Read UMT5 [chung2023]: a table of position biases in every layer."""
     mlp = _mlp(config)
     return seq2seq(config, lambda side, index: ("block", mlp), tied=True, relative_shared=False)
 
 
 def switch(config: Config) -> Architecture:
-    """Switch Transformers [fedus2021]: experts in every n-th layer, with one expert per token."""
+    """Read Switch Transformers [fedus2021]: experts in every n-th layer, with one expert per token."""
     width, d_ff = config.size("d_model"), config.size("d_ff")
     activation = config.activation("dense_act_fn")
     dense = Mlp(width, d_ff, activation)

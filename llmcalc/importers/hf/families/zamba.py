@@ -20,7 +20,7 @@ _PUBLISHED = (
 
 
 def zamba(config: Config) -> Architecture:
-    """Zamba [glorioso2024a]: one shared attention block, and multi-head Mamba layers."""
+    """Read Zamba [glorioso2024a]: one shared attention block, and multi-head Mamba layers."""
     period, offset = config.size("attn_layer_period"), config.count("attn_layer_offset")
     mamba = config.layer(
         Mamba,
@@ -38,7 +38,7 @@ def zamba(config: Config) -> Architecture:
 
 
 def zamba2(config: Config) -> Architecture:
-    """Zamba2 [glorioso2024b]: alternating shared blocks with a low-rank adapter per use, and Mamba-2 layers."""
+    """Read Zamba2 [glorioso2024b]: alternating shared blocks with a low-rank adapter per use, and Mamba-2 layers."""
     width, heads = config.d_model, config.size("n_mamba_heads")
     inner, biased = config.size("mamba_expand") * width, config.flag("add_bias_linear")
     config.ignore("use_mem_eff_path use_long_context use_conv_bias kv_channels num_query_groups hybrid_layer_ids")

@@ -12,14 +12,14 @@ from .parts import CHANNELS, EPS, attention_mlp, merger, rope_theta
 
 
 def qwen2_vl(config: Config) -> Stack:
-    """Qwen2-VL: patches of two frames, rotary positions, and a projector that merges four patches."""
+    """Read Qwen2-VL: patches of two frames, rotary positions, and a projector that merges four patches."""
     width = config.size("embed_dim")
     mlp = Mlp(width, int(width * config.positive_number("mlp_ratio")), config.activation(), bias=True)
     return _qwen2(config, Norm(width, "layernorm", bias=True, eps=EPS), mlp, None, config.d_model)
 
 
 def qwen2_5_vl(config: Config) -> Stack:
-    """Qwen2.5-VL: RMSNorm, gated feed-forward layers, window attention in most blocks."""
+    """Read Qwen2.5-VL: RMSNorm, gated feed-forward layers, window attention in most blocks."""
     config.ignore("tokens_per_second")
     mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), gated=True, bias=True)
     side = config.size("window_size") // config.size("patch_size")
@@ -47,7 +47,7 @@ def _qwen2(config: Config, norm: Norm, mlp: Mlp, window: int | None, out: int) -
 
 
 def qwen3_vl(config: Config) -> Stack:
-    """Qwen3-VL: learned and rotary positions, and projectors for the last and earlier layers (DeepStack)."""
+    """Read Qwen3-VL: learned and rotary positions, and projectors for the last and earlier layers (DeepStack)."""
     width, merge = config.d_model, config.size("spatial_merge_size") ** 2
     out, frames = config.size("out_hidden_size"), config.size("temporal_patch_size")
     norm = Norm(width, "layernorm", bias=True, eps=EPS)

@@ -74,7 +74,7 @@ def granite(config: Config) -> Stack:
 
 
 def granite_projector(link: Link) -> list[Stack]:
-    """Granite Speech: a Q-Former whose learned queries each attend to one window of frames."""
+    """Build the projector of Granite Speech: a Q-Former whose learned queries each attend to one window of frames."""
     model, out = link.model, link.d_model
     window, rate = model.size("window_size"), model.size("downsample_rate")
     if rate > window:
@@ -106,7 +106,7 @@ def granite_projector(link: Link) -> list[Stack]:
 
 
 def phi4(config: Config) -> Stack:
-    """Phi-4-multimodal: gated layers, one bias per distance, strided convolutions over the spectrogram."""
+    """Read Phi-4-multimodal: gated layers, one bias per distance, strided convolutions over the spectrogram."""
     width, heads, taps = (config.size(key) for key in ("hidden_size", "num_attention_heads", "kernel_size"))
     for key in ("ext_pw_out_channel", "depthwise_separable_out_channel"):
         if config.size(key) != width:
@@ -165,7 +165,7 @@ def _nemo(config: Config, width: int, span: int) -> tuple[Named, ...]:
 
 
 def gemma4(config: Config) -> Stack:
-    """Gemma 4: sandwich norms, attention to earlier chunks, relative positions from projected sinusoids."""
+    """Read Gemma 4: sandwich norms, attention to earlier chunks, relative positions from projected sinusoids."""
     width, heads = config.d_model, config.n_heads
     channels = _two_channels(config, "subsampling_conv_channels")
     config.ignore("attention_invalid_logits_value use_clipped_linears gradient_clipping")
@@ -180,7 +180,7 @@ def gemma4(config: Config) -> Stack:
 
 
 def gemma3n(config: Config) -> Stack:
-    """Gemma 3n: like Gemma 4, with a table of audio tokens that is stored but not used."""
+    """Read Gemma 3n: like Gemma 4, with a table of audio tokens that is stored but not used."""
     width, heads, rows = (config.size(key) for key in ("hidden_size", "conf_num_attention_heads", "input_feat_size"))
     config.ignore("gradient_clipping vocab_offset sscp_conv_group_norm_eps conf_positional_bias_size")
     keys = ("context_left", "context_right", "chunk_size")
@@ -206,7 +206,7 @@ def gemma3n(config: Config) -> Stack:
 
 
 def gemma3n_projector(link: Link) -> list[Named]:
-    """Gemma 3n: one linear layer on every n-th token."""
+    """Build the projector of Gemma 3n: one linear layer on every n-th token."""
     link.notes.append("not counted: the image and audio projections, which the class also applies to text tokens")
     merge = link.encoder.size("conf_reduction_factor")
     return named(audio_projector=Linear(link.d_encoder, link.d_model, bias=False, merge=merge))
@@ -290,7 +290,7 @@ def fast_conformer_blocks(config: Config) -> tuple[Run, ...]:
 
 
 def fast_conformer(config: Config) -> Stack:
-    """FastConformer as the encoder of a language model."""
+    """Read FastConformer as the encoder of a language model."""
     width, tokens = config.d_model, output_frames(config.size("subsampling_factor"))
     return Stack(
         "audio", width, fast_conformer_front(config, tower=True), fast_conformer_blocks(config), (), "tower", tokens

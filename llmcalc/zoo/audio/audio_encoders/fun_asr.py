@@ -13,7 +13,7 @@ from ....layers import Attention, Conv, Linear, Mlp
 
 
 def read(config: Config) -> Stack:
-    """SAN-M [gao2020]: a convolution over neighbouring frames (the memory) is added to the attention output."""
+    """Read SAN-M [gao2020]: a convolution over neighbouring frames (the memory) is added to the attention output."""
     width, layers = config.d_model, config.n_layers
     given, late = (
         config.size("num_mel_bins") * config.size("num_stacked_frames"),
@@ -45,7 +45,7 @@ ADAPTOR = {  # defaults of the adaptor's config, which has no type
 
 
 def adaptor(link: Link) -> list[Stack]:
-    """Fun-ASR-Nano: two linear layers, then blocks without a memory."""
+    """Build the projector of Fun-ASR-Nano: two linear layers, then blocks without a memory."""
     config = link.model.nested("adaptor_config", {**ADAPTOR, **config_at(link.model, "adaptor_config")}, "")
     width, out, inner = link.d_encoder, config.d_model, config.size("projector_hidden_size")
     config.ignore("hidden_dropout attention_dropout")

@@ -75,7 +75,7 @@ def read(config: Config) -> Stack:
 
 
 def _lines(config: Config, width: int, act: str, chunk: int | None) -> tuple[list[Named], str]:
-    """Whisper: two convolutions over time, the second of stride 2."""
+    """Return Whisper's two convolutions over time, the second of stride 2."""
     first = Conv(config.size("num_mel_bins"), width, TAPS, span=1, chunk=chunk, activation="gelu", of_data=True)
     second = Conv(width, width, TAPS, span=2, chunk=chunk, activation="gelu")
     return [Named("conv1", first), Named("conv2", second)], "ceil(a, 2)"
@@ -97,7 +97,7 @@ def _plane(config: Config, width: int, act: str, chunk: int | None) -> tuple[lis
 
 
 def _wave(config: Config, width: int, act: str, chunk: int | None) -> tuple[list[Named], str]:
-    """wav2vec 2.0 [baevski2020]: unpadded convolutions of the waveform, and one for positions."""
+    """Return unpadded convolutions of the waveform and one for positions, as in wav2vec 2.0 [baevski2020]."""
     sizes, kernels, strides = (config.layer_indices(f"conv_{key}") for key in ("dim", "kernel", "stride"))
     if not len(sizes) == len(kernels) == len(strides) > 0:
         raise config.size_error("conv_dim, conv_kernel and conv_stride must have the same length")
@@ -130,13 +130,13 @@ def _wave(config: Config, width: int, act: str, chunk: int | None) -> tuple[list
 
 
 def _half_windows(config: Config) -> tuple[int, int]:
-    """Qwen2.5-Omni: chunks of twice ``n_window`` frames; tokens attend within their chunk."""
+    """Return the windows of Qwen2.5-Omni: chunks of twice ``n_window`` frames; tokens attend within their chunk."""
     half = config.size("n_window")
     return 2 * half, half
 
 
 def _inferred_windows(config: Config) -> tuple[int, int]:
-    """Qwen3-Omni: chunks of twice ``n_window`` frames; tokens attend within a group of chunks."""
+    """Return the windows of Qwen3-Omni: chunks of twice ``n_window`` frames; tokens attend within a group of chunks."""
     chunk, attended, span = 2 * config.size("n_window"), config.size("n_window_infer"), 2**PLANE
     config.ignore("conv_chunksize")  # limits the memory use
     if attended < chunk:

@@ -21,7 +21,7 @@ DELAY_WIDTH = 32  # hidden width of the network that embeds Voxtral Realtime's d
 
 
 def phi4_multimodal(config: Config) -> Architecture:
-    """Phi-4-multimodal: Phi-3 with a Conformer and SigLIP. The language model's keys are at the top level."""
+    """Read Phi-4-multimodal: Phi-3 with a Conformer and SigLIP. The language model's keys are at the top level."""
     own = {key: value for key, value in config.data.items() if not key.endswith("_config") and key != "model_type"}
     usual = {key: value for key, value in config.defaults.items() if not key.endswith("_config")}
     text = text_model(config, "phi3", data={**usual, **own, "model_type": "phi3"})
@@ -37,7 +37,7 @@ def phi4_multimodal(config: Config) -> Architecture:
 
 
 def phi4_vision(config: Config) -> Stack:
-    """SigLIP as used in Phi-4-multimodal."""
+    """Read SigLIP as used in Phi-4-multimodal."""
     config.override("vision_use_head", True)
     config.ignore("crop_size feature_layer")
     return siglip(config)
@@ -59,29 +59,29 @@ def voxtral_realtime_text(config: Config) -> Architecture:
 
 
 def qwen2_audio(link: Link) -> list[Named]:
-    """Qwen2-Audio: one linear layer on pooled pairs of tokens."""
+    """Build the projector of Qwen2-Audio: one linear layer on pooled pairs of tokens."""
     return named(projector=Linear(link.d_encoder, link.d_model, merge=POOLED))
 
 
 def audio_flamingo(link: Link) -> list[Named]:
-    """Audio Flamingo: two linear layers on pooled pairs of tokens."""
+    """Build the projector of Audio Flamingo: two linear layers on pooled pairs of tokens."""
     return _layers(link, link.d_encoder, link.d_model, POOLED, link.model.flag("projector_bias", True))
 
 
 def voxtral(link: Link) -> list[Named]:
-    """Voxtral: two linear layers on tokens concatenated to the encoder's feed-forward width."""
+    """Build the projector of Voxtral: two linear layers on tokens concatenated to the encoder's feed-forward width."""
     wide = link.encoder.size("intermediate_size")
     return _layers(link, wide, link.d_model, _ratio(link, wide), bias=False)
 
 
 def glmasr(link: Link) -> list[Named]:
-    """GLM-ASR: like Voxtral, with twice the hidden width."""
+    """Build the projector of GLM-ASR: like Voxtral, with twice the hidden width."""
     wide = link.encoder.size("intermediate_size")
     return _layers(link, wide, 2 * link.d_model, _ratio(link, wide), bias=True)
 
 
 def voxtral_realtime(link: Link) -> list[Named]:
-    """Voxtral Realtime: two linear layers on ``downsample_factor`` concatenated tokens."""
+    """Build the projector of Voxtral Realtime: two linear layers on ``downsample_factor`` concatenated tokens."""
     factor = link.model.size("downsample_factor")
     return _layers(link, factor * link.d_encoder, link.d_model, factor, bias=False)
 
@@ -94,12 +94,12 @@ def moss(link: Link) -> list[Named]:
 
 
 def omniasr(link: Link) -> list[Named]:
-    """OmniASR: one linear layer."""
+    """Build the projector of OmniASR: one linear layer."""
     return named(projector=Linear(link.d_encoder, link.d_model))
 
 
 def qwen3_asr(link: Link) -> list[Named]:
-    """Qwen3-ASR: two linear layers; the encoder's config sets the output width."""
+    """Build the projector of Qwen3-ASR: two linear layers; the encoder's config sets the output width."""
     width, act = link.d_encoder, link.encoder.activation("activation_function")
     return two_linears("projector", width, width, link.encoder.size("output_dim"), activation=act)
 

@@ -26,7 +26,7 @@ _QKV = ("q_bias", "k_bias", "v_bias")
 
 
 def text_encoder(config: Config) -> Architecture:
-    """CLVP's text and speech encoders [betker2023]: values are also rotated, and the mean token is projected."""
+    """Read CLVP's text and speech encoders [betker2023]: values are also rotated, and the mean token is projected."""
     config.override("architectures", ["Model"])  # the only class
     config.add_unmodelled("the projection is applied to the mean of all tokens")
     width, heads, out = (config.size(key) for key in ("hidden_size", "num_attention_heads", "projection_dim"))
@@ -46,7 +46,7 @@ def text_encoder(config: Config) -> Architecture:
 
 
 def decoder(config: Config) -> Architecture:
-    """CLVP's decoder: GPT-2's blocks and a second norm before the head; embeddings are never tied."""
+    """Read CLVP's decoder: GPT-2's blocks and a second norm before the head; embeddings are never tied."""
     alone = config.class_name() == BARE_DECODER
     if alone:
         config.override("architectures", ["Model"])
@@ -69,7 +69,7 @@ def decoder(config: Config) -> Architecture:
 
 
 def whole(config: Config) -> Architecture:
-    """CLVP: the decoder, the conditioning encoder, and text and speech encoders whose outputs are compared."""
+    """Read CLVP: the decoder, the conditioning encoder, and text and speech encoders whose outputs are compared."""
     config.override("architectures", None)
     inner_decoder = nested_config(config, "decoder_config", "clvp_decoder")
     found = decoder(inner_decoder)

@@ -41,7 +41,7 @@ def check_width(link: Link) -> list[Named]:
 
 
 def vision_encoder(config: Config) -> Stack:
-    """The vision encoder of dots3.note, whose later layers have more experts."""
+    """Read the vision encoder of dots3.note, whose later layers have more experts."""
     for pair in _OLD_VISION_KEYS.split():
         config.read_legacy(*pair.split(":"))
     width, heads, bias = config.d_model, config.n_heads, config.flag("attention_bias")
@@ -116,7 +116,7 @@ def _feed(config: Config, count: int, top_k: int) -> Layer:
 
 
 def audio_encoder(config: Config) -> Stack:
-    """The audio encoder of dots3.note: convolutions, then gated blocks with rotary positions."""
+    """Read the audio encoder of dots3.note: convolutions, then gated blocks with rotary positions."""
     older = config.get("whisper_config") or {}
     for old, new in _OLD_WHISPER_KEYS.items():
         if old in older:

@@ -19,7 +19,7 @@ PADDED = "not counted: the zero padding of each head"
 
 
 def moonshine(config: Config) -> Architecture:
-    """Moonshine [jeffries2024]: three convolutions of the waveform, rotary positions, a gated decoder."""
+    """Read Moonshine [jeffries2024]: three convolutions of the waveform, rotary positions, a gated decoder."""
     config.ignore("is_encoder_decoder max_position_embeddings num_attention_heads num_key_value_heads head_dim")
     config.ignore("decoder_num_attention_heads decoder_num_key_value_heads")  # the class uses the encoder's value
     heads = config.size("encoder_num_attention_heads")
@@ -37,7 +37,7 @@ def moonshine(config: Config) -> Architecture:
 
 
 def streaming(config: Config) -> Architecture:
-    """Moonshine Streaming: the encoder, learned positions on its output, and Moonshine's decoder."""
+    """Read Moonshine Streaming: the encoder, learned positions on its output, and Moonshine's decoder."""
     width, tied = config.d_model, config.flag("tie_word_embeddings")
     config.ignore("is_encoder_decoder")
     part = nested_config(config, "encoder_config", "moonshine_streaming_encoder")

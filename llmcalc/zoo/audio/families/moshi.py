@@ -17,7 +17,7 @@ SPEAKERS = 2  # the model and the user
 
 
 def moshi(config: Config) -> Architecture:
-    """Moshi: the language model, and in the class of the whole model, its other parts."""
+    """Read Moshi: the language model, and in the class of the whole model, its other parts."""
     if config.head_kind() != "seq2seq":
         return _text(config)
     config.override("architectures", None)
@@ -43,7 +43,7 @@ def _text(config: Config) -> Architecture:
 
 
 def kyutai(config: Config) -> Architecture:
-    """Kyutai's speech-to-text: Moshi's blocks on the sum of the text embedding and all codebook embeddings."""
+    """Read Kyutai's speech-to-text: Moshi's blocks on the sum of the text embedding and all codebook embeddings."""
     width, vocab = config.d_model, config.vocab
     config.ignore("audio_bos_token_id audio_pad_token_id frame_size")
     bare = config.head_kind() == "none"

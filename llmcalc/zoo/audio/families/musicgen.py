@@ -17,17 +17,17 @@ TEXT_ENCODERS = ("t5", "mt5", "umt5")
 
 
 def decoder(config: Config) -> Architecture:
-    """MusicGen's decoder alone, with cross-attention that is stored but not run."""
+    """Read MusicGen's decoder alone, with cross-attention that is stored but not run."""
     return Architecture(config.model_type, (_stack(config, replace(_cross_attention(config), unused=True)),))
 
 
 def melody_decoder(config: Config) -> Architecture:
-    """MusicGen Melody's decoder: no cross-attention; the text precedes the tokens as a prefix."""
+    """Read MusicGen Melody's decoder: no cross-attention; the text precedes the tokens as a prefix."""
     return Architecture(config.model_type, (_stack(config, None),))
 
 
 def musicgen(config: Config) -> Architecture:
-    """MusicGen: the text encoder, the decoder, and a projection if their widths differ."""
+    """Read MusicGen: the text encoder, the decoder, and a projection if their widths differ."""
     config.get("architectures")
     config.ignore("is_encoder_decoder tie_word_embeddings")
     text = {"model_type": TEXT_ENCODERS[0], **config_at(config, "text_encoder")}

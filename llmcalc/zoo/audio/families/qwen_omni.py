@@ -23,7 +23,7 @@ NOTE = "stored but not counted as work: the parts that generate speech"
 
 
 def omni(config: Config) -> Architecture:
-    """Qwen-Omni: the thinker, and the talker and vocoder, which text generation does not run."""
+    """Read Qwen-Omni: the thinker, and the talker and vocoder, which text generation does not run."""
     kind = f"{config.model_type}_thinker"
     part = config.nested("thinker_config", {**config_at(config, "thinker_config"), "architectures": None}, kind)
     found = read_composite(part)
@@ -52,7 +52,7 @@ _IGNORED = """
 
 
 def qwen2_5_talker(config: Config) -> list[Stack]:
-    """Qwen2.5-Omni's talker [xu2025]: Qwen2's blocks after a projection from a wider embedding."""
+    """Read Qwen2.5-Omni's talker [xu2025]: Qwen2's blocks after a projection from a wider embedding."""
     part = nested_config(config, "talker_config", "qwen2_5_omni_talker")
     part.ignore(_IGNORED)
     part.override("tie_word_embeddings", False)
@@ -107,7 +107,7 @@ def _predictor(config: Config) -> Stack:
 
 
 def token2wav(config: Config) -> Stack:
-    """Qwen2.5-Omni's vocoder: a diffusion transformer for spectrograms, and BigVGAN."""
+    """Read Qwen2.5-Omni's vocoder: a diffusion transformer for spectrograms, and BigVGAN."""
     vocoder = nested_config(config, "token2wav_config", "qwen2_5_omni_token2wav")
     vocoder.ignore("is_encoder_decoder tie_word_embeddings")
     parts = []
@@ -118,7 +118,7 @@ def token2wav(config: Config) -> Stack:
 
 
 def code2wav(config: Config) -> list[Stack]:
-    """Qwen3-Omni's vocoder."""
+    """Read Qwen3-Omni's vocoder."""
     return read_parts(nested_config(config, "code2wav_config", "qwen3_omni_moe_code2wav"), "code2wav")
 
 

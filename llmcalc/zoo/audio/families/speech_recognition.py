@@ -20,7 +20,7 @@ STRIDE = 2  # kernel size of every convolution in Speech2Text
 
 
 def speech_to_text(config: Config) -> Architecture:
-    """Speech2Text [wang2020s2t]: gated convolutions of stride 2, computed positions."""
+    """Read Speech2Text [wang2020s2t]: gated convolutions of stride 2, computed positions."""
     style = Style(pre_norm=True, final_norm=True, embedding_norm=False, computed=True, buffer_bias=False)
     kind = class_kind(config)
     config.ignore("num_conv_layers")
@@ -51,7 +51,7 @@ def speech_to_text(config: Config) -> Architecture:
 
 
 def cohere_asr(config: Config) -> Architecture:
-    """Cohere's transcriber: a FastConformer, a projection, and a decoder with learned positions."""
+    """Read Cohere's transcriber: a FastConformer, a projection, and a decoder with learned positions."""
     encoder = _fast_conformer(config, config.defaults["encoder_config"])
     projection = Named("proj", Linear(encoder.d_model, config.d_model, recomputed_per_step=True))
     rows = Embedding(config.size("max_position_embeddings"), config.d_model, "position")
@@ -59,7 +59,7 @@ def cohere_asr(config: Config) -> Architecture:
 
 
 def canary(config: Config) -> Architecture:
-    """Canary: a FastConformer, and a decoder with computed positions."""
+    """Read Canary: a FastConformer, and a decoder with computed positions."""
     config.ignore("vocab_size")
     part = config.nested("decoder_config", config.mapping("decoder_config"), "canary_decoder")
     rows, width = part.size("max_position_embeddings"), part.d_model

@@ -23,7 +23,7 @@ NORMED = {"group": 1, "layer": None}  # number of initial convolutions with a no
 
 
 def speecht5(config: Config) -> Architecture:
-    """SpeechT5 as speech to text; classes that generate speech are not supported."""
+    """Read SpeechT5 as speech to text; classes that generate speech are not supported."""
     named = config.class_name()
     if named not in ("", "SpeechT5ForSpeechToText", "SpeechT5Model"):
         raise config.error(f"{named} is not supported: it generates speech")

@@ -19,7 +19,7 @@ TAPS_PER_STRIDE = 2
 
 
 def vibevoice_asr(config: Config) -> Architecture:
-    """VibeVoice-ASR: the language model, and two encoders whose projected outputs are added."""
+    """Read VibeVoice-ASR: the language model, and two encoders whose projected outputs are added."""
     text = text_model(config, "qwen2", "never")
     config.ignore(f"{IGNORED} acoustic_tokenizer_chunk_size")
     stacks, width = list(text.stacks), text.main.d_model

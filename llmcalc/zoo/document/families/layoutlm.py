@@ -23,7 +23,7 @@ PATCH_EPS = 1e-6
 
 
 def markuplm(config: Config) -> Architecture:
-    """MarkupLM [li2021]: RoBERTa with an embedding of each token's XPath, which has an unused matrix."""
+    """Read MarkupLM [li2021]: RoBERTa with an embedding of each token's XPath, which has an unused matrix."""
     width, depth, unit = config.d_model, config.size("max_depth"), config.size("xpath_unit_hidden_size")
     tags, numbers = (config.size(f"max_xpath_{kind}_unit_embeddings") for kind in ("tag", "subs"))
     missing = config.count("tag_pad_id"), config.count("subs_pad_id")
@@ -40,7 +40,7 @@ def markuplm(config: Config) -> Architecture:
 
 
 def layoutlmv2(config: Config) -> Architecture:
-    """LayoutLMv2 [xu2020] and LayoutXLM: the text encoder, without the visual backbone."""
+    """Read LayoutLMv2 [xu2020] and LayoutXLM: the text encoder, without the visual backbone."""
     width, fast = config.d_model, config.flag("fast_qkv", True)
     shape = config.get("image_feature_pool_shape")
     config.ignore(
@@ -63,7 +63,7 @@ def layoutlmv2(config: Config) -> Architecture:
 
 
 def layoutlmv3(config: Config) -> Architecture:
-    """LayoutLMv3 [huang2022] without an image: the patch embedding is stored but unused."""
+    """Read LayoutLMv3 [huang2022] without an image: the patch embedding is stored but unused."""
     if not config.flag("text_embed", True):
         raise config.error("text_embed must be true")
     width, heads = config.d_model, config.n_heads
@@ -111,7 +111,7 @@ def _on_page(config: Config, *, scaled: bool, boxes: bool = True, **fields: Any)
 
 
 def lilt(config: Config) -> Architecture:
-    """LiLT [wang2022]: RoBERTa with a narrower stream of layout embeddings, which the last layer does not use."""
+    """Read LiLT [wang2022]: RoBERTa with a narrower stream of layout embeddings, which the last layer does not use."""
     width, ratio, rows = (
         config.size(key) for key in ("hidden_size", "channel_shrink_ratio", "max_position_embeddings")
     )
@@ -134,7 +134,7 @@ def lilt(config: Config) -> Architecture:
 
 
 def bros(config: Config) -> Architecture:
-    """BROS [hong2021]: BERT with the relative positions of two tokens' boxes in each attention score."""
+    """Read BROS [hong2021]: BERT with the relative positions of two tokens' boxes in each attention score."""
     width, heads = config.d_model, config.n_heads
     config.ignore("n_relations dim_bbox_sinusoid_emb_2d dim_bbox_sinusoid_emb_1d dim_bbox_projection")
     if config.size("dim_bbox") != COORDINATES or width % (WAVES * 2 * COORDINATES):

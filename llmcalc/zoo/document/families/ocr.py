@@ -19,7 +19,7 @@ DOCLING_LAYERS = [3, 7, 10]  # default of deepstack_visual_indexes
 
 
 def pix2struct(config: Config) -> Architecture:
-    """Pix2Struct [lee2022]: a patch encoder with row and column positions, and T5's decoder."""
+    """Read Pix2Struct [lee2022]: a patch encoder with row and column positions, and T5's decoder."""
     config.head_kind()
     part = nested_config(config, "vision_config", "pix2struct_vision_model")
     own = {**config_at(config, "text_config"), "tie_word_embeddings": config.flag("tie_word_embeddings")}
@@ -64,7 +64,7 @@ def _pix2struct_encoder(config: Config) -> Stack:
 
 
 def pp_formulanet(config: Config) -> Architecture:
-    """PP-FormulaNet [liu2025formula]: SAM, two convolutions and two linear layers, and mBART's decoder."""
+    """Read PP-FormulaNet [liu2025formula]: SAM, two convolutions and two linear layers, and mBART's decoder."""
     bare = config.head_kind() == "none"
     config.override("architectures", ["Model"] if bare else None)
     config.ignore("is_encoder_decoder")
@@ -72,7 +72,7 @@ def pp_formulanet(config: Config) -> Architecture:
 
 
 def formulanet(link: Link) -> list[Named]:
-    """PP-FormulaNet: two convolutions and two linear layers."""
+    """Build the projector of PP-FormulaNet: two convolutions and two linear layers."""
     config = link.encoder
     keys = ("post_conv_in_channels", "post_conv_mid_channels", "post_conv_out_channels", "decoder_hidden_size")
     entering, middle, leaving, out = (config.size(key) for key in keys)
@@ -87,7 +87,7 @@ def formulanet(link: Link) -> list[Named]:
 
 
 def pp_formulanet_text(config: Config) -> Architecture:
-    """PP-FormulaNet's decoder [liu2025formula]: mBART's decoder with an untied head."""
+    """Read PP-FormulaNet's decoder [liu2025formula]: mBART's decoder with an untied head."""
     kind = "" if config.get("architectures") is None else config.head_kind()
     config.ignore("is_encoder_decoder encoder_layers encoder_attention_heads tie_word_embeddings")
     vocab, width, heads = config.vocab, config.size("d_model"), config.size("decoder_attention_heads")
@@ -99,30 +99,30 @@ def pp_formulanet_text(config: Config) -> Architecture:
 
 
 def got_ocr2(link: Link) -> list[Named]:
-    """GOT-OCR 2.0 [wei2024]: two convolutions and one linear layer after SAM."""
+    """Build the projector of GOT-OCR 2.0 [wei2024]: two convolutions and one linear layer after SAM."""
     width, out = link.encoder.size("output_channels"), link.d_model
     return [*halving(width, 2 * width, out), *named(projector=Linear(out, out, merge=MERGED))]
 
 
 def unlimited_ocr(link: Link) -> list[Named]:
-    """Unlimited-OCR: one linear layer on the concatenated outputs of SAM and CLIP."""
+    """Build the projector of Unlimited-OCR: one linear layer on the concatenated outputs of SAM and CLIP."""
     sam = nested_config(link.encoder, "sam_config", "unlimited_ocr_sam_vision_model")
     projector = Linear(downsample_channels(sam)[1] + link.d_encoder, link.d_model, merge=MERGED)
     return named(projector=projector, newline=vector(link.d_model), separator=vector(link.d_model))
 
 
 def deepseek_ocr2(link: Link) -> list[Named]:
-    """DeepSeek-OCR 2: one linear layer."""
+    """Build the projector of DeepSeek-OCR 2: one linear layer."""
     return named(projector=Linear(link.d_encoder, link.d_model, merge=MERGED), separator=vector(link.d_model))
 
 
 def glm_ocr(link: Link) -> list[Named]:
-    """GLM-OCR: GLM-4V's projector with a different width."""
+    """Build the projector of GLM-OCR: GLM-4V's projector with a different width."""
     return gated_merger(link, link.encoder.size("out_hidden_size") * link.encoder.size("in_channels"))
 
 
 def paddleocr_vl(link: Link) -> list[Named]:
-    """PaddleOCR-VL: LayerNorm, then two linear layers on merged patches."""
+    """Build the projector of PaddleOCR-VL: LayerNorm, then two linear layers on merged patches."""
     norm = Named("projector_norm", layernorm(link.d_encoder))
     return [norm, *merger("projector", link.d_encoder, merged(link.encoder), link.d_model)]
 
@@ -147,7 +147,7 @@ def hunyuan(link: Link) -> list[Named]:
 
 
 def hy_v4(link: Link) -> list[Named]:
-    """Hunyuan 4 VL: two convolutions and a learned vector at the end of each row."""
+    """Build the projector of Hunyuan 4 VL: two convolutions and a learned vector at the end of each row."""
     vision, width = link.encoder, link.d_encoder
     side, out = vision.size("spatial_merge_size"), vision.size("out_hidden_size")
     merged = side * side

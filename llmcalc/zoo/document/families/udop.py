@@ -18,7 +18,7 @@ BIASES = ["1d", "horizontal", "vertical"]
 
 
 def udop(config: Config) -> Architecture:
-    """UDOP without an image: the patch embeddings of both stacks are stored but unused."""
+    """Read UDOP without an image: the patch embeddings of both stacks are stored but unused."""
     config.add_unmodelled("positions are relative to the size of the page and to the centre of a box")
     config.override("tie_word_embeddings", True)
     width, heads = config.size("d_model"), config.size("num_heads")

@@ -34,7 +34,7 @@ SPLINTER = ("SplinterModel", "SplinterForPreTraining", "SplinterForQuestionAnswe
 
 
 def mobilebert(config: Config) -> Architecture:
-    """MobileBERT [sun2020]: bottleneck blocks with several feed-forward layers each; token trigrams."""
+    """Read MobileBERT [sun2020]: bottleneck blocks with several feed-forward layers each; token trigrams."""
     width, vocab, narrow = config.d_model, config.vocab, config.size("embedding_size")
     kind = config.string("normalization_type")
     if kind not in ("no_norm", "layer_norm"):
@@ -91,7 +91,7 @@ def _bottleneck_block(config: Config, norm: Callable[..., Layer]) -> tuple[Subla
 
 
 def convbert(config: Config) -> Architecture:
-    """ConvBERT [jiang2020]: convolutions replace half the heads; the feed-forward layer may be block-diagonal."""
+    """Read ConvBERT [jiang2020]: convolutions replace half the heads; the feed-forward layer may be block-diagonal."""
     width, narrow = config.d_model, config.size("embedding_size")
     if config.flag("add_cross_attention"):
         raise config.error("add_cross_attention is not supported")
@@ -104,7 +104,7 @@ def convbert(config: Config) -> Architecture:
 
 
 def squeezebert(config: Config) -> Architecture:
-    """SqueezeBERT [iandola2020]: grouped projections in every block; the pooler runs in addition to the head."""
+    """Read SqueezeBERT [iandola2020]: grouped projections in every block; the pooler runs in addition to the head."""
     if config.size("embedding_size") != config.d_model:
         raise config.error("embedding_size must equal hidden_size")
     keys = ("q_groups", "k_groups", "v_groups", "post_attention_groups")
@@ -121,7 +121,7 @@ def squeezebert(config: Config) -> Architecture:
 
 
 def splinter(config: Config) -> Architecture:
-    """Splinter [ram2021]: BERT with a head in which question tokens select a span."""
+    """Read Splinter [ram2021]: BERT with a head in which question tokens select a span."""
     name, asks = config.class_name() or SPLINTER[1], config.count("question_token_id")
     if name not in SPLINTER:
         known = ", ".join(SPLINTER)

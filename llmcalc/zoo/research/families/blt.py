@@ -19,7 +19,7 @@ UNTOLD = "the class cannot use a cache; decode steps and states follow the publi
 
 
 def blt(config: Config) -> Architecture:
-    """Byte Latent Transformer [pagnoni2024] with the configured patch length, by default one byte."""
+    """Read Byte Latent Transformer [pagnoni2024] with the configured patch length, by default one byte."""
     patcher, encoder, decoder, inner = (_part(config, name) for name in PARTS)
     patches, notes = _patches(config)
     bytes_in, bytes_out, wide = (part.d_model for part in (encoder, decoder, inner))

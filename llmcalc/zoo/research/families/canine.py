@@ -16,7 +16,7 @@ from ..layers.character_pooling import CharacterPooling
 
 
 def canine(config: Config) -> Architecture:
-    """CANINE without a head; the position table has one row per hash bucket."""
+    """Read CANINE without a head; the position table has one row per hash bucket."""
     without_head(config)
     config.ignore("max_position_embeddings")
     width, heads, merge = (config.size(key) for key in ("hidden_size", "num_attention_heads", "downsampling_rate"))

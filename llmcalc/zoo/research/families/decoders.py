@@ -32,14 +32,14 @@ _KERNELS = (
 
 
 def diffllama(config: Config) -> Architecture:
-    """DiffLLaMA: differential attention [ye2024]."""
+    """Read DiffLLaMA: differential attention [ye2024]."""
     config.ignore("lambda_std_dev")
     eps = config.rmsnorm().eps
     return decoder(config, extend_attention(DifferentialAttention, config.attention(), pair_norm_eps=eps))
 
 
 def doge(config: Config) -> Architecture:
-    """Doge: a mask computed from values, scaled residuals, and optionally experts with one neuron each."""
+    """Read Doge: a mask computed from values, scaled residuals, and optionally experts with one neuron each."""
     width, bias = config.d_model, config.flag("mlp_bias")
     norm, scale = config.rmsnorm(), Scale(width, "residual")
     plain = config.attention(qk_norm="head", window=config.sliding_window())
@@ -57,7 +57,7 @@ def doge(config: Config) -> Architecture:
 
 
 def jetmoe(config: Config) -> Architecture:
-    """JetMoE [shen2024]: experts in attention and feed-forward layers, with an output bias on both."""
+    """Read JetMoE [shen2024]: experts in attention and feed-forward layers, with an output bias on both."""
     config.ignore("num_attention_heads")  # number of key/value heads times experts per token
     n_experts, top_k = config.size("num_local_experts"), config.size("num_experts_per_tok")
     attention = RoutedAttention(
@@ -78,7 +78,7 @@ def jetmoe(config: Config) -> Architecture:
 
 
 def minimax(config: Config) -> Architecture:
-    """MiniMax-Text-01: lightning attention, with softmax attention in some layers."""
+    """Read MiniMax-Text-01: lightning attention, with softmax attention in some layers."""
     config.get("sliding_window")  # the class masks tokens but caches all of them
     softmax = config.attention(bias=False)
     mixers: Layers = {
@@ -121,7 +121,7 @@ def minimax_text_01(config: Config) -> Architecture:
 
 
 def xlstm(config: Config) -> Architecture:
-    """The large xLSTM [beck2025]: mLSTM layers, each followed by a SwiGLU; matrices are separate or fused."""
+    """Read the large xLSTM [beck2025]: mLSTM layers, each followed by a SwiGLU; matrices are separate or fused."""
     width, biased = config.optional_size("hidden_size") or config.size("embedding_dim"), config.flag("use_bias")
     config.ignore(_KERNELS)
     if (config.optional_size("embedding_dim") or width) != width:

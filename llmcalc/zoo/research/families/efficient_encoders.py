@@ -29,7 +29,7 @@ OFFSET = 2  # number of rows before the first position
 
 
 def fnet(config: Config) -> Architecture:
-    """FNet [leethorp2021]: a Fourier transform instead of attention, and a projection after the embeddings."""
+    """Read FNet [leethorp2021]: a Fourier transform instead of attention, and a projection after the embeddings."""
     config.ignore("use_tpu_fourier_optimizations tpu_short_seq_length")
     stack = encoder(config, attention=FourierMixing(config.d_model))
     stack = replace(stack, inputs=(*stack.inputs, Named("projection", Linear(config.d_model, config.d_model))))
@@ -37,7 +37,7 @@ def fnet(config: Config) -> Architecture:
 
 
 def nystromformer(config: Config) -> Architecture:
-    """Nyströmformer [xiong2021]."""
+    """Read Nyströmformer [xiong2021]."""
     if config.flag("inv_coeff_init_option"):
         raise config.error("inv_coeff_init_option is not supported")
     landmarks, length = config.size("num_landmarks"), config.size("segment_means_seq_len")
@@ -53,7 +53,7 @@ def nystromformer(config: Config) -> Architecture:
 
 
 def yoso(config: Config) -> Architecture:
-    """YOSO [zeng2021]."""
+    """Read YOSO [zeng2021]."""
     config.ignore("use_fast_hash lsh_backward")
     attention = HashedAttention(
         config.d_model,
@@ -71,7 +71,7 @@ def _unpooled(config: Config, stack: Stack) -> Architecture:
 
 
 def mra(config: Config) -> Architecture:
-    """MRA [zeng2022], without its multi-resolution approximation of attention; all pairs are counted."""
+    """Read MRA [zeng2022], without its multi-resolution approximation of attention; all pairs are counted."""
     config.ignore("block_per_row approx_mode initial_prior_first_n_blocks initial_prior_diagonal_n_blocks")
     attention = bert_attention(config)
     config.add_unmodelled("its multi-resolution approximation of attention is not modelled")
@@ -98,7 +98,7 @@ def longformer(config: Config) -> Architecture:
 
 
 def big_bird(config: Config) -> Architecture:
-    """BigBird [zaheer2020]: sparse attention over long inputs; the pooler runs in addition to the head."""
+    """Read BigBird [zaheer2020]: sparse attention over long inputs; the pooler runs in addition to the head."""
     kind, biased = config.string("attention_type"), config.flag("use_bias")
     if kind not in ("block_sparse", "original_full"):
         raise config.invalid("attention_type", "block_sparse or original_full", kind)

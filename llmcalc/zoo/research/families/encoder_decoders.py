@@ -34,7 +34,7 @@ UNBIASED = dict.fromkeys(("q_bias", "k_bias", "v_bias", "o_bias"), False)
 
 
 def longt5(config: Config) -> Architecture:
-    """LongT5 [guo2021]: block-local attention in the encoder; ``transient-global`` adds block summaries."""
+    """Read LongT5 [guo2021]: block-local attention in the encoder; ``transient-global`` adds block summaries."""
     kinds = ("local", "transient-global")
     kind = config.string("encoder_attention_type")
     if kind not in kinds:
@@ -59,7 +59,7 @@ def longt5(config: Config) -> Architecture:
 
 
 def prophetnet(config: Config) -> Architecture:
-    """ProphetNet [qi2020]: a post-norm decoder that predicts the next n tokens, with one stream for each."""
+    """Read ProphetNet [qi2020]: a post-norm decoder that predicts the next n tokens, with one stream for each."""
     config.ignore("disable_ngram_loss eps num_encoder_layers num_encoder_attention_heads")
     crossed, kind = config.flag("add_cross_attention", True), class_kind(config)
     tied, vocab, width = config.flag("tie_word_embeddings", True), config.vocab, config.d_model
@@ -116,7 +116,7 @@ def _skip_padding(config: Config, found: Stack) -> Stack:
 
 
 def mvp(config: Config) -> Architecture:
-    """MVP [tang2022]: BART; ``use_prompt`` adds learned keys and values before those of every decoder layer.
+    """Read MVP [tang2022]: BART; ``use_prompt`` adds learned keys and values before those of every decoder layer.
 
     The class does not build prompts for the encoder or for a stand-alone decoder.
     """
@@ -138,7 +138,7 @@ def mvp(config: Config) -> Architecture:
 
 
 def pegasus_x(config: Config) -> Architecture:
-    """PEGASUS-X [phang2022]: blocks, staggered in every second layer, and global tokens in a separate stream."""
+    """Read PEGASUS-X [phang2022]: blocks, staggered in every second layer, and global tokens in a separate stream."""
     style = Style(pre_norm=True, final_norm=True, embedding_norm=False, positions="", biases=UNBIASED)
     kind = class_kind(config)
     tied, vocab, width = config.flag("tie_word_embeddings", True), config.vocab, config.size("d_model")
@@ -153,7 +153,7 @@ def pegasus_x(config: Config) -> Architecture:
 
 
 def led(config: Config) -> Architecture:
-    """LED [beltagy2020]: BART with Longformer's attention in the encoder."""
+    """Read LED [beltagy2020]: BART with Longformer's attention in the encoder."""
     style, kind = Style(positions="max_decoder_position_embeddings"), class_kind(config)
     tied, vocab, width = config.flag("tie_word_embeddings", True), config.vocab, config.size("d_model")
     layers, heads = config.size("encoder_layers"), config.size("encoder_attention_heads")
@@ -174,7 +174,7 @@ def led(config: Config) -> Architecture:
 
 
 def bigbird_pegasus(config: Config) -> Architecture:
-    """BigBird-PEGASUS [zaheer2020]: pre-norm, sparse encoder attention; a stand-alone decoder is never tied."""
+    """Read BigBird-PEGASUS [zaheer2020]: pre-norm, sparse encoder attention; a stand-alone decoder is never tied."""
     biased, kind = config.flag("use_bias"), class_kind(config)
     style = Style(pre_norm=True, final_norm=True, embedding_norm=False, biases=dict.fromkeys(UNBIASED, biased))
     vocab, width, sparse = config.vocab, config.size("d_model"), config.string("attention_type")

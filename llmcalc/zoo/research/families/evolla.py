@@ -15,7 +15,7 @@ BARE = "EvollaModel"
 
 
 def evolla(config: Config) -> Architecture:
-    """Evolla: the language model, SaProt [su2023] with a resampler, and an adapter after every few blocks."""
+    """Read Evolla: the language model, SaProt [su2023] with a resampler, and an adapter after every few blocks."""
     config.override("architectures", ["Model"] if (config.class_name() == BARE) else None)
     config.override("tie_word_embeddings", False)  # the class never ties the head
     config.ignore("is_decoder add_cross_attention aligner_attention_probs_dropout_prob is_encoder_decoder")

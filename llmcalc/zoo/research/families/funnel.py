@@ -16,7 +16,7 @@ BASE = "FunnelBaseModel"  # the class without the decoder
 
 
 def funnel(config: Config) -> Architecture:
-    """Funnel Transformer [dai2020]."""
+    """Read Funnel Transformer [dai2020]."""
     config.ignore("num_hidden_layers num_blocks initializer_std")
     width, vocab, kind = config.size("d_model"), config.vocab, config.head_kind() or "mlm"
     inputs = (

@@ -20,7 +20,7 @@ BEHIND = "mtp_hidden_states_first mtp_local_layer_ids num_mtp_layers chain_hidde
 
 
 def inkling(config: Config) -> Architecture:
-    """Inkling [tml2026]: a convolution after attention and after the experts, and weighted shared experts."""
+    """Read Inkling [tml2026]: a convolution after attention and after the experts, and weighted shared experts."""
     layers, width = config.n_layers, config.d_model
     config.ignore(f"{BEHIND} shared_expert_sink rms_norm_eps_moe_gate number_of_conv_states")
     attention = {kind: attention_layer(config, kind, norm="rmsnorm") for kind in (FULL, LOCAL)}

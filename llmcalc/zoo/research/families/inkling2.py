@@ -35,13 +35,13 @@ class Place(NamedTuple):
 
 
 def inkling2(config: Config) -> Architecture:
-    """Inkling 2 [tml2026]: attention and experts read a mix of the outputs of earlier layer groups."""
+    """Read Inkling 2 [tml2026]: attention and experts read a mix of the outputs of earlier layer groups."""
     layers, group = config.n_layers, config.size("n_layers_per_attn_res_block")
     return _stack(config, [Place(number, group) for number in range(layers)], ())
 
 
 def inkling2_loop(config: Config) -> Architecture:
-    """Inkling 2 with a loop: some layers run several times and receive outputs of the previous pass."""
+    """Read Inkling 2 with a loop: some layers run several times and receive outputs of the previous pass."""
     layers, group = config.n_layers, config.size("n_layers_per_attn_res_block")
     given = config.get("loop_config")
     if isinstance(given, dict):

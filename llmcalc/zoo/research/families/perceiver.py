@@ -19,7 +19,7 @@ ELSEWHERE = """
 
 
 def perceiver(config: Config) -> Architecture:
-    """Perceiver IO [jaegle2021b]; logits are always computed for all positions."""
+    """Read Perceiver IO [jaegle2021b]; logits are always computed for all positions."""
     if (config.head_kind() or "mlm") != "mlm":
         raise UnsupportedError("only the masked language model is supported", where=config.where)
     config.ignore(ELSEWHERE)

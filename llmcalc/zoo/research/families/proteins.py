@@ -14,7 +14,7 @@ from ....layers import Embedding, Head, Linear, Mlp, Norm
 
 
 def esm(config: Config) -> Architecture:
-    """ESM-1b and ESM-2 [rives2019, lin2022]: pre-norm, absolute or rotary positions, an unused contact head."""
+    """Read ESM-1b and ESM-2 [rives2019, lin2022]: pre-norm, absolute or rotary positions, an unused contact head."""
     positions = config.string("position_embedding_type")
     config.ignore("is_folding_model esmfold_config vocab_list rope_theta max_position_embeddings")
     stack = encoder(
@@ -39,7 +39,7 @@ def esm(config: Config) -> Architecture:
 
 
 def esmc(config: Config) -> Architecture:
-    """ESM Cambrian: norms over the full width of queries and keys, a final LayerNorm without bias, untied."""
+    """Read ESM Cambrian: norms over the full width of queries and keys, a final LayerNorm without bias, untied."""
     norm = Norm(config.d_model, "layernorm", bias=True)
     attention = config.attention(causal=False, qk_norm="projection", qk_norm_function="layernorm", qk_norm_eps=norm.eps)
     if (attention.n_kv_heads, attention.n_heads * (attention.d_head or 0)) != (attention.n_heads, config.d_model):

@@ -25,7 +25,7 @@ FAR = 10_000_000.0  # rotary base of layers without a window
 
 
 def dory(config: Config) -> Architecture:
-    """Dory: a normalised transformer [loshchilov2024] whose middle layers run several times."""
+    """Read Dory: a normalised transformer [loshchilov2024] whose middle layers run several times."""
     config.ignore("layer_types")
     width, before, again, after = config.d_model, *_sections(config)
     loops, mode = config.size("n_recurrent_loops"), config.string("recurrent_kv_cache_mode", "per_loop")
@@ -130,7 +130,7 @@ def _mixer(config: Config, kind: str, init: float) -> SphereAttention:
 
 
 def hrm_text(config: Config) -> Architecture:
-    """The Hierarchical Reasoning Model for text: a low-level stack runs several times per high-level run."""
+    """Read the Hierarchical Reasoning Model for text: a low-level stack runs several times per high-level run."""
     config.ignore("L_bp_cycles prefix_lm initializer_range num_key_value_heads")
     width, cycles, inner = config.d_model, config.size("H_cycles"), config.size("L_cycles")
     layers = config.optional_size("num_layers_per_stack") or config.n_layers

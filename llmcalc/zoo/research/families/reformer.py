@@ -18,7 +18,7 @@ AXES = 2  # factors of the position table
 
 
 def reformer(config: Config) -> Architecture:
-    """Reformer [kitaev2020]; the untied head stores an unused second bias."""
+    """Read Reformer [kitaev2020]; the untied head stores an unused second bias."""
     kind, width, vocab = config.head_kind() or "causal", config.d_model, config.vocab
     config.ignore(
         "num_hidden_layers tie_word_embeddings is_encoder_decoder axial_norm_std chunk_size_lm_head hash_seed"

@@ -20,7 +20,7 @@ _USUAL_END = 256_000  # default id of the end-of-image token
 
 
 def t5gemma2(config: Config) -> Architecture:
-    """T5Gemma 2: both stacks and the vision encoder, which share one token embedding if tied."""
+    """Read T5Gemma 2: both stacks and the vision encoder, which share one token embedding if tied."""
     config.ignore("is_encoder_decoder vocab_size dropout_rate classifier_dropout_rate image_token_index")
     config.ignore("eoi_token_index bos_token_id eos_token_id pad_token_id")  # the values of the parts are used
     kind, tied = config.head_kind() or "seq2seq", config.flag("tie_word_embeddings", True)
@@ -42,14 +42,14 @@ def t5gemma2(config: Config) -> Architecture:
 
 
 def encoder(config: Config) -> Architecture:
-    """T5Gemma 2's encoder with its vision encoder."""
+    """Read T5Gemma 2's encoder with its vision encoder."""
     config.get("architectures")
     stacks, _ = _encoder(config, tied=False)
     return Architecture(config.model_type, stacks)
 
 
 def text(config: Config) -> Architecture:
-    """T5Gemma 2's text encoder."""
+    """Read T5Gemma 2's text encoder."""
     config.get("architectures")
     stack = _stack(config, "encoder", "token", None, _USUAL_END)
     _ignore(config)

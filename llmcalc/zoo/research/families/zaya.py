@@ -15,7 +15,7 @@ _BASES = {"hybrid": 5_000_000.0, "hybrid_sliding": 10_000.0}
 
 
 def zaya(config: Config) -> Architecture:
-    """ZAYA-1: every router after the first also reads the router state of the previous layer."""
+    """Read ZAYA-1: every router after the first also reads the router state of the previous layer."""
     types = config.layer_types(["hybrid"] * config.n_layers)
     limit = config.sliding_window()
     if limit is None and "hybrid_sliding" in types:

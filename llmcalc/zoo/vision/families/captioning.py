@@ -18,7 +18,7 @@ CAPTIONS = ("", "BlipForConditionalGeneration", "BlipModel")
 
 
 def blip(config: Config) -> Architecture:
-    """BLIP [li2022blip]: BERT with a vision transformer. The bare class compares a text with an image."""
+    """Read BLIP [li2022blip]: BERT with a vision transformer. The bare class compares a text with an image."""
     name = config.class_name()
     bare = name == "BlipModel"
     if not bare:
@@ -47,7 +47,7 @@ def _compare(link: Link) -> list[Named]:
 
 
 def git(config: Config) -> Architecture:
-    """GIT: BERT's blocks as a decoder, with CLIP's patches as a prefix of the text."""
+    """Read GIT: BERT's blocks as a decoder, with CLIP's patches as a prefix of the text."""
     kind, tied, width = config.head_kind() or "causal", config.flag(TIE), config.d_model
     stack = bert.encoder(config, segments=False, attention=Attention(width, config.n_heads, **BIASED))
     tables = tuple(_token_table(entry, tied and kind == "causal") for entry in stack.inputs)

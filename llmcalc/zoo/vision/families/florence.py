@@ -21,7 +21,7 @@ _LISTS = "depths patch_size patch_stride patch_prenorm embed_dim num_heads num_g
 
 
 def florence2(config: Config) -> Architecture:
-    """Florence-2: the language model, one stack per encoder stage, and a projector."""
+    """Read Florence-2: the language model, one stack per encoder stage, and a projector."""
     bare, own = config.head_kind() == "none", dict(config_at(config, "text_config"))
     text = text_model(config, "bart", "inner", {**own, TIE: own.get(TIE, True)})
     text = _with_own_tie(text, config.flag(TIE, True))

@@ -20,7 +20,7 @@ _IGNORED = """
 
 
 def idefics(config: Config) -> Architecture:
-    """IDEFICS: the language model, gated layers, an optional resampler, and CLIP."""
+    """Read IDEFICS: the language model, gated layers, an optional resampler, and CLIP."""
     config.ignore(_IGNORED)
     bare = config.class_name().endswith("Model")
     config.override("architectures", ["Model"] if bare else None)

@@ -23,7 +23,7 @@ from ....layers import Embedding, Linear, Norm, Patch
 
 
 def visual_bert(config: Config) -> Architecture:
-    """VisualBERT [li2019] without an image: the embeddings of image regions are stored but unused."""
+    """Read VisualBERT [li2019] without an image: the embeddings of image regions are stored but unused."""
     config.ignore("special_visual_initialize")
     kinds, rows = config.size("type_vocab_size"), config.size("max_position_embeddings")
     unused = (
@@ -50,7 +50,7 @@ def _bypass(block: Block) -> tuple[Named, ...]:
 
 
 def vilt(config: Config) -> Architecture:
-    """ViLT [kim2021b]: a pre-norm encoder of text and patches as one sequence, with a head on text tokens."""
+    """Read ViLT [kim2021b]: a pre-norm encoder of text and patches as one sequence, with a head on text tokens."""
     config.add_unmodelled("its input always includes the patches of an image")
     config.ignore("max_image_length num_images tie_word_embeddings")
     config.override("tie_word_embeddings", True)
@@ -79,7 +79,7 @@ def _patches(config: Config, width: int) -> tuple[Named, ...]:
 
 
 def lxmert(config: Config) -> Architecture:
-    """LXMERT [tan2019]: BERT on the text; the blocks for image regions are stored but not counted as work."""
+    """Read LXMERT [tan2019]: BERT on the text; the blocks for image regions are stored but not counted as work."""
     config.add_unmodelled("the text attends to regions of an image")
     config.override("layer_norm_eps", LXMERT_EPS)
     without_head(config)

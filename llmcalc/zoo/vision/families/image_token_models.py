@@ -17,7 +17,7 @@ IMAGE = "IMGIMG"  # name prefix of image tokens
 
 
 def project_janus(link: Link) -> list[Named | Stack]:
-    """Janus: an aligner, the layers that generate images, and their codec."""
+    """Build the projector of Janus: an aligner, the layers that generate images, and their codec."""
     encoder = link.encoder
     aligner = _aligner("aligner", link.d_encoder, encoder.size("projection_dim"), encoder.size("depth"),
         encoder.activation())  # fmt: skip
@@ -48,13 +48,13 @@ def _aligner(name: str, width: int, out: int, count: int, act: str, unused: bool
 
 
 def emu3(config: Config) -> Architecture:
-    """Emu3 [wang2024emu3]: LLaMA's blocks, and a tokenizer for images and videos."""
+    """Read Emu3 [wang2024emu3]: LLaMA's blocks, and a tokenizer for images and videos."""
     codes = nested_config(config, "vq_config", "emu3_vqgan")
     return _with_tokenizers(config, text_model(config, "emu3_text_model"), read_parts(codes, "vqmodel"), "emu3")
 
 
 def apertus(config: Config) -> Architecture:
-    """Apertus 1.5: the language model, an image tokenizer, and WavTokenizer for audio."""
+    """Read Apertus 1.5: the language model, an image tokenizer, and WavTokenizer for audio."""
     text = text_model(config, "apertus1p5_text")
     image = nested_config(config, "vision_config", "apertus1p5_vision_tokenizer")
     audio = nested_config(config, "audio_config", "wavtokenizer_encoder")
@@ -69,7 +69,7 @@ def _with_tokenizers(config: Config, text: Architecture, parts: list[Stack], lay
 
 
 def chameleon(config: Config) -> Architecture:
-    """Chameleon: LayerNorm with separate weights on each query and key head, and an image tokenizer."""
+    """Read Chameleon: LayerNorm with separate weights on each query and key head, and an image tokenizer."""
     config.ignore("model_parallel_size")
     config.override("architectures", ["Model"] if (config.head_kind() == "none") else None)
     norms = {"qk_norm": "per_head", "qk_norm_function": "layernorm", "qk_norm_bias": True, "qk_norm_eps": 1e-5}
@@ -92,6 +92,6 @@ def _image_tokens(config: Config) -> Fields:
         return {}
     first, last = min(found), max(found)
     if last - first + 1 != len(set(found)):
-        config.add_unmodelled("its image tokens, which are never predicted, do not have consecutive ids")
+        config.add_unmodelled("the ids of the image tokens, which are never predicted, are not consecutive")
         return {}
     return {"barred": len(set(found)), "barred_from": first}

@@ -18,7 +18,7 @@ KERNEL, HALVED = 3, 4  # kernel size of Step 3.7's convolutions, and patches per
 
 
 def fuyu(config: Config) -> Architecture:
-    """Fuyu: one matrix converts patches to tokens."""
+    """Read Fuyu: one matrix converts patches to tokens."""
     text = text_model(config, "persimmon")
     side, width = config.size("patch_size"), text.main.d_model
     patch = Linear(side * side * config.size("num_channels"), width)
@@ -52,7 +52,7 @@ def ernie(link: Link) -> list[Named]:
 
 
 def normed_layers(link: Link) -> list[Named]:
-    """Cosmos 3 Edge and LFM3-VL: LayerNorm, then two linear layers on merged patches."""
+    """Build the projector of Cosmos 3 Edge and LFM3-VL: LayerNorm, then two linear layers on merged patches."""
     model, merge, act = link.model, merged(link.encoder), activation(link.model)
     inner, bias, wide = model.size("projector_hidden_size"), model.flag("projector_bias", True), link.d_encoder * merge
     layers = two_linears("projector", wide, inner, link.d_model, activation=act, bias=bias, merge=merge)
@@ -60,7 +60,7 @@ def normed_layers(link: Link) -> list[Named]:
 
 
 def muse_glimmer(link: Link) -> list[Named]:
-    """Muse Glimmer: two linear layers on merged patches, then one matrix."""
+    """Build the projector of Muse Glimmer: two linear layers on merged patches, then one matrix."""
     merge, act = merged(link.encoder, "merge_size"), activation(link.model)
     wide, inner = link.model.size("out_hidden_size"), link.model.size("projector_hidden_size")
     return named(
@@ -89,7 +89,7 @@ def ovis2(link: Link) -> list[Named]:
 
 
 def step3p7(link: Link) -> list[Named]:
-    """Step 3.7: two convolutions of stride 2, then one linear layer."""
+    """Build the projector of Step 3.7: two convolutions of stride 2, then one linear layer."""
     width, bias = link.d_encoder, link.model.flag("projector_bias")
     return named(
         downsampler0=Patch(width, KERNEL, 2 * width, merge=HALVED, stride=2),
@@ -99,14 +99,14 @@ def step3p7(link: Link) -> list[Named]:
 
 
 def minimax_m3(link: Link) -> list[Named]:
-    """MiniMax M3: two linear layers on each patch, then two on merged patches."""
+    """Build the projector of MiniMax M3: two linear layers on each patch, then two on merged patches."""
     merge, inner, out = merged(link.encoder), link.model.size("projector_hidden_size"), link.d_model
     first = two_linears("projector", link.d_encoder, inner, out)
     return [*first, *two_linears("merger", out * merge, inner, out, merge=merge)]
 
 
 def sam_projector(link: Link) -> list[Named]:
-    """DeepSeek-VL 7B: a second neck, two convolutions and one linear layer after SAM."""
+    """Build the projector of DeepSeek-VL 7B: a second neck, two convolutions and one linear layer after SAM."""
     width = link.encoder.size("output_channels")
     return [
         *neck("second_neck", link.d_encoder, width),
@@ -121,7 +121,7 @@ def siglip_projector(link: Link) -> list[Named]:
 
 
 def lfm3_encoder(config: Config) -> Stack:
-    """LFM3-VL's vision encoder: short convolutions over the grid of patches, and attention in some blocks."""
+    """Read LFM3-VL's vision encoder: short convolutions over the grid of patches, and attention in some blocks."""
     width, heads = config.d_model, config.n_heads
     count, eps = config.n_layers, config.number("norm_eps") or 1e-5
     config.ignore("rope_parameters rope_theta initializer_range")

@@ -28,14 +28,14 @@ PAIR = 2
 
 
 def blip2(config: Config) -> Architecture:
-    """BLIP-2 and InstructBLIP: a Q-Former and one linear layer between an encoder and a language model."""
+    """Read BLIP-2 and InstructBLIP: a Q-Former and one linear layer between an encoder and a language model."""
     if config.model_type == "blip-2":  # the bare class includes a language model with its head
         config.override("architectures", None)
     return read_composite(config)
 
 
 def project(link: Link) -> list[Stack]:
-    """BLIP-2: a Q-Former and one linear layer."""
+    """Build the projector of BLIP-2: a Q-Former and one linear layer."""
     stem = link.model.model_type.replace("-", "_")
     queries = link.model.size("num_query_tokens")
     inner = nested_config(link.model, "qformer_config", f"{stem}_qformer")
@@ -76,7 +76,7 @@ def _qformer(config: Config, source: int, queries: int, tables: bool) -> Stack:
 
 
 def granite4_vision(config: Config) -> Architecture:
-    """Granite 4 Vision: a projector with a Q-Former for each decoder layer that receives image features."""
+    """Read Granite 4 Vision: a projector with a Q-Former for each decoder layer that receives image features."""
     kind = str(config_at(config, "vision_config").get("model_type", "clip_vision_model"))
     if find_encoder(kind) is None:
         raise config.error(f"unknown vision encoder {short_repr(kind)}")
@@ -111,7 +111,7 @@ def _sides(config: Config) -> tuple[int, int]:
 
 
 def blip2_qformer(config: Config) -> Architecture:
-    """BLIP-2's Q-Former, whose tokens are queries; cross-attention to the image is not counted as work."""
+    """Read BLIP-2's Q-Former, whose tokens are queries; cross-attention to the image is not counted as work."""
     without_head(config)
     config.add_unmodelled("its inputs are learned queries and an image")
     config.ignore("vocab_size max_position_embeddings")
@@ -121,7 +121,7 @@ def blip2_qformer(config: Config) -> Architecture:
 
 
 def instructblip_qformer(config: Config) -> Architecture:
-    """InstructBLIP's Q-Former [dai2023] on an instruction alone; layers for queries are stored but not run."""
+    """Read InstructBLIP's Q-Former [dai2023] on an instruction alone; layers for queries are stored but not run."""
     without_head(config)
     tables = (
         Named("token", Embedding(config.vocab, config.d_model)),

@@ -87,7 +87,7 @@ def _most_queries(config: Config) -> int:
 
 
 def molmo2(config: Config) -> Architecture:
-    """Molmo 2: two concatenated encoder layers, attention within groups of neighbours, and a gated layer."""
+    """Read Molmo 2: two concatenated encoder layers, attention within groups of neighbours, and a gated layer."""
     older = config.get("vit_config") if config.get("vision_config") is None else None
     data = older or config_at(config, "vision_config")
     part = config.nested("vision_config", data, "molmo2_vision")
@@ -109,7 +109,7 @@ def _adapter(config: Config) -> Config:
 
 
 def molmo2_projector(link: Link) -> list[Named]:
-    """Molmo 2: attention within groups of neighbouring patches, then a gated layer."""
+    """Build the projector of Molmo 2: attention within groups of neighbouring patches, then a gated layer."""
     adapter = _adapter(link.model)
     width, d_ff, out = (adapter.size(key) for key in ("hidden_size", "intermediate_size", "text_hidden_size"))
     attention = QueryAttention(

@@ -27,12 +27,12 @@ OLD_END = 2  # wrong id in the first CLIP configs, in which the end-of-text toke
 
 
 def clip(config: Config) -> Architecture:
-    """CLIP's text encoder: causal, optionally with a projection of the end-of-text token."""
+    """Read CLIP's text encoder: causal, optionally with a projection of the end-of-text token."""
     return _clip(config, "highest" if config.count("eos_token_id") == OLD_END else "of_id")
 
 
 def metaclip_2(config: Config) -> Architecture:
-    """MetaCLIP 2's text encoder: CLIP's, with the correct end-of-text id in all configs."""
+    """Read MetaCLIP 2's text encoder: CLIP's, with the correct end-of-text id in all configs."""
     return _clip(config, "of_id")
 
 
@@ -43,7 +43,7 @@ def _clip(config: Config, pooled: str) -> Architecture:
 
 
 def siglip(config: Config) -> Architecture:
-    """SigLIP's text encoder: bidirectional, with a head on the last token."""
+    """Read SigLIP's text encoder: bidirectional, with a head on the last token."""
     out = config.optional_size("projection_size") or config.d_model
     head = Linear(config.d_model, out, positions="one", pooled="last")
     return _text_tower(config, causal=False, head=("head", head), always=True)
@@ -67,7 +67,7 @@ def _text_tower(config: Config, *, causal: bool, head: tuple[str, Linear], alway
 
 
 def flava(config: Config) -> Architecture:
-    """FLAVA's text encoder [singh2021]: pre-norm BERT with a pooler."""
+    """Read FLAVA's text encoder [singh2021]: pre-norm BERT with a pooler."""
     head_of_kind(config, "none")
     biased = config.flag("qkv_bias", True)
     stack = encoder(config, post=False, attention=bert_attention(config, q_bias=biased, k_bias=biased, v_bias=biased))
@@ -75,7 +75,7 @@ def flava(config: Config) -> Architecture:
 
 
 def altclip(config: Config) -> Architecture:
-    """AltCLIP's text encoder [chen2022]: XLM-R, then a norm and a projection of every token."""
+    """Read AltCLIP's text encoder [chen2022]: XLM-R, then a norm and a projection of every token."""
     head_of_kind(config, "none")
     stack = skip_padding(config, encoder(config))
     projection = Linear(stack.d_model, config.size("project_dim"))
@@ -85,14 +85,14 @@ def altclip(config: Config) -> Architecture:
 
 
 def bridgetower(config: Config) -> Architecture:
-    """BridgeTower's text encoder [xu2022]: RoBERTa with its pooler."""
+    """Read BridgeTower's text encoder [xu2022]: RoBERTa with its pooler."""
     head_of_kind(config, "none")
     stack = skip_padding(config, encoder(config))
     return encoder_model(config, stack, [pooler(stack.d_model)])
 
 
 def aimv2(config: Config) -> Architecture:
-    """AIMv2's text encoder [fini2024]: causal, RMSNorm, gated layers, learned positions."""
+    """Read AIMv2's text encoder [fini2024]: causal, RMSNorm, gated layers, learned positions."""
     head_of_kind(config, "none")
     width, bias = config.d_model, config.flag("qkv_bias")
     biases: Fields = dict.fromkeys(BIASED, bias)
@@ -106,7 +106,7 @@ def aimv2(config: Config) -> Architecture:
 
 
 def tipsv2(config: Config) -> Architecture:
-    """TIPSv2's text encoder: scaled tokens, computed positions, bidirectional."""
+    """Read TIPSv2's text encoder: scaled tokens, computed positions, bidirectional."""
     head_of_kind(config, "none")
     width = config.d_model
     config.ignore("pooling_epsilon")  # mean pooling over all tokens
@@ -145,7 +145,7 @@ def _token(config: Config, scale: float = 1.0) -> Named:
 
 
 def text_tower(config: Config) -> Architecture:
-    """BERT as the text encoder of an image-text model; in Chinese CLIP it has no pooler."""
+    """Read BERT as the text encoder of an image-text model; in Chinese CLIP it has no pooler."""
     part = config.head_kind() == "" and config.model_type == "chinese_clip_text_model"
     config.override("architectures", ["Model"])
     stack = encoder(config)
@@ -153,7 +153,7 @@ def text_tower(config: Config) -> Architecture:
 
 
 def blip_text(config: Config) -> Architecture:
-    """BLIP's text decoder: BERT blocks that cross-attend to the image; bidirectional without a head."""
+    """Read BLIP's text decoder: BERT blocks that cross-attend to the image; bidirectional without a head."""
     config.ignore("encoder_hidden_size projection_dim label_smoothing")
     bare = config.head_kind() == "none"
     stack = encoder(config, segments=False, attention=bert_attention(config, causal=not bare))
@@ -168,7 +168,7 @@ def blip_text(config: Config) -> Architecture:
 
 
 def trocr(config: Config) -> Architecture:
-    """TrOCR's decoder [li2021trocr]: BART's, optionally with computed positions or without the first norm."""
+    """Read TrOCR's decoder [li2021trocr]: BART's, optionally with computed positions or without the first norm."""
     learned, normed = config.flag("use_learned_position_embeddings"), config.flag("layernorm_embedding")
     config.ignore("is_decoder is_encoder_decoder add_cross_attention max_position_embeddings")
     config.head_kind()
@@ -182,7 +182,7 @@ def trocr(config: Config) -> Architecture:
 
 
 def pix2struct(config: Config) -> Architecture:
-    """Pix2Struct's text decoder: T5's, with a head even in the base class."""
+    """Read Pix2Struct's text decoder: T5's, with a head even in the base class."""
     config.head_kind()
     config.ignore("is_decoder is_encoder_decoder add_cross_attention")
     config.override("d_model", config.d_model)
@@ -202,7 +202,7 @@ def pix2struct(config: Config) -> Architecture:
 
 
 def kosmos(config: Config) -> Architecture:
-    """KOSMOS-2 and 2.5 [peng2023kosmos]: additional norms inside sub-layers, computed positions."""
+    """Read KOSMOS-2 and 2.5 [peng2023kosmos]: additional norms inside sub-layers, computed positions."""
     width, vocab, heads = config.size("embed_dim"), config.vocab, config.size("attention_heads")
     norm, padding = config.layernorm(width=width), config.count("pad_token_id", 1)
     inner: Fields = {"o_norm": True, "o_norm_function": "layernorm", "qk_norm_eps": norm.eps}

@@ -23,7 +23,7 @@ QUERIES = {768: 144, 1024: 256}  # number of queries of DeepSeek-OCR 2, by image
 
 
 def sam(config: Config) -> Stack:
-    """SAM: window attention in most blocks, relative position biases, and a neck of two convolutions."""
+    """Read SAM: window attention in most blocks, relative position biases, and a neck of two convolutions."""
     width, heads, out = config.d_model, config.n_heads, config.size("output_channels")
     side = config.size("image_size") // config.size("patch_size")
     config.ignore("initializer_range num_pos_feats mlp_ratio scale")
@@ -63,12 +63,12 @@ def halving(width: int, inner: int, out: int) -> list[Named]:
 
 
 def sam_and_clip(config: Config) -> tuple[Stack, Stack]:
-    """Unlimited-OCR: SAM, two convolutions and CLIP's blocks."""
+    """Read Unlimited-OCR: SAM, two convolutions and CLIP's blocks."""
     return _two_stages(config, MERGED)
 
 
 def sam_and_language_model(config: Config) -> tuple[Stack, Stack]:
-    """DeepSeek-OCR 2: SAM, two convolutions and a language model's blocks on patches and as many queries."""
+    """Read DeepSeek-OCR 2: SAM, two convolutions and a language model's blocks on patches and as many queries."""
     first, second = _two_stages(config, MERGED // 2)
     tables = {
         f"queries{side}": Embedding(rows, second.d_model, table="other", use="side_tokens")
