@@ -79,7 +79,7 @@ def llava_next(link: Link) -> list[Named]:
 
 
 def vipllava(link: Link) -> list[Named]:
-    """ViP-LLaVA: a norm on the concatenated outputs of several encoder layers, then two linear layers."""
+    """Build ViP-LLaVA's projector: a norm on concatenated encoder layers, then two linear layers."""
     wide = link.d_encoder * n_features(link.model)
     norm = layernorm(wide, eps=link.model.number("projector_layernorm_eps") or 1e-5)
     act = link.model.activation("projector_hidden_act")
@@ -143,7 +143,7 @@ def llama4(link: Link) -> list[Named]:
 
 
 def mllama(link: Link) -> list[Named]:
-    """Llama 3.2 Vision: one linear layer on the concatenated outputs of several encoder layers."""
+    """Build Llama 3.2 Vision's projector: one linear layer on the concatenated outputs of encoder layers."""
     return named(projector=Linear(link.encoder.size("vision_output_dim"), link.d_model, prompt=CLASS_TOKEN))
 
 
@@ -202,7 +202,7 @@ def lfm2_vl(link: Link) -> list[Named]:
 
 
 def cohere(link: Link) -> list[Named]:
-    """Command A Vision and Aya Vision: a gated layer on merged patches, then one linear layer."""
+    """Build the projector of Command A Vision or Aya Vision: a gated layer on merged patches, then a linear layer."""
     model, merge = link.model, merged(link.model, "downsample_factor")
     inner, wide = model.size("alignment_intermediate_size", link.d_model), link.d_encoder * merge
     eps = model.number("adapter_layer_norm_eps")

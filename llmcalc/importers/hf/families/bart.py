@@ -40,7 +40,7 @@ def mbart(config: Config) -> Architecture:
 
 
 def pegasus(config: Config) -> Architecture:
-    """PEGASUS [zhang2019pegasus] (fixed sinusoids stored in a table) and Blenderbot (learned positions): pre-norm."""
+    """Read PEGASUS [zhang2019pegasus] (stored sinusoids) and Blenderbot (learned positions), both pre-norm."""
     config.ignore("encoder_no_repeat_ngram_size")
     return encoder_decoder(config, Style(pre_norm=True, final_norm=True, embedding_norm=False))
 
@@ -59,7 +59,7 @@ def blenderbot_small(config: Config) -> Architecture:
 
 
 def marian(config: Config) -> Architecture:
-    """Marian [junczys2018]: post-norm, fixed sinusoids; each language has a token embedding unless they are shared."""
+    """Read Marian [junczys2018]: post-norm, fixed sinusoids, one token embedding per language unless shared."""
     style, kind = Style(embedding_norm=False), class_kind(config)
     tied, together = config.flag("tie_word_embeddings", True), config.flag("share_encoder_decoder_embeddings", True)
     vocab, width = config.vocab, config.size("d_model")
@@ -124,7 +124,7 @@ def _dense_or_sparse(config: Config, side: str, index: int) -> tuple[str, Layer]
 
 
 def fsmt(config: Config) -> Architecture:
-    """FSMT [ng2019]: post-norm, fixed sinusoids, one vocabulary per language; embeddings are shared only if tied."""
+    """Read FSMT [ng2019]: post-norm, fixed sinusoids, one vocabulary per language; embeddings may be tied."""
     kind, width = class_kind(config), config.size("d_model")
     source, target = config.size("src_vocab_size"), config.size("tgt_vocab_size")
     config.ignore("langs decoder")

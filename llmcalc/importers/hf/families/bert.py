@@ -24,7 +24,7 @@ def bert(config: Config) -> Architecture:
 
 
 def roberta(config: Config) -> Architecture:
-    """RoBERTa [liu2019], CamemBERT, XLM-R, data2vec: positions start after the padding token's id and skip padding."""
+    """Read RoBERTa [liu2019], CamemBERT, XLM-R or data2vec: positions start after the padding id and skip padding."""
     return with_head(config, skip_padding(config, encoder(config)), activation="gelu")
 
 

@@ -146,7 +146,7 @@ def generator(config: Config, stack: Stack, width: int, activation: str = "gelu"
 
 
 def roc_bert(config: Config) -> Architecture:
-    """RoCBert [su2022]: embeddings of pronunciations and glyph shapes, projected together with the token embedding."""
+    """Read RoCBert [su2022]: embeddings of pronunciations and glyphs, projected with the token embedding."""
     width = config.d_model
     joined = width
     more = []

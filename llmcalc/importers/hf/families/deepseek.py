@@ -17,7 +17,7 @@ INDEXER = "index_heads=index_n_heads index_dim=index_head_dim index_topk"  # att
 
 
 def deepseek_v3(config: Config) -> Architecture:
-    """DeepSeek-V3 and R1, and Kimi K2 [deepseek2024v3]: sigmoid routing with a correction bias, stored as a buffer."""
+    """Read DeepSeek-V3, R1 and Kimi K2 [deepseek2024v3]: sigmoid routing with a correction bias stored as a buffer."""
     return latent_lm(config, mla(config), shared_experts(config), dense_first(config))
 
 

@@ -89,7 +89,7 @@ def olmo3(config: Config) -> Architecture:
 
 
 def exaone4(config: Config) -> Architecture:
-    """EXAONE 4.0: three layers with a sliding window per layer without one; full-attention layers have no rotation."""
+    """Read EXAONE 4.0: three windowed layers per full-attention layer, which has no rotary positions."""
     limit, pattern = config.sliding_window(), config.get("layer_types")
     count = config.count("sliding_window_pattern", 4)
     if pattern is None:

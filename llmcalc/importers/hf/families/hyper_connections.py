@@ -77,7 +77,7 @@ def _kda(config: Config) -> Kda:
 
 
 def deepseek_v4(config: Config) -> Architecture:
-    """DeepSeek-V4 [deepseek2026v4]: compressed attention, hyper-connections, token-hash routing in the first layers."""
+    """Read DeepSeek-V4 [deepseek2026v4]: compressed attention, hyper-connections, initial layers with hash routing."""
     layers, width, streams = config.n_layers, config.d_model, config.size("hc_mult")
     config.ignore("num_key_value_heads n_shared_experts attention_bias num_nextn_predict_layers expert_dtype")
     config.ignore("partial_rotary_factor qk_rope_head_dim compress_rope_theta rope_theta")
@@ -161,7 +161,7 @@ def _rope(config: Config, label: str) -> Fields:
 
 
 def hy_v4(config: Config) -> Architecture:
-    """Hunyuan 4: latent attention with sinks and a gate, an indexer every fourth layer, separate residual streams."""
+    """Read Hunyuan 4: gated latent attention with sinks, an indexer every fourth layer, separate residual streams."""
     layers, width, streams = config.n_layers, config.d_model, config.size("hc_mult")
     config.ignore("learnable_sink_init")
     full = indexed_mla(config, sinks=True, gate="input", rope_interleaved=False, index_rotates_end=True)

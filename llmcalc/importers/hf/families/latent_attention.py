@@ -71,7 +71,7 @@ def _axk(config: Config, attention: Sublayer, **norms: Any) -> Architecture:
 
 
 def longcat_flash(config: Config) -> Architecture:
-    """LongCat-Flash [meituan2025]: blocks of two latent attentions, two dense layers, and experts added at the end."""
+    """Read LongCat-Flash [meituan2025]: blocks of two latent attentions, two dense layers, and parallel experts."""
     layers, norm = config.size("num_layers"), config.rmsnorm()
     config.ignore("num_hidden_layers")  # twice num_layers
     zero = config.count("zero_expert_num")

@@ -23,7 +23,7 @@ _LARA_CYCLE = ("linear_attention", "sliding_attention", "linear_attention", "ful
 
 
 def kimi_linear(config: Config) -> Architecture:
-    """Kimi Linear [kimi2025linear] and the language model of Kimi K3 [moonshot2026k3]; embeddings are never tied."""
+    """Read Kimi Linear [kimi2025linear] or the language model of Kimi K3 [moonshot2026k3], with untied embeddings."""
     config.ignore(_FIXED_ROUTING)
     inner = _linear_config(config)
     full = {*inner.get("full_attn_layers", []), *inner.get("kda_layers", [])}
@@ -182,7 +182,7 @@ def olmo_hybrid(config: Config) -> Architecture:
 
 
 def lara_mini(config: Config) -> Architecture:
-    """Lara Mini: gated delta nets, windowed attention with rotary positions, full attention without, and experts."""
+    """Read Lara Mini: gated delta nets, windowed attention, full attention without rotary positions, and experts."""
     mixers: Layers = {
         "linear_attention": gated_delta_net(config),
         "sliding_attention": config.attention(window=config.sliding_window(), qk_norm="head"),

@@ -240,7 +240,7 @@ def baichuan(config: Config) -> Architecture:
 
 
 def internlm2(config: Config) -> Architecture:
-    """InternLM and InternLM 2 [cai2024internlm]: LLaMA with one flag for the biases of all attention projections."""
+    """Read InternLM and InternLM 2 [cai2024internlm]: LLaMA with one flag for all attention biases."""
     config.ignore("attn_implementation")
     return llama(config)
 

@@ -14,7 +14,7 @@ from .llama import RUNTIME_KEYS, original_decoder
 
 
 def mistral(config: Config) -> Architecture:
-    """Mistral [jiang2023]: LLaMA with a sliding window and without biases. Ministral 3 scales queries by position."""
+    """Read Mistral [jiang2023]: LLaMA with a sliding window and no biases. Ministral 3 scales queries by position."""
     return decoder(config, config.attention(bias=False, window=config.sliding_window(), **query_temperature(config)))
 
 

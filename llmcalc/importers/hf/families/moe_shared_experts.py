@@ -60,7 +60,7 @@ def bailing_moe(config: Config) -> Architecture:
 
 
 def bailing_moe_v2(config: Config) -> Architecture:
-    """Ling 2.0 and Ring 2.0 [ling2025v2]: group-limited sigmoid routing; normalised heads, half of each rotated."""
+    """Read Ling 2.0 and Ring 2.0 [ling2025v2]: group-limited sigmoid routing, normalised and half-rotated heads."""
     config.one_of("score_function", "sigmoid")
     if not config.flag("use_rmsnorm", True) or not config.flag("moe_router_enable_expert_bias", True):
         raise config.error("LayerNorm and experts without a correction bias are not supported")

@@ -12,7 +12,7 @@ AXES = 2  # an image has one position table for rows and one for columns
 
 
 def gemma4(config: Config) -> Stack:
-    """Gemma 4: sandwich norms, gated feed-forward layers, per-head QK norm, learned positions for rows and columns."""
+    """Read Gemma 4: sandwich norms, gated MLPs, per-head QK norm, learned positions for rows and columns."""
     width, heads, bias = config.d_model, config.n_heads, config.flag("attention_bias")
     config.ignore("default_output_length standardize use_clipped_linears global_head_dim max_position_embeddings")
     norm = Norm(width, eps=config.number("rms_norm_eps") or EPS)

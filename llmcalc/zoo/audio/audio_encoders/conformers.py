@@ -45,7 +45,7 @@ def block(
 
 
 def granite(config: Config) -> Stack:
-    """Granite Speech: block-local attention, a table of relative positions, and a CTC prediction fed back halfway."""
+    """Read Granite Speech: block-local attention, relative positions, and a CTC prediction fed back halfway."""
     width, heads = config.size("hidden_dim"), config.size("num_heads")
     head = config.optional_size("dim_head") or max(1, width // heads)
     chunk, reach, layers = config.size("context_size"), config.size("max_pos_emb"), config.size("num_layers")
@@ -131,7 +131,7 @@ def phi4(config: Config) -> Stack:
 
 
 def phi4_projector(link: Link) -> list[Named]:
-    """Phi-4-multimodal: two linear layers for speech, and two used only for speech with images."""
+    """Build Phi-4-multimodal's projector: two linear layers for speech, and two for speech with images."""
     span, found = link.encoder.size("time_reduction"), list[Named]()
     for name, unused in (("speech", False), ("vision_speech", True)):
         up = Linear(link.d_encoder, link.d_model, activation="gelu", span=span, unused=unused)

@@ -87,7 +87,7 @@ def voxtral_realtime(link: Link) -> list[Named]:
 
 
 def moss(link: Link) -> list[Named]:
-    """MOSS-Transcribe-Diarize: two linear layers on ``audio_merge_size`` concatenated tokens, then LayerNorm."""
+    """Build MOSS-Transcribe-Diarize's projector: two linear layers on concatenated tokens, then LayerNorm."""
     merge, bias = link.model.size("audio_merge_size"), link.model.flag("projector_bias", True)
     layers = _layers(link, merge * link.d_encoder, link.d_model, merge, bias)
     return [*layers, Named("projector_norm", layernorm(link.d_model))]

@@ -65,7 +65,7 @@ def qwen2_5_talker(config: Config) -> list[Stack]:
 
 
 def qwen3_talker(config: Config) -> list[Stack]:
-    """Qwen3-Omni's talker [xu2025qwen3]: a mixture of experts, and a small decoder for the other codes of a frame."""
+    """Read Qwen3-Omni's talker [xu2025qwen3]: a mixture of experts, and a small decoder for a frame's other codes."""
     part = nested_config(config, "talker_config", "qwen3_omni_moe_talker")
     text = nested_config(part, "text_config", "qwen3_omni_moe_talker_text")
     codes = nested_config(part, "code_predictor_config", _PREDICTOR)

@@ -128,7 +128,7 @@ def paddleocr_vl(link: Link) -> list[Named]:
 
 
 def hunyuan(link: Link) -> list[Named]:
-    """HunyuanOCR: two convolutions, one linear layer, and learned vectors at row ends and around the image."""
+    """Build HunyuanOCR's projector: two convolutions, a linear layer, and learned vectors at row and image ends."""
     vision, width = link.encoder, link.d_encoder
     side, text = vision.size("spatial_merge_size"), link.d_model
     merged, eps = side * side, vision.number("rms_norm_eps") or 1e-5
@@ -160,7 +160,7 @@ def hy_v4(link: Link) -> list[Named]:
 
 
 def docling(link: Link) -> list[Named]:
-    """Granite Docling: one matrix on merged patches, two linear layers per earlier encoder layer, a finer route."""
+    """Build Granite Docling's projector: a matrix, two linear layers per earlier encoder layer, and a finer route."""
     vision, model = link.encoder, link.model
     factor, out = vision.size("scale_factor"), vision.size("out_hidden_size")
     given = vision.get("deepstack_visual_indexes")

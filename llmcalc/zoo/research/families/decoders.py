@@ -108,7 +108,7 @@ def minimax(config: Config) -> Architecture:
 
 
 def minimax_text_01(config: Config) -> Architecture:
-    """MiniMax-Text-01 and M1 [minimax2025] as published, with a list of 0 and 1 for the attention type per layer."""
+    """Read MiniMax-Text-01 and M1 [minimax2025] as published, with attention types listed as 0 and 1."""
     kinds = config.layer_indices("attn_type_list")
     if set(kinds) - {0, 1} or len(kinds) != config.n_layers:
         raise config.size_error("attn_type_list must have a 0 (linear) or a 1 (softmax) per layer")

@@ -80,7 +80,7 @@ def mra(config: Config) -> Architecture:
 
 
 def longformer(config: Config) -> Architecture:
-    """Longformer [beltagy2020]: windows on both sides; projections for global tokens are unused without such tokens."""
+    """Read Longformer [beltagy2020]: windows on both sides; projections for global tokens may be unused."""
     layers, width, heads = (config.size(key) for key in ("num_hidden_layers", "hidden_size", "num_attention_heads"))
     config.ignore("onnx_export")
     windows = config.get("attention_window", 512)

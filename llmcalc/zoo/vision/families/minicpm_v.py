@@ -18,7 +18,7 @@ MERGED = 4  # number of patches concatenated after the encoder, regardless of me
 
 
 def minicpm_v(config: Config) -> Architecture:
-    """MiniCPM-V: the encoder, which may merge windows of patches into tokens, and the layers that merge its output."""
+    """Read MiniCPM-V: an encoder that may merge windows of patches, and layers that merge the encoder's output."""
     text = text_model(config, "qwen3_5_text")
     part = nested_config(config, "vision_config", f"{config.model_type}_vision")
     part.ignore("insert_layer_id")  # the outer config decides

@@ -40,7 +40,7 @@ def with_outer_head(config: Config, text: Architecture) -> Architecture:
 
 
 def ernie(link: Link) -> list[Named]:
-    """ERNIE 4.5 VL: squares of patches, then pairs of frames, each merged by two linear layers."""
+    """Build ERNIE 4.5 VL's projector: squares of patches, then pairs of frames, each merged by two linear layers."""
     frames, merge = link.encoder.size("temporal_merge_size"), merged(link.encoder)
     wide, eps = link.d_encoder * merge, link.encoder.number("rms_norm_eps") or 1e-6
     found = list[Named]()
@@ -71,14 +71,14 @@ def muse_glimmer(link: Link) -> list[Named]:
 
 
 def modernvbert(link: Link) -> list[Named]:
-    """ModernVBERT and UltraVBERT: one matrix on merged patches, followed by a norm in UltraVBERT."""
+    """Build the projector of ModernVBERT or UltraVBERT: one matrix on merged patches, then a norm in UltraVBERT."""
     merge = merged(link.model, "pixel_shuffle_factor")
     norm = named(connector_norm=Norm(link.d_model, merge=merge)) if link.model.model_type == "ultravbert" else []
     return [*named(connector=Linear(link.d_encoder * merge, link.d_model, bias=False, merge=merge)), *norm]
 
 
 def ovis2(link: Link) -> list[Named]:
-    """Ovis 2: a distribution over visual words mixes the rows of a table; some words mark the ends of images."""
+    """Build Ovis 2's projector: a distribution over visual words, some for image ends, mixes the rows of a table."""
     words, merge = link.encoder.vocab, merged(link.encoder, "hidden_stride")
     n_image_words = words - link.encoder.size("num_visual_indicator_tokens")
     return named(
@@ -116,7 +116,7 @@ def sam_projector(link: Link) -> list[Named]:
 
 
 def siglip_projector(link: Link) -> list[Named]:
-    """DeepSeek-VL 7B: one linear layer after SigLIP, and one on the concatenated outputs of both encoders."""
+    """Build DeepSeek-VL 7B's projector: a linear layer after SigLIP, and one on both encoders' outputs."""
     return named(low_projector=Linear(link.d_encoder, link.d_model // 2), projector=Linear(link.d_model, link.d_model))
 
 

@@ -84,7 +84,7 @@ def granite4_vision(config: Config) -> Architecture:
 
 
 def project_granite(link: Link) -> Sequence[Named | Stack]:
-    """Granite 4 Vision: a projector with a Q-Former for each decoder layer that receives image features."""
+    """Build a projector with a Q-Former for each decoder layer that receives image features."""
     model = link.model
     inner = nested_config(model, "qformer_config", "blip_2_qformer")
     layers = model.get("deepstack_layer_map")

@@ -19,7 +19,7 @@ MOLMO2_LAYERS = [24, 18]  # default encoder layers whose outputs are concatenate
 
 
 def idefics2(link: Link) -> list[Named | Stack]:
-    """Idefics 2 [laurencon2024]: a gated layer, then a resampler whose queries attend to patches and queries."""
+    """Build Idefics 2's projector [laurencon2024]: a gated layer, then a resampler with learned queries."""
     model, width = link.model, link.d_encoder
     text = text_config(model)
     inner = model.nested("text_config", text, str(text.get("model_type", "mistral")))
@@ -59,7 +59,7 @@ def _resampler(config: Config, width: int, eps: float) -> Stack:
 
 
 def aria(link: Link) -> list[Named]:
-    """Aria [li2024]: learned queries (more for more patches) attend to the patches; then two linear layers."""
+    """Build Aria's projector [li2024]: learned queries that attend to the patches, then two linear layers."""
     width, heads, out = link.d_encoder, link.encoder.n_heads, link.d_model
     queries = link.model.size("max_value_projector_patch_to_query_dict", _most_queries(link.model))
     norm = Norm(width, "layernorm", bias=True, eps=1e-5, n_latents=queries)

@@ -118,7 +118,7 @@ def tipsv2(config: Config) -> Architecture:
 
 
 def videoprism(config: Config) -> Architecture:
-    """VideoPrism's text encoder [zhao2024]: scaled tokens, computed positions, capped scores, a learned last token."""
+    """Read VideoPrism's text encoder [zhao2024]: scaled tokens, computed positions, capped scores, a last token."""
     head_of_kind(config, "none")
     config.ignore("apply_l2norm")
     width, biased = config.d_model, config.flag("qkv_bias", True)
