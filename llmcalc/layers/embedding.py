@@ -38,7 +38,7 @@ class Embedding(Layer):
         token_id: id of the token with ``use: replacement``.
         column: index of the segment id, if tokens have several (TAPAS).
         by_cell: whether positions restart in every table cell, given by the second and third segment id (TAPAS).
-        edges: size of a token's box that indexes the table: ``left_right``, ``upper_lower``, ``height`` or ``width``.
+        edges: edges or size of a token's box as index: ``left_right``, ``upper_lower``, ``height`` or ``width``.
         columns: number of columns of the grid formed by the rows (patch positions).
         learned: whether the table is a parameter; otherwise it is a buffer of sinusoids.
         sinusoids: order of the sinusoids: ``interleaved`` [vaswani2017], ``halves`` (sines, then cosines; CTRL),

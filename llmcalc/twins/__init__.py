@@ -1,7 +1,7 @@
 """NumPy models of all layer kinds, independent of their declarations, for verification and reading.
 
-The file of each kind has ``weights(layer)``, its weights, and ``forward(layer, w, x, step, state)``, its output. They
-read only the plain fields of a layer. ``model.py`` combines them into a complete model.
+The module of each kind defines ``weights(layer)`` and ``forward(layer, w, x, step, state)``, which returns the output.
+Both read only the plain fields of a layer. ``model.py`` combines the layers into a complete model.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from .model import Model
 
 
 def twin(architecture: Architecture, *, seed: int = 0) -> Model:
-    """The architecture as a NumPy model with random weights; ``load`` reads those of a checkpoint.
+    """Return the architecture as a NumPy model with random weights; ``load`` reads the weights of a checkpoint.
 
     A tower without a NumPy model is omitted, and the language model runs on text alone.
     """

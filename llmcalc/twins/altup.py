@@ -14,40 +14,40 @@ from .weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Router on the active stream, its norm, prediction and correction coefficients, and an output scale."""
+    """Return the router and its norm, the prediction and correction coefficients, and an output scale."""
     n = layer.n_streams
     found = [matrix("correct", n, n), matrix("predict", n, (n, n)), matrix("router", layer.d_model, n)]
     return [vector("output_scale", layer.d_model, mean=1.0), *found, vector("router_norm", layer.d_model, mean=1.0)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Not available: AltUp runs around a whole block, see ``predict`` and ``correct``."""
+    """Raise an error: AltUp runs around a whole block, see ``predict`` and ``correct``."""
     raise UnsupportedError("altup must be the first sub-layer of a block", where="altup")
 
 
 def predict(layer: Any, w: Weights, streams: Array) -> Array:
-    """Predicted streams [b q s d]: ``p_t = x_t + Σ_s c_st x_s``."""
+    """Return the predicted streams [b q s d]: ``p_t = x_t + Σ_s c_st x_s``."""
     if len(streams.shape) != 4 or streams.shape[2] != layer.n_streams:
-        raise UnsupportedError(f"altup needs {layer.n_streams} residual streams", where="altup")
+        raise UnsupportedError(f"altup requires {layer.n_streams} residual streams", where="altup")
     c = einsum("bqi,its->bqst", _route(layer, w, streams[:, :, layer.active]), w.predict)
     return einsum("bqsd,bqst->bqtd", streams, c) + streams
 
 
 def correct(layer: Any, w: Weights, predicted: Array, block: Array) -> Array:
-    """The prediction plus its error on the active stream, scaled for every stream; ``block`` [b q d]."""
+    """Add the prediction error on the active stream, scaled per stream, to the predictions; ``block`` [b q d]."""
     share = einsum("bqi,it->bqt", _route(layer, w, block), w.correct) + 1.0
     error = block - predicted[:, :, layer.active]
     return predicted + share[..., None] * error[:, :, None]
 
 
 def scale_active(layer: Any, w: Weights, streams: Array) -> Array:
-    """The active stream [b q d], scaled for the gate of the per-layer input."""
+    """Return the active stream [b q d], scaled for the gate of the per-layer input."""
     active = streams[:, :, layer.active]
     return active * w.output_scale if layer.output_scaled else active
 
 
 def add_to_inactive(layer: Any, streams: Array, y: Array) -> Array:
-    """The streams with ``y`` [b q d] added to all but the first."""
+    """Add ``y`` [b q d] to all streams but the first."""
     return np.concatenate([streams[:, :, :1], streams[:, :, 1:] + y[:, :, None]], axis=2)
 
 

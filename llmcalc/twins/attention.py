@@ -21,13 +21,13 @@ POSITIONS = ("none", "rope", "alibi", "relative", "projected")
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections of queries, keys, values and output, with biases, gate, norms, sinks and relative biases."""
+    """Return the query, key, value and output projections, with biases, gate, norms, sinks and relative biases."""
     if layer.positions not in POSITIONS or layer.rope_grid == "other":
         raise UnsupportedError(f"the NumPy model does not implement positions: {layer.positions}", where="attention")
     if layer.d_input_v and not layer.values_of:
-        raise UnsupportedError("d_input_v has a NumPy model only with values_of", where="attention")
+        raise UnsupportedError("the NumPy model supports d_input_v only with values_of", where="attention")
     if layer.prompt and layer.causal:
-        raise UnsupportedError("a prompt has a NumPy model only without a causal mask", where="attention")
+        raise UnsupportedError("the NumPy model supports a prompt only without a causal mask", where="attention")
     d, h, g, e, v = layer.d_model, layer.n_heads, layer.n_kv_heads, layer.d_head, layer.d_head_v
     own = layer.d_input or d
     source = layer.d_source if layer.cross else own
@@ -73,7 +73,7 @@ def _indexer(layer: Any) -> indexer.Indexer:
 
 
 def relative_table(layer: Any) -> Weight:
-    """A bias per bucket of distances and head; T5 shares one table between all layers of a stack."""
+    """Return a bias per distance bucket and head; T5 shares one table between all layers of a stack."""
     share = ".relative_bias" if layer.relative_shared else None
     return table("relative_bias", layer.n_buckets or 1, layer.n_heads, share=share)
 
@@ -81,7 +81,7 @@ def relative_table(layer: Any) -> Weight:
 def forward(
     layer: Any, w: Weights, x: Array, step: Step, state: State | None, adjust: Callable[..., Array] | None = None
 ) -> Array:
-    """``softmax(q kᵀ · scale + bias) v · wo``, for the new tokens ``x`` [b q d].
+    """Compute ``softmax(q kᵀ · scale + bias) v · wo`` for the new tokens ``x`` [b q d].
 
     ``adjust`` computes new scores [b g r q k] from scores, values [b k g v] and queries [b q g r e].
     """
@@ -94,15 +94,15 @@ def forward(
 
 
 def uses_windows(layer: Any) -> bool:
-    """Whether patches attend within windows that are computed separately."""
+    """Return whether patches attend within windows that are computed separately."""
     return bool(layer.chunk) and not layer.causal
 
 
 def prepare_input(layer: Any, x: Array, step: Step) -> Array:
-    """The scaled input, after checking that it has the expected form."""
+    """Return the scaled input, after checking its form."""
     step.must_have_copies(layer.streams, layer.kind())
     if step.grid and layer.merge != step.n_merged:
-        text = f"it needs {layer.merge} merged patches per position, not {step.n_merged}"
+        text = f"the input must have {layer.merge} merged patches per position, not {step.n_merged}"
         raise UnsupportedError(text, where=layer.kind())
     return times(x, layer.in_scale)
 
@@ -110,7 +110,7 @@ def prepare_input(layer: Any, x: Array, step: Step) -> Array:
 def project_output(
     layer: Any, w: Weights, x: Array, mixed: Array, gate_scale: Array | None = None, unit: bool = False
 ) -> Array:
-    """Norms, gate and output projection of the heads' values [b q h v]; ``unit``: all heads are scaled to length 1."""
+    """Apply norms, gate and output projection to head outputs [b q h v]; ``unit`` scales all heads to length 1."""
     mixed = rmsnorm(mixed, layer.qk_norm_eps) if layer.head_norm else mixed
     if layer.gated:
         axes = "bqd,dh->bqh" if layer.gate_per_head else "bqd,dhv->bqhv"
@@ -133,7 +133,7 @@ def project_output(
 def attention_scores(
     layer: Any, w: Weights, x: Array, step: Step, state: State | None, q_scale: Array | None = None
 ) -> tuple[Array, Array, Array]:
-    """Biased and masked scores [b g r q k], values [b k g v], and queries [b q g r e]."""
+    """Return biased and masked scores [b g r q k], values [b k g v], and queries [b q g r e]."""
     q = normalise_and_rotate(layer, w, "q", project(layer, w, "q", x, step), step)
     q = q if q_scale is None else q * q_scale
     if layer.temperature:
@@ -157,17 +157,17 @@ def attention_scores(
 
 
 def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> tuple[Array, Array]:
-    """Keys and values of the cached tokens, then the new ones; updates the cache."""
+    """Return the keys and values of the cached and the new tokens, and update the cache."""
     shared = (layer.window, layer.chunk, layer.n_kv_heads, layer.d_head, layer.d_head_v)
     if layer.kv_reused:
         if shared not in step.shared_keys:
-            raise InputError("no earlier layer has keys and values that this layer could reuse", where="attention")
+            raise InputError("no earlier layer has keys and values for this layer to reuse", where="attention")
         return step.shared_keys[shared]
     if layer.cross and state:
         return state["k"], state["v"]
     source = step.source if layer.cross else x
     if source is None:
-        raise InputError("cross-attention needs an encoder's output", where="attention")
+        raise InputError("missing encoder output for cross-attention", where="attention")
     k = project(layer, w, "k", source, step)
     values = step.sublayer_inputs[layer.values_of] if layer.values_of else source
     v = k if layer.values_are_keys else project(layer, w, "v", values, step)
@@ -179,7 +179,7 @@ def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State 
     if state and "k" in state:
         k, v = np.concatenate([state["k"], k], axis=1), np.concatenate([state["v"], v], axis=1)
     if state is not None and (layer.causal or layer.cross):
-        n_seen = k.shape[1]  # keys that the next token can see
+        n_seen = k.shape[1]  # keys that the next token can attend to
         if layer.window and not layer.cross:
             n_seen = min(n_seen, int(layer.window) - 1)
         elif layer.chunk and not layer.cross:
@@ -191,7 +191,7 @@ def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State 
 
 
 def project(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:
-    """Queries, keys or values [b q heads e], with this layer's LoRA adapter [glorioso2024b]."""
+    """Return queries, keys or values [b q heads e], with this layer's LoRA adapter [glorioso2024b]."""
     y = plus(einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), w.get(f"b{name}"))
     if not layer.adapter_rank:
         return y
@@ -200,7 +200,7 @@ def project(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:
 
 
 def normalise_and_rotate(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:
-    """Queries or keys [b q heads e], normalised, clipped and rotated."""
+    """Return queries or keys [b q heads e], normalised, clipped and rotated."""
     if not layer.qk_norm_late:
         x = normalise(layer, w, name, x)
     x = _clip(layer, x)
@@ -209,7 +209,7 @@ def normalise_and_rotate(layer: Any, w: Weights, name: str, x: Array, step: Step
 
 
 def normalise(layer: Any, w: Weights, name: str, x: Array) -> Array:
-    """``x`` [b q heads e] with the QK norm, over each head or over all heads."""
+    """Apply the QK norm to ``x`` [b q heads e], over each head or over all heads."""
     if layer.qk_norm == "none":
         return x
     scale, bias = w.get(f"{name}_norm"), w.get(f"{name}_norm_b")
@@ -227,12 +227,12 @@ def _clip(layer: Any, x: Array) -> Array:
 
 
 def apply_positions(layer: Any, x: Array, step: Step) -> Array:
-    """Queries or keys [b q heads e] with their rotary positions, if the layer has these."""
+    """Apply rotary positions, if the layer has them, to queries or keys [b q heads e]."""
     if layer.positions != "rope":
         return x
     if layer.rope_grid != "none":
         if layer.rope_scaling != "none" or layer.rotary_dim != x.shape[-1] or x.shape[-1] % 4:
-            raise UnsupportedError("grid positions need a fully rotated head and no rope_scaling")
+            raise UnsupportedError("grid positions require a fully rotated head and no rope_scaling")
         turns = grid.angles(layer, step, x.shape[-1])[:, None]
         return rotate_pairs(x, np.sin(turns), np.cos(turns), layer.rope_interleaved)
     if step.angles is None:
@@ -244,11 +244,11 @@ def apply_positions(layer: Any, x: Array, step: Step) -> Array:
 
 
 def _mask_scores(layer: Any, w: Weights, scores: Array, step: Step) -> Array:
-    """Scores [b g r q k] plus position biases, and -inf where a key is masked."""
+    """Add position biases to the scores [b g r q k], and mask keys with -inf."""
     if layer.cross:
         return scores
     queries, keys = step.positions, np.arange(step.cached + step.ids.shape[1])[-scores.shape[-1] :]
-    distance = queries[:, None] - keys  # [q k]; positive: the key is older
+    distance = queries[:, None] - keys  # [q k]; positive: the key is earlier
     grouped = (*scores.shape[1:3], *distance.shape)
     if layer.positions == "alibi":
         bias = -layer.alibi_scale * alibi_slopes(layer.n_heads)[:, None, None] * np.abs(distance)
@@ -274,7 +274,7 @@ def _mask_scores(layer: Any, w: Weights, scores: Array, step: Step) -> Array:
 
 
 def _distance_scores(layer: Any, w: Weights, q: Array, step: Step, keys: int) -> Array:
-    """Scores of queries and projected sinusoids of each distance [b g r q k] [dai2019, Section 3.3]."""
+    """Return scores of queries with projected sinusoids of each distance [b g r q k] [dai2019, Section 3.3]."""
     places = einsum("kd,dhe->khe", sinusoids(np.arange(keys), layer.d_model), w.wr)
     _, new, g, served, e = q.shape
     products = einsum("bqgre,kgre->bgrqk", q, places.reshape(keys, g, served, e))
@@ -284,7 +284,7 @@ def _distance_scores(layer: Any, w: Weights, q: Array, step: Step, keys: int) ->
 
 
 def mix(layer: Any, w: Weights, scores: Array, v: Array, q: Array, step: Step) -> Array:
-    """Values weighted by the softmax of the scores [b q g r v], which includes sinks and a learned prefix."""
+    """Weight the values by the softmax of the scores [b q g r v], including sinks and a learned prefix."""
     keys = scores.shape[-1]
     if layer.prefix:
         mine = step.prefix[-1 if layer.cross else 0] if step.prefix else []
@@ -300,7 +300,7 @@ def mix(layer: Any, w: Weights, scores: Array, v: Array, q: Array, step: Step) -
 
 
 def attention_weights(layer: Any, w: Weights, scores: Array) -> Array:
-    """The softmax of scores [b g r q k], with the sinks in the denominator."""
+    """Return the softmax of the scores [b g r q k], with the sinks in the denominator."""
     if not layer.sinks:
         return softmax(scores)
     return softmax(scores, w.sinks.reshape(scores.shape[1], scores.shape[2], 1, 1))

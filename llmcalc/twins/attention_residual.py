@@ -1,4 +1,4 @@
-"""Attention residuals [moonshot2026k3, Section 2.2]: attention over the summed outputs of earlier blocks of layers."""
+"""Attention residuals [moonshot2026k3, Section 2.2]: attention over the summed outputs of earlier layer groups."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """A query, the same for all tokens, and a norm."""
+    """Return a query, shared by all tokens, and a norm."""
     return [vector("norm", layer.d_model, mean=1.0), matrix("w", layer.d_model, ())]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``Σ α_i v_i`` over the sums of earlier blocks and the stream; at the end of a block, also stores its sum."""
+    """Compute ``Σ α_i v_i`` over the group sums and the stream; at the end of a group, also store its sum."""
     if len(step.block_sums) != layer.n_sums:
-        text = f"n_sums is {layer.n_sums}, but {len(step.block_sums)} blocks end before this layer"
+        text = f"n_sums is {layer.n_sums}, but {len(step.block_sums)} groups end before this layer"
         raise UnsupportedError(text, where="attention_residual")
     values = [*step.block_sums, x]
     if layer.closes:

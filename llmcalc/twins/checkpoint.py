@@ -1,4 +1,4 @@
-"""Loads a checkpoint's weights into the shapes of a twin: split, transposed and stacked."""
+"""Load a checkpoint's weights into the shapes of a twin: split, transposed and stacked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..core.errors import InputError, SizeError, UnknownNameError, nearest
 from .plan import PlacedLayer, PlacedStack, omitted_tower_layers
 from .weights import Array, Sizes, Weight
 
-REAL = "fV"  # kinds of NumPy's types: floating-point, and those of other packages, such as bfloat16
+REAL = "fV"  # NumPy type kinds: floating-point numbers, and types of other packages, such as bfloat16
 WHOLE = "iu"  # integers, for tables of choices
 # conditions about a layer; the other conditions of a rule are roles and names of stacks
 STATES = frozenset(["tied", "untied", "gated", "plain", "single", "many", "spare", "lone", "alone", "beside"])
@@ -23,7 +23,7 @@ QUARTERS = 4  # CodeGen stores queries, values and keys in four groups, one per 
 
 
 class _Part(NamedTuple):
-    """A weight in a stored tensor."""
+    """A weight within a stored tensor."""
 
     name: str
     weight: Weight
@@ -36,11 +36,11 @@ Groups = dict[str, tuple[Rule | None, list[_Part]]]
 
 
 def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[str, Array]) -> dict[str, Array]:
-    """The model's tensors by logical name.
+    """Return the model's tensors by logical name.
 
     Raises:
-        InputError: a missing, unexpected or mistyped tensor, or one with numbers that are not finite.
-        SizeError: a tensor of the wrong shape.
+        InputError: A tensor is missing, unexpected, of the wrong type, or contains non-finite numbers.
+        SizeError: A tensor has the wrong shape.
     """
     groups, aliases = _match_names(architecture, stacks, given)
     found: dict[str, Array] = {}
@@ -52,7 +52,7 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
         if not present:
             near = nearest(stored, given)
             hint = f"did you mean {' or '.join(near)}?" if near else ""
-            raise InputError(f"the tensor {stored} of shape {_shape(parts, rule)} is missing", hint=hint)
+            raise InputError(f"missing tensor {stored} of shape {_shape(parts, rule)}", hint=hint)
         choices = parts[0].weight.below  # 0: not a table of choices
         array = _validate(present[0], given[present[0]], _shape(parts, rule), WHOLE if choices else REAL)
         if choices and not np.isin(array, np.arange(choices)).all():
@@ -75,7 +75,7 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
 def _match_names(
     architecture: Architecture, stacks: list[PlacedStack], given: Mapping[str, Array]
 ) -> tuple[Groups, dict[str, str]]:
-    """The stored tensors by the names in transformers or in published checkpoints, whichever match better."""
+    """Return the stored tensors by their names in transformers or in published checkpoints, whichever match better."""
     alone = len(architecture.stacks) == 1
     today = _stored(stacks, find_layout(architecture.layout), alone)
     if today[0].keys() <= given.keys():
@@ -85,7 +85,7 @@ def _match_names(
 
 
 def _omitted_names(architecture: Architecture, stacks: list[PlacedStack]) -> Iterator[str]:
-    """The names of stored tensors of encoders that the twin does not run."""
+    """Yield the names of stored tensors of encoders that the twin does not run."""
     towers = list(omitted_tower_layers(architecture, stacks))
     for layout in map(find_layout, (architecture.layout, published_name(architecture)) if towers else ()):
         for placed in towers:
@@ -96,7 +96,7 @@ def _omitted_names(architecture: Architecture, stacks: list[PlacedStack]) -> Ite
 
 
 def _validate(name: str, array: Array, shape: Sizes, kinds: str = REAL) -> Array:
-    """The tensor as float64, checked for its shape, its type and finite numbers."""
+    """Return the tensor as float64, after checking its shape, type and finiteness."""
     found = np.asarray(array)
     if found.shape != shape:
         raise SizeError(f"{name} has shape {tuple(found.shape)}; the model expects {shape}", where=name)
@@ -106,12 +106,12 @@ def _validate(name: str, array: Array, shape: Sizes, kinds: str = REAL) -> Array
         raise InputError(text, where=name, hint=hint)
     found = found.astype(np.float64)
     if not np.isfinite(found).all():
-        raise InputError(f"{name} contains {int((~np.isfinite(found)).sum())} numbers that are not finite", where=name)
+        raise InputError(f"{name} contains {int((~np.isfinite(found)).sum())} non-finite numbers", where=name)
     return found
 
 
 def _stored(stacks: list[PlacedStack], layout: Layout, alone: bool) -> tuple[Groups, dict[str, str]]:
-    """The stored tensors with their weights, and the aliases of tied ones."""
+    """Return the stored tensors with their weights, and the aliases of tied tensors."""
     groups: Groups = {}
     aliases: dict[str, str] = {}
     places: dict[str, list[str]] = {}
@@ -146,7 +146,7 @@ def _stored(stacks: list[PlacedStack], layout: Layout, alone: bool) -> tuple[Gro
 
 
 def _names(rule: Rule | None, placed: PlacedLayer, weight: Weight, name: str) -> Iterator[str]:
-    """The stored names of a weight: several if experts, or the adapters of a shared layer, are stored separately."""
+    """Yield the stored names of a weight: several if experts or adapters of a shared layer are stored separately."""
     if rule is None:
         yield name
         return
@@ -163,7 +163,7 @@ def _name(rule: Rule, placed: PlacedLayer) -> str:
 
 
 def _stored_shape(weight: Weight, rule: Rule | None) -> Sizes:
-    """The stored shape of a weight: one dimension per group, [out, in] of a matrix, [channels, 1, taps] of a kernel."""
+    """Return the stored shape: one dimension per group, [out, in] of a matrix, [channels, 1, taps] of a kernel."""
     if rule is None:
         return weight.shape
     sizes = tuple(prod(group) for group in weight.groups)
@@ -175,7 +175,7 @@ def _stored_shape(weight: Weight, rule: Rule | None) -> Sizes:
 
 
 def _along(part: _Part, rule: Rule | None) -> int:
-    """The dimension along which a stored tensor concatenates its weights."""
+    """Return the dimension along which a stored tensor concatenates its weights."""
     if part.weight.matrix:
         return len(part.stored) - (1 if rule and rule.transposed else 2)
     return 1 if part.weight.per_expert and len(part.stored) > 1 else 0
@@ -200,7 +200,7 @@ def _split(array: Array, parts: list[_Part], rule: Rule | None, found: dict[str,
 
 
 def _pieces(array: Array, parts: list[_Part], rule: Rule | None) -> list[Array]:
-    """The weights in a stored tensor, concatenated or alternating along one dimension."""
+    """Return the weights in a stored tensor, concatenated or alternating along one dimension."""
     along = _along(parts[0], rule)
     lengths = [part.stored[along] for part in parts]
     if len(parts) == 1:

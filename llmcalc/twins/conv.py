@@ -1,4 +1,4 @@
-"""A convolution along the tokens, possibly grouped: the front end of an audio encoder."""
+"""A convolution along the tokens, possibly grouped, as at the input of an audio encoder."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from .functions import ACTIVATIONS, operation, plus, sigmoid
 from .step import State, Step
 from .weights import Array, Sizes, Weight, Weights, table, vector
 
-EPS = 1e-5  # of the group norm
+EPS = 1e-5  # epsilon of the group norm
 INPUT_FIELDS = frozenset({"of_data"})
 
 
 def weights(layer: Any) -> list[Weight]:
-    """The kernel, an optional bias, and an optional norm."""
+    """Return the kernel, an optional bias, and an optional norm."""
     taps = table("w", layer.d_out, layer.d_in // layer.groups, layer.taps)
     norm = [vector("norm", layer.d_out, mean=1.0), vector("norm_b", layer.d_out)] if layer.normed else []
     return [taps, *([vector("b", layer.d_out)] if layer.bias else []), *norm]
 
 
 def input_shape(layer: Any, tokens: int) -> Sizes:
-    """Shape of the data for this many tokens: frames and channels."""
+    """Return the data shape for this many tokens: frames and channels."""
     return _read(layer, tokens * layer.upsample + layer.extra), layer.d_in
 
 
 def _read(layer: Any, rows: int) -> int:
-    """Input rows for this many output rows."""
+    """Return the number of input rows for this many output rows."""
     stride, taps = int(layer.stride), int(layer.taps)
     return rows * stride if layer.padded else (rows - 1) * stride + taps
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``act(Σ_τ x_{t·stride+τ} w_τ + b)``, centred with zero padding, or without padding.
+    """Compute ``act(Σ_τ x_{t·stride+τ} w_τ + b)``, centred with zero padding, or without padding.
 
-    Optionally followed by a gated linear unit or a group norm.
+    A gated linear unit or a group norm may follow.
     """
     step.must_be_whole(layer.kind())
     rows = step.ids.shape[1] * layer.upsample + layer.extra
     if x.shape[1] != _read(layer, rows):
-        raise UnsupportedError(f"{x.shape[1]} input rows do not give {rows} output rows", where="conv")
+        raise UnsupportedError(f"{x.shape[1]} input rows do not produce {rows} output rows", where="conv")
     y = ACTIVATIONS[layer.activation](plus(_convolve(x, w.w, layer), w.get("b")))
     if layer.gated:
         half = layer.d_out // 2
@@ -63,6 +63,6 @@ def _convolve(x: Array, taps: Array, layer: Any) -> Array:
 
 @operation
 def _group_norm(x: Array, scale: Array, bias: Array) -> Array:
-    """``x`` [b q i] normalised over all tokens and channels of a sequence, with a scale and bias per channel."""
+    """Normalise ``x`` [b q i] over all tokens and channels of a sequence, with a scale and bias per channel."""
     centred = x - np.mean(x, axis=(1, 2), keepdims=True)
     return centred / np.sqrt(np.mean(centred * centred, axis=(1, 2), keepdims=True) + EPS) * scale + bias

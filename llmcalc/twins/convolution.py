@@ -13,18 +13,18 @@ from .weights import Array, Weights
 
 
 def short_convolution(layer: Any, w: Weights, name: str, u: Array, state: State | None) -> Array:
-    """The causal convolution ``conv_name``, then the layer's activation."""
+    """Apply the causal convolution ``conv_name``, then the layer's activation."""
     taps, bias = getattr(w, f"conv_{name}"), w.get(f"conv_{name}_b")
     return ACTIVATIONS[layer.activation](causal_convolution(u, taps, bias, state, f"conv_{name}"))
 
 
 def causal_convolution(u: Array, taps: Array, bias: Array | None, state: State | None, name: str) -> Array:
-    """``y_t = Σ_k taps_k u_{t-K+1+k}`` for ``u`` [b q ...] and ``taps`` [... K]."""
+    """Compute ``y_t = Σ_k taps_k u_{t-K+1+k}`` for ``u`` [b q ...] and ``taps`` [... K]."""
     return plus(_convolve(u, taps, _past(u, taps, state, name)), bias)
 
 
 def _past(u: Array, taps: Array, state: State | None, name: str) -> Array:
-    """The tokens before ``u`` that the taps reach; the state then holds the last ones of ``u``."""
+    """Return the tokens before ``u`` that the taps reach, and store the last ones of ``u`` in the state."""
     b, q, *channels = u.shape
     past: Array = state[name] if state and name in state else np.zeros((b, taps.shape[-1] - 1, *channels))
     if state is not None:
@@ -42,30 +42,30 @@ def _convolve(u: Array, taps: Array, past: Array) -> Array:
 
 @operation
 def convolve_heads(x: Array, taps: Array) -> Array:
-    """A centred convolution of ``x`` [b q h e] with one kernel per head [h k]."""
+    """Convolve ``x`` [b q h e] with one centred kernel per head [h k]."""
     return einsum("bqhek,hk->bqhe", centred_windows(x, taps.shape[-1]), taps)
 
 
 @operation
 def depthwise_convolution(x: Array, taps: Array, before: int) -> Array:
-    """A depthwise convolution of ``x`` [b q i] with taps [i k], of which ``before`` precede each token."""
+    """Convolve each channel of ``x`` [b q i] with taps [i k], ``before`` of which precede each token."""
     return einsum("bqik,ik->bqi", _padded_windows(x, taps.shape[-1], before), taps)
 
 
 @operation
 def dynamic_convolution(x: Array, taps: Array) -> Array:
-    """A centred convolution of ``x`` [b q h e] with one kernel per token and head [b q h k]."""
+    """Convolve ``x`` [b q h e] with one centred kernel per token and head [b q h k]."""
     return einsum("bqhek,bqhk->bqhe", centred_windows(x, taps.shape[-1]), taps)
 
 
 @operation
 def dense_convolution(x: Array, taps: Array) -> Array:
-    """A centred dense convolution of ``x`` [b q i] with taps [o i k]."""
+    """Convolve ``x`` [b q i] with centred dense taps [o i k]."""
     return einsum("bqik,oik->bqo", centred_windows(x, taps.shape[-1]), taps)
 
 
 def centred_windows(x: Array, width: int) -> Array:
-    """Zero-padded windows of ``width`` tokens centred on each token of ``x`` [b q ...]: [b q ... k]."""
+    """Return zero-padded windows of ``width`` tokens centred on each token of ``x`` [b q ...]: [b q ... k]."""
     return _padded_windows(x, width, (width - 1) // 2)
 
 
@@ -76,18 +76,18 @@ def _padded_windows(x: Array, width: int, before: int) -> Array:
 
 
 def valid_windows(x: Array, width: int) -> Array:
-    """Windows of ``width`` tokens of ``x`` [b q ...], without padding: [b q-k+1 ... k]."""
+    """Return windows of ``width`` tokens of ``x`` [b q ...], without padding: [b q-k+1 ... k]."""
     rows = x.shape[1] - width + 1
     return np.stack([x[:, first : first + rows] for first in range(width)], axis=-1)
 
 
 def causal_dynamic_convolution(x: Array, taps: Array, state: State | None, name: str) -> Array:
-    """``y_t = Σ_n taps_tn x_{t-n}`` for ``x`` [b q ...], with ``taps`` per token [b q ... n]."""
+    """Compute ``y_t = Σ_n taps_tn x_{t-n}`` for ``x`` [b q ...], with ``taps`` per token [b q ... n]."""
     return _convolve_per_token(x, taps, _past(x, taps, state, name))
 
 
 @operation
 def _convolve_per_token(x: Array, taps: Array, past: Array) -> Array:
-    """Convolve ``past`` and ``x`` with taps per token, which start with the token's own."""
+    """Convolve ``past`` and ``x`` with taps per token; the first tap applies to the token itself."""
     windows = valid_windows(np.concatenate([past, x], axis=1), taps.shape[-1])
     return einsum("bqgek,bqgek->bqge", windows[..., ::-1], taps)

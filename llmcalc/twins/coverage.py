@@ -12,17 +12,17 @@ from typing import Any
 from ..core.errors import UnsupportedError
 from ..core.record import MISSING, fields
 
-# Fields about implementations and memory, which do not change results.
+# Fields about implementations and memory, which do not affect results.
 NO_NUMBERS = {"implemented_cache", "recomputed_per_step", "softmax_in_fp32", "loss_in_fp32", "top_k_run"}
 NO_NUMBERS |= {"padded_to", "padded_above"}
-# Derived sizes of an optional part, and the field that says whether the layer has it.
+# Derived sizes of an optional part, and the field that tells whether the layer has this part.
 PARTS = {"index_dim": "index_heads"}
 
 
 def check_fields(layer: Any, module: ModuleType) -> None:
-    """Raise an UnsupportedError for a field that differs from its default and that the module never mentions.
+    """Raise an UnsupportedError if a field differs from its default but the module never mentions it.
 
-    ``INPUT_FIELDS`` of a module are fields that only change the shape of its input.
+    The module's ``INPUT_FIELDS`` are fields that only change the shape of the input.
     """
     known = mentioned_names(module.__name__) | NO_NUMBERS | getattr(module, "INPUT_FIELDS", frozenset())
     for name, _, usual in fields(layer):
@@ -34,7 +34,7 @@ def check_fields(layer: Any, module: ModuleType) -> None:
 
 @cache
 def mentioned_names(module: str) -> frozenset[str]:
-    """Every attribute mentioned in a NumPy model and in the modules of the package that it imports."""
+    """Return every attribute mentioned in a NumPy model and in the modules of the package that it imports."""
     package = __name__.rpartition(".")[0]
     twins = (f"{package}.", f"{package.partition('.')[0]}.zoo.")
     seen: set[str] = set()
@@ -55,7 +55,7 @@ def mentioned_names(module: str) -> frozenset[str]:
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    """The names in a function and in its nested functions and expressions."""
+    """Yield the names in a function and in its nested functions and expressions."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):

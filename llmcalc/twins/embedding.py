@@ -11,11 +11,11 @@ from .functions import rmsnorm
 from .step import State, Step
 from .weights import Array, Weight, Weights, constant, table, vector
 
-COLUMN_AND_ROW = slice(1, 3)  # within the segment ids of a token in a table
+COLUMN_AND_ROW = slice(1, 3)  # positions of the column and row within the segment ids of a table's token
 
 
 def weights(layer: Any) -> list[Weight]:
-    """The table and an optional norm."""
+    """Return the table and an optional norm."""
     sizes = (layer.codebooks, layer.rows) if layer.codebooks else (layer.rows,)
     sizes = (layer.rows // layer.columns, layer.columns) if layer.columns else sizes
     found = table("w", *sizes, layer.d_model, share=layer.share, buffer=not layer.learned)
@@ -24,20 +24,20 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | None) -> Array:
-    """The rows of this step's tokens [b q d] or positions [q d], added to ``x``.
+    """Add the rows of this step's tokens [b q d] or positions [q d] to ``x``.
 
-    With ``use: copies``, the initial vectors of further copies of the tokens are appended instead.
+    With ``use: copies``, append the initial vectors of additional copies of the tokens instead.
     """
     if layer.use == "side_tokens" and x is None and step.source is not None:  # learned queries
         return w.w[np.tile(np.arange(layer.rows), (len(step.ids), 1))]
     if layer.use == "side_tokens":
         if step.grid:
-            raise UnsupportedError("learned tokens among patches have no NumPy model", where="embedding")
+            raise UnsupportedError("the NumPy model does not support learned tokens among patches", where="embedding")
         spread = 0.0 if x is None else 0.0 * x[:, :1]  # over the batch
         step.saved_streams["side_tokens"] = w.w[None] + spread
         return x
     if layer.use == "copies":
-        first = np.concatenate([w.w[-1:], w.w[:-1]])  # the last row is the first copy's, as published
+        first = np.concatenate([w.w[-1:], w.w[:-1]])  # the last row belongs to the first copy, as in the original code
         step.copies += layer.rows
         copies = np.repeat(first, step.ids.shape[1], axis=0)[None] + np.zeros((len(step.ids), 1, 1))
         return np.concatenate([x, copies], axis=1)
@@ -47,7 +47,7 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     if layer.use == "array":
         step.latent_arrays.append(w.w[np.tile(np.arange(layer.rows), (len(step.ids), 1))])
         return x
-    if layer.use == "prefix":  # learned tokens, the same for all sequences
+    if layer.use == "prefix":  # learned tokens, shared by all sequences
         step.prompt = w.w.shape[0]
         step.ids = np.concatenate([np.zeros((len(step.ids), step.prompt), int), step.ids], axis=1)
         return np.concatenate([w.w[None] + np.zeros((len(step.ids), 1, 1)), x], axis=1)
@@ -83,7 +83,7 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
 
 
 def _insert_image(rows: Array, vectors: Array, marked: Array) -> Array:
-    """The rows of tokens [b q d], with the marked ones replaced by the image's vectors in order."""
+    """Replace the marked rows of tokens [b q d] with the image's vectors in order."""
     if vectors.shape[-1] != rows.shape[-1] or (marked.sum(axis=1) != vectors.shape[1]).any():
         text = f"{vectors.shape[1]} image vectors of width {vectors.shape[-1]} do not fit the placeholder tokens"
         raise InputError(f"{text}: {marked.sum(axis=1).tolist()} per sequence, of width {rows.shape[-1]}")
@@ -92,7 +92,7 @@ def _insert_image(rows: Array, vectors: Array, marked: Array) -> Array:
 
 
 def _sum_codebooks(layer: Any, w: Weights, step: Step) -> Array:
-    """The sum of the rows of all codebooks; the ids of a sequence's codebooks are consecutive rows [b·n q]."""
+    """Return the sum of all codebook rows; the ids of a sequence's codebooks are consecutive rows [b·n q]."""
     if len(step.ids) % layer.codebooks:
         raise InputError(f"{len(step.ids)} sequences of ids must be a multiple of {layer.codebooks} codebooks")
     ids = step.ids.reshape(-1, layer.codebooks, step.ids.shape[1])
@@ -101,7 +101,7 @@ def _sum_codebooks(layer: Any, w: Weights, step: Step) -> Array:
 
 
 def _add_box_rows(layer: Any, w: Weights, x: Array, step: Step) -> Array:
-    """``x`` plus the rows of the edges of each token's box [b q 4], or of its height or width [xu2019]."""
+    """Add to ``x`` the rows of the edges of each token's box [b q 4], or of its height or width [xu2019]."""
     boxes = np.zeros((*step.ids.shape, 4), int) if step.boxes is None else step.boxes
     left, upper, right, lower = np.moveaxis(boxes, -1, 0)
     edges = {"left_right": (left, right), "upper_lower": (upper, lower), "height": (lower - upper,)}
@@ -123,7 +123,7 @@ def _row_ids(layer: Any, step: Step) -> Array:
         return _check_ids(layer, ids, "token_type_ids")
     if layer.table != "position":
         return step.ids
-    if step.copies > 1:  # further copies are one position later
+    if step.copies > 1:  # additional copies are one position later
         return np.concatenate([step.positions, *[step.positions + 1] * (step.copies - 1)]) + layer.offset
     if layer.by_cell and step.segments is not None:
         _check_axes(step.segments, 3)
@@ -135,7 +135,7 @@ def _row_ids(layer: Any, step: Step) -> Array:
 
 
 def position_rows(layer: Any, step: Step) -> Array:
-    """The row of each token's position [q], or [b q] if padding does not count."""
+    """Return the row of each token's position [q], or [b q] if padding does not count."""
     if layer.padding_id is None:
         return step.positions + layer.offset
     real = step.ids != layer.padding_id
@@ -173,20 +173,20 @@ def _table(layer: Any, w: Weights) -> Array:
 
 
 def sinusoid_halves(rows: int, width: int, slower: bool) -> Array:
-    """All sines, then all cosines [rows width]; ``slower``: the last frequency is 1 / 10000 radians per position."""
+    """Return sines, then cosines [rows width]; with ``slower``, the last frequency is 1e-4 radians per position."""
     half = width // 2
     angles = np.arange(rows)[:, None] / 10000.0 ** (np.arange(half) / (half - slower))
     return np.concatenate([np.sin(angles), np.cos(angles), np.zeros((rows, width % 2))], axis=1)
 
 
 def sines_and_cosines(positions: Array, width: int) -> Array:
-    """Sines in the first half of the columns, cosines in the other [dai2019]."""
+    """Return sines in the first half of the columns, cosines in the second half [dai2019]."""
     angles = positions[:, None] / 10000.0 ** (2 * np.arange(width // 2) / width)
     return np.concatenate([np.sin(angles), np.cos(angles)], axis=-1)
 
 
 def sinusoids(positions: Array, width: int) -> Array:
-    """Sines in the even columns, cosines in the odd ones [vaswani2017, Section 3.5]."""
+    """Return sines in the even columns, cosines in the odd columns [vaswani2017, Section 3.5]."""
     column = np.arange(width)
     angles = positions[:, None] / 10000.0 ** (2 * (column // 2) / width)
     return np.where(column % 2 == 0, np.sin(angles), np.cos(angles))

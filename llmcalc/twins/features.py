@@ -1,4 +1,4 @@
-"""Features of a vision or audio encoder: the concatenated outputs of some of its blocks."""
+"""Features of a vision or audio encoder: the concatenated outputs of selected blocks."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .weights import Array, Weight, Weights
 
 
 def weights(layer: Any) -> list[Weight]:
-    """None."""
+    """Return no weights."""
     return []
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``[x_i, x_j, ...]``, the streams after the listed blocks."""
+    """Return ``[x_i, x_j, ...]``, the streams after the listed blocks."""
     numbers = [int(number) for number in layer.blocks.split()]
     most = len(step.streams) - 1
     if not all(-most - 1 <= number <= most for number in numbers):

@@ -13,7 +13,7 @@ from .weights import Array
 
 
 def operation(function: Callable[..., Array]) -> Callable[..., Array]:
-    """Make a function one operation of the tape, which saves less than its individual steps would."""
+    """Make a function a single operation of the tape, which saves less than its individual steps would."""
 
     @wraps(function)
     def one(*inputs: Any) -> Array:
@@ -27,62 +27,62 @@ erf_of = np.frompyfunc(math.erf, 1, 1)  # NumPy has no erf ufunc
 
 
 def erf(x: Array) -> Array:
-    """The error function."""
+    """Return the error function of ``x``."""
     y: Array = erf_of(x)
     return y.astype(x.dtype)
 
 
 @operation
 def sigmoid(x: Array) -> Array:
-    """``1 / (1 + exp(-x))``, computed with tanh, which does not overflow."""
+    """Compute ``1 / (1 + exp(-x))`` with tanh, which does not overflow."""
     return 0.5 * (1.0 + np.tanh(0.5 * x))
 
 
 @operation
 def softplus(x: Array) -> Array:
-    """``log(1 + exp(x))``."""
+    """Compute ``log(1 + exp(x))``."""
     return np.logaddexp(x, 0.0)
 
 
 @operation
 def gelu(x: Array) -> Array:
-    """``x Φ(x)`` [hendrycks2016]."""
+    """Compute ``x Φ(x)`` [hendrycks2016]."""
     return x * 0.5 * (1.0 + erf(x / math.sqrt(2.0)))
 
 
 @operation
 def gelu_tanh(x: Array) -> Array:
-    """The tanh approximation of gelu [hendrycks2016], as in GPT-2."""
+    """Compute the tanh approximation of gelu [hendrycks2016], as in GPT-2."""
     return 0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3)))
 
 
 @operation
 def silu(x: Array) -> Array:
-    """``x sigmoid(x)``."""
+    """Compute ``x sigmoid(x)``."""
     return x * sigmoid(x)
 
 
 @operation
 def relu(x: Array) -> Array:
-    """``max(x, 0)``."""
+    """Compute ``max(x, 0)``."""
     return np.maximum(x, 0.0)
 
 
 @operation
 def relu2(x: Array) -> Array:
-    """``max(x, 0)²``."""
+    """Compute ``max(x, 0)²``."""
     return np.maximum(x, 0.0) ** 2
 
 
 @operation
 def quick_gelu(x: Array) -> Array:
-    """The sigmoid approximation of gelu [hendrycks2016]."""
+    """Compute the sigmoid approximation of gelu [hendrycks2016]."""
     return x * sigmoid(1.702 * x)
 
 
 @operation
 def sqrt_softplus(x: Array) -> Array:
-    """``sqrt(softplus(x))``."""
+    """Compute ``sqrt(softplus(x))``."""
     return np.sqrt(softplus(x))
 
 
@@ -103,7 +103,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 
 @operation
 def softmax(x: Array, sink: Array | None = None) -> Array:
-    """Softmax over the last axis; a sink is a further logit in the denominator."""
+    """Compute the softmax over the last axis; a sink is an additional logit in the denominator."""
     most = np.max(x, axis=-1, keepdims=True)
     most = most if sink is None else np.maximum(most, sink)
     e = np.exp(x - most)
@@ -113,7 +113,7 @@ def softmax(x: Array, sink: Array | None = None) -> Array:
 
 @operation
 def divide_by_sum(x: Array, eps: float = 0.0, power: float = 1.0) -> Array:
-    """``x / (sum(x) + eps)`` over the last axis, or ``x / sum(x^power)^(1/power)``."""
+    """Compute ``x / (sum(x) + eps)`` over the last axis, or ``x / sum(x^power)^(1/power)``."""
     if power != 1.0:
         return x / np.sum(x**power, axis=-1, keepdims=True) ** (1 / power)
     return x / (np.sum(x, axis=-1, keepdims=True) + eps)
@@ -121,21 +121,21 @@ def divide_by_sum(x: Array, eps: float = 0.0, power: float = 1.0) -> Array:
 
 @operation
 def log_softmax(x: Array) -> Array:
-    """The logarithm of softmax."""
+    """Compute the logarithm of the softmax."""
     shifted = x - np.max(x, axis=-1, keepdims=True)
     return shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
 
 
 @operation
 def rmsnorm(x: Array, eps: float, scale: Array | None = None) -> Array:
-    """``x / sqrt(mean(x²) + eps) · scale`` [zhang2019], over the last axis."""
+    """Compute ``x / sqrt(mean(x²) + eps) · scale`` [zhang2019], over the last axis."""
     y = x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + eps)
     return y if scale is None else y * scale
 
 
 @operation
 def layernorm(x: Array, eps: float, scale: Array | None = None, bias: Array | None = None) -> Array:
-    """``(x - mean) / sqrt(variance + eps) · scale + bias`` [ba2016], over the last axis."""
+    """Compute ``(x - mean) / sqrt(variance + eps) · scale + bias`` [ba2016], over the last axis."""
     centred = x - np.mean(x, axis=-1, keepdims=True)
     y = rmsnorm(centred, eps, scale)
     return y if bias is None else y + bias
@@ -143,12 +143,12 @@ def layernorm(x: Array, eps: float, scale: Array | None = None, bias: Array | No
 
 @operation
 def l2norm(x: Array, eps: float = 1e-6) -> Array:
-    """``x / sqrt(sum(x²) + eps)``, over the last axis."""
+    """Compute ``x / sqrt(sum(x²) + eps)``, over the last axis."""
     return x / np.sqrt(np.sum(x * x, axis=-1, keepdims=True) + eps)
 
 
 def normalise(function: str, x: Array, eps: float, scale: Array | None = None, bias: Array | None = None) -> Array:
-    """``x`` with the norm of this name, scale and bias."""
+    """Apply the norm called ``function`` to ``x``, with scale and bias."""
     if function == "layernorm":
         return layernorm(x, eps, scale, bias)
     if function == "rmsnorm":
@@ -158,27 +158,27 @@ def normalise(function: str, x: Array, eps: float, scale: Array | None = None, b
 
 @operation
 def softcap(x: Array, bound: float) -> Array:
-    """``bound · tanh(x / bound)``."""
+    """Compute ``bound · tanh(x / bound)``."""
     return bound * np.tanh(x / bound)
 
 
 @operation
 def collision(cosine: Array, bits: int) -> Array:
-    """``(1 - arccos(x) / π)^bits``, the collision probability of two vectors under LSH [zeng2021]."""
+    """Compute ``(1 - arccos(x) / π)^bits``, the collision probability of two vectors under LSH [zeng2021]."""
     return (1.0 - np.arccos(cosine) / math.pi) ** bits
 
 
 def times(x: Array, factor: float) -> Array:
-    """``x · factor``; no operation if the factor is 1."""
+    """Compute ``x · factor``, without an operation if the factor is 1."""
     return x if factor == 1.0 else x * factor
 
 
 def plus(x: Array, bias: Array | None) -> Array:
-    """``x + bias``; no operation if there is no bias."""
+    """Compute ``x + bias``, without an operation if there is no bias."""
     return x if bias is None else x + bias
 
 
 def pad(x: Array, size: int, axis: int = 1) -> Array:
-    """``x`` with zeros appended along an axis, up to a multiple of ``size``."""
+    """Append zeros to ``x`` along an axis, up to a multiple of ``size``."""
     missing = [*x.shape[:axis], -x.shape[axis] % size, *x.shape[axis + 1 :]]
     return np.concatenate([x, np.zeros(missing)], axis=axis) if missing[axis] else x

@@ -16,7 +16,7 @@ from .weights import Array, Weight, Weights, kernel, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections to queries, keys, values, output gate z, write strength b and decay a; convolutions; gated norm."""
+    """Return q, k, v, output gate z, write strength b and decay a projections, convolutions, and a gated norm."""
     d, keys, values = layer.d_model, (layer.n_k_heads, layer.d_k), (layer.n_v_heads, layer.d_v)
     sizes = {"q": keys, "k": keys, "v": values}
     found = [matrix(f"w{name}", d, size) for name, size in {**sizes, "z": values}.items()]
@@ -28,7 +28,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``S = α S; S = S + k (β (v - Sᵀ k))ᵀ; y = Sᵀ q`` per value head, normalised and gated by ``silu(z)``."""
+    """Compute ``S = α S; S = S + k (β (v - Sᵀ k))ᵀ; y = Sᵀ q`` per value head, normalised and gated by ``silu(z)``."""
     projected = ((name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}"))) for name in "qkv")
     q, k, v = (short_convolution(layer, w, name, u, state) for name, u in projected)
     z = einsum("bqd,dhv->bqhv", x, w.wz)
@@ -45,7 +45,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 def recurrence(
     q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
 ) -> tuple[Array, Array]:
-    """Token by token, for ``q``, ``k`` [b q h k] and ``v`` [b q h v]; returns outputs and final state."""
+    """Compute token by token, for ``q``, ``k`` [b q h k] and ``v`` [b q h v]; return outputs and final state."""
     q, k, decay = _prepare(q, k, v, a, rate)
     return delta_rule.recurrence(q, k, v, beta, decay, S)
 
@@ -54,19 +54,19 @@ def recurrence(
 def in_chunks(
     q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
 ) -> tuple[Array, Array]:
-    """The same in chunks [yang2024, Section 3.3]: solving for all writes of a chunk at once."""
+    """Compute chunk by chunk [yang2024, Section 3.3], solving for all writes of a chunk at once."""
     q, k, decay = _prepare(q, k, v, a, rate)
     return delta_rule.in_chunks(_chunk, chunk, q, k, v, beta, decay, S)
 
 
 def _prepare(q: Array, k: Array, v: Array, a: Array, rate: Array) -> tuple[Array, Array, Array]:
-    """Scaled queries and keys of each value head [b q h k], and the logarithm of the decay α."""
+    """Return scaled queries and keys per value head [b q h k], and the logarithm of the decay α."""
     served = v.shape[2] // k.shape[2]
     return np.repeat(q / math.sqrt(q.shape[-1]), served, axis=2), np.repeat(k, served, axis=2), (rate * a)[..., None]
 
 
 def _chunk(q: Array, k: Array, v: Array, beta: Array, decay: Array, S: Array) -> tuple[Array, Array]:
-    """One chunk's outputs and final state."""
+    """Return the outputs and final state of one chunk."""
     total = np.cumsum(decay[..., 0], axis=1)  # [b z h]
     by_head = np.transpose(total, (0, 2, 1))
     seen = np.tri(total.shape[1], dtype=bool)

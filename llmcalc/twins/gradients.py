@@ -1,4 +1,4 @@
-"""Results and vector-Jacobian products (VJPs) of the NumPy operations that layers use."""
+"""Outputs and vector-Jacobian products (VJPs) of the NumPy operations that layers use."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import numpy as np
 from . import functions
 from .weights import Array
 
-Vjp = Callable[[Array], Array]  # from the gradient of the result to the gradient of an input
+Vjp = Callable[[Array], Array]  # from the gradient of the output to the gradient of an input
 
 
 class Pullback(NamedTuple):
-    """The VJP of one input, and the arrays saved for it until the backward pass."""
+    """The VJP for one input, and the arrays saved for it until the backward pass."""
 
     vjp: Vjp
     residuals: tuple[Any, ...] = ()
 
 
 class Result(NamedTuple):
-    """An operation's result, and the pullback to each of its inputs.
+    """An operation's output, and the pullback to each of its inputs.
 
     Attributes:
-        is_view: whether it has the elements of the first input, in another shape.
-        makes_activation: whether it is more than an elementwise function, such as a contraction or a lookup.
+        is_view: whether the output has the elements of the first input, in another shape.
+        makes_activation: whether the operation is more than an elementwise function, such as a contraction or a lookup.
     """
 
     value: Array
@@ -35,7 +35,7 @@ class Result(NamedTuple):
 
 
 def sum_to_shape(gradient: Array, given: Any) -> Array:
-    """A gradient summed over the dimensions along which the input ``given`` was broadcast."""
+    """Sum a gradient over the dimensions along which the input ``given`` was broadcast."""
     shape = np.shape(given)
     extra = gradient.ndim - len(shape)
     gradient = np.sum(gradient, axis=tuple(range(extra))) if extra else gradient
@@ -46,13 +46,13 @@ def sum_to_shape(gradient: Array, given: Any) -> Array:
 def _binary(
     value: Array, a: Array, b: Array, first: Vjp, second: Vjp, saved: tuple[tuple[Array, ...], ...] = ((), ())
 ) -> Result:
-    """The result of a function of two inputs that may be broadcast, with the arrays saved for each VJP."""
+    """Return the output of a function of two broadcastable inputs, with the arrays saved for each VJP."""
     to_a, to_b = (lambda g: sum_to_shape(first(g), a)), (lambda g: sum_to_shape(second(g), b))
     return Result(value, [Pullback(to_a, saved[0]), Pullback(to_b, saved[1])])
 
 
 def _selected(function: Any, wins: Any) -> Callable[[Array, Array], Result]:
-    """A maximum or minimum: the input that ``wins`` receives the gradient."""
+    """Return a maximum or minimum, whose gradient goes to the input that ``wins``."""
 
     def rule(a: Array, b: Array) -> Result:
         first, second = (lambda g: g * wins(a, b)), (lambda g: g * ~wins(a, b))
@@ -62,7 +62,7 @@ def _selected(function: Any, wins: Any) -> Callable[[Array, Array], Result]:
 
 
 def _logaddexp(a: Array, b: Array) -> Result:
-    """Each input receives its share of the sum of exponentials."""
+    """Compute ``log(exp(a) + exp(b))``; each input's gradient is scaled by its share of the sum."""
     first, second = (lambda g: g * functions.sigmoid(a - b)), (lambda g: g * functions.sigmoid(b - a))
     return _binary(np.logaddexp(a, b), a, b, first, second, ((a, b), (a, b)))
 
@@ -102,7 +102,7 @@ _UFUNCS: dict[Any, Callable[..., Result]] = {
 
 
 def einsum(spec: str, a: Array, b: Array) -> Result:
-    """Each factor receives the gradient contracted with the other factor."""
+    """Contract two factors; each one gets the gradient contracted with the other factor."""
     left, output = spec.split("->")
     first, second = left.split(",")
     return Result(
@@ -116,7 +116,7 @@ def einsum(spec: str, a: Array, b: Array) -> Result:
 
 
 def take(a: Array, index: Any) -> Result:
-    """Elements taken more than once receive the sum of the gradients."""
+    """Take elements; an element taken more than once gets the sum of its gradients."""
 
     def back(g: Array) -> Array:
         whole = np.zeros_like(g, shape=a.shape)
@@ -128,36 +128,36 @@ def take(a: Array, index: Any) -> Result:
 
 
 def reshape(a: Array, shape: Any) -> Result:
-    """The gradient returns to the old shape."""
+    """Reshape an array; the gradient gets the old shape."""
     old = a.shape
     return Result(a.reshape(*shape), [Pullback(lambda g: g.reshape(old))], is_view=True)
 
 
 def astype(a: Array, dtype: Any) -> Result:
-    """The gradient passes unchanged."""
+    """Convert the data type; the gradient is unchanged."""
     return Result(a.astype(dtype), [Pullback(lambda g: g)], is_view=True)
 
 
 def transpose(a: Array, axes: Any) -> Result:
-    """The gradient returns to the old order of dimensions."""
+    """Permute the dimensions; the gradient gets the old order."""
     return Result(np.transpose(a, axes), [Pullback(lambda g: np.transpose(g, np.argsort(axes)))], is_view=True)
 
 
 def total(a: Array, axis: Any = None, keepdims: bool = False) -> Result:
-    """Every element receives the gradient of its sum."""
+    """Sum elements; each one gets the gradient of its sum."""
     shape = a.shape
     return Result(np.sum(a, axis=axis, keepdims=keepdims), [Pullback(lambda g: _spread(g, shape, axis, keepdims))])
 
 
 def mean(a: Array, axis: Any = None, keepdims: bool = False) -> Result:
-    """Every element receives the gradient of its mean, divided by the number of elements."""
+    """Average elements; each one gets the gradient of its mean, divided by the number of elements."""
     y, shape = np.mean(a, axis=axis, keepdims=keepdims), a.shape
     share = y.size / a.size
     return Result(y, [Pullback(lambda g: _spread(g, shape, axis, keepdims) * share)])
 
 
 def largest(a: Array, axis: Any = None, keepdims: bool = False) -> Result:
-    """The maximum receives the gradient; equal elements share it."""
+    """Take the maximum, which gets the gradient; equal elements share it."""
 
     def back(g: Array) -> Array:
         chosen = a == np.max(a, axis=axis, keepdims=True)
@@ -173,30 +173,30 @@ def _spread(g: Array, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Arra
 
 
 def cumsum(a: Array, axis: int) -> Result:
-    """Every element receives the gradients of all later sums."""
+    """Sum cumulatively; each element gets the gradients of all later sums."""
     return Result(np.cumsum(a, axis=axis), [Pullback(lambda g: np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis))])
 
 
 def where(condition: Array, a: Array, b: Array) -> Result:
-    """The selected input receives the gradient."""
+    """Select elements; the selected input gets the gradient."""
     first, second = (lambda g: np.where(condition, g, 0.0)), (lambda g: np.where(condition, 0.0, g))
     return _binary(np.where(condition, a, b), a, b, first, second)
 
 
 def clip(a: Array, low: float, high: float | None) -> Result:
-    """Elements that were not clipped receive the gradient."""
+    """Clip elements; those that were not clipped get the gradient."""
     most = np.inf if high is None else high
     return Result(np.clip(a, low, high), [Pullback(lambda g: g * ((a >= low) & (a <= most)), (a,))])
 
 
 def repeat(a: Array, times: int, axis: int) -> Result:
-    """The gradients of the copies add up."""
+    """Repeat elements; the gradients of the copies add up."""
     folded = (*a.shape[: axis + 1], times, *a.shape[axis + 1 :])
     return Result(np.repeat(a, times, axis=axis), [Pullback(lambda g: np.sum(g.reshape(folded), axis=axis + 1))])
 
 
 def concatenate(parts: list[Array], axis: int = 0) -> Result:
-    """Each part receives its slice of the gradient."""
+    """Concatenate arrays; each one gets its slice of the gradient."""
     ends = np.cumsum([part.shape[axis] for part in parts])
 
     pieces = [slice(int(end) - part.shape[axis], int(end)) for end, part in zip(ends, parts, strict=True)]
@@ -204,17 +204,17 @@ def concatenate(parts: list[Array], axis: int = 0) -> Result:
 
 
 def stack(parts: list[Array], axis: int = 0) -> Result:
-    """Each part receives its index of the gradient."""
+    """Stack arrays; each one gets its index of the gradient."""
     return Result(np.stack(parts, axis=axis), [_along(axis, number) for number in range(len(parts))])
 
 
 def _along(axis: int, index: Any) -> Pullback:
-    """The part of the gradient at ``index`` along an axis."""
+    """Return the part of the gradient at ``index`` along an axis."""
     return Pullback(lambda g: g[(slice(None),) * (axis % g.ndim) + (index,)])
 
 
 def fft(a: Array, n: int, axis: int) -> Result:
-    """The adjoint of a Fourier transform is its inverse without the factor 1/n."""
+    """Compute a Fourier transform, whose adjoint is its inverse without the factor 1/n."""
     length, is_real = a.shape[axis], not np.iscomplexobj(a)
 
     def back(g: Array) -> Array:
@@ -226,7 +226,7 @@ def fft(a: Array, n: int, axis: int) -> Result:
 
 
 def ifft(a: Array, axis: int) -> Result:
-    """The adjoint of the inverse transform is the transform divided by n."""
+    """Compute the inverse Fourier transform, whose adjoint is the transform divided by n."""
     n = a.shape[axis]
     return Result(np.fft.ifft(a, axis=axis), [Pullback(lambda g: np.fft.fft(g, axis=axis) / n)])
 
@@ -252,13 +252,13 @@ FIRST = {np.einsum: 1, np.where: 1}  # position of the first argument with a gra
 
 
 def softcap(x: Array, bound: float) -> Result:
-    """Saves the result."""
+    """Compute the soft cap, saving the output."""
     y = functions.softcap(x, bound)
     return Result(y, [Pullback(lambda g: g * (1.0 - (y / bound) ** 2), (y,)), Pullback(lambda g: g)])
 
 
 def softmax(x: Array, sink: Array | None = None) -> Result:
-    """Saves the result; a sink's probability is 1 minus the sum of the others."""
+    """Compute the softmax, saving the output; a sink's probability is 1 minus the sum of the others."""
     y = functions.softmax(x, sink)
 
     def to_x(g: Array) -> Array:
@@ -272,30 +272,30 @@ def softmax(x: Array, sink: Array | None = None) -> Result:
 
 
 def collision(x: Array, bits: int) -> Result:
-    """Saves the result."""
+    """Compute the collision probability, saving the output."""
     y = functions.collision(x, bits)
 
     def back(g: Array) -> Array:
-        one = y ** (1 / bits)  # probability that one hyperplane does not separate them
+        one = y ** (1 / bits)  # probability that one hyperplane does not separate the two vectors
         return g * bits * y / one / (np.pi * np.sin(np.pi * (1 - one)))
 
     return Result(y, [Pullback(back, (y,)), Pullback(lambda g: g)])
 
 
 def log_softmax(x: Array) -> Result:
-    """Saves the result."""
+    """Compute the log-softmax, saving the output."""
     y = functions.log_softmax(x)
     return Result(y, [Pullback(lambda g: g - np.exp(y) * np.sum(g, axis=-1, keepdims=True), (y,))])
 
 
 def rmsnorm(x: Array, eps: float, scale: Array | None = None) -> Result:
-    """Saves the input and the reciprocal root mean square of each row."""
+    """Compute the RMSNorm, saving the input and the reciprocal root mean square of each row."""
     root = 1.0 / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + eps)
     return _norm_result(functions.rmsnorm(x, eps, scale), x, None, root, scale)
 
 
 def layernorm(x: Array, eps: float, scale: Array | None = None, bias: Array | None = None) -> Result:
-    """Saves the input, and the mean and reciprocal standard deviation of each row."""
+    """Compute the LayerNorm, saving the input, and the mean and reciprocal standard deviation of each row."""
     center = np.mean(x, axis=-1, keepdims=True)
     root = 1.0 / np.sqrt(np.mean((x - center) ** 2, axis=-1, keepdims=True) + eps)
     return _norm_result(functions.layernorm(x, eps, scale, bias), x, center, root, scale, bias)
@@ -304,7 +304,7 @@ def layernorm(x: Array, eps: float, scale: Array | None = None, bias: Array | No
 def _norm_result(
     value: Array, x: Array, center: Array | None, root: Array, scale: Array | None, bias: Array | None = None
 ) -> Result:
-    """``(x - center) · root · scale + bias``, where center and root depend on x."""
+    """Compute ``(x - center) · root · scale + bias``, where center and root depend on x."""
 
     def inner() -> Array:
         return (x if center is None else x - center) * root
@@ -321,7 +321,7 @@ def _norm_result(
     return Result(value, [*pullbacks, Pullback(lambda g: sum_to_shape(g, bias))])
 
 
-# by name, the functions of ``functions.py`` that save less than their steps would
+# functions of ``functions.py``, by name, that save less than their individual steps would
 NAMED: dict[str, Callable[..., Result]] = {
     "sigmoid": _from_output(functions.sigmoid, lambda y: y * (1.0 - y)),
     "relu": _from_output(functions.relu, lambda y: y > 0),  # 0 where no gradient flows
@@ -330,7 +330,7 @@ NAMED: dict[str, Callable[..., Result]] = {
 
 
 def rule_of(function: Any) -> Callable[..., Result]:
-    """The derivative rule of a NumPy function."""
+    """Return the derivative rule of a NumPy function."""
     rules = _UFUNCS if isinstance(function, np.ufunc) else _FUNCTIONS
     if function not in rules:
         raise NotImplementedError(f"the tape has no derivative of {function.__name__}")

@@ -1,4 +1,4 @@
-"""Patches of an image on a grid: positions, windows, and merging.
+"""Image patches on a grid: positions, windows, and merging.
 
 Patches are in row-major order. Windows and merged patches are squares.
 """
@@ -19,24 +19,24 @@ Grid = tuple[int, int]  # rows and columns
 
 
 def grid_of(patches: int, given: Grid | None) -> Grid:
-    """The grid of this many patches: the given one, or a square."""
+    """Return the grid of this many patches: the given one, or a square."""
     side = isqrt(patches)
     if given is None and side * side != patches:
         raise InputError(f"{patches} patches do not form a square", hint="pass grid=(rows, columns)")
     rows, columns = given or (side, side)
     if rows * columns != patches:
-        raise InputError(f"a grid of {short_repr(given)} does not have {patches} patches")
+        raise InputError(f"the grid {short_repr(given)} does not have {patches} patches")
     return rows, columns
 
 
 def angles(layer: Any, step: Step, width: int) -> Array:
-    """Rotary angles [q width/2]: some pairs rotate by the patch's row, the others by its column.
+    """Return rotary angles [q width/2]: some pairs rotate by the patch's row, the others by its column.
 
     With ``halves``, both use the same frequencies [wang2024]; with ``alternate``, rows use the first, third, ...
     frequency, and columns the others [agrawal2024].
     """
     if step.grid is None or step.prompt:
-        raise UnsupportedError("grid positions need a stack of patches alone", where="attention")
+        raise UnsupportedError("grid positions require a stack that runs on patches alone", where="attention")
     row, column = np.divmod(np.arange(step.ids.shape[1]), step.grid[1])
     every = frequencies(layer, width, 1) if layer.rope_grid == "alternate" else frequencies(layer, width // 2, 1)
     by_row, by_column = (every[0::2], every[1::2]) if layer.rope_grid == "alternate" else (every, every)
@@ -52,7 +52,7 @@ def split_windows(x: Array, step: Step, size: int) -> Array:
 
 
 def join_windows(x: Array, step: Step, size: int) -> Array:
-    """Undo ``split_windows``: patches in row-major order."""
+    """Undo ``split_windows``: return patches in row-major order."""
     side, (rows, columns) = _check_fills(step, size)
     inner = x.shape[2:]
     apart = x.reshape(-1, rows // side, columns // side, side, side, *inner)
@@ -60,7 +60,7 @@ def join_windows(x: Array, step: Step, size: int) -> Array:
 
 
 def merge_squares(x: Array, step: Step, size: int) -> Array:
-    """Squares of ``size`` patches, each of which becomes one position [b·n size d]."""
+    """Group patches into squares of ``size`` patches, each of which becomes one position [b·n size d]."""
     side, (rows, columns) = _check_fills(step, size)
     squares = split_windows(x, step, size)
     step.grid, step.n_merged = (rows // side, columns // side), step.n_merged * size
@@ -68,7 +68,7 @@ def merge_squares(x: Array, step: Step, size: int) -> Array:
 
 
 def merge_patches(layer: Any, x: Array, width: int, step: Step) -> Array:
-    """The input of an output layer of this width: without a prompt, unless the layer has one, and with patches merged.
+    """Return the input of an output layer of this width, without unused prompt tokens and with patches merged.
 
     Patches are concatenated or averaged, depending on the width.
     """
@@ -91,7 +91,7 @@ def merge_patches(layer: Any, x: Array, width: int, step: Step) -> Array:
 
 
 def _check_fills(step: Step, size: int) -> tuple[int, Grid]:
-    """The side of a square of ``size`` patches, and the grid, which such squares must fill."""
+    """Return the side of a square of ``size`` patches, and the grid, which such squares must fill."""
     side = isqrt(size)
     if side * side != size:
         raise UnsupportedError(f"{size} patches do not form a square")

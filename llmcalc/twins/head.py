@@ -17,7 +17,7 @@ LOWEST = float(np.finfo(float).min)
 
 
 def weights(layer: Any) -> list[Weight]:
-    """The output table, often tied to the input's, and biases, some of them unused."""
+    """Return the output table, often tied to the input table, and biases, some of them unused."""
     many = (layer.codebooks,) if layer.codebooks else ()
     found = [table("w", *many, layer.vocab, layer.d_model, share=layer.share)]
     found += [matrix("rest", layer.d_rest, layer.vocab)] if layer.d_rest else []
@@ -28,9 +28,9 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Logits [b q V] of ``x`` [b q d].
+    """Return the logits [b q V] of ``x`` [b q d].
 
-    With several copies of the tokens, the first copy has no logits; the result is those of the next token.
+    With several copies of the tokens, the first copy has no logits. The logits are those of the next token.
     """
     if step.copies > 1:
         x = x[:, x.shape[1] // step.copies :]

@@ -17,53 +17,53 @@ from .weights import Array, Weight, Weights, kernel, matrix, vector
 def projections(
     names: Sequence[str], width: int, heads: int, d_head: int, *, bias: Sequence[str] | None = None
 ) -> list[Weight]:
-    """A matrix from the stream to heads for each of ``names``, and a bias for those in ``bias`` (default: all)."""
+    """Return a matrix from the stream to heads per name, and a bias for the names in ``bias`` (default: all)."""
     found = [matrix(f"w{name}", width, (heads, d_head)) for name in names]
     return found + [vector(f"b{name}", heads, d_head) for name in (names if bias is None else bias)]
 
 
 def output(width: int, heads: int, d_head: int) -> list[Weight]:
-    """The matrix from the heads back to the stream, with a bias."""
+    """Return the matrix from the heads back to the stream, with a bias."""
     return [matrix("wo", (heads, d_head), width), vector("bo", width)]
 
 
 def project(w: Weights, name: str, x: Array) -> Array:
-    """``x w + b``: the stream [b q d] as queries, keys or values [b q h e]."""
+    """Project the stream [b q d] to queries, keys or values ``x w + b`` [b q h e]."""
     return plus(einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), w.get(f"b{name}"))
 
 
 def dot_products(q: Array, k: Array) -> Array:
-    """Dot products of queries and keys [b h q k]."""
+    """Return dot products of queries and keys [b h q k]."""
     return einsum("bqhe,bkhe->bhqk", q, k)
 
 
 def distance_scores(q: Array, r: Array, row: Array) -> Array:
-    """Dot products of queries [b q h e] and keys of distances [r h e], gathered by ``row`` [q k]: [b h q k]."""
+    """Return dot products of queries [b q h e] with distance keys [r h e], gathered by ``row`` [q k]: [b h q k]."""
     return einsum("bqhe,rhe->bhqr", q, r)[:, :, np.arange(q.shape[1])[:, None], row]
 
 
 def mix(scores: Array, v: Array, hidden: Array | None = None) -> Array:
-    """Values [b q h e] weighted by the softmax of scores [b h q k]; ``hidden`` [q k] masks keys."""
+    """Weight the values [b q h e] by the softmax of scores [b h q k]; ``hidden`` [q k] masks keys."""
     if hidden is not None and hidden.any():
         scores = np.where(hidden, -np.inf, scores)
     return einsum("bhqk,bkhe->bqhe", softmax(scores), v)
 
 
 def grouped_scores(q: Array, k: Array) -> Array:
-    """Dot products of queries [b q h e] and the keys of their groups [b k g e]: [b g r q k]."""
+    """Return dot products of queries [b q h e] with the keys of their groups [b k g e]: [b g r q k]."""
     b, new, h, e = q.shape
     groups = k.shape[2]
     return einsum("bqgre,bkge->bgrqk", q.reshape(b, new, groups, h // groups, e), k)
 
 
 def grouped_mix(p: Array, v: Array) -> Array:
-    """Values [b k g e] weighted by attention weights [b g r q k]: [b q h e]."""
+    """Weight the values [b k g e] by attention weights [b g r q k]: [b q h e]."""
     b, groups, size, new, _ = p.shape
     return einsum("bgrqk,bkge->bqgre", p, v).reshape(b, new, groups * size, v.shape[3])
 
 
 def extend_cache(k: Array, v: Array, state: State | None, window: int | None = None) -> tuple[Array, Array]:
-    """Keys and values of the cached tokens, then the new ones; caches those that the next token can see."""
+    """Return the keys and values of the cached and the new tokens; cache those that the next token can attend to."""
     if state and "k" in state:
         k, v = np.concatenate([state["k"], k], axis=1), np.concatenate([state["v"], v], axis=1)
     if state is not None:
@@ -73,17 +73,17 @@ def extend_cache(k: Array, v: Array, state: State | None, window: int | None = N
 
 
 def join(w: Weights, mixed: Array) -> Array:
-    """Project the heads' values [b q h e] to the stream [b q d]."""
+    """Project the head outputs [b q h e] to the stream [b q d]."""
     return plus(einsum("bqhe,hed->bqd", mixed, w.wo), w.get("bo"))
 
 
 def convolution_weights(layer: Any) -> list[Weight]:
-    """Projections of queries, keys, values and output, and an optional depthwise convolution over the values."""
+    """Return query, key, value and output projections, and an optional depthwise convolution over the values."""
     sizes = (layer.d_model, layer.n_heads, layer.d_model // layer.n_heads)
     found = [*projections("qkv", *sizes), *output(*sizes)]
     return found + ([kernel("conv", layer.n_heads, layer.d_conv)] if layer.d_conv else [])
 
 
 def add_value_convolution(layer: Any, w: Weights, mixed: Array, v: Array) -> Array:
-    """``mixed + conv(v)`` along the tokens, if the layer has a convolution."""
+    """Compute ``mixed + conv(v)`` along the tokens, if the layer has a convolution."""
     return mixed + convolve_heads(v, w.conv) if layer.d_conv else mixed

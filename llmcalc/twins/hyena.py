@@ -1,4 +1,4 @@
-"""The Hyena operator [poli2023, Section 3]: gates, and long convolutions whose filters a network generates."""
+"""The Hyena operator [poli2023, Section 3]: gates and long convolutions with generated filters."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .functions import operation
 from .step import State, Step
 from .weights import Array, Weight, Weights, kernel, matrix, table, vector
 
-# a filter has decayed to TARGET after these shares of its length [poli2023, App. D]
+# a filter decays to TARGET within these shares of its length [poli2023, App. D]
 FAST, SLOW, TARGET = 0.3, 1.5, 1e-2
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Input and output projections, short convolutions, and the network that generates the long filters."""
+    """Return input and output projections, short convolutions, and the network that generates the long filters."""
     d, f, streams, filters = layer.d_model, layer.d_filter, layer.order + 1, layer.order - 1
     found = [matrix("win", d, (streams, d)), vector("bin", streams, d), kernel("short", (streams, d), layer.d_conv)]
     found += [vector("short_b", streams, d), matrix("wo", d, d), vector("bo", d)]
@@ -29,7 +29,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``y = x_N · (h_N * ( ... x_1 · (h_1 * v)))``, with streams x_i and v projected from ``x`` [b q d]."""
+    """Compute ``y = x_N · (h_N * ( ... x_1 · (h_1 * v)))``, with streams x_i and v projected from ``x`` [b q d]."""
     u = einsum("bqd,dyi->bqyi", x, w.win) + w.bin
     u = causal_convolution(u, w.short, w.short_b, state, "short")
     *gates, v = (u[:, :, stream] for stream in range(layer.order + 1))
@@ -48,7 +48,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _filters(layer: Any, w: Weights, step: Step, state: State | None) -> Array:
-    """The taps of the long filters up to the newest token; those of earlier steps are cached."""
+    """Return the taps of the long filters up to the newest token; taps of earlier steps are cached."""
     here = slice(step.cached, step.cached + step.ids.shape[1])
     f = _wave(einsum("qk,kf->qf", w.position[here], w.f_in) + w.f_in_b, w.frequency)
     for number in range(layer.n_filter_layers):
@@ -57,20 +57,20 @@ def _filters(layer: Any, w: Weights, step: Step, state: State | None) -> Array:
     if state and "_taps" in state:
         taps = np.concatenate([state["_taps"], taps], axis=0)
     if state is not None:
-        state["_taps"] = taps  # they depend on weights alone
+        state["_taps"] = taps  # the taps depend on weights alone
     return taps
 
 
 @operation
 def _wave(f: Array, frequency: Array) -> Array:
-    """A sine with a learned frequency."""
+    """Compute a sine with a learned frequency."""
     return np.sin(frequency * f)
 
 
 def _window(layer: Any) -> Array:
-    """An exponential decay along the filter [t m i], with linearly spaced rates over the channels.
+    """Return an exponential decay along the filter [t m i], with linearly spaced rates over the channels.
 
-    As in the authors' code (safari, ``hyena.py``), where the filters of a channel are adjacent.
+    As in the authors' code (safari, ``hyena.py``), the filters of a channel are adjacent.
     """
     filters = layer.order - 1
     rates = np.linspace(math.log(TARGET) / SLOW, math.log(TARGET) / FAST, layer.d_model * filters)
@@ -79,7 +79,7 @@ def _window(layer: Any) -> Array:
 
 
 def _long_convolution(v: Array, taps: Array) -> Array:
-    """``Σ_s taps_s v_{t-s}`` for ``v`` [b t i] and ``taps`` [t i], through padded FFTs."""
+    """Compute ``Σ_s taps_s v_{t-s}`` for ``v`` [b t i] and ``taps`` [t i], with padded FFTs."""
     n = 2 * v.shape[1]
     product = np.fft.fft(v, n, axis=1) * np.fft.fft(taps, n, axis=0)
     return np.real(np.fft.ifft(product, axis=1))[:, : v.shape[1]]

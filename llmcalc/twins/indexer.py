@@ -1,7 +1,7 @@
-"""The indexer of sparse attention [deepseek2025v32, Section 2]: selects the tokens that attention sees.
+"""The indexer of sparse attention [deepseek2025v32, Section 2], which selects the tokens to attend to.
 
-It is part of an attention layer. Only the order of the scores matters, so common factors are omitted, and no gradient
-flows through the selection.
+The indexer is part of an attention layer. Only the order of the scores matters, so common factors are omitted. No
+gradient flows through the selection.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from .weights import Array, Weight, Weights, constant, matrix, table, vector
 
 
 class Indexer(NamedTuple):
-    """The settings of an indexer, from the attention layer that contains it."""
+    """The settings of an indexer, taken from its attention layer."""
 
     d_model: int
     n_heads: int
     d_head: int
-    top_k: int  # selected tokens
-    rotary_dim: int  # rotated part of a head
+    top_k: int  # number of selected tokens
+    rotary_dim: int  # width of the rotated part of a head
     d_query: int | None = None  # width of the query latent; None: queries are projected from the layer's input
-    weighted: bool = True  # whether the heads' scores are summed with learned weights; otherwise each head selects
+    weighted: bool = True  # whether the head scores are summed with learned weights; otherwise each head selects
     key_norm: str = "layernorm"
     query_norm: bool = False
     interleaved: bool = False  # whether rotated pairs are adjacent
-    rotates_end: bool = False  # whether the end of a head is rotated, not the start
+    rotates_end: bool = False  # whether the end of a head is rotated instead of the start
     unit_offset: bool = False  # whether scales of the norms are ``1 + w``
     norm_eps: float = 1e-6
-    block: int = 1  # tokens selected together, by the best of them
-    local: int = 0  # blocks up to the query's own that are always selected
-    pooled: bool = False  # whether complete blocks are scored by the mean of their keys; the rest is always seen
+    block: int = 1  # number of tokens selected together, by the best of them
+    local: int = 0  # number of blocks, including the query's own, that are always selected
+    pooled: bool = False  # whether complete blocks are scored by their mean key; other tokens are always selected
     input_norm: bool = False  # whether the input of the query projection has a LayerNorm
     position_scaled: bool = False  # whether queries are scaled by the logarithm of their position
-    compressed: int | None = None  # tokens selected together, by a gated mean of their keys; the rest is always seen
+    compressed: int | None = None  # tokens selected together by a gated mean key; other tokens are always selected
 
 
 def weights(layer: Indexer) -> list[Weight]:
-    """Projections to queries, one key and head weights, and norms."""
+    """Return the projections to queries, one key and head weights, and the norms."""
     d, heads, mean = layer.d_model, (layer.n_heads, layer.d_head), 0.0 if layer.unit_offset else 1.0
     found = [matrix("wq", layer.d_query or d, heads), matrix("wk", d, layer.d_head)]
     found += [vector("k_norm", layer.d_head, mean=mean)]
@@ -65,9 +65,9 @@ def unselected_tokens(
     state: State | None,
     factors: Array | None = None,
 ) -> Array:
-    """A mask of the tokens that are not selected for each query [b q k], or for each head [b i q k].
+    """Return a mask of the tokens that are not selected, per query [b q k] or per head [b i q k].
 
-    ``x`` [b q d]; queries are projected from ``latent`` [b q r] if given. ``around`` is the attention layer, whose
+    For ``x`` [b q d], queries are projected from ``latent`` [b q r] if given. ``around`` is the attention layer, whose
     rotary positions are used, scaled by ``factors``.
     """
     w, x, latent, factors = w.constant(), constant(x), constant(latent), constant(factors)
@@ -113,7 +113,7 @@ def _rotate(layer: Indexer, around: Any, x: Array, places: Array, factors: Array
 
 
 def _best_blocks(layer: Indexer, scores: Array, step: Step) -> Array:
-    """A mask of the best tokens, or of the tokens of the best blocks, by ``scores`` [... q k]."""
+    """Return a mask of the best tokens, or of the tokens in the best blocks, by ``scores`` [... q k]."""
     keys, size = scores.shape[-1], layer.block
     missing = np.full((*scores.shape[:-1], -keys % size), -np.inf)
     blocks = np.concatenate([scores, missing], axis=-1).reshape(*scores.shape[:-1], -1, size).max(axis=-1)
@@ -123,7 +123,7 @@ def _best_blocks(layer: Indexer, scores: Array, step: Step) -> Array:
 
 
 def _top(scores: Array, count: int) -> Array:
-    """A mask of the ``count`` largest elements along the last axis."""
+    """Return a mask of the ``count`` largest elements along the last axis."""
     found = np.zeros(scores.shape, bool)
     ranked = np.argsort(-scores, axis=-1, kind="stable")
     np.put_along_axis(found, ranked[..., :count], True, axis=-1)
@@ -133,7 +133,7 @@ def _top(scores: Array, count: int) -> Array:
 def _select_groups(
     layer: Indexer, around: Any, w: Weights, x: Array, q: Array, step: Step, state: State | None
 ) -> Array:
-    """Select complete groups of tokens, each scored by one key; the tail after the last one is always seen."""
+    """Select complete groups of tokens, each scored by one key; tokens after the last group are always selected."""
     groups = _groups(layer, around, w, x, step, state)  # [b m e]
     size, count = layer.compressed or 1, groups.shape[1]
     products = np.maximum(einsum("bqie,bme->biqm", q, groups), 0.0)
@@ -149,7 +149,7 @@ def _select_groups(
 
 
 def _groups(layer: Indexer, around: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """One key per complete group so far [b m e]; keys and gates of later tokens wait in the state."""
+    """Return one key per complete group so far [b m e]; keys and gates of later tokens are kept in the state."""
     own = _normed_key(layer, w, einsum("bqd,de->bqe", x, w.wk))[:, :, None]
     key = _rotate(layer, around, own, step.positions)[:, :, 0]
     packed = np.concatenate([key, einsum("bqd,de->bqe", x, w.gate)], axis=-1)
@@ -167,9 +167,9 @@ def _groups(layer: Indexer, around: Any, w: Weights, x: Array, step: Step, state
 
 
 def _select_pooled_blocks(layer: Indexer, around: Any, w: Weights, q: Array, k: Array, step: Step) -> Array:
-    """Select complete blocks by the mean of their keys; the incomplete last block is always seen."""
+    """Select complete blocks by their mean key; the incomplete last block is always selected."""
     b, keys, size = k.shape[0], k.shape[1], layer.block
-    whole, full = keys // size, (step.positions + 1) // size  # complete blocks, in all and for each query
+    whole, full = keys // size, (step.positions + 1) // size  # number of complete blocks, in total and per query
     rows, blocks = np.nonzero(np.arange(whole) < full[:, None])
     scores = np.full((b, q.shape[1], whole), -np.inf)
     if len(rows):

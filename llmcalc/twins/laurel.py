@@ -12,12 +12,12 @@ from .weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Down- and up-projection, and a norm."""
+    """Return down- and up-projections, and a norm."""
     d, rank = layer.d_model, layer.rank
     return [matrix("left", d, rank), matrix("right", rank, d), vector("norm", d, mean=1.0)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``x + norm(x left right)``."""
+    """Compute ``x + norm(x left right)``."""
     low = einsum("bqd,dr->bqr", x, w.left)
     return x + rmsnorm(einsum("bqr,rd->bqd", low, w.right), layer.norm_eps, w.norm)

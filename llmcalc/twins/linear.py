@@ -1,4 +1,4 @@
-"""A dense projection: poolers, head transforms, embedding factorisation, projectors."""
+"""A dense projection, as in poolers, head transforms, embedding factorisation and projectors."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ LEAST = 1e-5  # lower bound of a stream's mean square
 
 
 def weights(layer: Any) -> list[Weight]:
-    """A matrix and an optional bias."""
+    """Return a matrix and an optional bias."""
     return [matrix("w", layer.d_in, layer.d_out), *([vector("b", layer.d_out)] if layer.bias else [])]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``act(x w + b)``, on all tokens or on one per sequence."""
+    """Compute ``act(x w + b)``, on all tokens or on one per sequence."""
     if step.grid is None and (layer.merge > 1 or layer.prompt):
-        raise UnsupportedError("merge and prompt need patches on a grid", where="linear")
+        raise UnsupportedError("merge and prompt require patches on a grid", where="linear")
     if layer.upsample > 1:
-        raise UnsupportedError("upsample has no NumPy model", where="linear")
+        raise UnsupportedError("the NumPy model does not support upsample", where="linear")
     x = merge_patches(layer, x, layer.d_in, step)
     step.must_be_latents(getattr(layer, "n_latents", None), x, "linear")
     if layer.neighbours > 1:
@@ -47,7 +47,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 @operation
 def rescale(y: Array, like: Array) -> Array:
-    """``y`` [b q d] rescaled to the magnitude of ``like``."""
+    """Rescale ``y`` [b q d] to the magnitude of ``like``."""
     magnitude = np.sqrt(np.mean(like * like, axis=-1, keepdims=True))
     return y * magnitude / np.sqrt(np.maximum(np.mean(y * y, axis=-1, keepdims=True), LEAST))
 
@@ -57,7 +57,7 @@ def _project(layer: Any, w: Weights, x: Array) -> Array:
 
 
 def _run_streams(layer: Any, w: Weights, x: Array, step: Step) -> Array:
-    """Streams [b q s d] with one added as a projection of the first, or with one projected back (AltUp)."""
+    """Add a projection of the first stream to the streams [b q s d], or project one of them back (AltUp)."""
     streams = x if len(x.shape) == 4 else x[:, :, None]
     if layer.restores_stream != (layer.stream < streams.shape[2]):
         text = f"stream is {layer.stream}, but there are {streams.shape[2]} residual streams"

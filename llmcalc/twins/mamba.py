@@ -14,7 +14,7 @@ from .weights import Array, Weight, Weights, adapters, kernel, matrix, table, ve
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Input and output projections, a short convolution, projections to Δ, B and C, and A and D."""
+    """Return input and output projections, a short convolution, Δ, B and C projections, and A and D."""
     d, i, n, rank = layer.d_model, layer.d_inner, layer.d_state, layer.dt_rank
     found = [matrix("wx", d, i), matrix("wz", d, i), kernel("conv", i, layer.d_conv), matrix("wo", i, d)]
     if layer.n_heads is None:
@@ -33,7 +33,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``h = exp(ΔA) h + ΔB u; y = C h + D u``, gated by ``silu(z)``."""
+    """Compute ``h = exp(ΔA) h + ΔB u; y = C h + D u``, gated by ``silu(z)``."""
     u, z = plus(einsum("bqd,di->bqi", x, w.wx), w.get("bx")), plus(einsum("bqd,di->bqi", x, w.wz), w.get("bz"))
     u = ACTIVATIONS[layer.activation](causal_convolution(u, w.conv, w.get("conv_b"), state, "conv"))
     whole = u.shape
@@ -56,7 +56,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 @operation
 def _scan(A: Array, delta: Array, B: Array, u: Array, h: Array) -> Array:
-    """The state after each token [b q i n], or [b q h i n] with heads, from the initial state ``h``."""
+    """Return the state after each token [b q i n], or [b q h i n] with heads, from the initial state ``h``."""
     all_h = []
     for t in range(u.shape[1]):
         decay = np.exp(delta[:, t, ..., None] * A)

@@ -14,7 +14,7 @@ from .weights import Array, Weight, Weights, kernel, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections to z, x, B, C and Δ; convolutions over x, B and C; A and D per head; a gated norm."""
+    """Return z, x, B, C and Δ projections, convolutions over x, B and C, A and D per head, and a gated norm."""
     d, K = layer.d_model, layer.d_conv
     heads, groups = (layer.n_ssm_heads, layer.d_ssm_head), (layer.n_groups, layer.d_state)
     found = [matrix("wz", d, heads), matrix("wx", d, heads), matrix("w_B", d, groups), matrix("w_C", d, groups)]
@@ -31,7 +31,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``h = exp(ΔA) h + ΔB u; y = C h + D u`` per head, gated by ``silu(z)``, then normalised."""
+    """Compute ``h = exp(ΔA) h + ΔB u; y = C h + D u`` per head, gated by ``silu(z)``, then normalised."""
     x = times(x, layer.in_scale)
     z = times(plus(einsum("bqd,dhp->bqhp", x, w.wz), w.get("bz")), layer.z_scale)
     u = times(plus(einsum("bqd,dhp->bqhp", x, w.wx), w.get("bx")), layer.x_scale)
@@ -57,7 +57,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def recurrence(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chunk: int) -> tuple[Array, Array]:
-    """Token by token, for ``u`` [b q h p] and the initial state ``h`` [b h p n]; returns outputs and final state."""
+    """Compute token by token, for ``u`` [b q h p] and initial state ``h`` [b h p n]; return outputs and final state."""
     ud, a, B, C = _prepare(u, dt, A, B, C)
     all_h = []
     for t in range(ud.shape[1]):
@@ -68,7 +68,7 @@ def recurrence(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chun
 
 @operation
 def in_chunks(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chunk: int) -> tuple[Array, Array]:
-    """The same in chunks [dao2024, Section 6]: within a chunk like attention, between chunks through the state."""
+    """Compute chunk by chunk [dao2024, Section 6]: like attention within chunks, through the state between them."""
     ud, a, B, C = _prepare(u, dt, A, B, C)
     h = h + 0.0 * ud[:, 0, :, :, None] * B[:, 0, :, None, :]  # gives the initial state a gradient, as after a context
     outputs = []
@@ -90,6 +90,6 @@ def in_chunks(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chunk
 
 
 def _prepare(u: Array, dt: Array, A: Array, B: Array, C: Array) -> tuple[Array, Array, Array, Array]:
-    """Δu, the logarithm of the decay [b q h], and each head's B and C [b q h n]."""
+    """Return Δu, the logarithm of the decay [b q h], and each head's B and C [b q h n]."""
     heads_of_group = u.shape[2] // B.shape[2]
     return u * dt[..., None], A * dt, np.repeat(B, heads_of_group, axis=2), np.repeat(C, heads_of_group, axis=2)

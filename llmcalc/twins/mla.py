@@ -1,4 +1,4 @@
-"""Multi-head latent attention [deepseek2024v2, Section 2.1]: the cache is a latent and one rotary key per token."""
+"""Multi-head latent attention [deepseek2024v2, Section 2.1], which caches a latent and one rotary key per token."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .weights import Array, Weight, Weights, matrix, under, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Down-projections to the latents, their norms, and up-projections to heads; gate, sinks, indexer."""
+    """Return down-projections to latents, their norms, up-projections to heads, gate, sinks, and indexer."""
     d, h, c, rope = layer.d_model, layer.n_heads, layer.kv_lora_rank, layer.qk_rope_head_dim
     nope, v, rank = layer.qk_nope_head_dim, layer.v_head_dim, layer.q_lora_rank
     latent = 2 * rank if layer.double_latent else rank
@@ -51,7 +51,7 @@ def _indexer(layer: Any) -> indexer.Indexer:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Attention over keys and values expanded from the latent; in a decode step, over the latent itself."""
+    """Attend to keys and values expanded from the latent, or in a decode step, to the latent itself."""
     source, compressed = _compress_queries(layer, w, x)
     factors = np.exp(w.alpha) if layer.rope_learned and layer.rope and layer.qk_rope_head_dim else None
     q_nope, q_rope = _queries(layer, w, source, step, factors)
@@ -69,7 +69,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _compress_queries(layer: Any, w: Weights, x: Array) -> tuple[Array, Array]:
-    """The input of the query projection, and the normalised query latent [b q r]."""
+    """Return the input of the query projection, and the normalised query latent [b q r]."""
     if not layer.q_lora_rank:
         return x, x
     raw = plus(einsum("bqd,dr->bqr", x, w.wqa), w.get("bqa"))
@@ -82,7 +82,7 @@ def _scale_latent(layer: Any, latent: Array) -> Array:
 
 
 def _queries(layer: Any, w: Weights, source: Array, step: Step, factors: Array | None) -> tuple[Array, Array]:
-    """The parts of each query without and with rotary positions: [b q h nope], [b q h rope]."""
+    """Return the parts of each query without and with rotary positions: [b q h nope], [b q h rope]."""
     q = einsum("bqr,rhe->bqhe", source, w.wqb if layer.q_lora_rank else w.wq)
     q = q * temperature(layer, step.positions) if layer.temperature else q
     nope = layer.qk_nope_head_dim
@@ -96,11 +96,11 @@ def _queries(layer: Any, w: Weights, source: Array, step: Step, factors: Array |
 def _latent(
     layer: Any, w: Weights, x: Array, step: Step, state: State | None, factors: Array | None
 ) -> tuple[Array, Array]:
-    """The cached latents and rotary keys, of this layer or an earlier one."""
+    """Return the cached latents and rotary keys of this layer or an earlier one."""
     shared = ("latent", layer.kv_lora_rank, layer.qk_rope_head_dim)
     if layer.latent_reused:
         if shared not in step.shared_keys:
-            raise InputError("no earlier layer has a latent that this layer could reuse", where="mla")
+            raise InputError("no earlier layer has a latent for this layer to reuse", where="mla")
         return step.shared_keys[shared]
     latent = rmsnorm(plus(einsum("bqd,dc->bqc", x, w.wkva), w.get("bkva")), layer.norm_eps, w.kv_norm)
     latent = _scale_latent(layer, latent)
@@ -123,7 +123,7 @@ def _latent(
 def _attend_expanded(
     layer: Any, w: Weights, q_nope: Array, q_rope: Array, latent: Array, k_rope: Array, hidden: Array
 ) -> Array:
-    """Attention with keys and values expanded for every head."""
+    """Attend to keys and values expanded for every head."""
     k, v = einsum("bkc,che->bkhe", latent, w.wkb), einsum("bkc,chv->bkhv", latent, w.wvb)
     q = q_nope
     if layer.qk_rope_head_dim:
@@ -136,7 +136,7 @@ def _attend_expanded(
 def _attend_absorbed(
     layer: Any, w: Weights, q_nope: Array, q_rope: Array, latent: Array, k_rope: Array, hidden: Array
 ) -> Array:
-    """Attention on the latents, with the up-projections absorbed into the query and the output."""
+    """Attend to the latents, with the up-projections absorbed into the query and the output."""
     in_latent = einsum("bqhe,che->bqhc", q_nope, w.wkb)
     scores = einsum("bqhc,bkc->bhqk", in_latent, latent)
     if layer.qk_rope_head_dim:
@@ -146,7 +146,7 @@ def _attend_absorbed(
 
 
 def _softmax(layer: Any, w: Weights, scores: Array, hidden: Array) -> Array:
-    """Attention weights [b h q k], with optional sinks."""
+    """Return attention weights [b h q k], with optional sinks."""
     usual = 1 / math.sqrt(layer.qk_nope_head_dim + layer.qk_rope_head_dim)
     scores = scores * (usual if layer.scale is None else layer.scale)
     scores = np.where(hidden, -np.inf, scores) if hidden.any() else scores
@@ -154,7 +154,7 @@ def _softmax(layer: Any, w: Weights, scores: Array, hidden: Array) -> Array:
 
 
 def _mask(layer: Any, step: Step, keys: int) -> Array:
-    """A mask of the keys that a query does not see [q k], or [b 1 q k] with an indexer."""
+    """Return a mask of the keys that a query does not attend to [q k], or [b 1 q k] with an indexer."""
     distance = step.positions[:, None] - np.arange(step.cached + step.ids.shape[1])[-keys:]
     hidden = distance < 0 if layer.causal else np.zeros(distance.shape, bool)
     if layer.window:
@@ -162,7 +162,7 @@ def _mask(layer: Any, step: Step, keys: int) -> Array:
     if not layer.index_topk:
         return hidden
     if step.unselected is None:
-        raise InputError("no earlier layer has an indexer whose selection this layer could use", where="mla")
+        raise InputError("no earlier layer has an indexer whose selection this layer can use", where="mla")
     return hidden | step.unselected[:, None, :, -keys:]
 
 

@@ -15,12 +15,12 @@ from .stack import run_stack
 from .step import Cache, PatchHandover, Step
 from .weights import Array
 
-SPREAD = 0.2  # standard deviation of random weights: large enough that every part affects the logits
+SPREAD = 0.2  # standard deviation of random weights, large enough for every part to affect the logits
 NO_IDS: Mapping[str, Array] = {}
 
 
 class Model:
-    """The NumPy model of an architecture; float64 throughout.
+    """The NumPy model of an architecture, in float64 throughout.
 
     Attributes:
         tensors: every weight and buffer once, by its logical name (``decoder.blocks.0.attention.wq``).
@@ -46,7 +46,7 @@ class Model:
         """Load the weights of a checkpoint under the checkpoint's names.
 
         Raises:
-            InputError: a missing, unexpected or mis-shaped tensor, or one that is not finite.
+            InputError: A tensor is missing, unexpected, of the wrong shape, or not finite.
         """
         from .checkpoint import read
 
@@ -65,7 +65,7 @@ class Model:
         image_token_id: int | None = None,
         **own_ids: Array,
     ) -> Array:
-        """Logits [b q V] of ``ids`` [b q] (encoder-decoder: of ``decoder_input_ids``), without a cache.
+        """Return the logits [b q V] of ``ids`` [b q], or of ``decoder_input_ids`` (encoder-decoder), without a cache.
 
         For an audio encoder, ``ids`` are frames [b r channels]. ``token_type_ids`` are segment ids [b q], or several
         per token [b q n]; ``bbox`` [b q 4] are the edges of each token on the page: left, upper, right, lower. Other
@@ -82,10 +82,10 @@ class Model:
         return self._run(ids, decoder_input_ids, token_type_ids, None, logits, bbox, own_ids, seen)
 
     def see(self, pixels: Array, grid: tuple[int, int] | None = None) -> tuple[Array, ...]:
-        """The vision encoder's output for an image's patches ``pixels`` [b p c (f) i j]: one array [b m d], or several.
+        """Return the vision encoder's output for image patches ``pixels`` [b p c (f) i j], as arrays [b m d].
 
         Patches are in row-major order; ``grid`` is their number of rows and columns (default: a square). If learned
-        queries attend to the encoder's output, the result is theirs.
+        queries attend to the encoder's output, the output of the queries is returned.
         """
         first, *resamplers = self._towers()
         step = self._step(pixels, first, None)
@@ -99,10 +99,10 @@ class Model:
     def _image_vectors(
         self, ids: Array, pixels: Array, grid: tuple[int, int] | None, image_token_id: int | None
     ) -> tuple[Array, Array]:
-        """The vectors of an image, and a mask of the tokens that they replace.
+        """Return the vectors of an image, and a mask of the tokens that they replace.
 
         Raises:
-            UnsupportedError: the text model uses an image in another way.
+            UnsupportedError: The text model uses an image in another way.
         """
         if not self._towers()[-1].stack.replaces_placeholder_tokens:
             text = f"the NumPy model does not implement how {self.architecture.name} combines images with text"
@@ -114,7 +114,7 @@ class Model:
         return vectors, np.asarray(ids) == image_token_id
 
     def _towers(self) -> list[PlacedStack]:
-        """The tower that reads pixels, and the towers whose queries attend to the output of the one before."""
+        """Return the tower that reads pixels, and the towers whose queries attend to the output of the previous one."""
         towers = [stack for stack in self.stacks if stack.stack.role == "tower"]
         described = sum(stack.role == "tower" for stack in self.architecture.stacks)
         if not towers or len(towers) < described or any(not tower.n_learned_queries for tower in towers[1:]):
@@ -125,12 +125,12 @@ class Model:
     def prefill(
         self, ids: Array, decoder_input_ids: Array | None = None, *, logits: str = "all"
     ) -> tuple[Array, Cache]:
-        """Logits as from ``forward``, and the cache for the next step."""
+        """Return the logits as in ``forward``, and the cache for the next step."""
         cache = Cache()
         return self._run(ids, decoder_input_ids, None, cache, logits), cache
 
     def decode(self, ids: Array, cache: Cache) -> Array:
-        """Logits of new tokens ``ids`` [b q] after those in the cache; the cache is extended."""
+        """Return the logits of new tokens ``ids`` [b q] after the cached tokens, and extend the cache."""
         if not cache.length:
             raise InputError("the cache is empty", hint="call prefill first")
         return self._run(ids, None, None, cache, "all")
@@ -157,7 +157,7 @@ class Model:
         for stack in (stack for stack in self.stacks if stack.stack.role != "tower" and not stack.stack.unused):
             is_main = stack.stack is main
             if stack.stack.role == "encoder" and not is_main and cache is not None and cache.length:
-                continue  # the decoder has its keys and values cached
+                continue  # the decoder has cached its keys and values
             own = target if is_main and target is not None else ids
             if stack.takes_handover:
                 step = handover.step(stack.stack.patch, stack.input_width, cache.length if cache else 0)
@@ -175,7 +175,7 @@ class Model:
         return result
 
     def _step(self, own: Array, stack: PlacedStack, cache: Cache | None) -> Step:
-        """A step of a stack on tokens, or on the data that it reads instead."""
+        """Return a step of a stack on tokens, or on data if the stack reads data."""
         cached = cache.length if cache else 0
         if not stack.input_shape(1):
             new = np.asarray(own)
@@ -188,7 +188,7 @@ class Model:
             raise InputError(f"the input of {stack.stack.name} must be an array, not {short_repr(own)}")
         b, rows, *inner = own.shape
         one, two = (stack.input_shape(tokens)[0] for tokens in (1, 2))  # type: ignore[index]
-        tokens = (rows - 2 * one + two) // (two - one)  # every token after the first takes as many rows
+        tokens = (rows - 2 * one + two) // (two - one)  # every token after the first takes the same number of rows
         if not tokens or (rows, *inner) != stack.input_shape(tokens):
             wanted = ", ".join(map(str, stack.input_shape(max(tokens, 1)) or ()))
             text = f"the input of {stack.stack.name} must have shape [batch, {wanted}], not {list(own.shape)}"

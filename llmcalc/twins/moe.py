@@ -17,11 +17,11 @@ from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, table, under, vector
 
 SCORES: dict[str, Callable[[Array], Array]] = {"softmax": softmax, "sigmoid": sigmoid, "sqrt_softplus": sqrt_softplus}
-FULL = -1  # stands for an expert that is full
+FULL = -1  # placeholder for an expert that is full
 
 
 def _shared_layer(layer: Any) -> Any:
-    """The shared experts as one feed-forward layer."""
+    """Return the shared experts as one feed-forward layer."""
     return SimpleNamespace(
         d_model=layer.d_model,
         d_ff=layer.d_ff_shared,
@@ -37,7 +37,7 @@ def _shared_layer(layer: Any) -> Any:
 
 
 def weights(layer: Any) -> list[Weight]:
-    """The router, the experts, the shared experts, and optional projections and norms."""
+    """Return the router, the experts, the shared experts, and optional projections and norms."""
     d, f, x = layer.d_model, layer.d_ff, layer.n_experts
     width = layer.d_latent or d
     names = ["wg", "wu"] if layer.gated else ["wu"]
@@ -78,7 +78,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``Σ p_i expert_i(x)`` over the selected experts, plus the shared experts."""
+    """Compute ``Σ p_i expert_i(x)`` over the selected experts, plus the shared experts."""
     chosen, share = route_with_shared(layer, w, step.unnormed if layer.router_scaled else x, step)  # [b q j], [b q j m]
     inner = plus(einsum("bqd,dl->bql", x, w.w_in), w.get("b_in")) if layer.d_latent else x
     if layer.latent_in_norm:
@@ -106,18 +106,18 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def is_stepwise(layer: Any) -> bool:
-    """Whether routing token by token equals routing all together, which a capacity of the batch prevents."""
+    """Return whether routing token by token equals joint routing, which is false with a batch capacity."""
     return not (layer.batch_capacity and (layer.capacity_share or 0) < 1)
 
 
 def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
-    """The experts of each token and their weights [b q j]; -1 stands for a full expert."""
+    """Return the experts of each token and their weights [b q j]; -1 marks a full expert."""
     chosen, share = route_with_shared(layer, w, x, step)
     return chosen, share[:, :, : chosen.shape[2]]
 
 
 def route_with_shared(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
-    """The experts of each token [b q j] and their weights, followed by those of routed shared experts.
+    """Return each token's experts [b q j] and their weights, followed by the weights of routed shared experts.
 
     ``step`` is needed for hash routing and for ``router_residual``.
     """
@@ -140,7 +140,7 @@ def route_with_shared(layer: Any, w: Weights, x: Array, step: Step | None = None
         ranked = _mask_groups(layer, ranked)
     if layer.hash_rows:
         if step is None:
-            raise InputError("hash routing needs the token ids", where="moe")
+            raise InputError("hash routing requires token ids", where="moe")
         chosen = np.asarray(w.hash[step.ids]).astype(int)
     else:
         chosen = np.argsort(-ranked, axis=-1, kind="stable")[..., : layer.top_k]
@@ -163,7 +163,7 @@ def route_with_shared(layer: Any, w: Weights, x: Array, step: Step | None = None
 
 
 def _sparse_mixer(layer: Any, logits: Array) -> tuple[Array, Array]:
-    """SparseMixer [liu2023]: experts selected one by one, each weighted by a softmax over the remaining near ones."""
+    """Select experts one by one, each weighted by a softmax over the remaining near ones (SparseMixer [liu2023])."""
     left, chosen, portions = logits, [], []
     for _ in range(layer.top_k):
         plain = np.asarray(left)  # the selection has no gradient
@@ -178,7 +178,7 @@ def _sparse_mixer(layer: Any, logits: Array) -> tuple[Array, Array]:
 
 
 def _router_network(layer: Any, w: Weights, x: Array, step: Step | None) -> Array:
-    """The router network's output [b q f], with the previous router's hidden state added (ZAYA)."""
+    """Return the router network's output [b q f], with the previous router's hidden state added (ZAYA)."""
     h = einsum("bqd,df->bqf", x, w.router_in) + w.router_in_b
     if layer.router_residual and step is not None and step.router_before is not None:
         h = h + step.router_before * w.router_scale
@@ -192,12 +192,12 @@ def _router_network(layer: Any, w: Weights, x: Array, step: Step | None) -> Arra
 
 @operation
 def _scale_weights(share: Array, scale: Array, chosen: Array) -> Array:
-    """The weights of selected experts times a learned scale per expert."""
+    """Multiply the weights of selected experts by a learned scale per expert."""
     return share * scale[chosen]
 
 
 def _mask_groups(layer: Any, ranked: Array) -> Array:
-    """The scores with -inf outside the best ``top_groups`` groups."""
+    """Mask the scores outside the best ``top_groups`` groups with -inf."""
     groups = ranked.reshape(*ranked.shape[:2], layer.n_groups, -1)
     counted = 2 if layer.group_score == "two" else 1
     score = np.sort(groups, axis=-1)[..., -counted:].sum(axis=-1)
@@ -208,7 +208,7 @@ def _mask_groups(layer: Any, ranked: Array) -> Array:
 
 
 def _experts(layer: Any, w: Weights, x: Array, chosen: Array, share: Array | None = None) -> Array:
-    """The experts' outputs for each token [b q j d]; if given, ``share`` scales their inputs."""
+    """Return the expert outputs for each token [b q j d]; if given, ``share`` scales the expert inputs."""
     b, q, j = chosen.shape
     tokens, slots = x.reshape(b * q, -1), chosen.reshape(-1)
     places, results = [np.flatnonzero(slots < 0)], [np.zeros((int((slots < 0).sum()), x.shape[-1]))]
@@ -224,7 +224,7 @@ def _experts(layer: Any, w: Weights, x: Array, chosen: Array, share: Array | Non
 
 
 def _expert(layer: Any, w: Weights, x: Array, expert: int) -> Array:
-    """One expert's output for its tokens [n d]."""
+    """Return one expert's output for its tokens [n d]."""
     bu, bg, bd = (None if bias is None else bias[expert] for bias in map(w.get, ("bu", "bg", "bd")))
     up = plus(einsum("nd,df->nf", x, w.wu[expert]), bu)
     gate = plus(einsum("nd,df->nf", x, w.wg[expert]), bg) if layer.gated else None
@@ -232,7 +232,7 @@ def _expert(layer: Any, w: Weights, x: Array, expert: int) -> Array:
 
 
 def within_capacity(layer: Any, chosen: Array, scores: Array) -> Array:
-    """The selected experts [b q j], with FULL where an expert's capacity is exceeded."""
+    """Return the selected experts [b q j], with FULL where an expert's capacity is exceeded."""
     if layer.batch_capacity:
         return _within_batch_capacity(layer, chosen, scores)
     capacity = layer.capacity
@@ -244,20 +244,20 @@ def within_capacity(layer: Any, chosen: Array, scores: Array) -> Array:
 
 
 def _queue_positions(chosen: Array, experts: int) -> Array:
-    """Number of earlier tokens of the sequence at the same expert [b q j] [fedus2021, Section 2.2]."""
+    """Count earlier tokens of the sequence at the same expert [b q j] [fedus2021, Section 2.2]."""
     sent = chosen[..., None] == np.arange(experts)  # [b q j x]
     before = np.cumsum(sent.reshape(chosen.shape[0], -1, experts), axis=1).reshape(sent.shape) - 1
     return np.max(before * sent, axis=-1)
 
 
 def _within_batch_capacity(layer: Any, chosen: Array, scores: Array) -> Array:
-    """Capacity over the whole batch: first choices of all tokens come before second choices."""
+    """Apply a capacity over the whole batch, with all first choices before second choices."""
     b, q, choices = chosen.shape
     flat, tokens = chosen.reshape(b * q, choices), b * q
     order = np.arange(tokens)
     if layer.priority_by_score:
         order = np.argsort(-np.max(np.asarray(scores).reshape(tokens, -1), axis=-1), kind="stable")
-    in_order = flat[order].T.reshape(1, -1, 1)  # first choices of all tokens, then second ones
+    in_order = flat[order].T.reshape(1, -1, 1)  # first choices of all tokens, then second choices
     places = np.empty_like(flat)
     places[order] = _queue_positions(in_order, layer.n_experts).reshape(choices, tokens).T
     capacity = layer.capacity if layer.capacity_share is None else np.ceil(layer.capacity_share * tokens)

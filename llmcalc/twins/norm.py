@@ -16,7 +16,7 @@ INPUT_FIELDS = frozenset({"streams", "merge_extra", "merge_whole", "n_positions"
 
 
 def weights(layer: Any) -> list[Weight]:
-    """An optional scale and bias, and an optional low-rank gate."""
+    """Return an optional scale and bias, and an optional low-rank gate."""
     found = [vector("w", layer.d_model, mean=0.0 if layer.unit_offset else 1.0)] if layer.scale else []
     found += [vector("b", layer.d_model)] if layer.bias else []
     if layer.gate_rank:
@@ -25,7 +25,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``x`` [b q d], normalised over d."""
+    """Normalise ``x`` [b q d] over d."""
     x = merge_patches(layer, x, layer.d_model, step)
     step.must_be_latents(getattr(layer, "n_latents", None), x, "norm")
     if x.shape[-1] != layer.d_model:

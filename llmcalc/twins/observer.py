@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 MAC = 2  # FLOPs of one multiply-accumulate
-# no arithmetic
+# functions without arithmetic
 MOVES = {np.concatenate, np.stack, np.transpose, np.broadcast_to, np.repeat, np.swapaxes, np.reshape}
 
 
@@ -26,8 +26,8 @@ class Observer:
 
     Attributes:
         matmul_flops: FLOPs of contractions, 2 per multiply-accumulate.
-        elementwise: result elements of all other operations.
-        bytes: bytes of all operands and results.
+        elementwise: number of output elements of all other operations.
+        bytes: bytes of all operands and outputs.
     """
 
     def __init__(self) -> None:
@@ -36,14 +36,14 @@ class Observer:
         self.bytes = 0
 
     def watch(self, array: Any) -> Observed:
-        """A watched view of the array."""
+        """Return a watched view of the array."""
         found = np.asarray(array).view(Observed)
         found.observer = self
         return found
 
     @contextmanager
     def weights_of(self, model: Any) -> Iterator[Observer]:
-        """A context in which a model's weights, and so everything computed from them, are watched."""
+        """Watch a model's weights, and hence everything computed from them, within a context."""
         plain = dict(model.tensors)
         model.tensors.update({name: self.watch(array) for name, array in plain.items()})
         try:
@@ -64,7 +64,7 @@ class Observer:
 
 
 def axes_of(inputs: tuple[Any, ...]) -> dict[str, int]:
-    """The length of every letter of an einsum.
+    """Return the length of every letter of an einsum.
 
     >>> axes_of(("ab,bc->ac", np.ones((2, 3)), np.ones((3, 5))))
     {'a': 2, 'b': 3, 'c': 5}
@@ -108,7 +108,7 @@ def _plain(value: Any) -> Any:
 
 
 def _observer_of(inputs: Any) -> Observer:
-    """The observer of the first watched array among the inputs, including those in lists."""
+    """Return the observer of the first watched array among the inputs, including arrays in lists."""
     for value in inputs:
         inner = _observer_of(value) if isinstance(value, (list, tuple)) else getattr(value, "observer", None)
         if inner is not None:

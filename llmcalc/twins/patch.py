@@ -1,4 +1,4 @@
-"""Patch embedding: project the values of a patch of an image or video, or of a patch of tokens, to one token."""
+"""Patch embedding: project the values of a patch of an image, a video or a grid of tokens to one token."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from .weights import Array, Sizes, Weight, Weights, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """A kernel of the patch size and an optional bias."""
+    """Return a kernel of the patch size and an optional bias."""
     return [table("w", layer.d_out, *_patch(layer)), *([vector("b", layer.d_out)] if layer.bias else [])]
 
 
 def input_shape(layer: Any, tokens: int) -> Sizes:
-    """Shape of the data for this many tokens: the values of as many patches."""
+    """Return the data shape for this many tokens: the values of as many patches."""
     return tokens, *_patch(layer)
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``Σ x w + b`` over the channels, frames, rows and columns of each patch."""
+    """Compute ``Σ x w + b`` over the channels, frames, rows and columns of each patch."""
     if layer.stride:
         return plus(_convolve_tokens(layer, w.w, x, step), w.get("b"))
     axes = "cfij" if layer.frames else "cij"
@@ -32,7 +32,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _convolve_tokens(layer: Any, taps: Array, x: Array, step: Step) -> Array:
-    """A zero-padded, strided convolution over the tokens of a grid [b q d]."""
+    """Apply a zero-padded, strided convolution to the tokens of a grid [b q d]."""
     stride = layer.stride
     fits = len(x.shape) == 3 and x.shape[-1] == layer.channels and not layer.frames
     if step.grid is None or not fits or any(n % stride for n in step.grid):

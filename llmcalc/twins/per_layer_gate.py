@@ -1,4 +1,4 @@
-"""Gate of a per-layer embedding by the residual stream, and projection to the stream's width (Gemma 3n)."""
+"""A per-layer embedding gated by the residual stream and projected to the stream's width (Gemma 3n)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .weights import Array, Weight, Weights, matrix
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections to the width of the per-layer input and back."""
+    """Return projections to the width of the per-layer input and back."""
     return [matrix("gate", layer.d_model, layer.d_layer), matrix("out", layer.d_layer, layer.d_model)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``(act(x gate) · input) out``, with the next per-layer input."""
+    """Compute ``(act(x gate) · input) out`` with the next per-layer input."""
     if not step.layer_inputs:
         raise UnsupportedError("no per-layer table provides an input for this layer", where="per_layer_gate")
     gate = ACTIVATIONS[layer.activation](einsum("bqd,dl->bql", x, w.gate))

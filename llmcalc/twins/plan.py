@@ -31,7 +31,7 @@ class PlacedLayer:
     block: str
 
     def weights_in(self, tensors: Mapping[str, Array]) -> Weights:
-        """The layer's arrays among those of the model."""
+        """Return the layer's arrays among those of the model."""
         return Weights({name: tensors[full] for name, full in self.names.items()})
 
 
@@ -56,7 +56,7 @@ class PlacedSublayer:
     after: PlacedLayer | None
 
     def layers(self) -> Iterator[PlacedLayer]:
-        """All its layers, in execution order."""
+        """Yield all layers of the sub-layer, in execution order."""
         inner = (part for branch in self.branches for part in (branch.pre, branch.layer, branch.post))
         yield from (layer for layer in (self.pre, *inner, self.post, self.after) if layer)
 
@@ -72,7 +72,7 @@ class PlacedStack:
     outputs: tuple[PlacedLayer, ...]
 
     def layers(self) -> Iterator[PlacedLayer]:
-        """Every stored layer once."""
+        """Yield every stored layer once."""
         yield from self.inputs
         for block in self.blocks:
             for sublayer in block:
@@ -80,13 +80,13 @@ class PlacedStack:
         yield from self.outputs
 
     def input_shape(self, tokens: int) -> Sizes | None:
-        """The shape of the data for this many tokens; None: tokens are looked up in a table."""
+        """Return the data shape for this many tokens, or None if tokens are looked up in a table."""
         shape_of = getattr(self.inputs[0].module, "input_shape", None) if self.inputs else None
         return shape_of and shape_of(self.inputs[0].layer, tokens)
 
     @property
     def n_learned_queries(self) -> int:
-        """Learned queries that a resampler starts from; 0: the stack is not a resampler."""
+        """Number of learned queries that a resampler starts from; 0: the stack is not a resampler."""
         first: Any = self.inputs[0].layer if self.inputs and self.stack.role == "tower" else None
         if getattr(first, "use", "") != "side_tokens" or not any(hasattr(part.layer, "sees") for part in self.layers()):
             return 0
@@ -94,19 +94,19 @@ class PlacedStack:
 
     @property
     def takes_handover(self) -> bool:
-        """Whether it runs on the previous stack's patch or byte vectors (see ``PatchHandover``)."""
+        """Whether the stack runs on the previous stack's patch or byte vectors (see ``PatchHandover``)."""
         asks = any(hasattr(part.layer, "asks") for part in self.layers())
         return bool(self.stack.patch) or (asks and not self.inputs)
 
     @property
     def input_width(self) -> int:
-        """Width of the vectors it receives."""
+        """Width of the input vectors."""
         first = self.inputs[0].layer if self.inputs else None
         return int(getattr(first, "d_in", self.stack.d_model))
 
     @property
     def vocab(self) -> int:
-        """Rows of the token table, or of the shortest one of several."""
+        """Number of rows of the token table, or of the shortest one of several."""
         tables = [placed.layer for placed in self.inputs if getattr(placed.layer, "table", "") in ("token", "other")]
         looked_up = [table for table in tables if not table.unused and table.use == "tokens" and not table.own_ids]
         return int(min((table.rows for table in looked_up), default=0))
@@ -118,7 +118,7 @@ def place(architecture: Architecture) -> list[PlacedStack]:
     Towers that have no NumPy model or are only stored are omitted, since text alone does not need them.
 
     Raises:
-        UnsupportedError: a text stack cannot run, reads the output of an omitted tower, or starts from neither tokens
+        UnsupportedError: A text stack cannot run, reads the output of an omitted tower, or starts from neither tokens
             nor data; or the architecture lists unmodelled features.
     """
     if architecture.unmodelled:
@@ -144,12 +144,12 @@ def place(architecture: Architecture) -> list[PlacedStack]:
     if len(stacks) < len(architecture.stacks) and not architecture.is_encoder_decoder:
         for layer in (layer.layer for stack in stacks for layer in stack.layers()):
             if getattr(layer, "cross", False) and not layer.unused:
-                raise UnsupportedError("it reads the output of a tower that has no NumPy model")
+                raise UnsupportedError("the stack reads the output of a tower without a NumPy model")
     return stacks
 
 
 def omitted_tower_layers(architecture: Architecture, stacks: list[PlacedStack]) -> Iterator[PlacedLayer]:
-    """Every layer of the towers that are not among ``stacks``, without modules and weights."""
+    """Yield every layer of the towers that are not among ``stacks``, without modules and weights."""
     run = [placed.stack for placed in stacks]
     for stack in architecture.stacks:
         if stack not in run:
@@ -188,7 +188,7 @@ class _Placer:
         return placed
 
     def n_stored(self) -> int:
-        """Number of weights placed so far; a block that adds none does not get its own number."""
+        """Return the number of weights placed so far; a block that adds none does not get its own number."""
         return len(self.taken) + len(self.shared)
 
     def sublayer(self, part: Sublayer, number: int, index: int) -> PlacedSublayer:
@@ -231,7 +231,7 @@ class _Placer:
         block = ["blocks", str(number), sublayer] if sublayer else []
         path = [self.stack.name, *block, *([] if name == sublayer else [name])]
         source = getattr(layer, "weights_of", "")
-        if source:  # that norm places and stores the weights
+        if source:  # the source norm places and stores the weights
             names = {weight.name: ".".join([self.stack.name, *block[:2], source, weight.name]) for weight in weights}
             weights = []
         else:
@@ -241,7 +241,7 @@ class _Placer:
         )
 
     def implementation(self, layer: Any) -> tuple[Any, list[Weight]]:
-        """The module that runs a layer, and the layer's weights."""
+        """Return the module that runs a layer, and the layer's weights."""
         place = find_module("twins", layer.kind())
         if place is None:
             raise UnsupportedError(f"the kind {layer.kind()} has no NumPy model, so this architecture cannot run")
@@ -250,7 +250,7 @@ class _Placer:
         return module, module.weights(layer)
 
     def weight_name(self, weight: Weight, name: str) -> str:
-        """The name of a weight; a shared one is named for its first use."""
+        """Return the name of a weight; a shared weight is named for its first use."""
         if not weight.share:
             if name in self.taken:
                 raise DescriptionError(f"two weights are named {name}", hint="rename one of the two layers")
@@ -284,5 +284,5 @@ def _check_weight_sources(block: list[PlacedLayer]) -> None:
 
 
 def _layout_name(layer: Any) -> str:
-    """The name of a layer in checkpoint layouts."""
+    """Return the name of a layer in checkpoint layouts."""
     return "cross_attention" if getattr(layer, "cross", False) else str(layer.kind())

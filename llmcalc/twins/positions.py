@@ -1,4 +1,4 @@
-"""Positions in attention: rotations [su2021], ALiBi [press2021], T5's buckets [raffel2019] and temperatures."""
+"""Positions in attention: rotations [su2021], ALiBi [press2021], T5 buckets [raffel2019] and temperatures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .weights import Array
 def rotate(
     layer: Any, x: Array, positions: Array, width: int, interleaved: bool | None = None, factors: Array | None = None
 ) -> Array:
-    """``x`` [b q heads e] with its first ``width`` elements rotated in pairs.
+    """Rotate the first ``width`` elements of ``x`` [b q heads e] in pairs.
 
     ``interleaved`` defaults to the layer's ``rope_interleaved``; ``factors`` [e/2] scale the frequencies.
     """
@@ -33,12 +33,12 @@ def rotate(
 
 
 def _rounded_to_pairs(width: int) -> int:
-    """Number of rotated elements: ``width`` rounded up to even; frequencies still use ``width``."""
+    """Round the number of rotated elements ``width`` up to even; frequencies still use ``width``."""
     return width + width % 2
 
 
 def rotate_pairs(x: Array, sin: Array, cos: Array, interleaved: bool) -> Array:
-    """``x`` [b q heads e] with each pair rotated by the angle of the given sine and cosine [q 1 e/2]."""
+    """Rotate each pair of ``x`` [b q heads e] by the angle of the given sine and cosine [q 1 e/2]."""
     width = x.shape[-1]
     if interleaved:
         first, second = x[..., 0::2], x[..., 1::2]
@@ -51,18 +51,18 @@ def rotate_pairs(x: Array, sin: Array, cos: Array, interleaved: bool) -> Array:
 def rotate_end(
     layer: Any, x: Array, positions: Array, width: int, interleaved: bool | None = None, factors: Array | None = None
 ) -> Array:
-    """``x`` [b q heads e] with its last ``width`` elements rotated in pairs."""
+    """Rotate the last ``width`` elements of ``x`` [b q heads e] in pairs."""
     still = x.shape[-1] - _rounded_to_pairs(width)
     turned = rotate(layer, x[..., still:], positions, width, interleaved, factors)
     return np.concatenate([x[..., :still], turned], axis=-1)
 
 
 def frequencies(layer: Any, width: int, length: int) -> Array:
-    """The frequency of each pair, in radians per token, for a sequence of ``length`` tokens.
+    """Return the frequency of each pair, in radians per token, for a sequence of ``length`` tokens.
 
     Raises:
-        UnsupportedError: a scaling without a NumPy model.
-        InputError: a scaling without ``rope_length``.
+        UnsupportedError: The scaling method has no NumPy model.
+        InputError: The scaling method requires ``rope_length``.
     """
     pair = np.arange(_rounded_to_pairs(width) // 2)
     base, kind, factor = layer.rope_theta, layer.rope_scaling, layer.rope_factor
@@ -80,7 +80,7 @@ def frequencies(layer: Any, width: int, length: int) -> Array:
     if kind == "linear":
         return plain / factor
     if kind == "llama3":
-        turns = training_length(layer) * plain / (2 * math.pi)  # rotations in the training context
+        turns = training_length(layer) * plain / (2 * math.pi)  # number of rotations in the training context
         low, high = layer.rope_low_factor, layer.rope_high_factor
         stretched = 1 - np.clip((turns - low) / (high - low), 0.0, 1.0)
     elif kind == "yarn":
@@ -91,14 +91,14 @@ def frequencies(layer: Any, width: int, length: int) -> Array:
 
 
 def training_length(layer: Any) -> int:
-    """Training context in tokens, before scaling."""
+    """Return the training context in tokens, before scaling."""
     if layer.rope_length is None:
         raise InputError(f"rope_scaling {layer.rope_scaling} needs rope_length", where=layer.kind())
     return int(layer.rope_length)
 
 
 def _share_of_slow_pairs(layer: Any, pair: Array, width: int) -> Array:
-    """YaRN [peng2023yarn, Section 3.2]: pairs with many rotations in the training context are not scaled."""
+    """Return YaRN's share of unscaled pairs, which rotate often in the training context [peng2023yarn, Section 3.2]."""
 
     def index(rotations: float) -> float:
         turns = training_length(layer) / (rotations * 2 * math.pi)
@@ -109,12 +109,12 @@ def _share_of_slow_pairs(layer: Any, pair: Array, width: int) -> Array:
         first, last = math.floor(first), math.ceil(last)
     first, last = max(first, 0), min(last, width - 1)
     if first == last:
-        last += 0.001  # avoid division by zero
+        last += 0.001  # avoids division by zero
     return np.clip((pair - first) / (last - first), 0.0, 1.0)
 
 
 def alibi_slopes(n_heads: int) -> Array:
-    """A geometric sequence from 2^(-8/n); if n is not a power of two, extended by slopes of the next power."""
+    """Return the sequence from 2^(-8/n), extended by slopes of the next power of two if n is not a power of two."""
     power = 2 ** math.floor(math.log2(n_heads))
     slopes = 2.0 ** (-8.0 / power * np.arange(1, power + 1))
     further = 2.0 ** (-4.0 / power * np.arange(1, 2 * (n_heads - power), 2))
@@ -122,7 +122,7 @@ def alibi_slopes(n_heads: int) -> Array:
 
 
 def temperature(layer: Any, positions: Array) -> Array:
-    """A factor per query [q 1 1] that grows with its position [nakanishi2025]."""
+    """Return a factor per query [q 1 1] that grows with its position [nakanishi2025]."""
     stretches = (positions + layer.temperature_start) / layer.temperature_length
     if getattr(layer, "temperature_law", "log") == "power":
         found: Array = (1 + stretches) ** layer.temperature
@@ -132,14 +132,14 @@ def temperature(layer: Any, positions: Array) -> Array:
 
 
 def growth(scale: Array, shift: Array, positions: Array) -> Array:
-    """``scale · log(position + 1) + shift`` per query and head [q h 1], with two learned numbers per head."""
+    """Compute ``scale · log(position + 1) + shift`` per query and head [q h 1], with two learned numbers per head."""
     return (np.log(positions + 1.0)[:, None] * scale + shift)[..., None]
 
 
 def buckets(count: int, most: int, ahead: Array, *, causal: bool) -> Array:
-    """The bucket of each distance: exact for near keys, logarithmic up to ``most``.
+    """Return the bucket of each distance: exact for near keys, logarithmic up to ``most``.
 
-    ``ahead`` [q k] is the key's position minus the query's. Without a causal mask, each side has half of the buckets.
+    ``ahead`` [q k] is the key position minus the query position. Without a causal mask, each side has half the buckets.
     """
     start: Array = 0
     if causal:

@@ -1,4 +1,4 @@
-"""The real-gated linear recurrent unit [de2024, Section 2.4]: a diagonal recurrence whose decay the token sets."""
+"""The real-gated linear recurrent unit [de2024, Section 2.4]: a diagonal recurrence with input-dependent decay."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .functions import ACTIVATIONS, operation, sigmoid, softplus
 from .step import State, Step
 from .weights import Array, Weight, Weights, kernel, matrix, table, vector
 
-SHARPNESS = 8.0  # the constant c of the paper
+SHARPNESS = 8.0  # the constant c in the paper
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Two branches, a short convolution, gates on blocks of channels, a decay for each channel."""
+    """Return two branches, a short convolution, gates on blocks of channels, and a decay per channel."""
     d, i, blocks = layer.d_model, layer.d_inner, layer.n_blocks
     width = i // blocks
     found = [matrix("wy", d, i), vector("by", i), matrix("wx", d, i), vector("bx", i), kernel("conv", i, layer.d_conv)]
@@ -27,7 +27,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``h = a h + sqrt(1 - a²) (i · u); y = (h · act(x wy)) wo``."""
+    """Compute ``h = a h + sqrt(1 - a²) (i · u); y = (h · act(x wy)) wo``."""
     branch = ACTIVATIONS[layer.activation](einsum("bqd,di->bqi", x, w.wy) + w.by)
     u = causal_convolution(einsum("bqd,di->bqi", x, w.wx) + w.bx, w.conv, w.conv_b, state, "conv")
     blocks = u.reshape(*u.shape[:2], layer.n_blocks, -1)
@@ -46,7 +46,7 @@ GATES = ("input", "decay")
 
 @operation
 def _scan(decay: Array, u: Array, h: Array, first: Array) -> Array:
-    """``h`` after each token [b q i], from the initial state; the first token of a sequence is not scaled."""
+    """Return ``h`` after each token [b q i], from the initial state; the first token of a sequence is not scaled."""
     all_h = []
     for t in range(u.shape[1]):
         a = decay[:, t]

@@ -13,13 +13,13 @@ from .weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Key (up-) and value (down-projection), receptance, and mixing vectors."""
+    """Return key (up-projection), value (down-projection), receptance, and mixing vectors."""
     d, f = layer.d_model, layer.d_ff
     return [vector("mix_k", d), vector("mix_r", d), matrix("wk", d, f), matrix("wv", f, d), matrix("wr", d, d)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``sigmoid(xr wr) · (relu²(xk wk) wv)``."""
+    """Compute ``sigmoid(xr wr) · (relu²(xk wk) wv)``."""
     last = last_token(x, state)
     k = relu2(einsum("bqd,df->bqf", toward(x, last, 1.0 - w.mix_k), w.wk))
     r = sigmoid(einsum("bqd,de->bqe", toward(x, last, 1.0 - w.mix_r), w.wr))

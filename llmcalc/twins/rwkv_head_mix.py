@@ -1,4 +1,4 @@
-"""RWKV-5 and RWKV-6 time mixing [peng2024]: a matrix state per head; in RWKV-6, data-dependent mixes and decay."""
+"""RWKV-5 and RWKV-6 time mixing [peng2024]: a matrix state per head, and in RWKV-6 data-dependent mixes and decay."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .rwkv_time_mix import last_token, toward
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
-EPS = 1e-5  # of the norm on each head
+EPS = 1e-5  # epsilon of the norm per head
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Projections with mixing vectors, decay and bonus per key channel, norm per head."""
+    """Return projections with mixing vectors, decay and bonus per key channel, and a norm per head."""
     d, heads, names = layer.d_model, (layer.n_heads, layer.d_model // layer.n_heads), _names(layer)
     found = [vector(f"mix_{name}", d) for name in names] + [matrix(f"w{name}", d, heads) for name in "rkvg"]
     if layer.mix_rank:
@@ -29,12 +29,12 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def _names(layer: Any) -> str:
-    """Names of the mixes: receptance, key, value, gate, and a data-dependent decay."""
+    """Return the names of the mixes: receptance, key, value, gate, and a data-dependent decay."""
     return "rkvgw" if layer.mix_rank and layer.decay_rank else "rkvg"
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``S = diag(w) S + k vᵀ; y = (silu(g) · norm(r (S + diag(u) k vᵀ))) wo``."""
+    """Compute ``S = diag(w) S + k vᵀ; y = (silu(g) · norm(r (S + diag(u) k vᵀ))) wo``."""
     mixes = _mixes(layer, w, x, last_token(x, state))
     r, k, v, g = (einsum("bqd,dhe->bqhe", mixes[name], getattr(w, f"w{name}")) for name in "rkvg")
     fading: Array = w.decay
@@ -51,10 +51,10 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _mixes(layer: Any, w: Weights, x: Array, last: Array) -> dict[str, Array]:
-    """A mix of each token and the previous one, per projection."""
+    """Return a mix of each token and the previous one, per projection."""
     names = _names(layer)
     shares = {name: 1.0 - getattr(w, f"mix_{name}") for name in names}
-    if layer.mix_rank:  # RWKV-6: data-dependent shares, of the previous token
+    if layer.mix_rank:  # RWKV-6: data-dependent shares of the previous token
         narrow = np.tanh(einsum("bqd,dnr->bqnr", toward(x, last, w.mix_x), w.mix_in))
         corrections = einsum("bqnr,nrd->bqnd", narrow, w.mix_out)
         shares = {name: getattr(w, f"mix_{name}") + corrections[:, :, n] for n, name in enumerate(names)}
@@ -63,7 +63,7 @@ def _mixes(layer: Any, w: Weights, x: Array, last: Array) -> dict[str, Array]:
 
 @operation
 def _recurrence(r: Array, k: Array, v: Array, fading: Array, first: Array, S: Array) -> tuple[Array, Array]:
-    """Token by token: the receptance applied to the state, with a bonus on the newest token; and the final state."""
+    """Compute the outputs and final state token by token, with a bonus on the newest token."""
     decay = np.exp(-fading) + np.zeros(k.shape)
     outputs = []
     for t in range(k.shape[1]):

@@ -13,7 +13,7 @@ from .weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Receptance, key, value and output projections, mixing vectors, decay, and a bonus for the newest token."""
+    """Return receptance, key, value and output projections, mixing vectors, decay, and a bonus for the newest token."""
     d, i = layer.d_model, layer.d_inner
     found = [vector(f"mix_{name}", d) for name in "kvr"] + [vector("decay", i), vector("first", i)]
     return found + [matrix(f"w{name}", d, i) for name in "kvr"] + [matrix("wo", i, d)]
@@ -23,7 +23,7 @@ RUNNING = ("numerator", "denominator", "maximum")  # state of the running averag
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``(sigmoid(r) · wkv(k, v)) wo``."""
+    """Compute ``(sigmoid(r) · wkv(k, v)) wo``."""
     last = last_token(x, state)
     mixes = {name: toward(x, last, 1.0 - getattr(w, f"mix_{name}")) for name in "kvr"}
     k, v, r = (einsum("bqd,di->bqi", mixes[name], getattr(w, f"w{name}")) for name in "kvr")
@@ -37,7 +37,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def last_token(x: Array, state: State | None) -> Array:
-    """The token before the first one of ``x`` [b q d]; the state then holds the last one of ``x``."""
+    """Return the token before the first one of ``x`` [b q d], and store the last one of ``x`` in the state."""
     last: Array = state["shift"] if state and "shift" in state else np.zeros((x.shape[0], x.shape[2]))
     if state is not None:
         state["shift"] = x[:, -1]
@@ -46,7 +46,7 @@ def last_token(x: Array, state: State | None) -> Array:
 
 @operation
 def toward(x: Array, last: Array, share: Array) -> Array:
-    """Each token of ``x`` [b q d], interpolated toward the previous one by ``share``."""
+    """Interpolate each token of ``x`` [b q d] toward the previous one by ``share``."""
     before = np.concatenate([last[:, None], x[:, :-1]], axis=1)
     return x + (before - x) * share
 
@@ -55,7 +55,7 @@ def toward(x: Array, last: Array, share: Array) -> Array:
 def _wkv(
     k: Array, v: Array, decay: Array, first: Array, top: Array, below: Array, peak: Array
 ) -> tuple[Array, Array, Array, Array]:
-    """A running average of v weighted by exp(k), with the maximum exponent factored out."""
+    """Return a running average of v weighted by exp(k), with the maximum exponent factored out."""
     decay = -np.exp(decay)
     outputs = []
     for t in range(k.shape[1]):

@@ -16,29 +16,29 @@ INPUT_FIELDS = frozenset({"prompt"})
 
 
 def weights(layer: Any) -> list[Weight]:
-    """The factor per channel or a single factor, unless it is a constant."""
+    """Return the factor per channel or a single factor, unless it is a constant."""
     if layer.factor is not None:
         return []
     return [vector("w", 1 if layer.scalar else layer.d_model, mean=1.0)._replace(buffer=layer.stored)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``g x``, or with ``of: step``, ``g (x - r)`` for the residual r."""
+    """Compute ``g x``, or with ``of: step``, ``g (x - r)`` for the residual r."""
     if layer.of == "output":
         return x * _factor(layer, w)
     if layer.of in ("residual", "both") or step.stream is None:
-        raise UnsupportedError(f"of: {layer.of} needs a sub-layer with a residual", where="scale")
+        raise UnsupportedError(f"of: {layer.of} requires a sub-layer with a residual", where="scale")
     return (x - step.stream) * _factor(layer, w)
 
 
 def adds_residual(layer: Any) -> bool:
-    """Whether it adds the sub-layer's result to the stream itself."""
+    """Return whether the layer adds the sub-layer's output to the residual stream."""
     return bool(layer.of != "output")
 
 
 def add_to_residual(layer: Any, w: Weights, y: Array, residual: Array) -> Array:
-    """``y + g r``, ``r + g (y - r)`` with ``of: step``, or ``g y + h r`` with ``of: both``, for the residual r."""
-    if layer.of == "both":  # a sigmoid, and the factor that preserves the variance together with it
+    """Compute ``y + g r``, ``r + g (y - r)`` with ``of: step``, or ``g y + h r`` with ``of: both``."""
+    if layer.of == "both":  # a sigmoid, and the second factor that preserves the variance
         gate = times(w.w, layer.gain)
         own = sigmoid(gate)
         return y * own + residual * np.sqrt(np.maximum(sigmoid(-gate) * (1.0 + own), LEAST))

@@ -1,4 +1,4 @@
-"""A gated short convolution as a token mixer (LFM2)."""
+"""A gated short convolution that mixes tokens (LFM2)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .weights import Array, Weight, Weights, kernel, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Three input projections, the kernel, and the output projection."""
+    """Return three input projections, the kernel, and the output projection."""
     d = layer.d_model
     found = [matrix(name, d, d) for name in ("w_B", "w_C", "wx", "wo")] + [kernel("conv", d, layer.d_conv)]
     return found + ([vector(name, d) for name in ("b_B", "b_C", "bx", "conv_b", "bo")] if layer.bias else [])
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``y = (C · conv(B · u)) wo``."""
+    """Compute ``y = (C · conv(B · u)) wo``."""
     input_gate = plus(einsum("bqd,di->bqi", x, w.w_B), w.get("b_B"))
     output_gate = plus(einsum("bqd,di->bqi", x, w.w_C), w.get("b_C"))
     u = input_gate * plus(einsum("bqd,di->bqi", x, w.wx), w.get("bx"))

@@ -10,12 +10,12 @@ from .weights import Array, Weight, Weights
 
 
 def weights(layer: Any) -> list[Weight]:
-    """No weights."""
+    """Return no weights."""
     return []
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """``x + sinusoids`` [b q d] at this step's positions."""
+    """Compute ``x + sinusoids`` [b q d] at the positions of this step."""
     if layer.sinusoids == "interleaved":
         return x + sinusoids(step.positions, layer.d_model)
     return x + sinusoid_halves(int(step.positions[-1]) + 1, layer.d_model, layer.sinusoids == "fairseq")[step.positions]

@@ -1,4 +1,4 @@
-"""The inputs of one step, shared between its layers, the cache between steps, and patches between stacks."""
+"""The inputs shared by the layers of one step, the cache between steps, and patches between stacks."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ State = dict[str, Array]
 
 @dataclass
 class Step:
-    """The tokens of one step, of one stack."""
+    """The tokens of one step of one stack."""
 
     ids: Array  # token ids [b q]; zeros if the stack reads ``data``
-    cached: int = 0  # tokens of this stack in the cache
+    cached: int = 0  # number of tokens of this stack in the cache
     text: Array | None = None  # ids of all tokens so far, including this step's [b c+q]; None: the same as ``ids``
     segments: Array | None = None  # segment ids [b q], or n per token [b q n]; None: all 0
-    boxes: Array | None = None  # left, upper, right and lower edge of each token on the page [b q 4]; None: all 0
+    boxes: Array | None = None  # left, upper, right and lower edge of each token's box [b q 4]; None: all 0
     # input of cross-attention [b n d]: the encoder's output (None in a decode step, which has its keys cached), or the
     # vectors of the patches that end in this step
     source: Array | None = None
@@ -32,26 +32,26 @@ class Step:
     own_ids: Mapping[str, Array] = field(default_factory=dict)  # ids [b q] of tables with separate ids, by name
     data: Array | None = None  # frames [b r i] or patches [b q c (f) i j], read instead of tokens
     grid: tuple[int, int] | None = None  # rows and columns of the patches, in row-major order; None: no patches
-    prompt: int = 0  # learned tokens before all others
-    n_merged: int = 1  # patches merged into each position
+    prompt: int = 0  # number of learned tokens before all others
+    n_merged: int = 1  # number of patches merged into each position
     whole_grid: tuple[int, int] | None = None  # the grid before merging
     latent_arrays: list[Array] = field(default_factory=list)  # vectors that will replace the stream, each [b n d]
-    tower_results: list[Array] = field(default_factory=list)  # earlier outputs of a tower with several
+    tower_results: list[Array] = field(default_factory=list)  # earlier outputs of a tower with several outputs
     streams: list[Array] = field(default_factory=list)  # the residual stream before and after each block
     # keys and values that later layers reuse, by their sizes (Gemma 3n)
     shared_keys: dict[object, tuple[Array, Array]] = field(default_factory=dict)
-    copies: int = 1  # copies of all tokens, concatenated in the stream (ProphetNet)
+    copies: int = 1  # number of copies of all tokens, concatenated in the stream (ProphetNet)
     saved_streams: dict[str, Array] = field(default_factory=dict)  # named streams that later layers read
     # learned keys and values of prefix tuning, per self-attention layer, then per cross-attention layer
     prefix: list[list[tuple[Array, Array]]] = field(default_factory=list)
     first_input: Array | None = None  # input of the first block [b q d]
     angles: Array | None = None  # sines, then cosines, of the rotary angles [q e], if they come from a table
     sublayer_inputs: dict[str, Array] = field(default_factory=dict)  # stream before each sub-layer of the current block
-    deferred_results: dict[str, list[Array]] = field(default_factory=dict)  # by the sub-layer before them
-    block_sums: list[Array] = field(default_factory=list)  # sums of the outputs of earlier groups of blocks
-    use_counts: dict[str, int] = field(default_factory=dict)  # runs of each sub-layer so far, by name
-    use_index: int = 0  # earlier runs of the current sub-layer
-    n_added: int = 1  # terms in the residual stream so far
+    deferred_results: dict[str, list[Array]] = field(default_factory=dict)  # by the preceding sub-layer
+    block_sums: list[Array] = field(default_factory=list)  # sums of the outputs of earlier layer groups
+    use_counts: dict[str, int] = field(default_factory=dict)  # number of runs of each sub-layer so far, by name
+    use_index: int = 0  # number of earlier runs of the current sub-layer
+    n_added: int = 1  # number of terms in the residual stream so far
     depth: tuple[int, int] = (0, 1)  # index of the current block, and number of blocks
     layer_inputs: list[Array] = field(default_factory=list)  # per-layer embeddings of the remaining layers [b q l]
     stream: Array | None = None  # the residual that the current sub-layer adds to [b q d]
@@ -65,19 +65,19 @@ class Step:
         return self.cached > 0
 
     def must_be_whole(self, kind: str) -> None:
-        """Raise an UnsupportedError in a decode step, for kinds that see later tokens and have no cache."""
+        """Raise an UnsupportedError in a decode step, for kinds that attend to later tokens and have no cache."""
         if self.decode:
-            raise UnsupportedError("it sees later tokens and cannot run token by token", where=kind)
+            raise UnsupportedError("the layer attends to later tokens and cannot run token by token", where=kind)
 
     def must_have_copies(self, copies: int, kind: str) -> None:
-        """Raise an UnsupportedError unless the stream holds this many copies of the tokens."""
+        """Raise an UnsupportedError unless the stream holds ``copies`` copies of the tokens."""
         if self.copies != copies:
-            raise UnsupportedError(f"it needs {copies} copies of the tokens, not {self.copies}", where=kind)
+            raise UnsupportedError(f"the stream must hold {copies} copies of the tokens, not {self.copies}", where=kind)
 
     def must_be_latents(self, wanted: int | None, x: Array, kind: str) -> None:
-        """Raise an UnsupportedError unless ``x`` is the ``wanted`` number of learned vectors."""
+        """Raise an UnsupportedError unless ``x`` consists of ``wanted`` learned vectors."""
         if wanted and (x.shape[1] != wanted or self.grid):
-            raise UnsupportedError(f"it runs on {wanted} learned vectors, not on tokens", where=kind)
+            raise UnsupportedError(f"the input must be {wanted} learned vectors, not tokens", where=kind)
 
     @property
     def positions(self) -> Array:
@@ -94,7 +94,7 @@ class Cache:
     text: Array | None = None
 
     def with_text(self, ids: Array) -> Array:
-        """The ids of all tokens so far and of the new ones [b c+q]."""
+        """Return the ids of all tokens so far, followed by the new ones [b c+q]."""
         return ids if self.text is None else np.concatenate([self.text, ids], axis=1)
 
     def extend(self, ids: Array) -> None:
@@ -103,7 +103,7 @@ class Cache:
         self.length += ids.shape[1]
 
     def arrays(self) -> list[Array]:
-        """The arrays of all layer states."""
+        """Return the arrays of all layer states."""
         return [array for state in self.layers.values() for name, array in state.items() if name[0] != "_"]
 
     @property
@@ -113,12 +113,12 @@ class Cache:
 
     @property
     def bytes(self) -> int:
-        """Cached bytes, in the arrays' own data types."""
+        """Number of cached bytes, in the arrays' own data types."""
         return sum(array.size * array.dtype.itemsize for array in self.arrays())
 
 
 def patches_begun(tokens: int, patch: int) -> int:
-    """Number of patches that have begun within ``tokens`` bytes.
+    """Return the number of patches that have begun within ``tokens`` bytes.
 
     >>> [patches_begun(tokens, 4) for tokens in (0, 1, 4, 5, 6, 9)]
     [0, 1, 1, 2, 2, 3]
@@ -136,14 +136,14 @@ class PatchHandover:
     patches: Array = None  # output of the stack that ran on patches [b p n·d]
 
     def store(self, patch: int | None, step: Step, result: Array) -> None:
-        """Store the output of a stack: of patches if ``patch`` is given, of bytes otherwise."""
+        """Store the output of a stack that ran on patches, if ``patch`` is given, or on bytes."""
         if patch:
             self.patches = result
         else:
             self.ids, self.stream, self.vectors = step.ids, step.streams[-1], step.vectors
 
     def step(self, patch: int | None, width: int, cached: int) -> Step:
-        """The next stack's step after ``cached`` bytes: on the patches completed since then, or on bytes."""
+        """Return the next stack's step after ``cached`` bytes: on the patches completed since then, or on bytes."""
         if self.vectors is None:
             raise UnsupportedError("no stack of bytes has produced patch vectors")
         b = self.ids.shape[0]

@@ -1,6 +1,6 @@
 """Reverse-mode automatic differentiation for NumPy: a tape records operations, then runs them backwards.
 
-A ``Variable`` stands for an array. NumPy hands its operations to the variable through ``__array_ufunc__`` and
+A ``Variable`` represents an array. NumPy dispatches operations on it through ``__array_ufunc__`` and
 ``__array_function__``, so layers need no changes. ``gradients.py`` holds the derivatives.
 
 >>> import numpy as np
@@ -29,8 +29,8 @@ class Tape:
     """The operations of one forward pass, in order.
 
     Attributes:
-        nodes: results of the operations.
-        views: pairs of a reshaped result and the array that it shows.
+        nodes: outputs of the operations.
+        views: pairs of a reshaped output and the array it is a view of.
     """
 
     def __init__(self) -> None:
@@ -38,16 +38,16 @@ class Tape:
         self.views: list[tuple[Array, Array]] = []
 
     def variable(self, value: Array) -> Variable:
-        """A leaf that receives a gradient."""
+        """Return a leaf that receives a gradient."""
         return Variable(value, self)
 
     def data(self, value: Array) -> Variable:
-        """A leaf that receives no gradient, such as pixels; the gradients of others may need its values."""
+        """Return a leaf without a gradient, such as pixels, whose values other gradients may need."""
         return Variable(value, self, is_activation=True, is_constant=True)
 
     @contextmanager
     def parameters_of(self, model: Any) -> Iterator[dict[str, Variable]]:
-        """A context in which a model's parameters are variables."""
+        """Replace a model's parameters by variables within a context."""
         plain = dict(model.tensors)
         variables = {name: self.variable(array) for name, array in model.parameters.items()}
         model.tensors.update(variables)
@@ -57,7 +57,7 @@ class Tape:
             model.tensors.update(plain)
 
     def record(self, result: gradients.Result, inputs: tuple[Any, ...]) -> Variable:
-        """Add an operation's result to the tape, with the pullbacks to its inputs."""
+        """Add an operation's output to the tape, with the pullbacks to its inputs."""
         parents = [parent for parent in inputs if isinstance(parent, Variable)]
         is_activation = result.makes_activation or any(parent.is_activation for parent in parents)
         output = Variable(result.value, self, is_activation, all(parent.is_constant for parent in parents))
@@ -75,7 +75,7 @@ class Tape:
         return output
 
     def saved_activations(self, loss: Variable) -> MemoryLedger:
-        """The activations that the backward pass of ``loss`` needs.
+        """Return the activations that the backward pass of ``loss`` needs.
 
         Weights, constants and elementwise functions of weights alone do not count.
         """
@@ -90,7 +90,7 @@ class Tape:
         return saved
 
     def call(self, function: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
-        """Record a named function as one operation: by its own derivative, or recomputed in the backward pass."""
+        """Record a named function as one operation, with its own derivative or recomputed in the backward pass."""
         rule = gradients.NAMED.get(function.__name__)
         values = tuple(map(_value, inputs))
         if rule is not None:
@@ -107,7 +107,7 @@ class Tape:
         )
 
     def backward(self, loss: Variable, gradient: Array | None = None) -> None:
-        """Set ``gradient`` of every variable that ``loss`` depends on; that of ``loss`` itself is 1 by default."""
+        """Set ``gradient`` of every variable that ``loss`` depends on; the gradient of ``loss`` is 1 by default."""
         loss.gradient = np.ones_like(loss.value) if gradient is None else gradient
         for node in reversed(self.nodes):
             if node.gradient is None:
@@ -118,12 +118,12 @@ class Tape:
 
 
 def _flatten(results: tuple[Array, ...]) -> Array:
-    """Several results as one vector."""
+    """Concatenate several outputs into one vector."""
     return np.concatenate([result.reshape(-1) for result in results])
 
 
 def _recomputed(function: Callable[..., Array], value: Array, inputs: tuple[Any, ...]) -> gradients.Result:
-    """A function that saves only its inputs: the backward pass runs it again, on a tape of its own."""
+    """Run a function that saves only its inputs; the backward pass runs it again on a separate tape."""
     last: list[Any] = [None, ()]  # one run serves all inputs
 
     def gradient_of(number: int) -> gradients.Vjp:
@@ -142,7 +142,7 @@ def _recomputed(function: Callable[..., Array], value: Array, inputs: tuple[Any,
 
 
 def _leaf(tape: Tape, item: Any) -> Any:
-    """An input of a recomputed function as a leaf of another tape."""
+    """Return an input of a recomputed function as a leaf of another tape."""
     constant = isinstance(item, Variable) and item.is_constant
     return Variable(np.asarray(item.value), tape, constant, constant) if isinstance(item, Variable) else item
 
@@ -153,8 +153,8 @@ class Variable(NDArrayOperatorsMixin):
     Attributes:
         is_activation: whether it depends on more than weights, or on weights through more than elementwise functions.
         is_constant: whether it is data or computed from data alone, so that it receives no gradient.
-        residuals: activations that its derivative needs.
-        pullbacks: for each input, the variable and the function from this gradient to that one.
+        residuals: activations needed for its derivative.
+        pullbacks: for each input, its variable and the function that maps this gradient to the input's gradient.
     """
 
     def __init__(self, value: Array, tape: Tape, is_activation: bool = False, is_constant: bool = False) -> None:
@@ -185,11 +185,11 @@ class Variable(NDArrayOperatorsMixin):
         return self.tape.record(gradients.take(self.value, index), (self,))
 
     def reshape(self, *shape: Any) -> Variable:
-        """The same elements in another shape."""
+        """Return the same elements in another shape."""
         return self.tape.record(gradients.reshape(self.value, shape), (self,))
 
     def astype(self, dtype: Any) -> Variable:
-        """The same elements in another data type."""
+        """Return the same elements in another data type."""
         return self.tape.record(gradients.astype(self.value, dtype), (self,))
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Variable:
@@ -212,11 +212,11 @@ def _value(item: Any) -> Any:
 
 
 class MemoryLedger:
-    """Elements in use, each counted once however many views show it.
+    """Elements in use, each counted once regardless of the number of views.
 
     Attributes:
-        used: by the id of the array that owns the memory: that array, and a mask of its elements in use.
-        copies: by the id of a copy's owner: that owner, and the original with the same elements.
+        used: the array that owns the memory and a mask of its elements in use, by the id of the owner.
+        copies: the owner of a copy and the original with the same elements, by the id of the copy's owner.
 
     >>> x = np.arange(12.0).reshape(3, 4)
     >>> ledger = MemoryLedger()
@@ -244,17 +244,17 @@ class MemoryLedger:
         as_strided(mask[first:], array.shape, strides)[...] = True
 
     def alias(self, copy: Array, original: Array) -> None:
-        """Count ``copy`` as ``original``, whether or not it has memory of its own."""
+        """Count ``copy`` as ``original``, even if it has its own memory."""
         if owner(copy) is not owner(original):
             self.copies[id(owner(copy))] = owner(copy), original
 
     def sizes(self) -> tuple[int, ...]:
-        """Number of elements in use of each array, in the order in which they were added."""
+        """Return the number of elements in use of each array, in the order in which the arrays were added."""
         return tuple(int(mask.sum()) for _, mask in self.used.values())
 
 
 def owner(array: Array) -> Array:
-    """The array that owns the memory of a view."""
+    """Return the array that owns the memory of a view."""
     while isinstance(getattr(array, "base", None), np.ndarray):
         array = array.base
     return array

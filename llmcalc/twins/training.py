@@ -24,7 +24,7 @@ class TrainResult:
 
 
 def train_step(model: Model, *inputs: Array, targets: Array | None) -> TrainResult:
-    """Cross-entropy of the logits [b q V] against ``targets`` [b q], and its gradient.
+    """Return the cross-entropy of the logits [b q V] against ``targets`` [b q], and its gradient.
 
     Without targets, as for a model without a head, the loss is a weighted sum of the output.
     """
@@ -42,7 +42,7 @@ def train_step(model: Model, *inputs: Array, targets: Array | None) -> TrainResu
 
 
 def tower_step(model: Model, pixels: Array, grid: tuple[int, int]) -> TrainResult:
-    """The same for a vision encoder: the loss is a weighted sum of its outputs."""
+    """Run a training step of a vision encoder, whose loss is a weighted sum of its outputs."""
     tape = Tape()
     return _train(tape, model, lambda: sum(map(weighted_sum, model.see(tape.data(pixels), grid))))
 
@@ -57,11 +57,11 @@ def _train(tape: Tape, model: Model, loss_of: Callable[[], Any]) -> TrainResult:
 
 
 def cross_entropy(logits: Array, targets: Array) -> Any:
-    """The mean of ``-log softmax(logits)[target]``."""
+    """Return the mean of ``-log softmax(logits)[target]``."""
     b, q, _ = logits.shape
     return -np.mean(log_softmax(logits)[np.arange(b)[:, None], np.arange(q), targets])
 
 
 def weighted_sum(given: Array) -> Any:
-    """A sum in which every entry has a different weight."""
+    """Return a sum in which every entry has a different weight."""
     return np.sum(given * np.cos(np.arange(given.size)).reshape(given.shape))

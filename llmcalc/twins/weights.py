@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-Array = Any  # an ndarray, an observed one (observer.py), or a variable of the tape (tape.py)
+Array = Any  # an ndarray, an observed array (observer.py), or a variable of the tape (tape.py)
 Sizes = tuple[int, ...]
 
 
 class Weight(NamedTuple):
-    """A weight of a layer; the last two groups of a ``matrix`` are its input and output dimensions.
+    """A weight of a layer. The last two groups of a ``matrix`` are its input and output dimensions.
 
     Attributes:
-        computed: the layer recomputes it, so its stored values do not matter.
-        below: the weight is a table of distinct integers below this number in each row; 0: any real numbers.
+        computed: whether the layer recomputes the weight, so that its stored values do not matter.
+        below: bound of the distinct integers in each row of a table; 0: the weight has any real numbers.
     """
 
     name: str
@@ -36,11 +36,11 @@ class Weight(NamedTuple):
 
     @property
     def shape(self) -> Sizes:
-        """The shape in memory."""
+        """Shape in memory."""
         return tuple(size for group in self.groups for size in group)
 
     def random(self, rng: np.random.Generator, spread: float) -> Array:
-        """Random initial values."""
+        """Return random initial values."""
         if self.below:
             return np.argsort(rng.random((self.shape[0], self.below)), axis=1)[:, : self.shape[1]]
         return self.mean + spread * rng.standard_normal(self.shape)
@@ -52,38 +52,38 @@ class Weight(NamedTuple):
 
 
 def matrix(name: str, inputs: int | Sizes, outputs: int | Sizes, experts: int | None = None) -> Weight:
-    """``y = x w``, from ``inputs`` to ``outputs``; with ``experts``, one matrix per expert."""
+    """Return the weight of ``y = x w``, from ``inputs`` to ``outputs``; with ``experts``, one matrix per expert."""
     lead = () if experts is None else ((experts,),)
     return Weight(name, (*lead, _sizes(inputs), _sizes(outputs)), matrix=True, per_expert=experts is not None)
 
 
 def adapters(name: str, inputs: int | Sizes, outputs: int | Sizes, places: int) -> Weight:
-    """One matrix for each of the ``places`` that share a layer."""
+    """Return one matrix for each of the ``places`` that share a layer."""
     return matrix(name, inputs, outputs, experts=places)._replace(per_expert=False)
 
 
 def vector(name: str, *sizes: int, mean: float = 0.0) -> Weight:
-    """A bias or a scale; several sizes are stored as one dimension."""
+    """Return a bias or a scale; several sizes are stored as one dimension."""
     return Weight(name, (sizes,), mean=mean)
 
 
 def table(name: str, *sizes: int, share: str | None = None, buffer: bool = False) -> Weight:
-    """A weight stored with every size as a dimension: a lookup table, or an untransposed matrix."""
+    """Return a weight stored with every size as a dimension: a lookup table, or an untransposed matrix."""
     return Weight(name, tuple((size,) for size in sizes), share=share, buffer=buffer)
 
 
 def kernel(name: str, channels: int | Sizes, taps: int) -> Weight:
-    """Taps of a depthwise convolution."""
+    """Return the taps of a depthwise convolution."""
     return Weight(name, (_sizes(channels), (taps,)))
 
 
 def under(part: str, weights: list[Weight]) -> list[Weight]:
-    """The weights of an inner layer, such as shared experts, with prefixed names."""
+    """Return the weights of an inner layer, such as shared experts, with prefixed names."""
     return [weight._replace(name=f"{part}.{weight.name}") for weight in weights]
 
 
 def constant(array: Array) -> Array:
-    """The plain array, through which no gradient flows."""
+    """Return the plain array, through which no gradient flows."""
     return getattr(array, "value", array)
 
 
@@ -92,7 +92,7 @@ def _sizes(size: int | Sizes) -> Sizes:
 
 
 class Weights:
-    """A layer's arrays by name: ``w.wq``; ``w.get("bq")`` is None if there is no such weight."""
+    """A layer's arrays by name: ``w.wq``, or ``w.get("bq")``, which is None if there is no such weight."""
 
     def __init__(self, arrays: Mapping[str, Array]) -> None:
         self._arrays = arrays
@@ -101,17 +101,17 @@ class Weights:
         try:
             return self._arrays[name]
         except KeyError:
-            raise AttributeError(f"there is no weight {name!r}") from None
+            raise AttributeError(f"no weight named {name!r}") from None
 
     def get(self, name: str) -> Array | None:
-        """The weight, or None."""
+        """Return the weight, or None."""
         return self._arrays.get(name)
 
     def constant(self) -> Weights:
-        """The same weights without gradients."""
+        """Return the same weights without gradients."""
         return Weights({name: constant(array) for name, array in self._arrays.items()})
 
     def part(self, name: str) -> Weights:
-        """The weights of an inner layer."""
+        """Return the weights of an inner layer."""
         start = f"{name}."
         return Weights({key.removeprefix(start): value for key, value in self._arrays.items() if key.startswith(start)})
