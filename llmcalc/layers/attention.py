@@ -43,10 +43,10 @@ class Attention(Layer):
         rope_factor: scaling factor.
         rope_length: training context in tokens, before scaling.
         rope_low_factor, rope_high_factor: for ``llama3``: scaling is full above ``length / low``, off below ``/ high``.
-        rope_fast, rope_slow: for ``yarn``: numbers of rotations within ``rope_length`` between which scaling starts.
+        rope_fast, rope_slow: for ``yarn``: range of rotations within ``rope_length`` over which scaling fades.
         rope_truncate: for ``yarn``: whether the limits of this range are rounded to whole pairs.
         rope_attention: factor on sines and cosines.
-        rope_factors: for ``longrope``: factors of all pairs; after ``|``, those beyond ``rope_length`` tokens.
+        rope_factors: for ``longrope``: one factor per pair; after ``|``, the factors beyond ``rope_length`` tokens.
         n_buckets: number of buckets of the relative position bias.
         max_distance: distance in tokens at which the last bucket starts.
         relative_shared: whether all layers of the stack share the bias table, as in T5.

@@ -22,7 +22,7 @@ class Linear(Layer):
         d_out: output width.
         bias: whether there is a bias.
         activation: elementwise function on the output.
-        positions: positions it runs on: ``all``, ``logits`` (those with logits), or ``one`` per sequence (a pooler).
+        positions: positions used: ``all``, ``logits`` (positions with logits), or ``one`` per sequence (a pooler).
         pooled: position for ``one``: ``first``, ``last``, the first ``of_id``, or the first of the ``highest`` id.
         pooled_id: token id for ``pooled: of_id`` (CLIP's end of text); without this token, the first one is used.
         neighbours: number of adjacent positions concatenated as the input, in reverse order (MobileBERT).

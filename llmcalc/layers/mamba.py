@@ -49,7 +49,7 @@ class Mamba(Layer):
         if self.n_heads is not None:
             self.must_divide("n_heads", "d_inner")
         if self.n_heads is not None and self.bcdt_norm != "none":
-            raise SizeError(f"n_heads is {self.n_heads}; bcdt_norm excludes n_heads", where="mamba")
+            raise SizeError(f"n_heads ({self.n_heads}) requires bcdt_norm: none", where="mamba")
 
     def declare(self) -> Declaration:
         """Declare an input projection, convolution, projections to Δ, B and C, scan, and output projection."""

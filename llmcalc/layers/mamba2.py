@@ -27,7 +27,7 @@ class Mamba2(Layer):
         out_bias: whether the output projection has a bias (default: ``bias``).
         conv_bias: whether the convolution has a bias.
         norm: whether a gated RMSNorm over each group precedes the output projection.
-        gate_first: whether the gate is applied before the norm; otherwise after it (Falcon-H1).
+        gate_first: whether the gate is applied before the norm instead of after (Falcon-H1).
         in_scale, out_scale: factors on input and output (Falcon-H1).
         z_scale, x_scale, B_scale, C_scale, dt_scale: factors on the projections.
         norm_eps: epsilon of the norm.

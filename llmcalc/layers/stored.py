@@ -1,4 +1,4 @@
-"""Tensors that a text-only forward pass never uses, such as those of an audio codec or an image decoder."""
+"""Tensors that a text-only forward pass never uses, such as the weights of an audio codec or image decoder."""
 
 from __future__ import annotations
 

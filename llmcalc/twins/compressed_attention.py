@@ -117,7 +117,7 @@ def _gather(far: Array, chosen: Array) -> Array:
 
 
 def compress(part: Summaries, layer: Any, w: Weights, x: Array, step: Step, state: State | None, name: str) -> Array:
-    """Return all summaries so far [b s e]; tokens of an incomplete group are kept in the state."""
+    """Return all completed summaries [b s e]; tokens of an incomplete group are kept in the state."""
     kv, gate = einsum("bqd,dw->bqw", x, w.wckv), einsum("bqd,dw->bqw", x, w.wcgate)
     if state and f"{name}pending_kv" in state:
         kv = np.concatenate([state[f"{name}pending_kv"], kv], axis=1)

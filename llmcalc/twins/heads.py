@@ -63,7 +63,7 @@ def grouped_mix(p: Array, v: Array) -> Array:
 
 
 def extend_cache(k: Array, v: Array, state: State | None, window: int | None = None) -> tuple[Array, Array]:
-    """Return the keys and values of the cached and the new tokens; cache those that the next token can attend to."""
+    """Return the keys and values of the cached and new tokens, and cache the ones needed for the next token."""
     if state and "k" in state:
         k, v = np.concatenate([state["k"], k], axis=1), np.concatenate([state["v"], v], axis=1)
     if state is not None:

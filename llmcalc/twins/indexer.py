@@ -149,7 +149,7 @@ def _select_groups(
 
 
 def _groups(layer: Indexer, around: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Return one key per complete group so far [b m e]; keys and gates of later tokens are kept in the state."""
+    """Return one key per completed group [b m e]; keys and gates of later tokens are kept in the state."""
     own = _normed_key(layer, w, einsum("bqd,de->bqe", x, w.wk))[:, :, None]
     key = _rotate(layer, around, own, step.positions)[:, :, 0]
     packed = np.concatenate([key, einsum("bqd,de->bqe", x, w.gate)], axis=-1)

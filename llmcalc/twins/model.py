@@ -148,7 +148,7 @@ class Model:
     ) -> Array:
         main = self.architecture.main
         if self.architecture.is_encoder_decoder and target is None and not (cache and cache.length):
-            raise InputError("an encoder-decoder model needs decoder_input_ids")
+            raise InputError("an encoder-decoder model requires decoder_input_ids")
         if target is not None and not self.architecture.is_encoder_decoder:
             raise InputError(f"{self.architecture.name} is not an encoder-decoder and takes no decoder_input_ids")
         source: Array | None = None

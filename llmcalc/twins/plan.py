@@ -31,7 +31,7 @@ class PlacedLayer:
     block: str
 
     def weights_in(self, tensors: Mapping[str, Array]) -> Weights:
-        """Return the layer's arrays among those of the model."""
+        """Select the layer's arrays from the model's tensors."""
         return Weights({name: tensors[full] for name, full in self.names.items()})
 
 

@@ -93,7 +93,7 @@ def frequencies(layer: Any, width: int, length: int) -> Array:
 def training_length(layer: Any) -> int:
     """Return the training context in tokens, before scaling."""
     if layer.rope_length is None:
-        raise InputError(f"rope_scaling {layer.rope_scaling} needs rope_length", where=layer.kind())
+        raise InputError(f"rope_scaling: {layer.rope_scaling} requires rope_length", where=layer.kind())
     return int(layer.rope_length)
 
 

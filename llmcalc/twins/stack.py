@@ -120,7 +120,7 @@ class _Runner:
         first = used[0].layer
         if hasattr(first.module, "bypasses_stream") and first.module.bypasses_stream(first.layer):
             if sublayer.part.residual:
-                text = "a layer that bypasses the stream cannot be added to it"
+                text = "a layer that bypasses the stream cannot be added to the stream"
                 raise UnsupportedError(text, where=sublayer.part.name)
             self.branches(used, x, *key)
             return x

@@ -77,5 +77,5 @@ def test_decoder_input_ids_need_an_encoder_decoder() -> None:
     with pytest.raises(InputError, match="text is not an encoder-decoder"):
         _model(TASK).forward(IDS, IDS)
     both = twin(llmcalc.load({"model_type": "t5", "num_layers": 2, "d_model": 6, "d_kv": 5, "d_ff": 7, "num_heads": 3}))
-    with pytest.raises(InputError, match="needs decoder_input_ids"):
+    with pytest.raises(InputError, match="requires decoder_input_ids"):
         both.forward(IDS)

@@ -26,7 +26,7 @@ class PatchAttention(Layer):
         d_head: width of a head (default: d_model / n_heads).
         n_vectors: number of vectors per patch.
         patch: number of tokens per patch.
-        extra_patches: number of additional patches in torch, where every token is a patch.
+        extra_patches: number of extra patches in torch, where every token is a patch.
         asks: which vectors are queries: ``patches`` or ``tokens``.
         dropped: whether a later layer replaces the output, so that it gets no gradient.
         norm_eps: epsilon of both norms.

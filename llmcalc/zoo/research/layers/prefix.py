@@ -1,4 +1,4 @@
-"""Prefix tuning [li2021]: learned keys and values prepended to those of the tokens."""
+"""Prefix tuning [li2021]: learned keys and values prepended to the keys and values of the tokens."""
 
 from __future__ import annotations
 

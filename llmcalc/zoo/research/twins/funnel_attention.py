@@ -106,7 +106,7 @@ def _double_first(layer: Any, x: Array) -> Array:
 def _pool(layer: Any, x: Array) -> Array:
     """Pool pairs of positions; an unpaired last position is unchanged."""
     if x.shape[1] <= 1 + layer.first_apart:
-        raise UnsupportedError(f"{x.shape[1]} positions are too few to pool", where="funnel_attention")
+        raise UnsupportedError(f"pooling requires more than {x.shape[1]} positions", where="funnel_attention")
     x = _double_first(layer, x)
     b, q, d = x.shape
     pairs = POOLING[layer.pooling](x[:, : q - q % 2].reshape(b, -1, 2, d), axis=2)

@@ -13,7 +13,7 @@ from ....twins.weights import Array, Weight, Weights
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the projections, and those of global attention, which are unused without global tokens."""
+    """Return the local projections, and the global projections, which are unused without global tokens."""
     sizes = (layer.d_model, layer.n_heads, layer.d_model // layer.n_heads)
     return [*projections("qkv", *sizes), *projections(("q_global", "k_global", "v_global"), *sizes), *output(*sizes)]
 
