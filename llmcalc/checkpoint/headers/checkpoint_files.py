@@ -90,7 +90,7 @@ def no_weights_error(folder: Path) -> DescriptionError:
     if pickled:
         listed = ", ".join(map(limits.printable, pickled[:3])) + (" ..." if len(pickled) > 3 else "")
         hint = f"Pickle files can execute code and are never opened. Convert them to safetensors: {listed}"
-        return DescriptionError("has pickled weights only", where=where, hint=hint)
+        return DescriptionError("has only pickled weights", where=where, hint=hint)
     return DescriptionError(f"has no {SAFETENSORS} or {GGUF} files", where=where)
 
 

@@ -129,7 +129,7 @@ def _read(cursor: _Cursor, size: int, name: str, where: str) -> FileHeader:
     if cursor.content[start : cursor.at] != MAGIC:
         raise DescriptionError("does not start with GGUF", hint="Check that it is a GGUF file.")
     version = cursor.number("I")
-    if version >= 1 << 16:  # a small number in big-endian order
+    if version >= 1 << 16:  # big-endian files have a small number in the high bytes
         cursor.order, version = ">", int.from_bytes(version.to_bytes(4, "little"), "big")
     if version not in VERSIONS:
         raise DescriptionError(f"GGUF version {version} is not supported; supported: 2 and 3")

@@ -52,7 +52,7 @@ def check_json(raw: bytes, what: str, where: str) -> None:
         raise DescriptionError(f"{what} has {len(raw):,} bytes; the limit is {longest:,}", where=where)
     brackets, commas, colons = raw.count(b"[") + raw.count(b"{"), raw.count(b","), raw.count(b":")
     if brackets > MOST_BRACKETS or commas > MOST_COMMAS or colons > MOST_COLONS:
-        raise DescriptionError(f"{what} lists too many values for a checkpoint", where=where)
+        raise DescriptionError(f"{what} has too many values for a checkpoint", where=where)
 
 
 def printable(path: str | Path) -> str:

@@ -43,7 +43,7 @@ def read_compressed_tensors(data: Mapping[str, Any], dtype: str) -> Quantisation
     titles: dict[str, None] = {}
     for group in groups.values():
         if not isinstance(group, dict) or not isinstance(group.get("weights"), dict):
-            raise DescriptionError("a group of compressed-tensors has no weights", where=WHERE)
+            raise DescriptionError("a group of compressed-tensors has no settings for weights", where=WHERE)
         packing, title = _packing(str(group.get("format") or default_format), group, scale_type(dtype))
         titles[title] = None
         targets = strings(group, "targets") or [_CLASS]

@@ -20,7 +20,7 @@ def advice(data: Mapping[str, Any]) -> str:
     """Return advice about a config whose ``model_type`` is unknown."""
     model_type = data.get("model_type")
     if model_type in ENCODED:
-        return "The key decoder must hold the config of its language model, with a model_type."
+        return "The key decoder must contain the config of the language model, including a model_type."
     other = modality(str(model_type))
     if other:
         within = "; as an encoder, it is counted with its language model" if other in ENCODED_MODALITIES else ""

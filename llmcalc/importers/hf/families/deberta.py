@@ -22,7 +22,7 @@ def deberta_v2(config: Config) -> Architecture:
     """Read DeBERTa-v2 and v3 [he2021]: bucketed distances, projections shared with content, a norm on distances."""
     head = config.optional_size("attention_head_size")
     if head and head * config.n_heads != config.d_model:
-        raise config.error("attention_head_size: the heads must add up to hidden_size")
+        raise config.error("attention_head_size times the number of heads must be hidden_size")
     relative, normed = config.flag("relative_attention"), "layer_norm" in _words(config, "norm_rel_ebd")
     buckets = config.get("position_buckets", -1)
     rows = 2 * buckets if type(buckets) is int and buckets > 0 else None

@@ -47,7 +47,7 @@ def diffusion_gemma(config: Config) -> Architecture:
     config.override("attention_k_eq_v", True)
     config.override("enable_moe_block", True)
     if config.head_kind() != "none":
-        config.add_unmodelled("the model denoises a canvas given a prompt, so plain text has no logits")
+        config.add_unmodelled("the model denoises a canvas given a prompt, so it has no logits for plain text")
     return gemma4(config)
 
 
@@ -66,7 +66,7 @@ def reused_layers(config: Config, types: list[str], all_allowed: bool = True) ->
     if reused == layers and all_allowed:
         return reused
     if reused > layers or set(types[: layers - reused]) != set(types):
-        text = f"num_kv_shared_layers ({reused}) leaves a layer type without a layer that computes keys and values"
+        text = f"num_kv_shared_layers ({reused}) includes all layers of one type; one must compute keys and values"
         raise config.size_error(text)
     return reused
 

@@ -134,7 +134,7 @@ def ctrl(config: Config) -> Architecture:
     position = Embedding(config.size("n_positions"), width, table="position", learned=False, sinusoids="halves")
     return decoder(
         config,
-        norm=replace(final, eps=1e-6),  # whatever the config says
+        norm=replace(final, eps=1e-6),  # regardless of the config
         final_norm=final,
         embedding_scale=width**0.5,
         attention=Attention(width, config.size("n_head"), **BIASED),
