@@ -82,7 +82,7 @@ def explain(
         InputError: an unknown quantity, or settings that the quantity does not depend on.
     """
     if quantity not in EXPLAINED:
-        hint = f"one of {', '.join(EXPLAINED)}"
+        hint = f"use one of {', '.join(EXPLAINED)}"
         raise UnknownNameError("quantity", quantity, EXPLAINED, parameter="quantity", hint=hint)
     if depth is not None and depth < 0:
         raise InputError(f"must be at least 0, not {depth}", parameter="depth")

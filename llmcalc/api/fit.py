@@ -112,7 +112,7 @@ def fit(
         raise InputError("cannot be set when solving for it", parameter=str(solve), hint="omit it")
     mode = settings.pop("mode", "inference")
     if mode not in MODES:
-        raise UnknownNameError("mode", mode, MODES, parameter="mode", hint=f"one of {', '.join(MODES)}")
+        raise UnknownNameError("mode", mode, MODES, parameter="mode", hint=f"use one of {', '.join(MODES)}")
     sizes = {name: settings.pop(name) for name in SIZES if name in settings}
     arguments = {**memory_settings({"training": mode == "training", **settings}), **sizes}
     architecture = load(model)

@@ -130,5 +130,5 @@ def is_given(value: object, name: str = "") -> bool:
 def known_choice(what: str, value: str, choices: tuple[str, ...]) -> str:
     """Return the value if it is one of the choices, else raise an error."""
     if value not in choices:
-        raise UnknownNameError(what, value, choices, parameter=what, hint=f"one of {', '.join(choices)}")
+        raise UnknownNameError(what, value, choices, parameter=what, hint=f"use one of {', '.join(choices)}")
     return value

@@ -118,7 +118,7 @@ def read_axis(text: str) -> Axis:
 
 def _axis(name: str, values: tuple[int, ...]) -> Axis:
     if name not in AXES:
-        hint = f"one of {', '.join(AXES)}; {{overrides}} changes the model itself"
+        hint = f"use one of {', '.join(AXES)}; {{overrides}} changes the model itself"
         raise UnknownNameError("size to sweep over", name, AXES, parameter="over", hint=hint)
     return Axis(name, values)
 
@@ -196,7 +196,7 @@ def evaluate_grid(
             raise InputError(f"{name} appears twice", parameter="over", hint="put all values in one list")
     for quantity in quantities:
         if quantity not in QUANTITIES:
-            raise UnknownNameError("quantity", quantity, QUANTITIES, hint=f"one of {', '.join(QUANTITIES)}")
+            raise UnknownNameError("quantity", quantity, QUANTITIES, hint=f"use one of {', '.join(QUANTITIES)}")
     smallest = Workload(**{**fixed, **{axis.name: min(axis.values) for axis in axes}})
     largest = Workload(**{**fixed, **{axis.name: max(axis.values) for axis in axes}})
     largest.values(architecture)  # sizes beyond the model's are an error, not a value

@@ -21,17 +21,17 @@ OPTIMIZER = Option("--optimizer", "Training: optimizer (default: adamw).", "NAME
 RECOMPUTE = Option("--recompute", "Training: activation recomputation (default: none).", choices=RECOMPUTATION)
 CONVENTION = Option("--convention", "Use the memory behaviour of transformers' eager PyTorch code.", choices=("torch",))
 MESH = (
-    Option("--dp", "Data-parallel ranks.", kind=int),
-    Option("--tp", "Tensor-parallel ranks.", kind=int),
-    Option("--pp", "Training: pipeline stages.", kind=int),
-    Option("--ep", "Expert-parallel ranks, a subset of the data-parallel ranks.", kind=int),
-    Option("--etp", "Tensor-parallel ranks of each expert (default: --tp).", kind=int),
-    Option("--cp", "Training: context-parallel ranks.", kind=int),
+    Option("--dp", "Number of data-parallel ranks.", kind=int),
+    Option("--tp", "Number of tensor-parallel ranks.", kind=int),
+    Option("--pp", "Training: number of pipeline stages.", kind=int),
+    Option("--ep", "Number of expert-parallel ranks, a subset of the data-parallel ranks.", kind=int),
+    Option("--etp", "Number of tensor-parallel ranks per expert (default: --tp).", kind=int),
+    Option("--cp", "Training: number of context-parallel ranks.", kind=int),
     Option("--sp", "Training: use sequence parallelism (requires --tp).", kind=bool),
     Option("--zero", "Training: ZeRO stage: 1, 2 or 3 (FSDP).", "STAGE", kind=int),
-    Option("--micro-batches", "Training: micro-batches per step (default: --pp).", kind=int),
-    Option("--vocabulary-multiple", "Pad the vocabulary to a multiple of this times --tp (default: 128).", kind=int),
-    Option("--virtual-stages", "Training: model chunks per pipeline stage (interleaved).", kind=int),
+    Option("--micro-batches", "Training: number of micro-batches per step (default: --pp).", kind=int),
+    Option("--vocabulary-multiple", "Pad the vocabulary to a multiple of N times --tp (default: 128).", kind=int),
+    Option("--virtual-stages", "Training: number of model chunks per pipeline stage (interleaved).", kind=int),
 )
 MEMORY = (
     TRAINING,
@@ -45,7 +45,7 @@ MEMORY = (
     Option("--cache", "Serving: KV cache format, such as fp8 (default: --dtype).", "FORMAT", complete="formats"),
     Option("--paged", "Serving: block size of the paged KV cache, in tokens.", "TOKENS", "page", kind=int),
     Option("--prefill", "Serving: prompt tokens per prefill chunk (default: the whole prompt).", "TOKENS", kind=int),
-    Option("--beams", "Serving: beams per sequence.", kind=int),
+    Option("--beams", "Serving: number of beams per sequence.", kind=int),
     OPTIMIZER,
     Option("--attention", "Training: attention kernel (default: flash).", choices=("flash", "eager")),
     RECOMPUTE,
@@ -68,7 +68,7 @@ GPU = Option(
 )
 MFU = Option("--mfu", "Model FLOPs utilisation, such as 40% (default: the published range).", "SHARE")
 PRECISION = Option("--precision", "Number format of matrix products (default: 16-bit).", "FORMAT")
-PRICE = Option("--price", "US dollars per GPU-hour (default: quoted prices).", "DOLLARS")
+PRICE = Option("--price", "Price in US dollars per GPU-hour (default: quoted prices).", "DOLLARS")
 MACHINE = (GPU, MFU, PRECISION, PRICE)
 
 

@@ -37,8 +37,8 @@ OUTPUT = (FORMAT, JSON)
 BATCH = Option("--batch", "Number of sequences.", kind=int, default=1)
 SEQ = Option("--seq", "Sequence length in tokens (default: 2048, or the model's maximum if smaller).", kind=int)
 TARGET_SEQ = Option("--target-seq", "Decoder length of an encoder-decoder model, in tokens (default: --seq).", kind=int)
-PATCHES = Option("--patches", "Image patches per sequence, for a vision-language model.", kind=int, default=0)
-FRAMES = Option("--frames", "Audio frames per sequence (100 per second), for a speech model.", kind=int, default=0)
+PATCHES = Option("--patches", "Number of image patches per sequence (vision-language models).", kind=int, default=0)
+FRAMES = Option("--frames", "Number of audio frames per sequence (100 per second; speech models).", kind=int, default=0)
 EXTEND = Option("--extend", "Allow sequences longer than the learned positions.", kind=bool)
 SIZES = (BATCH, SEQ, TARGET_SEQ, EXTEND)
 # the step whose FLOPs are counted
@@ -46,7 +46,7 @@ MODE = Option(
     "--mode", "Step: forward, train (forward and backward), or decode (after --context cached tokens).",
     default="forward", choices=("forward", "train", "decode"),
 )  # fmt: skip
-CONTEXT = Option("--context", "Cached tokens before a decode step.", kind=int)
+CONTEXT = Option("--context", "Number of cached tokens before a decode step.", kind=int)
 LOGITS = Option(
     "--logits", "Compute logits at all positions or only at the last one.", default="all", choices=("all", "last")
 )
@@ -58,7 +58,7 @@ STEP = (MODE, CONTEXT, PAIRS, LOGITS)  # for commands whose --attention selects 
 PAIRS_ALONE = Option(
     "--attention", "Count visible query-key pairs (causal) or all pairs (dense).", default="causal", choices=_PAIRS
 )
-TOKENS = Option("--tokens", "Training tokens, such as 15T (default: as published).", "AMOUNT")
+TOKENS = Option("--tokens", "Number of training tokens, such as 15T (default: as published).", "AMOUNT")
 
 
 def load_model(model: str, given: dict[str, Any]) -> Architecture:

@@ -100,7 +100,7 @@ def _check_count(command: Command, values: dict[str, Any]) -> None:
     for argument in command.arguments:
         given = values[argument.name]
         if argument.many and len(given) < argument.least:
-            message = f"{command.name} needs at least {argument.least} {argument.name}, not {len(given)}"
+            message = f"{command.name} requires at least {argument.least} {argument.name}, not {len(given)}"
             raise InputError(message, hint=f"for example: {command.example}")
 
 
@@ -149,7 +149,7 @@ def _checker(option: Option) -> Callable[[str | None], Any]:
         if value is None:
             return None
         if option.choices and value not in option.choices:
-            hint = _did_you_mean(value, option.choices) or f"one of {', '.join(option.choices)}"
+            hint = _did_you_mean(value, option.choices) or f"use one of {', '.join(option.choices)}"
             raise InputError(f"invalid value {short_repr(value)}", parameter=option.name, hint=hint)
         if option.kind is int:
             if not is_number(value):

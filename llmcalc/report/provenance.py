@@ -50,7 +50,7 @@ def cost_fact(cost: tuple[float, float] | None, price: Price | None) -> Fact:
 
 
 def machine_line(machine: Machine) -> str:
-    """``machine: 512 × NVIDIA H100 SXM5 80GB · bf16, dense peak 989.4 T FLOP/s · MFU 41.0 % (38.0 % to 47.0 %)``."""
+    """Return ``machine: 512 × NVIDIA H100 SXM5 80GB · bf16, dense peak 989.4 T FLOP/s · MFU 41.0 % (38.0 %...)``."""
     low, mid, high = machine.mfu
     ends = "" if low == high else f" ({percent(low)} to {percent(high)})"
     peak = f"{machine.number_format}, dense peak {about(machine.peak, '')} FLOP/s"

@@ -16,8 +16,8 @@ SETTINGS = (
     Option("--memory", "Target serving memory in bf16 at --batch and --seq.", "SIZE"),
     Option("--seq", "Sequence length in tokens.", kind=int, default=2048),
     BATCH,
-    Option("--multiple", "Round widths to multiples of this.", kind=int, default=128),
-    Option("--tp", "Tensor-parallel ranks (must divide the number of heads).", kind=int, default=8),
+    Option("--multiple", "Round widths to multiples of this number.", kind=int, default=128),
+    Option("--tp", "Number of tensor-parallel ranks (must divide the number of heads).", kind=int, default=8),
     Option("--within", "Tolerance relative to the target.", "SHARE", default="2%"),
 )
 

@@ -16,7 +16,7 @@ def run(kind: str | None) -> int:
 
     chosen = kind or KINDS[0]
     if chosen not in KINDS:
-        raise UnknownNameError("schema", chosen, KINDS, hint=f"one of {', '.join(KINDS)}")
+        raise UnknownNameError("schema", chosen, KINDS, hint=f"use one of {', '.join(KINDS)}")
     if chosen == "preset":
         from ...schema.json_schema import preset_schema as make
     else:

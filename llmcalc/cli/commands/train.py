@@ -11,9 +11,9 @@ from ..spec import Command, Option
 
 BATCH_TOKENS = Option("--batch-tokens", "Tokens per optimizer step, such as 4M.", "AMOUNT")
 ENERGY = (
-    Option("--watts", "Measured power per GPU, in W (default: the rated power).", "W"),
+    Option("--watts", "Measured power per GPU in W (default: the rated power).", "W"),
     Option("--pue", "Power usage effectiveness of the data centre, such as 1.1.", "RATIO"),
-    Option("--carbon", "kg CO2e per kWh, such as 0.385.", "KG"),
+    Option("--carbon", "Carbon intensity in kg CO2e per kWh, such as 0.385.", "KG"),
 )
 MICRO_BATCH = Option("--micro-batch", "Sequences per micro-batch on each rank (for memory).", kind=int, default=1)
 RUN = (TOKENS, SEQ, TARGET_SEQ, EXTEND, PAIRS_ALONE, BATCH_TOKENS)
