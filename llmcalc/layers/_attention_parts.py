@@ -129,7 +129,7 @@ def contradictions(layer: Any) -> Iterator[str]:
     if layer.d_input_v and not own_values:
         yield "d_input_v requires a value projection"
     if layer.values_of and not layer.d_input_v:
-        yield "values_of needs d_input_v"
+        yield "values_of requires d_input_v"
     if layer.v_rope and (layer.cross or layer.kv_reused or layer.positions != "rope"):
         yield "v_rope requires positions: rope and a value projection"
     if layer.prompt and (layer.window or layer.chunk or layer.cross):

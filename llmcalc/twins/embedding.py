@@ -61,7 +61,7 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     if layer.edges != "none":
         return _add_box_rows(layer, w, x, step)
     if step.grid and layer.rows != step.ids.shape[1]:
-        text = f"a table of {layer.rows} positions does not fit {step.ids.shape[1]}; interpolation is not implemented"
+        text = f"the position table has {layer.rows} rows, not {step.ids.shape[1]}; interpolation is not implemented"
         raise UnsupportedError(text, where="embedding")
     if layer.use == "replacement":
         mask = (step.ids == layer.token_id)[..., None]
@@ -78,7 +78,7 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
     if layer.use == "joined":
         return np.concatenate([x, rows], axis=-1)
     if x is not None and x.shape[-1] != layer.d_model:
-        raise UnsupportedError(f"a table of width {layer.d_model} cannot be added to one of width {x.shape[-1]}")
+        raise UnsupportedError(f"embeddings of width {layer.d_model} and {x.shape[-1]} cannot be added")
     return rows if x is None else x + rows
 
 
@@ -94,7 +94,7 @@ def _insert_image(rows: Array, vectors: Array, marked: Array) -> Array:
 def _sum_codebooks(layer: Any, w: Weights, step: Step) -> Array:
     """Return the sum of all codebook rows; the ids of a sequence's codebooks are consecutive rows [b·n q]."""
     if len(step.ids) % layer.codebooks:
-        raise InputError(f"{len(step.ids)} sequences of ids must be a multiple of {layer.codebooks} codebooks")
+        raise InputError(f"id sequences ({len(step.ids)}) must be a multiple of codebooks ({layer.codebooks})")
     ids = step.ids.reshape(-1, layer.codebooks, step.ids.shape[1])
     found: Array = sum(w.w[number][ids[:, number]] for number in range(layer.codebooks))
     return found * layer.scale

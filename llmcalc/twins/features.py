@@ -21,7 +21,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     numbers = [int(number) for number in layer.blocks.split()]
     most = len(step.streams) - 1
     if not all(-most - 1 <= number <= most for number in numbers):
-        raise InputError(f"the stack has {most} blocks; blocks is {layer.blocks}", where="features")
+        raise InputError(f"blocks is {layer.blocks}, but the stack has {most} blocks", where="features")
     if layer.apart:
         step.tower_results.append(x)
         step.grid, step.n_merged = step.whole_grid, 1  # undo the merging of patches

@@ -36,7 +36,7 @@ def _convolve_tokens(layer: Any, taps: Array, x: Array, step: Step) -> Array:
     stride = layer.stride
     fits = len(x.shape) == 3 and x.shape[-1] == layer.channels and not layer.frames
     if step.grid is None or not fits or any(n % stride for n in step.grid):
-        text = f"a stride of {stride} over {layer.channels} channels does not fit the stream"
+        text = f"stride {stride} and channels {layer.channels} do not fit the stream"
         raise UnsupportedError(text, where="patch")
     if step.prompt:
         x, step.prompt = x[:, step.prompt :], 0
