@@ -179,15 +179,19 @@ def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State 
     if state and "k" in state:
         k, v = np.concatenate([state["k"], k], axis=1), np.concatenate([state["v"], v], axis=1)
     if state is not None and (layer.causal or layer.cross):
-        n_seen = k.shape[1]  # keys that the next token can attend to
-        if layer.window and not layer.cross:
-            n_seen = min(n_seen, int(layer.window) - 1)
-        elif layer.chunk and not layer.cross:
-            n_seen = (step.cached + step.ids.shape[1]) % int(layer.chunk)
-        first = k.shape[1] - n_seen
+        first = k.shape[1] - _n_cached_keys(layer, step, k.shape[1])
         state["k"], state["v"] = k[:, first:], v[:, first:]
     step.shared_keys[shared] = k, v
     return k, v
+
+
+def _n_cached_keys(layer: Any, step: Step, keys: int) -> int:
+    """Return the number of keys that the next token can attend to."""
+    if layer.window and not layer.cross:
+        return min(keys, int(layer.window) - 1)
+    if layer.chunk and not layer.cross:
+        return (step.cached + step.ids.shape[1]) % int(layer.chunk)
+    return keys
 
 
 def project(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:

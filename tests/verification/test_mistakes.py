@@ -211,14 +211,14 @@ EXECUTED = {
     "a layer is computed twice": Slip("gpt2", "mlp", "forward", _twice, {FORWARD, BACKWARD, DECODE}),
     "a head is computed twice": Slip("t5", "head", "forward", _twice, {FORWARD, BACKWARD, DECODE}),
     "a token is sent to an expert too many": Slip(
-        "mixtral", "moe", "weighed", _one_more_expert,
+        "mixtral", "moe", "route_with_shared", _one_more_expert,
         {EXPERTS, "active parameters", FORWARD, BACKWARD, DECODE, SAVED},
     ),
-    "a window keeps a key too many": Slip("mimo-v2-flash", "attention", "_kept", _one_key_more, {STATE, DECODE}),
+    "a window keeps a key too many": Slip("mimo-v2-flash", "attention", "_n_cached_keys", _one_key_more, {STATE, DECODE}),
     "a gradient is cut off": Slip("llama3", "mlp", "activate", _without_gradient, {BACKWARD, SAVED}),
     "a softmax keeps its steps": Slip("llama3", "attention", "softmax", _step_by_step, {SAVED}),
     "a scan keeps its steps": Slip("mamba", "mamba", "_scan", _step_by_step, {SAVED}),
-    "a convolution forgets the tokens before": Slip("mamba2", "convolution", "_slid", _without_memory, {LOGITS}),
+    "a convolution forgets the tokens before": Slip("mamba2", "convolution", "_convolve", _without_memory, {LOGITS}),
 }  # fmt: skip
 
 
