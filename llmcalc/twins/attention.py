@@ -190,7 +190,7 @@ def _n_cached_keys(layer: Any, step: Step, keys: int) -> int:
     if layer.window and not layer.cross:
         return min(keys, int(layer.window) - 1)
     if layer.chunk and not layer.cross:
-        return (step.cached + step.ids.shape[1]) % int(layer.chunk)
+        return int(step.cached + step.ids.shape[1]) % int(layer.chunk)
     return keys
 
 

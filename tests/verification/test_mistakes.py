@@ -214,7 +214,9 @@ EXECUTED = {
         "mixtral", "moe", "route_with_shared", _one_more_expert,
         {EXPERTS, "active parameters", FORWARD, BACKWARD, DECODE, SAVED},
     ),
-    "a window keeps a key too many": Slip("mimo-v2-flash", "attention", "_n_cached_keys", _one_key_more, {STATE, DECODE}),
+    "a window keeps a key too many": Slip(
+        "mimo-v2-flash", "attention", "_n_cached_keys", _one_key_more, {STATE, DECODE}
+    ),
     "a gradient is cut off": Slip("llama3", "mlp", "activate", _without_gradient, {BACKWARD, SAVED}),
     "a softmax keeps its steps": Slip("llama3", "attention", "softmax", _step_by_step, {SAVED}),
     "a scan keeps its steps": Slip("mamba", "mamba", "_scan", _step_by_step, {SAVED}),
