@@ -121,7 +121,7 @@ def contradictions(layer: Any) -> Iterator[str]:
     """Yield a message for each invalid combination of attention fields."""
     own_values = not (layer.cross or layer.values_are_keys or layer.kv_reused)
     if (layer.n_buckets is None) == (layer.positions == "relative"):
-        yield "positions: relative and n_buckets must be set together"
+        yield "n_buckets and positions: relative must be set together"
     if layer.values_are_keys and (layer.v_bias or layer.d_head_v != layer.d_head):
         yield "values_are_keys cannot be combined with v_bias or d_head_v"
     if layer.streams > 1 and not layer.cross:

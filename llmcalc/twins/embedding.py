@@ -94,7 +94,7 @@ def _insert_image(rows: Array, vectors: Array, marked: Array) -> Array:
 def _sum_codebooks(layer: Any, w: Weights, step: Step) -> Array:
     """Return the sum of all codebook rows; the ids of a sequence's codebooks are consecutive rows [b·n q]."""
     if len(step.ids) % layer.codebooks:
-        raise InputError(f"id sequences ({len(step.ids)}) must be a multiple of codebooks ({layer.codebooks})")
+        raise InputError(f"the id sequences ({len(step.ids)}) must be a multiple of codebooks ({layer.codebooks})")
     ids = step.ids.reshape(-1, layer.codebooks, step.ids.shape[1])
     found: Array = sum(w.w[number][ids[:, number]] for number in range(layer.codebooks))
     return found * layer.scale

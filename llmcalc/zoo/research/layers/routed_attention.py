@@ -51,7 +51,7 @@ class RoutedAttention(Layer):
         self.check()
         check_factors(self)
         if self.top_k > self.n_experts:
-            raise SizeError(f"top_k ({self.top_k}) exceeds n_experts ({self.n_experts})", where="routed_attention")
+            raise SizeError(f"top_k ({self.top_k}) must not exceed n_experts ({self.n_experts})", where=self.kind())
 
     def declare(self) -> Declaration:
         """Declare the router, expert queries, shared keys and values, scores, weighted values, and expert outputs."""
