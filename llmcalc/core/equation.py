@@ -104,7 +104,9 @@ def read(text: str) -> Equation:
     if function is not None and function not in FUNCTIONS:
         raise DescriptionError(f"unknown function {function!r} in {short_repr(text)}")
     if not call and (rest := _TERM.sub("", right).strip()):
-        raise DescriptionError(f"{short_repr(rest)} in {short_repr(text)} is not a tensor such as q[b q h e]")
+        raise DescriptionError(
+            f"{short_repr(rest)} in {short_repr(text)} is not a valid tensor; expected a form such as q[b q h e]"
+        )
     terms = call[2].split(",") if call else [match.group() for match in _TERM.finditer(right)]
     operands = tuple(_operand(term, text) for term in terms)
     if function is None and not all(operand.axes for operand in operands):
@@ -121,7 +123,9 @@ def read(text: str) -> Equation:
 def _operand(text: str, line: str) -> Operand:
     match = _TERM.fullmatch(text.strip())
     if not match:
-        raise DescriptionError(f"{short_repr(text)} in {short_repr(line)} is not a tensor such as q[b q h e]")
+        raise DescriptionError(
+            f"{short_repr(text)} in {short_repr(line)} is not a valid tensor; expected a form such as q[b q h e]"
+        )
     axes = tuple((match[2] or "").split())
     wrong = next((axis for axis in axes if not _AXIS.fullmatch(axis)), None)
     if wrong is not None:

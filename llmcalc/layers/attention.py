@@ -45,7 +45,7 @@ class Attention(Layer):
         rope_low_factor, rope_high_factor: for ``llama3``: scaling is full above ``length / low``, off below ``/ high``.
         rope_fast, rope_slow: for ``yarn``: range of rotations within ``rope_length`` over which scaling fades.
         rope_truncate: for ``yarn``: whether the limits of this range are rounded to whole pairs.
-        rope_attention: factor on sines and cosines.
+        rope_attention: scaling factor of sines and cosines.
         rope_factors: for ``longrope``: one factor per pair; after ``|``, the factors beyond ``rope_length`` tokens.
         n_buckets: number of buckets of the relative position bias.
         max_distance: distance in tokens at which the last bucket starts.

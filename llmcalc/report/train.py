@@ -56,7 +56,7 @@ def _facts(run: Training) -> list[Fact]:
         Fact("to resume", run.resume_bytes, BYTES, "weights, master copy and optimizer states"),
     ]
     if run.read_bytes:
-        facts.append(Fact("read", run.read_bytes, BYTES, f"token ids of {run.token_bytes} bytes"))
+        facts.append(Fact("read", run.read_bytes, BYTES, f"{run.token_bytes}-byte token IDs"))
     if run.fit:
         facts.append(Fact("per GPU", run.fit.needed, BYTES, f"{mesh_line(run.fit.result.mesh)}; {verdict(run.fit)}"))
     return facts

@@ -125,7 +125,7 @@ class Builder:
             raise self.fail(error, path) from None
         unused = set(blocks) - names_in_order(data)
         if unused:
-            raise self.error(f"block {sorted(unused)[0]!r} does not occur in the order", path)
+            raise self.error(f"block {sorted(unused)[0]!r} does not appear in the order", path)
         if data and not order:
             raise self.error("the order has 0 layers; omit it if the stack has no blocks", path, SizeError)
         return tuple(Run(blocks[name], count, shared) for name, count, shared in order)

@@ -242,7 +242,7 @@ def apply_positions(layer: Any, x: Array, step: Step) -> Array:
     if step.angles is None:
         return rotate(layer, x, step.positions, layer.rotary_dim)
     if step.angles.shape[-1] != x.shape[-1]:
-        raise UnsupportedError("a table of angles must be as wide as a head", where="attention")
+        raise UnsupportedError("the width of the angle table must equal the head size", where="attention")
     sin, cos = np.split(step.angles[:, None], 2, axis=-1)
     return rotate_pairs(x, sin, cos, layer.rope_interleaved)
 

@@ -145,7 +145,7 @@ def position_rows(layer: Any, step: Step) -> Array:
 def _check_axes(segments: Array, axes: int) -> None:
     if segments.ndim != axes:
         what = "one segment id" if axes == 2 else "several segment ids"
-        raise InputError(f"token_type_ids must have {what} per token, but their shape is {segments.shape}")
+        raise InputError(f"token_type_ids must have {what} per token, but has shape {segments.shape}")
 
 
 def _check_ids(layer: Any, ids: Array, name: str) -> Array:

@@ -43,7 +43,7 @@ def _point(law: Law, query: Query, setting: Setting) -> Point:
     form = law.of(setting)
     n = None if query.parameters is None else query.parameters.get(law.counts)
     if n is None and query.parameters is not None:
-        raise InputError(f"requires an unknown value of N ({COUNTS[law.counts]})", parameter="parameters")
+        raise InputError(f"requires N ({COUNTS[law.counts]}), which is unknown", parameter="parameters")
     n, d, c = _locate(form, query, n)
     if law.counts == "stored":
         c /= _stored_per_active(query, setting)

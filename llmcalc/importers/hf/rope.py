@@ -69,7 +69,7 @@ def _of_pairs(config: ConfigKeys, given: dict[str, Any], longest: Any) -> dict[s
     usual = math.sqrt(1 + math.log(factor) / math.log(trained)) if factor > 1 else 1.0
     attention, short, long = (given.get(key) for key in ("attention_factor", "short_mscale", "long_mscale"))
     if short != long:
-        config.add_unmodelled("the factor on sines and cosines differs between short and long contexts")
+        config.add_unmodelled("the scaling factor of sines and cosines differs between short and long contexts")
     attention = attention if short is None else short
     return {
         "rope_length": trained,
@@ -120,7 +120,7 @@ def query_temperature(config: ConfigKeys) -> dict[str, Any]:
 
 
 def _attention(given: dict[str, Any], factor: float) -> float:
-    """Return YaRN's factor on sines and cosines [peng2023yarn, Section 3.4]."""
+    """Return YaRN's scaling factor of sines and cosines [peng2023yarn, Section 3.4]."""
     if given.get("attention_factor"):
         return float(given["attention_factor"])
     if given.get("mscale") and given.get("mscale_all_dim"):

@@ -24,7 +24,7 @@ def udop(config: Config) -> Architecture:
     width, heads = config.size("d_model"), config.size("num_heads")
     given = config.get("relative_bias_args")
     if given not in (None, [{"type": kind} for kind in BIASES]):
-        raise config.error(f"relative_bias_args must have the types {', '.join(BIASES)}, not {short_repr(given)}")
+        raise config.error(f"relative_bias_args must list the types {', '.join(BIASES)}, not {short_repr(given)}")
     bare, own = config.head_kind() == "none", config.size("relative_attention_num_buckets")
     bare = bare and not config.class_name().endswith("EncoderModel")
     distances = BUCKETS if bare else own  # a class with a head shares the table of the first block

@@ -26,7 +26,9 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     """Compute ``softmax(q kᵀ / sqrt(e) + q rᵀ + q cᵀ) v · wo`` within each window of patches [b q d]."""
     step.must_be_whole(layer.kind())
     if step.grid != (layer.grid, layer.grid) or step.prompt:
-        raise UnsupportedError(f"the input must have {layer.grid} by {layer.grid} patches", where="grid_attention")
+        raise UnsupportedError(
+            f"the input must be a {layer.grid} × {layer.grid} grid of patches", where="grid_attention"
+        )
     windows = _split_windows(layer, x)
     q, k, v = (project(w, name, windows) for name in "qkv")
     scores = dot_products(q, k) * (1 / math.sqrt(layer.d_model // layer.n_heads))
