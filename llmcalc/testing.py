@@ -1,4 +1,4 @@
-"""Hypothesis strategies for testing llmcalc and code that uses it: layers, architectures, workloads and meshes.
+"""Hypothesis strategies for tests of llmcalc and dependent code: layers, architectures, workloads and meshes.
 
     from hypothesis import given
 

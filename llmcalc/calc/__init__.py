@@ -1,1 +1,1 @@
-"""Exact parameters, FLOPs, state and memory from the equations of an architecture. Uses only the standard library."""
+"""Exact counts of parameters, FLOPs, state and memory from the equations of an architecture. Standard library only."""

@@ -20,7 +20,7 @@ MAC = 2
 
 
 class Sizes(NamedTuple):
-    """Variables of the formulas. Parameters are active parameters; ``non_embedding`` excludes look-up tables."""
+    """Variables of the formulas. Only active parameters count, and ``non_embedding`` excludes look-up tables."""
 
     layers: int
     width: int
@@ -66,8 +66,8 @@ def megatron(of: Sizes, seq: int, factor: int, attention: int, logits: int) -> f
 
 
 def chinchilla(of: Sizes, seq: int) -> float:
-    """Three times the forward pass: projections, all (query, key) pairs, logits, and the embedding look-up as a matmul,
-    with a feed-forward width of 4 h [hoffmann2022, Appendix F].
+    """Three times the forward pass, with all (query, key) pairs, the embedding look-up as a matmul, and a feed-forward
+    width of 4 h [hoffmann2022, Appendix F].
     """
     per_layer = MAC * (4 * of.width * of.attention + 8 * of.width**2) + MAC * 2 * seq * of.attention
     return FORWARD_AND_BACKWARD * (of.layers * per_layer + 2 * MAC * of.vocabulary * of.width)

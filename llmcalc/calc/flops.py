@@ -110,7 +110,7 @@ class Flops(NotebookDisplay):
 
     @property
     def backward(self) -> int:
-        """FLOPs of contractions in the backward pass, usually two per forward contraction with a gradient."""
+        """FLOPs of contractions in the backward pass, usually twice the FLOPs of the forward pass."""
         return self.count.backward
 
     @property
@@ -164,7 +164,7 @@ class Flops(NotebookDisplay):
         ]
 
     def recomputed(self, recompute: str) -> int:
-        """Return the recomputed matmul FLOPs, of the attention core (``selective``) or of all blocks (``full``)."""
+        """Return the matmul FLOPs recomputed for the attention core (``selective``) or for all blocks (``full``)."""
         if recompute == "none":
             return 0
         blocks = (work for work in self.works if work.entry.run is not None)
@@ -221,7 +221,7 @@ def group_by(found: Iterable[Work], key: Callable[[Work], Any]) -> dict[Any, lis
 
 
 def _null_experts(work: Work) -> tuple[int, int]:
-    """Return the number of null experts and of scored experts. Only routed experts count null experts."""
+    """Return the number of null experts and of scored experts. Null experts are only counted for routed experts."""
     layer = work.entry.layer
     idle = int(getattr(layer, "n_zero_experts", 0)) if component(work) == "routed experts" else 0
     return idle, idle + int(getattr(layer, "n_experts", 1))

@@ -79,7 +79,7 @@ class Params(NotebookDisplay):
 
     @cached_property
     def by_component(self) -> dict[str, int]:
-        """Number of parameters by component, such as ``attention``. An unused stack is one component with its name."""
+        """Number of parameters by component, such as ``attention``. An unused stack is a single component."""
         groups = Counter[str]()
         for row in self.rows:
             if not row.tensor.buffer and row.copies:
@@ -97,7 +97,7 @@ class Params(NotebookDisplay):
         return found
 
     def tensors(self, layout: str | None = None) -> list[tuple[str, tuple[int, ...]]]:
-        """Return the name and shape of every parameter, logical or in the checkpoint layout ``layout``.
+        """Return the names and shapes of all parameters, either logical or as stored in a checkpoint ``layout``.
 
         Raises:
             UnknownNameError: if the architecture does not have this layout.

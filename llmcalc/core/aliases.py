@@ -50,7 +50,7 @@ LAYER_CHOICES: dict[str, dict[str, dict[str, str]]] = {  # by layer kind and fie
 
 
 def renamed(data: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
-    """Return ``data`` with current keys. If a key has both names, the old key stays and is rejected later.
+    """Return ``data`` with current keys. If both names are present, the old key stays and is rejected later.
 
     >>> renamed({"in_text": True}, STACK_KEYS)
     {'replaces_placeholder_tokens': True}
@@ -79,7 +79,7 @@ def accepts_old_names(cls: Class) -> Class:
     def init(self: Any, *values: Any, **named: Any) -> None:
         found = {current(name): value for name, value in named.items()}
         if len(found) < len(named):
-            raise TypeError(f"{scope}: the same field is given by its old and new name")
+            raise TypeError(f"{scope}: the same field is given by its old and its new name")
         make(self, *values, **found)
 
     def attribute(self: Any, name: str) -> Any:

@@ -4,7 +4,7 @@ Architecture
 ├── Stack "encoder"             inputs (tables, projections, norms) → runs of blocks → outputs (norm, head)
 │   └── Run  12 × Block         consecutive equal blocks, each with its own weights (``shared``: one set)
 │       └── Sublayer            x + scale · post(Σ branches(pre(x))), then ``after``
-│           └── Branch          a layer with its own norms; several run in parallel
+│           └── Branch          a layer with optional norms; branches run in parallel
 └── Stack "decoder" ...
 """
 
@@ -51,7 +51,7 @@ class Sublayer:
     """A sub-layer ``x = after(x + scale · post(Σ branch(pre(x))))``. Norms that are None are omitted.
 
     Attributes:
-        name: name, unique within the block.
+        name: unique name within the block.
         branches: parallel layers whose outputs are summed.
         pre: input norm (pre-norm models).
         post: norm of the output before the residual addition (with ``pre``: Gemma's sandwich norm).
@@ -64,7 +64,7 @@ class Sublayer:
         depth_scaled: whether the n-th residual sum of the stack, counted from 2, scales the output by ``√(1/n)`` and
             the stream by ``√((n - 1)/n)`` (Beam).
         input_from: earlier sub-layer of the block with the same input.
-        residual_from: this sub-layer or an earlier one in the block, to whose input the output is added.
+        residual_from: this or an earlier sub-layer of the block. The output is added to the input of that sub-layer.
         concat_input: whether the input is concatenated with the input of the first block, which doubles the width
             (Zamba).
     """
@@ -114,7 +114,7 @@ class Block:
             if sublayer.residual_from and not sublayer.residual:
                 raise SizeError(f"{sublayer.name} sets residual_from, but residual is false", where=self.name)
             if all(branch.joins for branch in sublayer.branches):
-                raise SizeError(f"all branches of {sublayer.name} set joins; remove joins from one", where=self.name)
+                raise SizeError(f"all branches of {sublayer.name} set joins; remove one joins", where=self.name)
 
 
 @record
@@ -131,12 +131,12 @@ class Stack:
     """A sequence of blocks around one residual stream.
 
     Attributes:
-        name: name, unique within the architecture.
+        name: unique name within the architecture.
         d_model: width of the residual stream.
         inputs: embeddings, projections and norms before the blocks.
         runs: blocks in execution order.
         outputs: norms and heads after the blocks.
-        role: ``decoder`` (the main text stack), ``auxiliary`` (reads the same tokens, used by the decoder), ``encoder``
+        role: ``decoder`` (the main text stack), ``auxiliary`` (reads the same tokens for the decoder), ``encoder``
             (the source of cross-attention) or ``tower`` (runs on image patches or audio frames).
         tokens: sequence length of a tower as an expression in ``a`` (audio frames) or ``p`` (image patches), such as
             ``ceil(a, 2)`` (empty: one token per patch).

@@ -22,14 +22,14 @@ WORKLOAD: dict[str, str] = {
     "a": "audio frames for an audio tower",
 }
 
-# the table axes.txt: letters, name and meaning, with two spaces or more between columns
+# columns of axes.txt: letters, name and meaning, separated by at least two spaces
 _ROWS = [re.split("  +", line) for line in Path(__file__).with_name("axes.txt").read_text("utf-8").splitlines()]
 GLOSSARY = {letter: (name, meaning) for letters, name, meaning in _ROWS for letter in letters.split()}
 NAMES: dict[str, str] = {symbol: name for symbol, (name, _) in GLOSSARY.items()}
 
 
 def name_of(symbol: str) -> str:
-    """Return the name of an axis in papers, or the letter of a workload axis.
+    """Return the name of an axis in papers. Workload axes keep their letters.
 
     >>> name_of("h"), name_of("q")
     ('n_heads', 'q')

@@ -5,7 +5,7 @@ out so that they can be checked. These figures are *modelled* because kernels di
 
 ``saves`` lists what autograd saves:
 
-    inputs, input     all inputs, or the first one
+    inputs, input     all inputs, or the first input
     output            the result
     hidden            an intermediate tensor of the size of the result
     row               one fp32 number per row (a statistic of a norm, the sum of a softmax)
@@ -80,7 +80,7 @@ FUNCTIONS: dict[str, Function] = {
         1 + 1 + 1 + 1 + 1 + 2, "input row row", "mean, difference, square, sum, divide, weight, bias"
     ),
     "groupnorm": Function(
-        1 + 1 + 1 + 1 + 1 + 2, "input", "layernorm over a whole sequence, whose statistics are negligible"
+        1 + 1 + 1 + 1 + 1 + 2, "input", "layernorm over a whole sequence, with negligible statistics"
     ),
     "shares": Function(1 + 1, "input", "sum, divide: normalisation of a row"),
     "doubly_stochastic": Function(

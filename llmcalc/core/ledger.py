@@ -90,7 +90,7 @@ def rows(stacks: tuple[Stack, ...]) -> list[Row]:
                         copies = 0 if name in sizes else 1
                         if sizes.setdefault(name, size) != size:
                             where = f"{'.'.join(entry.path)}.{tensor.name}"
-                            message = f"{where} has {size} elements, but {name!r}, which it shares, has {sizes[name]}"
+                            message = f"{where} has {size} elements, but the shared tensor {name!r} has {sizes[name]}"
                             raise SizeError(message, hint="shared tensors must have the same shape")
                     found.append(Row(entry, part, declaration, tensor, size, copies))
     return found

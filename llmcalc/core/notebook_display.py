@@ -1,6 +1,6 @@
 """HTML display of results in notebooks.
 
-``llmcalc.report`` renders results. The core may not import this room, so a notebook imports it by name on first use.
+``llmcalc.report`` renders the results and is imported by name, since the core may not depend on the report room.
 """
 
 from __future__ import annotations

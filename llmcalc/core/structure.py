@@ -39,7 +39,7 @@ Traits = dict[Key, Trait]
 
 
 def structure_line(stack: Stack) -> str:
-    """Return a stack as one line, such as ``decoder: 96 layers · d_model 12288 · n_heads 96 · ...``."""
+    """Describe a stack in one line, such as ``decoder: 96 layers · d_model 12288 · n_heads 96 · ...``."""
     own = traits(stack)
     named = label([{key: trait for key, trait in own.items() if trait.size and not trait.usual}], [stack])[0]
     parts = [f"{stack.n_layers} layers", f"d_model {stack.d_model}"]

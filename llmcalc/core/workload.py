@@ -114,7 +114,7 @@ class Workload:
 
 
 def symbol_values(two_lengths: bool, sizes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of all symbols. With ``two_lengths``, an encoder of another length runs in the same step."""
+    """Return the values of all symbols. With ``two_lengths``, an encoder runs in the same step."""
     batch, seq, context, target_seq, source = (
         sizes[name] for name in ("batch", "seq", "context", "target_seq", "source")
     )
@@ -153,7 +153,7 @@ def _text_stacks(architecture: Architecture) -> list[Stack]:
 
 
 def symbols(stack: Stack, single_stack: bool, logits: str = "all", convention: str | None = None) -> dict[str, Form]:
-    """Return the closed form of each workload axis. Encoder axes differ unless the model has a ``single_stack``."""
+    """Return the closed form of each workload axis in a stack. An encoder has other axes unless ``single_stack``."""
     found = {name: symbol(name) for name in ("b", "q", "k", "c", "s", "n")}
     if stack.role == "tower":
         own = lift(evaluate(stack.tokens or "p", {name: symbol(name) for name in "ap"}, FUNCTIONS))

@@ -55,7 +55,7 @@ def read_accelerators(key: str, entry: Mapping[str, Any]) -> list[Accelerator]:
 
 
 def _read(name: str, entry: Mapping[str, Any], size: int, unit: str) -> Accelerator:
-    reading = "10^9 bytes each, the smaller reading" if unit == "GB" else "2^30 bytes each"
+    reading = "10^9 bytes per GB (lower bound)" if unit == "GB" else "2^30 bytes per GiB"
     link, price, checked = entry.get("link", {}), entry.get("price", {}), entry["checked"]
     sold = ", ".join(filter(None, (price.get("source", ""), "" if price.get("checked", True) else "not confirmed")))
     rates = (entry.get("bandwidth"), link.get("both_ways"), entry.get("power"))

@@ -28,7 +28,7 @@ def test_memory_is_read_as_the_vendor_prints_it() -> None:
     for one in accelerators().values():
         size, unit = one.memory_text.split(",")[0].split()
         assert one.memory_bytes == int(size) * {"GB": 10**9, "GiB": 2**30}[unit], one.name
-        assert one.memory_text.endswith({"GB": "10^9 bytes each, the smaller reading", "GiB": "2^30 bytes each"}[unit])
+        assert one.memory_text.endswith({"GB": "10^9 bytes per GB (lower bound)", "GiB": "2^30 bytes per GiB"}[unit])
         found.add(unit)
     assert "GB" in found
 

@@ -92,7 +92,7 @@ class Liveness(Recorder):
         self.stream_outputs |= {name} if stream else set()
 
     def layer(self, layer: Layer, x: str, unnormed: str = "") -> str:
-        """Walk a layer and return the name of its output. The input ``x`` is the normalised ``unnormed``."""
+        """Walk a layer and return the name of its output. ``unnormed`` is the input before its norm."""
         self.n_names += 1
         return self.declaration(declare(layer), x, f"{layer.kind()}#{self.n_names}", unnormed or x)
 

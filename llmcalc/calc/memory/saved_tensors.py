@@ -169,7 +169,7 @@ class TensorVersions:
             self.save_word(word, number, equation, out)
 
     def is_position_product(self, equation: Equation) -> bool:
-        """Return whether an equation is a product with a constant position table, so that no operand is saved."""
+        """Return whether an equation multiplies by a constant position table and therefore saves no operand."""
         known = self.versions.keys() | self.weights.keys() | self.from_weights
         return "constant" in equation.tags and any(operand.name not in known for operand in equation.operands)
 

@@ -66,7 +66,7 @@ def training_memory(
     mesh: Mesh,
     in_flight: tuple[int, int] = (1, 1),
 ) -> TrainingMemory:
-    """Return the memory of a step on one rank. ``in_flight`` is a fraction, the number of micro-batches in flight."""
+    """Return the memory of a step on one rank. ``in_flight`` counts micro-batches in flight, as a fraction."""
     states = zero.model_states(architecture, recipe, mesh)
     if policy.convention == "torch" and architecture.layout:  # the optimizer updates tensors as they are stored
         shapes = (shape for _, shape in params(architecture).tensors("transformers"))

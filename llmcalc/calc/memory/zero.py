@@ -12,7 +12,7 @@ from .number_formats import BITS_A_BYTE
 from .optimizer import Recipe, trainable
 from .weight_formats import ModelTensors, stored_row
 
-SHARDS_OPTIMIZER, SHARDS_GRADIENTS, SHARDS_WEIGHTS = 1, 2, 3  # lowest ZeRO stages
+SHARDS_OPTIMIZER, SHARDS_GRADIENTS, SHARDS_WEIGHTS = 1, 2, 3  # first ZeRO stage that shards each
 
 SegmentKey = tuple[str, int | str | None]  # stack name, and index of a run of blocks, "inputs" or "outputs"
 

@@ -225,7 +225,7 @@ class Repeated(Surface):
         return least(lambda c: self.loss(*self.optimum(c)) <= loss, STEPS // 2)
 
     def lifetime(self, loss: float, inference: float) -> tuple[float, float]:
-        """Raise an UnsupportedError, since the law does not cover inference."""
+        """Raise an UnsupportedError because the law does not cover inference."""
         raise UnsupportedError("does not model inference on limited data")
 
 

@@ -17,7 +17,7 @@ class Query:
     """The known quantities of a training run, from which a law computes the unknown quantities.
 
     Attributes:
-        parameters: N by definition (a key of ``COUNTS``), since laws count parameters differently.
+        parameters: N for each definition in ``COUNTS``, since laws count parameters differently.
         inference: number of tokens to process in deployment.
         inference_cost: cost of an inference FLOP relative to a training FLOP.
     """
@@ -62,7 +62,7 @@ class Point:
 
     Attributes:
         parameters: N as the law counts it.
-        compute: training FLOPs: the budget, or 6·N·D.
+        compute: training FLOPs, either the budget or 6·N·D.
         loss: loss in nats per token on the law's own data, or None.
         best_tokens: optimal D for N parameters.
         least_compute: least FLOPs that reach the same loss.
