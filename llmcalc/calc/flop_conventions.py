@@ -73,15 +73,37 @@ def chinchilla(of: Sizes, seq: int) -> float:
     return FORWARD_AND_BACKWARD * (of.layers * per_layer + 2 * MAC * of.vocabulary * of.width)
 
 
-CONVENTIONS: dict[str, Callable[[Sizes, int], float]] = {
-    "kaplan-6nd": kaplan_6nd,
-    "palm": palm,
-    # with recomputation of everything except the logits [narayanan2021, Equation 3]
-    **dict.fromkeys(("narayanan", "megatron"), partial(megatron, factor=96, attention=6, logits=16)),
-    # without recomputation, and with recomputation of the attention core [korthikanti2022, Equations 7 and 8]
-    "korthikanti": partial(megatron, factor=72, attention=6, logits=12),
-    "korthikanti-hardware": partial(megatron, factor=72, attention=3, logits=12),
-    "chinchilla": chinchilla,
+class Convention(NamedTuple):
+    """A published convention: FLOPs per token of a training step, and the formula as text."""
+
+    flops: Callable[[Sizes, int], float]
+    formula: str
+
+
+_RECOMPUTED = Convention(
+    partial(megatron, factor=96, attention=6, logits=16),
+    "96 l h² (1 + s / 6h + V / 16 l h), recomputing everything except the logits [narayanan2021, Equation 3]",
+)
+CONVENTIONS = {
+    "kaplan-6nd": Convention(kaplan_6nd, "6 FLOPs per non-embedding parameter [kaplan2020, Section 2.1]"),
+    "palm": Convention(
+        palm, "6 N + 12 l h_attention s, with all parameters and all query-key pairs [chowdhery2022, Appendix B]"
+    ),
+    "narayanan": _RECOMPUTED,
+    "megatron": _RECOMPUTED,
+    "korthikanti": Convention(
+        partial(megatron, factor=72, attention=6, logits=12),
+        "72 l h² (1 + s / 6h + V / 12 l h), without recomputation [korthikanti2022, Equation 7]",
+    ),
+    "korthikanti-hardware": Convention(
+        partial(megatron, factor=72, attention=3, logits=12),
+        "72 l h² (1 + s / 3h + V / 12 l h), recomputing the attention core [korthikanti2022, Equation 8]",
+    ),
+    "chinchilla": Convention(
+        chinchilla,
+        "3 times the forward pass, with all query-key pairs, the embedding look-up as a matmul, and a feed-forward "
+        "width of 4h [hoffmann2022, Appendix F]",
+    ),
 }
 
 
@@ -89,4 +111,4 @@ def training_flops_per_token(architecture: Architecture, seq: int, convention: s
     """Return the forward and backward FLOPs per token under a published convention."""
     if convention not in CONVENTIONS:
         raise UnknownNameError("convention", convention, CONVENTIONS, hint=f"must be one of {', '.join(CONVENTIONS)}")
-    return CONVENTIONS[convention](sizes(architecture), seq)
+    return CONVENTIONS[convention].flops(sizes(architecture), seq)

@@ -69,15 +69,11 @@ def conventional_flops(result: Flops) -> dict[str, int]:
 def convention_table(result: Flops, formulas: bool = True) -> Table:
     """Build a table of the step under published conventions, without rows if they do not cover the model."""
     rows = [
-        (name, count, count / result.total, *([_formula(name)] if formulas else []))
+        (name, count, count / result.total, *([PUBLISHED[name].formula] if formulas else []))
         for name, count in conventional_flops(result).items()
     ]
     heads = columns("convention: name", "FLOPs: about", "of the total: ratio", *(["formula per token"] * formulas))
     return Table("under published conventions", heads, rows)
-
-
-def _formula(name: str) -> str:
-    return " ".join((PUBLISHED[name].__doc__ or "").replace("``", "").split())
 
 
 def _facts(result: Flops, counted: Params, recompute: str) -> list[Fact]:

@@ -3,7 +3,7 @@
 import pytest
 
 import llmcalc
-from llmcalc.calc.flop_conventions import training_flops_per_token
+from llmcalc.calc.flop_conventions import CONVENTIONS, training_flops_per_token
 
 PEAK = {"A100": 312e12, "TPU v4": 275e12}
 
@@ -157,3 +157,7 @@ def test_mosaic_utilisation(row):
     assert llmcalc.params(model).total == pytest.approx(float(total), rel=2e-3)
     utilisation = float(rate) * training_flops_per_token(model, int(seq), "palm") / (float(peak) * 1e12)
     assert 100 * utilisation == pytest.approx(float(printed), rel=5e-3)
+
+
+def test_every_convention_prints_its_formula() -> None:
+    assert all("[" in convention.formula and "partial" not in convention.formula for convention in CONVENTIONS.values())

@@ -85,7 +85,7 @@ def test_an_explanation_adds_up(capsys: Capture) -> None:
     result = answer(capsys, "explain", "mixtral", "params")["result"]
     assert [tree["value"] for tree in result["trees"]] == [46702792704]
     check(result["trees"][0])
-    assert result["symbols"]["n_experts"] == "routed experts"
+    assert result["symbols"]["n_experts"] == "number of routed experts"
     assert "Mixtral" in result["source"]
 
 

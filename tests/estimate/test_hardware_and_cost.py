@@ -157,7 +157,7 @@ def test_budgets_in_every_unit() -> None:
         found = budget(working, price=2.5, **same)
         assert found.flops.mid == pytest.approx(by_days.flops.mid)
         assert found.hours.mid == pytest.approx(by_days.hours.mid)
-    with pytest.raises(InputError, match="both given"):
+    with pytest.raises(InputError, match="cannot be combined"):
         budget(working, days=1, hours=1)
     with pytest.raises(InputError, match="price"):
         budget(working, dollars=1e6)
