@@ -85,7 +85,7 @@ def source(name: str) -> str:
 
 def simumax() -> Iterator[Row]:
     """The predictions assume gradients in a single fp32 buffer, a distributed optimizer, sequence parallelism whenever
-    tensor parallelism is used, and a fused cross-entropy.
+    tensor parallelism is used, and fused cross-entropy.
     """
     for row in read("simumax_b200.csv"):
         preset, *changes = SIMUMAX[row["model"]]
@@ -118,9 +118,9 @@ def simumax() -> Iterator[Row]:
 
 def megatron() -> Iterator[Row]:
     """The source uses FlashAttention, SwiGLU, bf16 and a distributed optimizer, and supports neither sequence
-    parallelism nor recomputation. Its example has 32 layers, sequences of 2,048 tokens with learned positions, and
-    GPT-2's vocabulary padded to a multiple of 128·tp. Its script has an FFN width of 10,880 and biases. Dropout is
-    enabled, which is the default.
+    parallelism nor recomputation. The source's example has 32 layers, sequences of 2,048 tokens with learned positions,
+    and GPT-2's vocabulary padded to a multiple of 128·tp. The source's script uses biases and an FFN width of 10,880.
+    Dropout is enabled by default.
     """
     for row in read("megatron_pr482.csv"):
         tensor = int(row["tp"])
@@ -140,9 +140,10 @@ def megatron() -> Iterator[Row]:
 
 
 def mbridge() -> Iterator[Row]:
-    """The settings are inferred from the source. It reports 7.5 bytes per parameter, which implies a distributed
-    optimizer over 8 ranks. Every rank stores all experts. Sequence parallelism is on, because Megatron-Core requires it
-    for experts. The table compares model states (weights, gradients, optimizer), saved activations, and their sum.
+    """The settings are inferred from the source, which reports 7.5 bytes per parameter. This value implies a distributed
+    optimizer across 8 ranks. Every rank stores all experts. Sequence parallelism is enabled because Megatron-Core
+    requires it for experts. The table compares model states (weights, gradients, optimizer), saved activations, and
+    the sum of the two.
     """
     model = llmcalc.load("mixtral-8x7b", overrides=MIXTRAL)
     for row in read("mbridge_mixtral.csv"):
@@ -195,14 +196,15 @@ def torchtitan(checkpointing: str, recompute: str) -> Iterator[Row]:
 
 
 def checkpointed() -> Iterator[Row]:
-    """Gradients are reduced in fp32. In a pipeline, the number of micro-batches equals the number of stages (or twice
-    that if two virtual stages are interleaved), and the model has 128 layers instead of 126 so that 8 stages divide it.
+    """Gradients are reduced in fp32. In a pipeline, the number of micro-batches equals the number of stages, or twice that
+    number if two virtual stages are interleaved. The model has 128 layers instead of 126, so the layers divide evenly
+    across 8 stages.
     """
     yield from torchtitan("full", "full")
 
 
 def checkpointed_by_operation() -> Iterator[Row]:
-    """Selective checkpointing per operation is not modelled. Each run is listed twice, once predicted without
+    """Per-operation selective checkpointing is not modelled. Each run is listed twice: once predicted without
     recomputation and once with full recomputation.
     """
     for recompute in ("none", "full"):
@@ -211,7 +213,7 @@ def checkpointed_by_operation() -> Iterator[Row]:
 
 
 def adapters() -> Iterator[Row]:
-    """The table compares the memory of weights, adapters and optimizer states between steps."""
+    """The table compares the memory that weights, adapters and optimizer states occupy between steps."""
     for row in read("fms_lora_a100.csv"):
         settings = {"weights": "nf4", "lora_rank": 16, "gradients": "fp32"}
         memory = llmcalc.memory(llmcalc.load(row["model"]), mode="training", seq=64, **settings)
@@ -223,45 +225,46 @@ SECTIONS = {
     "Megatron-LM on B200, models with fewer layers": (
         "simumax_b200.csv",
         simumax,
-        "Predictions are too low mainly for models with the width of the 405B model. According to the source, "
-        "Transformer Engine keeps a placeholder gradient for each weight shape. Together, these gradients are as large "
-        "as the weights of one layer in bf16 (6 GiB divided by tp). Neither these gradients nor communication "
-        "buffers are modelled.",
+        "Predictions are too low mainly for models as wide as the 405B model. According to the source, Transformer "
+        "Engine keeps a placeholder gradient for each weight shape. Together, the placeholder gradients are as large as "
+        "one layer's weights in bf16 (6 GiB divided by tp). Neither placeholder gradients nor communication buffers are "
+        "modelled.",
     ),
     "Megatron-LM, a GPT model the size of Llama-2-7B": (
         "megatron_pr482.csv",
         megatron,
-        "The table in the source does not state its settings, but they must be those of the example. With them, the "
-        "formula in the tool's script reproduces the estimates in the table (69.0, 55.5, 49.5 and 28.6 for 68.8, 55.5, "
-        "49.5 and 28.6); with 4,096 tokens, or with Llama's vocabulary or FFN, it does not. A reviewer quotes the "
-        "measurement of the first row for pp 2 on two nodes. This must be an error, because a configuration with more "
-        "ranks than the third row cannot need more memory.",
+        "The source doesn't state the settings for its table, but they must be the settings of its example. With these "
+        "settings, the formula in the source's script reproduces the table's estimates: it gives 69.0, 55.5, 49.5 and "
+        "28.6, and the table lists 68.8, 55.5, 49.5 and 28.6. With 4,096 tokens, or with Llama's vocabulary or FFN "
+        "width, the formula gives different values. A reviewer quotes the first row's measurement for pp 2 on two "
+        "nodes. The quoted value must be an error, because a configuration with more ranks than the third row can't "
+        "need more memory.",
     ),
     "Megatron-Core, Mixtral with fewer and narrower layers": (
         "mbridge_mixtral.csv",
         mbridge,
-        "The source gives values with one decimal place. It also gives the maximum memory allocated by torch, between "
-        "7.6 and 13.8 GiB. With the smaller micro-batch, this maximum exceeds the sum of states and activations and "
-        "does not match any point of the step as modelled here.",
+        "The source rounds values to one decimal place. It also reports the maximum memory allocated by torch, which is "
+        "between 7.6 and 13.8 GiB. For the smaller micro-batch, this maximum exceeds the sum of states and activations "
+        "and doesn't match any point in the modelled step.",
     ),
     "torchtitan, Llama 3.1 on H100": (
         "torchtitan_h100.csv",
         checkpointed,
-        "The measurements are of memory reserved by the allocator, whereas the predictions are of allocated memory, so "
-        "all predictions are too low by an unknown amount. They also exclude copies for collectives, Float8 casts, and "
-        "copies of logits when several ranks share a loss. Gathered weights and unsharded gradients, which a pipeline "
-        "keeps, account for half of the memory of the 405B model.",
+        "The measurements show the memory reserved by the allocator, whereas the predictions show allocated memory, so "
+        "all predictions are too low by an unknown amount. The predictions also exclude copies for collectives, Float8 "
+        "casts, and copies of logits when several ranks share the loss computation. Gathered weights and unsharded "
+        "gradients, which stay in memory in a pipeline, account for half of the 405B model's memory.",
     ),
     "torchtitan, selective checkpointing per operation": (
         "torchtitan_h100.csv",
         checkpointed_by_operation,
-        "The measurements lie between the two predictions.",
+        "The measurements are between the two predictions.",
     ),
     "QLoRA, Mixtral-8x7B on one A100": (
         "fms_lora_a100.csv",
         adapters,
-        "bitsandbytes stores the scales of NF4 blocks in fp32 or, with double quantisation, in 8 bits. The source does "
-        "not say which was used.",
+        "bitsandbytes stores NF4 block scales in fp32 or, with double quantisation, in 8 bits. The source doesn't say "
+        "which format was used.",
     ),
 }
 
@@ -271,11 +274,11 @@ def page() -> str:
     parts = [
         "# Accuracy\n",
         "<!-- written by docs/accuracy.py -->\n",
-        "Parameters, FLOPs of contractions and state are exact: the tests check that they equal the values from "
-        "transformers and torch. Training memory is modelled from the tensors that each equation saves. Compared with "
-        "torch's memory tracker (for GPT-2, LLaMA, Mixtral and BERT, with fused and eager attention, with and without "
-        "recomputation), saved activations are within 1.4 % and peaks within 0.3 %. The tables below compare "
-        "predictions with published measurements of other software.\n",
+        "Parameters, contraction FLOPs and state are exact: the tests check that they match the values computed with "
+        "transformers and PyTorch. Training memory is modelled from the tensors that each equation saves. Saved "
+        "activations agree with torch's memory tracker to within 1.4%, and peaks to within 0.3%. This comparison covers "
+        "GPT-2, LLaMA, Mixtral and BERT, with fused and eager attention, with and without recomputation. The tables "
+        "below compare predictions with published measurements of other software.\n",
     ]
     for title, (file, rows, remark) in SECTIONS.items():
         found = list(rows())
@@ -286,7 +289,7 @@ def page() -> str:
             figures = f"{row.measured:.1f} {row.unit} | {row.predicted:.1f} {row.unit} | {100 * row.error:+.1f} %"
             parts.append(f"| {row.case} | {figures} |")
         bounds = any(", recompute " in row.case for row in found)
-        parts += [f"\n{remark}\n" if bounds else f"\nMedian error: {100 * median:.1f} %. {remark}\n"]
+        parts += [f"\n{remark}\n" if bounds else f"\nMedian error: {100 * median:.1f}%. {remark}\n"]
     return "\n".join(parts)
 
 
