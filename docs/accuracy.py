@@ -120,7 +120,7 @@ def megatron() -> Iterator[Row]:
     """The source uses FlashAttention, SwiGLU, bf16 and a distributed optimizer, and supports neither sequence
     parallelism nor recomputation. The source's example has 32 layers, sequences of 2,048 tokens with learned positions,
     and GPT-2's vocabulary padded to a multiple of 128·tp. The source's script uses biases and an FFN width of 10,880.
-    Dropout is enabled by default.
+    Dropout is enabled, which is the default.
     """
     for row in read("megatron_pr482.csv"):
         tensor = int(row["tp"])
@@ -140,10 +140,10 @@ def megatron() -> Iterator[Row]:
 
 
 def mbridge() -> Iterator[Row]:
-    """The settings are inferred from the source, which reports 7.5 bytes per parameter. This value implies a distributed
-    optimizer across 8 ranks. Every rank stores all experts. Sequence parallelism is enabled because Megatron-Core
-    requires it for experts. The table compares model states (weights, gradients, optimizer), saved activations, and
-    the sum of the two.
+    """The settings are inferred from the source, which reports 7.5 bytes per parameter. This value implies a
+    distributed optimizer across 8 ranks. Every rank stores all experts. Sequence parallelism is enabled because
+    Megatron-Core requires it for experts. The table compares model states (weights, gradients, optimizer), saved
+    activations, and the sum of the two.
     """
     model = llmcalc.load("mixtral-8x7b", overrides=MIXTRAL)
     for row in read("mbridge_mixtral.csv"):
@@ -196,9 +196,9 @@ def torchtitan(checkpointing: str, recompute: str) -> Iterator[Row]:
 
 
 def checkpointed() -> Iterator[Row]:
-    """Gradients are reduced in fp32. In a pipeline, the number of micro-batches equals the number of stages, or twice that
-    number if two virtual stages are interleaved. The model has 128 layers instead of 126, so the layers divide evenly
-    across 8 stages.
+    """Gradients are reduced in fp32. In a pipeline, the number of micro-batches equals the number of stages, or twice
+    that number if two virtual stages are interleaved. The model has 128 layers instead of 126, so the layers divide
+    evenly across 8 stages.
     """
     yield from torchtitan("full", "full")
 
@@ -226,9 +226,9 @@ SECTIONS = {
         "simumax_b200.csv",
         simumax,
         "Predictions are too low mainly for models as wide as the 405B model. According to the source, Transformer "
-        "Engine keeps a placeholder gradient for each weight shape. Together, the placeholder gradients are as large as "
-        "one layer's weights in bf16 (6 GiB divided by tp). Neither placeholder gradients nor communication buffers are "
-        "modelled.",
+        "Engine keeps a placeholder gradient for each weight shape. Together, the placeholder gradients are as large "
+        "as one layer's weights in bf16 (6 GiB divided by tp). Neither placeholder gradients nor communication buffers "
+        "are modelled.",
     ),
     "Megatron-LM, a GPT model the size of Llama-2-7B": (
         "megatron_pr482.csv",
@@ -243,7 +243,7 @@ SECTIONS = {
     "Megatron-Core, Mixtral with fewer and narrower layers": (
         "mbridge_mixtral.csv",
         mbridge,
-        "The source rounds values to one decimal place. It also reports the maximum memory allocated by torch, which is "
+        "The source gives values to one decimal place. It also reports the maximum memory allocated by torch, which is "
         "between 7.6 and 13.8 GiB. For the smaller micro-batch, this maximum exceeds the sum of states and activations "
         "and doesn't match any point in the modelled step.",
     ),
@@ -276,9 +276,9 @@ def page() -> str:
         "<!-- written by docs/accuracy.py -->\n",
         "Parameters, contraction FLOPs and state are exact: the tests check that they match the values computed with "
         "transformers and PyTorch. Training memory is modelled from the tensors that each equation saves. Saved "
-        "activations agree with torch's memory tracker to within 1.4%, and peaks to within 0.3%. This comparison covers "
-        "GPT-2, LLaMA, Mixtral and BERT, with fused and eager attention, with and without recomputation. The tables "
-        "below compare predictions with published measurements of other software.\n",
+        "activations agree with torch's memory tracker to within 1.4%, and peaks to within 0.3%. This comparison "
+        "covers GPT-2, LLaMA, Mixtral and BERT, with fused and eager attention, with and without recomputation. The "
+        "tables below compare predictions with published measurements of other software.\n",
     ]
     for title, (file, rows, remark) in SECTIONS.items():
         found = list(rows())
