@@ -61,5 +61,5 @@ def test_an_image_needs_as_many_tokens_as_it_has_vectors() -> None:
 def test_models_that_use_images_otherwise_are_refused() -> None:
     with reference.quiet(), exact.float64(), torch.no_grad():
         _, pixels, _, twin = built("qwen2_vl")
-    with pytest.raises(UnsupportedError, match="not described"):
+    with pytest.raises(UnsupportedError, match="does not implement how"):
         twin.forward(np.full((1, 4), MARK), pixels=pixels, image_token_id=MARK)

@@ -216,6 +216,6 @@ def test_headers_without_a_config_are_counted_as_they_are(tmp_path, capsys):
     assert main(["params", str(file), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["result"]["total"] == 22
     assert main(["verify", str(tmp_path)]) == 1
-    assert "nothing to compare with" in capsys.readouterr().out
+    assert "no config.json to compare with" in capsys.readouterr().out
     assert main(["flops", str(file)]) == 2
     assert "missing config.json" in capsys.readouterr().err

@@ -17,7 +17,7 @@ IMAGE = "IMGIMG"  # name prefix of image tokens
 
 
 def project_janus(link: Link) -> list[Named | Stack]:
-    """Build the projector of Janus: an aligner, the layers that generate images, and their codec."""
+    """Build the projector of Janus [wu2024]: an aligner, the layers that generate images, and their codec."""
     encoder = link.encoder
     aligner = _aligner("aligner", link.d_encoder, encoder.size("projection_dim"), encoder.size("depth"),
         encoder.activation())  # fmt: skip
