@@ -212,7 +212,7 @@ def test_audio_encoder(case: str) -> None:
 
 def test_positions_beyond_a_learned_table() -> None:
     _, architecture = _model("qwen2_audio")
-    with pytest.raises(InputError, match=r"54 frames make 27 tokens, but .* has 26 positions"):
+    with pytest.raises(InputError, match=r"54 frames give 27 tokens, but .* has only 26 positions"):
         _ = llmcalc.flops(architecture, frames=54).total
     assert llmcalc.flops(architecture, frames=54, extend=True).total
 

@@ -95,4 +95,4 @@ def test_unsupported_types_are_described() -> None:
 def test_an_encoder_without_a_decoder(model_type: str) -> None:
     with pytest.raises(llmcalc.InputError) as refusal:
         llmcalc.load({"model_type": model_type})
-    assert "key decoder must hold the config" in refusal.value.hint
+    assert "key decoder must contain the config" in refusal.value.hint

@@ -52,7 +52,7 @@ def test_logits(model_type: str) -> None:
 def test_an_image_needs_as_many_tokens_as_it_has_vectors() -> None:
     with reference.quiet(), exact.float64(), torch.no_grad():
         _, pixels, _, twin = built("got_ocr2")
-    with pytest.raises(InputError, match="do not take the places"):
+    with pytest.raises(InputError, match="do not fit the placeholder tokens"):
         twin.forward(np.full((1, 3), MARK), pixels=pixels, image_token_id=MARK)
     with pytest.raises(InputError, match="image_token_id is missing"):
         twin.forward(np.full((1, 4), MARK), pixels=pixels)

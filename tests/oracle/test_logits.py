@@ -43,7 +43,8 @@ NOT_COMPARED = {
 }
 KINDS = (  # what has no NumPy model, or a field without a counterpart in it, is refused wherever it stands
     "no NumPy model",
-    "no counterpart",
+    "the NumPy model supports",
+    "the NumPy model does not",
 )
 
 

@@ -11,6 +11,7 @@ import torch
 
 import llmcalc
 from llmcalc.core.layer import Layer
+from llmcalc.core.zoo_search import find_module
 from llmcalc.twins.step import Step
 from llmcalc.twins.weights import Weights
 from llmcalc.zoo.audio.layers.distance_attention import DistanceAttention
@@ -61,7 +62,7 @@ def module_of(file: str, name: str, config: Any, *arguments: Any) -> Any:
 
 def found_by(layer: Layer, module: Any, names: dict[str, str], x: Any, **step: Any) -> Any:
     """What the twin gives; ``names`` are the tensors of the module, ``tensor/n/of`` one of its equal parts."""
-    twin, state = import_module(f"llmcalc.twins.{layer.kind()}"), module.state_dict()
+    twin, state = import_module(str(find_module("twins", layer.kind()))), module.state_dict()
     arrays = {}
     for weight in twin.weights(layer):
         stored, _, part = names[weight.name].partition("/")
