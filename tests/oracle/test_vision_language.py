@@ -99,8 +99,8 @@ def test_features(model_type: str) -> None:
     wanted = [found.pooler_output, *(getattr(found, "deepstack_features", None) or [])]
     twin = llmcalc.twin(llmcalc.load(reference.plain_config(model, class_name)))
     twin.load(exact.weights(model))
-    (tower,) = (stack for stack in twin.stacks if stack.stack.role == "tower" and stack.data(1))
-    ours = twin.see(patches.numpy().reshape(1, *(tower.data(PATCHES) or ())))
+    (tower,) = (stack for stack in twin.stacks if stack.stack.role == "tower" and stack.input_shape(1))
+    ours = twin.see(patches.numpy().reshape(1, *(tower.input_shape(PATCHES) or ())))
     assert len(ours) == len(wanted)
     for one, other in zip(ours, wanted, strict=True):
         features = other[0] if isinstance(other, (list, tuple)) else other
