@@ -174,7 +174,7 @@ def times(x: Array, factor: float) -> Array:
 
 
 def plus(x: Array, bias: Array | None) -> Array:
-    """Compute ``x + bias``, without an operation if there is no bias."""
+    """Return ``x + bias``, or ``x`` itself if the bias is None."""
     return x if bias is None else x + bias
 
 

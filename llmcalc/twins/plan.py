@@ -244,9 +244,7 @@ class _Placer:
         """Return the module that runs a layer, and the layer's weights."""
         place = find_module("twins", layer.kind())
         if place is None:
-            raise UnsupportedError(
-                f"there is no NumPy model of {layer.kind()} layers, so this architecture cannot be run"
-            )
+            raise UnsupportedError(f"{layer.kind()} layers have no NumPy model, so this architecture cannot be run")
         module = import_module(place)
         check_fields(layer, module)
         return module, module.weights(layer)

@@ -92,7 +92,7 @@ def _sizes(size: int | Sizes) -> Sizes:
 
 
 class Weights:
-    """A layer's arrays by name: ``w.wq``, or ``w.get("bq")``, which is None if there is no such weight."""
+    """A layer's arrays by name: ``w.wq``, or ``w.get("bq")``, which is None if the layer has no ``bq``."""
 
     def __init__(self, arrays: Mapping[str, Array]) -> None:
         self._arrays = arrays

@@ -28,7 +28,7 @@ def gpt2(config: Config) -> Architecture:
 
 
 def _unused_cross_attention(config: Config, width: int, norm: object) -> Sublayer:
-    """Return cross-attention that is stored but never run, because there is no encoder."""
+    """Return cross-attention that is stored but never run, because the model has no encoder."""
     cross = Attention(width, config.size("n_head"), cross=True, causal=False, unused=True, **BIASED)
     return sublayer("cross_attention", cross, pre=norm)  # type: ignore[arg-type]
 

@@ -78,7 +78,7 @@ def layoutlmv3(config: Config) -> Architecture:
     config.ignore("input_size num_channels patch_size max_rel_pos rel_pos_bins max_rel_2d_pos rel_2d_pos_bins")
     stack = skip_padding(config, encoder(config, more=(_box(config), *unused), attention=attention))
     without_head(config)
-    note = "not counted as work: the patch embedding, because there is no image"
+    note = "not counted as work: the patch embedding, because text input has no image"
     return replace(encoder_model(config, stack, []), notes=(note,) if has_image else ())
 
 

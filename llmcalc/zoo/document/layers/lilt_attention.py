@@ -15,7 +15,7 @@ class LiltAttention(MultiHead):
     """``softmax(s + s') v · wo`` for the text and ``softmax(s + s') v' · w'o`` for the layout, with scores s and s'.
 
     In the layout stream, a residual connection and a norm follow, then a feed-forward layer with another residual
-    connection and norm. All matrices have biases. There is no causal mask.
+    connection and norm. All matrices have biases. Attention is not causal.
 
     Attributes:
         d_model: width of the text stream.
