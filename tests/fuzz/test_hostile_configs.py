@@ -16,7 +16,7 @@ import llmcalc
 from llmcalc.core.layer import MOST_LAYERS
 from llmcalc.importers.hf import families
 from llmcalc.importers.hf.composite_configs import text_models
-from llmcalc.importers.hf.config import is_irrelevant
+from llmcalc.importers.hf.config_keys import is_irrelevant
 
 ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "400"))
 LONGEST = 1.0 if "FUZZ_ROUNDS" in os.environ else 60.0  # seconds of computing: a measure in a long run, else a guard
