@@ -99,7 +99,7 @@ def test_every_field_of_every_kind_is_described(kind: str) -> None:
 
 def test_the_shipped_file_is_what_the_command_prints() -> None:
     shipped = preset_files.shipped_folder() / "preset.schema.json"
-    assert json.loads(shipped.read_text("utf-8")) == SCHEMA, "llmcalc schema > presets/preset.schema.json"
+    assert json.loads(shipped.read_text("utf-8")) == SCHEMA, "run: llmcalc schema > presets/preset.schema.json"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
