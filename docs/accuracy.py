@@ -118,9 +118,9 @@ def simumax() -> Iterator[Row]:
 
 def megatron() -> Iterator[Row]:
     """The source uses FlashAttention, SwiGLU, bf16 and a distributed optimizer, and supports neither sequence
-    parallelism nor recomputation. The source's example has 32 layers, sequences of 2,048 tokens with learned positions,
-    and GPT-2's vocabulary padded to a multiple of 128·tp. The source's script uses biases and an FFN width of 10,880.
-    Dropout is enabled, which is the default.
+    parallelism nor recomputation. Its example has 32 layers, sequences of 2,048 tokens, learned positions, and GPT-2's
+    vocabulary padded to a multiple of 128·tp. Its script uses biases and an FFN width of 10,880. Dropout is enabled by
+    default.
     """
     for row in read("megatron_pr482.csv"):
         tensor = int(row["tp"])
@@ -197,15 +197,15 @@ def torchtitan(checkpointing: str, recompute: str) -> Iterator[Row]:
 
 def checkpointed() -> Iterator[Row]:
     """Gradients are reduced in fp32. In a pipeline, the number of micro-batches equals the number of stages, or twice
-    that number if two virtual stages are interleaved. The model has 128 layers instead of 126, so the layers divide
-    evenly across 8 stages.
+    that number if two virtual stages are interleaved. The 405B model has 128 layers instead of 126 so that the
+    layers divide evenly across 8 stages.
     """
     yield from torchtitan("full", "full")
 
 
 def checkpointed_by_operation() -> Iterator[Row]:
-    """Per-operation selective checkpointing is not modelled. Each run is listed twice: once predicted without
-    recomputation and once with full recomputation.
+    """Per-operation selective checkpointing is not modelled. Each run is listed with two predictions,
+    one without recomputation and one with full recomputation.
     """
     for recompute in ("none", "full"):
         for row in torchtitan("per-op", recompute):
@@ -225,20 +225,19 @@ SECTIONS = {
     "Megatron-LM on B200, models with fewer layers": (
         "simumax_b200.csv",
         simumax,
-        "Predictions are too low mainly for models as wide as the 405B model. According to the source, Transformer "
-        "Engine keeps a placeholder gradient for each weight shape. Together, the placeholder gradients are as large "
-        "as one layer's weights in bf16 (6 GiB divided by tp). Neither placeholder gradients nor communication buffers "
-        "are modelled.",
+        "The predictions are too low mainly for wide models such as the 405B model. According to the source, "
+        "Transformer Engine keeps a placeholder gradient for each weight shape. Together, the placeholder gradients "
+        "take as much memory as one layer's weights in bf16 (6 GiB divided by tp). Neither placeholder gradients nor "
+        "communication buffers are modelled.",
     ),
     "Megatron-LM, a GPT model the size of Llama-2-7B": (
         "megatron_pr482.csv",
         megatron,
-        "The source doesn't state the settings for its table, but they must be the settings of its example. With these "
-        "settings, the formula in the source's script reproduces the table's estimates: it gives 69.0, 55.5, 49.5 and "
-        "28.6, and the table lists 68.8, 55.5, 49.5 and 28.6. With 4,096 tokens, or with Llama's vocabulary or FFN "
-        "width, the formula gives different values. A reviewer quotes the first row's measurement for pp 2 on two "
-        "nodes. The quoted value must be an error, because a configuration with more ranks than the third row can't "
-        "need more memory.",
+        "The source doesn't state the settings for its table, but they must be the same as in its example. With these "
+        "settings, the formula in the source's script gives 69.0, 55.5, 49.5 and 28.6, and the estimates in the table "
+        "are 68.8, 55.5, 49.5 and 28.6. With 4,096 tokens, or with Llama's vocabulary or FFN width, the formula gives "
+        "different values. A reviewer quotes the measurement in the first row for pp 2 on two nodes. This must be an "
+        "error, because a configuration with more ranks than the third row can't need more memory.",
     ),
     "Megatron-Core, Mixtral with fewer and narrower layers": (
         "mbridge_mixtral.csv",
@@ -274,10 +273,10 @@ def page() -> str:
     parts = [
         "# Accuracy\n",
         "<!-- written by docs/accuracy.py -->\n",
-        "Parameters, contraction FLOPs and state are exact: the tests check that they match the values computed with "
-        "transformers and PyTorch. Training memory is modelled from the tensors that each equation saves. Saved "
+        "Parameters, contraction FLOPs and state are exact, and the tests check that they match the values computed "
+        "with transformers and PyTorch. Training memory is modelled from the tensors that each equation saves. Saved "
         "activations agree with torch's memory tracker to within 1.4%, and peaks to within 0.3%. This comparison "
-        "covers GPT-2, LLaMA, Mixtral and BERT, with fused and eager attention, with and without recomputation. The "
+        "covers GPT-2, LLaMA, Mixtral and BERT with fused or eager attention and with or without recomputation. The "
         "tables below compare predictions with published measurements of other software.\n",
     ]
     for title, (file, rows, remark) in SECTIONS.items():

@@ -58,7 +58,7 @@ __all__ = sorted([*_MODULES, "__version__"])
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name on first use."""
+    """Import a public name on first access."""
     if name in _MODULES:
         from importlib import import_module
 

@@ -1,4 +1,4 @@
-"""``python -m llmcalc``: the command line, without an installed script."""
+"""Entry point for ``python -m llmcalc``, which works without an installed script."""
 
 from __future__ import annotations
 

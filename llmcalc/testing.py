@@ -1,4 +1,4 @@
-"""Hypothesis strategies for tests of llmcalc and dependent code: layers, architectures, workloads and meshes.
+"""Hypothesis strategies that generate layers, architectures, workloads and meshes for tests.
 
     from hypothesis import given
 
@@ -51,7 +51,7 @@ _DIVIDES = re.compile(r"(\w+) \(\d+\) does not divide (\w+)")
 
 @st.composite
 def layers(draw: st.DrawFn, /, kind: str, multiple: int = 1, **fixed: Any) -> Layer:
-    """Draw a valid layer of a kind with random fields, except ``fixed`` fields. Sizes are primes times ``multiple``."""
+    """Draw a valid layer with random fields except those in ``fixed``. Sizes are primes times ``multiple``."""
     found, entries = _fields(kind)
     primes = chain((multiple * prime for prime in draw(st.permutations(PRIMES))), repeat(1))
     values = {entry.name: draw(_values(found, entry, prime)) for entry, prime in zip(entries, primes, strict=False)}
@@ -67,22 +67,22 @@ def layers(draw: st.DrawFn, /, kind: str, multiple: int = 1, **fixed: Any) -> La
 
 
 def block_kinds() -> list[str]:
-    """Return the kinds that fit into a block of any stack, which only read and write the residual stream."""
+    """Return the layer kinds that can occur in any block because they access only the residual stream."""
     allowed = (kind for kind in kinds.kinds() if kind not in NOT_IN_BLOCKS)
     return [kind for kind in allowed if any(entry.name == "d_model" for entry in _fields(kind)[1])]
 
 
 def _fields(kind: str) -> tuple[type[Layer], tuple[Field[Any], ...]]:
-    """Return the class and fields of a kind."""
+    """Return the class and the fields of a layer kind."""
     found, _ = kinds.find(kind)
     return found, fields(found)  # type: ignore[arg-type]
 
 
 @st.composite
 def architectures(draw: st.DrawFn, multiple: int = 1) -> Architecture:
-    """Draw an encoder, a decoder or both, with up to three runs of blocks of any kind, and an optional norm and head.
+    """Draw an encoder, a decoder or both, each with up to three runs of blocks and an optional norm and head.
 
-    Sizes are primes times ``multiple``, so ``multiple`` ranks can shard them.
+    Sizes are primes times ``multiple``, so that they can be sharded over ``multiple`` ranks.
     """
     d_model, roles = draw(st.sampled_from(WIDTHS)), draw(st.sampled_from(ROLES))
     source = draw(st.sampled_from(WIDTHS)) if len(roles) > 1 else None
@@ -97,7 +97,7 @@ def architectures(draw: st.DrawFn, multiple: int = 1) -> Architecture:
 
 @st.composite
 def _stacks(draw: st.DrawFn, role: str, d_model: int, source: int | None, multiple: int) -> Stack:
-    """Draw a stack. A decoder has cross-attention in every block if ``source``, the encoder's width, is given."""
+    """Draw a stack. If the encoder width ``source`` is given, every decoder block contains cross-attention."""
     table = kinds.find("embedding")[0](rows=VOCABULARY, d_model=d_model)  # type: ignore[call-arg]
     across = source if role == "decoder" else None
     runs_of = _runs(d_model, across, multiple)
@@ -143,7 +143,7 @@ def workloads(draw: st.DrawFn) -> Workload:
 
 @st.composite
 def meshes(draw: st.DrawFn) -> Mesh:
-    """Draw meshes that combine all kinds of parallelism; ``ep`` divides ``dp``."""
+    """Draw a mesh that combines all kinds of parallelism, with ``ep`` as a divisor of ``dp``."""
     data, tensor, pipeline, context = draw(st.tuples(*[st.integers(1, _MAX_RANKS)] * 4))
     expert = draw(st.sampled_from([ranks for ranks in range(1, data + 1) if data % ranks == 0]))
     ranks = {"dp": data, "tp": tensor, "pp": pipeline, "ep": expert, "cp": context}
@@ -152,7 +152,7 @@ def meshes(draw: st.DrawFn) -> Mesh:
 
 
 def smallest(kind: str) -> dict[str, Any]:
-    """Return the smallest valid distinct primes for the required fields of a kind."""
+    """Return small valid values for the required fields of a layer kind, using distinct primes where possible."""
     found, entries = _fields(kind)
     needed = [entry.name for entry in entries if is_required(entry)]
     values: dict[str, Any] = dict(zip(needed, PRIMES[1:], strict=False))
@@ -178,11 +178,11 @@ def _repair(
     multiple: int = 1,
     usual: Mapping[str, Any] = NO_VALUES,
 ) -> dict[str, Any]:
-    """Return the values with one change that fixes the error.
+    """Return the values with one change that addresses the error.
 
-    A dividend becomes a multiple of its divisor, two sizes in the wrong order are swapped, and an odd or small size is
-    doubled. The divisor of a fixed size becomes one of its prime factors, times ``multiple`` if possible. If fields are
-    mutually exclusive, the first field named in the error is reset to its default in ``usual``.
+    A dividend is multiplied by its divisor, two sizes in the wrong order are swapped, and an odd or small size is
+    doubled. The divisor of a fixed size becomes one of its prime factors, times ``multiple`` if possible. If fields
+    are mutually exclusive, the first field named in the error is reset to its default in ``usual``.
     """
     too_large, invalid = _TOO_LARGE.match(error.message), _INVALID.match(error.message)
     if (divides := _DIVIDES.match(error.message)) and divides[2] in fixed and divides[1] not in fixed:

@@ -1,1 +1,1 @@
-"""The public functions, one file per verb, with defaults shared by Python and the command line."""
+"""Public API, with one module per function and defaults shared with the command line."""

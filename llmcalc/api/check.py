@@ -1,4 +1,4 @@
-"""Checks for suspicious shapes and configurations, and for limits on size and cost."""
+"""Lint checks and size or cost limits for an architecture."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIMIT_KEYS = ("name", "ours", "most", "unit")
 
 @record
 class Limit:
-    """An upper limit: ``ours`` must not exceed ``most``, both in ``unit``."""
+    """An upper limit ``most`` on a model's value ``ours``, with both values in ``unit``."""
 
     name: str
     ours: int
@@ -39,7 +39,7 @@ class Limit:
 
 @record
 class Checked(NotebookDisplay):
-    """The findings and limits of a model."""
+    """Lint findings and limits of a model."""
 
     architecture: Architecture
     findings: tuple[Finding, ...]
@@ -47,18 +47,18 @@ class Checked(NotebookDisplay):
 
     @property
     def ok(self) -> bool:
-        """Whether there are no findings, and every limit is met."""
+        """Whether there are no findings and all limits are met."""
         return not self.findings and all(limit.kept for limit in self.limits)
 
     @property
     def summary(self) -> str:
-        """The verdict in one line."""
+        """One-line summary of the findings and exceeded limits."""
         parts = [f"{one.code} {one.place}" for one in self.findings]
         parts += [f"{limit.name} exceeded" for limit in self.limits if not limit.kept]
         return f"{self.architecture.name}: {', '.join(parts) or 'ok'}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the findings and limits as plain data."""
+        """Return the findings and limits as a plain dictionary."""
         limits = [{name: getattr(one, name) for name in (*LIMIT_KEYS, "kept")} for one in self.limits]
         findings = [finding.to_dict() for finding in self.findings]
         return {"model": self.architecture.name, "ok": self.ok, "findings": findings, "limits": limits}
@@ -80,7 +80,7 @@ def check(
     batch: int = 1,
     seq: int | None = None,
 ) -> Checked:
-    """Find suspicious shapes and check a model against limits.
+    """Check a model for suspicious shapes and exceeded limits.
 
     >>> import llmcalc
     >>> llmcalc.check("gpt2", select=["HW005"], max_params="200M")
@@ -121,7 +121,7 @@ def check(
         limits.append(Limit("memory", peak, most, "bytes"))
     if (budget is None) != (tokens is None):
         missing = "tokens" if tokens is None else "budget"
-        raise InputError("is missing", parameter=missing, hint="{budget} and {tokens} must be given together")
+        raise InputError("is missing", parameter=missing, hint="set both {budget} and {tokens}")
     if budget is not None and tokens is not None:
         most = int(compute(budget, "budget"))
         sequence = flops(architecture, seq=length, mode="train")

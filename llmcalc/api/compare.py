@@ -22,14 +22,14 @@ QUANTITIES = ("total", "active", "embedding", "non_embedding", "buffers")
 
 @record
 class Costs:
-    """FLOPs and memory of a model under a workload that all compared models support."""
+    """FLOPs and memory of one model under the workload shared by all compared models."""
 
     flops: Flops
     memory: InferenceMemory | ParallelMemory
 
     @property
     def values(self) -> dict[str, tuple[int, str]]:
-        """Map each name to its value and unit."""
+        """Value and unit of each cost, by name."""
         serving = {"weights": "weights", "state": "state", "transient": "activations", "memory": "peak"}
         training = {name: name for name in ("weights", "gradients", "optimizer", "activations", "peak")}
         parts = serving if isinstance(self.memory, InferenceMemory) else training
@@ -41,7 +41,7 @@ class Costs:
 
     @property
     def titles(self) -> dict[str, str]:
-        """Return the table title for each unit."""
+        """Table title for each unit."""
         step = {"forward": "forward pass", "train": "training step", "decode": "decode step"}
         run = "serving" if isinstance(self.memory, InferenceMemory) else "a training step"
         return {"FLOPs": f"FLOPs of a {step[self.flops.workload.mode]}", BYTES: f"memory of {run}"}
@@ -49,19 +49,19 @@ class Costs:
 
 @record
 class Comparison(NotebookDisplay):
-    """Parameters and costs of several models; ratios are relative to the first."""
+    """Parameters and costs of several models, with ratios relative to the first model."""
 
     params: tuple[Params, ...]
     costs: tuple[Costs, ...]
 
     @property
     def summary(self) -> str:
-        """The parameter count of every model."""
+        """One-line summary of all parameter counts."""
         return "; ".join(f"{one.architecture.name}: {one.total:,} params" for one in self.params)
 
     @property
     def to_first(self) -> list[dict[str, Any]]:
-        """Difference and ratio of each model's parameters to those of the first model."""
+        """Differences and ratios of parameter counts relative to the first model."""
         first, *others = self.params
         rows = []
         for result in others:
@@ -72,14 +72,14 @@ class Comparison(NotebookDisplay):
         return rows
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the comparison as plain data."""
+        """Return the comparison as a plain dictionary."""
         models = [{"model": one.architecture.name, **one.to_dict()} for one in self.params]
         costs = [{name: value for name, (value, _) in one.values.items()} for one in self.costs]
         return {"models": models, "to_first": self.to_first, "costs": costs}
 
 
 def compare(*models: Source, **settings: Any) -> Comparison:
-    """Compare the parameters, FLOPs and memory of models under the same workload.
+    """Compare the parameters, FLOPs and memory of several models under the same workload.
 
     >>> import llmcalc
     >>> round(llmcalc.compare("bert", "palm").to_first[0]["ratio"]["total"])
@@ -94,11 +94,11 @@ def compare(*models: Source, **settings: Any) -> Comparison:
         InputError: fewer than two models, or conflicting settings.
     """
     if len(models) < 2:
-        raise InputError("compare needs at least two models", parameter="models")
+        raise InputError("at least two models are required", parameter="models")
     sizes, step, of_memory, convention = split_settings(settings)
     if settings.get("training"):
         if step["mode"] == "decode":
-            raise InputError("a training step cannot be a decode step", parameter="mode", hint="omit one of them")
+            raise InputError("decode mode cannot be combined with training", parameter="mode", hint="omit one of them")
         step["mode"] = "train"
     loaded = [load(model) for model in models]
     if sizes["seq"] is None:

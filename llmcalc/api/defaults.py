@@ -11,7 +11,7 @@ RESERVE = "1GiB"  # per GPU, for the runtime
 
 
 def default_seq(*models: Architecture, mode: str = "forward") -> int:
-    """Return the default length: 2048, or the number of learned positions if smaller; 1 in a decode step.
+    """Return the default sequence length: 1 for a decode step, else 2048 or the learned positions if fewer.
 
     >>> import llmcalc
     >>> default_seq(llmcalc.load("gpt3")), default_seq(llmcalc.load("gpt1")), default_seq(mode="decode")
@@ -21,7 +21,7 @@ def default_seq(*models: Architecture, mode: str = "forward") -> int:
 
 
 def cached_tokens(mode: str, context: int | None) -> int:
-    """Return the number of cached tokens of a step."""
+    """Return the number of tokens cached before a step. A decode step requires ``context``."""
     if mode == "decode" and context is None:
         raise InputError("a decode step requires the number of cached tokens", parameter="mode", hint="add {context=N}")
     return context or 0

@@ -1,4 +1,4 @@
-"""Design: sizes of a model family for a target number of parameters, FLOPs per token or bytes."""
+"""Search for shapes of a model family that meet a parameter, FLOPs or memory target."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def design(
     tp: int = RANKS,
     within: float | str = WITHIN,
 ) -> Design:
-    """Find sizes of a model family for a target.
+    """Find shapes of a model family that meet a target.
 
     >>> import llmcalc
     >>> llmcalc.design("llama3", params="13B").candidates[0].overrides

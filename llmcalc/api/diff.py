@@ -22,22 +22,22 @@ class Diff(NotebookDisplay):
 
     @property
     def same(self) -> bool:
-        """Whether both architectures are equal, regardless of their names and storage."""
+        """Whether the architectures are equal, ignoring model names and storage."""
         return not self.differences
 
     @property
     def verdict(self) -> str:
-        """``the same architecture`` or the number of differences."""
+        """Text with the number of differences, or ``the same architecture``."""
         number = len(self.differences)
         return f"{number} difference{'s' * (number > 1)}" if number else "the same architecture"
 
     @property
     def summary(self) -> str:
-        """The names and the verdict in one line."""
+        """One-line summary of the model names and the verdict."""
         return f"{self.first.architecture.name}, {self.second.architecture.name}: {self.verdict}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data whose keys are the attribute names."""
+        """Return the differences and parameter counts as a plain dictionary."""
         return {
             "same": self.same,
             "differences": [entry._asdict() for entry in self.differences],
@@ -50,7 +50,7 @@ class Diff(NotebookDisplay):
 
 
 def diff(first: Source, second: Source) -> Diff:
-    """Find where two architectures differ.
+    """Find the differences between two architectures.
 
     >>> import llmcalc
     >>> llmcalc.diff("llama3-8b", "llama3.1-8b").differences[0].what

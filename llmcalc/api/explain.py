@@ -1,4 +1,4 @@
-"""Explanations of numbers: trees in which every total is the sum of its parts."""
+"""Derivations of computed quantities as trees in which each total is the sum of its children."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ EXPLAINED = {
 
 @record
 class Explanation(NotebookDisplay):
-    """The derivation of a quantity; ``print`` shows the tree.
+    """Derivation of a quantity. ``print`` displays the derivation as a tree.
 
     Attributes:
-        architecture: model.
+        architecture: analysed model.
         quantity: name of the quantity, such as ``params``.
         tree: complete derivation.
-        roots: selected parts of the tree.
-        workload: workload of the quantity, if it has one.
+        roots: selected subtrees.
+        workload: workload of the quantity, or None for parameter counts.
     """
 
     architecture: Architecture
@@ -47,21 +47,21 @@ class Explanation(NotebookDisplay):
 
     @property
     def summary(self) -> str:
-        """The total in one line."""
+        """One-line summary of the total."""
         return f"{self.architecture.name} {self.quantity}: {self.tree.value:,} {self.tree.unit}"
 
     def __str__(self) -> str:
         return "\n".join(root.text() for root in self.roots)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the derivation as plain data."""
+        """Return the derivation as a plain dictionary."""
         return {"trees": [root.to_dict() for root in self.roots]}
 
 
 def explain(
     model: Source, quantity: str = "params", *, depth: int | None = None, select: str | None = None, **settings: Any
 ) -> Explanation:
-    """Show how a number is derived.
+    """Explain how a quantity is derived.
 
     >>> import llmcalc
     >>> print(llmcalc.explain("gpt3", "params", depth=1))
@@ -89,7 +89,7 @@ def explain(
     check_dependence(quantity, EXPLAINED[quantity], settings)
     tokens = settings.pop("tokens", None)
     if tokens is not None and quantity != "train":
-        raise InputError(f"{quantity} does not depend on it", parameter="tokens", hint="omit it")
+        raise InputError(f"has no effect on {quantity}", parameter="tokens", hint="omit it")
     architecture = load(model)
     tree, workload = _derive(architecture, quantity, tokens, settings)
     named = replace(tree, label=f"{architecture.name} {quantity}")
@@ -102,7 +102,7 @@ def explain(
 def _derive(
     architecture: Architecture, quantity: str, tokens: float | str | None, settings: dict[str, Any]
 ) -> tuple[Node, Workload | None]:
-    """Return the tree of a quantity and its workload."""
+    """Return the derivation tree and workload of a quantity. Parameter counts have no workload."""
     if quantity in ("params", "active"):
         count = params(architecture)
         return (count.tree if quantity == "params" else count.active_tree), None
@@ -131,7 +131,7 @@ def _derive(
 
 
 def _selected(node: Node, text: str, path: str = "") -> Iterator[Node]:
-    """Return the topmost nodes whose path contains ``text``, labelled with their path."""
+    """Yield the topmost nodes whose paths contain ``text``, with the paths as labels."""
     here = f"{path} > {node.label}" if path else node.label
     if text.lower() in here.lower():
         yield replace(node, label=here)

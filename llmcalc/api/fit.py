@@ -1,4 +1,4 @@
-"""Fit: whether a model fits on GPUs, and the largest context or batch, best format or fewest GPUs that fit."""
+"""Fit checks for models on GPUs, and a search for the largest workload, best format or fewest GPUs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FORMATS = (
 
 
 class Candidate(NamedTuple):
-    """A weight format, its bits per weight, and the fit in this format."""
+    """A weight format with its bits per weight and the resulting fit."""
 
     name: str
     fit: Fit
@@ -40,7 +40,7 @@ class Candidate(NamedTuple):
 
 @record
 class Solution:
-    """The solution of ``solve``: the quantity, its best value (None: nothing fits) and the formats tried."""
+    """Solved quantity, its best value (None if nothing fits) and the weight formats tried."""
 
     asked: str
     value: int | str | None
@@ -49,12 +49,12 @@ class Solution:
 
 @record
 class FitResult(NotebookDisplay, Fit):
-    """Whether a model fits: needed and usable bytes per GPU, and the solution if there is one.
+    """Result of a fit check, with the required and usable bytes per GPU.
 
     Attributes:
         architecture: model.
-        accelerator: GPU, if one was named.
-        solution: solution of ``solve``.
+        accelerator: named GPU, or None if only a memory size was given.
+        solution: result of ``solve``, or None without ``solve``.
     """
 
     architecture: Architecture
@@ -63,7 +63,7 @@ class FitResult(NotebookDisplay, Fit):
 
     @property
     def summary(self) -> str:
-        """The result in one line."""
+        """One-line summary of the result."""
         size = f"{abs(self.headroom) / GIB:.1f} GiB"
         verdict = f"fits, {size} to spare" if self.fits else f"exceeds by {size}"
         solved = f"{self.solution.asked} {self.solution.value}, " if self.solution else ""
@@ -71,7 +71,7 @@ class FitResult(NotebookDisplay, Fit):
         return f"{self.architecture.name} on {self.count} × {gpu}: {solved}{verdict}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data whose keys are the attribute names."""
+        """Return the result as a plain dictionary."""
         solved = {"solve": self.solution.asked, "value": self.solution.value} if self.solution else {}
         return {**super().to_dict(), **solved}
 
@@ -86,7 +86,7 @@ def fit(
     solve: str | None = None,
     **settings: Any,
 ) -> FitResult:
-    """Check whether a model fits on GPUs, or solve for the largest workload that does.
+    """Check whether a model fits on GPUs, or solve for a workload, weight format or GPU count that fits.
 
     >>> import llmcalc
     >>> llmcalc.fit("llama3-8b", "h100", seq=8192).fits
@@ -107,9 +107,9 @@ def fit(
         InputError: an unknown GPU, or conflicting settings.
     """
     if solve is not None and solve not in SOLVE:
-        raise UnknownNameError("quantity", solve, SOLVE, parameter="solve", hint=f"one of {', '.join(SOLVE)}")
+        raise UnknownNameError("quantity", solve, SOLVE, parameter="solve", hint=f"use one of {', '.join(SOLVE)}")
     if solve in settings:
-        raise InputError("cannot be set when solving for it", parameter=str(solve), hint="omit it")
+        raise InputError("cannot be set because it is being solved for", parameter=str(solve), hint="omit it")
     mode = settings.pop("mode", "inference")
     if mode not in MODES:
         raise UnknownNameError("mode", mode, MODES, parameter="mode", hint=f"use one of {', '.join(MODES)}")
@@ -120,7 +120,9 @@ def fit(
         arguments["seq"] = default_seq(architecture)
     card, number, total, of_runtime = _resources(gpu, count, gpu_memory, reserve)
     if solve == "gpus" and number is not None:
-        raise InputError("cannot include a count when solving for it", parameter="gpu", hint="omit the number")
+        raise InputError(
+            "cannot include a count when solving for the number of GPUs", parameter="gpu", hint="omit the count"
+        )
     number = arguments["mesh"].ranks if number is None else number
     budget = {"memory_bytes": total, "reserve": of_runtime, "count": number}
     result, solution = _solve(architecture, budget, arguments, solve)
@@ -131,13 +133,13 @@ def fit(
 def _resources(
     gpu: str | int | None, count: int | None, gpu_memory: str | int | None, reserve: str | int
 ) -> tuple[Accelerator | None, int | None, int, int]:
-    """Return the GPU, the number of GPUs if given, and the total and reserved bytes per GPU."""
+    """Return the GPU, the GPU count if given, and the total and reserved bytes per GPU."""
     name, number = name_and_count(gpu) if isinstance(gpu, str) else (None, None)
     if count is not None and number is not None and number != count:
         raise InputError(f"conflicting GPU counts: {number} and {count}", parameter="gpu", hint="omit one of them")
     number = number if count is None else count
     if number is not None and number < 1:
-        raise SizeError(f"the number of GPUs must be at least 1, not {number}", parameter="gpu")
+        raise SizeError(f"GPU count must be at least 1, not {number}", parameter="gpu")
     card = accelerator(name) if name else None
     given = gpu_memory if gpu_memory is not None else gpu if isinstance(gpu, int) else None
     if card is None and given is None:
@@ -147,14 +149,14 @@ def _resources(
     total = total if given is None else read_size(given, "gpu_memory") if isinstance(given, str) else given
     of_runtime = read_size(reserve, "reserve", total) if isinstance(reserve, str) else reserve
     if of_runtime >= total:
-        raise InputError("must be less than the memory of the GPU", parameter="reserve")
+        raise InputError("must be less than the GPU memory", parameter="reserve")
     return card, number, total, of_runtime
 
 
 def _solve(
     architecture: Architecture, budget: dict[str, Any], words: dict[str, Any], solve: str | None
 ) -> tuple[Fit, Solution | None]:
-    """Return the fit as requested or at the solution, and the solution."""
+    """Return the fit and the solution. With ``solve``, the fit is evaluated at the solution."""
     if solve is None:
         return check_fit(architecture, **budget, **words), None
     if solve in ("seq", "batch"):
@@ -163,7 +165,9 @@ def _solve(
     if solve == "quant":
         if words["mode"] == "training" or words.get("weights"):
             hint = "omit {weights=FORMAT} and {mode=training}"
-            raise InputError("quant solves for the weight format of serving", parameter="solve", hint=hint)
+            raise InputError(
+                "quant applies only to serving without a fixed weight format", parameter="solve", hint=hint
+            )
         tried = solve_quant(architecture, budget, words)
         best = next((one for one in tried if one.fit.fits), None)
         return (best or tried[-1]).fit, Solution(solve, best.name if best else None, tuple(tried))
@@ -174,7 +178,7 @@ def _solve(
 
 
 def check_fit(architecture: Architecture, memory_bytes: int, reserve: int, count: int = 1, **arguments: Any) -> Fit:
-    """Check whether a model fits on each of ``count`` GPUs."""
+    """Check whether a model fits on ``count`` GPUs."""
     mesh = arguments.pop("mesh", None) or Mesh()
     if mesh == Mesh() and count > 1:
         mesh = Mesh(dp=count, zero=3) if arguments.get("mode") == "training" else Mesh(tp=count)
@@ -186,9 +190,9 @@ def check_fit(architecture: Architecture, memory_bytes: int, reserve: int, count
 
 
 def solve_size(name: str, architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> int | None:
-    """Return the largest ``seq`` or ``batch`` that fits, or None if not even 1 fits.
+    """Return the largest ``seq`` or ``batch`` that fits, or None if a size of 1 does not fit.
 
-    Memory grows with either size, so bisection finds the exact answer.
+    Memory increases with either size, so bisection finds the exact maximum.
     """
     limit = LARGEST
     if name == "seq" and not arguments.get("extend"):
@@ -197,7 +201,7 @@ def solve_size(name: str, architecture: Architecture, budget: dict[str, Any], ar
 
 
 def solve_quant(architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> list[Candidate]:
-    """Try common weight formats, most bits first."""
+    """Evaluate common weight formats and return the candidates by decreasing bits per weight."""
     found = []
     for name in FORMATS:
         tried = check_fit(architecture, **budget, **{**arguments, "weights": name})
@@ -207,10 +211,10 @@ def solve_quant(architecture: Architecture, budget: dict[str, Any], arguments: d
 
 
 def solve_gpus(architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> tuple[int, Fit] | None:
-    """Return the fewest GPUs that hold the model and the fit on them, or None if no number does.
+    """Return the minimum number of GPUs and the resulting fit, or None if the model does not fit on any number.
 
-    For a given mesh, only the number of data-parallel ranks grows. In serving without a mesh,
-    tensor-parallel ranks that do not divide the model are skipped.
+    In training or with a mesh, only the number of data-parallel ranks varies. In serving without a mesh,
+    tensor-parallel sizes that do not divide the model's dimensions are skipped.
     """
     given = arguments.get("mesh") or Mesh()
     rest = {name: value for name, value in arguments.items() if name != "mesh"}

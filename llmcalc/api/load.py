@@ -1,4 +1,4 @@
-"""Load a model from a preset, a config, a checkpoint or a description in memory."""
+"""Model loading from presets, configs, checkpoints and in-memory descriptions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Reading:
 def load(
     source: Source, *, overrides: Sequence[str] = (), as_: str | None = None, allow_unknown: Sequence[str] = ()
 ) -> Architecture:
-    """Read the architecture that ``source`` describes.
+    """Load an architecture from ``source``.
 
     >>> import llmcalc
     >>> llmcalc.load("gpt3", overrides=["n_layers=48"]).main.n_layers
@@ -49,14 +49,14 @@ def load(
 
 
 def load_all(sources: Sequence[Any], overrides: Sequence[str] = (), **reading: Any) -> list[Architecture]:
-    """Read several sources with the same options."""
+    """Load several architectures with the same options."""
     return load_each([(source, overrides) for source in sources], **reading)
 
 
 def load_each(
     sources: Sequence[tuple[Any, Sequence[str]]], *, as_: str | None = None, allow_unknown: Sequence[str] = ()
 ) -> list[Architecture]:
-    """Read several sources with individual overrides; config options require at least one config."""
+    """Load several architectures with individual overrides. Config options require at least one config."""
     found = [_load(source, Reading(overrides, as_, allow_unknown)) for source, overrides in sources]
     if (as_ or allow_unknown) and not any("model_type" in one.inputs for one in found):
         message = f"applies only to models read from a config.json, unlike {found[0].name}"
@@ -117,11 +117,11 @@ def _from_stdin(reading: Reading) -> Architecture:
 
     content = sys.stdin.buffer.read(MAX_FILE_SIZE + 1)
     if len(content) > MAX_FILE_SIZE:
-        raise DescriptionError(f"is larger than {MAX_FILE_SIZE:,} bytes", where="<stdin>")
+        raise DescriptionError(f"exceeds the limit of {MAX_FILE_SIZE:,} bytes", where="<stdin>")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise DescriptionError("not valid UTF-8", where="<stdin>") from None
+        raise DescriptionError("is not valid UTF-8", where="<stdin>") from None
     if not text.strip():
         raise DescriptionError("is empty", where="<stdin>")
     if text.lstrip().startswith("{"):

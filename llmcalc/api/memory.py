@@ -1,4 +1,4 @@
-"""Memory of serving and of a training step."""
+"""Memory required for serving or a training step."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def memory(
     lora_targets: Iterable[str] | None = None,
     extend: bool = False,
 ) -> ParallelMemory | InferenceMemory:
-    """Compute the memory of serving or of a training step, in bytes per rank.
+    """Compute the memory required for serving or a training step, in bytes per rank.
 
     >>> import llmcalc
     >>> llmcalc.memory("llama3-8b", seq=8192, weights="q4_k_m").weights
@@ -130,7 +130,7 @@ def memory(
     width = number_format(dtype).bits // BITS_A_BYTE
     adapters = _adapters(architecture, lora_rank, lora_targets or LORA_TARGETS)
     if weights and adapters is None:
-        raise InputError("trained weights cannot be quantised", parameter="weights", hint="add {lora_rank=N}")
+        raise InputError("trainable weights cannot be quantised", parameter="weights", hint="add {lora_rank=N}")
     frozen = weight_formats(weights, number_format(dtype), only, keep) if weights else None
     recipe = _recipe(width, optimizer or "adamw", gradients or dtype, master and not adapters, convention)
     recipe = replace(recipe, adapters=adapters, frozen_weights=frozen, contiguous_gradient_buffer=gradient_buffer)
@@ -141,12 +141,12 @@ def memory(
 def _weights(
     architecture: Architecture, weights: str | None, dtype: str, only: Iterable[str], keep: Iterable[str]
 ) -> RequestedFormats | PublishedWeights:
-    """Return the weight formats: as requested, else those of a quantised checkpoint, else ``dtype``."""
+    """Return the requested weight formats. The default is the format of a quantised checkpoint, or else ``dtype``."""
     is_quantised = architecture.inputs.get("types") or architecture.inputs.get("quantization")
     if weights != CHECKPOINT and (weights or not is_quantised):
         return weight_formats(weights or dtype, number_format(dtype), only, keep)
     if tuple(only) or tuple(keep):
-        raise InputError("has no effect on weights stored as published", parameter="only", hint="omit it")
+        raise InputError("has no effect on weights in their published format", parameter="only", hint="omit it")
     return published_weights(architecture)
 
 

@@ -1,6 +1,6 @@
-"""Look up number formats, mixtures and accelerators by name, in any spelling.
+"""Lookup of number formats, mixtures and accelerators by name, ignoring case, spaces and punctuation.
 
-``Q4_K_M``, ``q4-k-m`` and ``q4_k_m`` are the same name, and so are ``H100 SXM`` and ``h100-sxm``.
+``Q4_K_M``, ``q4-k-m`` and ``q4_k_m`` are equivalent, and so are ``H100 SXM`` and ``h100-sxm``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MIXTURE_KEPT = ("norm", "router", *TABLES[1:])
 
 
 def plain(name: str) -> str:
-    """Normalise a name: drop case, spaces and punctuation.
+    """Normalise a name to lowercase letters, digits and periods.
 
     >>> plain("Q4_K_M"), plain("RTX 4090")
     ('q4km', 'rtx4090')
@@ -42,7 +42,7 @@ def format_names() -> list[str]:
 
 
 def _aliases(entries: Mapping[str, Any]) -> list[str]:
-    """Return the names and aliases of a table's entries."""
+    """Return the names and aliases of all table entries."""
     return [alias for name, entry in entries.items() for alias in (name, *entry.get("aliases", ()))]
 
 
@@ -73,12 +73,14 @@ def _read(name: str) -> Format:
 
 
 def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iterable[str] = ()) -> RequestedFormats:
-    """Look up weight formats: a number format, or a mixture named by its file type."""
+    """Look up a number format, or a mixture of weight formats such as ``q4_k_m``, by name."""
     chosen, kept = tuple(map(_component, only)), tuple(map(_component, keep))
     both = [part for part in chosen if part in kept]
     if both:
         raise InputError(
-            f"{both[0]!r} is both quantised and kept", parameter="keep", hint="list it in {only} or {keep}"
+            f"{both[0]!r} cannot be both quantised and kept",
+            parameter="keep",
+            hint="list it in either {only} or {keep}",
         )
     mixture = next((entry for key, entry in table("mixtures").items() if plain(key) == plain(name)), None)
     usual: tuple[str, ...] = UNQUANTISED if mixture is None else MIXTURE_KEPT
@@ -94,7 +96,7 @@ def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iter
 
 
 def published_weights(architecture: Architecture) -> PublishedWeights:
-    """Return the weight formats of the checkpoint or config that an architecture was read from."""
+    """Return the weight formats of the checkpoint or config from which an architecture was loaded."""
     from ..checkpoint.published_weights import PublishedWeights, layout_candidates
     from ..checkpoint.quantisation.read import read_quantisation, safetensors_type
 
@@ -107,7 +109,7 @@ def published_weights(architecture: Architecture) -> PublishedWeights:
         return PublishedWeights(None, "F32", number_format("fp32"), layout, formats)
     if "dtype" not in told and "quantization" not in told:
         hint = "load a checkpoint or its config.json, or use {weights=FORMAT}"
-        raise InputError("the format of the published weights is unknown", parameter="weights", hint=hint)
+        raise InputError("the published weight format is unknown", parameter="weights", hint=hint)
     dtype = safetensors_type(told.get("dtype"))
     method = told.get("quantization")
     quantisation = read_quantisation(method, dtype, bool(told.get("quantization_within"))) if method else None
@@ -115,7 +117,7 @@ def published_weights(architecture: Architecture) -> PublishedWeights:
 
 
 def _ggml(kind: str) -> str:
-    """Return the format name of a GGUF type."""
+    """Return the number format name of a GGUF tensor type."""
     name = kind.lower()
     return name if name in tables("formats") and name not in GENERAL else f"gguf-{name}"
 
@@ -133,7 +135,7 @@ def accelerators() -> dict[str, Accelerator]:
 
 @lru_cache(maxsize=1)
 def _accelerator_names() -> dict[str, list[str]]:
-    """Map names and aliases to the accelerators they may refer to."""
+    """Return the matching accelerator names for each name and alias."""
     found: dict[str, list[str]] = {}
     for key, entry in tables("hardware").items():
         own = [one.name for one in read_accelerators(key, entry)]
@@ -146,7 +148,7 @@ def _accelerator_names() -> dict[str, list[str]]:
 
 
 def accelerator(name: str) -> Accelerator:
-    """Look up an accelerator by name: ``h100``, ``a100-80gb``, ``RTX 4090``, ``tpu-v5p`` ..."""
+    """Look up an accelerator by name, such as ``h100``, ``a100-80gb``, ``RTX 4090`` or ``tpu-v5p``."""
     wanted = plain(name)
     for vendor in VENDORS:
         wanted = wanted.removeprefix(vendor)
@@ -167,7 +169,7 @@ _COUNTED = re.compile(r"(\d{1,6})\s*[x×]\s*(.+)")
 
 
 def name_and_count(gpu: str) -> tuple[str, int | None]:
-    """Split ``h100:8`` into a name and a count.
+    """Split a GPU specification such as ``h100:8`` into a name and an optional count.
 
     >>> name_and_count("h100:8"), name_and_count("mi300xx4"), name_and_count("8x h200"), name_and_count("l4")
     (('h100', 8), ('mi300x', 4), ('h200', 8), ('l4', None))

@@ -1,4 +1,4 @@
-"""Published models near a size, with the training tokens a budget allows and the memory per GPU."""
+"""Published models close to a planned size, with affordable training tokens and memory per GPU."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Shape:
     Attributes:
         architecture: model.
         parameters: number of active parameters.
-        tokens: number of tokens within the budget, from the exact FLOPs per token.
-        fit: memory per GPU with one sequence, ZeRO-3 over all GPUs and full recomputation; None without GPUs, or if
-            ZeRO-3 cannot shard the model over them.
+        tokens: number of training tokens within the budget, based on exact FLOPs per token.
+        fit: memory per GPU for one sequence with ZeRO-3 over all GPUs and full recomputation, or None without GPUs
+            or if the model cannot be sharded.
     """
 
     architecture: Architecture
@@ -39,7 +39,7 @@ class Shape:
 
 
 def reference_shapes(plan: Plan, seq: int, names: Sequence[str] = ()) -> list[Shape]:
-    """Return the published models just below and just above a plan's size; empty if the size was given."""
+    """Return the closest smaller and larger published models, or an empty list if the plan's size was given."""
     machine = plan.budget.machine if plan.budget else None
     if not names and (machine is None or not plan.query.free):
         return []

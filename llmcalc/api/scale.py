@@ -1,4 +1,4 @@
-"""Scaling laws: the best size and data for a budget, and the expected loss of a plan."""
+"""Scaling laws that predict the optimal model and data size for a budget, or the loss of a plan."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def law(name: str, parameter: str = "") -> Law:
     """Look up a scaling law by name."""
     known = laws()
     if name.lower() not in known:
-        raise UnknownNameError("scaling law", name, known, parameter=parameter, hint="(llmcalc laws list shows all)")
+        raise UnknownNameError("scaling law", name, known, parameter=parameter, hint="run llmcalc laws list to see all")
     return known[name.lower()]
 
 
 def chosen(names: Iterable[str], setting: Setting) -> list[Law]:
-    """Look up laws by name; without names, return the default laws for dense or mixture-of-experts models."""
+    """Look up laws by name. Without names, return the default laws for dense or mixture-of-experts models."""
     asked = list(names)
     if asked == [ALL]:
         return [one for one in laws().values() if setting.experts or one.form not in EXPERT_FORMS]
@@ -53,7 +53,7 @@ def chosen(names: Iterable[str], setting: Setting) -> list[Law]:
 
 
 def routed(model: Architecture) -> float | None:
-    """Return the ratio of total to active experts; None for a dense model, or if layers differ."""
+    """Return the ratio of total to active experts, or None if the model is dense or the layers differ."""
     ratios = {one.n_experts / one.top_k for one in expert_layers(model) if one.top_k}
     return ratios.pop() if len(ratios) == 1 else None
 
@@ -78,7 +78,7 @@ def scale(
     laws: Iterable[str] = (),
     seq: int = SEQ,
 ) -> Plan:
-    """Apply scaling laws to find the best size and data for a budget, or to evaluate a plan.
+    """Apply scaling laws to find the optimal model and data size for a budget, or to evaluate a plan.
 
     >>> import llmcalc
     >>> found = llmcalc.scale(compute=5.76e23, laws=["hoffmann-3"]).points[0]
@@ -136,7 +136,7 @@ def scale(
 
 
 def _budget(machine: Machine | str | None, price: float | None, **budgets: float | str | None) -> Budget | None:
-    """Return the budget on a machine; None without a machine."""
+    """Return the training budget on a machine, or None without a machine."""
     from .train import budget
     from .train import machine as machine_of
 
@@ -158,7 +158,7 @@ def _budget(machine: Machine | str | None, price: float | None, **budgets: float
 
 
 def counts(model: Architecture, seq: int = SEQ) -> dict[str, float]:
-    """Count the parameters of a model as laws do; dense laws count active parameters of a mixture of experts."""
+    """Return the model's parameter count under each definition used by scaling laws."""
     counted = params(model)
     return {
         "total": float(counted.active),
@@ -170,14 +170,14 @@ def counts(model: Architecture, seq: int = SEQ) -> dict[str, float]:
 
 
 def non_embedding_flops(model: Architecture, seq: int) -> float:
-    """Return training FLOPs per token over all query-key pairs, without logits [deepseek2024, Equation 2]."""
+    """Return training FLOPs per token, counting all query-key pairs but no logits [deepseek2024, Equation 2]."""
     step = flops(model, seq=seq, mode="train", attention="dense", extend=True)
     head = step.by_component["head"].matmul if "head" in step.by_component else 0
     return (step.matmul - head) / step.tokens
 
 
 def in_inputs(query: Query, setting: Setting) -> dict[str, Any]:
-    """Return a query as plain data."""
+    """Return the query and setting as a plain dictionary."""
     return {
         "compute": query.compute, "parameters": dict(query.parameters) if query.parameters else None,
         "tokens": query.tokens, "loss": query.loss, "inference": query.inference,

@@ -1,8 +1,8 @@
-"""Keyword settings of ``explain``, ``sweep``, ``compare`` and ``fit``: workload, step and memory.
+"""Workload, step and memory settings of ``explain``, ``sweep``, ``compare`` and ``fit``.
 
-They are the parameters of ``llmcalc.flops`` and ``llmcalc.memory``, except that ``pairs`` is the ``attention`` of
-``flops`` (``causal`` or ``dense``), ``training=True`` is ``mode="training"`` of ``memory``, and a mesh can be given by
-its fields: ``tp=8`` for ``mesh=Mesh(tp=8)``.
+The settings are the parameters of ``llmcalc.flops`` and ``llmcalc.memory``, with three differences. ``pairs``
+replaces ``attention`` of ``flops`` (``causal`` or ``dense``), ``training=True`` replaces ``mode="training"`` of
+``memory``, and mesh fields such as ``tp=8`` can replace ``mesh=Mesh(tp=8)``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ KNOWN = (*SIZES, *STEP, *MEMORY, "convention")
 
 
 class Settings(NamedTuple):
-    """Settings grouped by what they apply to.
+    """Settings grouped by purpose.
 
     Attributes:
         sizes: ``batch``, ``seq`` (None if not given), ``target_seq`` and ``extend``.
@@ -54,15 +54,15 @@ class Settings(NamedTuple):
 
 
 def check_dependence(what: str, names: Iterable[str], settings: Mapping[str, Any]) -> None:
-    """Reject settings that a quantity does not depend on."""
+    """Reject settings that do not affect a quantity."""
     allowed = set(names)
     for name in settings:
         if name in KNOWN and name not in allowed:
-            raise InputError(f"{what} does not depend on it", parameter=name, hint="omit it")
+            raise InputError(f"has no effect on {what}", parameter=name, hint="omit it")
 
 
 def split_settings(settings: Mapping[str, Any], *, varied: Iterable[str] = ()) -> Settings:
-    """Group settings by what they apply to; a sweep supplies the ``varied`` sizes."""
+    """Group settings by purpose. ``varied`` lists the sizes that a sweep supplies."""
     unknown = [name for name in settings if name not in KNOWN]
     if unknown:
         raise TypeError(f"unexpected keyword argument {unknown[0]!r}")
@@ -79,7 +79,7 @@ def split_settings(settings: Mapping[str, Any], *, varied: Iterable[str] = ()) -
 
 
 def memory_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of ``memory``, without sizes."""
+    """Return the arguments of ``memory``, excluding sizes."""
     training = bool(settings.get("training"))
     found: dict[str, Any] = {"mode": "training" if training else "inference", "dtype": settings.get("dtype", "bf16")}
     found |= {"dropout": False, "master": True, "gradient_buffer": False} if training else {}
@@ -91,7 +91,7 @@ def memory_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def mesh_settings(settings: Mapping[str, Any]) -> Mesh:
-    """Return the mesh from settings, set as a mesh or by its fields."""
+    """Return the mesh specified by ``mesh`` or by individual mesh fields."""
     own = {name: settings[name] for name in MESH if settings.get(name) is not None}
     whole: Mesh | None = settings.get("mesh")
     if whole is not None and own:
@@ -116,19 +116,19 @@ def check_memory_settings(mode: str, mesh: Mesh | None = None, **given: Any) -> 
         if given.get(name) is not None and given[name] < 1:
             raise SizeError(f"must be at least 1, not {given[name]}", parameter=name)
     if given.get("lora_targets") and given.get("lora_rank") is None:
-        raise InputError("requires the LoRA rank", parameter="lora_targets", hint="add {lora_rank=N}")
+        raise InputError("requires a LoRA rank", parameter="lora_targets", hint="add {lora_rank=N}")
     for name in ("only", "keep"):
         if given.get(name) and not given.get("weights"):
             raise InputError("requires a weight format", parameter=name, hint="add {weights=FORMAT}")
 
 
 def is_given(value: object, name: str = "") -> bool:
-    """Return whether a setting differs from None, False or empty; for ``master``, whether it is False."""
+    """Return whether a setting differs from its default (True for ``master``, otherwise empty)."""
     return value is False if name == "master" else value is not None and value is not False and value not in ((), [])
 
 
 def known_choice(what: str, value: str, choices: tuple[str, ...]) -> str:
-    """Return the value if it is one of the choices, else raise an error."""
+    """Return ``value`` if it is a valid choice, or raise an error."""
     if value not in choices:
         raise UnknownNameError(what, value, choices, parameter=what, hint=f"use one of {', '.join(choices)}")
     return value

@@ -1,4 +1,4 @@
-"""Inference state of a model: KV cache, recurrent states and convolution tails."""
+"""Inference state of a model, such as the KV cache, recurrent states and convolution states."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def state(
     mesh: Mesh | None = None,
     beams: int = 1,
 ) -> StateSize:
-    """Compute the size of the state after ``seq`` tokens: KV cache, recurrent states and convolution tails.
+    """Compute the size of the KV cache, recurrent states and convolution states after ``seq`` tokens.
 
     >>> import llmcalc
     >>> llmcalc.state("llama3-8b", seq=8192).bytes

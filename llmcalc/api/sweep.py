@@ -1,7 +1,7 @@
-"""Sweeps: evaluate the closed forms of quantities over a grid of workloads with NumPy.
+"""Evaluation of quantities over a grid of workloads with NumPy.
 
-The coefficients are exact integers, but the arguments become float64. Values are therefore accurate to 1 part in 10^15
-and carry ``exact=False``. A maximum over time, such as peak memory, has no closed form and is evaluated point by point.
+Coefficients are exact integers, but arguments are float64. Values are therefore accurate to 1 part in 10^15 and
+marked ``exact=False``. A maximum over time, such as peak memory, has no closed form and is evaluated pointwise.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ QUANTITIES = tuple(f"{group}.{part}" for group, parts in PARTS.items() for part 
 
 @record
 class Axis:
-    """The values of one workload size."""
+    """A swept workload size and its values."""
 
     name: str
     values: tuple[int, ...]
@@ -59,16 +59,16 @@ class Axis:
 
 @record
 class Sweep(NotebookDisplay):
-    """Quantities over a grid: ``values[quantity]`` is an array with one dimension per axis.
+    """Quantities on a grid. ``values[quantity]`` is an array with one dimension per axis.
 
     Attributes:
         architecture: model.
-        axes: sizes that vary.
+        axes: swept sizes.
         fixed: fixed sizes and settings of the workload.
-        values: float64 array of each quantity.
-        forms: closed form of each quantity that has one.
+        values: float64 array for each quantity.
+        forms: closed form for each quantity that has one.
         memory: arguments of ``llmcalc.memory``, if a quantity depends on them.
-        exact: always False, because arguments are floats.
+        exact: always False, because the arguments are floats.
     """
 
     architecture: Architecture
@@ -86,12 +86,12 @@ class Sweep(NotebookDisplay):
 
     @property
     def summary(self) -> str:
-        """The quantities and axes in one line."""
+        """One-line summary of the quantities and axes."""
         axes = " × ".join(f"{axis.name} {len(axis.values)}" for axis in self.axes)
         return f"{self.architecture.name}: {', '.join(self.values)} over {axes}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the axes and nested lists of values as plain data."""
+        """Return the axes, values and closed forms as a plain dictionary."""
         return {
             "axes": {axis.name: list(axis.values) for axis in self.axes},
             "values": {name: array.tolist() for name, array in self.values.items()},
@@ -103,7 +103,7 @@ Over = str | Mapping[str, Sequence[int]] | Sequence[str | Axis]  # what varies
 
 
 def read_axis(text: str) -> Axis:
-    """Parse ``seq=1k..1M:x2``, ``batch=1,8,64`` or ``seq=0..100:+10``, where k is 1024.
+    """Parse an axis such as ``seq=1k..1M:x2``, ``batch=1,8,64`` or ``seq=10..100:+10``, where k is 1024.
 
     >>> read_axis("seq=1k..8k:x2"), read_axis("batch=1,8")
     (Axis(name='seq', values=(1024, 2048, 4096, 8192)), Axis(name='batch', values=(1, 8)))
@@ -119,7 +119,7 @@ def read_axis(text: str) -> Axis:
 def _axis(name: str, values: tuple[int, ...]) -> Axis:
     if name not in AXES:
         hint = f"use one of {', '.join(AXES)}; {{overrides}} changes the model itself"
-        raise UnknownNameError("size to sweep over", name, AXES, parameter="over", hint=hint)
+        raise UnknownNameError("sweep variable", name, AXES, parameter="over", hint=hint)
     return Axis(name, values)
 
 
@@ -143,7 +143,7 @@ def _number(text: str) -> int | None:
 
 
 def sweep(model: Source, quantities: str | Sequence[str], over: Over, **settings: Any) -> Sweep:
-    """Evaluate quantities for all combinations of sizes.
+    """Evaluate quantities on a grid of workload sizes.
 
     >>> import llmcalc
     >>> llmcalc.sweep("gpt3", "flops.total", over={"seq": [1024, 2048]}).values["flops.total"].tolist()
@@ -182,14 +182,14 @@ def _axes(over: Over) -> list[Axis]:
         return [_axis(name, tuple(values)) for name, values in over.items()]
     found = [one if isinstance(one, Axis) else read_axis(one) for one in over]
     if not found:
-        raise InputError("no size to sweep over", parameter="over", hint="use a range such as seq=1k..32k:x2")
+        raise InputError("no range to sweep", parameter="over", hint="use a range such as seq=1k..32k:x2")
     return found
 
 
 def evaluate_grid(
     architecture: Architecture, axes: Sequence[Axis], quantities: Sequence[str], memory: dict[str, Any], **fixed: Any
 ) -> Sweep:
-    """Evaluate quantities on a grid, given the arguments of ``memory`` and the rest of the workload."""
+    """Evaluate quantities on a grid, given the arguments of ``memory`` and the fixed workload settings."""
     names = [axis.name for axis in axes]
     for name in names:
         if names.count(name) > 1:
@@ -217,7 +217,7 @@ def evaluate_grid(
 def evaluate(
     form: Form, architecture: Architecture, axes: Sequence[Axis], fixed: dict[str, Any], mode: str
 ) -> NDArray[Any]:
-    """Evaluate a closed form on the grid in blocks along the first axis."""
+    """Evaluate a closed form on a grid, in blocks along the first axis."""
     import numpy
 
     shape = tuple(len(axis.values) for axis in axes)
@@ -237,7 +237,7 @@ def evaluate(
 def _form(
     architecture: Architecture, quantity: str, workload: Workload, memory: dict[str, Any]
 ) -> tuple[Form | None, int]:
-    """Return the closed form of a quantity (or None) and the divisor of its value."""
+    """Return the closed form of a quantity, or None, and the divisor for the form's value."""
     group, part = quantity.split(".")
     if group == "params":
         return lift(int(getattr(params(architecture), part))), 1

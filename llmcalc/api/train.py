@@ -1,4 +1,4 @@
-"""Training runs and budgets: time and cost of FLOPs on GPUs, and FLOPs for a given time or cost."""
+"""Training runs and budgets, with conversions between FLOPs, GPU time and cost."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MOST_WRITTEN = 10**12  # larger amounts are written with an exponent
 def machine(
     name: str, count: int | None = None, mfu: float | str | None = None, precision: str | None = None
 ) -> Machine:
-    """Describe GPUs and their utilisation for ``train`` and ``scale``.
+    """Return a description of GPUs and their utilisation for ``train`` and ``scale``.
 
     >>> import llmcalc
     >>> llmcalc.machine("h100:512", mfu=0.4).count
@@ -60,7 +60,7 @@ def machine(
 
 
 def price_of(one: Accelerator, dollars: float | None = None) -> Price | None:
-    """Return the given price in US dollars per hour, else the quoted price, else None."""
+    """Return the given or quoted price in US dollars per hour, or None if the price is unknown."""
     if dollars is not None:
         return Price(dollars, dollars, AS_GIVEN)
     found = quoted_prices(one)
@@ -76,7 +76,7 @@ def budget(
     dollars: float | None = None,
     price: float | None = None,
 ) -> Budget:
-    """Convert FLOPs, days, accelerator-hours or money into each other on a machine."""
+    """Convert a training budget between FLOPs, days, accelerator-hours and US dollars on a machine."""
     budgets = {"compute": compute, "days": days, "gpu-hours": hours, "dollars": dollars}
     amounts = [(name, value) for name, value in budgets.items() if value]
     if len(amounts) != 1:
@@ -95,14 +95,14 @@ def budget(
     elif price is None:
         listed = f" (quoted: {of.accelerator.price})" if of.accelerator.price else ""
         hint = f"set the price per accelerator-hour, such as {{price=2.50}}{listed}"
-        raise InputError("dollars requires a price", parameter="dollars", hint=hint)
+        raise InputError("requires a price", parameter="dollars", hint=hint)
     else:
         said, worked = f"{about(amount)} US dollars of {of.accelerator.name}", amount / price
     return Budget(said, of, Span(worked, worked, worked), of.flops(worked), cost)
 
 
 def about(amount: float) -> str:
-    """Write an amount with few digits.
+    """Format an amount, using an exponent for large values.
 
     >>> about(1e6), about(5.76e23)
     ('1,000,000', '5.76e+23')
@@ -131,7 +131,7 @@ def train(
     fit: Fit | None = None,
     extend: bool = False,
 ) -> Training:
-    """Estimate the compute, time, cost, energy and files of a training run.
+    """Estimate the compute, time, cost, energy and checkpoint sizes of a training run.
 
     >>> import llmcalc
     >>> llmcalc.train("gpt3", "300B", machine="v100-sxm2-32gb:1024").compute
@@ -184,7 +184,11 @@ def train(
     for name, least in (("one sequence", one.tokens), ("one step", batch_tokens or 0)):
         if tokens < least:
             message = f"{tokens:,} tokens are fewer than {name} ({least:,} tokens)"
-            raise SizeError(message, parameter="tokens", hint="use more tokens, or shorten it")
+            raise SizeError(
+                message,
+                parameter="tokens",
+                hint="increase the number of tokens, or reduce the sequence length or batch size",
+            )
     step = flops(architecture, **sizes, batch=-(-tokens // one.tokens), mode="train", attention=attention)
     stored = memory(architecture, mode="training", seq=1, dtype=dtype, optimizer=optimizer)
     run = Training(
@@ -201,13 +205,13 @@ machine_of = machine  # alias, because a parameter of train has the same name
 
 
 def _whole(value: float | str, parameter: str) -> int:
-    """Parse a number of tokens."""
+    """Parse a positive number of tokens."""
     found = amount(value, parameter) if isinstance(value, str) else value
     if isinstance(found, bool) or not isinstance(found, (int, float)) or not 1 <= found <= LARGEST_WHOLE:
         hint = "use a positive number such as 15T"
         raise SizeError(f"invalid number of tokens {short_repr(value)}", parameter=parameter, hint=hint)
     if found != int(found) and not isinstance(value, str):
-        raise SizeError(f"invalid number of tokens {short_repr(value)}", parameter=parameter, hint="must be whole")
+        raise SizeError(f"invalid number of tokens {short_repr(value)}", parameter=parameter, hint="use a whole number")
     return round(found)
 
 
@@ -216,12 +220,12 @@ def published_tokens(architecture: Architecture) -> int:
     fact = published_fact(architecture, "training_tokens")
     if fact is None:
         message = f"the number of training tokens of {architecture.name} is unknown"
-        raise InputError(message, parameter="tokens", hint="set it, such as {tokens=15T}")
+        raise InputError(message, parameter="tokens", hint="add a value such as {tokens=15T}")
     return round(float(fact.value))
 
 
 def published_fact(architecture: Architecture, quantity: str) -> TrainingFact | None:
-    """Return the published value of a quantity, if it is a number."""
+    """Return the first published fact about a quantity that has a numeric value, or None."""
     facts = (fact for fact in architecture.facts if fact.quantity == quantity and not isinstance(fact.value, str))
     return next(facts, None)
 
@@ -229,7 +233,7 @@ def published_fact(architecture: Architecture, quantity: str) -> TrainingFact | 
 def emissions(
     one: Accelerator, hours: Span, watts: float | None, pue: float | None, carbon: float | None
 ) -> tuple[Any, ...]:
-    """Return energy and CO2e of accelerator-hours under every convention and with the given values."""
+    """Estimate energy use and CO2e for accelerator-hours under each convention and with any user-supplied values."""
     conventions: dict[str, Any] = dict(table("energy"))
     if pue is not None and carbon is not None:
         conventions["given"] = {
@@ -240,7 +244,7 @@ def emissions(
 
 
 def vocabulary(architecture: Architecture) -> int | None:
-    """Return the number of rows of the token embedding, or None."""
+    """Return the number of token embedding rows, or None without a token embedding."""
     for stack in architecture.stacks:
         for _, layer in stack.inputs:
             for tensor in declare(layer).tensors:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def verify(model: Source) -> Verification:
-    """Run a small NumPy model of an architecture and compare it with the declared equations.
+    """Verify the declared equations of an architecture against a small NumPy model.
 
     >>> import llmcalc
     >>> llmcalc.verify("gpt2").ok
@@ -32,13 +32,13 @@ def verify(model: Source) -> Verification:
 
 
 def verify_checkpoint(model: Source) -> Comparison:
-    """Compare the tensors in a checkpoint's headers with the architecture; no weights are read.
+    """Compare the tensors listed in checkpoint headers with the architecture, without reading weights.
 
     Args:
-        model: weights file or folder, or the architecture loaded from one.
+        model: weights file or folder, or an architecture loaded from one.
 
     Raises:
-        InputError: the model was not read from a checkpoint.
+        InputError: the model was not loaded from a checkpoint.
     """
     from ..importers.weights import headers_of
     from ..verification.weights import verify_weights
@@ -51,7 +51,7 @@ def verify_checkpoint(model: Source) -> Comparison:
 
 
 def twin(model: Source, *, seed: int = 0) -> Model:
-    """Build the NumPy model of an architecture.
+    """Build a NumPy model of an architecture.
 
     >>> import llmcalc
     >>> llmcalc.twin(llmcalc.load("gpt2").shrink()).forward([[1, 2, 3]]).shape[:2]

@@ -1,1 +1,1 @@
-"""Exact counts of parameters, FLOPs, state and memory from the equations of an architecture. Standard library only."""
+"""Exact parameter, FLOP, state and memory counts from architecture equations, using only the standard library."""

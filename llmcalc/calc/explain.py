@@ -1,6 +1,6 @@
-"""Explain FLOPs, state and memory as trees of products of named axes.
+"""Trees that explain FLOPs, state and memory as products of named axes.
 
-The calculators multiply the same factors; the trees only add names.
+The trees multiply the same factors as the calculators and only add names.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ MEANINGS = {WORKLOAD[axis]: meaning for axis, meaning in AXES.items()} | {
 
 
 class Leaf(NamedTuple):
-    """A product of named factors and its place in the tree. Equal leaves of several runs of blocks are merged."""
+    """A product of named factors and its position in the tree. Equal leaves from several runs of blocks are merged."""
 
     place: Place
     label: str
@@ -48,7 +48,7 @@ class Leaf(NamedTuple):
 
 
 def flops_tree(result: Flops) -> Node:
-    """Return the FLOPs of a step as a tree by stack, block, layer and equation."""
+    """Return a tree of the FLOPs of a step, grouped by stack, block, layer and equation."""
     leaves = Counter[Leaf]()
     for work in result.works:
         leaf = _leaf(result, work)
@@ -58,7 +58,7 @@ def flops_tree(result: Flops) -> Node:
 
 
 def state_tree(result: StateSize) -> Node:
-    """Return the elements of the state as a tree by stack, block, layer and tensor."""
+    """Return a tree of state elements, grouped by stack, block, layer and tensor."""
     values = result.workload.values(result.architecture)
     leaves = Counter[Leaf]()
     for tensor in result.tensors:
@@ -71,7 +71,7 @@ def state_tree(result: StateSize) -> Node:
 
 
 def memory_tree(result: InferenceMemory | ParallelMemory) -> Node:
-    """Return inference memory, or the peak memory of a training step, as a tree."""
+    """Return a tree of inference memory or of peak training memory."""
     if isinstance(result, InferenceMemory):
         transient = Node("transient", result.activations, BYTES, note="modelled: buffers of a prefill")
         size = result.state_size
@@ -84,7 +84,7 @@ def memory_tree(result: InferenceMemory | ParallelMemory) -> Node:
 
 
 def _weights(result: InferenceMemory) -> Node:
-    """Return weight bytes by component and format, carrying fractions over so that the total is rounded once."""
+    """Return a tree of weight bytes by component and format, with rounding that preserves the total."""
     groups: dict[str, dict[str, list[int]]] = {}
     for entry in result.stored:
         sizes = groups.setdefault(entry.component, {}).setdefault(entry.format.name, [0, 0])
@@ -109,7 +109,7 @@ def _leaf(result: Flops, work: Work) -> Leaf:
 
 
 def _named_factors(parts: Iterable[tuple[str, Extent]], values: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
-    """Return (name, value) of each factor. Constants are named by their digits, and constants of 1 are omitted."""
+    """Return the name and value of each factor. Constants are named by their value and omitted if 1."""
     found = []
     for axis, factor in parts:
         value = int(factor(**values)) if isinstance(factor, Form) else factor
@@ -123,7 +123,7 @@ def _place(entry: Entry, part: tuple[str, ...] = ()) -> Place:
 
 
 def _tree(architecture: Architecture, leaves: Mapping[Leaf, int], unit: str) -> Node:
-    """Build a tree of leaves, each multiplied by its number of applications."""
+    """Build a tree of leaves, multiplying each leaf by its number of applications."""
     nodes = []
     for leaf, applied in leaves.items():
         named = (("n_blocks", applied),) * (applied > 1) + leaf.factors

@@ -1,6 +1,6 @@
-"""Published conventions for training FLOPs per token, such as 6·N·D.
+"""Published conventions for training FLOPs per token, such as 6·N.
 
-Use them to reproduce published figures. ``llmcalc.flops`` counts the operations that the architecture performs.
+Use these conventions to reproduce published figures. ``llmcalc.flops`` counts an architecture's operations.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAC = 2
 
 
 class Sizes(NamedTuple):
-    """Variables of the formulas. Only active parameters count, and ``non_embedding`` excludes look-up tables."""
+    """Variables in the formulas. Only active parameters count, and ``non_embedding`` excludes lookup tables."""
 
     layers: int
     width: int
@@ -31,7 +31,7 @@ class Sizes(NamedTuple):
 
 
 def sizes(architecture: Architecture) -> Sizes:
-    """Return the sizes of a single stack of attention blocks."""
+    """Return the formula variables of a model with a single stack of attention blocks."""
     stack = architecture.main
     layers = [branch.layer for run in stack.runs for sub in run.block.sublayers for branch in sub.branches]
     attention = next((layer for layer in layers if isinstance(layer, Attention)), None)
@@ -46,17 +46,17 @@ def sizes(architecture: Architecture) -> Sizes:
 
 
 def kaplan_6nd(of: Sizes, seq: int) -> float:
-    """6 FLOPs per non-embedding parameter [kaplan2020, Section 2.1]."""
+    """Return 6 FLOPs per non-embedding parameter [kaplan2020, Section 2.1]."""
     return FORWARD_AND_BACKWARD * MAC * of.non_embedding
 
 
 def palm(of: Sizes, seq: int) -> float:
-    """``6 N + 12 l h_attention s``, with all parameters and all (query, key) pairs [chowdhery2022, Appendix B]."""
+    """Return ``6 N + 12 l h_attention s`` with all parameters and query-key pairs [chowdhery2022, Appendix B]."""
     return FORWARD_AND_BACKWARD * MAC * (of.parameters + 2 * of.layers * of.attention * seq)
 
 
 def megatron(of: Sizes, seq: int, factor: int, attention: int, logits: int) -> float:
-    """``factor l h² (1 + s / attention h + V / logits l h)``."""
+    """Return ``factor l h² (1 + s / attention h + V / logits l h)``."""
     return (
         factor
         * of.layers
@@ -66,15 +66,15 @@ def megatron(of: Sizes, seq: int, factor: int, attention: int, logits: int) -> f
 
 
 def chinchilla(of: Sizes, seq: int) -> float:
-    """Three times the forward pass, with all (query, key) pairs, the embedding look-up as a matmul, and a feed-forward
-    width of 4 h [hoffmann2022, Appendix F].
+    """Return 3 times the forward FLOPs, with all (query, key) pairs and a feed-forward width of 4 h.
+    The embedding lookup counts as a matmul [hoffmann2022, Appendix F].
     """
     per_layer = MAC * (4 * of.width * of.attention + 8 * of.width**2) + MAC * 2 * seq * of.attention
     return FORWARD_AND_BACKWARD * (of.layers * per_layer + 2 * MAC * of.vocabulary * of.width)
 
 
 class Convention(NamedTuple):
-    """A published convention: FLOPs per token of a training step, and the formula as text."""
+    """A published convention for training FLOPs per token, with its formula as text."""
 
     flops: Callable[[Sizes, int], float]
     formula: str
@@ -110,5 +110,5 @@ CONVENTIONS = {
 def training_flops_per_token(architecture: Architecture, seq: int, convention: str) -> float:
     """Return the forward and backward FLOPs per token under a published convention."""
     if convention not in CONVENTIONS:
-        raise UnknownNameError("convention", convention, CONVENTIONS, hint=f"must be one of {', '.join(CONVENTIONS)}")
+        raise UnknownNameError("convention", convention, CONVENTIONS, hint=f"use one of {', '.join(CONVENTIONS)}")
     return CONVENTIONS[convention].flops(sizes(architecture), seq)

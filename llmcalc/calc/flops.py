@@ -1,4 +1,4 @@
-"""FLOPs of a step, with 2 FLOPs per multiply-accumulate. Matmul FLOPs are exact integers."""
+"""FLOPs of a step, counting 2 FLOPs per multiply-accumulate. Matmul FLOPs are exact integers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .work import Conventions, Work, works
 
 
 class Count(NamedTuple):
-    """FLOPs of a set of equations: contractions by pass, and all other operations of both passes."""
+    """FLOPs of a set of equations, split into forward contractions, backward contractions and other operations."""
 
     forward: int
     backward: int
@@ -34,7 +34,7 @@ class Count(NamedTuple):
 
 
 class Layers(NamedTuple):
-    """FLOPs of ``layers`` equal blocks, or of the layers outside the blocks if ``layers`` is 0."""
+    """FLOPs of ``layers`` identical blocks, or of the layers outside the blocks if ``layers`` is 0."""
 
     stack: str
     name: str
@@ -44,7 +44,7 @@ class Layers(NamedTuple):
 
 @record
 class Flops(NotebookDisplay):
-    """The floating-point operations of one step, in total and by part."""
+    """Floating-point operations of one step, in total and by component or layer."""
 
     architecture: Architecture
     workload: Workload
@@ -58,22 +58,22 @@ class Flops(NotebookDisplay):
 
     @cached_property
     def matmul_form(self) -> Form:
-        """Closed form of contractions and convolutions in the forward pass."""
+        """Closed form of forward FLOPs in contractions and convolutions."""
         return self._sum(self.works, matmul=True)
 
     @cached_property
     def other_form(self) -> Form:
-        """Closed form of elementwise operations, scans and transforms in the forward pass (modelled)."""
+        """Closed form of forward FLOPs in elementwise operations, scans and transforms (modelled)."""
         return self._sum(self.works, matmul=False)
 
     @cached_property
     def backward_form(self) -> Form:
-        """Closed form of contractions in the backward pass; 0 unless the mode is ``train``."""
+        """Closed form of backward FLOPs in contractions, or 0 unless the mode is ``train``."""
         return self._sum(self.works, matmul=True, backward=True)
 
     @cached_property
     def form(self) -> Form:
-        """Closed form of all FLOPs of the step, including the backward pass in training."""
+        """Closed form of the total FLOPs of the step, including the backward pass in training."""
         backward_other = self._sum(self.works, matmul=False, backward=True)
         return self.matmul_form + self.backward_form + self.other_form + backward_other
 
@@ -110,7 +110,7 @@ class Flops(NotebookDisplay):
 
     @property
     def backward(self) -> int:
-        """FLOPs of contractions in the backward pass, usually twice the FLOPs of the forward pass."""
+        """FLOPs of contractions in the backward pass, usually twice the forward FLOPs."""
         return self.count.backward
 
     @property
@@ -135,7 +135,7 @@ class Flops(NotebookDisplay):
 
     @cached_property
     def even_matmul(self) -> int:
-        """Expected ``matmul`` with uniform routing. It is below ``matmul`` if tokens can be routed to null experts."""
+        """Expected matmul FLOPs with uniform routing. Null experts reduce the expected value below ``matmul``."""
         saved = Fraction(0)
         for (idle, scored), group in group_by(self.works, _null_experts).items():
             saved += Fraction(self.of(group).matmul * idle, scored)
@@ -149,7 +149,7 @@ class Flops(NotebookDisplay):
 
     @cached_property
     def by_layer(self) -> list[Layers]:
-        """FLOPs of each kind of block, and of the layers before and after the blocks."""
+        """FLOPs by type of block, including the layers before and after the blocks."""
         found: dict[tuple[str, str, Count], tuple[list[int], list[Count]]] = {}
         for (place, section, run), group in group_by(self.works, lambda work: work.entry[:3]).items():
             layers = 0 if run is None else group[0].entry.applied
@@ -164,7 +164,7 @@ class Flops(NotebookDisplay):
         ]
 
     def recomputed(self, recompute: str) -> int:
-        """Return the matmul FLOPs recomputed for the attention core (``selective``) or for all blocks (``full``)."""
+        """Return the matmul FLOPs of recomputing the attention core (``selective``) or all blocks (``full``)."""
         if recompute == "none":
             return 0
         blocks = (work for work in self.works if work.entry.run is not None)
@@ -186,7 +186,7 @@ class Flops(NotebookDisplay):
 
 
 def flops(architecture: Architecture, **workload: Any) -> Flops:
-    """Count the FLOPs of a workload. The keywords are the fields of ``Workload``.
+    """Count the FLOPs of a workload. Keyword arguments are the fields of ``Workload``.
 
     >>> import llmcalc
     >>> print(llmcalc.flops(llmcalc.load("gpt3"), attention="dense").matmul_form)
@@ -199,7 +199,7 @@ def flops(architecture: Architecture, **workload: Any) -> Flops:
 
 
 def component(work: Work) -> str:
-    """Return the breakdown component of an equation."""
+    """Return the component name of an equation, as used in ``by_component``."""
     kind, equation = work.entry.layer.kind(), work.equation
     if kind == "moe":
         names = {operand.name for operand in equation.operands}
@@ -213,7 +213,7 @@ def component(work: Work) -> str:
 
 
 def group_by(found: Iterable[Work], key: Callable[[Work], Any]) -> dict[Any, list[Work]]:
-    """Group equations by a key, in order of first appearance."""
+    """Group equations by a key. Groups are in order of first appearance."""
     groups: dict[Any, list[Work]] = {}
     for work in found:
         groups.setdefault(key(work), []).append(work)
@@ -221,7 +221,7 @@ def group_by(found: Iterable[Work], key: Callable[[Work], Any]) -> dict[Any, lis
 
 
 def _null_experts(work: Work) -> tuple[int, int]:
-    """Return the number of null experts and of scored experts. Null experts are only counted for routed experts."""
+    """Return the numbers of null experts and scored experts. The first number is 0 except in routed experts."""
     layer = work.entry.layer
     idle = int(getattr(layer, "n_zero_experts", 0)) if component(work) == "routed experts" else 0
     return idle, idle + int(getattr(layer, "n_experts", 1))

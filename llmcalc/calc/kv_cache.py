@@ -1,4 +1,4 @@
-"""The KV cache and other decode state: keys and values, latents, recurrent states, convolution tails."""
+"""KV cache and other decode state, such as latents, recurrent states and convolution states."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class CachedTensor(NamedTuple):
         factors: axes and their lengths before padding to pages.
         columns: row length.
         n_ranks: number of tensor-parallel ranks that shard the tensor.
-        beams: number of beams with separate copies.
+        beams: number of beams that have separate copies.
     """
 
     entry: Entry
@@ -47,7 +47,7 @@ class CachedTensor(NamedTuple):
 
 @record
 class StateSize(NotebookDisplay):
-    """The state after ``seq`` tokens, as ``elements`` of the whole model and ``bytes`` on one rank."""
+    """Size of the state after ``seq`` tokens, in ``elements`` for the full model and in ``bytes`` on one rank."""
 
     architecture: Architecture
     workload: Workload
@@ -91,12 +91,12 @@ class StateSize(NotebookDisplay):
 
     @cached_property
     def bytes(self) -> int:
-        """Bytes on one rank. Recurrent states use fp32; all other tensors use ``dtype`` or ``cache``."""
+        """Number of bytes on one rank. Recurrent states use fp32, and all other tensors use ``dtype`` or ``cache``."""
         return sum(self.by_role.values())
 
     @cached_property
     def by_role(self) -> dict[str, int]:
-        """Bytes by role: ``kv``, ``index``, ``recurrent``, ``conv``."""
+        """Number of bytes on one rank by role (``kv``, ``index``, ``recurrent`` or ``conv``)."""
         values = self.workload.values(self.architecture)
         found = Counter[str]()
         for tensor in self.tensors:
@@ -127,10 +127,10 @@ def state(
     mesh: Mesh | None = None,
     beams: int = 1,
 ) -> StateSize:
-    """Return the KV cache and other state after ``seq`` tokens. A window of W tokens caches min(seq, W - 1) tokens.
+    """Return the KV cache and other state after ``seq`` tokens. ``page`` is the block size of a paged cache.
 
-    Each beam has its own state. Beams share the encoder's keys and values unless ``convention`` is ``torch``. In this
-    convention, convolutions also cache all columns. ``page`` is the block size of a paged cache.
+    A window of W tokens caches min(seq, W - 1) tokens. Beams share only the encoder's keys and values. With the
+    ``torch`` convention, beams share nothing, and convolutions also cache all columns.
     """
     if type(beams) is not int or beams < 1:
         raise SizeError(f"must be a positive integer, not {short_repr(beams)}", parameter="beams")
@@ -159,13 +159,13 @@ def state(
 
 
 def _n_ranks(tensor: State, declaration: Declaration, mesh: Mesh) -> int:
-    """Return the number of tensor-parallel ranks that shard the heads or channels of a state."""
+    """Return the number of tensor-parallel ranks that shard the heads or channels of a state tensor."""
     lengths = ((axis, declaration.axes.get(axis)) for axis in tensor.axes)
     return max((mesh.divisor(axis, length) for axis, length in lengths if isinstance(length, int)), default=1)
 
 
 def _padded_to_pages(length: Extent, page: int) -> Extent:
-    """Round a number of tokens up to whole pages. Fixed sizes and the batch are unchanged."""
+    """Round a number of tokens up to whole pages. Fixed sizes and the batch size are unchanged."""
     if isinstance(length, int) or length.symbols() <= {"b"}:
         return length
     return lift(ceil(length, page)) * page

@@ -1,4 +1,4 @@
-"""Parameter counts. Shared tensors count once, and buffers are not counted."""
+"""Parameter counts. Shared tensors count once, and buffers are excluded."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Params(NotebookDisplay):
 
     @cached_property
     def active(self) -> int:
-        """Number of parameters used per token: the total without inactive routed experts, including embeddings."""
+        """Number of parameters used per token, including embeddings and excluding inactive routed experts."""
         routed = [row for row in self.rows if row.tensor.active]
         used = sum(active_elements(row.tensor, row.declaration) * row.copies for row in routed)
         return self.total - _elements(routed) + used
@@ -51,12 +51,12 @@ class Params(NotebookDisplay):
 
     @cached_property
     def non_embedding(self) -> int:
-        """Number of parameters outside token, position and other look-up tables."""
+        """Number of parameters excluding token, position and other lookup tables."""
         return self.total - _elements(row for row in self.rows if row.tensor.table and not row.tensor.buffer)
 
     @cached_property
     def active_non_embedding(self) -> int:
-        """Number of active parameters outside look-up tables, the N of 6·N·D [kaplan2020, Section 2.1]."""
+        """Number of active parameters excluding lookup tables, the N in 6·N·D [kaplan2020, Section 2.1]."""
         return self.active - (self.total - self.non_embedding)
 
     @cached_property
@@ -66,7 +66,7 @@ class Params(NotebookDisplay):
 
     @cached_property
     def by_layer(self) -> list[int]:
-        """Number of parameters per block, in stack order. A shared tensor counts in its first block."""
+        """Number of parameters per block, in stack order. A shared tensor counts only in its first block."""
         layers: list[int] = []
         for stack in self.architecture.stacks:
             for index, run in enumerate(stack.runs):
@@ -79,7 +79,7 @@ class Params(NotebookDisplay):
 
     @cached_property
     def by_component(self) -> dict[str, int]:
-        """Number of parameters by component, such as ``attention``. An unused stack is a single component."""
+        """Number of parameters per component, such as ``attention``. An unused stack is a single component."""
         groups = Counter[str]()
         for row in self.rows:
             if not row.tensor.buffer and row.copies:
@@ -89,7 +89,7 @@ class Params(NotebookDisplay):
 
     @cached_property
     def extras(self) -> list[tuple[Extra, int]]:
-        """Parts excluded from ``total``, with their number of unshared parameters."""
+        """Modules excluded from ``total``, with their numbers of unshared parameters."""
         found = []
         for extra in self.architecture.extras:
             own = (row for row in rows((*self.architecture.stacks, extra.stack)) if row.entry.stack is extra.stack)
@@ -108,12 +108,12 @@ class Params(NotebookDisplay):
 
     @cached_property
     def tree(self) -> Node:
-        """``total`` as a tree of stacks, sections, sub-layers and tensors with formulas."""
+        """Derivation of ``total`` as a tree of stacks, sections, sub-layers and tensors with formulas."""
         return _tree(self)
 
     @cached_property
     def active_tree(self) -> Node:
-        """``active`` as a tree."""
+        """Derivation of ``active`` as a tree."""
         return _tree(self, active=True)
 
     def to_dict(self) -> dict[str, Any]:
@@ -129,12 +129,12 @@ def params(architecture: Architecture) -> Params:
 
 
 def _elements(chosen: Iterable[Row]) -> int:
-    """Return the number of elements in all copies."""
+    """Return the total number of elements, including all copies."""
     return sum(row.size * row.copies for row in chosen)
 
 
 def component(row: Row) -> str:
-    """Return the breakdown component of a tensor."""
+    """Return the component name of a tensor, as used in ``by_component``."""
     kind = row.entry.layer.kind()
     if row.tensor.table:
         return f"{row.tensor.table} embedding"
@@ -158,7 +158,7 @@ def _tree(result: Params, active: bool = False) -> Node:
 
 
 def _leaf(same: list[Row], active: bool) -> Node:
-    """Return the node of a tensor in all blocks with the same name."""
+    """Return the tree node for a tensor that occurs in all blocks with the same name."""
     row, copies = same[0], sum(row.copies for row in same)
     axes, size, note = row.tensor.axes, row.size, ""
     if active and row.tensor.active:

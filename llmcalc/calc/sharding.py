@@ -1,4 +1,4 @@
-"""Sharding of axes by tensor, expert and context parallelism, and the share of a tensor on one rank."""
+"""Axis sharding for tensor, expert and context parallelism, and tensor sizes on one rank."""
 
 from __future__ import annotations
 
@@ -80,12 +80,12 @@ class Mesh:
 
     @property
     def replicas(self) -> int:
-        """Number of ranks that replicate the same tensors, excluding routed experts."""
+        """Number of ranks that store the same tensors, excluding routed experts."""
         return self.dp * self.cp
 
     @property
     def expert_replicas(self) -> int:
-        """Number of ranks that replicate the same routed experts."""
+        """Number of ranks that store the same routed experts."""
         return self.dp * self.tp // (self.ep * (self.etp or self.tp))
 
     def padded(self, length: int) -> int:
@@ -94,7 +94,7 @@ class Mesh:
         return length if self.tp == 1 else -(-length // multiple) * multiple
 
     def divisor(self, axis: str, length: int, expert: bool = False) -> int:
-        """Return the number of shards of an axis. Key/value heads are replicated if there are too few."""
+        """Return the number of shards of an axis. Key/value heads are replicated if there are too few to shard."""
         if axis == EXPERT_AXIS:
             return _check_divides("ep", self.ep, axis, length)
         ranks = (self.etp or self.tp) if expert else self.tp
@@ -107,7 +107,7 @@ class Mesh:
         return _check_divides("tp", ranks, axis, length)
 
     def share_of_activation(self, axes: tuple[str, ...], declaration: Declaration, count: int) -> int:
-        """Return the number of elements of an activation on one rank."""
+        """Return the number of activation elements on one rank."""
         if self.tp == 1 and self.cp == 1:
             return count
         lengths = {axis: declaration.axes.get(axis) for axis in axes if axis != EXPERT_AXIS}
@@ -118,7 +118,7 @@ class Mesh:
         return -(-count // (divided * self.cp))
 
     def share_of_weight(self, tensor: Tensor, declaration: Declaration, count: int) -> int:
-        """Return the number of elements of a weight on one rank before ZeRO."""
+        """Return the number of weight elements on one rank before ZeRO sharding."""
         divided = experts = 1
         for axis in tensor.axes:
             length = int(declaration.axes[axis])

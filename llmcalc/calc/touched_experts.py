@@ -1,4 +1,4 @@
-"""Number of routed experts that a step activates in each layer, from top_k to all experts."""
+"""Number of routed experts activated per layer in a step, from ``top_k`` to all experts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..core.ledger import entries
 
 
 class ExpertLayers(NamedTuple):
-    """The number of layers with the same ``n_experts`` and ``top_k``."""
+    """Number of layers that have the same ``n_experts`` and ``top_k``."""
 
     layers: int
     n_experts: int
@@ -18,7 +18,7 @@ class ExpertLayers(NamedTuple):
 
 
 def expert_layers(architecture: Architecture) -> list[ExpertLayers]:
-    """Return the mixture-of-experts layers of an architecture, grouped by number of experts and top_k."""
+    """Count the mixture-of-experts layers of an architecture, grouped by ``n_experts`` and ``top_k``."""
     found = Counter[tuple[int, int]]()
     for entry in entries(architecture):
         if entry.layer.kind() == "moe":
@@ -28,7 +28,7 @@ def expert_layers(architecture: Architecture) -> list[ExpertLayers]:
 
 
 def expected_active_experts(n_experts: int, top_k: int, tokens: int) -> float:
-    """Return the expected number of experts used by ``tokens`` tokens with uniform routing, ``E (1 - (1 - k/E)^T)``.
+    """Return the expected number of active experts for ``tokens`` uniformly routed tokens, ``E (1 - (1 - k/E)^T)``.
 
     >>> expected_active_experts(128, 4, 1), round(expected_active_experts(128, 4, 64), 2)
     (4.0, 111.22)

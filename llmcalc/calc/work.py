@@ -24,7 +24,7 @@ Extent = Form | int
 
 
 class Conventions(NamedTuple):
-    """Settings that select equations and how attention pairs are counted."""
+    """Settings that determine which equations and attention pairs are counted."""
 
     phase: str
     attention: str
@@ -33,7 +33,7 @@ class Conventions(NamedTuple):
 
 
 class Work(NamedTuple):
-    """An equation of a layer, with the factors and FLOPs of one application."""
+    """An equation in a layer, with the factors and FLOPs of one application."""
 
     entry: Entry
     part: tuple[str, ...]
@@ -44,7 +44,7 @@ class Work(NamedTuple):
 
     @property
     def backward_passes(self) -> int:
-        """Backward FLOPs relative to the forward pass. A contraction has one pass per operand with a gradient."""
+        """Ratio of backward to forward FLOPs. A contraction has one backward pass per operand with a gradient."""
         tags = self.equation.tags
         if self.entry.stack.frozen or (self.matmul and "nograd" in tags):
             return 0
@@ -53,7 +53,7 @@ class Work(NamedTuple):
 
 @lru_cache(maxsize=256)
 def works(architecture: Architecture, conventions: Conventions) -> tuple[Work, ...]:
-    """Return the work of every executed equation. Equal blocks of a run are listed once."""
+    """Return the FLOPs of every executed equation. Equal blocks of a run are listed once."""
     single_stack, torch = not architecture.is_encoder_decoder, conventions.convention == "torch"
     found: list[Work] = []
     for stack in architecture.stacks:
@@ -74,7 +74,7 @@ def works(architecture: Architecture, conventions: Conventions) -> tuple[Work, .
 
 
 def runs(tags: frozenset[str], conventions: Conventions) -> bool:
-    """Return whether an equation or state with these tags exists under the conventions."""
+    """Return whether an equation or state with these tags is included under the conventions."""
     if tags & {"flash", "dropout"}:  # these tags only affect memory
         return False
     phases, kinds = tags & {"prefill", "decode"}, tags & {"torch", "model"}
@@ -84,10 +84,10 @@ def runs(tags: frozenset[str], conventions: Conventions) -> bool:
 def factors(
     equation: Equation, declaration: Declaration, names: Mapping[str, Form], conventions: Conventions
 ) -> Iterator[tuple[str, Extent]]:
-    """Yield the factors of an equation's FLOPs as (axis, factor).
+    """Yield (axis, factor) for each factor in an equation's FLOPs.
 
-    The first factor has no axis. It is 2 FLOPs per multiply-accumulate for a contraction, and the FLOPs per element for
-    a function (per point and stage for an FFT). The other factors are axis lengths.
+    The first factor has no axis. For a contraction, it is 2 FLOPs per multiply-accumulate. For a function, it is
+    the FLOPs per element (per point and stage for an FFT). All other factors are axis lengths.
     """
     yield "", MAC if equation.function is None else FUNCTIONS[equation.function].flops
     loops = list(equation.loops)
@@ -115,7 +115,7 @@ def extent(axis: str, declaration: Declaration, names: Mapping[str, Form], conve
 
 
 def visible_pairs(declaration: Declaration, names: Mapping[str, Form]) -> Form:
-    """Return the number of visible (query, key) pairs under a layer's mask."""
+    """Return the number of (query, key) pairs that are visible under a layer's attention mask."""
     kind, _, width = declaration.mask.partition(":")
     query, keys = names["q"], names["k"]
     if kind == "causal":
@@ -132,4 +132,4 @@ def visible_pairs(declaration: Declaration, names: Mapping[str, Form]) -> Form:
     if kind == "local":  # tokens before and after; the token itself counts once
         back, _, ahead = width.partition(":")
         return lift(pairs(query, query, int(back))) + lift(pairs(query, query, int(ahead or back))) - query
-    raise UnsupportedError(f"the mask {declaration.mask!r} is not supported")
+    raise UnsupportedError(f"unsupported mask {declaration.mask!r}")

@@ -1,1 +1,1 @@
-"""Stored tensors: how checkpoints name, fuse, pack and quantise the declared tensors."""
+"""Checkpoint storage, including tensor names, fusion, packing and quantisation."""

@@ -1,6 +1,6 @@
-"""The weights of a published checkpoint: the stored tensors of each declared tensor, and their bits.
+"""Stored tensors and bits for each declared tensor of a published checkpoint.
 
-They follow from the config's ``quantization_config`` and dtype, or from the tensor types of a GGUF file.
+The tensors follow from the config's ``quantization_config`` and dtype, or from the tensor types of a GGUF file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _DOCUMENTED, _TESTED = "the format's documentation", "the output of the tool tha
 
 
 class ExpectedTensor(NamedTuple):
-    """A tensor that a checkpoint should contain; an unknown ``type`` is empty, and an unknown ``shape`` is None."""
+    """A tensor that a checkpoint should contain. ``type`` is empty if unknown, and ``shape`` is None if unknown."""
 
     name: str
     type: str
@@ -36,7 +36,7 @@ class ExpectedTensor(NamedTuple):
 
 
 def matrix_of(tensor: Declared) -> Matrix | None:
-    """Return the shape that quantisation sees: a matrix [out, in] or stacked experts [x, out, in]; else None."""
+    """Return a tensor as a matrix [out, in] or stacked experts [x, out, in], or None if it is never quantised."""
     row = tensor.rows[0]
     part = component(row)
     is_matrix = (row.tensor.linear and not row.tensor.name.startswith(_ROUTERS)) or part == "head"
@@ -57,7 +57,7 @@ def matrix_of(tensor: Declared) -> Matrix | None:
 def expected_tensors(
     tensors: Iterator[Declared], quantisation: Quantisation | None, dtype: str
 ) -> Iterator[tuple[Declared, list[PackedTensor] | None, list[ExpectedTensor]]]:
-    """Return each declared tensor, its packed tensors (None if not quantised), and the expected stored tensors."""
+    """Yield each declared tensor, its packed tensors (None if not quantised), and the expected stored tensors."""
     for tensor in tensors:
         matrix = matrix_of(tensor) if quantisation else None
         packed = quantisation.tensors(matrix) if quantisation and matrix else None
@@ -71,7 +71,7 @@ def expected_tensors(
 
 @record
 class PublishedWeights:
-    """How a checkpoint stores its weights."""
+    """Weight formats of a published checkpoint."""
 
     quantisation: Quantisation | None
     dtype: str  # type of unquantised tensors, by its safetensors name
@@ -84,11 +84,11 @@ class PublishedWeights:
 
     @property
     def unread(self) -> tuple[str, ...]:
-        """Keys of the quantisation config that were not interpreted."""
+        """Quantisation config keys that were not interpreted."""
         return self.quantisation.unknown_keys if self.quantisation else ()
 
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
-        """Return the number of elements and bits by component and format on one rank of a mesh."""
+        """Return the numbers of elements and bits on one rank by component and format."""
         sums: dict[tuple[str, Format], tuple[int, int]] = {}
         name, tested, each = "", False, False
         if self.quantisation:
@@ -115,12 +115,12 @@ class PublishedWeights:
             return self.plain
         if name not in self.formats:
             hint = "llmcalc verify FILE lists all differences; {weights=FORMAT} overrides the format"
-            raise InputError(f"the file lacks the declared tensor {name}", hint=hint)
+            raise InputError(f"the declared tensor {name} is not in the file", hint=hint)
         return self.formats[name]
 
 
 def layout_candidates(architecture: Architecture) -> list[str]:
-    """Return the possible layouts of a checkpoint, most likely first: as published, then as saved by transformers."""
+    """Return the possible layouts of a checkpoint, most likely first."""
     arch = architecture.inputs.get("gguf")
     if arch:
         return [f"gguf:{arch}", f"gguf:{arch}+"]

@@ -1,4 +1,4 @@
-"""Checkpoint tensors: names and shapes after a layout has renamed, fused, split and transposed the declared tensors."""
+"""Names and shapes of checkpoint tensors after a layout has renamed, fused, split and transposed declared tensors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LAYOUTS = ("transformers", "checkpoint")
 
 
 class Declared(NamedTuple):
-    """A stored tensor and its logical rows. With ``copies``, the tensor represents several experts."""
+    """A stored tensor and its logical rows. ``copies`` is the number of experts that the tensor represents."""
 
     name: str
     shape: Shape
@@ -30,23 +30,23 @@ class Declared(NamedTuple):
 
     @property
     def buffer(self) -> bool:
-        """Whether the tensor is a buffer, which is stored but is not a parameter."""
+        """Whether the tensor is a stored buffer instead of a parameter."""
         return self.rows[0].tensor.buffer
 
 
 def stored_tensors(result: Params, layout: str | None) -> list[tuple[str, Shape]]:
-    """Return the name and shape of every parameter: in memory (``transformers``), as published, or logical (None)."""
+    """Return the names and shapes of all parameters, as in transformers, as published, or logical (None)."""
     if layout is None:
         return [(logical_name(row, number), logical_shape(row)) for row, number in placed(result)]
     if layout not in LAYOUTS:
-        raise UnknownNameError("layout", layout, LAYOUTS, hint=f"known: {', '.join(LAYOUTS)}")
+        raise UnknownNameError("layout", layout, LAYOUTS, hint=f"use one of {', '.join(LAYOUTS)}")
     architecture = result.architecture
     name = published_name(architecture) if layout == "checkpoint" else architecture.layout
     return [(one.name, one.shape) for one in declared(result, name)]
 
 
 def declared(result: Params, name: str, buffers: bool = False, each: bool = True) -> Iterator[Declared]:
-    """Return every stored tensor of the layout ``name``; without ``each``, one expert represents all separate ones."""
+    """Yield all stored tensors of the layout ``name``. Unless ``each`` is set, one expert represents the others."""
     for rule, group, number in _grouped(result, name, buffers):
         is_represented = not each and rule is not None and "{x}" in rule.stored
         for stored, shape in _store(rule, group, number):
@@ -57,7 +57,7 @@ def declared(result: Params, name: str, buffers: bool = False, each: bool = True
 
 
 def placed(result: Params, buffers: bool = False) -> Iterator[tuple[Row, int | None]]:
-    """Return every stored parameter in model order, with its block number (None outside the blocks)."""
+    """Yield every stored parameter in model order, with its block number (None outside the blocks)."""
     for stack in result.architecture.stacks:
         own = [row for row in result.rows if row.entry.stack is stack and row.copies]
         own = own if buffers else [row for row in own if not row.tensor.buffer]
@@ -73,7 +73,7 @@ def placed(result: Params, buffers: bool = False) -> Iterator[tuple[Row, int | N
 
 
 def logical_name(row: Row, number: int | None) -> str:
-    """Return stack, block, sub-layer, layer and tensor; a layer named like its sub-layer is omitted."""
+    """Return the path of stack, block, sub-layer, layer and tensor, omitting a layer named like its sub-layer."""
     entry = row.entry
     block = [] if number is None else ["blocks", str(number), entry.sublayer]
     name = [] if entry.name == entry.sublayer else [entry.name]
@@ -86,14 +86,14 @@ def logical_shape(row: Row) -> Shape:
 
 
 def layout_keys(row: Row) -> list[str]:
-    """Return the names by which a layout can address a tensor, most specific first.
+    """Return the names by which a layout can refer to a tensor, most specific first.
 
     - a layer: kind and tensor (``attention.wq``, ``moe.shared.wu``);
     - a norm in a block: the kind or the number of its sub-layer (``mlp.pre_norm.w``, ``sublayer1.pre_norm.w``);
     - a layer outside the blocks: its name, with or without its final number (``token.w``), or its section and kind
       (``outputs/stored.w``).
 
-    If a kind occurs several times in a block, the name of the sub-layer precedes it (``adapter/mlp.wu``).
+    If a kind occurs several times in a block, the sub-layer's name is prepended (``adapter/mlp.wu``).
     """
     entry = row.entry
     sublayer = entry.sublayer.rstrip(DIGITS)
@@ -112,7 +112,7 @@ def _place(layer: Layer) -> str:
 
 
 def _grouped(result: Params, name: str, buffers: bool) -> Iterable[tuple[Rule | None, list[Row], int | None]]:
-    """Return groups of tensors that are stored as one tensor, with their rule and block number."""
+    """Return groups of logical tensors that form one stored tensor, with the rule and block number of each group."""
     layout, alone = find_layout(name), len(result.architecture.stacks) == 1
     groups: dict[tuple[object, ...], tuple[Rule | None, list[Row], int | None]] = {}
     for row, number in placed(result, buffers):
@@ -141,15 +141,15 @@ def _store(rule: Rule | None, group: list[Row], number: int | None) -> Iterator[
 
 
 def _name(rule: Rule, row: Row, number: int | None) -> str:
-    """Return the stored name with its marks replaced."""
+    """Return the stored name with placeholders replaced."""
     entry = row.entry
     numbered = entry.name if entry.run is None else entry.sublayer
     return rule.name(numbered, i=number, s=entry.number, side=entry.stack.name, n=entry.name, block=entry.section)
 
 
 def _stored_shape(row: Row, rule: Rule) -> Shape:
-    """Return one dimension per group of axes: a matrix is [out, in] ([in, out] if transposed), a convolution
-    [channels, 1, taps].
+    """Return the stored shape with one dimension per group of axes. A matrix is [out, in], or [in, out] if transposed.
+    A convolution is [channels, 1, taps].
     """
     axes = row.declaration.axes
     sizes = [prod(int(axes[axis]) for axis in group) for group in row.tensor.groups]
@@ -162,7 +162,7 @@ def _stored_shape(row: Row, rule: Rule) -> Shape:
 
 
 def _joined(shapes: list[Shape], row: Row, rule: Rule) -> Shape:
-    """Return the concatenated shapes: along the outputs of a matrix, or the first dimension after the experts."""
+    """Return the shape of tensors joined along matrix outputs, or along the first dimension after the experts."""
     first = shapes[0]
     if row.tensor.linear:
         along = len(first) - (1 if rule.transposed else 2)
@@ -172,7 +172,7 @@ def _joined(shapes: list[Shape], row: Row, rule: Rule) -> Shape:
 
 
 def aliases(result: Params, name: str) -> dict[str, str]:
-    """Return other names of a stored tensor, taken from tied tensors and from further rules."""
+    """Return a mapping from alternative names to stored names, based on tied tensors and additional rules."""
     layout, alone = find_layout(name), len(result.architecture.stacks) == 1
     primary: dict[object, str] = {}
     found: dict[str, str] = {}
@@ -190,7 +190,7 @@ def aliases(result: Params, name: str) -> dict[str, str]:
 
 
 def _everywhere(result: Params) -> Iterator[tuple[Row, int | None]]:
-    """Return every parameter outside the blocks, and every occurrence of tied parameters inside the blocks."""
+    """Yield every parameter outside the blocks, and every occurrence of tied parameters inside the blocks."""
     for stack in result.architecture.stacks:
         first, own = 0, [row for row in result.rows if row.entry.stack is stack]
         yield from ((row, None) for row in own if row.entry.run is None)

@@ -1,1 +1,1 @@
-"""The command line: one module per command, imported on demand."""
+"""Command-line interface with one module per command, imported on demand."""

@@ -1,4 +1,4 @@
-"""Shell completion of the names of models, layouts, quantities, formats and more."""
+"""Shell completion for names of models, layouts, quantities, formats and other values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SOURCES = {
 
 
 def completer(source: str) -> Callable[[str], list[str]]:
-    """Return a function that maps the beginning of a word to its completions."""
+    """Return a function that maps the beginning of a word to a list of completions."""
 
     def complete(incomplete: str) -> list[str]:
         module, name = SOURCES[source]

@@ -1,4 +1,4 @@
-"""Atomic file output, and checkpoints without a config.json."""
+"""Atomic file output, and header access for checkpoints without a config.json."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ READABLE = 0o666  # before the process's umask
 
 
 def write_file(path: Path, text: str, *, force: bool = False) -> None:
-    """Write a text file in one step."""
+    """Write a text file atomically."""
     from contextlib import suppress
     from pathlib import Path
     from tempfile import mkstemp
@@ -37,11 +37,11 @@ def write_file(path: Path, text: str, *, force: bool = False) -> None:
     except FileExistsError:
         raise InputError("file exists", where=where, hint="pass {force=True} to overwrite") from None
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot write: {getattr(error, 'strerror', None) or error}", where=where) from None
+        raise InputError(f"cannot be written: {getattr(error, 'strerror', None) or error}", where=where) from None
 
 
 def _rename(temporary: str, path: Path, force: bool) -> None:
-    """Give a file its final name; without ``force``, fail if the name exists."""
+    """Move a temporary file to its final path. Unless ``force`` is set, fail if the path exists."""
     if force:
         os.replace(temporary, path)
         return
@@ -62,7 +62,7 @@ def _umask() -> int:
 
 
 def has_headers_only(model: str) -> bool:
-    """Return whether a model is safetensors without a config.json, so that only headers can be counted."""
+    """Return whether a model is a safetensors checkpoint without a config.json."""
     if model.endswith(".safetensors"):
         return os.path.isfile(model) and not os.path.exists(os.path.join(os.path.dirname(model), "config.json"))
     if os.sep not in model or not os.path.isdir(model) or os.path.exists(os.path.join(model, "config.json")):

@@ -1,7 +1,7 @@
-"""The entry point: ``llmcalc ARGUMENTS``.
+"""Entry point of the ``llmcalc`` command line.
 
-A well-formed command line goes straight to its command. Help, completion and mistakes go to typer, which reads the same
-declarations but takes longer to start. Exit codes: 0 ok, 1 the answer is no, 2 bad input.
+Well-formed command lines are parsed without typer. Typer handles help, completion and usage errors but
+starts more slowly. Exit codes are 0 (success), 1 (negative result) and 2 (bad input).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ SIGINT, SIGPIPE = 2, 13
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command line and return its exit code; standard output receives only data."""
+    """Run a command line and return the exit code. Only results are written to standard output."""
     words = sys.argv[1:] if arguments is None else arguments
     try:
         code = _dispatch(words)
@@ -49,7 +49,7 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _spell(words: list[str], name: str, value: str) -> str:
-    """Spell a parameter as an option of the command; called only when a message mentions a parameter."""
+    """Return a parameter as an option of the command, for use in error messages."""
     from ..core.errors import as_keyword
     from .commands import load
     from .options import READING
@@ -63,7 +63,7 @@ def _spell(words: list[str], name: str, value: str) -> str:
 
 
 def _current(words: list[str]) -> list[str]:
-    """Replace old option names, with a warning for each."""
+    """Replace deprecated option names and print a warning for each."""
     from ..core.aliases import OPTIONS
 
     found = []
@@ -106,7 +106,7 @@ def _by_typer(words: list[str]) -> int:
 
 
 def _discard(stream: object) -> None:
-    """Redirect a stream to nothing, so that the interpreter can flush it at exit."""
+    """Redirect a stream to the null device so that the interpreter can flush the stream at exit."""
     from contextlib import suppress
 
     with suppress(OSError, ValueError, AttributeError):

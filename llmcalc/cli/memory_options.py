@@ -1,4 +1,4 @@
-"""Options for memory, parallelism and GPUs, and their conversion to API arguments."""
+"""Memory, parallelism and GPU options, and their conversion to API arguments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PLAIN = ("fp32", "bf16", "fp16")
 RECOMPUTATION = ("none", "selective", "full")
 
 TRAINING = Option("--training", "Compute the memory of a training step (default: serving).", kind=bool)
-DTYPE = Option("--dtype", "Number format used for computation.", default="bf16", choices=PLAIN)
+DTYPE = Option("--dtype", "Number format for computation.", default="bf16", choices=PLAIN)
 OPTIMIZER = Option("--optimizer", "Training: optimizer (default: adamw).", "NAME")
 RECOMPUTE = Option("--recompute", "Training: activation recomputation (default: none).", choices=RECOMPUTATION)
 CONVENTION = Option("--convention", "Use the memory behaviour of transformers' eager PyTorch code.", choices=("torch",))
@@ -24,14 +24,14 @@ MESH = (
     Option("--dp", "Number of data-parallel ranks.", kind=int),
     Option("--tp", "Number of tensor-parallel ranks.", kind=int),
     Option("--pp", "Training: number of pipeline stages.", kind=int),
-    Option("--ep", "Number of expert-parallel ranks, a subset of the data-parallel ranks.", kind=int),
+    Option("--ep", "Number of expert-parallel ranks (a subset of the data-parallel ranks).", kind=int),
     Option("--etp", "Number of tensor-parallel ranks per expert (default: --tp).", kind=int),
     Option("--cp", "Training: number of context-parallel ranks.", kind=int),
     Option("--sp", "Training: use sequence parallelism (requires --tp).", kind=bool),
-    Option("--zero", "Training: ZeRO stage: 1, 2 or 3 (FSDP).", "STAGE", kind=int),
+    Option("--zero", "Training: ZeRO stage (1, 2 or 3; 3 is FSDP).", "STAGE", kind=int),
     Option("--micro-batches", "Training: number of micro-batches per step (default: --pp).", kind=int),
     Option("--vocabulary-multiple", "Pad the vocabulary to a multiple of N times --tp (default: 128).", kind=int),
-    Option("--virtual-stages", "Training: number of model chunks per pipeline stage (interleaved).", kind=int),
+    Option("--virtual-stages", "Training: number of model chunks per pipeline stage (interleaved schedule).", kind=int),
 )
 MEMORY = (
     TRAINING,
@@ -40,7 +40,7 @@ MEMORY = (
            complete="formats"),
     Option("--only", "Quantise only this component to --weights, such as 'routed experts'. Repeatable.", "COMPONENT",
            repeatable=True),
-    Option("--keep", "Also keep this component in --dtype, like embeddings, head, norms and routers. Repeatable.",
+    Option("--keep", "Also keep this component in --dtype (as are embeddings, head, norms and routers). Repeatable.",
            "COMPONENT", repeatable=True),
     Option("--cache", "Serving: KV cache format, such as fp8 (default: --dtype).", "FORMAT", complete="formats"),
     Option("--paged", "Serving: block size of the paged KV cache, in tokens.", "TOKENS", "page", kind=int),
@@ -50,7 +50,7 @@ MEMORY = (
     Option("--attention", "Training: attention kernel (default: flash).", choices=("flash", "eager")),
     RECOMPUTE,
     Option("--dropout", "Training: enable dropout.", kind=bool),
-    Option("--loss", "Training: compute cross-entropy in separate operations or one fused kernel (default: eager).",
+    Option("--loss", "Training: cross-entropy in separate operations (eager, default) or one fused kernel (fused).",
            choices=("eager", "fused")),
     Option("--gradients", "Training: gradient format (default: --dtype).", choices=PLAIN),
     Option("--gradient-buffer", "Training: keep gradients in one contiguous buffer, as in Megatron-LM.", kind=bool),
@@ -64,7 +64,11 @@ MEMORY = (
 TABLE = (*SIZES, *MEMORY, *READING, *OUTPUT)
 # GPUs and their use
 GPU = Option(
-    "--gpu", "GPU and count, such as h100 or h100:512.", "NAME[:N]", complete="accelerators", also=("machine", "count")
+    "--gpu",
+    "GPU name and count, such as h100 or h100:512.",
+    "NAME[:N]",
+    complete="accelerators",
+    also=("machine", "count"),
 )
 MFU = Option("--mfu", "Model FLOPs utilisation, such as 40% (default: the published range).", "SHARE")
 PRECISION = Option("--precision", "Number format of matrix products (default: 16-bit).", "FORMAT")
@@ -73,7 +77,7 @@ MACHINE = (GPU, MFU, PRECISION, PRICE)
 
 
 def settings(given: dict[str, Any], options: Iterable[Option] = (*SIZES, *STEP, *MEMORY)) -> dict[str, Any]:
-    """Return the given settings as API keyword arguments."""
+    """Return the explicitly set options as API keyword arguments."""
     found = {option.name: given[option.name] for option in options if option.name in given and is_given(option, given)}
     if found.pop("no_master", False):
         found["master"] = False
@@ -81,7 +85,7 @@ def settings(given: dict[str, Any], options: Iterable[Option] = (*SIZES, *STEP, 
 
 
 def memory_arguments(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of ``llmcalc.memory``."""
+    """Return the arguments of ``llmcalc.memory`` from the command's options."""
     from ..api.settings import memory_settings
 
     found = settings(given, (*SIZES, *MEMORY))
@@ -90,7 +94,7 @@ def memory_arguments(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def mesh(given: dict[str, Any]) -> Mesh | None:
-    """Return the given mesh, if any."""
+    """Return the mesh specified by the options, or None."""
     from ..api.settings import mesh_settings
 
     found = settings(given, MESH)
@@ -98,7 +102,7 @@ def mesh(given: dict[str, Any]) -> Mesh | None:
 
 
 def machine(given: dict[str, Any]) -> Machine | None:
-    """Return the given GPUs, if any."""
+    """Return the GPUs specified by the options, or None."""
     from ..api.train import machine as make
     from ..core.errors import InputError
 
@@ -111,7 +115,7 @@ def machine(given: dict[str, Any]) -> Machine | None:
 
 
 def price(given: dict[str, Any]) -> float | None:
-    """Return the price in US dollars per GPU-hour, if given."""
+    """Return the price in US dollars per GPU-hour, or None if not given."""
     from ..estimate.amounts import amount
 
     return None if given["price"] is None else amount(given["price"], "price", "2.50")

@@ -15,7 +15,7 @@ MODEL = Argument(
     complete="models",
 )  # fmt: skip
 SET = Option(
-    "--set", "Override a variable or key of the model, such as n_layers=12. Repeatable.", "PATH=VALUE", "overrides",
+    "--set", "Override a model variable or key, such as n_layers=12. Repeatable.", "PATH=VALUE", "overrides",
     repeatable=True,
 )  # fmt: skip
 AS = Option(
@@ -34,16 +34,18 @@ FORMAT = Option(
 )  # fmt: skip
 JSON = Option("--json", "Print one JSON object (same as --format json).", name="as_json", kind=bool)
 OUTPUT = (FORMAT, JSON)
-BATCH = Option("--batch", "Number of sequences.", kind=int, default=1)
+BATCH = Option("--batch", "Batch size (number of sequences).", kind=int, default=1)
 SEQ = Option("--seq", "Sequence length in tokens (default: 2048, or the model's maximum if smaller).", kind=int)
-TARGET_SEQ = Option("--target-seq", "Decoder length of an encoder-decoder model, in tokens (default: --seq).", kind=int)
+TARGET_SEQ = Option(
+    "--target-seq", "Decoder sequence length of an encoder-decoder model, in tokens (default: --seq).", kind=int
+)
 PATCHES = Option("--patches", "Number of image patches per sequence (vision-language models).", kind=int, default=0)
 FRAMES = Option("--frames", "Number of audio frames per sequence (100 per second; speech models).", kind=int, default=0)
 EXTEND = Option("--extend", "Allow sequences longer than the learned positions.", kind=bool)
 SIZES = (BATCH, SEQ, TARGET_SEQ, EXTEND)
 # the step whose FLOPs are counted
 MODE = Option(
-    "--mode", "Step: forward, train (forward and backward), or decode (after --context cached tokens).",
+    "--mode", "Step to evaluate: forward, train (forward and backward), or decode (after --context cached tokens).",
     default="forward", choices=("forward", "train", "decode"),
 )  # fmt: skip
 CONTEXT = Option("--context", "Number of cached tokens before a decode step.", kind=int)
@@ -62,24 +64,24 @@ TOKENS = Option("--tokens", "Number of training tokens, such as 15T (default: as
 
 
 def load_model(model: str, given: dict[str, Any]) -> Architecture:
-    """Load a model with the reading options of a command."""
+    """Load a model with the input options of a command."""
     from ..api.load import load
 
     return load(model, **values(READING, given))
 
 
 def load_models(models: list[str], given: dict[str, Any]) -> list[Architecture]:
-    """Load several models with the reading options of a command."""
+    """Load several models with the input options of a command."""
     from ..api.load import load_all
 
     return load_all(models, **values(READING, given))
 
 
 def values(options: tuple[Option, ...], given: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of the named options of a command."""
+    """Return the values of selected options of a command, by name."""
     return {option.name: given[option.name] for option in options}
 
 
 def is_given(option: Option, given: dict[str, Any]) -> bool:
-    """Return whether an option differs from its default."""
+    """Return whether the value of an option differs from the default."""
     return bool(given[option.name] != ([] if option.repeatable else option.default))

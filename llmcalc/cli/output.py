@@ -1,4 +1,4 @@
-"""Print documents, texts and warnings."""
+"""Output of reports, text and warnings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Answer = Document | tuple[Document, bool]
 
 
 def printed(command: Callable[..., Answer]) -> Callable[..., int]:
-    """Wrap the ``run`` of a command that returns a document, or a document and whether the exit code is 0."""
+    """Wrap a command function that returns a report and, optionally, whether the exit code is 0."""
 
     def run(*, form: str | None, as_json: bool, **given: Any) -> int:
         chosen = chosen_format(form, as_json)
@@ -28,14 +28,14 @@ def printed(command: Callable[..., Answer]) -> Callable[..., int]:
 
 
 def chosen_format(form: str | None, as_json: bool) -> str:
-    """Return the requested output format, or by default ``table`` on a terminal and ``plain`` elsewhere."""
+    """Return the requested output format. The default is ``table`` on a terminal and ``plain`` otherwise."""
     if as_json and form not in (None, "json"):
         raise InputError("cannot be combined with --json", parameter="form", hint="omit one of them")
     return "json" if as_json else form or ("table" if sys.stdout.isatty() else "plain")
 
 
 def write_text(text: str) -> None:
-    """Print a text, replacing characters that the terminal's encoding lacks."""
+    """Print text, replacing characters that the terminal encoding does not support."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     if not encoding.lower().startswith("utf"):
         text = text.encode(encoding, "replace").decode(encoding)
@@ -43,6 +43,6 @@ def write_text(text: str) -> None:
 
 
 def warn(lines: list[str]) -> None:
-    """Print warnings to standard error, one line each."""
+    """Print warnings to standard error, one per line."""
     for line in lines:
         print(f"warning: {line}", file=sys.stderr)

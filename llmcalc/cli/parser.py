@@ -1,7 +1,7 @@
-"""The fast parser for well-formed command lines.
+"""Fast parser for well-formed command lines.
 
-It accepts ``--x value``, ``--x=value``, flags, repeated options and positional words. Anything else (a mistake,
-``--help``, ``--``, a value that begins with a dash) is left to typer.
+The parser accepts ``--x value``, ``--x=value``, flags, repeated options and positional arguments. All other
+input, such as errors, ``--help``, ``--`` or values that begin with a dash, is left to typer.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MOST_DIGITS = 18
 
 
 def read(command: Command, words: Sequence[str]) -> dict[str, Any] | None:
-    """Return the keyword arguments of ``command.run``, or None if typer must read the line."""
+    """Return the keyword arguments of ``command.run``, or None if typer must parse the command line."""
     options, positional = command.options, []
     values: dict[str, Any] = {option.name: [] if option.repeatable else option.default for option in options.values()}
     rest = iter(words)
@@ -51,7 +51,7 @@ def _value(option: Option, text: str) -> Any:
 
 
 def is_number(text: str) -> bool:
-    """Return whether both parsers accept a text as an integer: plain digits, up to a limit.
+    """Return whether both parsers accept text as an integer. Only ASCII digits are allowed, up to a maximum length.
 
     >>> is_number("12"), is_number("-1"), is_number("1_000"), is_number("٣")
     (True, False, False, False)
@@ -60,7 +60,7 @@ def is_number(text: str) -> bool:
 
 
 def _fill(arguments: list[Argument], words: list[str], values: dict[str, Any]) -> bool:
-    """Assign the positional words; return False if there are too few or too many."""
+    """Assign positional arguments. Return False if there are too few or too many."""
     for argument in arguments:
         taken = words[:] if argument.many else words[:1]
         if len(taken) < argument.least:

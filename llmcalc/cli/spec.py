@@ -1,9 +1,9 @@
-"""Command declarations: arguments and options, shared by both parsers, the help and completion.
+"""Command declarations shared by both parsers, the help and shell completion.
 
     COMMANDS = (Command("params", (MODEL, BY, *OUTPUT), run, "llmcalc params gpt3"),)
 
-``cli/parser.py`` reads well-formed command lines by these declarations; ``cli/typer_app.py`` turns them into a typer
-application, which prints help, explains mistakes and completes words.
+``cli/parser.py`` parses well-formed command lines according to these declarations. ``cli/typer_app.py``
+converts them to a typer application that prints help, explains errors and completes words.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from .table import COMMANDS
 
 @record
 class Argument:
-    """A positional word.
+    """A positional argument.
 
     Attributes:
         name: keyword argument of ``run``.
         help: one-phrase description.
-        least: minimum number of words.
-        many: whether to take all remaining words as a list.
+        least: minimum number of values.
+        many: whether to collect all remaining values in a list.
         complete: source of completions in ``cli/completion.py``.
     """
 
@@ -37,17 +37,17 @@ class Argument:
 
 @record
 class Option:
-    """A long option.
+    """A command-line option.
 
     Attributes:
-        flag: the option itself, such as ``--layout``.
+        flag: long form, such as ``--layout``.
         help: one-phrase description.
         metavar: placeholder for the value in the help (default: ``N`` for an integer).
         name: keyword argument of ``run`` and of the Python function (default: derived from the flag).
         kind: ``str``, ``int``, or ``bool`` for a flag without a value.
-        default: default value; a repeatable option defaults to an empty list.
-        choices: accepted words (empty: any).
-        repeatable: whether the option may be repeated; the values form a list.
+        default: default value. A repeatable option defaults to an empty list.
+        choices: allowed values (empty: any).
+        repeatable: whether the option may be repeated. The values form a list.
         complete: source of completions in ``cli/completion.py``.
         also: other parameters of the Python function that this option sets.
         short: short form, such as ``-o``.
@@ -77,7 +77,7 @@ Parameter = Argument | Option
 
 @record
 class Command:
-    """A command; ``run`` takes every parameter by keyword and returns the exit code."""
+    """A command. ``run`` receives all parameters as keyword arguments and returns the exit code."""
 
     name: str
     parameters: tuple[Parameter, ...]
@@ -86,22 +86,22 @@ class Command:
 
     @property
     def help(self) -> str:
-        """The one-line help."""
+        """One-line help text."""
         return COMMANDS[self.name][1]
 
     @property
     def arguments(self) -> list[Argument]:
-        """The positional words, in order."""
+        """Positional arguments, in order."""
         return [parameter for parameter in self.parameters if isinstance(parameter, Argument)]
 
     @property
     def options(self) -> dict[str, Option]:
-        """The options by flag, long and short."""
+        """Options by long and short flag."""
         found = [parameter for parameter in self.parameters if isinstance(parameter, Option)]
         return {flag: option for option in found for flag in (option.flag, option.short) if flag}
 
     def spell(self, name: str, value: str) -> str:
-        """Spell a parameter as an option of this command, such as ``--seq``, or return its name."""
+        """Return a parameter as an option of this command, such as ``--seq``, or as a keyword argument."""
         known = [parameter for parameter in self.parameters if isinstance(parameter, Option)]
         switch = next((option for option in known if option.kind is bool and option.name == value), None)
         if switch:  # such as --training for mode="training"

@@ -1,6 +1,6 @@
-"""The module and one-line help of every command, available without importing the commands.
+"""Module and one-line help of every command, available without importing the commands.
 
-A name of two words is a command in a group.
+A two-word name denotes a command in a group.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ GROUPS = {
 
 
 def split(words: list[str]) -> tuple[str, list[str]]:
-    """Split a command line into the command (empty: none) and the remaining words.
+    """Split a command line into the command name (empty if there is none) and the remaining words.
 
     >>> split(["presets", "show", "gpt3"]), split(["params", "gpt3"]), split(["--help"])
     (('presets show', ['gpt3']), ('params', ['gpt3']), ('', ['--help']))

@@ -1,4 +1,4 @@
-"""The typer application: help, shell completion and usage errors, built from the command declarations."""
+"""Typer application for help, shell completion and usage errors, built from the command declarations."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def run(words: Sequence[str]) -> int:
 
 
 def application(run_by: Callable[[Command], Callable[..., int]] = lambda command: command.run) -> typer.Typer:
-    """Build the application; ``run_by`` maps a command to the function to call (for tests)."""
+    """Build the typer application. For tests, ``run_by`` maps each command to the function to call."""
     app = _typer(HELP)
     app.callback(invoke_without_command=True)(_root)
     groups = {name: _typer(text) for name, text in GROUPS.items()}
@@ -168,7 +168,7 @@ def _did_you_mean(word: str, known: Sequence[str]) -> str:
 
 
 def _explain(error: Any, words: list[str]) -> None:
-    """Print a usage error: what is wrong, a suggestion, and how to get help."""
+    """Print a usage error with a suggestion and instructions for getting help."""
     message = str(error.format_message()).split(" (Possible options")[0].split(" Did you mean")[0].rstrip(".")
     context = getattr(error, "ctx", None)
     name = split(words)[0] or next((word for word in words[:1] if word in GROUPS), "")

@@ -1,1 +1,1 @@
-"""Axes, equations, closed forms, declarations and architectures. Uses only the standard library."""
+"""Axes, equations, closed forms, declarations and architectures. The package uses only the standard library."""

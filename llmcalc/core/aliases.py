@@ -1,6 +1,6 @@
-"""Deprecated names that still work, as tables from old to current names.
+"""Deprecated names that still work, as mappings from old to current names.
 
-An old parameter name works as before and raises a ``DeprecationWarning`` once per process.
+An old parameter name has the same effect and raises a ``DeprecationWarning`` once per process.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ LAYER_CHOICES: dict[str, dict[str, dict[str, str]]] = {  # by layer kind and fie
 
 
 def renamed(data: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
-    """Return ``data`` with current keys. If both names are present, the old key stays and is rejected later.
+    """Return ``data`` with current keys. If both names are present, the old key remains and is rejected later.
 
     >>> renamed({"in_text": True}, STACK_KEYS)
     {'replaces_placeholder_tokens': True}
@@ -59,12 +59,12 @@ def renamed(data: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, An
 
 
 def old_names(aliases: Mapping[str, str]) -> dict[str, str]:
-    """Return the first name of each renamed key."""
+    """Return a mapping from current names to the first deprecated name of each."""
     return {new: old for old, new in reversed(list(aliases.items()))}
 
 
 def accepts_old_names(cls: Class) -> Class:
-    """Make a record accept the old names of its fields as arguments and attributes."""
+    """Make a record accept deprecated field names as keyword arguments and attributes."""
     scope, make = cls.__name__, cls.__init__  # type: ignore[misc]
     aliases, noticed = JSON_KEYS[scope], set[str]()
 
@@ -79,7 +79,7 @@ def accepts_old_names(cls: Class) -> Class:
     def init(self: Any, *values: Any, **named: Any) -> None:
         found = {current(name): value for name, value in named.items()}
         if len(found) < len(named):
-            raise TypeError(f"{scope}: the same field is given by its old and its new name")
+            raise TypeError(f"{scope}: a field is given under both its old and its new name")
         make(self, *values, **found)
 
     def attribute(self: Any, name: str) -> Any:

@@ -1,8 +1,8 @@
-"""Architectures as stacks of blocks, which consist of sub-layers with norms.
+"""Architectures as stacks of blocks. Blocks consist of sub-layers with norms.
 
 Architecture
 ├── Stack "encoder"             inputs (tables, projections, norms) → runs of blocks → outputs (norm, head)
-│   └── Run  12 × Block         consecutive equal blocks, each with its own weights (``shared``: one set)
+│   └── Run  12 × Block         consecutive equal blocks with separate weights (``shared``: one set)
 │       └── Sublayer            x + scale · post(Σ branches(pre(x))), then ``after``
 │           └── Branch          a layer with optional norms; branches run in parallel
 └── Stack "decoder" ...
@@ -33,10 +33,10 @@ class Named(NamedTuple):
 
 @record
 class Branch:
-    """A mixer or feed-forward layer of a sub-layer, with optional norms before and after the layer.
+    """A mixer or feed-forward layer in a sub-layer, with optional norms before and after the layer.
 
-    ``joins`` names a later sub-layer of the block. The output is added to the residual stream after that sub-layer
-    instead of after the branch's own sub-layer (shortcut-connected experts [cai2024]).
+    If ``joins`` names a later sub-layer of the block, the branch output is added to the residual stream after that
+    sub-layer (shortcut-connected experts [cai2024]).
     """
 
     name: str
@@ -48,25 +48,24 @@ class Branch:
 
 @record
 class Sublayer:
-    """A sub-layer ``x = after(x + scale · post(Σ branch(pre(x))))``. Norms that are None are omitted.
+    """A sub-layer that computes ``x = after(x + scale · post(Σ branch(pre(x))))``. Norms set to None are skipped.
 
     Attributes:
         name: unique name within the block.
         branches: parallel layers whose outputs are summed.
-        pre: input norm (pre-norm models).
-        post: norm of the output before the residual addition (with ``pre``: Gemma's sandwich norm).
-        after: norm after the residual addition (post-norm models).
+        pre: norm applied to the input (pre-norm models).
+        post: norm applied to the output before the residual addition (with ``pre``: Gemma's sandwich norm).
+        after: norm applied after the residual addition (post-norm models).
         residual: whether the input is added to the output.
-        share: sub-layers with the same ``share`` use the same tensors (Zamba).
-        scale: constant factor of the output (Granite).
-        residual_scale: constant factor of the residual stream.
+        share: sharing key. Sub-layers with the same ``share`` use the same tensors (Zamba).
+        scale: constant factor applied to the output (Granite).
+        residual_scale: constant factor applied to the residual stream.
         residual_normed: whether the output is added to ``pre(x)`` instead of ``x`` (MiniMax).
-        depth_scaled: whether the n-th residual sum of the stack, counted from 2, scales the output by ``√(1/n)`` and
-            the stream by ``√((n - 1)/n)`` (Beam).
-        input_from: earlier sub-layer of the block with the same input.
-        residual_from: this or an earlier sub-layer of the block. The output is added to the input of that sub-layer.
-        concat_input: whether the input is concatenated with the input of the first block, which doubles the width
-            (Zamba).
+        depth_scaled: whether the n-th residual sum of the stack, counted from 2, scales the output by ``√(1/n)``
+            and the stream by ``√((n - 1)/n)`` (Beam).
+        input_from: earlier sub-layer in the block whose input this sub-layer also reads.
+        residual_from: current or earlier sub-layer in the block whose input is added to the output.
+        concat_input: whether the input is concatenated with the first block's input, doubling the width (Zamba).
     """
 
     name: str
@@ -96,7 +95,7 @@ class Sublayer:
 
 @record
 class Block:
-    """An ordered list of sub-layers that a run repeats."""
+    """A sequence of sub-layers, repeated within a run."""
 
     name: str
     sublayers: tuple[Sublayer, ...]
@@ -114,12 +113,14 @@ class Block:
             if sublayer.residual_from and not sublayer.residual:
                 raise SizeError(f"{sublayer.name} sets residual_from, but residual is false", where=self.name)
             if all(branch.joins for branch in sublayer.branches):
-                raise SizeError(f"all branches of {sublayer.name} set joins; remove one joins", where=self.name)
+                raise SizeError(
+                    f"all branches of {sublayer.name} set joins; at least one branch must not", where=self.name
+                )
 
 
 @record
 class Run:
-    """``count`` consecutive equal blocks. If ``shared``, all blocks use the same weights (ALBERT, Zamba)."""
+    """A sequence of ``count`` identical blocks. If ``shared``, all blocks use the same weights (ALBERT, Zamba)."""
 
     block: Block
     count: int
@@ -128,7 +129,7 @@ class Run:
 
 @record
 class Stack:
-    """A sequence of blocks around one residual stream.
+    """A sequence of blocks with one residual stream.
 
     Attributes:
         name: unique name within the architecture.
@@ -136,16 +137,16 @@ class Stack:
         inputs: embeddings, projections and norms before the blocks.
         runs: blocks in execution order.
         outputs: norms and heads after the blocks.
-        role: ``decoder`` (the main text stack), ``auxiliary`` (reads the same tokens for the decoder), ``encoder``
-            (the source of cross-attention) or ``tower`` (runs on image patches or audio frames).
-        tokens: sequence length of a tower as an expression in ``a`` (audio frames) or ``p`` (image patches), such as
-            ``ceil(a, 2)`` (empty: one token per patch).
+        role: ``decoder`` (the main text stack), ``auxiliary`` (reads the same tokens on behalf of the decoder),
+            ``encoder`` (the source of cross-attention) or ``tower`` (runs on image patches or audio frames).
+        tokens: sequence length of a tower as an expression in ``a`` (audio frames) or ``p`` (image patches), such
+            as ``ceil(a, 2)``. If empty, each patch is one token.
         patch: number of text tokens per patch, for a stack that runs on text patches.
-        extra_patches: number of patches added by the torch implementation, in which every token is a patch.
+        extra_patches: number of patches added by the PyTorch implementation (every token is a patch).
         frozen: whether the weights of the stack are frozen.
         unused: whether the stack is stored but never executed.
-        reversible: whether the stack has two residual streams. Sub-layers alternately read one stream and add to the
-            other, and the outputs read both streams concatenated (Reformer [kitaev2020, Section 3]).
+        reversible: whether the stack has two residual streams. Sub-layers alternately read one stream and add to
+            the other, and the output layers read the concatenated streams (Reformer [kitaev2020, Section 3]).
         replaces_placeholder_tokens: whether the output vectors of a tower replace placeholder tokens of the text.
     """
 
@@ -176,7 +177,7 @@ class Stack:
 
 @record
 class Extra:
-    """A part excluded from the totals, such as a pre-training head or a multi-token-prediction module."""
+    """A component excluded from the totals, such as a pre-training head or a multi-token prediction module."""
 
     name: str
     stack: Stack
@@ -197,9 +198,9 @@ class Expectation:
 
 @record
 class TrainingFact:
-    """A published fact about a training run, such as its token count; used in calculations only on request.
+    """A published fact about a training run, such as its token count. Facts are used in calculations only on request.
 
-    ``value`` is a number in the quantity's unit or a string. If ``confirmed``, the figure was checked in its source.
+    ``value`` is a string or a number in the quantity's unit. ``confirmed`` figures were checked in their source.
     """
 
     quantity: str
@@ -212,7 +213,7 @@ class TrainingFact:
 
 @record
 class Architecture(NotebookDisplay):
-    """A complete model description, from which all results are computed.
+    """A complete description of a model. All results are computed from this description.
 
     Attributes:
         name: short name.
@@ -221,14 +222,14 @@ class Architecture(NotebookDisplay):
         family: model family.
         source: citation key.
         status: ``published`` or ``rumoured``.
-        extras: parts excluded from the totals.
+        extras: components excluded from the totals.
         expect: published figures to reproduce.
         notes: assumptions and discrepancies, shown with every result.
         warnings: important notes, shown as warnings.
-        inputs: sources of the description; ignored in comparisons.
+        inputs: sources of the description (ignored in comparisons).
         layout: name of the checkpoint layout, if known.
         facts: published facts about the training run.
-        unmodelled: features that change outputs but not counts; they rule out a NumPy model.
+        unmodelled: features that change outputs but not counts. Any entry rules out a NumPy model.
     """
 
     name: str
@@ -268,7 +269,7 @@ class Architecture(NotebookDisplay):
 
     @property
     def main(self) -> Stack:
-        """The stack that generates or classifies tokens: the decoder, or the only encoder."""
+        """Main text stack (the decoder, or the first stack if there is no decoder)."""
         return next((stack for stack in self.stacks if stack.role == "decoder"), self.stacks[0])
 
     @property
@@ -277,7 +278,7 @@ class Architecture(NotebookDisplay):
         return {"encoder", "decoder"} <= {stack.role for stack in self.stacks}
 
     def shrink(self) -> Architecture:
-        """Return a small architecture with the same structure, for fast tests with its NumPy model."""
+        """Return a small architecture with the same structure, for fast tests of the NumPy model."""
         from importlib import import_module  # avoids a circular import
 
         small: Architecture = import_module("llmcalc.core.shrink").shrink(self)
@@ -286,5 +287,5 @@ class Architecture(NotebookDisplay):
 
 @lru_cache(maxsize=8192)
 def declare(layer: Layer) -> Declaration:
-    """Return a layer's declaration, computed once for equal layers."""
+    """Return the declaration of a layer. Equal layers share one cached declaration."""
     return layer.declare()

@@ -1,8 +1,8 @@
-"""Glossary of the axis letters in equations, with their names in papers.
+"""Glossary of the axis letters in equations, with the corresponding names in papers.
 
-Equations such as ``q[b q h e] = x[b q d] wq[d h e]`` use these letters. The lengths of *workload* axes come from the
-workload (batch, tokens). All other lengths come from the architecture. Axes with the same name have the same
-description.
+Equations such as ``q[b q h e] = x[b q d] wq[d h e]`` use these letters. The lengths of *workload* axes come
+from the workload (batch, tokens). All other lengths come from the architecture. Axes with the same name have
+the same description.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NAMES: dict[str, str] = {symbol: name for symbol, (name, _) in GLOSSARY.items()}
 
 
 def name_of(symbol: str) -> str:
-    """Return the name of an axis in papers. Workload axes keep their letters.
+    """Return the name used for an axis in papers. Workload axes keep their letters.
 
     >>> name_of("h"), name_of("q")
     ('n_heads', 'q')

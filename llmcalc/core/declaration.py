@@ -1,4 +1,4 @@
-"""Layer declarations: the axes, tensors, equations and state from which all results are computed."""
+"""Layer declarations. All results are computed from their axes, tensors, equations and state."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _TENSOR = re.compile(r"([A-Za-z_][\w.]*)\[([^\]]*)\]")
 
 @record
 class Tensor:
-    """A stored tensor: a parameter or a buffer.
+    """A stored tensor, either a parameter or a buffer.
 
     Attributes:
-        groups: axes of each dimension. Axes written together form one dimension (``bq[h e]``), a semicolon separates
-            dimensions (``conv[i; K]``), and a bar separates the input of a matrix from its output (``wq[d | h e]``).
+        groups: axes of each dimension. Axes written together form one dimension (``bq[h e]``), a semicolon
+            separates dimensions (``conv[i; K]``), and a bar separates matrix input from output (``wq[d | h e]``).
         linear: whether the tensor is a matrix whose last two dimensions are input and output.
-        share: identity of a shared tensor; tensors with the same ``share`` are one tensor.
-        active: (axis, active axis). The length of the second axis is the number of entries of the first axis that a
-            token uses, such as ``("x", "j")`` for top_k of all experts.
-        table: kind of look-up table: ``token``, ``position``, ``segment`` or ``other``.
+        share: sharing key. Tensors with the same ``share`` are one tensor.
+        active: pair of axes (axis, active axis). The length of the active axis is the number of entries of the
+            first axis used per token, as in ``("x", "j")`` for ``top_k`` of all experts.
+        table: type of lookup table (``token``, ``position``, ``segment`` or ``other``).
         buffer: whether the tensor is stored but is not a parameter.
         unused: whether the tensor is stored but not used by any equation.
     """
@@ -39,13 +39,13 @@ class Tensor:
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """All axes in order."""
+        """Axes of all dimensions, in order."""
         return tuple(axis for group in self.groups for axis in group)
 
 
 @record
 class State:
-    """A tensor kept between decode steps. ``role`` is ``kv``, ``recurrent``, ``conv`` or ``index``."""
+    """A tensor that persists between decode steps. ``role`` is ``kv``, ``recurrent``, ``conv`` or ``index``."""
 
     name: str
     axes: tuple[str, ...]
@@ -54,15 +54,15 @@ class State:
 
 
 class Declaration:
-    """The mathematics of one layer, built by the ``declare()`` method of its kind.
+    """Axes, tensors, equations and state of one layer, returned by the ``declare()`` method of its kind.
 
     Attributes:
         axes: length of each axis, as an integer or an expression such as ``min(c, w - 1) + q``.
         as_torch: axis lengths that differ in transformers' eager code.
         mask: attention mask, such as ``causal``, ``window:4096`` or ``chunk:8192``, or empty.
-        tensors, lines, states: declared by ``weights``, ``equations`` and ``state``.
-        parts: inner layers with separate axes, such as shared experts.
-        links: input and output tensor names of inner layers that are connected to equations.
+        tensors, lines, states: entries added by ``weights``, ``equations`` and ``state``.
+        parts: inner layers with their own axes, such as shared experts.
+        links: names of the input and output tensors that connect inner layers to equations.
         elsewhere: tensors that an earlier layer computes and saves for the backward pass.
 
     >>> d = Declaration({"d": 3, "f": 5})
@@ -112,7 +112,7 @@ class Declaration:
         self.lines.extend(lines)
 
     def state(self, spec: str, role: str = "kv", *tags: str) -> None:
-        """Declare a tensor kept between decode steps, such as ``k[b t g e]``."""
+        """Declare a tensor that persists between decode steps, such as ``k[b t g e]``."""
         name, groups, _ = _read_tensor(spec)
         self.states.append(State(name, groups[0], role, frozenset(tags)))
 
@@ -124,7 +124,7 @@ class Declaration:
         return found
 
     def include(self, name: str, part: Declaration, *, of: str = "x", gives: str = "") -> None:
-        """Add an inner layer with the input tensor ``of`` and the output name ``gives``."""
+        """Add an inner layer that reads the tensor ``of`` and names its output ``gives``."""
         self.parts.append((name, part))
         if of != "x" or gives:
             self.links[name] = of, gives

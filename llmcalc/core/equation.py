@@ -1,24 +1,24 @@
-"""The notation for the equations of layers, with one equation per line.
+"""Notation for layer equations, with one equation per line.
 
-    q[b q h e] = x[b q d] wq[d h e]                      a contraction: sums over axes missing on the left
+    q[b q h e] = x[b q d] wq[d h e]                      a contraction, summed over axes missing on the left
     s[b h q k] = q[b q h e] k[b k g e]  | g:h            a contraction where h selects g (grouped-query attention)
     a[b q f]   = silu(g)                                 an elementwise function from core/functions.py
-    y[b q i]   = selective_scan(x[b q i], B[b q N])      a recurrence over all axes that appear
+    y[b q i]   = selective_scan(x[b q i], B[b q N])      a recurrence over all axes in the equation
     U[b t i]   = fft(u) | over:t                         a Fourier transform along t
     y[b q h e] = rmsnorm(y, w) | row:q                   a norm with one row per q instead of one per h
 
-After ``|`` come selections (``g:h``) and tags:
+Selections (``g:h``) and tags follow ``|``:
 
-    prefill, decode   only in that phase
-    torch, model      only in the torch implementation, or only in the model itself
+    prefill, decode   evaluated only in this phase
+    torch, model      evaluated only in the PyTorch implementation, or only in the model itself
     nograd            no gradient flows
     constant          one operand is a constant, which halves the backward pass
     elementwise       a contraction implemented as a product and a sum instead of a matmul
     core              part of attention that a fused kernel computes without storing intermediate tensors
     scan              part of a chunked recurrence that a fused kernel can compute
-    flash, eager      only saved with that implementation of attention
-    dropout           only with dropout
-    again             also computed in decode steps (encoder layers)
+    flash, eager      saved only with this implementation of attention
+    dropout           evaluated only with dropout
+    again             also evaluated in decode steps (encoder layers)
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Operand:
 
 @record
 class Equation:
-    """A contraction of ``operands`` into ``out`` if ``function`` is None, else a function of ``operands``."""
+    """A contraction of ``operands`` into ``out``, or a function of ``operands`` if ``function`` is set."""
 
     text: str
     out: Operand
@@ -60,7 +60,7 @@ class Equation:
 
     @property
     def rows(self) -> tuple[str, ...]:
-        """Axes that index the rows of a norm: all except the last unless ``row`` is given.
+        """Axes that index the rows of a norm. By default, all axes except the last.
 
         >>> read("y[b q h e] = rmsnorm(y, w)").rows
         ('b', 'q', 'h')
@@ -76,7 +76,7 @@ class Equation:
 
     @property
     def loops(self) -> tuple[str, ...]:
-        """Axes over which FLOPs are counted, without selected axes.
+        """Axes over which FLOPs are counted, excluding selected axes.
 
         >>> read("s[b h q k] = q[b q h e] k[b k g e] | g:h").loops
         ('b', 'h', 'q', 'k', 'e')
@@ -98,7 +98,7 @@ def read(text: str) -> Equation:
     left, equals, right = body.partition("=")
     out = _operand(left, text)
     if not equals or not right.strip():
-        raise DescriptionError(f"{short_repr(text)} is not an equation: expected a left side, '=' and a right side")
+        raise DescriptionError(f"invalid equation {short_repr(text)}: expected a left side, '=' and a right side")
     call = _CALL.fullmatch(right.strip())
     function = call[1] if call else None
     if function is not None and function not in FUNCTIONS:
@@ -110,13 +110,13 @@ def read(text: str) -> Equation:
     terms = call[2].split(",") if call else [match.group() for match in _TERM.finditer(right)]
     operands = tuple(_operand(term, text) for term in terms)
     if function is None and not all(operand.axes for operand in operands):
-        raise DescriptionError(f"{short_repr(text)} contracts a tensor without axes; write the axes as in q[b q h e]")
+        raise DescriptionError(f"{short_repr(text)} contracts a tensor without axes; write its axes, as in q[b q h e]")
     select, tags, over, row = _notes(notes, text)
     named = {axis for operand in (out, *operands) for axis in operand.axes}
     selected = {axis for pair in select for axis in pair} | ({over} if over else set())
     if not selected <= named:
         axis = min(selected - named)
-        raise DescriptionError(f"{short_repr(text)} selects the axis {axis!r}, but no tensor has this axis")
+        raise DescriptionError(f"{short_repr(text)} selects axis {axis!r}, which no tensor has")
     return Equation(text.strip(), out, operands, function, select, tags, over, row)
 
 
@@ -134,7 +134,7 @@ def _operand(text: str, line: str) -> Operand:
 
 
 def _notes(text: str, line: str) -> tuple[tuple[tuple[str, str], ...], frozenset[str], str | None, str | None]:
-    """Return the selections, the tags, and the axes after ``over:`` and ``row:``."""
+    """Return the selections, the tags, and the axes given by ``over:`` and ``row:``."""
     pairs = [word.partition(":")[::2] for word in text.split() if ":" in word]
     tags = frozenset(word for word in text.split() if ":" not in word)
     if not tags <= TAGS:

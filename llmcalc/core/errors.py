@@ -1,14 +1,15 @@
-"""The errors that llmcalc raises.
+"""Exceptions raised by llmcalc.
 
     LlmcalcError
-    └── InputError            the user's input is wrong (exit code 2)
-        ├── UnknownNameError  an unknown preset, key, kind, option or axis; suggests similar names
-        ├── SizeError         an invalid size, or a size that conflicts with another size
-        ├── DescriptionError  an invalid architecture description; reports file, line and column
-        └── UnsupportedError  a feature that is recognised but not supported
+    └── InputError            invalid user input (exit code 2)
+        ├── UnknownNameError  unknown preset, key, kind, option or axis (suggests similar names)
+        ├── SizeError         invalid size, or a size that conflicts with another size
+        ├── DescriptionError  invalid architecture description (reports file, line and column)
+        └── UnsupportedError  recognised but unsupported feature
 
-A message says what is wrong, where, and how to fix it. Parameters are written as ``{seq}``, or ``{weights=FORMAT}`` to
-suggest a value, and shown as ``seq`` in Python or ``--seq`` on the command line, which sets ``SPELLING``.
+Messages state the problem, its location and a fix. Parameters are written as ``{seq}``, or as
+``{weights=FORMAT}`` to suggest a value. They are shown as ``seq`` in Python and as ``--seq`` on the command
+line, which sets ``SPELLING``.
 
 >>> spelled("add {lora_rank=N}, or drop {only}; {as_=llama}")
 'add lora_rank=N, or drop only; as_="llama"'
@@ -23,7 +24,7 @@ LISTS = ("overrides", "allow_unknown", "only", "keep", "ignore")  # parameters t
 
 
 def as_keyword(name: str, value: str) -> str:
-    """Format a parameter as a keyword argument, with its value if there is one."""
+    """Format a parameter as a keyword argument, including its value if given."""
     if not value:
         return name
     literal = value in ("True", "False", "None") or value.isupper() or value.replace(".", "").isdigit()
@@ -35,11 +36,11 @@ SPELLING: ContextVar[Callable[[str, str], str]] = ContextVar("SPELLING", default
 
 
 class LlmcalcError(Exception):
-    """Base class of all errors that llmcalc raises."""
+    """Base class of all llmcalc exceptions."""
 
 
 class InputError(LlmcalcError):
-    """Invalid input, with the ``parameter`` or location (``where``) and a ``hint`` that says how to fix the problem.
+    """Invalid input, reported with its ``parameter`` or location (``where``) and a ``hint`` for fixing the problem.
 
     >>> print(InputError("0 sequences", parameter="batch", hint="must be at least 1; see also {seq}"))
     batch: 0 sequences
@@ -67,13 +68,13 @@ class InputError(LlmcalcError):
         return "\n".join(lines)
 
     def under(self, path: tuple[object, ...]) -> InputError:
-        """Set the key path of the error unless already set, and return the error."""
+        """Set the error's key path if not already set, and return the error."""
         if self.path is None:
             self.path = path
         return self
 
     def at(self, where: str, excerpt: str = "", parameter: str = "") -> InputError:
-        """Set the location of the error unless already set, and return the error."""
+        """Set the error's location if not already set, and return the error."""
         if not self.where and not self.parameter:
             self.where, self.parameter = where, parameter
         if not self.excerpt:
@@ -103,11 +104,11 @@ class DescriptionError(InputError):
 
 
 class UnsupportedError(InputError):
-    """A feature that is recognised but not supported."""
+    """Use of a feature that is recognised but not supported."""
 
 
 def spelled(text: str) -> str:
-    """Replace every ``{parameter}`` in a text with the name that the user types."""
+    """Replace every ``{parameter}`` in a text with its spelling in Python or on the command line."""
     if "{" not in text:
         return text
     import re  # not needed by most commands
@@ -117,7 +118,7 @@ def spelled(text: str) -> str:
 
 
 def short_repr(value: object, limit: int = 60) -> str:
-    """Return ``repr(value)`` for a message, at most ``limit`` characters long.
+    """Return ``repr(value)``, truncated to ``limit`` characters.
 
     >>> short_repr("x" * 100)[-6:]
     "xxxx…'"
@@ -130,7 +131,7 @@ def short_repr(value: object, limit: int = 60) -> str:
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """Return up to ``count`` known names similar to ``name``, the most similar first.
+    """Return up to ``count`` known names similar to ``name``, most similar first.
 
     >>> nearest("gpt33", ["bert", "gpt3", "palm"])
     ['gpt3']

@@ -1,6 +1,6 @@
 """Arithmetic expressions in presets, axis lengths and printed formulas.
 
-The same grammar reads ``$d_model * 4`` in a preset, ``ceil(q, chunk)`` in a declaration and
+The same grammar covers ``$d_model * 4`` in a preset, ``ceil(q, chunk)`` in a declaration and
 ``n_heads·d_head·d_model`` in an explanation, so printed formulas can be evaluated.
 
     sum     := product (("+" | "-") product)*
@@ -26,7 +26,7 @@ Tree = tuple[Any, ...]
 
 
 def evaluate(text: str, names: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]] | None = None) -> Any:
-    """Evaluate ``text`` on integers, closed forms or arrays.
+    """Evaluate an expression whose names are bound to integers, closed forms or arrays.
 
     >>> evaluate("4 * (d_model - 1)", {"d_model": 3})
     8
@@ -36,9 +36,9 @@ def evaluate(text: str, names: Mapping[str, Any], functions: Mapping[str, Callab
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Tree:
-    """Return the syntax tree: ``("+", left, right)``, ``("int", n)``, ``("name", x)``, ``("call", f, args)``."""
+    """Parse an expression into nested tuples such as ``("+", left, right)``, ``("int", n)`` and ``("name", x)``."""
     if len(text) > _LONGEST:
-        raise InputError(f"expression has {len(text)} characters; at most {_LONGEST} are allowed")
+        raise InputError(f"the expression has {len(text)} characters, more than the limit of {_LONGEST}")
     parser = _Parser(text)
     tree = parser.sum()
     if parser.at != len(parser.tokens):
@@ -47,7 +47,7 @@ def parse(text: str) -> Tree:
 
 
 class _Parser:
-    """Recursive-descent parser. ``at`` is the next token; ``depth`` counts open parentheses and signs."""
+    """Recursive-descent parser. ``at`` is the index of the next token, and ``depth`` is the nesting depth."""
 
     def __init__(self, text: str) -> None:
         self.text, self.at, self.depth = text, 0, 0
@@ -99,7 +99,7 @@ class _Parser:
         return tree
 
     def take(self, signs: str) -> str:
-        """Consume and return the next token if ``signs`` contains it, else return an empty string."""
+        """Consume and return the next token if it is in ``signs``, or return an empty string otherwise."""
         sign = self.tokens[self.at][2] if self.at < len(self.tokens) else None
         if not sign or sign not in signs:
             return ""
@@ -108,7 +108,7 @@ class _Parser:
 
     def unexpected(self) -> InputError:
         found = next(filter(None, self.tokens[self.at]))
-        return InputError(f"{short_repr(self.text)} is not an expression: unexpected {found!r}")
+        return InputError(f"invalid expression {short_repr(self.text)}: unexpected {found!r}")
 
 
 def _value(tree: Tree, names: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]], text: str) -> Any:

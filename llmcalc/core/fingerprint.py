@@ -1,4 +1,4 @@
-"""Fingerprints of architectures, which depend on the mathematics but not on names or sources."""
+"""Architecture fingerprints that depend on the mathematics but not on names or sources."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STACK_CHOICES = {"role": old_names(STACK_ROLES)}
 
 
 def fingerprint(architecture: Architecture) -> str:
-    """Return ``sha256:`` and the digest of stacks and extras. Titles, notes, sources and reasons are ignored."""
+    """Return the ``sha256:`` digest of stacks and extras, ignoring titles, notes, sources and reasons."""
     from hashlib import sha256
 
     extras = tuple((extra.name, extra.stack) for extra in architecture.extras)
@@ -25,7 +25,7 @@ def fingerprint(architecture: Architecture) -> str:
 
 
 def canonical(value: object) -> str:
-    """Return a value as text. Default values are omitted, so adding a field does not change fingerprints.
+    """Return the canonical text of a value. Defaults are omitted so that new fields do not change fingerprints.
 
     >>> from llmcalc.layers.norm import Norm
     >>> canonical((Norm(8), Norm(d_model=8, function="rmsnorm"), 2))

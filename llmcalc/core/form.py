@@ -1,7 +1,7 @@
-"""Closed forms: polynomials in the workload with exact integer coefficients.
+"""Closed forms, represented as polynomials in workload symbols with exact integer coefficients.
 
-The matmul FLOPs of GPT-3's forward pass are ``349,127,467,008·b·q + 4,718,592·b·q·k``. A form can be printed, and
-evaluated for one workload or for arrays. Non-polynomial functions such as ``ceil(a, b)``, ``min(a, b)``,
+The matmul FLOPs of GPT-3's forward pass are ``349,127,467,008·b·q + 4,718,592·b·q·k``. Forms can be printed and
+evaluated for a single workload or for arrays. Non-polynomial functions such as ``ceil(a, b)``, ``min(a, b)``,
 ``pairs(q, k, w)`` and ``log2(n)`` are atoms.
 
 >>> form = 4 * symbol("q") * (symbol("q") + 3)
@@ -20,7 +20,7 @@ from .errors import UnknownNameError
 
 
 class Call(NamedTuple):
-    """An atom that is a function of forms and integers."""
+    """An atom that applies a function to forms and integers."""
 
     function: str
     arguments: tuple[Any, ...]
@@ -42,8 +42,8 @@ def _order(atom: Atom) -> tuple[int, str]:
 class Form:
     """An immutable sum of terms ``coefficient · atom · atom ...``.
 
-    ``+``, ``-`` and ``*`` accept forms and integers. Calling a form evaluates it exactly for integers, or elementwise
-    for arrays of floats.
+    The operators ``+``, ``-`` and ``*`` accept forms and integers. Calling a form evaluates it exactly for integers
+    and elementwise for float arrays.
     """
 
     __slots__ = ("terms",)
@@ -53,7 +53,7 @@ class Form:
         object.__setattr__(self, "terms", {monomial: factor for monomial, factor in terms.items() if factor})
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError("a Form is immutable")
+        raise AttributeError("Form objects are immutable")
 
     def __add__(self, other: Form | int) -> Form:
         total = dict(self.terms)
@@ -130,20 +130,20 @@ def _value(atom: Atom, workload: Mapping[str, Any]) -> Any:
 
 
 def lift(value: Form | int) -> Form:
-    """Convert an integer to a form; return a form unchanged.
+    """Convert an integer to a form. Forms are returned unchanged.
 
     Raises:
-        TypeError: if the value has another type; floats are not exact.
+        TypeError: if the value is neither a form nor an integer (floats are not exact).
     """
     if isinstance(value, Form):
         return value
     if not isinstance(value, int):
-        raise TypeError(f"coefficients of a form must be integers, not {value!r}")
+        raise TypeError(f"Form coefficients must be integers, not {value!r}")
     return Form({(): value})
 
 
 def symbol(name: str) -> Form:
-    """Return the form of a workload symbol."""
+    """Return a form that consists of one workload symbol."""
     return Form({(name,): 1})
 
 
@@ -163,14 +163,14 @@ def ceil(a: Any, b: Any) -> Any:
 
 
 def minimum(a: Any, b: Any) -> Any:
-    """Return the smaller value, elementwise for arrays."""
+    """Return the minimum of two values, elementwise for arrays."""
     if _is_form(a, b):
         return _atom("min", a, b)
     return _half(a + b - abs(a - b))
 
 
 def maximum(a: Any, b: Any) -> Any:
-    """Return the larger value, elementwise for arrays."""
+    """Return the maximum of two values, elementwise for arrays."""
     if _is_form(a, b):
         return _atom("max", a, b)
     return _half(a + b + abs(a - b))
@@ -184,7 +184,7 @@ def remainder(a: Any, b: Any) -> Any:
 
 
 def log2(n: Any) -> Any:
-    """Return ``log2(n)`` rounded up, which is the number of stages of a radix-2 FFT of n points."""
+    """Return the number of stages of a radix-2 FFT with ``n`` points (``log2(n)`` rounded up)."""
     if _is_form(n):
         return _atom("log2", n)
     if isinstance(n, int):
@@ -194,9 +194,9 @@ def log2(n: Any) -> Any:
 
 
 def pairs(q: Any, k: Any, w: Any = 0) -> Any:
-    """Return the number of visible (query, key) pairs for the last ``q`` of ``k`` tokens under a causal mask.
+    """Return the number of unmasked (query, key) pairs for the last ``q`` of ``k`` tokens under a causal mask.
 
-    With a window, a query attends to at most ``w`` tokens, including its own (0: no window).
+    If ``w`` is nonzero, each query attends to at most ``w`` tokens, including its own.
 
     >>> pairs(3, 3), pairs(3, 3, 2), pairs(1, 100), pairs(1, 100, 8)
     (6, 5, 100, 8)
@@ -211,7 +211,7 @@ def pairs(q: Any, k: Any, w: Any = 0) -> Any:
 
 
 def chunk_pairs(q: Any, k: Any, z: Any) -> Any:
-    """Return the number of visible pairs under a causal mask within chunks of ``z`` tokens.
+    """Return the number of unmasked (query, key) pairs under a causal mask within chunks of ``z`` tokens.
 
     >>> chunk_pairs(5, 5, 2)
     7
@@ -223,7 +223,7 @@ def chunk_pairs(q: Any, k: Any, z: Any) -> Any:
 
 
 def _half(even: Any) -> Any:
-    """Return half of an even number. True division of arrays is much faster than floor division."""
+    """Return half of an even number. Arrays use true division because floor division is much slower."""
     return even // 2 if isinstance(even, int) else even / 2
 
 

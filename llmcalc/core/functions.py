@@ -1,19 +1,20 @@
-"""FLOPs of elementwise functions, and the tensors that their backward pass needs.
+"""FLOPs of elementwise functions, and the tensors saved for their backward passes.
 
-Every arithmetic operation, comparison and transcendental function on one element counts as 1 FLOP; the sums are written
-out so that they can be checked. These figures are *modelled* because kernels differ. Matmul FLOPs do not use them.
+Each arithmetic operation, comparison or transcendental function on one element counts as 1 FLOP. Sums are
+written out for verification. The figures are *modelled* because kernels differ, and matmul FLOPs do not use
+them.
 
 ``saves`` lists what autograd saves:
 
     inputs, input     all inputs, or the first input
     output            the result
-    hidden            an intermediate tensor of the size of the result
-    row               one fp32 number per row (a statistic of a norm, the sum of a softmax)
+    hidden            an intermediate tensor of the same size as the result
+    row               one fp32 value per row (a norm statistic or a softmax sum)
     mask              one byte per element
-    input32, output32 an fp32 copy of the input or result (none if the computation is in fp32 anyway)
-    nothing           nothing: the derivative is constant or can be recomputed
+    input32, output32 an fp32 copy of the input or result (omitted if the computation is already in fp32)
+    nothing           no tensor (the derivative is constant or can be recomputed)
 
-``torch`` lists what transformers' eager code saves if it implements a function as several operations.
+``torch`` lists what transformers' eager code saves for functions that it implements as several operations.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import NamedTuple
 
 
 class Function(NamedTuple):
-    """FLOPs per element, and the tensors saved for the backward pass."""
+    """FLOPs per element of a function, and the tensors saved for its backward pass."""
 
     flops: int
     saves: str = "input"

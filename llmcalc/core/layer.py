@@ -1,7 +1,7 @@
-"""Base class of layer kinds, which are records that declare equations.
+"""Base class of layer kinds. A layer kind is a record that declares equations.
 
-A kind is defined in ``llmcalc/layers/<kind>.py`` and found by its file name. Presets set its fields, and ``declare()``
-returns its mathematics.
+Each kind is defined in ``llmcalc/layers/<kind>.py`` and looked up by file name. Presets set its fields, and
+``declare()`` returns its axes, tensors, equations and state.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ MOST_LAYERS = 5_000
 
 
 class Layer:
-    """Base class of all kinds. Fields are checked at construction.
+    """Base class of all layer kinds. Fields are validated at construction.
 
-    ``CHOICES`` lists the allowed values of text fields. Integer fields are sizes of at least 1, or at least 0 if listed
-    in ``ZERO_ALLOWED``. ``EXTERNAL_TENSORS`` describes tensors that equations read but do not compute.
+    ``CHOICES`` lists the allowed values of string fields. Integer fields are sizes of at least 1, or at least 0 if
+    listed in ``ZERO_ALLOWED``. ``EXTERNAL_TENSORS`` describes tensors that equations read but do not compute.
     """
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {}
@@ -53,15 +53,15 @@ class Layer:
         self.check()
 
     def check(self) -> None:
-        """Check every field against its type."""
+        """Validate the type and value of every field."""
         for name, base, optional in _plan(type(self)):  # type: ignore[arg-type]
             value = getattr(self, name)
             if not (optional and value is None) and (wanted := self._wanted(name, base, value)):
                 error = SizeError if base == "int" else DescriptionError
-                raise error(f"{name} is {short_repr(value)}; it must be {wanted}", where=self.kind())
+                raise error(f"{name} must be {wanted}, not {short_repr(value)}", where=self.kind())
 
     def _wanted(self, name: str, base: str, value: object) -> str:
-        """Return the requirement that the value of a field violates, or an empty string if the value is valid."""
+        """Return the requirement that a field's value violates, or an empty string if the value is valid."""
         if base == "int":
             least = 0 if name in self.ZERO_ALLOWED else 1
             is_size = type(value) is int and least <= value <= LARGEST_SIZE
@@ -77,7 +77,7 @@ class Layer:
 
     @classmethod
     def kind(cls) -> str:
-        """Return the name of the kind, taken from its file name."""
+        """Return the kind name, derived from the file name."""
         return cls.__module__.rpartition(".")[2]
 
     def declare(self) -> Declaration:
@@ -85,13 +85,13 @@ class Layer:
         raise NotImplementedError
 
     def derive(self, **values: Any) -> None:
-        """Set fields that are ``None``. Use only during construction."""
+        """Set fields that are still ``None``. Call this method only during construction."""
         for name, value in values.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
 
     def must_divide(self, divisor: str, dividend: str) -> None:
-        """Raise a SizeError unless field ``divisor`` divides field ``dividend``."""
+        """Raise a SizeError unless the field ``divisor`` divides the field ``dividend``."""
         small, large = getattr(self, divisor), getattr(self, dividend)
         if large % small:
             hint = f"{divisor} must divide {large}"
@@ -100,7 +100,7 @@ class Layer:
 
 @cache
 def _plan(kind: type) -> list[tuple[str, str, bool]]:
-    """Return (name, type, whether None is allowed) for every field."""
+    """Return a tuple (name, type, whether None is allowed) for every field."""
     types = [(entry.name, str(entry.type)) for entry in fields(kind)]
     return [(name, text.removesuffix(" | None"), text.endswith(" | None")) for name, text in types]
 

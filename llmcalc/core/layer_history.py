@@ -1,7 +1,7 @@
-"""Set the number of earlier block sums (``n_sums``) that each layer attends to in attention residuals.
+"""Number of earlier block sums (``n_sums``) that each layer attends to in attention residuals.
 
-The number follows from the position of a layer. A layer with ``closes`` ends a group of layers, and every later layer
-attends to one more sum.
+The number depends on the position of the layer. A layer with ``closes`` set ends a group of layers, and every
+later layer attends to one additional sum.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MOST_SUMS = 256  # layers that differ only in n_sums are distinct layers
 
 
 def with_n_sums(stack: Stack) -> Stack:
-    """Return the stack with ``n_sums`` set in every layer that has this field."""
+    """Return the stack with ``n_sums`` set in all layers that have the field."""
     if not _has_n_sums(stack):
         return stack
     closed = 0
@@ -30,7 +30,7 @@ def with_n_sums(stack: Stack) -> Stack:
         found = changed(layer, n_sums=closed)
         closed += getattr(layer, "closes", False)
         if closed > MOST_SUMS:
-            raise SizeError(f"more than {MOST_SUMS} layers set closes", where=stack.name)
+            raise SizeError(f"closes is set in more than {MOST_SUMS} layers", where=stack.name)
         return found
 
     inputs, runs = _change_named(stack.inputs, count), list[Run]()
@@ -43,7 +43,7 @@ def with_n_sums(stack: Stack) -> Stack:
 
 
 def without_n_sums(stack: Stack) -> Stack:
-    """Return the stack as in its description, with ``n_sums`` reset and equal blocks merged."""
+    """Return the stack as originally described, with ``n_sums`` reset and equal blocks merged."""
     if not _has_n_sums(stack):
         return stack
 
@@ -71,7 +71,7 @@ def _change_named(layers: tuple[Named, ...], change: Change) -> tuple[Named, ...
 
 
 def _change_sublayer(part: Sublayer, change: Change) -> Sublayer:
-    """Change the layers of a sub-layer in execution order."""
+    """Apply ``change`` to the layers of a sub-layer in execution order."""
 
     def optional(layer: Layer | None) -> Layer | None:
         return layer and change(layer)

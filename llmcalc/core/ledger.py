@@ -1,6 +1,6 @@
-"""List the layers and tensors of an architecture, with their positions and numbers of copies and applications.
+"""Layers and tensors of an architecture, with their positions, copy counts and execution counts.
 
-Equal blocks are listed once with their count, so listing 96 blocks takes no longer than listing one.
+Equal blocks are listed once with their count, so listing 96 blocks is as fast as listing one.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from .record import changed
 
 
 class Entry(NamedTuple):
-    """A layer and its position. ``section`` is ``inputs``, ``outputs`` or the name of a block.
+    """A layer and its position. ``section`` is ``inputs``, ``outputs`` or a block name.
 
     Attributes:
         stored: number of copies of the layer's tensors.
         applied: number of times the layer is executed.
         number: index of the sub-layer within the block.
-        share: layers with the same ``share`` and name use the same tensors.
+        share: sharing key. Layers with the same ``share`` and name use the same tensors.
     """
 
     stack: Stack
@@ -39,13 +39,13 @@ class Entry(NamedTuple):
 
     @property
     def path(self) -> tuple[str, ...]:
-        """Path of stack, block, sub-layer and layer names."""
+        """Path that consists of the stack, block, sub-layer and layer names."""
         block = [] if self.run is None else [f"{self.section}[{self.run}]"]
         return (self.stack.name, *block, *filter(None, [self.sublayer]), self.name)
 
 
 class Row(NamedTuple):
-    """A tensor and its position, with ``size`` elements in each of ``copies`` copies (0: counted at its first use)."""
+    """A tensor and its position, with ``size`` elements per copy. Repeated uses of a shared tensor have 0 copies."""
 
     entry: Entry
     part: tuple[str, ...]
@@ -56,12 +56,12 @@ class Row(NamedTuple):
 
 
 def entries(architecture: Architecture) -> Iterator[Entry]:
-    """Return every layer in execution order."""
+    """Return an iterator over all layers in execution order."""
     return (entry for stack in architecture.stacks for entry in stack_entries(stack))
 
 
 def stack_entries(stack: Stack) -> Iterator[Entry]:
-    """Yield every layer of one stack in execution order."""
+    """Yield every layer of a stack in execution order."""
     for name, layer in stack.inputs:
         yield Entry(stack, "inputs", None, "", name, layer, 1, 1)
     for index, run in enumerate(stack.runs):
@@ -75,7 +75,7 @@ def stack_entries(stack: Stack) -> Iterator[Entry]:
 
 
 def rows(stacks: tuple[Stack, ...]) -> list[Row]:
-    """List every tensor of the stacks. Only the first appearance of a shared tensor has copies."""
+    """Return every tensor in the stacks. Only the first occurrence of a shared tensor has a nonzero copy count."""
     found: list[Row] = []
     sizes: dict[str, int] = {}
     for stack in stacks:
@@ -97,23 +97,23 @@ def rows(stacks: tuple[Stack, ...]) -> list[Row]:
 
 
 def _sizes(declaration: Declaration) -> tuple[int, ...]:
-    """Return the number of elements of each tensor, computed once per declaration."""
+    """Return the number of elements in each tensor, cached per declaration."""
     if declaration.sizes is None:
         declaration.sizes = tuple(elements(tensor, declaration) for tensor in declaration.tensors)
     return declaration.sizes
 
 
 def identity(stack: Stack, tensor: Tensor) -> str:
-    """Return the identity of a shared tensor, or an empty string. Names with a leading dot are local to a stack."""
+    """Return the sharing key of a tensor, or an empty string. Keys with a leading dot are local to a stack."""
     share = tensor.share or ""
     return stack.name + share if share.startswith(".") else share
 
 
 def elements(tensor: Tensor, declaration: Declaration) -> int:
-    """Return the number of elements of a tensor."""
+    """Return the number of elements in a tensor."""
     for axis in tensor.axes:
         if not isinstance(declaration.axes[axis], int):
-            raise SizeError(f"tensor {tensor.name} has the axis {axis!r}, whose length depends on the workload")
+            raise SizeError(f"in tensor {tensor.name}, the length of axis {axis!r} depends on the workload")
     return prod(int(declaration.axes[axis]) for axis in tensor.axes)
 
 

@@ -1,13 +1,13 @@
 """HTML display of results in notebooks.
 
-``llmcalc.report`` renders the results and is imported by name, since the core may not depend on the report room.
+The renderer in ``llmcalc.report`` is imported dynamically because the core must not depend on reports.
 """
 
 from __future__ import annotations
 
 
 class NotebookDisplay:
-    """Base class of results, which are shown as one line of text or as a table in a notebook."""
+    """Base class of results. A result is displayed as one line of text, or as a table in notebooks."""
 
     @property
     def summary(self) -> str:
@@ -18,7 +18,7 @@ class NotebookDisplay:
         return f"{type(self).__name__}({self.summary})"
 
     def _repr_html_(self) -> str:
-        """Return the result as HTML, as printed by the command line in the format ``html``."""
+        """Return the result as HTML, in the ``html`` format of the command line."""
         from importlib import import_module
 
         text: str = import_module("llmcalc.report.notebook").html(self)

@@ -1,8 +1,9 @@
 """Frozen dataclasses that are cheap to create.
 
-Standard dataclasses compile several functions per class at startup and import ``inspect``, which takes a fifth of the
-run time of a short command. ``@record`` reads annotations like ``dataclass(frozen=True)``. Type checkers treat records
-as dataclasses, and functions such as ``dataclasses.fields`` and ``dataclasses.replace`` accept records.
+Standard dataclasses compile several functions per class at startup and import ``inspect``. This takes a fifth
+of the run time of a short command. ``@record`` reads annotations like ``dataclass(frozen=True)``. Type checkers
+treat records as dataclasses, and functions such as ``dataclasses.fields`` and ``dataclasses.replace`` accept
+them.
 
 >>> @record
 ... class Point:
@@ -23,7 +24,7 @@ MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING"})()
 
 
 class Field(NamedTuple):
-    """A field of a record. ``default`` is MISSING for a required field; ``type`` is the annotation as text."""
+    """A record field. ``default`` is MISSING for required fields, and ``type`` is the annotation as a string."""
 
     name: str
     type: str
@@ -32,7 +33,7 @@ class Field(NamedTuple):
 
 @dataclass_transform(frozen_default=True)
 def record(cls: Class) -> Class:
-    """Turn a class into a record whose fields are its own and inherited annotated names, except class variables."""
+    """Turn a class into a record. Own and inherited annotated names become fields, except for class variables."""
     found = {field.name: field for base in reversed(cls.__mro__) for field in vars(base).get("__fields__", ())}
     own = vars(cls)
     annotations: dict[str, str] = own.get("__annotations__", {})
@@ -54,7 +55,7 @@ def record(cls: Class) -> Class:
 
 
 def fields(of: Any) -> tuple[Field, ...]:
-    """Return the fields of a record, a standard dataclass, or their class."""
+    """Return the fields of a record or standard dataclass, given as an instance or a class."""
     own: tuple[Field, ...] | None = getattr(of, "__fields__", None)
     if own is not None:
         return own
@@ -100,17 +101,17 @@ def _init(self: Any, *values: Any, **named: Any) -> None:
 def _raise_argument_error(self: Any, values: tuple[Any, ...], named: dict[str, Any]) -> NoReturn:
     own, kind = self.__fields__, type(self).__name__
     if len(values) > len(own):
-        raise TypeError(f"{kind} has {len(own)} fields, but {len(values)} values were given")
+        raise TypeError(f"{kind} takes at most {len(own)} arguments, but {len(values)} were given")
     free = {name: default for name, _, default in own[len(values) :]}
     missing = [name for name, default in free.items() if default is MISSING and name not in named]
     if missing:
-        raise TypeError(f"{kind} is missing the field {missing[0]!r}")
+        raise TypeError(f"{kind} is missing the required field {missing[0]!r}")
     wrong = next(name for name in named if name not in free)
-    raise TypeError(f"{kind} has no field {wrong!r}, or got two values for it")
+    raise TypeError(f"{kind} has no field {wrong!r} or received two values for it")
 
 
 def _immutable(self: Any, name: str, *value: object) -> NoReturn:
-    raise AttributeError(f"cannot change {name!r} of a {type(self).__name__}")
+    raise AttributeError(f"cannot assign to {name!r} of an immutable {type(self).__name__}")
 
 
 def _values(self: Any) -> tuple[Any, ...]:
@@ -141,7 +142,7 @@ _METHODS: dict[str, Any] = {
 
 
 class _Standard:
-    """The class attribute that ``dataclasses`` reads, created on first use."""
+    """Descriptor that creates a record's ``__dataclass_fields__`` on first access."""
 
     def __get__(self, instance: object, owner: type) -> dict[str, Any]:
         from dataclasses import field, make_dataclass

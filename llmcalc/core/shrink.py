@@ -1,8 +1,8 @@
-"""Shrink architectures to distinct prime sizes, so that tests detect swapped axes.
+"""Small versions of architectures with distinct prime sizes, so that tests detect swapped axes.
 
-Equal sizes with the same role stay equal, such as the widths in a stack, and all other sizes differ. The structure is
-preserved: the order of blocks, head ratios, groups, windows shorter than the test sequence, tied tensors, shared
-blocks, and every field that is not a size.
+Equal sizes with the same role, such as the widths in a stack, stay equal. All other sizes differ. The structure
+is preserved, including the order of blocks, head ratios, groups, windows shorter than the test sequence, tied
+tensors, shared blocks, and every field that is not a size.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ POOL_OF_ROWS = {"token": "vocab", "other": "vocab", "segment": "segments", "posi
 
 
 def shrink(architecture: Architecture) -> Architecture:
-    """Return the architecture with few blocks and small sizes, without published figures."""
+    """Return the architecture with few blocks and small sizes, but without published figures."""
     sizes = _Sizes(divided=any(_divides_the_width(entry.layer) for entry in entries(architecture)))
     for layer in (entry.layer for entry in entries(architecture)):
         if hasattr(layer, "n_vectors"):  # the concatenated vectors of a patch
@@ -141,7 +141,7 @@ def _sublayer(sublayer: Sublayer, sizes: _Sizes) -> Sublayer:
 
 
 class _Sizes:
-    """Maps large sizes to small sizes, which are equal only for equal sizes with the same role."""
+    """Mapping from large to small sizes. Equal sizes with the same role map to the same small size."""
 
     def __init__(self, divided: bool) -> None:
         self.divided = divided
@@ -149,7 +149,7 @@ class _Sizes:
         self.taken: set[int] = set()
 
     def size(self, role: str, value: int) -> int:
-        """Return the small size for ``value`` in a role."""
+        """Return the small size that replaces ``value`` in the given role."""
         if (role, value) not in self.given:
             earlier = sum(1 for other, _ in self.given if other == role)
             pool = POOLS.get(role)
@@ -158,15 +158,15 @@ class _Sizes:
         return self.given[role, value]
 
     def twice(self, width: int) -> None:
-        """Keep two concatenated streams twice as wide as one."""
+        """Make two concatenated streams twice as wide as one stream."""
         self.multiple(width, 2)
 
     def multiple(self, width: int, times: int) -> None:
-        """Keep ``times`` concatenated vectors ``times`` as wide as one."""
+        """Make ``times`` concatenated vectors ``times`` as wide as one vector."""
         self.given.setdefault(("width", times * width), times * self.size("width", width))
 
     def joined(self, tables: list[int], width: int) -> None:
-        """Keep concatenated table entries as wide as the sum of their widths."""
+        """Make concatenated table entries as wide as the sum of their widths."""
         if tables:
             small = sum(self.size("width", part) for part in (width, *tables))
             self.given.setdefault(("width", width + sum(tables)), small)
@@ -226,7 +226,7 @@ class _Sizes:
         return self.size(name, value)
 
     def _heads(self, layer: Layer, changes: dict[str, int]) -> dict[str, int]:
-        """Keep the number of query heads a multiple of the key heads, and keep rotated widths even."""
+        """Return sizes that keep query heads a multiple of key heads and rotated widths even."""
         dividing = _divisor_of_the_width(layer)
         if dividing:
             return {dividing: HEADS}
@@ -251,7 +251,7 @@ class _Sizes:
         return found
 
     def _experts(self, layer: Layer, changes: dict[str, int]) -> dict[str, int]:
-        """Keep fewer active experts than routed experts, and enough groups that some stay inactive."""
+        """Return expert counts that leave some experts and groups inactive, unless all were active."""
         if "n_experts" not in changes or "top_k" not in changes:
             return {}
         experts, chosen, groups = (getattr(layer, name, 1) for name in ("n_experts", "top_k", "n_groups"))
@@ -266,7 +266,7 @@ class _Sizes:
         return {"n_experts": 3 * each, "top_k": top_k, "n_groups": 3, "top_groups": min(layer.top_groups, 2)}  # type: ignore[attr-defined]
 
     def _groups(self, layer: Layer, changes: dict[str, int]) -> dict[str, int]:
-        """Keep related sizes consistent: heads and groups, padded lengths and windows, partial widths."""
+        """Return sizes that stay consistent with related sizes, such as groups, padded lengths and partial widths."""
         if "padded_to" in changes and "window" in changes:
             return {"window": LOCAL_WINDOW, "padded_to": 2 * LOCAL_WINDOW}
         if "padded_to" in changes and hasattr(layer, "n_hashes"):
@@ -292,7 +292,7 @@ class _Sizes:
 
 
 def _factors(layer: Layer, changes: dict[str, Any]) -> dict[str, Any]:
-    """Shorten the list of rotary factors to the number of rotated pairs."""
+    """Fit the list of rotary factors to the number of rotated pairs."""
     given = getattr(layer, "rope_factors", "")
     if not given:
         return {}
@@ -311,12 +311,12 @@ def _room(layer: Layer) -> dict[str, Any]:
 
 
 def _divides_the_width(layer: Layer) -> bool:
-    """Return whether heads, sines and cosines (Funnel) or the sides of a box divide the width of the stream."""
+    """Return whether the stream width is split among heads, sines and cosines (Funnel), or box sides."""
     return bool(_divisor_of_the_width(layer)) or hasattr(layer, "factorized") or hasattr(layer, "d_edge")
 
 
 def _divisor_of_the_width(layer: Layer) -> str:
-    """Return the field for heads or channel groups whose width is a fraction of the stream's width, if any."""
+    """Return the field that splits the stream width into heads or channel groups, or an empty string."""
     needed = {entry.name for entry in fields(layer) if entry.default is MISSING}
     if any(hasattr(layer, name) for name in ("d_head", "qk_nope_head_dim")):
         return ""
@@ -324,7 +324,7 @@ def _divisor_of_the_width(layer: Layer) -> str:
 
 
 def _made(layer: Layer, changes: dict[str, Any]) -> Layer:
-    """Change the sizes of a layer, and enlarge sizes that must be multiples of other sizes."""
+    """Return the layer with changed sizes. Sizes that must be multiples of other sizes are enlarged."""
     try:
         small: Layer = replace(layer, **changes)  # type: ignore[type-var]
     except SizeError as error:
@@ -339,7 +339,7 @@ _DIVIDES = re.compile(r"(\w+) \(\d+\) does not divide (\w+)")
 
 
 def _sizes_of(layer: Layer) -> list[tuple[str, int]]:
-    """Return the size fields of a layer, except default values, which may belong to unused options."""
+    """Return the size fields of a layer. Most default values are skipped because their options may be unused."""
     found = ((entry.name, getattr(layer, entry.name), entry.default) for entry in fields(layer))
     return [
         (name, value) for name, value, usual in found if type(value) is int and (value != usual or _large(layer, name))
@@ -347,5 +347,5 @@ def _sizes_of(layer: Layer) -> list[tuple[str, int]]:
 
 
 def _large(layer: Layer, name: str) -> bool:
-    """Return whether a field with its default value is also shrunk."""
+    """Return whether a field is shrunk even if it has its default value."""
     return name in LARGE_BY_DEFAULT and bool(getattr(layer, LARGE_BY_DEFAULT[name] or name))

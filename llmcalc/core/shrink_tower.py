@@ -1,4 +1,4 @@
-"""Shrink towers, with one position per test patch and consistent widths of merged patches."""
+"""Small versions of towers, with one position per test patch and consistent widths for merged patches."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Size = Callable[[str, int], int]
 
 
 def grid_of(stacks: Iterable[Stack]) -> tuple[int, int]:
-    """Return the rows and columns of test patches for these stacks."""
+    """Return the number of rows and columns of test patches for the given stacks."""
     layers = (
         layer for stack in stacks for run in stack.runs for part in run.block.sublayers for _, layer in part.layers()
     )
@@ -25,12 +25,12 @@ def grid_of(stacks: Iterable[Stack]) -> tuple[int, int]:
 
 
 def square(grid: int, value: int, name: str) -> int:
-    """Return the small side of an image or window. A window divides the image only if the original window does."""
+    """Return the small side length of an image or window. A window divides the image only if it did originally."""
     return SQUARE[0] if name == "grid" else SQUARE[0] // 2 if grid % value == 0 else SQUARE[0] // 2 - 1
 
 
 def inputs(layers: Iterable[Named], grid: tuple[int, int]) -> Iterator[Named]:
-    """Shrink the inputs of a tower. Position tables get one row per patch and prefix token."""
+    """Shrink the input layers of a tower. Position tables get one row per patch or prefix token."""
     before = 0
     for name, layer in layers:
         use, table = getattr(layer, "use", ""), getattr(layer, "table", "")
@@ -43,7 +43,7 @@ def inputs(layers: Iterable[Named], grid: tuple[int, int]) -> Iterator[Named]:
 
 
 def outputs(layers: Iterable[Named], width: int, size: Size, small: Callable[[Layer], Layer]) -> Iterator[Named]:
-    """Shrink the outputs of a tower. Layers that read concatenated positions keep a multiple of the width."""
+    """Shrink the output layers of a tower. Widths of concatenated positions stay multiples of the tower width."""
     first, first_small = width, size("width", width)
     wide, narrow, merged = first, first_small, 1
     for name, layer in layers:

@@ -10,12 +10,12 @@ from .errors import DescriptionError, short_repr
 
 
 def first_repeated(names: Iterable[str]) -> str:
-    """Return the first duplicate name. There must be a duplicate."""
+    """Return the first duplicate name. At least one name must be a duplicate."""
     return next(name for name, count in Counter(names).items() if count > 1)
 
 
 def read_json(text: str, where: str) -> Any:
-    """Read a JSON object. Duplicate keys are an error; ``Infinity`` and ``NaN`` are allowed."""
+    """Parse a JSON object. Duplicate keys raise an error, whereas ``Infinity`` and ``NaN`` are allowed."""
     import json
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

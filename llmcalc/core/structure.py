@@ -1,6 +1,6 @@
-"""Describe the structure of an architecture as text, based on the fields of its layers.
+"""Text descriptions of an architecture's structure, based on the fields of its layers.
 
-A *trait* is a field of a layer kind, such as ``n_heads`` of attention, with the number of blocks for each value.
+A *trait* is a field of a layer kind, such as ``n_heads`` of attention, with the number of blocks per value.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Key:
 
 @record
 class Trait:
-    """The values of a field with their block counts. ``usual`` marks defaults and sizes implied by other sizes."""
+    """Values of a field and their block counts. ``usual`` marks defaults and sizes implied by other sizes."""
 
     values: dict[Any, int]
     size: bool
@@ -49,7 +49,7 @@ def structure_line(stack: Stack) -> str:
 
 
 def side_by_side(models: Sequence[Architecture]) -> list[tuple[str, list[str]]]:
-    """Return rows of (trait, one text per model) for all sizes and for other fields in which models differ."""
+    """Return a row (trait, one text per model) for every size and every other field that differs between models."""
     names = dict.fromkeys(_stack_name(model, stack) for model in models for stack in model.stacks)
     rows = []
     for name in sorted(names, key=bool):
@@ -79,13 +79,13 @@ def _rows(stacks: Sequence[Stack | None]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _different(found: Sequence[Traits]) -> set[Key]:
-    """Return the fields whose sets of values differ between models, regardless of the number of blocks."""
+    """Return the fields whose sets of values differ between models, regardless of block counts."""
     keys = {key for own in found for key in own}
     return {key for key in keys if len({frozenset(own[key].values) for own in found if key in own}) > 1}
 
 
 def traits(stack: Stack) -> Traits:
-    """Return the traits of a stack, starting with its blocks."""
+    """Return the traits of a stack, starting with block traits."""
     found: Traits = {}
     for run in stack.runs:
         seen = set()
@@ -120,13 +120,13 @@ def _fields(layer: Layer) -> Iterator[tuple[Key, Any, Trait]]:
 
 
 def _sort(name: str) -> str:
-    """Return the category of a size, ``width`` or ``number``, or else its own name."""
+    """Return ``width`` or ``number`` as the category of a size, or ``name`` for any other size."""
     is_width = name.startswith("d_") or name.endswith("_dim")
     return "number" if name.startswith("n_") else "width" if is_width else name
 
 
 def paper_name(layer: Layer, field: str, value: int) -> str:
-    """Return the field's name, or the name of the only axis with this length (``vocab`` for token-table ``rows``)."""
+    """Return the name of the only axis with this length (``vocab`` for token-table ``rows``), or the field name."""
     if field in NAMES.values() or field == "n_blocks":  # n_blocks shares its axis with state-space heads
         return field
     named = [NAMES[axis] for axis, length in declare(layer).axes.items() if length == value and axis in NAMES]
@@ -135,7 +135,7 @@ def paper_name(layer: Layer, field: str, value: int) -> str:
 
 
 def label(found: Sequence[Traits], stacks: Sequence[Stack | None], always_kind: bool = False) -> list[dict[str, str]]:
-    """Return texts by title for each set of traits. A title includes the kind if a field differs between kinds."""
+    """Map titles to texts for each set of traits. A title includes the kind if the field differs between kinds."""
     unclear = {"d_model"}  # without a kind, d_model is the width of the stack
     for own in found:
         values: dict[str, Mapping[Any, int]] = {}
@@ -164,5 +164,5 @@ def _text(values: Mapping[Any, int], n_layers: int) -> str:
 
 
 def word(value: Any) -> str:
-    """Return a field value as text."""
+    """Format a field value as text."""
     return {True: "yes", False: "no", None: "none"}[value] if value is None or type(value) is bool else str(value)

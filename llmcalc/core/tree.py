@@ -1,4 +1,4 @@
-"""Trees of labelled numbers that explain totals as sums of their children."""
+"""Trees that break down totals into labelled numbers."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Place = tuple[str, str, tuple[int, str], str]  # stack, section or block, number
 
 @record
 class Node:
-    """A number and its derivation.
+    """A labelled number and its derivation.
 
     Attributes:
         unit: unit of the value, such as ``params``, ``FLOPs``, ``bytes`` or ``elements``.
-        formula: formula in symbols, such as ``n_heads·d_head·d_model``.
-        substituted: formula with values, such as ``96·128·12288``.
-        children: parts whose values add up to ``value``.
+        formula: symbolic formula, such as ``n_heads·d_head·d_model``.
+        substituted: formula with values inserted, such as ``96·128·12288``.
+        children: nodes whose values add up to ``value``.
     """
 
     label: str
@@ -32,13 +32,13 @@ class Node:
     children: tuple[Node, ...] = ()
 
     def walk(self, depth: int = 0) -> Iterator[tuple[int, Node]]:
-        """Yield (depth, node) in reading order."""
+        """Yield (depth, node) pairs in pre-order."""
         yield depth, self
         for child in self.children:
             yield from child.walk(depth + 1)
 
     def text(self) -> str:
-        """Return the tree as indented lines of label, value, formula and note."""
+        """Format the tree as indented lines with label, value, formula and note."""
         lines = []
         for depth, node in self.walk():
             formula = " = ".join(dict.fromkeys(filter(None, (node.formula, node.substituted))))
@@ -48,7 +48,7 @@ class Node:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a plain dictionary without empty fields."""
+        """Return the tree as a plain dictionary without empty fields."""
         data: dict[str, Any] = {"label": self.label, "value": self.value, "unit": self.unit}
         texts = ("formula", "substituted", "source", "note")
         data |= {name: text for name in texts if (text := getattr(self, name))}
@@ -63,7 +63,7 @@ def total(label: str, children: list[Node], unit: str = "params", **rest: str) -
 
 
 def tree(label: str, stacks: Iterable[Stack], leaves: Iterable[tuple[Place, Node]], unit: str) -> Node:
-    """Build a tree of leaves by stack, section or block, sub-layer and layer."""
+    """Group leaves into a tree by stack, section or block, sub-layer and layer."""
     groups: dict[str, dict[str, dict[tuple[int, str], dict[str, list[Node]]]]] = {}
     for (stack_name, section, sublayer, layer), leaf in leaves:
         layers = groups.setdefault(stack_name, {}).setdefault(section, {}).setdefault(sublayer, {})

@@ -1,4 +1,4 @@
-"""Workloads: batch, sequence lengths, mode and conventions of one step."""
+"""Workload of one step, defined by batch size, sequence lengths, mode and conventions."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ LEAST = {"batch": 1, "seq": 1, "context": 0, "target_seq": 1, "source": 0, "patc
 
 @record
 class Workload:
-    """One step: a forward pass, a training step or a decode step.
+    """Workload of a forward pass, a training step or a decode step.
 
     Attributes:
         batch: number of sequences.
         seq: tokens per sequence (encoder tokens in an encoder-decoder model, new tokens in ``decode``).
         mode: ``forward``, ``train`` (forward and backward) or ``decode`` (after ``context`` cached tokens).
-        attention: ``causal`` counts only visible (query, key) pairs; ``dense`` counts all pairs.
-        logits: positions with logits, ``all`` or ``last``.
+        attention: which (query, key) pairs are counted, ``causal`` (unmasked pairs only) or ``dense`` (all pairs).
+        logits: positions for which logits are computed (``all`` or ``last``).
         context: number of cached tokens.
         target_seq: decoder tokens in an encoder-decoder model (default: ``seq``).
         source: encoder tokens in a decode step (default: ``context``).
-        convention: None for the model itself, ``torch`` for transformers' eager code.
-        patches: image patches per sequence, for each vision tower.
-        frames: audio frames (spectrogram columns or waveform samples) per sequence, for each audio tower.
+        convention: None for the model itself, or ``torch`` for transformers' eager code.
+        patches: image patches per sequence in each vision tower.
+        frames: audio frames (spectrogram columns or waveform samples) per sequence in each audio tower.
         extend: whether to allow sequences longer than a learned position table.
     """
 
@@ -68,14 +68,14 @@ class Workload:
 
     @property
     def phase(self) -> str:
-        """Phase of the step, ``prefill`` or ``decode``."""
+        """Phase of the step (``prefill`` or ``decode``)."""
         return "decode" if self.mode == "decode" else "prefill"
 
     def values(self, architecture: Architecture) -> dict[str, Any]:
         """Return the value of every workload symbol.
 
         Raises:
-            InputError: if ``target_seq`` is set for a model with one text stack, if no tower takes the patches or
+            InputError: if ``target_seq`` is set for a model with one text stack, if no tower accepts the patches or
                 frames, or if a sequence is longer than a learned position table.
         """
         if self.target_seq is not None and not architecture.is_encoder_decoder:
@@ -100,7 +100,7 @@ class Workload:
             limit = stack_positions(stack) if stack.is_audio_tower else None
             if limit is not None and (tokens := evaluate(stack.tokens, {"a": self.frames}, FUNCTIONS)) > limit:
                 message = f"{self.frames} frames give {tokens} tokens, but {stack.name} has only {limit} positions"
-                raise InputError(message, parameter="frames", hint="use {extend=True} to allow more")
+                raise InputError(message, parameter="frames", hint="pass {extend=True} to allow longer inputs")
 
     def _check_positions(self, architecture: Architecture, keys: int, new_source: int) -> None:
         for stack in _text_stacks(architecture):
@@ -110,11 +110,11 @@ class Workload:
                 name = "context" if self.mode == "decode" and self.context else "seq"
                 name = "target_seq" if self.target_seq and not is_source else name
                 message = f"{tokens} tokens exceed the {limit} learned positions of {architecture.name}"
-                raise InputError(message, parameter=name, hint="use {extend=True} to allow more")
+                raise InputError(message, parameter=name, hint="pass {extend=True} to allow longer sequences")
 
 
 def symbol_values(two_lengths: bool, sizes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of all symbols. With ``two_lengths``, an encoder runs in the same step."""
+    """Return the values of all symbols. If ``two_lengths`` is set, an encoder runs in the same step."""
     batch, seq, context, target_seq, source = (
         sizes[name] for name in ("batch", "seq", "context", "target_seq", "source")
     )
@@ -127,7 +127,7 @@ def symbol_values(two_lengths: bool, sizes: Mapping[str, Any]) -> dict[str, Any]
 
 
 def stack_positions(stack: Stack) -> int | None:
-    """Return the number of learned positions of a stack, without offset rows, or None."""
+    """Return the number of learned positions in a stack, excluding offset rows, or None if there are none."""
     for _, layer in stack.inputs:
         declaration = declare(layer)
         for tensor in declaration.tensors:
@@ -137,7 +137,7 @@ def stack_positions(stack: Stack) -> int | None:
 
 
 def positions(architecture: Architecture) -> int | None:
-    """Return the longest sequence that all learned position tables allow, or None.
+    """Return the longest sequence length that all learned position tables support, or None if there are no tables.
 
     >>> import llmcalc
     >>> positions(llmcalc.load("gpt3")), positions(llmcalc.load("llama3-8b"))
@@ -148,12 +148,12 @@ def positions(architecture: Architecture) -> int | None:
 
 
 def _text_stacks(architecture: Architecture) -> list[Stack]:
-    """Return the stacks that read text, which are all stacks except towers."""
+    """Return the stacks that read text (all stacks except towers)."""
     return [stack for stack in architecture.stacks if stack.role != "tower"]
 
 
 def symbols(stack: Stack, single_stack: bool, logits: str = "all", convention: str | None = None) -> dict[str, Form]:
-    """Return the closed form of each workload axis in a stack. An encoder has other axes unless ``single_stack``."""
+    """Return the closed form of each workload axis in a stack. Encoders have separate axes unless ``single_stack``."""
     found = {name: symbol(name) for name in ("b", "q", "k", "c", "s", "n")}
     if stack.role == "tower":
         own = lift(evaluate(stack.tokens or "p", {name: symbol(name) for name in "ap"}, FUNCTIONS))

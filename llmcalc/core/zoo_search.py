@@ -1,6 +1,6 @@
-"""Search path for layer kinds, NumPy models and config readers: the main package first, then the rooms of the zoo.
+"""Search path for layer kinds, NumPy models and config readers.
 
-Zoo modules are only imported through this search path, never by an import statement.
+The main package is searched before the zoo. Zoo modules must not be loaded with an import statement.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ ZOO = "zoo"
 
 @cache
 def rooms() -> tuple[str, ...]:
-    """Return the names of the zoo's rooms, such as ``vision``."""
+    """Return the names of the zoo packages, such as ``vision``."""
     return tuple(sorted(path.name for path in (PACKAGE / ZOO).glob("[a-z]*") if path.is_dir()))
 
 
 @cache
 def find_module(folder: str, name: str, parent: str = "") -> str | None:
-    """Return the dotted name of a module in ``folder``, or None. ``parent`` is the path to ``folder`` in the package.
+    """Return the dotted name of a module in ``folder``, or None. ``parent`` is the package path to ``folder``.
 
     >>> find_module("layers", "attention"), find_module("layers", "hashed_attention")
     ('llmcalc.layers.attention', 'llmcalc.zoo.research.layers.hashed_attention')
@@ -36,14 +36,14 @@ def find_module(folder: str, name: str, parent: str = "") -> str | None:
 
 @cache
 def module_names(folder: str) -> tuple[str, ...]:
-    """Return the names of all modules in a folder of the package and of the zoo."""
+    """Return the names of all modules in a folder of the main package and of each zoo package."""
     places = [PACKAGE / folder, *(PACKAGE / ZOO / room / folder for room in rooms())]
     return tuple(sorted({file.stem for place in places for file in place.glob("[a-z]*.py")}))
 
 
 @cache
 def data_files(folder: str, suffix: str, parent: str = "") -> tuple[Path, ...]:
-    """Return the files with a suffix in a folder of the package (under ``parent``), then of the zoo."""
+    """Return the files with a suffix in a folder of the main package (under ``parent``) and of each zoo package."""
     places = [PACKAGE / parent / folder, *(PACKAGE / ZOO / room / folder for room in rooms())]
     listed = [(place, sorted(os.listdir(place))) for place in places if place.is_dir()]
     return tuple(place / name for place, names in listed for name in names if name.endswith(suffix))

@@ -1,4 +1,4 @@
-"""YAML data files for number formats, optimizers, hardware, citations and more. Wheels also contain JSON versions."""
+"""YAML data files for number formats, optimizers, hardware, citations and more. Wheels also include JSON versions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def table(name: str) -> dict[str, Any]:
 
 
 def read_table(file: Path) -> dict[str, Any]:
-    """Return the contents of a data file, given without suffix, from compiled JSON or else from YAML."""
+    """Read a data file, given without its suffix, from compiled JSON if present and from YAML otherwise."""
     compiled, source = file.with_suffix(".json"), file.with_suffix(".yaml")
     if compiled.is_file():
         import json
@@ -30,7 +30,7 @@ def read_table(file: Path) -> dict[str, Any]:
 
 
 def tables(folder: str) -> dict[str, Any]:
-    """Return the contents of all files in a folder as one table."""
+    """Return the merged contents of all data files in a folder."""
     found: dict[str, Any] = {}
     for stem in sorted({file.stem for file in (FOLDER / folder).iterdir() if file.suffix in (".yaml", ".json")}):
         found |= table(f"{folder}/{stem}")

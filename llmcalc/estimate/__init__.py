@@ -1,1 +1,1 @@
-"""Estimates that are modelled and never exact: scaling laws, hardware, training runs, cost and energy."""
+"""Scaling laws and modelled estimates of training runs, hardware, cost and energy. Estimates are never exact."""

@@ -1,4 +1,4 @@
-"""Parse amounts such as 15T tokens, 70B parameters, 3640PF-days and 40%."""
+"""Parsers for amounts such as 15T tokens, 70B parameters, 3640PF-days and 40%."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PERCENT = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*%", re.ASCII)
 
 
 def amount(value: float | str, parameter: str, example: str = "15T") -> float:
-    """Read a positive amount from a number, or from text with an optional suffix k, M, B (or G), T or P.
+    """Parse a positive amount, given as a number or as text with an optional suffix (k, M, B or G, T, P).
 
     >>> amount("15T", "tokens"), amount("1.4e12", "tokens"), amount("70 B", "parameters"), amount(13e9, "parameters")
     (15000000000000.0, 1400000000000.0, 70000000000.0, 13000000000.0)
@@ -30,7 +30,7 @@ def amount(value: float | str, parameter: str, example: str = "15T") -> float:
 
 
 def compute(value: float | str, parameter: str = "compute") -> float:
-    """Read an amount of compute in FLOPs from a number, or from text in FLOPs or PF-days.
+    """Parse an amount of compute in FLOPs, given as a number or as text in FLOPs or PF-days.
 
     >>> compute("5.76e23"), compute("3640PF-days")
     (5.76e+23, 3.14496e+23)
@@ -43,7 +43,7 @@ def compute(value: float | str, parameter: str = "compute") -> float:
 
 
 def share(value: float | str, parameter: str) -> float:
-    """Read a fraction of at most 1 from a number, or from text such as ``40%``.
+    """Parse a fraction of at most 1, given as a number or as text such as ``40%``.
 
     >>> share("40%", "mfu"), share("0.4", "mfu")
     (0.4, 0.4)
@@ -54,7 +54,7 @@ def share(value: float | str, parameter: str) -> float:
         found = float(percent[1]) / 100 if percent else amount(value, parameter, "40%")
     if not 0 < float(found) <= 1:
         message = f"invalid share {short_repr(value)}"
-        raise InputError(message, parameter=parameter, hint="use a value of more than 0% and at most 100%")
+        raise InputError(message, parameter=parameter, hint="use a value above 0% and at most 100%")
     return float(found)
 
 

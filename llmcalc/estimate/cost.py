@@ -1,4 +1,4 @@
-"""Assumed throughput, prices, energy and emissions of accelerators."""
+"""Throughput, prices, energy and emissions of accelerators, based on stated assumptions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Span(NamedTuple):
     high: float
 
     def divide(self, value: float) -> Span:
-        """Return the range of ``value`` divided by the estimate."""
+        """Return ``value`` divided by the estimate, with its range."""
         return Span(value / self.high, value / self.mid, value / self.low)
 
     def times(self, factor: float) -> Span:
@@ -34,7 +34,7 @@ class Span(NamedTuple):
 
 @record
 class Machine:
-    """A number of accelerators and their model FLOPs utilisation, with the source of the measurement or "as given"."""
+    """Accelerators and their model FLOPs utilisation. ``mfu_source`` cites the measurement or is "as given"."""
 
     accelerator: Accelerator
     count: int
@@ -44,15 +44,15 @@ class Machine:
 
     @property
     def peak(self) -> int:
-        """Dense FLOP/s of one accelerator."""
+        """Peak dense FLOP/s of one accelerator."""
         return self.accelerator.peak[self.number_format]
 
     def flops(self, hours: float) -> Span:
-        """Return the model FLOPs computed in a number of accelerator-hours."""
+        """Return the model FLOPs computed in the given number of accelerator-hours."""
         return self.mfu.times(hours * SECONDS_AN_HOUR * self.peak)
 
     def hours(self, flops: float) -> Span:
-        """Return the accelerator-hours needed for a number of model FLOPs."""
+        """Return the accelerator-hours needed for the given number of model FLOPs."""
         return self.mfu.divide(flops / SECONDS_AN_HOUR / self.peak)
 
     def to_dict(self) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class Machine:
 
 
 def number_format_of(accelerator: Accelerator, wanted: str | None) -> str:
-    """Return the number format of matmuls: the requested format, or else a 16-bit format."""
+    """Return the number format for matmuls (the requested format, or by default a 16-bit format)."""
     for name in (wanted,) if wanted else SIXTEEN_BIT:
         if name in accelerator.peak:
             return name
@@ -74,7 +74,7 @@ def number_format_of(accelerator: Accelerator, wanted: str | None) -> str:
 
 
 def utilisation(accelerator: Accelerator, number_format: str, measured: Mapping[str, Any]) -> tuple[Span, str]:
-    """Return the published utilisation of an accelerator in a number format, and its source."""
+    """Return the published utilisation of an accelerator for a number format, and its source."""
     keys = sorted((key for key in measured if accelerator.name.startswith(key)), key=len)
     entry = measured[keys[-1]].get(number_format) if keys else None
     if entry is None:
@@ -115,7 +115,7 @@ class Emission:
 
 
 def emission(name: str, entry: Mapping[str, Any], hours: Span, watts: float) -> Emission:
-    """Return energy and emissions, with ``MWh = hours·W·PUE/10^6`` and ``t = MWh·kg/kWh``.
+    """Compute energy as ``MWh = hours·W·PUE/10^6`` and emissions as ``t = MWh·kg/kWh``.
 
     >>> entry = {"title": "", "pue": 1.1, "kg_per_kwh": 0.385, "source": ""}
     >>> found = emission("llama1", entry, Span(*[530432] * 3), 400)

@@ -1,4 +1,4 @@
-"""Accelerator specifications as published by vendors: memory, bandwidth, peak FLOP/s, power."""
+"""Accelerator specifications published by vendors, including memory, bandwidth, peak FLOP/s and power."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Accelerator:
     """Specifications of an accelerator.
 
     Attributes:
-        name: short name, including the memory size if an accelerator has several.
-        memory_text: memory size as published, with its interpretation in bytes.
-        peak: dense FLOP/s by number format, without unsupported and unconfirmed formats.
+        name: short name, including the memory size if the accelerator is available with several sizes.
+        memory_text: published memory size and its interpretation in bytes.
+        peak: dense FLOP/s by number format, excluding unsupported and unconfirmed formats.
         link: name of the interconnect, and its bidirectional bandwidth in bytes per second (or None).
-        price: quoted US dollars per hour, with sellers and dates.
-        checked: whether figures were verified in their source: ``true``, ``partly`` or ``false``.
+        price: quoted price in US dollars per hour, with sellers and dates.
+        checked: whether the figures were verified in their source (``true``, ``partly`` or ``false``).
         unconfirmed: disputed figures as text, never used in calculations.
     """
 
@@ -48,7 +48,7 @@ class Accelerator:
 
 
 def read_accelerators(key: str, entry: Mapping[str, Any]) -> list[Accelerator]:
-    """Read one accelerator per memory size from an entry of the data files."""
+    """Return one accelerator per memory size for a data file entry."""
     sizes, unit = entry["memory"], entry.get("unit", "GB")
     several = isinstance(sizes, list)
     return [_read(f"{key}-{size}gb" if several else key, entry, size, unit) for size in (sizes if several else [sizes])]

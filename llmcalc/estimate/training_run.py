@@ -1,6 +1,6 @@
-"""A training run: exact compute, and estimates of time, cost, energy and data volume.
+"""Training runs with exact compute and estimated time, cost, energy and data volume.
 
-The compute is exact for full sequences of one length. All other figures depend on the assumptions shown with them.
+The compute is exact for full sequences of equal length. All other figures depend on the displayed assumptions.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ SHORT_IDS, SHORT, LONG = 2**16, 2, 4  # largest vocabulary with 2-byte token ids
 
 
 class Price(NamedTuple):
-    """US dollars per accelerator-hour, and their source."""
+    """Price in US dollars per accelerator-hour, and its source."""
 
     low: float
     high: float
     source: str
 
     def of(self, hours: Span) -> tuple[float, float]:
-        """Return the range of the cost in US dollars."""
+        """Return the cost range in US dollars for the given accelerator-hours."""
         return hours.low * self.low, hours.high * self.high
 
 
 @record
 class Budget:
-    """A training budget in accelerator-hours and model FLOPs. ``said`` is the budget as the user wrote it."""
+    """A training budget in accelerator-hours and model FLOPs. ``said`` is the budget as entered by the user."""
 
     said: str
     machine: Machine
@@ -63,7 +63,7 @@ class Training(NotebookDisplay):
     Attributes:
         step: FLOPs of all sequences in the run.
         tokens: number of requested tokens, before rounding up to full sequences.
-        resume_bytes: size of a checkpoint to resume from: weights, master copy and optimizer states.
+        resume_bytes: size of a resumable checkpoint (weights, master copy and optimizer states).
     """
 
     architecture: Architecture
@@ -96,17 +96,17 @@ class Training(NotebookDisplay):
 
     @property
     def parameters(self) -> int:
-        """Number of active parameters, including embeddings; the N of 6·N·D."""
+        """Number of active parameters, including embeddings (N in 6·N·D)."""
         return params(self.architecture).active
 
     @property
     def six_nd(self) -> int:
-        """Approximate training FLOPs, 6·N·D."""
+        """Approximate training FLOPs (6·N·D)."""
         return TRAIN * self.parameters * self.tokens
 
     @property
     def pf_days(self) -> float:
-        """Compute in PF-days."""
+        """Training compute in PF-days."""
         return self.compute / PF_DAY
 
     @property
@@ -116,7 +116,7 @@ class Training(NotebookDisplay):
 
     @property
     def hours(self) -> Span | None:
-        """Accelerator-hours."""
+        """Estimated accelerator-hours."""
         return self.machine.hours(self.compute) if self.machine else None
 
     @property
@@ -131,12 +131,12 @@ class Training(NotebookDisplay):
 
     @property
     def token_bytes(self) -> int | None:
-        """Bytes per token id in a data set: 2 if the vocabulary allows it, else 4."""
+        """Bytes per token id in a data set (2 if the vocabulary is small enough, otherwise 4)."""
         return None if self.vocabulary is None else SHORT if self.vocabulary <= SHORT_IDS else LONG
 
     @property
     def read_bytes(self) -> int | None:
-        """Bytes of all token ids."""
+        """Total size of all token ids, in bytes."""
         return self.tokens * self.token_bytes if self.token_bytes else None
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Reads architectures from external formats: Hugging Face configs, GGUF files and weight folders."""
+"""Importers for Hugging Face configs, GGUF files and weight folders."""

@@ -1,7 +1,7 @@
-"""Reads configs and tensor headers from the Hugging Face Hub (``hf:org/name@revision``) without downloading weights.
+"""Hugging Face Hub access to configs and tensor headers without downloading weights (``hf:org/name@revision``).
 
-The optional package ``huggingface_hub`` provides the cache, token, offline mode and endpoint (``HF_ENDPOINT`` ...).
-Headers are read by range requests or from cached files.
+The optional package ``huggingface_hub`` provides the cache, the access token, offline mode and ``HF_ENDPOINT``.
+Headers are read with range requests or from cached files.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SOURCE = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+|[\w.-]+)(@(?P<revision>[\w./-]+?
 
 
 class Place(NamedTuple):
-    """A repository, its revision, and optionally the name of a GGUF file."""
+    """Hub repository with an optional revision and an optional GGUF file name."""
 
     repo: str
     revision: str | None
@@ -43,7 +43,7 @@ class Place(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The source as written by the user."""
+        """Source string, such as ``hf:org/name@revision``."""
         revision, file = f"@{self.revision}" if self.revision else "", f"/{self.file}" if self.file else ""
         return f"{SCHEME}{self.repo}{revision}{file}"
 
@@ -53,19 +53,19 @@ def read_place(source: str) -> Place:
     match = _SOURCE.fullmatch(source.removeprefix(SCHEME))
     if match is None or ".." in source or len(source) > limits.LONGEST_NAME:
         hint = "Use hf:org/name, hf:org/name@revision or hf:org/name/file.gguf."
-        raise DescriptionError("not a repository on the Hugging Face Hub", where=short_repr(source), hint=hint)
+        raise DescriptionError("not a valid Hugging Face Hub source", where=short_repr(source), hint=hint)
     return Place(match["repo"], match["revision"], match["file"] or "")
 
 
 def config(source: str) -> Path:
-    """Return the path of a repository's ``config.json`` in the Hub's cache."""
+    """Return the path of a repository's ``config.json`` in the Hub cache."""
     place = read_place(source)
     with _explained(place, CONFIG):
         return _download(place, CONFIG)
 
 
 def headers(source: str) -> Headers:
-    """Return the headers of a repository's safetensors files or of the named GGUF file."""
+    """Return the tensor headers of a repository's safetensors files or of the specified GGUF file."""
     place = read_place(source)
     if place.file:
         with _explained(place, place.file):
@@ -108,7 +108,7 @@ def _gguf(place: Place) -> Headers:
 
 
 def _index(place: Place) -> dict[str, str] | None:
-    """Return the file of each tensor if the repository has an index."""
+    """Return a mapping from tensor name to file name, or None if the repository has no index."""
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     try:
@@ -126,12 +126,12 @@ def _library() -> Any:
     try:
         import huggingface_hub
     except ImportError:
-        raise DescriptionError("hf: sources require the package huggingface_hub", where=SCHEME, hint=INSTALL) from None
+        raise DescriptionError("hf: sources require the huggingface_hub package", where=SCHEME, hint=INSTALL) from None
     return huggingface_hub
 
 
 def _download(place: Place, name: str) -> Path:
-    """Return the path of a small file in the cache, downloading the file if needed."""
+    """Return the cached path of a small file, downloading the file if needed."""
     return Path(_library().hf_hub_download(place.repo, name, revision=place.revision))
 
 
@@ -141,12 +141,12 @@ def _cached(place: Place, name: str) -> Path | None:
 
 
 def _remote(place: Place, name: str) -> tuple[Callable[[int, int], bytes], int]:
-    """Return a function that reads a range of a remote file, and the file's size."""
+    """Return a function that reads byte ranges of a remote file, and the file size."""
     library = _library()
     from huggingface_hub import constants
 
     if constants.is_offline_mode() if hasattr(constants, "is_offline_mode") else constants.HF_HUB_OFFLINE:
-        raise DescriptionError(f"{name} is not in the cache, and offline mode is on", where=place.name)
+        raise DescriptionError(f"{name} is not cached, and offline mode is enabled", where=place.name)
     url = library.hf_hub_url(place.repo, name, revision=place.revision)
     found = library.get_hf_file_metadata(url)
     size = int(found.size or 0)
@@ -158,7 +158,7 @@ def _remote(place: Place, name: str) -> tuple[Callable[[int, int], bytes], int]:
 
 
 def _range(url: str, start: int, length: int, place: Place, name: str) -> bytes:
-    """Read a range of bytes of a remote file. Bytes that the server sends beyond the range are not read."""
+    """Read a byte range of a remote file, ignoring any bytes that the server sends after the range."""
     if length <= 0:
         return b""
     from huggingface_hub import utils
@@ -184,7 +184,7 @@ def _range(url: str, start: int, length: int, place: Place, name: str) -> bytes:
 
 @contextmanager
 def _explained(place: Place, name: str) -> Iterator[None]:
-    """Translate exceptions of the Hub's library into one-line errors."""
+    """Translate ``huggingface_hub`` exceptions into one-line errors."""
     _library()
     from huggingface_hub import errors
 

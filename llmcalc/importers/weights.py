@@ -1,7 +1,7 @@
-"""Reads an architecture from weight files: a ``config.json`` next to safetensors, or the metadata of a GGUF file.
+"""Architectures read from weight files, using the ``config.json`` next to safetensors or GGUF metadata.
 
-The architecture's ``inputs`` describe how the weights are stored: ``checkpoint`` is the path whose headers ``verify``
-compares. A GGUF file adds the type of each tensor.
+The architecture's ``inputs`` describe the stored weights. ``checkpoint`` is the path whose headers ``verify``
+compares. For a GGUF file, ``types`` contains the type of each tensor.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ COMPUTED = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short
 
 
 def describe(path: Path, read: Reader) -> Architecture:
-    """Return the architecture of a weight folder or file; ``read(config, where)`` reads a config."""
+    """Return the architecture of a weight folder or file, calling ``read(config, where)`` to read the config."""
     names = weight_files(path) if path.is_dir() and not (path / CONFIG).exists() else []
     if path.suffix == GGUF or (names and names[0].endswith(GGUF)):
         return _of_gguf(read_headers(path), read)
@@ -54,7 +54,7 @@ def describe(path: Path, read: Reader) -> Architecture:
 
 
 def describe_remote(source: str, read: Reader) -> Architecture:
-    """Return the architecture of a repository on the Hub."""
+    """Return the architecture of a Hub repository."""
     from . import hub
 
     if hub.read_place(source).file:
@@ -64,7 +64,7 @@ def describe_remote(source: str, read: Reader) -> Architecture:
 
 
 def headers_of(architecture: Architecture) -> Headers | None:
-    """Return the tensor headers of the checkpoint that an architecture was read from, or None."""
+    """Return the tensor headers of an architecture's source checkpoint, or None."""
     source = architecture.inputs.get("checkpoint")
     if source and source.startswith("hf:"):
         from . import hub
@@ -90,7 +90,7 @@ def _of_gguf(headers: Headers, read: Reader) -> Architecture:
 
 
 def _without_pooler(architecture: Architecture, headers: Headers) -> Architecture:
-    """Return the architecture without the pooler, which GGUF conversion drops from encoders."""
+    """Remove the pooler from the architecture if the GGUF file does not contain the pooler."""
     if "cls.weight" in headers.tensors or not any(named.name == "pooler" for named in architecture.main.outputs):
         return architecture
     kept = tuple(named for named in architecture.main.outputs if named.name != "pooler")
@@ -99,7 +99,7 @@ def _without_pooler(architecture: Architecture, headers: Headers) -> Architectur
 
 
 def _differences(architecture: Architecture, headers: Headers) -> list[str]:
-    """Return a note if the numbers of stored and declared elements differ."""
+    """Return a note if the stored and declared element counts differ."""
     numbers = {one.name: _NUMBER.match(one.name) for one in headers}  # blocks after the last one predict further tokens
     beyond = {name for name, number in numbers.items() if number and int(number[1]) >= architecture.main.n_layers}
     held = sum(one.elements for one in headers if one.name not in beyond.union(COMPUTED))

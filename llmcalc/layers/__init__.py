@@ -1,4 +1,4 @@
-"""Layer kinds, one file per kind, named as in presets. Kinds in the zoo and common aliases are also available."""
+"""Layer kinds with one module per kind, named as in presets. Zoo kinds and common aliases are also available."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def kinds() -> tuple[str, ...]:
-    """Return the names of all kinds, including those in the zoo."""
+    """Return the names of all layer kinds, including zoo kinds."""
     return module_names("layers")
 
 
 @cache
 def find(name: str) -> tuple[type[Layer], dict[str, Any]]:
-    """Return the class of a kind or alias, and the fields set by the alias.
+    """Return the layer class for a kind or alias, and the fields that the alias sets.
 
     Raises:
         UnknownNameError: The kind is unknown.
@@ -83,7 +83,7 @@ def find(name: str) -> tuple[type[Layer], dict[str, Any]]:
 
 
 def __getattr__(name: str) -> type[Layer]:
-    """Return the class of a kind, such as ``Attention``, importing it on first use."""
+    """Return a layer class such as ``Attention``, importing the class on first use."""
     kind = next((kind for kind in kinds() if kind.replace("_", "") == name.lower()), "")
     if not name[:1].isupper() or not kind:
         raise AttributeError(f"module {__name__} has no attribute {name}")

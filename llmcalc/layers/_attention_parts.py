@@ -1,4 +1,4 @@
-"""Parts shared by attention kinds: projections, KV cache, mask, indexer, field checks and docstrings."""
+"""Shared helpers of attention kinds for projections, KV caches, masks, indexers, field checks and docstrings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HEADS = (("q", "h e"), ("k", "g e"), ("v", "g v"))
 
 @record
 class MultiHead(Layer):
-    """Base class of kinds whose heads have width ``d_model / n_heads``."""
+    """Base class for layers with heads of width ``d_model / n_heads``."""
 
     d_model: int
     n_heads: int
@@ -46,26 +46,26 @@ class MultiHead(Layer):
 
 
 def projection(name: str, rows: str, width: str, heads: str, bias: bool = True, source: str = "x") -> list[str]:
-    """Return the equations of ``name = source wname + bname``, from the axis ``width`` to the axes ``heads``."""
+    """Return the equations ``name = source wname + bname`` that project the axis ``width`` to the axes ``heads``."""
     lines = [f"{name}[{rows} {heads}] = {source}[{rows} {width}] w{name}[{width} {heads}]"]
     return lines + ([f"{name}[{rows} {heads}] = add({name}, b{name})"] if bias else [])
 
 
 def project_inputs(declaration: Declaration, names: str = "qkv", rows: str = "q") -> None:
-    """Declare a biased projection of the stream to heads ``[b rows h e]`` for each of ``names``."""
+    """Declare a biased projection of the stream to heads ``[b rows h e]`` for each character of ``names``."""
     declaration.weights(*(f"w{name}[d | h e]" for name in names), *(f"b{name}[h e]" for name in names))
     for name in names:
         declaration.equations(*projection(name, f"b {rows}", "d", "h e"))
 
 
 def project_output(declaration: Declaration, rows: str = "q") -> None:
-    """Declare the biased projection of the head outputs to the stream."""
+    """Declare the biased output projection from the heads to the stream."""
     declaration.weights("wo[h e | d]", "bo[d]")
     declaration.equations(f"y[b {rows} d] = o[b {rows} h e] wo[h e d]", f"y[b {rows} d] = add(y, bo)")
 
 
 def add_value_convolution(declaration: Declaration, taps: int | None) -> None:
-    """Add a depthwise convolution over the values, with one kernel per head; None: no convolution."""
+    """Add a depthwise convolution over the values with one kernel per head, unless ``taps`` is None."""
     if taps:
         declaration.axes["K"] = taps
         declaration.weights("conv[h; K]")
@@ -73,7 +73,7 @@ def add_value_convolution(declaration: Declaration, taps: int | None) -> None:
 
 
 def add_lora(d_in: str) -> list[str]:
-    """Return the equations that add LoRA adapters to queries, keys and values; ``d_in`` is the input axis."""
+    """Return the equations that add LoRA adapters to queries, keys and values. ``d_in`` is the input axis."""
     lines = []
     for name, axes in HEADS:
         lines += [
@@ -85,7 +85,7 @@ def add_lora(d_in: str) -> list[str]:
 
 
 def add_kv_cache(layer: Any, declaration: Declaration) -> None:
-    """Add the KV cache and the mask."""
+    """Add the KV cache and the attention mask to the declaration."""
     tokens = "s" if layer.cross else "t"
     if (layer.causal or layer.cross) and not layer.kv_reused and layer.implemented_cache != "none":
         repeated = layer.implemented_cache == "query_heads"
@@ -106,7 +106,7 @@ def add_kv_cache(layer: Any, declaration: Declaration) -> None:
 
 
 def include_indexer(layer: Any, declaration: Declaration) -> None:
-    """Add the indexer, if the layer has one, and its effect on the mask."""
+    """Add the indexer and update the mask if the layer has an indexer."""
     if not layer.index_heads:
         return
     sizes = layer.d_model, layer.index_heads, layer.index_dim
@@ -145,7 +145,7 @@ def contradictions(layer: Any) -> Iterator[str]:
 
 
 def inherit_docs(kind: Kind) -> Kind:
-    """Add attention's field descriptions to the docstring of a derived kind."""
+    """Add the field descriptions of ``Attention`` to the docstring of a derived class."""
     base = next(base.__doc__ or "" for base in kind.__mro__ if base.__name__ == "Attention")
     text, _, own = (kind.__doc__ or "").strip().partition("\n\n    Attributes:")
     kind.__doc__ = f"{text}\n\n    {base.partition('over heads.')[2].strip()}{own}"
@@ -153,14 +153,14 @@ def inherit_docs(kind: Kind) -> Kind:
 
 
 def derive_head_width(layer: Any) -> None:
-    """Set ``d_head`` to d_model / n_heads if it is None."""
+    """Set ``d_head`` to ``d_model / n_heads`` if ``d_head`` is None."""
     if layer.d_head is None:
         layer.must_divide("n_heads", "d_model")
         layer.derive(d_head=layer.d_model // layer.n_heads)
 
 
 def check_bidirectional(layer: Any) -> None:
-    """Raise a SizeError if an encoder-only kind has decoder fields."""
+    """Raise a SizeError if an encoder-only layer sets decoder fields."""
     for name in ("causal", "cross", "window", "chunk", "prompt", "prefix"):
         if getattr(layer, name):
             raise SizeError(f"{name} is only available for decoder attention", where=layer.kind())

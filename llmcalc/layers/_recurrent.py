@@ -1,4 +1,4 @@
-"""Parts shared by recurrent kinds: a short causal convolution and the chunked gated delta rule."""
+"""Shared helpers of recurrent kinds for short causal convolutions and the chunked gated delta rule."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TORCH_CHUNK_AXES: Axes = {"qz": "ceil(q, Z) * Z", "z": "Z"}
 
 
 def convolve(name: str, axes: str, kernel: str, *, bias: bool = False, activation: str = "") -> list[str]:
-    """Return a short convolution of ``name[b q axes]`` with ``kernel[axes K]``, optional bias and activation."""
+    """Return the equations of a short convolution, optionally followed by a bias and an activation."""
     lines = [f"{name}[b qc {axes}] = {name}[b qc {axes}] {kernel}[{axes} K] | prefill"]
     lines += [f"{name}[b qd {axes}] = {name}[b qd {axes}] {kernel}[{axes} K] | decode"]
     lines += [f"{name}[b q {axes}] = add({name}, {kernel}_b)"] if bias else []
@@ -18,7 +18,7 @@ def convolve(name: str, axes: str, kernel: str, *, bias: bool = False, activatio
 
 
 def delta_rule(keys: str, gate: str, *, decay_per_channel: bool) -> list[str]:
-    """Return the gated delta rule for keys with axis ``keys``, its norm, output gate, and output projection."""
+    """Return the equations of the gated delta rule, the norm, the output gate and the output projection."""
     shared = "" if keys == "vh" else f"{keys}:vh "
     inner, outer = (" elementwise", "") if decay_per_channel else ("", " elementwise")
     within = [f"ut[b qz vh z] = kb[b qz vh dk] k[b z {keys} dk] | {shared}prefill scan{inner}"]

@@ -1,4 +1,4 @@
-"""RoPE scaling methods and their checks, shared by the kinds with rotary positions."""
+"""RoPE scaling methods and checks shared by the layer kinds with rotary positions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ WIDTHS = ("rotary_dim", "qk_rope_head_dim", "d_head")  # fields for the rotated 
 
 
 def check_factors(layer: Any) -> None:
-    """Raise a SizeError unless ``rope_factors`` fits ``rope_scaling`` and the number of rotated pairs."""
+    """Raise a SizeError unless ``rope_factors`` matches ``rope_scaling`` and the number of rotated pairs."""
     if (layer.rope_scaling == "longrope") != bool(layer.rope_factors):
         raise SizeError("rope_factors and rope_scaling: longrope must be set together", where=layer.kind())
     if not layer.rope_factors:
@@ -23,7 +23,7 @@ def check_factors(layer: Any) -> None:
         text = f"rope_factors has {counts} numbers; it must have {pairs} | {pairs}, one per rotated pair"
         raise SizeError(text, where=layer.kind())
     if not all(_is_positive(number) for part in parts for number in part):
-        raise SizeError("rope_factors must be positive numbers", where=layer.kind())
+        raise SizeError("rope_factors must contain only positive numbers", where=layer.kind())
 
 
 def _is_positive(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Row counts of layers that do not run on exactly one row per token."""
+"""Row counts of layers that do not process exactly one row per token."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from ..core.declaration import Declaration
 
 
 def with_prompt(rows: str = "q") -> str:
-    """Return ``rows`` plus, in a sequence's first step, the ``pt`` learned tokens before the sequence."""
+    """Return an expression for ``rows`` plus the ``pt`` learned prompt tokens in the first step of a sequence."""
     return f"{rows} + max(0, 1 - c) * min(q, 1) * pt"
 
 
 def set_rows(layer: Any, declaration: Declaration) -> None:
-    """Set the axis ``q`` of a layer that runs on copies, merged tokens, a prompt or a fixed number of vectors."""
+    """Set the row axis ``q`` for layers with token copies, merged tokens, a prompt or a fixed number of vectors."""
     axes, rows = declaration.axes, "q"
     if layer.streams > 1:
         axes |= {"ms": layer.streams, "q": "q * ms"}

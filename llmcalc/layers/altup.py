@@ -1,4 +1,4 @@
-"""AltUp [baykal2023]: a block runs on one of several residual streams; the others are predicted and corrected."""
+"""AltUp residual streams [baykal2023]. Each block runs on one stream and corrects the predicted other streams."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ..core.record import record
 
 @record
 class AltUp(Layer):
-    """``p = s + s C(m), m = tanh(norm(s_active) router)``; after the block, ``p + (block(p_active) - p_active) c(m')``.
+    """``p = s + s C(m)``, then ``p + (block(p_active) - p_active) c(m')`` with ``m = tanh(norm(s_active) router)``.
 
     Attributes:
-        d_model: width of a stream.
+        d_model: width of each stream.
         n_streams: number of streams.
         active: index of the stream that the blocks run on.
-        output_scaled: whether a learned vector scales the active stream before it gates the per-layer input.
+        output_scaled: whether a learned vector scales the active stream before the per-layer input is gated.
         norm_eps: epsilon of the router's norm.
     """
 

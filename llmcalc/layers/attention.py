@@ -1,5 +1,6 @@
-"""Attention [vaswani2017, Section 3.2]: multi-head, grouped-query [ainslie2023], multi-query [shazeer2019], or with
-cross-attention, sliding windows [beltagy2020], chunks, sinks, gates and relative biases [raffel2019].
+"""Multi-head, grouped-query [ainslie2023] and multi-query [shazeer2019] attention [vaswani2017, Section 3.2].
+
+Options include sliding windows [beltagy2020], relative biases [raffel2019], cross-attention, sinks and gates.
 """
 
 from __future__ import annotations
@@ -20,83 +21,83 @@ class Attention(Layer):
     """``y = softmax(q kᵀ / sqrt(d_head)) v · wo`` over heads.
 
     Attributes:
-        d_model: width of input and output.
+        d_model: input and output width.
         n_heads: number of query heads.
         n_kv_heads: number of key and value heads (default: n_heads); must divide n_heads.
-        d_head: width of a query and key head (default: d_model / n_heads).
-        d_head_v: width of a value head (default: d_head).
-        q_bias, k_bias, v_bias, o_bias: whether each of the four projections has a bias.
-        qk_norm: query and key norm: ``none``, over each ``head``, ``per_head`` (own weights), or over a ``projection``.
+        d_head: width of each query and key head (default: d_model / n_heads).
+        d_head_v: width of each value head (default: d_head).
+        q_bias, k_bias, v_bias, o_bias: whether the query, key, value and output projections have biases.
+        qk_norm: QK norm: ``none``, ``head``, ``per_head`` (separate weights) or ``projection`` (full width).
         qk_norm_function, qk_norm_scale, qk_norm_bias, qk_norm_eps, qk_norm_unit_offset: as in ``norm``.
-        qk_norm_late: whether the norm of queries and keys follows the rotation.
-        positions: ``none`` (or tables outside), ``rope``, ``alibi``, ``relative`` (a learned bias per bucket),
-            ``projected`` (projected sinusoids, Transformer-XL), or ``distances`` (learned vectors [shaw2018]).
-        alibi_scale: factor on the ALiBi biases (Falcon: the scale of the scores).
-        rotary_dim: rotated width of a head (default: d_head).
+        qk_norm_late: whether queries and keys are normalised after the rotation.
+        positions: ``none`` (or separate tables), ``rope``, ``alibi``, ``relative`` (one learned bias per bucket),
+            ``projected`` (projected sinusoids; Transformer-XL), or ``distances`` (learned vectors [shaw2018]).
+        alibi_scale: scaling factor for the ALiBi biases (Falcon: the score scale).
+        rotary_dim: number of rotated channels per head (default: d_head).
         rope_theta: base of the rotary frequencies.
-        rope_interleaved: whether rotated pairs are adjacent: (0, 1), (2, 3) ...; otherwise (0, r/2), (1, r/2 + 1) ...
-        rope_reversed: whether the angles are negative (nanochat).
-        rope_grid: pairs rotated by the row or the column of a patch: ``halves`` with equal frequencies, ``alternate``
-            frequencies, ``other`` (unmodelled), or ``none`` (one-dimensional positions).
-        rope_scaling: scaling to longer contexts: ``none``, ``linear``, ``dynamic`` (NTK), ``llama3``, ``yarn``,
-            ``longrope`` (a factor per pair), ``proportional`` (only the first pairs rotate), or ``other`` (unmodelled).
+        rope_interleaved: whether rotated pairs are (0, 1), (2, 3), ... instead of (0, r/2), (1, r/2 + 1), ...
+        rope_reversed: whether the rotation angles are negated (nanochat).
+        rope_grid: mapping of rotated pairs to patch rows and columns: ``halves`` (equal frequencies),
+            ``alternate`` (alternating frequencies), ``other`` (unmodelled), or ``none`` (one dimension).
+        rope_scaling: context extension method: ``none``, ``linear``, ``dynamic`` (NTK), ``llama3``, ``yarn``,
+            ``longrope`` (one factor per pair), ``proportional`` (only the first pairs), or ``other`` (unmodelled).
         rope_factor: scaling factor.
-        rope_length: training context in tokens, before scaling.
-        rope_low_factor, rope_high_factor: for ``llama3``: scaling is full above ``length / low``, off below ``/ high``.
-        rope_fast, rope_slow: for ``yarn``: range of rotations within ``rope_length`` over which scaling fades.
-        rope_truncate: for ``yarn``: whether the limits of this range are rounded to whole pairs.
-        rope_attention: scaling factor of sines and cosines.
-        rope_factors: for ``longrope``: one factor per pair; after ``|``, the factors beyond ``rope_length`` tokens.
-        n_buckets: number of buckets of the relative position bias.
+        rope_length: training context length in tokens, before scaling.
+        rope_low_factor, rope_high_factor: divisors of ``rope_length`` for the ``llama3`` wavelength limits.
+        rope_fast, rope_slow: ``yarn`` limits in rotations per ``rope_length``, between which scaling fades.
+        rope_truncate: whether the ``yarn`` limits are rounded to whole pairs.
+        rope_attention: scaling factor for sines and cosines.
+        rope_factors: ``longrope`` factors per pair, then ``|`` and the factors above ``rope_length`` tokens.
+        n_buckets: number of relative position buckets.
         max_distance: distance in tokens at which the last bucket starts.
         relative_shared: whether all layers of the stack share the bias table, as in T5.
         causal: whether later tokens are masked.
-        window: number of tokens that a query attends to, including itself; on each side if not causal.
-        window_ahead: window on the side of later tokens, including the query itself, if different.
-        chunk: number of tokens per chunk, within which tokens attend to each other; per sequence if not causal.
+        window: window size in tokens, including the query token (on each side if not causal).
+        window_ahead: window size for later tokens, including the query token, if different from ``window``.
+        chunk: chunk length in tokens. Attention is restricted to tokens of the same chunk.
         cross: whether keys and values come from the encoder.
-        d_source: width of the encoder's output (default: d_model).
-        d_input: input width, if not d_model (Zamba: residual stream and embeddings).
+        d_source: encoder output width (default: d_model).
+        d_input: input width, if different from d_model (Zamba concatenates the residual stream and the embeddings).
         d_input_v: input width of the value projection, if different (MobileBERT).
-        values_of: sub-layer whose input stream is also the input of the value projection.
+        values_of: name of the sub-layer whose input stream is also the value projection input.
         adapter_rank: rank of LoRA adapters on queries, keys and values.
-        n_adapters: number of adapters, one per use of a shared layer (Zamba-2).
-        index_heads: number of heads of the indexer that selects tokens; None: no indexer.
-        index_dim: width of the indexer's heads (default: d_head).
-        index_block: number of tokens selected together.
-        index_pooled: whether blocks are scored by the mean of their keys.
-        index_local: number of blocks, up to and including the query's own, that are always selected.
-        index_unit_offset: whether the weights of the indexer's norms are stored as ``w - 1``.
-        index_topk: number of tokens that a query attends to.
-        clip: bound to which queries, keys and values are clamped (OLMo, DBRX).
-        gated: whether the output is multiplied by ``sigmoid(x wgate)``, with one gate per value.
-        gate_per_head: whether there is one gate per head instead of one per value.
-        gate_bias: gate bias: ``none``, one per ``value``, or one per ``head`` (default: as the gate, if q_bias).
+        n_adapters: number of adapters, one per use of a shared layer (Zamba2).
+        index_heads: number of heads of the indexer that selects tokens; None for no indexer.
+        index_dim: width of each indexer head (default: d_head).
+        index_block: number of tokens per selectable block.
+        index_pooled: whether blocks are scored by their mean key.
+        index_local: number of most recent blocks that are always selected, including the query's block.
+        index_unit_offset: whether the indexer norm weights are stored as ``w - 1``.
+        index_topk: number of selected tokens per query.
+        clip: clamping bound for queries, keys and values (OLMo, DBRX).
+        gated: whether the output is multiplied by ``sigmoid(x wgate)``, with one gate per value channel.
+        gate_per_head: whether there is one gate per head instead of one per value channel.
+        gate_bias: gate bias: ``none``, ``value`` or ``head`` (default: the gate shape if q_bias, else ``none``).
         gate_function: ``sigmoid`` or ``softplus``.
-        sinks: whether each head has a learned logit in the softmax (gpt-oss).
-        prompt: number of learned tokens before the sequence; all of them attend to each other (CPM-Ant).
-        prefix: number of learned keys and values, from a layer of kind ``prefix``, that every query attends to.
-        exclusive: whether each head removes a learned share of its output along the token's own value (NeoMME).
+        sinks: whether each head has a learned sink logit in the softmax (gpt-oss).
+        prompt: number of learned tokens before the sequence, without a causal mask between them (CPM-Ant).
+        prefix: number of learned key/value pairs from a ``prefix`` layer that every query attends to.
+        exclusive: whether each head subtracts a learned fraction of its output along the token's value (NeoMME).
         values_are_keys: whether keys also serve as values, without a value projection.
-        kv_reused: whether keys and values of an earlier layer are used, without projections or cache (Gemma 3n).
-        v_rope: whether values are rotated like keys (RoFormer).
-        v_norm: whether each value head has a norm without weights.
-        head_norm: whether each head's output has an RMSNorm without weights, before the gate (Muse Spark).
+        kv_reused: whether the layer uses keys and values of an earlier layer, without a cache (Gemma 3n).
+        v_rope: whether values are also rotated (RoFormer).
+        v_norm: whether each value head has an unweighted norm.
+        head_norm: whether each head output has an unweighted RMSNorm before the gate (Muse Spark).
         o_norm: whether there is a norm over all heads before the output projection (BitNet).
-        o_norm_function: function of the output norm; ``layernorm`` has a bias (KOSMOS-2).
-        implemented_cache: cache of the implementation: ``compact``, ``all_tokens`` including those outside the window
-            (GPT-Neo), ``query_heads`` with repeated keys and values (Falcon), or ``none`` (a later run caches).
-        logit_softcap: bound of the soft cap on the scores (Gemma-2).
-        scale: factor on the scores (default: 1 / sqrt(d_head)).
-        value_scale: factor on the values (MiMo).
-        in_scale, out_scale: factors on input and output (Falcon-H1).
-        temperature: queries are multiplied by ``1 + temperature · ln(1 + floor((position + start) / length))``.
-        temperature_law: ``log`` (as above) or ``power``: ``(1 + (position + start) / length)^temperature`` (Beam).
-        temperature_length: length in this formula.
-        temperature_start: start in this formula: 1, or 0 (Ministral 3).
-        softmax_in_fp32: whether the implementation computes the softmax in fp32; affects memory only.
+        o_norm_function: function of the output norm. ``layernorm`` includes a bias (KOSMOS-2).
+        implemented_cache: implemented cache layout: ``compact``, ``all_tokens`` (ignores the window; GPT-Neo),
+            ``query_heads`` (repeated keys and values; Falcon), or ``none`` (cached by a later run).
+        logit_softcap: soft-cap bound for the scores (Gemma 2).
+        scale: scaling factor for the scores (default: 1 / sqrt(d_head)).
+        value_scale: scaling factor for the values (MiMo).
+        in_scale, out_scale: scaling factors for the input and the output (Falcon-H1).
+        temperature: factor in the query scale ``1 + temperature · ln(1 + floor((position + start) / length))``.
+        temperature_law: ``log`` (as above) or ``power``, ``(1 + (position + start) / length)^temperature`` (Beam).
+        temperature_length: ``length`` in the query scale.
+        temperature_start: ``start`` in the query scale (1, or 0 in Ministral 3).
+        softmax_in_fp32: whether the implementation computes the softmax in fp32 (affects memory only).
         streams: number of copies of each token among the cross-attention queries (ProphetNet).
-        merge: number of tokens that were merged into each position.
+        merge: number of tokens merged into each position.
         unused: whether the layer is stored but never run.
     """
 
@@ -214,7 +215,7 @@ class Attention(Layer):
             raise SizeError(text, where="attention")
 
     def declare(self) -> Declaration:
-        """Declare query, key and value projections, scores, weighted values, and output projection."""
+        """Declare the query, key and value projections, the scores, the weighted values and the output projection."""
         declaration = Declaration(self._axes())
         self._tensors(declaration)
         if self.unused:

@@ -1,7 +1,7 @@
-"""Attention residuals [moonshot2026k3, Section 2.2]: attention over the summed outputs of earlier layer groups.
+"""Attention residuals over the summed outputs of earlier layer groups [moonshot2026k3, Section 2.2].
 
-The residual stream holds the sum of the current group's outputs. At the end of a group, the sum is stored and a new
-stream starts. Before each sub-layer, a learned query, shared by all tokens, attends to the sums and the stream.
+The residual stream accumulates the outputs of the current group. At the end of a group, the sum is stored and a
+new stream starts. Before each sub-layer, a learned query attends to the stored sums and the current stream.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from ..core.record import record
 
 @record
 class AttentionResidual(Layer):
-    """``y = Σ α_i v_i, α = softmax(w · rmsnorm(v_i))``, over the sums of earlier groups and the stream.
+    """``y = Σ α_i v_i`` with ``α = softmax(w · rmsnorm(v_i))`` over the sums of earlier groups and the stream.
 
     Attributes:
         d_model: width of the stream.
-        closes: whether a layer group ends here, so that the stream is stored as a sum and a new stream starts.
-        n_sums: number of earlier groups, set when the stack is built; 0: the weights are stored but unused.
+        closes: whether the stream is stored as the sum of a group before a new stream starts.
+        n_sums: number of earlier groups, set when the stack is built. If 0, the weights are stored but unused.
         norm_eps: epsilon of the norm.
     """
 
@@ -33,7 +33,7 @@ class AttentionResidual(Layer):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"sums": "summed outputs of each earlier group"}
 
     def declare(self) -> Declaration:
-        """Declare a query ``[d_model]`` and a norm."""
+        """Declare the query ``[d_model]`` and the norm."""
         declaration = Declaration({"d": self.d_model})
         declaration.weights("norm[d]", "w[d |]", unused=not self.n_sums)
         if self.n_sums:

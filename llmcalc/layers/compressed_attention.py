@@ -1,6 +1,6 @@
-"""Compressed attention [deepseek2026v4, Section 2.3]: a query attends to recent tokens and to summaries of all.
+"""Compressed attention to recent tokens and to summaries of all tokens [deepseek2026v4, Section 2.3].
 
-All heads share one key, which is also the value. The output projection is grouped and low-rank.
+All heads share a single key that also serves as the value. The output projection is grouped and low-rank.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ class CompressedAttention(Layer):
     """``y = (softmax(q [kv, summaries]ᵀ) [kv, summaries]) wo_a wo_b``.
 
     Attributes:
-        d_model: width of input and output.
+        d_model: input and output width.
         n_heads: number of query heads.
-        d_head: width of a query head, of the key, and of a summary.
+        d_head: width of each query head, key and summary.
         q_lora_rank: width of the query latent.
-        window: number of tokens that a query attends to, including itself.
+        window: window size in tokens, including the query token.
         n_groups: number of groups of the output projection; must divide n_heads · d_head.
         o_lora_rank: rank of the output projection in each group.
-        rate: number of tokens per summary; None: no summaries.
-        overlap: whether a summary also covers the previous group, with projections of twice the width.
-        index_heads: number of heads of the indexer; None: a query attends to all summaries.
-        index_dim: width of the indexer's heads.
-        index_topk: number of summaries that a query attends to.
-        rotary_dim: rotated width at the end of each head and indexer head (default: d_head).
+        rate: number of tokens per summary; None for no summaries.
+        overlap: whether a summary also covers the previous group, which doubles the projection width.
+        index_heads: number of indexer heads; None to attend to all summaries.
+        index_dim: width of each indexer head.
+        index_topk: number of selected summaries per query.
+        rotary_dim: number of rotated channels at the end of each head and indexer head (default: d_head).
         rope_theta: base of the rotary frequencies.
         rope_interleaved, rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast,
             rope_slow, rope_truncate, rope_attention, rope_factors: as in ``attention``.
@@ -79,7 +79,7 @@ class CompressedAttention(Layer):
             raise SizeError(f"n_groups ({self.n_groups}) does not divide n_heads · d_head", where=self.kind())
 
     def declare(self) -> Declaration:
-        """Declare low-rank queries, one key, summaries, scores, weighted values, and a grouped output projection."""
+        """Declare low-rank queries, one key, summaries, scores, weighted values and the grouped output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head, "Q": self.q_lora_rank}
         axes |= {"G": self.n_groups, "oi": self.n_heads * self.d_head // self.n_groups, "or": self.o_lora_rank}
         axes |= {"w": self.window, "k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"}
@@ -116,7 +116,7 @@ class CompressedAttention(Layer):
 
 
 def _add_summaries(declaration: Declaration, tag: str, rate: int, width: int, axis: str, overlap: bool) -> None:
-    """Add keys and gates of all tokens, and a summary per ``rate`` tokens; an incomplete group is cached."""
+    """Add keys and gates for all tokens, one summary per ``rate`` tokens, and a cache for the incomplete group."""
     summaries = "ceil(c + q - cr + 1, cr)"
     declaration.axes |= {axis: width, "cr": rate, "kc": summaries, "tr": "mod(c + q, cr)"}
     declaration.axes |= {"cw": 2 * width if overlap else width, "sw": 2 * rate if overlap else rate}

@@ -1,4 +1,4 @@
-"""A convolution along the tokens or over a spectrogram, as at the input of an audio encoder."""
+"""Convolution along tokens or over a spectrogram, such as at the input of an audio encoder."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ HALVES = 2
 
 @record
 class Conv(Layer):
-    """``y_t = act(Σ_τ x_{t·stride+τ} w_τ + b)``, and over a spectrogram also along the frequencies.
+    """``y_t = act(Σ_τ x_{t·stride+τ} w_τ + b)``, optionally also along the frequencies of a spectrogram.
 
     Attributes:
         d_in: number of input channels.
         d_out: number of output channels.
         taps: kernel size.
-        upsample: number of output rows per token of the stack (2 before another convolution of stride 2).
+        upsample: number of output rows per token of the stack (2 before another convolution with stride 2).
         stride: stride.
-        extra: number of additional output rows, needed by later convolutions without padding.
+        extra: number of additional output rows that later unpadded convolutions need.
         padded: whether the ends are padded with zeros.
         bias: whether there is a bias per channel.
-        gated: whether half of the channels gate the others (a gated linear unit).
-        normed: whether a GroupNorm with one group follows.
-        activation: elementwise function on the output.
+        gated: whether one half of the channels gates the other half (gated linear unit).
+        normed: whether the convolution is followed by a GroupNorm with one group.
+        activation: elementwise function applied to the output.
         groups: number of channel groups.
-        of_data: whether the input is data, which receives no gradient.
-        span: number of audio frames per output row (2 after a stride of 2); None: one row per token.
-        chunk: number of audio frames per chunk, which is convolved separately; the last chunk is padded.
+        of_data: whether the input is data and receives no gradient.
+        span: number of audio frames per output row (2 after a stride of 2); None for one row per token.
+        chunk: number of audio frames per separately convolved chunk. The last chunk is padded.
         reach: number of audio frames that affect each output row, without padding.
         overrun: number of output rows that the implementation computes and discards.
-        rows: number of frequency bins of the output, over a spectrogram; None: convolution along time only.
+        rows: number of output frequency bins of a spectrogram; None for a convolution along time only.
         taps_across: kernel size along the frequencies (default: ``taps``).
     """
 
@@ -67,7 +67,7 @@ class Conv(Layer):
         self.must_divide("groups", "d_in")
         self.must_divide("groups", "d_out")
         if self.gated and self.d_out % HALVES:
-            raise SizeError(f"d_out is {self.d_out}; it must be even if gated", where="conv")
+            raise SizeError(f"d_out must be even when gated is set, not {self.d_out}", where="conv")
         if self.gated and self.normed:
             raise SizeError("gated and normed cannot be combined", where="conv")
         if self.span and (self.upsample > 1 or self.stride > 1 or self.extra):
@@ -86,7 +86,7 @@ class Conv(Layer):
             self.derive(taps_across=self.taps)
 
     def declare(self) -> Declaration:
-        """Declare the weight ``[d_out, d_in / groups, (taps_across,) taps]`` and its bias."""
+        """Declare the weight ``[d_out, d_in / groups, (taps_across,) taps]`` and the optional bias."""
         axes: dict[str, int | str] = {"in": self.d_in // self.groups, "out": self.d_out, "taps": self.taps}
         length = f"q * ms + {self.extra}" if self.extra else "q * ms"
         length = output_frames(self.span, self.chunk, self.reach) if self.span else length
@@ -123,9 +123,9 @@ class Conv(Layer):
 
 
 def output_frames(span: int, chunk: int | None = None, reach: int | None = None) -> str:
-    """Return the number of output rows for ``a`` audio frames, one per ``span`` frames, as an expression.
+    """Return an expression for the number of output rows, one per ``span`` of the ``a`` audio frames.
 
-    With ``chunk``, every chunk is separate and the last one is padded. With ``reach``, the ends are not padded.
+    With ``chunk``, chunks are separate and the last chunk is padded. With ``reach``, the ends are not padded.
 
     >>> output_frames(2), output_frames(8, 100), output_frames(20, reach=50)
     ('ceil(a, 2)', 'ceil(min(a, 100), 8) * ceil(a, 100)', 'ceil(max(0, a - 49), 20)')

@@ -1,4 +1,4 @@
-"""Disentangled attention [he2020, Section 3.1]: separate content scores and relative position scores."""
+"""Disentangled attention with separate content and relative position scores [he2020, Section 3.1]."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from ._attention_parts import MultiHead, projection
 
 @record
 class DisentangledAttention(MultiHead):
-    """``softmax((q kᵀ + q rkᵀ + rq kᵀ) / sqrt(3 d_head)) v · wo`` with keys rk and queries rq of relative positions.
+    """``softmax((q kᵀ + q rkᵀ + rq kᵀ) / sqrt(3 d_head)) v · wo`` with relative position keys rk and queries rq.
 
     Attributes:
-        d_model: width of input and output.
-        n_heads: number of heads, of width d_model / n_heads.
-        n_distances: rows of the relative position table, shared by all layers of the stack; None: no table.
-        content_to_position: whether queries are multiplied by position keys.
-        position_to_content: whether keys are multiplied by position queries.
+        d_model: input and output width.
+        n_heads: number of heads of width d_model / n_heads.
+        n_distances: number of rows in the relative position table shared by the stack; None for no table.
+        content_to_position: whether scores include products of queries and position keys.
+        position_to_content: whether scores include products of keys and position queries.
         shared_projections: whether relative positions use the content projections (DeBERTa-v2).
-        max_distance: largest distance; half of each side's rows are logarithmic (DeBERTa-v2). None: one row each.
+        max_distance: largest distance, with logarithmic rows for long distances (DeBERTa-v2); None for linear rows.
         distances_grow: whether only the table rows needed for the sequence length are projected (DeBERTa).
         table_norm: whether the table has a LayerNorm.
-        k_bias: whether keys have a bias; queries, values and the output always have one.
-        position_k_bias: whether position keys have a bias; position queries always have one.
-        table_norm_eps: epsilon of the table's norm.
-        scale: factor on the scores (default: 1 / sqrt(number of score terms · d_head)).
+        k_bias: whether keys have a bias. Queries, values and the output always have a bias.
+        position_k_bias: whether position keys have a bias. Position queries always have a bias.
+        table_norm_eps: epsilon of the table norm.
+        scale: scaling factor for the scores (default: 1 / sqrt(number of score terms · d_head)).
     """
 
     n_distances: int | None = None
@@ -44,7 +44,7 @@ class DisentangledAttention(MultiHead):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"distances": "distance between each query and key"}
 
     def declare(self) -> Declaration:
-        """Declare projections, the relative position table and its projections, scores, weighted values, and output."""
+        """Declare the content and position projections, the position table, the scores and the output."""
         axes = self._head_axes() | {"v": self.d_model // self.n_heads}
         declaration = Declaration(axes)
         declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h v]", "wo[h v | d]")

@@ -16,36 +16,36 @@ _ROWS = {"token": "V", "position": "T", "segment": "S", "other": "V"}
 
 @record
 class Embedding(Layer):
-    """``y = table[ids]``: bytes, but no FLOPs.
+    """Lookup ``y = table[ids]`` that reads bytes but performs no FLOPs.
 
     Attributes:
-        rows: number of rows of the table, including padding and offset rows.
-        d_model: width of a row.
-        table: what the table is indexed by: ``token``, ``position``, ``segment`` or ``other``.
-        share: name of the shared table; tables with the same name are stored once.
+        rows: number of table rows, including padding and offset rows.
+        d_model: width of each row.
+        table: index type: ``token``, ``position``, ``segment`` or ``other``.
+        share: name of the shared table. Tables with the same name are stored once.
         offset: number of rows before the first position (2 in BART and OPT).
-        scale: factor on the rows (Gemma: sqrt(d_model)).
-        padding_id: tokens of this id have no position, and use the row before the first (RoBERTa).
-        dropped_id: id of tokens with a zero embedding; the other embeddings are scaled up to compensate (ESM).
-        own_ids: name of separate ids for this table (ERNIE's tasks, RoCBert's shapes and pronunciations); 0 if missing.
-        use: role of the rows. ``tokens``: one per token, added to the stream. ``joined``: concatenated to the stream.
-            ``copies``: the initial vector of each additional copy of all tokens (ProphetNet). ``side_tokens``: a
-            separate sequence of vectors, such as global tokens (PEGASUS-X). ``angles``: sines and cosines of this
-            stack's rotary angles. ``everywhere``: one row added to every token. ``prefix``: tokens before all
-            others, such as a class token. ``suffix``: tokens after all others. ``replacement``: one row in place of
-            a token's own embedding. ``array``: vectors that replace the stream once attention has read it (Perceiver).
-        codebooks: number of tables, one per codebook, whose rows are summed at every position (MusicGen).
+        scale: scaling factor for the rows (Gemma: sqrt(d_model)).
+        padding_id: id of the padding token, whose position is the row before the first position (RoBERTa).
+        dropped_id: id of tokens with a zero embedding. The other embeddings are scaled up to compensate (ESM).
+        own_ids: name of separate ids for this table (ERNIE tasks, RoCBert shapes). Missing ids are 0.
+        use: role of the rows: ``tokens`` (added to each token), ``joined`` (concatenated to the stream), ``copies``
+            (initial vectors of additional token copies; ProphetNet), ``side_tokens`` (a separate sequence, such as
+            global tokens in PEGASUS-X), ``angles`` (sines and cosines of the rotary angles of this stack),
+            ``everywhere`` (one row added to every token), ``prefix`` (leading tokens, such as a class token),
+            ``suffix`` (trailing tokens), ``replacement`` (one row that replaces the embedding of a token), or
+            ``array`` (vectors that replace the stream after attending to the stream; Perceiver).
+        codebooks: number of codebooks. The rows of all codebook tables are summed at every position (MusicGen).
         token_id: id of the token with ``use: replacement``.
-        column: index of the segment id, if tokens have several (TAPAS).
-        by_cell: whether positions restart in every table cell, given by the second and third segment id (TAPAS).
-        edges: edges or size of a token's box as index: ``left_right``, ``upper_lower``, ``height`` or ``width``.
-        columns: number of columns of the grid formed by the rows (patch positions).
-        learned: whether the table is a parameter; otherwise it is a buffer of sinusoids.
+        column: index of the segment id, if tokens have several segment ids (TAPAS).
+        by_cell: whether positions restart in every table cell, given by the second and third segment ids (TAPAS).
+        edges: box edges or box size used as the index: ``left_right``, ``upper_lower``, ``height`` or ``width``.
+        columns: number of columns of the patch position grid.
+        learned: whether the table is a parameter instead of a buffer of sinusoids.
         sinusoids: order of the sinusoids: ``interleaved`` [vaswani2017], ``halves`` (sines, then cosines; CTRL),
-            ``fairseq`` (halves from frequency 1 to 1/10000, 0 for padding), or ``cosines`` (the same, cosines first).
+            ``fairseq`` (halves from frequency 1 to 1/10000, 0 for padding), or ``cosines`` (cosines first).
         blank: index of a zero row among the sinusoids (XGLM's padding token).
-        normed: whether an RMSNorm with a weight follows (Inkling).
-        norm_eps: epsilon of this norm.
+        normed: whether the lookup is followed by an RMSNorm with a weight (Inkling).
+        norm_eps: epsilon of the RMSNorm.
         unused: whether the table is stored but never used.
     """
 
@@ -83,7 +83,7 @@ class Embedding(Layer):
     def __post_init__(self) -> None:
         self.check()
         if self.codebooks and self.codebooks > MOST_CODEBOOKS:
-            raise SizeError(f"codebooks is {self.codebooks}; it must be at most {MOST_CODEBOOKS}", where="embedding")
+            raise SizeError(f"codebooks must be at most {MOST_CODEBOOKS}, not {self.codebooks}", where="embedding")
         if self.codebooks and (self.columns or self.use != "tokens" or self.table == "position"):
             raise SizeError("codebooks requires a plain token table", where="embedding")
         if self.columns:

@@ -1,4 +1,4 @@
-"""Features of a vision or audio encoder: the residual stream after selected blocks."""
+"""Vision or audio encoder features taken from the residual stream after selected blocks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ..core.record import record
 
 @record
 class Features(Layer):
-    """``y = [x_i, x_j, ...]``, the concatenated streams after blocks i, j, ...
+    """Concatenation ``y = [x_i, x_j, ...]`` of the residual streams after selected blocks.
 
-    LLaVA [liu2023] uses the second-to-last block, ViP-LLaVA several. Later blocks are computed, but unused.
+    LLaVA [liu2023] uses the second-to-last block, and ViP-LLaVA uses several. Later blocks are computed but unused.
 
     Attributes:
         d_model: width of the stream.
-        blocks: numbers of the blocks: 1 for the first block, 0 for its input, and -1 for the last block.
-        apart: whether the features are a separate output, in addition to the previous one (Qwen3-VL).
+        blocks: block numbers: 1 for the first block, 0 for the input of the first block, and -1 for the last block.
+        apart: whether the features are a separate output in addition to the previous output (Qwen3-VL).
 
     Raises:
         SizeError: ``blocks`` contains values other than integers.
@@ -34,10 +34,10 @@ class Features(Layer):
     def __post_init__(self) -> None:
         self.check()
         if not self.blocks.split() or not all(number.lstrip("-").isdecimal() for number in self.blocks.split()):
-            raise SizeError(f"blocks is {short_repr(self.blocks)}; it must be integers such as -2", where="features")
+            raise SizeError(f"blocks must be integers such as -2, not {short_repr(self.blocks)}", where="features")
 
     def declare(self) -> Declaration:
-        """Declare a selection, without weights."""
+        """Declare a copy of the selected streams without weights."""
         declaration = Declaration({"in": self.d_model * len(self.blocks.split())})
         declaration.equations("y[b q in] = copy(behind[b q in])")
         return declaration

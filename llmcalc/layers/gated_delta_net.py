@@ -1,4 +1,4 @@
-"""Gated DeltaNet [yang2024, Section 3]: linear attention with a gated delta rule, as in Qwen3-Next and Qwen3.5."""
+"""Gated DeltaNet linear attention [yang2024, Section 3], used in Qwen3-Next and Qwen3.5."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from .mlp import PLAIN
 
 @record
 class GatedDeltaNet(Layer):
-    """``S = α S (I - β k kᵀ) + β v kᵀ; y = S q``, in chunks, with short convolutions, a gated norm and an output gate.
+    """Chunked recurrence ``S = α S (I - β k kᵀ) + β v kᵀ; y = S q`` with short convolutions and a gated output norm.
 
     Attributes:
-        d_model: width of input and output.
+        d_model: input and output width.
         n_k_heads: number of query and key heads; must divide n_v_heads.
         n_v_heads: number of value heads.
-        d_k: width of a key head.
-        d_v: width of a value head.
+        d_k: width of each key head.
+        d_v: width of each value head.
         d_conv: kernel size of the convolution over queries, keys and values.
         chunk: chunk length in tokens.
         conv_bias: whether the convolution has a bias.
         norm_eps: epsilon of the gated norm.
-        activation: elementwise function after the convolution; the gate uses ``silu``.
+        activation: activation after the convolution. The gate uses ``silu``.
         negative_eigenvalues: whether β ranges from 0 to 2 instead of 0 to 1.
     """
 
@@ -48,7 +48,7 @@ class GatedDeltaNet(Layer):
         self.must_divide("n_k_heads", "n_v_heads")
 
     def declare(self) -> Declaration:
-        """Declare q, k, v, z, a and b projections, convolution, chunked delta rule, gated norm, and output."""
+        """Declare the input projections, convolution, chunked delta rule, gated norm and output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "kh": self.n_k_heads, "vh": self.n_v_heads, "dk": self.d_k}
         axes |= {"dv": self.d_v, "K": self.d_conv, "Z": self.chunk}
         axes |= {"X": 2 * self.n_k_heads * self.d_k + self.n_v_heads * self.d_v}

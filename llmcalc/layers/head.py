@@ -1,4 +1,4 @@
-"""The language-model head: logits over the vocabulary."""
+"""Language-model head that computes logits over the vocabulary."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ MOST_UNUSED = 8  # libraries store one or two
 
 @record
 class Head(Layer):
-    """``logits = x wᵀ + b``, for all positions or only the last one.
+    """``logits = x wᵀ + b`` for all positions or only the last position.
 
     Attributes:
         vocab: vocabulary size.
-        d_model: input width, equal to that of the token table.
-        d_rest: width of an additional input with its own matrix (MobileBERT).
-        share: name of the shared table if tied to another table, usually ``token_embedding``.
+        d_model: input width, equal to the token table width.
+        d_rest: width of an additional input with a separate matrix (MobileBERT).
+        share: name of the shared table if the head is tied, usually ``token_embedding``.
         bias: whether there is a bias per vocabulary entry.
-        buffer_bias: whether there is a bias per vocabulary entry stored as a buffer (BART).
+        buffer_bias: whether a bias per vocabulary entry is stored as a buffer (BART).
         softcap: bound of the soft cap ``softcap · tanh(logits / softcap)`` (Gemma).
-        input_scale: factor on the input (T5 with a tied table: 1 / sqrt(d_model)).
-        loss_in_fp32: whether the loss converts the logits to fp32 first; affects memory only.
-        streams: number of copies of each token with logits (ProphetNet's future tokens).
-        codebooks: number of tables, one per codebook, each with logits at every position (MusicGen).
-        scored: number of vocabulary entries selected per position for logits (Gemma 4's assistant).
+        input_scale: scaling factor for the input (T5 with a tied table: 1 / sqrt(d_model)).
+        loss_in_fp32: whether the loss converts the logits to fp32 first (affects memory only).
+        streams: number of copies of each token with logits (future tokens in ProphetNet).
+        codebooks: number of codebooks. Each codebook table has logits at every position (MusicGen).
+        scored: number of vocabulary entries per position for which logits are computed (Gemma 4 assistant).
         n_positions: number of positions with logits, independent of the number of tokens (Perceiver).
-        scaled: whether there is a learned factor on each logit (nGPT).
-        barred: number of entries that are never predicted, whose logit is -inf (Chameleon's image tokens).
-        barred_from: first entry that is never predicted.
-        scale_gain: constant factor on the learned factors.
-        unused_biases: number of additional stored biases that are never used.
+        scaled: whether each logit has a learned scaling factor (nGPT).
+        barred: number of entries whose logit is always -inf (image tokens in Chameleon).
+        barred_from: index of the first entry whose logit is always -inf.
+        scale_gain: constant factor applied to the learned scaling factors.
+        unused_biases: number of additional biases that are stored but never used.
         unused: whether the head is stored but never run.
     """
 
@@ -61,9 +61,11 @@ class Head(Layer):
     def __post_init__(self) -> None:
         self.check()
         if self.unused_biases > MOST_UNUSED:
-            raise SizeError(f"unused_biases is {self.unused_biases}; it must be at most {MOST_UNUSED}", where="head")
+            raise SizeError(f"unused_biases must be at most {MOST_UNUSED}, not {self.unused_biases}", where="head")
         if self.codebooks and any((self.scored, self.streams > 1, self.bias, self.buffer_bias, self.scaled)):
-            raise SizeError("codebooks requires no scored, streams, bias, buffer_bias or scaled", where="head")
+            raise SizeError(
+                "codebooks cannot be combined with scored, streams, bias, buffer_bias or scaled", where="head"
+            )
         if self.d_rest and (self.scored or self.unused):
             raise SizeError("d_rest cannot be combined with scored or unused", where="head")
         if self.scored and self.scored > self.vocab:
@@ -73,7 +75,7 @@ class Head(Layer):
             raise SizeError(f"the last barred entry ({last}) must be less than vocab ({self.vocab})", where="head")
 
     def declare(self) -> Declaration:
-        """Declare the table ``[vocab, d_model]``, contracted over d_model."""
+        """Declare the table ``[vocab, d_model]`` and the contraction over ``d_model``."""
         declaration = Declaration({"V": self.vocab, "d": self.d_model})
         if self.n_positions:
             declaration.axes["o"] = self.n_positions

@@ -1,4 +1,4 @@
-"""The Hyena operator [poli2023, Section 3]: gates and long convolutions with generated filters."""
+"""Hyena operator with gates and implicitly parametrised long convolutions [poli2023, Section 3]."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class Hyena(Layer):
     """``y = x_N ⊙ (h_N * ( ... x_1 ⊙ (h_1 * v)))`` with ``order`` gates and ``order - 1`` long filters.
 
     Attributes:
-        d_model: width of input and output.
+        d_model: input and output width.
         order: number of gates (2 in the paper's models).
-        filter_length: length of the filters in positions.
-        d_filter: width of the network that generates the filters.
+        filter_length: filter length in positions.
+        d_filter: hidden width of the network that generates the filters.
         n_filter_layers: number of hidden layers of the filter network.
-        d_position: width of the learned position encoding of the filter network.
+        d_position: width of the learned position encoding that the filter network reads.
         d_conv: kernel size of the short convolution on each stream.
     """
 
@@ -33,10 +33,10 @@ class Hyena(Layer):
     def __post_init__(self) -> None:
         self.check()
         if self.order < 2:
-            raise SizeError(f"order is {self.order}; it must be at least 2", where="hyena")
+            raise SizeError(f"order must be at least 2, not {self.order}", where="hyena")
 
     def declare(self) -> Declaration:
-        """Declare an input projection to order + 1 streams, short convolutions, filters, FFTs, and output."""
+        """Declare the projection to ``order + 1`` streams, short convolutions, filters, FFTs and output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "i": self.d_model, "Y": self.order + 1, "O": self.order}
         axes |= {"M": self.order - 1, "K": self.d_conv, "F": self.d_filter, "Fo": self.d_filter}
         axes |= {

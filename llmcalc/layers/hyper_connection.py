@@ -1,7 +1,7 @@
-"""Hyper-connections [zhu2024; xie2025 for the doubly stochastic mix]: several parallel residual streams.
+"""Hyper-connections between parallel residual streams [zhu2024; xie2025 for the doubly stochastic mix].
 
-Before a sub-layer, they read one vector from the streams. After it, they write its output to all streams and, if
-``mixed``, mix the streams.
+Each sub-layer reads a weighted sum of the streams and writes its output to all streams. If ``mixed`` is true,
+the streams are also mixed.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from ..core.record import record
 
 @record
 class HyperConnection(Layer):
-    """``x = Σ_i read_i · stream_i``; after the sub-layer, ``stream_j = write_j · y + Σ_i mix_ij · stream_i``.
+    """``x = Σ_i read_i · stream_i`` before and ``stream_j = write_j · y + Σ_i mix_ij · stream_i`` after a sub-layer.
 
     Attributes:
-        d_model: width of a stream.
+        d_model: width of each stream.
         n_streams: number of parallel streams.
-        writes: whether the output is written back; the head of a model only reads.
+        writes: whether the sub-layer output is written back. The streams are only read before the final norm.
         mixed: whether a doubly stochastic matrix mixes the streams.
-        rank: rank of the projection to one read weight per channel (Qwen); None: one read weight per stream.
+        rank: rank of the projection to one read weight per channel (Qwen); None for one read weight per stream.
         write_scale: upper bound of the write weights.
         iterations: number of Sinkhorn iterations for the mixing matrix.
         eps: epsilon added to the read and mixing weights, and to the write weights if not mixed.
@@ -42,7 +42,7 @@ class HyperConnection(Layer):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"written": "output of the sub-layer", "rounds": "Sinkhorn iterations"}
 
     def declare(self) -> Declaration:
-        """Declare read, write and mixing weights, the mix, and finally the vector that is read."""
+        """Declare the read, write and mixing weights, the mixed streams and the sub-layer input."""
         declaration = Declaration({"d": self.d_model, "hs": self.n_streams, "ht": self.n_streams})
         (self._by_channel if self.rank else self._by_stream)(declaration)
         return declaration

@@ -1,4 +1,4 @@
-"""The indexer of sparse attention [deepseek2025v32, Section 2], which selects the cached tokens to attend to.
+"""Indexer that selects cached tokens for sparse attention [deepseek2025v32, Section 2].
 
 The indexer is part of an attention layer. No gradient flows through the selection.
 """
@@ -14,21 +14,21 @@ from ..core.record import record
 
 @record
 class Indexer(Layer):
-    """``score = Σ_heads weight · relu(q k)``, with one key per token.
+    """``score = Σ_heads weight · relu(q k)`` with one key per token.
 
     Attributes:
-        d_model: width of the input.
+        d_model: input width.
         n_index_heads: number of query heads.
-        d_index: width of a query head and of the key.
-        d_query: width of the query latent; None: queries are projected from the input.
+        d_index: width of each query head and of the key.
+        d_query: width of the query latent; None to project queries from the input.
         weighted: whether the head scores are summed with weights projected from the input.
-        key_norm: norm of the key: ``layernorm`` with a bias, or ``rmsnorm``.
+        key_norm: norm of the key: ``layernorm`` (with a bias) or ``rmsnorm``.
         query_norm: whether each query head has a norm.
-        block: number of tokens selected together.
-        compressed: number of tokens that share one key, a gated mean of their keys (GLM-5.3).
-        input_norm: whether the input of the query projection has a LayerNorm (Mistral Large 4).
-        position_scaled: whether queries are scaled by the logarithm of their position, with learned numbers per head.
-        pooled: whether complete blocks are scored by the mean of their keys.
+        block: number of tokens per selectable block.
+        compressed: number of tokens that share one key, computed as a gated mean (GLM-5.3).
+        input_norm: whether the query projection input has a LayerNorm (Mistral Large 4).
+        position_scaled: whether queries are scaled by a learned linear function of the log position per head.
+        pooled: whether complete blocks are scored by their mean key.
     """
 
     d_model: int
@@ -48,7 +48,7 @@ class Indexer(Layer):
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"key_norm": ("layernorm", "rmsnorm")}
 
     def declare(self) -> Declaration:
-        """Declare queries, one cached key per token, and scores."""
+        """Declare the queries, one cached key per token, and the scores."""
         axes: dict[str, int | str] = {"d": self.d_model, "ih": self.n_index_heads, "ie": self.d_index, "t": "c + q"}
         declaration = Declaration(axes)
         declaration.mask = "causal"
@@ -88,7 +88,7 @@ class Indexer(Layer):
         return declaration
 
     def _compress(self, declaration: Declaration) -> list[str]:
-        """Return the scores of complete groups of tokens; transformers caches keys, gates and a mask of all tokens."""
+        """Declare the weights and caches of token groups, and return the equations that score complete groups."""
         width = self.d_index
         declaration.axes |= {"cr": self.compressed or 1, "ip": 2 * width + 1, "ix": 2 * width}
         declaration.axes |= {"im": "ceil(c + q - cr + 1, cr)", "tr": "mod(c + q, cr)"}
@@ -109,6 +109,6 @@ class Indexer(Layer):
 
 
 def _pairs(tokens: str) -> str:
-    """Return the number of pairs of a token and a complete block of ``cr`` tokens up to it, for ``tokens`` tokens."""
+    """Return an expression for the number of pairs of a token and a preceding complete block of ``cr`` tokens."""
     blocks = f"ceil({tokens} - cr + 1, cr)"
     return f"(cr * ceil({blocks} * {blocks} - {blocks}, 2) + {blocks} * ({tokens} - cr * {blocks} + 1))"

@@ -1,4 +1,4 @@
-"""Kimi Delta Attention [kimi2025linear, Section 3]: a gated delta rule with a decay per channel."""
+"""Kimi Delta Attention with a gated delta rule and per-channel decay [kimi2025linear, Section 3]."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from .mlp import PLAIN
 
 @record
 class Kda(Layer):
-    """``S = (I - β k kᵀ) diag(α) S + β k vᵀ; y = Sᵀ q``, in chunks, with short convolutions and a gated norm.
+    """Chunked recurrence ``S = (I - β k kᵀ) diag(α) S + β k vᵀ; y = Sᵀ q`` with short convolutions and a gated norm.
 
     Attributes:
-        d_model: width of input and output.
+        d_model: input and output width.
         n_heads: number of heads.
-        d_head: width of a head.
+        d_head: width of each head.
         d_conv: kernel size of the convolution over queries, keys and values.
         chunk: chunk length in tokens.
-        gate_rank: rank of the projections to the decay and the output gate; None: full matrices.
+        gate_rank: rank of the projections to the decay and the output gate; None for full matrices.
         full_gate: whether the output gate always has a full matrix (Kimi K3).
-        decay_bound: lower bound of the logarithm of the decay, through a sigmoid; None: a softplus without a bound.
+        decay_bound: lower bound of the log decay, enforced with a sigmoid; None for an unbounded softplus.
         norm_eps: epsilon of the gated norm.
-        activation: elementwise function after the convolution.
+        activation: activation after the convolution.
     """
 
     d_model: int
@@ -42,7 +42,7 @@ class Kda(Layer):
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": PLAIN}
 
     def declare(self) -> Declaration:
-        """Declare q, k, v, decay, β and gate projections, convolution, chunked delta rule, gated norm, and output."""
+        """Declare the input projections, convolutions, chunked delta rule, gated norm and output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "vh": self.n_heads, "dk": self.d_head, "dv": self.d_head}
         axes |= {"K": self.d_conv, "Z": self.chunk, "X": 3 * self.n_heads * self.d_head, **CONV_AXES, **CHUNK_AXES}
         declaration = Declaration(axes, as_torch=TORCH_CONV_AXES | TORCH_CHUNK_AXES)

@@ -1,4 +1,4 @@
-"""LAuReL [menghani2024]: a learned low-rank update of the residual."""
+"""LAuReL residuals with a learned low-rank update [menghani2024]."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Laurel(Layer):
     """``y = x + norm(x left right)``.
 
     Attributes:
-        d_model: width of input and output.
+        d_model: input and output width.
         rank: rank of the update.
         norm_eps: epsilon of the norm.
     """

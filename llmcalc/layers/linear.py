@@ -1,4 +1,4 @@
-"""A dense projection, as in poolers, head transforms, embedding factorisation and projectors."""
+"""Dense projection for poolers, head transforms, factorised embeddings and projectors."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ class Linear(Layer):
         d_in: input width.
         d_out: output width.
         bias: whether there is a bias.
-        activation: elementwise function on the output.
-        positions: positions used: ``all``, ``logits`` (positions with logits), or ``one`` per sequence (a pooler).
-        pooled: position for ``one``: ``first``, ``last``, the first ``of_id``, or the first of the ``highest`` id.
-        pooled_id: token id for ``pooled: of_id`` (CLIP's end of text); without this token, the first one is used.
+        activation: elementwise function applied to the output.
+        positions: projected positions: ``all``, ``logits`` (positions with logits), or ``one`` (a pooler).
+        pooled: position for ``one``: ``first``, ``last``, ``of_id`` (``pooled_id``) or ``highest`` (highest id).
+        pooled_id: token id for ``pooled: of_id`` (CLIP's end of text). If absent, the first token is used.
         neighbours: number of adjacent positions concatenated as the input, in reverse order (MobileBERT).
-        merge: number of positions merged into one before the projection, by pooling or by concatenation to ``d_in``.
+        merge: number of positions merged into one before the projection by pooling or concatenation.
         merge_whole: whether an incomplete last group of positions is dropped.
-        span, chunk: number of audio frames per position and per chunk, see ``conv``.
+        span, chunk: number of audio frames per position and per chunk (see ``conv``).
         upsample: number of positions per token of the stack, reduced by a later layer.
         merge_by_channel: whether concatenated values are ordered by channel.
-        n_latents: number of learned vectors that the layer runs on, instead of tokens.
+        n_latents: number of learned vectors that the layer processes instead of tokens.
         prompt: number of learned tokens before the sequence.
-        dropped: whether the output is unused, so that it gets no gradient (a pooler next to a language-model head).
+        dropped: whether the output is unused and receives no gradient (a pooler next to a language-model head).
         unused: whether the layer is stored but never run.
-        stream: index of the residual stream created from the first one, rescaled to its magnitude (Gemma 3n).
-        recomputed_per_step: whether implementations recompute this projection of the encoder in every decode step.
-        restores_stream: whether the layer runs after the blocks and projects this stream back.
-        share: name of the shared matrix; matrices with the same name, or transposed, are stored once.
+        stream: index of the residual stream created from the first stream with the same magnitude (Gemma 3n).
+        recomputed_per_step: whether implementations recompute this encoder projection in every decode step.
+        restores_stream: whether the layer projects the stream back after the blocks.
+        share: name of the shared matrix. Matrices with the same name are stored once, even if one is transposed.
     """
 
     d_in: int
@@ -79,7 +79,9 @@ class Linear(Layer):
         self.check()
         self.must_divide("neighbours", "d_in")
         if self.upsample > 1 and (self.span or self.merge > 1 or self.positions != "all" or self.recomputed_per_step):
-            raise SizeError("upsample requires all positions and no span, merge or recomputed_per_step", where="linear")
+            raise SizeError(
+                "upsample requires positions: all and excludes span, merge and recomputed_per_step", where="linear"
+            )
 
     def declare(self) -> Declaration:
         """Declare the weight ``[d_in, d_out]`` and an optional bias."""

@@ -1,4 +1,4 @@
-"""Mamba's selective state-space layer, S6 [gu2023, Section 3]."""
+"""Selective state-space layer (S6) of Mamba [gu2023, Section 3]."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from .mlp import PLAIN
 
 @record
 class Mamba(Layer):
-    """A short convolution, then the recurrence ``h = exp(ΔA) h + ΔB x; y = C h + D x``, gated by ``silu(z)``.
+    """Short convolution and recurrence ``h = exp(ΔA) h + ΔB x; y = C h + D x``, gated by ``silu(z)``.
 
     Attributes:
-        d_model: width of input and output.
+        d_model: input and output width.
         d_inner: number of channels of the recurrence.
         d_state: state size per channel.
         d_conv: kernel size of the short convolution.
         dt_rank: rank of the time-step projection.
         bias: whether the input and output projections have biases.
         conv_bias: whether the convolution has a bias.
-        bcdt_norm: norm on Δ, B and C: ``none``, ``rmsnorm`` with weights (Jamba), or ``plain`` without (Falcon Mamba).
+        bcdt_norm: norm on Δ, B and C: ``none``, ``rmsnorm`` (Jamba) or ``plain`` without weights (Falcon Mamba).
         norm_eps: epsilon of the norm on Δ, B and C.
-        activation: elementwise function after the convolution; the gate uses ``silu``.
-        n_heads: number of heads with separate Δ, B and C; must divide d_inner (Zamba); None: one Δ, B and C.
+        activation: activation after the convolution. The gate uses ``silu``.
+        n_heads: number of heads with separate Δ, B and C (Zamba); must divide d_inner. None for a single head.
     """
 
     d_model: int
@@ -52,7 +52,7 @@ class Mamba(Layer):
             raise SizeError(f"n_heads ({self.n_heads}) requires bcdt_norm: none", where="mamba")
 
     def declare(self) -> Declaration:
-        """Declare an input projection, convolution, projections to Δ, B and C, scan, and output projection."""
+        """Declare the input projection, the convolution, the Δ, B and C projections, the scan and the output."""
         axes: dict[str, int | str] = {"d": self.d_model, "i": self.d_inner, "N": self.d_state, "K": self.d_conv}
         axes |= {"R": self.dt_rank, **CONV_AXES}
         channels, head, width = "i", "", "i"

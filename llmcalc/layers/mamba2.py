@@ -1,4 +1,4 @@
-"""Mamba-2's state-space duality layer, SSD [dao2024, Sections 6 and 7]."""
+"""State-space duality (SSD) layer of Mamba-2 [dao2024, Sections 6 and 7]."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .mlp import PLAIN
 
 @record
 class Mamba2(Layer):
-    """A state-space layer with a scalar decay per head, computed in chunks with matrix products.
+    """State-space layer with a scalar decay per head, computed in chunks with matrix products.
 
     Attributes:
-        d_model: width of input and output.
+        d_model: input and output width.
         n_ssm_heads: number of heads; d_inner = n_ssm_heads · d_ssm_head.
-        d_ssm_head: width of a head.
+        d_ssm_head: width of each head.
         d_state: state size per channel.
-        n_groups: number of groups of heads that share B and C.
+        n_groups: number of head groups that share B and C.
         d_conv: kernel size of the short convolution over x, B and C.
         chunk: chunk length in tokens.
         bias: whether the input and output projections have biases.
@@ -28,10 +28,10 @@ class Mamba2(Layer):
         conv_bias: whether the convolution has a bias.
         norm: whether a gated RMSNorm over each group precedes the output projection.
         gate_first: whether the gate is applied before the norm instead of after (Falcon-H1).
-        in_scale, out_scale: factors on input and output (Falcon-H1).
-        z_scale, x_scale, B_scale, C_scale, dt_scale: factors on the projections.
+        in_scale, out_scale: scaling factors for the input and the output (Falcon-H1).
+        z_scale, x_scale, B_scale, C_scale, dt_scale: scaling factors for the projections.
         norm_eps: epsilon of the norm.
-        activation: elementwise function after the convolution; the gate uses ``silu``.
+        activation: activation after the convolution. The gate uses ``silu``.
         dt_min, dt_max: bounds of the time step.
     """
 
@@ -66,7 +66,7 @@ class Mamba2(Layer):
         self.must_divide("n_groups", "n_ssm_heads")
 
     def declare(self) -> Declaration:
-        """Declare an input projection, convolution over x, B and C, chunked scan, gated norm, and output projection."""
+        """Declare the input projection, convolution, chunked scan, gated norm and output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "H": self.n_ssm_heads, "P": self.d_ssm_head, "N": self.d_state}
         axes |= {"G": self.n_groups, "K": self.d_conv, "Z": self.chunk}
         axes |= {"X": self.n_ssm_heads * self.d_ssm_head + 2 * self.n_groups * self.d_state}

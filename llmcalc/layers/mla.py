@@ -1,7 +1,7 @@
-"""Multi-head latent attention [deepseek2024v2, Section 2.1]: keys and values are compressed into one latent vector.
+"""Multi-head latent attention with a compressed latent for keys and values [deepseek2024v2, Section 2.1].
 
-In prefill, keys and values are expanded from the latent. In a decode step, the up-projections are absorbed into the
-query and the output, and attention runs in the latent space. Transformers' eager code expands the whole cache instead.
+In prefill, keys and values are expanded from the latent. In a decode step, the up-projections are absorbed into
+the query and the output. Transformers' eager code expands the full cache in every decode step instead.
 """
 
 from __future__ import annotations
@@ -21,39 +21,39 @@ class Mla(Layer):
     """Attention with a cache of ``kv_lora_rank + qk_rope_head_dim`` elements per token.
 
     Attributes:
-        d_model: width of input and output.
+        d_model: input and output width.
         n_heads: number of heads.
         kv_lora_rank: width of the key-value latent.
-        q_lora_rank: width of the query latent; None: queries are projected from the input.
-        qk_nope_head_dim: width of the part of a head without positions.
-        qk_rope_head_dim: width of the part of a head with rotary positions, whose key all heads share; 0: none.
-        v_head_dim: width of a value head.
+        q_lora_rank: width of the query latent; None to project queries from the input.
+        qk_nope_head_dim: width of the non-rotary part of each head.
+        qk_rope_head_dim: width of the rotary part of each head, with one key for all heads; 0 for no rotary part.
+        v_head_dim: width of each value head.
         bias: whether the down-projections and the output projection have biases.
-        rope: whether the rotary part is rotated (Kimi Linear: no).
+        rope: whether the rotary part is rotated (false in Kimi Linear).
         rope_theta: base of the rotary frequencies.
         rope_interleaved, rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast,
             rope_slow, rope_truncate, rope_attention, rope_factors: as in ``attention``.
-        scale: factor on the scores (default: 1 / sqrt(qk_nope_head_dim + qk_rope_head_dim)).
-        temperature, temperature_length, temperature_start: scaling of queries by position, as in ``attention``.
+        scale: scaling factor for the scores (default: 1 / sqrt(qk_nope_head_dim + qk_rope_head_dim)).
+        temperature, temperature_length, temperature_start: query scaling by position, as in ``attention``.
         norm_eps: epsilon of the norms on the latents.
         causal: whether later tokens are masked.
-        window: number of tokens that a query attends to, including itself.
-        gate: source of a sigmoid gate on the weighted values: the ``input``, the query ``latent``, or ``none``.
-        gate_per_head: whether there is one gate per head instead of one per value.
-        double_latent: whether queries and their gate use the latent both before and after its norm.
+        window: window size in tokens, including the query token.
+        gate: source of a sigmoid gate on the weighted values: ``input``, ``latent`` (the query latent) or ``none``.
+        gate_per_head: whether there is one gate per head instead of one per value channel.
+        double_latent: whether queries and gates read the query latent both before and after its norm.
         key_norm: whether the rotary key has a norm.
         latent_scaled: whether both latents are scaled by sqrt(d_model / rank) after their norms (LongCat-Flash).
-        sinks: whether each head has a learned logit in the softmax.
-        index_heads: number of heads of the indexer; None: no indexer.
-        index_dim: width of the indexer's heads.
-        index_interleaved: whether the indexer's rotated pairs are adjacent, as with ``rope_interleaved``.
+        sinks: whether each head has a learned sink logit in the softmax.
+        index_heads: number of indexer heads; None for no indexer.
+        index_dim: width of each indexer head.
+        index_interleaved: whether the rotated pairs of the indexer are adjacent, as with ``rope_interleaved``.
         index_rotates_end: whether the end of each indexer head is rotated instead of the start.
-        index_topk: number of tokens that a query attends to, selected by the indexer of this or an earlier layer.
-        index_compressed, index_input_norm, index_position_scaled: fields of the ``indexer``, without the prefix.
-        latent_reused: whether the latent and rotary key of an earlier layer are used (Mistral Large 4).
+        index_topk: number of tokens per query that the indexer of this layer or an earlier layer selects.
+        index_compressed, index_input_norm, index_position_scaled: ``indexer`` fields with the prefix ``index_``.
+        latent_reused: whether the latent and rotary key are reused from an earlier layer (Mistral Large 4).
         latent_lent: whether later layers reuse the latent and rotary key of this layer.
-        position_scaled: whether queries are scaled by the logarithm of their position, with learned numbers per head.
-        rope_learned: number of rotary frequencies with a learned factor, shared by all layers; None: none.
+        position_scaled: whether queries are scaled by a learned linear function of the log position per head.
+        rope_learned: number of rotary frequencies with a learned factor, shared by all layers; None for no factors.
     """
 
     d_model: int
@@ -120,7 +120,7 @@ class Mla(Layer):
             raise SizeError("key_norm requires a rotary key computed by this layer", where="mla")
 
     def declare(self) -> Declaration:
-        """Declare down-projections, norms, up-projections, attention, and output projection."""
+        """Declare the down-projections, norms, up-projections, attention and output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "C": self.kv_lora_rank}
         axes |= {"nope": self.qk_nope_head_dim, "v": self.v_head_dim, "t": "c + q"}
         axes |= {"qk": self.qk_nope_head_dim + self.qk_rope_head_dim}
@@ -152,7 +152,7 @@ class Mla(Layer):
         return declaration
 
     def _latent(self, declaration: Declaration) -> None:
-        """Return the latent and the rotary key, projected from the input or taken from an earlier layer."""
+        """Declare the latent and the rotary key, either projected from the input or reused from an earlier layer."""
         rotary = bool(self.qk_rope_head_dim)
         if self.latent_reused:
             declaration.elsewhere = ("reused_ckv", "reused_kr")
@@ -173,7 +173,7 @@ class Mla(Layer):
             declaration.equations("kr[b q rope] = rmsnorm(kr, kr_norm)")
 
     def _places(self, declaration: Declaration) -> None:
-        """Declare the rotation, and the scaling of queries by position."""
+        """Declare the rotation and the scaling of queries by position."""
         is_rotated = self.rope and self.qk_rope_head_dim > 0
         if self.rope_learned:
             declaration.axes["rf"] = self.rope_learned

@@ -1,4 +1,4 @@
-"""Feed-forward layer [vaswani2017, Section 3.3], plain or gated [shazeer2020]."""
+"""Plain or gated [shazeer2020] feed-forward layer [vaswani2017, Section 3.3]."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PLAIN = tuple(name for name in ACTIVATIONS if name not in (*LEARNED, BOUNDED))
 
 
 def check_bounds(layer: Any) -> None:
-    """Check the soft caps of a feed-forward layer or of experts against its activation.
+    """Check that the soft caps of a feed-forward layer or experts match the activation.
 
     Raises:
         SizeError: A bound is missing or unused.
@@ -43,39 +43,39 @@ def check_bounds(layer: Any) -> None:
 
 @record
 class Mlp(Layer):
-    """``y = act(x w1) w2``, or gated ``y = (act(x wg) * x wu) wd`` (SwiGLU, GEGLU).
+    """``y = act(x w1) w2``, or ``y = (act(x wg) * x wu) wd`` if gated (SwiGLU, GEGLU).
 
     Attributes:
-        d_model: width of input and output.
+        d_model: input and output width.
         d_ff: hidden width.
-        activation: elementwise function on the hidden values (on the gate, if gated).
+        activation: elementwise function applied to the hidden values, or to the gate if gated.
         gated: whether a gate projection multiplies the up-projection.
         bias: whether the matrices have biases.
         out_bias: whether the down-projection has a bias (default: ``bias``).
-        clamp: upper bound of the gate, and bound of the absolute value of the up-projection (gpt-oss).
+        clamp: upper bound of the gate and absolute bound of the up-projection (gpt-oss).
         clamp_late: whether the gate is clamped after its activation (Step 3.7).
         up_offset: offset added to the up-projection before the product (gpt-oss: 1).
-        gate_softcap: bound of ``situ``, a silu with a soft-capped linear factor [moonshot2026k3].
-        up_softcap: bound of the soft cap on the up-projection.
-        gate_scale, out_scale: factors on the gate before its activation, and on the output (Falcon-H1).
-        scaled: whether there is a learned factor on the output.
-        sparsity: share of the gate values set to 0, by a quantile of the normal distribution (Gemma 3n).
+        gate_softcap: bound of ``situ``, a SiLU with a soft-capped linear factor [moonshot2026k3].
+        up_softcap: soft-cap bound for the up-projection.
+        gate_scale, out_scale: scaling factors for the gate before its activation and for the output (Falcon-H1).
+        scaled: whether the output has a learned scaling factor.
+        sparsity: fraction of gate values set to 0, using a quantile of the normal distribution (Gemma 3n).
         inner_norm: whether there is a norm on the hidden values (BitNet).
-        inner_norm_function: function of the inner norm; ``layernorm`` has a bias (KOSMOS-2).
-        on_sphere: whether gate and up-projection have learned scales, and their product is normalised (nGPT).
-        sphere_gain: constant factor on these scales.
+        inner_norm_function: function of the inner norm. ``layernorm`` includes a bias (KOSMOS-2).
+        on_sphere: whether gate and up-projection have learned scales and a normalised product (nGPT).
+        sphere_gain: constant factor applied to the learned scales.
         inner_norm_eps: epsilon of the inner norm.
-        n_global: number of global tokens that the layer also runs on, see ``block_attention``.
-        globals_dropped: whether the outputs for global tokens are unused, so that they get no gradient.
+        n_global: number of global tokens that the layer also processes (see ``block_attention``).
+        globals_dropped: whether the outputs for global tokens are unused and receive no gradient.
         padded_to: multiple to which implementations pad the number of tokens.
         padded_above: number of tokens above which implementations pad.
-        adapter_rank: rank of LoRA adapters on the matrices that read the input.
-        n_adapters: number of adapters, one per use of a shared layer (Zamba-2).
-        n_positions: number of vectors that the layer runs on, independent of the number of tokens (Perceiver).
-        n_latents: number of learned vectors that the layer runs on, instead of tokens.
-        merge: number of tokens that were merged into each position (Funnel Transformer).
-        merge_extra: whether each merge kept the first token separate.
-        merge_whole: whether an incomplete last group was dropped (CANINE).
+        adapter_rank: rank of LoRA adapters on the input projections.
+        n_adapters: number of adapters, one per use of a shared layer (Zamba2).
+        n_positions: number of vectors that the layer processes, independent of the number of tokens (Perceiver).
+        n_latents: number of learned vectors that the layer processes instead of tokens.
+        merge: number of tokens merged into each position (Funnel Transformer).
+        merge_extra: whether each merge leaves the first token separate.
+        merge_whole: whether an incomplete last group is dropped (CANINE).
         unused: whether the layer is stored but never run.
         prompt: number of learned tokens before the sequence.
         streams: number of copies of each token (ProphetNet).
@@ -128,7 +128,7 @@ class Mlp(Layer):
         check_bounds(self)
 
     def declare(self) -> Declaration:
-        """Declare one or two weights ``[d_model, d_ff]``, and a weight ``[d_ff, d_model]``."""
+        """Declare one or two weights ``[d_model, d_ff]`` and one weight ``[d_ff, d_model]``."""
         declaration = Declaration({"d": self.d_model, "f": self.d_ff})
         if self.gated:
             declaration.weights("wg[d | f]")

@@ -1,4 +1,4 @@
-"""Mixture of experts: a router sends each token to ``top_k`` of ``n_experts`` feed-forward layers.
+"""Mixture of experts with a router that sends each token to ``top_k`` of ``n_experts`` feed-forward layers.
 
 [shazeer2017; fedus2021 for Switch; jiang2024 for Mixtral; dai2024 for shared experts, DeepSeekMoE]
 """
@@ -22,58 +22,58 @@ class Moe(Layer):
     """``y = Σ_{i in top_k} p_i · expert_i(x) + shared(x)``.
 
     Attributes:
-        d_model: width of input and output.
-        d_ff: hidden width of a routed expert.
+        d_model: input and output width.
+        d_ff: hidden width of each routed expert.
         n_experts: number of routed experts.
         top_k: number of routed experts per token.
         activation, gated, clamp, clamp_late, up_offset, gate_softcap, up_softcap: as in ``mlp``.
-        expert_bias: whether the experts' matrices have biases.
+        expert_bias: whether the expert matrices have biases.
         router: scoring function: ``softmax``, ``sigmoid`` or ``sqrt_softplus``.
         renormalise: whether the scores of the selected experts are divided by their sum.
-        renormalise_eps: epsilon added to this sum (LFM2).
-        renormalise_power: order of the norm that divides the scores, 1 for the sum (DBRX).
-        routed_scale: factor on the scores of the selected experts.
-        router_softcap: bound of the soft cap on the router's logits (Laguna).
-        mixer_tolerance: relative tolerance of SparseMixer, with a softmax over experts of similar score [liu2023].
+        renormalise_eps: epsilon added to the sum of the scores (LFM2).
+        renormalise_power: order of the norm that divides the scores. The default of 1 is the sum (DBRX).
+        routed_scale: scaling factor for the scores of the selected experts.
+        router_softcap: soft-cap bound for the router logits (Laguna).
+        mixer_tolerance: relative tolerance of SparseMixer for experts with similar scores [liu2023].
         scaled_input: whether the scores multiply the experts' inputs instead of their outputs (Llama 4).
-        shared_scale: factor on the shared experts' output.
-        router_bias: whether the router's logits have a bias (a parameter).
+        shared_scale: scaling factor for the output of the shared experts.
+        router_bias: whether the router logits have a bias parameter.
         router_bias_unused: whether the router bias is stored but never added (LongCat-Flash).
-        router_scaled: whether the router's input is normalised and scaled, and each expert's score scaled (Gemma 4).
+        router_scaled: whether the router normalises and scales its input and scales each expert's score (Gemma 4).
         router_eps: epsilon of the router's norm.
-        hash_rows: number of rows of a fixed table from token ids to experts (hash routing); None: selection by score.
-        correction_bias: offset per expert for load balancing: ``none``, a ``buffer``, or a ``parameter``.
-        n_groups: number of groups of experts.
-        top_groups: number of groups selected per token, before the experts within these groups.
-        group_score: score of a group: its ``best`` expert score, or the sum of its best ``two`` (DeepSeek-V3).
-        d_ff_shared: total hidden width of the shared experts; None: no shared experts.
+        hash_rows: number of rows of a fixed token-to-expert table (hash routing); None to select by score.
+        correction_bias: type of the load-balancing offset per expert: ``none``, ``buffer`` or ``parameter``.
+        n_groups: number of expert groups.
+        top_groups: number of groups selected per token before experts are selected within the groups.
+        group_score: score of a group: the ``best`` expert score, or the sum of the best ``two`` (DeepSeek-V3).
+        d_ff_shared: total hidden width of the shared experts; None for no shared experts.
         shared_activation: activation of the shared expert (default: ``activation``).
         shared_gated: whether the shared expert is gated (default: ``gated``).
         shared_clamped: whether the shared expert is clamped like the routed experts.
         shared_clamp: clamp bound of the shared expert, if different.
         shared_bias: whether the shared expert has biases.
         shared_gate: whether a learned gate ``sigmoid(x w)`` scales the shared expert's output (Qwen).
-        d_latent: width of the experts' latent space, between a down- and an up-projection (Nemotron-3).
-        latent_in_norm: whether the experts' input in the latent space has a norm (Muse Spark).
-        result_norm: whether each expert's output is scaled by a shared weight, stored as ``w - 1``, then normalised.
-        result_norm_eps: epsilon of this norm.
-        router_gain: constant factor on the router's logits.
+        d_latent: width of the latent space in which the routed experts run (Nemotron 3).
+        latent_in_norm: whether the latent expert input has a norm (Muse Spark).
+        result_norm: whether each expert output is scaled by a shared weight (stored as ``w - 1``) and normalised.
+        result_norm_eps: epsilon of the norm on expert outputs.
+        router_gain: constant factor applied to the router logits.
         latent_bias: whether the latent projections have biases.
         latent_norm: whether the sum of the experts has an RMSNorm before the up-projection (Kimi K3).
         latent_norm_eps: epsilon of the latent norms.
-        capacity_factor: tokens per expert beyond ``capacity_factor · tokens · top_k / n_experts`` are dropped (Switch).
-        top_k_run: number of experts per token that the implementation runs (in Llama 4, all).
-        n_zero_experts: number of additional experts that return their input (LongCat); their stored rows are unused.
-        out_bias: whether there is a bias on the sum of the experts' outputs (JetMoE).
-        d_router: width of a router network: a projection, a norm, two layers and the scores (ZAYA).
-        router_residual: whether the previous layer's router hidden state is added, scaled, after the projection.
-        n_null_experts: number of additional router classes without an expert; their tokens skip the experts.
-        n_shared: number of shared experts, as wide as routed ones, that the router weights as well (Inkling).
-        learned_gate_scale: whether there is a learned factor on all scores.
-        capacity: maximum number of tokens of a sequence per expert; later tokens are dropped.
-        batch_capacity: whether the capacity applies to the whole batch, first choices before second choices (NLLB).
-        capacity_share: capacity per batch as a share of its tokens, instead of a number.
-        priority_by_score: whether tokens with higher best scores come first in the batch.
+        capacity_factor: capacity relative to ``tokens · top_k / n_experts``. Excess tokens are dropped (Switch).
+        top_k_run: number of experts per token that the implementation runs (all experts in Llama 4).
+        n_zero_experts: number of additional experts that return their input. The stored rows are unused (LongCat).
+        out_bias: whether there is a bias on the sum of the expert outputs (JetMoE).
+        d_router: width of a router network with a projection, a norm, two layers and the scores (ZAYA).
+        router_residual: whether the scaled hidden state of the previous router is added after the projection.
+        n_null_experts: number of additional router classes without an expert. Tokens routed there skip the experts.
+        n_shared: number of shared experts that have width ``d_ff`` and router weights (Inkling).
+        learned_gate_scale: whether all scores are multiplied by a learned factor.
+        capacity: maximum number of tokens per expert and sequence. Later tokens are dropped.
+        batch_capacity: whether the capacity applies to the batch, with first choices before second choices (NLLB).
+        capacity_share: capacity as a fraction of the tokens in the batch, instead of ``capacity``.
+        priority_by_score: whether tokens with higher top scores have priority within the batch.
         renormalise_late: whether full experts are excluded before renormalising.
         unused: whether the layer is stored but never run (image experts in a text-only pass).
     """
@@ -159,7 +159,7 @@ class Moe(Layer):
         if self.top_k > self.n_experts:
             raise SizeError(f"top_k ({self.top_k}) must not exceed n_experts ({self.n_experts})", where="moe")
         if self.renormalise_power <= 0:
-            raise SizeError(f"renormalise_power is {self.renormalise_power}; it must be positive", where="moe")
+            raise SizeError(f"renormalise_power must be positive, not {self.renormalise_power}", where="moe")
         self.must_divide("n_groups", "n_experts")
         check_bounds(self)
         if self.shared_activation and BOUNDED in {self.shared_activation, self.activation}:
@@ -169,7 +169,7 @@ class Moe(Layer):
         if (self.capacity_share is not None or self.priority_by_score) and not self.batch_capacity:
             raise SizeError("capacity_share and priority_by_score require batch_capacity: true", where="moe")
         if self.capacity_share is not None and not 0 < self.capacity_share <= 1:
-            raise SizeError(f"capacity_share is {self.capacity_share}; it must be above 0 and at most 1", where="moe")
+            raise SizeError(f"capacity_share must be above 0 and at most 1, not {self.capacity_share}", where="moe")
         if self.batch_capacity and (self.capacity is None) == (self.capacity_share is None):
             raise SizeError("batch_capacity requires either capacity or capacity_share", where="moe")
         for name in _OTHER_SHARES if self.n_shared else ():
@@ -177,7 +177,7 @@ class Moe(Layer):
                 raise SizeError(f"n_shared and {name} cannot be combined", where="moe")
 
     def declare(self) -> Declaration:
-        """Declare the router, ``top_k`` experts per token, and shared experts as a part with separate axes."""
+        """Declare the router, ``top_k`` routed experts per token, and the shared experts."""
         axes: dict[str, int | str] = {"d": self.d_model, "f": self.d_ff, "x": self.n_experts, "j": self.top_k}
         if self.n_zero_experts or self.n_null_experts or self.n_shared:
             axes["xz"] = self.n_experts + self.n_zero_experts + self.n_null_experts + (self.n_shared or 0)
@@ -286,7 +286,7 @@ class Moe(Layer):
             declaration.equations("rh[b q Fo] = gelu(rh)")
 
     def _scored_shared(self, declaration: Declaration) -> None:
-        """Declare shared experts weighted by the router."""
+        """Declare shared experts whose outputs are weighted by the router."""
         up = (["wg"] if self.gated else []) + ["wu"]
         declaration.weights(*(f"shared_{name}[m; d | f]" for name in up), "shared_wd[m; f | d]")
         for name in up:

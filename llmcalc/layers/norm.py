@@ -1,4 +1,4 @@
-"""Normalisation: LayerNorm [ba2016] and RMSNorm [zhang2019]."""
+"""Normalisation layers such as LayerNorm [ba2016] and RMSNorm [zhang2019]."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from ._rows import set_rows
 
 @record
 class Norm(Layer):
-    """``y = x / rms(x) · w`` or ``y = (x - mean) / std · w + b``, over the last axis.
+    """Normalisation over the last axis: ``y = x / rms(x) · w`` or ``y = (x - mean) / std · w + b``.
 
     Attributes:
         d_model: width of the input.
-        function: ``rmsnorm``, ``layernorm``, or ``l2norm`` (vectors of length 1).
+        function: ``rmsnorm``, ``layernorm`` or ``l2norm`` (scales vectors to length 1).
         scale: whether there is a weight ``w [d_model]``.
         bias: whether there is a bias ``b [d_model]``.
         eps: epsilon of the norm.
         gate_rank: rank of the output gate ``sigmoid(silu(y w_in) w_out)`` (A.X K2).
         streams: number of copies of each token (ProphetNet).
-        n_latents: number of learned vectors that the layer runs on, instead of tokens.
-        merge: number of tokens that were merged into each position (Funnel Transformer).
-        merge_extra: whether each merge kept the first token separate.
-        merge_whole: whether an incomplete last group was dropped (CANINE).
-        n_global: number of global tokens that the layer also runs on, see ``block_attention``.
-        globals_dropped: whether the outputs for global tokens are unused, so that they get no gradient.
+        n_latents: number of learned vectors that the layer normalises instead of tokens.
+        merge: number of tokens merged into each position (Funnel Transformer).
+        merge_extra: whether each merge leaves the first token unmerged.
+        merge_whole: whether an incomplete last group is dropped (CANINE).
+        n_global: number of global tokens that the layer also normalises (see ``block_attention``).
+        globals_dropped: whether the outputs for the global tokens are unused and receive no gradient.
         prompt: number of learned tokens before the sequence.
-        n_positions: number of vectors that the layer runs on, independent of the number of tokens (Perceiver).
-        unused: whether the layer is stored but never run.
-        weights_of: another norm of the block that provides the weights, such as ``mlp.pre_norm`` (X-MOD); empty: none.
+        n_positions: number of input vectors, independent of the number of tokens (Perceiver).
+        unused: whether the parameters are stored but never used.
+        weights_of: another norm of the block whose weights are used, such as ``mlp.pre_norm`` (X-MOD); empty: none.
         unit_offset: whether the weight is stored as ``w - 1`` (Gemma).
-        activation: elementwise function on the output.
-        weighted_first: whether the weight multiplies the input instead of the output (Muse Spark).
+        activation: elementwise function applied to the output.
+        weighted_first: whether the weight is applied before the norm instead of after the norm (Muse Spark).
     """
 
     d_model: int
@@ -75,7 +75,7 @@ class Norm(Layer):
             raise SizeError(text, where="norm")
 
     def declare(self) -> Declaration:
-        """Declare an optional weight and bias ``[d_model]``, and an optional gate."""
+        """Declare an optional weight and bias ``[d_model]`` and an optional gate."""
         declaration = Declaration({"d": self.d_model})
         set_rows(self, declaration)
         weights = ["w"] * self.scale + ["b"] * self.bias

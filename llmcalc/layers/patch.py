@@ -1,4 +1,4 @@
-"""Patch embedding: a convolution that turns patches of an image, a video or a grid of tokens into tokens."""
+"""Patch embedding layer that maps patches of an image, a video or a token grid to tokens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..core.record import record
 
 @record
 class Patch(Layer):
-    """``y = Σ x[channel, frame, row, column] w + b`` over the values of a patch.
+    """Patch embedding: ``y = Σ x[channel, frame, row, column] w + b`` over all values of a patch.
 
     Attributes:
         channels: number of channels per pixel.
@@ -18,8 +18,8 @@ class Patch(Layer):
         frames: number of video frames per patch; None: images.
         bias: whether there is a bias.
         merge: number of patches that a later layer merges into each token.
-        stride: stride over a vision encoder's grid of tokens, at most ``side``; None: the layer reads pixels.
-        unused: whether the layer is stored but never run.
+        stride: stride over the token grid of a vision encoder, at most ``side``; None: the layer reads pixels.
+        unused: whether the parameters are stored but never used.
     """
 
     channels: int
@@ -32,7 +32,7 @@ class Patch(Layer):
     unused: bool = False
 
     def declare(self) -> Declaration:
-        """Declare the weight ``[d_out, channels, (frames,) side, side]`` and its bias."""
+        """Declare the weight ``[d_out, channels, (frames,) side, side]`` and an optional bias."""
         declaration = Declaration({"out": self.d_out, "ch": self.channels, "py": self.side, "px": self.side})
         inner = "ch py px"
         if self.frames:

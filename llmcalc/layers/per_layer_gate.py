@@ -1,4 +1,4 @@
-"""Per-layer embeddings (Gemma 3n): the residual stream gates a per-layer input, which is projected to its width."""
+"""Gate for per-layer embeddings (Gemma 3n). The gated input is projected to the width of the residual stream."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ GATES = tuple(name for name in ACTIVATIONS if name not in LEARNED)
 
 @record
 class PerLayerGate(Layer):
-    """``y = (act(x gate) · input) out``.
+    """Gated per-layer input: ``y = (act(x gate) · input) out``.
 
     Attributes:
         d_model: width of input and output.
         d_layer: width of the per-layer input.
-        activation: elementwise function on the gate.
+        activation: elementwise function applied to the gate.
     """
 
     d_model: int
@@ -30,7 +30,7 @@ class PerLayerGate(Layer):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"layer_input": "per-layer embedding of the token"}
 
     def declare(self) -> Declaration:
-        """Declare weights ``[d_model, d_layer]`` and ``[d_layer, d_model]``."""
+        """Declare the gate ``[d_model, d_layer]`` and the output projection ``[d_layer, d_model]``."""
         declaration = Declaration({"d": self.d_model, "pl": self.d_layer})
         declaration.weights("gate[d | pl]", "out[pl | d]")
         declaration.equations(

@@ -1,4 +1,4 @@
-"""Per-layer embeddings (Gemma 3n): a table with one additional input per token and layer."""
+"""Per-layer embedding table (Gemma 3n) with one additional input vector per token and layer."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ..core.record import record
 
 @record
 class PerLayerTable(Layer):
-    """``inputs = (table[ids] + norm(x project)) / √2``, one vector per layer.
+    """Per-layer inputs: ``inputs = (table[ids] + norm(x project)) / √2``, one vector per layer.
 
     Attributes:
-        rows: rows of the table.
+        rows: number of rows of the table.
         d_model: width of the residual stream.
         n_layers: number of layers with a per-layer input.
         d_layer: width of the per-layer input.
@@ -26,7 +26,7 @@ class PerLayerTable(Layer):
     norm_eps: float = 1e-6
 
     def declare(self) -> Declaration:
-        """Declare a table ``[rows, n_layers · d_layer]``, projection ``[d_model, n_layers · d_layer]``, and a norm."""
+        """Declare the table ``[rows, n_layers · d_layer]``, projection ``[d_model, n_layers · d_layer]`` and norm."""
         axes: dict[str, int | str] = {"V": self.rows, "d": self.d_model, "nl": self.n_layers, "pl": self.d_layer}
         declaration = Declaration(axes)
         declaration.weights("w[V; nl pl]", table="other")

@@ -1,4 +1,4 @@
-"""Griffin's recurrent block [de2024, Section 2.4] with a real-gated linear recurrent unit, RG-LRU."""
+"""Griffin's recurrent block [de2024, Section 2.4] with a real-gated linear recurrent unit (RG-LRU)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .mlp import ACTIVATIONS
 
 @record
 class RgLru(Layer):
-    """``h = a h + sqrt(1 - a²) (i * u); y = (h * act(x wy)) wo``, with a and i from gates on blocks of channels.
+    """``h = a h + sqrt(1 - a²) (i * u); y = (h * act(x wy)) wo`` with block-diagonal gates for a and i.
 
     Attributes:
         d_model: width of input and output.
         d_inner: number of channels of the recurrence.
-        n_blocks: number of diagonal blocks of the gates; must divide d_inner.
+        n_blocks: number of diagonal blocks per gate; must divide d_inner.
         d_conv: kernel size of the convolution before the recurrence.
-        activation: elementwise function on the gate branch.
+        activation: elementwise function applied to the gate branch.
     """
 
     d_model: int
@@ -35,7 +35,7 @@ class RgLru(Layer):
         self.must_divide("n_blocks", "d_inner")
 
     def declare(self) -> Declaration:
-        """Declare two projections, a convolution, block-diagonal gates, the recurrence, and output, all with biases."""
+        """Declare the input projections, convolution, block-diagonal gates, recurrence and output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "i": self.d_inner, "K": self.d_conv, "H": self.n_blocks}
         axes |= dict.fromkeys(("P", "Po"), self.d_inner // self.n_blocks)
         axes |= {"qc": "q", "Kt": "K - 1"}

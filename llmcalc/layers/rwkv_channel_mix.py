@@ -1,4 +1,4 @@
-"""RWKV's channel mixing [peng2023, Section 3.1]: a feed-forward layer with a receptance gate."""
+"""Feed-forward layer with a receptance gate, as in RWKV channel mixing [peng2023, Section 3.1]."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..core.record import record
 
 @record
 class RwkvChannelMix(Layer):
-    """``y = sigmoid(xr wr) * (relu²(xk wk) wv)``.
+    """Channel mixing: ``y = sigmoid(xr wr) * (relu²(xk wk) wv)``.
 
     Attributes:
         d_model: width of input and output.
@@ -20,7 +20,7 @@ class RwkvChannelMix(Layer):
     d_ff: int
 
     def declare(self) -> Declaration:
-        """Declare key, value and receptance projections; the state is the previous token."""
+        """Declare the key, value and receptance projections, and a state that holds the previous token."""
         declaration = Declaration({"d": self.d_model, "f": self.d_ff, "in": self.d_model})
         declaration.weights("mix_k[d]", "mix_r[d]", "wk[d | f]", "wv[f | d]", "wr[in | d]")
         for name in ("k", "r"):

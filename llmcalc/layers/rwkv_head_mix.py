@@ -1,4 +1,4 @@
-"""Time mixing with a matrix state per head, as in RWKV-5 (Eagle) and RWKV-6 (Finch) [peng2024, Section 4]."""
+"""RWKV time mixing with matrix-valued states, as in Eagle (RWKV-5) and Finch (RWKV-6) [peng2024, Section 4]."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ..core.record import record
 
 @record
 class RwkvHeadMix(Layer):
-    """``S = diag(w) S + k vᵀ; y = (silu(g) * norm(r (S + diag(u) k vᵀ))) wo`` per head.
+    """Per-head recurrence ``S = diag(w) S + k vᵀ; y = (silu(g) * norm(r (S + diag(u) k vᵀ))) wo``.
 
     Each projection reads a mix of the current and the previous token.
 
     Attributes:
         d_model: width of input and output.
-        n_heads: number of heads, of width d_model / n_heads.
+        n_heads: number of heads; must divide d_model.
         mix_rank: rank of the data-dependent mixing; None: learned vectors (Eagle).
         decay_rank: rank of the data-dependent decay w; None: a learned vector.
     """
@@ -30,7 +30,7 @@ class RwkvHeadMix(Layer):
         self.must_divide("n_heads", "d_model")
 
     def declare(self) -> Declaration:
-        """Declare mixes, five projections, decay, bonus, recurrence, norm per head, and a state with matrices."""
+        """Declare token mixing, five projections, decay, bonus, recurrence, per-head norm and matrix-valued state."""
         head = self.d_model // self.n_heads
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": head, "v": head}
         declaration = Declaration(axes)

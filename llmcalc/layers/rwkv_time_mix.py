@@ -1,4 +1,4 @@
-"""RWKV-4's time mixing [peng2023, Section 3.1]: linear attention with a decay per channel."""
+"""RWKV-4 time mixing [peng2023, Section 3.1] with linear attention and a decay per channel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..core.record import record
 
 @record
 class RwkvTimeMix(Layer):
-    """``y = (sigmoid(r) * wkv(k, v)) wo``, with projections of a mix of the current and the previous token.
+    """Time mixing ``y = (sigmoid(r) * wkv(k, v)) wo`` with inputs mixed from the current and the previous token.
 
     Attributes:
         d_model: width of input and output.
@@ -24,7 +24,7 @@ class RwkvTimeMix(Layer):
         self.derive(d_inner=self.d_model)
 
     def declare(self) -> Declaration:
-        """Declare four projections, three mixing vectors, decay and bonus, and a state of four vectors."""
+        """Declare four projections, three mixing vectors, the decay, the bonus and four state vectors."""
         declaration = Declaration({"d": self.d_model, "i": self.d_inner or self.d_model})
         declaration.weights("mix_k[d]", "mix_v[d]", "mix_r[d]", "decay[i]", "first[i]")
         declaration.weights("wk[d | i]", "wv[d | i]", "wr[d | i]", "wo[i | d]")

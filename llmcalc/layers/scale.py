@@ -1,4 +1,4 @@
-"""A factor on a sub-layer's output, on its residual, or on the difference of the two."""
+"""Scale factors for sub-layer outputs, residuals and the difference between them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ._rows import with_prompt
 
 @record
 class Scale(Layer):
-    """``y = g x``; with ``of: residual``, ``x + g r``; with ``of: step``, ``r + g (x - r)``, for the residual r.
+    """Scaling by a factor g: ``g x`` (``output``), ``x + g r`` (``residual``) or ``r + g (x - r)`` (``step``).
 
-    With ``of: both``, ``s(w) x + sqrt(s(-w) (1 + s(w))) r`` with the sigmoid s, so that squares sum to 1; the
-    radicand is at least 1e-3 (Muse Spark).
+    With ``of: both``, ``y = s(w) x + sqrt(s(-w) (1 + s(w))) r`` for the sigmoid s and the residual r. The squared
+    coefficients sum to 1, and the radicand is at least 1e-3 (Muse Spark).
 
     Attributes:
         d_model: width of the stream.
-        of: what is scaled: the ``output``, the ``residual``, the ``step`` from residual to output (nGPT), or ``both``.
+        of: scaled quantity: ``output``, ``residual``, ``step`` from residual to output (nGPT), or ``both``.
         scalar: whether there is a single factor instead of one per channel.
-        function: function of the factor: ``identity``, ``tanh`` (a gate that starts closed) or ``abs``.
-        gain: constant factor on the learned factor, applied before the function.
-        factor: constant factor, instead of a learned one (Gemma 3n).
+        function: function applied to the factor: ``identity``, ``tanh`` (a gate that starts closed) or ``abs``.
+        gain: constant multiplier of the learned factor, applied before ``function``.
+        factor: constant factor that replaces the learned factor (Gemma 3n).
         stored: whether the factor is a buffer (Gemma 4).
         prompt: number of learned tokens before the sequence.
         unused: whether the factor is stored but never used.
@@ -57,7 +57,7 @@ class Scale(Layer):
             raise SizeError("factor cannot be combined with gain", where="scale")
 
     def declare(self) -> Declaration:
-        """Declare a vector ``[d_model]``, a scalar, or a constant."""
+        """Declare a weight vector ``[d_model]``, a scalar weight, or a constant factor."""
         axis = "one" if self.scalar else "d"
         declaration = Declaration({"d": self.d_model, **({"one": 1} if self.scalar else {})})
         if self.prompt:

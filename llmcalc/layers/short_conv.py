@@ -1,4 +1,4 @@
-"""A gated short convolution that mixes tokens, as in LFM2."""
+"""Gated short convolution over tokens, as in LFM2."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ._recurrent import CONV_AXES, TORCH_CONV_AXES, convolve
 
 @record
 class ShortConv(Layer):
-    """``y = (C * conv(B * u)) wo``, with projections B, C and u of the input.
+    """Gated convolution ``y = (C * conv(B * u)) wo`` with projections B, C and u of the input.
 
     Attributes:
         d_model: width of input and output, and number of channels of the convolution.
         d_conv: kernel size of the convolution.
         bias: whether the projections and the convolution have biases.
-        grid: whether the convolution is two-dimensional, over the patches of an image (LFM3-VL).
+        grid: whether the convolution is two-dimensional over image patches (LFM3-VL).
     """
 
     d_model: int
@@ -25,7 +25,7 @@ class ShortConv(Layer):
     grid: bool = False
 
     def declare(self) -> Declaration:
-        """Declare three projections ``[d_model, d_model]``, a depthwise convolution, and an output projection."""
+        """Declare three input projections ``[d_model, d_model]``, a depthwise convolution and an output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "i": self.d_model, "K": self.d_conv, **CONV_AXES}
         declaration = Declaration(axes, as_torch=TORCH_CONV_AXES)
         taps = "one; py; px" if self.grid else "K"

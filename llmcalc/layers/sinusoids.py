@@ -1,4 +1,4 @@
-"""Sinusoidal positions, computed and added to the stream without a stored table."""
+"""Sinusoidal position embeddings that are computed instead of read from a table."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ..core.record import record
 
 @record
 class Sinusoids(Layer):
-    """``y = x + sinusoids``, for any number of positions [vaswani2017, Section 3.5].
+    """Sinusoidal positions ``y = x + sinusoids`` for sequences of any length [vaswani2017, Section 3.5].
 
     An ``embedding`` with ``learned: false`` uses a table of limited length instead.
 
     Attributes:
         d_model: width of the stream.
-        sinusoids: order of the columns: ``interleaved``, ``halves`` or ``fairseq``, as in ``embedding``.
+        sinusoids: column order: ``interleaved``, ``halves`` or ``fairseq``, as in ``embedding``.
     """
 
     d_model: int
@@ -27,7 +27,7 @@ class Sinusoids(Layer):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"sinusoids": "sinusoids of every position"}
 
     def declare(self) -> Declaration:
-        """Declare computed sinusoids, without weights."""
+        """Declare the addition of computed sinusoids."""
         declaration = Declaration({"d": self.d_model})
         declaration.equations("y[b q d] = add(x, sinusoids)")
         return declaration

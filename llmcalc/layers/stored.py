@@ -10,19 +10,19 @@ from ..core.record import record
 
 @record
 class Stored(Layer):
-    """A stored weight without equations: a vector, a matrix, or a kernel with one to three dimensions.
+    """Stored but unused weight: a vector, a matrix, or a kernel with one to three dimensions.
 
     Attributes:
         d_out: output dimension, stored first.
         d_in: input dimension per group; None: a vector.
         taps: size of a one-dimensional kernel.
-        side: size of a two-dimensional kernel, or of its second dimension if ``taps`` is set.
+        side: side length of a two-dimensional kernel, or size of the second dimension if ``taps`` is set.
         frames: size of the time dimension of a kernel.
         bias: whether there is a bias of size ``d_out``.
         transposed: whether the input dimension is stored first, as in a transposed convolution.
-        bare: whether the tensor is a bare parameter instead of the weight of a module.
+        bare: whether the tensor is a standalone parameter instead of a module's weight.
         normed: whether magnitude and direction are stored separately (weight normalisation) [salimans2016].
-        statistics: whether there are a running mean and variance, as buffers (batch normalisation).
+        statistics: whether a running mean and variance are stored as buffers (batch normalisation).
         buffer: whether the tensor is a buffer.
     """
 
@@ -49,7 +49,7 @@ class Stored(Layer):
             raise SizeError("normed requires d_in and cannot be combined with buffer", where="stored")
 
     def declare(self) -> Declaration:
-        """Declare the weight ``[d_out, d_in, frames, taps, side, side]``, with the dimensions that are set."""
+        """Declare the weight ``[d_out, d_in, frames, taps, side, side]`` without unset dimensions."""
         sizes = {"out": self.d_out, "in": self.d_in, "fr": self.frames, "taps": self.taps}
         sizes |= {"px": self.side} if self.taps else {"py": self.side, "px": self.side}
         axes: dict[str, int | str] = {axis: size for axis, size in sizes.items() if size is not None}

@@ -4,8 +4,8 @@
     TP  shapes that do not divide evenly among ranks
     CF  suspicious configurations
 
-A rule is a function named after its code in a module of this folder. It yields the place, message and advice of each
-finding. Its title, reason and source are in ``data/rules.yaml``.
+A rule is a function in a module of this package, named after the rule's code. It yields the place, message and
+advice of each finding. The rule's title, reason and source are defined in ``data/rules.yaml``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Suspicious configurations: parts without effect, and missing parts."""
+"""Lint rules for suspicious configurations, such as settings without effect or missing norms."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ORDERED = (
 
 
 def cf001(case: Case) -> Iterator[Problem]:
-    """Report a window or chunk that is longer than any sequence."""
+    """Report a window or chunk that is at least as long as the longest sequence."""
     limit = positions(case.architecture)
     for site, field, size in case.sizes("window", "chunk"):
         if limit and size >= limit:
@@ -32,7 +32,7 @@ def cf001(case: Case) -> Iterator[Problem]:
 
 
 def cf002(case: Case) -> Iterator[Problem]:
-    """Report a key bias without effect: the bias adds the same number to all scores of a query."""
+    """Report a key bias that cancels in the softmax because it shifts all scores of a query equally."""
     for site in case.sites:
         layer = site.layer
         if layer.kind() != "attention" or not layer.k_bias or layer.qk_norm != "none":
@@ -44,7 +44,7 @@ def cf002(case: Case) -> Iterator[Problem]:
 
 
 def cf003(case: Case) -> Iterator[Problem]:
-    """Report tensors that are stored but never used, except in parts that do not process text."""
+    """Report tensors that are stored but never used, except in stacks that are never executed."""
     unused: dict[str, int] = {}
     for row in params(case.architecture).rows:
         if row.tensor.unused and row.copies and not row.tensor.buffer and not row.entry.stack.unused:
@@ -75,7 +75,7 @@ def cf005(case: Case) -> Iterator[Problem]:
 
 
 def cf006(case: Case) -> Iterator[Problem]:
-    """Report an untied head in a model that consists mostly of vocabulary parameters."""
+    """Report an untied head that contains a large share of the parameters."""
     count = params(case.architecture)
     heads = count.by_component.get("head", 0)
     if heads > LARGE_SHARE * count.total and count.embedding:
@@ -85,7 +85,7 @@ def cf006(case: Case) -> Iterator[Problem]:
 
 
 def cf007(case: Case) -> Iterator[Problem]:
-    """Report a stack without positional information."""
+    """Report bidirectional attention without positional information."""
     for stack in case.architecture.stacks:
         layers = [site.layer for site in case.sites if site.stack is stack]
         mixers = [one for one in layers if isinstance(one, Attention | Mla) and not getattr(one, "cross", False)]
@@ -104,7 +104,7 @@ def _knows_order(layer: Any) -> bool:
 
 
 def cf008(case: Case) -> Iterator[Problem]:
-    """Report pre-norms without a norm after the last block."""
+    """Report a pre-norm stack without a norm after the last block."""
     for stack in case.architecture.stacks:
         if stack.role == "tower" or not stack.runs:
             continue

@@ -1,4 +1,4 @@
-"""The input of lint rules, and their findings."""
+"""Input and findings of lint rules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Problem = tuple[str, str, str]  # place, message and advice of a finding
 
 
 class Site(NamedTuple):
-    """A layer and its place; ``times`` equal layers in equal blocks share one site."""
+    """A layer and its location, shared by ``times`` equal layers in equal blocks."""
 
     stack: Stack
     place: str
@@ -35,14 +35,14 @@ class Case:
         return list(sites(self.architecture))
 
     def sizes(self, *names: str) -> Iterator[tuple[Site, str, int]]:
-        """Return the values of the named fields in all layers, without missing values and zeros."""
+        """Return (site, name, value) for every nonzero value of the named fields in all layers."""
         values = ((site, name, getattr(site.layer, name, None)) for site in self.sites for name in names)
         return ((site, name, value) for site, name, value in values if value)
 
 
 @record
 class Finding:
-    """A problem found by a rule."""
+    """A problem found by a lint rule."""
 
     code: str  # code of the rule
     place: str  # the layer or field, such as decoder.block.attention.d_head
@@ -55,7 +55,7 @@ class Finding:
 
 
 def sites(architecture: Architecture) -> Iterator[Site]:
-    """Return the layers of all stacks except encoders. Equal layers in equal blocks share a site."""
+    """Return the layers of all stacks except vision and audio encoders. Equal layers in equal blocks share a site."""
     for stack in architecture.stacks:
         if stack.role == "tower":
             continue

@@ -1,4 +1,4 @@
-"""Discovers lint rules and applies them."""
+"""Discovery and execution of lint rules."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Check = Callable[[Case], Iterator[Problem]]
 
 @record
 class Rule:
-    """A lint rule; ``data/rules.yaml`` describes the fields."""
+    """A lint rule. ``data/rules.yaml`` describes the fields."""
 
     code: str
     title: str
@@ -37,7 +37,7 @@ class Rule:
 
 @cache
 def _rules() -> dict[str, Rule]:
-    """Return all rules by code, sorted."""
+    """Return a mapping from rule codes to rules, sorted by code."""
     modules = (import_module(f".{file.stem}", __package__) for file in Path(__file__).parent.glob("[a-z]*.py"))
     checks = {
         name.upper(): check for module in modules for name, check in vars(module).items() if _CODE.fullmatch(name)
@@ -57,27 +57,27 @@ def codes() -> list[str]:
 
 
 def rule(code: str) -> Rule:
-    """Return the rule with this code."""
+    """Return the rule with the given code."""
     if code.upper() not in _rules():
-        raise UnknownNameError("rule", code, codes(), hint="llmcalc rule lists all rules")
+        raise UnknownNameError("rule", code, codes(), hint="run llmcalc rule to list all rules")
     return _rules()[code.upper()]
 
 
 def lint(
     architecture: Architecture, mesh: Mesh | None = None, select: Iterable[str] = (), ignore: Iterable[str] = ()
 ) -> list[Finding]:
-    """Return the findings of the selected rules; ``select`` and ``ignore`` are codes or prefixes of codes."""
+    """Return the findings of the selected rules. ``select`` and ``ignore`` contain rule codes or code prefixes."""
     selected = (_matching(select) if select else set(codes())) - _matching(ignore)
     case = Case(architecture, mesh or Mesh())
     return [Finding(code, *found) for code in _rules() if code in selected for found in _rules()[code].check(case)]
 
 
 def _matching(prefixes: Iterable[str]) -> set[str]:
-    """Return the codes that start with one of these prefixes."""
+    """Return the codes that start with any of the given prefixes."""
     matching = set()
     for prefix in prefixes:
         selected = {code for code in codes() if prefix and code.startswith(prefix.upper())}
         if not selected:
-            raise UnknownNameError("rule", prefix, codes(), hint="llmcalc rule lists all rules")
+            raise UnknownNameError("rule", prefix, codes(), hint="run llmcalc rule to list all rules")
         matching |= selected
     return matching

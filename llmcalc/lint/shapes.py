@@ -1,4 +1,4 @@
-"""Inefficient shapes: sizes that do not fill the tiles of matrix units, or do not divide evenly among ranks."""
+"""Lint rules for sizes that do not fill the tiles of matrix units or do not divide evenly among ranks."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def round_up(size: int, multiple: int) -> int:
 
 
 def hw001(case: Case) -> Iterator[Problem]:
-    """Report heads whose width is not a multiple of 8."""
+    """Report head widths that are not multiples of 8."""
     yield from _unaligned(case, HEADS, ALIGNED)
 
 
 def hw002(case: Case) -> Iterator[Problem]:
-    """Report heads whose width is a multiple of 8 but not of 64."""
+    """Report head widths that are multiples of 8 but not of 64."""
     yield from _unaligned(case, HEADS, TILE, aligned=ALIGNED)
 
 
@@ -42,7 +42,7 @@ def hw004(case: Case) -> Iterator[Problem]:
 
 
 def hw005(case: Case) -> Iterator[Problem]:
-    """Report a vocabulary size that is not a multiple of 64. The head is the largest matrix of many models."""
+    """Report a vocabulary size that is not a multiple of 64."""
     seen = set()
     for site in case.sites:
         is_token_table = getattr(site.layer, "table", "") == "token"
@@ -56,7 +56,7 @@ def hw005(case: Case) -> Iterator[Problem]:
 
 
 def _unaligned(case: Case, names: tuple[str, ...], multiple: int, aligned: int = 1) -> Iterator[Problem]:
-    """Yield sizes that are multiples of ``aligned`` only; fields of a layer with equal values are reported once."""
+    """Report sizes that are multiples of ``aligned`` but not of ``multiple``, once per layer and size."""
     seen = set()
     for site, field, size in case.sizes(*names):
         if (site.place, site.layer, size) not in seen and size % multiple and size % aligned == 0:
@@ -72,12 +72,12 @@ def _padding_text(field: str, size: int, padded: int, multiple: int) -> str:
 
 
 def tp001(case: Case) -> Iterator[Problem]:
-    """Report heads that are not divisible by the tensor-parallel size."""
+    """Report head counts that are not divisible by the tensor-parallel size."""
     yield from _indivisible(case, ("n_heads", "n_ssm_heads"), "heads", case.mesh.tp)
 
 
 def tp002(case: Case) -> Iterator[Problem]:
-    """Report fewer key/value heads than ranks, which forces ranks to store copies."""
+    """Report key/value head counts that are not divisible by the tensor-parallel size."""
     ranks = case.mesh.tp
     for site, field, heads in case.sizes("n_kv_heads"):
         if heads % ranks:
@@ -96,7 +96,7 @@ def tp003(case: Case) -> Iterator[Problem]:
 
 
 def tp004(case: Case) -> Iterator[Problem]:
-    """Report experts that are not divisible by the expert-parallel size."""
+    """Report expert counts that are not divisible by the expert-parallel size."""
     yield from _indivisible(case, ("n_experts",), "experts", case.mesh.ep)
 
 
@@ -108,7 +108,7 @@ def _indivisible(case: Case, names: tuple[str, ...], what: str, ranks: int) -> I
 
 
 def tp005(case: Case) -> Iterator[Problem]:
-    """Report blocks that are not divisible by the number of pipeline stages."""
+    """Report block counts that are not divisible by the number of pipeline stages."""
     stages = case.mesh.pp
     blocks = sum({(entry.stack.name, entry.run): entry.applied for entry in entries(case.architecture)
                   if entry.run is not None and entry.stack.role != "tower"}.values())  # fmt: skip

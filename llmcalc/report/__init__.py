@@ -1,4 +1,4 @@
-"""Presentation of results: one document per command, one file per output format."""
+"""Presentation of results, with one report per command and one module per output format."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @cache
 def format_names() -> tuple[str, ...]:
-    """Return the names of all output formats, which are the files in ``formats``."""
+    """Return the names of all output formats, one per module in ``formats``."""
     import os
 
     folder = os.path.join(os.path.dirname(__file__), "formats")
@@ -19,7 +19,7 @@ def format_names() -> tuple[str, ...]:
 
 
 def render(document: Document, form: str) -> str:
-    """Render the document in the format ``form``, importing only the module of that format."""
+    """Render the report in the format ``form``. Only the module of the requested format is imported."""
     from importlib import import_module
 
     text = import_module(f".formats.{form}", __name__).render(document)

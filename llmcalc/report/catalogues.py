@@ -1,4 +1,4 @@
-"""Documents for ``formats list``, ``hardware list``, ``hardware show``, ``laws list`` and ``laws show``."""
+"""Reports of ``formats list``, ``hardware list``, ``hardware show``, ``laws list`` and ``laws show``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LAW_DOUBTS = {
 
 
 def formats_document(formats: Mapping[str, Format], mixtures: Mapping[str, Any]) -> Document:
-    """Build the document of all number formats and mixtures."""
+    """Build a report that lists all number formats and mixtures."""
     rows = [
         (name, one.bits_per_weight, one.block * one.rows, "" if one.checked else "no", one.source)
         for name, one in formats.items()
@@ -70,7 +70,7 @@ def _formats_data(formats: Mapping[str, Format], mixtures: Mapping[str, Any]) ->
 
 
 def hardware_document(found: Mapping[str, Accelerator]) -> Document:
-    """Build the document of all accelerators with their memory, bandwidth and dense peak."""
+    """Build a report that lists all accelerators with their memory, bandwidth and dense peak."""
     rows: list[tuple[Any, ...]] = []
     for one in found.values():
         peak = one.peak.get("bf16") or one.peak.get("fp16")
@@ -88,11 +88,11 @@ def hardware_document(found: Mapping[str, Accelerator]) -> Document:
 
 
 def accelerator_document(one: Accelerator) -> Document:
-    """Build the document of an accelerator's specifications."""
+    """Build a report of an accelerator's specifications."""
     facts = [
         Fact("memory", one.memory_bytes, BYTES, one.memory_text),
         *([Fact("bandwidth", one.bandwidth, "bytes per second")] if one.bandwidth else []),
-        *([Fact("link", one.link[1], "bytes per second", f"both directions, {one.link[0]}")] if one.link[1] else []),
+        *([Fact("link", one.link[1], "bytes per second", f"bidirectional, {one.link[0]}")] if one.link[1] else []),
         *([Fact("power", one.power, "W")] if one.power else []),
     ]
     kinds = (("dense", one.peak), ("sparse", one.sparse), ("dense, fp16 accumulation", one.fp16_accumulate))
@@ -114,7 +114,7 @@ def accelerator_document(one: Accelerator) -> Document:
 
 
 def laws_document(found: Mapping[str, Law]) -> Document:
-    """Build the document of all laws."""
+    """Build a report that lists all scaling laws."""
     rows = [(one.name, one.title, one.form, one.counts, LAW_CHECKED[one.checked]) for one in found.values()]
     heads = columns("law: name", "title", "form: name 1", "N: name", "read: name")
     return Document(
@@ -128,7 +128,7 @@ def laws_document(found: Mapping[str, Law]) -> Document:
 
 
 def law_document(one: Law) -> Document:
-    """Build the document of a law: form, constants and fitted range."""
+    """Build a report of a scaling law with its form, constants and fitted range."""
     names = dict.fromkeys((*one.constants, *one.uncertainty))
     constants = [(name, one.constants.get(name), one.uncertainty.get(name, "")) for name in names]
     ends = [

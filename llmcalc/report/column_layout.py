@@ -1,8 +1,8 @@
-"""Fit the columns of a table to the width of a terminal.
+"""Layout of table columns within the terminal width.
 
-A count consists of two pieces (all digits, and a short form), and so does a share (percent, and a bar). If the pieces
-do not fit, the least important ones are dropped. If the required ones do not fit, the table is split and the first
-column is repeated.
+A count is printed in two pieces, the exact digits and a short form. A share is printed as a percentage and a
+bar. If the pieces do not fit, the least important pieces are dropped. If the required pieces do not fit, the
+table is split and the first column is repeated.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 class Piece(NamedTuple):
-    """A printed column: its cells, and the bounds of its width."""
+    """A printed column with its cells and its minimum and maximum width."""
 
     title: str
     cells: list[str]
@@ -34,7 +34,7 @@ class Piece(NamedTuple):
 
 
 def pieces(table: Table) -> list[Piece]:
-    """Return all pieces of a table, including its total row."""
+    """Return the printed columns of a table, including the total row."""
     rows = [*table.rows, *([table.total] if table.total else [])]
     columns = zip(*rows, strict=True) if rows else ([] for _ in table.columns)
     pairs = zip(table.columns, columns, strict=True)
@@ -66,7 +66,7 @@ def _piece(title: str, cells: list[str], right: bool, optional: int) -> Piece:
 
 
 def fit(found: Sequence[Piece], width: int) -> list[list[tuple[Piece, int]]]:
-    """Select the pieces that fit into ``width``, with their widths; a split table gives several lists."""
+    """Return the pieces that fit into ``width`` and their widths, in several lists if the table is split."""
     kept = list(found)
     while _least(kept) > width and any(piece.optional for piece in kept):
         worst = max(piece.optional for piece in kept)
@@ -87,7 +87,7 @@ def _least(kept: Sequence[Piece]) -> int:
 
 
 def _widen(kept: Sequence[Piece], width: int) -> list[tuple[Piece, int]]:
-    """Distribute the remaining width from the left, or shorten the first column if the minimum does not fit."""
+    """Distribute the spare width from left to right, or shrink the first column if the minimum does not fit."""
     left = width - _least(kept)
     widths = []
     for piece in kept:
@@ -100,7 +100,7 @@ def _widen(kept: Sequence[Piece], width: int) -> list[tuple[Piece, int]]:
 
 
 def bar(share: float, width: int, blocks: bool = True) -> str:
-    """Draw a bar for a share of 1, to an eighth of a character.
+    """Draw a bar for a fraction between 0 and 1, with a resolution of an eighth of a character.
 
     >>> bar(0.3, 10), bar(0.3, 10, blocks=False)
     ('███', '###')

@@ -1,4 +1,4 @@
-"""Documents for ``compare`` and ``diff``: models side by side, and the differences between two architectures."""
+"""Reports of ``compare`` and ``diff`` with models side by side and the differences between two architectures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .params import CONVENTIONS, UNIT
 
 
 def compare_document(comparison: Comparison) -> Document:
-    """Build the document of a comparison, with ratios relative to the first model."""
+    """Build the comparison report, with ratios relative to the first model."""
     results, costs = comparison.params, comparison.costs
     models = [result.architecture for result in results]
     names = _names(results)
@@ -35,13 +35,13 @@ def compare_document(comparison: Comparison) -> Document:
 
 
 def _names(results: Sequence[Params]) -> list[str]:
-    """Return model names, numbered if a name occurs twice (with different overrides)."""
+    """Return the model names, numbered if the same name occurs more than once."""
     names = [result.architecture.name for result in results]
     return [f"{name} #{index}" if names.count(name) > 1 else name for index, name in enumerate(names, 1)]
 
 
 def _quantities(results: Sequence[Params], names: Sequence[str]) -> Table:
-    """Build a table with one row per quantity and model, so that any number of models fits a terminal."""
+    """Build a table with one row per quantity and model, so that any number of models fits in a terminal."""
     rows: list[tuple[Cell, ...]] = []
     for quantity in QUANTITIES:
         first, *others = values = [getattr(result, quantity) for result in results]
@@ -89,7 +89,7 @@ def _compare_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def diff_document(result: Diff) -> Document:
-    """Build the document of a diff: all differences, then the quantities and components that differ."""
+    """Build the diff report with all differences, followed by the quantities and components that differ."""
     models = (result.first.architecture, result.second.architecture)
     names = _names((result.first, result.second))
     heads = (Column("part"), Column("what", "name"), *map(Column, names))
@@ -105,7 +105,7 @@ def diff_document(result: Diff) -> Document:
 
 
 def _changed_counts(result: Diff) -> dict[str, tuple[int, int]]:
-    """Return the quantities that differ, then the components."""
+    """Return the quantities and components whose parameter counts differ."""
     one, other = result.first, result.second
     pairs = {name.replace("_", "-"): (getattr(one, name), getattr(other, name)) for name in QUANTITIES}
     for name in dict.fromkeys((*one.by_component, *other.by_component)):

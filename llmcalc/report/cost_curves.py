@@ -1,4 +1,4 @@
-"""Costs against context length: FLOPs per token, state, memory and the crossings of curves."""
+"""Plots of FLOPs per token, state size and serving memory against context length."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ Measure = Callable[[Architecture, int], float]
 
 
 def lengths_for(model: Architecture, lengths: Sequence[int]) -> list[int]:
-    """Return the lengths within the position table of a model."""
+    """Return the lengths that do not exceed the model's number of learned positions."""
     limit = positions(model)
     return [length for length in lengths if limit is None or length <= limit]
 
 
 def flops_document(models: Sequence[Architecture], lengths: Sequence[int]) -> Document:
-    """Plot average forward FLOPs per token of several models, or of one model in two parts."""
+    """Plot the average forward FLOPs per token of several models, or of attention and the rest of one model."""
     curves = [_curve(model.name, model, lengths, _per_token) for model in models]
     if len(models) == 1:
         curves = [_curve(CORE, models[0], lengths, _core), _curve(REST, models[0], lengths, _rest), *curves]
@@ -40,13 +40,13 @@ def flops_document(models: Sequence[Architecture], lengths: Sequence[int]) -> Do
 
 
 def state_document(models: Sequence[Architecture], lengths: Sequence[int]) -> Document:
-    """Plot the KV cache and recurrent state of a sequence."""
+    """Plot the KV cache and recurrent state size of a sequence against context length."""
     curves = [_curve(model.name, model, lengths, lambda one, seq: state(one, seq=seq).bytes) for model in models]
     return _document("State per sequence", BYTES, curves, "KV cache in bf16, recurrent states in fp32")
 
 
 def memory_document(model: Architecture, lengths: Sequence[int], batch: int, card: tuple[str, int] | None) -> Document:
-    """Plot serving memory against context length, with the memory of an accelerator as a line."""
+    """Plot serving memory against context length, with a line for the memory of an accelerator."""
     rows: list[tuple[Cell, ...]] = []
     bars = []
     for length in lengths_for(model, lengths):

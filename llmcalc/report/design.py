@@ -1,4 +1,4 @@
-"""Document for ``design``: shapes for a target, and the cost of each rule."""
+"""Report of ``design`` with shapes near a target and the cost of each constraint."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMES = {"params": "parameters", "active": "active", "flops": "FLOPs per token",
 
 
 def design_document(result: Design) -> Document:
-    """Build the document of a design."""
+    """Build the design report."""
     quantity, unit = NAMES[result.quantity], UNITS[result.quantity]
     best = result.candidates[0]
     none_near = f"no shape is within {100 * result.rules.within:g} % of the target; the nearest are listed"
@@ -62,7 +62,7 @@ def _row(candidate: Candidate, names: list[str]) -> tuple[Cell, ...]:
 
 
 def _rules(result: Design, unit: str) -> Table:
-    """Build the table of the best shape without each rule."""
+    """Build a table with the best shape after dropping each constraint."""
     rows: list[tuple[Cell, ...]] = []
     for label, best in result.without:
         same = best.sizes == result.candidates[0].sizes

@@ -1,6 +1,6 @@
-"""The output of a command as data: facts, tables, a tree and notes.
+"""Structured command output with facts, tables, a tree and notes.
 
-Cells hold values, never formatted numbers; each output format decides how to write a count or a share.
+Cells hold values instead of formatted numbers. Each output format decides how to print counts and shares.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ WORDS = ("text", "name", "group")  # kinds of columns that are not numbers
 
 @record
 class Fact:
-    """A labelled value: an integer with a unit, or text."""
+    """A labelled value, either an integer with a unit or text."""
 
     label: str
     value: Cell
@@ -30,7 +30,7 @@ class Fact:
 
     @property
     def texts(self) -> tuple[str, str, str]:
-        """Return the value, its short form, and the unit with the note."""
+        """Formatted value, its short form, and the unit with any note."""
         remark = ", ".join(filter(None, (self.unit, self.note)))
         if isinstance(self.value, int):
             return exact(self.value), short(self.value, self.unit), remark
@@ -42,16 +42,16 @@ class Column:
     """A column of a table.
 
     Attributes:
-        title: heading, with the unit of numeric cells.
-        kind: how to format the cells:
-            ``text`` may wrap, ``name`` may not;
-            ``group`` is a name that is printed only where it changes;
-            ``number`` is a small number; ``count`` an exact integer followed by a short form such as 174.6 B;
+        title: heading, including the unit of numeric cells.
+        kind: format of the cells:
+            ``text`` wraps and ``name`` does not;
+            ``group`` is a name that is printed only when it changes;
+            ``number`` is a small number; ``count`` is an exact integer with a short form such as 174.6 B;
             ``bytes`` is a count with a binary short form such as 325.2 GiB;
-            ``change`` is a count with its sign, ``ratio`` a multiple of the first;
-            ``share`` is a fraction of 1 in percent and as a bar, ``bar`` the bar only;
-            ``about`` is a rounded count, ``about bytes`` a rounded number of bytes.
-        optional: drop order in narrow terminals (highest first; 0: never).
+            ``change`` is a signed count; ``ratio`` is a factor such as ×0.25;
+            ``share`` is a fraction printed as a percentage and a bar; ``bar`` is printed only as a bar;
+            ``about`` is a rounded count; ``about bytes`` is a rounded number of bytes.
+        optional: drop order in narrow terminals (highest first; 0: never dropped).
     """
 
     title: str
@@ -75,7 +75,7 @@ def columns(*texts: str) -> tuple[Column, ...]:
 
 @record
 class Table:
-    """Rows of cells, with an optional last row ``total`` for the sums."""
+    """Rows of cells, with an optional last row of totals."""
 
     title: str
     columns: tuple[Column, ...]
@@ -85,20 +85,20 @@ class Table:
 
 @record
 class Document:
-    """The output of a command.
+    """Structured output of a command.
 
     Attributes:
-        title: model or question, in one line.
+        title: one-line name of the model or question.
         subtitle: lines below the title, such as the structure of the model.
-        warnings: important warnings, such as a rumoured model.
+        warnings: important warnings, for example about an unpublished model.
         facts: main results.
         tables: breakdowns (tables without rows are omitted).
-        main: index of the table that CSV prints.
+        main: index of the table that the CSV format prints.
         tree: derivation of a number.
         derivation: function that builds the tree for the format ``tree``.
-        notes: lines at the end: assumptions, uncounted parts, misprints.
+        notes: lines at the end, such as assumptions, uncounted modules and misprints in sources.
         data: function that builds the JSON object.
-        pictures: function that builds the pictures.
+        pictures: function that builds the plots.
     """
 
     title: str

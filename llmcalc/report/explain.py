@@ -1,4 +1,4 @@
-"""Document for ``explain``: a number as the sum of its parts, with formulas, values, symbols and sources."""
+"""Report of ``explain`` with the derivation of a number, the symbols used and the sources."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MEANINGS = dict(GLOSSARY.values()) | WORKLOAD_MEANINGS | {ROOT_FORMULA: "number 
 
 
 def explain_document(explanation: Explanation, depth: int | None = None, select: str | None = None) -> Document:
-    """Build the document of an explanation that was limited by ``depth`` and ``select``."""
+    """Build the report of an explanation that was already limited by ``depth`` and ``select``."""
     architecture, workload = explanation.architecture, explanation.workload
     return model_document(
         architecture,
@@ -32,7 +32,7 @@ def explain_document(explanation: Explanation, depth: int | None = None, select:
 
 
 def _symbols(roots: tuple[Node, ...]) -> list[tuple[str, str]]:
-    """Return the symbols of all displayed formulas in order of appearance."""
+    """Return the symbols of all displayed formulas with their meanings, in order of appearance."""
     words = dict.fromkeys(
         word for root in roots for _, node in root.walk() for word in node.formula.replace("·", " ").split()
     )

@@ -1,4 +1,4 @@
-"""Document for ``fit``: whether a model fits on accelerators, and the largest workload that does."""
+"""Report of ``fit`` with the memory per accelerator and the largest workload that fits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ASKED = {
 
 
 def fit_document(fit: FitResult, reserve: str = RESERVE, given: str | None = None) -> Document:
-    """Build the document of a fit; ``given`` is the memory that overrides the GPU's specification."""
+    """Build the fit report. ``given`` is the memory size that overrides the specification of the GPU."""
     architecture, accelerator, solution = fit.architecture, fit.accelerator, fit.solution
     worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
     mesh = mesh_line(fit.result.mesh)
@@ -34,7 +34,7 @@ def fit_document(fit: FitResult, reserve: str = RESERVE, given: str | None = Non
     on = f"{fit.count} × {accelerator.title if accelerator else 'accelerator'}"
     facts = (
         answer,
-        Fact("needed", fit.needed, BYTES, f"per accelerator, at the peak: {worst.phase}"),
+        Fact("needed", fit.needed, BYTES, f"per accelerator, peak phase: {worst.phase}"),
         Fact("memory", fit.memory, BYTES, accelerator.memory_text if accelerator and not given else "as given"),
         Fact("reserve", fit.reserve, BYTES, spelled(f"assumed for the runtime: {{reserve={reserve}}}")),
         Fact("headroom", fit.headroom, BYTES),
@@ -56,7 +56,7 @@ def fit_document(fit: FitResult, reserve: str = RESERVE, given: str | None = Non
 
 
 def verdict(fit: Fit) -> str:
-    """Return ``fits, 3.2 GiB to spare`` or ``exceeds by 3.2 GiB``."""
+    """Return a verdict such as ``fits, 3.2 GiB to spare`` or ``exceeds by 3.2 GiB``."""
     size = binary(abs(fit.headroom)) or f"{abs(fit.headroom)} bytes"
     return f"fits, {size} to spare" if fit.fits else f"exceeds by {size}"
 

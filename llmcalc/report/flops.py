@@ -1,4 +1,4 @@
-"""Document for ``flops``: totals of a step, a breakdown, the closed form, and published conventions."""
+"""Report of ``flops`` with totals of a step, a breakdown, the closed form and published conventions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONVENTIONS = {
 
 
 def flops_document(result: Flops, by: str = "component", recompute: str = "none") -> Document:
-    """Build the document of a step's FLOPs; ``recompute`` adds the recomputation of the backward pass."""
+    """Build the FLOPs report of a step. ``recompute`` adds the FLOPs of activation recomputation."""
     counted = params(result.architecture)
     breakdown = {"component": by_component, "layer": _by_layer}[by]
     return model_document(
@@ -40,7 +40,7 @@ def flops_document(result: Flops, by: str = "component", recompute: str = "none"
 
 
 def _bound(result: Flops) -> list[str]:
-    """Return a note if the FLOPs depend on the routing."""
+    """Return a note if the FLOPs depend on the expert routing."""
     if result.even_matmul == result.matmul:
         return []
     even = exact(result.even_matmul)
@@ -54,7 +54,7 @@ def rule_of_thumb(result: Flops, counted: Params) -> int:
 
 
 def conventional_flops(result: Flops) -> dict[str, int]:
-    """Return the FLOPs of a training step under published conventions; empty if they do not cover the model."""
+    """Return the FLOPs of a training step by published convention, or an empty dictionary for unsupported models."""
     if result.workload.mode != "train":
         return {}
     try:
@@ -67,7 +67,7 @@ def conventional_flops(result: Flops) -> dict[str, int]:
 
 
 def convention_table(result: Flops, formulas: bool = True) -> Table:
-    """Build a table of the step under published conventions, without rows if they do not cover the model."""
+    """Build a table of the FLOPs under published conventions. The table has no rows for unsupported models."""
     rows = [
         (name, count, count / result.total, *([PUBLISHED[name].formula] if formulas else []))
         for name, count in conventional_flops(result).items()
@@ -93,7 +93,7 @@ def _facts(result: Flops, counted: Params, recompute: str) -> list[Fact]:
     facts += [
         Fact("per sequence", _share(result.total, result.workload.batch), UNIT),
         Fact("per token", _share(result.total, result.tokens), UNIT),
-        Fact("6·N·D" if train else "2·N·D", rule, UNIT, f"N without embeddings{against}"),
+        Fact("6·N·D" if train else "2·N·D", rule, UNIT, f"N excludes embeddings{against}"),
     ]
     return facts
 
@@ -103,7 +103,7 @@ def _share(total: int, count: int) -> int:
 
 
 def by_component(result: Flops) -> Table:
-    """Build the table of FLOPs per component."""
+    """Build a table of the FLOPs per component."""
     ordered = sorted(result.by_component.items(), key=lambda item: -item[1].total)
     rows = [(name, *_cells(count, result)) for name, count in (*ordered, ("total", result.count))]
     return Table("by component", (*columns("component: name"), *_columns(result)), rows[:-1], rows[-1])

@@ -1,4 +1,4 @@
-"""Shared parts of documents about a model: title, structure, warnings, workload line and symbols."""
+"""Common elements of model reports, such as the title, structure, warnings, workload line and symbols."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def model_document(
     notes: Sequence[str] = (),
     **parts: Any,
 ) -> Document:
-    """Build a document about a model."""
+    """Build a report about a model."""
 
     def json_object() -> dict[str, Any]:
         from .json_envelope import envelope
@@ -58,7 +58,7 @@ def model_document(
 
 
 def model_inputs(architecture: Architecture) -> dict[str, Any]:
-    """Return the identity of a model in JSON (name, file, overrides and hash) and its warnings."""
+    """Return the JSON data that identifies a model (name, file, overrides and hash), and the model's warnings."""
     from ..core.fingerprint import fingerprint
 
     return {
@@ -74,7 +74,7 @@ def model_inputs(architecture: Architecture) -> dict[str, Any]:
 
 
 def title(architecture: Architecture) -> str:
-    """Return a title such as ``GPT-3 (gpt3-175b)``, with any overrides."""
+    """Return a title such as ``GPT-3 (gpt3-175b)``, followed by any overrides."""
     known = architecture.title and architecture.title != architecture.name
     named = f"{architecture.title} ({architecture.name})" if known else architecture.name
     overrides: Sequence[str] = architecture.inputs.get("overrides", ())
@@ -82,12 +82,12 @@ def title(architecture: Architecture) -> str:
 
 
 def structure(architecture: Architecture) -> tuple[str, ...]:
-    """Return one line per stack."""
+    """Return a one-line summary of each stack."""
     return tuple(structure_line(stack) for stack in architecture.stacks)
 
 
 def warnings(architecture: Architecture) -> tuple[str, ...]:
-    """Return warnings about an unpublished model and about ignored config keys."""
+    """Return the warnings of an architecture, including a warning about an unpublished model."""
     if architecture.status == "published":
         return architecture.warnings
     unpublished = f"{architecture.name} is {architecture.status}: its sizes are unpublished and may be wrong"
@@ -95,17 +95,17 @@ def warnings(architecture: Architecture) -> tuple[str, ...]:
 
 
 def ignored_keys_note(keys: tuple[str, ...]) -> str:
-    """Return a note about ignored keys of a quantization_config."""
+    """Return a note about ignored ``quantization_config`` keys."""
     return f"ignored unknown keys of quantization_config: {', '.join(keys)}"
 
 
 def workload_line(workload: Workload, also: Sequence[str] = SHOWN_FIELDS) -> str:
-    """Return ``workload: batch 1 · seq 2048 · mode forward · attention causal · logits all``."""
+    """Return a line such as ``workload: batch 1 · seq 2048 · mode forward · attention causal · logits all``."""
     return f"workload: {settings_text(workload, also)}"
 
 
 def settings_text(settings: Any, also: Sequence[str] = ()) -> str:
-    """Return non-default fields of a record and the fields in ``also``, such as ``batch 1 · extend``."""
+    """Format the non-default fields of a record and the fields in ``also``, such as ``batch 1 · extend``."""
     values = {field.name: getattr(settings, field.name) for field in fields(settings)}
     defaults = {field.name: field.default for field in fields(settings)}
     shown = {name: value for name, value in values.items() if name in also or value != defaults[name]}
@@ -113,18 +113,18 @@ def settings_text(settings: Any, also: Sequence[str] = ()) -> str:
 
 
 def named_values(values: Mapping[str, Any]) -> str:
-    """Join names with their values, omitting the value True."""
+    """Join names and values, omitting values that are True."""
     texts = {name.replace("_", " "): value for name, value in values.items()}
     return " · ".join(name if value is True else f"{name} {value}" for name, value in texts.items())
 
 
 def workload_inputs(workload: Workload) -> dict[str, Any]:
-    """Return the workload as plain data; ``source`` is renamed, since that key is the model's publication."""
+    """Return the workload as plain data. ``source`` is renamed because this key holds the model's publication."""
     sizes = {field.name: getattr(workload, field.name) for field in fields(workload)}
     return {"source_tokens" if name == "source" else name: value for name, value in sizes.items()}
 
 
 def formula_note(what: str, form: Form) -> str:
-    """Return a closed form with the meaning of its symbols."""
+    """Return a note with a closed form and the meanings of its symbols."""
     named = [f"{letter}: {meaning}" for letter, meaning in LETTERS.items() if letter in form.symbols()]
     return f"{what} = {form} ({', '.join(named)})"

@@ -1,11 +1,11 @@
-"""The JSON object of every command: ``schema``, ``command``, ``inputs`` and ``result``.
+"""JSON envelope of every command with the keys ``schema``, ``command``, ``inputs`` and ``result``.
 
     {"schema": "llmcalc/1", "command": "params",
      "inputs": {"model": "gpt3-175b", "hash": "sha256:...", "overrides": [], ...},
      "result": {"total": 174604259328, ...}}
 
-Keys of ``result`` are the attribute names of the Python results. Integers are exact. Many JSON readers store numbers as
-64-bit floats, so each integer beyond 2^53 is repeated as a string: ``total`` and ``total_str``.
+The keys of ``result`` are the attribute names of the Python results. Integers are exact. Because many JSON
+readers use 64-bit floats, integers above 2^53 are repeated as strings, such as ``total_str`` for ``total``.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ LARGEST_EXACT_FLOAT = 2**53
 
 
 def envelope(command: str, inputs: Mapping[str, Any], result: Any) -> dict[str, Any]:
-    """Wrap a result in the envelope."""
+    """Wrap a result in the JSON envelope."""
     return {"schema": SCHEMA, "command": command, "inputs": dict(inputs), "result": with_texts(result)}
 
 
 def with_texts(data: Any) -> Any:
-    """Add a ``<key>_str`` to the data for every integer, or list of integers, beyond 2^53.
+    """Add ``<key>_str`` for every integer, or list of integers, whose magnitude exceeds 2^53.
 
     >>> with_texts({"a": 2**53, "b": 2**53 + 1})
     {'a': 9007199254740992, 'b': 9007199254740993, 'b_str': '9007199254740993'}

@@ -1,4 +1,4 @@
-"""Documents for ``check`` and ``rule``: findings, limits, and the reason for a rule."""
+"""Reports of ``check`` and ``rule`` with findings, limits and descriptions of lint rules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ YES, NO = "✓", "✗"
 
 
 def check_document(found: Sequence[Checked]) -> Document:
-    """Build the document of a check, with a row per finding and a row per limit."""
+    """Build the check report, with one row per finding and one row per limit."""
     skip = 0 if len(found) > 1 else 1  # the model column
     findings = [
         (checked.architecture.name, one.code, one.place, one.message, one.advice)[skip:]
@@ -69,7 +69,7 @@ def _json(found: Sequence[Checked]) -> dict[str, Any]:
 
 
 def rule_document(code: str) -> Document:
-    """Build the document of a rule: its reason and source."""
+    """Build a report of a lint rule with its reason and source."""
     found = rule(code)
     doubt = "" if found.checked in ("true", "logic") else " (not fully verified)"
     facts = (
@@ -82,7 +82,7 @@ def rule_document(code: str) -> Document:
 
 
 def rules_document(found: Sequence[Rule]) -> Document:
-    """Build the document of all rules."""
+    """Build a report that lists all lint rules."""
     heads = columns("rule: name", "finds", "source: text 1")
     return Document(
         f"{len(found)} rules",

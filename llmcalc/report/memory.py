@@ -1,4 +1,4 @@
-"""Document for ``memory``: the parts of serving or training memory, and the peak."""
+"""Report of ``memory`` with the components and the peak of serving or training memory."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ CONVENTIONS = {
 
 
 def memory_document(result: InferenceMemory | ParallelMemory, ideal: StateSize | None = None) -> Document:
-    """Build the document of a memory result; ``ideal`` is the state without rounding to cache blocks."""
+    """Build the memory report. ``ideal`` is the state size without rounding to cache blocks."""
     return _inference(result, ideal) if isinstance(result, InferenceMemory) else _training(result)
 
 
 def unverified_formats(formats: list[Format]) -> list[str]:
-    """Return a note for every format whose figures were not verified in their source."""
+    """Return a note for every number format whose figures were not verified in their source."""
     return [f"{found.name}: not verified in its source ({found.source})" for found in formats if not found.checked]
 
 
@@ -72,7 +72,7 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
             Fact("peak", result.peak, BYTES, "weights, state and transient buffers"),
             Fact("weights", result.weights, BYTES),
             Fact("state", result.state, BYTES, f"{size.bytes // result.workload.batch:,} per sequence{beams}"),
-            Fact("transient", result.activations, BYTES, f"modelled: buffers of a prefill of {at_once}"),
+            Fact("transient", result.activations, BYTES, f"modelled: prefill buffers for {at_once}"),
         ),
         tables=(_weights(result), _state(result, ideal), _experts(result)),
         notes=notes,
@@ -80,7 +80,7 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
 
 
 def serving_line(result: InferenceMemory) -> str:
-    """Return the serving workload in one line."""
+    """Return a one-line summary of the serving workload."""
     beams = result.state_size.beams
     return workload_line(result.workload, SIZES) + (f" · beams {beams}" if beams > 1 else "")
 
@@ -127,7 +127,7 @@ def _experts(result: InferenceMemory) -> Table:
 
 
 def _touched_experts(result: InferenceMemory) -> list[dict[str, Any]]:
-    """Return the expert layers and the expected number of experts that a decode step and the prefill use."""
+    """Return the expert layers and the expected number of experts used by a decode step and by the prefill."""
     tokens = {"decode": result.workload.batch, "prefill": result.workload.batch * result.workload.seq}
     return [
         entry._asdict()
@@ -213,7 +213,7 @@ def _at_peak(result: ParallelMemory) -> Table:
 
 
 def _peaks(result: ParallelMemory) -> dict[str, int]:
-    """Return the peak of each phase in chronological order."""
+    """Return the peak memory of each phase in chronological order."""
     phases: dict[str, int] = {}
     for moment in result.worst.timeline:
         phases[moment.phase] = max(phases.get(moment.phase, 0), moment.total)
@@ -235,13 +235,13 @@ def _stages(result: ParallelMemory) -> Table:
 
 
 def mesh_line(mesh: Any) -> str:
-    """Return ``8 ranks: dp 2 · tp 4``, or nothing for one rank."""
+    """Return a line such as ``8 ranks: dp 2 · tp 4``, or an empty string for one rank."""
     text = settings_text(mesh)
     return f"{mesh.ranks} ranks: {text}" if text else ""
 
 
 def plain_data(value: Any) -> Any:
-    """Convert a record and its nested records to plain data; renamed fields keep their original names."""
+    """Convert a record and its nested records to plain data, using the original names of renamed fields."""
     if is_record(value):
         first = old_names(JSON_KEYS.get(type(value).__name__, {}))
         return {first.get(field.name, field.name): plain_data(getattr(value, field.name)) for field in fields(value)}

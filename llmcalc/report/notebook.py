@@ -1,4 +1,4 @@
-"""Notebook display of results: the document of a command as an HTML fragment."""
+"""Notebook display of results as HTML fragments."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _DOCUMENTS = {
 
 
 def html(result: Any) -> str:
-    """Render the result as HTML, including its style."""
+    """Render the result as HTML that includes its style sheet."""
     for kind in type(result).__mro__:
         if kind.__name__ in _DOCUMENTS:
             module, function = _DOCUMENTS[kind.__name__]
@@ -43,14 +43,14 @@ def html(result: Any) -> str:
 
 
 def check_one_document(result: Any) -> Document:
-    """Build the document of one model's findings."""
+    """Build the lint report of one model."""
     from .lint_report import check_document
 
     return check_document([result])
 
 
 def verification_document(result: Any) -> Document:
-    """Build the document of one model's verification."""
+    """Build the verification report of one model."""
     from .verify import Outcome, verify_document
 
     model = result.architecture
@@ -58,7 +58,7 @@ def verification_document(result: Any) -> Document:
 
 
 def architecture_document(model: Any) -> Document:
-    """Build the document of an architecture's parameters."""
+    """Build the parameter report of an architecture."""
     from ..calc.params import params
     from .params import params_document
 
@@ -66,7 +66,7 @@ def architecture_document(model: Any) -> Document:
 
 
 def state_document(result: StateSize) -> Document:
-    """Build the document of a model's KV cache and recurrent states."""
+    """Build a report of a model's KV cache and recurrent state sizes."""
     from .memory import BYTES, ROLES
 
     roles = [Fact(ROLES[role], size, BYTES) for role, size in result.by_role.items()]

@@ -1,4 +1,4 @@
-"""Format numbers: exact, rounded with a unit, percent or ratio."""
+"""Number formatting as exact integers, rounded values with a unit, percentages and ratios."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BINARY = ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB"))
 
 
 def exact(number: int) -> str:
-    """Format all digits, with thousands separators.
+    """Format an integer with thousands separators.
 
     >>> exact(174604259328)
     '174,604,259,328'
@@ -26,9 +26,9 @@ def exact(number: int) -> str:
 
 
 def human(number: int) -> str:
-    """Format four digits and a scale: K thousand, M million, B billion (1e9), T trillion; empty below a thousand.
+    """Format an integer with four digits and a scale (K, M, B for 1e9, or T). Return an empty string below 1000.
 
-    Uses integer arithmetic, because large values do not fit a float.
+    Integer arithmetic is used because large values exceed the precision of a float.
 
     >>> human(174604259328), human(46702792704), human(999999), human(950), human(-1500), human(10**18)
     ('174.6 B', '46.70 B', '1.000 M', '', '-1.500 K', '1.000e18')
@@ -49,7 +49,7 @@ def human(number: int) -> str:
 
 
 def binary(number: int) -> str:
-    """Format bytes in four digits and a binary unit: 1 GiB = 2^30 bytes; empty below a KiB.
+    """Format bytes with four digits and a binary unit (1 GiB = 2^30 bytes). Return an empty string below 1 KiB.
 
     >>> binary(349208518656), binary(80 * 10**9), binary(950), binary(-(2**31)), binary(2**30 - 1)
     ('325.2 GiB', '74.51 GiB', '', '-2.000 GiB', '1.000 GiB')
@@ -65,7 +65,7 @@ def binary(number: int) -> str:
 
 
 def short(number: int, unit: str) -> str:
-    """Return the short form: binary units for bytes, powers of 1000 otherwise.
+    """Format a number in its short form, with binary units for bytes and powers of 1000 otherwise.
 
     >>> short(2**31, "bytes"), short(2**31, "FLOPs")
     ('2.000 GiB', '2.147 B')
@@ -74,7 +74,7 @@ def short(number: int, unit: str) -> str:
 
 
 def about(value: float, unit: str) -> str:
-    """Format a value in its short form, or a small value in full.
+    """Format a value in its short form, or in full if the value is small.
 
     >>> about(3.4912e14, ""), about(2.0**31, "bytes"), about(12.0, "")
     ('349.1 T', '2.000 GiB', '12')
@@ -83,7 +83,7 @@ def about(value: float, unit: str) -> str:
 
 
 def percent(share: float) -> str:
-    """Format a share of 1 in percent; a positive share that rounds to zero becomes ``<0.1 %``.
+    """Format a fraction as a percentage. A positive fraction that would round to zero becomes ``<0.1 %``.
 
     >>> percent(0.66418), percent(1.0), percent(0.0001), percent(0)
     ('66.4 %', '100.0 %', '<0.1 %', '0.0 %')

@@ -1,4 +1,4 @@
-"""Document for ``report``: an HTML page about one or more models, with pictures and expandable derivations."""
+"""HTML page of ``report`` about one or more models, with plots and expandable derivations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .published_figures import training_table
 def report_page(
     models: Sequence[Architecture], lengths: Sequence[int], batch: int, seq: int, card: tuple[str, int] | None
 ) -> str:
-    """Build the page as HTML."""
+    """Build the HTML page."""
     return page(" · ".join(map(title, models)), _documents(models, lengths, batch, seq, card))
 
 

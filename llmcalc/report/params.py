@@ -1,4 +1,4 @@
-"""Document for ``params``: totals, a breakdown by component, layer or tensor, and published figures."""
+"""Report of ``params`` with totals, a breakdown by component, layer or tensor, and published figures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONVENTIONS = {
 
 
 def params_document(result: Params, by: str = "component", layout: str | None = None) -> Document:
-    """Build the document of a count; with ``layout``, list tensors as stored in that layout."""
+    """Build the parameter report. If ``layout`` is given, the tensors are listed as stored in that layout."""
     architecture = result.architecture
     breakdown = {"component": _by_component, "layer": _by_layer, "tensor": _by_tensor}[by]
     extras = [(extra.name, count, extra.reason) for extra, count in result.extras]
@@ -47,7 +47,7 @@ def _facts(result: Params) -> list[Fact]:
         facts.append(Fact("active", result.active, UNIT, "used per token"))
     facts += [Fact("embedding", result.embedding, UNIT), Fact("non-embedding", result.non_embedding, UNIT)]
     if result.buffers:
-        facts.append(Fact("buffers", result.buffers, "elements", "stored, but not parameters"))
+        facts.append(Fact("buffers", result.buffers, "elements", "stored tensors that are not parameters"))
     return facts
 
 
@@ -62,7 +62,7 @@ def _by_component(result: Params) -> Table:
 
 
 def _by_layer(result: Params) -> Table:
-    """Build a table with one row per run of equal layers, and separate rows for inputs and outputs."""
+    """Build a table with one row per run of equal layers and separate rows for inputs and outputs."""
     several = len(result.architecture.stacks) > 1
     rows: list[tuple[Any, ...]] = []
     layers = iter(result.by_layer)
@@ -94,7 +94,7 @@ def _outside(label: str, count: int, result: Params) -> list[tuple[Any, ...]]:
 
 
 def _by_tensor(result: Params) -> Table:
-    """Build a table of declared tensors, with one row for tensors of equal blocks."""
+    """Build a table of declared tensors, with one row for the same tensor in equal blocks."""
     rows = [
         (name, "×".join(map(str, shape)), row.copies, row.size, row.size * row.copies)
         for name, shape, row in _grouped(result)
@@ -104,7 +104,7 @@ def _by_tensor(result: Params) -> Table:
 
 
 def _grouped(result: Params) -> Iterator[tuple[str, tuple[int, ...], Row]]:
-    """Return (name, shape, row) of each tensor; the logical name has a range of numbers for equal blocks."""
+    """Return (name, shape, row) of each tensor, with a block number range in the name if blocks are equal."""
     from ..checkpoint.stored_tensors import logical_name, logical_shape
 
     for row in result.rows:
@@ -118,12 +118,12 @@ def _grouped(result: Params) -> Iterator[tuple[str, tuple[int, ...], Row]]:
 
 
 def _first_block(row: Row) -> int:
-    """Return the number of the first stored block of a row's run; a shared run stores one block."""
+    """Return the index of the first stored block in a row's run, counting each shared run as one block."""
     return sum(1 if run.shared else run.count for run in row.entry.stack.runs[: row.entry.run])
 
 
 def _stored(result: Params, layout: str | None) -> Table:
-    """Build a table of all tensors as stored in a layout."""
+    """Build a table of all tensors as stored in a checkpoint layout."""
     rows = [(name, "×".join(map(str, shape)), prod(shape)) for name, shape in result.tensors(layout)]
     total = ("total", "", sum(row[2] for row in rows))
     return Table(f"tensors as stored by {layout}", columns("tensor", "shape: name", "elements: count"), rows, total)

@@ -1,7 +1,7 @@
-"""Pictures as data: bars, curves and dots given as plain numbers.
+"""Plot descriptions as plain data, such as bars, curves and points.
 
-``report/svg`` draws them. The kind of number (``count``, ``FLOPs``, ``bytes``, ``tokens`` or ``year``)
-determines how axes are divided and labelled.
+``report/svg`` draws the plots. The kind of number (``count``, ``FLOPs``, ``bytes``, ``tokens`` or ``year``)
+determines the ticks and labels of an axis.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ KINDS = ("count", "about", BYTES, f"about {BYTES}")  # column kinds that can be 
 
 @record
 class Bar:
-    """A labelled bar with one or more parts ``(name, value)``; ``remark`` is printed after its value."""
+    """A labelled bar with one or more segments ``(name, value)``, and a remark printed after the total value."""
 
     label: str
     parts: tuple[tuple[str, float], ...]
@@ -26,7 +26,7 @@ class Bar:
 
 @record
 class Bars:
-    """Bars from zero; ``limit`` is a labelled line, such as the memory of a GPU."""
+    """A bar chart with bars that start at zero and an optional labelled limit, such as the memory of a GPU."""
 
     title: str
     kind: str
@@ -36,7 +36,7 @@ class Bars:
 
 @record
 class Axis:
-    """An axis: its title, the kind of its numbers, and whether it is logarithmic."""
+    """An axis with a title, a kind of number, and a linear or logarithmic scale."""
 
     title: str
     kind: str = "count"
@@ -45,7 +45,7 @@ class Axis:
 
 @record
 class Curve:
-    """A named curve through points ``(x, y)``, or only the points."""
+    """A named curve through points ``(x, y)``."""
 
     name: str
     points: tuple[tuple[float, float], ...]
@@ -53,7 +53,7 @@ class Curve:
 
 @record
 class Mark:
-    """A labelled point, such as a crossing of two curves or a model."""
+    """A labelled point, such as a model or the crossing of two curves."""
 
     label: str
     x: float
@@ -62,7 +62,7 @@ class Mark:
 
 @record
 class Chart:
-    """Curves over two axes, with marked points and labelled horizontal lines (``levels``)."""
+    """A line chart with curves, marked points and labelled horizontal lines (``levels``)."""
 
     title: str
     x: Axis
@@ -74,7 +74,7 @@ class Chart:
 
 @record
 class Scatter:
-    """Groups of labelled points over two axes; labels are drawn if there is room."""
+    """A scatter plot with groups of points. Labels are drawn only where they fit."""
 
     title: str
     x: Axis
@@ -86,7 +86,7 @@ Picture = Bars | Chart | Scatter
 
 
 def crossings(first: Curve, second: Curve, label: str) -> tuple[Mark, ...]:
-    """Find where two curves over the same x values cross, by linear interpolation.
+    """Find the crossings of two curves with the same x values by linear interpolation.
 
     >>> crossings(Curve("a", ((0, 0), (2, 4))), Curve("b", ((0, 2), (2, 2))), "here")
     (Mark(label='here', x=1.0, y=2.0),)
@@ -102,7 +102,7 @@ def crossings(first: Curve, second: Curve, label: str) -> tuple[Mark, ...]:
 
 
 def bars_of(title: str, table: Table) -> Bars | None:
-    """Turn a table into bars of its last numeric column, labelled by text columns; None without such a column."""
+    """Convert the last numeric column of a table to a bar chart, or return None if there are no numbers."""
     values = max((at for at, column in enumerate(table.columns) if column.kind in KINDS), default=None)
     shares = next((at for at, column in enumerate(table.columns) if column.kind == "share"), None)
     if values is None or not any(row[values] for row in table.rows):

@@ -1,4 +1,4 @@
-"""Documents for ``presets list``, ``search`` and ``where``."""
+"""Reports of ``presets list``, ``presets search`` and ``presets where``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .search import Model
 
 
 def list_document(presets: Sequence[dict[str, Any]]) -> Document:
-    """Build the document of all presets, with one row per family."""
+    """Build a report that lists all presets, with one row per family."""
     rows = [(preset["name"], preset["title"] + _status(preset), preset["year"], _sizes(preset)) for preset in presets]
     count = sum(max(len(preset["sizes"]), 1) for preset in presets)
     return Document(
@@ -35,7 +35,7 @@ def _sizes(preset: dict[str, Any]) -> str:
 
 
 def summaries() -> tuple[list[dict[str, Any]], list[str]]:
-    """Summarise every preset file, and return an error message for each unreadable file."""
+    """Return summaries of all readable preset files and error messages for unreadable files."""
     from ..core.errors import InputError
 
     found, broken = [], []
@@ -64,7 +64,7 @@ def summary(name: str, file: Path) -> dict[str, Any]:
 
 
 def search_document(words: Sequence[str], found: Sequence[Model]) -> Document:
-    """Build the document of a search, with one row per matching model."""
+    """Build the search report, with one row per matching model."""
     heads = columns("model: name", "title: text 3", "year: number 2", "kind: text 1", "parameters: count")
     rows = [(model.name, model.title, model.year, model.kind, model.total) for model in found]
     return Document(
@@ -75,7 +75,7 @@ def search_document(words: Sequence[str], found: Sequence[Model]) -> Document:
 
 
 def where_document(name: str, found: preset_files.PresetLocation) -> Document:
-    """Build the document of the file that a name refers to, its size, and the files that it shadows."""
+    """Build a report of the file and size that a model name refers to, and of all shadowed files."""
     files = [folder / found.file.name for folder in preset_files.folders()]
     hidden = [str(file) for file in files if file.is_file() and file != found.file]
     size = found.size or summary(found.file.stem, found.file)["default"]

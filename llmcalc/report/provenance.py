@@ -1,4 +1,4 @@
-"""Modelled figures with their low and high values, and the assumptions behind them."""
+"""Formatting of modelled figures, their ranges and the assumptions behind them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DOLLARS = "US dollars"
 
 
 def span_fact(label: str, span: Span, unit: str, what: str = "") -> Fact:
-    """Return the middle value, with the low and high values in the note if they differ."""
+    """Return a fact with the middle value, and a note with the range if the low and high values differ."""
     ends = "" if span.low == span.high else span_text(span.low, span.high)
     return Fact(label, four_digits(span.mid), unit, ", ".join(filter(None, (ends, what))))
 
@@ -27,7 +27,7 @@ def six_digits(value: float) -> float:
 
 
 def span_text(low: float, high: float) -> str:
-    """Format a range, such as ``2.990 M to 14.00 M``."""
+    """Format a range such as ``2.990 M to 14.00 M``."""
     return f"{four_digits(low)} to {four_digits(high)}"
 
 
@@ -41,7 +41,7 @@ def four_digits(value: float) -> str:
 
 
 def cost_fact(cost: tuple[float, float] | None, price: Price | None) -> Fact:
-    """Return the cost, or a hint to set a price."""
+    """Return a fact with the cost, or with a hint to set a price."""
     if cost is None or price is None:
         return Fact("cost", "not known", "", spelled("set the price per accelerator-hour, such as {price=2.50}"))
     if price.low == price.high and round(cost[0]) == round(cost[1]):
@@ -50,7 +50,7 @@ def cost_fact(cost: tuple[float, float] | None, price: Price | None) -> Fact:
 
 
 def machine_line(machine: Machine) -> str:
-    """Return ``machine: 512 × NVIDIA H100 SXM5 80GB · bf16, dense peak 989.4 T FLOP/s · MFU 41.0 % (38.0 %...)``."""
+    """Return a line such as ``machine: 8 × NVIDIA H100 SXM5 80GB · bf16, dense peak 989.4 T FLOP/s · MFU 41.0 %``."""
     low, mid, high = machine.mfu
     ends = "" if low == high else f" ({percent(low)} to {percent(high)})"
     peak = f"{machine.number_format}, dense peak {about(machine.peak, '')} FLOP/s"
@@ -58,7 +58,7 @@ def machine_line(machine: Machine) -> str:
 
 
 def assumptions(machine: Machine | None, price: Price | None) -> tuple[str, ...]:
-    """Return the sources of the utilisation and price."""
+    """Return notes on the sources of the utilisation and the price."""
     if machine is None:
         return ()
     lines = [f"assumed: MFU of {machine.accelerator.title} in {machine.number_format}, {machine.mfu_source}"]

@@ -1,4 +1,4 @@
-"""Published figures and training facts compared with our values, and their citations."""
+"""Comparison of published figures and training facts with calculated values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRAINING_COLUMNS = columns("training: name", "published: name", "unit: name 1", 
 
 @record
 class Comparison:
-    """A published figure and our value of the same quantity."""
+    """A published figure and the calculated value of the same quantity."""
 
     expectation: Expectation
     attribute: str
@@ -27,18 +27,18 @@ class Comparison:
 
     @property
     def relative(self) -> float:
-        """Relative difference between our value and the published figure."""
+        """Relative difference between the calculated value and the published figure."""
         value = self.expectation.value
         return (self.ours - value) / value if value else float(self.ours != 0)
 
     @property
     def within(self) -> bool:
-        """Whether our value is within the tolerance (rounding) of the figure."""
+        """Whether the calculated value is within the tolerance of the published figure."""
         return abs(self.relative) <= self.expectation.tolerance
 
     @property
     def printed(self) -> str:
-        """The figure as printed in the publication."""
+        """Published figure as printed in the source."""
         known = self.expectation
         if known.printed or not float(known.value).is_integer():
             return known.printed or str(known.value)
@@ -47,7 +47,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """Whether our value agrees with the source, and if not, why."""
+        """Result of the comparison with the source, including any explanatory note."""
         known = self.expectation
         if self.ours == known.value:
             text = f"matches exactly ({known.source})"
@@ -74,7 +74,7 @@ class Comparison:
 
 
 def comparisons(result: Any, expect: tuple[Expectation, ...]) -> list[Comparison]:
-    """Compare all published figures of quantities that ``result`` has."""
+    """Compare all published figures for which ``result`` has an integer attribute."""
     found = []
     for expectation in expect:
         attribute = ATTRIBUTES.get(expectation.quantity, expectation.quantity)
@@ -85,7 +85,7 @@ def comparisons(result: Any, expect: tuple[Expectation, ...]) -> list[Comparison
 
 
 def published_table(found: list[Comparison]) -> Table:
-    """Build a table of the published figures."""
+    """Build a table that compares published figures with calculated values."""
     rows = []
     for one in found:
         difference = f"{100 * one.relative:+.2g} %" if one.relative else "none"
@@ -94,14 +94,14 @@ def published_table(found: list[Comparison]) -> Table:
 
 
 def training_table(architecture: Architecture) -> Table | None:
-    """Build a table of training facts by quantity, or return None if nothing is published."""
+    """Return a table of training facts ordered by quantity, or None if no facts are published."""
     order = list(TRAINING_UNITS)
     facts = sorted(architecture.facts, key=lambda fact: order.index(fact.quantity))
     return Table("training, as published", TRAINING_COLUMNS, [_fact_row(fact) for fact in facts]) if facts else None
 
 
 def training_comparison(architecture: Architecture, ours: Mapping[str, str]) -> list[Table]:
-    """Build a table of published facts and our values; no table if nothing is published."""
+    """Return a list with one table of published and calculated values, or an empty list without published facts."""
     facts = training_table(architecture)
     if facts is None:
         return []
@@ -125,7 +125,7 @@ def _fact_value(fact: TrainingFact) -> str:
 
 
 def cite(source: str) -> str:
-    """Append the paper to a source such as ``brown2020 Table 2.1`` if its first word is a known key."""
+    """Append the full reference to a source such as ``brown2020 Table 2.1`` if the first word is a known key."""
     key = source.split(" ", 1)[0].rstrip(",;:")
     entry = table("sources").get(key)
     if entry is None:

@@ -1,4 +1,4 @@
-"""The JSON Schema of JSON output: the common envelope, and the result keys of each command."""
+"""JSON Schema of the JSON output, with the common envelope and the result keys of each command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Schema = dict[str, Any]
 
 
 def result_schema() -> Schema:
-    """Return the JSON Schema (draft 2020-12) of the output of every command, as plain data."""
+    """Return the JSON Schema (draft 2020-12) for the output of all commands as plain data."""
     commands = table("results")
     return {
         "$schema": DIALECT,

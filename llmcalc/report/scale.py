@@ -1,4 +1,4 @@
-"""Document for ``scale``: the answers of several scaling laws, and the resources of the plan."""
+"""Report of ``scale`` with the predictions of several scaling laws and the resources of the plan."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COMPARED = {
 
 
 def scale_document(plan: Plan, shapes: Sequence[Shape] = (), seq: int = SEQ) -> Document:
-    """Build the document of a plan."""
+    """Build the scaling report of a plan."""
     spent = plan.budget
     model = plan.model
     machine = spent.machine if spent else None
@@ -95,7 +95,7 @@ def _by_law(plan: Plan) -> Table:
 
 
 def _pictures(plan: Plan) -> list[Picture]:
-    """Plot N and D of each law."""
+    """Plot the parameters N and tokens D predicted by each scaling law."""
     from .pictures import Axis, Mark, Scatter
 
     marks = tuple(Mark(point.law.name, point.parameters, point.tokens) for point in plan.points)
@@ -143,12 +143,12 @@ def _notes(plan: Plan, shapes: Sequence[Shape], seq: int) -> list[str]:
         notes.append("laws for dense models are evaluated with active parameters")
     unread = [point.law.name for point in plan.points if point.law.checked != READ]
     if unread:
-        notes.append(f"constants verified only in transcriptions: {', '.join(unread)}")
+        notes.append(f"constants checked only against transcriptions: {', '.join(unread)}")
     if plan.query.inference and (mute := [point.law.name for point in plan.points if point.served is None]):
-        notes.append(f"no inference optimum, because the loss does not depend on both N and D: {', '.join(mute)}")
+        notes.append(f"no inference optimum because the loss does not depend on both N and D: {', '.join(mute)}")
     if shapes:
         fit = next((one.fit for one in shapes if one.fit), None)
-        notes.append(f"published models: sequences of {seq} tokens, exact FLOPs")
+        notes.append(f"published models: exact FLOPs at {seq} tokens per sequence")
         if fit:
             notes.append(
                 f"per GPU: one sequence; weights, gradients and optimizer sharded over {fit.count} (ZeRO-3); "

@@ -1,4 +1,4 @@
-"""Search models by parts of names, layer kinds, years and size ranges. All words must match.
+"""Model search by name fragment, layer kind, year and size range. All search words must match.
 
 For example:
 
@@ -39,7 +39,7 @@ class Model(NamedTuple):
 
 
 def search(words: Sequence[str], presets: Iterable[dict[str, Any]]) -> Iterator[Model]:
-    """Return all preset models that match every word."""
+    """Return all preset models that match every search word."""
     tests = [_test(word.lower()) for word in words]
     for preset in presets:
         for model in _models(preset):
@@ -77,7 +77,7 @@ def _models(preset: dict[str, Any]) -> Iterator[Model]:
 
 
 def kind_of(architecture: Architecture) -> str:
-    """Return the roles of the stacks and their distinctive layer kinds: ``decoder, moe, window``."""
+    """Return the stack roles and distinctive layer kinds of a model, such as ``decoder, moe, window``."""
     roles = "-".join(dict.fromkeys(stack.role for stack in architecture.stacks))
     kinds = dict.fromkeys(entry.layer.kind() for entry in entries(architecture) if entry.run is not None)
     common = ("attention", "mlp", "norm")

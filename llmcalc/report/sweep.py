@@ -1,4 +1,4 @@
-"""Document for ``sweep``: a table of all points, and a chart of the first quantity."""
+"""Report of ``sweep`` with a table of all points and a chart of the first quantity."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LINEAR_UP_TO = 100  # a bar chart is logarithmic if the ratio of its largest to 
 
 
 def sweep_document(result: Sweep) -> Document:
-    """Build the document of a sweep."""
+    """Build the sweep report."""
     if result.points > MOST_ROWS:
         hint = f"at most {MOST_ROWS:,} points are printed; llmcalc.api.sweep.sweep returns arrays"
         raise SizeError(f"{result.points:,} points are too many to print", parameter="over", hint=hint)
@@ -47,7 +47,7 @@ def sweep_document(result: Sweep) -> Document:
 
 
 def _pictures(result: Sweep) -> list[Picture]:
-    """Plot each quantity over the longest axis, with a curve per combination of the other sizes."""
+    """Plot each quantity along the longest axis, with one curve per combination of the other axes."""
     longest = max(range(len(result.axes)), key=lambda at: len(result.axes[at].values))
     if len(result.axes[longest].values) < 2:
         return []
@@ -86,7 +86,7 @@ def _settings(result: Sweep) -> list[str]:
 
 
 def _rows(result: Sweep) -> Iterator[tuple[tuple[int, ...], tuple[float, ...]]]:
-    """Return (sizes, values) of every point; the last axis varies fastest."""
+    """Return (sizes, values) of every point, with the last axis varying fastest."""
     arrays = [result.values[name].ravel().tolist() for name in result.values]
     points = product(*(axis.values for axis in result.axes))
     for sizes, *values in zip(points, *arrays, strict=True):
@@ -113,7 +113,7 @@ def _kind(name: str) -> str:
 
 
 def _chart(result: Sweep) -> Table:
-    """Plot the first quantity as bars, logarithmic if the values span orders of magnitude."""
+    """Plot the first quantity as bars, logarithmically if the values span more than two orders of magnitude."""
     name = next(iter(result.values))
     step = -(-result.points // MOST_CHARTED)
     points = list(_rows(result))[::step]
@@ -133,7 +133,7 @@ def _chart(result: Sweep) -> Table:
 
 
 def _logarithmic(low: float, high: float) -> Any:
-    """Map the smallest value to a tenth of the width and the largest to the full width."""
+    """Return a logarithmic scale that maps ``low`` to 0.1 and ``high`` to 1."""
     least = 0.1
     return lambda value: least + (1 - least) * log(value / low) / log(high / low)
 

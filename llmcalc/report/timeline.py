@@ -1,7 +1,7 @@
-"""Document for ``timeline``: parameters and training compute of models by year.
+"""Report of ``timeline`` with the parameters and training compute of models by year.
 
-Compute is as published, or 6·N·D with the published tokens; each row says which. Growth is a least-squares line through
-the logarithm of each year's largest model: a description of this list, not a law.
+Each row states whether the compute is published or estimated as 6·N·D from the published tokens. Growth is a
+least-squares fit to the logarithm of each year's largest model and describes only the listed models.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MONTHS = 12
 
 @record
 class Point:
-    """A model and its year; ``flops`` is None if neither compute nor tokens are published."""
+    """A model in the timeline. ``flops`` is None if neither compute nor tokens are published."""
 
     name: str
     year: int
@@ -46,7 +46,7 @@ class Point:
 
 
 def points(presets: Iterable[dict[str, Any]], everything: bool) -> Iterator[Point]:
-    """Return one point per size, or one for the largest size of each family."""
+    """Return one point per model size, or one point per family for the largest size."""
     for preset in presets:
         if preset["year"] is None:
             continue
@@ -68,7 +68,7 @@ def _point(model: Architecture, year: int) -> Point:
 
 
 def _whole(fact: TrainingFact) -> int:
-    """Convert a printed number to an exact integer: 3.14e23 is 314·10²¹."""
+    """Convert a published number such as 3.14e23 to an exact integer."""
     from decimal import Decimal
 
     return int(Decimal(str(fact.value)))
@@ -84,7 +84,7 @@ def _group(model: Architecture) -> str:
 
 
 def doubling_months(found: Sequence[Point], attribute: str) -> float | None:
-    """Return the doubling time in months of the yearly largest model; None for too few years or no growth."""
+    """Return the doubling time of each year's largest model in months, or None if there is no growth trend."""
     values = [(point.year, getattr(point, attribute)) for point in found if getattr(point, attribute)]
     largest = {year: max(value for own, value in values if own == year) for year, _ in values}
     if len(largest) < FEWEST:
@@ -97,7 +97,7 @@ def doubling_months(found: Sequence[Point], attribute: str) -> float | None:
 
 
 def timeline_document(found: Sequence[Point], everything: bool) -> Document:
-    """Build the document of a timeline, with one row per model ordered by year and size."""
+    """Build the timeline report, with one row per model ordered by year and size."""
     ordered = sorted(found, key=lambda point: (point.year, point.total, point.name))
     years = f"{ordered[0].year} to {ordered[-1].year}" if ordered else "no model matches"
     largest = spelled("the largest size of each family ({everything=True} shows all sizes)")
@@ -122,7 +122,9 @@ def _facts(ordered: Sequence[Point]) -> Iterator[Fact]:
     for label, attribute in (("parameters", "total"), ("training FLOPs", "flops")):
         months = doubling_months(ordered, attribute)
         if months:
-            yield Fact(f"{label} double in", f"{months:.1f}", "months", "largest model of each year; modelled")
+            yield Fact(
+                f"{label} double every", f"{months:.1f}", "months", "modelled, from the largest model of each year"
+            )
 
 
 def _table(ordered: Sequence[Point]) -> Table:

@@ -1,4 +1,4 @@
-"""Document for ``train``: compute, time, cost, energy and files of a training run, with all assumptions."""
+"""Report of ``train`` with the compute, time, cost, energy and storage of a training run, and all assumptions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHOWN_SIZES = ("seq", "attention")
 
 
 def train_document(run: Training, stated: bool = True) -> Document:
-    """Build the document of a training run; ``stated`` means that the token count is given, not published."""
+    """Build the training report. ``stated`` means that the token count is given instead of published."""
     architecture, machine = run.architecture, run.machine
     lines = (workload_line(run.step.workload, SHOWN_SIZES), *((machine_line(machine),) if machine else ()))
     return model_document(
@@ -43,11 +43,16 @@ def train_document(run: Training, stated: bool = True) -> Document:
 def _facts(run: Training) -> list[Fact]:
     facts = [
         Fact("compute", run.compute, "FLOPs", f"matmul, exact; {about(run.pf_days, '')} PF-days"),
-        Fact("6·N·D", run.six_nd, "FLOPs", f"N with embeddings; compute is ×{run.compute / run.six_nd:.4g} of it"),
+        Fact(
+            "6·N·D",
+            run.six_nd,
+            "FLOPs",
+            f"N includes embeddings; compute is {run.compute / run.six_nd:.4g}× this value",
+        ),
         Fact("sequences", run.sequences),
     ]
     if run.steps is not None and run.batch_tokens is not None:
-        facts.append(Fact("steps", run.steps, "", f"of {run.batch_tokens:,} tokens"))
+        facts.append(Fact("steps", run.steps, "", f"{run.batch_tokens:,} tokens each"))
     if run.hours and run.days:
         facts += [span_fact("accelerator-hours", run.hours, ""), span_fact("days", run.days, "")]
         facts.append(cost_fact(run.cost, run.price))
@@ -63,7 +68,7 @@ def _facts(run: Training) -> list[Fact]:
 
 
 def _ours(run: Training) -> dict[str, str]:
-    """Return our values by the name of the published quantity."""
+    """Return the calculated values by the name of the published quantity."""
     values = {"tokens": four_digits(run.tokens), "flops": f"{four_digits(run.six_nd)} (6·N·D)"}
     if run.hours and run.days:
         values |= {"accelerator hours": four_digits(run.hours.mid), "days": four_digits(run.days.mid)}
@@ -90,11 +95,13 @@ def _emissions(run: Training) -> Table:
 def _notes(run: Training) -> list[str]:
     notes = []
     if run.architecture.is_encoder_decoder:
-        notes.append("6·N·D counts every token in both stacks, but a token passes through only one; 3·N·D is closer")
+        notes.append(
+            "6·N·D counts every token in both stacks, but each token passes through only one, so 3·N·D is closer"
+        )
     if run.machine and run.step.workload.attention == "causal":
         notes.append(spelled("published utilisation counts all query-key pairs, as {attention=dense} does"))
     if run.machine:
-        notes.append("hours cover computation only, without restarts, evaluation and trial runs")
+        notes.append("hours cover only computation and exclude restarts, evaluation and trial runs")
     notes += [f"{one.title}: {one.note}" for one in run.emissions if one.note]
     if run.machine and run.machine.accelerator.power is None:
         title = run.machine.accelerator.title

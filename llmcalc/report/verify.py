@@ -1,4 +1,4 @@
-"""Documents for ``verify``: declared and observed values, for one model or for all presets."""
+"""Reports of ``verify`` with declared and observed values for one model or all presets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHECKS = columns("quantity: name", "declared: count", "observed: count", "verdic
 
 @record
 class Outcome:
-    """The verification of a model, or the reason it could not be verified."""
+    """Verification of a model, or the reason why the model could not be verified."""
 
     family: str
     name: str
@@ -30,22 +30,22 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Whether the model was run and every check holds."""
+        """Whether the model was run and passed every check."""
         return self.verification is not None and self.verification.ok
 
     @property
     def wrong(self) -> list[Check]:
-        """The checks that fail."""
+        """Failed checks."""
         return [check for check in self.verification.checks if not check.ok] if self.verification else []
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data; ``not_verified`` is empty if the model was run."""
+        """Return the outcome as plain data. ``not_verified`` is empty if the model was run."""
         done = self.verification.to_dict() if self.verification else {"ok": False, "model": self.name, "checks": []}
         return {**done, "not_verified": self.reason}
 
 
 def outcome(architecture: Architecture, family: str = "") -> Outcome:
-    """Verify one architecture; without a NumPy model, the outcome has a reason instead."""
+    """Verify an architecture. Without a NumPy model, the outcome contains the reason."""
     try:
         return Outcome(family or architecture.name, architecture.name, verify(architecture))
     except UnsupportedError as error:
@@ -53,7 +53,7 @@ def outcome(architecture: Architecture, family: str = "") -> Outcome:
 
 
 def models() -> list[tuple[str, str | None]]:
-    """List (family, size) of every model of every preset file; the size is None if a file has no sizes."""
+    """Return (family, size) of every preset model. The size is None if a preset file has no sizes."""
     found: list[tuple[str, str | None]] = []
     for family, file in sorted(preset_files.files().items()):
         try:
@@ -65,7 +65,7 @@ def models() -> list[tuple[str, str | None]]:
 
 
 def outcome_of(family: str, size: str | None) -> Outcome:
-    """Load and verify one model of a preset file; for an unreadable file, the outcome has a reason instead."""
+    """Load and verify one preset model. If the file cannot be loaded, the outcome contains the reason."""
     try:
         architecture = load_file(preset_files.files()[family], size)
     except InputError as error:
@@ -74,7 +74,7 @@ def outcome_of(family: str, size: str | None) -> Outcome:
 
 
 def verify_document(architecture: Architecture, found: Outcome) -> Document:
-    """Build the document of a verification, with one row per check."""
+    """Build the verification report of one model, with one row per check."""
     done = found.verification
     if done is None:
         verdict, tables = f"{NO} not verified: {_line(found.reason)}", []
@@ -100,7 +100,7 @@ def verify_document(architecture: Architecture, found: Outcome) -> Document:
 
 
 def all_document(found: Sequence[Outcome]) -> Document:
-    """Build the document of all families, failed checks and models that could not be run."""
+    """Build the verification report of all families, with failed checks and models that could not be run."""
     families = columns("family: name", "models: number", "checks: number", "verdict")
     missing = [(each.name, _line(each.reason)) for each in found if not each.verification]
     wrong = [(each.name, *check_row(check)) for each in found for check in each.wrong]
@@ -127,12 +127,12 @@ def _families(found: Sequence[Outcome]) -> Iterator[tuple[Cell, ...]]:
 
 
 def check_row(check: Check) -> tuple[Cell, ...]:
-    """Build a row of the table of checks."""
+    """Build a table row for a check."""
     return check.quantity, check.declared, check.observed, f"{_sign(check.ok)} {_verdict(check)}".rstrip()
 
 
 def _verdict(check: Check) -> str:
-    """Return what was compared, or where and by how much the values differ."""
+    """Describe what was compared, or how the values differ if the check failed."""
     if not check.ok:
         by = f"observed {check.difference:+,} {check.unit}" if check.difference else ""
         return "; ".join(filter(None, (by, check.detail, check.source)))
@@ -148,5 +148,5 @@ def _sign(ok: bool) -> str:
 
 
 def _line(text: str) -> str:
-    """Join the lines of a message."""
+    """Join the lines of a message with semicolons."""
     return "; ".join(line.strip() for line in text.splitlines())

@@ -1,4 +1,4 @@
-"""Documents about checkpoint headers, compared with an architecture or counted as stored."""
+"""Reports on checkpoint headers, either compared with an architecture or counted as stored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_DIFFERENCES = 50  # number of printed differences; the JSON output has all 
 
 
 def comparison_document(comparison: Comparison) -> Document:
-    """Build the document of a comparison: whether tensors match, the differences, and bytes by part."""
+    """Build the comparison report with the matching tensors, the differences and the bytes per part."""
     listed = comparison.differences[:MOST_DIFFERENCES]
     rest = len(comparison.differences) - len(listed)
     differences = [(one.name, _difference_text(one)) for one in listed]
@@ -35,13 +35,13 @@ def comparison_document(comparison: Comparison) -> Document:
 
 
 def _difference_text(one: Difference) -> str:
-    """Return ``shape: 254×256 BF16, declared 256×256 BF16``."""
+    """Return a description such as ``shape: 254×256 BF16, declared 256×256 BF16``."""
     declared = f"declared {one.declared}" if one.declared else "not declared"
     return f"{one.what}: {', '.join(filter(None, (one.stored, declared)))}"
 
 
 def headers_document(headers: Headers, command: str) -> Document:
-    """Build the document of headers alone: tensors, stored elements and bytes per type."""
+    """Build a report of checkpoint headers without an architecture, with stored elements and bytes per type."""
     groups = tuple(_parts(headers))
     result = {
         "total": headers.elements,

@@ -1,1 +1,1 @@
-"""Reads and writes presets: strict YAML, sizes, inheritance, overrides, errors with positions, and JSON Schemas."""
+"""Reading, validation and writing of presets."""

@@ -1,4 +1,4 @@
-"""Finds differences between two architectures: stacks, the order of blocks, sub-layers, and fields of layers."""
+"""Differences between two architectures in stacks, block order, sub-layers and layer fields."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ JOINING = ("d_model", "d_in", "d_out")  # fields that default to the width of th
 
 
 class Difference(NamedTuple):
-    """A difference: the part, what differs in the part, and both values as text."""
+    """A difference with the affected part, the property that differs, and both values as text."""
 
     part: str
     what: str
@@ -35,7 +35,7 @@ Part = TypeVar("Part")
 
 
 def differences(first: Architecture, second: Architecture) -> list[Difference]:
-    """Return all differences that a preset would show. A difference shared by several blocks is listed once."""
+    """Return all differences that would appear in a preset. A difference shared by several blocks is listed once."""
     several = max(len(first.stacks), len(second.stacks)) > 1
     found: list[Difference] = []
     stacks = [{stack.name if several else "": stack for stack in model.stacks} for model in (first, second)]
@@ -50,7 +50,7 @@ def differences(first: Architecture, second: Architecture) -> list[Difference]:
 
 
 def _matched(first: Mapping[str, Part], second: Mapping[str, Part]) -> Iterator[tuple[str, Part | None, Part | None]]:
-    """Return pairs of parts with the same name. Single parts are paired whatever their names are."""
+    """Pair parts by name, or regardless of the names if there is only one part on each side."""
     if len(first) == len(second) == 1:
         ((name, one),), (other,) = first.items(), second.values()
         yield name, one, other
@@ -74,7 +74,7 @@ def _stack(first: Stack | None, second: Stack | None) -> Found:
 
 
 def _order(runs: Sequence[Run]) -> str:
-    """Return the order of blocks, unless the order is one run of equal blocks."""
+    """Return the block order as text, or an empty string for a single run of unshared blocks."""
     if len(runs) == 1 and not runs[0].shared:
         return ""
     order = shortest_order(block_order(runs))
@@ -82,7 +82,7 @@ def _order(runs: Sequence[Run]) -> str:
 
 
 def _item(item: Any) -> str:
-    """Return one item of an order as text."""
+    """Format one item of a block order."""
     if isinstance(item, str):
         return item
     if "cycle" in item:
@@ -95,7 +95,7 @@ def _item(item: Any) -> str:
 
 
 def _blocks(first: Stack, second: Stack) -> Found:
-    """Return differences of blocks, each with the names of all blocks that have the difference."""
+    """Return the differences between blocks, with the names of all affected blocks."""
     where: dict[Difference, list[str]] = {}
     pairs = list(_matched(*({run.block.name: run.block for run in stack.runs} for stack in (first, second))))
     for name, one, other in pairs:
@@ -127,7 +127,7 @@ def _sublayer(one: Sublayer | None, other: Sublayer | None, first: Stack, second
 
 
 def _named(part: Sublayer | None) -> dict[str, Layer]:
-    """Return the layers of a sub-layer by name; a single branch has an empty name."""
+    """Return the layers of a sub-layer by name, with an empty name for a single branch."""
     if part is None:
         return {}
     alone = len(part.branches) == 1
@@ -156,7 +156,7 @@ def _layers(one: Mapping[str, Layer], other: Mapping[str, Layer], first: Stack, 
 
 
 def _shortest_order(layer: Layer | None, stack: Stack) -> str:
-    """Return a layer as presets write it: its kind and explicit fields."""
+    """Format a layer as written in presets, with its kind and explicit fields."""
     if layer is None:
         return NOTHING
     name, values = name_and_fields(layer, stack.d_model)

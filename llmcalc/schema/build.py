@@ -1,13 +1,13 @@
-"""Builds an architecture from plain data.
+"""Construction of architectures from plain data.
 
     stacks:
       decoder:
         d_model: 768
-        norms: {pre: {layernorm: {}}}                    # the default of every sub-layer
+        norms: {pre: {layernorm: {}}}                    # the default for all sub-layers
         inputs: {token: {embedding: {rows: 50257, share: token_embedding}}}
         blocks:
           block:
-            attention: {mha: {n_heads: 12}}              # a sub-layer: one layer kind, or several in parallel
+            attention: {mha: {n_heads: 12}}              # a sub-layer with one or several parallel layers
             mlp: {mlp: {d_ff: 3072}}
         order: [block * 12]
         outputs: {norm: {layernorm: {}}, head: {head: {vocab: 50257, share: token_embedding}}}
@@ -53,7 +53,7 @@ ROLE_NAMES = (*ROLES, "auxiliary", "tower")
 
 
 class Builder:
-    """Builds stacks from plain data. ``fail`` attaches a path of keys to an error; ``warnings`` lists former names."""
+    """Stack builder for plain data. ``fail`` adds a key path to an error. ``warnings`` contains deprecated names."""
 
     def __init__(self, fail: Fail) -> None:
         self.fail = fail
@@ -96,7 +96,7 @@ class Builder:
         return with_n_sums(built)
 
     def stack_options(self, data: Any, path: Path) -> dict[str, Any]:
-        """Return the patch sizes and flags of a stack."""
+        """Return the patch settings and flags of a stack."""
         found = {key: data[key] for key in (*STACK_NUMBERS, *STACK_FLAGS) if data.get(key) is not None}
         for key, value in found.items():
             least = STACK_NUMBERS.get(key)
@@ -107,7 +107,7 @@ class Builder:
         return found
 
     def tokens(self, text: Any, role: str, path: Path) -> str:
-        """Return an encoder's number of tokens as an expression of ``a`` (audio frames) or ``p`` (patches)."""
+        """Return the token count of an encoder as an expression in ``a`` (audio frames) or ``p`` (patches)."""
         if not isinstance(text, str) or (text and role != "tower"):
             raise self.wrong("tokens", "an expression of a or p in a tower stack", text, path[:-1])
         try:
@@ -118,7 +118,7 @@ class Builder:
         return text
 
     def runs(self, data: Any, blocks: Mapping[str, Block], path: Path) -> tuple[Run, ...]:
-        """Return the order of blocks as runs of equal blocks."""
+        """Return the block order as runs of equal blocks."""
         try:
             order = read_order(data, blocks)
         except InputError as error:
@@ -131,7 +131,7 @@ class Builder:
         return tuple(Run(blocks[name], count, shared) for name, count, shared in order)
 
     def named_layers(self, data: Any, width: int, path: Path) -> tuple[Named, ...]:
-        """Return layers by name: ``name: {kind: {fields}}``."""
+        """Return the layers described by ``name: {kind: {fields}}``."""
         given = {key: value for key, value in self.mapping(data, path, "the layers").items() if value is not None}
         return tuple(Named(key, self.single_layer(value, width, (*path, key))) for key, value in given.items())
 
@@ -145,7 +145,7 @@ class Builder:
             raise self.fail(error, path) from None
 
     def sublayer(self, name: str, data: Any, width: int, norms: Any, path: Path) -> Sublayer:
-        """Return a sub-layer with its norms: one layer kind, several in parallel, or named branches."""
+        """Return a sub-layer with its norms and a single layer, parallel layers or named branches."""
         data = self.mapping(data, path, "a sub-layer", old=aliases.SUBLAYER_KEYS)
         own = "norms" in data
         around, where = (data["norms"], path) if own else (norms, path[:-_STACK_TO_SUBLAYER])
@@ -173,7 +173,7 @@ class Builder:
         return Sublayer(name, branches, places.get("pre"), places.get("post"), places.get("after"), **sums)
 
     def branch(self, name: str, data: Any, width: int, path: Path) -> Branch:
-        """Return a named branch: one layer kind, optionally with its own ``pre`` and ``post`` norms."""
+        """Return a named branch with one layer and optional ``pre`` and ``post`` norms."""
         self.mapping(data, path, "a branch")
         norms = {
             key: self.single_layer(data[key], width, (*path, key)) for key in BRANCH_NORMS if data.get(key) is not None
@@ -190,7 +190,7 @@ class Builder:
         return self.layer(kind, values, width, (*path, kind))
 
     def layer(self, kind: str, values: Any, width: int, path: Path) -> Layer:
-        """Return the layer of a kind with these fields."""
+        """Return a layer with the given kind and fields."""
         kind = self._current("layer kind", kind, aliases.LAYER_KINDS)
         try:
             found, fixed = layers.find(kind)
@@ -204,12 +204,12 @@ class Builder:
                 given = {**given, key: self._current(f"{key} of {kind}", given[key], words)}
         for key in given:
             if key not in known:
-                raise self.fail(UnknownNameError(f"field of {kind}", key, known), (*path, key))
+                raise self.fail(UnknownNameError(f"{kind} field", key, known), (*path, key))
         everything = {**({"d_model": width} if "d_model" in known else {}), **fixed, **given}
         required = [entry.name for entry in fields(found) if entry.default is MISSING]
         missing = [name for name in required if name not in everything]
         if missing:
-            raise self.error(f"{kind} needs {' and '.join(missing)}", path)
+            raise self.error(f"{kind} requires {' and '.join(missing)}", path)
         try:
             return found(**everything)
         except InputError as error:
@@ -217,7 +217,7 @@ class Builder:
             raise self.fail(error, (*path, named) if named in given else path) from None
 
     def _current(self, what: str, name: str, old: Mapping[str, str]) -> str:
-        """Return the current form of a name; a former name adds a warning."""
+        """Return the current form of a name, and add a warning if the name is deprecated."""
         if name not in old:
             return name
         self.warnings[f"{what}: {name} is now called {old[name]}"] = None
@@ -226,7 +226,7 @@ class Builder:
     def mapping(
         self, data: Any, path: Path, what: str, keys: tuple[str, ...] = (), old: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        """Check that ``data`` is a mapping with known keys, and rename former keys as given by ``old``."""
+        """Check that ``data`` is a mapping with known keys, and rename deprecated keys according to ``old``."""
         if not isinstance(data, dict):
             raise self.error(f"{what} must be a mapping, not {short_repr(data)}", path)
         for key in old or ():
@@ -248,15 +248,15 @@ class Builder:
     def require(self, data: Mapping[str, Any], key: str, path: Path) -> Any:
         """Return the value of a required key."""
         if data.get(key) is None:
-            raise self.error(f"{path[-1] if path else 'the description'} needs {key}", path)
+            raise self.error(f"{(path[-1] if path else 'the description')} requires {key}", path)
         return data[key]
 
     def wrong(
         self, key: str, wanted: str, value: object, path: Path, kind: type[InputError] = DescriptionError
     ) -> InputError:
-        """Return an error about the value at a key."""
+        """Return an error for an invalid value at a key."""
         return self.fail(kind(f"{key} must be {wanted}, not {short_repr(value)}"), (*path, key))
 
     def error(self, message: str, path: Path, kind: type[InputError] = DescriptionError) -> InputError:
-        """Return an error at a path of keys."""
+        """Return an error located at a key path."""
         return self.fail(kind(message), path)

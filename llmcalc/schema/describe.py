@@ -1,7 +1,7 @@
-"""Writes an architecture as the plain data of a preset without variables and bases (``presets show``).
+"""Conversion of architectures to plain preset data without variables and bases (``presets show``).
 
-Reading the data gives an equal architecture. ``write`` returns the name and the fields of a layer from the layer,
-the width of its stack, and an alias that must be kept, if any.
+Loading the data yields an equal architecture. A ``write`` function takes a layer, the width of its stack and an
+alias to preserve, and returns the name and fields of the layer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Write = Callable[[Layer, int, str], tuple[str, dict[str, Any]]]
 
 
 def write_layer(layer: Layer, width: int, alias: str = "") -> tuple[str, dict[str, Any]]:
-    """Return a layer's kind or alias, and its fields that differ from their defaults."""
+    """Return the kind or alias of a layer, and the fields that differ from their defaults."""
     usual = {"d_model": width, **(layers.find(alias)[1] if alias else {})}
     data = {}
     for entry in fields(layer):
@@ -32,7 +32,7 @@ def write_layer(layer: Layer, width: int, alias: str = "") -> tuple[str, dict[st
 
 
 def describe(architecture: Architecture, write: Write = write_layer) -> dict[str, Any]:
-    """Return the plain data of a preset file with one size."""
+    """Return an architecture as the plain data of a preset file with one size."""
     about = {key: getattr(architecture, key) for key in ("name", "title", "family", "source", "status", "layout")}
     body: dict[str, Any] = {"stacks": {stack.name: _stack(stack, write) for stack in architecture.stacks}}
     if architecture.extras:
@@ -68,7 +68,7 @@ def _stack(built: Stack, write: Write) -> dict[str, Any]:
 
 
 def block_order(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Return the order of blocks as a list of runs."""
+    """Return the block order as a list of runs."""
     names = _block_names([run.block for run in runs])
     found = [next(name for block, name in names if block == run.block) for run in runs]
     return [
@@ -77,7 +77,7 @@ def block_order(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def _block_names(blocks: Iterable[Block]) -> list[tuple[Block, str]]:
-    """Return every distinct block with a unique name."""
+    """Return all distinct blocks with unique names."""
     found: list[tuple[Block, str]] = []
     for block in blocks:
         if all(block != other for other, _ in found):
@@ -108,7 +108,7 @@ def _sublayer(sublayer: Sublayer, layer: Callable[..., dict[str, Any]]) -> dict[
 
 
 def _is_plain(sublayer: Sublayer) -> bool:
-    """Return whether layer kinds describe the branches: names follow from kinds, and all branches have equal norms."""
+    """Return whether the branch names follow from the layer kinds and all branches have equal norms."""
     first = sublayer.branches[0]
     if any(branch.name in SUBLAYER_KEYS or branch.layer.kind() in SUBLAYER_KEYS for branch in sublayer.branches):
         return False
@@ -122,7 +122,7 @@ def _is_plain(sublayer: Sublayer) -> bool:
 
 
 def _names_kind(name: str, layer: Layer) -> bool:
-    """Return whether a branch is named after the layer's kind or an alias of the kind."""
+    """Return whether the name of a branch is the layer's kind or an alias of the kind."""
     try:
         return layers.find(name)[0] is type(layer)
     except UnknownNameError:

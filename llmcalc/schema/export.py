@@ -1,6 +1,6 @@
-"""Writes an architecture as a readable preset file that loads to the same architecture.
+"""Export of architectures as readable preset files.
 
-The preset uses layer aliases, shared norms, block patterns and variables.
+The preset uses layer aliases, shared norms, block patterns and variables, and loads to the same architecture.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ Place = tuple[dict[str, Any], str]
 
 
 def preset_text(architecture: Architecture, name: str, comment: tuple[str, ...] = ()) -> str:
-    """Return the preset text of one model, called ``name``, with comment lines at the top.
+    """Return the text of a preset called ``name`` for one model, with comment lines at the top.
 
-    Warnings become notes of the preset; published figures and facts are kept.
+    Warnings become notes of the preset. Published figures and facts are preserved.
     """
     data = concise(architecture)
     family = data.get("family")
@@ -76,7 +76,7 @@ def preset_text(architecture: Architecture, name: str, comment: tuple[str, ...] 
 
 
 def concise(architecture: Architecture) -> dict[str, Any]:
-    """Return the data of a preset with aliases, shared norms, block patterns and variables."""
+    """Return preset data that uses aliases, shared norms, block patterns and variables."""
     data = describe(architecture, name_and_fields)
     body = data["architecture"]
     stacks = {name: _stack(name, stack) for name, stack in body["stacks"].items()}
@@ -113,19 +113,19 @@ def _stack(name: str, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def name_and_fields(layer: Layer, width: int, alias: str = "") -> tuple[str, dict[str, Any]]:
-    """Return a layer's most specific alias (or the given alias), and the fields to write in a stack of this width."""
+    """Return the given or most specific alias of a layer, and the fields to write in a stack of this width."""
     kind = layer.kind()
     name = alias or next((other for other in _ALIASES.get(kind, ()) if _has_alias(other, layer)), kind)
     return name, _fields(name, layer, width)
 
 
 def explicit_fields(layer: Layer, width: int) -> dict[str, Any]:
-    """Return the fields of a layer that do not follow from its kind, its other fields and the stack's width."""
+    """Return the layer fields that cannot be derived from the kind, the other fields or the stack width."""
     return _fields(layer.kind(), layer, width)
 
 
 def _has_alias(alias: str, layer: Layer) -> bool:
-    """Return whether an alias describes a layer."""
+    """Return whether a layer matches an alias."""
     if layer.kind() == "norm":
         return getattr(layer, "function", "") == alias
     if alias == "mha" and getattr(layer, "n_kv_heads", 0) != getattr(layer, "n_heads", 0):
@@ -134,7 +134,7 @@ def _has_alias(alias: str, layer: Layer) -> bool:
 
 
 def _fields(kind: str, layer: Layer, width: int) -> dict[str, Any]:
-    """Return the fields that are not defaults and do not follow from other fields."""
+    """Return the non-default fields that cannot be derived from other fields."""
     found, fixed = layers.find(kind)
     usual = {entry.name: entry.default for entry in fields(found)} | {"d_model": width} | fixed
     explicit = {entry.name: getattr(layer, entry.name) for entry in fields(found)}
@@ -167,8 +167,8 @@ class _Size:
 def extract_variables(stacks: dict[str, Any]) -> dict[str, int]:
     """Replace sizes in ``stacks`` with variables, and return the variables.
 
-    A variable is named after its field. If stacks or kinds disagree, the name of the stack or kind is prefixed, except
-    in the first stack. Sizes that differ within a kind stay numbers.
+    A variable is named after its field. If the values differ, the stack name (except for the first stack) and the
+    layer kind are added as prefixes. Sizes that differ within a kind remain numbers.
     """
     groups: dict[str, list[_Size]] = defaultdict(list)
     first = next((name for name, stack in stacks.items() if stack.get("role", ROLES.get(name)) == "decoder"), None)
@@ -189,7 +189,7 @@ def extract_variables(stacks: dict[str, Any]) -> dict[str, int]:
 
 
 def _group_by_variable(name: str, group: list[_Size]) -> dict[str, list[_Size]]:
-    """Return the sizes of one field by variable name."""
+    """Group the sizes of one field by variable name."""
     if len({size.value for size in group}) == 1:
         return {name: group}
     found: dict[str, list[_Size]] = defaultdict(list)
@@ -212,7 +212,7 @@ def _stack_sizes(name: str, stack: dict[str, Any]) -> Iterator[_Size]:
 
 
 def _lengths(name: str, order: Any) -> Iterator[_Size]:
-    """Return the number of layers if an order ends with this number, minus the blocks before."""
+    """Return the total layer count if an order ends in a count that can become a variable."""
     items = order if isinstance(order, list) else [order]
     last = items[-1] if items else None
     if isinstance(last, dict) and not any(isinstance(item, dict) for item in items[:-1]):
@@ -223,7 +223,7 @@ def _lengths(name: str, order: Any) -> Iterator[_Size]:
 
 
 def _layer_sizes(stack: str, data: Any, width: int) -> Iterator[_Size]:
-    """Return the integer fields of all layers; the stream's width in inputs and outputs counts as d_model."""
+    """Return the integer fields of all layers. Input and output widths equal to the stream width count as d_model."""
     for key, value in data.items():
         if not isinstance(value, dict):
             continue

@@ -1,10 +1,10 @@
-"""Published information about a preset: figures that the preset must reproduce, training facts, and notes.
+"""Published figures that presets must reproduce, training facts, and notes.
 
 expect: {175b: [{quantity: total, value: 174.6e9, tolerance: 0.03%, source: "brown2020 Table D.1"}]}
 facts: {all: [{quantity: training_tokens, value: 300e9, source: "brown2020 Table 2.1"}]}
 notes: {all: shown with every result}
 
-``models/preset.py`` defines and validates these keys; this module reads them afterwards.
+``models/preset.py`` defines and validates these keys before this module reads them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _REQUIRED = ("quantity", "value", "source")
 
 
 def expectations(data: dict[str, Any], size: str | None) -> tuple[Expectation, ...]:
-    """Return the published figures of a size."""
+    """Return the published figures for a model size."""
     items = mapping_at(data, "expect").get(size or "") or []
     tolerances = [item.get("tolerance", 0) for item in items]
     ratios = [float(found[:-1]) / 100 if isinstance(found, str) else found for found in tolerances]
@@ -41,7 +41,7 @@ def expectations(data: dict[str, Any], size: str | None) -> tuple[Expectation, .
 
 
 def training_facts(data: dict[str, Any], size: str | None) -> tuple[TrainingFact, ...]:
-    """Return the published training facts of all sizes, then of this size, which replace those of all."""
+    """Return the published training facts for a size. Size-specific facts override facts for all sizes."""
     found: dict[tuple[str, str], TrainingFact] = {}
     for key in ("all", size or ""):
         items = mapping_at(data, "facts").get(key) or []
@@ -55,7 +55,7 @@ def training_facts(data: dict[str, Any], size: str | None) -> tuple[TrainingFact
 
 
 def notes(data: dict[str, Any], size: str | None) -> tuple[str, ...]:
-    """Return the notes for all sizes, then those for this size."""
+    """Return the notes for all sizes, followed by the notes for this size."""
     found: list[str] = []
     for key in ("all", size or ""):
         value = mapping_at(data, "notes").get(key) or []
@@ -64,7 +64,7 @@ def notes(data: dict[str, Any], size: str | None) -> tuple[str, ...]:
 
 
 def to_entry(entry: Expectation | TrainingFact) -> dict[str, Any]:
-    """Return a published figure or fact as an entry of a preset file, without values at their defaults."""
+    """Return a published figure or fact as a preset file entry without default values."""
     return {
         field.name: getattr(entry, field.name)
         for field in fields(entry)

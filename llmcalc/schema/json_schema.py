@@ -1,7 +1,7 @@
-"""The preset language as a JSON Schema, which lets editors complete, describe and check presets while you type.
+"""JSON Schema of preset files for completion, documentation and validation in editors.
 
-``models/preset.py`` defines everything except the architecture, which is generated from the layer kinds: every kind,
-field and choice. Rules that need calculation, such as divisibility and unused variables, are checked only on loading.
+``models/preset.py`` defines everything except the architecture. The architecture schema is generated from the
+layer kinds. Constraints that require calculation, such as divisibility, are checked when a preset is loaded.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ENTRY = re.compile(r"^ {4}(\w[\w,\s]*?): (.*(?:\n {8,}.*)*)", re.MULTILINE)
 
 
 def preset_schema() -> Schema:
-    """Return the schema of a preset file as plain data (JSON Schema draft 2020-12)."""
+    """Return the JSON Schema (draft 2020-12) of a preset file as plain data."""
     from .models.preset import Preset
     from .models.validation import json_schema
 
@@ -116,7 +116,7 @@ def _kinds() -> dict[str, Schema]:
 
 
 def _kind(name: str) -> Schema:
-    """Return the schema of a kind's fields. No field is required, because a base or an alias may provide it."""
+    """Return the schema of a layer kind. No field is required, because a base or an alias can provide the value."""
     found, _ = layers.find(name)
     meaning = field_descriptions(found)
     return _mapping(
@@ -151,7 +151,7 @@ def _order() -> Schema:
 
 
 def _form(keys: dict[str, Schema], about: str) -> Schema:
-    """Return the schema of one form of an order, identified by its first key; a base may provide the other keys."""
+    """Return the schema of one form of a block order. Only the first key is required, as a base may add others."""
     return {**_mapping(keys, about), "required": [next(iter(keys))]}
 
 
@@ -177,7 +177,7 @@ def summary(found: type) -> str:
 
 
 def field_descriptions(found: type) -> dict[str, str]:
-    """Return the description of each field, read from ``Attributes:`` in the docstring of a class.
+    """Return the field descriptions in the ``Attributes:`` section of a class docstring.
 
     >>> from llmcalc.layers import find
     >>> field_descriptions(find("mlp")[0])["d_ff"]

@@ -1,9 +1,9 @@
-"""The order of blocks in a stack, in the notations of papers.
+"""Block order of a stack, in notations used by papers.
 
     [block * 12]                                     twelve equal blocks
-    [dense * 3, sparse * 58]                         blocks of one kind, then of another
-    {cycle: [local * 5, global], length: 26}         a pattern, repeated up to a length
-    {block: block, times: $n_layers}                 a count that is a variable
+    [dense * 3, sparse * 58]                         blocks of one kind, followed by blocks of another kind
+    {cycle: [local * 5, global], length: 26}         a pattern repeated up to a length
+    {block: block, times: $n_layers}                 a variable number of equal blocks
     {pattern: "M-M*", legend: {M: mamba, -: mlp, "*": attention}}
     {shared: block, times: 12}                       one block with shared parameters, applied twelve times
 
@@ -46,7 +46,7 @@ def read_order(data: Any, blocks: Iterable[str]) -> list[Item]:
 
 
 def names_in_order(data: Any) -> set[str]:
-    """Return every block named in an order, including blocks with a count of zero in this size."""
+    """Return the names of all blocks in an order, including blocks with a count of zero."""
     if isinstance(data, str):
         return {data.partition("*")[0].strip()}
     parts = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
@@ -66,10 +66,10 @@ def _read(data: Any, names: list[str]) -> list[Item]:
             return _cycle(data, names)
         case {"pattern": text, "legend": legend} if len(data) == 2:
             if not isinstance(text, str) or not isinstance(legend, dict):
-                raise DescriptionError("a pattern must be a string, and its legend a mapping from letters to blocks")
+                raise DescriptionError("pattern must be a string, and legend must be a mapping from letters to blocks")
             unknown = next((letter for letter in text if letter not in legend), None)
             if unknown is not None:
-                raise UnknownNameError("letter in the pattern", unknown, legend)
+                raise UnknownNameError("pattern letter", unknown, legend)
             return [(str(legend[letter]), 1, False) for letter in text]
         case {"block": name, "times": times} | {"shared": name, "times": times} if len(data) == 2:
             return [(str(name), _count(times), "shared" in data)]
@@ -99,8 +99,8 @@ def _count(value: Any) -> int:
 def shortest_order(order: list[dict[str, Any]]) -> Any:
     """Return the shortest notation of the order ``[{block: name, times: n} or {shared: name, times: n}, ...]``.
 
-    A repeating pattern becomes a cycle, optionally after a first run; other long orders become a pattern of letters.
-    The count of a single block has its own key, so that the count can become a variable.
+    A repeating pattern becomes a cycle, optionally after a first run. Other long orders become a letter pattern.
+    The count of a single block is a separate key, so that the count can become a variable.
     """
     if len(order) <= 1:
         return order[0] if order else []
@@ -126,7 +126,7 @@ def _run_text(run: tuple[str, int]) -> str:
 
 
 def _repeated_runs(runs: Runs) -> Runs | None:
-    """Return the runs that repeat, with the last repetition possibly cut off, or None if no runs repeat."""
+    """Return one period of a repeating order, or None. The last repetition may be incomplete."""
     for period in range(2, len(runs) // 2 + 1):
         pattern = runs[:period]
         repeats = all(run == pattern[index % period] for index, run in enumerate(runs[:-1]))

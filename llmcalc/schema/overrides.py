@@ -1,4 +1,4 @@
-"""Overrides such as ``n_layers=12``, which change a variable or any key of an architecture."""
+"""Overrides such as ``n_layers=12`` that change a variable or any key of an architecture."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TYPES = {bool: "true or false", int: "an integer", float: "a number", str: "a s
 
 
 def split_override(text: str) -> tuple[str, Any]:
-    """Split ``path=value``."""
+    """Split ``path=value`` into the path and the value."""
     path, equals, value = text.partition("=")
     if not equals or not path.strip():
         message = f"invalid override {short_repr(text)}; use path=value, such as n_layers=12"
@@ -43,14 +43,14 @@ def apply_overrides(
 
 
 def _copy(data: Any) -> Any:
-    """Return a deep copy in which values shared by YAML aliases are separate."""
+    """Return a deep copy that duplicates values shared by YAML aliases."""
     if isinstance(data, Mapping):
         return {key: _copy(value) for key, value in data.items()}
     return [_copy(value) for value in data] if isinstance(data, list) else data
 
 
 def check_type(path: str, old: Any, new: Any) -> None:
-    """Raise an error unless ``new`` may replace ``old``. Any value may replace null or an expression."""
+    """Check that ``new`` can replace ``old``. Any value can replace null or an expression."""
     if isinstance(old, str) and old.startswith("$"):
         return
     same = type(old) is type(new) or (type(old) is float and type(new) is int)
@@ -66,7 +66,7 @@ def _set_at(data: Any, path: str, value: Any) -> None:
         data = data[_key_in(data, key, above, path)]
         above = f"{above}.{key}" if above else key
         if not isinstance(data, dict | list):
-            raise DescriptionError(f"{above} is not a mapping or a list", parameter="overrides", where=path)
+            raise DescriptionError(f"{above} is neither a mapping nor a list", parameter="overrides", where=path)
     if isinstance(data, list):
         data[_key_in(data, last, above, path)] = value
     else:  # a new key is checked when the architecture is built
@@ -75,7 +75,7 @@ def _set_at(data: Any, path: str, value: Any) -> None:
 
 
 def _key_in(data: dict[str, Any] | list[Any], key: str, above: str, path: str) -> Any:
-    """Return an existing key, or an existing index of a list."""
+    """Return an existing mapping key or list index."""
     if isinstance(data, list) and key.isdecimal() and int(key) < len(data):
         return int(key)
     if not isinstance(data, list) and key in data:

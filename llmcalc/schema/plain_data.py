@@ -1,7 +1,7 @@
-"""Plain data of YAML files and overrides, independent of a YAML parser: size limits and scalar values.
+"""Size limits and scalar values of YAML files and overrides, independent of a YAML parser.
 
-Scalars follow YAML 1.2's core schema: ``no`` and ``yes`` are strings, ``1e-5`` is a number, ``0o7`` is 7. There is one
-extension: ``1_000`` is 1000, as in Python.
+Scalars follow the YAML 1.2 core schema. For example, ``no`` and ``yes`` are strings, ``1e-5`` is a number, and
+``0o7`` is 7. As an extension, ``1_000`` is 1000 as in Python.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BASED = {"0o": (re.compile(r"0o[0-7]+"), 8), "0x": (re.compile(r"0x[0-9a-fA-F]+
 
 
 def check_bounds(data: Any, where: str) -> None:
-    """Raise an error if plain data exceeds the limits for YAML files."""
+    """Check that plain data does not exceed the limits for YAML files."""
     level, nodes = [data], 0
     for _ in range(MAX_DEPTH + 1):
         inner: list[Any] = []
@@ -55,12 +55,12 @@ def read_scalar(text: str) -> Any:
     pattern, base = _BASED.get(text[:2], (_DECIMAL, 10))
     if pattern.fullmatch(text):
         if len(text) > MAX_DIGITS:
-            raise DescriptionError(f"a number of {len(text):,} digits exceeds the limit of {MAX_DIGITS}")
+            raise DescriptionError(f"a number with {len(text):,} digits exceeds the limit of {MAX_DIGITS} digits")
         return int(text.replace("_", "").removeprefix(text[:2] if base != 10 else ""), base)
     return float(text) if _FLOAT.fullmatch(text) else text
 
 
 def mapping_at(data: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """Return the mapping at a key, which is empty if the key is missing or null."""
+    """Return the mapping at a key, or an empty mapping if the key is missing or null."""
     value = data.get(key)
     return {} if value is None else value

@@ -1,8 +1,8 @@
-"""A preset file: one model family, its sizes, and published figures.
+"""Preset files with one model family, its sizes and published figures.
 
 name: gpt3
 base: gpt2                        another preset that supplies missing keys
-default: 175b                     the size that the family name stands for
+default: 175b                     the size selected by the family name
 variables: {vocab: 50257}         values that the architecture refers to as $vocab
 architecture: {stacks: ..., extras: ...}
 sizes: {175b: {n_layers: 96}}     variables of each size
@@ -30,13 +30,13 @@ _INHERITED = ("family", "source", "status", "variables", "architecture", "layout
 
 
 def load_preset(name: str, overrides: Sequence[str] = ()) -> Architecture:
-    """Return the architecture of a preset, looked up by name."""
+    """Return the architecture of the preset with the given name."""
     found = preset_files.find(name)
     return load_file(found.file, found.size, overrides)
 
 
 def load_file(file: Path, size: str | None = None, overrides: Sequence[str] = ()) -> Architecture:
-    """Return the architecture of a preset file, of its default size unless ``size`` is given."""
+    """Return the architecture of a preset file in the given size or the default size."""
     try:
         return build_preset(preset_files.read_preset(file), size, overrides, file)
     except InputError as error:
@@ -44,7 +44,7 @@ def load_file(file: Path, size: str | None = None, overrides: Sequence[str] = ()
 
 
 def _located(error: InputError, file: Path) -> InputError:
-    """Return the error with its position in the file, or in the base that contains the key."""
+    """Locate an error in the preset file or in one of its bases."""
     from .yaml_reader import locate_error, read_yaml
 
     files, documents = [file], []
@@ -57,7 +57,7 @@ def _located(error: InputError, file: Path) -> InputError:
 
 
 def load_text(text: str, name: str, overrides: Sequence[str] = ()) -> Architecture:
-    """Return the architecture of a preset given as text, for example from standard input."""
+    """Return the architecture of a preset given as text, such as text from standard input."""
     from .yaml_reader import locate_error, read_yaml
 
     document = read_yaml(text, name)
@@ -81,7 +81,7 @@ def check_file(file: Path) -> None:
     for size in [None, *mapping_at(document.data, "sizes")]:
         load_file(file, size)
     if document.data["name"] != file.stem:
-        raise DescriptionError(f"name must be {file.stem!r}, as the file", where=document.where(("name",)))
+        raise DescriptionError(f"name must be {file.stem!r} to match the file name", where=document.where(("name",)))
 
 
 def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: Path | None) -> Architecture:
@@ -97,7 +97,7 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: Pa
         template, variables = apply_overrides(template, variables, overrides)
 
     def fail(error: InputError, path: KeyPath) -> InputError:
-        """Return an error located at a variable's definition (invalid value) or at its use (unknown name)."""
+        """Locate an invalid value at the definition of the variable, and an unknown name at its use."""
         name = "" if isinstance(error, UnknownNameError) else variable_at(template, path[1:])
         return error.under(_definition(name, size, chosen) if name in variables else path)
 
@@ -129,7 +129,7 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: Pa
 
 
 def _definition(name: str, size: str | None, chosen: Mapping[str, Any]) -> KeyPath:
-    """Return the path of a variable's value, in the size or in the family's variables."""
+    """Return the key path of a variable's value in the size or in the family variables."""
     return ("sizes", size, name) if name in chosen else ("variables", name)
 
 
@@ -156,7 +156,7 @@ def _extras(data: dict[str, Any], builder: Builder) -> tuple[Extra, ...]:
 
 
 class Family(NamedTuple):
-    """A preset's data including inherited keys, its own data, and the files of its bases."""
+    """Preset data with inherited keys, the preset's own data, and the files of its bases."""
 
     data: dict[str, Any]
     own: dict[str, Any]
@@ -164,7 +164,7 @@ class Family(NamedTuple):
 
 
 def inherit(data: Any, file: Path | None) -> Family:
-    """Return the data of a preset file including keys from its bases, which are looked up in its own folder first."""
+    """Return preset data merged with its bases. The folder of the preset is searched first for bases."""
     check_preset(data, file)
     own, seen, bases = data, [str(data["name"])], []
     while data.get("base") is not None:
@@ -186,7 +186,7 @@ def inherit(data: Any, file: Path | None) -> Family:
 
 
 def check_preset(data: Any, file: Path | None) -> None:
-    """Validate all of a preset except its architecture. Shipped presets were validated when the wheel was built."""
+    """Validate a user preset except for its architecture. Shipped presets are validated when the wheel is built."""
     if file is None or file.parent != preset_files.shipped_folder():
         from .models.preset import Preset
         from .models.validation import validate
@@ -195,13 +195,13 @@ def check_preset(data: Any, file: Path | None) -> None:
 
 
 def merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` recursively updated with ``own``; null marks a key as removed."""
+    """Return ``base`` recursively updated with ``own``, where null marks a removed key."""
     inner = {key for key, value in own.items() if isinstance(value, dict) and isinstance(base.get(key), dict)}
     return {**base, **{key: merge(base[key], value) if key in inner else value for key, value in own.items()}}
 
 
 def choose_size(data: Mapping[str, Any], size: str | None) -> str | None:
-    """Return the given size, the default or the only size; None if the preset has no sizes."""
+    """Return the given size, the default or the only size, or None if the preset has no sizes."""
     sizes = mapping_at(data, "sizes")
     if size is None and data.get("default") is not None:
         size = str(data["default"])
@@ -211,5 +211,5 @@ def choose_size(data: Mapping[str, Any], size: str | None) -> str | None:
     if size is None:
         return next(iter(sizes), None)
     if size not in sizes:
-        raise UnknownNameError(f"size of {data['name']}", size, sizes).under(("default",))
+        raise UnknownNameError(f"{data['name']} size", size, sizes).under(("default",))
     return size

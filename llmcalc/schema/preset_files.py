@@ -1,4 +1,4 @@
-"""Finds preset files by name: in user folders first, then among the presets of the package."""
+"""Preset file lookup by name, first in user folders and then in the package."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ SUFFIX = ".yaml"
 
 
 class PresetLocation(NamedTuple):
-    """The file and the size (None: the file's default) that a preset name refers to."""
+    """The file and size of a named preset. A size of None selects the default size."""
 
     file: Path
     size: str | None
 
 
 def installed_folder() -> Path:
-    """Return the folder of YAML and compiled JSON presets in an installed package; a checkout lacks this folder."""
+    """Return the preset folder of an installed package. The folder does not exist in a source checkout."""
     return Path(__file__).parent.parent / "presets"
 
 
 def shipped_folder() -> Path:
-    """Return the folder of presets in the installed package or the checkout."""
+    """Return the preset folder of the installed package or the source checkout."""
     installed = installed_folder()
     return installed if installed.is_dir() else installed.parent.parent / "presets"
 
 
 def folders() -> list[Path]:
-    """Return the preset folders by precedence: ``$LLMCALC_PATH``, ``./.llmcalc``, user configuration, package."""
+    """Return the preset folders in order of precedence: ``$LLMCALC_PATH``, ``./.llmcalc``, user folder, package."""
     listed = [Path(part) for part in os.environ.get("LLMCALC_PATH", "").split(os.pathsep) if part]
     config = Path(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"))
     return [*listed, Path(".llmcalc"), config / "llmcalc" / "presets", shipped_folder()]
 
 
 def files() -> dict[str, Path]:
-    """Return every preset file by family name; files in earlier folders hide those in later ones."""
+    """Return all preset files by family name. Files in earlier folders shadow files in later folders."""
     found: dict[str, Path] = {}
     for folder in reversed(folders()):
         found |= files_in(folder)
@@ -58,7 +58,7 @@ def files_in(folder: Path) -> dict[str, Path]:
 
 
 def find(name: str) -> PresetLocation:
-    """Find a preset by name: a family, ``family-size``, or an alias."""
+    """Find a preset by family name, ``family-size`` or alias."""
     wanted = name.strip().lower()
     known = files()
     if wanted in known:
@@ -70,11 +70,11 @@ def find(name: str) -> PresetLocation:
                 return found
     if wanted in names():
         return names()[wanted]
-    raise UnknownNameError("model", name, names(), hint="Run llmcalc presets list to see all.")
+    raise UnknownNameError("model", name, names(), hint="run llmcalc presets list to see all")
 
 
 def _names_of(stem: str, file: Path, data: dict[str, Any]) -> Iterator[tuple[str, PresetLocation]]:
-    """Return the lower-case names of a file's models: family, family-size and aliases."""
+    """Yield the lower-case names and aliases of the models in a preset file."""
     yield stem, PresetLocation(file, None)
     sizes, aliases = data.get("sizes"), data.get("aliases")
     for size in sizes if isinstance(sizes, dict) else {}:
@@ -84,7 +84,7 @@ def _names_of(stem: str, file: Path, data: dict[str, Any]) -> Iterator[tuple[str
 
 
 def names() -> dict[str, PresetLocation]:
-    """Return every name that ``load`` accepts."""
+    """Return the preset location for every name that ``load`` accepts."""
     found: dict[str, PresetLocation] = {}
     for stem, file in files().items():
         with suppress(InputError):  # an invalid file is reported only when loaded
@@ -109,7 +109,7 @@ def _read_preset(file: Path, stamp: tuple[int, int]) -> dict[str, Any]:
 
 
 def read_preset(file: Path) -> dict[str, Any]:
-    """Return a preset file as plain data, which must not be modified. Wheels contain presets as compiled JSON."""
+    """Return a preset file as plain data that must not be modified. Wheels contain presets as compiled JSON."""
     try:
         status = file.stat()
     except OSError as error:
@@ -118,7 +118,7 @@ def read_preset(file: Path) -> dict[str, Any]:
 
 
 def read_text(file: Path) -> str:
-    """Return the content of a text file of limited size."""
+    """Read a non-empty UTF-8 text file of limited size."""
     where = str(file)
     try:
         if file.is_dir():
@@ -128,11 +128,11 @@ def read_text(file: Path) -> str:
     except OSError as error:
         raise DescriptionError(f"cannot be read: {error.strerror}", where=where) from None
     if len(content) > MAX_FILE_SIZE:
-        raise DescriptionError(f"is larger than the limit of {MAX_FILE_SIZE:,} bytes", where=where)
+        raise DescriptionError(f"exceeds the limit of {MAX_FILE_SIZE:,} bytes", where=where)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DescriptionError(f"is not UTF-8 text (byte {error.start})", where=where) from None
+        raise DescriptionError(f"is not valid UTF-8 (byte {error.start})", where=where) from None
     if not text.strip():
         raise DescriptionError("is empty", where=where)
     return text

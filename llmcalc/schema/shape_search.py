@@ -1,8 +1,8 @@
-"""Searches for sizes of a model family that give a target number of parameters, FLOPs per token or bytes.
+"""Search for model shapes near a target number of parameters, FLOPs per token or bytes.
 
-Proportions follow the family's published sizes: the ratio of width to depth is interpolated between the nearest sizes;
-feed-forward width, heads and other widths scale with the residual stream; other values stay. Sizes are rounded to
-multiples that suit the hardware, and then the depth is searched. Every candidate is counted exactly.
+Proportions follow the published sizes of a family. The width-to-depth ratio is interpolated between the nearest
+sizes. Other widths and the heads scale with the residual stream. Sizes are rounded to multiples that suit the
+hardware before the depth is searched. The parameters, FLOPs or bytes of every candidate are counted exactly.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Rules:
 
 @record
 class Candidate:
-    """A candidate shape: its sizes, the model, its value, and the deviations of value and proportions."""
+    """A candidate shape with its sizes, model and value, and its deviations in value and proportions."""
 
     sizes: Sizes
     architecture: Architecture
@@ -59,7 +59,7 @@ class Candidate:
 
     @property
     def overrides(self) -> list[str]:
-        """The overrides that turn a size of the family into this model."""
+        """Overrides that turn a published size of the family into this model."""
         return [f"{name}={size}" for name, size in self.sizes.items()]
 
     def to_dict(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class Candidate:
 
 @record
 class Design(NotebookDisplay):
-    """Candidate shapes, best first, and the cost of each rule."""
+    """Candidate shapes from best to worst, and the cost of each constraint."""
 
     family: str
     base: str  # the published size nearest to the target
@@ -82,7 +82,7 @@ class Design(NotebookDisplay):
 
     @property
     def summary(self) -> str:
-        """The best shape in one line."""
+        """One-line summary of the best shape."""
         best = self.candidates[0]
         return f"{self.family}, {self.quantity} {best.value:,}: {', '.join(best.overrides)}"
 
@@ -97,7 +97,7 @@ class Design(NotebookDisplay):
 
 
 def search(name: str, target: int, measure: Measure, rules: Rules | None = None) -> Design:
-    """Find shapes of a family whose measure, which must grow with every size, is near ``target``."""
+    """Find shapes of a family near ``target``. The value of ``measure`` must increase with every size."""
     chosen = rules or Rules()
     family = _Family(name, measure)
     found = family.candidates(target, chosen)
@@ -120,7 +120,7 @@ def search(name: str, target: int, measure: Measure, rules: Rules | None = None)
 
 
 class _Family:
-    """The sizes of a preset, and similar shapes."""
+    """Published sizes of a preset, and candidate shapes with similar proportions."""
 
     def __init__(self, name: str, measure: Measure) -> None:
         self.file, only = preset_files.find(name)
@@ -135,20 +135,20 @@ class _Family:
         self.known = {size: resolve(own) for size, own in self.variables.items()}
         self.measured: dict[tuple[str, tuple[tuple[str, int], ...]], tuple[Architecture, int] | None] = {}
         if not all(WIDTH in own for own in self.variables.values()) or not self.variables:
-            raise InputError(f"{self.name} has no variable {WIDTH} to vary", where="design", hint="use another family")
+            raise InputError(f"{self.name} has no {WIDTH} variable to vary", where="design", hint="use another family")
 
     def base(self, target: int) -> str:
         """Return the published size nearest to the target."""
         return min(self.values, key=lambda size: abs(log(self.values[size] / target)))
 
     def candidates(self, target: int, rules: Rules) -> list[Candidate]:
-        """Return shapes within tolerance, best first, or else the nearest shapes."""
+        """Return the shapes within tolerance, or all shapes if there are none, from best to worst."""
         base, wanted = self.base(target), self._proportion(target)
         widths = self._widths(base, target, rules)
         return _sorted([shape for sizes in widths for shape in self._shapes(base, sizes, target, wanted)], rules)
 
     def _proportion(self, target: int) -> float:
-        """Return the width-to-depth ratio, interpolated logarithmically between sizes and constant beyond them."""
+        """Return the width-to-depth ratio, interpolated logarithmically and constant outside the published sizes."""
         depths = {size: own[DEPTH] if isinstance(own.get(DEPTH), int) else 1 for size, own in self.known.items()}
         points = sorted((self.values[size], own[WIDTH] / depths[size]) for size, own in self.known.items())
         below = [point for point in points if point[0] <= target][-1:] or points[:1]
@@ -158,7 +158,7 @@ class _Family:
         return float(first ** (1 - share) * last**share)
 
     def _widths(self, base: str, target: int, rules: Rules) -> Iterator[Sizes]:
-        """Return the widths to try, each with the sizes that follow from the width."""
+        """Return the candidate widths and the sizes that depend on each width."""
         own, known = self.variables[base], self.known[base]
         step = lcm(rules.multiple, _head_width(known), LEAST_STEP)
         growth = (target / self.values[base]) ** (1 / 3)
@@ -170,7 +170,7 @@ class _Family:
                 yield sizes
 
     def _shapes(self, base: str, sizes: Sizes, target: int, wanted: float) -> Iterator[Candidate]:
-        """Return the depth nearest to the target, or the current depth if the depth is not a variable."""
+        """Return the candidate with the best depth, or with the current depth if the depth is not a variable."""
         if not isinstance(self.variables[base].get(DEPTH), int):
             yield from self._candidate(base, sizes, target, wanted)
             return
@@ -197,7 +197,7 @@ class _Family:
             yield Candidate(sizes, model, value, value / target - 1, ratio, abs(log(ratio / wanted)))
 
     def _model(self, base: str, sizes: Sizes) -> tuple[Architecture, int] | None:
-        """Return the model of these sizes and its value, or None if the sizes are incompatible."""
+        """Return the model with these sizes and its value, or None if the sizes are incompatible."""
         key = base, tuple(sorted(sizes.items()))
         if key not in self.measured:
             try:
@@ -209,7 +209,7 @@ class _Family:
 
 
 def _sorted(found: list[Candidate], rules: Rules) -> list[Candidate]:
-    """Sort candidates, best first: within tolerance by proportions, otherwise by distance."""
+    """Sort the candidates within tolerance by proportions, or otherwise all candidates by distance from the target."""
     near = [shape for shape in found if abs(shape.off) <= rules.within]
     if near and rules.shaped:
         return sorted(near, key=lambda shape: (shape.unusual, abs(shape.off)))
@@ -217,7 +217,7 @@ def _sorted(found: list[Candidate], rules: Rules) -> list[Candidate]:
 
 
 def _scaled(own: dict[str, Any], known: dict[str, Any], width: int, rules: Rules) -> Sizes | None:
-    """Return the sizes for a width, except those given by expressions, or None if the ranks do not divide the heads."""
+    """Return the sizes for a width, excluding expressions, or None if the ranks do not divide the heads."""
     growth = width / known[WIDTH]
     sizes = {WIDTH: width}
     for name, size in own.items():
@@ -241,7 +241,7 @@ def _scaled(own: dict[str, Any], known: dict[str, Any], width: int, rules: Rules
 
 
 def _head_width(known: dict[str, Any]) -> int:
-    """Return the width of a head if heads split the stream, or 1 if heads have their own width or do not exist."""
+    """Return the head width if the heads split the residual stream, or 1 otherwise."""
     heads = known.get(HEADS)
     return known[WIDTH] // heads if "d_head" not in known and type(heads) is int else 1
 

@@ -1,8 +1,8 @@
-"""Evaluates the variables of a preset: ``$d_model``, ``$4 * d_model``, ``$n_layers - first_dense``.
+"""Evaluation of preset variables such as ``$d_model``, ``$4 * d_model`` and ``$n_layers - first_dense``.
 
-A string that starts with ``$`` is an expression of the variables (``core/expression.py``). A single name may have any
-value; a calculation needs integers. A variable may itself be an expression (``d_ff: $4 * d_model``), which a size or
-an override can replace with a value.
+A string that starts with ``$`` is an expression in the variables (``core/expression.py``). A single name can
+have any value, but calculations require integers. A variable can itself be an expression, such as
+``d_ff: $4 * d_model``. A size or an override can replace this expression with a value.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def round_up(value: int, multiple: int) -> int:
 
 
 def ceil(value: int, divisor: int) -> int:
-    """Return the quotient, rounded up."""
+    """Return ``value / divisor``, rounded up."""
     return -(-value // divisor)
 
 
@@ -39,7 +39,7 @@ _FUNCTIONS = {function.__name__: function for function in _CALLED}
 
 
 def fill(value: Any, variables: Mapping[str, Any], path: Path, fail: Callable[[InputError, Path], InputError]) -> Any:
-    """Return ``value`` with every ``$`` expression evaluated; ``fail`` attaches a path of keys to an error."""
+    """Evaluate every ``$`` expression in ``value``. ``fail`` adds the key path to an error."""
     if isinstance(value, dict):
         return {key: fill(item, variables, (*path, key), fail) for key, item in value.items()}
     if isinstance(value, list):
@@ -68,7 +68,7 @@ def resolve(
             ready = (name for name, text in waiting.items() if not names_used(text) & waiting.keys())
             name = next(ready, "") or next(iter(waiting))
             if names_used(waiting[name]) & waiting.keys():
-                raise DescriptionError(f"circular variables: {', '.join(waiting)}")
+                raise DescriptionError(f"circular references between variables: {', '.join(waiting)}")
             known[name] = expression(waiting.pop(name)[1:], known)
     except InputError as error:
         raise place(error, name) if place else error from None
@@ -87,7 +87,7 @@ def names_used(value: Any) -> set[str]:
 
 
 def variable_at(value: Any, path: Path) -> str:
-    """Return the variable at a path if its value is a single name such as ``$n_heads``, else an empty string."""
+    """Return the expression at a path without the ``$``, such as ``n_heads``, or an empty string."""
     for key in path:
         inside = (isinstance(value, dict) and key in value) or (isinstance(value, list) and key in range(len(value)))
         if not inside:
@@ -101,7 +101,7 @@ def _is_expression(value: Any) -> bool:
 
 
 def expression(text: str, variables: Mapping[str, Any]) -> Any:
-    """Return the value of an expression of the variables."""
+    """Evaluate an expression with the given variables."""
     tree = parse(text)
     if tree[0] == "name" and tree[1] in variables:
         return variables[tree[1]]

@@ -1,4 +1,4 @@
-"""Reads YAML 1.2 (core schema) strictly: duplicate keys are errors, ``no`` is a string, and ``1e-5`` is a number.
+"""Strict YAML 1.2 reader (core schema) that rejects duplicate keys and reads ``no`` as a string.
 
 The line and column of every value are recorded. File size, nesting depth and the number of values are limited.
 """
@@ -20,7 +20,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Document(NamedTuple):
-    """Plain data with the line and column of each path of keys."""
+    """Plain data of a YAML document with the line and column of each key path."""
 
     data: Any
     marks: dict[Path, Mark]
@@ -28,12 +28,12 @@ class Document(NamedTuple):
     text: str
 
     def where(self, path: Path) -> str:
-        """Return ``file:line:column`` of a path of keys, or of the path's nearest parent in the document."""
+        """Return ``file:line:column`` of a key path, or of its nearest parent in the document."""
         line, column = self._mark(path)
         return f"{self.name}:{line}:{column}"
 
     def excerpt(self, path: Path) -> str:
-        """Return the line of a path, with a caret under its column."""
+        """Return the source line of a key path, with a caret under its column."""
         line, column = self._mark(path)
         lines = self.text.splitlines()
         if not 1 <= line <= len(lines):
@@ -52,7 +52,7 @@ class Document(NamedTuple):
 
 
 def locate_error(error: InputError, documents: Sequence[Document]) -> InputError:
-    """Return the error with its position in the first document that contains most of its path."""
+    """Locate an error in the document that contains most of the error's key path."""
     if error.path is None or not documents:
         return error
     path = error.path
@@ -63,7 +63,7 @@ def locate_error(error: InputError, documents: Sequence[Document]) -> InputError
 
 
 def read_yaml(text: str, name: str) -> Document:
-    """Return the single YAML document in ``text``."""
+    """Read the single YAML document in ``text``."""
     if len(text) > MAX_FILE_SIZE:
         raise DescriptionError(f"{len(text):,} characters exceed the limit of {MAX_FILE_SIZE:,}", where=name)
     marks: dict[Path, Mark] = {}
@@ -81,7 +81,7 @@ def read_yaml(text: str, name: str) -> Document:
 
 
 class _Builder:
-    """Builds plain data from parser events; MAX_DEPTH limits the recursion."""
+    """Builder of plain data from parser events, with a recursion limit of ``MAX_DEPTH``."""
 
     def __init__(self, events: Iterator[Any], marks: dict[Path, Mark], name: str, text: str) -> None:
         self.events, self.marks, self.name, self.text = events, marks, name, text
@@ -156,7 +156,7 @@ class _Builder:
     def count(self, size: int, event: Any) -> None:
         self.nodes += size
         if self.nodes > MAX_VALUES:
-            raise self.error(f"more than {MAX_VALUES:,} values with aliases expanded", event)
+            raise self.error(f"more than {MAX_VALUES:,} values after alias expansion", event)
 
     def error(self, message: str, event: Any) -> DescriptionError:
         place = Document(None, {(): _place(event)}, self.name, self.text)

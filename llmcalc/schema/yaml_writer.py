@@ -1,4 +1,4 @@
-"""Writes plain data as YAML: values that fit on one line in flow style, others in block style."""
+"""YAML writer that uses flow style for values that fit on one line and block style for other values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_$(][^:#{}\[\],\"'\n\r\t&]*")
 
 
 def write(data: dict[str, Any], comment: tuple[str, ...] = ()) -> str:
-    """Return the YAML text of ``data``, with comment lines at the top."""
+    """Format ``data`` as YAML, with comment lines at the top."""
     head = [f"# {' '.join(line.split())}" for line in comment]
     return "\n".join([*head, *(line for key, value in data.items() for line in _lines(str(key), value, ""))]) + "\n"
 
@@ -41,7 +41,7 @@ def _lines(key: str, value: Any, indent: str) -> Iterator[str]:
 
 
 def _wrapped(start: str, value: Any) -> Iterator[str]:
-    """Write a mapping of scalars or a long string over several lines, and a list on one line."""
+    """Wrap a mapping of scalars or a long string over several lines, and write a list on one line."""
     if not isinstance(value, dict) or not value:
         whole = f"{start}{_flow(value)}"
         yield from _folded(start, value) if isinstance(value, str) and len(whole) > WIDTH else [whole]
@@ -62,7 +62,7 @@ def _wrapped(start: str, value: Any) -> Iterator[str]:
 
 
 def _folded(start: str, text: str) -> list[str]:
-    """Write a long string in quotation marks, wrapped at single spaces."""
+    """Format a long string in quotation marks, wrapped at single spaces."""
     quoted, hanging = _quoted(text), " " * (len(start) + 1)
     lines = wrap(quoted, WIDTH - len(hanging), break_long_words=False, break_on_hyphens=False)
     if not text.isprintable() or " ".join(lines) != quoted or "\\" in quoted:
@@ -79,7 +79,7 @@ def _flow(value: Any) -> str:
 
 
 def _scalar(value: Any) -> str:
-    """Return a scalar in a form that reads back unchanged: plain if that is safe, else quoted as in JSON."""
+    """Format a scalar so that it reads back unchanged, unquoted if possible and quoted as in JSON otherwise."""
     if value is None or type(value) is bool:
         return {None: "null", True: "true", False: "false"}[value]
     if type(value) is float:
@@ -91,13 +91,13 @@ def _scalar(value: Any) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a string in quotation marks, with unprintable characters escaped."""
+    """Quote a string and escape unprintable characters."""
     quoted = json.dumps(text, ensure_ascii=False)
     return "".join(sign if sign.isprintable() else f"\\U{ord(sign):08x}" for sign in quoted)
 
 
 def _short(value: float) -> str:
-    """Return a number in its shortest notation: 1.746e11, 0.02, 10000.0."""
+    """Format a number in its shortest notation, such as 1.746e11 or 0.02."""
     if _PLAIN_NUMBERS[0] <= abs(value) < _PLAIN_NUMBERS[1] or not value:
         return repr(value)
     spellings = (

@@ -1,7 +1,7 @@
-"""NumPy models of all layer kinds, independent of their declarations, for verification and reading.
+"""NumPy models of all layer kinds, implemented independently of the layer declarations for verification.
 
-The module of each kind defines ``weights(layer)`` and ``forward(layer, w, x, step, state)``, which returns the output.
-Both read only the plain fields of a layer. ``model.py`` combines the layers into a complete model.
+The module of each kind defines ``weights(layer)`` and ``forward(layer, w, x, step, state)``. Both functions
+read only the plain fields of a layer. ``model.py`` combines the layers into a complete model.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from .model import Model
 
 
 def twin(architecture: Architecture, *, seed: int = 0) -> Model:
-    """Return the architecture as a NumPy model with random weights; ``load`` reads the weights of a checkpoint.
+    """Return a NumPy model of the architecture with random weights. ``load`` loads checkpoint weights.
 
-    A tower without a NumPy model is omitted, and the language model runs on text alone.
+    A vision or audio encoder without a NumPy model is omitted, and the language model runs only on text.
     """
     return Model(architecture, seed=seed)

@@ -1,4 +1,4 @@
-"""AltUp [baykal2023]: a block runs on one of several residual streams; the others are predicted and corrected."""
+"""AltUp [baykal2023]. A block runs on one residual stream, and the other streams are predicted and corrected."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from .weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the router and its norm, the prediction and correction coefficients, and an output scale."""
+    """Return the router, the router norm, the prediction and correction coefficients, and the output scale."""
     n = layer.n_streams
     found = [matrix("correct", n, n), matrix("predict", n, (n, n)), matrix("router", layer.d_model, n)]
     return [vector("output_scale", layer.d_model, mean=1.0), *found, vector("router_norm", layer.d_model, mean=1.0)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Raise an error: AltUp runs around a whole block, see ``predict`` and ``correct``."""
+    """Raise an error, because AltUp wraps a block by means of ``predict`` and ``correct``."""
     raise UnsupportedError("altup must be the first sub-layer of a block", where="altup")
 
 
 def predict(layer: Any, w: Weights, streams: Array) -> Array:
-    """Return the predicted streams [b q s d]: ``p_t = x_t + Σ_s c_st x_s``."""
+    """Return the predicted streams ``p_t = x_t + Σ_s c_st x_s`` [b q s d]."""
     if len(streams.shape) != 4 or streams.shape[2] != layer.n_streams:
         raise UnsupportedError(f"altup requires {layer.n_streams} residual streams", where="altup")
     c = einsum("bqi,its->bqst", _route(layer, w, streams[:, :, layer.active]), w.predict)
@@ -34,20 +34,20 @@ def predict(layer: Any, w: Weights, streams: Array) -> Array:
 
 
 def correct(layer: Any, w: Weights, predicted: Array, block: Array) -> Array:
-    """Add the prediction error on the active stream, scaled per stream, to the predictions; ``block`` [b q d]."""
+    """Correct the predicted streams by the scaled prediction error of the active stream, given ``block`` [b q d]."""
     share = einsum("bqi,it->bqt", _route(layer, w, block), w.correct) + 1.0
     error = block - predicted[:, :, layer.active]
     return predicted + share[..., None] * error[:, :, None]
 
 
 def scale_active(layer: Any, w: Weights, streams: Array) -> Array:
-    """Return the active stream [b q d], scaled for the gate of the per-layer input."""
+    """Return the active stream [b q d], multiplied by the output scale if the layer has one."""
     active = streams[:, :, layer.active]
     return active * w.output_scale if layer.output_scaled else active
 
 
 def add_to_inactive(layer: Any, streams: Array, y: Array) -> Array:
-    """Add ``y`` [b q d] to all streams but the first."""
+    """Add ``y`` [b q d] to all streams except the first."""
     return np.concatenate([streams[:, :, :1], streams[:, :, 1:] + y[:, :, None]], axis=2)
 
 

@@ -1,4 +1,4 @@
-"""Attention [vaswani2017, Section 3.2]: grouped, windowed, chunked or cross-attention, with rotations or biases."""
+"""Attention [vaswani2017, Section 3.2] with grouped heads, windows, cross-attention and position encodings."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ POSITIONS = ("none", "rope", "alibi", "relative", "projected")
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the query, key, value and output projections, with biases, gate, norms, sinks and relative biases."""
+    """Return the query, key, value and output projections, biases, gate, norms, sinks and relative position biases."""
     if layer.positions not in POSITIONS or layer.rope_grid == "other":
         raise UnsupportedError(f"the NumPy model does not implement positions: {layer.positions}", where="attention")
     if layer.d_input_v and not layer.values_of:
         raise UnsupportedError("the NumPy model supports d_input_v only with values_of", where="attention")
     if layer.prompt and layer.causal:
-        raise UnsupportedError("the NumPy model supports a prompt only without a causal mask", where="attention")
+        raise UnsupportedError("the NumPy model supports a prompt only without causal masking", where="attention")
     d, h, g, e, v = layer.d_model, layer.n_heads, layer.n_kv_heads, layer.d_head, layer.d_head_v
     own = layer.d_input or d
     source = layer.d_source if layer.cross else own
@@ -73,7 +73,7 @@ def _indexer(layer: Any) -> indexer.Indexer:
 
 
 def relative_table(layer: Any) -> Weight:
-    """Return a bias per distance bucket and head; T5 shares one table between all layers of a stack."""
+    """Return the biases per distance bucket and head. T5 shares this table between all layers of a stack."""
     share = ".relative_bias" if layer.relative_shared else None
     return table("relative_bias", layer.n_buckets or 1, layer.n_heads, share=share)
 
@@ -94,12 +94,12 @@ def forward(
 
 
 def uses_windows(layer: Any) -> bool:
-    """Return whether patches attend within windows that are computed separately."""
+    """Return whether patches attend only within separate windows."""
     return bool(layer.chunk) and not layer.causal
 
 
 def prepare_input(layer: Any, x: Array, step: Step) -> Array:
-    """Return the scaled input, after checking its form."""
+    """Check the input format, and return the scaled input."""
     step.must_have_copies(layer.streams, layer.kind())
     if step.grid and layer.merge != step.n_merged:
         text = f"the input must have {layer.merge} merged patches per position, not {step.n_merged}"
@@ -110,7 +110,7 @@ def prepare_input(layer: Any, x: Array, step: Step) -> Array:
 def project_output(
     layer: Any, w: Weights, x: Array, mixed: Array, gate_scale: Array | None = None, unit: bool = False
 ) -> Array:
-    """Apply norms, gate and output projection to head outputs [b q h v]; ``unit`` scales all heads to length 1."""
+    """Apply norms, gate and output projection to head outputs [b q h v]. ``unit`` normalises the joined heads."""
     mixed = rmsnorm(mixed, layer.qk_norm_eps) if layer.head_norm else mixed
     if layer.gated:
         axes = "bqd,dh->bqh" if layer.gate_per_head else "bqd,dhv->bqhv"
@@ -157,7 +157,7 @@ def attention_scores(
 
 
 def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> tuple[Array, Array]:
-    """Return the keys and values of the cached and the new tokens, and update the cache."""
+    """Return the keys and values of the cached and new tokens, and update the cache."""
     shared = (layer.window, layer.chunk, layer.n_kv_heads, layer.d_head, layer.d_head_v)
     if layer.kv_reused:
         if shared not in step.shared_keys:
@@ -186,7 +186,7 @@ def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State 
 
 
 def _n_cached_keys(layer: Any, step: Step, keys: int) -> int:
-    """Return the number of keys that the next token can attend to."""
+    """Return the number of cached keys that the next token can attend to."""
     if layer.window and not layer.cross:
         return min(keys, int(layer.window) - 1)
     if layer.chunk and not layer.cross:
@@ -195,7 +195,7 @@ def _n_cached_keys(layer: Any, step: Step, keys: int) -> int:
 
 
 def project(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:
-    """Return queries, keys or values [b q heads e], with this layer's LoRA adapter [glorioso2024b]."""
+    """Project the input to queries, keys or values [b q heads e], including the LoRA adapter [glorioso2024b]."""
     y = plus(einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), w.get(f"b{name}"))
     if not layer.adapter_rank:
         return y
@@ -204,7 +204,7 @@ def project(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:
 
 
 def normalise_and_rotate(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:
-    """Return queries or keys [b q heads e], normalised, clipped and rotated."""
+    """Normalise, clip and rotate queries or keys [b q heads e]."""
     if not layer.qk_norm_late:
         x = normalise(layer, w, name, x)
     x = _clip(layer, x)
@@ -213,7 +213,7 @@ def normalise_and_rotate(layer: Any, w: Weights, name: str, x: Array, step: Step
 
 
 def normalise(layer: Any, w: Weights, name: str, x: Array) -> Array:
-    """Apply the QK norm to ``x`` [b q heads e], over each head or over all heads."""
+    """Apply the QK norm to ``x`` [b q heads e], either to each head or to all heads together."""
     if layer.qk_norm == "none":
         return x
     scale, bias = w.get(f"{name}_norm"), w.get(f"{name}_norm_b")
@@ -231,12 +231,12 @@ def _clip(layer: Any, x: Array) -> Array:
 
 
 def apply_positions(layer: Any, x: Array, step: Step) -> Array:
-    """Apply rotary positions, if the layer has them, to queries or keys [b q heads e]."""
+    """Apply rotary position embeddings, if enabled, to queries or keys [b q heads e]."""
     if layer.positions != "rope":
         return x
     if layer.rope_grid != "none":
         if layer.rope_scaling != "none" or layer.rotary_dim != x.shape[-1] or x.shape[-1] % 4:
-            raise UnsupportedError("grid positions require a fully rotated head and no rope_scaling")
+            raise UnsupportedError("grid positions require fully rotated heads and rope_scaling: none")
         turns = grid.angles(layer, step, x.shape[-1])[:, None]
         return rotate_pairs(x, np.sin(turns), np.cos(turns), layer.rope_interleaved)
     if step.angles is None:
@@ -248,7 +248,7 @@ def apply_positions(layer: Any, x: Array, step: Step) -> Array:
 
 
 def _mask_scores(layer: Any, w: Weights, scores: Array, step: Step) -> Array:
-    """Add position biases to the scores [b g r q k], and mask keys with -inf."""
+    """Add position biases to the scores [b g r q k], and set the scores of masked keys to -inf."""
     if layer.cross:
         return scores
     queries, keys = step.positions, np.arange(step.cached + step.ids.shape[1])[-scores.shape[-1] :]
@@ -278,7 +278,7 @@ def _mask_scores(layer: Any, w: Weights, scores: Array, step: Step) -> Array:
 
 
 def _distance_scores(layer: Any, w: Weights, q: Array, step: Step, keys: int) -> Array:
-    """Return scores of queries with projected sinusoids of each distance [b g r q k] [dai2019, Section 3.3]."""
+    """Return scores [b g r q k] between queries and projected sinusoids of the distances [dai2019, Section 3.3]."""
     places = einsum("kd,dhe->khe", sinusoids(np.arange(keys), layer.d_model), w.wr)
     _, new, g, served, e = q.shape
     products = einsum("bqgre,kgre->bgrqk", q, places.reshape(keys, g, served, e))
@@ -288,12 +288,12 @@ def _distance_scores(layer: Any, w: Weights, q: Array, step: Step, keys: int) ->
 
 
 def mix(layer: Any, w: Weights, scores: Array, v: Array, q: Array, step: Step) -> Array:
-    """Weight the values by the softmax of the scores [b q g r v], including sinks and a learned prefix."""
+    """Return the values weighted by the softmax of the scores [b q g r v], with sinks and a learned prefix."""
     keys = scores.shape[-1]
     if layer.prefix:
         mine = step.prefix[-1 if layer.cross else 0] if step.prefix else []
         if not mine or mine[0][0].shape[-1] != layer.n_kv_heads * layer.d_head:
-            raise UnsupportedError("the learned prefix does not fit this layer", where="attention")
+            raise UnsupportedError("the learned prefix does not match this layer", where="attention")
         k0, v0 = (part.reshape(layer.prefix, layer.n_kv_heads, -1) for part in mine.pop(0))
         scores = np.concatenate([scores, einsum("bqgre,kge->bgrqk", q, k0) / math.sqrt(layer.d_head)], axis=-1)
     p = attention_weights(layer, w, scores)

@@ -1,4 +1,4 @@
-"""Attention residuals [moonshot2026k3, Section 2.2]: attention over the summed outputs of earlier layer groups."""
+"""Attention residuals [moonshot2026k3, Section 2.2] that attend to the summed outputs of earlier layer groups."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return a query, shared by all tokens, and a norm."""
+    """Return the norm and a query vector shared by all tokens."""
     return [vector("norm", layer.d_model, mean=1.0), matrix("w", layer.d_model, ())]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``Σ α_i v_i`` over the group sums and the stream; at the end of a group, also store its sum."""
+    """Compute ``Σ α_i v_i`` over the group sums and the stream. At the end of a group, store the sum of the group."""
     if len(step.block_sums) != layer.n_sums:
         text = f"n_sums is {layer.n_sums}, but {len(step.block_sums)} groups end before this layer"
         raise UnsupportedError(text, where="attention_residual")

@@ -1,4 +1,4 @@
-"""Load a checkpoint's weights into the shapes of a twin: split, transposed and stacked."""
+"""Conversion of checkpoint tensors to the weights of a NumPy model."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
     """Return the model's tensors by logical name.
 
     Raises:
-        InputError: A tensor is missing, unexpected, of the wrong type, or contains non-finite numbers.
+        InputError: A tensor is missing, unexpected or of the wrong type, or contains non-finite numbers.
         SizeError: A tensor has the wrong shape.
     """
     groups, aliases = _match_names(architecture, stacks, given)
@@ -56,7 +56,7 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
         choices = parts[0].weight.below  # 0: not a table of choices
         array = _validate(present[0], given[present[0]], _shape(parts, rule), WHOLE if choices else REAL)
         if choices and not np.isin(array, np.arange(choices)).all():
-            raise InputError(f"{present[0]} contains numbers outside 0 to {choices - 1}", where=present[0])
+            raise InputError(f"{present[0]} contains values outside the range 0 to {choices - 1}", where=present[0])
         for alias in present[1:]:
             if not np.array_equal(array, _validate(alias, given[alias], array.shape)):
                 raise InputError(f"{alias} and {present[0]} are tied, but their values differ", where=alias)
@@ -75,7 +75,7 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
 def _match_names(
     architecture: Architecture, stacks: list[PlacedStack], given: Mapping[str, Array]
 ) -> tuple[Groups, dict[str, str]]:
-    """Return the stored tensors by their names in transformers or in published checkpoints, whichever match better."""
+    """Return the stored tensors under their transformers names or published names, whichever match better."""
     alone = len(architecture.stacks) == 1
     today = _stored(stacks, find_layout(architecture.layout), alone)
     if today[0].keys() <= given.keys():
@@ -85,7 +85,7 @@ def _match_names(
 
 
 def _omitted_names(architecture: Architecture, stacks: list[PlacedStack]) -> Iterator[str]:
-    """Yield the names of stored tensors of encoders that the twin does not run."""
+    """Yield the stored tensor names of encoders that the NumPy model omits."""
     towers = list(omitted_tower_layers(architecture, stacks))
     for layout in map(find_layout, (architecture.layout, published_name(architecture)) if towers else ()):
         for placed in towers:
@@ -96,10 +96,10 @@ def _omitted_names(architecture: Architecture, stacks: list[PlacedStack]) -> Ite
 
 
 def _validate(name: str, array: Array, shape: Sizes, kinds: str = REAL) -> Array:
-    """Return the tensor as float64, after checking its shape, type and finiteness."""
+    """Check the shape, type and finiteness of a tensor, and return the tensor as float64."""
     found = np.asarray(array)
     if found.shape != shape:
-        raise SizeError(f"{name} has shape {tuple(found.shape)}; the model expects {shape}", where=name)
+        raise SizeError(f"{name} must have shape {shape}, not {tuple(found.shape)}", where=name)
     if found.dtype.kind not in kinds:
         hint = "Load the weights before quantisation." if found.dtype.kind in WHOLE else ""
         text = f"{name} has type {found.dtype}; weights must be floating-point numbers"
@@ -111,7 +111,7 @@ def _validate(name: str, array: Array, shape: Sizes, kinds: str = REAL) -> Array
 
 
 def _stored(stacks: list[PlacedStack], layout: Layout, alone: bool) -> tuple[Groups, dict[str, str]]:
-    """Return the stored tensors with their weights, and the aliases of tied tensors."""
+    """Return the stored tensors with the weights that they contain, and the aliases of tied tensors."""
     groups: Groups = {}
     aliases: dict[str, str] = {}
     places: dict[str, list[str]] = {}
@@ -146,7 +146,7 @@ def _stored(stacks: list[PlacedStack], layout: Layout, alone: bool) -> tuple[Gro
 
 
 def _names(rule: Rule | None, placed: PlacedLayer, weight: Weight, name: str) -> Iterator[str]:
-    """Yield the stored names of a weight: several if experts or adapters of a shared layer are stored separately."""
+    """Yield the stored names of a weight, one per expert or adapter if these are stored separately."""
     if rule is None:
         yield name
         return
@@ -163,7 +163,7 @@ def _name(rule: Rule, placed: PlacedLayer) -> str:
 
 
 def _stored_shape(weight: Weight, rule: Rule | None) -> Sizes:
-    """Return the stored shape: one dimension per group, [out, in] of a matrix, [channels, 1, taps] of a kernel."""
+    """Return the stored shape of a weight, such as [out, in] for a matrix or [channels, 1, taps] for a kernel."""
     if rule is None:
         return weight.shape
     sizes = tuple(prod(group) for group in weight.groups)
@@ -175,7 +175,7 @@ def _stored_shape(weight: Weight, rule: Rule | None) -> Sizes:
 
 
 def _along(part: _Part, rule: Rule | None) -> int:
-    """Return the dimension along which a stored tensor concatenates its weights."""
+    """Return the dimension along which the weights in a stored tensor are concatenated."""
     if part.weight.matrix:
         return len(part.stored) - (1 if rule and rule.transposed else 2)
     return 1 if part.weight.per_expert and len(part.stored) > 1 else 0
@@ -189,7 +189,7 @@ def _shape(parts: list[_Part], rule: Rule | None) -> Sizes:
 
 
 def _split(array: Array, parts: list[_Part], rule: Rule | None, found: dict[str, Array]) -> None:
-    """Split a stored tensor and give each part the twin's shape."""
+    """Split a stored tensor, and reshape each piece to the shape of its weight."""
     array = array.reshape(array.shape[rule.row : array.ndim - rule.column]) if rule else array
     for part, piece in zip(parts, _pieces(array, parts, rule), strict=True):
         if rule and rule.folded:  # experts stacked in one matrix
@@ -200,7 +200,7 @@ def _split(array: Array, parts: list[_Part], rule: Rule | None, found: dict[str,
 
 
 def _pieces(array: Array, parts: list[_Part], rule: Rule | None) -> list[Array]:
-    """Return the weights in a stored tensor, concatenated or alternating along one dimension."""
+    """Split a stored tensor whose weights are concatenated or alternate along one dimension."""
     along = _along(parts[0], rule)
     lengths = [part.stored[along] for part in parts]
     if len(parts) == 1:

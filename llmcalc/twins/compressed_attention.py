@@ -1,6 +1,6 @@
-"""Compressed attention [deepseek2026v4, Section 2.3]: a query attends to recent tokens and to summaries of all.
+"""Compressed attention [deepseek2026v4, Section 2.3] over recent tokens and summaries of all tokens.
 
-All heads share one key, which is also the value.
+All heads share one vector per token as key and value.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .weights import Array, Weight, Weights, constant, matrix, table, under, vec
 
 
 class Summaries(NamedTuple):
-    """Summaries of every ``rate`` tokens, either of the attention keys or of the smaller indexer keys."""
+    """Summaries of groups of ``rate`` tokens for the attention keys or the smaller indexer keys."""
 
     d_model: int
     rate: int
@@ -26,14 +26,14 @@ class Summaries(NamedTuple):
     overlap: bool
 
     def weights(self) -> list[Weight]:
-        """Return the projections to keys and gates, a position bias on the gates, and a norm."""
+        """Return the key and gate projections, a position bias for the gates, and a norm."""
         wide = 2 * self.width if self.overlap else self.width
         found = [matrix("wckv", self.d_model, wide), matrix("wcgate", self.d_model, wide)]
         return [*found, table("position_bias", self.rate, wide), vector("c_norm", self.width, mean=1.0)]
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return a low-rank query projection, one key, sinks, a grouped output projection, and summaries."""
+    """Return the low-rank query projection, shared key projection, sinks, grouped output projection and summaries."""
     d, heads, rank = layer.d_model, (layer.n_heads, layer.d_head), layer.q_lora_rank
     groups, low = layer.n_groups, layer.o_lora_rank
     found = [matrix("wqa", d, rank), vector("q_norm", rank, mean=1.0), matrix("wqb", rank, heads)]
@@ -57,7 +57,7 @@ def _index_summaries(layer: Any) -> Summaries:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``softmax(q [kv, summaries]ᵀ) [kv, summaries]``, rotate it back by the query position, and project it."""
+    """Compute ``softmax(q [kv, summaries]ᵀ) [kv, summaries]``, rotate back by the query position, and project."""
     latent = rmsnorm(einsum("bqd,dr->bqr", x, w.wqa), layer.norm_eps, w.q_norm)
     q = rmsnorm(einsum("bqr,rhe->bqhe", latent, w.wqb), layer.norm_eps)
     q = _rotate(layer, q, step.positions)
@@ -80,12 +80,12 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _rotate(layer: Any, x: Array, positions: Array) -> Array:
-    """Rotate the end of each head of ``x`` [b q heads e]."""
+    """Apply rotary position embeddings to the last dimensions of each head of ``x`` [b q heads e]."""
     return rotate_end(layer, x, positions, layer.rotary_dim)
 
 
 def _window(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Return the keys of the window [b k e], first the cached ones, then the new ones."""
+    """Return the cached keys of the window followed by the new keys [b k e]."""
     kv = rmsnorm(einsum("bqd,de->bqe", x, w.wkv), layer.norm_eps, w.kv_norm)
     kv = _rotate(layer, kv[:, :, None], step.positions)[:, :, 0]
     if state and "kv" in state:
@@ -97,7 +97,7 @@ def _window(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 @operation
 def _summary_scores(q: Array, far: Array, chosen: Array | None) -> Array:
-    """Return scores [b h q s] of queries [b q h e] with summaries [b s e], or only the selected ones [b q s]."""
+    """Return scores [b h q s] between queries [b q h e] and all or the selected [b q s] summaries [b s e]."""
     if chosen is None:
         return einsum("bqhe,bse->bhqs", q, far)
     return einsum("bqhe,bqse->bhqs", q, _gather(far, chosen))
@@ -105,19 +105,19 @@ def _summary_scores(q: Array, far: Array, chosen: Array | None) -> Array:
 
 @operation
 def _mix_summaries(p: Array, far: Array, chosen: Array | None) -> Array:
-    """Weight the summaries by probabilities ``p`` [b h q s]."""
+    """Return the sum of the summaries weighted by the probabilities ``p`` [b h q s]."""
     if chosen is None:
         return einsum("bhqs,bse->bqhe", p, far)
     return einsum("bhqs,bqse->bqhe", p, _gather(far, chosen))
 
 
 def _gather(far: Array, chosen: Array) -> Array:
-    """Return the summaries selected for each query [b q s e]; a fused kernel would read them in place."""
+    """Return the summaries selected for each query [b q s e]. A fused kernel would read them without a copy."""
     return far[np.arange(far.shape[0])[:, None, None], chosen]
 
 
 def compress(part: Summaries, layer: Any, w: Weights, x: Array, step: Step, state: State | None, name: str) -> Array:
-    """Return all completed summaries [b s e]; tokens of an incomplete group are kept in the state."""
+    """Return all complete summaries [b s e], and store the tokens of an incomplete group in the state."""
     kv, gate = einsum("bqd,dw->bqw", x, w.wckv), einsum("bqd,dw->bqw", x, w.wcgate)
     if state and f"{name}pending_kv" in state:
         kv = np.concatenate([state[f"{name}pending_kv"], kv], axis=1)
@@ -145,7 +145,7 @@ def compress(part: Summaries, layer: Any, w: Weights, x: Array, step: Step, stat
 def _compress_groups(
     part: Summaries, layer: Any, w: Weights, kv: Array, gate: Array, state: State | None, name: str
 ) -> Array:
-    """Return weighted sums over ``kv`` and ``gate`` [b s R w], with overlap also over the previous group's tokens."""
+    """Return sums of ``kv`` [b s R w] weighted by ``gate``, including the previous group if groups overlap."""
     gate = gate + w.position_bias
     if part.overlap:
         kv, gate = (
@@ -157,7 +157,7 @@ def _compress_groups(
 
 
 def _add_overlap(values: Array, part: Summaries, state: State | None, name: str, fill: float) -> Array:
-    """Return tokens of the previous group (first half of the channels) and of each group itself (second half)."""
+    """Concatenate the previous group's tokens (first half of the channels) with each group's (second half)."""
     former, own = values[..., : part.width], values[..., part.width :]
     before = state[name][:, None] if state and name in state else 0.0 * former[:, :1] + fill
     if state is not None:
@@ -168,7 +168,7 @@ def _add_overlap(values: Array, part: Summaries, state: State | None, name: str,
 def _select_summaries(
     layer: Any, w: Weights, x: Array, latent: Array, far: Array, step: Step, state: State | None
 ) -> tuple[Array | None, Array]:
-    """Return the indices of the summaries selected for each query (None: all), and a mask of future summaries."""
+    """Return the summary indices selected for each query, or None for all, and a mask of future summaries."""
     later = np.arange(far.shape[1]) >= (step.positions[:, None] + 1) // layer.rate  # [q s]
     if not layer.index_heads:
         return None, later

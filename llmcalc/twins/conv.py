@@ -1,4 +1,4 @@
-"""A convolution along the tokens, possibly grouped, as at the input of an audio encoder."""
+"""Convolution along the tokens with optional groups, as at the input of an audio encoder."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def input_shape(layer: Any, tokens: int) -> Sizes:
-    """Return the data shape for this many tokens: frames and channels."""
+    """Return the number of input frames and channels for the given number of tokens."""
     return _read(layer, tokens * layer.upsample + layer.extra), layer.d_in
 
 
 def _read(layer: Any, rows: int) -> int:
-    """Return the number of input rows for this many output rows."""
+    """Return the number of input rows for ``rows`` output rows."""
     stride, taps = int(layer.stride), int(layer.taps)
     return rows * stride if layer.padded else (rows - 1) * stride + taps
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``act(Σ_τ x_{t·stride+τ} w_τ + b)``, centred with zero padding, or without padding.
+    """Compute ``act(Σ_τ x_{t·stride+τ} w_τ + b)``, either centred with zero padding or without padding.
 
-    A gated linear unit or a group norm may follow.
+    The convolution can be followed by a gated linear unit or a group norm.
     """
     step.must_be_whole(layer.kind())
     rows = step.ids.shape[1] * layer.upsample + layer.extra

@@ -1,4 +1,4 @@
-"""Convolutions along the tokens, causal or centred."""
+"""Causal and centred convolutions along the tokens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .weights import Array, Weights
 
 
 def short_convolution(layer: Any, w: Weights, name: str, u: Array, state: State | None) -> Array:
-    """Apply the causal convolution ``conv_name``, then the layer's activation."""
+    """Apply the causal convolution with the weight ``conv_{name}``, followed by the layer's activation."""
     taps, bias = getattr(w, f"conv_{name}"), w.get(f"conv_{name}_b")
     return ACTIVATIONS[layer.activation](causal_convolution(u, taps, bias, state, f"conv_{name}"))
 
@@ -24,7 +24,7 @@ def causal_convolution(u: Array, taps: Array, bias: Array | None, state: State |
 
 
 def _past(u: Array, taps: Array, state: State | None, name: str) -> Array:
-    """Return the tokens before ``u`` that the taps reach, and store the last ones of ``u`` in the state."""
+    """Return the tokens before ``u`` that the kernel covers, and store the last tokens of ``u`` in the state."""
     b, q, *channels = u.shape
     past: Array = state[name] if state and name in state else np.zeros((b, taps.shape[-1] - 1, *channels))
     if state is not None:
@@ -34,7 +34,7 @@ def _past(u: Array, taps: Array, state: State | None, name: str) -> Array:
 
 @operation
 def _convolve(u: Array, taps: Array, past: Array) -> Array:
-    """Convolve ``past`` and ``u``, without padding."""
+    """Convolve the concatenation of ``past`` and ``u`` without padding."""
     (b, q), width = u.shape[:2], taps.shape[-1]
     windows = valid_windows(np.concatenate([past, u], axis=1), width)
     return einsum("bqxk,xk->bqx", windows.reshape(b, q, -1, width), taps.reshape(-1, width)).reshape(u.shape)
@@ -48,7 +48,7 @@ def convolve_heads(x: Array, taps: Array) -> Array:
 
 @operation
 def depthwise_convolution(x: Array, taps: Array, before: int) -> Array:
-    """Convolve each channel of ``x`` [b q i] with taps [i k], ``before`` of which precede each token."""
+    """Convolve each channel of ``x`` [b q i] with taps [i k], where ``before`` taps precede each token."""
     return einsum("bqik,ik->bqi", _padded_windows(x, taps.shape[-1], before), taps)
 
 
@@ -60,12 +60,12 @@ def dynamic_convolution(x: Array, taps: Array) -> Array:
 
 @operation
 def dense_convolution(x: Array, taps: Array) -> Array:
-    """Convolve ``x`` [b q i] with centred dense taps [o i k]."""
+    """Convolve ``x`` [b q i] with a dense centred kernel [o i k]."""
     return einsum("bqik,oik->bqo", centred_windows(x, taps.shape[-1]), taps)
 
 
 def centred_windows(x: Array, width: int) -> Array:
-    """Return zero-padded windows of ``width`` tokens centred on each token of ``x`` [b q ...]: [b q ... k]."""
+    """Return zero-padded windows [b q ... k] of ``width`` tokens, centred on each token of ``x`` [b q ...]."""
     return _padded_windows(x, width, (width - 1) // 2)
 
 
@@ -76,7 +76,7 @@ def _padded_windows(x: Array, width: int, before: int) -> Array:
 
 
 def valid_windows(x: Array, width: int) -> Array:
-    """Return windows of ``width`` tokens of ``x`` [b q ...], without padding: [b q-k+1 ... k]."""
+    """Return windows [b q-k+1 ... k] of ``width`` tokens of ``x`` [b q ...], without padding."""
     rows = x.shape[1] - width + 1
     return np.stack([x[:, first : first + rows] for first in range(width)], axis=-1)
 
@@ -88,6 +88,6 @@ def causal_dynamic_convolution(x: Array, taps: Array, state: State | None, name:
 
 @operation
 def _convolve_per_token(x: Array, taps: Array, past: Array) -> Array:
-    """Convolve ``past`` and ``x`` with taps per token; the first tap applies to the token itself."""
+    """Convolve ``past`` and ``x`` with one kernel per token. The first tap applies to the token itself."""
     windows = valid_windows(np.concatenate([past, x], axis=1), taps.shape[-1])
     return einsum("bqgek,bqgek->bqge", windows[..., ::-1], taps)

@@ -1,4 +1,4 @@
-"""Reject layers with fields that their NumPy model does not implement, instead of ignoring the fields."""
+"""Coverage check for layer fields that a NumPy model does not implement."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ PARTS = {"index_dim": "index_heads"}
 
 
 def check_fields(layer: Any, module: ModuleType) -> None:
-    """Raise an UnsupportedError if a field differs from its default but the module never mentions it.
+    """Raise an UnsupportedError if the module never mentions a field with a non-default value.
 
-    The module's ``INPUT_FIELDS`` are fields that only change the shape of the input.
+    Fields in the module's ``INPUT_FIELDS`` are exempt because they only change the shape of the input.
     """
     known = mentioned_names(module.__name__) | NO_NUMBERS | getattr(module, "INPUT_FIELDS", frozenset())
     for name, _, usual in fields(layer):
@@ -34,7 +34,7 @@ def check_fields(layer: Any, module: ModuleType) -> None:
 
 @cache
 def mentioned_names(module: str) -> frozenset[str]:
-    """Return every attribute mentioned in a NumPy model and in the modules of the package that it imports."""
+    """Return all attribute names used in a NumPy model and in the package modules that it imports."""
     package = __name__.rpartition(".")[0]
     twins = (f"{package}.", f"{package.partition('.')[0]}.zoo.")
     seen: set[str] = set()

@@ -1,7 +1,7 @@
-"""The gated delta rule [yang2024, Section 3]: the state decays, and a write replaces the value stored at its key.
+"""Gated delta rule [yang2024, Section 3]. The state decays, and each write replaces the value stored at a key.
 
-Queries, keys and the logarithm of the decay α are [b q h k] (or [b q h 1] with one decay per head), values [b q h v],
-write strengths β [b q h], the state S [b h k v].
+The shapes are [b q h k] for queries, keys and the logarithm of the decay α, [b q h v] for values, [b q h] for
+write strengths β, and [b h k v] for the state S. With one decay per head, the shape of the decay is [b q h 1].
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Chunk = Callable[[Array, Array, Array, Array, Array, Array], tuple[Array, Array]
 
 
 def recurrence(q: Array, k: Array, v: Array, beta: Array, decay: Array, S: Array) -> tuple[Array, Array]:
-    """Compute ``S = α S; S = S + k (β (v - Sᵀ k))ᵀ; y = Sᵀ q`` token by token; return outputs and final state."""
+    """Compute ``S = α S; S = S + k (β (v - Sᵀ k))ᵀ; y = Sᵀ q`` per token, and return the outputs and final state."""
     outputs = []
     for t in range(q.shape[1]):
         S = S * np.exp(decay[:, t])[..., None]
@@ -31,7 +31,7 @@ def recurrence(q: Array, k: Array, v: Array, beta: Array, decay: Array, S: Array
 def in_chunks(
     chunk: Chunk, length: int, q: Array, k: Array, v: Array, beta: Array, decay: Array, S: Array
 ) -> tuple[Array, Array]:
-    """Compute the recurrence chunk by chunk [yang2024, Section 3.3]; ``chunk`` handles one chunk."""
+    """Compute the recurrence in chunks of ``length`` tokens by calling ``chunk`` [yang2024, Section 3.3]."""
     S = S + 0.0 * k[:, 0, :, :, None] * v[:, 0, :, None, :]  # gives the initial state a gradient, as after a context
     outputs = []
     for first in range(0, q.shape[1], length):
@@ -42,9 +42,9 @@ def in_chunks(
 
 
 def inverse(earlier: Array) -> Array:
-    """Return ``(1 + L)⁻¹`` for the part L of ``earlier`` [b h z z] below the diagonal, row by row.
+    """Return ``(1 + L)⁻¹`` for the strictly lower triangular part L of ``earlier`` [b h z z].
 
-    The inverse solves for all writes of a chunk at once.
+    The inverse determines all writes of a chunk simultaneously.
     """
     size = earlier.shape[-1]
     rows: list[Array] = []
@@ -57,5 +57,5 @@ def inverse(earlier: Array) -> Array:
 
 
 def start(k: Array, v: Array, state: State | None) -> Array:
-    """Return the initial state [b h k v], which is zero without a context."""
+    """Return the cached state [b h k v], or zeros if there is no context."""
     return state["S"] if state and "S" in state else np.zeros((k.shape[0], v.shape[2], k.shape[3], v.shape[3]))

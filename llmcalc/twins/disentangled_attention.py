@@ -1,4 +1,4 @@
-"""Disentangled attention [he2020, Section 3.1]: separate content scores and relative position scores."""
+"""Disentangled attention [he2020, Section 3.1] with separate content scores and relative position scores."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TABLE, NORM, NORM_B = ".relative_table", ".relative_table_norm", ".relative_tabl
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return content projections, the distance table and its norm, and distance projections, unless shared."""
+    """Return the content projections, the distance table, its norm, and the distance projections unless shared."""
     d, h = layer.d_model, layer.n_heads
     e = d // h
     found = [*projections("qkv", d, h, e, bias="qkv" if layer.k_bias else "qv"), *output(d, h, e)]
@@ -51,7 +51,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _distances(layer: Any, w: Weights, step: Step) -> tuple[Array, Array]:
-    """Return the distance rows in use [1 r d], and the row of each pair of query and key [q k]."""
+    """Return the distance embeddings in use [1 r d], and the row index of each query-key pair [q k]."""
     rows, reach = w.table, layer.n_distances // 2
     if layer.table_norm:
         rows = layernorm(rows, layer.table_norm_eps, w.table_norm, w.table_norm_b)
@@ -65,7 +65,7 @@ def _distances(layer: Any, w: Weights, step: Step) -> tuple[Array, Array]:
 
 
 def _bucket(distance: Array, buckets: int, farthest: int) -> Array:
-    """Return exact distances up to half of the buckets, then logarithmic buckets on each side."""
+    """Map distances to buckets that are exact for short distances and logarithmic for long distances."""
     near = buckets // 2
     size = np.abs(distance)
     share = np.log(np.maximum(size, 1) / near) / math.log((farthest - 1) / near)

@@ -15,7 +15,7 @@ COLUMN_AND_ROW = slice(1, 3)  # positions of the column and row within the segme
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the table and an optional norm."""
+    """Return the embedding table and an optional norm."""
     sizes = (layer.codebooks, layer.rows) if layer.codebooks else (layer.rows,)
     sizes = (layer.rows // layer.columns, layer.columns) if layer.columns else sizes
     found = table("w", *sizes, layer.d_model, share=layer.share, buffer=not layer.learned)
@@ -24,15 +24,17 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | None) -> Array:
-    """Add the rows of this step's tokens [b q d] or positions [q d] to ``x``.
+    """Add the embeddings of token ids [b q d] or positions [q d] to ``x``.
 
-    With ``use: copies``, append the initial vectors of additional copies of the tokens instead.
+    With ``use: copies``, append the initial vectors of additional token copies instead.
     """
     if layer.use == "side_tokens" and x is None and step.source is not None:  # learned queries
         return w.w[np.tile(np.arange(layer.rows), (len(step.ids), 1))]
     if layer.use == "side_tokens":
         if step.grid:
-            raise UnsupportedError("the NumPy model does not support learned tokens among patches", where="embedding")
+            raise UnsupportedError(
+                "the NumPy model does not support learned tokens in a patch sequence", where="embedding"
+            )
         spread = 0.0 if x is None else 0.0 * x[:, :1]  # over the batch
         step.saved_streams["side_tokens"] = w.w[None] + spread
         return x
@@ -83,7 +85,7 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
 
 
 def _insert_image(rows: Array, vectors: Array, marked: Array) -> Array:
-    """Replace the marked rows of tokens [b q d] with the image's vectors in order."""
+    """Replace the masked token embeddings [b q d] with the image vectors, in order."""
     if vectors.shape[-1] != rows.shape[-1] or (marked.sum(axis=1) != vectors.shape[1]).any():
         text = f"{vectors.shape[1]} image vectors of width {vectors.shape[-1]} do not fit the placeholder tokens"
         raise InputError(f"{text}: {marked.sum(axis=1).tolist()} per sequence, of width {rows.shape[-1]}")
@@ -92,16 +94,18 @@ def _insert_image(rows: Array, vectors: Array, marked: Array) -> Array:
 
 
 def _sum_codebooks(layer: Any, w: Weights, step: Step) -> Array:
-    """Return the sum of all codebook rows; the ids of a sequence's codebooks are consecutive rows [b·n q]."""
+    """Sum the codebook embeddings. The codebook ids of each sequence are consecutive rows [b·n q]."""
     if len(step.ids) % layer.codebooks:
-        raise InputError(f"the id sequences ({len(step.ids)}) must be a multiple of codebooks ({layer.codebooks})")
+        raise InputError(
+            f"the number of id sequences ({len(step.ids)}) must be a multiple of codebooks ({layer.codebooks})"
+        )
     ids = step.ids.reshape(-1, layer.codebooks, step.ids.shape[1])
     found: Array = sum(w.w[number][ids[:, number]] for number in range(layer.codebooks))
     return found * layer.scale
 
 
 def _add_box_rows(layer: Any, w: Weights, x: Array, step: Step) -> Array:
-    """Add to ``x`` the rows of the edges of each token's box [b q 4], or of its height or width [xu2019]."""
+    """Add embeddings of the edges, height or width of token boxes [b q 4] to ``x`` [xu2019]."""
     boxes = np.zeros((*step.ids.shape, 4), int) if step.boxes is None else step.boxes
     left, upper, right, lower = np.moveaxis(boxes, -1, 0)
     edges = {"left_right": (left, right), "upper_lower": (upper, lower), "height": (lower - upper,)}
@@ -135,7 +139,7 @@ def _row_ids(layer: Any, step: Step) -> Array:
 
 
 def position_rows(layer: Any, step: Step) -> Array:
-    """Return the row of each token's position [q], or [b q] if padding does not count."""
+    """Return the position table row of each token [q], or [b q] if padding tokens are not counted."""
     if layer.padding_id is None:
         return step.positions + layer.offset
     real = step.ids != layer.padding_id
@@ -173,20 +177,20 @@ def _table(layer: Any, w: Weights) -> Array:
 
 
 def sinusoid_halves(rows: int, width: int, slower: bool) -> Array:
-    """Return sines, then cosines [rows width]; with ``slower``, the last frequency is 1e-4 radians per position."""
+    """Return sines, then cosines [rows width], with a lowest frequency of 1e-4 radians per position if ``slower``."""
     half = width // 2
     angles = np.arange(rows)[:, None] / 10000.0 ** (np.arange(half) / (half - slower))
     return np.concatenate([np.sin(angles), np.cos(angles), np.zeros((rows, width % 2))], axis=1)
 
 
 def sines_and_cosines(positions: Array, width: int) -> Array:
-    """Return sines in the first half of the columns, cosines in the second half [dai2019]."""
+    """Return sinusoids with sines in the first half of the columns and cosines in the second half [dai2019]."""
     angles = positions[:, None] / 10000.0 ** (2 * np.arange(width // 2) / width)
     return np.concatenate([np.sin(angles), np.cos(angles)], axis=-1)
 
 
 def sinusoids(positions: Array, width: int) -> Array:
-    """Return sines in the even columns, cosines in the odd columns [vaswani2017, Section 3.5]."""
+    """Return sinusoids with sines in even columns and cosines in odd columns [vaswani2017, Section 3.5]."""
     column = np.arange(width)
     angles = positions[:, None] / 10000.0 ** (2 * (column // 2) / width)
     return np.where(column % 2 == 0, np.sin(angles), np.cos(angles))

@@ -1,4 +1,4 @@
-"""Features of a vision or audio encoder: the concatenated outputs of selected blocks."""
+"""Vision or audio encoder features, concatenated from the outputs of selected blocks."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .weights import Array, Weight, Weights
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return no weights."""
+    """Return an empty list, since the layer has no weights."""
     return []
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Return ``[x_i, x_j, ...]``, the streams after the listed blocks."""
+    """Concatenate the residual streams ``x_i, x_j, ...`` after the selected blocks."""
     numbers = [int(number) for number in layer.blocks.split()]
     most = len(step.streams) - 1
     if not all(-most - 1 <= number <= most for number in numbers):

@@ -13,7 +13,7 @@ from .weights import Array
 
 
 def operation(function: Callable[..., Array]) -> Callable[..., Array]:
-    """Make a function a single operation of the tape, which saves less than its individual steps would."""
+    """Decorate a function to be recorded as a single tape operation, which saves less than its individual steps."""
 
     @wraps(function)
     def one(*inputs: Any) -> Array:
@@ -27,14 +27,14 @@ erf_of = np.frompyfunc(math.erf, 1, 1)  # NumPy has no erf ufunc
 
 
 def erf(x: Array) -> Array:
-    """Return the error function of ``x``."""
+    """Compute the error function of ``x``."""
     y: Array = erf_of(x)
     return y.astype(x.dtype)
 
 
 @operation
 def sigmoid(x: Array) -> Array:
-    """Compute ``1 / (1 + exp(-x))`` with tanh, which does not overflow."""
+    """Compute ``1 / (1 + exp(-x))`` using tanh to avoid overflow."""
     return 0.5 * (1.0 + np.tanh(0.5 * x))
 
 
@@ -52,7 +52,7 @@ def gelu(x: Array) -> Array:
 
 @operation
 def gelu_tanh(x: Array) -> Array:
-    """Compute the tanh approximation of gelu [hendrycks2016], as in GPT-2."""
+    """Compute the tanh approximation of GELU [hendrycks2016], as in GPT-2."""
     return 0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3)))
 
 
@@ -76,7 +76,7 @@ def relu2(x: Array) -> Array:
 
 @operation
 def quick_gelu(x: Array) -> Array:
-    """Compute the sigmoid approximation of gelu [hendrycks2016]."""
+    """Compute the sigmoid approximation of GELU [hendrycks2016]."""
     return x * sigmoid(1.702 * x)
 
 
@@ -103,7 +103,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 
 @operation
 def softmax(x: Array, sink: Array | None = None) -> Array:
-    """Compute the softmax over the last axis; a sink is an additional logit in the denominator."""
+    """Compute the softmax over the last axis, with an optional sink logit added to the denominator."""
     most = np.max(x, axis=-1, keepdims=True)
     most = most if sink is None else np.maximum(most, sink)
     e = np.exp(x - most)
@@ -121,21 +121,21 @@ def divide_by_sum(x: Array, eps: float = 0.0, power: float = 1.0) -> Array:
 
 @operation
 def log_softmax(x: Array) -> Array:
-    """Compute the logarithm of the softmax."""
+    """Compute the logarithm of the softmax over the last axis."""
     shifted = x - np.max(x, axis=-1, keepdims=True)
     return shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
 
 
 @operation
 def rmsnorm(x: Array, eps: float, scale: Array | None = None) -> Array:
-    """Compute ``x / sqrt(mean(x²) + eps) · scale`` [zhang2019], over the last axis."""
+    """Compute ``x / sqrt(mean(x²) + eps) · scale`` over the last axis [zhang2019]."""
     y = x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + eps)
     return y if scale is None else y * scale
 
 
 @operation
 def layernorm(x: Array, eps: float, scale: Array | None = None, bias: Array | None = None) -> Array:
-    """Compute ``(x - mean) / sqrt(variance + eps) · scale + bias`` [ba2016], over the last axis."""
+    """Compute ``(x - mean) / sqrt(variance + eps) · scale + bias`` over the last axis [ba2016]."""
     centred = x - np.mean(x, axis=-1, keepdims=True)
     y = rmsnorm(centred, eps, scale)
     return y if bias is None else y + bias
@@ -143,12 +143,12 @@ def layernorm(x: Array, eps: float, scale: Array | None = None, bias: Array | No
 
 @operation
 def l2norm(x: Array, eps: float = 1e-6) -> Array:
-    """Compute ``x / sqrt(sum(x²) + eps)``, over the last axis."""
+    """Compute ``x / sqrt(sum(x²) + eps)`` over the last axis."""
     return x / np.sqrt(np.sum(x * x, axis=-1, keepdims=True) + eps)
 
 
 def normalise(function: str, x: Array, eps: float, scale: Array | None = None, bias: Array | None = None) -> Array:
-    """Apply the norm called ``function`` to ``x``, with scale and bias."""
+    """Normalise ``x`` with the norm named ``function``, with optional scale and bias."""
     if function == "layernorm":
         return layernorm(x, eps, scale, bias)
     if function == "rmsnorm":
@@ -164,21 +164,21 @@ def softcap(x: Array, bound: float) -> Array:
 
 @operation
 def collision(cosine: Array, bits: int) -> Array:
-    """Compute ``(1 - arccos(x) / π)^bits``, the collision probability of two vectors under LSH [zeng2021]."""
+    """Compute the LSH collision probability ``(1 - arccos(x) / π)^bits`` of two vectors [zeng2021]."""
     return (1.0 - np.arccos(cosine) / math.pi) ** bits
 
 
 def times(x: Array, factor: float) -> Array:
-    """Compute ``x · factor``, without an operation if the factor is 1."""
+    """Return ``x · factor``, or ``x`` unchanged if ``factor`` is 1."""
     return x if factor == 1.0 else x * factor
 
 
 def plus(x: Array, bias: Array | None) -> Array:
-    """Return ``x + bias``, or ``x`` itself if the bias is None."""
+    """Return ``x + bias``, or ``x`` unchanged if ``bias`` is None."""
     return x if bias is None else x + bias
 
 
 def pad(x: Array, size: int, axis: int = 1) -> Array:
-    """Append zeros to ``x`` along an axis, up to a multiple of ``size``."""
+    """Pad ``x`` with zeros at the end of an axis to a multiple of ``size``."""
     missing = [*x.shape[:axis], -x.shape[axis] % size, *x.shape[axis + 1 :]]
     return np.concatenate([x, np.zeros(missing)], axis=axis) if missing[axis] else x

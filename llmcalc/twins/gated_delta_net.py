@@ -1,4 +1,4 @@
-"""Gated DeltaNet [yang2024, Section 3]: linear attention with decay and the delta rule."""
+"""Gated DeltaNet [yang2024, Section 3], linear attention with decay and the delta rule."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .weights import Array, Weight, Weights, kernel, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return q, k, v, output gate z, write strength b and decay a projections, convolutions, and a gated norm."""
+    """Return q, k, v, z (gate), b (write strength) and a (decay) projections, convolutions, and a gated norm."""
     d, keys, values = layer.d_model, (layer.n_k_heads, layer.d_k), (layer.n_v_heads, layer.d_v)
     sizes = {"q": keys, "k": keys, "v": values}
     found = [matrix(f"w{name}", d, size) for name, size in {**sizes, "z": values}.items()]
@@ -45,7 +45,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 def recurrence(
     q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
 ) -> tuple[Array, Array]:
-    """Compute token by token, for ``q``, ``k`` [b q h k] and ``v`` [b q h v]; return outputs and final state."""
+    """Compute outputs and final state token by token, for ``q`` and ``k`` [b q h k], and ``v`` [b q h v]."""
     q, k, decay = _prepare(q, k, v, a, rate)
     return delta_rule.recurrence(q, k, v, beta, decay, S)
 
@@ -54,19 +54,19 @@ def recurrence(
 def in_chunks(
     q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
 ) -> tuple[Array, Array]:
-    """Compute chunk by chunk [yang2024, Section 3.3], solving for all writes of a chunk at once."""
+    """Compute outputs and final state chunk by chunk, with one solve per chunk [yang2024, Section 3.3]."""
     q, k, decay = _prepare(q, k, v, a, rate)
     return delta_rule.in_chunks(_chunk, chunk, q, k, v, beta, decay, S)
 
 
 def _prepare(q: Array, k: Array, v: Array, a: Array, rate: Array) -> tuple[Array, Array, Array]:
-    """Return scaled queries and keys per value head [b q h k], and the logarithm of the decay α."""
+    """Return the scaled queries and keys of each value head [b q h k], and the logarithm of the decay α."""
     served = v.shape[2] // k.shape[2]
     return np.repeat(q / math.sqrt(q.shape[-1]), served, axis=2), np.repeat(k, served, axis=2), (rate * a)[..., None]
 
 
 def _chunk(q: Array, k: Array, v: Array, beta: Array, decay: Array, S: Array) -> tuple[Array, Array]:
-    """Return the outputs and final state of one chunk."""
+    """Compute the outputs and final state of one chunk."""
     total = np.cumsum(decay[..., 0], axis=1)  # [b z h]
     by_head = np.transpose(total, (0, 2, 1))
     seen = np.tri(total.shape[1], dtype=bool)

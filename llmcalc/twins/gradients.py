@@ -14,18 +14,18 @@ Vjp = Callable[[Array], Array]  # from the gradient of the output to the gradien
 
 
 class Pullback(NamedTuple):
-    """The VJP for one input, and the arrays saved for it until the backward pass."""
+    """The VJP for one input, with the arrays it needs from the forward pass."""
 
     vjp: Vjp
     residuals: tuple[Any, ...] = ()
 
 
 class Result(NamedTuple):
-    """An operation's output, and the pullback to each of its inputs.
+    """An operation's output, with one pullback per input.
 
     Attributes:
-        is_view: whether the output has the elements of the first input, in another shape.
-        makes_activation: whether the operation is more than an elementwise function, such as a contraction or a lookup.
+        is_view: whether the output holds the elements of the first input in another shape, order or data type.
+        makes_activation: whether the output is an activation even if all inputs are weights (contraction, lookup).
     """
 
     value: Array
@@ -35,7 +35,7 @@ class Result(NamedTuple):
 
 
 def sum_to_shape(gradient: Array, given: Any) -> Array:
-    """Sum a gradient over the dimensions along which the input ``given`` was broadcast."""
+    """Sum a gradient over the broadcast dimensions of the input ``given``."""
     shape = np.shape(given)
     extra = gradient.ndim - len(shape)
     gradient = np.sum(gradient, axis=tuple(range(extra))) if extra else gradient
@@ -46,13 +46,13 @@ def sum_to_shape(gradient: Array, given: Any) -> Array:
 def _binary(
     value: Array, a: Array, b: Array, first: Vjp, second: Vjp, saved: tuple[tuple[Array, ...], ...] = ((), ())
 ) -> Result:
-    """Return the output of a function of two broadcastable inputs, with the arrays saved for each VJP."""
+    """Return the result of a function of two broadcastable inputs, with the arrays saved for each VJP."""
     to_a, to_b = (lambda g: sum_to_shape(first(g), a)), (lambda g: sum_to_shape(second(g), b))
     return Result(value, [Pullback(to_a, saved[0]), Pullback(to_b, saved[1])])
 
 
 def _selected(function: Any, wins: Any) -> Callable[[Array, Array], Result]:
-    """Return a maximum or minimum, whose gradient goes to the input that ``wins``."""
+    """Return a differentiable maximum or minimum, with VJPs that pass the gradient to the selected input."""
 
     def rule(a: Array, b: Array) -> Result:
         first, second = (lambda g: g * wins(a, b)), (lambda g: g * ~wins(a, b))
@@ -62,7 +62,7 @@ def _selected(function: Any, wins: Any) -> Callable[[Array, Array], Result]:
 
 
 def _logaddexp(a: Array, b: Array) -> Result:
-    """Compute ``log(exp(a) + exp(b))``; each input's gradient is scaled by its share of the sum."""
+    """Compute ``log(exp(a) + exp(b))``, with VJPs that scale the gradient by the input's share of the sum."""
     first, second = (lambda g: g * functions.sigmoid(a - b)), (lambda g: g * functions.sigmoid(b - a))
     return _binary(np.logaddexp(a, b), a, b, first, second, ((a, b), (a, b)))
 
@@ -102,7 +102,7 @@ _UFUNCS: dict[Any, Callable[..., Result]] = {
 
 
 def einsum(spec: str, a: Array, b: Array) -> Result:
-    """Contract two factors; each one gets the gradient contracted with the other factor."""
+    """Contract two arrays, with VJPs that contract the gradient with the other array."""
     left, output = spec.split("->")
     first, second = left.split(",")
     return Result(
@@ -116,7 +116,7 @@ def einsum(spec: str, a: Array, b: Array) -> Result:
 
 
 def take(a: Array, index: Any) -> Result:
-    """Take elements; an element taken more than once gets the sum of its gradients."""
+    """Index an array, with a VJP that accumulates gradients at repeated indices."""
 
     def back(g: Array) -> Array:
         whole = np.zeros_like(g, shape=a.shape)
@@ -128,36 +128,36 @@ def take(a: Array, index: Any) -> Result:
 
 
 def reshape(a: Array, shape: Any) -> Result:
-    """Reshape an array; the gradient gets the old shape."""
+    """Reshape an array, with a VJP that restores the original shape."""
     old = a.shape
     return Result(a.reshape(*shape), [Pullback(lambda g: g.reshape(old))], is_view=True)
 
 
 def astype(a: Array, dtype: Any) -> Result:
-    """Convert the data type; the gradient is unchanged."""
+    """Convert the data type, with a VJP that returns the gradient unchanged."""
     return Result(a.astype(dtype), [Pullback(lambda g: g)], is_view=True)
 
 
 def transpose(a: Array, axes: Any) -> Result:
-    """Permute the dimensions; the gradient gets the old order."""
+    """Permute the dimensions, with a VJP that restores the original order."""
     return Result(np.transpose(a, axes), [Pullback(lambda g: np.transpose(g, np.argsort(axes)))], is_view=True)
 
 
 def total(a: Array, axis: Any = None, keepdims: bool = False) -> Result:
-    """Sum elements; each one gets the gradient of its sum."""
+    """Sum over axes, with a VJP that broadcasts the gradient to the input shape."""
     shape = a.shape
     return Result(np.sum(a, axis=axis, keepdims=keepdims), [Pullback(lambda g: _spread(g, shape, axis, keepdims))])
 
 
 def mean(a: Array, axis: Any = None, keepdims: bool = False) -> Result:
-    """Average elements; each one gets the gradient of its mean, divided by the number of elements."""
+    """Average over axes, with a VJP that broadcasts the gradient and divides it by the number of averaged elements."""
     y, shape = np.mean(a, axis=axis, keepdims=keepdims), a.shape
     share = y.size / a.size
     return Result(y, [Pullback(lambda g: _spread(g, shape, axis, keepdims) * share)])
 
 
 def largest(a: Array, axis: Any = None, keepdims: bool = False) -> Result:
-    """Take the maximum, which gets the gradient; equal elements share it."""
+    """Compute the maximum, with a VJP that divides the gradient equally among maximal elements."""
 
     def back(g: Array) -> Array:
         chosen = a == np.max(a, axis=axis, keepdims=True)
@@ -173,30 +173,30 @@ def _spread(g: Array, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Arra
 
 
 def cumsum(a: Array, axis: int) -> Result:
-    """Sum cumulatively; each element gets the gradients of all later sums."""
+    """Compute the cumulative sum, with a VJP that computes the reversed cumulative sum of the gradient."""
     return Result(np.cumsum(a, axis=axis), [Pullback(lambda g: np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis))])
 
 
 def where(condition: Array, a: Array, b: Array) -> Result:
-    """Select elements; the selected input gets the gradient."""
+    """Select elements by a condition, with VJPs that pass the gradient only to the selected elements."""
     first, second = (lambda g: np.where(condition, g, 0.0)), (lambda g: np.where(condition, 0.0, g))
     return _binary(np.where(condition, a, b), a, b, first, second)
 
 
 def clip(a: Array, low: float, high: float | None) -> Result:
-    """Clip elements; those that were not clipped get the gradient."""
+    """Clip an array, with a VJP that is 0 for clipped elements."""
     most = np.inf if high is None else high
     return Result(np.clip(a, low, high), [Pullback(lambda g: g * ((a >= low) & (a <= most)), (a,))])
 
 
 def repeat(a: Array, times: int, axis: int) -> Result:
-    """Repeat elements; the gradients of the copies add up."""
+    """Repeat elements, with a VJP that sums the gradients of the repetitions."""
     folded = (*a.shape[: axis + 1], times, *a.shape[axis + 1 :])
     return Result(np.repeat(a, times, axis=axis), [Pullback(lambda g: np.sum(g.reshape(folded), axis=axis + 1))])
 
 
 def concatenate(parts: list[Array], axis: int = 0) -> Result:
-    """Concatenate arrays; each one gets its slice of the gradient."""
+    """Concatenate arrays, with VJPs that slice the gradient."""
     ends = np.cumsum([part.shape[axis] for part in parts])
 
     pieces = [slice(int(end) - part.shape[axis], int(end)) for end, part in zip(ends, parts, strict=True)]
@@ -204,17 +204,17 @@ def concatenate(parts: list[Array], axis: int = 0) -> Result:
 
 
 def stack(parts: list[Array], axis: int = 0) -> Result:
-    """Stack arrays; each one gets its index of the gradient."""
+    """Stack arrays, with VJPs that index the gradient."""
     return Result(np.stack(parts, axis=axis), [_along(axis, number) for number in range(len(parts))])
 
 
 def _along(axis: int, index: Any) -> Pullback:
-    """Return the part of the gradient at ``index`` along an axis."""
+    """Return a pullback that indexes the gradient along an axis."""
     return Pullback(lambda g: g[(slice(None),) * (axis % g.ndim) + (index,)])
 
 
 def fft(a: Array, n: int, axis: int) -> Result:
-    """Compute a Fourier transform, whose adjoint is its inverse without the factor 1/n."""
+    """Compute the Fourier transform, with a VJP that multiplies the inverse transform by n."""
     length, is_real = a.shape[axis], not np.iscomplexobj(a)
 
     def back(g: Array) -> Array:
@@ -226,7 +226,7 @@ def fft(a: Array, n: int, axis: int) -> Result:
 
 
 def ifft(a: Array, axis: int) -> Result:
-    """Compute the inverse Fourier transform, whose adjoint is the transform divided by n."""
+    """Compute the inverse Fourier transform, with a VJP that divides the forward transform by n."""
     n = a.shape[axis]
     return Result(np.fft.ifft(a, axis=axis), [Pullback(lambda g: np.fft.fft(g, axis=axis) / n)])
 
@@ -252,13 +252,13 @@ FIRST = {np.einsum: 1, np.where: 1}  # position of the first argument with a gra
 
 
 def softcap(x: Array, bound: float) -> Result:
-    """Compute the soft cap, saving the output."""
+    """Compute the soft cap, saving the output for the backward pass."""
     y = functions.softcap(x, bound)
     return Result(y, [Pullback(lambda g: g * (1.0 - (y / bound) ** 2), (y,)), Pullback(lambda g: g)])
 
 
 def softmax(x: Array, sink: Array | None = None) -> Result:
-    """Compute the softmax, saving the output; a sink's probability is 1 minus the sum of the others."""
+    """Compute the softmax, saving the output for the backward pass. A sink gets the remaining probability."""
     y = functions.softmax(x, sink)
 
     def to_x(g: Array) -> Array:
@@ -272,7 +272,7 @@ def softmax(x: Array, sink: Array | None = None) -> Result:
 
 
 def collision(x: Array, bits: int) -> Result:
-    """Compute the collision probability, saving the output."""
+    """Compute the collision probability, saving the output for the backward pass."""
     y = functions.collision(x, bits)
 
     def back(g: Array) -> Array:
@@ -283,19 +283,19 @@ def collision(x: Array, bits: int) -> Result:
 
 
 def log_softmax(x: Array) -> Result:
-    """Compute the log-softmax, saving the output."""
+    """Compute the log-softmax, saving the output for the backward pass."""
     y = functions.log_softmax(x)
     return Result(y, [Pullback(lambda g: g - np.exp(y) * np.sum(g, axis=-1, keepdims=True), (y,))])
 
 
 def rmsnorm(x: Array, eps: float, scale: Array | None = None) -> Result:
-    """Compute the RMSNorm, saving the input and the reciprocal root mean square of each row."""
+    """Compute RMSNorm, saving the input and each row's reciprocal root mean square."""
     root = 1.0 / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + eps)
     return _norm_result(functions.rmsnorm(x, eps, scale), x, None, root, scale)
 
 
 def layernorm(x: Array, eps: float, scale: Array | None = None, bias: Array | None = None) -> Result:
-    """Compute the LayerNorm, saving the input, and the mean and reciprocal standard deviation of each row."""
+    """Compute LayerNorm, saving the input and each row's mean and reciprocal standard deviation."""
     center = np.mean(x, axis=-1, keepdims=True)
     root = 1.0 / np.sqrt(np.mean((x - center) ** 2, axis=-1, keepdims=True) + eps)
     return _norm_result(functions.layernorm(x, eps, scale, bias), x, center, root, scale, bias)
@@ -304,7 +304,7 @@ def layernorm(x: Array, eps: float, scale: Array | None = None, bias: Array | No
 def _norm_result(
     value: Array, x: Array, center: Array | None, root: Array, scale: Array | None, bias: Array | None = None
 ) -> Result:
-    """Compute ``(x - center) · root · scale + bias``, where center and root depend on x."""
+    """Return the result of ``(x - center) · root · scale + bias``, where center and root depend on x."""
 
     def inner() -> Array:
         return (x if center is None else x - center) * root
@@ -330,8 +330,8 @@ NAMED: dict[str, Callable[..., Result]] = {
 
 
 def rule_of(function: Any) -> Callable[..., Result]:
-    """Return the derivative rule of a NumPy function."""
+    """Return the function that computes the output and pullbacks of a NumPy function."""
     rules = _UFUNCS if isinstance(function, np.ufunc) else _FUNCTIONS
     if function not in rules:
-        raise NotImplementedError(f"the tape has no derivative of {function.__name__}")
+        raise NotImplementedError(f"the tape has no derivative rule for {function.__name__}")
     return rules[function]

@@ -1,6 +1,6 @@
-"""Image patches on a grid: positions, windows, and merging.
+"""Positions, windows and merging of image patches on a grid.
 
-Patches are in row-major order. Windows and merged patches are squares.
+Patches are in row-major order. Windows and merged patches are square.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ Grid = tuple[int, int]  # rows and columns
 
 
 def grid_of(patches: int, given: Grid | None) -> Grid:
-    """Return the grid of this many patches: the given one, or a square."""
+    """Return the rows and columns of a patch grid, which default to a square."""
     side = isqrt(patches)
     if given is None and side * side != patches:
         raise InputError(f"{patches} patches do not form a square", hint="pass grid=(rows, columns)")
     rows, columns = given or (side, side)
     if rows * columns != patches:
-        raise InputError(f"the grid {short_repr(given)} does not have {patches} patches")
+        raise InputError(f"grid {short_repr(given)} does not contain {patches} patches")
     return rows, columns
 
 
 def angles(layer: Any, step: Step, width: int) -> Array:
-    """Return rotary angles [q width/2]: some pairs rotate by the patch's row, the others by its column.
+    """Return rotary angles [q width/2], where some pairs rotate by the patch's row and others by its column.
 
-    With ``halves``, both use the same frequencies [wang2024]; with ``alternate``, rows use the first, third, ...
-    frequency, and columns the others [agrawal2024].
+    With ``halves``, rows and columns use the same frequencies [wang2024]. With ``alternate``, rows use the
+    even-numbered frequencies and columns the odd-numbered ones, counted from 0 [agrawal2024].
     """
     if step.grid is None or step.prompt:
-        raise UnsupportedError("grid positions require a stack that runs on patches alone", where="attention")
+        raise UnsupportedError("grid positions require a stack that runs only on patches", where="attention")
     row, column = np.divmod(np.arange(step.ids.shape[1]), step.grid[1])
     every = frequencies(layer, width, 1) if layer.rope_grid == "alternate" else frequencies(layer, width // 2, 1)
     by_row, by_column = (every[0::2], every[1::2]) if layer.rope_grid == "alternate" else (every, every)
@@ -44,7 +44,7 @@ def angles(layer: Any, step: Step, width: int) -> Array:
 
 
 def split_windows(x: Array, step: Step, size: int) -> Array:
-    """Split ``x`` [b q ...] into windows of ``size`` patches [b·n size ...]."""
+    """Split ``x`` [b q ...] into square windows of ``size`` patches [b·n size ...]."""
     side, (rows, columns) = _check_fills(step, size)
     b, _, *inner = x.shape
     apart = x.reshape(b, rows // side, side, columns // side, side, *inner)
@@ -52,7 +52,7 @@ def split_windows(x: Array, step: Step, size: int) -> Array:
 
 
 def join_windows(x: Array, step: Step, size: int) -> Array:
-    """Undo ``split_windows``: return patches in row-major order."""
+    """Join the windows made by ``split_windows``, restoring row-major patch order."""
     side, (rows, columns) = _check_fills(step, size)
     inner = x.shape[2:]
     apart = x.reshape(-1, rows // side, columns // side, side, side, *inner)
@@ -60,7 +60,7 @@ def join_windows(x: Array, step: Step, size: int) -> Array:
 
 
 def merge_squares(x: Array, step: Step, size: int) -> Array:
-    """Group patches into squares of ``size`` patches, each of which becomes one position [b·n size d]."""
+    """Group patches into squares of ``size`` patches and merge each square into one position [b·n size d]."""
     side, (rows, columns) = _check_fills(step, size)
     squares = split_windows(x, step, size)
     step.grid, step.n_merged = (rows // side, columns // side), step.n_merged * size
@@ -68,9 +68,9 @@ def merge_squares(x: Array, step: Step, size: int) -> Array:
 
 
 def merge_patches(layer: Any, x: Array, width: int, step: Step) -> Array:
-    """Return the input of an output layer of this width, without unused prompt tokens and with patches merged.
+    """Return the merged patches that an output layer of this width reads, without unused prompt tokens.
 
-    Patches are concatenated or averaged, depending on the width.
+    Depending on the width, patches are concatenated or averaged.
     """
     if step.grid is None:
         return x
@@ -91,10 +91,10 @@ def merge_patches(layer: Any, x: Array, width: int, step: Step) -> Array:
 
 
 def _check_fills(step: Step, size: int) -> tuple[int, Grid]:
-    """Return the side of a square of ``size`` patches, and the grid, which such squares must fill."""
+    """Return the side of a square of ``size`` patches and the patch grid, checking that such squares fill the grid."""
     side = isqrt(size)
     if side * side != size:
         raise UnsupportedError(f"{size} patches do not form a square")
     if step.grid is None or step.prompt or any(length % side for length in step.grid):
-        raise UnsupportedError(f"squares of {side} by {side} patches do not fill the grid of patches")
+        raise UnsupportedError(f"squares of {side} by {side} patches do not tile the patch grid")
     return side, step.grid

@@ -17,7 +17,7 @@ LOWEST = float(np.finfo(float).min)
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the output table, often tied to the input table, and biases, some of them unused."""
+    """Return the output embedding table, often tied to the input table, and biases, including unused ones."""
     many = (layer.codebooks,) if layer.codebooks else ()
     found = [table("w", *many, layer.vocab, layer.d_model, share=layer.share)]
     found += [matrix("rest", layer.d_rest, layer.vocab)] if layer.d_rest else []
@@ -28,9 +28,9 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Return the logits [b q V] of ``x`` [b q d].
+    """Compute the logits [b q V] of ``x`` [b q d].
 
-    With several copies of the tokens, the first copy has no logits. The logits are those of the next token.
+    If the stream holds several token copies, only the second copy is used. Its logits predict the next token.
     """
     if step.copies > 1:
         x = x[:, x.shape[1] // step.copies :]

@@ -1,4 +1,4 @@
-"""Parts shared by kinds of multi-head attention: projections, scores, weighted values, output."""
+"""Building blocks of multi-head attention: projections, scores, weighted values, and output."""
 
 from __future__ import annotations
 
@@ -17,53 +17,53 @@ from .weights import Array, Weight, Weights, kernel, matrix, vector
 def projections(
     names: Sequence[str], width: int, heads: int, d_head: int, *, bias: Sequence[str] | None = None
 ) -> list[Weight]:
-    """Return a matrix from the stream to heads per name, and a bias for the names in ``bias`` (default: all)."""
+    """Return a projection to heads for each name, and biases for the names in ``bias`` (default: all)."""
     found = [matrix(f"w{name}", width, (heads, d_head)) for name in names]
     return found + [vector(f"b{name}", heads, d_head) for name in (names if bias is None else bias)]
 
 
 def output(width: int, heads: int, d_head: int) -> list[Weight]:
-    """Return the matrix from the heads back to the stream, with a bias."""
+    """Return the output projection from the heads to the residual stream, with a bias."""
     return [matrix("wo", (heads, d_head), width), vector("bo", width)]
 
 
 def project(w: Weights, name: str, x: Array) -> Array:
-    """Project the stream [b q d] to queries, keys or values ``x w + b`` [b q h e]."""
+    """Compute queries, keys or values ``x w + b`` [b q h e] from the residual stream [b q d]."""
     return plus(einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), w.get(f"b{name}"))
 
 
 def dot_products(q: Array, k: Array) -> Array:
-    """Return dot products of queries and keys [b h q k]."""
+    """Compute the dot products of queries and keys [b h q k]."""
     return einsum("bqhe,bkhe->bhqk", q, k)
 
 
 def distance_scores(q: Array, r: Array, row: Array) -> Array:
-    """Return dot products of queries [b q h e] with distance keys [r h e], gathered by ``row`` [q k]: [b h q k]."""
+    """Gather dot products of queries [b q h e] and distance keys [r h e] by ``row`` [q k]: [b h q k]."""
     return einsum("bqhe,rhe->bhqr", q, r)[:, :, np.arange(q.shape[1])[:, None], row]
 
 
 def mix(scores: Array, v: Array, hidden: Array | None = None) -> Array:
-    """Weight the values [b q h e] by the softmax of scores [b h q k]; ``hidden`` [q k] masks keys."""
+    """Weight the values [b q h e] by the softmax of the scores [b h q k], masking keys by ``hidden`` [q k]."""
     if hidden is not None and hidden.any():
         scores = np.where(hidden, -np.inf, scores)
     return einsum("bhqk,bkhe->bqhe", softmax(scores), v)
 
 
 def grouped_scores(q: Array, k: Array) -> Array:
-    """Return dot products of queries [b q h e] with the keys of their groups [b k g e]: [b g r q k]."""
+    """Compute dot products of queries [b q h e] and their groups' keys [b k g e]: [b g r q k]."""
     b, new, h, e = q.shape
     groups = k.shape[2]
     return einsum("bqgre,bkge->bgrqk", q.reshape(b, new, groups, h // groups, e), k)
 
 
 def grouped_mix(p: Array, v: Array) -> Array:
-    """Weight the values [b k g e] by attention weights [b g r q k]: [b q h e]."""
+    """Weight the values [b k g e] by the attention weights [b g r q k]: [b q h e]."""
     b, groups, size, new, _ = p.shape
     return einsum("bgrqk,bkge->bqgre", p, v).reshape(b, new, groups * size, v.shape[3])
 
 
 def extend_cache(k: Array, v: Array, state: State | None, window: int | None = None) -> tuple[Array, Array]:
-    """Return the keys and values of the cached and new tokens, and cache the ones needed for the next token."""
+    """Return the cached and new keys and values, and cache those needed for the next token."""
     if state and "k" in state:
         k, v = np.concatenate([state["k"], k], axis=1), np.concatenate([state["v"], v], axis=1)
     if state is not None:
@@ -73,17 +73,17 @@ def extend_cache(k: Array, v: Array, state: State | None, window: int | None = N
 
 
 def join(w: Weights, mixed: Array) -> Array:
-    """Project the head outputs [b q h e] to the stream [b q d]."""
+    """Project the head outputs [b q h e] to the residual stream [b q d]."""
     return plus(einsum("bqhe,hed->bqd", mixed, w.wo), w.get("bo"))
 
 
 def convolution_weights(layer: Any) -> list[Weight]:
-    """Return query, key, value and output projections, and an optional depthwise convolution over the values."""
+    """Return query, key, value and output projections, and an optional depthwise convolution kernel for the values."""
     sizes = (layer.d_model, layer.n_heads, layer.d_model // layer.n_heads)
     found = [*projections("qkv", *sizes), *output(*sizes)]
     return found + ([kernel("conv", layer.n_heads, layer.d_conv)] if layer.d_conv else [])
 
 
 def add_value_convolution(layer: Any, w: Weights, mixed: Array, v: Array) -> Array:
-    """Compute ``mixed + conv(v)`` along the tokens, if the layer has a convolution."""
+    """Add a convolution of the values along the tokens to ``mixed``, if the layer has one."""
     return mixed + convolve_heads(v, w.conv) if layer.d_conv else mixed

@@ -1,4 +1,4 @@
-"""The Hyena operator [poli2023, Section 3]: gates and long convolutions with generated filters."""
+"""The Hyena operator [poli2023, Section 3], which combines gates and long convolutions with generated filters."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``y = x_N · (h_N * ( ... x_1 · (h_1 * v)))``, with streams x_i and v projected from ``x`` [b q d]."""
+    """Compute ``y = x_N · (h_N * ( ... x_1 · (h_1 * v)))``, where x_i and v are projections of ``x`` [b q d]."""
     u = einsum("bqd,dyi->bqyi", x, w.win) + w.bin
     u = causal_convolution(u, w.short, w.short_b, state, "short")
     *gates, v = (u[:, :, stream] for stream in range(layer.order + 1))
@@ -48,7 +48,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _filters(layer: Any, w: Weights, step: Step, state: State | None) -> Array:
-    """Return the taps of the long filters up to the newest token; taps of earlier steps are cached."""
+    """Return the long filter taps up to the last token, using cached taps from earlier steps."""
     here = slice(step.cached, step.cached + step.ids.shape[1])
     f = _wave(einsum("qk,kf->qf", w.position[here], w.f_in) + w.f_in_b, w.frequency)
     for number in range(layer.n_filter_layers):
@@ -63,14 +63,14 @@ def _filters(layer: Any, w: Weights, step: Step, state: State | None) -> Array:
 
 @operation
 def _wave(f: Array, frequency: Array) -> Array:
-    """Compute a sine with a learned frequency."""
+    """Compute ``sin(frequency · f)`` with learned frequencies."""
     return np.sin(frequency * f)
 
 
 def _window(layer: Any) -> Array:
-    """Return an exponential decay along the filter [t m i], with linearly spaced rates over the channels.
+    """Return an exponential decay along the filters [t m i], with decay rates spaced linearly over the channels.
 
-    As in the authors' code (safari, ``hyena.py``), the filters of a channel are adjacent.
+    As in the reference implementation (safari, ``hyena.py``), the filters of a channel are adjacent.
     """
     filters = layer.order - 1
     rates = np.linspace(math.log(TARGET) / SLOW, math.log(TARGET) / FAST, layer.d_model * filters)
@@ -79,7 +79,7 @@ def _window(layer: Any) -> Array:
 
 
 def _long_convolution(v: Array, taps: Array) -> Array:
-    """Compute ``Σ_s taps_s v_{t-s}`` for ``v`` [b t i] and ``taps`` [t i], with padded FFTs."""
+    """Compute ``Σ_s taps_s v_{t-s}`` for ``v`` [b t i] and ``taps`` [t i] with zero-padded FFTs."""
     n = 2 * v.shape[1]
     product = np.fft.fft(v, n, axis=1) * np.fft.fft(taps, n, axis=0)
     return np.real(np.fft.ifft(product, axis=1))[:, : v.shape[1]]

@@ -1,4 +1,4 @@
-"""Hyper-connections [zhu2024; xie2025]: several residual streams with learned read and write weights."""
+"""Hyper-connections [zhu2024; xie2025] with several residual streams and learned read and write weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Writer = Callable[[Array], Array]
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return projections from the streams to the read, write and mixing weights."""
+    """Return the projections from the residual streams to the read, write and mixing weights."""
     streams = (layer.n_streams, layer.d_model)
     if layer.rank:
         found = [vector("norm", *streams), matrix("down", streams, layer.rank), matrix("up", layer.rank, streams)]
@@ -27,29 +27,29 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def _parts(layer: Any) -> list[int]:
-    """Return the numbers of read, write and mixing weights."""
+    """Return the numbers of read weights, write weights and mixing weights."""
     n = layer.n_streams
     return [n, *([n] if layer.writes else []), *([n * n] if layer.writes and layer.mixed else [])]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Read one vector from the streams ``x`` [b q s d], without writing back."""
+    """Read one vector from the residual streams ``x`` [b q s d] without writing back."""
     if layer.writes:
-        raise UnsupportedError("a hyper-connection with writes must be the pre norm of a sub-layer", where=layer.kind())
+        raise UnsupportedError("a hyper-connection with writes must be the pre-norm of a sub-layer", where=layer.kind())
     return connect(layer, w, x)[0]
 
 
 def connect(layer: Any, w: Weights, x: Array) -> tuple[Array, Writer]:
-    """Return the sub-layer's input [b q d], and a function that writes its output to the streams.
+    """Return the sub-layer's input [b q d] and a function that writes the sub-layer's output to the streams.
 
-    Before the first block, ``x`` [b q s d] is a vector [b q d], which is copied to every stream.
+    Before the first block, ``x`` has shape [b q d] instead of [b q s d] and is copied to every stream.
     """
     streams = x if len(x.shape) == 4 else np.repeat(x[:, :, None], layer.n_streams, axis=2)
     return (_by_channel if layer.rank else _by_stream)(layer, w, streams)
 
 
 def _by_stream(layer: Any, w: Weights, x: Array) -> tuple[Array, Writer]:
-    """Use one weight per stream: ``x_j = write_j · y + Σ_i mix_ij x_i`` for ``y = f(Σ_i read_i x_i)``."""
+    """Compute ``x_j = write_j · y + Σ_i mix_ij x_i`` for ``y = f(Σ_i read_i x_i)``, with one weight per stream."""
     sizes = _parts(layer)
     normed = rmsnorm(x.reshape(*x.shape[:2], -1), layer.norm_eps).reshape(x.shape)
     made = einsum("bqsd,sdr->bqr", normed, w.fn)
@@ -74,9 +74,9 @@ def _by_stream(layer: Any, w: Weights, x: Array) -> tuple[Array, Writer]:
 
 @operation
 def doubly_stochastic(logits: Array, iterations: int, eps: float) -> Array:
-    """Return a matrix whose rows and columns sum to 1 [b q s t], computed by Sinkhorn iterations.
+    """Return a matrix [b q s t] with row and column sums of 1, computed by Sinkhorn iterations.
 
-    This is one operation, whose backward pass recomputes the iterations, as in [xie2025, Section 4.3].
+    The tape records one operation, and the backward pass recomputes the iterations, as in [xie2025, Section 4.3].
     """
     mix = softmax(logits) + eps
     mix = mix / (np.sum(mix, axis=-2, keepdims=True) + eps)
@@ -87,7 +87,7 @@ def doubly_stochastic(logits: Array, iterations: int, eps: float) -> Array:
 
 
 def _by_channel(layer: Any, w: Weights, x: Array) -> tuple[Array, Writer]:
-    """Use one weight per channel, through a low-rank projection (Qwen4), without mixing the streams."""
+    """Read with one weight per channel from a low-rank projection (Qwen4), without mixing the streams."""
     normed = rmsnorm(x, layer.norm_eps, 1.0 + w.norm)
     narrow = silu(einsum("bqsd,sdr->bqr", normed, w.down) / layer.n_streams)
     read = sigmoid(einsum("bqr,rsd->bqsd", narrow, w.up))

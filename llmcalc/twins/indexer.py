@@ -1,7 +1,7 @@
 """The indexer of sparse attention [deepseek2025v32, Section 2], which selects the tokens to attend to.
 
-The indexer is part of an attention layer. Only the order of the scores matters, so common factors are omitted. No
-gradient flows through the selection.
+The indexer is part of an attention layer. Factors common to all scores are omitted, since only the order of the
+scores matters. The selection has no gradient.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .weights import Array, Weight, Weights, constant, matrix, table, vector
 
 
 class Indexer(NamedTuple):
-    """The settings of an indexer, taken from its attention layer."""
+    """Settings of an indexer, taken from its attention layer."""
 
     d_model: int
     n_heads: int
@@ -42,7 +42,7 @@ class Indexer(NamedTuple):
 
 
 def weights(layer: Indexer) -> list[Weight]:
-    """Return the projections to queries, one key and head weights, and the norms."""
+    """Return the query, key and head-weight projections, and the norms."""
     d, heads, mean = layer.d_model, (layer.n_heads, layer.d_head), 0.0 if layer.unit_offset else 1.0
     found = [matrix("wq", layer.d_query or d, heads), matrix("wk", d, layer.d_head)]
     found += [vector("k_norm", layer.d_head, mean=mean)]
@@ -65,10 +65,10 @@ def unselected_tokens(
     state: State | None,
     factors: Array | None = None,
 ) -> Array:
-    """Return a mask of the tokens that are not selected, per query [b q k] or per head [b i q k].
+    """Return a mask of the tokens that the indexer does not select, per query [b q k] or per head [b i q k].
 
-    For ``x`` [b q d], queries are projected from ``latent`` [b q r] if given. ``around`` is the attention layer, whose
-    rotary positions are used, scaled by ``factors``.
+    Queries are projected from ``latent`` [b q r], or from ``x`` [b q d] if ``latent`` is None. Rotary positions are
+    taken from the attention layer ``around`` and scaled by ``factors``.
     """
     w, x, latent, factors = w.constant(), constant(x), constant(latent), constant(factors)
     asks = layernorm(x, layer.norm_eps, w.in_norm, w.in_norm_b) if layer.input_norm else x
@@ -113,7 +113,7 @@ def _rotate(layer: Indexer, around: Any, x: Array, places: Array, factors: Array
 
 
 def _best_blocks(layer: Indexer, scores: Array, step: Step) -> Array:
-    """Return a mask of the best tokens, or of the tokens in the best blocks, by ``scores`` [... q k]."""
+    """Return a mask of the tokens with the best ``scores`` [... q k], selected one by one or in blocks."""
     keys, size = scores.shape[-1], layer.block
     missing = np.full((*scores.shape[:-1], -keys % size), -np.inf)
     blocks = np.concatenate([scores, missing], axis=-1).reshape(*scores.shape[:-1], -1, size).max(axis=-1)
@@ -133,7 +133,7 @@ def _top(scores: Array, count: int) -> Array:
 def _select_groups(
     layer: Indexer, around: Any, w: Weights, x: Array, q: Array, step: Step, state: State | None
 ) -> Array:
-    """Select complete groups of tokens, each scored by one key; tokens after the last group are always selected."""
+    """Select complete token groups by their scores, and all tokens after the last complete group."""
     groups = _groups(layer, around, w, x, step, state)  # [b m e]
     size, count = layer.compressed or 1, groups.shape[1]
     products = np.maximum(einsum("bqie,bme->biqm", q, groups), 0.0)
@@ -149,7 +149,7 @@ def _select_groups(
 
 
 def _groups(layer: Indexer, around: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Return one key per completed group [b m e]; keys and gates of later tokens are kept in the state."""
+    """Return one key per complete group [b m e], and store the keys and gates of the remaining tokens in the state."""
     own = _normed_key(layer, w, einsum("bqd,de->bqe", x, w.wk))[:, :, None]
     key = _rotate(layer, around, own, step.positions)[:, :, 0]
     packed = np.concatenate([key, einsum("bqd,de->bqe", x, w.gate)], axis=-1)
@@ -167,7 +167,7 @@ def _groups(layer: Indexer, around: Any, w: Weights, x: Array, step: Step, state
 
 
 def _select_pooled_blocks(layer: Indexer, around: Any, w: Weights, q: Array, k: Array, step: Step) -> Array:
-    """Select complete blocks by their mean key; the incomplete last block is always selected."""
+    """Select complete blocks by their mean keys, and all tokens of the incomplete last block."""
     b, keys, size = k.shape[0], k.shape[1], layer.block
     whole, full = keys // size, (step.positions + 1) // size  # number of complete blocks, in total and per query
     rows, blocks = np.nonzero(np.arange(whole) < full[:, None])

@@ -1,4 +1,4 @@
-"""Kimi Delta Attention [kimi2025linear, Section 3]: the gated delta rule with a decay per key channel."""
+"""Kimi Delta Attention [kimi2025linear, Section 3], a gated delta rule with a decay per key channel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .weights import Array, Weight, Weights, kernel, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return q, k and v projections with convolutions, and decay and gate projections, low-rank with ``gate_rank``."""
+    """Return q, k and v projections, convolutions, and decay and gate projections (low-rank with ``gate_rank``)."""
     d, heads = layer.d_model, (layer.n_heads, layer.d_head)
     found = [matrix(f"w{name}", d, heads) for name in "qkv"] + [kernel(f"conv_{n}", heads, layer.d_conv) for n in "qkv"]
     for name, rank in (("a", layer.gate_rank), ("z", None if layer.full_gate else layer.gate_rank)):
@@ -50,7 +50,7 @@ def _gate(w: Weights, name: str, x: Array) -> Array:
 def recurrence(
     q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
 ) -> tuple[Array, Array]:
-    """Compute token by token, for ``q``, ``k``, ``a`` [b q h k] and ``v`` [b q h v]; return outputs and final state."""
+    """Compute outputs and final state token by token, for ``q``, ``k`` and ``a`` [b q h k], and ``v`` [b q h v]."""
     return delta_rule.recurrence(q / math.sqrt(q.shape[-1]), k, v, beta, rate * a, S)
 
 
@@ -58,12 +58,14 @@ def recurrence(
 def in_chunks(
     q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
 ) -> tuple[Array, Array]:
-    """Compute chunk by chunk, with the decay since the start of the chunk multiplied into queries and keys."""
+    """Compute outputs and final state chunk by chunk, folding the decay within each chunk into the queries and
+    keys.
+    """
     return delta_rule.in_chunks(_chunk, chunk, q / math.sqrt(q.shape[-1]), k, v, beta, rate * a, S)
 
 
 def _chunk(q: Array, k: Array, v: Array, beta: Array, decay: Array, S: Array) -> tuple[Array, Array]:
-    """Return the outputs and final state of one chunk."""
+    """Compute the outputs and final state of one chunk."""
     total = np.cumsum(decay, axis=1)
     since, back = np.exp(total), np.exp(-total)
     seen = np.tri(total.shape[1])

@@ -1,4 +1,4 @@
-"""LAuReL [menghani2024]: a learned low-rank update of the residual."""
+"""LAuReL [menghani2024], a learned low-rank update of the residual stream."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return down- and up-projections, and a norm."""
+    """Return the down- and up-projections, and a norm."""
     d, rank = layer.d_model, layer.rank
     return [matrix("left", d, rank), matrix("right", rank, d), vector("norm", d, mean=1.0)]
 

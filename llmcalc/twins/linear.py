@@ -1,4 +1,4 @@
-"""A dense projection, as in poolers, head transforms, embedding factorisation and projectors."""
+"""A linear layer, as in poolers, head transforms, factorised embeddings and projectors."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ LEAST = 1e-5  # lower bound of a stream's mean square
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return a matrix and an optional bias."""
+    """Return a weight matrix and an optional bias."""
     return [matrix("w", layer.d_in, layer.d_out), *([vector("b", layer.d_out)] if layer.bias else [])]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``act(x w + b)``, on all tokens or on one per sequence."""
+    """Compute ``act(x w + b)`` for all tokens or for one token per sequence."""
     if step.grid is None and (layer.merge > 1 or layer.prompt):
-        raise UnsupportedError("merge and prompt require patches on a grid", where="linear")
+        raise UnsupportedError("merge and prompt require a patch grid", where="linear")
     if layer.upsample > 1:
         raise UnsupportedError("the NumPy model does not support upsample", where="linear")
     x = merge_patches(layer, x, layer.d_in, step)
@@ -47,7 +47,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 @operation
 def rescale(y: Array, like: Array) -> Array:
-    """Rescale ``y`` [b q d] to the magnitude of ``like``."""
+    """Rescale ``y`` [b q d] to the root mean square of ``like``."""
     magnitude = np.sqrt(np.mean(like * like, axis=-1, keepdims=True))
     return y * magnitude / np.sqrt(np.maximum(np.mean(y * y, axis=-1, keepdims=True), LEAST))
 
@@ -57,7 +57,7 @@ def _project(layer: Any, w: Weights, x: Array) -> Array:
 
 
 def _run_streams(layer: Any, w: Weights, x: Array, step: Step) -> Array:
-    """Add a projection of the first stream to the streams [b q s d], or project one of them back (AltUp)."""
+    """Append a projection of the first stream to the streams [b q s d], or project one stream back (AltUp)."""
     streams = x if len(x.shape) == 4 else x[:, :, None]
     if layer.restores_stream != (layer.stream < streams.shape[2]):
         text = f"stream is {layer.stream}, but there are {streams.shape[2]} residual streams"

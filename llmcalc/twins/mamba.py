@@ -1,4 +1,4 @@
-"""Mamba's selective state-space layer, S6 [gu2023, Section 3]: a recurrence with input-dependent step sizes."""
+"""Mamba's selective state-space layer S6 [gu2023, Section 3], a recurrence with input-dependent step sizes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .weights import Array, Weight, Weights, adapters, kernel, matrix, table, ve
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return input and output projections, a short convolution, Δ, B and C projections, and A and D."""
+    """Return the input, output, Δ, B and C projections, a short convolution, A, and D."""
     d, i, n, rank = layer.d_model, layer.d_inner, layer.d_state, layer.dt_rank
     found = [matrix("wx", d, i), matrix("wz", d, i), kernel("conv", i, layer.d_conv), matrix("wo", i, d)]
     if layer.n_heads is None:
@@ -56,7 +56,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 @operation
 def _scan(A: Array, delta: Array, B: Array, u: Array, h: Array) -> Array:
-    """Return the state after each token [b q i n], or [b q h i n] with heads, from the initial state ``h``."""
+    """Return the state after each token [b q i n], or [b q h i n] with heads, starting from state ``h``."""
     all_h = []
     for t in range(u.shape[1]):
         decay = np.exp(delta[:, t, ..., None] * A)

@@ -1,4 +1,4 @@
-"""Mamba-2's state-space duality layer, SSD [dao2024]: a scalar decay per head, matrix products in chunks."""
+"""Mamba-2's state-space duality layer SSD [dao2024], with a scalar decay per head and chunked matrix products."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def recurrence(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chunk: int) -> tuple[Array, Array]:
-    """Compute token by token, for ``u`` [b q h p] and initial state ``h`` [b h p n]; return outputs and final state."""
+    """Compute outputs and final state token by token, for ``u`` [b q h p] and initial state ``h`` [b h p n]."""
     ud, a, B, C = _prepare(u, dt, A, B, C)
     all_h = []
     for t in range(ud.shape[1]):
@@ -68,7 +68,7 @@ def recurrence(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chun
 
 @operation
 def in_chunks(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chunk: int) -> tuple[Array, Array]:
-    """Compute chunk by chunk [dao2024, Section 6]: like attention within chunks, through the state between them."""
+    """Compute outputs and final state chunk by chunk, with attention-like matrix products [dao2024, Section 6]."""
     ud, a, B, C = _prepare(u, dt, A, B, C)
     h = h + 0.0 * ud[:, 0, :, :, None] * B[:, 0, :, None, :]  # gives the initial state a gradient, as after a context
     outputs = []
@@ -90,6 +90,6 @@ def in_chunks(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chunk
 
 
 def _prepare(u: Array, dt: Array, A: Array, B: Array, C: Array) -> tuple[Array, Array, Array, Array]:
-    """Return Δu, the logarithm of the decay [b q h], and each head's B and C [b q h n]."""
+    """Return Δu, the logarithm of the decay [b q h], and B and C for each head [b q h n]."""
     heads_of_group = u.shape[2] // B.shape[2]
     return u * dt[..., None], A * dt, np.repeat(B, heads_of_group, axis=2), np.repeat(C, heads_of_group, axis=2)

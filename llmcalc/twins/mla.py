@@ -17,7 +17,7 @@ from .weights import Array, Weight, Weights, matrix, under, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return down-projections to latents, their norms, up-projections to heads, gate, sinks, and indexer."""
+    """Return the query and key-value projections and their norms, the output projection, gate, sinks and indexer."""
     d, h, c, rope = layer.d_model, layer.n_heads, layer.kv_lora_rank, layer.qk_rope_head_dim
     nope, v, rank = layer.qk_nope_head_dim, layer.v_head_dim, layer.q_lora_rank
     latent = 2 * rank if layer.double_latent else rank
@@ -51,7 +51,7 @@ def _indexer(layer: Any) -> indexer.Indexer:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Attend to keys and values expanded from the latent, or in a decode step, to the latent itself."""
+    """Attend to keys and values expanded from the latents, or to the latents themselves in a decode step."""
     source, compressed = _compress_queries(layer, w, x)
     factors = np.exp(w.alpha) if layer.rope_learned and layer.rope and layer.qk_rope_head_dim else None
     q_nope, q_rope = _queries(layer, w, source, step, factors)
@@ -69,7 +69,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _compress_queries(layer: Any, w: Weights, x: Array) -> tuple[Array, Array]:
-    """Return the input of the query projection, and the normalised query latent [b q r]."""
+    """Return the input of the query projection and the normalised query latent [b q r]."""
     if not layer.q_lora_rank:
         return x, x
     raw = plus(einsum("bqd,dr->bqr", x, w.wqa), w.get("bqa"))
@@ -82,7 +82,7 @@ def _scale_latent(layer: Any, latent: Array) -> Array:
 
 
 def _queries(layer: Any, w: Weights, source: Array, step: Step, factors: Array | None) -> tuple[Array, Array]:
-    """Return the parts of each query without and with rotary positions: [b q h nope], [b q h rope]."""
+    """Return queries without and with rotary positions: [b q h nope], [b q h rope]."""
     q = einsum("bqr,rhe->bqhe", source, w.wqb if layer.q_lora_rank else w.wq)
     q = q * temperature(layer, step.positions) if layer.temperature else q
     nope = layer.qk_nope_head_dim
@@ -96,7 +96,7 @@ def _queries(layer: Any, w: Weights, source: Array, step: Step, factors: Array |
 def _latent(
     layer: Any, w: Weights, x: Array, step: Step, state: State | None, factors: Array | None
 ) -> tuple[Array, Array]:
-    """Return the cached latents and rotary keys of this layer or an earlier one."""
+    """Return the cached latents and rotary keys of this layer, or of an earlier layer if they are reused."""
     shared = ("latent", layer.kv_lora_rank, layer.qk_rope_head_dim)
     if layer.latent_reused:
         if shared not in step.shared_keys:
@@ -123,7 +123,7 @@ def _latent(
 def _attend_expanded(
     layer: Any, w: Weights, q_nope: Array, q_rope: Array, latent: Array, k_rope: Array, hidden: Array
 ) -> Array:
-    """Attend to keys and values expanded for every head."""
+    """Attend to keys and values that are expanded from the latents for every head."""
     k, v = einsum("bkc,che->bkhe", latent, w.wkb), einsum("bkc,chv->bkhv", latent, w.wvb)
     q = q_nope
     if layer.qk_rope_head_dim:
@@ -136,7 +136,7 @@ def _attend_expanded(
 def _attend_absorbed(
     layer: Any, w: Weights, q_nope: Array, q_rope: Array, latent: Array, k_rope: Array, hidden: Array
 ) -> Array:
-    """Attend to the latents, with the up-projections absorbed into the query and the output."""
+    """Attend to the latents, absorbing the up-projections into the queries and outputs."""
     in_latent = einsum("bqhe,che->bqhc", q_nope, w.wkb)
     scores = einsum("bqhc,bkc->bhqk", in_latent, latent)
     if layer.qk_rope_head_dim:
@@ -146,7 +146,7 @@ def _attend_absorbed(
 
 
 def _softmax(layer: Any, w: Weights, scores: Array, hidden: Array) -> Array:
-    """Return attention weights [b h q k], with optional sinks."""
+    """Compute the attention weights [b h q k], with optional sinks."""
     usual = 1 / math.sqrt(layer.qk_nope_head_dim + layer.qk_rope_head_dim)
     scores = scores * (usual if layer.scale is None else layer.scale)
     scores = np.where(hidden, -np.inf, scores) if hidden.any() else scores
@@ -154,7 +154,7 @@ def _softmax(layer: Any, w: Weights, scores: Array, hidden: Array) -> Array:
 
 
 def _mask(layer: Any, step: Step, keys: int) -> Array:
-    """Return a mask of the keys that a query does not attend to [q k], or [b 1 q k] with an indexer."""
+    """Return a mask of the keys that a query ignores [q k], or [b 1 q k] with an indexer."""
     distance = step.positions[:, None] - np.arange(step.cached + step.ids.shape[1])[-keys:]
     hidden = distance < 0 if layer.causal else np.zeros(distance.shape, bool)
     if layer.window:
@@ -162,7 +162,7 @@ def _mask(layer: Any, step: Step, keys: int) -> Array:
     if not layer.index_topk:
         return hidden
     if step.unselected is None:
-        raise InputError("no earlier layer has an indexer whose selection this layer can use", where="mla")
+        raise InputError("no earlier layer has an indexer selection for this layer to reuse", where="mla")
     return hidden | step.unselected[:, None, :, -keys:]
 
 

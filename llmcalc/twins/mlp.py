@@ -1,4 +1,4 @@
-"""Feed-forward layer [vaswani2017, Section 3.3], plain or gated [shazeer2020]."""
+"""Feed-forward layer [vaswani2017, Section 3.3], optionally gated [shazeer2020]."""
 
 from __future__ import annotations
 
@@ -64,20 +64,20 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def runs_on_side_tokens(layer: Any) -> bool:
-    """Return whether the layer also runs on the side tokens."""
+    """Return whether the layer also processes the side tokens."""
     return bool(layer.n_global)
 
 
 @operation
 def xielu(x: Array, alpha_p: Array, alpha_n: Array) -> Array:
-    """Compute a quadratic above 0 and an exponential minus a line below, each with a learned factor [huang2024]."""
+    """Compute the xIELU activation with learned factors above and below 0 [huang2024]."""
     above = softplus(alpha_p) * x * x
     below = (np.exp(np.minimum(x, JUST_BELOW_0)) - 1.0 - x) * (SLOPE_AT_0 + softplus(alpha_n))
     return np.where(np.asarray(x) > 0, above, below) + SLOPE_AT_0 * x
 
 
 def activate(layer: Any, up: Array, gate: Array | None) -> Array:
-    """Return the hidden values, computed from the up-projection and the gate."""
+    """Compute the hidden activations from the up-projection and the optional gate."""
     _check_activation(layer)
     if gate is None:
         return _activate(layer, up)
@@ -102,13 +102,13 @@ def _check_activation(layer: Any, *more: str) -> None:
 
 @operation
 def situ(x: Array, bound: float) -> Array:
-    """Compute a silu with a soft-capped linear factor [moonshot2026k3]."""
+    """Compute a SiLU whose linear factor is soft-capped [moonshot2026k3]."""
     return bound * np.tanh(x / bound) * sigmoid(x)
 
 
 @operation
 def _sparsify(gate: Array, share: float) -> Array:
-    """Compute ``max(gate - cutoff, 0)``, where the cutoff is the normal quantile of ``share`` (Gemma 3n)."""
+    """Compute ``max(gate - cutoff, 0)`` with a cutoff at the normal quantile of ``share`` (Gemma 3n)."""
     mean = np.mean(gate, axis=-1, keepdims=True)
     spread = np.sqrt(np.mean((gate - mean) ** 2, axis=-1, keepdims=True))
     return np.maximum(gate - (mean + spread * NormalDist().inv_cdf(share)), 0.0)

@@ -1,4 +1,4 @@
-"""A complete NumPy model: weights by name, stacks in order, steps with and without a cache."""
+"""NumPy models with named weights, run with or without a cache."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ NO_IDS: Mapping[str, Array] = {}
 
 
 class Model:
-    """The NumPy model of an architecture, in float64 throughout.
+    """NumPy model of an architecture, computed in float64.
 
     Attributes:
-        tensors: every weight and buffer once, by its logical name (``decoder.blocks.0.attention.wq``).
+        tensors: all distinct weights and buffers, by logical name (``decoder.blocks.0.attention.wq``).
     """
 
     def __init__(self, architecture: Architecture, seed: int = 0) -> None:
@@ -38,15 +38,15 @@ class Model:
 
     @property
     def parameters(self) -> dict[str, Array]:
-        """The weights without buffers."""
+        """The model's weights, excluding buffers."""
         buffers = {layer.names[weight.name] for layer in self._layers() for weight in layer.weights if weight.buffer}
         return {name: array for name, array in self.tensors.items() if name not in buffers}
 
     def load(self, weights: Mapping[str, Array]) -> None:
-        """Load the weights of a checkpoint under the checkpoint's names.
+        """Load checkpoint weights, given by their names in the checkpoint.
 
         Raises:
-            InputError: A tensor is missing, unexpected, of the wrong shape, or not finite.
+            InputError: A tensor is missing, unexpected, not finite, or has the wrong shape.
         """
         from .checkpoint import read
 
@@ -65,12 +65,12 @@ class Model:
         image_token_id: int | None = None,
         **own_ids: Array,
     ) -> Array:
-        """Return the logits [b q V] of ``ids`` [b q], or of ``decoder_input_ids`` (encoder-decoder), without a cache.
+        """Compute the logits [b q V] of ``ids`` [b q], or of ``decoder_input_ids`` in an encoder-decoder.
 
         For an audio encoder, ``ids`` are frames [b r channels]. ``token_type_ids`` are segment ids [b q], or several
-        per token [b q n]; ``bbox`` [b q 4] are the edges of each token on the page: left, upper, right, lower. Other
-        tables take ``own_ids`` [b q], such as ``task_type_ids``. The vision encoder's output for ``pixels`` (see
-        ``see``) replaces the embeddings of the tokens ``image_token_id``.
+        per token [b q n]. ``bbox`` [b q 4] holds the left, upper, right and lower edge of each token on the page.
+        Other embedding tables read ``own_ids`` [b q], such as ``task_type_ids``. The vision encoder's output for
+        ``pixels`` (see ``see``) replaces the embeddings of tokens with id ``image_token_id``.
         """
         known = {str(getattr(layer.layer, "own_ids", "")) for layer in self._layers()} - {""}
         for name, given in own_ids.items():
@@ -82,10 +82,10 @@ class Model:
         return self._run(ids, decoder_input_ids, token_type_ids, None, logits, bbox, own_ids, seen)
 
     def see(self, pixels: Array, grid: tuple[int, int] | None = None) -> tuple[Array, ...]:
-        """Return the vision encoder's output for image patches ``pixels`` [b p c (f) i j], as arrays [b m d].
+        """Run the vision encoder on image patches ``pixels`` [b p c (f) i j], and return arrays [b m d].
 
-        Patches are in row-major order; ``grid`` is their number of rows and columns (default: a square). If learned
-        queries attend to the encoder's output, the output of the queries is returned.
+        Patches are in row-major order. ``grid`` is the number of rows and columns of patches (default: a square). If
+        learned queries attend to the encoder's output, the query outputs are returned.
         """
         first, *resamplers = self._towers()
         step = self._step(pixels, first, None)
@@ -99,10 +99,10 @@ class Model:
     def _image_vectors(
         self, ids: Array, pixels: Array, grid: tuple[int, int] | None, image_token_id: int | None
     ) -> tuple[Array, Array]:
-        """Return the vectors of an image, and a mask of the tokens that they replace.
+        """Return the image vectors and a mask of the tokens that they replace.
 
         Raises:
-            UnsupportedError: The text model uses an image in another way.
+            UnsupportedError: The text model does not replace placeholder tokens with image vectors.
         """
         if not self._towers()[-1].stack.replaces_placeholder_tokens:
             text = f"the NumPy model does not implement how {self.architecture.name} combines images with text"
@@ -114,23 +114,23 @@ class Model:
         return vectors, np.asarray(ids) == image_token_id
 
     def _towers(self) -> list[PlacedStack]:
-        """Return the tower that reads pixels, and the towers whose queries attend to the output of the previous one."""
+        """Return the tower that reads pixels, followed by resamplers that attend to the previous tower's output."""
         towers = [stack for stack in self.stacks if stack.stack.role == "tower"]
         described = sum(stack.role == "tower" for stack in self.architecture.stacks)
         if not towers or len(towers) < described or any(not tower.n_learned_queries for tower in towers[1:]):
             text = f"{len(towers)} of {described} towers have a NumPy model"
-            raise InputError(f"{self.architecture.name}: {text}; only one tower, with resamplers after it, can run")
+            raise InputError(f"{self.architecture.name}: {text}; only a single tower followed by resamplers can run")
         return towers
 
     def prefill(
         self, ids: Array, decoder_input_ids: Array | None = None, *, logits: str = "all"
     ) -> tuple[Array, Cache]:
-        """Return the logits as in ``forward``, and the cache for the next step."""
+        """Compute the logits as in ``forward``, and return them with the cache for the next step."""
         cache = Cache()
         return self._run(ids, decoder_input_ids, None, cache, logits), cache
 
     def decode(self, ids: Array, cache: Cache) -> Array:
-        """Return the logits of new tokens ``ids`` [b q] after the cached tokens, and extend the cache."""
+        """Compute the logits of new tokens ``ids`` [b q], and append the tokens to the cache."""
         if not cache.length:
             raise InputError("the cache is empty", hint="call prefill first")
         return self._run(ids, None, None, cache, "all")
@@ -150,7 +150,9 @@ class Model:
         if self.architecture.is_encoder_decoder and target is None and not (cache and cache.length):
             raise InputError("an encoder-decoder model requires decoder_input_ids")
         if target is not None and not self.architecture.is_encoder_decoder:
-            raise InputError(f"{self.architecture.name} is not an encoder-decoder and takes no decoder_input_ids")
+            raise InputError(
+                f"{self.architecture.name} is not an encoder-decoder model and does not accept decoder_input_ids"
+            )
         source: Array | None = None
         result: Array | None = None
         handover = PatchHandover()
@@ -175,14 +177,14 @@ class Model:
         return result
 
     def _step(self, own: Array, stack: PlacedStack, cache: Cache | None) -> Step:
-        """Return a step of a stack on tokens, or on data if the stack reads data."""
+        """Return the step of a stack on token ids, or on data if the stack reads data."""
         cached = cache.length if cache else 0
         if not stack.input_shape(1):
             new = np.asarray(own)
             if new.ndim != 2 or new.dtype.kind not in "iu" or new.size == 0:
                 raise InputError(f"token ids must be integers of shape [batch, tokens], not {short_repr(own)}")
             if new.min() < 0 or new.max() >= stack.vocab:
-                raise InputError(f"token id {new.max()} is outside the table of {stack.vocab} tokens")
+                raise InputError(f"token id {new.max()} is outside the vocabulary of {stack.vocab} tokens")
             return Step(new, cached, text=None if cache is None else cache.with_text(new))
         if len(getattr(own, "shape", ())) < 2:
             raise InputError(f"the input of {stack.stack.name} must be an array, not {short_repr(own)}")

@@ -1,4 +1,6 @@
-"""Mixture of experts [shazeer2017; fedus2021; jiang2024; dai2024]: a router sends each token to a few experts."""
+"""Mixture of experts [shazeer2017; fedus2021; jiang2024; dai2024] in which a router selects a few experts per
+token.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ FULL = -1  # placeholder for an expert that is full
 
 
 def _shared_layer(layer: Any) -> Any:
-    """Return the shared experts as one feed-forward layer."""
+    """Return a single feed-forward layer that represents the shared experts."""
     return SimpleNamespace(
         d_model=layer.d_model,
         d_ff=layer.d_ff_shared,
@@ -37,7 +39,7 @@ def _shared_layer(layer: Any) -> Any:
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the router, the experts, the shared experts, and optional projections and norms."""
+    """Return the router, expert and shared-expert weights, and optional projections and norms."""
     d, f, x = layer.d_model, layer.d_ff, layer.n_experts
     width = layer.d_latent or d
     names = ["wg", "wu"] if layer.gated else ["wu"]
@@ -106,20 +108,20 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def is_stepwise(layer: Any) -> bool:
-    """Return whether routing token by token equals joint routing, which is false with a batch capacity."""
+    """Return whether routing tokens one at a time gives the same experts, as it does without a batch capacity."""
     return not (layer.batch_capacity and (layer.capacity_share or 0) < 1)
 
 
 def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
-    """Return the experts of each token and their weights [b q j]; -1 marks a full expert."""
+    """Return each token's experts and their weights [b q j], with -1 for experts at capacity."""
     chosen, share = route_with_shared(layer, w, x, step)
     return chosen, share[:, :, : chosen.shape[2]]
 
 
 def route_with_shared(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
-    """Return each token's experts [b q j] and their weights, followed by the weights of routed shared experts.
+    """Return each token's experts [b q j] and expert weights, with the weights of routed shared experts last.
 
-    ``step`` is needed for hash routing and for ``router_residual``.
+    Hash routing and ``router_residual`` require ``step``.
     """
     if layer.router_scaled:
         x = rmsnorm(x, layer.router_eps, w.input_scale) / math.sqrt(layer.d_model)
@@ -163,7 +165,7 @@ def route_with_shared(layer: Any, w: Weights, x: Array, step: Step | None = None
 
 
 def _sparse_mixer(layer: Any, logits: Array) -> tuple[Array, Array]:
-    """Select experts one by one, each weighted by a softmax over the remaining near ones (SparseMixer [liu2023])."""
+    """Select experts with SparseMixer [liu2023], weighted by a softmax over remaining experts with similar logits."""
     left, chosen, portions = logits, [], []
     for _ in range(layer.top_k):
         plain = np.asarray(left)  # the selection has no gradient
@@ -178,7 +180,7 @@ def _sparse_mixer(layer: Any, logits: Array) -> tuple[Array, Array]:
 
 
 def _router_network(layer: Any, w: Weights, x: Array, step: Step | None) -> Array:
-    """Return the router network's output [b q f], with the previous router's hidden state added (ZAYA)."""
+    """Return the router network's output [b q f], adding the previous router's hidden state (ZAYA)."""
     h = einsum("bqd,df->bqf", x, w.router_in) + w.router_in_b
     if layer.router_residual and step is not None and step.router_before is not None:
         h = h + step.router_before * w.router_scale
@@ -192,12 +194,12 @@ def _router_network(layer: Any, w: Weights, x: Array, step: Step | None) -> Arra
 
 @operation
 def _scale_weights(share: Array, scale: Array, chosen: Array) -> Array:
-    """Multiply the weights of selected experts by a learned scale per expert."""
+    """Multiply the weights of the selected experts by a learned scale per expert."""
     return share * scale[chosen]
 
 
 def _mask_groups(layer: Any, ranked: Array) -> Array:
-    """Mask the scores outside the best ``top_groups`` groups with -inf."""
+    """Set the scores of experts outside the best ``top_groups`` groups to -inf."""
     groups = ranked.reshape(*ranked.shape[:2], layer.n_groups, -1)
     counted = 2 if layer.group_score == "two" else 1
     score = np.sort(groups, axis=-1)[..., -counted:].sum(axis=-1)
@@ -208,7 +210,7 @@ def _mask_groups(layer: Any, ranked: Array) -> Array:
 
 
 def _experts(layer: Any, w: Weights, x: Array, chosen: Array, share: Array | None = None) -> Array:
-    """Return the expert outputs for each token [b q j d]; if given, ``share`` scales the expert inputs."""
+    """Return the expert outputs of each token [b q j d], optionally scaling the expert inputs by ``share``."""
     b, q, j = chosen.shape
     tokens, slots = x.reshape(b * q, -1), chosen.reshape(-1)
     places, results = [np.flatnonzero(slots < 0)], [np.zeros((int((slots < 0).sum()), x.shape[-1]))]
@@ -232,7 +234,7 @@ def _expert(layer: Any, w: Weights, x: Array, expert: int) -> Array:
 
 
 def within_capacity(layer: Any, chosen: Array, scores: Array) -> Array:
-    """Return the selected experts [b q j], with FULL where an expert's capacity is exceeded."""
+    """Return the selected experts [b q j], with FULL for experts at capacity."""
     if layer.batch_capacity:
         return _within_batch_capacity(layer, chosen, scores)
     capacity = layer.capacity
@@ -244,14 +246,14 @@ def within_capacity(layer: Any, chosen: Array, scores: Array) -> Array:
 
 
 def _queue_positions(chosen: Array, experts: int) -> Array:
-    """Count earlier tokens of the sequence at the same expert [b q j] [fedus2021, Section 2.2]."""
+    """Count the earlier tokens of a sequence that selected the same expert [b q j] [fedus2021, Section 2.2]."""
     sent = chosen[..., None] == np.arange(experts)  # [b q j x]
     before = np.cumsum(sent.reshape(chosen.shape[0], -1, experts), axis=1).reshape(sent.shape) - 1
     return np.max(before * sent, axis=-1)
 
 
 def _within_batch_capacity(layer: Any, chosen: Array, scores: Array) -> Array:
-    """Apply a capacity over the whole batch, with all first choices before second choices."""
+    """Apply an expert capacity over the full batch, serving all first choices before second choices."""
     b, q, choices = chosen.shape
     flat, tokens = chosen.reshape(b * q, choices), b * q
     order = np.arange(tokens)

@@ -1,4 +1,4 @@
-"""Count the operations that NumPy actually executes, with an array subclass.
+"""Operation counts of NumPy computations, measured with an array subclass.
 
 >>> import numpy as np
 >>> observer = Observer()
@@ -22,12 +22,12 @@ MOVES = {np.concatenate, np.stack, np.transpose, np.broadcast_to, np.repeat, np.
 
 
 class Observer:
-    """Counts the operations on watched arrays and on everything computed from them.
+    """Counter of the operations on watched arrays and on arrays computed from them.
 
     Attributes:
-        matmul_flops: FLOPs of contractions, 2 per multiply-accumulate.
+        matmul_flops: FLOPs of contractions (2 per multiply-accumulate).
         elementwise: number of output elements of all other operations.
-        bytes: bytes of all operands and outputs.
+        bytes: total size of operands and outputs, in bytes.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Observer:
 
     @contextmanager
     def weights_of(self, model: Any) -> Iterator[Observer]:
-        """Watch a model's weights, and hence everything computed from them, within a context."""
+        """Watch a model's weights inside a ``with`` block, counting all operations that depend on them."""
         plain = dict(model.tensors)
         model.tensors.update({name: self.watch(array) for name, array in plain.items()})
         try:
@@ -52,7 +52,7 @@ class Observer:
             model.tensors.update(plain)
 
     def count(self, what: Callable[..., Any], inputs: tuple[Any, ...], output: Any) -> None:
-        """Count one operation."""
+        """Add one operation to the counts."""
         arrays = [array for array in (*inputs, output) if isinstance(array, np.ndarray)]
         self.bytes += sum(array.nbytes for array in arrays)
         if what is np.einsum:  # without a summed axis, each sum has a single term
@@ -64,7 +64,7 @@ class Observer:
 
 
 def axes_of(inputs: tuple[Any, ...]) -> dict[str, int]:
-    """Return the length of every letter of an einsum.
+    """Return the size of each index of an einsum.
 
     >>> axes_of(("ab,bc->ac", np.ones((2, 3)), np.ones((3, 5))))
     {'a': 2, 'b': 3, 'c': 5}
@@ -75,7 +75,7 @@ def axes_of(inputs: tuple[Any, ...]) -> dict[str, int]:
 
 
 class Observed(np.ndarray[Any, Any]):
-    """An array that reports every operation on it to an observer."""
+    """An array that reports its operations to an observer."""
 
     observer: Observer | None = None
 
@@ -108,7 +108,7 @@ def _plain(value: Any) -> Any:
 
 
 def _observer_of(inputs: Any) -> Observer:
-    """Return the observer of the first watched array among the inputs, including arrays in lists."""
+    """Return the observer of the first watched array among the inputs, including nested lists."""
     for value in inputs:
         inner = _observer_of(value) if isinstance(value, (list, tuple)) else getattr(value, "observer", None)
         if inner is not None:

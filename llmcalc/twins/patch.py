@@ -1,4 +1,4 @@
-"""Patch embedding: project the values of a patch of an image, a video or a grid of tokens to one token."""
+"""Patch embedding, a projection of each patch of an image, video or token grid to one token."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .weights import Array, Sizes, Weight, Weights, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return a kernel of the patch size and an optional bias."""
+    """Return a kernel with the size of a patch, and an optional bias."""
     return [table("w", layer.d_out, *_patch(layer)), *([vector("b", layer.d_out)] if layer.bias else [])]
 
 
 def input_shape(layer: Any, tokens: int) -> Sizes:
-    """Return the data shape for this many tokens: the values of as many patches."""
+    """Return the input data shape for a number of tokens, with one patch per token."""
     return tokens, *_patch(layer)
 
 
@@ -32,7 +32,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _convolve_tokens(layer: Any, taps: Array, x: Array, step: Step) -> Array:
-    """Apply a zero-padded, strided convolution to the tokens of a grid [b q d]."""
+    """Apply a zero-padded, strided convolution to a token grid [b q d]."""
     stride = layer.stride
     fits = len(x.shape) == 3 and x.shape[-1] == layer.channels and not layer.frames
     if step.grid is None or not fits or any(n % stride for n in step.grid):
@@ -48,7 +48,7 @@ def _convolve_tokens(layer: Any, taps: Array, x: Array, step: Step) -> Array:
 
 @operation
 def _convolve(image: Array, taps: Array, stride: int) -> Array:
-    """Convolve ``image`` [b y x c] with ``taps`` [o c i j], zero-padded on all sides: [b y x o]."""
+    """Convolve ``image`` [b y x c] with ``taps`` [o c i j] and zero padding on all sides: [b y x o]."""
     side = taps.shape[-1]
     b, rows, columns, c = image.shape
     before = (side - stride + 1) // 2

@@ -13,12 +13,12 @@ from .weights import Array, Weight, Weights, matrix
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return projections to the width of the per-layer input and back."""
+    """Return the gate projection to the per-layer embedding width, and the output projection."""
     return [matrix("gate", layer.d_model, layer.d_layer), matrix("out", layer.d_layer, layer.d_model)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``(act(x gate) · input) out`` with the next per-layer input."""
+    """Compute ``(act(x gate) · input) out``, where ``input`` is the next per-layer embedding."""
     if not step.layer_inputs:
         raise UnsupportedError("no per-layer table provides an input for this layer", where="per_layer_gate")
     gate = ACTIVATIONS[layer.activation](einsum("bqd,dl->bql", x, w.gate))

@@ -1,4 +1,4 @@
-"""Per-layer embeddings (Gemma 3n): a table with one additional input per token and layer."""
+"""Per-layer embedding table (Gemma 3n), with one additional embedding per token and layer."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the table, a projection of the token embedding, and a norm."""
+    """Return the embedding table, a projection of the token embeddings, and a norm."""
     wide = (layer.n_layers, layer.d_layer)
     found = [Weight("w", ((layer.rows,), wide)), matrix("project", layer.d_model, wide)]
     return [*found, vector("norm", layer.d_layer, mean=1.0)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Store the inputs of all layers in ``step.layer_inputs``, and return ``x`` unchanged."""
+    """Store the per-layer embeddings in ``step.layer_inputs``, and return ``x`` unchanged."""
     found = w.w[np.where(step.ids < layer.rows, step.ids, 0)] * math.sqrt(layer.d_layer)  # [b q layers l]
     projected = einsum("bqd,dnl->bqnl", x, w.project) / math.sqrt(layer.d_model)
     inputs = (rmsnorm(projected, layer.norm_eps, w.norm) + found) / math.sqrt(2.0)

@@ -1,4 +1,4 @@
-"""Place every layer of an architecture in a model, and name its weights."""
+"""Placement of an architecture's layers in a NumPy model, and the names of their weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .weights import Array, Sizes, Weight, Weights
 
 @dataclass(frozen=True)
 class PlacedLayer:
-    """A layer with its position in the model, the module that runs it, and the names of its weights."""
+    """A layer with its position in the model, the module that runs it, and its weight names."""
 
     layer: Any
     module: Any
@@ -31,13 +31,13 @@ class PlacedLayer:
     block: str
 
     def weights_in(self, tensors: Mapping[str, Array]) -> Weights:
-        """Select the layer's arrays from the model's tensors."""
+        """Return the layer's weights from the model's tensors."""
         return Weights({name: tensors[full] for name, full in self.names.items()})
 
 
 @dataclass(frozen=True)
 class PlacedBranch:
-    """A branch of a sub-layer with its own norms."""
+    """A branch of a sub-layer, including its norms."""
 
     pre: PlacedLayer | None
     layer: PlacedLayer
@@ -47,7 +47,7 @@ class PlacedBranch:
 
 @dataclass(frozen=True)
 class PlacedSublayer:
-    """``x = after(x + scale · post(Σ branches(pre(x))))``, as described by ``part``."""
+    """A sub-layer that computes ``x = after(x + scale · post(Σ branches(pre(x))))``."""
 
     part: Sublayer
     pre: PlacedLayer | None
@@ -63,7 +63,7 @@ class PlacedSublayer:
 
 @dataclass(frozen=True)
 class PlacedStack:
-    """A stack: its stored blocks, and the order in which they are applied."""
+    """A stack with its stored blocks and their execution order."""
 
     stack: Stack
     inputs: tuple[PlacedLayer, ...]
@@ -80,13 +80,13 @@ class PlacedStack:
         yield from self.outputs
 
     def input_shape(self, tokens: int) -> Sizes | None:
-        """Return the data shape for this many tokens, or None if tokens are looked up in a table."""
+        """Return the input data shape for a number of tokens, or None if the stack reads token ids."""
         shape_of = getattr(self.inputs[0].module, "input_shape", None) if self.inputs else None
         return shape_of and shape_of(self.inputs[0].layer, tokens)
 
     @property
     def n_learned_queries(self) -> int:
-        """Number of learned queries that a resampler starts from; 0: the stack is not a resampler."""
+        """Number of learned queries of a resampler, or 0 if the stack is not a resampler."""
         first: Any = self.inputs[0].layer if self.inputs and self.stack.role == "tower" else None
         if getattr(first, "use", "") != "side_tokens" or not any(hasattr(part.layer, "sees") for part in self.layers()):
             return 0
@@ -94,7 +94,7 @@ class PlacedStack:
 
     @property
     def takes_handover(self) -> bool:
-        """Whether the stack runs on the previous stack's patch or byte vectors (see ``PatchHandover``)."""
+        """Whether the stack reads patch or byte vectors from the previous stack (see ``PatchHandover``)."""
         asks = any(hasattr(part.layer, "asks") for part in self.layers())
         return bool(self.stack.patch) or (asks and not self.inputs)
 
@@ -106,24 +106,24 @@ class PlacedStack:
 
     @property
     def vocab(self) -> int:
-        """Number of rows of the token table, or of the shortest one of several."""
+        """Number of rows of the token table, or of the shortest token table if there are several."""
         tables = [placed.layer for placed in self.inputs if getattr(placed.layer, "table", "") in ("token", "other")]
         looked_up = [table for table in tables if not table.unused and table.use == "tokens" and not table.own_ids]
         return int(min((table.rows for table in looked_up), default=0))
 
 
 def place(architecture: Architecture) -> list[PlacedStack]:
-    """Place every layer of an architecture; a shared tensor is named for its first use.
+    """Place every layer of an architecture, naming shared tensors after their first use.
 
-    Towers that have no NumPy model or are only stored are omitted, since text alone does not need them.
+    Unused towers and towers without a NumPy model are omitted, since a text-only pass does not need them.
 
     Raises:
-        UnsupportedError: A text stack cannot run, reads the output of an omitted tower, or starts from neither tokens
-            nor data; or the architecture lists unmodelled features.
+        UnsupportedError: A text stack cannot run, reads an omitted tower's output, or has neither token nor data
+            input, or the architecture lists unmodelled features.
     """
     if architecture.unmodelled:
         reasons = "; ".join(architecture.unmodelled)
-        raise UnsupportedError(f"{architecture.name} can be counted, but not run: {reasons}")
+        raise UnsupportedError(f"{architecture.name} cannot be run as a NumPy model: {reasons}")
     shared: dict[str, str] = {}
     has_text = any(stack.role != "tower" for stack in architecture.stacks)
     stacks = []
@@ -134,7 +134,7 @@ def place(architecture: Architecture) -> list[PlacedStack]:
         try:
             placed = _Placer(stack, known).place_stack()
             if not (placed.vocab or placed.input_shape(1) or placed.n_learned_queries or placed.takes_handover):
-                raise UnsupportedError(f"{stack.name} has no token table and reads no data, so it cannot run")
+                raise UnsupportedError(f"{stack.name} has neither a token table nor data input, so it cannot run")
         except UnsupportedError:
             if stack.role == "tower" and has_text:
                 continue
@@ -144,12 +144,12 @@ def place(architecture: Architecture) -> list[PlacedStack]:
     if len(stacks) < len(architecture.stacks) and not architecture.is_encoder_decoder:
         for layer in (layer.layer for stack in stacks for layer in stack.layers()):
             if getattr(layer, "cross", False) and not layer.unused:
-                raise UnsupportedError("the stack reads the output of a tower without a NumPy model")
+                raise UnsupportedError("the stack reads from a tower that has no NumPy model")
     return stacks
 
 
 def omitted_tower_layers(architecture: Architecture, stacks: list[PlacedStack]) -> Iterator[PlacedLayer]:
-    """Yield every layer of the towers that are not among ``stacks``, without modules and weights."""
+    """Yield the layers of all towers that are not in ``stacks``, without modules and weights."""
     run = [placed.stack for placed in stacks]
     for stack in architecture.stacks:
         if stack not in run:
@@ -157,7 +157,7 @@ def omitted_tower_layers(architecture: Architecture, stacks: list[PlacedStack]) 
 
 
 class _Placer:
-    """Places the layers of one stack; ``shared`` maps the identity of a shared tensor to its name."""
+    """Placer for the layers of one stack, where ``shared`` maps the identities of shared tensors to names."""
 
     def __init__(self, stack: Stack, shared: dict[str, str]) -> None:
         self.stack, self.shared = stack, shared
@@ -188,7 +188,7 @@ class _Placer:
         return placed
 
     def n_stored(self) -> int:
-        """Return the number of weights placed so far; a block that adds none does not get its own number."""
+        """Return the number of weights placed so far, used to number only the blocks that add weights."""
         return len(self.taken) + len(self.shared)
 
     def sublayer(self, part: Sublayer, number: int, index: int) -> PlacedSublayer:
@@ -241,7 +241,7 @@ class _Placer:
         )
 
     def implementation(self, layer: Any) -> tuple[Any, list[Weight]]:
-        """Return the module that runs a layer, and the layer's weights."""
+        """Return the module that runs a layer, and the weights of the layer."""
         place = find_module("twins", layer.kind())
         if place is None:
             raise UnsupportedError(f"{layer.kind()} layers have no NumPy model, so this architecture cannot be run")
@@ -250,7 +250,7 @@ class _Placer:
         return module, module.weights(layer)
 
     def weight_name(self, weight: Weight, name: str) -> str:
-        """Return the name of a weight; a shared weight is named for its first use."""
+        """Return the full name of a weight, taken from the first use if the weight is shared."""
         if not weight.share:
             if name in self.taken:
                 raise DescriptionError(f"two weights are named {name}", hint="rename one of the two layers")
@@ -261,7 +261,7 @@ class _Placer:
 
 
 class _Outline(_Placer):
-    """Places the layers of a stack without modules and weights."""
+    """Placer for the layers of a stack that does not run, without modules and weights."""
 
     n_layers = 0
 
@@ -274,7 +274,7 @@ class _Outline(_Placer):
 
 
 def _check_weight_sources(block: list[PlacedLayer]) -> None:
-    """Raise a DescriptionError unless the block has every norm named by ``weights_of``."""
+    """Check that the block has every norm named by a ``weights_of`` field, with matching weights."""
     own = {layer.names[weight.name] for layer in block for weight in layer.weights}
     for layer in block:
         source = getattr(layer.layer, "weights_of", "")
@@ -284,5 +284,5 @@ def _check_weight_sources(block: list[PlacedLayer]) -> None:
 
 
 def _layout_name(layer: Any) -> str:
-    """Return the name of a layer in checkpoint layouts."""
+    """Return the layer's name in checkpoint layouts."""
     return "cross_attention" if getattr(layer, "cross", False) else str(layer.kind())

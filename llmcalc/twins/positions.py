@@ -1,4 +1,4 @@
-"""Positions in attention: rotations [su2021], ALiBi [press2021], T5 buckets [raffel2019] and temperatures."""
+"""Position encodings for attention: RoPE [su2021], ALiBi [press2021], T5 buckets [raffel2019] and temperatures."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def rotate(
 ) -> Array:
     """Rotate the first ``width`` elements of ``x`` [b q heads e] in pairs.
 
-    ``interleaved`` defaults to the layer's ``rope_interleaved``; ``factors`` [e/2] scale the frequencies.
+    ``interleaved`` defaults to the layer's ``rope_interleaved``. ``factors`` [e/2] scale the frequencies.
     """
     interleaved = layer.rope_interleaved if interleaved is None else interleaved
     if layer.rope_scaling == "proportional":
         width = x.shape[-1]  # only the first pairs are rotated
     turned = _rounded_to_pairs(width)
     if turned > x.shape[-1]:
-        raise UnsupportedError(f"the rotated width {width} is odd and exceeds the head")
+        raise UnsupportedError(f"the rotary width {width} is odd and, rounded up to even, exceeds the head width")
     angles = positions[:, None] * frequencies(layer, width, int(positions[-1]) + 1)  # [q width/2]
     angles = angles if factors is None else angles * factors
     angles = -angles if getattr(layer, "rope_reversed", False) else angles
@@ -33,12 +33,12 @@ def rotate(
 
 
 def _rounded_to_pairs(width: int) -> int:
-    """Round the number of rotated elements ``width`` up to even; frequencies still use ``width``."""
+    """Return the number of rotated elements, which is ``width`` rounded up to an even number."""
     return width + width % 2
 
 
 def rotate_pairs(x: Array, sin: Array, cos: Array, interleaved: bool) -> Array:
-    """Rotate each pair of ``x`` [b q heads e] by the angle of the given sine and cosine [q 1 e/2]."""
+    """Rotate each pair of elements of ``x`` [b q heads e], given the sine and cosine of the angles [q 1 e/2]."""
     width = x.shape[-1]
     if interleaved:
         first, second = x[..., 0::2], x[..., 1::2]
@@ -58,7 +58,7 @@ def rotate_end(
 
 
 def frequencies(layer: Any, width: int, length: int) -> Array:
-    """Return the frequency of each pair, in radians per token, for a sequence of ``length`` tokens.
+    """Return the rotary frequency of each pair in a sequence of ``length`` tokens, in radians per token.
 
     Raises:
         UnsupportedError: The scaling method has no NumPy model.
@@ -91,14 +91,14 @@ def frequencies(layer: Any, width: int, length: int) -> Array:
 
 
 def training_length(layer: Any) -> int:
-    """Return the training context in tokens, before scaling."""
+    """Return the original training context length before RoPE scaling, in tokens."""
     if layer.rope_length is None:
         raise InputError(f"rope_scaling: {layer.rope_scaling} requires rope_length", where=layer.kind())
     return int(layer.rope_length)
 
 
 def _share_of_slow_pairs(layer: Any, pair: Array, width: int) -> Array:
-    """Return YaRN's share of unscaled pairs, which rotate often in the training context [peng2023yarn, Section 3.2]."""
+    """Return YaRN's interpolation weight per pair, from 0 (fast rotation) to 1 (slow) [peng2023yarn, Section 3.2]."""
 
     def index(rotations: float) -> float:
         turns = training_length(layer) / (rotations * 2 * math.pi)
@@ -114,7 +114,7 @@ def _share_of_slow_pairs(layer: Any, pair: Array, width: int) -> Array:
 
 
 def alibi_slopes(n_heads: int) -> Array:
-    """Return the sequence from 2^(-8/n), extended by slopes of the next power of two if n is not a power of two."""
+    """Return ALiBi slopes, adding slopes of the next power of two if the number of heads is not a power of two."""
     power = 2 ** math.floor(math.log2(n_heads))
     slopes = 2.0 ** (-8.0 / power * np.arange(1, power + 1))
     further = 2.0 ** (-4.0 / power * np.arange(1, 2 * (n_heads - power), 2))
@@ -122,7 +122,7 @@ def alibi_slopes(n_heads: int) -> Array:
 
 
 def temperature(layer: Any, positions: Array) -> Array:
-    """Return a factor per query [q 1 1] that grows with its position [nakanishi2025]."""
+    """Return a scale factor per query [q 1 1] that grows with the query position [nakanishi2025]."""
     stretches = (positions + layer.temperature_start) / layer.temperature_length
     if getattr(layer, "temperature_law", "log") == "power":
         found: Array = (1 + stretches) ** layer.temperature
@@ -132,14 +132,14 @@ def temperature(layer: Any, positions: Array) -> Array:
 
 
 def growth(scale: Array, shift: Array, positions: Array) -> Array:
-    """Compute ``scale · log(position + 1) + shift`` per query and head [q h 1], with two learned numbers per head."""
+    """Compute ``scale · log(position + 1) + shift`` [q h 1], with a learned scale and shift per head."""
     return (np.log(positions + 1.0)[:, None] * scale + shift)[..., None]
 
 
 def buckets(count: int, most: int, ahead: Array, *, causal: bool) -> Array:
-    """Return the bucket of each distance: exact for near keys, logarithmic up to ``most``.
+    """Return the T5 bucket of each distance, which is exact for near keys and logarithmic up to ``most``.
 
-    ``ahead`` [q k] is the key position minus the query position. Without a causal mask, each side has half the buckets.
+    ``ahead`` [q k] is the key position minus the query position. If not ``causal``, each side has half the buckets.
     """
     start: Array = 0
     if causal:

@@ -1,4 +1,4 @@
-"""The real-gated linear recurrent unit [de2024, Section 2.4]: a diagonal recurrence with input-dependent decay."""
+"""Real-gated linear recurrent unit [de2024, Section 2.4], a diagonal recurrence with input-dependent decay."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHARPNESS = 8.0  # the constant c in the paper
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return two branches, a short convolution, gates on blocks of channels, and a decay per channel."""
+    """Return input and output projections, a short convolution, block-diagonal gates, and a decay rate per channel."""
     d, i, blocks = layer.d_model, layer.d_inner, layer.n_blocks
     width = i // blocks
     found = [matrix("wy", d, i), vector("by", i), matrix("wx", d, i), vector("bx", i), kernel("conv", i, layer.d_conv)]
@@ -46,7 +46,7 @@ GATES = ("input", "decay")
 
 @operation
 def _scan(decay: Array, u: Array, h: Array, first: Array) -> Array:
-    """Return ``h`` after each token [b q i], from the initial state; the first token of a sequence is not scaled."""
+    """Return the state ``h`` after each token [b q i], without scaling the input of a sequence's first token."""
     all_h = []
     for t in range(u.shape[1]):
         a = decay[:, t]

@@ -1,4 +1,4 @@
-"""RWKV's channel mixing [peng2023, Section 3.1]: a feed-forward layer with a receptance gate."""
+"""RWKV channel mixing [peng2023, Section 3.1], a feed-forward layer with a receptance gate."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return key (up-projection), value (down-projection), receptance, and mixing vectors."""
+    """Return the key (up), value (down) and receptance projections, and the mixing vectors."""
     d, f = layer.d_model, layer.d_ff
     return [vector("mix_k", d), vector("mix_r", d), matrix("wk", d, f), matrix("wv", f, d), matrix("wr", d, d)]
 

@@ -1,4 +1,6 @@
-"""RWKV-5 and RWKV-6 time mixing [peng2024]: a matrix state per head, and in RWKV-6 data-dependent mixes and decay."""
+"""RWKV-5 and RWKV-6 time mixing [peng2024] with a matrix state per head. RWKV-6 adds data-dependent mixes and
+decay.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ EPS = 1e-5  # epsilon of the norm per head
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return projections with mixing vectors, decay and bonus per key channel, and a norm per head."""
+    """Return projections, mixing vectors, a decay and bonus per key channel, and a norm per head."""
     d, heads, names = layer.d_model, (layer.n_heads, layer.d_model // layer.n_heads), _names(layer)
     found = [vector(f"mix_{name}", d) for name in names] + [matrix(f"w{name}", d, heads) for name in "rkvg"]
     if layer.mix_rank:
@@ -29,7 +31,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def _names(layer: Any) -> str:
-    """Return the names of the mixes: receptance, key, value, gate, and a data-dependent decay."""
+    """Return the initials of the mixes (receptance, key, value, gate), and ``w`` for a data-dependent decay."""
     return "rkvgw" if layer.mix_rank and layer.decay_rank else "rkvg"
 
 
@@ -51,7 +53,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _mixes(layer: Any, w: Weights, x: Array, last: Array) -> dict[str, Array]:
-    """Return a mix of each token and the previous one, per projection."""
+    """Interpolate between each token and the previous token, separately for each projection."""
     names = _names(layer)
     shares = {name: 1.0 - getattr(w, f"mix_{name}") for name in names}
     if layer.mix_rank:  # RWKV-6: data-dependent shares of the previous token
@@ -63,7 +65,7 @@ def _mixes(layer: Any, w: Weights, x: Array, last: Array) -> dict[str, Array]:
 
 @operation
 def _recurrence(r: Array, k: Array, v: Array, fading: Array, first: Array, S: Array) -> tuple[Array, Array]:
-    """Compute the outputs and final state token by token, with a bonus on the newest token."""
+    """Compute the outputs and final state token by token, with a bonus for the current token."""
     decay = np.exp(-fading) + np.zeros(k.shape)
     outputs = []
     for t in range(k.shape[1]):

@@ -1,4 +1,4 @@
-"""RWKV-4's time mixing [peng2023, Section 3.1]: averages of past values, weighted by keys and a decay per channel."""
+"""RWKV-4 time mixing [peng2023, Section 3.1], which averages past values weighted by keys and a decay per channel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return receptance, key, value and output projections, mixing vectors, decay, and a bonus for the newest token."""
+    """Return receptance, key, value and output projections, mixing vectors, decay, and current-token bonus."""
     d, i = layer.d_model, layer.d_inner
     found = [vector(f"mix_{name}", d) for name in "kvr"] + [vector("decay", i), vector("first", i)]
     return found + [matrix(f"w{name}", d, i) for name in "kvr"] + [matrix("wo", i, d)]
@@ -37,7 +37,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def last_token(x: Array, state: State | None) -> Array:
-    """Return the token before the first one of ``x`` [b q d], and store the last one of ``x`` in the state."""
+    """Return the token before ``x`` [b q d], and store the last token of ``x`` in the state."""
     last: Array = state["shift"] if state and "shift" in state else np.zeros((x.shape[0], x.shape[2]))
     if state is not None:
         state["shift"] = x[:, -1]
@@ -46,7 +46,7 @@ def last_token(x: Array, state: State | None) -> Array:
 
 @operation
 def toward(x: Array, last: Array, share: Array) -> Array:
-    """Interpolate each token of ``x`` [b q d] toward the previous one by ``share``."""
+    """Interpolate each token of ``x`` [b q d] toward the previous token by ``share``."""
     before = np.concatenate([last[:, None], x[:, :-1]], axis=1)
     return x + (before - x) * share
 
@@ -55,7 +55,7 @@ def toward(x: Array, last: Array, share: Array) -> Array:
 def _wkv(
     k: Array, v: Array, decay: Array, first: Array, top: Array, below: Array, peak: Array
 ) -> tuple[Array, Array, Array, Array]:
-    """Return a running average of v weighted by exp(k), with the maximum exponent factored out."""
+    """Compute running averages of ``v`` weighted by ``exp(k)``, factoring out the maximum exponent for stability."""
     decay = -np.exp(decay)
     outputs = []
     for t in range(k.shape[1]):

@@ -1,4 +1,4 @@
-"""A factor on a sub-layer's output, on its residual, or on the difference of the two."""
+"""Scaling of a sub-layer's output, of its residual, or of their difference."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ INPUT_FIELDS = frozenset({"prompt"})
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the factor per channel or a single factor, unless it is a constant."""
+    """Return a factor per channel or a single factor, or an empty list if the factor is constant."""
     if layer.factor is not None:
         return []
     return [vector("w", 1 if layer.scalar else layer.d_model, mean=1.0)._replace(buffer=layer.stored)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``g x``, or with ``of: step``, ``g (x - r)`` for the residual r."""
+    """Compute ``g x``, or ``g (x - r)`` with ``of: step``, where ``r`` is the residual."""
     if layer.of == "output":
         return x * _factor(layer, w)
     if layer.of in ("residual", "both") or step.stream is None:
@@ -37,7 +37,7 @@ def adds_residual(layer: Any) -> bool:
 
 
 def add_to_residual(layer: Any, w: Weights, y: Array, residual: Array) -> Array:
-    """Compute ``y + g r``, ``r + g (y - r)`` with ``of: step``, or ``g y + h r`` with ``of: both``."""
+    """Compute ``y + g r``, or ``r + g (y - r)`` with ``of: step``, or ``g y + h r`` with ``of: both``."""
     if layer.of == "both":  # a sigmoid, and the second factor that preserves the variance
         gate = times(w.w, layer.gain)
         own = sigmoid(gate)

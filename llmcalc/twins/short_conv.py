@@ -13,7 +13,7 @@ from .weights import Array, Weight, Weights, kernel, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return three input projections, the kernel, and the output projection."""
+    """Return three input projections, a convolution kernel, and an output projection."""
     d = layer.d_model
     found = [matrix(name, d, d) for name in ("w_B", "w_C", "wx", "wo")] + [kernel("conv", d, layer.d_conv)]
     return found + ([vector(name, d) for name in ("b_B", "b_C", "bx", "conv_b", "bo")] if layer.bias else [])

@@ -1,4 +1,4 @@
-"""Sinusoidal positions, computed and added to the stream."""
+"""Sinusoidal position embeddings, added to the residual stream."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .weights import Array, Weight, Weights
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return no weights."""
+    """Return an empty list, since the layer has no weights."""
     return []
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``x + sinusoids`` [b q d] at the positions of this step."""
+    """Add sinusoids for the positions of this step to ``x`` [b q d]."""
     if layer.sinusoids == "interleaved":
         return x + sinusoids(step.positions, layer.d_model)
     return x + sinusoid_halves(int(step.positions[-1]) + 1, layer.d_model, layer.sinusoids == "fairseq")[step.positions]

@@ -1,4 +1,4 @@
-"""Run one stack: inputs, residual blocks, outputs."""
+"""Execution of one stack, from input layers through residual blocks to output layers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .weights import Array
 
 
 def run_stack(stack: PlacedStack, tensors: Mapping[str, Array], step: Step, cache: Cache | None, logits: str) -> Array:
-    """Return a stack's output for the tokens of a step: logits, or the residual stream if the stack has no head."""
+    """Run a stack on one step, and return logits, or the residual stream if the stack has no head."""
     run = _Runner(tensors, step, cache if stack.stack.role != "encoder" else None, stack.stack.name)
     x: Any = step.data
     for placed in stack.inputs:
@@ -49,20 +49,20 @@ def run_stack(stack: PlacedStack, tensors: Mapping[str, Array], step: Step, cach
 
 
 class _Runner:
-    """Runs layers with their weights and their own state."""
+    """Layer runner with the weights and cached states of one stack."""
 
     def __init__(self, tensors: Mapping[str, Array], step: Step, cache: Cache | None, stack: str) -> None:
         self.tensors, self.step, self.cache, self.stack = tensors, step, cache, stack
 
     def layer(self, placed: PlacedLayer, x: Any, *key: object) -> Array:
-        """Return a layer's output; ``key`` identifies this use of the layer in the cache."""
+        """Return a layer's output, using ``key`` to identify this use of the layer in the cache."""
         w = placed.weights_in(self.tensors)
         w = w.constant() if placed.stack.frozen else w
         state = None if self.cache is None else self.cache.layers.setdefault((self.stack, *key), {})
         return placed.module.forward(placed.layer, w, x, self.step, state)
 
     def block(self, block: Sequence[PlacedSublayer], x: Array, time: int) -> Array:
-        """Run the sub-layers in order."""
+        """Run the sub-layers of a block in order."""
         if block and hasattr(block[0].branches[0].layer.module, "predict"):
             return self.predicted_block(block[0].branches[0].layer, block, x, time)
         self.step.sublayer_inputs, self.step.deferred_results = {}, {}
@@ -79,7 +79,7 @@ class _Runner:
     def reversible_block(
         self, block: Sequence[PlacedSublayer], one: Array, other: Array, time: int
     ) -> tuple[Array, Array]:
-        """Run a reversible block: each sub-layer reads one stream and adds to the other, then the streams swap."""
+        """Run a reversible block, whose sub-layers read one stream, add to the other, and swap the streams."""
         for place, sublayer in enumerate(block):
             part = sublayer.part
             if sublayer.after or not part.residual or part.input_from or part.residual_from:
@@ -93,7 +93,7 @@ class _Runner:
     def predicted_block(
         self, updates: PlacedLayer, block: Sequence[PlacedSublayer], streams: Array, time: int
     ) -> Array:
-        """Run a block on one of several streams: predict all streams, run, correct, add the per-layer input (AltUp)."""
+        """Predict all streams, run a block on one stream, correct all streams, and add the per-layer input (AltUp)."""
         layer, module, w = updates.layer, updates.module, updates.weights_in(self.tensors)
         predicted = module.predict(layer, w, streams)
         x = predicted[:, :, layer.active]
@@ -109,7 +109,7 @@ class _Runner:
         return streams
 
     def sublayer(self, sublayer: PlacedSublayer, x: Array, *key: object) -> Array:
-        """Compute ``x = after(x + scale · post(Σ branches(pre(x))))``, with all branches on the same input."""
+        """Compute ``x = after(x + scale · post(Σ branches(pre(x))))``, where all branches read the same input."""
         connection = sublayer.pre
         if connection is not None and hasattr(connection.module, "connect"):  # several streams
             h, write = connection.module.connect(connection.layer, connection.weights_in(self.tensors), x)
@@ -135,7 +135,7 @@ class _Runner:
     def residual_sublayer(
         self, sublayer: PlacedSublayer, used: Sequence[PlacedBranch], x: Array, *key: object
     ) -> Array:
-        """Return the stream plus the scaled sum of the branches, including the norms."""
+        """Add the scaled sum of the branches to the residual stream, applying the sub-layer's norms."""
         part, after = sublayer.part, sublayer.after
         read = self.step.sublayer_inputs[part.input_from] if part.input_from else x
         if part.concat_input:
@@ -152,7 +152,7 @@ class _Runner:
         return self._optional(after, x + total if part.residual else total, *key)
 
     def _scale_terms(self, part: Sublayer, total: Array, x: Array) -> tuple[Array, Array]:
-        """Scale an output and its residual by their factors."""
+        """Scale a sub-layer's output and residual by their factors."""
         own, other = part.scale, part.residual_scale
         if part.depth_scaled:
             self.step.n_added += 1
@@ -160,7 +160,7 @@ class _Runner:
         return times(total, own), times(x, other)
 
     def branches(self, branches: Sequence[PlacedBranch], h: Array, *key: object) -> Array:
-        """Return the sum of the branches, each with its own norms; deferred results are stored for later."""
+        """Return the sum of the branch outputs, storing deferred outputs for a later sub-layer."""
         self.step.unnormed = h
         total: Any = None
         for number, branch in enumerate(branches):

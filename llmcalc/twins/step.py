@@ -1,4 +1,4 @@
-"""The inputs shared by the layers of one step, the cache between steps, and patches between stacks."""
+"""Step inputs shared by layers, the cache between steps, and patch vectors passed between stacks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ State = dict[str, Array]
 
 @dataclass
 class Step:
-    """The tokens of one step of one stack."""
+    """Inputs and shared state of one stack during one step."""
 
     ids: Array  # token ids [b q]; zeros if the stack reads ``data``
     cached: int = 0  # number of tokens of this stack in the cache
@@ -65,14 +65,16 @@ class Step:
         return self.cached > 0
 
     def must_be_whole(self, kind: str) -> None:
-        """Raise an UnsupportedError in a decode step, for kinds that attend to later tokens and have no cache."""
+        """Raise an UnsupportedError in a decode step, since layers of this kind attend to later tokens."""
         if self.decode:
             raise UnsupportedError("the layer attends to later tokens and cannot run token by token", where=kind)
 
     def must_have_copies(self, copies: int, kind: str) -> None:
-        """Raise an UnsupportedError unless the stream holds ``copies`` copies of the tokens."""
+        """Raise an UnsupportedError unless the stream holds ``copies`` copies of each token."""
         if self.copies != copies:
-            raise UnsupportedError(f"the stream must hold {copies} copies of the tokens, not {self.copies}", where=kind)
+            raise UnsupportedError(
+                f"the stream must contain {copies} copies of the tokens, not {self.copies}", where=kind
+            )
 
     def must_be_latents(self, wanted: int | None, x: Array, kind: str) -> None:
         """Raise an UnsupportedError unless ``x`` consists of ``wanted`` learned vectors."""
@@ -87,23 +89,23 @@ class Step:
 
 @dataclass
 class Cache:
-    """The state of a model between steps: the state of each layer, the number of tokens, and their ids."""
+    """Model state between steps: layer states, number of tokens, and token ids."""
 
     layers: dict[tuple[object, ...], State] = field(default_factory=dict)
     length: int = 0
     text: Array | None = None
 
     def with_text(self, ids: Array) -> Array:
-        """Return the ids of all tokens so far, followed by the new ones [b c+q]."""
+        """Return the cached token ids followed by the new ids [b c+q]."""
         return ids if self.text is None else np.concatenate([self.text, ids], axis=1)
 
     def extend(self, ids: Array) -> None:
-        """Append new tokens."""
+        """Append new token ids and update the length."""
         self.text = self.with_text(ids)
         self.length += ids.shape[1]
 
     def arrays(self) -> list[Array]:
-        """Return the arrays of all layer states."""
+        """Return the state arrays of all layers."""
         return [array for state in self.layers.values() for name, array in state.items() if name[0] != "_"]
 
     @property
@@ -113,12 +115,12 @@ class Cache:
 
     @property
     def bytes(self) -> int:
-        """Number of cached bytes, in the arrays' own data types."""
+        """Size of the cached arrays in bytes."""
         return sum(array.size * array.dtype.itemsize for array in self.arrays())
 
 
 def patches_begun(tokens: int, patch: int) -> int:
-    """Return the number of patches that have begun within ``tokens`` bytes.
+    """Return the number of patches that start within the first ``tokens`` bytes.
 
     >>> [patches_begun(tokens, 4) for tokens in (0, 1, 4, 5, 6, 9)]
     [0, 1, 1, 2, 2, 3]
@@ -128,7 +130,7 @@ def patches_begun(tokens: int, patch: int) -> int:
 
 @dataclass
 class PatchHandover:
-    """Byte and patch vectors passed between the stacks of a byte-latent model [pagnoni2024]."""
+    """Byte and patch vectors passed between the stacks of a Byte Latent Transformer [pagnoni2024]."""
 
     ids: Array = None  # byte ids [b q]
     stream: Array = None  # output of the stack that ran on bytes [b q d]
@@ -136,27 +138,27 @@ class PatchHandover:
     patches: Array = None  # output of the stack that ran on patches [b p n·d]
 
     def store(self, patch: int | None, step: Step, result: Array) -> None:
-        """Store the output of a stack that ran on patches, if ``patch`` is given, or on bytes."""
+        """Store the output of a patch-level stack if ``patch`` is given, or of a byte-level stack otherwise."""
         if patch:
             self.patches = result
         else:
             self.ids, self.stream, self.vectors = step.ids, step.streams[-1], step.vectors
 
     def step(self, patch: int | None, width: int, cached: int) -> Step:
-        """Return the next stack's step after ``cached`` bytes: on the patches completed since then, or on bytes."""
+        """Return the next stack's step, on patches that start after ``cached`` bytes or on bytes."""
         if self.vectors is None:
-            raise UnsupportedError("no stack of bytes has produced patch vectors")
+            raise UnsupportedError("no byte stack has produced patch vectors")
         b = self.ids.shape[0]
         if patch:
             before, ended = (patches_begun(tokens, patch) for tokens in (cached, cached + self.ids.shape[1]))
             ids = np.zeros((b, ended - before), int)
             if self.vectors.shape[1] * self.vectors.shape[2] != (ended - before) * width:
-                raise UnsupportedError(f"the concatenated vectors of a patch do not have width {width}")
+                raise UnsupportedError(f"the concatenated patch vectors do not have width {width}")
             return Step(ids, before, data=self.vectors.reshape(b, ended - before, width))
         if not self.vectors.shape[1]:
             return Step(self.ids, cached, data=self.stream, source=np.zeros((b, 0, width)))
         if self.patches is None or self.stream.shape[-1] != width or self.patches.shape[-1] % width:
-            raise UnsupportedError(f"no stack has produced patch vectors of the bytes' width, {width}")
+            raise UnsupportedError(f"no stack has produced patch vectors that match the byte width ({width})")
         n_vectors = self.patches.shape[-1] // width
         source = self.patches.reshape(b, self.patches.shape[1] * n_vectors, width)
         return Step(self.ids, cached, data=self.stream, source=source)

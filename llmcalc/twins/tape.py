@@ -1,7 +1,7 @@
-"""Reverse-mode automatic differentiation for NumPy: a tape records operations, then runs them backwards.
+"""Reverse-mode automatic differentiation for NumPy.
 
-A ``Variable`` represents an array. NumPy dispatches operations on it through ``__array_ufunc__`` and
-``__array_function__``, so layers need no changes. ``gradients.py`` holds the derivatives.
+A ``Tape`` records the operations on ``Variable`` arrays. NumPy dispatches them through ``__array_ufunc__`` and
+``__array_function__``, so layers need no changes. ``gradients.py`` defines the derivatives.
 
 >>> import numpy as np
 >>> tape = Tape()
@@ -26,11 +26,11 @@ from .weights import Array
 
 
 class Tape:
-    """The operations of one forward pass, in order.
+    """Operations of one forward pass, in execution order.
 
     Attributes:
         nodes: outputs of the operations.
-        views: pairs of a reshaped output and the array it is a view of.
+        views: pairs of a view and its original array.
     """
 
     def __init__(self) -> None:
@@ -38,16 +38,16 @@ class Tape:
         self.views: list[tuple[Array, Array]] = []
 
     def variable(self, value: Array) -> Variable:
-        """Return a leaf that receives a gradient."""
+        """Return a leaf variable that receives a gradient."""
         return Variable(value, self)
 
     def data(self, value: Array) -> Variable:
-        """Return a leaf without a gradient, such as pixels, whose values other gradients may need."""
+        """Return a leaf variable that holds data, such as pixels, and receives no gradient."""
         return Variable(value, self, is_activation=True, is_constant=True)
 
     @contextmanager
     def parameters_of(self, model: Any) -> Iterator[dict[str, Variable]]:
-        """Replace a model's parameters by variables within a context."""
+        """Replace a model's parameters with variables inside a ``with`` block."""
         plain = dict(model.tensors)
         variables = {name: self.variable(array) for name, array in model.parameters.items()}
         model.tensors.update(variables)
@@ -57,7 +57,7 @@ class Tape:
             model.tensors.update(plain)
 
     def record(self, result: gradients.Result, inputs: tuple[Any, ...]) -> Variable:
-        """Add an operation's output to the tape, with the pullbacks to its inputs."""
+        """Add an operation's output and pullbacks to the tape."""
         parents = [parent for parent in inputs if isinstance(parent, Variable)]
         is_activation = result.makes_activation or any(parent.is_activation for parent in parents)
         output = Variable(result.value, self, is_activation, all(parent.is_constant for parent in parents))
@@ -77,7 +77,7 @@ class Tape:
     def saved_activations(self, loss: Variable) -> MemoryLedger:
         """Return the activations that the backward pass of ``loss`` needs.
 
-        Weights, constants and elementwise functions of weights alone do not count.
+        Weights, constants and elementwise functions of weights are not counted.
         """
         saved, reached = MemoryLedger(), {id(loss)}
         for view, original in self.views:
@@ -90,7 +90,7 @@ class Tape:
         return saved
 
     def call(self, function: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
-        """Record a named function as one operation, with its own derivative or recomputed in the backward pass."""
+        """Record a function as one operation, using its own VJP or recomputation in the backward pass."""
         rule = gradients.NAMED.get(function.__name__)
         values = tuple(map(_value, inputs))
         if rule is not None:
@@ -107,7 +107,7 @@ class Tape:
         )
 
     def backward(self, loss: Variable, gradient: Array | None = None) -> None:
-        """Set ``gradient`` of every variable that ``loss`` depends on; the gradient of ``loss`` is 1 by default."""
+        """Backpropagate from ``loss``, whose gradient defaults to 1, and set ``gradient`` of each variable."""
         loss.gradient = np.ones_like(loss.value) if gradient is None else gradient
         for node in reversed(self.nodes):
             if node.gradient is None:
@@ -118,12 +118,12 @@ class Tape:
 
 
 def _flatten(results: tuple[Array, ...]) -> Array:
-    """Concatenate several outputs into one vector."""
+    """Flatten several outputs and concatenate them into one vector."""
     return np.concatenate([result.reshape(-1) for result in results])
 
 
 def _recomputed(function: Callable[..., Array], value: Array, inputs: tuple[Any, ...]) -> gradients.Result:
-    """Run a function that saves only its inputs; the backward pass runs it again on a separate tape."""
+    """Return a result that saves only the inputs of a function and recomputes the function in the backward pass."""
     last: list[Any] = [None, ()]  # one run serves all inputs
 
     def gradient_of(number: int) -> gradients.Vjp:
@@ -142,19 +142,19 @@ def _recomputed(function: Callable[..., Array], value: Array, inputs: tuple[Any,
 
 
 def _leaf(tape: Tape, item: Any) -> Any:
-    """Return an input of a recomputed function as a leaf of another tape."""
+    """Convert an input of a recomputed function to a leaf of another tape."""
     constant = isinstance(item, Variable) and item.is_constant
     return Variable(np.asarray(item.value), tape, constant, constant) if isinstance(item, Variable) else item
 
 
 class Variable(NDArrayOperatorsMixin):
-    """An array on a tape, usable wherever layers use arrays.
+    """An array on a tape that layers can use like a NumPy array.
 
     Attributes:
-        is_activation: whether it depends on more than weights, or on weights through more than elementwise functions.
-        is_constant: whether it is data or computed from data alone, so that it receives no gradient.
-        residuals: activations needed for its derivative.
-        pullbacks: for each input, its variable and the function that maps this gradient to the input's gradient.
+        is_activation: whether the value depends on data, or on weights through a contraction or lookup.
+        is_constant: whether the value depends only on data, so that it receives no gradient.
+        residuals: activations saved for the derivative.
+        pullbacks: pairs of an input variable and the VJP from this variable's gradient to the input's gradient.
     """
 
     def __init__(self, value: Array, tape: Tape, is_activation: bool = False, is_constant: bool = False) -> None:
@@ -175,7 +175,7 @@ class Variable(NDArrayOperatorsMixin):
 
     @property
     def dtype(self) -> Any:
-        """Data type."""
+        """Data type of the elements."""
         return self.value.dtype
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
@@ -185,16 +185,16 @@ class Variable(NDArrayOperatorsMixin):
         return self.tape.record(gradients.take(self.value, index), (self,))
 
     def reshape(self, *shape: Any) -> Variable:
-        """Return the same elements in another shape."""
+        """Return a variable with the same elements in another shape."""
         return self.tape.record(gradients.reshape(self.value, shape), (self,))
 
     def astype(self, dtype: Any) -> Variable:
-        """Return the same elements in another data type."""
+        """Return the variable converted to another data type."""
         return self.tape.record(gradients.astype(self.value, dtype), (self,))
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Variable:
         if method != "__call__" or options:
-            raise NotImplementedError(f"the tape has no derivative of {ufunc.__name__}.{method}")
+            raise NotImplementedError(f"the tape has no derivative rule for {ufunc.__name__}.{method}")
         return self.tape.record(gradients.rule_of(ufunc)(*map(_value, inputs)), inputs)
 
     def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Variable:
@@ -212,11 +212,11 @@ def _value(item: Any) -> Any:
 
 
 class MemoryLedger:
-    """Elements in use, each counted once regardless of the number of views.
+    """Array elements in use, where elements shared by several views are counted once.
 
     Attributes:
-        used: the array that owns the memory and a mask of its elements in use, by the id of the owner.
-        copies: the owner of a copy and the original with the same elements, by the id of the copy's owner.
+        used: an owning array and the mask of its elements in use, by the owner's id.
+        copies: the owner of a copy and the original array, by the id of the copy's owner.
 
     >>> x = np.arange(12.0).reshape(3, 4)
     >>> ledger = MemoryLedger()
@@ -231,7 +231,7 @@ class MemoryLedger:
         self.copies: dict[int, tuple[Array, Array]] = {}
 
     def add(self, array: Array) -> None:
-        """Mark the elements of an array with at least one dimension as used."""
+        """Mark the elements of an array as used, ignoring 0-dimensional arrays."""
         if np.ndim(array) == 0:
             return
         whole = owner(array)
@@ -244,12 +244,12 @@ class MemoryLedger:
         as_strided(mask[first:], array.shape, strides)[...] = True
 
     def alias(self, copy: Array, original: Array) -> None:
-        """Count ``copy`` as ``original``, even if it has its own memory."""
+        """Count the elements of ``copy`` as elements of ``original``, even if ``copy`` owns its memory."""
         if owner(copy) is not owner(original):
             self.copies[id(owner(copy))] = owner(copy), original
 
     def sizes(self) -> tuple[int, ...]:
-        """Return the number of elements in use of each array, in the order in which the arrays were added."""
+        """Return the number of elements in use per array, in the order in which arrays were added."""
         return tuple(int(mask.sum()) for _, mask in self.used.values())
 
 

@@ -1,4 +1,4 @@
-"""One training step of a NumPy model: loss, gradients, and sizes of the saved activations."""
+"""Training step of a NumPy model, which computes the loss, gradients, and saved activation sizes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .weights import Array
 
 @dataclass(frozen=True)
 class TrainResult:
-    """Loss, gradients by parameter, and the size of each activation saved for the backward pass."""
+    """Loss, gradients by parameter name, and sizes of the activations saved for the backward pass."""
 
     loss: float
     gradients: dict[str, Array]
@@ -24,9 +24,9 @@ class TrainResult:
 
 
 def train_step(model: Model, *inputs: Array, targets: Array | None) -> TrainResult:
-    """Return the cross-entropy of the logits [b q V] against ``targets`` [b q], and its gradient.
+    """Run a training step with the cross-entropy of the logits [b q V] and ``targets`` [b q] as the loss.
 
-    Without targets, as for a model without a head, the loss is a weighted sum of the output.
+    If ``targets`` is None, as for a model without a head, the loss is a weighted sum of the output.
     """
 
     def text() -> Any:
@@ -42,7 +42,7 @@ def train_step(model: Model, *inputs: Array, targets: Array | None) -> TrainResu
 
 
 def tower_step(model: Model, pixels: Array, grid: tuple[int, int]) -> TrainResult:
-    """Run a training step of a vision encoder, whose loss is a weighted sum of its outputs."""
+    """Run a training step of a vision encoder with a weighted sum of the outputs as the loss."""
     tape = Tape()
     return _train(tape, model, lambda: sum(map(weighted_sum, model.see(tape.data(pixels), grid))))
 
@@ -57,11 +57,11 @@ def _train(tape: Tape, model: Model, loss_of: Callable[[], Any]) -> TrainResult:
 
 
 def cross_entropy(logits: Array, targets: Array) -> Any:
-    """Return the mean of ``-log softmax(logits)[target]``."""
+    """Compute the mean of ``-log softmax(logits)[target]``."""
     b, q, _ = logits.shape
     return -np.mean(log_softmax(logits)[np.arange(b)[:, None], np.arange(q), targets])
 
 
 def weighted_sum(given: Array) -> Any:
-    """Return a sum in which every entry has a different weight."""
+    """Compute the sum of all elements, with a different weight for each element."""
     return np.sum(given * np.cos(np.arange(given.size)).reshape(given.shape))

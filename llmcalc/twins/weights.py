@@ -1,7 +1,7 @@
-"""Shapes of a layer's weights, and access to its arrays by name.
+"""Weight shapes of a layer, and access to weight arrays by name.
 
-A weight's ``groups`` are its dimensions in a checkpoint, where sizes such as heads and their width are stored as one
-dimension. In memory, every size is a separate dimension.
+Each of a weight's ``groups`` is one dimension in a checkpoint, such as the combined heads and head width. In
+memory, every size is a separate dimension.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ Sizes = tuple[int, ...]
 
 
 class Weight(NamedTuple):
-    """A weight of a layer. The last two groups of a ``matrix`` are its input and output dimensions.
+    """A layer weight. The last two groups of a ``matrix`` are the input and output dimensions.
 
     Attributes:
-        computed: whether the layer recomputes the weight, so that its stored values do not matter.
-        below: bound of the distinct integers in each row of a table; 0: the weight has any real numbers.
+        computed: whether the layer computes the weight and ignores the stored values.
+        below: upper bound of the distinct integers in each table row, or 0 for a real-valued weight.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Weight(NamedTuple):
 
     @property
     def shape(self) -> Sizes:
-        """Shape in memory."""
+        """Shape of the array in memory."""
         return tuple(size for group in self.groups for size in group)
 
     def random(self, rng: np.random.Generator, spread: float) -> Array:
@@ -52,38 +52,38 @@ class Weight(NamedTuple):
 
 
 def matrix(name: str, inputs: int | Sizes, outputs: int | Sizes, experts: int | None = None) -> Weight:
-    """Return the weight of ``y = x w``, from ``inputs`` to ``outputs``; with ``experts``, one matrix per expert."""
+    """Return the weight matrix of ``y = x w``, or one matrix per expert if ``experts`` is given."""
     lead = () if experts is None else ((experts,),)
     return Weight(name, (*lead, _sizes(inputs), _sizes(outputs)), matrix=True, per_expert=experts is not None)
 
 
 def adapters(name: str, inputs: int | Sizes, outputs: int | Sizes, places: int) -> Weight:
-    """Return one matrix for each of the ``places`` that share a layer."""
+    """Return one matrix for each of the ``places`` where a shared layer is used."""
     return matrix(name, inputs, outputs, experts=places)._replace(per_expert=False)
 
 
 def vector(name: str, *sizes: int, mean: float = 0.0) -> Weight:
-    """Return a bias or a scale; several sizes are stored as one dimension."""
+    """Return a bias or scale. Several sizes are stored as one dimension."""
     return Weight(name, (sizes,), mean=mean)
 
 
 def table(name: str, *sizes: int, share: str | None = None, buffer: bool = False) -> Weight:
-    """Return a weight stored with every size as a dimension: a lookup table, or an untransposed matrix."""
+    """Return a lookup table or untransposed matrix, stored with one dimension per size."""
     return Weight(name, tuple((size,) for size in sizes), share=share, buffer=buffer)
 
 
 def kernel(name: str, channels: int | Sizes, taps: int) -> Weight:
-    """Return the taps of a depthwise convolution."""
+    """Return the kernel of a depthwise convolution."""
     return Weight(name, (_sizes(channels), (taps,)))
 
 
 def under(part: str, weights: list[Weight]) -> list[Weight]:
-    """Return the weights of an inner layer, such as shared experts, with prefixed names."""
+    """Return an inner layer's weights with prefixed names, as for shared experts."""
     return [weight._replace(name=f"{part}.{weight.name}") for weight in weights]
 
 
 def constant(array: Array) -> Array:
-    """Return the plain array, through which no gradient flows."""
+    """Return the array detached from the tape, so that no gradient flows through it."""
     return getattr(array, "value", array)
 
 
@@ -92,7 +92,7 @@ def _sizes(size: int | Sizes) -> Sizes:
 
 
 class Weights:
-    """A layer's arrays by name: ``w.wq``, or ``w.get("bq")``, which is None if the layer has no ``bq``."""
+    """Weight arrays of a layer by name, such as ``w.wq``, or ``w.get("bq")`` for an optional weight."""
 
     def __init__(self, arrays: Mapping[str, Array]) -> None:
         self._arrays = arrays
@@ -104,11 +104,11 @@ class Weights:
             raise AttributeError(f"no weight named {name!r}") from None
 
     def get(self, name: str) -> Array | None:
-        """Return the weight, or None."""
+        """Return the weight named ``name``, or None if the layer has no such weight."""
         return self._arrays.get(name)
 
     def constant(self) -> Weights:
-        """Return the same weights without gradients."""
+        """Return the weights detached from the tape, without gradients."""
         return Weights({name: constant(array) for name, array in self._arrays.items()})
 
     def part(self, name: str) -> Weights:

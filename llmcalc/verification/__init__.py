@@ -1,4 +1,4 @@
-"""Compares an architecture's declarations with the results of its NumPy model on a small copy.
+"""Comparison of an architecture's declarations with its NumPy model, run at a small size.
 
 >>> import llmcalc
 >>> result = llmcalc.verify(llmcalc.load("gpt2"))
@@ -25,13 +25,13 @@ __all__ = ["Check", "Verification", "verify"]
 
 
 def verify(architecture: Architecture) -> Verification:
-    """Compare the declarations of an architecture with its NumPy model and with published figures.
+    """Compare an architecture's declarations with its NumPy model and with published figures.
 
-    The NumPy model runs ``architecture.shrink()``, without encoders that have no NumPy model. Published figures are
-    compared with the full architecture.
+    The NumPy model runs ``architecture.shrink()`` without the encoders that have no NumPy model. Published figures
+    are compared with the full architecture.
 
     Raises:
-        UnsupportedError: a layer kind, or one of its fields, has no NumPy model.
+        UnsupportedError: A layer kind or one of its fields has no NumPy model.
     """
     towers = tuple(stack for stack in architecture.stacks if stack.role == "tower" and not stack.unused)
     run = towers if towers and _can_be_run(replace(architecture, stacks=towers)) else ()
@@ -41,7 +41,7 @@ def verify(architecture: Architecture) -> Verification:
 
 
 def _published_figures(architecture: Architecture) -> Iterator[Check]:
-    """Return checks of the published figures; a figure with an explanation may differ."""
+    """Yield checks of published figures, which may differ if an explanation is given."""
     counted = params(architecture)
     for fact in architecture.expect:
         attribute = "total" if fact.quantity == "params" else fact.quantity

@@ -1,4 +1,4 @@
-"""Compares a small architecture with its NumPy model: parameters, FLOPs, KV cache, activations and experts."""
+"""Comparison of a small architecture with its NumPy model: parameters, FLOPs, KV cache, activations and experts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MOST_NAMED = 3  # number of tensors named in a difference
 
 
 class _Inputs(NamedTuple):
-    """Random inputs."""
+    """Random model inputs."""
 
     main: Array  # token ids [b, SEQ + STEPS] of the main stack
     source: Array | None  # token ids or audio of an encoder
@@ -47,18 +47,18 @@ class _Inputs(NamedTuple):
 
     @property
     def sizes(self) -> dict[str, Any]:
-        """Return the workload of a pass over these inputs."""
+        """Workload sizes of a pass over these inputs."""
         patches = 0 if self.pixels is None else self.grid[0] * self.grid[1]
         return {"batch": BATCH, "seq": SEQ, "patches": patches, "attention": "dense"}
 
     def first(self, tokens: int) -> tuple[Array, ...]:
-        """Return the inputs of a pass over the first ``tokens`` tokens."""
+        """Return the inputs with the main token ids truncated to ``tokens`` tokens."""
         head = self.main[:, :tokens]
         return (head,) if self.source is None else (self.source, head)
 
 
 def compare(small: Architecture) -> Iterator[Check]:
-    """Return all checks of a small architecture."""
+    """Yield all checks of a small architecture."""
     model = twin(small)
     _exclude_zero_experts(model)
     texts = _inputs(small, model)
@@ -71,7 +71,7 @@ def compare(small: Architecture) -> Iterator[Check]:
 
 
 def _exclude_zero_experts(model: Model) -> None:
-    """Keep tokens from choosing experts that return their input, because declarations count the other experts."""
+    """Prevent tokens from selecting zero-computation experts, since declarations assume regular experts."""
     for placed in (layer for stack in model.stacks for layer in stack.layers()):
         if getattr(placed.layer, "n_zero_experts", 0) and "correction" in placed.names:
             name = placed.names["correction"]
@@ -84,7 +84,7 @@ def _inputs(small: Architecture, model: Model) -> _Inputs:
     texts = (stack for stack in model.stacks if stack.stack.role != "tower" and not stack.takes_handover)
     vocab = min(stack.vocab for stack in texts if not stack.input_shape(1))
     if vocab <= FIRST_ID:
-        raise UnsupportedError(f"a vocabulary of {vocab} tokens is too small to verify", where=small.name)
+        raise UnsupportedError(f"a vocabulary of {vocab} tokens is too small for verification", where=small.name)
     codebooks = max((getattr(layer, "codebooks", None) or 1 for _, layer in small.main.inputs), default=1)
     main = rng.integers(FIRST_ID, vocab, (BATCH * codebooks, SEQ + STEPS))
     source = rng.integers(FIRST_ID, vocab, (BATCH, SEQ))
@@ -97,7 +97,7 @@ def _inputs(small: Architecture, model: Model) -> _Inputs:
 
 
 def _parameters(small: Architecture, model: Model) -> Check:
-    """Check the names and shapes of tensors, and the number of parameters."""
+    """Check tensor names and shapes, and the number of parameters."""
     declared = dict(params(small).tensors())
     observed = {name: tuple(array.shape) for name, array in model.parameters.items()}
     different = sorted(name for name in declared.keys() | observed.keys() if declared.get(name) != observed.get(name))
@@ -108,7 +108,7 @@ def _parameters(small: Architecture, model: Model) -> Check:
 
 
 def _active(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check]:
-    """Check the number of experts and parameters that one token uses."""
+    """Check the numbers of active experts and active parameters per token."""
     mixtures = [layer for stack in model.stacks for layer in stack.layers() if hasattr(layer.module, "route")]
     if not mixtures:
         return
@@ -127,7 +127,7 @@ def _active(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check
 
 
 def _declared_experts(small: Architecture) -> int:
-    """Return the number of active experts of all layers with expert tensors."""
+    """Return the declared number of active experts, summed over all layers with expert tensors."""
     n_active = 0
     for entry in entries(small):
         declarations = [declaration for _, declaration in declare(entry.layer).walk()]
@@ -147,7 +147,7 @@ def _forward(small: Architecture, model: Model, texts: _Inputs) -> Check:
 
 
 def _training(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check]:
-    """Check a training step: FLOPs of the backward pass, and saved activations."""
+    """Check the backward FLOPs and saved activations of a training step."""
     inputs = texts.first(SEQ)
     shape = model.forward(*inputs).shape
     has_head = any(layer.kind() == "head" for _, layer in small.main.outputs)
@@ -163,7 +163,7 @@ def _training(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Che
 
 
 def _saved(small: Architecture, observed: tuple[int, ...], texts: _Inputs) -> Check:
-    """Check the activations saved for the backward pass, with eager attention and recomputation only in scans."""
+    """Check the saved activations, assuming eager attention and recomputation only in scans."""
     policy = ActivationPolicy(attention="eager", bytes=FP32_BYTES, scan="fused")
     workload = Workload(mode="train", **texts.sizes)
     saved = [(name, size // FP32_BYTES) for name, size in saved_tensors(small, workload, policy, Mesh())]
@@ -184,7 +184,7 @@ def _saved(small: Architecture, observed: tuple[int, ...], texts: _Inputs) -> Ch
 
 
 def _decode(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check]:
-    """Check decode steps after a prefill: state, FLOPs, and logits equal to those of a single pass."""
+    """Check the state and FLOPs of decode steps after a prefill, and compare the logits with a single pass."""
     whole = model.forward(*texts.first(SEQ + STEPS))
     logits, cache = model.prefill(*texts.first(SEQ))
     yield Check("state", state(small, batch=BATCH, seq=SEQ).elements, cache.elements, "elements")

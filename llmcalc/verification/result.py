@@ -1,4 +1,4 @@
-"""The result of a verification: declared and observed values, and whether they agree."""
+"""Verification results, with declared and observed values and whether they agree."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Number = int | float
 
 @dataclass(frozen=True)
 class Check:
-    """A quantity with its declared and observed value, in ``unit``."""
+    """Comparison of the declared and observed values of a quantity, in ``unit``."""
 
     quantity: str
     declared: Number
@@ -27,7 +27,7 @@ class Check:
 
     @property
     def ok(self) -> bool:
-        """Whether the values agree, or their difference is explained."""
+        """Whether the values agree or the difference has a known explanation."""
         is_within = abs(self.difference) <= self.tolerance * abs(self.observed)
         return not self.detail and (is_within or bool(self.explained))
 
@@ -37,13 +37,13 @@ class Check:
         return self.observed - self.declared
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the check as plain data."""
+        """Return the check as a dictionary."""
         return {**vars(self), "ok": self.ok}
 
 
 @dataclass(frozen=True, repr=False)
 class Verification(NotebookDisplay):
-    """All checks of an architecture; ``small`` is the copy that was run."""
+    """All checks of an architecture, and the small copy on which they were run."""
 
     architecture: Architecture
     small: Architecture
@@ -51,16 +51,16 @@ class Verification(NotebookDisplay):
 
     @property
     def summary(self) -> str:
-        """The verdict in one line."""
+        """One-line summary of the checks."""
         wrong = [check.quantity for check in self.checks if not check.ok]
         return f"{self.architecture.name}: {f'differs in {wrong}' if wrong else f'{len(self.checks)} checks ok'}"
 
     @property
     def ok(self) -> bool:
-        """Whether every check passes."""
+        """Whether all checks pass."""
         return all(check.ok for check in self.checks)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the verification as plain data."""
+        """Return the verification as a dictionary."""
         checks = [check.to_dict() for check in self.checks]
         return {"ok": self.ok, "model": self.architecture.name, "checks": checks}

@@ -1,6 +1,6 @@
-"""Compares the headers of a checkpoint with its architecture, tensor by tensor and byte by byte.
+"""Comparison of checkpoint headers with an architecture, covering every tensor and byte.
 
-Checkpoints name tensors as published, as saved by transformers, without the class's prefix, or within a larger model.
+Tensors may be named as published, as saved by transformers, without the class prefix, or within a larger model.
 The naming that matches the most tensors is used.
 """
 
@@ -49,7 +49,7 @@ _TOWER_PREFIXES = ("vision_tower.vision_model.", "vision_tower.")
 
 
 class Difference(NamedTuple):
-    """A tensor that differs from its declaration; ``what`` is ``missing``, ``extra``, ``shape`` or ``type``."""
+    """A tensor that differs from its declaration, where ``what`` is ``missing``, ``extra``, ``shape`` or ``type``."""
 
     name: str
     what: str
@@ -58,7 +58,7 @@ class Difference(NamedTuple):
 
 
 class Group(NamedTuple):
-    """A group of tensors of one kind in a checkpoint."""
+    """Checkpoint tensors of one kind, with their number, elements and bytes."""
 
     name: str
     tensors: int
@@ -67,7 +67,7 @@ class Group(NamedTuple):
 
 
 class Naming(NamedTuple):
-    """A way to name tensors: a layout, and a function that changes each name."""
+    """A naming scheme for tensors, with a layout and a function that renames tensors."""
 
     title: str
     layout: str
@@ -76,7 +76,7 @@ class Naming(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """The comparison of a checkpoint's headers with an architecture."""
+    """Comparison of checkpoint headers with an architecture."""
 
     architecture: Architecture
     headers: Headers
@@ -90,12 +90,12 @@ class Comparison:
 
     @property
     def ok(self) -> bool:
-        """Whether all tensors match and every byte is explained."""
+        """Whether all tensors match and all bytes are accounted for."""
         return not self.differences and all(check.ok for check in self.checks)
 
     @cached_property
     def checks(self) -> tuple[Check, ...]:
-        """Checks of declared against stored tensors and bytes."""
+        """Checks that compare declared and stored tensors and bytes."""
         stored = len(self.headers.tensors) - sum(group.tensors for group in self.additional)
         detail = f"{len(self.differences)} differ" if self.differences else ""
         files = self.headers.files
@@ -106,7 +106,7 @@ class Comparison:
         )
 
     def bytes_by_part(self) -> Iterator[Group]:
-        """Number of bytes of the headers, the padding, and the tensors by type."""
+        """Yield the sizes of the headers, the padding, and the tensors of each data type."""
         files = self.headers.files
         yield Group("headers", 0, 0, sum(file.header_bytes for file in files))
         yield Group("padding", 0, 0, sum(file.padding_bytes for file in files))
@@ -117,7 +117,7 @@ class Comparison:
             yield Group("unexplained", 0, 0, unexplained)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the comparison as plain data."""
+        """Return the comparison as a dictionary."""
         return {
             "ok": self.ok,
             "model": self.architecture.name,
@@ -133,7 +133,7 @@ class Comparison:
 
 
 def verify_weights(architecture: Architecture, headers: Headers) -> Comparison:
-    """Compare the headers of a checkpoint with the architecture described by its config or metadata."""
+    """Compare checkpoint headers with the architecture read from the checkpoint's config or metadata."""
     inputs, counted = architecture.inputs, params(architecture)
     dtype = safetensors_type(inputs["dtype"]) if "dtype" in inputs else ""
     method, text_only = inputs.get("quantization"), bool(inputs.get("quantization_within"))
@@ -156,7 +156,7 @@ def verify_weights(architecture: Architecture, headers: Headers) -> Comparison:
 
 
 def _namings(architecture: Architecture) -> Iterator[Naming]:
-    """Return the possible namings of a checkpoint's tensors, most likely first."""
+    """Yield the possible tensor naming schemes of a checkpoint, most likely first."""
     is_gguf = bool(architecture.inputs.get("gguf"))
     if not architecture.layout and not is_gguf:
         hint = "the names of this architecture's stored tensors are not known"
@@ -185,7 +185,7 @@ _RENAMES: tuple[tuple[str, Callable[[str], str]], ...] = (
 
 
 def _best_naming(counted: Params, headers: Headers, method: Quantisation | None, dtype: str) -> Naming | None:
-    """Return the naming that matches the most tensors, or None if far more tensors are declared than stored."""
+    """Return the naming scheme that matches the most tensors, or None if far more tensors are declared than stored."""
     most = MOST_DECLARED_RATIO * len(headers.tensors) + MOST_DECLARED_EXTRA
     best: tuple[float, Naming] | None = None
     namings = _namings(counted.architecture) if sum(row.copies for row in counted.rows) <= most else ()
@@ -202,7 +202,7 @@ def _best_naming(counted: Params, headers: Headers, method: Quantisation | None,
 
 
 def _expected(counted: Params, naming: Naming, method: Quantisation | None, dtype: str) -> list[ExpectedTensor]:
-    """Return the expected tensors of a checkpoint with this naming and quantisation."""
+    """Return the tensors expected in a checkpoint with a given naming scheme and quantisation."""
     return [
         tensor._replace(name=naming.rename(tensor.name))
         for *_, stored in expected_tensors(declared(counted, naming.layout, buffers=True), method, dtype)
@@ -263,7 +263,7 @@ def _text(kind: str, shape: tuple[int, ...] | None) -> str:
 def _additional(
     counted: Params, headers: Headers, used: set[str], alias_of: dict[str, str]
 ) -> tuple[tuple[Group, ...], list[TensorInfo]]:
-    """Return known groups of undeclared tensors, and the tensors that belong to no group."""
+    """Return the known groups of undeclared tensors, and the tensors outside all known groups."""
     blocks = max(stack.n_layers for stack in counted.architecture.stacks)
     values = {**(headers.config or {}), **headers.metadata}
     has_mtp = any(str(key).rpartition(".")[2] in _MTP_KEYS and bool(value) for key, value in values.items())
@@ -291,7 +291,7 @@ def _additional(
 
 
 def title(comparison: Comparison) -> str:
-    """Return a one-line title that names the compared files."""
+    """Return a one-line title that describes the checkpoint files and their naming scheme."""
     files = comparison.headers.files
     name = f"{len(files)} files" if len(files) > 1 else short_repr(files[0].name)[1:-1]
     return f"{comparison.headers.kind}: {name}, named {comparison.naming}"

@@ -1,21 +1,21 @@
-"""Modules that a text-only forward pass never runs, such as an audio codec; only their tensors are declared.
+"""Modules that a text-only forward pass never runs, such as an audio codec. Only their tensors are declared.
 
-One YAML file per ``model_type`` lists them, in ``zoo/<room>/unexecuted_parts/``:
+One YAML file per ``model_type`` lists the modules, in ``zoo/<package>/unexecuted_parts/``:
 
-    keys          config keys by type (``sizes``, ``flags``, ...); a key is read when an expression first uses it
-    choices       config keys with a fixed set of words, which expressions refer to by name
-    words         further words that expressions refer to by name
+    keys          config keys by type (``sizes``, ``flags``, ...); keys are read on first use
+    choices       config keys with a fixed set of words that expressions can refer to
+    words         additional words that expressions can refer to
     ignored       config keys that do not affect shapes
     functions     expressions with parameters, such as ``is_wide(level)``
-    values        names for expressions of keys and other values (core/expression.py, with ``FUNCTIONS``)
-    checks        ``require``: an expression that must be true, and ``error``: the message if it is not
+    values        named expressions over keys and other values (core/expression.py, with ``FUNCTIONS``)
+    checks        ``require``: an expression that must be true, and ``error``: the message otherwise
     include       another file whose keys, values and modules are added
     modules       named groups of tensors with parameters, such as ``block(width)``
     parts         stacks of the architecture, named by the prefix of their tensors
 
-In a part or a module, ``name: linear(width, 4 * width)`` declares a tensor, or several if it calls a module.
-``name: {...}`` adds a prefix. ``for i in count:``, ``for i, item in list:`` and ``if value:`` repeat and select.
-``{i}`` in a name is replaced with its value. The name ``""`` adds no prefix.
+In a part or a module, ``name: linear(width, 4 * width)`` declares a tensor or the tensors of a module.
+``name: {...}`` adds a prefix. ``for i in count:``, ``for i, item in list:`` and ``if value:`` repeat or select.
+``{i}`` in a name is replaced by its value. The name ``""`` adds no prefix.
 """
 
 from __future__ import annotations
@@ -85,11 +85,11 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 def read_parts(config: Config, prefix: str) -> list[Stack]:
-    """Return the parts of the config's ``model_type``, whose tensor names begin with ``prefix``.
+    """Return the unexecuted parts for the config's ``model_type``. All tensor names start with ``prefix``.
 
     Raises:
-        UnsupportedError: no file lists the tensors of this ``model_type``.
-        UnknownNameError: an unknown config key.
+        UnsupportedError: No file lists the tensors of this ``model_type``.
+        UnknownNameError: The config has an unknown key.
     """
     stacks = list_parts(config, prefix, config.model_type)
     config.check_all_read()
@@ -97,7 +97,7 @@ def read_parts(config: Config, prefix: str) -> list[Stack]:
 
 
 def list_parts(config: Config, prefix: str, name: str, **values: int) -> list[Stack]:
-    """Return the parts in the file ``name``, whose expressions may also use ``values``."""
+    """Return the parts listed in the file ``name``. Its expressions can also use ``values``."""
     try:
         parts = _PartReader(config, name, values).parts()
         return [_stack(f"{prefix}{part}", tensors) for part, tensors in parts]
@@ -118,11 +118,11 @@ def _file(name: str) -> dict[str, Any]:
     if name.isidentifier():
         for file in Path(__file__).parent.glob(f"*/unexecuted_parts/{name}.*"):
             return read_table(file.with_suffix(""))
-    raise UnsupportedError(f"parts of type {short_repr(name)} are not supported")
+    raise UnsupportedError(f"modules of type {short_repr(name)} are not supported")
 
 
 class _Values(dict[str, Any]):
-    """Values by name. A config key is read, and an expression is evaluated, on first use."""
+    """Values by name, computed on first use by reading a config key or evaluating an expression."""
 
     def __getitem__(self, name: str) -> Any:
         value = super().__getitem__(name)
@@ -132,7 +132,7 @@ class _Values(dict[str, Any]):
 
 
 class _PartReader:
-    """Evaluates one file for one config."""
+    """Evaluator of a parts file for one config."""
 
     def __init__(self, config: Config, name: str, values: Mapping[str, int]) -> None:
         self.config, self.data, self.values = config, _file(name), _Values(no_bias=False)
@@ -167,7 +167,7 @@ class _PartReader:
         config.ignore(data.get("ignored", ""))
 
     def parts(self) -> Iterator[tuple[str, list[Named]]]:
-        """Return each part's name and tensors."""
+        """Yield the name and the tensors of each part."""
         for check in self.data.get("checks", []):
             if not self._value(check["require"], self.values):
                 raise SizeError(self._fill(check["error"], self.values))
@@ -201,7 +201,7 @@ class _PartReader:
     def _items(self, values: Any) -> Iterator[tuple[Any, ...]]:
         count = values if isinstance(values, int) else len(values)
         if count > MOST_LAYERS:
-            raise SizeError(f"{count:,} repeated modules are more than the limit of {MOST_LAYERS:,}")
+            raise SizeError(f"{count:,} repeated modules exceed the limit of {MOST_LAYERS:,}")
         yield from ((index,) for index in range(values)) if isinstance(values, int) else enumerate(values)
 
     def _value(self, text: str, names: MutableMapping[str, Any]) -> Any:

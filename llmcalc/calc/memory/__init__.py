@@ -1,1 +1,1 @@
-"""Inference and training memory, with the exact bytes of every tensor that is live at the peak."""
+"""Inference and training memory, including the exact size of every tensor that is live at the peak."""

@@ -1,4 +1,4 @@
-"""Check whether a model fits in memory, and find the largest size that fits."""
+"""Memory fit checks, and searches for the largest or smallest number that fits."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Fit:
 
     @property
     def usable(self) -> int:
-        """Memory minus the reserve for the runtime."""
+        """Memory per accelerator minus the runtime reserve, in bytes."""
         return self.memory - self.reserve
 
     @property
     def headroom(self) -> int:
-        """Usable minus needed memory; negative if the model does not fit."""
+        """Usable memory minus required memory in bytes, negative if the model does not fit."""
         return self.usable - self.needed
 
     @property
@@ -46,7 +46,7 @@ class Fit:
 
 
 def largest_fitting(fits: Callable[[int], bool], limit: int = LARGEST, first: int = 1) -> int | None:
-    """Return the largest number from ``first`` to ``limit`` that fits, or None. All smaller numbers must fit too.
+    """Return the largest number from ``first`` to ``limit`` that fits, or None. All smaller numbers must also fit.
 
     >>> largest_fitting(lambda n: n * n <= 1000), largest_fitting(lambda n: False)
     (31, None)
@@ -64,7 +64,7 @@ def largest_fitting(fits: Callable[[int], bool], limit: int = LARGEST, first: in
 
 
 def smallest_fitting(fits: Callable[[int], bool], limit: int) -> int | None:
-    """Return the smallest number from 1 to ``limit`` that fits, or None. All larger numbers must fit too.
+    """Return the smallest number from 1 to ``limit`` that fits, or None. All larger numbers must also fit.
 
     >>> smallest_fitting(lambda n: n * n >= 1000, 100), smallest_fitting(lambda n: False, 9)
     (32, None)
@@ -75,7 +75,7 @@ def smallest_fitting(fits: Callable[[int], bool], limit: int) -> int | None:
 
 
 def read_size(text: str, parameter: str, total: int | None = None) -> int:
-    """Read a size in bytes, such as ``1GiB``, or a percentage of ``total``, such as ``5%``.
+    """Parse a size such as ``1GiB``, or a percentage of ``total`` such as ``5%``, and return the number of bytes.
 
     >>> read_size("1.5GiB", "reserve"), read_size("5%", "reserve", 80 * 10**9)
     (1610612736, 4000000000)

@@ -1,4 +1,4 @@
-"""Inference memory: weights in their number formats, the KV cache or recurrent state, and transient buffers."""
+"""Inference memory for weights, the KV cache or recurrent state, and transient buffers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .weight_formats import StoredTensors, WeightFormats
 
 @record
 class InferenceMemory(NotebookDisplay):
-    """Inference memory on one rank, in bytes. ``unread`` lists uninterpreted keys of the quantisation config."""
+    """Inference memory on one rank, in bytes. ``unread`` lists quantisation config keys that were not interpreted."""
 
     architecture: Architecture
     workload: Workload
@@ -43,12 +43,12 @@ class InferenceMemory(NotebookDisplay):
 
     @cached_property
     def weights(self) -> int:
-        """Bytes of all weights."""
+        """Total size of the weights in bytes."""
         return -(-sum(entry.bits for entry in self.stored) // BITS_A_BYTE)
 
     @cached_property
     def weights_by_component(self) -> dict[str, int]:
-        """Weight bytes by component, each rounded up."""
+        """Weight size of each component in bytes, rounded up."""
         bits = Counter[str]()
         for entry in self.stored:
             bits[entry.component] += entry.bits
@@ -56,17 +56,17 @@ class InferenceMemory(NotebookDisplay):
 
     @property
     def state(self) -> int:
-        """Bytes of the KV cache and recurrent states."""
+        """Size of the KV cache and recurrent states in bytes."""
         return self.state_size.bytes
 
     @property
     def activations(self) -> int:
-        """Peak bytes of live activations, including logits."""
+        """Peak size of live activations in bytes, including logits."""
         return self.transient
 
     @cached_property
     def peak(self) -> int:
-        """Sum of weights, state and activations."""
+        """Total size of weights, state and activations in bytes."""
         return self.weights + self.state + self.transient
 
     def to_dict(self) -> dict[str, Any]:
@@ -86,10 +86,10 @@ def inference_memory(
     prefill: int | None = None,
     convention: str | None = None,
 ) -> InferenceMemory:
-    """Return the memory on one rank for a prefill of ``workload.seq`` tokens and their cache.
+    """Return the memory on one rank for a prefill of ``workload.seq`` tokens and the resulting cache.
 
-    ``prefill`` is the number of tokens per sequence computed at once (None: all). Beams are expanded after the prefill,
-    or before the prefill if ``convention`` is ``torch``.
+    ``prefill`` is the number of tokens per sequence in each prefill chunk (None: all tokens). Beams are expanded
+    after the prefill, or before the prefill if ``convention`` is ``torch``.
     """
     mesh, policy = mesh or Mesh(), ActivationPolicy("flash", bytes=width)
     stored = tuple(weights.stored(architecture, mesh))
@@ -103,7 +103,7 @@ def inference_memory(
 def _largest_steps(
     values: dict[str, int], prefill: int | None, beams: int, convention: str | None
 ) -> Iterator[dict[str, int]]:
-    """Yield the steps that may need the most memory: the prefill, and a decode step of all beams."""
+    """Yield workload symbol values for the prefill and, with several beams, for a decode step of all beams."""
     all_beams = {**values, "b": values["b"] * beams}
     most = prefill or max(values["q"], values["n"])
     yield {**(all_beams if convention == "torch" else values), "q": min(values["q"], most), "n": min(values["n"], most)}
@@ -114,7 +114,7 @@ def _largest_steps(
 def _transient_bytes(
     architecture: Architecture, logits: str, policy: ActivationPolicy, mesh: Mesh, values: dict[str, int]
 ) -> int:
-    """Return the peak bytes of live activations in a block or head."""
+    """Return the peak size of live activations in any block or head, in bytes."""
     single_stack, largest = not architecture.is_encoder_decoder, 0
     for stack in architecture.stacks:
         if stack.unused:

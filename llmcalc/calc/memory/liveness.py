@@ -1,6 +1,6 @@
-"""Track live activations by walking the equations of a block in execution order.
+"""Liveness of activations, determined by traversing the equations of a block in execution order.
 
-The forward walk records saved tensors. Walking the same steps in reverse gives the transient gradients.
+The forward traversal records saved tensors. The reverse traversal yields the transient gradients.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ STREAM = "stream#in"  # the input of a segment
 
 
 class Liveness(Recorder):
-    """Walks blocks and layers and records the tensors that they save."""
+    """Recorder that traverses blocks and layers to find saved tensors."""
 
     def __init__(
         self, policy: ActivationPolicy, symbols: Mapping[str, Any], values: Mapping[str, int], mesh: Mesh
@@ -34,13 +34,13 @@ class Liveness(Recorder):
         self.n_names = 0
 
     def block(self, block: Block, stream: str) -> str:
-        """Walk a block with the input tensor ``stream`` and return the name of the output tensor."""
+        """Traverse a block with the input tensor ``stream`` and return the name of the output tensor."""
         stream = self.sublayers(block, stream)
         self.saved.pop(SOURCE, None)  # shared by all blocks, see ``save_source``
         return stream
 
     def sublayers(self, block: Block, stream: str) -> str:
-        """Walk all sub-layers of a block except unused ones."""
+        """Traverse all used sub-layers of a block and return the name of the output tensor."""
         inputs: dict[str, str] = {}
         joins: set[str] = set()
         for sublayer in block.sublayers:
@@ -54,7 +54,7 @@ class Liveness(Recorder):
         return stream
 
     def save_source(self, stack: Stack) -> None:
-        """Save the encoder's output once for all cross-attention layers of a stack."""
+        """Save the encoder output once for all cross-attention layers of a stack."""
         for run in stack.runs:
             trace = Liveness(self.policy, self.symbols, self.values, self.mesh)
             trace.sublayers(run.block, STREAM)
@@ -62,7 +62,7 @@ class Liveness(Recorder):
                 self.save(SOURCE, trace.saved[SOURCE].bytes)
 
     def sublayer(self, sublayer: Sublayer, stream: str) -> str:
-        """Walk the norms, parallel branches and residual sum of a sub-layer."""
+        """Traverse the norms, parallel branches and residual addition of a sub-layer."""
         stream = self.new_name("concatenated") if sublayer.concat_input else stream
         normed = self.layer(sublayer.pre, stream) if sublayer.pre else stream
         out = ""
@@ -87,17 +87,17 @@ class Liveness(Recorder):
         return out
 
     def mark_output(self, name: str, stream: bool) -> None:
-        """Mark a tensor whose gradient comes from outside the walked layers."""
+        """Mark a tensor whose gradient comes from outside the traversed layers."""
         self.outputs.add(name)
         self.stream_outputs |= {name} if stream else set()
 
     def layer(self, layer: Layer, x: str, unnormed: str = "") -> str:
-        """Walk a layer and return the name of its output. ``unnormed`` is the input before its norm."""
+        """Traverse a layer and return the output tensor's name. ``unnormed`` is the input before the norm."""
         self.n_names += 1
         return self.declaration(declare(layer), x, f"{layer.kind()}#{self.n_names}", unnormed or x)
 
     def declaration(self, declaration: Declaration, x: str, place: str, unnormed: str) -> str:
-        """Walk a declaration and its inner layers."""
+        """Traverse a declaration and its inner layers, and return the name of the last output tensor."""
         versions = TensorVersions(self, declaration, place, {"x": x, "unnormed": unnormed, "first": STREAM})
         self.parts(versions, after_equations=False)
         for equation in map(read, declaration.lines):
@@ -107,7 +107,7 @@ class Liveness(Recorder):
         return versions.last
 
     def parts(self, versions: TensorVersions, *, after_equations: bool) -> None:
-        """Walk the inner layers of a declaration that run before or after its equations."""
+        """Traverse the inner layers of a declaration that run before or after the declaration's equations."""
         for name, part in versions.declaration.parts:
             source, result_name = versions.declaration.links.get(name, ("x", ""))
             if after_equations != (source != "x"):
@@ -118,7 +118,7 @@ class Liveness(Recorder):
                 versions.versions[result_name] = versions.last = result
 
     def is_executed(self, equation: Equation) -> bool:
-        """Return whether the policy executes an equation."""
+        """Return whether an equation is executed under the policy."""
         skipped = {"eager" if self.policy.attention == "flash" else "flash"}
         skipped |= set() if self.policy.dropout else {"dropout"}
         return not equation.tags & skipped and runs(equation.tags - {"flash", "dropout"}, self.conventions)
@@ -130,7 +130,7 @@ class Liveness(Recorder):
 
 
 def peak_live_bytes(trace: Liveness) -> int:
-    """Return the peak live bytes of a forward pass that frees each tensor after its last use."""
+    """Return the peak number of live bytes in a forward pass that frees each tensor after its last use."""
     last = {name: number for number, step in enumerate(trace.steps) for name, _ in step.operands}
     live: dict[str, int] = {}
     largest = 0

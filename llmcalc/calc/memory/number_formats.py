@@ -1,4 +1,4 @@
-"""Number formats, and the bits of tensors in whole quantisation blocks."""
+"""Number formats and the resulting tensor sizes in bits."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Format:
         block: number of elements per block along a row (the input dimension of a matrix).
         rows: number of rows per block (128 for 128x128 tiles).
         payload: bits per element if the last block is stored without padding (0: blocks are padded).
-        flat: whether blocks run through the whole tensor instead of along each row.
+        flat: whether blocks are formed from the flattened tensor instead of from each row.
         outer: number of blocks that share an outer constant of ``outer_bits`` bits (0: no outer constant).
-        row_bits: extra bits per row, such as a scale per output channel.
-        column_bits: extra bits per column, such as a group index per input channel.
+        row_bits: additional bits per row, such as a scale per output channel.
+        column_bits: additional bits per column, such as a group index per input channel.
         fallback: format used if the row length is not a multiple of ``block``.
     """
 
@@ -44,7 +44,7 @@ class Format:
     source: str = ""
 
     def bits_of(self, rows: int, columns: int) -> int:
-        """Return the bits of a ``rows`` x ``columns`` matrix in whole blocks.
+        """Return the size of a ``rows`` x ``columns`` matrix in bits.
 
         >>> Format("mxfp4", 136, block=32, payload=4).bits_of(2, 48)  # 96 elements of 4 bits, 4 scales of 8
         416
@@ -59,12 +59,12 @@ class Format:
         return stored + outer + rows * self.row_bits + columns * self.column_bits + self.tensor_bits
 
     def used(self, columns: int) -> Format:
-        """Return the format used for rows of ``columns`` elements, which may be the fallback."""
+        """Return the format used for rows of ``columns`` elements, either this format or a fallback."""
         return self.fallback.used(columns) if self.fallback and columns % self.block else self
 
     @property
     def plain(self) -> bool:
-        """Whether elements are stored without scales."""
+        """Whether the format stores elements without scales."""
         return self.block == 1 and not (self.row_bits or self.column_bits or self.tensor_bits)
 
     @property
@@ -75,7 +75,7 @@ class Format:
 
 
 def shape(row: Row) -> tuple[int, int, int]:
-    """Return (copies, rows, columns). The row length of a matrix is its input width; a vector is one row."""
+    """Return (copies, rows, columns). The row length of a matrix is the input width, and a vector is a single row."""
     sizes = [prod(int(row.declaration.axes[axis]) for axis in group) for group in row.tensor.groups]
     if row.tensor.linear:
         *lead, inputs, outputs = sizes
@@ -85,12 +85,12 @@ def shape(row: Row) -> tuple[int, int, int]:
 
 
 def tensor_bits(row: Row, chosen: Format) -> int:
-    """Return the bits of one copy of a tensor."""
+    """Return the size of one copy of a tensor in bits."""
     copies, rows, columns = shape(row)
     return copies * chosen.bits_of(rows, columns)
 
 
 def read_format(name: str, data: Mapping[str, Any], fallback: Format | None = None) -> Format:
-    """Read a format from an entry of the data files."""
+    """Create a format from an entry in the data files."""
     keys = [key for key in Format.__match_args__ if key not in ("name", "fallback")]
     return Format(name, **{key: data[key] for key in keys if key in data}, fallback=fallback)

@@ -1,4 +1,4 @@
-"""Training storage per parameter: weights, gradients, master weights and optimizer states; low-rank adapters."""
+"""Training storage per parameter, including gradients, master weights, optimizer states and low-rank adapters."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ SCALE_BYTES = 4  # one fp32 maximum per block of quantised states
 
 @record
 class StateRule:
-    """One optimizer state.
+    """An optimizer state and the tensors to which it applies.
 
     Attributes:
-        of: tensors with this state: ``all``, ``matrices`` (weights that are multiplied with an input) or ``others``.
-        factored: whether a matrix has row and column sums instead of a value per element (Adafactor).
-        block: number of elements that share a maximum (8-bit states), or 0.
+        of: tensors with this state: ``all``, ``matrices`` (weights multiplied by an input) or ``others``.
+        factored: whether matrices store row and column sums instead of one value per element (Adafactor).
+        block: number of elements that share a maximum (8-bit states), or 0 without blocks.
     """
 
     bytes: int
@@ -28,7 +28,7 @@ class StateRule:
     block: int = 0
 
     def bytes_of(self, row: Row, elements: int) -> int:
-        """Return the bytes for ``elements`` elements of a tensor on one rank."""
+        """Return the state size in bytes for ``elements`` elements of a tensor on one rank."""
         if (self.of == "matrices" and not row.tensor.linear) or (self.of == "others" and row.tensor.linear):
             return 0
         if self.factored and len(row.tensor.groups) > 1:
@@ -41,13 +41,13 @@ class StateRule:
 
 @record
 class Adapters:
-    """Low-rank adapters [hu2021], which add trainable factors to the target matrices. All other weights are frozen."""
+    """Low-rank adapters that add trainable factors to the target matrices [hu2021]. All other weights are frozen."""
 
     rank: int
     targets: tuple[str, ...]
 
     def elements(self, row: Row) -> int:
-        """Return the number of elements of a tensor's adapter, ``rank · (in + out)``."""
+        """Return the number of adapter elements for a tensor, ``rank · (in + out)``."""
         if not row.tensor.linear or row.tensor.name not in self.targets or row.tensor.active:
             return 0
         copies, rows, columns = shape(row)
@@ -60,12 +60,12 @@ class Recipe:
 
     Attributes:
         weight_bytes: bytes per weight in the forward pass.
-        gradient_bytes: bytes per accumulated gradient.
-        master_weight_bytes: bytes per weight of the higher-precision copy that the optimizer updates, or 0.
-        n_temporaries: number of copies of the largest tensor that an optimizer step allocates.
-        contiguous_gradient_buffer: whether one buffer holds all gradients throughout the step (Megatron-LM's
-            distributed data parallel) instead of gradients being allocated in the backward pass (PyTorch).
-        frozen_weights: number formats of the weights under adapters (None: ``weight_bytes`` per weight).
+        gradient_bytes: bytes per accumulated gradient element.
+        master_weight_bytes: bytes per weight in the higher-precision master copy, or 0 without a master copy.
+        n_temporaries: number of temporary copies of the largest tensor in an optimizer step.
+        contiguous_gradient_buffer: whether one buffer stores all gradients throughout the step (Megatron-LM's
+            distributed data parallel) instead of allocating gradients in the backward pass (PyTorch).
+        frozen_weights: number formats of frozen weights under adapters (None: ``weight_bytes`` per weight).
     """
 
     name: str
@@ -80,14 +80,14 @@ class Recipe:
 
 
 class Trainable(NamedTuple):
-    """Trainable elements of one copy of a tensor on one rank, and bytes of their optimizer states."""
+    """Trainable elements and optimizer state bytes for one copy of a tensor on one rank."""
 
     elements: int
     state_bytes: int
 
 
 def trainable(row: Row, own: int, recipe: Recipe) -> Trainable:
-    """Return the trainable part of a tensor: its ``own`` elements, its adapter, or nothing in a frozen stack."""
+    """Return the trainable part of a tensor. Adapters replace ``own`` elements, and a frozen stack has none."""
     if row.entry.stack.frozen:
         return Trainable(0, 0)
     if recipe.adapters is None:

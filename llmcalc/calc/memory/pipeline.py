@@ -1,4 +1,4 @@
-"""Pipeline parallelism: stage layout, 1F1B schedule and training memory per stage."""
+"""Pipeline stage layout, 1F1B schedule, and training memory per stage."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .training import TrainingMemory, training_memory
 
 @record
 class ParallelMemory(NotebookDisplay):
-    """Training memory per pipeline stage. Other attributes are read from the stage with the largest peak."""
+    """Training memory per pipeline stage. All other attributes refer to the stage with the largest peak."""
 
     mesh: Mesh
     stages: tuple[TrainingMemory, ...]
@@ -33,7 +33,7 @@ class ParallelMemory(NotebookDisplay):
 
     @cached_property
     def worst(self) -> TrainingMemory:
-        """The stage with the largest peak."""
+        """Stage with the largest peak."""
         return max(self.stages, key=lambda stage: stage.peak)
 
     def __getattr__(self, name: str) -> Any:
@@ -43,7 +43,7 @@ class ParallelMemory(NotebookDisplay):
         return getattr(self.worst, name)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a plain dictionary with the figures of the worst stage and the peak of every stage."""
+        """Return the attributes of the worst stage and the peak of each stage as a plain dictionary."""
         peaks = [stage.peak for stage in self.stages]
         return {**self.worst.to_dict(), "worst_stage": self.stages.index(self.worst), "peaks": peaks}
 
@@ -55,7 +55,7 @@ def parallel_memory(
     if mesh.pp == 1:
         return ParallelMemory(mesh, (training_memory(architecture, workload, policy, recipe, mesh),))
     if len(architecture.stacks) > 1:
-        raise InputError("pipeline parallelism is only modelled for architectures with one stack", parameter="pp")
+        raise InputError("pipeline parallelism is modelled only for architectures with one stack", parameter="pp")
     stack = architecture.stacks[0]
     found = []
     for stage, runs in enumerate(_split_into_stages(stack, mesh.pp)):
@@ -68,11 +68,11 @@ def parallel_memory(
 
 
 def one_f_one_b_in_flight(mesh: Mesh, stage: int) -> tuple[int, int]:
-    """Return the number of micro-batches in flight at a stage of a 1F1B schedule, as a fraction.
+    """Return the number of in-flight micro-batches at a stage of a 1F1B schedule, as a fraction.
 
-    Each stage runs one warm-up forward pass per later stage and then alternates forward and backward passes, so stage i
-    of p holds the activations of p - i micro-batches. Interleaving multiplies this number for the first stage by
-    ``1 + (p - 1) / (p · virtual_stages)`` [korthikanti2022, Section 4.2.3].
+    Each stage runs one warm-up forward pass per later stage and then alternates forward and backward passes.
+    Stage i of p therefore holds the activations of p - i micro-batches. Interleaving multiplies this number for the
+    first stage by ``1 + (p - 1) / (p · virtual_stages)`` [korthikanti2022, Section 4.2.3].
     """
     held = min(mesh.pp - stage, mesh.batches)
     if mesh.virtual_stages == 1:
@@ -82,13 +82,15 @@ def one_f_one_b_in_flight(mesh: Mesh, stage: int) -> tuple[int, int]:
 
 
 def _split_into_stages(stack: Stack, stages: int) -> list[tuple[Run, ...]]:
-    """Split the blocks of a stack into equal consecutive stages."""
+    """Split the blocks of a stack into consecutive stages of equal size."""
     blocks = [run for run in stack.runs for _ in range(run.count)]
     if stages > len(blocks):
         raise SizeError(f"pp ({stages}) exceeds the number of layers ({len(blocks)})", parameter="pp")
     if len(blocks) % stages:
         hint = "all stages must have the same number of layers"
-        raise SizeError(f"pp ({stages}) does not divide the {len(blocks)} layers", parameter="pp", hint=hint)
+        raise SizeError(
+            f"pp ({stages}) does not divide the number of layers ({len(blocks)})", parameter="pp", hint=hint
+        )
     size = len(blocks) // stages
     stages_of = (blocks[start : start + size] for start in range(0, len(blocks), size))
     return [tuple(_merge_equal_blocks(part)) for part in stages_of]

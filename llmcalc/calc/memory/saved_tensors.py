@@ -1,7 +1,7 @@
-"""Find the tensors that autograd saves for the backward pass by walking the equations of a layer.
+"""Tensors that autograd saves for the backward pass, found by traversing the equations of a layer.
 
-A contraction saves both operands; ``core/functions.py`` lists the tensors that each function saves. A tensor needed by
-several equations is saved once.
+A contraction saves both operands. ``core/functions.py`` lists the tensors that each function saves. A tensor
+needed by several equations is saved once.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ EARLIER_LAYER = "elsewhere"  # prefix of tensors saved by an earlier layer
 
 @record
 class ActivationPolicy:
-    """Settings that decide which activations are saved.
+    """Settings that determine which activations are saved.
 
     Attributes:
         attention: ``flash`` (a fused kernel) or ``eager`` (scores and probabilities are stored).
-        recompute: ``none``, ``selective`` (recompute the attention core) or ``full`` (recompute whole blocks).
-        loss: ``eager`` (log-probabilities and their gradients are stored) or ``fused`` (a kernel saves the logits and
-            overwrites them with their gradient).
-        scan: ``eager`` (intermediate results of chunked recurrences are stored) or ``fused`` (only inputs are stored).
+        recompute: ``none``, ``selective`` (recompute the attention core) or ``full`` (recompute entire blocks).
+        loss: ``eager`` (log-probabilities and their gradients are stored) or ``fused`` (a kernel saves the logits
+            and overwrites them with their gradient).
+        scan: ``eager`` (intermediates of chunked recurrences are stored) or ``fused`` (only inputs are stored).
     """
 
     attention: str = "flash"
@@ -46,7 +46,7 @@ class ActivationPolicy:
 
 
 class SavedTensor(NamedTuple):
-    """A tensor saved for the backward pass, with the index of the first step that needs the tensor."""
+    """A tensor saved for the backward pass, and the index of the first step that needs the tensor."""
 
     name: str
     bytes: int
@@ -54,7 +54,7 @@ class SavedTensor(NamedTuple):
 
 
 class Step(NamedTuple):
-    """The backward pass of one equation, with the gradient bytes of its output, operands and weights."""
+    """The backward pass of an equation, with the gradient sizes of the output, operands and weights in bytes."""
 
     label: str
     out: str
@@ -65,7 +65,7 @@ class Step(NamedTuple):
 
 
 class Recorder:
-    """Collects saved tensors and backward steps, with sizes in bytes on one rank."""
+    """Record of saved tensors and backward steps, with sizes in bytes on one rank."""
 
     def __init__(
         self, policy: ActivationPolicy, symbols: Mapping[str, Any], values: Mapping[str, int], mesh: Mesh
@@ -75,7 +75,7 @@ class Recorder:
         self.steps: list[Step] = []
 
     def size(self, axes: tuple[str, ...], declaration: Declaration | Mapping[str, int], width: int) -> int:
-        """Return the bytes of an activation with ``width`` bytes per element."""
+        """Return the size of an activation in bytes, with ``width`` bytes per element."""
         if not isinstance(declaration, Declaration):
             declaration = Declaration(dict(declaration))
         count = 1
@@ -85,12 +85,12 @@ class Recorder:
         return self.mesh.share_of_activation(axes, declaration, count) * width
 
     def weight_gradient(self, tensor: Tensor, declaration: Declaration) -> int:
-        """Return the gradient bytes of a weight."""
+        """Return the gradient size of a weight in bytes."""
         count = self.mesh.share_of_weight(tensor, declaration, elements(tensor, declaration))
         return count * self.policy.gradient_bytes
 
     def save(self, name: str, size: int, *, fixed_size: bool = True) -> None:
-        """Save a tensor once. A larger size replaces an earlier one unless ``fixed_size`` is set."""
+        """Record a saved tensor once. A larger size replaces the recorded size unless ``fixed_size`` is set."""
         if not size:
             return
         if name not in self.saved:
@@ -100,7 +100,7 @@ class Recorder:
 
 
 class TensorVersions:
-    """Resolves tensor names to versions while walking a declaration, and records what autograd saves."""
+    """Tensor versions and saved tensors, recorded while traversing a declaration."""
 
     def __init__(self, recorder: Recorder, declaration: Declaration, place: str, versions: dict[str, str]) -> None:
         self.recorder, self.declaration, self.place = recorder, declaration, place
@@ -143,7 +143,7 @@ class TensorVersions:
         return equation is not None and "constant" in equation.tags and operand.name not in self.versions
 
     def is_alias(self, equation: Equation) -> bool:
-        """Return whether an equation only renames a tensor without enlarging it."""
+        """Return whether an equation only copies a tensor without changing its size."""
         (source, *others), recorder = equation.operands, self.recorder
         axes = source.axes or self.axes.get(source.name, ())
         if equation.function != "copy" or others or source.name not in self.versions or not axes:
@@ -169,12 +169,12 @@ class TensorVersions:
             self.save_word(word, number, equation, out)
 
     def is_position_product(self, equation: Equation) -> bool:
-        """Return whether an equation multiplies by a constant position table and therefore saves no operand."""
+        """Return whether an equation multiplies by a constant position table and therefore saves no operands."""
         known = self.versions.keys() | self.weights.keys() | self.from_weights
         return "constant" in equation.tags and any(operand.name not in known for operand in equation.operands)
 
     def is_frozen(self, equation: Equation) -> bool:
-        """Return whether a contraction has a frozen weight without an adapter. Save the inner vector of an adapter."""
+        """Return whether a contraction's weight is frozen and has no adapter. Save the inner vector of any adapter."""
         adapters = self.recorder.policy.adapters
         weights = [operand.name for operand in equation.operands if operand.name in self.weights]
         if adapters is None or not weights:
@@ -187,7 +187,7 @@ class TensorVersions:
         return False
 
     def save_word(self, word: str, number: int, equation: Equation, out: str) -> None:
-        """Save the tensor named by one word of a function's ``saves``."""
+        """Save the tensor specified by one word in a function's ``saves``."""
         recorder, axes, width = self.recorder, equation.out.axes, self.recorder.policy.bytes
         first = equation.operands[0] if equation.operands else equation.out
         if word == "inputs":
@@ -207,7 +207,7 @@ class TensorVersions:
             recorder.save(name, recorder.size(rows, self.declaration, element_bytes))
 
     def save_operand(self, operand: Operand, equation: Equation, default_axes: tuple[str, ...] = ()) -> None:
-        """Save an operand unless it is a weight. ``default_axes`` apply to an operand written without axes."""
+        """Save an operand unless it is a weight. ``default_axes`` are used for an operand without explicit axes."""
         if self.is_from_weights(operand):
             return
         axes = operand.axes or self.axes.get(operand.name) or default_axes
@@ -230,7 +230,7 @@ class TensorVersions:
         recorder.save(name, max(sizes), fixed_size=operand.name != "x")
 
     def step(self, equation: Equation, out: str, fused: bool) -> Step:
-        """Return the backward pass of an equation as a step."""
+        """Return the backward step of an equation."""
         operands = []
         for operand in equation.operands:
             axes = operand.axes or self.axes.get(operand.name, ())
@@ -245,7 +245,7 @@ class TensorVersions:
         return Step(equation.text, out, gradient, tuple(operands), size, "nograd" not in equation.tags)
 
     def gradient(self, axes: tuple[str, ...], fused: bool, equation: Equation, version: str) -> int:
-        """Return the gradient bytes of a tensor; 0 for attention scores and probabilities inside a fused kernel."""
+        """Return the gradient bytes of a tensor, or 0 for attention scores and probabilities in a fused kernel."""
         if fused and {"q"} < set(axes) and set(axes) & {"k", "s"}:
             return 0
         if equation.function == "softmax_fp32":

@@ -1,13 +1,13 @@
-"""Memory at each moment of a training step. The peak is the largest moment, not a sum of separate maxima.
+"""Memory timeline of a training step. The peak is the largest total at any moment, not a sum of separate maxima.
 
-forward -> loss -> backward, block by block (recomputed if the policy says so) -> tied table -> optimizer step
+forward -> loss -> backward, block by block (with any recomputation) -> tied table -> optimizer step
 
-ZeRO-3 follows PyTorch's ``fully_shard``, applied to every block and then to the model [zhao2023]. Each block is one
-group, and the layers outside the blocks form another. The weights of the outer group stay gathered from the forward
-pass to the end of the backward pass, when their gradients are reduced. During the backward pass of a block, the
-previous block is prefetched and the gradients of the next block are reduced. In a pipeline, a stage keeps its weights
-gathered and its gradients unsharded until the last micro-batch, as in torchtitan, because communication per micro-batch
-would be slow.
+ZeRO-3 follows PyTorch's ``fully_shard``, applied to every block and then to the model [zhao2023]. Each block is
+one group, and the layers outside the blocks form another. The weights of the outer group stay gathered from the
+forward pass to the end of the backward pass, when their gradients are reduced. During the backward pass of a
+block, the previous block is prefetched and the gradients of the next block are reduced. In a pipeline, as in
+torchtitan, a stage keeps gathered weights and unsharded gradients until the last micro-batch. Communicating
+them for each micro-batch would be slow.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .liveness import Liveness
 
 
 class Moment(NamedTuple):
-    """Bytes in memory at one moment. ``gathered`` counts full weights in addition to their shards (ZeRO-3)."""
+    """Memory at one moment, in bytes. ``gathered`` counts full weights in addition to their ZeRO-3 shards."""
 
     phase: str
     weights: int
@@ -31,19 +31,19 @@ class Moment(NamedTuple):
 
     @property
     def total(self) -> int:
-        """Sum of all parts."""
+        """Total memory in bytes."""
         return sum(self[1:])
 
 
 class Segment(NamedTuple):
-    """The part of a model between two checkpoints: ``count`` equal blocks, or the layers outside the blocks.
+    """A model segment between two checkpoints, either ``count`` equal blocks or the layers outside the blocks.
 
     Attributes:
         saved: bytes that a block saves in the forward pass.
         saved_in_backward: saved bytes of a block during its backward pass, including recomputed tensors.
         gradients: bytes of weight gradients that remain after the backward pass of a block.
-        gathered_weights: bytes of a block's full weights under ZeRO-3, else 0.
-        full_gradients: bytes of a block's gradients before ZeRO shards them, else 0.
+        gathered_weights: bytes of a block's full weights under ZeRO-3, or 0 if weights are not gathered per block.
+        full_gradients: bytes of a block's gradients before ZeRO sharding, or 0 if not sharded per block.
     """
 
     label: str
@@ -59,20 +59,20 @@ class Segment(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """Bytes that the loss saves, and temporary bytes of its backward pass."""
+    """Bytes saved for the loss, and temporary bytes of the loss's backward pass."""
 
     saved: int
     transient: int
 
 
 class StepBytes(NamedTuple):
-    """Bytes that do not belong to a segment.
+    """Memory of a step that does not belong to a segment, in bytes.
 
     Attributes:
         optimizer_transient: temporary bytes of the optimizer step.
         table_transient: temporary bytes for the gradient of a tied token table.
         in_flight: activation bytes of other micro-batches in the pipeline.
-        resident_gradients: gradient bytes in memory when the step begins.
+        resident_gradients: gradient bytes in memory at the start of the step.
     """
 
     weights: int
@@ -86,7 +86,7 @@ class StepBytes(NamedTuple):
 
 
 def moments(segments: list[Segment], loss: Loss, step: StepBytes) -> Iterator[Moment]:
-    """Yield every moment that may be the peak, in chronological order."""
+    """Yield every moment at which the peak may occur, in chronological order."""
     saved = sum(segment.saved * segment.count for segment in segments) + loss.saved + step.in_flight
     resident = step.resident_gradients
     outside = step.gathered_weights + sum(segment.gathered_weights for segment in segments if segment.is_outside)
@@ -121,7 +121,7 @@ def moments(segments: list[Segment], loss: Loss, step: StepBytes) -> Iterator[Mo
 
 
 def _gathered_in_backward(segment: Segment, previous: list[Segment], is_first: bool) -> int:
-    """Return the gathered weight bytes in a block's backward pass, including the prefetched previous block."""
+    """Return the gathered weight bytes during a block's backward pass, including the prefetched previous block."""
     own = 0 if segment.is_outside else segment.gathered_weights
     if segment.is_outside or is_first:
         return own + (previous[0].gathered_weights if previous else 0)
@@ -129,7 +129,7 @@ def _gathered_in_backward(segment: Segment, previous: list[Segment], is_first: b
 
 
 def _backward_pass(segment: Segment) -> Iterator[tuple[int, int, int]]:
-    """Yield (activations, transient gradients, weight gradients) per equation, with the stream gradient always live."""
+    """Yield (activations, transient gradients, weight gradients) per equation. The stream gradient is always live."""
     trace = segment.trace
     freed: dict[int, int] = {}
     for tensor in trace.saved.values():

@@ -1,4 +1,4 @@
-"""Training memory: weights, gradients, optimizer states, saved activations, and the peak of one step."""
+"""Training memory for weights, gradients, optimizer states and saved activations, and the peak of one step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .zero import SegmentKey, SegmentStates, gathered_weights
 
 @record
 class TrainingMemory:
-    """Memory of a training step on one rank, in bytes; ``optimizer`` includes master weights."""
+    """Memory of a training step on one rank, in bytes. ``optimizer`` includes master weights."""
 
     architecture: Architecture
     workload: Workload
@@ -39,12 +39,12 @@ class TrainingMemory:
 
     @cached_property
     def largest(self) -> Moment:
-        """The moment with the largest total."""
+        """Moment with the largest total memory."""
         return max(self.timeline, key=lambda moment: moment.total)
 
     @property
     def peak(self) -> int:
-        """Peak bytes of the step."""
+        """Peak memory of the step in bytes."""
         return self.largest.total
 
     @property
@@ -66,7 +66,7 @@ def training_memory(
     mesh: Mesh,
     in_flight: tuple[int, int] = (1, 1),
 ) -> TrainingMemory:
-    """Return the memory of a step on one rank. ``in_flight`` counts micro-batches in flight, as a fraction."""
+    """Return the training memory on one rank. ``in_flight`` is the number of in-flight micro-batches (a fraction)."""
     states = zero.model_states(architecture, recipe, mesh)
     if policy.convention == "torch" and architecture.layout:  # the optimizer updates tensors as they are stored
         shapes = (shape for _, shape in params(architecture).tensors("transformers"))
@@ -97,7 +97,7 @@ def training_memory(
 def saved_tensors(
     architecture: Architecture, workload: Workload, policy: ActivationPolicy, mesh: Mesh
 ) -> Iterator[tuple[str, int]]:
-    """Yield (name, bytes) of every tensor saved in a forward pass without recomputation, ending with the loss."""
+    """Yield (name, bytes) for every tensor saved in a forward pass without recomputation, followed by the loss."""
     segments, loss = segments_and_loss(architecture, workload, policy, mesh)
     for segment in segments.values():
         for _ in range(segment.count):
@@ -109,7 +109,7 @@ def saved_tensors(
 def _sharded_segments(
     segments: dict[SegmentKey, Segment], states: dict[SegmentKey, SegmentStates], recipe: Recipe, mesh: Mesh
 ) -> list[Segment]:
-    """Return the segments with the sizes of their full gradients (ZeRO-2 and ZeRO-3) and full weights (ZeRO-3)."""
+    """Return the segments with the sizes of full gradients (ZeRO-2 and ZeRO-3) and full weights (ZeRO-3)."""
     found = []
     for key, segment in segments.items():
         own = states.get(key, SegmentStates())
@@ -125,7 +125,7 @@ def _sharded_segments(
 def segments_and_loss(
     architecture: Architecture, workload: Workload, policy: ActivationPolicy, mesh: Mesh
 ) -> tuple[dict[SegmentKey, Segment], Loss]:
-    """Return the segments of the trained stacks in forward order, and the loss."""
+    """Return the segments of the trained stacks in forward order, and the loss memory."""
     single_stack, values = not architecture.is_encoder_decoder, workload.values(architecture)
     found: dict[SegmentKey, Segment] = {}
     loss = Loss(0, 0)
@@ -172,7 +172,7 @@ def n_residual_streams(stack: Stack) -> int:
 
 
 def _without_duplicate_block_input(inputs: Segment, block: Liveness) -> Segment:
-    """Return the segment before the blocks, without its output if the first block saves the same tensor."""
+    """Return the segment before the blocks, excluding its output if the first block saves the same tensor."""
     for name in inputs.trace.outputs & inputs.trace.saved.keys() if STREAM in block.saved else ():
         if inputs.trace.saved[name].bytes == block.saved[STREAM].bytes:  # not if there are several residual streams
             inputs = _without(inputs, name)
@@ -180,7 +180,7 @@ def _without_duplicate_block_input(inputs: Segment, block: Liveness) -> Segment:
 
 
 def _without_duplicate_stack_output(last: Segment, block: Liveness) -> Segment:
-    """Return the last segment of a stack, without its output if the next stack's first block saves the same tensor."""
+    """Return a stack's last segment, excluding its output if the next stack's first block saves the same tensor."""
     streams = [name for name in last.trace.saved if name.startswith("stream")]
     return _without(last, streams[-1]) if streams and STREAM in block.saved and last.count == 1 else last
 
@@ -191,7 +191,7 @@ def _without(segment: Segment, name: str) -> Segment:
 
 
 def _segment_outside(stack: Stack, section: str, trace: Liveness) -> Segment:
-    """Return the segment of a stack's inputs or outputs."""
+    """Return the segment that contains a stack's input or output layers."""
     stream = STREAM
     for _, layer in getattr(stack, section):
         stream = trace.layer(layer, stream)
@@ -204,7 +204,7 @@ def _segment_outside(stack: Stack, section: str, trace: Liveness) -> Segment:
 
 
 def _loss(stack: Stack, trace: Liveness, policy: ActivationPolicy) -> Loss | None:
-    """Return the loss memory. Eager cross-entropy saves log-probabilities and needs two temporaries of equal size."""
+    """Return the loss memory. Eager cross-entropy saves log-probabilities and needs two equally large temporaries."""
     head = next((layer for _, layer in stack.outputs if layer.kind() == "head"), None)
     if head is None:
         return None

@@ -1,7 +1,7 @@
-"""Number formats of weights, and their size in bits.
+"""Number formats and sizes of weights.
 
-A quantised checkpoint mixes formats. Embeddings, the head, norms and routers are usually not quantised, and a mixture
-such as Q4_K_M uses more bits for some matrices of some layers.
+A quantised checkpoint mixes formats. Embeddings, the head, norms and routers are usually not quantised, and a
+mixture such as Q4_K_M uses more bits for some matrices in some layers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ GROUPED = 4  # minimum query heads per key head for which llama.cpp uses more bi
 
 
 class WeightFormats(Protocol):
-    """Number formats of a model. ``unread`` lists uninterpreted config keys of a ``published`` checkpoint."""
+    """Weight formats of a model. ``unread`` lists uninterpreted config keys of a ``published`` checkpoint."""
 
     @property
     def published(self) -> bool: ...  # noqa: D102
@@ -32,18 +32,18 @@ class WeightFormats(Protocol):
     def unread(self) -> tuple[str, ...]: ...  # noqa: D102
 
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
-        """Return the elements and bits on one rank by component and format."""
+        """Return the numbers of elements and bits on one rank by component and format."""
         ...
 
 
 @record
 class FormatRule:
-    """A rule that assigns a format to some tensors of some layers.
+    """A rule that assigns a format to selected tensors in selected layers.
 
     Attributes:
-        of: a component (``head``) or the name of a tensor in the equations (``wv``).
-        layers: selected layers: ``all``, ``more`` (the first and last eighth, and every third in between), ``middle``
-            (all but the first and last eighth), ``first 4`` or ``first 1/8``.
+        of: component, such as ``head``, or the name of a tensor in the equations, such as ``wv``.
+        layers: selected layers: ``all``, ``more`` (the first and last eighth, and every third in between),
+            ``middle`` (all but the first and last eighth), ``first 4`` or ``first 1/8``.
         when: condition on the model, such as ``grouped``, ``8 experts`` or ``80 layers``.
     """
 
@@ -55,13 +55,13 @@ class FormatRule:
 
 @record
 class RequestedFormats:
-    """Number formats requested by the user.
+    """Weight formats requested by the user.
 
     Attributes:
         main: format of the matrices.
         base: format of all other tensors.
         only: components whose matrices use ``main`` (empty: all components that are not in ``unquantised``).
-        rules: exceptions of a mixed format; the first match applies.
+        rules: exceptions in a mixed format. The first match applies.
     """
 
     name: str
@@ -74,13 +74,13 @@ class RequestedFormats:
     published, unread = False, ()
 
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
-        """Return the elements and bits of every tensor on one rank by format."""
+        """Return the numbers of elements and bits on one rank by tensor and format."""
         model = ModelTensors(architecture)
         self.check(model)
         return [stored for row in model.rows for stored in stored_row(row, self, model, mesh)]
 
     def check(self, model: ModelTensors) -> None:
-        """Check component names."""
+        """Check that components exist and are not both quantised and unquantised."""
         for parameter, names in (("only", self.only), ("keep", tuple(set(self.unquantised) - set(UNQUANTISED)))):
             for name in names:
                 if name not in model.components:
@@ -89,10 +89,10 @@ class RequestedFormats:
         for name in self.only:
             if name in self.unquantised:
                 hint = "list a component in {only} or {keep}, not in both"
-                raise InputError(f"{name!r} is both quantised and unquantised", parameter="only", hint=hint)
+                raise InputError(f"{name!r} cannot be both quantised and kept", parameter="only", hint=hint)
 
     def formats(self, row: Row, part: str, model: ModelTensors) -> Iterator[tuple[Format, int]]:
-        """Yield (format, number of copies) for a tensor of the component ``part``."""
+        """Yield (format, number of copies) for a tensor in the component ``part``."""
         if self.main.plain and not self.only and self.main.bits >= max(self.base.bits, 2 * BITS_A_BYTE):
             yield self.main, row.copies  # a plain 16- or 32-bit format applies to everything
             return
@@ -112,7 +112,7 @@ class RequestedFormats:
 
 
 class ModelTensors:
-    """Tensors of an architecture, and the properties on which format rules depend."""
+    """Tensors of an architecture, and the model properties that format rules depend on."""
 
     def __init__(self, architecture: Architecture) -> None:
         self.rows = rows(architecture.stacks)
@@ -122,14 +122,14 @@ class ModelTensors:
         self.components = tuple(dict.fromkeys(component(row) for row in self.rows if row.copies))
 
     def layers(self, row: Row) -> range:
-        """Return the indices of the blocks that store their own copy of a tensor."""
+        """Return the indices of the blocks that store a separate copy of a tensor."""
         if row.entry.run is None:
             return range(row.copies)
         first = sum(run.count for run in row.entry.stack.runs[: row.entry.run])
         return range(first, first + row.copies)
 
     def meets(self, rule: FormatRule, row: Row) -> bool:
-        """Return whether a tensor's layer meets the condition of a rule."""
+        """Return whether a tensor meets the condition of a rule."""
         if not rule.when:
             return True
         if rule.when == "grouped":
@@ -140,7 +140,7 @@ class ModelTensors:
 
 
 class StoredTensors(NamedTuple):
-    """Elements and bits of the tensors of one component in one format."""
+    """Numbers of elements and bits for the tensors of one component in one format."""
 
     component: str
     format: Format
@@ -151,7 +151,7 @@ class StoredTensors(NamedTuple):
 def stored_row(
     row: Row, weights: RequestedFormats, model: ModelTensors, mesh: Mesh | None = None
 ) -> Iterator[StoredTensors]:
-    """Yield the elements and bits of a tensor by format, or nothing if a tied tensor is already counted."""
+    """Yield the numbers of elements and bits of a tensor by format, or nothing if a tied tensor is already counted."""
     part, counts = component(row), dict[Format, int]()
     own = row.size if mesh is None else mesh.share_of_weight(row.tensor, row.declaration, row.size)
     for chosen, copies in weights.formats(row, part, model) if row.copies else ():

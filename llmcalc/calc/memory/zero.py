@@ -1,4 +1,4 @@
-"""ZeRO: per-rank bytes of weights, gradients and optimizer state, before and after sharding [rajbhandari2019]."""
+"""Per-rank bytes of weights, gradients and optimizer state, before and after ZeRO sharding [rajbhandari2019]."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ SegmentKey = tuple[str, int | str | None]  # stack name, and index of a run of b
 
 
 class ReplicatedBytes(NamedTuple):
-    """Bytes replicated by data-parallel ranks: ``expert`` for routed experts, ``dense`` for all other tensors."""
+    """Bytes replicated by data-parallel ranks, separately for routed experts and all other tensors."""
 
     dense: int = 0
     expert: int = 0
 
     def add(self, size: int, is_expert: bool) -> ReplicatedBytes:
-        """Return the sum after adding one tensor."""
+        """Return the totals after adding a tensor of ``size`` bytes."""
         return ReplicatedBytes(self.dense, self.expert + size) if is_expert else self._replace(dense=self.dense + size)
 
     def on_rank(self, mesh: Mesh, stage: int) -> int:
-        """Return the bytes on one rank, sharded if the mesh uses at least this ZeRO stage."""
+        """Return the bytes on one rank, sharded if the mesh uses ZeRO stage ``stage`` or higher."""
         return self.sharded(mesh) if mesh.zero >= stage else self.dense + self.expert
 
     def sharded(self, mesh: Mesh) -> int:
-        """Return the bytes on one rank after sharding across the replicas."""
+        """Return the bytes on one rank after sharding across all replicas."""
         return -(-self.dense // mesh.replicas) + -(-self.expert // mesh.expert_replicas)
 
     def gathered(self, mesh: Mesh) -> int:
-        """Return the bytes of full tensors gathered from shards; 0 if one rank holds the only copy."""
+        """Return the bytes of full tensors gathered from shards. Tensors without replicas are not gathered."""
         return (self.dense if mesh.replicas > 1 else 0) + (self.expert if mesh.expert_replicas > 1 else 0)
 
 
 class SegmentStates(NamedTuple):
-    """Bytes of a block or of other layers. ``new_gradients`` excludes tied tensors that are counted elsewhere."""
+    """Weight and gradient bytes of a segment. ``new_gradients`` excludes tied tensors counted in another segment."""
 
     weights: ReplicatedBytes = ReplicatedBytes()
     gradients: ReplicatedBytes = ReplicatedBytes()
@@ -49,7 +49,7 @@ class SegmentStates(NamedTuple):
 
 
 class ModelStates(NamedTuple):
-    """Bytes on one rank before ZeRO, and elements of the largest tensor and of a tied token table (0: not tied)."""
+    """Bytes on one rank before ZeRO, and elements of the largest tensor and of a tied token table (0 if not tied)."""
 
     weights: ReplicatedBytes
     gradients: ReplicatedBytes
@@ -59,7 +59,7 @@ class ModelStates(NamedTuple):
 
 
 class TensorStates(NamedTuple):
-    """A tensor on one rank, with its trained elements, weight and optimizer bytes, and bits of the frozen weight."""
+    """A tensor on one rank, with trained elements, weight and optimizer bytes, and frozen weight bits."""
 
     row: Row
     is_expert: bool
@@ -86,7 +86,7 @@ def _tensor_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> li
 
 
 def model_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> ModelStates:
-    """Sum weights, gradients and optimizer states of all tensors on one rank before ZeRO."""
+    """Return the total bytes of weights, gradients and optimizer states on one rank before ZeRO sharding."""
     weights, gradients, optimizer, frozen = (ReplicatedBytes() for _ in range(4))
     largest = table = 0
     uses = Counter[str]()
@@ -106,7 +106,7 @@ def model_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> Mode
 
 
 def segment_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> dict[SegmentKey, SegmentStates]:
-    """Return the states of each segment. A tied tensor outside the blocks belongs to the segment of its last use."""
+    """Return the states of each segment. A tied tensor outside the blocks counts in the segment of its last use."""
     found, seen = dict[SegmentKey, SegmentStates](), set[str]()
     for row, is_expert, elements, weight, _, bits in reversed(_tensor_states(architecture, recipe, mesh)):
         outside, name = row.entry.run is None, identity(row.entry.stack, row.tensor)
@@ -122,12 +122,12 @@ def segment_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> di
 
 
 def gathered_weights(weights: ReplicatedBytes, mesh: Mesh) -> int:
-    """Return the bytes of full weights that ZeRO-3 gathers from shards; 0 for lower stages."""
+    """Return the bytes of full weights that ZeRO-3 gathers from shards, or 0 for lower ZeRO stages."""
     return weights.gathered(mesh) if mesh.zero >= SHARDS_WEIGHTS else 0
 
 
 def resident_gradients(gradients: ReplicatedBytes, recipe: Recipe, mesh: Mesh) -> int:
-    """Return the gradient bytes in memory when a micro-batch begins. A pipeline accumulates unsharded gradients."""
+    """Return the gradient bytes at the start of a micro-batch. A pipeline accumulates unsharded gradients."""
     if recipe.contiguous_gradient_buffer or (mesh.batches > 1 and mesh.pp == 1):
         return gradients.on_rank(mesh, SHARDS_GRADIENTS)
     return gradients.dense + gradients.expert if mesh.batches > 1 else 0

@@ -1,6 +1,6 @@
-"""Headers of weight files: names, shapes, types and offsets of tensors, never their values.
+"""Weight file headers, which list the names, shapes, types and offsets of tensors.
 
-Only the start of a file is read, within the bounds of ``limits``; nothing is executed or unpickled.
+Only the start of a file is read, within the bounds of ``limits``, and nothing is executed or unpickled.
 
 Headers                one checkpoint: a file, or several shards
 └── FileHeader         one file: sizes of header, padding and tensors
@@ -22,7 +22,7 @@ COMPLETE = "Check that the file is complete."
 
 
 class TensorInfo(NamedTuple):
-    """A tensor in a file: ``shape`` from the outermost dimension, ``offset`` in bytes within the file's data."""
+    """A tensor in a file. ``shape`` is outermost first, and ``offset`` is in bytes within the file's data."""
 
     name: str
     type: str
@@ -32,12 +32,12 @@ class TensorInfo(NamedTuple):
 
     @property
     def elements(self) -> int:
-        """Number of stored elements; for a packed tensor, of its packed form."""
+        """Number of stored elements. A packed tensor counts in packed form."""
         return prod(self.shape)
 
 
 class FileHeader(NamedTuple):
-    """The header of one file, which lists the tensors that follow it."""
+    """Header of one weight file, with a list of the tensors in the file."""
 
     name: str
     size_bytes: int
@@ -58,7 +58,7 @@ class FileHeader(NamedTuple):
 
 
 class Headers:
-    """The headers of a checkpoint: its path, format (``safetensors`` or ``gguf``), files, and ``config.json``."""
+    """Headers of a checkpoint, with the path, format (``safetensors`` or ``gguf``), files and ``config.json``."""
 
     def __init__(
         self, where: str, kind: str, files: tuple[FileHeader, ...], config: dict[str, Any] | None = None
@@ -75,7 +75,7 @@ class Headers:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The metadata of the first file."""
+        """Metadata of the first file."""
         return self.files[0].metadata
 
     @property
@@ -85,11 +85,11 @@ class Headers:
 
     @property
     def elements(self) -> int:
-        """Number of stored elements of all tensors; packed tensors count in their packed form."""
+        """Total number of stored elements. Packed tensors count in packed form."""
         return sum(tensor.elements for tensor in self)
 
     def by_type(self) -> dict[str, tuple[int, int, int]]:
-        """Number of tensors, elements and bytes by type."""
+        """Numbers of tensors, elements and bytes by type."""
         sums: dict[str, tuple[int, int, int]] = {}
         for tensor in self:
             count, elements, size = sums.get(tensor.type, (0, 0, 0))
@@ -98,18 +98,18 @@ class Headers:
 
 
 def padding_bytes(tensors: Iterable[TensorInfo], data: int, alignment: int = 1) -> int:
-    """Return the padding between aligned tensors and after the last one in bytes; raise for overlaps and gaps."""
+    """Return the number of padding bytes between and after aligned tensors. Raise an error for overlaps and gaps."""
     end = padding = 0
     names: set[str] = set()
     for tensor in sorted(tensors, key=lambda tensor: (tensor.offset, tensor.size_bytes)):
         name = short_repr(tensor.name)
         if tensor.name in names:
-            raise DescriptionError(f"the tensor {name} is listed twice")
+            raise DescriptionError(f"tensor {name} is listed twice")
         names.add(tensor.name)
         begin = -(-end // alignment) * alignment
         if tensor.offset != begin:
             problem = "overlaps another tensor" if tensor.offset < end else "leaves a gap"
-            raise DescriptionError(f"{name} at byte {tensor.offset:,} {problem}; it should start at byte {begin:,}")
+            raise DescriptionError(f"{name} at byte {tensor.offset:,} {problem} (expected start: byte {begin:,})")
         padding += begin - end
         end = tensor.offset + tensor.size_bytes
         if end > data:

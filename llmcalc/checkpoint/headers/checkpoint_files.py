@@ -1,4 +1,4 @@
-"""The files of a checkpoint: a folder with or without an index, a single file, or the parts of a split GGUF."""
+"""Checkpoint files in a folder with or without an index, in a single file, or in the parts of a split GGUF."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PART = re.compile(r"-(\d{5})-of-(\d{5})(\.gguf)$")
 
 
 def read_headers(path: Path) -> Headers:
-    """Return the headers of a folder, a safetensors file, or a GGUF file with all its parts."""
+    """Read the headers of a folder, a safetensors file, or a GGUF file with all its parts."""
     where = limits.printable(path)
     if path.is_dir():
         return _folder(path, where)
@@ -31,7 +31,7 @@ def read_headers(path: Path) -> Headers:
 
 
 def config_beside(path: Path) -> dict[str, Any] | None:
-    """Return the content of the ``config.json`` in a folder or next to a file, or None if there is none."""
+    """Return the contents of ``config.json`` in a folder or next to a file, or None if the config does not exist."""
     file = (path if path.is_dir() else path.parent) / CONFIG
     if not file.is_file():
         return None
@@ -42,7 +42,7 @@ def config_beside(path: Path) -> dict[str, Any] | None:
 
 
 def weight_files(folder: Path) -> list[str]:
-    """Return the weight files of a folder: those in its index, else all safetensors files, else all GGUF files."""
+    """Return the weight files in a folder's index, or else all safetensors files or all GGUF files."""
     if (folder / INDEX).exists():
         return list(dict.fromkeys(read_index(folder / INDEX, limits.printable(folder / INDEX)).values()))
     names = _file_names(folder)
@@ -50,7 +50,7 @@ def weight_files(folder: Path) -> list[str]:
 
 
 def pickled_files(folder: Path) -> list[str]:
-    """Return the pickled weight files of a folder. They are never opened because unpickling may execute code."""
+    """Return the pickled weight files in a folder. These are never opened because unpickling may execute code."""
     return [name for name in _file_names(folder) if name.endswith(PICKLED)]
 
 
@@ -58,7 +58,7 @@ def _file_names(folder: Path) -> list[str]:
     try:
         return sorted(os.listdir(folder))
     except OSError as error:
-        raise DescriptionError(f"cannot be listed: {error.strerror}", where=limits.printable(folder)) from None
+        raise DescriptionError(f"cannot list the folder: {error.strerror}", where=limits.printable(folder)) from None
 
 
 def _folder(folder: Path, where: str) -> Headers:
@@ -68,13 +68,17 @@ def _folder(folder: Path, where: str) -> Headers:
     if names[0].endswith(GGUF):
         models = [name for name in names if not _PART.search(name) or "-00001-of-" in name]
         if not models:
-            raise DescriptionError("the first part of the split GGUF is missing", where=where)
+            raise DescriptionError("the first file of the split GGUF is missing", where=where)
         if len(models) > 1:
             listed = ", ".join(models[:5])
-            raise DescriptionError(f"has {len(models)} GGUF models", where=where, hint=f"Name one of them: {listed}")
+            raise DescriptionError(
+                f"contains {len(models)} GGUF models", where=where, hint=f"pass one of them: {listed}"
+            )
         return read_headers(folder / models[0])
     if len(names) > limits.MOST_FILES:
-        raise DescriptionError(f"has {len(names):,} weight files; the limit is {limits.MOST_FILES:,}", where=where)
+        raise DescriptionError(
+            f"contains {len(names):,} weight files, more than the limit of {limits.MOST_FILES:,}", where=where
+        )
     files = [safetensors.read_file(resolve_in(folder, name)) for name in names]
     headers = join(where, "safetensors", files, config_beside(folder))
     index = folder / INDEX
@@ -84,38 +88,40 @@ def _folder(folder: Path, where: str) -> Headers:
 
 
 def no_weights_error(folder: Path) -> DescriptionError:
-    """Return the error for a folder without readable weights, naming any pickled files."""
+    """Return the error for a folder without readable weights. The message lists any pickled files."""
     where = limits.printable(folder)
     pickled = pickled_files(folder)
     if pickled:
         listed = ", ".join(map(limits.printable, pickled[:3])) + (" ..." if len(pickled) > 3 else "")
         hint = f"Pickle files can execute code and are never opened. Convert them to safetensors: {listed}"
-        return DescriptionError("has only pickled weights", where=where, hint=hint)
-    return DescriptionError(f"has no {SAFETENSORS} or {GGUF} files", where=where)
+        return DescriptionError("contains only pickled weights", where=where, hint=hint)
+    return DescriptionError(f"contains no {SAFETENSORS} or {GGUF} files", where=where)
 
 
 def read_index(file: Path, where: str) -> dict[str, str]:
-    """Return the file of each tensor, read from an index. File names must not contain a path."""
+    """Read an index and return the file name for each tensor. File names must not contain a directory."""
     size = limits.regular_file(file)
     if size > limits.LARGEST_JSON:
-        raise DescriptionError(f"the index has {size:,} bytes; the limit is {limits.LARGEST_JSON:,}", where=where)
+        raise DescriptionError(
+            f"the index has {size:,} bytes, more than the limit of {limits.LARGEST_JSON:,}", where=where
+        )
     raw = limits.read_range(file, 0, size)
     limits.check_json(raw, "the index", where)
     try:
         files = read_json(raw.decode("utf-8"), where).get("weight_map")
     except UnicodeDecodeError:
-        raise DescriptionError("is not UTF-8 text", where=where) from None
+        raise DescriptionError("is not valid UTF-8", where=where) from None
     if not isinstance(files, dict) or not files or not all(isinstance(file, str) for file in files.values()):
-        raise DescriptionError("has no weight_map from tensors to files", where=where)
+        raise DescriptionError("weight_map must map tensor names to file names", where=where)
     for name in dict.fromkeys(files.values()):
         is_plain = name.isprintable() and not set(name) & set("/\\:") and not name.startswith(".")
         if not is_plain or not name.endswith(SAFETENSORS):
-            raise DescriptionError(f"{short_repr(name)} is not the name of a {SAFETENSORS} file", where=where)
+            raise DescriptionError(f"{short_repr(name)} is not a {SAFETENSORS} file name", where=where)
     return files
 
 
 def resolve_in(folder: Path, name: str) -> Path:
-    """Return the path of a file in a folder. Links may only point into the folder or the Hub cache's blobs."""
+    """Return the path of a file in a folder. Links must point into the folder or into the blobs of the Hub cache."""
     path = folder / name
     try:
         real, home = path.resolve(), folder.resolve()
@@ -126,10 +132,10 @@ def resolve_in(folder: Path, name: str) -> Path:
         allowed.append(home.parent.parent / "blobs")
     if not any(real.is_relative_to(place) for place in allowed):
         raise DescriptionError(
-            "links outside its folder", where=limits.printable(path), hint="Pass the real folder instead."
+            "links to a file outside its folder", where=limits.printable(path), hint="pass the real folder instead"
         )
     if not path.exists():
-        raise DescriptionError("is listed in the index, but missing", where=limits.printable(path))
+        raise DescriptionError("is listed in the index but does not exist", where=limits.printable(path))
     return path
 
 
@@ -141,36 +147,38 @@ def check_index(index: dict[str, str], headers: Headers, where: str) -> None:
             place = f"is in {files[name]}" if name in files else "is missing"
             hint = "Check that the folder is complete."
             raise DescriptionError(
-                f"the tensor {short_repr(name)} {place}; the index lists it in {file}", where=where, hint=hint
+                f"tensor {short_repr(name)} {place}, but the index lists it in {file}", where=where, hint=hint
             )
     extra = next((name for name in files if name not in index), None)
     if extra is not None:
-        raise DescriptionError(f"the tensor {short_repr(extra)} in {files[extra]} is not in the index", where=where)
+        raise DescriptionError(f"tensor {short_repr(extra)} in {files[extra]} is not listed in the index", where=where)
 
 
 def join(where: str, kind: str, files: Iterable[FileHeader], config: dict[str, Any] | None) -> Headers:
-    """Return the headers of all files of one checkpoint."""
+    """Combine the file headers of one checkpoint."""
     headers = Headers(where, kind, tuple(files), config)
     count = sum(len(file.tensors) for file in headers.files)
     if count > limits.MOST_TENSORS:
-        raise DescriptionError(f"has {count:,} tensors; the limit is {limits.MOST_TENSORS:,}", where=where)
+        raise DescriptionError(
+            f"contains {count:,} tensors, more than the limit of {limits.MOST_TENSORS:,}", where=where
+        )
     if len(headers.tensors) < count:
         repeated = short_repr(first_repeated(tensor.name for tensor in headers))
-        raise DescriptionError(f"two files contain the tensor {repeated}", where=where)
+        raise DescriptionError(f"two files contain tensor {repeated}", where=where)
     return headers
 
 
 def _parts(path: Path, where: str) -> list[Path]:
-    """Return all files of a split GGUF, given any one of them."""
+    """Return the paths of all parts of a split GGUF, given the path of any part."""
     match = _PART.search(path.name)
     if not match:
         return [path]
     count = int(match[2])
     if not 0 < int(match[1]) <= count or count > limits.MOST_FILES:
-        raise DescriptionError(f"is part {int(match[1])} of {count}", where=where)
+        raise DescriptionError(f"invalid split: part {int(match[1])} of {count}", where=where)
     stem = path.name[: match.start()]
     parts = [path.with_name(f"{stem}-{number:05}-of-{count:05}{match[3]}") for number in range(1, count + 1)]
     missing = next((part.name for part in parts if not part.exists()), None)
     if missing:
-        raise DescriptionError(f"is one of {count} parts, and {missing} is missing", where=where)
+        raise DescriptionError(f"is one of {count} parts, but {missing} is missing", where=where)
     return parts

@@ -1,7 +1,7 @@
-"""The header of a GGUF file: its metadata and its table of tensors.
+"""GGUF file headers, which contain the metadata and the tensor table.
 
-https://github.com/ggml-org/ggml/blob/master/docs/gguf.md: magic, version, two counts, key-value pairs, a table of
-names, dimensions (innermost first), types and offsets; then the aligned tensors.
+See https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. A header contains a magic number, a version, two
+counts, metadata, and a table of tensor names, dimensions (innermost first), types and offsets.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ _LARGEST_FLOAT = 3e38  # 32-bit types
 
 
 class Long(NamedTuple):
-    """A placeholder for an array or text that is too long to store, with its number of entries or bytes."""
+    """Placeholder for an array or string that is too long to store. ``length`` is the number of entries or bytes."""
 
     length: int
 
 
 class ShortReadError(Exception):
-    """Raised if the part of the file that was read is shorter than the header."""
+    """Raised if the bytes read so far do not contain the complete header."""
 
 
 def read_file(path: Path) -> FileHeader:
-    """Return the header of one memory-mapped file."""
+    """Read the header of a GGUF file through a memory map."""
     where = limits.printable(path)
     size = limits.regular_file(path)
     if size == 0:
@@ -61,7 +61,7 @@ def read_file(path: Path) -> FileHeader:
 
 
 def read(content: bytes | mmap.mmap, size: int, name: str, where: str) -> FileHeader:
-    """Return the header of a file of ``size`` bytes from its first bytes; raise ShortReadError if they are too few."""
+    """Parse the header of a file of ``size`` bytes from its first bytes. Raise ShortReadError if more are needed."""
     try:
         return _read(_Cursor(content, size), size, name, where)
     except InputError as error:
@@ -69,13 +69,13 @@ def read(content: bytes | mmap.mmap, size: int, name: str, where: str) -> FileHe
 
 
 class _Cursor:
-    """Reads values from a file in sequence."""
+    """Sequential reader for header values."""
 
     def __init__(self, content: bytes | mmap.mmap, size: int) -> None:
         self.content, self.size, self.at, self.order, self.n_texts, self.n_stored = content, size, 0, "<", 0, 0
 
     def skip(self, length: int) -> int:
-        """Move past ``length`` bytes, and return the position where they start."""
+        """Skip ``length`` bytes and return the position of the first skipped byte."""
         start, self.at = self.at, self.at + length
         if self.at > self.size:
             raise DescriptionError(f"the file ends inside its header, at byte {self.size:,}", hint=COMPLETE)
@@ -84,12 +84,12 @@ class _Cursor:
         return start
 
     def number(self, code: str) -> Any:
-        """Read a number, given its format code in ``struct``."""
+        """Read a number with the given ``struct`` format code."""
         start = self.skip(struct.calcsize("=" + code))
         return struct.unpack_from(self.order + code, self.content, start)[0]
 
     def may_store(self, count: int) -> bool:
-        """Return whether an array of ``count`` entries is within the limits on stored values."""
+        """Return whether storing an array of ``count`` entries stays within the limits."""
         self.n_stored += count
         return count <= MOST_ENTRIES and self.n_stored <= MOST_ENTRIES_IN_FILE
 
@@ -97,21 +97,21 @@ class _Cursor:
         return int(self.number("Q"))
 
     def text(self, longest: int = LONGEST_TEXT) -> str:
-        """Read a UTF-8 text."""
+        """Read a UTF-8 string."""
         length = self.length()
         if length > longest:
-            raise DescriptionError(f"the text at byte {self.at:,} has {length:,} bytes, more than the limit")
+            raise DescriptionError(f"the string at byte {self.at:,} has {length:,} bytes, more than the limit")
         start = self.skip(length)
         try:
             return self.content[start : self.at].decode("utf-8")
         except UnicodeDecodeError:
-            raise DescriptionError(f"the text at byte {start:,} is not UTF-8") from None
+            raise DescriptionError(f"the string at byte {start:,} is not valid UTF-8") from None
 
     def skip_texts(self, count: int) -> None:
-        """Move past ``count`` texts."""
+        """Skip ``count`` strings."""
         self.n_texts += count
         if self.n_texts > MOST_TEXTS or LENGTH * count > self.size - self.at:
-            raise DescriptionError(f"the array at byte {self.at:,} has {count:,} texts, more than the limit")
+            raise DescriptionError(f"the array at byte {self.at:,} has {count:,} strings, more than the limit")
         read, content, at, end = struct.Struct(self.order + "Q").unpack_from, self.content, self.at, len(self.content)
         for _ in range(count):
             if at + LENGTH > end:
@@ -127,12 +127,12 @@ class _Cursor:
 def _read(cursor: _Cursor, size: int, name: str, where: str) -> FileHeader:
     start = cursor.skip(len(MAGIC))
     if cursor.content[start : cursor.at] != MAGIC:
-        raise DescriptionError("does not start with GGUF", hint="Check that it is a GGUF file.")
+        raise DescriptionError("does not start with the bytes GGUF", hint="check that it is a GGUF file")
     version = cursor.number("I")
     if version >= 1 << 16:  # big-endian files have a small number in the high bytes
         cursor.order, version = ">", int.from_bytes(version.to_bytes(4, "little"), "big")
     if version not in VERSIONS:
-        raise DescriptionError(f"GGUF version {version} is not supported; supported: 2 and 3")
+        raise DescriptionError(f"GGUF version {version} is not supported (supported: 2 and 3)")
     tensors, pairs = cursor.length(), cursor.length()
     if tensors > MOST_TENSORS or pairs > MOST_PAIRS:
         raise DescriptionError(f"{tensors:,} tensors and {pairs:,} metadata pairs exceed the limits")
@@ -140,11 +140,11 @@ def _read(cursor: _Cursor, size: int, name: str, where: str) -> FileHeader:
     entries = [_entry(cursor) for _ in range(tensors)]
     alignment = metadata.get(ALIGNMENT, DEFAULT_ALIGNMENT)
     if type(alignment) is not int or not 0 < alignment <= 1 << 20 or alignment & (alignment - 1):
-        raise DescriptionError(f"{ALIGNMENT} is {short_repr(alignment)}; it must be a power of two")
+        raise DescriptionError(f"{ALIGNMENT} must be a power of two, not {short_repr(alignment)}")
     header = cursor.at
     begin = -(-header // alignment) * alignment if entries else header
     if begin > size:
-        raise DescriptionError(f"ends before its tensors start, at byte {begin:,}", hint=COMPLETE)
+        raise DescriptionError(f"ends before its tensor data starts at byte {begin:,}", hint=COMPLETE)
     padding = begin - header + padding_bytes(entries, size - begin, alignment)
     return FileHeader(name, size, header, padding, tuple(entries), metadata)
 
@@ -154,7 +154,7 @@ def _pairs(cursor: _Cursor, count: int) -> dict[str, Any]:
     for _ in range(count):
         key = cursor.text(limits.LONGEST_NAME)
         if key in metadata:
-            raise DescriptionError(f"the key {short_repr(key)} is repeated")
+            raise DescriptionError(f"duplicate key {short_repr(key)}")
         try:
             metadata[key] = _value(cursor, cursor.number("I"), 0)
         except DescriptionError as error:
@@ -192,13 +192,13 @@ def _value(cursor: _Cursor, kind: int, depth: int) -> Any:
 
 
 def _shortest(value: float) -> float:
-    """Return the shortest decimal form of a 32-bit float: 1e-05, not 9.99999974e-06."""
+    """Return the shortest decimal value of a 32-bit float, such as 1e-05 instead of 9.99999974e-06."""
     short = float(f"{value:.7g}")
     return short if abs(short) < _LARGEST_FLOAT and struct.pack("f", short) == struct.pack("f", value) else value
 
 
 def _text(cursor: _Cursor) -> str | Long:
-    """Return a metadata text, or a placeholder for a long text such as a chat template."""
+    """Return a metadata string, or a placeholder for a long string such as a chat template."""
     length = cursor.length()
     if length > LONGEST_TEXT or not cursor.may_store(length // BYTES_AS_ENTRY):
         cursor.skip(length)
@@ -211,13 +211,15 @@ def _entry(cursor: _Cursor) -> TensorInfo:
     name = cursor.text(limits.LONGEST_NAME)
     dimensions = cursor.number("I")
     if dimensions > MOST_DIMENSIONS:
-        raise DescriptionError(f"{short_repr(name)} has {dimensions:,} dimensions; the limit is {MOST_DIMENSIONS}")
+        raise DescriptionError(
+            f"{short_repr(name)} has {dimensions:,} dimensions, more than the limit of {MOST_DIMENSIONS}"
+        )
     lengths = [cursor.length() for _ in range(dimensions)]
     number, start = cursor.number("I"), cursor.length()
     kind = types().get(number)
     if kind is None:
         hint = "It may be a removed type of llama.cpp, or a newer one." if number < 256 else ""
-        raise DescriptionError(f"{short_repr(name)} has the unknown type {number}", hint=hint)
+        raise DescriptionError(f"{short_repr(name)} has unknown type {number}", hint=hint)
     if any(length >= limits.LARGEST for length in lengths) or start >= limits.LARGEST:
         raise DescriptionError(f"{short_repr(name)} has invalid dimensions {short_repr(lengths)} or offset {start:,}")
     row = lengths[0] if lengths else 1
@@ -229,7 +231,7 @@ def _entry(cursor: _Cursor) -> TensorInfo:
 
 
 class Type(NamedTuple):
-    """A GGML type: ``bits`` per ``block`` elements."""
+    """A GGML type that stores ``block`` elements in ``bits`` bits."""
 
     name: str
     bits: int

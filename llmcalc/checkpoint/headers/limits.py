@@ -1,6 +1,6 @@
-"""Limits on reading weight files: large enough for any checkpoint, and safe for untrusted files.
+"""Limits for reading weight files, large enough for any checkpoint and safe for untrusted files.
 
-Parsed JSON takes up to twenty times the memory of its text, so brackets, commas and colons are counted before parsing.
+Parsed JSON uses up to 20 times the memory of its text. Brackets, commas and colons are counted before parsing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LARGEST = 1 << 62  # largest allowed size, offset or length
 
 
 def regular_file(path: Path) -> int:
-    """Return the size of a regular file in bytes; reading a pipe or device might never end."""
+    """Return the size of a regular file in bytes. Reject pipes and devices because a read might never end."""
     where = printable(path)
     try:
         status = os.stat(path)
@@ -36,7 +36,7 @@ def regular_file(path: Path) -> int:
 
 
 def read_range(path: Path, start: int, length: int) -> bytes:
-    """Return ``length`` bytes from ``start``, or fewer at the end of the file."""
+    """Read ``length`` bytes from ``start``, or fewer at the end of the file."""
     try:
         with path.open("rb") as stream:
             stream.seek(start)
@@ -46,16 +46,16 @@ def read_range(path: Path, start: int, length: int) -> bytes:
 
 
 def check_json(raw: bytes, what: str, where: str) -> None:
-    """Reject JSON text whose parsed form would take too much memory."""
+    """Reject JSON text that would need too much memory when parsed."""
     longest = LARGEST_JSON if raw.isascii() else LARGEST_WIDE
     if len(raw) > longest:
-        raise DescriptionError(f"{what} has {len(raw):,} bytes; the limit is {longest:,}", where=where)
+        raise DescriptionError(f"{what} has {len(raw):,} bytes, more than the limit of {longest:,}", where=where)
     brackets, commas, colons = raw.count(b"[") + raw.count(b"{"), raw.count(b","), raw.count(b":")
     if brackets > MOST_BRACKETS or commas > MOST_COMMAS or colons > MOST_COLONS:
         raise DescriptionError(f"{what} has too many values for a checkpoint", where=where)
 
 
 def printable(path: str | Path) -> str:
-    """Return a path in the form used in messages."""
+    """Return the printable form of a path for messages."""
     text = str(path)
     return text if text.isprintable() and len(text) <= 4 * LONGEST_NAME else short_repr(text)

@@ -1,7 +1,7 @@
-"""The header of a safetensors file: 8 bytes with the length of a JSON object, the object, then the tensors.
+"""Safetensors file headers, which consist of an 8-byte length and a JSON object.
 
-https://github.com/huggingface/safetensors#format: names are unique, the tensors fill the rest of the file without
-gaps, and the object may be padded with spaces.
+Format specification: https://github.com/huggingface/safetensors#format. Names are unique, the tensors fill the
+rest of the file without gaps, and the JSON object may be padded with spaces.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ Reader = Callable[[int, int], bytes]
 
 
 def read_file(path: Path) -> FileHeader:
-    """Return the header of one file."""
+    """Read the header of a safetensors file."""
     where = limits.printable(path)
     size = limits.regular_file(path)
     return read(lambda start, length: limits.read_range(path, start, length), size, path.name, where)
 
 
 def read(reader: Reader, size: int, name: str, where: str) -> FileHeader:
-    """Return the header of a file of ``size`` bytes; ``reader(start, length)`` returns a part of the file."""
+    """Parse the header of a file of ``size`` bytes. ``reader(start, length)`` returns a range of bytes."""
     head = reader(0, LENGTH)
     if len(head) < LENGTH:
         raise DescriptionError(f"has {size} bytes, too few for a safetensors file", where=where)

@@ -1,28 +1,28 @@
-"""How checkpoints name, fuse and orient their tensors.
+"""Names, fusion and orientation of checkpoint tensors.
 
-Layouts are data: ``.layout`` files here and in the zoo, in the format of ``reader``. A rule names a stored tensor and
-the logical tensors in it, which are concatenated if there are several::
+Layouts are ``.layout`` files in this package and in the zoo, in the format described in ``reader``. A rule maps
+one or more logical tensors to a stored tensor. Several logical tensors are concatenated::
 
     model.layers.{i}.self_attn.q_proj.weight <- attention.wq
     transformer.h.{i}.attn.c_attn.weight <- attention.wq attention.wk attention.wv | transposed
 
-A logical tensor is addressed by sub-layer, layer and tensor. The layer is omitted if its name is that of the sub-layer.
-Marks in a stored name are replaced by numbers and names:
+A logical tensor is identified by sub-layer, layer and tensor. The layer is omitted if it has the sub-layer's
+name. Placeholders in a stored name are replaced by numbers and names:
 
-- ``{i}`` the number of the block, ``{s}`` of the sub-layer, ``{t}`` the number at the end of the sub-layer's name;
-- ``{x}`` the number of an expert stored separately, ``{a}`` of an adapter of a shared layer;
-- ``{side}`` the name of the stack, ``{block}`` of the block, ``{n}`` of the branch.
+- ``{i}``, ``{s}`` and ``{t}``: block number, sub-layer number, and number at the end of the sub-layer's name;
+- ``{x}`` and ``{a}``: number of a separately stored expert, and number of an adapter of a shared layer;
+- ``{side}``, ``{block}`` and ``{n}``: stack name, block name and branch name.
 
-Words after ``|`` describe how a tensor is stored: ``transposed`` ([in, out]); ``row`` (a leading dimension of length
-1) and ``column`` (a trailing one); ``flat`` (a table with one row, as a vector); ``folded`` (experts stacked in one
-matrix); ``heads``, ``quarters``, ``entries`` (the parts alternate by head, quarter or entry). Other words are
-conditions: the role or the name of a stack; ``tied`` or ``untied``; ``gated`` or ``plain``; ``single`` or ``many``
-(KV heads); ``alone`` or ``beside`` (the only stack, or one of several); ``spare`` (unused biases).
+Words after ``|`` describe how a tensor is stored: ``transposed`` ([in, out]); ``row`` (leading dimension of
+length 1) or ``column`` (trailing dimension of length 1); ``flat`` (single-row table as a vector); ``folded``
+(experts stacked in one matrix); ``heads``, ``quarters`` or ``entries`` (interleaved by head, quarter or entry).
+Other words are conditions: role or name of a stack; ``tied`` or ``untied``; ``gated`` or ``plain``; ``single``
+or ``many`` (KV heads); ``alone`` or ``beside`` (only stack, or one of several); ``spare`` (unused biases).
 
-A layout has these settings. ``prefix`` is removed from names in the bare model (default: the first component of a
-block's names). Encoders of multimodal models place the language model: ``text_prefix`` precedes its names (default:
-``model.language_model.``), and ``text_model`` selects what it precedes: ``body`` (default: all but the head),
-``whole``, or ``headless`` (the head is absent). ``rename`` changes the beginning of the other names.
+Layouts have optional settings. ``prefix`` is removed from names in the bare model (default: first component of
+block names). Multimodal encoders set the prefix of language model names in ``text_prefix`` (default:
+``model.language_model.``). ``text_model`` selects the prefixed names: ``body`` (default: all except the head),
+``whole`` (all), or ``headless`` (the model has no head). ``rename`` changes the beginning of all other names.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _STORAGE = frozenset((*_ALTERNATING, "transposed", "row", "column", "folded", "f
 
 
 class Rule(NamedTuple):
-    """A stored tensor, the logical tensors in it, and the conditions under which the rule applies."""
+    """A stored tensor, the logical tensors stored in it, and the conditions under which the rule applies."""
 
     stored: str
     parts: tuple[str, ...]
@@ -73,7 +73,7 @@ class Rule(NamedTuple):
     flat: bool = False
 
     def name(self, numbered: str, **marks: object) -> str:
-        """The stored name with its marks replaced, except those of experts; ``{t}`` is the number of ``numbered``."""
+        """Return the stored name with placeholders replaced, except for experts. ``numbered`` provides ``{t}``."""
         name = self.stored
         for mark, value in {**marks, "t": numbered[len(numbered.rstrip(DIGITS)) :] or "0"}.items():
             name = name.replace(f"{{{mark}}}", str(value))
@@ -81,18 +81,18 @@ class Rule(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """The rules of a layout, indexed by logical tensor."""
+    """Rules of a layout, indexed by logical tensor."""
 
     rules: Mapping[str, tuple[Rule, ...]]
 
     def rule(self, keys: Iterable[str], holds: frozenset[str]) -> Rule | None:
-        """Return the first rule for any of a logical tensor's keys, in order, whose conditions all hold."""
+        """Return the first rule for any of the keys whose conditions are all met. Keys are tried in order."""
         found = (rule for key in keys for rule in self.rules.get(key, ()))
         return next((rule for rule in found if rule.conditions <= holds), None)
 
 
 def conditions_of(layer: object, stack: Stack, alone: bool) -> frozenset[str]:
-    """Return the conditions that a layer in a stack satisfies. ``alone``: the model has no other stack."""
+    """Return the conditions that a layer in a stack meets. ``alone`` means that the model has no other stack."""
     tied = "tied" if getattr(layer, "share", None) else "untied"
     gated = "gated" if getattr(layer, "gated", False) else "plain"
     heads = "single" if getattr(layer, "n_kv_heads", 0) == 1 else "many"
@@ -101,16 +101,16 @@ def conditions_of(layer: object, stack: Stack, alone: bool) -> frozenset[str]:
 
 
 def alternation(stack: Stack, sublayer: str) -> tuple[int, int]:
-    """Return a sub-layer's position among the alternating shared sub-layers, and the number of these sub-layers."""
+    """Return a sub-layer's index among the alternating shared sub-layers, and the number of these sub-layers."""
     stem = sublayer.rstrip(DIGITS)
     names = {part.name for run in stack.runs for part in run.block.sublayers if part.name.rstrip(DIGITS) == stem}
     return int(sublayer[len(stem) :] or 0), len(names)
 
 
 def published_name(architecture: Architecture) -> str:
-    """Return the name of the layout of an architecture's published checkpoints.
+    """Return the layout name for an architecture's published checkpoints.
 
-    The family is the ``model_type`` of a config. A preset uses its layout, because its ``family`` is a display name.
+    The family is the ``model_type`` of a config. A preset uses its layout because ``family`` is a display name.
     """
     file = architecture.layout.partition(".")[0]
     return f"{architecture.layout}@{architecture.family if 'model_type' in architecture.inputs else file}"
@@ -118,7 +118,7 @@ def published_name(architecture: Architecture) -> str:
 
 @cache
 def find_layout(name: str) -> Layout:
-    """Look up a layout by name. A name has one of these forms.
+    """Look up a layout by name, in one of these forms.
 
     - ``bert``: a section of the layout files; ``bert.bare``: the model without its head;
     - ``bert.bare+gpt2``: an encoder and a decoder;
@@ -172,7 +172,7 @@ def _setting(section: str, key: str, default: str) -> str:
 
 
 def _within(side: str, rules: Iterable[str]) -> list[str]:
-    """Return the rules of a model that is the encoder or the decoder of a larger model."""
+    """Return the rules of a model that serves as the encoder or decoder of a larger model."""
     placed = []
     for rule in rules:
         names, _, conditions = rule.partition(" | ")
@@ -183,7 +183,7 @@ def _within(side: str, rules: Iterable[str]) -> list[str]:
 
 
 def _multimodal(encoder: str, language: str) -> list[str]:
-    """Return the rules of an encoder and its language model, placed as the encoder's settings say."""
+    """Return the rules of an encoder and its language model, with prefixes from the encoder's settings."""
     own = _rules(encoder)
     place = _setting(encoder, "text_prefix", "model.language_model.")
     moved = _setting(encoder, "text_model", "body")
@@ -200,7 +200,7 @@ def _multimodal(encoder: str, language: str) -> list[str]:
 
 
 def _published(rules: list[str], family: str) -> list[str]:
-    """Return the rules of a layout with the names used in a family's published checkpoints."""
+    """Return the rules of a layout with the tensor names of a family's published checkpoints."""
     for old, new in _replacements(f"@{family}"):
         rules = [changed for rule in rules for changed in _renamed(rule, old, new.split(", "))]
     first = next((rule for rule in rules if "layers.{i}" in rule or "layer.{i}" in rule), "")
@@ -209,7 +209,7 @@ def _published(rules: list[str], family: str) -> list[str]:
 
 
 def _replacements(name: str) -> Iterator[tuple[str, str]]:
-    """Return the name replacements of a section and of the sections that it includes."""
+    """Yield the name replacements of a section and all included sections."""
     section = find_section(name)
     for line in section.lines if section else ():
         if isinstance(line, Include):
@@ -219,7 +219,7 @@ def _replacements(name: str) -> Iterator[tuple[str, str]]:
 
 
 def _renamed(rule: str, old: str, new: list[str]) -> list[str]:
-    """Return a rule with another stored name, or one rule per logical tensor if there are several new names."""
+    """Return a rule with a new stored name, or one rule per logical tensor if there are several new names."""
     stored, _, rest = rule.partition(" <- ")
     parts, bar, words = rest.partition(" | ")
     names = parts.split()

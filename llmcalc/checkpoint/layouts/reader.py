@@ -1,18 +1,18 @@
-"""Reads layouts: text files with renaming rules in sections that include each other.
+"""Reader for layouts, text files that contain renaming rules in sections.
 
 ::
 
-    [llama.norms]                             # a section: a layout, or with a dot a part of one
-    model.layers.{i}:                         # the indented lines below continue this name
+    [llama.norms]                             # a section; a dot marks part of a layout
+    model.layers.{i}:                         # prefix for the indented lines below
       input_layernorm.{weight,bias} <- sublayer0.pre_norm.{w,b}
     [moshi]
     prefix model.                             # a setting
     + llama.norms                             # the rules of another section
-    + llama.attention | encoder               # ...with a condition added and texts replaced
+    + llama.attention | encoder               # rules with an added condition and replaced text
       _proj.weight => _proj.linear.weight
 
-Words in braces make one rule each: groups of the same length are matched, others are combined. ``{0..3}`` means
-``{0,1,2,3}``. Replacements follow their include after two spaces, or indented on the lines below it.
+Words in braces expand to one rule per word. Groups of equal length expand in parallel, and others are combined.
+``{0..3}`` means ``{0,1,2,3}``. Replacements follow an include after two spaces or on indented lines below it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _GROUP = re.compile(r"\{([^{}]*(?:,|\.\.)[^{}]*)\}")
 
 
 class Include(NamedTuple):
-    """The rules of another section, with a name prefix, additional conditions and text replacements."""
+    """Rules included from another section, with a name prefix, additional conditions and text replacements."""
 
     section: str
     prefix: str
@@ -42,21 +42,21 @@ class Include(NamedTuple):
 
 
 class Section(NamedTuple):
-    """The ordered rules, includes and replacements (for published names) of a section, and its settings."""
+    """Settings of a section and its ordered rules, includes and replacements for published names."""
 
     lines: tuple[str | Include | tuple[str, str], ...]
     settings: dict[str, tuple[str, ...]]
 
 
 def sections() -> Iterator[tuple[str, Path]]:
-    """Return the name and the file of every section."""
+    """Yield the name and file of every section."""
     for file in data_files("layouts", ".layout", parent="checkpoint"):
         yield from ((name, file) for name in _texts(file))
 
 
 @cache
 def find_section(name: str) -> Section | None:
-    """Find a section at home or in the zoo: a layout, part of one, ``@family`` (published names) or ``gguf:llama``."""
+    """Find a section for a layout, part of a layout, ``@family`` (published names) or ``gguf:llama``."""
     stem = "published" if name.startswith("@") else "gguf" if name.startswith("gguf") else ""
     for file in data_files("layouts", ".layout", parent="checkpoint"):
         if (file.stem == stem if stem else file.stem not in ("published", "gguf")) and name in _texts(file):
@@ -66,7 +66,7 @@ def find_section(name: str) -> Section | None:
 
 @cache
 def _texts(file: Path) -> dict[str, tuple[int, str]]:
-    """Return the first line number and the text of each section of a file."""
+    """Return the first line number and the text of each section in a file."""
     texts: dict[str, tuple[int, str]] = {}
     comment, *parts = f"\n{file.read_text('utf-8')}".split("\n[")
     number = comment.count("\n") + 1
@@ -104,12 +104,12 @@ def _section(file: str, first: int, text: str) -> Section:
             heading = f"{line[:-1]}."
         else:
             hint = f"Write a rule, an include, an indented replacement, or one of: {', '.join(SETTINGS)}."
-            raise DescriptionError(f"cannot read '{line}'", where=where, hint=hint)
+            raise DescriptionError(f"cannot parse '{line}'", where=where, hint=hint)
     return Section(tuple(lines), settings)
 
 
 def _joined(text: str, first: int) -> list[tuple[int, str, bool]]:
-    """Return (number, text, is indented) for each line, without comments. Replacements are joined to their include."""
+    """Return (number, text, is indented) per line without comments. Replacements are joined to their include."""
     found: list[tuple[int, str, bool]] = []
     for number, raw in enumerate(text.split("\n"), first):
         line = raw.partition("#")[0].rstrip()
@@ -121,7 +121,7 @@ def _joined(text: str, first: int) -> list[tuple[int, str, bool]]:
 
 
 def expand(line: str, where: str = "") -> list[str]:
-    """Expand a line with braces into one line per word.
+    """Expand a line that contains words in braces into one line per word.
 
     >>> expand("{q,k}_proj.{weight,bias,scale} <- {w,b,s}{q,k}")[:3]
     ['q_proj.weight <- wq', 'q_proj.bias <- bq', 'q_proj.scale <- sq']
@@ -131,7 +131,7 @@ def expand(line: str, where: str = "") -> list[str]:
     stored, _, logical = line.partition("<-")
     sides = [{len(_words(group)) for group in _GROUP.findall(side)} for side in (stored, logical or stored)]
     if (sides[0] != sides[1] and " =>" not in line) or (len(sizes) > 1 and " =>" in line):
-        raise DescriptionError(f"groups in braces differ in length: '{line}'", where=where)
+        raise DescriptionError(f"brace groups differ in length: '{line}'", where=where)
     found = []
     for choice in product(*map(range, sizes)):
         words = [group[choice[sizes.index(len(group))]] for group in groups]
@@ -151,9 +151,9 @@ def _pair(text: str) -> tuple[str, str]:
 
 @cache
 def rules_of(name: str, older: bool = False, within: tuple[str, ...] = ()) -> tuple[str, ...] | None:
-    """Return the rules of a section and of the sections that it includes, or None if the section does not exist.
+    """Return the rules of a section and all included sections, or None if the section does not exist.
 
-    ``older`` reads ``gguf.older`` instead of ``gguf.newer``; ``within`` are the sections that include this one.
+    ``older`` selects ``gguf.older`` instead of ``gguf.newer``. ``within`` lists the including sections.
     """
     section = find_section("gguf.older" if older and name == "gguf.newer" else name)
     if section is None:
@@ -182,7 +182,7 @@ def _included(include: Include, older: bool, within: tuple[str, ...]) -> list[st
 
 
 def tidy(rule: str, conditions: str = "") -> str:
-    """Return a rule with single spaces and the additional conditions.
+    """Return a rule with normalised spaces and additional conditions.
 
     >>> tidy("a  <- x y|tied", "encoder")
     'a <- x y | tied encoder'

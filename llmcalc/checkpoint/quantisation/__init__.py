@@ -1,1 +1,1 @@
-"""Quantisation methods of published checkpoints: the stored tensors of a quantised matrix."""
+"""Quantisation methods of published checkpoints, and the tensors that store a quantised matrix."""

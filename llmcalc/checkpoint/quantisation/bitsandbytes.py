@@ -1,4 +1,4 @@
-"""bitsandbytes: 8 bits with one maximum per output, or 4 bits in blocks."""
+"""bitsandbytes quantisation in 8 bits with one maximum per output, or in 4 bits with blocks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STORAGE = {
 
 
 def read_bitsandbytes(data: Mapping[str, Any], dtype: str) -> list[Quantisation]:
-    """Read bitsandbytes settings. The head is not quantised by default, nor are stacked experts in transformers 5."""
+    """Read bitsandbytes settings. By default, the head and transformers 5's stacked experts are not quantised."""
     listed = data.get("llm_int8_skip_modules")
     excluded = [_HEAD] if listed is None else strings(data, "llm_int8_skip_modules")
     name, packing = _packing(data)

@@ -1,4 +1,4 @@
-"""compressed-tensors: groups of modules, each with its own bits, strategy and format."""
+"""compressed-tensors quantisation with separate bits, strategy and format for each group of modules."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BITS = {"nvfp4-pack-quantized": 4, **_MICROSCALED}
 
 
 def read_compressed_tensors(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """Read groups that name modules, expressions or classes; names precede expressions, which precede classes."""
+    """Read groups of modules. Names take precedence over regular expressions, and expressions over classes."""
     groups, sparse, default_format = data.get("config_groups"), data.get("sparsity_config") or {}, data.get("format")
     if not isinstance(sparse, dict) or sparse.get("format", "dense") != "dense":
         raise unsupported("sparse matrices of compressed-tensors are not supported")
@@ -43,7 +43,7 @@ def read_compressed_tensors(data: Mapping[str, Any], dtype: str) -> Quantisation
     titles: dict[str, None] = {}
     for group in groups.values():
         if not isinstance(group, dict) or not isinstance(group.get("weights"), dict):
-            raise DescriptionError("a group of compressed-tensors has no settings for weights", where=WHERE)
+            raise DescriptionError("a compressed-tensors group has no weight settings", where=WHERE)
         packing, title = _packing(str(group.get("format") or default_format), group, scale_type(dtype))
         titles[title] = None
         targets = strings(group, "targets") or [_CLASS]
@@ -77,7 +77,7 @@ def _packing(form: str, group: Mapping[str, Any], scale: str) -> tuple[Packing, 
 
 
 def _byte_packing(form: str, bits: int, strategy: str, group: Mapping[str, Any], scale: str) -> tuple[Packing, str]:
-    """Return a packing with one byte per element for any number of bits."""
+    """Return a packing that uses one byte per element, regardless of the number of bits."""
     weights, activations = group["weights"], group.get("input_activations")
     input_scale = isinstance(activations, dict) and not activations.get("dynamic", False)
     is_float = weights.get("type") == "float"

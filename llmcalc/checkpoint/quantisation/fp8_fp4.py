@@ -1,4 +1,4 @@
-"""FP8 with scales per block, output or matrix; FP4 experts; and MXFP4 as in gpt-oss."""
+"""FP8 quantisation with scales per block, output or matrix, FP4 experts, and gpt-oss's MXFP4."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _INVERSE, _PLAIN, _SHORT = (".weight_scale_inv", ".activation_scale"), (".weight
 
 
 def read_fp8(data: Mapping[str, Any], dtype: str) -> list[Quantisation]:
-    """Read FP8 with block scales (DeepSeek) or one scale per matrix; writers name scales differently."""
+    """Read FP8 settings with block scales (DeepSeek) or one scale per matrix. Scale names depend on the writer."""
     size, has_block_size = data.get("weight_block_size"), "weight_block_size" in data
     block = None if size is None else integer_pair(size, "weight_block_size")
     listed = data.get("modules_to_not_convert")
@@ -41,7 +41,7 @@ def read_fp8(data: Mapping[str, Any], dtype: str) -> list[Quantisation]:
 def _scales(
     block: Shape | None, has_block_size: bool, is_power_of_two: bool, is_new: bool
 ) -> list[tuple[tuple[str, str], str]]:
-    """Return the suffixes and the type of the scales that different writers choose, most likely first."""
+    """Return possible scale suffixes and scale types, most likely first."""
     if is_power_of_two:
         variants = [(_SHORT, "F8_E8M0"), (_INVERSE, "F8_E8M0"), (_INVERSE, "F32")]
         return variants[1:] + variants[:1] if is_new else variants
@@ -50,7 +50,7 @@ def _scales(
 
 
 def read_fbgemm_fp8(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """Read FBGEMM's FP8, with one scale per output."""
+    """Read FBGEMM's FP8 settings with one scale per output."""
     excluded = strings(data, "modules_to_not_convert")
     return Quantisation(
         "fp8 channel", lambda out, inputs: pack_bytes(out, inputs, "F8_E4M3", (out, 1), "F32"),
@@ -59,6 +59,6 @@ def read_fbgemm_fp8(data: Mapping[str, Any], dtype: str) -> Quantisation:
 
 
 def read_mxfp4(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """Read gpt-oss's MXFP4, in which only the stacked experts are quantised."""
+    """Read gpt-oss's MXFP4 settings. Only stacked experts are quantised."""
     is_excluded = pattern_matcher(strings(data, "modules_to_not_convert"))
     return Quantisation("mxfp4", pack_mxfp4_experts, is_excluded, stacked_only=True, is_tested=False)

@@ -1,4 +1,4 @@
-"""GPTQ, AWQ and AutoRound: small integers packed into 32-bit words."""
+"""GPTQ, AWQ and AutoRound quantisation with small integers packed into 32-bit words."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DEFAULT_BITS, DEFAULT_GROUP = 4, 128
 
 
 def pack_gptq(out: int, inputs: int, bits: int, group: int, has_group_index: bool = True) -> list[PackedTensor]:
-    """Pack as GPTQ: integers packed along the inputs, scales, packed zero points, and the group of each input."""
+    """Pack as GPTQ, with integers packed along the inputs, scales, packed zero points, and group indices."""
     groups = n_groups(inputs, group)
     tensors = [
         PackedTensor(".qweight", "I32", (ceil_div(inputs * bits, WORD_BITS), out)),
@@ -40,7 +40,7 @@ def pack_gptq(out: int, inputs: int, bits: int, group: int, has_group_index: boo
 
 
 def pack_awq(out: int, inputs: int, bits: int, group: int) -> list[PackedTensor]:
-    """Pack as AWQ's GEMM version: integers packed along the outputs, scales and packed zero points."""
+    """Pack as AWQ's GEMM version, with integers packed along the outputs, scales, and packed zero points."""
     _, zeros, scales = pack_gptq(out, inputs, bits, group, has_group_index=False)
     return [PackedTensor(".qweight", "I32", (inputs, ceil_div(out * bits, WORD_BITS))), zeros, scales]
 
@@ -52,7 +52,7 @@ def _bits_and_group(data: Mapping[str, Any], method: str, formats: tuple[str, ..
 
 
 def read_gptq(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """Read GPTQ, which quantises matrices of the blocks; ``dynamic`` excludes modules or sets their bits and groups."""
+    """Read GPTQ settings for the matrices of blocks. ``dynamic`` excludes modules or sets bits and group size."""
     bits, group = _bits_and_group(data, "gptq", ("gptq", "gptq_v2", "gptq_p"))
     check_known(data, "checkpoint_format", ("gptq", "gptq_v2", "gptq_p"))
     check_known(data, "pack_dtype", ("int32",))
@@ -68,7 +68,7 @@ def read_gptq(data: Mapping[str, Any], dtype: str) -> Quantisation:
 
 
 def read_awq(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """Read AWQ in its GEMM version, which quantises the matrices of the blocks."""
+    """Read AWQ settings for the matrices of blocks. Only the GEMM version is supported."""
     version = str(data.get("version") or "gemm").lower()
     if version != "gemm":
         raise unsupported(f"AWQ version {short_repr(version)} is not supported; use gemm")
@@ -79,7 +79,7 @@ def read_awq(data: Mapping[str, Any], dtype: str) -> Quantisation:
 
 
 def read_auto_round(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """Read AutoRound, which writes the formats of other tools."""
+    """Read AutoRound settings. AutoRound writes the formats of other tools."""
     bits, kind = bit_width(data, "bits", DEFAULT_BITS), data.get("data_type", "int")
     group = -1 if data.get("group_size") == 0 else integer(data, "group_size", DEFAULT_GROUP)  # 0 means one group
     form = str(data.get("packing_format") or "auto_round:auto_gptq").removeprefix("auto_round:")
@@ -99,7 +99,7 @@ def read_auto_round(data: Mapping[str, Any], dtype: str) -> Quantisation:
 
 
 def _dynamic(data: Any, bits: int, group: int) -> tuple[ModuleOverride, ...]:
-    """Read GPTQModel's regular expressions: ``-:`` excludes modules, others set their bits and groups."""
+    """Read GPTQModel's regular expressions. ``-:`` excludes modules, and other expressions set bits and group size."""
     if data is None or data is False:
         return ()
     overrides = []
@@ -113,7 +113,7 @@ def _dynamic(data: Any, bits: int, group: int) -> tuple[ModuleOverride, ...]:
 
 
 def _included_modules(data: Mapping[str, Any]) -> list[str]:
-    """Return the quantised modules of a block, given as a list or a list of lists."""
+    """Return the quantised modules of a block from a list or a list of lists."""
     value = data.get("modules_in_block_to_quantize") or []
     steps = [step if isinstance(step, list) else [step] for step in value] if isinstance(value, list) else [[value]]
     names: list[Any] = [name for step in steps for name in step]

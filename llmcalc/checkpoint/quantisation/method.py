@@ -1,4 +1,4 @@
-"""A quantisation method read from a config, with typed access to its keys and module lists."""
+"""Quantisation method read from a config, and typed access to config keys and module lists."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _REPEATED_GROUP = re.compile(r"\)[*+{]|[*+?][*+]|\{")
 
 
 class Matrix(NamedTuple):
-    """A stored matrix: its module, its shape, and the part of the model that contains it."""
+    """A stored matrix, with its module, shape, and properties of the layer that contains the matrix."""
 
     module: str
     shape: Shape  # [out, in], or [experts, out, in]
@@ -33,7 +33,7 @@ class Matrix(NamedTuple):
 
 
 class ModuleOverride(NamedTuple):
-    """A separate packing for some modules; None leaves them unquantised."""
+    """A separate packing for matching modules, or None if the modules are not quantised."""
 
     matches: Callable[[str], object]
     packing: Packing | None
@@ -56,7 +56,7 @@ class Quantisation(NamedTuple):
     unknown_keys: tuple[str, ...] = ()  # unread keys that may change what is stored
 
     def tensors(self, matrix: Matrix) -> list[PackedTensor] | None:
-        """Return the stored tensors of a matrix, or None if it is not quantised."""
+        """Return the tensors that store a matrix, or None if the matrix is not quantised."""
         if self.is_excluded(matrix.module) or (matrix.is_head and not self.includes_head):
             return None
         if self.stacked_only != matrix.is_stacked or (matrix.in_tower and self.text_only):
@@ -83,74 +83,74 @@ class QuantizationConfig(dict[str, Any]):
 
 
 def scale_type(dtype: str) -> str:
-    """Return the type of scales stored in the checkpoint's dtype."""
+    """Return the type of scales that use the checkpoint's dtype."""
     return dtype if dtype in _FLOATS else "BF16"
 
 
 def check_known(data: Mapping[str, Any], key: str, known: tuple[str, ...]) -> None:
-    """Check that a key, if present, has a supported value."""
+    """Check that the value of a key, if present, is supported."""
     value = data.get(key)
     if value is not None and value not in known:
         raise unsupported(f"{key} {short_repr(value)} is not supported; use {' or '.join(known)}")
 
 
 def strings(data: Mapping[str, Any], key: str) -> list[str]:
-    """Return a list of strings, which is empty if the key is missing."""
+    """Return the list of strings under a key, or an empty list if the key is missing."""
     value = data.get(key)
     if value is None:
         return []
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise DescriptionError(f"{key} is {short_repr(value)}; it must be a list of strings", where=WHERE)
+        raise DescriptionError(f"{key} must be a list of strings, not {short_repr(value)}", where=WHERE)
     return list(value)
 
 
 def integer(data: Mapping[str, Any], key: str, default: int) -> int:
-    """Return a positive integer or -1."""
+    """Return the value of a key as a positive integer or -1."""
     value = data.get(key)
     if value is None:
         return default
     if type(value) is not int or not (value == -1 or 1 <= value <= LARGEST):
-        raise DescriptionError(f"{key} is {short_repr(value)}; it must be a positive integer or -1", where=WHERE)
+        raise DescriptionError(f"{key} must be a positive integer or -1, not {short_repr(value)}", where=WHERE)
     return value
 
 
 def bit_width(data: Mapping[str, Any], key: str, default: int) -> int:
-    """Return the number of bits per element."""
+    """Return the number of bits per element stored under a key."""
     value = integer(data, key, default)
     if not 1 <= value <= MOST_BITS:
-        raise DescriptionError(f"{key} is {short_repr(value)}; it must be from 1 to {MOST_BITS}", where=WHERE)
+        raise DescriptionError(f"{key} must be from 1 to {MOST_BITS}, not {short_repr(value)}", where=WHERE)
     return value
 
 
 def integer_pair(value: Any, key: str) -> tuple[int, int]:
-    """Return two positive integers."""
+    """Check that a value is a pair of positive integers, and return the pair."""
     is_pair = isinstance(value, list) and len(value) == 2 and all(type(item) is int for item in value)
     if not is_pair or not all(0 < item <= LARGEST for item in value):
-        raise DescriptionError(f"{key} is {short_repr(value)}; it must be two positive integers", where=WHERE)
+        raise DescriptionError(f"{key} must be two positive integers, not {short_repr(value)}", where=WHERE)
     return value[0], value[1]
 
 
 def mapping(value: Any, key: str) -> Mapping[str, Any]:
-    """Return a mapping with string keys."""
+    """Check that a value is a mapping with string keys, and return the mapping."""
     if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
-        raise DescriptionError(f"{key} is {short_repr(value)}; it must map names to settings", where=WHERE)
+        raise DescriptionError(f"{key} must map names to settings, not {short_repr(value)}", where=WHERE)
     return value
 
 
 def is_from_transformers_5(data: Mapping[str, Any]) -> bool:
-    """Return whether transformers 5 or later wrote the config; it stacks the experts of a layer."""
+    """Return whether transformers 5 or later wrote the config. These versions stack the experts of a layer."""
     version = data.get("transformers_version")
     major = version.partition(".")[0] if isinstance(version, str) else ""
     return major.isdecimal() and len(major) < 4 and int(major) >= 5
 
 
 def unsupported(message: str) -> UnsupportedError:
-    """Return the error for an unsupported variant."""
+    """Return the error for an unsupported quantisation variant."""
     return UnsupportedError(message, where=WHERE)
 
 
 def is_listed(module: str, names: list[str]) -> bool:
-    """Return whether a list contains a module or one of its parents, by full name or by the last parts of the name."""
+    """Return whether a listed name matches consecutive components of a module name."""
     framed = f".{module}."
     return any(f".{name.strip('.')}." in framed for name in names if name)
 
@@ -170,11 +170,11 @@ def in_modules(names: Collection[str]) -> Callable[[str], bool]:
 
 
 def pattern_matcher(patterns: list[str], anywhere: bool = False) -> Callable[[str], bool]:
-    """Return a function that checks a module and its parents against names, patterns with ``*``, and regular
-    expressions after ``re:``. With ``anywhere``, a name may also match the last part of a module name (``lm_head``).
+    """Return a function that matches a module and its parents against names, ``*`` patterns and ``re:`` expressions.
+    With ``anywhere``, a name may also match the last component of a module name (``lm_head``).
     """
     if len(patterns) > MOST_PATTERNS or any(len(pattern) > LONGEST_PATTERN for pattern in patterns):
-        raise DescriptionError("a list of modules is too long", where=WHERE)
+        raise DescriptionError("a module list exceeds the size limit", where=WHERE)
     expressions = [safe_expression(pattern[3:]) for pattern in patterns if pattern.startswith("re:")]
     plain = {pattern for pattern in patterns if not pattern.startswith("re:")}
     prefixes = {pattern[:-1] for pattern in plain if pattern.endswith("*") and "*" not in pattern[:-1]}
@@ -196,7 +196,7 @@ def pattern_matcher(patterns: list[str], anywhere: bool = False) -> Callable[[st
 
 
 def safe_expression(text: str) -> str:
-    """Compile a regular expression without repeated groups, which bounds its running time."""
+    """Validate a regular expression and return its text. Repeated groups are rejected to bound the running time."""
     repetitions = text.count("*") + text.count("+")
     if not _ALLOWED.fullmatch(text) or _REPEATED_GROUP.search(text) or repetitions > MOST_REPETITIONS:
         raise unsupported(f"unsupported regular expression {short_repr(text)}")

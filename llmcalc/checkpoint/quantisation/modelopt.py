@@ -1,4 +1,4 @@
-"""NVIDIA ModelOpt: one algorithm for all matrices or for each listed layer."""
+"""NVIDIA ModelOpt quantisation with one algorithm for all matrices or for each listed layer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ALGORITHMS = (*_PLAIN, *_MICROSCALED, *_GROUP_SIZES)
 
 
 def read_modelopt(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """Read ModelOpt. All matrices including the head are quantised by default; mixed precision lists its layers."""
+    """Read ModelOpt settings. All matrices are quantised by default, or only listed layers in mixed precision."""
     algorithm = _algorithm(data)
     is_excluded = pattern_matcher([*strings(data, "ignore"), *strings(data, "exclude_modules")], anywhere=True)
     if algorithm == MIXED:

@@ -1,8 +1,8 @@
-"""Tensors that store a quantised matrix [out, in], by storage format.
+"""Storage formats of quantised matrices [out, in].
 
-Each function returns the tensors that replace one matrix: the suffix after the module's name, the type (in safetensors'
-names) and the shape, or None if the shape is unknown. Formats that tests compare with the output of their tools are
-listed in docs/checkpoints.md; the others follow the documentation of the format.
+Each function returns the tensors that replace one matrix. A tensor has a suffix (appended to the module's
+name), a type (in safetensors notation) and a shape (None if unknown). ``docs/checkpoints.md`` lists the formats
+that are tested against the output of their tools. All other formats follow published documentation.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MX_BLOCK, NV_BLOCK = 32, 16
 
 
 class PackedTensor(NamedTuple):
-    """A stored tensor of a quantised matrix."""
+    """One of the tensors that store a quantised matrix."""
 
     suffix: str
     type: str
@@ -28,7 +28,7 @@ class PackedTensor(NamedTuple):
 
     @property
     def bits(self) -> int:
-        """Number of bits; 0 if the shape is not known."""
+        """Number of bits, or 0 if the shape is unknown."""
         return 0 if self.shape is None else BITS[self.type] * prod(self.shape)
 
 
@@ -36,19 +36,19 @@ Packing = Callable[..., list[PackedTensor]]
 
 
 def ceil_div(length: int, divisor: int) -> int:
-    """Return the quotient, rounded up."""
+    """Return the quotient of two integers, rounded up."""
     return -(-length // divisor)
 
 
 def n_groups(length: int, group: int) -> int:
-    """Return the number of groups that cover a length; 1 if ``group`` is not positive."""
+    """Return the number of groups that cover a length, or 1 if ``group`` is not positive."""
     return ceil_div(length, group) if group > 0 else 1
 
 
 def pack_bitsandbytes_4bit(
     out: int, inputs: int, quant_type: str, double_quant: bool, storage: str = "U8"
 ) -> list[PackedTensor]:
-    """Pack as bitsandbytes in 4 bits: two elements per byte (type ``storage``) and one maximum per 64 elements.
+    """Pack as 4-bit bitsandbytes, with two elements per byte (stored as ``storage``) and one maximum per 64 elements.
     Double quantisation also quantises the maxima.
     """
     elements = out * inputs
@@ -66,7 +66,7 @@ def pack_bitsandbytes_4bit(
 
 
 def pack_bitsandbytes_8bit(out: int, inputs: int) -> list[PackedTensor]:
-    """Pack as bitsandbytes in 8 bits, with one maximum per output."""
+    """Pack as 8-bit bitsandbytes, with one maximum per output."""
     return [
         PackedTensor(".weight", "I8", (out, inputs)),
         PackedTensor(".SCB", "F32", (out,)),
@@ -77,7 +77,7 @@ def pack_bitsandbytes_8bit(out: int, inputs: int) -> list[PackedTensor]:
 def pack_fp8(
     out: int, inputs: int, block: Shape | None, scale: str, scale_type: str, input_scale: str = ""
 ) -> list[PackedTensor]:
-    """Pack as FP8 with one scale per block or matrix; ``scale`` and ``input_scale`` are suffixes."""
+    """Pack as FP8, with one scale per block or matrix. ``scale`` and ``input_scale`` are tensor suffixes."""
     shape = (ceil_div(out, block[0]), ceil_div(inputs, block[1])) if block else ()
     tensors = [PackedTensor(".weight", "F8_E4M3", (out, inputs)), PackedTensor(scale, scale_type, shape)]
     return [*tensors, *([PackedTensor(input_scale, "F32", ())] if input_scale else [])]
@@ -86,7 +86,7 @@ def pack_fp8(
 def pack_integers(
     out: int, inputs: int, bits: int, group: int, symmetric: bool, has_group_index: bool, scale_type: str
 ) -> list[PackedTensor]:
-    """Pack as ``pack-quantized``: integers packed along the inputs, one scale per group, and the matrix shape."""
+    """Pack as ``pack-quantized``, with integers packed along the inputs, one scale per group, and the matrix shape."""
     groups = n_groups(inputs, group)
     tensors = [
         PackedTensor(".weight_packed", "I32", (out, ceil_div(inputs * bits, WORD_BITS))),
@@ -103,7 +103,7 @@ def pack_integers(
 def pack_bytes(
     out: int, inputs: int, kind: str, scales: Shape, scale_type: str, symmetric: bool = True, input_scale: bool = False
 ) -> list[PackedTensor]:
-    """Store one byte per element, with scales of shape ``scales``, and zero points unless symmetric."""
+    """Pack with one byte per element, scales of shape ``scales``, and zero points unless ``symmetric`` is set."""
     tensors = [PackedTensor(".weight", kind, (out, inputs)), PackedTensor(".weight_scale", scale_type, scales)]
     tensors += [] if symmetric else [PackedTensor(".weight_zero_point", kind, scales)]
     return [*tensors, *([PackedTensor(".input_scale", scale_type, (1,))] if input_scale else [])]
@@ -112,7 +112,7 @@ def pack_bytes(
 def pack_nvfp4(
     out: int, inputs: int, group: int = NV_BLOCK, input_scale: bool = True, compressed: bool = False
 ) -> list[PackedTensor]:
-    """Pack as NVFP4: two elements per byte, an FP8 scale per group, and a scale per matrix."""
+    """Pack as NVFP4, with two elements per byte, an FP8 scale per group, and a scale per matrix."""
     shape: Shape = ()
     weight, scale, inner = ".weight", ".weight_scale_2", ".input_scale"
     if compressed:
@@ -126,7 +126,7 @@ def pack_nvfp4(
 
 
 def pack_int4_pairs(out: int, inputs: int, group: int, fp8_inputs: bool) -> list[PackedTensor]:
-    """Pack as ModelOpt's INT4: two outputs per byte and a scale per group; FP8 inputs add two scales."""
+    """Pack as ModelOpt's INT4, with two outputs per byte and a scale per group. FP8 inputs add two scales."""
     tensors = [
         PackedTensor(".weight", "U8", (ceil_div(out, 2), inputs)),
         PackedTensor(".weight_scale", "F32", (out, ceil_div(inputs, group))),
@@ -136,7 +136,7 @@ def pack_int4_pairs(out: int, inputs: int, group: int, fp8_inputs: bool) -> list
 
 
 def pack_microscaled(out: int, inputs: int, bits: int, name: str = ".weight") -> list[PackedTensor]:
-    """Pack as MXFP4, MXFP6 or MXFP8: elements packed into bytes, one 8-bit scale per 32 elements."""
+    """Pack as MXFP4, MXFP6 or MXFP8, with elements packed into bytes and one 8-bit scale per 32 elements."""
     kind, length = ("F8_E4M3", inputs) if bits == BITS["U8"] else ("U8", ceil_div(inputs * bits, BITS["U8"]))
     return [
         PackedTensor(name, kind, (out, length)),
@@ -145,7 +145,7 @@ def pack_microscaled(out: int, inputs: int, bits: int, name: str = ".weight") ->
 
 
 def pack_fp4_experts(out: int, inputs: int) -> list[PackedTensor]:
-    """Pack DeepSeek-V4's experts: two FP4 elements per byte, one 8-bit scale per 32 elements."""
+    """Pack DeepSeek-V4's experts, with two FP4 elements per byte and one 8-bit scale per 32 elements."""
     return [
         PackedTensor(".weight", "I8", (out, ceil_div(inputs, 2))),
         PackedTensor(".scale", "F8_E8M0", (out, ceil_div(inputs, MX_BLOCK))),
@@ -153,7 +153,7 @@ def pack_fp4_experts(out: int, inputs: int) -> list[PackedTensor]:
 
 
 def pack_mxfp4_experts(experts: int, out: int, inputs: int) -> list[PackedTensor]:
-    """Pack gpt-oss's stacked experts: blocks of 32 elements in 16 bytes, one 8-bit scale per block."""
+    """Pack gpt-oss's stacked experts, with blocks of 32 elements in 16 bytes and one 8-bit scale per block."""
     blocks = ceil_div(inputs, MX_BLOCK)
     return [
         PackedTensor("_blocks", "U8", (experts, out, blocks, MX_BLOCK // 2)),

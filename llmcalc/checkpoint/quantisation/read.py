@@ -1,7 +1,7 @@
-"""Reads a checkpoint's ``quantization_config``: which matrices are quantised, and which tensors store them.
+"""Reader for a checkpoint's ``quantization_config``, which determines the quantised matrices and stored tensors.
 
-Each method reads its own keys. Unknown methods and unsupported variants are errors. Modules that are not listed
-are treated as in the method's library: embeddings, norms, routers and, for most methods, the head are excluded.
+Unknown methods and unsupported variants raise an error. Unlisted modules follow the defaults of each method's
+library. Embeddings, norms, routers and, for most methods, the head are not quantised.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ METHODS: dict[str, Reader] = {
 
 
 def read_quantisation(data: Mapping[str, Any], dtype: str, text_only: bool = False) -> Quantisation:
-    """Return the most likely variant of a config's method; ``text_only``: only the language model is quantised."""
+    """Return the most likely variant of a config. ``text_only`` means that only the language model is quantised."""
     return quantisation_variants(data, dtype, text_only)[0]
 
 
 def quantisation_variants(data: Mapping[str, Any], dtype: str, text_only: bool = False) -> list[Quantisation]:
-    """Return the variants that different writers store for a config, most likely first."""
+    """Return the storage variants that different tools may write for a config, most likely first."""
     producer, inner = data.get("producer"), data.get("quantization")
     method = data.get("quant_method") or (producer.get("name") if isinstance(producer, dict) else None)
     if isinstance(method, str) and method.startswith("bitsandbytes"):

@@ -1,4 +1,4 @@
-"""One module per subject, each with its ``COMMANDS`` and imported only when one of them is invoked."""
+"""Command modules, grouped by subject. A module is imported only when one of its ``COMMANDS`` is invoked."""
 
 from __future__ import annotations
 

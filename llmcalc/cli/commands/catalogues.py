@@ -1,4 +1,4 @@
-"""``llmcalc formats``, ``hardware`` and ``laws``: the built-in catalogues."""
+"""The ``llmcalc formats``, ``hardware`` and ``laws`` commands for listing built-in catalogues."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from ..options import OUTPUT
 from ..output import Answer, printed
 from ..spec import Argument, Command
 
-ACCELERATOR = Argument("name", "Name or alias of an accelerator.", complete="accelerators")
-LAW = Argument("name", "Name of a scaling law, such as besiroglu.", complete="laws")
+ACCELERATOR = Argument("name", "Accelerator name or alias.", complete="accelerators")
+LAW = Argument("name", "Scaling law name, such as besiroglu.", complete="laws")
 
 
 @printed

@@ -1,4 +1,4 @@
-"""``llmcalc check`` finds suspicious shapes and checks limits; ``llmcalc rule`` explains the rules."""
+"""The ``llmcalc check`` command for suspicious shapes and limits, and ``llmcalc rule`` for lint rules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SETTINGS = (
     Option("--ep", "Intended number of expert-parallel ranks.", kind=int),
     Option("--max-params", "Maximum number of parameters, such as 8B.", "N"),
     Option("--max-active", "Maximum number of active parameters.", "N"),
-    Option("--max-memory", "Maximum serving memory in bf16 at --batch and --seq, such as 24GiB.", "SIZE"),
+    Option("--max-memory", "Maximum bf16 serving memory at --batch and --seq, such as 24GiB.", "SIZE"),
     Option("--budget", "Maximum training FLOPs for --tokens, such as 1e24 or 3640PF-days.", "FLOPS"),
     Option("--tokens", "Number of training tokens, such as 15T.", "N"),
     BATCH,
@@ -29,7 +29,7 @@ CODE = Argument("code", "Rule code, such as HW005 (default: list all rules).", l
 
 @printed
 def run_check(models: list[str], **given: Any) -> Answer:
-    """Print the findings; the exit code is 1 for any finding or exceeded limit."""
+    """Print the findings. The exit code is 1 if there are any findings or exceeded limits."""
     from ...api.check import check
     from ...report.lint_report import check_document
 

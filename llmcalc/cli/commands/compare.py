@@ -1,4 +1,4 @@
-"""``llmcalc compare A B [C ...]``: compare models; ``llmcalc diff A B``: show where two architectures differ."""
+"""The ``llmcalc compare`` command for comparing models, and ``llmcalc diff`` for architecture differences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..spec import Argument, Command, Option
 
 MODELS = Argument("models", "Two or more models; ratios are relative to the first.", 2, True, "models")
 FIRST = Argument("first", MODEL.help, complete=MODEL.complete)
-SECOND = Argument("second", "The model to compare with.", complete=MODEL.complete)
+SECOND = Argument("second", "Model to compare with the first.", complete=MODEL.complete)
 OVERRIDES = tuple(
     Option(flag, f"Override a variable or key of {which}. Repeatable.", SET.metavar, name, repeatable=True)
     for flag, name, which in (
@@ -33,7 +33,7 @@ def run_compare(models: list[str], **given: Any) -> Answer:
 
 @printed
 def run_diff(first: str, second: str, **given: Any) -> Answer:
-    """Print the differences; the exit code is 1 if there are any."""
+    """Print the differences. The exit code is 1 if there are any differences."""
     from ...api.diff import diff
     from ...api.load import load_each
     from ...report.compare import diff_document

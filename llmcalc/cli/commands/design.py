@@ -1,4 +1,4 @@
-"""``llmcalc design FAMILY --params 13B``: find sizes of a model family for a target."""
+"""The ``llmcalc design`` command for finding shapes of a model family that meet a target."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from ..options import BATCH, OUTPUT
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
-FAMILY = Argument("family", "Preset family whose proportions to keep, such as llama3.", complete="models")
+FAMILY = Argument("family", "Preset family to scale while keeping its proportions, such as llama3.", complete="models")
 SETTINGS = (
     Option("--params", "Target number of parameters, such as 13B.", "N"),
     Option("--active", "Target number of active parameters.", "N"),
     Option("--flops", "Target forward FLOPs per token at --seq.", "N"),
-    Option("--memory", "Target serving memory in bf16 at --batch and --seq.", "SIZE"),
+    Option("--memory", "Target bf16 serving memory at --batch and --seq.", "SIZE"),
     Option("--seq", "Sequence length in tokens.", kind=int, default=2048),
     BATCH,
     Option("--multiple", "Round widths to multiples of this number.", kind=int, default=128),
@@ -24,7 +24,7 @@ SETTINGS = (
 
 @printed
 def run(family: str, **given: Any) -> Answer:
-    """Print the sizes."""
+    """Print the candidate shapes."""
     from ...api.design import design
     from ...report.design import design_document
 

@@ -1,4 +1,4 @@
-"""``llmcalc explain MODEL QUANTITY``: how a number is derived."""
+"""The ``llmcalc explain`` command for showing how a quantity is derived."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from ..options import MODEL, STEP, TOKENS, load_model
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
-QUANTITY = Argument("quantity", "Quantity: params, active, flops, state, memory or train.", complete="quantities")
+QUANTITY = Argument(
+    "quantity", "Quantity to explain: params, active, flops, state, memory or train.", complete="quantities"
+)
 DEPTH = Option("--depth", "Number of tree levels to show (default: all).", kind=int)
-SELECT = Option("--select", "Show only parts whose path contains this text.", "TEXT")
+SELECT = Option("--select", "Show only components whose path contains this text.", "TEXT")
 
 
 @printed

@@ -1,4 +1,4 @@
-"""``llmcalc fit MODEL --gpu NAME``: check whether a model fits, or solve for the largest workload that does."""
+"""The ``llmcalc fit`` command for checking whether a model fits on GPUs, or finding a workload that fits."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ..spec import Argument, Command, Option
 
 TIMES = Argument("times", "GPU count, such as x8.", least=0)
 SETTINGS = (
-    Option("--gpu", "GPU and count, such as h100, h100:8 or 'a100-80gb x4'.", "NAME[:N]", complete="accelerators",
+    Option("--gpu", "GPU name and count, such as h100, h100:8 or 'a100-80gb x4'.", "NAME[:N]", complete="accelerators",
            also=("count",)),
-    Option("--gpu-memory", "Memory of one GPU, such as 79.6GiB (overrides the specification).", "SIZE"),
+    Option("--gpu-memory", "Memory per GPU, such as 79.6GiB (overrides the specification).", "SIZE"),
     Option("--reserve", "Memory to reserve per GPU for the runtime, such as 2GiB or 10%.", "SIZE", default="1GiB"),
     Option("--solve", "Solve for the largest context or batch, the best weight format, or the fewest GPUs.",
            choices=("seq", "batch", "quant", "gpus")),
@@ -33,7 +33,7 @@ def run(
     solve: str | None,
     **given: Any,
 ) -> Answer:
-    """Print the fit; the exit code is 1 if the model does not fit."""
+    """Print the fit. The exit code is 1 if the model does not fit."""
     from ...api.fit import fit
     from ...report.fit import fit_document
 

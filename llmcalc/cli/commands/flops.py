@@ -1,4 +1,4 @@
-"""``llmcalc flops MODEL``: count the floating-point operations of a step."""
+"""The ``llmcalc flops`` command for counting the floating-point operations of a step."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ from ..options import (
 from ..output import Answer, printed
 from ..spec import Command, Option
 
-CONVENTION = Option("--convention", "Count what transformers' eager PyTorch code executes.", choices=("torch",))
+CONVENTION = Option(
+    "--convention", "Count the operations that transformers' eager PyTorch code executes.", choices=("torch",)
+)
 RECOMPUTE = Option(
-    "--recompute", "Training: show the FLOPs that the backward pass recomputes.", default="none",
+    "--recompute", "Training: show the FLOPs recomputed in the backward pass.", default="none",
     choices=("none", "selective", "full"),
 )  # fmt: skip
 BY = Option("--by", "Break the total down by component or layer.", default="component", choices=("component", "layer"))
@@ -40,7 +42,7 @@ def run(model: str, recompute: str, by: str, **given: Any) -> Answer:
 
     cached_tokens(given["mode"], given["context"])  # before a model is loaded
     if recompute != "none" and given["mode"] != "train":
-        raise InputError("applies only to a training step", parameter="recompute", hint="add {mode=train}")
+        raise InputError("applies only to training steps", parameter="recompute", hint="add {mode=train}")
     return flops_document(flops(load_model(model, given), **values(WORKLOAD, given)), by, recompute)
 
 

@@ -1,4 +1,4 @@
-"""``llmcalc import SOURCE -o FILE``: write any model as a preset file."""
+"""The ``llmcalc import`` command for writing a model to a preset file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 STDOUT = "-"
 TO = Option(
-    "--output", f"File to write, such as mine.yaml (default: {STDOUT}, standard output).", "FILE", default=STDOUT,
+    "--output", f"Output file, such as mine.yaml (default: {STDOUT}, standard output).", "FILE", default=STDOUT,
     short="-o",
 )  # fmt: skip
 
@@ -40,7 +40,7 @@ def run(model: str, output: str, force: bool, **given: Any) -> int:
 
 
 def _name(text: str) -> str:
-    """Turn a text into a valid preset name: letters, digits and dashes.
+    """Convert text to a valid preset name with letters, digits, periods and dashes.
 
     >>> _name("Qwen/Qwen3-8B (base)")
     'qwen-qwen3-8b-base'

@@ -1,4 +1,4 @@
-"""``llmcalc memory MODEL``: compute the memory of serving or of a training step."""
+"""The ``llmcalc memory`` command for computing the memory of serving or a training step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..spec import Command
 
 @printed
 def run(model: str, **given: Any) -> Answer:
-    """Print the memory; for a paged cache, also print the state without rounding to blocks."""
+    """Print the memory. For a paged cache, also print the state size without rounding to blocks."""
     from ...api.memory import memory
     from ...calc.memory.inference import InferenceMemory
     from ...report.memory import memory_document

@@ -1,4 +1,4 @@
-"""``llmcalc presets``: list, search and show presets; ``llmcalc timeline``: show model growth by year."""
+"""The ``llmcalc presets`` commands for finding and showing presets, and ``llmcalc timeline`` for model growth."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from ..options import JSON, OUTPUT, SET
 from ..output import Answer, printed, warn, write_text
 from ..spec import Argument, Command, Option
 
-NAME = Argument("name", "Name or alias of a preset.", complete="models")
+NAME = Argument("name", "Preset name or alias.", complete="models")
 WORDS = Argument(
-    "words", "Parts of names, kinds (moe, mamba, encoder), years (2024, '>=2023') and sizes ('>10b', 1b-8b).", 1, True
+    "words",
+    "Search terms: name parts, kinds (moe, mamba, encoder), years (2024, '>=2023') or sizes ('>10b', 1b-8b).",
+    1,
+    True,
 )
-FILTER = Argument("words", "Search words as in presets search, such as llama or '>=2023'.", 0, True)
+FILTER = Argument("words", "Search terms as for presets search, such as llama or '>=2023'.", 0, True)
 RESOLVED = Option("--resolved", "Print one model with bases, variables and defaults resolved.", kind=bool)
 ALL = Option("--all", "Show every size (default: the largest of each family).", name="everything", kind=bool)
 
@@ -28,7 +31,7 @@ def list_presets() -> Answer:
 
 @printed
 def search_presets(words: list[str]) -> Answer:
-    """Print the matching models; the exit code is 1 if there are none."""
+    """Print the matching models. The exit code is 1 if no model matches."""
     from ...report.presets import search_document
     from ...report.search import search
 
@@ -47,7 +50,7 @@ def locate_preset(name: str) -> Answer:
 
 @printed
 def show_timeline(words: list[str], everything: bool) -> Answer:
-    """Print the models by year; the exit code is 1 if none matches."""
+    """Print the matching models by year. The exit code is 1 if no model matches."""
     from ...report.search import search
     from ...report.timeline import points, timeline_document
 
@@ -60,7 +63,7 @@ def show_timeline(words: list[str], everything: bool) -> Answer:
 
 
 def _summaries() -> list[dict[str, Any]]:
-    """Summarise all presets, with a warning for each file that cannot be read."""
+    """Return summaries of all presets, and print a warning for each unreadable file."""
     from ...report.presets import summaries
 
     presets, errors = summaries()
@@ -69,13 +72,13 @@ def _summaries() -> list[dict[str, Any]]:
 
 
 def show_preset(name: str, resolved: bool, overrides: list[str], as_json: bool) -> int:
-    """Print a preset file or the resolved model."""
+    """Print a preset file or a resolved model."""
     from ...report.heading import model_inputs
     from ...report.json_envelope import envelope
     from ...schema.preset_files import find, read_preset, read_text
 
     if overrides and not resolved:
-        raise InputError("applies only to a resolved model", parameter="overrides", hint="add {resolved}")
+        raise InputError("applies only to resolved models", parameter="overrides", hint="add {resolved}")
     if resolved:
         from ...api.load import load
         from ...schema.describe import describe

@@ -1,4 +1,4 @@
-"""``llmcalc report MODEL ... -o FILE``: write a self-contained HTML page about models."""
+"""The ``llmcalc report`` command for writing a self-contained HTML page about models."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ..output import write_text
 from ..spec import Argument, Command, Option
 
 STDOUT = "-"
-MODELS = Argument("models", "One or more models (several are compared).", 1, True, "models")
-TO = Option("--output", f"HTML file to write ({STDOUT} for standard output).", "FILE", short="-o")
-GPU = Option("--gpu", "GPU whose memory to show in the charts.", "NAME", complete="accelerators")
+MODELS = Argument("models", "One or more models (two or more are compared).", 1, True, "models")
+TO = Option("--output", f"HTML output file ({STDOUT} for standard output).", "FILE", short="-o")
+GPU = Option("--gpu", "GPU whose memory is shown in the charts.", "NAME", complete="accelerators")
 CONTEXT = Option(
     "--context", "Sequence lengths for the charts: 1k..128k:x2 or 1k,8k,64k (k is 1024).", "VALUES",
     default="1k..256k:x2",
@@ -23,7 +23,7 @@ CONTEXT = Option(
 def run(
     models: list[str], output: str | None, gpu: str | None, context: str, batch: int, force: bool, **given: Any
 ) -> int:
-    """Write the page."""
+    """Write the HTML page."""
     from ...api.defaults import default_seq
     from ...api.names import accelerator
     from ...report.page import report_page
@@ -52,7 +52,7 @@ def _lengths(text: str) -> tuple[int, ...]:
         return read_axis(f"seq={text}").values
     except InputError:
         hint = "use lengths such as 1k..128k:x2 or 1k,8k,64k"
-        raise InputError(f"invalid lengths {text!r}", parameter="context", hint=hint) from None
+        raise InputError(f"invalid sequence lengths {text!r}", parameter="context", hint=hint) from None
 
 
 COMMANDS = (

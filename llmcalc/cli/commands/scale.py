@@ -1,4 +1,4 @@
-"""``llmcalc scale``: apply scaling laws to a budget, a size, a token count, a loss or a model."""
+"""The ``llmcalc scale`` command for applying scaling laws to a budget, size, token count, loss or model."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ SHAPE = Option(
 SEQ = Option("--seq", "Sequence length in tokens.", kind=int, default=4096)
 BUDGETS = (
     Option("--compute", "Training compute, such as 1e24 (FLOPs) or 3640PF-days.", "AMOUNT"),
-    Option("--days", "Budget in days on all GPUs of --gpu.", "N"),
-    Option("--gpu-hours", "Budget in GPU-hours of --gpu, such as 1M.", "AMOUNT", "hours"),
+    Option("--days", "Budget in days of training on the GPUs of --gpu.", "N"),
+    Option("--gpu-hours", "Budget in GPU-hours on --gpu, such as 1M.", "AMOUNT", "hours"),
     Option("--dollars", "Budget in US dollars, at --price per GPU-hour.", "AMOUNT"),
 )
 # options and an example of each for its error message
@@ -31,17 +31,17 @@ AMOUNTS = {
     Option("--params", "Number of parameters, such as 70B.", "AMOUNT", "parameters"): "70B",
     Option("--tokens", "Number of training tokens, such as 15T.", "AMOUNT"): "15T",
     Option("--loss", "Target loss in nats per token.", "LOSS"): "1.9",
-    Option("--unique", "Number of unique training tokens; more tokens repeat the data.", "AMOUNT"): "1T",
+    Option("--unique", "Number of unique training tokens; training on more tokens repeats the data.", "AMOUNT"): "1T",
     Option("--inference", "Number of tokens processed during serving, such as 10T.", "AMOUNT"): "10T",
     Option("--inference-cost", "Cost of a serving FLOP relative to a training FLOP (default: 1).", "RATIO"): "1.5",
-    Option("--experts", "Ratio of total to active experts (default: the model's; none: dense).", "N"): "8",
+    Option("--experts", "Ratio of total to active experts (default: the model's, else dense).", "N"): "8",
     Option("--granularity", "Ratio of dense layer width to expert width (default: 1).", "N"): "4",
 }
 
 
 @printed
 def run(model: str | None, laws: list[str], shapes: list[str], seq: int, **given: Any) -> Answer:
-    """Print the answers of the laws."""
+    """Print the predictions of the scaling laws."""
     from ...api.reference_models import reference_shapes
     from ...api.scale import scale
     from ...estimate.amounts import amount

@@ -1,4 +1,4 @@
-"""``llmcalc schema``: print the JSON Schema of presets or of results."""
+"""The ``llmcalc schema`` command for printing the JSON Schema of presets or results."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from ..output import write_text
 from ..spec import Argument, Command
 
 KINDS = ("preset", "result")
-KIND = Argument("kind", "preset (default; for editors) or result (for programs that read --json).", least=0)
+KIND = Argument(
+    "kind", "Schema kind: preset (default; for editors) or result (for programs that read --json).", least=0
+)
 
 
 def run(kind: str | None) -> int:

@@ -1,4 +1,4 @@
-"""``llmcalc sweep MODEL QUANTITY... --over seq=1k..1M:x2``: compute quantities over a range of workloads."""
+"""The ``llmcalc sweep`` command for evaluating quantities over a range of workloads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
 QUANTITY = Argument(
-    "quantities", "Quantities, such as flops.total, state.bytes, memory.peak or params.active.", 1, True, "swept"
+    "quantities",
+    "Quantities to evaluate, such as flops.total, state.bytes, memory.peak or params.active.",
+    1,
+    True,
+    "swept",
 )
 OVER = Option(
     "--over", "Range to sweep: seq=1k..1M:x2, seq=1k..32k:+1k or batch=1,8,64 (k is 1024). Repeatable.", "SIZE=VALUES",

@@ -1,4 +1,4 @@
-"""``llmcalc train MODEL --tokens N``: estimate compute, time, cost, energy and files of a training run."""
+"""The ``llmcalc train`` command for estimating the compute, time, cost and energy of a training run."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ ENERGY = (
     Option("--pue", "Power usage effectiveness of the data centre, such as 1.1.", "RATIO"),
     Option("--carbon", "Carbon intensity in kg CO2e per kWh, such as 0.385.", "KG"),
 )
-MICRO_BATCH = Option("--micro-batch", "Sequences per micro-batch on each rank (for memory).", kind=int, default=1)
+MICRO_BATCH = Option(
+    "--micro-batch", "Sequences per micro-batch on each rank (for the memory estimate).", kind=int, default=1
+)
 RUN = (TOKENS, SEQ, TARGET_SEQ, EXTEND, PAIRS_ALONE, BATCH_TOKENS)
 
 
 @printed
 def run(model: str, **given: Any) -> Answer:
-    """Print the training run; the exit code is 1 if a mesh is given and a step does not fit."""
+    """Print the training run. The exit code is 1 if a mesh is given and a step does not fit in memory."""
     from ...api.train import train
     from ...estimate.amounts import amount
     from ...report.train import train_document

@@ -1,4 +1,4 @@
-"""``llmcalc verify MODEL``: compare declared numbers with a NumPy model or with checkpoint headers."""
+"""The ``llmcalc verify`` command for comparing a model with a NumPy model or with checkpoint headers."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from ...report.verify import Outcome
 
 EVERY = "all"
-WHICH = Argument("model", f"A model, or {EVERY} for every preset.", complete=MODEL.complete)
+WHICH = Argument("model", f"Model to verify, or {EVERY} for every preset.", complete=MODEL.complete)
 CLEAR = "\r\x1b[K"
 
 
 @printed
 def run(model: str, **given: Any) -> Answer:
-    """Print the checks; the exit code is 1 if anything differs or cannot be run."""
+    """Print the checks. The exit code is 1 if any check fails or cannot be run."""
     from ...report.verify import all_document, outcome, verify_document
 
     if model == EVERY:
         for name, value in values(READING, given).items():
             if value:
-                raise InputError(f"cannot be combined with {EVERY}", parameter=name, hint="name one model")
+                raise InputError(f"cannot be combined with {EVERY}", parameter=name, hint="pass a single model")
         outcomes = _verify_all()
         return all_document(outcomes), all(each.ok for each in outcomes)
     if has_headers_only(model):
@@ -54,7 +54,7 @@ def run(model: str, **given: Any) -> Answer:
 
 
 def _verify_all() -> list[Outcome]:
-    """Verify every model, with a progress line on a terminal."""
+    """Verify every model. On a terminal, show a progress line."""
     from ...report.verify import models, outcome_of
 
     sizes, outcomes = models(), []

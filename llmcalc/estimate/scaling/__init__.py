@@ -1,1 +1,1 @@
-"""Scaling laws: formulas, fitted ranges, queries and answers."""
+"""Scaling-law formulas, fitted ranges, queries and answers."""

@@ -1,4 +1,4 @@
-"""Scaling-law formulas for the loss of N parameters after D tokens and the optimum for C = 6·N·D FLOPs.
+"""Scaling-law formulas for the loss with N parameters and D tokens, and for the optimum at C = 6·N·D FLOPs.
 
 The formulas are fitted to published training runs and are never exact.
 """
@@ -19,42 +19,42 @@ STEPS = 200  # bisection steps, enough for the precision of a float
 
 
 class ScalingForm:
-    """Base class of formulas. Subclasses override the methods that their formula supports."""
+    """Base class of scaling-law formulas. Subclasses override the methods that their formula supports."""
 
     def loss(self, n: float, d: float) -> float:
-        """Return the loss of N parameters after D tokens."""
+        """Return the loss of a model with N parameters after D training tokens."""
         raise UnsupportedError("does not predict a loss")
 
     def optimum(self, c: float) -> tuple[float, float]:
-        """Return the (N, D) with the lowest loss for C FLOPs."""
+        """Return the (N, D) pair with the lowest loss for C FLOPs."""
         raise UnsupportedError("does not predict an optimum")
 
     def tokens_on_path(self, n: float) -> float:
-        """Return the D for which N is optimal."""
+        """Return the number of tokens D for which N is optimal."""
         raise UnsupportedError("does not predict an optimum")
 
     def parameters_on_path(self, d: float) -> float:
-        """Return the N for which D is optimal."""
+        """Return the number of parameters N for which D is optimal."""
         raise UnsupportedError("does not predict an optimum")
 
     def compute_for(self, loss: float) -> float:
-        """Return the least C that reaches a loss."""
+        """Return the minimum compute C that reaches a loss."""
         raise UnsupportedError("does not predict a loss")
 
     def tokens_for(self, n: float, loss: float) -> float:
-        """Return the D after which N parameters reach a loss."""
+        """Return the number of tokens D after which a model with N parameters reaches a loss."""
         raise UnsupportedError("does not predict a loss")
 
     def lifetime(self, loss: float, inference: float) -> tuple[float, float]:
-        """Return the (N, D) that reach a loss at the lowest total cost of training and inference."""
+        """Return the (N, D) pair that reaches a loss at the lowest total cost of training and inference."""
         raise UnsupportedError("does not predict a loss")
 
 
 @record
 class Surface(ScalingForm):
-    """The loss ``L = E + (A/N^α + B/D^β)^κ``, where κ is 1 except in Kaplan's law.
+    """Loss surface ``L = E + (A/N^α + B/D^β)^κ``, where κ is 1 except in Kaplan's law.
 
-    At the optimum for 6·N·D FLOPs, α·A/N^α = β·B/D^β. This gives closed forms [hoffmann2022, Equation 4].
+    At the optimum for 6·N·D FLOPs, α·A/N^α = β·B/D^β. This gives a closed-form solution [hoffmann2022, Equation 4].
     """
 
     e: float
@@ -65,7 +65,7 @@ class Surface(ScalingForm):
     outer: float = 1.0
 
     def loss(self, n: float, d: float) -> float:
-        """Return the loss of N parameters after D tokens."""
+        """Return the loss of a model with N parameters after D training tokens."""
         return float(self.e + (self.a / n**self.alpha + self.b / d**self.beta) ** self.outer)
 
     def optimum(self, c: float) -> tuple[float, float]:
@@ -74,20 +74,20 @@ class Surface(ScalingForm):
         return n, c / TRAIN / n
 
     def tokens_on_path(self, n: float) -> float:
-        """Return the D for which N is optimal."""
+        """Return the number of tokens D for which N is optimal."""
         return bounded((n / self._g) ** (self.alpha / self.beta) / self._g)
 
     def parameters_on_path(self, d: float) -> float:
-        """Return the N for which D is optimal."""
+        """Return the number of parameters N for which D is optimal."""
         return bounded((d * self._g) ** (self.beta / self.alpha) * self._g)
 
     def compute_for(self, loss: float) -> float:
-        """Return the least C that reaches a loss."""
+        """Return the minimum compute C that reaches a loss."""
         share = self._reducible(loss) / (self.alpha + self.beta)
         return bounded(TRAIN * self._n(share * self.beta) * self._d(share * self.alpha))
 
     def tokens_for(self, n: float, loss: float) -> float:
-        """Return the D after which N parameters reach a loss."""
+        """Return the number of tokens D after which a model with N parameters reaches a loss."""
         rest = self._reducible(loss) - self.a / n**self.alpha
         if rest <= 0:
             message = f"{n:.4g} parameters never reach a loss below {self.loss(n, inf):.4g}"
@@ -95,10 +95,10 @@ class Surface(ScalingForm):
         return self._d(rest)
 
     def lifetime(self, loss: float, inference: float) -> tuple[float, float]:
-        """Return the (N, D) that minimise ``6·N·D + 2·N·inference`` at a loss. Inference tokens are weighted by cost.
+        """Return the (N, D) pair that minimises ``6·N·D + 2·N·inference`` at a loss, with cost-weighted inference.
 
-        At the minimum, ``αA/N^α = βB/D^β·(1 + inference/3D)``. As N accounts for more of the loss, the left side grows
-        and the right side falls, so bisection finds the minimum [sardana2023, Equation 3].
+        At the minimum, ``αA/N^α = βB/D^β·(1 + inference/3D)``. As the N term takes up more of the loss, the left side
+        grows and the right side falls, so bisection finds the minimum [sardana2023, Equation 3].
         """
         rest = self._reducible(loss)
         served = inference * INFER / TRAIN
@@ -120,7 +120,7 @@ class Surface(ScalingForm):
     def _reducible(self, loss: float) -> float:
         if loss <= self.e:
             message = f"a loss of {loss:g} is not above the irreducible loss {self.e:.4g}"
-            raise InputError(message, parameter="loss", hint="use a higher loss")
+            raise InputError(message, parameter="loss", hint="use a higher target loss")
         return float((loss - self.e) ** (1 / self.outer))
 
     def _n(self, term: float) -> float:
@@ -132,9 +132,9 @@ class Surface(ScalingForm):
 
 @record
 class Path(ScalingForm):
-    """``N = k_n·C^a`` and ``D = k_d·C^b``, with C in ``unit`` FLOPs. A missing N or D follows from C = 6·N·D.
+    """Optimal path ``N = k_n·C^a``, ``D = k_d·C^b`` with C in ``unit`` FLOPs. A missing N or D follows from C = 6·N·D.
 
-    The loss on the path is ``(l_c/C)^l_a``. N is divided by ``over``, which converts FLOPs per token to parameters.
+    The loss on the path is ``(l_c/C)^l_a``. N is divided by ``over`` to convert FLOPs per token to parameters.
     """
 
     k_n: float | None = None
@@ -147,7 +147,7 @@ class Path(ScalingForm):
     over: float = 1.0
 
     def optimum(self, c: float) -> tuple[float, float]:
-        """Return (N, D) on the path at C FLOPs."""
+        """Return the (N, D) pair on the path at C FLOPs."""
         x = c / self.unit
         d = None if self.k_d is None else self.k_d * x ** (self.b or 0)
         if self.k_n is None:
@@ -157,17 +157,17 @@ class Path(ScalingForm):
         return n, c / TRAIN / n if d is None else d
 
     def compute(self, value: float, side: int) -> float:
-        """Return the C at which N (``side`` 0) or D (``side`` 1) is on the path."""
+        """Return the C at which N (``side`` 0) or D (``side`` 1) on the path equals ``value``."""
         first = self.optimum(self.unit)[side]
         exponent = log(self.optimum(self.unit * 10)[side] / first, 10)
         return self.unit * power(value / first, 1 / exponent)
 
     def tokens_on_path(self, n: float) -> float:
-        """Return the D for which N is optimal."""
+        """Return the number of tokens D for which N is optimal."""
         return self.optimum(self.compute(n, 0))[1]
 
     def parameters_on_path(self, d: float) -> float:
-        """Return the N for which D is optimal."""
+        """Return the number of parameters N for which D is optimal."""
         return self.optimum(self.compute(d, 1))[0]
 
     def path_loss(self, c: float) -> float | None:
@@ -175,7 +175,7 @@ class Path(ScalingForm):
         return None if self.l_c is None else float((self.l_c * self.unit / c) ** self.l_a)
 
     def compute_for(self, loss: float) -> float:
-        """Return the least C that reaches a loss."""
+        """Return the minimum compute C that reaches a loss."""
         if self.l_c is None:
             raise UnsupportedError("does not predict a loss")
         return bounded(self.l_c * self.unit * power(loss, -1 / self.l_a))
@@ -183,7 +183,7 @@ class Path(ScalingForm):
 
 @record
 class Repeated(Surface):
-    """A loss surface of effective parameters N' and tokens D' when ``unique`` tokens U are repeated.
+    """Loss surface of effective parameters N' and effective tokens D' for U = ``unique`` tokens with repetition.
 
     ``D' = U + U·R_D·(1 - e^(-(D/U - 1)/R_D))``. N' has the same form above the N for which U tokens are optimal
     [muennighoff2023, Equations 5 and 6].
@@ -194,23 +194,23 @@ class Repeated(Surface):
     unique: float = LARGEST
 
     def effective(self, n: float, d: float) -> tuple[float, float]:
-        """Return the effective (N', D')."""
+        """Return the effective (N', D') pair."""
         unique = min(self.unique, d)
         best = min(n, self.parameters_on_path(unique))
         return effective_amount(n, best, self.r_n), effective_amount(d, unique, self.r_d)
 
     def loss(self, n: float, d: float) -> float:
-        """Return the loss of N parameters after D tokens, including repeated tokens."""
+        """Return the loss of a model with N parameters after D training tokens, including repeated tokens."""
         return super().loss(*self.effective(n, d))
 
     def optimum(self, c: float) -> tuple[float, float]:
-        """Return the (N, D) with the lowest loss for C FLOPs, found by search."""
+        """Search for the (N, D) pair with the lowest loss for C FLOPs."""
         n, _ = super().optimum(c)
         n = minimiser(lambda size: self.loss(size, c / TRAIN / size), n / FAR, n * FAR)
         return n, c / TRAIN / n
 
     def tokens_for(self, n: float, loss: float) -> float:
-        """Return the D, including repeated tokens, after which N parameters reach a loss."""
+        """Return the number of tokens D, including repetitions, after which N parameters reach a loss."""
         reached = self.loss(n, LARGEST)
         if reached >= loss:
             message = f"{n:.4g} parameters on {self.unique:.4g} unique tokens never reach a loss below {reached:.4g}"
@@ -218,7 +218,7 @@ class Repeated(Surface):
         return least(lambda d: self.loss(n, d) <= loss, STEPS)
 
     def compute_for(self, loss: float) -> float:
-        """Return the least C that reaches a loss on limited data, found by bisection."""
+        """Return the minimum compute C that reaches a loss on limited data, found by bisection."""
         if self.loss(*self.optimum(LARGEST)) >= loss:
             message = f"no amount of compute reaches a loss of {loss:g} on {self.unique:.4g} unique tokens"
             raise InputError(message, parameter="loss", hint="use a higher loss or more data")
@@ -231,7 +231,7 @@ class Repeated(Surface):
 
 @record
 class Routed(ScalingForm):
-    """``log10 L = a·log N + b·log Ê + c·log N·log Ê + d`` for a fixed number of tokens [clark2022, Equation 1]."""
+    """Loss ``log10 L = a·log N + b·log Ê + c·log N·log Ê + d`` for a fixed token count [clark2022, Equation 1]."""
 
     a: float
     b: float
@@ -240,27 +240,27 @@ class Routed(ScalingForm):
     experts: float
 
     def loss(self, n: float, d: float) -> float:
-        """Return the loss of a model with N active parameters. D is fixed by the fit."""
+        """Return the loss of a model with N active parameters. D is ignored because the fit fixes D."""
         size, routed = log10(n), log10(self.experts)
         return float(10 ** (self.a * size + self.b * routed + self.c * size * routed + self.d))
 
 
 @record
 class Sparse(ScalingForm):
-    """``L = e + a/N^α + b/D^β + c/(1-S)^λ + d/((1-S)^δ·N^γ)`` with sparsity S [abnar2025, Equation 6]."""
+    """Loss ``L = e + a/N^α + b/D^β + c/(1-S)^λ + d/((1-S)^δ·N^γ)`` for sparsity S [abnar2025, Equation 6]."""
 
     constants: Mapping[str, float]
     dense: float
 
     def loss(self, n: float, d: float) -> float:
-        """Return the loss of N total parameters after D tokens."""
+        """Return the loss of a model with N total parameters after D training tokens."""
         of, dense = self.constants, self.dense
         routed = of["c"] / dense ** of["lambda"] + of["d"] / (dense ** of["delta"] * n ** of["gamma"])
         return float(of["e"] + of["a"] / n ** of["alpha"] + of["b"] / d ** of["beta"] + routed)
 
 
 def saturated(experts: float, start: float, most: float) -> float:
-    """Return Ê, which saturates as E grows: ``1/Ê = 1/(E - 1 + 1/(1/start - 1/most)) + 1/most`` [clark2022].
+    """Return the saturating Ê for E experts, with ``1/Ê = 1/(E - 1 + 1/(1/start - 1/most)) + 1/most`` [clark2022].
 
     >>> saturated(1, 2.0732, 290.4521)
     2.0732
@@ -269,7 +269,7 @@ def saturated(experts: float, start: float, most: float) -> float:
 
 
 def granular(of: Mapping[str, float], granularity: float) -> Surface:
-    """Return ``L = c + (g/G^γ + a)/N^α + b/D^β`` for a granularity G [krajewski2024, Equation 9]."""
+    """Return the loss surface ``L = c + (g/G^γ + a)/N^α + b/D^β`` for granularity G [krajewski2024, Equation 9]."""
     a = of["g"] / granularity ** of["gamma"] + of["a"]
     return Surface(of["c"], a, of["alpha"], of["b"], of["beta"])
 
@@ -285,7 +285,7 @@ def joint(of: Mapping[str, float], experts: float) -> Surface:
 
 
 def effective_amount(amount: float, unique: float, rate: float) -> float:
-    """Return the effective amount of parameters or data if all but ``unique`` are repeated.
+    """Return the effective number of parameters or tokens if all but ``unique`` are repeated.
 
     >>> round(effective_amount(4.0, 1.0, 15.387756), 2), effective_amount(1.0, 1.0, 15.387756)
     (3.73, 1.0)
@@ -294,7 +294,7 @@ def effective_amount(amount: float, unique: float, rate: float) -> float:
 
 
 def least(reaches: Callable[[float], bool], steps: int) -> float:
-    """Return the least number from 1 to ``LARGEST`` for which ``reaches`` holds, by bisection."""
+    """Return the smallest number from 1 to ``LARGEST`` for which ``reaches`` is true, found by bisection."""
     low, high = 1.0, LARGEST
     for _ in range(steps):
         middle = (low * high) ** 0.5
@@ -303,7 +303,7 @@ def least(reaches: Callable[[float], bool], steps: int) -> float:
 
 
 def minimiser(function: Callable[[float], float], low: float, high: float) -> float:
-    """Return the positive minimiser of a function, found on a grid and refined by golden-section search."""
+    """Return the positive minimiser of a function, found by grid search and golden-section search."""
     grid = [log(low) + (log(high) - log(low)) * at / GRID for at in range(GRID + 1)]
     best = min(range(GRID + 1), key=lambda at: function(exp(grid[at])))
     left, right = grid[max(best - 1, 0)], grid[min(best + 1, GRID)]
@@ -314,7 +314,7 @@ def minimiser(function: Callable[[float], float], low: float, high: float) -> fl
 
 
 def power(base: float, exponent: float) -> float:
-    """Return ``base^exponent`` within bounds."""
+    """Return ``base^exponent``, or raise an InputError if the result is out of range."""
     try:
         return bounded(base**exponent)
     except OverflowError:

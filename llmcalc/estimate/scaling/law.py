@@ -1,4 +1,4 @@
-"""Scaling laws, with their formulas, constants, definitions of N and fitted ranges."""
+"""Scaling laws with formulas, constants, definitions of N and fitted ranges."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ SLACK = 1e-6  # tolerance for rounded range limits
 
 @record
 class Setting:
-    """Additional inputs of scaling laws.
+    """Additional inputs to scaling laws.
 
     Attributes:
-        experts: number of experts per active expert, E or E/K (None: dense model).
+        experts: number of experts per active expert, E or E/K (None for a dense model).
         granularity: width of a dense feed-forward layer divided by the width of an expert.
-        unique: number of distinct tokens (None: all training tokens).
+        unique: number of distinct tokens (None if all training tokens are distinct).
     """
 
     experts: float | None = None
@@ -52,7 +52,7 @@ class Outside:
 
     @property
     def factor(self) -> float:
-        """The value divided by the nearest limit of the range."""
+        """Ratio of the value to the nearest limit of the range."""
         end = self.high if self.high is not None and self.value > self.high else self.low
         return self.value / (end or 1.0)
 
@@ -78,9 +78,9 @@ class Law:
 
     Attributes:
         title: authors, year and fit.
-        counts: definition of N, a key of ``COUNTS``.
+        counts: definition of N, given as a key of ``COUNTS``.
         unit: unit of C in FLOPs.
-        checked: ``true`` (verified in the publication), ``copies`` (in several copies) or ``false`` (in one copy).
+        checked: source of the constants (``true``: publication, ``copies``: several copies, ``false``: one copy).
     """
 
     name: str
@@ -96,11 +96,11 @@ class Law:
     note: str
 
     def of(self, setting: Setting) -> forms.ScalingForm:
-        """Return the formula in N and D for a setting."""
+        """Return the formula in N and D for the given setting."""
         constants = self.constants
         if self.form in EXPERT_FORMS and setting.experts is None:
             hint = "set the number of experts, such as {experts=8}"
-            raise UnsupportedError("is a law for mixture-of-experts models", parameter="experts", hint=hint)
+            raise UnsupportedError("applies only to mixture-of-experts models", parameter="experts", hint=hint)
         experts = setting.experts or 1.0
         if self.form == "additive":
             return forms.Surface(**constants)
@@ -127,7 +127,7 @@ class Law:
         return forms.Path(**path, unit=self.unit, over=over)
 
     def outside(self, setting: Setting, n: float, d: float, c: float) -> tuple[Outside, ...]:
-        """Return the values of a point outside the fitted range."""
+        """Return the values of a point (N, D, C) that are outside the fitted range."""
         values = {"n": n, "d": d, "c": c, "ratio": d / n, "experts": setting.experts}
         if self.form == "granular":
             values["granularity"] = setting.granularity or 1.0
@@ -148,7 +148,7 @@ class Law:
 
 
 def read_law(name: str, entry: Mapping[str, Any]) -> Law:
-    """Read a law from an entry of the data files."""
+    """Create a law from a data file entry."""
     checked = entry["checked"]
     own = {"uncertainty": {}, "unit": 1.0, "note": "", **entry}
     own["checked"] = checked if isinstance(checked, str) else str(checked).lower()
@@ -157,7 +157,7 @@ def read_law(name: str, entry: Mapping[str, Any]) -> Law:
 
 
 def positive(value: float, parameter: str, least: float = 0.0) -> float:
-    """Return the value, or raise an InputError if it is not positive or below ``least``."""
+    """Return the value, or raise an InputError if it is below ``least`` or not positive."""
     if not (0 < value < forms.LARGEST and value >= least):
         hint = f"must be at least {least:g}" if value > 0 and least else "must be positive"
         raise InputError(f"{value:g} is out of range", parameter=parameter, hint=hint)

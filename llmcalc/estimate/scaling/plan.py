@@ -1,4 +1,4 @@
-"""Answer scaling-law queries: optimal N and D, the loss of a run, and the cost of overtraining and inference."""
+"""Answers to scaling-law queries about the optimal N and D, loss, overtraining and inference cost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .query import LifetimeOptimum, NoAnswer, Plan, Point, Query
 
 
 def plan(laws: Iterable[Law], query: Query, setting: Setting | None = None, model: Architecture | None = None) -> Plan:
-    """Answer a query with each law. ``model`` is the model described by the query's parameters, if any."""
+    """Answer a query with each law. ``model`` is the architecture that the query's parameters describe, if any."""
     chosen, found = setting or Setting(), []
     failures: list[tuple[str, InputError]] = []
     for law in laws:
@@ -30,7 +30,7 @@ def plan(laws: Iterable[Law], query: Query, setting: Setting | None = None, mode
 
 
 def _most_informative(failures: list[tuple[str, InputError]]) -> InputError:
-    """Return the most informative error, preferring impossible queries to queries that a law does not cover."""
+    """Return the most informative error. Impossible queries take precedence over unsupported queries."""
     if not failures:
         return InputError("no scaling law selected", parameter="laws")
     name, error = min(failures, key=lambda failure: isinstance(failure[1], UnsupportedError))
@@ -43,12 +43,12 @@ def _point(law: Law, query: Query, setting: Setting) -> Point:
     form = law.of(setting)
     n = None if query.parameters is None else query.parameters.get(law.counts)
     if n is None and query.parameters is not None:
-        raise InputError(f"requires N ({COUNTS[law.counts]}), which is unknown", parameter="parameters")
+        raise InputError(f"requires N ({COUNTS[law.counts]}), but N is unknown", parameter="parameters")
     n, d, c = _locate(form, query, n)
     if law.counts == "stored":
         c /= _stored_per_active(query, setting)
     if min(n, d) < 1:
-        raise InputError("the optimum is less than one parameter or token", hint="use less extreme values")
+        raise InputError("the optimum is below one parameter or token", hint="use less extreme values")
     on_path = form.path_loss(c) if isinstance(form, Path) and query.free else None
     loss = on_path if isinstance(form, Path) else form.loss(n, d)
     more: dict[str, Any] = {}
@@ -63,7 +63,7 @@ def _point(law: Law, query: Query, setting: Setting) -> Point:
 
 
 def _stored_per_active(query: Query, setting: Setting) -> float:
-    """Return stored parameters per active parameter, from the model if known, else from the number of experts."""
+    """Return the ratio of stored to active parameters, from the model if known and from the expert count otherwise."""
     known = query.parameters or {}
     if "active" in known and known["active"] != known.get("stored"):
         return known["stored"] / known["active"]
@@ -71,7 +71,7 @@ def _stored_per_active(query: Query, setting: Setting) -> float:
 
 
 def _locate(form: ScalingForm, query: Query, n: float | None) -> tuple[float, float, float]:
-    """Return the (N, D, C) of a query. C is 6·N·D except for laws with another definition of C."""
+    """Return (N, D, C) for a query. C is 6·N·D unless the law defines C differently."""
     d, c = query.tokens, query.compute
     if n is None and d is None:
         c = form.compute_for(query.loss) if query.loss is not None else c
@@ -89,7 +89,7 @@ def _locate(form: ScalingForm, query: Query, n: float | None) -> tuple[float, fl
 
 
 def _optimum_at_loss(form: ScalingForm, n: float, loss: float | None) -> dict[str, float]:
-    """Return the optimal D for N, and the least compute and optimal N for the loss."""
+    """Return the optimal D for N, and the minimum compute and optimal N for the loss."""
     found: dict[str, float] = {}
     try:
         found["best_tokens"] = form.tokens_on_path(n)

@@ -14,7 +14,7 @@ from .law import Law, Outside, Setting, positive
 
 @record
 class Query:
-    """The known quantities of a training run, from which a law computes the unknown quantities.
+    """Known quantities of a training run, from which a law computes the unknown quantities.
 
     Attributes:
         parameters: N for each definition in ``COUNTS``, since laws count parameters differently.
@@ -48,7 +48,7 @@ class Query:
 
 
 class LifetimeOptimum(NamedTuple):
-    """N and D with the lowest cost of training and inference for the same loss, and the share of FLOPs saved."""
+    """N and D with the lowest training and inference cost for the same loss, and the fraction of FLOPs saved."""
 
     parameters: float
     tokens: float
@@ -58,14 +58,14 @@ class LifetimeOptimum(NamedTuple):
 
 @record
 class Point:
-    """The answer of one law.
+    """Answer of a single scaling law.
 
     Attributes:
-        parameters: N as the law counts it.
+        parameters: N under the law's definition.
         compute: training FLOPs, either the budget or 6·N·D.
         loss: loss in nats per token on the law's own data, or None.
         best_tokens: optimal D for N parameters.
-        least_compute: least FLOPs that reach the same loss.
+        least_compute: minimum FLOPs that reach the same loss.
         worth: number of unique tokens with the same effect as the repeated data.
     """
 
@@ -94,7 +94,7 @@ class Point:
 
     @property
     def excess(self) -> float | None:
-        """Compute divided by the least compute for the same loss."""
+        """Compute divided by the minimum compute for the same loss."""
         return self.compute / self.least_compute if self.least_compute else None
 
     def to_dict(self) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class Point:
 
 
 class NoAnswer(NamedTuple):
-    """A law without an answer, because it does not cover the query or the query is ``impossible``."""
+    """A law that does not cover a query, or for which the query is ``impossible``."""
 
     law: str
     reason: str
@@ -117,7 +117,7 @@ class NoAnswer(NamedTuple):
 
 @record
 class Plan(NotebookDisplay):
-    """The answers of several laws to one query, and the ``silent`` laws without an answer."""
+    """Answers of several scaling laws to one query. ``silent`` lists the laws without an answer."""
 
     query: Query
     setting: Setting
@@ -133,19 +133,19 @@ class Plan(NotebookDisplay):
         return "; ".join(said)
 
     def spread(self, name: str) -> tuple[float, float] | None:
-        """Return the smallest and largest value of an attribute over all laws, or None."""
+        """Return the minimum and maximum of an attribute over all laws, or None if no law has a value."""
         found = [value for point in self.points if (value := getattr(point, name)) is not None]
         return (min(found), max(found)) if found else None
 
     def middle(self, name: str) -> float:
-        """Return the median of an attribute over all laws."""
+        """Return the median of an attribute over all laws. Two middle values are averaged geometrically."""
         found = sorted(value for point in self.points if (value := getattr(point, name)) is not None)
         half = len(found) // 2
         return float(found[half]) if len(found) % 2 else float((found[half - 1] * found[half]) ** 0.5)
 
     @property
     def outside(self) -> tuple[Outside, ...]:
-        """All values outside the fitted range of their law."""
+        """All values outside the fitted range of the respective law."""
         return tuple(one for point in self.points for one in point.outside)
 
     @property

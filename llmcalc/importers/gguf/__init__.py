@@ -1,8 +1,8 @@
-"""Translates GGUF metadata to the config of the Hugging Face class that the file was converted from.
+"""Translation of GGUF metadata to the config of the original Hugging Face model.
 
-``llama.attention.head_count_kv`` becomes ``num_key_value_heads``, for example. ``data/gguf.yaml`` maps these keys
-for each architecture, and ``architecture_rules`` covers the rest. Vocabulary size, biases and tied embeddings come from
-the tensors. An unknown key of the architecture is an error.
+For example, ``llama.attention.head_count_kv`` becomes ``num_key_value_heads``. ``data/gguf.yaml`` maps the keys
+of each architecture, and ``architecture_rules`` handles special cases. Vocabulary size, biases and tied
+embeddings are derived from the tensors. Unknown architecture keys raise an error.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def names() -> list[str]:
 
 @cache
 def find(name: str) -> dict[str, Any] | None:
-    """Return the named architecture including its groups, or None; ``data/gguf.yaml`` describes the fields."""
+    """Return an architecture's entry merged with its groups, or None. ``data/gguf.yaml`` documents the fields."""
     data = table("gguf")
     entry = data["architectures"].get(name)
     if entry is None:
@@ -45,10 +45,10 @@ def find(name: str) -> dict[str, Any] | None:
 
 
 def config_of(headers: Headers) -> dict[str, Any]:
-    """Return the config that GGUF headers describe, including the model's name if they have one."""
+    """Return the config described by GGUF headers, including the model name if present."""
     name = headers.metadata.get(ARCHITECTURE)
     if not isinstance(name, str):
-        raise DescriptionError(f"{ARCHITECTURE} is {short_repr(name)}; it must be a string", where=headers.where)
+        raise DescriptionError(f"{ARCHITECTURE} must be a string, not {short_repr(name)}", where=headers.where)
     architecture = find(name)
     if architecture is None:
         hint = f"supported: {', '.join(names())}"
@@ -61,7 +61,7 @@ def config_of(headers: Headers) -> dict[str, Any]:
         raise error.at(headers.where) from None
     except _INVALID_VALUE_ERRORS as error:  # for example, a string instead of a number
         hint = f"{type(error).__name__}: {short_repr(str(error), 120)}"
-        raise DescriptionError(f"invalid value in the metadata of {name}", where=headers.where, hint=hint) from error
+        raise DescriptionError(f"invalid value in the {name} metadata", where=headers.where, hint=hint) from error
     title = headers.metadata.get("general.name")
     return {**({"_name_or_path": title} if isinstance(title, str) and title.strip() else {}), **config}
 
@@ -74,9 +74,9 @@ def _config(architecture: dict[str, Any], metadata: Metadata) -> dict[str, Any]:
     for key, target in architecture["keys"].items():
         value = metadata.get(key)
         if isinstance(value, list | Long):
-            raise DescriptionError(f"{metadata.arch}.{key} differs between layers; it must be the same in all layers")
+            raise DescriptionError(f"{metadata.arch}.{key} must be the same in all layers")
         if value is not None and not (is_number(value) or isinstance(value, bool)):
-            raise DescriptionError(f"{metadata.arch}.{key} is {short_repr(value)}; it must be a finite number")
+            raise DescriptionError(f"{metadata.arch}.{key} must be a finite number, not {short_repr(value)}")
         if value is not None:
             config[target] = value
     for key, value in architecture["equal"].items():
@@ -98,7 +98,7 @@ def _config(architecture: dict[str, Any], metadata: Metadata) -> dict[str, Any]:
 
 
 def _add_defaults(config: dict[str, Any], metadata: Metadata, keys: dict[str, str]) -> None:
-    """Add llama.cpp's defaults for missing keys if the class has other defaults."""
+    """Add llama.cpp's defaults for missing keys if the transformers class has different defaults."""
     defaults = Config({}, config["model_type"], "").defaults
     heads = config.get("num_attention_heads")
     if "attention.head_count_kv" in keys and heads is not None:
@@ -112,13 +112,15 @@ def _add_defaults(config: dict[str, Any], metadata: Metadata, keys: dict[str, st
         _check_value_width(config, metadata)
         width = metadata.size("attention.key_length")
         if type(heads) is int and width * heads != config.get("hidden_size") and "qk_nope_head_dim" not in config:
-            raise SizeError(f"{heads} heads of width {width} must add up to embedding_length")
+            raise SizeError(f"{heads} heads of width {width} do not add up to embedding_length")
     if "sliding_window" in defaults:
         config.setdefault("sliding_window", None)
 
 
 def _check_value_width(config: dict[str, Any], metadata: Metadata) -> None:
-    """Check that values are as wide as keys; they differ only in latent attention."""
+    """Check that keys and values have the same width. Only latent attention uses different widths."""
     keys, values = metadata.get("attention.key_length"), metadata.get("attention.value_length")
     if "qk_nope_head_dim" not in config and values is not None and keys != values:
-        raise SizeError(f"keys of width {short_repr(keys)} with values of width {short_repr(values)} are not supported")
+        raise SizeError(
+            f"different key and value widths ({short_repr(keys)} and {short_repr(values)}) are not supported"
+        )

@@ -1,6 +1,6 @@
-"""Rules for individual GGUF architectures: layer patterns, sizes taken from tensors, and older keys.
+"""Special cases of GGUF architectures, such as layer patterns, sizes taken from tensors, and older keys.
 
-The table ``data/gguf.yaml`` names the rule of an architecture. The rule completes the config built from the table.
+``data/gguf.yaml`` names the function for an architecture. Functions complete the config built from the table.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _SIGMOID = 2  # expert_gating_func: 1 is softmax
 
 
 def llama(config: Config, metadata: Metadata) -> None:
-    """Complete LLaMA and Mistral, Mixtral (with experts), or Qwen2 (with biases only on queries, keys and values)."""
+    """Complete a LLaMA, Mistral, Mixtral (with experts) or Qwen2 (only query, key and value biases) config."""
     if metadata.count("expert_count"):
         config |= {"model_type": "mixtral", "num_local_experts": metadata.size("expert_count")}
         config |= {"num_experts_per_tok": metadata.size("expert_used_count"), "sliding_window": None}
@@ -29,50 +29,50 @@ def llama(config: Config, metadata: Metadata) -> None:
 
 
 def qwen_moe(config: Config, metadata: Metadata) -> None:
-    """Set the expert width, which older files omit."""
+    """Set the expert width if the metadata omits it, as in older files."""
     if "moe_intermediate_size" not in config:
         shape = metadata.tensor_shape(".ffn_up_exps.weight")
         if len(shape) != 3:
-            raise DescriptionError(f"the metadata has no {metadata.arch}.expert_feed_forward_length")
+            raise DescriptionError(f"the metadata has no key {metadata.arch}.expert_feed_forward_length")
         config["moe_intermediate_size"] = shape[1]
     if config["model_type"] == "qwen2_moe" and "shared_expert_intermediate_size" not in config:
         config["shared_expert_intermediate_size"] = next(iter(metadata.tensor_shape(".ffn_up_shexp.weight")), 0)
 
 
 def delta_net(config: Config, metadata: Metadata) -> None:
-    """Set gated delta nets, with full attention in every n-th layer."""
+    """Set gated delta-net layers, with full attention in every n-th layer."""
     config["linear_value_head_dim"] = _quotient(metadata, "ssm.inner_size", config["linear_num_value_heads"])
     period = metadata.count("full_attention_interval", 4)
     config["layer_types"] = _alternate(metadata, period, "full_attention", "linear_attention")
 
 
 def exaone4(config: Config, metadata: Metadata) -> None:
-    """Set sliding windows in three of four layers, or in no layer."""
+    """Set sliding windows in three out of four layers, or in no layer."""
     config["layer_types"] = sliding_layers(metadata, 4 if config.get("sliding_window") else 1)
 
 
 def phi(config: Config, metadata: Metadata) -> None:
-    """Set the rotated fraction of heads."""
+    """Set the rotated fraction of each head."""
     rotated = metadata.count("rope.dimension_count")
     if rotated:
         config["partial_rotary_factor"] = rotated * config["num_attention_heads"] / config["hidden_size"]
 
 
 def phi3(config: Config, metadata: Metadata) -> None:
-    """Set the rotated fraction of heads, and the length before context extension."""
+    """Set the rotated fraction of each head, and the context length before extension."""
     phi(config, metadata)
     config["original_max_position_embeddings"] = metadata.get("rope.scaling.original_context_length")
 
 
 def stablelm(config: Config, metadata: Metadata) -> None:
-    """Make the feed-forward layer parallel to attention if it has no norm."""
+    """Set the rotated fraction of each head, and run feed-forward layers without a norm in parallel with attention."""
     phi(config, metadata)
     parallel = metadata.get("use_parallel_residual")
     config["use_parallel_residual"] = not metadata.has_tensor("ffn_norm.weight") if parallel is None else bool(parallel)
 
 
 def falcon(config: Config, metadata: Metadata) -> None:
-    """Set one key/value head, or groups of key/value heads in the new decoder architecture."""
+    """Set multi-query attention if there is one key/value head, and reject unsupported head counts."""
     shared, heads = config.get("num_kv_heads", 1), config["num_attention_heads"]
     if not config["new_decoder_architecture"] and shared not in (1, heads):
         message = f"{shared} key-value heads for {heads} query heads are not supported without attn_norm_2"
@@ -81,33 +81,33 @@ def falcon(config: Config, metadata: Metadata) -> None:
 
 
 def check_feed_forward_width(config: Config, metadata: Metadata) -> None:
-    """Check that the feed-forward layer is four times as wide as the model."""
+    """Check that the feed-forward width is four times the model width."""
     if metadata.size("feed_forward_length") != 4 * config["hidden_size"]:
         raise SizeError(f"{metadata.arch}.feed_forward_length must be four times embedding_length")
 
 
 def t5(config: Config, metadata: Metadata) -> None:
-    """Check that encoder and decoder have equal shapes; a gate distinguishes T5 1.1 from the original T5."""
+    """Set the feed-forward activation. A gate distinguishes T5 1.1 from the original T5."""
     metadata.get("attention.value_length")
     metadata.get("attention.head_count_kv")
     config["feed_forward_proj"] = "gated-gelu" if "enc.blk.0.ffn_gate.weight" in metadata.tensors else "relu"
 
 
 def mamba(config: Config, metadata: Metadata) -> None:
-    """Complete Mamba, or Falcon Mamba, which has additional norms."""
+    """Select Falcon Mamba instead of Mamba if the blocks have additional norms."""
     if metadata.get("ssm.dt_b_c_rms"):
         config["model_type"] = "falcon_mamba"
 
 
 def mamba2(config: Config, metadata: Metadata) -> None:
-    """Complete Mamba-2, in which the time step's rank is the number of heads."""
+    """Set the head width of Mamba-2, and the expansion factor if it is not 2."""
     config["head_dim"] = _quotient(metadata, "ssm.inner_size", config["num_heads"])
     if metadata.size("ssm.inner_size") != 2 * config["hidden_size"]:
         config["expand"] = metadata.size("ssm.inner_size") / config["hidden_size"]
 
 
 def jamba(config: Config, metadata: Metadata) -> None:
-    """Set attention in layers with key/value heads and experts in layers with a router, both at regular intervals."""
+    """Set attention in layers with key/value heads, and experts in layers with a router. Intervals must be regular."""
     layers = metadata.n_layers()
     shared = metadata.per_layer("attention.head_count_kv", layers)
     config["num_key_value_heads"] = max(shared, default=0)
@@ -119,19 +119,19 @@ def jamba(config: Config, metadata: Metadata) -> None:
         offset = indices[0] if indices else layers
         period = indices[1] - indices[0] if len(indices) > 1 else layers + 1
         if indices != list(range(offset, layers, period)):
-            raise DescriptionError(f"the {name} layers {indices[:8]} are not at regular intervals")
+            raise DescriptionError(f"the {name} layers {indices[:8]} are not evenly spaced")
         config[f"{name}_layer_offset"], config[f"{name}_layer_period"] = offset, period
 
 
 def deepseek(config: Config, metadata: Metadata) -> None:
-    """Complete DeepSeek-V2 and V3 with the head sizes of latent attention, from current or older keys."""
+    """Complete the config of DeepSeek-V2 or V3, with latent attention head sizes from current or older keys."""
     rotary = metadata.size("rope.dimension_count")
     suffix = "_mla" if metadata.get("attention.key_length_mla") is not None else ""
     for key in ("key_length", "value_length", "head_count_kv", "value_length_mla"):
         metadata.get(f"attention.{key}")
     d_key = metadata.size(f"attention.key_length{suffix}")
     if d_key <= rotary:
-        raise SizeError(f"keys of width {d_key} must be wider than their rotated part ({rotary})")
+        raise SizeError(f"the key width ({d_key}) must exceed the rotary width ({rotary})")
     config |= {
         "qk_rope_head_dim": rotary,
         "qk_nope_head_dim": d_key - rotary,
@@ -147,18 +147,18 @@ def deepseek(config: Config, metadata: Metadata) -> None:
 
 
 def glm(config: Config, metadata: Metadata) -> None:
-    """Complete GLM-4.5 and related models, whose last blocks are used for multi-token prediction."""
+    """Complete the config of GLM-4.5 and related models, excluding the blocks for multi-token prediction."""
     config |= {"n_group": 1, "topk_group": 1, **config}
     config["num_hidden_layers"] = _without_mtp_blocks(metadata)
 
 
 def _without_mtp_blocks(metadata: Metadata) -> int:
-    """Return the number of blocks without those for multi-token prediction, which block_count includes."""
+    """Return ``block_count`` minus the number of multi-token prediction blocks."""
     return metadata.n_layers() - metadata.count("nextn_predict_layers")
 
 
 def expert_width(config: Config, metadata: Metadata) -> None:
-    """Set the expert width of gpt-oss and MiniMax-M2, in which every layer has experts."""
+    """Set the expert width of gpt-oss and MiniMax-M2. Every layer of these models has experts."""
     config["intermediate_size"] = metadata.count("expert_feed_forward_length") or config["intermediate_size"]
     rotated = metadata.count("rope.dimension_count")
     if rotated and config["model_type"] == "minimax_m2":
@@ -166,7 +166,7 @@ def expert_width(config: Config, metadata: Metadata) -> None:
 
 
 def ernie(config: Config, metadata: Metadata) -> None:
-    """Complete ERNIE 4.5 MoE; files may contain the width of the shared experts instead of their number."""
+    """Complete the config of ERNIE 4.5 MoE. Files may store the shared expert width instead of the count."""
     width = metadata.count("expert_shared_feed_forward_length")
     expert = config.get("moe_intermediate_size")
     if width and type(expert) is int and expert > 0 and "moe_num_shared_experts" not in config:
@@ -175,7 +175,7 @@ def ernie(config: Config, metadata: Metadata) -> None:
 
 
 def hunyuan(config: Config, metadata: Metadata) -> None:
-    """Complete Hunyuan-Large and A13B, whose routed and shared experts have equal widths."""
+    """Check that the routed and shared experts of Hunyuan-Large and A13B have equal widths."""
     widths = {metadata.count(f"expert_{kind}feed_forward_length") for kind in ("", "shared_")}
     different = {*widths, config.get("intermediate_size")} - {0}
     if len(different) > 1:
@@ -183,21 +183,21 @@ def hunyuan(config: Config, metadata: Metadata) -> None:
 
 
 def granite(config: Config, metadata: Metadata) -> None:
-    """Complete Granite, with or without experts and a shared expert."""
+    """Complete the config of Granite models with a shared expert."""
     shared = metadata.count("expert_shared_feed_forward_length")
     if shared:
         config |= {"model_type": "granitemoeshared", "shared_intermediate_size": shared}
 
 
 def lfm2(config: Config, metadata: Metadata) -> None:
-    """Set attention in layers with key/value heads and short convolutions in the other layers."""
+    """Set attention in layers with key/value heads, and short convolutions in all other layers."""
     shared = metadata.per_layer("attention.head_count_kv", metadata.n_layers())
     config["num_key_value_heads"] = max(shared, default=0)
     config["layer_types"] = ["full_attention" if count else "conv" for count in shared]
 
 
 def sliding_layers(metadata: Metadata, period: int) -> list[str]:
-    """Return the type of each layer, from a list in the metadata or from a period (by default ``period``)."""
+    """Return each layer's type from a list in the metadata or from a period (default: ``period``)."""
     pattern = metadata.data.get("attention.sliding_window_pattern")
     metadata.read.add("attention.sliding_window_pattern")
     if isinstance(pattern, list):
@@ -211,7 +211,7 @@ def sliding_layers(metadata: Metadata, period: int) -> list[str]:
 
 
 def _alternate(metadata: Metadata, period: int, last: str, other: str) -> list[str]:
-    """Return layer types in periods that end with a layer of type ``last``."""
+    """Return periodic layer types in which each period ends with a layer of type ``last``."""
     if period < 1:
         raise SizeError(f"invalid period of layer types: {period}")
     return [other if (index + 1) % period else last for index in range(metadata.n_layers())]

@@ -1,4 +1,4 @@
-"""Typed access to the GGUF metadata of an architecture, with a record of the keys that were read."""
+"""Typed access to the GGUF metadata of an architecture, with tracking of unread keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...core.layer import LARGEST_SIZE, MOST_LAYERS
 
 
 class Metadata:
-    """The metadata keys of one architecture, without its name as a prefix; every access marks a key as read."""
+    """Metadata keys of one architecture, without the name prefix. Every access marks a key as read."""
 
     def __init__(self, arch: str, headers: Headers, irrelevant: Collection[str]) -> None:
         self.arch, self.irrelevant = arch, irrelevant
@@ -21,7 +21,7 @@ class Metadata:
         self.read: set[str] = set()
 
     def get(self, key: str) -> Any:
-        """Return a value or None. A list that repeats one value counts as this value."""
+        """Return a value or None. A list of identical values is reduced to a single value."""
         self.read.add(key)
         value = self.data.get(key)
         if isinstance(value, list) and value and all(one == value[0] for one in value):
@@ -29,22 +29,22 @@ class Metadata:
         return value
 
     def required(self, key: str) -> Any:
-        """Return a required value."""
+        """Return a value, or raise an error if the key is missing."""
         if self.data.get(key) is None:
-            raise DescriptionError(f"the metadata has no {self.arch}.{key}")
+            raise DescriptionError(f"the metadata has no key {self.arch}.{key}")
         return self.get(key)
 
     def size(self, key: str) -> int:
-        """Return a required positive integer."""
+        """Return a positive integer, or raise an error if the key is missing."""
         return self._integer(self.required(key), key, 1)
 
     def count(self, key: str, default: int = 0) -> int:
-        """Return an integer that may be 0, or ``default`` if the key is missing."""
+        """Return a non-negative integer, or ``default`` if the key is missing."""
         value = self.get(key)
         return default if value is None else self._integer(value, key, 0)
 
     def per_layer(self, key: str, layers: int) -> list[int]:
-        """Return one integer per layer, from a list or from a single value for all layers."""
+        """Return one integer per layer from a list, or from a single value for all layers."""
         self.read.add(key)
         value = self.data.get(key)
         values = value if isinstance(value, list) else [value] * layers
@@ -56,21 +56,21 @@ class Metadata:
         """Return the number of blocks."""
         count = self.size("block_count")
         if count > MOST_LAYERS:
-            raise SizeError(f"{self.arch}.block_count is {count:,}; the limit is {MOST_LAYERS:,}")
+            raise SizeError(f"{self.arch}.block_count must be at most {MOST_LAYERS:,}, not {count:,}")
         return count
 
     def has_tensor(self, name: str) -> bool:
-        """Return whether the file has this tensor at the top level or in any block (``attn_q.bias``)."""
+        """Return whether the file has a tensor of this name at the top level or in any block."""
         if name in self.tensors:
             return True
         return any(tensor.startswith("blk.") and tensor.split(".", 2)[-1] == name for tensor in self.tensors)
 
     def rows(self, name: str) -> int:
-        """Return the number of rows of a required tensor."""
+        """Return the number of rows of a tensor, or raise an error if the tensor is missing."""
         tensor = self.tensors.get(name)
         if tensor is None or not tensor.shape:
             raise DescriptionError(
-                f"the file has no tensor {name}", hint="Check that the file contains a language model."
+                f"the file has no tensor {name}", hint="check that the file contains a language model"
             )
         return tensor.shape[0]
 
@@ -79,7 +79,7 @@ class Metadata:
         return next((tensor.shape for name, tensor in self.tensors.items() if name.endswith(suffix)), ())
 
     def check_all_read(self) -> None:
-        """Raise an error for an unread key unless the key is irrelevant."""
+        """Raise an error if a key is unread, unless the key is irrelevant."""
         for key, value in self.data.items():
             if key not in self.read and key not in self.irrelevant:
                 hint = f"{self.arch} models have no such key (value: {short_repr(value)})"
@@ -88,5 +88,5 @@ class Metadata:
     def _integer(self, value: object, key: str, least: int) -> int:
         if type(value) is not int or not least <= value <= LARGEST_SIZE:
             wanted = f"an integer from {least} to {LARGEST_SIZE:,}"
-            raise SizeError(f"{self.arch}.{key} is {short_repr(value)}; it must be {wanted}")
+            raise SizeError(f"{self.arch}.{key} must be {wanted}, not {short_repr(value)}")
         return value

@@ -1,8 +1,8 @@
-"""Hugging Face ``config.json``: shared rules, a short function per family, and no key ignored silently.
+"""Importer for Hugging Face ``config.json`` files, with one short function per model family.
 
-A family's function (``families/``) reads the keys that it knows. Every other key must be irrelevant to size and
-computation or have its default value. Any other key is an error. Two options override this, each with a warning in
-every result: reading an unknown type by the rules of a known family, and ignoring a named key.
+Each family function (in ``families/``) reads the keys that it supports. Any other key raises an error unless it
+has its default value or affects neither size nor computation. Two options override this check and add a warning
+to every result. One reads an unknown model type as a known family, and the other ignores a named key.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ def load_config(
     as_: str | None = None,
     allow_unknown: Sequence[str] = (),
 ) -> Architecture:
-    """Return the architecture of a config, given as plain data.
+    """Build an architecture from the contents of a ``config.json`` file.
 
     Args:
-        data: the content of ``config.json``, complete or sparse (missing keys take the class's defaults).
-        where: the name of the config in messages.
+        data: contents of ``config.json``. Missing keys take the defaults of the transformers class.
+        where: name of the config in messages.
         overrides: changes to config keys, each as ``key=value``.
-        as_: the ``model_type`` whose rules are used to read the config.
+        as_: ``model_type`` of the family used to read the config.
         allow_unknown: unknown keys to ignore.
 
     Raises:
-        UnknownNameError: an unsupported ``model_type`` or key.
-        DescriptionError: a value of the wrong type.
+        UnknownNameError: if the ``model_type`` or a key is not supported.
+        DescriptionError: if a value has the wrong type.
     """
     model_type = data.get("model_type", as_ or _original_type(data))
     if not isinstance(model_type, str):
@@ -69,7 +69,7 @@ def load_config(
         raise error.at(where) from None
     except _MISFITS as error:  # such as a list instead of a number, a string in a list of numbers, or an enormous size
         hint = f"{type(error).__name__}: {short_repr(str(error), 120)}"
-        raise DescriptionError(f"a value in the config is invalid for {model_type}", where=where, hint=hint) from error
+        raise DescriptionError(f"invalid value in the {model_type} config", where=where, hint=hint) from error
     name = data.get("_name_or_path")
     layout = architecture.layout or entry.layout
     inputs: Fields = {
@@ -94,7 +94,7 @@ def load_config(
 
 
 def _quantised(data: Mapping[str, Any]) -> Fields:
-    """Return the quantisation of the weights, if any, and whether it applies only to the nested language model."""
+    """Return the weight quantisation, if any, and whether it applies only to the nested language model."""
     own, within = data.get("quantization_config"), (language_model(data) or {}).get("quantization_config")
     found = own if isinstance(own, dict) else within
     if not isinstance(found, dict):
@@ -108,7 +108,7 @@ def _has_dtype(data: Mapping[str, Any]) -> bool:
 
 
 def is_composite(model_type: str) -> bool:
-    """Return whether the configs of a type contain those of other models."""
+    """Return whether configs of a model type contain nested model configs."""
     return any(key in Config({}, model_type, "").defaults for key in NESTED)
 
 
@@ -120,7 +120,7 @@ def _language_part(
     as_: str | None,
     allow_unknown: Sequence[str],
 ) -> Architecture:
-    """Return only the language model of a multimodal model that is not fully supported, with a note."""
+    """Return only the language model of a partially supported multimodal model, with a note."""
     model_type, inner = data.get("model_type"), {**part, "architectures": None}
     if model_type in ENCODED:
         inner = _decoder(part)
@@ -138,20 +138,20 @@ def _language_part(
 
 
 def _decoder(part: Mapping[str, Any]) -> Fields:
-    """Return the decoder config of an encoder-decoder, without ``is_decoder`` if the decoder's class lacks this key."""
+    """Return the decoder config of an encoder-decoder. ``is_decoder`` is removed if the decoder lacks this key."""
     known = Config({}, str(part["model_type"]), "").defaults
     kept = {key: value for key, value in part.items() if key != "is_decoder" or key in known}
     return {**kept, "architectures": ["ForCausalLM"]}
 
 
 def _original_type(data: Mapping[str, Any]) -> str | None:
-    """Return the type for a config in a model author's own format, recognised by its keys."""
+    """Return the ``model_type`` of a config in its author's original format, identified by the keys, or None."""
     formats: dict[str, list[str]] = table("config_keys")["original_formats"]
     return next((name for name, keys in formats.items() if data.keys() >= set(keys)), None)
 
 
 def _warnings(config: Config, model_type: str) -> Iterator[str]:
-    """Return reasons to doubt the result: rules of another family, contradictory values, ignored keys."""
+    """Yield warnings about a substituted model type, contradictory values and ignored keys."""
     if model_type != config.model_type:
         yield f"the config has model_type {short_repr(model_type)} but is read as {config.model_type}, as requested"
     yield from config.warnings
@@ -185,7 +185,7 @@ def _with_overrides(data: Mapping[str, Any], overrides: Sequence[str], where: st
             check_type(key, changed[key], value)
         else:
             raise DescriptionError(
-                f"{key} is a nested value ({short_repr(changed[key])}), which cannot be overridden",
+                f"{key} cannot be overridden because it is a nested value ({short_repr(changed[key])})",
                 parameter="overrides",
             )
         changed[key] = value

@@ -1,4 +1,4 @@
-"""Distinct names for different blocks with the same name, so that a description can tell them apart."""
+"""Numbered names that distinguish different blocks with the same name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ...core.layer_history import without_n_sums
 
 
 def with_numbered_names(architecture: Architecture) -> Architecture:
-    """Return the architecture with a number appended to each block name that an earlier, different block uses."""
+    """Append a number to each block name that an earlier, different block already uses."""
     stacks = tuple(map(_with_numbered_names, architecture.stacks))
     unchanged = all(new is old for new, old in zip(stacks, architecture.stacks, strict=True))
     return architecture if unchanged else replace(architecture, stacks=stacks)

@@ -1,7 +1,7 @@
-"""Finds the language model's config within the config of a composite model.
+"""Lookup of the language model's config in the config of a composite model.
 
-Most composite configs name the type of their language model in ``text_config``. For other configs, and for those whose
-language model's keys are at the top level (the first Qwen2-VL configs), the type is in ``data/text_models.yaml``.
+Most composite configs name the language model's type in ``text_config``. ``data/text_models.yaml`` provides the
+type for all other configs, including early Qwen2-VL configs with language model keys at the top level.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _COMPOSITE_KEYS = """
 
 
 def text_models() -> dict[str, str]:
-    """Return a mapping from the ``model_type`` of composite models to the ``model_type`` of their language models."""
+    """Return a mapping from composite model types to language model types."""
     return table("text_models")
 
 
 def language_model(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the language model's config at any depth of a composite config, or None."""
+    """Return the language model's config, nested at any depth of a composite config, or None."""
     if data.get("model_type") in ENCODED:
         inner = data.get("decoder")
         return inner if isinstance(inner, Mapping) and isinstance(inner.get("model_type"), str) else None
@@ -50,7 +50,7 @@ def language_model(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def top_level_text_config(data: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the language model's keys at the top level of a composite config, or None."""
+    """Return the language model's keys from the top level of a composite config, or None."""
     if any(key in data for key in NESTED) or "hidden_size" not in data:
         return None
     return {
@@ -61,7 +61,7 @@ def top_level_text_config(data: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def other_parts(data: Mapping[str, Any]) -> list[str]:
-    """Return the parts of a composite config other than its language model, at any depth, by key."""
+    """Return the names of all components of a composite config except the language model, at any depth."""
     if data.get("model_type") in ENCODED:
         parts = [key for key, value in data.items() if isinstance(value, Mapping) and "model_type" in value]
         return [key for key in parts if key != "decoder"]
@@ -71,7 +71,7 @@ def other_parts(data: Mapping[str, Any]) -> list[str]:
 
 
 def _is_part(key: str, value: object) -> bool:
-    """Return whether a key holds the config of a part other than a language model."""
+    """Return whether a key holds the config of a component other than a language model."""
     if not key.endswith("_config") or key in NESTED or not isinstance(value, Mapping):
         return False
     return any(size in value for size in _SIZE_KEYS.split())

@@ -1,7 +1,7 @@
-"""Composite models: a language model with vision or audio encoders and the projectors between them.
+"""Composite models, built from a language model, vision or audio encoders, and projectors.
 
-A ``CompositeModel`` is one row of a ``composite_models.yaml`` table: the language model, its encoders
-(``encoders.py``) with their projectors (``projectors.py``), and the special properties of the type.
+Each ``CompositeModel`` is a row of a ``composite_models.yaml`` table. It specifies the language model, the
+encoders (``encoders.py``) with their projectors (``projectors.py``), and type-specific properties.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Part(NamedTuple):
 
     Attributes:
         key: config key of the encoder.
-        encoder: its ``model_type``, if the config does not name a known one.
-        projector: layers between encoder and language model; None if the encoder includes the projection.
+        encoder: ``model_type`` of the encoder if the config does not name a known type.
+        projector: layers between encoder and language model (None if the encoder includes the projection).
         optional: whether the encoder is omitted if the config lacks the key.
     """
 
@@ -57,18 +57,18 @@ class CompositeModel(NamedTuple):
     """A row in a table of composite models.
 
     Attributes:
-        text: ``model_type`` of the language model, if the config does not name one.
-        parts: the encoders, in the order of their stacks.
-        layout: layout of the encoders' tensors; empty: named after the model; None: the family's layout has them.
-        tie: the config that decides whether the embeddings are tied, see ``text_model``.
-        any_encoder: whether the class accepts any encoder. The encoder's layout applies, the config may select the
-            blocks whose outputs are used, and unknown encoders are named but not counted.
+        text: ``model_type`` of the language model if the config does not name one.
+        parts: encoders in stack order.
+        layout: tensor layout of the encoders (empty: named after the model, None: included in the family's layout).
+        tie: option for tied embeddings (see ``text_model``).
+        any_encoder: whether the transformers class accepts any encoder. If so, the encoder's layout applies, the
+            config may select the blocks whose outputs are used, and unknown encoders are noted but not counted.
         in_place: whether each output vector replaces a placeholder token of the text.
-        note: note about parts that are not counted.
+        note: note about components that are not counted.
         ignored: config keys without effect.
         dropped: keys of the language model's config without effect.
-        text_defaults: whether missing keys of the language model's config take the outer class's defaults.
-        adjust: function that changes the language model.
+        text_defaults: whether missing keys of the language model's config take the defaults of the outer class.
+        adjust: function that modifies the language model.
     """
 
     text: str
@@ -85,7 +85,7 @@ class CompositeModel(NamedTuple):
 
 
 def composite_model(model_type: str) -> CompositeModel:
-    """Return the table row of a type."""
+    """Return the table row for a model type."""
     fields = dict(find_row("composite_models", model_type))
     parts = []
     for name in [name for name in fields if name in PARTS or name.endswith("_config")]:
@@ -99,13 +99,13 @@ def composite_model(model_type: str) -> CompositeModel:
 
 
 def read_composite(config: Config) -> Architecture:
-    """Return the language model, its encoders and projectors. Every key of every part must be known."""
+    """Build the language model, encoders and projectors. Unknown keys in any nested config raise an error."""
     row = composite_model(config.model_type)
     text = text_model(config, row.text, row.tie, _text_data(config, row))
     text = row.adjust(config, text) if row.adjust else text
     config.ignore(f"{IGNORED} {row.ignored}")
     if config.data.get("audio_config") and all(part.key == "vision_config" for part in row.parts):
-        raise config.error(f"audio_config is not supported: {config.model_type} has no known audio encoder")
+        raise config.error(f"audio_config is not supported because {config.model_type} has no known audio encoder")
     notes = [*text.notes, *([row.note] if row.note else [])]
     stacks, layout = list(text.stacks), row.layout
     for part in row.parts:
@@ -117,7 +117,7 @@ def read_composite(config: Config) -> Architecture:
             if encoder is None:
                 config.ignore(" ".join(config.defaults))
                 domain = part.key.removesuffix("_config")
-                notes.append(f"unknown encoder {short_repr(kind)}; not counted: {domain}")
+                notes.append(f"the unknown {domain} encoder {short_repr(kind)} is not counted")
                 return replace(text, notes=tuple(notes))
             layout = encoder.layout
         stacks += encoder_stacks(config, part, text.main.d_model, notes, row.any_encoder)
@@ -149,7 +149,7 @@ def encoder_stacks(
 
 
 def _select_features(config: Config, stack: Stack, prefix: int | None) -> Stack:
-    """Return the encoder with the blocks that ``vision_feature_layer`` selects; their outputs skip the final norm."""
+    """Return the encoder with the blocks selected by ``vision_feature_layer``. Their outputs bypass the final norm."""
     if prefix is None and config.get("vision_feature_select_strategy") == "default":
         config.add_unmodelled("vision_feature_select_strategy drops the first patch as if it were a class token")
     given = config.get("vision_feature_layer")
@@ -169,19 +169,19 @@ def text_model(config: Config, usual: str, tie: str = "", data: Mapping[str, Any
     """Return the language model of a composite model.
 
     Args:
-        config: config of the whole model.
+        config: config of the composite model.
         usual: ``model_type`` of the language model if its config does not name one.
-        tie: the config that decides whether embeddings are tied: ``""``: the outer one, or the inner one if the
-            class ties by default and the key is missing; ``outer``; ``inner``; ``either``: tied if one says so;
-            ``unless_denied``: tied unless both say no; ``if_stated``: tied only if the outer one says so; ``never``;
-            ``by_default``: tied unless the outer one says no.
-        data: the inner config if it is not ``text_config``.
+        tie: option that decides whether embeddings are tied. ``""`` uses the outer config, or the inner config if
+            the class ties by default and the key is missing. ``outer`` and ``inner`` use the named config.
+            ``either`` ties if one config says so, ``unless_denied`` unless both say no, ``if_stated`` only if the
+            outer config says so, ``by_default`` unless the outer config says no, and ``never`` never ties.
+        data: inner config if different from ``text_config``.
     """
     part = dict(text_config(config) if data is None else data)
     model_type = part.get("model_type", usual)
     entry = find(model_type) if isinstance(model_type, str) else None
     if entry is None:
-        raise UnknownNameError("model_type of text_config", str(model_type), names(), where=config.where)
+        raise UnknownNameError("text_config model_type", str(model_type), names(), where=config.where)
     _set_tie(config, part, tie, entry.model_type)
     part["architectures"] = ["Model"] if config.head_kind() == "none" else None
     inner = config.nested("text_config", part, entry.model_type)
@@ -196,7 +196,7 @@ _UNTIED_UNLESS_STATED = ("qwen2_vl_text", "qwen2_5_vl_text", "glm4v_text", "glm4
 
 
 def _set_tie(config: Config, part: Fields, tie: str, model_type: str) -> None:
-    """Set in the inner config whether the language model ties its embeddings."""
+    """Set ``tie_word_embeddings`` in the language model's config."""
     if tie == "unless_denied" and part.get(TIE, True) is True:
         config.override(TIE, True)
     elif tie == "if_stated" and TIE not in config.data:
@@ -221,7 +221,7 @@ def _text_data(config: Config, row: CompositeModel) -> Fields:
 
 
 def text_config(config: Config, dropped: str = "") -> Fields:
-    """Return the language model's config: ``text_config``, or its keys in the config of the whole model."""
+    """Return the language model's config from ``text_config`` or the top level of the composite config."""
     found = top_level_text_config(config.data) if config.data.get("text_config") is None else None
     if found:
         config.ignore(" ".join(found))
@@ -230,7 +230,7 @@ def text_config(config: Config, dropped: str = "") -> Fields:
 
 
 def config_at(config: Config, key: str) -> Fields:
-    """Return the config at a key, or the class's default config, which also provides a missing ``model_type``."""
+    """Return the config at a key, or the class default. The default also provides a missing ``model_type``."""
     usual = config.defaults.get(key) or {}
     found = config.mapping(key) or usual
     kind = found.get("model_type", usual.get("model_type"))
@@ -238,5 +238,5 @@ def config_at(config: Config, key: str) -> Fields:
 
 
 def nested_config(config: Config, key: str, model_type: str) -> Config:
-    """Return the config at a key, read as a config of the given type."""
+    """Return the config at a key, interpreted as a config of the given type."""
     return config.nested(key, config_at(config, key), model_type)

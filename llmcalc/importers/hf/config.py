@@ -1,4 +1,4 @@
-"""A family's config: typed keys, and the layers that most families configure with the same keys."""
+"""Config of a model family, with typed keys and builders for common layers."""
 
 from __future__ import annotations
 
@@ -21,40 +21,40 @@ _OLD_WORDS = {"mamba": "linear_attention", "attention": "full_attention"}
 
 
 class Config(ConfigKeys):
-    """A config with methods that build common layers."""
+    """A config with methods for building common layers."""
 
     @property
     def d_model(self) -> int:
-        """The width of the residual stream."""
+        """Width of the residual stream."""
         return self.size("hidden_size")
 
     @property
     def n_layers(self) -> int:
-        """The number of layers."""
+        """Number of layers."""
         return self.size("num_hidden_layers")
 
     @property
     def n_heads(self) -> int:
-        """The number of query heads."""
+        """Number of query heads."""
         return self.size("num_attention_heads")
 
     @property
     def vocab(self) -> int:
-        """The size of the vocabulary."""
+        """Vocabulary size."""
         return self.size("vocab_size")
 
     @property
     def n_kv_heads(self) -> int:
-        """The number of key/value heads, by default the number of query heads."""
+        """Number of key/value heads (default: number of query heads)."""
         return self.optional_size("num_key_value_heads") or self.n_heads
 
     @property
     def eps(self) -> float:
-        """The epsilon of RMSNorms."""
+        """Epsilon of RMSNorm layers."""
         return self.number("rms_norm_eps") or 1e-6
 
     def fields_of(self, kind: type[Layer], keys: str) -> Fields:
-        """Read fields of a layer. Keys are ``field=key``, or one name for both; ``?`` marks optional keys."""
+        """Read layer fields. ``keys`` lists ``field=key`` pairs or common names, and ``?`` marks optional keys."""
         types = {entry.name: entry.type for entry in fields(kind)}
         found: Fields = {}
         for pair in keys.split():
@@ -64,11 +64,11 @@ class Config(ConfigKeys):
         return found
 
     def layer(self, kind: type[Kind], keys: str, **changes: Any) -> Kind:
-        """Return a layer of this width with fields from ``keys``, as in ``fields_of``, and from ``changes``."""
+        """Return a layer of width ``d_model`` with fields from ``keys`` (see ``fields_of``) and ``changes``."""
         return kind(**{"d_model": self.d_model, **self.fields_of(kind, keys), **changes})
 
     def is_tied(self, default: bool = True) -> bool:
-        """Return whether the head shares the token embedding."""
+        """Return whether the head is tied to the token embedding."""
         return self.flag("tie_word_embeddings", default)
 
     def rmsnorm(self, key: str = "rms_norm_eps", *, width: int | None = None, unit_offset: bool = False) -> Norm:
@@ -80,14 +80,14 @@ class Config(ConfigKeys):
         return Norm(width or self.d_model, "layernorm", bias=bias, eps=self.number(key) or 1e-5)
 
     def qk_layernorm(self, kind: str = "per_head", bias: bool = False) -> dict[str, Any]:
-        """Return attention fields for a LayerNorm on queries and keys, with ``layer_norm_eps``."""
+        """Return attention fields for a LayerNorm on queries and keys with epsilon ``layer_norm_eps``."""
         eps = self.number("layer_norm_eps") or 1e-5
         return {"qk_norm": kind, "qk_norm_function": "layernorm", "qk_norm_bias": bias, "qk_norm_eps": eps}
 
     def attention(self, *, bias: bool | None = None, layer_type: str | None = None, **changes: Any) -> Attention:
-        """Return grouped-query attention with rotary positions, read from the most common keys.
+        """Return grouped-query attention with rotary positions, configured by the most common keys.
 
-        ``bias`` None means that ``attention_bias`` applies to all four projections.
+        If ``bias`` is None, ``attention_bias`` applies to all four projections.
         """
         biased = self.flag("attention_bias") if bias is None else bias
         found: Fields = {
@@ -108,7 +108,7 @@ class Config(ConfigKeys):
         return Attention(**found)
 
     def divide_by_heads(self, whole: int | None = None, parts: int | None = None) -> int:
-        """Return the head width ``whole / parts``, or raise an error if there is a remainder."""
+        """Return the head width ``whole / parts``, or raise an error if the division has a remainder."""
         whole, parts = whole or self.d_model, parts or self.n_heads
         if whole % parts:
             raise self.size_error(
@@ -117,27 +117,27 @@ class Config(ConfigKeys):
         return whole // parts
 
     def rotary_width(self, share: float = 1.0, layer_type: str | None = None) -> int:
-        """Return the number of rotated channels per head, for one layer type if it depends on the type."""
+        """Return the number of rotated channels per head, optionally for a specific layer type."""
         head = self.optional_size("head_dim") or self.divide_by_heads()
         return max(1, int(head * self.partial_rotary(share, layer_type)))
 
     def sliding_window(self, key: str = "sliding_window") -> int | None:
-        """Return the size of the sliding window, or None."""
+        """Return the sliding window size, or None."""
         return self.optional_size(key, zero_is_none=True)
 
     def optional_window(self) -> int | None:
-        """Return the size of the sliding window if ``use_sliding_window`` is set, or None."""
+        """Return the sliding window size if ``use_sliding_window`` is set, or None."""
         limit = self.sliding_window()
         return limit if self.flag("use_sliding_window") else None
 
     def upper_windows(self, limit: int | None) -> list[str]:
-        """Return layer types with a window of ``limit`` tokens, if any, from layer ``max_window_layers`` on."""
+        """Return layer types with sliding windows from layer ``max_window_layers`` on, if ``limit`` is set."""
         first = self.count("max_window_layers", self.n_layers)
         layers = range(self.n_layers)
         return self.layer_types(["sliding_attention" if limit and at >= first else "full_attention" for at in layers])
 
     def local_global_attention(self, limit: int | None, **changes: Any) -> dict[str, Layer]:
-        """Return attention with and without a sliding window, by layer type."""
+        """Return attention layers with and without a sliding window, keyed by layer type."""
         return {
             "full_attention": self.attention(**changes),
             "sliding_attention": self.attention(**{**changes, "window": limit}),
@@ -146,7 +146,7 @@ class Config(ConfigKeys):
     def windowed_attention(
         self, pattern: Sequence[str], limit: int | None, **changes: Any
     ) -> tuple[Mapping[str, Layer], list[str]]:
-        """Return attention with and without a window, and each layer's type (``layer_types``, or else ``pattern``)."""
+        """Return attention layers with and without a window, and the type of each layer (default: ``pattern``)."""
         kinds = {
             kind: self.attention(**{"layer_type": kind, "window": span, **changes})
             for kind, span in (("full_attention", None), ("sliding_attention", limit))
@@ -161,7 +161,7 @@ class Config(ConfigKeys):
         activation: str = "hidden_act",
         gated: bool = True,
     ) -> Mlp:
-        """Return a gated feed-forward layer; ``bias`` None means ``mlp_bias`` if the class has this key."""
+        """Return a gated feed-forward layer. If ``bias`` is None, ``mlp_bias`` applies if the class has this key."""
         if bias is None:
             bias = "mlp_bias" in self.defaults and self.flag("mlp_bias")
         return Mlp(self.d_model, self.size(key), self.activation(activation), gated=gated, bias=bias)
@@ -171,7 +171,7 @@ class Config(ConfigKeys):
         return self.gated_mlp(key, gated=False, **changes)
 
     def experts(self, n_experts: str = "num_experts", width: str = "moe_intermediate_size", **changes: Any) -> Moe:
-        """Return a mixture of experts; ``n_experts`` and ``width`` are keys for the number and width of experts."""
+        """Return a mixture of experts. ``n_experts`` and ``width`` are the config keys for expert count and width."""
         found: Fields = {
             "d_model": self.d_model,
             "d_ff": self.size(width),
@@ -192,28 +192,28 @@ class Config(ConfigKeys):
         return {"n_groups": self.size("n_group", 1), "top_groups": self.size("topk_group", 1)}
 
     def lm_head(self, *, tied: bool | None = None, width: int | None = None, **fields: Any) -> Head:
-        """Return the language-model head; if ``tied`` is None, the config decides whether it is tied."""
+        """Return the language-model head. If ``tied`` is None, the config decides whether the head is tied."""
         tied = self.is_tied() if tied is None else tied
         return Head(self.vocab, width or self.d_model, share=TOKENS if tied else None, **fields)
 
     def layer_types(self, default: Sequence[str], key: str = "layer_types", count: int | None = None) -> list[str]:
-        """Return each layer's type from ``key`` (older names are converted) or from the family's default pattern."""
+        """Return each layer's type from ``key`` or from the default pattern. Older type names are converted."""
         return [_OLD_WORDS.get(kind, kind) for kind in self.strings(key, count or self.n_layers) or default]
 
     def mlp_types(self, dense: int) -> list[str]:
-        """Return ``dense`` or ``sparse`` per layer, from ``mlp_layer_types`` or the first ``dense`` layers."""
+        """Return ``dense`` or ``sparse`` per layer, by default with ``dense`` leading dense layers."""
         given = self.strings("mlp_layer_types", self.n_layers)
         return given or ["dense" if index < dense else "sparse" for index in range(self.n_layers)]
 
     def every_nth(self, key: str, rare: str, usual: str, default: int) -> list[str]:
-        """Return layer types in which every n-th layer is ``rare``, where ``key`` holds n."""
+        """Return layer types with ``rare`` in every n-th layer and ``usual`` in all others. ``key`` contains n."""
         period = self.size(key, default)
         return self.periodic_types(period, period - 1, usual, rare)
 
     def periodic_types(
         self, count: int, first: int, usual: str = "sliding_attention", rare: str = "full_attention"
     ) -> list[str]:
-        """Return layer types in which every ``count``-th layer from layer ``first`` on is ``rare``."""
+        """Return layer types with ``rare`` in every ``count``-th layer, starting at layer ``first``."""
         return [rare if index % count == first else usual for index in range(self.n_layers)]
 
 

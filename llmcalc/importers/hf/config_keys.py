@@ -1,4 +1,4 @@
-"""A ``config.json`` completed with its class's defaults, with a record of the keys that were read."""
+"""Access to ``config.json`` keys, with the defaults of the transformers class and tracking of unread keys."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_LOOPED = 2_000
 class ConfigKeys:
     """Typed access to the keys of a config, including alternative names (``d_model`` for ``hidden_size``).
 
-    Each access marks the key as read; ``check_all_read`` raises an error for keys that were never read.
+    Each access marks a key as read. ``check_all_read`` raises an error for keys that were never read.
     """
 
     def __init__(
@@ -30,40 +30,38 @@ class ConfigKeys:
         for key, value in data.items():
             own = self.aliases.get(key, key)
             if own in self.data and self.data[own] != value:
-                raise DescriptionError(
-                    f"{key} and {own} are two names of one key but have different values", where=where
-                )
+                raise DescriptionError(f"{key} and {own} are aliases but have different values", where=where)
             self.data[own] = value
         self.read: set[str] = set()
         self.warnings: list[str] = []
         self.unmodelled: list[str] = []
 
     def nested(self, key: str, data: Mapping[str, Any], model_type: str) -> Self:
-        """Return the nested config ``data`` found under a key; its keys are checked with the same strictness."""
+        """Return the config ``data`` nested under a key. The keys of nested configs are checked in the same way."""
         inner = type(self)(data, model_type, f"{self.where}: {key}", self.allowed)
         inner.ignored_unknown, inner.warnings = self.ignored_unknown, self.warnings
         return inner
 
     def error(self, message: str, hint: str = "") -> DescriptionError:
-        """Return an error about this config."""
+        """Create an error about this config."""
         return DescriptionError(message, where=self.where, hint=hint)
 
     def invalid(self, key: str, wanted: str, value: object = MISSING) -> DescriptionError:
-        """Return an error about the value of a key or part of the value; ``wanted`` says what it must be."""
+        """Create an error about an invalid value (default: the key's value). ``wanted`` describes valid values."""
         return self.error(f"{key} must be {wanted}, not {short_repr(self.get(key) if value is MISSING else value)}")
 
     def invalid_size(self, key: str, wanted: str, value: object = MISSING) -> SizeError:
-        """Return an error about a size; ``wanted`` says what it must be."""
+        """Create an error about an invalid size. ``wanted`` describes valid sizes."""
         return self.size_error(
             f"{key} must be {wanted}, not {short_repr(self.get(key) if value is MISSING else value)}"
         )
 
     def size_error(self, message: str, hint: str = "") -> SizeError:
-        """Return an error about a size in this config."""
+        """Create an error about a size in this config."""
         return SizeError(message, where=self.where, hint=hint)
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return the value in the file, the class's default, or ``default``."""
+        """Return the value of a key from the config, the class defaults or ``default``, in this order."""
         key = self.aliases.get(key, key)
         self.read.add(key)
         if key in self.data:
@@ -71,21 +69,21 @@ class ConfigKeys:
         return self.defaults.get(key, default)
 
     def ignore(self, keys: str) -> None:
-        """Mark keys as read (names separated by spaces) because the class computes or ignores them."""
+        """Mark keys (separated by spaces) as read because the class computes or ignores them."""
         self.read.update(self.aliases.get(key, key) for key in keys.split())
 
     def unmodelled_unless(self, keys: str, neutral: object = None) -> None:
-        """Mark keys as read that change the model's output but no count.
+        """Mark keys as read that affect the model's output but not its counts.
 
-        Any value other than None and ``neutral`` makes the model countable but not runnable.
+        If a value is neither None nor ``neutral``, the model can be counted but not run.
         """
         for key in keys.split():
             value = self.get(key)
             if value is not None and value != neutral:
-                self.add_unmodelled(f"{key} is {short_repr(value)}, which the NumPy model does not support")
+                self.add_unmodelled(f"the NumPy model does not support {key} = {short_repr(value)}")
 
     def add_unmodelled(self, reason: str) -> None:
-        """Add a reason why the model is counted but cannot be run."""
+        """Add a reason why the model can be counted but not run."""
         self.unmodelled.append(reason)
 
     def discard(self, keys: str) -> None:
@@ -94,11 +92,11 @@ class ConfigKeys:
             self.data.pop(self.aliases.get(key, key), None)
 
     def check_computed(self, key: str, value: object) -> None:
-        """Mark a key as read that the class computes from other keys; warn if the file has a different value."""
+        """Mark a key as read and warn if the file contradicts the value that the class computes."""
         given = self.get(key)
         if given is not None and given != value:
             self.warnings.append(
-                f"{key} is {short_repr(given)}; the class ignores this and computes {short_repr(value)}"
+                f"the model class ignores {key} = {short_repr(given)} and computes {short_repr(value)}"
             )
 
     def override(self, key: str, value: Any) -> None:
@@ -106,13 +104,13 @@ class ConfigKeys:
         self.data[self.aliases.get(key, key)] = value
 
     def read_legacy(self, old: str, new: str) -> None:
-        """Use the value of an older key, if present, instead of the current key's value."""
+        """Copy the value of an older key, if present, to the current key."""
         value = self.get(old)
         if value is not None:
             self.data[self.aliases.get(new, new)] = value
 
     def size(self, key: str, default: int | None = None) -> int:
-        """Return a positive integer."""
+        """Return the positive integer at a key. If the value is None, return ``default`` or raise an error."""
         value = self.optional_size(key)
         if value is None:
             value = default
@@ -121,33 +119,33 @@ class ConfigKeys:
         return value
 
     def optional_size(self, key: str, zero_is_none: bool = False) -> int | None:
-        """Return a positive integer or None."""
+        """Return the positive integer at a key, or None."""
         value = self.get(key)
         if value is None or (zero_is_none and value == 0 and type(value) is int):
             return None
         return self.integer(value, key, 1)
 
     def integer(self, value: object, key: str, least: int) -> int:
-        """Return an integer between ``least`` and the limit for sizes or numbers of layers."""
+        """Check that a value is an integer from ``least`` to the size or layer limit, and return the value."""
         most = MOST_LAYERS if key.endswith(("layers", "layer")) else LARGEST_SIZE
         if type(value) is not int or not least <= value <= most:
             raise self.size_error(f"{key} must be an integer from {least} to {most:,}, not {short_repr(value)}")
         return value
 
     def count(self, key: str, default: int = 0) -> int:
-        """Return an integer that may be 0; None counts as ``default``."""
+        """Return a non-negative integer, or ``default`` if the value is None."""
         value = self.get(key, default)
         if value is None:
             return default
         return self.integer(value, key, 0)
 
     def check_layer_runs(self, runs: int) -> None:
-        """Raise an error if looped layers run more often in total than is supported."""
+        """Raise an error if the total number of looped layer runs exceeds the limit."""
         if runs > MOST_LOOPED:
-            raise self.size_error(f"layers run {runs:,} times in total; the limit is {MOST_LOOPED:,}")
+            raise self.size_error(f"layers run {runs:,} times in total, more than the limit of {MOST_LOOPED:,}")
 
     def flag(self, key: str, default: bool = False) -> bool:
-        """Return True or False; None counts as ``default``."""
+        """Return True or False, or ``default`` if the value is None."""
         value = self.get(key, default)
         if value is None:
             return default
@@ -156,41 +154,41 @@ class ConfigKeys:
         return value
 
     def number(self, key: str, default: float | None = None) -> float | None:
-        """Return a finite number or None."""
+        """Return a finite number, or ``default`` if the value is None."""
         value = self.get(key, default)
         if value is None:
             return default
         return self.finite_number(value, key)
 
     def finite_number(self, value: object, key: str) -> float:
-        """Return a value as a finite number."""
+        """Convert a value to a float, or raise an error if the value is not a finite number."""
         if not is_number(value):
             raise self.error(f"{key} must be a finite number, not {short_repr(value)}")
         return float(value)
 
     def positive_number(self, key: str) -> float:
-        """Return a finite number above 0."""
+        """Return a positive finite number."""
         value = self.finite_number(self.get(key), key)
         if value <= 0:
             raise self.size_error(f"{key} must be positive, not {short_repr(value)}")
         return value
 
     def string(self, key: str, default: str = "") -> str:
-        """Return a string."""
+        """Return the string at a key."""
         value = self.get(key, default)
         if not isinstance(value, str):
             raise self.error(f"{key} must be a string, not {short_repr(value)}")
         return value
 
     def one_of(self, key: str, *words: str) -> str:
-        """Return a string that must be one of ``words``."""
+        """Return the string at a key after checking that it is one of ``words``."""
         value = self.string(key)
         if value not in words:
             raise self.error(f"{key} must be one of {', '.join(words)}, not {short_repr(value)}")
         return value
 
     def strings(self, key: str, length: int | None = None) -> list[str] | None:
-        """Return a list of strings or None; with ``length``, the list must have one entry per layer."""
+        """Return a list of strings or None. If ``length`` is given, the list must have one entry per layer."""
         value = self.get(key)
         if value is None:
             return None
@@ -199,20 +197,20 @@ class ConfigKeys:
         return value if length is None else self.one_per_layer(key, value, length)
 
     def one_per_layer(self, key: str, values: list[Any], layers: int) -> list[Any]:
-        """Return ``values``, the list at a key, after checking that it has one entry per layer."""
+        """Check that the list at a key has one entry per layer, and return the list."""
         if len(values) != layers:
             raise self.size_error(f"{key} must have one entry per layer ({layers}), not {len(values)}")
         return values
 
     def mapping(self, key: str) -> dict[str, Any]:
-        """Return a nested object; None counts as empty."""
+        """Return a nested object, or an empty dictionary if the value is None."""
         value = self.get(key)
         if not isinstance(value, dict | None):
             raise self.error(f"{key} must be an object, not {short_repr(value)}")
         return value or {}
 
     def layer_indices(self, key: str) -> list[int]:
-        """Return a list of integers such as layer numbers; None counts as empty."""
+        """Return a list of integers such as layer indices, or an empty list if the value is None."""
         value = self.get(key)
         if value is None:
             return []
@@ -221,25 +219,25 @@ class ConfigKeys:
         return value
 
     def sizes(self, key: str) -> list[int]:
-        """Return a non-empty list of positive integers."""
+        """Return the non-empty list of positive integers at a key."""
         values = self.layer_indices(key)
         if not values:
-            raise self.size_error(f"{key} is {short_repr(self.get(key))}; it must be a list of sizes")
+            raise self.size_error(f"{key} must be a list of sizes, not {short_repr(self.get(key))}")
         return [self.integer(value, key, 1) for value in values]
 
     def activation(self, key: str = "hidden_act") -> str:
-        """Return llmcalc's name of the activation function at a key."""
+        """Return llmcalc's name for the activation function at a key."""
         return self.activation_name(self.string(key), key)
 
     def activation_name(self, name: str, key: str = "hidden_act") -> str:
-        """Return llmcalc's name of an activation function."""
+        """Return llmcalc's name for an activation function."""
         activations: dict[str, str] = table("config_keys")["activations"]
         if name not in activations:
             raise UnknownNameError(f"activation ({key})", name, activations, where=self.where)
         return activations[name]
 
     def rope_theta(self, layer_type: str | None = None, default: float = 10000.0) -> float:
-        """Return the base of the rotary frequencies, from the keys of current or older versions of transformers."""
+        """Return the base of the rotary frequencies. Keys of current and older transformers versions are supported."""
         parameters = self.get("rope_parameters")
         if isinstance(parameters, dict):
             parameters = parameters.get(layer_type, parameters) if layer_type else parameters
@@ -249,7 +247,7 @@ class ConfigKeys:
         return self.number("rope_theta", default) or default
 
     def partial_rotary(self, default: float = 1.0, layer_type: str | None = None) -> float:
-        """Return the rotated fraction of each head, for one layer type if it depends on the type."""
+        """Return the rotated fraction of each head, optionally for a specific layer type."""
         parameters = self.get("rope_parameters")
         if isinstance(parameters, dict) and layer_type and isinstance(parameters.get(layer_type), dict):
             parameters = parameters[layer_type]
@@ -258,13 +256,13 @@ class ConfigKeys:
         return self.number("partial_rotary_factor", default) or default
 
     def head_kind(self, *supported: str) -> str:
-        """Return the head that the class in ``architectures`` adds to the bare model: ``causal``, ``mlm``, ``none`` ...
+        """Return the kind of head in ``architectures``, such as ``causal``, ``mlm`` or ``none`` (bare model).
 
-        The default is the first of the ``supported`` kinds. Other kinds raise an error.
+        The default is the first of the ``supported`` kinds. Unsupported kinds raise an error.
         """
         kind = self._head_kind() or "".join(supported[:1])
         if supported and kind not in supported:
-            raise self.error(f"{self.model_type} models with a head of kind {short_repr(kind)} are not supported")
+            raise self.error(f"{self.model_type} models with a {short_repr(kind)} head are not supported")
         return kind
 
     def _head_kind(self) -> str:
@@ -272,25 +270,25 @@ class ConfigKeys:
         if named is None:
             return ""
         if not isinstance(named, list) or len(named) != 1 or not isinstance(named[0], str):
-            raise self.error(f"architectures must be a list of one class name, not {short_repr(named)}")
+            raise self.error(f"architectures must be a list with one class name, not {short_repr(named)}")
         heads: dict[str, str] = table("config_keys")["heads"]
         for suffix, head in heads.items():
             if named[0].endswith(suffix):
                 return head
         hint = f"Supported class names end in {', '.join(heads)}."
-        raise UnknownNameError("kind of class", named[0], [], where=self.where, hint=hint)
+        raise UnknownNameError("model class", named[0], [], where=self.where, hint=hint)
 
     def class_name(self) -> str:
-        """Return the class in ``architectures``, or an empty string."""
+        """Return the class name in ``architectures``, or an empty string."""
         named = self.get("architectures")
         return str(named[0]) if isinstance(named, list) and named else ""
 
     def known_keys(self) -> list[str]:
-        """Return all keys of the class."""
+        """Return all keys of the transformers class, including aliases."""
         return sorted({*self.defaults, *self.aliases})
 
     def check_all_read(self) -> None:
-        """Raise an error for an unread key unless it is irrelevant or has its default value."""
+        """Raise an error if a key is unread, unless the key is irrelevant or has its default value."""
         irrelevant, irrelevant_if_off = _irrelevant()
         for key, value in self.data.items():
             if key in self.read or key in irrelevant:
@@ -311,13 +309,13 @@ class ConfigKeys:
 
 
 def is_irrelevant(key: str) -> bool:
-    """Return whether a key affects neither the number of parameters nor the computation of any family."""
+    """Return whether a key affects neither the parameter count nor the computation of any family."""
     return key in _irrelevant()[0]
 
 
 @cache
 def _irrelevant() -> tuple[frozenset[str], frozenset[str]]:
-    """Return keys that may be left unread, and keys that may be left unread while they are off."""
+    """Return the keys that are always irrelevant, and the keys that are irrelevant when disabled."""
     keys = table("config_keys")
     always = frozenset(key for group in keys["irrelevant"].values() for key in group)
     return always, frozenset(keys["irrelevant_if_off"])
@@ -325,7 +323,7 @@ def _irrelevant() -> tuple[frozenset[str], frozenset[str]]:
 
 @cache
 def _defaults(model_type: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the defaults and the alternative names of a class's keys."""
+    """Return the default values and the aliases of the keys of a transformers class."""
     import json
 
     file = FOLDER / "hf" / f"{model_type}.json"

@@ -1,7 +1,7 @@
-"""Encoders by ``model_type``: the function that reads an encoder's config, and the layout of its tensors.
+"""Table of encoders by ``model_type``, with config readers and tensor layouts.
 
-The table is ``data/encoders.yaml``, with ``zoo/<room>/encoders.yaml`` for encoders in the zoo. Vision transformers
-that differ only in field values are described in the table.
+The table is stored in ``data/encoders.yaml``, and in ``zoo/<package>/encoders.yaml`` for encoders in the zoo.
+Vision transformers that differ only in field values are defined entirely in the table.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Encoder(NamedTuple):
     """A row in the table of encoders.
 
     Attributes:
-        model_type: its type.
-        place: folder, module and function that read the config.
-        layout: layout of the tensors.
+        model_type: ``model_type`` of the encoder.
+        place: path of the function that reads the config, as ``folder.module.function``.
+        layout: tensor layout.
         prefix: number of learned tokens before the patches.
-        fields: fields of a vision transformer.
+        fields: field values of a vision transformer.
     """
 
     model_type: str
@@ -43,7 +43,7 @@ class Encoder(NamedTuple):
     fields: Mapping[str, Any] = NO_FIELDS
 
     def read(self, config: Config) -> tuple[Stack, ...]:
-        """Return the stacks of a config, without the projector that follows."""
+        """Return the stacks described by a config, excluding the projector."""
         read: Callable[[Config], Stack | tuple[Stack, ...]] = find_function(self.place)
         found = read(config)
         return (found,) if isinstance(found, Stack) else found
@@ -51,7 +51,7 @@ class Encoder(NamedTuple):
 
 @cache
 def find_encoder(model_type: str) -> Encoder | None:
-    """Return the encoder of a ``model_type``, or None."""
+    """Return the encoder for a ``model_type``, or None."""
     entry = find_row("encoders", model_type)
     if entry is None:
         return None
@@ -62,6 +62,6 @@ def find_encoder(model_type: str) -> Encoder | None:
 
 
 def check_encoder(config: Config) -> None:
-    """Raise an error for an unread key of an encoder's config."""
+    """Raise an error if an encoder's config has an unread key."""
     config.ignore(_IGNORED)
     config.check_all_read()

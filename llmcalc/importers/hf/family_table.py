@@ -1,7 +1,7 @@
-"""The table of model families: the function that reads each ``model_type``, and the checkpoint layout.
+"""Table that maps each ``model_type`` to a reader function and a checkpoint layout.
 
-The table is data: ``data/families.yaml``, and ``zoo/<room>/families.yaml`` for families that live in the zoo. Each
-family is one line there and one function in a module of ``families/`` or ``zoo/<room>/families/``.
+The table is stored in ``data/families.yaml``, and in ``zoo/<package>/families.yaml`` for families in the zoo.
+Each family has one line in the table and one function in ``families/`` or ``zoo/<package>/families/``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .config import Config
 
 
 class Family(NamedTuple):
-    """The function that reads a ``model_type``, and the layout of the stored tensors."""
+    """Reader function and checkpoint layout of a ``model_type``."""
 
     model_type: str
     module: str
@@ -26,13 +26,13 @@ class Family(NamedTuple):
     layout: str
 
     def read(self, config: Config) -> Architecture:
-        """Return the architecture of a config of this family."""
+        """Return the architecture described by a config of this family."""
         function: Callable[[Config], Architecture] = find_function(f"families.{self.module}.{self.function}")
         return function(config)
 
 
 def find_function(place: str) -> Any:
-    """Return the function at ``folder.module.function`` or ``module.function``, at home or in the zoo."""
+    """Return the function at ``folder.module.function`` or ``module.function``, searching the zoo if needed."""
     *folder, name, function = place.split(".")
     module = find_module(folder[0], name, parent="importers/hf") if folder else f"{__package__}.{name}"
     assert module is not None, f"no module for {place}"
@@ -40,7 +40,7 @@ def find_function(place: str) -> Any:
 
 
 def find_row(name: str, key: str) -> Any:
-    """Return a row of a table at home or in the zoo, or None; ``like`` adds the fields of another row."""
+    """Return a table row from the core tables or the zoo, or None. ``like`` inherits the fields of another row."""
     row = table(name).get(key) or zoo_table(name).get(key)
     while isinstance(row, dict) and "like" in row:
         row = {**find_row(name, row["like"]), **{field: value for field, value in row.items() if field != "like"}}
@@ -49,18 +49,18 @@ def find_row(name: str, key: str) -> Any:
 
 @cache
 def zoo_table(name: str) -> dict[str, Any]:
-    """Return a table combined from all rooms of the zoo."""
+    """Return a table combined from all zoo packages."""
     files = sorted({file.with_suffix("") for file in (PACKAGE / ZOO).glob(f"*/{name}.*")})
     return {key: row for file in files for key, row in read_table(file).items()}
 
 
 def find(model_type: str) -> Family | None:
-    """Return the family of a ``model_type``, or None."""
+    """Return the family of a ``model_type``, or None if the type is unknown."""
     return _home().get(model_type) or _zoo().get(model_type)
 
 
 def names() -> list[str]:
-    """Return every supported ``model_type``, with those of the zoo last."""
+    """Return every supported ``model_type``, with zoo families last."""
     return [*_home(), *_zoo()]
 
 
@@ -75,7 +75,7 @@ def _zoo() -> dict[str, Family]:
 
 
 def _parse(entries: dict[str, str]) -> dict[str, Family]:
-    """Parse lines such as ``qwen2: llama.qwen2 llama``: module, function, and the layout if it differs."""
+    """Parse lines such as ``qwen2: llama.qwen2 llama`` into a module, a function and an optional layout."""
     found = {}
     for model_type, entry in entries.items():
         target, _, layout = entry.partition(" ")

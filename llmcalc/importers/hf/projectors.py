@@ -1,4 +1,4 @@
-"""Projectors: the layers between an encoder and a language model."""
+"""Projectors between encoders and language models."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .vision_encoders.parts import CLASS_TOKEN, merger, named, two_linears
 
 
 class Link(NamedTuple):
-    """The models that a projector connects.
+    """Models that a projector connects.
 
     Attributes:
-        model: config of the whole model.
+        model: config of the full model.
         encoder: config of the encoder.
-        d_encoder: width of the encoder's output.
-        d_model: width of the language model.
+        d_encoder: encoder output width.
+        d_model: language model width.
         prefix: number of learned tokens before the encoder's patches.
-        notes: list of notes, to which a projector may append.
+        notes: list of notes that a projector may extend.
     """
 
     model: Config
@@ -39,17 +39,17 @@ Projector = Callable[[Link], Sequence[Named | Stack]]
 
 
 def layernorm(width: int, merge: int = 1, eps: float = 1e-5) -> Norm:
-    """Return a LayerNorm with a bias on merged patches."""
+    """Return a LayerNorm with a bias for merged patches."""
     return Norm(width, "layernorm", bias=True, eps=eps, merge=merge)
 
 
 def vector(width: int) -> Embedding:
-    """Return a learned vector among the projected tokens, such as the end of an image row."""
+    """Return a learned vector inserted among the projected tokens, such as at the end of an image row."""
     return Embedding(1, width, table="other", use="side_tokens")
 
 
 def activation(config: Config) -> str:
-    """Return the projector's activation, by default GELU."""
+    """Return the projector activation (default: GELU)."""
     return config.activation("projector_hidden_act") if config.get("projector_hidden_act") else "gelu"
 
 
@@ -60,12 +60,12 @@ def n_features(config: Config) -> int:
 
 
 def merged(config: Config, key: str = "spatial_merge_size") -> int:
-    """Return the number of patches per token, given the side of the merged square."""
+    """Return the number of patches per token, computed as the square of the merge size."""
     return config.size(key) ** 2
 
 
 def llava(link: Link) -> list[Named]:
-    """Build the projector of LLaVA: two linear layers."""
+    """Build the LLaVA projector with two linear layers."""
     model = link.model
     full = model.one_of("vision_feature_select_strategy", "default", "full") == "full"
     act, bias = model.activation("projector_hidden_act"), model.flag("multimodal_projector_bias", True)
@@ -74,12 +74,12 @@ def llava(link: Link) -> list[Named]:
 
 
 def llava_next(link: Link) -> list[Named]:
-    """Build the projector of LLaVA-NeXT: two linear layers, and a learned token at the end of each image row."""
+    """Build the LLaVA-NeXT projector with two linear layers and a learned token at the end of each image row."""
     return [*llava(link), Named("newline", vector(link.d_model))]
 
 
 def vipllava(link: Link) -> list[Named]:
-    """Build ViP-LLaVA's projector: a norm on concatenated encoder layers, then two linear layers."""
+    """Build the ViP-LLaVA projector with a norm on concatenated encoder features and two linear layers."""
     wide = link.d_encoder * n_features(link.model)
     norm = layernorm(wide, eps=link.model.number("projector_layernorm_eps") or 1e-5)
     act = link.model.activation("projector_hidden_act")
@@ -87,12 +87,12 @@ def vipllava(link: Link) -> list[Named]:
 
 
 def paligemma(link: Link) -> list[Named]:
-    """Build the projector of PaliGemma: one linear layer."""
+    """Build the PaliGemma projector with one linear layer."""
     return named(projector=Linear(link.d_encoder, link.model.size("projection_dim")))
 
 
 def gemma3(link: Link) -> list[Named]:
-    """Build the projector of Gemma 3: pooled patches, RMSNorm, one linear layer."""
+    """Build the Gemma 3 projector with pooled patches, an RMSNorm and one linear layer."""
     side = link.encoder.size("image_size") // link.encoder.size("patch_size")
     kernel = max(1, side // int(link.model.size("mm_tokens_per_image") ** 0.5)) ** 2
     norm = replace(link.encoder.rmsnorm("layer_norm_eps", width=link.d_encoder, unit_offset=True), merge=kernel)
@@ -100,18 +100,18 @@ def gemma3(link: Link) -> list[Named]:
 
 
 def gemma4(link: Link) -> list[Named]:
-    """Build the projector of Gemma 4: one linear layer on pooled patches."""
+    """Build the Gemma 4 vision projector with one linear layer on pooled patches."""
     pooled = merged(link.encoder, "pooling_kernel_size")
     return named(projector=Linear(link.d_encoder, link.d_model, bias=False, merge=pooled))
 
 
 def gemma4_audio(link: Link) -> list[Named]:
-    """Build the projector of Gemma 4: one linear layer on audio tokens."""
+    """Build the Gemma 4 audio projector with one linear layer."""
     return named(audio_projector=Linear(link.encoder.size("output_proj_dims"), link.d_model, bias=False))
 
 
 def mistral3(link: Link) -> list[Named]:
-    """Build the projector of Mistral 3: RMSNorm, a matrix that merges patches, two linear layers."""
+    """Build the Mistral 3 projector with an RMSNorm, a patch merger and two linear layers."""
     model, width, out = link.model, link.d_encoder, link.d_model
     merge, bias = merged(model), model.flag("multimodal_projector_bias")
     wide = width * n_features(model)
@@ -123,13 +123,13 @@ def mistral3(link: Link) -> list[Named]:
 
 
 def idefics3(link: Link) -> list[Named]:
-    """Build the projector of Idefics 3 and SmolVLM: one matrix on merged patches."""
+    """Build the Idefics 3 or SmolVLM projector with one linear layer on merged patches."""
     merge = merged(link.model, "scale_factor")
     return named(connector=Linear(link.d_encoder * merge, link.d_model, bias=False, merge=merge))
 
 
 def internvl(link: Link) -> list[Named]:
-    """Build the projector of InternVL: LayerNorm and two linear layers on merged patches."""
+    """Build the InternVL projector with a LayerNorm and two linear layers on merged patches."""
     merge = int(1 / link.model.positive_number("downsample_ratio")) ** 2
     wide, act = link.d_encoder * merge, link.model.activation("projector_hidden_act")
     layers = two_linears("merged", wide, link.d_model, link.d_model, activation=act, merge=merge)
@@ -137,18 +137,18 @@ def internvl(link: Link) -> list[Named]:
 
 
 def llama4(link: Link) -> list[Named]:
-    """Build the projector of Llama 4: one matrix after the encoder's adapter."""
+    """Build the Llama 4 projector with one linear layer after the encoder's adapter."""
     wide, merge = link.encoder.size("vision_output_dim"), merged_patches(link.encoder)
     return named(projector=Linear(wide, link.d_model, bias=False, merge=merge))
 
 
 def mllama(link: Link) -> list[Named]:
-    """Build Llama 3.2 Vision's projector: one linear layer on the concatenated outputs of encoder layers."""
+    """Build the Llama 3.2 Vision projector with one linear layer on concatenated encoder features."""
     return named(projector=Linear(link.encoder.size("vision_output_dim"), link.d_model, prompt=CLASS_TOKEN))
 
 
 def kimi_k25(link: Link) -> list[Named]:
-    """Build the projector of Kimi K2.5: a norm and two linear layers on merged patches."""
+    """Build the Kimi K2.5 projector with a LayerNorm and two linear layers on merged patches."""
     width = link.model.optional_size("projection_hidden_size")
     link.model.ignore("projection_layer_norm_eps")  # the encoder's head, which is not run
     normed = link.d_encoder if "vt_hidden_size" in link.encoder.data else width or link.d_encoder
@@ -159,7 +159,7 @@ def kimi_k25(link: Link) -> list[Named]:
 
 
 def kimi_k3(link: Link) -> list[Named]:
-    """Build the projector of Kimi K3: two linear layers on merged patches, then RMSNorm."""
+    """Build the Kimi K3 projector with two linear layers on merged patches and a final RMSNorm."""
     merge = _moonvit_merge(link.encoder)
     wide = merge * link.d_encoder
     return named(
@@ -175,12 +175,12 @@ def _moonvit_merge(config: Config) -> int:
 
 
 def glm4v(link: Link) -> list[Named]:
-    """Build the projector of GLM-4V: a convolution that merges patches, then a norm and a gated feed-forward layer."""
+    """Build the GLM-4V projector with a patch-merging convolution, a linear layer, a norm and a gated MLP."""
     return gated_merger(link, link.encoder.size("intermediate_size"))
 
 
 def gated_merger(link: Link, d_ff: int) -> list[Named]:
-    """Return GLM-4V's projector with a feed-forward layer of width ``d_ff``."""
+    """Return the GLM-4V projector with an MLP of hidden width ``d_ff``."""
     encoder, act = link.encoder, link.encoder.activation()
     side, out = encoder.size("spatial_merge_size"), encoder.size("out_hidden_size")
     merge = side * side
@@ -193,7 +193,7 @@ def gated_merger(link: Link, d_ff: int) -> list[Named]:
 
 
 def lfm2_vl(link: Link) -> list[Named]:
-    """Build the projector of LFM2-VL: an optional LayerNorm and two linear layers on merged patches."""
+    """Build the LFM2-VL projector with an optional LayerNorm and two linear layers on merged patches."""
     model, merge = link.model, merged(link.model, "downsample_factor")
     inner, bias, wide = model.size("projector_hidden_size"), model.flag("projector_bias"), link.d_encoder * merge
     norm = named(projector_norm=layernorm(wide, merge)) if model.flag("projector_use_layernorm") else []
@@ -202,7 +202,7 @@ def lfm2_vl(link: Link) -> list[Named]:
 
 
 def cohere(link: Link) -> list[Named]:
-    """Build the projector of Command A Vision or Aya Vision: a gated layer on merged patches, then a linear layer."""
+    """Build the Command A Vision or Aya Vision projector with a gated layer on merged patches and a linear layer."""
     model, merge = link.model, merged(link.model, "downsample_factor")
     inner, wide = model.size("alignment_intermediate_size", link.d_model), link.d_encoder * merge
     eps = model.number("adapter_layer_norm_eps")
@@ -213,10 +213,10 @@ def cohere(link: Link) -> list[Named]:
 
 
 def two_layers(link: Link) -> list[Named]:
-    """Build the projector of VideoLLaMA 3 and DeepSeek-VL: two linear layers on each patch."""
+    """Build the VideoLLaMA 3 or DeepSeek-VL projector with two linear layers on each patch."""
     return two_linears("projector", link.d_encoder, link.d_model, link.d_model)
 
 
 def one_layer(link: Link) -> list[Named]:
-    """Build the projector of HyperCLOVA X: one linear layer after an encoder that merges patches."""
+    """Build the HyperCLOVA X projector with one linear layer after a patch-merging encoder."""
     return named(projector=Linear(link.encoder.size("out_hidden_size"), link.d_model, merge=merged(link.encoder)))

@@ -1,4 +1,4 @@
-"""Reads rotary positions from configs of all versions: ``rope_parameters``, or ``rope_theta`` and ``rope_scaling``."""
+"""Rotary position settings from ``rope_parameters``, or from ``rope_theta`` and ``rope_scaling`` in older configs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FIELDS = {
 
 
 def scaling_parameters(config: ConfigKeys, layer_type: str | None = None) -> dict[str, Any]:
-    """Return the parameters of context extension, for one layer type if they depend on the type."""
+    """Return the RoPE scaling parameters of a config, preferring the entries for ``layer_type``."""
     found: dict[str, Any] = {}
     for key in ("rope_scaling", "rope_parameters"):
         given = config.get(key)
@@ -31,7 +31,7 @@ def scaling_parameters(config: ConfigKeys, layer_type: str | None = None) -> dic
 
 
 def rope_fields(config: ConfigKeys, layer_type: str | None = None) -> dict[str, Any]:
-    """Return layer fields that describe the scaling of rotary angles."""
+    """Return the layer fields for RoPE scaling."""
     given = scaling_parameters(config, layer_type)
     kind = _KINDS.get(str(given.get("rope_type") or given.get("type") or "default"), "other")
     if kind == "none":
@@ -54,7 +54,7 @@ def rope_fields(config: ConfigKeys, layer_type: str | None = None) -> dict[str, 
 
 
 def _of_pairs(config: ConfigKeys, given: dict[str, Any], longest: Any) -> dict[str, Any]:
-    """Return the factors of LongRoPE [ding2024]: one per frequency, and one on sines and cosines."""
+    """Return the LongRoPE fields [ding2024], including one factor per frequency and one for sines and cosines."""
     original = (
         config.get("original_max_position_embeddings") or given.get("original_max_position_embeddings") or longest
     )
@@ -69,7 +69,7 @@ def _of_pairs(config: ConfigKeys, given: dict[str, Any], longest: Any) -> dict[s
     usual = math.sqrt(1 + math.log(factor) / math.log(trained)) if factor > 1 else 1.0
     attention, short, long = (given.get(key) for key in ("attention_factor", "short_mscale", "long_mscale"))
     if short != long:
-        config.add_unmodelled("the scaling factor of sines and cosines differs between short and long contexts")
+        config.add_unmodelled("the rotary scaling factor (mscale) differs between short and long contexts")
     attention = attention if short is None else short
     return {
         "rope_length": trained,
@@ -83,7 +83,7 @@ _TWO_BASES = {"full_attention": ("rope_theta", 1_000_000.0), "sliding_attention"
 
 
 def local_global_theta(config: ConfigKeys, layer_type: str) -> float:
-    """Return the rotary base of one layer type, from the keys of current or older Gemma 3 configs."""
+    """Return the rotary base of a layer type from current or older Gemma 3 config keys."""
     parameters = config.get("rope_parameters")
     own = parameters.get(layer_type) if isinstance(parameters, dict) else None
     if isinstance(own, dict) and own.get("rope_theta") is not None:
@@ -93,7 +93,7 @@ def local_global_theta(config: ConfigKeys, layer_type: str) -> float:
 
 
 def dynamic_alpha_fields(config: ConfigKeys) -> dict[str, Any]:
-    """Return fields for Hunyuan's ``dynamic`` scaling with a fixed ``alpha``, which only increases the base."""
+    """Return fields for Hunyuan's ``dynamic`` scaling, in which a fixed ``alpha`` increases the rotary base."""
     given = scaling_parameters(config)
     alpha = given.get("alpha")
     if not alpha or (given.get("rope_type") or given.get("type")) != "dynamic":
@@ -104,14 +104,14 @@ def dynamic_alpha_fields(config: ConfigKeys) -> dict[str, Any]:
 
 
 def query_temperature(config: ConfigKeys) -> dict[str, Any]:
-    """Return attention fields for queries that are scaled up beyond the original context length."""
+    """Return attention fields for scaling queries in contexts longer than the original length."""
     given = scaling_parameters(config)
     factor = given.get("llama_4_scaling_beta")
     if not factor:
         return {}
     length = given.get("original_max_position_embeddings")
     if length is None:
-        raise config.error("llama_4_scaling_beta needs original_max_position_embeddings")
+        raise config.error("llama_4_scaling_beta requires original_max_position_embeddings")
     return {
         "temperature": config.finite_number(factor, "llama_4_scaling_beta"),
         "temperature_length": config.integer(length, "original_max_position_embeddings", 1),
@@ -120,7 +120,7 @@ def query_temperature(config: ConfigKeys) -> dict[str, Any]:
 
 
 def _attention(given: dict[str, Any], factor: float) -> float:
-    """Return YaRN's scaling factor of sines and cosines [peng2023yarn, Section 3.4]."""
+    """Return YaRN's scaling factor for sines and cosines [peng2023yarn, Section 3.4]."""
     if given.get("attention_factor"):
         return float(given["attention_factor"])
     if given.get("mscale") and given.get("mscale_all_dim"):
@@ -129,5 +129,5 @@ def _attention(given: dict[str, Any], factor: float) -> float:
 
 
 def yarn_attention_factor(factor: float, weight: float = 1.0) -> float:
-    """Return YaRN's attention temperature for a context that is ``factor`` times as long."""
+    """Return YaRN's attention factor for a context extension by ``factor``."""
     return 0.1 * weight * math.log(factor) + 1.0 if factor > 1 else 1.0

@@ -1,4 +1,4 @@
-"""Building blocks for families: sub-layers, blocks, runs, and the decoder used by most families."""
+"""Building blocks shared by model families, such as sub-layers, blocks, runs and a standard decoder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Extended = TypeVar("Extended", bound=Attention)
 
 
 def default_layernorm(width: int) -> Norm:
-    """Return a LayerNorm with PyTorch's defaults."""
+    """Return a LayerNorm with PyTorch's default settings."""
     return Norm(width, "layernorm", bias=True, eps=1e-5)
 
 
@@ -40,12 +40,12 @@ def prenorm_block(name: str, norm: Layer, **layers: Layer) -> Block:
 
 
 def postnorm_block(name: str, norm: Layer, **layers: Layer) -> Block:
-    """Return a block of sub-layers with the norm after the residual sum."""
+    """Return a block of post-norm sub-layers."""
     return Block(name, tuple(sublayer(key, layer, after=norm) for key, layer in layers.items()))
 
 
 def group_runs(blocks: Iterable[Block]) -> tuple[Run, ...]:
-    """Merge equal neighbouring blocks into runs."""
+    """Merge consecutive identical blocks into runs."""
     runs: list[Run] = []
     for block in blocks:
         if runs and runs[-1].block is block:
@@ -56,7 +56,7 @@ def group_runs(blocks: Iterable[Block]) -> tuple[Run, ...]:
 
 
 def map_sublayers(found: Architecture, change: Callable[[Sublayer], Sublayer]) -> Architecture:
-    """Return an architecture of one stack with ``change`` applied to every sub-layer."""
+    """Return the architecture with ``change`` applied to every sub-layer of the main stack."""
     blocks = {
         run.block: replace(run.block, sublayers=tuple(map(change, run.block.sublayers))) for run in found.main.runs
     }
@@ -65,17 +65,17 @@ def map_sublayers(found: Architecture, change: Callable[[Sublayer], Sublayer]) -
 
 
 def repeat_block(block: Block, count: int) -> tuple[Run, ...]:
-    """Return a run of ``count`` equal blocks, or no run if ``count`` is 0."""
+    """Return a run of ``count`` identical blocks, or an empty tuple if ``count`` is 0."""
     return (Run(block, count),) if count else ()
 
 
 def extend_attention(kind: type[Extended], layer: Attention, **more: Any) -> Extended:
-    """Convert an attention layer to ``kind``, a subclass of Attention, with ``more`` fields."""
+    """Convert an attention layer to the ``Attention`` subclass ``kind``, setting the additional fields ``more``."""
     return kind(**{entry.name: getattr(layer, entry.name) for entry in fields(layer)}, **more)
 
 
 def runs_by_type(kinds: Mapping[str, Block], order: Iterable[str]) -> tuple[Run, ...]:
-    """Return the blocks of all layers, each selected by its layer type."""
+    """Return runs of blocks selected by the layer types in ``order``."""
     found = []
     for kind in order:
         if kind not in kinds:
@@ -94,7 +94,7 @@ def causal_lm(
     tied: bool | None = None,
     embedding_scale: float = 1.0,
 ) -> Architecture:
-    """Return a decoder-only language model. If ``tied`` is None, the config decides whether the head is tied."""
+    """Return a decoder-only language model. If ``tied`` is None, the config determines whether the head is tied."""
     config.ignore("max_position_embeddings tie_word_embeddings")
     kind = config.head_kind("causal", "none")
     outputs = [Named("norm", norm)] if norm else []
@@ -109,11 +109,11 @@ _NAMES = {"full_attention": "global", "sliding_attention": "local", "linear_atte
 
 
 def block(name: str, norm: Layer | None, mixer: Layer, mlp: Layer, place: str = "pre", scale: float = 1.0) -> Block:
-    """Return a block of a mixer and a feed-forward layer; ``place`` selects the positions of norms.
+    """Return a block of a mixer and a feed-forward layer with norms placed according to ``place``.
 
-    ``pre``: before each; ``pre_normed``: before each, with the normalised input as the residual (an option of BLOOM);
-    ``post``: on each output (OLMo 2); ``sandwich``: both (Gemma 2); ``after``: on the residual sum (post-norm);
-    ``parallel``: one norm before both, which run in parallel; ``parallel_two``: a norm before each, in parallel.
+    ``pre`` normalises each layer input, and ``pre_normed`` also uses the normalised input as the residual (BLOOM).
+    ``post`` normalises outputs (OLMo 2), ``sandwich`` inputs and outputs (Gemma 2), and ``after`` residual sums.
+    ``parallel`` runs both layers in parallel after one norm, and ``parallel_two`` after separate norms.
     ``scale`` multiplies the output of each sub-layer.
     """
     layers = {"attention" if isinstance(mixer, (Attention, Mla)) else "linear": mixer, "mlp": mlp}
@@ -135,9 +135,9 @@ def mixed_runs(
     build: Callable[[str, Layer, Layer], Block],
     words: Mapping[str, str] = _NAMES,
 ) -> tuple[Run, ...]:
-    """Return runs of blocks; ``order`` names each block's mixer and feed-forward layer, ``build`` makes the block.
+    """Return runs of blocks that ``build`` makes from the mixers and feed-forward layers named in ``order``.
 
-    A block's name consists of the words that distinguish the block; ``words`` maps mixers to shorter words.
+    Block names contain only the words that distinguish the blocks. ``words`` maps mixer names to shorter words.
     """
     blocks: dict[tuple[str, str], Block] = {}
     found = []
@@ -166,10 +166,10 @@ def decoder(
     scale: float = 1.0,
     **fields: Any,
 ) -> Architecture:
-    """Return a decoder like LLaMA's with the given changes.
+    """Return a LLaMA-style decoder with the given changes.
 
-    ``attention`` is one layer, or one layer per type with the type of each block in ``order``. ``mlp`` and ``feeds``
-    work the same way. ``final_norm`` is the last norm (default: ``norm``). ``fields`` are for ``causal_lm``.
+    ``attention`` is a layer, or a mapping from type to layer if ``order`` lists the type of each block. ``mlp`` and
+    ``feeds`` work the same way. ``final_norm`` defaults to ``norm``. ``fields`` are passed to ``causal_lm``.
     """
     norm = norm or config.rmsnorm()
     attention, mlp = attention or config.attention(), mlp or config.gated_mlp()

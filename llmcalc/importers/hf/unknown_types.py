@@ -1,4 +1,4 @@
-"""Advice for an unsupported ``model_type``: the kind of model, and the most similar family."""
+"""Advice for an unsupported ``model_type``, based on its modality and the most similar family."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SEGMENTATION = re.compile(r"(sam\d?|sam_hq)_\w*(mask_decoder|prompt_encoder|geo
 
 
 def advice(data: Mapping[str, Any]) -> str:
-    """Return advice about a config whose ``model_type`` is unknown."""
+    """Return advice for a config with an unknown ``model_type``."""
     model_type = data.get("model_type")
     if model_type in ENCODED:
         return "The key decoder must contain the config of the language model, including a model_type."
@@ -33,7 +33,7 @@ def advice(data: Mapping[str, Any]) -> str:
 
 
 def modality(model_type: str) -> str | None:
-    """Return the modality of a model that is not a language model, such as images, sound or time series, or None."""
+    """Return the modality of a model type, such as images or sound, or None for language models and unknown types."""
     if model_type in text_models():
         return None
     if _SEGMENTATION.fullmatch(model_type):
@@ -46,7 +46,7 @@ def modality(model_type: str) -> str | None:
 
 
 def most_similar(data: Mapping[str, Any]) -> str:
-    """Return the family that knows most of a config's keys; of several, the first (simplest) one in the table."""
+    """Return the family that recognises the most config keys. Ties go to the first family in the table."""
     keys = [key for key in data if not is_irrelevant(key)]
     return min(names(), key=lambda model_type: _n_unknown(model_type, keys))
 

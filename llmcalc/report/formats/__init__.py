@@ -1,1 +1,1 @@
-"""One file per output format, named after the format, with a function ``render(document) -> str``."""
+"""Output formats. Each module is named after its format and defines ``render(document) -> str``."""

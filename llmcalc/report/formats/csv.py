@@ -1,4 +1,4 @@
-"""Format ``csv``: the main table or tree of a document, with a header line and full precision."""
+"""CSV output of a report's main table or tree, with a header line and full precision."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TREE_HEADER = ("path", "value", "unit", "formula", "values", "note")
 
 
 def render(document: Document) -> str:
-    """Render comma-separated values without the total row, so that columns can be summed."""
+    """Render the report as CSV without the total row, so that columns can be summed."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerows(_tree(document) if document.tree else _table(document))

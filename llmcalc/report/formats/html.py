@@ -1,4 +1,4 @@
-"""Format ``html``: a self-contained page without scripts, with light, dark and print styles."""
+"""HTML output as a self-contained page without scripts, with light, dark and print styles."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ STYLE = """
 
 
 def render(document: Document) -> str:
-    """Render the document as a page."""
+    """Render the report as an HTML page."""
     return page(document.title, [document])
 
 
 def page(title: str, documents: Iterable[Document]) -> str:
-    """Render documents as one page; several documents get a title and a table of contents."""
+    """Render reports as one page. Multiple reports get a common title and a table of contents."""
     parts = list(enumerate(documents))
     body = "\n".join(f'<section id="part{number}">\n{fragment(document)}\n</section>' for number, document in parts)
     links = "".join(f'<li><a href="#part{number}">{escape(document.title)}</a></li>' for number, document in parts)
@@ -60,12 +60,12 @@ def page(title: str, documents: Iterable[Document]) -> str:
 
 
 def notebook(document: Document) -> str:
-    """Render the document as a fragment for embedding, including its style."""
+    """Render the report as an HTML fragment that includes its style sheet."""
     return f'<div class="llmcalc"><style>{STYLE}</style>\n{fragment(document)}\n</div>'
 
 
 def fragment(document: Document) -> str:
-    """Render the document as HTML elements."""
+    """Render the report as HTML elements."""
     parts = [f"<h2>{escape(document.title)}</h2>"]
     parts += [f'<div class="quiet">{escape(line)}</div>' for line in document.subtitle]
     parts += [f'<p class="warning">! {escape(line)}</p>' for line in document.warnings]
@@ -105,12 +105,12 @@ def _cell(piece: Piece, at: int, last: bool) -> str:
 
 
 def _kind(piece: Piece) -> str:
-    """Return the CSS class of a column: numbers are right-aligned, names do not wrap."""
+    """Return the CSS class that right-aligns numbers or prevents names from wrapping."""
     return " class=n" if piece.right else " class=name" if piece.least >= piece.most else ""
 
 
 def _tree(node: Node, depth: int) -> str:
-    """Render a derivation, collapsed below its second level."""
+    """Render a derivation tree, collapsed below the second level."""
     how = derivation(node)
     line = f"<b>{escape(node.label)}</b> {exact(node.value)}" + (f" <code>{escape(how)}</code>" if how else "")
     if not node.children:

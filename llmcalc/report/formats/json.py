@@ -1,4 +1,4 @@
-"""Format ``json``: one object, described in ``report/json_envelope.py``."""
+"""JSON output as one object, as described in ``report/json_envelope.py``."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from ..document import Document
 
 
 def render(document: Document) -> str:
-    """Render the document as a JSON envelope."""
+    """Render the report as a JSON envelope."""
     return json.dumps(document.data(), indent=2, ensure_ascii=False, allow_nan=False)

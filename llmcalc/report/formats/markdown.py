@@ -1,4 +1,4 @@
-"""Format ``markdown``: headings and pipe tables, for issues, notes and pull requests."""
+"""Markdown output with headings and pipe tables, for issues, notes and pull requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .tree import derivation, outline
 
 
 def render(document: Document) -> str:
-    """Render the document as Markdown."""
+    """Render the report as Markdown."""
     parts = [f"## {_escape(document.title)}", *map(_escape, document.subtitle)]
     parts += [f"> **Warning:** {_escape(line)}" for line in document.warnings]
     if document.facts:

@@ -1,4 +1,4 @@
-"""Format ``plain``, for pipes and files: all digits and aligned columns, without colour or truncation."""
+"""Plain-text output for pipes and files, with all digits and aligned columns, without colour or truncation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ GAP = "  "
 
 
 def render(document: Document) -> str:
-    """Render the document as plain text."""
+    """Render the report as plain text."""
     parts = ["\n".join([document.title, *document.subtitle, *(f"warning: {line}" for line in document.warnings)])]
     if document.facts:
         parts.append(_aligned([_fact(fact) for fact in document.facts], [False, True, False]))

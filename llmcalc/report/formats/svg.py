@@ -1,4 +1,4 @@
-"""Format ``svg``: the first picture of a document, or its main table as bars."""
+"""SVG output of a report's first plot, or of the main table as a bar chart."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from ..svg import draw
 
 
 def render(document: Document) -> str:
-    """Render the first picture as an SVG document."""
+    """Render the first plot as an SVG document."""
     pictures = pictures_of(document)
     if not pictures:
-        raise InputError("this result has no picture", parameter="form", hint="use sweep, params, flops or memory")
+        raise InputError("this result has no chart", parameter="form", hint="use sweep, params, flops or memory")
     return draw(pictures[0])
 
 
 def pictures_of(document: Document) -> list[Picture]:
-    """Return the pictures of a document, or a bar chart of its main table."""
+    """Return the plots of a report, or a bar chart of the main table."""
     own = list(document.pictures())
     if own or not document.tables:
         return own

@@ -1,6 +1,6 @@
-"""Format ``table``, for terminals: exact and short numbers, bars, and columns that fit the width.
+"""Terminal output with exact and short numbers, bars, and columns that fit the terminal width.
 
-Respects ``NO_COLOR``, ``TERM=dumb`` and ``COLUMNS`` (default: the width of the terminal).
+The output respects ``NO_COLOR``, ``TERM=dumb`` and ``COLUMNS`` (default: the terminal width).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TITLE, QUIET, LOUD, FILLED = "bold", "dim", "bold yellow", "cyan"
 
 
 def render(document: Document) -> str:
-    """Render the document as text, at most as wide as the terminal."""
+    """Render the report as text that fits the terminal width."""
     console = _console()
     parts: list[Iterator[object]] = [_heading(document, console.width), _facts(document.facts)]
     parts += [_tree(document, console.width)] + [_table(table, console) for table in document.tables]
@@ -65,7 +65,7 @@ def _heading(document: Document, width: int) -> Iterator[object]:
 
 
 def _hanging(line: str, width: int) -> Iterator[Text]:
-    """Wrap a line ``name: a · b · c`` between items, with a hanging indent."""
+    """Wrap a line such as ``name: a · b · c`` between items, with a hanging indent."""
     first, *items = line.split(SEPARATOR)
     indent = " " * (first.find(": ") + len(": ")) if ": " in first else ""
     text = first
@@ -120,7 +120,7 @@ def _grid(part: list[tuple[Piece, int]], has_total: bool, blocks: bool) -> Grid:
 
 
 def _tree(document: Document, width: int) -> Iterator[object]:
-    """Render value, label and derivation; a long derivation goes below, under the same guides."""
+    """Render the value, label and derivation of each node, with long derivations on separate lines."""
     lines = [line for root in document.tree for line in outline(root)]
     digits = max((len(exact(node.value)) for _, _, node in lines), default=0)
     named = max((len(guides + node.label) for guides, _, node in lines), default=0)
@@ -143,7 +143,7 @@ def _tree(document: Document, width: int) -> Iterator[object]:
 
 
 def _below(how: str, margin: str, guides: str, width: int) -> Iterator[Text]:
-    """Render a derivation on separate lines: formula, then values, wrapped after operators and spaces."""
+    """Render the formula and values of a derivation on separate lines, wrapped after operators and spaces."""
     for at, part in enumerate(how.split(" = ")):
         line = "= " if at else ""
         for piece in re.findall(r"[^·\s]+[·\s]*", part):

@@ -1,4 +1,4 @@
-"""Format ``tree``: the derivation as an outline with guides."""
+"""Tree output of a derivation as an outline with guide lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ALREADY_COUNTED = "0"  # formula of a shared tensor that was already counted; th
 
 
 def render(document: Document) -> str:
-    """Render one line per node: value, label, derivation."""
+    """Render one line per node with its value, label and derivation."""
     roots = document.tree or document.derivation()
     if not roots:
         raise InputError("this result has no tree", parameter="form", hint="use params or explain")
@@ -27,7 +27,7 @@ def render(document: Document) -> str:
 
 
 def outline(node: Node, before: str = "", below: str = "") -> Iterator[tuple[str, str, Node]]:
-    """Yield (guides of the node's line, guides of the line below, node) in reading order."""
+    """Yield (guides of the node's line, guides of the line below, node) in depth-first order."""
     yield before, below + ("│ " if node.children else "  "), node
     for child in node.children:
         last = child is node.children[-1]
@@ -35,7 +35,7 @@ def outline(node: Node, before: str = "", below: str = "") -> Iterator[tuple[str
 
 
 def derivation(node: Node) -> str:
-    """Describe how a value is derived: ``vocab·d_model = 50257·12288``, or a sum of parts."""
+    """Describe the derivation of a value, such as ``vocab·d_model = 50257·12288`` or a sum of parts."""
     if node.children and not node.formula:
         text = f"sum of {len(node.children)} parts" if len(node.children) > 1 else ""
     else:

@@ -1,4 +1,4 @@
-"""Draw pictures as SVG without a library: bars, charts and scatter plots of a given width."""
+"""SVG rendering of bar charts, line charts and scatter plots without a plotting library."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ WIDTH = 760.0
 
 
 def draw(picture: Picture, width: float = WIDTH) -> str:
-    """Draw the picture as an SVG document, ``width`` pixels wide."""
+    """Draw the plot as an SVG document with the given width in pixels."""
     if isinstance(picture, Bars):
         from .bars import draw_bars
 

@@ -1,4 +1,4 @@
-"""Axes: map numbers to pixels, and label ticks."""
+"""Axis scales, tick positions and tick labels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UNITS = {"bytes": ("B", "KiB", "MiB", "GiB", "TiB", "PiB"), "tokens": ("", "k",
 
 @record
 class Scale:
-    """Maps a range of numbers to a range of pixels."""
+    """Mapping from a range of numbers to a range of pixels."""
 
     low: float
     high: float
@@ -38,7 +38,7 @@ class Scale:
 
 
 def fitted(values: list[float], kind: str, logarithmic: bool) -> tuple[float, float]:
-    """Return the range of all values, widened to round numbers; from zero unless logarithmic or years."""
+    """Return the range of the values, widened to round numbers. Linear ranges start at zero, except for years."""
     low, high = (0.0 if abs(value) < _SMALLEST else value for value in (min(values), max(values)))
     if logarithmic and kind in _BINARY:
         power = floor(log2(low) + _EPSILON)
@@ -54,7 +54,7 @@ def fitted(values: list[float], kind: str, logarithmic: bool) -> tuple[float, fl
 
 
 def ticks(low: float, high: float, kind: str, logarithmic: bool, most: int) -> list[tuple[float, str]]:
-    """Return about ``most`` round numbers with their labels.
+    """Return about ``most`` round tick values with their labels.
 
     >>> ticks(1e9, 1e12, "count", True, 5)
     [(1000000000.0, '1 B'), (10000000000.0, '10 B'), (100000000000.0, '100 B'), (1000000000000.0, '1 T')]
@@ -86,7 +86,7 @@ def _linear(low: float, high: float, kind: str, most: int) -> Iterator[float]:
 
 
 def _step(span: float, kind: str, most: int) -> float:
-    """Return the smallest round step that divides a span into at most ``most`` parts."""
+    """Return the smallest round step that divides a span into at most ``most`` intervals."""
     wanted = span / most
     if kind in _BINARY and wanted >= 1:
         return float(2.0 ** ceil(log2(wanted)))
@@ -95,7 +95,7 @@ def _step(span: float, kind: str, most: int) -> float:
 
 
 def label(value: float, kind: str) -> str:
-    """Return a tick label that is as short as possible.
+    """Return a short tick label for a value.
 
     >>> label(2**31, "bytes"), label(4096, "tokens"), label(1e15, "FLOPs"), label(2.5e9, "count"), label(2020, "year")
     ('2 GiB', '4k', '10¹⁵', '2.5 B', '2020')

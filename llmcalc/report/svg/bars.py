@@ -1,4 +1,4 @@
-"""Bar charts: a breakdown, or stacked parts against a limit."""
+"""Bar charts of breakdowns, with optional stacked segments and a limit line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LEAST_DRAWN = 0.5  # pixels, so that a nonzero part stays visible
 
 
 def draw_bars(picture: Bars, width: float) -> str:
-    """Draw bars with labels on the left, values on the right and a legend above."""
+    """Draw a bar chart with labels on the left, values on the right and a legend above."""
     canvas = Canvas(width)
     canvas.text(MARGIN, MARGIN + HEADING, picture.title, style="heading")
     names = list(dict.fromkeys(name for bar in picture.bars for name, _ in bar.parts))

@@ -1,7 +1,7 @@
-"""A canvas of SVG elements, and estimates of text widths.
+"""SVG canvas and text width estimates.
 
-Every picture contains its own style: colour-blind-safe colours [wong2011], light and dark themes that follow
-the reader's setting, and no external resources.
+Every plot includes a style sheet with colour-blind-safe colours [wong2011] and requires no external resources.
+The light and dark themes follow the reader's setting.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ STYLE = _style()
 
 
 def text_width(text: str, size: float = TEXT) -> float:
-    """Estimate the width of a text in pixels, rounded up.
+    """Estimate the width of a text in pixels from rounded-up character widths.
 
     >>> text_width("ill") < text_width("mmm")
     True
@@ -58,7 +58,7 @@ def _character(sign: str) -> float:
 
 
 def shortened(text: str, most: float, size: float = TEXT) -> str:
-    """Truncate a text with an ellipsis if it is wider than ``most`` pixels."""
+    """Truncate a text that is wider than ``most`` pixels, and append an ellipsis."""
     if text_width(text, size) <= most:
         return text
     while text and text_width(f"{text}…", size) > most:
@@ -67,19 +67,19 @@ def shortened(text: str, most: float, size: float = TEXT) -> str:
 
 
 def colour(number: int) -> str:
-    """Return the colour of series ``number``; series beyond the palette share a grey."""
+    """Return the colour of series ``number``, or grey if the palette has fewer colours."""
     return f"var(--c{number})" if 0 <= number < len(PALETTE) else "var(--rest)"
 
 
 class Canvas:
-    """Collects elements; ``render`` returns the document."""
+    """Canvas that collects SVG elements and renders them as a document."""
 
     def __init__(self, width: float) -> None:
         self.width = width
         self._parts: list[str] = []
 
     def text(self, x: float, y: float, text: str, anchor: str = "start", style: str = "") -> None:
-        """Draw a line of text; ``y`` is its baseline, ``anchor`` the horizontal alignment at ``x``."""
+        """Draw a line of text with its baseline at ``y`` and the horizontal alignment ``anchor`` at ``x``."""
         kind = f' class="{style}"' if style else ""
         place = "" if anchor == "start" else f' text-anchor="{anchor}"'
         self._parts.append(f'<text x="{_n(x)}" y="{_n(y)}"{place}{kind}>{escape(text)}</text>')
@@ -89,12 +89,12 @@ class Canvas:
         self._parts.append(f'<line x1="{_n(x0)}" y1="{_n(y0)}" x2="{_n(x1)}" y2="{_n(y1)}" class="{style}"/>')
 
     def rect(self, x: float, y: float, width: float, height: float, fill: str, about: str = "") -> None:
-        """Draw a filled rectangle with a tooltip."""
+        """Draw a filled rectangle with an optional tooltip."""
         place = f'x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}"'
         self._parts.append(f'<rect {place} fill="{fill}">{_title(about)}</rect>')
 
     def circle(self, x: float, y: float, radius: float, fill: str, about: str = "") -> None:
-        """Draw a dot."""
+        """Draw a dot with an optional tooltip."""
         self._parts.append(
             f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(radius)}" fill="{fill}" stroke="var(--sheet)">'
             f"{_title(about)}</circle>"
@@ -107,7 +107,7 @@ class Canvas:
         self._parts.append(f'<polyline points="{path}" class="curve" stroke="{stroke}"{dashed}/>')
 
     def legend(self, names: list[str], top: float) -> float:
-        """Draw names with their colours in as many lines as needed; return the y coordinate below them."""
+        """Draw a legend on as many lines as needed, and return the y coordinate below the last line."""
         x, y = MARGIN, top + TEXT
         for number, name in enumerate(names):
             needed = TEXT + GAP / 2 + text_width(name) + 2 * GAP
@@ -119,7 +119,7 @@ class Canvas:
         return y + GAP
 
     def render(self, height: float, title: str) -> str:
-        """Render the picture as an SVG document, which can also be embedded in a page."""
+        """Render the plot as an SVG document that can also be embedded in a page."""
         size = f'width="{_n(self.width)}" height="{_n(height)}" viewBox="0 0 {_n(self.width)} {_n(height)}"'
         head = f'<svg xmlns="http://www.w3.org/2000/svg" class="pic" role="img" {size}>'
         sheet = '<rect width="100%" height="100%" fill="var(--sheet)"/>'

@@ -1,6 +1,6 @@
-"""Line charts and scatter plots: axes, grid, curves, points and their labels.
+"""Line charts and scatter plots with axes, grids and labels.
 
-Curves also differ in dash patterns, for readers who cannot see colours.
+Curves also differ in their dash patterns for colour-blind readers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NAMES_SHARE = 0.34  # maximum share of the width for the labels on the right
 
 @record
 class Frame:
-    """A canvas with its horizontal and vertical scale."""
+    """A canvas with horizontal and vertical scales."""
 
     canvas: Canvas
     x: Scale
@@ -31,7 +31,7 @@ class Frame:
 def draw_frame(
     title: str, x: Axis, y: Axis, xs: list[float], ys: list[float], width: float, right: float, names: list[str]
 ) -> Frame:
-    """Draw the axes, grid, title and a legend of ``names``; ``right`` pixels are reserved for labels."""
+    """Draw the axes, grid, title and a legend of ``names``, and reserve ``right`` pixels for labels."""
     canvas = Canvas(width)
     canvas.text(MARGIN, MARGIN + HEADING, title, style="heading")
     top = MARGIN + HEADING + GAP
@@ -58,7 +58,7 @@ def draw_frame(
 
 
 def spread(wanted: list[float], least: float, low: float, high: float) -> list[float]:
-    """Return positions closest to ``wanted``, in the same order, at least ``least`` apart, between two bounds.
+    """Move the ``wanted`` positions at least ``least`` apart between two bounds while preserving their order.
 
     >>> spread([10, 11, 40], 5, 0, 42)
     [10, 15, 40]
@@ -84,7 +84,7 @@ def dot_box(x: float, y: float) -> Box:
 
 
 def write_label(frame: Frame, text: str, x: float, y: float, taken: list[Box]) -> None:
-    """Write a label next to, above or below its dot, unless it would overlap an occupied box."""
+    """Write a label beside, above or below its dot if one of these positions is free."""
     wide, rise = text_width(text, SMALL), SMALL * 1.1
     spots = [("start", x + DOT + 3, y + SMALL / 3), ("end", x - DOT - 3, y + SMALL / 3),
              ("middle", x, y - DOT - 3), ("middle", x, y + DOT + SMALL)]  # fmt: skip
@@ -104,7 +104,7 @@ def _overlap(a: Box, b: Box) -> bool:
 
 
 def draw_chart(picture: Chart, width: float) -> str:
-    """Draw the frame, levels, labelled curves and marked points."""
+    """Draw a line chart with levels, labelled curves and marked points."""
     xs = [x for curve in picture.curves for x, _ in curve.points]
     ys = [y for curve in picture.curves for _, y in curve.points] + [value for _, value in picture.levels]
     named = min(max(text_width(curve.name) for curve in picture.curves) + 3 * GAP, NAMES_SHARE * width)
@@ -132,7 +132,7 @@ def _curves(frame: Frame, picture: Chart, named: float) -> None:
 
 
 def _marks(frame: Frame, picture: Chart) -> None:
-    """Draw dots, each labelled if the label does not overlap."""
+    """Draw the marked points, and label a point if the label does not overlap."""
     places = [(mark, frame.x.place(mark.x), frame.y.place(mark.y)) for mark in picture.marks]
     taken = [dot_box(x, y) for _, x, y in places]
     for mark, x, y in places:
@@ -141,7 +141,7 @@ def _marks(frame: Frame, picture: Chart) -> None:
 
 
 def draw_scatter(picture: Scatter, width: float) -> str:
-    """Draw the frame, legend, dots and labels."""
+    """Draw a scatter plot with a legend and labelled dots."""
     marks = [mark for _, group in picture.groups for mark in group]
     xs, ys = [mark.x for mark in marks], [mark.y for mark in marks]
     names = [name for name, _ in picture.groups]

@@ -1,6 +1,6 @@
-"""pydantic models of the files that llmcalc reads and the results that it prints.
+"""pydantic models of input files and JSON results.
 
-User presets are validated when loaded; shipped presets and data files are validated when a wheel is built. Loading a
-shipped preset therefore does not need pydantic. ``preset`` describes presets without architectures, ``data`` files in
-``llmcalc/data``, and ``result`` the JSON output; ``validation`` translates pydantic errors to llmcalc errors.
+User presets are validated when loaded. Shipped presets and data files are validated when a wheel is built, so
+loading a shipped preset does not require pydantic. ``preset``, ``data`` and ``result`` contain the models of
+presets, data files and JSON output. ``validation`` translates pydantic errors to llmcalc errors.
 """

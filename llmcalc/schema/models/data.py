@@ -1,4 +1,4 @@
-"""Models of the package's data files; ``TABLES`` assigns a model to every file."""
+"""Models of the package's data files. ``TABLES`` assigns a model to every file."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Sourced(Model):
 
 
 class Link(Model):
-    """A link between accelerators, with the sum of both directions in bytes per second."""
+    """A link between accelerators, with the total bandwidth of both directions in bytes per second."""
 
     name: Text
     both_ways: Rate | None = None
 
 
 class Price(Model):
-    """Quoted prices per hour."""
+    """Quoted prices in US dollars per hour."""
 
     usd_per_hour: Text
     source: Text | None = None
@@ -48,7 +48,7 @@ class Price(Model):
 
 
 class Accelerator(Sourced):
-    """An accelerator, with a list of memory sizes if several are sold."""
+    """An accelerator with one or more memory sizes."""
 
     title: Text
     year: Annotated[int, Field(ge=2000, le=2100)]
@@ -67,7 +67,7 @@ class Accelerator(Sourced):
 
 
 class NumberFormat(Sourced):
-    """A number format: number of bits per block, and additional bits per row, column and tensor."""
+    """A number format with the number of bits per block and additional bits per row, column and tensor."""
 
     bits: Size
     block: Size = 1
@@ -85,7 +85,7 @@ class NumberFormat(Sourced):
 
 
 class MixtureRule(Model):
-    """A number format for some tensors of some layers."""
+    """A number format for selected tensors of selected layers."""
 
     of: Text
     format: Text
@@ -101,7 +101,7 @@ class Mixture(Model):
 
 
 class OptimizerState(Model):
-    """Number of bytes per parameter of one optimizer state."""
+    """An optimizer state with its size in bytes per parameter."""
 
     bytes: Size
     of: Literal["matrices", "others"] | None = None
@@ -110,7 +110,7 @@ class OptimizerState(Model):
 
 
 class Optimizer(Sourced):
-    """An optimizer: its states, and the number of bytes per parameter of its master copy."""
+    """An optimizer with its states and the size of its master copy in bytes per parameter."""
 
     states: list[OptimizerState]
     master: Count
@@ -130,7 +130,7 @@ class ScalingLaw(Sourced):
 
 
 class EnergyConvention(Sourced):
-    """A publication's method of converting accelerator-hours to energy and emissions."""
+    """A published method of converting accelerator-hours to energy and emissions."""
 
     title: Text
     power: Literal["rated", "measured"]
@@ -139,7 +139,7 @@ class EnergyConvention(Sourced):
 
 
 class Utilisation(Sourced):
-    """The published model FLOPs utilisation of training runs."""
+    """Published model FLOPs utilisation (MFU) of training runs."""
 
     low: Fraction | None = None
     mid: Fraction
@@ -148,21 +148,21 @@ class Utilisation(Sourced):
 
 
 class LintRule(Sourced):
-    """A rule of ``llmcalc check``."""
+    """A lint rule of ``llmcalc check``."""
 
     title: Text
     reason: Text
 
 
 class ConfigKeys(Model):
-    """The keys of one ``model_type`` of config.json: aliases, and defaults."""
+    """Key aliases and default values for one ``model_type`` in config.json."""
 
     aliases: dict[str, str]
     defaults: dict[str, Any]
 
 
 class ConfigKeyTables(Model):
-    """The known config.json keys of every ``model_type``."""
+    """Tables of known config.json keys for every ``model_type``."""
 
     irrelevant: dict[str, list[Text]]
     irrelevant_if_off: list[Text]
@@ -173,7 +173,7 @@ class ConfigKeyTables(Model):
 
 
 class Modality(Model):
-    """Model types of a modality other than language."""
+    """Model types of a non-language modality."""
 
     models: list[Text] = Field([])
     parts: list[Text] = Field([])
@@ -181,7 +181,7 @@ class Modality(Model):
 
 
 class GgufGroup(Model):
-    """Metadata keys that several GGUF architectures add or remove."""
+    """GGUF metadata keys to add or remove for a group of architectures."""
 
     keys: dict[str, Text] = Field({})
     equal: dict[str, Count] = Field({})
@@ -190,7 +190,7 @@ class GgufGroup(Model):
 
 
 class GgufArchitecture(GgufGroup):
-    """A GGUF architecture, described as a family of Hugging Face configs."""
+    """A GGUF architecture expressed as a family of Hugging Face configs."""
 
     model_type: Text
     include: list[Text] = Field([])
@@ -203,7 +203,7 @@ class GgufArchitecture(GgufGroup):
 
 
 class GgufTable(Model):
-    """A mapping from GGUF metadata to keys of Hugging Face configs."""
+    """A mapping from GGUF metadata to Hugging Face config keys."""
 
     common: dict[str, Text]
     required: list[Text]

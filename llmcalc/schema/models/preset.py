@@ -1,4 +1,4 @@
-"""A preset file without its architecture: names, sizes, published figures, facts and notes."""
+"""Models of a preset file without its architecture, including names, sizes, published figures, facts and notes."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ class _Fact(Model):
 
 
 class MeasuredFact(_Fact):
-    """A published number of a training run."""
+    """A published numeric fact about a training run."""
 
     quantity: Measured
     value: Annotated[float, Field(gt=0)]
 
 
 class DescribedFact(_Fact):
-    """A published non-numeric fact of a training run."""
+    """A published non-numeric fact about a training run."""
 
     quantity: Described
     value: str
@@ -60,7 +60,7 @@ Fact = Annotated[MeasuredFact | DescribedFact, Field(discriminator="quantity")]
 
 
 class Preset(Model):
-    """A family of models: one architecture, and the variables of each size."""
+    """A model family with one architecture and the variables of each size."""
 
     model_config = ConfigDict(title="llmcalc preset")
 

@@ -1,4 +1,4 @@
-"""Results as JSON: a model per command, generated from the keys in ``data/results.yaml``."""
+"""Models of the JSON results of each command, generated from the keys in ``data/results.yaml``."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Result(Model):
     @model_validator(mode="before")
     @classmethod
     def drop_digits(cls, data: Any) -> Any:
-        """Drop the digit strings that are added for JSON readers without exact integers."""
+        """Drop the digit strings added for JSON readers that cannot represent large integers exactly."""
         if not isinstance(data, Mapping):
             return data
         digits = {f"{key}{DIGITS}" for key in cls.model_fields}
@@ -44,7 +44,7 @@ class Result(Model):
 
 
 def result_model(command: str, keys: Mapping[str, str]) -> type[Result]:
-    """Return the model of a command's result, built from entries such as ``maybe integer or null: meaning``."""
+    """Build the result model of a command from entries such as ``maybe integer or null: meaning``."""
     fields: dict[str, Any] = {}
     for key, entry in keys.items():
         found = re.match(ENTRY, entry, re.DOTALL)

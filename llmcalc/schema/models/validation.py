@@ -1,4 +1,4 @@
-"""The base class of all models, and the translation of validation errors: path of keys, reason and suggestion."""
+"""Base class of all models, and translation of pydantic errors to llmcalc errors."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _UNKNOWN_KEY = "unknown_key"
 
 
 class Model(BaseModel):
-    """A mapping with known keys and values of exactly the declared types."""
+    """A mapping with a fixed set of keys and strictly typed values."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
 
     @model_validator(mode="before")
     @classmethod
     def check_keys(cls, data: Any) -> Any:
-        """Reject unknown keys first, because a missing key is often a misspelt one."""
+        """Reject unknown keys first, because an unknown key is often a misspelt required key."""
         for key in data if isinstance(data, Mapping) else ():
             if key not in cls.model_fields:
                 raise PydanticCustomError(_UNKNOWN_KEY, "unknown key", {"key": key, "known": [*cls.model_fields]})
@@ -46,14 +46,14 @@ class Model(BaseModel):
 
 
 class PlainJsonSchema(GenerateJsonSchema):
-    """A JSON Schema without generated titles and null defaults, equal for all versions of pydantic."""
+    """JSON Schema generator without property titles and null defaults, independent of the pydantic version."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
-        """Return False, because the key is enough as the title of a property."""
+        """Return False, because the key already serves as the title of a property."""
         return False
 
     def default_schema(self, schema: Any) -> dict[str, Any]:
-        """Return the schema of a field without its default if the default is null."""
+        """Return the schema of a field, omitting a null default."""
         found: dict[str, Any] = self.generate_inner(schema["schema"])
         return found if schema.get("default") is None else {**found, "default": schema["default"]}
 
@@ -72,7 +72,7 @@ def json_schema(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def validate(expected: Any, data: Any) -> None:
-    """Raise an error unless ``data`` matches a model, or a type such as ``dict[str, Entry]``."""
+    """Check that ``data`` matches a model or a type such as ``dict[str, Entry]``."""
     try:
         _adapter(expected).validate_python(data)
     except ValidationError as error:
@@ -85,7 +85,7 @@ def _adapter(expected: Any) -> TypeAdapter[Any]:
 
 
 def _first_problem(errors: Sequence[ErrorDetails], data: Any) -> InputError:
-    """Return the first error. Errors of a union's alternatives are combined unless one of them is nested deeper."""
+    """Return the first error, combining errors of union alternatives that concern the same value."""
     paths = [_path(error["loc"], data) for error in errors]
     path = max((path for path in paths if path[: len(paths[0])] == paths[0]), key=len)
     alternatives = [error for error, other in zip(errors, paths, strict=True) if other == path]
@@ -107,9 +107,9 @@ def _first_problem(errors: Sequence[ErrorDetails], data: Any) -> InputError:
 
 
 def _unknown_value(name: str, value: Any, quoted: str) -> InputError:
-    """Return the error for a value that is not one of the quoted values."""
+    """Return an error that lists the quoted values as valid choices."""
     known = re.findall(r"'([^']*)'", quoted)
-    return UnknownNameError(name, value, known, hint=f"must be one of {', '.join(known)}")
+    return UnknownNameError(name, value, known, hint=f"use one of {', '.join(known)}")
 
 
 def _expected(error: ErrorDetails) -> str:
@@ -121,7 +121,7 @@ def _expected(error: ErrorDetails) -> str:
 
 
 def _path(location: Sequence[Any], data: Any) -> tuple[Any, ...]:
-    """Return the keys of a location without the names that pydantic adds for union members."""
+    """Return the key path of a location without the names that pydantic adds for union members."""
     path: list[Any] = []
     for part in location:
         inside = part in data if isinstance(data, dict) else isinstance(data, list) and part in range(len(data))

@@ -1,1 +1,1 @@
-"""Speech and audio: encoders, transcribers and audio-language models."""
+"""Audio and speech models: encoders, transcription models and audio-language models."""

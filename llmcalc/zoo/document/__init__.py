@@ -1,1 +1,1 @@
-"""Document and page understanding: text with boxes, layouts and markup."""
+"""Document understanding models for text with boxes, layouts and markup."""

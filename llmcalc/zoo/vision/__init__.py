@@ -1,1 +1,1 @@
-"""Less common vision encoders, and vision-language models that use them."""
+"""Less common vision encoders and the vision-language models that use them."""

@@ -1,4 +1,4 @@
-"""Readers of ``config.json`` files, one module per group of families. ``family_table.py`` finds them."""
+"""Readers for ``config.json`` files, with one module per family group. ``family_table.py`` locates readers."""
 
 from __future__ import annotations
 

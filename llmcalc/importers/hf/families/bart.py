@@ -1,4 +1,4 @@
-"""BART and encoder-decoders with BART's config keys: Pegasus, Blenderbot, Marian, M2M-100, NLLB, FSMT."""
+"""BART and encoder-decoders with BART's config keys (Pegasus, Blenderbot, Marian, M2M-100, NLLB and FSMT)."""
 
 from __future__ import annotations
 
@@ -30,36 +30,36 @@ EPS = 1e-30  # avoids a division by zero if both experts are full
 
 
 def bart(config: Config) -> Architecture:
-    """Read BART [lewis2019] and PLBART: post-norm, learned positions after two offset rows."""
+    """Read a BART [lewis2019] or PLBART config. Blocks are post-norm, and learned positions follow two offset rows."""
     return encoder_decoder(config, Style(offset=POSITION_OFFSET))
 
 
 def mbart(config: Config) -> Architecture:
-    """Read Multilingual BART [liu2020]: BART with norms before the sub-layers and after the last."""
+    """Read a Multilingual BART config [liu2020]. The model is BART with pre-norm blocks and a final norm."""
     return encoder_decoder(config, Style(pre_norm=True, final_norm=True, offset=POSITION_OFFSET))
 
 
 def pegasus(config: Config) -> Architecture:
-    """Read PEGASUS [zhang2019pegasus] (stored sinusoids) and Blenderbot (learned positions), both pre-norm."""
+    """Read a pre-norm PEGASUS [zhang2019pegasus] (stored sinusoids) or Blenderbot (learned positions) config."""
     config.ignore("encoder_no_repeat_ngram_size")
     return encoder_decoder(config, Style(pre_norm=True, final_norm=True, embedding_norm=False))
 
 
 def m2m_100(config: Config) -> Architecture:
-    """Read M2M-100 [fan2020] and NLLB: pre-norm, computed positions."""
+    """Read an M2M-100 [fan2020] or NLLB config. Blocks are pre-norm, and positions are computed."""
     return encoder_decoder(
         config, Style(pre_norm=True, final_norm=True, embedding_norm=False, computed=True, buffer_bias=False)
     )
 
 
 def blenderbot_small(config: Config) -> Architecture:
-    """Read Blenderbot Small: BART without offset rows."""
+    """Read a Blenderbot Small config. The model is BART without offset rows."""
     built = encoder_decoder(config, Style())
     return replace(built, stacks=tuple(_norm_first(part) if part.role == "decoder" else part for part in built.stacks))
 
 
 def marian(config: Config) -> Architecture:
-    """Read Marian [junczys2018]: post-norm, fixed sinusoids, one token embedding per language unless shared."""
+    """Read a Marian config [junczys2018]. Each language has its own token embedding unless embeddings are shared."""
     style, kind = Style(embedding_norm=False), class_kind(config)
     tied, together = config.flag("tie_word_embeddings", True), config.flag("share_encoder_decoder_embeddings", True)
     vocab, width = config.vocab, config.size("d_model")
@@ -80,14 +80,14 @@ def marian(config: Config) -> Architecture:
 
 
 def _norm_first(stack: Stack) -> Stack:
-    """Return a decoder with a norm after the unscaled token embedding, before positions are added."""
+    """Return a decoder that normalises the unscaled token embedding before positions are added."""
     inputs = {entry.name: unscaled_embedding(entry) for entry in stack.inputs}
     order = [name for name in inputs if name not in ("position", "norm")] + ["norm", "position"]
     return replace(stack, inputs=tuple(inputs[name] for name in order))
 
 
 def nllb_moe(config: Config) -> Architecture:
-    """Read NLLB-MoE [costajussa2022]: M2M-100 with experts in every n-th layer."""
+    """Read an NLLB-MoE config [costajussa2022]. The model is M2M-100 with experts in every n-th layer."""
     config.ignore("expert_capacity normalize_router_prob_before_dropping batch_prioritized_routing")
     config.ignore("moe_eval_capacity_token_fraction num_sparse_encoder_layers num_sparse_decoder_layers")
     if config.string("second_expert_policy", "all") != "all":
@@ -124,7 +124,7 @@ def _dense_or_sparse(config: Config, side: str, index: int) -> tuple[str, Layer]
 
 
 def fsmt(config: Config) -> Architecture:
-    """Read FSMT [ng2019]: post-norm, fixed sinusoids, one vocabulary per language; embeddings may be tied."""
+    """Read an FSMT config [ng2019]. Each language has its own vocabulary, and embeddings may be tied."""
     kind, width = class_kind(config), config.size("d_model")
     source, target = config.size("src_vocab_size"), config.size("tgt_vocab_size")
     config.ignore("langs decoder")

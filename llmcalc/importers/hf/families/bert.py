@@ -19,17 +19,17 @@ SEGMENTS_COMPARED = 2  # classes of next-sentence and sentence-order prediction
 
 
 def bert(config: Config) -> Architecture:
-    """Read BERT [devlin2018]."""
+    """Read a BERT config [devlin2018]."""
     return with_head(config, encoder(config))
 
 
 def roberta(config: Config) -> Architecture:
-    """Read RoBERTa [liu2019], CamemBERT, XLM-R or data2vec: positions start after the padding id and skip padding."""
+    """Read a RoBERTa [liu2019], CamemBERT, XLM-R or data2vec config. Positions skip padding (see ``skip_padding``)."""
     return with_head(config, skip_padding(config, encoder(config)), activation="gelu")
 
 
 def skip_padding(config: Config, stack: Stack, padding: int | None = None) -> Stack:
-    """Return the stack with positions that start after the padding token's id and skip padding."""
+    """Return the stack with positions that skip padding and start after the padding token id."""
     first = config.count("pad_token_id", 1) if padding is None else padding
 
     def placed(name: str, layer: Layer) -> Layer:
@@ -41,7 +41,7 @@ def skip_padding(config: Config, stack: Stack, padding: int | None = None) -> St
 
 
 def ernie(config: Config) -> Architecture:
-    """Read ERNIE 2.0 [sun2019]: BERT with a table of task ids."""
+    """Read an ERNIE 2.0 config [sun2019]. The model is BERT with a task embedding."""
     tables: tuple[Named, ...] = ()
     if config.flag("use_task_id"):
         rows, width = config.size("task_type_vocab_size"), config.d_model
@@ -51,22 +51,22 @@ def ernie(config: Config) -> Architecture:
 
 
 def prenorm(config: Config) -> Architecture:
-    """Read RoBERTa with norms before the sub-layers, like fairseq's ``encoder-normalize-before``."""
+    """Read a pre-norm RoBERTa config, equivalent to fairseq's ``encoder-normalize-before``."""
     return with_head(config, skip_padding(config, encoder(config, post=False)), activation="gelu")
 
 
 def bare_prenorm(config: Config) -> Architecture:
-    """Read Megatron-BERT [shoeybi2019]: pre-norm, without a norm after the embeddings."""
+    """Read a Megatron-BERT config [shoeybi2019]. Blocks are pre-norm, and embeddings are not normalised."""
     return with_head(config, encoder(config, post=False, table_norm=False))
 
 
 def xlm_roberta_xl(config: Config) -> Architecture:
-    """Read XLM-R XL [goyal2021]: Megatron-BERT with RoBERTa's positions."""
+    """Read an XLM-R XL config [goyal2021]. The model is Megatron-BERT with RoBERTa's positions."""
     return with_head(config, skip_padding(config, encoder(config, post=False, table_norm=False)), activation="gelu")
 
 
 def bert_generation(config: Config) -> Architecture:
-    """Read BERT for generation [rothe2019]: no segments, no pooler, and a head without a transform."""
+    """Read a BERT generation config [rothe2019]. The model has no segments, no pooler and no head transform."""
     stack = encoder(config, segments=False)
     if (config.head_kind() or "causal") != "causal":
         return encoder_model(config, stack, [])
@@ -86,9 +86,9 @@ def encoder(
     offset: int = 0,
     narrow: int | None = None,
 ) -> Stack:
-    """Return BERT's stack without a head: embeddings (and ``more``), blocks, and a final norm if pre-norm.
+    """Return a BERT stack without a head, with additional embeddings ``more`` and, if pre-norm, a final norm.
 
-    Embeddings of a different width (``narrow``) are projected after their norm.
+    Embeddings of width ``narrow`` are projected to the stream width after their norm.
     """
     width, vocab = config.d_model, config.vocab
     config.get("position_embedding_type")
@@ -104,7 +104,7 @@ def encoder(
 
 
 def is_decoder(config: Config) -> bool:
-    """Return whether the config describes a decoder, if the class supports decoders."""
+    """Return whether the config describes a decoder and the class supports decoders."""
     return config.flag("is_decoder") and "is_decoder" in config.defaults
 
 
@@ -114,12 +114,12 @@ def bert_attention(config: Config, **changes: object) -> Attention:
 
 
 def bert_mlp(config: Config) -> Mlp:
-    """Return the feed-forward layer with biases."""
+    """Return BERT's feed-forward layer with biases."""
     return Mlp(config.d_model, config.size("intermediate_size"), config.activation(), bias=True)
 
 
 def block(config: Config, attention: Layer | None = None, mlp: Layer | None = None, *, post: bool = True) -> Block:
-    """Return a block: attention, cross-attention if configured, and the feed-forward layer."""
+    """Return a block with attention, cross-attention if configured, and a feed-forward layer."""
     layers: Layers = {"attention": attention or bert_attention(config)}
     if config.flag("add_cross_attention") and "is_decoder" in config.defaults:
         if not is_decoder(config):
@@ -130,14 +130,14 @@ def block(config: Config, attention: Layer | None = None, mlp: Layer | None = No
 
 
 def norm_sublayer(name: str, layer: Layer, norm: Layer, post: bool) -> Sublayer:
-    """Return a sub-layer with its norm before the layer or after the residual sum."""
+    """Return a sub-layer with a norm before the layer or, if ``post``, after the residual addition."""
     return sublayer(name, layer, after=norm) if post else sublayer(name, layer, pre=norm)
 
 
 def embeddings(
     config: Config, vocab: int, width: int, *, segments: bool = True, positions: bool = True, offset: int = 0
 ) -> tuple[Named, ...]:
-    """Return embeddings of tokens, positions (from row ``offset``) and segments, all of the same width."""
+    """Return token, position (from row ``offset``) and segment embeddings of the same width."""
     found = [Named("token", Embedding(vocab, width, share=embedding_share(config)))]
     if positions:
         rows = config.size("max_position_embeddings") + offset
@@ -147,12 +147,12 @@ def embeddings(
 
 
 def embedding_share(config: Config) -> str | None:
-    """Return the share name of the token embedding if the head is tied."""
+    """Return the sharing key of the token embedding, or None if the head is not tied."""
     return TOKENS if config.flag("tie_word_embeddings", True) and config.head_kind() != "none" else None
 
 
 def tied_head(config: Config, width: int, *, spare_bias: bool = True) -> Head:
-    """Return BERT's head. An untied class also stores the bias that a tied head would use."""
+    """Return BERT's head. Untied classes also store the unused bias of a tied head."""
     share = embedding_share(config)
     spare = 1 if spare_bias and not share else 0
     in_fp32 = config.head_kind() == "causal"  # the masked-LM loss is computed in the number format of the logits
@@ -167,7 +167,7 @@ def transform(config: Config, width: int, narrow: int | None = None, activation:
 
 
 def pooler(width: int, *, dropped: bool = False) -> Named:
-    """Return the dense layer applied to the first position."""
+    """Return the pooler (a dense layer for the first position)."""
     return Named("pooler", Linear(width, width, activation="tanh", positions="one", dropped=dropped))
 
 
@@ -180,7 +180,7 @@ def with_head(
     activation: str | None = None,
     spare_bias: bool = True,
 ) -> Architecture:
-    """Return the stack with the class's head; ``pooled``: language-model classes also have an unused pooler."""
+    """Return the stack with its head. If ``pooled`` is set, language-model classes also have an unused pooler."""
     kind, width = config.head_kind("mlm", "causal", "pretraining", "none"), stack.d_model
     outputs = [pooler(width, dropped=kind in ("causal", "mlm"))] if pooled or kind in ("pretraining", "none") else []
     if kind != "none":
@@ -192,24 +192,24 @@ def with_head(
 
 
 def head_of_kind(config: Config, *kinds: str) -> str:
-    """Return the head of the class, which must be one of ``kinds``; empty if the stack is part of another model."""
+    """Return the head kind, or an empty string for a nested stack. Kinds other than ``kinds`` raise an error."""
     return config.head_kind() and config.head_kind(*kinds)
 
 
 def without_head(config: Config) -> None:
-    """Read a family that is supported only without a head."""
+    """Reject configs with a head, for families that are supported only without a head."""
     head_of_kind(config, "none")
     config.override("architectures", ["Model"])
 
 
 def encoder_model(config: Config, stack: Stack, outputs: list[Named]) -> Architecture:
-    """Return an architecture with one stack and additional outputs."""
+    """Return an architecture with one stack and additional output layers."""
     config.ignore("is_encoder_decoder" + OLDER)
     return Architecture(config.model_type, (replace(stack, outputs=(*stack.outputs, *outputs)),))
 
 
 def albert(config: Config) -> Architecture:
-    """Read ALBERT [lan2019]: narrow embeddings, and groups of layers that are applied repeatedly."""
+    """Read an ALBERT config [lan2019]. Embeddings are narrow, and groups of layers are applied repeatedly."""
     width, vocab, narrow = config.d_model, config.vocab, config.size("embedding_size")
     norm = config.layernorm()
     attention = Attention(width, config.n_heads, causal=False, **BIASED)

@@ -34,7 +34,7 @@ _TAPAS_HEADS = (
 
 
 def xmod(config: Config) -> Architecture:
-    """Read X-MOD [pfeiffer2022]: one adapter per language after the feed-forward layer, only one of which runs."""
+    """Read an X-MOD config [pfeiffer2022]. Each block stores one adapter per language but runs only one adapter."""
     post = not config.flag("pre_norm")
     config.ignore("default_language")
     stack = skip_padding(config, encoder(config, post=post))
@@ -48,7 +48,7 @@ def xmod(config: Config) -> Architecture:
 
 
 def _adapter(config: Config, norm: Norm, before_mlp: str) -> Sublayer:
-    """Return the adapter sub-layer; ``before_mlp`` is the norm before the feed-forward layer, if any."""
+    """Return the adapter sub-layer. ``before_mlp`` names the norm before the feed-forward layer, if any."""
     languages = config.get("languages")
     if not isinstance(languages, list) or not languages or not all(isinstance(name, str) for name in languages):
         raise config.error("languages must be a list of strings")
@@ -63,10 +63,10 @@ def _adapter(config: Config, norm: Norm, before_mlp: str) -> Sublayer:
 
 
 def dpr(config: Config) -> Architecture:
-    """Read DPR [karpukhin2020]: BERT without a pooler embeds the first token; the reader scores spans and passages."""
+    """Read a DPR config [karpukhin2020]. Encoders embed the first token, and readers score spans and passages."""
     name = config.class_name() or "DPRQuestionEncoder"
     if name not in DPR:
-        raise config.error(f"unknown DPR class {short_repr(name)}; known: {', '.join(DPR)}")
+        raise config.error(f"unknown DPR class {short_repr(name)}; expected one of {', '.join(DPR)}")
     config.override("architectures", ["ForPreTraining"])  # tensor names differ by class
     if config.flag("is_decoder") or config.flag("add_cross_attention"):
         raise config.error("is_decoder and add_cross_attention are not supported")
@@ -85,14 +85,14 @@ def dpr(config: Config) -> Architecture:
 
 
 def with_causal_head(config: Config, stack: Stack) -> Architecture:
-    """Return the stack with its language-model head, if the class has one."""
+    """Return the stack with a language-model head if the class has one."""
     if config.head_kind("causal", "none") == "none":
         return encoder_model(config, stack, [])
     return encoder_model(config, stack, [Named("head", tied_head(config, stack.d_model, spare_bias=False))])
 
 
 def xlm(config: Config) -> Architecture:
-    """Read XLM [lample2019] and FlauBERT [le2019], whose norms may come before the sub-layers."""
+    """Read an XLM [lample2019] or FlauBERT [le2019] config. Norms come before or after the sub-layers."""
     adaptive = config.flag("asm") and config.head_kind() != "none"
     if adaptive or not config.flag("is_encoder", True):
         raise config.error("adaptive softmax (asm) and decoders (is_encoder: false) are not supported")
@@ -116,7 +116,7 @@ def xlm(config: Config) -> Architecture:
 
 
 def distilbert(config: Config) -> Architecture:
-    """Read DistilBERT [sanh2019]: no segments, no pooler; the head has one bias whether tied or not."""
+    """Read a DistilBERT config [sanh2019]. The model has no segments or pooler, and its head has exactly one bias."""
     activation = config.activation("activation")
     config.override("layer_norm_eps", 1e-12)
     config.ignore("sinusoidal_pos_embds qa_dropout seq_classif_dropout")  # a frozen table also counts as parameters
@@ -125,7 +125,7 @@ def distilbert(config: Config) -> Architecture:
 
 
 def electra(config: Config) -> Architecture:
-    """Read ELECTRA [clark2020]: narrow embeddings; a generator with a language-model head or a token discriminator."""
+    """Read an ELECTRA config [clark2020]. The model is a generator or a token discriminator with narrow embeddings."""
     narrow = config.size("embedding_size")
     config.ignore("summary_last_dropout")
     stack = encoder(config, narrow=narrow)
@@ -138,7 +138,7 @@ def electra(config: Config) -> Architecture:
 
 
 def generator(config: Config, stack: Stack, width: int, activation: str = "gelu") -> Architecture:
-    """Return the stack with ELECTRA's language-model head, which has one bias whether tied or not."""
+    """Return the stack with ELECTRA's language-model head. Tied and untied heads both have one bias."""
     if config.head_kind() == "none":
         return encoder_model(config, stack, [])
     head = Named("head", tied_head(config, width, spare_bias=False))
@@ -146,7 +146,7 @@ def generator(config: Config, stack: Stack, width: int, activation: str = "gelu"
 
 
 def roc_bert(config: Config) -> Architecture:
-    """Read RoCBert [su2022]: embeddings of pronunciations and glyphs, projected with the token embedding."""
+    """Read a RoCBert config [su2022]. Pronunciation and glyph embeddings are projected with the token embedding."""
     width = config.d_model
     joined = width
     more = []
@@ -168,7 +168,7 @@ def roc_bert(config: Config) -> Architecture:
 
 
 def roformer(config: Config) -> Architecture:
-    """Read RoFormer [su2021]: rotary positions from a stored table of sinusoids, narrow embeddings."""
+    """Read a RoFormer config [su2021]. Rotary positions use a stored table, and embeddings may be narrow."""
     narrow = config.optional_size("embedding_size") or config.d_model
     rotary: Fields = {"positions": "rope", "rope_interleaved": True, "v_rope": config.flag("rotary_value")}
     stack = encoder(config, narrow=narrow, attention=bert_attention(config, **rotary), positions=False)
@@ -179,7 +179,7 @@ def roformer(config: Config) -> Architecture:
 
 
 def rembert(config: Config) -> Architecture:
-    """Read RemBERT [chung2020]: a narrow input embedding and a wide output embedding, never tied."""
+    """Read a RemBERT config [chung2020]. The narrow input embedding and the wide output embedding are never tied."""
     stack = encoder(config, narrow=config.size("input_embedding_size"))
     out = config.size("output_embedding_size")
     if config.head_kind() == "none":
@@ -194,21 +194,21 @@ def _untied(stack: Stack) -> Stack:
 
 
 def ibert(config: Config) -> Architecture:
-    """Read I-BERT [kim2021]: RoBERTa in integer arithmetic; ``quant_mode`` does not change the counts."""
+    """Read an I-BERT config [kim2021]. The model is RoBERTa in integer arithmetic, with unchanged counts."""
     config.ignore("force_dequant")
     config.unmodelled_unless("quant_mode", False)
     return with_head(config, skip_padding(config, encoder(config)), activation="gelu")
 
 
 def mpnet(config: Config) -> Architecture:
-    """Read MPNet [song2020]: no segments, one table of relative position biases for all layers."""
+    """Read an MPNet config [song2020]. All layers share one table of relative position biases."""
     attention = bert_attention(config, positions="relative", n_buckets=config.size("relative_attention_num_buckets"))
     stack = skip_padding(config, encoder(config, segments=False, attention=attention), 1)
     return with_head(config, stack, activation="gelu")
 
 
 def luke(config: Config) -> Architecture:
-    """Read LUKE [yamada2020] on text without entities: entity embeddings, queries and head are stored but unused."""
+    """Read a LUKE config [yamada2020] for text without entities. Layers for entities are stored but unused."""
     width, narrow, entities = (config.size(key) for key in ("hidden_size", "entity_emb_size", "entity_vocab_size"))
     stack = _untied(skip_padding(config, encoder(config)))
     if config.flag("use_entity_aware_attention"):

@@ -1,4 +1,4 @@
-"""Composite models: those described by a table row, Gemma 3 and Video-LLaVA."""
+"""Composite models that are defined by a table row, with additions for Gemma 3 and Video-LLaVA."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..config import Config
 
 
 def read(config: Config) -> Architecture:
-    """Read a model described by its table row."""
+    """Read the config of a composite model that is defined by a table row."""
     return read_composite(config)
 
 
 def gemma3(config: Config) -> Architecture:
-    """Read Gemma 3, and ShieldGemma 2, a classification class that contains Gemma 3."""
+    """Read a Gemma 3 config, or a ShieldGemma 2 classifier that wraps Gemma 3."""
     wrapped = config.class_name() == "ShieldGemma2ForImageClassification"
     if wrapped:
         config.override("architectures", None)
@@ -25,7 +25,7 @@ def gemma3(config: Config) -> Architecture:
 
 
 def video_llava(config: Config) -> Architecture:
-    """Read Video-LLaVA [lin2023video]: one encoder for images and one for videos, with one projector."""
+    """Read a Video-LLaVA config [lin2023video]. Images and videos have separate encoders but share one projector."""
     found = read(config)
     *language, encoder = found.stacks
     if encoder.role != "tower":
@@ -38,7 +38,7 @@ def video_llava(config: Config) -> Architecture:
 
 
 def without_logit_scale(config: Config, text: Architecture) -> Architecture:
-    """Return the language model without a scale factor on its logits."""
+    """Return the language model without its logit scale."""
     outputs = [
         Named(name, replace(layer, input_scale=1.0) if isinstance(layer, Head) else layer)
         for name, layer in text.main.outputs

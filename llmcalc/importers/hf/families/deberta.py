@@ -1,4 +1,4 @@
-"""DeBERTa and DeBERTa-v2/v3: disentangled attention, and in some models a convolution after the first layer."""
+"""DeBERTa and DeBERTa-v2/v3 with disentangled attention. Some models add a convolution after the first layer."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .bert import block, embeddings, encoder_model, tied_head, transform
 
 
 def deberta(config: Config) -> Architecture:
-    """Read DeBERTa [he2020]."""
+    """Read a DeBERTa config [he2020]."""
     if config.flag("talking_head"):
         raise config.error("talking_head is not supported")
     return _deberta(config, k_bias=False, position_k_bias=False, distances_grow=True)
 
 
 def deberta_v2(config: Config) -> Architecture:
-    """Read DeBERTa-v2 and v3 [he2021]: bucketed distances, projections shared with content, a norm on distances."""
+    """Read a DeBERTa-v2 or v3 config [he2021]. Relative positions may be bucketed or normalised."""
     head = config.optional_size("attention_head_size")
     if head and head * config.n_heads != config.d_model:
-        raise config.error("attention_head_size times the number of heads must be hidden_size")
+        raise config.error("attention_head_size times the number of heads must equal hidden_size")
     relative, normed = config.flag("relative_attention"), "layer_norm" in _words(config, "norm_rel_ebd")
     buckets = config.get("position_buckets", -1)
     rows = 2 * buckets if type(buckets) is int and buckets > 0 else None
@@ -79,7 +79,7 @@ def _deberta(config: Config, rows: int | None = None, conv: Conv | None = None, 
 
 
 def _headed(config: Config, stack: Stack, narrow: int) -> tuple[Stack, list[Named]]:
-    """Return BERT's head, or the newer head, which is always tied to the token embedding."""
+    """Return the stack and BERT's head or the newer head. The newer head is always tied to the token embedding."""
     kind, width, legacy = config.head_kind("mlm", "none"), stack.d_model, config.flag("legacy", True)
     config.get("tie_word_embeddings")
     if kind == "none":

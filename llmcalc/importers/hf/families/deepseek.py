@@ -1,4 +1,4 @@
-"""DeepSeek LLM, V2, V3 and V3.2: multi-head latent attention, and experts with shared experts."""
+"""DeepSeekMoE and DeepSeek-V2, V3 and V3.2, with routed and shared experts and multi-head latent attention."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ INDEXER = "index_heads=index_n_heads index_dim=index_head_dim index_topk"  # att
 
 
 def deepseek_v3(config: Config) -> Architecture:
-    """Read DeepSeek-V3, R1 and Kimi K2 [deepseek2024v3]: sigmoid routing with a correction bias stored as a buffer."""
+    """Read a DeepSeek-V3, R1 or Kimi K2 config [deepseek2024v3] with sigmoid routing and a correction-bias buffer."""
     return latent_lm(config, mla(config), shared_experts(config), dense_first(config))
 
 
 def deepseek_v2(config: Config) -> Architecture:
-    """Read DeepSeek-V2 [deepseek2024v2]: softmax routing; ``mlp_bias`` applies to dense and shared layers."""
+    """Read a DeepSeek-V2 config [deepseek2024v2] with softmax routing. ``mlp_bias`` also applies to shared experts."""
     return _with_expert_note(config, latent_lm(config, mla(config), softmax_experts(config), dense_first(config)))
 
 
 def deepseek_ocr(config: Config) -> Architecture:
-    """Read DeepSeek-OCR 2 and Unlimited-OCR: DeepSeek-V2's experts with grouped-query attention."""
+    """Read a DeepSeek-OCR 2 or Unlimited-OCR config with DeepSeek-V2's experts and grouped-query attention."""
     kinds = config.mlp_types(config.count("first_k_dense_replace", 1))
     config.ignore("head_dim")  # the class divides hidden_size by the number of heads
     config.ignore("layer_types")
@@ -41,21 +41,21 @@ def deepseek_ocr(config: Config) -> Architecture:
 
 
 def deepseek(config: Config) -> Architecture:
-    """Read DeepSeekMoE [dai2024]: softmax routing, shared experts and ordinary attention."""
+    """Read a DeepSeekMoE config [dai2024] with softmax routing, shared experts and standard attention."""
     if config.size("moe_layer_freq", 1) != 1:
-        raise config.error("moe_layer_freq must be 1; other values are not supported")
+        raise config.error("only moe_layer_freq: 1 is supported")
     routed = replace(softmax_experts(config), renormalise=config.flag("norm_topk_prob"))
     return latent_lm(config, config.attention(), routed, dense_first(config))
 
 
 def deepseek_v32(config: Config) -> Architecture:
-    """Read DeepSeek-V3.2 [deepseek2025v32]: an indexer in every layer."""
+    """Read a DeepSeek-V3.2 config [deepseek2025v32] with an indexer in every layer."""
     kinds = config.mlp_types(config.count("first_k_dense_replace", 3))
     return indexed_lm(config, {"full": indexed_mla(config)}, ["full"] * config.n_layers, kinds)
 
 
 def mla(config: Config, **changes: Any) -> Mla:
-    """Return multi-head latent attention, from the keys of DeepSeek configs."""
+    """Return multi-head latent attention, configured by DeepSeek keys."""
     config.ignore("num_key_value_heads head_dim q_head_dim")
     nope, rope = config.size("qk_nope_head_dim"), config.count("qk_rope_head_dim")
     config.check_computed("qk_head_dim", nope + rope)
@@ -72,7 +72,7 @@ def mla(config: Config, **changes: Any) -> Mla:
 
 
 def _scale(config: Config, width: int) -> float | None:
-    """Return the scale of attention scores, adjusted if YaRN extends the context; None means the default scale."""
+    """Return the scale of attention scores adjusted for YaRN, or None for the default scale."""
     given = scaling_parameters(config)
     if not given.get("mscale_all_dim") or rope_fields(config).get("rope_scaling") != "yarn":
         return None
@@ -80,7 +80,7 @@ def _scale(config: Config, width: int) -> float | None:
 
 
 def shared_experts(config: Config, **changes: Any) -> Moe:
-    """Return routed and shared experts with DeepSeek-V3's routing, from the keys of DeepSeek configs."""
+    """Return routed and shared experts with DeepSeek-V3's routing, configured by DeepSeek keys."""
     # the classes do not build modules for multi-token prediction
     config.ignore("num_mtp_layers num_nextn_predict_layers num_routed_experts num_shared_experts")
     fields = {"group_score": "two", "d_ff_shared": config.shared_width("n_shared_experts"), **config.expert_groups()}
@@ -88,7 +88,7 @@ def shared_experts(config: Config, **changes: Any) -> Moe:
 
 
 def dense_first(config: Config) -> list[str]:
-    """Return layer types: dense before ``first_k_dense_replace``, then sparse in every ``moe_layer_freq``-th layer."""
+    """Return layer types. From ``first_k_dense_replace`` on, layers at multiples of ``moe_layer_freq`` are sparse."""
     first, period = config.count("first_k_dense_replace"), config.size("moe_layer_freq", 1)
     return ["sparse" if index >= first and index % period == 0 else "dense" for index in range(config.n_layers)]
 
@@ -108,7 +108,7 @@ def indexed_mla(config: Config, **changes: Any) -> Mla:
 
 
 def indexer_types(config: Config, layers: int) -> list[str]:
-    """Return ``full`` or ``shared`` per layer, from a list, a string of F and S, or a period with an offset."""
+    """Return ``full`` or ``shared`` for each layer, from a list, a string of F and S, or a period and offset."""
     pattern = config.get("index_topk_pattern")
     period, offset = max(config.count("index_topk_freq", 1), 1), config.count("index_skip_topk_offset", 2)
     types = config.strings("indexer_types", layers)
@@ -120,19 +120,19 @@ def indexer_types(config: Config, layers: int) -> list[str]:
 
 
 def latent_lm(config: Config, attention: Layer, routed: Moe, kinds: Sequence[str]) -> Architecture:
-    """Return a decoder with one kind of attention and, depending on the layer, a dense or sparse feed-forward layer."""
+    """Return a decoder with one kind of attention, and a dense or sparse feed-forward layer in each block."""
     feeds: Layers = {"dense": config.gated_mlp(), "sparse": routed}
     return decoder(config, attention, feeds, feeds=kinds)
 
 
 def _with_expert_note(config: Config, built: Architecture) -> Architecture:
-    """Return the architecture with a note if the config does not set the number of experts per token."""
+    """Add a note if the config does not set the number of experts per token."""
     if config.optional_size("num_experts_per_tok"):
         return built
     return replace(built, notes=("num_experts_per_tok is not set: every token is assumed to use all experts",))
 
 
 def indexed_lm(config: Config, mixers: Layers, types: Sequence[str], kinds: Sequence[str]) -> Architecture:
-    """Return a decoder whose attention and feed-forward layer both depend on the layer."""
+    """Return a decoder whose attention type and feed-forward type vary by layer."""
     feeds: Layers = {"dense": config.gated_mlp(bias=False), "sparse": shared_experts(config)}
     return decoder(config, mixers, feeds, types, kinds)

@@ -1,4 +1,4 @@
-"""Dense decoders that are not LLaMA variants: Phi, StableLM, OLMo, EXAONE 4, Cohere, OPT and others."""
+"""Dense decoders that are not LLaMA variants, such as Phi, StableLM, OLMo, EXAONE 4, Cohere and OPT."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OFFSET = 2  # rows before the first position
 
 
 def cpmant(config: Config) -> Architecture:
-    """Read CPM-Ant: learned prompt tokens, one bias for distances and segments shared by all layers, gated GELU."""
+    """Read a CPM-Ant config. The model has a learned prompt, and all layers share a distance and segment bias."""
     config.ignore("dropout_p init_std tie_word_embeddings max_position_embeddings")
     width, vocab, length = config.d_model, config.vocab, config.size("prompt_length")
     segments, distances = config.size("segment_types"), config.size("position_bias_num_buckets")
@@ -39,7 +39,7 @@ def cpmant(config: Config) -> Architecture:
 
 
 def phi(config: Config) -> Architecture:
-    """Read Phi-1 to Phi-2: attention and MLP in parallel after one norm, biases in all projections."""
+    """Read a Phi-1, Phi-1.5 or Phi-2 config. Attention and MLP run in parallel and have biases in all projections."""
     chosen = config.qk_layernorm("head", bias=True) if config.flag("qk_layernorm") else {}
     attention = config.attention(bias=True, rotary_dim=config.rotary_width(0.5), **chosen)
     head = config.lm_head(tied=config.flag("tie_word_embeddings"), bias=True)
@@ -48,20 +48,20 @@ def phi(config: Config) -> Architecture:
 
 
 def phi3(config: Config) -> Architecture:
-    """Read Phi-3 [abdin2024] and Phi-4."""
+    """Read a Phi-3 [abdin2024] or Phi-4 config."""
     attention = config.attention(bias=False, rotary_dim=config.rotary_width(), window=config.sliding_window())
     return decoder(config, attention)
 
 
 def starcoder2(config: Config) -> Architecture:
-    """Read StarCoder 2 [lozhkov2024]: LayerNorm, biases, a sliding window in all layers."""
+    """Read a StarCoder 2 config [lozhkov2024] with LayerNorm, biases and a sliding window in all layers."""
     bias = config.flag("use_bias", True)
     attention = config.attention(bias=bias, window=config.sliding_window())
     return decoder(config, norm=config.layernorm("norm_epsilon"), attention=attention, mlp=config.plain_mlp(bias=bias))
 
 
 def stablelm(config: Config) -> Architecture:
-    """Read StableLM 2: LayerNorm, a quarter of each head rotated, a separate norm per head."""
+    """Read a StableLM 2 config. A quarter of each head is rotated, and query and key heads may have separate norms."""
     norms = config.qk_layernorm() if config.flag("qk_layernorm") else {}
     attention = config.attention(
         bias=config.flag("use_qkv_bias"), o_bias=False, rotary_dim=config.rotary_width(0.25), **norms
@@ -71,25 +71,25 @@ def stablelm(config: Config) -> Architecture:
 
 
 def olmo(config: Config) -> Architecture:
-    """Read OLMo [groeneveld2024]: LayerNorm without weights, clipped queries, keys and values."""
+    """Read an OLMo config [groeneveld2024] with weightless LayerNorm and clipped queries, keys and values."""
     norm = Norm(config.d_model, "layernorm", scale=False)
     return decoder(config, norm=norm, attention=config.attention(clip=config.number("clip_qkv")))
 
 
 def olmo2(config: Config) -> Architecture:
-    """Read OLMo 2 [olmo2024]: norms after the sub-layers, and over the whole width of queries and keys."""
+    """Read an OLMo 2 config [olmo2024]. Norms follow the sub-layers and span the full width of queries and keys."""
     return decoder(config, config.attention(qk_norm="projection"), place="post")
 
 
 def olmo3(config: Config) -> Architecture:
-    """Read OLMo 3: OLMo 2 with a sliding window in three of four layers."""
+    """Read an OLMo 3 config. The model is OLMo 2 with a sliding window in three out of four layers."""
     pattern = config.periodic_types(4, first=3)
     attention, order = config.windowed_attention(pattern, config.sliding_window(), qk_norm="projection")
     return decoder(config, attention, order=order, place="post")
 
 
 def exaone4(config: Config) -> Architecture:
-    """Read EXAONE 4.0: three windowed layers per full-attention layer, which has no rotary positions."""
+    """Read an EXAONE 4.0 config. By default, every fourth layer uses full attention without rotary positions."""
     limit, pattern = config.sliding_window(), config.get("layer_types")
     count = config.count("sliding_window_pattern", 4)
     if pattern is None:
@@ -113,20 +113,20 @@ def _head(config: Config) -> Head:
 
 
 def cohere(config: Config) -> Architecture:
-    """Read Command R, optionally with a norm on each query and key head with separate weights per head."""
+    """Read a Command R config. Query and key heads may have norms with separate weights per head."""
     norms = config.qk_layernorm() if config.flag("use_qk_norm") else {}
     attention = config.attention(rope_interleaved=True, **norms)
     return decoder(config, norm=_norm(config), attention=attention, place="parallel", head=_head(config))
 
 
 def cohere2(config: Config) -> Architecture:
-    """Read Command R7B and Command A: three layers with a window per layer without one, which has no rotation."""
+    """Read a Command R7B or Command A config. By default, every fourth layer has no window and no rotation."""
     count = config.size("sliding_window_pattern", 4)
     return _windowed(config, config.periodic_types(count, first=count - 1))
 
 
 def cohere_compass(config: Config) -> Architecture:
-    """Read the text model of Cohere Compass: Cohere 2 without windows unless ``layer_types`` adds them."""
+    """Read the text model config of Cohere Compass. The model is Cohere 2, by default without windows."""
     config.ignore("pooling sliding_window_pattern")
     given = config.get("rope_parameters") or {}
     placed = {
@@ -148,7 +148,7 @@ def _windowed(
 
 
 def opt(config: Config) -> Architecture:
-    """Read OPT [zhang2022]; the 350M model is post-norm, with an embedding narrower than the model."""
+    """Read an OPT config [zhang2022]. The 350M model is post-norm and has a narrow embedding."""
     width, biased = config.d_model, config.flag("enable_bias", True)
     affine, before = config.flag("layer_norm_elementwise_affine", True), config.flag("do_layer_norm_before", True)
     norm = replace(default_layernorm(width), scale=affine, bias=affine)
@@ -168,7 +168,7 @@ def opt(config: Config) -> Architecture:
 
 
 def _narrow_table(config: Config, found: Architecture, narrow: int) -> Architecture:
-    """Return the model with a narrower embedding and head, connected by projections without biases."""
+    """Return the model with a narrow embedding and head, connected by projections without biases."""
     stack = found.main
     token = Named("token", Embedding(config.vocab, narrow, share=TOKENS))
     inputs = (token, Named("project_in", Linear(narrow, stack.d_model, bias=False)), *stack.inputs[1:])
@@ -181,7 +181,7 @@ def _narrow_table(config: Config, found: Architecture, narrow: int) -> Architect
 
 
 def biogpt(config: Config) -> Architecture:
-    """Read BioGPT [luo2022]."""
+    """Read a BioGPT config [luo2022]."""
     return decoder(
         config,
         norm=default_layernorm(config.d_model),
@@ -193,7 +193,7 @@ def biogpt(config: Config) -> Architecture:
 
 
 def xglm(config: Config) -> Architecture:
-    """Read XGLM [lin2021]: sinusoidal positions; configured cross-attention is never run."""
+    """Read an XGLM config [lin2021] with sinusoidal positions. Cross-attention is never run, even if configured."""
     width, heads = config.size("d_model"), config.size("attention_heads")
     norm = default_layernorm(width)
     parts = [sublayer("attention", Attention(width, heads, **BIASED), pre=norm)]

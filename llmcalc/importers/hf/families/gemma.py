@@ -13,7 +13,7 @@ from ..rules import decoder
 
 
 def vaultgemma(config: Config) -> Architecture:
-    """Read VaultGemma: Gemma 2 without norms on the outputs of sub-layers."""
+    """Read a VaultGemma config. The model is Gemma 2 without norms on sub-layer outputs."""
     norm = config.rmsnorm(unit_offset=True)
     scale = (config.number("query_pre_attn_scalar") or 256.0) ** -0.5
     fields = {"logit_softcap": config.number("attn_logit_softcapping"), "scale": scale}
@@ -24,7 +24,7 @@ def vaultgemma(config: Config) -> Architecture:
 
 
 def recurrent_gemma(config: Config) -> Architecture:
-    """Read RecurrentGemma [botev2024]: Griffin's recurrent blocks; every third layer is windowed attention."""
+    """Read a RecurrentGemma config [botev2024]. Every third layer replaces recurrence with windowed attention."""
     width, activation = config.d_model, config.activation("hidden_activation")
     config.ignore("w_init_variance_scale final_w_init_variance_scale")
     window, kernel = config.sliding_window("attention_window_size"), config.size("conv1d_width")
@@ -35,21 +35,21 @@ def recurrent_gemma(config: Config) -> Architecture:
     mlp = Mlp(width, config.size("intermediate_size") // 2, activation, gated=True, bias=True)
     cycle = config.strings("block_types")
     if not cycle:
-        raise config.error("block_types is empty")
+        raise config.error("block_types is missing or empty")
     order = [cycle[index % len(cycle)] for index in range(config.n_layers)]
     norm, head = config.rmsnorm(unit_offset=True), config.lm_head(softcap=config.number("logits_soft_cap"))
     return decoder(config, mixers, mlp, order, norm=norm, head=head, embedding_scale=_bfloat16(width**0.5))
 
 
 def _bfloat16(value: float) -> float:
-    """Round a number to bfloat16, the format in which the class stores this factor."""
+    """Round a number to bfloat16. The transformers class stores the embedding scale in this format."""
     bits: int = unpack("<I", pack("<f", value))[0]
     bits += 0x7FFF + (bits >> 16 & 1)
     return float(unpack("<f", pack("<I", bits & 0xFFFF0000))[0])
 
 
 def gemma(config: Config) -> Architecture:
-    """Read Gemma 1 [gemma2024]."""
+    """Read a Gemma 1 config [gemma2024]."""
     key = "hidden_activation" if config.get("hidden_activation") else "hidden_act"
     attention = config.attention(causal=not config.flag("use_bidirectional_attention"))
     norm, mlp = config.rmsnorm(unit_offset=True), config.gated_mlp(activation=key)
@@ -57,12 +57,12 @@ def gemma(config: Config) -> Architecture:
 
 
 def gemma2(config: Config) -> Architecture:
-    """Read Gemma 2: every second layer has a sliding window; scores and logits are soft-capped."""
+    """Read a Gemma 2 config. Every second layer has a sliding window, and scores and logits are soft-capped."""
     return _sandwich(config, config.periodic_types(2, first=1))
 
 
 def gemma3(config: Config) -> Architecture:
-    """Read Gemma 3: five layers with a sliding window per layer without one; norms on query and key heads."""
+    """Read a Gemma 3 config. Five of six layers have a sliding window, and query and key heads are normalised."""
     period = config.count("sliding_window_pattern") or config.count("_sliding_window_pattern", 6)
     pattern = config.periodic_types(period, period - 1)
     config.ignore("attn_logit_softcapping")  # a class key without effect
@@ -72,7 +72,7 @@ def gemma3(config: Config) -> Architecture:
 def _sandwich(
     config: Config, pattern: list[str], base: Callable[[Config, str], float] = Config.rope_theta, **changes: object
 ) -> Architecture:
-    """Return blocks with norms before and after each sub-layer; ``base`` returns a layer type's rotary base."""
+    """Return a decoder with norms before and after each sub-layer. ``base`` returns a layer type's rotary base."""
     limit, softcap = config.sliding_window(), config.number("attn_logit_softcapping")
     scale = (config.number("query_pre_attn_scalar") or 256.0) ** -0.5
     causal = not config.flag("use_bidirectional_attention")

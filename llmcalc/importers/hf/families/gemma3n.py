@@ -1,4 +1,4 @@
-"""Gemma 3n: four residual streams, low-rank residuals, per-layer inputs, and layers that reuse keys and values."""
+"""Gemma 3n, with four residual streams, low-rank residuals, per-layer inputs, and reused keys and values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SPARSE_LAYERS, _SPARSITY = 10, 0.95
 
 
 class Kind(NamedTuple):
-    """Properties that distinguish the layers of the model."""
+    """Properties that vary between the layers of a model."""
 
     layer_type: str
     d_ff: int
@@ -63,7 +63,7 @@ def _kinds(config: Config, layers: int) -> list[Kind]:
 
 
 def _per_layer(config: Config, key: str, layers: int, kinds: tuple[type, ...]) -> list[Any] | None:
-    """Return a list with one number per layer (from a list or a single number), or None if the key is not set."""
+    """Return one number per layer, from a list or a single number, or None if the key is not set."""
     value = config.get(key)
     if not isinstance(value, list):
         if value is not None and type(value) not in kinds:

@@ -1,4 +1,4 @@
-"""Gemma 4: its text model, its assistant for speculative decoding, and DiffusionGemma."""
+"""Gemma 4 text models, assistants for speculative decoding, and DiffusionGemma."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PERIOD = 6
 
 
 class Kind(NamedTuple):
-    """Properties that distinguish layers: the type, the heads, and whether keys and values are reused."""
+    """Properties that vary between layers (type, heads, and reuse of keys and values)."""
 
     layer_type: str
     d_head: int
@@ -43,7 +43,7 @@ def gemma4(config: Config) -> Architecture:
 
 
 def diffusion_gemma(config: Config) -> Architecture:
-    """The language model of DiffusionGemma: Gemma 4 with experts in every layer; global layers reuse keys as values."""
+    """Return DiffusionGemma's language model. All layers have experts, and global layers reuse keys as values."""
     config.override("attention_k_eq_v", True)
     config.override("enable_moe_block", True)
     if config.head_kind() != "none":
@@ -52,7 +52,7 @@ def diffusion_gemma(config: Config) -> Architecture:
 
 
 def layer_kinds(config: Config, layers: int) -> list[Kind]:
-    """Return the kind of each layer. The last layer has no window; ``num_kv_shared_layers`` reuse keys and values."""
+    """Return the kind of each layer. The last layer has no window, and the final layers may reuse keys and values."""
     types = config.layer_types(config.periodic_types(_PERIOD, first=_PERIOD - 1))
     types = [*types[:-1], "full_attention"]
     reused = reused_layers(config, types)
@@ -61,7 +61,7 @@ def layer_kinds(config: Config, layers: int) -> list[Kind]:
 
 
 def reused_layers(config: Config, types: list[str], all_allowed: bool = True) -> int:
-    """Return the number of final layers that reuse the keys and values of an earlier layer of the same type."""
+    """Return the number of final layers that reuse keys and values from an earlier layer of the same type."""
     reused, layers = config.count("num_kv_shared_layers"), len(types)
     if reused == layers and all_allowed:
         return reused
@@ -72,7 +72,7 @@ def reused_layers(config: Config, types: list[str], all_allowed: bool = True) ->
 
 
 def _heads(config: Config, types: list[str]) -> list[tuple[int, int]]:
-    """Return the width and number of key/value heads per layer, from ``per_layer_config`` or the layer type."""
+    """Return each layer's head width and key/value head count, from ``per_layer_config`` or the layer type."""
     usual = (config.size("head_dim"), config.size("num_key_value_heads"))
     count = config.optional_size("num_global_key_value_heads") if config.flag("attention_k_eq_v") else None
     special = {"full_attention": (config.size("global_head_dim", _GLOBAL_HEAD), count or usual[1])}
@@ -84,7 +84,7 @@ def _heads(config: Config, types: list[str]) -> list[tuple[int, int]]:
     layers = {int(key): value for key, value in given.items()}
     outside = next((index for index in layers if index >= len(types)), None)
     if outside is not None:
-        raise config.size_error(f"per_layer_config has layer {outside}, but the model has {len(types)} layers")
+        raise config.size_error(f"per_layer_config names layer {outside}, but the model has only {len(types)} layers")
     return [_own_heads(config, layers.get(index, {}), usual) for index in range(len(types))]
 
 
@@ -92,7 +92,7 @@ def _own_heads(config: Config, keys: Fields, usual: tuple[int, int]) -> tuple[in
     known = ("head_dim", "num_key_value_heads")
     unknown = next((key for key in keys if key not in known), None)
     if unknown is not None:
-        raise UnknownNameError("key of per_layer_config", unknown, known, where=config.where)
+        raise UnknownNameError("per_layer_config key", unknown, known, where=config.where)
     for key, value in keys.items():
         if type(value) is not int or value < 1:
             raise config.size_error(f"{key} in per_layer_config must be a positive integer, not {short_repr(value)}")
@@ -100,7 +100,7 @@ def _own_heads(config: Config, keys: Fields, usual: tuple[int, int]) -> tuple[in
 
 
 def _block(config: Config, kind: Kind, norm: Norm, own: int | None) -> Block:
-    """Return a block of attention, an MLP (parallel to any experts) and the per-layer input, with norms around each."""
+    """Return a block with attention, an MLP (in parallel with any experts) and an optional per-layer input."""
     activation = config.activation("hidden_activation")
     mlp = config.gated_mlp(activation="hidden_activation")
     if config.flag("use_double_wide_mlp") and kind.reuses:
@@ -149,7 +149,7 @@ def _feed(config: Config, mlp: Mlp, norm: Norm, activation: str) -> Sublayer:
 
 
 def assistant(config: Config) -> Architecture:
-    """Read the assistant: layers that reuse keys and values, between projections from and to the target's width."""
+    """Read an assistant config. Projections connect the target's width to layers that reuse keys and values."""
     width = config.size("backbone_hidden_size")
     text = _text(config)
     stack = gemma4(text).main
@@ -157,7 +157,7 @@ def assistant(config: Config) -> Architecture:
     text.check_all_read()
     vocab, hidden = text.vocab, stack.d_model
     if any(entry.name == "per_layer" for entry in stack.inputs):
-        raise text.error("hidden_size_per_layer_input must be 0, because the assistant has no token ids to look up")
+        raise text.error("hidden_size_per_layer_input must be 0 because the assistant has no token IDs to look up")
     tied = config.flag("tie_word_embeddings", True)
     token = Named("token", Embedding(vocab, hidden, share=TOKENS, unused=True))
     inputs = (token, Named("pre_projection", Linear(2 * width, hidden, bias=False)))
@@ -176,7 +176,7 @@ def assistant(config: Config) -> Architecture:
 
 
 def _text(config: Config) -> Config:
-    """Return the config under ``text_config``, in which all layers reuse keys and values by default."""
+    """Return the config under ``text_config``. By default, all layers reuse keys and values."""
     given = config.mapping("text_config")
     data: Fields = {key: value for key, value in given.items() if key != "architectures"}
     model_type = config.model_type.replace("assistant", "text")

@@ -1,4 +1,4 @@
-"""GLM from ChatGLM to GLM-5."""
+"""GLM models from ChatGLM to GLM-5."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _CHATGLM_ARITHMETIC = """
 
 
 def chatglm(config: Config) -> Architecture:
-    """Read ChatGLM2, ChatGLM3 and GLM-4 [glm2024] in their original class: half of each head is rotated, in pairs."""
+    """Read a ChatGLM2, ChatGLM3 or GLM-4 config [glm2024] in the original format, with half of each head rotated."""
     for key, usual in _CHATGLM.items():
         if config.flag(key, usual) != usual:
-            raise config.error(f"{key} must be {str(usual).lower()}; other values are not supported")
+            raise config.error(f"only {key}: {str(usual).lower()} is supported")
     config.ignore(_CHATGLM_ARITHMETIC)
     grouped, heads = config.flag("multi_query_attention"), config.n_heads
     head, bias = config.size("head_dim"), config.flag("add_bias_linear")
@@ -39,17 +39,17 @@ def chatglm(config: Config) -> Architecture:
 
 
 def glm(config: Config) -> Architecture:
-    """Read GLM-4-9B [glm2024]."""
+    """Read a GLM-4-9B config [glm2024]."""
     return _glm(config, "pre")
 
 
 def glm4(config: Config) -> Architecture:
-    """Read GLM-4-0414: norms before and after each sub-layer."""
+    """Read a GLM-4-0414 config with norms before and after each sub-layer."""
     return _glm(config, "sandwich")
 
 
 def glm_ocr(config: Config) -> Architecture:
-    """Read the language model of GLM-OCR: GLM-4-0414 without biases and with fully rotated heads."""
+    """Read the language model config of GLM-OCR. The model is GLM-4-0414 with fully rotated heads and no biases."""
     return _glm(config, "sandwich", bias=False, rotated=1.0)
 
 
@@ -64,18 +64,18 @@ def _glm(config: Config, place: str, bias: bool | None = None, rotated: float = 
 
 
 def glm_image(config: Config) -> Architecture:
-    """Read the language model of GLM-Image: GLM-4 with a head that predicts only image tokens."""
+    """Read the language model config of GLM-Image. The model is GLM-4 with a head that predicts only image tokens."""
     config.ignore("vision_vocab_size")
     return glm4(config)
 
 
 def glm4_moe(config: Config) -> Architecture:
-    """Read GLM-4.5: grouped-query attention and DeepSeek-V3's experts; half of each head is rotated."""
+    """Read a GLM-4.5 config with grouped-query attention, half-rotated heads and DeepSeek-V3's experts."""
     return _glm_moe(config, 0.5)
 
 
 def sarvam_moe(config: Config) -> Architecture:
-    """Read Sarvam-30B: GLM-4.5 with fully rotated heads."""
+    """Read a Sarvam-30B config. The model is GLM-4.5 with fully rotated heads."""
     return _glm_moe(config, 1.0)
 
 
@@ -88,12 +88,12 @@ def _glm_moe(config: Config, rotated: float) -> Architecture:
 
 
 def glm4_moe_lite(config: Config) -> Architecture:
-    """Read GLM-4.7-Flash: DeepSeek-V3 with a list of dense and sparse layers."""
+    """Read a GLM-4.7-Flash config. The model is DeepSeek-V3 with a list of dense and sparse layers."""
     return latent_lm(config, mla(config), shared_experts(config), config.mlp_types(1))
 
 
 def glm_moe_dsa(config: Config) -> Architecture:
-    """Read GLM-5: DeepSeek-V3.2. Since 5.2, layers without an indexer reuse the previous layer's selection."""
+    """Read a GLM-5 config, based on DeepSeek-V3.2. Since 5.2, layers without an indexer reuse an earlier selection."""
     kinds = config.mlp_types(config.count("first_k_dense_replace", 3))
     full = indexed_mla(config, index_interleaved=True)
     mixers: Layers = {"full": full, "shared": replace(full, index_heads=None)}

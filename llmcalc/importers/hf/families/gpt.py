@@ -13,7 +13,7 @@ from ..rules import causal_lm, decoder, group_runs, repeat_block, sublayer
 
 
 def gpt2(config: Config) -> Architecture:
-    """Read GPT-2 [radford2019]: pre-norm, with cross-attention if configured."""
+    """Read a GPT-2 config [radford2019]. Blocks are pre-norm and may include cross-attention."""
     width = config.size("n_embd")
     norm = config.layernorm("layer_norm_epsilon", width=width)
     mlp = Mlp(width, config.optional_size("n_inner") or 4 * width, config.activation("activation_function"), bias=True)
@@ -28,13 +28,13 @@ def gpt2(config: Config) -> Architecture:
 
 
 def _unused_cross_attention(config: Config, width: int, norm: object) -> Sublayer:
-    """Return cross-attention that is stored but never run, because the model has no encoder."""
+    """Return cross-attention that is stored but never run because the model has no encoder."""
     cross = Attention(width, config.size("n_head"), cross=True, causal=False, unused=True, **BIASED)
     return sublayer("cross_attention", cross, pre=norm)  # type: ignore[arg-type]
 
 
 def _scaled_blocks(config: Config, width: int, block: Callable[[str, float | None], Block]) -> list[Block]:
-    """Return the blocks; ``scale_attn_by_inverse_layer_idx`` divides each block's scores by its layer number."""
+    """Return the blocks. ``scale_attn_by_inverse_layer_idx`` divides attention scores by the layer number."""
     layers = config.size("n_layer")
     usual = None if config.flag("scale_attn_weights", True) else 1.0
     if not config.flag("scale_attn_by_inverse_layer_idx"):
@@ -44,7 +44,7 @@ def _scaled_blocks(config: Config, width: int, block: Callable[[str, float | Non
 
 
 def openai_gpt(config: Config) -> Architecture:
-    """Read GPT-1 [radford2018], post-norm."""
+    """Read a GPT-1 config [radford2018]. Blocks are post-norm."""
     width = config.size("n_embd")
     norm = config.layernorm("layer_norm_epsilon", width=width)
     mlp = Mlp(
@@ -63,7 +63,7 @@ def _positions(config: Config, width: int) -> Named:
 
 
 def gpt_neo(config: Config) -> Architecture:
-    """Read GPT-Neo [black2021]: unscaled scores, and a window in every other layer that does not shorten the cache."""
+    """Read a GPT-Neo config [black2021]. Scores are unscaled, and local windows do not shrink the KV cache."""
     width, heads = config.d_model, config.size("num_heads")
     fields: Fields = {"o_bias": True, "scale": 1.0, "implemented_cache": "all_tokens"}
     kinds = {
@@ -95,7 +95,7 @@ def gpt_neo(config: Config) -> Architecture:
 
 
 def gpt_bigcode(config: Config) -> Architecture:
-    """Read GPT-BigCode [li2023] (StarCoder, SantaCoder): GPT-2 with multi-query attention."""
+    """Read a GPT-BigCode config [li2023] (StarCoder, SantaCoder). The model is GPT-2 with multi-query attention."""
     width, heads = config.size("n_embd"), config.size("n_head")
     multi_query = config.flag("multi_query", True)
     config.ignore("num_key_value_heads attention_softmax_in_fp32 scale_attention_softmax_in_fp32")
@@ -116,7 +116,7 @@ def gpt_bigcode(config: Config) -> Architecture:
 
 
 def gptj(config: Config) -> Architecture:
-    """Read GPT-J [wang2021] and CodeGen [nijkamp2022]: attention and MLP in parallel after one norm."""
+    """Read a GPT-J [wang2021] or CodeGen [nijkamp2022] config. Attention and MLP run in parallel after one norm."""
     width = config.size("n_embd")
     heads = config.size("n_head")
     head = config.divide_by_heads(width, heads)
@@ -128,7 +128,7 @@ def gptj(config: Config) -> Architecture:
 
 
 def ctrl(config: Config) -> Architecture:
-    """Read CTRL [keskar2019]: pre-norm, sinusoidal positions."""
+    """Read a CTRL config [keskar2019] with pre-norm blocks and sinusoidal positions."""
     width = config.size("n_embd")
     final = config.layernorm("layer_norm_epsilon", width=width)
     position = Embedding(config.size("n_positions"), width, table="position", learned=False, sinusoids="halves")

@@ -1,4 +1,4 @@
-"""GPT-NeoX, Persimmon, BLOOM, Falcon and MPT."""
+"""The GPT-NeoX, Persimmon, BLOOM, Falcon and MPT model families."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _MPT_UNUSED = """
 
 
 def _attention(config: Config, bias: bool, **changes: object) -> Attention:
-    """Return multi-head attention whose number of heads must divide the width."""
+    """Return multi-head attention after checking that the number of heads divides the model width."""
     biases = dict.fromkeys(BIASED, bias)
     fields = {"d_head": config.divide_by_heads(config.d_model, config.n_heads), **biases, **changes}
     return Attention(config.d_model, config.n_heads, **fields)  # type: ignore[arg-type]
 
 
 def _rotated(config: Config, share: float) -> dict[str, object]:
-    """Return fields for rotary positions, from the keys of GPT-NeoX or of current configs."""
+    """Return the rotary position fields, read from GPT-NeoX keys or from current config keys."""
     share = config.number("rotary_pct", share) or share
     theta = config.rope_theta(default=config.number("rotary_emb_base", 10000.0) or 10000.0)
     placed = {"positions": "rope", "rotary_dim": config.rotary_width(share), "rope_theta": theta}
@@ -38,7 +38,7 @@ def _rotated(config: Config, share: float) -> dict[str, object]:
 
 
 def gpt_neox(config: Config) -> Architecture:
-    """Read GPT-NeoX [black2022] and Pythia [biderman2023]: a quarter of each head is rotated."""
+    """Read a GPT-NeoX [black2022] or Pythia [biderman2023] config. By default, a quarter of each head is rotated."""
     attention = _attention(config, config.flag("attention_bias", True), **_rotated(config, 0.25))
     place = "parallel_two" if config.flag("use_parallel_residual", True) else "pre"
     config.ignore("is_decoder rotary_pct rotary_emb_base")
@@ -46,7 +46,7 @@ def gpt_neox(config: Config) -> Architecture:
 
 
 def gpt_neox_japanese(config: Config) -> Architecture:
-    """Read GPT-NeoX Japanese: no biases except after the attention of the last layer."""
+    """Read a GPT-NeoX Japanese config. The only linear bias is in the last attention output projection."""
     config.ignore("is_decoder rotary_pct rotary_emb_base")
     usual = _attention(config, bias=False, **_rotated(config, 1.0))
     kinds = {"block": usual, "last": replace(usual, o_bias=True)}
@@ -56,14 +56,14 @@ def gpt_neox_japanese(config: Config) -> Architecture:
 
 
 def persimmon(config: Config) -> Architecture:
-    """Read Persimmon: a LayerNorm on each query and key head, squared ReLU."""
+    """Read a Persimmon config with squared ReLU and a LayerNorm on each query and key head."""
     chosen = config.qk_layernorm("head", bias=True) if config.flag("qk_layernorm", True) else {}
     attention = _attention(config, bias=True, **_rotated(config, 0.5), **chosen)
     return decoder(config, norm=config.layernorm(), attention=attention, mlp=config.plain_mlp(bias=True))
 
 
 def bloom(config: Config) -> Architecture:
-    """Read BLOOM [scao2022]: ALiBi, and a norm after the embedding."""
+    """Read a BLOOM config [scao2022] with ALiBi and a norm after the embedding."""
     config.read_legacy("n_embed", "hidden_size")
     config.ignore("slow_but_exact")
     norm = config.layernorm("layer_norm_epsilon")
@@ -78,7 +78,7 @@ def bloom(config: Config) -> Architecture:
 
 
 def falcon(config: Config) -> Architecture:
-    """Read Falcon [almazrouei2023]: one key/value head, or grouped heads in the new architecture."""
+    """Read a Falcon config [almazrouei2023] with multi-query attention, or grouped-query in the new architecture."""
     config.read_legacy("n_embed", "hidden_size")
     grouped, bias = config.flag("new_decoder_architecture"), config.flag("bias")
     asked = config.optional_size("num_kv_heads") or config.n_heads
@@ -104,12 +104,12 @@ def _falcon_norms(config: Config, grouped: bool) -> str:
 
 
 def mpt(config: Config) -> Architecture:
-    """Read MPT: ALiBi, no biases, LayerNorm without a bias; the class ignores most flags."""
+    """Read an MPT config with ALiBi and without biases. The transformers class ignores most flags."""
     config.ignore(_MPT_UNUSED)
     details = config.mapping("attn_config")
     unknown = next((key for key in details if not is_irrelevant(key) and key not in _MPT_KEYS.split()), None)
     if unknown is not None:
-        raise UnknownNameError("key of attn_config", unknown, _MPT_KEYS.split(), where=config.where)
+        raise UnknownNameError("attn_config key", unknown, _MPT_KEYS.split(), where=config.where)
     kind = details.get("attn_type", _MPT_ATTENTION[0])
     if kind not in _MPT_ATTENTION:
         raise UnknownNameError("attn_type", str(kind), _MPT_ATTENTION, where=config.where)

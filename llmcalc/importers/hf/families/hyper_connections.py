@@ -1,4 +1,4 @@
-"""Families with several residual streams (hyper-connections): DeepSeek-V4, Hunyuan 4, Qwen4 and GLM-5.3."""
+"""Model families with hyper-connections between residual streams: DeepSeek-V4, Hunyuan 4, Qwen4 and GLM-5.3."""
 
 from __future__ import annotations
 
@@ -20,13 +20,11 @@ _BY_RATIO = {0: "sliding_attention", 4: "compressed_sparse_attention", 128: "hea
 
 
 def glm5_next(config: Config) -> Architecture:
-    """Read GLM-5.3: KDA layers, latent attention to token groups without positions, and mixed residual streams."""
+    """Read a GLM-5.3 config with KDA, indexed latent attention without rotary positions, and hyper-connections."""
     layers, width = config.n_layers, config.d_model
     config.ignore("router_aux_loss_coef head_dim qk_head_dim")
     if not config.flag("index_kpool_always_select_tail", True):
-        config.add_unmodelled(
-            "tokens before the first complete group attend to nothing, which the NumPy model does not support"
-        )
+        config.add_unmodelled("the NumPy model does not support empty attention before the first complete group")
     usual = ["indexed_attention" if index % 4 == 3 else "linear_attention" for index in range(layers)]
     words = {"full_attention": "indexed_attention"}
     kinds = [words.get(kind, kind) for kind in config.strings("layer_types", layers) or usual]
@@ -59,7 +57,7 @@ def glm5_next(config: Config) -> Architecture:
 
 
 def _kda(config: Config) -> Kda:
-    """Return KDA, from top-level keys or from the nested object of older configs."""
+    """Return a KDA layer, read from top-level keys or from the nested object of older configs."""
     given = config.get("linear_attn_config")
     names = {
         "head_dim": "linear_head_dim",
@@ -77,7 +75,7 @@ def _kda(config: Config) -> Kda:
 
 
 def deepseek_v4(config: Config) -> Architecture:
-    """Read DeepSeek-V4 [deepseek2026v4]: compressed attention, hyper-connections, initial layers with hash routing."""
+    """Read a DeepSeek-V4 config [deepseek2026v4] with compressed attention, hyper-connections and hash routing."""
     layers, width, streams = config.n_layers, config.d_model, config.size("hc_mult")
     config.ignore("num_key_value_heads n_shared_experts attention_bias num_nextn_predict_layers expert_dtype")
     config.ignore("partial_rotary_factor qk_rope_head_dim compress_rope_theta rope_theta")
@@ -104,7 +102,7 @@ def _eps(config: Config) -> Fields:
 
 
 def _compressed_layers(config: Config, layers: int) -> list[str]:
-    """Return the type of each layer; published lists of ratios may have an additional entry for a prediction module."""
+    """Return the type of each layer, ignoring an additional published entry for the prediction module."""
     ratios = config.layer_indices("compress_ratios")
     strange = next((ratio for ratio in ratios if ratio not in _BY_RATIO), None)
     if strange is not None:
@@ -117,7 +115,7 @@ def _compressed_layers(config: Config, layers: int) -> list[str]:
 def _compressed_attention(config: Config) -> Layers:
     rates = config.get("compress_rates") or {_BY_RATIO[4]: 4, _BY_RATIO[128]: 128}
     if not isinstance(rates, dict) or not {_BY_RATIO[4], _BY_RATIO[128]} <= set(rates):
-        raise config.error(f"compress_rates must name two layer types, not {short_repr(rates)}")
+        raise config.error(f"compress_rates must map both layer types to rates, not {short_repr(rates)}")
     head, given, parameters = (
         config.size("head_dim"),
         config.optional_size("qk_rope_head_dim"),
@@ -145,9 +143,9 @@ def _compressed_attention(config: Config) -> Layers:
 
 
 def _rope(config: Config, label: str) -> Fields:
-    """Return the rotary base and scaling of layers with compression (``compress``) or without (``main``).
+    """Return the rotary base and scaling of compressed (``compress``) or uncompressed (``main``) layers.
 
-    If the config does not distinguish them, only layers with compression are scaled.
+    If the config does not distinguish the two groups, only compressed layers are scaled.
     """
     parameters = config.get("rope_parameters") or config.get("rope_scaling")
     if isinstance(parameters, dict) and isinstance(parameters.get(label), dict):
@@ -161,7 +159,7 @@ def _rope(config: Config, label: str) -> Fields:
 
 
 def hy_v4(config: Config) -> Architecture:
-    """Read Hunyuan 4: gated latent attention with sinks, an indexer every fourth layer, separate residual streams."""
+    """Read a Hunyuan 4 config with gated latent attention, sinks, shared indexer selections and hyper-connections."""
     layers, width, streams = config.n_layers, config.d_model, config.size("hc_mult")
     config.ignore("learnable_sink_init")
     full = indexed_mla(config, sinks=True, gate="input", rope_interleaved=False, index_rotates_end=True)
@@ -178,13 +176,13 @@ def hy_v4(config: Config) -> Architecture:
 
 
 def qwen4(config: Config) -> Architecture:
-    """Read Qwen4 (experimental): delta nets, attention with an indexer, and streams that are read per channel."""
+    """Read an experimental Qwen4 config with delta nets, indexed attention and per-channel hyper-connections."""
     width = config.d_model
     config.ignore("indexer_kv_heads output_gate_type number_of_conv_states intermediate_size decoder_sparse_step")
     config.ignore("ple_embed_dim ple_conv_kernel_size ngram_size heads_per_ngram ngram_vocab_size_base seed")
     config.ignore("make_ngram_vocab_size_divisible_by split_ngram_parts mlp_only_layers mtp_num_hidden_layers")
     if config.layer_indices("ple_layer_ids"):
-        raise config.error("ple_layer_ids: layers with n-gram embeddings are not supported")
+        raise config.error("layers with n-gram embeddings (ple_layer_ids) are not supported")
     attention: Fields = {
         "gated": True,
         "qk_norm": "head",
@@ -214,7 +212,7 @@ def _multi_stream_lm(
     feeds: Mapping[str, Layer],
     order: Iterable[tuple[str, str]],
 ) -> Architecture:
-    """Return a decoder whose sub-layers read from and write to several residual streams."""
+    """Return a decoder whose sub-layers read and write several residual streams."""
     made = causal_lm(config, hyper_connected_runs(hyper, norm, mixers, feeds, order), norm)
     head = Named("streams", replace(hyper, writes=False))
     return replace(made, stacks=(replace(made.main, outputs=(head, *made.main.outputs)),))
@@ -227,7 +225,7 @@ def hyper_connected_runs(
     feeds: Mapping[str, Layer],
     order: Iterable[tuple[str, str]],
 ) -> tuple[Run, ...]:
-    """Return blocks whose sub-layers read from and write to several residual streams."""
+    """Return runs of blocks whose sub-layers read and write several residual streams."""
 
     def build(name: str, mixer: Layer, feed: Layer) -> Block:
         parts = (("attention", mixer), ("mlp", feed))

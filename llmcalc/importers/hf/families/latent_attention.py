@@ -1,4 +1,4 @@
-"""Other families with DeepSeek's multi-head latent attention."""
+"""Model families other than DeepSeek with multi-head latent attention."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ WINDOW = 512
 
 
 def youtu(config: Config) -> Architecture:
-    """Read Youtu-LLM: latent attention and dense layers."""
+    """Read a Youtu-LLM config with latent attention and dense MLPs."""
     config.ignore("embedding_initializer_range")
     config.ignore("n_shared_experts n_routed_experts moe_intermediate_size first_k_dense_replace num_experts_per_tok")
     return decoder(config, mla(config), config.gated_mlp(bias=config.flag("mlp_bias")))
 
 
 def minicpm3(config: Config) -> Architecture:
-    """Read MiniCPM3: latent attention, dense layers, scaled embeddings and residuals."""
+    """Read a MiniCPM3 config with latent attention, dense MLPs, and scaled embeddings and residuals."""
     value = config.optional_size("v_head_dim") or config.d_model // config.n_heads
     attention = mla(config, v_head_dim=value, rope_interleaved=False)
     return decoder(config, attention, config.gated_mlp(bias=config.flag("mlp_bias")), **depth_scales(config))
 
 
 def axk1(config: Config) -> Architecture:
-    """Read A.X K1: DeepSeek-V3 with an additional norm after the experts."""
+    """Read an A.X K1 config as DeepSeek-V3 with an additional norm after the experts."""
     norm = config.rmsnorm()
     return _axk(config, sublayer("attention", mla(config), pre=norm), pre=norm, post=norm)
 
 
 def axk2(config: Config) -> Architecture:
-    """Read A.X K2: gated norms, an output gate, an indexer, and queries from the latent before and after its norm."""
+    """Read an A.X K2 config with gated norms and an indexer. Queries read the latent before and after its norm."""
     config.get("layer_types")
     gated = replace(config.rmsnorm(), gate_rank=config.size("gated_norm_rank"))
     attention = sublayer("attention", indexed_mla(config, gate="latent", double_latent=True), pre=gated)
@@ -59,7 +59,7 @@ def axk2(config: Config) -> Architecture:
 
 
 def _axk(config: Config, attention: Sublayer, **norms: Any) -> Architecture:
-    """Return dense and sparse blocks; ``norms`` are those of the experts."""
+    """Return a decoder of dense and sparse blocks with ``norms`` around the experts."""
     norm = config.rmsnorm()
     blocks = {
         "dense": Block("dense", (attention, sublayer("mlp", config.gated_mlp(), pre=norm))),
@@ -71,7 +71,9 @@ def _axk(config: Config, attention: Sublayer, **norms: Any) -> Architecture:
 
 
 def longcat_flash(config: Config) -> Architecture:
-    """Read LongCat-Flash [meituan2025]: blocks of two latent attentions, two dense layers, and parallel experts."""
+    """Read a LongCat-Flash config [meituan2025]. Each block has two attention layers, two MLPs and parallel
+    experts.
+    """
     layers, norm = config.size("num_layers"), config.rmsnorm()
     config.ignore("num_hidden_layers")  # twice num_layers
     zero = config.count("zero_expert_num")
@@ -86,7 +88,7 @@ def longcat_flash(config: Config) -> Architecture:
     )
     nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
     if config.size("qk_head_dim", nope + rope) != nope + rope:  # this class uses the value in the file
-        raise config.size_error(f"qk_head_dim must be qk_nope_head_dim + qk_rope_head_dim ({nope} + {rope})")
+        raise config.size_error(f"qk_head_dim must equal qk_nope_head_dim + qk_rope_head_dim ({nope} + {rope})")
     attention, dense = mla(config, latent_scaled=True), config.gated_mlp(key="ffn_hidden_size")
     parts = (
         sublayer("attention0", attention, pre=norm),
@@ -101,7 +103,7 @@ def longcat_flash(config: Config) -> Architecture:
 
 
 def dots3_note(config: Config) -> Architecture:
-    """Read the language model of dots.note: a gate per head and a norm on the rotary key."""
+    """Read a dots.note text config with one gate per head and a norm on the rotary key."""
     types, own = _types(config, config.n_layers), _own_sizes(config)
     span = config.sliding_window() or config.optional_size("sliding_window_size") or WINDOW
     known: dict[tuple[str, str], str] = {}
@@ -134,7 +136,7 @@ def _attention(config: Config, kind: str, span: int, sizes: Fields) -> Mla:
 
 
 def _own_sizes(config: Config) -> Any:
-    """Return a function that maps a layer's number and type to the sizes that differ in the layer."""
+    """Return a function that maps a layer index and layer type to the sizes that the layer overrides."""
     given = config.get("per_layer_config")
     windowed = {key: config.size(f"swa_{key}", usual) for key, usual in _WINDOWED.items()}
     rest = config.optional_size("swa_qk_rope_head_dim")
@@ -147,7 +149,7 @@ def _own_sizes(config: Config) -> Any:
     by_number = {int(key): value for key, value in given.items() if str(key).isdecimal()}
     for key in (key for value in by_number.values() for key in value):
         if key not in _FIELDS and key not in _WITHOUT_EFFECT:
-            raise UnknownNameError("key of per_layer_config", key, _FIELDS, where=config.where)
+            raise UnknownNameError("per_layer_config key", key, _FIELDS, where=config.where)
     return lambda index, kind: by_number.get(index, {})
 
 

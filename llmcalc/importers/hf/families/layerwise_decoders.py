@@ -1,4 +1,4 @@
-"""Decoders whose layers differ in width, heads or experts: OpenELM and Step-3.5."""
+"""Decoders whose layers differ in width, head count or experts: OpenELM, Step 3.5 and Step 3.7."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ STEP_DENSE = 3  # default number of layers without experts
 
 
 def openelm(config: Config) -> Architecture:
-    """Read OpenELM [mehta2024]: the number of heads and the MLP width grow from layer to layer."""
+    """Read an OpenELM config [mehta2024] whose head count and MLP width grow with depth."""
     config.one_of("normalization_layer_name", "rms_norm")
     if not config.flag("ffn_with_glu", True):
-        raise config.error("ffn_with_glu must be true; other values are not supported")
+        raise config.error("only ffn_with_glu: true is supported")
     config.ignore("qkv_multipliers num_gqa_groups rope_max_length")
     layers, width = config.n_layers, config.d_model
     queries, keys = (
@@ -35,7 +35,7 @@ def openelm(config: Config) -> Architecture:
 
 
 def _mlp_widths(config: Config, layers: int, width: int) -> list[int]:
-    """Return the MLP width of each layer: the scaled width rounded to a multiple of ``ffn_dim_divisor``."""
+    """Return the MLP width of each layer, rounded to a multiple of ``ffn_dim_divisor``."""
     step, found = config.size("ffn_dim_divisor"), []
     for factor in _per_layer(config, "ffn_multipliers", layers):
         wanted = config.finite_number(factor, "ffn_multipliers") * width
@@ -45,7 +45,7 @@ def _mlp_widths(config: Config, layers: int, width: int) -> list[int]:
 
 
 def _per_layer(config: Config, key: str, layers: int) -> list[Any]:
-    """Return one value per layer, from a list or a single value."""
+    """Return one value per layer, repeating a value that is not a list."""
     value = config.get(key)
     return config.one_per_layer(key, value if isinstance(value, list) else [value] * layers, layers)
 
@@ -66,7 +66,7 @@ def _openelm_block(config: Config, name: str, norm: Any, queries: int, keys: int
 
 
 def step3p5(config: Config) -> Architecture:
-    """Read Step 3.5 and 3.7: separate head counts for windowed layers, a gate per head, and a shared expert."""
+    """Read a Step 3.5 or 3.7 config with per-head gates. Windowed layers have a separate number of heads."""
     layers = config.n_layers
     config.ignore("query_pre_attn_scalar mtp_layer_types mtp_mlp_layer_types")
     config.ignore("per_layer_config partial_rotary_factors attention_other_setting num_nextn_predict_layers")
@@ -101,7 +101,7 @@ def step3p5(config: Config) -> Architecture:
 
 
 def _sparse_or_dense(config: Config, layers: int) -> list[str]:
-    """Return the type of each feed-forward layer; older files list the sparse layers in one string."""
+    """Return ``sparse`` or ``dense`` for each layer. Older files list the sparse layers in a string."""
     named = config.get("moe_layers_enum")
     if not isinstance(named, str):
         return config.mlp_types(STEP_DENSE)
@@ -112,7 +112,7 @@ def _sparse_or_dense(config: Config, layers: int) -> list[str]:
 
 
 def _clamps(config: Config, key: str, layers: int) -> list[float | None]:
-    """Return the clamp of each layer's gates, or 0 for no clamp."""
+    """Return the gate clamp of each layer, or None for layers without a clamp."""
     given = config.get(key) or [0] * layers
     if not isinstance(given, list) or len(given) < layers:
         raise config.invalid_size(key, f"a list of {layers} numbers, one per layer", given)

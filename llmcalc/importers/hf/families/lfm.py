@@ -1,4 +1,4 @@
-"""Liquid AI's LFM2 and LFM3: short convolutions and attention."""
+"""Liquid AI's LFM2 and LFM3 hybrids of short convolutions and attention."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ROPE_BASE = 1000000.0
 
 
 def lfm2(config: Config) -> Architecture:
-    """Read LFM2: the MLP width is two thirds of ``intermediate_size``, rounded up to a multiple."""
+    """Read an LFM2 config with short convolutions, attention and dense MLPs."""
     chosen = config.get("full_attn_idxs")
     attention = set(range(config.n_layers) if chosen is None else config.layer_indices("full_attn_idxs"))
     pattern = ["full_attention" if index in attention else "conv" for index in range(config.n_layers)]
@@ -20,10 +20,10 @@ def lfm2(config: Config) -> Architecture:
 
 
 def lfm2_moe(config: Config) -> Architecture:
-    """Read LFM2-MoE: some dense layers, then experts with a sigmoid router."""
+    """Read an LFM2-MoE config with initial dense layers and sigmoid-routed experts."""
     types = config.strings("layer_types", config.n_layers)
     if types is None:
-        raise config.error("layer_types is missing", hint="Add layer_types: this family has no default.")
+        raise config.error("layer_types is missing", hint="add layer_types (this family has no default)")
     fields = {"router": "sigmoid", "correction_bias": "buffer" if config.flag("use_expert_bias") else "none"}
     routed = config.experts(activation="silu", renormalise_eps=1e-6, **fields)
     dense = Mlp(config.d_model, config.size("intermediate_size"), "silu", gated=True)
@@ -33,7 +33,7 @@ def lfm2_moe(config: Config) -> Architecture:
 
 
 def lfm3(config: Config) -> Architecture:
-    """Read LFM3: longer convolutions, windows in some attention layers, a gate per head, norms after each sub-layer."""
+    """Read an LFM3 config with short convolutions, full and windowed attention, and optional sandwich norms."""
     width, layers = config.d_model, config.n_layers
     norm = config.rmsnorm("norm_eps")
     gated = config.flag("use_attention_gate")
@@ -83,7 +83,7 @@ def _short_conv(config: Config) -> ShortConv:
 
 
 def _mlp_width(config: Config) -> int:
-    """Return the MLP width that the class computes from ``intermediate_size`` (``block_ff_dim`` in older files)."""
+    """Return the MLP width derived from ``intermediate_size`` (``block_ff_dim`` in older files)."""
     written = config.optional_size("block_ff_dim") or config.size("intermediate_size")
     factor, multiple = config.number("block_ffn_dim_multiplier"), config.size("block_multiple_of")
     if not config.flag("block_auto_adjust_ff_dim"):

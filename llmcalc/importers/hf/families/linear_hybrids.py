@@ -1,4 +1,4 @@
-"""Hybrids of softmax attention and linear attention: Kimi Linear, Ling 2.5, OLMo Hybrid and others."""
+"""Hybrids of softmax and linear attention: Kimi Linear, Ling 3, OLMo Hybrid and Lara Mini."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LARA_CYCLE = ("linear_attention", "sliding_attention", "linear_attention", "ful
 
 
 def kimi_linear(config: Config) -> Architecture:
-    """Read Kimi Linear [kimi2025linear] or the language model of Kimi K3 [moonshot2026k3], with untied embeddings."""
+    """Read a Kimi Linear [kimi2025linear] or Kimi K3 [moonshot2026k3] text config. The embeddings are never tied."""
     config.ignore(_FIXED_ROUTING)
     inner = _linear_config(config)
     full = {*inner.get("full_attn_layers", []), *inner.get("kda_layers", [])}
@@ -44,7 +44,7 @@ def kimi_linear(config: Config) -> Architecture:
 
 
 def _kda(config: Config, inner: Fields) -> Kda:
-    """Return the linear-attention layer, from the keys of published files or of the class."""
+    """Return a KDA layer, read from published keys or from the keys of the transformers class."""
     heads, head, taps = (config.size(f"linear_{name}") for name in ("num_heads", "head_dim", "conv_kernel_dim"))
     head = inner.get("head_dim", head)
     return Kda(
@@ -61,7 +61,7 @@ def _kda(config: Config, inner: Fields) -> Kda:
 
 
 def _activation(config: Config) -> Fields:
-    """Return the activation fields of all feed-forward layers, with bounds if any."""
+    """Return the activation fields of all feed-forward layers, including any bounds."""
     if config.string("hidden_act") != "situ":
         return {"activation": config.activation()}
     bounds = {"gate_softcap": config.positive_number("activation_situ_beta")}
@@ -71,7 +71,7 @@ def _activation(config: Config) -> Fields:
 
 
 def _linear_config(config: Config) -> Fields:
-    """Return the nested config of published files, which counts layers from 1."""
+    """Return the validated ``linear_attn_config`` of published files. Layer numbers start at 1."""
     found = config.get("linear_attn_config")
     if found is None:
         return {}
@@ -79,7 +79,7 @@ def _linear_config(config: Config) -> Fields:
         raise config.invalid("linear_attn_config", "an object", found)
     for key, value in found.items():
         if key not in (*_SIZES, *_LAYERS, *_GATES):
-            raise UnknownNameError("key of linear_attn_config", key, (*_SIZES, *_LAYERS, *_GATES), where=config.where)
+            raise UnknownNameError("linear_attn_config key", key, (*_SIZES, *_LAYERS, *_GATES), where=config.where)
         if key == "use_full_rank_gate":
             wanted, right = "must be true or false", type(value) is bool
         elif key == "gate_lower_bound":
@@ -94,7 +94,7 @@ def _linear_config(config: Config) -> Fields:
 
 
 def _with_attention_residuals(stack: Stack, every: int, eps: float) -> Stack:
-    """Return a decoder whose sub-layers attend to the outputs of earlier groups of ``every`` layers."""
+    """Return the stack with attention residuals over earlier groups of ``every`` layers."""
     known: dict[tuple[Block, bool], Block] = {}
     blocks = [run.block for run in stack.runs for _ in range(run.count)]
     order = []
@@ -108,7 +108,7 @@ def _with_attention_residuals(stack: Stack, every: int, eps: float) -> Stack:
 
 
 def _residual_block(block: Block, closes: bool, width: int, eps: float) -> Block:
-    """Return a block with attention residuals; the last block of a group restarts the residual stream."""
+    """Return a block with attention residuals. If ``closes`` is true, the block starts a new residual stream."""
     mixer, feed = block.sublayers
     first = _residual_sublayer(mixer, AttentionResidual(width, closes, norm_eps=eps), residual=not closes)
     second = _residual_sublayer(feed, AttentionResidual(width, norm_eps=eps), residual=True)
@@ -121,7 +121,7 @@ def _residual_sublayer(part: Sublayer, back: AttentionResidual, residual: bool) 
 
 
 def bailing_hybrid(config: Config) -> Architecture:
-    """Read Ling 3: KDA with full-rank gates; each group ends with gated latent attention; embeddings are never tied."""
+    """Read a Ling 3 config with groups of KDA layers that each end with gated latent attention."""
     period = config.size("layer_group_size")
     config.ignore("num_mtp_layers mtp_loss_scaling_factor")
     types = ["linear_attention" if (index + 1) % period else "full_attention" for index in range(config.n_layers)]
@@ -142,7 +142,7 @@ def bailing_hybrid(config: Config) -> Architecture:
 def sigmoid_lm(
     config: Config, mixers: Layers, types: list[str], dense: int, mlp: Mlp | None = None, **routed: Any
 ) -> Architecture:
-    """Return a decoder with some dense layers, then DeepSeek-V3's experts, and an untied head."""
+    """Return a decoder with initial dense layers, DeepSeek-V3 experts and an untied head."""
     config.ignore("tie_word_embeddings")
     shared, groups = config.size("moe_intermediate_size") * config.size("n_shared_experts"), config.expert_groups()
     sparse = config.experts("num_local_experts", d_ff_shared=shared, **SIGMOID, **groups, **routed)
@@ -151,7 +151,7 @@ def sigmoid_lm(
 
 
 def olmo_hybrid(config: Config) -> Architecture:
-    """Read OLMo Hybrid: pre-norm gated delta nets; every fourth layer is attention with norms after its sub-layers."""
+    """Read an OLMo Hybrid config with pre-norm gated delta nets and OLMo 2 attention in every fourth layer."""
     norm, heads = config.rmsnorm(), config.n_heads
     config.ignore("linear_a_log_min linear_a_log_max linear_dt_min linear_dt_max linear_dt_init_floor")
     key_heads = config.optional_size("linear_num_key_heads") or heads
@@ -182,7 +182,7 @@ def olmo_hybrid(config: Config) -> Architecture:
 
 
 def lara_mini(config: Config) -> Architecture:
-    """Read Lara Mini: gated delta nets, windowed attention, full attention without rotary positions, and experts."""
+    """Read a Lara Mini config with gated delta nets, windowed attention, full attention and experts."""
     mixers: Layers = {
         "linear_attention": gated_delta_net(config),
         "sliding_attention": config.attention(window=config.sliding_window(), qk_norm="head"),

@@ -1,4 +1,4 @@
-"""LLaMA 1 to 4, and configs in Meta's own format."""
+"""The LLaMA 1 to 4 model families, including configs in Meta's original format."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ RUNTIME_KEYS = "max_batch_size max_seq_len model_parallel_size"
 
 
 def llama(config: Config) -> Architecture:
-    """Read LLaMA 1-3 [touvron2023a, touvron2023b, grattafiori2024]."""
+    """Read a LLaMA 1, 2 or 3 config [touvron2023a, touvron2023b, grattafiori2024]."""
     return decoder(config, mlp=config.gated_mlp(bias=config.flag("mlp_bias")))
 
 
 def llama4(config: Config) -> Architecture:
-    """Read Llama 4 [meta2025llama4]; the class runs every expert on every token."""
+    """Read a Llama 4 config [meta2025llama4]. The transformers class runs every expert on every token."""
     config.ignore("moe router_aux_loss_coef for_llm_compressor")
     chunk, rotated = config.optional_size("attention_chunk_size"), _rotated(config, config.n_layers)
     types = config.layer_types(["chunked_attention" if turned and chunk else "full_attention" for turned in rotated])
@@ -59,7 +59,7 @@ def _rotated(config: Config, layers: int) -> list[bool]:
 
 
 def _attention(config: Config, chunk: int | None, rotated: bool) -> Layer:
-    """Return the attention of one layer type; rotated layers may have an unweighted norm per head."""
+    """Return the attention for one layer type. Rotated layers may have an unweighted norm on query and key heads."""
     fields: Fields = {"chunk": chunk, "positions": "rope" if rotated else "none", "rope_interleaved": True}
     if rotated and config.flag("use_qk_norm"):
         fields |= {"qk_norm": "head", "qk_norm_scale": False, "qk_norm_late": True}
@@ -70,7 +70,7 @@ def _attention(config: Config, chunk: int | None, rotated: bool) -> Layer:
 
 
 def _is_temperature_tuned(config: Config) -> bool:
-    """Return whether temperature tuning is on; published configs contain 4 instead of true."""
+    """Return whether temperature tuning is enabled. Published configs use 4 instead of true."""
     value = config.get("attn_temperature_tuning", True)
     if type(value) is int:
         return config.integer(value, "attn_temperature_tuning", 0) > 0
@@ -82,7 +82,7 @@ def _name(kind: str, rotated: bool) -> str:
 
 
 def mllama(config: Config) -> Architecture:
-    """Read the language model of Llama 3.2 Vision: some layers attend to an image and are skipped without one."""
+    """Read a Llama 3.2 Vision text config. Image cross-attention layers are stored but not run."""
     config.ignore("pad_token_id")
     crossed = (
         CROSSED if config.get("cross_attention_layers") is None else config.layer_indices("cross_attention_layers")
@@ -104,7 +104,7 @@ def mllama(config: Config) -> Architecture:
 
 
 def llama_params(config: Config) -> Architecture:
-    """Read LLaMA 1-3 as Meta released them [touvron2023a]: the MLP width is 2/3 of 4·dim, scaled and rounded up."""
+    """Read a LLaMA 1, 2 or 3 config in Meta's original format [touvron2023a]."""
     config.ignore(RUNTIME_KEYS)
     if config.flag("use_scaled_rope"):
         config.add_unmodelled("use_scaled_rope scales rotary angles by factors that the file does not contain")
@@ -117,11 +117,11 @@ def llama_params(config: Config) -> Architecture:
 
 
 def original_decoder(config: Config, feed: Layer, **changes: Any) -> Architecture:
-    """Return a decoder, from the keys of Meta's and Mistral AI's own configs."""
+    """Return a decoder from config keys that Meta's and Mistral AI's own formats share."""
     if config.get("vocab_size") == -1:  # in Meta's files, only the tokenizer has the size
         raise config.size_error(
-            "vocab_size is -1, so only the tokenizer defines the vocabulary",
-            hint="Set it, such as {overrides=vocab_size=32000}",
+            "vocab_size is -1, so the vocabulary size is defined only by the tokenizer",
+            hint="set it, for example with {overrides=vocab_size=32000}",
         )
     attention = Attention(
         config.d_model,

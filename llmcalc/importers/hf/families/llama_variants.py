@@ -1,4 +1,4 @@
-"""Dense decoders that differ from LLaMA in a bias, a norm, an activation or the positions of some layers."""
+"""Dense decoders that differ from LLaMA in biases, norms, activations or positions."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ _NORMED_VOCAB = 125696  # vocabulary of Baichuan 2, whose head normalises its ro
 
 
 def arcee(config: Config) -> Architecture:
-    """Read Arcee AFM: squared ReLU without a gate."""
+    """Read an Arcee AFM config with ungated squared ReLU MLPs."""
     return decoder(config, mlp=config.plain_mlp())
 
 
 def nemotron(config: Config) -> Architecture:
-    """Read Nemotron-4 [parmar2024]: LayerNorm, squared ReLU, half of each head rotated."""
+    """Read a Nemotron-4 config [parmar2024] with LayerNorm, squared ReLU and half-rotated heads."""
     norm = replace(config.layernorm("norm_eps"), unit_offset=True)
     attention = config.attention(rotary_dim=config.rotary_width(0.5))
     return decoder(config, norm=norm, attention=attention, mlp=config.plain_mlp())
 
 
 def jais2(config: Config) -> Architecture:
-    """Read Jais 2: LayerNorm, squared ReLU, biases in all projections."""
+    """Read a Jais 2 config with LayerNorm, squared ReLU and biases in all projections."""
     return decoder(config, norm=config.layernorm(), mlp=config.plain_mlp())
 
 
 def seed_oss(config: Config) -> Architecture:
-    """Read Seed-OSS: a separate flag for the bias of the output projection."""
+    """Read a Seed-OSS config with a separate flag for the output projection bias."""
     config.ignore("residual_dropout")
     return decoder(config, config.attention(o_bias=config.flag("attention_out_bias")))
 
 
 def helium(config: Config) -> Architecture:
-    """Read Helium: no bias on the output projection, whose input width is always d_model."""
+    """Read a Helium config without an output projection bias. The total head width must equal ``hidden_size``."""
     attention = config.attention(o_bias=False, rope_interleaved=True)
     if attention.n_heads * attention.d_head != attention.d_model:  # type: ignore[operator]
         heads = f"{attention.n_heads} heads of {attention.d_head}"
@@ -53,12 +53,12 @@ def helium(config: Config) -> Architecture:
 
 
 def ernie4_5(config: Config) -> Architecture:
-    """Read ERNIE 4.5, dense: one flag for all biases."""
+    """Read a dense ERNIE 4.5 config with a single flag for all biases."""
     return _ernie(config, interleaved=True)
 
 
 def paddleocr(config: Config) -> Architecture:
-    """Read the language model of PaddleOCR-VL: ERNIE 4.5 with rotation of half-split heads."""
+    """Read a PaddleOCR-VL text config as ERNIE 4.5 with non-interleaved rotary positions."""
     return _ernie(config, interleaved=False)
 
 
@@ -68,19 +68,19 @@ def _ernie(config: Config, interleaved: bool) -> Architecture:
 
 
 def granite(config: Config) -> Architecture:
-    """Read Granite 3: LLaMA with constant multipliers."""
+    """Read a Granite 3 config as LLaMA with constant multipliers."""
     return decoder(config, config.attention(scale=config.number("attention_multiplier")), **multipliers(config))
 
 
 def granite_swa(config: Config) -> Architecture:
-    """Read Granite with attention sinks, and windows in three of four layers."""
+    """Read a Granite config with attention sinks and sliding windows in three out of four layers."""
     types = config.layer_types(config.periodic_types(4, first=0))
     attention, order = attention_by_base(config, types, sinks=True, scale=config.number("attention_multiplier"))
     return decoder(config, attention, order=order, **multipliers(config))
 
 
 def multipliers(config: Config) -> Fields:
-    """Return decoder fields for Granite's constant multipliers; logits are divided by ``logits_scaling``."""
+    """Return decoder fields for Granite's constant multipliers. Logits are divided by ``logits_scaling``."""
     divisor = config.number("logits_scaling", 1.0)
     if not divisor:
         raise config.error("logits_scaling must not be 0, because logits are divided by it")
@@ -92,7 +92,7 @@ def multipliers(config: Config) -> Fields:
 
 
 def attention_by_base(config: Config, types: Sequence[str], **changes: Any) -> tuple[Mapping[str, Layer], list[str]]:
-    """Return attention by layer type and rotary base, and the order of layers; a base of 0 means no rotation."""
+    """Return attention layers by type and rotary base, and the name for each layer. A base of 0 disables rotation."""
     bases = config.get("layer_rope_theta")
     if bases is None:
         bases = [config.rope_theta()] * len(types)
@@ -112,7 +112,7 @@ def attention_by_base(config: Config, types: Sequence[str], **changes: Any) -> t
 
 
 def hyperclovax(config: Config) -> Architecture:
-    """Read HyperCLOVA X: Granite's multipliers, and a norm on the output of each sub-layer."""
+    """Read a HyperCLOVA X config with Granite's multipliers and a norm on each sub-layer output."""
     place = "sandwich" if config.flag("use_post_norm", True) else "pre"
     scaled = multipliers(config)
     scaled["head"] = config.lm_head(input_scale=config.number("logits_scaling"))  # a factor, unlike Granite's divisor
@@ -120,7 +120,7 @@ def hyperclovax(config: Config) -> Architecture:
 
 
 def smollm3(config: Config) -> Architecture:
-    """Read SmolLM3: every fourth layer has no rotary positions and may have a sliding window."""
+    """Read a SmolLM3 config. Every fourth layer has no rotary positions and may use a sliding window."""
     layers, limit = config.n_layers, config.sliding_window()
     interval = config.size("no_rope_layer_interval", 4)
     rotated = config.layer_indices("no_rope_layers") or [int((index + 1) % interval != 0) for index in range(layers)]
@@ -136,13 +136,13 @@ def smollm3(config: Config) -> Architecture:
 
 
 def cwm(config: Config) -> Architecture:
-    """Read Code World Model: a sliding window in three of four layers."""
+    """Read a Code World Model config with a sliding window in three out of four layers."""
     attention, order = config.windowed_attention(config.periodic_types(4, first=0), config.sliding_window(), bias=False)
     return decoder(config, attention, order=order)
 
 
 def hunyuan(config: Config) -> Architecture:
-    """Read Hunyuan, dense: a norm on each query and key head."""
+    """Read a dense Hunyuan config with a norm on each query and key head."""
     config.ignore("eod_token_id")
     return decoder(
         config, attention=config.attention(qk_norm="head", qk_norm_late=True, **dynamic_alpha_fields(config))
@@ -150,12 +150,12 @@ def hunyuan(config: Config) -> Architecture:
 
 
 def apertus(config: Config) -> Architecture:
-    """Read Apertus: xIELU [huang2024] with two learned scalars per layer, and a norm on each query and key head."""
+    """Read an Apertus config with xIELU activations [huang2024] and a norm on each query and key head."""
     return decoder(config, config.attention(qk_norm="head"), mlp=config.plain_mlp())
 
 
 def apertus_text(config: Config) -> Architecture:
-    """Read the language model of Apertus 1.5; the head may lack the rows of image and audio tokens."""
+    """Read an Apertus 1.5 text config. The head may omit image and audio tokens."""
     architecture, rows = apertus(config), config.optional_size("output_vocab_size")
     vocab, width = config.vocab, config.d_model
     if rows is None or rows == vocab or config.head_kind() == "none":
@@ -169,7 +169,7 @@ def apertus_text(config: Config) -> Architecture:
 
 
 def nanochat(config: Config) -> Architecture:
-    """Read nanochat: norms without weights, an additional norm after the embedding, soft-capped logits."""
+    """Read a nanochat config with unweighted norms, an additional norm after the embedding and soft-capped logits."""
     norm = Norm(config.d_model, "rmsnorm", scale=False, eps=config.eps)
     head = config.lm_head(tied=config.flag("tie_word_embeddings"), softcap=config.number("final_logit_softcapping"))
     attention = config.attention(qk_norm="head", qk_norm_scale=False, qk_norm_late=True, rope_reversed=True)
@@ -178,13 +178,13 @@ def nanochat(config: Config) -> Architecture:
 
 
 def bitnet(config: Config) -> Architecture:
-    """Read BitNet b1.58: norms before the last matrix of attention and of the MLP."""
+    """Read a BitNet b1.58 config with norms before the attention and MLP output projections."""
     attention = config.attention(o_norm=True)
     return decoder(config, attention, replace(config.gated_mlp(), inner_norm=True, inner_norm_eps=config.eps))
 
 
 def nemotron_nas(config: Config) -> Architecture:
-    """Read Llama-Nemotron, found by architecture search: layers differ in width and may lack attention or an MLP."""
+    """Read a Llama-Nemotron config. Layers may differ in width and may omit attention or the MLP."""
     norm = config.rmsnorm()
     blocks = config.get("block_configs")
     if not isinstance(blocks, list) or len(blocks) != config.n_layers:
@@ -210,7 +210,7 @@ def _nas_block(config: Config, entry: Any, norm: Layer, width: int, heads: int) 
     if not attention.get("no_op"):
         group = attention.get("n_heads_in_group")
         if not isinstance(group, int) or group is True or group < 1 or heads % group:
-            raise config.error(f"n_heads_in_group ({short_repr(group)}) must divide the {heads} heads")
+            raise config.error(f"n_heads_in_group ({short_repr(group)}) must divide the number of heads ({heads})")
         found.append(sublayer("attention", config.attention(n_kv_heads=heads // group), pre=norm))
     if not feed.get("no_op"):
         factor = feed.get("ffn_mult")
@@ -224,29 +224,29 @@ def _nas_block(config: Config, entry: Any, norm: Layer, width: int, heads: int) 
 
 
 def mimo(config: Config) -> Architecture:
-    """Read MiMo [xiaomi2025]: Qwen2 with a module for multi-token prediction, which is not counted."""
+    """Read a MiMo config [xiaomi2025] as Qwen2. The multi-token prediction module is not counted."""
     config.ignore("num_nextn_predict_layers use_sliding_window sliding_window max_window_layers")
     return decoder(config, config.attention(bias=config.flag("attention_bias", True), o_bias=False))
 
 
 def baichuan(config: Config) -> Architecture:
-    """Read Baichuan and Baichuan 2 [yang2023]: LLaMA; the 13B models use ALiBi instead of rotary positions."""
+    """Read a Baichuan or Baichuan 2 config [yang2023]. The 13B models use ALiBi instead of rotary positions."""
     config.ignore("model_max_length z_loss_weight")
     if config.vocab == _NORMED_VOCAB:
-        config.add_unmodelled("the head normalises the rows of its matrix, which the NumPy model does not support")
+        config.add_unmodelled("the NumPy model does not support a head with normalised weight rows")
     changes: Fields = {} if config.d_model == _ROPE_WIDTH else {"positions": "alibi"}
     attention = config.attention(bias=False, n_kv_heads=config.n_heads, **changes)
     return decoder(config, attention, tied=config.flag("tie_word_embeddings"))
 
 
 def internlm2(config: Config) -> Architecture:
-    """Read InternLM and InternLM 2 [cai2024internlm]: LLaMA with one flag for all attention biases."""
+    """Read an InternLM or InternLM 2 config [cai2024internlm] as LLaMA with one flag for all attention biases."""
     config.ignore("attn_implementation")
     return llama(config)
 
 
 def minicpm(config: Config) -> Architecture:
-    """Read MiniCPM [hu2024]: LLaMA with scaled embeddings, residuals and logits."""
+    """Read a MiniCPM config [hu2024] as LLaMA with scaled embeddings, residuals and logits."""
     return decoder(config, **depth_scales(config))
 
 
@@ -258,13 +258,13 @@ def depth_scales(config: Config) -> Fields:
 
 
 def orion(config: Config) -> Architecture:
-    """Read Orion-14B [chen2024orion]: LLaMA with LayerNorms."""
+    """Read an Orion-14B config [chen2024orion] as LLaMA with LayerNorm."""
     norm = config.layernorm("rms_norm_eps")
     return decoder(config, norm=norm, attention=config.attention(), tied=config.flag("tie_word_embeddings"))
 
 
 def molmo2(config: Config) -> Architecture:
-    """Read the language model of Molmo 2: norms as in Qwen3 or OLMo 2; the head lacks some rows of the embedding."""
+    """Read a Molmo 2 text config with Qwen3 or OLMo 2 norms. The head may have fewer rows than the embedding."""
     config.ignore("rope_scaling_layers")
     bias, whole = config.flag("attention_bias"), config.one_of("qk_norm_type", "qwen3", "olmo") == "olmo"
     attention = config.attention(bias=bias, o_bias=False, qk_norm="projection" if whole else "head")
@@ -274,7 +274,7 @@ def molmo2(config: Config) -> Architecture:
 
 
 def with_token_rows(found: Architecture, rows: int) -> Architecture:
-    """Return the model with ``rows`` token-embedding rows; a head with a different number of rows is untied."""
+    """Return the model with ``rows`` token embedding rows. A head with a different row count is untied."""
     main = found.main
     own = any(layer.vocab != rows for _, layer in main.outputs if isinstance(layer, Head))
 

@@ -1,4 +1,4 @@
-"""Hybrids of attention and Mamba: Jamba, Nemotron-H, Bamba, Granite 4, Falcon-H1."""
+"""Hybrids of attention and Mamba: Jamba, Nemotron-H, Bamba, Granite 4 and Falcon-H1."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OLD_NAMES = {"mamba": "linear_attention", "attention": "full_attention"}
 
 
 def jamba(config: Config) -> Architecture:
-    """Read Jamba [lieber2024]: Mamba layers, with attention in every eighth layer and experts in every second."""
+    """Read a Jamba config [lieber2024] with Mamba layers and periodic attention and expert layers."""
     mixers: Layers = {
         "attention": config.attention(bias=False, positions="none"),
         "mamba": config.layer(
@@ -59,7 +59,7 @@ def jamba(config: Config) -> Architecture:
 
 
 def nemotron_h(config: Config) -> Architecture:
-    """Read Nemotron-H and Nemotron 3: each block is one mixer or one feed-forward layer."""
+    """Read a Nemotron-H or Nemotron 3 config. Each block has either one mixer or one feed-forward layer."""
     norm = config.rmsnorm("layer_norm_epsilon")
     config.ignore(_IGNORED_BY_NEMOTRON)
     latent = config.optional_size("moe_latent_size")
@@ -104,7 +104,7 @@ def _nemotron_order(config: Config, kinds: dict[str, Block]) -> list[str]:
             raise config.invalid("hybrid_override_pattern", "a string", pattern)
         unknown = next((letter for letter in pattern if letter not in _LETTERS), None)
         if unknown:
-            raise UnknownNameError("letter of hybrid_override_pattern", unknown, _LETTERS, where=config.where)
+            raise UnknownNameError("hybrid_override_pattern letter", unknown, _LETTERS, where=config.where)
         types = [_LETTERS[letter] for letter in pattern]
     types = [_OLD_NAMES.get(kind, kind) for kind in types]
     wrong = next((kind for kind in types if kind not in kinds), None)
@@ -119,7 +119,7 @@ def _unused_flag(config: Config) -> bool:
 
 
 def bamba(config: Config) -> Architecture:
-    """Read Bamba: Mamba-2 layers, attention in the listed layers, and an MLP after each."""
+    """Read a Bamba config with Mamba-2 and attention layers that are each followed by an MLP."""
     config.ignore("z_loss_coefficient")
     mixers: Layers = {
         "full_attention": config.attention(rotary_dim=config.rotary_width(0.5)),
@@ -131,7 +131,7 @@ def bamba(config: Config) -> Architecture:
 
 
 def granitemoehybrid(config: Config) -> Architecture:
-    """Read Granite 4: Mamba-2 layers and a few attention layers; experts with a shared MLP, or only the shared MLP."""
+    """Read a Granite 4 config with Mamba-2 and attention layers, a shared MLP and optional experts."""
     if config.string("normalization_function", "rmsnorm") != "rmsnorm":
         raise config.error("normalization_function must be rmsnorm")
     positions = "rope" if config.get("position_embedding_type") == "rope" else "none"
@@ -154,7 +154,7 @@ def _shared_or_sparse(config: Config) -> Layer:
 
 
 def falcon_h1(config: Config) -> Architecture:
-    """Read Falcon-H1 [zuo2025]: attention and Mamba-2 in parallel in every layer; their outputs are added."""
+    """Read a Falcon-H1 config [zuo2025]. Each layer adds the outputs of parallel attention and Mamba-2."""
     norm = config.rmsnorm()
     inner = config.optional_size("mamba_d_ssm") or config.size("mamba_expand") * config.d_model
     config.get("mamba_expand")
@@ -181,7 +181,7 @@ def falcon_h1(config: Config) -> Architecture:
 
 
 def _numbers(config: Config, key: str, count: int) -> list[float]:
-    """Return a list of ``count`` numbers, which are all 1 if the key is not set."""
+    """Return a list of ``count`` numbers, or a list of ones if the key is not set."""
     given = config.get(key) or [1.0] * count
     if not isinstance(given, list) or len(given) != count:
         raise config.invalid(key, f"a list of {count} numbers", given)
@@ -189,13 +189,15 @@ def _numbers(config: Config, key: str, count: int) -> list[float]:
 
 
 def _mamba2(config: Config, inner: int, **changes: Any) -> Mamba2:
-    """Return the Mamba-2 layer; the head width is ``auto`` or must match the inner width."""
+    """Return the Mamba-2 layer after checking that the heads match the inner width."""
     heads = config.size("mamba_n_heads")
     if inner % heads:
         raise config.size_error(f"mamba_n_heads ({heads}) must divide the inner width ({inner})")
     head = inner // heads if config.get("mamba_d_head") == "auto" else config.size("mamba_d_head")
     if head * heads != inner:
-        raise config.size_error(f"mamba_d_head · mamba_n_heads must be the inner width ({inner}), not {head * heads}")
+        raise config.size_error(
+            f"mamba_d_head · mamba_n_heads must equal the inner width ({inner}), not {head * heads}"
+        )
     keys = "d_state=mamba_d_state n_groups=mamba_n_groups d_conv=mamba_d_conv chunk=mamba_chunk_size"
     keys += " bias=mamba_proj_bias conv_bias=mamba_conv_bias activation=hidden_act"
     changes |= {"n_ssm_heads": heads, "d_ssm_head": head, "norm_eps": config.eps, **time_step_limits(config)}

@@ -1,4 +1,4 @@
-"""MiniMax M2 and M3, mixtures of experts; M3 has sparse attention."""
+"""The MiniMax-M2 and MiniMax-M3 mixture-of-experts families."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FLAT = {
 
 
 def minimax_m2(config: Config) -> Architecture:
-    """Read MiniMax-M2: norms over the whole width of queries and keys, sigmoid routing."""
+    """Read a MiniMax-M2 config with sigmoid routing and norms over the full width of queries and keys."""
     config.get("partial_rotary_factor")
     config.ignore("num_mtp_modules mtp_transformer_layers use_mtp")  # never built by the class
     config.ignore(
@@ -34,7 +34,7 @@ def minimax_m2(config: Config) -> Architecture:
 
 
 def minimax_m3(config: Config) -> Architecture:
-    """Read MiniMax-M3: unit-offset norms, a norm on each query and key head, an indexer in sparse-attention layers."""
+    """Read a MiniMax-M3 config with unit-offset norms, query and key norms, and indexed sparse attention."""
     layers, width = config.n_layers, config.d_model
     _ignore_derived_keys(config)
     sparse = _indexer_sizes(config)
@@ -72,7 +72,7 @@ def minimax_m3(config: Config) -> Architecture:
 
 
 def _with_rotary_note(config: Config, built: Architecture) -> Architecture:
-    """Return the architecture with a note if ``rotary_dim`` differs from the rotated width."""
+    """Add a note to the architecture if ``rotary_dim`` differs from the rotated width."""
     found, written = config.rotary_width(), config.optional_size("rotary_dim")
     if written in (None, found):
         return built
@@ -81,7 +81,7 @@ def _with_rotary_note(config: Config, built: Architecture) -> Architecture:
 
 
 def _ignore_derived_keys(config: Config) -> None:
-    """Ignore keys that the class derives or never reads."""
+    """Ignore keys that the transformers class derives or never reads."""
     config.unmodelled_unless("swiglu_alpha", SWIGLU_ALPHA)
     config.ignore("hidden_act first_k_dense_replace n_shared_experts use_gemma_norm")
     config.ignore("moe_intermediate_size num_mtp_modules num_nextn_predict_layers qk_norm_type use_qk_norm")
@@ -104,7 +104,7 @@ def _indexer_sizes(config: Config) -> Any:
 
 
 def _local_blocks(config: Config) -> int:
-    """Return the number of blocks that every query attends to."""
+    """Return the number of local blocks that every query attends to."""
     given, flat = config.get("sparse_attention_config") or {}, config.count("index_local_blocks", 1)
     return config.integer(given.get("sparse_local_block", flat), "sparse_local_block", 0)
 
@@ -113,5 +113,5 @@ def _types_from_flags(config: Config, flags: object, layers: int, zero: str, one
     if flags is None:
         return None
     if not isinstance(flags, list) or len(flags) != layers or not set(map(repr, flags)) <= {"0", "1"}:
-        raise config.size_error(f"{short_repr(flags)} must be a list of {layers} zeros and ones")
+        raise config.size_error(f"expected a list of {layers} zeros and ones, not {short_repr(flags)}")
     return [one if flag else zero for flag in flags]

@@ -1,4 +1,4 @@
-"""Mistral, Ministral, Mixtral, Mistral Large, and configs in Mistral AI's own format."""
+"""The Mistral, Ministral, Mixtral and Mistral Large families, including configs in Mistral AI's own format."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from .llama import RUNTIME_KEYS, original_decoder
 
 
 def mistral(config: Config) -> Architecture:
-    """Read Mistral [jiang2023]: LLaMA with a sliding window and no biases. Ministral 3 scales queries by position."""
+    """Read a Mistral config [jiang2023] as LLaMA with a sliding window. Ministral 3 also scales queries by
+    position.
+    """
     return decoder(config, config.attention(bias=False, window=config.sliding_window(), **query_temperature(config)))
 
 
 def ministral(config: Config) -> Architecture:
-    """Read Ministral: a sliding window in all layers, or in the layers listed in ``layer_types``."""
+    """Read a Ministral config with a sliding window in all layers or in those selected by ``layer_types``."""
     limit = config.sliding_window()
     pattern = ["sliding_attention" if limit else "full_attention"] * config.n_layers
     attention, order = config.windowed_attention(pattern, limit, bias=False)
@@ -27,20 +29,20 @@ def ministral(config: Config) -> Architecture:
 
 
 def mixtral(config: Config) -> Architecture:
-    """Read Mixtral [jiang2024]: eight SwiGLU experts, two per token."""
+    """Read a Mixtral config [jiang2024] with routed SwiGLU experts."""
     attention = config.attention(bias=False, window=config.sliding_window())
     return decoder(config, attention, config.experts("num_local_experts", "intermediate_size"))
 
 
 def mistral4(config: Config) -> Architecture:
-    """Read Mistral Small 4: DeepSeek-V3 with softmax routing and position-dependent query scaling."""
+    """Read a Mistral Small 4 config as DeepSeek-V3 with softmax routing and position-dependent query scaling."""
     routed = shared_experts(config, router="softmax", correction_bias="none")
     config.ignore("head_dim")
     return latent_lm(config, mla(config, **query_temperature(config)), routed, dense_first(config))
 
 
 def mistral_large4(config: Config) -> Architecture:
-    """Read Mistral Large 4: an indexer, learned query scaling, and layers that share a latent or an index selection."""
+    """Read a Mistral Large 4 config with learned query scaling. Layers may share a latent or an indexer selection."""
     layers = config.n_layers
     config.ignore("layer_types num_experts index_topk_freq index_skip_topk_offset index_topk_pattern moe_layer_freq")
     period = config.size("no_rope_layer_interval", 4)
@@ -48,7 +50,7 @@ def mistral_large4(config: Config) -> Architecture:
     sources = config.get("kv_source_layers") or list(range(layers))
     for key, value in (("no_rope_layers", turned), ("kv_source_layers", sources)):
         if not isinstance(value, list) or len(value) < layers or not all(type(item) is int for item in value):
-            raise config.size_error(f"{key} must be a list of {layers} numbers, one per layer")
+            raise config.size_error(f"{key} must be a list of {layers} integers, one per layer")
     feeds = config.mlp_types(config.count("first_k_dense_replace"))
     kinds, mixers, order = indexer_types(config, layers), dict[str, Layer](), []
     routed = shared_experts(config, router="softmax", correction_bias="none", renormalise=True)
@@ -67,7 +69,7 @@ def mistral_large4(config: Config) -> Architecture:
 
 
 def _scaled_attention(config: Config, indexer: bool, turned: bool, reused: bool, lent: bool) -> Mla:
-    """Return the attention of one layer; in layers without rotation, heads have no positional part."""
+    """Return the attention of one layer. Heads in unrotated layers have no rotary part."""
     nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
     places = {} if turned else {"qk_nope_head_dim": nope + rope, "qk_rope_head_dim": 0, "rope": False}
     sizes = {"index_heads": config.size("index_n_heads"), "index_dim": config.size("index_head_dim")}
@@ -79,7 +81,7 @@ def _scaled_attention(config: Config, indexer: bool, turned: bool, reused: bool,
 
 
 def mistral_params(config: Config) -> Architecture:
-    """Read Mistral [jiang2023] and Mixtral [jiang2024] in Mistral AI's own config format."""
+    """Read a Mistral [jiang2023] or Mixtral [jiang2024] config in Mistral AI's own format."""
     config.ignore(f"{RUNTIME_KEYS} model_type")
     width, hidden = config.d_model, config.size("intermediate_size")
     routed = key_group(config, "moe", ("num_experts", "num_experts_per_tok"))
@@ -91,9 +93,9 @@ def mistral_params(config: Config) -> Architecture:
 
 
 def key_group(config: Config, key: str, known: tuple[str, ...]) -> Fields:
-    """Return a nested group of keys, all of which must be known, or an empty config if the group is missing."""
+    """Return a nested group of keys, rejecting unknown keys. A missing group is returned as an empty dictionary."""
     found = config.mapping(key)
     unknown = next((name for name in found if name not in known), None)
     if unknown is not None:
-        raise UnknownNameError(f"key of {key}", unknown, known, where=config.where)
+        raise UnknownNameError(f"{key} key", unknown, known, where=config.where)
     return found

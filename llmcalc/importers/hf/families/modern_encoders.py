@@ -1,4 +1,4 @@
-"""Encoders with rotary positions: ModernBERT, EuroBERT, NomicBERT, GTE and others."""
+"""Encoders with rotary positions, including ModernBERT, EuroBERT, Nomic BERT and GTE."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ KINDS = ("full_attention", "sliding_attention")
 
 
 def modernbert(config: Config) -> Architecture:
-    """Read ModernBERT [warner2024]: gated MLPs, bidirectional windows, no norm before the first attention."""
+    """Read a ModernBERT config [warner2024] with gated MLPs and windows. The first attention has no norm before it."""
     config.ignore("deterministic_flash_attn sparse_prediction sparse_pred_ignore_index classifier_pooling")
     return _modernbert(config, _has_head(config), causal=False, window=(config.size("local_attention") // 2) + 1)
 
 
 def modernbert_decoder(config: Config) -> Architecture:
-    """Read Ettin [weller2025]: ModernBERT as a decoder, with windows half as long."""
+    """Read an Ettin config [weller2025] as a causal ModernBERT with half-length windows."""
     half = config.count("local_attention") // 2
     window = config.optional_size("sliding_window") or half or None
     return _modernbert(config, config.head_kind("causal", "none") == "causal", causal=True, window=window)
@@ -86,7 +86,7 @@ def _encoder(config: Config, inputs: tuple[Named, ...], runs: tuple[Run, ...], o
 
 
 def eurobert(config: Config) -> Architecture:
-    """Read EuroBERT [boizard2025]: LLaMA's blocks without a causal mask; ``mlp_bias`` also applies to the head."""
+    """Read a EuroBERT config [boizard2025] as LLaMA without a causal mask. ``mlp_bias`` also applies to the head."""
     norm, biased = config.rmsnorm(), config.flag("mlp_bias")
     block = prenorm_block("block", norm, attention=config.attention(causal=False), mlp=config.gated_mlp(bias=biased))
     outputs = [Named("norm", norm)]
@@ -97,7 +97,7 @@ def eurobert(config: Config) -> Architecture:
 
 
 def ultrabert(config: Config) -> Architecture:
-    """Read UltraBERT: EuroBERT's blocks, two of three with a window, and a low-rank head."""
+    """Read an UltraBERT config with windows in two out of three layers and a low-rank head."""
     norm, mlp = config.rmsnorm(), config.gated_mlp(bias=config.flag("mlp_bias"))
     default = _older_ultrabert(config) or [KINDS[bool((index + 1) % 3)] for index in range(config.n_layers)]
     order = config.layer_types(default)
@@ -116,7 +116,7 @@ def ultrabert(config: Config) -> Architecture:
 
 
 def _older_ultrabert(config: Config) -> list[str]:
-    """Translate the older ``attention_windows`` (one per layer) to layer types; ``rope_theta`` is also a list."""
+    """Convert the older ``attention_windows`` and ``rope_theta`` lists to layer types."""
     windows, bases = config.get("attention_windows"), config.get("rope_theta")
     if windows is None:
         return []
@@ -130,7 +130,7 @@ def _older_ultrabert(config: Config) -> list[str]:
 
 
 def nomic_bert(config: Config) -> Architecture:
-    """Read Nomic BERT [nussbaum2024]: post-norm, gated; only the norms and the head have biases."""
+    """Read a post-norm Nomic BERT config [nussbaum2024] with gated MLPs. Only norms and the head have biases."""
     mlp = config.gated_mlp()
     outputs: list[Named] = []
     if _has_head(config):
@@ -139,7 +139,7 @@ def nomic_bert(config: Config) -> Architecture:
 
 
 def gte(config: Config) -> Architecture:
-    """Read GTE v1.5 [zhang2024]: post-norm, gated; all matrices except gate and up have a bias."""
+    """Read a GTE v1.5 config [zhang2024] with post-norm blocks. Only the gate and up-projections have no bias."""
     mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), gated=True, out_bias=True)
     outputs: list[Named] = []
     if _has_head(config):
@@ -149,7 +149,7 @@ def gte(config: Config) -> Architecture:
 
 
 def jina(config: Config) -> Architecture:
-    """Read Jina embeddings v3 [sturua2024] without adapters: XLM-R with rotary positions."""
+    """Read a Jina embeddings v3 config [sturua2024] as XLM-R with rotary positions. Adapters are not included."""
     width = config.d_model
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True)
     outputs = [pooler(width)]

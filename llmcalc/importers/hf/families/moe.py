@@ -1,4 +1,4 @@
-"""Mixture-of-experts decoders, most of them without shared experts."""
+"""Mixture-of-experts decoders, mostly without shared experts."""
 
 from __future__ import annotations
 
@@ -19,38 +19,40 @@ BEAM_STRETCH = 2048  # unit of positions in tokens
 
 
 def phimoe(config: Config) -> Architecture:
-    """Read Phi-3.5-MoE: LayerNorm; optional biases in attention and the head."""
+    """Read a Phi-3.5-MoE config with LayerNorm and optional biases in attention and the head."""
     config.ignore("input_jitter_noise")  # used only in training
     attention = config.attention(window=config.sliding_window())
     # the class always selects two experts
     tolerance = config.number("router_jitter_noise", 0.0)
     feed = config.experts("num_local_experts", "intermediate_size", top_k_run=SPARSE_MIXER, mixer_tolerance=tolerance)
     if feed.top_k != SPARSE_MIXER:
-        config.add_unmodelled(f"num_experts_per_tok must be {SPARSE_MIXER}, as in the class, not {feed.top_k}")
+        config.add_unmodelled(
+            f"the model class always selects {SPARSE_MIXER} experts, but num_experts_per_tok is {feed.top_k}"
+        )
     head = config.lm_head(bias=config.flag("lm_head_bias"))
     return decoder(config, attention, feed, norm=config.layernorm("rms_norm_eps"), head=head)
 
 
 def olmoe(config: Config) -> Architecture:
-    """Read OLMoE [muennighoff2024]: norms over the full width of queries and keys."""
+    """Read an OLMoE config [muennighoff2024] with norms over the full width of queries and keys."""
     attention = config.attention(qk_norm="projection", clip=config.number("clip_qkv"))
     return decoder(config, attention, config.experts(width="intermediate_size"))
 
 
 def flex_olmo(config: Config) -> Architecture:
-    """Read FlexOlmo: OLMoE with norms after attention and experts instead of before."""
+    """Read a FlexOlmo config as OLMoE with norms after attention and experts instead of before."""
     attention = config.attention(qk_norm="projection")
     return decoder(config, attention, config.experts(width="intermediate_size"), place="post")
 
 
 def hunyuan_v1_moe(config: Config) -> Architecture:
-    """Read Hunyuan-Large and A13B: a shared expert as wide as a routed one, and a norm on each query and key head."""
+    """Read a Hunyuan-Large or A13B config with a shared expert and a norm on each query and key head."""
     feed = config.experts(width="intermediate_size", d_ff_shared=config.size("intermediate_size"))
     return decoder(config, config.attention(qk_norm="head", qk_norm_late=True, **dynamic_alpha_fields(config)), feed)
 
 
 def gpt_oss(config: Config) -> Architecture:
-    """Read gpt-oss: attention sinks, biases in all projections, clamped SwiGLU, windows in every other layer."""
+    """Read a gpt-oss config with attention sinks, biases, clamped SwiGLU and windows in every other layer."""
     config.ignore("hidden_act experts_per_token initial_context_length")
     config.unmodelled_unless("swiglu_alpha", SWIGLU_ALPHA)
     feed = config.layer(
@@ -67,12 +69,12 @@ def gpt_oss(config: Config) -> Architecture:
 
 
 def granitemoe(config: Config) -> Architecture:
-    """Read Granite 3 MoE, with or without a shared expert."""
+    """Read a Granite 3 MoE config with an optional shared expert."""
     return _granite(config, ["full_attention"] * config.n_layers)
 
 
 def granitemoe_swa(config: Config) -> Architecture:
-    """Read Granite MoE with attention sinks, and windows in three of four layers."""
+    """Read a Granite MoE config with attention sinks and sliding windows in three out of four layers."""
     return _granite(config, config.layer_types(config.periodic_types(4, first=0)), sinks=True)
 
 
@@ -84,7 +86,7 @@ def _granite(config: Config, types: list[str], **changes: object) -> Architectur
 
 
 def mellum(config: Config) -> Architecture:
-    """Read Mellum 2: Qwen3-MoE, with windowed and dense layers listed in the config."""
+    """Read a Mellum 2 config as Qwen3-MoE with optional windowed and dense layers."""
     pattern = ["full_attention"] * config.n_layers
     config.ignore("num_mtp_layers mtp_layer_types mtp_mlp_layer_types")  # the class does not build prediction modules
     attention, order = config.windowed_attention(pattern, config.sliding_window(), qk_norm="head")
@@ -93,7 +95,7 @@ def mellum(config: Config) -> Architecture:
 
 
 def flint(config: Config) -> Architecture:
-    """Read Flint: sinks, rotary positions only in windowed layers, a shared expert; the first layers are dense."""
+    """Read a Flint config with attention sinks, a shared expert, and rotary positions only in windowed layers."""
     last = config.n_layers - 1
     pattern = [
         "full_attention" if index < 2 or index % 4 == 1 or index == last else "sliding_attention"
@@ -108,11 +110,11 @@ def flint(config: Config) -> Architecture:
 
 
 def kolibri1(config: Config) -> Architecture:
-    """Read Kolibri 1: norms before and after each sub-layer, a shared expert, a window in four of five layers."""
+    """Read a Kolibri 1 config with sandwich norms, a shared expert, and windows in four out of five layers."""
     limit = config.sliding_window()
     attention, order = config.windowed_attention(config.periodic_types(5, first=4), limit, bias=False, qk_norm="head")
     if "sliding_attention" in order and not limit:
-        raise config.error("layers with a window require sliding_window")
+        raise config.error("layers with sliding-window attention require sliding_window")
     kinds = dict(attention)
     if limit:
         kinds["full_attention"] = config.attention(bias=False, qk_norm="head", positions="none")
@@ -123,7 +125,7 @@ def kolibri1(config: Config) -> Architecture:
 
 
 def dbrx(config: Config) -> Architecture:
-    """Read DBRX [databricks2024]: LayerNorm without biases, clipped projections, all experts in one matrix."""
+    """Read a DBRX config [databricks2024] with LayerNorm without biases and clipped queries, keys and values."""
     width, heads = config.size("d_model"), config.size("n_heads")
     attend, feed = _nested(config, "attn_config"), _nested(config, "ffn_config")
     config.ignore("num_key_value_heads tie_word_embeddings")  # the class never ties embeddings
@@ -146,7 +148,7 @@ def dbrx(config: Config) -> Architecture:
     )
     act = feed.get("ffn_act_fn") or {"name": "silu"}
     if not isinstance(act, dict) or set(act) != {"name"}:
-        raise config.error(f"ffn_act_fn must contain only a name, not {short_repr(act)}")
+        raise config.error(f"ffn_act_fn must contain only the key name, not {short_repr(act)}")
     n_experts, top_k = feed.size("moe_num_experts", 4), feed.size("moe_top_k", 1)
     activation = config.activation_name(act["name"], "ffn_act_fn")
     routed = Moe(width, feed.size("ffn_hidden_size", 3584), n_experts, top_k, activation, **norms)
@@ -161,7 +163,7 @@ def _nested(config: Config, key: str) -> Config:
 
 
 def beam(config: Config) -> Architecture:
-    """Read Beam: norms around every sub-layer, depth-weighted residual sums, gated values with a bias per head."""
+    """Read a Beam config with sandwich norms, depth-scaled residuals and gated attention."""
     gate: Fields = {"gated": True, "gate_bias": "head", "qk_norm": "head"}
     spans = {"full_attention": None, "sliding_attention": config.sliding_window()}
     mixers = {kind: config.attention(window=spans[kind], **_beam_positions(config, kind), **gate) for kind in spans}
@@ -178,7 +180,7 @@ def beam(config: Config) -> Architecture:
 
 
 def _beam_positions(config: Config, kind: str) -> Fields:
-    """Return fields for rotary positions, or for scaled queries in layer types without ``rope_parameters``."""
+    """Return rotary position fields, or query scaling fields for layer types without ``rope_parameters``."""
     given = config.get("rope_parameters")
     if given is None:
         given = {"full_attention": None}

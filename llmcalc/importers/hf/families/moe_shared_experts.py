@@ -1,4 +1,4 @@
-"""Mixture-of-experts decoders with shared experts, or with dense layers before the sparse ones."""
+"""Mixture-of-experts decoders with shared experts or initial dense layers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WINDOWED = (("sliding_attention", "dense"), ("sliding_attention", "sparse"))
 
 
 def cohere2_moe(config: Config) -> Architecture:
-    """Read Command A with experts: attention and experts run in parallel after one norm."""
+    """Read a Command A mixture-of-experts config. Attention and experts run in parallel after a single norm."""
     norm: Norm = config.layernorm(bias=False)
     if config.number("rms_norm_eps") is not None:
         norm = config.rmsnorm()
@@ -50,9 +50,9 @@ def cohere2_moe(config: Config) -> Architecture:
 
 
 def bailing_moe(config: Config) -> Architecture:
-    """Read Ling and Ring [ling2025]: softmax routing, one matrix for queries, keys and values."""
+    """Read a Ling or Ring config [ling2025] with softmax routing and a fused QKV projection."""
     if config.flag("norm_head"):
-        config.add_unmodelled("the head normalises the rows of its matrix, which the NumPy model does not support")
+        config.add_unmodelled("the NumPy model does not support a head with normalised weight rows")
     config.ignore("embedding_dropout")
     config.unmodelled_unless("norm_softmax", neutral=False)
     routed = config.experts(d_ff_shared=config.shared_width())
@@ -60,7 +60,7 @@ def bailing_moe(config: Config) -> Architecture:
 
 
 def bailing_moe_v2(config: Config) -> Architecture:
-    """Read Ling 2.0 and Ring 2.0 [ling2025v2]: group-limited sigmoid routing, normalised and half-rotated heads."""
+    """Read a Ling 2.0 or Ring 2.0 config [ling2025v2] with group-limited sigmoid routing and half-rotated heads."""
     config.one_of("score_function", "sigmoid")
     if not config.flag("use_rmsnorm", True) or not config.flag("moe_router_enable_expert_bias", True):
         raise config.error("LayerNorm and experts without a correction bias are not supported")
@@ -78,7 +78,7 @@ def _bailing_attention(config: Config, **changes: Any) -> Attention:
 
 
 def dots1(config: Config) -> Architecture:
-    """Read dots.llm1: DeepSeek-V3's experts, a norm on each query and key head; upper layers may have a window."""
+    """Read a dots.llm1 config with DeepSeek-V3 experts, query and key norms, and optional windows in upper layers."""
     limit = config.sliding_window()
     mixers = config.local_global_attention(limit, qk_norm="head")
     feeds: Layers = {"dense": config.gated_mlp(), "sparse": shared_experts(config)}
@@ -86,12 +86,12 @@ def dots1(config: Config) -> Architecture:
 
 
 def solar_open(config: Config) -> Architecture:
-    """Read Solar Open: DeepSeek-V3's experts in every layer."""
+    """Read a Solar Open config with DeepSeek-V3 experts in every layer."""
     return decoder(config, config.attention(o_bias=False, rotary_dim=config.rotary_width()), shared_experts(config))
 
 
 def ernie4_5_moe(config: Config) -> Architecture:
-    """Read ERNIE 4.5: the correction bias is a frozen parameter; one flag sets all biases, including the head's."""
+    """Read an ERNIE 4.5 MoE config with a frozen correction bias. A single flag sets all other biases."""
     layers, bias = config.n_layers, config.flag("use_bias")
     shared = config.shared_width("moe_num_shared_experts")
     routed = config.experts(correction_bias="parameter", d_ff_shared=shared, shared_bias=bias)
@@ -107,7 +107,7 @@ def ernie4_5_moe(config: Config) -> Architecture:
 
 
 def ernie4_5_vl(config: Config) -> Architecture:
-    """Read ERNIE 4.5 VL: text experts and narrower image experts per layer; image experts are unused without images."""
+    """Read an ERNIE 4.5 VL config with text and image experts. The image experts are unused for text input."""
     bias = config.flag("use_bias")
     config.ignore("moe_norm_min moe_intermediate_size moe_layer_interval")
     widths = config.layer_indices("moe_intermediate_size") or [1536, 512]  # defaults of the class
@@ -126,7 +126,7 @@ def ernie4_5_vl(config: Config) -> Architecture:
 
 
 def aria(config: Config) -> Architecture:
-    """Read the language model of Aria: LLaMA with experts; ``mlp_bias`` applies only to the shared expert."""
+    """Read an Aria text config as LLaMA with experts. ``mlp_bias`` applies only to the shared expert."""
     top_k, shared = config.size("moe_topk"), config.shared_width("moe_num_shared_experts", "intermediate_size")
     fields: Fields = {"d_ff_shared": shared, "shared_bias": config.flag("mlp_bias"), "top_k": top_k}
     fields |= {"renormalise": True, "activation": "silu", "shared_activation": config.activation()}
@@ -134,7 +134,7 @@ def aria(config: Config) -> Architecture:
 
 
 def hy_v3(config: Config) -> Architecture:
-    """Read Hunyuan 3: a norm on each query and key head, sigmoid routing, a dense first layer."""
+    """Read a Hunyuan 3 config with query and key norms, sigmoid routing and a dense first layer."""
     config.ignore("enable_moe_fp32_combine")
     fields: Fields = {"shared_bias": config.flag("mlp_bias"), **SIGMOID}
     fields["routed_scale"] = config.number("router_scaling_factor", 1.0)
@@ -143,7 +143,7 @@ def hy_v3(config: Config) -> Architecture:
 
 
 def exaone_moe(config: Config) -> Architecture:
-    """Read EXAONE-MoE: windows and rotary positions in three of four layers; sigmoid routing."""
+    """Read an EXAONE-MoE config with sigmoid routing and rotary positions only in windowed layers."""
     limit = config.sliding_window()
     routed = config.experts(d_ff_shared=config.shared_width(), **SIGMOID, **config.expert_groups())
     mixers = config.local_global_attention(limit, qk_norm="head")
@@ -156,7 +156,7 @@ def exaone_moe(config: Config) -> Architecture:
 
 
 def _exaone_pattern(config: Config, layers: int, limit: int | None) -> list[str]:
-    """Return default layer types from a period, or from letters (L: window, G: full); the last layer is full."""
+    """Return layer types from a period or a string of ``L`` (window) and ``G`` (full). The last layer is full."""
     pattern = config.get("sliding_window_pattern")
     if not limit:
         return ["full_attention"] * layers
@@ -170,7 +170,7 @@ def _exaone_pattern(config: Config, layers: int, limit: int | None) -> list[str]
 
 
 def mimo_v2_flash(config: Config) -> Architecture:
-    """Read MiMo-V2-Flash: values narrower than keys; windowed layers have sinks and twice as many key/value heads."""
+    """Read a MiMo-V2-Flash config. Windowed layers have attention sinks and twice as many key/value heads."""
     layers, pairs = config.n_layers, config.size("num_key_value_heads")
     config.ignore("first_k_dense_replace n_shared_experts use_qk_norm")
     factor = config.number("attention_value_scale", 1.0)
@@ -204,13 +204,13 @@ def mimo_v2_flash(config: Config) -> Architecture:
 
 
 def _types_from_flags(config: Config, key: str, layers: int, zero: str, one: str) -> list[str] | None:
-    """Return layer types converted from a list of 0 and 1."""
+    """Convert a list of zeros and ones to layer types, or return None if the key is not set."""
     flags = config.layer_indices(key)
     return [one if flag else zero for flag in config.one_per_layer(key, flags, layers)] if flags else None
 
 
 def _check_derived_sizes(config: Config, pairs: int) -> None:
-    """Check published sizes of windowed layers, which the class derives from those of other layers."""
+    """Check that published sizes of windowed layers match the sizes that the transformers class derives."""
     derived = {
         "swa_num_attention_heads": config.n_heads,
         "swa_num_key_value_heads": 2 * pairs,
@@ -219,11 +219,11 @@ def _check_derived_sizes(config: Config, pairs: int) -> None:
     }
     for key, size in derived.items():
         if (config.optional_size(key) or size) != size:
-            raise config.size_error(f"{key} must be {size}, as in the class, not {config.get(key)}")
+            raise config.size_error(f"the model class sets {key} to {size}, but the config has {config.get(key)}")
 
 
 def laguna(config: Config) -> Architecture:
-    """Read Laguna: a softplus gate on each head's output, per-layer head counts, and a trained correction bias."""
+    """Read a Laguna config with softplus output gates, per-layer head counts and a trained correction bias."""
     layers, gating = config.n_layers, config.get("gating", True)
     scaled: Fields = {"routed_scale": config.number("moe_routed_scaling_factor", 1.0)}
     scaled |= {"router_softcap": config.number("moe_router_logit_softcapping") or None}
@@ -255,7 +255,7 @@ def laguna(config: Config) -> Architecture:
 
 
 def afmoe(config: Config) -> Architecture:
-    """Read Trinity: norms around every sub-layer, gated attention, rotary positions only in windowed layers."""
+    """Read a Trinity config with sandwich norms, gated attention, and rotary positions only in windowed layers."""
     scaled: Fields = {"routed_scale": config.number("route_scale", 1.0), "renormalise": True}
     root = config.d_model**0.5 if config.flag("mup_enabled") else 1.0
     gate: Fields = {"gated": True, "gate_bias": "none", "qk_norm": "head"}

@@ -1,4 +1,4 @@
-"""Muse Glimmer, dense, and Muse Spark, a mixture of experts."""
+"""The dense Muse Glimmer family and the Muse Spark mixture-of-experts family."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PLACES = {"full_attention": "global", "sliding_attention": "local"}
 
 
 def muse_spark(config: Config) -> Architecture:
-    """Read Muse Spark: gated attention, experts with their own stream width, and weighted residual sums."""
+    """Read a Muse Spark config with gated attention, latent-space experts and weighted residual sums."""
     width, layers = config.d_model, config.n_layers
     rare = [(layers - 1 - index) % PERIOD == 0 for index in range(layers)]
     kinds = config.layer_types(["full_attention" if full else "sliding_attention" for full in rare])
@@ -49,7 +49,7 @@ def muse_spark(config: Config) -> Architecture:
 
 
 def _weighted_block(config: Config, attention: Layer, feed: Layer, name: str) -> Block:
-    """Return a block with norms before and after both sub-layers, and residual sums with learned weights."""
+    """Return a block with norms before and after both sub-layers and learned residual weights."""
     width = config.d_model
     gain = 1 / config.positive_number("residual_gate_temperature")
     norm, both = config.rmsnorm(unit_offset=True), Scale(width, of="both", gain=gain)
@@ -74,7 +74,7 @@ def _spark_experts(config: Config) -> Moe:
 
 
 def muse_glimmer(config: Config) -> Architecture:
-    """Read the language model of Muse Glimmer."""
+    """Read a Muse Glimmer text config."""
     width, layers = config.d_model, config.n_layers
     before, behind = (config.rmsnorm(key, unit_offset=True) for key in ("rms_norm_eps", "post_norm_eps"))
     mlp = sublayer("mlp", config.gated_mlp(activation="hidden_activation"), pre=before, post=behind)
@@ -98,7 +98,7 @@ def muse_glimmer(config: Config) -> Architecture:
 
 
 def _attention(config: Config) -> list[tuple[str, str, Attention]]:
-    """Return attention with and without a window, and with and without rotary positions."""
+    """Return global and local attention layers, each with and without rotary positions."""
     rotated = config.attention(gated=True, gate_bias="none", qk_norm="head", qk_norm_scale=False)
     scale = (config.number("qk_scale_factor", 1.0) or 1.0) / math.sqrt(rotated.d_head or 1)
     return [
@@ -109,7 +109,7 @@ def _attention(config: Config) -> list[tuple[str, str, Attention]]:
 
 
 def _position_suffixes(config: Config, layers: int) -> list[str]:
-    """Return the suffix of each layer's type: layers with a ``layer_rope_theta`` of 0 have no positions."""
+    """Return a type suffix for each layer. Layers with a ``layer_rope_theta`` of 0 have no rotary positions."""
     bases = config.get("layer_rope_theta")
     if bases is None:
         return ["" if (layers - 1 - index) % PERIOD else "_unplaced" for index in range(layers)]

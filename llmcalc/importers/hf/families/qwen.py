@@ -1,4 +1,4 @@
-"""Qwen 1 to 3.5: dense, mixture-of-experts and hybrid models."""
+"""Dense, mixture-of-experts and hybrid models from Qwen 1 to Qwen3.5."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _QWEN_RUNTIME = """
 
 
 def qwen(config: Config) -> Architecture:
-    """Read Qwen 1 [bai2023]: biases on queries, keys and values; ``intermediate_size`` includes gate and up."""
+    """Read a Qwen 1 config [bai2023] with QKV biases. ``intermediate_size`` is the total width of gate and up."""
     if not config.flag("no_bias", True):
-        raise config.error("no_bias must be true; other values are not supported")
+        raise config.error("only no_bias: true is supported")
     config.ignore(_QWEN_RUNTIME)
     config.unmodelled_unless("use_dynamic_ntk use_logn_attn", neutral=False)
     config.unmodelled_unless("rotary_pct", neutral=1.0)
     heads, twice = config.n_heads, config.size("intermediate_size")
     if twice % 2:
-        raise config.size_error(f"intermediate_size must be even, because gate and up share it, not {twice}")
+        raise config.size_error(f"intermediate_size must be even, not {twice}, because it covers both gate and up")
     theta = config.number("rotary_emb_base") or 10000.0
     attention = config.attention(bias=True, o_bias=False, n_kv_heads=heads, rope_theta=theta)
     mlp = Mlp(config.d_model, twice // 2, "silu", gated=True)
@@ -34,12 +34,12 @@ def qwen(config: Config) -> Architecture:
 
 
 def qwen2(config: Config) -> Architecture:
-    """Read Qwen2 and Qwen2.5: biases only on queries, keys and values; upper layers may have a window."""
+    """Read a Qwen2 or Qwen2.5 config with QKV biases and optional windows in upper layers."""
     return _windowed(config, bias=False, q_bias=True, k_bias=True, v_bias=True)
 
 
 def qwen3(config: Config) -> Architecture:
-    """Read Qwen3: a norm on each query and key head."""
+    """Read a Qwen3 config with a norm on each query and key head."""
     return _windowed(config, qk_norm="head")
 
 
@@ -54,7 +54,7 @@ def _windowed(config: Config, **changes: Any) -> Architecture:
 
 
 def qwen2_moe(config: Config) -> Architecture:
-    """Read Qwen1.5-MoE and Qwen2-MoE: a gated shared expert; lower layers may alternate window and full attention."""
+    """Read a Qwen1.5-MoE or Qwen2-MoE config with a gated shared expert and optional windows in lower layers."""
     sliding = config.flag("use_sliding_window")
     limit = config.sliding_window() if sliding else None
     config.get("sliding_window")
@@ -70,7 +70,7 @@ def qwen2_moe(config: Config) -> Architecture:
 
 
 def qwen3_moe(config: Config) -> Architecture:
-    """Read Qwen3-MoE: a norm on each query and key head; some layers may be dense."""
+    """Read a Qwen3-MoE config with query and key norms and optional dense layers."""
     limit = config.optional_window()
     config.ignore("qkv_bias use_qk_norm shared_expert_intermediate_size")  # Qwen2-MoE keys without effect here
     rounded = max(1, config.d_model // config.n_heads)
@@ -80,7 +80,7 @@ def qwen3_moe(config: Config) -> Architecture:
 
 
 def qwen3_next(config: Config) -> Architecture:
-    """Read Qwen3-Next: three gated delta nets per gated attention layer; experts with a gated shared expert."""
+    """Read a Qwen3-Next config with gated delta nets, gated attention in every fourth layer, and experts."""
     norm = config.rmsnorm(unit_offset=True)
     rotary = int((config.optional_size("head_dim") or config.d_model // config.n_heads) * config.partial_rotary(0.25))
     mixers = _gated_mixers(config, rotary)
@@ -98,31 +98,31 @@ def qwen3_next(config: Config) -> Architecture:
 
 
 def _gated_mixers(config: Config, rotary: int) -> Layers:
-    """Return gated attention with a norm on each query and key head, and the gated delta net."""
+    """Return a gated attention layer with query and key norms, and a gated delta net."""
     fields: Fields = {"gated": True, "qk_norm": "head", "qk_norm_unit_offset": True, "rotary_dim": rotary}
     return {"full_attention": config.attention(**fields), "linear_attention": gated_delta_net(config)}
 
 
 def shared_gate_experts(config: Config) -> Moe:
-    """Return experts with a gated shared expert."""
+    """Return a mixture of experts with a gated shared expert."""
     shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
     return config.experts(d_ff_shared=shared, shared_gate=True)
 
 
 def gated_delta_net(config: Config) -> GatedDeltaNet:
-    """Return the gated delta net, from the keys of Qwen configs."""
+    """Return a gated delta net from Qwen config keys."""
     keys = "n_k_heads=linear_num_key_heads n_v_heads=linear_num_value_heads d_k=linear_key_head_dim"
     keys += " d_v=linear_value_head_dim d_conv=linear_conv_kernel_dim activation=hidden_act"
     return config.layer(GatedDeltaNet, keys, norm_eps=config.eps)
 
 
 def qwen3_5(config: Config) -> Architecture:
-    """Read Qwen3.5, dense."""
+    """Read a dense Qwen3.5 config."""
     return _qwen3_5(config, config.gated_mlp())
 
 
 def qwen3_5_moe(config: Config) -> Architecture:
-    """Read Qwen3.5 with experts, including a gated shared expert."""
+    """Read a Qwen3.5 mixture-of-experts config with a gated shared expert."""
     config.ignore("intermediate_size decoder_sparse_step")
     return _qwen3_5(config, shared_gate_experts(config))
 
@@ -136,7 +136,7 @@ def _qwen3_5(config: Config, feed: Layer) -> Architecture:
 
 
 def sparse_layers(config: Config, layers: int) -> set[int]:
-    """Return the layers with experts: every ``decoder_sparse_step``-th, except ``mlp_only_layers``."""
+    """Return the indices of expert layers, selected by ``decoder_sparse_step`` and ``mlp_only_layers``."""
     step, dense = config.size("decoder_sparse_step", 1), set(config.layer_indices("mlp_only_layers"))
     if config.get("num_experts") == 0:
         return set()
@@ -144,6 +144,6 @@ def sparse_layers(config: Config, layers: int) -> set[int]:
 
 
 def sparse_types(config: Config, dense: Collection[int] = ()) -> list[str]:
-    """Return ``sparse`` or ``dense`` per layer; layers in ``dense`` never have experts."""
+    """Return ``sparse`` or ``dense`` for each layer. Layers listed in ``dense`` never have experts."""
     chosen = sparse_layers(config, config.n_layers) - set(dense)
     return ["sparse" if index in chosen else "dense" for index in range(config.n_layers)]

@@ -1,4 +1,4 @@
-"""Encoder-decoder models: shared code for families with BART's keys, and models composed of two others."""
+"""Shared code for BART-style encoder-decoder families, plus T5Gemma and models composed of two other models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIDES = ("encoder", "decoder")
 
 
 def composed(config: Config) -> Architecture:
-    """Read any encoder combined with any decoder that has cross-attention [rothe2019]."""
+    """Read an encoder-decoder config that combines any encoder with any cross-attention decoder [rothe2019]."""
     config.ignore("is_encoder_decoder tie_word_embeddings")
     encoder, first = _side(config, "encoder", bare=True)
     decoder, second = _side(config, "decoder", bare=False)
@@ -43,9 +43,9 @@ class Style(NamedTuple):
         offset: number of rows in the position table before the first position.
         computed: whether positions are computed as in fairseq, skipping padding.
         biases: bias fields of all attention layers.
-        width, layers, heads: config keys for these sizes.
-        buffer_bias: whether the class stores a logit bias as a buffer.
-        feed: function of config, side and block number that returns a block's name and feed-forward layer.
+        width, layers, heads: config keys for the model width, layer counts and head counts.
+        buffer_bias: whether the transformers class stores a logit bias as a buffer.
+        feed: function of config, side and block number that returns a block name and a feed-forward layer.
     """
 
     pre_norm: bool = False
@@ -64,7 +64,7 @@ class Style(NamedTuple):
 
 
 def class_kind(config: Config) -> str:
-    """Return ``seq2seq``, ``causal`` (only the decoder), ``encoder`` (only the encoder) or ``none`` (no head)."""
+    """Return ``seq2seq``, ``causal`` (decoder only), ``encoder`` (encoder only) or ``none`` (no head)."""
     if config.class_name().endswith("EncoderModel"):
         return "encoder"
     config.ignore("is_decoder is_encoder_decoder add_cross_attention num_hidden_layers")
@@ -73,7 +73,7 @@ def class_kind(config: Config) -> str:
 
 
 def encoder_decoder(config: Config, style: Style) -> Architecture:
-    """Return the whole model, or only its decoder with cross-attention that is stored but never run."""
+    """Return the full model, or only the decoder with unused cross-attention for causal classes."""
     kind = class_kind(config)
     tied = config.flag("tie_word_embeddings", True)
     vocab, width = config.vocab, config.size(style.width)
@@ -88,17 +88,17 @@ def encoder_decoder(config: Config, style: Style) -> Architecture:
 
 
 def head(vocab: int, width: int, tied: bool, table: str = TOKENS, **fields: Any) -> Named:
-    """Return the language-model head, tied to ``table`` or untied."""
+    """Return the language-model head, optionally tied to ``table``."""
     return Named("head", Head(vocab, width, share=table if tied else None, **fields))
 
 
 def tied_tokens(vocab: int, width: int) -> dict[str, list[Named]]:
-    """Return one token embedding for both stacks."""
+    """Return a token embedding that both stacks share."""
     return {side: [Named("token", Embedding(vocab, width, share=TOKENS))] for side in SIDES}
 
 
 def untied_tokens(vocab: int, width: int, decoder_vocab: int | None = None) -> dict[str, list[Named]]:
-    """Return one token embedding per stack, and the unused shared table that the class also stores."""
+    """Return one token embedding per stack, and the unused shared table that the transformers class stores."""
     shared = Named("unused", Embedding(vocab, width, unused=True))
     return {
         "encoder": [shared, Named("token", Embedding(vocab, width, table="other"))],
@@ -118,7 +118,7 @@ def stack(
     unused_cross: bool = False,
     blocks: Sequence[Block] | None = None,
 ) -> Stack:
-    """Return the encoder or decoder stack; ``attention``, ``cross`` and ``blocks`` replace its defaults."""
+    """Return the encoder or decoder stack. ``attention``, ``cross`` and ``blocks`` override the defaults."""
     width = config.size(style.width)
     norm = config.layernorm(width=width)
     inputs = [_scaled_embedding(entry, width) if config.flag("scale_embedding") else entry for entry in tokens]
@@ -152,14 +152,14 @@ def _positions(config: Config, style: Style, width: int) -> Embedding:
 
 
 def _scaled_embedding(entry: Named, width: int) -> Named:
-    """Return a token embedding whose output is multiplied by the square root of its width."""
+    """Scale the output of a token embedding by the square root of ``width``."""
     if entry.name not in ("token", "target") or not isinstance(entry.layer, Embedding):
         return entry
     return Named(entry.name, replace(entry.layer, scale=width**0.5))
 
 
 def unscaled_embedding(entry: Named) -> Named:
-    """Return a token embedding without scaling."""
+    """Remove the scaling factor of a token embedding."""
     return Named(entry.name, replace(entry.layer, scale=1.0)) if isinstance(entry.layer, Embedding) else entry
 
 
@@ -172,7 +172,7 @@ def _mixers(config: Config, style: Style, side: str, unused_cross: bool) -> Laye
 
 
 def block(config: Config, style: Style, name: str, layers: Mapping[str, Layer]) -> Block:
-    """Return a block of these sub-layers, with norms placed as in ``style``."""
+    """Return a block of the given layers with norms placed according to ``style``."""
     places: Fields = {"pre" if style.pre_norm else "after": config.layernorm(width=config.size(style.width))}
     return Block(name, tuple(sublayer(key, layer, **places) for key, layer in layers.items()))
 
@@ -189,14 +189,14 @@ def _side(config: Config, key: str, bare: bool) -> tuple[Architecture, str]:
     data = dict(_inner(config, key))
     entry = find(str(data.get("model_type")))
     if entry is None:
-        raise UnknownNameError(f"model_type of {key}", str(data.get("model_type")), names(), where=config.where)
+        raise UnknownNameError(f"{key} model_type", str(data.get("model_type")), names(), where=config.where)
     data["architectures"] = ["Model" if bare else "ForCausalLM"]
     part = config.nested(key, data, entry.model_type)
     architecture = entry.read(part)
     part.ignore("cross_attention_hidden_size")
     part.check_all_read()
     if len(architecture.stacks) > 1:
-        raise config.error(f"the {key} must be a model with one stack, not {len(architecture.stacks)}")
+        raise config.error(f"the {key} must have one stack, not {len(architecture.stacks)}")
     return architecture, architecture.layout or entry.layout
 
 
@@ -211,14 +211,14 @@ def _inner(config: Config, key: str) -> Fields:
 
 
 def _as_encoder(layer: Layer) -> Layer:
-    """Return the stack with its own embeddings, and an unused pooler if it has one."""
+    """Adapt an encoder layer by renaming its shared table and marking a pooler output as unused."""
     if isinstance(layer, (Embedding, Head)) and layer.share:
         return replace(layer, share=f"encoder_{layer.share}")
     return replace(layer, dropped=True) if isinstance(layer, Linear) and layer.positions == "one" else layer
 
 
 def _as_decoder(layer: Layer) -> Layer:
-    """Return the stack with cross-attention that is run, and its own token embedding."""
+    """Adapt a decoder layer by separating its token embedding and enabling cross-attention."""
     if isinstance(layer, Embedding) and layer.table == "token":
         return replace(layer, table="other")
     return replace(layer, unused=False) if isinstance(layer, Attention) and layer.cross else layer
@@ -242,7 +242,7 @@ def _map_layers(stack: Stack, change: Change) -> Stack:
 
 
 def t5gemma(config: Config) -> Architecture:
-    """Read T5Gemma [zhang2025]: Gemma 2's layers in an encoder and, with cross-attention, in a decoder."""
+    """Read a T5Gemma config [zhang2025] with Gemma 2 layers in both stacks and cross-attention in the decoder."""
     config.ignore("is_encoder_decoder vocab_size initializer_range")
     kind, tied = config.head_kind() or "seq2seq", config.flag("tie_word_embeddings", True)
     if kind not in ("seq2seq", "none") or config.class_name().endswith("EncoderModel"):
@@ -266,7 +266,7 @@ def t5gemma(config: Config) -> Architecture:
 
 
 def _gemma_blocks(config: Config, source: int | None) -> list[Block]:
-    """Return Gemma 2's blocks; in a decoder, ``source`` is the width of the encoder."""
+    """Return Gemma 2 blocks. In a decoder, ``source`` is the encoder width."""
     norm = config.rmsnorm(unit_offset=True)
     fields: Fields = {
         "logit_softcap": config.number("attn_logit_softcapping"),

@@ -23,12 +23,12 @@ _USUAL: dict[str, dict[str, Any]] = {  # defaults of the classes
 
 
 def mamba_ssm(config: Config) -> Architecture:
-    """Read Mamba [gu2023] and Mamba-2 [dao2024] in the authors' config format, with a padded vocabulary."""
+    """Read a Mamba [gu2023] or Mamba-2 [dao2024] config in the authors' format and pad the vocabulary."""
     config.ignore("residual_in_fp32 fused_add_norm")
     if config.get("attn_layer_idx") or config.get("attn_cfg") or config.count("d_intermediate"):
         raise config.error("attention and feed-forward layers between Mamba layers are not supported")
     if not config.flag("rms_norm", True):
-        raise config.error("rms_norm must be true; other values are not supported")
+        raise config.error("only rms_norm: true is supported")
     given = key_group(config, "ssm_cfg", _SSM)
     step, vocab = config.size("pad_vocab_size_multiple", 8), config.vocab
     config.override("vocab_size", -(-vocab // step) * step)
@@ -42,7 +42,7 @@ def _mixer(config: Config, given: Mapping[str, Any]) -> Mamba | Mamba2:
     width, kind = config.d_model, given.get("layer", "Mamba1")
     sizes = {**_USUAL.get(kind, {}), **{key: value for key, value in given.items() if key != "layer"}}
     if kind not in _USUAL or not sizes.keys() <= _USUAL[kind].keys():
-        raise UnknownNameError("layer or key of ssm_cfg", short_repr(kind), _USUAL, where=config.where)
+        raise UnknownNameError("ssm_cfg layer or key", short_repr(kind), _USUAL, where=config.where)
     rank = sizes.pop("dt_rank", None)
     size = {key: config.integer(value, key, 1) for key, value in sizes.items()}
     inner = size["expand"] * width
@@ -56,12 +56,12 @@ def _mixer(config: Config, given: Mapping[str, Any]) -> Mamba | Mamba2:
 
 
 def mamba(config: Config) -> Architecture:
-    """Read Mamba [gu2023]."""
+    """Read a Mamba config [gu2023]."""
     return _mamba(config, "none")
 
 
 def falcon_mamba(config: Config) -> Architecture:
-    """Read Falcon Mamba [zuo2024]: norms without weights on Δ, B and C."""
+    """Read a Falcon Mamba config [zuo2024] with unweighted norms on Δ, B and C."""
     config.ignore("use_falcon_mambapy")
     return _mamba(config, "plain", config.number("mixer_rms_eps") or 1e-6)
 
@@ -85,12 +85,12 @@ def _mamba_lm(config: Config, mixer: Mamba | Mamba2) -> Architecture:
 
 
 def time_step_rank(config: Config, key: str) -> int:
-    """Return the rank of Mamba's time step; ``auto`` means a sixteenth of the width, rounded up."""
+    """Return the rank of Mamba's time step. ``auto`` means one sixteenth of the width, rounded up."""
     return -(-config.d_model // 16) if config.get(key) == "auto" else config.size(key)
 
 
 def time_step_limits(config: Config) -> Fields:
-    """Return fields for the bounds of Mamba-2's time step; the upper bound may be infinite."""
+    """Return the time step bounds of Mamba-2. The upper bound may be infinite."""
     limits = config.get("time_step_limit")
     if not isinstance(limits, (list, tuple)) or len(limits) != 2:  # the lower and upper bounds
         return {}
@@ -100,7 +100,7 @@ def time_step_limits(config: Config) -> Fields:
 
 
 def mamba2(config: Config) -> Architecture:
-    """Read Mamba-2 [dao2024]."""
+    """Read a Mamba-2 config [dao2024]."""
     config.ignore("expand time_step_rank rms_norm")
     keys = "n_ssm_heads=num_heads d_ssm_head=head_dim d_state=state_size n_groups d_conv=conv_kernel chunk=chunk_size"
     keys += " bias=use_bias conv_bias=use_conv_bias activation=hidden_act"
@@ -109,7 +109,7 @@ def mamba2(config: Config) -> Architecture:
 
 
 def rwkv(config: Config) -> Architecture:
-    """Read RWKV-4 [peng2023]: time mixing and channel mixing, with an additional norm after the embedding."""
+    """Read an RWKV-4 config [peng2023] with time mixing, channel mixing and a norm after the embedding."""
     norm = config.layernorm("layer_norm_epsilon")
     config.ignore("context_length")
     block = prenorm_block(

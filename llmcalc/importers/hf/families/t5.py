@@ -1,4 +1,4 @@
-"""T5, mT5, UMT5 and Switch Transformers."""
+"""The T5, mT5, UMT5 and Switch Transformers model families."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ Feed = Callable[[str, int], tuple[str, Layer]]
 
 
 def t5(config: Config) -> Architecture:
-    """Read T5 and T5 v1.1 [raffel2019]. The class always ties the head, regardless of ``tie_word_embeddings``."""
+    """Read a T5 or T5 v1.1 config [raffel2019]. The head is tied regardless of ``tie_word_embeddings``."""
     mlp = _mlp(config)
     return seq2seq(config, lambda side, index: ("block", mlp), tied=True)
 
 
 def mt5(config: Config) -> Architecture:
-    """Read mT5 [xue2020]: T5 v1.1, always with an unscaled head input."""
+    """Read an mT5 config [xue2020] as T5 v1.1 with an unscaled head input."""
     mlp = _mlp(config)
     return seq2seq(config, lambda side, index: ("block", mlp), tied=True, scaled=False)
 
 
 def umt5(config: Config) -> Architecture:
-    """Read UMT5 [chung2023]: a table of position biases in every layer."""
+    """Read a UMT5 config [chung2023] with a separate position bias table in every layer."""
     mlp = _mlp(config)
     return seq2seq(config, lambda side, index: ("block", mlp), tied=True, relative_shared=False)
 
 
 def switch(config: Config) -> Architecture:
-    """Read Switch Transformers [fedus2021]: experts in every n-th layer, with one expert per token."""
+    """Read a Switch Transformers config [fedus2021] with top-1 experts in every n-th layer."""
     width, d_ff = config.size("d_model"), config.size("d_ff")
     activation = config.activation("dense_act_fn")
     dense = Mlp(width, d_ff, activation)
@@ -62,7 +62,7 @@ def seq2seq(
     scaled: bool | None = None,
     head_tied: bool | None = None,
 ) -> Architecture:
-    """Return both stacks; ``feed`` maps a layer to its block name and MLP, ``encoder`` is the encoder's attention."""
+    """Return the model. ``feed`` supplies each block name and MLP, and ``encoder`` overrides encoder attention."""
     vocab, width, kind = config.vocab, config.size("d_model"), _kind(config)
     norm = Named("norm", config.rmsnorm("layer_norm_epsilon", width=width))
     tokens = tied_tokens(vocab, width) if tied else untied_tokens(vocab, width)
@@ -98,7 +98,7 @@ def _kind(config: Config) -> str:
 
 
 def _head(config: Config, tied: bool, scaled: bool | None) -> Named:
-    """Return the head; T5 scales the head's input if the head is tied to the embedding."""
+    """Return the head. By default, the head input is scaled only if the embeddings are tied."""
     vocab, width = config.vocab, config.size("d_model")
     if scaled is None:
         scaled = config.flag("scale_decoder_outputs", config.flag("tie_word_embeddings", True))

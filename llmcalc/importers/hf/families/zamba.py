@@ -1,4 +1,4 @@
-"""Zamba and Zamba2: Mamba layers with one shared attention block."""
+"""Zamba and Zamba2 hybrids of Mamba layers and shared attention blocks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PUBLISHED = (
 
 
 def zamba(config: Config) -> Architecture:
-    """Read Zamba [glorioso2024a]: one shared attention block, and multi-head Mamba layers."""
+    """Read a Zamba config [glorioso2024a] with multi-head Mamba layers and one shared attention block."""
     period, offset = config.size("attn_layer_period"), config.count("attn_layer_offset")
     mamba = config.layer(
         Mamba,
@@ -38,7 +38,7 @@ def zamba(config: Config) -> Architecture:
 
 
 def zamba2(config: Config) -> Architecture:
-    """Read Zamba2 [glorioso2024b]: alternating shared blocks with a low-rank adapter per use, and Mamba-2 layers."""
+    """Read a Zamba2 config [glorioso2024b] with Mamba-2 layers and alternating shared blocks with adapters."""
     width, heads = config.d_model, config.size("n_mamba_heads")
     inner, biased = config.size("mamba_expand") * width, config.flag("add_bias_linear")
     config.ignore("use_mem_eff_path use_long_context use_conv_bias kv_channels num_query_groups hybrid_layer_ids")
@@ -68,9 +68,9 @@ def zamba2(config: Config) -> Architecture:
 
 
 def _zamba(config: Config, types: list[str], mamba: Layer, attention: Attention, mlp: Mlp, turns: int) -> Architecture:
-    """Return blocks of both types; hybrid blocks alternate between ``turns`` shared layers.
+    """Return a decoder whose hybrid blocks alternate between ``turns`` shared attention and MLP layers.
 
-    A class with an untied head does not share these layers.
+    The layers are not shared if the embeddings are untied.
     """
     norm = config.rmsnorm()
     wide = config.rmsnorm(width=attention.d_input or attention.d_model)
@@ -121,7 +121,7 @@ def _attention(config: Config, wide: int, positions: str) -> Attention:
 
 def _split(config: Config, whole: int, parts: int) -> int:
     if whole % parts:
-        raise config.size_error(f"the number of heads ({parts}) must divide {whole} channels")
+        raise config.size_error(f"the number of heads ({parts}) must divide the number of channels ({whole})")
     return whole // parts
 
 

@@ -1,4 +1,4 @@
-"""CLIP, SigLIP, Pixtral and InternViT."""
+"""The CLIP, SigLIP, Pixtral and InternViT vision encoders."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PIXTRAL_EPS = 1e-5
 
 
 def clip(config: Config) -> Stack:
-    """Read CLIP: a class token, patches without a bias, norms before and after the blocks."""
+    """Read a CLIP config with a class token, a patch embedding without a bias, and norms around the blocks."""
     norm, act = layernorm(config, CLASS_TOKEN), config.activation()
     inputs = patches(config, bias=False, prefix=CLASS_TOKEN, rows=grid(config) + CLASS_TOKEN)
     block = plain_block(config, norm, act, CLASS_TOKEN, **BIASED)
@@ -32,7 +32,7 @@ def clip(config: Config) -> Stack:
 
 
 def siglip(config: Config) -> Stack:
-    """Read SigLIP: no class token; the pooling head is stored, but no language model uses it."""
+    """Read a SigLIP config without a class token. The pooling head is stored but not used by language models."""
     norm = layernorm(config)
     block = plain_block(config, norm, config.activation(), None, **BIASED)
     found = encoder_stack(config, patches(config, bias=True, rows=grid(config)), block, norm)
@@ -40,7 +40,7 @@ def siglip(config: Config) -> Stack:
 
 
 def pixtral(config: Config) -> Stack:
-    """Read Pixtral: RMSNorm, gated feed-forward layers, rotary positions along rows and columns."""
+    """Read a Pixtral config with RMSNorm, gated MLPs and two-dimensional rotary positions."""
     config.ignore("image_size head_dim")
     norm = Norm(config.d_model, eps=PIXTRAL_EPS)
     rope: Fields = {"positions": "rope", "rope_grid": "alternate", "rope_theta": rope_theta(config)}
@@ -51,7 +51,7 @@ def pixtral(config: Config) -> Stack:
 
 
 def internvit(config: Config) -> Stack:
-    """Read InternViT [chen2023]: one scale factor per channel on the output of each sub-layer."""
+    """Read an InternViT config [chen2023] with a per-channel scale on each sub-layer output."""
     width, kind = config.d_model, config.one_of("norm_type", "layer_norm", "rms_norm")
     norm = config.rmsnorm("layer_norm_eps") if kind == "rms_norm" else layernorm(config)
     norm = replace(norm, prompt=CLASS_TOKEN)

@@ -1,4 +1,4 @@
-"""Gemma 4's vision encoder."""
+"""The Gemma 4 vision encoder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ AXES = 2  # an image has one position table for rows and one for columns
 
 
 def gemma4(config: Config) -> Stack:
-    """Read Gemma 4: sandwich norms, gated MLPs, per-head QK norm, learned positions for rows and columns."""
+    """Read a Gemma 4 vision config with sandwich norms, gated MLPs, and learned row and column positions."""
     width, heads, bias = config.d_model, config.n_heads, config.flag("attention_bias")
     config.ignore("default_output_length standardize use_clipped_linears global_head_dim max_position_embeddings")
     norm = Norm(width, eps=config.number("rms_norm_eps") or EPS)

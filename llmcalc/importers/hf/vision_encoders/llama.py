@@ -14,7 +14,7 @@ MLLAMA_RATIOS = 8  # number of aspect ratios of an image of up to four tiles
 
 
 def llama4(config: Config) -> Stack:
-    """Read Llama 4: a class token, biases, and an adapter on merged patches."""
+    """Read a Llama 4 vision config with a class token, biases, and an adapter on merged patches."""
     config.ignore("vision_feature_select_strategy pixel_shuffle_ratio projector_dropout multi_modal_projector_bias")
     config.ignore("rope_parameters rope_theta hidden_act vision_output_dim norm_eps")
     norm = replace(default_layernorm(config.d_model), prompt=CLASS_TOKEN)
@@ -42,7 +42,7 @@ def merged_patches(config: Config) -> int:
 
 
 def mllama(config: Config) -> tuple[Stack, Stack]:
-    """Read Llama 3.2 Vision: plain blocks, then gated blocks; tables for the position of a tile in the image."""
+    """Read a Llama 3.2 Vision config with plain blocks, gated blocks and tile position embeddings."""
     width, layers = config.d_model, config.size("num_global_layers")
     config.ignore("intermediate_layers_indices")
     ratios = config.get("supported_aspect_ratios")

@@ -1,4 +1,4 @@
-"""MoonViT and MoonViT-V2: the vision encoders of Kimi K2.5 and Kimi K3."""
+"""The MoonViT and MoonViT-V2 vision encoders of Kimi K2.5 and Kimi K3."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ V2_EPS = 2.0**-7  # torch's default, the machine epsilon of bfloat16
 
 
 def moonvit(config: Config) -> Stack:
-    """Read MoonViT [moonshot2025]: LayerNorm blocks with biases, learned and rotary positions."""
+    """Read a MoonViT config [moonshot2025] with LayerNorm, biases, and learned and rotary positions."""
     published = "vt_hidden_size" in config.data  # the class uses shorter names
     prefix, initial = ("vt_", "init_") if published else ("", "")
     width = config.size(f"{prefix}hidden_size")
@@ -41,7 +41,7 @@ _V2 = {
 
 
 def moonvit_v2(config: Config) -> Stack:
-    """Read MoonViT-V2 [moonshot2026k3]: RMSNorm, no biases, and attention that is wider than the residual stream."""
+    """Read a MoonViT-V2 config [moonshot2026k3] with RMSNorm and attention wider than the residual stream."""
     for key, value in _V2.items():
         config.one_of(key, value)
     if config.flag("attn_bias") or config.flag("linear_bias") or config.flag("patch_embed_proj_bias"):

@@ -1,4 +1,4 @@
-"""Parts of vision encoders: patches, class tokens, positions, blocks and pooling heads."""
+"""Building blocks of vision encoders, such as patch embeddings, class tokens, blocks and pooling heads."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ THETA = 10_000.0
 
 
 def named(**layers: Layer) -> list[Named]:
-    """Return layers by name, in order."""
+    """Return the layers as a list of named entries."""
     return [Named(name, layer) for name, layer in layers.items()]
 
 
 def layernorm(config: Config, prefix: int | None = None) -> Norm:
-    """Return a LayerNorm of the encoder's width."""
+    """Return a LayerNorm over the encoder width."""
     return Norm(config.d_model, "layernorm", bias=True, eps=config.number("layer_norm_eps") or EPS, prompt=prefix)
 
 
 def rope_theta(config: Config) -> float:
-    """Return the base of the rotary frequencies, without scaling."""
+    """Return the rotary base, rejecting configs with scaled frequencies."""
     given = config.get("rope_parameters")
     plain = given if isinstance(given, dict) else {}
     if plain.get("rope_type", "default") not in ("default", "axial"):
@@ -38,21 +38,21 @@ def rope_theta(config: Config) -> float:
 
 
 def grid(config: Config) -> int:
-    """Return the number of patches of a square image."""
+    """Return the number of patches in a square image."""
     image, patch = config.size("image_size"), config.size("patch_size")
     if image < patch:
-        raise config.size_error(f"image_size ({image}) is less than patch_size ({patch})")
+        raise config.size_error(f"image_size ({image}) must be at least patch_size ({patch})")
     return int((image // patch) ** 2)
 
 
 def rectangle(config: Config, image: str, patch: str) -> int:
-    """Return the number of patches of an image; each key holds one side or two."""
+    """Return the number of patches in a rectangular image. Each key contains one or two side lengths."""
     images, patches = (sides(config, key) for key in (image, patch))
     return (images[0] // patches[0]) * (images[1] // patches[1])
 
 
 def sides(config: Config, key: str) -> tuple[int, int]:
-    """Return both sides of a rectangle that is given as one or two numbers."""
+    """Return both side lengths of a rectangle specified by one or two numbers."""
     given = config.get(key)
     pair = given if isinstance(given, list) else [given, given]
     if len(pair) != 2:
@@ -61,7 +61,7 @@ def sides(config: Config, key: str) -> tuple[int, int]:
 
 
 def square_side(config: Config, key: str = "patch_size") -> int:
-    """Return the side of a patch, which must be square."""
+    """Return the side length of a patch after checking that the patch is square."""
     side, other = sides(config, key)
     if side != other:
         raise config.error(f"{key} must be square, not {side} x {other}")
@@ -69,7 +69,7 @@ def square_side(config: Config, key: str = "patch_size") -> int:
 
 
 def patches(config: Config, *, bias: bool, prefix: int | None = None, rows: int | None = None) -> tuple[Named, ...]:
-    """Return the patch embedding, class tokens and a table of ``rows`` learned positions."""
+    """Return the patch embedding, optional class tokens and an optional table of ``rows`` learned positions."""
     patch = Patch(config.size("num_channels", CHANNELS), square_side(config), config.d_model, bias=bias)
     found = [Named("patch", patch)]
     found += [Named("class", Embedding(prefix, config.d_model, table="other", use="prefix"))] if prefix else []
@@ -78,7 +78,7 @@ def patches(config: Config, *, bias: bool, prefix: int | None = None, rows: int 
 
 
 def attention_mlp(attention: Layer, mlp: Layer, norm: Layer, post: Layer | None = None, name: str = "block") -> Block:
-    """Return a pre-norm block; ``post`` is a norm or a scale on each output."""
+    """Return a pre-norm block with an optional norm or scale ``post`` on each sub-layer output."""
     layers = {"attention": attention, "mlp": mlp}
     return Block(name, tuple(sublayer(key, layer, pre=norm, post=post) for key, layer in layers.items()))
 
@@ -86,20 +86,20 @@ def attention_mlp(attention: Layer, mlp: Layer, norm: Layer, post: Layer | None 
 def plain_block(
     config: Config, norm: Layer, act: str, prefix: int | None, *, layer_scale: bool = False, **fields: Any
 ) -> Block:
-    """Return a pre-norm block of attention and an ungated MLP; ``layer_scale``: one factor per channel."""
+    """Return a pre-norm block of attention and an ungated MLP with an optional per-channel ``layer_scale``."""
     attention = Attention(config.d_model, config.n_heads, causal=False, prompt=prefix, **fields)
     mlp = Mlp(config.d_model, config.size("intermediate_size"), act, bias=True, prompt=prefix)
     return attention_mlp(attention, mlp, norm, Scale(config.d_model, prompt=prefix) if layer_scale else None)
 
 
 def encoder_stack(config: Config, inputs: tuple[Named, ...], block: Block, norm: Layer | None) -> Stack:
-    """Return an encoder of equal blocks between the inputs and a final norm."""
+    """Return an encoder stack of identical blocks with an optional final norm."""
     outputs = (Named("post_norm", norm),) if norm else ()
     return Stack("vision", config.d_model, inputs, repeat_block(block, config.n_layers), outputs, "tower")
 
 
 def pooling_head(config: Config) -> list[Named]:
-    """Return an attention-pooling head with a learned probe, which is stored but unused by language models."""
+    """Return an attention-pooling head with a learned probe. Language models store the head but do not run it."""
     attention = Attention(config.d_model, config.n_heads, causal=False, cross=True, unused=True, **BIASED)
     mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), bias=True, unused=True)
     norm = Norm(config.d_model, "layernorm", bias=True, eps=layernorm(config).eps, unused=True)
@@ -118,11 +118,11 @@ def two_linears(
     merge: int = 1,
     prefix: int | None = None,
 ) -> list[Named]:
-    """Return two linear layers with an activation between them; ``merge`` is the number of patches per input token."""
+    """Return two linear layers with an activation in between. ``merge`` is the number of patches per input token."""
     first = Linear(d_in, d_hidden, bias, activation, merge=merge, prompt=prefix)
     return named(**{f"{name}_in": first, f"{name}_out": Linear(d_hidden, d_out, bias, merge=merge, prompt=prefix)})
 
 
 def merger(name: str, width: int, merge: int, out: int) -> list[Named]:
-    """Return two linear layers on ``merge`` concatenated neighbouring patches."""
+    """Return two linear layers on concatenated groups of ``merge`` neighbouring patches."""
     return two_linears(name, merge * width, merge * width, out, merge=merge)

@@ -1,4 +1,4 @@
-"""The vision encoders of Qwen2-VL, Qwen2.5-VL and Qwen3-VL, which merge patches themselves."""
+"""The Qwen2-VL, Qwen2.5-VL and Qwen3-VL vision encoders, including their patch mergers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .parts import CHANNELS, EPS, attention_mlp, merger, rope_theta
 
 
 def qwen2_vl(config: Config) -> Stack:
-    """Read Qwen2-VL: patches of two frames, rotary positions, and a projector that merges four patches."""
+    """Read a Qwen2-VL config with spatiotemporal patches, rotary positions and a patch merger."""
     width = config.size("embed_dim")
     mlp = Mlp(width, int(width * config.positive_number("mlp_ratio")), config.activation(), bias=True)
     return _qwen2(config, Norm(width, "layernorm", bias=True, eps=EPS), mlp, None, config.d_model)
 
 
 def qwen2_5_vl(config: Config) -> Stack:
-    """Read Qwen2.5-VL: RMSNorm, gated feed-forward layers, window attention in most blocks."""
+    """Read a Qwen2.5-VL config with RMSNorm, gated MLPs and window attention in most blocks."""
     config.ignore("tokens_per_second")
     mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), gated=True, bias=True)
     side = config.size("window_size") // config.size("patch_size")
@@ -27,7 +27,7 @@ def qwen2_5_vl(config: Config) -> Stack:
 
 
 def _qwen2(config: Config, norm: Norm, mlp: Mlp, window: int | None, out: int) -> Stack:
-    """Return the encoder; ``window`` is the number of patches per window in blocks without full attention."""
+    """Return the encoder. ``window`` is the number of patches per window, or None for full attention in all blocks."""
     width, heads, merge = norm.d_model, config.size("num_heads"), config.size("spatial_merge_size") ** 2
     config.ignore("in_chans spatial_patch_size")
     frames = config.size("temporal_patch_size")
@@ -47,7 +47,7 @@ def _qwen2(config: Config, norm: Norm, mlp: Mlp, window: int | None, out: int) -
 
 
 def qwen3_vl(config: Config) -> Stack:
-    """Read Qwen3-VL: learned and rotary positions, and projectors for the last and earlier layers (DeepStack)."""
+    """Read a Qwen3-VL config with learned and rotary positions and with DeepStack projectors for earlier layers."""
     width, merge = config.d_model, config.size("spatial_merge_size") ** 2
     out, frames = config.size("out_hidden_size"), config.size("temporal_patch_size")
     norm = Norm(width, "layernorm", bias=True, eps=EPS)

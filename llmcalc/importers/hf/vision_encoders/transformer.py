@@ -1,4 +1,4 @@
-"""Vision transformers that differ only in field values; each type is a row of ``data/encoders.yaml``."""
+"""Vision transformers that are configured by rows of ``data/encoders.yaml``."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ PERIOD = 4  # by default, every fourth layer and the last one have full attentio
 
 
 class Transformer(NamedTuple):
-    """Fields of a vision transformer. A string instead of a boolean is the config key that holds the boolean.
+    """Configuration of a vision transformer. For boolean fields, a string names the config key to read.
 
     Attributes:
-        patches: patch embedding: ``image`` (a convolution), ``film`` (over pairs of frames), ``flat`` (one matrix) or
-            empty (the inputs are already tokens).
+        patches: type of patch embedding: ``image`` (a convolution), ``film`` (a convolution over pairs of frames),
+            ``flat`` (one matrix) or empty (the inputs are already tokens).
         patch_bias: whether the patch embedding has a bias.
         prefix: number of learned tokens before the patches.
-        rows: name of the function in ``COUNTS`` for the number of learned positions, or empty.
-        norm: function that builds the norms; LayerNorm has a bias.
-        eps: config key for the norms' epsilon.
-        first: input of a norm before the blocks: ``patches``, or ``positions`` for the sum with positions.
+        rows: name of the ``COUNTS`` function that returns the number of learned positions, or empty.
+        norm: norm function. ``layernorm`` includes a bias.
+        eps: config key for the norm epsilon.
+        first: input of the norm before the blocks: ``patches``, ``positions`` (patches plus positions) or empty.
         last: whether there is a norm after the blocks.
-        bias: whether queries, keys and values have a bias, and the output projection if ``o_bias`` is None.
+        bias: whether the query, key and value projections have biases (also the default for ``o_bias``).
         mlp_bias: whether the feed-forward layers have biases.
         gated: whether the feed-forward layers are gated.
         d_ff: config key for the hidden width of the feed-forward layers.
-        qk_norm: the attention field of this name.
+        qk_norm: value of the attention field ``qk_norm``.
         qk_layernorm: config key for LayerNorm over the full width of queries and keys, or empty.
         grouped: whether the config sets the number of key/value heads and the head width.
-        rope: the attention field ``rope_grid`` (``none``: along the sequence); empty without rotary positions.
-        window: name of the function in ``COUNTS`` for the number of patches per window; empty for full attention.
-        layer_scale: whether each sub-layer's output is scaled by one factor per channel.
-        pooling: config key for a pooling head, which language models do not use, or empty.
-        older: pairs ``old:new`` of config keys.
-        ignored: config keys without effect on sizes and computation.
+        rope: value of the attention field ``rope_grid``, or empty for no rotary positions.
+        window: name of the ``COUNTS`` function that returns the number of patches per window, or empty.
+        layer_scale: whether each sub-layer output is scaled by one factor per channel.
+        pooling: config key of the flag for an unused pooling head, or empty.
+        older: ``old:new`` pairs of renamed config keys.
+        ignored: config keys that do not affect sizes or computation.
     """
 
     patches: str = "image"
@@ -70,7 +70,7 @@ class Transformer(NamedTuple):
 
 
 def read(config: Config, merge: int = 1) -> Stack:
-    """Return the transformer of a config; ``merge``: patches per token, after an encoder that merges patches."""
+    """Return the vision transformer of a config. ``merge`` is the number of input patches merged into each token."""
     fields = _fields(config)
     for pair in fields.older.split():
         config.read_legacy(*pair.split(":"))
@@ -109,7 +109,7 @@ def depth(config: Config) -> int:
 
 
 def block(config: Config, merge: int = 1, window: int | None = None) -> Block:
-    """Return a block; ``merge``: patches merged before the block; ``window``: patches per attention window."""
+    """Return a block. ``merge`` and ``window`` are the numbers of patches per token and per attention window."""
     fields = _fields(config)
     width, heads = config.d_model, config.size(_known_key(config, "num_attention_heads", "num_heads"))
     norm = replace(_norm(config, fields), merge=merge)
@@ -151,7 +151,7 @@ def _flag(config: Config, value: bool | str) -> bool:
 
 
 def _known_key(config: Config, *keys: str) -> str:
-    """Return the first of these keys that the class has."""
+    """Return the first of ``keys`` that the transformers config class defines."""
     found = [key for key in keys if key in config.known_keys()]
     if not found:
         raise config.error(f"{keys[0]} is missing")

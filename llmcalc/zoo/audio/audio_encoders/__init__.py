@@ -1,1 +1,1 @@
-"""Audio encoders, found by name through ``core/zoo_search.py``."""
+"""Audio encoders, which ``core/zoo_search.py`` finds by name."""

@@ -1,4 +1,4 @@
-"""Conformers [gulati2020] of Granite Speech, Phi-4-multimodal and Gemma, and FastConformers [rekesh2023]."""
+"""Conformer encoders [gulati2020] of Granite Speech, Phi-4-multimodal and Gemma, and FastConformer [rekesh2023]."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FAST_CONFORMER_IGNORED = """
 def block(
     norm: Layer, mlp: Layer, attention: Layer, conv: Layer, scale: float = HALF, post: Layer | None = None
 ) -> Block:
-    """Return a block of two feed-forward layers around attention and a convolution, then a norm."""
+    """Return a Conformer block with attention and a convolution between two feed-forward layers, and a final norm."""
     parts = (
         sublayer("start", mlp, pre=norm, post=post, scale=scale),
         sublayer("attention", attention, pre=norm, post=post),
@@ -45,13 +45,13 @@ def block(
 
 
 def granite(config: Config) -> Stack:
-    """Read Granite Speech: block-local attention, relative positions, and a CTC prediction fed back halfway."""
+    """Build the Granite Speech encoder with block-local attention, relative positions, and mid-layer CTC feedback."""
     width, heads = config.size("hidden_dim"), config.size("num_heads")
     head = config.optional_size("dim_head") or max(1, width // heads)
     chunk, reach, layers = config.size("context_size"), config.size("max_pos_emb"), config.size("num_layers")
     config.ignore("dropout cat_hidden_layers")
     if chunk > reach:
-        raise config.size_error(f"context_size ({chunk}) is more than max_pos_emb ({reach})")
+        raise config.size_error(f"context_size ({chunk}) must not exceed max_pos_emb ({reach})")
     norm = default_layernorm(width)
     fields: Fields = {"positions": "table", "n_distances": 2 * reach + 1, "out_bias": True, "padded": True}
     attention = ContextAttention(width, heads, chunk, d_head=head, **fields)
@@ -74,17 +74,17 @@ def granite(config: Config) -> Stack:
 
 
 def granite_projector(link: Link) -> list[Stack]:
-    """Build the projector of Granite Speech: a Q-Former whose learned queries each attend to one window of frames."""
+    """Build the Granite Speech projector, a Q-Former whose learned queries attend to windows of frames."""
     model, out = link.model, link.d_model
     window, rate = model.size("window_size"), model.size("downsample_rate")
     if rate > window:
-        raise model.size_error(f"downsample_rate ({rate}) is more than window_size ({window})")
+        raise model.size_error(f"downsample_rate ({rate}) must not exceed window_size ({window})")
     queries = window // rate
     config = nested_config(model, "projector_config", "blip_2_qformer")
     width, heads, source = (config.size(key) for key in ("hidden_size", "num_attention_heads", "encoder_hidden_size"))
     config.ignore("vocab_size max_position_embeddings hidden_dropout_prob attention_probs_dropout_prob pad_token_id")
     if config.flag("use_qformer_text_input"):
-        raise config.error("use_qformer_text_input must be false: a Q-Former that reads text is not supported")
+        raise config.error("use_qformer_text_input must be false because Q-Formers that read text are not supported")
     norm = Norm(width, "layernorm", bias=True, eps=config.number("layer_norm_eps") or 1e-12)
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True)
     every = config.size("cross_attention_frequency")
@@ -106,14 +106,14 @@ def granite_projector(link: Link) -> list[Stack]:
 
 
 def phi4(config: Config) -> Stack:
-    """Read Phi-4-multimodal: gated layers, one bias per distance, strided convolutions over the spectrogram."""
+    """Build the Phi-4-multimodal encoder with gated layers, distance biases, and strided spectrogram convolutions."""
     width, heads, taps = (config.size(key) for key in ("hidden_size", "num_attention_heads", "kernel_size"))
     for key in ("ext_pw_out_channel", "depthwise_separable_out_channel"):
         if config.size(key) != width:
-            raise config.size_error(f"{key} is {config.size(key)}, but the residual stream is {width} wide")
+            raise config.size_error(f"{key} is {config.size(key)}, but the residual stream has width {width}")
     for key in ("depthwise_multiplier", "downsample_rate"):
         if config.size(key) != 1:
-            raise config.error(f"{key} is {short_repr(config.get(key))}; only 1 is supported")
+            raise config.error(f"{key} must be 1, not {short_repr(config.get(key))}")
     config.ignore("chunk_size left_chunk dropout_rate audio_token_id feature_layer")
     norm, span = default_layernorm(width), config.size("time_reduction")
     distances = config.size("bias_max_distance") * (1 if config.flag("bias_symmetric") else 2)
@@ -131,7 +131,7 @@ def phi4(config: Config) -> Stack:
 
 
 def phi4_projector(link: Link) -> list[Named]:
-    """Build Phi-4-multimodal's projector: two linear layers for speech, and two for speech with images."""
+    """Build the Phi-4-multimodal projectors for speech, and for speech with images, with two linear layers each."""
     span, found = link.encoder.size("time_reduction"), list[Named]()
     for name, unused in (("speech", False), ("vision_speech", True)):
         up = Linear(link.d_encoder, link.d_model, activation="gelu", span=span, unused=unused)
@@ -141,7 +141,7 @@ def phi4_projector(link: Link) -> list[Named]:
 
 
 def _nemo(config: Config, width: int, span: int) -> tuple[Named, ...]:
-    """Return convolutions of stride 2; all but the first are depthwise and followed by a pointwise one."""
+    """Return stride-2 convolutions, which are depthwise separable except for the first one."""
     channels, act, rows = (
         config.size("nemo_conv_channels"),
         config.activation("nemo_activation"),
@@ -165,7 +165,9 @@ def _nemo(config: Config, width: int, span: int) -> tuple[Named, ...]:
 
 
 def gemma4(config: Config) -> Stack:
-    """Read Gemma 4: sandwich norms, attention to earlier chunks, relative positions from projected sinusoids."""
+    """Build the Gemma 4 encoder with sandwich norms, attention to earlier chunks, and relative sinusoidal
+    positions.
+    """
     width, heads = config.d_model, config.n_heads
     channels = _two_channels(config, "subsampling_conv_channels")
     config.ignore("attention_invalid_logits_value use_clipped_linears gradient_clipping")
@@ -180,7 +182,7 @@ def gemma4(config: Config) -> Stack:
 
 
 def gemma3n(config: Config) -> Stack:
-    """Read Gemma 3n: like Gemma 4, with a table of audio tokens that is stored but not used."""
+    """Build the Gemma 3n encoder, which resembles Gemma 4 but stores an unused table of audio tokens."""
     width, heads, rows = (config.size(key) for key in ("hidden_size", "conf_num_attention_heads", "input_feat_size"))
     config.ignore("gradient_clipping vocab_offset sscp_conv_group_norm_eps conf_positional_bias_size")
     keys = ("context_left", "context_right", "chunk_size")
@@ -188,7 +190,7 @@ def gemma3n(config: Config) -> Stack:
     channels = _two_channels(config, "sscp_conv_channel_size")
     for key, usual in (("sscp_conv_kernel_size", KERNEL), ("sscp_conv_stride_size", STRIDE)):
         if config.get(key) not in ([[usual, usual]] * len(channels), None):
-            raise config.error(f"{key} is {short_repr(config.get(key))}; only {usual} is supported")
+            raise config.error(f"only {usual} is supported for {key}, not {short_repr(config.get(key))}")
     inputs = _planes(width, channels, rows)
     past = max(0, left - 1)
     sizes = (heads, chunk, past, right, past + right + 1)
@@ -206,8 +208,8 @@ def gemma3n(config: Config) -> Stack:
 
 
 def gemma3n_projector(link: Link) -> list[Named]:
-    """Build the projector of Gemma 3n: one linear layer on every n-th token."""
-    link.notes.append("not counted: the image and audio projections, which the class also applies to text tokens")
+    """Build the Gemma 3n projector with one linear layer, applied to every n-th token."""
+    link.notes.append("not counted: applying the image and audio projections to text tokens")
     merge = link.encoder.size("conf_reduction_factor")
     return named(audio_projector=Linear(link.d_encoder, link.d_model, bias=False, merge=merge))
 
@@ -232,7 +234,7 @@ def _gemma(
 
 
 def _planes(width: int, channels: tuple[int, int], rows: int) -> tuple[Named, ...]:
-    """Return two convolutions of stride 2 over time and frequency, each with a norm and ReLU, and a matrix."""
+    """Return two stride-2 convolutions over time and frequency with norms and ReLU, and an output projection."""
     found, before, span = list[Named](), 1, 1
     for number, out in enumerate(channels):
         rows, span = -(-rows // 2), 2 * span
@@ -250,7 +252,7 @@ def _two_channels(config: Config, key: str) -> tuple[int, int]:
 
 
 def fast_conformer_front(config: Config, tower: bool) -> tuple[Named, ...]:
-    """Return convolutions that halve time and frequency, and a matrix. ``tower``: count input frames, not tokens."""
+    """Return stride-2 convolutions and an output projection, sized in frames for a ``tower``, or else in tokens."""
     width, channels, rows = (config.size(key) for key in ("hidden_size", "subsampling_conv_channels", "num_mel_bins"))
     side, factor = config.size("subsampling_conv_kernel_size"), config.size("subsampling_factor")
     count = int(math.log2(factor))
@@ -290,7 +292,7 @@ def fast_conformer_blocks(config: Config) -> tuple[Run, ...]:
 
 
 def fast_conformer(config: Config) -> Stack:
-    """Read FastConformer as the encoder of a language model."""
+    """Build a FastConformer as the audio encoder of a language model."""
     width, tokens = config.d_model, output_frames(config.size("subsampling_factor"))
     return Stack(
         "audio", width, fast_conformer_front(config, tower=True), fast_conformer_blocks(config), (), "tower", tokens

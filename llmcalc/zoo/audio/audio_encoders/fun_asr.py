@@ -1,4 +1,4 @@
-"""Fun-ASR-Nano: an encoder with a convolutional memory parallel to attention, and an adaptor of several blocks."""
+"""Fun-ASR-Nano encoder with a convolutional memory parallel to attention, and a projector with several blocks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ....layers import Attention, Conv, Linear, Mlp
 
 
 def read(config: Config) -> Stack:
-    """Read SAN-M [gao2020]: a convolution over neighbouring frames (the memory) is added to the attention output."""
+    """Build the SAN-M encoder [gao2020], which adds a convolution of neighbouring frames (the memory) to attention."""
     width, layers = config.d_model, config.n_layers
     given, late = (
         config.size("num_mel_bins") * config.size("num_stacked_frames"),
@@ -21,7 +21,9 @@ def read(config: Config) -> Stack:
     )
     config.ignore("max_position_embeddings hidden_dropout attention_dropout is_encoder_decoder tie_word_embeddings")
     if late >= layers:
-        raise config.size_error(f"num_timestamp_prediction_layers ({late}) leaves none of the {layers} layers")
+        raise config.size_error(
+            f"num_timestamp_prediction_layers ({late}) must be less than the number of layers ({layers})"
+        )
     memory = Conv(width, width, config.size("fsmn_kernel_size"), groups=width, bias=False)
     known: dict[tuple[bool, bool], Block] = {}
     order = []
@@ -45,7 +47,7 @@ ADAPTOR = {  # defaults of the adaptor's config, which has no type
 
 
 def adaptor(link: Link) -> list[Stack]:
-    """Build the projector of Fun-ASR-Nano: two linear layers, then blocks without a memory."""
+    """Build the Fun-ASR-Nano projector with two linear layers, followed by blocks without a memory."""
     config = link.model.nested("adaptor_config", {**ADAPTOR, **config_at(link.model, "adaptor_config")}, "")
     width, out, inner = link.d_encoder, config.d_model, config.size("projector_hidden_size")
     config.ignore("hidden_dropout attention_dropout")

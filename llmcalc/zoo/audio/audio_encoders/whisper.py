@@ -1,4 +1,4 @@
-"""Whisper's encoder [radford2022] and its variants, whose fields are in ``zoo/audio/encoders.yaml``."""
+"""Whisper's encoder [radford2022] and its variants, which are configured in ``zoo/audio/encoders.yaml``."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ BOS_EOS = 2  # number of learned vectors before and after the audio tokens
 
 
 class WhisperVariant(NamedTuple):
-    """Differences between an encoder and Whisper's encoder.
+    """Options in which an encoder differs from Whisper's encoder.
 
     Attributes:
         positions: config key for the number of learned positions, or empty.
-        rotary: default rotated fraction of a head; 0 without rotary positions.
+        rotary: default rotated fraction of a head, or 0 for no rotary positions.
         k_bias: whether keys have a bias.
         causal: whether frames attend only to earlier frames, within a window if configured.
         gated: whether blocks have RMSNorm and gated feed-forward layers with a bias only on the last matrix.
         front: name in ``FRONTS`` of the layers before the blocks.
-        window: name in ``WINDOWS`` of the rule for chunks of frames, or empty.
-        ending: name in ``ENDINGS`` of the encoder's own layers after the last norm.
+        window: name in ``WINDOWS`` of the function for chunk and window sizes, or empty.
+        ending: name in ``ENDINGS`` of additional layers after the last norm, or empty.
     """
 
     positions: str = ""
@@ -43,7 +43,7 @@ class WhisperVariant(NamedTuple):
 
 
 def read(config: Config) -> Stack:
-    """Return the encoder. Convolutions convert the frames of the spectrogram to tokens."""
+    """Build a Whisper variant, with convolutions that convert audio frames to tokens."""
     found = find_encoder(config.model_type)
     assert found is not None, f"no encoder {config.model_type}"
     variant = WhisperVariant(**found.fields)
@@ -75,14 +75,14 @@ def read(config: Config) -> Stack:
 
 
 def _lines(config: Config, width: int, act: str, chunk: int | None) -> tuple[list[Named], str]:
-    """Return Whisper's two convolutions over time, the second of stride 2."""
+    """Return Whisper's two convolutions over time, with strides of 1 and 2."""
     first = Conv(config.size("num_mel_bins"), width, TAPS, span=1, chunk=chunk, activation="gelu", of_data=True)
     second = Conv(width, width, TAPS, span=2, chunk=chunk, activation="gelu")
     return [Named("conv1", first), Named("conv2", second)], "ceil(a, 2)"
 
 
 def _plane(config: Config, width: int, act: str, chunk: int | None) -> tuple[list[Named], str]:
-    """Return three convolutions of stride 2 over time and frequency, then a matrix on the concatenated channels."""
+    """Return three stride-2 convolutions over time and frequency, and a projection of the concatenated channels."""
     rows, span, found = config.size("num_mel_bins"), 1, list[Named]()
     channels, inner = 1, config.size("downsample_hidden_size")
     for number in range(1, PLANE + 1):
@@ -97,7 +97,7 @@ def _plane(config: Config, width: int, act: str, chunk: int | None) -> tuple[lis
 
 
 def _wave(config: Config, width: int, act: str, chunk: int | None) -> tuple[list[Named], str]:
-    """Return unpadded convolutions of the waveform and one for positions, as in wav2vec 2.0 [baevski2020]."""
+    """Return unpadded waveform convolutions and a positional convolution, as in wav2vec 2.0 [baevski2020]."""
     sizes, kernels, strides = (config.layer_indices(f"conv_{key}") for key in ("dim", "kernel", "stride"))
     if not len(sizes) == len(kernels) == len(strides) > 0:
         raise config.size_error("conv_dim, conv_kernel and conv_stride must have the same length")
@@ -130,17 +130,17 @@ def _wave(config: Config, width: int, act: str, chunk: int | None) -> tuple[list
 
 
 def _half_windows(config: Config) -> tuple[int, int]:
-    """Return the windows of Qwen2.5-Omni: chunks of twice ``n_window`` frames; tokens attend within their chunk."""
+    """Return Qwen2.5-Omni's chunk size in frames and window size in tokens, where windows cover one chunk."""
     half = config.size("n_window")
     return 2 * half, half
 
 
 def _inferred_windows(config: Config) -> tuple[int, int]:
-    """Return the windows of Qwen3-Omni: chunks of twice ``n_window`` frames; tokens attend within a group of chunks."""
+    """Return Qwen3-Omni's chunk size in frames and window size in tokens, where windows cover one or more chunks."""
     chunk, attended, span = 2 * config.size("n_window"), config.size("n_window_infer"), 2**PLANE
     config.ignore("conv_chunksize")  # limits the memory use
     if attended < chunk:
-        raise config.size_error(f"n_window_infer ({attended}) is less than twice n_window ({chunk})")
+        raise config.size_error(f"n_window_infer ({attended}) must be at least twice n_window ({chunk})")
     return chunk, -(-chunk // span) * (attended // chunk)
 
 

@@ -1,4 +1,4 @@
-"""Audio-language models: Qwen2-Audio, Audio Flamingo, Voxtral, GLM-ASR, Granite Speech, Gemma 3n, Phi-4 and more."""
+"""Audio-language models, such as Qwen2-Audio, Audio Flamingo, Voxtral, GLM-ASR, Granite Speech and Gemma 3n."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DELAY_WIDTH = 32  # hidden width of the network that embeds Voxtral Realtime's d
 
 
 def phi4_multimodal(config: Config) -> Architecture:
-    """Read Phi-4-multimodal: Phi-3 with a Conformer and SigLIP. The language model's keys are at the top level."""
+    """Build Phi-4-multimodal from a Conformer, SigLIP, and Phi-3, whose config keys are at the top level."""
     own = {key: value for key, value in config.data.items() if not key.endswith("_config") and key != "model_type"}
     usual = {key: value for key, value in config.defaults.items() if not key.endswith("_config")}
     text = text_model(config, "phi3", data={**usual, **own, "model_type": "phi3"})
@@ -37,7 +37,7 @@ def phi4_multimodal(config: Config) -> Architecture:
 
 
 def phi4_vision(config: Config) -> Stack:
-    """Read SigLIP as used in Phi-4-multimodal."""
+    """Build the SigLIP variant used in Phi-4-multimodal."""
     config.override("vision_use_head", True)
     config.ignore("crop_size feature_layer")
     return siglip(config)
@@ -49,8 +49,10 @@ def _phi4_vision(link: Link) -> list[Named]:
 
 
 def voxtral_realtime_text(config: Config) -> Architecture:
-    """The language model of Voxtral Realtime: Mistral with delay-dependent factors before each feed-forward layer."""
-    config.add_unmodelled("its factors depend on a delay that only the config of the whole model contains")
+    """Build Voxtral Realtime's language model, a Mistral with delay-dependent factors before feed-forward layers."""
+    config.add_unmodelled(
+        "the factors before each feed-forward layer depend on a delay found only in the full model's config"
+    )
     width, norm = config.d_model, config.rmsnorm()
     attention = config.attention(bias=False, window=config.sliding_window())
     branch = Branch("mlp", config.gated_mlp(), pre=Modulation(width, DELAY_WIDTH))
@@ -59,47 +61,49 @@ def voxtral_realtime_text(config: Config) -> Architecture:
 
 
 def qwen2_audio(link: Link) -> list[Named]:
-    """Build the projector of Qwen2-Audio: one linear layer on pooled pairs of tokens."""
+    """Build the Qwen2-Audio projector with one linear layer on pooled token pairs."""
     return named(projector=Linear(link.d_encoder, link.d_model, merge=POOLED))
 
 
 def audio_flamingo(link: Link) -> list[Named]:
-    """Build the projector of Audio Flamingo: two linear layers on pooled pairs of tokens."""
+    """Build the Audio Flamingo projector with two linear layers on pooled token pairs."""
     return _layers(link, link.d_encoder, link.d_model, POOLED, link.model.flag("projector_bias", True))
 
 
 def voxtral(link: Link) -> list[Named]:
-    """Build the projector of Voxtral: two linear layers on tokens concatenated to the encoder's feed-forward width."""
+    """Build the Voxtral projector with two linear layers on tokens concatenated to the encoder's feed-forward
+    width.
+    """
     wide = link.encoder.size("intermediate_size")
     return _layers(link, wide, link.d_model, _ratio(link, wide), bias=False)
 
 
 def glmasr(link: Link) -> list[Named]:
-    """Build the projector of GLM-ASR: like Voxtral, with twice the hidden width."""
+    """Build the GLM-ASR projector, which has twice the hidden width of the Voxtral projector."""
     wide = link.encoder.size("intermediate_size")
     return _layers(link, wide, 2 * link.d_model, _ratio(link, wide), bias=True)
 
 
 def voxtral_realtime(link: Link) -> list[Named]:
-    """Build the projector of Voxtral Realtime: two linear layers on ``downsample_factor`` concatenated tokens."""
+    """Build the Voxtral Realtime projector with two linear layers on ``downsample_factor`` concatenated tokens."""
     factor = link.model.size("downsample_factor")
     return _layers(link, factor * link.d_encoder, link.d_model, factor, bias=False)
 
 
 def moss(link: Link) -> list[Named]:
-    """Build MOSS-Transcribe-Diarize's projector: two linear layers on concatenated tokens, then LayerNorm."""
+    """Build the MOSS-Transcribe-Diarize projector with two linear layers on concatenated tokens, and LayerNorm."""
     merge, bias = link.model.size("audio_merge_size"), link.model.flag("projector_bias", True)
     layers = _layers(link, merge * link.d_encoder, link.d_model, merge, bias)
     return [*layers, Named("projector_norm", layernorm(link.d_model))]
 
 
 def omniasr(link: Link) -> list[Named]:
-    """Build the projector of OmniASR: one linear layer."""
+    """Build the OmniASR projector with one linear layer."""
     return named(projector=Linear(link.d_encoder, link.d_model))
 
 
 def qwen3_asr(link: Link) -> list[Named]:
-    """Build the projector of Qwen3-ASR: two linear layers; the encoder's config sets the output width."""
+    """Build the Qwen3-ASR projector with two linear layers, using the output width in the encoder config."""
     width, act = link.d_encoder, link.encoder.activation("activation_function")
     return two_linears("projector", width, width, link.encoder.size("output_dim"), activation=act)
 

@@ -15,7 +15,7 @@ from ....layers import Conv, Embedding, Linear
 
 
 def whisper(config: Config) -> Architecture:
-    """Read Whisper [radford2022]: two convolutions before an encoder of ``max_source_positions`` tokens."""
+    """Build Whisper [radford2022] with two convolutions before an encoder of ``max_source_positions`` tokens."""
     config.ignore(
         "use_weighted_layer_sum classifier_proj_size apply_spec_augment median_filter_width num_key_value_heads"
     )
@@ -38,9 +38,9 @@ def whisper(config: Config) -> Architecture:
 
 
 def seamless_text(config: Config) -> Architecture:
-    """Read SeamlessM4T's text encoder and decoder [barrault2023], without speech parts."""
+    """Build SeamlessM4T's text encoder and decoder [barrault2023] without the speech modules."""
     if config.class_name() and not config.class_name().endswith("ForTextToText"):
-        raise UnsupportedError(f"the speech parts of {config.class_name()} are not supported", where=config.where)
+        raise UnsupportedError(f"the speech modules of {config.class_name()} are not supported", where=config.where)
     speech = ("speech_", "t2u_", "vocoder_", "unit_", "adaptor_", "upsample_", "resblock_", "lang_", "spkr_", "char_")
     config.ignore(" ".join(key for key in config.defaults if key.startswith(speech)))
     config.ignore("add_adapter feature_projection_input_dim num_conv_pos_embeddings num_conv_pos_embedding_groups")
@@ -53,7 +53,7 @@ def seamless_text(config: Config) -> Architecture:
 
 
 def pop2piano(config: Config) -> Architecture:
-    """Read Pop2Piano [choi2022]: T5 v1.1 with an untied head; a composer embedding precedes the input spectrogram."""
+    """Build Pop2Piano [choi2022] from T5 v1.1, with an untied head and a composer embedding before the spectrogram."""
     mlp = _mlp(config)
     built = seq2seq(config, lambda side, index: ("block", mlp), tied=True, head_tied=False)
     composers = Embedding(config.size("composer_vocab_size"), config.size("d_model"), table="other", unused=True)
@@ -62,7 +62,7 @@ def pop2piano(config: Config) -> Architecture:
 
 
 def clap(config: Config) -> Architecture:
-    """Read CLAP's text encoder [wu2022]: RoBERTa with its pooler, optionally with a two-layer projection."""
+    """Build CLAP's text encoder [wu2022] from RoBERTa, with a pooler and an optional two-layer projection."""
     stack = skip_padding(config, encoder(config))
     outputs = [pooler(stack.d_model)]
     if head_of_kind(config, "none", "projection") == "projection":

@@ -1,4 +1,4 @@
-"""CLVP [betker2023], which compares text with speech: its encoders, its decoder and the whole model."""
+"""CLVP [betker2023] for comparing text with speech, with encoders, a decoder and the composite model."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _QKV = ("q_bias", "k_bias", "v_bias")
 
 
 def text_encoder(config: Config) -> Architecture:
-    """Read CLVP's text and speech encoders [betker2023]: values are also rotated, and the mean token is projected."""
+    """Build a CLVP text or speech encoder [betker2023] with rotated values and a projection of the token mean."""
     config.override("architectures", ["Model"])  # the only class
-    config.add_unmodelled("the projection is applied to the mean of all tokens")
+    config.add_unmodelled("the projection is applied to the mean over all tokens")
     width, heads, out = (config.size(key) for key in ("hidden_size", "num_attention_heads", "projection_dim"))
     if config.one_of("summary_type", "mean", "first", "last") != "mean":
         raise config.error("summary_type must be mean")
@@ -46,7 +46,7 @@ def text_encoder(config: Config) -> Architecture:
 
 
 def decoder(config: Config) -> Architecture:
-    """Read CLVP's decoder: GPT-2's blocks and a second norm before the head; embeddings are never tied."""
+    """Build CLVP's decoder with GPT-2 blocks, a second norm before the head, and untied embeddings."""
     alone = config.class_name() == BARE_DECODER
     if alone:
         config.override("architectures", ["Model"])
@@ -69,7 +69,7 @@ def decoder(config: Config) -> Architecture:
 
 
 def whole(config: Config) -> Architecture:
-    """Read CLVP: the decoder, the conditioning encoder, and text and speech encoders whose outputs are compared."""
+    """Build CLVP with a decoder, a conditioning encoder, and text and speech encoders whose outputs are compared."""
     config.override("architectures", None)
     inner_decoder = nested_config(config, "decoder_config", "clvp_decoder")
     found = decoder(inner_decoder)

@@ -1,4 +1,4 @@
-"""dots3.note: a language model with a mixture-of-experts vision encoder and an audio encoder of gated blocks."""
+"""The dots3.note language model with a mixture-of-experts vision encoder and an audio encoder of gated blocks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _OLD_WHISPER_KEYS = {
 
 
 def check_width(link: Link) -> list[Named]:
-    """Add no layers, after checking that the encoder's adapter has the width of the language model."""
+    """Check that the encoder's adapter width matches the language model, and return no additional layers."""
     out = link.encoder.size("adapter_out_dim")
     if out != link.d_model:
         said = f"adapter_out_dim is {out}, but the language model is {link.d_model} wide"
@@ -41,7 +41,7 @@ def check_width(link: Link) -> list[Named]:
 
 
 def vision_encoder(config: Config) -> Stack:
-    """Read the vision encoder of dots3.note, whose later layers have more experts."""
+    """Build the dots3.note vision encoder, in which later layers have more experts."""
     for pair in _OLD_VISION_KEYS.split():
         config.read_legacy(*pair.split(":"))
     width, heads, bias = config.d_model, config.n_heads, config.flag("attention_bias")
@@ -79,14 +79,16 @@ def vision_encoder(config: Config) -> Stack:
 
 
 def _experts(config: Config) -> list[tuple[int, int]]:
-    """Return the numbers of experts and of active experts per layer; 0 means a dense layer."""
+    """Return the numbers of experts and active experts of each layer, with 0 for dense layers."""
     layers, usual = config.n_layers, config.size("num_experts_per_tok", 2)
     kinds, counts = config.strings("mlp_layer_types", layers), config.get("pyramid_num_routed")
     if counts is None and kinds is None:
         counts = USUAL
     if counts is not None:
         if not isinstance(counts, list) or len(counts) < layers:
-            raise config.size_error(f"pyramid_num_routed is {short_repr(counts)}, but there are {layers} layers")
+            raise config.size_error(
+                f"pyramid_num_routed must have one entry per layer ({layers}), not {short_repr(counts)}"
+            )
         found = [max(0, config.integer(count, "pyramid_num_routed", -1)) for count in counts[:layers]]
         return [(count, min(usual, count)) for count in found]
     special = config.get("per_layer_config") or {}
@@ -98,7 +100,7 @@ def _experts(config: Config) -> list[tuple[int, int]]:
 def _of_layer(config: Config, own: Mapping[str, Any], kind: str, usual: int) -> tuple[int, int]:
     strange = set(own) - {"num_local_experts", "num_experts_per_tok"}
     if strange:
-        raise config.error(f"per_layer_config has {short_repr(min(strange))}, which is not supported")
+        raise config.error(f"per_layer_config key {short_repr(min(strange))} is not supported")
     if kind != "sparse":
         return 0, 0
     count = own.get("num_local_experts", config.size("num_local_experts"))
@@ -116,7 +118,7 @@ def _feed(config: Config, count: int, top_k: int) -> Layer:
 
 
 def audio_encoder(config: Config) -> Stack:
-    """Read the audio encoder of dots3.note: convolutions, then gated blocks with rotary positions."""
+    """Build the dots3.note audio encoder with convolutions, followed by gated blocks with rotary positions."""
     older = config.get("whisper_config") or {}
     for old, new in _OLD_WHISPER_KEYS.items():
         if old in older:

@@ -1,4 +1,4 @@
-"""Moonshine, and Moonshine Streaming with windowed attention in the encoder."""
+"""Moonshine, and Moonshine Streaming with windowed encoder attention."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PADDED = "not counted: the zero padding of each head"
 
 
 def moonshine(config: Config) -> Architecture:
-    """Read Moonshine [jeffries2024]: three convolutions of the waveform, rotary positions, a gated decoder."""
+    """Build Moonshine [jeffries2024] with three waveform convolutions, rotary positions and a gated decoder."""
     config.ignore("is_encoder_decoder max_position_embeddings num_attention_heads num_key_value_heads head_dim")
     config.ignore("decoder_num_attention_heads decoder_num_key_value_heads")  # the class uses the encoder's value
     heads = config.size("encoder_num_attention_heads")
@@ -37,7 +37,7 @@ def moonshine(config: Config) -> Architecture:
 
 
 def streaming(config: Config) -> Architecture:
-    """Read Moonshine Streaming: the encoder, learned positions on its output, and Moonshine's decoder."""
+    """Build Moonshine Streaming with Moonshine's decoder and learned positions on the encoder output."""
     width, tied = config.d_model, config.flag("tie_word_embeddings")
     config.ignore("is_encoder_decoder")
     part = nested_config(config, "encoder_config", "moonshine_streaming_encoder")
@@ -60,7 +60,7 @@ def _attention(config: Config, share: float, n_kv_heads: int) -> Attention:
 
 
 def _with_decoder(config: Config, encoder: Stack, own: Attention, mlp: Mlp, layers: int, tied: bool) -> Architecture:
-    """Return the model with its decoder, in which cross-attention has no positions."""
+    """Return the encoder-decoder model, with no positions in cross-attention."""
     width, vocab, norm = own.d_model, config.vocab, Norm(own.d_model, "layernorm", eps=1e-5)
     cross = replace(own, causal=False, cross=True, positions="none")
     blocks = repeat_block(prenorm_block("block", norm, attention=own, cross_attention=cross, mlp=mlp), layers)
@@ -73,7 +73,7 @@ def _with_decoder(config: Config, encoder: Stack, own: Attention, mlp: Mlp, laye
 
 
 def _convolutions(width: int) -> tuple[Named, ...]:
-    """Return unpadded convolutions of strides 64, 3 and 2; each covers the kernel of the next."""
+    """Return unpadded convolutions with strides of 64, 3 and 2, and extra outputs needed by later convolutions."""
     sound = Conv(1, width, 127, 6, 64, 7, padded=False, bias=False, activation="tanh", normed=True, of_data=True)
     return (
         Named("conv1", sound),
@@ -108,7 +108,7 @@ def _encoder(config: Config) -> Stack:
 
 
 def _windows(config: Config) -> list[tuple[int, int]]:
-    """Return the number of tokens attended to before and after each token, including the token, per layer."""
+    """Return the numbers of earlier and later tokens that a token attends to in each layer, including itself."""
     layers, windows = config.n_layers, config.get("sliding_windows")
     if not isinstance(windows, list) or len(windows) < layers:
         raise config.size_error(f"sliding_windows must have two numbers per layer, not {short_repr(windows)}")

@@ -1,4 +1,4 @@
-"""Moshi [defossez2024] and Kyutai's speech-to-text: language models of text and audio codes."""
+"""Moshi [defossez2024] and Kyutai's speech-to-text model, which are language models over text and audio codes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SPEAKERS = 2  # the model and the user
 
 
 def moshi(config: Config) -> Architecture:
-    """Read Moshi: the language model, and in the class of the whole model, its other parts."""
+    """Build Moshi's language model and, for the composite class, its depth decoder and audio codec."""
     if config.head_kind() != "seq2seq":
         return _text(config)
     config.override("architectures", None)
@@ -37,13 +37,13 @@ def moshi(config: Config) -> Architecture:
 
 
 def _text(config: Config) -> Architecture:
-    """Return the language model of the text class: an additional start token, and gate and up in one matrix."""
+    """Return the language model, with an additional start token and with gate and up-projections in one matrix."""
     config.ignore("audio_vocab_size num_codebooks audio_encoder_config depth_decoder_config")
     return with_token_rows(_decoder(config, config.lm_head(tied=config.flag("tie_word_embeddings"))), config.vocab + 1)
 
 
 def kyutai(config: Config) -> Architecture:
-    """Read Kyutai's speech-to-text: Moshi's blocks on the sum of the text embedding and all codebook embeddings."""
+    """Build Kyutai's speech-to-text model from Moshi blocks on the sum of text and codebook embeddings."""
     width, vocab = config.d_model, config.vocab
     config.ignore("audio_bos_token_id audio_pad_token_id frame_size")
     bare = config.head_kind() == "none"

@@ -1,4 +1,4 @@
-"""MusicGen [copet2023]: a decoder of tokens from several codebooks, alone or with T5's encoder."""
+"""MusicGen [copet2023], a decoder over tokens of several codebooks, with or without T5's encoder."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ TEXT_ENCODERS = ("t5", "mt5", "umt5")
 
 
 def decoder(config: Config) -> Architecture:
-    """Read MusicGen's decoder alone, with cross-attention that is stored but not run."""
+    """Build MusicGen's decoder without an encoder, with cross-attention that is stored but not run."""
     return Architecture(config.model_type, (_stack(config, replace(_cross_attention(config), unused=True)),))
 
 
 def melody_decoder(config: Config) -> Architecture:
-    """Read MusicGen Melody's decoder: no cross-attention; the text precedes the tokens as a prefix."""
+    """Build MusicGen Melody's decoder, which has no cross-attention and reads the text as a prefix."""
     return Architecture(config.model_type, (_stack(config, None),))
 
 
 def musicgen(config: Config) -> Architecture:
-    """Read MusicGen: the text encoder, the decoder, and a projection if their widths differ."""
+    """Build MusicGen with the text encoder, the decoder, and a projection if their widths differ."""
     config.get("architectures")
     config.ignore("is_encoder_decoder tie_word_embeddings")
     text = {"model_type": TEXT_ENCODERS[0], **config_at(config, "text_encoder")}
@@ -57,12 +57,12 @@ def musicgen(config: Config) -> Architecture:
 
 
 def _cross_attention(config: Config) -> Attention:
-    """Return cross-attention to the text."""
+    """Return the cross-attention to the text encoder."""
     return Attention(config.d_model, config.n_heads, causal=False, cross=True)
 
 
 def _stack(config: Config, cross: Attention | None, table: str = "token") -> Stack:
-    """Return the decoder, with or without cross-attention."""
+    """Return the decoder stack, with or without cross-attention."""
     config.ignore("scale_embedding audio_channels is_decoder add_cross_attention cross_attention_hidden_size")
     config.ignore("tie_word_embeddings max_position_embeddings")  # never tied; positions are computed
     codebooks, rows = config.size("num_codebooks"), config.size("max_position_embeddings")

@@ -1,4 +1,4 @@
-"""Nemotron 3 Nano Omni: Nemotron-H with RADIO and, in some files, a FastConformer."""
+"""Nemotron 3 Nano Omni, which combines Nemotron-H with RADIO and optionally a FastConformer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SWIGLU, STEP = (2, 3), 8  # a gated layer has 2/3 of the hidden width, rounded u
 
 
 def nemotron_h_omni(config: Config) -> Architecture:
-    """Read Nemotron 3 Nano Omni: the language model and its encoders, each with a projector of two linear layers."""
+    """Build Nemotron 3 Nano Omni from a language model and encoders with two-layer projectors."""
     for old, new in OLDER.items():
         if config.get(old) is not None and config.get(new) == config.defaults.get(new):
             config.override(new, config.get(old))
@@ -36,7 +36,7 @@ def nemotron_h_omni(config: Config) -> Architecture:
 
 
 def project_vision(link: Link) -> list[Named]:
-    """Build the projector of Nemotron 3 Nano Omni: two linear layers on merged patches."""
+    """Build the vision projector of Nemotron 3 Nano Omni with two linear layers on merged patches."""
     model, wide = link.model, link.model.size("vision_hidden_size")
     predicts = config_at(model, "text_config").get("num_nextn_predict_layers", 0)
     eps = link.encoder.number("layer_norm_eps") or EPS
@@ -46,19 +46,19 @@ def project_vision(link: Link) -> list[Named]:
 
 
 def project_audio(link: Link) -> list[Named]:
-    """Build the projector of Nemotron 3 Nano Omni: two linear layers on audio tokens."""
+    """Build the audio projector of Nemotron 3 Nano Omni with two linear layers."""
     hidden, bias = link.encoder.size("projection_hidden_size"), link.encoder.flag("projection_bias")
     return _projector("audio", link.d_encoder, hidden, link.d_model, 1, bias)
 
 
 def _projector(name: str, wide: int, hidden: int, out: int, merge: int, bias: bool = False) -> list[Named]:
-    """Return RMSNorm and two linear layers around a squared ReLU."""
+    """Return RMSNorm and two linear layers with a squared ReLU between them."""
     norm = Named(f"{name}_projector_norm", Norm(wide, eps=EPS, merge=merge))
     return [norm, *two_linears(f"{name}_projector", wide, hidden, out, activation="relu2", bias=bias, merge=merge)]
 
 
 def radio(config: Config) -> Stack:
-    """Read RADIO [ranzinger2023]: class tokens and registers before the patches, and positions for a large image."""
+    """Build RADIO [ranzinger2023] with class tokens, registers, and a position table for the largest image size."""
     prompt = config.size("num_cls_tokens") + config.size("num_registers")
     side = config.size("max_img_size") // config.size("patch_size")
     pixels = config.size("num_channels") * config.size("patch_size") ** 2

@@ -1,4 +1,4 @@
-"""Qwen-Omni: the thinker (a language model with audio and vision encoders), and the speech generation parts."""
+"""Qwen-Omni, with a thinker (a language model with audio and vision encoders) and speech generation modules."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOTE = "stored but not counted as work: the parts that generate speech"
 
 
 def omni(config: Config) -> Architecture:
-    """Read Qwen-Omni: the thinker, and the talker and vocoder, which text generation does not run."""
+    """Build Qwen-Omni with the thinker, and with the talker and vocoder as modules that text generation never runs."""
     kind = f"{config.model_type}_thinker"
     part = config.nested("thinker_config", {**config_at(config, "thinker_config"), "architectures": None}, kind)
     found = read_composite(part)
@@ -52,7 +52,7 @@ _IGNORED = """
 
 
 def qwen2_5_talker(config: Config) -> list[Stack]:
-    """Read Qwen2.5-Omni's talker [xu2025]: Qwen2's blocks after a projection from a wider embedding."""
+    """Build Qwen2.5-Omni's talker [xu2025] with Qwen2 blocks after a projection from a wider embedding."""
     part = nested_config(config, "talker_config", "qwen2_5_omni_talker")
     part.ignore(_IGNORED)
     part.override("tie_word_embeddings", False)
@@ -65,7 +65,9 @@ def qwen2_5_talker(config: Config) -> list[Stack]:
 
 
 def qwen3_talker(config: Config) -> list[Stack]:
-    """Read Qwen3-Omni's talker [xu2025qwen3]: a mixture of experts, and a small decoder for a frame's other codes."""
+    """Build Qwen3-Omni's talker [xu2025qwen3], a mixture of experts, and the predictor of a frame's remaining
+    codes.
+    """
     part = nested_config(config, "talker_config", "qwen3_omni_moe_talker")
     text = nested_config(part, "text_config", "qwen3_omni_moe_talker_text")
     codes = nested_config(part, "code_predictor_config", _PREDICTOR)
@@ -95,7 +97,7 @@ def _mixture(config: Config, thought: int) -> Stack:
 
 
 def _predictor(config: Config) -> Stack:
-    """Return the code predictor, with a table and a head for each code of a frame except the first."""
+    """Return the code predictor, which has a table and a head for each code of a frame except the first."""
     config.ignore(_IGNORED)
     config.override("architectures", None)
     config.override("tie_word_embeddings", False)
@@ -107,7 +109,7 @@ def _predictor(config: Config) -> Stack:
 
 
 def token2wav(config: Config) -> Stack:
-    """Read Qwen2.5-Omni's vocoder: a diffusion transformer for spectrograms, and BigVGAN."""
+    """Build Qwen2.5-Omni's vocoder from a diffusion transformer for spectrograms and BigVGAN."""
     vocoder = nested_config(config, "token2wav_config", "qwen2_5_omni_token2wav")
     vocoder.ignore("is_encoder_decoder tie_word_embeddings")
     parts = []
@@ -118,7 +120,7 @@ def token2wav(config: Config) -> Stack:
 
 
 def code2wav(config: Config) -> list[Stack]:
-    """Read Qwen3-Omni's vocoder."""
+    """Build Qwen3-Omni's vocoder."""
     return read_parts(nested_config(config, "code2wav_config", "qwen3_omni_moe_code2wav"), "code2wav")
 
 
@@ -127,7 +129,7 @@ def _lm(config: Config, repeats: Block) -> Architecture:
 
 
 def _unexecuted(found: Architecture, name: str, inputs: list[Named], heads: list[Named]) -> Stack:
-    """Return a decoder's blocks and norm as an unexecuted part with other tables and heads."""
+    """Return a decoder as an unexecuted stack, with input tables and heads replaced."""
     main = found.main
     norms = [entry for entry in main.outputs if not isinstance(entry.layer, Head)]
     fields: Fields = {"inputs": tuple(inputs), "outputs": (*norms, *heads)}

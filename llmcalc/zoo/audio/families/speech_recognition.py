@@ -1,4 +1,4 @@
-"""Speech recognition: Speech2Text, Canary and Cohere's transcriber, text decoders with an audio encoder."""
+"""Speech recognition models with an audio encoder and text decoder: Speech2Text, Canary and Cohere's transcriber."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STRIDE = 2  # kernel size of every convolution in Speech2Text
 
 
 def speech_to_text(config: Config) -> Architecture:
-    """Read Speech2Text [wang2020s2t]: gated convolutions of stride 2, computed positions."""
+    """Build Speech2Text [wang2020s2t] with gated stride-2 convolutions and sinusoidal positions."""
     style = Style(pre_norm=True, final_norm=True, embedding_norm=False, computed=True, buffer_bias=False)
     kind = class_kind(config)
     config.ignore("num_conv_layers")
@@ -51,7 +51,7 @@ def speech_to_text(config: Config) -> Architecture:
 
 
 def cohere_asr(config: Config) -> Architecture:
-    """Read Cohere's transcriber: a FastConformer, a projection, and a decoder with learned positions."""
+    """Build Cohere's transcriber with a FastConformer, a projection, and a decoder with learned positions."""
     encoder = _fast_conformer(config, config.defaults["encoder_config"])
     projection = Named("proj", Linear(encoder.d_model, config.d_model, recomputed_per_step=True))
     rows = Embedding(config.size("max_position_embeddings"), config.d_model, "position")
@@ -59,7 +59,7 @@ def cohere_asr(config: Config) -> Architecture:
 
 
 def canary(config: Config) -> Architecture:
-    """Read Canary: a FastConformer, and a decoder with computed positions."""
+    """Build Canary with a FastConformer and a decoder with sinusoidal positions."""
     config.ignore("vocab_size")
     part = config.nested("decoder_config", config.mapping("decoder_config"), "canary_decoder")
     rows, width = part.size("max_position_embeddings"), part.d_model
@@ -73,7 +73,7 @@ def canary(config: Config) -> Architecture:
 
 
 def _fast_conformer(outer: Config, usual: Mapping[str, Any] = NOTHING) -> Stack:
-    """Return the encoder, whose convolutions reduce frames to tokens; ``usual`` holds the class's defaults."""
+    """Return a FastConformer encoder, with config defaults taken from ``usual``."""
     config = outer.nested("encoder_config", {**usual, **config_at(outer, "encoder_config")}, "parakeet_encoder")
     inputs, runs = fast_conformer_front(config, tower=False), fast_conformer_blocks(config)
     config.ignore("is_encoder_decoder tie_word_embeddings")
@@ -83,12 +83,12 @@ def _fast_conformer(outer: Config, usual: Mapping[str, Any] = NOTHING) -> Stack:
 
 
 def _transcriber(outer: Config, config: Config, positions: Embedding, encoder: Stack) -> Architecture:
-    """Return a pre-norm decoder with cross-attention to a FastConformer."""
+    """Return the full model, with a pre-norm decoder that attends to a FastConformer."""
     outer.ignore("is_encoder_decoder")
     config.ignore("is_encoder_decoder tie_word_embeddings")
     kind, tied = outer.head_kind() or "seq2seq", outer.flag("tie_word_embeddings", True)
     if kind not in ("seq2seq", "none"):
-        raise outer.error(f"a head of kind {short_repr(kind)} is not supported")
+        raise outer.error(f"a {short_repr(kind)} head is not supported")
     width, vocab, norm = (config.d_model, config.vocab, default_layernorm(config.d_model))
     own = config.attention(positions="none")
     layers: Layers = {

@@ -1,4 +1,4 @@
-"""SpeechT5 [ao2022]: wav2vec 2.0's convolutions, an encoder with relative position embeddings, and a decoder."""
+"""SpeechT5 [ao2022] with wav2vec 2.0 convolutions, relative position embeddings in the encoder, and a decoder."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ NORMED = {"group": 1, "layer": None}  # number of initial convolutions with a no
 
 
 def speecht5(config: Config) -> Architecture:
-    """Read SpeechT5 as speech to text; classes that generate speech are not supported."""
+    """Build SpeechT5 for speech-to-text. Classes that generate speech are not supported."""
     named = config.class_name()
     if named not in ("", "SpeechT5ForSpeechToText", "SpeechT5Model"):
-        raise config.error(f"{named} is not supported: it generates speech")
+        raise config.error(f"{named} is not supported because it generates speech")
     bare = named == "SpeechT5Model"
     config.override("architectures", ["Model"] if bare else None)
     config.ignore(f"{SPEAKS} {MASKS} is_encoder_decoder num_feat_extract_layers")
@@ -54,7 +54,7 @@ def _text(config: Config, width: int) -> list[Named]:
 
 
 def _front(config: Config, width: int) -> list[Named]:
-    """Return unpadded convolutions of the waveform and one for positions; each covers the next kernel."""
+    """Return unpadded waveform convolutions with extra outputs for later ones, and a positional convolution."""
     act = config.activation("feat_extract_activation")
     sizes, kernels, strides = (config.layer_indices(f"conv_{key}") for key in ("dim", "kernel", "stride"))
     if not len(sizes) == len(kernels) == len(strides) > 0:
@@ -63,7 +63,7 @@ def _front(config: Config, width: int) -> list[Named]:
     rate, extra, reached = 1, 0, [(1, 0)]
     for taps, stride in zip(kernels[:0:-1], strides[:0:-1], strict=True):
         if not 0 < stride <= taps:
-            raise config.size_error(f"a stride of {stride} with {taps} taps skips samples")
+            raise config.size_error(f"a stride of {stride} with kernel size {taps} skips samples")
         rate, extra = stride * rate, stride * extra + taps - stride
         reached.insert(0, (rate, extra))
     found = []

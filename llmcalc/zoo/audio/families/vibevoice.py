@@ -1,4 +1,4 @@
-"""VibeVoice-ASR: two encoders of the same waveform, each with stages of strided convolutions, and a language model."""
+"""VibeVoice-ASR, a language model with two waveform encoders that have stages of strided convolutions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TAPS_PER_STRIDE = 2
 
 
 def vibevoice_asr(config: Config) -> Architecture:
-    """Read VibeVoice-ASR: the language model, and two encoders whose projected outputs are added."""
+    """Build VibeVoice-ASR from a language model and two encoders whose projected outputs are added."""
     text = text_model(config, "qwen2", "never")
     config.ignore(f"{IGNORED} acoustic_tokenizer_chunk_size")
     stacks, width = list(text.stacks), text.main.d_model
@@ -35,7 +35,7 @@ def vibevoice_asr(config: Config) -> Architecture:
 
 
 def _encoder(config: Config, name: str) -> list[Stack]:
-    """Return one stack per stage, then the convolution to latents; ``name`` is the prefix of the tensors."""
+    """Return one stack per stage and the convolution to latents, using ``name`` as the tensor prefix."""
     filters, taps, depths = config.size("num_filters"), config.size("kernel_size"), config.layer_indices("depths")
     steps, before = [1, *config.layer_indices("downsampling_ratios")], config.size("channels")
     if len(depths) != len(steps):

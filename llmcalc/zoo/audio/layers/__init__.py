@@ -1,1 +1,1 @@
-"""Layer kinds for audio models, one file per kind."""
+"""Layer kinds for audio models, with one file per kind."""

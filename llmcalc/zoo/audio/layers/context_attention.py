@@ -22,23 +22,23 @@ class ContextAttention(Layer):
         d_model: width of input and output.
         n_heads: number of heads.
         chunk: number of queries per block; the last block is padded.
-        left, right: number of keys before and after the block that its queries also attend to.
-        behind, ahead: number of these keys that a query attends to before and after its own position; None: all.
+        left, right: number of additional keys before and after each block.
+        behind, ahead: maximum number of keys that a query attends to before and after its position; None: no limit.
         d_head: width of a head (default: d_model / n_heads).
         positions: ``none``, ``table`` (a learned key per distance), or ``projected`` (projected sinusoids of the
             distances as keys).
-        n_distances: number of rows of the table, or number of distances with projected sinusoids.
-        n_ahead: number of these distances that are to later keys; the largest distance to an earlier key comes first.
+        n_distances: number of distances in the table, or with projected sinusoids.
+        n_ahead: number of distances to later keys; the largest distance to an earlier key comes first.
         bias: whether queries, keys and values have biases.
         out_bias: whether the output has a bias.
         per_channel: whether queries have a learned scale per channel, through a softplus that maps 0 to 1 (Gemma).
         key_scale: constant factor on the keys (Gemma 4).
         softcap: bound of the soft cap on the scores.
         padded: whether the padding is also projected to queries, keys and values.
-        d_source: width of the source vectors, from which keys and values are projected; None: the input is the source.
+        d_source: width of the source vectors of keys and values; None: the input is the source.
         n_source: number of source vectors per block.
-        fixed: whether all blocks share the same learned queries, which are projected once; without a source, the whole
-            layer is computed once (the first block of a Q-Former).
+        fixed: whether all blocks share learned queries, which are projected once; without a source, the full layer
+            is computed only once (the first block of a Q-Former).
     """
 
     d_model: int
@@ -77,7 +77,7 @@ class ContextAttention(Layer):
                 raise SizeError(f"{name} cannot be combined with left, right or positions", where="context_attention")
 
     def declare(self) -> Declaration:
-        """Declare the projections, the scores and weighted values per block, and the output projection."""
+        """Declare the input projections, the blockwise scores and weighted values, and the output projection."""
         sizes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head or 0, "Z": self.chunk}
         keys = self.n_source or self.left + self.chunk + self.right
         declaration = Declaration({**sizes, "y": "ceil(q, Z)", "kz": keys, "qz": "ceil(q, Z) * Z"})

@@ -1,4 +1,4 @@
-"""Bidirectional attention with relative positions as projected sinusoids [dai2019, Section 3.3; gulati2020]."""
+"""Bidirectional attention with projected sinusoids as relative positions [dai2019, Section 3.3; gulati2020]."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ....layers._attention_parts import RELATIVE_ATTENTION, RELATIVE_KEYS, deriv
 class DistanceAttention(Layer):
     """``y = softmax(((q + u) kᵀ + shift((q + w) rᵀ)) / sqrt(d_head)) v · wo``, where ``r`` are projected sinusoids.
 
-    Used in Conformers. Unlike ``relative_attention``, it is not causal and has no memory.
+    Conformers use this kind. Unlike ``relative_attention``, it is not causal and has no memory.
 
     Attributes:
         d_model: width of input and output.
@@ -31,7 +31,7 @@ class DistanceAttention(Layer):
         derive_head_width(self)
 
     def declare(self) -> Declaration:
-        """Declare the projections of tokens and distances, the content and position scores, and the output."""
+        """Declare the token and distance projections, the content and position scores, and the output projection."""
         sizes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head or 0}
         declaration = Declaration({**sizes, "rp": "q + q - min(q, 1)"})
         declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]", "wr[d | h e]")

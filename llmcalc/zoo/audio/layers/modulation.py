@@ -1,6 +1,6 @@
 """Scale factors computed from a scalar such as a time step, as in adaptive norms [peebles2022, Section 3.2].
 
-Voxtral Realtime computes them from its delay.
+Voxtral Realtime computes the factors from its transcription delay.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from ....core.record import record
 
 @record
 class Modulation(Layer):
-    """``y = x · (1 + gelu(t w1) w2)``, where t are the cosines and sines of a time.
+    """``y = x · (1 + gelu(t w1) w2)``, where t are cosines and sines of a scalar.
 
     Attributes:
         d_model: width of the stream, and number of cosines and sines.
         d_hidden: hidden width of the network.
-        time: name of the scalar from which the factors are computed.
+        time: value of the scalar from which the factors are computed.
     """
 
     d_model: int
@@ -29,7 +29,7 @@ class Modulation(Layer):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"time": "cosines and sines of the time"}
 
     def declare(self) -> Declaration:
-        """Declare two matrices, which run once per batch."""
+        """Declare two matrices, which are applied once per batch."""
         declaration = Declaration({"d": self.d_model, "mr": self.d_hidden})
         declaration.weights("w1[d | mr]", "w2[mr | d]")
         declaration.equations(

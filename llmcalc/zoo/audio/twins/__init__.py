@@ -1,1 +1,1 @@
-"""NumPy models of layers for audio models, one file per layer kind."""
+"""NumPy models of audio layers, with one file per layer kind."""

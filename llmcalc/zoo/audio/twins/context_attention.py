@@ -18,7 +18,7 @@ LONGEST_WAVE = 10000.0  # tokens per radian
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the projections of queries, keys, values and output, and the keys or projection for distances."""
+    """Return the query, key, value and output projections, and the distance keys or their projection."""
     d, h, e = layer.d_model, layer.n_heads, layer.d_head
     found = projections("q", d, h, e, bias="q" if layer.bias else "")
     found += projections("kv", layer.d_source or d, h, e, bias="kv" if layer.bias else "")
@@ -41,7 +41,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _with_fixed_queries(layer: Any, w: Weights, x: Array, step: Step) -> Array:
-    """Project the queries shared by all blocks once; without a source, compute the whole layer once."""
+    """Attend with queries shared by all blocks. Without a source, the full layer is computed only once."""
     b, q, _ = x.shape
     blocks, first = -(-q // layer.chunk), x[:1, : layer.chunk]
     if not np.array_equal(constant(x), np.tile(constant(first), (b, blocks, 1))[:, :q]):
@@ -57,13 +57,13 @@ def _with_fixed_queries(layer: Any, w: Weights, x: Array, step: Step) -> Array:
 
 
 def _queries(layer: Any, w: Weights, x: Array) -> Array:
-    """Return queries [b q h e], with a factor per channel that is 1 for a scale of 0."""
+    """Return the queries [b q h e], optionally scaled per channel by a softplus that maps 0 to 1."""
     q = project(w, "q", x)
     return q * (softplus(w.q_scale) * (1 / math.log(2))) if layer.per_channel else q
 
 
 def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, tokens: int) -> tuple[Array, Array]:
-    """Return the keys and values for each block [b y k h e], from its context or from its part of a source."""
+    """Return the keys and values of each block [b y k h e], projected from the block's context or source vectors."""
     source = _source(layer, step, -(-tokens // layer.chunk)) if layer.d_source else x
     if source.shape[-1] != (layer.d_source or layer.d_model):
         raise UnsupportedError(f"the source must have width {layer.d_source}", where="context_attention")
@@ -75,7 +75,7 @@ def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, tokens: int) 
 
 
 def _source(layer: Any, step: Step, blocks: int) -> Array:
-    """Return the source, padded to ``n_source`` vectors per block."""
+    """Return the source vectors, padded to ``n_source`` vectors per block."""
     if step.source is None or -(-step.source.shape[1] // layer.n_source) != blocks:
         text = f"the source must have {layer.n_source} vectors for each of {blocks} blocks"
         raise UnsupportedError(text, where=layer.kind())
@@ -88,7 +88,7 @@ def _split_blocks(x: Array, size: int) -> Array:
 
 
 def _context_windows(layer: Any, x: Array) -> Array:
-    """Return each block of ``x`` [b q h e] with ``left`` vectors before it and ``right`` after it [b y k h e]."""
+    """Split ``x`` [b q h e] into blocks with ``left`` and ``right`` vectors of context [b y k h e]."""
     if not (layer.left or layer.right):
         return _split_blocks(x, layer.chunk)
     padded = pad(x, layer.chunk)
@@ -100,7 +100,7 @@ def _context_windows(layer: Any, x: Array) -> Array:
 
 
 def _mask(layer: Any, tokens: int) -> Array:
-    """Return which keys are masked [y z k]; padded queries are not masked, since their results are dropped."""
+    """Return a mask of the hidden keys [y z k], except for padded queries, whose results are discarded."""
     block = np.arange(0, tokens, layer.chunk)[:, None, None]
     query = block + np.arange(layer.chunk)[:, None]
     if layer.d_source:
@@ -115,7 +115,7 @@ def _mask(layer: Any, tokens: int) -> Array:
 
 
 def _attend(layer: Any, w: Weights, q: Array, k: Array, v: Array, hidden: Array) -> Array:
-    """Return values weighted by the softmax of the scores [b y z h e]."""
+    """Compute the attention output of each block [b y z h e]."""
     scores = einsum("byzhe,bykhe->byzhk", q, k) * (1 / math.sqrt(layer.d_head))
     if layer.positions != "none":
         scores = scores + _distance_scores(layer, w, q, k.shape[2]) * (1 / math.sqrt(layer.d_head))
@@ -126,7 +126,7 @@ def _attend(layer: Any, w: Weights, q: Array, k: Array, v: Array, hidden: Array)
 
 
 def _distance_scores(layer: Any, w: Weights, q: Array, keys: int) -> Array:
-    """Return dot products of queries with the key of each distance [b y z h k]."""
+    """Compute the dot products of queries and distance keys [b y z h k]."""
     place, key = np.arange(layer.chunk)[:, None], np.arange(keys)
     if layer.positions == "table":  # from the farthest later key to the farthest earlier one
         reach = layer.n_distances // 2
@@ -142,12 +142,12 @@ def _distance_scores(layer: Any, w: Weights, q: Array, keys: int) -> Array:
 
 
 def _sinusoids(distances: Array, width: int) -> Array:
-    """Return the sines, then cosines of each distance [r width]; the lowest frequency is 1e-4 radians per token."""
+    """Return sines, then cosines of each distance [r width], with a lowest frequency of 1e-4 radians per token."""
     half = width // 2
     angles = distances[:, None] / LONGEST_WAVE ** (np.arange(half) / max(half - 1, 1))
     return np.concatenate([np.sin(angles), np.cos(angles), np.zeros((len(distances), width % 2))], axis=1)
 
 
 def _project_output(w: Weights, mixed: Array, tokens: int) -> Array:
-    """Project the head outputs [b y z h e] to the stream [b q d], without the padding."""
+    """Project the head outputs [b y z h e] to the residual stream [b q d], discarding the padding."""
     return join(w, mixed.reshape(mixed.shape[0], -1, *mixed.shape[3:])[:, :tokens])

@@ -21,7 +21,7 @@ def weights(layer: Any) -> list[Weight]:
     """Return the input, gate and output projections, a depthwise kernel, and an optional norm."""
     for name in (layer.gate, layer.activation):
         if name not in ACTIVATIONS:
-            raise UnsupportedError(f"the activation {name} has no NumPy model", where="conv_module")
+            raise UnsupportedError(f"the NumPy model does not implement activation {name}", where="conv_module")
     d, i = layer.d_model, layer.d_inner
     found = [_matrix(layer, "wv", d, i), _matrix(layer, "wg", d, i), kernel("conv", i, layer.d_conv)]
     found += [_matrix(layer, "mix", i, i)] if layer.separable else []
@@ -59,7 +59,7 @@ def _project(layer: Any, w: Weights, name: str, x: Array) -> Array:
 
 
 def _convolve(layer: Any, u: Array, taps: Array) -> Array:
-    """Apply the depthwise convolution to ``u`` [b q i], chunk by chunk if long."""
+    """Apply the depthwise convolution to ``u`` [b q i], splitting long sequences into chunks."""
     b, q, i = u.shape
     before = layer.d_conv - 1 if layer.causal else layer.d_conv // 2
     if not layer.chunk or q <= layer.chunk:

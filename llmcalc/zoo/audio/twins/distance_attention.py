@@ -1,4 +1,4 @@
-"""Bidirectional attention with relative positions as projected sinusoids [dai2019, Section 3.3; gulati2020]."""
+"""Bidirectional attention with projected sinusoids as relative positions [dai2019, Section 3.3; gulati2020]."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ....twins.weights import Array, Weight, Weights, matrix, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the projections of tokens, distances and output, and the query biases for both kinds of scores."""
+    """Return the token, distance and output projections, and the query biases for content and position scores."""
     d, h, e = layer.d_model, layer.n_heads, layer.d_head
     found = [*projections("qkvr", d, h, e, bias="qkv" if layer.bias else ""), matrix("wo", (h, e), d)]
     return [*found, *([vector("bo", d)] if layer.bias else []), table("u", h, e), table("w", h, e)]

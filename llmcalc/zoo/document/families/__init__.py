@@ -1,1 +1,1 @@
-"""Readers of config.json files, one module per family."""
+"""Readers of config.json files, with one module per model family."""

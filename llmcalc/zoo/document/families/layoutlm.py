@@ -1,4 +1,4 @@
-"""Encoders of documents whose tokens have positions on the page: MarkupLM, LayoutLMv2 and v3, LiLT, BROS."""
+"""Document encoders with token positions on the page: MarkupLM, LayoutLMv2 and v3, LiLT, BROS."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ PATCH_EPS = 1e-6
 
 
 def markuplm(config: Config) -> Architecture:
-    """Read MarkupLM [li2021]: RoBERTa with an embedding of each token's XPath, which has an unused matrix."""
+    """Build MarkupLM [li2021] from RoBERTa and an XPath embedding per token, which includes an unused matrix."""
     width, depth, unit = config.d_model, config.size("max_depth"), config.size("xpath_unit_hidden_size")
     tags, numbers = (config.size(f"max_xpath_{kind}_unit_embeddings") for kind in ("tag", "subs"))
     missing = config.count("tag_pad_id"), config.count("subs_pad_id")
     for rows, entry in zip((tags, numbers), missing, strict=True):
         if entry >= rows:
-            raise config.size_error(f"padding entry {entry} is outside a table of {rows} rows")
+            raise config.size_error(f"padding id {entry} is outside the table of {rows} rows")
     paths = (
         Named("path", PathEmbedding(depth, tags, numbers, unit, INNER * width, width, *missing)),
         Named("idle_path", Linear(depth * unit, width, unused=True)),
@@ -40,7 +40,7 @@ def markuplm(config: Config) -> Architecture:
 
 
 def layoutlmv2(config: Config) -> Architecture:
-    """Read LayoutLMv2 [xu2020] and LayoutXLM: the text encoder, without the visual backbone."""
+    """Build the text encoder of LayoutLMv2 [xu2020] or LayoutXLM, without the visual backbone."""
     width, fast = config.d_model, config.flag("fast_qkv", True)
     shape = config.get("image_feature_pool_shape")
     config.ignore(
@@ -49,7 +49,7 @@ def layoutlmv2(config: Config) -> Architecture:
     if not isinstance(shape, list) or len(shape) != 3:
         raise config.invalid("image_feature_pool_shape", "a list of three integers", shape)
     rows, columns, channels = (config.integer(size, "image_feature_pool_shape", 1) for size in shape)
-    config.add_unmodelled("its input always includes an image")
+    config.add_unmodelled("the input always includes an image")
     attention = _on_page(config, scaled=False, **{**BIASED, "k_bias": not fast})
     image = [Named("image_projection", Linear(channels, width, unused=True))]
     if config.flag("has_visual_segment_embedding"):
@@ -63,7 +63,7 @@ def layoutlmv2(config: Config) -> Architecture:
 
 
 def layoutlmv3(config: Config) -> Architecture:
-    """Read LayoutLMv3 [huang2022] without an image: the patch embedding is stored but unused."""
+    """Build LayoutLMv3 [huang2022] for text input, with an unused patch embedding."""
     if not config.flag("text_embed", True):
         raise config.error("text_embed must be true")
     width, heads = config.d_model, config.n_heads
@@ -97,7 +97,7 @@ def _box(config: Config) -> Named:
     edge, size, width = config.size("coordinate_size"), config.size("shape_size"), config.d_model
     if 4 * edge + 2 * size != width:
         raise config.size_error(
-            f"4 coordinate_size ({edge}) and 2 shape_size ({size}) must add up to hidden_size ({width})"
+            f"4 · coordinate_size ({edge}) + 2 · shape_size ({size}) must equal hidden_size ({width})"
         )
     return Named("box", BoxEmbedding(config.size("max_2d_position_embeddings"), edge, size))
 
@@ -111,7 +111,7 @@ def _on_page(config: Config, *, scaled: bool, boxes: bool = True, **fields: Any)
 
 
 def lilt(config: Config) -> Architecture:
-    """Read LiLT [wang2022]: RoBERTa with a narrower stream of layout embeddings, which the last layer does not use."""
+    """Build LiLT [wang2022] from RoBERTa and a narrower layout stream, whose output in the last layer is unused."""
     width, ratio, rows = (
         config.size(key) for key in ("hidden_size", "channel_shrink_ratio", "max_position_embeddings")
     )
@@ -134,7 +134,7 @@ def lilt(config: Config) -> Architecture:
 
 
 def bros(config: Config) -> Architecture:
-    """Read BROS [hong2021]: BERT with the relative positions of two tokens' boxes in each attention score."""
+    """Build BROS [hong2021] from BERT, with relative positions of token boxes in the attention scores."""
     width, heads = config.d_model, config.n_heads
     config.ignore("n_relations dim_bbox_sinusoid_emb_2d dim_bbox_sinusoid_emb_1d dim_bbox_projection")
     if config.size("dim_bbox") != COORDINATES or width % (WAVES * 2 * COORDINATES):

@@ -1,4 +1,4 @@
-"""Models for pages and formulas: GOT-OCR, Unlimited-OCR, DeepSeek-OCR 2, PaddleOCR-VL, GLM-OCR and others."""
+"""Page and formula recognition models, including GOT-OCR, Unlimited-OCR, DeepSeek-OCR 2, PaddleOCR-VL and GLM-OCR."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DOCLING_LAYERS = [3, 7, 10]  # default of deepstack_visual_indexes
 
 
 def pix2struct(config: Config) -> Architecture:
-    """Read Pix2Struct [lee2022]: a patch encoder with row and column positions, and T5's decoder."""
+    """Build Pix2Struct [lee2022] from T5's decoder and a patch encoder with row and column positions."""
     config.head_kind()
     part = nested_config(config, "vision_config", "pix2struct_vision_model")
     own = {**config_at(config, "text_config"), "tie_word_embeddings": config.flag("tie_word_embeddings")}
@@ -36,7 +36,7 @@ def pix2struct(config: Config) -> Architecture:
 
 
 def _with_cross_attention(block: Block) -> Block:
-    """Return a block in which cross-attention is run."""
+    """Return a copy of a block with cross-attention enabled."""
 
     def run(part: Sublayer) -> Sublayer:
         (branch,) = part.branches
@@ -64,7 +64,7 @@ def _pix2struct_encoder(config: Config) -> Stack:
 
 
 def pp_formulanet(config: Config) -> Architecture:
-    """Read PP-FormulaNet [liu2025formula]: SAM, two convolutions and two linear layers, and mBART's decoder."""
+    """Build PP-FormulaNet [liu2025formula] from SAM, two convolutions, two linear layers, and mBART's decoder."""
     bare = config.head_kind() == "none"
     config.override("architectures", ["Model"] if bare else None)
     config.ignore("is_encoder_decoder")
@@ -72,7 +72,7 @@ def pp_formulanet(config: Config) -> Architecture:
 
 
 def formulanet(link: Link) -> list[Named]:
-    """Build the projector of PP-FormulaNet: two convolutions and two linear layers."""
+    """Build the PP-FormulaNet projector with two convolutions and two linear layers."""
     config = link.encoder
     keys = ("post_conv_in_channels", "post_conv_mid_channels", "post_conv_out_channels", "decoder_hidden_size")
     entering, middle, leaving, out = (config.size(key) for key in keys)
@@ -87,7 +87,7 @@ def formulanet(link: Link) -> list[Named]:
 
 
 def pp_formulanet_text(config: Config) -> Architecture:
-    """Read PP-FormulaNet's decoder [liu2025formula]: mBART's decoder with an untied head."""
+    """Build PP-FormulaNet's text decoder [liu2025formula] from mBART's decoder with an untied head."""
     kind = "" if config.get("architectures") is None else config.head_kind()
     config.ignore("is_encoder_decoder encoder_layers encoder_attention_heads tie_word_embeddings")
     vocab, width, heads = config.vocab, config.size("d_model"), config.size("decoder_attention_heads")
@@ -99,36 +99,36 @@ def pp_formulanet_text(config: Config) -> Architecture:
 
 
 def got_ocr2(link: Link) -> list[Named]:
-    """Build the projector of GOT-OCR 2.0 [wei2024]: two convolutions and one linear layer after SAM."""
+    """Build the GOT-OCR 2.0 projector [wei2024] with two convolutions and a linear layer after SAM."""
     width, out = link.encoder.size("output_channels"), link.d_model
     return [*halving(width, 2 * width, out), *named(projector=Linear(out, out, merge=MERGED))]
 
 
 def unlimited_ocr(link: Link) -> list[Named]:
-    """Build the projector of Unlimited-OCR: one linear layer on the concatenated outputs of SAM and CLIP."""
+    """Build the Unlimited-OCR projector with one linear layer on the concatenated outputs of SAM and CLIP."""
     sam = nested_config(link.encoder, "sam_config", "unlimited_ocr_sam_vision_model")
     projector = Linear(downsample_channels(sam)[1] + link.d_encoder, link.d_model, merge=MERGED)
     return named(projector=projector, newline=vector(link.d_model), separator=vector(link.d_model))
 
 
 def deepseek_ocr2(link: Link) -> list[Named]:
-    """Build the projector of DeepSeek-OCR 2: one linear layer."""
+    """Build the DeepSeek-OCR 2 projector with one linear layer."""
     return named(projector=Linear(link.d_encoder, link.d_model, merge=MERGED), separator=vector(link.d_model))
 
 
 def glm_ocr(link: Link) -> list[Named]:
-    """Build the projector of GLM-OCR: GLM-4V's projector with a different width."""
+    """Build the GLM-OCR projector, which is GLM-4V's projector with a different width."""
     return gated_merger(link, link.encoder.size("out_hidden_size") * link.encoder.size("in_channels"))
 
 
 def paddleocr_vl(link: Link) -> list[Named]:
-    """Build the projector of PaddleOCR-VL: LayerNorm, then two linear layers on merged patches."""
+    """Build the PaddleOCR-VL projector with LayerNorm, followed by two linear layers on merged patches."""
     norm = Named("projector_norm", layernorm(link.d_encoder))
     return [norm, *merger("projector", link.d_encoder, merged(link.encoder), link.d_model)]
 
 
 def hunyuan(link: Link) -> list[Named]:
-    """Build HunyuanOCR's projector: two convolutions, a linear layer, and learned vectors at row and image ends."""
+    """Build the HunyuanOCR projector with two convolutions, a linear layer, and learned row and image end vectors."""
     vision, width = link.encoder, link.d_encoder
     side, text = vision.size("spatial_merge_size"), link.d_model
     merged, eps = side * side, vision.number("rms_norm_eps") or 1e-5
@@ -147,7 +147,7 @@ def hunyuan(link: Link) -> list[Named]:
 
 
 def hy_v4(link: Link) -> list[Named]:
-    """Build the projector of Hunyuan 4 VL: two convolutions and a learned vector at the end of each row."""
+    """Build the Hunyuan 4 VL projector with two convolutions and a learned vector at the end of each row."""
     vision, width = link.encoder, link.d_encoder
     side, out = vision.size("spatial_merge_size"), vision.size("out_hidden_size")
     merged = side * side
@@ -160,7 +160,7 @@ def hy_v4(link: Link) -> list[Named]:
 
 
 def docling(link: Link) -> list[Named]:
-    """Build Granite Docling's projector: a matrix, two linear layers per earlier encoder layer, and a finer route."""
+    """Build the Granite Docling projector with a coarse and a fine route, which read several encoder layers."""
     vision, model = link.encoder, link.model
     factor, out = vision.size("scale_factor"), vision.size("out_hidden_size")
     given = vision.get("deepstack_visual_indexes")

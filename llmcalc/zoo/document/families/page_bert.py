@@ -1,4 +1,4 @@
-"""BERT with embeddings of page positions or table cells: LayoutLM and TAPAS."""
+"""BERT variants with embeddings of page positions (LayoutLM) or table cells (TAPAS)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ....layers import Embedding
 
 
 def layoutlm(config: Config) -> Architecture:
-    """Read LayoutLM [xu2019]: embeddings of positions on the page; the pooler runs in addition to the head."""
+    """Build LayoutLM [xu2019] with page position embeddings, and a pooler that runs in addition to the head."""
     rows, width = config.size("max_2d_position_embeddings"), config.d_model
     edges = {"x": "left_right", "y": "upper_lower", "h": "height", "w": "width"}
     places = tuple(
@@ -22,7 +22,7 @@ def layoutlm(config: Config) -> Architecture:
 
 
 def tapas(config: Config) -> Architecture:
-    """Read TAPAS: BERT with one embedding per property of a table cell."""
+    """Build TAPAS from BERT, with one embedding per property of a table cell."""
     config.ignore(" ".join(key for key in config.defaults if key.startswith(_TAPAS_HEADS)))
     anew = config.flag("reset_position_index_per_cell", True)
     width, sizes = config.d_model, config.layer_indices("type_vocab_sizes")

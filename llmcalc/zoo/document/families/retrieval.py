@@ -1,4 +1,4 @@
-"""Retrieval models [faysse2024]: one embedding per token of a page or a question, from a vision-language model."""
+"""Retrieval models [faysse2024] that embed each token of a page or question with a vision-language model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ INNER = {"colpali": "paligemma", "colqwen2": "qwen2_vl", "colmodernvbert": "mode
 
 
 def retrieval(config: Config) -> Architecture:
-    """Read ColPali, ColQwen2, ColModernVBERT: the inner model without its head, a projection and a unit norm."""
+    """Build ColPali, ColQwen2 or ColModernVBERT from an inner model without its head, a projection, and a unit
+    norm.
+    """
     name = config.class_name()
     if name and not name.endswith("ForRetrieval"):
         raise config.error(f"{short_repr(name)} is not a retrieval class")
@@ -32,7 +34,7 @@ def retrieval(config: Config) -> Architecture:
         layout = "retrieval_text"
         entry = find(str(data.get("model_type")))
     if entry is None:
-        raise UnknownNameError(f"model_type of {WITHIN}", str(whole["model_type"]), names(), where=config.where)
+        raise UnknownNameError(f"{WITHIN} model_type", str(whole["model_type"]), names(), where=config.where)
     part = config.nested(WITHIN, {**data, "architectures": ["Model"]}, entry.model_type)
     found = entry.read(part)
     part.check_all_read()

@@ -1,4 +1,4 @@
-"""UDOP [tang2022]: T5 with an encoder for page patches and tokens with page positions."""
+"""UDOP [tang2022], a T5 variant that encodes page patches and tokens with page positions."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ BIASES = ["1d", "horizontal", "vertical"]
 
 
 def udop(config: Config) -> Architecture:
-    """Read UDOP without an image: the patch embeddings of both stacks are stored but unused."""
-    config.add_unmodelled("positions are relative to the size of the page and to the centre of a box")
+    """Build UDOP for text input, with unused patch embeddings in both stacks."""
+    config.add_unmodelled("positions are relative to the page size and to box centres")
     config.override("tie_word_embeddings", True)
     width, heads = config.size("d_model"), config.size("num_heads")
     given = config.get("relative_bias_args")

@@ -1,1 +1,1 @@
-"""Layer kinds for document models, one file per kind."""
+"""Layer kinds for document models, with one file per kind."""

@@ -1,4 +1,4 @@
-"""Concatenated embeddings of the edges, height and width of a token's box on the page [xu2020]."""
+"""Concatenated embeddings of the edges, height and width of token boxes [xu2020]."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ....core.record import record
 class BoxEmbedding(Layer):
     """``y = [left, upper, right, lower, height, width]``, looked up in four tables.
 
-    Opposite edges share a table. With ``d_stream``, the result is not added to the stream. Instead, it is projected,
-    added to a position embedding and normalised, and starts a second stream [wang2022].
+    Opposite edges share a table. With ``d_stream``, the embedding is not added to the residual stream. Instead, it
+    is projected, added to a position embedding, normalised, and used as a second stream [wang2022].
 
     Attributes:
         rows: number of coordinates along each side of the page.
         d_edge: width of an edge's embedding.
-        d_size: width of the height and width embeddings; the four edges and these two are concatenated.
+        d_size: width of the height and width embeddings.
         d_stream: width of the second stream.
         n_places: number of rows of the second stream's position table, including padding and offset rows.
-        offset, padding_id: offset and padding row of this table, as in ``embedding``.
+        offset, padding_id: offset and padding row of the position table, as in ``embedding``.
         eps: epsilon of the second stream's norm.
     """
 
@@ -44,7 +44,7 @@ class BoxEmbedding(Layer):
             raise SizeError("d_stream and n_places must be set together", where="box_embedding")
 
     def declare(self) -> Declaration:
-        """Declare a table ``[rows, d_edge]`` per direction and a table ``[rows, d_size]`` each for height and width."""
+        """Declare two edge tables ``[rows, d_edge]``, and tables ``[rows, d_size]`` for height and width."""
         axes: dict[str, int | str] = {"V": self.rows, "ce": self.d_edge, "cs": self.d_size}
         declaration = Declaration({**axes, "d": 4 * self.d_edge + 2 * self.d_size})
         declaration.weights("across[V; ce]", "down[V; ce]", "heights[V; cs]", "widths[V; cs]", table="other")

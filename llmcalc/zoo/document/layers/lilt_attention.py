@@ -1,4 +1,4 @@
-"""LiLT attention [wang2022, Section 3.1]: a text stream and a layout stream share their attention scores."""
+"""LiLT attention [wang2022, Section 3.1], in which a text stream and a layout stream share attention scores."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LiltAttention(MultiHead):
         d_ff: hidden width of the layout stream's feed-forward layer.
         activation: activation of the feed-forward layer, as in ``mlp``.
         eps: epsilon of the layout stream's norms.
-        dropped: whether the output of the layout stream is unused, so that it gets no gradient (the last layer).
+        dropped: whether the layout stream's output is unused and receives no gradient (the last layer).
     """
 
     d_stream: int

@@ -1,4 +1,4 @@
-"""XPath embeddings [li2021, Section 3.1]: the tags and indices on a text's path in the page's markup tree."""
+"""XPath embeddings [li2021, Section 3.1] of the tags and indices on a text node's path in the markup tree."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ....core.record import record
 class PathEmbedding(Layer):
     """``y = relu(z w1 + b1) w2 + b2``, where z are the concatenated step embeddings of a path.
 
-    A step embedding is the sum of a tag embedding and an index embedding. Each step has its own two tables.
+    A step embedding is the sum of a tag embedding and an index embedding. Every step has separate tables.
 
     Attributes:
         depth: number of steps of a path; shorter paths are padded.

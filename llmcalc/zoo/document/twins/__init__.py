@@ -1,1 +1,1 @@
-"""NumPy models of layers for document models, one file per layer kind."""
+"""NumPy models of document layers, with one file per layer kind."""

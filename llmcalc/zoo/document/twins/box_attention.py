@@ -1,4 +1,4 @@
-"""Attention with scores for the relative positions of the tokens' boxes [hong2021, Section 3.1]."""
+"""Attention with additional scores for the relative positions of token boxes [hong2021, Section 3.1]."""
 
 from __future__ import annotations
 

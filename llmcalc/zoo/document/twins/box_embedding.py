@@ -1,4 +1,4 @@
-"""Embeddings of a token's box on the page [xu2020, Section 2.1]; without boxes, all coordinates are 0."""
+"""Embeddings of token boxes on the page [xu2020, Section 2.1], with all coordinates 0 by default."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ....twins.weights import Array, Weight, Weights, matrix, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return a table per direction and per size, and a projection, position table and norm for a second stream."""
+    """Return two edge tables and two size tables, and an optional second stream's projection, positions and norm."""
     found = [table(name, layer.rows, layer.d_edge) for name in ("across", "down")]
     found += [table(name, layer.rows, layer.d_size) for name in ("heights", "widths")]
     if not layer.d_stream:
@@ -26,7 +26,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Return ``x`` plus the box embeddings, or ``x`` unchanged if there is a second stream."""
+    """Add the box embeddings to ``x``, or store them as a second stream and return ``x`` unchanged."""
     entries = _entries(layer, w, step)
     if not layer.d_stream:
         return x + entries
@@ -36,7 +36,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _entries(layer: Any, w: Weights, step: Step) -> Array:
-    """Return the concatenated embeddings of the four edges, height and width [b q d]."""
+    """Concatenate the embeddings of the four edges, height and width [b q d]."""
     boxes = np.zeros((*step.ids.shape, 4), int) if step.boxes is None else step.boxes
     left, upper, right, lower = np.moveaxis(boxes, -1, 0)
     found = [(w.across, left), (w.down, upper), (w.across, right), (w.down, lower)]

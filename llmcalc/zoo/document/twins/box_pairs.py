@@ -1,4 +1,4 @@
-"""Relative position embeddings for pairs of token boxes [hong2021, Section 3.1]; without boxes, all are equal."""
+"""Relative position embeddings for pairs of token boxes [hong2021, Section 3.1], with all coordinates 0 by default."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ CORNERS = (0, 1, 2, 1, 2, 3, 0, 3)  # x and y of the upper left, upper right, lo
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return one projection."""
+    """Return the projection of the sinusoids to the head width."""
     return [matrix("w", len(CORNERS) * layer.d_wave, layer.d_head)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Return ``x`` unchanged, and save the vectors of box pairs [b q k e] for the attention layers."""
+    """Store the embeddings of box pairs [b q k e] for the attention layers, and return ``x`` unchanged."""
     step.must_be_whole(layer.kind())
     boxes = np.zeros((*step.ids.shape, 4), int) if step.boxes is None else step.boxes
     corners = boxes[..., list(CORNERS)] * layer.scale

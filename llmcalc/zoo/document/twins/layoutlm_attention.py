@@ -39,7 +39,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _bias(layer: Any, rows: Array, position: Array, name: str) -> Array:
-    """Return the bias of each pair of tokens [b h q k], from the key position minus the query position."""
+    """Look up the bias of each token pair [b h q k] by the difference between key and query positions."""
     ahead = position[:, None, :] - position[:, :, None]
     by_text = (layer.distance_buckets, layer.distance_most)
     count, most = by_text if name == "distance_bias" else (layer.box_buckets, layer.box_most)

@@ -1,4 +1,4 @@
-"""LiLT attention [wang2022, Section 3.1]: a text stream and a layout stream share their attention scores."""
+"""LiLT attention [wang2022, Section 3.1], in which a text stream and a layout stream share attention scores."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _update_layout(layer: Any, w: Weights, mixed: Array, layout: Array) -> Array:
-    """Apply the residual connections, norms and feed-forward layer of the layout stream after attention."""
+    """Update the layout stream after attention with residual connections, norms and a feed-forward layer."""
     layout = layout + einsum("bqhe,hed->bqd", mixed, w.wol) + w.bol
     layout = layernorm(layout, layer.eps, w.norm, w.norm_b)
     hidden = ACTIVATIONS[layer.activation](einsum("bqd,df->bqf", layout, w.wu) + w.bu)

@@ -1,4 +1,4 @@
-"""XPath embeddings [li2021, Section 3.1] of a path without steps."""
+"""XPath embeddings [li2021, Section 3.1], computed for empty paths."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ....twins.weights import Array, Weight, Weights, matrix, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return two tables per step of a path, and a network of two matrices."""
+    """Return a tag table and an index table for each path step, and the two matrices of a network."""
     tables = (("tags", layer.n_tags), ("numbers", layer.n_numbers))
     found = [table(name, layer.depth, rows, layer.d_unit) for name, rows in tables]
     found += [matrix("w1", (layer.depth, layer.d_unit), layer.d_ff), vector("b1", layer.d_ff)]
@@ -21,7 +21,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``x + relu(z w1 + b1) w2 + b2`` for the embeddings z [b q s e] of missing steps."""
+    """Compute ``x + relu(z w1 + b1) w2 + b2``, where z [b q s e] are embeddings of missing path steps."""
     missing = np.zeros((*step.ids.shape, layer.depth), int)
     steps = np.arange(layer.depth)
     z = w.tags[steps, missing + layer.tag_id] + w.numbers[steps, missing + layer.number_id]

@@ -1,4 +1,4 @@
-"""Encoders with different blocks or outputs than BERT: MobileBERT, ConvBERT, SqueezeBERT, Splinter."""
+"""BERT variants with different blocks or outputs: MobileBERT, ConvBERT, SqueezeBERT, Splinter."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SPLINTER = ("SplinterModel", "SplinterForPreTraining", "SplinterForQuestionAnswe
 
 
 def mobilebert(config: Config) -> Architecture:
-    """Read MobileBERT [sun2020]: bottleneck blocks with several feed-forward layers each; token trigrams."""
+    """Build MobileBERT [sun2020] with token trigrams, and bottleneck blocks with several feed-forward layers."""
     width, vocab, narrow = config.d_model, config.vocab, config.size("embedding_size")
     kind = config.string("normalization_type")
     if kind not in ("no_norm", "layer_norm"):
@@ -61,7 +61,7 @@ def mobilebert(config: Config) -> Architecture:
 
 
 def _bottleneck_block(config: Config, norm: Callable[..., Layer]) -> tuple[Sublayer, ...]:
-    """Return a block that narrows the input, again for queries and keys, and widens the output."""
+    """Return the sub-layers of a bottleneck block, optionally with a separate bottleneck for queries and keys."""
     width, within = config.d_model, config.flag("use_bottleneck")
     inner = config.size("intra_bottleneck_size") if within else width
     config.ignore("intra_bottleneck_size true_hidden_size")
@@ -91,7 +91,7 @@ def _bottleneck_block(config: Config, norm: Callable[..., Layer]) -> tuple[Subla
 
 
 def convbert(config: Config) -> Architecture:
-    """Read ConvBERT [jiang2020]: convolutions replace half the heads; the feed-forward layer may be block-diagonal."""
+    """Build ConvBERT [jiang2020], in which convolutions replace some heads and feed-forward layers may be grouped."""
     width, narrow = config.d_model, config.size("embedding_size")
     if config.flag("add_cross_attention"):
         raise config.error("add_cross_attention is not supported")
@@ -104,7 +104,7 @@ def convbert(config: Config) -> Architecture:
 
 
 def squeezebert(config: Config) -> Architecture:
-    """Read SqueezeBERT [iandola2020]: grouped projections in every block; the pooler runs in addition to the head."""
+    """Build SqueezeBERT [iandola2020] with grouped projections, and a pooler that runs in addition to the head."""
     if config.size("embedding_size") != config.d_model:
         raise config.error("embedding_size must equal hidden_size")
     keys = ("q_groups", "k_groups", "v_groups", "post_attention_groups")
@@ -121,11 +121,11 @@ def squeezebert(config: Config) -> Architecture:
 
 
 def splinter(config: Config) -> Architecture:
-    """Read Splinter [ram2021]: BERT with a head in which question tokens select a span."""
+    """Build Splinter [ram2021] from BERT and a head in which question tokens select a span."""
     name, asks = config.class_name() or SPLINTER[1], config.count("question_token_id")
     if name not in SPLINTER:
         known = ", ".join(SPLINTER)
-        raise config.error(f"unknown Splinter class {short_repr(name)}; known: {known}")
+        raise config.error(f"unknown Splinter class {short_repr(name)}; expected one of {known}")
     config.override("architectures", [name if name == SPLINTER[0] else SPLINTER[1]])
     stack = encoder(config)
     if name == SPLINTER[0]:

@@ -1,4 +1,4 @@
-"""Byte Latent Transformer: a patcher, a byte-level encoder, a transformer on patches, and a byte-level decoder."""
+"""Byte Latent Transformer with a patcher, byte-level encoder, patch-level transformer and byte-level decoder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNTOLD = "the class cannot use a cache; decode steps and states follow the publi
 
 
 def blt(config: Config) -> Architecture:
-    """Read Byte Latent Transformer [pagnoni2024] with the configured patch length, by default one byte."""
+    """Build a Byte Latent Transformer [pagnoni2024] with the configured patch length (default: one byte)."""
     patcher, encoder, decoder, inner = (_part(config, name) for name in PARTS)
     patches, notes = _patches(config)
     bytes_in, bytes_out, wide = (part.d_model for part in (encoder, decoder, inner))
@@ -51,7 +51,7 @@ def blt(config: Config) -> Architecture:
 
 
 def _part(config: Config, name: str) -> Config:
-    """Return the config of a part, whose number of heads divides the width."""
+    """Return the config of a submodule, checking that ``head_dim`` matches the width and number of heads."""
     key = f"{name.removeprefix('local_').partition('_')[0]}_config"
     given = config.get(key)
     if not isinstance(given, dict | None):
@@ -62,12 +62,12 @@ def _part(config: Config, name: str) -> Config:
     part.discard("encoder_cross_output_size" + (" hidden_act" if name == "patcher" else ""))
     head, width = part.optional_size("head_dim"), part.d_model // part.n_heads
     if head not in (None, width):
-        raise part.size_error(f"head_dim must be {width}, as in the class, not {head}")
+        raise part.size_error(f"the model class requires head_dim to be {width}, not {head}")
     return part
 
 
 def _patches(config: Config) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the length of patches, the number of additional patches in the implementation, and notes."""
+    """Return the patch length and the implementation's number of extra patches, and notes."""
     length, longest = config.optional_size("patch_size"), config.optional_size("max_patch_length")
     asked = config.flag("patch_in_forward", True) and config.string("patching_mode") == "entropy"
     if not asked or length is None:
@@ -82,7 +82,7 @@ def _patches(config: Config) -> tuple[dict[str, Any], tuple[str, ...]]:
 
 
 def _layers(part: Config, theta: float, span: int | None) -> tuple[Sublayer, Sublayer]:
-    """Return blocks of pre-norm attention and a gated feed-forward layer."""
+    """Return the two sub-layers of a pre-norm block, attention and a gated feed-forward layer."""
     norm = part.rmsnorm()
     changes: Fields = {"rope_theta": part.rope_theta(default=theta), "rope_interleaved": True, "window": span}
     attention = part.attention(bias=False, d_head=part.d_model // part.n_heads, **changes)
@@ -116,14 +116,14 @@ def _between(part: Config, asks: str, patches: Fields, vectors: int) -> PatchAtt
 
 
 def _query_residual(layer: PatchAttention) -> Sublayer:
-    """Return a sub-layer that adds the query to the attention output."""
+    """Return a sub-layer without a residual connection, because the layer adds its queries itself."""
     return Sublayer("patches", (Branch("patches", layer),), residual=False)
 
 
 def _encoder(config: Config, part: Config, patches: Fields, table: tuple[int, int] | None) -> Stack:
-    """Return the byte-level encoder, which computes patch vectors in the last layer or in all layers.
+    """Return a byte-level encoder that computes patch vectors after the last layer or after every layer.
 
-    ``table``: number of rows and width of the token embedding if the head is tied.
+    ``table`` is the number of rows and the width of the token embedding if the head is tied.
     """
     from dataclasses import replace
 
@@ -151,7 +151,7 @@ def _encoder(config: Config, part: Config, patches: Fields, table: tuple[int, in
 
 
 def _decoder(config: Config, part: Config, patches: Fields, tied: bool, causal: bool) -> Stack:
-    """Return the byte-level decoder, which attends to patch vectors before the first layer or before all layers."""
+    """Return a byte-level decoder that attends to patch vectors before the first layer or before every layer."""
     width, layers = part.d_model, part.n_layers
     plain = _layers(part, THETA, config.optional_size("local_attention_window_len"))
     between = _query_residual(_between(part, "tokens", patches, part.size("cross_attn_k")))

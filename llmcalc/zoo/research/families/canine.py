@@ -1,4 +1,4 @@
-"""CANINE [clark2021]: characters without a vocabulary, a deep encoder of character groups between shallow ones."""
+"""The vocabulary-free character encoder CANINE [clark2021]. Most of its layers process groups of characters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..layers.character_pooling import CharacterPooling
 
 
 def canine(config: Config) -> Architecture:
-    """Read CANINE without a head; the position table has one row per hash bucket."""
+    """Read a CANINE config without a head. The position table has one row per hash bucket."""
     without_head(config)
     config.ignore("max_position_embeddings")
     width, heads, merge = (config.size(key) for key in ("hidden_size", "num_attention_heads", "downsampling_rate"))
@@ -47,7 +47,7 @@ def canine(config: Config) -> Architecture:
 
 
 def _block(name: str, attention: Layer, mlp: Layer, norm: Layer) -> Block:
-    """Return a post-norm block stored under its own name."""
+    """Return a post-norm block with the given name."""
     return Block(name, (norm_sublayer("attention", attention, norm, True), norm_sublayer("mlp", mlp, norm, True)))
 
 

@@ -1,4 +1,4 @@
-"""Decoders with unusual attention or experts: DiffLLaMA, Doge, JetMoE, MiniMax-01, xLSTM."""
+"""Decoders with unusual attention or experts: DiffLLaMA, Doge, JetMoE, MiniMax-01 and xLSTM."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _KERNELS = (
 
 
 def diffllama(config: Config) -> Architecture:
-    """Read DiffLLaMA: differential attention [ye2024]."""
+    """Read a DiffLLaMA config with differential attention [ye2024]."""
     config.ignore("lambda_std_dev")
     eps = config.rmsnorm().eps
     return decoder(config, extend_attention(DifferentialAttention, config.attention(), pair_norm_eps=eps))
 
 
 def doge(config: Config) -> Architecture:
-    """Read Doge: a mask computed from values, scaled residuals, and optionally experts with one neuron each."""
+    """Read a Doge config with dynamic mask attention, scaled residuals, and optional single-neuron experts."""
     width, bias = config.d_model, config.flag("mlp_bias")
     norm, scale = config.rmsnorm(), Scale(width, "residual")
     plain = config.attention(qk_norm="head", window=config.sliding_window())
@@ -57,7 +57,7 @@ def doge(config: Config) -> Architecture:
 
 
 def jetmoe(config: Config) -> Architecture:
-    """Read JetMoE [shen2024]: experts in attention and feed-forward layers, with an output bias on both."""
+    """Read a JetMoE config [shen2024]. Attention and feed-forward layers both have experts and an output bias."""
     config.ignore("num_attention_heads")  # number of key/value heads times experts per token
     n_experts, top_k = config.size("num_local_experts"), config.size("num_experts_per_tok")
     attention = RoutedAttention(
@@ -78,7 +78,7 @@ def jetmoe(config: Config) -> Architecture:
 
 
 def minimax(config: Config) -> Architecture:
-    """Read MiniMax-Text-01: lightning attention, with softmax attention in some layers."""
+    """Read a MiniMax-Text-01 config with lightning attention in some layers and softmax attention in the others."""
     config.get("sliding_window")  # the class masks tokens but caches all of them
     softmax = config.attention(bias=False)
     mixers: Layers = {
@@ -99,7 +99,7 @@ def minimax(config: Config) -> Architecture:
     }
 
     def weighed(part: Sublayer) -> Sublayer:
-        """Return a sub-layer whose residual sum scales the normalised input and the output."""
+        """Return a sub-layer that adds its scaled output to its scaled normalised input."""
         kind = part.branches[0].layer.kind()
         kept, added = factors[{"attention": "full_attn", "lightning_attention": "linear_attn"}.get(kind, "mlp")]
         return replace(part, residual_normed=True, residual_scale=kept, scale=added)
@@ -108,20 +108,20 @@ def minimax(config: Config) -> Architecture:
 
 
 def minimax_text_01(config: Config) -> Architecture:
-    """Read MiniMax-Text-01 and M1 [minimax2025] as published, with attention types listed as 0 and 1."""
+    """Read a MiniMax-Text-01 or M1 config [minimax2025] in its published form, with attention types 0 and 1."""
     kinds = config.layer_indices("attn_type_list")
     if set(kinds) - {0, 1} or len(kinds) != config.n_layers:
-        raise config.size_error("attn_type_list must have a 0 (linear) or a 1 (softmax) per layer")
+        raise config.size_error("attn_type_list must have one 0 (linear) or 1 (softmax) per layer")
     config.override("layer_types", ["full_attention" if kind else "linear_attention" for kind in kinds])
     if config.count("shared_intermediate_size") or not config.flag("postnorm", True):
-        raise config.error("shared experts and other residual sums are not supported")
+        raise config.error("shared experts and postnorm: false are not supported")
     config.ignore("shared_moe_mode layernorm_type rotary_dim")
-    config.add_unmodelled("heads are partly rotated, and the class has different projections")
+    config.add_unmodelled("the model class rotates only part of each head and uses different projections")
     return minimax(config)
 
 
 def xlstm(config: Config) -> Architecture:
-    """Read the large xLSTM [beck2025]: mLSTM layers, each followed by a SwiGLU; matrices are separate or fused."""
+    """Read an xLSTM-Large config [beck2025]. A SwiGLU layer follows each mLSTM. Weights are separate or fused."""
     width, biased = config.optional_size("hidden_size") or config.size("embedding_dim"), config.flag("use_bias")
     config.ignore(_KERNELS)
     if (config.optional_size("embedding_dim") or width) != width:

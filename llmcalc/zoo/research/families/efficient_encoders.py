@@ -1,4 +1,4 @@
-"""Encoders with cheaper attention: FNet, Nyströmformer, YOSO, MRA, Longformer, BigBird."""
+"""Encoders with efficient attention: FNet, Nyströmformer, YOSO, MRA, Longformer and BigBird."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OFFSET = 2  # number of rows before the first position
 
 
 def fnet(config: Config) -> Architecture:
-    """Read FNet [leethorp2021]: a Fourier transform instead of attention, and a projection after the embeddings."""
+    """Read an FNet config [leethorp2021] with Fourier mixing and a projection after the embeddings."""
     config.ignore("use_tpu_fourier_optimizations tpu_short_seq_length")
     stack = encoder(config, attention=FourierMixing(config.d_model))
     stack = replace(stack, inputs=(*stack.inputs, Named("projection", Linear(config.d_model, config.d_model))))
@@ -37,12 +37,12 @@ def fnet(config: Config) -> Architecture:
 
 
 def nystromformer(config: Config) -> Architecture:
-    """Read Nyströmformer [xiong2021]."""
+    """Read a Nyströmformer config [xiong2021]."""
     if config.flag("inv_coeff_init_option"):
         raise config.error("inv_coeff_init_option is not supported")
     landmarks, length = config.size("num_landmarks"), config.size("segment_means_seq_len")
     if landmarks > length:
-        raise config.size_error(f"num_landmarks ({landmarks}) must be at most the number of tokens ({length})")
+        raise config.size_error(f"num_landmarks ({landmarks}) must not exceed segment_means_seq_len ({length})")
     attention = NystromAttention(
         config.d_model,
         config.n_heads,
@@ -53,7 +53,7 @@ def nystromformer(config: Config) -> Architecture:
 
 
 def yoso(config: Config) -> Architecture:
-    """Read YOSO [zeng2021]."""
+    """Read a YOSO config [zeng2021]."""
     config.ignore("use_fast_hash lsh_backward")
     attention = HashedAttention(
         config.d_model,
@@ -71,22 +71,26 @@ def _unpooled(config: Config, stack: Stack) -> Architecture:
 
 
 def mra(config: Config) -> Architecture:
-    """Read MRA [zeng2022], without its multi-resolution approximation of attention; all pairs are counted."""
+    """Read an MRA config [zeng2022]. Attention is counted over all pairs, without the multi-resolution
+    approximation.
+    """
     config.ignore("block_per_row approx_mode initial_prior_first_n_blocks initial_prior_diagonal_n_blocks")
     attention = bert_attention(config)
-    config.add_unmodelled("its multi-resolution approximation of attention is not modelled")
+    config.add_unmodelled("the multi-resolution approximation of attention is not modelled")
     note = "attention is counted over all pairs, because its multi-resolution approximation is not modelled"
     return replace(_unpooled(config, encoder(config, attention=attention, offset=OFFSET)), notes=(note,))
 
 
 def longformer(config: Config) -> Architecture:
-    """Read Longformer [beltagy2020]: windows on both sides; projections for global tokens may be unused."""
+    """Read a Longformer config [beltagy2020]. The projections for global tokens are stored but unused."""
     layers, width, heads = (config.size(key) for key in ("num_hidden_layers", "hidden_size", "num_attention_heads"))
     config.ignore("onnx_export")
     windows = config.get("attention_window", 512)
     windows = windows if isinstance(windows, list) else [windows] * layers
     if len(windows) != layers or not all(type(size) is int and size > 0 for size in windows):
-        raise config.size_error("attention_window must be a positive integer, or a list of one per layer")
+        raise config.size_error(
+            "attention_window must be a positive integer or a list of positive integers, one per layer"
+        )
     longest = max(windows)
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True, padded_to=longest)
     known: dict[int, Block] = {}
@@ -98,7 +102,9 @@ def longformer(config: Config) -> Architecture:
 
 
 def big_bird(config: Config) -> Architecture:
-    """Read BigBird [zaheer2020]: sparse attention over long inputs; the pooler runs in addition to the head."""
+    """Read a BigBird config [zaheer2020]. Attention is sparse for long inputs, and the pooler runs even with a
+    head.
+    """
     kind, biased = config.string("attention_type"), config.flag("use_bias")
     if kind not in ("block_sparse", "original_full"):
         raise config.invalid("attention_type", "block_sparse or original_full", kind)

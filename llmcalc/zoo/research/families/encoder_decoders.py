@@ -1,4 +1,4 @@
-"""Encoder-decoders with special attention: LED, BigBird-Pegasus, PEGASUS-X, LongT5, ProphetNet, MVP."""
+"""Encoder-decoders with special attention: LED, BigBird-Pegasus, PEGASUS-X, LongT5, ProphetNet and MVP."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ UNBIASED = dict.fromkeys(("q_bias", "k_bias", "v_bias", "o_bias"), False)
 
 
 def longt5(config: Config) -> Architecture:
-    """Read LongT5 [guo2021]: block-local attention in the encoder; ``transient-global`` adds block summaries."""
+    """Read a LongT5 config [guo2021] with ``local`` or ``transient-global`` attention in the encoder."""
     kinds = ("local", "transient-global")
     kind = config.string("encoder_attention_type")
     if kind not in kinds:
@@ -59,7 +59,7 @@ def longt5(config: Config) -> Architecture:
 
 
 def prophetnet(config: Config) -> Architecture:
-    """Read ProphetNet [qi2020]: a post-norm decoder that predicts the next n tokens, with one stream for each."""
+    """Read a ProphetNet config [qi2020]. The decoder predicts the next n tokens with one stream per token."""
     config.ignore("disable_ngram_loss eps num_encoder_layers num_encoder_attention_heads")
     crossed, kind = config.flag("add_cross_attention", True), class_kind(config)
     tied, vocab, width = config.flag("tie_word_embeddings", True), config.vocab, config.d_model
@@ -92,7 +92,7 @@ def _ngram_layers(config: Config, ngram: int, crossed: bool, unused: bool) -> La
 
 
 def _multi_stream(found: Stack, streams: int) -> Stack:
-    """Return the stack with norms that run on all copies of the tokens."""
+    """Return the stack with norms that run on all ``streams`` copies of the tokens."""
 
     def wide(layer: Layer | None) -> Layer | None:
         return replace(layer, streams=streams) if isinstance(layer, Norm) else layer
@@ -104,7 +104,7 @@ def _multi_stream(found: Stack, streams: int) -> Stack:
 
 
 def _skip_padding(config: Config, found: Stack) -> Stack:
-    """Return the stack with positions after the padding token's id, in a table of unchanged size."""
+    """Return the stack with positions that start after the padding token id. The table size is unchanged."""
     offset = config.count("pad_token_id") + 1
     inputs = (
         Named(name, replace(layer, offset=offset))
@@ -116,9 +116,9 @@ def _skip_padding(config: Config, found: Stack) -> Stack:
 
 
 def mvp(config: Config) -> Architecture:
-    """Read MVP [tang2022]: BART; ``use_prompt`` adds learned keys and values before those of every decoder layer.
+    """Read an MVP config [tang2022] as BART. If ``use_prompt`` is set, every decoder layer has a learned prefix.
 
-    The class does not build prompts for the encoder or for a stand-alone decoder.
+    The transformers class does not build prompts for the encoder or for a stand-alone decoder.
     """
     style, kind = Style(offset=POSITION_OFFSET), class_kind(config)
     config.ignore("use_prompt prompt_length prompt_mid_dim")
@@ -138,7 +138,7 @@ def mvp(config: Config) -> Architecture:
 
 
 def pegasus_x(config: Config) -> Architecture:
-    """Read PEGASUS-X [phang2022]: blocks, staggered in every second layer, and global tokens in a separate stream."""
+    """Read a PEGASUS-X config [phang2022] with staggered block-local attention and a stream of global tokens."""
     style = Style(pre_norm=True, final_norm=True, embedding_norm=False, positions="", biases=UNBIASED)
     kind = class_kind(config)
     tied, vocab, width = config.flag("tie_word_embeddings", True), config.vocab, config.size("d_model")
@@ -153,7 +153,7 @@ def pegasus_x(config: Config) -> Architecture:
 
 
 def led(config: Config) -> Architecture:
-    """Read LED [beltagy2020]: BART with Longformer's attention in the encoder."""
+    """Read an LED config [beltagy2020] as BART with Longformer attention in the encoder."""
     style, kind = Style(positions="max_decoder_position_embeddings"), class_kind(config)
     tied, vocab, width = config.flag("tie_word_embeddings", True), config.vocab, config.size("d_model")
     layers, heads = config.size("encoder_layers"), config.size("encoder_attention_heads")
@@ -174,7 +174,9 @@ def led(config: Config) -> Architecture:
 
 
 def bigbird_pegasus(config: Config) -> Architecture:
-    """Read BigBird-PEGASUS [zaheer2020]: pre-norm, sparse encoder attention; a stand-alone decoder is never tied."""
+    """Read a BigBird-PEGASUS config [zaheer2020] with sparse encoder attention. Stand-alone decoders are never
+    tied.
+    """
     biased, kind = config.flag("use_bias"), class_kind(config)
     style = Style(pre_norm=True, final_norm=True, embedding_norm=False, biases=dict.fromkeys(UNBIASED, biased))
     vocab, width, sparse = config.vocab, config.size("d_model"), config.string("attention_type")

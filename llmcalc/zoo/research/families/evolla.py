@@ -1,4 +1,4 @@
-"""Evolla [zhou2025]: LLaMA with a protein encoder and adapters that attend to the protein."""
+"""The Evolla protein-language model [zhou2025] with a LLaMA decoder, a protein encoder, and adapters."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ BARE = "EvollaModel"
 
 
 def evolla(config: Config) -> Architecture:
-    """Read Evolla: the language model, SaProt [su2023] with a resampler, and an adapter after every few blocks."""
+    """Read an Evolla config with LLaMA, SaProt [su2023], a resampler, and an adapter after every few blocks."""
     config.override("architectures", ["Model"] if (config.class_name() == BARE) else None)
     config.override("tie_word_embeddings", False)  # the class never ties the head
     config.ignore("is_decoder add_cross_attention aligner_attention_probs_dropout_prob is_encoder_decoder")
     found = llama.llama(config)
     inner = nested_config(config, "protein_encoder_config", "saprot")
     if inner.flag("add_cross_attention") or inner.flag("is_decoder"):
-        raise inner.error("SaProt as a decoder is not supported")
+        raise inner.error("SaProt is not supported as a decoder")
     (encoder,) = read_parts(inner, "")
     resampler, adapters = list_parts(config, "", "evolla", d_protein=inner.d_model, n_layers=found.main.n_layers)
     encoder = replace(encoder, outputs=(*encoder.outputs, *resampler.outputs))

@@ -1,4 +1,4 @@
-"""Funnel Transformer: an encoder that shortens the sequence."""
+"""The Funnel Transformer encoder, with sequence pooling between blocks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BASE = "FunnelBaseModel"  # the class without the decoder
 
 
 def funnel(config: Config) -> Architecture:
-    """Read Funnel Transformer [dai2020]."""
+    """Read a Funnel Transformer config [dai2020]."""
     config.ignore("num_hidden_layers num_blocks initializer_std")
     width, vocab, kind = config.size("d_model"), config.vocab, config.head_kind() or "mlm"
     inputs = (
@@ -41,7 +41,7 @@ def funnel(config: Config) -> Architecture:
             config, stack, [Named("discriminator_dense", dense), Named("discriminator", Linear(width, 1))]
         )
     if kind != "mlm":
-        raise config.error(f"heads of kind {short_repr(kind)} are not supported")
+        raise config.error(f"{short_repr(kind)} heads are not supported")
     return encoder_model(config, stack, [Named("head", tied_head(config, width, spare_bias=False))])
 
 
@@ -51,7 +51,7 @@ def _blocks(config: Config) -> list[Run]:
     if len(repeats) != len(sizes):
         raise config.size_error(f"block_repeats must have one entry per block ({len(sizes)}), not {len(repeats)}")
     if any(count > 1 for count in repeats[1:]):
-        raise config.error("block_repeats: repeating a layer that pools is not supported")
+        raise config.error("repeating pooling layers (block_repeats) is not supported")
     config.check_layer_runs(sum(sizes))
     runs = []
     for number, (size, times) in enumerate(zip(sizes, repeats, strict=True)):

@@ -1,4 +1,4 @@
-"""Inkling: attention with learned distance profiles, convolutions after each sub-layer, weighted shared experts."""
+"""Inkling decoders with relative position profiles, short convolutions, and weighted shared experts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BEHIND = "mtp_hidden_states_first mtp_local_layer_ids num_mtp_layers chain_hidde
 
 
 def inkling(config: Config) -> Architecture:
-    """Read Inkling [tml2026]: a convolution after attention and after the experts, and weighted shared experts."""
+    """Read an Inkling config [tml2026]. A short convolution follows each attention and feed-forward layer."""
     layers, width = config.n_layers, config.d_model
     config.ignore(f"{BEHIND} shared_expert_sink rms_norm_eps_moe_gate number_of_conv_states")
     attention = {kind: attention_layer(config, kind, norm="rmsnorm") for kind in (FULL, LOCAL)}
@@ -40,7 +40,7 @@ def inkling(config: Config) -> Architecture:
     norm, conv = config.rmsnorm(), ResidualConv(width, config.size("conv_kernel_size"))
 
     def build(name: str, mixer: Layer, feed: Layer) -> Block:
-        """Return a block whose sub-layers end with a convolution."""
+        """Return a block in which each sub-layer ends with a convolution."""
         return Block(
             name, (sublayer("attention", mixer, pre=norm, post=conv), sublayer("mlp", feed, pre=norm, post=conv))
         )
@@ -49,14 +49,14 @@ def inkling(config: Config) -> Architecture:
     divisor = config.positive_number("logits_mup_width_multiplier")
     vocab, real = config.vocab, config.optional_size("unpadded_vocab_size")
     if real is not None and real < vocab:
-        config.add_unmodelled(f"the class drops all logits after the first {real}")
+        config.add_unmodelled(f"the model class keeps only the first {real} logits")
     return text_model(config, runs, (), Head(vocab, width, input_scale=1 / divisor))
 
 
 def text_model(
     config: Config, runs: tuple[Run, ...], before: tuple[Named, ...], head: Head, depth: int = 0
 ) -> Architecture:
-    """Return a decoder with a normalised token embedding, blocks, and an untied head."""
+    """Return a decoder with normalised token embeddings, the given blocks, and an untied head."""
     config.ignore("tie_word_embeddings max_position_embeddings")
     token = Embedding(config.vocab, config.d_model, normed=True, norm_eps=config.eps)
     outputs = [Named("depth", DepthAttention(config.d_model, depth))] if depth else []
@@ -70,7 +70,7 @@ def text_model(
 
 
 def layer_kinds(config: Config, layers: int) -> list[str]:
-    """Return the type of each layer, with or without a window."""
+    """Return the attention type of each layer, either full or sliding-window."""
     chosen = set(config.layer_indices("local_layer_ids")) if config.get("local_layer_ids") is not None else None
     usual = [
         (LOCAL if index in chosen else FULL) if chosen is not None else (LOCAL if (index + 1) % PERIOD else FULL)
@@ -84,7 +84,7 @@ def layer_kinds(config: Config, layers: int) -> list[str]:
 
 
 def attention_layer(config: Config, kind: str, **changes: Any) -> RelativeProfileAttention:
-    """Return the attention of one layer type, with the sizes of this type."""
+    """Return the attention layer for layer type ``kind``."""
     prefix, span = ("swa_", config.size("sliding_window_size")) if kind == LOCAL else ("", None)
     head = config.size(f"{prefix}head_dim")
     fields: Fields = {
@@ -105,7 +105,7 @@ def attention_layer(config: Config, kind: str, **changes: Any) -> RelativeProfil
 
 
 def expert_layer(config: Config, hidden: int, **changes: Any) -> Moe:
-    """Return experts with sigmoid scores; offsets affect only the selection of experts."""
+    """Return a mixture of experts with sigmoid scores and a correction bias that affects only expert selection."""
     sizes = (config.d_model, hidden, config.size("n_routed_experts"), config.size("num_experts_per_tok"))
     scale = config.number("route_scale")
     fields: Fields = {"routed_scale": 1.0 if scale is None else scale, **changes}

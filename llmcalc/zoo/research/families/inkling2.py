@@ -1,4 +1,4 @@
-"""Inkling 2: each sub-layer reads a mix of the outputs of earlier layer groups; layers may run in a loop."""
+"""Inkling 2 decoders with attention over the outputs of earlier layer groups and an optional layer loop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .inkling import FULL, LOCAL, attention_layer, expert_layer, layer_kinds, te
 
 
 class Place(NamedTuple):
-    """An application of a layer, with the layer's number, the group size, and the loop."""
+    """One execution of a layer, with the layer number, the group size, and the loop state."""
 
     number: int
     group: int
@@ -25,23 +25,23 @@ class Place(NamedTuple):
 
     @property
     def opens(self) -> bool:
-        """Whether the layer is the first of a group; later layers can attend to the stream before the group."""
+        """Whether the layer starts a group. The stream before the layer is then stored for later layers."""
         return self.number % self.group == 0
 
     @property
     def before(self) -> int:
-        """The number of earlier groups, including the layer's own group unless the layer opens the group."""
+        """Number of group sums that earlier layers have stored."""
         return -(-self.number // self.group)
 
 
 def inkling2(config: Config) -> Architecture:
-    """Read Inkling 2 [tml2026]: attention and experts read a mix of the outputs of earlier layer groups."""
+    """Read an Inkling 2 config [tml2026]. Attention and experts read a mix of earlier layer group outputs."""
     layers, group = config.n_layers, config.size("n_layers_per_attn_res_block")
     return _stack(config, [Place(number, group) for number in range(layers)], ())
 
 
 def inkling2_loop(config: Config) -> Architecture:
-    """Read Inkling 2 with a loop: some layers run several times and receive outputs of the previous pass."""
+    """Read a looped Inkling 2 config. Some layers run several times and receive messages from the previous pass."""
     layers, group = config.n_layers, config.size("n_layers_per_attn_res_block")
     given = config.get("loop_config")
     if isinstance(given, dict):
@@ -67,7 +67,7 @@ def inkling2_loop(config: Config) -> Architecture:
         *([place._replace(again=True) for place in loop] * (passes - 1)),
         *(Place(number, group) for number in range(last, layers)),
     ]
-    config.add_unmodelled("loops pass messages between iterations, which the NumPy model does not support")
+    config.add_unmodelled("the NumPy model does not support loops that pass messages between iterations")
     width, groups = config.d_model, max(1, -(-(last - first) // group))
     asked = DepthAttention(width, groups, len(("q", "k", "v", "mlp")), n_layers=end - first)
     stored = DepthAttention(width, groups, asked.n_reads, n_layers=end - first, unused=True)
@@ -78,7 +78,7 @@ def inkling2_loop(config: Config) -> Architecture:
 def _stack(
     config: Config, places: list[Place], before: tuple[Named, ...], messages: Sublayer | None = None
 ) -> Architecture:
-    """Return the layers in the order of application, and the surrounding stack."""
+    """Return the decoder with its layers in execution order."""
     config.ignore("hidden_act number_of_conv_states")
     if config.string("scoring_func") != "sigmoid":
         config.add_unmodelled("scoring_func must be sigmoid")
@@ -95,7 +95,7 @@ def _stack(
 
 
 def _gated_attention(config: Config, kind: str) -> RelativeProfileAttention:
-    """Return gated attention with sinks and bounds; layers without a window compute filter taps per token."""
+    """Return gated attention with sinks and clipping. Full attention also has dynamic convolution kernels."""
     bounds = {
         "clip": config.positive_number("qk_l2_clip_threshold"),
         "profile_clip": config.positive_number("rel_l2_clip_threshold"),
@@ -107,7 +107,7 @@ def _gated_attention(config: Config, kind: str) -> RelativeProfileAttention:
 def _block(
     config: Config, place: Place, kind: str, attention: dict[str, RelativeProfileAttention], messages: Sublayer | None
 ) -> Block:
-    """Return one layer: attention and experts, each between attention over depth and a convolution."""
+    """Return a block of attention and experts, each preceded by depth attention and followed by a convolution."""
     parts = list(_sublayers(config, place, attention[kind]))
     if messages and place.again:
         parts.insert(0, messages)

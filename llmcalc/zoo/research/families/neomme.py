@@ -1,4 +1,4 @@
-"""NeoMME: an encoder of text and image patches."""
+"""The NeoMME encoder for text and image patches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROTATED = {"full_attention": 0.25, "sliding_attention": 1.0}
 
 
 def neomme(config: Config) -> Architecture:
-    """Read NeoMME on text: the stem for image patches is stored but unused."""
+    """Read a NeoMME config for text input. The stem for image patches is stored but unused."""
     width, vocab, rank = (config.size(key) for key in ("hidden_size", "vocab_size", "embedding_rank"))
     config.ignore("is_encoder_decoder max_position_embeddings embedding_dim document_token_id image_token_id")
     config.ignore("residual_multiplier norm_eps")

@@ -1,4 +1,4 @@
-"""Perceiver IO for text: latent vectors attend to the tokens and to each other, and are then decoded."""
+"""The Perceiver IO text model. Latent vectors attend to the tokens and to each other before decoding."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ELSEWHERE = """
 
 
 def perceiver(config: Config) -> Architecture:
-    """Read Perceiver IO [jaegle2021b]; logits are always computed for all positions."""
+    """Read a Perceiver IO config [jaegle2021b]. Logits are always computed for all positions."""
     if (config.head_kind() or "mlm") != "mlm":
         raise UnsupportedError("only the masked language model is supported", where=config.where)
     config.ignore(ELSEWHERE)

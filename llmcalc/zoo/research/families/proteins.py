@@ -14,7 +14,7 @@ from ....layers import Embedding, Head, Linear, Mlp, Norm
 
 
 def esm(config: Config) -> Architecture:
-    """Read ESM-1b and ESM-2 [rives2019, lin2022]: pre-norm, absolute or rotary positions, an unused contact head."""
+    """Read an ESM-1b or ESM-2 config [rives2019, lin2022]. The contact head is stored but unused."""
     positions = config.string("position_embedding_type")
     config.ignore("is_folding_model esmfold_config vocab_list rope_theta max_position_embeddings")
     stack = encoder(
@@ -39,11 +39,11 @@ def esm(config: Config) -> Architecture:
 
 
 def esmc(config: Config) -> Architecture:
-    """Read ESM Cambrian: norms over the full width of queries and keys, a final LayerNorm without bias, untied."""
+    """Read an ESM Cambrian config. Queries and keys are normalised over their full width, and the head is untied."""
     norm = Norm(config.d_model, "layernorm", bias=True)
     attention = config.attention(causal=False, qk_norm="projection", qk_norm_function="layernorm", qk_norm_eps=norm.eps)
     if (attention.n_kv_heads, attention.n_heads * (attention.d_head or 0)) != (attention.n_heads, config.d_model):
-        raise config.error("the heads of queries, keys and values must add up to hidden_size")
+        raise config.error("query, key and value heads must each add up to hidden_size")
     mlp, depth = config.gated_mlp(bias=config.flag("mlp_bias")), (config.n_layers / ESM3_LAYERS) ** -0.5
     parts: Layers = {"attention": attention, "mlp": mlp}
     block = Block("block", tuple(sublayer(name, layer, pre=norm, scale=depth) for name, layer in parts.items()))

@@ -1,4 +1,4 @@
-"""Decoders that run layers in loops: Dory and the Hierarchical Reasoning Model."""
+"""Decoders with looped layers: Dory and the Hierarchical Reasoning Model."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FAR = 10_000_000.0  # rotary base of layers without a window
 
 
 def dory(config: Config) -> Architecture:
-    """Read Dory: a normalised transformer [loshchilov2024] whose middle layers run several times."""
+    """Read a Dory config. Dory is a normalised transformer [loshchilov2024] whose middle layers run several times."""
     config.ignore("layer_types")
     width, before, again, after = config.d_model, *_sections(config)
     loops, mode = config.size("n_recurrent_loops"), config.string("recurrent_kv_cache_mode", "per_loop")
@@ -74,12 +74,14 @@ def dory(config: Config) -> Architecture:
 
 
 def _share(name: str, looped: int | None) -> str:
-    """Return the share name of a sub-layer that runs several times."""
+    """Return the weight-sharing name of a looped sub-layer, or an empty string outside the loop."""
     return "" if looped is None else f"layer{looped}.{name}"
 
 
 def _sections(config: Config) -> tuple[int, int, int]:
-    """Return the layers before, in and after the loop. Published configs count attention and ``mlp`` separately."""
+    """Return the number of layers before, in, and after the loop. Published configs count ``mlp`` layers
+    separately.
+    """
     half = 2 if "mlp" in (config.strings("layer_types") or []) else 1
     before, again, after = (config.get(key) for key in SECTIONS)
     sizes = [
@@ -91,7 +93,7 @@ def _sections(config: Config) -> tuple[int, int, int]:
         ),
     ]
     if any(size % half for size in sizes):
-        raise config.size_error("the number of entries must be even (two per layer)")
+        raise config.size_error("the layer counts must be even because each layer has two entries")
     whole, first, *middle, last = (size // half for size in sizes)
     inside = middle[0] if middle else whole - first - last
     if inside < 0 or first + inside + last != whole:
@@ -130,7 +132,7 @@ def _mixer(config: Config, kind: str, init: float) -> SphereAttention:
 
 
 def hrm_text(config: Config) -> Architecture:
-    """Read the Hierarchical Reasoning Model for text: a low-level stack runs several times per high-level run."""
+    """Read a text config of the Hierarchical Reasoning Model, with several low-level runs per high-level run."""
     config.ignore("L_bp_cycles prefix_lm initializer_range num_key_value_heads")
     width, cycles, inner = config.d_model, config.size("H_cycles"), config.size("L_cycles")
     layers = config.optional_size("num_layers_per_stack") or config.n_layers
@@ -153,9 +155,9 @@ def hrm_text(config: Config) -> Architecture:
 
 
 def _level_runs(width: int, levels: list[str]) -> Iterator[tuple[str, Injection | None]]:
-    """Return each run of a level, preceded by the addition of the other level's state.
+    """Yield the level of each run and the injection that adds the other level's state.
 
-    On the first run, the input embeddings are also added.
+    The first run has no injection, because the stack inputs already add the initial states.
     """
     yield levels[0], None
     for before, now in pairwise(levels):
@@ -164,7 +166,7 @@ def _level_runs(width: int, levels: list[str]) -> Iterator[tuple[str, Injection 
 
 
 def _level_blocks(blocks: list[Block], begin: Injection | None) -> list[Block]:
-    """Return the blocks of a level after the addition to its input."""
+    """Return the blocks of a level, starting with the injection if there is one."""
     if begin is None:
         return blocks
     part = Sublayer("begin", (Branch("begin", begin),), residual=False)
@@ -172,7 +174,7 @@ def _level_blocks(blocks: list[Block], begin: Injection | None) -> list[Block]:
 
 
 def _level(name: str, layers: int, norm: Norm, attention: Layer, mlp: Layer) -> list[Block]:
-    """Return the blocks of one stack, the last of which ends with a norm."""
+    """Return the blocks of one level. The last block ends with a norm."""
     blocks = []
     for index in range(layers):
         parts = [

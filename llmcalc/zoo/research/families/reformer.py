@@ -1,4 +1,4 @@
-"""Reformer: reversible layers with chunked or hashed attention, and axial positions."""
+"""Reformer models with reversible layers, chunked or hashed attention, and axial positions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AXES = 2  # factors of the position table
 
 
 def reformer(config: Config) -> Architecture:
-    """Read Reformer [kitaev2020]; the untied head stores an unused second bias."""
+    """Read a Reformer config [kitaev2020]. The untied head stores an unused second bias."""
     kind, width, vocab = config.head_kind() or "causal", config.d_model, config.vocab
     config.ignore(
         "num_hidden_layers tie_word_embeddings is_encoder_decoder axial_norm_std chunk_size_lm_head hash_seed"
@@ -26,7 +26,7 @@ def reformer(config: Config) -> Architecture:
     config.ignore("local_attention_probs_dropout_prob lsh_attention_probs_dropout_prob")
     causal = config.flag("is_decoder")
     if kind not in ("causal", "mlm", "none") or (kind == "causal") > causal:
-        raise config.error(f"a head of kind {short_repr(kind)} requires is_decoder {not causal}")
+        raise config.error(f"a {short_repr(kind)} head requires is_decoder: {not causal}")
     order = config.strings("attn_layers") or []
     if not order or not set(order) <= set(KINDS):
         raise config.invalid("attn_layers", "a list of local and lsh", order)
@@ -48,7 +48,9 @@ def _positions(config: Config, width: int) -> list[Named]:
         return [Named("position", Embedding(rows, width, table="position"))]
     shape, widths = config.layer_indices("axial_pos_shape"), config.layer_indices("axial_pos_embds_dim")
     if len(shape) != len(widths) or len(shape) != AXES or sum(widths) != width:
-        raise config.size_error("axial positions must have two factors whose widths add up to the model width")
+        raise config.size_error(
+            "axial positions must have two factors, and the factor widths must add up to the model width"
+        )
     return [Named("axial", AxialEmbedding(*shape, *widths))]
 
 
@@ -78,7 +80,7 @@ def _block(config: Config, name: str, order: list[str], causal: bool) -> Block:
 
 
 def _rotations(config: Config) -> tuple[int | None, str]:
-    """Return the number of random projections per hash, and the factors of the number of buckets."""
+    """Return the number of random projections per hash and the factors of the bucket count."""
     buckets = config.get("num_buckets")
     if buckets is None:
         return None, ""

@@ -1,4 +1,4 @@
-"""T5Gemma 2: Gemma 3 as an encoder and a decoder."""
+"""The T5Gemma 2 encoder-decoder with Gemma 3 blocks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _USUAL_END = 256_000  # default id of the end-of-image token
 
 
 def t5gemma2(config: Config) -> Architecture:
-    """Read T5Gemma 2: both stacks and the vision encoder, which share one token embedding if tied."""
+    """Read a T5Gemma 2 config, including the vision encoder. If tied, the stacks share one token embedding."""
     config.ignore("is_encoder_decoder vocab_size dropout_rate classifier_dropout_rate image_token_index")
     config.ignore("eoi_token_index bos_token_id eos_token_id pad_token_id")  # the values of the parts are used
     kind, tied = config.head_kind() or "seq2seq", config.flag("tie_word_embeddings", True)
@@ -31,7 +31,7 @@ def t5gemma2(config: Config) -> Architecture:
     vocab, width = part.vocab, part.d_model
     for key, found, wanted in (("hidden_size", width, stacks[0].d_model), ("vocab_size", vocab, _n_rows(stacks[0]))):
         if found != wanted:
-            raise config.size_error(f"{key} must be equal in encoder ({wanted}) and decoder ({found})")
+            raise config.size_error(f"{key} must be the same in the encoder ({wanted}) and the decoder ({found})")
     share = TOKENS if tied else None
     cap = part.number("final_logit_softcapping")
     outputs = [Named("head", Head(vocab, width, share, softcap=cap))] if kind == "seq2seq" else []
@@ -42,14 +42,14 @@ def t5gemma2(config: Config) -> Architecture:
 
 
 def encoder(config: Config) -> Architecture:
-    """Read T5Gemma 2's encoder with its vision encoder."""
+    """Read a T5Gemma 2 encoder config, including the vision encoder."""
     config.get("architectures")
     stacks, _ = _encoder(config, tied=False)
     return Architecture(config.model_type, stacks)
 
 
 def text(config: Config) -> Architecture:
-    """Read T5Gemma 2's text encoder."""
+    """Read a T5Gemma 2 text encoder config."""
     config.get("architectures")
     stack = _stack(config, "encoder", "token", None, _USUAL_END)
     _ignore(config)
@@ -57,7 +57,7 @@ def text(config: Config) -> Architecture:
 
 
 def _encoder(config: Config, tied: bool) -> tuple[tuple[Stack, ...], int | None]:
-    """Return the encoder's stack, its vision encoder, and the id of the end-of-image token."""
+    """Return the text and vision encoder stacks and the end-of-image token id."""
     config.ignore("text_config vision_config mm_tokens_per_image boi_token_index image_token_index tie_word_embeddings")
     end = None if config.get("eoi_token_index") is None else config.count("eoi_token_index")
     part = config.nested("text_config", config.mapping("text_config"), "t5gemma2_text")
@@ -69,7 +69,7 @@ def _encoder(config: Config, tied: bool) -> tuple[tuple[Stack, ...], int | None]
 
 
 def _stack(config: Config, side: str, table: str, share: str | None, end: int | None) -> Stack:
-    """Return a stack: tokens, the row of the end-of-image token, blocks and a norm."""
+    """Return a stack with token embeddings, the end-of-image row, blocks, and a norm."""
     tokens = Embedding(config.vocab, config.d_model, table, share, scale=config.d_model**0.5)
     row: Fields = {"use": "replacement", "token_id": end} if end is not None else {"unused": True}
     inputs = (
@@ -84,7 +84,7 @@ def _stack(config: Config, side: str, table: str, share: str | None, end: int | 
 
 
 def _block(config: Config, side: str, kind: str) -> Block:
-    """Return Gemma 3's block; in an encoder, an even window is one token longer on one side."""
+    """Return a Gemma 3 block. An even encoder window covers one more token after the query than before it."""
     span = config.sliding_window() if kind == "sliding_attention" else None
     fields: Fields = {
         "layer_type": kind,
@@ -108,7 +108,7 @@ def _block(config: Config, side: str, kind: str) -> Block:
 
 
 def _n_rows(stack: Stack) -> int:
-    """Return the number of rows of the token embedding."""
+    """Return the number of rows in the token embedding."""
     table = stack.inputs[0].layer
     return table.rows if isinstance(table, Embedding) else 0
 
@@ -118,6 +118,6 @@ def _ignore(config: Config) -> None:
 
 
 def _check_read(config: Config) -> None:
-    """Raise an error for unread keys of a part."""
+    """Raise an error if a nested config has unread keys."""
     _ignore(config)
     config.check_all_read()

@@ -1,4 +1,4 @@
-"""XLNet: an encoder with relative positions."""
+"""XLNet models with relative positions."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ SEGMENT_PAIRS = 2  # same segment or different segments
 
 
 def xlnet(config: Config) -> Architecture:
-    """Read XLNet [yang2019] with only the content stream; the vector for masked tokens is unused."""
+    """Read an XLNet config [yang2019] with only the content stream. The vector for masked tokens is unused."""
     width, vocab, heads = config.size("d_model"), config.vocab, config.size("n_head")
     if (config.optional_size("d_head") or width // heads) * heads != width:
-        raise config.error("d_head · n_head must be d_model")
+        raise config.error("d_head · n_head must equal d_model")
     kind = config.string("attn_type")
     if kind not in ("bi", "uni"):
         raise config.invalid("attn_type", "bi or uni", kind)

@@ -1,4 +1,4 @@
-"""ZAYA: attention in a compressed space, and one expert per token selected by a small network."""
+"""ZAYA decoders with compressed convolutional attention and one routed expert per token."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _BASES = {"hybrid": 5_000_000.0, "hybrid_sliding": 10_000.0}
 
 
 def zaya(config: Config) -> Architecture:
-    """Read ZAYA-1: every router after the first also reads the router state of the previous layer."""
+    """Read a ZAYA-1 config. Every router after the first also reads the router state of the previous layer."""
     types = config.layer_types(["hybrid"] * config.n_layers)
     limit = config.sliding_window()
     if limit is None and "hybrid_sliding" in types:
         raise config.error("sliding_window is missing")
     if config.size("num_experts_per_tok") != 1:
-        raise config.error("num_experts_per_tok must be 1, the only value that the class supports")
+        raise config.error("only num_experts_per_tok: 1 is supported")
     known: dict[tuple[str, bool], Block] = {}
     order = []
     for index, kind in enumerate(types):

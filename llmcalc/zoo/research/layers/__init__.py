@@ -1,1 +1,1 @@
-"""Layer kinds from research models, one file per kind."""
+"""Layer kinds from research models, with one file per kind."""

@@ -1,4 +1,4 @@
-"""A learned scale and offset per channel, optionally also for the residual stream."""
+"""A learned scale and offset per channel, with an optional second pair for the residual stream."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Affine(Layer):
     Attributes:
         d_model: width of the stream.
         residual: whether the residual stream also has a scale and an offset.
-        scale_first: whether the scale is applied before the offset: ``y = x w + b`` (MobileBERT).
+        scale_first: whether to apply the scale before the offset, as in ``y = x w + b`` (MobileBERT).
     """
 
     d_model: int
@@ -26,7 +26,7 @@ class Affine(Layer):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"r": "the residual stream"}
 
     def declare(self) -> Declaration:
-        """Declare two or four vectors ``[d_model]``."""
+        """Declare two or four vectors of shape ``[d_model]``."""
         declaration = Declaration({"d": self.d_model})
         declaration.weights("w[d]", "b[d]", *(["rw[d]", "rb[d]"] if self.residual else []))
         declaration.equations("y[b q d] = add(x, b)", "y[b q d] = mul(y, w)")

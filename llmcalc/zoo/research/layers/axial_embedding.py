@@ -1,4 +1,4 @@
-"""Axial position embeddings [kitaev2020]: a grid of positions with one table for rows and one for columns."""
+"""Axial position embeddings [kitaev2020] on a grid, with one table for rows and one for columns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ....core.record import record
 
 @record
 class AxialEmbedding(Layer):
-    """``y = [rows[position // n_columns], columns[position mod n_columns]]``: bytes, but no FLOPs.
+    """``y = [rows[position // n_columns], columns[position mod n_columns]]``. The lookup costs bytes but no FLOPs.
 
     Attributes:
         n_rows: number of rows of the grid.
@@ -24,7 +24,7 @@ class AxialEmbedding(Layer):
     d_column: int
 
     def declare(self) -> Declaration:
-        """Declare tables ``[n_rows, 1, d_row]`` and ``[1, n_columns, d_column]``."""
+        """Declare the tables ``[n_rows, 1, d_row]`` and ``[1, n_columns, d_column]``."""
         sizes = {"T": self.n_rows, "S": self.n_columns, "in": self.d_row, "out": self.d_column}
         declaration = Declaration({**sizes, "one": 1, "d": self.d_row + self.d_column})
         # a table of kind "position" would limit the sequence to its rows

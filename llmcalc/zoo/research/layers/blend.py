@@ -1,4 +1,4 @@
-"""A learned blend of the residual stream with the stack's first input, as in NeoMME."""
+"""A learned blend of the residual stream and the input of the first block, as in NeoMME."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ....core.record import record
 
 @record
 class Blend(Layer):
-    """``y = λ1 x + λ2 x0``, with two learned scalars.
+    """``y = λ1 x + λ2 x0`` with two learned scalars.
 
     Attributes:
         d_model: width of the stream.
@@ -22,7 +22,7 @@ class Blend(Layer):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"x0": "the first input of the stack's blocks"}
 
     def declare(self) -> Declaration:
-        """Declare two scalars ``[2]``."""
+        """Declare the two scalars as a vector ``[2]``."""
         declaration = Declaration({"d": self.d_model, "bl": 2})
         declaration.weights("lambdas[bl]")
         declaration.equations("y[b q d] = mul(x, lambdas)", "z[b q d] = mul(x0, lambdas)", "y[b q d] = add(y, z)")

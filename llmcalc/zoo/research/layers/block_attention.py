@@ -1,7 +1,7 @@
-"""Encoder attention for long inputs: within blocks of tokens, and to global tokens.
+"""Encoder attention for long inputs, within blocks of tokens and to global tokens.
 
-In LongT5 [guo2021], a token attends to its own and adjacent blocks, and to a summary of each segment. In PEGASUS-X
-[phang2022], it attends to its own block and to global tokens, which attend to all tokens in a separate stream.
+In LongT5 [guo2021], tokens attend to their own block, adjacent blocks, and segment summaries. In PEGASUS-X
+[phang2022], tokens attend to their own block and to global tokens, and the global tokens attend to all tokens.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ class BlockAttention(Layer):
         n_heads: number of heads.
         d_head: width of a head.
         block: number of tokens per block.
-        reach: whether a query attends only to its ``own`` block, or also to tokens in adjacent blocks (``beside``) up
-            to one block length away.
+        reach: ``own`` if queries attend only to their own block, or ``beside`` if they attend to all tokens
+            less than one block length away.
         positions: ``none`` or ``relative`` (a learned bias per bucket, shared by all layers of the stack).
-        n_buckets: number of buckets of a relative bias.
+        n_buckets: number of buckets of the relative bias.
         max_distance: distance in tokens at which the last bucket starts.
-        summary: number of tokens per segment, each of which has one global key and value.
-        n_global: number of global tokens with their own stream.
+        summary: number of tokens per segment; each segment has one global key and value.
+        n_global: number of global tokens in the separate stream.
         staggered: whether the blocks are shifted by half a block.
-        globals_dropped: whether the outputs for global tokens are unused, so that they get no gradient.
-        scale: factor on the scores (default: 1 / sqrt(d_head)).
-        norm_eps: epsilon of the norms of summaries and global tokens.
+        globals_dropped: whether the outputs of the global tokens are unused and get no gradient.
+        scale: scale of the scores (default: 1 / sqrt(d_head)).
+        norm_eps: epsilon of the norms for summaries and global tokens.
     """
 
     d_model: int

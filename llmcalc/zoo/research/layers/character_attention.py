@@ -1,4 +1,4 @@
-"""CANINE's attention [clark2021, Section 3.2] among the characters of a chunk or among groups of characters."""
+"""CANINE attention [clark2021, Section 3.2] between the characters of a chunk or between groups of characters."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ....layers._attention_parts import MultiHead, project_inputs, project_outpu
 
 @record
 class CharacterAttention(MultiHead):
-    """``y = softmax(q kᵀ / sqrt(d_head)) v · wo`` with biases, among the tokens of a chunk or among groups of tokens.
+    """``y = softmax(q kᵀ / sqrt(d_head)) v · wo`` with biases, between tokens of a chunk or between groups of tokens.
 
     Attributes:
         d_model: width of input and output.
-        n_heads: number of heads, of width d_model / n_heads.
-        chunk: number of tokens per chunk, within which tokens attend to each other; None: all tokens do.
-        merge: number of tokens that were merged into each position; an incomplete last group is dropped.
+        n_heads: number of heads, each of width d_model / n_heads.
+        chunk: number of tokens in a chunk that attend to each other; None: all tokens attend to each other.
+        merge: number of tokens merged into each position; an incomplete last group is dropped.
     """
 
     chunk: int | None = None
@@ -28,7 +28,7 @@ class CharacterAttention(MultiHead):
             raise SizeError("chunk and merge cannot be combined", where="character_attention")
 
     def declare(self) -> Declaration:
-        """Declare the projections, scores per chunk or among groups, weighted values, and output projection."""
+        """Declare the projections, scores within chunks or between groups, weighted values, and output projection."""
         axes = self._head_axes()
         declaration = Declaration(axes)
         if self.chunk is None:
@@ -46,7 +46,7 @@ class CharacterAttention(MultiHead):
 
 
 def n_groups(merge: int) -> str:
-    """Return the number of complete groups of ``merge`` tokens, as an expression."""
+    """Return an expression for the number of complete groups of ``merge`` tokens."""
     return f"ceil(max(0, q - {merge - 1}), {merge})" if merge > 1 else "q"
 
 

@@ -1,4 +1,4 @@
-"""Character embeddings without a vocabulary [clark2021, Section 3.1]: concatenated rows of several hash tables."""
+"""Vocabulary-free character embeddings [clark2021, Section 3.1] from the concatenated rows of several hash tables."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ....core.record import record
 
 @record
 class CharacterEmbedding(Layer):
-    """``y = [table_1[hash_1(id)], table_2[hash_2(id)], ...]``: bytes, but no FLOPs.
+    """``y = [table_1[hash_1(id)], table_2[hash_2(id)], ...]``. The lookup costs bytes but no FLOPs.
 
     Attributes:
         n_buckets: number of rows of each table.
-        n_hashes: number of hash functions, each with its own table; must divide d_out.
-        d_out: width of the concatenated rows, equal to the width of the stream.
+        n_hashes: number of hash functions and tables; must divide d_out.
+        d_out: width of the concatenated rows and of the stream.
         rows: number of distinct ids.
     """
 

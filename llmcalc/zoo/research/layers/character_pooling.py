@@ -1,4 +1,4 @@
-"""Convolutions that merge characters into groups and expand the groups again [clark2021, Section 3.3]."""
+"""Convolutions that merge characters into groups or expand groups to characters [clark2021, Section 3.3]."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .character_attention import n_groups
 
 @record
 class CharacterPooling(Layer):
-    """``norm([x_1, act(conv(x))])`` for all groups but the last, or with ``back``, ``norm(act(conv([x, y])))``.
+    """``norm([x_1, act(conv(x))])`` without the last group, or ``norm(act(conv([c, x])))`` if ``back`` is set.
 
     Attributes:
         d_in: width of the stream.
         merge: number of tokens per group.
         taps: kernel size (default: merge).
-        activation: elementwise function after the convolution, as in ``mlp``.
-        back: whether to expand groups to tokens and concatenate them with the stream before merging.
+        activation: activation function after the convolution, as in ``mlp``.
+        back: whether to expand groups to tokens and concatenate them with c, the stream before merging.
         eps: epsilon of the norm.
     """
 
@@ -39,7 +39,7 @@ class CharacterPooling(Layer):
         self.derive(taps=self.merge)
 
     def declare(self) -> Declaration:
-        """Declare a weight ``[d_in, d_in, taps]`` or ``[d_in, 2 d_in, taps]``, its bias, and a norm."""
+        """Declare a weight ``[d_in, d_in, taps]`` or ``[d_in, 2 d_in, taps]``, a bias, and a norm."""
         axes: dict[str, int | str] = {"out": self.d_in, "taps": int(self.taps or 0), "qg": n_groups(self.merge)}
         width, rows, source = ("both", "q", "z[b q both]") if self.back else ("in", "qg", "x[b qg taps in]")
         declaration = Declaration(axes | ({"both": 2 * self.d_in} if self.back else {}) | {"in": self.d_in})

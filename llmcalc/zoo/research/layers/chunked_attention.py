@@ -1,4 +1,4 @@
-"""Reformer's attention [kitaev2020] within chunks of tokens, in sequence order or sorted by hash."""
+"""Reformer attention [kitaev2020] within chunks of tokens, in sequence order or sorted by hash."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from ....core.record import record
 class ChunkedAttention(Layer):
     """``y = softmax(q kᵀ / sqrt(d_head)) v · wo`` within a chunk and adjacent chunks, without biases.
 
-    Sequences of at most one chunk are not divided. The cache holds the layer's input.
+    Sequences that fit in one chunk are not split. The cache stores layer inputs instead of keys and values.
 
     Attributes:
         d_model: width of input and output.
         n_heads: number of heads.
         d_head: width of a head.
         chunk: number of tokens per chunk.
-        before, after: number of earlier and later chunks that a query also attends to.
-        hashed: whether queries also serve as keys, and tokens are sorted by hash (LSH attention).
+        before, after: number of preceding and following chunks that a query also attends to.
+        hashed: whether to use LSH attention, in which queries also serve as keys and tokens are sorted by hash.
         n_hashes: number of hashing rounds.
-        n_rotations: number of random directions, half the number of buckets; None: the chunks of the first pass.
+        n_rotations: number of random directions (half the bucket count); None: number of chunks in the first pass.
         padded_to: sequences longer than ``padded_above`` are padded to a multiple of this number of tokens.
-        padded_above: length in tokens above which sequences are padded (the smallest chunk of the model).
+        padded_above: length in tokens above which sequences are padded (the smallest chunk length in the model).
         causal: whether later tokens are masked.
-        factors: factors of the number of buckets, separated by spaces, such as ``8 16``; each has half as many
-            directions.
+        factors: factors of the number of buckets, separated by spaces, such as ``8 16``. The number of random
+            directions per factor is half the factor.
 
     Raises:
-        SizeError: The factors are odd, or do not sum to twice ``n_rotations``.
+        SizeError: The factors are not even numbers that sum to twice ``n_rotations``.
     """
 
     d_model: int
@@ -62,7 +62,9 @@ class ChunkedAttention(Layer):
             raise SizeError(text, where="chunked_attention")
 
     def declare(self) -> Declaration:
-        """Declare projections, hashes, scores per chunk or among all tokens, weighted values, and output projection."""
+        """Declare the projections, hashes, scores per chunk or over all tokens, weighted values, and output
+        projection.
+        """
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head, "t": "c + q"}
         rows, chunk = padded(self.padded_to, self.padded_above), self.chunk
         many = f"min(1, max(0, {rows} - {chunk}))"  # 1 with more than one chunk, else 0
@@ -95,7 +97,7 @@ class ChunkedAttention(Layer):
         return declaration
 
     def _n_decode_keys(self, seen: int, hashes: int) -> str:
-        """Return the number of tokens whose keys a decode step recomputes."""
+        """Return an expression for the number of keys that a decode step recomputes."""
         if not self.hashed:
             return f"min(c, mod(c, {self.chunk}) + {self.before * self.chunk}) + q"
         is_sorted = f"min(1, max(0, c - {self.chunk}))"
@@ -103,7 +105,7 @@ class ChunkedAttention(Layer):
 
 
 def padded(to: int, above: int) -> str:
-    """Return the number of tokens, padded to a multiple of ``to`` if greater than ``above``, as an expression."""
+    """Return an expression for the number of tokens, padded to a multiple of ``to`` if it exceeds ``above``."""
     return f"(q + min(1, max(0, q - {above})) * (ceil(q, {to}) * {to} - q))" if to > 1 else "q"
 
 

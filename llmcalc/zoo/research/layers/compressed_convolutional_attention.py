@@ -1,4 +1,4 @@
-"""Attention in a compressed space, with convolutions over queries and keys [figliolia2025]."""
+"""Compressed convolutional attention [figliolia2025], with convolutions over queries and keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ....layers._rope import ROPE_SCALINGS, check_factors
 @record
 class CompressedConvolutionalAttention(Layer):
     """Grouped-query attention with two causal convolutions over queries and keys.
-    Half of each value comes from the previous token.
+    Half of the value channels come from the previous token.
 
     Attributes:
         d_model: width of input and output.
@@ -21,12 +21,12 @@ class CompressedConvolutionalAttention(Layer):
         n_kv_heads: number of key and value heads; must divide n_heads.
         d_head: width of a head.
         d_conv: kernel size of the depthwise convolution.
-        d_conv_mix: kernel size of the second convolution, which mixes the channels of a head.
+        d_conv_mix: kernel size of the convolution that mixes the channels within each head.
         bias: whether the projections have biases; the convolutions always have them.
-        rotary_dim: rotated width of a head (default: d_head).
+        rotary_dim: number of rotated channels per head (default: d_head).
         rope_theta: base of the rotary frequencies.
-        rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast, rope_slow, rope_truncate,
-            rope_attention, rope_factors: as in ``attention``.
+        rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast, rope_slow,
+            rope_truncate, rope_attention, rope_factors: as in ``attention``.
         window: number of tokens that a query attends to, including itself.
     """
 
@@ -60,7 +60,7 @@ class CompressedConvolutionalAttention(Layer):
         check_factors(self)
 
     def declare(self) -> Declaration:
-        """Declare projections, convolutions, attention, output projection, and a state with past convolution inputs."""
+        """Declare the projections, convolutions, attention, output projection, and cached convolution inputs."""
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "g": self.n_kv_heads, "e": self.d_head}
         values = self.n_kv_heads * self.d_head
         axes |= {"i": values // 2, "late": values - values // 2, "X": (self.n_heads + self.n_kv_heads) * self.d_head}

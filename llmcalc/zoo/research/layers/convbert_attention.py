@@ -1,4 +1,4 @@
-"""ConvBERT's mixed attention [jiang2020, Section 4]: attention heads and span-based convolution heads."""
+"""ConvBERT's mixed attention [jiang2020, Section 4] with attention heads and span-based convolution heads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class ConvBertAttention(MultiHead):
 
     Attributes:
         d_model: width of input and output.
-        n_heads: number of attention heads, and of convolution heads, each of width d_model / (2 n_heads).
+        n_heads: number of attention heads and of convolution heads, each of width d_model / (2 n_heads).
         d_conv: kernel size of both convolutions.
     """
 
@@ -27,7 +27,9 @@ class ConvBertAttention(MultiHead):
             raise SizeError(text, where="convbert_attention")
 
     def declare(self) -> Declaration:
-        """Declare projections, separable convolution, dynamic kernels, both groups of heads, and output projection."""
+        """Declare the projections, separable convolution, dynamic kernels, both types of heads, and output
+        projection.
+        """
         axes = self._head_axes() | {"i": self.d_model, "g": self.n_heads}
         declaration = Declaration({**axes, "e": self.d_model // (2 * self.n_heads), "K": self.d_conv})
         project_inputs(declaration)

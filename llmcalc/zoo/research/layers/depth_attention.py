@@ -1,4 +1,4 @@
-"""Attention over depth (Inkling 2) [tml2026]: a layer reads a mix of summed outputs of earlier layer groups."""
+"""Attention over depth (Inkling 2) [tml2026]. Each layer mixes the summed outputs of earlier layer groups."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ....core.record import record
 
 @record
 class DepthAttention(Layer):
-    """``y_i = Σ_n softmax(query_i · norm(z_n) / sqrt(d_model)) norm(z_n)`` over the sums ``z`` of layer groups.
+    """``y_i = Σ_n softmax(query_i · norm(z_n) / sqrt(d_model)) norm(z_n)`` over the layer group sums ``z``.
 
     Attributes:
         d_model: width of the stream.
-        n_states: number of sums, including the sum of the current group.
-        n_reads: number of learned queries, each with its own mix: 1, or 3 for queries, keys and values.
-        n_layers: number of layers whose queries are stored in one tensor; None: each layer has its own tensor.
-        closes: whether a layer group ends before the preceding sub-layer, so that its sum is stored.
-        gate_rank: rank of the gates that mix the output with messages of the previous pass; None: no gates.
+        n_states: number of layer group sums, including the current group.
+        n_reads: number of learned queries; each query produces one mix (1, or 3 for queries, keys and values).
+        n_layers: number of layers whose queries are stored in one tensor; None: one tensor per layer.
+        closes: whether a layer group ends before the preceding sub-layer. The group sum is then stored.
+        gate_rank: rank of the gates that mix the output with messages from the previous pass; None: no gates.
         n_gates: number of gates, one per use of the output.
-        gates_run: whether there was a previous pass, so that the gates run.
+        gates_run: whether the gates run (there is a previous pass).
         norm_eps: epsilon of the norms.
         unused: whether the layer is stored but never run.
     """
@@ -44,7 +44,7 @@ class DepthAttention(Layer):
     }
 
     def declare(self) -> Declaration:
-        """Declare the queries ``[n_reads, d_model]``, the scores and mix per token, and the gates."""
+        """Declare the queries ``[n_reads, d_model]``, the scores and mixes per token, and the gates."""
         axes: dict[str, int | str] = {"d": self.d_model, "zn": self.n_states, "nq": self.n_reads}
         declaration = Declaration(axes)
         is_table = self.n_reads > 1 or self.n_layers
@@ -66,7 +66,9 @@ class DepthAttention(Layer):
         return declaration.only_stored() if self.unused else declaration
 
     def _add_gate(self, declaration: Declaration, number: int) -> None:
-        """Add ``(1 - tanh(c wf)) read + tanh(c wm) message``, where ``c`` is a low-rank projection of both."""
+        """Add ``(1 - tanh(c wf)) read + tanh(c wm) message`` with a low-rank projection ``c`` of ``read`` and
+        ``message``.
+        """
         declaration.axes |= {"rank": int(self.gate_rank or 0), "in": 2 * self.d_model}
         down, forget, take = (f"{name}{number}" for name in ("w_down", "w_forget", "w_message"))
         declaration.weights(f"{down}[in | rank]", f"{forget}[rank | d]", f"{take}[rank | d]", unused=not self.gates_run)

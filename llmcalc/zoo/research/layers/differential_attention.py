@@ -1,4 +1,4 @@
-"""Differential attention [ye2024]: the difference of two softmaxes per pair of heads, with a learned factor."""
+"""Differential attention [ye2024]. Each pair of heads subtracts two softmaxes with a learned factor."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ....layers.attention import Attention
 @inherit_docs
 @record
 class DifferentialAttention(Attention):
-    """``y = norm((softmax(q1 k1ᵀ) - λ softmax(q2 k2ᵀ)) (v1, v2)) · wo``, per pair of heads.
+    """``y = norm((softmax(q1 k1ᵀ) - λ softmax(q2 k2ᵀ)) (v1, v2)) · wo`` for each pair of heads.
 
     Attributes:
-        pair_norm_eps: epsilon of the norm per pair.
+        pair_norm_eps: epsilon of the norm for each pair of heads.
     """
 
     pair_norm_eps: float = 1e-5
@@ -28,7 +28,7 @@ class DifferentialAttention(Attention):
         Attention.__post_init__(self)
         for name in ("n_heads", "n_kv_heads"):
             if getattr(self, name) % 2:
-                raise SizeError(f"{name} is {getattr(self, name)}; it must be even", where=self.kind())
+                raise SizeError(f"{name} must be even, not {getattr(self, name)}", where=self.kind())
         if self.prefix:
             raise SizeError("prefix is not supported", where=self.kind())
 
@@ -42,7 +42,7 @@ class DifferentialAttention(Attention):
         declaration.weights(*(f"lambda_{name}[e]" for name in names), unused=self.unused)
 
     def _attend(self) -> list[str]:
-        """Apply each head's softmax to both values of a pair; torch recomputes it for the second value."""
+        """Apply each head's softmax to both values of a pair. PyTorch recomputes the scores for the second value."""
         lines, keys = Attention._attend(self), "s" if self.cross else "k"
         index = lines.index(f"o[b q h v] = p[b h q {keys}] v[b {keys} g v] | g:h core")
         lines[index : index + 1] = [

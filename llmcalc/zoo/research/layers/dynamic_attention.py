@@ -1,4 +1,4 @@
-"""Attention with a bias computed from the values of all previous tokens (Doge)."""
+"""Dynamic mask attention (Doge) with a score bias computed from the values."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ....layers.attention import Attention
 @inherit_docs
 @record
 class DynamicAttention(Attention):
-    """Attention with ``exp(A softplus(v wdt))`` per key and head added to the scores.
+    """Attention with a bias of ``exp(A softplus(v wdt))`` per key and head added to the scores.
 
-    In longer sequences, a query only attends to the keys with the largest biases. The biases depend on the values, so
-    all scores are computed.
+    In sequences longer than ``keep_window``, a query attends only to the keys with the largest biases. All scores
+    are still computed.
 
     Attributes:
-        keep_window: number of tokens that a query attends to; None: all.
+        keep_window: maximum number of keys that a query attends to; None: all keys.
     """
 
     keep_window: int | None = None

@@ -1,4 +1,4 @@
-"""Token mixing by a Fourier transform, without weights (FNet) [leethorp2021]."""
+"""Parameter-free token mixing with a Fourier transform (FNet) [leethorp2021]."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class FourierMixing(Layer):
     d_model: int
 
     def declare(self) -> Declaration:
-        """Declare a transform along the width, then one along the tokens."""
+        """Declare a Fourier transform along the width and another along the tokens."""
         declaration = Declaration({"d": self.d_model})
         declaration.equations("y[b q d] = fft(x) | over:d", "y[b q d] = fft(y) | over:q")
         return declaration

@@ -1,4 +1,4 @@
-"""Funnel attention [dai2020]: Transformer-XL attention with pooled queries, which halve the sequence length."""
+"""Funnel attention [dai2020] with Transformer-XL relative positions. Pooled queries halve the sequence length."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class FunnelAttention(Layer):
         n_heads: number of heads.
         d_head: width of a head.
         merge: number of tokens merged into each query position.
-        pools: whether the input has twice as many positions as the queries.
+        pools: whether the queries are pooled to half as many positions as the input.
         pooled_keys: whether keys and values are pooled like the queries.
-        extra: whether the first token keeps its own position in pooling (``separate_cls`` without ``truncate_seq``).
+        extra: whether pooling adds a position for the first token (``separate_cls`` without ``truncate_seq``).
         first_apart: whether the first token is never pooled and has no relative position (``separate_cls``).
-        pooling: how pairs are pooled: ``mean`` or ``max``.
-        restores: number of tokens to which each position is expanded before the layer, where the stream before pooling
-            is added; None: no expansion.
+        pooling: pooling function for pairs of positions, ``mean`` or ``max``.
+        restores: number of tokens to which each position is expanded before the layer; None: no expansion. The
+            stream from before pooling is added to the expanded stream.
         factorized: whether position scores are computed from sines and cosines instead of projected distances.
     """
 
@@ -51,10 +51,12 @@ class FunnelAttention(Layer):
     def __post_init__(self) -> None:
         self.check()
         if self.d_model % 2:
-            raise SizeError(f"d_model is {self.d_model}; it must be even", where="funnel_attention")
+            raise SizeError(f"d_model must be even, not {self.d_model}", where="funnel_attention")
 
     def declare(self) -> Declaration:
-        """Declare projections, content, position and segment scores, weighted values, output; queries have no bias."""
+        """Declare the projections (no query bias), content, position and segment scores, weighted values, and
+        output.
+        """
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head}
         axes |= {"S": 2, "qg": n_merged(self.merge, self.extra)}  # S: same segment or different segments
         pools_queries = self.pools and not self.pooled_keys
@@ -69,7 +71,7 @@ class FunnelAttention(Layer):
 
 
 def n_merged(merge: int, extra: bool) -> str:
-    """Return the number of positions after merging ``merge`` tokens into each, as an expression."""
+    """Return an expression for the number of positions after merging ``merge`` tokens per position."""
     if merge == 1:
         return "q"
     return f"ceil(q + {merge - 1}, {merge})" if extra else f"ceil(q, {merge})"

@@ -12,11 +12,11 @@ from .grouped_linear import GroupedLinear
 
 @record
 class GroupedAttention(MultiHead):
-    """Multi-head attention with grouped projections, all of which have biases, and without a causal mask.
+    """Multi-head attention with grouped projections and biases, without a causal mask.
 
     Attributes:
         d_model: width of input and output.
-        n_heads: number of heads, of width d_model / n_heads.
+        n_heads: number of heads, each of width d_model / n_heads.
         q_groups, k_groups, v_groups, o_groups: number of groups of each projection.
     """
 
@@ -33,7 +33,7 @@ class GroupedAttention(MultiHead):
             self.must_divide(name, "d_model")
 
     def declare(self) -> Declaration:
-        """Declare four grouped projections, scores and weighted values."""
+        """Declare four grouped projections, the scores, and the weighted values."""
         declaration = Declaration({"h": self.n_heads, "e": self.d_model // self.n_heads})
         for name, source, result in (("q", "x", "q"), ("k", "x", "k"), ("v", "x", "v"), ("o", "o", "y")):
             part = GroupedLinear(self.d_model, self.d_model, getattr(self, f"{name}_groups"))

@@ -9,7 +9,7 @@ from ....core.record import record
 
 @record
 class GroupedLinear(Layer):
-    """``y_g = x_g w_g + b_g`` for every group g of channels.
+    """``y_g = x_g w_g + b_g`` for each channel group g.
 
     Attributes:
         d_in: input width.

@@ -18,7 +18,7 @@ class GroupedMlp(Layer):
     Attributes:
         d_model: width of input and output.
         d_ff: hidden width.
-        activation: elementwise function on the hidden values.
+        activation: activation function applied to the hidden values.
         groups: number of groups of the first matrix.
         out_groups: number of groups of the second matrix.
     """
@@ -39,7 +39,7 @@ class GroupedMlp(Layer):
             self.must_divide(name, "d_ff")
 
     def declare(self) -> Declaration:
-        """Declare two grouped projections."""
+        """Declare the two grouped projections and the activation."""
         declaration = Declaration({"f": self.d_ff})
         declaration.include("up", GroupedLinear(self.d_model, self.d_ff, self.groups).declare(), gives="u")
         declaration.equations(f"u[b q f] = {self.activation}(u)")

@@ -12,14 +12,14 @@ FIRST = 3  # length of the shortest n-gram in the paper
 
 @record
 class HashEmbedding(Layer):
-    """``y = x + Σ table_nf[hash_f(the last n tokens) mod rows]``: bytes, but no matrix products.
+    """``y = x + Σ table_nf[hash_f(the last n tokens) mod rows]``. The lookup needs no matrix products.
 
     Attributes:
         rows: number of rows per table.
         d_model: width of a row.
         n_lengths: number of n-gram lengths.
-        n_functions: number of hash functions, each with a table per n-gram length.
-        lengths: n-gram lengths, separated by spaces (default: consecutive lengths from 3 on, as in the paper).
+        n_functions: number of hash functions; each function has one table per n-gram length.
+        lengths: n-gram lengths, separated by spaces (default: consecutive lengths starting at 3, as in the paper).
 
     Raises:
         SizeError: ``lengths`` does not consist of ``n_lengths`` positive integers.

@@ -1,4 +1,4 @@
-"""YOSO [zeng2021]: attention weights are collision probabilities of hashed queries and keys."""
+"""YOSO attention [zeng2021], weighted by the collision probabilities of hashed queries and keys."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ....layers._attention_parts import MultiHead, add_value_convolution, projec
 
 @record
 class HashedAttention(MultiHead):
-    """``y = normalise((1 - arccos(q kᵀ) / π)^bits v) wo``, in expectation or by sampling hashes.
+    """``y = normalise((1 - arccos(q kᵀ) / π)^bits v) wo``, computed exactly or by sampling hashes.
 
     Attributes:
         d_model: width of input and output.
-        n_heads: number of heads, of width d_model / n_heads.
-        expected: whether to compute the expectation over all pairs instead of sampling, which is linear in the tokens.
-        n_hashes: number of samples.
+        n_heads: number of heads, each of width d_model / n_heads.
+        expected: whether to compute the expectation over all pairs. Sampling is linear in the number of tokens.
+        n_hashes: number of sampled hashes.
         bits: number of bits per hash.
-        d_conv: kernel size of a depthwise convolution over the values, with one kernel per head; None: no convolution.
+        d_conv: kernel size of a depthwise convolution over the values, one kernel per head; None: no convolution.
     """
 
     expected: bool = True
@@ -30,7 +30,7 @@ class HashedAttention(MultiHead):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"planes": "random hash planes, which determine the bits of a hash"}
 
     def declare(self) -> Declaration:
-        """Declare projections, collision probabilities, weighted values, convolution, and output projection."""
+        """Declare the projections, collision probabilities, weighted values, convolution, and output projection."""
         declaration = Declaration(self._head_axes())
         project_inputs(declaration)
         if not self.expected:

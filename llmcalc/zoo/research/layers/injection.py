@@ -1,4 +1,4 @@
-"""Streams passed between the levels of a loop over blocks, where an earlier stream is added to a later one."""
+"""Addition of a saved stream to the current stream, for loops over blocks."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ....core.record import record
 class Injection(Layer):
     """``y = x + m``, where m is the stream most recently saved under a name.
 
-    A loop over blocks reads its initial stream again, or two levels of a loop read each other's state. A saved stream
-    only exists within a step, so it is not part of the cache.
+    Each pass of a loop can add the initial stream again, and two levels of a loop can add each other's state. Saved
+    streams exist only within a step and are not cached.
 
     Attributes:
         d_model: width of the stream.
         keeps: name under which the input is saved before the addition; empty: the input is not saved.
-        adds: name of the saved stream to add; empty: none.
+        adds: name of the saved stream to add; empty: no addition.
     """
 
     d_model: int
@@ -29,7 +29,7 @@ class Injection(Layer):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"kept": "a saved stream"}
 
     def declare(self) -> Declaration:
-        """Declare a sum without weights."""
+        """Declare the addition, or a copy if no stream is added."""
         declaration = Declaration({"d": self.d_model})
         declaration.equations("y[b q d] = add(x, kept)" if self.adds else "y[b q d] = copy(x)")
         return declaration

@@ -1,4 +1,4 @@
-"""Perceiver's attention [jaegle2021]: a fixed number of queries attends to tokens or to a fixed number of keys."""
+"""Perceiver attention [jaegle2021] from a fixed number of queries to tokens or to a fixed number of keys."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ....layers._attention_parts import projection
 class LatentAttention(Layer):
     """``y = softmax(norm(a) wq (norm(x) wk)ᵀ / sqrt(d_qk / n_heads)) norm(x) wv · wo`` for an array ``a`` of vectors.
 
-    Either the array is learned (an ``embedding`` with ``use: array``) and the output replaces the stream x, or the
-    array is the stream.
+    The array is either learned (an ``embedding`` with ``use: array``) or the stream itself. If the array is
+    learned, the output replaces the stream x.
 
     Attributes:
-        d_model: width of the array and of the output.
+        d_model: width of the array.
         d_source: width of the vectors that the array attends to.
         n_heads: number of heads; must divide d_qk and d_v.
         d_qk: total width of the queries of all heads.
@@ -53,7 +53,7 @@ class LatentAttention(Layer):
             raise SizeError("query_residual cannot be combined with reads_itself or d_out", where="latent_attention")
 
     def declare(self) -> Declaration:
-        """Declare both norms, the projections with biases, scores, weighted values, and output."""
+        """Declare the norms, the projections with biases, the scores, the weighted values, and the output."""
         axes: dict[str, int | str] = {"d": self.d_model, "src": self.d_source, "out": int(self.d_out or 0)}
         axes |= {"h": self.n_heads, "e": self.d_qk // self.n_heads, "v": self.d_v // self.n_heads}
         axes |= {"qg": self.n_queries, "kg": self.n_queries if self.reads_itself else self.n_keys or "q"}

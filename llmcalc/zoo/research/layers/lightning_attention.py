@@ -1,4 +1,4 @@
-"""Lightning attention [qin2024, Section 3]: block-wise linear attention with a fixed decay per head."""
+"""Lightning attention [qin2024, Section 3], computed block by block with a fixed decay per head."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ....layers.mlp import ACTIVATIONS
 
 @record
 class LightningAttention(Layer):
-    """``S = λ S + k vᵀ; y = (norm(q S) * sigmoid(x wgate)) wo``, with an activation on queries, keys and values.
+    """``S = λ S + k vᵀ; y = (norm(q S) * sigmoid(x wgate)) wo`` with an activation function on q, k and v.
 
     Attributes:
         d_model: width of input and output.
         n_heads: number of heads.
         d_head: width of a query, key and value head.
-        block: number of tokens per block; within a block, attention is computed directly, without a softmax.
+        block: number of tokens per block. Attention within a block is computed directly, without a softmax.
         norm_eps: epsilon of the norm.
-        activation: elementwise function on queries, keys and values.
+        activation: activation function applied to queries, keys and values.
     """
 
     d_model: int
@@ -33,7 +33,9 @@ class LightningAttention(Layer):
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
 
     def declare(self) -> Declaration:
-        """Declare projections, sums within and across blocks, norm, gate, output, and a state matrix per head."""
+        """Declare the projections, sums within and across blocks, norm, gate, output, and one state matrix per
+        head.
+        """
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head, "v": self.d_head}
         axes |= {"Z": self.block, "zz": "q * Z - mod(q, Z) * Z + mod(q, Z) * mod(q, Z)"}
         axes |= {"qf": "min(q, Z)", "qn": "q - min(q, Z)", "ql": "mod(q - 1, Z) + 1", "qm": "q - 1 - mod(q - 1, Z)"}

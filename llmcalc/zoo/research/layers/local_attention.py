@@ -1,4 +1,4 @@
-"""Sliding-window encoder attention (Longformer) [beltagy2020], in overlapping chunks."""
+"""Sliding-window encoder attention (Longformer) [beltagy2020], computed in overlapping chunks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ....layers._attention_parts import MultiHead, project_inputs, project_outpu
 
 @record
 class LocalAttention(MultiHead):
-    """``y = softmax(q kᵀ) v · wo`` over ``window / 2`` tokens on each side; all projections have biases.
+    """``y = softmax(q kᵀ) v · wo`` over ``window / 2`` tokens on each side, with biases in all projections.
 
-    Additional query, key and value projections serve tokens with global attention. Without such tokens, they are
-    stored but not used.
+    Tokens with global attention use additional query, key and value projections. Without such tokens, these
+    projections are stored but not used.
 
     Attributes:
         d_model: width of input and output.
-        n_heads: number of heads, of width d_model / n_heads.
+        n_heads: number of heads, each of width d_model / n_heads.
         window: total number of tokens on both sides; must be even.
         padded_to: the sequence length is padded to a multiple of this number (default: window).
     """
@@ -34,10 +34,10 @@ class LocalAttention(MultiHead):
         self.derive(padded_to=self.window)
         self.must_divide("window", "padded_to")
         if self.window % 2:
-            raise SizeError(f"window is {self.window}; it must be even", where="local_attention")
+            raise SizeError(f"window must be even, not {self.window}", where="local_attention")
 
     def declare(self) -> Declaration:
-        """Declare projections, scores in chunks of one window that overlap by half, weighted values, and output."""
+        """Declare the projections, scores in half-overlapping chunks, weighted values, and output projection."""
         half, length = self.window // 2, int(self.padded_to or self.window)
         chunks = f"{length // half} * ceil(q, Z)"  # each half a window long, as implemented
         declaration = Declaration({**self._head_axes(), "Z": length, "qz": "q"}, as_torch={"qz": "ceil(q, Z) * Z"})

@@ -1,4 +1,4 @@
-"""Merged attention [zhang2025b, Section 2]: one softmax over a decoder's own and the encoder's tokens (T5Gemma 2)."""
+"""Merged attention [zhang2025b, Section 2] with one softmax over decoder and encoder tokens (T5Gemma 2)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _EXCLUDED = "cross chunk prompt prefix sinks kv_reused values_are_keys index_hea
 @inherit_docs
 @record
 class MergedAttention(Attention):
-    """``y = softmax(q (k, c)ᵀ / sqrt(d_head)) (v, w) · wo``, with c and w from the encoder's output.
+    """``y = softmax(q (k, c)ᵀ / sqrt(d_head)) (v, w) · wo`` with keys c and values w from the encoder output.
 
-    The same matrices project both inputs, so their widths are equal. Only q and k have positions or a window.
+    Decoder and encoder inputs share matrices and widths. Only q and k have positions or a window.
     """
 
     def __post_init__(self) -> None:
@@ -32,7 +32,7 @@ class MergedAttention(Attention):
             raise SizeError(text, where=self.kind())
 
     def declare(self) -> Declaration:
-        """Declare attention, with cached keys and values of the encoder's tokens."""
+        """Declare the attention and the cached keys and values of the encoder tokens."""
         declaration = Attention.declare(self)
         if not self.unused:
             declaration.state("ck[b s g e]", "kv")

@@ -1,4 +1,4 @@
-"""The mLSTM: linear attention with exponential gates and a normaliser [beck2024, Section 2.3; beck2025]."""
+"""The mLSTM layer with exponential gates and a normaliser [beck2024, Section 2.3; beck2025]."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ....layers._attention_parts import projection
 
 @record
 class Mlstm(Layer):
-    """``C = f C + i k vᵀ; n = f n + i k; h = C q / max(|n·q|, 1)``, in chunks, with a norm per head and an output gate.
+    """``C = f C + i k vᵀ; n = f n + i k; h = C q / max(|n·q|, 1)`` in chunks, with a norm per head and an output gate.
 
     Attributes:
         d_model: width of input and output.
@@ -18,10 +18,10 @@ class Mlstm(Layer):
         d_k: total width of the queries and keys of all heads.
         d_v: total width of the values of all heads.
         chunk: number of tokens per chunk.
-        bias: whether projections and norm have biases; the input and forget gates always have them.
-        gate_softcap: bound of the soft cap on the gate logits.
+        bias: whether the projections and the norm have biases; the input and forget gates always have them.
+        gate_softcap: soft cap on the gate logits; None: no cap.
         norm_eps: epsilon of the norm.
-        eps: epsilon added to the divisor of h.
+        eps: epsilon added to the denominator of h.
     """
 
     d_model: int
@@ -40,7 +40,7 @@ class Mlstm(Layer):
         self.must_divide("n_heads", "d_v")
 
     def declare(self) -> Declaration:
-        """Declare q, k, v and gate projections, chunkwise recurrence, norm, output gate, and output projection."""
+        """Declare the q, k, v and gate projections, chunkwise recurrence, norm, output gate, and output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "Z": self.chunk}
         axes |= {"dk": self.d_k // self.n_heads, "dv": self.d_v // self.n_heads}
         axes |= {"qz": "q", "z": "min(q, Z)", "y": "ceil(q, Z)"}

@@ -1,4 +1,4 @@
-"""Self-attention that predicts the next n tokens, with one stream per token (ProphetNet) [qi2020, Section 3.2]."""
+"""N-gram self-attention (ProphetNet) [qi2020, Section 3.2] with one stream per predicted token."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ....layers._attention_parts import MultiHead, project_inputs, project_outpu
 
 @record
 class NgramAttention(MultiHead):
-    """Causal attention of a main stream, and ``n_gram`` predicting streams that attend to it and to their own tokens.
+    """Causal attention of a main stream and of ``n_gram`` predicting streams that also attend to the main stream.
 
     Attributes:
         d_model: width of input and output.
-        n_heads: number of heads, of width d_model / n_heads.
-        n_gram: number of tokens predicted at once, each with its own stream.
-        n_buckets: number of buckets of the relative position bias, which is projected from the tokens.
+        n_heads: number of heads, each of width d_model / n_heads.
+        n_gram: number of predicted tokens per position, each with a separate stream.
+        n_buckets: number of buckets of the relative position bias. The bias is projected from the tokens.
         max_distance: distance in tokens at which the last bucket starts.
     """
 
@@ -24,7 +24,7 @@ class NgramAttention(MultiHead):
     max_distance: int = 128
 
     def declare(self) -> Declaration:
-        """Declare projections, attention of the main and predicting streams, and the output projection."""
+        """Declare the projections, the attention of the main and predicting streams, and the output projection."""
         axes = self._head_axes() | {"ng": self.n_gram, "ms": 1 + self.n_gram, "qs": "q * ms"}
         declaration = Declaration({**axes, "uh": self.n_buckets * self.n_heads, "t": "c + q", "kn": "q"})
         project_inputs(declaration, rows="qs")

@@ -1,4 +1,4 @@
-"""Nyström attention [xiong2021]: scores approximated with a few landmarks, and a convolution over the values."""
+"""Nyström attention [xiong2021] with scores approximated by landmarks and a convolution over the values."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ STEPS = 6  # iterations of the approximate inverse
 
 @record
 class NystromAttention(MultiHead):
-    """``y = (softmax(q klᵀ) · softmax(ql klᵀ)⁻¹ · softmax(ql kᵀ) v + conv(v)) wo``; ql, kl are segment means.
+    """``y = (softmax(q klᵀ) · softmax(ql klᵀ)⁻¹ · softmax(ql kᵀ) v + conv(v)) wo`` with segment means ql and kl.
 
     Attributes:
         d_model: width of input and output.
-        n_heads: number of heads, of width d_model / n_heads.
-        n_landmarks: number of landmarks, each the mean of a segment of tokens; None: full attention.
-        d_conv: kernel size of a depthwise convolution over the values, with one kernel per head; None: no convolution.
+        n_heads: number of heads, each of width d_model / n_heads.
+        n_landmarks: number of landmarks; each landmark is the mean of a segment of tokens. None: full attention.
+        d_conv: kernel size of a depthwise convolution over the values, one kernel per head; None: no convolution.
     """
 
     n_landmarks: int | None = None
@@ -28,7 +28,9 @@ class NystromAttention(MultiHead):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"z": "the inverse so far, starting from scaled transposed scores"}
 
     def declare(self) -> Declaration:
-        """Declare projections, three softmax kernels, the iterated inverse, weighted values, convolution and output."""
+        """Declare the projections, three softmax kernels, iterative inverse, weighted values, convolution, and
+        output.
+        """
         declaration = Declaration(self._head_axes())
         project_inputs(declaration)
         if self.n_landmarks:

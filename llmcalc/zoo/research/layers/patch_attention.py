@@ -14,10 +14,10 @@ from ....layers._attention_parts import derive_head_width
 class PatchAttention(Layer):
     """``y = 2 z + softmax(norm(z) wq (norm(u) wk)ᵀ / sqrt(d_head)) norm(u) wv · wo``, within each patch.
 
-    The first token is a patch of its own, and every ``patch`` tokens after it form one. A patch has ``n_vectors``
-    vectors, computed from its tokens when its last token is reached, and read by that token and the following ones, up
-    to the last token of the next patch. If patches are queries, ``z`` are the patch vectors, projected from the maximum
-    over the patch's tokens, and ``u`` the tokens. Otherwise ``z`` are the tokens and ``u`` the patch vectors.
+    The first token is a separate patch, and each later patch has ``patch`` tokens. A patch has ``n_vectors``
+    vectors, computed from its tokens once the patch is complete. Tokens attend to the vectors of the last complete
+    patch. If the queries are patches, ``z`` are the patch vectors, projected from the maximum over the patch's
+    tokens, and ``u`` are the tokens. Otherwise, ``z`` are the tokens and ``u`` are the patch vectors.
 
     Attributes:
         d_model: width of tokens and vectors.
@@ -26,9 +26,9 @@ class PatchAttention(Layer):
         d_head: width of a head (default: d_model / n_heads).
         n_vectors: number of vectors per patch.
         patch: number of tokens per patch.
-        extra_patches: number of extra patches in torch, where every token is a patch.
-        asks: which vectors are queries: ``patches`` or ``tokens``.
-        dropped: whether a later layer replaces the output, so that it gets no gradient.
+        extra_patches: number of additional patches in PyTorch, where every token is a patch.
+        asks: type of the queries, ``patches`` or ``tokens``.
+        dropped: whether a later layer replaces the output. The output then gets no gradient.
         norm_eps: epsilon of both norms.
     """
 
@@ -53,7 +53,7 @@ class PatchAttention(Layer):
         derive_head_width(self)
 
     def declare(self) -> Declaration:
-        """Declare normalised queries and keys, scores and weighted values per patch, output, and residual additions."""
+        """Declare the normalised queries and keys, patch scores, weighted values, output, and residual additions."""
         declaration = Declaration(self._axes(), as_torch=self._as_torch())
         queries, keys, lines = "x", "src", list[str]()
         if self.asks == "patches":
@@ -89,7 +89,7 @@ class PatchAttention(Layer):
         return {"kn": f"({patches}) * pc", "k": f"({patches}) * pc"}
 
     def _add_states(self, declaration: Declaration) -> None:
-        """Add the state: keys and values of an incomplete patch, or of the last patch while tokens attend to it."""
+        """Add the cached keys and values of an incomplete patch, or of the last patch while tokens attend to it."""
         if self.patch == 1:
             return
         rows = "t" if self.asks == "patches" else "wt"

@@ -1,4 +1,4 @@
-"""Prefix tuning [li2021]: learned keys and values prepended to the keys and values of the tokens."""
+"""Prefix tuning [li2021] with learned keys and values before the keys and values of the tokens."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ....core.record import record
 
 @record
 class Prefix(Layer):
-    """``k, v = gelu(table w1 + b1) w2 + b2``, for all layers of a stack; used by attention with ``prefix``.
+    """``k, v = gelu(table w1 + b1) w2 + b2`` for all layers of a stack whose attention has a ``prefix``.
 
     Attributes:
         d_model: width of the stack.
         length: number of prefix positions.
         d_ff: hidden width of the network.
-        n_layers: number of layers, each with its own keys and values.
+        n_layers: number of layers; each layer has separate keys and values.
     """
 
     d_model: int
@@ -24,7 +24,7 @@ class Prefix(Layer):
     n_layers: int
 
     def declare(self) -> Declaration:
-        """Declare a table ``[length, d_model]`` and two matrices, which run once per batch."""
+        """Declare a table ``[length, d_model]`` and two matrices that are applied once per batch."""
         axes: dict[str, int | str] = {"pre": self.length, "d": self.d_model, "f": self.d_ff}
         declaration = Declaration({**axes, "kv": 2 * self.n_layers * self.d_model})
         declaration.weights("table[pre; d]", table="other")

@@ -14,16 +14,16 @@ from ....layers.mlp import ACTIVATIONS
 
 @record
 class ProductKeyExperts(Layer):
-    """``y = Σ_{i in top_k} p_i · act(x · down_i) up_i``; the score of an expert is the sum of two key scores.
+    """``y = Σ_{i in top_k} p_i · act(x · down_i) up_i``. Each expert score is the sum of two key scores.
 
     Attributes:
         d_model: width of input and output.
-        n_experts: number of experts, each of which has a row in both tables.
+        n_experts: number of experts. Each expert has one row in both tables.
         top_k: number of experts per token.
-        activation: elementwise function, as in ``mlp``.
+        activation: activation function, as in ``mlp``.
         renormalise: whether the weights of the selected experts are divided by their sum.
-        together: whether the router logits of all tokens are flattened before being split into the two key sets, so
-            that scores of different tokens are mixed (Doge).
+        together: whether the router logits of all tokens are flattened before they are split into the two key sets.
+            This mixes scores of different tokens (Doge).
     """
 
     d_model: int
@@ -47,7 +47,7 @@ class ProductKeyExperts(Layer):
     def declare(self) -> Declaration:
         """Declare a router with two sets of ``sqrt(n_experts)`` keys, and two tables ``[n_experts, d_model]``.
 
-        In torch, the products use copies of the selected rows, which are saved.
+        In PyTorch, the products use copies of the selected rows and save these copies for the backward pass.
         """
         keys = isqrt(self.n_experts)
         declaration = Declaration({"d": self.d_model, "x": self.n_experts, "j": self.top_k, "xs": keys, "xt": 2 * keys})

@@ -9,17 +9,17 @@ from ....layers._attention_parts import RELATIVE_ATTENTION, RELATIVE_KEYS, Multi
 
 @record
 class RelativeAttention(MultiHead):
-    """``softmax(((q + u) kᵀ + shift((q + w) rᵀ)) / sqrt(d_head)) v · wo``; ``r`` are projected sinusoids of distances.
+    """``softmax(((q + u) kᵀ + shift((q + w) rᵀ)) / sqrt(d_head)) v · wo`` with projected distance sinusoids ``r``.
 
-    The memory holds the layer's input. Every step recomputes keys and values from it.
+    The memory stores layer inputs. Every step recomputes keys and values from the memory.
 
     Attributes:
         d_model: width of input and output.
-        n_heads: number of heads, of width d_model / n_heads.
-        causal: whether later tokens and their distances are masked (XLNet's ``uni``).
-        max_distance: maximum distance, to which larger ones are clipped (XLNet's ``clamp_len``); None: no limit.
+        n_heads: number of heads, each of width d_model / n_heads.
+        causal: whether later tokens and their distances are masked (``uni`` in XLNet).
+        max_distance: distance to which larger distances are clipped (``clamp_len`` in XLNet); None: no limit.
         memory: maximum number of cached hidden states; None: all.
-        n_segments: number of learned vectors for pairs of segments, which are only used with segment ids.
+        n_segments: number of learned vectors for pairs of segments; used only with segment ids.
     """
 
     causal: bool = False
@@ -28,7 +28,7 @@ class RelativeAttention(MultiHead):
     max_distance: int | None = None
 
     def declare(self) -> Declaration:
-        """Declare the projections of tokens and distances, the content and position scores, and the output."""
+        """Declare the token and distance projections, the content and position scores, and the output."""
         axes = self._head_axes() | {"k": "c + q", "t": "c + q"}
         if self.memory:
             axes |= {"w": self.memory, "k": "min(c, w) + q", "t": "min(c + q, w)"}

@@ -1,4 +1,4 @@
-"""Attention with a relative position bias that each token mixes from learned profiles (Inkling) [tml2026]."""
+"""Attention with a relative position bias mixed from learned profiles (Inkling) [tml2026]."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from ....core.record import record
 
 @record
 class RelativeProfileAttention(Layer):
-    """``y = softmax(q kᵀ · scale + (x wr · profiles)[distance]) v · wo``, with short convolutions of keys and values.
+    """``y = softmax(q kᵀ · scale + (x wr · profiles)[distance]) v · wo`` with short convolutions over keys and values.
 
     Attributes:
         d_model: width of input and output.
         n_heads: number of query heads.
         n_kv_heads: number of key and value heads; must divide n_heads.
         d_head: width of a head.
-        d_profile: number of profiles, which is also the width of each head's mixing vector.
-        reach: number of distances that the profiles cover; larger distances have no bias.
-        d_conv: kernel size of the convolutions, which have residual connections.
+        d_profile: number of profiles, equal to the width of each head's mixing vector.
+        reach: number of distances covered by the profiles; larger distances have no bias.
+        d_conv: kernel size of the convolutions. Each convolution has a residual connection.
         window: number of tokens that a query attends to, including itself; None: all.
-        norm: ``rmsnorm`` on queries and keys, or ``clip``: queries and mixing vectors have learned scales, these and
-            keys are clipped to a maximum length, values have an RMSNorm, and convolutions are scaled down.
+        norm: ``rmsnorm`` on queries and keys, or ``clip``. With ``clip``, queries and mixing vectors have learned
+            scales and, like keys, a maximum length. Values have an RMSNorm, and convolutions are scaled down.
         clip: maximum length of queries and keys.
         profile_clip: maximum length of mixing vectors.
         norm_eps: epsilon of the norms.
-        dynamic: whether each token adds its own kernel per head to the convolution kernels.
+        dynamic: whether each token adds a kernel per head to the convolution kernels.
         own_inputs: whether the inputs of queries, keys and values have separate norms.
         separate: whether queries, keys and values have separate inputs.
         gated: whether the head outputs are multiplied by a gate ``sigmoid(x w)``.
-        sinks: whether each head has a logit per token in the softmax.
-        scale: factor on the scores (default: 1 / sqrt(d_head)).
+        sinks: whether the softmax includes a sink logit per head and token.
+        scale: scale of the scores (default: 1 / sqrt(d_head)).
         stretch: queries and mixing vectors are multiplied by ``1 + stretch · ln(max(1, position / stretch_from))``.
-        stretch_from: position from which this factor grows.
+        stretch_from: position at which the ``stretch`` factor starts to grow.
     """
 
     d_model: int
@@ -69,7 +69,7 @@ class RelativeProfileAttention(Layer):
             raise SizeError("separate requires own_inputs: true", where="relative_profile_attention")
 
     def declare(self) -> Declaration:
-        """Declare projections, convolutions, profiles, scores, weighted values, gate, and output projection."""
+        """Declare the projections, convolutions, profiles, scores, weighted values, gate, and output projection."""
         declaration = Declaration(self._axes(), as_torch={"qc": "q + K - 1", "qd": "q + 1", "Kt": "K"})
         self._weights(declaration)
         declaration.equations(*self._queries(), *self._keys_and_values(), *self._attend(), *self._output())

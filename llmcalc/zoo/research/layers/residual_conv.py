@@ -1,4 +1,4 @@
-"""Short depthwise convolution with a residual connection, used by Inkling after attention and experts [tml2026]."""
+"""Short depthwise convolution with a residual connection (Inkling) [tml2026]."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class ResidualConv(Layer):
     """``y = x + conv(x)``, optionally divided by ``sqrt(d_conv + 1)``.
 
     Attributes:
-        d_model: width of input and output, and number of channels of the convolution.
+        d_model: width of input and output, equal to the number of convolution channels.
         d_conv: kernel size of the convolution.
         scaled: whether the sum is divided by ``sqrt(d_conv + 1)``.
     """

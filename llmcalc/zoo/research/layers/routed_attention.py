@@ -1,4 +1,4 @@
-"""Mixture of attention heads [zhang2022moa, shen2024] (JetMoE): query and output projections are experts."""
+"""Mixture of attention heads (JetMoE) [zhang2022moa, shen2024] with expert query and output projections."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ....layers._rope import ROPE_SCALINGS, check_factors
 
 @record
 class RoutedAttention(Layer):
-    """``y = Σ_{i in top_k} p_i · softmax(x wq_i kᵀ / sqrt(d_head)) v · wo_i``; all experts share keys and values.
+    """``y = Σ_{i in top_k} p_i · softmax(x wq_i kᵀ / sqrt(d_head)) v · wo_i`` with shared keys and values.
 
     Attributes:
         d_model: width of input and output.
-        n_kv_heads: number of key and value heads, which is also the number of query heads per expert.
+        n_kv_heads: number of key and value heads, equal to the number of query heads per expert.
         d_head: width of a head.
         n_experts: number of experts.
         top_k: number of experts per token.
         out_bias: whether the output has a bias.
         rope_theta: base of the rotary frequencies.
-        rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast, rope_slow, rope_truncate,
-            rope_attention, rope_factors: as in ``attention``.
+        rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast, rope_slow,
+            rope_truncate, rope_attention, rope_factors: as in ``attention``.
     """
 
     d_model: int

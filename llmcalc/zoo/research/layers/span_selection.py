@@ -1,4 +1,4 @@
-"""Selection of the first and last token of an answer span, given a question token [ram2021, Section 3.2]."""
+"""Selection of an answer span for a question token [ram2021, Section 3.2]."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ....core.record import record
 
 @record
 class SpanSelection(Layer):
-    """``y_t = (f(x_question) v) · g(x_t)``, computed for the first and for the last token of the span.
+    """``y_t = (f(x_question) v) · g(x_t)``, computed separately for the first and the last token of the span.
 
-    f and g are ``layernorm(gelu(x w + b))``. A sequence has one question.
+    The functions f and g are ``layernorm(gelu(x w + b))``. Each sequence has one question.
 
     Attributes:
         d_in: width of the stream.
@@ -28,7 +28,7 @@ class SpanSelection(Layer):
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"question_id"})
 
     def declare(self) -> Declaration:
-        """Declare two matrices with norms and a matrix between them, for each end of the span."""
+        """Declare two matrices with norms and a matrix between them for each end of the span."""
         declaration = Declaration({"d": self.d_in, "in": self.d_in, "out": self.d_in})
         declaration.equations("question[b d] = gather(x)")
         for end in ("start", "end"):

@@ -1,4 +1,4 @@
-"""BigBird attention [zaheer2020]: a block attends to adjacent blocks, random blocks and two global blocks."""
+"""BigBird attention [zaheer2020] from each block to adjacent blocks, random blocks and two global blocks."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ GLOBAL = 2  # the first and the last block, which also attend to everything
 
 @record
 class SparseAttention(MultiHead):
-    """Attention without a causal mask, which is full for up to ``(5 + 2 n_random) · block`` tokens.
+    """Block-sparse attention without a causal mask. It is full for up to ``(5 + 2 n_random) · block`` tokens.
 
     Attributes:
         d_model: width of input and output.
-        n_heads: number of heads, of width d_model / n_heads.
+        n_heads: number of heads, each of width d_model / n_heads.
         block: number of tokens per block.
-        n_random: number of random blocks that a block attends to.
+        n_random: number of random blocks that each block attends to.
         bias: whether queries, keys and values have biases.
         o_bias: whether the output has a bias.
     """
@@ -31,11 +31,11 @@ class SparseAttention(MultiHead):
 
     @property
     def limit(self) -> int:
-        """Maximum number of tokens with full attention."""
+        """Maximum sequence length, in tokens, with full attention."""
         return (NEAR + GLOBAL + 2 * self.n_random) * self.block
 
     def declare(self) -> Declaration:
-        """Declare projections, scores of end and inner blocks or of all tokens, weighted values, and output."""
+        """Declare the projections, scores of end and inner blocks or of all tokens, weighted values, and output."""
         seen = NEAR + GLOBAL + self.n_random
         sparse = f"min(1, max(0, q - {self.limit}))"  # 1 with more tokens than the limit, else 0
         rows = f"ceil(q, {self.block}) * {self.block}"
@@ -56,7 +56,7 @@ class SparseAttention(MultiHead):
 
 
 def _attend(rows: str, keys: str, k: str = "k[b h", v: str = "v[b h") -> list[str]:
-    """Return the attention of some blocks to all keys, or of each block to its own keys."""
+    """Return the attention equations for the query axes ``rows`` and the key axes ``keys``."""
     return [
         f"s[b h {rows} {keys}] = q[b h {rows} e] {k} {keys} e]",
         f"p[b h {rows} {keys}] = softmax(s)",

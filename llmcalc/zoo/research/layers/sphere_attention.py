@@ -11,10 +11,10 @@ from ....layers.attention import Attention
 @inherit_docs
 @record
 class SphereAttention(Attention):
-    """Attention with learned scales of query channels and gates, and normalised concatenated head outputs.
+    """Attention with learned query and gate scales and L2 normalisation of the concatenated head outputs.
 
     Attributes:
-        q_gain, gate_gain: factors on the learned scales; queries and gates are multiplied by ``(gain · scale)²``.
+        q_gain, gate_gain: gains of the learned scales. Queries and gates are multiplied by ``(gain · scale)²``.
     """
 
     q_gain: float = 1.0

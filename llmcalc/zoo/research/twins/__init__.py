@@ -1,1 +1,1 @@
-"""NumPy models of layers from research models, one file per layer kind."""
+"""NumPy models of layers from research models, with one file per layer kind."""

@@ -1,4 +1,4 @@
-"""A learned scale and offset per channel, optionally also for the residual stream."""
+"""A learned scale and offset per channel, with an optional second pair for the residual stream."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ....twins.weights import Array, Weight, Weights, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return a scale and an offset, and optionally another pair for the residual stream."""
+    """Return a scale and an offset, and a second pair if the residual stream is scaled."""
     d = layer.d_model
     found = [vector("w", d, mean=1.0), vector("b", d)]
     return found + ([vector("rw", d, mean=1.0), vector("rb", d)] if layer.residual else [])
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``(x + b) w``, or ``x w + b``."""
+    """Compute ``(x + b) w``, or ``x w + b`` if ``scale_first`` is set."""
     return x * w.w + w.b if layer.scale_first else (x + w.b) * w.w
 
 

@@ -1,4 +1,4 @@
-"""Axial position embeddings [kitaev2020]: a grid of positions with one table for rows and one for columns."""
+"""Axial position embeddings [kitaev2020] on a grid, with one table for rows and one for columns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ....twins.weights import Array, Weight, Weights, table
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return both tables, each with a dimension of size 1 for the other side of the grid."""
+    """Return the row table and the column table, each with a singleton axis for the other grid dimension."""
     return [table("rows", layer.n_rows, 1, layer.d_row), table("columns", 1, layer.n_columns, layer.d_column)]
 
 

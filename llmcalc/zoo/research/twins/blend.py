@@ -1,4 +1,4 @@
-"""A learned blend of the residual stream with the stack's first input, as in NeoMME."""
+"""A learned blend of the residual stream and the input of the first block, as in NeoMME."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ....twins.weights import Array, Weight, Weights, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return two scalars."""
+    """Return the two learned scalars."""
     return [vector("lambdas", 2)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``λ1 x + λ2 x0`` with the first block's input x0."""
+    """Compute ``λ1 x + λ2 x0``, where x0 is the input of the first block."""
     return w.lambdas[0] * x + w.lambdas[1] * step.first_input

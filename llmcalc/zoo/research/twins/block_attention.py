@@ -1,4 +1,4 @@
-"""Attention within blocks and to a few global tokens [guo2021, phang2022], as masks over all pairs."""
+"""Attention within blocks and to global tokens [guo2021, phang2022], computed with masks over all pairs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIDE_TOKENS = "side_tokens"  # name of the saved stream of global tokens
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return projections without biases, shared bias tables, and the norms of summaries and global tokens."""
+    """Return the projections without biases, the shared bias tables, and the norms of summaries and global tokens."""
     d, h, e = layer.d_model, layer.n_heads, layer.d_head
     found = [*projections("qkv", d, h, e, bias=""), matrix("wo", (h, e), d)]
     relative = layer.positions == "relative"
@@ -53,14 +53,14 @@ def _scale(layer: Any, q: Array) -> Array:
 
 
 def _mix_both(scores: Array, global_scores: Array, v: Array, vs: Array) -> Array:
-    """Return token and global values [b q h e], weighted by one softmax over both."""
+    """Return the sum of token and global values [b q h e], weighted by a joint softmax."""
     p = softmax(np.concatenate([scores, global_scores], axis=-1))
     tokens = scores.shape[-1]
     return einsum("bhqk,bkhe->bqhe", p[..., :tokens], v) + einsum("bhqg,bghe->bqhe", p[..., tokens:], vs)
 
 
 def _block_scores(layer: Any, w: Weights, scores: Array, positions: Array) -> Array:
-    """Add relative biases to the scores [b h q k], and mask keys outside the block or more than a block away."""
+    """Add relative biases to the scores [b h q k], and mask the keys that ``reach`` excludes."""
     ahead = positions - positions[:, None]
     if layer.positions == "relative":
         scores = scores + _bias(layer, w.relative_bias, ahead)
@@ -70,12 +70,12 @@ def _block_scores(layer: Any, w: Weights, scores: Array, positions: Array) -> Ar
 
 
 def _bias(layer: Any, biases: Array, ahead: Array) -> Array:
-    """Return the bias per head of each distance [h q k]."""
+    """Return the relative bias per head for each query-key distance [h q k]."""
     return np.transpose(biases[buckets(layer.n_buckets, layer.max_distance, ahead, causal=False)], (2, 0, 1))
 
 
 def _summaries(layer: Any, w: Weights, x: Array) -> Array:
-    """Return the normalised sum of each segment of tokens [b g d]; the last one includes an incomplete segment."""
+    """Return the normalised segment sums [b g d]. The last segment includes the tokens of an incomplete segment."""
     segment = _segments(layer, x.shape[1])
     sums = [np.sum(x[:, segment == number], axis=1, keepdims=True) for number in range(x.shape[1] // layer.summary)]
     return rmsnorm(np.concatenate(sums, axis=1) if sums else x[:, :0], layer.norm_eps, w.summary_norm)
@@ -87,14 +87,14 @@ def _segments(layer: Any, tokens: int) -> Array:
 
 
 def _global_tokens(layer: Any, w: Weights, step: Step) -> Array:
-    """Return the normalised stream of global tokens [b g d]."""
+    """Return the normalised global token stream [b g d]."""
     return layernorm(step.saved_streams[SIDE_TOKENS], layer.norm_eps, w.global_norm, w.global_norm_b)
 
 
 def _update_globals(
     layer: Any, w: Weights, step: Step, q: Array, tokens: tuple[Array, Array], side_tokens: tuple[Array, Array]
 ) -> None:
-    """Add the global tokens' attention to all keys and values to their stream."""
+    """Update the global token stream with its attention to all tokens, including the global tokens."""
     (k, v), (ks, vs) = tokens, side_tokens
     mixed = _mix_both(dot_products(q, k), dot_products(q, ks), v, vs)
     step.saved_streams[SIDE_TOKENS] = step.saved_streams[SIDE_TOKENS] + join(w, mixed)

@@ -1,4 +1,4 @@
-"""CANINE's attention [clark2021, Section 3.2] among the characters of a chunk or among groups of characters."""
+"""CANINE attention [clark2021, Section 3.2] between the characters of a chunk or between groups of characters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ....twins.weights import Array, Weight, Weights
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the query, key, value and output projections, with biases."""
+    """Return the query, key, value and output projections with their biases."""
     sizes = (layer.d_model, layer.n_heads, layer.d_model // layer.n_heads)
     return [*projections("qkv", *sizes), *output(*sizes)]
 

@@ -1,4 +1,4 @@
-"""Convolutions that merge characters into groups and expand the groups again [clark2021, Section 3.3]."""
+"""Convolutions that merge characters into groups or expand groups to characters [clark2021, Section 3.3]."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ....twins.weights import Array, Weight, Weights, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return a dense kernel, a bias and a norm."""
+    """Return the convolution kernel, its bias, and the norm."""
     d = layer.d_in
     found = [table("w", d, 2 * d if layer.back else d, layer.taps), vector("b", d)]
     return [*found, vector("norm", d, mean=1.0), vector("norm_b", d)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Merge tokens into the first token and all groups but the last [b g d], or with ``back``, expand them."""
+    """Merge tokens into groups [b g d], or expand groups to tokens [b q d] if ``back`` is set."""
     step.must_be_whole(layer.kind())
     act = ACTIVATIONS[layer.activation]
     if layer.back:
@@ -30,7 +30,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         return layernorm(y, layer.eps, w.norm, w.norm_b)
     b, q, d = x.shape
     if q < layer.merge:
-        raise UnsupportedError(f"the input has {q} tokens, fewer than a group", where=layer.kind())
+        raise UnsupportedError(f"the input has {q} tokens, fewer than one group", where=layer.kind())
     step.saved_streams["characters"] = x
     groups = x[:, : q - q % layer.merge].reshape(b, -1, layer.merge, d)
     y = act(einsum("bgki,oik->bgo", groups, w.w) + w.b)
@@ -38,10 +38,12 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _expand(layer: Any, x: Array, step: Step) -> Array:
-    """Return the stream before merging, concatenated with each token's group, or the last group [b q 2d]."""
+    """Concatenate the unmerged stream with the group of each token [b q 2d]. The last group fills missing
+    positions.
+    """
     before = step.saved_streams.get("characters")
     if before is None:
-        raise UnsupportedError("missing stream of unmerged tokens", where=layer.kind())
+        raise UnsupportedError("missing unmerged token stream", where=layer.kind())
     groups = np.repeat(x[:, 1:], layer.merge, axis=1)
     rest = np.repeat(x[:, -1:], before.shape[1] - groups.shape[1], axis=1)
     return np.concatenate([before, np.concatenate([groups, rest], axis=1)], axis=-1)

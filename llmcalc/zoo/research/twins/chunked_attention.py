@@ -1,7 +1,7 @@
-"""Reformer's attention [kitaev2020] within chunks of tokens, in sequence order or sorted by hash.
+"""Reformer attention [kitaev2020] within chunks of tokens, in sequence order or sorted by hash.
 
-Chunks are circular: the last one precedes the first. If queries serve as keys, a token attends to itself only if it
-cannot attend to any other token.
+Chunks are circular, so the last chunk precedes the first. If queries also serve as keys, a token attends to
+itself only if it cannot attend to any other token.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ EPS = 1e-6  # epsilon per element of a key
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the projections without biases; with hashes, queries are also the keys."""
+    """Return the projections without biases. With hashing, queries also serve as keys."""
     d, h, e = layer.d_model, layer.n_heads, layer.d_head
     return [*projections("qv" if layer.hashed else "qkv", d, h, e, bias=""), matrix("wo", (h, e), d)]
 
 
 def is_stepwise(layer: Any) -> bool:
-    """Return whether decoding matches a single pass; with hashes, later tokens change the chunks."""
+    """Return whether decoding matches a single pass. With hashing, later tokens change the chunks."""
     return not layer.hashed
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``softmax(q kᵀ) v · wo`` for the new tokens ``x`` [b q d], within a chunk and adjacent ones."""
+    """Compute ``softmax(q kᵀ) v · wo`` for the new tokens ``x`` [b q d] within their chunk and adjacent chunks."""
     if not layer.causal:
         step.must_be_whole(layer.kind())
     if not step.decode:
@@ -51,7 +51,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _prefill(layer: Any, w: Weights, x: Array, state: State | None) -> Array:
-    """Process all tokens at once; long sequences are padded to complete chunks, and the padding is masked."""
+    """Process all tokens in one pass. Long sequences are padded to complete chunks, and the padding is masked."""
     tokens = x.shape[1]
     if tokens > layer.padded_above:
         x = pad(x, layer.padded_to)
@@ -69,12 +69,12 @@ def _prefill(layer: Any, w: Weights, x: Array, state: State | None) -> Array:
 
 
 def _swap_heads(x: Array) -> Array:
-    """Transpose ``x`` from [b q h e] to [b h q e], or back."""
+    """Transpose ``x`` from [b q h e] to [b h q e], or vice versa."""
     return np.transpose(x, (0, 2, 1, 3))
 
 
 def _masks(layer: Any, query: Array, key: Array, tokens: int) -> tuple[Array, Array]:
-    """Return two masks [... q k] from query and key positions: masked keys, and the query itself."""
+    """Return two masks [... q k], one for hidden keys and one for each query's own key."""
     hidden = np.broadcast_to(key[..., None, :] >= tokens, (*query.shape, key.shape[-1]))
     if layer.causal:
         hidden = hidden | (key[..., None, :] > query[..., None])
@@ -82,7 +82,7 @@ def _masks(layer: Any, query: Array, key: Array, tokens: int) -> tuple[Array, Ar
 
 
 def _attend(layer: Any, q: Array, k: Array, v: Array, hidden: Array, itself: Array) -> tuple[Array, Array]:
-    """Return values weighted by the softmax of the scores [... q e], and ``log Σ exp(scores)`` [... q]."""
+    """Return the attention output [... q e] and ``log Σ exp(scores)`` [... q]."""
     lead = "bhy"[: len(q.shape) - 2]
     s = einsum(f"{lead}qe,{lead}ke->{lead}qk", q, k)
     s = s if layer.hashed else s * (1 / math.sqrt(layer.d_head))
@@ -93,7 +93,7 @@ def _attend(layer: Any, q: Array, k: Array, v: Array, hidden: Array, itself: Arr
 
 
 def _log_sum_exp(layer: Any, s: Array, p: Array) -> Array:
-    """Return ``log Σ exp(s)``, computed from the largest score and its softmax; None for a single hashing round."""
+    """Compute ``log Σ exp(s)`` from the largest score and its softmax. Return None for a single hashing round."""
     if not layer.hashed or layer.n_hashes == 1:
         return None
     largest = (*np.indices(s.shape[:-1]), np.argmax(constant(s), axis=-1))
@@ -101,7 +101,7 @@ def _log_sum_exp(layer: Any, s: Array, p: Array) -> Array:
 
 
 def _attend_chunks(layer: Any, q: Array, k: Array, v: Array, positions: Array, tokens: int) -> tuple[Array, Array]:
-    """Attend within chunks of vectors [b h n e] at ``positions`` [b h n]; return the same pair as ``_attend``."""
+    """Apply ``_attend`` within chunks of vectors [b h n e] at ``positions`` [b h n]."""
     chunk = layer.chunk
     q, k, v = (pad(part, chunk, axis=2) for part in (q, k, v))
     padding = np.full((*positions.shape[:2], -positions.shape[2] % chunk), tokens)
@@ -115,7 +115,7 @@ def _attend_chunks(layer: Any, q: Array, k: Array, v: Array, positions: Array, t
 
 
 def _attend_sorted(layer: Any, q: Array, k: Array, v: Array, tokens: int, state: State | None) -> Array:
-    """Attend within chunks of tokens sorted by bucket; hashing rounds are weighted by their scores."""
+    """Attend within chunks of tokens sorted by bucket, and combine the outputs of all hashing rounds."""
     b, h, rows, e = q.shape
     buckets = _buckets(layer, constant(q), _n_rotations(layer, tokens, state))
     buckets[..., tokens:] = np.max(buckets, axis=-1, keepdims=True) + (rows > tokens)
@@ -139,7 +139,7 @@ def _attend_sorted(layer: Any, q: Array, k: Array, v: Array, tokens: int, state:
 
 
 def _combine_rounds(mixed: Array, total: Array) -> Array:
-    """Return the weighted sum [b h q e] of the outputs of all hashing rounds [b h n q e]."""
+    """Combine the outputs of all hashing rounds [b h n q e] into their weighted sum [b h q e]."""
     share = _swap_last(softmax(_swap_last(total)))
     return np.sum(mixed * share[..., None], axis=2)
 
@@ -149,7 +149,7 @@ def _swap_last(x: Array) -> Array:
 
 
 def _n_rotations(layer: Any, tokens: int, state: State | None) -> int:
-    """Return the number of random directions per round; by default, the number of chunks of the first pass."""
+    """Return the number of random directions per round (default: the number of chunks in the first pass)."""
     count = int(layer.n_rotations or max(1, tokens // layer.chunk))
     return count if state is None else int(state.setdefault("_rotations", count))
 
@@ -160,7 +160,7 @@ def planes(layer: Any, rotations: int) -> Array:
 
 
 def _buckets(layer: Any, q: Array, rotations: int) -> Array:
-    """Return the bucket of each token in each round [b h n q]: the closest direction, or its opposite."""
+    """Return the bucket of each token in each round [b h n q], determined by the closest direction or its opposite."""
     rotated = einsum("bhqe,henr->bhnqr", q, planes(layer, rotations))
     factors = [int(word) for word in layer.factors.split()] or [2 * rotations]
     found, before, product = np.zeros(rotated.shape[:-1], int), 0, 1
@@ -172,7 +172,7 @@ def _buckets(layer: Any, q: Array, rotations: int) -> Array:
 
 
 def _decode(layer: Any, w: Weights, past: Array, x: Array, state: State | None) -> Array:
-    """Attend from new tokens to the tokens in their own chunk and the preceding ones [b q h e]."""
+    """Return the attention output for new tokens [b q h e] over their own chunk and the preceding chunks."""
     cached, new = past.shape[1], x.shape[1]
     seen = cached if layer.hashed else min(cached, cached % layer.chunk + layer.before * layer.chunk)
     near = np.concatenate([past[:, cached - seen :], x], axis=1)
@@ -189,7 +189,7 @@ def _decode(layer: Any, w: Weights, past: Array, x: Array, state: State | None) 
 
 
 def _decode_hashed(layer: Any, w: Weights, past: Array, x: Array, state: State | None) -> Array:
-    """Attend from each new token to the tokens near it in the sorted order of each round [b q h e]."""
+    """Return the attention output for new tokens [b q h e] over nearby tokens in the sorted order of each round."""
     if state is None or "_buckets" not in state:
         raise UnsupportedError("the cached tokens have no hashes", where="chunked_attention")
     found = []
@@ -209,7 +209,7 @@ def _decode_hashed(layer: Any, w: Weights, past: Array, x: Array, state: State |
 
 
 def _near_last(layer: Any, buckets: Array) -> Array:
-    """Return the tokens [b h n k] in the last token's chunk and adjacent ones, with all tokens sorted by bucket."""
+    """Return the tokens [b h n k] in or adjacent to the last token's chunk after sorting by bucket."""
     order = np.argsort(buckets, axis=-1, kind="stable")
     tokens = order.shape[-1]
     chunk = np.argmax(order == tokens - 1, axis=-1) // layer.chunk - layer.before

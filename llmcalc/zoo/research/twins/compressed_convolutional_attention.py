@@ -1,4 +1,4 @@
-"""Attention in a compressed space, with convolutions over queries and keys [figliolia2025]."""
+"""Compressed convolutional attention [figliolia2025], with convolutions over queries and keys."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEAST_SQUARE = float(np.finfo(float).eps) ** 2  # lower bound on the squared len
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return query, key and value projections, both convolutions, temperatures, and the output projection."""
+    """Return the query, key and value projections, both convolutions, the temperatures, and the output projection."""
     d, e, heads, groups = layer.d_model, layer.d_head, (layer.n_heads, layer.d_head), (layer.n_kv_heads, layer.d_head)
     now, n_heads = layer.n_kv_heads * e // 2, layer.n_heads + layer.n_kv_heads
     late = layer.n_kv_heads * e - now
@@ -34,7 +34,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Apply grouped-query attention to convolved queries and keys of fixed length."""
+    """Apply grouped-query attention to convolved and normalised queries and keys."""
     q, k = _queries_and_keys(layer, w, x, step, state)
     k, v = extend_cache(k, _values(layer, w, x, state), state, layer.window)
     scores = grouped_scores(q, k) / math.sqrt(layer.d_head)
@@ -44,7 +44,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _queries_and_keys(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> tuple[Array, Array]:
-    """Convolve queries and keys, add their means, scale them to length sqrt(d_head), and rotate them."""
+    """Return the convolved queries and keys, with added means, a fixed length, and rotary positions."""
     q, k = project(w, "q", x), project(w, "k", x)
     group = layer.n_heads // layer.n_kv_heads
     mean_q = (q + np.repeat(k, group, axis=2)) * 0.5
@@ -58,7 +58,7 @@ def _queries_and_keys(layer: Any, w: Weights, x: Array, step: Step, state: State
 
 
 def _convolve(layer: Any, w: Weights, u: Array, state: State | None) -> Array:
-    """Apply both convolutions to ``u`` [b q heads e], and cache the last columns."""
+    """Apply both convolutions to ``u`` [b q heads e], and cache the last inputs."""
     b, q, heads, e = u.shape
     columns = layer.d_conv + layer.d_conv_mix - 2
     past = state["conv"] if state and "conv" in state else np.zeros((b, columns, heads * e))
@@ -70,20 +70,20 @@ def _convolve(layer: Any, w: Weights, u: Array, state: State | None) -> Array:
 
 @operation
 def _depthwise(u: Array, taps: Array) -> Array:
-    """Convolve ``u`` [b n x] with a kernel per channel [x k]."""
+    """Convolve ``u`` [b n x] with one kernel per channel [x k]."""
     return einsum("bqxk,xk->bqx", valid_windows(u, taps.shape[-1]), taps)
 
 
 @operation
 def _head_convolution(u: Array, taps: Array) -> Array:
-    """Convolve ``u`` [b n x] with a dense kernel per head [heads out e k]."""
+    """Convolve ``u`` [b n x] with one dense kernel per head [heads out e k]."""
     heads, _, e, width = taps.shape
     windows = valid_windows(u, width)
     return einsum("bqhek,hoek->bqho", windows.reshape(*windows.shape[:2], heads, e, width), taps)
 
 
 def _values(layer: Any, w: Weights, x: Array, state: State | None) -> Array:
-    """Return values [b q g e], half of whose elements come from the previous token."""
+    """Return the values [b q g e]. Half of the channels come from the previous token."""
     now, late = (plus(einsum("bqd,di->bqi", x, getattr(w, f"w{n}")), w.get(f"b{n}")) for n in ("v", "v_before"))
     before = state["before"] if state and "before" in state else plus(0.0 * late[:, 0], w.get("bv_before"))
     if state is not None:

@@ -1,4 +1,4 @@
-"""ConvBERT's mixed attention [jiang2020, Section 4]: attention heads and span-based convolution heads."""
+"""ConvBERT's mixed attention [jiang2020, Section 4] with attention heads and span-based convolution heads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ....twins.weights import Array, Weight, Weights, kernel, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the input projections, a separable convolution, the kernel projection, and the output projection."""
+    """Return the input projections, the separable convolution, the kernel projection, and the output projection."""
     d, h, taps = layer.d_model, layer.n_heads, layer.d_conv
     e = d // (2 * h)
     found = [*projections(("q", "k", "v", "span", "c"), d, h, e), kernel("span", d, taps)]
@@ -25,7 +25,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``[attention, convolution] wo``; a token's kernel depends on its query and the span around it."""
+    """Compute ``[attention, convolution] wo``. Each kernel depends on the query and the surrounding span."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     attention = mix(dot_products(q, k) / math.sqrt(q.shape[-1]), v)
@@ -35,6 +35,6 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _kernels(w: Weights, x: Array, q: Array) -> Array:
-    """Return a kernel per token and head [b q h k]."""
+    """Return one convolution kernel per token and head [b q h k]."""
     span = convolve_heads(x[..., None], w.span)[..., 0]  # every channel is a head of width 1
     return softmax(einsum("bqhe,hegk->bqgk", project(w, "span", span) * q, w.wf) + w.bf)

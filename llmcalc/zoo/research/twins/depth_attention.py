@@ -1,4 +1,4 @@
-"""Attention over depth (Inkling 2): a layer reads a mix of summed outputs of earlier layer groups."""
+"""Attention over depth (Inkling 2). Each layer mixes the summed outputs of earlier layer groups."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ....twins.weights import Array, Weight, Weights, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the queries."""
+    """Return the learned queries."""
     d = layer.d_model
     return [table("query", layer.n_reads, d) if layer.n_reads > 1 else vector("query", d)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Mix the sums of earlier groups and the current sum ``x`` into [b q d], or [b q n d] for n queries."""
+    """Mix the earlier group sums and the current sum ``x`` into [b q d], or into [b q n d] for n queries."""
     if layer.closes:
         *_, last, _ = step.sublayer_inputs.values()  # the inputs of the preceding sub-layer and of this one
         step.block_sums.append(last)

@@ -1,6 +1,6 @@
-"""Differential attention [ye2024, Section 2.1]: the difference of two softmaxes, with a learned factor.
+"""Differential attention [ye2024, Section 2.1]. Each pair of heads subtracts two softmaxes with a learned factor.
 
-Heads i and i + h/2 form a pair. Both use the values of the pair [b k 2 g v].
+Heads i and i + h/2 form a pair. Both heads use the values of the pair [b k 2 g v].
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ MOST, SPAN, RATE = 0.8, 0.6, 0.3  # λ₀ = 0.8 - 0.6 exp(-0.3 depth)
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the attention weights, and four vectors that determine λ."""
+    """Return the attention weights and the four vectors that determine λ."""
     return [*attention.weights(layer), *(vector(name, layer.d_head) for name in LAMBDAS)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``(1 - λ₀) norm((softmax(q1 k1ᵀ) - λ softmax(q2 k2ᵀ)) (v1, v2)) wo``; λ₀ depends on the depth."""
+    """Compute ``(1 - λ₀) norm((softmax(q1 k1ᵀ) - λ softmax(q2 k2ᵀ)) (v1, v2)) wo`` with a depth-dependent λ₀."""
     x = attention.prepare_input(layer, x, step)
     scores, v, _ = attention.attention_scores(layer, w, x, step, state)
     p = attention.attention_weights(layer, w, scores)

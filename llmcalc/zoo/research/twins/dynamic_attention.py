@@ -1,4 +1,4 @@
-"""Attention with a bias computed from the values of all previous tokens (Doge)."""
+"""Dynamic mask attention (Doge) with a score bias computed from the values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ....twins.weights import Array, Weight, Weights, constant, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the attention weights, and the projection and factor of the bias."""
+    """Return the attention weights, the bias projection, and the bias factor."""
     g, v = layer.n_kv_heads, layer.d_head_v
     found = [*attention.weights(layer), matrix("wdt", (g, v), g), vector("A", g)]
     return found + ([vector("bdt", g)] if layer.v_bias else [])
@@ -36,7 +36,9 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def all_but_largest(count: int, bias: Array, seen: Array) -> Array:
-    """Return a mask of all keys except the ``count`` unmasked ones (``seen`` [b g q k]) with largest bias [b g 1 k]."""
+    """Return a mask of all keys except the ``count`` keys with the largest ``bias`` [b g 1 k] in ``seen`` [b g q
+    k].
+    """
     ranked = np.argsort(np.where(seen, -bias, np.inf), axis=-1, kind="stable")
     hidden = np.ones(ranked.shape, bool)
     np.put_along_axis(hidden, ranked[..., :count], False, axis=-1)

@@ -1,4 +1,4 @@
-"""Token mixing by a Fourier transform, without weights (FNet) [leethorp2021, Section 3.2]."""
+"""Parameter-free token mixing with a Fourier transform (FNet) [leethorp2021, Section 3.2]."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ....twins.weights import Array, Weight, Weights
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return no weights."""
+    """Return an empty list, because the layer has no weights."""
     return []
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Return the real part of the Fourier transform of ``x`` [b q d] along width and tokens."""
+    """Return the real part of the Fourier transform of ``x`` [b q d] along the width and the tokens."""
     step.must_be_whole(layer.kind())
     return np.real(np.fft.fft(np.fft.fft(x, layer.d_model, axis=2), x.shape[1], axis=1))

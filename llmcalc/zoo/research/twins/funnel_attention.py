@@ -1,6 +1,6 @@
-"""Funnel attention [dai2020, Section 2 and Appendix A]: relative attention with pooling of adjacent tokens.
+"""Funnel attention [dai2020, Section 2 and Appendix A] with relative positions and pooling of adjacent tokens.
 
-A layer with ``pools`` first merges pairs of positions. A layer with ``restores`` first expands them again.
+Layers with ``pools`` first merge pairs of positions. Layers with ``restores`` first expand merged positions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FIRST_SEGMENT = 2  # segment id of a first token that belongs to all segments
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the projections, three query biases, the distance projection, and the vectors of segment pairs."""
+    """Return the projections, three query biases, the distance projection, and the segment pair vectors."""
     d, h, e = layer.d_model, layer.n_heads, layer.d_head
     found = [*projections("qkv", d, h, e, bias="kv"), *output(d, h, e)]
     found += [table(name, h, e) for name in ("u", "w", "z")]
@@ -31,7 +31,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def prepare_stream(layer: Any, x: Array, step: Step) -> Array:
-    """Return the stream [b q d] for this and later layers: pooled, expanded, or unchanged."""
+    """Return the pooled, expanded or unchanged stream [b q d] for this layer and later layers."""
     if layer.pools:
         step.saved_streams["unpooled"] = x
         step.saved_streams.setdefault("all tokens", x)
@@ -61,7 +61,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _sinusoid_scores(layer: Any, w: Weights, q: Array, keys: int, pools_queries: bool) -> Array:
-    """Return dot products of queries with projected sinusoids of distances, gathered for each pair [b h q k]."""
+    """Return the dot products of queries with projected distance sinusoids, gathered for each pair [b h q k]."""
     new, shift = q.shape[1], 2 if pools_queries else 1  # shift: keys per query
     spacing, first = layer.merge // shift, int(pools_queries and layer.first_apart)  # spacing: tokens per key
     distance = spacing * (shift * new - first - np.arange(shift * new + keys))
@@ -70,7 +70,7 @@ def _sinusoid_scores(layer: Any, w: Weights, q: Array, keys: int, pools_queries:
 
 
 def _factorized_scores(layer: Any, w: Weights, q: Array, queries: Array, keys: Array) -> Array:
-    """Return position scores [b h q k] from sinusoids of query and key positions, by the addition theorems."""
+    """Return position scores [b h q k] from query and key sinusoids, using the angle addition theorems."""
     r = einsum("bqhe,dhe->bqhd", q, w.wr)
     sin_q, cos_q = np.split(sines_and_cosines(queries, layer.d_model), 2, axis=1)
     sin_k, cos_k = np.split(sines_and_cosines(keys, layer.d_model), 2, axis=1)
@@ -80,7 +80,7 @@ def _factorized_scores(layer: Any, w: Weights, q: Array, queries: Array, keys: A
 
 
 def _segment_scores(w: Weights, q: Array, step: Step, queries: Array, keys: Array) -> Array:
-    """Return dot products of queries with the vector for equal or for different segments [b h q k]."""
+    """Return the dot product of each query with the same-segment or different-segment vector [b h q k]."""
     segments = np.zeros_like(step.ids) if step.segments is None else step.segments
     of_q, of_k = segments[:, queries][:, :, None], segments[:, keys][:, None]
     same = (of_q == of_k) | (of_q == FIRST_SEGMENT) | (of_k == FIRST_SEGMENT)
@@ -89,7 +89,7 @@ def _segment_scores(w: Weights, q: Array, step: Step, queries: Array, keys: Arra
 
 
 def _first_tokens(layer: Any, step: Step, merge: int) -> Array:
-    """Return the first token of each position, after merging ``merge`` tokens into each."""
+    """Return the first token of each position after merging ``merge`` tokens per position."""
     tokens = np.arange(step.ids.shape[1])
     while merge > 1:
         tokens, merge = _double_first(layer, tokens[None])[0, ::2], merge // 2
@@ -97,14 +97,14 @@ def _first_tokens(layer: Any, step: Step, merge: int) -> Array:
 
 
 def _double_first(layer: Any, x: Array) -> Array:
-    """Prepare ``x`` [b q ...] for pairing: a separate first token is doubled, and may displace the last token."""
+    """Duplicate a separate first token of ``x`` [b q ...] before pairing. Without ``extra``, drop the last token."""
     if not layer.first_apart:
         return x
     return np.concatenate([x[:, :1], x if layer.extra else x[:, :-1]], axis=1)
 
 
 def _pool(layer: Any, x: Array) -> Array:
-    """Pool pairs of positions; an unpaired last position is unchanged."""
+    """Pool pairs of positions, and leave an unpaired last position unchanged."""
     if x.shape[1] <= 1 + layer.first_apart:
         raise UnsupportedError(f"pooling requires more than {x.shape[1]} positions", where="funnel_attention")
     x = _double_first(layer, x)
@@ -114,7 +114,7 @@ def _pool(layer: Any, x: Array) -> Array:
 
 
 def _expand(layer: Any, x: Array, tokens: int) -> Array:
-    """Repeat each position for all its tokens, except a separate first token."""
+    """Repeat each position once per merged token, except a separate first token."""
     first = int(layer.first_apart and layer.restores > 1)
     repeated = np.repeat(x[:, first:], layer.restores, axis=1)
     missing = np.zeros((x.shape[0], max(tokens - first - repeated.shape[1], 0), x.shape[2]))

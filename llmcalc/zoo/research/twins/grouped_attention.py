@@ -12,13 +12,13 @@ from .grouped_linear import apply_groups, projection
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return four grouped projections."""
+    """Return the four grouped projections."""
     d, groups = layer.d_model, (layer.q_groups, layer.k_groups, layer.v_groups, layer.o_groups)
     return [w for name, count in zip("qkvo", groups, strict=True) for w in under(name, projection(d, d, count))]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``softmax(q kᵀ / sqrt(d_head)) v`` without a mask, between grouped projections."""
+    """Compute ``softmax(q kᵀ / sqrt(d_head)) v`` without a mask, using grouped input and output projections."""
     step.must_be_whole(layer.kind())
     q, k, v = (apply_groups(w.part(name), x).reshape(*x.shape[:2], layer.n_heads, -1) for name in "qkv")
     mixed = mix(dot_products(q, k) / math.sqrt(q.shape[-1]), v)

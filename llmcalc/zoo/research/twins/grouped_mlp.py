@@ -11,7 +11,7 @@ from .grouped_linear import apply_groups, projection
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return grouped up- and down-projections."""
+    """Return the grouped up- and down-projections."""
     up = under("up", projection(layer.d_model, layer.d_ff, layer.groups))
     return up + under("down", projection(layer.d_ff, layer.d_model, layer.out_groups))
 

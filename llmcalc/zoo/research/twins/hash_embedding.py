@@ -17,12 +17,12 @@ PRIMES = (
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return all tables, concatenated: one per hash function and n-gram length."""
+    """Return the concatenated tables of all hash functions and n-gram lengths."""
     return [table("w", layer.n_functions * layer.n_lengths * layer.rows, layer.d_model)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``x + Σ table[hash mod rows]`` for the new tokens, whose n-grams include earlier tokens."""
+    """Compute ``x + Σ table[hash mod rows]`` for the new tokens. Their n-grams include earlier tokens."""
     lengths = [int(word) for word in layer.lengths.split()]
     pairs = [(PRIMES[number % len(PRIMES)], length) for number in range(layer.n_functions) for length in lengths]
     text = step.ids if step.text is None else step.text
@@ -33,7 +33,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def polynomial(ids: Array, base: int, length: int) -> Array:
-    """Return ``Σ_i id_{t-length+1+i} baseⁱ`` per token t [b q], as signed 64-bit integers; missing ids are 0.
+    """Return ``Σ_i id_{t-length+1+i} baseⁱ`` for each token t [b q] as signed 64-bit integers. Missing ids are 0.
 
     >>> polynomial(np.array([[5, 7, 2]]), 10, 2)
     array([[50, 75, 27]])

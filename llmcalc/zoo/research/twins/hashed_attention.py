@@ -1,4 +1,4 @@
-"""YOSO [zeng2021]: attention weights are collision probabilities of hashed queries and keys."""
+"""YOSO attention [zeng2021], weighted by the collision probabilities of hashed queries and keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TINY = 1e-24  # avoids division by zero if no hashes collide
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``(normalise(Σ P(q, k) v) + conv(v)) wo`` with the exact or sampled collision probability P."""
+    """Compute ``(normalise(Σ P(q, k) v) + conv(v)) wo`` with an exact or sampled collision probability P."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     if layer.expected:
@@ -32,9 +32,9 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 @operation
 def _sample(q: Array, k: Array, v: Array, hashes: int, bits: int) -> Array:
-    """Return the mean, over hashes, of the values whose keys share the query's bucket.
+    """Return the sum of the values whose keys share the query's bucket, averaged over all hashes.
 
-    Hashes have no gradient. Queries and keys get the gradient of the collision probability, added with value 0.
+    Hashes have no gradient. Queries and keys get the collision probability's gradient from a zero-valued term.
     """
     planes = np.random.default_rng(SEED).standard_normal((*q.shape[2:], hashes, bits))
     q_code, k_code = (_buckets(x, planes) for x in (q, k))
@@ -45,6 +45,6 @@ def _sample(q: Array, k: Array, v: Array, hashes: int, bits: int) -> Array:
 
 
 def _buckets(x: Array, planes: Array) -> Array:
-    """Return the bucket of each vector [b q h n]; each bit is the side of one plane."""
+    """Return the bucket of each vector [b q h n]. Each bit gives the side of one plane."""
     sides = np.asarray(einsum("bqhe,henj->bqhnj", x, planes)) > 0
     return np.sum(sides * 2 ** np.arange(planes.shape[-1]), axis=-1)

@@ -1,4 +1,4 @@
-"""Streams passed between the levels of a loop over blocks, where an earlier stream is added to a later one."""
+"""Addition of a saved stream to the current stream, for loops over blocks."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ....twins.weights import Array, Weight, Weights
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return no weights."""
+    """Return an empty list, because the layer has no weights."""
     return []
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``x + m``, and save ``x`` before the addition."""
+    """Save ``x`` if ``keeps`` is set, and add the saved stream ``adds`` if there is one."""
     if layer.keeps:
         step.saved_streams[layer.keeps] = x
     if not layer.adds:

@@ -1,4 +1,4 @@
-"""Perceiver's attention [jaegle2021b]: learned vectors attend to the stream, or the stream attends to itself."""
+"""Perceiver attention [jaegle2021b] from learned vectors to the stream, or from the stream to itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INPUT_FIELDS = frozenset({"n_keys"})  # number of input vectors
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return one or two input norms, and projections with biases."""
+    """Return one or two input norms and the projections with biases."""
     d, source, h = layer.d_model, layer.d_source, layer.n_heads
     e, v = layer.d_qk // h, layer.d_v // h
     sides = [("norm", d), *([] if layer.reads_itself else [("source_norm", source)])]
@@ -26,7 +26,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``softmax(q kᵀ / sqrt(e)) v · wo``, optionally plus the learned array."""
+    """Compute ``softmax(q kᵀ / sqrt(e)) v · wo``, and add the learned array if ``query_residual`` is set."""
     step.must_be_whole(layer.kind())
     array = x if layer.reads_itself else _next_array(layer, step)
     a = layernorm(array, EPS, w.norm, w.norm_b)
@@ -37,7 +37,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _next_array(layer: Any, step: Step) -> Array:
-    """Return the next learned array [b n d]."""
+    """Remove and return the next learned array [b n d]."""
     if not step.latent_arrays or step.latent_arrays[0].shape[1:] != (layer.n_queries, layer.d_model):
         text = f"missing array of {layer.n_queries} learned vectors of width {layer.d_model}"
         raise UnsupportedError(text, where=layer.kind())

@@ -1,4 +1,4 @@
-"""Lightning attention [qin2024, Section 3]: block-wise linear attention with a fixed decay per head."""
+"""Lightning attention [qin2024, Section 3], computed block by block with a fixed decay per head."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ EPS = 1e-5  # keeps the slopes of the last block above 0
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the query, key, value, gate and output projections, and a norm over all heads."""
+    """Return the query, key, value, gate and output projections and a norm over all heads."""
     if layer.activation not in ACTIVATIONS:
-        raise UnsupportedError(f"the activation {layer.activation} has no NumPy model", where="lightning_attention")
+        raise UnsupportedError(
+            f"the NumPy model does not implement activation {layer.activation}", where="lightning_attention"
+        )
     heads = (layer.n_heads, layer.d_head)
     found = [matrix(name, layer.d_model, heads) for name in ("wq", "wk", "wv", "wgate")]
     return [*found, vector("norm", *heads, mean=1.0), matrix("wo", heads, layer.d_model)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``S = λ S + k vᵀ; o = S q``, normalised and gated by ``sigmoid(x wgate)``."""
+    """Compute ``S = λ S + k vᵀ; o = S q``. Normalise the output and gate it with ``sigmoid(x wgate)``."""
     act = ACTIVATIONS[layer.activation]
     q, k, v = (act(einsum("bqd,dhe->bqhe", x, w)) for w in (w.wq, w.wk, w.wv))
     decay = np.exp(-slopes(layer, step))
@@ -38,14 +40,14 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def slopes(layer: Any, step: Step) -> Array:
-    """Return the negative logarithm of each head's decay [h], a geometric sequence that is smaller in deeper blocks."""
+    """Return the negative log decay of each head [h]. The values form a geometric sequence and shrink with depth."""
     found = 2.0 ** (-STEEPEST / layer.n_heads * np.arange(1, layer.n_heads + 1))
     number, blocks = step.depth
     return found * (1 - number / (blocks - 1 + EPS) + EPS)
 
 
 def recurrence(q: Array, k: Array, v: Array, decay: Array, S: Array, block: int) -> tuple[Array, Array]:
-    """Compute the outputs and final state token by token, from the state ``S`` [b h e v]."""
+    """Compute the outputs and the final state token by token, starting from the state ``S`` [b h e v]."""
     outputs = []
     for t in range(q.shape[1]):
         S = decay[:, None, None] * S + einsum("bhe,bhv->bhev", k[:, t], v[:, t])
@@ -55,7 +57,7 @@ def recurrence(q: Array, k: Array, v: Array, decay: Array, S: Array, block: int)
 
 @operation
 def in_blocks(q: Array, k: Array, v: Array, decay: Array, S: Array, block: int) -> tuple[Array, Array]:
-    """Compute the recurrence block by block: attention without a softmax within blocks, the state between them."""
+    """Compute the recurrence with softmax-free attention within blocks and a state between blocks."""
     outputs = []
     for first in range(0, q.shape[1], block):
         here = slice(first, first + block)
@@ -73,5 +75,5 @@ def in_blocks(q: Array, k: Array, v: Array, decay: Array, S: Array, block: int) 
 
 
 def _start(q: Array, v: Array, state: State | None) -> Array:
-    """Return the initial state, which is zero without a context."""
+    """Return the initial state. Without a context, the state is zero."""
     return state["S"] if state and "S" in state else np.zeros((q.shape[0], *q.shape[2:], v.shape[3]))

@@ -1,4 +1,4 @@
-"""Sliding-window encoder attention [beltagy2020, Section 3.1], as a mask over all pairs."""
+"""Sliding-window encoder attention [beltagy2020, Section 3.1], computed with a mask over all pairs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ....twins.weights import Array, Weight, Weights
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the local projections, and the global projections, which are unused without global tokens."""
+    """Return the local and global projections. Without global tokens, the global projections are unused."""
     sizes = (layer.d_model, layer.n_heads, layer.d_model // layer.n_heads)
     return [*projections("qkv", *sizes), *projections(("q_global", "k_global", "v_global"), *sizes), *output(*sizes)]
 

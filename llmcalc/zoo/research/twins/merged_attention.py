@@ -1,4 +1,4 @@
-"""Merged attention [zhang2025b, Section 2]: one softmax over a decoder's own and the encoder's tokens."""
+"""Merged attention [zhang2025b, Section 2] with one softmax over decoder and encoder tokens."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["forward", "weights"]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``softmax(q (k, c)ᵀ) (v, w) wo`` for new tokens ``x`` [b q d]; the encoder keys c have no positions."""
+    """Compute ``softmax(q (k, c)ᵀ) (v, w) wo`` for new tokens ``x`` [b q d]. The encoder keys c have no positions."""
     x = attention.prepare_input(layer, x, step)
     scores, v, q = attention.attention_scores(layer, w, x, step, state)  # [b g r q k], [b k g v], [b q g r e]
     other_k, other_v = _encoder_keys_and_values(layer, w, step, state)
@@ -32,7 +32,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _encoder_keys_and_values(layer: Any, w: Weights, step: Step, state: State | None) -> tuple[Array, Array]:
-    """Return the keys and values [b s g e] of the encoder's tokens, which are computed once and cached."""
+    """Return the encoder keys and values [b s g e], computed on first use and then cached."""
     if state and "ck" in state:
         return state["ck"], state["cv"]
     if step.source is None:

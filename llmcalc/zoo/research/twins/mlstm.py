@@ -1,4 +1,4 @@
-"""The mLSTM: linear attention with exponential gates and a normaliser [beck2024, Section 2.3; beck2025]."""
+"""The mLSTM layer with exponential gates and a normaliser [beck2024, Section 2.3; beck2025]."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ....twins.weights import Array, Weight, Weights, matrix, vector
 
 
 class Memory(NamedTuple):
-    """The state ``C`` [b h k v], its normaliser ``n`` [b h k], and their common exponent ``m`` [b h]."""
+    """The state ``C`` [b h k v], the normaliser ``n`` [b h k], and the shared exponent ``m`` [b h]."""
 
     C: Array
     n: Array
@@ -23,7 +23,7 @@ class Memory(NamedTuple):
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the input and output projections, the gates per head, and a norm."""
+    """Return the input and output projections, the gates per head, and the norm."""
     d, h = layer.d_model, layer.n_heads
     keys, values = (h, layer.d_k // h), (h, layer.d_v // h)
     sizes = {"q": keys, "k": keys, "v": values, "o": values}
@@ -37,7 +37,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``C = f C + i k vᵀ; n = f n + i k; h = C q / max(|n·q|, 1)``, with a norm and an output gate."""
+    """Compute ``C = f C + i k vᵀ; n = f n + i k; h = C q / max(|n·q|, 1)`` with a norm and an output gate."""
     q, k, v, o = (project(w, name, x) for name in "qkvo")
     i, f = (einsum("bqd,dh->bqh", x, getattr(w, f"w{name}")) + getattr(w, f"b{name}") for name in "if")
     if layer.gate_softcap:
@@ -53,7 +53,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 def recurrence(
     q: Array, k: Array, v: Array, i: Array, f: Array, C: Array, n: Array, m: Array, chunk: int, eps: float
 ) -> tuple[Array, ...]:
-    """Compute token by token, with gate exponents relative to the largest one to avoid overflow."""
+    """Compute the recurrence token by token. Gate exponents are relative to the largest exponent to avoid overflow."""
     outputs, memory, decay = [], Memory(C, n, m), -softplus(-f)
     q = q / math.sqrt(q.shape[-1])
     for t in range(q.shape[1]):
@@ -71,7 +71,7 @@ def recurrence(
 def in_chunks(
     q: Array, k: Array, v: Array, i: Array, f: Array, C: Array, n: Array, m: Array, chunk: int, eps: float
 ) -> tuple[Array, ...]:
-    """Compute chunk by chunk: attention with decays within chunks, and the memory between them."""
+    """Compute the recurrence with decayed attention within chunks and a memory between chunks."""
     zero = 0.0 * k[:, 0]  # gives the initial memory a gradient, as after a context
     memory = Memory(C + zero[..., None] * v[:, 0, :, None, :], n + zero, m + np.sum(zero, axis=-1))
     outputs, decay = [], -softplus(-f)
@@ -84,7 +84,7 @@ def in_chunks(
 
 
 def _chunk(q: Array, k: Array, v: Array, i: Array, decay: Array, memory: Memory, eps: float) -> tuple[Array, Memory]:
-    """Return the outputs of one chunk [b z h v] and its final memory; ``decay`` [b z h] is a logarithm."""
+    """Return the outputs of one chunk [b z h v] and the final memory, given the log decay ``decay`` [b z h]."""
     total = np.cumsum(decay, axis=1)  # [b z h]
     to, of = np.transpose(total, (0, 2, 1)), np.transpose(i - total, (0, 2, 1))  # [b h z]
     between = np.where(np.tri(q.shape[1], dtype=bool), to[..., :, None] + of[..., None, :], -np.inf)  # [b h q k]
@@ -99,7 +99,7 @@ def _chunk(q: Array, k: Array, v: Array, i: Array, decay: Array, memory: Memory,
 
 
 def _update(k: Array, v: Array, exponent: Array, decay: Array, memory: Memory) -> Memory:
-    """Return the memory after a chunk, from the exponents of its keys [b z h] and its total decay [b h]."""
+    """Return the memory after a chunk, given the key exponents [b z h] and the total log decay [b h]."""
     m = np.maximum(decay + memory.m, np.max(exponent, axis=1))
     old, key = np.exp(decay + memory.m - m), k * np.exp(exponent - m[:, None])[..., None]
     C = old[..., None, None] * memory.C + einsum("bzhk,bzhv->bhkv", key, v)
@@ -107,12 +107,12 @@ def _update(k: Array, v: Array, exponent: Array, decay: Array, memory: Memory) -
 
 
 def _normalise(read: Array, weight: Array, m: Array, eps: float) -> Array:
-    """Compute ``read / max(|weight|, 1)``, where the exponent m is factored out of both."""
+    """Compute ``read / max(|weight|, 1)`` for ``read`` and ``weight`` scaled by ``exp(-m)``."""
     return read / (np.maximum(np.maximum(weight, -weight), np.exp(-m)) + eps)[..., None]
 
 
 def _start(k: Array, v: Array, state: State | None) -> Memory:
-    """Return the initial memory, which is zero without a context."""
+    """Return the initial memory. Without a context, the memory is zero."""
     if state and "C" in state:
         return Memory(state["C"], state["n"], state["m"])
     heads = (k.shape[0], k.shape[2])

@@ -1,6 +1,6 @@
-"""ProphetNet's self-attention [qi2020, Section 3.2]: a main stream, and streams that predict later tokens.
+"""ProphetNet self-attention [qi2020, Section 3.2] with a main stream and streams that predict later tokens.
 
-The streams are concatenated: ``x`` [b m·q d] holds all tokens of the main stream, then those of each predicting stream.
+The input ``x`` [b m·q d] concatenates the tokens of the main stream and the tokens of each predicting stream.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from ....twins.weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the projections, including one from a token to a bias per bucket and head."""
+    """Return the projections, including the projection from a token to the bias of each bucket and head."""
     sizes = (layer.d_model, layer.n_heads, layer.d_model // layer.n_heads)
     biases = layer.n_buckets * layer.n_heads
     return [*projections("qkv", *sizes), *output(*sizes), matrix("wr", layer.d_model, biases), vector("br", biases)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Apply causal attention to the main stream, and let each other stream attend to it and to its own token."""
+    """Apply causal attention to the main stream. Other streams attend to the main stream and to their own token."""
     step.must_have_copies(1 + layer.n_gram, layer.kind())
     new = step.ids.shape[1]
     q, k, v = (project(w, name, x) for name in "qkv")
@@ -46,7 +46,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 def _predicting_stream(
     layer: Any, stream: int, q: Array, k: Array, v: Array, biases: Array, ahead: Array, keys: Array, values: Array
 ) -> Array:
-    """Return the attention of one stream [b q h e]; streams that predict further ahead attend to fewer ``keys``."""
+    """Return the output of one stream [b q h e]. Streams that predict further ahead attend to fewer ``keys``."""
     scores = dot_products(q, keys) + _bias(layer, biases, ahead - 1)  # the stream is one position ahead
     hidden = (ahead > -stream) & (np.arange(keys.shape[1]) > 0)
     own = einsum("bqhe,bqhe->bhq", q, k) + np.transpose(biases[:, :, 0], (0, 2, 1))
@@ -55,6 +55,6 @@ def _predicting_stream(
 
 
 def _bias(layer: Any, biases: Array, ahead: Array) -> Array:
-    """Return the bias of each distance [b h q k], from the biases of each query [b q u h]."""
+    """Return the position bias of each pair [b h q k], given the bucket biases of each query [b q u h]."""
     bucket = buckets(layer.n_buckets, layer.max_distance, ahead, causal=True)
     return np.transpose(biases[:, np.arange(len(ahead))[:, None], bucket], (0, 3, 1, 2))

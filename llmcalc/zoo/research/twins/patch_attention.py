@@ -1,7 +1,7 @@
 """Cross-attention between bytes and their patches [pagnoni2024, Section 3.2].
 
-The first byte is a patch of its own, and every ``patch`` bytes after it form one. A patch's vectors are computed at
-its last byte, and read by that byte and the following ones, up to the last byte of the next patch.
+The first byte is a separate patch, and each later patch has ``patch`` bytes. The vectors of a patch are
+computed at its last byte. Bytes attend to the vectors of the last complete patch.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ INPUT_FIELDS = frozenset({"extra_patches"})  # specific to an implementation
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return norms and projections for both sides, and the projection to patch vectors shared by the stack."""
+    """Return the norms, the attention projections, and the patch projection shared by the stack."""
     d, h, g, e = layer.d_model, layer.n_heads, layer.n_kv_heads, layer.d_head
     patch_projection = matrix("wp", d, (layer.n_vectors, d))._replace(share=".patch_projection")
     found = [patch_projection] if layer.asks == "patches" else []
@@ -31,12 +31,12 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def bypasses_stream(layer: Any) -> bool:
-    """Return whether the output is saved separately and the stream is unchanged."""
+    """Return whether the layer saves its output separately and leaves the stream unchanged."""
     return bool(layer.asks == "patches")
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``2 z + softmax(norm(z) wq (norm(u) wk)ᵀ / sqrt(e)) norm(u) wv · wo``: queries from z, keys from u."""
+    """Compute ``2 z + softmax(norm(z) wq (norm(u) wk)ᵀ / sqrt(e)) norm(u) wv · wo`` for queries z and sources u."""
     if layer.dropped:  # no later layer reads the output
         w, x = w.constant(), constant(x)
     if layer.asks == "tokens":
@@ -46,7 +46,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _patch_queries(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Return the vectors of the patches that end in this step [b p·n d], computed from their bytes."""
+    """Return the vectors of the patches that end in this step [b p·n d]."""
     first, last = (patches_begun(tokens, layer.patch) for tokens in (step.cached, step.cached + x.shape[1]))
     k, v = _keys_and_values(layer, w, x, state)
     key = np.arange(step.cached + x.shape[1] - k.shape[1], step.cached + x.shape[1])
@@ -61,7 +61,7 @@ def _patch_queries(layer: Any, w: Weights, x: Array, step: Step, state: State | 
 
 
 def _max_per_patch(layer: Any, x: Array, step: Step, first: int, last: int, state: State | None) -> tuple[Array, Array]:
-    """Return the maximum per channel over each complete patch [b p d], and over the remaining bytes [b 0|1 d]."""
+    """Return the channel maxima of each complete patch [b p d] and of the remaining bytes [b 0|1 d]."""
     before = state["m"] if state and "m" in state else x[:, :0]
     found, start = [x[:, :0]], 0
     for patch in range(first, last + 1):
@@ -75,7 +75,7 @@ def _max_per_patch(layer: Any, x: Array, step: Step, first: int, last: int, stat
 
 
 def _token_queries(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Let bytes [b q d] attend to the vectors of the last complete patch."""
+    """Return the attention output for bytes [b q d] over the vectors of the last complete patch."""
     if step.source is None:
         raise UnsupportedError("missing patch vectors", where="patch_attention")
     k, v = _keys_and_values(layer, w, step.source, state)
@@ -87,7 +87,7 @@ def _token_queries(layer: Any, w: Weights, x: Array, step: Step, state: State | 
 
 
 def _keys_and_values(layer: Any, w: Weights, u: Array, state: State | None) -> tuple[Array, Array]:
-    """Return the cached keys and values, followed by those of ``u`` [b k g e]."""
+    """Return the cached keys and values followed by the keys and values of ``u`` [b k g e]."""
     n = rmsnorm(u, layer.norm_eps, w.k_norm)
     return extend_cache(project(w, "k", n), project(w, "v", n), state)
 
@@ -101,7 +101,7 @@ def _cache_last(state: State, count: int, **arrays: Array) -> None:
 
 
 def _attend(layer: Any, w: Weights, z: Array, k: Array, v: Array, hidden: Array) -> Array:
-    """Apply attention within each patch, with two residual connections."""
+    """Apply attention within each patch, and add the queries twice as residuals."""
     q = project(w, "q", rmsnorm(z, layer.norm_eps, w.q_norm))
     s = grouped_scores(q, k) * (1 / math.sqrt(q.shape[3]))
     p = softmax(np.where(hidden, -np.inf, s) if hidden.any() else s)

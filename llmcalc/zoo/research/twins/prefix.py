@@ -1,4 +1,4 @@
-"""Prefix tuning [li2021]: learned keys and values prepended to the keys and values of the tokens."""
+"""Prefix tuning [li2021] with learned keys and values before the keys and values of the tokens."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ....twins.weights import Array, Weight, Weights, matrix, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return a table and two matrices for the keys and values of all layers."""
+    """Return the table and two matrices that produce the keys and values of all layers."""
     both = 2 * layer.n_layers * layer.d_model
     found = [table("table", layer.length, layer.d_model), matrix("w1", layer.d_model, layer.d_ff)]
     return [*found, vector("b1", layer.d_ff), matrix("w2", layer.d_ff, both), vector("b2", both)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Return ``x`` unchanged, and add keys and values for the attention layers to ``step.prefix``."""
+    """Append the keys and values of all attention layers to ``step.prefix``, and return ``x`` unchanged."""
     made = einsum("pf,fk->pk", gelu(einsum("pd,df->pf", w.table, w.w1) + w.b1), w.w2) + w.b2
     halves = made.reshape(layer.length, layer.n_layers, 2, layer.d_model)
     step.prefix.append([(halves[:, number, 0], halves[:, number, 1]) for number in range(layer.n_layers)])

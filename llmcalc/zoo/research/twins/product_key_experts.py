@@ -14,7 +14,7 @@ from ....twins.weights import Array, Weight, Weights, constant, matrix
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the router, and an input row and an output row per expert."""
+    """Return the router, and one input row and one output row per expert."""
     rows = ((layer.n_experts,), (layer.d_model,))
     tables = [Weight(name, rows, per_expert=True) for name in ("down", "up")]
     return [matrix("router", layer.d_model, 2 * isqrt(layer.n_experts)), *tables]
@@ -27,7 +27,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def route(layer: Any, w: Weights, x: Array, step: Step) -> tuple[Array, Array]:
-    """Return each token's selected experts and weights [b q j]; expert ``a · keys + b`` has score ``r1_a + r2_b``."""
+    """Return each token's experts and weights [b q j]. Expert ``a · keys + b`` has the score ``r1_a + r2_b``."""
     keys = isqrt(layer.n_experts)
     r = einsum("bqd,dr->bqr", x, w.router)
     if layer.together:
@@ -47,11 +47,11 @@ def is_stepwise(layer: Any) -> bool:
 
 @operation
 def _input_rows(x: Array, rows: Array, chosen: Array) -> Array:
-    """Return dot products of each token with its experts' input rows [b q j], without copying the rows."""
+    """Return the dot products of each token with the selected input rows [b q j], without copying the rows."""
     return einsum("bqd,bqjd->bqj", x, rows[chosen])
 
 
 @operation
 def _output_rows(a: Array, rows: Array, chosen: Array) -> Array:
-    """Return the sum of the experts' output rows, weighted by ``a`` [b q j]."""
+    """Return the sum of the selected output rows, weighted by ``a`` [b q j]."""
     return einsum("bqj,bqjd->bqd", a, rows[chosen])

@@ -15,7 +15,7 @@ from ....twins.weights import Array, Weight, Weights, table
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the projections of tokens and distances, the query biases, and optional vectors of segment pairs."""
+    """Return the token and distance projections, the query biases, and the optional segment pair vectors."""
     d, h = layer.d_model, layer.n_heads
     e = d // h
     found = [table(name, d, h, e) for name in ("wq", "wk", "wv", "wo", "wr")]
@@ -26,12 +26,14 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def is_stepwise(layer: Any) -> bool:
-    """Return whether decoding matches a single pass, which requires causal attention and unlimited memory."""
+    """Return whether decoding matches a single pass. A match requires causal attention and unlimited memory."""
     return bool(layer.causal and not layer.memory)
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``softmax(((q + u) kᵀ + (q + w) rᵀ) / sqrt(e)) v · wo``, where ``r`` are distance keys."""
+    """Compute ``softmax(((q + u) kᵀ + (q + w) rᵀ) / sqrt(e)) v · wo``, where ``r`` are projected distance
+    sinusoids.
+    """
     seen = _extend_memory(layer, x, state)
     q, k, v = (einsum("bqd,dhe->bqhe", *pair) for pair in ((x, w.wq), (seen, w.wk), (seen, w.wv)))
     new, keys = x.shape[1], seen.shape[1]
@@ -45,7 +47,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _extend_memory(layer: Any, x: Array, state: State | None) -> Array:
-    """Return the inputs of earlier steps and of this one, and cache the last ones."""
+    """Return the cached inputs followed by the new inputs ``x``, and cache the most recent inputs."""
     seen = np.concatenate([state["memory"], x], axis=1) if state else x
     if state is not None:
         count = min(seen.shape[1], layer.memory or seen.shape[1])
@@ -54,7 +56,7 @@ def _extend_memory(layer: Any, x: Array, state: State | None) -> Array:
 
 
 def _sinusoid_scores(layer: Any, w: Weights, q: Array, distance: Array) -> Array:
-    """Return dot products of queries with projected sinusoids of distances, gathered for each pair [b h q k]."""
+    """Return the dot products of queries with projected distance sinusoids, gathered for each pair [b h q k]."""
     new, keys = distance.shape
     farthest = np.arange(keys, -1 if layer.causal else -new, -1)  # one more than earlier keys, as in the original code
     if layer.max_distance:
@@ -64,7 +66,9 @@ def _sinusoid_scores(layer: Any, w: Weights, q: Array, distance: Array) -> Array
 
 
 def _segment_scores(w: Weights, q: Array, segments: Array, keys: int) -> Array:
-    """Return dot products of queries with the vector for equal or different segments; the memory is in segment 0."""
+    """Return the dot product of each query with the same- or different-segment vector. Memory tokens have segment
+    0.
+    """
     before = np.zeros((segments.shape[0], keys - segments.shape[1]), segments.dtype)
     other = segments[:, :, None] != np.concatenate([before, segments], axis=1)[:, None]
     scores = einsum("bqhe,she->bhqs", q + w.segment_bias, w.segment)

@@ -1,4 +1,4 @@
-"""Attention with a relative position bias that each token mixes from learned profiles (Inkling)."""
+"""Attention with a relative position bias mixed from learned profiles (Inkling)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SMALL = 1e-6  # added to a length before dividing by it
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return projections, kernels, profiles, norms or scales, gate, and sinks."""
+    """Return the projections, kernels, profiles, norms or scales, gate, and sinks."""
     d, h, g, e, profiles = layer.d_model, layer.n_heads, layer.n_kv_heads, layer.d_head, layer.d_profile
     found = [vector(f"{name}_input", d, mean=1.0) for name in "qkv"] if layer.own_inputs else []
     found += [matrix("wq", d, (h, e)), matrix("wk", d, (g, e)), matrix("wv", d, (g, e)), matrix("wr", d, (h, profiles))]
@@ -38,7 +38,9 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``softmax(q kᵀ · scale + bias) v · wo`` for the new tokens ``x`` [b q d], or [b q 3 d] if separate."""
+    """Compute ``softmax(q kᵀ · scale + bias) v · wo`` for new tokens ``x`` [b q d], or [b q 3 d] with separate
+    inputs.
+    """
     xq, xk, xv = _inputs(layer, w, x)
     q, bias = _queries_and_bias(layer, w, xq, step)
     k, v = _convolve(layer, w, "k", xk, state), _convolve(layer, w, "v", xv, state)
@@ -52,7 +54,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _inputs(layer: Any, w: Weights, x: Array) -> list[Array]:
-    """Return the inputs of queries, keys and values, optionally normalised."""
+    """Return the inputs of the queries, keys and values, normalised if ``own_inputs`` is set."""
     if (len(x.shape) == 4) != layer.separate:
         text = f"the input must have {'three vectors' if layer.separate else 'one vector'} per token"
         raise UnsupportedError(text, where=layer.kind())
@@ -64,7 +66,7 @@ def _inputs(layer: Any, w: Weights, x: Array) -> list[Array]:
 
 
 def _queries_and_bias(layer: Any, w: Weights, x: Array, step: Step) -> tuple[Array, Array]:
-    """Return the queries [b q h e], and the bias of each distance [b q h distance]."""
+    """Return the queries [b q h e] and the bias for each distance [b q h distance]."""
     q, r = einsum("bqd,dhe->bqhe", x, w.wq), einsum("bqd,dhr->bqhr", x, w.wr)
     if layer.norm == "rmsnorm":
         q = rmsnorm(q, layer.norm_eps, w.q_norm)
@@ -79,13 +81,13 @@ def _queries_and_bias(layer: Any, w: Weights, x: Array, step: Step) -> tuple[Arr
 
 @operation
 def clip_length(x: Array, bound: float) -> Array:
-    """Scale each vector down to a length of at most ``bound``."""
+    """Scale each vector down so that its length is at most ``bound``."""
     length = np.sqrt(np.sum(x * x, axis=-1, keepdims=True))
     return x * np.minimum(bound / (length + SMALL), 1.0)
 
 
 def _convolve(layer: Any, w: Weights, name: str, x: Array, state: State | None) -> Array:
-    """Return the keys or values of the new tokens [b q g e], after convolution and norm."""
+    """Return the convolved and normalised keys or values of the new tokens [b q g e]."""
     y = einsum("bqd,dge->bqge", x, getattr(w, f"w{name}"))
     if layer.dynamic:
         own = einsum("bqd,dgk->bqgk", x, getattr(w, f"wc{name}"))
@@ -101,7 +103,7 @@ def _convolve(layer: Any, w: Weights, name: str, x: Array, state: State | None) 
 
 
 def _mask_and_bias(layer: Any, scores: Array, bias: Array, step: Step) -> Array:
-    """Add the bias of each distance [b q h distance] to the scores [b g r q k], and mask keys with -inf."""
+    """Add the bias for each distance [b q h distance] to the scores [b g r q k], and set hidden keys to -inf."""
     queries, keys = step.positions, np.arange(step.cached + step.ids.shape[1])[-scores.shape[-1] :]
     distance = queries[:, None] - keys  # [q k]; positive: the key is earlier
     near = np.clip(distance, 0, layer.reach - 1)
@@ -115,6 +117,6 @@ def _mask_and_bias(layer: Any, scores: Array, bias: Array, step: Step) -> Array:
 
 
 def _sinks(layer: Any, w: Weights, x: Array) -> Array:
-    """Return a logit per head and token [b g r q 1] for the denominator of the softmax."""
+    """Return the sink logit per head and token [b g r q 1] for the softmax denominator."""
     sinks = np.transpose(einsum("bqd,dh->bqh", x, w.wsink), (0, 2, 1))
     return sinks.reshape(x.shape[0], layer.n_kv_heads, -1, x.shape[1], 1)

@@ -1,4 +1,4 @@
-"""Mixture of attention heads (JetMoE) [shen2024]: query and output projections are experts."""
+"""Mixture of attention heads (JetMoE) [shen2024] with expert query and output projections."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ....twins.weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the router, shared keys and values, and a query and an output projection per expert."""
+    """Return the router, the shared key and value projections, and one query and output projection per expert."""
     d, heads = layer.d_model, (layer.n_kv_heads, layer.d_head)
     found = [matrix("router", d, layer.n_experts), matrix("wk", d, heads), matrix("wv", d, heads)]
     found += [matrix("wq", d, heads, experts=layer.n_experts), matrix("wo", heads, d, experts=layer.n_experts)]
@@ -46,7 +46,7 @@ def _by_expert(axes: str, x: Array, w: Array, chosen: Array) -> Array:
 
 
 def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
-    """Return each token's selected experts and their weights, a softmax over the selected logits [b q j]."""
+    """Return the selected experts of each token and the softmax of their logits [b q j]."""
     logits = einsum("bqd,dx->bqx", x, w.router)
     chosen = np.argsort(-np.asarray(logits), axis=-1, kind="stable")[..., : layer.top_k]
     b, q = chosen.shape[:2]

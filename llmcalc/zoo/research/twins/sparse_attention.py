@@ -1,4 +1,4 @@
-"""BigBird attention [zaheer2020]: a block attends to adjacent blocks, random blocks and two global blocks."""
+"""BigBird attention [zaheer2020] from each block to adjacent blocks, random blocks and two global blocks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _by_blocks(layer: Any, q: Array, k: Array, v: Array, real: Array) -> Array:
-    """Return the attention of each block of queries [b q h e] to the blocks it attends to."""
+    """Return the block-sparse attention output for the queries [b q h e]."""
     blocks = q.shape[1] // layer.block
     shape = (q.shape[0], blocks, layer.block, *q.shape[2:])
     query, keys, values, real_block = q.reshape(shape), k.reshape(shape), v.reshape(shape), real.reshape(blocks, -1)
@@ -52,13 +52,13 @@ def _by_blocks(layer: Any, q: Array, k: Array, v: Array, real: Array) -> Array:
 
 
 def _gather(blocks: Array, seen: Array) -> Array:
-    """Concatenate, for each of m blocks, the ``blocks`` [b n w h e] that it attends to [b m k h e]."""
+    """Gather and concatenate the ``blocks`` [b n w h e] that each of m query blocks attends to [b m k h e]."""
     b, _, size, *head = blocks.shape
     return blocks[:, seen].reshape(b, seen.shape[0], seen.shape[1] * size, *head)
 
 
 def _mix_inner(q: Array, keys: Array, values: Array, real: Array, seen: Array) -> Array:
-    """Return the attention of inner blocks [b m q h e] to gathered blocks, and to the first and last block."""
+    """Return the attention output for inner blocks [b m q h e] over gathered blocks and the first and last blocks."""
     last = keys.shape[1] - 1
     near = einsum("bmqhe,bmkhe->bmhqk", q, _gather(keys, seen))
     ends = einsum("bmqhe,bnkhe->bmhqnk", q, keys[:, ::last])
@@ -70,7 +70,7 @@ def _mix_inner(q: Array, keys: Array, values: Array, real: Array, seen: Array) -
 
 
 def _mix(q: Array, k: Array, v: Array, real: Array) -> Array:
-    """Return the attention of blocks of queries [b m q h e] to their own keys [b m k h e] or shared keys [b k h e]."""
+    """Return the attention output for query blocks [b m q h e] over own [b m k h e] or shared keys [b k h e]."""
     axes = "bmkhe" if len(k.shape) == 5 else "bkhe"
     hidden = ~real.reshape(-1, k.shape[2])[:, None, None] if len(k.shape) == 5 else ~real
     scores = einsum(f"bmqhe,{axes}->bmhqk", q, k)

@@ -1,4 +1,4 @@
-"""Attention on the unit sphere (nGPT) [loshchilov2024], with learned query and gate scales and unit-length outputs."""
+"""Attention on the unit sphere (nGPT) [loshchilov2024] with learned query and gate scales."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ....twins.weights import Array, Weight, Weights, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the attention weights, and a scale per query channel and per gate."""
+    """Return the attention weights, the query channel scales, and the gate scales."""
     found = [*attention.weights(layer), vector("q_scale", layer.n_heads, layer.d_head, mean=1.0)]
     gates = (layer.n_heads,) if layer.gate_per_head else (layer.n_heads, layer.d_head_v)
     return found + ([vector("gate_scale", *gates, mean=1.0)] if layer.gated else [])

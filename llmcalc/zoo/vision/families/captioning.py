@@ -1,4 +1,4 @@
-"""Image captioning with BERT's blocks as a text decoder: BLIP and GIT."""
+"""Image captioning models with a BERT text decoder: BLIP and GIT."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CAPTIONS = ("", "BlipForConditionalGeneration", "BlipModel")
 
 
 def blip(config: Config) -> Architecture:
-    """Read BLIP [li2022blip]: BERT with a vision transformer. The bare class compares a text with an image."""
+    """Read a BLIP config [li2022blip]. The bare ``BlipModel`` compares a text with an image."""
     name = config.class_name()
     bare = name == "BlipModel"
     if not bare:
@@ -47,7 +47,7 @@ def _compare(link: Link) -> list[Named]:
 
 
 def git(config: Config) -> Architecture:
-    """Read GIT: BERT's blocks as a decoder, with CLIP's patches as a prefix of the text."""
+    """Read a GIT config. CLIP patches form a prefix of the text in a BERT-based decoder."""
     kind, tied, width = config.head_kind() or "causal", config.flag(TIE), config.d_model
     stack = bert.encoder(config, segments=False, attention=Attention(width, config.n_heads, **BIASED))
     tables = tuple(_token_table(entry, tied and kind == "causal") for entry in stack.inputs)
@@ -69,7 +69,7 @@ def _project_git(link: Link) -> list[Named]:
 
 
 def _token_table(entry: Named, tied: bool) -> Named:
-    """Return an input; if ``tied``, the token table is shared with the head."""
+    """Return the input entry. If ``tied`` is set, the token table is shared with the head."""
     if entry.name == "token" and isinstance(entry.layer, Embedding):
         return Named(entry.name, replace(entry.layer, share=TOKENS if tied else None))
     return entry

@@ -1,4 +1,4 @@
-"""Florence-2 [xiao2023]: DaViT [ding2022], and BART, whose encoder receives image tokens with the text."""
+"""Florence-2 [xiao2023] with a DaViT vision encoder [ding2022] and a BART language model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LISTS = "depths patch_size patch_stride patch_prenorm embed_dim num_heads num_g
 
 
 def florence2(config: Config) -> Architecture:
-    """Read Florence-2: the language model, one stack per encoder stage, and a projector."""
+    """Read a Florence-2 config. Each stage of the vision encoder is a separate stack."""
     bare, own = config.head_kind() == "none", dict(config_at(config, "text_config"))
     text = text_model(config, "bart", "inner", {**own, TIE: own.get(TIE, True)})
     text = _with_own_tie(text, config.flag(TIE, True))
@@ -31,7 +31,7 @@ def florence2(config: Config) -> Architecture:
     stages = _stages(part)
     wide, out, rows = stages[-1].d_model, part.size("projection_dim"), part.size("max_position_embeddings")
     if out != main.d_model:
-        raise part.size_error(f"projection_dim ({out}) is not the width of the language model ({main.d_model})")
+        raise part.size_error(f"projection_dim ({out}) must equal the width of the language model ({main.d_model})")
     between = named(
         rows=Embedding(rows, wide // 2, table="other", use="side_tokens"),
         columns=Embedding(rows, wide - wide // 2, table="other", use="side_tokens"),
@@ -51,7 +51,7 @@ SHARED = "shared_table"  # stored but unused if both stacks have their own table
 
 
 def _with_own_tie(text: Architecture, tied: bool) -> Architecture:
-    """Return BART with a bias-free head, tied to the token table, or to the unused table if stacks have their own."""
+    """Return BART with a bias-free head. A tied head shares the token table, even if neither stack uses the table."""
     apart = any(isinstance(layer, Embedding) and layer.unused for stack in text.stacks for _, layer in stack.inputs)
     share = (SHARED if apart else TOKENS) if tied else None
 
@@ -71,7 +71,7 @@ def _with_own_tie(text: Architecture, tied: bool) -> Architecture:
 
 
 def _stages(config: Config) -> list[Stack]:
-    """Return one stack per stage, each with fewer and wider tokens."""
+    """Return one stack per encoder stage. Each stage has fewer and wider tokens than the previous stage."""
     lists: dict[str, list[Any]] = {}
     for key in _LISTS.split():
         values = config.get(key)
@@ -106,7 +106,7 @@ def _stages(config: Config) -> list[Stack]:
 
 
 def _block(config: Config, width: int, heads: int, groups: int) -> Block:
-    """Return a block of window and channel attention, with depthwise convolutions before attention and MLPs."""
+    """Return a block of window and channel attention, with a depthwise convolution before each attention and MLP."""
     norm, near, bias = default_layernorm(width), Patch(1, NEAR, width), config.flag("qkv_bias", True)
     d_ff, act = int(width * config.positive_number("mlp_ratio")), config.activation("activation_function")
     mlp = Mlp(width, d_ff, act, bias=True)

@@ -1,4 +1,4 @@
-"""IDEFICS [laurencon2023]: LLaMA with gated cross-attention to images between blocks, as in Flamingo."""
+"""IDEFICS [laurencon2023] with gated cross-attention to images between LLaMA blocks, as in Flamingo."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _IGNORED = """
 
 
 def idefics(config: Config) -> Architecture:
-    """Read IDEFICS: the language model, gated layers, an optional resampler, and CLIP."""
+    """Read an IDEFICS config with gated cross-attention layers, CLIP, and an optional resampler."""
     config.ignore(_IGNORED)
     bare = config.class_name().endswith("Model")
     config.override("architectures", ["Model"] if bare else None)
@@ -39,7 +39,7 @@ def idefics(config: Config) -> Architecture:
 
 
 def _with_more_tokens(config: Config, stack: Stack, bare: bool) -> Stack:
-    """Return the stack with a second table and head for tokens beyond the vocabulary."""
+    """Return the stack with an additional table and head for tokens outside the base vocabulary."""
     more = config.count("additional_vocab_size")
     if not more:
         return stack
@@ -50,7 +50,7 @@ def _with_more_tokens(config: Config, stack: Stack, bare: bool) -> Stack:
 
 
 def _gated(config: Config, norm: Norm, heads: int, mlp: Mlp, source: int) -> Any:
-    """Return a block with cross-attention to an image, whose output gates are initially closed."""
+    """Return a block with cross-attention to an image. A learned gate scales each sub-layer output."""
     is_scalar, width = config.one_of("alpha_type", "float", "vector") == "float", norm.d_model
     unused_norm, gate = replace(norm, unused=True), Scale(width, scalar=is_scalar, function="tanh", unused=True)
     qk_norm = "head" if config.flag("qk_layer_norms") else "none"
@@ -64,7 +64,7 @@ def _gated(config: Config, norm: Norm, heads: int, mlp: Mlp, source: int) -> Any
 
 
 def _resampler(config: Config, width: int) -> Stack:
-    """Return learned vectors that attend to the encoder's output, and to which the language model attends."""
+    """Return a resampler stack with learned vectors that attend to the vision encoder output."""
     part = config.nested("perceiver_config", config.mapping("perceiver_config"), "idefics_perciever")
     part.ignore("use_resampler")
     heads, head = part.size("resampler_n_heads"), part.size("resampler_head_dim")

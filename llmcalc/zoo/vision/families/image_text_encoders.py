@@ -1,4 +1,4 @@
-"""Joint encoders of text and images: VisualBERT, ViLT, LXMERT."""
+"""Joint encoders of text and images: VisualBERT, ViLT and LXMERT."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ....layers import Embedding, Linear, Norm, Patch
 
 
 def visual_bert(config: Config) -> Architecture:
-    """Read VisualBERT [li2019] without an image: the embeddings of image regions are stored but unused."""
+    """Read a VisualBERT config [li2019] for text input. The embeddings of image regions are stored but unused."""
     config.ignore("special_visual_initialize")
     kinds, rows = config.size("type_vocab_size"), config.size("max_position_embeddings")
     unused = (
@@ -41,7 +41,7 @@ def visual_bert(config: Config) -> Architecture:
 
 
 def _bypass(block: Block) -> tuple[Named, ...]:
-    """Return an additional block that adds the image to the text."""
+    """Return the unused layers of an additional block that adds the image to the text."""
     found: list[Named] = []
     for part in block.sublayers:
         layers = {f"bypass_{part.name}": part.branches[0].layer, f"bypass_{part.name}_norm": part.after}
@@ -50,8 +50,8 @@ def _bypass(block: Block) -> tuple[Named, ...]:
 
 
 def vilt(config: Config) -> Architecture:
-    """Read ViLT [kim2021b]: a pre-norm encoder of text and patches as one sequence, with a head on text tokens."""
-    config.add_unmodelled("its input always includes the patches of an image")
+    """Read a ViLT config [kim2021b]. Text and patches form one sequence, and the head runs on text tokens."""
+    config.add_unmodelled("the input always includes image patches")
     config.ignore("max_image_length num_images tie_word_embeddings")
     config.override("tie_word_embeddings", True)
     if not config.head_kind():
@@ -79,7 +79,7 @@ def _patches(config: Config, width: int) -> tuple[Named, ...]:
 
 
 def lxmert(config: Config) -> Architecture:
-    """Read LXMERT [tan2019]: BERT on the text; the blocks for image regions are stored but not counted as work."""
+    """Read an LXMERT config [tan2019] as BERT on text. The blocks for image regions are stored but not run."""
     config.add_unmodelled("the text attends to regions of an image")
     config.override("layer_norm_eps", LXMERT_EPS)
     without_head(config)
@@ -115,7 +115,7 @@ _LXMERT_HEADS = """
 
 
 def _unused(part: Sublayer, name: str) -> Sublayer:
-    """Return a sub-layer under another name that is stored but not run."""
+    """Return a renamed copy of the sub-layer that is stored but not run."""
     (branch,) = part.branches
     assert part.after is not None
     layer, norm = (replace(one, unused=True) for one in (branch.layer, part.after))  # type: ignore[type-var]

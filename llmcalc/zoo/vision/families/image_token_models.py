@@ -1,4 +1,4 @@
-"""Models with image or audio tokens from their own tokenizers: Janus, Emu3, Apertus 1.5, Chameleon."""
+"""Models with their own image or audio tokenizers: Janus, Emu3, Apertus 1.5 and Chameleon."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IMAGE = "IMGIMG"  # name prefix of image tokens
 
 
 def project_janus(link: Link) -> list[Named | Stack]:
-    """Build the projector of Janus [wu2024]: an aligner, the layers that generate images, and their codec."""
+    """Build the Janus projector [wu2024] with an aligner, the image generation layers, and the image codec."""
     encoder = link.encoder
     aligner = _aligner("aligner", link.d_encoder, encoder.size("projection_dim"), encoder.size("depth"),
         encoder.activation())  # fmt: skip
@@ -27,7 +27,7 @@ def project_janus(link: Link) -> list[Named | Stack]:
 
 
 def _generation(config: Config) -> list[Named]:
-    """Return a table of image codes, an aligner to the language model, and a head over the codes."""
+    """Return the image code table, the aligner to the language model, and the code head."""
     rows, width, out = (config.size(key) for key in ("num_embeddings", "embed_dim", "projection_dim"))
     layers = _aligner("made", width, out, config.n_layers, config.activation(), unused=True)
     head = named(
@@ -48,13 +48,13 @@ def _aligner(name: str, width: int, out: int, count: int, act: str, unused: bool
 
 
 def emu3(config: Config) -> Architecture:
-    """Read Emu3 [wang2024emu3]: LLaMA's blocks, and a tokenizer for images and videos."""
+    """Read an Emu3 config [wang2024emu3] with LLaMA blocks and a tokenizer for images and videos."""
     codes = nested_config(config, "vq_config", "emu3_vqgan")
     return _with_tokenizers(config, text_model(config, "emu3_text_model"), read_parts(codes, "vqmodel"), "emu3")
 
 
 def apertus(config: Config) -> Architecture:
-    """Read Apertus 1.5: the language model, an image tokenizer, and WavTokenizer for audio."""
+    """Read an Apertus 1.5 config with an image tokenizer and the WavTokenizer for audio."""
     text = text_model(config, "apertus1p5_text")
     image = nested_config(config, "vision_config", "apertus1p5_vision_tokenizer")
     audio = nested_config(config, "audio_config", "wavtokenizer_encoder")
@@ -69,7 +69,7 @@ def _with_tokenizers(config: Config, text: Architecture, parts: list[Stack], lay
 
 
 def chameleon(config: Config) -> Architecture:
-    """Read Chameleon: LayerNorm with separate weights on each query and key head, and an image tokenizer."""
+    """Read a Chameleon config with an image tokenizer and separate LayerNorm weights per query and key head."""
     config.ignore("model_parallel_size")
     config.override("architectures", ["Model"] if (config.head_kind() == "none") else None)
     norms = {"qk_norm": "per_head", "qk_norm_function": "layernorm", "qk_norm_bias": True, "qk_norm_eps": 1e-5}
@@ -81,7 +81,7 @@ def chameleon(config: Config) -> Architecture:
 
 
 def _image_tokens(config: Config) -> Fields:
-    """Return the head's fields for image tokens, which the class never predicts."""
+    """Return the head fields for image tokens. The transformers class never predicts these tokens."""
     names = config.get("vocabulary_map")
     if names is None:
         return {}
@@ -92,6 +92,6 @@ def _image_tokens(config: Config) -> Fields:
         return {}
     first, last = min(found), max(found)
     if last - first + 1 != len(set(found)):
-        config.add_unmodelled("the ids of the image tokens, which are never predicted, are not consecutive")
+        config.add_unmodelled("image tokens are never predicted, but their ids are not consecutive")
         return {}
     return {"barred": len(set(found)), "barred_from": first}

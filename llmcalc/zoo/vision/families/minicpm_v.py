@@ -1,4 +1,4 @@
-"""MiniCPM-V 4.6 and later: every four patches are merged in the encoder and again after the encoder."""
+"""MiniCPM-V 4.6 and later models, with patch merging inside and after the vision encoder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MERGED = 4  # number of patches concatenated after the encoder, regardless of me
 
 
 def minicpm_v(config: Config) -> Architecture:
-    """Read MiniCPM-V: an encoder that may merge windows of patches, and layers that merge the encoder's output."""
+    """Read a MiniCPM-V config. Patches may be merged inside the vision encoder and are always merged after it."""
     text = text_model(config, "qwen3_5_text")
     part = nested_config(config, "vision_config", f"{config.model_type}_vision")
     part.ignore("insert_layer_id")  # the outer config decides
@@ -45,7 +45,7 @@ def _product(config: Config, key: str) -> int:
 
 
 def _within(config: Config, window: int, unused: bool) -> list[Named]:
-    """Return attention within windows of patches, which two linear layers then merge."""
+    """Return attention within windows of patches and two linear layers that merge each window."""
     width, heads, eps = config.d_model, config.n_heads, config.number("layer_norm_eps")
     wide = window * width
     fields: Fields = {"causal": False, "chunk": window, "unused": unused, **BIASED}
@@ -61,7 +61,7 @@ def _within(config: Config, window: int, unused: bool) -> list[Named]:
 
 
 def _mergers(config: Config, width: int, out: int, merge: int) -> list[Named]:
-    """Return LayerNorm and two linear layers, repeated ``merger_times`` times."""
+    """Return ``merger_times`` groups of a LayerNorm and two linear layers."""
     kernel, times, found = _product(config, "merge_kernel_size"), config.size("merger_times"), list[Named]()
     for number in range(times):
         merge *= kernel

@@ -18,7 +18,7 @@ KERNEL, HALVED = 3, 4  # kernel size of Step 3.7's convolutions, and patches per
 
 
 def fuyu(config: Config) -> Architecture:
-    """Read Fuyu: one matrix converts patches to tokens."""
+    """Read a Fuyu config. A single linear layer projects patches to tokens."""
     text = text_model(config, "persimmon")
     side, width = config.size("patch_size"), text.main.d_model
     patch = Linear(side * side * config.size("num_channels"), width)
@@ -28,7 +28,7 @@ def fuyu(config: Config) -> Architecture:
 
 
 def with_outer_head(config: Config, text: Architecture) -> Architecture:
-    """Return the language model with an untied head of the sizes in the outer config."""
+    """Return the language model with an untied head resized to the outer config."""
     vocab, width = config.vocab, config.d_model
     outputs = tuple(
         Named(
@@ -40,7 +40,7 @@ def with_outer_head(config: Config, text: Architecture) -> Architecture:
 
 
 def ernie(link: Link) -> list[Named]:
-    """Build ERNIE 4.5 VL's projector: squares of patches, then pairs of frames, each merged by two linear layers."""
+    """Build the ERNIE 4.5 VL projector. Two linear layers merge squares of patches, and two more merge frames."""
     frames, merge = link.encoder.size("temporal_merge_size"), merged(link.encoder)
     wide, eps = link.d_encoder * merge, link.encoder.number("rms_norm_eps") or 1e-6
     found = list[Named]()
@@ -52,7 +52,7 @@ def ernie(link: Link) -> list[Named]:
 
 
 def normed_layers(link: Link) -> list[Named]:
-    """Build the projector of Cosmos 3 Edge and LFM3-VL: LayerNorm, then two linear layers on merged patches."""
+    """Build the Cosmos 3 Edge or LFM3-VL projector with a LayerNorm and two linear layers on merged patches."""
     model, merge, act = link.model, merged(link.encoder), activation(link.model)
     inner, bias, wide = model.size("projector_hidden_size"), model.flag("projector_bias", True), link.d_encoder * merge
     layers = two_linears("projector", wide, inner, link.d_model, activation=act, bias=bias, merge=merge)
@@ -60,7 +60,7 @@ def normed_layers(link: Link) -> list[Named]:
 
 
 def muse_glimmer(link: Link) -> list[Named]:
-    """Build the projector of Muse Glimmer: two linear layers on merged patches, then one matrix."""
+    """Build the Muse Glimmer projector with three linear layers on merged patches."""
     merge, act = merged(link.encoder, "merge_size"), activation(link.model)
     wide, inner = link.model.size("out_hidden_size"), link.model.size("projector_hidden_size")
     return named(
@@ -71,14 +71,14 @@ def muse_glimmer(link: Link) -> list[Named]:
 
 
 def modernvbert(link: Link) -> list[Named]:
-    """Build the projector of ModernVBERT or UltraVBERT: one matrix on merged patches, then a norm in UltraVBERT."""
+    """Build the ModernVBERT or UltraVBERT projector with a linear layer on merged patches. UltraVBERT adds a norm."""
     merge = merged(link.model, "pixel_shuffle_factor")
     norm = named(connector_norm=Norm(link.d_model, merge=merge)) if link.model.model_type == "ultravbert" else []
     return [*named(connector=Linear(link.d_encoder * merge, link.d_model, bias=False, merge=merge)), *norm]
 
 
 def ovis2(link: Link) -> list[Named]:
-    """Build Ovis 2's projector: a distribution over visual words, some for image ends, mixes the rows of a table."""
+    """Build the Ovis 2 projector. Visual word probabilities weight the rows of an embedding table."""
     words, merge = link.encoder.vocab, merged(link.encoder, "hidden_stride")
     n_image_words = words - link.encoder.size("num_visual_indicator_tokens")
     return named(
@@ -89,7 +89,7 @@ def ovis2(link: Link) -> list[Named]:
 
 
 def step3p7(link: Link) -> list[Named]:
-    """Build the projector of Step 3.7: two convolutions of stride 2, then one linear layer."""
+    """Build the Step 3.7 projector with two stride-2 convolutions and a linear layer."""
     width, bias = link.d_encoder, link.model.flag("projector_bias")
     return named(
         downsampler0=Patch(width, KERNEL, 2 * width, merge=HALVED, stride=2),
@@ -99,14 +99,14 @@ def step3p7(link: Link) -> list[Named]:
 
 
 def minimax_m3(link: Link) -> list[Named]:
-    """Build the projector of MiniMax M3: two linear layers on each patch, then two on merged patches."""
+    """Build the MiniMax M3 projector with two linear layers on each patch and two on merged patches."""
     merge, inner, out = merged(link.encoder), link.model.size("projector_hidden_size"), link.d_model
     first = two_linears("projector", link.d_encoder, inner, out)
     return [*first, *two_linears("merger", out * merge, inner, out, merge=merge)]
 
 
 def sam_projector(link: Link) -> list[Named]:
-    """Build the projector of DeepSeek-VL 7B: a second neck, two convolutions and one linear layer after SAM."""
+    """Build the SAM projector of DeepSeek-VL 7B with a second neck, two convolutions, and a linear layer."""
     width = link.encoder.size("output_channels")
     return [
         *neck("second_neck", link.d_encoder, width),
@@ -116,12 +116,12 @@ def sam_projector(link: Link) -> list[Named]:
 
 
 def siglip_projector(link: Link) -> list[Named]:
-    """Build DeepSeek-VL 7B's projector: a linear layer after SigLIP, and one on both encoders' outputs."""
+    """Build the DeepSeek-VL 7B projector with a linear layer after SigLIP and one on the outputs of both encoders."""
     return named(low_projector=Linear(link.d_encoder, link.d_model // 2), projector=Linear(link.d_model, link.d_model))
 
 
 def lfm3_encoder(config: Config) -> Stack:
-    """Read LFM3-VL's vision encoder: short convolutions over the grid of patches, and attention in some blocks."""
+    """Read the LFM3-VL vision encoder. Its blocks use attention or short convolutions over the patch grid."""
     width, heads = config.d_model, config.n_heads
     count, eps = config.n_layers, config.number("norm_eps") or 1e-5
     config.ignore("rope_parameters rope_theta initializer_range")

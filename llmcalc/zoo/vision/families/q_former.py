@@ -1,6 +1,6 @@
-"""Q-Formers [li2023blip2, Section 3.1]: BLIP-2, InstructBLIP, Granite 4 Vision, and stand-alone Q-Formers.
+"""Q-Former models [li2023blip2, Section 3.1]: BLIP-2, InstructBLIP, Granite 4 Vision, and stand-alone Q-Formers.
 
-A Q-Former is BERT with learned queries that attend to an image in every other block.
+A Q-Former is a BERT encoder with learned queries that attend to an image in some of the blocks.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ PAIR = 2
 
 
 def blip2(config: Config) -> Architecture:
-    """Read BLIP-2 and InstructBLIP: a Q-Former and one linear layer between an encoder and a language model."""
+    """Read a BLIP-2 or InstructBLIP config with a Q-Former between the vision encoder and the language model."""
     if config.model_type == "blip-2":  # the bare class includes a language model with its head
         config.override("architectures", None)
     return read_composite(config)
 
 
 def project(link: Link) -> list[Stack]:
-    """Build the projector of BLIP-2: a Q-Former and one linear layer."""
+    """Build the BLIP-2 or InstructBLIP projector with a Q-Former and a linear layer."""
     stem = link.model.model_type.replace("-", "_")
     queries = link.model.size("num_query_tokens")
     inner = nested_config(link.model, "qformer_config", f"{stem}_qformer")
     stack = _qformer(inner, link.d_encoder, queries, tables=stem != "blip_2")
     check_encoder(inner)
     if stem != "blip_2":
-        link.notes.append("not counted: the Q-Former's work on the instruction tokens")
+        link.notes.append("not counted: Q-Former work on instruction tokens")
     return [replace(stack, outputs=tuple(named(projector=Linear(stack.d_model, link.d_model, n_latents=queries))))]
 
 
@@ -76,7 +76,7 @@ def _qformer(config: Config, source: int, queries: int, tables: bool) -> Stack:
 
 
 def granite4_vision(config: Config) -> Architecture:
-    """Read Granite 4 Vision: a projector with a Q-Former for each decoder layer that receives image features."""
+    """Read a Granite 4 Vision config with one Q-Former projector per decoder layer that receives image features."""
     kind = str(config_at(config, "vision_config").get("model_type", "clip_vision_model"))
     if find_encoder(kind) is None:
         raise config.error(f"unknown vision encoder {short_repr(kind)}")
@@ -84,7 +84,7 @@ def granite4_vision(config: Config) -> Architecture:
 
 
 def project_granite(link: Link) -> Sequence[Named | Stack]:
-    """Build a projector with a Q-Former for each decoder layer that receives image features."""
+    """Build one Q-Former projector for each decoder layer that receives image features."""
     model = link.model
     inner = nested_config(model, "qformer_config", "blip_2_qformer")
     layers = model.get("deepstack_layer_map")
@@ -101,7 +101,7 @@ def project_granite(link: Link) -> Sequence[Named | Stack]:
 
 
 def _sides(config: Config) -> tuple[int, int]:
-    """Return the number of queries and patches along a side of a window."""
+    """Return the side length of a window in queries and in patches."""
     rate = config.string("downsample_rate", "")
     parts = rate.split("/")
     if len(parts) != PAIR or not all(each.isdecimal() and int(each) for each in parts):
@@ -111,9 +111,9 @@ def _sides(config: Config) -> tuple[int, int]:
 
 
 def blip2_qformer(config: Config) -> Architecture:
-    """Read BLIP-2's Q-Former, whose tokens are queries; cross-attention to the image is not counted as work."""
+    """Read a BLIP-2 Q-Former config with queries as tokens. Cross-attention to the image is stored but not run."""
     without_head(config)
-    config.add_unmodelled("its inputs are learned queries and an image")
+    config.add_unmodelled("the inputs are learned queries and an image")
     config.ignore("vocab_size max_position_embeddings")
     found = _stack(config, (), text=config.flag("use_qformer_text_input"), asks=True)
     note = "a token is a query; cross-attention to the image is not counted as work"
@@ -121,7 +121,7 @@ def blip2_qformer(config: Config) -> Architecture:
 
 
 def instructblip_qformer(config: Config) -> Architecture:
-    """Read InstructBLIP's Q-Former [dai2023] on an instruction alone; layers for queries are stored but not run."""
+    """Read an InstructBLIP Q-Former config [dai2023] for instruction tokens. Query layers are stored but not run."""
     without_head(config)
     tables = (
         Named("token", Embedding(config.vocab, config.d_model)),
@@ -132,7 +132,7 @@ def instructblip_qformer(config: Config) -> Architecture:
 
 
 def _stack(config: Config, tables: tuple[Named, ...], *, text: bool, asks: bool) -> Stack:
-    """Return blocks with feed-forward layers for queries and text; ``asks`` selects those for queries to run."""
+    """Return blocks that run the feed-forward layers of queries if ``asks`` is set, and of text otherwise."""
     width, norm = config.d_model, config.layernorm()
     heads, source = config.n_heads, config.size("encoder_hidden_size")
     across = Attention(width, heads, causal=False, cross=True, d_source=source, unused=True, **BIASED)

@@ -1,4 +1,4 @@
-"""Vision-language models with resamplers: learned queries or groups of patches attend to the patches."""
+"""Vision-language models with resamplers, in which learned or pooled queries attend to the patches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOLMO2_LAYERS = [24, 18]  # default encoder layers whose outputs are concatenate
 
 
 def idefics2(link: Link) -> list[Named | Stack]:
-    """Build Idefics 2's projector [laurencon2024]: a gated layer, then a resampler with learned queries."""
+    """Build the Idefics 2 projector [laurencon2024] with a gated MLP and a resampler with learned queries."""
     model, width = link.model, link.d_encoder
     text = text_config(model)
     inner = model.nested("text_config", text, str(text.get("model_type", "mistral")))
@@ -59,11 +59,13 @@ def _resampler(config: Config, width: int, eps: float) -> Stack:
 
 
 def aria(link: Link) -> list[Named]:
-    """Build Aria's projector [li2024]: learned queries that attend to the patches, then two linear layers."""
+    """Build the Aria projector [li2024] with learned queries that attend to the patches and two linear layers."""
     width, heads, out = link.d_encoder, link.encoder.n_heads, link.d_model
     queries = link.model.size("max_value_projector_patch_to_query_dict", _most_queries(link.model))
     norm = Norm(width, "layernorm", bias=True, eps=1e-5, n_latents=queries)
-    link.notes.append(f"an image has {queries} queries, the number for the largest images; smaller images have fewer")
+    link.notes.append(
+        f"each image is counted with {queries} queries, as for the largest images; smaller images have fewer"
+    )
     return named(
         queries=Embedding(queries, width, table="other", use="side_tokens"),
         query_norm=norm,
@@ -87,7 +89,7 @@ def _most_queries(config: Config) -> int:
 
 
 def molmo2(config: Config) -> Architecture:
-    """Read Molmo 2: two concatenated encoder layers, attention within groups of neighbours, and a gated layer."""
+    """Read a Molmo 2 config. The projector reads the concatenated outputs of several vision encoder layers."""
     older = config.get("vit_config") if config.get("vision_config") is None else None
     data = older or config_at(config, "vision_config")
     part = config.nested("vision_config", data, "molmo2_vision")
@@ -109,7 +111,7 @@ def _adapter(config: Config) -> Config:
 
 
 def molmo2_projector(link: Link) -> list[Named]:
-    """Build the projector of Molmo 2: attention within groups of neighbouring patches, then a gated layer."""
+    """Build the Molmo 2 projector with attention within groups of neighbouring patches and a gated MLP."""
     adapter = _adapter(link.model)
     width, d_ff, out = (adapter.size(key) for key in ("hidden_size", "intermediate_size", "text_hidden_size"))
     attention = QueryAttention(

@@ -27,12 +27,14 @@ OLD_END = 2  # wrong id in the first CLIP configs, in which the end-of-text toke
 
 
 def clip(config: Config) -> Architecture:
-    """Read CLIP's text encoder: causal, optionally with a projection of the end-of-text token."""
+    """Read a CLIP text encoder config. The encoder is causal, with an optional projection of the end-of-text token."""
     return _clip(config, "highest" if config.count("eos_token_id") == OLD_END else "of_id")
 
 
 def metaclip_2(config: Config) -> Architecture:
-    """Read MetaCLIP 2's text encoder: CLIP's, with the correct end-of-text id in all configs."""
+    """Read a MetaCLIP 2 text encoder config. Unlike early CLIP configs, all configs have the correct end-of-text
+    id.
+    """
     return _clip(config, "of_id")
 
 
@@ -43,7 +45,7 @@ def _clip(config: Config, pooled: str) -> Architecture:
 
 
 def siglip(config: Config) -> Architecture:
-    """Read SigLIP's text encoder: bidirectional, with a head on the last token."""
+    """Read a SigLIP text encoder config. The encoder is bidirectional, with a head on the last token."""
     out = config.optional_size("projection_size") or config.d_model
     head = Linear(config.d_model, out, positions="one", pooled="last")
     return _text_tower(config, causal=False, head=("head", head), always=True)
@@ -67,7 +69,7 @@ def _text_tower(config: Config, *, causal: bool, head: tuple[str, Linear], alway
 
 
 def flava(config: Config) -> Architecture:
-    """Read FLAVA's text encoder [singh2021]: pre-norm BERT with a pooler."""
+    """Read a FLAVA text encoder config [singh2021] as pre-norm BERT with a pooler."""
     head_of_kind(config, "none")
     biased = config.flag("qkv_bias", True)
     stack = encoder(config, post=False, attention=bert_attention(config, q_bias=biased, k_bias=biased, v_bias=biased))
@@ -75,7 +77,7 @@ def flava(config: Config) -> Architecture:
 
 
 def altclip(config: Config) -> Architecture:
-    """Read AltCLIP's text encoder [chen2022]: XLM-R, then a norm and a projection of every token."""
+    """Read an AltCLIP text encoder config [chen2022] as XLM-R with a final norm and a projection of every token."""
     head_of_kind(config, "none")
     stack = skip_padding(config, encoder(config))
     projection = Linear(stack.d_model, config.size("project_dim"))
@@ -85,14 +87,16 @@ def altclip(config: Config) -> Architecture:
 
 
 def bridgetower(config: Config) -> Architecture:
-    """Read BridgeTower's text encoder [xu2022]: RoBERTa with its pooler."""
+    """Read a BridgeTower text encoder config [xu2022] as RoBERTa with a pooler."""
     head_of_kind(config, "none")
     stack = skip_padding(config, encoder(config))
     return encoder_model(config, stack, [pooler(stack.d_model)])
 
 
 def aimv2(config: Config) -> Architecture:
-    """Read AIMv2's text encoder [fini2024]: causal, RMSNorm, gated layers, learned positions."""
+    """Read an AIMv2 text encoder config [fini2024] with causal attention, RMSNorm, gated MLPs, and learned
+    positions.
+    """
     head_of_kind(config, "none")
     width, bias = config.d_model, config.flag("qkv_bias")
     biases: Fields = dict.fromkeys(BIASED, bias)
@@ -106,7 +110,7 @@ def aimv2(config: Config) -> Architecture:
 
 
 def tipsv2(config: Config) -> Architecture:
-    """Read TIPSv2's text encoder: scaled tokens, computed positions, bidirectional."""
+    """Read a TIPSv2 text encoder config with scaled embeddings, sinusoidal positions, and bidirectional attention."""
     head_of_kind(config, "none")
     width = config.d_model
     config.ignore("pooling_epsilon")  # mean pooling over all tokens
@@ -118,7 +122,7 @@ def tipsv2(config: Config) -> Architecture:
 
 
 def videoprism(config: Config) -> Architecture:
-    """Read VideoPrism's text encoder [zhao2024]: scaled tokens, computed positions, capped scores, a last token."""
+    """Read a VideoPrism text encoder config [zhao2024] with sinusoidal positions, capped scores, and a class token."""
     head_of_kind(config, "none")
     config.ignore("apply_l2norm")
     width, biased = config.d_model, config.flag("qkv_bias", True)
@@ -135,7 +139,7 @@ def videoprism(config: Config) -> Architecture:
 
 
 def _sinusoids(config: Config, kind: str) -> Named:
-    """Return a table of sines and cosines, which is not a parameter."""
+    """Return a fixed table of sinusoidal positions."""
     rows, width = config.size("max_position_embeddings"), config.d_model
     return Named("position", Embedding(rows, width, table="position", learned=False, sinusoids=kind))
 
@@ -145,7 +149,7 @@ def _token(config: Config, scale: float = 1.0) -> Named:
 
 
 def text_tower(config: Config) -> Architecture:
-    """Read BERT as the text encoder of an image-text model; in Chinese CLIP it has no pooler."""
+    """Read a BERT config as the text encoder of an image-text model. Chinese CLIP has no pooler."""
     part = config.head_kind() == "" and config.model_type == "chinese_clip_text_model"
     config.override("architectures", ["Model"])
     stack = encoder(config)
@@ -153,7 +157,7 @@ def text_tower(config: Config) -> Architecture:
 
 
 def blip_text(config: Config) -> Architecture:
-    """Read BLIP's text decoder: BERT blocks that cross-attend to the image; bidirectional without a head."""
+    """Read a BLIP text decoder config as BERT with cross-attention to the image. Headless models are bidirectional."""
     config.ignore("encoder_hidden_size projection_dim label_smoothing")
     bare = config.head_kind() == "none"
     stack = encoder(config, segments=False, attention=bert_attention(config, causal=not bare))
@@ -168,7 +172,9 @@ def blip_text(config: Config) -> Architecture:
 
 
 def trocr(config: Config) -> Architecture:
-    """Read TrOCR's decoder [li2021trocr]: BART's, optionally with computed positions or without the first norm."""
+    """Read a TrOCR decoder config [li2021trocr] as BART. Positions may be sinusoidal, and the first norm is
+    optional.
+    """
     learned, normed = config.flag("use_learned_position_embeddings"), config.flag("layernorm_embedding")
     config.ignore("is_decoder is_encoder_decoder add_cross_attention max_position_embeddings")
     config.head_kind()
@@ -182,12 +188,12 @@ def trocr(config: Config) -> Architecture:
 
 
 def pix2struct(config: Config) -> Architecture:
-    """Read Pix2Struct's text decoder: T5's, with a head even in the base class."""
+    """Read a Pix2Struct text decoder config as T5. The base transformers class also has a head."""
     config.head_kind()
     config.ignore("is_decoder is_encoder_decoder add_cross_attention")
     config.override("d_model", config.d_model)
     if config.size("num_heads") * config.size("d_kv") != config.size("d_model"):
-        raise config.size_error("num_heads · d_kv must be hidden_size")
+        raise config.size_error("num_heads · d_kv must equal hidden_size")
     vocab, width, tied = config.vocab, config.size("d_model"), config.flag("tie_word_embeddings")
     mlp = Mlp(width, config.size("d_ff"), config.activation("dense_act_fn"), gated=True)
     mixers = {
@@ -202,7 +208,7 @@ def pix2struct(config: Config) -> Architecture:
 
 
 def kosmos(config: Config) -> Architecture:
-    """Read KOSMOS-2 and 2.5 [peng2023kosmos]: additional norms inside sub-layers, computed positions."""
+    """Read a KOSMOS-2 or KOSMOS-2.5 config [peng2023kosmos] with norms inside sub-layers and sinusoidal positions."""
     width, vocab, heads = config.size("embed_dim"), config.vocab, config.size("attention_heads")
     norm, padding = config.layernorm(width=width), config.count("pad_token_id", 1)
     inner: Fields = {"o_norm": True, "o_norm_function": "layernorm", "qk_norm_eps": norm.eps}

@@ -1,1 +1,1 @@
-"""Layer kinds for vision models, one file per kind."""
+"""Layer kinds for vision models, with one file per kind."""

@@ -1,4 +1,4 @@
-"""Channel attention within groups of an image's channels, as in DaViT [ding2022, Section 3.3]."""
+"""Attention between the channels of each channel group, as in DaViT [ding2022, Section 3.3]."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ....layers._attention_parts import projection
 
 @record
 class ChannelAttention(Layer):
-    """``y = softmax(qᵀ k / sqrt(n)) vᵀ · wo``: channels attend to channels, contracting over the n tokens.
+    """``y = softmax(qᵀ k / sqrt(n)) vᵀ · wo`` with scores between channels, contracted over n tokens.
 
     Attributes:
         d_model: width of input and output.
-        n_groups: number of channel groups, within which channels attend to each other; must divide d_model.
+        n_groups: number of channel groups; must divide d_model. Channels attend only within their group.
         bias: whether queries, keys and values have biases; the output always has one.
     """
 
@@ -27,7 +27,7 @@ class ChannelAttention(Layer):
         self.must_divide("n_groups", "d_model")
 
     def declare(self) -> Declaration:
-        """Declare projections, scores between the channels of each group, weighted values, and output projection."""
+        """Declare the projections, channel scores within each group, weighted values, and output projection."""
         width = self.d_model // self.n_groups
         declaration = Declaration({"d": self.d_model, "cg": self.n_groups, "e": width, "v": width})
         declaration.weights("wq[d | cg e]", "wk[d | cg v]", "wv[d | cg v]", "wo[cg e | d]")

@@ -1,6 +1,6 @@
 """Windowed attention between image patches, as in SAM [kirillov2023, Section 3].
 
-Scores have learned, decomposed position biases for rows and columns [li2022, Section 4.1].
+The scores include learned position biases, decomposed into rows and columns [li2022, Section 4.1].
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from ....layers._attention_parts import MultiHead, projection
 
 @record
 class GridAttention(MultiHead):
-    """``y = softmax(q kᵀ / sqrt(d_head) + q rᵀ + q cᵀ) v · wo`` within square windows; incomplete windows are padded.
+    """``y = softmax(q kᵀ / sqrt(d_head) + q rᵀ + q cᵀ) v · wo`` within square windows, with padding at image edges.
 
     Attributes:
         d_model: width of input and output.
-        n_heads: number of heads, of width d_model / n_heads.
+        n_heads: number of heads, each of width d_model / n_heads.
         grid: side length of an image in patches.
         window: side length of a window in patches; None: all patches of an image attend to each other.
         bias: whether queries, keys and values have biases; the output always has one.
@@ -35,7 +35,7 @@ class GridAttention(MultiHead):
             raise SizeError(f"window ({self.window}) must not exceed grid ({self.grid})", where="grid_attention")
 
     def declare(self) -> Declaration:
-        """Declare projections, scores, row and column biases, weighted values, and output, for whole images."""
+        """Declare the projections, scores, row and column biases, weighted values, and output for complete images."""
         side = self.window or self.grid
         windows = (-(-self.grid // side)) ** 2
         rows = f"ceil(q, {self.grid * self.grid}) * {windows * side * side}"

@@ -1,4 +1,4 @@
-"""Attention of a few query vectors to image patches, as in resamplers [alayrac2022, Section 3.1.1]."""
+"""Attention from a few query vectors to image patches, as in resamplers [alayrac2022, Section 3.1.1]."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from ....layers._attention_parts import derive_head_width, projection
 
 @record
 class QueryAttention(Layer):
-    """``y = softmax(q kᵀ / sqrt(d_head)) v · wo``, with learned queries, or queries pooled from neighbouring patches.
+    """``y = softmax(q kᵀ / sqrt(d_head)) v · wo`` with learned queries or queries pooled from neighbouring patches.
 
     Attributes:
         d_model: width of the queries.
         n_heads: number of query heads.
         n_queries: number of learned queries.
-        pooled: number of neighbouring patches per pooled query, which attends to them; replaces learned queries.
+        pooled: number of neighbouring patches that each query pools and attends to; None: learned queries.
         prompt: number of learned tokens before the patches.
         n_kv_heads: number of key and value heads (default: n_heads); must divide n_heads.
         d_head: width of a head (default: d_model / n_heads).
         d_source: width of the patches that queries attend to (default: d_model).
         d_out: width of the output (default: d_model).
-        sees: what learned queries attend to: ``tokens``, ``themselves``, or ``both``.
+        sees: vectors that learned queries attend to: ``tokens``, ``themselves`` or ``both``.
         bias: whether queries, keys and values have biases.
         o_bias: whether the output has a bias (default: ``bias``).
         source_norm: whether the patches have an RMSNorm.
         norm_eps: epsilon of the norm.
 
     Raises:
-        SizeError: pooled and learned queries are combined, or queries attend to each other with another width.
+        SizeError: Incompatible fields are combined, such as ``pooled`` and ``prompt``.
     """
 
     d_model: int
@@ -67,7 +67,9 @@ class QueryAttention(Layer):
             raise SizeError("pooled and d_source require sees: tokens", where="query_attention")
 
     def declare(self) -> Declaration:
-        """Declare projections, scores, weighted values and output; learned queries run once per sequence of patches."""
+        """Declare the projections, scores, weighted values, and output. Learned queries run once per patch
+        sequence.
+        """
         sizes = {"d": self.d_model, "h": self.n_heads, "g": self.n_kv_heads, "e": self.d_head}
         sizes |= {"src": self.d_source, "out": self.d_out}
         is_self_attention = self.pooled is not None or self.sees == "themselves"
@@ -97,7 +99,7 @@ class QueryAttention(Layer):
         return declaration
 
     def _inputs(self) -> list[str]:
-        """Return the inputs of the query projection, and of the key and value projections."""
+        """Return the equations for the inputs of the query, key and value projections."""
         if self.pooled:
             return ["sum[b kp d] = mean(x[b kp d])", "m[b qg d] = copy(sum)"]
         if self.sees == "themselves":

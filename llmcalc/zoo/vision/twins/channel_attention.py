@@ -1,4 +1,4 @@
-"""Channel attention within groups of an image's channels [ding2022, Section 3.3]."""
+"""Attention between the channels of each channel group [ding2022, Section 3.3]."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ....twins.weights import Array, Weight, Weights
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the projections to the channels of each group, and the output projection."""
+    """Return the query, key and value projections per channel group and the output projection."""
     sizes = (layer.d_model, layer.n_groups, layer.d_model // layer.n_groups)
     return [*projections("qkv", *sizes, bias="qkv" if layer.bias else ""), *output(*sizes)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``softmax(qᵀ k / sqrt(n)) vᵀ · wo`` for ``x`` [b q d], contracting over the n tokens."""
+    """Compute ``softmax(qᵀ k / sqrt(n)) vᵀ · wo`` for ``x`` [b q d], contracting over n tokens."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     scores = times(einsum("bqge,bqgv->bgev", q, k), x.shape[1] ** -0.5)

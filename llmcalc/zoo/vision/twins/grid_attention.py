@@ -15,7 +15,7 @@ from ....twins.weights import Array, Weight, Weights, table
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the projections, and a vector per row distance and per column distance, shared by all heads."""
+    """Return the projections and the row and column distance vectors shared by all heads."""
     d, h, e = layer.d_model, layer.n_heads, layer.d_model // layer.n_heads
     found = [*projections("qkv", d, h, e, bias="qkv" if layer.bias else ""), *output(d, h, e)]
     distances = 2 * _window_side(layer) - 1
@@ -42,7 +42,7 @@ def _window_side(layer: Any) -> int:
 
 
 def _split_windows(layer: Any, x: Array) -> Array:
-    """Split ``x`` [b q d] into windows [b·n s² d], padded at the right and bottom with zeros that are not masked."""
+    """Split ``x`` [b q d] into windows [b·n s² d], with unmasked zero padding on the right and at the bottom."""
     side, (b, _, d) = _window_side(layer), x.shape
     missing = -layer.grid % side
     image = x.reshape(b, layer.grid, layer.grid, d)
@@ -54,7 +54,7 @@ def _split_windows(layer: Any, x: Array) -> Array:
 
 
 def _join_windows(layer: Any, y: Array, batch: int) -> Array:
-    """Undo ``_split_windows``: return patches in row-major order [b q d], without the padding."""
+    """Undo ``_split_windows`` and return the patches in row-major order [b q d] without padding."""
     side, d = _window_side(layer), y.shape[-1]
     count = -(-layer.grid // side)
     image = np.transpose(y.reshape(batch, count, count, side, side, d), (0, 1, 3, 2, 4, 5))
@@ -63,7 +63,7 @@ def _join_windows(layer: Any, y: Array, batch: int) -> Array:
 
 
 def _position_bias(side: int, w: Weights, q: Array) -> Array:
-    """Return dot products of queries [n s² h e] with the vectors of row and column distances [n h s² s²]."""
+    """Return the dot products of queries [n s² h e] with the row and column distance vectors [n h s² s²]."""
     place = np.arange(side)
     distance = place[:, None] - place + side - 1
     n, _, h, e = q.shape

@@ -1,4 +1,4 @@
-"""Attention of a few query vectors to image patches, as in resamplers [alayrac2022, Section 3.1.1]."""
+"""Attention from a few query vectors to image patches, as in resamplers [alayrac2022, Section 3.1.1]."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ....twins.weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return an optional norm of the patches, and the query, key, value and output projections."""
+    """Return the optional patch norm and the query, key, value and output projections."""
     h, e, source = layer.n_heads, layer.d_head, layer.d_source
     found = [vector("source_norm", source, mean=1.0)] if layer.source_norm else []
     found += projections("q", layer.d_model, h, e, bias="q" if layer.bias else "")
@@ -25,7 +25,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``softmax(q kᵀ / sqrt(e)) v · wo`` [b n o] for the queries ``x`` or for means of patch groups."""
+    """Compute ``softmax(q kᵀ / sqrt(e)) v · wo`` [b n o] for the queries ``x`` or for the means of patch groups."""
     step.must_be_whole(layer.kind())
     if layer.pooled:
         groups = grid.merge_squares(x, step, layer.pooled)  # [b·n p d]
@@ -38,7 +38,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _source(layer: Any, w: Weights, x: Array, step: Step) -> Array:
-    """Return the vectors that queries attend to [b k s]: patches, the queries, or both."""
+    """Return the vectors that queries attend to [b k s], from the patches, the queries, or both."""
     if layer.sees == "themselves":
         return x
     tokens = step.source
@@ -49,7 +49,7 @@ def _source(layer: Any, w: Weights, x: Array, step: Step) -> Array:
 
 
 def _attend(w: Weights, x: Array, source: Array) -> Array:
-    """Apply grouped-query attention of ``x`` [b n d] to ``source`` [b k s]."""
+    """Apply grouped-query attention from ``x`` [b n d] to ``source`` [b k s]."""
     q, k, v = project(w, "q", x), project(w, "k", source), project(w, "v", source)
     p = softmax(grouped_scores(q, k) * (1 / math.sqrt(q.shape[3])))
     return join(w, grouped_mix(p, v))

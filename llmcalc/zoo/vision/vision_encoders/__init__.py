@@ -1,1 +1,1 @@
-"""Vision encoders, found by name through ``core/zoo_search.py``."""
+"""Vision encoders that ``core/zoo_search.py`` finds by name."""

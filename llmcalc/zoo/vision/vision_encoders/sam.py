@@ -1,4 +1,4 @@
-"""SAM's vision transformer [kirillov2023], alone or followed by a second transformer."""
+"""SAM vision transformers [kirillov2023], optionally followed by a second transformer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ QUERIES = {768: 144, 1024: 256}  # number of queries of DeepSeek-OCR 2, by image
 
 
 def sam(config: Config) -> Stack:
-    """Read SAM: window attention in most blocks, relative position biases, and a neck of two convolutions."""
+    """Read a SAM config with window attention in most blocks, relative position biases, and a convolutional neck."""
     width, heads, out = config.d_model, config.n_heads, config.size("output_channels")
     side = config.size("image_size") // config.size("patch_size")
     config.ignore("initializer_range num_pos_feats mlp_ratio scale")
@@ -55,7 +55,7 @@ def neck(name: str, width: int, out: int) -> list[Named]:
 
 
 def halving(width: int, inner: int, out: int) -> list[Named]:
-    """Return two convolutions of stride 2."""
+    """Return two convolutions with stride 2."""
     return named(
         downsample_in=Patch(width, KERNEL, inner, bias=False, merge=HALVED, stride=2),
         downsample_out=Patch(inner, KERNEL, out, bias=False, merge=MERGED, stride=2),
@@ -63,12 +63,14 @@ def halving(width: int, inner: int, out: int) -> list[Named]:
 
 
 def sam_and_clip(config: Config) -> tuple[Stack, Stack]:
-    """Read Unlimited-OCR: SAM, two convolutions and CLIP's blocks."""
+    """Read an Unlimited-OCR vision config with SAM, two convolutions, and CLIP blocks."""
     return _two_stages(config, MERGED)
 
 
 def sam_and_language_model(config: Config) -> tuple[Stack, Stack]:
-    """Read DeepSeek-OCR 2: SAM, two convolutions and a language model's blocks on patches and as many queries."""
+    """Read a DeepSeek-OCR 2 vision config with SAM, two convolutions, and a language model over patches and
+    queries.
+    """
     first, second = _two_stages(config, MERGED // 2)
     tables = {
         f"queries{side}": Embedding(rows, second.d_model, table="other", use="side_tokens")
@@ -78,7 +80,7 @@ def sam_and_language_model(config: Config) -> tuple[Stack, Stack]:
 
 
 def _two_stages(config: Config, merge: int) -> tuple[Stack, Stack]:
-    """Return both transformers; ``merge`` is the number of patches per token of the second one."""
+    """Return both transformers. The second transformer has one token per ``merge`` patches."""
     stem = config.model_type.removesuffix("_vision")
     first = nested_config(config, "sam_config", f"{stem}_sam_vision_model")
     kind = "deepseek_ocr2_encoder" if stem == "deepseek_ocr2" else "unlimited_ocr_vision_encoder"
@@ -92,7 +94,7 @@ def _two_stages(config: Config, merge: int) -> tuple[Stack, Stack]:
 
 
 def downsample_channels(config: Config) -> tuple[int, int]:
-    """Return the number of channels of the two convolutions after SAM."""
+    """Return the channel counts of the two convolutions after SAM."""
     given = config.layer_indices("downsample_channels")
     if len(given) != N_CONVOLUTIONS:
         raise config.size_error(f"downsample_channels must have 2 entries, not {len(given)}")
