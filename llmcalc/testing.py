@@ -44,7 +44,7 @@ _MAX_BLOCKS, _MAX_RUNS, _MAX_TOKENS, _MAX_RANKS = 3, 3, 64, 4
 _MAX_REPAIRS = 24
 NO_VALUES: Mapping[str, Any] = {}
 _TOO_LARGE = re.compile(r"(\w+) \(\d+\) must not exceed (\w+)")
-_INVALID = re.compile(r"(\w+) is \d+;")
+_INVALID = re.compile(r"(\w+) (?:is \d+;|must be .*, not \d+$)")
 _WORD = re.compile(r"\w+")
 _DIVIDES = re.compile(r"(\w+) \(\d+\) does not divide (\w+)")
 

@@ -60,7 +60,7 @@ def number_format(name: str, parameter: str = "") -> Format:
     own = _formats_by_plain_name().get(plain(name))
     if own is None:
         known = [*(table("mixtures") if parameter == "weights" else ()), *_aliases(tables("formats"))]
-        hint = "(llmcalc formats list shows all)"
+        hint = "run llmcalc formats list to see all"
         raise UnknownNameError("number format", name, known, parameter=parameter, hint=hint)
     return _read(own)
 
@@ -157,7 +157,7 @@ def accelerator(name: str) -> Accelerator:
     if not candidates and wanted:
         candidates = list(dict.fromkeys(one for alias in names if alias.startswith(wanted) for one in names[alias]))
     if not candidates:
-        known, hint = _aliases(tables("hardware")), "(llmcalc hardware list shows all)"
+        known, hint = _aliases(tables("hardware")), "run llmcalc hardware list to see all"
         raise UnknownNameError("accelerator", name, known, parameter="gpu", hint=hint)
     if len(candidates) > 1:
         raise InputError(f"{name!r} is ambiguous", parameter="gpu", hint=f"use one of {', '.join(candidates)}")

@@ -64,7 +64,7 @@ def test_laws_of_experts_ask_for_their_number(name: str) -> None:
     found = [one for one in laws().values() if one.form == name]
     assert found
     for one in found:
-        with pytest.raises(InputError, match="law for mixture-of-experts models"):
+        with pytest.raises(InputError, match="applies only to mixture-of-experts models"):
             one.of(Setting())
 
 

@@ -112,18 +112,18 @@ def test_shards_are_read_as_their_index_says(tmp_path):
              "c:\\x.safetensors", "x\n.safetensors", "one.bin", ""],
 )  # fmt: skip
 def test_an_index_leads_nowhere_else(tmp_path, file):
-    refused(shards(tmp_path, weight_map={"a.weight": file}), "is not the name of a .safetensors file")
+    refused(shards(tmp_path, weight_map={"a.weight": file}), "is not a .safetensors file name")
 
 
 def test_an_index_and_the_shards_name_the_same_tensors(tmp_path):
     both = {"a.weight": "one.safetensors", "b.weight": "one.safetensors", "c": "two.safetensors"}
     refused(shards(tmp_path, weight_map=both), "b.weight", "is in two.safetensors")
     more = {"a.weight": "one.safetensors", "d": "two.safetensors"}
-    refused(shards(tmp_path, weight_map=more), "is missing; the index lists it in")
+    refused(shards(tmp_path, weight_map=more), "is missing, but the index lists it in")
     refused(
-        shards(tmp_path, weight_map={"a.weight": "one.safetensors", "b.weight": "two.safetensors"}), "not in the index"
+        shards(tmp_path, weight_map={"a.weight": "one.safetensors", "b.weight": "two.safetensors"}), "not listed in the index"
     )
-    refused(shards(tmp_path, weight_map={"a.weight": "three.safetensors"}), "missing")
+    refused(shards(tmp_path, weight_map={"a.weight": "three.safetensors"}), "does not exist")
     refused(shards(tmp_path, weight_map=[]), "weight_map")
 
 
@@ -139,7 +139,7 @@ def test_a_link_out_of_the_folder_is_refused_but_not_the_hubs_own(tmp_path):
     folder.mkdir()
     real = written(outside, "x.safetensors", safetensors(TENSORS))
     (folder / "m.safetensors").symlink_to(real)
-    refused(folder, "links outside its folder")
+    refused(folder, "links to a file outside its folder")
     blobs, snapshot = tmp_path / "models--a--b" / "blobs", tmp_path / "models--a--b" / "snapshots" / "1234"
     blobs.mkdir(parents=True)
     snapshot.mkdir(parents=True)
@@ -163,7 +163,7 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 
 def test_parts_without_the_first_are_said_to_be_that(tmp_path):
     written(tmp_path, "m-00002-of-00002.gguf", gguf({"split.no": 1}, BLOCKS))
-    refused(tmp_path, "the first part")
+    refused(tmp_path, "the first file")
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -194,7 +194,7 @@ def row(name="x", dimensions=(4,), kind=0, offset=0):
 NESTED = struct.pack("<IIQ", 9, 9, 1) + struct.pack("<IQ", 9, 1) * 30
 BROKEN_GGUF = {
     "empty": (b"", "empty"),
-    "another magic": (b"GGML" + bytes(40), "does not start with GGUF"),
+    "another magic": (b"GGML" + bytes(40), "does not start with the bytes GGUF"),
     "version 1": (b"GGUF" + struct.pack("<IQQ", 1, 0, 0), "version 1"),
     "version 77": (b"GGUF" + struct.pack("<IQQ", 77, 0, 0), "version 77"),
     "cut short": (b"GGUF" + struct.pack("<I", 3), "ends inside its header"),
@@ -203,14 +203,14 @@ BROKEN_GGUF = {
     "a text of 10^18 bytes": (raw(struct.pack("<Q", 10**18)), "bytes, more than the limit"),
     "a value of 2^63 bytes": (raw(text("k") + struct.pack("<IQ", 8, 2**63)), "ends inside its header"),
     "a list of 10^18 numbers": (raw(text("k") + struct.pack("<IIQ", 9, 4, 10**18)), "longer than the file"),
-    "a list of 10^18 texts": (raw(text("k") + struct.pack("<IIQ", 9, 8, 10**18)), "texts"),
+    "a list of 10^18 strings": (raw(text("k") + struct.pack("<IIQ", 9, 8, 10**18)), "strings"),
     "a list of 10^18 lists": (raw(text("k") + struct.pack("<IIQ", 9, 9, 10**18)), "arrays"),
     "lists within lists": (raw(text("k") + NESTED), "nested"),
     "a text in a list beyond the end": (
         raw(text("k") + struct.pack("<IIQ", 9, 8, 5000) + struct.pack("<Q", 2**62) + bytes(50_000)), "ends inside",
     ),
     "an unknown type of value": (raw(text("k") + struct.pack("<I", 99)), "unknown value type 99"),
-    "a key twice": (raw((text("k") + value(1)) * 2, count=2), "repeated"),
+    "a key twice": (raw((text("k") + value(1)) * 2, count=2), "duplicate key"),
     "a key that is no UTF-8": (raw(text(b"\xff") + value(1)), "UTF-8"),
     "an alignment of 0": (raw(text("general.alignment") + value(0)), "power of two"),
     "an alignment of 48": (raw(text("general.alignment") + value(48)), "power of two"),
@@ -252,7 +252,7 @@ def test_the_parts_of_a_gguf_are_read_together_whichever_is_named(tmp_path):
 def test_two_gguf_models_in_a_folder_are_a_question(tmp_path):
     for name in ("q4.gguf", "q8.gguf"):
         written(tmp_path, name, gguf({}, BLOCKS))
-    refused(tmp_path, "has 2 GGUF models", "q4.gguf, q8.gguf")
+    refused(tmp_path, "contains 2 GGUF models", "q4.gguf, q8.gguf")
 
 
 def test_pickled_weights_are_named_and_never_opened(tmp_path):

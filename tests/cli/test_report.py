@@ -50,7 +50,7 @@ def test_an_existing_file_is_kept(tmp_path: Path, capsys: Capture) -> None:
         (["gpt2", "-o", "-", "--gpu", "h1000"], "h100"),
         (["gpt2", "-o", "-", "--batch", "0"], "--batch"),
         (["gpt22", "-o", "-"], "gpt2"),
-        (["gpt2", "-o", "/no/such/folder/x.html"], "cannot write"),
+        (["gpt2", "-o", "/no/such/folder/x.html"], "cannot be written"),
     ],
 )
 def test_bad_input_is_one_message(words: list[str], told: str, capsys: Capture) -> None:

@@ -241,7 +241,7 @@ BAD = {
     "train gpt3 --tokens 1T --gpu h100 --price 0": "--price",
     "train gpt3 --tokens 1T --optimizer adamm": "did you mean",
     "explain qwen3-next train": "--tokens 15T",
-    "explain gpt3 params --tokens 1T": "does not depend on it",
+    "explain gpt3 params --tokens 1T": "has no effect on params",
     "laws show besirogl": "did you mean besiroglu",
 }
 

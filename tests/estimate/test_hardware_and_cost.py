@@ -114,7 +114,7 @@ def test_published_utilisation_is_an_assumption_with_its_source() -> None:
         ({"name": "l4"}, "no published utilisation"),
         ({"name": "h100", "precision": "fp4"}, "fp32, tf32"),
         ({"name": "h100", "mfu": 1.2}, "at most 1"),
-        ({"name": "h100", "mfu": 0.0}, "more than 0"),
+        ({"name": "h100", "mfu": 0.0}, "above 0"),
         ({"name": "h100", "count": 0}, "number of GPUs"),
         ({"name": "m1-pro-16gb"}, "no confirmed peak"),
     ],

@@ -50,15 +50,15 @@ def test_tokens_of_frames(model_type: str, frames: int, tokens: int) -> None:
 
 WRONG = [
     ({"model_type": "voxtral", "audio_config": {"intermediate_size": 5000}}, "is not a multiple of hidden_size"),
-    ({"model_type": "qwen3_asr", "audio_config": {"n_window_infer": 50}}, "is less than twice n_window"),
+    ({"model_type": "qwen3_asr", "audio_config": {"n_window_infer": 50}}, "must be at least twice n_window"),
     ({"model_type": "omniasr", "audio_config": {"conv_stride": [5, 2]}}, "must have the same length"),
     ({"model_type": "omniasr", "audio_config": {"num_conv_pos_embeddings": 7}}, "must be even, not 7"),
-    ({"model_type": "granite_speech", "encoder_config": {"context_size": 600}}, "is more than max_pos_emb"),
-    ({"model_type": "granite_speech", "window_size": 4}, r"downsample_rate \(5\) is more than window_size \(4\)"),
-    ({"model_type": "granite_speech", "projector_config": {"use_qformer_text_input": True}}, "reads text"),
+    ({"model_type": "granite_speech", "encoder_config": {"context_size": 600}}, "must not exceed max_pos_emb"),
+    ({"model_type": "granite_speech", "window_size": 4}, r"downsample_rate \(5\) must not exceed window_size \(4\)"),
+    ({"model_type": "granite_speech", "projector_config": {"use_qformer_text_input": True}}, "read text"),
     ({"model_type": "phi4_multimodal", "audio_config": {"time_reduction": 6}}, "must be a power of 2, not 6"),
-    ({"model_type": "phi4_multimodal", "audio_config": {"ext_pw_out_channel": 512}}, "stream is 1024 wide"),
-    ({"model_type": "fun_asr_nano", "audio_config": {"num_timestamp_prediction_layers": 70}}, "none of the 70 layers"),
+    ({"model_type": "phi4_multimodal", "audio_config": {"ext_pw_out_channel": 512}}, "stream has width 1024"),
+    ({"model_type": "fun_asr_nano", "audio_config": {"num_timestamp_prediction_layers": 70}}, "less than the number of layers"),
     ({"model_type": "gemma3n", "audio_config": {"sscp_conv_stride_size": [[1, 1], [2, 2]]}}, "only 2 is supported"),
     ({"model_type": "qwen2_audio", "audio_config": {"n_gates": 3}}, "unknown config key 'n_gates'"),
 ]  # fmt: skip

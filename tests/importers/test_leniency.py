@@ -78,11 +78,11 @@ def test_a_width_that_the_class_computes_is_warned_of_where_a_file_says_another(
     plain, same, other = (llmcalc.load({**LATENT, **more}) for more in ({}, {"qk_head_dim": 19}, {"qk_head_dim": 23}))
     assert plain.stacks == same.stacks == other.stacks
     assert plain.warnings == same.warnings == ()
-    assert other.warnings == ("qk_head_dim is 23; the class ignores this and computes 19",)
+    assert other.warnings == ("the model class ignores qk_head_dim = 23 and computes 19",)
 
 
 def test_a_width_that_the_class_takes_from_the_file_may_not_contradict_others() -> None:
-    assert "qk_head_dim must be qk_nope" in refusal({"model_type": "longcat_flash", "qk_head_dim": 23})
+    assert "qk_head_dim must equal qk_nope" in refusal({"model_type": "longcat_flash", "qk_head_dim": 23})
 
 
 def test_parts_of_a_config_are_as_strict() -> None:

@@ -41,11 +41,11 @@ def test_the_defaults_of_a_class_are_a_part(model_type):
 
 
 def test_errors_name_the_part():
-    with pytest.raises(UnsupportedError, match="parts of type 'dac' are not supported"):
+    with pytest.raises(UnsupportedError, match="modules of type 'dac' are not supported"):
         read_parts(Config({}, "dac", "here"), "codec")
     with pytest.raises(SizeError, match="hidden_size \\(7\\) must be the width"):
         read_parts(Config({"hidden_size": 7}, "emu3_vqgan", "here"), "codec")
     with pytest.raises(SizeError, match="the sizes of encodec are inconsistent"):
         read_parts(Config({"codebook_size": 1}, "encodec", "here"), "codec")
-    with pytest.raises(SizeError, match="repeated modules are more than the limit"):
+    with pytest.raises(SizeError, match="repeated modules exceed the limit"):
         read_parts(Config({"target_bandwidths": [1e9]}, "encodec", "here"), "codec")

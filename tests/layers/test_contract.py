@@ -395,7 +395,7 @@ def test_a_wrong_value_is_an_error_that_names_its_field(kind: str) -> None:
     for name, value in cases:
         with pytest.raises((SizeError, DescriptionError)) as caught:
             found(**{**smallest(kind), name: value})
-        assert caught.value.message.startswith(f"{name} is "), (name, value)
+        assert caught.value.message.startswith(f"{name} must be "), (name, value)
         assert caught.value.where == kind
 
 

@@ -106,7 +106,7 @@ def test_layoutlmv2(changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) ->
     projected = 2 * 2 * image * 11 * SIZES["hidden_size"]
     assert llmcalc.flops(loaded, batch=2, seq=24 + image, convention="torch").matmul == flops - projected
     assert loaded.notes == ("not counted: the visual backbone, and the 15 image tokens after every text",)
-    with pytest.raises(UnsupportedError, match="its input always includes an image"):
+    with pytest.raises(UnsupportedError, match="the input always includes an image"):
         llmcalc.twin(loaded)
 
 

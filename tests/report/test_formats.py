@@ -219,7 +219,7 @@ def test_html_escapes_what_a_file_calls_itself() -> None:
 
 def test_svg_draws_the_main_table_or_says_that_it_cannot() -> None:
     assert "left|one" in render(DOCUMENT, "svg")
-    with pytest.raises(InputError, match="no picture"):
+    with pytest.raises(InputError, match="no chart"):
         render(replace(DOCUMENT, tables=()), "svg")
 
 

@@ -122,7 +122,7 @@ def test_a_broken_preset_fails_the_build(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gpt3\.yaml:\d+:1: year must be an integer, not 'soon'"):
         check_file(file)
     file.write_text(text.replace("name: gpt3", "name: gpt4"), "utf-8")
-    with pytest.raises(InputError, match="name must be 'gpt3', as the file"):
+    with pytest.raises(InputError, match="name must be 'gpt3' to match the file name"):
         check_file(file)
 
 

@@ -105,12 +105,12 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "unknown field": ("n_kv_heads: $n_kv_heads", "kv_heads: $n_kv_heads", "kv_heads: $", "n_kv_heads"),
     "unknown norm": ("rmsnorm: {}}}\n      inputs", "rmsnrom: {}}}\n      inputs", "rmsnrom", "did you mean rmsnorm"),
     "unknown block": ("{block: block, t", "{block: blok, t", "order", "did you mean block"),
-    "unknown default": ("default: s", "default: xl", "default: xl", "unknown size"),
+    "unknown default": ("default: s", "default: xl", "default: xl", "size 'xl'"),
     "unknown variable": ("rows: $vocab", "rows: $vocap", "rows: $vocap", "did you mean vocab"),
     "misspelt variable": ("s: {n_layers: 3,", "s: {n_layer: 4, n_layers: 3,", "n_layer: 4", "n_layers"),
     "misspelt and missing": ("s: {n_layers: 3,", "s: {n_layer: 3,", "times: $n_layers", "n_layer"),
     "duplicate key": ("title: Tiny", "name: tiny", "name: tiny", "duplicate key"),
-    "zero heads": ("n_heads: 5, n_kv", "n_heads: 0, n_kv", "n_heads: 0", "n_heads is 0"),
+    "zero heads": ("n_heads: 5, n_kv", "n_heads: 0, n_kv", "n_heads: 0", "n_heads must be"),
     "negative width": ("d_model: 35", "d_model: -35", "d_model: -35", "positive integer, not -35"),
     "a text": ("n_heads: 5, n_kv", "n_heads: five, n_kv", "n_heads: five", "'five'"),
     "a fraction": ("n_heads: 5, n_kv", "n_heads: 2.5, n_kv", "n_heads: 2.5", "2.5"),
@@ -214,10 +214,10 @@ FILES: dict[str, tuple[Any, str]] = {
     "list": (content(b"[1, 2]\n"), "mapping"),
     "binary": (content(bytes(range(256))), "UTF-8"),
     "utf-16": (content(GOOD.encode("utf-16")), "UTF-8"),
-    "large": (content(b"#" * (MAX_FILE_SIZE + 1)), "larger than the limit"),
+    "large": (content(b"#" * (MAX_FILE_SIZE + 1)), "exceeds the limit"),
     "NUL in the name": (lambda folder: str(folder / "a\0b.yaml"), "file not found|invalid path"),
     "long name": (lambda folder: str(folder / ("x" * 5000 + ".yaml")), "invalid path"),
-    "endless": (lambda folder: "/dev/zero", "larger than the limit"),
+    "endless": (lambda folder: "/dev/zero", "exceeds the limit"),
 }
 
 

@@ -55,7 +55,7 @@ def test_functions(text: str, value: int) -> None:
         ("sqrt(7 - d_model)", "cannot evaluate"),
         ("rsqrt(7 - 7)", "cannot evaluate"),
         ("open(d_model)", "function"),
-        ("d_model.__class__", "not an expression"),
+        ("d_model.__class__", "invalid expression"),
         ("", "incomplete"),
     ],
 )

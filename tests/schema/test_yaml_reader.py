@@ -119,7 +119,7 @@ BAD = {
     "deep in blocks": ("".join(" " * n + "a:\n" for n in range(200)), "f.yaml:42", "deeper"),
     "many digits": ("a: " + "9" * 5000, "f.yaml:1:4", "digits"),
     "wide": ("[" + "1," * (MAX_VALUES + 5) + "]", "f.yaml:1", "values"),
-    "bomb": (bomb(), "f.yaml:", "aliases expanded"),
+    "bomb": (bomb(), "f.yaml:", "alias expansion"),
     "large": ("#" * (MAX_FILE_SIZE + 1), "f.yaml", "limit"),
     "one endless line": ("a: " + "x" * (MAX_FILE_SIZE - 100) + ": :\n", "f.yaml", "YAML"),
 }

@@ -124,7 +124,7 @@ def test_expert_tables_are_validated(choice: int) -> None:
     model.load(weights)
     assert (model.tensors["decoder.blocks.0.mlp.hash"] == weights[TABLE]).all()
     weights[TABLE][30, 1] = choice
-    with pytest.raises(InputError, match="tid2eid contains numbers outside 0 to 2"):
+    with pytest.raises(InputError, match="tid2eid contains values outside the range 0 to 2"):
         model.load(weights)
 
 

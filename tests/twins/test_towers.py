@@ -184,7 +184,7 @@ def test_invalid_pixels_and_grids() -> None:
     model = tower()
     with pytest.raises(InputError, match="do not form a square"):
         model.see(patches(2, 3))
-    with pytest.raises(InputError, match="does not have 6 patches"):
+    with pytest.raises(InputError, match="does not contain 6 patches"):
         model.see(patches(2, 3), (2, 2))
     with pytest.raises(InputError, match=r"must have shape \[batch, 6, 3, 5, 5\]"):
         model.see(patches(2, 3)[..., :4], (2, 3))
@@ -192,7 +192,7 @@ def test_invalid_pixels_and_grids() -> None:
         model.see(3)
     with pytest.raises(InputError, match="of 0 towers"):
         llmcalc.twin(llmcalc.load("gpt2").shrink()).see(patches(2, 2))
-    with pytest.raises(UnsupportedError, match="do not fill the grid"):
+    with pytest.raises(UnsupportedError, match="do not tile the patch grid"):
         tower(Named("merged", Linear(4 * WIDTH, 7, merge=4))).see(patches(3, 3))
     with pytest.raises(UnsupportedError, match="interpolation"):
         tower(inputs=(Named("position", Embedding(9, WIDTH, table="position")),)).see(patches(2, 2))
