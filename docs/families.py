@@ -50,7 +50,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def presets() -> list[tuple[Path, dict[str, Any]]]:
     """Return every shipped preset file with its contents, sorted by title."""
-    files = sorted(preset_files.shipped_folder().glob("*.yaml"))
+    files = sorted(Path(preset_files.shipped_folder()).glob("*.yaml"))
     return sorted(
         ((file, preset_files.read_preset(file)) for file in files), key=lambda item: str(item[1]["title"]).lower()
     )

@@ -12,7 +12,7 @@ from llmcalc.core.architecture import Expectation
 from llmcalc.schema import preset_files
 from llmcalc.schema.yaml_reader import read_yaml
 
-FOLDER = preset_files.shipped_folder()
+FOLDER = Path(preset_files.shipped_folder())
 FILES = {file.stem: preset_files.read_preset(file) for file in sorted(FOLDER.glob("*.yaml"))}
 MODELS = [f"{stem}-{size}" for stem, data in FILES.items() for size in data["sizes"]]
 SOURCES = Path(llmcalc.__file__).parent / "data" / "sources.yaml"

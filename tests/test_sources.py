@@ -38,6 +38,6 @@ def test_every_key_has_its_publication() -> None:
 def test_every_publication_is_cited() -> None:
     listed = PACKAGE / "data" / "sources.yaml"
     files_of = [path for suffix in ("*.py", "*.yaml") for path in PACKAGE.rglob(suffix) if path != listed]
-    files_of += shipped_folder().glob("*.yaml")
+    files_of += Path(shipped_folder()).glob("*.yaml")
     words = {word for path in files_of for word in re.findall(r"\w+", path.read_text("utf-8"))}
     assert [key for key in PUBLICATIONS if key not in words] == []

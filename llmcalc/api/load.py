@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.architecture import Architecture
 from ..core.errors import DescriptionError, InputError, short_repr
 from ..core.record import record
+
+if TYPE_CHECKING:
+    pass
 
 WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".pkl")  # only the first two can be read
 Source = Architecture | str | os.PathLike[str] | Mapping[str, Any]  # any source that load() accepts
@@ -73,7 +75,7 @@ def _load(source: Any, reading: Reading) -> Architecture:
     if isinstance(source, Mapping):
         return _from_data(dict(source), "the given mapping", reading)
     if isinstance(source, os.PathLike):
-        return _from_path(Path(source), reading)
+        return _from_path(source, reading)
     if not isinstance(source, str):
         raise DescriptionError(f"{short_repr(source)} is not a model name, path or description")
     if source == "-":
@@ -83,16 +85,19 @@ def _load(source: Any, reading: Reading) -> Architecture:
 
         return describe_remote(source, lambda data, where: _from_data(data, where, reading))
     if "/" in source or os.sep in source or source.endswith((".yaml", ".yml", ".json", *WEIGHTS)):
-        return _from_path(Path(source), reading)
+        return _from_path(source, reading)
     from ..schema.preset import load_preset
 
     return load_preset(source, reading.overrides)
 
 
-def _from_path(path: Path, reading: Reading) -> Architecture:
+def _from_path(source: str | os.PathLike[str], reading: Reading) -> Architecture:
+    from pathlib import Path
+
     from ..schema.preset import load_file
     from ..schema.preset_files import read_text
 
+    path = Path(source)
     try:
         exists, folder = path.exists(), path.is_dir()
     except (OSError, ValueError) as error:  # the name is too long or contains a NUL

@@ -7,8 +7,7 @@ the same description.
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
+import os
 
 WORKLOAD: dict[str, str] = {
     "b": "sequences in the batch",
@@ -23,7 +22,8 @@ WORKLOAD: dict[str, str] = {
 }
 
 # columns of axes.txt: letters, name and meaning, separated by at least two spaces
-_ROWS = [re.split("  +", line) for line in Path(__file__).with_name("axes.txt").read_text("utf-8").splitlines()]
+with open(os.path.join(os.path.dirname(__file__), "axes.txt"), encoding="utf-8") as _stream:
+    _ROWS = [[cell.strip() for cell in line.split("  ") if cell] for line in _stream]
 GLOSSARY = {letter: (name, meaning) for letters, name, meaning in _ROWS for letter in letters.split()}
 NAMES: dict[str, str] = {symbol: name for symbol, (name, _) in GLOSSARY.items()}
 

@@ -54,9 +54,12 @@ class Layer:
 
     def check(self) -> None:
         """Validate the type and value of every field."""
-        for name, base, optional in _plan(type(self)):  # type: ignore[arg-type]
-            value = getattr(self, name)
-            if not (optional and value is None) and (wanted := self._wanted(name, base, value)):
+        own = self.__dict__
+        for name, base, optional, default in _plan(type(self)):  # type: ignore[arg-type]
+            value = own[name]
+            if value is default or (optional and value is None):
+                continue
+            if wanted := self._wanted(name, base, value):
                 error = SizeError if base == "int" else DescriptionError
                 raise error(f"{name} must be {wanted}, not {short_repr(value)}", where=self.kind())
 
@@ -99,10 +102,10 @@ class Layer:
 
 
 @cache
-def _plan(kind: type) -> list[tuple[str, str, bool]]:
+def _plan(kind: type) -> list[tuple[str, str, bool, Any]]:
     """Return a tuple (name, type, whether None is allowed) for every field."""
-    types = [(entry.name, str(entry.type)) for entry in fields(kind)]
-    return [(name, text.removesuffix(" | None"), text.endswith(" | None")) for name, text in types]
+    found = [(entry.name, str(entry.type), entry.default) for entry in fields(kind)]
+    return [(name, text.removesuffix(" | None"), text.endswith(" | None"), default) for name, text, default in found]
 
 
 def is_number(value: object) -> TypeGuard[float]:

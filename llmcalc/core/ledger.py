@@ -82,6 +82,9 @@ def rows(stacks: tuple[Stack, ...]) -> list[Row]:
         for entry in stack_entries(stack):
             for part, declaration in declare(entry.layer).walk():
                 for tensor, size in zip(declaration.tensors, _sizes(declaration), strict=True):
+                    if not (tensor.share or entry.share):
+                        found.append(Row(entry, part, declaration, tensor, size, entry.stored))
+                        continue
                     if entry.share and not tensor.share:  # one tensor for all sub-layers that share it
                         path = (stack.name, entry.share, entry.name, *part, tensor.name)
                         tensor = changed(tensor, share=".".join(path))

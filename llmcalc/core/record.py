@@ -40,11 +40,11 @@ def record(cls: Class) -> Class:
     for name, kind in annotations.items():
         if not kind.startswith("ClassVar"):
             found[name] = Field(name, kind, own.get(name, MISSING))
-    defaults = {field.name: field.default for field in found.values() if field.default is not MISSING}
     added: dict[str, Any] = {
         "__fields__": tuple(found.values()),
         "__match_args__": tuple(found),
-        "__defaults__": defaults,
+        "__template__": {field.name: field.default for field in found.values()},
+        "__required__": tuple(field.name for field in found.values() if field.default is MISSING),
         "__dataclass_fields__": _Standard(),
     }
     for name, value in (added | _METHODS).items():
@@ -88,10 +88,13 @@ def is_record(value: object) -> bool:
 
 def _init(self: Any, *values: Any, **named: Any) -> None:
     names, own = self.__match_args__, self.__dict__
-    own.update(self.__defaults__)
-    own.update(zip(names, values, strict=False))
+    own.update(self.__template__)  # sets the order of the keys, on which _values relies
+    if values:
+        own.update(zip(names, values, strict=False))
+        if len(values) > len(names) or (named and not named.keys().isdisjoint(names[: len(values)])):
+            _raise_argument_error(self, values, named)
     own.update(named)
-    if len(own) != len(names) or len(values) > len(names) or (named and not named.keys() <= set(names[len(values) :])):
+    if len(own) != len(names) or any(own[name] is MISSING for name in self.__required__):
         _raise_argument_error(self, values, named)
     finish = getattr(self, "__post_init__", None)
     if finish:
@@ -115,7 +118,7 @@ def _immutable(self: Any, name: str, *value: object) -> NoReturn:
 
 
 def _values(self: Any) -> tuple[Any, ...]:
-    return tuple(map(self.__dict__.__getitem__, self.__match_args__))
+    return tuple(self.__dict__.values())[: len(self.__match_args__)]  # cached properties come after the fields
 
 
 def _equal(self: Any, other: object) -> Any:

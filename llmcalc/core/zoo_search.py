@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from pathlib import Path
 
-PACKAGE = Path(__file__).parent.parent
+PACKAGE = os.path.dirname(os.path.dirname(__file__))
+NAME = os.path.basename(PACKAGE)
 ZOO = "zoo"
 
 
 @cache
 def rooms() -> tuple[str, ...]:
     """Return the names of the zoo packages, such as ``vision``."""
-    return tuple(sorted(path.name for path in (PACKAGE / ZOO).glob("[a-z]*") if path.is_dir()))
+    zoo = os.path.join(PACKAGE, ZOO)
+    return tuple(sorted(name for name in os.listdir(zoo) if name[0] != "_" and os.path.isdir(os.path.join(zoo, name))))
 
 
 @cache
@@ -28,22 +29,22 @@ def find_module(folder: str, name: str, parent: str = "") -> str | None:
     """
     if not name.isidentifier() or name.startswith("_"):
         return None
-    if (PACKAGE / parent / folder / f"{name}.py").is_file():
-        return ".".join((PACKAGE.name, *Path(parent, folder).parts, name))
-    found = (room for room in rooms() if (PACKAGE / ZOO / room / folder / f"{name}.py").is_file())
-    return next((f"{PACKAGE.name}.{ZOO}.{room}.{folder}.{name}" for room in found), None)
+    places = [f"{parent}/{folder}".lstrip("/"), *(f"{ZOO}/{room}/{folder}" for room in rooms())]
+    found = (place for place in places if os.path.isfile(os.path.join(PACKAGE, place, f"{name}.py")))
+    return next((".".join((NAME, *place.split("/"), name)) for place in found), None)
 
 
 @cache
 def module_names(folder: str) -> tuple[str, ...]:
     """Return the names of all modules in a folder of the main package and of each zoo package."""
-    places = [PACKAGE / folder, *(PACKAGE / ZOO / room / folder for room in rooms())]
-    return tuple(sorted({file.stem for place in places for file in place.glob("[a-z]*.py")}))
+    found = data_files(folder, ".py")
+    return tuple(sorted({name[:-3] for name in map(os.path.basename, found) if name[0] != "_"}))
 
 
 @cache
-def data_files(folder: str, suffix: str, parent: str = "") -> tuple[Path, ...]:
+def data_files(folder: str, suffix: str, parent: str = "") -> tuple[str, ...]:
     """Return the files with a suffix in a folder of the main package (under ``parent``) and of each zoo package."""
-    places = [PACKAGE / parent / folder, *(PACKAGE / ZOO / room / folder for room in rooms())]
-    listed = [(place, sorted(os.listdir(place))) for place in places if place.is_dir()]
-    return tuple(place / name for place, names in listed for name in names if name.endswith(suffix))
+    rest = (os.path.join(PACKAGE, ZOO, room, folder) for room in rooms())
+    places = [place for place in (os.path.join(PACKAGE, parent, folder), *rest) if os.path.isdir(place)]
+    found = ((place, name) for place in places for name in sorted(os.listdir(place)) if name.endswith(suffix))
+    return tuple(os.path.join(place, name) for place, name in found)

@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parent
+FOLDER = os.path.dirname(__file__)
 
 
 @cache
 def table(name: str) -> dict[str, Any]:
     """Return the contents of ``<name>.yaml``. ``name`` may include a subfolder, as in ``hardware/nvidia``."""
-    return read_table(FOLDER / name)
+    return read_table(os.path.join(FOLDER, name))
 
 
-def read_table(file: Path) -> dict[str, Any]:
+def read_table(file: str | os.PathLike[str]) -> dict[str, Any]:
     """Read a data file, given without its suffix, from compiled JSON if present and from YAML otherwise."""
-    compiled, source = file.with_suffix(".json"), file.with_suffix(".yaml")
-    if compiled.is_file():
+    compiled, source = f"{os.fspath(file)}.json", f"{os.fspath(file)}.yaml"
+    if os.path.isfile(compiled):
         import json
 
-        data: dict[str, Any] = json.loads(compiled.read_text("utf-8"))
+        with open(compiled, encoding="utf-8") as stream:
+            data: dict[str, Any] = json.load(stream)
         return data
     from ..schema.yaml_reader import read_yaml
 
-    found: dict[str, Any] = read_yaml(source.read_text("utf-8"), str(source)).data
+    with open(source, encoding="utf-8") as stream:
+        found: dict[str, Any] = read_yaml(stream.read(), source).data
     return found
 
 
 def tables(folder: str) -> dict[str, Any]:
     """Return the merged contents of all data files in a folder."""
     found: dict[str, Any] = {}
-    for stem in sorted({file.stem for file in (FOLDER / folder).iterdir() if file.suffix in (".yaml", ".json")}):
+    entries = os.listdir(os.path.join(FOLDER, folder))
+    for stem in sorted({entry[:-5] for entry in entries if entry.endswith((".yaml", ".json"))}):
         found |= table(f"{folder}/{stem}")
     return found

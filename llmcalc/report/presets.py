@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def summaries() -> tuple[list[dict[str, Any]], list[str]]:
     return found, broken
 
 
-def summary(name: str, file: Path) -> dict[str, Any]:
+def summary(name: str, file: str) -> dict[str, Any]:
     """Read the title, year, sizes and aliases of a preset file without building a model."""
     data = preset_files.read_preset(file)
     sizes, aliases = data.get("sizes") or {}, data.get("aliases") or {}
@@ -59,7 +60,7 @@ def summary(name: str, file: Path) -> dict[str, Any]:
         "default": None if default is None else str(default),
         "sizes": [str(size) for size in sizes],
         "aliases": {str(alias): None if size is None else str(size) for alias, size in aliases.items()},
-        "file": str(file),
+        "file": file,
     }
 
 
@@ -76,12 +77,13 @@ def search_document(words: Sequence[str], found: Sequence[Model]) -> Document:
 
 def where_document(name: str, found: preset_files.PresetLocation) -> Document:
     """Build a report of the file and size that a model name refers to, and of all shadowed files."""
-    files = [folder / found.file.name for folder in preset_files.folders()]
-    hidden = [str(file) for file in files if file.is_file() and file != found.file]
-    size = found.size or summary(found.file.stem, found.file)["default"]
-    result = {"file": str(found.file), "size": size, "hides": hidden}
+    file = Path(found.file)
+    files = [os.path.join(folder, file.name) for folder in preset_files.folders()]
+    hidden = [other for other in files if os.path.isfile(other) and other != found.file]
+    size = found.size or summary(file.stem, found.file)["default"]
+    result = {"file": found.file, "size": size, "hides": hidden}
     facts = (
-        Fact("file", str(found.file)),
+        Fact("file", found.file),
         Fact("size", size or "the only one"),
         *(Fact("hides", file) for file in hidden),
     )

@@ -65,10 +65,8 @@ def _texts(model: Model) -> tuple[str, ...]:
 
 
 def _models(preset: dict[str, Any]) -> Iterator[Model]:
-    from pathlib import Path
-
     for size in preset["sizes"] or [None]:
-        architecture = load_file(Path(preset["file"]), size)
+        architecture = load_file(preset["file"], size)
         names = tuple(alias for alias, meant in preset["aliases"].items() if (meant or preset["default"]) == size)
         yield Model(
             architecture.name, preset["title"], preset["family"], preset["year"], kind_of(architecture),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from math import log2
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..calc.params import params
@@ -50,7 +49,7 @@ def points(presets: Iterable[dict[str, Any]], everything: bool) -> Iterator[Poin
     for preset in presets:
         if preset["year"] is None:
             continue
-        found = [_point(load_file(Path(preset["file"]), size), preset["year"]) for size in preset["sizes"] or [None]]
+        found = [_point(load_file(preset["file"], size), preset["year"]) for size in preset["sizes"] or [None]]
         yield from found if everything else [max(found, key=lambda point: point.total)]
 
 

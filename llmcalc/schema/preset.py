@@ -12,9 +12,9 @@ expect: {175b: [{quantity: params, value: 175.0e9, tolerance: 0.3%, source: "bro
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture, Extra
@@ -35,15 +35,15 @@ def load_preset(name: str, overrides: Sequence[str] = ()) -> Architecture:
     return load_file(found.file, found.size, overrides)
 
 
-def load_file(file: Path, size: str | None = None, overrides: Sequence[str] = ()) -> Architecture:
+def load_file(file: str | os.PathLike[str], size: str | None = None, overrides: Sequence[str] = ()) -> Architecture:
     """Return the architecture of a preset file in the given size or the default size."""
     try:
-        return build_preset(preset_files.read_preset(file), size, overrides, file)
+        return build_preset(preset_files.read_preset(file), size, overrides, os.fspath(file))
     except InputError as error:
-        raise _located(error, file) from None
+        raise _located(error, os.fspath(file)) from None
 
 
-def _located(error: InputError, file: Path) -> InputError:
+def _located(error: InputError, file: str) -> InputError:
     """Locate an error in the preset file or in one of its bases."""
     from .yaml_reader import locate_error, read_yaml
 
@@ -52,7 +52,7 @@ def _located(error: InputError, file: Path) -> InputError:
         files += inherit(preset_files.read_preset(file), file).bases
     for one in files:
         with suppress(InputError):  # a pipe can be read only once
-            documents.append(read_yaml(preset_files.read_text(one), str(one)))
+            documents.append(read_yaml(preset_files.read_text(one), one))
     return locate_error(error, documents)
 
 
@@ -67,24 +67,25 @@ def load_text(text: str, name: str, overrides: Sequence[str] = ()) -> Architectu
         raise locate_error(error, [document]) from None
 
 
-def check_file(file: Path) -> None:
+def check_file(file: str | os.PathLike[str]) -> None:
     """Validate a preset file and build all of its sizes."""
     from .models.preset import Preset
     from .models.validation import validate
     from .yaml_reader import locate_error, read_yaml
 
-    document = read_yaml(preset_files.read_text(file), str(file))
+    document = read_yaml(preset_files.read_text(file), os.fspath(file))
     try:
         validate(Preset, document.data)
     except InputError as error:
         raise locate_error(error, [document]) from None
     for size in [None, *mapping_at(document.data, "sizes")]:
         load_file(file, size)
-    if document.data["name"] != file.stem:
-        raise DescriptionError(f"name must be {file.stem!r} to match the file name", where=document.where(("name",)))
+    stem = os.path.splitext(os.path.basename(file))[0]
+    if document.data["name"] != stem:
+        raise DescriptionError(f"name must be {stem!r} to match the file name", where=document.where(("name",)))
 
 
-def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: Path | None) -> Architecture:
+def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: str | None) -> Architecture:
     """Return the architecture of a preset given as plain data."""
     family = inherit(data, file)
     data = family.data
@@ -121,7 +122,7 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: Pa
         expect=() if overrides else expectations(data, size),
         notes=notes(data, size),
         warnings=tuple(builder.warnings),
-        inputs={"model": name, "file": str(file) if file else "-", "overrides": list(overrides)},
+        inputs={"model": name, "file": file or "-", "overrides": list(overrides)},
         layout=str(data.get("layout") or ""),
         unmodelled=tuple(data.get("unmodelled") or ()),
         facts=() if overrides else training_facts(data, size),
@@ -160,10 +161,10 @@ class Family(NamedTuple):
 
     data: dict[str, Any]
     own: dict[str, Any]
-    bases: tuple[Path, ...]
+    bases: tuple[str, ...]
 
 
-def inherit(data: Any, file: Path | None) -> Family:
+def inherit(data: Any, file: str | None) -> Family:
     """Return preset data merged with its bases. The folder of the preset is searched first for bases."""
     check_preset(data, file)
     own, seen, bases = data, [str(data["name"])], []
@@ -172,7 +173,7 @@ def inherit(data: Any, file: Path | None) -> Family:
         if base in seen:
             circle = " -> ".join([*seen, base])
             raise DescriptionError(f"circular base: {circle}").under(("base",))
-        known = {**preset_files.files(), **(preset_files.files_in(file.parent) if file else {})}
+        known = {**preset_files.files(), **(preset_files.files_in(os.path.dirname(file)) if file else {})}
         if base not in known:
             raise UnknownNameError("base", base, known).under(("base",))
         base_file = known[base]
@@ -185,9 +186,9 @@ def inherit(data: Any, file: Path | None) -> Family:
     return Family(dict(data), own, tuple(bases))
 
 
-def check_preset(data: Any, file: Path | None) -> None:
+def check_preset(data: Any, file: str | None) -> None:
     """Validate a user preset except for its architecture. Shipped presets are validated when the wheel is built."""
-    if file is None or file.parent != preset_files.shipped_folder():
+    if file is None or os.path.dirname(file) != preset_files.shipped_folder():
         from .models.preset import Preset
         from .models.validation import validate
 

@@ -6,55 +6,55 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..core.errors import DescriptionError, InputError, UnknownNameError, short_repr
 from .plain_data import MAX_FILE_SIZE
 
 SUFFIX = ".yaml"
+PACKAGE = os.path.dirname(os.path.dirname(__file__))
 
 
 class PresetLocation(NamedTuple):
     """The file and size of a named preset. A size of None selects the default size."""
 
-    file: Path
+    file: str
     size: str | None
 
 
-def installed_folder() -> Path:
+def installed_folder() -> str:
     """Return the preset folder of an installed package. The folder does not exist in a source checkout."""
-    return Path(__file__).parent.parent / "presets"
+    return os.path.join(PACKAGE, "presets")
 
 
-def shipped_folder() -> Path:
+def shipped_folder() -> str:
     """Return the preset folder of the installed package or the source checkout."""
     installed = installed_folder()
-    return installed if installed.is_dir() else installed.parent.parent / "presets"
+    return installed if os.path.isdir(installed) else os.path.join(os.path.dirname(PACKAGE), "presets")
 
 
-def folders() -> list[Path]:
+def folders() -> list[str]:
     """Return the preset folders in order of precedence: ``$LLMCALC_PATH``, ``./.llmcalc``, user folder, package."""
-    listed = [Path(part) for part in os.environ.get("LLMCALC_PATH", "").split(os.pathsep) if part]
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"))
-    return [*listed, Path(".llmcalc"), config / "llmcalc" / "presets", shipped_folder()]
+    listed = [part for part in os.environ.get("LLMCALC_PATH", "").split(os.pathsep) if part]
+    config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return [*listed, ".llmcalc", os.path.join(config, "llmcalc", "presets"), shipped_folder()]
 
 
-def files() -> dict[str, Path]:
+def files() -> dict[str, str]:
     """Return all preset files by family name. Files in earlier folders shadow files in later folders."""
-    found: dict[str, Path] = {}
+    found: dict[str, str] = {}
     for folder in reversed(folders()):
         found |= files_in(folder)
     return found
 
 
-def files_in(folder: Path) -> dict[str, Path]:
+def files_in(folder: str) -> dict[str, str]:
     """Return the preset files of a folder by family name, or an empty mapping if the folder cannot be listed."""
     try:
         entries = sorted(os.listdir(folder))
     except OSError:
         return {}
-    return {entry[: -len(SUFFIX)].lower(): folder / entry for entry in entries if entry.endswith(SUFFIX)}
+    return {entry[: -len(SUFFIX)].lower(): os.path.join(folder, entry) for entry in entries if entry.endswith(SUFFIX)}
 
 
 def find(name: str) -> PresetLocation:
@@ -73,7 +73,7 @@ def find(name: str) -> PresetLocation:
     raise UnknownNameError("model", name, names(), hint="run llmcalc presets list to see all")
 
 
-def _names_of(stem: str, file: Path, data: dict[str, Any]) -> Iterator[tuple[str, PresetLocation]]:
+def _names_of(stem: str, file: str, data: dict[str, Any]) -> Iterator[tuple[str, PresetLocation]]:
     """Yield the lower-case names and aliases of the models in a preset file."""
     yield stem, PresetLocation(file, None)
     sizes, aliases = data.get("sizes"), data.get("aliases")
@@ -93,37 +93,38 @@ def names() -> dict[str, PresetLocation]:
 
 
 @lru_cache(maxsize=512)
-def _read_preset(file: Path, stamp: tuple[int, int]) -> dict[str, Any]:
-    compiled = file.with_suffix(".json")
-    if file.parent == installed_folder() and compiled.is_file():  # only the package contains compiled presets
+def _read_preset(file: str, stamp: tuple[int, int]) -> dict[str, Any]:
+    compiled = f"{os.path.splitext(file)[0]}.json"
+    if os.path.dirname(file) == installed_folder() and os.path.isfile(compiled):  # only packages have compiled presets
         import json
 
-        data = json.loads(compiled.read_text("utf-8"))
+        with open(compiled, encoding="utf-8") as stream:
+            data = json.load(stream)
     else:
         from .yaml_reader import read_yaml
 
-        data = read_yaml(read_text(file), str(file)).data
+        data = read_yaml(read_text(file), file).data
     if not isinstance(data, dict):
-        raise DescriptionError(f"a preset must be a mapping, not {short_repr(data)}", where=str(file))
+        raise DescriptionError(f"a preset must be a mapping, not {short_repr(data)}", where=file)
     return data
 
 
-def read_preset(file: Path) -> dict[str, Any]:
+def read_preset(file: str | os.PathLike[str]) -> dict[str, Any]:
     """Return a preset file as plain data that must not be modified. Wheels contain presets as compiled JSON."""
     try:
-        status = file.stat()
+        status = os.stat(file)
     except OSError as error:
-        raise DescriptionError(f"cannot be read: {error.strerror}", where=str(file)) from None
-    return _read_preset(file, (status.st_mtime_ns, status.st_size))
+        raise DescriptionError(f"cannot be read: {error.strerror}", where=os.fspath(file)) from None
+    return _read_preset(os.fspath(file), (status.st_mtime_ns, status.st_size))
 
 
-def read_text(file: Path) -> str:
+def read_text(file: str | os.PathLike[str]) -> str:
     """Read a non-empty UTF-8 text file of limited size."""
-    where = str(file)
+    where = os.fspath(file)
     try:
-        if file.is_dir():
+        if os.path.isdir(file):
             raise DescriptionError("is a folder, not a file", where=where)
-        with file.open("rb") as stream:
+        with open(file, "rb") as stream:
             content = stream.read(MAX_FILE_SIZE + 1)
     except OSError as error:
         raise DescriptionError(f"cannot be read: {error.strerror}", where=where) from None

@@ -124,7 +124,7 @@ class _Family:
 
     def __init__(self, name: str, measure: Measure) -> None:
         self.file, only = preset_files.find(name)
-        self.name, self.measure = self.file.stem, measure
+        self.name, self.measure = Path(self.file).stem, measure
         data = inherit(preset_files.read_preset(self.file), self.file).data
         sizes = mapping_at(data, "sizes")
         self.variables = {
@@ -201,7 +201,7 @@ class _Family:
         key = base, tuple(sorted(sizes.items()))
         if key not in self.measured:
             try:
-                model = load_file(Path(self.file), base, [f"{name}={size}" for name, size in sizes.items()])
+                model = load_file(self.file, base, [f"{name}={size}" for name, size in sizes.items()])
                 self.measured[key] = model, self.measure(model)
             except SizeError:
                 self.measured[key] = None

@@ -121,7 +121,8 @@ def test_an_index_and_the_shards_name_the_same_tensors(tmp_path):
     more = {"a.weight": "one.safetensors", "d": "two.safetensors"}
     refused(shards(tmp_path, weight_map=more), "is missing, but the index lists it in")
     refused(
-        shards(tmp_path, weight_map={"a.weight": "one.safetensors", "b.weight": "two.safetensors"}), "not listed in the index"
+        shards(tmp_path, weight_map={"a.weight": "one.safetensors", "b.weight": "two.safetensors"}),
+        "not listed in the index",
     )
     refused(shards(tmp_path, weight_map={"a.weight": "three.safetensors"}), "does not exist")
     refused(shards(tmp_path, weight_map=[]), "weight_map")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ from llmcalc.data import read_table, table
 from llmcalc.importers.hf.encoders import TRANSFORMER, find_encoder
 from llmcalc.importers.hf.vision_encoders.transformer import COUNTS, Transformer
 
-FILES = sorted({file.with_suffix("") for file in (PACKAGE / ZOO).glob("*/encoders.*")})
+FILES = sorted({file.with_suffix("") for file in Path(PACKAGE, ZOO).glob("*/encoders.*")})
 ROWS = {**table("encoders"), **{name: row for file in FILES for name, row in read_table(file).items()}}
 
 

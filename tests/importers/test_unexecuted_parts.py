@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from llmcalc.data import read_table
 from llmcalc.importers.hf.config import Config
 from llmcalc.zoo.unexecuted_parts import FUNCTIONS, TENSORS, read_parts
 
-FILES = sorted(PACKAGE.glob("zoo/*/unexecuted_parts/*.yaml"))
+FILES = sorted(Path(PACKAGE).glob("zoo/*/unexecuted_parts/*.yaml"))
 SECTIONS = ["keys", "choices", "words", "ignored", "functions", "values", "checks", "include", "modules", "parts"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -14,7 +15,7 @@ from llmcalc.schema.preset import load_text
 from llmcalc.schema.preset_files import names
 
 
-@pytest.mark.parametrize("name", sorted({found.file.stem for found in names().values()}))
+@pytest.mark.parametrize("name", sorted({Path(found.file).stem for found in names().values()}))
 def test_reading_a_description_gives_the_model_back(name: str) -> None:
     architecture = load(name)
     text = yaml.safe_dump(describe(architecture), sort_keys=False)

@@ -62,7 +62,7 @@ def test_a_changed_model_has_no_facts() -> None:
     assert not llmcalc.load("gpt3", overrides=["n_layers=5"]).facts
 
 
-@pytest.mark.parametrize("file", sorted(preset_files.shipped_folder().glob("*.yaml")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", sorted(Path(preset_files.shipped_folder()).glob("*.yaml")), ids=lambda file: file.stem)
 def test_the_facts_of_every_preset_are_cited(file: Path) -> None:
     data: dict[str, Any] = preset_files.read_preset(file)
     for size in data["sizes"]:

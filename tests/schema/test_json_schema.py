@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from llmcalc.schema.preset import build_preset
 
 SCHEMA = preset_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
-FILES = sorted(preset_files.shipped_folder().glob("*.yaml"))
+FILES = sorted(Path(preset_files.shipped_folder()).glob("*.yaml"))
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -98,7 +99,7 @@ def test_every_field_of_every_kind_is_described(kind: str) -> None:
 
 
 def test_the_shipped_file_is_what_the_command_prints() -> None:
-    shipped = preset_files.shipped_folder() / "preset.schema.json"
+    shipped = Path(preset_files.shipped_folder(), "preset.schema.json")
     assert json.loads(shipped.read_text("utf-8")) == SCHEMA, "run: llmcalc schema > presets/preset.schema.json"
 
 

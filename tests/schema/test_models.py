@@ -25,10 +25,10 @@ from llmcalc.schema.yaml_reader import read_yaml
 PACKAGE = Path(llmcalc.__file__).parent
 DATA = sorted([*PACKAGE.rglob("*.yaml"), *(PACKAGE / "data").rglob("*.json")])
 DATA = [file for file in DATA if file.suffix == ".yaml" or not file.with_suffix(".yaml").is_file()]
-DATA = [file for file in DATA if file.parent != preset_files.installed_folder()]
+DATA = [file for file in DATA if file.parent != Path(preset_files.installed_folder())]
 TABLE_FILES = [file for file in DATA if file.parent.name != "hf"]
 SOURCED = [file for file in TABLE_FILES if re.search(r"\bsource: ", file.read_text("utf-8")) and file.stem != "results"]
-PRESETS = sorted(preset_files.shipped_folder().glob("*.yaml"))
+PRESETS = sorted(Path(preset_files.shipped_folder()).glob("*.yaml"))
 NAME = {"ids": lambda file: file.relative_to(PACKAGE).with_suffix("").as_posix() if file in DATA else file.stem}
 
 
@@ -95,7 +95,7 @@ def test_an_unknown_key_and_a_missing_source_in_a_data_file_are_named(file: Path
 
 @pytest.mark.parametrize("key", ["year", "sizes", "notes", "expect", "facts", "aliases", "status"])
 def test_a_wrong_type_in_a_preset_is_named(key: str) -> None:
-    data = {**preset_files.read_preset(preset_files.shipped_folder() / "gpt3.yaml"), key: [7]}
+    data = {**preset_files.read_preset(Path(preset_files.shipped_folder()) / "gpt3.yaml"), key: [7]}
     with pytest.raises(InputError, match=f"{key}") as caught:
         validate(Preset, data)
     assert caught.value.path == (key,)
@@ -103,7 +103,7 @@ def test_a_wrong_type_in_a_preset_is_named(key: str) -> None:
 
 @pytest.mark.parametrize("key", ["expect", "facts"])
 def test_an_unknown_key_and_a_missing_source_in_a_preset_are_named(key: str) -> None:
-    data = copy.deepcopy(preset_files.read_preset(preset_files.shipped_folder() / "gpt3.yaml"))
+    data = copy.deepcopy(preset_files.read_preset(Path(preset_files.shipped_folder()) / "gpt3.yaml"))
     entry = data[key]["175b"][0]
     entry["sourse"] = entry.pop("source")
     with pytest.raises(InputError, match="unknown key 'sourse'") as caught:
@@ -117,7 +117,7 @@ def test_an_unknown_key_and_a_missing_source_in_a_preset_are_named(key: str) -> 
 
 def test_a_broken_preset_fails_the_build(tmp_path: Path) -> None:
     file = tmp_path / "gpt3.yaml"
-    text = (preset_files.shipped_folder() / "gpt3.yaml").read_text("utf-8")
+    text = (Path(preset_files.shipped_folder()) / "gpt3.yaml").read_text("utf-8")
     file.write_text(text.replace("year: 2020", "year: soon"), "utf-8")
     with pytest.raises(InputError, match=r"gpt3\.yaml:\d+:1: year must be an integer, not 'soon'"):
         check_file(file)

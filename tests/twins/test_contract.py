@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,9 @@ from llmcalc.zoo.vision.layers.channel_attention import ChannelAttention
 from llmcalc.zoo.vision.layers.grid_attention import GridAttention
 from llmcalc.zoo.vision.layers.query_attention import QueryAttention
 
-STEMS = {file.stem: preset_files.read_preset(file) for file in sorted(preset_files.shipped_folder().glob("*.yaml"))}
+STEMS = {
+    file.stem: preset_files.read_preset(file) for file in sorted(Path(preset_files.shipped_folder()).glob("*.yaml"))
+}
 MODELS = [f"{stem}-{size}" for stem, data in STEMS.items() for size in data["sizes"]]
 TWINS = set(module_names("twins"))
 WIDTH, VOCAB = 12, 31

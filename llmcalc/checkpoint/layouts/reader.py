@@ -50,7 +50,7 @@ class Section(NamedTuple):
 
 def sections() -> Iterator[tuple[str, Path]]:
     """Yield the name and file of every section."""
-    for file in data_files("layouts", ".layout", parent="checkpoint"):
+    for file in map(Path, data_files("layouts", ".layout", parent="checkpoint")):
         yield from ((name, file) for name in _texts(file))
 
 
@@ -58,7 +58,7 @@ def sections() -> Iterator[tuple[str, Path]]:
 def find_section(name: str) -> Section | None:
     """Find a section for a layout, part of a layout, ``@family`` (published names) or ``gguf:llama``."""
     stem = "published" if name.startswith("@") else "gguf" if name.startswith("gguf") else ""
-    for file in data_files("layouts", ".layout", parent="checkpoint"):
+    for file in map(Path, data_files("layouts", ".layout", parent="checkpoint")):
         if (file.stem == stem if stem else file.stem not in ("published", "gguf")) and name in _texts(file):
             return _section(file.stem, *_texts(file)[name])
     return None

@@ -87,7 +87,7 @@ def show_preset(name: str, resolved: bool, overrides: list[str], as_json: bool) 
         data, inputs = describe(architecture), {**model_inputs(architecture), "resolved": True}
     else:
         file = find(name).file
-        data, inputs = read_preset(file), {"model": name, "file": str(file), "resolved": False}
+        data, inputs = read_preset(file), {"model": name, "file": file, "resolved": False}
     if as_json:
         import json
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any, Self
@@ -326,10 +327,11 @@ def _defaults(model_type: str) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the default values and the aliases of the keys of a transformers class."""
     import json
 
-    file = FOLDER / "hf" / f"{model_type}.json"
-    if not file.is_file():
+    file = os.path.join(FOLDER, "hf", f"{model_type}.json")
+    if not os.path.isfile(file):
         return {}, {}
-    data = json.loads(file.read_text("utf-8"))
+    with open(file, encoding="utf-8") as stream:
+        data = json.load(stream)
     aliases = data["aliases"]
     renamed = {own: data["defaults"][key] for key, own in aliases.items() if key in data["defaults"]}
     return renamed | {key: value for key, value in data["defaults"].items() if key not in aliases}, aliases

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...core.architecture import Architecture
@@ -50,7 +51,7 @@ def find_row(name: str, key: str) -> Any:
 @cache
 def zoo_table(name: str) -> dict[str, Any]:
     """Return a table combined from all zoo packages."""
-    files = sorted({file.with_suffix("") for file in (PACKAGE / ZOO).glob(f"*/{name}.*")})
+    files = sorted({file.with_suffix("") for file in Path(PACKAGE, ZOO).glob(f"*/{name}.*")})
     return {key: row for file in files for key, row in read_table(file).items()}
 
 
