@@ -24,7 +24,7 @@ LIMIT_KEYS = ("name", "ours", "most", "unit")
 
 @record
 class Limit:
-    """An upper limit ``most`` on a model's value ``ours``, with both values in ``unit``."""
+    """Upper limit ``most`` for a model's value ``ours``. Both are given in ``unit``."""
 
     name: str
     ours: int

@@ -1,4 +1,4 @@
-"""Derivations of computed quantities as trees in which each total is the sum of its children."""
+"""Trees that show how quantities are derived. Each total is the sum of its children."""
 
 from __future__ import annotations
 

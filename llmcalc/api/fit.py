@@ -1,4 +1,4 @@
-"""Fit checks for models on GPUs, and a search for the largest workload, best format or fewest GPUs."""
+"""Memory fit checks for models on GPUs, and searches for the largest workload, widest format or fewest GPUs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Candidate(NamedTuple):
 
 @record
 class Solution:
-    """Solved quantity, its best value (None if nothing fits) and the weight formats tried."""
+    """Solved quantity, the solution (None if nothing fits), and the weight formats that were tried."""
 
     asked: str
     value: int | str | None
@@ -211,7 +211,7 @@ def solve_quant(architecture: Architecture, budget: dict[str, Any], arguments: d
 
 
 def solve_gpus(architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> tuple[int, Fit] | None:
-    """Return the minimum number of GPUs and the resulting fit, or None if the model does not fit on any number.
+    """Return the minimum number of GPUs and the resulting fit, or None if the model never fits.
 
     In training or with a mesh, only the number of data-parallel ranks varies. In serving without a mesh,
     tensor-parallel sizes that do not divide the model's dimensions are skipped.

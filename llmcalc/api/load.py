@@ -19,7 +19,7 @@ Source = Architecture | str | os.PathLike[str] | Mapping[str, Any]  # any source
 
 @record
 class Reading:
-    """Options of ``load``."""
+    """Options for ``load``."""
 
     overrides: Sequence[str] = ()
     as_: str | None = None

@@ -60,7 +60,7 @@ def number_format(name: str, parameter: str = "") -> Format:
     own = _formats_by_plain_name().get(plain(name))
     if own is None:
         known = [*(table("mixtures") if parameter == "weights" else ()), *_aliases(tables("formats"))]
-        hint = "run llmcalc formats list to see all"
+        hint = "run llmcalc formats list to see all formats"
         raise UnknownNameError("number format", name, known, parameter=parameter, hint=hint)
     return _read(own)
 
@@ -78,7 +78,7 @@ def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iter
     both = [part for part in chosen if part in kept]
     if both:
         raise InputError(
-            f"{both[0]!r} cannot be both quantised and kept",
+            f"{both[0]!r} cannot be both quantised and kept unquantised",
             parameter="keep",
             hint="list it in either {only} or {keep}",
         )
@@ -157,7 +157,7 @@ def accelerator(name: str) -> Accelerator:
     if not candidates and wanted:
         candidates = list(dict.fromkeys(one for alias in names if alias.startswith(wanted) for one in names[alias]))
     if not candidates:
-        known, hint = _aliases(tables("hardware")), "run llmcalc hardware list to see all"
+        known, hint = _aliases(tables("hardware")), "run llmcalc hardware list to see all accelerators"
         raise UnknownNameError("accelerator", name, known, parameter="gpu", hint=hint)
     if len(candidates) > 1:
         raise InputError(f"{name!r} is ambiguous", parameter="gpu", hint=f"use one of {', '.join(candidates)}")

@@ -1,4 +1,4 @@
-"""Published models close to a planned size, with affordable training tokens and memory per GPU."""
+"""Published models close to a planned size, with memory per GPU and the training tokens within the budget."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ RECOMPUTE = "full"
 
 @record
 class Shape:
-    """A published model that could be trained on a budget.
+    """A published model that could be trained within a budget.
 
     Attributes:
         architecture: model.
         parameters: number of active parameters.
         tokens: number of training tokens within the budget, based on exact FLOPs per token.
-        fit: memory per GPU for one sequence with ZeRO-3 over all GPUs and full recomputation, or None without GPUs
-            or if the model cannot be sharded.
+        fit: memory per GPU for one sequence with ZeRO-3 over all GPUs and full recomputation, or None if no GPUs
+            are given or the model cannot be sharded.
     """
 
     architecture: Architecture

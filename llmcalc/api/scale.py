@@ -40,7 +40,9 @@ def law(name: str, parameter: str = "") -> Law:
     """Look up a scaling law by name."""
     known = laws()
     if name.lower() not in known:
-        raise UnknownNameError("scaling law", name, known, parameter=parameter, hint="run llmcalc laws list to see all")
+        raise UnknownNameError(
+            "scaling law", name, known, parameter=parameter, hint="run llmcalc laws list to see all laws"
+        )
     return known[name.lower()]
 
 

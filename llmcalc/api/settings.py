@@ -123,7 +123,7 @@ def check_memory_settings(mode: str, mesh: Mesh | None = None, **given: Any) -> 
 
 
 def is_given(value: object, name: str = "") -> bool:
-    """Return whether a setting differs from its default (True for ``master``, otherwise empty)."""
+    """Return whether a setting differs from its default. The default is True for ``master`` and empty otherwise."""
     return value is False if name == "master" else value is not None and value is not False and value not in ((), [])
 
 

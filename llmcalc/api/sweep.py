@@ -237,7 +237,7 @@ def evaluate(
 def _form(
     architecture: Architecture, quantity: str, workload: Workload, memory: dict[str, Any]
 ) -> tuple[Form | None, int]:
-    """Return the closed form of a quantity, or None, and the divisor for the form's value."""
+    """Return the closed form of a quantity (or None) and the divisor to apply to its value."""
     group, part = quantity.split(".")
     if group == "params":
         return lift(int(getattr(params(architecture), part))), 1

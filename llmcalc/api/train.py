@@ -233,7 +233,10 @@ def published_fact(architecture: Architecture, quantity: str) -> TrainingFact | 
 def emissions(
     one: Accelerator, hours: Span, watts: float | None, pue: float | None, carbon: float | None
 ) -> tuple[Any, ...]:
-    """Estimate energy use and CO2e for accelerator-hours under each convention and with any user-supplied values."""
+    """Estimate the energy use and CO2e of accelerator-hours under each convention.
+
+    If both ``pue`` and ``carbon`` are given, they form an additional convention.
+    """
     conventions: dict[str, Any] = dict(table("energy"))
     if pue is not None and carbon is not None:
         conventions["given"] = {
@@ -244,7 +247,7 @@ def emissions(
 
 
 def vocabulary(architecture: Architecture) -> int | None:
-    """Return the number of token embedding rows, or None without a token embedding."""
+    """Return the number of token embedding rows, or None if there is no token embedding."""
     for stack in architecture.stacks:
         for _, layer in stack.inputs:
             for tensor in declare(layer).tensors:

@@ -32,13 +32,13 @@ def verify(model: Source) -> Verification:
 
 
 def verify_checkpoint(model: Source) -> Comparison:
-    """Compare the tensors listed in checkpoint headers with the architecture, without reading weights.
+    """Compare the tensors listed in checkpoint headers with those of the architecture, without reading weights.
 
     Args:
         model: weights file or folder, or an architecture loaded from one.
 
     Raises:
-        InputError: the model was not loaded from a checkpoint.
+        InputError: if the model was not loaded from a checkpoint.
     """
     from ..importers.weights import headers_of
     from ..verification.weights import verify_weights

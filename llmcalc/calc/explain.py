@@ -84,7 +84,7 @@ def memory_tree(result: InferenceMemory | ParallelMemory) -> Node:
 
 
 def _weights(result: InferenceMemory) -> Node:
-    """Return a tree of weight bytes by component and format, with rounding that preserves the total."""
+    """Return a tree of weight bytes by component and format. Values are rounded so that the total is preserved."""
     groups: dict[str, dict[str, list[int]]] = {}
     for entry in result.stored:
         sizes = groups.setdefault(entry.component, {}).setdefault(entry.format.name, [0, 0])

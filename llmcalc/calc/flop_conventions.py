@@ -20,7 +20,7 @@ MAC = 2
 
 
 class Sizes(NamedTuple):
-    """Variables in the formulas. Only active parameters count, and ``non_embedding`` excludes lookup tables."""
+    """Variables used in the formulas. Only active parameters count, and ``non_embedding`` excludes lookup tables."""
 
     layers: int
     width: int
@@ -51,7 +51,7 @@ def kaplan_6nd(of: Sizes, seq: int) -> float:
 
 
 def palm(of: Sizes, seq: int) -> float:
-    """Return ``6 N + 12 l h_attention s`` with all parameters and query-key pairs [chowdhery2022, Appendix B]."""
+    """Return ``6 N + 12 l h_attention s``, counting all parameters and query-key pairs [chowdhery2022, Appendix B]."""
     return FORWARD_AND_BACKWARD * MAC * (of.parameters + 2 * of.layers * of.attention * seq)
 
 
@@ -66,8 +66,8 @@ def megatron(of: Sizes, seq: int, factor: int, attention: int, logits: int) -> f
 
 
 def chinchilla(of: Sizes, seq: int) -> float:
-    """Return 3 times the forward FLOPs, with all (query, key) pairs and a feed-forward width of 4 h.
-    The embedding lookup counts as a matmul [hoffmann2022, Appendix F].
+    """Return 3 times the forward FLOPs, assuming a feed-forward width of 4 h [hoffmann2022, Appendix F].
+    All (query, key) pairs count, and the embedding lookup counts as a matmul.
     """
     per_layer = MAC * (4 * of.width * of.attention + 8 * of.width**2) + MAC * 2 * seq * of.attention
     return FORWARD_AND_BACKWARD * (of.layers * per_layer + 2 * MAC * of.vocabulary * of.width)

@@ -149,7 +149,7 @@ class Flops(NotebookDisplay):
 
     @cached_property
     def by_layer(self) -> list[Layers]:
-        """FLOPs by type of block, including the layers before and after the blocks."""
+        """FLOPs by block type, including the layers before and after the blocks."""
         found: dict[tuple[str, str, Count], tuple[list[int], list[Count]]] = {}
         for (place, section, run), group in group_by(self.works, lambda work: work.entry[:3]).items():
             layers = 0 if run is None else group[0].entry.applied
@@ -164,7 +164,7 @@ class Flops(NotebookDisplay):
         ]
 
     def recomputed(self, recompute: str) -> int:
-        """Return the matmul FLOPs of recomputing the attention core (``selective``) or all blocks (``full``)."""
+        """Return the matmul FLOPs needed to recompute the attention core (``selective``) or all blocks (``full``)."""
         if recompute == "none":
             return 0
         blocks = (work for work in self.works if work.entry.run is not None)
@@ -213,7 +213,7 @@ def component(work: Work) -> str:
 
 
 def group_by(found: Iterable[Work], key: Callable[[Work], Any]) -> dict[Any, list[Work]]:
-    """Group equations by a key. Groups are in order of first appearance."""
+    """Group equations by a key. Groups are returned in order of first appearance."""
     groups: dict[Any, list[Work]] = {}
     for work in found:
         groups.setdefault(key(work), []).append(work)
@@ -221,7 +221,7 @@ def group_by(found: Iterable[Work], key: Callable[[Work], Any]) -> dict[Any, lis
 
 
 def _null_experts(work: Work) -> tuple[int, int]:
-    """Return the numbers of null experts and scored experts. The first number is 0 except in routed experts."""
+    """Return the numbers of null experts and scored experts. The first number is 0 except for routed experts."""
     layer = work.entry.layer
     idle = int(getattr(layer, "n_zero_experts", 0)) if component(work) == "routed experts" else 0
     return idle, idle + int(getattr(layer, "n_experts", 1))

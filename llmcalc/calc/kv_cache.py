@@ -129,7 +129,7 @@ def state(
 ) -> StateSize:
     """Return the KV cache and other state after ``seq`` tokens. ``page`` is the block size of a paged cache.
 
-    A window of W tokens caches min(seq, W - 1) tokens. Beams share only the encoder's keys and values. With the
+    A window of W tokens caches min(seq, W - 1) tokens. Beams share only the encoder's keys and values. Under the
     ``torch`` convention, beams share nothing, and convolutions also cache all columns.
     """
     if type(beams) is not int or beams < 1:

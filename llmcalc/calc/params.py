@@ -97,7 +97,7 @@ class Params(NotebookDisplay):
         return found
 
     def tensors(self, layout: str | None = None) -> list[tuple[str, tuple[int, ...]]]:
-        """Return the names and shapes of all parameters, either logical or as stored in a checkpoint ``layout``.
+        """Return the names and shapes of all parameters, as declared or as stored in a checkpoint ``layout``.
 
         Raises:
             UnknownNameError: if the architecture does not have this layout.

@@ -1,6 +1,6 @@
 """Stored tensors and bits for each declared tensor of a published checkpoint.
 
-The tensors follow from the config's ``quantization_config`` and dtype, or from the tensor types of a GGUF file.
+They are derived from the config's ``quantization_config`` and dtype, or from the tensor types of a GGUF file.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class PublishedWeights:
         return self.quantisation.unknown_keys if self.quantisation else ()
 
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
-        """Return the numbers of elements and bits on one rank by component and format."""
+        """Return the numbers of elements and bits on one rank, by component and format."""
         sums: dict[tuple[str, Format], tuple[int, int]] = {}
         name, tested, each = "", False, False
         if self.quantisation:

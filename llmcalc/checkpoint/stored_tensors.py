@@ -35,7 +35,7 @@ class Declared(NamedTuple):
 
 
 def stored_tensors(result: Params, layout: str | None) -> list[tuple[str, Shape]]:
-    """Return the names and shapes of all parameters, as in transformers, as published, or logical (None)."""
+    """Return the names and shapes of all parameters, as declared (None), as in transformers, or as published."""
     if layout is None:
         return [(logical_name(row, number), logical_shape(row)) for row, number in placed(result)]
     if layout not in LAYOUTS:
@@ -46,7 +46,7 @@ def stored_tensors(result: Params, layout: str | None) -> list[tuple[str, Shape]
 
 
 def declared(result: Params, name: str, buffers: bool = False, each: bool = True) -> Iterator[Declared]:
-    """Yield all stored tensors of the layout ``name``. Unless ``each`` is set, one expert represents the others."""
+    """Yield all stored tensors of the layout ``name``. Unless ``each`` is set, one expert represents all experts."""
     for rule, group, number in _grouped(result, name, buffers):
         is_represented = not each and rule is not None and "{x}" in rule.stored
         for stored, shape in _store(rule, group, number):

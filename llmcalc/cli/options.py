@@ -41,7 +41,7 @@ TARGET_SEQ = Option(
 )
 PATCHES = Option("--patches", "Number of image patches per sequence (vision-language models).", kind=int, default=0)
 FRAMES = Option("--frames", "Number of audio frames per sequence (100 per second; speech models).", kind=int, default=0)
-EXTEND = Option("--extend", "Allow sequences longer than the learned positions.", kind=bool)
+EXTEND = Option("--extend", "Allow sequences longer than the number of learned positions.", kind=bool)
 SIZES = (BATCH, SEQ, TARGET_SEQ, EXTEND)
 # the step whose FLOPs are counted
 MODE = Option(

@@ -114,7 +114,7 @@ class Block:
                 raise SizeError(f"{sublayer.name} sets residual_from, but residual is false", where=self.name)
             if all(branch.joins for branch in sublayer.branches):
                 raise SizeError(
-                    f"all branches of {sublayer.name} set joins; at least one branch must not", where=self.name
+                    f"all branches of {sublayer.name} set joins; at least one branch must not set it", where=self.name
                 )
 
 

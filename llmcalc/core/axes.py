@@ -1,4 +1,4 @@
-"""Glossary of the axis letters in equations, with the corresponding names in papers.
+"""Glossary of the axis letters used in equations, with the corresponding names in papers.
 
 Equations such as ``q[b q h e] = x[b q d] wq[d h e]`` use these letters. The lengths of *workload* axes come
 from the workload (batch, tokens). All other lengths come from the architecture. Axes with the same name have

@@ -116,7 +116,7 @@ def read(text: str) -> Equation:
     selected = {axis for pair in select for axis in pair} | ({over} if over else set())
     if not selected <= named:
         axis = min(selected - named)
-        raise DescriptionError(f"{short_repr(text)} selects axis {axis!r}, which no tensor has")
+        raise DescriptionError(f"{short_repr(text)} selects axis {axis!r}, but no tensor has this axis")
     return Equation(text.strip(), out, operands, function, select, tags, over, row)
 
 

@@ -99,7 +99,7 @@ class _Parser:
         return tree
 
     def take(self, signs: str) -> str:
-        """Consume and return the next token if it is in ``signs``, or return an empty string otherwise."""
+        """Consume and return the next token if it is in ``signs``. Otherwise, return an empty string."""
         sign = self.tokens[self.at][2] if self.at < len(self.tokens) else None
         if not sign or sign not in signs:
             return ""

@@ -88,7 +88,7 @@ class Layer:
         raise NotImplementedError
 
     def derive(self, **values: Any) -> None:
-        """Set fields that are still ``None``. Call this method only during construction."""
+        """Set fields that are still ``None``. This method must only be called during construction."""
         for name, value in values.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)

@@ -1,4 +1,4 @@
-"""Number of earlier block sums (``n_sums``) that each layer attends to in attention residuals.
+"""Number of earlier block sums (``n_sums``) that each layer with attention residuals attends to.
 
 The number depends on the position of the layer. A layer with ``closes`` set ends a group of layers, and every
 later layer attends to one additional sum.

@@ -1,4 +1,4 @@
-"""Layers and tensors of an architecture, with their positions, copy counts and execution counts.
+"""Layers and tensors of an architecture, including their positions, copy counts and execution counts.
 
 Equal blocks are listed once with their count, so listing 96 blocks is as fast as listing one.
 """

@@ -33,7 +33,7 @@ class Field(NamedTuple):
 
 @dataclass_transform(frozen_default=True)
 def record(cls: Class) -> Class:
-    """Turn a class into a record. Own and inherited annotated names become fields, except for class variables."""
+    """Turn a class into a record. All annotated names (own and inherited) except class variables become fields."""
     found = {field.name: field for base in reversed(cls.__mro__) for field in vars(base).get("__fields__", ())}
     own = vars(cls)
     annotations: dict[str, str] = own.get("__annotations__", {})

@@ -85,7 +85,7 @@ POOL_OF_ROWS = {"token": "vocab", "other": "vocab", "segment": "segments", "posi
 
 
 def shrink(architecture: Architecture) -> Architecture:
-    """Return the architecture with few blocks and small sizes, but without published figures."""
+    """Return the architecture with few blocks, small sizes and no published figures."""
     sizes = _Sizes(divided=any(_divides_the_width(entry.layer) for entry in entries(architecture)))
     for layer in (entry.layer for entry in entries(architecture)):
         if hasattr(layer, "n_vectors"):  # the concatenated vectors of a patch

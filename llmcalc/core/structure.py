@@ -49,7 +49,9 @@ def structure_line(stack: Stack) -> str:
 
 
 def side_by_side(models: Sequence[Architecture]) -> list[tuple[str, list[str]]]:
-    """Return a row (trait, one text per model) for every size and every other field that differs between models."""
+    """Return a row (trait, one text per model) for every size, and for every other field that differs between
+    models.
+    """
     names = dict.fromkeys(_stack_name(model, stack) for model in models for stack in model.stacks)
     rows = []
     for name in sorted(names, key=bool):

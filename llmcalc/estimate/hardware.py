@@ -48,7 +48,7 @@ class Accelerator:
 
 
 def read_accelerators(key: str, entry: Mapping[str, Any]) -> list[Accelerator]:
-    """Return one accelerator per memory size for a data file entry."""
+    """Return one accelerator for each memory size listed in a data file entry."""
     sizes, unit = entry["memory"], entry.get("unit", "GB")
     several = isinstance(sizes, list)
     return [_read(f"{key}-{size}gb" if several else key, entry, size, unit) for size in (sizes if several else [sizes])]

@@ -1,4 +1,4 @@
-"""Architectures read from weight files, using the ``config.json`` next to safetensors or GGUF metadata.
+"""Architectures of weight files, read from the ``config.json`` next to safetensors files or from GGUF metadata.
 
 The architecture's ``inputs`` describe the stored weights. ``checkpoint`` is the path whose headers ``verify``
 compares. For a GGUF file, ``types`` contains the type of each tensor.
@@ -90,7 +90,7 @@ def _of_gguf(headers: Headers, read: Reader) -> Architecture:
 
 
 def _without_pooler(architecture: Architecture, headers: Headers) -> Architecture:
-    """Remove the pooler from the architecture if the GGUF file does not contain the pooler."""
+    """Remove the pooler from the architecture if the GGUF file does not contain one."""
     if "cls.weight" in headers.tensors or not any(named.name == "pooler" for named in architecture.main.outputs):
         return architecture
     kept = tuple(named for named in architecture.main.outputs if named.name != "pooler")

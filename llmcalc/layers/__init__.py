@@ -1,4 +1,4 @@
-"""Layer kinds with one module per kind, named as in presets. Zoo kinds and common aliases are also available."""
+"""Layer kinds as named in presets, with one module per kind. Zoo kinds and common aliases are also available."""
 
 from __future__ import annotations
 

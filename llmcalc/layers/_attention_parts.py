@@ -1,4 +1,4 @@
-"""Shared helpers of attention kinds for projections, KV caches, masks, indexers, field checks and docstrings."""
+"""Helpers shared by attention kinds for projections, KV caches, masks, indexers, field checks and docstrings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shared helpers of recurrent kinds for short causal convolutions and the chunked gated delta rule."""
+"""Helpers shared by recurrent kinds for short causal convolutions and the chunked gated delta rule."""
 
 from __future__ import annotations
 

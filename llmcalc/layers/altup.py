@@ -1,4 +1,4 @@
-"""AltUp residual streams [baykal2023]. Each block runs on one stream and corrects the predicted other streams."""
+"""AltUp residual streams [baykal2023]. Each block runs on one stream and corrects the predictions of the others."""
 
 from __future__ import annotations
 

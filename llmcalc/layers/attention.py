@@ -47,7 +47,7 @@ class Attention(Layer):
         rope_fast, rope_slow: ``yarn`` limits in rotations per ``rope_length``, between which scaling fades.
         rope_truncate: whether the ``yarn`` limits are rounded to whole pairs.
         rope_attention: scaling factor for sines and cosines.
-        rope_factors: ``longrope`` factors per pair, then ``|`` and the factors above ``rope_length`` tokens.
+        rope_factors: ``longrope`` factors per pair, then ``|`` and the factors used above ``rope_length`` tokens.
         n_buckets: number of relative position buckets.
         max_distance: distance in tokens at which the last bucket starts.
         relative_shared: whether all layers of the stack share the bias table, as in T5.
@@ -85,7 +85,7 @@ class Attention(Layer):
         head_norm: whether each head output has an unweighted RMSNorm before the gate (Muse Spark).
         o_norm: whether there is a norm over all heads before the output projection (BitNet).
         o_norm_function: function of the output norm. ``layernorm`` includes a bias (KOSMOS-2).
-        implemented_cache: implemented cache layout: ``compact``, ``all_tokens`` (ignores the window; GPT-Neo),
+        implemented_cache: implementation's cache layout: ``compact``, ``all_tokens`` (ignores the window; GPT-Neo),
             ``query_heads`` (repeated keys and values; Falcon), or ``none`` (cached by a later run).
         logit_softcap: soft-cap bound for the scores (Gemma 2).
         scale: scaling factor for the scores (default: 1 / sqrt(d_head)).
@@ -94,7 +94,7 @@ class Attention(Layer):
         temperature: factor in the query scale ``1 + temperature · ln(1 + floor((position + start) / length))``.
         temperature_law: ``log`` (as above) or ``power``, ``(1 + (position + start) / length)^temperature`` (Beam).
         temperature_length: ``length`` in the query scale.
-        temperature_start: ``start`` in the query scale (1, or 0 in Ministral 3).
+        temperature_start: ``start`` in the query scale (0 in Ministral 3, otherwise 1).
         softmax_in_fp32: whether the implementation computes the softmax in fp32 (affects memory only).
         streams: number of copies of each token among the cross-attention queries (ProphetNet).
         merge: number of tokens merged into each position.

@@ -1,4 +1,4 @@
-"""Convolution along tokens or over a spectrogram, such as at the input of an audio encoder."""
+"""Convolution along tokens or over a spectrogram, as used at the input of an audio encoder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lookup table for tokens, absolute positions or segments."""
+"""Lookup table for tokens, absolute positions or segments."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Features(Layer):
             raise SizeError(f"blocks must be integers such as -2, not {short_repr(self.blocks)}", where="features")
 
     def declare(self) -> Declaration:
-        """Declare a copy of the selected streams without weights."""
+        """Declare a copy of the selected streams. The layer has no weights."""
         declaration = Declaration({"in": self.d_model * len(self.blocks.split())})
         declaration.equations("y[b q in] = copy(behind[b q in])")
         return declaration

@@ -1,7 +1,7 @@
 """Hyper-connections between parallel residual streams [zhu2024; xie2025 for the doubly stochastic mix].
 
 Each sub-layer reads a weighted sum of the streams and writes its output to all streams. If ``mixed`` is true,
-the streams are also mixed.
+a doubly stochastic matrix also mixes the streams.
 """
 
 from __future__ import annotations

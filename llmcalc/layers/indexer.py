@@ -109,6 +109,6 @@ class Indexer(Layer):
 
 
 def _pairs(tokens: str) -> str:
-    """Return an expression for the number of pairs of a token and a preceding complete block of ``cr`` tokens."""
+    """Return an expression that counts pairs of a token and a preceding complete block of ``cr`` tokens."""
     blocks = f"ceil({tokens} - cr + 1, cr)"
     return f"(cr * ceil({blocks} * {blocks} - {blocks}, 2) + {blocks} * ({tokens} - cr * {blocks} + 1))"

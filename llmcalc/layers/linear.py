@@ -80,7 +80,8 @@ class Linear(Layer):
         self.must_divide("neighbours", "d_in")
         if self.upsample > 1 and (self.span or self.merge > 1 or self.positions != "all" or self.recomputed_per_step):
             raise SizeError(
-                "upsample requires positions: all and excludes span, merge and recomputed_per_step", where="linear"
+                "upsample requires positions: all and cannot be combined with span, merge or recomputed_per_step",
+                where="linear",
             )
 
     def declare(self) -> Declaration:

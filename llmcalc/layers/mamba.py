@@ -24,7 +24,7 @@ class Mamba(Layer):
         dt_rank: rank of the time-step projection.
         bias: whether the input and output projections have biases.
         conv_bias: whether the convolution has a bias.
-        bcdt_norm: norm on Δ, B and C: ``none``, ``rmsnorm`` (Jamba) or ``plain`` without weights (Falcon Mamba).
+        bcdt_norm: norm on Δ, B and C: ``none``, ``rmsnorm`` (Jamba) or ``plain`` (no weights; Falcon Mamba).
         norm_eps: epsilon of the norm on Δ, B and C.
         activation: activation after the convolution. The gate uses ``silu``.
         n_heads: number of heads with separate Δ, B and C (Zamba); must divide d_inner. None for a single head.

@@ -173,7 +173,7 @@ class Mla(Layer):
             declaration.equations("kr[b q rope] = rmsnorm(kr, kr_norm)")
 
     def _places(self, declaration: Declaration) -> None:
-        """Declare the rotation and the scaling of queries by position."""
+        """Declare the rotation and the position-dependent query scaling."""
         is_rotated = self.rope and self.qk_rope_head_dim > 0
         if self.rope_learned:
             declaration.axes["rf"] = self.rope_learned

@@ -62,7 +62,7 @@ class Mlp(Layer):
         sparsity: fraction of gate values set to 0, using a quantile of the normal distribution (Gemma 3n).
         inner_norm: whether there is a norm on the hidden values (BitNet).
         inner_norm_function: function of the inner norm. ``layernorm`` includes a bias (KOSMOS-2).
-        on_sphere: whether gate and up-projection have learned scales and a normalised product (nGPT).
+        on_sphere: whether the gate and the up-projection have learned scales and a normalised product (nGPT).
         sphere_gain: constant factor applied to the learned scales.
         inner_norm_eps: epsilon of the inner norm.
         n_global: number of global tokens that the layer also processes (see ``block_attention``).

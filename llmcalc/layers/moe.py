@@ -45,7 +45,7 @@ class Moe(Layer):
         correction_bias: type of the load-balancing offset per expert: ``none``, ``buffer`` or ``parameter``.
         n_groups: number of expert groups.
         top_groups: number of groups selected per token before experts are selected within the groups.
-        group_score: score of a group: the ``best`` expert score, or the sum of the best ``two`` (DeepSeek-V3).
+        group_score: score of a group: the highest expert score (``best``) or sum of the top ``two`` (DeepSeek-V3).
         d_ff_shared: total hidden width of the shared experts; None for no shared experts.
         shared_activation: activation of the shared expert (default: ``activation``).
         shared_gated: whether the shared expert is gated (default: ``gated``).
@@ -71,7 +71,7 @@ class Moe(Layer):
         n_shared: number of shared experts that have width ``d_ff`` and router weights (Inkling).
         learned_gate_scale: whether all scores are multiplied by a learned factor.
         capacity: maximum number of tokens per expert and sequence. Later tokens are dropped.
-        batch_capacity: whether the capacity applies to the batch, with first choices before second choices (NLLB).
+        batch_capacity: whether the capacity applies to the batch and first choices precede second choices (NLLB).
         capacity_share: capacity as a fraction of the tokens in the batch, instead of ``capacity``.
         priority_by_score: whether tokens with higher top scores have priority within the batch.
         renormalise_late: whether full experts are excluded before renormalising.

@@ -32,10 +32,10 @@ class Norm(Layer):
         prompt: number of learned tokens before the sequence.
         n_positions: number of input vectors, independent of the number of tokens (Perceiver).
         unused: whether the parameters are stored but never used.
-        weights_of: another norm of the block whose weights are used, such as ``mlp.pre_norm`` (X-MOD); empty: none.
+        weights_of: name of another norm in the block whose weights are used (X-MOD: ``mlp.pre_norm``), or empty.
         unit_offset: whether the weight is stored as ``w - 1`` (Gemma).
         activation: elementwise function applied to the output.
-        weighted_first: whether the weight is applied before the norm instead of after the norm (Muse Spark).
+        weighted_first: whether the weight is applied before instead of after the norm (Muse Spark).
     """
 
     d_model: int

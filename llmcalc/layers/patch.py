@@ -15,10 +15,10 @@ class Patch(Layer):
         channels: number of channels per pixel.
         side: patch size in pixels.
         d_out: width of the tokens.
-        frames: number of video frames per patch; None: images.
+        frames: number of video frames per patch; None for images.
         bias: whether there is a bias.
         merge: number of patches that a later layer merges into each token.
-        stride: stride over the token grid of a vision encoder, at most ``side``; None: the layer reads pixels.
+        stride: stride over the token grid of a vision encoder, at most ``side``; None if the layer reads pixels.
         unused: whether the parameters are stored but never used.
     """
 

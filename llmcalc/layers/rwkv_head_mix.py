@@ -16,8 +16,8 @@ class RwkvHeadMix(Layer):
     Attributes:
         d_model: width of input and output.
         n_heads: number of heads; must divide d_model.
-        mix_rank: rank of the data-dependent mixing; None: learned vectors (Eagle).
-        decay_rank: rank of the data-dependent decay w; None: a learned vector.
+        mix_rank: rank of the data-dependent mixing; None for learned vectors (Eagle).
+        decay_rank: rank of the data-dependent decay w; None for a learned vector.
     """
 
     d_model: int
@@ -30,7 +30,7 @@ class RwkvHeadMix(Layer):
         self.must_divide("n_heads", "d_model")
 
     def declare(self) -> Declaration:
-        """Declare token mixing, five projections, decay, bonus, recurrence, per-head norm and matrix-valued state."""
+        """Declare the token mixing, five projections, decay, bonus, recurrence, per-head norm and state matrix."""
         head = self.d_model // self.n_heads
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": head, "v": head}
         declaration = Declaration(axes)

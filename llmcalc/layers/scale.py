@@ -15,8 +15,8 @@ from ._rows import with_prompt
 class Scale(Layer):
     """Scaling by a factor g: ``g x`` (``output``), ``x + g r`` (``residual``) or ``r + g (x - r)`` (``step``).
 
-    With ``of: both``, ``y = s(w) x + sqrt(s(-w) (1 + s(w))) r`` for the sigmoid s and the residual r. The squared
-    coefficients sum to 1, and the radicand is at least 1e-3 (Muse Spark).
+    With ``of: both``, ``y = s(w) x + sqrt(s(-w) (1 + s(w))) r``, where s is the sigmoid and r is the residual. The
+    squared coefficients sum to 1, and the radicand is at least 1e-3 (Muse Spark).
 
     Attributes:
         d_model: width of the stream.

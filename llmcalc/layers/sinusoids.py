@@ -1,4 +1,4 @@
-"""Sinusoidal position embeddings that are computed instead of read from a table."""
+"""Sinusoidal position embeddings that are computed rather than read from a table."""
 
 from __future__ import annotations
 

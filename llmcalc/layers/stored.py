@@ -14,7 +14,7 @@ class Stored(Layer):
 
     Attributes:
         d_out: output dimension, stored first.
-        d_in: input dimension per group; None: a vector.
+        d_in: input dimension per group; None for a vector.
         taps: size of a one-dimensional kernel.
         side: side length of a two-dimensional kernel, or size of the second dimension if ``taps`` is set.
         frames: size of the time dimension of a kernel.
@@ -49,7 +49,7 @@ class Stored(Layer):
             raise SizeError("normed requires d_in and cannot be combined with buffer", where="stored")
 
     def declare(self) -> Declaration:
-        """Declare the weight ``[d_out, d_in, frames, taps, side, side]`` without unset dimensions."""
+        """Declare the weight ``[d_out, d_in, frames, taps, side, side]``, omitting unset dimensions."""
         sizes = {"out": self.d_out, "in": self.d_in, "fr": self.frames, "taps": self.taps}
         sizes |= {"px": self.side} if self.taps else {"py": self.side, "px": self.side}
         axes: dict[str, int | str] = {axis: size for axis, size in sizes.items() if size is not None}

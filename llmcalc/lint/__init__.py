@@ -5,7 +5,7 @@
     CF  suspicious configurations
 
 A rule is a function in a module of this package, named after the rule's code. It yields the place, message and
-advice of each finding. The rule's title, reason and source are defined in ``data/rules.yaml``.
+advice for each finding. The rule's title, reason and source are defined in ``data/rules.yaml``.
 """
 
 from __future__ import annotations

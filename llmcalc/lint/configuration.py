@@ -1,4 +1,4 @@
-"""Lint rules for suspicious configurations, such as settings without effect or missing norms."""
+"""Lint rules for suspicious configurations, such as settings that have no effect or missing norms."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def cf005(case: Case) -> Iterator[Problem]:
 
 
 def cf006(case: Case) -> Iterator[Problem]:
-    """Report an untied head that contains a large share of the parameters."""
+    """Report an untied head that accounts for a large share of the parameters."""
     count = params(case.architecture)
     heads = count.by_component.get("head", 0)
     if heads > LARGE_SHARE * count.total and count.embedding:

@@ -1,4 +1,4 @@
-"""Input and findings of lint rules."""
+"""Inputs and findings of lint rules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Problem = tuple[str, str, str]  # place, message and advice of a finding
 
 
 class Site(NamedTuple):
-    """A layer and its location, shared by ``times`` equal layers in equal blocks."""
+    """A layer and its location. ``times`` equal layers in equal blocks share one site."""
 
     stack: Stack
     place: str

@@ -1,4 +1,4 @@
-"""Reports of ``formats list``, ``hardware list``, ``hardware show``, ``laws list`` and ``laws show``."""
+"""Reports for ``formats list``, ``hardware list``, ``hardware show``, ``laws list`` and ``laws show``."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _formats_data(formats: Mapping[str, Format], mixtures: Mapping[str, Any]) ->
 
 
 def hardware_document(found: Mapping[str, Accelerator]) -> Document:
-    """Build a report that lists all accelerators with their memory, bandwidth and dense peak."""
+    """Build a report that lists all accelerators with their memory, bandwidth and peak dense throughput."""
     rows: list[tuple[Any, ...]] = []
     for one in found.values():
         peak = one.peak.get("bf16") or one.peak.get("fp16")
@@ -88,7 +88,7 @@ def hardware_document(found: Mapping[str, Accelerator]) -> Document:
 
 
 def accelerator_document(one: Accelerator) -> Document:
-    """Build a report of an accelerator's specifications."""
+    """Build a report on an accelerator's specifications."""
     facts = [
         Fact("memory", one.memory_bytes, BYTES, one.memory_text),
         *([Fact("bandwidth", one.bandwidth, "bytes per second")] if one.bandwidth else []),
@@ -128,7 +128,7 @@ def laws_document(found: Mapping[str, Law]) -> Document:
 
 
 def law_document(one: Law) -> Document:
-    """Build a report of a scaling law with its form, constants and fitted range."""
+    """Build a report on a scaling law with its form, constants and fitted range."""
     names = dict.fromkeys((*one.constants, *one.uncertainty))
     constants = [(name, one.constants.get(name), one.uncertainty.get(name, "")) for name in names]
     ends = [

@@ -22,7 +22,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 class Piece(NamedTuple):
-    """A printed column with its cells and its minimum and maximum width."""
+    """A printed column with its cells and its minimum and maximum widths."""
 
     title: str
     cells: list[str]

@@ -1,4 +1,4 @@
-"""Reports of ``compare`` and ``diff`` with models side by side and the differences between two architectures."""
+"""Reports for ``compare`` (models side by side) and ``diff`` (differences between two architectures)."""
 
 from __future__ import annotations
 

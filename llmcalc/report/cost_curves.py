@@ -26,13 +26,13 @@ Measure = Callable[[Architecture, int], float]
 
 
 def lengths_for(model: Architecture, lengths: Sequence[int]) -> list[int]:
-    """Return the lengths that do not exceed the model's number of learned positions."""
+    """Return the context lengths that do not exceed the number of learned positions of the model."""
     limit = positions(model)
     return [length for length in lengths if limit is None or length <= limit]
 
 
 def flops_document(models: Sequence[Architecture], lengths: Sequence[int]) -> Document:
-    """Plot the average forward FLOPs per token of several models, or of attention and the rest of one model."""
+    """Plot the average forward FLOPs per token for several models, or for attention and the rest of a single model."""
     curves = [_curve(model.name, model, lengths, _per_token) for model in models]
     if len(models) == 1:
         curves = [_curve(CORE, models[0], lengths, _core), _curve(REST, models[0], lengths, _rest), *curves]
@@ -40,7 +40,7 @@ def flops_document(models: Sequence[Architecture], lengths: Sequence[int]) -> Do
 
 
 def state_document(models: Sequence[Architecture], lengths: Sequence[int]) -> Document:
-    """Plot the KV cache and recurrent state size of a sequence against context length."""
+    """Plot the KV cache and recurrent state size per sequence against context length."""
     curves = [_curve(model.name, model, lengths, lambda one, seq: state(one, seq=seq).bytes) for model in models]
     return _document("State per sequence", BYTES, curves, "KV cache in bf16, recurrent states in fp32")
 

@@ -1,4 +1,4 @@
-"""Report of ``design`` with shapes near a target and the cost of each constraint."""
+"""Report for ``design`` with shapes near a target and the cost of each constraint."""
 
 from __future__ import annotations
 

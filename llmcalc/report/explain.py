@@ -1,4 +1,4 @@
-"""Report of ``explain`` with the derivation of a number, the symbols used and the sources."""
+"""Report for ``explain`` with the derivation of a number, the symbols used and the sources."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MEANINGS = dict(GLOSSARY.values()) | WORKLOAD_MEANINGS | {ROOT_FORMULA: "number 
 
 
 def explain_document(explanation: Explanation, depth: int | None = None, select: str | None = None) -> Document:
-    """Build the report of an explanation that was already limited by ``depth`` and ``select``."""
+    """Build the report for an explanation already limited by ``depth`` and ``select``."""
     architecture, workload = explanation.architecture, explanation.workload
     return model_document(
         architecture,

@@ -1,4 +1,4 @@
-"""Report of ``fit`` with the memory per accelerator and the largest workload that fits."""
+"""Report for ``fit`` with the memory per accelerator and the largest workload that fits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ASKED = {
 
 
 def fit_document(fit: FitResult, reserve: str = RESERVE, given: str | None = None) -> Document:
-    """Build the fit report. ``given`` is the memory size that overrides the specification of the GPU."""
+    """Build the fit report. ``given`` is a memory size that overrides the GPU's specified memory."""
     architecture, accelerator, solution = fit.architecture, fit.accelerator, fit.solution
     worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
     mesh = mesh_line(fit.result.mesh)

@@ -1,4 +1,4 @@
-"""Report of ``flops`` with totals of a step, a breakdown, the closed form and published conventions."""
+"""Report for ``flops`` with totals for a step, a breakdown, the closed form and published conventions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONVENTIONS = {
 
 
 def flops_document(result: Flops, by: str = "component", recompute: str = "none") -> Document:
-    """Build the FLOPs report of a step. ``recompute`` adds the FLOPs of activation recomputation."""
+    """Build the FLOPs report for a step. ``recompute`` adds the FLOPs of activation recomputation."""
     counted = params(result.architecture)
     breakdown = {"component": by_component, "layer": _by_layer}[by]
     return model_document(
@@ -48,13 +48,13 @@ def _bound(result: Flops) -> list[str]:
 
 
 def rule_of_thumb(result: Flops, counted: Params) -> int:
-    """Return 2·N·D, or 6·N·D in training, for N active parameters without look-up tables and D tokens."""
+    """Return 2·N·D, or 6·N·D in training, for D tokens and N active parameters, excluding lookup tables."""
     factor = TRAIN_RULE if result.workload.mode == "train" else FORWARD_RULE
     return factor * counted.active_non_embedding * result.tokens
 
 
 def conventional_flops(result: Flops) -> dict[str, int]:
-    """Return the FLOPs of a training step by published convention, or an empty dictionary for unsupported models."""
+    """Return training-step FLOPs by published convention, or an empty dictionary for unsupported models."""
     if result.workload.mode != "train":
         return {}
     try:
@@ -67,7 +67,7 @@ def conventional_flops(result: Flops) -> dict[str, int]:
 
 
 def convention_table(result: Flops, formulas: bool = True) -> Table:
-    """Build a table of the FLOPs under published conventions. The table has no rows for unsupported models."""
+    """Build a table of FLOPs under published conventions. The table has no rows for unsupported models."""
     rows = [
         (name, count, count / result.total, *([PUBLISHED[name].formula] if formulas else []))
         for name, count in conventional_flops(result).items()
@@ -89,7 +89,7 @@ def _facts(result: Flops, counted: Params, recompute: str) -> list[Fact]:
         again = result.recomputed(recompute)
         facts.append(Fact("recomputed", again, UNIT, f"matmul, {recompute}; not in the total"))
     rule = rule_of_thumb(result, counted)
-    against = f"; total is ×{result.total / rule:.4g} of it" if rule else ""
+    against = f"; total is {result.total / rule:.4g}× this value" if rule else ""
     facts += [
         Fact("per sequence", _share(result.total, result.workload.batch), UNIT),
         Fact("per token", _share(result.total, result.tokens), UNIT),
@@ -103,7 +103,7 @@ def _share(total: int, count: int) -> int:
 
 
 def by_component(result: Flops) -> Table:
-    """Build a table of the FLOPs per component."""
+    """Build a table of FLOPs per component."""
     ordered = sorted(result.by_component.items(), key=lambda item: -item[1].total)
     rows = [(name, *_cells(count, result)) for name, count in (*ordered, ("total", result.count))]
     return Table("by component", (*columns("component: name"), *_columns(result)), rows[:-1], rows[-1])

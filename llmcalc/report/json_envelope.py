@@ -1,4 +1,4 @@
-"""JSON envelope of every command with the keys ``schema``, ``command``, ``inputs`` and ``result``.
+"""JSON envelope for every command, with the keys ``schema``, ``command``, ``inputs`` and ``result``.
 
     {"schema": "llmcalc/1", "command": "params",
      "inputs": {"model": "gpt3-175b", "hash": "sha256:...", "overrides": [], ...},

@@ -1,4 +1,4 @@
-"""Reports of ``check`` and ``rule`` with findings, limits and descriptions of lint rules."""
+"""Reports for ``check`` and ``rule`` with findings, limits and descriptions of lint rules."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _json(found: Sequence[Checked]) -> dict[str, Any]:
 
 
 def rule_document(code: str) -> Document:
-    """Build a report of a lint rule with its reason and source."""
+    """Build a report on a lint rule with its reason and source."""
     found = rule(code)
     doubt = "" if found.checked in ("true", "logic") else " (not fully verified)"
     facts = (

@@ -1,4 +1,4 @@
-"""Report of ``memory`` with the components and the peak of serving or training memory."""
+"""Report for ``memory`` with the components and the peak of serving or training memory."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def memory_document(result: InferenceMemory | ParallelMemory, ideal: StateSize |
 
 
 def unverified_formats(formats: list[Format]) -> list[str]:
-    """Return a note for every number format whose figures were not verified in their source."""
+    """Return a note for every number format whose figures were not verified against their source."""
     return [f"{found.name}: not verified in its source ({found.source})" for found in formats if not found.checked]
 
 

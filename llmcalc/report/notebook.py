@@ -43,14 +43,14 @@ def html(result: Any) -> str:
 
 
 def check_one_document(result: Any) -> Document:
-    """Build the lint report of one model."""
+    """Build the lint report for one model."""
     from .lint_report import check_document
 
     return check_document([result])
 
 
 def verification_document(result: Any) -> Document:
-    """Build the verification report of one model."""
+    """Build the verification report for one model."""
     from .verify import Outcome, verify_document
 
     model = result.architecture
@@ -58,7 +58,7 @@ def verification_document(result: Any) -> Document:
 
 
 def architecture_document(model: Any) -> Document:
-    """Build the parameter report of an architecture."""
+    """Build the parameter report for an architecture."""
     from ..calc.params import params
     from .params import params_document
 
@@ -66,7 +66,7 @@ def architecture_document(model: Any) -> Document:
 
 
 def state_document(result: StateSize) -> Document:
-    """Build a report of a model's KV cache and recurrent state sizes."""
+    """Build a report on a model's KV cache and recurrent state sizes."""
     from .memory import BYTES, ROLES
 
     roles = [Fact(ROLES[role], size, BYTES) for role, size in result.by_role.items()]

@@ -1,4 +1,4 @@
-"""Number formatting as exact integers, rounded values with a unit, percentages and ratios."""
+"""Formatting of numbers as exact integers, rounded values with a unit, percentages and ratios."""
 
 from __future__ import annotations
 

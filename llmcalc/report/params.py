@@ -1,4 +1,4 @@
-"""Report of ``params`` with totals, a breakdown by component, layer or tensor, and published figures."""
+"""Report for ``params`` with totals, a breakdown by component, layer or tensor, and published figures."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _outside(label: str, count: int, result: Params) -> list[tuple[Any, ...]]:
 
 
 def _by_tensor(result: Params) -> Table:
-    """Build a table of declared tensors, with one row for the same tensor in equal blocks."""
+    """Build a table of declared tensors, with a single row for corresponding tensors in equal blocks."""
     rows = [
         (name, "×".join(map(str, shape)), row.copies, row.size, row.size * row.copies)
         for name, shape, row in _grouped(result)
@@ -104,7 +104,7 @@ def _by_tensor(result: Params) -> Table:
 
 
 def _grouped(result: Params) -> Iterator[tuple[str, tuple[int, ...], Row]]:
-    """Return (name, shape, row) of each tensor, with a block number range in the name if blocks are equal."""
+    """Return (name, shape, row) for each tensor, with a block number range in the name if blocks are equal."""
     from ..checkpoint.stored_tensors import logical_name, logical_shape
 
     for row in result.rows:

@@ -26,7 +26,7 @@ class Bar:
 
 @record
 class Bars:
-    """A bar chart with bars that start at zero and an optional labelled limit, such as the memory of a GPU."""
+    """A bar chart whose bars start at zero, with an optional labelled limit such as the memory of a GPU."""
 
     title: str
     kind: str

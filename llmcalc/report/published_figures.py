@@ -101,7 +101,7 @@ def training_table(architecture: Architecture) -> Table | None:
 
 
 def training_comparison(architecture: Architecture, ours: Mapping[str, str]) -> list[Table]:
-    """Return a list with one table of published and calculated values, or an empty list without published facts."""
+    """Return a list with one table of published and calculated values, or an empty list if none are published."""
     facts = training_table(architecture)
     if facts is None:
         return []

@@ -1,4 +1,4 @@
-"""JSON Schema of the JSON output, with the common envelope and the result keys of each command."""
+"""JSON Schema for the JSON output, including the common envelope and the result keys of each command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Report of ``scale`` with the predictions of several scaling laws and the resources of the plan."""
+"""Report for ``scale`` with the predictions of several scaling laws and the resources that the plan requires."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .pictures import Picture
 
 LOSSES = (
-    "losses are in nats per token on each law's own data and tokenizer, so they are not comparable across laws; "
+    "losses are in nats per token, measured on each law's own data with its own tokenizer, and are not comparable across laws; "
     "each law counts N as its publication does (llmcalc laws show NAME)"
 )
 COMPARED = {
@@ -33,7 +33,7 @@ COMPARED = {
 
 
 def scale_document(plan: Plan, shapes: Sequence[Shape] = (), seq: int = SEQ) -> Document:
-    """Build the scaling report of a plan."""
+    """Build the scaling report for a plan."""
     spent = plan.budget
     model = plan.model
     machine = spent.machine if spent else None

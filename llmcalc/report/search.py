@@ -2,9 +2,9 @@
 
 For example:
 
-    moe >100b          mixtures of experts above 100e9 parameters
+    moe >100b          mixtures of experts with more than 100e9 parameters
     llama 2024         models from 2024 with llama in their name
-    encoder 100m-1b    encoders between 100e6 and 1e9 parameters
+    encoder 100m-1b    encoders with 100e6 to 1e9 parameters
     >=2025             models from 2025 or later
 """
 

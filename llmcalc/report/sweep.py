@@ -1,4 +1,4 @@
-"""Report of ``sweep`` with a table of all points and a chart of the first quantity."""
+"""Report for ``sweep`` with a table of all points and a chart of the first quantity."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _settings(result: Sweep) -> list[str]:
 
 
 def _rows(result: Sweep) -> Iterator[tuple[tuple[int, ...], tuple[float, ...]]]:
-    """Return (sizes, values) of every point, with the last axis varying fastest."""
+    """Return (sizes, values) for every point, with the last axis varying fastest."""
     arrays = [result.values[name].ravel().tolist() for name in result.values]
     points = product(*(axis.values for axis in result.axes))
     for sizes, *values in zip(points, *arrays, strict=True):
@@ -113,7 +113,7 @@ def _kind(name: str) -> str:
 
 
 def _chart(result: Sweep) -> Table:
-    """Plot the first quantity as bars, logarithmically if the values span more than two orders of magnitude."""
+    """Plot the first quantity as bars, on a logarithmic scale if the values span more than two orders of magnitude."""
     name = next(iter(result.values))
     step = -(-result.points // MOST_CHARTED)
     points = list(_rows(result))[::step]

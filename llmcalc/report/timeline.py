@@ -1,7 +1,7 @@
-"""Report of ``timeline`` with the parameters and training compute of models by year.
+"""Report for ``timeline`` with the parameters and training compute of models by year.
 
-Each row states whether the compute is published or estimated as 6·N·D from the published tokens. Growth is a
-least-squares fit to the logarithm of each year's largest model and describes only the listed models.
+Each row states whether the compute is published or estimated as 6·N·D from the published token count.
+Growth is a least-squares fit to the logarithm of each year's largest model and describes only these models.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Point:
 
 
 def points(presets: Iterable[dict[str, Any]], everything: bool) -> Iterator[Point]:
-    """Return one point per model size, or one point per family for the largest size."""
+    """Return one point per model size, or only the largest size of each family."""
     for preset in presets:
         if preset["year"] is None:
             continue
@@ -83,7 +83,7 @@ def _group(model: Architecture) -> str:
 
 
 def doubling_months(found: Sequence[Point], attribute: str) -> float | None:
-    """Return the doubling time of each year's largest model in months, or None if there is no growth trend."""
+    """Return the doubling time in months, based on each year's largest model, or None if there is no growth."""
     values = [(point.year, getattr(point, attribute)) for point in found if getattr(point, attribute)]
     largest = {year: max(value for own, value in values if own == year) for year, _ in values}
     if len(largest) < FEWEST:

@@ -1,4 +1,4 @@
-"""Report of ``train`` with the compute, time, cost, energy and storage of a training run, and all assumptions."""
+"""Report for ``train`` with the compute, time, cost, energy, storage and assumptions of a training run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHOWN_SIZES = ("seq", "attention")
 
 
 def train_document(run: Training, stated: bool = True) -> Document:
-    """Build the training report. ``stated`` means that the token count is given instead of published."""
+    """Build the training report. ``stated`` means that the token count was user-specified rather than published."""
     architecture, machine = run.architecture, run.machine
     lines = (workload_line(run.step.workload, SHOWN_SIZES), *((machine_line(machine),) if machine else ()))
     return model_document(
@@ -68,7 +68,7 @@ def _facts(run: Training) -> list[Fact]:
 
 
 def _ours(run: Training) -> dict[str, str]:
-    """Return the calculated values by the name of the published quantity."""
+    """Return the calculated values, keyed by the name of the published quantity."""
     values = {"tokens": four_digits(run.tokens), "flops": f"{four_digits(run.six_nd)} (6·N·D)"}
     if run.hours and run.days:
         values |= {"accelerator hours": four_digits(run.hours.mid), "days": four_digits(run.days.mid)}

@@ -1,4 +1,4 @@
-"""Reports of ``verify`` with declared and observed values for one model or all presets."""
+"""Reports for ``verify`` with declared and observed values for one model or all presets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHECKS = columns("quantity: name", "declared: count", "observed: count", "verdic
 
 @record
 class Outcome:
-    """Verification of a model, or the reason why the model could not be verified."""
+    """Verification result for a model, or the reason why the model could not be verified."""
 
     family: str
     name: str
@@ -45,7 +45,7 @@ class Outcome:
 
 
 def outcome(architecture: Architecture, family: str = "") -> Outcome:
-    """Verify an architecture. Without a NumPy model, the outcome contains the reason."""
+    """Verify an architecture. If there is no NumPy model, the outcome contains the reason."""
     try:
         return Outcome(family or architecture.name, architecture.name, verify(architecture))
     except UnsupportedError as error:
@@ -53,7 +53,7 @@ def outcome(architecture: Architecture, family: str = "") -> Outcome:
 
 
 def models() -> list[tuple[str, str | None]]:
-    """Return (family, size) of every preset model. The size is None if a preset file has no sizes."""
+    """Return (family, size) for every preset model. The size is None if a preset file has no sizes."""
     found: list[tuple[str, str | None]] = []
     for family, file in sorted(preset_files.files().items()):
         try:
@@ -74,7 +74,7 @@ def outcome_of(family: str, size: str | None) -> Outcome:
 
 
 def verify_document(architecture: Architecture, found: Outcome) -> Document:
-    """Build the verification report of one model, with one row per check."""
+    """Build the verification report for one model, with one row per check."""
     done = found.verification
     if done is None:
         verdict, tables = f"{NO} not verified: {_line(found.reason)}", []
@@ -100,7 +100,7 @@ def verify_document(architecture: Architecture, found: Outcome) -> Document:
 
 
 def all_document(found: Sequence[Outcome]) -> Document:
-    """Build the verification report of all families, with failed checks and models that could not be run."""
+    """Build the verification report for all families, with failed checks and models that could not be run."""
     families = columns("family: name", "models: number", "checks: number", "verdict")
     missing = [(each.name, _line(each.reason)) for each in found if not each.verification]
     wrong = [(each.name, *check_row(check)) for each in found for check in each.wrong]

@@ -41,7 +41,7 @@ def _difference_text(one: Difference) -> str:
 
 
 def headers_document(headers: Headers, command: str) -> Document:
-    """Build a report of checkpoint headers without an architecture, with stored elements and bytes per type."""
+    """Build a report on checkpoint headers without an architecture, with stored elements and bytes per type."""
     groups = tuple(_parts(headers))
     result = {
         "total": headers.elements,

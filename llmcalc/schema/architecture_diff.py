@@ -50,7 +50,7 @@ def differences(first: Architecture, second: Architecture) -> list[Difference]:
 
 
 def _matched(first: Mapping[str, Part], second: Mapping[str, Part]) -> Iterator[tuple[str, Part | None, Part | None]]:
-    """Pair parts by name, or regardless of the names if there is only one part on each side."""
+    """Pair parts by name, or regardless of name if there is only one part on each side."""
     if len(first) == len(second) == 1:
         ((name, one),), (other,) = first.items(), second.values()
         yield name, one, other

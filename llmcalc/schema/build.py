@@ -53,7 +53,7 @@ ROLE_NAMES = (*ROLES, "auxiliary", "tower")
 
 
 class Builder:
-    """Stack builder for plain data. ``fail`` adds a key path to an error. ``warnings`` contains deprecated names."""
+    """Builder of stacks from plain data. ``fail`` adds key paths to errors. ``warnings`` contains deprecated names."""
 
     def __init__(self, fail: Fail) -> None:
         self.fail = fail

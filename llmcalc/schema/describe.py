@@ -32,7 +32,7 @@ def write_layer(layer: Layer, width: int, alias: str = "") -> tuple[str, dict[st
 
 
 def describe(architecture: Architecture, write: Write = write_layer) -> dict[str, Any]:
-    """Return an architecture as the plain data of a preset file with one size."""
+    """Return an architecture as plain data for a preset file with one size."""
     about = {key: getattr(architecture, key) for key in ("name", "title", "family", "source", "status", "layout")}
     body: dict[str, Any] = {"stacks": {stack.name: _stack(stack, write) for stack in architecture.stacks}}
     if architecture.extras:

@@ -1,4 +1,4 @@
-"""Block order of a stack, in notations used by papers.
+"""Block order of a stack, in notations used in papers.
 
     [block * 12]                                     twelve equal blocks
     [dense * 3, sparse * 58]                         blocks of one kind, followed by blocks of another kind

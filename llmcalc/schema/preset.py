@@ -36,7 +36,7 @@ def load_preset(name: str, overrides: Sequence[str] = ()) -> Architecture:
 
 
 def load_file(file: str | os.PathLike[str], size: str | None = None, overrides: Sequence[str] = ()) -> Architecture:
-    """Return the architecture of a preset file in the given size or the default size."""
+    """Return the architecture of a preset file for the given size or the default size."""
     try:
         return build_preset(preset_files.read_preset(file), size, overrides, os.fspath(file))
     except InputError as error:
@@ -202,7 +202,7 @@ def merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def choose_size(data: Mapping[str, Any], size: str | None) -> str | None:
-    """Return the given size, the default or the only size, or None if the preset has no sizes."""
+    """Return the given, default or only size, or None if the preset has no sizes."""
     sizes = mapping_at(data, "sizes")
     if size is None and data.get("default") is not None:
         size = str(data["default"])

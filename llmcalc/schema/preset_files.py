@@ -70,7 +70,7 @@ def find(name: str) -> PresetLocation:
                 return found
     if wanted in names():
         return names()[wanted]
-    raise UnknownNameError("model", name, names(), hint="run llmcalc presets list to see all")
+    raise UnknownNameError("model", name, names(), hint="run llmcalc presets list to see all models")
 
 
 def _names_of(stem: str, file: str, data: dict[str, Any]) -> Iterator[tuple[str, PresetLocation]]:

@@ -209,7 +209,7 @@ class _Family:
 
 
 def _sorted(found: list[Candidate], rules: Rules) -> list[Candidate]:
-    """Sort the candidates within tolerance by proportions, or otherwise all candidates by distance from the target."""
+    """Sort the candidates within tolerance, or all candidates if there are none, by proportions or by deviation."""
     near = [shape for shape in found if abs(shape.off) <= rules.within]
     if near and rules.shaped:
         return sorted(near, key=lambda shape: (shape.unusual, abs(shape.off)))

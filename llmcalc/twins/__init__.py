@@ -1,4 +1,4 @@
-"""NumPy models of all layer kinds, implemented independently of the layer declarations for verification.
+"""NumPy models of all layer kinds for verification, implemented independently of the layer declarations.
 
 The module of each kind defines ``weights(layer)`` and ``forward(layer, w, x, step, state)``. Both functions
 read only the plain fields of a layer. ``model.py`` combines the layers into a complete model.

@@ -21,7 +21,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Raise an error, because AltUp wraps a block by means of ``predict`` and ``correct``."""
+    """Raise an error, because AltUp wraps a block using ``predict`` and ``correct``."""
     raise UnsupportedError("altup must be the first sub-layer of a block", where="altup")
 
 
@@ -34,7 +34,7 @@ def predict(layer: Any, w: Weights, streams: Array) -> Array:
 
 
 def correct(layer: Any, w: Weights, predicted: Array, block: Array) -> Array:
-    """Correct the predicted streams by the scaled prediction error of the active stream, given ``block`` [b q d]."""
+    """Add the scaled prediction error of the active stream to all predictions, given the output ``block`` [b q d]."""
     share = einsum("bqi,it->bqt", _route(layer, w, block), w.correct) + 1.0
     error = block - predicted[:, :, layer.active]
     return predicted + share[..., None] * error[:, :, None]

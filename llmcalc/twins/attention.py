@@ -110,7 +110,7 @@ def prepare_input(layer: Any, x: Array, step: Step) -> Array:
 def project_output(
     layer: Any, w: Weights, x: Array, mixed: Array, gate_scale: Array | None = None, unit: bool = False
 ) -> Array:
-    """Apply norms, gate and output projection to head outputs [b q h v]. ``unit`` normalises the joined heads."""
+    """Apply the norms, gate and output projection to head outputs [b q h v]. ``unit`` normalises the joined heads."""
     mixed = rmsnorm(mixed, layer.qk_norm_eps) if layer.head_norm else mixed
     if layer.gated:
         axes = "bqd,dh->bqh" if layer.gate_per_head else "bqd,dhv->bqhv"

@@ -157,7 +157,7 @@ def _compress_groups(
 
 
 def _add_overlap(values: Array, part: Summaries, state: State | None, name: str, fill: float) -> Array:
-    """Concatenate the previous group's tokens (first half of the channels) with each group's (second half)."""
+    """Concatenate the previous group's tokens (first half of the channels) with the group's own (second half)."""
     former, own = values[..., : part.width], values[..., part.width :]
     before = state[name][:, None] if state and name in state else 0.0 * former[:, :1] + fill
     if state is not None:

@@ -1,4 +1,4 @@
-"""Convolution along the tokens with optional groups, as at the input of an audio encoder."""
+"""Convolution along the tokens with optional groups, as used at the input of an audio encoder."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ TABLE, NORM, NORM_B = ".relative_table", ".relative_table_norm", ".relative_tabl
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the content projections, the distance table, its norm, and the distance projections unless shared."""
+    """Return the content projections, the distance table and its norm, and any separate distance projections."""
     d, h = layer.d_model, layer.n_heads
     e = d // h
     found = [*projections("qkv", d, h, e, bias="qkv" if layer.k_bias else "qv"), *output(d, h, e)]

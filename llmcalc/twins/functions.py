@@ -13,7 +13,7 @@ from .weights import Array
 
 
 def operation(function: Callable[..., Array]) -> Callable[..., Array]:
-    """Decorate a function to be recorded as a single tape operation, which saves less than its individual steps."""
+    """Decorate a function so that a tape records it as one operation and saves fewer activations."""
 
     @wraps(function)
     def one(*inputs: Any) -> Array:
@@ -103,7 +103,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 
 @operation
 def softmax(x: Array, sink: Array | None = None) -> Array:
-    """Compute the softmax over the last axis, with an optional sink logit added to the denominator."""
+    """Compute the softmax over the last axis, with an optional sink logit in the denominator."""
     most = np.max(x, axis=-1, keepdims=True)
     most = most if sink is None else np.maximum(most, sink)
     e = np.exp(x - most)
@@ -164,7 +164,7 @@ def softcap(x: Array, bound: float) -> Array:
 
 @operation
 def collision(cosine: Array, bits: int) -> Array:
-    """Compute the LSH collision probability ``(1 - arccos(x) / π)^bits`` of two vectors [zeng2021]."""
+    """Compute the LSH collision probability of two vectors, ``(1 - arccos(cosine) / π)^bits`` [zeng2021]."""
     return (1.0 - np.arccos(cosine) / math.pi) ** bits
 
 

@@ -45,7 +45,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 def recurrence(
     q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
 ) -> tuple[Array, Array]:
-    """Compute outputs and final state token by token, for ``q`` and ``k`` [b q h k], and ``v`` [b q h v]."""
+    """Compute the outputs and the final state token by token from ``q``, ``k`` [b q h k] and ``v`` [b q h v]."""
     q, k, decay = _prepare(q, k, v, a, rate)
     return delta_rule.recurrence(q, k, v, beta, decay, S)
 
@@ -54,7 +54,7 @@ def recurrence(
 def in_chunks(
     q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
 ) -> tuple[Array, Array]:
-    """Compute outputs and final state chunk by chunk, with one solve per chunk [yang2024, Section 3.3]."""
+    """Compute the outputs and the final state chunk by chunk, with one solve per chunk [yang2024, Section 3.3]."""
     q, k, decay = _prepare(q, k, v, a, rate)
     return delta_rule.in_chunks(_chunk, chunk, q, k, v, beta, decay, S)
 

@@ -19,7 +19,7 @@ Grid = tuple[int, int]  # rows and columns
 
 
 def grid_of(patches: int, given: Grid | None) -> Grid:
-    """Return the rows and columns of a patch grid, which default to a square."""
+    """Return the number of rows and columns of a patch grid (default: a square grid)."""
     side = isqrt(patches)
     if given is None and side * side != patches:
         raise InputError(f"{patches} patches do not form a square", hint="pass grid=(rows, columns)")
@@ -68,7 +68,7 @@ def merge_squares(x: Array, step: Step, size: int) -> Array:
 
 
 def merge_patches(layer: Any, x: Array, width: int, step: Step) -> Array:
-    """Return the merged patches that an output layer of this width reads, without unused prompt tokens.
+    """Merge the patches for an output layer of this width, and drop unused prompt tokens.
 
     Depending on the width, patches are concatenated or averaged.
     """
@@ -91,7 +91,7 @@ def merge_patches(layer: Any, x: Array, width: int, step: Step) -> Array:
 
 
 def _check_fills(step: Step, size: int) -> tuple[int, Grid]:
-    """Return the side of a square of ``size`` patches and the patch grid, checking that such squares fill the grid."""
+    """Return the side length of a square of ``size`` patches and the patch grid. Check that squares fill the grid."""
     side = isqrt(size)
     if side * side != size:
         raise UnsupportedError(f"{size} patches do not form a square")

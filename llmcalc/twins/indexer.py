@@ -113,7 +113,7 @@ def _rotate(layer: Indexer, around: Any, x: Array, places: Array, factors: Array
 
 
 def _best_blocks(layer: Indexer, scores: Array, step: Step) -> Array:
-    """Return a mask of the tokens with the best ``scores`` [... q k], selected one by one or in blocks."""
+    """Return a mask of the tokens with the highest ``scores`` [... q k], selected individually or in blocks."""
     keys, size = scores.shape[-1], layer.block
     missing = np.full((*scores.shape[:-1], -keys % size), -np.inf)
     blocks = np.concatenate([scores, missing], axis=-1).reshape(*scores.shape[:-1], -1, size).max(axis=-1)

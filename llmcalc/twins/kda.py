@@ -50,7 +50,9 @@ def _gate(w: Weights, name: str, x: Array) -> Array:
 def recurrence(
     q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
 ) -> tuple[Array, Array]:
-    """Compute outputs and final state token by token, for ``q``, ``k`` and ``a`` [b q h k], and ``v`` [b q h v]."""
+    """Compute the outputs and the final state token by token from ``q``, ``k``, ``a`` [b q h k] and ``v`` [b q h
+    v].
+    """
     return delta_rule.recurrence(q / math.sqrt(q.shape[-1]), k, v, beta, rate * a, S)
 
 
@@ -58,9 +60,7 @@ def recurrence(
 def in_chunks(
     q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
 ) -> tuple[Array, Array]:
-    """Compute outputs and final state chunk by chunk, folding the decay within each chunk into the queries and
-    keys.
-    """
+    """Compute the outputs and the final state chunk by chunk, folding the decay into the queries and keys."""
     return delta_rule.in_chunks(_chunk, chunk, q / math.sqrt(q.shape[-1]), k, v, beta, rate * a, S)
 
 

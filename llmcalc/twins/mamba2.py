@@ -57,7 +57,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def recurrence(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chunk: int) -> tuple[Array, Array]:
-    """Compute outputs and final state token by token, for ``u`` [b q h p] and initial state ``h`` [b h p n]."""
+    """Compute the outputs and the final state token by token from ``u`` [b q h p], starting from ``h`` [b h p n]."""
     ud, a, B, C = _prepare(u, dt, A, B, C)
     all_h = []
     for t in range(ud.shape[1]):
@@ -68,7 +68,7 @@ def recurrence(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chun
 
 @operation
 def in_chunks(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chunk: int) -> tuple[Array, Array]:
-    """Compute outputs and final state chunk by chunk, with attention-like matrix products [dao2024, Section 6]."""
+    """Compute the outputs and the final state in chunks with attention-like matrix products [dao2024, Section 6]."""
     ud, a, B, C = _prepare(u, dt, A, B, C)
     h = h + 0.0 * ud[:, 0, :, :, None] * B[:, 0, :, None, :]  # gives the initial state a gradient, as after a context
     outputs = []

@@ -82,7 +82,7 @@ def _scale_latent(layer: Any, latent: Array) -> Array:
 
 
 def _queries(layer: Any, w: Weights, source: Array, step: Step, factors: Array | None) -> tuple[Array, Array]:
-    """Return queries without and with rotary positions: [b q h nope], [b q h rope]."""
+    """Return the non-rotary and rotary parts of the queries, [b q h nope] and [b q h rope]."""
     q = einsum("bqr,rhe->bqhe", source, w.wqb if layer.q_lora_rank else w.wq)
     q = q * temperature(layer, step.positions) if layer.temperature else q
     nope = layer.qk_nope_head_dim

@@ -43,7 +43,7 @@ class Model:
         return {name: array for name, array in self.tensors.items() if name not in buffers}
 
     def load(self, weights: Mapping[str, Array]) -> None:
-        """Load checkpoint weights, given by their names in the checkpoint.
+        """Load weights, identified by their checkpoint names.
 
         Raises:
             InputError: A tensor is missing, unexpected, not finite, or has the wrong shape.
@@ -68,7 +68,7 @@ class Model:
         """Compute the logits [b q V] of ``ids`` [b q], or of ``decoder_input_ids`` in an encoder-decoder.
 
         For an audio encoder, ``ids`` are frames [b r channels]. ``token_type_ids`` are segment ids [b q], or several
-        per token [b q n]. ``bbox`` [b q 4] holds the left, upper, right and lower edge of each token on the page.
+        ids per token [b q n]. ``bbox`` [b q 4] holds the left, upper, right and lower edge of each token on the page.
         Other embedding tables read ``own_ids`` [b q], such as ``task_type_ids``. The vision encoder's output for
         ``pixels`` (see ``see``) replaces the embeddings of tokens with id ``image_token_id``.
         """
@@ -106,7 +106,7 @@ class Model:
         """
         if not self._towers()[-1].stack.replaces_placeholder_tokens:
             text = f"the NumPy model does not implement how {self.architecture.name} combines images with text"
-            raise UnsupportedError(text, hint="call see() for the vision encoder's output")
+            raise UnsupportedError(text, hint="call see() to get the vision encoder's output")
         if image_token_id is None:
             hint = "pass the id of the placeholder tokens that the image replaces"
             raise InputError("image_token_id is missing", hint=hint)

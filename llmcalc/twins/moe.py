@@ -1,6 +1,4 @@
-"""Mixture of experts [shazeer2017; fedus2021; jiang2024; dai2024] in which a router selects a few experts per
-token.
-"""
+"""Mixture of experts [shazeer2017; fedus2021; jiang2024; dai2024] with a few selected experts per token."""
 
 from __future__ import annotations
 
@@ -108,7 +106,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def is_stepwise(layer: Any) -> bool:
-    """Return whether routing tokens one at a time gives the same experts, as it does without a batch capacity."""
+    """Return whether routing tokens one at a time selects the same experts. A batch capacity prevents this."""
     return not (layer.batch_capacity and (layer.capacity_share or 0) < 1)
 
 
@@ -199,7 +197,7 @@ def _scale_weights(share: Array, scale: Array, chosen: Array) -> Array:
 
 
 def _mask_groups(layer: Any, ranked: Array) -> Array:
-    """Set the scores of experts outside the best ``top_groups`` groups to -inf."""
+    """Set the scores of experts outside the ``top_groups`` highest-scoring groups to -inf."""
     groups = ranked.reshape(*ranked.shape[:2], layer.n_groups, -1)
     counted = 2 if layer.group_score == "two" else 1
     score = np.sort(groups, axis=-1)[..., -counted:].sum(axis=-1)

@@ -149,7 +149,7 @@ def place(architecture: Architecture) -> list[PlacedStack]:
 
 
 def omitted_tower_layers(architecture: Architecture, stacks: list[PlacedStack]) -> Iterator[PlacedLayer]:
-    """Yield the layers of all towers that are not in ``stacks``, without modules and weights."""
+    """Yield the layers of all towers that are not in ``stacks``, without modules or weights."""
     run = [placed.stack for placed in stacks]
     for stack in architecture.stacks:
         if stack not in run:
@@ -157,7 +157,7 @@ def omitted_tower_layers(architecture: Architecture, stacks: list[PlacedStack]) 
 
 
 class _Placer:
-    """Placer for the layers of one stack, where ``shared`` maps the identities of shared tensors to names."""
+    """Placer for the layers of one stack. ``shared`` maps the identities of shared tensors to their names."""
 
     def __init__(self, stack: Stack, shared: dict[str, str]) -> None:
         self.stack, self.shared = stack, shared
@@ -188,7 +188,7 @@ class _Placer:
         return placed
 
     def n_stored(self) -> int:
-        """Return the number of weights placed so far, used to number only the blocks that add weights."""
+        """Return the number of weights placed so far. Blocks that add no weights are not numbered."""
         return len(self.taken) + len(self.shared)
 
     def sublayer(self, part: Sublayer, number: int, index: int) -> PlacedSublayer:
@@ -261,7 +261,7 @@ class _Placer:
 
 
 class _Outline(_Placer):
-    """Placer for the layers of a stack that does not run, without modules and weights."""
+    """Placer for a stack that does not run. The placed layers have no modules or weights."""
 
     n_layers = 0
 

@@ -23,7 +23,9 @@ def rotate(
         width = x.shape[-1]  # only the first pairs are rotated
     turned = _rounded_to_pairs(width)
     if turned > x.shape[-1]:
-        raise UnsupportedError(f"the rotary width {width} is odd and, rounded up to even, exceeds the head width")
+        raise UnsupportedError(
+            f"the rotary width {width} is odd and exceeds the head width when rounded up to an even number"
+        )
     angles = positions[:, None] * frequencies(layer, width, int(positions[-1]) + 1)  # [q width/2]
     angles = angles if factors is None else angles * factors
     angles = -angles if getattr(layer, "rope_reversed", False) else angles
@@ -137,7 +139,7 @@ def growth(scale: Array, shift: Array, positions: Array) -> Array:
 
 
 def buckets(count: int, most: int, ahead: Array, *, causal: bool) -> Array:
-    """Return the T5 bucket of each distance, which is exact for near keys and logarithmic up to ``most``.
+    """Return the T5 bucket of each distance. Buckets are exact for nearby keys and logarithmic up to ``most``.
 
     ``ahead`` [q k] is the key position minus the query position. If not ``causal``, each side has half the buckets.
     """

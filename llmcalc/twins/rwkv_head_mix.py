@@ -1,6 +1,4 @@
-"""RWKV-5 and RWKV-6 time mixing [peng2024] with a matrix state per head. RWKV-6 adds data-dependent mixes and
-decay.
-"""
+"""RWKV-5 and RWKV-6 time mixing [peng2024] with matrix states. RWKV-6 adds data-dependent mixes and decay."""
 
 from __future__ import annotations
 
@@ -65,7 +63,7 @@ def _mixes(layer: Any, w: Weights, x: Array, last: Array) -> dict[str, Array]:
 
 @operation
 def _recurrence(r: Array, k: Array, v: Array, fading: Array, first: Array, S: Array) -> tuple[Array, Array]:
-    """Compute the outputs and final state token by token, with a bonus for the current token."""
+    """Compute the outputs and the final state token by token, with a bonus for the current token."""
     decay = np.exp(-fading) + np.zeros(k.shape)
     outputs = []
     for t in range(k.shape[1]):

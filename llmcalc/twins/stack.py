@@ -17,7 +17,7 @@ from .weights import Array
 
 
 def run_stack(stack: PlacedStack, tensors: Mapping[str, Array], step: Step, cache: Cache | None, logits: str) -> Array:
-    """Run a stack on one step, and return logits, or the residual stream if the stack has no head."""
+    """Run a stack for one step, and return the logits, or the residual stream if the stack has no head."""
     run = _Runner(tensors, step, cache if stack.stack.role != "encoder" else None, stack.stack.name)
     x: Any = step.data
     for placed in stack.inputs:

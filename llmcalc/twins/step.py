@@ -67,7 +67,7 @@ class Step:
     def must_be_whole(self, kind: str) -> None:
         """Raise an UnsupportedError in a decode step, since layers of this kind attend to later tokens."""
         if self.decode:
-            raise UnsupportedError("the layer attends to later tokens and cannot run token by token", where=kind)
+            raise UnsupportedError("the layer attends to later tokens, so it cannot run token by token", where=kind)
 
     def must_have_copies(self, copies: int, kind: str) -> None:
         """Raise an UnsupportedError unless the stream holds ``copies`` copies of each token."""
@@ -145,7 +145,7 @@ class PatchHandover:
             self.ids, self.stream, self.vectors = step.ids, step.streams[-1], step.vectors
 
     def step(self, patch: int | None, width: int, cached: int) -> Step:
-        """Return the next stack's step, on patches that start after ``cached`` bytes or on bytes."""
+        """Return the next stack's step over bytes, or over patches that start after ``cached`` bytes."""
         if self.vectors is None:
             raise UnsupportedError("no byte stack has produced patch vectors")
         b = self.ids.shape[0]

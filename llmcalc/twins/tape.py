@@ -90,7 +90,7 @@ class Tape:
         return saved
 
     def call(self, function: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
-        """Record a function as one operation, using its own VJP or recomputation in the backward pass."""
+        """Record a function as one operation. The backward pass uses a custom VJP or recomputes the function."""
         rule = gradients.NAMED.get(function.__name__)
         values = tuple(map(_value, inputs))
         if rule is not None:
@@ -107,7 +107,7 @@ class Tape:
         )
 
     def backward(self, loss: Variable, gradient: Array | None = None) -> None:
-        """Backpropagate from ``loss``, whose gradient defaults to 1, and set ``gradient`` of each variable."""
+        """Backpropagate from ``loss`` and set each variable's ``gradient``. The gradient of ``loss`` defaults to 1."""
         loss.gradient = np.ones_like(loss.value) if gradient is None else gradient
         for node in reversed(self.nodes):
             if node.gradient is None:
@@ -215,8 +215,8 @@ class MemoryLedger:
     """Array elements in use, where elements shared by several views are counted once.
 
     Attributes:
-        used: an owning array and the mask of its elements in use, by the owner's id.
-        copies: the owner of a copy and the original array, by the id of the copy's owner.
+        used: pairs of an owning array and the mask of its elements in use, by the owner's id.
+        copies: pairs of a copy's owner and the original array, by the id of the copy's owner.
 
     >>> x = np.arange(12.0).reshape(3, 4)
     >>> ledger = MemoryLedger()

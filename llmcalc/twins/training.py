@@ -1,4 +1,4 @@
-"""Training step of a NumPy model, which computes the loss, gradients, and saved activation sizes."""
+"""Training steps of NumPy models, which compute the loss, gradients, and sizes of saved activations."""
 
 from __future__ import annotations
 

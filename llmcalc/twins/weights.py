@@ -1,7 +1,7 @@
 """Weight shapes of a layer, and access to weight arrays by name.
 
-Each of a weight's ``groups`` is one dimension in a checkpoint, such as the combined heads and head width. In
-memory, every size is a separate dimension.
+Each entry of a weight's ``groups`` is one dimension in a checkpoint, such as the combined heads and head width.
+In memory, every size is a separate dimension.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Weight(NamedTuple):
 
     Attributes:
         computed: whether the layer computes the weight and ignores the stored values.
-        below: upper bound of the distinct integers in each table row, or 0 for a real-valued weight.
+        below: exclusive upper bound of the distinct integers in each table row, or 0 for a real-valued weight.
     """
 
     name: str
@@ -92,7 +92,7 @@ def _sizes(size: int | Sizes) -> Sizes:
 
 
 class Weights:
-    """Weight arrays of a layer by name, such as ``w.wq``, or ``w.get("bq")`` for an optional weight."""
+    """Weight arrays of a layer, accessed by name as ``w.wq``, or as ``w.get("bq")`` if optional."""
 
     def __init__(self, arrays: Mapping[str, Array]) -> None:
         self._arrays = arrays

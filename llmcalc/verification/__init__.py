@@ -1,4 +1,4 @@
-"""Comparison of an architecture's declarations with its NumPy model, run at a small size.
+"""Comparison of an architecture's declarations with a NumPy model that runs at a small size.
 
 >>> import llmcalc
 >>> result = llmcalc.verify(llmcalc.load("gpt2"))
@@ -41,7 +41,7 @@ def verify(architecture: Architecture) -> Verification:
 
 
 def _published_figures(architecture: Architecture) -> Iterator[Check]:
-    """Yield checks of published figures, which may differ if an explanation is given."""
+    """Yield checks of published figures. Differences are accepted if an explanation is given."""
     counted = params(architecture)
     for fact in architecture.expect:
         attribute = "total" if fact.quantity == "params" else fact.quantity

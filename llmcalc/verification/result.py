@@ -1,4 +1,4 @@
-"""Verification results, with declared and observed values and whether they agree."""
+"""Verification results, which compare declared and observed values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Number = int | float
 
 @dataclass(frozen=True)
 class Check:
-    """Comparison of the declared and observed values of a quantity, in ``unit``."""
+    """Comparison of a quantity's declared and observed values, both in ``unit``."""
 
     quantity: str
     declared: Number

@@ -58,7 +58,7 @@ class Difference(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Checkpoint tensors of one kind, with their number, elements and bytes."""
+    """Checkpoint tensors of one kind, with the numbers of tensors, elements and bytes."""
 
     name: str
     tensors: int
@@ -67,7 +67,7 @@ class Group(NamedTuple):
 
 
 class Naming(NamedTuple):
-    """A naming scheme for tensors, with a layout and a function that renames tensors."""
+    """A tensor naming scheme, consisting of a layout and a function that renames tensors."""
 
     title: str
     layout: str

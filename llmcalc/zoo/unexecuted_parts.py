@@ -14,8 +14,8 @@ One YAML file per ``model_type`` lists the modules, in ``zoo/<package>/unexecute
     parts         stacks of the architecture, named by the prefix of their tensors
 
 In a part or a module, ``name: linear(width, 4 * width)`` declares a tensor or the tensors of a module.
-``name: {...}`` adds a prefix. ``for i in count:``, ``for i, item in list:`` and ``if value:`` repeat or select.
-``{i}`` in a name is replaced by its value. The name ``""`` adds no prefix.
+``name: {...}`` adds a prefix. ``for i in count:`` and ``for i, item in list:`` repeat entries, and
+``if value:`` selects them. ``{i}`` in a name is replaced by its value. The name ``""`` adds no prefix.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def read_parts(config: Config, prefix: str) -> list[Stack]:
 
 
 def list_parts(config: Config, prefix: str, name: str, **values: int) -> list[Stack]:
-    """Return the parts listed in the file ``name``. Its expressions can also use ``values``."""
+    """Return the parts listed in the file ``name``. Expressions in the file can also use ``values``."""
     try:
         parts = _PartReader(config, name, values).parts()
         return [_stack(f"{prefix}{part}", tensors) for part, tensors in parts]
@@ -122,7 +122,7 @@ def _file(name: str) -> dict[str, Any]:
 
 
 class _Values(dict[str, Any]):
-    """Values by name, computed on first use by reading a config key or evaluating an expression."""
+    """Named values, computed on first use by reading a config key or evaluating an expression."""
 
     def __getitem__(self, name: str) -> Any:
         value = super().__getitem__(name)

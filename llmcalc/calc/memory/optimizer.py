@@ -87,7 +87,10 @@ class Trainable(NamedTuple):
 
 
 def trainable(row: Row, own: int, recipe: Recipe) -> Trainable:
-    """Return the trainable part of a tensor. Adapters replace ``own`` elements, and a frozen stack has none."""
+    """Return the trainable elements of a tensor and their optimizer state bytes.
+
+    Adapters replace the ``own`` elements of the tensor. A frozen stack has no trainable elements.
+    """
     if row.entry.stack.frozen:
         return Trainable(0, 0)
     if recipe.adapters is None:

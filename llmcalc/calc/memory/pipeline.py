@@ -20,7 +20,7 @@ from .training import TrainingMemory, training_memory
 
 @record
 class ParallelMemory(NotebookDisplay):
-    """Training memory per pipeline stage. All other attributes refer to the stage with the largest peak."""
+    """Training memory per pipeline stage. All attributes except ``mesh`` and ``stages`` refer to the worst stage."""
 
     mesh: Mesh
     stages: tuple[TrainingMemory, ...]

@@ -174,7 +174,7 @@ class TensorVersions:
         return "constant" in equation.tags and any(operand.name not in known for operand in equation.operands)
 
     def is_frozen(self, equation: Equation) -> bool:
-        """Return whether a contraction's weight is frozen and has no adapter. Save the inner vector of any adapter."""
+        """Return whether a contraction's weight is frozen and has no adapter. If it has one, save the inner vector."""
         adapters = self.recorder.policy.adapters
         weights = [operand.name for operand in equation.operands if operand.name in self.weights]
         if adapters is None or not weights:
@@ -245,7 +245,7 @@ class TensorVersions:
         return Step(equation.text, out, gradient, tuple(operands), size, "nograd" not in equation.tags)
 
     def gradient(self, axes: tuple[str, ...], fused: bool, equation: Equation, version: str) -> int:
-        """Return the gradient bytes of a tensor, or 0 for attention scores and probabilities in a fused kernel."""
+        """Return a tensor's gradient size in bytes, or 0 for attention scores and probabilities in a fused kernel."""
         if fused and {"q"} < set(axes) and set(axes) & {"k", "s"}:
             return 0
         if equation.function == "softmax_fp32":

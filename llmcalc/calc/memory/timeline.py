@@ -59,14 +59,14 @@ class Segment(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """Bytes saved for the loss, and temporary bytes of the loss's backward pass."""
+    """Bytes saved for the loss, and temporary bytes used in its backward pass."""
 
     saved: int
     transient: int
 
 
 class StepBytes(NamedTuple):
-    """Memory of a step that does not belong to a segment, in bytes.
+    """Bytes that a step uses outside the segments.
 
     Attributes:
         optimizer_transient: temporary bytes of the optimizer step.

@@ -125,7 +125,7 @@ def _sharded_segments(
 def segments_and_loss(
     architecture: Architecture, workload: Workload, policy: ActivationPolicy, mesh: Mesh
 ) -> tuple[dict[SegmentKey, Segment], Loss]:
-    """Return the segments of the trained stacks in forward order, and the loss memory."""
+    """Return the segments of the trained stacks in forward order, and the memory used by the loss."""
     single_stack, values = not architecture.is_encoder_decoder, workload.values(architecture)
     found: dict[SegmentKey, Segment] = {}
     loss = Loss(0, 0)
@@ -204,7 +204,10 @@ def _segment_outside(stack: Stack, section: str, trace: Liveness) -> Segment:
 
 
 def _loss(stack: Stack, trace: Liveness, policy: ActivationPolicy) -> Loss | None:
-    """Return the loss memory. Eager cross-entropy saves log-probabilities and needs two equally large temporaries."""
+    """Return the memory used by the loss.
+
+    Eager cross-entropy saves the log-probabilities and needs two temporary tensors of the same size.
+    """
     head = next((layer for _, layer in stack.outputs if layer.kind() == "head"), None)
     if head is None:
         return None

@@ -32,7 +32,7 @@ class WeightFormats(Protocol):
     def unread(self) -> tuple[str, ...]: ...  # noqa: D102
 
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
-        """Return the numbers of elements and bits on one rank by component and format."""
+        """Return the numbers of elements and bits on one rank, by component and format."""
         ...
 
 
@@ -42,7 +42,7 @@ class FormatRule:
 
     Attributes:
         of: component, such as ``head``, or the name of a tensor in the equations, such as ``wv``.
-        layers: selected layers: ``all``, ``more`` (the first and last eighth, and every third in between),
+        layers: selected layers: ``all``, ``more`` (the first and last eighth, and every third layer in between),
             ``middle`` (all but the first and last eighth), ``first 4`` or ``first 1/8``.
         when: condition on the model, such as ``grouped``, ``8 experts`` or ``80 layers``.
     """
@@ -74,7 +74,7 @@ class RequestedFormats:
     published, unread = False, ()
 
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
-        """Return the numbers of elements and bits on one rank by tensor and format."""
+        """Return the numbers of elements and bits on one rank, by tensor and format."""
         model = ModelTensors(architecture)
         self.check(model)
         return [stored for row in model.rows for stored in stored_row(row, self, model, mesh)]
@@ -89,7 +89,7 @@ class RequestedFormats:
         for name in self.only:
             if name in self.unquantised:
                 hint = "list a component in {only} or {keep}, not in both"
-                raise InputError(f"{name!r} cannot be both quantised and kept", parameter="only", hint=hint)
+                raise InputError(f"{name!r} cannot be both quantised and kept unquantised", parameter="only", hint=hint)
 
     def formats(self, row: Row, part: str, model: ModelTensors) -> Iterator[tuple[Format, int]]:
         """Yield (format, number of copies) for a tensor in the component ``part``."""
@@ -140,7 +140,7 @@ class ModelTensors:
 
 
 class StoredTensors(NamedTuple):
-    """Numbers of elements and bits for the tensors of one component in one format."""
+    """Element and bit counts for one component's tensors in one format."""
 
     component: str
     format: Format

@@ -18,7 +18,7 @@ SegmentKey = tuple[str, int | str | None]  # stack name, and index of a run of b
 
 
 class ReplicatedBytes(NamedTuple):
-    """Bytes replicated by data-parallel ranks, separately for routed experts and all other tensors."""
+    """Bytes replicated across data-parallel ranks, listed separately for routed experts and all other tensors."""
 
     dense: int = 0
     expert: int = 0
@@ -49,7 +49,10 @@ class SegmentStates(NamedTuple):
 
 
 class ModelStates(NamedTuple):
-    """Bytes on one rank before ZeRO, and elements of the largest tensor and of a tied token table (0 if not tied)."""
+    """Bytes on one rank before ZeRO sharding.
+
+    ``largest_tensor`` and ``tied_table`` are element counts. ``tied_table`` is 0 if the token table is not tied.
+    """
 
     weights: ReplicatedBytes
     gradients: ReplicatedBytes

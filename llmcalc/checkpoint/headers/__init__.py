@@ -22,7 +22,9 @@ COMPLETE = "Check that the file is complete."
 
 
 class TensorInfo(NamedTuple):
-    """A tensor in a file. ``shape`` is outermost first, and ``offset`` is in bytes within the file's data."""
+    """A stored tensor. ``shape`` starts with the outermost dimension. ``offset`` is in bytes within the file's
+    data.
+    """
 
     name: str
     type: str
@@ -32,7 +34,7 @@ class TensorInfo(NamedTuple):
 
     @property
     def elements(self) -> int:
-        """Number of stored elements. A packed tensor counts in packed form."""
+        """Number of stored elements. Packed tensors are counted in packed form."""
         return prod(self.shape)
 
 
@@ -58,7 +60,7 @@ class FileHeader(NamedTuple):
 
 
 class Headers:
-    """Headers of a checkpoint, with the path, format (``safetensors`` or ``gguf``), files and ``config.json``."""
+    """Headers of a checkpoint, including its path, files and ``config.json``. ``kind`` is the file format."""
 
     def __init__(
         self, where: str, kind: str, files: tuple[FileHeader, ...], config: dict[str, Any] | None = None
@@ -85,7 +87,7 @@ class Headers:
 
     @property
     def elements(self) -> int:
-        """Total number of stored elements. Packed tensors count in packed form."""
+        """Total number of stored elements. Packed tensors are counted in packed form."""
         return sum(tensor.elements for tensor in self)
 
     def by_type(self) -> dict[str, tuple[int, int, int]]:
@@ -98,7 +100,9 @@ class Headers:
 
 
 def padding_bytes(tensors: Iterable[TensorInfo], data: int, alignment: int = 1) -> int:
-    """Return the number of padding bytes between and after aligned tensors. Raise an error for overlaps and gaps."""
+    """Return the number of padding bytes between and after aligned tensors. Raise an error for any overlaps or
+    gaps.
+    """
     end = padding = 0
     names: set[str] = set()
     for tensor in sorted(tensors, key=lambda tensor: (tensor.offset, tensor.size_bytes)):
@@ -120,5 +124,5 @@ def padding_bytes(tensors: Iterable[TensorInfo], data: int, alignment: int = 1) 
 
 
 def is_weights(path: str | Path) -> bool:
-    """Return whether a path names a weight file with a readable header."""
+    """Return whether a path refers to a weight file with a readable header."""
     return str(path).endswith((SAFETENSORS, GGUF))

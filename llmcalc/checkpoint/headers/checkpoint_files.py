@@ -1,4 +1,4 @@
-"""Checkpoint files in a folder with or without an index, in a single file, or in the parts of a split GGUF."""
+"""Checkpoint files, given as a folder with or without an index, a single file, or part of a split GGUF."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ def config_beside(path: Path) -> dict[str, Any] | None:
 
 
 def weight_files(folder: Path) -> list[str]:
-    """Return the weight files in a folder's index, or else all safetensors files or all GGUF files."""
+    """Return the weight files listed in a folder's index.
+
+    Without an index, return all safetensors files or, if there are none, all GGUF files.
+    """
     if (folder / INDEX).exists():
         return list(dict.fromkeys(read_index(folder / INDEX, limits.printable(folder / INDEX)).values()))
     names = _file_names(folder)

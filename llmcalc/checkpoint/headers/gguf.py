@@ -144,7 +144,7 @@ def _read(cursor: _Cursor, size: int, name: str, where: str) -> FileHeader:
     header = cursor.at
     begin = -(-header // alignment) * alignment if entries else header
     if begin > size:
-        raise DescriptionError(f"ends before its tensor data starts at byte {begin:,}", hint=COMPLETE)
+        raise DescriptionError(f"ends before byte {begin:,}, where its tensor data should start", hint=COMPLETE)
     padding = begin - header + padding_bytes(entries, size - begin, alignment)
     return FileHeader(name, size, header, padding, tuple(entries), metadata)
 

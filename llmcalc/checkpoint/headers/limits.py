@@ -1,6 +1,6 @@
 """Limits for reading weight files, large enough for any checkpoint and safe for untrusted files.
 
-Parsed JSON uses up to 20 times the memory of its text. Brackets, commas and colons are counted before parsing.
+Parsed JSON uses up to 20 times the memory of its text, so brackets, commas and colons are counted first.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class Layout(NamedTuple):
     rules: Mapping[str, tuple[Rule, ...]]
 
     def rule(self, keys: Iterable[str], holds: frozenset[str]) -> Rule | None:
-        """Return the first rule for any of the keys whose conditions are all met. Keys are tried in order."""
+        """Return the first rule whose conditions are all met. Keys are tried in order."""
         found = (rule for key in keys for rule in self.rules.get(key, ()))
         return next((rule for rule in found if rule.conditions <= holds), None)
 
@@ -110,7 +110,7 @@ def alternation(stack: Stack, sublayer: str) -> tuple[int, int]:
 def published_name(architecture: Architecture) -> str:
     """Return the layout name for an architecture's published checkpoints.
 
-    The family is the ``model_type`` of a config. A preset uses its layout because ``family`` is a display name.
+    The family of a config is its ``model_type``. Presets use the layout name because ``family`` is a display name.
     """
     file = architecture.layout.partition(".")[0]
     return f"{architecture.layout}@{architecture.family if 'model_type' in architecture.inputs else file}"
@@ -118,7 +118,7 @@ def published_name(architecture: Architecture) -> str:
 
 @cache
 def find_layout(name: str) -> Layout:
-    """Look up a layout by name, in one of these forms.
+    """Look up a layout by a name in one of these forms.
 
     - ``bert``: a section of the layout files; ``bert.bare``: the model without its head;
     - ``bert.bare+gpt2``: an encoder and a decoder;

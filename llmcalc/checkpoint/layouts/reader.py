@@ -1,4 +1,4 @@
-"""Reader for layouts, text files that contain renaming rules in sections.
+"""Reader for layouts. A layout is a text file that contains renaming rules in sections.
 
 ::
 
@@ -109,7 +109,7 @@ def _section(file: str, first: int, text: str) -> Section:
 
 
 def _joined(text: str, first: int) -> list[tuple[int, str, bool]]:
-    """Return (number, text, is indented) per line without comments. Replacements are joined to their include."""
+    """Return (number, text, is indented) for each line, without comments. Replacements are joined to their include."""
     found: list[tuple[int, str, bool]] = []
     for number, raw in enumerate(text.split("\n"), first):
         line = raw.partition("#")[0].rstrip()

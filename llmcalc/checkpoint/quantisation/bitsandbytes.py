@@ -1,4 +1,4 @@
-"""bitsandbytes quantisation in 8 bits with one maximum per output, or in 4 bits with blocks."""
+"""bitsandbytes quantisation, either in 8 bits with one maximum per output or in 4 bits with one maximum per block."""
 
 from __future__ import annotations
 

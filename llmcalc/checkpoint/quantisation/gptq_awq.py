@@ -29,7 +29,7 @@ DEFAULT_BITS, DEFAULT_GROUP = 4, 128
 
 
 def pack_gptq(out: int, inputs: int, bits: int, group: int, has_group_index: bool = True) -> list[PackedTensor]:
-    """Pack as GPTQ, with integers packed along the inputs, scales, packed zero points, and group indices."""
+    """Pack as GPTQ. The result has scales, packed zero points, group indices, and integers packed along the inputs."""
     groups = n_groups(inputs, group)
     tensors = [
         PackedTensor(".qweight", "I32", (ceil_div(inputs * bits, WORD_BITS), out)),
@@ -40,7 +40,7 @@ def pack_gptq(out: int, inputs: int, bits: int, group: int, has_group_index: boo
 
 
 def pack_awq(out: int, inputs: int, bits: int, group: int) -> list[PackedTensor]:
-    """Pack as AWQ's GEMM version, with integers packed along the outputs, scales, and packed zero points."""
+    """Pack as AWQ's GEMM version, with scales, packed zero points, and integers packed along the outputs."""
     _, zeros, scales = pack_gptq(out, inputs, bits, group, has_group_index=False)
     return [PackedTensor(".qweight", "I32", (inputs, ceil_div(out * bits, WORD_BITS))), zeros, scales]
 

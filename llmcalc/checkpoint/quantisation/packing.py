@@ -86,7 +86,7 @@ def pack_fp8(
 def pack_integers(
     out: int, inputs: int, bits: int, group: int, symmetric: bool, has_group_index: bool, scale_type: str
 ) -> list[PackedTensor]:
-    """Pack as ``pack-quantized``, with integers packed along the inputs, one scale per group, and the matrix shape."""
+    """Pack as ``pack-quantized``, with one scale per group, the matrix shape, and integers packed along the inputs."""
     groups = n_groups(inputs, group)
     tensors = [
         PackedTensor(".weight_packed", "I32", (out, ceil_div(inputs * bits, WORD_BITS))),

@@ -1,4 +1,4 @@
-"""The ``llmcalc check`` command for suspicious shapes and limits, and ``llmcalc rule`` for lint rules."""
+"""The ``llmcalc check`` command for checking shapes and limits, and ``llmcalc rule`` for explaining lint rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ``llmcalc compare`` command for comparing models, and ``llmcalc diff`` for architecture differences."""
+"""The ``llmcalc compare`` command for comparing models, and ``llmcalc diff`` for comparing architectures."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from ..options import BATCH, OUTPUT
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
-FAMILY = Argument("family", "Preset family to scale while keeping its proportions, such as llama3.", complete="models")
+FAMILY = Argument("family", "Preset family, such as llama3, to scale while keeping its proportions.", complete="models")
 SETTINGS = (
     Option("--params", "Target number of parameters, such as 13B.", "N"),
     Option("--active", "Target number of active parameters.", "N"),

@@ -1,4 +1,4 @@
-"""The ``llmcalc memory`` command for computing the memory of serving or a training step."""
+"""The ``llmcalc memory`` command for computing the memory required for serving or a training step."""
 
 from __future__ import annotations
 

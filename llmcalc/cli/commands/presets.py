@@ -1,4 +1,4 @@
-"""The ``llmcalc presets`` commands for finding and showing presets, and ``llmcalc timeline`` for model growth."""
+"""The ``llmcalc presets`` commands for finding presets, and ``llmcalc timeline`` for listing models by year."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WORDS = Argument(
     1,
     True,
 )
-FILTER = Argument("words", "Search terms as for presets search, such as llama or '>=2023'.", 0, True)
+FILTER = Argument("words", "Search terms (see llmcalc presets search), such as llama or '>=2023'.", 0, True)
 RESOLVED = Option("--resolved", "Print one model with bases, variables and defaults resolved.", kind=bool)
 ALL = Option("--all", "Show every size (default: the largest of each family).", name="everything", kind=bool)
 

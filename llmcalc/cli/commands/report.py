@@ -15,7 +15,7 @@ MODELS = Argument("models", "One or more models (two or more are compared).", 1,
 TO = Option("--output", f"HTML output file ({STDOUT} for standard output).", "FILE", short="-o")
 GPU = Option("--gpu", "GPU whose memory is shown in the charts.", "NAME", complete="accelerators")
 CONTEXT = Option(
-    "--context", "Sequence lengths for the charts: 1k..128k:x2 or 1k,8k,64k (k is 1024).", "VALUES",
+    "--context", "Sequence lengths for the charts, such as 1k..128k:x2 or 1k,8k,64k (k is 1024).", "VALUES",
     default="1k..256k:x2",
 )  # fmt: skip
 

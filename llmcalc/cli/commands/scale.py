@@ -22,8 +22,8 @@ SHAPE = Option(
 SEQ = Option("--seq", "Sequence length in tokens.", kind=int, default=4096)
 BUDGETS = (
     Option("--compute", "Training compute, such as 1e24 (FLOPs) or 3640PF-days.", "AMOUNT"),
-    Option("--days", "Budget in days of training on the GPUs of --gpu.", "N"),
-    Option("--gpu-hours", "Budget in GPU-hours on --gpu, such as 1M.", "AMOUNT", "hours"),
+    Option("--days", "Budget in days of training on the GPUs set by --gpu.", "N"),
+    Option("--gpu-hours", "Budget in GPU-hours on the GPUs set by --gpu, such as 1M.", "AMOUNT", "hours"),
     Option("--dollars", "Budget in US dollars, at --price per GPU-hour.", "AMOUNT"),
 )
 # options and an example of each for its error message
@@ -34,7 +34,11 @@ AMOUNTS = {
     Option("--unique", "Number of unique training tokens; training on more tokens repeats the data.", "AMOUNT"): "1T",
     Option("--inference", "Number of tokens processed during serving, such as 10T.", "AMOUNT"): "10T",
     Option("--inference-cost", "Cost of a serving FLOP relative to a training FLOP (default: 1).", "RATIO"): "1.5",
-    Option("--experts", "Ratio of total to active experts (default: the model's, else dense).", "N"): "8",
+    Option(
+        "--experts",
+        "Ratio of total to active experts (default: the model's ratio, or dense if no model is given).",
+        "N",
+    ): "8",
     Option("--granularity", "Ratio of dense layer width to expert width (default: 1).", "N"): "4",
 }
 

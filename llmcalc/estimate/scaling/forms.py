@@ -95,10 +95,11 @@ class Surface(ScalingForm):
         return self._d(rest)
 
     def lifetime(self, loss: float, inference: float) -> tuple[float, float]:
-        """Return the (N, D) pair that minimises ``6·N·D + 2·N·inference`` at a loss, with cost-weighted inference.
+        """Return the (N, D) pair that minimises ``6·N·D + 2·N·inference`` at a loss. ``inference`` is weighted by
+        cost.
 
-        At the minimum, ``αA/N^α = βB/D^β·(1 + inference/3D)``. As the N term takes up more of the loss, the left side
-        grows and the right side falls, so bisection finds the minimum [sardana2023, Equation 3].
+        At the minimum, ``αA/N^α = βB/D^β·(1 + inference/3D)``. As the share of the N term increases, the left side
+        increases and the right side decreases, so bisection finds the minimum [sardana2023, Equation 3].
         """
         rest = self._reducible(loss)
         served = inference * INFER / TRAIN
@@ -183,7 +184,7 @@ class Path(ScalingForm):
 
 @record
 class Repeated(Surface):
-    """Loss surface of effective parameters N' and effective tokens D' for U = ``unique`` tokens with repetition.
+    """Loss as a function of effective parameters N' and effective tokens D' if U = ``unique`` tokens are repeated.
 
     ``D' = U + U·R_D·(1 - e^(-(D/U - 1)/R_D))``. N' has the same form above the N for which U tokens are optimal
     [muennighoff2023, Equations 5 and 6].
@@ -210,7 +211,9 @@ class Repeated(Surface):
         return n, c / TRAIN / n
 
     def tokens_for(self, n: float, loss: float) -> float:
-        """Return the number of tokens D, including repetitions, after which N parameters reach a loss."""
+        """Return the number of tokens D, including repetitions, after which a model with N parameters reaches a
+        loss.
+        """
         reached = self.loss(n, LARGEST)
         if reached >= loss:
             message = f"{n:.4g} parameters on {self.unique:.4g} unique tokens never reach a loss below {reached:.4g}"

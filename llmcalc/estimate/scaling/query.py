@@ -17,7 +17,7 @@ class Query:
     """Known quantities of a training run, from which a law computes the unknown quantities.
 
     Attributes:
-        parameters: N for each definition in ``COUNTS``, since laws count parameters differently.
+        parameters: N for each definition in ``COUNTS``, because laws count parameters differently.
         inference: number of tokens to process in deployment.
         inference_cost: cost of an inference FLOP relative to a training FLOP.
     """
@@ -48,7 +48,7 @@ class Query:
 
 
 class LifetimeOptimum(NamedTuple):
-    """N and D with the lowest training and inference cost for the same loss, and the fraction of FLOPs saved."""
+    """N and D that reach the same loss at the lowest training and inference cost, and the fraction of FLOPs saved."""
 
     parameters: float
     tokens: float
@@ -58,7 +58,7 @@ class LifetimeOptimum(NamedTuple):
 
 @record
 class Point:
-    """Answer of a single scaling law.
+    """Answer from a single scaling law.
 
     Attributes:
         parameters: N under the law's definition.
@@ -108,7 +108,7 @@ class Point:
 
 
 class NoAnswer(NamedTuple):
-    """A law that does not cover a query, or for which the query is ``impossible``."""
+    """A law that has no answer because it does not cover the query or because the query is ``impossible``."""
 
     law: str
     reason: str
@@ -117,7 +117,7 @@ class NoAnswer(NamedTuple):
 
 @record
 class Plan(NotebookDisplay):
-    """Answers of several scaling laws to one query. ``silent`` lists the laws without an answer."""
+    """Answers from several scaling laws to one query. ``silent`` lists the laws that have no answer."""
 
     query: Query
     setting: Setting

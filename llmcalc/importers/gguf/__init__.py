@@ -30,7 +30,7 @@ def names() -> list[str]:
 
 @cache
 def find(name: str) -> dict[str, Any] | None:
-    """Return an architecture's entry merged with its groups, or None. ``data/gguf.yaml`` documents the fields."""
+    """Return the merged entry of an architecture and its groups, or None. ``data/gguf.yaml`` documents the fields."""
     data = table("gguf")
     entry = data["architectures"].get(name)
     if entry is None:

@@ -40,14 +40,14 @@ def qwen_moe(config: Config, metadata: Metadata) -> None:
 
 
 def delta_net(config: Config, metadata: Metadata) -> None:
-    """Set gated delta-net layers, with full attention in every n-th layer."""
+    """Use full attention in every n-th layer and gated delta-net in all other layers."""
     config["linear_value_head_dim"] = _quotient(metadata, "ssm.inner_size", config["linear_num_value_heads"])
     period = metadata.count("full_attention_interval", 4)
     config["layer_types"] = _alternate(metadata, period, "full_attention", "linear_attention")
 
 
 def exaone4(config: Config, metadata: Metadata) -> None:
-    """Set sliding windows in three out of four layers, or in no layer."""
+    """Use a sliding window in three out of four layers, or in none."""
     config["layer_types"] = sliding_layers(metadata, 4 if config.get("sliding_window") else 1)
 
 
@@ -65,14 +65,14 @@ def phi3(config: Config, metadata: Metadata) -> None:
 
 
 def stablelm(config: Config, metadata: Metadata) -> None:
-    """Set the rotated fraction of each head, and run feed-forward layers without a norm in parallel with attention."""
+    """Set the rotated fraction of each head. Feed-forward layers without a norm run in parallel with attention."""
     phi(config, metadata)
     parallel = metadata.get("use_parallel_residual")
     config["use_parallel_residual"] = not metadata.has_tensor("ffn_norm.weight") if parallel is None else bool(parallel)
 
 
 def falcon(config: Config, metadata: Metadata) -> None:
-    """Set multi-query attention if there is one key/value head, and reject unsupported head counts."""
+    """Use multi-query attention if there is one key/value head, and reject unsupported head counts."""
     shared, heads = config.get("num_kv_heads", 1), config["num_attention_heads"]
     if not config["new_decoder_architecture"] and shared not in (1, heads):
         message = f"{shared} key-value heads for {heads} query heads are not supported without attn_norm_2"
@@ -107,7 +107,7 @@ def mamba2(config: Config, metadata: Metadata) -> None:
 
 
 def jamba(config: Config, metadata: Metadata) -> None:
-    """Set attention in layers with key/value heads, and experts in layers with a router. Intervals must be regular."""
+    """Use attention in layers with key/value heads, and experts in layers with a router. Intervals must be regular."""
     layers = metadata.n_layers()
     shared = metadata.per_layer("attention.head_count_kv", layers)
     config["num_key_value_heads"] = max(shared, default=0)
@@ -190,7 +190,7 @@ def granite(config: Config, metadata: Metadata) -> None:
 
 
 def lfm2(config: Config, metadata: Metadata) -> None:
-    """Set attention in layers with key/value heads, and short convolutions in all other layers."""
+    """Use attention in layers with key/value heads, and short convolutions in all other layers."""
     shared = metadata.per_layer("attention.head_count_kv", metadata.n_layers())
     config["num_key_value_heads"] = max(shared, default=0)
     config["layer_types"] = ["full_attention" if count else "conv" for count in shared]

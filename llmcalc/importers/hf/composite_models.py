@@ -65,8 +65,8 @@ class CompositeModel(NamedTuple):
             config may select the blocks whose outputs are used, and unknown encoders are noted but not counted.
         in_place: whether each output vector replaces a placeholder token of the text.
         note: note about components that are not counted.
-        ignored: config keys without effect.
-        dropped: keys of the language model's config without effect.
+        ignored: config keys that have no effect.
+        dropped: keys in the language model's config that have no effect.
         text_defaults: whether missing keys of the language model's config take the defaults of the outer class.
         adjust: function that modifies the language model.
     """

@@ -131,7 +131,7 @@ class Config(ConfigKeys):
         return limit if self.flag("use_sliding_window") else None
 
     def upper_windows(self, limit: int | None) -> list[str]:
-        """Return layer types with sliding windows from layer ``max_window_layers`` on, if ``limit`` is set."""
+        """Return layer types with sliding windows from layer ``max_window_layers`` onwards, if ``limit`` is set."""
         first = self.count("max_window_layers", self.n_layers)
         layers = range(self.n_layers)
         return self.layer_types(["sliding_attention" if limit and at >= first else "full_attention" for at in layers])
@@ -201,7 +201,7 @@ class Config(ConfigKeys):
         return [_OLD_WORDS.get(kind, kind) for kind in self.strings(key, count or self.n_layers) or default]
 
     def mlp_types(self, dense: int) -> list[str]:
-        """Return ``dense`` or ``sparse`` per layer, by default with ``dense`` leading dense layers."""
+        """Return ``dense`` or ``sparse`` for each layer. By default, the first ``dense`` layers are dense."""
         given = self.strings("mlp_layer_types", self.n_layers)
         return given or ["dense" if index < dense else "sparse" for index in range(self.n_layers)]
 

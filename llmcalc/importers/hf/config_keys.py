@@ -70,11 +70,11 @@ class ConfigKeys:
         return self.defaults.get(key, default)
 
     def ignore(self, keys: str) -> None:
-        """Mark keys (separated by spaces) as read because the class computes or ignores them."""
+        """Mark keys (separated by spaces) as read because the transformers class computes or ignores them."""
         self.read.update(self.aliases.get(key, key) for key in keys.split())
 
     def unmodelled_unless(self, keys: str, neutral: object = None) -> None:
-        """Mark keys as read that affect the model's output but not its counts.
+        """Mark as read the keys that affect the model's output but not its counts.
 
         If a value is neither None nor ``neutral``, the model can be counted but not run.
         """
@@ -88,12 +88,12 @@ class ConfigKeys:
         self.unmodelled.append(reason)
 
     def discard(self, keys: str) -> None:
-        """Drop keys whose values are never used because the class computes them."""
+        """Drop keys whose values are never used because the transformers class computes them."""
         for key in keys.split():
             self.data.pop(self.aliases.get(key, key), None)
 
     def check_computed(self, key: str, value: object) -> None:
-        """Mark a key as read and warn if the file contradicts the value that the class computes."""
+        """Mark a key as read and warn if the file contradicts the value that the transformers class computes."""
         given = self.get(key)
         if given is not None and given != value:
             self.warnings.append(
@@ -101,7 +101,7 @@ class ConfigKeys:
             )
 
     def override(self, key: str, value: Any) -> None:
-        """Set a key to the value that the class always uses."""
+        """Set a key to the value that the transformers class always uses."""
         self.data[self.aliases.get(key, key)] = value
 
     def read_legacy(self, old: str, new: str) -> None:

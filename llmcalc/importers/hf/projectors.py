@@ -15,7 +15,7 @@ from .vision_encoders.parts import CLASS_TOKEN, merger, named, two_linears
 
 
 class Link(NamedTuple):
-    """Models that a projector connects.
+    """Encoder and language model connected by a projector.
 
     Attributes:
         model: config of the full model.
@@ -60,7 +60,7 @@ def n_features(config: Config) -> int:
 
 
 def merged(config: Config, key: str = "spatial_merge_size") -> int:
-    """Return the number of patches per token, computed as the square of the merge size."""
+    """Return the number of patches per token, which is the square of the merge size."""
     return config.size(key) ** 2
 
 
@@ -202,7 +202,7 @@ def lfm2_vl(link: Link) -> list[Named]:
 
 
 def cohere(link: Link) -> list[Named]:
-    """Build the Command A Vision or Aya Vision projector with a gated layer on merged patches and a linear layer."""
+    """Build the Command A Vision or Aya Vision projector with a gated layer and a linear layer on merged patches."""
     model, merge = link.model, merged(link.model, "downsample_factor")
     inner, wide = model.size("alignment_intermediate_size", link.d_model), link.d_encoder * merge
     eps = model.number("adapter_layer_norm_eps")

@@ -70,7 +70,7 @@ def repeat_block(block: Block, count: int) -> tuple[Run, ...]:
 
 
 def extend_attention(kind: type[Extended], layer: Attention, **more: Any) -> Extended:
-    """Convert an attention layer to the ``Attention`` subclass ``kind``, setting the additional fields ``more``."""
+    """Convert an attention layer to the ``Attention`` subclass ``kind``, and set the additional fields ``more``."""
     return kind(**{entry.name: getattr(layer, entry.name) for entry in fields(layer)}, **more)
 
 
@@ -109,12 +109,12 @@ _NAMES = {"full_attention": "global", "sliding_attention": "local", "linear_atte
 
 
 def block(name: str, norm: Layer | None, mixer: Layer, mlp: Layer, place: str = "pre", scale: float = 1.0) -> Block:
-    """Return a block of a mixer and a feed-forward layer with norms placed according to ``place``.
+    """Return a block consisting of a mixer and a feed-forward layer, with norms placed according to ``place``.
 
     ``pre`` normalises each layer input, and ``pre_normed`` also uses the normalised input as the residual (BLOOM).
-    ``post`` normalises outputs (OLMo 2), ``sandwich`` inputs and outputs (Gemma 2), and ``after`` residual sums.
-    ``parallel`` runs both layers in parallel after one norm, and ``parallel_two`` after separate norms.
-    ``scale`` multiplies the output of each sub-layer.
+    ``post`` normalises outputs (OLMo 2), ``sandwich`` normalises inputs and outputs (Gemma 2), and ``after``
+    normalises residual sums. ``parallel`` runs both layers in parallel after one norm, and ``parallel_two`` runs
+    them after separate norms. ``scale`` multiplies the output of each sub-layer.
     """
     layers = {"attention" if isinstance(mixer, (Attention, Mla)) else "linear": mixer, "mlp": mlp}
     if place == "parallel":

@@ -44,7 +44,7 @@ def render(document: Document) -> str:
 
 
 def page(title: str, documents: Iterable[Document]) -> str:
-    """Render reports as one page. Multiple reports get a common title and a table of contents."""
+    """Render reports as one page. Multiple reports share a title and a table of contents."""
     parts = list(enumerate(documents))
     body = "\n".join(f'<section id="part{number}">\n{fragment(document)}\n</section>' for number, document in parts)
     links = "".join(f'<li><a href="#part{number}">{escape(document.title)}</a></li>' for number, document in parts)

@@ -1,4 +1,4 @@
-"""Plain-text output for pipes and files, with all digits and aligned columns, without colour or truncation."""
+"""Plain-text output for pipes and files, with all digits and aligned columns but no colour or truncation."""
 
 from __future__ import annotations
 

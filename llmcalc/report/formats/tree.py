@@ -27,7 +27,7 @@ def render(document: Document) -> str:
 
 
 def outline(node: Node, before: str = "", below: str = "") -> Iterator[tuple[str, str, Node]]:
-    """Yield (guides of the node's line, guides of the line below, node) in depth-first order."""
+    """Yield (guides for the node's line, guides for the line below, node) in depth-first order."""
     yield before, below + ("│ " if node.children else "  "), node
     for child in node.children:
         last = child is node.children[-1]

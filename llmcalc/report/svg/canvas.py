@@ -1,7 +1,7 @@
 """SVG canvas and text width estimates.
 
 Every plot includes a style sheet with colour-blind-safe colours [wong2011] and requires no external resources.
-The light and dark themes follow the reader's setting.
+The theme is light or dark, depending on the reader's settings.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ STYLE = _style()
 
 
 def text_width(text: str, size: float = TEXT) -> float:
-    """Estimate the width of a text in pixels from rounded-up character widths.
+    """Estimate the width of a string in pixels from rounded-up character widths.
 
     >>> text_width("ill") < text_width("mmm")
     True
@@ -58,7 +58,7 @@ def _character(sign: str) -> float:
 
 
 def shortened(text: str, most: float, size: float = TEXT) -> str:
-    """Truncate a text that is wider than ``most`` pixels, and append an ellipsis."""
+    """Truncate text that is wider than ``most`` pixels, and append an ellipsis."""
     if text_width(text, size) <= most:
         return text
     while text and text_width(f"{text}…", size) > most:

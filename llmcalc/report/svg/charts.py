@@ -1,6 +1,6 @@
 """Line charts and scatter plots with axes, grids and labels.
 
-Curves also differ in their dash patterns for colour-blind readers.
+For colour-blind readers, curves also differ in their dash patterns.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Frame:
 def draw_frame(
     title: str, x: Axis, y: Axis, xs: list[float], ys: list[float], width: float, right: float, names: list[str]
 ) -> Frame:
-    """Draw the axes, grid, title and a legend of ``names``, and reserve ``right`` pixels for labels."""
+    """Draw the axes, a grid, a title and a legend of ``names``, and reserve ``right`` pixels for labels."""
     canvas = Canvas(width)
     canvas.text(MARGIN, MARGIN + HEADING, title, style="heading")
     top = MARGIN + HEADING + GAP
@@ -58,7 +58,7 @@ def draw_frame(
 
 
 def spread(wanted: list[float], least: float, low: float, high: float) -> list[float]:
-    """Move the ``wanted`` positions at least ``least`` apart between two bounds while preserving their order.
+    """Space the ``wanted`` positions at least ``least`` apart between two bounds, preserving their order.
 
     >>> spread([10, 11, 40], 5, 0, 42)
     [10, 15, 40]
@@ -132,7 +132,7 @@ def _curves(frame: Frame, picture: Chart, named: float) -> None:
 
 
 def _marks(frame: Frame, picture: Chart) -> None:
-    """Draw the marked points, and label a point if the label does not overlap."""
+    """Draw the marked points, and label each point if its label does not overlap anything."""
     places = [(mark, frame.x.place(mark.x), frame.y.place(mark.y)) for mark in picture.marks]
     taken = [dot_box(x, y) for _, x, y in places]
     for mark, x, y in places:

@@ -33,7 +33,7 @@ class Sourced(Model):
 
 
 class Link(Model):
-    """A link between accelerators, with the total bandwidth of both directions in bytes per second."""
+    """A link between accelerators, with the total bandwidth in both directions in bytes per second."""
 
     name: Text
     both_ways: Rate | None = None
@@ -130,7 +130,7 @@ class ScalingLaw(Sourced):
 
 
 class EnergyConvention(Sourced):
-    """A published method of converting accelerator-hours to energy and emissions."""
+    """A published method for converting accelerator-hours to energy and emissions."""
 
     title: Text
     power: Literal["rated", "measured"]
@@ -173,7 +173,7 @@ class ConfigKeyTables(Model):
 
 
 class Modality(Model):
-    """Model types of a non-language modality."""
+    """Model types for a non-language modality."""
 
     models: list[Text] = Field([])
     parts: list[Text] = Field([])

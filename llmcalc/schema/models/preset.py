@@ -1,4 +1,4 @@
-"""Models of a preset file without its architecture, including names, sizes, published figures, facts and notes."""
+"""Models of all preset keys except the architecture, including names, sizes, published figures, facts and notes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models of the JSON results of each command, generated from the keys in ``data/results.yaml``."""
+"""Models of each command's JSON results, generated from the keys in ``data/results.yaml``."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Model(BaseModel):
 
 
 class PlainJsonSchema(GenerateJsonSchema):
-    """JSON Schema generator without property titles and null defaults, independent of the pydantic version."""
+    """JSON Schema generator that omits property titles and null defaults, regardless of the pydantic version."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         """Return False, because the key already serves as the title of a property."""

@@ -40,7 +40,9 @@ def mbart(config: Config) -> Architecture:
 
 
 def pegasus(config: Config) -> Architecture:
-    """Read a pre-norm PEGASUS [zhang2019pegasus] (stored sinusoids) or Blenderbot (learned positions) config."""
+    """Read a PEGASUS [zhang2019pegasus] config with stored sinusoids, or a Blenderbot config with learned
+    positions.
+    """
     config.ignore("encoder_no_repeat_ngram_size")
     return encoder_decoder(config, Style(pre_norm=True, final_norm=True, embedding_norm=False))
 

@@ -88,7 +88,7 @@ def encoder(
 ) -> Stack:
     """Return a BERT stack without a head, with additional embeddings ``more`` and, if pre-norm, a final norm.
 
-    Embeddings of width ``narrow`` are projected to the stream width after their norm.
+    Embeddings of width ``narrow`` are normalised and then projected to the stream width.
     """
     width, vocab = config.d_model, config.vocab
     config.get("position_embedding_type")

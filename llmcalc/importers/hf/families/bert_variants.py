@@ -194,7 +194,7 @@ def _untied(stack: Stack) -> Stack:
 
 
 def ibert(config: Config) -> Architecture:
-    """Read an I-BERT config [kim2021]. The model is RoBERTa in integer arithmetic, with unchanged counts."""
+    """Read an I-BERT config [kim2021]. The model is RoBERTa in integer arithmetic and has the same counts."""
     config.ignore("force_dequant")
     config.unmodelled_unless("quant_mode", False)
     return with_head(config, skip_padding(config, encoder(config)), activation="gelu")

@@ -72,7 +72,7 @@ def mla(config: Config, **changes: Any) -> Mla:
 
 
 def _scale(config: Config, width: int) -> float | None:
-    """Return the scale of attention scores adjusted for YaRN, or None for the default scale."""
+    """Return the YaRN-adjusted scale of attention scores, or None for the default scale."""
     given = scaling_parameters(config)
     if not given.get("mscale_all_dim") or rope_fields(config).get("rope_scaling") != "yarn":
         return None
@@ -88,7 +88,9 @@ def shared_experts(config: Config, **changes: Any) -> Moe:
 
 
 def dense_first(config: Config) -> list[str]:
-    """Return layer types. From ``first_k_dense_replace`` on, layers at multiples of ``moe_layer_freq`` are sparse."""
+    """Return layer types. Starting at ``first_k_dense_replace``, layers at multiples of ``moe_layer_freq`` are
+    sparse.
+    """
     first, period = config.count("first_k_dense_replace"), config.size("moe_layer_freq", 1)
     return ["sparse" if index >= first and index % period == 0 else "dense" for index in range(config.n_layers)]
 
@@ -120,7 +122,7 @@ def indexer_types(config: Config, layers: int) -> list[str]:
 
 
 def latent_lm(config: Config, attention: Layer, routed: Moe, kinds: Sequence[str]) -> Architecture:
-    """Return a decoder with one kind of attention, and a dense or sparse feed-forward layer in each block."""
+    """Return a decoder with one kind of attention and a dense or sparse feed-forward layer in each block."""
     feeds: Layers = {"dense": config.gated_mlp(), "sparse": routed}
     return decoder(config, attention, feeds, feeds=kinds)
 

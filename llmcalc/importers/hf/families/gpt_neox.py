@@ -30,7 +30,7 @@ def _attention(config: Config, bias: bool, **changes: object) -> Attention:
 
 
 def _rotated(config: Config, share: float) -> dict[str, object]:
-    """Return the rotary position fields, read from GPT-NeoX keys or from current config keys."""
+    """Return the rotary position fields from either GPT-NeoX keys or current config keys."""
     share = config.number("rotary_pct", share) or share
     theta = config.rope_theta(default=config.number("rotary_emb_base", 10000.0) or 10000.0)
     placed = {"positions": "rope", "rotary_dim": config.rotary_width(share), "rope_theta": theta}
@@ -78,7 +78,7 @@ def bloom(config: Config) -> Architecture:
 
 
 def falcon(config: Config) -> Architecture:
-    """Read a Falcon config [almazrouei2023] with multi-query attention, or grouped-query in the new architecture."""
+    """Read a Falcon config [almazrouei2023] with multi-query or (in the new architecture) grouped-query attention."""
     config.read_legacy("n_embed", "hidden_size")
     grouped, bias = config.flag("new_decoder_architecture"), config.flag("bias")
     asked = config.optional_size("num_kv_heads") or config.n_heads
@@ -104,7 +104,7 @@ def _falcon_norms(config: Config, grouped: bool) -> str:
 
 
 def mpt(config: Config) -> Architecture:
-    """Read an MPT config with ALiBi and without biases. The transformers class ignores most flags."""
+    """Read an MPT config with ALiBi and no biases. The transformers class ignores most flags."""
     config.ignore(_MPT_UNUSED)
     details = config.mapping("attn_config")
     unknown = next((key for key in details if not is_irrelevant(key) and key not in _MPT_KEYS.split()), None)

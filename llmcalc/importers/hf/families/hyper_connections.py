@@ -57,7 +57,7 @@ def glm5_next(config: Config) -> Architecture:
 
 
 def _kda(config: Config) -> Kda:
-    """Return a KDA layer, read from top-level keys or from the nested object of older configs."""
+    """Return a KDA layer from top-level config keys, or from the nested object in older configs."""
     given = config.get("linear_attn_config")
     names = {
         "head_dim": "linear_head_dim",
@@ -102,7 +102,7 @@ def _eps(config: Config) -> Fields:
 
 
 def _compressed_layers(config: Config, layers: int) -> list[str]:
-    """Return the type of each layer, ignoring an additional published entry for the prediction module."""
+    """Return the type of each layer, ignoring any extra entry for the prediction module in published configs."""
     ratios = config.layer_indices("compress_ratios")
     strange = next((ratio for ratio in ratios if ratio not in _BY_RATIO), None)
     if strange is not None:
@@ -115,7 +115,9 @@ def _compressed_layers(config: Config, layers: int) -> list[str]:
 def _compressed_attention(config: Config) -> Layers:
     rates = config.get("compress_rates") or {_BY_RATIO[4]: 4, _BY_RATIO[128]: 128}
     if not isinstance(rates, dict) or not {_BY_RATIO[4], _BY_RATIO[128]} <= set(rates):
-        raise config.error(f"compress_rates must map both layer types to rates, not {short_repr(rates)}")
+        raise config.error(
+            f"compress_rates must be an object with a rate for each compressed layer type, not {short_repr(rates)}"
+        )
     head, given, parameters = (
         config.size("head_dim"),
         config.optional_size("qk_rope_head_dim"),

@@ -45,7 +45,7 @@ def _mlp_widths(config: Config, layers: int, width: int) -> list[int]:
 
 
 def _per_layer(config: Config, key: str, layers: int) -> list[Any]:
-    """Return one value per layer, repeating a value that is not a list."""
+    """Return one value per layer, repeating the value if it is not a list."""
     value = config.get(key)
     return config.one_per_layer(key, value if isinstance(value, list) else [value] * layers, layers)
 

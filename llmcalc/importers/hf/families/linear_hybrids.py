@@ -44,7 +44,7 @@ def kimi_linear(config: Config) -> Architecture:
 
 
 def _kda(config: Config, inner: Fields) -> Kda:
-    """Return a KDA layer, read from published keys or from the keys of the transformers class."""
+    """Return a KDA layer from published config keys or from the keys of the transformers class."""
     heads, head, taps = (config.size(f"linear_{name}") for name in ("num_heads", "head_dim", "conv_kernel_dim"))
     head = inner.get("head_dim", head)
     return Kda(
@@ -121,7 +121,7 @@ def _residual_sublayer(part: Sublayer, back: AttentionResidual, residual: bool) 
 
 
 def bailing_hybrid(config: Config) -> Architecture:
-    """Read a Ling 3 config with groups of KDA layers that each end with gated latent attention."""
+    """Read a Ling 3 config. Each group of KDA layers ends with one gated latent attention layer."""
     period = config.size("layer_group_size")
     config.ignore("num_mtp_layers mtp_loss_scaling_factor")
     types = ["linear_attention" if (index + 1) % period else "full_attention" for index in range(config.n_layers)]

@@ -203,7 +203,7 @@ def _nas_block(config: Config, entry: Any, norm: Layer, width: int, heads: int) 
     try:
         attention, feed = dict(entry["attention"]), dict(entry["ffn"])
     except (TypeError, KeyError, ValueError):
-        raise config.error(f"invalid entry of block_configs: {short_repr(entry)}") from None
+        raise config.error(f"invalid entry in block_configs: {short_repr(entry)}") from None
     if attention.get("replace_with_linear") or feed.get("replace_with_linear"):
         raise config.error("replace_with_linear is not supported")
     found = []

@@ -26,7 +26,7 @@ _OLD_NAMES = {"mamba": "linear_attention", "attention": "full_attention"}
 
 
 def jamba(config: Config) -> Architecture:
-    """Read a Jamba config [lieber2024] with Mamba layers and periodic attention and expert layers."""
+    """Read a Jamba config [lieber2024] with Mamba layers. Attention and expert layers occur at regular intervals."""
     mixers: Layers = {
         "attention": config.attention(bias=False, positions="none"),
         "mamba": config.layer(
@@ -119,7 +119,7 @@ def _unused_flag(config: Config) -> bool:
 
 
 def bamba(config: Config) -> Architecture:
-    """Read a Bamba config with Mamba-2 and attention layers that are each followed by an MLP."""
+    """Read a Bamba config with Mamba-2 and attention layers, each followed by an MLP."""
     config.ignore("z_loss_coefficient")
     mixers: Layers = {
         "full_attention": config.attention(rotary_dim=config.rotary_width(0.5)),
@@ -154,7 +154,7 @@ def _shared_or_sparse(config: Config) -> Layer:
 
 
 def falcon_h1(config: Config) -> Architecture:
-    """Read a Falcon-H1 config [zuo2025]. Each layer adds the outputs of parallel attention and Mamba-2."""
+    """Read a Falcon-H1 config [zuo2025]. Each layer runs attention and Mamba-2 in parallel and sums the outputs."""
     norm = config.rmsnorm()
     inner = config.optional_size("mamba_d_ssm") or config.size("mamba_expand") * config.d_model
     config.get("mamba_expand")

@@ -69,7 +69,7 @@ def mistral_large4(config: Config) -> Architecture:
 
 
 def _scaled_attention(config: Config, indexer: bool, turned: bool, reused: bool, lent: bool) -> Mla:
-    """Return the attention of one layer. Heads in unrotated layers have no rotary part."""
+    """Return the attention for one layer. Heads in unrotated layers have no rotary part."""
     nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
     places = {} if turned else {"qk_nope_head_dim": nope + rope, "qk_rope_head_dim": 0, "rope": False}
     sizes = {"index_heads": config.size("index_n_heads"), "index_dim": config.size("index_head_dim")}

@@ -16,7 +16,7 @@ KINDS = ("full_attention", "sliding_attention")
 
 
 def modernbert(config: Config) -> Architecture:
-    """Read a ModernBERT config [warner2024] with gated MLPs and windows. The first attention has no norm before it."""
+    """Read a ModernBERT config [warner2024] with gated MLPs and windows. The first attention layer has no pre-norm."""
     config.ignore("deterministic_flash_attn sparse_prediction sparse_pred_ignore_index classifier_pooling")
     return _modernbert(config, _has_head(config), causal=False, window=(config.size("local_attention") // 2) + 1)
 
@@ -97,7 +97,7 @@ def eurobert(config: Config) -> Architecture:
 
 
 def ultrabert(config: Config) -> Architecture:
-    """Read an UltraBERT config with windows in two out of three layers and a low-rank head."""
+    """Read an UltraBERT config with windows in two of every three layers and a low-rank head."""
     norm, mlp = config.rmsnorm(), config.gated_mlp(bias=config.flag("mlp_bias"))
     default = _older_ultrabert(config) or [KINDS[bool((index + 1) % 3)] for index in range(config.n_layers)]
     order = config.layer_types(default)

@@ -40,7 +40,7 @@ def olmoe(config: Config) -> Architecture:
 
 
 def flex_olmo(config: Config) -> Architecture:
-    """Read a FlexOlmo config as OLMoE with norms after attention and experts instead of before."""
+    """Read a FlexOlmo config as OLMoE, with norms after attention and experts instead of before them."""
     attention = config.attention(qk_norm="projection")
     return decoder(config, attention, config.experts(width="intermediate_size"), place="post")
 
@@ -74,7 +74,7 @@ def granitemoe(config: Config) -> Architecture:
 
 
 def granitemoe_swa(config: Config) -> Architecture:
-    """Read a Granite MoE config with attention sinks and sliding windows in three out of four layers."""
+    """Read a Granite MoE config with attention sinks and sliding windows in three of every four layers."""
     return _granite(config, config.layer_types(config.periodic_types(4, first=0)), sinks=True)
 
 
@@ -110,7 +110,7 @@ def flint(config: Config) -> Architecture:
 
 
 def kolibri1(config: Config) -> Architecture:
-    """Read a Kolibri 1 config with sandwich norms, a shared expert, and windows in four out of five layers."""
+    """Read a Kolibri 1 config with sandwich norms, a shared expert, and windows in four of every five layers."""
     limit = config.sliding_window()
     attention, order = config.windowed_attention(config.periodic_types(5, first=4), limit, bias=False, qk_norm="head")
     if "sliding_attention" in order and not limit:
@@ -125,7 +125,7 @@ def kolibri1(config: Config) -> Architecture:
 
 
 def dbrx(config: Config) -> Architecture:
-    """Read a DBRX config [databricks2024] with LayerNorm without biases and clipped queries, keys and values."""
+    """Read a DBRX config [databricks2024] with bias-free LayerNorm and clipped queries, keys and values."""
     width, heads = config.size("d_model"), config.size("n_heads")
     attend, feed = _nested(config, "attn_config"), _nested(config, "ffn_config")
     config.ignore("num_key_value_heads tie_word_embeddings")  # the class never ties embeddings

@@ -91,7 +91,7 @@ def solar_open(config: Config) -> Architecture:
 
 
 def ernie4_5_moe(config: Config) -> Architecture:
-    """Read an ERNIE 4.5 MoE config with a frozen correction bias. A single flag sets all other biases."""
+    """Read an ERNIE 4.5 MoE config with a frozen correction bias. A single flag controls all other biases."""
     layers, bias = config.n_layers, config.flag("use_bias")
     shared = config.shared_width("moe_num_shared_experts")
     routed = config.experts(correction_bias="parameter", d_ff_shared=shared, shared_bias=bias)
@@ -156,7 +156,7 @@ def exaone_moe(config: Config) -> Architecture:
 
 
 def _exaone_pattern(config: Config, layers: int, limit: int | None) -> list[str]:
-    """Return layer types from a period or a string of ``L`` (window) and ``G`` (full). The last layer is full."""
+    """Return layer types given a period or a string of ``L`` (window) and ``G`` (full). The last is always full."""
     pattern = config.get("sliding_window_pattern")
     if not limit:
         return ["full_attention"] * layers

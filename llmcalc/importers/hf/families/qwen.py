@@ -18,7 +18,9 @@ _QWEN_RUNTIME = """
 
 
 def qwen(config: Config) -> Architecture:
-    """Read a Qwen 1 config [bai2023] with QKV biases. ``intermediate_size`` is the total width of gate and up."""
+    """Read a Qwen 1 config [bai2023] with QKV biases. ``intermediate_size`` covers both the gate and
+    up-projections.
+    """
     if not config.flag("no_bias", True):
         raise config.error("only no_bias: true is supported")
     config.ignore(_QWEN_RUNTIME)
@@ -26,7 +28,9 @@ def qwen(config: Config) -> Architecture:
     config.unmodelled_unless("rotary_pct", neutral=1.0)
     heads, twice = config.n_heads, config.size("intermediate_size")
     if twice % 2:
-        raise config.size_error(f"intermediate_size must be even, not {twice}, because it covers both gate and up")
+        raise config.size_error(
+            f"intermediate_size must be even, not {twice}, because it is split between the gate and up projections"
+        )
     theta = config.number("rotary_emb_base") or 10000.0
     attention = config.attention(bias=True, o_bias=False, n_kv_heads=heads, rope_theta=theta)
     mlp = Mlp(config.d_model, twice // 2, "silu", gated=True)

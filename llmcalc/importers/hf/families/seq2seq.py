@@ -1,4 +1,4 @@
-"""Shared code for BART-style encoder-decoder families, plus T5Gemma and models composed of two other models."""
+"""Shared code for BART-style encoder-decoder families, plus readers for T5Gemma and composite models."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Style(NamedTuple):
         biases: bias fields of all attention layers.
         width, layers, heads: config keys for the model width, layer counts and head counts.
         buffer_bias: whether the transformers class stores a logit bias as a buffer.
-        feed: function of config, side and block number that returns a block name and a feed-forward layer.
+        feed: function that maps a config, side and block number to a block name and a feed-forward layer.
     """
 
     pre_norm: bool = False
@@ -73,7 +73,7 @@ def class_kind(config: Config) -> str:
 
 
 def encoder_decoder(config: Config, style: Style) -> Architecture:
-    """Return the full model, or only the decoder with unused cross-attention for causal classes."""
+    """Return the full model or, for causal classes, only the decoder with its unused cross-attention."""
     kind = class_kind(config)
     tied = config.flag("tie_word_embeddings", True)
     vocab, width = config.vocab, config.size(style.width)

@@ -1,4 +1,4 @@
-"""Vision transformers that are configured by rows of ``data/encoders.yaml``."""
+"""Vision transformers configured by rows in ``data/encoders.yaml``."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def phi4(config: Config) -> Stack:
 
 
 def phi4_projector(link: Link) -> list[Named]:
-    """Build the Phi-4-multimodal projectors for speech, and for speech with images, with two linear layers each."""
+    """Build two-layer Phi-4-multimodal projectors, one for speech and one for speech with images."""
     span, found = link.encoder.size("time_reduction"), list[Named]()
     for name, unused in (("speech", False), ("vision_speech", True)):
         up = Linear(link.d_encoder, link.d_model, activation="gelu", span=span, unused=unused)
@@ -165,9 +165,7 @@ def _nemo(config: Config, width: int, span: int) -> tuple[Named, ...]:
 
 
 def gemma4(config: Config) -> Stack:
-    """Build the Gemma 4 encoder with sandwich norms, attention to earlier chunks, and relative sinusoidal
-    positions.
-    """
+    """Build the Gemma 4 encoder with sandwich norms, attention to earlier chunks, and relative positions."""
     width, heads = config.d_model, config.n_heads
     channels = _two_channels(config, "subsampling_conv_channels")
     config.ignore("attention_invalid_logits_value use_clipped_linears gradient_clipping")
@@ -182,7 +180,7 @@ def gemma4(config: Config) -> Stack:
 
 
 def gemma3n(config: Config) -> Stack:
-    """Build the Gemma 3n encoder, which resembles Gemma 4 but stores an unused table of audio tokens."""
+    """Build the Gemma 3n encoder, which resembles Gemma 4's encoder but stores an unused audio token table."""
     width, heads, rows = (config.size(key) for key in ("hidden_size", "conf_num_attention_heads", "input_feat_size"))
     config.ignore("gradient_clipping vocab_offset sscp_conv_group_norm_eps conf_positional_bias_size")
     keys = ("context_left", "context_right", "chunk_size")
@@ -252,7 +250,7 @@ def _two_channels(config: Config, key: str) -> tuple[int, int]:
 
 
 def fast_conformer_front(config: Config, tower: bool) -> tuple[Named, ...]:
-    """Return stride-2 convolutions and an output projection, sized in frames for a ``tower``, or else in tokens."""
+    """Return stride-2 convolutions and an output projection. Lengths are in frames for a ``tower``, else in tokens."""
     width, channels, rows = (config.size(key) for key in ("hidden_size", "subsampling_conv_channels", "num_mel_bins"))
     side, factor = config.size("subsampling_conv_kernel_size"), config.size("subsampling_factor")
     count = int(math.log2(factor))

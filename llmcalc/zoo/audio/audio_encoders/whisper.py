@@ -19,7 +19,7 @@ BOS_EOS = 2  # number of learned vectors before and after the audio tokens
 
 
 class WhisperVariant(NamedTuple):
-    """Options in which an encoder differs from Whisper's encoder.
+    """Options that distinguish an encoder from Whisper's encoder.
 
     Attributes:
         positions: config key for the number of learned positions, or empty.
@@ -28,7 +28,7 @@ class WhisperVariant(NamedTuple):
         causal: whether frames attend only to earlier frames, within a window if configured.
         gated: whether blocks have RMSNorm and gated feed-forward layers with a bias only on the last matrix.
         front: name in ``FRONTS`` of the layers before the blocks.
-        window: name in ``WINDOWS`` of the function for chunk and window sizes, or empty.
+        window: name in ``WINDOWS`` of the function that returns chunk and window sizes, or empty.
         ending: name in ``ENDINGS`` of additional layers after the last norm, or empty.
     """
 
@@ -130,13 +130,13 @@ def _wave(config: Config, width: int, act: str, chunk: int | None) -> tuple[list
 
 
 def _half_windows(config: Config) -> tuple[int, int]:
-    """Return Qwen2.5-Omni's chunk size in frames and window size in tokens, where windows cover one chunk."""
+    """Return Qwen2.5-Omni's chunk size in frames and window size in tokens. Each window covers one chunk."""
     half = config.size("n_window")
     return 2 * half, half
 
 
 def _inferred_windows(config: Config) -> tuple[int, int]:
-    """Return Qwen3-Omni's chunk size in frames and window size in tokens, where windows cover one or more chunks."""
+    """Return Qwen3-Omni's chunk size in frames and window size in tokens. A window covers one or more chunks."""
     chunk, attended, span = 2 * config.size("n_window"), config.size("n_window_infer"), 2**PLANE
     config.ignore("conv_chunksize")  # limits the memory use
     if attended < chunk:

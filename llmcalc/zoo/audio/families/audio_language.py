@@ -49,7 +49,7 @@ def _phi4_vision(link: Link) -> list[Named]:
 
 
 def voxtral_realtime_text(config: Config) -> Architecture:
-    """Build Voxtral Realtime's language model, a Mistral with delay-dependent factors before feed-forward layers."""
+    """Build Voxtral Realtime's language model from Mistral, with delay-dependent factors before each MLP."""
     config.add_unmodelled(
         "the factors before each feed-forward layer depend on a delay found only in the full model's config"
     )
@@ -71,9 +71,7 @@ def audio_flamingo(link: Link) -> list[Named]:
 
 
 def voxtral(link: Link) -> list[Named]:
-    """Build the Voxtral projector with two linear layers on tokens concatenated to the encoder's feed-forward
-    width.
-    """
+    """Build the Voxtral projector with two linear layers on token groups of the encoder's feed-forward width."""
     wide = link.encoder.size("intermediate_size")
     return _layers(link, wide, link.d_model, _ratio(link, wide), bias=False)
 
@@ -91,7 +89,7 @@ def voxtral_realtime(link: Link) -> list[Named]:
 
 
 def moss(link: Link) -> list[Named]:
-    """Build the MOSS-Transcribe-Diarize projector with two linear layers on concatenated tokens, and LayerNorm."""
+    """Build the MOSS-Transcribe-Diarize projector. LayerNorm follows two linear layers on concatenated tokens."""
     merge, bias = link.model.size("audio_merge_size"), link.model.flag("projector_bias", True)
     layers = _layers(link, merge * link.d_encoder, link.d_model, merge, bias)
     return [*layers, Named("projector_norm", layernorm(link.d_model))]

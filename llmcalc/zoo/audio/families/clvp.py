@@ -1,4 +1,4 @@
-"""CLVP [betker2023] for comparing text with speech, with encoders, a decoder and the composite model."""
+"""Encoders, decoder and composite model of CLVP [betker2023], which compares text with speech."""
 
 from __future__ import annotations
 

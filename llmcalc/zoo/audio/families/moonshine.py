@@ -60,7 +60,7 @@ def _attention(config: Config, share: float, n_kv_heads: int) -> Attention:
 
 
 def _with_decoder(config: Config, encoder: Stack, own: Attention, mlp: Mlp, layers: int, tied: bool) -> Architecture:
-    """Return the encoder-decoder model, with no positions in cross-attention."""
+    """Return the encoder-decoder model, whose cross-attention has no positions."""
     width, vocab, norm = own.d_model, config.vocab, Norm(own.d_model, "layernorm", eps=1e-5)
     cross = replace(own, causal=False, cross=True, positions="none")
     blocks = repeat_block(prenorm_block("block", norm, attention=own, cross_attention=cross, mlp=mlp), layers)
@@ -108,7 +108,7 @@ def _encoder(config: Config) -> Stack:
 
 
 def _windows(config: Config) -> list[tuple[int, int]]:
-    """Return the numbers of earlier and later tokens that a token attends to in each layer, including itself."""
+    """Return each layer's window sizes before and after a token, each including the token itself."""
     layers, windows = config.n_layers, config.get("sliding_windows")
     if not isinstance(windows, list) or len(windows) < layers:
         raise config.size_error(f"sliding_windows must have two numbers per layer, not {short_repr(windows)}")

@@ -1,4 +1,4 @@
-"""Moshi [defossez2024] and Kyutai's speech-to-text model, which are language models over text and audio codes."""
+"""Language models over text and audio codes: Moshi [defossez2024] and Kyutai's speech-to-text model."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def moshi(config: Config) -> Architecture:
 
 
 def _text(config: Config) -> Architecture:
-    """Return the language model, with an additional start token and with gate and up-projections in one matrix."""
+    """Return the language model with an additional start token. Gate and up-projections share one matrix."""
     config.ignore("audio_vocab_size num_codebooks audio_encoder_config depth_decoder_config")
     return with_token_rows(_decoder(config, config.lm_head(tied=config.flag("tie_word_embeddings"))), config.vocab + 1)
 

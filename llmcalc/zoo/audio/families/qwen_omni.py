@@ -23,7 +23,7 @@ NOTE = "stored but not counted as work: the parts that generate speech"
 
 
 def omni(config: Config) -> Architecture:
-    """Build Qwen-Omni with the thinker, and with the talker and vocoder as modules that text generation never runs."""
+    """Build Qwen-Omni. The talker and vocoder are stored, but text generation runs only the thinker."""
     kind = f"{config.model_type}_thinker"
     part = config.nested("thinker_config", {**config_at(config, "thinker_config"), "architectures": None}, kind)
     found = read_composite(part)
@@ -65,9 +65,7 @@ def qwen2_5_talker(config: Config) -> list[Stack]:
 
 
 def qwen3_talker(config: Config) -> list[Stack]:
-    """Build Qwen3-Omni's talker [xu2025qwen3], a mixture of experts, and the predictor of a frame's remaining
-    codes.
-    """
+    """Build Qwen3-Omni's mixture-of-experts talker [xu2025qwen3] and the predictor of the remaining frame codes."""
     part = nested_config(config, "talker_config", "qwen3_omni_moe_talker")
     text = nested_config(part, "text_config", "qwen3_omni_moe_talker_text")
     codes = nested_config(part, "code_predictor_config", _PREDICTOR)

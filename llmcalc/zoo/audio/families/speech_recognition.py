@@ -51,7 +51,7 @@ def speech_to_text(config: Config) -> Architecture:
 
 
 def cohere_asr(config: Config) -> Architecture:
-    """Build Cohere's transcriber with a FastConformer, a projection, and a decoder with learned positions."""
+    """Build Cohere's transcriber from a FastConformer, a projection, and a decoder with learned positions."""
     encoder = _fast_conformer(config, config.defaults["encoder_config"])
     projection = Named("proj", Linear(encoder.d_model, config.d_model, recomputed_per_step=True))
     rows = Embedding(config.size("max_position_embeddings"), config.d_model, "position")
@@ -59,7 +59,7 @@ def cohere_asr(config: Config) -> Architecture:
 
 
 def canary(config: Config) -> Architecture:
-    """Build Canary with a FastConformer and a decoder with sinusoidal positions."""
+    """Build Canary from a FastConformer and a decoder with sinusoidal positions."""
     config.ignore("vocab_size")
     part = config.nested("decoder_config", config.mapping("decoder_config"), "canary_decoder")
     rows, width = part.size("max_position_embeddings"), part.d_model

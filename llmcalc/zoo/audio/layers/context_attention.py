@@ -27,12 +27,12 @@ class ContextAttention(Layer):
         d_head: width of a head (default: d_model / n_heads).
         positions: ``none``, ``table`` (a learned key per distance), or ``projected`` (projected sinusoids of the
             distances as keys).
-        n_distances: number of distances in the table, or with projected sinusoids.
-        n_ahead: number of distances to later keys; the largest distance to an earlier key comes first.
+        n_distances: number of distances in the table or in the projected sinusoids.
+        n_ahead: number of distances to later keys. Distances start at the farthest earlier key.
         bias: whether queries, keys and values have biases.
         out_bias: whether the output has a bias.
-        per_channel: whether queries have a learned scale per channel, through a softplus that maps 0 to 1 (Gemma).
-        key_scale: constant factor on the keys (Gemma 4).
+        per_channel: whether queries have a learned scale per channel, with a softplus that maps 0 to 1 (Gemma).
+        key_scale: constant factor applied to the keys (Gemma 4).
         softcap: bound of the soft cap on the scores.
         padded: whether the padding is also projected to queries, keys and values.
         d_source: width of the source vectors of keys and values; None: the input is the source.

@@ -21,8 +21,8 @@ class ConvModule(Layer):
         d_inner: number of channels of the depthwise convolution (default: d_model).
         gate: activation of the gate, such as ``sigmoid`` for a gated linear unit.
         activation: elementwise function after the convolution and its norm.
-        norm: norm after the convolution (``none``, ``rmsnorm``, ``layernorm`` or ``batchnorm``); a batchnorm has
-            its running mean and variance as buffers.
+        norm: norm after the convolution (``none``, ``rmsnorm``, ``layernorm`` or ``batchnorm``); a batchnorm
+            stores its running mean and variance as buffers.
         eps: epsilon of an RMSNorm.
         bias: whether the projections have biases.
         conv_bias: whether the convolution has a bias.

@@ -12,7 +12,7 @@ from ....layers._attention_parts import RELATIVE_ATTENTION, RELATIVE_KEYS, deriv
 class DistanceAttention(Layer):
     """``y = softmax(((q + u) kᵀ + shift((q + w) rᵀ)) / sqrt(d_head)) v · wo``, where ``r`` are projected sinusoids.
 
-    Conformers use this kind. Unlike ``relative_attention``, it is not causal and has no memory.
+    Conformers use this layer kind. Unlike ``relative_attention``, it is not causal and has no memory.
 
     Attributes:
         d_model: width of input and output.

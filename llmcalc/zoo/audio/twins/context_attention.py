@@ -142,7 +142,7 @@ def _distance_scores(layer: Any, w: Weights, q: Array, keys: int) -> Array:
 
 
 def _sinusoids(distances: Array, width: int) -> Array:
-    """Return sines, then cosines of each distance [r width], with a lowest frequency of 1e-4 radians per token."""
+    """Return sines followed by cosines of each distance [r width]. The lowest frequency is 1e-4 radians per token."""
     half = width // 2
     angles = distances[:, None] / LONGEST_WAVE ** (np.arange(half) / max(half - 1, 1))
     return np.concatenate([np.sin(angles), np.cos(angles), np.zeros((len(distances), width % 2))], axis=1)

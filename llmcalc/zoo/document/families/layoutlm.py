@@ -23,7 +23,7 @@ PATCH_EPS = 1e-6
 
 
 def markuplm(config: Config) -> Architecture:
-    """Build MarkupLM [li2021] from RoBERTa and an XPath embedding per token, which includes an unused matrix."""
+    """Build MarkupLM [li2021] from RoBERTa and an XPath embedding per token. One XPath matrix is unused."""
     width, depth, unit = config.d_model, config.size("max_depth"), config.size("xpath_unit_hidden_size")
     tags, numbers = (config.size(f"max_xpath_{kind}_unit_embeddings") for kind in ("tag", "subs"))
     missing = config.count("tag_pad_id"), config.count("subs_pad_id")

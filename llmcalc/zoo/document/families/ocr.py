@@ -160,7 +160,7 @@ def hy_v4(link: Link) -> list[Named]:
 
 
 def docling(link: Link) -> list[Named]:
-    """Build the Granite Docling projector with a coarse and a fine route, which read several encoder layers."""
+    """Build the Granite Docling projector with coarse and fine branches that read several encoder layers."""
     vision, model = link.encoder, link.model
     factor, out = vision.size("scale_factor"), vision.size("out_hidden_size")
     given = vision.get("deepstack_visual_indexes")

@@ -12,7 +12,7 @@ from ....layers import Embedding
 
 
 def layoutlm(config: Config) -> Architecture:
-    """Build LayoutLM [xu2019] with page position embeddings, and a pooler that runs in addition to the head."""
+    """Build LayoutLM [xu2019] with page position embeddings and a pooler that runs alongside the head."""
     rows, width = config.size("max_2d_position_embeddings"), config.d_model
     edges = {"x": "left_right", "y": "upper_lower", "h": "height", "w": "width"}
     places = tuple(

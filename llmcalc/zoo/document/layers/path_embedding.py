@@ -16,7 +16,7 @@ class PathEmbedding(Layer):
     A step embedding is the sum of a tag embedding and an index embedding. Every step has separate tables.
 
     Attributes:
-        depth: number of steps of a path; shorter paths are padded.
+        depth: number of steps in a path; shorter paths are padded.
         n_tags: number of distinct tags.
         n_numbers: number of distinct indices.
         d_unit: width of a step embedding.

@@ -1,4 +1,4 @@
-"""Embeddings of token boxes on the page [xu2020, Section 2.1], with all coordinates 0 by default."""
+"""Embeddings of token boxes on the page [xu2020, Section 2.1]. All coordinates default to 0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Relative position embeddings for pairs of token boxes [hong2021, Section 3.1], with all coordinates 0 by default."""
+"""Relative position embeddings for pairs of token boxes [hong2021, Section 3.1]. Coordinates default to 0."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from ....twins.weights import Array, Weight, Weights, matrix, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return a tag table and an index table for each path step, and the two matrices of a network."""
+    """Return a tag table and an index table for each path step, and two projection matrices."""
     tables = (("tags", layer.n_tags), ("numbers", layer.n_numbers))
     found = [table(name, layer.depth, rows, layer.d_unit) for name, rows in tables]
     found += [matrix("w1", (layer.depth, layer.d_unit), layer.d_ff), vector("b1", layer.d_ff)]

@@ -91,7 +91,7 @@ def _bottleneck_block(config: Config, norm: Callable[..., Layer]) -> tuple[Subla
 
 
 def convbert(config: Config) -> Architecture:
-    """Build ConvBERT [jiang2020], in which convolutions replace some heads and feed-forward layers may be grouped."""
+    """Build ConvBERT [jiang2020], in which convolutions replace some heads. Feed-forward layers may be grouped."""
     width, narrow = config.d_model, config.size("embedding_size")
     if config.flag("add_cross_attention"):
         raise config.error("add_cross_attention is not supported")
@@ -104,7 +104,7 @@ def convbert(config: Config) -> Architecture:
 
 
 def squeezebert(config: Config) -> Architecture:
-    """Build SqueezeBERT [iandola2020] with grouped projections, and a pooler that runs in addition to the head."""
+    """Build SqueezeBERT [iandola2020] with grouped projections and a pooler that runs alongside the head."""
     if config.size("embedding_size") != config.d_model:
         raise config.error("embedding_size must equal hidden_size")
     keys = ("q_groups", "k_groups", "v_groups", "post_attention_groups")

@@ -67,7 +67,7 @@ def _part(config: Config, name: str) -> Config:
 
 
 def _patches(config: Config) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the patch length and the implementation's number of extra patches, and notes."""
+    """Return the patch length, the number of extra patches in the implementation, and notes."""
     length, longest = config.optional_size("patch_size"), config.optional_size("max_patch_length")
     asked = config.flag("patch_in_forward", True) and config.string("patching_mode") == "entropy"
     if not asked or length is None:

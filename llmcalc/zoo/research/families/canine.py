@@ -16,7 +16,7 @@ from ..layers.character_pooling import CharacterPooling
 
 
 def canine(config: Config) -> Architecture:
-    """Read a CANINE config without a head. The position table has one row per hash bucket."""
+    """Read a CANINE config. The model has no head, and the position table has one row per hash bucket."""
     without_head(config)
     config.ignore("max_position_embeddings")
     width, heads, merge = (config.size(key) for key in ("hidden_size", "num_attention_heads", "downsampling_rate"))

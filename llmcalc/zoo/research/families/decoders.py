@@ -116,12 +116,14 @@ def minimax_text_01(config: Config) -> Architecture:
     if config.count("shared_intermediate_size") or not config.flag("postnorm", True):
         raise config.error("shared experts and postnorm: false are not supported")
     config.ignore("shared_moe_mode layernorm_type rotary_dim")
-    config.add_unmodelled("the model class rotates only part of each head and uses different projections")
+    config.add_unmodelled(
+        "unlike transformers' MiniMax, this class rotates only part of each head and uses different projections"
+    )
     return minimax(config)
 
 
 def xlstm(config: Config) -> Architecture:
-    """Read an xLSTM-Large config [beck2025]. A SwiGLU layer follows each mLSTM. Weights are separate or fused."""
+    """Read an xLSTM-Large config [beck2025] with separate or fused weights. A SwiGLU layer follows each mLSTM."""
     width, biased = config.optional_size("hidden_size") or config.size("embedding_dim"), config.flag("use_bias")
     config.ignore(_KERNELS)
     if (config.optional_size("embedding_dim") or width) != width:

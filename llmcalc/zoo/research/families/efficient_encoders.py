@@ -71,9 +71,7 @@ def _unpooled(config: Config, stack: Stack) -> Architecture:
 
 
 def mra(config: Config) -> Architecture:
-    """Read an MRA config [zeng2022]. Attention is counted over all pairs, without the multi-resolution
-    approximation.
-    """
+    """Read an MRA config [zeng2022]. Attention covers all pairs, without the multi-resolution approximation."""
     config.ignore("block_per_row approx_mode initial_prior_first_n_blocks initial_prior_diagonal_n_blocks")
     attention = bert_attention(config)
     config.add_unmodelled("the multi-resolution approximation of attention is not modelled")
@@ -102,9 +100,7 @@ def longformer(config: Config) -> Architecture:
 
 
 def big_bird(config: Config) -> Architecture:
-    """Read a BigBird config [zaheer2020]. Attention is sparse for long inputs, and the pooler runs even with a
-    head.
-    """
+    """Read a BigBird config [zaheer2020]. Attention is sparse for long inputs. The pooler runs even with a head."""
     kind, biased = config.string("attention_type"), config.flag("use_bias")
     if kind not in ("block_sparse", "original_full"):
         raise config.invalid("attention_type", "block_sparse or original_full", kind)

@@ -25,7 +25,7 @@ class Place(NamedTuple):
 
     @property
     def opens(self) -> bool:
-        """Whether the layer starts a group. The stream before the layer is then stored for later layers."""
+        """Whether the layer starts a group. If so, the stream before the layer is stored for later layers."""
         return self.number % self.group == 0
 
     @property

@@ -79,9 +79,7 @@ def _share(name: str, looped: int | None) -> str:
 
 
 def _sections(config: Config) -> tuple[int, int, int]:
-    """Return the number of layers before, in, and after the loop. Published configs count ``mlp`` layers
-    separately.
-    """
+    """Return the layer counts before, in and after the loop. Configs may count ``mlp`` layers separately."""
     half = 2 if "mlp" in (config.strings("layer_types") or []) else 1
     before, again, after = (config.get(key) for key in SECTIONS)
     sizes = [

@@ -20,7 +20,7 @@ _USUAL_END = 256_000  # default id of the end-of-image token
 
 
 def t5gemma2(config: Config) -> Architecture:
-    """Read a T5Gemma 2 config, including the vision encoder. If tied, the stacks share one token embedding."""
+    """Read a T5Gemma 2 config, including the vision encoder. Tied stacks share one token embedding."""
     config.ignore("is_encoder_decoder vocab_size dropout_rate classifier_dropout_rate image_token_index")
     config.ignore("eoi_token_index bos_token_id eos_token_id pad_token_id")  # the values of the parts are used
     kind, tied = config.head_kind() or "seq2seq", config.flag("tie_word_embeddings", True)

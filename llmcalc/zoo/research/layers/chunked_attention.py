@@ -62,9 +62,7 @@ class ChunkedAttention(Layer):
             raise SizeError(text, where="chunked_attention")
 
     def declare(self) -> Declaration:
-        """Declare the projections, hashes, scores per chunk or over all tokens, weighted values, and output
-        projection.
-        """
+        """Declare the projections, hashes, chunked or full scores, weighted values, and output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head, "t": "c + q"}
         rows, chunk = padded(self.padded_to, self.padded_above), self.chunk
         many = f"min(1, max(0, {rows} - {chunk}))"  # 1 with more than one chunk, else 0

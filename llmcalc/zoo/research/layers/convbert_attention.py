@@ -27,9 +27,7 @@ class ConvBertAttention(MultiHead):
             raise SizeError(text, where="convbert_attention")
 
     def declare(self) -> Declaration:
-        """Declare the projections, separable convolution, dynamic kernels, both types of heads, and output
-        projection.
-        """
+        """Declare the projections, separable convolution, dynamic kernels, both head types, and output projection."""
         axes = self._head_axes() | {"i": self.d_model, "g": self.n_heads}
         declaration = Declaration({**axes, "e": self.d_model // (2 * self.n_heads), "K": self.d_conv})
         project_inputs(declaration)

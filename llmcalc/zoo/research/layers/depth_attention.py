@@ -18,10 +18,10 @@ class DepthAttention(Layer):
         n_states: number of layer group sums, including the current group.
         n_reads: number of learned queries; each query produces one mix (1, or 3 for queries, keys and values).
         n_layers: number of layers whose queries are stored in one tensor; None: one tensor per layer.
-        closes: whether a layer group ends before the preceding sub-layer. The group sum is then stored.
+        closes: whether a layer group ends before the preceding sub-layer. If so, the group sum is stored.
         gate_rank: rank of the gates that mix the output with messages from the previous pass; None: no gates.
         n_gates: number of gates, one per use of the output.
-        gates_run: whether the gates run (there is a previous pass).
+        gates_run: whether the gates run, which requires a previous pass.
         norm_eps: epsilon of the norms.
         unused: whether the layer is stored but never run.
     """

@@ -1,4 +1,4 @@
-"""Differential attention [ye2024]. Each pair of heads subtracts two softmaxes with a learned factor."""
+"""Differential attention [ye2024]. Each pair of heads subtracts a scaled softmax from another softmax."""
 
 from __future__ import annotations
 

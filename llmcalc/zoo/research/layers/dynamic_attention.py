@@ -11,7 +11,7 @@ from ....layers.attention import Attention
 @inherit_docs
 @record
 class DynamicAttention(Attention):
-    """Attention with a bias of ``exp(A softplus(v wdt))`` per key and head added to the scores.
+    """Attention that adds a bias of ``exp(A softplus(v wdt))`` per key and head to the scores.
 
     In sequences longer than ``keep_window``, a query attends only to the keys with the largest biases. All scores
     are still computed.

@@ -54,9 +54,7 @@ class FunnelAttention(Layer):
             raise SizeError(f"d_model must be even, not {self.d_model}", where="funnel_attention")
 
     def declare(self) -> Declaration:
-        """Declare the projections (no query bias), content, position and segment scores, weighted values, and
-        output.
-        """
+        """Declare the projections, content, position and segment scores, weighted values, and output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head}
         axes |= {"S": 2, "qg": n_merged(self.merge, self.extra)}  # S: same segment or different segments
         pools_queries = self.pools and not self.pooled_keys

@@ -19,7 +19,7 @@ class HashedAttention(MultiHead):
         expected: whether to compute the expectation over all pairs. Sampling is linear in the number of tokens.
         n_hashes: number of sampled hashes.
         bits: number of bits per hash.
-        d_conv: kernel size of a depthwise convolution over the values, one kernel per head; None: no convolution.
+        d_conv: kernel size of a per-head depthwise convolution over the values; None: no convolution.
     """
 
     expected: bool = True

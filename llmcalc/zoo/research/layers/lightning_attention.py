@@ -17,7 +17,7 @@ class LightningAttention(Layer):
     Attributes:
         d_model: width of input and output.
         n_heads: number of heads.
-        d_head: width of a query, key and value head.
+        d_head: width of a query, key or value head.
         block: number of tokens per block. Attention within a block is computed directly, without a softmax.
         norm_eps: epsilon of the norm.
         activation: activation function applied to queries, keys and values.
@@ -33,9 +33,7 @@ class LightningAttention(Layer):
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
 
     def declare(self) -> Declaration:
-        """Declare the projections, sums within and across blocks, norm, gate, output, and one state matrix per
-        head.
-        """
+        """Declare the projections, sums within and across blocks, norm, gate, output, and one state per head."""
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head, "v": self.d_head}
         axes |= {"Z": self.block, "zz": "q * Z - mod(q, Z) * Z + mod(q, Z) * mod(q, Z)"}
         axes |= {"qf": "min(q, Z)", "qn": "q - min(q, Z)", "ql": "mod(q - 1, Z) + 1", "qm": "q - 1 - mod(q - 1, Z)"}

@@ -19,7 +19,7 @@ class NystromAttention(MultiHead):
         d_model: width of input and output.
         n_heads: number of heads, each of width d_model / n_heads.
         n_landmarks: number of landmarks; each landmark is the mean of a segment of tokens. None: full attention.
-        d_conv: kernel size of a depthwise convolution over the values, one kernel per head; None: no convolution.
+        d_conv: kernel size of a per-head depthwise convolution over the values; None: no convolution.
     """
 
     n_landmarks: int | None = None
@@ -28,9 +28,7 @@ class NystromAttention(MultiHead):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"z": "the inverse so far, starting from scaled transposed scores"}
 
     def declare(self) -> Declaration:
-        """Declare the projections, three softmax kernels, iterative inverse, weighted values, convolution, and
-        output.
-        """
+        """Declare the projections, three softmaxes, iterative inverse, weighted values, convolution, and output."""
         declaration = Declaration(self._head_axes())
         project_inputs(declaration)
         if self.n_landmarks:

@@ -28,7 +28,7 @@ class PatchAttention(Layer):
         patch: number of tokens per patch.
         extra_patches: number of additional patches in PyTorch, where every token is a patch.
         asks: type of the queries, ``patches`` or ``tokens``.
-        dropped: whether a later layer replaces the output. The output then gets no gradient.
+        dropped: whether a later layer replaces the output. If so, the output gets no gradient.
         norm_eps: epsilon of both norms.
     """
 

@@ -28,7 +28,7 @@ class SpanSelection(Layer):
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"question_id"})
 
     def declare(self) -> Declaration:
-        """Declare two matrices with norms and a matrix between them for each end of the span."""
+        """Declare two matrices with norms and a bilinear matrix for each end of the span."""
         declaration = Declaration({"d": self.d_in, "in": self.d_in, "out": self.d_in})
         declaration.equations("question[b d] = gather(x)")
         for end in ("start", "end"):

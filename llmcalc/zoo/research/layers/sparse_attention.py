@@ -13,7 +13,7 @@ GLOBAL = 2  # the first and the last block, which also attend to everything
 
 @record
 class SparseAttention(MultiHead):
-    """Block-sparse attention without a causal mask. It is full for up to ``(5 + 2 n_random) · block`` tokens.
+    """Non-causal block-sparse attention. Attention is full for up to ``(5 + 2 n_random) · block`` tokens.
 
     Attributes:
         d_model: width of input and output.
@@ -31,7 +31,7 @@ class SparseAttention(MultiHead):
 
     @property
     def limit(self) -> int:
-        """Maximum sequence length, in tokens, with full attention."""
+        """Maximum sequence length for full attention, in tokens."""
         return (NEAR + GLOBAL + 2 * self.n_random) * self.block
 
     def declare(self) -> Declaration:

@@ -94,7 +94,7 @@ def _global_tokens(layer: Any, w: Weights, step: Step) -> Array:
 def _update_globals(
     layer: Any, w: Weights, step: Step, q: Array, tokens: tuple[Array, Array], side_tokens: tuple[Array, Array]
 ) -> None:
-    """Update the global token stream with its attention to all tokens, including the global tokens."""
+    """Update the global token stream by attention to all tokens, including the global tokens."""
     (k, v), (ks, vs) = tokens, side_tokens
     mixed = _mix_both(dot_products(q, k), dot_products(q, ks), v, vs)
     step.saved_streams[SIDE_TOKENS] = step.saved_streams[SIDE_TOKENS] + join(w, mixed)

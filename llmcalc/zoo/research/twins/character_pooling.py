@@ -38,9 +38,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _expand(layer: Any, x: Array, step: Step) -> Array:
-    """Concatenate the unmerged stream with the group of each token [b q 2d]. The last group fills missing
-    positions.
-    """
+    """Concatenate each unmerged token with its group [b q 2d]. The last group fills missing positions."""
     before = step.saved_streams.get("characters")
     if before is None:
         raise UnsupportedError("missing unmerged token stream", where=layer.kind())

@@ -70,7 +70,7 @@ def _sinusoid_scores(layer: Any, w: Weights, q: Array, keys: int, pools_queries:
 
 
 def _factorized_scores(layer: Any, w: Weights, q: Array, queries: Array, keys: Array) -> Array:
-    """Return position scores [b h q k] from query and key sinusoids, using the angle addition theorems."""
+    """Return position scores [b h q k] from query and key sinusoids, using the angle addition formulas."""
     r = einsum("bqhe,dhe->bqhd", q, w.wr)
     sin_q, cos_q = np.split(sines_and_cosines(queries, layer.d_model), 2, axis=1)
     sin_k, cos_k = np.split(sines_and_cosines(keys, layer.d_model), 2, axis=1)

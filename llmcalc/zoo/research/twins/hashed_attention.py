@@ -45,6 +45,6 @@ def _sample(q: Array, k: Array, v: Array, hashes: int, bits: int) -> Array:
 
 
 def _buckets(x: Array, planes: Array) -> Array:
-    """Return the bucket of each vector [b q h n]. Each bit gives the side of one plane."""
+    """Return the bucket of each vector [b q h n]. Each bit indicates on which side of a plane the vector lies."""
     sides = np.asarray(einsum("bqhe,henj->bqhnj", x, planes)) > 0
     return np.sum(sides * 2 ** np.arange(planes.shape[-1]), axis=-1)

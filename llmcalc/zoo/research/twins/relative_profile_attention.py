@@ -38,9 +38,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``softmax(q kᵀ · scale + bias) v · wo`` for new tokens ``x`` [b q d], or [b q 3 d] with separate
-    inputs.
-    """
+    """Compute ``softmax(q kᵀ · scale + bias) v · wo`` for new tokens ``x`` [b q d] or separate inputs [b q 3 d]."""
     xq, xk, xv = _inputs(layer, w, x)
     q, bias = _queries_and_bias(layer, w, xq, step)
     k, v = _convolve(layer, w, "k", xk, state), _convolve(layer, w, "v", xv, state)

@@ -70,7 +70,7 @@ def _mix_inner(q: Array, keys: Array, values: Array, real: Array, seen: Array) -
 
 
 def _mix(q: Array, k: Array, v: Array, real: Array) -> Array:
-    """Return the attention output for query blocks [b m q h e] over own [b m k h e] or shared keys [b k h e]."""
+    """Attend from query blocks [b m q h e] to per-block keys [b m k h e] or to shared keys [b k h e]."""
     axes = "bmkhe" if len(k.shape) == 5 else "bkhe"
     hidden = ~real.reshape(-1, k.shape[2])[:, None, None] if len(k.shape) == 5 else ~real
     scores = einsum(f"bmqhe,{axes}->bmhqk", q, k)

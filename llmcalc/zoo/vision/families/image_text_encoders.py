@@ -79,7 +79,7 @@ def _patches(config: Config, width: int) -> tuple[Named, ...]:
 
 
 def lxmert(config: Config) -> Architecture:
-    """Read an LXMERT config [tan2019] as BERT on text. The blocks for image regions are stored but not run."""
+    """Read an LXMERT config [tan2019] as a BERT text encoder. The blocks for image regions are stored but not run."""
     config.add_unmodelled("the text attends to regions of an image")
     config.override("layer_norm_eps", LXMERT_EPS)
     without_head(config)
@@ -115,7 +115,7 @@ _LXMERT_HEADS = """
 
 
 def _unused(part: Sublayer, name: str) -> Sublayer:
-    """Return a renamed copy of the sub-layer that is stored but not run."""
+    """Return a renamed copy of the sub-layer. The copy is stored but not run."""
     (branch,) = part.branches
     assert part.after is not None
     layer, norm = (replace(one, unused=True) for one in (branch.layer, part.after))  # type: ignore[type-var]

@@ -19,7 +19,7 @@ MOLMO2_LAYERS = [24, 18]  # default encoder layers whose outputs are concatenate
 
 
 def idefics2(link: Link) -> list[Named | Stack]:
-    """Build the Idefics 2 projector [laurencon2024] with a gated MLP and a resampler with learned queries."""
+    """Build the Idefics 2 projector [laurencon2024] from a gated MLP and a resampler with learned queries."""
     model, width = link.model, link.d_encoder
     text = text_config(model)
     inner = model.nested("text_config", text, str(text.get("model_type", "mistral")))
@@ -59,13 +59,11 @@ def _resampler(config: Config, width: int, eps: float) -> Stack:
 
 
 def aria(link: Link) -> list[Named]:
-    """Build the Aria projector [li2024] with learned queries that attend to the patches and two linear layers."""
+    """Build the Aria projector [li2024]. Two linear layers follow learned queries that attend to the patches."""
     width, heads, out = link.d_encoder, link.encoder.n_heads, link.d_model
     queries = link.model.size("max_value_projector_patch_to_query_dict", _most_queries(link.model))
     norm = Norm(width, "layernorm", bias=True, eps=1e-5, n_latents=queries)
-    link.notes.append(
-        f"each image is counted with {queries} queries, as for the largest images; smaller images have fewer"
-    )
+    link.notes.append(f"each image is counted with {queries} queries, the maximum; smaller images have fewer")
     return named(
         queries=Embedding(queries, width, table="other", use="side_tokens"),
         query_norm=norm,
@@ -111,7 +109,7 @@ def _adapter(config: Config) -> Config:
 
 
 def molmo2_projector(link: Link) -> list[Named]:
-    """Build the Molmo 2 projector with attention within groups of neighbouring patches and a gated MLP."""
+    """Build the Molmo 2 projector. A gated MLP follows attention within groups of neighbouring patches."""
     adapter = _adapter(link.model)
     width, d_ff, out = (adapter.size(key) for key in ("hidden_size", "intermediate_size", "text_hidden_size"))
     attention = QueryAttention(

@@ -32,9 +32,7 @@ def clip(config: Config) -> Architecture:
 
 
 def metaclip_2(config: Config) -> Architecture:
-    """Read a MetaCLIP 2 text encoder config. Unlike early CLIP configs, all configs have the correct end-of-text
-    id.
-    """
+    """Read a MetaCLIP 2 text encoder config. Unlike in early CLIP configs, the end-of-text id is always correct."""
     return _clip(config, "of_id")
 
 
@@ -94,9 +92,7 @@ def bridgetower(config: Config) -> Architecture:
 
 
 def aimv2(config: Config) -> Architecture:
-    """Read an AIMv2 text encoder config [fini2024] with causal attention, RMSNorm, gated MLPs, and learned
-    positions.
-    """
+    """Read a causal AIMv2 text encoder config [fini2024] with RMSNorm, gated MLPs, and learned positions."""
     head_of_kind(config, "none")
     width, bias = config.d_model, config.flag("qkv_bias")
     biases: Fields = dict.fromkeys(BIASED, bias)

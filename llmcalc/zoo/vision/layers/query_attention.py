@@ -67,9 +67,7 @@ class QueryAttention(Layer):
             raise SizeError("pooled and d_source require sees: tokens", where="query_attention")
 
     def declare(self) -> Declaration:
-        """Declare the projections, scores, weighted values, and output. Learned queries run once per patch
-        sequence.
-        """
+        """Declare the projections, scores, weighted values, and output. Learned queries run once per sequence."""
         sizes = {"d": self.d_model, "h": self.n_heads, "g": self.n_kv_heads, "e": self.d_head}
         sizes |= {"src": self.d_source, "out": self.d_out}
         is_self_attention = self.pooled is not None or self.sees == "themselves"
