@@ -233,18 +233,18 @@ SECTIONS = {
     "Megatron-LM, a GPT model the size of Llama-2-7B": (
         "megatron_pr482.csv",
         megatron,
-        "The source doesn't state the settings for its table, but they must be the same as in its example. With these "
+        "The source doesn't state the settings for its table, but they appear to be those of its example. With these "
         "settings, the formula in the source's script gives 69.0, 55.5, 49.5 and 28.6, and the estimates in the table "
         "are 68.8, 55.5, 49.5 and 28.6. With 4,096 tokens, or with Llama's vocabulary or FFN width, the formula gives "
-        "different values. A reviewer quotes the measurement in the first row for pp 2 on two nodes. This must be an "
-        "error, because a configuration with more ranks than the third row can't need more memory.",
+        "different values. A reviewer quotes the measurement in the first row for pp 2 on two nodes. This is "
+        "presumably an error, because a configuration with more ranks than the third row can't need more memory.",
     ),
     "Megatron-Core, Mixtral with fewer and narrower layers": (
         "mbridge_mixtral.csv",
         mbridge,
-        "The source gives values to one decimal place. It also reports the maximum memory allocated by torch, which is "
-        "between 7.6 and 13.8 GiB. For the smaller micro-batch, this maximum exceeds the sum of states and activations "
-        "and doesn't match any point in the modelled step.",
+        "The source gives values to one decimal place. It also reports the maximum memory allocated by torch, which "
+        "ranges from 7.6 to 13.8 GiB. For the smaller micro-batch, this maximum exceeds the sum of states and "
+        "activations and doesn't match any point in the modelled step.",
     ),
     "torchtitan, Llama 3.1 on H100": (
         "torchtitan_h100.csv",
@@ -257,7 +257,7 @@ SECTIONS = {
     "torchtitan, selective checkpointing per operation": (
         "torchtitan_h100.csv",
         checkpointed_by_operation,
-        "The measurements are between the two predictions.",
+        "All measurements lie between the two predictions.",
     ),
     "QLoRA, Mixtral-8x7B on one A100": (
         "fms_lora_a100.csv",
