@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from .pictures import Picture
 
 LOSSES = (
-    "losses are in nats per token, measured on each law's own data with its own tokenizer, and are not comparable across laws; "
+    "losses are in nats per token, measured on each law's own data with its own tokenizer, "
+    "and are not comparable across laws; "
     "each law counts N as its publication does (llmcalc laws show NAME)"
 )
 COMPARED = {

@@ -58,7 +58,7 @@ WRONG = [
     ({"model_type": "granite_speech", "projector_config": {"use_qformer_text_input": True}}, "read text"),
     ({"model_type": "phi4_multimodal", "audio_config": {"time_reduction": 6}}, "must be a power of 2, not 6"),
     ({"model_type": "phi4_multimodal", "audio_config": {"ext_pw_out_channel": 512}}, "stream has width 1024"),
-    ({"model_type": "fun_asr_nano", "audio_config": {"num_timestamp_prediction_layers": 70}}, "less than the number of layers"),
+    ({"model_type": "fun_asr_nano", "audio_config": {"num_timestamp_prediction_layers": 70}}, "less than the number"),
     ({"model_type": "gemma3n", "audio_config": {"sscp_conv_stride_size": [[1, 1], [2, 2]]}}, "only 2 is supported"),
     ({"model_type": "qwen2_audio", "audio_config": {"n_gates": 3}}, "unknown config key 'n_gates'"),
 ]  # fmt: skip
@@ -73,7 +73,7 @@ def test_invalid_configs_are_errors(config: dict[str, Any], message: str) -> Non
 def test_unknown_encoders_are_named_and_not_counted() -> None:
     found = llmcalc.load({"model_type": "qwen2_audio", "text_config": TEXT, "audio_config": {"model_type": "other"}})
     assert [stack.name for stack in found.stacks] == ["decoder"]
-    assert found.notes[-1].endswith("not counted: audio")
+    assert found.notes[-1].endswith("audio encoder 'other' is not counted")
 
 
 def test_speech_generation_is_stored_and_not_run() -> None:

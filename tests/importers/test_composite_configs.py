@@ -62,7 +62,7 @@ def test_unknown_encoders_are_named() -> None:
     found = llmcalc.load({"model_type": "llava", **parts})
     assert found.stacks == llmcalc.load({"model_type": "llama", **SIZES, "tie_word_embeddings": False}).stacks
     assert "eva" in found.notes[-1]
-    assert found.notes[-1].endswith("not counted: vision")
+    assert found.notes[-1].endswith("vision encoder 'eva' is not counted")
 
 
 def test_top_level_keys_are_read_strictly() -> None:

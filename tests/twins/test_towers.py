@@ -204,7 +204,7 @@ def test_grid_layers_need_patches() -> None:
     token = Named("token", Embedding(11, WIDTH))
     for layer in (Linear(WIDTH, WIDTH, merge=4), Attention(WIDTH, 3, positions="rope", rope_grid="halves")):
         stack = Stack("encoder", WIDTH, (token,), (), (Named("odd", layer),), "encoder")
-        with pytest.raises(UnsupportedError, match="patches"):
+        with pytest.raises(UnsupportedError, match="patch"):
             llmcalc.twin(Architecture("text", (stack,))).forward(np.zeros((1, 4), int))
 
 

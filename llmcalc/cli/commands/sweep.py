@@ -17,7 +17,7 @@ QUANTITY = Argument(
     "swept",
 )
 OVER = Option(
-    "--over", "Range to sweep, such as seq=1k..1M:x2, seq=1k..32k:+1k or batch=1,8,64 (k is 1024). Repeatable.", "SIZE=VALUES",
+    "--over", "Range, such as seq=1k..1M:x2, seq=1k..32k:+1k or batch=1,8,64 (1k is 1024; repeatable).", "SIZE=VALUES",
     repeatable=True,
 )  # fmt: skip
 
