@@ -21,7 +21,8 @@ from .kv_cache import CACHED, StateSize
 from .memory.inference import InferenceMemory
 from .memory.number_formats import BITS_A_BYTE
 from .memory.pipeline import ParallelMemory
-from .work import PAIRS, STAGES, Extent, Work
+from .walk import PAIRS, Extent
+from .work import STAGES, Work
 
 FLOPS, BYTES, ELEMENTS = "FLOPs", "bytes", "elements"
 # names of the workload axes in formulas

@@ -12,7 +12,8 @@ from ..core.form import Form, lift
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.workload import Workload
-from .work import Conventions, Work, works
+from .walk import Conventions
+from .work import Work, works
 
 
 class Count(NamedTuple):

@@ -7,17 +7,17 @@ from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple
 
-from ..core.architecture import Architecture, declare
+from ..core.architecture import Architecture
 from ..core.declaration import Declaration, State
 from ..core.errors import SizeError, UnsupportedError, short_repr
 from ..core.form import Form, ceil, lift
-from ..core.ledger import Entry, stack_entries
+from ..core.ledger import Entry
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
-from ..core.workload import Workload, symbols
+from ..core.workload import Workload
 from .memory.number_formats import BITS_A_BYTE, Format
 from .sharding import Mesh
-from .work import Conventions, Extent, extent, runs
+from .walk import Conventions, Extent, walk
 
 BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "fp8": 1}
 SOURCE_AXIS = "s"  # encoder tokens; all beams share their keys and values
@@ -136,25 +136,20 @@ def state(
         raise SizeError(f"must be a positive integer, not {short_repr(beams)}", parameter="beams")
     workload = Workload(batch=batch, seq=seq, target_seq=target_seq, convention=convention, extend=extend)
     conventions = Conventions("prefill", "dense", convention)
-    single_stack = not architecture.is_encoder_decoder
     found: list[CachedTensor] = []
-    for stack in architecture.stacks:
-        if stack.role == "encoder" or stack.unused:  # an encoder runs once and has no state of its own
+    for place in walk(architecture, conventions):
+        if place.entry.stack.role == "encoder":  # an encoder runs once and has no state of its own
             continue
-        names = symbols(stack, single_stack, convention=convention)
-        for entry in stack_entries(stack):
-            for _, declaration in declare(entry.layer).walk():
-                for tensor in declaration.states:
-                    if runs(tensor.tags, conventions):
-                        lengths = [extent(axis, declaration, names, convention) for axis in tensor.axes]
-                        factors = tuple(zip(tensor.axes, lengths, strict=True))
-                        if page and tensor.role in CACHED:
-                            lengths = [_padded_to_pages(length, page) for length in lengths]
-                        own = 1 if SOURCE_AXIS in tensor.axes and convention is None else beams
-                        size, row = lift(prod(lengths, start=lift(own))), lengths[-1]
-                        n_ranks = _n_ranks(tensor, declaration, mesh) if mesh else 1
-                        columns = row if isinstance(row, int) else 1
-                        found.append(CachedTensor(entry, tensor, size, factors, columns, n_ranks, own))
+        for tensor in place.states:
+            lengths = [place.extent(axis) for axis in tensor.axes]
+            factors = tuple(zip(tensor.axes, lengths, strict=True))
+            if page and tensor.role in CACHED:
+                lengths = [_padded_to_pages(length, page) for length in lengths]
+            own = 1 if SOURCE_AXIS in tensor.axes and convention is None else beams
+            size, row = lift(prod(lengths, start=lift(own))), lengths[-1]
+            n_ranks = _n_ranks(tensor, place.declaration, mesh) if mesh else 1
+            columns = row if isinstance(row, int) else 1
+            found.append(CachedTensor(place.entry, tensor, size, factors, columns, n_ranks, own))
     return StateSize(architecture, workload, dtype, tuple(found), cache, page, beams)
 
 

@@ -74,28 +74,34 @@ def stack_entries(stack: Stack) -> Iterator[Entry]:
         yield Entry(stack, "outputs", None, "", name, layer, 1, 1)
 
 
+def declarations(*stacks: Stack) -> Iterator[tuple[Entry, tuple[str, ...], Declaration]]:
+    """Yield (entry, path of the inner layer, declaration) for every layer and inner layer in the stacks."""
+    for stack in stacks:
+        for entry in stack_entries(stack):
+            for part, declaration in declare(entry.layer).walk():
+                yield entry, part, declaration
+
+
 def rows(stacks: tuple[Stack, ...]) -> list[Row]:
     """Return every tensor in the stacks. Only the first occurrence of a shared tensor has a nonzero copy count."""
     found: list[Row] = []
     sizes: dict[str, int] = {}
-    for stack in stacks:
-        for entry in stack_entries(stack):
-            for part, declaration in declare(entry.layer).walk():
-                for tensor, size in zip(declaration.tensors, _sizes(declaration), strict=True):
-                    if not (tensor.share or entry.share):
-                        found.append(Row(entry, part, declaration, tensor, size, entry.stored))
-                        continue
-                    if entry.share and not tensor.share:  # one tensor for all sub-layers that share it
-                        path = (stack.name, entry.share, entry.name, *part, tensor.name)
-                        tensor = changed(tensor, share=".".join(path))
-                    copies = entry.stored
-                    if name := identity(stack, tensor):
-                        copies = 0 if name in sizes else 1
-                        if sizes.setdefault(name, size) != size:
-                            where = f"{'.'.join(entry.path)}.{tensor.name}"
-                            message = f"{where} has {size} elements, but the shared tensor {name!r} has {sizes[name]}"
-                            raise SizeError(message, hint="shared tensors must have the same shape")
-                    found.append(Row(entry, part, declaration, tensor, size, copies))
+    for entry, part, declaration in declarations(*stacks):
+        for tensor, size in zip(declaration.tensors, _sizes(declaration), strict=True):
+            if not (tensor.share or entry.share):
+                found.append(Row(entry, part, declaration, tensor, size, entry.stored))
+                continue
+            if entry.share and not tensor.share:  # one tensor for all sub-layers that share it
+                path = (entry.stack.name, entry.share, entry.name, *part, tensor.name)
+                tensor = changed(tensor, share=".".join(path))
+            copies = entry.stored
+            if name := identity(entry.stack, tensor):
+                copies = 0 if name in sizes else 1
+                if sizes.setdefault(name, size) != size:
+                    where = f"{'.'.join(entry.path)}.{tensor.name}"
+                    message = f"{where} has {size} elements, but the shared tensor {name!r} has {sizes[name]}"
+                    raise SizeError(message, hint="shared tensors must have the same shape")
+            found.append(Row(entry, part, declaration, tensor, size, copies))
     return found
 
 

@@ -14,10 +14,10 @@ from ..calc.memory.saved_tensors import FP32_BYTES, ActivationPolicy
 from ..calc.memory.training import saved_tensors
 from ..calc.params import params
 from ..calc.sharding import Mesh
-from ..core.architecture import Architecture, declare
+from ..core.architecture import Architecture
 from ..core.equation import read
 from ..core.errors import UnsupportedError
-from ..core.ledger import entries
+from ..core.ledger import declarations
 from ..core.shrink import SEQ
 from ..core.shrink_tower import grid_of
 from ..core.workload import Workload
@@ -129,9 +129,8 @@ def _active(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check
 def _declared_experts(small: Architecture) -> int:
     """Return the declared number of active experts, summed over all layers with expert tensors."""
     n_active = 0
-    for entry in entries(small):
-        declarations = [declaration for _, declaration in declare(entry.layer).walk()]
-        used = [declaration.axes[t.active[1]] for declaration in declarations for t in declaration.tensors if t.active]
+    for entry, _, declaration in declarations(*small.stacks):
+        used = [declaration.axes[tensor.active[1]] for tensor in declaration.tensors if tensor.active]
         n_active += entry.stored * int(used[0]) if used else 0
     return n_active
 
@@ -178,7 +177,7 @@ def _saved(small: Architecture, observed: tuple[int, ...], texts: _Inputs) -> Ch
     if declared != sum(observed):
         sizes = ", ".join(str(size) for size in sorted(unmatched.elements(), reverse=True)[:MOST_NAMED])
         detail = f"declared only: {', '.join(declared_only[:MOST_NAMED]) or 'none'}; observed only: {sizes or 'none'}"
-    recurrent = any("scan" in read(line).tags for entry in entries(small) for line in declare(entry.layer).lines)
+    recurrent = any("scan" in read(line).tags for _, _, inner in declarations(*small.stacks) for line in inner.lines)
     note = "scans save their inputs" if recurrent else ""
     return Check("saved activations", declared, sum(observed), "elements", detail=detail, note=note)
 

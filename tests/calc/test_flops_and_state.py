@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 
 import llmcalc
-from llmcalc.calc.work import visible_pairs
+from llmcalc.calc.walk import visible_pairs
 from llmcalc.core.declaration import Declaration
 from llmcalc.core.form import symbol
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llmcalc import layers
-from llmcalc.calc.work import Conventions, runs
+from llmcalc.calc.walk import Conventions, runs
 from llmcalc.core.axes import GLOSSARY, WORKLOAD
 from llmcalc.core.declaration import Declaration
 from llmcalc.core.equation import Equation, read

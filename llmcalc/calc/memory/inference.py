@@ -10,9 +10,10 @@ from typing import Any
 from ...core.architecture import Architecture
 from ...core.notebook_display import NotebookDisplay
 from ...core.record import record
-from ...core.workload import Workload, symbols
+from ...core.workload import Workload
 from ..kv_cache import StateSize
 from ..sharding import Mesh
+from ..walk import Conventions, executed_stacks
 from .liveness import STREAM, Liveness, peak_live_bytes
 from .number_formats import BITS_A_BYTE
 from .saved_tensors import ActivationPolicy
@@ -117,11 +118,8 @@ def _transient_bytes(
     architecture: Architecture, logits: str, policy: ActivationPolicy, mesh: Mesh, values: dict[str, int]
 ) -> int:
     """Return the peak size of live activations in any block or head, in bytes."""
-    single_stack, largest = not architecture.is_encoder_decoder, 0
-    for stack in architecture.stacks:
-        if stack.unused:
-            continue
-        names = symbols(stack, single_stack, logits, policy.convention)
+    largest = 0
+    for stack, names in executed_stacks(architecture, Conventions("prefill", "dense", policy.convention, logits)):
         for run in stack.runs:
             trace = Liveness(policy, names, values, mesh)
             trace.block(run.block, STREAM)

@@ -10,10 +10,9 @@ from typing import Any
 
 from ...core.architecture import Block, Stack, Sublayer, declare
 from ...core.declaration import Declaration
-from ...core.equation import Equation, read
 from ...core.layer import Layer
 from ..sharding import Mesh
-from ..work import Conventions, runs
+from ..walk import Conventions, executed
 from .saved_tensors import MASK_BYTES, ActivationPolicy, Recorder, TensorVersions
 
 SOURCE = "src"  # the encoder's output
@@ -27,7 +26,9 @@ class Liveness(Recorder):
         self, policy: ActivationPolicy, symbols: Mapping[str, Any], values: Mapping[str, int], mesh: Mesh
     ) -> None:
         super().__init__(policy, symbols, values, mesh)
-        self.conventions = Conventions("prefill", "dense", policy.convention)
+        self.conventions = Conventions(
+            "prefill", "dense", policy.convention, kernel=policy.attention, dropout=policy.dropout
+        )
         self.outputs: set[str] = set()  # sub-layer and head outputs, whose gradients come from outside
         self.stream_outputs: set[str] = set()  # outputs whose gradient is the gradient of the residual stream
         self.stream_bytes = 0
@@ -100,9 +101,8 @@ class Liveness(Recorder):
         """Traverse a declaration and its inner layers, and return the name of the last output tensor."""
         versions = TensorVersions(self, declaration, place, {"x": x, "unnormed": unnormed, "first": STREAM})
         self.parts(versions, after_equations=False)
-        for equation in map(read, declaration.lines):
-            if self.is_executed(equation):
-                versions.equation(equation)
+        for equation in executed(declaration, self.conventions):
+            versions.equation(equation)
         self.parts(versions, after_equations=True)
         return versions.last
 
@@ -116,12 +116,6 @@ class Liveness(Recorder):
             result = self.declaration(part, versions.versions[source], place, versions.versions["unnormed"])
             if result_name:
                 versions.versions[result_name] = versions.last = result
-
-    def is_executed(self, equation: Equation) -> bool:
-        """Return whether an equation is executed under the policy."""
-        skipped = {"eager" if self.policy.attention == "flash" else "flash"}
-        skipped |= set() if self.policy.dropout else {"dropout"}
-        return not equation.tags & skipped and runs(equation.tags - {"flash", "dropout"}, self.conventions)
 
     def new_name(self, stem: str) -> str:
         """Return an unused tensor name."""

@@ -15,7 +15,7 @@ from ...core.functions import FUNCTIONS
 from ...core.ledger import elements
 from ...core.record import record
 from ..sharding import Mesh
-from ..work import extent
+from ..walk import extent
 from .optimizer import Adapters
 
 MASK_BYTES, BF16_BYTES, FP32_BYTES = 1, 2, 4

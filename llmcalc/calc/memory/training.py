@@ -9,9 +9,10 @@ from typing import Any
 
 from ...core.architecture import Architecture, Stack, declare
 from ...core.record import record
-from ...core.workload import Workload, symbols
+from ...core.workload import Workload
 from ..params import params
 from ..sharding import Mesh
+from ..walk import Conventions, executed_stacks
 from . import zero
 from .liveness import STREAM, Liveness
 from .optimizer import Recipe
@@ -126,14 +127,13 @@ def segments_and_loss(
     architecture: Architecture, workload: Workload, policy: ActivationPolicy, mesh: Mesh
 ) -> tuple[dict[SegmentKey, Segment], Loss]:
     """Return the segments of the trained stacks in forward order, and the memory used by the loss."""
-    single_stack, values = not architecture.is_encoder_decoder, workload.values(architecture)
+    values = workload.values(architecture)
     found: dict[SegmentKey, Segment] = {}
     loss = Loss(0, 0)
     end: SegmentKey | None = None  # the last segment of the previous text stack
-    for stack in architecture.stacks:
-        if stack.unused or stack.frozen:  # no gradient flows, so nothing is saved
+    for stack, names in executed_stacks(architecture, Conventions("prefill", "dense", policy.convention)):
+        if stack.frozen:  # no gradient flows, so nothing is saved
             continue
-        names = symbols(stack, single_stack, convention=policy.convention)
 
         def new() -> Liveness:
             trace = Liveness(policy, names, values, mesh)  # noqa: B023 (used within this iteration)

@@ -1,0 +1,147 @@
+"""One traversal of an architecture. FLOPs, state, traffic and saved tensors are folds over it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from ..core.architecture import Architecture, Stack
+from ..core.declaration import Declaration, State
+from ..core.equation import Equation, read
+from ..core.errors import UnsupportedError
+from ..core.expression import evaluate
+from ..core.form import FUNCTIONS as ATOMS
+from ..core.form import Form, chunk_pairs, lift, pairs, remainder
+from ..core.ledger import Entry, declarations
+from ..core.workload import symbols
+
+PAIRS = "visible_pairs"  # factor that replaces (q, k) under a mask
+Extent = Form | int
+
+
+class Conventions(NamedTuple):
+    """Settings that determine which equations are executed and which attention pairs are counted.
+
+    Attributes:
+        phase: ``prefill`` or ``decode``.
+        attention: counted pairs, ``causal`` (visible pairs) or ``dense`` (all pairs).
+        convention: None for the model itself, or ``torch`` for transformers' eager code.
+        logits: positions for which logits are computed (``all`` or ``last``).
+        kernel: implementation of attention, ``eager`` or ``flash``.
+        dropout: whether dropout is active.
+    """
+
+    phase: str
+    attention: str
+    convention: str | None
+    logits: str = "all"
+    kernel: str = "eager"
+    dropout: bool = False
+
+
+class Placed(NamedTuple):
+    """A declaration in its place, with the closed form of each workload axis.
+
+    Attributes:
+        part: path of the inner layer, or empty for the layer itself.
+        is_done: whether the equations already ran in an earlier step (an encoder in a decode step).
+    """
+
+    entry: Entry
+    part: tuple[str, ...]
+    declaration: Declaration
+    symbols: Mapping[str, Form]
+    conventions: Conventions
+    is_done: bool
+
+    @property
+    def equations(self) -> Iterator[Equation]:
+        """Executed equations, in order."""
+        for equation in executed(self.declaration, self.conventions):
+            if not self.is_done or "again" in equation.tags:
+                yield equation
+
+    @property
+    def states(self) -> Iterator[State]:
+        """Tensors that persist between decode steps."""
+        return (state for state in self.declaration.states if runs(state.tags, self.conventions))
+
+    def extent(self, axis: str) -> Extent:
+        """Return the length of an axis as an integer or a closed form."""
+        return extent(axis, self.declaration, self.symbols, self.conventions.convention)
+
+    def extents(self, axes: tuple[str, ...]) -> list[tuple[str, Extent]]:
+        """Return the axes of a product with their lengths. Visible pairs replace queries and keys under a mask."""
+        separate = self.declaration.mask.startswith("apart:")  # pairs across chunks are never computed
+        masked = (self.conventions.attention == "causal" and self.declaration.mask) or separate
+        if not (masked and {"q", "k"} <= set(axes)):
+            return [(axis, self.extent(axis)) for axis in axes]
+        others = [(axis, self.extent(axis)) for axis in axes if axis not in ("q", "k")]
+        return [(PAIRS, visible_pairs(self.declaration, self.symbols)), *others]
+
+
+def executed_stacks(architecture: Architecture, conventions: Conventions) -> Iterator[tuple[Stack, dict[str, Form]]]:
+    """Yield every stack that is executed, with the closed form of each workload axis."""
+    single_stack = not architecture.is_encoder_decoder
+    for stack in architecture.stacks:
+        if not stack.unused:
+            yield stack, symbols(stack, single_stack, conventions.logits, conventions.convention)
+
+
+def walk(architecture: Architecture, conventions: Conventions) -> Iterator[Placed]:
+    """Yield the declaration of every executed layer and inner layer. Equal blocks of a run occur once."""
+    for stack, names in executed_stacks(architecture, conventions):
+        is_done = stack.role == "encoder" and architecture.is_encoder_decoder and conventions.phase == "decode"
+        for entry, part, declaration in declarations(stack):
+            yield Placed(entry, part, declaration, names, conventions, is_done)
+
+
+def executed(declaration: Declaration, conventions: Conventions) -> Iterator[Equation]:
+    """Yield the equations of a declaration that are executed under the conventions."""
+    return (equation for equation in map(read, declaration.lines) if runs(equation.tags, conventions))
+
+
+def runs(tags: frozenset[str], conventions: Conventions) -> bool:
+    """Return whether an equation or state with these tags is included under the conventions."""
+    if not tags:
+        return True
+    if ("eager" if conventions.kernel == "flash" else "flash") in tags:
+        return False
+    if "dropout" in tags and not conventions.dropout:
+        return False
+    phases, kinds = tags & {"prefill", "decode"}, tags & {"torch", "model"}
+    return (not phases or conventions.phase in phases) and (not kinds or (conventions.convention or "model") in kinds)
+
+
+def extent(axis: str, declaration: Declaration, names: Mapping[str, Form], convention: str | None) -> Extent:
+    """Return the length of an axis as an integer or a closed form."""
+    tables = (declaration.as_torch, declaration.axes) if convention == "torch" else (declaration.axes,)
+    length = next((table[axis] for table in tables if axis in table), None)
+    if length is None:
+        return names[axis]
+    if isinstance(length, int):
+        return length
+    sizes = {name: size for table in reversed(tables) for name, size in table.items() if isinstance(size, int)}
+    found: Extent = evaluate(length, {**names, **sizes}, ATOMS)
+    return found
+
+
+def visible_pairs(declaration: Declaration, names: Mapping[str, Form]) -> Form:
+    """Return the number of (query, key) pairs that are visible under a layer's attention mask."""
+    kind, _, width = declaration.mask.partition(":")
+    query, keys = names["q"], names["k"]
+    if kind == "causal":
+        return lift(pairs(query, keys))
+    if kind == "window":
+        return lift(pairs(query, keys, int(width)))
+    if kind == "chunk":
+        return lift(chunk_pairs(query, keys, int(width)))
+    if kind in ("block", "apart"):  # all tokens of the same block
+        rest = remainder(query, int(width))
+        return lift((query - rest) * int(width) + rest * rest)
+    if kind == "patch":  # vectors of the patch of each new token
+        return query * int(width)
+    if kind == "local":  # tokens before and after; the token itself counts once
+        back, _, ahead = width.partition(":")
+        return lift(pairs(query, query, int(back))) + lift(pairs(query, query, int(ahead or back))) - query
+    raise UnsupportedError(f"unsupported mask {declaration.mask!r}")
