@@ -15,7 +15,6 @@ Sizes are distinct primes where possible, so that swapped axes change the result
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, replace
 from itertools import chain, repeat
@@ -43,10 +42,6 @@ NOT_IN_BLOCKS = frozenset(OUTSIDE | DEPENDENT | {"norm", "affine", "scale"})
 _MAX_BLOCKS, _MAX_RUNS, _MAX_TOKENS, _MAX_RANKS = 3, 3, 64, 4
 _MAX_REPAIRS = 24
 NO_VALUES: Mapping[str, Any] = {}
-_TOO_LARGE = re.compile(r"(\w+) \(\d+\) must not exceed (\w+)")
-_INVALID = re.compile(r"(\w+) (?:is \d+;|must be .*, not \d+$)")
-_WORD = re.compile(r"\w+")
-_DIVIDES = re.compile(r"(\w+) \(\d+\) does not divide (\w+)")
 
 
 @st.composite
@@ -56,14 +51,10 @@ def layers(draw: st.DrawFn, /, kind: str, multiple: int = 1, **fixed: Any) -> La
     primes = chain((multiple * prime for prime in draw(st.permutations(PRIMES))), repeat(1))
     values = {entry.name: draw(_values(found, entry, prime)) for entry, prime in zip(entries, primes, strict=False)}
     values |= {name: value for name, value in fixed.items() if name in values}
-    usual = {entry.name: entry.default for entry in entries if entry.name not in fixed}
-    for _ in range(_MAX_REPAIRS):
-        try:
-            return found(**values)
-        except SizeError as error:
-            values = _repair(values, error, fixed=fixed, multiple=multiple, usual=usual)
-    assume(False)
-    raise AssertionError
+    usual = {entry.name: entry.default for entry in entries if entry.name not in fixed and not is_required(entry)}
+    repaired = _repaired(found, values, fixed, multiple, usual)
+    assume(_error(found, repaired) is None)
+    return found(**repaired)
 
 
 def block_kinds() -> list[str]:
@@ -156,11 +147,7 @@ def smallest(kind: str) -> dict[str, Any]:
     found, entries = _fields(kind)
     needed = [entry.name for entry in entries if is_required(entry)]
     values: dict[str, Any] = dict(zip(needed, PRIMES[1:], strict=False))
-    for _ in range(_MAX_REPAIRS):
-        try:
-            found(**values)
-        except SizeError as error:
-            values = _repair(values, error, give_up=error)
+    values = _repaired(found, values)
     found(**values)
     return values
 
@@ -170,42 +157,71 @@ def is_required(entry: Field[Any]) -> bool:
     return entry.default is MISSING and entry.default_factory is MISSING
 
 
+def _repaired(found: type[Layer], values: dict[str, Any], *details: Any) -> dict[str, Any]:
+    """Return the values, repaired until they are valid or an error can't be avoided. Details are as in ``_repair``."""
+    for _ in range(_MAX_REPAIRS):
+        error = _error(found, values)
+        changed = _repair(found, values, error, *details) if error else None
+        if changed is None:
+            break
+        values = changed
+    return values
+
+
 def _repair(
+    found: type[Layer],
     values: Mapping[str, Any],
     error: SizeError,
-    give_up: SizeError | None = None,
     fixed: Mapping[str, Any] = NO_VALUES,
     multiple: int = 1,
     usual: Mapping[str, Any] = NO_VALUES,
-) -> dict[str, Any]:
-    """Return the values with one change that addresses the error.
+) -> dict[str, Any] | None:
+    """Return the values with one change that addresses the error, or None if the error can't be avoided.
 
     A dividend is multiplied by its divisor, two sizes in the wrong order are swapped, and an odd or small size is
-    doubled. The divisor of a fixed size becomes one of its prime factors, times ``multiple`` if possible. If fields
-    are mutually exclusive, the first field named in the error is reset to its default in ``usual``.
+    doubled. The divisor of a fixed size becomes one of its prime factors, times ``multiple`` if possible. In all other
+    cases, as few fields as possible are reset to their defaults in ``usual``.
     """
-    too_large, invalid = _TOO_LARGE.match(error.message), _INVALID.match(error.message)
-    if (divides := _DIVIDES.match(error.message)) and divides[2] in fixed and divides[1] not in fixed:
-        divisors = [
-            size for size in (*(multiple * prime for prime in PRIMES), *PRIMES) if fixed[divides[2]] % size == 0
-        ]
-        return {**values, divides[1]: divisors[0]}
-    if give_up is None:  # the sizes that the repair would change
-        changed = (divides[2],) if divides else too_large.groups() if too_large else invalid.groups() if invalid else ()
-        assume(not any(name in fixed for name in changed))
-    if divides and isinstance(values.get(divides[1]), int):
-        return {**values, divides[2]: values[divides[2]] * values[divides[1]]}
-    if too_large and isinstance(values.get(too_large[2]), int):
-        return {**values, too_large[1]: values[too_large[2]], too_large[2]: values[too_large[1]]}
-    if invalid and isinstance(values.get(invalid[1]), int):
-        return {**values, invalid[1]: 2 * values[invalid[1]]}
-    if give_up:
-        raise give_up
-    for name in _WORD.findall(error.message):
-        if usual.get(name, MISSING) is not MISSING and values[name] != usual[name]:
-            return {**values, name: usual[name]}
-    assume(False)
-    raise AssertionError
+    field, dividend, limit = error.field, error.divides, error.at_most
+    is_free = field not in fixed and type(values.get(field)) is int
+    if is_free and dividend in fixed:
+        sizes = chain((multiple * prime for prime in PRIMES), PRIMES)
+        return {**values, field: next(size for size in sizes if fixed[dividend] % size == 0)}
+    if dividend in values and dividend not in fixed and type(values.get(field)) is int:
+        return {**values, dividend: values[dividend] * values[field]}
+    if is_free and limit not in fixed and type(values.get(limit)) is int:
+        return {**values, field: values[limit], limit: values[field]}
+    if is_free and not dividend and not limit:
+        doubled = {**values, field: 2 * values[field]}
+        other = _error(found, doubled)
+        if other is None or other.field != field or other.divides or other.at_most:
+            return doubled
+    return _reset(found, values, error, usual)
+
+
+def _reset(
+    found: type[Layer], values: Mapping[str, Any], error: SizeError, usual: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Reset as few fields as possible to avoid the error, or return None if the defaults don't avoid the error."""
+
+    def is_avoided(changed: Mapping[str, Any]) -> bool:
+        return str(_error(found, changed)) != str(error)
+
+    reset = {**values, **usual}
+    if not is_avoided(reset):
+        return None
+    for name in usual:
+        kept = {**reset, name: values[name]}
+        reset = kept if is_avoided(kept) else reset
+    return reset
+
+
+def _error(found: type[Layer], values: Mapping[str, Any]) -> SizeError | None:
+    try:
+        found(**values)
+    except SizeError as error:
+        return error
+    return None
 
 
 def _values(found: type[Layer], entry: Field[Any], size: int) -> st.SearchStrategy[Any]:

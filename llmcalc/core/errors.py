@@ -42,16 +42,19 @@ class LlmcalcError(Exception):
 class InputError(LlmcalcError):
     """Invalid input, reported with its ``parameter`` or location (``where``) and a ``hint`` for fixing the problem.
 
+    ``field`` is the invalid field of a layer, if any.
+
     >>> print(InputError("0 sequences", parameter="batch", hint="must be at least 1; see also {seq}"))
     batch: 0 sequences
       must be at least 1; see also seq
     """
 
     def __init__(
-        self, message: str, *, parameter: str = "", where: str = "", hint: str = "", excerpt: str = ""
+        self, message: str, *, parameter: str = "", where: str = "", hint: str = "", excerpt: str = "", field: str = ""
     ) -> None:
         super().__init__(message)
         self.message = message
+        self.field = field
         self.parameter = parameter
         self.where = where
         self.hint = hint
@@ -96,7 +99,15 @@ class UnknownNameError(InputError):
 
 
 class SizeError(InputError):
-    """An invalid size, or a size that conflicts with another size."""
+    """An invalid size, or a size that conflicts with another size.
+
+    ``divides`` names a field that ``field`` must divide, and ``at_most`` a field that ``field`` must not exceed.
+    """
+
+    def __init__(self, message: str, *, divides: str = "", at_most: str = "", **details: str) -> None:
+        super().__init__(message, **details)
+        self.divides = divides
+        self.at_most = at_most
 
 
 class DescriptionError(InputError):

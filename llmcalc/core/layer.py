@@ -61,7 +61,7 @@ class Layer:
                 continue
             if wanted := self._wanted(name, base, value):
                 error = SizeError if base == "int" else DescriptionError
-                raise error(f"{name} must be {wanted}, not {short_repr(value)}", where=self.kind())
+                raise error(f"{name} must be {wanted}, not {short_repr(value)}", where=self.kind(), field=name)
 
     def _wanted(self, name: str, base: str, value: object) -> str:
         """Return the requirement that a field's value violates, or an empty string if the value is valid."""
@@ -97,8 +97,18 @@ class Layer:
         """Raise a SizeError unless the field ``divisor`` divides the field ``dividend``."""
         small, large = getattr(self, divisor), getattr(self, dividend)
         if large % small:
-            hint = f"{divisor} must divide {large}"
-            raise SizeError(f"{divisor} ({small}) does not divide {dividend} ({large})", where=self.kind(), hint=hint)
+            text, hint = f"({small}) does not divide {dividend} ({large})", f"{divisor} must divide {large}"
+            raise self.size_error(divisor, text, hint=hint, divides=dividend)
+
+    def must_not_exceed(self, field: str, limit: str) -> None:
+        """Raise a SizeError if ``field`` is greater than the field ``limit``."""
+        value, most = getattr(self, field), getattr(self, limit)
+        if value > most:
+            raise self.size_error(field, f"({value}) must not exceed {limit} ({most})", at_most=limit)
+
+    def size_error(self, field: str, problem: str, **details: str) -> SizeError:
+        """Return a SizeError for a field. The message is the field name, followed by ``problem``."""
+        return SizeError(f"{field} {problem}", where=self.kind(), field=field, **details)
 
 
 @cache

@@ -328,14 +328,11 @@ def _made(layer: Layer, changes: dict[str, Any]) -> Layer:
     try:
         small: Layer = replace(layer, **changes)  # type: ignore[type-var]
     except SizeError as error:
-        match = _DIVIDES.match(error.message)
-        if not match or changes.get(match[2], 0) % changes.get(match[1], 1) == 0:
+        divisor, dividend = error.field, error.divides
+        if not dividend or changes.get(dividend, 0) % changes.get(divisor, 1) == 0:
             raise
-        return _made(layer, {**changes, match[2]: changes[match[2]] * changes[match[1]]})
+        return _made(layer, {**changes, dividend: changes[dividend] * changes[divisor]})
     return small
-
-
-_DIVIDES = re.compile(r"(\w+) \(\d+\) does not divide (\w+)")
 
 
 def _sizes_of(layer: Layer) -> list[tuple[str, int]]:

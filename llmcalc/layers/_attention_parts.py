@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from ..core.declaration import Declaration
-from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 from .indexer import Indexer
@@ -117,31 +116,31 @@ def include_indexer(layer: Any, declaration: Declaration) -> None:
         declaration.mask = f"window:{layer.index_topk}"  # as many pairs as with the nearest tokens
 
 
-def contradictions(layer: Any) -> Iterator[str]:
-    """Yield a message for each invalid combination of attention fields."""
+def contradictions(layer: Any) -> Iterator[tuple[str, str]]:
+    """Yield a field and its problem for each invalid combination of attention fields."""
     own_values = not (layer.cross or layer.values_are_keys or layer.kv_reused)
     if (layer.n_buckets is None) == (layer.positions == "relative"):
-        yield "n_buckets and positions: relative must be set together"
+        yield "n_buckets", "and positions: relative must be set together"
     if layer.values_are_keys and (layer.v_bias or layer.d_head_v != layer.d_head):
-        yield "values_are_keys cannot be combined with v_bias or d_head_v"
+        yield "values_are_keys", "cannot be combined with v_bias or d_head_v"
     if layer.streams > 1 and not layer.cross:
-        yield "streams requires cross: true"
+        yield "streams", "requires cross: true"
     if layer.d_input_v and not own_values:
-        yield "d_input_v requires a value projection"
+        yield "d_input_v", "requires a value projection"
     if layer.values_of and not layer.d_input_v:
-        yield "values_of requires d_input_v"
+        yield "values_of", "requires d_input_v"
     if layer.v_rope and (layer.cross or layer.kv_reused or layer.positions != "rope"):
-        yield "v_rope requires positions: rope and a value projection"
+        yield "v_rope", "requires positions: rope and a value projection"
     if layer.prompt and (layer.window or layer.chunk or layer.cross):
-        yield "prompt cannot be combined with window, chunk or cross"
+        yield "prompt", "cannot be combined with window, chunk or cross"
     if layer.window and layer.chunk:
-        yield "window and chunk cannot be combined"
+        yield "window", "and chunk cannot be combined"
     if layer.merge > 1 and (layer.causal or layer.cross or layer.window or layer.chunk):
-        yield "merge cannot be combined with causal, cross, window or chunk"
+        yield "merge", "cannot be combined with causal, cross, window or chunk"
     if layer.window_ahead and (layer.causal or not layer.window):
-        yield "window_ahead requires window and causal: false"
+        yield "window_ahead", "requires window and causal: false"
     if layer.adapter_rank and not own_values:
-        yield "adapter_rank requires query, key and value projections"
+        yield "adapter_rank", "requires query, key and value projections"
 
 
 def inherit_docs(kind: Kind) -> Kind:
@@ -163,4 +162,4 @@ def check_bidirectional(layer: Any) -> None:
     """Raise a SizeError if an encoder-only layer sets decoder fields."""
     for name in ("causal", "cross", "window", "chunk", "prompt", "prefix"):
         if getattr(layer, name):
-            raise SizeError(f"{name} is only available for decoder attention", where=layer.kind())
+            raise layer.size_error(name, "is only available for decoder attention")

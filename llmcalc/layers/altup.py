@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..core.declaration import Declaration
-from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 
@@ -34,7 +33,7 @@ class AltUp(Layer):
     def __post_init__(self) -> None:
         self.check()
         if self.active >= self.n_streams:
-            raise SizeError(f"active ({self.active}) must be less than n_streams ({self.n_streams})", where="altup")
+            raise self.size_error("active", f"({self.active}) must be less than n_streams ({self.n_streams})")
 
     def declare(self) -> Declaration:
         """Declare the router and the coefficients ``[n_streams, n_streams²]`` and ``[n_streams, n_streams]``."""

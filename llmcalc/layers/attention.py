@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..core.declaration import Declaration
-from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 from ._attention_parts import HEADS, add_kv_cache, add_lora, contradictions, derive_head_width, include_indexer
@@ -209,10 +208,9 @@ class Attention(Layer):
         check_factors(self)
         biased = self.gated and self.q_bias
         self.derive(gate_bias=("head" if self.gate_per_head else "value") if biased else "none")
-        if self.rotary_dim > self.d_head:  # type: ignore[operator]
-            raise SizeError(f"rotary_dim ({self.rotary_dim}) must not exceed d_head ({self.d_head})", where="attention")
-        for text in contradictions(self):
-            raise SizeError(text, where="attention")
+        self.must_not_exceed("rotary_dim", "d_head")
+        for field, problem in contradictions(self):
+            raise self.size_error(field, problem)
 
     def declare(self) -> Declaration:
         """Declare the query, key and value projections, the scores, the weighted values and the output projection."""

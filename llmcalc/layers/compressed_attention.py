@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..core.declaration import Declaration
-from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 from ._rope import ROPE_SCALINGS, check_factors
@@ -72,11 +71,10 @@ class CompressedAttention(Layer):
         self.derive(rotary_dim=self.d_head)
         check_factors(self)
         for name in ("d_head", *(["index_dim"] if self.index_heads else [])):
-            if (self.rotary_dim or 0) > getattr(self, name):
-                text = f"rotary_dim ({self.rotary_dim}) must not exceed {name} ({getattr(self, name)})"
-                raise SizeError(text, where=self.kind())
+            self.must_not_exceed("rotary_dim", name)
         if self.n_heads * self.d_head % self.n_groups:
-            raise SizeError(f"n_groups ({self.n_groups}) does not divide n_heads · d_head", where=self.kind())
+            problem = f"({self.n_groups}) does not divide n_heads · d_head"
+            raise self.size_error("n_groups", problem, divides="n_heads")
 
     def declare(self) -> Declaration:
         """Declare low-rank queries, one key, summaries, scores, weighted values and the grouped output projection."""

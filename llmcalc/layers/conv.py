@@ -67,21 +67,21 @@ class Conv(Layer):
         self.must_divide("groups", "d_in")
         self.must_divide("groups", "d_out")
         if self.gated and self.d_out % HALVES:
-            raise SizeError(f"d_out must be even when gated is set, not {self.d_out}", where="conv")
+            raise self.size_error("d_out", f"must be even when gated is set, not {self.d_out}")
         if self.gated and self.normed:
-            raise SizeError("gated and normed cannot be combined", where="conv")
+            raise self.size_error("gated", "and normed cannot be combined")
         if self.span and (self.upsample > 1 or self.stride > 1 or self.extra):
-            raise SizeError("span cannot be combined with upsample, stride or extra", where="conv")
+            raise self.size_error("span", "cannot be combined with upsample, stride or extra")
         if not self.padded and (self.span or self.rows):
-            raise SizeError("padded: false cannot be combined with span or rows", where="conv")
+            raise SizeError("padded: false cannot be combined with span or rows", field="padded", where="conv")
         if (self.chunk or self.reach) and not self.span:
-            raise SizeError("chunk and reach require span", where="conv")
+            raise self.size_error("chunk", "and reach require span")
         if self.chunk and self.reach:
-            raise SizeError("chunk and reach cannot be combined", where="conv")
+            raise self.size_error("chunk", "and reach cannot be combined")
         if self.taps_across and not self.rows:
-            raise SizeError("taps_across requires rows", where="conv")
+            raise self.size_error("taps_across", "requires rows")
         if self.rows and (self.gated or self.normed):
-            raise SizeError("rows cannot be combined with gated or normed", where="conv")
+            raise self.size_error("rows", "cannot be combined with gated or normed")
         if self.rows:
             self.derive(taps_across=self.taps)
 

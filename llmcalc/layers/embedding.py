@@ -83,17 +83,17 @@ class Embedding(Layer):
     def __post_init__(self) -> None:
         self.check()
         if self.codebooks and self.codebooks > MOST_CODEBOOKS:
-            raise SizeError(f"codebooks must be at most {MOST_CODEBOOKS}, not {self.codebooks}", where="embedding")
+            raise self.size_error("codebooks", f"must be at most {MOST_CODEBOOKS}, not {self.codebooks}")
         if self.codebooks and (self.columns or self.use != "tokens" or self.table == "position"):
-            raise SizeError("codebooks requires a plain token table", where="embedding")
+            raise self.size_error("codebooks", "requires a plain token table")
         if self.columns:
             self.must_divide("columns", "rows")
         if self.blank is not None and self.blank >= self.rows:
-            raise SizeError(f"blank ({self.blank}) must be less than rows ({self.rows})", where="embedding")
+            raise self.size_error("blank", f"({self.blank}) must be less than rows ({self.rows})")
         if (self.use == "replacement") == (self.token_id is None):
-            raise SizeError("token_id and use: replacement must be set together", where="embedding")
+            raise self.size_error("token_id", "and use: replacement must be set together")
         if self.use == "replacement" and self.rows != 1:
-            raise SizeError(f"use: replacement requires one row, not {self.rows}", where="embedding")
+            raise SizeError(f"use: replacement requires one row, not {self.rows}", field="rows", where="embedding")
 
     def declare(self) -> Declaration:
         """Declare the table ``[rows, d_model]``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..core.declaration import Declaration
-from ..core.errors import SizeError, short_repr
+from ..core.errors import short_repr
 from ..core.layer import Layer
 from ..core.record import record
 
@@ -34,7 +34,7 @@ class Features(Layer):
     def __post_init__(self) -> None:
         self.check()
         if not self.blocks.split() or not all(number.lstrip("-").isdecimal() for number in self.blocks.split()):
-            raise SizeError(f"blocks must be integers such as -2, not {short_repr(self.blocks)}", where="features")
+            raise self.size_error("blocks", f"must be integers such as -2, not {short_repr(self.blocks)}")
 
     def declare(self) -> Declaration:
         """Declare a copy of the selected streams. The layer has no weights."""

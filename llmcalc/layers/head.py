@@ -61,18 +61,17 @@ class Head(Layer):
     def __post_init__(self) -> None:
         self.check()
         if self.unused_biases > MOST_UNUSED:
-            raise SizeError(f"unused_biases must be at most {MOST_UNUSED}, not {self.unused_biases}", where="head")
+            raise self.size_error("unused_biases", f"must be at most {MOST_UNUSED}, not {self.unused_biases}")
         if self.codebooks and any((self.scored, self.streams > 1, self.bias, self.buffer_bias, self.scaled)):
-            raise SizeError(
-                "codebooks cannot be combined with scored, streams, bias, buffer_bias or scaled", where="head"
-            )
+            raise self.size_error("codebooks", "cannot be combined with scored, streams, bias, buffer_bias or scaled")
         if self.d_rest and (self.scored or self.unused):
-            raise SizeError("d_rest cannot be combined with scored or unused", where="head")
-        if self.scored and self.scored > self.vocab:
-            raise SizeError(f"scored ({self.scored}) must not exceed vocab ({self.vocab})", where="head")
+            raise self.size_error("d_rest", "cannot be combined with scored or unused")
+        if self.scored:
+            self.must_not_exceed("scored", "vocab")
         if self.barred_from + self.barred > self.vocab:
             last = self.barred_from + self.barred - 1
-            raise SizeError(f"the last barred entry ({last}) must be less than vocab ({self.vocab})", where="head")
+            text = f"the last barred entry ({last}) must be less than vocab ({self.vocab})"
+            raise SizeError(text, field="barred", where="head")
 
     def declare(self) -> Declaration:
         """Declare the table ``[vocab, d_model]`` and the contraction over ``d_model``."""

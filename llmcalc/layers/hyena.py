@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..core.declaration import Declaration
-from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 
@@ -33,7 +32,7 @@ class Hyena(Layer):
     def __post_init__(self) -> None:
         self.check()
         if self.order < 2:
-            raise SizeError(f"order must be at least 2, not {self.order}", where="hyena")
+            raise self.size_error("order", f"must be at least 2, not {self.order}")
 
     def declare(self) -> Declaration:
         """Declare the projection to ``order + 1`` streams, short convolutions, filters, FFTs and output projection."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..core.declaration import Declaration
-from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 from ._rows import with_prompt
@@ -79,10 +78,8 @@ class Linear(Layer):
         self.check()
         self.must_divide("neighbours", "d_in")
         if self.upsample > 1 and (self.span or self.merge > 1 or self.positions != "all" or self.recomputed_per_step):
-            raise SizeError(
-                "upsample requires positions: all and cannot be combined with span, merge or recomputed_per_step",
-                where="linear",
-            )
+            problem = "requires positions: all and cannot be combined with span, merge or recomputed_per_step"
+            raise self.size_error("upsample", problem)
 
     def declare(self) -> Declaration:
         """Declare the weight ``[d_in, d_out]`` and an optional bias."""

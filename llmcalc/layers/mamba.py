@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..core.declaration import Declaration
-from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 from ._recurrent import CONV_AXES, TORCH_CONV_AXES, convolve
@@ -49,7 +48,7 @@ class Mamba(Layer):
         if self.n_heads is not None:
             self.must_divide("n_heads", "d_inner")
         if self.n_heads is not None and self.bcdt_norm != "none":
-            raise SizeError(f"n_heads ({self.n_heads}) requires bcdt_norm: none", where="mamba")
+            raise self.size_error("n_heads", f"({self.n_heads}) requires bcdt_norm: none")
 
     def declare(self) -> Declaration:
         """Declare the input projection, the convolution, the Δ, B and C projections, the scan and the output."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..core.declaration import Declaration
-from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 from ._rope import ROPE_SCALINGS, check_factors
@@ -115,9 +114,9 @@ class Mla(Layer):
         self.check()
         check_factors(self)
         if self.q_lora_rank is None and (self.double_latent or self.gate == "latent"):
-            raise SizeError("double_latent and gate: latent require q_lora_rank", where="mla")
+            raise self.size_error("double_latent", "and gate: latent require q_lora_rank")
         if self.key_norm and (self.latent_reused or not self.qk_rope_head_dim):
-            raise SizeError("key_norm requires a rotary key computed by this layer", where="mla")
+            raise self.size_error("key_norm", "requires a rotary key computed by this layer")
 
     def declare(self) -> Declaration:
         """Declare the down-projections, norms, up-projections, attention and output projection."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ..core.declaration import Declaration
-from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 from ._rows import set_rows
@@ -36,9 +35,9 @@ def check_bounds(layer: Any) -> None:
         SizeError: A bound is missing or unused.
     """
     if (layer.activation == BOUNDED) != (layer.gate_softcap is not None):
-        raise SizeError(f"gate_softcap and activation: {BOUNDED} must be set together", where=layer.kind())
+        raise layer.size_error("gate_softcap", f"and activation: {BOUNDED} must be set together")
     if layer.up_softcap is not None and not layer.gated:
-        raise SizeError("up_softcap requires gated: true", where=layer.kind())
+        raise layer.size_error("up_softcap", "requires gated: true")
 
 
 @record

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..core.declaration import Declaration
-from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 from .mlp import ACTIVATIONS, BOUNDED, Mlp, check_bounds
@@ -156,25 +155,24 @@ class Moe(Layer):
     def __post_init__(self) -> None:
         self.check()
         self.derive(shared_gated=self.gated)
-        if self.top_k > self.n_experts:
-            raise SizeError(f"top_k ({self.top_k}) must not exceed n_experts ({self.n_experts})", where="moe")
+        self.must_not_exceed("top_k", "n_experts")
         if self.renormalise_power <= 0:
-            raise SizeError(f"renormalise_power must be positive, not {self.renormalise_power}", where="moe")
+            raise self.size_error("renormalise_power", f"must be positive, not {self.renormalise_power}")
         self.must_divide("n_groups", "n_experts")
         check_bounds(self)
         if self.shared_activation and BOUNDED in {self.shared_activation, self.activation}:
-            raise SizeError(f"shared_activation cannot be combined with activation: {BOUNDED}", where="moe")
+            raise self.size_error("shared_activation", f"cannot be combined with activation: {BOUNDED}")
         if (self.latent_norm or self.latent_in_norm) and not self.d_latent:
-            raise SizeError("latent_norm and latent_in_norm require d_latent", where="moe")
+            raise self.size_error("latent_norm", "and latent_in_norm require d_latent")
         if (self.capacity_share is not None or self.priority_by_score) and not self.batch_capacity:
-            raise SizeError("capacity_share and priority_by_score require batch_capacity: true", where="moe")
+            raise self.size_error("capacity_share", "and priority_by_score require batch_capacity: true")
         if self.capacity_share is not None and not 0 < self.capacity_share <= 1:
-            raise SizeError(f"capacity_share must be above 0 and at most 1, not {self.capacity_share}", where="moe")
+            raise self.size_error("capacity_share", f"must be above 0 and at most 1, not {self.capacity_share}")
         if self.batch_capacity and (self.capacity is None) == (self.capacity_share is None):
-            raise SizeError("batch_capacity requires either capacity or capacity_share", where="moe")
+            raise self.size_error("batch_capacity", "requires either capacity or capacity_share")
         for name in _OTHER_SHARES if self.n_shared else ():
             if getattr(self, name):
-                raise SizeError(f"n_shared and {name} cannot be combined", where="moe")
+                raise self.size_error("n_shared", f"and {name} cannot be combined")
 
     def declare(self) -> Declaration:
         """Declare the router, ``top_k`` routed experts per token, and the shared experts."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..core.declaration import Declaration
-from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 from ._rows import set_rows
@@ -69,10 +68,9 @@ class Norm(Layer):
     def __post_init__(self) -> None:
         self.check()
         if self.activation != "identity" and (self.gate_rank or self.n_global or self.weighted_first):
-            raise SizeError("activation cannot be combined with gate_rank, n_global or weighted_first", where="norm")
+            raise self.size_error("activation", "cannot be combined with gate_rank, n_global or weighted_first")
         if self.weighted_first and (not self.scale or self.bias or self.weights_of or self.n_global or self.gate_rank):
-            text = "weighted_first requires scale and no bias, weights_of, n_global or gate_rank"
-            raise SizeError(text, where="norm")
+            raise self.size_error("weighted_first", "requires scale and no bias, weights_of, n_global or gate_rank")
 
     def declare(self) -> Declaration:
         """Declare an optional weight and bias ``[d_model]`` and an optional gate."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..core.declaration import Declaration
-from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 from ._rows import with_prompt
@@ -52,9 +51,9 @@ class Scale(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.factor is not None and (self.scalar or self.stored or self.unused or self.function != "identity"):
-            raise SizeError("factor cannot be combined with scalar, stored, unused or function", where="scale")
+            raise self.size_error("factor", "cannot be combined with scalar, stored, unused or function")
         if self.factor is not None and self.gain != 1.0:
-            raise SizeError("factor cannot be combined with gain", where="scale")
+            raise self.size_error("factor", "cannot be combined with gain")
 
     def declare(self) -> Declaration:
         """Declare a weight vector ``[d_model]``, a scalar weight, or a constant factor."""

@@ -42,11 +42,11 @@ class Stored(Layer):
         self.check()
         kernel = self.taps or self.side or self.frames
         if self.d_in is None and (kernel or self.transposed):
-            raise SizeError("taps, side, frames and transposed require d_in", where="stored")
+            raise SizeError("taps, side, frames and transposed require d_in", field="taps", where="stored")
         if self.bare and (self.bias or self.statistics or self.normed):
-            raise SizeError("bare cannot be combined with bias, statistics or normed", where="stored")
+            raise self.size_error("bare", "cannot be combined with bias, statistics or normed")
         if self.normed and (self.d_in is None or self.buffer):
-            raise SizeError("normed requires d_in and cannot be combined with buffer", where="stored")
+            raise self.size_error("normed", "requires d_in and cannot be combined with buffer")
 
     def declare(self) -> Declaration:
         """Declare the weight ``[d_out, d_in, frames, taps, side, side]``, omitting unset dimensions."""

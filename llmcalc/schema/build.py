@@ -213,8 +213,7 @@ class Builder:
         try:
             return found(**everything)
         except InputError as error:
-            named = error.message.split(" ", 1)[0]
-            raise self.fail(error, (*path, named) if named in given else path) from None
+            raise self.fail(error, (*path, error.field) if error.field in given else path) from None
 
     def _current(self, what: str, name: str, old: Mapping[str, str]) -> str:
         """Return the current form of a name, and add a warning if the name is deprecated."""

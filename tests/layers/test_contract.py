@@ -25,7 +25,7 @@ from llmcalc.core.form import FUNCTIONS as FORMS
 from llmcalc.core.layer import Layer
 from llmcalc.core.ledger import elements
 from llmcalc.layers.mlp import ACTIVATIONS
-from llmcalc.testing import is_required, smallest
+from llmcalc.testing import _repaired, is_required, smallest
 from llmcalc.testing import layers as layers_of
 
 KINDS = layers.kinds()
@@ -396,6 +396,7 @@ def test_a_wrong_value_is_an_error_that_names_its_field(kind: str) -> None:
         with pytest.raises((SizeError, DescriptionError)) as caught:
             found(**{**smallest(kind), name: value})
         assert caught.value.message.startswith(f"{name} must be "), (name, value)
+        assert caught.value.field == name
         assert caught.value.where == kind
 
 
@@ -421,18 +422,50 @@ def test_an_unknown_kind_is_suggested() -> None:
 
 
 DIVISIONS = [
-    ("attention", {"d_model": 35, "n_heads": 5, "n_kv_heads": 3}, "n_kv_heads"),
-    ("attention", {"d_model": 36, "n_heads": 5}, "n_heads"),
-    ("mamba2", {"d_model": 3, "n_ssm_heads": 5, "d_ssm_head": 7, "d_state": 11, "n_groups": 2}, "n_groups"),
-    ("gated_delta_net", {"d_model": 3, "n_k_heads": 5, "n_v_heads": 7, "d_k": 11, "d_v": 13}, "n_k_heads"),
-    ("moe", {"d_model": 3, "d_ff": 5, "n_experts": 11, "top_k": 2, "n_groups": 7}, "n_groups"),
+    ("attention", {"d_model": 35, "n_heads": 5, "n_kv_heads": 3}, "n_kv_heads", "n_heads"),
+    ("attention", {"d_model": 36, "n_heads": 5}, "n_heads", "d_model"),
+    (
+        "mamba2",
+        {"d_model": 3, "n_ssm_heads": 5, "d_ssm_head": 7, "d_state": 11, "n_groups": 2},
+        "n_groups",
+        "n_ssm_heads",
+    ),
+    ("gated_delta_net", {"d_model": 3, "n_k_heads": 5, "n_v_heads": 7, "d_k": 11, "d_v": 13}, "n_k_heads", "n_v_heads"),
+    ("moe", {"d_model": 3, "d_ff": 5, "n_experts": 11, "top_k": 2, "n_groups": 7}, "n_groups", "n_experts"),
 ]
 
 
-@pytest.mark.parametrize(("kind", "sizes", "field"), DIVISIONS)
-def test_heads_and_groups_divide(kind: str, sizes: dict[str, int], field: str) -> None:
-    with pytest.raises(SizeError, match=f"{field} .* does not divide"):
+@pytest.mark.parametrize(("kind", "sizes", "field", "dividend"), DIVISIONS)
+def test_heads_and_groups_divide(kind: str, sizes: dict[str, int], field: str, dividend: str) -> None:
+    with pytest.raises(SizeError, match=f"{field} .* does not divide") as caught:
         layers.find(kind)[0](**sizes)
+    assert (caught.value.field, caught.value.divides) == (field, dividend)
+
+
+def test_an_error_names_the_field_that_is_the_limit() -> None:
+    with pytest.raises(SizeError, match=r"top_k \(5\) must not exceed n_experts \(3\)") as caught:
+        layers.find("moe")[0](d_model=7, d_ff=11, n_experts=3, top_k=5)  # type: ignore[call-arg]
+    assert (caught.value.field, caught.value.at_most) == ("top_k", "n_experts")
+
+
+CONFLICTS = [  # values, and the fields whose reset avoids the error
+    ("norm", {"activation": "relu", "n_global": 5, "gate_rank": None}, {"activation", "n_global"}),
+    ("stored", {"taps": 5, "side": 3, "normed": True}, {"taps", "side", "normed"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "values", "fields_to_reset"), CONFLICTS)
+def test_a_drawn_layer_keeps_the_fields_that_do_not_conflict(
+    kind: str, values: dict[str, Any], fields_to_reset: set[str]
+) -> None:
+    """A conflict is resolved by its fields alone, whichever of them are reset."""
+    found, _ = layers.find(kind)
+    usual = {entry.name: entry.default for entry in fields(found) if not is_required(entry)}  # type: ignore[arg-type]
+    drawn = {**smallest(kind), **usual, **values}
+    repaired = _repaired(found, drawn, {}, 1, usual)
+    found(**repaired)
+    assert {name for name in repaired if repaired[name] != drawn[name]} <= fields_to_reset
+    assert repaired != drawn
 
 
 def test_the_required_fields_are_the_ones_without_a_default() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ....core.declaration import Declaration
-from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....core.record import record
 from ....layers._attention_parts import derive_head_width, projection
@@ -69,12 +68,12 @@ class ContextAttention(Layer):
         self.check()
         derive_head_width(self)
         if (self.n_distances is None) != (self.positions == "none"):
-            raise SizeError("n_distances and positions must be set together", where="context_attention")
+            raise self.size_error("n_distances", "and positions must be set together")
         if (self.d_source is None) != (self.n_source is None):
-            raise SizeError("d_source and n_source must be set together", where="context_attention")
+            raise self.size_error("d_source", "and n_source must be set together")
         for name in ("d_source", "fixed"):
             if getattr(self, name) and (self.left or self.right or self.positions != "none"):
-                raise SizeError(f"{name} cannot be combined with left, right or positions", where="context_attention")
+                raise self.size_error(name, "cannot be combined with left, right or positions")
 
     def declare(self) -> Declaration:
         """Declare the input projections, the blockwise scores and weighted values, and the output projection."""

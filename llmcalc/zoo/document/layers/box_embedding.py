@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ....core.declaration import Declaration
-from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....core.record import record
 
@@ -41,7 +40,7 @@ class BoxEmbedding(Layer):
     def __post_init__(self) -> None:
         self.check()
         if (self.d_stream is None) != (self.n_places is None):
-            raise SizeError("d_stream and n_places must be set together", where="box_embedding")
+            raise self.size_error("d_stream", "and n_places must be set together")
 
     def declare(self) -> Declaration:
         """Declare two edge tables ``[rows, d_edge]``, and tables ``[rows, d_size]`` for height and width."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ....core.declaration import Declaration
-from ....core.errors import SizeError
 from ....core.record import record
 from ....layers._attention_parts import MultiHead, project_inputs, project_output
 
@@ -25,7 +24,7 @@ class CharacterAttention(MultiHead):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.chunk and self.merge > 1:
-            raise SizeError("chunk and merge cannot be combined", where="character_attention")
+            raise self.size_error("chunk", "and merge cannot be combined")
 
     def declare(self) -> Declaration:
         """Declare the projections, scores within chunks or between groups, weighted values, and output projection."""

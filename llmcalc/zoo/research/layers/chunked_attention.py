@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ....core.declaration import Declaration
-from ....core.errors import SizeError, short_repr
+from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....core.record import record
 
@@ -58,8 +58,8 @@ class ChunkedAttention(Layer):
         sizes = [int(word) for word in words if word.isdecimal()]
         even = len(sizes) == len(words) and all(size and size % 2 == 0 for size in sizes)
         if words and not (even and sum(sizes) == 2 * (self.n_rotations or 0)):
-            text = f"factors is {short_repr(self.factors)}; it must be even numbers that sum to twice n_rotations"
-            raise SizeError(text, where="chunked_attention")
+            problem = f"is {short_repr(self.factors)}; it must be even numbers that sum to twice n_rotations"
+            raise self.size_error("factors", problem)
 
     def declare(self) -> Declaration:
         """Declare the projections, hashes, chunked or full scores, weighted values, and output projection."""

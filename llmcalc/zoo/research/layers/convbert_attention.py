@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ....core.declaration import Declaration
-from ....core.errors import SizeError
 from ....core.record import record
 from ....layers._attention_parts import MultiHead, project_inputs
 
@@ -23,8 +22,8 @@ class ConvBertAttention(MultiHead):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.d_model % (2 * self.n_heads):
-            text = f"d_model is {self.d_model}; it must be a multiple of 2 n_heads ({2 * self.n_heads})"
-            raise SizeError(text, where="convbert_attention")
+            problem = f"is {self.d_model}; it must be a multiple of 2 n_heads ({2 * self.n_heads})"
+            raise self.size_error("d_model", problem)
 
     def declare(self) -> Declaration:
         """Declare the projections, separable convolution, dynamic kernels, both head types, and output projection."""

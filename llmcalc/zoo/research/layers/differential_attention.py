@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ....core.declaration import Declaration
-from ....core.errors import SizeError
 from ....core.record import record
 from ....layers._attention_parts import inherit_docs
 from ....layers.attention import Attention
@@ -28,9 +27,9 @@ class DifferentialAttention(Attention):
         Attention.__post_init__(self)
         for name in ("n_heads", "n_kv_heads"):
             if getattr(self, name) % 2:
-                raise SizeError(f"{name} must be even, not {getattr(self, name)}", where=self.kind())
+                raise self.size_error(name, f"must be even, not {getattr(self, name)}")
         if self.prefix:
-            raise SizeError("prefix is not supported", where=self.kind())
+            raise self.size_error("prefix", "is not supported")
 
     def _axes(self) -> dict[str, int | str]:
         pairs: dict[str, int | str] = {"pq": self.n_heads // 2, "pg": (self.n_kv_heads or 0) // 2, "pv": 2}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ....core.declaration import Declaration
-from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....core.record import record
 
@@ -51,7 +50,7 @@ class FunnelAttention(Layer):
     def __post_init__(self) -> None:
         self.check()
         if self.d_model % 2:
-            raise SizeError(f"d_model must be even, not {self.d_model}", where="funnel_attention")
+            raise self.size_error("d_model", f"must be even, not {self.d_model}")
 
     def declare(self) -> Declaration:
         """Declare the projections, content, position and segment scores, weighted values, and output projection."""

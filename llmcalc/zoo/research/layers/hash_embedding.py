@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ....core.declaration import Declaration
-from ....core.errors import SizeError, short_repr
+from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....core.record import record
 
@@ -36,8 +36,8 @@ class HashEmbedding(Layer):
         self.derive(lengths=" ".join(str(FIRST + number) for number in range(self.n_lengths)))
         words = (self.lengths or "").split()
         if len(words) != self.n_lengths or not all(word.isdecimal() and int(word) for word in words):
-            text = f"lengths is {short_repr(self.lengths)}; it must be n_lengths ({self.n_lengths}) positive integers"
-            raise SizeError(text, where="hash_embedding")
+            problem = f"is {short_repr(self.lengths)}; it must be n_lengths ({self.n_lengths}) positive integers"
+            raise self.size_error("lengths", problem)
 
     def declare(self) -> Declaration:
         """Declare all tables as one tensor ``[n_functions · n_lengths · rows, d_model]``."""

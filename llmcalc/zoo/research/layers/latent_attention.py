@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ....core.declaration import Declaration
-from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....core.record import record
 from ....layers._attention_parts import projection
@@ -50,7 +49,7 @@ class LatentAttention(Layer):
         self.must_divide("n_heads", "d_qk")
         self.must_divide("n_heads", "d_v")
         if self.query_residual and (self.reads_itself or self.d_out != self.d_model):
-            raise SizeError("query_residual cannot be combined with reads_itself or d_out", where="latent_attention")
+            raise self.size_error("query_residual", "cannot be combined with reads_itself or d_out")
 
     def declare(self) -> Declaration:
         """Declare the norms, the projections with biases, the scores, the weighted values, and the output."""

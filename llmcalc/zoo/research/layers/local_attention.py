@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ....core.declaration import Declaration
-from ....core.errors import SizeError
 from ....core.record import record
 from ....layers._attention_parts import MultiHead, project_inputs, project_output
 
@@ -34,7 +33,7 @@ class LocalAttention(MultiHead):
         self.derive(padded_to=self.window)
         self.must_divide("window", "padded_to")
         if self.window % 2:
-            raise SizeError(f"window must be even, not {self.window}", where="local_attention")
+            raise self.size_error("window", f"must be even, not {self.window}")
 
     def declare(self) -> Declaration:
         """Declare the projections, scores in half-overlapping chunks, weighted values, and output projection."""

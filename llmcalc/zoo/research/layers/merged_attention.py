@@ -23,13 +23,13 @@ class MergedAttention(Attention):
         Attention.__post_init__(self)
         for name in _EXCLUDED.split():
             if getattr(self, name):
-                raise SizeError(f"{name} is not supported", where=self.kind())
+                raise self.size_error(name, "is not supported")
         if not self.causal or self.positions not in ("none", "rope") or self.d_input or self.d_input_v or self.v_rope:
             text = "requires causal: true, positions: none or rope, and no d_input, d_input_v or v_rope"
             raise SizeError(text, where=self.kind())
         if self.d_source != self.d_model:
-            text = f"d_source ({self.d_source}) must equal d_model ({self.d_model}), since both inputs share matrices"
-            raise SizeError(text, where=self.kind())
+            text = f"({self.d_source}) must equal d_model ({self.d_model}), since both inputs share matrices"
+            raise self.size_error("d_source", text)
 
     def declare(self) -> Declaration:
         """Declare the attention and the cached keys and values of the encoder tokens."""

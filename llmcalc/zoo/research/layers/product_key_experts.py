@@ -6,7 +6,6 @@ from math import isqrt
 from typing import ClassVar
 
 from ....core.declaration import Declaration
-from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....core.record import record
 from ....layers.mlp import ACTIVATIONS
@@ -37,12 +36,11 @@ class ProductKeyExperts(Layer):
 
     def __post_init__(self) -> None:
         self.check()
-        if self.top_k > self.n_experts:
-            raise SizeError(f"top_k ({self.top_k}) must not exceed n_experts ({self.n_experts})", where=self.kind())
+        self.must_not_exceed("top_k", "n_experts")
         reachable = isqrt(self.n_experts) ** 2
         if self.top_k > reachable:
-            text = f"n_experts is {self.n_experts}; only {reachable} of them have keys, fewer than top_k ({self.top_k})"
-            raise SizeError(text, where=self.kind())
+            problem = f"is {self.n_experts}; only {reachable} of them have keys, fewer than top_k ({self.top_k})"
+            raise self.size_error("n_experts", problem)
 
     def declare(self) -> Declaration:
         """Declare a router with two sets of ``sqrt(n_experts)`` keys, and two tables ``[n_experts, d_model]``.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ....core.declaration import Declaration
-from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....core.record import record
 
@@ -66,7 +65,7 @@ class RelativeProfileAttention(Layer):
         self.check()
         self.must_divide("n_kv_heads", "n_heads")
         if self.separate and not self.own_inputs:
-            raise SizeError("separate requires own_inputs: true", where="relative_profile_attention")
+            raise self.size_error("separate", "requires own_inputs: true")
 
     def declare(self) -> Declaration:
         """Declare the projections, convolutions, profiles, scores, weighted values, gate, and output projection."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ....core.declaration import Declaration
-from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....core.record import record
 from ....layers._rope import ROPE_SCALINGS, check_factors
@@ -50,8 +49,7 @@ class RoutedAttention(Layer):
     def __post_init__(self) -> None:
         self.check()
         check_factors(self)
-        if self.top_k > self.n_experts:
-            raise SizeError(f"top_k ({self.top_k}) must not exceed n_experts ({self.n_experts})", where=self.kind())
+        self.must_not_exceed("top_k", "n_experts")
 
     def declare(self) -> Declaration:
         """Declare the router, expert queries, shared keys and values, scores, weighted values, and expert outputs."""

@@ -6,7 +6,6 @@ The scores include learned position biases, decomposed into rows and columns [li
 from __future__ import annotations
 
 from ....core.declaration import Declaration
-from ....core.errors import SizeError
 from ....core.record import record
 from ....layers._attention_parts import MultiHead, projection
 
@@ -31,8 +30,8 @@ class GridAttention(MultiHead):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.window and self.window > self.grid:
-            raise SizeError(f"window ({self.window}) must not exceed grid ({self.grid})", where="grid_attention")
+        if self.window:
+            self.must_not_exceed("window", "grid")
 
     def declare(self) -> Declaration:
         """Declare the projections, scores, row and column biases, weighted values, and output for complete images."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ....core.declaration import Declaration
-from ....core.errors import SizeError
 from ....core.layer import Layer
 from ....core.record import record
 from ....layers._attention_parts import derive_head_width, projection
@@ -58,13 +57,13 @@ class QueryAttention(Layer):
         self.must_divide("n_kv_heads", "n_heads")
         derive_head_width(self)
         if self.pooled and (self.n_queries > 1 or self.prompt):
-            raise SizeError("pooled cannot be combined with n_queries or prompt", where="query_attention")
+            raise self.size_error("pooled", "cannot be combined with n_queries or prompt")
         if self.pooled and self.d_source != self.d_model:
-            raise SizeError("pooled cannot be combined with d_source", where="query_attention")
+            raise self.size_error("pooled", "cannot be combined with d_source")
         if self.source_norm and (self.pooled or self.sees == "themselves"):
-            raise SizeError("source_norm cannot be combined with pooled or sees: themselves", where="query_attention")
+            raise self.size_error("source_norm", "cannot be combined with pooled or sees: themselves")
         if self.sees != "tokens" and (self.pooled or self.d_source != self.d_model):
-            raise SizeError("pooled and d_source require sees: tokens", where="query_attention")
+            raise self.size_error("pooled", "and d_source require sees: tokens")
 
     def declare(self) -> Declaration:
         """Declare the projections, scores, weighted values, and output. Learned queries run once per sequence."""
