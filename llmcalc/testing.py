@@ -29,16 +29,13 @@ from .core.architecture import Architecture, Block, Branch, Named, Run, Stack, S
 from .core.errors import SizeError
 from .core.layer import Layer
 from .core.ledger import rows
+from .core.traits import role_fields
 from .core.workload import ATTENTION, LOGITS, MODES, Workload
 
 PRIMES = tuple(number for number in range(2, 200) if all(number % divisor for divisor in range(2, number)))
 WIDTHS = tuple(heads * prime for heads in (6, 12, 30) for prime in (5, 7, 11, 13))  # divisible by many head counts
-VOCABULARY, WIDTH_FIELDS = 211, ("d_model", "d_source", "d_in", "d_out")
+VOCABULARY = 211
 ROLES = (("decoder",), ("encoder",), ("encoder", "decoder"))
-OUTSIDE = {"embedding", "character_embedding", "hash_embedding", "head", "linear", "conv", "prefix", "features"}
-# kinds that depend on the outputs of other layers
-DEPENDENT = {"attention_residual", "depth_attention", "patch_attention", "merged_attention"}
-NOT_IN_BLOCKS = frozenset(OUTSIDE | DEPENDENT | {"norm", "affine", "scale"})
 _MAX_BLOCKS, _MAX_RUNS, _MAX_TOKENS, _MAX_RANKS = 3, 3, 64, 4
 _MAX_REPAIRS = 24
 NO_VALUES: Mapping[str, Any] = {}
@@ -59,7 +56,7 @@ def layers(draw: st.DrawFn, /, kind: str, multiple: int = 1, **fixed: Any) -> La
 
 def block_kinds() -> list[str]:
     """Return the layer kinds that can occur in any block because they access only the residual stream."""
-    allowed = (kind for kind in kinds.kinds() if kind not in NOT_IN_BLOCKS)
+    allowed = (kind for kind in kinds.kinds() if kinds.find(kind)[0].IN_ANY_BLOCK)
     return [kind for kind in allowed if any(entry.name == "d_model" for entry in _fields(kind)[1])]
 
 
@@ -113,7 +110,8 @@ def _runs(draw: st.DrawFn, d_model: int, source: int | None, multiple: int) -> R
 @st.composite
 def _sublayers(draw: st.DrawFn, d_model: int, multiple: int) -> Sublayer:
     kind = draw(st.sampled_from(block_kinds()))
-    layer = draw(layers(kind, multiple, cross=False, **dict.fromkeys(WIDTH_FIELDS, d_model)))
+    widths = ("d_model", *role_fields(kinds.find(kind)[0])["widths"])  # type: ignore[arg-type]
+    layer = draw(layers(kind, multiple, cross=False, **dict.fromkeys(widths, d_model)))
     pre, post = draw(st.tuples(*[st.none() | layers("norm", d_model=d_model)] * 2))
     return Sublayer(kind, (Branch(kind, layer),), pre, post)
 

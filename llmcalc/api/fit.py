@@ -233,7 +233,7 @@ def solve_gpus(architecture: Architecture, budget: dict[str, Any], arguments: di
 def _first_dividing(architecture: Architecture, budget: dict[str, Any], rest: dict[str, Any]) -> tuple[int, Fit] | None:
     layers = [branch.layer for stack in architecture.stacks for run in stack.runs for sub in run.block.sublayers
               for branch in sub.branches]  # fmt: skip
-    most = max((int(getattr(layer, "n_heads", None) or 1) for layer in layers), default=1)
+    most = max((size for layer in layers for _, size in layer.sizes("heads")), default=1)
     for count in range(1, most + 1):
         try:
             tried = check_fit(architecture, **budget, count=count, **rest)

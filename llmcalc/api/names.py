@@ -13,6 +13,7 @@ from typing import Any
 from ..calc.memory.number_formats import Format, read_format
 from ..calc.memory.weight_formats import TABLES, UNQUANTISED, FormatRule, RequestedFormats
 from ..core.errors import InputError, UnknownNameError
+from ..core.traits import NORM, ROUTER
 from ..data import table, tables
 from ..estimate.hardware import Accelerator, read_accelerators
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 VENDORS = ("nvidia", "geforce", "amd", "instinct", "google", "aws", "intel", "apple")
 PLAIN_NAMES = {"BF16": "bf16", "F16": "fp16", "F32": "fp32"}
 GENERAL = ("mxfp4", "nvfp4", "bf16")  # GGUF has another format of the same name
-MIXTURE_KEPT = ("norm", "router", *TABLES[1:])
+MIXTURE_KEPT = (NORM, ROUTER, *TABLES[1:])
 
 
 def plain(name: str) -> str:

@@ -250,7 +250,6 @@ def vocabulary(architecture: Architecture) -> int | None:
     """Return the number of token embedding rows, or None if there is no token embedding."""
     for stack in architecture.stacks:
         for _, layer in stack.inputs:
-            for tensor in declare(layer).tensors:
-                if tensor.table == "token":
-                    return int(getattr(layer, "rows", 0)) or None
+            if any(tensor.table == "token" for tensor in declare(layer).tensors):
+                return next((rows for _, rows in layer.sizes("vocabulary")), None)
     return None

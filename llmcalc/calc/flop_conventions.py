@@ -9,10 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from ..core.architecture import Architecture
+from ..core.architecture import Architecture, declare
 from ..core.errors import UnknownNameError, UnsupportedError
-from ..layers.attention import Attention
-from ..layers.head import Head
 from .params import params
 
 FORWARD_AND_BACKWARD = 3  # cost relative to a forward pass
@@ -34,15 +32,15 @@ def sizes(architecture: Architecture) -> Sizes:
     """Return the formula variables of a model with a single stack of attention blocks."""
     stack = architecture.main
     layers = [branch.layer for run in stack.runs for sub in run.block.sublayers for branch in sub.branches]
-    attention = next((layer for layer in layers if isinstance(layer, Attention)), None)
-    head = next((layer for _, layer in stack.outputs if isinstance(layer, Head)), None)
-    if attention is None or attention.d_head is None or head is None or len(architecture.stacks) > 1:
+    attention = next((declare(layer).axes for layer in layers if layer.attention_direction()), {})
+    head = next((found for _, layer in stack.outputs if (found := declare(layer)).logits), None)
+    if head is None or not {"h", "e"} <= attention.keys() or len(architecture.stacks) > 1:
         message = f"{architecture.name} is not a single stack of attention blocks with a head"
         hint = "published conventions only cover such models; omit {convention} for the exact count"
         raise UnsupportedError(message, parameter="convention", hint=hint)
     counted = params(architecture)
-    width = attention.n_heads * attention.d_head
-    return Sizes(stack.n_layers, stack.d_model, width, head.vocab, counted.active, counted.active_non_embedding)
+    width, vocabulary = int(attention["h"]) * int(attention["e"]), int(head.axes["V"])
+    return Sizes(stack.n_layers, stack.d_model, width, vocabulary, counted.active, counted.active_non_embedding)
 
 
 def kaplan_6nd(of: Sizes, seq: int) -> float:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from ..core.architecture import Architecture
+from ..core.architecture import Architecture, declare
 from ..core.form import Form, lift
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
@@ -201,16 +201,7 @@ def flops(architecture: Architecture, **workload: Any) -> Flops:
 
 def component(work: Work) -> str:
     """Return the component name of an equation, as used in ``by_component``."""
-    kind, equation = work.entry.layer.kind(), work.equation
-    if kind == "moe":
-        names = {operand.name for operand in equation.operands}
-        if work.part or names & {"shared", "shared_gate", "sg", "sm"} or any(n.startswith("shared_") for n in names):
-            return "shared experts"
-        return "router" if equation.out.name in ("r", "chosen") else "routed experts"
-    if kind == "embedding":
-        return f"{getattr(work.entry.layer, 'table', 'token')} embedding"
-    name = "cross-attention" if getattr(work.entry.layer, "cross", False) else kind.replace("_", " ")
-    return f"{name} core" if "core" in equation.tags else name
+    return work.entry.layer.equation_component(work.equation, work.part)
 
 
 def group_by(found: Iterable[Work], key: Callable[[Work], Any]) -> dict[Any, list[Work]]:
@@ -223,9 +214,12 @@ def group_by(found: Iterable[Work], key: Callable[[Work], Any]) -> dict[Any, lis
 
 def _null_experts(work: Work) -> tuple[int, int]:
     """Return the numbers of null experts and scored experts. The first number is 0 except for routed experts."""
-    layer = work.entry.layer
-    idle = int(getattr(layer, "n_zero_experts", 0)) if component(work) == "routed experts" else 0
-    return idle, idle + int(getattr(layer, "n_experts", 1))
+    declaration = declare(work.entry.layer)
+    routed = {tensor.name for tensor in declaration.tensors if tensor.active} if declaration.idle_experts else set()
+    if work.part or routed.isdisjoint(operand.name for operand in work.equation.operands):
+        return 0, 1
+    n_experts, _ = declaration.routed_experts or (1, 1)
+    return declaration.idle_experts, declaration.idle_experts + n_experts
 
 
 def _plain(count: Count) -> dict[str, int]:

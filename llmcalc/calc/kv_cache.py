@@ -155,8 +155,8 @@ def state(
 
 def _n_ranks(tensor: State, declaration: Declaration, mesh: Mesh) -> int:
     """Return the number of tensor-parallel ranks that shard the heads or channels of a state tensor."""
-    lengths = ((axis, declaration.axes.get(axis)) for axis in tensor.axes)
-    return max((mesh.divisor(axis, length) for axis, length in lengths if isinstance(length, int)), default=1)
+    fixed = (axis for axis in tensor.axes if isinstance(declaration.axes.get(axis), int))
+    return max((mesh.divisor(declaration, axis) for axis in fixed), default=1)
 
 
 def _padded_to_pages(length: Extent, page: int) -> Extent:

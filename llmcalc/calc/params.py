@@ -135,15 +135,7 @@ def _elements(chosen: Iterable[Row]) -> int:
 
 def component(row: Row) -> str:
     """Return the component name of a tensor, as used in ``by_component``."""
-    kind = row.entry.layer.kind()
-    if row.tensor.table:
-        return f"{row.tensor.table} embedding"
-    if kind == "moe":
-        part = "shared experts" if row.part or row.tensor.name.startswith("shared_") else "router"
-        return "routed experts" if row.tensor.active else part
-    if kind == "attention" and getattr(row.entry.layer, "cross", False):
-        return "cross-attention"
-    return kind.replace("_", " ")
+    return row.entry.layer.tensor_component(row.tensor, row.part)
 
 
 def _tree(result: Params, active: bool = False) -> Node:

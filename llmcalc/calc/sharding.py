@@ -5,14 +5,10 @@ from __future__ import annotations
 from ..core.aliases import accepts_old_names
 from ..core.axes import name_of
 from ..core.declaration import Declaration, Tensor
-from ..core.errors import SizeError, short_repr
+from ..core.errors import SizeError, UnsupportedError, short_repr
 from ..core.record import fields, record
 
-# axes that tensor parallelism (--tp) shards: heads, hidden widths, vocabulary, channels
-TENSOR_AXES = frozenset(("h", "f", "V", "g", "H", "i", "vh", "kh", "G"))
-# axes that are replicated if they are shorter than the number of ranks
-REPLICATED_AXES = frozenset(("g", "kh", "G"))
-EXPERT_AXIS, ALL_EXPERTS_AXIS, VOCABULARY_AXIS = "x", "xz", "V"  # routed experts, without and with null experts
+TENSOR_DIVISIONS = ("tensor", "replicated", "vocabulary")  # axes that tensor parallelism divides
 
 
 @accepts_old_names
@@ -93,50 +89,68 @@ class Mesh:
         multiple = self.vocabulary_multiple * self.tp
         return length if self.tp == 1 else -(-length // multiple) * multiple
 
-    def divisor(self, axis: str, length: int, expert: bool = False) -> int:
+    def group(self, division: str, routed: bool = False) -> tuple[str, int]:
+        """Return the group of ranks that divides an axis and reduces sums over this axis, and the group's size.
+
+        Args:
+            division: name of an attribute of ``Parallel``.
+            routed: whether the axis belongs to routed experts.
+        """
+        if division in ("", "whole"):
+            return "", 1
+        if division in ("expert", "null_experts"):
+            return "ep", self.ep
+        return ("etp", self.etp) if routed and self.etp else ("tp", self.tp)
+
+    def divisor(self, declaration: Declaration, axis: str, routed: bool = False) -> int:
         """Return the number of shards of an axis. Key/value heads are replicated if there are too few to shard."""
-        if axis == EXPERT_AXIS:
-            return _check_divides("ep", self.ep, axis, length)
-        ranks = (self.etp or self.tp) if expert else self.tp
-        if axis not in TENSOR_AXES or ranks == 1:
-            return 1
-        if axis == VOCABULARY_AXIS:
-            return ranks
-        if axis in REPLICATED_AXES and ranks % length == 0:
-            return length
-        return _check_divides("tp", ranks, axis, length)
+        division, length = declaration.division(axis), int(declaration.axes[axis])
+        group, ranks = self.group(division, routed)
+        if division == "replicated" and ranks % length == 0:
+            return min(ranks, length)
+        if length % ranks and division != "vocabulary":
+            name, hint = "ep" if group == "ep" else "tp", f"use a divisor of {length}"
+            raise SizeError(f"{name} ({ranks}) does not divide {name_of(axis)} ({length})", parameter=name, hint=hint)
+        return ranks
 
     def share_of_activation(self, axes: tuple[str, ...], declaration: Declaration, count: int) -> int:
         """Return the number of activation elements on one rank."""
         if self.tp == 1 and self.cp == 1:
             return count
-        lengths = {axis: declaration.axes.get(axis) for axis in axes if axis != EXPERT_AXIS}
-        own = (self.divisor(axis, length, "j" in axes) for axis, length in lengths.items() if isinstance(length, int))
-        divided = max(own, default=1)
+        divided = 1
+        for axis in axes:
+            if declaration.division(axis) in TENSOR_DIVISIONS and isinstance(declaration.axes.get(axis), int):
+                routed = any(tensor.active and tensor.active[1] in axes for tensor in declaration.tensors)
+                divided = max(divided, self.divisor(declaration, axis, routed))
         if divided == 1 and self.sp:
             divided = self.tp
         return -(-count // (divided * self.cp))
 
     def share_of_weight(self, tensor: Tensor, declaration: Declaration, count: int) -> int:
-        """Return the number of weight elements on one rank before ZeRO sharding."""
+        """Return the number of weight elements on one rank before ZeRO sharding.
+
+        Raises:
+            UnsupportedError: if the layer kind does not declare how tensor parallelism divides an axis.
+        """
         divided = experts = 1
         for axis in tensor.axes:
-            length = int(declaration.axes[axis])
-            if axis == EXPERT_AXIS and tensor.active:
-                experts = self.divisor(axis, length)
-            elif axis == ALL_EXPERTS_AXIS and tensor.active:  # null-expert rows are replicated on every rank
-                computing = int(declaration.axes[EXPERT_AXIS])
-                own = computing // self.divisor(EXPERT_AXIS, computing) + length - computing
+            division, length = declaration.division(axis), int(declaration.axes[axis])
+            if not division and self.tp > 1:
+                raise UnsupportedError(_undeclared(tensor, declaration, axis), parameter="tp")
+            if division == "null_experts" and tensor.active:
+                routed = next(axis for axis in declaration.axes if declaration.division(axis) == "expert")
+                computing = int(declaration.axes[routed])
+                own = computing // self.divisor(declaration, routed) + length - computing
                 count = count // length * own
-            elif axis != EXPERT_AXIS:
-                if axis == VOCABULARY_AXIS and tensor.table != "other":
+            elif division == "expert":
+                experts *= self.divisor(declaration, axis) if tensor.active else 1
+            elif division in TENSOR_DIVISIONS:
+                if division == "vocabulary" and tensor.table != "other":
                     count = count // length * self.padded(length)
-                divided = max(divided, self.divisor(axis, length, tensor.active is not None))
+                divided = max(divided, self.divisor(declaration, axis, tensor.active is not None))
         return count // (divided * experts)
 
 
-def _check_divides(name: str, ranks: int, axis: str, length: int) -> int:
-    if length % ranks:
-        hint = f"use a divisor of {length}"
-        raise SizeError(f"{name} ({ranks}) does not divide {name_of(axis)} ({length})", parameter=name, hint=hint)
-    return ranks
+def _undeclared(tensor: Tensor, declaration: Declaration, axis: str) -> str:
+    kind = declaration.layer.kind() if declaration.layer else "the layer kind"
+    return f"{kind} does not declare how tensor parallelism divides the axis {axis!r} of {tensor.name}"

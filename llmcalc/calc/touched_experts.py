@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from ..core.architecture import Architecture
+from ..core.architecture import Architecture, declare
 from ..core.ledger import entries
 
 
@@ -21,8 +21,7 @@ def expert_layers(architecture: Architecture) -> list[ExpertLayers]:
     """Count the mixture-of-experts layers of an architecture, grouped by ``n_experts`` and ``top_k``."""
     found = Counter[tuple[int, int]]()
     for entry in entries(architecture):
-        if entry.layer.kind() == "moe":
-            sizes = int(getattr(entry.layer, "n_experts", 0)), int(getattr(entry.layer, "top_k", 0))
+        if sizes := declare(entry.layer).routed_experts:
             found[sizes] += entry.applied
     return [ExpertLayers(layers, *sizes) for sizes, layers in found.items()]
 

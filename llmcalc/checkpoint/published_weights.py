@@ -10,12 +10,13 @@ from math import prod
 from typing import NamedTuple
 
 from ..calc.memory.number_formats import Format
-from ..calc.memory.weight_formats import TABLES, StoredTensors
+from ..calc.memory.weight_formats import StoredTensors
 from ..calc.params import component, params
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import record
+from ..core.traits import EMBEDDING, EXPERTS, HEAD
 from .layouts import published_name
 from .quantisation.method import Matrix, Quantisation
 from .quantisation.packing import PackedTensor, Shape
@@ -38,9 +39,10 @@ class ExpectedTensor(NamedTuple):
 def matrix_of(tensor: Declared) -> Matrix | None:
     """Return a tensor as a matrix [out, in] or stacked experts [x, out, in], or None if it is never quantised."""
     row = tensor.rows[0]
-    part = component(row)
-    is_matrix = (row.tensor.linear and not row.tensor.name.startswith(_ROUTERS)) or part == "head"
-    if not is_matrix or tensor.rule is None or part in TABLES:
+    number_class = row.declaration.number_class(row.tensor)
+    is_head = number_class == HEAD
+    is_matrix = (row.tensor.linear and not row.tensor.name.startswith(_ROUTERS)) or is_head
+    if not is_matrix or tensor.rule is None or number_class == EMBEDDING:
         return None
     shape = tensor.shape
     if tensor.rule.transposed:
@@ -49,8 +51,8 @@ def matrix_of(tensor: Declared) -> Matrix | None:
     if not is_stacked and (len(shape) != 2 or not tensor.name.endswith(WEIGHT)):
         return None
     return Matrix(
-        tensor.name.removesuffix(WEIGHT), shape, is_head=part == "head", is_stacked=is_stacked,
-        is_routed=part == "routed experts", in_tower=row.entry.stack.role == "tower",
+        tensor.name.removesuffix(WEIGHT), shape, is_head=is_head, is_stacked=is_stacked,
+        is_routed=number_class == EXPERTS, in_tower=row.entry.stack.role == "tower",
     )  # fmt: skip
 
 

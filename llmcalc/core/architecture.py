@@ -288,4 +288,4 @@ class Architecture(NotebookDisplay):
 @lru_cache(maxsize=8192)
 def declare(layer: Layer) -> Declaration:
     """Return the declaration of a layer. Equal layers share one cached declaration."""
-    return layer.declare()
+    return layer.declare().bind(layer)

@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from .errors import DescriptionError, short_repr
 from .record import record
+from .traits import EXPERTS, MATRIX, Traits, divisions
+
+if TYPE_CHECKING:
+    from .layer import Layer
 
 _TENSOR = re.compile(r"([A-Za-z_][\w.]*)\[([^\]]*)\]")
 
@@ -64,6 +69,11 @@ class Declaration:
         parts: inner layers with their own axes, such as shared experts.
         links: names of the input and output tensors that connect inner layers to equations.
         elsewhere: tensors that an earlier layer computes and saves for the backward pass.
+        idle_experts: number of null experts that FLOPs count as if they computed.
+        spare_positions: number of rows of a position table that no position uses.
+        logits: number format in which the loss reads the logits (``fp32`` or ``compute``), or empty without logits.
+        is_only_stored: whether the layer is never executed.
+        layer: the layer that these equations belong to, set by ``bind``.
 
     >>> d = Declaration({"d": 3, "f": 5})
     >>> d.weights("w1[d | f]", "b1[f]")
@@ -71,10 +81,11 @@ class Declaration:
     [('d', 'f'), ('f',)]
     """
 
-    __slots__ = ("__dict__", "sizes")  # sizes is a cache, ignored in comparisons
+    __slots__ = ("__dict__", "layer", "sizes")  # a reference and a cache, ignored in comparisons
 
     def __init__(self, axes: dict[str, int | str], *, as_torch: dict[str, int | str] | None = None) -> None:
         self.sizes: tuple[int, ...] | None = None
+        self.layer: Traits | None = None
         self.axes = axes
         self.tensors: list[Tensor] = []
         self.lines: list[str] = []
@@ -84,6 +95,9 @@ class Declaration:
         self.parts: list[tuple[str, Declaration]] = []
         self.links: dict[str, tuple[str, str]] = {}
         self.elsewhere: tuple[str, ...] = ()
+        self.idle_experts = self.spare_positions = 0
+        self.logits = ""
+        self.is_only_stored = False
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Declaration) and vars(self) == vars(other)
@@ -121,13 +135,39 @@ class Declaration:
         found = Declaration(self.axes, as_torch=self.as_torch)
         found.tensors = [Tensor(**{**vars(tensor), "unused": True}) for tensor in self.tensors]
         found.parts = [(name, part.only_stored()) for name, part in self.parts]
+        found.idle_experts, found.spare_positions, found.logits = self.idle_experts, self.spare_positions, self.logits
+        found.layer, found.is_only_stored = self.layer, True
         return found
 
-    def include(self, name: str, part: Declaration, *, of: str = "x", gives: str = "") -> None:
+    def bind(self, layer: Traits) -> Declaration:
+        """Set the layer of this declaration, and of inner declarations that no inner layer declares. Return self."""
+        for _, declaration in self.walk():
+            declaration.layer = declaration.layer or layer
+        return self
+
+    def include(self, name: str, part: Layer | Declaration, *, of: str = "x", gives: str = "") -> None:
         """Add an inner layer that reads the tensor ``of`` and names its output ``gives``."""
-        self.parts.append((name, part))
+        self.parts.append((name, part if isinstance(part, Declaration) else part.declare().bind(part)))
         if of != "x" or gives:
             self.links[name] = of, gives
+
+    def division(self, axis: str) -> str:
+        """Return how parallelism divides an axis, as the name of an attribute of ``Parallel``, or an empty string."""
+        return divisions(type(self.layer)).get(axis, "") if self.layer else ""  # type: ignore[arg-type]
+
+    def number_class(self, tensor: Tensor) -> str:
+        """Return the class of number formats for a tensor of this declaration."""
+        return self.layer.number_class(tensor) if self.layer else MATRIX
+
+    @property
+    def routed_experts(self) -> tuple[int, int] | None:
+        """Number of routed experts and number of experts per token, or None without routed experts."""
+        for tensor in self.tensors:
+            if tensor.active and self.number_class(tensor) == EXPERTS:
+                whole, used = tensor.active
+                if self.division(whole) == "expert":
+                    return int(self.axes[whole]), int(self.axes[used])
+        return None
 
     def walk(self, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Declaration]]:
         """Yield this declaration and all inner declarations with their paths."""

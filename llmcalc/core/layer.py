@@ -12,12 +12,13 @@ from typing import Any, ClassVar, TypeGuard
 from .declaration import Declaration
 from .errors import DescriptionError, SizeError, short_repr
 from .record import fields
+from .traits import Traits
 
 LARGEST_SIZE = 10**15
 MOST_LAYERS = 5_000
 
 
-class Layer:
+class Layer(Traits):
     """Base class of all layer kinds. Fields are validated at construction.
 
     ``CHOICES`` lists the allowed values of string fields. Integer fields are sizes of at least 1, or at least 0 if
@@ -77,11 +78,6 @@ class Layer:
         if base != "str" or (isinstance(value, str) and (not choices or value in choices)):
             return ""
         return f"one of {', '.join(choices)}" if choices else "a text"
-
-    @classmethod
-    def kind(cls) -> str:
-        """Return the kind name, derived from the file name."""
-        return cls.__module__.rpartition(".")[2]
 
     def declare(self) -> Declaration:
         """Return the axes, tensors, equations and state of this layer."""

@@ -18,24 +18,24 @@ MOST_SUMS = 256  # layers that differ only in n_sums are distinct layers
 
 
 def with_n_sums(stack: Stack) -> Stack:
-    """Return the stack with ``n_sums`` set in all layers that have the field."""
+    """Return the stack with ``n_sums`` set in all layers that attend to earlier sums."""
     if not _has_n_sums(stack):
         return stack
     closed = 0
 
     def count(layer: Layer) -> Layer:
         nonlocal closed
-        if not hasattr(layer, "n_sums"):
+        if not layer.COUNTS_SUMS:
             return layer
-        found = changed(layer, n_sums=closed)
-        closed += getattr(layer, "closes", False)
+        found = layer.with_sums(closed)
+        closed += layer.ends_group()
         if closed > MOST_SUMS:
             raise SizeError(f"closes is set in more than {MOST_SUMS} layers", where=stack.name)
         return found
 
     inputs, runs = _change_named(stack.inputs, count), list[Run]()
     for run in stack.runs:
-        closing = any(getattr(layer, "closes", False) for part in run.block.sublayers for _, layer in part.layers())
+        closing = any(layer.ends_group() for part in run.block.sublayers for _, layer in part.layers())
         for _ in range(run.count if closing else 1):
             block = changed(run.block, sublayers=tuple(_change_sublayer(part, count) for part in run.block.sublayers))
             runs.append(Run(block, 1 if closing else run.count, run.shared))
@@ -48,7 +48,7 @@ def without_n_sums(stack: Stack) -> Stack:
         return stack
 
     def reset(layer: Layer) -> Layer:
-        return changed(layer, n_sums=1) if hasattr(layer, "n_sums") else layer
+        return layer.with_sums(1)
 
     runs = list[Run]()
     for run in stack.runs:
@@ -63,7 +63,7 @@ def without_n_sums(stack: Stack) -> Stack:
 def _has_n_sums(stack: Stack) -> bool:
     blocks = {id(run.block): run.block for run in stack.runs}.values()
     within = (layer for block in blocks for part in block.sublayers for _, layer in part.layers())
-    return any(hasattr(layer, "n_sums") for layer in (*within, *(layer for _, layer in stack.outputs)))
+    return any(layer.COUNTS_SUMS for layer in (*within, *(layer for _, layer in stack.outputs)))
 
 
 def _change_named(layers: tuple[Named, ...], change: Change) -> tuple[Named, ...]:

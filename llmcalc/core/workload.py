@@ -132,7 +132,7 @@ def stack_positions(stack: Stack) -> int | None:
         declaration = declare(layer)
         for tensor in declaration.tensors:
             if tensor.table == "position" and not tensor.buffer and not tensor.unused:
-                return int(declaration.axes["T"]) - int(getattr(layer, "offset", 0))
+                return int(declaration.axes["T"]) - declaration.spare_positions
     return None
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel, Roles
+from ._rows import with_prompt
 from .indexer import Indexer
 
 Kind = TypeVar("Kind", bound=type[Layer])
@@ -35,6 +37,9 @@ class MultiHead(Layer):
 
     d_model: int
     n_heads: int
+
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="e")
+    ROLES: ClassVar[Roles] = Roles(heads="n_heads")
 
     def __post_init__(self) -> None:
         self.check()
@@ -83,6 +88,35 @@ def add_lora(d_in: str) -> list[str]:
     return lines
 
 
+def token_axes(layer: Any) -> dict[str, int | str]:
+    """Return the lengths of the axes of new, visible and cached tokens that differ from those of the workload."""
+    axes: dict[str, int | str] = {}
+    if layer.streams > 1:
+        axes |= {"ms": layer.streams, "q": "q * ms"}
+    if layer.window:
+        axes |= {"k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"}
+    elif layer.chunk:
+        axes |= {"k": "mod(c, Z) + q" if layer.causal else "min(q, Z)", "t": "mod(c + q, Z)"}
+    elif layer.prompt:
+        rows = f"ceil(q, {layer.merge})" if layer.merge > 1 else "q"
+        seen = f"c + {rows} + min(c + q, 1) * pt"
+        axes |= {"pt": layer.prompt, "q": with_prompt(rows), "k": seen, "t": seen}
+    elif layer.merge > 1:
+        axes |= dict.fromkeys("qkt", f"ceil(q, {layer.merge})")
+    else:
+        axes["t"] = "c + q"
+    return axes
+
+
+def add_softmax(keys: str, scores: str, in_fp32: bool) -> list[str]:
+    """Return the equations of the softmax over ``keys`` and of the dropout of its result."""
+    lines = []
+    if in_fp32:
+        lines += [f"f[b h q {keys}] = softmax_fp32({scores}) | core torch", f"p[b h q {keys}] = cast(f) | core torch"]
+    lines += [f"p[b h q {keys}] = softmax({scores}) | core{' model' if in_fp32 else ''}"]
+    return [*lines, f"p[b h q {keys}] = dropout(p) | core dropout"]
+
+
 def add_kv_cache(layer: Any, declaration: Declaration) -> None:
     """Add the KV cache and the attention mask to the declaration."""
     tokens = "s" if layer.cross else "t"
@@ -111,7 +145,7 @@ def include_indexer(layer: Any, declaration: Declaration) -> None:
     sizes = layer.d_model, layer.index_heads, layer.index_dim
     block = {"block": layer.index_block, "pooled": layer.index_pooled}
     indexer = Indexer(*sizes, weighted=False, key_norm="rmsnorm", query_norm=True, **block)
-    declaration.include("indexer", indexer.declare())
+    declaration.include("indexer", indexer)
     if layer.index_topk and declaration.mask == "causal":
         declaration.mask = f"window:{layer.index_topk}"  # as many pairs as with the nearest tokens
 

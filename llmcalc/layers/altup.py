@@ -7,6 +7,7 @@ from typing import ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel
 
 
 @record
@@ -26,6 +27,8 @@ class AltUp(Layer):
     output_scaled: bool = True
     active: int = 0
     norm_eps: float = 1e-6
+
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="hs hi ht")
 
     ZERO_ALLOWED = frozenset({"active"})
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"block": "output of the block on the active stream"}

@@ -5,14 +5,26 @@ Options include sliding windows [beltagy2020], relative biases [raffel2019], cro
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
-from ._attention_parts import HEADS, add_kv_cache, add_lora, contradictions, derive_head_width, include_indexer
+from ..core.traits import Parallel, Roles
+from ._attention_parts import (
+    HEADS,
+    add_kv_cache,
+    add_lora,
+    add_softmax,
+    contradictions,
+    derive_head_width,
+    include_indexer,
+    token_axes,
+)
 from ._rope import ROPE_SCALINGS, check_factors
-from ._rows import with_prompt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @record
@@ -185,6 +197,10 @@ class Attention(Layer):
     merge: int = 1
     unused: bool = False
 
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", replicated="g", whole="ar na in e v u iv src")
+    ROLES: ClassVar[Roles] = Roles(
+        heads="n_heads", kv_heads="n_kv_heads", head_widths="d_head d_head_v", windows="window", chunks="chunk"
+    )
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"temperature_start", "index_local"})
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "rope_scaling": ROPE_SCALINGS,
@@ -212,6 +228,23 @@ class Attention(Layer):
         for field, problem in contradictions(self):
             raise self.size_error(field, problem)
 
+    def component(self) -> str:
+        """Return ``cross-attention`` if keys and values come from an encoder, or the usual component."""
+        return "cross-attention" if self.cross else super().component()
+
+    def has_order(self) -> bool:
+        """Return whether there are positions, or parameters that depend on the order of the tokens."""
+        return self.positions != "none" or super().has_order()
+
+    def attention_direction(self) -> str:
+        """Return ``causal`` or ``both`` for self-attention, or an empty string for cross-attention."""
+        return "" if self.cross else "causal" if self.causal else "both"
+
+    def idle_parameters(self) -> Iterator[tuple[str, str, int]]:
+        """Yield the key bias if it shifts all scores of a query equally, and therefore cancels in the softmax."""
+        if self.k_bias and self.qk_norm == "none" and self.positions in ("none", "alibi", "relative"):
+            yield "k_bias", "the key bias cancels in the softmax", (self.n_kv_heads or 0) * (self.d_head or 0)
+
     def declare(self) -> Declaration:
         """Declare the query, key and value projections, the scores, the weighted values and the output projection."""
         declaration = Declaration(self._axes())
@@ -230,21 +263,7 @@ class Attention(Layer):
         sizes |= {"pre": self.prefix, "in": self.d_input, "iv": self.d_input_v}
         sizes |= {"ar": self.adapter_rank, "na": self.n_adapters}
         axes: dict[str, int | str] = {axis: size for axis, size in sizes.items() if size is not None}
-        if self.streams > 1:
-            axes |= {"ms": self.streams, "q": "q * ms"}
-        if self.window:
-            axes |= {"k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"}
-        elif self.chunk:
-            axes |= {"k": "mod(c, Z) + q" if self.causal else "min(q, Z)", "t": "mod(c + q, Z)"}
-        elif self.prompt:
-            rows = f"ceil(q, {self.merge})" if self.merge > 1 else "q"
-            seen = f"c + {rows} + min(c + q, 1) * pt"
-            axes |= {"pt": self.prompt, "q": with_prompt(rows), "k": seen, "t": seen}
-        elif self.merge > 1:
-            axes |= dict.fromkeys("qkt", f"ceil(q, {self.merge})")
-        else:
-            axes["t"] = "c + q"
-        return axes
+        return axes | token_axes(self)
 
     def _tensors(self, declaration: Declaration) -> None:
         own = self._input_axis()
@@ -347,12 +366,7 @@ class Attention(Layer):
         return lines
 
     def _softmax(self, keys: str, scores: str) -> list[str]:
-        lines = []
-        if self.softmax_in_fp32:
-            lines += [f"f[b h q {keys}] = softmax_fp32({scores}) | core torch"]
-            lines += [f"p[b h q {keys}] = cast(f) | core torch"]
-        lines += [f"p[b h q {keys}] = softmax({scores}) | core{' model' if self.softmax_in_fp32 else ''}"]
-        return [*lines, f"p[b h q {keys}] = dropout(p) | core dropout"]
+        return add_softmax(keys, scores, self.softmax_in_fp32)
 
     def _output(self) -> list[str]:
         lines = []

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
-from ..core.record import record
+from ..core.record import changed, record
 
 
 @record
@@ -29,8 +29,18 @@ class AttentionResidual(Layer):
     n_sums: int = 1
     norm_eps: float = 1e-6
 
+    COUNTS_SUMS: ClassVar[bool] = True
+    IN_ANY_BLOCK: ClassVar[bool] = False
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"n_sums"})
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"sums": "summed outputs of each earlier group"}
+
+    def ends_group(self) -> bool:
+        """Return whether the stream is stored as the sum of a group."""
+        return self.closes
+
+    def with_sums(self, n_sums: int) -> AttentionResidual:
+        """Return the layer with this number of earlier groups."""
+        return changed(self, n_sums=n_sums)
 
     def declare(self) -> Declaration:
         """Declare the query ``[d_model]`` and the norm."""

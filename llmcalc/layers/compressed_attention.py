@@ -10,6 +10,7 @@ from typing import ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel, Roles
 from ._rope import ROPE_SCALINGS, check_factors
 
 
@@ -64,6 +65,8 @@ class CompressedAttention(Layer):
     rope_factors: str = ""
     norm_eps: float = 1e-6
 
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", replicated="G", whole="e Q oi or cw ih ie cr")
+    ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="d_head", windows="window")
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"rope_scaling": ROPE_SCALINGS}
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel, Roles
 from .mlp import ACTIVATIONS
 
 HALVES = 2
@@ -59,6 +60,10 @@ class Conv(Layer):
     rows: int | None = None
     taps_across: int | None = None
 
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="in out taps tf")
+    ROLES: ClassVar[Roles] = Roles(widths="d_in d_out", chunks="chunk")
+    HAS_ORDER: ClassVar[bool] = True
+    IN_ANY_BLOCK: ClassVar[bool] = False
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"extra", "overrun"})
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from ..core.declaration import Declaration
 from ..core.record import record
+from ..core.traits import Parallel
 from ._attention_parts import MultiHead, projection
 
 
@@ -41,6 +42,7 @@ class DisentangledAttention(MultiHead):
     table_norm_eps: float = 1e-7
     scale: float | None = None
 
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="v u")
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"distances": "distance between each query and key"}
 
     def declare(self) -> Declaration:

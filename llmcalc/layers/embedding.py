@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel, Roles
+
+if TYPE_CHECKING:
+    from ..core.equation import Equation
 
 MOST_CODEBOOKS = 64
 USES = ("tokens", "joined", "copies", "side_tokens", "angles", "everywhere", "prefix", "suffix", "replacement", "array")
@@ -72,6 +76,9 @@ class Embedding(Layer):
     norm_eps: float = 1e-6
     unused: bool = False
 
+    PARALLEL: ClassVar[Parallel] = Parallel(vocabulary="V", whole="T S nc Ty Tx")
+    ROLES: ClassVar[Roles] = Roles(vocabulary="rows")
+    IN_ANY_BLOCK: ClassVar[bool] = False
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "table": tuple(_ROWS),
         "use": USES,
@@ -95,10 +102,19 @@ class Embedding(Layer):
         if self.use == "replacement" and self.rows != 1:
             raise SizeError(f"use: replacement requires one row, not {self.rows}", field="rows", where="embedding")
 
+    def equation_component(self, equation: Equation, part: tuple[str, ...] = ()) -> str:
+        """Return the component of the table."""
+        return f"{self.table} embedding"
+
+    def has_order(self) -> bool:
+        """Return whether the table is read by position."""
+        return self.table == "position"
+
     def declare(self) -> Declaration:
         """Declare the table ``[rows, d_model]``."""
         rows = _ROWS[self.table]
         declaration = Declaration({rows: self.rows, "d": self.d_model})
+        declaration.spare_positions = self.offset
         if self.columns:
             declaration.axes |= {"Ty": self.rows // self.columns, "Tx": self.columns}
             rows = "Ty; Tx"

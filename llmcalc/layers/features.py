@@ -31,6 +31,8 @@ class Features(Layer):
 
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"behind": "residual streams after the listed blocks"}
 
+    IN_ANY_BLOCK: ClassVar[bool] = False
+
     def __post_init__(self) -> None:
         self.check()
         if not self.blocks.split() or not all(number.lstrip("-").isdecimal() for number in self.blocks.split()):

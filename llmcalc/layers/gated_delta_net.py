@@ -7,6 +7,7 @@ from typing import ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel, Roles
 from ._recurrent import CHUNK_AXES, CONV_AXES, TORCH_CHUNK_AXES, TORCH_CONV_AXES, convolve, delta_rule
 from .mlp import PLAIN
 
@@ -41,6 +42,9 @@ class GatedDeltaNet(Layer):
     negative_eigenvalues: bool = False
     activation: str = "silu"
 
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="vh", replicated="kh", whole="K dk dv")
+    ROLES: ClassVar[Roles] = Roles(chunks="chunk")
+    IS_RECURRENT: ClassVar[bool] = True
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": PLAIN}
 
     def __post_init__(self) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import HEAD, Parallel
 
 MOST_UNUSED = 8  # libraries store one or two
 
@@ -56,6 +59,10 @@ class Head(Layer):
     unused_biases: int = 0
     unused: bool = False
 
+    PARALLEL: ClassVar[Parallel] = Parallel(vocabulary="V", whole="nc dr")
+    NUMBER_CLASS: ClassVar[str] = HEAD
+    IN_ANY_BLOCK: ClassVar[bool] = False
+
     ZERO_ALLOWED = frozenset({"unused_biases", "barred", "barred_from"})
 
     def __post_init__(self) -> None:
@@ -76,6 +83,7 @@ class Head(Layer):
     def declare(self) -> Declaration:
         """Declare the table ``[vocab, d_model]`` and the contraction over ``d_model``."""
         declaration = Declaration({"V": self.vocab, "d": self.d_model})
+        declaration.logits = "fp32" if self.loss_in_fp32 else "compute"
         if self.n_positions:
             declaration.axes["o"] = self.n_positions
         if self.streams > 1:
@@ -87,7 +95,7 @@ class Head(Layer):
         declaration.weights(f"w[{'nc; ' if many else ''}V; d]", share=self.share, unused=self.unused)
         if self.unused:
             declaration.weights(*["b[V]"] * self.bias, *["scale[V]"] * self.scaled, unused=True)
-            return declaration
+            return declaration.only_stored()
         if self.scored:
             declaration.axes["Vs"] = self.scored
             rows, chosen = "Vs", " | V:Vs"

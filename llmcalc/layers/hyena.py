@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel
 
 
 @record
@@ -28,6 +31,9 @@ class Hyena(Layer):
     n_filter_layers: int = 2
     d_position: int = 33
     d_conv: int = 3
+
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="i", whole="K Y M F Fo D B L")
+    IS_RECURRENT: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self.check()

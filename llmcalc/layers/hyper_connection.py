@@ -11,6 +11,7 @@ from typing import ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel
 
 
 @record
@@ -39,6 +40,7 @@ class HyperConnection(Layer):
     eps: float = 1e-6
     norm_eps: float = 1e-6
 
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="rank hs ht hr hp")
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"written": "output of the sub-layer", "rounds": "Sinkhorn iterations"}
 
     def declare(self) -> Declaration:

@@ -10,6 +10,7 @@ from typing import ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel
 
 
 @record
@@ -44,6 +45,7 @@ class Indexer(Layer):
     input_norm: bool = False
     position_scaled: bool = False
 
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="Q ih ie cr")
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"log_places": "logarithm of each position"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"key_norm": ("layernorm", "rmsnorm")}
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel, Roles
 from ._recurrent import CHUNK_AXES, CONV_AXES, TORCH_CHUNK_AXES, TORCH_CONV_AXES, convolve, delta_rule
 from .mlp import PLAIN
 
@@ -39,6 +40,9 @@ class Kda(Layer):
     norm_eps: float = 1e-6
     activation: str = "silu"
 
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="vh", whole="rank K dk dv")
+    ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="d_head", chunks="chunk")
+    IS_RECURRENT: ClassVar[bool] = True
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": PLAIN}
 
     def declare(self) -> Declaration:

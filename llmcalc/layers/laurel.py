@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel
 
 
 @record
@@ -20,6 +23,8 @@ class Laurel(Layer):
     d_model: int
     rank: int
     norm_eps: float = 1e-6
+
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="rank")
 
     def declare(self) -> Declaration:
         """Declare weights ``[d_model, rank]`` and ``[rank, d_model]``, and a norm."""

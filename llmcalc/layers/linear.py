@@ -7,6 +7,7 @@ from typing import ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel, Roles
 from ._rows import with_prompt
 from .conv import output_frames
 from .mlp import ACTIVATIONS
@@ -63,6 +64,9 @@ class Linear(Layer):
     recomputed_per_step: bool = False
     restores_stream: bool = False
 
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="in out")
+    ROLES: ClassVar[Roles] = Roles(widths="d_in d_out", chunks="chunk")
+    IN_ANY_BLOCK: ClassVar[bool] = False
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
         "own": "the residual stream that is projected back",
         "first": "the first residual stream",
@@ -80,6 +84,10 @@ class Linear(Layer):
         if self.upsample > 1 and (self.span or self.merge > 1 or self.positions != "all" or self.recomputed_per_step):
             problem = "requires positions: all and cannot be combined with span, merge or recomputed_per_step"
             raise self.size_error("upsample", problem)
+
+    def has_order(self) -> bool:
+        """Return whether there are positions."""
+        return self.positions != "none"
 
     def declare(self) -> Declaration:
         """Declare the weight ``[d_in, d_out]`` and an optional bias."""

@@ -7,6 +7,7 @@ from typing import ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel, Roles
 from ._recurrent import CONV_AXES, TORCH_CONV_AXES, convolve
 from .mlp import PLAIN
 
@@ -41,6 +42,9 @@ class Mamba(Layer):
     activation: str = "silu"
     n_heads: int | None = None
 
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="i H", whole="N K R P")
+    ROLES: ClassVar[Roles] = Roles(heads="n_heads", hidden="d_inner")
+    IS_RECURRENT: ClassVar[bool] = True
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": PLAIN, "bcdt_norm": ("none", "rmsnorm", "plain")}
 
     def __post_init__(self) -> None:

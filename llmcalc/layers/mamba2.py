@@ -7,6 +7,7 @@ from typing import ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel, Roles
 from ._recurrent import CHUNK_AXES, CONV_AXES, TORCH_CHUNK_AXES, TORCH_CONV_AXES, convolve
 from .mlp import PLAIN
 
@@ -59,6 +60,10 @@ class Mamba2(Layer):
     dt_scale: float = 1.0
     activation: str = "silu"
 
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="H", replicated="G", whole="N K P")
+    ROLES: ClassVar[Roles] = Roles(state_heads="n_ssm_heads", head_widths="d_ssm_head", chunks="chunk")
+    IS_RECURRENT: ClassVar[bool] = True
+    HAS_NORM: ClassVar[bool] = True
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": PLAIN}
 
     def __post_init__(self) -> None:

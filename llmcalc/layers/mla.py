@@ -11,6 +11,7 @@ from typing import ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel, Roles
 from ._rope import ROPE_SCALINGS, check_factors
 from .indexer import Indexer
 
@@ -102,6 +103,8 @@ class Mla(Layer):
     rope_attention: float = 1.0
     rope_factors: str = ""
 
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="v Q C nope rope qk QQ rf")
+    ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="v_head_dim", windows="window")
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"temperature_start", "qk_rope_head_dim"})
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
         "reused_ckv": "latent of an earlier layer",
@@ -117,6 +120,14 @@ class Mla(Layer):
             raise self.size_error("double_latent", "and gate: latent require q_lora_rank")
         if self.key_norm and (self.latent_reused or not self.qk_rope_head_dim):
             raise self.size_error("key_norm", "requires a rotary key computed by this layer")
+
+    def has_order(self) -> bool:
+        """Return whether the heads have a rotary part."""
+        return self.rope
+
+    def attention_direction(self) -> str:
+        """Return ``causal`` or ``both``."""
+        return "causal" if self.causal else "both"
 
     def declare(self) -> Declaration:
         """Declare the down-projections, norms, up-projections, attention and output projection."""
@@ -134,7 +145,7 @@ class Mla(Layer):
         if self.index_heads:
             more = {name: getattr(self, f"index_{name}") for name in ("compressed", "input_norm", "position_scaled")}
             indexer = Indexer(self.d_model, self.index_heads, self.index_dim, self.q_lora_rank, **more)
-            declaration.include("indexer", indexer.declare())
+            declaration.include("indexer", indexer)
         softmax = "softmax(s, sinks)" if self.sinks else "softmax(s)"
         declaration.weights(*(["sinks[h]"] if self.sinks else []))
         lines = (line for line in (*_EXPANDED, *_ABSORBED) if self.qk_rope_head_dim or not _ROTARY & set(line.split()))

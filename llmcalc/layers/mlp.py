@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel, Roles
 from ._rows import set_rows
 
 ACTIVATIONS = (
@@ -115,6 +116,9 @@ class Mlp(Layer):
     prompt: int | None = None
     unused: bool = False
 
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="f", whole="ar na")
+    ROLES: ClassVar[Roles] = Roles(hidden="d_ff")
+    IS_FEED_FORWARD: ClassVar[bool] = True
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"globals": "the global tokens"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "activation": ACTIVATIONS,

@@ -5,15 +5,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..core.declaration import Declaration
+from ..core.declaration import Declaration, Tensor
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import EXPERTS, ROUTER, Parallel, Roles
 from .mlp import ACTIVATIONS, BOUNDED, Mlp, check_bounds
+
+if TYPE_CHECKING:
+    from ..core.equation import Equation
 
 # fields that cannot be combined with n_shared
 _OTHER_SHARES = ("mixer_tolerance", "router_scaled", "hash_rows", "n_zero_experts", "n_null_experts", "scaled_input")
+
+_SHARED, _OF_SHARED = "shared_", {"shared", "sg", "sm"}  # names of the tensors of the shared experts
 
 
 @record
@@ -138,6 +144,15 @@ class Moe(Layer):
     learned_gate_scale: bool = False
     unused: bool = False
 
+    PARALLEL: ClassVar[Parallel] = Parallel(
+        tensor="f",
+        vocabulary="V",
+        expert="x",
+        null_experts="xz",
+        whole="j m l F Fo",
+    )
+    ROLES: ClassVar[Roles] = Roles(hidden="d_ff d_ff_shared", experts="n_experts", active_experts="top_k")
+    IS_FEED_FORWARD: ClassVar[bool] = True
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"n_zero_experts", "n_null_experts"})
 
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
@@ -174,6 +189,25 @@ class Moe(Layer):
             if getattr(self, name):
                 raise self.size_error("n_shared", f"and {name} cannot be combined")
 
+    def tensor_component(self, tensor: Tensor, part: tuple[str, ...] = ()) -> str:
+        """Return ``routed experts``, ``shared experts`` or ``router``."""
+        if tensor.active:
+            return "routed experts"
+        return "shared experts" if part or tensor.name.startswith(_SHARED) else ROUTER
+
+    def equation_component(self, equation: Equation, part: tuple[str, ...] = ()) -> str:
+        """Return ``routed experts``, ``shared experts`` or ``router``."""
+        names = {operand.name for operand in equation.operands}
+        if part or names & _OF_SHARED or any(name.startswith(_SHARED) for name in names):
+            return "shared experts"
+        return ROUTER if equation.out.name in ("r", "chosen") else "routed experts"
+
+    def number_class(self, tensor: Tensor) -> str:
+        """Return the class of the routed experts or of the router. Shared experts are plain matrices."""
+        if tensor.active:
+            return EXPERTS
+        return ROUTER if self.tensor_component(tensor) == ROUTER else super().number_class(tensor)
+
     def declare(self) -> Declaration:
         """Declare the router, ``top_k`` routed experts per token, and the shared experts."""
         axes: dict[str, int | str] = {"d": self.d_model, "f": self.d_ff, "x": self.n_experts, "j": self.top_k}
@@ -182,6 +216,7 @@ class Moe(Layer):
         if self.n_shared:
             axes |= {"m": self.n_shared, "jm": self.top_k + self.n_shared}
         declaration = Declaration(axes, as_torch={"j": self.top_k_run} if self.top_k_run else {})
+        declaration.idle_experts = self.n_zero_experts
         self._route(declaration)
         width = "d"
         if self.d_latent:
@@ -215,7 +250,7 @@ class Moe(Layer):
                 gate_softcap=self.gate_softcap,
                 up_softcap=self.up_softcap if self.shared_gated else None,
             )
-            declaration.include("shared", shared.declare())
+            declaration.include("shared", shared)
             declaration.equations("y[b q d] = add(y, shared)")
         if self.n_shared:
             self._scored_shared(declaration)

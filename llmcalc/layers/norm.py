@@ -7,6 +7,7 @@ from typing import ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import NORM, Parallel
 from ._rows import set_rows
 
 
@@ -58,6 +59,10 @@ class Norm(Layer):
     weighted_first: bool = False
     activation: str = "identity"
 
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="rank out")
+    NUMBER_CLASS: ClassVar[str] = NORM
+    HAS_NORM: ClassVar[bool] = True
+    IN_ANY_BLOCK: ClassVar[bool] = False
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"globals": "the global tokens", "its_w": "another norm's scale"}
     EXTERNAL_TENSORS |= {"its_b": "another norm's bias"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -80,7 +85,7 @@ class Norm(Layer):
         if not self.weights_of:
             declaration.weights(*(f"{name}[d]" for name in weights), unused=self.unused)
         if self.unused:
-            return declaration
+            return declaration.only_stored()
         if self.weighted_first:
             declaration.equations("v[b q d] = mul(x, w)", f"y[b q d] = {self.function}(v)")
             return declaration

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel, Roles
 
 
 @record
@@ -30,6 +33,9 @@ class Patch(Layer):
     merge: int = 1
     stride: int | None = None
     unused: bool = False
+
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="out ch fr py px")
+    ROLES: ClassVar[Roles] = Roles(widths="d_out")
 
     def declare(self) -> Declaration:
         """Declare the weight ``[d_out, channels, (frames,) side, side]`` and an optional bias."""

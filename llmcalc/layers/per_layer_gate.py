@@ -7,6 +7,7 @@ from typing import ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel
 from .mlp import ACTIVATIONS, LEARNED
 
 GATES = tuple(name for name in ACTIVATIONS if name not in LEARNED)
@@ -26,6 +27,7 @@ class PerLayerGate(Layer):
     d_layer: int
     activation: str = "gelu_tanh"
 
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="pl")
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": GATES}
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"layer_input": "per-layer embedding of the token"}
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel
 
 
 @record
@@ -24,6 +27,8 @@ class PerLayerTable(Layer):
     n_layers: int
     d_layer: int
     norm_eps: float = 1e-6
+
+    PARALLEL: ClassVar[Parallel] = Parallel(vocabulary="V", whole="nl pl")
 
     def declare(self) -> Declaration:
         """Declare the table ``[rows, n_layers · d_layer]``, projection ``[d_model, n_layers · d_layer]`` and norm."""

@@ -7,6 +7,7 @@ from typing import ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel, Roles
 from .mlp import ACTIVATIONS
 
 
@@ -28,6 +29,9 @@ class RgLru(Layer):
     d_conv: int = 4
     activation: str = "gelu_tanh"
 
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="i H", whole="K P Po")
+    ROLES: ClassVar[Roles] = Roles(hidden="d_inner")
+    IS_RECURRENT: ClassVar[bool] = True
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
 
     def __post_init__(self) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel, Roles
 
 
 @record
@@ -18,6 +21,10 @@ class RwkvChannelMix(Layer):
 
     d_model: int
     d_ff: int
+
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="f", whole="in")
+    ROLES: ClassVar[Roles] = Roles(hidden="d_ff")
+    IS_RECURRENT: ClassVar[bool] = True
 
     def declare(self) -> Declaration:
         """Declare the key, value and receptance projections, and a state that holds the previous token."""

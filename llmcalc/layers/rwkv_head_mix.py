@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel, Roles
 
 
 @record
@@ -24,6 +27,10 @@ class RwkvHeadMix(Layer):
     n_heads: int
     mix_rank: int | None = None
     decay_rank: int | None = None
+
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="nm rank e v R")
+    ROLES: ClassVar[Roles] = Roles(heads="n_heads")
+    IS_RECURRENT: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self.check()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel, Roles
 
 
 @record
@@ -18,6 +21,10 @@ class RwkvTimeMix(Layer):
 
     d_model: int
     d_inner: int | None = None
+
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="i")
+    ROLES: ClassVar[Roles] = Roles(hidden="d_inner")
+    IS_RECURRENT: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self.check()

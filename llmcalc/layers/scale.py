@@ -48,6 +48,8 @@ class Scale(Layer):
         "function": ("identity", "tanh", "abs"),
     }
 
+    IN_ANY_BLOCK: ClassVar[bool] = False
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.factor is not None and (self.scalar or self.stored or self.unused or self.function != "identity"):
@@ -65,7 +67,7 @@ class Scale(Layer):
         if argument:
             declaration.weights(f"w[{axis}]", buffer=self.stored, unused=self.unused)
         if self.unused:
-            return declaration
+            return declaration.only_stored()
         if argument:
             declaration.equations(f"g[{axis}] = {self.function}(w)")
         times = "mul" if argument and not self.stored else "scale"  # only a parameter has a gradient

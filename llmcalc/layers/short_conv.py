@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel
 from ._recurrent import CONV_AXES, TORCH_CONV_AXES, convolve
 
 
@@ -23,6 +26,9 @@ class ShortConv(Layer):
     d_conv: int = 3
     bias: bool = False
     grid: bool = False
+
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="i", whole="K py px")
+    HAS_ORDER: ClassVar[bool] = True
 
     def declare(self) -> Declaration:
         """Declare three input projections ``[d_model, d_model]``, a depthwise convolution and an output projection."""

@@ -23,6 +23,7 @@ class Sinusoids(Layer):
     d_model: int
     sinusoids: str = "interleaved"
 
+    HAS_ORDER: ClassVar[bool] = True
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"sinusoids": ("interleaved", "halves", "fairseq")}
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"sinusoids": "sinusoids of every position"}
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
+from ..core.traits import Parallel, Roles
 
 
 @record
@@ -37,6 +40,9 @@ class Stored(Layer):
     normed: bool = False
     statistics: bool = False
     buffer: bool = False
+
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="in out fr py px taps")
+    ROLES: ClassVar[Roles] = Roles(widths="d_in d_out")
 
     def __post_init__(self) -> None:
         self.check()

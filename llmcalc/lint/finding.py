@@ -34,10 +34,9 @@ class Case:
         """All sites of the architecture."""
         return list(sites(self.architecture))
 
-    def sizes(self, *names: str) -> Iterator[tuple[Site, str, int]]:
-        """Return (site, name, value) for every nonzero value of the named fields in all layers."""
-        values = ((site, name, getattr(site.layer, name, None)) for site in self.sites for name in names)
-        return ((site, name, value) for site, name, value in values if value)
+    def sizes(self, *roles: str) -> Iterator[tuple[Site, str, int]]:
+        """Return (site, field, value) for every nonzero field with one of the roles in all layers."""
+        return ((site, *size) for site in self.sites for role in roles for size in site.layer.sizes(role))
 
 
 @record

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..core.architecture import declare
 from ..core.ledger import entries
+from ..core.traits import HEAD
 from .finding import Case, Problem
 
 ALIGNED = 8  # number of 16-bit values in 16 bytes
 TILE = 64  # number of 16-bit values in 128 bytes
-HEADS = ("d_head", "d_head_v", "v_head_dim", "d_ssm_head")
-HIDDEN = ("d_ff", "d_ff_shared", "d_inner")
 
 
 def round_up(size: int, multiple: int) -> int:
@@ -20,12 +20,12 @@ def round_up(size: int, multiple: int) -> int:
 
 def hw001(case: Case) -> Iterator[Problem]:
     """Report head widths that are not multiples of 8."""
-    yield from _unaligned(case, HEADS, ALIGNED)
+    yield from _unaligned(case, "head_widths", ALIGNED)
 
 
 def hw002(case: Case) -> Iterator[Problem]:
     """Report head widths that are multiples of 8 but not of 64."""
-    yield from _unaligned(case, HEADS, TILE, aligned=ALIGNED)
+    yield from _unaligned(case, "head_widths", TILE, aligned=ALIGNED)
 
 
 def hw003(case: Case) -> Iterator[Problem]:
@@ -38,27 +38,28 @@ def hw003(case: Case) -> Iterator[Problem]:
 
 def hw004(case: Case) -> Iterator[Problem]:
     """Report hidden widths that are not multiples of 64."""
-    yield from _unaligned(case, HIDDEN, TILE)
+    yield from _unaligned(case, "hidden", TILE)
 
 
 def hw005(case: Case) -> Iterator[Problem]:
     """Report a vocabulary size that is not a multiple of 64."""
     seen = set()
     for site in case.sites:
-        is_token_table = getattr(site.layer, "table", "") == "token"
-        rows = getattr(site.layer, "vocab", None) or (site.layer.rows if is_token_table else None)
-        if rows and rows % TILE and rows not in seen:
-            seen.add(rows)
-            padded = round_up(rows, TILE)
-            width = getattr(site.layer, "d_model", site.stack.d_model)
-            cost = f"padding to {padded} adds {(padded - rows) * width:,} parameters per table"
-            yield site.place, f"{rows} rows are not a multiple of {TILE}; {cost}", f"pad to {padded}"
+        declaration = declare(site.layer)
+        tables = [one for one in declaration.tensors if one.table == "token" or declaration.number_class(one) == HEAD]
+        for axis in dict.fromkeys(axis for tensor in tables for axis in tensor.axes):
+            rows = int(declaration.axes[axis])
+            if declaration.division(axis) == "vocabulary" and rows % TILE and rows not in seen:
+                seen.add(rows)
+                padded, width = round_up(rows, TILE), int(declaration.axes.get("d", site.stack.d_model))
+                cost = f"padding to {padded} adds {(padded - rows) * width:,} parameters per table"
+                yield site.place, f"{rows} rows are not a multiple of {TILE}; {cost}", f"pad to {padded}"
 
 
-def _unaligned(case: Case, names: tuple[str, ...], multiple: int, aligned: int = 1) -> Iterator[Problem]:
+def _unaligned(case: Case, role: str, multiple: int, aligned: int = 1) -> Iterator[Problem]:
     """Report sizes that are multiples of ``aligned`` but not of ``multiple``, once per layer and size."""
     seen = set()
-    for site, field, size in case.sizes(*names):
+    for site, field, size in case.sizes(role):
         if (site.place, site.layer, size) not in seen and size % multiple and size % aligned == 0:
             padded = round_up(size, multiple)
             sizes = [str(aligned_size) for aligned_size in (padded - multiple, padded) if aligned_size]
@@ -73,13 +74,13 @@ def _padding_text(field: str, size: int, padded: int, multiple: int) -> str:
 
 def tp001(case: Case) -> Iterator[Problem]:
     """Report head counts that are not divisible by the tensor-parallel size."""
-    yield from _indivisible(case, ("n_heads", "n_ssm_heads"), "heads", case.mesh.tp)
+    yield from _indivisible(case, ("heads", "state_heads"), "heads", case.mesh.tp)
 
 
 def tp002(case: Case) -> Iterator[Problem]:
     """Report key/value head counts that are not divisible by the tensor-parallel size."""
     ranks = case.mesh.tp
-    for site, field, heads in case.sizes("n_kv_heads"):
+    for site, field, heads in case.sizes("kv_heads"):
         if heads % ranks:
             copies = -(-ranks // heads)
             message = f"{heads} key/value heads on {ranks} ranks: keys and values are stored {copies} times"
@@ -89,7 +90,7 @@ def tp002(case: Case) -> Iterator[Problem]:
 def tp003(case: Case) -> Iterator[Problem]:
     """Report a hidden width per rank that is not a multiple of 64."""
     ranks = case.mesh.tp
-    for site, field, size in case.sizes(*HIDDEN):
+    for site, field, size in case.sizes("hidden"):
         if ranks > 1 and (size % ranks or size // ranks % TILE):
             message = f"{field} {size} on {ranks} ranks is {size / ranks:g} per rank, not a multiple of {TILE}"
             yield f"{site.place}.{field}", message, f"{round_up(size, ranks * TILE)}"
@@ -97,11 +98,11 @@ def tp003(case: Case) -> Iterator[Problem]:
 
 def tp004(case: Case) -> Iterator[Problem]:
     """Report expert counts that are not divisible by the expert-parallel size."""
-    yield from _indivisible(case, ("n_experts",), "experts", case.mesh.ep)
+    yield from _indivisible(case, ("experts",), "experts", case.mesh.ep)
 
 
-def _indivisible(case: Case, names: tuple[str, ...], what: str, ranks: int) -> Iterator[Problem]:
-    for site, field, count in case.sizes(*names):
+def _indivisible(case: Case, roles: tuple[str, ...], what: str, ranks: int) -> Iterator[Problem]:
+    for site, field, count in case.sizes(*roles):
         if count % ranks:
             message = f"{count} {what} are not divisible by {ranks} ranks, so the model cannot be split this way"
             yield f"{site.place}.{field}", message, f"use a divisor of {count}"

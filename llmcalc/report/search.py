@@ -74,10 +74,16 @@ def _models(preset: dict[str, Any]) -> Iterator[Model]:
         )  # fmt: skip
 
 
+def stack_roles(architecture: Architecture) -> str:
+    """Return the roles of the stacks, such as ``encoder-decoder``."""
+    return "-".join(dict.fromkeys(stack.role for stack in architecture.stacks))
+
+
 def kind_of(architecture: Architecture) -> str:
     """Return the stack roles and distinctive layer kinds of a model, such as ``decoder, moe, window``."""
-    roles = "-".join(dict.fromkeys(stack.role for stack in architecture.stacks))
     kinds = dict.fromkeys(entry.layer.kind() for entry in entries(architecture) if entry.run is not None)
     common = ("attention", "mlp", "norm")
-    windows = any(getattr(entry.layer, "window", None) for entry in entries(architecture))
-    return ", ".join([roles, *(kind for kind in kinds if kind not in common), *(["window"] if windows else [])])
+    windows = any(tuple(entry.layer.sizes("windows")) for entry in entries(architecture))
+    return ", ".join(
+        [stack_roles(architecture), *(kind for kind in kinds if kind not in common), *(["window"] if windows else [])]
+    )

@@ -11,20 +11,20 @@ from math import log2
 from typing import TYPE_CHECKING, Any
 
 from ..calc.params import params
-from ..core.architecture import Architecture, TrainingFact
+from ..core.architecture import Architecture, TrainingFact, declare
 from ..core.errors import spelled
+from ..core.ledger import entries
 from ..core.record import fields, record
 from ..schema.preset import load_file
 from .document import Document, Fact, Table, columns
 from .flops import TRAIN_RULE
 from .json_envelope import envelope
-from .search import kind_of
+from .search import stack_roles
 
 if TYPE_CHECKING:
     from .pictures import Picture
 
 RULE = "6·N·D"
-SEQUENTIAL = ("mamba", "hyena", "rwkv", "rg_lru", "delta", "kda", "lightning", "mlstm")
 FEWEST = 3  # minimum number of years for a trend
 MONTHS = 12
 
@@ -74,12 +74,12 @@ def _whole(fact: TrainingFact) -> int:
 
 
 def _group(model: Architecture) -> str:
-    roles, *kinds = kind_of(model).split(", ")
-    if "moe" in kinds:
+    layers = [entry.layer for entry in entries(model) if entry.run is not None]
+    if any(declare(layer).routed_experts for layer in layers):
         return "mixture of experts"
-    if any(word in kind for kind in kinds for word in SEQUENTIAL):
+    if any(layer.IS_RECURRENT for layer in layers):
         return "state space, recurrent, hybrid"
-    return roles
+    return stack_roles(model)
 
 
 def doubling_months(found: Sequence[Point], attribute: str) -> float | None:

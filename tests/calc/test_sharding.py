@@ -1,12 +1,19 @@
 """Sharding: all ranks together hold the model and its declared replicas."""
 
+from __future__ import annotations
+
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
 import llmcalc
-from llmcalc.calc.sharding import REPLICATED_AXES, Mesh
+from llmcalc.calc.sharding import Mesh
+from llmcalc.core.architecture import declare
+from llmcalc.core.declaration import Declaration
+from llmcalc.core.layer import Layer
 from llmcalc.core.ledger import rows
+from llmcalc.core.record import record
+from llmcalc.core.traits import Parallel
 
 MODELS = ("gpt2-small", "llama3-8b", "mixtral-8x7b", "deepseek-v3", "mamba2-130m", "gemma3-4b", "qwen3-next-80b-a3b")
 powers = st.sampled_from((1, 2, 4))
@@ -19,7 +26,7 @@ def test_ranks_hold_the_whole_and_named_replicas(name, tensor, expert):
     mesh = Mesh(dp=4, tp=tensor, ep=expert)
     for row in rows(llmcalc.load(name).stacks):
         share = mesh.share_of_weight(row.tensor, row.declaration, row.size)
-        divided = {mesh.divisor(axis, row.declaration.axes[axis]) for axis in row.tensor.axes if axis != "x"} - {1}
+        divided = {mesh.divisor(row.declaration, axis) for axis in row.tensor.axes if axis != "x"} - {1}
         ranks = max(divided, default=1) * (expert if row.tensor.active else 1)
         padding = 0
         if "V" in row.tensor.axes:
@@ -27,7 +34,52 @@ def test_ranks_hold_the_whole_and_named_replicas(name, tensor, expert):
             padding = row.size // vocabulary * (mesh.padded(vocabulary) - vocabulary)
         assert share * ranks == row.size + padding
         if ranks == 1 and tensor > 1:  # replicated: no axis that a mesh divides, or fewer key/value heads than ranks
-            assert not set(row.tensor.axes) & {"h", "f", "V", "H", "vh"} or set(row.tensor.axes) & REPLICATED_AXES
+            assert not {row.declaration.division(axis) for axis in row.tensor.axes} & {"tensor", "vocabulary"}
+
+
+@record
+class Undeclared(Layer):
+    """A kind that forgets to say how ranks divide its hidden width."""
+
+    d_model: int
+    hidden: int
+
+    def declare(self):
+        declaration = Declaration({"d": self.d_model, "f": self.hidden})
+        declaration.weights("w[d | f]")
+        return declaration
+
+
+@record
+class Declared(Undeclared):
+    """The same kind, which says so."""
+
+    PARALLEL = Parallel(tensor="f")
+
+
+def test_a_weight_that_nobody_says_how_to_divide_is_refused():
+    declaration = declare(Undeclared(5, 14))
+    (tensor,) = declaration.tensors
+    assert Mesh(dp=2, zero=3).share_of_weight(tensor, declaration, 70) == 70
+    with pytest.raises(llmcalc.UnsupportedError, match="does not declare how tensor parallelism divides the axis 'f'"):
+        Mesh(tp=2).share_of_weight(tensor, declaration, 70)
+    assert Mesh(tp=2).share_of_weight(tensor, declare(Declared(5, 14)), 70) == 35
+
+
+@pytest.mark.parametrize(
+    ("division", "routed", "group"),
+    [
+        ("whole", False, ("", 1)),
+        ("", False, ("", 1)),
+        ("tensor", False, ("tp", 4)),
+        ("replicated", False, ("tp", 4)),
+        ("vocabulary", False, ("tp", 4)),
+        ("tensor", True, ("etp", 2)),
+        ("expert", True, ("ep", 6)),
+    ],
+)
+def test_a_sum_over_a_divided_axis_is_reduced_over_its_ranks(division, routed, group):
+    assert Mesh(dp=3, tp=4, ep=6, etp=2).group(division, routed) == group
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from llmcalc import layers
 from llmcalc.calc.walk import Conventions, runs
+from llmcalc.core.architecture import declare
 from llmcalc.core.axes import GLOSSARY, WORKLOAD
 from llmcalc.core.declaration import Declaration
 from llmcalc.core.equation import Equation, read
@@ -24,6 +25,7 @@ from llmcalc.core.expression import evaluate
 from llmcalc.core.form import FUNCTIONS as FORMS
 from llmcalc.core.layer import Layer
 from llmcalc.core.ledger import elements
+from llmcalc.core.traits import divisions, role_fields
 from llmcalc.layers.mlp import ACTIVATIONS
 from llmcalc.testing import _repaired, is_required, smallest
 from llmcalc.testing import layers as layers_of
@@ -60,6 +62,24 @@ def test_every_tensor_has_positive_sizes_and_named_axes(kind: str, data: st.Data
         for tensor in declaration.tensors:
             assert elements(tensor, declaration) > 0
             assert set(tensor.axes) <= GLOSSARY.keys()
+
+
+@every_kind
+@thorough
+@given(data=st.data())
+def test_every_axis_of_a_weight_is_divided_or_whole(kind: str, data: st.DataObject) -> None:
+    layer = data.draw(layers_of(kind))
+    for _, declaration in declare(layer).walk():
+        for tensor in declaration.tensors:
+            assert all(map(declaration.division, tensor.axes)), (tensor.name, tensor.axes)
+
+
+@every_kind
+def test_traits_name_axes_and_fields_that_exist(kind: str) -> None:
+    found, _ = layers.find(kind)
+    assert divisions(found).keys() <= GLOSSARY.keys()
+    names = {entry.name for entry in fields(found)}
+    assert {name for role in role_fields(found).values() for name in role} <= names
 
 
 @every_kind

@@ -46,7 +46,7 @@ class Liveness(Recorder):
         joins: set[str] = set()
         for sublayer in block.sublayers:
             inputs[sublayer.name] = stream
-            if all(getattr(branch.layer, "unused", False) for branch in sublayer.branches):
+            if all(declare(branch.layer).is_only_stored for branch in sublayer.branches):
                 continue
             stream = self.sublayer(sublayer, inputs[sublayer.input_from or sublayer.name])
             joins |= {branch.joins for branch in sublayer.branches}

@@ -208,12 +208,12 @@ def _loss(stack: Stack, trace: Liveness, policy: ActivationPolicy) -> Loss | Non
 
     Eager cross-entropy saves the log-probabilities and needs two temporary tensors of the same size.
     """
-    head = next((layer for _, layer in stack.outputs if layer.kind() == "head"), None)
-    if head is None:
+    declarations = (declare(layer) for _, layer in stack.outputs)
+    declaration = next((declaration for declaration in declarations if declaration.logits), None)
+    if declaration is None:
         return None
-    width = FP32_BYTES if getattr(head, "loss_in_fp32", True) else policy.bytes
+    width = FP32_BYTES if declaration.logits == "fp32" else policy.bytes
     fused = policy.loss == "fused"
-    declaration = declare(head)
     rows = "o" if isinstance(declaration.axes.get("o"), int) else "q"  # some heads have a fixed number of positions
     axes = ("b", rows, *("nc" for axis in declaration.axes if axis == "nc"), "V")
     size = trace.size(axes, declaration, policy.bytes if fused else width)

@@ -13,12 +13,13 @@ from ...core.architecture import Architecture
 from ...core.errors import InputError, UnknownNameError
 from ...core.ledger import Row, rows
 from ...core.record import record
+from ...core.traits import EMBEDDING, HEAD, NORM, ROUTER
 from ..params import component
 from ..sharding import Mesh
 from .number_formats import BITS_A_BYTE, Format, shape, tensor_bits
 
 TABLES = ("token embedding", "position embedding", "segment embedding", "other embedding")
-UNQUANTISED = (*TABLES, "head", "norm", "router")
+UNQUANTISED = (*TABLES, HEAD, NORM, ROUTER)
 GROUPED = 4  # minimum query heads per key head for which llama.cpp uses more bits in value projections
 
 
@@ -61,6 +62,7 @@ class RequestedFormats:
         main: format of the matrices.
         base: format of all other tensors.
         only: components whose matrices use ``main`` (empty: all components that are not in ``unquantised``).
+        unquantised: components and classes of tensors that use ``base``.
         rules: exceptions in a mixed format. The first match applies.
     """
 
@@ -96,15 +98,17 @@ class RequestedFormats:
         if self.main.plain and not self.only and self.main.bits >= max(self.base.bits, 2 * BITS_A_BYTE):
             yield self.main, row.copies  # a plain 16- or 32-bit format applies to everything
             return
-        is_matrix = row.tensor.linear or part in TABLES or part == "head"
-        if not is_matrix or part in self.unquantised or (self.only and part not in self.only):
+        number_class = row.declaration.number_class(row.tensor)
+        is_matrix = row.tensor.linear or number_class in (EMBEDDING, HEAD)
+        is_kept = part in self.unquantised or (number_class in self.unquantised and part not in self.only)
+        if not is_matrix or is_kept or (self.only and part not in self.only):
             yield self.base, row.copies
             return
         for layer in model.layers(row):
             yield self._of_layer(row, part, model, layer), 1
 
     def _of_layer(self, row: Row, part: str, model: ModelTensors, layer: int) -> Format:
-        names = {row.tensor.name, "head" if part == TABLES[0] and model.tied else part}
+        names = {row.tensor.name, HEAD if part == TABLES[0] and model.tied else part}
         for rule in self.rules:
             if rule.of in names and selected(rule.layers, layer, row.entry.stack.n_layers) and model.meets(rule, row):
                 return rule.format
@@ -116,9 +120,9 @@ class ModelTensors:
 
     def __init__(self, architecture: Architecture) -> None:
         self.rows = rows(architecture.stacks)
-        self.tied = not any(row.copies and component(row) == "head" for row in self.rows)
-        kinds = [row.entry.layer for row in self.rows if row.entry.layer.kind() == "moe"]
-        self.experts = {getattr(layer, "n_experts", 0) for layer in kinds}
+        self.tied = not any(row.copies and row.declaration.number_class(row.tensor) == HEAD for row in self.rows)
+        counts = (row.declaration.routed_experts for row in self.rows)
+        self.experts = {count[0] for count in counts if count}
         self.components = tuple(dict.fromkeys(component(row) for row in self.rows if row.copies))
 
     def layers(self, row: Row) -> range:
@@ -133,7 +137,8 @@ class ModelTensors:
         if not rule.when:
             return True
         if rule.when == "grouped":
-            heads, shared = (getattr(row.entry.layer, name, None) or 0 for name in ("n_heads", "n_kv_heads"))
+            layer = row.entry.layer
+            heads, shared = (sum(size for _, size in layer.sizes(role)) for role in ("heads", "kv_heads"))
             return bool(shared and heads >= GROUPED * shared)
         number, what = rule.when.split()
         return int(number) in (self.experts if what == "experts" else {row.entry.stack.n_layers})

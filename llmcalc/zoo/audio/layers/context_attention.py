@@ -10,6 +10,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 from ....layers._attention_parts import derive_head_width, projection
 
 
@@ -61,6 +62,8 @@ class ContextAttention(Layer):
     n_source: int | None = None
     fixed: bool = False
 
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="e u src")
+    ROLES: ClassVar[Roles] = Roles(widths="d_source", heads="n_heads", head_widths="d_head", chunks="chunk")
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"left", "right", "behind", "ahead", "n_ahead"})
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"positions": ("none", "table", "projected")}
 
@@ -74,6 +77,10 @@ class ContextAttention(Layer):
         for name in ("d_source", "fixed"):
             if getattr(self, name) and (self.left or self.right or self.positions != "none"):
                 raise self.size_error(name, "cannot be combined with left, right or positions")
+
+    def has_order(self) -> bool:
+        """Return whether there are positions."""
+        return self.positions != "none"
 
     def declare(self) -> Declaration:
         """Declare the input projections, the blockwise scores and weighted values, and the output projection."""

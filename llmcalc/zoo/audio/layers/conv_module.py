@@ -7,6 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 from ....layers._attention_parts import projection
 from ....layers.mlp import ACTIVATIONS
 
@@ -50,6 +51,10 @@ class ConvModule(Layer):
     chunk: int | None = None
     causal: bool = False
 
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="i", whole="io K")
+    ROLES: ClassVar[Roles] = Roles(hidden="d_inner", chunks="chunk")
+    HAS_ORDER: ClassVar[bool] = True
+    HAS_NORM: ClassVar[bool] = True
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "gate": ACTIVATIONS[:-1],
         "activation": ACTIVATIONS[:-1],

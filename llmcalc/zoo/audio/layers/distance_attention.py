@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 from ....layers._attention_parts import RELATIVE_ATTENTION, RELATIVE_KEYS, derive_head_width, projection
 
 
@@ -25,6 +28,9 @@ class DistanceAttention(Layer):
     n_heads: int
     d_head: int | None = None
     bias: bool = False
+
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="e")
+    ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="d_head")
 
     def __post_init__(self) -> None:
         self.check()

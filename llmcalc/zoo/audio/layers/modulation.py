@@ -10,6 +10,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel
 
 
 @record
@@ -26,6 +27,7 @@ class Modulation(Layer):
     d_hidden: int
     time: float = 1.0
 
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="mr")
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"time": "cosines and sines of the time"}
 
     def declare(self) -> Declaration:

@@ -7,6 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel
 
 
 @record
@@ -35,6 +36,7 @@ class BoxEmbedding(Layer):
     padding_id: int | None = None
     eps: float = 1e-12
 
+    PARALLEL: ClassVar[Parallel] = Parallel(vocabulary="V", whole="T ce cs dl")
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"offset", "padding_id"})
 
     def __post_init__(self) -> None:

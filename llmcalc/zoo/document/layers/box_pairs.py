@@ -7,6 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 
 COORDINATES = 8  # two per corner
 
@@ -27,6 +28,8 @@ class BoxPairs(Layer):
     d_head: int
     scale: float = 100.0
 
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="in e")
+    ROLES: ClassVar[Roles] = Roles(head_widths="d_head")
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"waves": "sines and cosines of distances between boxes"}
 
     def declare(self) -> Declaration:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ....core.declaration import Declaration
 from ....core.record import record
+from ....core.traits import Parallel
 from ....layers._attention_parts import check_bidirectional, inherit_docs
 from ....layers.attention import Attention
 
@@ -30,6 +33,8 @@ class LayoutLmAttention(Attention):
     box_buckets: int | None = None
     box_most: int = 256
     bias_scaled: bool = False
+
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="ub")
 
     def __post_init__(self) -> None:
         Attention.__post_init__(self)

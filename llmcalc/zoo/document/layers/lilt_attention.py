@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from ....core.declaration import Declaration
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 from ....layers._attention_parts import MultiHead, project_inputs, project_output, projection
 from ....layers.mlp import ACTIVATIONS
 
@@ -33,6 +34,8 @@ class LiltAttention(MultiHead):
     eps: float = 1e-12
     dropped: bool = False
 
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="dl el fl")
+    ROLES: ClassVar[Roles] = Roles(hidden="d_ff")
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"layout": "the layout stream"}
 

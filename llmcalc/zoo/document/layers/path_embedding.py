@@ -7,6 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 
 
 @record
@@ -35,6 +36,8 @@ class PathEmbedding(Layer):
     tag_id: int = 0
     number_id: int = 0
 
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="f", whole="out xd ps xn pu")
+    ROLES: ClassVar[Roles] = Roles(widths="d_out", hidden="d_ff")
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"tag_id", "number_id"})
 
     def declare(self) -> Declaration:

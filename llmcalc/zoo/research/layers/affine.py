@@ -25,6 +25,8 @@ class Affine(Layer):
 
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"r": "the residual stream"}
 
+    IN_ANY_BLOCK: ClassVar[bool] = False
+
     def declare(self) -> Declaration:
         """Declare two or four vectors of shape ``[d_model]``."""
         declaration = Declaration({"d": self.d_model})

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel
 
 
 @record
@@ -22,6 +25,8 @@ class AxialEmbedding(Layer):
     n_columns: int
     d_row: int
     d_column: int
+
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="T S in out")
 
     def declare(self) -> Declaration:
         """Declare the tables ``[n_rows, 1, d_row]`` and ``[1, n_columns, d_column]``."""

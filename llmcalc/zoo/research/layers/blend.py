@@ -7,6 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel
 
 
 @record
@@ -19,6 +20,7 @@ class Blend(Layer):
 
     d_model: int
 
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="bl")
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"x0": "the first input of the stack's blocks"}
 
     def declare(self) -> Declaration:

@@ -11,6 +11,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 
 
 @record
@@ -50,8 +51,14 @@ class BlockAttention(Layer):
     scale: float | None = None
     norm_eps: float = 1e-5
 
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="e u")
+    ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="d_head")
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"xs": "the global tokens", "stretch": "the segment of each token"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"reach": ("own", "beside"), "positions": ("none", "relative")}
+
+    def has_order(self) -> bool:
+        """Return whether there are positions."""
+        return self.positions != "none"
 
     def declare(self) -> Declaration:
         """Declare the projections, local and global scores, weighted values, and output projection."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ....core.declaration import Declaration
 from ....core.record import record
+from ....core.traits import Roles
 from ....layers._attention_parts import MultiHead, project_inputs, project_output
 
 
@@ -20,6 +23,8 @@ class CharacterAttention(MultiHead):
 
     chunk: int | None = None
     merge: int = 1
+
+    ROLES: ClassVar[Roles] = Roles(chunks="chunk")
 
     def __post_init__(self) -> None:
         super().__post_init__()

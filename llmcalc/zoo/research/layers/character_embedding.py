@@ -7,6 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 
 
 @record
@@ -25,6 +26,9 @@ class CharacterEmbedding(Layer):
     d_out: int
     rows: int = 0x110000
 
+    PARALLEL: ClassVar[Parallel] = Parallel(vocabulary="V", whole="nh ce")
+    ROLES: ClassVar[Roles] = Roles(vocabulary="rows", widths="d_out")
+    IN_ANY_BLOCK: ClassVar[bool] = False
     table: ClassVar[str] = "token"
     use: ClassVar[str] = "tokens"
     unused: ClassVar[bool] = False

@@ -7,6 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 from ....layers.mlp import ACTIVATIONS
 from .character_attention import n_groups
 
@@ -31,6 +32,8 @@ class CharacterPooling(Layer):
     back: bool = False
     eps: float = 1e-12
 
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="both in out taps")
+    ROLES: ClassVar[Roles] = Roles(widths="d_in")
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"characters": "the stream before tokens were merged"}
 

@@ -8,6 +8,7 @@ from ....core.declaration import Declaration
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 
 
 @record
@@ -48,6 +49,9 @@ class ChunkedAttention(Layer):
     padded_above: int = 1
     causal: bool = False
     factors: str = ""
+
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="e")
+    ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="d_head", chunks="chunk")
 
     ZERO_ALLOWED = frozenset({"before", "after"})
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"planes": "random hash directions, which determine the bucket"}

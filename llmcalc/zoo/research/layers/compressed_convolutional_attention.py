@@ -7,6 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 from ....layers._rope import ROPE_SCALINGS, check_factors
 
 
@@ -51,6 +52,14 @@ class CompressedConvolutionalAttention(Layer):
     rope_attention: float = 1.0
     rope_factors: str = ""
 
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="i h H", replicated="g", whole="late out e K X taps")
+    ROLES: ClassVar[Roles] = Roles(
+        heads="n_heads",
+        kv_heads="n_kv_heads",
+        head_widths="d_head",
+        windows="window",
+    )
+    HAS_ORDER: ClassVar[bool] = True
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"rope_scaling": ROPE_SCALINGS}
 
     def __post_init__(self) -> None:

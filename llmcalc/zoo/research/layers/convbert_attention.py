@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ....core.declaration import Declaration
 from ....core.record import record
+from ....core.traits import Parallel
 from ....layers._attention_parts import MultiHead, project_inputs
 
 
@@ -18,6 +21,9 @@ class ConvBertAttention(MultiHead):
     """
 
     d_conv: int = 9
+
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="i", replicated="g", whole="K")
+    HAS_ORDER: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

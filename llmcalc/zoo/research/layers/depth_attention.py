@@ -7,6 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel
 
 
 @record
@@ -37,11 +38,17 @@ class DepthAttention(Layer):
     norm_eps: float = 1e-6
     unused: bool = False
 
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="rank in nq nl")
+    IN_ANY_BLOCK: ClassVar[bool] = False
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
         "states": "the sums of earlier layer groups and of the current group",
         "read": "the input of a gate",
         "message": "the message of the previous pass to this layer",
     }
+
+    def ends_group(self) -> bool:
+        """Return whether the stream is stored as the sum of a group."""
+        return self.closes
 
     def declare(self) -> Declaration:
         """Declare the queries ``[n_reads, d_model]``, the scores and mixes per token, and the gates."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ....core.declaration import Declaration
 from ....core.record import record
+from ....core.traits import Parallel
 from ....layers._attention_parts import inherit_docs
 from ....layers.attention import Attention
 
@@ -21,6 +24,8 @@ class DynamicAttention(Attention):
     """
 
     keep_window: int | None = None
+
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="gm")
 
     def _axes(self) -> dict[str, int | str]:
         return Attention._axes(self) | {"gm": self.n_kv_heads or self.n_heads}

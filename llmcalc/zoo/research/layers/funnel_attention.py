@@ -7,6 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 
 
 @record
@@ -40,6 +41,8 @@ class FunnelAttention(Layer):
     pooling: str = "mean"
     restores: int | None = None
 
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="S e")
+    ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="d_head")
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"pooling": ("mean", "max")}
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
         "sinusoids": "sines and cosines of every distance",

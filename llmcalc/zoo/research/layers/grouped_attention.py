@@ -37,7 +37,7 @@ class GroupedAttention(MultiHead):
         declaration = Declaration({"h": self.n_heads, "e": self.d_model // self.n_heads})
         for name, source, result in (("q", "x", "q"), ("k", "x", "k"), ("v", "x", "v"), ("o", "o", "y")):
             part = GroupedLinear(self.d_model, self.d_model, getattr(self, f"{name}_groups"))
-            declaration.include(name, part.declare(), of=source, gives=result)
+            declaration.include(name, part, of=source, gives=result)
         declaration.equations("s[b h q k] = q[b q h e] k[b k h e]", "s[b h q k] = scale(s)")
         declaration.equations("p[b h q k] = softmax(s)", "o[b q h e] = p[b h q k] v[b k h e]")
         return declaration

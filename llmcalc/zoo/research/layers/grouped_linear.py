@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 
 
 @record
@@ -20,6 +23,9 @@ class GroupedLinear(Layer):
     d_in: int
     d_out: int
     groups: int = 1
+
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="xg xi xo")
+    ROLES: ClassVar[Roles] = Roles(widths="d_in d_out")
 
     def __post_init__(self) -> None:
         self.check()

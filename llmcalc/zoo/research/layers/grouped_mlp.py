@@ -7,6 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 from ....layers.mlp import ACTIVATIONS
 from .grouped_linear import GroupedLinear
 
@@ -29,6 +30,8 @@ class GroupedMlp(Layer):
     groups: int = 1
     out_groups: int = 1
 
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="f")
+    ROLES: ClassVar[Roles] = Roles(hidden="d_ff")
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"u": "the hidden values"}
 
@@ -41,8 +44,8 @@ class GroupedMlp(Layer):
     def declare(self) -> Declaration:
         """Declare the two grouped projections and the activation."""
         declaration = Declaration({"f": self.d_ff})
-        declaration.include("up", GroupedLinear(self.d_model, self.d_ff, self.groups).declare(), gives="u")
+        declaration.include("up", GroupedLinear(self.d_model, self.d_ff, self.groups), gives="u")
         declaration.equations(f"u[b q f] = {self.activation}(u)")
-        down = GroupedLinear(self.d_ff, self.d_model, self.out_groups).declare()
+        down = GroupedLinear(self.d_ff, self.d_model, self.out_groups)
         declaration.include("down", down, of="u", gives="y")
         return declaration

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ....core.declaration import Declaration
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel
 
 FIRST = 3  # length of the shortest n-gram in the paper
 
@@ -30,6 +33,9 @@ class HashEmbedding(Layer):
     n_lengths: int = 6
     n_functions: int = 1
     lengths: str | None = None
+
+    PARALLEL: ClassVar[Parallel] = Parallel(vocabulary="V")
+    IN_ANY_BLOCK: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         self.check()

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from ....core.declaration import Declaration
 from ....core.record import record
+from ....core.traits import Parallel
 from ....layers._attention_parts import MultiHead, add_value_convolution, project_inputs, project_output
 
 
@@ -27,6 +28,8 @@ class HashedAttention(MultiHead):
     bits: int = 9
     d_conv: int | None = None
 
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="K")
+    HAS_ORDER: ClassVar[bool] = True
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"planes": "random hash planes, which determine the bits of a hash"}
 
     def declare(self) -> Declaration:

@@ -7,6 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 from ....layers._attention_parts import projection
 
 
@@ -41,6 +42,8 @@ class LatentAttention(Layer):
     query_residual: bool = False
     d_out: int | None = None
 
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="out e v src")
+    ROLES: ClassVar[Roles] = Roles(widths="d_source d_out", heads="n_heads")
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"array": "the learned array"}
 
     def __post_init__(self) -> None:

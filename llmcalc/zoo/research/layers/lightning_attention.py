@@ -7,6 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 from ....layers.mlp import ACTIVATIONS
 
 
@@ -30,6 +31,9 @@ class LightningAttention(Layer):
     norm_eps: float = 1e-6
     activation: str = "silu"
 
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="e v")
+    ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="d_head")
+    IS_RECURRENT: ClassVar[bool] = True
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
 
     def declare(self) -> Declaration:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from ....core.declaration import Declaration
 from ....core.record import record
+from ....core.traits import Roles
 from ....layers._attention_parts import MultiHead, project_inputs, project_output
 
 
@@ -26,6 +27,8 @@ class LocalAttention(MultiHead):
     window: int
     padded_to: int | None = None
 
+    ROLES: ClassVar[Roles] = Roles(windows="window")
+    HAS_ORDER: ClassVar[bool] = True
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"ones": "1 per token", "padding": "a mask of padding tokens"}
 
     def __post_init__(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ....core.declaration import Declaration
 from ....core.errors import SizeError
 from ....core.record import record
@@ -18,6 +20,8 @@ class MergedAttention(Attention):
 
     Decoder and encoder inputs share matrices and widths. Only q and k have positions or a window.
     """
+
+    IN_ANY_BLOCK: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         Attention.__post_init__(self)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 from ....layers._attention_parts import projection
 
 
@@ -33,6 +36,10 @@ class Mlstm(Layer):
     gate_softcap: float | None = None
     norm_eps: float = 1e-6
     eps: float = 1e-6
+
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="dk dv")
+    ROLES: ClassVar[Roles] = Roles(heads="n_heads", chunks="chunk")
+    IS_RECURRENT: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self.check()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ....core.declaration import Declaration
 from ....core.record import record
+from ....core.traits import Parallel
 from ....layers._attention_parts import MultiHead, project_inputs, project_output
 
 
@@ -22,6 +25,8 @@ class NgramAttention(MultiHead):
     n_gram: int
     n_buckets: int
     max_distance: int = 128
+
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="uh")
 
     def declare(self) -> Declaration:
         """Declare the projections, the attention of the main and predicting streams, and the output projection."""

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from ....core.declaration import Declaration
 from ....core.record import record
+from ....core.traits import Parallel
 from ....layers._attention_parts import MultiHead, add_value_convolution, project_inputs, project_output
 
 STEPS = 6  # iterations of the approximate inverse
@@ -25,6 +26,7 @@ class NystromAttention(MultiHead):
     n_landmarks: int | None = None
     d_conv: int | None = None
 
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="K")
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"z": "the inverse so far, starting from scaled transposed scores"}
 
     def declare(self) -> Declaration:

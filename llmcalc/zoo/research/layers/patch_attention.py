@@ -7,6 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 from ....layers._attention_parts import derive_head_width
 
 
@@ -43,6 +44,9 @@ class PatchAttention(Layer):
     dropped: bool = False
     norm_eps: float = 1e-5
 
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", replicated="g", whole="out e pc")
+    ROLES: ClassVar[Roles] = Roles(heads="n_heads", kv_heads="n_kv_heads", head_widths="d_head")
+    IN_ANY_BLOCK: ClassVar[bool] = False
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"extra_patches"})
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"asks": ("patches", "tokens")}
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 
 
 @record
@@ -22,6 +25,10 @@ class Prefix(Layer):
     length: int
     d_ff: int
     n_layers: int
+
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="f", whole="pre kv")
+    ROLES: ClassVar[Roles] = Roles(hidden="d_ff")
+    IN_ANY_BLOCK: ClassVar[bool] = False
 
     def declare(self) -> Declaration:
         """Declare a table ``[length, d_model]`` and two matrices that are applied once per batch."""

@@ -8,6 +8,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 from ....layers.mlp import ACTIVATIONS
 
 
@@ -32,6 +33,8 @@ class ProductKeyExperts(Layer):
     renormalise: bool = False
     together: bool = False
 
+    PARALLEL: ClassVar[Parallel] = Parallel(expert="x", whole="xt")
+    ROLES: ClassVar[Roles] = Roles(experts="n_experts", active_experts="top_k")
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
 
     def __post_init__(self) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ....core.declaration import Declaration
 from ....core.record import record
+from ....core.traits import Parallel
 from ....layers._attention_parts import RELATIVE_ATTENTION, RELATIVE_KEYS, MultiHead
 
 
@@ -26,6 +29,8 @@ class RelativeAttention(MultiHead):
     memory: int | None = None
     n_segments: int | None = None
     max_distance: int | None = None
+
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="S")
 
     def declare(self) -> Declaration:
         """Declare the token and distance projections, the content and position scores, and the output."""

@@ -7,6 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 
 
 @record
@@ -58,6 +59,14 @@ class RelativeProfileAttention(Layer):
     stretch: float = 0.0
     stretch_from: int = 1
 
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", replicated="g", whole="e K pw pd")
+    ROLES: ClassVar[Roles] = Roles(
+        heads="n_heads",
+        kv_heads="n_kv_heads",
+        head_widths="d_head",
+        windows="window",
+    )
+    HAS_NORM: ClassVar[bool] = True
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"for_k": "the input of the keys", "for_v": "the input of the values"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"norm": ("rmsnorm", "clip")}
 

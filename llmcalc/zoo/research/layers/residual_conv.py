@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel
 
 
 @record
@@ -20,6 +23,9 @@ class ResidualConv(Layer):
     d_model: int
     d_conv: int = 4
     scaled: bool = False
+
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="K")
+    HAS_ORDER: ClassVar[bool] = True
 
     def declare(self) -> Declaration:
         """Declare the kernels ``[d_model, d_conv]``."""

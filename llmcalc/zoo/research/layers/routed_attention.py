@@ -7,6 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 from ....layers._rope import ROPE_SCALINGS, check_factors
 
 
@@ -44,6 +45,13 @@ class RoutedAttention(Layer):
     rope_attention: float = 1.0
     rope_factors: str = ""
 
+    PARALLEL: ClassVar[Parallel] = Parallel(replicated="g", expert="x", whole="e")
+    ROLES: ClassVar[Roles] = Roles(
+        kv_heads="n_kv_heads",
+        head_widths="d_head",
+        experts="n_experts",
+        active_experts="top_k",
+    )
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"rope_scaling": ROPE_SCALINGS}
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 
 
 @record
@@ -25,6 +26,9 @@ class SpanSelection(Layer):
     question_id: int = 104
     eps: float = 1e-5
 
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="in out")
+    ROLES: ClassVar[Roles] = Roles(widths="d_in")
+    HAS_ORDER: ClassVar[bool] = True
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"question_id"})
 
     def declare(self) -> Declaration:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel
 from ....layers._attention_parts import projection
 
 
@@ -21,6 +24,8 @@ class ChannelAttention(Layer):
     d_model: int
     n_groups: int
     bias: bool = True
+
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="e v cg")
 
     def __post_init__(self) -> None:
         self.check()

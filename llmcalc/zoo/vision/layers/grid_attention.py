@@ -5,8 +5,11 @@ The scores include learned position biases, decomposed into rows and columns [li
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ....core.declaration import Declaration
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 from ....layers._attention_parts import MultiHead, projection
 
 
@@ -27,6 +30,9 @@ class GridAttention(MultiHead):
     window: int | None = None
     bias: bool = True
     relative: bool = True
+
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="rp")
+    ROLES: ClassVar[Roles] = Roles(windows="window")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -7,6 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
+from ....core.traits import Parallel, Roles
 from ....layers._attention_parts import derive_head_width, projection
 
 
@@ -49,6 +50,10 @@ class QueryAttention(Layer):
     source_norm: bool = False
     norm_eps: float = 1e-6
 
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", replicated="g", whole="out e src")
+    ROLES: ClassVar[Roles] = Roles(
+        widths="d_source d_out", heads="n_heads", kv_heads="n_kv_heads", head_widths="d_head"
+    )
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"sees": ("tokens", "themselves", "both")}
 
     def __post_init__(self) -> None:

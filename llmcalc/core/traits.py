@@ -1,0 +1,168 @@
+"""Traits of a layer kind that its equations don't show, such as the axes that parallelism divides.
+
+Calculators, the linter and reports ask these traits instead of knowing kinds or their fields by name.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Self
+
+    from .declaration import Tensor
+    from .equation import Equation
+
+# classes of number formats (see ``Traits.number_class``)
+MATRIX, EMBEDDING, HEAD, NORM, ROUTER, EXPERTS = "matrix", "embedding", "head", "norm", "router", "experts"
+
+
+class Parallel(NamedTuple):
+    """Division of a kind's axes among ranks. Each attribute lists axes, separated by spaces.
+
+    A contraction over a divided axis gives a partial sum on each rank of the axis's group, so its result is reduced
+    over this group: the expert-parallel ranks for ``expert``, the tensor-parallel ranks for all other divided axes.
+
+    Attributes:
+        tensor: axes that tensor parallelism divides, such as heads and hidden widths.
+        replicated: tensor-parallel axes that are replicated if they are shorter than the number of ranks.
+        vocabulary: tensor-parallel axes that are padded to a multiple of the number of ranks.
+        expert: axes that expert parallelism divides.
+        null_experts: expert axes that end with null experts, whose entries are replicated.
+        whole: axes that are never divided.
+    """
+
+    tensor: str = ""
+    replicated: str = ""
+    vocabulary: str = ""
+    expert: str = ""
+    null_experts: str = ""
+    whole: str = ""
+
+
+class Roles(NamedTuple):
+    """Fields of a kind by the role of their sizes. Each attribute lists fields, separated by spaces.
+
+    Attributes:
+        heads: number of query heads.
+        state_heads: number of state-space heads.
+        kv_heads: number of key/value heads.
+        head_widths: width of a head.
+        hidden: hidden width of a feed-forward layer or mixer.
+        experts: number of routed experts.
+        active_experts: number of routed experts per token.
+        windows: length of a sliding attention window.
+        chunks: length of an attention chunk, or of a chunk of a scan.
+        vocabulary: rows of a table of tokens.
+        widths: input and output widths other than ``d_model``.
+    """
+
+    heads: str = ""
+    state_heads: str = ""
+    kv_heads: str = ""
+    head_widths: str = ""
+    hidden: str = ""
+    experts: str = ""
+    active_experts: str = ""
+    windows: str = ""
+    chunks: str = ""
+    vocabulary: str = ""
+    widths: str = ""
+
+
+class Traits:
+    """Base class of layers with the default trait of each kind.
+
+    Attributes:
+        PARALLEL: axes that parallelism divides, in addition to those of the base classes.
+        ROLES: fields by role, in addition to those of the base classes.
+        NUMBER_CLASS: class of the number formats of the weights.
+        HAS_ORDER: whether the output always depends on the order of the tokens.
+        HAS_NORM: whether the kind is, or contains, a norm over its whole width.
+        IS_RECURRENT: whether the kind mixes tokens by a recurrence or a long convolution instead of attention.
+        IS_FEED_FORWARD: whether the kind is the feed-forward layer of a block, which never mixes tokens.
+        IN_ANY_BLOCK: whether the kind can be a sub-layer of any block, because it accesses only the residual stream.
+        COUNTS_SUMS: whether the kind attends to the sums of earlier layer groups (see ``core/layer_history.py``).
+    """
+
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="d one")
+    ROLES: ClassVar[Roles] = Roles()
+    NUMBER_CLASS: ClassVar[str] = MATRIX
+    HAS_ORDER: ClassVar[bool] = False
+    HAS_NORM: ClassVar[bool] = False
+    IS_RECURRENT: ClassVar[bool] = False
+    IS_FEED_FORWARD: ClassVar[bool] = False
+    IN_ANY_BLOCK: ClassVar[bool] = True
+    COUNTS_SUMS: ClassVar[bool] = False
+
+    @classmethod
+    def kind(cls) -> str:
+        """Return the kind name, derived from the file name."""
+        return cls.__module__.rpartition(".")[2]
+
+    def component(self) -> str:
+        """Return the component of breakdowns that the layer belongs to, such as ``short conv``."""
+        return self.kind().replace("_", " ")
+
+    def tensor_component(self, tensor: Tensor, part: tuple[str, ...] = ()) -> str:
+        """Return the component of the parameter breakdown for a tensor of this layer or of its inner layer ``part``."""
+        return f"{tensor.table} embedding" if tensor.table else self.component()
+
+    def equation_component(self, equation: Equation, part: tuple[str, ...] = ()) -> str:
+        """Return the component of the FLOP breakdown for an equation of this layer or of its inner layer ``part``."""
+        return f"{self.component()} core" if "core" in equation.tags else self.component()
+
+    def number_class(self, tensor: Tensor) -> str:
+        """Return the class of number formats for a tensor of this layer."""
+        return EMBEDDING if tensor.table else self.NUMBER_CLASS
+
+    def has_order(self) -> bool:
+        """Return whether the output depends on the order of the tokens, apart from a causal mask."""
+        return self.HAS_ORDER or self.IS_RECURRENT
+
+    def attention_direction(self) -> str:
+        """Return ``causal`` or ``both`` for self-attention, or an empty string for other kinds."""
+        return ""
+
+    def idle_parameters(self) -> Iterator[tuple[str, str, int]]:
+        """Yield (field, reason, number of parameters) for trained parameters that don't change the output."""
+        return iter(())
+
+    def ends_group(self) -> bool:
+        """Return whether a group of layers, whose sum later layers attend to, ends at this layer."""
+        return False
+
+    def with_sums(self, n_sums: int) -> Self:
+        """Return the layer with the number of earlier sums that it attends to, if ``COUNTS_SUMS`` is set."""
+        return self
+
+    def sizes(self, role: str) -> Iterator[tuple[str, int]]:
+        """Yield (field, value) for every nonzero field with a role, such as ``heads``."""
+        own = vars(self)
+        return ((name, own[name]) for name in role_fields(type(self))[role] if own[name])  # type: ignore[arg-type]
+
+
+@cache
+def role_fields(kind: type[Traits]) -> dict[str, tuple[str, ...]]:
+    """Return the fields of a kind by role, including inherited ones."""
+    found: dict[str, tuple[str, ...]] = dict.fromkeys(Roles._fields, ())
+    for base in _bases(kind):
+        for role, names in base.ROLES._asdict().items():
+            found[role] = tuple(dict.fromkeys((*found[role], *names.split())))
+    return found
+
+
+@cache
+def divisions(kind: type[Traits]) -> dict[str, str]:
+    """Return how each axis of a kind is divided, as the name of an attribute of ``Parallel``."""
+    found: dict[str, str] = {}
+    for base in _bases(kind):
+        for rule, axes in base.PARALLEL._asdict().items():
+            found |= dict.fromkeys(axes.split(), rule)
+    return found
+
+
+def _bases(kind: type[Traits]) -> Iterator[type[Traits]]:
+    return (base for base in reversed(kind.__mro__) if issubclass(base, Traits))
