@@ -18,7 +18,8 @@ if (ROOT / "llmcalc").is_dir():
 
 from llmcalc import layers  # noqa: E402
 from llmcalc.api.scale import laws  # noqa: E402
-from llmcalc.core.axes import GLOSSARY, WORKLOAD, name_of  # noqa: E402
+from llmcalc.core.architecture import declare  # noqa: E402
+from llmcalc.core.axes import GLOSSARY, WORKLOAD, read_axes  # noqa: E402
 from llmcalc.core.declaration import Declaration  # noqa: E402
 from llmcalc.core.functions import FUNCTIONS  # noqa: E402
 from llmcalc.data import table as data  # noqa: E402
@@ -62,9 +63,12 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 def axes() -> str:
     """Render the glossary of axes."""
-    rows = [[f"`{symbol}`", "", meaning] for symbol, meaning in WORKLOAD.items()]
-    rows += [[f"`{symbol}`", f"`{name}`", meaning] for symbol, (name, meaning) in GLOSSARY.items()]
-    return table(["axis", "name", "meaning"], rows)
+    rows = [[f"`{symbol}`", "", meaning, ""] for symbol, meaning in WORKLOAD.items()]
+    rows += [[f"`{symbol}`", f"`{name}`", meaning, ""] for symbol, (name, meaning) in GLOSSARY.items()]
+    for kind in layers.kinds():
+        own = read_axes(vars(layers.find(kind)[0]).get("AXES", "").splitlines())
+        rows += [[f"`{symbol}`", f"`{name}`", meaning, f"`{kind}`"] for symbol, (name, meaning) in own.items()]
+    return table(["axis", "name", "meaning", "only in"], rows)
 
 
 def functions() -> str:
@@ -147,7 +151,7 @@ def page(kind: str) -> str:
     layer = found(**smallest(kind))
     parts = [f"# {kind.replace('_', ' ')}", first, rest, _code(summary(found)), "## Fields", _fields(found)]
     parts += ["## Declaration", f"With all optional fields at their defaults: `{layer}`."]
-    for path, declaration in layer.declare().walk():
+    for path, declaration in declare(layer).walk():
         parts += [f"### Part: {'.'.join(path)}"] if path else []
         parts += list(_declared(declaration))
     return "\n\n".join(filter(None, parts)) + "\n"
@@ -182,7 +186,7 @@ def _fields(found: type[Any]) -> str:
 def _declared(declaration: Declaration) -> Iterator[str]:
     if declaration.tensors:
         rows = [
-            [f"`{item.name}`", " · ".join(name_of(axis) for axis in item.axes), _marks(item)]
+            [f"`{item.name}`", " · ".join(map(declaration.name_of, item.axes)), _marks(declaration, item)]
             for item in declaration.tensors
         ]
         yield table(["tensor", "axes", ""], rows)
@@ -195,8 +199,9 @@ def _declared(declaration: Declaration) -> Iterator[str]:
         yield "State between decode steps: " + ", ".join(states) + "."
 
 
-def _marks(item: Any) -> str:
+def _marks(declaration: Declaration, item: Any) -> str:
     marks = [f"shared: {item.share}"] if item.share else []
-    marks += [f"{name_of(item.active[1])} of {name_of(item.active[0])} are used per token"] if item.active else []
+    whole, used = map(declaration.name_of, item.active or ("", ""))
+    marks += [f"{used} of {whole} are used per token"] if item.active else []
     marks += [word for word, present in {"buffer": item.buffer, "unused": item.unused}.items() if present]
     return "; ".join(marks + ([f"{item.table} table"] if item.table else []))

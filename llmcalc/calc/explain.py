@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from math import prod
 from typing import Any, NamedTuple
 
-from ..core.architecture import Architecture
+from ..core.architecture import Architecture, layer_glossary
 from ..core.axes import WORKLOAD as AXES
-from ..core.axes import name_of
 from ..core.form import Form
+from ..core.layer import Layer
 from ..core.ledger import Entry
 from ..core.tree import Node, Place, total, tree
 from .flops import Flops
@@ -63,7 +63,9 @@ def state_tree(result: StateSize) -> Node:
     values = result.workload.values(result.architecture)
     leaves = Counter[Leaf]()
     for tensor in result.tensors:
-        named = (("n_beams", tensor.beams),) * (tensor.beams > 1) + _named_factors(tensor.factors, values)
+        named = (("n_beams", tensor.beams),) * (tensor.beams > 1) + _named_factors(
+            tensor.entry.layer, tensor.factors, values
+        )
         count = int(tensor.elements(**values))
         if prod(value for _, value in named) != count:  # padded to whole pages
             named = (("elements_in_whole_blocks", count),)
@@ -103,19 +105,22 @@ def _weights(result: InferenceMemory) -> Node:
 
 def _leaf(result: Flops, work: Work) -> Leaf:
     passes = (("n_passes", 1 + work.backward_passes),) if result.workload.mode == "train" else ()
-    named = _named_factors((*passes, *work.factors), result.values)
+    named = _named_factors(work.entry.layer, (*passes, *work.factors), result.values)
     text = work.equation.text.replace(" = ", "=")
     note = text if work.matmul else f"{text}; modelled"
     return Leaf(_place(work.entry, work.part), work.equation.out.name, named, note)
 
 
-def _named_factors(parts: Iterable[tuple[str, Extent]], values: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
+def _named_factors(
+    layer: Layer, parts: Iterable[tuple[str, Extent]], values: Mapping[str, Any]
+) -> tuple[tuple[str, int], ...]:
     """Return the name and value of each factor. Constants are named by their value and omitted if 1."""
-    found = []
+    names, found = layer_glossary(layer), []
     for axis, factor in parts:
         value = int(factor(**values)) if isinstance(factor, Form) else factor
         if axis or value != 1:
-            found.append((WORKLOAD.get(axis) or name_of(axis) or str(value), value))
+            name = WORKLOAD.get(axis) or names.get(axis, (axis, ""))[0]
+            found.append((name or str(value), value))
     return tuple(found)
 
 

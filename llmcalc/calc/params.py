@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any
 
 from ..core.architecture import Architecture, Extra
-from ..core.axes import name_of
 from ..core.ledger import Row, active_elements, rows
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
@@ -157,7 +156,7 @@ def _leaf(same: list[Row], active: bool) -> Node:
         whole, used = row.tensor.active
         axes = tuple(used if axis == whole else axis for axis in axes)
         size = active_elements(row.tensor, row.declaration)
-    names = [name_of(axis) for axis in axes]
+    names = [row.declaration.name_of(axis) for axis in axes]
     values = [str(row.declaration.axes[axis]) for axis in axes]
     if copies == 0:
         note = f"shared ({(row.tensor.share or '').lstrip('.')}): counted where it first appears"

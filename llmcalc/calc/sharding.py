@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..core.aliases import accepts_old_names
-from ..core.axes import name_of
 from ..core.declaration import Declaration, Tensor
 from ..core.errors import SizeError, UnsupportedError, short_repr
 from ..core.record import fields, record
@@ -110,7 +109,8 @@ class Mesh:
             return min(ranks, length)
         if length % ranks and division != "vocabulary":
             name, hint = "ep" if group == "ep" else "tp", f"use a divisor of {length}"
-            raise SizeError(f"{name} ({ranks}) does not divide {name_of(axis)} ({length})", parameter=name, hint=hint)
+            text = f"{name} ({ranks}) does not divide {declaration.name_of(axis)} ({length})"
+            raise SizeError(text, parameter=name, hint=hint)
         return ranks
 
     def share_of_activation(self, axes: tuple[str, ...], declaration: Declaration, count: int) -> int:

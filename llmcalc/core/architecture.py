@@ -20,6 +20,7 @@ from .errors import SizeError
 from .layer import Layer
 from .notebook_display import NotebookDisplay
 from .record import fields, record
+from .traits import glossary
 
 NO_INPUTS: dict[str, Any] = {}  # shared default, never modified
 
@@ -289,3 +290,12 @@ class Architecture(NotebookDisplay):
 def declare(layer: Layer) -> Declaration:
     """Return the declaration of a layer. Equal layers share one cached declaration."""
     return layer.declare().bind(layer)
+
+
+@lru_cache(maxsize=1024)
+def layer_glossary(layer: Layer) -> dict[str, tuple[str, str]]:
+    """Return the name and meaning of each axis of a layer and of its inner layers."""
+    found: dict[str, tuple[str, str]] = {}
+    for _, declaration in declare(layer).walk():
+        found = glossary(type(declaration.layer)) | found  # type: ignore[arg-type]
+    return found

@@ -1,13 +1,14 @@
 """Glossary of the axis letters used in equations, with the corresponding names in papers.
 
 Equations such as ``q[b q h e] = x[b q d] wq[d h e]`` use these letters. The lengths of *workload* axes come
-from the workload (batch, tokens). All other lengths come from the architecture. Axes with the same name have
-the same description.
+from the workload (batch, tokens). All other lengths come from the architecture. An axis that only one kind uses is
+described in the ``AXES`` of this kind. Axes with the same name have the same description.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 WORKLOAD: dict[str, str] = {
     "b": "sequences in the batch",
@@ -21,17 +22,16 @@ WORKLOAD: dict[str, str] = {
     "a": "audio frames for an audio tower",
 }
 
-# columns of axes.txt: letters, name and meaning, separated by at least two spaces
-with open(os.path.join(os.path.dirname(__file__), "axes.txt"), encoding="utf-8") as _stream:
-    _ROWS = [[cell.strip() for cell in line.split("  ") if cell] for line in _stream]
-GLOSSARY = {letter: (name, meaning) for letters, name, meaning in _ROWS for letter in letters.split()}
-NAMES: dict[str, str] = {symbol: name for symbol, (name, _) in GLOSSARY.items()}
 
+def read_axes(lines: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return the name and meaning of each axis letter from lines with three columns, at least two spaces apart.
 
-def name_of(symbol: str) -> str:
-    """Return the name used for an axis in papers. Workload axes keep their letters.
-
-    >>> name_of("h"), name_of("q")
-    ('n_heads', 'q')
+    >>> read_axes(["x xs  n_experts  number of routed experts"])["xs"]
+    ('n_experts', 'number of routed experts')
     """
-    return NAMES.get(symbol, symbol)
+    rows = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in lines if line.strip()]
+    return {letter: (name, meaning) for letters, name, meaning in rows for letter in letters.split()}
+
+
+with open(os.path.join(os.path.dirname(__file__), "axes.txt"), encoding="utf-8") as _stream:
+    GLOSSARY = read_axes(_stream)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .errors import DescriptionError, short_repr
 from .record import record
-from .traits import EXPERTS, MATRIX, Traits, divisions
+from .traits import EXPERTS, MATRIX, Traits, divisions, glossary
 
 if TYPE_CHECKING:
     from .layer import Layer
@@ -154,6 +154,10 @@ class Declaration:
     def division(self, axis: str) -> str:
         """Return how parallelism divides an axis, as the name of an attribute of ``Parallel``, or an empty string."""
         return divisions(type(self.layer)).get(axis, "") if self.layer else ""  # type: ignore[arg-type]
+
+    def name_of(self, axis: str) -> str:
+        """Return the name used for an axis in papers. Workload axes keep their letters."""
+        return glossary(type(self.layer)).get(axis, (axis, ""))[0] if self.layer else axis  # type: ignore[arg-type]
 
     def number_class(self, tensor: Tensor) -> str:
         """Return the class of number formats for a tensor of this declaration."""

@@ -9,8 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .architecture import Architecture, Stack, declare
-from .axes import NAMES
+from .architecture import Architecture, Stack, declare, layer_glossary
 from .layer import Layer
 from .record import fields, record
 
@@ -129,9 +128,10 @@ def _sort(name: str) -> str:
 
 def paper_name(layer: Layer, field: str, value: int) -> str:
     """Return the name of the only axis with this length (``vocab`` for token-table ``rows``), or the field name."""
-    if field in NAMES.values() or field == "n_blocks":  # n_blocks shares its axis with state-space heads
+    names = {axis: name for axis, (name, _) in layer_glossary(layer).items()}
+    if field in names.values() or field == "n_blocks":  # n_blocks shares its axis with state-space heads
         return field
-    named = [NAMES[axis] for axis, length in declare(layer).axes.items() if length == value and axis in NAMES]
+    named = [names[axis] for axis, length in declare(layer).axes.items() if length == value and axis in names]
     taken = {entry.name for entry in fields(layer)}
     return named[0] if len(named) == 1 and named[0] not in taken else field
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from .axes import GLOSSARY, read_axes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Self
@@ -76,6 +78,7 @@ class Traits:
     """Base class of layers with the default trait of each kind.
 
     Attributes:
+        AXES: lines with the letters, name and meaning of each axis that only this kind uses.
         PARALLEL: axes that parallelism divides, in addition to those of the base classes.
         ROLES: fields by role, in addition to those of the base classes.
         NUMBER_CLASS: class of the number formats of the weights.
@@ -87,6 +90,7 @@ class Traits:
         COUNTS_SUMS: whether the kind attends to the sums of earlier layer groups (see ``core/layer_history.py``).
     """
 
+    AXES: ClassVar[str] = ""
     PARALLEL: ClassVar[Parallel] = Parallel(whole="d one")
     ROLES: ClassVar[Roles] = Roles()
     NUMBER_CLASS: ClassVar[str] = MATRIX
@@ -151,6 +155,15 @@ def role_fields(kind: type[Traits]) -> dict[str, tuple[str, ...]]:
     for base in _bases(kind):
         for role, names in base.ROLES._asdict().items():
             found[role] = tuple(dict.fromkeys((*found[role], *names.split())))
+    return found
+
+
+@cache
+def glossary(kind: type[Traits]) -> dict[str, tuple[str, str]]:
+    """Return the name and meaning of each axis that a kind can use: those that only this kind uses, and all others."""
+    found = dict(GLOSSARY)
+    for base in _bases(kind):
+        found |= read_axes(base.AXES.splitlines())
     return found
 
 

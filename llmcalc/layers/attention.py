@@ -197,6 +197,9 @@ class Attention(Layer):
     merge: int = 1
     unused: bool = False
 
+    AXES: ClassVar[str] = """
+    iv  d_input_v  width of the input of the value projection
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", replicated="g", whole="ar na in e v u iv src")
     ROLES: ClassVar[Roles] = Roles(
         heads="n_heads", kv_heads="n_kv_heads", head_widths="d_head d_head_v", windows="window", chunks="chunk"

@@ -29,6 +29,9 @@ class AttentionResidual(Layer):
     n_sums: int = 1
     norm_eps: float = 1e-6
 
+    AXES: ClassVar[str] = """
+    rs  n_sums  sums of earlier layer groups, plus the residual stream
+    """
     COUNTS_SUMS: ClassVar[bool] = True
     IN_ANY_BLOCK: ClassVar[bool] = False
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"n_sums"})

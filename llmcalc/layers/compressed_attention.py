@@ -65,6 +65,17 @@ class CompressedAttention(Layer):
     rope_factors: str = ""
     norm_eps: float = 1e-6
 
+    AXES: ClassVar[str] = """
+    oi  d_group             concatenated width of the heads of a group
+    or  o_lora_rank         rank of the output projection
+    cw  d_compressed        width of the projections to summarise
+    kc  n_summaries         summaries of the tokens so far
+    ks  n_chosen            summaries that a query attends to
+    qu  n_summarised_new    number of new tokens if a summary exists, else 0
+    qx  n_unsummarised_new  number of new tokens if no summary exists yet, else 0
+    ov  n_overlap           cached tokens of the last summary that the next summary also covers
+    sw  n_summed            tokens covered by one summary
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", replicated="G", whole="e Q oi or cw ih ie cr")
     ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="d_head", windows="window")
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"rope_scaling": ROPE_SCALINGS}

@@ -60,6 +60,11 @@ class Conv(Layer):
     rows: int | None = None
     taps_across: int | None = None
 
+    AXES: ClassVar[str] = """
+    half  d_out / 2      output channels of a gated convolution
+    tf    n_taps_across  taps of a convolution along the frequency axis
+    rw    n_output_rows  output positions of a convolution along the frequency axis
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(whole="in out taps tf")
     ROLES: ClassVar[Roles] = Roles(widths="d_in d_out", chunks="chunk")
     HAS_ORDER: ClassVar[bool] = True

@@ -76,6 +76,10 @@ class Embedding(Layer):
     norm_eps: float = 1e-6
     unused: bool = False
 
+    AXES: ClassVar[str] = """
+    Ty  n_rows     rows of a table of grid positions
+    Tx  n_columns  columns of a table of grid positions
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(vocabulary="V", whole="T S nc Ty Tx")
     ROLES: ClassVar[Roles] = Roles(vocabulary="rows")
     IN_ANY_BLOCK: ClassVar[bool] = False

@@ -42,6 +42,9 @@ class GatedDeltaNet(Layer):
     negative_eigenvalues: bool = False
     activation: str = "silu"
 
+    AXES: ClassVar[str] = """
+    kh  n_k_heads  key heads of linear attention
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="vh", replicated="kh", whole="K dk dv")
     ROLES: ClassVar[Roles] = Roles(chunks="chunk")
     IS_RECURRENT: ClassVar[bool] = True

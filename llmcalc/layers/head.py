@@ -59,6 +59,10 @@ class Head(Layer):
     unused_biases: int = 0
     unused: bool = False
 
+    AXES: ClassVar[str] = """
+    Vs  n_scored  rows of the token table for which logits are computed
+    dr  d_rest    output columns beyond those of the token table
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(vocabulary="V", whole="nc dr")
     NUMBER_CLASS: ClassVar[str] = HEAD
     IN_ANY_BLOCK: ClassVar[bool] = False

@@ -32,6 +32,15 @@ class Hyena(Layer):
     d_position: int = 33
     d_conv: int = 3
 
+    AXES: ClassVar[str] = """
+    O   order            order of a Hyena operator, which is its number of gates
+    Y   n_projections    order + 1 projections of a Hyena operator
+    M   n_filters        order - 1 long filters of a Hyena operator
+    ft  n_fft            points of a padded FFT: twice the tokens
+    D   d_position       features of a filter's position encoding
+    B   n_filter_layers  hidden layers of a filter network
+    L   filter_length    positions covered by a long filter
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="i", whole="K Y M F Fo D B L")
     IS_RECURRENT: ClassVar[bool] = True
 

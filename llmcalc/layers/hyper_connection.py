@@ -40,6 +40,10 @@ class HyperConnection(Layer):
     eps: float = 1e-6
     norm_eps: float = 1e-6
 
+    AXES: ClassVar[str] = """
+    hr  n_hyper        hyper-connection weights for reading, writing and mixing residual streams
+    hp  n_hyper_parts  sets of hyper-connection weights: for reading, writing and mixing
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(whole="rank hs ht hr hp")
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"written": "output of the sub-layer", "rounds": "Sinkhorn iterations"}
 

@@ -45,6 +45,12 @@ class Indexer(Layer):
     input_norm: bool = False
     position_scaled: bool = False
 
+    AXES: ClassVar[str] = """
+    ib  n_block_pairs   (query, block) pairs of an indexer
+    ix  2 d_index       a key and its gate, concatenated
+    ip  2 d_index + 1   a key, its gate and a validity flag, concatenated
+    im  n_index_blocks  blocks of tokens, cached and new
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(whole="Q ih ie cr")
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"log_places": "logarithm of each position"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"key_norm": ("layernorm", "rmsnorm")}

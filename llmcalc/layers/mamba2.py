@@ -60,6 +60,9 @@ class Mamba2(Layer):
     dt_scale: float = 1.0
     activation: str = "silu"
 
+    AXES: ClassVar[str] = """
+    yt  n_chunk_states  states at chunk boundaries
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="H", replicated="G", whole="N K P")
     ROLES: ClassVar[Roles] = Roles(state_heads="n_ssm_heads", head_widths="d_ssm_head", chunks="chunk")
     IS_RECURRENT: ClassVar[bool] = True

@@ -103,6 +103,14 @@ class Mla(Layer):
     rope_attention: float = 1.0
     rope_factors: str = ""
 
+    AXES: ClassVar[str] = """
+    C     kv_lora_rank      rank of the compressed key/value, which the cache stores
+    nope  qk_nope_head_dim  width of the non-rotary part of a head
+    rope  qk_rope_head_dim  width of the rotary part of a head
+    qk    qk_head_dim       qk_nope_head_dim + qk_rope_head_dim
+    QQ    2 q_lora_rank     the query latent before and after its norm, concatenated
+    rf    n_frequencies     rotary frequencies
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="v Q C nope rope qk QQ rf")
     ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="v_head_dim", windows="window")
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"temperature_start", "qk_rope_head_dim"})

@@ -144,6 +144,12 @@ class Moe(Layer):
     learned_gate_scale: bool = False
     unused: bool = False
 
+    AXES: ClassVar[str] = """
+    xz  n_experts_scored  number of experts that the router scores: routed, null and shared
+    jm  n_weighed         number of weighted experts per token, routed and shared
+    m   n_shared_experts  number of shared experts, which process every token
+    l   d_latent          width of the latent space of experts
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(
         tensor="f",
         vocabulary="V",

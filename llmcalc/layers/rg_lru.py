@@ -29,6 +29,9 @@ class RgLru(Layer):
     d_conv: int = 4
     activation: str = "gelu_tanh"
 
+    AXES: ClassVar[str] = """
+    Po  d_block  output width of a block of a block-diagonal matrix
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="i H", whole="K P Po")
     ROLES: ClassVar[Roles] = Roles(hidden="d_inner")
     IS_RECURRENT: ClassVar[bool] = True

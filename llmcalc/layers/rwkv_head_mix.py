@@ -28,6 +28,9 @@ class RwkvHeadMix(Layer):
     mix_rank: int | None = None
     decay_rank: int | None = None
 
+    AXES: ClassVar[str] = """
+    nm  n_mixes  number of token-shift mixes of each token with the previous token
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="nm rank e v R")
     ROLES: ClassVar[Roles] = Roles(heads="n_heads")
     IS_RECURRENT: ClassVar[bool] = True

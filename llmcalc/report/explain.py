@@ -6,14 +6,14 @@ from typing import Any
 
 from ..api.explain import Explanation
 from ..calc.explain import MEANINGS as WORKLOAD_MEANINGS
-from ..core.axes import GLOSSARY
-from ..core.tree import Node
+from ..core.architecture import layer_glossary
+from ..core.ledger import entries
 from .document import Document, Table, columns
 from .heading import model_document, workload_inputs, workload_line
 from .published_figures import cite
 
 ROOT_FORMULA = "n_blocks"
-MEANINGS = dict(GLOSSARY.values()) | WORKLOAD_MEANINGS | {ROOT_FORMULA: "number of equal blocks, each stored once"}
+MEANINGS = WORKLOAD_MEANINGS | {ROOT_FORMULA: "number of equal blocks, each stored once"}
 
 
 def explain_document(explanation: Explanation, depth: int | None = None, select: str | None = None) -> Document:
@@ -25,23 +25,26 @@ def explain_document(explanation: Explanation, depth: int | None = None, select:
         lambda: _json(explanation, depth, select),
         f": {explanation.quantity}",
         lines=[workload_line(workload)] if workload else [],
-        tables=(Table("symbols", columns("symbol: name", "meaning"), _symbols(explanation.roots)),),
+        tables=(Table("symbols", columns("symbol: name", "meaning"), _symbols(explanation)),),
         tree=explanation.roots,
         notes=[f"source: {cite(architecture.source)}"] if architecture.source else [],
     )
 
 
-def _symbols(roots: tuple[Node, ...]) -> list[tuple[str, str]]:
+def _symbols(explanation: Explanation) -> list[tuple[str, str]]:
     """Return the symbols of all displayed formulas with their meanings, in order of appearance."""
-    words = dict.fromkeys(
-        word for root in roots for _, node in root.walk() for word in node.formula.replace("·", " ").split()
-    )
-    return [(word, MEANINGS[word]) for word in words if word in MEANINGS]
+    nodes = (node for root in explanation.roots for _, node in root.walk())
+    words = dict.fromkeys(word for node in nodes for word in node.formula.replace("·", " ").split())
+    meanings: dict[str, str] = {}
+    for layer in {entry.layer for entry in entries(explanation.architecture)}:
+        meanings |= dict(layer_glossary(layer).values())
+    meanings |= MEANINGS
+    return [(word, meanings[word]) for word in words if word in meanings]
 
 
 def _json(explanation: Explanation, depth: int | None, select: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
     architecture = explanation.architecture
     inputs = {"quantity": explanation.quantity, "depth": depth, "select": select}
     inputs |= workload_inputs(explanation.workload) if explanation.workload else {}
-    result = {**explanation.to_dict(), "symbols": dict(_symbols(explanation.roots))}
+    result = {**explanation.to_dict(), "symbols": dict(_symbols(explanation))}
     return inputs, {**result, "source": cite(architecture.source), "notes": list(architecture.notes)}

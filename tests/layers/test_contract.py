@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from llmcalc import layers
 from llmcalc.calc.walk import Conventions, runs
 from llmcalc.core.architecture import declare
-from llmcalc.core.axes import GLOSSARY, WORKLOAD
+from llmcalc.core.axes import GLOSSARY, WORKLOAD, read_axes
 from llmcalc.core.declaration import Declaration
 from llmcalc.core.equation import Equation, read
 from llmcalc.core.errors import DescriptionError, InputError, SizeError
@@ -25,7 +25,7 @@ from llmcalc.core.expression import evaluate
 from llmcalc.core.form import FUNCTIONS as FORMS
 from llmcalc.core.layer import Layer
 from llmcalc.core.ledger import elements
-from llmcalc.core.traits import divisions, role_fields
+from llmcalc.core.traits import divisions, glossary, role_fields
 from llmcalc.layers.mlp import ACTIVATIONS
 from llmcalc.testing import _repaired, is_required, smallest
 from llmcalc.testing import layers as layers_of
@@ -56,12 +56,14 @@ def test_kinds_are_discovered() -> None:
 @thorough
 @given(data=st.data())
 def test_every_tensor_has_positive_sizes_and_named_axes(kind: str, data: st.DataObject) -> None:
-    for declaration in declarations(data.draw(layers_of(kind))):
+    for _, declaration in declare(data.draw(layers_of(kind))).walk():
         names = [tensor.name for tensor in declaration.tensors]
         assert len(set(names)) == len(names)
+        known = glossary(type(declaration.layer))
+        assert declaration.axes.keys() <= known.keys() | WORKLOAD.keys()
         for tensor in declaration.tensors:
             assert elements(tensor, declaration) > 0
-            assert set(tensor.axes) <= GLOSSARY.keys()
+            assert set(tensor.axes) <= known.keys()
 
 
 @every_kind
@@ -77,9 +79,20 @@ def test_every_axis_of_a_weight_is_divided_or_whole(kind: str, data: st.DataObje
 @every_kind
 def test_traits_name_axes_and_fields_that_exist(kind: str) -> None:
     found, _ = layers.find(kind)
-    assert divisions(found).keys() <= GLOSSARY.keys()
+    assert divisions(found).keys() <= glossary(found).keys()
     names = {entry.name for entry in fields(found)}
     assert {name for role in role_fields(found).values() for name in role} <= names
+
+
+def test_an_axis_of_one_kind_is_described_by_this_kind_alone() -> None:
+    meanings = dict(GLOSSARY.values())
+    owners: dict[str, str] = {}
+    for kind in KINDS:
+        found, _ = layers.find(kind)
+        for axis, (name, meaning) in read_axes(vars(found).get("AXES", "").splitlines()).items():
+            assert axis not in {*GLOSSARY, *WORKLOAD}, (kind, axis)
+            assert owners.setdefault(axis, kind) == kind, axis
+            assert meanings.setdefault(name, meaning) == meaning, (kind, name)
 
 
 @every_kind

@@ -27,6 +27,9 @@ class Modulation(Layer):
     d_hidden: int
     time: float = 1.0
 
+    AXES: ClassVar[str] = """
+    mr  d_modulation  hidden width of a modulation network
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(whole="mr")
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"time": "cosines and sines of the time"}
 

@@ -36,6 +36,9 @@ class BoxEmbedding(Layer):
     padding_id: int | None = None
     eps: float = 1e-12
 
+    AXES: ClassVar[str] = """
+    cs  d_size  width of the embedding of a box's height or width
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(vocabulary="V", whole="T ce cs dl")
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"offset", "padding_id"})
 

@@ -34,6 +34,9 @@ class LayoutLmAttention(Attention):
     box_most: int = 256
     bias_scaled: bool = False
 
+    AXES: ClassVar[str] = """
+    ub  n_box_buckets  buckets of the distance between box edges
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(whole="ub")
 
     def __post_init__(self) -> None:

@@ -34,6 +34,10 @@ class LiltAttention(MultiHead):
     eps: float = 1e-12
     dropped: bool = False
 
+    AXES: ClassVar[str] = """
+    el  d_stream_head  head width of the layout stream
+    fl  d_stream_ff    hidden width of the layout stream's feed-forward layer
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(whole="dl el fl")
     ROLES: ClassVar[Roles] = Roles(hidden="d_ff")
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}

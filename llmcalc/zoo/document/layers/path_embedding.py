@@ -36,6 +36,12 @@ class PathEmbedding(Layer):
     tag_id: int = 0
     number_id: int = 0
 
+    AXES: ClassVar[str] = """
+    xd  depth      steps of a path in the document tree
+    ps  n_tags     tags of a path step
+    xn  n_numbers  indices of a path step among its siblings
+    pu  d_unit     width of the embedding of a path step
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="f", whole="out xd ps xn pu")
     ROLES: ClassVar[Roles] = Roles(widths="d_out", hidden="d_ff")
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"tag_id", "number_id"})

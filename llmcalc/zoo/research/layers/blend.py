@@ -20,6 +20,9 @@ class Blend(Layer):
 
     d_model: int
 
+    AXES: ClassVar[str] = """
+    bl  n_blended  blended streams: the residual stream and the initial embedding
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(whole="bl")
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"x0": "the first input of the stack's blocks"}
 

@@ -51,6 +51,9 @@ class BlockAttention(Layer):
     scale: float | None = None
     norm_eps: float = 1e-5
 
+    AXES: ClassVar[str] = """
+    every  tokens_per_global  tokens summarised by one global key and value
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="e u")
     ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="d_head")
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"xs": "the global tokens", "stretch": "the segment of each token"}

@@ -32,6 +32,9 @@ class CharacterPooling(Layer):
     back: bool = False
     eps: float = 1e-12
 
+    AXES: ClassVar[str] = """
+    both  2 d_model  two concatenated streams
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(whole="both in out taps")
     ROLES: ClassVar[Roles] = Roles(widths="d_in")
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}

@@ -50,6 +50,9 @@ class ChunkedAttention(Layer):
     causal: bool = False
     factors: str = ""
 
+    AXES: ClassVar[str] = """
+    hq  n_hashed  tokens hashed in a decode step
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="e")
     ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="d_head", chunks="chunk")
 

@@ -52,6 +52,10 @@ class CompressedConvolutionalAttention(Layer):
     rope_attention: float = 1.0
     rope_factors: str = ""
 
+    AXES: ClassVar[str] = """
+    late  d_delayed      value channels taken from the previous token
+    qp    n_padded_rows  input positions of two consecutive short convolutions
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="i h H", replicated="g", whole="late out e K X taps")
     ROLES: ClassVar[Roles] = Roles(
         heads="n_heads",

@@ -38,6 +38,10 @@ class DepthAttention(Layer):
     norm_eps: float = 1e-6
     unused: bool = False
 
+    AXES: ClassVar[str] = """
+    zn  n_states  layer-group sums that a token attends to
+    nq  n_reads   learned queries that attend over depth
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(whole="rank in nq nl")
     IN_ANY_BLOCK: ClassVar[bool] = False
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {

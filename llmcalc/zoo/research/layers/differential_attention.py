@@ -23,6 +23,12 @@ class DifferentialAttention(Attention):
 
     HEADS_TOGETHER: ClassVar[int] = 2
 
+    AXES: ClassVar[str] = """
+    pq  n_head_pairs     number of pairs of query heads
+    pg  n_kv_head_pairs  number of pairs of key/value heads
+    pv  heads_per_pair   number of heads in a pair
+    """
+
     def __post_init__(self) -> None:
         Attention.__post_init__(self)
         for name in ("n_heads", "n_kv_heads"):

@@ -24,6 +24,10 @@ class GroupedLinear(Layer):
     d_out: int
     groups: int = 1
 
+    AXES: ClassVar[str] = """
+    xi  d_group_in   input width of a group
+    xo  d_group_out  output width of a group
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(whole="xg xi xo")
     ROLES: ClassVar[Roles] = Roles(widths="d_in d_out")
 

@@ -34,6 +34,9 @@ class HashEmbedding(Layer):
     n_functions: int = 1
     lengths: str | None = None
 
+    AXES: ClassVar[str] = """
+    nt  n_tables  hash tables of an n-gram embedding
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(vocabulary="V")
     IN_ANY_BLOCK: ClassVar[bool] = False
 

@@ -31,6 +31,13 @@ class LightningAttention(Layer):
     norm_eps: float = 1e-6
     activation: str = "silu"
 
+    AXES: ClassVar[str] = """
+    zz  n_chunk_pairs    pairs of new tokens in the same chunk
+    qf  n_first          new tokens in the first chunk
+    qn  n_behind_first   new tokens after the first chunk
+    zb  n_states_before  interior chunk boundaries
+    qm  n_before_last    new tokens before the last chunk
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="e v")
     ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="d_head")
     IS_RECURRENT: ClassVar[bool] = True

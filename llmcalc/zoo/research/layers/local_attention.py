@@ -27,6 +27,9 @@ class LocalAttention(MultiHead):
     window: int
     padded_to: int | None = None
 
+    AXES: ClassVar[str] = """
+    wh  half_window  queries in half a window
+    """
     ROLES: ClassVar[Roles] = Roles(windows="window")
     HAS_ORDER: ClassVar[bool] = True
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"ones": "1 per token", "padding": "a mask of padding tokens"}

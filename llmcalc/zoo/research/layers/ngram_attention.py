@@ -26,6 +26,10 @@ class NgramAttention(MultiHead):
     n_buckets: int
     max_distance: int = 128
 
+    AXES: ClassVar[str] = """
+    ng  n_gram      predicted future streams per token
+    uh  n_relative  buckets of relative positions, for all heads
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(whole="uh")
 
     def declare(self) -> Declaration:

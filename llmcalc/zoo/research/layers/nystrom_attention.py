@@ -26,6 +26,9 @@ class NystromAttention(MultiHead):
     n_landmarks: int | None = None
     d_conv: int | None = None
 
+    AXES: ClassVar[str] = """
+    lm ln lo  n_landmarks  number of landmarks in Nyström attention
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(whole="K")
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"z": "the inverse so far, starting from scaled transposed scores"}
 

@@ -44,6 +44,11 @@ class PatchAttention(Layer):
     dropped: bool = False
     norm_eps: float = 1e-5
 
+    AXES: ClassVar[str] = """
+    wt  n_pending_vectors    cached vectors of an incomplete patch
+    pn  n_completed_patches  patches completed by the new tokens
+    pc  n_vectors            vectors per patch
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", replicated="g", whole="out e pc")
     ROLES: ClassVar[Roles] = Roles(heads="n_heads", kv_heads="n_kv_heads", head_widths="d_head")
     IN_ANY_BLOCK: ClassVar[bool] = False

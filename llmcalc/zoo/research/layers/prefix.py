@@ -26,6 +26,9 @@ class Prefix(Layer):
     d_ff: int
     n_layers: int
 
+    AXES: ClassVar[str] = """
+    kv  d_prefix_kv  prefix keys and values of all layers
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="f", whole="pre kv")
     ROLES: ClassVar[Roles] = Roles(hidden="d_ff")
     IN_ANY_BLOCK: ClassVar[bool] = False

@@ -33,6 +33,10 @@ class ProductKeyExperts(Layer):
     renormalise: bool = False
     together: bool = False
 
+    AXES: ClassVar[str] = """
+    xs  n_product_keys    keys in each of the two sets of product keys
+    xt  2 n_product_keys  keys in both sets of product keys
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(expert="x", whole="xt")
     ROLES: ClassVar[Roles] = Roles(experts="n_experts", active_experts="top_k")
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}

@@ -59,6 +59,9 @@ class RelativeProfileAttention(Layer):
     stretch: float = 0.0
     stretch_from: int = 1
 
+    AXES: ClassVar[str] = """
+    pw  d_profile  width of the mixing vector of relative profiles
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", replicated="g", whole="e K pw pd")
     ROLES: ClassVar[Roles] = Roles(
         heads="n_heads",

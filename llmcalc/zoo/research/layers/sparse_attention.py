@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ....core.declaration import Declaration
 from ....core.record import record
 from ....layers._attention_parts import MultiHead, projection
@@ -28,6 +30,11 @@ class SparseAttention(MultiHead):
     n_random: int = 3
     bias: bool = True
     o_bias: bool = True
+
+    AXES: ClassVar[str] = """
+    wc  n_band_keys  keys in the neighbouring and random blocks of a query block
+    wg  n_end_keys   keys in the first and last blocks
+    """
 
     @property
     def limit(self) -> int:

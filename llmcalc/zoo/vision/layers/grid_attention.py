@@ -31,6 +31,10 @@ class GridAttention(MultiHead):
     bias: bool = True
     relative: bool = True
 
+    AXES: ClassVar[str] = """
+    qw     n_padded_patches  patches, padded to whole windows
+    qr kr  n_side            patches per side of an attention window
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(whole="rp")
     ROLES: ClassVar[Roles] = Roles(windows="window")
 

@@ -50,6 +50,10 @@ class QueryAttention(Layer):
     source_norm: bool = False
     norm_eps: float = 1e-6
 
+    AXES: ClassVar[str] = """
+    kq  n_tokens_seen  tokens among the attended vectors
+    kp  n_seen         attended vectors: tokens, queries or both
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", replicated="g", whole="out e src")
     ROLES: ClassVar[Roles] = Roles(
         widths="d_source d_out", heads="n_heads", kv_heads="n_kv_heads", head_widths="d_head"
