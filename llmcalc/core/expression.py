@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -44,6 +44,23 @@ def parse(text: str) -> Tree:
     if parser.at != len(parser.tokens):
         raise parser.unexpected()
     return tree
+
+
+def names_in(text: str) -> frozenset[str]:
+    """Return the names in an expression, without the names of functions.
+
+    >>> sorted(names_in("min(c, w - 1) + q"))
+    ['c', 'q', 'w']
+    """
+    return frozenset(_names(parse(text)))
+
+
+def _names(tree: Tree) -> Iterator[str]:
+    match tree:
+        case ("name", name):
+            yield name
+        case ("call", _, parts) | (_, *parts):
+            yield from (name for part in parts if isinstance(part, tuple) for name in _names(part))
 
 
 class _Parser:

@@ -50,7 +50,7 @@ def _first_names(value: object) -> tuple[str, dict[str, str], dict[str, dict[str
     name = type(value).__name__
     if isinstance(value, Layer):
         kind = value.kind()
-        return _LAYER_KINDS.get(kind, name), _LAYER_FIELDS.get(kind, {}), _LAYER_CHOICES.get(kind, {})
+        return _LAYER_KINDS.get(kind, value.signature()), _LAYER_FIELDS.get(kind, {}), _LAYER_CHOICES.get(kind, {})
     if isinstance(value, Stack):
         return name, _STACK_KEYS, _STACK_CHOICES
     return name, _SUBLAYER_KEYS if isinstance(value, Sublayer) else {}, {}

@@ -67,17 +67,24 @@ def kinds() -> tuple[str, ...]:
     return module_names("layers")
 
 
+def resolve_alias(name: str) -> tuple[str, dict[str, Any]]:
+    """Return the kind that a name refers to, and the fields that the name sets."""
+    return ALIASES.get(name, (name, {}))
+
+
 @cache
-def find(name: str) -> tuple[type[Layer], dict[str, Any]]:
+def find(name: str, others: tuple[str, ...] = ()) -> tuple[type[Layer], dict[str, Any]]:
     """Return the layer class for a kind or alias, and the fields that the alias sets.
+
+    ``others`` contains further names that an error may suggest.
 
     Raises:
         UnknownNameError: The kind is unknown.
     """
-    kind, fixed = ALIASES.get(name, (name, {}))
+    kind, fixed = resolve_alias(name)
     place = find_module("layers", kind)
     if place is None:
-        raise UnknownNameError("layer kind", name, [*kinds(), *ALIASES])
+        raise UnknownNameError("layer kind", name, [*kinds(), *ALIASES, *others])
     module = import_module(place)
     return next(value for value in vars(module).values() if _is_kind(value, module.__name__)), fixed
 

@@ -53,10 +53,14 @@ ROLE_NAMES = (*ROLES, "auxiliary", "tower")
 
 
 class Builder:
-    """Builder of stacks from plain data. ``fail`` adds key paths to errors. ``warnings`` contains deprecated names."""
+    """Builder of stacks from plain data.
 
-    def __init__(self, fail: Fail) -> None:
-        self.fail = fail
+    ``fail`` adds key paths to errors, ``kinds`` contains the layer kinds that the preset defines, and ``warnings``
+    contains deprecated names.
+    """
+
+    def __init__(self, fail: Fail, kinds: Mapping[str, type[Layer]] | None = None) -> None:
+        self.fail, self.kinds = fail, kinds or {}
         self.warnings: dict[str, None] = {}  # an ordered set
 
     def stacks(self, data: Any, path: Path) -> tuple[Stack, ...]:
@@ -193,7 +197,7 @@ class Builder:
         """Return a layer with the given kind and fields."""
         kind = self._current("layer kind", kind, aliases.LAYER_KINDS)
         try:
-            found, fixed = layers.find(kind)
+            found, fixed = (self.kinds[kind], {}) if kind in self.kinds else layers.find(kind, tuple(self.kinds))
         except InputError as error:
             raise self.fail(error, path) from None
         known = [entry.name for entry in fields(found)]

@@ -11,18 +11,18 @@ from typing import Any
 
 from .. import layers
 from ..core.architecture import Architecture, Block, Run, Stack, Sublayer
-from ..core.errors import UnknownNameError
 from ..core.layer import Layer
 from ..core.layer_history import without_n_sums
 from ..core.record import MISSING, fields
 from .build import FLAGS, STACK_FLAGS, STACK_NUMBERS, SUBLAYER_KEYS, SUMS, TEXTS
+from .text_kinds import write_kinds
 
 Write = Callable[[Layer, int, str], tuple[str, dict[str, Any]]]
 
 
 def write_layer(layer: Layer, width: int, alias: str = "") -> tuple[str, dict[str, Any]]:
     """Return the kind or alias of a layer, and the fields that differ from their defaults."""
-    usual = {"d_model": width, **(layers.find(alias)[1] if alias else {})}
+    usual = {"d_model": width, **layers.resolve_alias(alias)[1]}
     data = {}
     for entry in fields(layer):
         value, default = getattr(layer, entry.name), usual.get(entry.name, entry.default)
@@ -40,7 +40,9 @@ def describe(architecture: Architecture, write: Write = write_layer) -> dict[str
             extra.name.replace(" ", "_"): {"reason": extra.reason, "stack": _stack(extra.stack, write)}
             for extra in architecture.extras
         }
-    data = {**{key: value for key, value in about.items() if value}, "architecture": body}
+    kinds = write_kinds(architecture)
+    data = {**{key: value for key, value in about.items() if value}, **({"kinds": kinds} if kinds else {})}
+    data["architecture"] = body
     if architecture.unmodelled:
         data["unmodelled"] = list(architecture.unmodelled)
     if architecture.notes:
@@ -123,7 +125,4 @@ def _is_plain(sublayer: Sublayer) -> bool:
 
 def _names_kind(name: str, layer: Layer) -> bool:
     """Return whether the name of a branch is the layer's kind or an alias of the kind."""
-    try:
-        return layers.find(name)[0] is type(layer)
-    except UnknownNameError:
-        return False
+    return layers.resolve_alias(name)[0] == layer.kind()

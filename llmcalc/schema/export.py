@@ -24,8 +24,8 @@ from .yaml_writer import write
 
 _OWN = ("name", "title", "notes", "warnings", "inputs")  # fields that may differ between an architecture and its preset
 _ORDER = (
-    "name", "title", "family", "source", "status", "layout", "variables", "architecture", "sizes", "expect", "facts",
-    "unmodelled", "notes",
+    "name", "title", "family", "source", "status", "layout", "variables", "kinds", "architecture", "sizes", "expect",
+    "facts", "unmodelled", "notes",
 )  # fmt: skip
 _ALIASES: dict[str, tuple[str, ...]] = {
     "attention": ("cross_attention", "mqa", "mha", "gqa"),
@@ -130,12 +130,12 @@ def _has_alias(alias: str, layer: Layer) -> bool:
         return getattr(layer, "function", "") == alias
     if alias == "mha" and getattr(layer, "n_kv_heads", 0) != getattr(layer, "n_heads", 0):
         return False
-    return all(getattr(layer, name) == value for name, value in layers.find(alias)[1].items())
+    return all(getattr(layer, name) == value for name, value in layers.resolve_alias(alias)[1].items())
 
 
 def _fields(kind: str, layer: Layer, width: int) -> dict[str, Any]:
     """Return the non-default fields that cannot be derived from other fields."""
-    found, fixed = layers.find(kind)
+    found, fixed = type(layer), layers.resolve_alias(kind)[1]
     usual = {entry.name: entry.default for entry in fields(found)} | {"d_model": width} | fixed
     explicit = {entry.name: getattr(layer, entry.name) for entry in fields(found)}
     explicit = {name: value for name, value in explicit.items() if usual[name] is not value and usual[name] != value}
@@ -148,7 +148,7 @@ def _fields(kind: str, layer: Layer, width: int) -> dict[str, Any]:
 
 
 def _is_derived(kind: str, values: dict[str, Any], width: int, layer: Layer) -> bool:
-    found, fixed = layers.find(kind)
+    found, fixed = type(layer), layers.resolve_alias(kind)[1]
     usual = {"d_model": width} if any(entry.name == "d_model" for entry in fields(found)) else {}
     try:
         return found(**{**usual, **fixed, **values}) == layer
@@ -230,7 +230,7 @@ def _layer_sizes(stack: str, data: Any, width: int) -> Iterator[_Size]:
         if not value or any(isinstance(item, dict) for item in value.values()):
             yield from _layer_sizes(stack, value, width)
             continue
-        kind = layers.find(key)[0].__module__.rpartition(".")[2]
+        kind = layers.resolve_alias(key)[0]
         for field, size in value.items():
             if type(size) is int and field != "d_model":
                 joins = field in _STREAM_FIELDS and size == width

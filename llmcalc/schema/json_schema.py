@@ -13,7 +13,7 @@ from typing import Any
 from .. import layers
 from ..core.layer import LARGEST_SIZE, MOST_LAYERS, Layer
 from ..core.record import MISSING, Field, fields
-from .build import BRANCH_NORMS, NORM_PLACES, ROLE_NAMES, STACK_FLAGS, STACK_KEYS
+from .build import BRANCH_KEYS, BRANCH_NORMS, NORM_PLACES, ROLE_NAMES, STACK_FLAGS, STACK_KEYS, SUBLAYER_KEYS
 
 Schema = dict[str, Any]
 
@@ -39,11 +39,13 @@ def preset_schema() -> Schema:
 
     envelope = json_schema(Preset)
     envelope["properties"]["architecture"] = _architecture()
-    one_kind = {**_mapping(_kinds(), "One layer kind with its fields."), "minProperties": 1, "maxProperties": 1}
+    one_kind = {**_with_kinds({}, "One layer kind with its fields."), "minProperties": 1, "maxProperties": 1}
     return {
         "$schema": DIALECT,
         "$comment": COMMENT,
         **envelope,
+        "if": {"not": {"required": ["kinds"]}},
+        "then": {"properties": {"architecture": _only_built_in_kinds()}},
         "$defs": {
             **envelope["$defs"],
             "expression": {"type": "string", "pattern": r"^\$", "description": "An expression of the variables."},
@@ -57,6 +59,8 @@ def preset_schema() -> Schema:
             "order": {"$ref": "#/$defs/order_item"},
             "order_item": _order(),
             "count": _any({"type": "integer", "minimum": 0, "maximum": MOST_LAYERS}, EXPRESSION),
+            "own_kind": _own_kind(),
+            "built_in_kind": {"propertyNames": {"enum": sorted({*_kinds(), *BRANCH_KEYS, *SUBLAYER_KEYS})}},
             **{f"kind_{name}": _kind(name) for name in layers.kinds()},
         },
     }
@@ -92,7 +96,7 @@ def _stack() -> Schema:
 def _sublayer() -> Schema:
     late: Schema = {"type": "string", "description": "A later sub-layer that adds the output to the stream."}
     norms = dict.fromkeys(BRANCH_NORMS, _or_null({"$ref": "#/$defs/layer"}))
-    branch = _mapping({**_kinds(), **norms, "joins": late}, "One layer kind with its own norms.")
+    branch = _with_kinds({**norms, "joins": late}, "One layer kind with its own norms.")
     own: dict[str, Schema] = {
         "norms": {"$ref": "#/$defs/norms"},
         "residual": {"type": "boolean", "description": "Whether the input is added to the output."},
@@ -107,7 +111,30 @@ def _sublayer() -> Schema:
         "branches": _or_null(_named(branch, "Parallel layers by name, instead of layer kinds.")),
     }
     about = "x = after(x + scale · post(Σ layer(pre(x)))): one layer kind, or several in parallel."
-    return _mapping({**_kinds(), **own}, about)
+    return _with_kinds(own, about)
+
+
+def _with_kinds(keys: dict[str, Schema], about: str) -> Schema:
+    """Return the schema of a mapping with the given keys, built-in layer kinds, and kinds that the preset defines."""
+    return {**_mapping({**_kinds(), **keys}, about), "additionalProperties": {"$ref": "#/$defs/own_kind"}}
+
+
+def _own_kind() -> Schema:
+    value = _any({"type": "number"}, EXPRESSION, NULL)
+    fields_of_kind: Schema = {"type": "object", "additionalProperties": value}
+    return {
+        "description": "A layer kind that the preset defines under `kinds`.",
+        **_any(fields_of_kind, EXPRESSION, NULL),
+    }
+
+
+def _only_built_in_kinds() -> Schema:
+    """Return the schema that rejects unknown kinds in a preset that defines no kinds."""
+    layer: Schema = {"$ref": "#/$defs/built_in_kind"}
+    named: Schema = {"additionalProperties": layer}
+    block: Schema = {"additionalProperties": {**layer, "properties": {"branches": named, "norms": named}}}
+    parts = {"inputs": named, "outputs": named, "norms": named, "blocks": {"additionalProperties": block}}
+    return {"properties": {"stacks": {"additionalProperties": {"properties": parts}}}}
 
 
 def _kinds() -> dict[str, Schema]:

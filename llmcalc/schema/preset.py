@@ -4,6 +4,7 @@ name: gpt3
 base: gpt2                        another preset that supplies missing keys
 default: 175b                     the size selected by the family name
 variables: {vocab: 50257}         values that the architecture refers to as $vocab
+kinds: {slot_memory: ...}         layer kinds that the preset defines (see ``text_kinds.py``)
 architecture: {stacks: ..., extras: ...}
 sizes: {175b: {n_layers: 96}}     variables of each size
 aliases: {gpt-3: 175b}
@@ -19,14 +20,15 @@ from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture, Extra
 from ..core.errors import DescriptionError, InputError, UnknownNameError
+from ..core.layer import Layer
 from . import preset_files
-from .build import Builder
+from .build import BRANCH_KEYS, SUBLAYER_KEYS, Builder
 from .facts import expectations, notes, training_facts
 from .plain_data import mapping_at
 from .template import fill, names_used, resolve, variable_at
 
 KeyPath = tuple[Any, ...]
-_INHERITED = ("family", "source", "status", "variables", "architecture", "layout", "unmodelled")
+_INHERITED = ("family", "source", "status", "variables", "kinds", "architecture", "layout", "unmodelled")
 
 
 def load_preset(name: str, overrides: Sequence[str] = ()) -> Architecture:
@@ -104,7 +106,7 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: st
 
     values = resolve(variables, lambda error, name: error.under(_definition(name, size, chosen)))
     plain = fill(template, values, ("architecture",), fail)
-    builder = Builder(fail)
+    builder = Builder(fail, own_kinds(data))
     builder.mapping(plain, ("architecture",), "an architecture", ("stacks", "extras"))
     name = str(data["name"]) if size is None else f"{data['name']}-{size}"
     stacks = builder.stacks(mapping_at(plain, "stacks"), ("architecture", "stacks"))
@@ -127,6 +129,16 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: st
         unmodelled=tuple(data.get("unmodelled") or ()),
         facts=() if overrides else training_facts(data, size),
     )
+
+
+def own_kinds(data: Mapping[str, Any]) -> dict[str, type[Layer]]:
+    """Return the layer kinds that a preset defines."""
+    defined = mapping_at(data, "kinds")
+    if not defined:
+        return {}
+    from .text_kinds import read_kinds
+
+    return {**read_kinds(defined, (*SUBLAYER_KEYS, *BRANCH_KEYS))}
 
 
 def _definition(name: str, size: str | None, chosen: Mapping[str, Any]) -> KeyPath:

@@ -106,3 +106,14 @@ def test_the_shipped_file_is_what_the_command_prints() -> None:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_preset_names_the_schema_in_its_first_line(file: Any) -> None:
     assert file.read_text("utf-8").startswith("# yaml-language-server: $schema=preset.schema.json\n")
+
+
+def test_kinds_of_a_preset_are_accepted_where_they_are_defined() -> None:
+    kind = {"fields": {"n_slots": "int"}, "axes": {"d": "d_model"}, "equations": ["y[b q d] = scale(x)"]}
+    data = changed((*DECODER, "blocks", "block", "mlp"), {"slots": {"n_slots": "$d_ff"}})
+    assert not VALIDATOR.is_valid(data)
+    data["kinds"] = {"slots": kind}
+    assert VALIDATOR.is_valid(data)
+    assert build_preset(data, None, (), None).name == "small-one"
+    data["kinds"]["slots"]["axis"] = {}
+    assert not VALIDATOR.is_valid(data)

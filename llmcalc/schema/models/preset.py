@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 from pydantic import ConfigDict, Field, model_validator
 
 from ...core.errors import UnknownNameError
+from ...core.traits import Parallel
 from ..facts import STATUSES, TRAINING_UNITS
 from .validation import PERCENTAGE, Model
 
@@ -14,10 +15,12 @@ if TYPE_CHECKING:
     Status: TypeAlias = str
     Measured: TypeAlias = str
     Described: TypeAlias = str
+    Division: TypeAlias = str
 else:
     Status = Literal[STATUSES]
     Measured = Literal[tuple(quantity for quantity, unit in TRAINING_UNITS.items() if unit)]
     Described = Literal[tuple(quantity for quantity, unit in TRAINING_UNITS.items() if not unit)]
+    Division = Literal[Parallel._fields]
 
 Name = str | int  # a size or a model may be called 13, which YAML reads as a number unless quoted
 Text = str | int | float
@@ -59,6 +62,45 @@ class DescribedFact(_Fact):
 Fact = Annotated[MeasuredFact | DescribedFact, Field(discriminator="quantity")]
 
 
+class KindAxis(Model):
+    """An axis of a layer kind."""
+
+    size: Text = Field(description="An expression over fields, or over axes and the workload.")
+    name: str | None = Field(None, description="The name of the axis in formulas.")
+    meaning: str | None = Field(None, description="What the axis counts.")
+    shard: Division | None = Field(None, description="How parallelism divides the axis; `whole` if it never does.")
+
+
+class KindTensor(Model):
+    """A stored tensor of a layer kind with options."""
+
+    tensor: str = Field(description="Name and axes, such as `wq[d | h e]`, with the inputs of a matrix before the bar.")
+    share: str | None = Field(None, description="Tensors with the same key are stored once.")
+    active: list[str] | None = Field(None, description="A pair of axes: all entries, and those used per token.")
+    table: Literal["token", "position", "segment", "other"] | None = Field(None, description="Type of look-up table.")
+    buffer: bool | None = Field(None, description="Whether the tensor is no parameter.")
+
+
+class KindState(Model):
+    """A tensor that persists between decode steps."""
+
+    tensor: str = Field(description="Name and axes, such as `k[b t g e]`.")
+    role: Literal["kv", "recurrent", "conv", "index"] | None = Field(None, description="Role of the state.")
+
+
+class Kind(Model):
+    """A layer kind defined by its equations."""
+
+    description: str | None = Field(None, description="What the layer computes.")
+    source: Text | None = Field(None, description="Where the equations are published.")
+    fields: dict[str, Text] | None = Field(None, description="Fields with their type (int, float) or default.")
+    axes: dict[str, Text | KindAxis] | None = Field(None, description="Length of each axis.")
+    tensors: list[str | KindTensor] | None = Field(None, description="Stored tensors, such as `wq[d | h e]`.")
+    equations: list[str] | None = Field(None, description="Equations in execution order. The last result is y.")
+    state: list[str | KindState] | None = Field(None, description="Tensors that persist between decode steps.")
+    mask: str | dict[str, Text] | None = Field(None, description="`causal`, `{window: size}` or `{chunk: size}`.")
+
+
 class Preset(Model):
     """A model family with one architecture and the variables of each size."""
 
@@ -74,6 +116,7 @@ class Preset(Model):
     default: Name | None = None
     aliases: dict[str, Any] | None = Field(None, description="Other names, each with the size it refers to.")
     variables: Variables | None = Field(None, description="Values that the architecture uses as $name.")
+    kinds: dict[str, Kind | None] | None = Field(None, description="Layer kinds that the architecture uses.")
     architecture: dict[str, Any] | None = Field(None, description="Stacks and extras.")
     sizes: dict[str, Variables | None] | None = Field(None, description="The variables of each size.")
     expect: dict[str, list[Figure] | None] | None = Field(None, description="Published figures of each size.")

@@ -1,0 +1,237 @@
+"""Layer kinds that are defined as text instead of Python.
+
+A preset lists the fields, axes, tensors, equations and state of a kind, and ``layer_class`` turns this definition
+into a layer class. Its layers are declared, counted, compared and pickled like the layers of any other kind.
+
+>>> kind = TextKind(
+...     "low_rank",
+...     fields=(TextField("d_model"), TextField("rank", default=2)),
+...     axes=(TextAxis("d", "d_model"), TextAxis("rank", "rank")),
+...     tensors=(TextTensor("left[d | rank]"), TextTensor("right[rank | d]")),
+...     equations=("l[b q rank] = x[b q d] left[d rank]", "y[b q d] = l[b q rank] right[rank d]"),
+... )
+>>> layer_class(kind)(d_model=3).declare().axes
+{'d': 3, 'rank': 2}
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from math import prod
+from typing import Any, ClassVar
+
+from .axes import WORKLOAD
+from .declaration import Declaration
+from .equation import read
+from .errors import DescriptionError, InputError, SizeError, short_repr
+from .expression import evaluate, names_in
+from .form import FUNCTIONS, Form, symbol
+from .layer import LARGEST_SIZE, Layer
+from .record import changed, record
+from .traits import Parallel
+
+MOST_TERMS = 10_000  # terms of the closed form of one equation
+_NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+@record
+class TextField:
+    """A field of a kind.
+
+    ``default`` is a number, an expression over other fields such as ``4 * d_model``, or None for a required field.
+    """
+
+    name: str
+    type: str = "int"
+    default: int | float | str | None = None
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether the default is an expression."""
+        return isinstance(self.default, str)
+
+
+@record
+class TextAxis:
+    """An axis with its length, which is an expression over fields, or over axes and the workload (``c + q``).
+
+    ``shard`` is the attribute of ``Parallel`` that lists the axis, such as ``tensor``.
+    """
+
+    symbol: str
+    length: int | str
+    name: str = ""
+    meaning: str = ""
+    shard: str = ""
+
+
+@record
+class TextTensor:
+    """A stored tensor such as ``wq[d | h e]``, with the options of ``Declaration.weights``."""
+
+    spec: str
+    share: str | None = None
+    active: tuple[str, str] | None = None
+    table: str | None = None
+    buffer: bool = False
+
+
+@record
+class TextState:
+    """A tensor that persists between decode steps, such as ``k[b t g e]``."""
+
+    spec: str
+    role: str = "kv"
+
+
+@record
+class TextKind:
+    """Definition of a layer kind.
+
+    Attributes:
+        mask: pair of a mask and its width as an expression, such as ``("window", "w")``. The width of ``causal`` is
+            empty.
+    """
+
+    name: str
+    fields: tuple[TextField, ...]
+    axes: tuple[TextAxis, ...]
+    tensors: tuple[TextTensor, ...]
+    equations: tuple[str, ...]
+    states: tuple[TextState, ...] = ()
+    mask: tuple[str, str] = ("", "")
+    description: str = ""
+    source: str = ""
+
+
+class TextLayer(Layer):
+    """Base class of the layers of text kinds."""
+
+    definition: ClassVar[TextKind]
+    derived: ClassVar[tuple[TextField, ...]]  # in the order in which they are computed
+
+    def __post_init__(self) -> None:
+        self.check()
+        for field in self.derived:
+            self.derive(**{field.name: size_of(f"field {field.name}", str(field.default), self.integers())})
+        self.check_lengths(self.declare())
+
+    @classmethod
+    def kind(cls) -> str:
+        """Return the name of the kind."""
+        return cls.definition.name
+
+    @classmethod
+    def signature(cls) -> str:
+        """Return the text that identifies the definition in a fingerprint, without descriptions and sources."""
+        from .fingerprint import canonical
+
+        return f"{cls.__name__}:{canonical(changed(cls.definition, description='', source=''))}"
+
+    def integers(self) -> dict[str, int]:
+        """Return the integer fields that have a value."""
+        own = ((field.name, getattr(self, field.name)) for field in self.definition.fields if field.type == "int")
+        return {name: value for name, value in own if value is not None}
+
+    def declare(self) -> Declaration:
+        """Return the axes, tensors, equations and state in the definition."""
+        definition, sizes = self.definition, self.integers()
+        declaration = Declaration({axis.symbol: length_of(axis, sizes) for axis in definition.axes})
+        for tensor in definition.tensors:
+            options = {name: value for name, value in vars(tensor).items() if name != "spec"}
+            declaration.weights(tensor.spec, **options)
+        declaration.equations(*definition.equations)
+        for state in definition.states:
+            declaration.state(state.spec, state.role)
+        mask, width = definition.mask
+        declaration.mask = f"{mask}:{size_of('the mask', width, sizes)}" if width else mask
+        return declaration
+
+    def check_lengths(self, declaration: Declaration) -> None:
+        """Check that every axis length can be evaluated and that closed forms have a limited number of terms."""
+        symbols: dict[str, Any] = {name: symbol(name) for name in WORKLOAD}
+        symbols |= {axis: length for axis, length in declaration.axes.items() if isinstance(length, int)}
+        lengths = {
+            axis: _evaluate(f"axis {axis}", length, symbols) if isinstance(length, str) else length
+            for axis, length in declaration.axes.items()
+        }
+        terms = {axis: len(length.terms) for axis, length in lengths.items() if isinstance(length, Form)}
+        for line in declaration.lines:
+            if prod(terms.get(axis, 1) for axis in read(line).loops) > MOST_TERMS:
+                raise SizeError(f"the closed form of {short_repr(line)} has too many terms", where=self.kind())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self.definition, tuple(getattr(self, name) for name in type(self).__match_args__))  # type: ignore[attr-defined]
+
+
+@cache
+def layer_class(definition: TextKind) -> type[TextLayer]:
+    """Return the layer class of a definition."""
+    name = definition.name.title().replace("_", "")
+    types = {field.name: f"{field.type} | None" if field.is_derived else field.type for field in definition.fields}
+    divided = {
+        rule: " ".join(axis.symbol for axis in definition.axes if axis.shard == rule) for rule in Parallel._fields
+    }
+    named = [axis for axis in definition.axes if axis.name]
+    optional = [field for field in definition.fields if field.default is not None]
+    members = {
+        "__annotations__": types,
+        "__doc__": definition.description or f"Layer kind {definition.name}, defined in a preset.",
+        "__module__": __name__,
+        "definition": definition,
+        "AXES": "\n".join(f"{axis.symbol}  {axis.name}  {axis.meaning or axis.name}" for axis in named),
+        "PARALLEL": Parallel(**divided),
+        "IS_RECURRENT": any(state.role == "recurrent" for state in definition.states),
+        "HAS_ORDER": any(state.role == "conv" for state in definition.states),
+        "derived": computation_order(definition.fields),
+        **{field.name: None if field.is_derived else field.default for field in optional},
+    }
+    return record(type(name, (TextLayer,), members))
+
+
+def _restore(definition: TextKind, values: tuple[Any, ...]) -> TextLayer:
+    """Return a layer from its pickled state."""
+    return layer_class(definition)(*values)
+
+
+def computation_order(fields: tuple[TextField, ...]) -> tuple[TextField, ...]:
+    """Return the derived fields, each after the fields that its expression uses.
+
+    Raises:
+        DescriptionError: Fields refer to each other in a circle.
+    """
+    waiting = {field.name: field for field in fields if field.is_derived}
+    found: list[TextField] = []
+    while waiting:
+        ready = next((field for field in waiting.values() if not names_in(str(field.default)) & waiting.keys()), None)
+        if ready is None:
+            raise DescriptionError(f"circular references between fields: {', '.join(waiting)}")
+        found.append(waiting.pop(ready.name))
+    return tuple(found)
+
+
+def length_of(axis: TextAxis, sizes: Mapping[str, int]) -> int | str:
+    """Return an axis length as an integer, or as an expression over axes and the workload."""
+    if isinstance(axis.length, str) and not names_in(axis.length) <= sizes.keys():
+        return _NAME.sub(lambda match: str(sizes.get(match[0], match[0])), axis.length)
+    return size_of(f"axis {axis.symbol}", str(axis.length), sizes)
+
+
+def size_of(what: str, text: str, sizes: Mapping[str, int]) -> int:
+    """Return the value of an expression, which must be a positive integer."""
+    found = _evaluate(what, text, sizes)
+    if type(found) is not int or not 1 <= found <= LARGEST_SIZE:
+        raise SizeError(f"{what} is {text} = {short_repr(found)}; it must be from 1 to {LARGEST_SIZE:.0e}")
+    return found
+
+
+def _evaluate(what: str, text: str, names: Mapping[str, Any]) -> Any:
+    try:
+        return evaluate(text, names, FUNCTIONS)
+    except InputError as error:
+        error.message = f"{what}: {error.message}"
+        raise
+    except (TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise DescriptionError(f"{what}: cannot evaluate {short_repr(text)}: {error}") from None

@@ -1,0 +1,333 @@
+"""Layer kinds that a preset defines under its key ``kinds``, and their conversion back to plain data.
+
+    kinds:
+      slot_memory:
+        fields: {n_slots: int, d_slot: $d_model / 4}      # an integer, or a default that depends on other fields
+        axes: {d: d_model, m: {size: n_slots, name: n_slots, meaning: learned memory slots}, e: d_slot}
+        tensors: ["wq[d | e]", "keys[m; e]", "values[m; d]"]
+        equations:
+          - q[b q e] = x[b q d] wq[d e]
+          - s[b q m] = q[b q e] keys[m e]
+          - p[b q m] = softmax(s)
+          - y[b q d] = p[b q m] values[m d]
+
+Every kind has the field ``d_model``. A mistake raises an error located at the entry that contains it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from .. import layers
+from ..core import aliases
+from ..core.architecture import Architecture
+from ..core.axes import GLOSSARY, WORKLOAD
+from ..core.declaration import Declaration
+from ..core.equation import Equation, read
+from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, short_repr
+from ..core.expression import names_in
+from ..core.form import FUNCTIONS
+from ..core.layer import is_number
+from ..core.ledger import stack_entries
+from ..core.record import fields
+from ..core.text_kind import (
+    TextAxis,
+    TextField,
+    TextKind,
+    TextLayer,
+    TextState,
+    TextTensor,
+    computation_order,
+    layer_class,
+)
+
+Path = tuple[Any, ...]
+
+KEY = "kinds"
+WIDTH = "d_model"  # a field of every kind
+SOURCES = {  # number of axes of the tensors that equations read but do not compute
+    "x": 3,  # the layer's input [b q d]
+    "shifted": 3,  # the input, shifted by one token [b q d]
+    "src": 3,  # the encoder's output [b n d]
+    "mask": 2,  # the attention mask [q k]
+}
+MASKS, WIDE_MASKS = ("causal",), ("window", "chunk")
+FIELD_TYPES = ("int", "float")
+MOST_KINDS, MOST_ENTRIES, MOST_EQUATIONS, LONGEST = 100, 64, 200, 400
+MOST_PRODUCTS = 8  # in the length of an axis that depends on the workload
+_WORD = re.compile(r"[a-z][a-z0-9_]{0,59}")
+_AXIS = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,19}")
+
+
+def read_kinds(data: Mapping[str, Any], reserved: Iterable[str]) -> dict[str, type[TextLayer]]:
+    """Return the layer class of each kind. ``reserved`` contains names that have another meaning in a sub-layer."""
+    taken = {*reserved, *layers.kinds(), *layers.ALIASES, *aliases.LAYER_KINDS}
+    found: dict[str, type[TextLayer]] = {}
+    with _under((KEY,)):
+        _check_count("kinds", data, MOST_KINDS)
+    for name, value in data.items():
+        if value is None:
+            continue
+        with _under((KEY, name)):
+            if name in taken:
+                what = "a built-in layer kind" if name not in reserved else "a key of a sub-layer"
+                raise DescriptionError(f"{name} is {what}; choose another name for the kind")
+            if not _WORD.fullmatch(name):
+                raise DescriptionError(f"invalid kind name {short_repr(name)}; use lower-case letters, digits and _")
+            found[name] = layer_class(_read_kind(name, {key: part for key, part in value.items() if part is not None}))
+    return found
+
+
+@contextmanager
+def _under(path: Path) -> Iterator[None]:
+    """Locate errors at a key path, unless they are located more precisely."""
+    try:
+        yield
+    except InputError as error:
+        raise error.under(path) from None
+
+
+def _each(
+    name: str, key: str, entries: Any, read_entry: Callable[..., Any], most: int = MOST_ENTRIES
+) -> tuple[Any, ...]:
+    """Read the entries of a list or mapping, and locate errors at the entry."""
+    path = (KEY, name, key)
+    with _under(path):
+        _check_count(key, entries, most)
+    found = []
+    pairs = entries.items() if isinstance(entries, dict) else ((index, (entry,)) for index, entry in enumerate(entries))
+    for at, value in pairs:
+        with _under((*path, at)):
+            found.append(read_entry(at, value) if isinstance(entries, dict) else read_entry(*value))
+    return tuple(found)
+
+
+def _check_count(what: str, entries: Any, most: int) -> None:
+    if len(entries) > most:
+        raise DescriptionError(f"{len(entries)} entries in {what} exceed the limit of {most}")
+
+
+def _read_kind(name: str, data: dict[str, Any]) -> TextKind:
+    given = {WIDTH: "int", **data.get("fields", {})}
+    own = _each(name, "fields", given, _field)
+    for field in own:
+        with _under((KEY, name, "fields", field.name)):
+            _check_names("field", names_in(str(field.default)) if field.is_derived else (), _int_fields(own))
+    with _under((KEY, name, "fields")):
+        computation_order(own)
+    axes = _each(name, "axes", data.get("axes", {}), _axis)
+    for axis in axes:
+        with _under((KEY, name, "axes", axis.symbol)):
+            _check_length(axis, axes, _int_fields(own))
+    kind = TextKind(
+        name, own, axes,
+        _each(name, "tensors", data.get("tensors", []), _tensor),
+        _each(name, "equations", data.get("equations", []), _equation, MOST_EQUATIONS),
+        _each(name, "state", data.get("state", []), _state),
+        _mask(name, data.get("mask", ""), _int_fields(own)),
+        str(data.get("description", "")),
+        str(data.get("source", "")),
+    )  # fmt: skip
+    _check_references(kind)
+    return kind
+
+
+def _field(name: str, value: Any) -> TextField:
+    if not _WORD.fullmatch(name):
+        raise DescriptionError(f"invalid field name {short_repr(name)}; use lower-case letters, digits and _")
+    if value in FIELD_TYPES:
+        return TextField(name, value)
+    if isinstance(value, str) and value.startswith("$"):
+        return TextField(name, "int", value[1:].strip())
+    if type(value) is int and value >= 1:
+        return TextField(name, "int", value)
+    if type(value) is float and is_number(value):
+        return TextField(name, "float", value)
+    forms = "int, float, a positive number, or an expression such as $4 * d_model"
+    raise DescriptionError(f"{name} must be {forms}, not {short_repr(value)}")
+
+
+def _int_fields(own: tuple[TextField, ...]) -> list[str]:
+    return [field.name for field in own if field.type == "int"]
+
+
+def _axis(symbol: str, value: Any) -> TextAxis:
+    if not _AXIS.fullmatch(symbol):
+        raise DescriptionError(f"invalid axis {short_repr(symbol)}; use letters and digits")
+    given = value if isinstance(value, dict) else {"size": value}
+    length = given.get("size")
+    if isinstance(length, str):
+        length = length.removeprefix("$").strip()
+    elif type(length) is not int or length < 1:
+        raise SizeError(f"{symbol} must have a positive size or an expression, not {short_repr(length)}")
+    name, meaning = (" ".join(_text(given.get(key) or "").split()) for key in ("name", "meaning"))
+    if not name and symbol not in GLOSSARY and symbol not in WORKLOAD:
+        name = length if isinstance(length, str) and _WORD.fullmatch(length) else symbol
+    return TextAxis(symbol, length, name, meaning, given.get("shard") or "")
+
+
+def _check_length(axis: TextAxis, axes: tuple[TextAxis, ...], own: list[str]) -> None:
+    """Check the names in the length of an axis."""
+    if isinstance(axis.length, int) or names_in(axis.length) <= {*own}:
+        return
+    fixed = {other.symbol for other in axes if isinstance(other.length, int) or names_in(other.length) <= {*own}}
+    _check_names("axis or field", names_in(axis.length), [*own, *fixed, *WORKLOAD])
+    if "/" in axis.length:
+        raise DescriptionError(f"{axis.length} divides a length that depends on the workload", hint="use ceil(a, b)")
+    if sum(map(axis.length.count, "*·")) > MOST_PRODUCTS:
+        raise DescriptionError(f"{short_repr(axis.length)} has more than {MOST_PRODUCTS} products")
+
+
+def _check_names(what: str, names: Iterable[str], known: Iterable[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise UnknownNameError(what, name, known, hint=f"known functions: {', '.join(FUNCTIONS)}")
+
+
+def _tensor(value: Any) -> TextTensor:
+    given = value if isinstance(value, dict) else {"tensor": value}
+    options = {key: given[key] for key in ("share", "table", "buffer") if given.get(key) is not None}
+    active = given.get("active")
+    if active is not None and len(active) != 2:
+        raise DescriptionError("active must be a pair of axes, such as [x, j]")
+    return TextTensor(_text(given.get("tensor")), active=tuple(active) if active else None, **options)
+
+
+def _state(value: Any) -> TextState:
+    given = value if isinstance(value, dict) else {"tensor": value}
+    return TextState(_text(given.get("tensor")), given.get("role") or "kv")
+
+
+def _equation(value: Any) -> str:
+    text = " ".join(_text(value).split())
+    read(text)
+    return text
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > LONGEST:
+        raise DescriptionError(f"expected a text of at most {LONGEST} characters, not {short_repr(value)}")
+    return value
+
+
+def _mask(name: str, value: Any, own: list[str]) -> tuple[str, str]:
+    with _under((KEY, name, "mask")):
+        if value in ("", *MASKS):
+            return value, ""
+        if isinstance(value, dict) and len(value) == 1:
+            mask, width = next(iter(value.items()))
+            if mask in WIDE_MASKS:
+                width = str(width).removeprefix("$").strip()
+                _check_names("field", names_in(width), own)
+                return mask, width
+        forms = ", ".join([*MASKS, *(f"{{{mask}: size}}" for mask in WIDE_MASKS)])
+        raise DescriptionError(f"mask must be one of {forms}, not {short_repr(value)}")
+
+
+def _check_references(kind: TextKind) -> None:
+    """Check that tensors, equations and states refer only to known axes and tensors."""
+    known = {axis.symbol: 1 for axis in kind.axes}
+    declaration = Declaration({**known})
+    for index, tensor in enumerate(kind.tensors):
+        with _under((KEY, kind.name, "tensors", index)):
+            declaration.weights(tensor.spec)
+            added = declaration.tensors[-1]
+            if added.name in SOURCES or any(added.name == other.name for other in declaration.tensors[:-1]):
+                raise DescriptionError(f"the name of tensor {added.name} is already in use")
+            _check_names("axis", tensor.active or (), added.axes + tuple(known))
+            for axis in added.axes:
+                length = next(other.length for other in kind.axes if other.symbol == axis)
+                if isinstance(length, str) and not names_in(length) <= {*_int_fields(kind.fields)}:
+                    raise DescriptionError(
+                        f"axis {axis} of tensor {added.name} has a length that depends on the workload"
+                    )
+    for index, state in enumerate(kind.states):
+        with _under((KEY, kind.name, "state", index)):
+            declaration.state(state.spec, state.role)
+            _check_names("axis", declaration.states[-1].axes, [*known, *WORKLOAD])
+    _check_equations(kind, declaration, [*known, *WORKLOAD])
+
+
+def _check_equations(kind: TextKind, declaration: Declaration, axes: list[str]) -> None:
+    shapes = SOURCES | {state.name: len(state.axes) for state in declaration.states}
+    shapes |= {tensor.name: len(tensor.axes) for tensor in declaration.tensors}
+    weights, used = {tensor.name for tensor in declaration.tensors}, set[str]()
+    for index, line in enumerate(kind.equations):
+        with _under((KEY, kind.name, "equations", index)):
+            equation = read(line)
+            _check_equation(equation, axes, shapes)
+            if equation.out.name in weights:
+                raise DescriptionError(f"{equation.out.name} is a stored tensor; assign the result to another name")
+            used |= {operand.name for operand in equation.operands}
+            shapes[equation.out.name] = len(equation.out.axes)
+    with _under((KEY, kind.name, "equations")):
+        if "y" not in shapes:
+            raise DescriptionError(f"no equation of {kind.name} computes the output y[b q d]")
+    for index, tensor in enumerate(declaration.tensors):
+        with _under((KEY, kind.name, "tensors", index)):
+            if tensor.name not in used:
+                raise DescriptionError(f"no equation reads tensor {tensor.name}")
+
+
+def _check_equation(equation: Equation, axes: list[str], shapes: Mapping[str, int]) -> None:
+    """Check that an equation has known axes and reads tensors that exist, with their number of axes."""
+    if not equation.out.axes:
+        raise DescriptionError(f"{equation.out.name} has no axes; write them, as in {equation.out.name}[b q d]")
+    for operand in (equation.out, *equation.operands):
+        for axis in operand.axes:
+            if axis not in axes:
+                raise UnknownNameError("axis", axis, axes, hint=f"in {short_repr(equation.text)}")
+    for operand in equation.operands:
+        if operand.name not in shapes:
+            hint = f"in {short_repr(equation.text)}; an equation reads tensors, earlier results, state and x"
+            raise UnknownNameError("tensor", operand.name, shapes, hint=hint)
+        wanted = shapes[operand.name]
+        if operand.axes and len(operand.axes) != wanted:
+            message = f"{operand.name} has {wanted} axes, but {short_repr(equation.text)} reads {len(operand.axes)}"
+            raise DescriptionError(message)
+
+
+def write_kinds(architecture: Architecture) -> dict[str, Any]:
+    """Return the definitions of all text kinds in an architecture as plain data."""
+    stacks = [*architecture.stacks, *(extra.stack for extra in architecture.extras)]
+    used = dict.fromkeys(type(entry.layer) for stack in stacks for entry in stack_entries(stack))
+    found: dict[str, Any] = {}
+    for kind in (kind for kind in used if issubclass(kind, TextLayer)):
+        data = _plain(kind.definition)
+        if found.setdefault(kind.kind(), data) != data:
+            raise DescriptionError(f"two kinds are named {kind.kind()}", where=architecture.name)
+    return found
+
+
+def _plain(kind: TextKind) -> dict[str, Any]:
+    mask, width = kind.mask
+    data = {
+        "description": kind.description,
+        "source": kind.source,
+        "fields": {field.name: _plain_field(field) for field in kind.fields if field != TextField(WIDTH)},
+        "axes": {axis.symbol: _plain_entry(axis, "symbol", "length", "size") for axis in kind.axes},
+        "tensors": [_plain_entry(tensor, "", "spec", "tensor") for tensor in kind.tensors],
+        "equations": list(kind.equations),
+        "state": [_plain_entry(state, "", "spec", "tensor") for state in kind.states],
+        "mask": {mask: width} if width else mask,
+    }
+    return {key: value for key, value in data.items() if value}
+
+
+def _plain_field(field: TextField) -> Any:
+    if field.default is None:
+        return field.type
+    return f"${field.default}" if field.is_derived else field.default
+
+
+def _plain_entry(entry: Any, omitted: str, first: str, key: str) -> Any:
+    """Return the first value of an entry alone, or a mapping if other values differ from their defaults."""
+    rest = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, _, usual in fields(entry)
+        if name not in (omitted, first) and (value := getattr(entry, name)) != usual
+    }
+    return {key: getattr(entry, first), **rest} if rest else getattr(entry, first)
