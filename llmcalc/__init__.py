@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .api.scale import scale as scale
     from .api.state import state as state
     from .api.sweep import sweep as sweep
+    from .api.traffic import traffic as traffic
     from .api.train import machine as machine
     from .api.train import train as train
     from .api.verify import twin as twin
@@ -43,7 +44,7 @@ _ERRORS = (
 )  # fmt: skip
 _VERBS = (
     "check", "compare", "design", "diff", "explain", "fit", "flops", "load", "memory", "params", "scale", "state",
-    "sweep", "train", "verify",
+    "sweep", "traffic", "train", "verify",
 )  # fmt: skip
 _MODULES = {
     **dict.fromkeys(_ERRORS, "core.errors"),

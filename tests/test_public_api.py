@@ -34,6 +34,7 @@ PUBLIC = {
     "scale",
     "state",
     "sweep",
+    "traffic",
     "train",
     "twin",
     "verify",

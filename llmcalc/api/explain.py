@@ -17,14 +17,16 @@ from ..core.tree import Node
 from ..core.workload import Workload
 from .defaults import default_seq
 from .load import Source, load
-from .settings import DEPENDS, check_dependence, split_settings
+from .settings import DEPENDS, FORMATS, SIZES, check_dependence, split_settings
 
 # settings that each explanation depends on; a state is explained in elements
 EXPLAINED = {
     **DEPENDS,
     "state": tuple(name for name in DEPENDS["state"] if name not in ("dtype", "cache")),
     "train": ("seq", "target_seq", "extend", "pairs"),
+    "traffic": (*SIZES, "mode", "context", "logits", *FORMATS, "cache"),
 }
+OWN = {"tokens": "train", "kernels": "traffic"}  # settings of a single quantity
 
 
 @record
@@ -72,7 +74,7 @@ def explain(
 
     Args:
         model: an architecture, or anything ``load`` reads.
-        quantity: ``params``, ``active``, ``flops``, ``state``, ``memory`` or ``train``.
+        quantity: ``params``, ``active``, ``flops``, ``state``, ``memory``, ``train`` or ``traffic``.
         depth: number of levels to show (default: all).
         select: show only parts whose path contains this text.
         settings: parameters of the quantity's function, such as ``tokens`` of ``train``. ``attention`` of ``flops`` is
@@ -87,11 +89,12 @@ def explain(
     if depth is not None and depth < 0:
         raise InputError(f"must be at least 0, not {depth}", parameter="depth")
     check_dependence(quantity, EXPLAINED[quantity], settings)
-    tokens = settings.pop("tokens", None)
-    if tokens is not None and quantity != "train":
-        raise InputError(f"has no effect on {quantity}", parameter="tokens", hint="omit it")
+    own = {name: settings.pop(name) for name in OWN if settings.get(name) is not None}
+    for name in own:
+        if quantity != OWN[name]:
+            raise InputError(f"has no effect on {quantity}", parameter=name, hint="omit it")
     architecture = load(model)
-    tree, workload = _derive(architecture, quantity, tokens, settings)
+    tree, workload = _derive(architecture, quantity, own, settings)
     named = replace(tree, label=f"{architecture.name} {quantity}")
     roots = tuple(_selected(tree, select)) if select else (named,)
     if not roots:
@@ -100,7 +103,7 @@ def explain(
 
 
 def _derive(
-    architecture: Architecture, quantity: str, tokens: float | str | None, settings: dict[str, Any]
+    architecture: Architecture, quantity: str, own: dict[str, Any], settings: dict[str, Any]
 ) -> tuple[Node, Workload | None]:
     """Return the derivation tree and workload of a quantity. Parameter counts have no workload."""
     if quantity in ("params", "active"):
@@ -115,8 +118,15 @@ def _derive(
         from .train import train
 
         of_run = {name: sizes[name] for name in ("seq", "target_seq", "extend")}
-        run = train(architecture, tokens, **of_run, attention=step["attention"])
+        run = train(architecture, own.get("tokens"), **of_run, attention=step["attention"])
         return trees.flops_tree(run.step), run.step.workload
+    if quantity == "traffic":
+        from .traffic import traffic
+
+        formats = {name: of_memory[name] for name in (*FORMATS, "cache") if name in of_memory}
+        step = {name: step[name] for name in ("mode", "context", "logits")}
+        moved = traffic(architecture, **sizes, **step, **formats, **own)
+        return trees.traffic_tree(moved), moved.workload
     if quantity == "flops":
         counted = flops(architecture, **sizes, **step, convention=convention)
         return trees.flops_tree(counted), counted.workload

@@ -30,7 +30,7 @@ RECOMPUTE = ("none", "selective", "full")
 LOSS = ("eager", "fused")
 CHECKPOINT = "checkpoint"
 LORA_TARGETS = ("wq", "wk", "wv", "wo")
-_PLAIN = ("fp32", "bf16", "fp16")
+PLAIN = ("fp32", "bf16", "fp16")
 
 
 def memory(
@@ -112,8 +112,8 @@ def memory(
         gradient_buffer=gradient_buffer, master=master, mesh=mesh, lora_rank=lora_rank, lora_targets=lora_targets,
     )  # fmt: skip
     if mode == "inference":
-        known_choice("dtype", dtype, _PLAIN)
-        formats = _weights(architecture, weights, dtype, only, keep)
+        known_choice("dtype", dtype, PLAIN)
+        formats = serving_weights(architecture, weights, dtype, only, keep)
         workload = Workload(batch=batch, seq=seq, target_seq=target_seq, logits="last", extend=extend)
         state_size = state(
             architecture, batch=batch, seq=seq, target_seq=target_seq, dtype=dtype, convention=convention,
@@ -125,7 +125,7 @@ def memory(
     attention = known_choice("attention", attention or ATTENTION[0], ATTENTION)
     recompute = known_choice("recompute", recompute or RECOMPUTE[0], RECOMPUTE)
     loss = known_choice("loss", loss or LOSS[0], LOSS)
-    known_choice("dtype", dtype, _PLAIN)
+    known_choice("dtype", dtype, PLAIN)
     workload = Workload(batch=batch, seq=seq, target_seq=target_seq, mode="train", convention=convention, extend=extend)
     width = number_format(dtype).bits // BITS_A_BYTE
     adapters = _adapters(architecture, lora_rank, lora_targets or LORA_TARGETS)
@@ -138,7 +138,7 @@ def memory(
     return parallel_memory(architecture, workload, policy, recipe, mesh or Mesh())
 
 
-def _weights(
+def serving_weights(
     architecture: Architecture, weights: str | None, dtype: str, only: Iterable[str], keep: Iterable[str]
 ) -> RequestedFormats | PublishedWeights:
     """Return the requested weight formats. The default is the format of a quantised checkpoint, or else ``dtype``."""
@@ -157,7 +157,7 @@ def _recipe(width: int, optimizer: str, gradients: str, master: bool, convention
     states = tuple(StateRule(**state) for state in entry["states"])
     if convention == "torch":  # states in the parameters' format; a step makes two copies of the current tensor
         return Recipe(f"torch {optimizer}", width, width, 0, tuple(replace(rule, bytes=width) for rule in states), 2)
-    known_choice("gradients", gradients, _PLAIN)
+    known_choice("gradients", gradients, PLAIN)
     copy = entry["master"] if master and width < entry["master"] else 0
     return Recipe(optimizer, width, number_format(gradients).bits // BITS_A_BYTE, copy, states)
 

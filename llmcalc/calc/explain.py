@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 from math import prod
 from typing import Any, NamedTuple
 
@@ -17,10 +18,12 @@ from ..core.layer import Layer
 from ..core.ledger import Entry
 from ..core.tree import Node, Place, total, tree
 from .flops import Flops
+from .kernels import EXECUTED, TOUCHED
 from .kv_cache import CACHED, StateSize
 from .memory.inference import InferenceMemory
 from .memory.number_formats import BITS_A_BYTE
 from .memory.pipeline import ParallelMemory
+from .traffic import Traffic
 from .walk import PAIRS, Extent
 from .work import STAGES, Work
 
@@ -34,6 +37,8 @@ MEANINGS = {WORKLOAD[axis]: meaning for axis, meaning in AXES.items()} | {
     PAIRS: "visible (query, key) pairs",
     STAGES: "stages of a Fourier transform",
     "n_passes": "forward and backward contractions per forward contraction",
+    TOUCHED: "experts that at least one token selects, expected under uniform routing",
+    EXECUTED: "1 if the equation has rows in this step, else 0",
     "n_beams": "beams per sequence",
     "elements_in_whole_blocks": "elements of a paged cache, padded to whole blocks",
 }
@@ -71,6 +76,32 @@ def state_tree(result: StateSize) -> Node:
             named = (("elements_in_whole_blocks", count),)
         leaves[Leaf(_place(tensor.entry), tensor.state.name, named)] += tensor.entry.applied
     return _tree(result.architecture, leaves, ELEMENTS)
+
+
+def traffic_tree(result: Traffic) -> Node:
+    """Return a tree of the bytes that a step moves, grouped by stack, block, layer and tensor."""
+    found: dict[tuple[Place, str, str, str], list[tuple[int, int, str]]] = {}
+    for access, size in result.sizes:
+        work, verb = access.work, "write" if access.is_write else "read"
+        named = _named_factors(access.factors, result.values)
+        width = Fraction(access.bits, BITS_A_BYTE)
+        formula = "·".join([*(name for name, _ in named), "n_bytes"])
+        substituted = "·".join([*(f"{value:.6g}" if isinstance(value, float) else str(value) for _, value in named),
+                                f"{float(width):.6g}"])  # fmt: skip
+        key = _place(work.entry, work.part), f"{verb} {access.label}", formula, substituted
+        found.setdefault(key, []).append(
+            (
+                work.entry.applied,
+                size,
+                "state between steps" if access.between_steps else f"{access.kind}: {work.equation.text}",
+            )
+        )
+    nodes = []
+    for (place, label, formula, substituted), parts in found.items():
+        applied, size = sum(part[0] for part in parts), sum(part[1] for part in parts)
+        texts = (f"n_blocks·{formula}", f"{applied}·{substituted}") if applied > 1 else (formula, substituted)
+        nodes.append((place, Node(label, size, BYTES, *texts, note=parts[0][2])))
+    return tree(result.architecture.name, result.architecture.stacks, nodes, BYTES)
 
 
 def memory_tree(result: InferenceMemory | ParallelMemory) -> Node:
@@ -117,7 +148,7 @@ def _named_factors(
     """Return the name and value of each factor. Constants are named by their value and omitted if 1."""
     names, found = layer_glossary(layer), []
     for axis, factor in parts:
-        value = int(factor(**values)) if isinstance(factor, Form) else factor
+        value = factor(**values) if isinstance(factor, Form) else factor
         if axis or value != 1:
             name = WORKLOAD.get(axis) or names.get(axis, (axis, ""))[0]
             found.append((name or str(value), value))

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from ..core.architecture import Architecture, declare
+from ..core.form import touched
 from ..core.ledger import entries
 
 
@@ -32,4 +33,4 @@ def expected_active_experts(n_experts: int, top_k: int, tokens: int) -> float:
     >>> expected_active_experts(128, 4, 1), round(expected_active_experts(128, 4, 64), 2)
     (4.0, 111.22)
     """
-    return float(n_experts * (1 - (1 - top_k / n_experts) ** tokens))
+    return float(touched(n_experts, top_k, tokens))

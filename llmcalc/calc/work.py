@@ -21,12 +21,21 @@ STAGES = "n_stages"  # factor of a Fourier transform: log2(n)
 class Work(NamedTuple):
     """An equation in a layer, with the factors and FLOPs of one application."""
 
-    entry: Entry
-    part: tuple[str, ...]
+    place: Placed
     equation: Equation
     factors: tuple[tuple[str, Extent], ...]
     flops: Form
     matmul: bool
+
+    @property
+    def entry(self) -> Entry:
+        """Layer of the equation."""
+        return self.place.entry
+
+    @property
+    def part(self) -> tuple[str, ...]:
+        """Path of the inner layer, or empty for the layer itself."""
+        return self.place.part
 
     @property
     def backward_passes(self) -> int:
@@ -47,7 +56,7 @@ def works(architecture: Architecture, conventions: Conventions) -> tuple[Work, .
             parts = tuple(factors(equation, place))
             matmul = equation.function is None and not (torch and "elementwise" in equation.tags)
             size = lift(prod((factor for _, factor in parts), start=lift(1)))
-            found.append(Work(place.entry, place.part, equation, parts, size, matmul))
+            found.append(Work(place, equation, parts, size, matmul))
     return tuple(found)
 
 

@@ -33,8 +33,7 @@ MESH = (
     Option("--vocabulary-multiple", "Pad the vocabulary to a multiple of N times --tp (default: 128).", kind=int),
     Option("--virtual-stages", "Training: number of model chunks per pipeline stage (interleaved schedule).", kind=int),
 )
-MEMORY = (
-    TRAINING,
+FORMATS = (
     DTYPE,
     Option("--weights", "Weight format, such as fp8-block, mxfp4 or q4_k_m (default: --dtype).", "FORMAT",
            complete="formats"),
@@ -43,6 +42,10 @@ MEMORY = (
     Option("--keep", "Keep this component in --dtype, in addition to embeddings, head, norms and routers. Repeatable.",
            "COMPONENT", repeatable=True),
     Option("--cache", "Serving: KV cache format, such as fp8 (default: --dtype).", "FORMAT", complete="formats"),
+)  # fmt: skip
+MEMORY = (
+    TRAINING,
+    *FORMATS,
     Option("--paged", "Serving: block size of the paged KV cache, in tokens.", "TOKENS", "page", kind=int),
     Option("--prefill", "Serving: prompt tokens per prefill chunk (default: the whole prompt).", "TOKENS", kind=int),
     Option("--beams", "Serving: number of beams per sequence.", kind=int),

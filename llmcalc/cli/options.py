@@ -60,6 +60,10 @@ STEP = (MODE, CONTEXT, PAIRS, LOGITS)  # for commands whose --attention selects 
 PAIRS_ALONE = Option(
     "--attention", "Count visible query-key pairs (causal) or all pairs (dense).", default="causal", choices=_PAIRS
 )
+KERNELS = Option(
+    "--kernels", "Traffic: what each kernel (fused, default) or each equation (unfused) reads and writes.",
+    choices=("fused", "unfused"),
+)  # fmt: skip
 TOKENS = Option("--tokens", "Number of training tokens, such as 15T (default: as published).", "AMOUNT")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 COMMANDS = {
     "params": ("params", "Count the parameters of a model."),
     "flops": ("flops", "Count the floating-point operations of a step."),
+    "traffic": ("traffic", "Count the bytes that a step reads and writes."),
     "memory": ("memory", "Compute the memory of serving or training."),
     "fit": ("fit", "Check whether a model fits on your GPUs, or solve for the largest batch or context."),
     "scale": ("scale", "Apply scaling laws: the best size and data for a budget, or the loss of a plan."),

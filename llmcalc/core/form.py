@@ -222,10 +222,23 @@ def chunk_pairs(q: Any, k: Any, z: Any) -> Any:
     return after - before
 
 
+def touched(n: Any, j: Any, tokens: Any) -> Any:
+    """Return the expected number of distinct entries among ``n`` if each token uniformly selects ``j`` of them.
+
+    The value is ``n (1 - (1 - j/n)^tokens)``, which is not an integer except for a single token.
+
+    >>> touched(128, 4, 1), round(touched(128, 4, 64), 2)
+    (4.0, 111.22)
+    """
+    if _is_form(n, j, tokens):
+        return _atom("touched", n, j, tokens)
+    return n * (1 - (1 - j / n) ** tokens)
+
+
 def _half(even: Any) -> Any:
     """Return half of an even number. Arrays use true division because floor division is much slower."""
     return even // 2 if isinstance(even, int) else even / 2
 
 
-FUNCTIONS: dict[str, Any] = {function.__name__: function for function in (ceil, log2, pairs, chunk_pairs)}
+FUNCTIONS: dict[str, Any] = {function.__name__: function for function in (ceil, log2, pairs, chunk_pairs, touched)}
 FUNCTIONS |= {"min": minimum, "max": maximum, "mod": remainder}

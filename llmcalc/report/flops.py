@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..api.traffic import step_traffic
 from ..calc.flop_conventions import CONVENTIONS as PUBLISHED
 from ..calc.flop_conventions import training_flops_per_token
 from ..calc.flops import Count, Flops
 from ..calc.params import Params, params
+from ..calc.traffic import Traffic
 from ..core.errors import UnsupportedError
 from .document import Column, Document, Fact, Table, columns
 from .heading import formula_note, model_document, workload_inputs, workload_line
-from .numbers import exact
+from .numbers import BYTES, exact
+from .traffic import intensity_fact
 
 UNIT = "FLOPs"
 BREAKDOWNS = ("component", "layer")
@@ -27,13 +30,14 @@ CONVENTIONS = {
 def flops_document(result: Flops, by: str = "component", recompute: str = "none") -> Document:
     """Build the FLOPs report for a step. ``recompute`` adds the FLOPs of activation recomputation."""
     counted = params(result.architecture)
+    moved = step_traffic(result.architecture, result.workload) if result.workload.convention is None else None
     breakdown = {"component": by_component, "layer": _by_layer}[by]
     return model_document(
         result.architecture,
         "flops",
-        lambda: _json(result, counted, by, recompute),
+        lambda: _json(result, moved, counted, by, recompute),
         lines=(workload_line(result.workload),),
-        facts=tuple(_facts(result, counted, recompute)),
+        facts=tuple(_facts(result, moved, counted, recompute)),
         tables=(breakdown(result), convention_table(result)),
         notes=(formula_note("matmul of the forward pass", result.matmul_form), *_bound(result)),
     )
@@ -76,7 +80,7 @@ def convention_table(result: Flops, formulas: bool = True) -> Table:
     return Table("under published conventions", heads, rows)
 
 
-def _facts(result: Flops, counted: Params, recompute: str) -> list[Fact]:
+def _facts(result: Flops, moved: Traffic | None, counted: Params, recompute: str) -> list[Fact]:
     train = result.workload.mode == "train"
     facts = [
         Fact("total", result.total, UNIT),
@@ -90,6 +94,8 @@ def _facts(result: Flops, counted: Params, recompute: str) -> list[Fact]:
         facts.append(Fact("recomputed", again, UNIT, f"matmul, {recompute}; not in the total"))
     rule = rule_of_thumb(result, counted)
     against = f"; total is {result.total / rule:.4g}× this value" if rule else ""
+    if moved:
+        facts += [Fact("bytes moved", moved.total, BYTES, "fused kernels"), intensity_fact(moved)]
     facts += [
         Fact("per sequence", _share(result.total, result.workload.batch), UNIT),
         Fact("per token", _share(result.total, result.tokens), UNIT),
@@ -131,10 +137,14 @@ def _cells(count: Count, result: Flops) -> tuple[Any, ...]:
     return (*passes, count.other, count.total, count.total / result.total if result.total else 0.0)
 
 
-def _json(result: Flops, counted: Params, by: str, recompute: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def _json(
+    result: Flops, moved: Traffic | None, counted: Params, by: str, recompute: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
     inputs = {**workload_inputs(result.workload), "by": by, "recompute": recompute, "conventions": CONVENTIONS}
     data = {
         **result.to_dict(),
+        "bytes_moved": moved.total if moved else None,
+        "intensity": moved.intensity if moved else None,
         "recomputed": result.recomputed(recompute),
         "per_sequence": _share(result.total, result.workload.batch),
         "per_token": _share(result.total, result.tokens),

@@ -28,6 +28,7 @@ _DOCUMENTS = {
     "Plan": ("scale", "scale_document"),
     "StateSize": ("notebook", "state_document"),
     "Sweep": ("sweep", "sweep_document"),
+    "Traffic": ("traffic", "traffic_document"),
     "Training": ("train", "train_document"),
     "Verification": ("notebook", "verification_document"),
 }

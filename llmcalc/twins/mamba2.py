@@ -58,12 +58,14 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 def recurrence(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chunk: int) -> tuple[Array, Array]:
     """Compute the outputs and the final state token by token from ``u`` [b q h p], starting from ``h`` [b h p n]."""
-    ud, a, B, C = _prepare(u, dt, A, B, C)
+    ud, a, B, _ = _prepare(u, dt, A, B, C)
     all_h = []
     for t in range(ud.shape[1]):
         h = np.exp(a[:, t])[..., None, None] * h + ud[:, t, :, :, None] * B[:, t, :, None, :]
         all_h.append(h)
-    return einsum("bqhpn,bqhn->bqhp", np.stack(all_h, axis=1), C), h
+    b, q, groups = C.shape[:3]
+    grouped = np.stack(all_h, axis=1).reshape(b, q, groups, -1, *h.shape[2:])  # [b q g r p n]
+    return einsum("bqgrpn,bqgn->bqgrp", grouped, C).reshape(u.shape), h
 
 
 @operation

@@ -41,6 +41,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "scale": lambda: llmcalc.scale(machine="h100:512", days=30, laws=["hoffmann-3"]),
     "state": lambda: llmcalc.state("llama3-8b", cache="fp8"),
     "sweep": lambda: llmcalc.sweep("gpt3", "flops.total", {"seq": [1024, 2048]}),
+    "traffic": lambda: llmcalc.traffic("llama3-8b", mode="decode", context=9),
     "train": lambda: llmcalc.train("gpt3", machine="v100-sxm2-32gb:1024"),
     "twin": lambda: llmcalc.twin(llmcalc.load("gpt2").shrink()),
     "verify": lambda: llmcalc.verify("gpt2"),
@@ -89,6 +90,13 @@ SAME = {
     "flops gpt1": lambda: llmcalc.flops("gpt1"),
     "flops gpt3 --mode decode --context 100": lambda: llmcalc.flops("gpt3", mode="decode", context=100),
     "flops bert": lambda: llmcalc.flops("bert"),
+    "traffic gpt1": lambda: llmcalc.traffic("gpt1"),
+    "traffic gpt2 --mode decode --context 9 --kernels unfused --cache fp8": lambda: llmcalc.traffic(
+        "gpt2", mode="decode", context=9, kernels="unfused", cache="fp8"
+    ),
+    "explain gpt2 traffic --kernels unfused --depth 2": lambda: llmcalc.explain(
+        "gpt2", "traffic", kernels="unfused", depth=2
+    ),
     "memory gpt1": lambda: llmcalc.memory("gpt1"),
     "memory gpt1 --training --dp 8 --zero 1": lambda: llmcalc.memory(
         "gpt1", mode="training", mesh=llmcalc.Mesh(dp=8, zero=1)

@@ -22,6 +22,7 @@ RESULTS: dict[str, Any] = {
     "InferenceMemory": lambda: memory(MODEL, seq=17),
     "ParallelMemory": lambda: memory(MODEL, mode="training", seq=17),
     "Plan": lambda: llmcalc.scale(MODEL, tokens=1e10),
+    "Traffic": lambda: llmcalc.traffic(MODEL),
     "Training": lambda: llmcalc.train(MODEL, 10**9, seq=17),
     "Checked": lambda: llmcalc.check(MODEL),
     "Comparison": lambda: llmcalc.compare(MODEL, "gpt1"),

@@ -20,6 +20,7 @@ LINES = [
     "params mixtral",
     "params gpt2 --by tensor",
     "params gpt2 --layout transformers",
+    "traffic mixtral-8x7b --mode decode --context 5",
     "flops gpt2",
     "flops t5 --mode train --recompute full",
     "flops gpt3 --mode train --seq 2048 --batch 100000",

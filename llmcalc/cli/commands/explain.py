@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..memory_options import TABLE, settings
-from ..options import MODEL, STEP, TOKENS, load_model
+from ..memory_options import MEMORY, TABLE, settings
+from ..options import KERNELS, MODEL, SIZES, STEP, TOKENS, load_model
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
 QUANTITY = Argument(
-    "quantity", "Quantity to explain: params, active, flops, state, memory or train.", complete="quantities"
+    "quantity", "Quantity to explain: params, active, flops, state, memory, train or traffic.", complete="quantities"
 )
 DEPTH = Option("--depth", "Number of tree levels to show (default: all).", kind=int)
 SELECT = Option("--select", "Show only components whose path contains this text.", "TEXT")
 
 
 @printed
-def run(model: str, quantity: str, depth: int | None, select: str | None, tokens: str | None, **given: Any) -> Answer:
+def run(model: str, quantity: str, depth: int | None, select: str | None, **given: Any) -> Answer:
     """Print the derivation."""
     from ...api.explain import explain
     from ...report.explain import explain_document
 
-    workload = settings(given) | ({} if tokens is None else {"tokens": tokens})
+    workload = settings(given, (*SIZES, *STEP, *MEMORY, TOKENS, KERNELS))
     result = explain(load_model(model, given), quantity, depth=depth, select=select, **workload)
     return explain_document(result, depth, select)
 
@@ -30,7 +30,7 @@ def run(model: str, quantity: str, depth: int | None, select: str | None, tokens
 COMMANDS = (
     Command(
         "explain",
-        (MODEL, QUANTITY, DEPTH, SELECT, TOKENS, *STEP, *TABLE),
+        (MODEL, QUANTITY, DEPTH, SELECT, TOKENS, KERNELS, *STEP, *TABLE),
         run,
         "llmcalc explain gpt3 params --depth 2",
     ),

@@ -1,0 +1,105 @@
+"""Bytes read and written in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..calc.kernels import KERNELS
+from ..calc.traffic import Traffic
+from ..calc.traffic import traffic as count
+from ..core.architecture import Architecture
+from ..core.errors import InputError
+from ..core.workload import Workload
+from .defaults import cached_tokens, default_seq
+from .load import Source, load
+from .memory import PLAIN, serving_weights
+from .names import number_format
+from .settings import known_choice
+
+
+def traffic(
+    model: Source,
+    *,
+    batch: int = 1,
+    seq: int | None = None,
+    mode: str = "forward",
+    context: int | None = None,
+    target_seq: int | None = None,
+    source: int | None = None,
+    logits: str = "all",
+    kernels: str = "fused",
+    dtype: str = "bf16",
+    weights: str | None = None,
+    only: Iterable[str] = (),
+    keep: Iterable[str] = (),
+    cache: str | None = None,
+    extend: bool = False,
+    patches: int = 0,
+    frames: int = 0,
+) -> Traffic:
+    """Count the bytes that one step reads and writes.
+
+    >>> import llmcalc
+    >>> step = llmcalc.traffic("llama3-8b", mode="decode", context=8192)
+    >>> step.by_kind["weights"], step.by_kind["cache"], round(step.intensity, 2)
+    (15009857536, 1074003968, 1.2)
+
+    Args:
+        model: an architecture, or anything ``load`` reads.
+        batch: number of sequences.
+        seq: tokens per sequence (default: 2048, or the number of learned positions if smaller; 1 in ``decode``).
+        mode: ``forward``, ``train`` (forward and backward) or ``decode`` (after ``context`` cached tokens).
+        context: number of cached tokens before a decode step.
+        target_seq: number of decoder tokens of an encoder-decoder model (default: ``seq``).
+        source: number of encoder tokens in a decode step (default: ``context``).
+        logits: compute logits at ``all`` positions or only at the ``last`` one.
+        kernels: ``fused`` counts what enters and leaves each kernel, ``unfused`` what every equation reads and writes.
+        dtype: number format of activations: ``bf16``, ``fp16`` or ``fp32``.
+        weights: weight format, a mixture such as ``q4_k_m``, or ``checkpoint`` for the formats in the file
+            (default: ``checkpoint`` if the model is quantised, else ``dtype``). Training uses ``dtype``.
+        only: components to store in ``weights``; other components stay in ``dtype``.
+        keep: components to keep in ``dtype``.
+        cache: number format of keys and values (default: ``dtype``).
+        extend: allow sequences longer than the learned positions.
+        patches: number of image patches per sequence.
+        frames: number of audio frames per sequence (100 per second).
+
+    Raises:
+        InputError: an invalid workload, or settings that do not apply to the mode.
+    """
+    architecture = load(model)
+    seq = default_seq(architecture, mode=mode) if seq is None else seq
+    workload = Workload(
+        batch, seq, mode, logits=logits, context=cached_tokens(mode, context), target_seq=target_seq, source=source,
+        extend=extend, patches=patches, frames=frames,
+    )  # fmt: skip
+    return step_traffic(
+        architecture, workload, kernels=kernels, dtype=dtype, weights=weights, only=only, keep=keep, cache=cache
+    )
+
+
+def step_traffic(
+    architecture: Architecture,
+    workload: Workload,
+    *,
+    kernels: str = "fused",
+    dtype: str = "bf16",
+    weights: str | None = None,
+    only: Iterable[str] = (),
+    keep: Iterable[str] = (),
+    cache: str | None = None,
+) -> Traffic:
+    """Count the bytes that a step of ``workload`` reads and writes. The settings are those of ``traffic``."""
+    known_choice("kernels", kernels, KERNELS)
+    known_choice("dtype", dtype, PLAIN)
+    for name, components in (("only", tuple(only)), ("keep", tuple(keep))):
+        if components and not weights:
+            raise InputError("requires a weight format", parameter=name, hint="add {weights=FORMAT}")
+    if workload.mode == "train":
+        for name, chosen in (("weights", weights), ("cache", cache)):
+            if chosen:
+                raise InputError("does not apply to training", parameter=name, hint="omit it")
+        weights = dtype
+    formats = serving_weights(architecture, weights, dtype, only, keep)
+    stored = number_format(cache, "cache") if cache else None
+    return count(architecture, workload, formats, kernels=kernels, dtype=dtype, cache=stored)

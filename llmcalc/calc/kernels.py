@@ -1,0 +1,268 @@
+"""Kernels of a layer, and the tensors that each kernel reads and writes.
+
+Two conventions divide the same equations into kernels:
+
+    unfused   every equation reads each operand and writes its result
+    fused     a kernel reads what enters it and writes what leaves it. A contraction is a kernel, and so is a run of
+              functions between contractions, an attention core (scores are never written) and a chunked recurrence
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from functools import cached_property
+from math import prod
+from typing import Any, NamedTuple
+
+from ..core.declaration import State, Tensor
+from ..core.equation import Operand
+from ..core.form import Form, lift, minimum, touched
+from ..core.functions import FUNCTIONS
+from .kv_cache import CACHED
+from .memory.number_formats import BITS_A_BYTE
+from .operand_formats import Formats
+from .walk import Extent, Placed
+from .work import Work
+
+KERNELS = FUSED, UNFUSED = ("fused", "unfused")
+WEIGHTS, CACHE, STATE, ACTIVATIONS = KINDS = ("weights", "cache", "state", "activations")
+TOUCHED = "n_touched"  # factor that replaces the number of routed experts
+EXECUTED = "is_executed"  # factor of a weight whose equation may have no rows
+ALWAYS_POSITIVE = frozenset("bqk")  # symbols of at least 1
+VIEWS = ("copy", "identity")  # functions of one operand that move no data
+LAYER_INPUTS = ("x", "unnormed", "first")  # tensors that enter a layer without a declared shape
+FUSED_TAGS = frozenset(("core", "scan"))
+
+
+class Access(NamedTuple):
+    """A tensor that a kernel reads or writes in one application of a layer.
+
+    Attributes:
+        work: the equation that reads or writes the tensor.
+        label: name of the tensor, with a prefix for a gradient.
+        kind: ``weights``, ``cache`` (keys and values), ``state`` (recurrences) or ``activations``.
+        factors: axes of the moved elements with their lengths.
+        bits: bits per element.
+        between_steps: whether the tensor is a state that the recurrence of a layer loads or stores once per step.
+    """
+
+    work: Work
+    label: str
+    kind: str
+    is_write: bool
+    factors: tuple[tuple[str, Extent], ...]
+    bits: Fraction
+    between_steps: bool = False
+
+    @property
+    def form(self) -> Form:
+        """Closed form of the bits in all applications."""
+        elements = lift(prod((factor for _, factor in self.factors), start=lift(self.work.entry.applied)))
+        return Form({atoms: -(-factor * self.bits // 1) for atoms, factor in elements.terms.items()})
+
+    def bytes(self, values: Mapping[str, Any]) -> int:
+        """Return the bytes in all applications, rounded because the number of touched experts is an expected value."""
+        bits = self.form(**values)
+        return -(-bits // BITS_A_BYTE) if isinstance(bits, int) else round(float(bits / BITS_A_BYTE))
+
+    def gradient(self, bits: Fraction, *, is_write: bool) -> Access:
+        """Return an access to the gradient of the tensor."""
+        return self._replace(label=f"d{self.label}", is_write=is_write, bits=bits)
+
+
+class Version:
+    """A tensor as one equation computes it, and whether another kernel reads it."""
+
+    def __init__(self, access: Access, kernel: int) -> None:
+        self.access, self.kernel = access, kernel
+        self.leaves = self.is_read = False
+
+
+class LayerKernels:
+    """Tensors of one layer while its equations are traversed in order."""
+
+    def __init__(self, place: Placed, chosen: list[Work], formats: Formats, fused: bool, training: bool) -> None:
+        self.place, self.works, self.formats, self.fused, self.training = place, chosen, formats, fused, training
+        self.weights = {tensor.name: tensor for tensor in place.declaration.tensors}
+        self.states = {state.name: state for state in place.states}
+        links = place.declaration.links.values()
+        self.inputs = {*LAYER_INPUTS, *place.declaration.elsewhere, *(name for pair in links for name in pair)}
+        self.inputs |= {name for name, _ in place.declaration.parts}
+        self.versions: dict[str, Version] = {}
+        self.last = {work.equation.out.name: work for work in chosen}  # final value of each tensor
+        self.kernel_of = self.kernels()
+
+    def is_score(self, axes: tuple[str, ...]) -> bool:
+        """Return whether a tensor has one element per query and cached token, as attention scores have."""
+        return "q" in axes and any(axis in self.key_axes for axis in axes)
+
+    @cached_property
+    def key_axes(self) -> frozenset[str]:
+        """Token axes of the cached tensors that the equations read."""
+        read = (operand for work in self.works for operand in work.equation.operands if operand.name in self.states)
+        axes = {axis for operand in read for axis in operand.axes}
+        return frozenset(a for a in axes - {"b", "q"} if not isinstance(self.place.extent(a), int))
+
+    def kernels(self) -> list[int]:
+        """Return the kernel of each equation. Fused equations that share a tensor are one kernel."""
+        count = len(self.works)
+        if not self.fused:
+            return list(range(count))
+        kernel = list(range(count))
+        producers: dict[str, int] = {}
+        is_fused = [self.is_fused(work) for work in self.works]
+        for number, work in enumerate(self.works):
+            equation = work.equation
+            if is_fused[number]:
+                for operand in equation.operands:
+                    producer = producers.get(operand.name)
+                    if producer is not None and is_fused[producer]:
+                        old, new = kernel[producer], kernel[number]
+                        kernel = [new if each == old else each for each in kernel]
+            elif number and equation.function and self.works[number - 1].equation.function and not is_fused[number - 1]:
+                kernel[number] = kernel[number - 1]
+            producers[equation.out.name] = number
+        return kernel
+
+    def is_fused(self, work: Work) -> bool:
+        """Return whether an equation belongs to a fused kernel of attention or of a chunked recurrence."""
+        equation = work.equation
+        if equation.tags & FUSED_TAGS:
+            return True
+        return any(self.is_score(operand.axes) for operand in (equation.out, *equation.operands))
+
+    def matching_state(self, name: str, axes: tuple[str, ...]) -> State | None:
+        """Return the recurrent state that a tensor holds, by name or by its axes without tokens."""
+        if name in self.states:
+            return self.states[name]
+        fixed = {axis for axis in axes if axis == "b" or isinstance(self.place.extent(axis), int)}
+        recurrent = (state for state in self.states.values() if state.role == "recurrent" and len(state.axes) > 2)
+        return next((state for state in recurrent if set(state.axes) == fixed), None)
+
+    def axes_of(self, operand: Operand, work: Work) -> tuple[str, ...]:
+        """Return the axes of the elements that an equation reads, or nothing for a constant such as token ids."""
+        equation, tensor = work.equation, self.weights.get(operand.name)
+        if operand.axes:
+            return operand.axes
+        if equation.function == "gather" and (tensor or operand.name in self.versions or operand.name in self.inputs):
+            return equation.out.axes if operand == equation.operands[0] else ()
+        if tensor:
+            return tensor.axes
+        if operand.name in self.versions and operand.name != equation.out.name:
+            return self.versions[operand.name].access.work.equation.out.axes
+        return equation.out.axes if operand.name in self.versions or operand.name in self.inputs else ()
+
+    def access(self, operand: Operand, axes: tuple[str, ...], work: Work, *, is_write: bool) -> Access:
+        """Return the access of an equation to a tensor."""
+        tensor, activations = self.weights.get(operand.name), self.formats.activations
+        kind, bits = ACTIVATIONS, activations
+        if tensor and not is_write:
+            kind, bits = WEIGHTS, self.formats.weights.of(self.place, tensor.name)
+        elif not self.training and (state := self.matching_state(operand.name, axes)):
+            is_cache = state.role in CACHED
+            final = self.last.get(operand.name) is work if is_write else set(axes) & self.key_axes
+            if not is_cache or final:
+                kind, bits = (CACHE if is_cache else STATE), self.formats.state(state, self.place.extent(axes[-1]))
+        factors = self.place.extents(axes)
+        if kind == WEIGHTS and tensor and work.equation.function != "gather":
+            factors = list(self.weight_factors(tensor, axes, work))
+        return Access(work, operand.name, kind, is_write, tuple(factors), bits)
+
+    def weight_factors(self, tensor: Tensor, axes: tuple[str, ...], work: Work) -> Iterator[tuple[str, Extent]]:
+        """Yield the factors of a weight, which is read once if the equation has rows.
+
+        A routed expert is read if at least one token selects it.
+        """
+        lengths = [self.place.extent(axis) for axis in work.equation.out.axes]
+        rows = lift(prod((length for length in lengths if isinstance(length, Form)), start=lift(1)))
+        if not rows.symbols() <= ALWAYS_POSITIVE:
+            yield EXECUTED, lift(minimum(rows, 1))
+        whole, used = tensor.active or ("", "")
+        for axis in axes:
+            if axis == whole:
+                yield TOUCHED, touched(self.place.extent(whole), self.place.extent(used), rows)
+            else:
+                yield axis, self.place.extent(axis)
+
+    def accesses(self) -> Iterator[Access]:
+        """Yield what every kernel reads and writes, followed by the states that no equation names."""
+        reads: dict[tuple[int, object], Access] = {}
+        written: list[Version] = []
+        named: dict[bool, set[str]] = {False: set(), True: set()}  # states that equations read and write
+        for number, work in enumerate(self.works):
+            equation, kernel = work.equation, self.kernel_of[number]
+            is_view = equation.function in VIEWS and len(equation.operands) == 1
+            for operand in () if is_view else equation.operands:
+                version, axes = self.versions.get(operand.name), self.axes_of(operand, work)
+                if not axes:
+                    continue
+                access = self.access(operand, axes, work, is_write=False)
+                if version is None or version.kernel != kernel:
+                    if version:
+                        version.leaves = True
+                    elif access.kind == STATE and (state := self.matching_state(operand.name, axes)):
+                        named[False].add(state.name)
+                    key = kernel, version or operand.name
+                    if key not in reads or _elements(access) > _elements(reads[key]):
+                        reads[key] = access
+                if version:
+                    version.is_read = True
+            source = self.versions.get(equation.operands[0].name) if is_view else None
+            if is_view and (source or equation.operands[0].name in self.inputs):
+                if source:
+                    self.versions[equation.out.name] = source
+                continue
+            access = self.access(equation.out, equation.out.axes, work, is_write=True)
+            if access.kind == STATE and (state := self.matching_state(equation.out.name, equation.out.axes)):
+                named[True].add(state.name)
+            self.versions[equation.out.name] = version = Version(access, kernel)
+            written.append(version)
+        writes = {version: version.access for version in written if version.leaves or not version.is_read}
+        if self.fused:  # a recurrence keeps its state on chip and moves it once per step
+            named = {False: set(), True: set()}
+            reads = {key: access for key, access in reads.items() if access.kind != STATE}
+            writes = {key: access for key, access in writes.items() if access.kind != STATE}
+        yield from reads.values()
+        yield from writes.values()
+        if self.training:
+            for kernel in dict.fromkeys(self.kernel_of):
+                own = [access for (number, _), access in reads.items() if number == kernel]
+                results = [access for version, access in writes.items() if version.kernel == kernel]
+                chosen = [work for work, each in zip(self.works, self.kernel_of, strict=True) if each == kernel]
+                yield from self.backward(chosen, own, results)
+        elif self.works:
+            yield from self.state_accesses(named)
+
+    def state_accesses(self, named: dict[bool, set[str]]) -> Iterator[Access]:
+        """Yield the accesses to recurrent and convolution states, each read once and written once per step."""
+        for state in self.states.values():
+            if state.role in CACHED:
+                continue
+            factors = tuple((axis, self.place.extent(axis)) for axis in state.axes)
+            bits = self.formats.state(state, factors[-1][1])
+            for is_write in (False, True):
+                if state.name not in named[is_write] and (is_write or self.place.conventions.phase == "decode"):
+                    yield Access(self.works[-1], state.name, STATE, is_write, factors, bits, between_steps=True)
+
+    def backward(self, chosen: list[Work], reads: list[Access], results: list[Access]) -> Iterator[Access]:
+        """Yield the accesses of a kernel's backward pass. A contraction has one backward kernel per operand."""
+        bits, first = self.formats.activations, chosen[0]
+        if len(chosen) == 1 and first.matmul:
+            known = [access for access in reads if access.kind == WEIGHTS or access.label in (*self.versions, "x")]
+            for target in known[: first.backward_passes]:
+                yield from (access.gradient(bits, is_write=False) for access in results)
+                yield from (access for access in reads if access is not target)
+                yield target.gradient(bits, is_write=True)
+        elif any(work.backward_passes and "nograd" not in work.equation.tags for work in chosen):
+            yield from (access.gradient(bits, is_write=False) for access in results)
+            functions = (work.equation.function for work in chosen)
+            if any(function is None or FUNCTIONS[function].saves != "nothing" for function in functions):
+                yield from reads
+            yield from (access.gradient(bits, is_write=True) for access in reads)
+
+
+def _elements(access: Access) -> tuple[int, int]:
+    """Return an order of accesses to the same tensor by size."""
+    fixed = prod(factor for _, factor in access.factors if isinstance(factor, int))
+    return sum(isinstance(factor, Form) for _, factor in access.factors), fixed

@@ -1,0 +1,67 @@
+"""Number formats of the tensors that a step moves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from fractions import Fraction
+from typing import NamedTuple
+
+from ..core.architecture import Architecture
+from ..core.declaration import State
+from ..core.ledger import Entry, identity
+from .kv_cache import BYTES, CACHED, ROLE_DTYPES
+from .memory.number_formats import BITS_A_BYTE, Format
+from .memory.weight_formats import ModelTensors, RequestedFormats, WeightFormats, stored_row
+from .params import component
+from .walk import Extent, Placed
+
+
+class Formats(NamedTuple):
+    """Number formats of the moved tensors. ``weights`` returns the average bits per element of a weight."""
+
+    weights: WeightBits
+    activations: Fraction
+    dtype: str
+    cache: Format | None
+
+    def state(self, state: State, columns: Extent) -> Fraction:
+        """Return the bits per element of a state. Rows of a quantised cache are padded to whole blocks."""
+        if self.cache and state.role in CACHED:
+            row = columns if isinstance(columns, int) else 1
+            return Fraction(self.cache.bits_of(1, row) - self.cache.tensor_bits, row)
+        return Fraction(BYTES[ROLE_DTYPES[state.role] or self.dtype] * BITS_A_BYTE)
+
+
+class WeightBits:
+    """Average bits per element of every weight in its place."""
+
+    def __init__(self, architecture: Architecture, formats: WeightFormats) -> None:
+        model, owners = ModelTensors(architecture), dict[str, Fraction]()
+        averages = {} if isinstance(formats, RequestedFormats) else _component_averages(architecture, formats)
+        self.found: dict[tuple[object, ...], Fraction] = {}
+        for row in model.rows:
+            name = identity(row.entry.stack, row.tensor)
+            if isinstance(formats, RequestedFormats):
+                stored = list(stored_row(row, formats, model))
+                elements, bits = sum(part.elements for part in stored), sum(part.bits for part in stored)
+                average = Fraction(bits, elements) if elements else owners.get(name, Fraction(0))
+            else:
+                average = averages.get(component(row), Fraction(0)) if row.copies else owners[name]
+            owners.setdefault(name, average)
+            self.found[*_key(row.entry, row.part), row.tensor.name] = average
+
+    def of(self, place: Placed, name: str) -> Fraction:
+        """Return the average bits per element of a weight."""
+        return self.found[*_key(place.entry, place.part), name]
+
+
+def _component_averages(architecture: Architecture, formats: WeightFormats) -> dict[str, Fraction]:
+    elements, bits = Counter[str](), Counter[str]()
+    for part in formats.stored(architecture):
+        elements[part.component] += part.elements
+        bits[part.component] += part.bits
+    return {name: Fraction(bits[name], size) for name, size in elements.items() if size}
+
+
+def _key(entry: Entry, part: tuple[str, ...]) -> tuple[object, ...]:
+    return (entry.stack.name, entry.section, entry.run, entry.number, entry.name, part)

@@ -1,0 +1,128 @@
+"""Bytes that a step reads and writes, as closed forms.
+
+Each tensor has its own number format: weights, cached keys and values, activations, and fp32 recurrent states. A
+look-up reads one row per token. Routed experts are read if at least one token selects them, so their number is an
+expected value under uniform routing. A training step consists of a forward and a backward pass, without the optimizer
+step. Residual additions are not equations, so neither FLOPs nor traffic include them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from functools import cached_property
+from itertools import groupby
+from typing import Any
+
+from ..core.architecture import Architecture
+from ..core.form import Form, lift
+from ..core.notebook_display import NotebookDisplay
+from ..core.record import record
+from ..core.workload import Workload
+from .flops import Flops, component, flops
+from .kernels import FUSED, KINDS, Access, LayerKernels
+from .kv_cache import BYTES
+from .memory.number_formats import BITS_A_BYTE, Format
+from .memory.weight_formats import WeightFormats
+from .operand_formats import Formats, WeightBits
+from .walk import Conventions
+from .work import Work, works
+
+
+@record
+class Traffic(NotebookDisplay):
+    """Bytes that one step reads from and writes to memory, and its arithmetic intensity."""
+
+    architecture: Architecture
+    workload: Workload
+    kernels: str
+    accesses: tuple[Access, ...]
+
+    @property
+    def summary(self) -> str:
+        """One-line summary of the total and the workload."""
+        step = self.workload
+        return f"{self.architecture.name}: {self.total:,} bytes, {step.mode}, batch {step.batch}, seq {step.seq}"
+
+    @cached_property
+    def form(self) -> Form:
+        """Closed form of the total in bytes."""
+        bits = sum((access.form for access in self.accesses), lift(0))
+        return Form({atoms: -(-factor // BITS_A_BYTE) for atoms, factor in bits.terms.items()})
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """Values of the workload symbols."""
+        return self.workload.values(self.architecture)
+
+    @cached_property
+    def sizes(self) -> tuple[tuple[Access, int], ...]:
+        """Every access with its bytes. All totals are sums of these."""
+        return tuple((access, size) for access in self.accesses if (size := access.bytes(self.values)))
+
+    @cached_property
+    def total(self) -> int:
+        """Bytes read and written."""
+        return sum(size for _, size in self.sizes)
+
+    @cached_property
+    def read(self) -> int:
+        """Bytes read."""
+        return sum(size for access, size in self.sizes if not access.is_write)
+
+    @property
+    def written(self) -> int:
+        """Bytes written."""
+        return self.total - self.read
+
+    @cached_property
+    def by_kind(self) -> dict[str, int]:
+        """Bytes by kind of tensor: ``weights``, ``cache``, ``state`` and ``activations``."""
+        return {kind: sum(size for access, size in self.sizes if access.kind == kind) for kind in KINDS}
+
+    @cached_property
+    def by_component(self) -> dict[str, int]:
+        """Bytes by component, such as ``attention core``."""
+        found = Counter[str]()
+        for access, size in self.sizes:
+            found[component(access.work)] += size
+        return dict(found)
+
+    @cached_property
+    def flops(self) -> Flops:
+        """FLOPs of the same step, with visible query-key pairs."""
+        step = self.workload
+        return flops(self.architecture, **{name: getattr(step, name) for name in Workload.__match_args__})
+
+    @property
+    def intensity(self) -> float:
+        """Arithmetic intensity, in FLOPs per byte."""
+        return self.flops.total / self.total if self.total else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes as a plain dictionary."""
+        names = ("total", "read", "written", "kernels", "by_kind", "by_component", "intensity")
+        return {**{name: getattr(self, name) for name in names}, "closed_form": str(self.form)}
+
+
+def traffic(
+    architecture: Architecture,
+    workload: Workload,
+    weights: WeightFormats,
+    *,
+    kernels: str = FUSED,
+    dtype: str = "bf16",
+    cache: Format | None = None,
+) -> Traffic:
+    """Count the bytes that a step moves. ``dtype`` is the format of activations and of states without their own."""
+    conventions = Conventions(workload.phase, "dense", None, workload.logits)
+    formats = Formats(WeightBits(architecture, weights), Fraction(BYTES[dtype] * BITS_A_BYTE), dtype, cache)
+    found = _accesses(works(architecture, conventions), formats, kernels == FUSED, workload.mode == "train")
+    return Traffic(architecture, workload, kernels, tuple(found))
+
+
+def _accesses(counted: Iterable[Work], formats: Formats, fused: bool, training: bool) -> Iterator[Access]:
+    for _, group in groupby(counted, key=lambda work: id(work.place)):
+        chosen = list(group)
+        yield from LayerKernels(chosen[0].place, chosen, formats, fused, training).accesses()

@@ -1,0 +1,55 @@
+"""Report of ``traffic`` with the bytes that a step reads and writes, and its arithmetic intensity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..calc.traffic import Traffic
+from .document import Document, Fact, Table, columns
+from .heading import formula_note, model_document, workload_inputs, workload_line
+
+BYTES = "bytes"
+KERNELS = {
+    "fused": "fused kernels: weights, cache, states, and what enters and leaves each kernel",
+    "unfused": "unfused: every equation reads its operands and writes its result",
+}
+
+
+def traffic_document(result: Traffic) -> Document:
+    """Build the report of the bytes that a step moves."""
+    return model_document(
+        result.architecture,
+        "traffic",
+        lambda: _json(result),
+        lines=(workload_line(result.workload, ("batch", "seq", "mode", "logits")), KERNELS[result.kernels]),
+        facts=(
+            Fact("total", result.total, BYTES),
+            Fact("read", result.read, BYTES),
+            Fact("written", result.written, BYTES),
+            Fact("FLOPs", result.flops.total, "FLOPs"),
+            intensity_fact(result),
+        ),
+        tables=(
+            _shares("by tensor", "tensors", result.by_kind),
+            _shares("by component", "component", result.by_component),
+        ),
+        notes=(formula_note("bytes", result.form),),
+    )
+
+
+def intensity_fact(result: Traffic) -> Fact:
+    """Return the arithmetic intensity of a step."""
+    return Fact("intensity", f"{result.intensity:.4g}", "FLOPs per byte")
+
+
+def _shares(title: str, name: str, sizes: dict[str, int]) -> Table:
+    """Build a table of bytes by name, largest first."""
+    total = sum(sizes.values())
+    ordered = sorted(((name, size) for name, size in sizes.items() if size), key=lambda item: -item[1])
+    rows = [(name, size, size / total) for name, size in ordered]
+    return Table(title, columns(f"{name}: name", "bytes: bytes", "share: share"), rows, ("total", total, 1.0))
+
+
+def _json(result: Traffic) -> tuple[dict[str, Any], dict[str, Any]]:
+    notes = {"notes": list(result.architecture.notes)}
+    return workload_inputs(result.workload), {**result.to_dict(), "flops": result.flops.total, **notes}
