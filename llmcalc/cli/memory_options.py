@@ -16,7 +16,7 @@ PLAIN = ("fp32", "bf16", "fp16")
 RECOMPUTATION = ("none", "selective", "full")
 
 TRAINING = Option("--training", "Compute the memory of a training step (default: serving).", kind=bool)
-DTYPE = Option("--dtype", "Number format for computation.", default="bf16", choices=PLAIN)
+DTYPE = Option("--dtype", "Number format used for computation.", default="bf16", choices=PLAIN)
 OPTIMIZER = Option("--optimizer", "Training: optimizer (default: adamw).", "NAME")
 RECOMPUTE = Option("--recompute", "Training: activation recomputation (default: none).", choices=RECOMPUTATION)
 CONVENTION = Option("--convention", "Use the memory behaviour of transformers' eager PyTorch code.", choices=("torch",))

@@ -72,7 +72,7 @@ class _Parser:
 
     def sum(self) -> Tree:
         if self.depth > _DEEPEST:
-            raise InputError(f"{short_repr(self.text)} has more than {_DEEPEST} nested parentheses")
+            raise InputError(f"{short_repr(self.text)} is nested more than {_DEEPEST} levels deep")
         return self.chain("+-", lambda: self.chain("*·/", self.factor))
 
     def chain(self, operators: str, operand: Callable[[], Tree]) -> Tree:

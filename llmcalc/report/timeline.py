@@ -122,7 +122,7 @@ def _facts(ordered: Sequence[Point]) -> Iterator[Fact]:
         months = doubling_months(ordered, attribute)
         if months:
             yield Fact(
-                f"{label} double every", f"{months:.1f}", "months", "modelled, from the largest model of each year"
+                f"{label} double every", f"{months:.1f}", "months", "estimated from the largest model of each year"
             )
 
 

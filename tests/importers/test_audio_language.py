@@ -56,7 +56,7 @@ WRONG = [
     ({"model_type": "granite_speech", "encoder_config": {"context_size": 600}}, "must not exceed max_pos_emb"),
     ({"model_type": "granite_speech", "window_size": 4}, r"downsample_rate \(5\) must not exceed window_size \(4\)"),
     ({"model_type": "granite_speech", "projector_config": {"use_qformer_text_input": True}}, "read text"),
-    ({"model_type": "phi4_multimodal", "audio_config": {"time_reduction": 6}}, "must be a power of 2, not 6"),
+    ({"model_type": "phi4_multimodal", "audio_config": {"time_reduction": 6}}, "must be a power of two, not 6"),
     ({"model_type": "phi4_multimodal", "audio_config": {"ext_pw_out_channel": 512}}, "stream has width 1024"),
     ({"model_type": "fun_asr_nano", "audio_config": {"num_timestamp_prediction_layers": 70}}, "less than the number"),
     ({"model_type": "gemma3n", "audio_config": {"sscp_conv_stride_size": [[1, 1], [2, 2]]}}, "only 2 is supported"),

@@ -148,7 +148,7 @@ def _nemo(config: Config, width: int, span: int) -> tuple[Named, ...]:
         config.size("input_size"),
     )
     if span & (span - 1) or span < 2:
-        raise config.size_error(f"time_reduction must be a power of 2, not {span}")
+        raise config.size_error(f"time_reduction must be a power of two, not {span}")
     found, reached = list[Named](), 1
     while reached < span:
         reached, rows, first = 2 * reached, -(-rows // 2), not found
