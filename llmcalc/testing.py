@@ -43,7 +43,7 @@ NO_VALUES: Mapping[str, Any] = {}
 
 @st.composite
 def layers(draw: st.DrawFn, /, kind: str, multiple: int = 1, **fixed: Any) -> Layer:
-    """Draw a valid layer with random fields except those in ``fixed``. Sizes are primes times ``multiple``."""
+    """Draw a valid layer with random values for all fields not in ``fixed``. Sizes are primes times ``multiple``."""
     found, entries = _fields(kind)
     primes = chain((multiple * prime for prime in draw(st.permutations(PRIMES))), repeat(1))
     values = {entry.name: draw(_values(found, entry, prime)) for entry, prime in zip(entries, primes, strict=False)}

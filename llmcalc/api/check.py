@@ -24,7 +24,7 @@ LIMIT_KEYS = ("name", "ours", "most", "unit")
 
 @record
 class Limit:
-    """Upper limit ``most`` for a model's value ``ours``. Both are given in ``unit``."""
+    """Value of a model (``ours``) and its upper limit (``most``), both in ``unit``."""
 
     name: str
     ours: int

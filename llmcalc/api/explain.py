@@ -34,7 +34,7 @@ class Explanation(NotebookDisplay):
     """Derivation of a quantity. ``print`` displays the derivation as a tree.
 
     Attributes:
-        architecture: analysed model.
+        architecture: model that was analysed.
         quantity: name of the quantity, such as ``params``.
         tree: complete derivation.
         roots: selected subtrees.

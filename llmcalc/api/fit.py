@@ -1,4 +1,4 @@
-"""Memory fit checks for models on GPUs, and searches for the largest workload, widest format or fewest GPUs."""
+"""Memory fit checks for models on GPUs, and searches for the largest workload, widest format or minimum GPU count."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ class FitResult(NotebookDisplay, Fit):
     """Result of a fit check, with the required and usable bytes per GPU.
 
     Attributes:
-        architecture: model.
+        architecture: model that was checked.
         accelerator: named GPU, or None if only a memory size was given.
-        solution: result of ``solve``, or None without ``solve``.
+        solution: result of ``solve``, or None if ``solve`` was not given.
     """
 
     architecture: Architecture
@@ -156,7 +156,7 @@ def _resources(
 def _solve(
     architecture: Architecture, budget: dict[str, Any], words: dict[str, Any], solve: str | None
 ) -> tuple[Fit, Solution | None]:
-    """Return the fit and the solution. With ``solve``, the fit is evaluated at the solution."""
+    """Return the fit and the solution. If ``solve`` is given, the fit is evaluated at the solution."""
     if solve is None:
         return check_fit(architecture, **budget, **words), None
     if solve in ("seq", "batch"):

@@ -25,7 +25,7 @@ class Shape:
     """A published model that could be trained within a budget.
 
     Attributes:
-        architecture: model.
+        architecture: published model.
         parameters: number of active parameters.
         tokens: number of training tokens within the budget, based on exact FLOPs per token.
         fit: memory per GPU for one sequence with ZeRO-3 over all GPUs and full recomputation, or None if no GPUs

@@ -47,7 +47,7 @@ def law(name: str, parameter: str = "") -> Law:
 
 
 def chosen(names: Iterable[str], setting: Setting) -> list[Law]:
-    """Look up laws by name. Without names, return the default laws for dense or mixture-of-experts models."""
+    """Look up laws by name. If no names are given, return the default laws for dense or mixture-of-experts models."""
     asked = list(names)
     if asked == [ALL]:
         return [one for one in laws().values() if setting.experts or one.form not in EXPERT_FORMS]
@@ -138,7 +138,7 @@ def scale(
 
 
 def _budget(machine: Machine | str | None, price: float | None, **budgets: float | str | None) -> Budget | None:
-    """Return the training budget on a machine, or None without a machine."""
+    """Return the training budget on a machine, or None if no machine is given."""
     from .train import budget
     from .train import machine as machine_of
 

@@ -62,7 +62,7 @@ class Sweep(NotebookDisplay):
     """Quantities on a grid. ``values[quantity]`` is an array with one dimension per axis.
 
     Attributes:
-        architecture: model.
+        architecture: model that was evaluated.
         axes: swept sizes.
         fixed: fixed sizes and settings of the workload.
         values: float64 array for each quantity.

@@ -18,7 +18,7 @@ MAC = 2
 
 
 class Sizes(NamedTuple):
-    """Variables used in the formulas. Only active parameters count, and ``non_embedding`` excludes lookup tables."""
+    """Formula variables. Only active parameters are counted, and ``non_embedding`` excludes lookup tables."""
 
     layers: int
     width: int
@@ -65,7 +65,7 @@ def megatron(of: Sizes, seq: int, factor: int, attention: int, logits: int) -> f
 
 def chinchilla(of: Sizes, seq: int) -> float:
     """Return 3 times the forward FLOPs, assuming a feed-forward width of 4 h [hoffmann2022, Appendix F].
-    All (query, key) pairs count, and the embedding lookup counts as a matmul.
+    All (query, key) pairs are counted, and the embedding lookup is counted as a matmul.
     """
     per_layer = MAC * (4 * of.width * of.attention + 8 * of.width**2) + MAC * 2 * seq * of.attention
     return FORWARD_AND_BACKWARD * (of.layers * per_layer + 2 * MAC * of.vocabulary * of.width)

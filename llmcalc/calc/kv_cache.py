@@ -31,7 +31,7 @@ class CachedTensor(NamedTuple):
     Attributes:
         elements: number of elements per application of the layer, as a closed form.
         factors: axes and their lengths before padding to pages.
-        columns: row length.
+        columns: number of elements per row.
         n_ranks: number of tensor-parallel ranks that shard the tensor.
         beams: number of beams that have separate copies.
     """
@@ -130,7 +130,7 @@ def state(
     """Return the KV cache and other state after ``seq`` tokens. ``page`` is the block size of a paged cache.
 
     A window of W tokens caches min(seq, W - 1) tokens. Beams share only the encoder's keys and values. Under the
-    ``torch`` convention, beams share nothing, and convolutions also cache all columns.
+    ``torch`` convention, beams share nothing, and convolutions with kernel size K cache K columns, not K - 1.
     """
     if type(beams) is not int or beams < 1:
         raise SizeError(f"must be a positive integer, not {short_repr(beams)}", parameter="beams")

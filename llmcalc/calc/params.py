@@ -1,4 +1,4 @@
-"""Parameter counts. Shared tensors count once, and buffers are excluded."""
+"""Parameter counts. Shared tensors are counted once, and buffers are excluded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ class Params(NotebookDisplay):
 
     @cached_property
     def total(self) -> int:
-        """Number of parameters. Tied tensors count once, frozen tables are included, and buffers are excluded."""
+        """Number of parameters. Tied tensors are counted once, frozen tables are included, and buffers are
+        excluded.
+        """
         return _elements(row for row in self.rows if not row.tensor.buffer)
 
     @cached_property
@@ -65,7 +67,7 @@ class Params(NotebookDisplay):
 
     @cached_property
     def by_layer(self) -> list[int]:
-        """Number of parameters per block, in stack order. A shared tensor counts only in its first block."""
+        """Number of parameters per block, in stack order. A shared tensor is counted only in its first block."""
         layers: list[int] = []
         for stack in self.architecture.stacks:
             for index, run in enumerate(stack.runs):
@@ -78,7 +80,7 @@ class Params(NotebookDisplay):
 
     @cached_property
     def by_component(self) -> dict[str, int]:
-        """Number of parameters per component, such as ``attention``. An unused stack is a single component."""
+        """Number of parameters per component, such as ``attention``. An unused stack is listed as one component."""
         groups = Counter[str]()
         for row in self.rows:
             if not row.tensor.buffer and row.copies:

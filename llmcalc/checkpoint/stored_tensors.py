@@ -19,7 +19,7 @@ LAYOUTS = ("transformers", "checkpoint")
 
 
 class Declared(NamedTuple):
-    """A stored tensor and its logical rows. ``copies`` is the number of experts that the tensor represents."""
+    """A stored tensor and the rows of its logical tensors. ``copies`` is the number of experts represented."""
 
     name: str
     shape: Shape

@@ -49,7 +49,7 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _spell(words: list[str], name: str, value: str) -> str:
-    """Return a parameter as an option of the command, for use in error messages."""
+    """Format a parameter as an option of the command, for use in error messages."""
     from ..core.errors import as_keyword
     from .commands import load
     from .options import READING

@@ -143,7 +143,7 @@ class Stack:
         tokens: sequence length of a tower as an expression in ``a`` (audio frames) or ``p`` (image patches), such
             as ``ceil(a, 2)``. If empty, each patch is one token.
         patch: number of text tokens per patch, for a stack that runs on text patches.
-        extra_patches: number of patches added by the PyTorch implementation (every token is a patch).
+        extra_patches: number of additional patches in the PyTorch implementation, where every token is a patch.
         frozen: whether the weights of the stack are frozen.
         unused: whether the stack is stored but never executed.
         reversible: whether the stack has two residual streams. Sub-layers alternately read one stream and add to
@@ -201,7 +201,7 @@ class Expectation:
 class TrainingFact:
     """A published fact about a training run, such as its token count. Facts are used in calculations only on request.
 
-    ``value`` is a string or a number in the quantity's unit. ``confirmed`` figures were checked in their source.
+    ``value`` is a string or a number in the quantity's unit. ``confirmed`` figures were checked against the source.
     """
 
     quantity: str

@@ -146,7 +146,7 @@ class Declaration:
         return self
 
     def include(self, name: str, part: Layer | Declaration, *, of: str = "x", gives: str = "") -> None:
-        """Add an inner layer that reads the tensor ``of`` and names its output ``gives``."""
+        """Add an inner layer that reads the tensor ``of`` and whose output is named ``gives``."""
         self.parts.append((name, part if isinstance(part, Declaration) else part.declare().bind(part)))
         if of != "x" or gives:
             self.links[name] = of, gives

@@ -110,7 +110,9 @@ def read(text: str) -> Equation:
     terms = call[2].split(",") if call else [match.group() for match in _TERM.finditer(right)]
     operands = tuple(_operand(term, text) for term in terms)
     if function is None and not all(operand.axes for operand in operands):
-        raise DescriptionError(f"{short_repr(text)} contracts a tensor that has no axes; specify them, as in q[b q h e]")
+        raise DescriptionError(
+            f"{short_repr(text)} contracts a tensor that has no axes; specify them, as in q[b q h e]"
+        )
     select, tags, over, row = _notes(notes, text)
     named = {axis for operand in (out, *operands) for axis in operand.axes}
     selected = {axis for pair in select for axis in pair} | ({over} if over else set())

@@ -1,7 +1,7 @@
 """FLOPs of elementwise functions, and the tensors saved for their backward passes.
 
-Each arithmetic operation, comparison or transcendental function on one element counts as 1 FLOP. Sums are
-written out for verification. The figures are *modelled* because kernels differ, and matmul FLOPs do not use
+Each arithmetic operation, comparison or transcendental function on one element counts as 1 FLOP. Totals are
+written as sums for verification. The figures are *modelled* because kernels differ, and matmul FLOPs do not use
 them.
 
 ``saves`` lists what autograd saves:

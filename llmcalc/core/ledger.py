@@ -127,7 +127,7 @@ def elements(tensor: Tensor, declaration: Declaration) -> int:
 
 
 def active_elements(tensor: Tensor, declaration: Declaration) -> int:
-    """Return the number of elements used per token. For routed experts, only ``top_k`` of ``n_experts`` count."""
+    """Return the number of elements used per token. Only ``top_k`` of ``n_experts`` routed experts are counted."""
     size = elements(tensor, declaration)
     if tensor.active is None:
         return size

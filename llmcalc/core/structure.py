@@ -121,7 +121,7 @@ def _fields(layer: Layer) -> Iterator[tuple[Key, Any, Trait]]:
 
 
 def _sort(name: str) -> str:
-    """Return ``width`` or ``number`` as the category of a size, or ``name`` for any other size."""
+    """Return the category of a size field (``width`` or ``number``), or the field name for all other sizes."""
     is_width = name.startswith("d_") or name.endswith("_dim")
     return "number" if name.startswith("n_") else "width" if is_width else name
 
@@ -137,7 +137,7 @@ def paper_name(layer: Layer, field: str, value: int) -> str:
 
 
 def label(found: Sequence[Traits], stacks: Sequence[Stack | None], always_kind: bool = False) -> list[dict[str, str]]:
-    """Map titles to texts for each set of traits. A title includes the kind if the field differs between kinds."""
+    """Return a mapping from titles to texts for each set of traits. Titles include the kind if kinds differ."""
     unclear = {"d_model"}  # without a kind, d_model is the width of the stack
     for own in found:
         values: dict[str, Mapping[Any, int]] = {}

@@ -24,7 +24,7 @@ class Span(NamedTuple):
     high: float
 
     def divide(self, value: float) -> Span:
-        """Return ``value`` divided by the estimate, with its range."""
+        """Return ``value`` divided by the estimate, with the resulting range."""
         return Span(value / self.high, value / self.mid, value / self.low)
 
     def times(self, factor: float) -> Span:

@@ -20,7 +20,7 @@ class Accelerator:
         peak: dense FLOP/s by number format, excluding unsupported and unconfirmed formats.
         link: name of the interconnect, and its bidirectional bandwidth in bytes per second (or None).
         price: quoted price in US dollars per hour, with sellers and dates.
-        checked: whether the figures were verified in their source (``true``, ``partly`` or ``false``).
+        checked: whether the figures were verified against their source (``true``, ``partly`` or ``false``).
         unconfirmed: disputed figures as text, never used in calculations.
     """
 

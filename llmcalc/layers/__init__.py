@@ -79,7 +79,7 @@ def find(name: str, others: tuple[str, ...] = ()) -> tuple[type[Layer], dict[str
     ``others`` contains further names that an error may suggest.
 
     Raises:
-        UnknownNameError: The kind is unknown.
+        UnknownNameError: if the kind is unknown.
     """
     kind, fixed = resolve_alias(name)
     place = find_module("layers", kind)

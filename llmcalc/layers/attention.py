@@ -89,8 +89,8 @@ class Attention(Layer):
         prompt: number of learned tokens before the sequence, without a causal mask between them (CPM-Ant).
         prefix: number of learned key/value pairs from a ``prefix`` layer that every query attends to.
         exclusive: whether each head subtracts a learned fraction of its output along the token's value (NeoMME).
-        values_are_keys: whether keys also serve as values, without a value projection.
-        kv_reused: whether the layer uses keys and values of an earlier layer, without a cache (Gemma 3n).
+        values_are_keys: whether keys also serve as values, so that there is no value projection.
+        kv_reused: whether the layer has no cache and uses the keys and values of an earlier layer (Gemma 3n).
         v_rope: whether values are also rotated (RoFormer).
         v_norm: whether each value head has an unweighted norm.
         head_norm: whether each head output has an unweighted RMSNorm before the gate (Muse Spark).

@@ -20,7 +20,7 @@ _ROWS = {"token": "V", "position": "T", "segment": "S", "other": "V"}
 
 @record
 class Embedding(Layer):
-    """Lookup ``y = table[ids]`` that reads bytes but performs no FLOPs.
+    """Lookup ``y = table[ids]`` that reads memory but requires no FLOPs.
 
     Attributes:
         rows: number of table rows, including padding and offset rows.

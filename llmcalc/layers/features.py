@@ -22,7 +22,7 @@ class Features(Layer):
         apart: whether the features are a separate output in addition to the previous output (Qwen3-VL).
 
     Raises:
-        SizeError: ``blocks`` contains values other than integers.
+        SizeError: if ``blocks`` contains values other than integers.
     """
 
     d_model: int

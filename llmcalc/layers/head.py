@@ -27,8 +27,8 @@ class Head(Layer):
         softcap: bound of the soft cap ``softcap · tanh(logits / softcap)`` (Gemma).
         input_scale: scaling factor for the input (T5 with a tied table: 1 / sqrt(d_model)).
         loss_in_fp32: whether the loss converts the logits to fp32 first (affects memory only).
-        streams: number of copies of each token with logits (future tokens in ProphetNet).
-        codebooks: number of codebooks. Each codebook table has logits at every position (MusicGen).
+        streams: number of copies of each token for which logits are computed (future tokens in ProphetNet).
+        codebooks: number of codebooks. Logits are computed for each codebook at every position (MusicGen).
         scored: number of vocabulary entries per position for which logits are computed (Gemma 4 assistant).
         n_positions: number of positions with logits, independent of the number of tokens (Perceiver).
         scaled: whether each logit has a learned scaling factor (nGPT).

@@ -28,7 +28,7 @@ class Indexer(Layer):
         block: number of tokens per selectable block.
         compressed: number of tokens that share one key, computed as a gated mean (GLM-5.3).
         input_norm: whether the query projection input has a LayerNorm (Mistral Large 4).
-        position_scaled: whether queries are scaled by a learned linear function of the log position per head.
+        position_scaled: whether each query head is scaled by a learned linear function of the log position.
         pooled: whether complete blocks are scored by their mean key.
     """
 

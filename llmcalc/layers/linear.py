@@ -26,7 +26,7 @@ class Linear(Layer):
         pooled: position for ``one``: ``first``, ``last``, ``of_id`` (``pooled_id``) or ``highest`` (highest id).
         pooled_id: token id for ``pooled: of_id`` (CLIP's end of text). If absent, the first token is used.
         neighbours: number of adjacent positions concatenated as the input, in reverse order (MobileBERT).
-        merge: number of positions merged into one before the projection by pooling or concatenation.
+        merge: number of positions merged into one, by pooling or concatenation, before the projection.
         merge_whole: whether an incomplete last group of positions is dropped.
         span, chunk: number of audio frames per position and per chunk (see ``conv``).
         upsample: number of positions per token of the stack, reduced by a later layer.

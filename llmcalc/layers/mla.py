@@ -48,11 +48,11 @@ class Mla(Layer):
         index_dim: width of each indexer head.
         index_interleaved: whether the rotated pairs of the indexer are adjacent, as with ``rope_interleaved``.
         index_rotates_end: whether the end of each indexer head is rotated instead of the start.
-        index_topk: number of tokens per query that the indexer of this layer or an earlier layer selects.
+        index_topk: number of tokens selected per query by the indexer of this layer or an earlier layer.
         index_compressed, index_input_norm, index_position_scaled: ``indexer`` fields with the prefix ``index_``.
         latent_reused: whether the latent and rotary key are reused from an earlier layer (Mistral Large 4).
         latent_lent: whether later layers reuse the latent and rotary key of this layer.
-        position_scaled: whether queries are scaled by a learned linear function of the log position per head.
+        position_scaled: whether each query head is scaled by a learned linear function of the log position.
         rope_learned: number of rotary frequencies with a learned factor, shared by all layers; None for no factors.
     """
 

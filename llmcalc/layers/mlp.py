@@ -33,7 +33,7 @@ def check_bounds(layer: Any) -> None:
     """Check that the soft caps of a feed-forward layer or experts match the activation.
 
     Raises:
-        SizeError: A bound is missing or unused.
+        SizeError: if a bound is missing or unused.
     """
     if (layer.activation == BOUNDED) != (layer.gate_softcap is not None):
         raise layer.size_error("gate_softcap", f"and activation: {BOUNDED} must be set together")

@@ -36,7 +36,7 @@ class Moe(Layer):
         router: scoring function: ``softmax``, ``sigmoid`` or ``sqrt_softplus``.
         renormalise: whether the scores of the selected experts are divided by their sum.
         renormalise_eps: epsilon added to the sum of the scores (LFM2).
-        renormalise_power: order of the norm that divides the scores. The default of 1 is the sum (DBRX).
+        renormalise_power: order of the norm that divides the scores (DBRX). The default order of 1 is the sum.
         routed_scale: scaling factor for the scores of the selected experts.
         router_softcap: soft-cap bound for the router logits (Laguna).
         mixer_tolerance: relative tolerance of SparseMixer for experts with similar scores [liu2023].

@@ -1,4 +1,4 @@
-"""Per-layer embedding table (Gemma 3n) with one additional input vector per token and layer."""
+"""Per-layer embedding table (Gemma 3n) with one additional input vector for each token in each layer."""
 
 from __future__ import annotations
 

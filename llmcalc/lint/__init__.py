@@ -4,8 +4,8 @@
     TP  shapes that do not divide evenly among ranks
     CF  suspicious configurations
 
-A rule is a function in a module of this package, named after the rule's code. It yields the place, message and
-advice for each finding. The rule's title, reason and source are defined in ``data/rules.yaml``.
+A rule is a function in a module of this package, named after the rule's code. It yields the location,
+message and advice for each finding. The rule's title, reason and source are defined in ``data/rules.yaml``.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ Problem = tuple[str, str, str]  # place, message and advice of a finding
 
 
 class Site(NamedTuple):
-    """A layer and its location. ``times`` equal layers in equal blocks share one site."""
+    """A layer and its location. Equal layers in equal blocks share a site, and ``times`` counts them."""
 
     stack: Stack
     place: str
@@ -54,7 +54,7 @@ class Finding:
 
 
 def sites(architecture: Architecture) -> Iterator[Site]:
-    """Return the layers of all stacks except vision and audio encoders. Equal layers in equal blocks share a site."""
+    """Yield the layer sites of all stacks except vision and audio encoders."""
     for stack in architecture.stacks:
         if stack.role == "tower":
             continue

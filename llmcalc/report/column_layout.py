@@ -1,6 +1,6 @@
 """Layout of table columns within the terminal width.
 
-A count is printed in two pieces, the exact digits and a short form. A share is printed as a percentage and a
+A count is printed as two pieces, the exact digits and a short form. A share is printed as a percentage and a
 bar. If the pieces do not fit, the least important pieces are dropped. If the required pieces do not fit, the
 table is split and the first column is repeated.
 """
@@ -66,7 +66,7 @@ def _piece(title: str, cells: list[str], right: bool, optional: int) -> Piece:
 
 
 def fit(found: Sequence[Piece], width: int) -> list[list[tuple[Piece, int]]]:
-    """Return the pieces that fit into ``width`` and their widths, in several lists if the table is split."""
+    """Return the pieces that fit into ``width``, with their widths. A split table yields several lists."""
     kept = list(found)
     while _least(kept) > width and any(piece.optional for piece in kept):
         worst = max(piece.optional for piece in kept)

@@ -62,7 +62,7 @@ def _row(candidate: Candidate, names: list[str]) -> tuple[Cell, ...]:
 
 
 def _rules(result: Design, unit: str) -> Table:
-    """Build a table with the best shape after dropping each constraint."""
+    """Build a table of the best shapes found when each constraint is dropped in turn."""
     rows: list[tuple[Cell, ...]] = []
     for label, best in result.without:
         same = best.sizes == result.candidates[0].sizes

@@ -58,7 +58,7 @@ def rule_of_thumb(result: Flops, counted: Params) -> int:
 
 
 def conventional_flops(result: Flops) -> dict[str, int]:
-    """Return training-step FLOPs by published convention, or an empty dictionary for unsupported models."""
+    """Return the FLOPs of a training step under each published convention (empty for unsupported models)."""
     if result.workload.mode != "train":
         return {}
     try:

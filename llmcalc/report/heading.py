@@ -119,7 +119,7 @@ def named_values(values: Mapping[str, Any]) -> str:
 
 
 def workload_inputs(workload: Workload) -> dict[str, Any]:
-    """Return the workload as plain data. ``source`` is renamed because this key holds the model's publication."""
+    """Return the workload as plain data, with ``source`` renamed because that key holds the model's publication."""
     sizes = {field.name: getattr(workload, field.name) for field in fields(workload)}
     return {"source_tokens" if name == "source" else name: value for name, value in sizes.items()}
 

@@ -74,7 +74,7 @@ class Comparison:
 
 
 def comparisons(result: Any, expect: tuple[Expectation, ...]) -> list[Comparison]:
-    """Compare all published figures for which ``result`` has an integer attribute."""
+    """Compare all published figures that correspond to an integer attribute of ``result``."""
     found = []
     for expectation in expect:
         attribute = ATTRIBUTES.get(expectation.quantity, expectation.quantity)

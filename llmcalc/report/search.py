@@ -1,4 +1,4 @@
-"""Model search by name fragment, layer kind, year and size range. All search words must match.
+"""Model search with words for name fragments, layer kinds, years and size ranges. All words must match.
 
 For example:
 

@@ -1,7 +1,8 @@
 """Report for ``timeline`` with the parameters and training compute of models by year.
 
 Each row states whether the compute is published or estimated as 6·N·D from the published token count.
-Growth is a least-squares fit to the logarithm of each year's largest model and describes only these models.
+Growth rates are least-squares fits to the logarithm of each year's largest value. They describe only the
+listed models.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Conversion of architectures to plain preset data without variables and bases (``presets show``).
+"""Conversion of architectures to plain preset data without variables or bases (``presets show``).
 
 Loading the data yields an equal architecture. A ``write`` function takes a layer, the width of its stack and an
 alias to preserve, and returns the name and fields of the layer.

@@ -100,7 +100,7 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: st
         template, variables = apply_overrides(template, variables, overrides)
 
     def fail(error: InputError, path: KeyPath) -> InputError:
-        """Locate an invalid value at the definition of the variable, and an unknown name at its use."""
+        """Report an invalid value at the definition of the variable, and an unknown name where it is used."""
         name = "" if isinstance(error, UnknownNameError) else variable_at(template, path[1:])
         return error.under(_definition(name, size, chosen) if name in variables else path)
 
@@ -208,7 +208,7 @@ def check_preset(data: Any, file: str | None) -> None:
 
 
 def merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` recursively updated with ``own``, where null marks a removed key."""
+    """Return ``base`` recursively updated with ``own``. A null value removes the key."""
     inner = {key for key, value in own.items() if isinstance(value, dict) and isinstance(base.get(key), dict)}
     return {**base, **{key: merge(base[key], value) if key in inner else value for key, value in own.items()}}
 

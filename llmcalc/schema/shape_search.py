@@ -1,7 +1,7 @@
 """Search for model shapes near a target number of parameters, FLOPs per token or bytes.
 
 Proportions follow the published sizes of a family. The width-to-depth ratio is interpolated between the nearest
-sizes. Other widths and the heads scale with the residual stream. Sizes are rounded to multiples that suit the
+sizes. Other widths and head counts scale with the stream width. Sizes are rounded to multiples that suit the
 hardware before the depth is searched. The parameters, FLOPs or bytes of every candidate are counted exactly.
 """
 
@@ -148,7 +148,7 @@ class _Family:
         return _sorted([shape for sizes in widths for shape in self._shapes(base, sizes, target, wanted)], rules)
 
     def _proportion(self, target: int) -> float:
-        """Return the width-to-depth ratio, interpolated logarithmically and constant outside the published sizes."""
+        """Return the width-to-depth ratio, interpolated logarithmically and constant outside the published range."""
         depths = {size: own[DEPTH] if isinstance(own.get(DEPTH), int) else 1 for size, own in self.known.items()}
         points = sorted((self.values[size], own[WIDTH] / depths[size]) for size, own in self.known.items())
         below = [point for point in points if point[0] <= target][-1:] or points[:1]
@@ -217,7 +217,7 @@ def _sorted(found: list[Candidate], rules: Rules) -> list[Candidate]:
 
 
 def _scaled(own: dict[str, Any], known: dict[str, Any], width: int, rules: Rules) -> Sizes | None:
-    """Return the sizes for a width, excluding expressions, or None if the ranks do not divide the heads."""
+    """Return the sizes for a width, excluding expressions, or None if the heads do not divide evenly among ranks."""
     growth = width / known[WIDTH]
     sizes = {WIDTH: width}
     for name, size in own.items():

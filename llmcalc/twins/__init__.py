@@ -11,7 +11,7 @@ from .model import Model
 
 
 def twin(architecture: Architecture, *, seed: int = 0) -> Model:
-    """Return a NumPy model of the architecture with random weights. ``load`` loads checkpoint weights.
+    """Return a NumPy model of the architecture with random weights. Use ``Model.load`` to load checkpoint weights.
 
     A vision or audio encoder without a NumPy model is omitted, and the language model runs only on text.
     """

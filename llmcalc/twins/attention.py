@@ -73,7 +73,7 @@ def _indexer(layer: Any) -> indexer.Indexer:
 
 
 def relative_table(layer: Any) -> Weight:
-    """Return the biases per distance bucket and head. T5 shares this table between all layers of a stack."""
+    """Return the table of biases per distance bucket and head. T5 shares this table between all layers of a stack."""
     share = ".relative_bias" if layer.relative_shared else None
     return table("relative_bias", layer.n_buckets or 1, layer.n_heads, share=share)
 

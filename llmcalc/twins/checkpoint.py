@@ -146,7 +146,7 @@ def _stored(stacks: list[PlacedStack], layout: Layout, alone: bool) -> tuple[Gro
 
 
 def _names(rule: Rule | None, placed: PlacedLayer, weight: Weight, name: str) -> Iterator[str]:
-    """Yield the stored names of a weight, one per expert or adapter if they are stored separately."""
+    """Yield the stored names of a weight, one per expert or adapter if these are stored separately."""
     if rule is None:
         yield name
         return

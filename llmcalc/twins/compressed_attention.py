@@ -1,6 +1,6 @@
 """Compressed attention [deepseek2026v4, Section 2.3] over recent tokens and summaries of all tokens.
 
-All heads share one vector per token as key and value.
+For each token, all heads share one vector that serves as both key and value.
 """
 
 from __future__ import annotations

@@ -177,7 +177,7 @@ def _table(layer: Any, w: Weights) -> Array:
 
 
 def sinusoid_halves(rows: int, width: int, slower: bool) -> Array:
-    """Return sines, then cosines [rows width]. If ``slower``, the lowest frequency is 1e-4 radians per position."""
+    """Return sines, then cosines [rows width]. With ``slower``, the lowest frequency is 1e-4 radians per position."""
     half = width // 2
     angles = np.arange(rows)[:, None] / 10000.0 ** (np.arange(half) / (half - slower))
     return np.concatenate([np.sin(angles), np.cos(angles), np.zeros((rows, width % 2))], axis=1)

@@ -68,7 +68,7 @@ def merge_squares(x: Array, step: Step, size: int) -> Array:
 
 
 def merge_patches(layer: Any, x: Array, width: int, step: Step) -> Array:
-    """Merge the patches for an output layer of this width, and drop unused prompt tokens.
+    """Merge the patches for an output layer with input width ``width``, and drop unused prompt tokens.
 
     Depending on the width, patches are concatenated or averaged.
     """
@@ -91,7 +91,7 @@ def merge_patches(layer: Any, x: Array, width: int, step: Step) -> Array:
 
 
 def _check_fills(step: Step, size: int) -> tuple[int, Grid]:
-    """Return the side length of a square of ``size`` patches and the patch grid. Check that squares fill the grid."""
+    """Check that squares of ``size`` patches fill the patch grid, and return their side length and the grid."""
     side = isqrt(size)
     if side * side != size:
         raise UnsupportedError(f"{size} patches do not form a square")

@@ -38,7 +38,7 @@ def dot_products(q: Array, k: Array) -> Array:
 
 
 def distance_scores(q: Array, r: Array, row: Array) -> Array:
-    """Gather dot products of queries [b q h e] and distance keys [r h e] by ``row`` [q k]: [b h q k]."""
+    """Return dot products [b h q k] of queries [b q h e] and distance keys [r h e], selected by ``row`` [q k]."""
     return einsum("bqhe,rhe->bhqr", q, r)[:, :, np.arange(q.shape[1])[:, None], row]
 
 
@@ -50,14 +50,14 @@ def mix(scores: Array, v: Array, hidden: Array | None = None) -> Array:
 
 
 def grouped_scores(q: Array, k: Array) -> Array:
-    """Compute dot products of queries [b q h e] and their groups' keys [b k g e]: [b g r q k]."""
+    """Return the dot products [b g r q k] of queries [b q h e] and their groups' keys [b k g e]."""
     b, new, h, e = q.shape
     groups = k.shape[2]
     return einsum("bqgre,bkge->bgrqk", q.reshape(b, new, groups, h // groups, e), k)
 
 
 def grouped_mix(p: Array, v: Array) -> Array:
-    """Weight the values [b k g e] by the attention weights [b g r q k]: [b q h e]."""
+    """Return the attention-weighted sums [b q h e] of the values [b k g e], given the weights [b g r q k]."""
     b, groups, size, new, _ = p.shape
     return einsum("bgrqk,bkge->bqgre", p, v).reshape(b, new, groups * size, v.shape[3])
 

@@ -87,7 +87,7 @@ def doubly_stochastic(logits: Array, iterations: int, eps: float) -> Array:
 
 
 def _by_channel(layer: Any, w: Weights, x: Array) -> tuple[Array, Writer]:
-    """Read with one weight per channel, computed by a low-rank projection (Qwen4). The streams are not mixed."""
+    """Read the streams with one weight per channel from a low-rank projection (Qwen4). The streams are not mixed."""
     normed = rmsnorm(x, layer.norm_eps, 1.0 + w.norm)
     narrow = silu(einsum("bqsd,sdr->bqr", normed, w.down) / layer.n_streams)
     read = sigmoid(einsum("bqr,rsd->bqsd", narrow, w.up))

@@ -16,7 +16,7 @@ from .weights import Array, Weight, Weights, kernel, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return q, k and v projections, convolutions, and decay and gate projections (low-rank with ``gate_rank``)."""
+    """Return q, k and v projections, convolutions, and decay and gate projections (low-rank given ``gate_rank``)."""
     d, heads = layer.d_model, (layer.n_heads, layer.d_head)
     found = [matrix(f"w{name}", d, heads) for name in "qkv"] + [kernel(f"conv_{n}", heads, layer.d_conv) for n in "qkv"]
     for name, rank in (("a", layer.gate_rank), ("z", None if layer.full_gate else layer.gate_rank)):
@@ -50,9 +50,7 @@ def _gate(w: Weights, name: str, x: Array) -> Array:
 def recurrence(
     q: Array, k: Array, v: Array, beta: Array, a: Array, rate: Array, S: Array, chunk: int
 ) -> tuple[Array, Array]:
-    """Compute the outputs and the final state token by token from ``q``, ``k``, ``a`` [b q h k] and ``v`` [b q h
-    v].
-    """
+    """Compute the outputs and final state token by token from ``q``, ``k``, ``a`` [b q h k] and ``v`` [b q h v]."""
     return delta_rule.recurrence(q / math.sqrt(q.shape[-1]), k, v, beta, rate * a, S)
 
 

@@ -106,7 +106,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def is_stepwise(layer: Any) -> bool:
-    """Return whether routing tokens one at a time selects the same experts. A batch capacity prevents this."""
+    """Return whether tokens routed one at a time or together get the same experts. A batch capacity prevents this."""
     return not (layer.batch_capacity and (layer.capacity_share or 0) < 1)
 
 

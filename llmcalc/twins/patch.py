@@ -48,7 +48,7 @@ def _convolve_tokens(layer: Any, taps: Array, x: Array, step: Step) -> Array:
 
 @operation
 def _convolve(image: Array, taps: Array, stride: int) -> Array:
-    """Convolve ``image`` [b y x c] with ``taps`` [o c i j] and zero padding on all sides: [b y x o]."""
+    """Convolve ``image`` [b y x c] with ``taps`` [o c i j], padding all sides with zeros. Return [b y x o]."""
     side = taps.shape[-1]
     b, rows, columns, c = image.shape
     before = (side - stride + 1) // 2

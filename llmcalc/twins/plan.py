@@ -188,7 +188,7 @@ class _Placer:
         return placed
 
     def n_stored(self) -> int:
-        """Return the number of weights placed so far. Blocks that add no weights are not numbered."""
+        """Return the number of weights placed so far. A block that does not increase this number is not numbered."""
         return len(self.taken) + len(self.shared)
 
     def sublayer(self, part: Sublayer, number: int, index: int) -> PlacedSublayer:

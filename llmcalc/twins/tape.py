@@ -1,7 +1,7 @@
 """Reverse-mode automatic differentiation for NumPy.
 
 A ``Tape`` records the operations on ``Variable`` arrays. NumPy dispatches them through ``__array_ufunc__`` and
-``__array_function__``, so layers need no changes. ``gradients.py`` defines the derivatives.
+``__array_function__``, so the layers do not have to be changed. ``gradients.py`` defines the derivatives.
 
 >>> import numpy as np
 >>> tape = Tape()
@@ -215,8 +215,8 @@ class MemoryLedger:
     """Array elements in use, where elements shared by several views are counted once.
 
     Attributes:
-        used: pairs of an owning array and the mask of its elements in use, by the owner's id.
-        copies: pairs of a copy's owner and the original array, by the id of the copy's owner.
+        used: pairs of an owning array and the mask of its elements in use, keyed by the owner's id.
+        copies: pairs of a copy's owner and the original array, keyed by the id of the copy's owner.
 
     >>> x = np.arange(12.0).reshape(3, 4)
     >>> ledger = MemoryLedger()

@@ -183,7 +183,7 @@ def _saved(small: Architecture, observed: tuple[int, ...], texts: _Inputs) -> Ch
 
 
 def _decode(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check]:
-    """Check the state and FLOPs of decode steps after a prefill, and compare the logits with a single pass."""
+    """Check the state and FLOPs of decode steps after a prefill, and compare logits with those of a single pass."""
     whole = model.forward(*texts.first(SEQ + STEPS))
     logits, cache = model.prefill(*texts.first(SEQ))
     yield Check("state", state(small, batch=BATCH, seq=SEQ).elements, cache.elements, "elements")

@@ -43,7 +43,7 @@ class Check:
 
 @dataclass(frozen=True, repr=False)
 class Verification(NotebookDisplay):
-    """All checks of an architecture, and the small copy on which they were run."""
+    """All checks of an architecture, and the small copy of the architecture on which they were run."""
 
     architecture: Architecture
     small: Architecture

@@ -8,14 +8,14 @@ One YAML file per ``model_type`` lists the modules, in ``zoo/<package>/unexecute
     ignored       config keys that do not affect shapes
     functions     expressions with parameters, such as ``is_wide(level)``
     values        named expressions over keys and other values (core/expression.py, with ``FUNCTIONS``)
-    checks        ``require``: an expression that must be true, and ``error``: the message otherwise
+    checks        ``require`` (an expression that must be true) and ``error`` (the message if it is false)
     include       another file whose keys, values and modules are added
     modules       named groups of tensors with parameters, such as ``block(width)``
     parts         stacks of the architecture, named by the prefix of their tensors
 
 In a part or a module, ``name: linear(width, 4 * width)`` declares a tensor or the tensors of a module.
 ``name: {...}`` adds a prefix. ``for i in count:`` and ``for i, item in list:`` repeat entries, and
-``if value:`` selects them. ``{i}`` in a name is replaced by its value. The name ``""`` adds no prefix.
+``if value:`` makes them conditional. ``{i}`` in a name is replaced by its value. The name ``""`` adds no prefix.
 """
 
 from __future__ import annotations

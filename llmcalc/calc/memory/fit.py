@@ -46,7 +46,7 @@ class Fit:
 
 
 def largest_fitting(fits: Callable[[int], bool], limit: int = LARGEST, first: int = 1) -> int | None:
-    """Return the largest fitting number from ``first`` to ``limit``, or None. If one fits, all smaller ones must fit.
+    """Return the largest number from ``first`` to ``limit`` that fits, or None. All smaller numbers must also fit.
 
     >>> largest_fitting(lambda n: n * n <= 1000), largest_fitting(lambda n: False)
     (31, None)
@@ -64,7 +64,7 @@ def largest_fitting(fits: Callable[[int], bool], limit: int = LARGEST, first: in
 
 
 def smallest_fitting(fits: Callable[[int], bool], limit: int) -> int | None:
-    """Return the smallest fitting number from 1 to ``limit``, or None. If one fits, all larger ones must fit.
+    """Return the smallest number from 1 to ``limit`` that fits, or None. All larger numbers must also fit.
 
     >>> smallest_fitting(lambda n: n * n >= 1000, 100), smallest_fitting(lambda n: False, 9)
     (32, None)

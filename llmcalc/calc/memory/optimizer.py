@@ -19,7 +19,7 @@ class StateRule:
     Attributes:
         of: tensors with this state: ``all``, ``matrices`` (weights multiplied by an input) or ``others``.
         factored: whether matrices store row and column sums instead of one value per element (Adafactor).
-        block: number of elements that share a maximum (8-bit states), or 0 without blocks.
+        block: number of elements that share a maximum (8-bit states), or 0 if there are no blocks.
     """
 
     bytes: int
@@ -61,7 +61,7 @@ class Recipe:
     Attributes:
         weight_bytes: bytes per weight in the forward pass.
         gradient_bytes: bytes per accumulated gradient element.
-        master_weight_bytes: bytes per weight in the higher-precision master copy, or 0 without a master copy.
+        master_weight_bytes: bytes per weight in the higher-precision master copy, or 0 if there is no master copy.
         n_temporaries: number of temporary copies of the largest tensor in an optimizer step.
         contiguous_gradient_buffer: whether one buffer stores all gradients throughout the step (Megatron-LM's
             distributed data parallel) instead of allocating gradients in the backward pass (PyTorch).

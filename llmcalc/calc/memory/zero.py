@@ -109,7 +109,7 @@ def model_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> Mode
 
 
 def segment_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> dict[SegmentKey, SegmentStates]:
-    """Return the states of each segment. A tied tensor outside the blocks counts in the segment of its last use."""
+    """Return the states of each segment. Tied tensors outside the blocks are counted where they are last used."""
     found, seen = dict[SegmentKey, SegmentStates](), set[str]()
     for row, is_expert, elements, weight, _, bits in reversed(_tensor_states(architecture, recipe, mesh)):
         outside, name = row.entry.run is None, identity(row.entry.stack, row.tensor)

@@ -22,8 +22,8 @@ COMPLETE = "Check that the file is complete."
 
 
 class TensorInfo(NamedTuple):
-    """A stored tensor. ``shape`` starts with the outermost dimension. ``offset`` is in bytes within the file's
-    data.
+    """A stored tensor. ``shape`` starts with the outermost dimension. ``offset`` is in bytes from the start
+    of the data.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """Limits for reading weight files, large enough for any checkpoint and safe for untrusted files.
 
-Parsed JSON uses up to 20 times the memory of its text, so brackets, commas and colons are counted first.
+Parsed JSON uses up to 20 times the memory of its text, so brackets, commas and colons are counted beforehand.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LARGEST = 1 << 62  # largest allowed size, offset or length
 
 
 def regular_file(path: Path) -> int:
-    """Return the size of a regular file in bytes. Reject pipes and devices because a read might never end."""
+    """Return the size of a regular file in bytes. Reject pipes and devices because reading them might never end."""
     where = printable(path)
     try:
         status = os.stat(path)

@@ -86,7 +86,7 @@ class Layout(NamedTuple):
     rules: Mapping[str, tuple[Rule, ...]]
 
     def rule(self, keys: Iterable[str], holds: frozenset[str]) -> Rule | None:
-        """Return the first rule whose conditions are all met. Keys are tried in order."""
+        """Return the first rule, in the order of ``keys``, whose conditions are all contained in ``holds``."""
         found = (rule for key in keys for rule in self.rules.get(key, ()))
         return next((rule for rule in found if rule.conditions <= holds), None)
 
@@ -110,7 +110,7 @@ def alternation(stack: Stack, sublayer: str) -> tuple[int, int]:
 def published_name(architecture: Architecture) -> str:
     """Return the layout name for an architecture's published checkpoints.
 
-    The family of a config is its ``model_type``. Presets use the layout name because ``family`` is a display name.
+    For a config, the family is the ``model_type``. Presets use the layout name, as ``family`` is a display name.
     """
     file = architecture.layout.partition(".")[0]
     return f"{architecture.layout}@{architecture.family if 'model_type' in architecture.inputs else file}"

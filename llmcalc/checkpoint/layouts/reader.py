@@ -11,7 +11,7 @@
     + llama.attention | encoder               # rules with an added condition and replaced text
       _proj.weight => _proj.linear.weight
 
-Words in braces expand to one rule per word. Groups of equal length expand in parallel, and others are combined.
+Each word in braces yields one rule. Groups of equal length expand in parallel, and others in all combinations.
 ``{0..3}`` means ``{0,1,2,3}``. Replacements follow an include after two spaces or on indented lines below it.
 """
 

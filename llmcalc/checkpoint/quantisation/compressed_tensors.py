@@ -1,4 +1,4 @@
-"""compressed-tensors quantisation with separate bits, strategy and format for each group of modules."""
+"""compressed-tensors quantisation with a separate bit width, strategy and format for each group of modules."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BITS = {"nvfp4-pack-quantized": 4, **_MICROSCALED}
 
 
 def read_compressed_tensors(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """Read groups of modules. Names take precedence over regular expressions, and expressions over classes."""
+    """Read groups of modules. Names take precedence over regular expressions, which take precedence over classes."""
     groups, sparse, default_format = data.get("config_groups"), data.get("sparsity_config") or {}, data.get("format")
     if not isinstance(sparse, dict) or sparse.get("format", "dense") != "dense":
         raise unsupported("sparse matrices of compressed-tensors are not supported")

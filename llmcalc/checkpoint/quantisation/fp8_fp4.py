@@ -15,7 +15,7 @@ _INVERSE, _PLAIN, _SHORT = (".weight_scale_inv", ".activation_scale"), (".weight
 
 
 def read_fp8(data: Mapping[str, Any], dtype: str) -> list[Quantisation]:
-    """Read FP8 settings with block scales (DeepSeek) or one scale per matrix. Scale names depend on the writer."""
+    """Read FP8 settings with block scales (DeepSeek) or one scale per matrix. Scale names vary by tool."""
     size, has_block_size = data.get("weight_block_size"), "weight_block_size" in data
     block = None if size is None else integer_pair(size, "weight_block_size")
     listed = data.get("modules_to_not_convert")

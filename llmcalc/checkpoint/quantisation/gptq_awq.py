@@ -29,7 +29,7 @@ DEFAULT_BITS, DEFAULT_GROUP = 4, 128
 
 
 def pack_gptq(out: int, inputs: int, bits: int, group: int, has_group_index: bool = True) -> list[PackedTensor]:
-    """Pack as GPTQ. The result has scales, packed zero points, group indices, and integers packed along the inputs."""
+    """Pack a matrix in GPTQ format, with scales, zero points, group indices, and integers packed along the inputs."""
     groups = n_groups(inputs, group)
     tensors = [
         PackedTensor(".qweight", "I32", (ceil_div(inputs * bits, WORD_BITS), out)),
@@ -40,7 +40,7 @@ def pack_gptq(out: int, inputs: int, bits: int, group: int, has_group_index: boo
 
 
 def pack_awq(out: int, inputs: int, bits: int, group: int) -> list[PackedTensor]:
-    """Pack as AWQ's GEMM version, with scales, packed zero points, and integers packed along the outputs."""
+    """Pack a matrix in AWQ's GEMM layout, with scales, packed zero points, and integers packed along the outputs."""
     _, zeros, scales = pack_gptq(out, inputs, bits, group, has_group_index=False)
     return [PackedTensor(".qweight", "I32", (inputs, ceil_div(out * bits, WORD_BITS))), zeros, scales]
 
@@ -52,7 +52,7 @@ def _bits_and_group(data: Mapping[str, Any], method: str, formats: tuple[str, ..
 
 
 def read_gptq(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """Read GPTQ settings for the matrices of blocks. ``dynamic`` excludes modules or sets bits and group size."""
+    """Read GPTQ settings for matrices in blocks. ``dynamic`` excludes modules or sets the bit width and group size."""
     bits, group = _bits_and_group(data, "gptq", ("gptq", "gptq_v2", "gptq_p"))
     check_known(data, "checkpoint_format", ("gptq", "gptq_v2", "gptq_p"))
     check_known(data, "pack_dtype", ("int32",))
@@ -68,7 +68,7 @@ def read_gptq(data: Mapping[str, Any], dtype: str) -> Quantisation:
 
 
 def read_awq(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """Read AWQ settings for the matrices of blocks. Only the GEMM version is supported."""
+    """Read AWQ settings for matrices in blocks. Only the GEMM version is supported."""
     version = str(data.get("version") or "gemm").lower()
     if version != "gemm":
         raise unsupported(f"AWQ version {short_repr(version)} is not supported; use gemm")
@@ -99,7 +99,7 @@ def read_auto_round(data: Mapping[str, Any], dtype: str) -> Quantisation:
 
 
 def _dynamic(data: Any, bits: int, group: int) -> tuple[ModuleOverride, ...]:
-    """Read GPTQModel's regular expressions. ``-:`` excludes modules, and other expressions set bits and group size."""
+    """Read GPTQModel's regular expressions, which exclude modules (``-:``) or set the bit width and group size."""
     if data is None or data is False:
         return ()
     overrides = []

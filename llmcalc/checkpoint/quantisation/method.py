@@ -33,7 +33,7 @@ class Matrix(NamedTuple):
 
 
 class ModuleOverride(NamedTuple):
-    """A separate packing for matching modules, or None if the modules are not quantised."""
+    """Packing that overrides the default for matching modules, or None if they are not quantised."""
 
     matches: Callable[[str], object]
     packing: Packing | None
@@ -83,7 +83,7 @@ class QuantizationConfig(dict[str, Any]):
 
 
 def scale_type(dtype: str) -> str:
-    """Return the type of scales that use the checkpoint's dtype."""
+    """Return the data type of scales, which is ``dtype`` if it is a supported float type and BF16 otherwise."""
     return dtype if dtype in _FLOATS else "BF16"
 
 
@@ -115,7 +115,7 @@ def integer(data: Mapping[str, Any], key: str, default: int) -> int:
 
 
 def bit_width(data: Mapping[str, Any], key: str, default: int) -> int:
-    """Return the number of bits per element stored under a key."""
+    """Return the number of bits per element specified by a key."""
     value = integer(data, key, default)
     if not 1 <= value <= MOST_BITS:
         raise DescriptionError(f"{key} must be from 1 to {MOST_BITS}, not {short_repr(value)}", where=WHERE)

@@ -48,8 +48,8 @@ def n_groups(length: int, group: int) -> int:
 def pack_bitsandbytes_4bit(
     out: int, inputs: int, quant_type: str, double_quant: bool, storage: str = "U8"
 ) -> list[PackedTensor]:
-    """Pack as 4-bit bitsandbytes, with two elements per byte (stored as ``storage``) and one maximum per 64 elements.
-    Double quantisation also quantises the maxima.
+    """Pack a matrix in the 4-bit bitsandbytes format, with two elements per byte and one maximum per 64 elements.
+    Elements are stored as ``storage``. Double quantisation also quantises the maxima.
     """
     elements = out * inputs
     blocks = ceil_div(elements, NF4_BLOCK)
@@ -66,7 +66,7 @@ def pack_bitsandbytes_4bit(
 
 
 def pack_bitsandbytes_8bit(out: int, inputs: int) -> list[PackedTensor]:
-    """Pack as 8-bit bitsandbytes, with one maximum per output."""
+    """Pack a matrix in the 8-bit bitsandbytes format, with one maximum per output."""
     return [
         PackedTensor(".weight", "I8", (out, inputs)),
         PackedTensor(".SCB", "F32", (out,)),
@@ -77,7 +77,7 @@ def pack_bitsandbytes_8bit(out: int, inputs: int) -> list[PackedTensor]:
 def pack_fp8(
     out: int, inputs: int, block: Shape | None, scale: str, scale_type: str, input_scale: str = ""
 ) -> list[PackedTensor]:
-    """Pack as FP8, with one scale per block or matrix. ``scale`` and ``input_scale`` are tensor suffixes."""
+    """Pack a matrix in FP8, with one scale per block or matrix. ``scale`` and ``input_scale`` are tensor suffixes."""
     shape = (ceil_div(out, block[0]), ceil_div(inputs, block[1])) if block else ()
     tensors = [PackedTensor(".weight", "F8_E4M3", (out, inputs)), PackedTensor(scale, scale_type, shape)]
     return [*tensors, *([PackedTensor(input_scale, "F32", ())] if input_scale else [])]
@@ -86,7 +86,7 @@ def pack_fp8(
 def pack_integers(
     out: int, inputs: int, bits: int, group: int, symmetric: bool, has_group_index: bool, scale_type: str
 ) -> list[PackedTensor]:
-    """Pack as ``pack-quantized``, with one scale per group, the matrix shape, and integers packed along the inputs."""
+    """Pack a matrix in ``pack-quantized`` format, with integers packed along the inputs and one scale per group."""
     groups = n_groups(inputs, group)
     tensors = [
         PackedTensor(".weight_packed", "I32", (out, ceil_div(inputs * bits, WORD_BITS))),
@@ -103,7 +103,7 @@ def pack_integers(
 def pack_bytes(
     out: int, inputs: int, kind: str, scales: Shape, scale_type: str, symmetric: bool = True, input_scale: bool = False
 ) -> list[PackedTensor]:
-    """Pack with one byte per element, scales of shape ``scales``, and zero points unless ``symmetric`` is set."""
+    """Pack a matrix with one byte per element, scales of shape ``scales``, and zero points unless ``symmetric``."""
     tensors = [PackedTensor(".weight", kind, (out, inputs)), PackedTensor(".weight_scale", scale_type, scales)]
     tensors += [] if symmetric else [PackedTensor(".weight_zero_point", kind, scales)]
     return [*tensors, *([PackedTensor(".input_scale", scale_type, (1,))] if input_scale else [])]
@@ -112,7 +112,7 @@ def pack_bytes(
 def pack_nvfp4(
     out: int, inputs: int, group: int = NV_BLOCK, input_scale: bool = True, compressed: bool = False
 ) -> list[PackedTensor]:
-    """Pack as NVFP4, with two elements per byte, an FP8 scale per group, and a scale per matrix."""
+    """Pack a matrix in NVFP4, with two elements per byte, an FP8 scale per group, and a scale per matrix."""
     shape: Shape = ()
     weight, scale, inner = ".weight", ".weight_scale_2", ".input_scale"
     if compressed:
@@ -126,7 +126,7 @@ def pack_nvfp4(
 
 
 def pack_int4_pairs(out: int, inputs: int, group: int, fp8_inputs: bool) -> list[PackedTensor]:
-    """Pack as ModelOpt's INT4, with two outputs per byte and a scale per group. FP8 inputs add two scales."""
+    """Pack a matrix in ModelOpt's INT4, with two outputs per byte and a scale per group. FP8 inputs add two scales."""
     tensors = [
         PackedTensor(".weight", "U8", (ceil_div(out, 2), inputs)),
         PackedTensor(".weight_scale", "F32", (out, ceil_div(inputs, group))),
@@ -136,7 +136,7 @@ def pack_int4_pairs(out: int, inputs: int, group: int, fp8_inputs: bool) -> list
 
 
 def pack_microscaled(out: int, inputs: int, bits: int, name: str = ".weight") -> list[PackedTensor]:
-    """Pack as MXFP4, MXFP6 or MXFP8, with elements packed into bytes and one 8-bit scale per 32 elements."""
+    """Pack a matrix in MXFP4, MXFP6 or MXFP8, with one 8-bit scale per 32 elements."""
     kind, length = ("F8_E4M3", inputs) if bits == BITS["U8"] else ("U8", ceil_div(inputs * bits, BITS["U8"]))
     return [
         PackedTensor(name, kind, (out, length)),

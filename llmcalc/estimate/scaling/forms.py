@@ -38,15 +38,15 @@ class ScalingForm:
         raise UnsupportedError("does not predict an optimum")
 
     def compute_for(self, loss: float) -> float:
-        """Return the minimum compute C that reaches a loss."""
+        """Return the minimum compute C needed to reach a target loss."""
         raise UnsupportedError("does not predict a loss")
 
     def tokens_for(self, n: float, loss: float) -> float:
-        """Return the number of tokens D after which a model with N parameters reaches a loss."""
+        """Return the number of tokens D after which a model with N parameters reaches a target loss."""
         raise UnsupportedError("does not predict a loss")
 
     def lifetime(self, loss: float, inference: float) -> tuple[float, float]:
-        """Return the (N, D) pair that reaches a loss at the lowest total cost of training and inference."""
+        """Return the (N, D) pair that reaches a target loss at the lowest total cost of training and inference."""
         raise UnsupportedError("does not predict a loss")
 
 
@@ -82,12 +82,12 @@ class Surface(ScalingForm):
         return bounded((d * self._g) ** (self.beta / self.alpha) * self._g)
 
     def compute_for(self, loss: float) -> float:
-        """Return the minimum compute C that reaches a loss."""
+        """Return the minimum compute C needed to reach a target loss."""
         share = self._reducible(loss) / (self.alpha + self.beta)
         return bounded(TRAIN * self._n(share * self.beta) * self._d(share * self.alpha))
 
     def tokens_for(self, n: float, loss: float) -> float:
-        """Return the number of tokens D after which a model with N parameters reaches a loss."""
+        """Return the number of tokens D after which a model with N parameters reaches a target loss."""
         rest = self._reducible(loss) - self.a / n**self.alpha
         if rest <= 0:
             message = f"{n:.4g} parameters never reach a loss below {self.loss(n, inf):.4g}"
@@ -95,8 +95,8 @@ class Surface(ScalingForm):
         return self._d(rest)
 
     def lifetime(self, loss: float, inference: float) -> tuple[float, float]:
-        """Return the (N, D) pair that minimises ``6·N·D + 2·N·inference`` at a loss. ``inference`` is weighted by
-        cost.
+        """Return the (N, D) pair that minimises ``6·N·D + 2·N·inference`` at a target loss. ``inference`` is
+        weighted by cost.
 
         At the minimum, ``αA/N^α = βB/D^β·(1 + inference/3D)``. As the share of the N term increases, the left side
         increases and the right side decreases, so bisection finds the minimum [sardana2023, Equation 3].
@@ -176,7 +176,7 @@ class Path(ScalingForm):
         return None if self.l_c is None else float((self.l_c * self.unit / c) ** self.l_a)
 
     def compute_for(self, loss: float) -> float:
-        """Return the minimum compute C that reaches a loss."""
+        """Return the minimum compute C needed to reach a target loss."""
         if self.l_c is None:
             raise UnsupportedError("does not predict a loss")
         return bounded(self.l_c * self.unit * power(loss, -1 / self.l_a))
@@ -212,7 +212,7 @@ class Repeated(Surface):
 
     def tokens_for(self, n: float, loss: float) -> float:
         """Return the number of tokens D, including repetitions, after which a model with N parameters reaches a
-        loss.
+        target loss.
         """
         reached = self.loss(n, LARGEST)
         if reached >= loss:
@@ -221,7 +221,7 @@ class Repeated(Surface):
         return least(lambda d: self.loss(n, d) <= loss, STEPS)
 
     def compute_for(self, loss: float) -> float:
-        """Return the minimum compute C that reaches a loss on limited data, found by bisection."""
+        """Return the minimum compute C needed to reach a target loss on limited data, found by bisection."""
         if self.loss(*self.optimum(LARGEST)) >= loss:
             message = f"no amount of compute reaches a loss of {loss:g} on {self.unique:.4g} unique tokens"
             raise InputError(message, parameter="loss", hint="use a higher loss or more data")
@@ -288,7 +288,7 @@ def joint(of: Mapping[str, float], experts: float) -> Surface:
 
 
 def effective_amount(amount: float, unique: float, rate: float) -> float:
-    """Return the effective number of parameters or tokens if all but ``unique`` are repeated.
+    """Return the effective number of parameters or tokens if only ``unique`` of them are distinct.
 
     >>> round(effective_amount(4.0, 1.0, 15.387756), 2), effective_amount(1.0, 1.0, 15.387756)
     (3.73, 1.0)

@@ -47,7 +47,7 @@ def delta_net(config: Config, metadata: Metadata) -> None:
 
 
 def exaone4(config: Config, metadata: Metadata) -> None:
-    """Use a sliding window in three out of four layers, or in none."""
+    """Use a sliding window in three of every four layers, or in none."""
     config["layer_types"] = sliding_layers(metadata, 4 if config.get("sliding_window") else 1)
 
 

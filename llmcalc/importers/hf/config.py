@@ -206,7 +206,7 @@ class Config(ConfigKeys):
         return given or ["dense" if index < dense else "sparse" for index in range(self.n_layers)]
 
     def every_nth(self, key: str, rare: str, usual: str, default: int) -> list[str]:
-        """Return layer types with ``rare`` in every n-th layer and ``usual`` in all others. ``key`` contains n."""
+        """Return layer types with ``rare`` in every n-th layer and ``usual`` in all others. ``key`` sets n."""
         period = self.size(key, default)
         return self.periodic_types(period, period - 1, usual, rare)
 

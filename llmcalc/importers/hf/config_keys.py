@@ -76,7 +76,7 @@ class ConfigKeys:
     def unmodelled_unless(self, keys: str, neutral: object = None) -> None:
         """Mark as read the keys that affect the model's output but not its counts.
 
-        If a value is neither None nor ``neutral``, the model can be counted but not run.
+        If a value is neither None nor ``neutral``, the model's costs can be computed, but the model cannot be run.
         """
         for key in keys.split():
             value = self.get(key)
@@ -84,7 +84,7 @@ class ConfigKeys:
                 self.add_unmodelled(f"the NumPy model does not support {key} = {short_repr(value)}")
 
     def add_unmodelled(self, reason: str) -> None:
-        """Add a reason why the model can be counted but not run."""
+        """Add a reason why the model's costs can be computed but the model cannot be run."""
         self.unmodelled.append(reason)
 
     def discard(self, keys: str) -> None:
@@ -141,7 +141,7 @@ class ConfigKeys:
         return self.integer(value, key, 0)
 
     def check_layer_runs(self, runs: int) -> None:
-        """Raise an error if the total number of looped layer runs exceeds the limit."""
+        """Raise an error if the total number of layer executions in a looped model exceeds the limit."""
         if runs > MOST_LOOPED:
             raise self.size_error(f"layers run {runs:,} times in total, more than the limit of {MOST_LOOPED:,}")
 

@@ -137,7 +137,7 @@ def norm_sublayer(name: str, layer: Layer, norm: Layer, post: bool) -> Sublayer:
 def embeddings(
     config: Config, vocab: int, width: int, *, segments: bool = True, positions: bool = True, offset: int = 0
 ) -> tuple[Named, ...]:
-    """Return token, position (from row ``offset``) and segment embeddings of the same width."""
+    """Return token, position (starting at row ``offset``) and segment embeddings of the same width."""
     found = [Named("token", Embedding(vocab, width, share=embedding_share(config)))]
     if positions:
         rows = config.size("max_position_embeddings") + offset

@@ -82,7 +82,7 @@ def olmo2(config: Config) -> Architecture:
 
 
 def olmo3(config: Config) -> Architecture:
-    """Read an OLMo 3 config. The model is OLMo 2 with a sliding window in three out of four layers."""
+    """Read an OLMo 3 config. The model is OLMo 2 with a sliding window in three of every four layers."""
     pattern = config.periodic_types(4, first=3)
     attention, order = config.windowed_attention(pattern, config.sliding_window(), qk_norm="projection")
     return decoder(config, attention, order=order, place="post")

@@ -24,7 +24,7 @@ def vaultgemma(config: Config) -> Architecture:
 
 
 def recurrent_gemma(config: Config) -> Architecture:
-    """Read a RecurrentGemma config [botev2024]. Every third layer replaces recurrence with windowed attention."""
+    """Read a RecurrentGemma config [botev2024]. Every third layer uses windowed attention instead of recurrence."""
     width, activation = config.d_model, config.activation("hidden_activation")
     config.ignore("w_init_variance_scale final_w_init_variance_scale")
     window, kernel = config.sliding_window("attention_window_size"), config.size("conv1d_width")
@@ -57,12 +57,14 @@ def gemma(config: Config) -> Architecture:
 
 
 def gemma2(config: Config) -> Architecture:
-    """Read a Gemma 2 config. Every second layer has a sliding window, and scores and logits are soft-capped."""
+    """Read a Gemma 2 config. Every other layer has a sliding window, and scores and logits are soft-capped."""
     return _sandwich(config, config.periodic_types(2, first=1))
 
 
 def gemma3(config: Config) -> Architecture:
-    """Read a Gemma 3 config. Five of six layers have a sliding window, and query and key heads are normalised."""
+    """Read a Gemma 3 config. Five of every six layers have a sliding window, and query and key heads are
+    normalised.
+    """
     period = config.count("sliding_window_pattern") or config.count("_sliding_window_pattern", 6)
     pattern = config.periodic_types(period, period - 1)
     config.ignore("attn_logit_softcapping")  # a class key without effect

@@ -149,7 +149,7 @@ def _feed(config: Config, mlp: Mlp, norm: Norm, activation: str) -> Sublayer:
 
 
 def assistant(config: Config) -> Architecture:
-    """Read an assistant config. Projections connect the target's width to layers that reuse keys and values."""
+    """Read an assistant config. Projections convert between the target model's width and the assistant's width."""
     width = config.size("backbone_hidden_size")
     text = _text(config)
     stack = gemma4(text).main

@@ -73,7 +73,7 @@ def granite(config: Config) -> Architecture:
 
 
 def granite_swa(config: Config) -> Architecture:
-    """Read a Granite config with attention sinks and sliding windows in three out of four layers."""
+    """Read a Granite config with attention sinks and sliding windows in three of every four layers."""
     types = config.layer_types(config.periodic_types(4, first=0))
     attention, order = attention_by_base(config, types, sinks=True, scale=config.number("attention_multiplier"))
     return decoder(config, attention, order=order, **multipliers(config))
@@ -136,7 +136,7 @@ def smollm3(config: Config) -> Architecture:
 
 
 def cwm(config: Config) -> Architecture:
-    """Read a Code World Model config with a sliding window in three out of four layers."""
+    """Read a Code World Model config with a sliding window in three of every four layers."""
     attention, order = config.windowed_attention(config.periodic_types(4, first=0), config.sliding_window(), bias=False)
     return decoder(config, attention, order=order)
 

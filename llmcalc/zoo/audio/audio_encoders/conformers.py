@@ -250,7 +250,7 @@ def _two_channels(config: Config, key: str) -> tuple[int, int]:
 
 
 def fast_conformer_front(config: Config, tower: bool) -> tuple[Named, ...]:
-    """Return stride-2 convolutions and an output projection. Lengths are in frames for a ``tower``, else in tokens."""
+    """Return stride-2 convolutions and an output projection. With ``tower``, lengths are in frames, not in tokens."""
     width, channels, rows = (config.size(key) for key in ("hidden_size", "subsampling_conv_channels", "num_mel_bins"))
     side, factor = config.size("subsampling_conv_kernel_size"), config.size("subsampling_factor")
     count = int(math.log2(factor))

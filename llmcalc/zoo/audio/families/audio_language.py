@@ -71,7 +71,7 @@ def audio_flamingo(link: Link) -> list[Named]:
 
 
 def voxtral(link: Link) -> list[Named]:
-    """Build the Voxtral projector with two linear layers on token groups of the encoder's feed-forward width."""
+    """Build the Voxtral projector with two linear layers. Its input width is the encoder's feed-forward width."""
     wide = link.encoder.size("intermediate_size")
     return _layers(link, wide, link.d_model, _ratio(link, wide), bias=False)
 
@@ -101,7 +101,7 @@ def omniasr(link: Link) -> list[Named]:
 
 
 def qwen3_asr(link: Link) -> list[Named]:
-    """Build the Qwen3-ASR projector with two linear layers, using the output width in the encoder config."""
+    """Build the Qwen3-ASR projector with two linear layers. The output width comes from the encoder config."""
     width, act = link.d_encoder, link.encoder.activation("activation_function")
     return two_linears("projector", width, width, link.encoder.size("output_dim"), activation=act)
 

@@ -73,7 +73,7 @@ def _with_decoder(config: Config, encoder: Stack, own: Attention, mlp: Mlp, laye
 
 
 def _convolutions(width: int) -> tuple[Named, ...]:
-    """Return unpadded convolutions with strides of 64, 3 and 2, and extra outputs needed by later convolutions."""
+    """Return unpadded convolutions with strides of 64, 3 and 2. Earlier ones compute extra outputs for later ones."""
     sound = Conv(1, width, 127, 6, 64, 7, padded=False, bias=False, activation="tanh", normed=True, of_data=True)
     return (
         Named("conv1", sound),
@@ -108,7 +108,7 @@ def _encoder(config: Config) -> Stack:
 
 
 def _windows(config: Config) -> list[tuple[int, int]]:
-    """Return each layer's window sizes before and after a token, each including the token itself."""
+    """Return each layer's window sizes before and after a token. Both sizes include the token itself."""
     layers, windows = config.n_layers, config.get("sliding_windows")
     if not isinstance(windows, list) or len(windows) < layers:
         raise config.size_error(f"sliding_windows must have two numbers per layer, not {short_repr(windows)}")

@@ -54,7 +54,10 @@ def _text(config: Config, width: int) -> list[Named]:
 
 
 def _front(config: Config, width: int) -> list[Named]:
-    """Return unpadded waveform convolutions, including outputs needed by later ones, and a positional convolution."""
+    """Return unpadded waveform convolutions and a positional convolution.
+
+    Earlier waveform convolutions compute the extra outputs that later convolutions need.
+    """
     act = config.activation("feat_extract_activation")
     sizes, kernels, strides = (config.layer_indices(f"conv_{key}") for key in ("dim", "kernel", "stride"))
     if not len(sizes) == len(kernels) == len(strides) > 0:

@@ -31,7 +31,7 @@ class ContextAttention(Layer):
         n_ahead: number of distances to later keys. Distances start at the farthest earlier key.
         bias: whether queries, keys and values have biases.
         out_bias: whether the output has a bias.
-        per_channel: whether queries have a learned scale per channel, with a softplus that maps 0 to 1 (Gemma).
+        per_channel: whether queries are scaled by ``softplus(s) / softplus(0)`` with a learned s per channel (Gemma).
         key_scale: constant factor applied to the keys (Gemma 4).
         softcap: bound of the soft cap on the scores.
         padded: whether the padding is also projected to queries, keys and values.

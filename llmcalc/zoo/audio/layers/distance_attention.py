@@ -13,7 +13,7 @@ from ....layers._attention_parts import RELATIVE_ATTENTION, RELATIVE_KEYS, deriv
 
 @record
 class DistanceAttention(Layer):
-    """``y = softmax(((q + u) kᵀ + shift((q + w) rᵀ)) / sqrt(d_head)) v · wo``, where ``r`` are projected sinusoids.
+    """``y = softmax(((q + u) kᵀ + shift((q + w) rᵀ)) / sqrt(d_head)) v · wo`` with projected sinusoids ``r``.
 
     Conformers use this layer kind. Unlike ``relative_attention``, it is not causal and has no memory.
 

@@ -15,7 +15,7 @@ from ....core.traits import Parallel
 
 @record
 class Modulation(Layer):
-    """``y = x · (1 + gelu(t w1) w2)``, where t are cosines and sines of a scalar.
+    """``y = x · (1 + gelu(t w1) w2)``, where t consists of cosines and sines of a scalar.
 
     Attributes:
         d_model: width of the stream, and number of cosines and sines.

@@ -1,1 +1,1 @@
-"""NumPy models of audio layers, with one file per layer kind."""
+"""NumPy models of layers for audio models, with one file per layer kind."""

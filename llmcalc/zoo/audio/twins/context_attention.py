@@ -57,7 +57,7 @@ def _with_fixed_queries(layer: Any, w: Weights, x: Array, step: Step) -> Array:
 
 
 def _queries(layer: Any, w: Weights, x: Array) -> Array:
-    """Return the queries [b q h e], optionally scaled per channel by a softplus that maps 0 to 1."""
+    """Return the queries [b q h e], optionally scaled per channel by ``softplus(s) / softplus(0)``."""
     q = project(w, "q", x)
     return q * (softplus(w.q_scale) * (1 / math.log(2))) if layer.per_channel else q
 

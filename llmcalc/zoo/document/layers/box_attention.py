@@ -13,7 +13,7 @@ from ....layers.attention import Attention
 @inherit_docs
 @record
 class BoxAttention(Attention):
-    """``y = softmax((q kᵀ + q rᵀ) / sqrt(d_head)) v · wo``, with a vector r per pair of tokens from ``box_pairs``."""
+    """``y = softmax((q kᵀ + q rᵀ) / sqrt(d_head)) v · wo``, where r is the ``box_pairs`` vector of a token pair."""
 
     causal: bool = False
 

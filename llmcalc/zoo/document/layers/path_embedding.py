@@ -12,7 +12,7 @@ from ....core.traits import Parallel, Roles
 
 @record
 class PathEmbedding(Layer):
-    """``y = relu(z w1 + b1) w2 + b2``, where z are the concatenated step embeddings of a path.
+    """``y = relu(z w1 + b1) w2 + b2``, where z is the concatenation of a path's step embeddings.
 
     A step embedding is the sum of a tag embedding and an index embedding. Every step has separate tables.
 

@@ -1,1 +1,1 @@
-"""NumPy models of document layers, with one file per layer kind."""
+"""NumPy models of layers for document models, with one file per layer kind."""

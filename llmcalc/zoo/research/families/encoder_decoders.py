@@ -174,9 +174,7 @@ def led(config: Config) -> Architecture:
 
 
 def bigbird_pegasus(config: Config) -> Architecture:
-    """Read a BigBird-PEGASUS config [zaheer2020] with sparse encoder attention. Stand-alone decoders are never
-    tied.
-    """
+    """Read a BigBird-PEGASUS config [zaheer2020] with sparse encoder attention. Stand-alone decoders are untied."""
     biased, kind = config.flag("use_bias"), class_kind(config)
     style = Style(pre_norm=True, final_norm=True, embedding_norm=False, biases=dict.fromkeys(UNBIASED, biased))
     vocab, width, sparse = config.vocab, config.size("d_model"), config.string("attention_type")

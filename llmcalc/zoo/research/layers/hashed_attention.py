@@ -17,7 +17,7 @@ class HashedAttention(MultiHead):
     Attributes:
         d_model: width of input and output.
         n_heads: number of heads, each of width d_model / n_heads.
-        expected: whether to compute the expectation over all pairs. Sampling is linear in the number of tokens.
+        expected: whether to compute the expectation over all pairs. Otherwise, hashes are sampled at linear cost.
         n_hashes: number of sampled hashes.
         bits: number of bits per hash.
         d_conv: kernel size of a per-head depthwise convolution over the values; None: no convolution.

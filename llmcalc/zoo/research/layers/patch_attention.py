@@ -17,8 +17,8 @@ class PatchAttention(Layer):
 
     The first token is a separate patch, and each later patch has ``patch`` tokens. A patch has ``n_vectors``
     vectors, computed from its tokens once the patch is complete. Tokens attend to the vectors of the last complete
-    patch. If the queries are patches, ``z`` are the patch vectors, projected from the maximum over the patch's
-    tokens, and ``u`` are the tokens. Otherwise, ``z`` are the tokens and ``u`` are the patch vectors.
+    patch. If the queries are patches, ``z`` holds the patch vectors, projected from the maximum over the patch's
+    tokens, and ``u`` holds the tokens. Otherwise, ``z`` holds the tokens and ``u`` holds the patch vectors.
 
     Attributes:
         d_model: width of tokens and vectors.

@@ -1,4 +1,4 @@
-"""Mixture of attention heads (JetMoE) [zhang2022moa, shen2024] with expert query and output projections."""
+"""Mixture of attention heads (JetMoE) [zhang2022moa, shen2024] with query and output projections per expert."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def _project_git(link: Link) -> list[Named]:
 
 
 def _token_table(entry: Named, tied: bool) -> Named:
-    """Return the input entry. If ``tied`` is set, the token table is shared with the head."""
+    """Return the stack input. A token table is shared with the head only if ``tied`` is set."""
     if entry.name == "token" and isinstance(entry.layer, Embedding):
         return Named(entry.name, replace(entry.layer, share=TOKENS if tied else None))
     return entry

@@ -28,7 +28,7 @@ def fuyu(config: Config) -> Architecture:
 
 
 def with_outer_head(config: Config, text: Architecture) -> Architecture:
-    """Return the language model with an untied head resized to the outer config."""
+    """Return the language model with any untied head resized to the outer config's vocabulary and width."""
     vocab, width = config.vocab, config.d_model
     outputs = tuple(
         Named(

@@ -132,7 +132,7 @@ def instructblip_qformer(config: Config) -> Architecture:
 
 
 def _stack(config: Config, tables: tuple[Named, ...], *, text: bool, asks: bool) -> Stack:
-    """Return blocks that run the query feed-forward layers if ``asks`` is set, and the text ones otherwise."""
+    """Return blocks that run the query feed-forward layers if ``asks`` is set, or the text layers otherwise."""
     width, norm = config.d_model, config.layernorm()
     heads, source = config.n_heads, config.size("encoder_hidden_size")
     across = Attention(width, heads, causal=False, cross=True, d_source=source, unused=True, **BIASED)

@@ -168,9 +168,7 @@ def blip_text(config: Config) -> Architecture:
 
 
 def trocr(config: Config) -> Architecture:
-    """Read a TrOCR decoder config [li2021trocr] as BART. Positions may be sinusoidal, and the first norm is
-    optional.
-    """
+    """Read a TrOCR decoder config [li2021trocr] as BART. Sinusoidal positions and the first norm are optional."""
     learned, normed = config.flag("use_learned_position_embeddings"), config.flag("layernorm_embedding")
     config.ignore("is_decoder is_encoder_decoder add_cross_attention max_position_embeddings")
     config.head_kind()

@@ -68,9 +68,7 @@ def sam_and_clip(config: Config) -> tuple[Stack, Stack]:
 
 
 def sam_and_language_model(config: Config) -> tuple[Stack, Stack]:
-    """Read a DeepSeek-OCR 2 vision config with SAM, two convolutions, and a language model over patches and
-    queries.
-    """
+    """Read a DeepSeek-OCR 2 vision config with SAM, two convolutions, and a language model on patches and queries."""
     first, second = _two_stages(config, MERGED // 2)
     tables = {
         f"queries{side}": Embedding(rows, second.d_model, table="other", use="side_tokens")
