@@ -144,7 +144,7 @@ def _layers(one: Mapping[str, Layer], other: Mapping[str, Layer], first: Stack, 
     for name in dict.fromkeys((*one, *other)):
         here, there = one.get(name), other.get(name)
         if here is None or there is None or type(here) is not type(there):
-            yield Difference(name, "layer", _shortest_order(here, first), _shortest_order(there, second))
+            yield Difference(name, "layer", _format_layer(here, first), _format_layer(there, second))
             continue
         telling = explicit_fields(here, first.d_model).keys() | explicit_fields(there, second.d_model).keys()
         for entry in fields(here):
@@ -155,7 +155,7 @@ def _layers(one: Mapping[str, Layer], other: Mapping[str, Layer], first: Stack, 
             yield from _values(name, title, *values)
 
 
-def _shortest_order(layer: Layer | None, stack: Stack) -> str:
+def _format_layer(layer: Layer | None, stack: Stack) -> str:
     """Format a layer as written in presets, with its kind and explicit fields."""
     if layer is None:
         return NOTHING
