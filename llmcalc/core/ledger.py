@@ -45,7 +45,7 @@ class Entry(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A tensor and its position, with ``size`` elements per copy. Repeated uses of a shared tensor have 0 copies."""
+    """A tensor and its position, with ``size`` elements per copy. Later uses of a shared tensor add no copies."""
 
     entry: Entry
     part: tuple[str, ...]

@@ -107,7 +107,7 @@ class Traits:
         return cls.__module__.rpartition(".")[2]
 
     def component(self) -> str:
-        """Return the component of breakdowns that the layer belongs to, such as ``short conv``."""
+        """Return the breakdown component of the layer, such as ``short conv``."""
         return self.kind().replace("_", " ")
 
     def tensor_component(self, tensor: Tensor, part: tuple[str, ...] = ()) -> str:

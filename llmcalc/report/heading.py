@@ -105,7 +105,7 @@ def workload_line(workload: Workload, also: Sequence[str] = SHOWN_FIELDS) -> str
 
 
 def settings_text(settings: Any, also: Sequence[str] = ()) -> str:
-    """Format the non-default fields of a record and the fields in ``also``, such as ``batch 1 · extend``."""
+    """Format the non-default fields of a record and those named in ``also``, for example as ``batch 1 · extend``."""
     values = {field.name: getattr(settings, field.name) for field in fields(settings)}
     defaults = {field.name: field.default for field in fields(settings)}
     shown = {name: value for name, value in values.items() if name in also or value != defaults[name]}
@@ -119,7 +119,7 @@ def named_values(values: Mapping[str, Any]) -> str:
 
 
 def workload_inputs(workload: Workload) -> dict[str, Any]:
-    """Return the workload as plain data, with ``source`` renamed because that key holds the model's publication."""
+    """Return the workload as plain data. ``source`` is renamed because the report uses this key for a citation."""
     sizes = {field.name: getattr(workload, field.name) for field in fields(workload)}
     return {"source_tokens" if name == "source" else name: value for name, value in sizes.items()}
 

@@ -104,9 +104,7 @@ def inference_memory(
 def _largest_steps(
     values: dict[str, int], prefill: int | None, beams: int, convention: str | None
 ) -> Iterator[dict[str, int]]:
-    """Yield workload symbol values for the prefill and, if there are several beams, for a decode step with all
-    beams.
-    """
+    """Yield the values of the workload symbols for prefill and, with beam search, for a decode step over all beams."""
     all_beams = {**values, "b": values["b"] * beams}
     most = prefill or max(values["q"], values["n"])
     yield {**(all_beams if convention == "torch" else values), "q": min(values["q"], most), "n": min(values["n"], most)}

@@ -46,7 +46,7 @@ class ActivationPolicy:
 
 
 class SavedTensor(NamedTuple):
-    """A tensor saved for the backward pass, and the index of the first step that needs the tensor."""
+    """A tensor saved for the backward pass and the index of the first step that needs it."""
 
     name: str
     bytes: int

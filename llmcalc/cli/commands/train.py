@@ -23,7 +23,7 @@ RUN = (TOKENS, SEQ, TARGET_SEQ, EXTEND, PAIRS_ALONE, BATCH_TOKENS)
 
 @printed
 def run(model: str, **given: Any) -> Answer:
-    """Print the training run. The exit code is 1 if a mesh is given and a step does not fit in memory."""
+    """Print a summary of the training run. The exit code is 1 if a mesh is given and a step does not fit in memory."""
     from ...api.train import train
     from ...estimate.amounts import amount
     from ...report.train import train_document

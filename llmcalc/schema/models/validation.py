@@ -58,7 +58,7 @@ class PlainJsonSchema(GenerateJsonSchema):
         return found if schema.get("default") is None else {**found, "default": schema["default"]}
 
     def literal_schema(self, schema: Any) -> dict[str, Any]:
-        """Return the schema of a choice between strings."""
+        """Return a schema for a string with a fixed set of values."""
         return {"enum": list(schema["expected"]), "type": "string"}
 
     def dict_schema(self, schema: Any) -> dict[str, Any]:

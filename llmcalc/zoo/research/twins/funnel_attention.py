@@ -80,7 +80,7 @@ def _factorized_scores(layer: Any, w: Weights, q: Array, queries: Array, keys: A
 
 
 def _segment_scores(w: Weights, q: Array, step: Step, queries: Array, keys: Array) -> Array:
-    """Return the dot product of each query with the same-segment or different-segment vector [b h q k]."""
+    """Return the dot products [b h q k] of each query with the same-segment or different-segment vector."""
     segments = np.zeros_like(step.ids) if step.segments is None else step.segments
     of_q, of_k = segments[:, queries][:, :, None], segments[:, keys][:, None]
     same = (of_q == of_k) | (of_q == FIRST_SEGMENT) | (of_k == FIRST_SEGMENT)

@@ -37,7 +37,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``C = f C + i k vᵀ; n = f n + i k; h = C q / max(|n·q|, 1)`` with a norm and an output gate."""
+    """Compute ``C = f C + i k vᵀ; n = f n + i k; h = Cᵀ q / max(|n·q|, 1)``, then apply a norm and an output gate."""
     q, k, v, o = (project(w, name, x) for name in "qkvo")
     i, f = (einsum("bqd,dh->bqh", x, getattr(w, f"w{name}")) + getattr(w, f"b{name}") for name in "if")
     if layer.gate_softcap:
@@ -71,7 +71,7 @@ def recurrence(
 def in_chunks(
     q: Array, k: Array, v: Array, i: Array, f: Array, C: Array, n: Array, m: Array, chunk: int, eps: float
 ) -> tuple[Array, ...]:
-    """Compute the recurrence with decayed attention within chunks and a memory between chunks."""
+    """Compute the recurrence with decayed attention within chunks and a memory carried across chunks."""
     zero = 0.0 * k[:, 0]  # gives the initial memory a gradient, as after a context
     memory = Memory(C + zero[..., None] * v[:, 0, :, None, :], n + zero, m + np.sum(zero, axis=-1))
     outputs, decay = [], -softplus(-f)
