@@ -13,7 +13,7 @@ from ....layers._attention_parts import projection
 
 @record
 class Mlstm(Layer):
-    """``C = f C + i k vᵀ; n = f n + i k; h = C q / max(|n·q|, 1)`` in chunks, with a norm per head and an output gate.
+    """``C = f C + i k vᵀ; n = f n + i k; h = Cᵀ q / max(|n·q|, 1)`` in chunks, with a norm per head and an output gate.
 
     Attributes:
         d_model: width of input and output.
