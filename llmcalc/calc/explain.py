@@ -83,7 +83,7 @@ def traffic_tree(result: Traffic) -> Node:
     found: dict[tuple[Place, str, str, str], list[tuple[int, int, str]]] = {}
     for access, size in result.sizes:
         work, verb = access.work, "write" if access.is_write else "read"
-        named = _named_factors(access.factors, result.values)
+        named = _named_factors(work.entry.layer, access.factors, result.values)
         width = Fraction(access.bits, BITS_A_BYTE)
         formula = "·".join([*(name for name, _ in named), "n_bytes"])
         substituted = "·".join([*(f"{value:.6g}" if isinstance(value, float) else str(value) for _, value in named),
