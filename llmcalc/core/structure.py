@@ -1,6 +1,6 @@
 """Text descriptions of an architecture's structure, based on the fields of its layers.
 
-A *trait* is a field of a layer kind, such as ``n_heads`` of attention, with the number of blocks per value.
+A *feature* is a field of a layer kind, such as ``n_heads`` of attention, with the number of blocks per value.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Key:
 
 
 @record
-class Trait:
+class Feature:
     """Values of a field and their block counts. ``usual`` marks defaults and sizes implied by other sizes."""
 
     values: dict[Any, int]
@@ -34,13 +34,13 @@ class Trait:
     usual: bool
 
 
-Traits = dict[Key, Trait]
+Features = dict[Key, Feature]
 
 
 def structure_line(stack: Stack) -> str:
     """Describe a stack in one line, such as ``decoder: 96 layers · d_model 12288 · n_heads 96 · ...``."""
-    own = traits(stack)
-    named = label([{key: trait for key, trait in own.items() if trait.size and not trait.usual}], [stack])[0]
+    own = features(stack)
+    named = label([{key: feature for key, feature in own.items() if feature.size and not feature.usual}], [stack])[0]
     parts = [f"{stack.n_layers} layers", f"d_model {stack.d_model}"]
     parts += [f"{name} {text}" for name, text in named.items()]
     name = stack.name if stack.name == stack.role else f"{stack.name} ({stack.role})"
@@ -48,7 +48,7 @@ def structure_line(stack: Stack) -> str:
 
 
 def side_by_side(models: Sequence[Architecture]) -> list[tuple[str, list[str]]]:
-    """Return a row (trait, one text per model) for every size, and for every other field that differs between
+    """Return a row (feature, one text per model) for every size, and for every other field that differs between
     models.
     """
     names = dict.fromkeys(_stack_name(model, stack) for model in models for stack in model.stacks)
@@ -68,44 +68,44 @@ def _stack_name(model: Architecture, stack: Stack) -> str:
 def _rows(stacks: Sequence[Stack | None]) -> Iterator[tuple[str, list[str]]]:
     yield "n_layers", [str(stack.n_layers) if stack else NOTHING for stack in stacks]
     yield "d_model", [str(stack.d_model) if stack else NOTHING for stack in stacks]
-    found = [traits(stack) if stack else {} for stack in stacks]
-    telling = {key for own in found for key, trait in own.items() if trait.size and not trait.usual}
+    found = [features(stack) if stack else {} for stack in stacks]
+    telling = {key for own in found for key, feature in own.items() if feature.size and not feature.usual}
     for wanted in (True, False):
-        chosen = [{key: trait for key, trait in own.items() if trait.size == wanted} for own in found]
+        chosen = [{key: feature for key, feature in own.items() if feature.size == wanted} for own in found]
         kept = telling if wanted else _different(chosen)
-        chosen = [{key: trait for key, trait in own.items() if key in kept} for own in chosen]
+        chosen = [{key: feature for key, feature in own.items() if key in kept} for own in chosen]
         named = label(chosen, stacks, always_kind=not wanted)
         for title in dict.fromkeys(title for texts in named for title in texts):
             yield title, [texts.get(title, NOTHING) for texts in named]
 
 
-def _different(found: Sequence[Traits]) -> set[Key]:
+def _different(found: Sequence[Features]) -> set[Key]:
     """Return the fields whose sets of values differ between models, regardless of block counts."""
     keys = {key for own in found for key in own}
     return {key for key in keys if len({frozenset(own[key].values) for own in found if key in own}) > 1}
 
 
-def traits(stack: Stack) -> Traits:
-    """Return the traits of a stack, starting with block traits."""
-    found: Traits = {}
+def features(stack: Stack) -> Features:
+    """Return the features of a stack, starting with block features."""
+    found: Features = {}
     for run in stack.runs:
         seen = set()
         for _, layer in (named for sublayer in run.block.sublayers for named in sublayer.layers()):
-            for key, value, trait in _fields(layer):
+            for key, value, feature in _fields(layer):
                 if key.field == "d_model" and value == stack.d_model:
                     continue
-                values = found.setdefault(key, trait).values
+                values = found.setdefault(key, feature).values
                 if (key, value) not in seen:
                     seen.add((key, value))
                     values[value] = values.get(value, 0) + run.count
     for _, layer in (*stack.inputs, *stack.outputs):
-        for key, value, trait in _fields(layer):
+        for key, value, feature in _fields(layer):
             if not (key.field.startswith("d_") and value == stack.d_model):  # widths equal to the stream's are implied
-                found.setdefault(key, trait).values.setdefault(value, 0)
+                found.setdefault(key, feature).values.setdefault(value, 0)
     return found
 
 
-def _fields(layer: Layer) -> Iterator[tuple[Key, Any, Trait]]:
+def _fields(layer: Layer) -> Iterator[tuple[Key, Any, Feature]]:
     sizes: dict[str, int] = {}
     for entry in fields(layer):
         value = getattr(layer, entry.name)
@@ -117,7 +117,7 @@ def _fields(layer: Layer) -> Iterator[tuple[Key, Any, Trait]]:
         if size:
             sizes[entry.name] = value
         name = paper_name(layer, entry.name, value) if size else entry.name
-        yield Key(layer.kind(), name), value, Trait({}, size, size and usual)
+        yield Key(layer.kind(), name), value, Feature({}, size, size and usual)
 
 
 def _sort(name: str) -> str:
@@ -136,20 +136,20 @@ def paper_name(layer: Layer, field: str, value: int) -> str:
     return named[0] if len(named) == 1 and named[0] not in taken else field
 
 
-def label(found: Sequence[Traits], stacks: Sequence[Stack | None], always_kind: bool = False) -> list[dict[str, str]]:
-    """Return a mapping from titles to texts for each set of traits. Titles include the kind if kinds differ."""
+def label(found: Sequence[Features], stacks: Sequence[Stack | None], always_kind: bool = False) -> list[dict[str, str]]:
+    """Return a mapping from titles to texts for each set of features. Titles include the kind if kinds differ."""
     unclear = {"d_model"}  # without a kind, d_model is the width of the stack
     for own in found:
         values: dict[str, Mapping[Any, int]] = {}
-        for key, trait in own.items():
-            if set(values.setdefault(key.field, trait.values)) != set(trait.values):
+        for key, feature in own.items():
+            if set(values.setdefault(key.field, feature.values)) != set(feature.values):
                 unclear.add(key.field)
     named = []
     for own, stack in zip(found, stacks, strict=True):
         merged: dict[str, Counter[Any]] = {}
-        for key, trait in own.items():
+        for key, feature in own.items():
             title = f"{key.kind} {key.field}" if always_kind or key.field in unclear else key.field
-            merged.setdefault(title, Counter()).update(trait.values)
+            merged.setdefault(title, Counter()).update(feature.values)
         n_layers = stack.n_layers if stack else 0
         named.append({title: _text(counts, n_layers) for title, counts in merged.items()})
     return named

@@ -6,9 +6,10 @@ Calculators, the linter and reports ask these traits instead of knowing kinds or
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
 from .axes import GLOSSARY, read_axes
+from .record import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 MATRIX, EMBEDDING, HEAD, NORM, ROUTER, EXPERTS = "matrix", "embedding", "head", "norm", "router", "experts"
 
 
-class Parallel(NamedTuple):
+@record
+class Parallel:
     """Division of a kind's axes among ranks. Each attribute lists axes, separated by spaces.
 
     A contraction over a divided axis gives a partial sum on each rank of the axis's group, so its result is reduced
@@ -44,7 +46,8 @@ class Parallel(NamedTuple):
     whole: str = ""
 
 
-class Roles(NamedTuple):
+@record
+class Roles:
     """Fields of a kind by the role of their sizes. Each attribute lists fields, separated by spaces.
 
     Attributes:
@@ -151,9 +154,9 @@ class Traits:
 @cache
 def role_fields(kind: type[Traits]) -> dict[str, tuple[str, ...]]:
     """Return the fields of a kind by role, including inherited ones."""
-    found: dict[str, tuple[str, ...]] = dict.fromkeys(Roles._fields, ())
+    found: dict[str, tuple[str, ...]] = dict.fromkeys(vars(Roles()), ())
     for base in _bases(kind):
-        for role, names in base.ROLES._asdict().items():
+        for role, names in vars(base.ROLES).items():
             found[role] = tuple(dict.fromkeys((*found[role], *names.split())))
     return found
 
@@ -172,7 +175,7 @@ def divisions(kind: type[Traits]) -> dict[str, str]:
     """Return how each axis of a kind is divided, as the name of an attribute of ``Parallel``."""
     found: dict[str, str] = {}
     for base in _bases(kind):
-        for rule, axes in base.PARALLEL._asdict().items():
+        for rule, axes in vars(base.PARALLEL).items():
             found |= dict.fromkeys(axes.split(), rule)
     return found
 
