@@ -30,6 +30,7 @@ SHARED = {"d_model", "n_layers", "n_blocks"}  # sizes of a stack, and its number
 OTHERS = {
     "calc/": {"causal", "window", "chunk", "apart", "n_keys", "n_source"},
     "calc/kv_cache.py": {"conv"},
+    "calc/traffic.py": {"kernels"},
     "calc/memory/fit.py": {"memory"},
     "calc/memory/liveness.py": {"stream"},
     "calc/memory/zero.py": {"head"},
@@ -37,6 +38,7 @@ OTHERS = {
     "calc/params.py": {"active", "embedding"},
     "core/functions.py": set(FUNCTIONS),
     "core/layer.py": {"sinusoids", "window"},
+    "core/text_kind.py": {"conv"},
     "core/traits.py": {"embedding", "head", "norm", "router"},
     "core/workload.py": {"attention", "causal", "frames"},
     "estimate/hardware.py": {"memory"},

@@ -172,7 +172,7 @@ def layer_class(definition: TextKind) -> type[TextLayer]:
     name = definition.name.title().replace("_", "")
     types = {field.name: f"{field.type} | None" if field.is_derived else field.type for field in definition.fields}
     divided = {
-        rule: " ".join(axis.symbol for axis in definition.axes if axis.shard == rule) for rule in Parallel._fields
+        rule: " ".join(axis.symbol for axis in definition.axes if axis.shard == rule) for rule in vars(Parallel())
     }
     named = [axis for axis in definition.axes if axis.name]
     optional = [field for field in definition.fields if field.default is not None]

@@ -20,7 +20,7 @@ else:
     Status = Literal[STATUSES]
     Measured = Literal[tuple(quantity for quantity, unit in TRAINING_UNITS.items() if unit)]
     Described = Literal[tuple(quantity for quantity, unit in TRAINING_UNITS.items() if not unit)]
-    Division = Literal[Parallel._fields]
+    Division = Literal[tuple(vars(Parallel()))]
 
 Name = str | int  # a size or a model may be called 13, which YAML reads as a number unless quoted
 Text = str | int | float
