@@ -21,7 +21,7 @@ ENGINE = sorted(
     for place in ("core", "calc", "estimate", "lint", "testing.py")
     for file in ((PACKAGE / place).rglob("*.py") if (PACKAGE / place).is_dir() else [PACKAGE / place])
 )
-EXEMPT = {"core/aliases.py", "core/shrink.py", "core/shrink_tower.py"}  # old names; fields of small models
+EXEMPT = {"core/aliases.py"}  # old names
 STACKS = {field.name for record in (Architecture, Stack, Run, Block, Sublayer, Branch) for field in fields(record)}
 KINDS = {*layers.kinds(), *layers.ALIASES}
 FIELDS = {field.name for kind in layers.kinds() for field in fields(layers.find(kind)[0])}
@@ -87,6 +87,14 @@ def test_the_engine_names_no_kind_and_no_field_of_one(file: str) -> None:
     banned = (KINDS | FIELDS) - STACKS - SHARED
     banned -= {word for place, words in OTHERS.items() if file.startswith(place) for word in words}
     assert [(line, word) for line, word in choices(tree) if word in banned] == []
+
+
+@pytest.mark.parametrize("file", [name for name in ENGINE if "shrink" in name])
+def test_no_string_of_the_small_versions_names_a_kind_or_a_field(file: str) -> None:
+    """Rules for fields belong to the kinds, not even one to a table of another form."""
+    tree = ast.parse((PACKAGE / file).read_text("utf-8"))
+    strings = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    assert [(node.lineno, node.value) for node in strings if node.value in KINDS | FIELDS] == []
 
 
 @pytest.mark.parametrize("file", ENGINE)

@@ -7,12 +7,17 @@ Each kind is defined in ``llmcalc/layers/<kind>.py`` and looked up by file name.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, ClassVar, TypeGuard
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 from .declaration import Declaration
 from .errors import DescriptionError, SizeError, short_repr
 from .record import fields
 from .traits import Traits
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from .shrink import Sizes
 
 LARGEST_SIZE = 10**15
 MOST_LAYERS = 5_000
@@ -23,6 +28,9 @@ class Layer(Traits):
 
     ``CHOICES`` lists the allowed values of string fields. Integer fields are sizes of at least 1, or at least 0 if
     listed in ``ZERO_ALLOWED``. ``EXTERNAL_TENSORS`` describes tensors that equations read but do not compute.
+
+    ``SHRINK`` gives the small sizes of fields for tests (see ``core/shrink.py``). Fields that are not listed become new
+    primes. ``INPUT_WIDTH`` and ``OUTPUT_WIDTH`` name the fields for the widths of the input and of a different output.
     """
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {}
@@ -49,6 +57,14 @@ class Layer(Traits):
         "qn": "the non-rotary part of q",
         "qr": "the rotary part of q",
     }
+
+    SHRINK: ClassVar[dict[str, str]] = {"d_model": "width"}
+    INPUT_WIDTH: ClassVar[str] = "d_model"
+    OUTPUT_WIDTH: ClassVar[str] = ""
+    WIDTH_MULTIPLE: ClassVar[int] = 1  # the kind splits the stream into equal parts, whose number divides this number
+    READS_EARLIER_LAYERS: ClassVar[bool] = False  # whether the kind attends to the outputs of all earlier layers
+    NEEDS_SQUARE_IMAGE: ClassVar[bool] = False
+    merge: int = 1  # number of positions merged into one
 
     def __post_init__(self) -> None:
         self.check()
@@ -110,6 +126,37 @@ class Layer(Traits):
     def size_error(self, field: str, problem: str, **details: str) -> SizeError:
         """Return a SizeError for a field. The message is the field name, followed by ``problem``."""
         return SizeError(f"{field} {problem}", where=self.kind(), field=field, **details)
+
+    def shrink_field(self, field: str, sizes: Sizes) -> int | None:
+        """Return the small size of a field whose rule depends on other fields, or None to apply its rule."""
+        return None
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return small values of fields that must match other fields. ``small`` has the sizes from the rules."""
+        return {}
+
+    def reserve_sizes(self, sizes: Sizes, stream: int) -> None:
+        """Set small widths that other layers must use. ``stream`` is the width of the residual stream."""
+
+    def concatenated_width(self) -> int:
+        """Return the width that an input layer concatenates to the residual stream."""
+        return 0
+
+    def n_concatenated_streams(self) -> int:
+        """Return the number of residual streams that an output layer concatenates, or 0 for none."""
+        return 0
+
+    def n_prefix_tokens(self) -> int:
+        """Return the number of tokens that an input layer inserts before the patches."""
+        return 0
+
+    def fit_patches(self, rows: int, columns: int, n_prefix: int) -> Layer:
+        """Return this input layer of a vision encoder for an image of ``rows`` times ``columns`` patches."""
+        return self
+
+    def shrink_output(self, small: Self) -> Self:
+        """Return the small version of an output layer of a vision encoder, given the small version in other places."""
+        return small
 
 
 @cache

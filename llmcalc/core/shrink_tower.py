@@ -13,7 +13,6 @@ GRID = (4, 8)  # rows and columns of patches, divisible into squares of up to 16
 PATCHES = GRID[0] * GRID[1]
 SQUARE = (8, 8)  # the same for towers with a fixed square image
 WINDOW = 4  # patches
-Size = Callable[[str, int], int]
 
 
 def grid_of(stacks: Iterable[Stack]) -> tuple[int, int]:
@@ -21,51 +20,36 @@ def grid_of(stacks: Iterable[Stack]) -> tuple[int, int]:
     layers = (
         layer for stack in stacks for run in stack.runs for part in run.block.sublayers for _, layer in part.layers()
     )
-    return SQUARE if any(hasattr(layer, "grid") for layer in layers) else GRID
-
-
-def square(grid: int, value: int, name: str) -> int:
-    """Return the small side length of an image or window. A window divides the image only if it did originally."""
-    return SQUARE[0] if name == "grid" else SQUARE[0] // 2 if grid % value == 0 else SQUARE[0] // 2 - 1
+    return SQUARE if any(layer.NEEDS_SQUARE_IMAGE for layer in layers) else GRID
 
 
 def inputs(layers: Iterable[Named], grid: tuple[int, int]) -> Iterator[Named]:
     """Shrink the input layers of a tower. Position tables get one row per patch or prefix token."""
-    before = 0
+    n_prefix = 0
     for name, layer in layers:
-        use, table = getattr(layer, "use", ""), getattr(layer, "table", "")
-        before += layer.rows if use == "prefix" else 0  # type: ignore[attr-defined]
-        if table == "position" and getattr(layer, "columns", None) and grid == SQUARE:
-            yield Named(name, replace(layer, rows=grid[0] * grid[1], columns=grid[1]))  # type: ignore[type-var]
-            continue
-        learned = table == "position" and not getattr(layer, "columns", None)
-        yield Named(name, replace(layer, rows=grid[0] * grid[1] + before) if learned else layer)  # type: ignore[type-var]
+        n_prefix += layer.n_prefix_tokens()
+        yield Named(name, layer.fit_patches(*grid, n_prefix))
 
 
-def outputs(layers: Iterable[Named], width: int, size: Size, small: Callable[[Layer], Layer]) -> Iterator[Named]:
+def outputs(
+    layers: Iterable[Named], width: int, small_width: Callable[[int], int], small: Callable[[Layer], Layer]
+) -> Iterator[Named]:
     """Shrink the output layers of a tower. Widths of concatenated positions stay multiples of the tower width."""
-    first, first_small = width, size("width", width)
-    wide, narrow, merged = first, first_small, 1
+    wide, narrow, merged = width, small_width(width), 1
     for name, layer in layers:
-        if hasattr(layer, "blocks"):  # blocks after the last selected block would have no gradient
-            count = len(layer.blocks.split())
-            wide, narrow, merged = first * count, first_small * count, 1
-            yield Named(name, replace(small(layer), blocks=" ".join(["-1"] * count)))  # type: ignore[type-var]
+        if n_streams := layer.n_concatenated_streams():
+            wide, narrow, merged = width * n_streams, small_width(width) * n_streams, 1
+            yield Named(name, small(layer))
             continue
-        if getattr(layer, "merge", 1) > 1 and any(side % isqrt(layer.merge) for side in GRID):  # type: ignore[attr-defined]
+        if layer.merge > 1 and any(side % isqrt(layer.merge) for side in GRID):
             layer = replace(layer, merge=WINDOW)  # type: ignore[type-var]
-        found, key = small(layer), next((name for name in ("d_in", "channels") if hasattr(layer, name)), "d_model")
-        times = max(getattr(layer, "merge", 1) // merged, 1)
+        found, ends = layer.shrink_output(small(layer)), (layer.INPUT_WIDTH, layer.OUTPUT_WIDTH)
+        times = max(layer.merge // merged, 1)
         merged *= times
-        if key == "channels":  # a convolution reads tokens one by one
-            found, times = replace(found, side=layer.side), 1  # type: ignore[type-var,attr-defined]
-        if getattr(layer, key, 0) == times * wide:
+        if getattr(layer, ends[0], 0) == times * wide:
             wide, narrow = times * wide, times * narrow
-        if getattr(layer, key, 0) == wide:
-            changes = {key: narrow}
-            if getattr(layer, "d_out", 0) == wide:
-                changes["d_out"] = narrow
-            found = replace(found, **changes)  # type: ignore[type-var]
-        if hasattr(found, "d_out"):
-            wide, narrow = layer.d_out, found.d_out  # type: ignore[attr-defined]
+        if getattr(layer, ends[0], 0) == wide:
+            found = replace(found, **{end: narrow for end in ends if getattr(layer, end, 0) == wide})  # type: ignore[type-var]
+        if layer.OUTPUT_WIDTH:
+            wide, narrow = getattr(layer, layer.OUTPUT_WIDTH), getattr(found, layer.OUTPUT_WIDTH)
         yield Named(name, found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
@@ -11,6 +11,9 @@ from ..core.record import record
 from ..core.traits import Parallel, Roles
 from ._rows import with_prompt
 from .indexer import Indexer
+
+if TYPE_CHECKING:
+    from ..core.shrink import Sizes
 
 Kind = TypeVar("Kind", bound=type[Layer])
 RELATIVE_KEYS = (
@@ -38,6 +41,7 @@ class MultiHead(Layer):
     d_model: int
     n_heads: int
 
+    WIDTH_MULTIPLE: ClassVar[int] = 6  # three heads of an even width
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="e")
     ROLES: ClassVar[Roles] = Roles(heads="n_heads")
 
@@ -47,6 +51,10 @@ class MultiHead(Layer):
 
     def _head_axes(self) -> dict[str, int | str]:
         return {"d": self.d_model, "h": self.n_heads, "e": self.d_model // self.n_heads}
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return a number of heads that divides all small widths."""
+        return {"n_heads": sizes.N_PARTS}
 
 
 def projection(name: str, rows: str, width: str, heads: str, bias: bool = True, source: str = "x") -> list[str]:

@@ -32,6 +32,7 @@ class AltUp(Layer):
 
     ZERO_ALLOWED = frozenset({"active"})
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"block": "output of the block on the active stream"}
+    SHRINK: ClassVar[dict[str, str]] = {"n_streams": "at most 4", "active": "keep"}
 
     def __post_init__(self) -> None:
         self.check()

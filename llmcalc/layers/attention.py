@@ -5,7 +5,7 @@ Options include sliding windows [beltagy2020], relative biases [raffel2019], cro
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
@@ -25,6 +25,8 @@ from ._rope import ROPE_SCALINGS, check_factors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from ..core.shrink import Sizes
 
 
 @record
@@ -217,6 +219,21 @@ class Attention(Layer):
         "temperature_law": ("log", "power"),
         "implemented_cache": ("compact", "all_tokens", "query_heads", "none"),
     }
+    HEADS_TOGETHER: ClassVar[int] = 1  # heads come in multiples of this number
+    SHRINK: ClassVar[dict[str, str]] = {
+        "n_kv_heads": "3 2 5 7",
+        "rope_length": "8",
+        "n_buckets": "10 12 14",
+        "max_distance": "always 11 13",
+        "window": "7 11 13 5",
+        "window_ahead": "4 3",
+        "chunk": "5 3",
+        "d_source d_input d_input_v": "width",
+        "n_adapters index_local prompt streams merge": "keep",
+        "index_block": "2",
+        "index_topk": "4",
+        "temperature_length": "always 5 3 if temperature",
+    }
 
     def __post_init__(self) -> None:
         self.check()
@@ -247,6 +264,16 @@ class Attention(Layer):
         """Yield the key bias if it shifts all scores of a query equally, and therefore cancels in the softmax."""
         if self.k_bias and self.qk_norm == "none" and self.positions in ("none", "alibi", "relative"):
             yield "k_bias", "the key bias cancels in the softmax", (self.n_kv_heads or 0) * (self.d_head or 0)
+
+    def shrink_field(self, field: str, sizes: Sizes) -> int | None:
+        """Return the small length of a chunk of patches."""
+        return sizes.PATCH_WINDOW if field == "chunk" and not self.causal else None
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return numbers of heads that divide each other, even rotary widths and as many factors as pairs."""
+        from ._small_sizes import shrink_attention  # needed only by tests
+
+        return shrink_attention(self, sizes, small)
 
     def declare(self) -> Declaration:
         """Declare the query, key and value projections, the scores, the weighted values and the output projection."""

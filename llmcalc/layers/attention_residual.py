@@ -36,6 +36,7 @@ class AttentionResidual(Layer):
     IN_ANY_BLOCK: ClassVar[bool] = False
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"n_sums"})
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"sums": "summed outputs of each earlier group"}
+    SHRINK: ClassVar[dict[str, str]] = {"n_sums": "keep"}
 
     def ends_group(self) -> bool:
         """Return whether the stream is stored as the sum of a group."""

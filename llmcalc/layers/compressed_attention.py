@@ -5,13 +5,16 @@ All heads share a single key that also serves as the value. The output projectio
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
 from ..core.traits import Parallel, Roles
 from ._rope import ROPE_SCALINGS, check_factors
+
+if TYPE_CHECKING:
+    from ..core.shrink import Sizes
 
 
 @record
@@ -79,6 +82,7 @@ class CompressedAttention(Layer):
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", replicated="G", whole="e Q oi or cw ih ie cr")
     ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="d_head", windows="window")
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"rope_scaling": ROPE_SCALINGS}
+    SHRINK: ClassVar[dict[str, str]] = {"window": "7 11 13 5", "rate": "3 2", "index_topk": "4", "rope_length": "8"}
 
     def __post_init__(self) -> None:
         self.check()
@@ -89,6 +93,15 @@ class CompressedAttention(Layer):
         if self.n_heads * self.d_head % self.n_groups:
             problem = f"({self.n_groups}) does not divide n_heads · d_head"
             raise self.size_error("n_groups", problem, divides="n_heads")
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return even rotary widths and as many factors as pairs."""
+        from ._small_sizes import shrink_factors, shrink_rotary_dim, shrink_rotated_head  # needed only by tests
+
+        found: dict[str, Any] = {}
+        found["d_head"] = shrink_rotated_head(self, sizes)
+        found |= shrink_rotary_dim(self, found)
+        return found | shrink_factors(self, found["rotary_dim"])
 
     def declare(self) -> Declaration:
         """Declare low-rank queries, one key, summaries, scores, weighted values and the grouped output projection."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
@@ -10,6 +10,9 @@ from ..core.layer import Layer
 from ..core.record import record
 from ..core.traits import Parallel, Roles
 from .mlp import ACTIVATIONS
+
+if TYPE_CHECKING:
+    from ..core.shrink import Sizes
 
 HALVES = 2
 
@@ -71,6 +74,16 @@ class Conv(Layer):
     IN_ANY_BLOCK: ClassVar[bool] = False
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"extra", "overrun"})
+    INPUT_WIDTH: ClassVar[str] = "d_in"
+    OUTPUT_WIDTH: ClassVar[str] = "d_out"
+    SHRINK: ClassVar[dict[str, str]] = {
+        "d_in d_out": "width",
+        "taps": "at most 5",
+        "upsample stride": "keep",
+        "groups": "3 2",
+        "chunk": "5 3",
+        "rows": "vocab 97 101 103 107",
+    }
 
     def __post_init__(self) -> None:
         self.check()
@@ -94,6 +107,12 @@ class Conv(Layer):
             raise self.size_error("rows", "cannot be combined with gated or normed")
         if self.rows:
             self.derive(taps_across=self.taps)
+
+    def shrink_field(self, field: str, sizes: Sizes) -> int | None:
+        """Return an even output width for gates, and unchanged taps if the output is shorter than the input."""
+        if field == "d_out" and self.gated:
+            return 2 * sizes.width(self.d_out // 2)
+        return getattr(self, field) if field in ("taps", "extra") and not self.padded else None
 
     def declare(self) -> Declaration:
         """Declare the weight ``[d_out, d_in / groups, (taps_across,) taps]`` and the optional bias."""

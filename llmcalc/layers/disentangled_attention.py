@@ -44,6 +44,7 @@ class DisentangledAttention(MultiHead):
 
     PARALLEL: ClassVar[Parallel] = Parallel(whole="v u")
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"distances": "distance between each query and key"}
+    SHRINK: ClassVar[dict[str, str]] = {"n_distances": "14 18", "max_distance": "11 13"}
 
     def declare(self) -> Declaration:
         """Declare the content and position projections, the position table, the scores and the output."""

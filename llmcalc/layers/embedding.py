@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, ClassVar
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
-from ..core.record import record
+from ..core.record import changed, record
 from ..core.traits import Parallel, Roles
 
 if TYPE_CHECKING:
     from ..core.equation import Equation
+    from ..core.shrink import Sizes
 
 MOST_CODEBOOKS = 64
 USES = ("tokens", "joined", "copies", "side_tokens", "angles", "everywhere", "prefix", "suffix", "replacement", "array")
+_SMALL_ROWS = {
+    "token": "vocab 97 101 103 107", "position": "positions 37 41 43",
+    "segment": "segments 2 3", "other": "vocab 97 101 103 107",
+}  # fmt: skip
+_FIXED_ROWS = ("copies", "prefix", "suffix")  # uses whose number of rows stays in small versions
 _ROWS = {"token": "V", "position": "T", "segment": "S", "other": "V"}
 
 
@@ -90,6 +96,10 @@ class Embedding(Layer):
         "sinusoids": ("interleaved", "halves", "fairseq", "cosines"),
     }
     ZERO_ALLOWED = frozenset({"offset", "padding_id", "dropped_id", "column", "blank", "token_id"})
+    SHRINK: ClassVar[dict[str, str]] = {
+        "offset padding_id dropped_id column token_id codebooks": "keep",
+        "blank": "at most 9",
+    }
 
     def __post_init__(self) -> None:
         self.check()
@@ -113,6 +123,33 @@ class Embedding(Layer):
     def has_order(self) -> bool:
         """Return whether the table is read by position."""
         return self.table == "position"
+
+    def shrink_field(self, field: str, sizes: Sizes) -> int | None:
+        """Return the small number of rows or width, which depends on the index and the use of the rows."""
+        if field == "d_model" and self.use == "angles":
+            return sizes.size("rotated_head", self.d_model, 10, 14, 22, 26, 34)
+        if field != "rows":
+            return None
+        if self.use in _FIXED_ROWS:
+            return self.rows
+        if self.use == "array" or (self.use == "side_tokens" and sizes.has("n_queries", self.rows)):
+            return sizes.size("n_queries", self.rows)
+        return sizes.by_rule("n_global" if self.use == "side_tokens" else _SMALL_ROWS[self.table], field, self.rows)
+
+    def concatenated_width(self) -> int:
+        """Return the width of rows that are concatenated to the stream."""
+        return self.d_model if self.use == "joined" else 0
+
+    def n_prefix_tokens(self) -> int:
+        """Return the number of leading tokens."""
+        return self.rows if self.use == "prefix" else 0
+
+    def fit_patches(self, rows: int, columns: int, n_prefix: int) -> Layer:
+        """Return a position table with one row per patch and prefix token. Grids are only resized to a square."""
+        if self.table != "position" or (self.columns and rows != columns):
+            return self
+        grid = {"columns": columns} if self.columns else {}
+        return changed(self, rows=rows * columns + (0 if self.columns else n_prefix), **grid)
 
     def declare(self) -> Declaration:
         """Declare the table ``[rows, d_model]``."""

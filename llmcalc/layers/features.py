@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.errors import short_repr
 from ..core.layer import Layer
 from ..core.record import record
+
+if TYPE_CHECKING:
+    from ..core.shrink import Sizes
 
 
 @record
@@ -37,6 +40,14 @@ class Features(Layer):
         self.check()
         if not self.blocks.split() or not all(number.lstrip("-").isdecimal() for number in self.blocks.split()):
             raise self.size_error("blocks", f"must be integers such as -2, not {short_repr(self.blocks)}")
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return the last block for every block, because blocks after the last listed block have no gradient."""
+        return {"blocks": " ".join(["-1"] * self.n_concatenated_streams())}
+
+    def n_concatenated_streams(self) -> int:
+        """Return the number of listed blocks."""
+        return len(self.blocks.split())
 
     def declare(self) -> Declaration:
         """Declare a copy of the selected streams. The layer has no weights."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
@@ -10,6 +10,9 @@ from ..core.record import record
 from ..core.traits import Parallel, Roles
 from ._recurrent import CHUNK_AXES, CONV_AXES, TORCH_CHUNK_AXES, TORCH_CONV_AXES, convolve, delta_rule
 from .mlp import PLAIN
+
+if TYPE_CHECKING:
+    from ..core.shrink import Sizes
 
 
 @record
@@ -49,10 +52,17 @@ class GatedDeltaNet(Layer):
     ROLES: ClassVar[Roles] = Roles(chunks="chunk")
     IS_RECURRENT: ClassVar[bool] = True
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": PLAIN}
+    SHRINK: ClassVar[dict[str, str]] = {"d_conv": "at most 4", "chunk": "always 5 3"}
 
     def __post_init__(self) -> None:
         self.check()
         self.must_divide("n_k_heads", "n_v_heads")
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return numbers of heads that divide each other."""
+        from ._small_sizes import shrink_heads  # needed only by tests
+
+        return shrink_heads(self, sizes, "n_k_heads", "n_v_heads")
 
     def declare(self) -> Declaration:
         """Declare the input projections, convolution, chunked delta rule, gated norm and output projection."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
 from ..core.traits import HEAD, Parallel
+
+if TYPE_CHECKING:
+    from ..core.shrink import Sizes
 
 MOST_UNUSED = 8  # libraries store one or two
 
@@ -68,6 +71,13 @@ class Head(Layer):
     IN_ANY_BLOCK: ClassVar[bool] = False
 
     ZERO_ALLOWED = frozenset({"unused_biases", "barred", "barred_from"})
+    SHRINK: ClassVar[dict[str, str]] = {
+        "vocab": "97 101 103 107",
+        "streams codebooks unused_biases": "keep",
+        "n_positions": "n_queries",
+        "barred": "at most 6",
+        "barred_from": "at most 4",
+    }
 
     def __post_init__(self) -> None:
         self.check()
@@ -83,6 +93,17 @@ class Head(Layer):
             last = self.barred_from + self.barred - 1
             text = f"the last barred entry ({last}) must be less than vocab ({self.vocab})"
             raise SizeError(text, field="barred", where="head")
+
+    def shrink_field(self, field: str, sizes: Sizes) -> int | None:
+        """Return the width of the additional input, which fills the stream."""
+        if field == "d_rest" and self.d_rest:
+            return sizes.width(self.d_model + self.d_rest) - sizes.width(self.d_model)
+        return None
+
+    def reserve_sizes(self, sizes: Sizes, stream: int) -> None:
+        """Set an input width that leaves room in the stream for the additional input."""
+        if self.d_rest and self.d_model != stream:
+            sizes.set_width(self.d_model, 7)
 
     def declare(self) -> Declaration:
         """Declare the table ``[vocab, d_model]`` and the contraction over ``d_model``."""

@@ -43,6 +43,13 @@ class Hyena(Layer):
     """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="i", whole="K Y M F Fo D B L")
     IS_RECURRENT: ClassVar[bool] = True
+    SHRINK: ClassVar[dict[str, str]] = {
+        "filter_length": "47 53",
+        "order": "at most 3",
+        "d_filter d_position": "always",
+        "n_filter_layers": "at most 2",
+        "d_conv": "at most 4",
+    }
 
     def __post_init__(self) -> None:
         self.check()

@@ -46,6 +46,7 @@ class HyperConnection(Layer):
     """
     PARALLEL: ClassVar[Parallel] = Parallel(whole="rank hs ht hr hp")
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"written": "output of the sub-layer", "rounds": "Sinkhorn iterations"}
+    SHRINK: ClassVar[dict[str, str]] = {"n_streams": "at most 4", "iterations": "keep"}
 
     def declare(self) -> Declaration:
         """Declare the read, write and mixing weights, the mixed streams and the sub-layer input."""

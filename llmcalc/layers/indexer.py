@@ -54,6 +54,7 @@ class Indexer(Layer):
     PARALLEL: ClassVar[Parallel] = Parallel(whole="Q ih ie cr")
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"log_places": "logarithm of each position"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"key_norm": ("layernorm", "rmsnorm")}
+    SHRINK: ClassVar[dict[str, str]] = {"block": "5 3"}
 
     def declare(self) -> Declaration:
         """Declare the queries, one cached key per token, and the scores."""

@@ -44,6 +44,7 @@ class Kda(Layer):
     ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="d_head", chunks="chunk")
     IS_RECURRENT: ClassVar[bool] = True
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": PLAIN}
+    SHRINK: ClassVar[dict[str, str]] = {"d_conv": "at most 4", "chunk": "always 5 3"}
 
     def declare(self) -> Declaration:
         """Declare the input projections, convolutions, chunked delta rule, gated norm and output projection."""

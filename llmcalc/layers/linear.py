@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
@@ -11,6 +11,9 @@ from ..core.traits import Parallel, Roles
 from ._rows import with_prompt
 from .conv import output_frames
 from .mlp import ACTIVATIONS
+
+if TYPE_CHECKING:
+    from ..core.shrink import Sizes
 
 
 @record
@@ -77,6 +80,14 @@ class Linear(Layer):
         "pooled": ("first", "last", "of_id", "highest"),
     }
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"pooled_id"})
+    INPUT_WIDTH: ClassVar[str] = "d_in"
+    OUTPUT_WIDTH: ClassVar[str] = "d_out"
+    SHRINK: ClassVar[dict[str, str]] = {
+        "d_in d_out": "width",
+        "pooled_id neighbours merge upsample prompt stream": "keep",
+        "chunk": "5 3",
+        "n_latents": "n_queries",
+    }
 
     def __post_init__(self) -> None:
         self.check()
@@ -88,6 +99,12 @@ class Linear(Layer):
     def has_order(self) -> bool:
         """Return whether there are positions."""
         return self.positions != "none"
+
+    def shrink_field(self, field: str, sizes: Sizes) -> int | None:
+        """Return the input width of concatenated neighbours."""
+        if field == "d_in" and self.neighbours > 1:
+            return self.neighbours * sizes.width(self.d_in // self.neighbours)
+        return None
 
     def declare(self) -> Declaration:
         """Declare the weight ``[d_in, d_out]`` and an optional bias."""

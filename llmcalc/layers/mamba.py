@@ -46,6 +46,7 @@ class Mamba(Layer):
     ROLES: ClassVar[Roles] = Roles(heads="n_heads", hidden="d_inner")
     IS_RECURRENT: ClassVar[bool] = True
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": PLAIN, "bcdt_norm": ("none", "rmsnorm", "plain")}
+    SHRINK: ClassVar[dict[str, str]] = {"d_conv": "at most 4"}
 
     def __post_init__(self) -> None:
         self.check()

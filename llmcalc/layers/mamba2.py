@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
@@ -10,6 +10,9 @@ from ..core.record import record
 from ..core.traits import Parallel, Roles
 from ._recurrent import CHUNK_AXES, CONV_AXES, TORCH_CHUNK_AXES, TORCH_CONV_AXES, convolve
 from .mlp import PLAIN
+
+if TYPE_CHECKING:
+    from ..core.shrink import Sizes
 
 
 @record
@@ -68,10 +71,16 @@ class Mamba2(Layer):
     IS_RECURRENT: ClassVar[bool] = True
     HAS_NORM: ClassVar[bool] = True
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": PLAIN}
+    SHRINK: ClassVar[dict[str, str]] = {"d_conv": "at most 4", "chunk": "always 5 3"}
 
     def __post_init__(self) -> None:
         self.check()
         self.must_divide("n_groups", "n_ssm_heads")
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return a number of heads that is a multiple of the number of groups."""
+        groups = 1 if self.n_groups == 1 else 2
+        return {"n_groups": groups, "n_ssm_heads": 3 * groups}
 
     def declare(self) -> Declaration:
         """Declare the input projection, convolution, chunked scan, gated norm and output projection."""

@@ -6,7 +6,7 @@ the query and the output. Transformers' eager code expands the full cache in eve
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
@@ -14,6 +14,9 @@ from ..core.record import record
 from ..core.traits import Parallel, Roles
 from ._rope import ROPE_SCALINGS, check_factors
 from .indexer import Indexer
+
+if TYPE_CHECKING:
+    from ..core.shrink import Sizes
 
 
 @record
@@ -120,6 +123,14 @@ class Mla(Layer):
         "log_places": "logarithm of each position",
     }
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"rope_scaling": ROPE_SCALINGS, "gate": ("none", "input", "latent")}
+    SHRINK: ClassVar[dict[str, str]] = {
+        "qk_rope_head_dim": "6 10 14",
+        "window": "7 11 13 5",
+        "index_topk": "4",
+        "index_compressed": "2",
+        "temperature_length": "always 5 3 if temperature",
+        "rope_length": "8",
+    }
 
     def __post_init__(self) -> None:
         self.check()
@@ -136,6 +147,18 @@ class Mla(Layer):
     def attention_direction(self) -> str:
         """Return ``causal`` or ``both``."""
         return "causal" if self.causal else "both"
+
+    def shrink_field(self, field: str, sizes: Sizes) -> int | None:
+        """Return one learned frequency per rotary pair."""
+        if field == "rope_learned" and self.rope_learned:
+            return sizes.size("qk_rope_head_dim", 2 * self.rope_learned, 6, 10, 14) // 2
+        return None
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return as many rotary factors as pairs."""
+        from ._small_sizes import shrink_factors  # needed only by tests
+
+        return shrink_factors(self, small.get("qk_rope_head_dim", self.qk_rope_head_dim))
 
     def declare(self) -> Declaration:
         """Declare the down-projections, norms, up-projections, attention and output projection."""

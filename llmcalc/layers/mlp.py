@@ -124,6 +124,7 @@ class Mlp(Layer):
         "activation": ACTIVATIONS,
         "inner_norm_function": ("rmsnorm", "layernorm"),
     }
+    SHRINK: ClassVar[dict[str, str]] = {"streams n_adapters merge prompt": "keep", "n_positions n_latents": "n_queries"}
 
     def __post_init__(self) -> None:
         self.check()

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.declaration import Declaration, Tensor
 from ..core.layer import Layer
@@ -15,6 +15,7 @@ from .mlp import ACTIVATIONS, BOUNDED, Mlp, check_bounds
 
 if TYPE_CHECKING:
     from ..core.equation import Equation
+    from ..core.shrink import Sizes
 
 # fields that cannot be combined with n_shared
 _OTHER_SHARES = ("mixer_tolerance", "router_scaled", "hash_rows", "n_zero_experts", "n_null_experts", "scaled_input")
@@ -172,6 +173,11 @@ class Moe(Layer):
         "group_score": ("best", "two"),
         "correction_bias": ("none", "buffer", "parameter"),
     }
+    SHRINK: ClassVar[dict[str, str]] = {
+        "hash_rows": "vocab 97 101 103 107",
+        "n_zero_experts": "keep",
+        "capacity": "1000",
+    }
 
     def __post_init__(self) -> None:
         self.check()
@@ -213,6 +219,20 @@ class Moe(Layer):
         if tensor.active:
             return EXPERTS
         return ROUTER if self.tensor_component(tensor) == ROUTER else super().number_class(tensor)
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return numbers of experts and groups that leave some inactive, and a capacity that drops no token."""
+        from ._small_sizes import shrink_experts  # needed only by tests
+
+        found = shrink_experts(self, sizes)
+        if self.top_k == self.n_experts:
+            found |= {"n_groups": 1, "top_groups": 1}
+        elif self.n_groups > 1:
+            each = sizes.size("experts_per_group", self.n_experts // self.n_groups, 4, 5)
+            found |= {"n_experts": 3 * each, "n_groups": 3, "top_groups": min(self.top_groups, 2)}
+        if self.batch_capacity:
+            found |= {"capacity": 1000} if self.capacity_share is None else {"capacity_share": 1.0}
+        return found
 
     def declare(self) -> Declaration:
         """Declare the router, ``top_k`` routed experts per token, and the shared experts."""

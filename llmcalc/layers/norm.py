@@ -69,6 +69,7 @@ class Norm(Layer):
         "function": ("rmsnorm", "layernorm", "l2norm"),
         "activation": ("identity", "relu", "gelu", "gelu_tanh", "silu"),
     }
+    SHRINK: ClassVar[dict[str, str]] = {"streams merge prompt": "keep", "n_latents n_positions": "n_queries"}
 
     def __post_init__(self) -> None:
         self.check()

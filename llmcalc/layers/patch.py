@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
-from ..core.record import record
+from ..core.record import changed, record
 from ..core.traits import Parallel, Roles
 
 
@@ -36,6 +36,19 @@ class Patch(Layer):
 
     PARALLEL: ClassVar[Parallel] = Parallel(whole="out ch fr py px")
     ROLES: ClassVar[Roles] = Roles(widths="d_out")
+    INPUT_WIDTH: ClassVar[str] = "channels"
+    OUTPUT_WIDTH: ClassVar[str] = "d_out"
+    SHRINK: ClassVar[dict[str, str]] = {
+        "channels": "3 2",
+        "side": "4 5",
+        "d_out": "width",
+        "frames": "2 3",
+        "merge stride": "keep",
+    }
+
+    def shrink_output(self, small: Patch) -> Patch:
+        """Return the small layer with the original side, because the layer reads a grid of tokens instead of pixels."""
+        return changed(small, side=self.side)
 
     def declare(self) -> Declaration:
         """Declare the weight ``[d_out, channels, (frames,) side, side]`` and an optional bias."""

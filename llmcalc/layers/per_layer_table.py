@@ -29,6 +29,7 @@ class PerLayerTable(Layer):
     norm_eps: float = 1e-6
 
     PARALLEL: ClassVar[Parallel] = Parallel(vocabulary="V", whole="nl pl")
+    SHRINK: ClassVar[dict[str, str]] = {"rows": "vocab 97 101 103 107"}
 
     def declare(self) -> Declaration:
         """Declare the table ``[rows, n_layers · d_layer]``, projection ``[d_model, n_layers · d_layer]`` and norm."""

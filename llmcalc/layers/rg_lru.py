@@ -36,6 +36,7 @@ class RgLru(Layer):
     ROLES: ClassVar[Roles] = Roles(hidden="d_inner")
     IS_RECURRENT: ClassVar[bool] = True
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
+    SHRINK: ClassVar[dict[str, str]] = {"d_conv": "at most 4"}
 
     def __post_init__(self) -> None:
         self.check()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
 from ..core.traits import Parallel, Roles
+
+if TYPE_CHECKING:
+    from ..core.shrink import Sizes
 
 
 @record
@@ -31,6 +34,7 @@ class RwkvHeadMix(Layer):
     AXES: ClassVar[str] = """
     nm  n_mixes  number of token-shift mixes of each token with the previous token
     """
+    WIDTH_MULTIPLE: ClassVar[int] = 6  # three heads of an even width
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="nm rank e v R")
     ROLES: ClassVar[Roles] = Roles(heads="n_heads")
     IS_RECURRENT: ClassVar[bool] = True
@@ -38,6 +42,10 @@ class RwkvHeadMix(Layer):
     def __post_init__(self) -> None:
         self.check()
         self.must_divide("n_heads", "d_model")
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return a number of heads that divides all small widths."""
+        return {"n_heads": sizes.N_PARTS}
 
     def declare(self) -> Declaration:
         """Declare the token mixing, five projections, decay, bonus, recurrence, per-head norm and state matrix."""

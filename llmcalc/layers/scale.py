@@ -47,6 +47,7 @@ class Scale(Layer):
         "of": ("output", "residual", "step", "both"),
         "function": ("identity", "tanh", "abs"),
     }
+    SHRINK: ClassVar[dict[str, str]] = {"prompt": "keep"}
 
     IN_ANY_BLOCK: ClassVar[bool] = False
 

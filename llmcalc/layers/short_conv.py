@@ -29,6 +29,8 @@ class ShortConv(Layer):
 
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="i", whole="K py px")
     HAS_ORDER: ClassVar[bool] = True
+    NEEDS_SQUARE_IMAGE: ClassVar[bool] = True
+    SHRINK: ClassVar[dict[str, str]] = {"d_conv": "at most 4"}
 
     def declare(self) -> Declaration:
         """Declare three input projections ``[d_model, d_model]``, a depthwise convolution and an output projection."""

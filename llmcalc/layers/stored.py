@@ -43,6 +43,9 @@ class Stored(Layer):
 
     PARALLEL: ClassVar[Parallel] = Parallel(whole="in out fr py px taps")
     ROLES: ClassVar[Roles] = Roles(widths="d_in d_out")
+    INPUT_WIDTH: ClassVar[str] = "d_in"
+    OUTPUT_WIDTH: ClassVar[str] = "d_out"
+    SHRINK: ClassVar[dict[str, str]] = {"d_out d_in": "width", "taps": "at most 5", "side": "4 5", "frames": "2 3"}
 
     def __post_init__(self) -> None:
         self.check()

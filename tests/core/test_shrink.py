@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any, ClassVar
+
 import pytest
 
 import llmcalc
+from llmcalc import layers
 from llmcalc.core.layer import Layer
 from llmcalc.core.ledger import entries
-from llmcalc.core.shrink import SEQ
+from llmcalc.core.record import fields, record
+from llmcalc.core.shrink import SEQ, Sizes, rules
 
 MODELS = ["gpt3", "llama3", "gemma3-27b", "deepseek-v3", "jamba", "t5", "albert", "llama4", "nemotron-h", "qwen3-next"]
 
@@ -78,3 +83,120 @@ def test_what_there_is_one_of_stays_one_and_the_rest_is_small(model: str) -> Non
                 assert type(after) is int, (place, name)
                 assert (before <= 1) == (after <= 1), (place, name, before, after)
                 assert 0 <= after < 400, (place, name, before, after)
+
+
+RULE = re.compile(r"(always ?)?(keep|related|at most \d+|([a-z_]+)?( ?\d+)*)( if [a-z_]+)?")
+
+
+@pytest.mark.parametrize("kind", layers.kinds())
+def test_rules_are_valid_and_belong_to_sizes(kind: str) -> None:
+    found = layers.find(kind)[0]
+    declared = {entry.name: str(entry.type) for entry in fields(found)}
+    for name, rule in rules(found).items():  # type: ignore[arg-type]
+        if name != "d_model" or "d_model" in declared:
+            assert declared[name].startswith("int"), f"{kind}.{name} is not a size"
+        assert RULE.fullmatch(rule), f"{kind}.{name}: {rule}"
+        assert rule.partition(" if ")[2] in {"", *declared}
+    for field in filter(None, (found.INPUT_WIDTH, found.OUTPUT_WIDTH)):
+        assert field == "d_model" or field in declared
+
+
+def test_kinds_agree_on_the_sizes_of_a_role() -> None:
+    pools: dict[str, set[str]] = {}
+    for kind in layers.kinds():
+        for name, rule in rules(layers.find(kind)[0]).items():  # type: ignore[arg-type]
+            words = rule.removeprefix("always").partition(" if ")[0].split()
+            if words and words[0] not in ("keep", "related", "at", "width"):
+                role = words.pop(0) if not words[0].isdecimal() else name
+                pools.setdefault(role, set()).add(" ".join(words))
+    assert {role: found for role, found in pools.items() if len(found) > 1} == {}
+
+
+@record
+class Sketch(Layer):
+    """A kind with a field for each form of rule."""
+
+    d_model: int
+    d_other: int
+    free: int
+    again: int = 1
+    usual: int = 6
+    kept: int = 1
+    low: int = 1
+    odd: int = 1
+    chosen: int = 1
+    shared: int = 1
+    needed: int = 6
+    switch: bool = False
+    dependent: int = 6
+    derived: int = 1
+
+    SHRINK: ClassVar[dict[str, str]] = {
+        "d_other": "width",
+        "kept": "keep",
+        "low odd": "at most 4",
+        "chosen": "7 5",
+        "shared": "chosen 7 5",
+        "needed": "always 3",
+        "dependent": "always 3 if switch",
+        "derived": "related",
+    }
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, int]:
+        return {"derived": 2 * small["free"]}
+
+
+def shrunk(sizes: Sizes, **values: int) -> Sketch:
+    return sizes.layer(Sketch(**{"d_model": 4096, "d_other": 1024, "free": 600, **values}))  # type: ignore[return-value]
+
+
+def test_a_field_without_a_rule_becomes_a_new_prime() -> None:
+    sizes = Sizes()
+    small = shrunk(sizes, again=600)
+    assert len({small.d_model, small.d_other, small.free, small.again}) == 4
+    assert all(number % divisor for number in (small.free, small.again) for divisor in range(2, number))
+    assert shrunk(sizes).free == small.free
+    assert shrunk(sizes, free=601).free not in (small.free, small.d_model)
+
+
+def test_equal_widths_stay_equal() -> None:
+    sizes = Sizes()
+    small = shrunk(sizes, d_other=4096)
+    assert small.d_other == small.d_model
+    assert shrunk(sizes, d_model=1024, d_other=4096).d_other == small.d_model
+
+
+def test_each_form_of_rule() -> None:
+    sizes = Sizes()
+    small = shrunk(sizes, kept=9000, low=3, odd=9001, chosen=50, shared=50, derived=9)
+    assert (small.kept, small.low, small.odd) == (9000, 3, 3)
+    assert (small.chosen, small.shared) == (7, 7)
+    assert (small.usual, small.needed, small.dependent) == (6, 3, 6)
+    assert small.derived == 2 * small.free
+    assert shrunk(sizes, chosen=51).chosen == 5
+    assert shrunk(sizes, switch=True).dependent == 3
+    assert shrunk(sizes, odd=9000).odd == 4
+    assert shrunk(sizes, usual=7).usual not in (6, 7)
+
+
+def test_widths_are_multiples_of_the_parts_that_kinds_split_them_into() -> None:
+    assert shrunk(Sizes(6)).d_model % 6 == 0
+    deberta = llmcalc.load({"model_type": "deberta"}).shrink()
+    assert (deberta.main.d_model % 6, layer_of(deberta, "disentangled_attention").n_heads) == (0, 3)
+
+
+def layer_of(architecture: llmcalc.Architecture, kind: str) -> Any:
+    return next(entry.layer for entry in entries(architecture) if entry.layer.kind() == kind)
+
+
+def test_related_sizes_match() -> None:
+    attention = layer_of(llmcalc.load("phi3").shrink(), "attention")
+    assert attention.rotary_dim in (attention.d_head, attention.d_head // 4 * 2)
+    local = layer_of(llmcalc.load({"model_type": "longformer"}).shrink(), "local_attention")
+    assert (local.window % 2, local.padded_to % local.window, local.n_heads) == (0, 0, 3)
+    box = layer_of(llmcalc.load({"model_type": "layoutlmv2"}).shrink(), "box_embedding")
+    assert 4 * box.d_edge + 2 * box.d_size in {
+        entry.layer.d_model  # type: ignore[attr-defined]
+        for entry in entries(llmcalc.load({"model_type": "layoutlmv2"}).shrink())
+        if hasattr(entry.layer, "d_model")
+    }

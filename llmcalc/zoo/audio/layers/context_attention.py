@@ -66,6 +66,7 @@ class ContextAttention(Layer):
     ROLES: ClassVar[Roles] = Roles(widths="d_source", heads="n_heads", head_widths="d_head", chunks="chunk")
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"left", "right", "behind", "ahead", "n_ahead"})
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"positions": ("none", "table", "projected")}
+    SHRINK: ClassVar[dict[str, str]] = {"chunk": "5 3", "n_distances": "14 18", "d_source": "width"}
 
     def __post_init__(self) -> None:
         self.check()

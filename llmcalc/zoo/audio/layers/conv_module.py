@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ....core.declaration import Declaration
 from ....core.layer import Layer
@@ -10,6 +10,9 @@ from ....core.record import record
 from ....core.traits import Parallel, Roles
 from ....layers._attention_parts import projection
 from ....layers.mlp import ACTIVATIONS
+
+if TYPE_CHECKING:
+    from ....core.shrink import Sizes
 
 
 @record
@@ -60,10 +63,15 @@ class ConvModule(Layer):
         "activation": ACTIVATIONS[:-1],
         "norm": ("none", "rmsnorm", "layernorm", "batchnorm"),
     }
+    SHRINK: ClassVar[dict[str, str]] = {"d_conv": "at most 4", "chunk": "5 3"}
 
     def __post_init__(self) -> None:
         self.check()
         self.derive(d_inner=self.d_model)
+
+    def shrink_field(self, field: str, sizes: Sizes) -> int | None:
+        """Return the length of a chunk of a module that is not causal."""
+        return sizes.PATCH_WINDOW if field == "chunk" and not self.causal else None
 
     def declare(self) -> Declaration:
         """Declare two input projections ``[d_model, d_inner]``, a depthwise kernel, and an output projection."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
 from ....core.traits import Parallel
+
+if TYPE_CHECKING:
+    from ....core.shrink import Sizes
 
 
 @record
@@ -41,11 +44,23 @@ class BoxEmbedding(Layer):
     """
     PARALLEL: ClassVar[Parallel] = Parallel(vocabulary="V", whole="T ce cs dl")
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"offset", "padding_id"})
+    WIDTH_MULTIPLE: ClassVar[int] = 6  # four edges, height and width
+    SHRINK: ClassVar[dict[str, str]] = {
+        "rows": "vocab 97 101 103 107",
+        "d_stream": "21 15",
+        "n_places": "37 41 43",
+        "offset padding_id": "keep",
+    }
 
     def __post_init__(self) -> None:
         self.check()
         if (self.d_stream is None) != (self.n_places is None):
             raise self.size_error("d_stream", "and n_places must be set together")
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return widths of edges and sizes that fill the stream."""
+        edge = sizes.width(4 * self.d_edge + 2 * self.d_size) // self.WIDTH_MULTIPLE
+        return {"d_edge": edge, "d_size": edge}
 
     def declare(self) -> Declaration:
         """Declare two edge tables ``[rows, d_edge]``, and tables ``[rows, d_size]`` for height and width."""

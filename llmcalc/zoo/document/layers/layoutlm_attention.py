@@ -38,6 +38,7 @@ class LayoutLmAttention(Attention):
     ub  n_box_buckets  buckets of the distance between box edges
     """
     PARALLEL: ClassVar[Parallel] = Parallel(whole="ub")
+    SHRINK: ClassVar[dict[str, str]] = {"distance_buckets box_buckets": "10 12", "distance_most box_most": "11 13"}
 
     def __post_init__(self) -> None:
         Attention.__post_init__(self)

@@ -42,6 +42,7 @@ class LiltAttention(MultiHead):
     ROLES: ClassVar[Roles] = Roles(hidden="d_ff")
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"layout": "the layout stream"}
+    SHRINK: ClassVar[dict[str, str]] = {"d_stream": "21 15"}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -45,6 +45,8 @@ class PathEmbedding(Layer):
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="f", whole="out xd ps xn pu")
     ROLES: ClassVar[Roles] = Roles(widths="d_out", hidden="d_ff")
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"tag_id", "number_id"})
+    OUTPUT_WIDTH: ClassVar[str] = "d_out"
+    SHRINK: ClassVar[dict[str, str]] = {"d_out": "width", "tag_id": "3", "number_id": "5"}
 
     def declare(self) -> Declaration:
         """Declare tables ``[depth, n_tags, d_unit]`` and ``[depth, n_numbers, d_unit]``, and two matrices."""

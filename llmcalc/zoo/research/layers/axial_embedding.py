@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
 from ....core.traits import Parallel
+
+if TYPE_CHECKING:
+    from ....core.shrink import Sizes
 
 
 @record
@@ -27,6 +30,11 @@ class AxialEmbedding(Layer):
     d_column: int
 
     PARALLEL: ClassVar[Parallel] = Parallel(whole="T S in out")
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return widths of rows and columns that fill the stream, and fewer columns than tokens."""
+        width = sizes.width(self.d_row + self.d_column)
+        return {"n_columns": 7, "d_row": width // 3, "d_column": width - width // 3}
 
     def declare(self) -> Declaration:
         """Declare the tables ``[n_rows, 1, d_row]`` and ``[1, n_columns, d_column]``."""

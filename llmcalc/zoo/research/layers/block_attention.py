@@ -58,6 +58,12 @@ class BlockAttention(Layer):
     ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="d_head")
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"xs": "the global tokens", "stretch": "the segment of each token"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"reach": ("own", "beside"), "positions": ("none", "relative")}
+    SHRINK: ClassVar[dict[str, str]] = {
+        "block": "5 3",
+        "n_buckets": "10 12 14",
+        "summary": "4 7",
+        "max_distance": "always 11 13",
+    }
 
     def has_order(self) -> bool:
         """Return whether there are positions."""

@@ -25,6 +25,7 @@ class CharacterAttention(MultiHead):
     merge: int = 1
 
     ROLES: ClassVar[Roles] = Roles(chunks="chunk")
+    SHRINK: ClassVar[dict[str, str]] = {"chunk": "5 3", "merge": "keep"}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
 from ....core.traits import Parallel, Roles
+
+if TYPE_CHECKING:
+    from ....core.shrink import Sizes
 
 
 @record
@@ -33,10 +36,16 @@ class CharacterEmbedding(Layer):
     use: ClassVar[str] = "tokens"
     unused: ClassVar[bool] = False
     own_ids: ClassVar[str] = ""
+    OUTPUT_WIDTH: ClassVar[str] = "d_out"
+    SHRINK: ClassVar[dict[str, str]] = {"n_buckets": "10 12 14", "d_out": "width", "rows": "vocab 97 101 103 107"}
 
     def __post_init__(self) -> None:
         self.check()
         self.must_divide("n_hashes", "d_out")
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return a number of hash functions that divides all small widths."""
+        return {"n_hashes": sizes.N_PARTS}
 
     def declare(self) -> Declaration:
         """Declare the tables ``[n_hashes, n_buckets, d_out / n_hashes]``."""

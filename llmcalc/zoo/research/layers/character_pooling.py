@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ....core.declaration import Declaration
 from ....core.layer import Layer
@@ -10,6 +10,9 @@ from ....core.record import record
 from ....core.traits import Parallel, Roles
 from ....layers.mlp import ACTIVATIONS
 from .character_attention import n_groups
+
+if TYPE_CHECKING:
+    from ....core.shrink import Sizes
 
 
 @record
@@ -39,10 +42,16 @@ class CharacterPooling(Layer):
     ROLES: ClassVar[Roles] = Roles(widths="d_in")
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"characters": "the stream before tokens were merged"}
+    INPUT_WIDTH: ClassVar[str] = "d_in"
+    SHRINK: ClassVar[dict[str, str]] = {"d_in": "width", "merge": "keep", "taps": "at most 5"}
 
     def __post_init__(self) -> None:
         self.check()
         self.derive(taps=self.merge)
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return taps that span a group of tokens, or the neighbours of a token."""
+        return {"taps": self.merge if self.taps == self.merge else 4} if "taps" in small else {}
 
     def declare(self) -> Declaration:
         """Declare a weight ``[d_in, d_in, taps]`` or ``[d_in, 2 d_in, taps]``, a bias, and a norm."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ....core.declaration import Declaration
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....core.record import record
 from ....core.traits import Parallel, Roles
+
+if TYPE_CHECKING:
+    from ....core.shrink import Sizes
 
 
 @record
@@ -58,6 +61,7 @@ class ChunkedAttention(Layer):
 
     ZERO_ALLOWED = frozenset({"before", "after"})
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"planes": "random hash directions, which determine the bucket"}
+    SHRINK: ClassVar[dict[str, str]] = {"chunk": "5 3", "before after n_rotations": "keep"}
 
     def __post_init__(self) -> None:
         self.check()
@@ -67,6 +71,10 @@ class ChunkedAttention(Layer):
         if words and not (even and sum(sizes) == 2 * (self.n_rotations or 0)):
             problem = f"is {short_repr(self.factors)}; it must be even numbers that sum to twice n_rotations"
             raise self.size_error("factors", problem)
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return a padded length that is a multiple of every chunk, and the length of the smallest chunk."""
+        return {"padded_to": 15, "padded_above": 3} if "padded_to" in small else {}
 
     def declare(self) -> Declaration:
         """Declare the projections, hashes, chunked or full scores, weighted values, and output projection."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
 from ....core.traits import Parallel, Roles
 from ....layers._rope import ROPE_SCALINGS, check_factors
+
+if TYPE_CHECKING:
+    from ....core.shrink import Sizes
 
 
 @record
@@ -65,12 +68,32 @@ class CompressedConvolutionalAttention(Layer):
     )
     HAS_ORDER: ClassVar[bool] = True
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"rope_scaling": ROPE_SCALINGS}
+    SHRINK: ClassVar[dict[str, str]] = {
+        "n_kv_heads": "3 2 5 7",
+        "d_conv": "at most 4",
+        "window": "7 11 13 5",
+        "rope_length": "8",
+    }
 
     def __post_init__(self) -> None:
         self.check()
         self.must_divide("n_kv_heads", "n_heads")
         self.derive(rotary_dim=self.d_head)
         check_factors(self)
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return numbers of heads that divide each other, even rotary widths and as many factors as pairs."""
+        from ....layers._small_sizes import (  # needed only by tests
+            shrink_factors,
+            shrink_heads,
+            shrink_rotary_dim,
+            shrink_rotated_head,
+        )
+
+        found = shrink_heads(self, sizes)
+        found["d_head"] = shrink_rotated_head(self, sizes)
+        found |= shrink_rotary_dim(self, found)
+        return found | shrink_factors(self, found["rotary_dim"])
 
     def declare(self) -> Declaration:
         """Declare the projections, convolutions, attention, output projection, and cached convolution inputs."""

@@ -24,6 +24,7 @@ class ConvBertAttention(MultiHead):
 
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="i", replicated="g", whole="K")
     HAS_ORDER: ClassVar[bool] = True
+    SHRINK: ClassVar[dict[str, str]] = {"d_conv": "at most 4"}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -49,6 +49,8 @@ class DepthAttention(Layer):
         "read": "the input of a gate",
         "message": "the message of the previous pass to this layer",
     }
+    READS_EARLIER_LAYERS: ClassVar[bool] = True
+    SHRINK: ClassVar[dict[str, str]] = {"n_states n_reads n_gates": "keep"}
 
     def ends_group(self) -> bool:
         """Return whether the stream is stored as the sum of a group."""

@@ -26,6 +26,7 @@ class DynamicAttention(Attention):
     keep_window: int | None = None
 
     PARALLEL: ClassVar[Parallel] = Parallel(whole="gm")
+    SHRINK: ClassVar[dict[str, str]] = {"keep_window": "6"}
 
     def _axes(self) -> dict[str, int | str]:
         return Attention._axes(self) | {"gm": self.n_kv_heads or self.n_heads}

@@ -49,6 +49,8 @@ class FunnelAttention(Layer):
         "unpooled": "the input before pooling",
         "sines": "sines and cosines of positions",
     }
+    WIDTH_MULTIPLE: ClassVar[int] = 6  # sines and cosines, and the heads of other kinds
+    SHRINK: ClassVar[dict[str, str]] = {"merge restores": "keep"}
 
     def __post_init__(self) -> None:
         self.check()

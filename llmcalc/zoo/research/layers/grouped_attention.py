@@ -26,6 +26,7 @@ class GroupedAttention(MultiHead):
     o_groups: int = 1
 
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"q": "the queries", "k": "the keys", "v": "the values"}
+    SHRINK: ClassVar[dict[str, str]] = {"q_groups k_groups v_groups o_groups": "3 2"}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -30,6 +30,9 @@ class GroupedLinear(Layer):
     """
     PARALLEL: ClassVar[Parallel] = Parallel(whole="xg xi xo")
     ROLES: ClassVar[Roles] = Roles(widths="d_in d_out")
+    INPUT_WIDTH: ClassVar[str] = "d_in"
+    OUTPUT_WIDTH: ClassVar[str] = "d_out"
+    SHRINK: ClassVar[dict[str, str]] = {"d_in d_out": "width", "groups": "3 2"}
 
     def __post_init__(self) -> None:
         self.check()

@@ -34,6 +34,7 @@ class GroupedMlp(Layer):
     ROLES: ClassVar[Roles] = Roles(hidden="d_ff")
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"u": "the hidden values"}
+    SHRINK: ClassVar[dict[str, str]] = {"groups out_groups": "3 2"}
 
     def __post_init__(self) -> None:
         self.check()

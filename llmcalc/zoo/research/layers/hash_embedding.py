@@ -39,6 +39,7 @@ class HashEmbedding(Layer):
     """
     PARALLEL: ClassVar[Parallel] = Parallel(vocabulary="V")
     IN_ANY_BLOCK: ClassVar[bool] = False
+    SHRINK: ClassVar[dict[str, str]] = {"rows": "vocab 97 101 103 107", "n_lengths": "keep"}
 
     def __post_init__(self) -> None:
         self.check()

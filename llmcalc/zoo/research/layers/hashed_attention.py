@@ -31,6 +31,7 @@ class HashedAttention(MultiHead):
     PARALLEL: ClassVar[Parallel] = Parallel(whole="K")
     HAS_ORDER: ClassVar[bool] = True
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"planes": "random hash planes, which determine the bits of a hash"}
+    SHRINK: ClassVar[dict[str, str]] = {"d_conv": "at most 4"}
 
     def declare(self) -> Declaration:
         """Declare the projections, collision probabilities, weighted values, convolution, and output projection."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
 from ....core.traits import Parallel, Roles
 from ....layers._attention_parts import projection
+
+if TYPE_CHECKING:
+    from ....core.shrink import Sizes
 
 
 @record
@@ -45,6 +48,9 @@ class LatentAttention(Layer):
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="out e v src")
     ROLES: ClassVar[Roles] = Roles(widths="d_source d_out", heads="n_heads")
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"array": "the learned array"}
+    WIDTH_MULTIPLE: ClassVar[int] = 6  # three heads of an even width
+    OUTPUT_WIDTH: ClassVar[str] = "d_out"
+    SHRINK: ClassVar[dict[str, str]] = {"d_source d_out": "width", "n_keys": "n_queries"}
 
     def __post_init__(self) -> None:
         self.check()
@@ -53,6 +59,10 @@ class LatentAttention(Layer):
         self.must_divide("n_heads", "d_v")
         if self.query_residual and (self.reads_itself or self.d_out != self.d_model):
             raise self.size_error("query_residual", "cannot be combined with reads_itself or d_out")
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return a number of heads that divides all small widths."""
+        return {"n_heads": sizes.N_PARTS}
 
     def declare(self) -> Declaration:
         """Declare the norms, the projections with biases, the scores, the weighted values, and the output."""

@@ -42,6 +42,7 @@ class LightningAttention(Layer):
     ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="d_head")
     IS_RECURRENT: ClassVar[bool] = True
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
+    SHRINK: ClassVar[dict[str, str]] = {"block": "always 5 3"}
 
     def declare(self) -> Declaration:
         """Declare the projections, sums within and across blocks, norm, gate, output, and one state per head."""

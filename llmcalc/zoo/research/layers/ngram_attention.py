@@ -31,6 +31,7 @@ class NgramAttention(MultiHead):
     uh  n_relative  buckets of relative positions, for all heads
     """
     PARALLEL: ClassVar[Parallel] = Parallel(whole="uh")
+    SHRINK: ClassVar[dict[str, str]] = {"n_gram": "keep", "n_buckets": "10 12 14", "max_distance": "always 11 13"}
 
     def declare(self) -> Declaration:
         """Declare the projections, the attention of the main and predicting streams, and the output projection."""

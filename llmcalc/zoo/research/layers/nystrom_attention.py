@@ -31,6 +31,7 @@ class NystromAttention(MultiHead):
     """
     PARALLEL: ClassVar[Parallel] = Parallel(whole="K")
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"z": "the inverse so far, starting from scaled transposed scores"}
+    SHRINK: ClassVar[dict[str, str]] = {"n_landmarks": "5 3", "d_conv": "at most 4"}
 
     def declare(self) -> Declaration:
         """Declare the projections, three softmaxes, iterative inverse, weighted values, convolution, and output."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
 from ....core.traits import Parallel, Roles
 from ....layers._attention_parts import derive_head_width
+
+if TYPE_CHECKING:
+    from ....core.shrink import Sizes
 
 
 @record
@@ -54,12 +57,23 @@ class PatchAttention(Layer):
     IN_ANY_BLOCK: ClassVar[bool] = False
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"extra_patches"})
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"asks": ("patches", "tokens")}
+    SHRINK: ClassVar[dict[str, str]] = {"n_kv_heads": "3 2 5 7", "n_vectors patch extra_patches": "keep"}
 
     def __post_init__(self) -> None:
         self.check()
         self.derive(n_kv_heads=self.n_heads)
         self.must_divide("n_kv_heads", "n_heads")
         derive_head_width(self)
+
+    def reserve_sizes(self, sizes: Sizes, stream: int) -> None:
+        """Make the concatenated vectors of a patch a multiple of one vector."""
+        sizes.concatenate(*[self.d_model] * self.n_vectors)
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return numbers of heads that divide each other."""
+        from ....layers._small_sizes import shrink_heads  # needed only by tests
+
+        return shrink_heads(self, sizes)
 
     def declare(self) -> Declaration:
         """Declare the normalised queries and keys, patch scores, weighted values, output, and residual additions."""

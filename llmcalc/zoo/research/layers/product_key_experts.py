@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from math import isqrt
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
 from ....core.traits import Parallel, Roles
 from ....layers.mlp import ACTIVATIONS
+
+if TYPE_CHECKING:
+    from ....core.shrink import Sizes
 
 
 @record
@@ -48,6 +51,12 @@ class ProductKeyExperts(Layer):
         if self.top_k > reachable:
             problem = f"is {self.n_experts}; only {reachable} of them have keys, fewer than top_k ({self.top_k})"
             raise self.size_error("n_experts", problem)
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return numbers of experts that leave some experts inactive, unless all were active."""
+        from ....layers._small_sizes import shrink_experts  # needed only by tests
+
+        return shrink_experts(self, sizes)
 
     def declare(self) -> Declaration:
         """Declare a router with two sets of ``sqrt(n_experts)`` keys, and two tables ``[n_experts, d_model]``.

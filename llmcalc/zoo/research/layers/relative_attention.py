@@ -31,6 +31,7 @@ class RelativeAttention(MultiHead):
     max_distance: int | None = None
 
     PARALLEL: ClassVar[Parallel] = Parallel(whole="S")
+    SHRINK: ClassVar[dict[str, str]] = {"max_distance": "11 13"}
 
     def declare(self) -> Declaration:
         """Declare the token and distance projections, the content and position scores, and the output."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
 from ....core.traits import Parallel, Roles
+
+if TYPE_CHECKING:
+    from ....core.shrink import Sizes
 
 
 @record
@@ -72,12 +75,19 @@ class RelativeProfileAttention(Layer):
     HAS_NORM: ClassVar[bool] = True
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"for_k": "the input of the keys", "for_v": "the input of the values"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"norm": ("rmsnorm", "clip")}
+    SHRINK: ClassVar[dict[str, str]] = {"n_kv_heads": "3 2 5 7", "d_conv": "at most 4", "window": "7 11 13 5"}
 
     def __post_init__(self) -> None:
         self.check()
         self.must_divide("n_kv_heads", "n_heads")
         if self.separate and not self.own_inputs:
             raise self.size_error("separate", "requires own_inputs: true")
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return numbers of heads that divide each other."""
+        from ....layers._small_sizes import shrink_heads  # needed only by tests
+
+        return shrink_heads(self, sizes)
 
     def declare(self) -> Declaration:
         """Declare the projections, convolutions, profiles, scores, weighted values, gate, and output projection."""

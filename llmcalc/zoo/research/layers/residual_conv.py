@@ -26,6 +26,7 @@ class ResidualConv(Layer):
 
     PARALLEL: ClassVar[Parallel] = Parallel(whole="K")
     HAS_ORDER: ClassVar[bool] = True
+    SHRINK: ClassVar[dict[str, str]] = {"d_conv": "at most 4"}
 
     def declare(self) -> Declaration:
         """Declare the kernels ``[d_model, d_conv]``."""

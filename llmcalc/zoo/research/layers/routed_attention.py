@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
 from ....core.traits import Parallel, Roles
 from ....layers._rope import ROPE_SCALINGS, check_factors
+
+if TYPE_CHECKING:
+    from ....core.shrink import Sizes
 
 
 @record
@@ -53,11 +56,19 @@ class RoutedAttention(Layer):
         active_experts="top_k",
     )
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"rope_scaling": ROPE_SCALINGS}
+    SHRINK: ClassVar[dict[str, str]] = {"n_kv_heads": "3 2 5 7", "rope_length": "8"}
 
     def __post_init__(self) -> None:
         self.check()
         check_factors(self)
         self.must_not_exceed("top_k", "n_experts")
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return numbers of experts that leave some inactive, even rotary widths and as many factors as pairs."""
+        from ....layers._small_sizes import shrink_experts, shrink_factors, shrink_rotated_head  # needed only by tests
+
+        found = {"d_head": shrink_rotated_head(self, sizes), **shrink_experts(self, sizes)}
+        return found | shrink_factors(self, found["d_head"])
 
     def declare(self) -> Declaration:
         """Declare the router, expert queries, shared keys and values, scores, weighted values, and expert outputs."""

@@ -30,6 +30,8 @@ class SpanSelection(Layer):
     ROLES: ClassVar[Roles] = Roles(widths="d_in")
     HAS_ORDER: ClassVar[bool] = True
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"question_id"})
+    INPUT_WIDTH: ClassVar[str] = "d_in"
+    SHRINK: ClassVar[dict[str, str]] = {"d_in": "width"}
 
     def declare(self) -> Declaration:
         """Declare two matrices with norms and a bilinear matrix for each end of the span."""

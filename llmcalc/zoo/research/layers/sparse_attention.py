@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ....core.declaration import Declaration
 from ....core.record import record
 from ....layers._attention_parts import MultiHead, projection
+
+if TYPE_CHECKING:
+    from ....core.shrink import Sizes
 
 ENDS = 4  # number of blocks that are computed separately: the first two and the last two
 NEAR = 3  # number of neighbouring blocks, including the block itself
@@ -35,11 +38,16 @@ class SparseAttention(MultiHead):
     wc  n_band_keys  keys in the neighbouring and random blocks of a query block
     wg  n_end_keys   keys in the first and last blocks
     """
+    SHRINK: ClassVar[dict[str, str]] = {"block": "related"}
 
     @property
     def limit(self) -> int:
         """Maximum sequence length for full attention, in tokens."""
         return (NEAR + GLOBAL + 2 * self.n_random) * self.block
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return the smallest blocks, and one random block per block."""
+        return super().shrink_related(sizes, small) | {"block": 2, "n_random": 1}
 
     def declare(self) -> Declaration:
         """Declare the projections, scores of end and inner blocks or of all tokens, weighted values, and output."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
 from ....core.traits import Parallel
 from ....layers._attention_parts import projection
+
+if TYPE_CHECKING:
+    from ....core.shrink import Sizes
 
 
 @record
@@ -25,11 +28,16 @@ class ChannelAttention(Layer):
     n_groups: int
     bias: bool = True
 
+    WIDTH_MULTIPLE: ClassVar[int] = 6  # three groups of an even width
     PARALLEL: ClassVar[Parallel] = Parallel(whole="e v cg")
 
     def __post_init__(self) -> None:
         self.check()
         self.must_divide("n_groups", "d_model")
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return a number of groups that divides all small widths."""
+        return {"n_groups": sizes.N_PARTS}
 
     def declare(self) -> Declaration:
         """Declare the projections, channel scores within each group, weighted values, and output projection."""

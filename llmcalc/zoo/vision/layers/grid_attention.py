@@ -5,12 +5,15 @@ The scores include learned position biases, decomposed into rows and columns [li
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ....core.declaration import Declaration
 from ....core.record import record
 from ....core.traits import Parallel, Roles
 from ....layers._attention_parts import MultiHead, projection
+
+if TYPE_CHECKING:
+    from ....core.shrink import Sizes
 
 
 @record
@@ -35,6 +38,7 @@ class GridAttention(MultiHead):
     qw     n_padded_patches  patches, padded to whole windows
     qr kr  n_side            patches per side of an attention window
     """
+    NEEDS_SQUARE_IMAGE: ClassVar[bool] = True
     PARALLEL: ClassVar[Parallel] = Parallel(whole="rp")
     ROLES: ClassVar[Roles] = Roles(windows="window")
 
@@ -42,6 +46,12 @@ class GridAttention(MultiHead):
         super().__post_init__()
         if self.window:
             self.must_not_exceed("window", "grid")
+
+    def shrink_field(self, field: str, sizes: Sizes) -> int | None:
+        """Return the side of the test image, or a window that divides it only if the window divided the image."""
+        if field == "window" and self.window:
+            return sizes.SQUARE // 2 if self.grid % self.window == 0 else sizes.SQUARE // 2 - 1
+        return sizes.SQUARE if field == "grid" else None
 
     def declare(self) -> Declaration:
         """Declare the projections, scores, row and column biases, weighted values, and output for complete images."""

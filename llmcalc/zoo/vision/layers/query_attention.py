@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
 from ....core.traits import Parallel, Roles
 from ....layers._attention_parts import derive_head_width, projection
+
+if TYPE_CHECKING:
+    from ....core.shrink import Sizes
 
 
 @record
@@ -59,6 +62,8 @@ class QueryAttention(Layer):
         widths="d_source d_out", heads="n_heads", kv_heads="n_kv_heads", head_widths="d_head"
     )
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"sees": ("tokens", "themselves", "both")}
+    OUTPUT_WIDTH: ClassVar[str] = "d_out"
+    SHRINK: ClassVar[dict[str, str]] = {"pooled prompt": "keep", "n_kv_heads": "3 2 5 7", "d_source d_out": "width"}
 
     def __post_init__(self) -> None:
         self.check()
@@ -73,6 +78,12 @@ class QueryAttention(Layer):
             raise self.size_error("source_norm", "cannot be combined with pooled or sees: themselves")
         if self.sees != "tokens" and (self.pooled or self.d_source != self.d_model):
             raise self.size_error("pooled", "and d_source require sees: tokens")
+
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return numbers of heads that divide each other."""
+        from ....layers._small_sizes import shrink_heads  # needed only by tests
+
+        return shrink_heads(self, sizes)
 
     def declare(self) -> Declaration:
         """Declare the projections, scores, weighted values, and output. Learned queries run once per sequence."""

@@ -1,0 +1,63 @@
+"""Small sizes of fields that belong together, such as heads and key heads, for the tests of several layer kinds."""
+
+from __future__ import annotations
+
+from itertools import cycle, islice
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..core.shrink import Sizes
+
+KEY_HEADS, HEADS_PER_KEY_HEAD = (3, 2, 5, 7), (2, 5, 7, 11)
+ROTATED, ROTATED_IN_TWO_DIMENSIONS = (10, 14, 22, 26, 34), (12, 20, 28)
+
+
+def shrink_heads(
+    layer: Any, sizes: Sizes, keys: str = "n_kv_heads", queries: str = "n_heads", together: int = 1
+) -> dict[str, Any]:
+    """Return small numbers of key and query heads that divide each other, both in multiples of ``together``."""
+    few, many = getattr(layer, keys), getattr(layer, queries)
+    small = together * (1 if few == together else sizes.size("n_kv_heads", few, *KEY_HEADS))
+    served = 1 if few == many else sizes.size("heads_per_key_head", many // few, *HEADS_PER_KEY_HEAD)
+    return {keys: small, queries: small * served}
+
+
+def shrink_attention(layer: Any, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
+    """Return numbers of heads that divide each other, even rotary widths and as many factors as pairs."""
+    found = shrink_heads(layer, sizes, together=layer.HEADS_TOGETHER)
+    if layer.index_heads == layer.n_kv_heads:
+        found["index_heads"] = found["n_kv_heads"]
+    if layer.positions == "rope":
+        found["d_head"] = shrink_rotated_head(layer, sizes)
+    if layer.d_head_v == layer.d_head:
+        found["d_head_v"] = found.get("d_head", small["d_head"])
+    found |= shrink_rotary_dim(layer, small | found)
+    return found | shrink_factors(layer, found["rotary_dim"])
+
+
+def shrink_rotated_head(layer: Any, sizes: Sizes) -> int:
+    """Return a small even head width, or a multiple of 4 if channels rotate in two dimensions."""
+    if getattr(layer, "rope_grid", "none") == "none":
+        return sizes.size("rotated_head", layer.d_head, *ROTATED)
+    return sizes.size("turned_head", layer.d_head, *ROTATED_IN_TWO_DIMENSIONS)
+
+
+def shrink_rotary_dim(layer: Any, small: dict[str, Any]) -> dict[str, Any]:
+    """Return a small rotary width: all of a head, or an even part if only a part is rotated."""
+    head = small["d_head"]
+    return {"rotary_dim": head if layer.rotary_dim == layer.d_head else head // 4 * 2}
+
+
+def shrink_factors(layer: Any, width: int) -> dict[str, Any]:
+    """Return as many factors per pair of rotary channels as a small rotary width has pairs."""
+    if not layer.rope_factors:
+        return {}
+    parts = [list(islice(cycle(part.split()), width // 2)) for part in layer.rope_factors.split("|")]
+    return {"rope_factors": " | ".join(map(" ".join, parts))}
+
+
+def shrink_experts(layer: Any, sizes: Sizes) -> dict[str, Any]:
+    """Return numbers of experts that leave some experts inactive, unless all were active."""
+    top_k = min(layer.top_k, 2 + layer.top_k % 2)
+    is_dense = layer.top_k == layer.n_experts
+    return {"n_experts": top_k if is_dense else sizes.size("n_experts", layer.n_experts), "top_k": top_k}
