@@ -29,8 +29,9 @@ from .core.architecture import Architecture, Block, Branch, Named, Run, Stack, S
 from .core.errors import SizeError
 from .core.layer import Layer
 from .core.ledger import rows
+from .core.setting import LOGITS, MODE, PAIRS
 from .core.traits import role_fields
-from .core.workload import ATTENTION, LOGITS, MODES, Workload
+from .core.workload import Workload
 
 PRIMES = tuple(number for number in range(2, 200) if all(number % divisor for divisor in range(2, number)))
 WIDTHS = tuple(heads * prime for heads in (6, 12, 30) for prime in (5, 7, 11, 13))  # divisible by many head counts
@@ -119,13 +120,13 @@ def _sublayers(draw: st.DrawFn, d_model: int, multiple: int) -> Sublayer:
 @st.composite
 def workloads(draw: st.DrawFn) -> Workload:
     """Draw a forward pass, a training step or a decode step on a few short sequences."""
-    mode = draw(st.sampled_from(MODES))
+    mode = draw(st.sampled_from(MODE.choices))
     return Workload(
         batch=draw(st.integers(1, 4)),
         seq=draw(st.integers(1, _MAX_TOKENS)),
         mode=mode,
-        attention=draw(st.sampled_from(ATTENTION)),
-        logits=draw(st.sampled_from(LOGITS)),
+        attention=draw(st.sampled_from(PAIRS.choices)),
+        logits=draw(st.sampled_from(LOGITS.choices)),
         context=draw(st.integers(0, _MAX_TOKENS)) if mode == "decode" else 0,
     )
 

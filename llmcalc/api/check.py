@@ -8,17 +8,22 @@ from typing import Any
 from ..calc.flops import flops
 from ..calc.memory.fit import read_size
 from ..calc.params import params
-from ..calc.sharding import Mesh
+from ..calc.sharding import MESH, Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
+from ..core.setting import AMOUNT, BATCH, SEQ, SIZE, Setting, check_values, read_texts
 from ..estimate.amounts import amount, compute
 from ..lint import Finding, lint
 from .defaults import default_seq
 from .load import Source, load
 from .memory import memory
 
+SETTINGS = (
+    *MESH, BATCH, SEQ, *(Setting(name, AMOUNT) for name in ("max_params", "max_active", "budget", "tokens")),
+    Setting("max_memory", SIZE, least=1),
+)  # fmt: skip
 LIMIT_KEYS = ("name", "ours", "most", "unit")
 
 
@@ -104,9 +109,8 @@ def check(
     Raises:
         InputError: an unknown rule, or an invalid limit.
     """
-    for name, ranks in (("tp", tp), ("pp", pp), ("ep", ep)):
-        if ranks is not None and ranks < 1:
-            raise InputError(f"must be at least 1, not {ranks}", parameter=name)
+    select, ignore = read_texts(select, "select"), read_texts(ignore, "ignore")
+    check_values(SETTINGS, locals())
     mesh = Mesh(tp=tp or 1, pp=pp or 1, dp=ep or 1, ep=ep or 1)
     architecture = load(model)
     length = default_seq(architecture) if seq is None else seq

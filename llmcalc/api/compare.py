@@ -14,7 +14,7 @@ from ..core.record import record
 from .defaults import default_seq
 from .load import Source, load
 from .memory import memory
-from .settings import split_settings
+from .settings import ALL, read_settings, split_settings
 
 BYTES = "bytes"
 QUANTITIES = ("total", "active", "embedding", "non_embedding", "buffers")
@@ -95,6 +95,7 @@ def compare(*models: Source, **settings: Any) -> Comparison:
     """
     if len(models) < 2:
         raise InputError("at least two models are required", parameter="models")
+    settings = read_settings("a comparison", ALL, settings)
     sizes, step, of_memory, convention = split_settings(settings)
     if settings.get("training"):
         if step["mode"] == "decode":

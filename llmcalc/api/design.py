@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from ..calc.memory.fit import read_size
-from ..core.errors import InputError, SizeError
+from ..core.errors import InputError
 from ..core.record import changed
+from ..core.setting import AMOUNT, BATCH, SIZE, Setting, check_values
 from ..estimate.amounts import amount, share
 from ..schema.shape_search import MULTIPLE, RANKS, WITHIN, Design, Measure, Rules, search
 from .defaults import SEQ
+
+SETTINGS = (
+    Setting("family", str, ""), Setting("params", AMOUNT), Setting("active", AMOUNT), Setting("flops", AMOUNT),
+    Setting("memory", SIZE, least=1), Setting("seq", int, SEQ, least=1), BATCH,
+    Setting("multiple", int, MULTIPLE, least=1), Setting("tp", int, RANKS, least=1), Setting("within", AMOUNT, WITHIN),
+)  # fmt: skip
 
 
 def design(
@@ -44,13 +51,11 @@ def design(
     Raises:
         InputError: there is not exactly one target, the family has no width to vary, or no shape satisfies the rules.
     """
+    check_values(SETTINGS, locals())
     targets = {"params": params, "active": active, "flops": flops, "memory": memory}
     chosen = {name: value for name, value in targets.items() if value is not None}
     if len(chosen) != 1:
         raise InputError("design requires exactly one target", hint="set {params}, {active}, {flops} or {memory}")
-    for name, number in (("multiple", multiple), ("tp", tp), ("batch", batch), ("seq", seq)):
-        if number < 1:
-            raise SizeError(f"must be at least 1, not {number}", parameter=name)
     ((quantity, value),) = chosen.items()
     rules = Rules(multiple, tp, share(within, "within"))
     return changed(search(family, _target(quantity, value), _measure(quantity, batch, seq), rules), quantity=quantity)

@@ -10,23 +10,29 @@ from ..calc.flops import flops
 from ..calc.kv_cache import state
 from ..calc.params import params
 from ..core.architecture import Architecture
-from ..core.errors import InputError, UnknownNameError
+from ..core.errors import UnknownNameError
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
+from ..core.setting import AMOUNT, CONTEXT, CONVENTION, LOGITS, MODE, SIZES, Setting, check_values
 from ..core.tree import Node
 from ..core.workload import Workload
 from .defaults import default_seq
 from .load import Source, load
-from .settings import DEPENDS, FORMATS, SIZES, check_dependence, split_settings
+from .settings import CACHE, CACHE_FORMAT, DEPENDS, FORMATS, KERNELS, STEP, read_settings, split_settings
 
 # settings that each explanation depends on; a state is explained in elements
 EXPLAINED = {
     **DEPENDS,
-    "state": tuple(name for name in DEPENDS["state"] if name not in ("dtype", "cache")),
-    "train": ("seq", "target_seq", "extend", "pairs"),
-    "traffic": (*SIZES, "mode", "context", "logits", *FORMATS, "cache"),
+    "state": (*SIZES, *CACHE, CONVENTION),
+    "train": (*SIZES[1:], STEP[2], Setting("tokens", AMOUNT, least=1)),
+    "traffic": (*SIZES, MODE, CONTEXT, LOGITS, KERNELS, *FORMATS, CACHE_FORMAT),
 }
-OWN = {"tokens": "train", "kernels": "traffic"}  # settings of a single quantity
+EXPLAIN = (
+    Setting("quantity", str, "params", choices=tuple(EXPLAINED)),
+    Setting("depth", int, least=0),
+    Setting("select", least=0),
+)
+OWN = ("tokens", "kernels")  # settings of a single quantity
 
 
 @record
@@ -83,16 +89,9 @@ def explain(
     Raises:
         InputError: an unknown quantity, or settings that the quantity does not depend on.
     """
-    if quantity not in EXPLAINED:
-        hint = f"use one of {', '.join(EXPLAINED)}"
-        raise UnknownNameError("quantity", quantity, EXPLAINED, parameter="quantity", hint=hint)
-    if depth is not None and depth < 0:
-        raise InputError(f"must be at least 0, not {depth}", parameter="depth")
-    check_dependence(quantity, EXPLAINED[quantity], settings)
-    own = {name: settings.pop(name) for name in OWN if settings.get(name) is not None}
-    for name in own:
-        if quantity != OWN[name]:
-            raise InputError(f"has no effect on {quantity}", parameter=name, hint="omit it")
+    check_values(EXPLAIN, locals())
+    settings = read_settings(quantity, EXPLAINED[quantity], settings)
+    own = {name: settings.pop(name) for name in OWN if name in settings}
     architecture = load(model)
     tree, workload = _derive(architecture, quantity, own, settings)
     named = replace(tree, label=f"{architecture.name} {quantity}")
@@ -123,7 +122,7 @@ def _derive(
     if quantity == "traffic":
         from .traffic import traffic
 
-        formats = {name: of_memory[name] for name in (*FORMATS, "cache") if name in of_memory}
+        formats = {name: of_memory[name] for name in ("dtype", "weights", "only", "keep", "cache") if name in of_memory}
         step = {name: step[name] for name in ("mode", "context", "logits")}
         moved = traffic(architecture, **sizes, **step, **formats, **own)
         return trees.traffic_tree(moved), moved.workload

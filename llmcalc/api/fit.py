@@ -7,21 +7,26 @@ from typing import Any, NamedTuple
 from ..calc.memory.fit import LARGEST, Fit, largest_fitting, read_size, smallest_fitting
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
-from ..core.errors import InputError, SizeError, UnknownNameError
+from ..core.errors import InputError, SizeError
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, fields, record
+from ..core.setting import CONVENTION, SIZE, SIZES, Setting, check_values
 from ..core.workload import positions
 from ..estimate.hardware import Accelerator
 from .defaults import RESERVE, default_seq
 from .load import Source, load
 from .memory import memory
 from .names import accelerator, name_and_count
-from .settings import SIZES, memory_settings
+from .settings import MEMORY, MEMORY_MODE, memory_settings, read_settings
 
 MOST_GPUS = 2**14
 GIB = 2**30
 SOLVE = ("seq", "batch", "quant", "gpus")
-MODES = ("inference", "training")
+FIT = (
+    Setting("gpu", SIZE, least=1), Setting("count", int, least=1), Setting("gpu_memory", SIZE, least=1),
+    Setting("reserve", SIZE, RESERVE, least=0), Setting("solve", choices=SOLVE),
+)  # fmt: skip
+SETTINGS = (*SIZES, MEMORY_MODE, *MEMORY, CONVENTION)
 # common weight formats, most bits first
 FORMATS = (
     "bf16", "int8-channel", "q8_0", "mxfp8", "fp8", "fp8-block", "q6_k", "q5_k_m", "q5_k_s", "q4_k_m", "q4_k_s",
@@ -106,15 +111,13 @@ def fit(
     Raises:
         InputError: an unknown GPU, or conflicting settings.
     """
-    if solve is not None and solve not in SOLVE:
-        raise UnknownNameError("quantity", solve, SOLVE, parameter="solve", hint=f"use one of {', '.join(SOLVE)}")
+    check_values(FIT, locals())
     if solve in settings:
         raise InputError("cannot be set because it is being solved for", parameter=str(solve), hint="omit it")
-    mode = settings.pop("mode", "inference")
-    if mode not in MODES:
-        raise UnknownNameError("mode", mode, MODES, parameter="mode", hint=f"use one of {', '.join(MODES)}")
-    sizes = {name: settings.pop(name) for name in SIZES if name in settings}
-    arguments = {**memory_settings({"training": mode == "training", **settings}), **sizes}
+    settings = read_settings("a fit", SETTINGS, settings)
+    sizes = {setting.name: settings.pop(setting.name) for setting in SIZES if setting.name in settings}
+    training = settings.pop("mode", "inference") == "training"
+    arguments = {**memory_settings({"training": training, **settings}), **sizes}
     architecture = load(model)
     if arguments.get("seq") is None:
         arguments["seq"] = default_seq(architecture)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..calc.flops import Flops
 from ..calc.flops import flops as count
+from ..core.setting import WORKLOAD, check_values
 from .defaults import cached_tokens, default_seq
 from .load import Source, load
 
@@ -50,6 +51,7 @@ def flops(
     Raises:
         InputError: an invalid workload, or one that the model does not support.
     """
+    check_values(WORKLOAD, locals())
     architecture = load(model)
     return count(
         architecture, batch=batch, seq=default_seq(architecture, mode=mode) if seq is None else seq, mode=mode,

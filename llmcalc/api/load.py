@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from ..core.architecture import Architecture
 from ..core.errors import DescriptionError, InputError, short_repr
 from ..core.record import record
+from ..core.setting import Setting, read_texts
 
 if TYPE_CHECKING:
     pass
 
 WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".pkl")  # only the first two can be read
 Source = Architecture | str | os.PathLike[str] | Mapping[str, Any]  # any source that load() accepts
+AS = Setting("as_")
 
 
 @record
@@ -47,6 +49,8 @@ def load(
     Raises:
         InputError: the source cannot be read.
     """
+    overrides, allow_unknown = read_texts(overrides, "overrides"), read_texts(allow_unknown, "allow_unknown")
+    AS.check(as_)
     return load_all([source], overrides=overrides, as_=as_, allow_unknown=allow_unknown)[0]
 
 

@@ -16,21 +16,19 @@ from ..calc.memory.weight_formats import RequestedFormats
 from ..calc.sharding import Mesh
 from ..checkpoint.published_weights import PublishedWeights
 from ..core.architecture import Architecture
-from ..core.errors import InputError, SizeError, UnknownNameError, short_repr
+from ..core.errors import InputError, UnknownNameError
 from ..core.ledger import rows
+from ..core.setting import CONVENTION, SIZES, check_values, known_choice, read_texts
 from ..core.workload import Workload
 from ..data import table
 from .defaults import default_seq
 from .load import Source, load
 from .names import number_format, published_weights, weight_formats
-from .settings import check_memory_settings, known_choice
+from .settings import FORMATS, MEMORY_MODE, SERVING, TRAINING, WHOLE_MESH, check_memory_settings
 
-ATTENTION = ("flash", "eager")
-RECOMPUTE = ("none", "selective", "full")
-LOSS = ("eager", "fused")
+SETTINGS = (MEMORY_MODE, *SIZES, *FORMATS, *SERVING, *TRAINING, WHOLE_MESH, CONVENTION)
 CHECKPOINT = "checkpoint"
 LORA_TARGETS = ("wq", "wk", "wv", "wo")
-PLAIN = ("fp32", "bf16", "fp16")
 
 
 def memory(
@@ -103,16 +101,17 @@ def memory(
         UnknownNameError: an unknown format, optimizer, mode or policy.
         InputError: conflicting settings, or settings that do not apply to the mode.
     """
+    only, keep = read_texts(only, "only"), read_texts(keep, "keep")
+    lora_targets = None if lora_targets is None else read_texts(lora_targets, "lora_targets")
+    check_values(SETTINGS, locals())
     architecture = load(model)
     seq = default_seq(architecture) if seq is None else seq
-    only, keep = tuple(only), tuple(keep)
     check_memory_settings(
         mode=mode, weights=weights, only=only, keep=keep, cache=cache, page=page, prefill=prefill, beams=beams,
         optimizer=optimizer, attention=attention, recompute=recompute, dropout=dropout, loss=loss, gradients=gradients,
         gradient_buffer=gradient_buffer, master=master, mesh=mesh, lora_rank=lora_rank, lora_targets=lora_targets,
     )  # fmt: skip
     if mode == "inference":
-        known_choice("dtype", dtype, PLAIN)
         formats = serving_weights(architecture, weights, dtype, only, keep)
         workload = Workload(batch=batch, seq=seq, target_seq=target_seq, logits="last", extend=extend)
         state_size = state(
@@ -122,10 +121,6 @@ def memory(
         )  # fmt: skip
         width = number_format(dtype).bits // BITS_A_BYTE
         return inference_memory(architecture, workload, formats, state_size, width, mesh, prefill, convention)
-    attention = known_choice("attention", attention or ATTENTION[0], ATTENTION)
-    recompute = known_choice("recompute", recompute or RECOMPUTE[0], RECOMPUTE)
-    loss = known_choice("loss", loss or LOSS[0], LOSS)
-    known_choice("dtype", dtype, PLAIN)
     workload = Workload(batch=batch, seq=seq, target_seq=target_seq, mode="train", convention=convention, extend=extend)
     width = number_format(dtype).bits // BITS_A_BYTE
     adapters = _adapters(architecture, lora_rank, lora_targets or LORA_TARGETS)
@@ -134,7 +129,10 @@ def memory(
     frozen = weight_formats(weights, number_format(dtype), only, keep) if weights else None
     recipe = _recipe(width, optimizer or "adamw", gradients or dtype, master and not adapters, convention)
     recipe = replace(recipe, adapters=adapters, frozen_weights=frozen, contiguous_gradient_buffer=gradient_buffer)
-    policy = ActivationPolicy(attention, recompute, dropout, width, recipe.gradient_bytes, convention, adapters, loss)
+    policy = ActivationPolicy(
+        attention or "flash", recompute or "none", dropout, width, recipe.gradient_bytes, convention, adapters,
+        loss or "eager",
+    )  # fmt: skip
     return parallel_memory(architecture, workload, policy, recipe, mesh or Mesh())
 
 
@@ -157,7 +155,6 @@ def _recipe(width: int, optimizer: str, gradients: str, master: bool, convention
     states = tuple(StateRule(**state) for state in entry["states"])
     if convention == "torch":  # states in the parameters' format; a step makes two copies of the current tensor
         return Recipe(f"torch {optimizer}", width, width, 0, tuple(replace(rule, bytes=width) for rule in states), 2)
-    known_choice("gradients", gradients, PLAIN)
     copy = entry["master"] if master and width < entry["master"] else 0
     return Recipe(optimizer, width, number_format(gradients).bits // BITS_A_BYTE, copy, states)
 
@@ -165,8 +162,6 @@ def _recipe(width: int, optimizer: str, gradients: str, master: bool, convention
 def _adapters(architecture: Architecture, rank: int | None, targets: Iterable[str]) -> Adapters | None:
     if rank is None:
         return None
-    if type(rank) is not int or rank < 1:
-        raise SizeError(f"must be a positive integer, not {short_repr(rank)}", parameter="lora_rank")
     matrices = {row.tensor.name for row in rows(architecture.stacks) if row.tensor.linear and not row.tensor.active}
     for name in (chosen := tuple(targets)):
         if name not in matrices:

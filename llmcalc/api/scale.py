@@ -12,6 +12,8 @@ from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.errors import InputError, UnknownNameError
 from ..core.record import changed
+from ..core.setting import AMOUNT, check_values, known_choice, read_texts
+from ..core.setting import Setting as Parameter
 from ..data import tables
 from ..estimate import amounts
 from ..estimate.cost import Machine
@@ -21,12 +23,18 @@ from ..estimate.scaling.plan import plan
 from ..estimate.scaling.query import Plan, Query
 from ..estimate.training_run import Budget
 from .load import Source, load
+from .train import MACHINE, PRICE
 
 USUAL_LAWS = (
     "hoffmann-1", "hoffmann-2", "hoffmann-3", "besiroglu", "muennighoff", "deepseek", "llama3", "porian", "kaplan",
 )  # fmt: skip
 EXPERT_LAWS = ("ludziejewski", "krajewski", "abnar", "clark")
 ALL = "all"
+SETTINGS = (
+    *(Parameter(name, AMOUNT) for name in ("compute", "days", "hours", "dollars", "tokens", "unique", "inference")),
+    *(Parameter(name, float) for name in ("loss", "experts", "granularity")),
+    Parameter("inference_cost", float, 1.0), Parameter("seq", int, 4096, least=1), MACHINE, PRICE,
+)  # fmt: skip
 SEQ = 4096  # default tokens per sequence for laws that count attention [deepseek2024, Table 3]
 
 
@@ -111,8 +119,14 @@ def scale(
     """
     if model is not None and parameters is not None:
         raise InputError("cannot be combined with a model", parameter="parameters", hint="omit one of them")
-    if seq < 1:
-        raise InputError(f"must be at least 1, not {seq}", parameter="seq")
+    check_values(SETTINGS, locals())
+    laws = (laws,) if laws == ALL else read_texts(laws, "laws")
+    if isinstance(parameters, Mapping):
+        for key, value in parameters.items():
+            known_choice("parameters", key, tuple(COUNTS))
+            Parameter("parameters", float, 0).check(value)
+    else:
+        Parameter("parameters", AMOUNT).check(parameters)
     spent = _budget(machine, price, compute=compute, days=days, hours=hours, dollars=dollars)
     if spent is not None:
         compute = spent.flops.mid
@@ -121,9 +135,9 @@ def scale(
     flop = amounts.compute(compute) if isinstance(compute, str) else compute
     architecture = load(model) if model is not None else None
     experts = routed(architecture) if architecture is not None and experts is None else experts
-    for name, value in (("experts", experts), ("granularity", granularity), ("unique", found["unique"])):
-        if value is not None:
-            positive(value, name, least=1)
+    for name, limited in (("experts", experts), ("granularity", granularity), ("unique", found["unique"])):
+        if limited is not None:
+            positive(limited, name, least=1)
     setting = Setting(experts, granularity, found["unique"])
     if architecture is not None:
         counted: Mapping[str, float] | None = counts(architecture, seq)

@@ -1,8 +1,8 @@
-"""Workload, step and memory settings of ``explain``, ``sweep``, ``compare`` and ``fit``.
+"""Settings of the public functions, and how ``explain``, ``sweep``, ``compare`` and ``fit`` combine them.
 
-The settings are the parameters of ``llmcalc.flops`` and ``llmcalc.memory``, with three differences. ``pairs``
-replaces ``attention`` of ``flops`` (``causal`` or ``dense``), ``training=True`` replaces ``mode="training"`` of
-``memory``, and mesh fields such as ``tp=8`` can replace ``mesh=Mesh(tp=8)``.
+The settings of these functions are the parameters of ``llmcalc.flops`` and ``llmcalc.memory``, with three differences.
+``pairs`` replaces ``attention`` of ``flops`` (``causal`` or ``dense``), ``training=True`` replaces ``mode="training"``
+of ``memory``, and mesh fields such as ``tp=8`` can replace ``mesh=Mesh(tp=8)``. None means that a setting is not given.
 """
 
 from __future__ import annotations
@@ -10,31 +10,52 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from ..calc.sharding import Mesh
-from ..core.errors import InputError, SizeError, UnknownNameError
-from ..core.record import fields
+from ..calc.kernels import KERNELS as KERNEL_CHOICES
+from ..calc.sharding import MESH, Mesh
+from ..core.errors import InputError
+from ..core.record import changed
+from ..core.setting import CONTEXT, CONVENTION, LOGITS, MODE, PAIRS, SIZES, TEXTS, Setting, check_values
 from .defaults import cached_tokens
 
-SIZES = ("batch", "seq", "target_seq", "extend")
-STEP = ("mode", "context", "pairs", "logits")
-MESH = tuple(field.name for field in fields(Mesh))
-FORMATS = ("dtype", "weights", "only", "keep")
-SERVING = ("cache", "page", "prefill", "beams")
+PLAIN = ("fp32", "bf16", "fp16")
+MEMORY_MODE = Setting("mode", str, "inference", choices=("inference", "training"))
+STEP = (MODE, CONTEXT, changed(PAIRS, name="pairs"), LOGITS)
+DTYPE = Setting("dtype", str, "bf16", choices=PLAIN)
+CACHE_DTYPE = changed(DTYPE, choices=(*PLAIN, "fp8"))
+FORMATS = (DTYPE, Setting("weights"), Setting("only", TEXTS, ()), Setting("keep", TEXTS, ()))
+KERNELS = Setting("kernels", str, "fused", choices=tuple(KERNEL_CHOICES))
+CACHE_FORMAT = Setting("cache", step="serving")
+CACHE = (
+    Setting("page", int, least=1, step="serving"),
+    Setting("beams", int, least=1, step="serving"),
+)
+SERVING = (CACHE_FORMAT, *CACHE, Setting("prefill", int, least=1, step="serving"))
+OPTIMIZER = Setting("optimizer", step="training")
+RECOMPUTE = Setting("recompute", choices=("none", "selective", "full"), step="training")
 TRAINING = (
-    "optimizer", "attention", "recompute", "dropout", "loss", "gradients", "gradient_buffer", "master", "lora_rank",
-    "lora_targets",
-)  # fmt: skip
-TRAINING_MESH = ("pp", "cp", "sp", "zero", "micro_batches", "virtual_stages")
-MEMORY = ("training", *FORMATS, *SERVING, *TRAINING, "mesh", *MESH)
+    OPTIMIZER,
+    Setting("attention", choices=("flash", "eager"), step="training"),
+    RECOMPUTE,
+    Setting("dropout", bool, False, step="training"),
+    Setting("loss", choices=("eager", "fused"), step="training"),
+    Setting("gradients", choices=PLAIN, step="training"),
+    Setting("gradient_buffer", bool, False, step="training"),
+    Setting("master", bool, True, step="training"),
+    Setting("lora_rank", int, least=1, step="training"),
+    Setting("lora_targets", TEXTS, step="training"),
+)
+WHOLE_MESH = Setting("mesh", Mesh)
+MEMORY = (Setting("training", bool, False), *FORMATS, *SERVING, *TRAINING, WHOLE_MESH, *MESH)
 # settings that each quantity depends on
-DEPENDS: dict[str, tuple[str, ...]] = {
+DEPENDS: dict[str, tuple[Setting, ...]] = {
     "params": (),
     "active": (),
-    "flops": (*SIZES, *STEP, "convention"),
-    "state": (*SIZES, "dtype", "cache", "page", "beams", "convention"),
-    "memory": (*SIZES, *MEMORY, "convention"),
+    "flops": (*SIZES, *STEP, CONVENTION),
+    "state": (*SIZES, CACHE_DTYPE, CACHE_FORMAT, *CACHE, CONVENTION),
+    "memory": (*SIZES, *MEMORY, CONVENTION),
 }
-KNOWN = (*SIZES, *STEP, *MEMORY, "convention")
+ALL = (*SIZES, *STEP, *MEMORY, CONVENTION)
+KNOWN = ("tokens", "kernels", *(setting.name for setting in ALL))
 
 
 class Settings(NamedTuple):
@@ -53,29 +74,29 @@ class Settings(NamedTuple):
     convention: str | None
 
 
-def check_dependence(what: str, names: Iterable[str], settings: Mapping[str, Any]) -> None:
-    """Reject settings that do not affect a quantity."""
-    allowed = set(names)
-    for name in settings:
-        if name in KNOWN and name not in allowed:
+def read_settings(what: str, settings: tuple[Setting, ...], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the given values, or raise an error if one is unknown, not accepted or without effect on a quantity."""
+    found = {name: value for name, value in values.items() if value is not None}
+    known = {setting.name: setting for setting in settings}
+    for name in values:
+        if name not in known and name in KNOWN:
             raise InputError(f"has no effect on {what}", parameter=name, hint="omit it")
+        if name not in known:
+            raise TypeError(f"unexpected keyword argument {name!r}")
+    check_values(settings, found)
+    return found
 
 
 def split_settings(settings: Mapping[str, Any], *, varied: Iterable[str] = ()) -> Settings:
     """Group settings by purpose. ``varied`` lists the sizes that a sweep supplies."""
-    unknown = [name for name in settings if name not in KNOWN]
-    if unknown:
-        raise TypeError(f"unexpected keyword argument {unknown[0]!r}")
-    sizes = {"batch": 1, "seq": None, "target_seq": None, "extend": False}
-    sizes |= {name: settings[name] for name in SIZES if name in settings}
+    sizes = {setting.name: settings.get(setting.name, setting.default) for setting in SIZES}
     mode = settings.get("mode", "forward")
     context = cached_tokens(mode, 0 if "context" in varied else settings.get("context"))
     step = {
         "mode": mode, "context": context, "attention": settings.get("pairs", "causal"),
         "logits": settings.get("logits", "all"),
     }  # fmt: skip
-    convention = settings.get("convention")
-    return Settings(sizes, step, memory_settings(settings), convention)
+    return Settings(sizes, step, memory_settings(settings), settings.get("convention"))
 
 
 def memory_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,8 +104,8 @@ def memory_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     training = bool(settings.get("training"))
     found: dict[str, Any] = {"mode": "training" if training else "inference", "dtype": settings.get("dtype", "bf16")}
     found |= {"dropout": False, "master": True, "gradient_buffer": False} if training else {}
-    names = ("weights", "only", "keep", *SERVING, *TRAINING)
-    found |= {name: settings[name] for name in names if is_given(settings.get(name), name)}
+    others = (*FORMATS[1:], *SERVING, *TRAINING)
+    found |= {each.name: settings[each.name] for each in others if is_given(each, settings.get(each.name))}
     mesh = mesh_settings(settings)
     check_memory_settings(**found, mesh=mesh)
     return {**found, "mesh": mesh, "convention": settings.get("convention")}
@@ -92,7 +113,7 @@ def memory_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def mesh_settings(settings: Mapping[str, Any]) -> Mesh:
     """Return the mesh specified by ``mesh`` or by individual mesh fields."""
-    own = {name: settings[name] for name in MESH if settings.get(name) is not None}
+    own = {each.name: settings[each.name] for each in MESH if settings.get(each.name) is not None}
     whole: Mesh | None = settings.get("mesh")
     if whole is not None and own:
         raise InputError("cannot be combined with mesh", parameter=next(iter(own)), hint="set it in the Mesh instead")
@@ -104,17 +125,15 @@ def mesh_settings(settings: Mapping[str, Any]) -> Mesh:
 
 def check_memory_settings(mode: str, mesh: Mesh | None = None, **given: Any) -> None:
     """Reject settings that conflict or do not apply to the mode."""
-    known_choice("mode", mode, ("inference", "training"))
-    training = mode == "training"
-    others = [name for name in (SERVING if training else TRAINING) if is_given(given.get(name), name)]
-    if not training and mesh is not None:
-        others += [name for name in TRAINING_MESH if getattr(mesh, name) != getattr(Mesh(), name)]
+    step, hint = ("training", "omit it") if mode == "training" else ("serving", "add {mode=training}")
+    others = [each.name for each in (*SERVING, *TRAINING) if each.step != step and is_given(each, given.get(each.name))]
+    if mesh is not None:
+        others += [
+            each.name for each in MESH
+            if each.step not in ("", step) and getattr(mesh, each.name) != getattr(Mesh(), each.name)
+        ]  # fmt: skip
     if others:
-        message, hint = ("training", "omit it") if training else ("serving", "add {mode=training}")
-        raise InputError(f"does not apply to {message}", parameter=others[0], hint=hint)
-    for name in ("page", "prefill", "beams"):
-        if given.get(name) is not None and given[name] < 1:
-            raise SizeError(f"must be at least 1, not {given[name]}", parameter=name)
+        raise InputError(f"does not apply to {step}", parameter=others[0], hint=hint)
     if given.get("lora_targets") and given.get("lora_rank") is None:
         raise InputError("requires a LoRA rank", parameter="lora_targets", hint="add {lora_rank=N}")
     for name in ("only", "keep"):
@@ -122,13 +141,6 @@ def check_memory_settings(mode: str, mesh: Mesh | None = None, **given: Any) -> 
             raise InputError("requires a weight format", parameter=name, hint="add {weights=FORMAT}")
 
 
-def is_given(value: object, name: str = "") -> bool:
-    """Return whether a setting differs from its default. The default is True for ``master`` and empty otherwise."""
-    return value is False if name == "master" else value is not None and value is not False and value not in ((), [])
-
-
-def known_choice(what: str, value: str, choices: tuple[str, ...]) -> str:
-    """Return ``value`` if it is a valid choice, or raise an error."""
-    if value not in choices:
-        raise UnknownNameError(what, value, choices, parameter=what, hint=f"use one of {', '.join(choices)}")
-    return value
+def is_given(setting: Setting, value: object) -> bool:
+    """Return whether the value of a setting differs from the default."""
+    return value is not None and value != setting.default and value not in ((), [])

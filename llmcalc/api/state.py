@@ -6,8 +6,17 @@ from ..calc.kv_cache import StateSize
 from ..calc.kv_cache import state as count
 from ..calc.memory.number_formats import Format
 from ..calc.sharding import Mesh
+from ..core.record import changed
+from ..core.setting import CONVENTION, SIZES, check_values
 from .defaults import default_seq
 from .load import Source, load
+from .settings import CACHE, CACHE_DTYPE, CACHE_FORMAT, WHOLE_MESH
+
+_PAGE, _BEAMS = CACHE
+SETTINGS = (
+    *SIZES, CACHE_DTYPE, changed(CACHE_FORMAT, kind=(str, Format)), _PAGE, changed(_BEAMS, default=1), WHOLE_MESH,
+    CONVENTION,
+)  # fmt: skip
 
 
 def state(
@@ -47,6 +56,7 @@ def state(
     Raises:
         InputError: an invalid workload or number format.
     """
+    check_values(SETTINGS, locals())
     architecture = load(model)
     if isinstance(cache, str):
         from .names import number_format

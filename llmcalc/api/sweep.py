@@ -7,7 +7,7 @@ marked ``exact=False``. A maximum over time, such as peak memory, has no closed 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -17,21 +17,22 @@ from ..calc.kv_cache import state
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.params import params
 from ..core.architecture import Architecture
-from ..core.errors import InputError, SizeError, UnknownNameError
+from ..core.errors import InputError, SizeError, UnknownNameError, short_repr
 from ..core.form import Form, lift
 from ..core.notebook_display import NotebookDisplay
-from ..core.record import fields, record
+from ..core.record import changed, fields, record
+from ..core.setting import BATCH, CONTEXT, SEQ, TARGET_SEQ, known_choice, read_texts
 from ..core.workload import Workload, symbol_values
 from .defaults import default_seq
 from .load import Source, load
 from .memory import memory as memory_of
 from .names import number_format
-from .settings import DEPENDS, check_dependence, split_settings
+from .settings import DEPENDS, read_settings, split_settings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-AXES = ("batch", "seq", "context", "target_seq")
+AXES = {each.name: changed(each, default=0) for each in (BATCH, SEQ, CONTEXT, TARGET_SEQ)}
 SCALES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}  # of context lengths
 MOST_POINTWISE = 20_000
 NOTHING: dict[str, Any] = {}  # shared, never written to
@@ -108,7 +109,9 @@ def read_axis(text: str) -> Axis:
     >>> read_axis("seq=1k..8k:x2"), read_axis("batch=1,8")
     (Axis(name='seq', values=(1024, 2048, 4096, 8192)), Axis(name='batch', values=(1, 8)))
     """
-    name, equals, given = text.partition("=")
+    name, equals, given = text.partition("=") if isinstance(text, str) else ("", "", "")
+    if not name:
+        raise InputError(f"invalid range {short_repr(text)}", parameter="over", hint="use seq=1k..1M:x2 or batch=1,8")
     axis = _axis(name.strip().replace("-", "_"), _values(given.strip()) if equals else ())
     if not axis.values:
         hint = "use seq=1k..1M:x2, seq=1k..32k:+1k or batch=1,8,64"
@@ -120,6 +123,8 @@ def _axis(name: str, values: tuple[int, ...]) -> Axis:
     if name not in AXES:
         hint = f"use one of {', '.join(AXES)}; {{overrides}} changes the model itself"
         raise UnknownNameError("sweep variable", name, AXES, parameter="over", hint=hint)
+    for value in values:
+        AXES[name].check(value)
     return Axis(name, values)
 
 
@@ -160,14 +165,15 @@ def sweep(model: Source, quantities: str | Sequence[str], over: Over, **settings
         UnknownNameError: an unknown quantity or size.
         InputError: settings that no quantity depends on, or an invalid workload.
     """
-    names = [quantities] if isinstance(quantities, str) else list(quantities)
+    names = [quantities] if isinstance(quantities, str) else list(read_texts(quantities, "quantities"))
+    _check_names(names)
     axes = _axes(over)
     varied = [axis.name for axis in axes]
     groups = {name.partition(".")[0] for name in names}
     for name in settings.keys() & varied:
         raise InputError("cannot be both fixed and swept", parameter=name, hint="omit it, or remove it from {over}")
-    if groups <= DEPENDS.keys():
-        check_dependence(" or ".join(names), {name for group in groups for name in DEPENDS[group]}, settings)
+    depends = tuple(setting for group in groups for setting in DEPENDS[group])
+    settings = read_settings(" or ".join(names), depends, settings)
     sizes, step, of_memory, convention = split_settings(settings, varied=varied)
     architecture = load(model)
     if sizes["seq"] is None:
@@ -175,15 +181,30 @@ def sweep(model: Source, quantities: str | Sequence[str], over: Over, **settings
     return evaluate_grid(architecture, axes, names, of_memory, **sizes, **step, convention=convention)
 
 
+def _as_tuple(values: object) -> tuple[Any, ...]:
+    found = tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else ()
+    if not found:
+        raise InputError(f"must be a list of integers, not {short_repr(values)}", parameter="over")
+    return found
+
+
 def _axes(over: Over) -> list[Axis]:
     if isinstance(over, str):
         over = [over]
     if isinstance(over, Mapping):
-        return [_axis(name, tuple(values)) for name, values in over.items()]
-    found = [one if isinstance(one, Axis) else read_axis(one) for one in over]
+        return [_axis(name, _as_tuple(values)) for name, values in over.items()]
+    given = over if isinstance(over, Iterable) else (over,)
+    found = [one if isinstance(one, Axis) else read_axis(one) for one in given]
     if not found:
         raise InputError("no range to sweep", parameter="over", hint="use a range such as seq=1k..32k:x2")
     return found
+
+
+def _check_names(quantities: Sequence[str]) -> None:
+    if not quantities:
+        raise InputError("no quantity to evaluate", parameter="quantities", hint="use a name such as flops.total")
+    for name in quantities:
+        known_choice("quantity", name, QUANTITIES, "quantities")
 
 
 def evaluate_grid(
@@ -194,9 +215,7 @@ def evaluate_grid(
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"{name} appears twice", parameter="over", hint="put all values in one list")
-    for quantity in quantities:
-        if quantity not in QUANTITIES:
-            raise UnknownNameError("quantity", quantity, QUANTITIES, hint=f"use one of {', '.join(QUANTITIES)}")
+    _check_names(quantities)
     smallest = Workload(**{**fixed, **{axis.name: min(axis.values) for axis in axes}})
     largest = Workload(**{**fixed, **{axis.name: max(axis.values) for axis in axes}})
     largest.values(architecture)  # sizes beyond the model's are an error, not a value

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..calc.kernels import KERNELS
 from ..calc.traffic import Traffic
 from ..calc.traffic import traffic as count
 from ..core.architecture import Architecture
 from ..core.errors import InputError
+from ..core.setting import WORKLOAD, check_values, read_texts
 from ..core.workload import Workload
 from .defaults import cached_tokens, default_seq
 from .load import Source, load
-from .memory import PLAIN, serving_weights
+from .memory import serving_weights
 from .names import number_format
-from .settings import known_choice
+from .settings import CACHE_FORMAT, FORMATS, KERNELS
+
+SETTINGS = (*WORKLOAD, KERNELS, *FORMATS, CACHE_FORMAT)
 
 
 def traffic(
@@ -67,6 +69,8 @@ def traffic(
     Raises:
         InputError: an invalid workload, or settings that do not apply to the mode.
     """
+    only, keep = read_texts(only, "only"), read_texts(keep, "keep")
+    check_values(SETTINGS, locals())
     architecture = load(model)
     seq = default_seq(architecture, mode=mode) if seq is None else seq
     workload = Workload(
@@ -90,8 +94,7 @@ def step_traffic(
     cache: str | None = None,
 ) -> Traffic:
     """Count the bytes that a step of ``workload`` reads and writes. The settings are those of ``traffic``."""
-    known_choice("kernels", kernels, KERNELS)
-    known_choice("dtype", dtype, PLAIN)
+    check_values(SETTINGS, locals())
     for name, components in (("only", tuple(only)), ("keep", tuple(keep))):
         if components and not weights:
             raise InputError("requires a weight format", parameter=name, hint="add {weights=FORMAT}")

@@ -10,6 +10,7 @@ from ..calc.sharding import Mesh
 from ..core.architecture import Architecture, TrainingFact, declare
 from ..core.errors import InputError, SizeError, short_repr
 from ..core.record import changed
+from ..core.setting import AMOUNT, PAIRS, SIZES, Setting, check_values
 from ..data import table
 from ..estimate.amounts import HOURS_A_DAY, amount, share
 from ..estimate.cost import Machine, Span, emission, number_format_of, quoted_prices, utilisation
@@ -20,9 +21,21 @@ from .fit import check_fit
 from .load import Source, load
 from .memory import memory
 from .names import accelerator, name_and_count
+from .settings import DTYPE, OPTIMIZER, RECOMPUTE, WHOLE_MESH
 
 LARGEST_WHOLE = 10**30
 AS_GIVEN = "as given"
+PRICE = Setting("price", float, above=0)
+MACHINE = Setting("machine", (Machine, str))
+OF_MACHINE = (
+    Setting("name", str, ""), Setting("count", int, least=1), Setting("mfu", AMOUNT), Setting("precision"),
+)  # fmt: skip
+SETTINGS = (
+    Setting("tokens", AMOUNT), *SIZES[1:], PAIRS, Setting("batch_tokens", AMOUNT), MACHINE, WHOLE_MESH,
+    Setting("micro_batch", int, 1, least=1), changed(RECOMPUTE, default="none"), PRICE,
+    Setting("watts", float, above=0), Setting("pue", float, least=1), Setting("carbon", float, least=0), DTYPE,
+    changed(OPTIMIZER, default="adamw"), Setting("fit", Fit),
+)  # fmt: skip
 MOST_WRITTEN = 10**12  # larger amounts are written with an exponent
 
 
@@ -44,12 +57,12 @@ def machine(
     Raises:
         InputError: the accelerator is unknown, or has no peak in this format or no published utilisation.
     """
+    check_values(OF_MACHINE, locals())
     name, number = name_and_count(name)
     count = count if count is not None else 1 if number is None else number
     found = accelerator(name)
-    if type(count) is not int or count < 1:
-        message = f"the number of GPUs must be a positive integer, not {short_repr(count)}"
-        raise SizeError(message, parameter="gpu")
+    if count < 1:
+        raise SizeError(f"the number of GPUs must be at least 1, not {count}", parameter="gpu")
     chosen = number_format_of(found, precision)
     if mfu is None:
         span, source = utilisation(found, chosen, table("utilisation"))
@@ -161,6 +174,7 @@ def train(
         SizeError: fewer tokens than one sequence or one step.
         InputError: settings that conflict or require ``machine``.
     """
+    check_values(SETTINGS, locals())
     tokens = _whole(tokens, "tokens") if tokens is not None else None
     batch_tokens = _whole(batch_tokens, "batch_tokens") if batch_tokens is not None else None
     working = machine_of(machine) if isinstance(machine, str) else machine
@@ -168,8 +182,6 @@ def train(
     needing = next((name for name, value in settings.items() if value is not None), None)
     if working is None and needing:
         raise InputError("requires an accelerator", parameter=needing, hint="add {machine=h100:512}")
-    if pue is not None and pue < 1:
-        raise InputError(f"must be at least 1, not {pue:g}", parameter="pue")
     architecture = load(model)
     tokens = published_tokens(architecture) if tokens is None else tokens
     seq = default_seq(architecture) if seq is None else seq

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..core.errors import InputError
+from ..core.setting import Setting
 from .load import Source, load
 
 if TYPE_CHECKING:
     from ..twins.model import Model
     from ..verification import Verification
     from ..verification.weights import Comparison
+
+SEED = Setting("seed", int, 0, least=0)
 
 
 def verify(model: Source) -> Verification:
@@ -66,4 +69,5 @@ def twin(model: Source, *, seed: int = 0) -> Model:
     """
     from ..twins import twin as build
 
+    SEED.check(seed)
     return build(load(model), seed=seed)

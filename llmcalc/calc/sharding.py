@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from ..core.aliases import accepts_old_names
 from ..core.declaration import Declaration, Tensor
-from ..core.errors import SizeError, UnsupportedError, short_repr
-from ..core.record import fields, record
+from ..core.errors import SizeError, UnsupportedError
+from ..core.record import record
+from ..core.setting import Setting, check_fields
 
 TENSOR_DIVISIONS = ("tensor", "replicated", "vocabulary")  # axes that tensor parallelism divides
+
+_TRAINING = ("pp", "cp", "sp", "zero", "micro_batches", "virtual_stages")  # without effect on serving
+MESH = (
+    *(Setting(name, int, least=1, step="training" if name in _TRAINING else "")
+      for name in ("dp", "tp", "pp", "ep", "etp", "cp", "micro_batches", "vocabulary_multiple", "virtual_stages")),
+    Setting("sp", bool, step="training"),
+    Setting("zero", int, choices=(0, 1, 2, 3), step="training"),
+)  # fmt: skip
 
 
 @accepts_old_names
@@ -45,14 +54,7 @@ class Mesh:
     vocabulary_multiple: int = 128
 
     def __post_init__(self) -> None:
-        counts = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("sp", "zero")}
-        for name, size in counts.items():
-            if size is None and name in ("etp", "micro_batches"):
-                continue
-            if type(size) is not int or size < 1:
-                raise SizeError(f"must be a positive integer, not {short_repr(size)}", parameter=name)
-        if self.zero not in (0, 1, 2, 3):
-            raise SizeError(f"invalid ZeRO stage {short_repr(self.zero)}", parameter="zero", hint="use 0, 1, 2 or 3")
+        check_fields(self, MESH)
         if self.dp * self.tp % (self.ep * (self.etp or self.tp)):
             hint = "expert-parallel ranks are a subset of the data-parallel ranks"
             if self.etp is None:

@@ -6,16 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from .architecture import Architecture, Stack, declare
-from .errors import InputError, SizeError, UnknownNameError, short_repr
+from .errors import InputError
 from .expression import evaluate
 from .form import FUNCTIONS, Form, ceil, lift, symbol
 from .record import fields, record
-
-MODES = ("forward", "train", "decode")
-ATTENTION = ("causal", "dense")
-LOGITS = ("all", "last")
-CONVENTIONS = ("torch",)
-LEAST = {"batch": 1, "seq": 1, "context": 0, "target_seq": 1, "source": 0, "patches": 0, "frames": 0}
+from .setting import WORKLOAD, check_fields
 
 
 @record
@@ -51,18 +46,7 @@ class Workload:
     frames: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in LEAST.items():
-            value = getattr(self, name)
-            if value is None and name in ("target_seq", "source"):
-                continue
-            if type(value) is not int or value < least:
-                raise SizeError(f"must be an integer of at least {least}, not {short_repr(value)}", parameter=name)
-        for name, known in (("mode", MODES), ("attention", ATTENTION), ("logits", LOGITS)):
-            if getattr(self, name) not in known:
-                hint = f"must be one of {', '.join(known)}"
-                raise UnknownNameError(name, getattr(self, name), known, parameter=name, hint=hint)
-        if self.convention is not None and self.convention not in CONVENTIONS:
-            raise UnknownNameError("convention", self.convention, CONVENTIONS, parameter="convention")
+        check_fields(self, WORKLOAD)
         if self.mode != "decode" and self.context:
             raise InputError(f"a {self.mode} pass has no cached tokens", parameter="context", hint="use {mode=decode}")
 

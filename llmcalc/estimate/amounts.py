@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ..core.errors import InputError, short_repr
+from ..core.setting import AMOUNT, Setting
 from .scaling.forms import LARGEST
 
 SCALES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12, "p": 10**15}
@@ -24,6 +25,7 @@ def amount(value: float | str, parameter: str, example: str = "15T") -> float:
     (15000000000000.0, 1400000000000.0, 70000000000.0, 13000000000.0)
     """
     if not isinstance(value, str):
+        Setting(parameter, AMOUNT, 0).check(value)
         return _in_range(value, f"{value:g}", parameter)
     match = _AMOUNT.fullmatch(value.strip()) if len(value) <= LONGEST else None
     return _value(match, value, parameter, f"use a number such as {example}")
@@ -49,6 +51,7 @@ def share(value: float | str, parameter: str) -> float:
     (0.4, 0.4)
     """
     found = value
+    Setting(parameter, AMOUNT, 0).check(value)
     if isinstance(value, str):
         percent = _PERCENT.fullmatch(value.strip()) if len(value) <= LONGEST else None
         found = float(percent[1]) / 100 if percent else amount(value, parameter, "40%")

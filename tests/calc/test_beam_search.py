@@ -53,5 +53,5 @@ def test_a_step_of_many_beams_needs_more_than_a_short_prefill() -> None:
 
 @pytest.mark.parametrize("beams", [0, -1, 1.5, True])
 def test_no_number_of_beams(beams: object) -> None:
-    with pytest.raises(SizeError, match="beams: must be a positive integer"):
+    with pytest.raises(SizeError, match="beams: must be an integer of at least 1"):
         llmcalc.state(llmcalc.load("gpt2"), beams=beams)

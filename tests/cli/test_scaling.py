@@ -237,7 +237,7 @@ BAD = {
     "train gpt3 --tokens 1T --watts 500": "add --gpu",
     "train gpt3 --tokens 1T --gpu h100:8 --tp 4": "4 ranks, but there are 8",
     "train gpt3 --tokens 1T --gpu h100 --precision fp4": "known formats: ",
-    "train gpt3 --tokens 1T --gpu h100 --pue 0.5": "must be at least 1",
+    "train gpt3 --tokens 1T --gpu h100 --pue 0.5": "must be a number of at least 1",
     "train gpt3 --tokens 1T --gpu h100 --price 0": "--price",
     "train gpt3 --tokens 1T --optimizer adamm": "did you mean",
     "explain qwen3-next train": "--tokens 15T",

@@ -1,0 +1,130 @@
+"""Settings: the values that parameters of public functions, and the options named after them, accept.
+
+>>> BATCH.check(8), BATCH.kind, BATCH.least
+(None, <class 'int'>, 1)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .errors import InputError, SizeError, UnknownNameError, short_repr
+from .record import changed, fields, record
+
+AMOUNT, SIZE, TEXTS = "a number or a text such as 15T", "an integer or a text such as 24GiB", "a list of texts"
+NUMBERS: dict[Any, tuple[str, tuple[type, ...]]] = {
+    int: ("an integer", (int,)),
+    float: ("a number", (int, float)),
+    AMOUNT: (AMOUNT, (int, float, str)),  # texts are parsed where their unit is known
+    SIZE: (SIZE, (int, str)),
+}
+LARGEST = 1e40  # upper limit of every number
+
+
+@record
+class Setting:
+    """A parameter and the values it accepts. None is accepted only if it is the default.
+
+    Attributes:
+        name: parameter name.
+        kind: type of the value (such as ``int``, ``float``, ``bool`` or ``str``), ``AMOUNT``, ``SIZE`` or ``TEXTS``.
+        default: default value.
+        least: minimum of a number, or of the length of a text (default: 1 for a text).
+        above: exclusive minimum of a number.
+        choices: accepted values (empty: any).
+        step: ``serving`` or ``training`` if the setting applies only to this kind of step, otherwise empty.
+    """
+
+    name: str
+    kind: Any = str
+    default: Any = None
+    least: float | None = None
+    above: float | None = None
+    choices: tuple[Any, ...] = ()
+    step: str = ""
+
+    def check(self, value: object) -> None:
+        """Raise an ``InputError`` if the value is not accepted."""
+        if value is None and self.default is None:
+            return
+        if self.kind == TEXTS:
+            read_texts(value, self.name)
+        elif self.choices and self.kind is str and isinstance(value, str):
+            known_choice(self.name, value, self.choices)
+        elif self.kind in NUMBERS:
+            self._check_number(value)
+        elif not isinstance(value, self.kind) or (isinstance(value, str) and len(value) < self._least(1)):
+            raise InputError(f"must be {_title(self.kind)}, not {short_repr(value)}", parameter=self.name)
+
+    def _check_number(self, value: Any) -> None:
+        wanted, types = NUMBERS[self.kind]
+        if self.choices:
+            wanted = f"one of {', '.join(map(str, self.choices))}"
+        elif self.least is not None:
+            wanted += f" of at least {self.least:g}"
+        elif self.above is not None:
+            wanted += f" above {self.above:g}"
+        valid = isinstance(value, types) and not isinstance(value, bool)
+        if valid and not isinstance(value, str):
+            valid = self._least(-LARGEST) <= value <= LARGEST and value != self.above
+            valid = valid and value in (self.choices or (value,))
+        if not valid:
+            raise SizeError(f"must be {wanted}, not {short_repr(value)}", parameter=self.name)
+
+    def _least(self, default: float) -> float:
+        found = self.above if self.least is None else self.least
+        return default if found is None else found
+
+
+def _title(kind: Any) -> str:
+    names = {bool: "True or False", str: "a non-empty text"}
+    return names.get(kind) or " or ".join(each.__name__ for each in (kind if isinstance(kind, tuple) else (kind,)))
+
+
+def known_choice(what: str, value: str, choices: tuple[str, ...], parameter: str = "") -> str:
+    """Return ``value`` if it is a valid choice, or raise an error."""
+    if value not in choices:
+        hint = f"use one of {', '.join(choices)}"
+        raise UnknownNameError(what, value, choices, parameter=parameter or what, hint=hint)
+    return value
+
+
+def read_texts(values: object, parameter: str) -> tuple[str, ...]:
+    """Return several texts as a tuple. A single text is rejected because it would be read letter by letter."""
+    found = tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else (None,)
+    if not all(isinstance(value, str) for value in found):
+        raise InputError(f"must be {TEXTS}, not {short_repr(values)}", parameter=parameter)
+    return found
+
+
+def check_values(settings: Iterable[Setting], values: Mapping[str, Any]) -> None:
+    """Check the values of those settings that are present."""
+    for setting in settings:
+        if setting.name in values:
+            setting.check(values[setting.name])
+
+
+def check_fields(of: Any, settings: Iterable[Setting]) -> None:
+    """Check the fields of a record. None is accepted only if it is the default of the field."""
+    defaults = {field.name: field.default for field in fields(of)}
+    for setting in settings:
+        value = getattr(of, setting.name)
+        if value is not None or defaults[setting.name] is not None:
+            (setting if setting.default is not None else changed(setting, default=0)).check(value)
+
+
+BATCH = Setting("batch", int, 1, least=1)
+SEQ = Setting("seq", int, least=1)
+TARGET_SEQ = Setting("target_seq", int, least=1)
+EXTEND = Setting("extend", bool, False)
+MODE = Setting("mode", str, "forward", choices=("forward", "train", "decode"))
+CONTEXT = Setting("context", int, least=0)
+SOURCE = Setting("source", int, least=0)
+PAIRS = Setting("attention", str, "causal", choices=("causal", "dense"))
+LOGITS = Setting("logits", str, "all", choices=("all", "last"))
+CONVENTION = Setting("convention", choices=("torch",))
+PATCHES = Setting("patches", int, 0, least=0)
+FRAMES = Setting("frames", int, 0, least=0)
+SIZES = (BATCH, SEQ, TARGET_SEQ, EXTEND)
+WORKLOAD = (*SIZES, MODE, CONTEXT, SOURCE, PAIRS, LOGITS, CONVENTION, PATCHES, FRAMES)

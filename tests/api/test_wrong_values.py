@@ -1,0 +1,248 @@
+"""Every public function refuses every wrong value of every parameter, with an error that names the parameter."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import llmcalc
+from llmcalc.api.explain import EXPLAINED
+from llmcalc.api.fit import SETTINGS as FIT
+from llmcalc.api.settings import ALL
+
+NAN, INFINITE = float("nan"), float("inf")
+ODD: tuple[Any, ...] = (
+    True, False, -5, 0, 2.5, NAN, INFINITE, 10**400, "", "no such value", b"x", [], [5], {"a": 1}, {1: None}, object(),
+)  # fmt: skip
+
+
+def is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def is_positive(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value < 1e40
+
+
+def at_least(least: float) -> Callable[[Any], bool]:
+    return lambda value: type(value) in (int, float) and least <= value < 1e40
+
+
+# kinds of values: the values of ODD that are right
+RIGHT: dict[str, Callable[[Any], bool]] = {
+    "count": lambda value: type(value) is int and 1 <= value < 1e40,
+    "count from 0": lambda value: type(value) is int and 0 <= value < 1e40,
+    "flag": lambda value: type(value) is bool,
+    "name": lambda value: False,
+    "filter": is_text,
+    "names": lambda value: value == [],
+    "positive": is_positive,
+    "from 0": at_least(0),
+    "from 1": at_least(1),
+    "share": lambda value: is_positive(value) and value <= 1,
+    "seed": lambda value: type(value) is int and value >= 0,
+    "stage": lambda value: type(value) is int and value in (0, 1, 2, 3),
+}
+SERVING = {"model": "gpt2"}
+TRAINING = {"model": "gpt2", "mode": "training"}
+RUN = {"model": "gpt2", "tokens": 10**9}
+ON_GPUS = {**RUN, "machine": "h100:8"}
+PLAN = {"compute": 1e22, "laws": ["hoffmann-3"]}
+STEPS = {"model": "gpt2", "mode": "decode", "context": 5}
+LORA = {**TRAINING, "lora_rank": 7}
+# function: {parameter: (kind, a right value, other arguments)}
+Case = tuple[str, Any, dict[str, Any]]
+MESH: dict[str, Case] = {
+    **{name: ("count", 1, {}) for name in ("dp", "tp", "pp", "ep", "cp", "etp", "micro_batches", "virtual_stages")},
+    "vocabulary_multiple": ("count", 64, {}), "sp": ("flag", False, {}), "zero": ("stage", 1, {}),
+}  # fmt: skip
+SIZES: dict[str, Case] = {
+    "batch": ("count", 3, {}), "seq": ("count", 5, {}), "target_seq": ("count", 5, {"model": "t5-small"}),
+    "extend": ("flag", True, {}),
+}  # fmt: skip
+FORMATS: dict[str, Case] = {
+    "dtype": ("name", "fp16", {}), "weights": ("name", "nf4", {}), "only": ("names", ["mlp"], {"weights": "nf4"}),
+    "keep": ("names", ["mlp"], {"weights": "nf4"}),
+}  # fmt: skip
+SERVED: dict[str, Case] = {
+    "cache": ("name", "fp8", {}), "page": ("count", 16, {}), "beams": ("count", 2, {}), "prefill": ("count", 64, {}),
+}  # fmt: skip
+TRAINED: dict[str, Case] = {
+    "optimizer": ("name", "sgd", TRAINING), "attention": ("name", "eager", TRAINING),
+    "recompute": ("name", "full", TRAINING), "dropout": ("flag", True, TRAINING), "loss": ("name", "fused", TRAINING),
+    "gradients": ("name", "fp32", TRAINING), "gradient_buffer": ("flag", True, TRAINING),
+    "master": ("flag", False, TRAINING), "lora_rank": ("count", 7, TRAINING), "lora_targets": ("names", ["wq"], LORA),
+}  # fmt: skip
+CONVENTION: dict[str, Case] = {"convention": ("name", "torch", {})}
+WHOLE: dict[str, Case] = {"mesh": ("name", llmcalc.Mesh(), {})}
+STEP: dict[str, Case] = {
+    "mode": ("name", "train", {}), "context": ("count from 0", 5, STEPS), "pairs": ("name", "dense", {}),
+    "logits": ("name", "last", {}),
+}  # fmt: skip
+MODEL: dict[str, Case] = {"model": ("name", "gpt2", {})}
+
+
+def by_flag(cases: dict[str, Case]) -> dict[str, Case]:
+    """The cases of ``memory`` for a function that takes ``training=True``, and mesh fields."""
+    found = {}
+    for name, (kind, right, others) in cases.items():
+        rest = {key: value for key, value in others.items() if key != "mode"}
+        found[name] = (kind, right, {**rest, "training": True} if others.get("mode") == "training" else others)
+    on_mesh = {name: (kind, right, {"training": True}) for name, (kind, right, _) in MESH.items()}
+    return {**found, **on_mesh, "training": ("flag", True, {})}
+
+
+MEMORY: dict[str, Case] = {**FORMATS, **SERVED, **TRAINED, **WHOLE}
+MOVED: dict[str, Case] = {"kernels": ("name", "unfused", {}), "cache": ("name", "fp8", {})}
+EXPLAIN: dict[str, dict[str, Case]] = {
+    "params": {}, "active": {},
+    "flops": {**SIZES, **STEP, **CONVENTION},
+    "state": {**SIZES, "page": SERVED["page"], "beams": SERVED["beams"], **CONVENTION},
+    "memory": {**SIZES, **by_flag(MEMORY), **CONVENTION},
+    "traffic": {**SIZES, **FORMATS, **MOVED, **{name: STEP[name] for name in ("mode", "context", "logits")}},
+    "train": {"tokens": ("count", 10**9, {}), "seq": SIZES["seq"], "extend": SIZES["extend"], "pairs": STEP["pairs"],
+              "target_seq": ("count", 5, {"model": "t5-small", "tokens": 10**6})},
+}  # fmt: skip
+Table = dict[str, tuple[dict[str, Any], dict[str, Case]]]
+FUNCTIONS: Table = {
+    "load": ({"source": "gpt2"}, {
+        "source": ("name", "gpt2", {}), "overrides": ("names", ["n_layers=3"], {}), "as_": ("name", None, {}),
+        "allow_unknown": ("names", [], {}),
+    }),
+    "params": (SERVING, MODEL),
+    "verify": ({"model": "gpt2"}, MODEL),
+    "twin": ({"model": llmcalc.load("gpt2").shrink()}, {"seed": ("seed", 5, {}), "model": ("name", "gpt2-small", {})}),
+    "diff": ({"first": "gpt2", "second": "gpt3"}, {"first": ("name", "gpt3", {}), "second": ("name", "gpt2", {})}),
+    "flops": (SERVING, {
+        **MODEL, **SIZES, **CONVENTION, "mode": STEP["mode"], "context": STEP["context"], "logits": STEP["logits"],
+        "attention": STEP["pairs"], "source": ("count from 0", 5, {**STEPS, "model": "t5-small"}),
+        "patches": ("count from 0", 0, {}), "frames": ("count from 0", 0, {}),
+    }),
+    "traffic": (SERVING, {
+        **MODEL, **SIZES, **FORMATS, **MOVED, "mode": STEP["mode"], "context": STEP["context"],
+        "logits": STEP["logits"], "source": ("count from 0", 5, {**STEPS, "model": "t5-small"}),
+        "patches": ("count from 0", 0, {}), "frames": ("count from 0", 0, {}),
+    }),
+    "state": (SERVING, {
+        **MODEL, **SIZES, **CONVENTION, **WHOLE, "dtype": ("name", "fp8", {}), "cache": SERVED["cache"],
+        "page": SERVED["page"], "beams": SERVED["beams"],
+    }),
+    "memory": (SERVING, {
+        **MODEL, **SIZES, **CONVENTION, "mode": ("name", "training", {}), **MEMORY,
+    }),
+    "Mesh": ({}, MESH),
+    "machine": ({"name": "h100"}, {
+        "name": ("name", "h100", {}), "count": ("count", 8, {}), "mfu": ("share", 0.4, {}),
+        "precision": ("name", "fp16", {"mfu": 0.4}),
+    }),
+    "check": (SERVING, {
+        **MODEL, "select": ("names", ["HW"], {}), "ignore": ("names", ["HW"], {}), "tp": MESH["tp"], "pp": MESH["pp"],
+        "ep": MESH["ep"], "max_params": ("positive", "8B", {}), "max_active": ("positive", "8B", {}),
+        "max_memory": ("count", "24GiB", {}), "budget": ("positive", 1e24, {"tokens": 10**9}),
+        "tokens": ("positive", 1e9, {"budget": 1e24}), "batch": ("count", 3, {"max_memory": 10**9}),
+        "seq": ("count", 5, {"max_memory": 10**9}),
+    }),
+    "design": ({"family": "llama3", "params": "13B"}, {
+        "family": ("name", "llama3", {}), "params": ("positive", 13e9, {}),
+        "active": ("positive", 13e9, {"params": None}), "flops": ("positive", 1e10, {"params": None}),
+        "memory": ("count", "24GiB", {"params": None}), "seq": ("count", 5, {"memory": "24GiB", "params": None}),
+        "batch": ("count", 3, {"memory": "24GiB", "params": None}), "multiple": ("count", 64, {}),
+        "tp": ("count", 4, {}), "within": ("share", 0.02, {}),
+    }),
+    "fit": ({"model": "gpt2", "gpu": "h100"}, {
+        **MODEL, **SIZES, **CONVENTION, **by_flag(MEMORY), "gpu": ("count", "h100", {}), "count": ("count", 1, {}),
+        "gpu_memory": ("count", "24GiB", {}), "reserve": ("count from 0", "1GiB", {}), "solve": ("name", "seq", {}),
+        "mode": ("name", "training", {}),
+    }),
+    "compare": ({}, {
+        "models": ("name", "gpt3", {}), **SIZES, **STEP, **CONVENTION, **by_flag(MEMORY),
+    }),
+    "explain": ({"model": "gpt2"}, {
+        **MODEL, "quantity": ("name", "active", {}), "depth": ("count from 0", 2, {}),
+        "select": ("filter", "block", {}),
+    }),
+    **{f"explain {name}": ({"model": "gpt2", "quantity": name, **({"tokens": 10**9} if name == "train" else {})}, cases)
+       for name, cases in EXPLAIN.items()},
+    "sweep": ({"model": "gpt2", "quantities": "flops.total", "over": "seq=5,7"}, {
+        **MODEL, "quantities": ("name", "memory.peak", {}), "over": ("name", "batch=1,3", {}),
+    }),
+    "sweep flops.total": ({"model": "gpt2", "quantities": "flops.total", "over": {"seq": [5, 7]}},
+                          {**EXPLAIN["flops"], "seq": ("count", 5, {"over": {"batch": [1]}}),
+                           "batch": ("count", 5, {"over": {"seq": [5]}})}),
+    "sweep state.bytes": ({"model": "gpt2", "quantities": "state.bytes", "over": {"seq": [5, 7]}},
+                          {"dtype": ("name", "fp8", {}), "cache": SERVED["cache"], "page": SERVED["page"],
+                           "beams": SERVED["beams"], **CONVENTION}),
+    "sweep memory.peak": ({"model": "gpt2", "quantities": "memory.peak", "over": {"seq": [5, 7]}},
+                          {**by_flag(MEMORY), **CONVENTION}),
+    "train": (RUN, {
+        **MODEL, "tokens": ("count", "1B", {}), "seq": SIZES["seq"], "extend": SIZES["extend"],
+        "target_seq": ("count", 5, {"model": "t5-small"}), "attention": STEP["pairs"],
+        "batch_tokens": ("count", "1M", {}), "machine": ("name", "h100:8", {}),
+        "mesh": ("name", llmcalc.Mesh(dp=8), ON_GPUS), "micro_batch": ("count", 2, {}),
+        "recompute": ("name", "full", {}), "price": ("positive", 2.5, ON_GPUS), "watts": ("positive", 700, ON_GPUS),
+        "pue": ("from 1", 1.1, ON_GPUS), "carbon": ("from 0", 0.4, ON_GPUS), "dtype": ("name", "fp16", {}),
+        "optimizer": ("name", "sgd", {}), "fit": ("name", None, {}),
+    }),
+    "scale": (PLAN, {
+        "model": ("name", "gpt2", {}), "compute": ("from 1", "1e22", {}),
+        "days": ("positive", 30, {"compute": None, "machine": "h100:8"}),
+        "hours": ("positive", "1M", {"compute": None, "machine": "h100:8"}),
+        "dollars": ("positive", 1e6, {"compute": None, "machine": "h100:8", "price": 2.5}),
+        "machine": ("name", "h100:8", {}),
+        "price": ("positive", 2.5, {"compute": None, "dollars": 1e6, "machine": "h100:8"}),
+        "parameters": ("from 1", "70B", {}), "tokens": ("from 1", "1T", {"compute": None}),
+        "loss": ("positive", 2.5, {"compute": None}), "unique": ("from 1", "1T", {"laws": ["muennighoff"]}),
+        "inference": ("from 1", "1T", {}), "inference_cost": ("positive", 2, {"inference": 1e12}),
+        "experts": ("from 1", 8, {"laws": ["ludziejewski"]}), "granularity": ("from 1", 4, {"laws": ["krajewski"],
+                                                                                            "experts": 8}),
+        "laws": ("names", ["kaplan"], {}), "seq": ("count", 4096, {}),
+    }),
+}  # fmt: skip
+CASES = [(name, parameter) for name, (_, cases) in FUNCTIONS.items() for parameter in cases]
+
+
+def call(name: str, parameter: str, value: object) -> Any:
+    usual, cases = FUNCTIONS[name]
+    given = {**usual, **cases[parameter][2]}
+    given[parameter] = value
+    if name == "compare":
+        models = given.pop("models") if parameter == "models" else given.pop("model", "gpt2")
+        return llmcalc.compare("gpt2" if parameter == "models" else models, models, **given)
+    return getattr(llmcalc, name.partition(" ")[0])(**given)
+
+
+def test_every_parameter_of_every_public_function_is_here() -> None:
+    for name in llmcalc.__all__:
+        function = getattr(llmcalc, name)
+        if not callable(function) or (name[0].isupper() and name != "Mesh"):
+            continue
+        own = {one.name for one in inspect.signature(function).parameters.values() if one.kind != one.VAR_KEYWORD}
+        wanted = set(llmcalc.Mesh.__match_args__) if name == "Mesh" else own
+        assert wanted <= FUNCTIONS[name][1].keys(), name
+    assert {each.name for each in ALL} <= FUNCTIONS["compare"][1].keys()
+    assert {each.name for each in FIT} <= FUNCTIONS["fit"][1].keys()
+    for name, settings in EXPLAINED.items():
+        assert {each.name for each in settings} == FUNCTIONS[f"explain {name}"][1].keys(), name
+
+
+@pytest.mark.parametrize(("name", "parameter"), CASES)
+def test_a_right_value_is_accepted(name: str, parameter: str) -> None:
+    assert call(name, parameter, FUNCTIONS[name][1][parameter][1]) is not None
+
+
+@pytest.mark.parametrize(("name", "parameter"), CASES)
+def test_a_wrong_value_is_refused(name: str, parameter: str) -> None:
+    is_right = RIGHT[FUNCTIONS[name][1][parameter][0]]
+    for value in ODD:
+        if not is_right(value):
+            with pytest.raises(llmcalc.InputError):
+                pytest.fail(f"{parameter}={value!r} gives {call(name, parameter, value)!r}")
+
+
+def test_none_is_refused_where_it_is_no_default() -> None:
+    for parameter in ("batch", "mode", "dtype", "dropout", "extend"):
+        with pytest.raises(llmcalc.InputError, match=parameter):
+            call("memory", parameter, None)
