@@ -38,6 +38,8 @@ class WeightBits:
     def __init__(self, architecture: Architecture, formats: WeightFormats) -> None:
         model, owners = ModelTensors(architecture), dict[str, Fraction]()
         averages = {} if isinstance(formats, RequestedFormats) else _component_averages(architecture, formats)
+        if isinstance(formats, RequestedFormats):
+            formats.check(model)
         self.found: dict[tuple[object, ...], Fraction] = {}
         for row in model.rows:
             name = identity(row.entry.stack, row.tensor)
