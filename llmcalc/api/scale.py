@@ -9,7 +9,7 @@ from typing import Any
 from ..calc.flops import flops
 from ..calc.params import params
 from ..calc.touched_experts import expert_layers
-from ..core.architecture import Architecture
+from ..core.architecture import Architecture, declare
 from ..core.errors import InputError, UnknownNameError
 from ..core.record import changed
 from ..core.setting import AMOUNT, check_values, known_choice, read_texts
@@ -188,8 +188,8 @@ def counts(model: Architecture, seq: int = SEQ) -> dict[str, float]:
 def non_embedding_flops(model: Architecture, seq: int) -> float:
     """Return training FLOPs per token, counting all query-key pairs but no logits [deepseek2024, Equation 2]."""
     step = flops(model, seq=seq, mode="train", attention="dense", extend=True)
-    head = step.by_component["head"].matmul if "head" in step.by_component else 0
-    return (step.matmul - head) / step.tokens
+    logits = step.of(work for work in step.works if declare(work.entry.layer).logits)
+    return (step.matmul - logits.matmul) / step.tokens
 
 
 def in_inputs(query: Query, setting: Setting) -> dict[str, Any]:

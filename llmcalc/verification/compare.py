@@ -14,7 +14,7 @@ from ..calc.memory.saved_tensors import FP32_BYTES, ActivationPolicy
 from ..calc.memory.training import saved_tensors
 from ..calc.params import params
 from ..calc.sharding import Mesh
-from ..core.architecture import Architecture
+from ..core.architecture import Architecture, declare
 from ..core.equation import read
 from ..core.errors import UnsupportedError
 from ..core.ledger import declarations
@@ -73,9 +73,10 @@ def compare(small: Architecture) -> Iterator[Check]:
 def _exclude_zero_experts(model: Model) -> None:
     """Prevent tokens from selecting zero-computation experts, since declarations assume regular experts."""
     for placed in (layer for stack in model.stacks for layer in stack.layers()):
-        if getattr(placed.layer, "n_zero_experts", 0) and "correction" in placed.names:
-            name = placed.names["correction"]
-            is_zero_expert = np.arange(model.tensors[name].size) >= placed.layer.n_experts
+        declaration = declare(placed.layer)
+        if declaration.routed_experts and declaration.idle_experts and "correction" in placed.names:
+            name, n_experts = placed.names["correction"], declaration.routed_experts[0]
+            is_zero_expert = np.arange(model.tensors[name].size) >= n_experts
             model.tensors[name] = np.where(is_zero_expert, EXCLUDED, model.tensors[name])
 
 
@@ -85,7 +86,7 @@ def _inputs(small: Architecture, model: Model) -> _Inputs:
     vocab = min(stack.vocab for stack in texts if not stack.input_shape(1))
     if vocab <= FIRST_ID:
         raise UnsupportedError(f"a vocabulary of {vocab} tokens is too small for verification", where=small.name)
-    codebooks = max((getattr(layer, "codebooks", None) or 1 for _, layer in small.main.inputs), default=1)
+    codebooks = max((int(declare(layer).axes.get("nc", 1)) for _, layer in small.main.inputs), default=1)
     main = rng.integers(FIRST_ID, vocab, (BATCH * codebooks, SEQ + STEPS))
     source = rng.integers(FIRST_ID, vocab, (BATCH, SEQ))
     inputs: dict[str, Array] = {"encoder": source if small.is_encoder_decoder else None}
@@ -149,7 +150,7 @@ def _training(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Che
     """Check the backward FLOPs and saved activations of a training step."""
     inputs = texts.first(SEQ)
     shape = model.forward(*inputs).shape
-    has_head = any(layer.kind() == "head" for _, layer in small.main.outputs)
+    has_head = any(declare(layer).logits for _, layer in small.main.outputs)
     observer = Observer()
     with observer.weights_of(model):
         saved_sizes = train_step(model, *inputs, targets=np.full(shape[:2], FIRST_ID) if has_head else None).saved_sizes
