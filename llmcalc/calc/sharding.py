@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..core.aliases import accepts_old_names
 from ..core.declaration import Declaration, Tensor
+from ..core.equation import Equation
 from ..core.errors import SizeError, UnsupportedError
 from ..core.record import record
 from ..core.setting import Setting, check_fields
@@ -114,6 +115,24 @@ class Mesh:
             text = f"{name} ({ranks}) does not divide {declaration.name_of(axis)} ({length})"
             raise SizeError(text, parameter=name, hint=hint)
         return ranks
+
+    def reduction(self, equation: Equation, declaration: Declaration) -> tuple[str, int]:
+        """Return the group of ranks over which the result of an equation is summed, and the number of ranks.
+
+        A sum over a divided axis gives a partial sum on each rank. So does a look-up in a divided table,
+        because only one rank has the row. The group is empty if each rank has the result.
+        """
+        axes = {axis for operand in (equation.out, *equation.operands) for axis in operand.axes}
+        routed = any(tensor.active and tensor.active[1] in axes for tensor in declaration.tensors)
+        summed = set(equation.contracted)
+        if equation.function == "gather":
+            names = {operand.name for operand in equation.operands}
+            tables = (tensor for tensor in declaration.tensors if tensor.name in names)
+            summed |= {axis for tensor in tables for axis in tensor.axes} - set(equation.out.axes)
+        divided = (axis for axis in summed if declaration.division(axis) in TENSOR_DIVISIONS)
+        shards = [(self.divisor(declaration, axis, routed), declaration.division(axis)) for axis in divided]
+        ranks, division = max(shards, default=(1, ""))
+        return (self.group(division, routed)[0], ranks) if ranks > 1 else ("", 1)
 
     def share_of_activation(self, axes: tuple[str, ...], declaration: Declaration, count: int) -> int:
         """Return the number of activation elements on one rank."""

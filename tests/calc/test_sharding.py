@@ -10,10 +10,12 @@ import llmcalc
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.architecture import declare
 from llmcalc.core.declaration import Declaration
+from llmcalc.core.equation import read
 from llmcalc.core.layer import Layer
-from llmcalc.core.ledger import rows
+from llmcalc.core.ledger import entries, rows
 from llmcalc.core.record import record
 from llmcalc.core.traits import Parallel
+from llmcalc.layers import Attention
 
 MODELS = ("gpt2-small", "llama3-8b", "mixtral-8x7b", "deepseek-v3", "mamba2-130m", "gemma3-4b", "qwen3-next-80b-a3b")
 powers = st.sampled_from((1, 2, 4))
@@ -176,3 +178,69 @@ def test_the_peak_is_a_moment_with_its_parts():
     assert memory.peak == sum(size for part, size in moment._asdict().items() if part != "phase")
     assert memory.peak < memory.weights + memory.gradients + memory.optimizer + memory.activations + 2**33
     assert all(memory.peak >= other.total for other in memory.timeline)
+
+
+def reductions(name, mesh):
+    """The equations of each layer whose results ranks sum, with the group and its size."""
+    found = {}
+    for entry in entries(llmcalc.load(name)):
+        for part, declaration in declare(entry.layer).walk():
+            for line in map(read, declaration.lines):
+                group, ranks = mesh.reduction(line, declaration)
+                if group:
+                    found[".".join((entry.name, *part)), line.out.name] = group, ranks
+    return found
+
+
+def test_a_block_of_megatron_sums_twice_in_a_forward_pass():
+    """[narayanan2021, Section 3.2] after the attention and after the MLP; and the divided table of tokens."""
+    assert reductions("gpt3", Mesh(tp=8)) == {
+        ("token", "y"): ("tp", 8),
+        ("attention", "y"): ("tp", 8),
+        ("mlp", "y"): ("tp", 8),
+    }
+    assert reductions("gpt3", Mesh(dp=8, pp=2)) == {}
+
+
+def test_routed_experts_sum_over_their_own_ranks():
+    found = reductions("deepseek-v3", Mesh(dp=4, tp=4, ep=8, etp=2))
+    assert found["mlp", "z"] == ("etp", 2)
+    assert found["mlp.shared", "y"] == found["attention", "y"] == found["token", "y"] == ("tp", 4)
+
+
+@record
+class Table(Layer):
+    """A table whose rows are whole and whose columns, which the result has, are divided."""
+
+    rows: int
+    heads: int
+
+    PARALLEL = Parallel(tensor="h", whole="T")
+
+    def declare(self):
+        declaration = Declaration({"T": self.rows, "h": self.heads})
+        declaration.weights("w[T; h]", table="other")
+        declaration.equations("y[b q h] = gather(w, ids)", "z[b q] = add(y[b q h])")
+        return declaration
+
+
+def test_a_look_up_of_divided_columns_sums_nothing():
+    declaration = declare(Table(5, 6))
+    look_up, add = map(read, declaration.lines)
+    assert Mesh(tp=3).reduction(look_up, declaration) == ("", 1)
+    assert Mesh(tp=3).reduction(add, declaration) == ("tp", 3)
+
+
+def test_a_divided_mamba_sums_what_all_channels_share():
+    """The time step, B and C are projections of the divided channels [gu2023, Section 3]."""
+    found = {out for (_, out), group in reductions("mamba-130m", Mesh(tp=2)).items() if group == ("tp", 2)}
+    assert found == {"y", "dt", "B", "C", "out"}
+
+
+def test_scarce_key_value_heads_divide_over_as_many_ranks_as_there_are_heads():
+    layer = Attention(d_model=30, n_heads=6, n_kv_heads=3, d_head=5)
+    declaration = declare(layer)
+    assert [Mesh(tp=ranks).divisor(declaration, "g") for ranks in (1, 3, 6)] == [1, 3, 3]
+    assert [Mesh(tp=ranks).divisor(declaration, "h") for ranks in (1, 3, 6)] == [1, 3, 6]
+    with pytest.raises(llmcalc.SizeError, match=r"tp \(2\) does not divide n_kv_heads \(3\)"):
+        Mesh(tp=2).divisor(declaration, "g")
