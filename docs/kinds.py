@@ -26,7 +26,7 @@ from llmcalc.data import table as data  # noqa: E402
 from llmcalc.estimate.scaling.law import LETTERS  # noqa: E402
 from llmcalc.report.catalogues import FORMULAS  # noqa: E402
 from llmcalc.report.published_figures import cite  # noqa: E402
-from llmcalc.schema.json_schema import field_descriptions, summary  # noqa: E402
+from llmcalc.schema.json_schema import field_descriptions, parts_of, summary  # noqa: E402
 from llmcalc.testing import is_required, smallest  # noqa: E402
 
 FOLDER = "kinds"
@@ -150,6 +150,8 @@ def page(kind: str) -> str:
     first, rest = _about(kind)
     layer = found(**smallest(kind))
     parts = [f"# {kind.replace('_', ' ')}", first, rest, _code(summary(found)), "## Fields", _fields(found)]
+    for part in parts_of(found):
+        parts += [f"### {part.kind()}", _code(summary(part)), _fields(part)]
     parts += ["## Declaration", f"With all optional fields at their defaults: `{layer}`."]
     for path, declaration in declare(layer).walk():
         parts += [f"### Part: {'.'.join(path)}"] if path else []

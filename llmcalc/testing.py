@@ -29,6 +29,7 @@ from .core.architecture import Architecture, Block, Branch, Named, Run, Stack, S
 from .core.errors import SizeError
 from .core.layer import Layer
 from .core.ledger import rows
+from .core.part import Part
 from .core.setting import LOGITS, MODE, PAIRS
 from .core.traits import role_fields
 from .core.workload import Workload
@@ -223,8 +224,18 @@ def _error(found: type[Layer], values: Mapping[str, Any]) -> SizeError | None:
     return None
 
 
-def _values(found: type[Layer], entry: Field[Any], size: int) -> st.SearchStrategy[Any]:
+@st.composite
+def _parts(draw: st.DrawFn, found: type[Part]) -> Part:
+    """Draw a part with random fields. Its sizes are small enough for most layers."""
+    entries: tuple[Field[Any], ...] = fields(found)  # type: ignore[arg-type]
+    return found(**{entry.name: draw(_values(found, entry, draw(st.sampled_from(PRIMES[:4])))) for entry in entries})
+
+
+def _values(found: type[Part], entry: Field[Any], size: int) -> st.SearchStrategy[Any]:
     base = str(entry.type).removesuffix(" | None")
+    if entry.name in found.PARTS:
+        part = st.one_of([_parts(part) for part in found.PARTS[entry.name]])
+        return part if base == str(entry.type) else st.none() | part
     choices = found.CHOICES.get(entry.name)
     drawn: st.SearchStrategy[Any] = {
         "int": st.just(size),

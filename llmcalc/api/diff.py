@@ -54,7 +54,7 @@ def diff(first: Source, second: Source) -> Diff:
 
     >>> import llmcalc
     >>> llmcalc.diff("llama3-8b", "llama3.1-8b").differences[0].what
-    'rope_scaling'
+    'rope.scaling'
 
     Args:
         first: an architecture, or anything ``load`` reads.

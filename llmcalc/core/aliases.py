@@ -47,6 +47,27 @@ LAYER_FIELDS: dict[str, dict[str, str]] = {  # by layer kind
 LAYER_CHOICES: dict[str, dict[str, dict[str, str]]] = {  # by layer kind and field
     "embedding": {"use": {"beside": "side_tokens", "before": "prefix", "behind": "suffix", "instead": "replacement"}},
 }
+PART_FIELDS: dict[str, dict[str, str]] = {  # by field that holds the part: flat fields of the layer
+    "rope": {
+        "rotary_dim": "dim",
+        "rope_theta": "theta",
+        "rope_interleaved": "interleaved",
+        "rope_reversed": "reversed",
+        "rope_grid": "grid",
+        "rope_scaling": "scaling",
+        "rope_factor": "scaling.factor",
+        "rope_length": "scaling.length",
+        "rope_low_factor": "scaling.low_factor",
+        "rope_high_factor": "scaling.high_factor",
+        "rope_fast": "scaling.fast",
+        "rope_slow": "scaling.slow",
+        "rope_truncate": "scaling.truncate",
+        "rope_attention": "scaling.attention",
+        "rope_factors": "scaling.factors",
+    },
+}
+PART_WIDTHS = {"rotary_dim": "d_head"}  # flat fields whose value without the part is that of another field
+PART_SHORT_FORMS = {"positions": ("score_bias", "rope")}  # a field whose value is the name of a part or of a choice
 
 
 def renamed(data: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from .aliases import LAYER_CHOICES, LAYER_FIELDS, LAYER_KINDS, STACK_KEYS, STACK_ROLES, SUBLAYER_KEYS, old_names
+from typing import Any
+
+from .aliases import (
+    LAYER_CHOICES,
+    LAYER_FIELDS,
+    LAYER_KINDS,
+    PART_FIELDS,
+    STACK_KEYS,
+    STACK_ROLES,
+    SUBLAYER_KEYS,
+    old_names,
+)
 from .architecture import Architecture, Stack, Sublayer
+from .flat_fields import flat_fields
 from .layer import Layer
 from .record import MISSING, fields, is_record
 
@@ -12,6 +24,7 @@ _STACK_KEYS, _SUBLAYER_KEYS = old_names(STACK_KEYS), old_names(SUBLAYER_KEYS)
 _LAYER_FIELDS = {kind: old_names(aliases) for kind, aliases in LAYER_FIELDS.items()}
 _LAYER_KINDS = {kind: "".join(map(str.title, old.split("_"))) for kind, old in old_names(LAYER_KINDS).items()}
 _LAYER_CHOICES = {kind: {name: old_names(words) for name, words in of.items()} for kind, of in LAYER_CHOICES.items()}
+_LAST = {"mla": frozenset(PART_FIELDS["rope"]) - {"rope_theta"}}  # flat fields that were the last of their kind
 _STACK_CHOICES = {"role": old_names(STACK_ROLES)}
 
 
@@ -32,7 +45,7 @@ def canonical(value: object) -> str:
     '(Norm(d_model=8),Norm(d_model=8),2)'
     """
     if is_record(value):
-        own = [(entry.name, getattr(value, entry.name), entry.default) for entry in fields(value)]
+        own = _first_fields(value)
         kind, names, choices = _first_names(value)
         text = ",".join(
             f"{names.get(name, name)}={canonical(choices[name].get(item, item) if name in choices else item)}"
@@ -43,6 +56,14 @@ def canonical(value: object) -> str:
     if isinstance(value, tuple):
         return f"({','.join(map(canonical, value))})"
     return repr(value)
+
+
+def _first_fields(value: Any) -> list[tuple[str, Any, Any]]:
+    """Return (name, value, default) of all fields in their original order, with flat fields in place of parts."""
+    if not isinstance(value, Layer) or not value.PARTS:
+        return [(entry.name, getattr(value, entry.name), entry.default) for entry in fields(value)]
+    last = _LAST.get(value.kind(), frozenset())
+    return sorted(flat_fields(value), key=lambda entry: entry[0] in last)
 
 
 def _first_names(value: object) -> tuple[str, dict[str, str], dict[str, dict[str, str]]]:

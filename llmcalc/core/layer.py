@@ -6,12 +6,14 @@ Each kind is defined in ``llmcalc/layers/<kind>.py`` and looked up by file name.
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from . import flat_fields
+from .aliases import PART_FIELDS
 from .declaration import Declaration
-from .errors import DescriptionError, SizeError, short_repr
-from .record import fields
+from .part import LARGEST_SIZE as LARGEST_SIZE
+from .part import Part
+from .part import is_number as is_number
 from .traits import Traits
 
 if TYPE_CHECKING:
@@ -19,22 +21,18 @@ if TYPE_CHECKING:
 
     from .shrink import Sizes
 
-LARGEST_SIZE = 10**15
 MOST_LAYERS = 5_000
 
 
-class Layer(Traits):
-    """Base class of all layer kinds. Fields are validated at construction.
+class Layer(Traits, Part):
+    """Base class of all layer kinds.
 
-    ``CHOICES`` lists the allowed values of string fields. Integer fields are sizes of at least 1, or at least 0 if
-    listed in ``ZERO_ALLOWED``. ``EXTERNAL_TENSORS`` describes tensors that equations read but do not compute.
+    ``EXTERNAL_TENSORS`` describes tensors that equations read but do not compute.
 
     ``SHRINK`` gives the small sizes of fields for tests (see ``core/shrink.py``). Fields that are not listed become new
     primes. ``INPUT_WIDTH`` and ``OUTPUT_WIDTH`` name the fields for the widths of the input and of a different output.
     """
 
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {}
-    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset()
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
         "x": "the layer's input",
         "src": "the encoder's output",
@@ -66,34 +64,10 @@ class Layer(Traits):
     NEEDS_SQUARE_IMAGE: ClassVar[bool] = False
     merge: int = 1  # number of positions merged into one
 
-    def __post_init__(self) -> None:
-        self.check()
-
-    def check(self) -> None:
-        """Validate the type and value of every field."""
-        own = self.__dict__
-        for name, base, optional, default in _plan(type(self)):  # type: ignore[arg-type]
-            value = own[name]
-            if value is default or (optional and value is None):
-                continue
-            if wanted := self._wanted(name, base, value):
-                error = SizeError if base == "int" else DescriptionError
-                raise error(f"{name} must be {wanted}, not {short_repr(value)}", where=self.kind(), field=name)
-
-    def _wanted(self, name: str, base: str, value: object) -> str:
-        """Return the requirement that a field's value violates, or an empty string if the value is valid."""
-        if base == "int":
-            least = 0 if name in self.ZERO_ALLOWED else 1
-            is_size = type(value) is int and least <= value <= LARGEST_SIZE
-            return "" if is_size else f"an integer from {least} to {LARGEST_SIZE:.0e}"
-        if base == "bool":
-            return "" if type(value) is bool else "true or false"
-        if base == "float":
-            return "" if is_number(value) else "a finite number"
-        choices = self.CHOICES.get(name)
-        if base != "str" or (isinstance(value, str) and (not choices or value in choices)):
-            return ""
-        return f"one of {', '.join(choices)}" if choices else "a text"
+    def __init_subclass__(cls) -> None:
+        if not PART_FIELDS.keys().isdisjoint(cls.PARTS):
+            cls.__getattr__ = flat_fields.attribute  # type: ignore[attr-defined]
+            cls.__current__ = classmethod(flat_fields.current)  # type: ignore[attr-defined]
 
     @classmethod
     def signature(cls) -> str:
@@ -103,29 +77,6 @@ class Layer(Traits):
     def declare(self) -> Declaration:
         """Return the axes, tensors, equations and state of this layer."""
         raise NotImplementedError
-
-    def derive(self, **values: Any) -> None:
-        """Set fields that are still ``None``. This method must only be called during construction."""
-        for name, value in values.items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
-
-    def must_divide(self, divisor: str, dividend: str) -> None:
-        """Raise a SizeError unless the field ``divisor`` divides the field ``dividend``."""
-        small, large = getattr(self, divisor), getattr(self, dividend)
-        if large % small:
-            text, hint = f"({small}) does not divide {dividend} ({large})", f"{divisor} must divide {large}"
-            raise self.size_error(divisor, text, hint=hint, divides=dividend)
-
-    def must_not_exceed(self, field: str, limit: str) -> None:
-        """Raise a SizeError if ``field`` is greater than the field ``limit``."""
-        value, most = getattr(self, field), getattr(self, limit)
-        if value > most:
-            raise self.size_error(field, f"({value}) must not exceed {limit} ({most})", at_most=limit)
-
-    def size_error(self, field: str, problem: str, **details: str) -> SizeError:
-        """Return a SizeError for a field. The message is the field name, followed by ``problem``."""
-        return SizeError(f"{field} {problem}", where=self.kind(), field=field, **details)
 
     def shrink_field(self, field: str, sizes: Sizes) -> int | None:
         """Return the small size of a field whose rule depends on other fields, or None to apply its rule."""
@@ -157,17 +108,3 @@ class Layer(Traits):
     def shrink_output(self, small: Self) -> Self:
         """Return the small version of an output layer of a vision encoder, given the small version in other places."""
         return small
-
-
-@cache
-def _plan(kind: type) -> list[tuple[str, str, bool, Any]]:
-    """Return a tuple (name, type, whether None is allowed) for every field."""
-    found = [(entry.name, str(entry.type), entry.default) for entry in fields(kind)]
-    return [(name, text.removesuffix(" | None"), text.endswith(" | None"), default) for name, text, default in found]
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Return whether a value is a finite number."""
-    if type(value) is int:
-        return abs(value) <= LARGEST_SIZE
-    return type(value) is float and abs(value) < float("inf")

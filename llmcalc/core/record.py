@@ -94,6 +94,12 @@ def _init(self: Any, *values: Any, **named: Any) -> None:
         if len(values) > len(names) or (named and not named.keys().isdisjoint(names[: len(values)])):
             _raise_argument_error(self, values, named)
     own.update(named)
+    current = getattr(type(self), "__current__", None) if len(own) > len(names) else None
+    if current:  # deprecated names
+        own.clear()
+        own.update(self.__template__)
+        own.update(zip(names, values, strict=False))
+        own.update(current(named))
     if len(own) != len(names) or any(own[name] is MISSING for name in self.__required__):
         _raise_argument_error(self, values, named)
     finish = getattr(self, "__post_init__", None)

@@ -11,6 +11,7 @@ from typing import Any
 
 from .architecture import Architecture, Stack, declare, layer_glossary
 from .layer import Layer
+from .part import nested_fields
 from .record import fields, record
 
 MOST_VALUES = 3
@@ -107,22 +108,21 @@ def features(stack: Stack) -> Features:
 
 def _fields(layer: Layer) -> Iterator[tuple[Key, Any, Feature]]:
     sizes: dict[str, int] = {}
-    for entry in fields(layer):
-        value = getattr(layer, entry.name)
-        size = str(entry.type).startswith("int")
+    for path, value, default, size in nested_fields(layer):
         if size and value is None:
             continue
-        alike = any(value == other and _sort(name) == _sort(entry.name) for name, other in sizes.items())
-        usual = value == entry.default or (entry.default is None and alike)
+        alike = any(value == other and _sort(name) == _sort(path) for name, other in sizes.items())
+        usual = value == default or (default is None and alike)
         if size:
-            sizes[entry.name] = value
-        name = paper_name(layer, entry.name, value) if size else entry.name
+            sizes[path] = value
+        name = paper_name(layer, path, value) if size else path
+        name = " ".join(name.split(".")[-2:])
         yield Key(layer.kind(), name), value, Feature({}, size, size and usual)
 
 
 def _sort(name: str) -> str:
     """Return the category of a size field (``width`` or ``number``), or the field name for all other sizes."""
-    is_width = name.startswith("d_") or name.endswith("_dim")
+    is_width = name.startswith("d_") or name.endswith(("_dim", ".dim"))
     return "number" if name.startswith("n_") else "width" if is_width else name
 
 

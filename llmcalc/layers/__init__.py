@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UnknownNameError
 from ..core.layer import Layer
+from ..core.part import Part
 from ..core.zoo_search import find_module, module_names
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from .mlp import Mlp as Mlp
     from .moe import Moe as Moe
     from .norm import Norm as Norm
+    from .parts.rope import Rope as Rope
     from .patch import Patch as Patch
     from .per_layer_gate import PerLayerGate as PerLayerGate
     from .per_layer_table import PerLayerTable as PerLayerTable
@@ -49,7 +51,7 @@ ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
     "mha": ("attention", {}),
     "gqa": ("attention", {}),
     "mqa": ("attention", {"n_kv_heads": 1}),
-    "cross_attention": ("attention", {"cross": True, "causal": False, "positions": "none"}),
+    "cross_attention": ("attention", {"cross": True, "causal": False}),
     "ffn": ("mlp", {}),
     "swiglu": ("mlp", {"activation": "silu", "gated": True}),
     "geglu": ("mlp", {"activation": "gelu_tanh", "gated": True}),
@@ -60,6 +62,7 @@ ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
     "rmsnorm": ("norm", {"function": "rmsnorm"}),
     "layernorm": ("norm", {"function": "layernorm", "bias": True}),
 }
+PARTS = ("Rope",)
 
 
 def kinds() -> tuple[str, ...]:
@@ -89,8 +92,11 @@ def find(name: str, others: tuple[str, ...] = ()) -> tuple[type[Layer], dict[str
     return next(value for value in vars(module).values() if _is_kind(value, module.__name__)), fixed
 
 
-def __getattr__(name: str) -> type[Layer]:
-    """Return a layer class such as ``Attention``, importing the class on first use."""
+def __getattr__(name: str) -> type[Part]:
+    """Return a layer class such as ``Attention`` or a part such as ``Rope``, importing the class on first use."""
+    if name in PARTS:
+        globals()[name] = part = getattr(import_module(f".parts.{name.lower()}", __name__), name)
+        return part  # type: ignore[no-any-return]
     kind = next((kind for kind in kinds() if kind.replace("_", "") == name.lower()), "")
     if not name[:1].isupper() or not kind:
         raise AttributeError(f"module {__name__} has no attribute {name}")

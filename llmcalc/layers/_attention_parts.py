@@ -161,8 +161,8 @@ def include_indexer(layer: Any, declaration: Declaration) -> None:
 def contradictions(layer: Any) -> Iterator[tuple[str, str]]:
     """Yield a field and its problem for each invalid combination of attention fields."""
     own_values = not (layer.cross or layer.values_are_keys or layer.kv_reused)
-    if (layer.n_buckets is None) == (layer.positions == "relative"):
-        yield "n_buckets", "and positions: relative must be set together"
+    if (layer.n_buckets is None) == (layer.score_bias == "relative"):
+        yield "n_buckets", "and score_bias: relative must be set together"
     if layer.values_are_keys and (layer.v_bias or layer.d_head_v != layer.d_head):
         yield "values_are_keys", "cannot be combined with v_bias or d_head_v"
     if layer.streams > 1 and not layer.cross:
@@ -171,8 +171,8 @@ def contradictions(layer: Any) -> Iterator[tuple[str, str]]:
         yield "d_input_v", "requires a value projection"
     if layer.values_of and not layer.d_input_v:
         yield "values_of", "requires d_input_v"
-    if layer.v_rope and (layer.cross or layer.kv_reused or layer.positions != "rope"):
-        yield "v_rope", "requires positions: rope and a value projection"
+    if layer.v_rope and (layer.cross or layer.kv_reused or not layer.rope):
+        yield "v_rope", "requires rope and a value projection"
     if layer.prompt and (layer.window or layer.chunk or layer.cross):
         yield "prompt", "cannot be combined with window, chunk or cross"
     if layer.window and layer.chunk:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any
 
+from ..core.record import changed, fields
+
 if TYPE_CHECKING:
     from ..core.shrink import Sizes
 
 KEY_HEADS, HEADS_PER_KEY_HEAD = (3, 2, 5, 7), (2, 5, 7, 11)
+LENGTH = 8  # training context length before rotary scaling, shorter than the test sequence
 ROTATED, ROTATED_IN_TWO_DIMENSIONS = (10, 14, 22, 26, 34), (12, 20, 28)
 
 
@@ -27,33 +30,36 @@ def shrink_attention(layer: Any, sizes: Sizes, small: dict[str, Any]) -> dict[st
     found = shrink_heads(layer, sizes, together=layer.HEADS_TOGETHER)
     if layer.index_heads == layer.n_kv_heads:
         found["index_heads"] = found["n_kv_heads"]
-    if layer.positions == "rope":
+    if layer.rope:
         found["d_head"] = shrink_rotated_head(layer, sizes)
     if layer.d_head_v == layer.d_head:
         found["d_head_v"] = found.get("d_head", small["d_head"])
-    found |= shrink_rotary_dim(layer, small | found)
-    return found | shrink_factors(layer, found["rotary_dim"])
+    return found | {"rope": shrink_rope(layer.rope, found.get("d_head", small["d_head"]), layer.d_head)}
 
 
 def shrink_rotated_head(layer: Any, sizes: Sizes) -> int:
     """Return a small even head width, or a multiple of 4 if channels rotate in two dimensions."""
-    if getattr(layer, "rope_grid", "none") == "none":
+    if layer.rope.grid == "none":
         return sizes.size("rotated_head", layer.d_head, *ROTATED)
     return sizes.size("turned_head", layer.d_head, *ROTATED_IN_TWO_DIMENSIONS)
 
 
-def shrink_rotary_dim(layer: Any, small: dict[str, Any]) -> dict[str, Any]:
-    """Return a small rotary width: all of a head, or an even part if only a part is rotated."""
-    head = small["d_head"]
-    return {"rotary_dim": head if layer.rotary_dim == layer.d_head else head // 4 * 2}
+def shrink_rope(rope: Any, width: int, whole: int | None = None) -> Any:
+    """Return rotary positions of a small head. The width is that of the head, or of its part that is always rotated.
 
-
-def shrink_factors(layer: Any, width: int) -> dict[str, Any]:
-    """Return as many factors per pair of rotary channels as a small rotary width has pairs."""
-    if not layer.rope_factors:
-        return {}
-    parts = [list(islice(cycle(part.split()), width // 2)) for part in layer.rope_factors.split("|")]
-    return {"rope_factors": " | ".join(map(" ".join, parts))}
+    If only a part of a head of width ``whole`` is rotated, an even part of the small head is rotated.
+    """
+    if rope is None:
+        return None
+    small: dict[str, Any] = {}
+    if rope.dim is not None:
+        width = small["dim"] = width if rope.dim == whole else width // 4 * 2
+    names = [entry.name for entry in fields(rope.scaling)] if rope.scaling else []
+    scaling: dict[str, Any] = {"length": LENGTH} if "length" in names and rope.scaling.length else {}
+    if "factors" in names:
+        parts = [list(islice(cycle(part.split()), width // 2)) for part in rope.scaling.factors.split("|")]
+        scaling["factors"] = " | ".join(map(" ".join, parts))
+    return changed(rope, **small, scaling=changed(rope.scaling, **scaling) if scaling else rope.scaling)
 
 
 def shrink_experts(layer: Any, sizes: Sizes) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
+from ..core.part import Part
 from ..core.record import record
 from ..core.traits import Parallel, Roles
 from ._attention_parts import (
@@ -21,7 +22,7 @@ from ._attention_parts import (
     include_indexer,
     token_axes,
 )
-from ._rope import ROPE_SCALINGS, check_factors
+from .parts.rope import Rope, fit_rope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,24 +44,11 @@ class Attention(Layer):
         qk_norm: QK norm: ``none``, ``head``, ``per_head`` (separate weights) or ``projection`` (full width).
         qk_norm_function, qk_norm_scale, qk_norm_bias, qk_norm_eps, qk_norm_unit_offset: as in ``norm``.
         qk_norm_late: whether queries and keys are normalised after the rotation.
-        positions: ``none`` (or separate tables), ``rope``, ``alibi``, ``relative`` (one learned bias per bucket),
+        score_bias: position biases of the scores: ``none``, ``alibi``, ``relative`` (one learned bias per bucket),
             ``projected`` (projected sinusoids; Transformer-XL), or ``distances`` (learned vectors [shaw2018]).
+            ``positions`` is a short form for this field or, with the value ``rope``, for default rotary positions.
         alibi_scale: scaling factor for the ALiBi biases (Falcon: the score scale).
-        rotary_dim: number of rotated channels per head (default: d_head).
-        rope_theta: base of the rotary frequencies.
-        rope_interleaved: whether rotated pairs are (0, 1), (2, 3), ... instead of (0, r/2), (1, r/2 + 1), ...
-        rope_reversed: whether the rotation angles are negated (nanochat).
-        rope_grid: mapping of rotated pairs to patch rows and columns: ``halves`` (equal frequencies),
-            ``alternate`` (alternating frequencies), ``other`` (unmodelled), or ``none`` (one dimension).
-        rope_scaling: context extension method: ``none``, ``linear``, ``dynamic`` (NTK), ``llama3``, ``yarn``,
-            ``longrope`` (one factor per pair), ``proportional`` (only the first pairs), or ``other`` (unmodelled).
-        rope_factor: scaling factor.
-        rope_length: training context length in tokens, before scaling.
-        rope_low_factor, rope_high_factor: divisors of ``rope_length`` for the ``llama3`` wavelength limits.
-        rope_fast, rope_slow: ``yarn`` limits in rotations per ``rope_length``, between which scaling fades.
-        rope_truncate: whether the ``yarn`` limits are rounded to whole pairs.
-        rope_attention: scaling factor for sines and cosines.
-        rope_factors: ``longrope`` factors per pair, then ``|`` and the factors used above ``rope_length`` tokens.
+        rope: rotary positions of queries and keys.
         n_buckets: number of relative position buckets.
         max_distance: distance in tokens at which the last bucket starts.
         relative_shared: whether all layers of the stack share the bias table, as in T5.
@@ -130,23 +118,9 @@ class Attention(Layer):
     qk_norm_eps: float = 1e-6
     qk_norm_unit_offset: bool = False
     qk_norm_late: bool = False
-    positions: str = "none"
+    score_bias: str = "none"
     alibi_scale: float = 1.0
-    rotary_dim: int | None = None
-    rope_theta: float = 10000.0
-    rope_interleaved: bool = False
-    rope_reversed: bool = False
-    rope_grid: str = "none"
-    rope_scaling: str = "none"
-    rope_factor: float = 1.0
-    rope_length: int | None = None
-    rope_low_factor: float = 1.0
-    rope_high_factor: float = 4.0
-    rope_fast: float = 32.0
-    rope_slow: float = 1.0
-    rope_truncate: bool = True
-    rope_attention: float = 1.0
-    rope_factors: str = ""
+    rope: Rope | None = None
     n_buckets: int | None = None
     max_distance: int = 128
     relative_shared: bool = True
@@ -208,12 +182,10 @@ class Attention(Layer):
     )
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"temperature_start", "index_local"})
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
-        "rope_scaling": ROPE_SCALINGS,
-        "rope_grid": ("none", "halves", "alternate", "other"),
         "qk_norm": ("none", "head", "per_head", "projection"),
         "qk_norm_function": ("rmsnorm", "layernorm", "l2norm"),
         "o_norm_function": ("rmsnorm", "layernorm"),
-        "positions": ("none", "rope", "alibi", "relative", "projected", "distances"),
+        "score_bias": ("none", "alibi", "relative", "projected", "distances"),
         "gate_bias": ("none", "value", "head"),
         "gate_function": ("sigmoid", "softplus"),
         "temperature_law": ("log", "power"),
@@ -222,7 +194,6 @@ class Attention(Layer):
     HEADS_TOGETHER: ClassVar[int] = 1  # heads come in multiples of this number
     SHRINK: ClassVar[dict[str, str]] = {
         "n_kv_heads": "3 2 5 7",
-        "rope_length": "8",
         "n_buckets": "10 12 14",
         "max_distance": "always 11 13",
         "window": "7 11 13 5",
@@ -234,17 +205,17 @@ class Attention(Layer):
         "index_topk": "4",
         "temperature_length": "always 5 3 if temperature",
     }
+    PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"rope": (Rope,)}
 
     def __post_init__(self) -> None:
         self.check()
         self.derive(n_kv_heads=self.n_heads)
         self.must_divide("n_kv_heads", "n_heads")
         derive_head_width(self)
-        self.derive(index_dim=self.d_head, d_head_v=self.d_head, rotary_dim=self.d_head, d_source=self.d_model)
-        check_factors(self)
+        self.derive(index_dim=self.d_head, d_head_v=self.d_head, d_source=self.d_model)
+        fit_rope(self, "d_head")
         biased = self.gated and self.q_bias
         self.derive(gate_bias=("head" if self.gate_per_head else "value") if biased else "none")
-        self.must_not_exceed("rotary_dim", "d_head")
         for field, problem in contradictions(self):
             raise self.size_error(field, problem)
 
@@ -254,7 +225,7 @@ class Attention(Layer):
 
     def has_order(self) -> bool:
         """Return whether there are positions, or parameters that depend on the order of the tokens."""
-        return self.positions != "none" or super().has_order()
+        return self.rope is not None or self.score_bias != "none" or super().has_order()
 
     def attention_direction(self) -> str:
         """Return ``causal`` or ``both`` for self-attention, or an empty string for cross-attention."""
@@ -262,7 +233,7 @@ class Attention(Layer):
 
     def idle_parameters(self) -> Iterator[tuple[str, str, int]]:
         """Yield the key bias if it shifts all scores of a query equally, and therefore cancels in the softmax."""
-        if self.k_bias and self.qk_norm == "none" and self.positions in ("none", "alibi", "relative"):
+        if self.k_bias and self.qk_norm == "none" and not (self.rope or self.score_bias in ("projected", "distances")):
             yield "k_bias", "the key bias cancels in the softmax", (self.n_kv_heads or 0) * (self.d_head or 0)
 
     def shrink_field(self, field: str, sizes: Sizes) -> int | None:
@@ -270,7 +241,7 @@ class Attention(Layer):
         return sizes.PATCH_WINDOW if field == "chunk" and not self.causal else None
 
     def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
-        """Return numbers of heads that divide each other, even rotary widths and as many factors as pairs."""
+        """Return numbers of heads that divide each other, and an even rotary width."""
         from ._small_sizes import shrink_attention  # needed only by tests
 
         return shrink_attention(self, sizes, small)
@@ -289,8 +260,8 @@ class Attention(Layer):
 
     def _axes(self) -> dict[str, int | str]:
         sizes = {"d": self.d_model, "h": self.n_heads, "g": self.n_kv_heads, "e": self.d_head, "v": self.d_head_v}
-        sizes |= {"r": self.rotary_dim, "src": self.d_source, "u": self.n_buckets, "w": self.window, "Z": self.chunk}
-        sizes |= {"pre": self.prefix, "in": self.d_input, "iv": self.d_input_v}
+        sizes |= {"r": self.rope.dim if self.rope else None, "src": self.d_source, "u": self.n_buckets}
+        sizes |= {"w": self.window, "Z": self.chunk, "pre": self.prefix, "in": self.d_input, "iv": self.d_input_v}
         sizes |= {"ar": self.adapter_rank, "na": self.n_adapters}
         axes: dict[str, int | str] = {axis: size for axis, size in sizes.items() if size is not None}
         return axes | token_axes(self)
@@ -328,10 +299,10 @@ class Attention(Layer):
             "o_norm_b[h v]": self.o_norm and self.o_norm_function == "layernorm",
             "sinks[h]": self.sinks,
             "alpha[h]": self.exclusive,
-            "wr[d | h e]": self.positions == "projected",
+            "wr[d | h e]": self.score_bias == "projected",
         }
         declaration.weights(*(spec for spec, present in late.items() if present))
-        if self.positions == "relative":
+        if self.score_bias == "relative":
             share = ".relative_bias" if self.relative_shared else None
             declaration.weights("relative_bias[u; h]", share=share)
 
@@ -351,7 +322,7 @@ class Attention(Layer):
         if self.clip:
             lines += ["q[b q h e] = clamp(q)"]
             lines += [] if self.kv_reused else [f"k[{rows} g e] = clamp(k)", f"v[{rows} g v] = clamp(v)"]
-        if self.positions == "rope":
+        if self.rope:
             lines += ["q[b q h r] = rope(q)", *([] if self.kv_reused else [f"k[{rows} g r] = rope(k)"])]
         if self.kv_reused:
             lines += ["k[b k g e] = copy(reused_k[b k g e])", "v[b k g v] = copy(reused_v[b k g v])"]
@@ -374,12 +345,12 @@ class Attention(Layer):
         keys = "s" if self.cross else "k"
         lines = [f"s[b h q {keys}] = q[b q h e] k[b {keys} g e] | g:h core", f"s[b h q {keys}] = scale(s) | core"]
         lines += [f"s[b h q {keys}] = softcap(s) | core"] if self.logit_softcap else []
-        if self.positions == "projected":
+        if self.score_bias == "projected":
             lines += [f"r[{keys} h e] = sinusoids[{keys} d] wr[d h e] | constant"]
             lines += [f"sr[b h q {keys}] = q[b q h e] r[{keys} h e]", f"s[b h q {keys}] = add(s, sr)"]
-        if self.positions == "distances":
+        if self.score_bias == "distances":
             lines += [f"sr[b h q {keys}] = q[b q h e] distances[q {keys} e]", f"s[b h q {keys}] = add(s, sr)"]
-        bias = {"relative": "relative_bias", "alibi": "position_bias"}.get(self.positions)
+        bias = {"relative": "relative_bias", "alibi": "position_bias"}.get(self.score_bias)
         lines += [f"s[b h q {keys}] = add(s, {bias}) | core"] if bias else []
         scores = "s, sinks" if self.sinks else "s"
         lines += self._softmax(keys, scores)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
+from ..core.part import Part
 from ..core.record import record
 from ..core.traits import Parallel, Roles
-from ._rope import ROPE_SCALINGS, check_factors
+from .parts.rope import Rope, fit_rope
 
 if TYPE_CHECKING:
     from ..core.shrink import Sizes
@@ -34,10 +35,7 @@ class CompressedAttention(Layer):
         index_heads: number of indexer heads; None to attend to all summaries.
         index_dim: width of each indexer head.
         index_topk: number of selected summaries per query.
-        rotary_dim: number of rotated channels at the end of each head and indexer head (default: d_head).
-        rope_theta: base of the rotary frequencies.
-        rope_interleaved, rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast,
-            rope_slow, rope_truncate, rope_attention, rope_factors: as in ``attention``.
+        rope: rotary positions of the end of each head and indexer head (default: interleaved pairs).
         norm_eps: epsilon of the norms.
     """
 
@@ -53,19 +51,7 @@ class CompressedAttention(Layer):
     index_heads: int | None = None
     index_dim: int = 128
     index_topk: int | None = None
-    rotary_dim: int | None = None
-    rope_theta: float = 10000.0
-    rope_interleaved: bool = True
-    rope_scaling: str = "none"
-    rope_factor: float = 1.0
-    rope_length: int | None = None
-    rope_low_factor: float = 1.0
-    rope_high_factor: float = 4.0
-    rope_fast: float = 32.0
-    rope_slow: float = 1.0
-    rope_truncate: bool = True
-    rope_attention: float = 1.0
-    rope_factors: str = ""
+    rope: Rope = Rope(interleaved=True)
     norm_eps: float = 1e-6
 
     AXES: ClassVar[str] = """
@@ -81,27 +67,22 @@ class CompressedAttention(Layer):
     """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", replicated="G", whole="e Q oi or cw ih ie cr")
     ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="d_head", windows="window")
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"rope_scaling": ROPE_SCALINGS}
-    SHRINK: ClassVar[dict[str, str]] = {"window": "7 11 13 5", "rate": "3 2", "index_topk": "4", "rope_length": "8"}
+    SHRINK: ClassVar[dict[str, str]] = {"window": "7 11 13 5", "rate": "3 2", "index_topk": "4"}
+    PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"rope": (Rope,)}
 
     def __post_init__(self) -> None:
         self.check()
-        self.derive(rotary_dim=self.d_head)
-        check_factors(self)
-        for name in ("d_head", *(["index_dim"] if self.index_heads else [])):
-            self.must_not_exceed("rotary_dim", name)
+        fit_rope(self, "d_head", *(["index_dim"] if self.index_heads else []))
         if self.n_heads * self.d_head % self.n_groups:
             problem = f"({self.n_groups}) does not divide n_heads · d_head"
             raise self.size_error("n_groups", problem, divides="n_heads")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
-        """Return even rotary widths and as many factors as pairs."""
-        from ._small_sizes import shrink_factors, shrink_rotary_dim, shrink_rotated_head  # needed only by tests
+        """Return even rotary widths."""
+        from ._small_sizes import shrink_rope, shrink_rotated_head  # needed only by tests
 
-        found: dict[str, Any] = {}
-        found["d_head"] = shrink_rotated_head(self, sizes)
-        found |= shrink_rotary_dim(self, found)
-        return found | shrink_factors(self, found["rotary_dim"])
+        head = shrink_rotated_head(self, sizes)
+        return {"d_head": head, "rope": shrink_rope(self.rope, head, self.d_head)}
 
     def declare(self) -> Declaration:
         """Declare low-rank queries, one key, summaries, scores, weighted values and the grouped output projection."""

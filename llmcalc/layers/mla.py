@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
+from ..core.part import Part
 from ..core.record import record
 from ..core.traits import Parallel, Roles
-from ._rope import ROPE_SCALINGS, check_factors
 from .indexer import Indexer
+from .parts.rope import Rope, check_rope
 
 if TYPE_CHECKING:
     from ..core.shrink import Sizes
@@ -32,10 +33,7 @@ class Mla(Layer):
         qk_rope_head_dim: width of the rotary part of each head, with one key for all heads; 0 for no rotary part.
         v_head_dim: width of each value head.
         bias: whether the down-projections and the output projection have biases.
-        rope: whether the rotary part is rotated (false in Kimi Linear).
-        rope_theta: base of the rotary frequencies.
-        rope_interleaved, rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast,
-            rope_slow, rope_truncate, rope_attention, rope_factors: as in ``attention``.
+        rope: rotary positions of the rotary part; None for a part that is not rotated (Kimi Linear).
         scale: scaling factor for the scores (default: 1 / sqrt(qk_nope_head_dim + qk_rope_head_dim)).
         temperature, temperature_length, temperature_start: query scaling by position, as in ``attention``.
         norm_eps: epsilon of the norms on the latents.
@@ -49,7 +47,7 @@ class Mla(Layer):
         sinks: whether each head has a learned sink logit in the softmax.
         index_heads: number of indexer heads; None for no indexer.
         index_dim: width of each indexer head.
-        index_interleaved: whether the rotated pairs of the indexer are adjacent, as with ``rope_interleaved``.
+        index_interleaved: whether the rotated pairs of the indexer are adjacent.
         index_rotates_end: whether the end of each indexer head is rotated instead of the start.
         index_topk: number of tokens selected per query by the indexer of this layer or an earlier layer.
         index_compressed, index_input_norm, index_position_scaled: ``indexer`` fields with the prefix ``index_``.
@@ -67,8 +65,7 @@ class Mla(Layer):
     v_head_dim: int
     q_lora_rank: int | None = None
     bias: bool = False
-    rope: bool = True
-    rope_theta: float = 10000.0
+    rope: Rope | None = Rope()
     causal: bool = True
     window: int | None = None
     gate: str = "none"
@@ -94,17 +91,6 @@ class Mla(Layer):
     temperature_length: int = 8192
     temperature_start: int = 1
     norm_eps: float = 1e-6
-    rope_interleaved: bool = False
-    rope_scaling: str = "none"
-    rope_factor: float = 1.0
-    rope_length: int | None = None
-    rope_low_factor: float = 1.0
-    rope_high_factor: float = 4.0
-    rope_fast: float = 32.0
-    rope_slow: float = 1.0
-    rope_truncate: bool = True
-    rope_attention: float = 1.0
-    rope_factors: str = ""
 
     AXES: ClassVar[str] = """
     C     kv_lora_rank      rank of the compressed key/value, which the cache stores
@@ -122,19 +108,19 @@ class Mla(Layer):
         "reused_kr": "rotary key of an earlier layer",
         "log_places": "logarithm of each position",
     }
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"rope_scaling": ROPE_SCALINGS, "gate": ("none", "input", "latent")}
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"gate": ("none", "input", "latent")}
     SHRINK: ClassVar[dict[str, str]] = {
         "qk_rope_head_dim": "6 10 14",
         "window": "7 11 13 5",
         "index_topk": "4",
         "index_compressed": "2",
         "temperature_length": "always 5 3 if temperature",
-        "rope_length": "8",
     }
+    PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"rope": (Rope,)}
 
     def __post_init__(self) -> None:
         self.check()
-        check_factors(self)
+        check_rope(self, "qk_rope_head_dim")
         if self.q_lora_rank is None and (self.double_latent or self.gate == "latent"):
             raise self.size_error("double_latent", "and gate: latent require q_lora_rank")
         if self.key_norm and (self.latent_reused or not self.qk_rope_head_dim):
@@ -142,7 +128,7 @@ class Mla(Layer):
 
     def has_order(self) -> bool:
         """Return whether the heads have a rotary part."""
-        return self.rope
+        return self.rope is not None
 
     def attention_direction(self) -> str:
         """Return ``causal`` or ``both``."""
@@ -155,10 +141,10 @@ class Mla(Layer):
         return None
 
     def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
-        """Return as many rotary factors as pairs."""
-        from ._small_sizes import shrink_factors  # needed only by tests
+        """Return rotary positions of the small rotary part."""
+        from ._small_sizes import shrink_rope  # needed only by tests
 
-        return shrink_factors(self, small.get("qk_rope_head_dim", self.qk_rope_head_dim))
+        return {"rope": shrink_rope(self.rope, small.get("qk_rope_head_dim", self.qk_rope_head_dim))}
 
     def declare(self) -> Declaration:
         """Declare the down-projections, norms, up-projections, attention and output projection."""
@@ -215,7 +201,7 @@ class Mla(Layer):
 
     def _places(self, declaration: Declaration) -> None:
         """Declare the rotation and the position-dependent query scaling."""
-        is_rotated = self.rope and self.qk_rope_head_dim > 0
+        is_rotated = self.rope is not None and self.qk_rope_head_dim > 0
         if self.rope_learned:
             declaration.axes["rf"] = self.rope_learned
             declaration.weights("alpha[rf]", share=".rope_alpha", unused=not is_rotated)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from ..core.architecture import Architecture, Block, Run, Stack, Sublayer
 from ..core.layer import Layer
 from ..core.layer_history import without_n_sums
-from ..core.record import fields
+from ..core.part import nested_fields
 from ..core.structure import NOTHING, paper_name, word
 from .build import STACK_FLAGS, STACK_NUMBERS
 from .describe import block_order
@@ -146,13 +146,21 @@ def _layers(one: Mapping[str, Layer], other: Mapping[str, Layer], first: Stack, 
         if here is None or there is None or type(here) is not type(there):
             yield Difference(name, "layer", _format_layer(here, first), _format_layer(there, second))
             continue
-        telling = explicit_fields(here, first.d_model).keys() | explicit_fields(there, second.d_model).keys()
-        for entry in fields(here):
-            values = getattr(here, entry.name), getattr(there, entry.name)
-            if entry.name not in telling or (entry.name in JOINING and values == (first.d_model, second.d_model)):
+        telling = {*_paths(explicit_fields(here, first.d_model)), *_paths(explicit_fields(there, second.d_model))}
+        own, others = ({path: value for path, value, *_ in nested_fields(layer)} for layer in (here, there))
+        for path in dict.fromkeys((*own, *others)):
+            values = own.get(path), others.get(path)
+            if path not in telling or (path in JOINING and values == (first.d_model, second.d_model)):
                 continue
-            title = paper_name(here, entry.name, values[0]) if type(values[0]) is int else entry.name
+            title = paper_name(here, path, values[0]) if type(values[0]) is int else path
             yield from _values(name, title, *values)
+
+
+def _paths(data: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the dotted path of every key and inner key."""
+    for key, value in data.items():
+        yield key
+        yield from (f"{key}.{path}" for path in _paths(value if isinstance(value, dict) else {}))
 
 
 def _format_layer(layer: Layer | None, stack: Stack) -> str:

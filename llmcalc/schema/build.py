@@ -25,6 +25,7 @@ from ..core import aliases
 from ..core.architecture import Block, Branch, Named, Run, Stack, Sublayer
 from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, short_repr
 from ..core.expression import evaluate
+from ..core.flat_fields import flat_names, nested
 from ..core.form import FUNCTIONS, symbol
 from ..core.layer import LARGEST_SIZE, Layer, is_number
 from ..core.layer_history import with_n_sums
@@ -201,15 +202,24 @@ class Builder:
         except InputError as error:
             raise self.fail(error, path) from None
         known = [entry.name for entry in fields(found)]
+        flat = flat_names(found)  # type: ignore[arg-type]
         old = aliases.LAYER_FIELDS.get(found.kind(), {})
         given = self.mapping({} if values is None else values, path, f"the fields of {kind}", old=old)
         for key, words in aliases.LAYER_CHOICES.get(found.kind(), {}).items():
             if isinstance(given.get(key), str):
                 given = {**given, key: self._current(f"{key} of {kind}", given[key], words)}
+        if moved := [key for key in given if key in flat and key not in aliases.PART_SHORT_FORMS]:
+            for part in dict.fromkeys(flat[key][0] for key in moved):
+                names = ", ".join([*aliases.PART_FIELDS[part]][:2])
+                self.warnings[f"{names} and similar fields are now written as fields of {part}"] = None
         for key in given:
-            if key not in known:
+            if key not in known and key not in flat:
                 raise self.fail(UnknownNameError(f"{kind} field", key, known), (*path, key))
         everything = {**({"d_model": width} if "d_model" in known else {}), **fixed, **given}
+        try:
+            everything = nested(found, everything) if moved else everything
+        except InputError as error:
+            raise self.fail(error, path) from None
         required = [entry.name for entry in fields(found) if entry.default is MISSING]
         missing = [name for name in required if name not in everything]
         if missing:
@@ -217,7 +227,8 @@ class Builder:
         try:
             return found(**everything)
         except InputError as error:
-            raise self.fail(error, (*path, error.field) if error.field in given else path) from None
+            inner, error.path = error.path or (error.field,), None
+            raise self.fail(error, (*path, *inner) if error.field in given else path) from None
 
     def _current(self, what: str, name: str, old: Mapping[str, str]) -> str:
         """Return the current form of a name, and add a warning if the name is deprecated."""

@@ -13,6 +13,7 @@ from .. import layers
 from ..core.architecture import Architecture, Block, Run, Stack, Sublayer
 from ..core.layer import Layer
 from ..core.layer_history import without_n_sums
+from ..core.part import Part
 from ..core.record import MISSING, fields
 from .build import FLAGS, STACK_FLAGS, STACK_NUMBERS, SUBLAYER_KEYS, SUMS, TEXTS
 from .text_kinds import write_kinds
@@ -27,8 +28,24 @@ def write_layer(layer: Layer, width: int, alias: str = "") -> tuple[str, dict[st
     for entry in fields(layer):
         value, default = getattr(layer, entry.name), usual.get(entry.name, entry.default)
         if default is MISSING or value != default:
-            data[entry.name] = list(value) if isinstance(value, tuple) else value
+            data[entry.name] = plain_field(layer, entry.name, value, default)
     return alias or layer.kind(), data
+
+
+def plain_field(owner: Part, name: str, value: Any, usual: object) -> Any:
+    """Return a field value as plain data, in which a part is a mapping of the fields that differ from ``usual``."""
+    if name not in owner.PARTS:
+        return list(value) if isinstance(value, tuple) else value
+    if value is None:
+        return None if usual is None else False
+    several, same = len(owner.PARTS[name]) > 1, type(usual) is type(value)
+    defaults = ((entry.name, getattr(usual, entry.name) if same else entry.default) for entry in fields(value))
+    data = {
+        key: plain_field(value, key, getattr(value, key), default)
+        for key, default in defaults
+        if getattr(value, key) != default
+    }
+    return {value.kind(): data} if several else data or True
 
 
 def describe(architecture: Architecture, write: Write = write_layer) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ..core.errors import InputError, LlmcalcError
 from ..core.layer import Layer
 from ..core.record import fields
 from .build import ROLES, STACK_FLAGS, STACK_NUMBERS
-from .describe import describe
+from .describe import describe, plain_field
 from .facts import STATUSES, to_entry
 from .order import shortest_order
 from .preset import load_text
@@ -138,13 +138,22 @@ def _fields(kind: str, layer: Layer, width: int) -> dict[str, Any]:
     found, fixed = type(layer), layers.resolve_alias(kind)[1]
     usual = {entry.name: entry.default for entry in fields(found)} | {"d_model": width} | fixed
     explicit = {entry.name: getattr(layer, entry.name) for entry in fields(found)}
-    explicit = {name: value for name, value in explicit.items() if usual[name] is not value and usual[name] != value}
+    explicit = {
+        name: plain_field(layer, name, value, usual[name])
+        for name, value in explicit.items()
+        if usual[name] is not value and usual[name] != value
+    }
     for entry in fields(found):
         if entry.name in explicit and entry.default is None:
             rest = {name: value for name, value in explicit.items() if name != entry.name}
             if _is_derived(kind, rest, width, layer):
                 explicit = rest
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in explicit.items()}
+    for name in found.PARTS:
+        for key in [*explicit[name]] if isinstance(explicit.get(name), dict) else ():
+            inner = {other: value for other, value in explicit[name].items() if other != key}
+            if _is_derived(kind, {**explicit, name: inner}, width, layer):
+                explicit[name] = inner or True
+    return explicit
 
 
 def _is_derived(kind: str, values: dict[str, Any], width: int, layer: Layer) -> bool:
@@ -227,7 +236,7 @@ def _layer_sizes(stack: str, data: Any, width: int) -> Iterator[_Size]:
     for key, value in data.items():
         if not isinstance(value, dict):
             continue
-        if not value or any(isinstance(item, dict) for item in value.values()):
+        if not _has_fields(key, value):
             yield from _layer_sizes(stack, value, width)
             continue
         kind = layers.resolve_alias(key)[0]
@@ -238,3 +247,11 @@ def _layer_sizes(stack: str, data: Any, width: int) -> Iterator[_Size]:
                 if kind == "embedding" and field == "rows":
                     title = _ROW_VARIABLES.get(value.get("table", "token"), "rows")
                 yield _Size(title, stack, "" if joins else kind, (value, field))
+
+
+def _has_fields(name: str, data: dict[str, Any]) -> bool:
+    """Return whether data are the fields of a layer kind, rather than layers by name."""
+    if any(isinstance(value, dict) for value in data.values()):
+        known = layers.ALIASES.get(name, (name,))[0] in layers.kinds()
+        return known and data.keys() <= {entry.name for entry in fields(layers.find(name)[0])}
+    return bool(data)

@@ -11,7 +11,9 @@ import re
 from typing import Any
 
 from .. import layers
-from ..core.layer import LARGEST_SIZE, MOST_LAYERS, Layer
+from ..core.aliases import PART_SHORT_FORMS
+from ..core.layer import LARGEST_SIZE, MOST_LAYERS
+from ..core.part import Part
 from ..core.record import MISSING, Field, fields
 from .build import BRANCH_KEYS, BRANCH_NORMS, NORM_PLACES, ROLE_NAMES, STACK_FLAGS, STACK_KEYS, SUBLAYER_KEYS
 
@@ -39,6 +41,7 @@ def preset_schema() -> Schema:
 
     envelope = json_schema(Preset)
     envelope["properties"]["architecture"] = _architecture()
+    parts = parts_of(*(layers.find(name)[0] for name in layers.kinds()))
     one_kind = {**_with_kinds({}, "One layer kind with its fields."), "minProperties": 1, "maxProperties": 1}
     return {
         "$schema": DIALECT,
@@ -61,7 +64,8 @@ def preset_schema() -> Schema:
             "count": _any({"type": "integer", "minimum": 0, "maximum": MOST_LAYERS}, EXPRESSION),
             "own_kind": _own_kind(),
             "built_in_kind": {"propertyNames": {"enum": sorted({*_kinds(), *BRANCH_KEYS, *SUBLAYER_KEYS})}},
-            **{f"kind_{name}": _kind(name) for name in layers.kinds()},
+            **{f"kind_{name}": _fields(layers.find(name)[0]) for name in layers.kinds()},
+            **{f"part_{part.kind()}": _fields(part) for part in parts},
         },
     }
 
@@ -142,23 +146,46 @@ def _kinds() -> dict[str, Schema]:
     return {name: _any({"$ref": f"#/$defs/kind_{kind}"}, EXPRESSION, NULL) for name, kind in sorted(names.items())}
 
 
-def _kind(name: str) -> Schema:
-    """Return the schema of a layer kind. No field is required, because a base or an alias can provide the value."""
-    found, _ = layers.find(name)
+def parts_of(*owners: type[Part]) -> dict[type[Part], None]:
+    """Return all parts of the given classes and of their parts, as an ordered set."""
+    found = dict.fromkeys(part for owner in owners for choices in owner.PARTS.values() for part in choices)
+    return found | parts_of(*found) if found else found
+
+
+def _fields(found: type[Part]) -> Schema:
+    """Return the schema of a kind or part. No field is required, because a base or an alias can provide the value."""
     meaning = field_descriptions(found)
-    return _mapping(
-        {entry.name: _field(found, entry, meaning.get(entry.name, "")) for entry in fields(found)}, summary(found)
-    )
+    own = {entry.name: _field(found, entry, meaning.get(entry.name, "")) for entry in fields(found)}
+    short: Schema = {
+        name: {
+            "description": f"Short form of `{field}`, or of `{part}: true`.",
+            **_any({"enum": [*found.CHOICES[field], part]}, EXPRESSION, NULL),
+        }
+        for name, (field, part) in PART_SHORT_FORMS.items()
+        if field in own and part in own
+    }
+    return _mapping(own | short, summary(found))
 
 
-def _field(found: type[Layer], entry: Field, meaning: str) -> Schema:
+def _part(choices: tuple[type[Part], ...]) -> Schema:
+    """Return the schema of a field that holds one of the given parts."""
+    named = {part.kind(): {"$ref": f"#/$defs/part_{part.kind()}"} for part in choices}
+    if len(choices) == 1:
+        return _any(*named.values(), {"type": "boolean"}, EXPRESSION, NULL)
+    mapping = _mapping({name: _or_null(value) for name, value in named.items()}, "One of these, with its fields.")
+    return _any(mapping, {"enum": ["none", *named]}, EXPRESSION, NULL)
+
+
+def _field(found: type[Part], entry: Field, meaning: str) -> Schema:
     kind = str(entry.type).removesuffix(" | None")
+    described: Schema = {"description": meaning.replace("``", "`")} if meaning else {}
+    if entry.name in found.PARTS:
+        return {**described, **_part(found.PARTS[entry.name])}
     value = dict(TYPES[kind])
     if kind == "int":
         value["minimum"] = 0 if entry.name in found.ZERO_ALLOWED else 1
     if entry.name in found.CHOICES:
         value = {"enum": list(found.CHOICES[entry.name])}
-    described: Schema = {"description": meaning.replace("``", "`")} if meaning else {}
     usual: Schema = {} if entry.default in (MISSING, None) else {"default": entry.default}
     return {**described, **usual, **_any(value, EXPRESSION, NULL)}
 

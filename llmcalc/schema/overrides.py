@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..core.aliases import PART_FIELDS
 from ..core.errors import DescriptionError, UnknownNameError, short_repr
 from .plain_data import read_scalar
 
@@ -36,7 +37,7 @@ def apply_overrides(
             values[path] = value
         elif "." in path:
             _set_at(changed, path, value)
-        else:
+        elif not _set_flat(changed, path, value):
             hint = f"variables: {', '.join(values)}"
             raise UnknownNameError("variable", path, values, parameter="overrides", hint=hint)
     return changed, values
@@ -72,6 +73,16 @@ def _set_at(data: Any, path: str, value: Any) -> None:
     else:  # a new key is checked when the architecture is built
         check_type(path, data.get(last), value)
         data[last] = value
+
+
+def _set_flat(data: Any, name: str, value: Any) -> bool:
+    """Set the flat name of a field, such as ``rope_theta``, in every layer with the part that holds the field."""
+    inner = [*data.values()] if isinstance(data, dict) else data if isinstance(data, list) else []
+    found = [_set_flat(item, name, value) for item in inner]
+    if isinstance(data, dict) and any(name in names for part, names in PART_FIELDS.items() if part in data):
+        data[name] = value
+        return True
+    return any(found)
 
 
 def _key_in(data: dict[str, Any] | list[Any], key: str, above: str, path: str) -> Any:

@@ -13,17 +13,20 @@ from ..core.errors import InputError, UnsupportedError
 from . import functions, grid, indexer
 from .embedding import sinusoids
 from .functions import ACTIVATIONS, l2norm, plus, rmsnorm, softcap, softmax, times
-from .positions import alibi_slopes, buckets, rotate, rotate_pairs, temperature
+from .positions import alibi_slopes, buckets, temperature
+from .rope import rotate, rotate_pairs
 from .step import State, Step
 from .weights import Array, Weight, Weights, adapters, matrix, table, under, vector
 
-POSITIONS = ("none", "rope", "alibi", "relative", "projected")
+SCORE_BIASES = ("none", "alibi", "relative", "projected")
 
 
 def weights(layer: Any) -> list[Weight]:
     """Return the query, key, value and output projections, biases, gate, norms, sinks and relative position biases."""
-    if layer.positions not in POSITIONS or layer.rope_grid == "other":
-        raise UnsupportedError(f"the NumPy model does not implement positions: {layer.positions}", where="attention")
+    if layer.score_bias not in SCORE_BIASES:
+        raise UnsupportedError(f"the NumPy model does not implement score_bias: {layer.score_bias}", where="attention")
+    if layer.rope and layer.rope.grid == "other":
+        raise UnsupportedError("the NumPy model does not implement this grid of rotary positions", where="attention")
     if layer.d_input_v and not layer.values_of:
         raise UnsupportedError("the NumPy model supports d_input_v only with values_of", where="attention")
     if layer.prompt and layer.causal:
@@ -53,8 +56,8 @@ def weights(layer: Any) -> list[Weight]:
         (layer.o_norm, vector("o_norm", h, v, mean=1.0)),
         (layer.o_norm and layer.o_norm_function == "layernorm", vector("o_norm_b", h, v)),
         (layer.sinks, vector("sinks", h)),
-        (layer.positions == "relative", relative_table(layer)),
-        (layer.positions == "projected", matrix("wr", d, (h, e))),
+        (layer.score_bias == "relative", relative_table(layer)),
+        (layer.score_bias == "projected", matrix("wr", d, (h, e))),
     ]
     present = [weight for is_there, weight in found if is_there]
     if layer.adapter_rank:
@@ -68,7 +71,7 @@ def _indexer(layer: Any) -> indexer.Indexer:
     sizes = layer.d_model, layer.index_heads, layer.index_dim, layer.index_topk
     settings = {"unit_offset": layer.index_unit_offset, "norm_eps": layer.qk_norm_eps, "pooled": layer.index_pooled}
     settings |= {"block": layer.index_block, "local": layer.index_local, "key_norm": "rmsnorm"}
-    rotated = min(layer.rotary_dim, layer.index_dim // 2 * 2)
+    rotated = min(layer.rope.dim, layer.index_dim // 2 * 2) if layer.rope else 0
     return indexer.Indexer(*sizes, rotated, weighted=False, query_norm=True, **settings)
 
 
@@ -148,7 +151,7 @@ def attention_scores(
     q = q.reshape(b, new, g, h // g, e)  # each key head serves h / g query heads
     scale = 1 / math.sqrt(e) if layer.scale is None else layer.scale
     scores = einsum("bqgre,bkge->bgrqk", q, k)
-    if layer.positions == "projected":
+    if layer.score_bias == "projected":
         scores = scores + _distance_scores(layer, w, q, step, k.shape[1])
     scores = scores * scale
     if layer.logit_softcap:
@@ -232,19 +235,20 @@ def _clip(layer: Any, x: Array) -> Array:
 
 def apply_positions(layer: Any, x: Array, step: Step) -> Array:
     """Apply rotary position embeddings, if enabled, to queries or keys [b q heads e]."""
-    if layer.positions != "rope":
+    rope = layer.rope
+    if rope is None:
         return x
-    if layer.rope_grid != "none":
-        if layer.rope_scaling != "none" or layer.rotary_dim != x.shape[-1] or x.shape[-1] % 4:
-            raise UnsupportedError("grid positions require fully rotated heads and rope_scaling: none")
-        turns = grid.angles(layer, step, x.shape[-1])[:, None]
-        return rotate_pairs(x, np.sin(turns), np.cos(turns), layer.rope_interleaved)
+    if rope.grid != "none":
+        if rope.scaling or rope.dim != x.shape[-1] or x.shape[-1] % 4:
+            raise UnsupportedError("grid positions require fully rotated heads without scaling")
+        turns = grid.angles(rope, step, x.shape[-1])[:, None]
+        return rotate_pairs(x, np.sin(turns), np.cos(turns), rope.interleaved)
     if step.angles is None:
-        return rotate(layer, x, step.positions, layer.rotary_dim)
+        return rotate(rope, x, step.positions, rope.dim)
     if step.angles.shape[-1] != x.shape[-1]:
         raise UnsupportedError("the width of the angle table must equal the head size", where="attention")
     sin, cos = np.split(step.angles[:, None], 2, axis=-1)
-    return rotate_pairs(x, sin, cos, layer.rope_interleaved)
+    return rotate_pairs(x, sin, cos, rope.interleaved)
 
 
 def _mask_scores(layer: Any, w: Weights, scores: Array, step: Step) -> Array:
@@ -254,10 +258,10 @@ def _mask_scores(layer: Any, w: Weights, scores: Array, step: Step) -> Array:
     queries, keys = step.positions, np.arange(step.cached + step.ids.shape[1])[-scores.shape[-1] :]
     distance = queries[:, None] - keys  # [q k]; positive: the key is earlier
     grouped = (*scores.shape[1:3], *distance.shape)
-    if layer.positions == "alibi":
+    if layer.score_bias == "alibi":
         bias = -layer.alibi_scale * alibi_slopes(layer.n_heads)[:, None, None] * np.abs(distance)
         scores = scores + bias.reshape(grouped)
-    if layer.positions == "relative":
+    if layer.score_bias == "relative":
         bucket = buckets(layer.n_buckets, layer.max_distance, -distance, causal=layer.causal)
         scores = scores + np.transpose(w.relative_bias[bucket], (2, 0, 1)).reshape(grouped)  # [h q k]
     hidden = np.zeros(distance.shape, bool)

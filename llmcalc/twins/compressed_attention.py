@@ -12,7 +12,7 @@ import numpy as np
 from numpy import einsum
 
 from .functions import operation, rmsnorm, softmax
-from .positions import rotate_end
+from .rope import rotate_end
 from .step import State, Step
 from .weights import Array, Weight, Weights, constant, matrix, table, under, vector
 
@@ -81,7 +81,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 def _rotate(layer: Any, x: Array, positions: Array) -> Array:
     """Apply rotary position embeddings to the last dimensions of each head of ``x`` [b q heads e]."""
-    return rotate_end(layer, x, positions, layer.rotary_dim)
+    return rotate_end(layer.rope, x, positions, layer.rope.dim)
 
 
 def _window(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:

@@ -10,7 +10,8 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from ..core.errors import UnsupportedError
-from ..core.record import MISSING, fields
+from ..core.part import nested_fields
+from ..core.record import MISSING
 
 # Fields about implementations and memory, which do not affect results.
 NO_NUMBERS = {"implemented_cache", "recomputed_per_step", "softmax_in_fp32", "loss_in_fp32", "top_k_run"}
@@ -25,11 +26,11 @@ def check_fields(layer: Any, module: ModuleType) -> None:
     Fields in the module's ``INPUT_FIELDS`` are exempt because they only change the shape of the input.
     """
     known = mentioned_names(module.__name__) | NO_NUMBERS | getattr(module, "INPUT_FIELDS", frozenset())
-    for name, _, usual in fields(layer):
-        if name in PARTS and not getattr(layer, PARTS[name], None):
+    for path, value, usual, _ in nested_fields(layer):
+        if path in PARTS and not getattr(layer, PARTS[path], None):
             continue
-        if name not in known and usual is not MISSING and getattr(layer, name) != usual:
-            raise UnsupportedError(f"the NumPy model does not implement {name}", where=layer.kind())
+        if path.rpartition(".")[2] not in known and usual is not MISSING and value != usual:
+            raise UnsupportedError(f"the NumPy model does not implement {path}", where=layer.kind())
 
 
 @cache

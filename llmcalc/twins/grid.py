@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import InputError, UnsupportedError, short_repr
-from .positions import frequencies
+from .rope import frequencies
 from .step import Step
 from .weights import Array
 
@@ -29,7 +29,7 @@ def grid_of(patches: int, given: Grid | None) -> Grid:
     return rows, columns
 
 
-def angles(layer: Any, step: Step, width: int) -> Array:
+def angles(rope: Any, step: Step, width: int) -> Array:
     """Return rotary angles [q width/2], where some pairs rotate by the patch's row and others by its column.
 
     With ``halves``, rows and columns use the same frequencies [wang2024]. With ``alternate``, rows use the
@@ -38,8 +38,8 @@ def angles(layer: Any, step: Step, width: int) -> Array:
     if step.grid is None or step.prompt:
         raise UnsupportedError("grid positions require a stack that runs only on patches", where="attention")
     row, column = np.divmod(np.arange(step.ids.shape[1]), step.grid[1])
-    every = frequencies(layer, width, 1) if layer.rope_grid == "alternate" else frequencies(layer, width // 2, 1)
-    by_row, by_column = (every[0::2], every[1::2]) if layer.rope_grid == "alternate" else (every, every)
+    every = frequencies(rope, width, 1) if rope.grid == "alternate" else frequencies(rope, width // 2, 1)
+    by_row, by_column = (every[0::2], every[1::2]) if rope.grid == "alternate" else (every, every)
     return np.concatenate([row[:, None] * by_row, column[:, None] * by_column], axis=1)
 
 

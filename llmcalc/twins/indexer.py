@@ -12,7 +12,8 @@ import numpy as np
 from numpy import einsum
 
 from .functions import layernorm, rmsnorm, softmax
-from .positions import growth, rotate, rotate_end
+from .positions import growth
+from .rope import rotate, rotate_end
 from .step import State, Step
 from .weights import Array, Weight, Weights, constant, matrix, table, vector
 
@@ -109,7 +110,7 @@ def _rotate(layer: Indexer, around: Any, x: Array, places: Array, factors: Array
     if not layer.rotary_dim:
         return x
     turn = rotate_end if layer.rotates_end else rotate
-    return turn(around, x, places, layer.rotary_dim, layer.interleaved, factors)
+    return turn(around.rope, x, places, layer.rotary_dim, layer.interleaved, factors)
 
 
 def _best_blocks(layer: Indexer, scores: Array, step: Step) -> Array:

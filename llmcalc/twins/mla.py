@@ -11,7 +11,8 @@ from numpy import einsum
 from ..core.errors import InputError
 from . import indexer
 from .functions import plus, rmsnorm, sigmoid, softmax
-from .positions import growth, rotate, temperature
+from .positions import growth, temperature
+from .rope import rotate
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, under, vector
 
@@ -169,4 +170,4 @@ def _mask(layer: Any, step: Step, keys: int) -> Array:
 def _rotate(layer: Any, x: Array, step: Step, factors: Array | None) -> Array:
     if not layer.rope or not layer.qk_rope_head_dim:
         return x
-    return rotate(layer, x, step.positions, layer.qk_rope_head_dim, factors=factors)
+    return rotate(layer.rope, x, step.positions, layer.qk_rope_head_dim, factors=factors)

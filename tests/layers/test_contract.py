@@ -408,11 +408,12 @@ def wrong_values() -> Iterator[tuple[str, str, Any]]:
         "bool": [0, 1, "yes", []],
         "float": ["x", True, float("inf"), float("nan"), []],
         "str": [7, True, [], {}],
+        "part": [7, "x", [], Layer],
     }
     for kind in KINDS:
         found, _ = layers.find(kind)
         for entry in fields(found):  # type: ignore[arg-type]
-            base = str(entry.type).removesuffix(" | None")
+            base = "part" if entry.name in found.PARTS else str(entry.type).removesuffix(" | None")
             values = [*by_type[base], *(["no such word"] if entry.name in found.CHOICES else [])]
             values += [] if str(entry.type).endswith(" | None") else [None]
             for value in values:

@@ -11,6 +11,7 @@ from llmcalc.layers.attention import Attention
 from llmcalc.layers.conv import output_frames
 from llmcalc.layers.hyper_connection import HyperConnection
 from llmcalc.layers.kda import Kda
+from llmcalc.layers.parts.rope import Rope
 from llmcalc.layers.patch import Patch
 from llmcalc.zoo.document.layers.box_attention import BoxAttention
 from llmcalc.zoo.document.layers.box_embedding import BoxEmbedding
@@ -24,15 +25,15 @@ WIDTH = 30
 @pytest.mark.parametrize(
     "fields",
     [
-        {"positions": "none"},
-        {"positions": "rope", "cross": True, "causal": False},
-        {"positions": "rope", "kv_reused": True},
+        {},
+        {"rope": Rope(), "cross": True, "causal": False},
+        {"rope": Rope(), "kv_reused": True},
     ],
     ids=repr,
 )
 def test_rotated_values_need_rotary_positions_and_a_value_projection(fields: dict[str, Any]) -> None:
-    assert Attention(WIDTH, 3, positions="rope", v_rope=True).v_rope
-    with pytest.raises(InputError, match="v_rope requires positions: rope"):
+    assert Attention(WIDTH, 3, rope=Rope(), v_rope=True).v_rope
+    with pytest.raises(InputError, match="v_rope requires rope"):
         Attention(WIDTH, 3, v_rope=True, **fields)
 
 

@@ -48,5 +48,5 @@ def test_what_is_alike_is_left_out() -> None:
 
 def test_in_how_many_blocks_a_trait_stands_is_no_difference() -> None:
     titles = [title for title, _ in side_by_side([load("llama3-8b"), load("jamba")])]
-    assert "attention positions" in titles
+    assert "attention rope" in titles
     assert "attention q_bias" not in titles

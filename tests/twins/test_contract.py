@@ -35,6 +35,7 @@ from llmcalc.layers.mla import Mla
 from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.moe import Moe
 from llmcalc.layers.norm import Norm
+from llmcalc.layers.parts.rope import Rope, Yarn
 from llmcalc.layers.patch import Patch
 from llmcalc.layers.per_layer_gate import PerLayerGate
 from llmcalc.layers.per_layer_table import PerLayerTable
@@ -163,22 +164,22 @@ EXPERTS: dict[str, Any] = {"d_model": WIDTH, "d_ff": 7, "n_experts": 6, "top_k":
 VARIANTS: dict[str, Layer] = {
     "attention": Attention(**HEADS),
     "biased": Attention(**HEADS, q_bias=True, k_bias=True, v_bias=True, o_bias=True),
-    "query norm": Attention(**HEADS, qk_norm="head", positions="rope"),
+    "query norm": Attention(**HEADS, qk_norm="head", rope=Rope()),
     "query norm per head": Attention(**HEADS, qk_norm="per_head", qk_norm_function="layernorm", qk_norm_bias=True),
     "query norm over all": Attention(**HEADS, qk_norm="projection"),
-    "interleaved rope": Attention(**HEADS, positions="rope", rotary_dim=2, rope_interleaved=True),
-    "stretched rope": Attention(**HEADS, positions="rope", rope_scaling="yarn", rope_factor=4.0, rope_length=8),
+    "interleaved rope": Attention(**HEADS, rope=Rope(dim=2, interleaved=True)),
+    "stretched rope": Attention(**HEADS, rope=Rope(scaling=Yarn(4.0, 8))),
     "alibi": Attention(**HEADS, positions="alibi"),
     "buckets": Attention(**HEADS, positions="relative", n_buckets=8, max_distance=9),
-    "window": Attention(**HEADS, window=4, positions="rope"),
-    "chunk": Attention(**HEADS, chunk=4, positions="rope"),
+    "window": Attention(**HEADS, window=4, rope=Rope()),
+    "chunk": Attention(**HEADS, chunk=4, rope=Rope()),
     "gate": Attention(**HEADS, gated=True, q_bias=True),
     "gate per head": Attention(**HEADS, gated=True, gate_per_head=True, gate_function="softplus"),
     "sinks": Attention(**HEADS, sinks=True, logit_softcap=5.0),
     "keys as values": Attention(**HEADS, values_are_keys=True),
     "wide values": Attention(**HEADS, d_head_v=5, clip=0.5),
     "latent": Mla(**LATENT, v_head_dim=4),
-    "latent queries": Mla(**LATENT, v_head_dim=4, q_lora_rank=3, bias=True, rope=False),
+    "latent queries": Mla(**LATENT, v_head_dim=4, q_lora_rank=3, bias=True, rope=None),
     "latent with a window": Mla(**LATENT, v_head_dim=4, window=4, key_norm=True, sinks=True),
     "latent gate": Mla(**LATENT, v_head_dim=4, q_lora_rank=3, gate="latent", double_latent=True),
     "latent gate per head": Mla(
@@ -186,20 +187,20 @@ VARIANTS: dict[str, Layer] = {
     ),
     "latent indexer": Mla(**LATENT, v_head_dim=4, q_lora_rank=3, **CHOOSING),
     "latent indexer of the input": Mla(**LATENT, v_head_dim=4, index_rotates_end=True, **CHOOSING),
-    "indexer": Attention(**HEADS, positions="rope", **{**CHOOSING, "index_heads": 2}),
-    "indexer for all groups": Attention(**HEADS, positions="rope", **{**CHOOSING, "index_heads": 1}),
-    "indexer of blocks": Attention(**HEADS, positions="rope", **BLOCKS, index_local=1),
-    "indexer of pooled blocks": Attention(**HEADS, positions="rope", **{**BLOCKS, "index_heads": 3}, index_pooled=True),
+    "indexer": Attention(**HEADS, rope=Rope(), **{**CHOOSING, "index_heads": 2}),
+    "indexer for all groups": Attention(**HEADS, rope=Rope(), **{**CHOOSING, "index_heads": 1}),
+    "indexer of blocks": Attention(**HEADS, rope=Rope(), **BLOCKS, index_local=1),
+    "indexer of pooled blocks": Attention(**HEADS, rope=Rope(), **{**BLOCKS, "index_heads": 3}, index_pooled=True),
     "compressed, near alone": CompressedAttention(**COMPRESSED),
-    "compressed": CompressedAttention(**COMPRESSED, rate=3, rotary_dim=2),
+    "compressed": CompressedAttention(**COMPRESSED, rate=3, rope=Rope(dim=2, interleaved=True)),
     "compressed, chosen": CompressedAttention(**COMPRESSED, rate=2, overlap=True, **CHOOSING),
-    "differential": DifferentialAttention(WIDTH, 12, n_kv_heads=4, d_head=2, positions="rope"),
+    "differential": DifferentialAttention(WIDTH, 12, n_kv_heads=4, d_head=2, rope=Rope()),
     "differential in a window": DifferentialAttention(WIDTH, 4, window=4, q_bias=True, o_bias=True, sinks=True),
-    "dynamic": DynamicAttention(**HEADS, positions="rope", qk_norm="head", keep_window=5),
+    "dynamic": DynamicAttention(**HEADS, rope=Rope(), qk_norm="head", keep_window=5),
     "dynamic, biased": DynamicAttention(**HEADS, v_bias=True, window=6),
     "experts by product keys": ProductKeyExperts(WIDTH, 25, 3),
     "experts by product keys, shared out": ProductKeyExperts(WIDTH, 29, 3, "gelu", renormalise=True),
-    "convolved": CompressedConvolutionalAttention(**HEADS, d_conv=3, d_conv_mix=4, window=4, rotary_dim=2),
+    "convolved": CompressedConvolutionalAttention(**HEADS, d_conv=3, d_conv_mix=4, window=4, rope=Rope(dim=2)),
     "convolved, biased": CompressedConvolutionalAttention(WIDTH, 3, 1, 6, bias=True),
     "blocks": SparseAttention(WIDTH, 3, block=2, n_random=1),
     "few blocks": SparseAttention(WIDTH, 3, block=4, n_random=1, bias=False, o_bias=False),
@@ -239,7 +240,7 @@ VARIANTS: dict[str, Layer] = {
     ),
     "mlp on a sphere": Mlp(WIDTH, 7, "silu", gated=True, bias=True, on_sphere=True, sphere_gain=2.0),
     "plain mlp on a sphere": Mlp(WIDTH, 7, on_sphere=True),
-    "sphere": SphereAttention(**HEADS, positions="rope", gated=True, q_gain=2.0, gate_gain=0.5, o_norm=True),
+    "sphere": SphereAttention(**HEADS, rope=Rope(), gated=True, q_gain=2.0, gate_gain=0.5, o_norm=True),
     "sphere, a gate a head": SphereAttention(
         **HEADS, window=4, gated=True, gate_per_head=True, q_bias=True, o_bias=True
     ),
@@ -542,7 +543,7 @@ def asking(width: int, *mixers: QueryAttention, prompt: int | None = None) -> Ar
 
 def beside_an_encoder(mixer: Layer) -> Architecture:
     """A decoder of this mixer, whose tokens come behind those of an encoder of two widths of sight."""
-    mixers = {"encoder": Attention(**HEADS, causal=False, window=4, window_ahead=3, positions="rope"), "decoder": mixer}
+    mixers = {"encoder": Attention(**HEADS, causal=False, window=4, window_ahead=3, rope=Rope()), "decoder": mixer}
     stacks = []
     for role, layer in mixers.items():
         end = Embedding(1, WIDTH, "other", use="replacement", token_id=5)
@@ -611,7 +612,7 @@ PLACED: dict[str, list[Architecture]] = {
     "merged_attention": [
         beside_an_encoder(MergedAttention(**HEADS)),
         beside_an_encoder(MergedAttention(**HEADS, window=4, qk_norm="head", k_bias=True, v_bias=True)),
-        beside_an_encoder(MergedAttention(**HEADS, positions="rope", logit_softcap=2.0, value_scale=0.7, d_head_v=5)),
+        beside_an_encoder(MergedAttention(**HEADS, rope=Rope(), logit_softcap=2.0, value_scale=0.7, d_head_v=5)),
     ],
 }
 

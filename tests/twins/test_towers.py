@@ -18,6 +18,7 @@ from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.features import Features
 from llmcalc.layers.linear import Linear
 from llmcalc.layers.norm import Norm
+from llmcalc.layers.parts.rope import Rope
 from llmcalc.layers.patch import Patch
 from llmcalc.twins import grid
 from llmcalc.twins.conv import forward as convolve
@@ -202,7 +203,7 @@ def test_invalid_pixels_and_grids() -> None:
 
 def test_grid_layers_need_patches() -> None:
     token = Named("token", Embedding(11, WIDTH))
-    for layer in (Linear(WIDTH, WIDTH, merge=4), Attention(WIDTH, 3, positions="rope", rope_grid="halves")):
+    for layer in (Linear(WIDTH, WIDTH, merge=4), Attention(WIDTH, 3, rope=Rope(grid="halves"))):
         stack = Stack("encoder", WIDTH, (token,), (), (Named("odd", layer),), "encoder")
         with pytest.raises(UnsupportedError, match="patch"):
             llmcalc.twin(Architecture("text", (stack,))).forward(np.zeros((1, 4), int))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from ...core.layer import Layer
-from ...core.record import fields
-from ...layers import Attention, Head, Mlp, Moe, Norm
+from ...core.record import changed, fields
+from ...layers import Attention, Head, Mlp, Moe, Norm, Rope
+from ...layers.parts.rope import Proportional
 from .config_keys import ConfigKeys
-from .rope import rope_fields
+from .rope import rope_scaling
 
 TOKENS = "token_embedding"  # share name of a token embedding and a tied head
 Kind = TypeVar("Kind", bound=Layer)
@@ -84,10 +86,23 @@ class Config(ConfigKeys):
         eps = self.number("layer_norm_eps") or 1e-5
         return {"qk_norm": kind, "qk_norm_function": "layernorm", "qk_norm_bias": bias, "qk_norm_eps": eps}
 
-    def attention(self, *, bias: bool | None = None, layer_type: str | None = None, **changes: Any) -> Attention:
+    def rope(self, layer_type: str | None = None, **changes: Any) -> Rope:
+        """Return rotary positions with the base and the scaling of the config, except for ``changes``."""
+        found = {"theta": self.rope_theta(layer_type), "scaling": rope_scaling(self, layer_type)}
+        return Rope(**{**found, **changes})
+
+    def attention(
+        self,
+        *,
+        bias: bool | None = None,
+        layer_type: str | None = None,
+        rope: Mapping[str, Any] | None = MappingProxyType({}),
+        **changes: Any,
+    ) -> Attention:
         """Return grouped-query attention with rotary positions, configured by the most common keys.
 
-        If ``bias`` is None, ``attention_bias`` applies to all four projections.
+        If ``bias`` is None, ``attention_bias`` applies to all four projections. ``rope`` changes fields of the rotary
+        positions, and None removes them.
         """
         biased = self.flag("attention_bias") if bias is None else bias
         found: Fields = {
@@ -96,16 +111,15 @@ class Config(ConfigKeys):
             "n_kv_heads": self.n_kv_heads,
             "d_head": self.optional_size("head_dim") or changes.get("d_head") or self.divide_by_heads(),
             **dict.fromkeys(BIASED, biased),
-            "positions": "rope",
-            "rope_theta": self.rope_theta(layer_type),
             "qk_norm_eps": self.eps,
-            **rope_fields(self, layer_type),
             "softmax_in_fp32": True,
         }
         found |= changes
-        if found.get("rope_scaling") == "proportional" and "rotary_dim" not in changes:
-            found["rotary_dim"] = max(1, 2 * int(self.partial_rotary(layer_type=layer_type) * found["d_head"] // 2))
-        return Attention(**found)
+        rotary = self.rope(layer_type, **(rope or {}))
+        if isinstance(rotary.scaling, Proportional) and rotary.dim is None:
+            dim = max(1, 2 * int(self.partial_rotary(layer_type=layer_type) * found["d_head"] // 2))
+            rotary = changed(rotary, dim=dim)
+        return Attention(**found, rope=None if rope is None else rotary)
 
     def divide_by_heads(self, whole: int | None = None, parts: int | None = None) -> int:
         """Return the head width ``whole / parts``, or raise an error if the division has a remainder."""

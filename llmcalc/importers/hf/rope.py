@@ -5,18 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ...core.record import fields
+from ...layers.parts.rope import Dynamic, Linear, Llama3, LongRope, Other, Proportional, Scaling, Yarn
 from .config_keys import ConfigKeys
 
-_KINDS = {"default": "none"} | {
-    kind: kind for kind in ("linear", "dynamic", "llama3", "yarn", "longrope", "proportional")
+_METHODS: dict[str, type[Linear | Dynamic | Llama3 | Yarn | LongRope | Proportional]] = {
+    method.kind(): method for method in (Linear, Dynamic, Llama3, Yarn, LongRope, Proportional)
 }
-_KINDS["su"] = "longrope"  # name used in the first Phi-3 configs
-_FIELDS = {
-    "low_freq_factor": "rope_low_factor",
-    "high_freq_factor": "rope_high_factor",
-    "beta_fast": "rope_fast",
-    "beta_slow": "rope_slow",
-}
+_METHODS["su"] = LongRope  # name used in the first Phi-3 configs
+_FIELDS = {"low_freq_factor": "low_factor", "high_freq_factor": "high_factor", "beta_fast": "fast", "beta_slow": "slow"}
 
 
 def scaling_parameters(config: ConfigKeys, layer_type: str | None = None) -> dict[str, Any]:
@@ -30,27 +27,28 @@ def scaling_parameters(config: ConfigKeys, layer_type: str | None = None) -> dic
     return found
 
 
-def rope_fields(config: ConfigKeys, layer_type: str | None = None) -> dict[str, Any]:
-    """Return the layer fields for RoPE scaling."""
+def rope_scaling(config: ConfigKeys, layer_type: str | None = None) -> Scaling | None:
+    """Return the context extension method of a config."""
     given = scaling_parameters(config, layer_type)
-    kind = _KINDS.get(str(given.get("rope_type") or given.get("type") or "default"), "other")
-    if kind == "none":
-        return {}
+    name = str(given.get("rope_type") or given.get("type") or "default")
+    if name == "default":
+        return None
+    method = _METHODS.get(name, Other)
     longest = config.get("max_position_embeddings")
     original = config.get("original_max_position_embeddings") or given.get("original_max_position_embeddings")
-    length = longest if kind == "dynamic" else original or longest
-    factor = given.get("factor") or (longest / original if kind == "yarn" and longest and original else 1.0)
-    fields: dict[str, Any] = {
-        "rope_scaling": kind,
-        "rope_factor": config.finite_number(factor, "factor"),
-        "rope_length": length,
+    factor = given.get("factor") or (longest / original if method is Yarn and longest and original else 1.0)
+    found: dict[str, Any] = {
+        field: config.finite_number(given[key], key) for key, field in _FIELDS.items() if given.get(key)
     }
-    fields |= {field: config.finite_number(given[key], key) for key, field in _FIELDS.items() if given.get(key)}
-    if kind == "longrope":
-        fields |= _of_pairs(config, given, longest)
-    if kind == "yarn":
-        fields |= {"rope_truncate": bool(given.get("truncate", True)), "rope_attention": _attention(given, factor)}
-    return fields
+    found |= {"factor": config.finite_number(factor, "factor"), "length": original or longest}
+    if method is Dynamic:
+        found["length"] = longest
+    if method is LongRope:
+        found |= _of_pairs(config, given, longest)
+    if method is Yarn:
+        found |= {"truncate": bool(given.get("truncate", True)), "attention": _attention(given, factor)}
+    known = {entry.name for entry in fields(method)}
+    return method(**{field: value for field, value in found.items() if field in known})
 
 
 def _of_pairs(config: ConfigKeys, given: dict[str, Any], longest: Any) -> dict[str, Any]:
@@ -72,10 +70,10 @@ def _of_pairs(config: ConfigKeys, given: dict[str, Any], longest: Any) -> dict[s
         config.add_unmodelled("the rotary scaling factor (mscale) differs between short and long contexts")
     attention = attention if short is None else short
     return {
-        "rope_length": trained,
-        "rope_factor": factor,
-        "rope_attention": usual if attention is None else config.finite_number(attention, "attention_factor"),
-        "rope_factors": " | ".join(lists),
+        "length": trained,
+        "factor": factor,
+        "attention": usual if attention is None else config.finite_number(attention, "attention_factor"),
+        "factors": " | ".join(lists),
     }
 
 
@@ -93,14 +91,14 @@ def local_global_theta(config: ConfigKeys, layer_type: str) -> float:
 
 
 def dynamic_alpha_fields(config: ConfigKeys) -> dict[str, Any]:
-    """Return fields for Hunyuan's ``dynamic`` scaling, in which a fixed ``alpha`` increases the rotary base."""
+    """Return rotary position fields for Hunyuan's ``dynamic`` scaling, in which ``alpha`` increases the base."""
     given = scaling_parameters(config)
     alpha = given.get("alpha")
     if not alpha or (given.get("rope_type") or given.get("type")) != "dynamic":
         return {}
     width = config.size("head_dim")
     theta = config.rope_theta() * config.finite_number(alpha, "alpha") ** (width / (width - 2))
-    return {"rope_theta": theta, "rope_scaling": "none", "rope_factor": 1.0, "rope_length": None}
+    return {"theta": theta, "scaling": None}
 
 
 def query_temperature(config: ConfigKeys) -> dict[str, Any]:

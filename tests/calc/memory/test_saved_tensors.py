@@ -23,6 +23,7 @@ from llmcalc.layers.hyper_connection import HyperConnection
 from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.moe import Moe
 from llmcalc.layers.norm import Norm
+from llmcalc.layers.parts.rope import Rope
 from llmcalc.layers.per_layer_table import PerLayerTable
 from llmcalc.zoo.research.layers.grouped_attention import GroupedAttention
 from llmcalc.zoo.research.layers.grouped_mlp import GroupedMlp
@@ -71,7 +72,7 @@ def test_a_norm_keeps_its_input_and_a_number_or_two_a_row(function: str, rows: i
 
 
 def test_attention_keeps_queries_keys_values_probabilities_and_its_result() -> None:
-    layer = Attention(D, H, G, E, d_head_v=E, positions="rope")
+    layer = Attention(D, H, G, E, d_head_v=E, rope=Rope())
     found = kept(decoder(layer))
     assert found[TOKENS * H * E] == 3 * 2  # queries and results
     assert found[TOKENS * G * E] == 3 * 2  # keys and values

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from ....core.architecture import Architecture
 from ....core.layer import Layer
 from ....layers import Mla, Moe
+from ....layers.parts.rope import Yarn
 from ..config import SIGMOID, Config, Fields, Layers
-from ..rope import rope_fields, scaling_parameters, yarn_attention_factor
+from ..rope import rope_scaling, scaling_parameters, yarn_attention_factor
 from ..rules import decoder
 
 INDEXER = "index_heads=index_n_heads index_dim=index_head_dim index_topk"  # attention fields and their config keys
@@ -54,18 +56,17 @@ def deepseek_v32(config: Config) -> Architecture:
     return indexed_lm(config, {"full": indexed_mla(config)}, ["full"] * config.n_layers, kinds)
 
 
-def mla(config: Config, **changes: Any) -> Mla:
-    """Return multi-head latent attention, configured by DeepSeek keys."""
+def mla(config: Config, rope: Mapping[str, Any] | None = MappingProxyType({}), **changes: Any) -> Mla:
+    """Return multi-head latent attention, configured by DeepSeek keys. ``rope`` is as in ``Config.attention``."""
     config.ignore("num_key_value_heads head_dim q_head_dim")
-    nope, rope = config.size("qk_nope_head_dim"), config.count("qk_rope_head_dim")
-    config.check_computed("qk_head_dim", nope + rope)
+    nope, rotated = config.size("qk_nope_head_dim"), config.count("qk_rope_head_dim")
+    config.check_computed("qk_head_dim", nope + rotated)
+    rotary = config.rope(**{"interleaved": config.flag("rope_interleave", True), **(rope or {})})
     fields: Fields = {
         "qk_nope_head_dim": nope,
-        "qk_rope_head_dim": rope,
-        "rope_theta": config.rope_theta(),
-        "rope_interleaved": config.flag("rope_interleave", True),
-        "scale": _scale(config, nope + rope),
-        **rope_fields(config),
+        "qk_rope_head_dim": rotated,
+        "rope": None if rope is None else rotary,
+        "scale": _scale(config, nope + rotated),
     }
     keys = "n_heads=num_attention_heads kv_lora_rank v_head_dim? q_lora_rank? bias=attention_bias"
     return config.layer(Mla, keys, **{**fields, **changes})
@@ -74,7 +75,7 @@ def mla(config: Config, **changes: Any) -> Mla:
 def _scale(config: Config, width: int) -> float | None:
     """Return the YaRN-adjusted scale of attention scores, or None for the default scale."""
     given = scaling_parameters(config)
-    if not given.get("mscale_all_dim") or rope_fields(config).get("rope_scaling") != "yarn":
+    if not given.get("mscale_all_dim") or not isinstance(rope_scaling(config), Yarn):
         return None
     return float(width**-0.5 * yarn_attention_factor(given["factor"], given["mscale_all_dim"]) ** 2)
 

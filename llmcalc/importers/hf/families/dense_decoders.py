@@ -7,13 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named
-from ....core.layer import Layer
 from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm
-from ..config import BIASED, TOKENS, Config
+from ..config import BIASED, TOKENS, Config, Layers
 from ..rules import causal_lm, decoder, default_layernorm, repeat_block, sublayer
 
 SEGMENTS = 2
-ROTATED = {"full_attention": "none", "sliding_attention": "rope"}  # layers by type
+ROTATED = {"full_attention": False, "sliding_attention": True}  # layers by type
 _OFFSET = 2  # rows before the first position
 
 
@@ -26,7 +25,7 @@ def cpmant(config: Config) -> Architecture:
     attention = config.layer(
         Attention,
         "n_heads=num_attention_heads d_head=dim_head max_distance=position_bias_max_distance",
-        positions="relative",
+        score_bias="relative",
         n_buckets=distances + segments * segments,
         prompt=length,
     )
@@ -41,7 +40,7 @@ def cpmant(config: Config) -> Architecture:
 def phi(config: Config) -> Architecture:
     """Read a Phi-1, Phi-1.5 or Phi-2 config. Attention and MLP run in parallel and have biases in all projections."""
     chosen = config.qk_layernorm("head", bias=True) if config.flag("qk_layernorm") else {}
-    attention = config.attention(bias=True, rotary_dim=config.rotary_width(0.5), **chosen)
+    attention = config.attention(bias=True, rope={"dim": config.rotary_width(0.5)}, **chosen)
     head = config.lm_head(tied=config.flag("tie_word_embeddings"), bias=True)
     mlp = config.plain_mlp(bias=True)
     return decoder(config, norm=config.layernorm(), attention=attention, mlp=mlp, place="parallel", head=head)
@@ -49,7 +48,7 @@ def phi(config: Config) -> Architecture:
 
 def phi3(config: Config) -> Architecture:
     """Read a Phi-3 [abdin2024] or Phi-4 config."""
-    attention = config.attention(bias=False, rotary_dim=config.rotary_width(), window=config.sliding_window())
+    attention = config.attention(bias=False, rope={"dim": config.rotary_width()}, window=config.sliding_window())
     return decoder(config, attention)
 
 
@@ -64,7 +63,7 @@ def stablelm(config: Config) -> Architecture:
     """Read a StableLM 2 config. A quarter of each head is rotated, and query and key heads may have separate norms."""
     norms = config.qk_layernorm() if config.flag("qk_layernorm") else {}
     attention = config.attention(
-        bias=config.flag("use_qkv_bias"), o_bias=False, rotary_dim=config.rotary_width(0.25), **norms
+        bias=config.flag("use_qkv_bias"), o_bias=False, rope={"dim": config.rotary_width(0.25)}, **norms
     )
     place = "parallel" if config.flag("use_parallel_residual") else "pre"
     return decoder(config, norm=config.layernorm(), attention=attention, place=place)
@@ -100,7 +99,7 @@ def exaone4(config: Config) -> Architecture:
     attention, order = config.windowed_attention(pattern, limit, bias=False, qk_norm="head")
     kinds = dict(attention)
     if limit:
-        kinds["full_attention"] = config.attention(bias=False, qk_norm="head", positions="none")
+        kinds["full_attention"] = config.attention(bias=False, qk_norm="head", rope=None)
     return decoder(config, kinds, order=order, place="post")
 
 
@@ -115,7 +114,7 @@ def _head(config: Config) -> Head:
 def cohere(config: Config) -> Architecture:
     """Read a Command R config. Query and key heads may have norms with separate weights per head."""
     norms = config.qk_layernorm() if config.flag("use_qk_norm") else {}
-    attention = config.attention(rope_interleaved=True, **norms)
+    attention = config.attention(rope={"interleaved": True}, **norms)
     return decoder(config, norm=_norm(config), attention=attention, place="parallel", head=_head(config))
 
 
@@ -129,21 +128,20 @@ def cohere_compass(config: Config) -> Architecture:
     """Read the text model config of Cohere Compass. The model is Cohere 2, by default without windows."""
     config.ignore("pooling sliding_window_pattern")
     given = config.get("rope_parameters") or {}
-    placed = {
-        kind: "none" if given.get(kind, "") is None else "rope" for kind in ("full_attention", "sliding_attention")
-    }
+    placed = {kind: given.get(kind, "") is not None for kind in ("full_attention", "sliding_attention")}
     return _windowed(config, ["full_attention"] * config.n_layers, placed, interleaved=False)
 
 
-def _positions_of(layer: Layer, positions: str) -> Layer:
-    return replace(layer, positions=positions) if isinstance(layer, Attention) else layer
-
-
 def _windowed(
-    config: Config, pattern: list[str], placed: Mapping[str, str] = ROTATED, interleaved: bool = True
+    config: Config, pattern: list[str], placed: Mapping[str, bool] = ROTATED, interleaved: bool = True
 ) -> Architecture:
-    attention, order = config.windowed_attention(pattern, config.sliding_window(), rope_interleaved=interleaved)
-    kinds = {kind: _positions_of(layer, placed[kind]) for kind, layer in attention.items()}
+    spans = {"full_attention": None, "sliding_attention": config.sliding_window()}
+    rope = {"interleaved": interleaved}
+    kinds: Layers = {
+        kind: config.attention(layer_type=kind, window=span, rope=rope if placed[kind] else None)
+        for kind, span in spans.items()
+    }
+    order = config.layer_types(pattern)
     return decoder(config, norm=_norm(config), attention=kinds, order=order, place="parallel", head=_head(config))
 
 

@@ -29,7 +29,7 @@ def recurrent_gemma(config: Config) -> Architecture:
     config.ignore("w_init_variance_scale final_w_init_variance_scale")
     window, kernel = config.sliding_window("attention_window_size"), config.size("conv1d_width")
     mixers: Layers = {
-        "attention": config.attention(o_bias=True, window=window, rotary_dim=config.rotary_width(0.5)),
+        "attention": config.attention(o_bias=True, window=window, rope={"dim": config.rotary_width(0.5)}),
         "recurrent": RgLru(width, config.optional_size("lru_width") or width, config.n_heads, kernel, activation),
     }
     mlp = Mlp(width, config.size("intermediate_size") // 2, activation, gated=True, bias=True)
@@ -84,7 +84,7 @@ def _sandwich(
     fields: Fields = {"qk_norm_unit_offset": True, "logit_softcap": softcap, "causal": causal, "scale": scale}
     mixers = {
         kind: config.attention(
-            layer_type=kind, **{**fields, "window": span, "rope_theta": base(config, kind), **changes}
+            layer_type=kind, **{**fields, "window": span, "rope": {"theta": base(config, kind)}, **changes}
         )
         for kind, span in (("sliding_attention", limit), ("full_attention", None))
     }

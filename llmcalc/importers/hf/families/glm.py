@@ -30,9 +30,7 @@ def chatglm(config: Config) -> Architecture:
         bias=bias or config.flag("add_qkv_bias"),
         o_bias=bias,
         n_kv_heads=config.size("multi_query_group_num") if grouped else heads,
-        rotary_dim=head // 2,
-        rope_theta=_THETA * (config.number("rope_ratio") or 1.0),
-        rope_interleaved=True,
+        rope={"theta": _THETA * (config.number("rope_ratio") or 1.0), "dim": head // 2, "interleaved": True},
     )
     mlp = Mlp(config.d_model, config.size("intermediate_size"), "silu", gated=True, bias=bias)
     return decoder(config, attention, mlp, tied=config.flag("tie_word_embeddings"))
@@ -57,8 +55,7 @@ def _glm(config: Config, place: str, bias: bool | None = None, rotated: float = 
     attention = config.attention(
         bias=config.flag("attention_bias", True) if bias is None else bias,
         o_bias=False,
-        rotary_dim=config.rotary_width(rotated),
-        rope_interleaved=True,
+        rope={"dim": config.rotary_width(rotated), "interleaved": True},
     )
     return decoder(config, attention, place=place)
 
@@ -83,7 +80,7 @@ def _glm_moe(config: Config, rotated: float) -> Architecture:
     norm = "head" if config.flag("use_qk_norm") else "none"
     head = config.optional_size("head_dim") or max(1, config.d_model // config.n_heads)  # the class rounds down
     rotary = max(1, int(head * config.partial_rotary(rotated)))
-    attention = config.attention(o_bias=False, qk_norm=norm, d_head=head, rotary_dim=rotary)
+    attention = config.attention(o_bias=False, qk_norm=norm, d_head=head, rope={"dim": rotary})
     return latent_lm(config, attention, shared_experts(config), dense_first(config))
 
 

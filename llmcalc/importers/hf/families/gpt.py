@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Sublayer
 from ....core.errors import short_repr
-from ....layers import Attention, Embedding, Head, Mlp
+from ....layers import Attention, Embedding, Head, Mlp, Rope
 from ..config import BIASED, TOKENS, Config, Fields
 from ..rules import causal_lm, decoder, group_runs, repeat_block, sublayer
 
@@ -121,7 +121,7 @@ def gptj(config: Config) -> Architecture:
     heads = config.size("n_head")
     head = config.divide_by_heads(width, heads)
     rotary = min(config.optional_size("rotary_dim") or head, head)
-    attention = Attention(width, heads, positions="rope", rotary_dim=rotary, rope_interleaved=True)
+    attention = Attention(width, heads, rope=Rope(dim=rotary, interleaved=True))
     mlp = Mlp(width, config.optional_size("n_inner") or 4 * width, config.activation("activation_function"), bias=True)
     norm = config.layernorm("layer_norm_epsilon", width=width)
     return decoder(config, norm=norm, attention=attention, mlp=mlp, place="parallel", head=_head(config, width))

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Named
 from ....core.errors import UnknownNameError
-from ....layers import Attention, Mlp, Norm
+from ....layers import Attention, Mlp, Norm, Rope
 from ..config import BIASED, Config
 from ..config_keys import is_irrelevant
-from ..rope import rope_fields
 from ..rules import decoder
 
 _MPT_ATTENTION = ("multihead_attention", "multiquery_attention")
@@ -29,17 +28,16 @@ def _attention(config: Config, bias: bool, **changes: object) -> Attention:
     return Attention(config.d_model, config.n_heads, **fields)  # type: ignore[arg-type]
 
 
-def _rotated(config: Config, share: float) -> dict[str, object]:
-    """Return the rotary position fields from either GPT-NeoX keys or current config keys."""
+def _rotated(config: Config, share: float) -> Rope:
+    """Return rotary positions from either GPT-NeoX keys or current config keys."""
     share = config.number("rotary_pct", share) or share
     theta = config.rope_theta(default=config.number("rotary_emb_base", 10000.0) or 10000.0)
-    placed = {"positions": "rope", "rotary_dim": config.rotary_width(share), "rope_theta": theta}
-    return {**placed, **rope_fields(config)}
+    return config.rope(theta=theta, dim=config.rotary_width(share))
 
 
 def gpt_neox(config: Config) -> Architecture:
     """Read a GPT-NeoX [black2022] or Pythia [biderman2023] config. By default, a quarter of each head is rotated."""
-    attention = _attention(config, config.flag("attention_bias", True), **_rotated(config, 0.25))
+    attention = _attention(config, config.flag("attention_bias", True), rope=_rotated(config, 0.25))
     place = "parallel_two" if config.flag("use_parallel_residual", True) else "pre"
     config.ignore("is_decoder rotary_pct rotary_emb_base")
     return decoder(config, norm=config.layernorm(), attention=attention, mlp=config.plain_mlp(bias=True), place=place)
@@ -48,7 +46,7 @@ def gpt_neox(config: Config) -> Architecture:
 def gpt_neox_japanese(config: Config) -> Architecture:
     """Read a GPT-NeoX Japanese config. The only linear bias is in the last attention output projection."""
     config.ignore("is_decoder rotary_pct rotary_emb_base")
-    usual = _attention(config, bias=False, **_rotated(config, 1.0))
+    usual = _attention(config, bias=False, rope=_rotated(config, 1.0))
     kinds = {"block": usual, "last": replace(usual, o_bias=True)}
     mlp = Mlp(config.d_model, config.size("intermediate_multiple_size") * config.d_model, config.activation())
     order = ["block"] * (config.n_layers - 1) + ["last"]
@@ -58,7 +56,7 @@ def gpt_neox_japanese(config: Config) -> Architecture:
 def persimmon(config: Config) -> Architecture:
     """Read a Persimmon config with squared ReLU and a LayerNorm on each query and key head."""
     chosen = config.qk_layernorm("head", bias=True) if config.flag("qk_layernorm", True) else {}
-    attention = _attention(config, bias=True, **_rotated(config, 0.5), **chosen)
+    attention = _attention(config, bias=True, rope=_rotated(config, 0.5), **chosen)
     return decoder(config, norm=config.layernorm(), attention=attention, mlp=config.plain_mlp(bias=True))
 
 
@@ -70,7 +68,7 @@ def bloom(config: Config) -> Architecture:
     return decoder(
         config,
         norm=norm,
-        attention=_attention(config, bias=True, positions="alibi"),
+        attention=_attention(config, bias=True, score_bias="alibi"),
         mlp=Mlp(config.d_model, 4 * config.d_model, "gelu_tanh", bias=True),
         place="pre_normed" if config.flag("apply_residual_connection_post_layernorm") else "pre",
         inputs=(Named("table_norm", norm),),
@@ -86,8 +84,8 @@ def falcon(config: Config) -> Architecture:
     fields: dict[str, object] = {"n_kv_heads": asked if grouped else 1 if multi_query else config.n_heads}
     if grouped:
         fields["implemented_cache"] = "query_heads"
-    placed = {"positions": "alibi", "alibi_scale": config.divide_by_heads(config.d_model, config.n_heads) ** -0.5}
-    fields |= placed if config.flag("alibi") else _rotated(config, 1.0)
+    placed = {"score_bias": "alibi", "alibi_scale": config.divide_by_heads(config.d_model, config.n_heads) ** -0.5}
+    fields |= placed if config.flag("alibi") else {"rope": _rotated(config, 1.0)}
     activation = config.activation_name(config.string("activation"), "activation")
     mlp = Mlp(config.d_model, config.optional_size("ffn_hidden_size") or 4 * config.d_model, activation, bias=bias)
     norm = config.layernorm("layer_norm_epsilon")
@@ -114,7 +112,7 @@ def mpt(config: Config) -> Architecture:
     if kind not in _MPT_ATTENTION:
         raise UnknownNameError("attn_type", str(kind), _MPT_ATTENTION, where=config.where)
     attention = _attention(
-        config, bias=False, positions="alibi", clip=details.get("clip_qkv"), scale=details.get("softmax_scale")
+        config, bias=False, score_bias="alibi", clip=details.get("clip_qkv"), scale=details.get("softmax_scale")
     )
     norm = Norm(config.d_model, "layernorm", eps=config.number("layer_norm_epsilon") or 1e-5)
     return decoder(config, norm=norm, attention=attention, mlp=Mlp(config.d_model, 4 * config.d_model, "gelu"))

@@ -8,9 +8,10 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....layers import Attention, CompressedAttention, HyperConnection, Kda, Mla
+from ....layers import Attention, CompressedAttention, HyperConnection, Kda, Mla, Rope
+from ....layers.parts.rope import Yarn
 from ..config import Config, Fields, Layers
-from ..rope import rope_fields
+from ..rope import rope_scaling
 from ..rules import causal_lm, mixed_runs
 from .deepseek import INDEXER, indexed_mla, indexer_types, mla, shared_experts
 from .qwen import gated_delta_net
@@ -36,7 +37,7 @@ def glm5_next(config: Config) -> Architecture:
     limit = config.number("swiglu_limit")
     full = mla(
         config,
-        rope=False,
+        rope=None,
         norm_eps=config.eps,
         **config.fields_of(Mla, INDEXER),
         index_compressed=config.size("index_kpool"),
@@ -126,17 +127,17 @@ def _compressed_attention(config: Config) -> Layers:
     main = parameters.get("main") if isinstance(parameters, dict) else None
     share = main.get("partial_rotary_factor") if isinstance(main, dict) else None
     share = share or config.number("partial_rotary_factor") or (given or _ROTATED * head) / head
+    dim = max(1, int(head * config.finite_number(share, "partial_rotary_factor")))
     near = config.layer(
         CompressedAttention,
         "n_heads=num_attention_heads d_head=head_dim q_lora_rank window=sliding_window n_groups=o_groups o_lora_rank",
-        rotary_dim=max(1, int(head * config.finite_number(share, "partial_rotary_factor"))),
+        rope=_rope(config, "main", dim),
         norm_eps=config.eps,
-        **_rope(config, "main"),
     )
     indexer = config.fields_of(CompressedAttention, INDEXER)
     sparse = config.optional_size("compress_rate_csa") or rates[_BY_RATIO[4]]
     heavy = config.optional_size("compress_rate_hca") or rates[_BY_RATIO[128]]
-    far = replace(near, **_rope(config, "compress"))
+    far = replace(near, rope=_rope(config, "compress", dim))
     return {
         "sliding_attention": near,
         "compressed_sparse_attention": replace(far, rate=sparse, overlap=True, **indexer),
@@ -144,27 +145,27 @@ def _compressed_attention(config: Config) -> Layers:
     }
 
 
-def _rope(config: Config, label: str) -> Fields:
-    """Return the rotary base and scaling of compressed (``compress``) or uncompressed (``main``) layers.
+def _rope(config: Config, label: str, dim: int) -> Rope:
+    """Return the rotary positions of compressed (``compress``) or uncompressed (``main``) layers.
 
     If the config does not distinguish the two groups, only compressed layers are scaled.
     """
     parameters = config.get("rope_parameters") or config.get("rope_scaling")
     if isinstance(parameters, dict) and isinstance(parameters.get(label), dict):
-        return {"rope_theta": config.rope_theta(label), **rope_fields(config, label)}
+        return config.rope(label, dim=dim, interleaved=True)
     if label == "main":
-        return {"rope_theta": config.number("rope_theta", 10000.0)}
-    unsharpened = (
-        {"rope_attention": 1.0} if isinstance(parameters, dict) and not parameters.get("attention_factor") else {}
-    )
-    return {"rope_theta": config.number("compress_rope_theta", 160000.0), **rope_fields(config), **unsharpened}
+        return Rope(config.number("rope_theta", 10000.0) or 10000.0, dim, interleaved=True)
+    scaling = rope_scaling(config)
+    if isinstance(parameters, dict) and isinstance(scaling, Yarn) and not parameters.get("attention_factor"):
+        scaling = replace(scaling, attention=1.0)
+    return Rope(config.number("compress_rope_theta", 160000.0) or 160000.0, dim, interleaved=True, scaling=scaling)
 
 
 def hy_v4(config: Config) -> Architecture:
     """Read a Hunyuan 4 config with gated latent attention, sinks, shared indexer selections and hyper-connections."""
     layers, width, streams = config.n_layers, config.d_model, config.size("hc_mult")
     config.ignore("learnable_sink_init")
-    full = indexed_mla(config, sinks=True, gate="input", rope_interleaved=False, index_rotates_end=True)
+    full = indexed_mla(config, sinks=True, gate="input", rope={"interleaved": False}, index_rotates_end=True)
     mixers: Layers = {"full": full, "shared": replace(full, index_heads=None)}
     acts = {"activation": "silu", "shared_activation": config.activation()}
     routed = shared_experts(config, clamp=config.number("swiglu_limit"), shared_clamped=False, **acts)
@@ -189,7 +190,7 @@ def qwen4(config: Config) -> Architecture:
         "gated": True,
         "qk_norm": "head",
         "qk_norm_unit_offset": True,
-        "rotary_dim": config.rotary_width(),
+        "rope": {"dim": config.rotary_width()},
     }
     keys = "index_heads=indexer_n_heads index_dim=indexer_head_dim index_topk=indexer_budget"
     keys += " index_block=indexer_compress_ratio"

@@ -9,7 +9,7 @@ from ....core.architecture import Architecture, Block, Branch, Sublayer
 from ....core.errors import UnknownNameError
 from ....layers import Mla
 from ..config import Config, Fields, Layers
-from ..rope import rope_fields
+from ..rope import rope_scaling
 from ..rules import causal_lm, decoder, repeat_block, runs_by_type, sublayer
 from .deepseek import indexed_mla, mla, shared_experts
 from .llama_variants import depth_scales
@@ -40,7 +40,7 @@ def youtu(config: Config) -> Architecture:
 def minicpm3(config: Config) -> Architecture:
     """Read a MiniCPM3 config with latent attention, dense MLPs, and scaled embeddings and residuals."""
     value = config.optional_size("v_head_dim") or config.d_model // config.n_heads
-    attention = mla(config, v_head_dim=value, rope_interleaved=False)
+    attention = mla(config, v_head_dim=value, rope={"interleaved": False})
     return decoder(config, attention, config.gated_mlp(bias=config.flag("mlp_bias")), **depth_scales(config))
 
 
@@ -127,7 +127,7 @@ def _attention(config: Config, kind: str, span: int, sizes: Fields) -> Mla:
     changes: Fields = {_FIELDS[key]: value for key, value in sizes.items() if key in _FIELDS}
     changes |= {"gate": "input", "gate_per_head": True, "key_norm": True}
     changes |= {"norm_eps": config.eps, "latent_scaled": True}
-    changes |= {"rope_theta": config.rope_theta(kind), **rope_fields(config, kind)}
+    changes["rope"] = {"theta": config.rope_theta(kind), "scaling": rope_scaling(config, kind)}
     if kind == "indexed_attention":
         return indexed_mla(config, index_interleaved=True, **changes)
     if kind not in ("full_attention", "sliding_attention"):

@@ -7,7 +7,7 @@ from typing import Any
 
 from ....core.architecture import Architecture
 from ....core.errors import short_repr
-from ....layers import Attention, Mlp
+from ....layers import Attention, Mlp, Rope
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rules import causal_lm, decoder, group_runs, prenorm_block
 
@@ -58,8 +58,7 @@ def _openelm_block(config: Config, name: str, norm: Any, queries: int, keys: int
         config.size("head_dim"),
         qk_norm="head" if config.flag("normalize_qk_projections") else "none",
         qk_norm_eps=norm.eps,
-        positions="rope",
-        rope_theta=config.number("rope_freq_constant") or 10000.0,
+        rope=Rope(config.number("rope_freq_constant") or 10000.0),
     )
     mlp = Mlp(config.d_model, hidden, config.activation("activation_fn_name"), gated=True)
     return prenorm_block(name, norm, attention=attention, mlp=mlp)
@@ -77,7 +76,7 @@ def step3p5(config: Config) -> Architecture:
     spans = {"full_attention": (config.n_heads, None), "sliding_attention": (heads, config.sliding_window())}
     mixers: Layers = {
         kind: config.attention(
-            layer_type=kind, n_heads=count, window=span, rotary_dim=config.rotary_width(1.0, kind), **fields
+            layer_type=kind, n_heads=count, window=span, rope={"dim": config.rotary_width(1.0, kind)}, **fields
         )
         for kind, (count, span) in spans.items()
     }

@@ -47,7 +47,7 @@ def lfm3(config: Config) -> Architecture:
     base = config.rope_theta("full_attention", _ROPE_BASE)
     local = config.attention(layer_type="sliding_attention", window=config.sliding_window(), **changes)
     turned = config.rotary_width(0.5, "full_attention")
-    distant = config.attention(layer_type="full_attention", rope_theta=base, rotary_dim=turned, **changes)
+    distant = config.attention(layer_type="full_attention", rope={"theta": base, "dim": turned}, **changes)
     mixers: Layers = {"conv": _short_conv(config), "full_attention": distant, "sliding_attention": local}
     pattern = [
         "full_attention" if i % 4 == 2 else "conv" if i % 4 or not i else "sliding_attention" for i in range(layers)
@@ -71,7 +71,7 @@ def _lfm(
     norm = config.rmsnorm("norm_eps")
     base = config.rope_theta(default=_ROPE_BASE)
     mixers: Layers = {
-        "full_attention": config.attention(bias=False, rope_theta=base, qk_norm="head", qk_norm_eps=norm.eps),
+        "full_attention": config.attention(bias=False, rope={"theta": base}, qk_norm="head", qk_norm_eps=norm.eps),
         "conv": _short_conv(config),
     }
     tied = config.flag("tie_embedding", config.flag("tie_word_embeddings", True))

@@ -32,7 +32,7 @@ def kimi_linear(config: Config) -> Architecture:
     places = {index - 1 for index in inner["full_attn_layers"]} if full else set(range(4, config.n_layers, 4))
     types = ["full_attention" if index in places else "linear_attention" for index in range(config.n_layers)]
     gate = "input" if config.flag("mla_use_output_gate") else "none"
-    mixers = {"full_attention": mla(config, rope=False, gate=gate), "linear_attention": _kda(config, inner)}
+    mixers = {"full_attention": mla(config, rope=None, gate=gate), "linear_attention": _kda(config, inner)}
     activation, eps = _activation(config), config.eps
     mlp = Mlp(config.d_model, config.size("intermediate_size"), gated=True, **activation)
     latent: Fields = {"d_latent": config.optional_size("routed_expert_hidden_size")}
@@ -168,8 +168,8 @@ def olmo_hybrid(config: Config) -> Architecture:
         negative_eigenvalues=config.flag("linear_allow_neg_eigval"),
     )
     rotated = config.get("rope_parameters")
-    positions = "rope" if isinstance(rotated, dict) and rotated.get("rope_theta") is not None else "none"
-    attention = config.attention(positions=positions, qk_norm="projection")
+    rope: Fields | None = {} if isinstance(rotated, dict) and rotated.get("rope_theta") is not None else None
+    attention = config.attention(rope=rope, qk_norm="projection")
     mlp = config.gated_mlp()
     kinds = {
         "linear_attention": block("linear", norm, delta, mlp),
@@ -186,7 +186,7 @@ def lara_mini(config: Config) -> Architecture:
     mixers: Layers = {
         "linear_attention": gated_delta_net(config),
         "sliding_attention": config.attention(window=config.sliding_window(), qk_norm="head"),
-        "full_attention": config.attention(positions="none", qk_norm="head"),
+        "full_attention": config.attention(rope=None, qk_norm="head"),
     }
     routed: Moe = config.experts(d_ff_shared=config.size("shared_expert_intermediate_size"))
     order = config.layer_types([_LARA_CYCLE[index % len(_LARA_CYCLE)] for index in range(config.n_layers)])

@@ -7,7 +7,7 @@ from typing import Any
 
 from ....core.architecture import Architecture, Block, Named
 from ....core.layer import Layer
-from ....layers import Attention, Embedding, Mlp, Scale
+from ....layers import Attention, Embedding, Mlp, Rope, Scale
 from ..config import TOKENS, Config, Fields, Layers
 from ..rules import causal_lm, decoder, prenorm_block, runs_by_type, sublayer
 
@@ -60,7 +60,7 @@ def _rotated(config: Config, layers: int) -> list[bool]:
 
 def _attention(config: Config, chunk: int | None, rotated: bool) -> Layer:
     """Return the attention for one layer type. Rotated layers may have an unweighted norm on query and key heads."""
-    fields: Fields = {"chunk": chunk, "positions": "rope" if rotated else "none", "rope_interleaved": True}
+    fields: Fields = {"chunk": chunk, "rope": {"interleaved": True} if rotated else None}
     if rotated and config.flag("use_qk_norm"):
         fields |= {"qk_norm": "head", "qk_norm_scale": False, "qk_norm_late": True}
     if not rotated and _is_temperature_tuned(config):
@@ -113,7 +113,7 @@ def llama_params(config: Config) -> Architecture:
     hidden = 2 * 4 * width // 3
     hidden = hidden if factor is None else int(factor * hidden)
     mlp = Mlp(width, config.integer(-(-hidden // step) * step, "ffn_dim_multiplier", 1), "silu", gated=True)
-    return original_decoder(config, mlp, rope_interleaved=True)
+    return original_decoder(config, mlp, rope={"interleaved": True})
 
 
 def original_decoder(config: Config, feed: Layer, **changes: Any) -> Architecture:
@@ -128,8 +128,6 @@ def original_decoder(config: Config, feed: Layer, **changes: Any) -> Architectur
         config.n_heads,
         config.n_kv_heads,
         config.optional_size("head_dim") or config.divide_by_heads(),
-        positions="rope",
-        rope_theta=config.number("rope_theta") or ORIGINAL_THETA,
-        **changes,
+        **{**changes, "rope": Rope(config.number("rope_theta") or ORIGINAL_THETA, **changes.get("rope", {}))},
     )
     return decoder(config, attention, feed, norm=config.rmsnorm("norm_eps"), tied=config.flag("tied_embeddings"))

@@ -28,7 +28,7 @@ def arcee(config: Config) -> Architecture:
 def nemotron(config: Config) -> Architecture:
     """Read a Nemotron-4 config [parmar2024] with LayerNorm, squared ReLU and half-rotated heads."""
     norm = replace(config.layernorm("norm_eps"), unit_offset=True)
-    attention = config.attention(rotary_dim=config.rotary_width(0.5))
+    attention = config.attention(rope={"dim": config.rotary_width(0.5)})
     return decoder(config, norm=norm, attention=attention, mlp=config.plain_mlp())
 
 
@@ -45,7 +45,7 @@ def seed_oss(config: Config) -> Architecture:
 
 def helium(config: Config) -> Architecture:
     """Read a Helium config without an output projection bias. The total head width must equal ``hidden_size``."""
-    attention = config.attention(o_bias=False, rope_interleaved=True)
+    attention = config.attention(o_bias=False, rope={"interleaved": True})
     if attention.n_heads * attention.d_head != attention.d_model:  # type: ignore[operator]
         heads = f"{attention.n_heads} heads of {attention.d_head}"
         raise config.size_error(f"{heads} do not add up to hidden_size ({attention.d_model})")
@@ -64,7 +64,7 @@ def paddleocr(config: Config) -> Architecture:
 
 def _ernie(config: Config, interleaved: bool) -> Architecture:
     bias = config.flag("use_bias")
-    return decoder(config, config.attention(bias=bias, rope_interleaved=interleaved), config.gated_mlp(bias=bias))
+    return decoder(config, config.attention(bias=bias, rope={"interleaved": interleaved}), config.gated_mlp(bias=bias))
 
 
 def granite(config: Config) -> Architecture:
@@ -106,8 +106,8 @@ def attention_by_base(config: Config, types: Sequence[str], **changes: Any) -> t
     kinds: Layers = {}
     for name, kind, base in zip(names, types, bases, strict=True):
         if kind in spans and name not in kinds:
-            placed = {"positions": "none"} if base is None else {"rope_theta": base}
-            kinds[name] = config.attention(**{"window": spans[kind], **placed, **changes})
+            rope = None if base is None else {"theta": base}
+            kinds[name] = config.attention(window=spans[kind], rope=rope, **changes)
     return kinds, names
 
 
@@ -127,7 +127,7 @@ def smollm3(config: Config) -> Architecture:
     limited = limit if config.flag("use_sliding_window") else None
     pattern = ["full_attention" if rope or not limited else "sliding_attention" for rope in rotated]
     kinds: Layers = {
-        f"{kind} {positions}": config.attention(window=span, positions=positions)
+        f"{kind} {positions}": config.attention(window=span, rope={} if positions == "rope" else None)
         for kind, span in (("full_attention", None), ("sliding_attention", limit))
         for positions in ("rope", "none")
     }
@@ -145,7 +145,7 @@ def hunyuan(config: Config) -> Architecture:
     """Read a dense Hunyuan config with a norm on each query and key head."""
     config.ignore("eod_token_id")
     return decoder(
-        config, attention=config.attention(qk_norm="head", qk_norm_late=True, **dynamic_alpha_fields(config))
+        config, attention=config.attention(qk_norm="head", qk_norm_late=True, rope=dynamic_alpha_fields(config))
     )
 
 
@@ -172,7 +172,7 @@ def nanochat(config: Config) -> Architecture:
     """Read a nanochat config with unweighted norms, an additional norm after the embedding and soft-capped logits."""
     norm = Norm(config.d_model, "rmsnorm", scale=False, eps=config.eps)
     head = config.lm_head(tied=config.flag("tie_word_embeddings"), softcap=config.number("final_logit_softcapping"))
-    attention = config.attention(qk_norm="head", qk_norm_scale=False, qk_norm_late=True, rope_reversed=True)
+    attention = config.attention(qk_norm="head", qk_norm_scale=False, qk_norm_late=True, rope={"reversed": True})
     inputs = (Named("table_norm", norm),)
     return decoder(config, norm=norm, attention=attention, mlp=config.plain_mlp(), head=head, inputs=inputs)
 
@@ -234,7 +234,7 @@ def baichuan(config: Config) -> Architecture:
     config.ignore("model_max_length z_loss_weight")
     if config.vocab == _NORMED_VOCAB:
         config.add_unmodelled("the NumPy model does not support a head with normalised weight rows")
-    changes: Fields = {} if config.d_model == _ROPE_WIDTH else {"positions": "alibi"}
+    changes: Fields = {} if config.d_model == _ROPE_WIDTH else {"score_bias": "alibi", "rope": None}
     attention = config.attention(bias=False, n_kv_heads=config.n_heads, **changes)
     return decoder(config, attention, tied=config.flag("tie_word_embeddings"))
 

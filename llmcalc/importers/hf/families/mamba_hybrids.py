@@ -28,7 +28,7 @@ _OLD_NAMES = {"mamba": "linear_attention", "attention": "full_attention"}
 def jamba(config: Config) -> Architecture:
     """Read a Jamba config [lieber2024] with Mamba layers. Attention and expert layers occur at regular intervals."""
     mixers: Layers = {
-        "attention": config.attention(bias=False, positions="none"),
+        "attention": config.attention(bias=False, rope=None),
         "mamba": config.layer(
             Mamba,
             f"{MAMBA_KEYS} activation=hidden_act",
@@ -65,7 +65,7 @@ def nemotron_h(config: Config) -> Architecture:
     latent = config.optional_size("moe_latent_size")
     readers: Fields = {
         "linear_attention": ("mamba", lambda: _nemotron_mamba(config)),
-        "full_attention": ("attention", lambda: config.attention(bias=_unused_flag(config), positions="none")),
+        "full_attention": ("attention", lambda: config.attention(bias=_unused_flag(config), rope=None)),
         "mlp": ("mlp", lambda: config.plain_mlp(activation="mlp_hidden_act")),
         "moe": (
             "moe",
@@ -122,7 +122,7 @@ def bamba(config: Config) -> Architecture:
     """Read a Bamba config with Mamba-2 and attention layers, each followed by an MLP."""
     config.ignore("z_loss_coefficient")
     mixers: Layers = {
-        "full_attention": config.attention(rotary_dim=config.rotary_width(0.5)),
+        "full_attention": config.attention(rope={"dim": config.rotary_width(0.5)}),
         "linear_attention": _mamba2(config, config.size("mamba_expand") * config.d_model),
     }
     places = set(config.layer_indices("attn_layer_indices"))
@@ -134,9 +134,9 @@ def granitemoehybrid(config: Config) -> Architecture:
     """Read a Granite 4 config with Mamba-2 and attention layers, a shared MLP and optional experts."""
     if config.string("normalization_function", "rmsnorm") != "rmsnorm":
         raise config.error("normalization_function must be rmsnorm")
-    positions = "rope" if config.get("position_embedding_type") == "rope" else "none"
+    rope: Fields | None = {} if config.get("position_embedding_type") == "rope" else None
     mixers: Layers = {
-        "full_attention": config.attention(positions=positions, scale=config.number("attention_multiplier")),
+        "full_attention": config.attention(rope=rope, scale=config.number("attention_multiplier")),
         "linear_attention": _mamba2(config, config.size("mamba_expand") * config.d_model),
     }
     order = config.layer_types(["linear_attention"] * config.n_layers)

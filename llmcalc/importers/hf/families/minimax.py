@@ -29,7 +29,7 @@ def minimax_m2(config: Config) -> Architecture:
         "attn_type_list use_qk_norm qk_norm_type shared_intermediate_size use_routing_bias"
     )  # the class always behaves as if true
     rotary = config.optional_size("rotary_dim") or config.rotary_width()
-    attention = config.attention(bias=False, qk_norm="projection", rotary_dim=rotary)
+    attention = config.attention(bias=False, qk_norm="projection", rope={"dim": rotary})
     return decoder(config, attention, config.experts("num_local_experts", "intermediate_size", **SIGMOID))
 
 
@@ -49,7 +49,7 @@ def minimax_m3(config: Config) -> Architecture:
     dense = Mlp(width, config.size("dense_intermediate_size"), gated=True, **fields)
     feeds: Layers = {"sparse": routed, "dense": dense}
     norms: Fields = {"qk_norm": "head", "qk_norm_unit_offset": True}
-    full = config.attention(bias=False, rotary_dim=config.rotary_width(), **norms)
+    full = config.attention(bias=False, rope={"dim": config.rotary_width()}, **norms)
     block = sparse("index_block_size")
     chosen = replace(
         full,

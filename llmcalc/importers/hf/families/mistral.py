@@ -71,9 +71,9 @@ def mistral_large4(config: Config) -> Architecture:
 def _scaled_attention(config: Config, indexer: bool, turned: bool, reused: bool, lent: bool) -> Mla:
     """Return the attention for one layer. Heads in unrotated layers have no rotary part."""
     nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
-    places = {} if turned else {"qk_nope_head_dim": nope + rope, "qk_rope_head_dim": 0, "rope": False}
-    sizes = {"index_heads": config.size("index_n_heads"), "index_dim": config.size("index_head_dim")}
-    chosen = {"index_topk": config.size("index_topk"), **(sizes if indexer else {})}
+    places: Fields = {} if turned else {"qk_nope_head_dim": nope + rope, "qk_rope_head_dim": 0, "rope": None}
+    sizes: Fields = {"index_heads": config.size("index_n_heads"), "index_dim": config.size("index_head_dim")}
+    chosen: Fields = {"index_topk": config.size("index_topk"), **(sizes if indexer else {})}
     learned: Fields = {"index_input_norm": True, "index_position_scaled": True, "position_scaled": True}
     learned |= {"index_interleaved": True}  # interleaved, as in the attention
     learned |= {"latent_reused": reused, "latent_lent": lent, "norm_eps": config.eps}
@@ -89,7 +89,7 @@ def mistral_params(config: Config) -> Architecture:
     if routed:
         experts, chosen = (config.integer(routed.get(key), key, 1) for key in ("num_experts", "num_experts_per_tok"))
         feed = Moe(width, hidden, experts, chosen, renormalise=True)
-    return original_decoder(config, feed, window=config.sliding_window(), rope_interleaved=True)
+    return original_decoder(config, feed, window=config.sliding_window(), rope={"interleaved": True})
 
 
 def key_group(config: Config, key: str, known: tuple[str, ...]) -> Fields:

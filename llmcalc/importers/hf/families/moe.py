@@ -8,7 +8,7 @@ from ....core.architecture import Architecture
 from ....core.errors import short_repr
 from ....layers import Attention, Moe, Norm
 from ..config import SIGMOID, Config, Fields, Layers
-from ..rope import dynamic_alpha_fields, rope_fields
+from ..rope import dynamic_alpha_fields
 from ..rules import block, causal_lm, decoder, map_sublayers, runs_by_type
 from .llama_variants import attention_by_base, multipliers
 from .minimax import SWIGLU_ALPHA
@@ -48,7 +48,7 @@ def flex_olmo(config: Config) -> Architecture:
 def hunyuan_v1_moe(config: Config) -> Architecture:
     """Read a Hunyuan-Large or A13B config with a shared expert and a norm on each query and key head."""
     feed = config.experts(width="intermediate_size", d_ff_shared=config.size("intermediate_size"))
-    return decoder(config, config.attention(qk_norm="head", qk_norm_late=True, **dynamic_alpha_fields(config)), feed)
+    return decoder(config, config.attention(qk_norm="head", qk_norm_late=True, rope=dynamic_alpha_fields(config)), feed)
 
 
 def gpt_oss(config: Config) -> Architecture:
@@ -102,7 +102,7 @@ def flint(config: Config) -> Architecture:
         for index in range(config.n_layers)
     ]
     attention, order = config.windowed_attention(pattern, config.sliding_window(), qk_norm="head", sinks=True)
-    unplaced = config.attention(qk_norm="head", sinks=True, positions="none")
+    unplaced = config.attention(qk_norm="head", sinks=True, rope=None)
     shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
     feeds: Layers = {"sparse": config.experts(router="sigmoid", d_ff_shared=shared), "dense": config.gated_mlp()}
     kinds = sparse_types(config, dense=(0, 1) if config.get("mlp_only_layers") is None else ())
@@ -117,7 +117,7 @@ def kolibri1(config: Config) -> Architecture:
         raise config.error("layers with sliding-window attention require sliding_window")
     kinds = dict(attention)
     if limit:
-        kinds["full_attention"] = config.attention(bias=False, qk_norm="head", positions="none")
+        kinds["full_attention"] = config.attention(bias=False, qk_norm="head", rope=None)
     shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
     feed, norm = config.experts(d_ff_shared=shared, **SIGMOID), config.rmsnorm()
     blocks = {kind: block(kind, norm, layer, feed, "sandwich") for kind, layer in kinds.items()}
@@ -142,9 +142,7 @@ def dbrx(config: Config) -> Architecture:
         attend.size("kv_n_heads", 1),
         config.divide_by_heads(width, heads),
         clip=attend.number("clip_qkv"),
-        positions="rope",
-        **rope_fields(config),
-        rope_theta=config.rope_theta(default=attend.number("rope_theta") or 10000.0),
+        rope=config.rope(theta=config.rope_theta(default=attend.number("rope_theta") or 10000.0)),
     )
     act = feed.get("ffn_act_fn") or {"name": "silu"}
     if not isinstance(act, dict) or set(act) != {"name"}:
@@ -188,4 +186,4 @@ def _beam_positions(config: Config, kind: str) -> Fields:
         raise config.invalid("rope_parameters", "an object", given)
     if given.get(kind, given) is not None:
         return {"layer_type": kind}
-    return {"positions": "none", "temperature": 0.1, "temperature_law": "power", "temperature_length": BEAM_STRETCH}
+    return {"rope": None, "temperature": 0.1, "temperature_law": "power", "temperature_length": BEAM_STRETCH}

@@ -20,11 +20,11 @@ def cohere2_moe(config: Config) -> Architecture:
         norm = config.rmsnorm()
     dense, limit = config.count("first_k_dense_replace"), config.sliding_window()
     prefix, rest = config.size("prefix_dense_sliding_window_pattern", 1), config.size("sliding_window_pattern", 4)
-    turned = "rope" if prefix == 1 else "none"
+    turned = {"interleaved": True} if prefix == 1 else None
     mixers = {
-        ("full_attention", "dense"): config.attention(positions=turned, rope_interleaved=True),
-        ("full_attention", "sparse"): config.attention(positions="none", rope_interleaved=True),
-        **dict.fromkeys(_WINDOWED, config.attention(window=limit, rope_interleaved=True)),
+        ("full_attention", "dense"): config.attention(rope=turned),
+        ("full_attention", "sparse"): config.attention(rope=None),
+        **dict.fromkeys(_WINDOWED, config.attention(window=limit, rope={"interleaved": True})),
     }
     shared = config.shared_width(width="intermediate_size")
     scoring = config.string("expert_selection_fn", "softmax")
@@ -69,7 +69,7 @@ def bailing_moe_v2(config: Config) -> Architecture:
     shared = config.shared_width(width=own if config.optional_size(own) else "moe_intermediate_size")
     routed = config.experts(group_score="two", d_ff_shared=shared, **config.expert_groups(), **SIGMOID)
     norm = "head" if config.flag("use_qk_norm") else "none"
-    attention = _bailing_attention(config, qk_norm=norm, rotary_dim=config.rotary_width())
+    attention = _bailing_attention(config, qk_norm=norm, rope={"dim": config.rotary_width()})
     return latent_lm(config, attention, routed, dense_first(config))
 
 
@@ -87,7 +87,7 @@ def dots1(config: Config) -> Architecture:
 
 def solar_open(config: Config) -> Architecture:
     """Read a Solar Open config with DeepSeek-V3 experts in every layer."""
-    return decoder(config, config.attention(o_bias=False, rotary_dim=config.rotary_width()), shared_experts(config))
+    return decoder(config, config.attention(o_bias=False, rope={"dim": config.rotary_width()}), shared_experts(config))
 
 
 def ernie4_5_moe(config: Config) -> Architecture:
@@ -102,7 +102,7 @@ def ernie4_5_moe(config: Config) -> Architecture:
         raise config.invalid("moe_layer_end_index", "a layer number", last)
     end, period = layers - 1 if last == -1 else last, config.size("moe_layer_interval", 1)
     kinds = ["sparse" if first <= index <= end and (index + 1) % period == 0 else "dense" for index in range(layers)]
-    attention = config.attention(bias=bias, rope_interleaved=True)
+    attention = config.attention(bias=bias, rope={"interleaved": True})
     return decoder(config, attention, feeds, feeds=kinds, head=config.lm_head(bias=bias))
 
 
@@ -116,7 +116,7 @@ def ernie4_5_vl(config: Config) -> Architecture:
     text = config.experts(d_ff=widths[0], width="hidden_size", d_ff_shared=shared or None, shared_bias=bias, **fields)
     vision = config.experts(d_ff=widths[1], width="hidden_size", unused=True, **fields)
     norm = config.rmsnorm()
-    attention = sublayer("attention", config.attention(bias=bias, rope_interleaved=True), pre=norm)
+    attention = sublayer("attention", config.attention(bias=bias, rope={"interleaved": True}), pre=norm)
     both = Sublayer("mlp", (Branch("text_moe", text), Branch("vision_moe", vision)), pre=norm)
     kinds = {
         "sparse": Block("sparse", (attention, both)),
@@ -148,7 +148,7 @@ def exaone_moe(config: Config) -> Architecture:
     routed = config.experts(d_ff_shared=config.shared_width(), **SIGMOID, **config.expert_groups())
     mixers = config.local_global_attention(limit, qk_norm="head")
     if limit:
-        mixers["full_attention"] = config.attention(qk_norm="head", positions="none")
+        mixers["full_attention"] = config.attention(qk_norm="head", rope=None)
     kinds = config.mlp_types(config.count("first_k_dense_replace", 1))
     types = config.layer_types(_exaone_pattern(config, config.n_layers, limit))
     feeds: Layers = {"dense": config.gated_mlp(), "sparse": routed}
@@ -180,16 +180,17 @@ def mimo_v2_flash(config: Config) -> Architecture:
     span = config.sliding_window()
     beyond = config.optional_size("sliding_window_size")  # in published configs, the number of tokens before the query
     _check_derived_sizes(config, pairs)
-    own_base: Fields = {"rope_theta": config.positive_number("swa_rope_theta")} if config.get("swa_rope_theta") else {}
+    own_base = {"theta": config.positive_number("swa_rope_theta")} if config.get("swa_rope_theta") else {}
     mixers: Layers = {
-        "full_attention": config.attention(layer_type="full_attention", rotary_dim=turned["full_attention"], **fields),
+        "full_attention": config.attention(
+            layer_type="full_attention", rope={"dim": turned["full_attention"]}, **fields
+        ),
         "sliding_attention": config.attention(
             layer_type="sliding_attention",
-            rotary_dim=turned["sliding_attention"],
+            rope={"dim": turned["sliding_attention"], **own_base},
             n_kv_heads=2 * pairs,
             sinks=True,
             window=beyond + 1 if beyond else span,
-            **own_base,
             **fields,
         ),
     }
@@ -244,7 +245,7 @@ def laguna(config: Config) -> Architecture:
             n_heads=heads,
             window=spans[kind],
             qk_norm="head",
-            rotary_dim=config.rotary_width(1.0, kind),
+            rope={"dim": config.rotary_width(1.0, kind)},
             **gate,
         )
         for kind, heads in dict.fromkeys(zip(types, counts, strict=True))
@@ -260,7 +261,7 @@ def afmoe(config: Config) -> Architecture:
     root = config.d_model**0.5 if config.flag("mup_enabled") else 1.0
     gate: Fields = {"gated": True, "gate_bias": "none", "qk_norm": "head"}
     mixers = config.local_global_attention(config.sliding_window(), **gate)
-    mixers["full_attention"] = config.attention(positions="none", **gate)
+    mixers["full_attention"] = config.attention(rope=None, **gate)
     routed = config.experts(d_ff_shared=config.shared_width(), router="sigmoid", correction_bias="parameter", **scaled)
     pattern = config.every_nth("global_attn_every_n_layers", "full_attention", "sliding_attention", 4)
     dense, layers = config.count("num_dense_layers", 1), range(config.n_layers)

@@ -37,7 +37,7 @@ def muse_spark(config: Config) -> Architecture:
                 raise UnknownNameError("layer type", word, known, where=config.where)
         key = kind, bool(base), feed
         if key not in blocks:
-            places: Fields = {"positions": "rope" if base else "none", "window": spans[kind]}
+            places: Fields = {"rope": {} if base else None, "window": spans[kind]}
             attention = config.attention(**gate, **places)
             attention = replace(attention, scale=factor / math.sqrt(attention.d_head or 1))
             blocks[key] = _weighted_block(config, attention, feeds[feed], "_".join(map(str, key)))
@@ -102,9 +102,9 @@ def _attention(config: Config) -> list[tuple[str, str, Attention]]:
     rotated = config.attention(gated=True, gate_bias="none", qk_norm="head", qk_norm_scale=False)
     scale = (config.number("qk_scale_factor", 1.0) or 1.0) / math.sqrt(rotated.d_head or 1)
     return [
-        (place, how, replace(rotated, scale=scale, window=limit, positions=positions))
+        (place, how, replace(rotated, scale=scale, window=limit, rope=rope))
         for place, limit in (("global", None), ("local", config.sliding_window()))
-        for how, positions in (("", "rope"), ("_unplaced", "none"))
+        for how, rope in (("", rotated.rope), ("_unplaced", None))
     ]
 
 

@@ -32,7 +32,7 @@ def qwen(config: Config) -> Architecture:
             f"intermediate_size must be even, not {twice}, because it is split between the gate and up projections"
         )
     theta = config.number("rotary_emb_base") or 10000.0
-    attention = config.attention(bias=True, o_bias=False, n_kv_heads=heads, rope_theta=theta)
+    attention = config.attention(bias=True, o_bias=False, n_kv_heads=heads, rope={"theta": theta})
     mlp = Mlp(config.d_model, twice // 2, "silu", gated=True)
     return decoder(config, attention, mlp, tied=config.flag("tie_word_embeddings"))
 
@@ -103,7 +103,7 @@ def qwen3_next(config: Config) -> Architecture:
 
 def _gated_mixers(config: Config, rotary: int) -> Layers:
     """Return a gated attention layer with query and key norms, and a gated delta net."""
-    fields: Fields = {"gated": True, "qk_norm": "head", "qk_norm_unit_offset": True, "rotary_dim": rotary}
+    fields: Fields = {"gated": True, "qk_norm": "head", "qk_norm_unit_offset": True, "rope": {"dim": rotary}}
     return {"full_attention": config.attention(**fields), "linear_attention": gated_delta_net(config)}
 
 

@@ -285,7 +285,7 @@ def _gemma_blocks(config: Config, source: int | None) -> list[Block]:
             )
         }
         if source:
-            across = {**fields, "causal": False, "cross": True, "d_source": source, "positions": "none"}
+            across = {**fields, "causal": False, "cross": True, "d_source": source, "rope": None}
             parts["cross_attention"] = config.attention(**across)
         everything: Layers = {**parts, "mlp": config.gated_mlp(activation="hidden_activation")}
         kinds[kind] = Block(name, tuple(sublayer(key, part, pre=norm, post=norm) for key, part in everything.items()))

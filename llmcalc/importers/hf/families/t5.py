@@ -114,7 +114,7 @@ def _mixers(config: Config, side: str, shared: bool) -> Layers:
         scale=1.0,
         max_distance=config.size("relative_attention_max_distance", 128),
         causal=side == "decoder",
-        positions="relative",
+        score_bias="relative",
         n_buckets=config.size("relative_attention_num_buckets"),
         relative_shared=shared,
     )

@@ -9,7 +9,6 @@ from ....core.architecture import Architecture, Block
 from ....core.layer import Layer
 from ....layers import Attention, Linear, Mamba, Mamba2, Mlp
 from ..config import Config
-from ..rope import rope_fields
 from ..rules import causal_lm, runs_by_type, sublayer
 from .state_space import MAMBA_KEYS, time_step_rank
 
@@ -106,14 +105,13 @@ def _with_adapters(layer: Adapted, places: int) -> Adapted:
 def _attention(config: Config, wide: int, positions: str) -> Attention:
     width, heads = config.d_model, config.n_heads
     head = config.optional_size("attention_head_dim", zero_is_none=True) or _split(config, 2 * width, heads)
+    rotary = config.rope()
     return Attention(
         width,
         heads,
         config.optional_size("num_key_value_heads") or heads,
         head,
-        positions=positions,
-        rope_theta=config.rope_theta(),
-        **(rope_fields(config) if positions == "rope" else {}),
+        rope=rotary if positions == "rope" else None,
         scale=(head / 2) ** -0.5,
         d_input=wide,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Named, Stack
-from ....layers import Attention, Embedding, Mlp, Norm
+from ....layers import Attention, Embedding, Mlp, Norm, Rope
 from ..config import BIASED, Config, Fields
 from .parts import (
     CLASS_TOKEN,
@@ -43,8 +43,8 @@ def pixtral(config: Config) -> Stack:
     """Read a Pixtral config with RMSNorm, gated MLPs and two-dimensional rotary positions."""
     config.ignore("image_size head_dim")
     norm = Norm(config.d_model, eps=PIXTRAL_EPS)
-    rope: Fields = {"positions": "rope", "rope_grid": "alternate", "rope_theta": rope_theta(config)}
-    attention = Attention(config.d_model, config.n_heads, causal=False, **rope)
+    rope = Rope(rope_theta(config), grid="alternate")
+    attention = Attention(config.d_model, config.n_heads, causal=False, rope=rope)
     mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), gated=True)
     inputs = (*patches(config, bias=False), Named("pre_norm", norm))
     return encoder_stack(config, inputs, attention_mlp(attention, mlp, norm), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ....core.architecture import Stack
-from ....layers import Attention, Embedding, Linear, Mlp, Norm
+from ....layers import Attention, Embedding, Linear, Mlp, Norm, Rope
 from ..config import Config
 from ..rules import repeat_block
 from .parts import CHANNELS, EPS, attention_mlp, named
@@ -22,8 +22,7 @@ def gemma4(config: Config) -> Stack:
         config.optional_size("num_key_value_heads") or heads,
         config.optional_size("head_dim") or width // heads,
         causal=False,
-        positions="rope",
-        rope_grid="other",
+        rope=Rope(grid="other"),
         qk_norm="head",
         q_bias=bias,
         k_bias=bias,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Block, Named, Stack
-from ....layers import Embedding, Linear, Norm, Scale
+from ....layers import Embedding, Linear, Norm, Rope, Scale
 from ..config import BIASED, Config
 from ..rules import default_layernorm, repeat_block
 from .parts import CHANNELS, CLASS_TOKEN, encoder_stack, grid, named, patches, plain_block
@@ -25,7 +25,7 @@ def llama4(config: Config) -> Stack:
         position=Embedding(grid(config) + CLASS_TOKEN, config.d_model, table="position"),
         pre_norm=norm,
     )
-    block = plain_block(config, norm, "gelu", CLASS_TOKEN, positions="rope", rope_grid="other", **BIASED)
+    block = plain_block(config, norm, "gelu", CLASS_TOKEN, rope=Rope(grid="other"), **BIASED)
     found = encoder_stack(config, tuple(inputs), block, norm)
     merge, d_ff = merged_patches(config), config.size("intermediate_size")
     inner, out = config.size("projector_input_dim"), config.size("projector_output_dim")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ....core.architecture import Named, Stack
-from ....layers import Attention, Embedding, Mlp, Norm, Patch
+from ....layers import Attention, Embedding, Mlp, Norm, Patch, Rope
 from ..config import BIASED, Config
 from ..rules import repeat_block
 from .parts import CHANNELS, attention_mlp, named
@@ -20,7 +20,7 @@ def moonvit(config: Config) -> Stack:
     config.ignore("projector_hidden_act projector_ln_eps projection_layer_norm_eps mm_hidden_size text_hidden_size")
     norm = Norm(width, "layernorm", bias=True)
     heads, d_ff = config.size(f"{prefix}num_attention_heads"), config.size(f"{prefix}intermediate_size")
-    attention = Attention(width, heads, causal=False, positions="rope", rope_grid="other", **BIASED)
+    attention = Attention(width, heads, causal=False, rope=Rope(grid="other"), **BIASED)
     act = config.activation() if config.get("hidden_act") else "gelu_tanh"
     block = attention_mlp(attention, Mlp(width, d_ff, act, bias=True), norm)
     rows, columns = config.size(f"{initial}pos_emb_height"), config.size(f"{initial}pos_emb_width")
@@ -54,7 +54,7 @@ def moonvit_v2(config: Config) -> Stack:
     if projected % heads:
         text = f"qkv_hidden_size ({projected}) is not a multiple of vt_num_attention_heads ({heads})"
         raise config.size_error(text)
-    attention = Attention(width, heads, d_head=projected // heads, causal=False, positions="rope")
+    attention = Attention(width, heads, d_head=projected // heads, causal=False, rope=Rope())
     block = attention_mlp(attention, Mlp(width, config.size("vt_intermediate_size"), "gelu_tanh"), norm)
     rows, columns = config.size("init_pos_emb_height"), config.size("init_pos_emb_width")
     inputs = named(

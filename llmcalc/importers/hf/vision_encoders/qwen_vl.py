@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Named, Stack
-from ....layers import Attention, Embedding, Features, Mlp, Norm, Patch
+from ....layers import Attention, Embedding, Features, Mlp, Norm, Patch, Rope
 from ..config import BIASED, Config, Fields
 from ..rules import group_runs, repeat_block
 from .parts import CHANNELS, EPS, attention_mlp, merger, rope_theta
@@ -32,8 +32,7 @@ def _qwen2(config: Config, norm: Norm, mlp: Mlp, window: int | None, out: int) -
     config.ignore("in_chans spatial_patch_size")
     frames = config.size("temporal_patch_size")
     patch = Patch(config.size("in_channels", CHANNELS), config.size("patch_size"), width, frames, bias=False)
-    fields: Fields = {"causal": False, "positions": "rope", "rope_grid": "halves", **BIASED}
-    fields["rope_theta"] = rope_theta(config)
+    fields: Fields = {"causal": False, "rope": Rope(rope_theta(config), grid="halves"), **BIASED}
     if "num_key_value_heads" in config.known_keys():
         fields["n_kv_heads"] = config.optional_size("num_key_value_heads") or heads
     attention = Attention(width, heads, **fields)
@@ -51,7 +50,7 @@ def qwen3_vl(config: Config) -> Stack:
     width, merge = config.d_model, config.size("spatial_merge_size") ** 2
     out, frames = config.size("out_hidden_size"), config.size("temporal_patch_size")
     norm = Norm(width, "layernorm", bias=True, eps=EPS)
-    attention = Attention(width, config.size("num_heads"), causal=False, positions="rope", rope_grid="halves", **BIASED)
+    attention = Attention(width, config.size("num_heads"), causal=False, rope=Rope(grid="halves"), **BIASED)
     act = config.activation() if config.get("hidden_act") else "gelu_tanh"
     mlp = Mlp(width, config.size("intermediate_size"), act, bias=True)
     inputs = (

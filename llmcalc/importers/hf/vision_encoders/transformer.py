@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ....core.architecture import Block, Named, Run, Stack
-from ....layers import Attention, Embedding, Linear, Mlp, Norm, Patch, Scale
+from ....layers import Attention, Embedding, Linear, Mlp, Norm, Patch, Rope, Scale
 from ..config import Config, Fields
 from ..encoders import find_encoder
 from ..rules import repeat_block, runs_by_type
@@ -37,7 +37,7 @@ class Transformer(NamedTuple):
         qk_norm: value of the attention field ``qk_norm``.
         qk_layernorm: config key for LayerNorm over the full width of queries and keys, or empty.
         grouped: whether the config sets the number of key/value heads and the head width.
-        rope: value of the attention field ``rope_grid``, or empty for no rotary positions.
+        rope: field ``grid`` of the rotary positions, or empty for no rotary positions.
         window: name of the ``COUNTS`` function that returns the number of patches per window, or empty.
         layer_scale: whether each sub-layer output is scaled by one factor per channel.
         pooling: config key of the flag for an unused pooling head, or empty.
@@ -117,7 +117,7 @@ def block(config: Config, merge: int = 1, window: int | None = None) -> Block:
     options: Fields = {"q_bias": bias, "k_bias": bias, "v_bias": bias}
     options |= {"o_bias": bias if fields.o_bias is None else fields.o_bias, "qk_norm": fields.qk_norm}
     options |= {"qk_norm_eps": norm.eps} if fields.qk_norm != "none" else {}
-    options |= {"positions": "rope", "rope_grid": fields.rope} if fields.rope else {}
+    options |= {"rope": Rope(grid=fields.rope)} if fields.rope else {}
     if fields.qk_layernorm and config.flag(fields.qk_layernorm):
         options |= {"qk_norm": "projection", "qk_norm_function": "layernorm", "qk_norm_bias": True, "qk_norm_eps": 1e-5}
     if fields.grouped:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ....core.architecture import Named, Stack
-from ....importers.hf.config import BIASED, Config, Fields
+from ....importers.hf.config import BIASED, Config
 from ....importers.hf.encoders import find_encoder
 from ....importers.hf.rules import default_layernorm, prenorm_block, repeat_block
 from ....importers.hf.vision_encoders.parts import named, two_linears
-from ....layers import Attention, Conv, Embedding, Linear, Mlp
+from ....layers import Attention, Conv, Embedding, Linear, Mlp, Rope
 from ....layers.conv import output_frames
 
 TAPS = 3  # kernel size of every convolution
@@ -51,10 +51,10 @@ def read(config: Config) -> Stack:
     norm = config.rmsnorm() if variant.gated else default_layernorm(config.d_model)
     chunk, attended = WINDOWS[variant.window](config) if variant.window else (None, None)
     act = config.activation("hidden_act" if "hidden_act" in config.known_keys() else "activation_function")
-    rope: Fields = {}
+    rope = None
     if variant.rotary:
         head = config.optional_size("head_dim") or config.d_model // config.n_heads
-        rope = {"positions": "rope", "rotary_dim": max(1, int(head * config.partial_rotary(variant.rotary)))}
+        rope = Rope(dim=max(1, int(head * config.partial_rotary(variant.rotary))))
     limit = config.optional_size("sliding_window") if variant.causal else None
     attention = config.layer(
         Attention,
@@ -62,7 +62,7 @@ def read(config: Config) -> Stack:
         causal=variant.causal,
         window=limit,
         chunk=attended,
-        **{**BIASED, "k_bias": variant.k_bias, **rope},
+        **{**BIASED, "k_bias": variant.k_bias, "rope": rope},
     )
     gated = variant.gated
     mlp = Mlp(config.d_model, config.size("intermediate_size"), act, gated, bias=not gated, out_bias=True)

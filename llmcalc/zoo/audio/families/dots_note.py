@@ -12,7 +12,7 @@ from ....importers.hf.config import Config, Fields
 from ....importers.hf.projectors import Link
 from ....importers.hf.rules import default_layernorm, group_runs, repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import two_linears
-from ....layers import Attention, Conv, Linear, Mlp, Moe, Norm, Patch
+from ....layers import Attention, Conv, Linear, Mlp, Moe, Norm, Patch, Rope
 from ....layers.conv import output_frames
 
 USUAL = [-1] * 25 + [*range(4, 65, 4), 64]  # number of experts per layer; -1 for a dense layer
@@ -57,7 +57,7 @@ def vision_encoder(config: Config) -> Stack:
         "qk_norm": "head",
         "qk_norm_eps": eps,
     }
-    attention = Attention(width, heads, causal=False, positions="rope", rope_grid="halves", **fields)
+    attention = Attention(width, heads, causal=False, rope=Rope(grid="halves"), **fields)
     known: dict[tuple[int, int], Block] = {}
     order = _experts(config)
     for count, top_k in order:
@@ -137,9 +137,9 @@ def audio_encoder(config: Config) -> Stack:
         conv = Conv(1 if first else channels, channels, KERNEL, span=span, rows=rows, of_data=first, activation="gelu")
         inputs.append(Named(f"plane{number}", conv))
     inputs.append(Named("plane_out", Linear(channels * rows, width, bias=False, span=2**PLANES)))
-    fields: Fields = {"q_bias": bias, "v_bias": bias, "o_bias": bias, "positions": "rope"}
+    fields: Fields = {"q_bias": bias, "v_bias": bias, "o_bias": bias}
     turned = max(1, int(width // heads * config.partial_rotary(ROTATED)))
-    attention = Attention(width, heads, causal=False, rotary_dim=turned, rope_theta=config.rope_theta(), **fields)
+    attention = Attention(width, heads, causal=False, rope=Rope(config.rope_theta(), turned), **fields)
     mlp = Mlp(width, config.size("intermediate_size"), config.activation(), gated=True, bias=True)
     norm, out = Norm(width, eps=EPS), config.size("adapter_out_dim")
     block = Block("block", (sublayer("attention", attention, pre=norm), sublayer("mlp", mlp, pre=norm)))

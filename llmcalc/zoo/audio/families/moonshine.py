@@ -55,14 +55,14 @@ def streaming(config: Config) -> Architecture:
 
 def _attention(config: Config, share: float, n_kv_heads: int) -> Attention:
     biased = config.flag("attention_bias")
-    fields: Fields = {"o_bias": False, "rope_interleaved": True, "rotary_dim": config.rotary_width(share)}
+    fields: Fields = {"o_bias": False, "rope": {"interleaved": True, "dim": config.rotary_width(share)}}
     return config.attention(bias=biased, n_heads=config.n_heads, n_kv_heads=n_kv_heads, **fields)
 
 
 def _with_decoder(config: Config, encoder: Stack, own: Attention, mlp: Mlp, layers: int, tied: bool) -> Architecture:
     """Return the encoder-decoder model, whose cross-attention has no positions."""
     width, vocab, norm = own.d_model, config.vocab, Norm(own.d_model, "layernorm", eps=1e-5)
-    cross = replace(own, causal=False, cross=True, positions="none")
+    cross = replace(own, causal=False, cross=True, rope=None)
     blocks = repeat_block(prenorm_block("block", norm, attention=own, cross_attention=cross, mlp=mlp), layers)
     table = Named("token", Embedding(vocab, width, share=TOKENS if tied else None))
     has_head = (config.head_kind() or "seq2seq") == "seq2seq"

@@ -90,7 +90,7 @@ def _transcriber(outer: Config, config: Config, positions: Embedding, encoder: S
     if kind not in ("seq2seq", "none"):
         raise outer.error(f"a {short_repr(kind)} head is not supported")
     width, vocab, norm = (config.d_model, config.vocab, default_layernorm(config.d_model))
-    own = config.attention(positions="none")
+    own = config.attention(rope=None)
     layers: Layers = {
         "attention": own,
         "cross_attention": replace(own, causal=False, cross=True),

@@ -84,7 +84,7 @@ def _patches(config: Config) -> tuple[dict[str, Any], tuple[str, ...]]:
 def _layers(part: Config, theta: float, span: int | None) -> tuple[Sublayer, Sublayer]:
     """Return the two sub-layers of a pre-norm block, attention and a gated feed-forward layer."""
     norm = part.rmsnorm()
-    changes: Fields = {"rope_theta": part.rope_theta(default=theta), "rope_interleaved": True, "window": span}
+    changes: Fields = {"rope": {"theta": part.rope_theta(default=theta), "interleaved": True}, "window": span}
     attention = part.attention(bias=False, d_head=part.d_model // part.n_heads, **changes)
     hidden = part.optional_size("intermediate_size", zero_is_none=True) or int(8 * part.d_model / 3)
     activation = part.activation() if part.get("hidden_act") else "silu"

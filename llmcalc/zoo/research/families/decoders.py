@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Branch, Sublayer
 from ....importers.hf.config import Config, Layers
-from ....importers.hf.rope import rope_fields
 from ....importers.hf.rules import (
     causal_lm,
     decoder,
@@ -67,8 +66,7 @@ def jetmoe(config: Config) -> Architecture:
         n_experts,
         top_k,
         out_bias=True,
-        rope_theta=config.rope_theta(),
-        **rope_fields(config),
+        rope=config.rope(),
     )
     act = config.activation("activation_function")
     feed = Moe(config.d_model, config.size("intermediate_size"), n_experts, top_k, act, renormalise=True, out_bias=True)

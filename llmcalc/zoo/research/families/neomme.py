@@ -104,5 +104,5 @@ def _attention(config: Config, kind: str, window: int | None) -> Attention:
         gated=True,
         gate_bias="none",
         exclusive=True,
-        rotary_dim=int(config.size("head_dim") * share),
+        rope={"dim": int(config.size("head_dim") * share)},
     )

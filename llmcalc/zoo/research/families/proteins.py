@@ -10,7 +10,7 @@ from ....importers.hf.families.bert import bert_attention, encoder, skip_padding
 from ....importers.hf.families.bert_variants import ESM_KEPT
 from ....importers.hf.families.modern_encoders import ESM3_LAYERS, _encoder, _has_head
 from ....importers.hf.rules import repeat_block, sublayer
-from ....layers import Embedding, Head, Linear, Mlp, Norm
+from ....layers import Embedding, Head, Linear, Mlp, Norm, Rope
 
 
 def esm(config: Config) -> Architecture:
@@ -22,7 +22,7 @@ def esm(config: Config) -> Architecture:
         post=False,
         table_norm=config.flag("emb_layer_norm_before"),
         segments=False,
-        attention=bert_attention(config, positions="rope" if positions == "rotary" else "none"),
+        attention=bert_attention(config, rope=Rope() if positions == "rotary" else None),
         mlp=Mlp(config.d_model, config.size("intermediate_size"), "gelu", bias=True),
         positions=positions == "absolute",
     )

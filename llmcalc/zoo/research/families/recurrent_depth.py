@@ -124,7 +124,7 @@ def _mixer(config: Config, kind: str, init: float) -> SphereAttention:
         gate_bias="none",
     )
     if not near and config.get("rope_parameters") is None:
-        plain = replace(plain, rope_theta=FAR)
+        plain = replace(plain, rope=config.rope(kind, theta=FAR))
     gains = {"q_gain": plain.d_head**0.5 / init, "gate_gain": plain.d_model**0.25 / init}  # type: ignore[operator]
     return SphereAttention(**{entry.name: getattr(plain, entry.name) for entry in fields(plain)}, **gains)
 

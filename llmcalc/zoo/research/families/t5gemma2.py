@@ -88,7 +88,7 @@ def _block(config: Config, side: str, kind: str) -> Block:
     span = config.sliding_window() if kind == "sliding_attention" else None
     fields: Fields = {
         "layer_type": kind,
-        "rope_theta": local_global_theta(config, kind),
+        "rope": {"theta": local_global_theta(config, kind)},
         "qk_norm": "head",
         "qk_norm_unit_offset": True,
         "scale": config.positive_number("query_pre_attn_scalar") ** -0.5,

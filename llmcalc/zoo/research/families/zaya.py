@@ -6,7 +6,6 @@ from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import UnknownNameError
 from ....core.layer import Layer
 from ....importers.hf.config import Config
-from ....importers.hf.rope import rope_fields
 from ....importers.hf.rules import causal_lm, group_runs
 from ..layers.affine import Affine
 from ..layers.compressed_convolutional_attention import CompressedConvolutionalAttention
@@ -48,10 +47,8 @@ def _block(config: Config, kind: str, hears: bool, limit: int | None) -> Block:
         config.size("cca_time0"),
         config.size("cca_time1"),
         config.flag("attention_bias"),
-        config.rotary_width(0.5),
-        config.rope_theta(kind, _BASES[kind]),
+        config.rope(kind, theta=config.rope_theta(kind, _BASES[kind]), dim=config.rotary_width(0.5)),
         limit,
-        **rope_fields(config, kind),
     )
     routed = config.experts(
         d_router=config.size("router_hidden_size"),

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ....core.declaration import Declaration
 from ....core.layer import Layer
+from ....core.part import Part
 from ....core.record import record
 from ....core.traits import Parallel, Roles
-from ....layers._rope import ROPE_SCALINGS, check_factors
+from ....layers.parts.rope import Rope, fit_rope
 
 if TYPE_CHECKING:
     from ....core.shrink import Sizes
@@ -27,10 +28,7 @@ class CompressedConvolutionalAttention(Layer):
         d_conv: kernel size of the depthwise convolution.
         d_conv_mix: kernel size of the convolution that mixes the channels within each head.
         bias: whether the projections have biases; the convolutions always have them.
-        rotary_dim: number of rotated channels per head (default: d_head).
-        rope_theta: base of the rotary frequencies.
-        rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast, rope_slow,
-            rope_truncate, rope_attention, rope_factors: as in ``attention``.
+        rope: rotary positions of queries and keys.
         window: number of tokens that a query attends to, including itself.
     """
 
@@ -41,19 +39,8 @@ class CompressedConvolutionalAttention(Layer):
     d_conv: int = 2
     d_conv_mix: int = 2
     bias: bool = False
-    rotary_dim: int | None = None
-    rope_theta: float = 10000.0
+    rope: Rope = Rope()
     window: int | None = None
-    rope_scaling: str = "none"
-    rope_factor: float = 1.0
-    rope_length: int | None = None
-    rope_low_factor: float = 1.0
-    rope_high_factor: float = 4.0
-    rope_fast: float = 32.0
-    rope_slow: float = 1.0
-    rope_truncate: bool = True
-    rope_attention: float = 1.0
-    rope_factors: str = ""
 
     AXES: ClassVar[str] = """
     late  d_delayed      value channels taken from the previous token
@@ -67,40 +54,31 @@ class CompressedConvolutionalAttention(Layer):
         windows="window",
     )
     HAS_ORDER: ClassVar[bool] = True
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"rope_scaling": ROPE_SCALINGS}
     SHRINK: ClassVar[dict[str, str]] = {
         "n_kv_heads": "3 2 5 7",
         "d_conv": "at most 4",
         "window": "7 11 13 5",
-        "rope_length": "8",
     }
+    PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"rope": (Rope,)}
 
     def __post_init__(self) -> None:
         self.check()
         self.must_divide("n_kv_heads", "n_heads")
-        self.derive(rotary_dim=self.d_head)
-        check_factors(self)
+        fit_rope(self, "d_head")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
-        """Return numbers of heads that divide each other, even rotary widths and as many factors as pairs."""
-        from ....layers._small_sizes import (  # needed only by tests
-            shrink_factors,
-            shrink_heads,
-            shrink_rotary_dim,
-            shrink_rotated_head,
-        )
+        """Return numbers of heads that divide each other, and even rotary widths."""
+        from ....layers._small_sizes import shrink_heads, shrink_rope, shrink_rotated_head  # needed only by tests
 
-        found = shrink_heads(self, sizes)
-        found["d_head"] = shrink_rotated_head(self, sizes)
-        found |= shrink_rotary_dim(self, found)
-        return found | shrink_factors(self, found["rotary_dim"])
+        head = shrink_rotated_head(self, sizes)
+        return {**shrink_heads(self, sizes), "d_head": head, "rope": shrink_rope(self.rope, head, self.d_head)}
 
     def declare(self) -> Declaration:
         """Declare the projections, convolutions, attention, output projection, and cached convolution inputs."""
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "g": self.n_kv_heads, "e": self.d_head}
         values = self.n_kv_heads * self.d_head
         axes |= {"i": values // 2, "late": values - values // 2, "X": (self.n_heads + self.n_kv_heads) * self.d_head}
-        axes |= {"K": self.d_conv, "taps": self.d_conv_mix, "r": self.rotary_dim or self.d_head, "out": self.d_head}
+        axes |= {"K": self.d_conv, "taps": self.d_conv_mix, "r": self.rope.dim or self.d_head, "out": self.d_head}
         axes |= {"H": self.n_heads + self.n_kv_heads, "Kt": "K + taps - 2", "qc": "q + taps - 1", "qd": "q"}
         axes |= {"qp": "q + K + taps - 2", "k": "c + q", "t": "c + q"}
         if self.window:

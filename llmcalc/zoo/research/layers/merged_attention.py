@@ -28,8 +28,8 @@ class MergedAttention(Attention):
         for name in _EXCLUDED.split():
             if getattr(self, name):
                 raise self.size_error(name, "is not supported")
-        if not self.causal or self.positions not in ("none", "rope") or self.d_input or self.d_input_v or self.v_rope:
-            text = "requires causal: true, positions: none or rope, and no d_input, d_input_v or v_rope"
+        if not self.causal or self.score_bias != "none" or self.d_input or self.d_input_v or self.v_rope:
+            text = "requires causal: true, score_bias: none, and no d_input, d_input_v or v_rope"
             raise SizeError(text, where=self.kind())
         if self.d_source != self.d_model:
             text = f"({self.d_source}) must equal d_model ({self.d_model}), since both inputs share matrices"

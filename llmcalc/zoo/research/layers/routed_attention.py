@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ....core.declaration import Declaration
 from ....core.layer import Layer
+from ....core.part import Part
 from ....core.record import record
 from ....core.traits import Parallel, Roles
-from ....layers._rope import ROPE_SCALINGS, check_factors
+from ....layers.parts.rope import Rope, check_rope
 
 if TYPE_CHECKING:
     from ....core.shrink import Sizes
@@ -25,9 +26,7 @@ class RoutedAttention(Layer):
         n_experts: number of experts.
         top_k: number of experts per token.
         out_bias: whether the output has a bias.
-        rope_theta: base of the rotary frequencies.
-        rope_scaling, rope_factor, rope_length, rope_low_factor, rope_high_factor, rope_fast, rope_slow,
-            rope_truncate, rope_attention, rope_factors: as in ``attention``.
+        rope: rotary positions of queries and keys.
     """
 
     d_model: int
@@ -36,17 +35,7 @@ class RoutedAttention(Layer):
     n_experts: int
     top_k: int
     out_bias: bool = False
-    rope_theta: float = 10000.0
-    rope_scaling: str = "none"
-    rope_factor: float = 1.0
-    rope_length: int | None = None
-    rope_low_factor: float = 1.0
-    rope_high_factor: float = 4.0
-    rope_fast: float = 32.0
-    rope_slow: float = 1.0
-    rope_truncate: bool = True
-    rope_attention: float = 1.0
-    rope_factors: str = ""
+    rope: Rope = Rope()
 
     PARALLEL: ClassVar[Parallel] = Parallel(replicated="g", expert="x", whole="e")
     ROLES: ClassVar[Roles] = Roles(
@@ -55,20 +44,20 @@ class RoutedAttention(Layer):
         experts="n_experts",
         active_experts="top_k",
     )
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"rope_scaling": ROPE_SCALINGS}
-    SHRINK: ClassVar[dict[str, str]] = {"n_kv_heads": "3 2 5 7", "rope_length": "8"}
+    SHRINK: ClassVar[dict[str, str]] = {"n_kv_heads": "3 2 5 7"}
+    PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"rope": (Rope,)}
 
     def __post_init__(self) -> None:
         self.check()
-        check_factors(self)
+        check_rope(self, "d_head")
         self.must_not_exceed("top_k", "n_experts")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
-        """Return numbers of experts that leave some inactive, even rotary widths and as many factors as pairs."""
-        from ....layers._small_sizes import shrink_experts, shrink_factors, shrink_rotated_head  # needed only by tests
+        """Return numbers of experts that leave some inactive, and an even head width."""
+        from ....layers._small_sizes import shrink_experts, shrink_rope, shrink_rotated_head  # needed only by tests
 
-        found = {"d_head": shrink_rotated_head(self, sizes), **shrink_experts(self, sizes)}
-        return found | shrink_factors(self, found["d_head"])
+        head = shrink_rotated_head(self, sizes)
+        return {"d_head": head, "rope": shrink_rope(self.rope, head), **shrink_experts(self, sizes)}
 
     def declare(self) -> Declaration:
         """Declare the router, expert queries, shared keys and values, scores, weighted values, and expert outputs."""

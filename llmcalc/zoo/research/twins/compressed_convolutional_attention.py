@@ -11,7 +11,7 @@ from numpy import einsum
 from ....twins.convolution import valid_windows
 from ....twins.functions import l2norm, operation, plus, softmax
 from ....twins.heads import extend_cache, grouped_mix, grouped_scores, join, project
-from ....twins.positions import rotate
+from ....twins.rope import rotate
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, kernel, matrix, vector
 
@@ -53,7 +53,7 @@ def _queries_and_keys(layer: Any, w: Weights, x: Array, step: Step, state: State
     q, k = both[:, :, : layer.n_heads] + mean_q, both[:, :, layer.n_heads :] + mean_k
     length = math.sqrt(layer.d_head)
     q, k = l2norm(q, LEAST_SQUARE) * length, l2norm(k, LEAST_SQUARE) * length * w.temperature[:, None]
-    q, k = (rotate(layer, x, step.positions, layer.rotary_dim, interleaved=False) for x in (q, k))
+    q, k = (rotate(layer.rope, x, step.positions, layer.rope.dim) for x in (q, k))
     return q, k
 
 

@@ -10,7 +10,7 @@ from numpy import einsum
 
 from ....twins.functions import operation, plus, softmax
 from ....twins.heads import extend_cache, project
-from ....twins.positions import rotate
+from ....twins.rope import rotate
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, matrix, vector
 
@@ -29,8 +29,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     copies = np.repeat(x[:, :, None], layer.top_k, axis=2)  # [b q j d]
     q = _by_expert("bqjd,bqjdge->bqjge", copies, w.wq, chosen)
     flat = q.reshape(*q.shape[:2], -1, layer.d_head)
-    q = rotate(layer, flat, step.positions, layer.d_head, interleaved=False).reshape(q.shape)
-    k = rotate(layer, project(w, "k", x), step.positions, layer.d_head, interleaved=False)
+    q = rotate(layer.rope, flat, step.positions, layer.d_head).reshape(q.shape)
+    k = rotate(layer.rope, project(w, "k", x), step.positions, layer.d_head)
     k, v = extend_cache(k, project(w, "v", x), state)
     scores = einsum("bqjge,bkge->bjgqk", q, k) / math.sqrt(layer.d_head)
     later = step.positions[:, None] < np.arange(k.shape[1])

@@ -1,0 +1,113 @@
+"""Flat names of the fields of parts, such as ``rope_theta`` for ``rope: {theta: ...}``.
+
+Older presets and code write the fields of a part as fields of its layer. The names in ``aliases.PART_FIELDS`` still
+work in presets, overrides and constructors, and as attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from .aliases import PART_FIELDS, PART_SHORT_FORMS, PART_WIDTHS
+from .errors import DescriptionError, short_repr
+from .part import Part, read_part
+from .record import changed, fields
+
+Path = tuple[str, ...]
+PART_NAMES = {flat: part for part, names in PART_FIELDS.items() for flat in names}
+_noticed: list[str] = []  # the first flat name in a constructor call, after which there is no further notice
+
+
+@cache
+def flat_names(cls: type[Part]) -> dict[str, Path]:
+    """Return the path of the field that each flat name of a layer kind stands for."""
+    return {
+        flat: (part, *path.split(".")) for part in cls.PARTS for flat, path in PART_FIELDS.get(part, {}).items()
+    } | {short: path for short, path in PART_SHORT_FORMS.items() if {path[0], path[1]} <= set(cls.__match_args__)}  # type: ignore[attr-defined]
+
+
+def current(cls: type[Part], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields for a constructor call with flat names, and give a notice of the first such call."""
+    flat = [name for name in given if name in PART_NAMES]
+    if flat and not _noticed:
+        import warnings  # slow to import, and needed only here
+
+        _noticed.append(flat[0])
+        text = f"{cls.__name__}: {flat[0]} is now written as a field of {PART_NAMES[flat[0]]}"
+        warnings.warn(text, DeprecationWarning, stacklevel=4)
+    return nested(cls, given)
+
+
+def nested(cls: type[Part], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return field values in which flat names are moved into parts. Settings of an absent part are dropped."""
+    names = flat_names(cls)  # type: ignore[arg-type]
+    found = {name: value for name, value in given.items() if name not in names}
+    for short, (field, part, *_) in PART_SHORT_FORMS.items():
+        if short in names and short in given:
+            is_part = given[short] == part
+            found[field] = "none" if is_part else given[short]
+            found[part] = (found.get(part) or True) if is_part else None
+    defaults = {entry.name: entry.default for entry in fields(cls)}
+    for part in cls.PARTS:
+        moved = {names[name][1:]: given[name] for name in given if name in PART_FIELDS.get(part, {})}
+        base = read_part(cls.PARTS[part], found.get(part, defaults[part]), defaults[part]) if moved else None
+        if base is not None:
+            found[part] = _with(base, moved)
+    return found
+
+
+def _with(part: Part, moved: Mapping[Path, Any]) -> Part:
+    """Return a part with changed fields, given by their paths. Fields that an inner part lacks are dropped."""
+    values: dict[str, Any] = {path[0]: value for path, value in moved.items() if len(path) == 1}
+    for name, choices in part.PARTS.items():
+        inner = {path[1]: value for path, value in moved.items() if path[0] == name and len(path) > 1}
+        current = getattr(part, name)
+        if isinstance(values.get(name), str) and values[name] != getattr(current, "kind", str)():
+            current = read_part(choices, values[name])
+        elif name in values and not isinstance(values[name], str):
+            raise DescriptionError(f"{name} must be a text, not {short_repr(values[name])}")
+        known = {entry.name for entry in fields(current)} if current else set()
+        inner = {field: value for field, value in inner.items() if field in known}
+        values[name] = changed(current, **inner) if inner else current
+    return changed(part, **values)
+
+
+def attribute(layer: Part, name: str) -> Any:
+    """Return the value of a flat name, or its default if the layer has no such part."""
+    if name.startswith("__") or name not in flat_names(type(layer)):  # type: ignore[arg-type]
+        raise AttributeError(f"{type(layer).__name__} has no attribute {name!r}")
+    return next(value for flat, value, _ in flat_fields(layer) if flat == name)
+
+
+def flat_fields(layer: Part) -> list[tuple[str, Any, Any]]:
+    """Return (name, value, default) of all fields, with flat names in place of parts."""
+    found: list[tuple[str, Any, Any]] = []
+    shorts = {field: (short, part) for short, (field, part) in PART_SHORT_FORMS.items()}
+    for name, _, default in fields(layer):
+        value = getattr(layer, name)
+        if name in shorts and shorts[name][1] in layer.PARTS:
+            short, part = shorts[name]
+            found.append((short, value if getattr(layer, part) is None else part, default))
+        elif name in PART_FIELDS and name in layer.PARTS:
+            if default is not None:
+                found.append((name, value is not None, True))
+            for flat, path in PART_FIELDS[name].items():
+                usual = _at(default, layer.PARTS[name], path.split("."))
+                absent = getattr(layer, PART_WIDTHS.get(flat, ""), usual)
+                found.append((flat, absent if value is None else _at(value, layer.PARTS[name], path.split(".")), usual))
+        else:
+            found.append((name, value, default))
+    return found
+
+
+def _at(part: Part | None, choices: tuple[type[Part], ...], path: list[str]) -> Any:
+    """Return the value at a path in a part, or the default of the first choice that has such a field."""
+    first, *rest = path
+    holder = part if part is not None and first in part.__match_args__ else None  # type: ignore[attr-defined]
+    owner = type(holder) if holder else next(cls for cls in choices if first in cls.__match_args__)  # type: ignore[attr-defined]
+    value = getattr(holder or owner, first)
+    if first not in owner.PARTS:
+        return value
+    return _at(value, owner.PARTS[first], rest) if rest else value.kind() if value else "none"

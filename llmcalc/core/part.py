@@ -1,0 +1,190 @@
+"""Parts: records with validated fields that describe one option of a layer, such as its rotary positions.
+
+A layer field can hold a part. In presets and Python, a part is also written as a mapping of its fields, or as
+``true`` for its defaults. A field for one of several parts is written with the name of the part:
+
+    rope: {theta: 5e5, scaling: {yarn: {factor: 8.0, length: 4096}}}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, ClassVar, TypeGuard
+
+from .errors import DescriptionError, InputError, SizeError, UnknownNameError, short_repr
+from .record import MISSING, changed, fields
+
+LARGEST_SIZE = 10**15
+
+
+class Part:
+    """Base class of parts and layers. Fields are validated at construction.
+
+    ``CHOICES`` lists the allowed values of string fields. Integer fields are sizes of at least 1, or at least 0 if
+    listed in ``ZERO_ALLOWED``. ``PARTS`` lists the classes of the fields that hold a part.
+    """
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {}
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset()
+    PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {}
+
+    def __post_init__(self) -> None:
+        self.check()
+
+    def check(self) -> None:
+        """Validate the type and value of every field, and convert mappings to parts."""
+        own = self.__dict__
+        for name, base, optional, default in _plan(type(self)):  # type: ignore[arg-type]
+            value = own[name]
+            if value is default or (optional and value is None):
+                continue
+            if name in self.PARTS:
+                own[name] = part = _part_at(self, name, value, default)
+                if part is None and not optional:
+                    text = f"{name} must be a mapping or true, not {short_repr(value)}"
+                    raise DescriptionError(text, where=self.kind(), field=name).under((name,))
+            elif wanted := self._wanted(name, base, value):
+                error = SizeError if base == "int" else DescriptionError
+                text = f"{name} must be {wanted}, not {short_repr(value)}"
+                raise error(text, where=self.kind(), field=name).under((name,))
+
+    def _wanted(self, name: str, base: str, value: object) -> str:
+        """Return the requirement that a field's value violates, or an empty string if the value is valid."""
+        if base == "int":
+            least = 0 if name in self.ZERO_ALLOWED else 1
+            is_size = type(value) is int and least <= value <= LARGEST_SIZE
+            return "" if is_size else f"an integer from {least} to {LARGEST_SIZE:.0e}"
+        if base == "bool":
+            return "" if type(value) is bool else "true or false"
+        if base == "float":
+            return "" if is_number(value) else "a finite number"
+        choices = self.CHOICES.get(name)
+        if base != "str" or (isinstance(value, str) and (not choices or value in choices)):
+            return ""
+        return f"one of {', '.join(choices)}" if choices else "a text"
+
+    @classmethod
+    def kind(cls) -> str:
+        """Return the name of the part, which is the class name in lower case."""
+        return cls.__name__.lower()
+
+    def derive(self, **values: Any) -> None:
+        """Set fields that are still ``None``. This method must only be called during construction."""
+        for name, value in values.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+
+    def must_divide(self, divisor: str, dividend: str) -> None:
+        """Raise a SizeError unless the field ``divisor`` divides the field ``dividend``."""
+        small, large = getattr(self, divisor), getattr(self, dividend)
+        if large % small:
+            text, hint = f"({small}) does not divide {dividend} ({large})", f"{divisor} must divide {large}"
+            raise self.size_error(divisor, text, hint=hint, divides=dividend)
+
+    def must_not_exceed(self, field: str, limit: str) -> None:
+        """Raise a SizeError if ``field`` is greater than the field ``limit``."""
+        value, most = getattr(self, field), getattr(self, limit)
+        if value > most:
+            raise self.size_error(field, f"({value}) must not exceed {limit} ({most})", at_most=limit)
+
+    def size_error(self, field: str, problem: str, **details: str) -> SizeError:
+        """Return a SizeError for a field. The message is the field name, followed by ``problem``."""
+        return SizeError(f"{field} {problem}", where=self.kind(), field=field.partition(".")[0], **details)
+
+
+@cache
+def _plan(kind: type) -> list[tuple[str, str, bool, Any]]:
+    """Return a tuple (name, type, whether None is allowed, default) for every field."""
+    found = [(entry.name, str(entry.type), entry.default) for entry in fields(kind)]
+    return [(name, text.removesuffix(" | None"), text.endswith(" | None"), default) for name, text, default in found]
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether a value is a finite number."""
+    if type(value) is int:
+        return abs(value) <= LARGEST_SIZE
+    return type(value) is float and abs(value) < float("inf")
+
+
+def _part_at(owner: Part, name: str, value: object, usual: object) -> Part | None:
+    """Return the part in a field, with the name of the field in the key path of an error."""
+    try:
+        return read_part(owner.PARTS[name], value, usual if isinstance(usual, Part) else None)
+    except InputError as error:
+        error.path = (name, *(error.path or ()))
+        error.field = name
+        if not error.where:
+            error.where = owner.kind()
+        raise
+
+
+def read_part(choices: tuple[type[Part], ...], value: object, usual: Part | None = None) -> Part | None:
+    """Return the part that ``value`` describes, or None for ``None`` and ``False``.
+
+    A mapping changes fields of ``usual``. With several choices, the mapping is ``{name: fields}``, in which null
+    removes a name that was inherited from a base, and the name alone selects a part with its defaults.
+    """
+    if value is None or value is False:
+        return None
+    if isinstance(value, choices):
+        return value
+    if len(choices) == 1:
+        if not isinstance(value, Mapping) and value is not True:
+            raise DescriptionError(f"{choices[0].kind()} must be a mapping, true or false, not {short_repr(value)}")
+        return _make(choices[0], {} if value is True else value, usual)
+    named = {value: {}} if isinstance(value, str) else value
+    known = {choice.kind(): choice for choice in choices}
+    if not isinstance(named, Mapping):
+        message = f"expected one of {', '.join(known)} with its fields, not {short_repr(value)}"
+        raise DescriptionError(message)
+    given = {word: inner for word, inner in named.items() if inner is not None and word != "none"}
+    if len(given) > 1:
+        raise DescriptionError(f"{' and '.join(map(str, given))} cannot be combined; set one of them to null")
+    for word, inner in given.items():
+        if word not in known:
+            raise UnknownNameError("choice", word, ["none", *known]).under((word,))
+        if not isinstance(inner, Mapping) and inner is not True:
+            raise DescriptionError(f"{word} must be a mapping, not {short_repr(inner)}").under((word,))
+        try:
+            return _make(known[word], {} if inner is True else inner, None)
+        except InputError as error:
+            error.path = (word, *(error.path or ()))
+            raise
+    return None
+
+
+def _make(cls: type[Part], given: Mapping[Any, Any], usual: Part | None) -> Part:
+    known = [entry.name for entry in fields(cls)]
+    for key in given:
+        if key not in known:
+            raise UnknownNameError(f"{cls.kind()} field", key, known).under((key,))
+    needed = [entry.name for entry in fields(cls) if entry.default is MISSING and entry.name not in given]
+    if usual is None and needed:
+        raise DescriptionError(f"{cls.kind()} requires {' and '.join(needed)}")
+    return cls(**given) if usual is None else changed(usual, **given) if given else usual
+
+
+def nested_fields(part: Part) -> Iterator[tuple[str, Any, Any, bool]]:
+    """Yield (path, value, default, whether the field is a size) for all fields, including fields of inner parts.
+
+    A path is the key path in a preset, such as ``rope.scaling.yarn.factor``. The value of a field that holds a part
+    is the part's name, or whether the part is present if no other part is possible.
+    """
+    for name, text, default in fields(part):
+        value = getattr(part, name)
+        if name not in part.PARTS:
+            yield name, value, default, text.startswith("int")
+            continue
+        several = len(part.PARTS[name]) > 1
+        words = [_word(one) if several else one is not None for one in (value, default)]
+        yield name, words[0], words[1], False
+        if value is not None:
+            prefix = f"{name}.{value.kind()}" if several else name
+            usual = default if type(default) is type(value) else None
+            for path, item, common, is_size in nested_fields(value):
+                yield f"{prefix}.{path}", item, getattr(usual, path, common), is_size
+
+
+def _word(part: Part | None) -> str:
+    return part.kind() if part else "none"

@@ -1,0 +1,183 @@
+"""Rotary position embeddings [su2021] and their context extension methods."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, TypeAlias
+
+from ...core.part import Part
+from ...core.record import changed, record
+
+
+@record
+class Linear(Part):
+    """Position interpolation, which divides all frequencies by a factor.
+
+    Attributes:
+        factor: scaling factor.
+    """
+
+    factor: float = 1.0
+
+
+@record
+class Dynamic(Part):
+    """NTK scaling, whose base grows with sequences longer than the training context.
+
+    Attributes:
+        factor: scaling factor.
+        length: training context length in tokens, before scaling.
+    """
+
+    factor: float = 1.0
+    length: int | None = None
+
+
+@record
+class Llama3(Part):
+    """Llama 3.1 scaling, which divides low frequencies by a factor and keeps high frequencies.
+
+    Attributes:
+        factor: scaling factor.
+        length: training context length in tokens, before scaling.
+        low_factor, high_factor: divisors of ``length`` for the limits of the wavelengths between which scaling fades.
+    """
+
+    factor: float = 1.0
+    length: int | None = None
+    low_factor: float = 1.0
+    high_factor: float = 4.0
+
+
+@record
+class Yarn(Part):
+    """YaRN [peng2023yarn], which divides frequencies that rotate rarely by a factor.
+
+    Attributes:
+        factor: scaling factor.
+        length: training context length in tokens, before scaling.
+        fast, slow: limits in rotations per ``length``, between which scaling fades.
+        truncate: whether the limits are rounded to whole pairs.
+        attention: scaling factor for sines and cosines.
+    """
+
+    factor: float = 1.0
+    length: int | None = None
+    fast: float = 32.0
+    slow: float = 1.0
+    truncate: bool = True
+    attention: float = 1.0
+
+
+@record
+class LongRope(Part):
+    """LongRoPE [ding2024], with one factor per rotated pair.
+
+    Attributes:
+        factor: scaling factor of the context length.
+        length: training context length in tokens, before scaling.
+        attention: scaling factor for sines and cosines.
+        factors: factors of all pairs, then ``|`` and the factors used above ``length`` tokens.
+    """
+
+    factor: float = 1.0
+    length: int | None = None
+    attention: float = 1.0
+    factors: str = ""
+
+
+@record
+class Proportional(Part):
+    """Rotation of the first pairs at the frequencies of a fully rotated head (Gemma 4).
+
+    Attributes:
+        factor: scaling factor.
+    """
+
+    factor: float = 1.0
+
+
+@record
+class Other(Part):
+    """A method without a NumPy model.
+
+    Attributes:
+        factor: scaling factor.
+        length: training context length in tokens, before scaling.
+    """
+
+    factor: float = 1.0
+    length: int | None = None
+
+
+Scaling: TypeAlias = Linear | Dynamic | Llama3 | Yarn | LongRope | Proportional | Other
+
+
+@record
+class Rope(Part):
+    """Rotary positions of queries and keys.
+
+    Attributes:
+        theta: base of the frequencies.
+        dim: number of rotated channels per head (default: all).
+        interleaved: whether rotated pairs are (0, 1), (2, 3), ... instead of (0, r/2), (1, r/2 + 1), ...
+        reversed: whether the rotation angles are negated (nanochat).
+        grid: mapping of rotated pairs to patch rows and columns: ``halves`` (equal frequencies),
+            ``alternate`` (alternating frequencies), ``other`` (unmodelled), or ``none`` (one dimension).
+        scaling: context extension method.
+    """
+
+    theta: float = 10000.0
+    dim: int | None = None
+    interleaved: bool = False
+    reversed: bool = False
+    grid: str = "none"
+    scaling: Scaling | None = None
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"grid": ("none", "halves", "alternate", "other")}
+    PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {
+        "scaling": (Linear, Dynamic, Llama3, Yarn, LongRope, Proportional, Other)
+    }
+
+
+def fit_rope(layer: Any, *widths: str) -> None:
+    """Set ``dim`` of a layer's rotary positions to the first width by default, and check it against all widths."""
+    if not layer.rope:
+        return
+    dim = layer.rope.dim or getattr(layer, widths[0])
+    for width in widths:
+        if dim > getattr(layer, width):
+            text = f"({dim}) must not exceed {width} ({getattr(layer, width)})"
+            raise layer.size_error("rope.dim", text).under(("rope", "dim"))
+    _check_factors(layer, dim // 2)
+    if dim != layer.rope.dim:
+        object.__setattr__(layer, "rope", changed(layer.rope, dim=dim))
+
+
+def check_rope(layer: Any, width: str) -> None:
+    """Check the rotary positions of a layer that always rotates this width."""
+    if layer.rope and layer.rope.dim is not None:
+        text = f"is not available for {layer.kind()}, which rotates {width} channels"
+        raise layer.size_error("rope.dim", text).under(("rope", "dim"))
+    if layer.rope:
+        _check_factors(layer, getattr(layer, width) // 2)
+
+
+def _check_factors(layer: Any, pairs: int) -> None:
+    """Raise a SizeError unless ``longrope`` has two lists with one positive factor per pair."""
+    if not isinstance(layer.rope.scaling, LongRope):
+        return
+    factors, path = layer.rope.scaling.factors, ("rope", "scaling", "longrope", "factors")
+    parts = [part.split() for part in factors.split("|")]
+    if len(parts) != 2 or any(len(part) != pairs for part in parts):
+        counts = " | ".join(str(len(part)) for part in parts)
+        text = f"has {counts} numbers; it must have {pairs} | {pairs}, one per rotated pair"
+        raise layer.size_error("rope.scaling.longrope.factors", text).under(path)
+    if not all(_is_positive(number) for part in parts for number in part):
+        raise layer.size_error("rope.scaling.longrope.factors", "must contain only positive numbers").under(path)
+
+
+def _is_positive(text: str) -> bool:
+    try:
+        return 0 < float(text) < float("inf")
+    except ValueError:
+        return False
