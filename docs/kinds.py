@@ -30,6 +30,12 @@ from llmcalc.schema.json_schema import field_descriptions, parts_of, summary  # 
 from llmcalc.testing import is_required, smallest  # noqa: E402
 
 FOLDER = "kinds"
+DIVISIONS = {
+    "tensor": "tensor-parallel ranks divide {}",
+    "replicated": "tensor-parallel ranks divide {}, or replicate it if it is shorter than the number of ranks",
+    "vocabulary": "tensor-parallel ranks divide {}, padded to a multiple of the number of ranks",
+    "expert": "expert-parallel ranks divide {}",
+}
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -192,6 +198,8 @@ def _declared(declaration: Declaration) -> Iterator[str]:
             for item in declaration.tensors
         ]
         yield table(["tensor", "axes", ""], rows)
+    if divided := list(_divided(declaration)):
+        yield f"Parallelism: {'; '.join(divided)}."
     yield "```text\n" + "\n".join(declaration.lines) + "\n```"
     lengths = {axis: size for axis, size in declaration.axes.items() if isinstance(size, str)}
     if lengths:
@@ -199,6 +207,18 @@ def _declared(declaration: Declaration) -> Iterator[str]:
     if declaration.states:
         states = (f"`{state.name}[{' '.join(state.axes)}]` ({state.role})" for state in declaration.states)
         yield "State between decode steps: " + ", ".join(states) + "."
+
+
+def _divided(declaration: Declaration) -> Iterator[str]:
+    """Yield the axes of weights that parallelism divides, such as ``tensor ranks divide n_heads``."""
+    for division, text in DIVISIONS.items():
+        axes = {
+            axis for tensor in declaration.tensors for axis in tensor.axes if declaration.division(axis) == division
+        }
+        if axes:
+            yield text.format(
+                " and ".join(f"`{declaration.name_of(axis)}`" for axis in declaration.axes if axis in axes)
+            )
 
 
 def _marks(declaration: Declaration, item: Any) -> str:
