@@ -13,6 +13,7 @@ from llmcalc.core.layer import Layer
 from llmcalc.core.ledger import entries
 from llmcalc.core.record import fields, record
 from llmcalc.core.shrink import SEQ, Sizes, rules
+from llmcalc.core.shrink_tower import PATCHES
 
 MODELS = ["gpt3", "llama3", "gemma3-27b", "deepseek-v3", "jamba", "t5", "albert", "llama4", "nemotron-h", "qwen3-next"]
 
@@ -189,14 +190,73 @@ def layer_of(architecture: llmcalc.Architecture, kind: str) -> Any:
     return next(entry.layer for entry in entries(architecture) if entry.layer.kind() == kind)
 
 
+def small(model_type: str) -> llmcalc.Architecture:
+    return llmcalc.load({"model_type": model_type}).shrink()
+
+
+def test_a_size_of_one_stays_one_and_a_subclass_replaces_a_rule() -> None:
+    assert shrunk(Sizes(), free=1).free == 1
+
+    @record
+    class Kept(Sketch):
+        SHRINK: ClassVar[dict[str, str]] = {"low": "keep"}
+
+    layer = Sizes().layer(Kept(4096, 1024, 600, low=9000, odd=9000))
+    assert (layer.low, layer.odd) == (9000, 4)  # type: ignore[attr-defined]
+
+
 def test_related_sizes_match() -> None:
-    attention = layer_of(llmcalc.load("phi3").shrink(), "attention")
-    assert attention.rotary_dim in (attention.d_head, attention.d_head // 4 * 2)
-    local = layer_of(llmcalc.load({"model_type": "longformer"}).shrink(), "local_attention")
+    attention = layer_of(llmcalc.load("llama3").shrink(), "attention")
+    assert (attention.n_kv_heads, attention.n_heads) == (3, 3 * 2)
+    assert (attention.rotary_dim, attention.d_head_v) == (attention.d_head, attention.d_head)
+    partly = layer_of(llmcalc.load("pythia").shrink(), "attention")
+    assert partly.rotary_dim == partly.d_head // 4 * 2 < partly.d_head
+    local = layer_of(small("longformer"), "local_attention")
     assert (local.window % 2, local.padded_to % local.window, local.n_heads) == (0, 0, 3)
-    box = layer_of(llmcalc.load({"model_type": "layoutlmv2"}).shrink(), "box_embedding")
-    assert 4 * box.d_edge + 2 * box.d_size in {
-        entry.layer.d_model  # type: ignore[attr-defined]
-        for entry in entries(llmcalc.load({"model_type": "layoutlmv2"}).shrink())
-        if hasattr(entry.layer, "d_model")
-    }
+    experts = layer_of(llmcalc.load("deepseek-v3").shrink(), "moe")
+    assert (experts.n_groups, experts.n_experts, experts.top_k) == (3, 3 * 4, 2)
+
+
+def test_rotary_factors_have_one_per_pair() -> None:
+    factors = " ".join(["1.5"] * 64)
+    attention = {"n_heads": 32, "d_model": 4096, "positions": "rope", "rope_scaling": "longrope"}
+    large = layers.find("attention")[0](**attention, rope_factors=f"{factors} | {factors}")  # type: ignore[call-arg]
+    found: Any = Sizes().layer(large)
+    assert [len(part.split()) for part in found.rope_factors.split("|")] == [found.rotary_dim // 2] * 2
+    learned = layer_of(small("mistral_large4_text"), "mla")
+    assert learned.rope_learned == learned.qk_rope_head_dim // 2
+
+
+def test_concatenated_widths_add_up() -> None:
+    zamba = small("zamba")
+    assert layer_of(zamba, "attention").d_input == 2 * zamba.main.d_model
+    mobilebert = small("mobilebert")
+    head, stream = layer_of(mobilebert, "head"), mobilebert.main.d_model
+    assert (head.d_model, head.d_model + head.d_rest) == (7, stream)
+    linear = next(layer for _, layer in mobilebert.main.inputs if getattr(layer, "neighbours", 1) > 1)
+    assert linear.d_in == linear.neighbours * head.d_model  # type: ignore[attr-defined]
+    blt = small("blt")
+    vectors = max(getattr(entry.layer, "n_vectors", 1) for entry in entries(blt))
+    assert vectors > 1
+    assert {stack.d_model * vectors for stack in blt.stacks} & {stack.d_model for stack in blt.stacks}
+    box = small("layoutlmv2")
+    edges = layer_of(box, "box_embedding")
+    assert 4 * edges.d_edge + 2 * edges.d_size in {stack.d_model for stack in box.stacks}
+
+
+def test_models_whose_layers_read_earlier_layers_keep_all_runs() -> None:
+    large = llmcalc.load({"model_type": "inkling2_text"})
+    assert layer_of(large, "depth_attention")
+    assert len(large.shrink().main.runs) == len(large.main.runs)
+
+
+def test_vision_encoders_fit_the_test_image() -> None:
+    """A position table has one row per patch and class token, and merged patches are concatenated."""
+    llava, qwen, vip = (small(name).stacks[-1] for name in ("llava", "qwen3_vl", "vipllava"))
+    tables = [layer for _, layer in llava.inputs if getattr(layer, "table", "") == "position"]
+    assert [table.rows for table in tables] == [PATCHES + 1]  # type: ignore[attr-defined]
+    merged = next(layer for _, layer in qwen.outputs if layer.kind() == "linear")
+    assert merged.d_in == merged.merge * qwen.d_model  # type: ignore[attr-defined]
+    features = layer_of(small("vipllava"), "features")
+    linear = next(layer for _, layer in vip.outputs if layer.kind() == "linear")
+    assert linear.d_in == features.n_concatenated_streams() * vip.d_model  # type: ignore[attr-defined]
