@@ -65,7 +65,7 @@ def _with(part: Part, moved: Mapping[Path, Any]) -> Part:
         inner = {path[1]: value for path, value in moved.items() if path[0] == name and len(path) > 1}
         current = getattr(part, name)
         if isinstance(values.get(name), str) and values[name] != getattr(current, "kind", str)():
-            current = read_part(choices, values[name])
+            current = read_part(choices, values[name], field=name)
         elif name in values and not isinstance(values[name], str):
             raise DescriptionError(f"{name} must be a text, not {short_repr(values[name])}")
         known = {entry.name for entry in fields(current)} if current else set()

@@ -110,7 +110,7 @@ def is_number(value: object) -> TypeGuard[float]:
 def _part_at(owner: Part, name: str, value: object, usual: object) -> Part | None:
     """Return the part in a field, with the name of the field in the key path of an error."""
     try:
-        return read_part(owner.PARTS[name], value, usual if isinstance(usual, Part) else None)
+        return read_part(owner.PARTS[name], value, usual if isinstance(usual, Part) else None, name)
     except InputError as error:
         error.path = (name, *(error.path or ()))
         error.field = name
@@ -119,8 +119,10 @@ def _part_at(owner: Part, name: str, value: object, usual: object) -> Part | Non
         raise
 
 
-def read_part(choices: tuple[type[Part], ...], value: object, usual: Part | None = None) -> Part | None:
-    """Return the part that ``value`` describes, or None for ``None`` and ``False``.
+def read_part(
+    choices: tuple[type[Part], ...], value: object, usual: Part | None = None, field: str = "part"
+) -> Part | None:
+    """Return the part that ``value`` describes for a field, or None for ``None`` and ``False``.
 
     A mapping changes fields of ``usual``. With several choices, the mapping is ``{name: fields}``, in which null
     removes a name that was inherited from a base, and the name alone selects a part with its defaults.
@@ -136,14 +138,14 @@ def read_part(choices: tuple[type[Part], ...], value: object, usual: Part | None
     named = {value: {}} if isinstance(value, str) else value
     known = {choice.kind(): choice for choice in choices}
     if not isinstance(named, Mapping):
-        message = f"expected one of {', '.join(known)} with its fields, not {short_repr(value)}"
+        message = f"{field} must be one of {', '.join(known)} with its fields, not {short_repr(value)}"
         raise DescriptionError(message)
     given = {word: inner for word, inner in named.items() if inner is not None and word != "none"}
     if len(given) > 1:
         raise DescriptionError(f"{' and '.join(map(str, given))} cannot be combined; set one of them to null")
     for word, inner in given.items():
         if word not in known:
-            raise UnknownNameError("choice", word, ["none", *known]).under((word,))
+            raise UnknownNameError(field, word, ["none", *known]).under((word,))
         if not isinstance(inner, Mapping) and inner is not True:
             raise DescriptionError(f"{word} must be a mapping, not {short_repr(inner)}").under((word,))
         try:

@@ -219,7 +219,9 @@ class Builder:
         try:
             everything = nested(found, everything) if moved else everything
         except InputError as error:
-            raise self.fail(error, path) from None
+            field, error.path = (error.path or ("",))[-1], None
+            key = next((key for key in moved if flat[key][-1] == field), moved[0])
+            raise self.fail(error, (*path, key)) from None
         required = [entry.name for entry in fields(found) if entry.default is MISSING]
         missing = [name for name in required if name not in everything]
         if missing:
