@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import llmcalc
-from llmcalc.api.sweep import Axis, evaluate_grid
 from llmcalc.calc.flops import Flops
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.architecture import Architecture
@@ -104,10 +103,13 @@ def test_more_tokens_never_take_less_memory(
 @patient
 @given(architectures(), st.integers(1, 64), st.integers(1, 4), st.sampled_from(["forward", "train", "decode"]))
 def test_a_corner_of_a_sweep_is_the_scalar(architecture: Architecture, seq: int, batch: int, mode: str) -> None:
-    axes = [Axis("seq", (1, seq)), Axis("batch", (batch, batch + 1))]
-    quantities = [f"flops.{part}" for part in FLOPS] + ["state.elements", "state.bytes", "params.active"]
-    quantities += [f"memory.{part}" for part in SERVING]
-    found = evaluate_grid(architecture, axes, quantities, {}, mode=mode, extend=True).values
+    over = {"seq": (1, seq), "batch": (batch, batch + 1)}
+    steps = [f"flops.{part}" for part in FLOPS]
+    sizes_alone = ["state.elements", "state.bytes", "params.active", *(f"memory.{part}" for part in SERVING)]
+    quantities = [*steps, *sizes_alone]
+    step = {"mode": mode, "context": 0 if mode == "decode" else None}
+    found = dict(llmcalc.sweep(architecture, steps, over, **step, extend=True).values)
+    found |= llmcalc.sweep(architecture, sizes_alone, over, extend=True).values
     sizes = {"seq": seq, "batch": batch, "extend": True}
     answers = {
         "flops": llmcalc.flops(architecture, **sizes, mode=mode, context=0 if mode == "decode" else None),

@@ -6,33 +6,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from ..calc.flops import flops
-from ..calc.kv_cache import state
-from ..calc.params import params
 from ..core.architecture import Architecture
 from ..core.errors import UnknownNameError
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
-from ..core.setting import AMOUNT, CONTEXT, CONVENTION, LOGITS, MODE, SIZES, Setting, check_values
+from ..core.setting import Setting, check_values
 from ..core.tree import Node
 from ..core.workload import Workload
-from .defaults import default_seq
 from .load import Source, load
-from .settings import CACHE, CACHE_FORMAT, DEPENDS, FORMATS, KERNELS, STEP, read_settings, split_settings
+from .quantity import quantity as find
+from .settings import read_settings
 
-# settings that each explanation depends on; a state is explained in elements
-EXPLAINED = {
-    **DEPENDS,
-    "state": (*SIZES, *CACHE, CONVENTION),
-    "train": (*SIZES[1:], STEP[2], Setting("tokens", AMOUNT, least=1)),
-    "traffic": (*SIZES, MODE, CONTEXT, LOGITS, KERNELS, *FORMATS, CACHE_FORMAT),
-}
-EXPLAIN = (
-    Setting("quantity", str, "params", choices=tuple(EXPLAINED)),
-    Setting("depth", int, least=0),
-    Setting("select", least=0),
-)
-OWN = ("tokens", "kernels")  # settings of a single quantity
+EXPLAIN = (Setting("quantity", str, "params"), Setting("depth", int, least=0), Setting("select", least=0))
 
 
 @record
@@ -80,7 +65,7 @@ def explain(
 
     Args:
         model: an architecture, or anything ``load`` reads.
-        quantity: ``params``, ``active``, ``flops``, ``state``, ``memory``, ``train`` or ``traffic``.
+        quantity: name of a module of ``llmcalc.api.quantities``, such as ``params``, ``flops`` or ``memory``.
         depth: number of levels to show (default: all).
         select: show only parts whose path contains this text.
         settings: parameters of the quantity's function, such as ``tokens`` of ``train``. ``attention`` of ``flops`` is
@@ -90,53 +75,22 @@ def explain(
         InputError: an unknown quantity, or settings that the quantity does not depend on.
     """
     check_values(EXPLAIN, locals())
-    settings = read_settings(quantity, EXPLAINED[quantity], settings)
-    own = {name: settings.pop(name) for name in OWN if name in settings}
+    found = find(quantity)
+    settings = read_settings(quantity, found.explained, settings)
     architecture = load(model)
-    tree, workload = _derive(architecture, quantity, own, settings)
+    result = found.measure(architecture, settings)
+    tree = found.tree(result)
     named = replace(tree, label=f"{architecture.name} {quantity}")
     roots = tuple(_selected(tree, select)) if select else (named,)
     if not roots:
         raise UnknownNameError("part", select, [node.label for _, node in tree.walk()], parameter="select")
-    return Explanation(architecture, quantity, named, tuple(_cut(root, depth) for root in roots), workload)
+    return Explanation(architecture, quantity, named, tuple(_cut(root, depth) for root in roots), workload_of(result))
 
 
-def _derive(
-    architecture: Architecture, quantity: str, own: dict[str, Any], settings: dict[str, Any]
-) -> tuple[Node, Workload | None]:
-    """Return the derivation tree and workload of a quantity. Parameter counts have no workload."""
-    if quantity in ("params", "active"):
-        count = params(architecture)
-        return (count.tree if quantity == "params" else count.active_tree), None
-    from ..calc import explain as trees
-
-    sizes, step, of_memory, convention = split_settings(settings)
-    if sizes["seq"] is None:
-        sizes["seq"] = default_seq(architecture, mode=step["mode"])
-    if quantity == "train":
-        from .train import train
-
-        of_run = {name: sizes[name] for name in ("seq", "target_seq", "extend")}
-        run = train(architecture, own.get("tokens"), **of_run, attention=step["attention"])
-        return trees.flops_tree(run.step), run.step.workload
-    if quantity == "traffic":
-        from .traffic import traffic
-
-        formats = {name: of_memory[name] for name in ("dtype", "weights", "only", "keep", "cache") if name in of_memory}
-        step = {name: step[name] for name in ("mode", "context", "logits")}
-        moved = traffic(architecture, **sizes, **step, **formats, **own)
-        return trees.traffic_tree(moved), moved.workload
-    if quantity == "flops":
-        counted = flops(architecture, **sizes, **step, convention=convention)
-        return trees.flops_tree(counted), counted.workload
-    if quantity == "state":
-        cache = {name: of_memory[name] for name in ("beams", "page") if name in of_memory}
-        size = state(architecture, **sizes, **cache, convention=convention)
-        return trees.state_tree(size), size.workload
-    from .memory import memory
-
-    result = memory(architecture, **of_memory, **sizes)
-    return trees.memory_tree(result), result.workload
+def workload_of(result: Any) -> Workload | None:
+    """Return the workload of a result, or None for parameter counts."""
+    found: Workload | None = getattr(getattr(result, "step", result), "workload", None)
+    return found
 
 
 def _selected(node: Node, text: str, path: str = "") -> Iterator[Node]:

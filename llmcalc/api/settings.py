@@ -7,15 +7,16 @@ of ``memory``, and mesh fields such as ``tp=8`` can replace ``mesh=Mesh(tp=8)``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..calc.kernels import KERNELS as KERNEL_CHOICES
 from ..calc.sharding import MESH, Mesh
+from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import changed
 from ..core.setting import CONTEXT, CONVENTION, LOGITS, MODE, PAIRS, SIZES, TEXTS, Setting, check_values
-from .defaults import cached_tokens
+from .defaults import cached_tokens, default_seq
 
 PLAIN = ("fp32", "bf16", "fp16")
 MEMORY_MODE = Setting("mode", str, "inference", choices=("inference", "training"))
@@ -46,16 +47,7 @@ TRAINING = (
 )
 WHOLE_MESH = Setting("mesh", Mesh)
 MEMORY = (Setting("training", bool, False), *FORMATS, *SERVING, *TRAINING, WHOLE_MESH, *MESH)
-# settings that each quantity depends on
-DEPENDS: dict[str, tuple[Setting, ...]] = {
-    "params": (),
-    "active": (),
-    "flops": (*SIZES, *STEP, CONVENTION),
-    "state": (*SIZES, CACHE_DTYPE, CACHE_FORMAT, *CACHE, CONVENTION),
-    "memory": (*SIZES, *MEMORY, CONVENTION),
-}
 ALL = (*SIZES, *STEP, *MEMORY, CONVENTION)
-KNOWN = ("tokens", "kernels", *(setting.name for setting in ALL))
 
 
 class Settings(NamedTuple):
@@ -79,19 +71,23 @@ def read_settings(what: str, settings: tuple[Setting, ...], values: Mapping[str,
     found = {name: value for name, value in values.items() if value is not None}
     known = {setting.name: setting for setting in settings}
     for name in values:
-        if name not in known and name in KNOWN:
-            raise InputError(f"has no effect on {what}", parameter=name, hint="omit it")
         if name not in known:
+            from .quantity import setting_names
+
+            if name in setting_names():
+                raise InputError(f"has no effect on {what}", parameter=name, hint="omit it")
             raise TypeError(f"unexpected keyword argument {name!r}")
     check_values(settings, found)
     return found
 
 
-def split_settings(settings: Mapping[str, Any], *, varied: Iterable[str] = ()) -> Settings:
-    """Group settings by purpose. ``varied`` lists the sizes that a sweep supplies."""
+def split_settings(settings: Mapping[str, Any], *models: Architecture) -> Settings:
+    """Group settings by purpose. If models are given, ``seq`` has the default of all of them."""
     sizes = {setting.name: settings.get(setting.name, setting.default) for setting in SIZES}
     mode = settings.get("mode", "forward")
-    context = cached_tokens(mode, 0 if "context" in varied else settings.get("context"))
+    context = cached_tokens(mode, settings.get("context"))
+    if models and sizes["seq"] is None:
+        sizes["seq"] = default_seq(*models, mode=mode)
     step = {
         "mode": mode, "context": context, "attention": settings.get("pairs", "causal"),
         "logits": settings.get("logits", "all"),

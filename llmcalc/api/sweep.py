@@ -8,31 +8,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from ..calc.flops import Flops, flops
-from ..calc.kv_cache import state
-from ..calc.memory.number_formats import BITS_A_BYTE
-from ..calc.params import params
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError, UnknownNameError, short_repr
-from ..core.form import Form, lift
+from ..core.form import Form
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, fields, record
-from ..core.setting import BATCH, CONTEXT, SEQ, TARGET_SEQ, known_choice, read_texts
+from ..core.setting import BATCH, CONTEXT, SEQ, TARGET_SEQ, Setting, known_choice, read_texts
 from ..core.workload import Workload, symbol_values
-from .defaults import default_seq
 from .load import Source, load
-from .memory import memory as memory_of
-from .names import number_format
-from .settings import DEPENDS, read_settings, split_settings
+from .quantity import quantities, setting_names, swept
+from .quantity import quantity as find
+from .settings import read_settings, split_settings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-AXES = {each.name: changed(each, default=0) for each in (BATCH, SEQ, CONTEXT, TARGET_SEQ)}
+AXES = {each.name: each for each in (BATCH, SEQ, CONTEXT, TARGET_SEQ)}
 SCALES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}  # of context lengths
 MOST_POINTWISE = 20_000
 NOTHING: dict[str, Any] = {}  # shared, never written to
@@ -40,22 +35,13 @@ BLOCK = 2**15  # points per block, so that a block stays in the CPU cache
 _NUMBER = re.compile(r"(\d{1,18})([kmg]?)", re.IGNORECASE)
 _RANGE = re.compile(r"(\w+)\.\.(\w+):([x+])(\w+)")
 
-UNITS = {"params": "parameters", "flops": "FLOPs", "state": "elements", "memory": "bytes"}
-PARTS = {
-    "params": ("total", "active", "embedding", "non_embedding"),
-    "flops": ("total", "matmul", "other", "forward", "backward"),
-    "state": ("elements", "bytes"),
-    "memory": ("peak", "weights", "gradients", "optimizer", "activations", "state"),
-}
-QUANTITIES = tuple(f"{group}.{part}" for group, parts in PARTS.items() for part in parts)
-
 
 @record
 class Axis:
-    """A swept workload size and its values."""
+    """A swept size, setting or model variable, and its values."""
 
     name: str
-    values: tuple[int, ...]
+    values: tuple[Any, ...]
 
 
 @record
@@ -65,7 +51,7 @@ class Sweep(NotebookDisplay):
     Attributes:
         architecture: model that was evaluated.
         axes: swept sizes.
-        fixed: fixed sizes and settings of the workload.
+        fixed: sizes and settings of the workload. A swept setting has its last value.
         values: float64 array for each quantity.
         forms: closed form for each quantity that has one.
         memory: arguments of ``llmcalc.memory``, if a quantity depends on them.
@@ -100,11 +86,11 @@ class Sweep(NotebookDisplay):
         }
 
 
-Over = str | Mapping[str, Sequence[int]] | Sequence[str | Axis]  # what varies
+Over = str | Mapping[str, Sequence[Any]] | Sequence[str | Axis]  # what varies
 
 
 def read_axis(text: str) -> Axis:
-    """Parse an axis such as ``seq=1k..1M:x2``, ``batch=1,8,64`` or ``seq=10..100:+10``, where k is 1024.
+    """Parse an axis such as ``seq=1k..1M:x2``, ``n_layers=24,32``, ``weights=bf16,nf4`` or ``tp=1..8:x2`` (k is 1024).
 
     >>> read_axis("seq=1k..8k:x2"), read_axis("batch=1,8")
     (Axis(name='seq', values=(1024, 2048, 4096, 8192)), Axis(name='batch', values=(1, 8)))
@@ -112,20 +98,29 @@ def read_axis(text: str) -> Axis:
     name, equals, given = text.partition("=") if isinstance(text, str) else ("", "", "")
     if not name:
         raise InputError(f"invalid range {short_repr(text)}", parameter="over", hint="use seq=1k..1M:x2 or batch=1,8")
-    axis = _axis(name.strip().replace("-", "_"), _values(given.strip()) if equals else ())
+    numbers = _values(given.strip()) if equals else ()
+    texts = () if _RANGE.fullmatch(given.strip()) or "" in given.split(",") else tuple(map(str.strip, given.split(",")))
+    name = name.strip() if "." in name else name.strip().replace("-", "_")
+    axis = _axis(name, numbers or (texts if name not in AXES else ()))
     if not axis.values:
         hint = "use seq=1k..1M:x2, seq=1k..32k:+1k or batch=1,8,64"
         raise InputError(f"invalid range {text!r}", parameter="over", hint=hint)
     return axis
 
 
-def _axis(name: str, values: tuple[int, ...]) -> Axis:
-    if name not in AXES:
-        hint = f"use one of {', '.join(AXES)}; {{overrides}} changes the model itself"
-        raise UnknownNameError("sweep variable", name, AXES, parameter="over", hint=hint)
-    for value in values:
-        AXES[name].check(value)
+def _axis(name: str, values: tuple[Any, ...]) -> Axis:
+    words = {"true": True, "false": False}
+    if name in AXES:
+        for value in values:
+            changed(AXES[name], default=0).check(value)
+    elif {setting.kind for setting in _settings(name)} == {bool}:
+        values = tuple(words.get(value, value) for value in values)
     return Axis(name, values)
+
+
+def _settings(name: str) -> list[Setting]:
+    """Return the settings with this name. A name without settings is a variable of the model."""
+    return [each for found in quantities() for each in found.settings if each.name == name]
 
 
 def _values(text: str) -> tuple[int, ...]:
@@ -147,44 +142,57 @@ def _number(text: str) -> int | None:
     return int(match[1]) * SCALES[match[2].lower()] if match else None
 
 
-def sweep(model: Source, quantities: str | Sequence[str], over: Over, **settings: Any) -> Sweep:
-    """Evaluate quantities on a grid of workload sizes.
+def sweep(
+    model: Source,
+    quantities: str | Sequence[str],
+    over: Over,
+    *,
+    overrides: Sequence[str] = (),
+    as_: str | None = None,
+    allow_unknown: Sequence[str] = (),
+    **settings: Any,
+) -> Sweep:
+    """Evaluate quantities on a grid of workload sizes, settings and model variables.
 
     >>> import llmcalc
     >>> llmcalc.sweep("gpt3", "flops.total", over={"seq": [1024, 2048]}).values["flops.total"].tolist()
     [360083220332544.0, 725172225048576.0]
+    >>> llmcalc.sweep("gpt3", "params.total", over="n_layers=24,96").values["params.total"].tolist()
+    [44133126144.0, 174604259328.0]
 
     Args:
-        model: an architecture, or anything ``load`` reads.
+        model: an architecture, or anything ``load`` reads. Model variables can vary only if it is not an architecture.
         quantities: one or more names, such as ``flops.total``, ``state.bytes`` or ``memory.peak``.
-        over: values by size, such as ``{"seq": [1024, 2048]}``; or one or more strings such as ``"seq=1k..1M:x2"``.
+        over: values by name, such as ``{"seq": [1024, 2048]}``; or one or more strings such as ``"seq=1k..1M:x2"``,
+            ``"n_layers=24,32"``, ``"weights=bf16,nf4"`` or ``"tp=1,2,4"``.
+        overrides: overrides of model variables, as in ``load``.
+        as_: ``model_type`` to read a config as, as in ``load``.
+        allow_unknown: unknown config keys to ignore, as in ``load``.
         settings: parameters of ``flops`` (with ``attention`` renamed ``pairs``) and of ``memory``; ``training=True``
             evaluates the memory of a training step.
 
     Raises:
-        UnknownNameError: an unknown quantity or size.
+        UnknownNameError: an unknown quantity, or a name that is neither a setting nor a variable of the model.
         InputError: settings that no quantity depends on, or an invalid workload.
     """
-    names = [quantities] if isinstance(quantities, str) else list(read_texts(quantities, "quantities"))
-    _check_names(names)
+    names = (quantities,) if isinstance(quantities, str) else read_texts(quantities, "quantities")
     axes = _axes(over)
-    varied = [axis.name for axis in axes]
-    groups = {name.partition(".")[0] for name in names}
-    for name in settings.keys() & varied:
+    for name in settings.keys() & {axis.name for axis in axes}:
         raise InputError("cannot be both fixed and swept", parameter=name, hint="omit it, or remove it from {over}")
-    depends = tuple(setting for group in groups for setting in DEPENDS[group])
-    settings = read_settings(" or ".join(names), depends, settings)
-    sizes, step, of_memory, convention = split_settings(settings, varied=varied)
-    architecture = load(model)
-    if sizes["seq"] is None:
-        sizes["seq"] = default_seq(architecture, mode=step["mode"])
-    return evaluate_grid(architecture, axes, names, of_memory, **sizes, **step, convention=convention)
+    overrides = read_texts(overrides, "overrides")
+
+    def read(changes: Sequence[str]) -> Architecture:
+        if isinstance(model, Architecture) and not (changes or overrides):
+            return model
+        return load(model, overrides=(*overrides, *changes), as_=as_, allow_unknown=allow_unknown)
+
+    return evaluate_grid(read, axes, names, settings)
 
 
 def _as_tuple(values: object) -> tuple[Any, ...]:
     found = tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else ()
     if not found:
-        raise InputError(f"must be a list of integers, not {short_repr(values)}", parameter="over")
+        raise InputError(f"must be a list of values, not {short_repr(values)}", parameter="over")
     return found
 
 
@@ -192,45 +200,110 @@ def _axes(over: Over) -> list[Axis]:
     if isinstance(over, str):
         over = [over]
     if isinstance(over, Mapping):
-        return [_axis(name, _as_tuple(values)) for name, values in over.items()]
-    given = over if isinstance(over, Iterable) else (over,)
-    found = [one if isinstance(one, Axis) else read_axis(one) for one in given]
+        found = [_axis(str(name), _as_tuple(values)) for name, values in over.items()]
+    else:
+        given = over if isinstance(over, Iterable) else (over,)
+        found = [one if isinstance(one, Axis) else read_axis(one) for one in given]
     if not found:
         raise InputError("no range to sweep", parameter="over", hint="use a range such as seq=1k..32k:x2")
     return found
 
 
-def _check_names(quantities: Sequence[str]) -> None:
-    if not quantities:
-        raise InputError("no quantity to evaluate", parameter="quantities", hint="use a name such as flops.total")
-    for name in quantities:
-        known_choice("quantity", name, QUANTITIES, "quantities")
-
-
-def evaluate_grid(
-    architecture: Architecture, axes: Sequence[Axis], quantities: Sequence[str], memory: dict[str, Any], **fixed: Any
-) -> Sweep:
-    """Evaluate quantities on a grid, given the arguments of ``memory`` and the fixed workload settings."""
-    names = [axis.name for axis in axes]
+def _check(axes: Sequence[Axis], quantities: Sequence[str]) -> None:
+    names, known = [axis.name for axis in axes], swept()
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"{name} appears twice", parameter="over", hint="put all values in one list")
-    _check_names(quantities)
-    smallest = Workload(**{**fixed, **{axis.name: min(axis.values) for axis in axes}})
-    largest = Workload(**{**fixed, **{axis.name: max(axis.values) for axis in axes}})
-    largest.values(architecture)  # sizes beyond the model's are an error, not a value
-    found: dict[str, NDArray[Any]] = {}
+    if not quantities:
+        raise InputError("no quantity to evaluate", parameter="quantities", hint="use a name such as flops.total")
+    for name in quantities:
+        known_choice("quantity", name, known, "quantities")
+
+
+def evaluate_grid(
+    read: Callable[[Sequence[str]], Architecture],
+    axes: Sequence[Axis],
+    quantities: Sequence[str],
+    settings: Mapping[str, Any],
+) -> Sweep:
+    """Evaluate quantities on a grid. ``read`` loads the model with overrides.
+
+    Closed forms are evaluated on all sizes at once, for each combination of settings and model variables.
+    """
+    import numpy
+
+    _check(axes, quantities)
+    outer = [axis for axis in axes if axis.name not in AXES]
+    inner = [axis for axis in axes if axis.name in AXES]
+    variables = [axis.name for axis in outer if not _settings(axis.name)]
+    depends = tuple({id(each): each for name in quantities for each in find(name.split(".")[0]).settings}.values())
+    depends += tuple(AXES[axis.name] for axis in inner)
+    found = {name: numpy.empty(tuple(len(axis.values) for axis in (*outer, *inner))) for name in quantities}
     forms: dict[str, Form] = {}
-    for quantity in quantities:
-        form, divisor = _form(architecture, quantity, smallest, memory)
-        if form is None:
-            found[quantity] = _pointwise(axes, partial(_memory, architecture, quantity, memory, fixed))
-        else:
-            mode = smallest.mode if quantity.startswith("flops") else "forward"
-            forms[quantity if divisor == 1 else f"{divisor}·{quantity}"] = form
-            found[quantity] = evaluate(form, architecture, axes, fixed, mode) / divisor
-    needs_memory = any(quantity.startswith(("state", "memory")) for quantity in quantities)
-    return Sweep(architecture, tuple(axes), fixed, found, forms, memory if needs_memory else NOTHING)
+    for place in product(*(range(len(axis.values)) for axis in outer)):
+        chosen = {axis.name: axis.values[at] for axis, at in zip(outer, place, strict=True)}
+        changes = [f"{name}={chosen.pop(name)}" for name in variables]
+        first = {axis.name: min(axis.values) for axis in inner}
+        given = read_settings(" or ".join(quantities), depends, {**settings, **chosen, **first})
+        architecture = _read(read, changes)
+        _check_largest(architecture, inner, given)
+        for name in quantities:
+            found[name][place] = _evaluate(name, architecture, inner, given, forms)
+    order = [axis.name for axis in (*outer, *inner)]
+    turned = {name: array.transpose([order.index(axis.name) for axis in axes]) for name, array in found.items()}
+    swept_sizes = {axis.name: 0 if axis.name == CONTEXT.name else AXES[axis.name].default for axis in inner}
+    fixed, memory = _described(architecture, {**given, **swept_sizes}, quantities)
+    return Sweep(architecture, tuple(axes), fixed, turned, {} if outer else forms, memory)
+
+
+def _read(read: Callable[[Sequence[str]], Architecture], changes: Sequence[str]) -> Architecture:
+    """Load a model, and suggest settings as well if a name is not one of its variables."""
+    try:
+        return read(changes)
+    except UnknownNameError as error:
+        if any(change.startswith(f"{error.name}=") for change in changes):
+            known = tuple(dict.fromkeys((*AXES, *setting_names())))
+            hint = f"{error.hint}; settings: {', '.join(known)}"
+            raise UnknownNameError("sweep variable", error.name, known, parameter="over", hint=hint) from None
+        raise
+
+
+def _check_largest(architecture: Architecture, axes: Sequence[Axis], given: Mapping[str, Any]) -> None:
+    """Reject sizes beyond the model's limits, for which a closed form would give a value."""
+    sizes, step, _, convention = split_settings(
+        {**given, **{axis.name: max(axis.values) for axis in axes}}, architecture
+    )
+    Workload(**sizes, **step, convention=convention).values(architecture)
+
+
+def _described(
+    architecture: Architecture, given: Mapping[str, Any], quantities: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the fixed settings of the workload, and those of the memory if a quantity depends on them."""
+    sizes, step, memory, convention = split_settings(given, architecture)
+    needs_memory = any(name.startswith(("state", "memory")) for name in quantities)
+    return {**sizes, **step, "convention": convention}, memory if needs_memory else NOTHING
+
+
+def _evaluate(
+    name: str, architecture: Architecture, axes: Sequence[Axis], given: dict[str, Any], forms: dict[str, Form]
+) -> Any:
+    """Return the values of a quantity on a grid of sizes, from its closed form if it has one."""
+    group, _, part = name.partition(".")
+    quantity = find(group)
+    known = {setting.name for setting in quantity.settings}
+    own = {key: value for key, value in given.items() if key in known}
+    result = quantity.measure(architecture, own)
+    form = quantity.form(result, part)
+    if not axes or (form is None and known.isdisjoint(axis.name for axis in axes)):
+        return float(getattr(result, part))
+    if form is None:
+        return _pointwise(axes, lambda sizes: getattr(quantity.measure(architecture, {**own, **sizes}), part), known)
+    closed, divisor = form
+    forms[name if divisor == 1 else f"{divisor}·{name}"] = closed
+    sizes, step, _, _ = split_settings(given, architecture)
+    mode = step["mode"] if "mode" in known else "forward"
+    return evaluate(closed, architecture, axes, {**sizes, "context": step["context"]}, mode) / divisor
 
 
 def evaluate(
@@ -253,52 +326,7 @@ def evaluate(
     return result
 
 
-def _form(
-    architecture: Architecture, quantity: str, workload: Workload, memory: dict[str, Any]
-) -> tuple[Form | None, int]:
-    """Return the closed form of a quantity (or None) and the divisor to apply to its value."""
-    group, part = quantity.split(".")
-    if group == "params":
-        return lift(int(getattr(params(architecture), part))), 1
-    if group == "flops":
-        sizes = {field.name: getattr(workload, field.name) for field in fields(workload)}
-        return _flops_form(flops(architecture, **sizes), part), 1
-    serving = memory.get("mode", "inference") == "inference"
-    if group == "memory" and not (serving and part == "state"):
-        return None, 1
-    cache = number_format(memory["cache"], "cache") if memory.get("cache") else None
-    size = state(
-        architecture, batch=workload.batch, seq=workload.seq, target_seq=workload.target_seq,
-        dtype=memory.get("dtype", "bf16"), cache=cache, page=memory.get("page"), beams=memory.get("beams", 1),
-        convention=workload.convention, extend=True,
-    )  # fmt: skip
-    if part == "elements":
-        return size.form, 1
-    bits = size.bits_form  # in bytes if all coefficients allow it
-    if any(factor % BITS_A_BYTE for factor in bits.terms.values()):
-        return bits, BITS_A_BYTE
-    return Form({atoms: factor // BITS_A_BYTE for atoms, factor in bits.terms.items()}), 1
-
-
-def _flops_form(result: Flops, part: str) -> Form:
-    return {
-        "total": result.form,
-        "matmul": result.matmul_form + result.backward_form,
-        "other": result.form - result.matmul_form - result.backward_form,
-        "forward": result.matmul_form,
-        "backward": result.backward_form,
-    }[part]
-
-
-def _memory(
-    architecture: Architecture, quantity: str, memory: dict[str, Any], fixed: dict[str, Any], sizes: dict[str, int]
-) -> int:
-    names = ("batch", "seq", "target_seq", "extend", "convention")
-    workload = {name: value for name, value in {**fixed, **sizes}.items() if name in names}
-    return int(getattr(memory_of(architecture, **(memory | workload)), quantity.partition(".")[2]))
-
-
-def _pointwise(axes: Sequence[Axis], value: Callable[[dict[str, int]], int]) -> NDArray[Any]:
+def _pointwise(axes: Sequence[Axis], value: Callable[[dict[str, int]], float], known: set[str]) -> NDArray[Any]:
     import numpy
 
     shape = tuple(len(axis.values) for axis in axes)
@@ -307,6 +335,6 @@ def _pointwise(axes: Sequence[Axis], value: Callable[[dict[str, int]], int]) -> 
         raise SizeError(f"too many points ({prod(shape):,})", parameter="over", hint=hint)
     result = numpy.empty(shape)
     for place in numpy.ndindex(*shape):
-        sizes: dict[str, int] = {axis.name: axis.values[int(at)] for axis, at in zip(axes, place, strict=True)}
-        result[place] = value(sizes)
+        sizes = {axis.name: axis.values[int(at)] for axis, at in zip(axes, place, strict=True)}
+        result[place] = value({name: size for name, size in sizes.items() if name in known})
     return result

@@ -35,9 +35,9 @@ def find_module(folder: str, name: str, parent: str = "") -> str | None:
 
 
 @cache
-def module_names(folder: str) -> tuple[str, ...]:
-    """Return the names of all modules in a folder of the main package and of each zoo package."""
-    found = data_files(folder, ".py")
+def module_names(folder: str, parent: str = "") -> tuple[str, ...]:
+    """Return the names of all modules in a folder of the main package (under ``parent``) and of each zoo package."""
+    found = data_files(folder, ".py", parent)
     return tuple(sorted({name[:-3] for name in map(os.path.basename, found) if name[0] != "_"}))
 
 

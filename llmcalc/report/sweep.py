@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from math import log
 from typing import TYPE_CHECKING, Any
 
-from ..api.sweep import UNITS, Sweep
+from ..api.quantity import quantity
+from ..api.sweep import Sweep
 from ..core.errors import SizeError
 from .document import Column, Document, Table, columns
 from .heading import formula_note, model_document, named_values, title
@@ -48,8 +49,9 @@ def sweep_document(result: Sweep) -> Document:
 
 def _pictures(result: Sweep) -> list[Picture]:
     """Plot each quantity along the longest axis, with one curve per combination of the other axes."""
-    longest = max(range(len(result.axes)), key=lambda at: len(result.axes[at].values))
-    if len(result.axes[longest].values) < 2:
+    numeric = [at for at, axis in enumerate(result.axes) if all(type(value) is int for value in axis.values)]
+    longest = max(numeric, key=lambda at: len(result.axes[at].values), default=-1)
+    if longest < 0 or len(result.axes[longest].values) < 2:
         return []
     return [_curves(result, name, longest) for name in result.values]
 
@@ -63,10 +65,7 @@ def _curves(result: Sweep, name: str, longest: int) -> Picture:
         others = (*sizes[:longest], *sizes[longest + 1 :])
         points.setdefault(others, []).append((float(sizes[longest]), values[place]))
     named = [other.name.replace("_", "-") for other in (*result.axes[:longest], *result.axes[longest + 1 :])]
-    curves = [
-        Curve(" · ".join(f"{word} {size:,}" for word, size in zip(named, others, strict=True)) or name, tuple(own))
-        for others, own in points.items()
-    ]
+    curves = [Curve(_point(named, others) or name, tuple(own)) for others, own in points.items()]
     unit, xs = _unit(name), axis.values
     ys = [value for curve in curves for _, value in curve.points]
     wide = min(ys) > 0 and max(ys) / min(ys) > STEEP
@@ -95,8 +94,16 @@ def _rows(result: Sweep) -> Iterator[tuple[tuple[int, ...], tuple[float, ...]]]:
 
 def _table(result: Sweep) -> Table:
     rows = [(*sizes, *values) for sizes, values in _rows(result)]
-    sizes = [Column(axis.name.replace("_", "-"), "number") for axis in result.axes]
+    sizes = [
+        Column(axis.name.replace("_", "-"), "number" if type(axis.values[0]) is int else "name") for axis in result.axes
+    ]
     return Table("", (*sizes, *(Column(_title(name), _kind(name)) for name in result.values)), rows)
+
+
+def _point(names: Sequence[str], values: Sequence[object]) -> str:
+    """Return the label of a point, such as ``seq 1,024 · weights nf4``."""
+    texts = (f"{value:,}" if type(value) is int else str(value) for value in values)
+    return " · ".join(f"{name} {text}" for name, text in zip(names, texts, strict=True))
 
 
 def _title(name: str) -> str:
@@ -105,7 +112,8 @@ def _title(name: str) -> str:
 
 
 def _unit(name: str) -> str:
-    return BYTES if name == "state.bytes" else UNITS[name.partition(".")[0]]
+    group, _, part = name.partition(".")
+    return quantity(group).parts[part]
 
 
 def _kind(name: str) -> str:
@@ -122,10 +130,7 @@ def _chart(result: Sweep) -> Table:
     logarithmic = low > 0 and high / low > LINEAR_UP_TO
     scale = "logarithmic" if logarithmic else "from zero"
     share = _logarithmic(low, high) if logarithmic else lambda value: value / high if high else 0.0
-    labels = [
-        " · ".join(f"{axis.name} {size:,}" for axis, size in zip(result.axes, sizes, strict=True))
-        for sizes, _ in points
-    ]
+    labels = [_point([axis.name for axis in result.axes], sizes) for sizes, _ in points]
     rows = [(label, value, share(value)) for label, value in zip(labels, values, strict=True)]
     every = f", every {step}th point" if step > 1 else ""
     heads = columns("point: name", f"{name}: {_kind(name)}", f"{scale}: bar")

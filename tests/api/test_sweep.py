@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import llmcalc
-from llmcalc.api.sweep import QUANTITIES, Axis, evaluate_grid, read_axis
+from llmcalc.api.quantity import swept
+from llmcalc.api.sweep import Axis, read_axis
 from llmcalc.core.errors import InputError
 
 EXACT = 1e-15
@@ -32,7 +33,7 @@ def test_axes_as_they_are_written(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["seq", "seq=", "seq=1..2", "seq=1k..8k:x1", "seq=1k..8k:+0", "seq=0..8:x2", "seq=8..1:x2", "seq=1,,2", "seq=-1",
-     "layers=1,2", "=1", "seq=1.5", "seq=1k..2k:y3"],
+     "=1", "seq=1.5", "seq=1k..2k:y3"],
 )  # fmt: skip
 def test_what_is_no_axis(text: str) -> None:
     with pytest.raises(InputError, match="over: "):
@@ -54,7 +55,8 @@ def test_every_point_equals_the_scalar(
 ) -> None:
     model = llmcalc.load(name)
     axes = [Axis("seq", tuple(seqs)), Axis("batch", tuple(batches))]
-    found = evaluate_grid(model, axes, [quantity], {}, mode=mode).values[quantity]
+    own = {"mode": mode} if quantity.startswith("flops") else {}
+    found = llmcalc.sweep(model, quantity, axes, **own).values[quantity]
     group, part = quantity.split(".")
     for row, seq in enumerate(seqs):
         for column, batch in enumerate(batches):
@@ -66,11 +68,11 @@ def test_every_point_equals_the_scalar(
             assert found[row, column] == pytest.approx(getattr(answer, part), rel=EXACT)
 
 
-@pytest.mark.parametrize("quantity", [name for name in QUANTITIES if name.startswith("memory")])
+@pytest.mark.parametrize("quantity", [name for name in swept() if name.startswith("memory")])
 @pytest.mark.parametrize("mode", ["inference", "training"])
 def test_memory_equals_the_scalar(quantity: str, mode: str) -> None:
     model = llmcalc.load("llama3.2-1b")
-    found = evaluate_grid(model, [Axis("seq", (100, 1000)), Axis("batch", (2,))], [quantity], {"mode": mode}).values[
+    found = llmcalc.sweep(model, quantity, {"seq": (100, 1000), "batch": [2]}, training=mode == "training").values[
         quantity
     ]
     for row, seq in enumerate((100, 1000)):
@@ -81,7 +83,7 @@ def test_memory_equals_the_scalar(quantity: str, mode: str) -> None:
 @pytest.mark.parametrize("cache", ["fp8", "q8_0", "int8-head"])
 def test_a_quantised_cache_equals_the_scalar(cache: str) -> None:
     model = llmcalc.load("llama3-8b")
-    found = evaluate_grid(model, [Axis("seq", (1, 77, 4096))], ["memory.state"], {"cache": cache, "page": 16})
+    found = llmcalc.sweep(model, "memory.state", {"seq": (1, 77, 4096)}, cache=cache, page=16)
     for value, seq in zip(found.values["memory.state"], (1, 77, 4096), strict=True):
         assert value == llmcalc.memory(model, seq=seq, cache=cache, page=16).state
     assert not found.exact
@@ -90,7 +92,7 @@ def test_a_quantised_cache_equals_the_scalar(cache: str) -> None:
 def test_decode_steps_are_swept_over_their_context() -> None:
     model = llmcalc.load("gpt-oss-20b")
     contexts = (1, 127, 128, 129, 5000)
-    found = evaluate_grid(model, [Axis("context", contexts)], ["flops.total"], {}, mode="decode", seq=1)
+    found = llmcalc.sweep(model, "flops.total", {"context": contexts}, mode="decode", seq=1)
     for value, context in zip(found.values["flops.total"], contexts, strict=True):
         assert value == llmcalc.flops(model, mode="decode", seq=1, context=context).total
 
@@ -98,15 +100,13 @@ def test_decode_steps_are_swept_over_their_context() -> None:
 def test_a_point_that_is_no_workload_is_an_error() -> None:
     model = llmcalc.load("gpt3")
     with pytest.raises(InputError, match="4096 tokens exceed"):
-        evaluate_grid(model, [Axis("seq", (1024, 4096))], ["flops.total"], {})
+        llmcalc.sweep(model, "flops.total", {"seq": (1024, 4096)})
     with pytest.raises(InputError, match="appears twice"):
-        evaluate_grid(model, [Axis("seq", (1,)), Axis("seq", (2,))], ["flops.total"], {})
+        llmcalc.sweep(model, "flops.total", [Axis("seq", (1,)), Axis("seq", (2,))])
     with pytest.raises(InputError, match=r"flops\.total"):
-        evaluate_grid(model, [Axis("seq", (1,))], ["flops.totl"], {})
+        llmcalc.sweep(model, "flops.totl", {"seq": (1,)})
     with pytest.raises(InputError, match="too many"):
-        evaluate_grid(
-            model, [Axis("seq", tuple(range(1, 2000))), Axis("batch", tuple(range(1, 100)))], ["memory.peak"], {}
-        )
+        llmcalc.sweep(model, "memory.peak", {"seq": range(1, 2000), "batch": range(1, 100)})
 
 
 class Counted(numpy.ndarray):
@@ -135,3 +135,40 @@ def test_the_cost_is_that_of_points_and_not_of_layers() -> None:
     few, many = operations("gpt3-small", 300, 300), operations("gpt3", 300, 300)
     assert few == many < MOST_OPERATIONS
     assert operations("gpt3", 1000, 1000) < many
+
+
+# ------------------------------------------------------------------ settings and variables
+
+
+def test_model_variables_are_swept() -> None:
+    found = llmcalc.sweep("llama3-8b", ("params.total", "flops.total"), ["n_layers=3,5", "seq=7,11"])
+    for row, n_layers in enumerate((3, 5)):
+        model = llmcalc.load("llama3-8b", overrides=[f"n_layers={n_layers}"])
+        for column, seq in enumerate((7, 11)):
+            assert found.values["params.total"][row, column] == llmcalc.params(model).total
+            assert found.values["flops.total"][row, column] == llmcalc.flops(model, seq=seq).total
+    other = llmcalc.sweep("llama3-8b", "flops.total", ["seq=7,11", "n_layers=3,5"])
+    assert (other.values["flops.total"] == found.values["flops.total"].T).all()
+
+
+def test_formats_and_meshes_are_swept() -> None:
+    over: dict[str, list[Any]] = {"weights": ["bf16", "nf4"], "tp": [1, 2], "batch": [3]}
+    found = llmcalc.sweep("gpt2", ("memory.peak", "memory.state"), over)
+    for row, weights in enumerate(("bf16", "nf4")):
+        for column, tp in enumerate((1, 2)):
+            one = llmcalc.memory("gpt2", weights=weights, mesh=llmcalc.Mesh(tp=tp), batch=3)
+            assert found.values["memory.peak"][row, column, 0] == one.peak
+            assert found.values["memory.state"][row, column, 0] == one.state
+
+
+def test_traffic_is_swept_like_any_quantity() -> None:
+    found = llmcalc.sweep("gpt-oss-20b", "traffic.total", "batch=1,7", mode="decode", context=100)
+    for value, batch in zip(found.values["traffic.total"], (1, 7), strict=True):
+        assert value == llmcalc.traffic("gpt-oss-20b", batch=batch, mode="decode", context=100).total
+
+
+def test_a_name_that_is_no_setting_and_no_variable_is_an_error() -> None:
+    with pytest.raises(InputError, match=r"n_layers(.|\n)*settings: batch, seq"):
+        llmcalc.sweep("llama3-8b", "flops.total", "n_layer=1,2")
+    with pytest.raises(InputError, match="loaded architecture"):
+        llmcalc.sweep(llmcalc.load("llama3-8b"), "flops.total", "n_layers=1,2")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.explain import EXPLAINED
 from llmcalc.api.fit import SETTINGS as FIT
+from llmcalc.api.quantity import quantities
 from llmcalc.api.settings import ALL
 
 NAN, INFINITE = float("nan"), float("inf")
@@ -168,6 +168,7 @@ FUNCTIONS: Table = {
        for name, cases in EXPLAIN.items()},
     "sweep": ({"model": "gpt2", "quantities": "flops.total", "over": "seq=5,7"}, {
         **MODEL, "quantities": ("name", "memory.peak", {}), "over": ("name", "batch=1,3", {}),
+        "overrides": ("names", ["n_layers=3"], {}), "as_": ("name", None, {}), "allow_unknown": ("names", [], {}),
     }),
     "sweep flops.total": ({"model": "gpt2", "quantities": "flops.total", "over": {"seq": [5, 7]}},
                           {**EXPLAIN["flops"], "seq": ("count", 5, {"over": {"batch": [1]}}),
@@ -224,8 +225,8 @@ def test_every_parameter_of_every_public_function_is_here() -> None:
         assert wanted <= FUNCTIONS[name][1].keys(), name
     assert {each.name for each in ALL} <= FUNCTIONS["compare"][1].keys()
     assert {each.name for each in FIT} <= FUNCTIONS["fit"][1].keys()
-    for name, settings in EXPLAINED.items():
-        assert {each.name for each in settings} == FUNCTIONS[f"explain {name}"][1].keys(), name
+    for each in quantities():
+        assert {one.name for one in each.explained} == FUNCTIONS[f"explain {each.name}"][1].keys(), each.name
 
 
 @pytest.mark.parametrize(("name", "parameter"), CASES)

@@ -10,7 +10,6 @@ import pytest
 
 import llmcalc
 from llmcalc.api.memory import memory
-from llmcalc.api.sweep import evaluate_grid, read_axis
 from llmcalc.report import notebook
 
 MODEL = llmcalc.load("gpt2")
@@ -30,7 +29,7 @@ RESULTS: dict[str, Any] = {
     "Diff": lambda: llmcalc.diff(MODEL, "gpt1"),
     "Explanation": lambda: llmcalc.explain(MODEL, "params"),
     "FitResult": lambda: llmcalc.fit(MODEL, "h100"),
-    "Sweep": lambda: evaluate_grid(MODEL, [read_axis("seq=16,32")], ["flops.total"], {}),
+    "Sweep": lambda: llmcalc.sweep(MODEL, "flops.total", "seq=16,32"),
     "Verification": lambda: llmcalc.verify(MODEL),
 }
 TOTALS = {"Params": "124,439,808", "Verification": "checks hold"}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...core.zoo_search import module_names
 from ..memory_options import MEMORY, TABLE, settings
 from ..options import KERNELS, MODEL, SIZES, STEP, TOKENS, load_model
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
 QUANTITY = Argument(
-    "quantity", "Quantity to explain: params, active, flops, state, memory, train or traffic.", complete="quantities"
+    "quantity", f"Quantity to explain: {', '.join(module_names('quantities', 'api'))}.", complete="quantities"
 )
 DEPTH = Option("--depth", "Number of tree levels to show (default: all).", kind=int)
 SELECT = Option("--select", "Show only components whose path contains this text.", "TEXT")

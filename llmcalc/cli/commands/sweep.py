@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..memory_options import TABLE, settings
-from ..options import MODEL, STEP, load_model
+from ..memory_options import MEMORY, TABLE, settings
+from ..options import KERNELS, MODEL, READING, SIZES, STEP, TOKENS, values
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
@@ -17,9 +17,10 @@ QUANTITY = Argument(
     "swept",
 )
 OVER = Option(
-    "--over", "Range, such as seq=1k..1M:x2, seq=1k..32k:+1k or batch=1,8,64 (1k is 1024; repeatable).", "SIZE=VALUES",
-    repeatable=True,
+    "--over", "Values, such as seq=1k..1M:x2, n_layers=24,32, weights=bf16,nf4 or tp=1,2,4 (1k is 1024; repeatable).",
+    "NAME=VALUES", repeatable=True,
 )  # fmt: skip
+OPTIONS = (*SIZES, *STEP, *MEMORY, TOKENS, KERNELS)
 
 
 @printed
@@ -28,13 +29,13 @@ def run(model: str, quantities: list[str], over: list[str], **given: Any) -> Ans
     from ...api.sweep import sweep
     from ...report.sweep import sweep_document
 
-    return sweep_document(sweep(load_model(model, given), quantities, over, **settings(given)))
+    return sweep_document(sweep(model, quantities, over, **values(READING, given), **settings(given, OPTIONS)))
 
 
 COMMANDS = (
     Command(
         "sweep",
-        (MODEL, QUANTITY, OVER, *STEP, *TABLE),
+        (MODEL, QUANTITY, OVER, TOKENS, KERNELS, *STEP, *TABLE),
         run,
         "llmcalc sweep llama3-8b flops.total state.bytes --over seq=1k..1M:x2",
     ),

@@ -1,0 +1,13 @@
+"""Parameters that a token uses."""
+
+from __future__ import annotations
+
+from ...calc.params import params
+from ..quantity import Quantity
+
+QUANTITY = Quantity(
+    "active", "active", "parameters",
+    measure=lambda architecture, settings: params(architecture),
+    tree=lambda result: result.active_tree,
+    target=lambda architecture, batch, seq: params(architecture).active,
+)  # fmt: skip

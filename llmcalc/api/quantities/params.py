@@ -1,0 +1,17 @@
+"""Parameters."""
+
+from __future__ import annotations
+
+from ...calc.params import params
+from ...core.form import lift
+from ..quantity import Quantity
+
+UNIT = "parameters"
+QUANTITY = Quantity(
+    "params", "parameters", UNIT,
+    measure=lambda architecture, settings: params(architecture),
+    tree=lambda result: result.tree,
+    form=lambda result, part: (lift(int(getattr(result, part))), 1),
+    parts=dict.fromkeys(("total", "active", "embedding", "non_embedding"), UNIT),
+    target=lambda architecture, batch, seq: params(architecture).total,
+)  # fmt: skip

@@ -1,0 +1,92 @@
+"""Quantities: what llmcalc computes for an architecture, each described in a file of its own in ``api/quantities``.
+
+>>> quantity("flops").unit, names()[:3]
+('FLOPs', ('active', 'flops', 'memory'))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from ..core.architecture import Architecture
+from ..core.form import Form
+from ..core.record import record
+from ..core.setting import Setting, known_choice
+from ..core.tree import Node
+from ..core.zoo_search import find_module, module_names
+
+NO_PARTS: Mapping[str, str] = {}
+Measure = Callable[[Architecture, dict[str, Any]], Any]
+
+
+@record
+class Quantity:
+    """A quantity. A module ``api/quantities/<name>.py`` defines it as ``QUANTITY``.
+
+    Attributes:
+        name: name in ``explain``, ``sweep``, ``design`` and ``check``.
+        title: name in reports.
+        unit: unit of the total.
+        measure: function of an architecture and settings that returns a result with a ``to_dict`` method.
+        tree: function that returns the derivation of a result.
+        settings: settings that a result depends on.
+        unexplained: names of settings that the derivation does not depend on.
+        parts: unit of each attribute of a result that ``sweep`` evaluates.
+        form: function that returns the closed form of a part of a result and its divisor, or None.
+        target: function of an architecture, a batch size and a sequence length that returns the number that ``design``
+            aims at and that ``check`` limits, or None.
+        compared: function that returns the numbers that ``compare`` shows, by name.
+    """
+
+    name: str
+    title: str
+    unit: str
+    measure: Measure
+    tree: Callable[[Any], Node]
+    settings: tuple[Setting, ...] = ()
+    unexplained: tuple[str, ...] = ()
+    parts: Mapping[str, str] = NO_PARTS
+    form: Callable[[Any, str], tuple[Form, int] | None] = lambda result, part: None
+    target: Callable[[Architecture, int, int], int] | None = None
+    compared: Callable[[Any], dict[str, int]] | None = None
+
+    @property
+    def explained(self) -> tuple[Setting, ...]:
+        """Settings that the derivation depends on."""
+        return tuple(setting for setting in self.settings if setting.name not in self.unexplained)
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all quantities."""
+    return module_names("quantities", "api")
+
+
+@cache
+def quantity(name: str) -> Quantity:
+    """Return a quantity by name."""
+    module = find_module("quantities", known_choice("quantity", name, names()), "api")
+    found: Quantity = import_module(str(module)).QUANTITY
+    return found
+
+
+def quantities() -> tuple[Quantity, ...]:
+    """Return all quantities, sorted by name."""
+    return tuple(map(quantity, names()))
+
+
+def swept() -> tuple[str, ...]:
+    """Return the names of all numbers that ``sweep`` evaluates, such as ``flops.total``."""
+    return tuple(f"{each.name}.{part}" for each in quantities() for part in each.parts)
+
+
+def targets() -> dict[str, Quantity]:
+    """Return the quantities that ``design`` aims at and that ``check`` limits, by name."""
+    return {each.name: each for each in quantities() if each.target}
+
+
+def setting_names() -> tuple[str, ...]:
+    """Return the names of the settings of all quantities."""
+    return tuple(dict.fromkeys(setting.name for each in quantities() for setting in each.settings))
