@@ -39,6 +39,7 @@ OTHERS = {
     "core/functions.py": set(FUNCTIONS),
     "core/layer.py": {"sinusoids", "window"},
     "core/text_kind.py": {"conv"},
+    "core/text_sizes.py": {"rope", "window"},
     "core/setting.py": {"causal"},
     "core/traits.py": {"embedding", "head", "norm", "router"},
     "core/workload.py": {"attention", "causal", "frames"},

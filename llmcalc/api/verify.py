@@ -68,6 +68,8 @@ def twin(model: Source, *, seed: int = 0) -> Model:
         UnsupportedError: a layer has no NumPy model.
     """
     from ..twins import twin as build
+    from ..verification.equation_model import generated_models
 
     SEED.check(seed)
-    return build(load(model), seed=seed)
+    architecture = load(model)
+    return build(architecture, seed=seed, modules=generated_models(architecture))

@@ -52,15 +52,15 @@ def names_in(text: str) -> frozenset[str]:
     >>> sorted(names_in("min(c, w - 1) + q"))
     ['c', 'q', 'w']
     """
-    return frozenset(_names(parse(text)))
+    return frozenset(tree[1] for tree in subtrees(parse(text)) if tree[0] == "name")
 
 
-def _names(tree: Tree) -> Iterator[str]:
-    match tree:
-        case ("name", name):
-            yield name
-        case ("call", _, parts) | (_, *parts):
-            yield from (name for part in parts if isinstance(part, tuple) for name in _names(part))
+def subtrees(tree: Tree) -> Iterator[Tree]:
+    """Yield a parsed expression and all expressions within it."""
+    yield tree
+    for part in tree[2] if tree[0] == "call" else tree[1:]:
+        if isinstance(part, tuple):
+            yield from subtrees(part)
 
 
 class _Parser:

@@ -20,7 +20,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from math import prod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .axes import WORKLOAD
 from .declaration import Declaration
@@ -31,6 +31,9 @@ from .form import FUNCTIONS, Form, symbol
 from .layer import LARGEST_SIZE, Layer
 from .record import changed, record
 from .traits import Parallel
+
+if TYPE_CHECKING:
+    from .shrink import Sizes
 
 MOST_TERMS = 10_000  # terms of the closed form of one equation
 _NAME = re.compile(r"[A-Za-z_]\w*")
@@ -149,6 +152,12 @@ class TextLayer(Layer):
         declaration.mask = f"{mask}:{size_of('the mask', width, sizes)}" if width else mask
         return declaration
 
+    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+        """Return small sizes that keep the divisions of the definition exact."""
+        from .text_sizes import shrink_related  # needed only by tests
+
+        return shrink_related(self, sizes, small)
+
     def check_lengths(self, declaration: Declaration) -> None:
         """Check that every axis length can be evaluated and that closed forms have a limited number of terms."""
         symbols: dict[str, Any] = {name: symbol(name) for name in WORKLOAD}
@@ -169,6 +178,8 @@ class TextLayer(Layer):
 @cache
 def layer_class(definition: TextKind) -> type[TextLayer]:
     """Return the layer class of a definition."""
+    from .text_sizes import shrink_rules, width_multiple  # avoids a circular import
+
     name = definition.name.title().replace("_", "")
     types = {field.name: f"{field.type} | None" if field.is_derived else field.type for field in definition.fields}
     divided = {
@@ -182,6 +193,8 @@ def layer_class(definition: TextKind) -> type[TextLayer]:
         "__module__": __name__,
         "definition": definition,
         "AXES": "\n".join(f"{axis.symbol}  {axis.name}  {axis.meaning or axis.name}" for axis in named),
+        "SHRINK": shrink_rules(definition),
+        "WIDTH_MULTIPLE": width_multiple(definition),
         "PARALLEL": Parallel(**divided),
         "IS_RECURRENT": any(state.role == "recurrent" for state in definition.states),
         "HAS_ORDER": any(state.role == "conv" for state in definition.states),

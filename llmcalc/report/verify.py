@@ -16,6 +16,10 @@ from .heading import model_document, structure
 from .json_envelope import envelope
 
 YES, NO = "✓", "✗"
+GENERATED = (
+    "the NumPy model was generated from the same equations, so it checks shapes, counts, state and causality, but "
+    "it is not an independent implementation"
+)
 CHECKS = columns("quantity: name", "declared: count", "observed: count", "verdict")
 
 
@@ -89,6 +93,7 @@ def verify_document(architecture: Architecture, found: Outcome) -> Document:
             Table("the model itself (published figures)", CHECKS, figures),
         ]
         notes = [f"executed: {line}" for line in structure(done.small)]
+        notes += [f"{kind}: {GENERATED}" for kind in done.generated]
         run = [stack.name for stack in done.small.stacks]
         notes += [
             f"not run: {stack.name}, whose input is not text" for stack in architecture.stacks if stack.name not in run

@@ -48,6 +48,7 @@ Path = tuple[Any, ...]
 
 KEY = "kinds"
 WIDTH = "d_model"  # a field of every kind
+KEYS = "k"  # the only axis of the workload whose length a kind can change, as in window attention
 SOURCES = {  # number of axes of the tensors that equations read but do not compute
     "x": 3,  # the layer's input [b q d]
     "shifted": 3,  # the input, shifted by one token [b q d]
@@ -157,6 +158,8 @@ def _int_fields(own: tuple[TextField, ...]) -> list[str]:
 def _axis(symbol: str, value: Any) -> TextAxis:
     if not _AXIS.fullmatch(symbol):
         raise DescriptionError(f"invalid axis {short_repr(symbol)}; use letters and digits")
+    if symbol in WORKLOAD and symbol != KEYS:
+        raise DescriptionError(f"the length of axis {symbol} comes from the workload ({WORKLOAD[symbol]})")
     given = value if isinstance(value, dict) else {"size": value}
     length = given.get("size")
     if isinstance(length, str):

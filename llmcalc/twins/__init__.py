@@ -6,13 +6,19 @@ read only the plain fields of a layer. ``model.py`` combines the layers into a c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ..core.architecture import Architecture
 from .model import Model
+from .plan import NO_MODULES
 
 
-def twin(architecture: Architecture, *, seed: int = 0) -> Model:
+def twin(architecture: Architecture, *, seed: int = 0, modules: Mapping[str, Any] = NO_MODULES) -> Model:
     """Return a NumPy model of the architecture with random weights. Use ``Model.load`` to load checkpoint weights.
+
+    ``modules`` contains, by kind, the modules of kinds that have none in this package.
 
     A vision or audio encoder without a NumPy model is omitted, and the language model runs only on text.
     """
-    return Model(architecture, seed=seed)
+    return Model(architecture, seed, modules)

@@ -10,7 +10,7 @@ import numpy as np
 from ..core.architecture import Architecture
 from ..core.errors import InputError, UnknownNameError, UnsupportedError, short_repr
 from .grid import grid_of
-from .plan import PlacedStack, place
+from .plan import NO_MODULES, PlacedStack, place
 from .stack import run_stack
 from .step import Cache, PatchHandover, Step
 from .weights import Array
@@ -26,9 +26,9 @@ class Model:
         tensors: all distinct weights and buffers, by logical name (``decoder.blocks.0.attention.wq``).
     """
 
-    def __init__(self, architecture: Architecture, seed: int = 0) -> None:
+    def __init__(self, architecture: Architecture, seed: int = 0, modules: Mapping[str, Any] = NO_MODULES) -> None:
         self.architecture = architecture
-        self.stacks: list[PlacedStack] = place(architecture)
+        self.stacks: list[PlacedStack] = place(architecture, modules)
         rng = np.random.default_rng(seed)
         self.tensors: dict[str, Array] = {}
         for layer in self._layers():

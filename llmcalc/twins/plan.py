@@ -13,6 +13,8 @@ from ..core.zoo_search import find_module
 from .coverage import check_fields
 from .weights import Array, Sizes, Weight, Weights
 
+NO_MODULES: Mapping[str, Any] = {}
+
 
 @dataclass(frozen=True)
 class PlacedLayer:
@@ -112,8 +114,10 @@ class PlacedStack:
         return int(min((table.rows for table in looked_up), default=0))
 
 
-def place(architecture: Architecture) -> list[PlacedStack]:
+def place(architecture: Architecture, modules: Mapping[str, Any] = NO_MODULES) -> list[PlacedStack]:
     """Place every layer of an architecture, naming shared tensors after their first use.
+
+    ``modules`` contains the modules of kinds that have none in this package.
 
     Unused towers and towers without a NumPy model are omitted, since a text-only pass does not need them.
 
@@ -132,7 +136,7 @@ def place(architecture: Architecture) -> list[PlacedStack]:
             continue
         known = dict(shared)
         try:
-            placed = _Placer(stack, known).place_stack()
+            placed = _Placer(stack, known, modules).place_stack()
             if not (placed.vocab or placed.input_shape(1) or placed.n_learned_queries or placed.takes_handover):
                 raise UnsupportedError(f"{stack.name} has neither a token table nor data input, so it cannot run")
         except UnsupportedError:
@@ -159,8 +163,8 @@ def omitted_tower_layers(architecture: Architecture, stacks: list[PlacedStack]) 
 class _Placer:
     """Placer for the layers of one stack. ``shared`` maps the identities of shared tensors to their names."""
 
-    def __init__(self, stack: Stack, shared: dict[str, str]) -> None:
-        self.stack, self.shared = stack, shared
+    def __init__(self, stack: Stack, shared: dict[str, str], modules: Mapping[str, Any] = NO_MODULES) -> None:
+        self.stack, self.shared, self.modules = stack, shared, modules
         self.taken: set[str] = set()
         self.number = 0
         self.block_name = self.shared_as = ""
@@ -242,6 +246,9 @@ class _Placer:
 
     def implementation(self, layer: Any) -> tuple[Any, list[Weight]]:
         """Return the module that runs a layer, and the weights of the layer."""
+        if layer.kind() in self.modules:
+            own = self.modules[layer.kind()]
+            return own, own.weights(layer)
         place = find_module("twins", layer.kind())
         if place is None:
             raise UnsupportedError(f"{layer.kind()} layers have no NumPy model, so this architecture cannot be run")

@@ -19,6 +19,7 @@ from ..core.errors import UnsupportedError
 from ..core.shrink_tower import grid_of
 from ..twins import twin
 from .compare import compare
+from .equation_model import generated_models
 from .result import Check, Verification
 
 __all__ = ["Check", "Verification", "verify"]
@@ -58,7 +59,8 @@ def _can_be_run(towers: Architecture) -> bool:
         if len({getattr(layer, "merge", 1) for layer in layers}) > 1:  # a small copy may lack some of the parts
             return False
     try:
-        model = twin(towers.shrink())
+        small = towers.shrink()
+        model = twin(small, modules=generated_models(small))
         grid = grid_of(towers.stacks)
         pixels = model.stacks[0].input_shape(grid[0] * grid[1])
         if pixels is None or any(stack.input_shape(1) or not stack.n_learned_queries for stack in model.stacks[1:]):

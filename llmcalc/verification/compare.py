@@ -27,6 +27,7 @@ from ..twins.observer import Observer
 from ..twins.step import Step
 from ..twins.training import tower_step, train_step
 from ..twins.weights import Array
+from .equation_model import generated_models
 from .result import Check
 
 BATCH = 2
@@ -59,7 +60,7 @@ class _Inputs(NamedTuple):
 
 def compare(small: Architecture) -> Iterator[Check]:
     """Yield all checks of a small architecture."""
-    model = twin(small)
+    model = twin(small, modules=generated_models(small))
     _exclude_zero_experts(model)
     texts = _inputs(small, model)
     yield _parameters(small, model)

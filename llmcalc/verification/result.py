@@ -7,6 +7,7 @@ from typing import Any
 
 from ..core.architecture import Architecture
 from ..core.notebook_display import NotebookDisplay
+from .equation_model import generated_models
 
 Number = int | float
 
@@ -60,7 +61,13 @@ class Verification(NotebookDisplay):
         """Whether all checks pass."""
         return all(check.ok for check in self.checks)
 
+    @property
+    def generated(self) -> tuple[str, ...]:
+        """Layer kinds whose NumPy model was generated from their own equations."""
+        return tuple(generated_models(self.architecture))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the verification as a dictionary."""
         checks = [check.to_dict() for check in self.checks]
-        return {"ok": self.ok, "model": self.architecture.name, "checks": checks}
+        data = {"ok": self.ok, "model": self.architecture.name, "checks": checks}
+        return data | ({"generated": list(self.generated)} if self.generated else {})

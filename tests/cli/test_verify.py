@@ -46,7 +46,7 @@ def _a_wrong_declaration(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def _no_twin(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise UnsupportedError("attention has no NumPy model", hint="another time")
 
     monkeypatch.setattr(import_module("llmcalc.verification.compare"), "twin", refuse)

@@ -1,0 +1,267 @@
+"""The NumPy model that is generated from the equations of a text kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import llmcalc
+from llmcalc.core.architecture import Architecture
+from llmcalc.core.errors import InputError, UnsupportedError
+from llmcalc.core.functions import FUNCTIONS
+from llmcalc.schema.preset import build_preset
+
+WIDTH = {"d": "d_model"}
+LOW_RANK: dict[str, Any] = {
+    "fields": {"rank": "int", "norm_eps": 1e-6},
+    "axes": WIDTH | {"rank": "rank"},
+    "tensors": ["left[d | rank]", "right[rank | d]", "norm[d]"],
+    "equations": [
+        "l[b q rank] = x[b q d] left[d rank]",
+        "y[b q d] = l[b q rank] right[rank d]",
+        "y[b q d] = rmsnorm(y, norm)",
+        "y[b q d] = add(y, x)",
+    ],
+}
+GATED: dict[str, Any] = {
+    "fields": {"d_ff": "$4 * d_model"},
+    "axes": WIDTH | {"f": "d_ff"},
+    "tensors": ["wg[d | f]", "wu[d | f]", "wd[f | d]"],
+    "equations": [
+        "g[b q f] = x[b q d] wg[d f]",
+        "a[b q f] = silu(g)",
+        "u[b q f] = x[b q d] wu[d f]",
+        "m[b q f] = mul(a, u)",
+        "y[b q d] = m[b q f] wd[f d]",
+    ],
+}
+HEADS: dict[str, Any] = {
+    "fields": {"n_heads": "int", "n_kv_heads": "$n_heads", "d_head": "$d_model / n_heads"},
+    "axes": WIDTH | {"h": "n_heads", "g": "n_kv_heads", "e": "d_head", "t": "c + q"},
+    "tensors": ["wq[d | h e]", "wk[d | g e]", "wv[d | g e]", "wo[h e | d]"],
+    "state": ["k[b t g e]", "v[b t g e]"],
+    "mask": "causal",
+}
+PROJECTED = ["q[b q h e] = x[b q d] wq[d h e]", "k[b q g e] = x[b q d] wk[d g e]", "v[b q g e] = x[b q d] wv[d g e]"]
+SCORED = ["s[b h q k] = q[b q h e] k[b k g e] | g:h", "s[b h q k] = scale(s)"]
+MIXED = ["o[b q h e] = p[b h q k] v[b k g e] | g:h", "y[b q d] = o[b q h e] wo[h e d]"]
+SOFTMAX = ["p[b h q k] = softmax(s)"]
+ATTENTION = HEADS | {"equations": [*PROJECTED, *SCORED, *SOFTMAX, *MIXED]}
+ROTATED = ATTENTION | {
+    "fields": {"n_heads": "int", "d_head": "int", "rope_theta": 500.0},
+    "axes": WIDTH | {"h": "n_heads", "g": "n_heads", "e": "d_head", "t": "c + q"},
+    "equations": [
+        *PROJECTED, "q[b q h e] = rope(q)", "k[b q g e] = rope(k)", "q[b q h e] = l2norm(q)",
+        "s[b h q k] = q[b q h e] k[b k g e] | g:h",
+        *SOFTMAX, *MIXED,
+    ],
+}  # fmt: skip
+WINDOW = ATTENTION | {
+    "fields": HEADS["fields"] | {"window": "int"},
+    "axes": HEADS["axes"] | {"w": "window", "k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"},
+    "mask": {"window": "window"},
+}
+CHUNK = ATTENTION | {
+    "fields": HEADS["fields"] | {"chunk": "int"},
+    "axes": HEADS["axes"] | {"Z": "chunk", "k": "mod(c, Z) + q", "t": "mod(c + q, Z)"},
+    "mask": {"chunk": "chunk"},
+}
+RETENTION = HEADS | {"equations": [*PROJECTED, *SCORED, *(line.replace("p[", "s[") for line in MIXED)]}
+LINEAR: dict[str, Any] = {  # parallel in a prefill, and a recurrent state of fixed size between steps
+    "fields": {"n_heads": "int", "d_head": "$d_model / n_heads"},
+    "axes": WIDTH | {"h": "n_heads", "e": "d_head", "v": "d_head"},
+    "tensors": ["wq[d | h e]", "wk[d | h e]", "wv[d | h v]", "wo[h v | d]", "norm[h v]"],
+    "equations": [
+        "q[b q h e] = x[b q d] wq[d h e]",
+        "k[b q h e] = x[b q d] wk[d h e]",
+        "v[b q h v] = x[b q d] wv[d h v]",
+        "s[b h q k] = q[b q h e] k[b k h e] | prefill",
+        "o[b q h v] = s[b h q k] v[b k h v] | prefill",
+        "u[b h e v] = k[b q h e] v[b q h v]",
+        "S[b h e v] = add(S, u)",
+        "o[b q h v] = q[b q h e] S[b h e v] | decode",
+        "o[b q h v] = rmsnorm(o, norm) | row:q",
+        "y[b q d] = o[b q h v] wo[h v d]",
+    ],
+    "state": [{"tensor": "S[b h e v]", "role": "recurrent"}],
+    "mask": "causal",
+}
+SHIFTED: dict[str, Any] = {
+    "axes": WIDTH,
+    "tensors": ["mix[d]", "w[d | d]"],
+    "equations": [
+        "m[b q d] = mul(shifted[b q d], mix)",
+        "m[b q d] = add(m, x)",
+        "m[b q d] = gelu(m)",
+        "y[b q d] = mul(m, mix)",
+    ],
+    "state": [{"tensor": "shift[b d]", "role": "recurrent"}],
+}
+SHIFTED["tensors"] = ["mix[d]"]
+RUN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "low rank": (LOW_RANK, {"rank": 7}),
+    "gated": (GATED, {}),
+    "attention": (ATTENTION, {"n_heads": 6, "n_kv_heads": 2}),
+    "multi-query": (ATTENTION, {"n_heads": 6, "n_kv_heads": 1, "d_head": 5}),
+    "rotated": (ROTATED, {"n_heads": 6, "d_head": 10}),
+    "window": (WINDOW, {"n_heads": 6, "window": 5}),
+    "chunk": (CHUNK, {"n_heads": 6, "n_kv_heads": 3, "chunk": 4}),
+    "retention": (RETENTION, {"n_heads": 6, "n_kv_heads": 2}),
+    "linear": (LINEAR, {"n_heads": 6}),
+    "shifted": (SHIFTED, {}),
+}
+
+
+def built(kind: dict[str, Any], values: dict[str, Any], other: dict[str, Any] | None = None) -> Architecture:
+    """A model with two equal blocks of a layer of the kind, or of another layer in its place."""
+    layer = {"own_kind": values} if other is None else other
+    decoder = {
+        "d_model": 36,
+        "norms": {"pre": {"rmsnorm": {}}},
+        "inputs": {"token": {"embedding": {"rows": 31, "share": "token_embedding"}}},
+        "blocks": {"block": {"own": layer}},
+        "order": ["block * 2"],
+        "outputs": {"norm": {"rmsnorm": {}}, "head": {"head": {"vocab": 31, "share": "token_embedding"}}},
+    }
+    data = {"name": "own", "kinds": {"own_kind": kind}, "architecture": {"stacks": {"decoder": decoder}}}
+    return build_preset(data, None, (), None)
+
+
+def wrong(model: Architecture) -> set[str]:
+    return {check.quantity for check in llmcalc.verify(model).checks if not check.ok}
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_its_counts_are_those_of_the_arrays(name: str) -> None:
+    verification = llmcalc.verify(built(*RUN[name]))
+    assert verification.ok, [check for check in verification.checks if not check.ok]
+    assert {"parameters", "state", "saved activations", "logits, step by step"} <= {
+        check.quantity for check in verification.checks
+    }
+
+
+def test_verify_says_that_it_is_no_independent_implementation() -> None:
+    from llmcalc.report.verify import outcome, verify_document
+
+    model = built(*RUN["gated"])
+    verification = llmcalc.verify(model)
+    assert verification.generated == ("own_kind",)
+    assert verification.to_dict()["generated"] == ["own_kind"]
+    assert any("not an independent implementation" in note for note in verify_document(model, outcome(model)).notes)
+    assert "generated" not in llmcalc.verify("gpt2").to_dict()
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("low rank", {"laurel": {"rank": 7}}),
+        ("gated", {"swiglu": {"d_ff": 144}}),
+        ("attention", {"gqa": {"n_heads": 6, "n_kv_heads": 2}}),
+        ("window", {"gqa": {"n_heads": 6, "window": 5}}),
+        ("chunk", {"gqa": {"n_heads": 6, "n_kv_heads": 3, "chunk": 4}}),
+    ],
+)
+def test_it_computes_what_the_independent_model_computes(name: str, other: dict[str, Any]) -> None:
+    own, twin = llmcalc.twin(built(*RUN[name])), llmcalc.twin(built(*RUN[name], other))
+    assert own.tensors.keys() == twin.tensors.keys()
+    own.tensors.update(twin.tensors)
+    ids = np.arange(22).reshape(2, 11)
+    assert np.allclose(own.forward(ids), twin.forward(ids), rtol=1e-12, atol=1e-12)
+
+
+def changed(kind: dict[str, Any], **parts: Any) -> dict[str, Any]:
+    return kind | parts
+
+
+def test_mistakes_are_found() -> None:
+    heads = {"n_heads": 6, "n_kv_heads": 2}
+    assert wrong(built(ATTENTION, heads)) == set()
+    assert wrong(built(changed(ATTENTION, mask=""), heads)) == {"logits, step by step"}
+    forgotten = [line for line in LINEAR["equations"] if not line.startswith("S[")]
+    with pytest.raises(UnsupportedError, match="state S"):
+        llmcalc.verify(built(changed(LINEAR, equations=forgotten), {"n_heads": 6}))
+    late = [line.replace(" | decode", "") if "S[b h e v] |" in line else line for line in LINEAR["equations"]]
+    assert "logits, step by step" in wrong(built(changed(LINEAR, equations=late), {"n_heads": 6}))
+    with pytest.raises(UnsupportedError, match="k at earlier tokens, because it is not part of the state"):
+        llmcalc.verify(built(changed(ATTENTION, state=["v[b t g e]"]), heads))
+    short = changed(ATTENTION, axes=HEADS["axes"] | {"t": "min(c + q, 5)"})
+    with pytest.raises(UnsupportedError, match="has the shape"):
+        llmcalc.verify(built(short, heads))
+
+
+ONE = ["y[b q d] = {}(x)", "y[b q d] = {}(x, w)", "y[b q d] = {}(x, w, v)"]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_is_computed_or_refused_by_name(function: str) -> None:
+    messages = []
+    for number, line in enumerate(ONE):
+        names = ["w", "v"][:number]
+        kind = {
+            "axes": WIDTH | {"d2": "d_model"},
+            "tensors": [*(f"{name}[d]" for name in names), "wo[d | d2]"],
+            "equations": [line.format(function), "z[b q d2] = y[b q d] wo[d d2]", "y[b q d] = copy(z)"],
+        }
+        try:
+            assert "matmul FLOPs, forward" not in wrong(built(kind, {}))
+        except UnsupportedError as error:
+            messages.append(str(error))
+    assert all(function in message for message in messages)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("y[b q d] = x[b q d] conv[d K]", "a sum over an axis of one tensor, such as the convolution"),
+        ("y[b q d] = selective_scan(x, conv)", "the function selective_scan|other axes"),
+        ("y[b q d] = x[b q d] conv[d K] | scan", "the tag 'scan'"),
+        ("y[b q d] = fft(x) | over:q", "transforms along an axis"),
+    ],
+)
+def test_what_cannot_run_is_refused_by_name(line: str, message: str) -> None:
+    kind = {
+        "axes": WIDTH | {"K": 4},
+        "tensors": ["conv[d; K]"],
+        "equations": [line, "z[b q d] = y[b q d] conv[d K]"],
+    }
+    with pytest.raises(UnsupportedError, match=message):
+        llmcalc.verify(built(kind, {}))
+
+
+LINES = st.sampled_from([
+    *ATTENTION["equations"], *LINEAR["equations"], "y[b q d] = add(y, x)", "y[b q d] = mul(y, shifted)",
+    "y[b q d] = copy(x)",
+    "o[b q h e] = rmsnorm(o)", "o[b q h e] = l2norm(o) | row:q", "S[b h e] = k[b q g e] q[b q h e] | g:h",
+    "y[b d q] = copy(y)",
+    "q[b q h e] = rope(q)", "k[b t g e] = copy(k[b k g e])", "v[b q g e] = softmax(v)", "s[b h q k] = add(s, s)",
+    "y[b q d] = o[b q h e] wo[h e d] | nograd", "p[b h q t] = softmax(s)", "y[b k d] = scale(y)", "z[b q] = add(z, z)",
+])  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(LINES, min_size=1, max_size=4),
+    st.permutations(ATTENTION["equations"]),
+    st.sampled_from(["causal", "", {"window": 5}, {"chunk": "n_heads"}]),
+    st.lists(
+        st.sampled_from(["k[b t g e]", "v[b t g e]", "S[b h e]", "shift[b d]", "q[b q h e]", "y[b d]"]), max_size=3
+    ),
+    st.dictionaries(
+        st.sampled_from("tkqe"), st.sampled_from(["c + q", "min(c, h) + q", "q", "c - 3", "d_head"]), max_size=2
+    ),
+)
+def test_any_kind_runs_or_is_refused(
+    more: list[str], lines: list[str], mask: Any, state: list[str], axes: dict[str, str]
+) -> None:
+    for equations in ([*ATTENTION["equations"], *more], [*more, *ATTENTION["equations"]], [*lines, *more]):
+        kind = changed(ATTENTION, equations=equations, mask=mask, state=state, axes=HEADS["axes"] | axes)
+        try:
+            model = built(kind, {"n_heads": 6, "n_kv_heads": 2})
+            verification = llmcalc.verify(model)
+        except InputError:
+            continue
+        assert next(iter(verification.checks)).ok  # parameters
