@@ -10,10 +10,12 @@ from ..core.layer import Layer
 from ..core.layer_history import without_n_sums
 from ..core.part import nested_fields
 from ..core.structure import NOTHING, paper_name, word
+from ..core.text_kind import TextLayer
 from .build import STACK_FLAGS, STACK_NUMBERS
 from .describe import block_order
 from .export import explicit_fields, name_and_fields
 from .order import shortest_order
+from .text_kinds import definition_differences
 
 _WEIGHTS = ("residual", "residual_normed", "depth_scaled", "scale", "residual_scale")
 _SUMS = (*_WEIGHTS, "share", "input_from", "residual_from", "concat_input")
@@ -143,7 +145,9 @@ def _named(part: Sublayer | None) -> dict[str, Layer]:
 def _layers(one: Mapping[str, Layer], other: Mapping[str, Layer], first: Stack, second: Stack) -> Found:
     for name in dict.fromkeys((*one, *other)):
         here, there = one.get(name), other.get(name)
-        if here is None or there is None or type(here) is not type(there):
+        if isinstance(here, TextLayer) and isinstance(there, TextLayer) and here.kind() == there.kind():
+            yield from (Difference(name, *entry) for entry in _definitions(here, there))
+        elif here is None or there is None or type(here) is not type(there):
             yield Difference(name, "layer", _format_layer(here, first), _format_layer(there, second))
             continue
         telling = {*_paths(explicit_fields(here, first.d_model)), *_paths(explicit_fields(there, second.d_model))}
@@ -154,6 +158,12 @@ def _layers(one: Mapping[str, Layer], other: Mapping[str, Layer], first: Stack, 
                 continue
             title = paper_name(here, path, values[0]) if type(values[0]) is int else path
             yield from _values(name, title, *values)
+
+
+def _definitions(here: TextLayer, there: TextLayer) -> Iterator[tuple[str, str, str]]:
+    """Yield the differences between the definitions of two layers whose kinds have the same name."""
+    for key, first, second in definition_differences(here.definition, there.definition):
+        yield f"{here.kind()} {key}", first or NOTHING, second or NOTHING
 
 
 def _paths(data: Mapping[str, Any]) -> Iterator[str]:

@@ -305,6 +305,24 @@ def write_kinds(architecture: Architecture) -> dict[str, Any]:
     return found
 
 
+def definition_differences(first: TextKind, second: TextKind) -> Iterator[tuple[str, str, str]]:
+    """Yield the keys in which two definitions differ, with the entries that only the first or only the second has."""
+    one, other = ({key: _entry_texts(entries) for key, entries in _plain(kind).items()} for kind in (first, second))
+    for key in dict.fromkeys((*one, *other)):
+        here, there = one.get(key, []), other.get(key, [])
+        if here != there:
+            only = [[text for text in mine if text not in others] for mine, others in ((here, there), (there, here))]
+            left, right = ("; ".join(texts) for texts in (only if any(only) else (here, there)))
+            yield key, left, right
+
+
+def _entry_texts(entries: Any) -> list[str]:
+    """Return the entries of a key as texts."""
+    if isinstance(entries, dict):
+        return [f"{key}: {value}" for key, value in entries.items()]
+    return [str(entry) for entry in entries] if isinstance(entries, list) else [str(entries)]
+
+
 def _plain(kind: TextKind) -> dict[str, Any]:
     mask, width = kind.mask
     data = {

@@ -270,6 +270,41 @@ def test_tensor_parallelism_divides_the_axes_that_say_so() -> None:
         Mesh(tp=2).share_of_weight(declaration.tensors[1], declaration, 90)
 
 
+def test_a_difference_names_the_entries_of_a_definition() -> None:
+    first = built(SLOTS, SLOTS_FIELDS)
+    second = built(
+        changed(equations=[line.replace("softmax", "sigmoid") for line in SLOTS["equations"]]), {"n_slots": 11}
+    )
+    found = {(entry.what, entry.first, entry.second) for entry in llmcalc.diff(first, second).differences}
+    assert found == {
+        ("sketch equations", "p[b q m] = softmax(s)", "p[b q m] = sigmoid(s)"),
+        ("n_slots", "7", "11"),
+    }
+    assert not llmcalc.diff(first, built(SLOTS, SLOTS_FIELDS)).differences
+    renamed = built(changed(description=""), SLOTS_FIELDS)
+    assert [entry.second for entry in llmcalc.diff(first, renamed).differences] == ["–"]
+
+
+@pytest.mark.parametrize("name", ["params", "flops", "memory", "state", "traffic", "check", "verify"])
+def test_every_function_accepts_it(name: str) -> None:
+    assert getattr(llmcalc, name)(built(SLOTS, SLOTS_FIELDS)).to_dict()
+
+
+def test_formulas_use_the_names_of_its_axes() -> None:
+    model = built(SLOTS, SLOTS_FIELDS)
+    tree = llmcalc.explain(model, "params")
+    formulas: dict[str, str] = {}
+
+    def collect(node: Any) -> None:
+        formulas[node.label] = node.formula
+        for child in node.children:
+            collect(child)
+
+    collect(getattr(tree, "tree", tree))
+    assert formulas["values"] == "n_blocks·n_slots·d_model"
+    assert formulas["wq"] == "n_blocks·d_model·d_head"  # the letter e has a name already
+
+
 def test_a_base_passes_its_kinds_on(tmp_path: Path) -> None:
     import json
 
