@@ -66,6 +66,8 @@ PART_FIELDS: dict[str, dict[str, str]] = {  # by field that holds the part: flat
         "rope_factors": "scaling.factors",
     },
 }
+# by layer kind: flat fields that were the last of the kind, in the order that fingerprints keep
+LAST_FIELDS = {"mla": frozenset(PART_FIELDS["rope"]) - {"rope_theta"}}
 PART_WIDTHS = {"rotary_dim": "d_head"}  # flat fields whose value without the part is that of another field
 PART_SHORT_FORMS = {"positions": ("score_bias", "rope")}  # a field whose value is the name of a part or of a choice
 

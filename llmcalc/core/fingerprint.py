@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from .aliases import (
+    LAST_FIELDS,
     LAYER_CHOICES,
     LAYER_FIELDS,
     LAYER_KINDS,
-    PART_FIELDS,
     STACK_KEYS,
     STACK_ROLES,
     SUBLAYER_KEYS,
@@ -24,7 +24,6 @@ _STACK_KEYS, _SUBLAYER_KEYS = old_names(STACK_KEYS), old_names(SUBLAYER_KEYS)
 _LAYER_FIELDS = {kind: old_names(aliases) for kind, aliases in LAYER_FIELDS.items()}
 _LAYER_KINDS = {kind: "".join(map(str.title, old.split("_"))) for kind, old in old_names(LAYER_KINDS).items()}
 _LAYER_CHOICES = {kind: {name: old_names(words) for name, words in of.items()} for kind, of in LAYER_CHOICES.items()}
-_LAST = {"mla": frozenset(PART_FIELDS["rope"]) - {"rope_theta"}}  # flat fields that were the last of their kind
 _STACK_CHOICES = {"role": old_names(STACK_ROLES)}
 
 
@@ -62,7 +61,7 @@ def _first_fields(value: Any) -> list[tuple[str, Any, Any]]:
     """Return (name, value, default) of all fields in their original order, with flat fields in place of parts."""
     if not isinstance(value, Layer) or not value.PARTS:
         return [(entry.name, getattr(value, entry.name), entry.default) for entry in fields(value)]
-    last = _LAST.get(value.kind(), frozenset())
+    last = LAST_FIELDS.get(value.kind(), frozenset())
     return sorted(flat_fields(value), key=lambda entry: entry[0] in last)
 
 

@@ -74,7 +74,7 @@ def test_shared_experts_are_matrices_and_count_no_routed_experts():
         (Attention(**ATTENTION), False, "causal"),
         (Attention(**ATTENTION, positions="rope", causal=False), True, "both"),
         (Attention(**ATTENTION, cross=True, causal=False), False, ""),
-        (Mla(**smallest("mla")), Mla(**smallest("mla")).rope, "causal"),
+        (Mla(**smallest("mla")), True, "causal"),
         (ShortConv(**smallest("short_conv")), True, ""),
         (Mamba2(**smallest("mamba2")), True, ""),
         (Embedding(11, 7, "position"), True, ""),
