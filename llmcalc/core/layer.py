@@ -28,9 +28,7 @@ class Layer(Traits, Part):
     """Base class of all layer kinds.
 
     ``EXTERNAL_TENSORS`` describes tensors that equations read but do not compute.
-
-    ``SHRINK`` gives the small sizes of fields for tests (see ``core/shrink.py``). Fields that are not listed become new
-    primes. ``INPUT_WIDTH`` and ``OUTPUT_WIDTH`` name the fields for the widths of the input and of a different output.
+    ``INPUT_WIDTH`` and ``OUTPUT_WIDTH`` name the fields for the widths of the input and of a different output.
     """
 
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
@@ -78,11 +76,7 @@ class Layer(Traits, Part):
         """Return the axes, tensors, equations and state of this layer."""
         raise NotImplementedError
 
-    def shrink_field(self, field: str, sizes: Sizes) -> int | None:
-        """Return the small size of a field whose rule depends on other fields, or None to apply its rule."""
-        return None
-
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return small values of fields that must match other fields. ``small`` has the sizes from the rules."""
         return {}
 

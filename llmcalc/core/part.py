@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any, ClassVar, TypeGuard
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 from .errors import DescriptionError, InputError, SizeError, UnknownNameError, short_repr
 from .record import MISSING, changed, fields
+
+if TYPE_CHECKING:
+    from .shrink import Sizes
 
 LARGEST_SIZE = 10**15
 
@@ -22,12 +25,14 @@ class Part:
     """Base class of parts and layers. Fields are validated at construction.
 
     ``CHOICES`` lists the allowed values of string fields. Integer fields are sizes of at least 1, or at least 0 if
-    listed in ``ZERO_ALLOWED``. ``PARTS`` lists the classes of the fields that hold a part.
+    listed in ``ZERO_ALLOWED``. ``PARTS`` lists the classes of the fields that hold a part. ``SHRINK`` gives the small
+    sizes of fields for tests (see ``core/shrink.py``). Fields that are not listed become new primes.
     """
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {}
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset()
     PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {}
+    SHRINK: ClassVar[dict[str, str]] = {}
 
     def __post_init__(self) -> None:
         self.check()
@@ -68,6 +73,10 @@ class Part:
     def kind(cls) -> str:
         """Return the name of the part, which is the class name in lower case."""
         return cls.__name__.lower()
+
+    def shrink_field(self, field: str, sizes: Sizes) -> int | None:
+        """Return the small size of a field whose rule depends on other fields, or None to apply its rule."""
+        return None
 
     def derive(self, **values: Any) -> None:
         """Set fields that are still ``None``. This method must only be called during construction."""

@@ -36,6 +36,7 @@ from .errors import SizeError
 from .layer import Layer
 from .layer_history import with_n_sums
 from .ledger import entries
+from .part import Part
 from .record import changed, fields
 
 SEQ = 15  # test tokens: a multiple of every chunk, longer than every window, shorter than every position table
@@ -154,40 +155,34 @@ class Sizes:
 
     def layer(self, layer: Layer) -> Layer:
         """Shrink a layer."""
-        small = {name: self._field(layer, name, value) for name, value in _sizes_of(layer)}
+        small = self._fields(layer)
         return _made(layer, small | layer.shrink_related(self, small))
 
-    def _field(self, layer: Layer, name: str, value: int) -> int:
-        if value <= 1:
+    def _fields(self, part: Part) -> dict[str, Any]:
+        """Return the small sizes and the small parts of a layer or part, except unchanged default values."""
+        found: dict[str, Any] = {}
+        known = rules(type(part))  # type: ignore[arg-type]
+        for name, kind, usual in fields(part):
+            value, rule = getattr(part, name), known.get(name, "")
+            if isinstance(value, Part):
+                found[name] = changed(value, **self._fields(value))
+            elif type(value) is int and kind.startswith("int") and (value != usual or rule.startswith("always")):
+                found[name] = self._size(part, name, value, rule)
+        return found
+
+    def _size(self, part: Part, name: str, value: int, rule: str) -> int:
+        rule, _, condition = rule.partition(" if ")
+        if value <= 1 or (condition and not getattr(part, condition)):
             return value
-        found = layer.shrink_field(name, self)
-        rule, _, condition = _rules(layer).get(name, "").partition(" if ")
-        if condition and not getattr(layer, condition):
-            return value
+        found = part.shrink_field(name, self)
         return self.by_rule(rule, name, value) if found is None else found
 
 
-def _rules(layer: Layer) -> dict[str, str]:
-    """Return the rules for the fields of a layer, including those of the base classes of its kind."""
-    return rules(type(layer))  # type: ignore[arg-type]
-
-
 @cache
-def rules(kind: type[Layer]) -> dict[str, str]:
-    """Return the rules for the fields of a layer kind, including those of its base classes."""
+def rules(kind: type[Part]) -> dict[str, str]:
+    """Return the rules for the fields of a layer kind or part, including those of its base classes."""
     tables = (vars(base).get("SHRINK", {}) for base in reversed(kind.__mro__))
     return {name: rule for table in tables for names, rule in table.items() for name in names.split()}
-
-
-def _sizes_of(layer: Layer) -> list[tuple[str, int]]:
-    """Return the size fields of a layer that its rules apply to."""
-    found = ((entry.name, getattr(layer, entry.name), entry.default) for entry in fields(layer))
-    known = _rules(layer)
-    return [
-        (name, value)
-        for name, value, usual in found
-        if type(value) is int and (value != usual or known.get(name, "").startswith("always"))
-    ]
 
 
 def _made(layer: Layer, changes: dict[str, Any]) -> Layer:

@@ -152,7 +152,7 @@ class TextLayer(Layer):
         declaration.mask = f"{mask}:{size_of('the mask', width, sizes)}" if width else mask
         return declaration
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return small sizes that keep the divisions of the definition exact."""
         from .text_sizes import shrink_related  # needed only by tests
 

@@ -39,7 +39,7 @@ def shrink_rules(kind: TextKind) -> dict[str, str]:
     return rules
 
 
-def shrink_related(layer: TextLayer, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+def shrink_related(layer: TextLayer, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
     """Return sizes that divide each other where the sizes of the layer do, and derive all others again."""
     kind, own = layer.definition, layer.integers()
     found: dict[str, Any] = {}

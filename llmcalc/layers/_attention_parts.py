@@ -52,7 +52,7 @@ class MultiHead(Layer):
     def _head_axes(self) -> dict[str, int | str]:
         return {"d": self.d_model, "h": self.n_heads, "e": self.d_model // self.n_heads}
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return a number of heads that divides all small widths."""
         return {"n_heads": sizes.N_PARTS}
 

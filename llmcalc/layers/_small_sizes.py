@@ -5,13 +5,12 @@ from __future__ import annotations
 from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any
 
-from ..core.record import changed, fields
+from ..core.record import changed
 
 if TYPE_CHECKING:
     from ..core.shrink import Sizes
 
 KEY_HEADS, HEADS_PER_KEY_HEAD = (3, 2, 5, 7), (2, 5, 7, 11)
-LENGTH = 8  # training context length before rotary scaling, shorter than the test sequence
 ROTATED, ROTATED_IN_TWO_DIMENSIONS = (10, 14, 22, 26, 34), (12, 20, 28)
 
 
@@ -34,7 +33,7 @@ def shrink_attention(layer: Any, sizes: Sizes, small: dict[str, Any]) -> dict[st
         found["d_head"] = shrink_rotated_head(layer, sizes)
     if layer.d_head_v == layer.d_head:
         found["d_head_v"] = found.get("d_head", small["d_head"])
-    return found | {"rope": shrink_rope(layer.rope, found.get("d_head", small["d_head"]), layer.d_head)}
+    return found | {"rope": shrink_rope(layer, small.get("rope"), found.get("d_head", small["d_head"]), layer.d_head)}
 
 
 def shrink_rotated_head(layer: Any, sizes: Sizes) -> int:
@@ -44,22 +43,19 @@ def shrink_rotated_head(layer: Any, sizes: Sizes) -> int:
     return sizes.size("turned_head", layer.d_head, *ROTATED_IN_TWO_DIMENSIONS)
 
 
-def shrink_rope(rope: Any, width: int, whole: int | None = None) -> Any:
-    """Return rotary positions of a small head. The width is that of the head, or of its part that is always rotated.
+def shrink_rope(layer: Any, small: Any, width: int, whole: int | None = None) -> Any:
+    """Return the rotary positions ``small`` with a width and factors that match the small width of a head.
 
-    If only a part of a head of width ``whole`` is rotated, an even part of the small head is rotated.
+    The width is that of the head, or of its part that is always rotated. If only a part of a head of width ``whole``
+    is rotated, an even part of the small head is rotated.
     """
-    if rope is None:
+    if small is None:
         return None
-    small: dict[str, Any] = {}
-    if rope.dim is not None:
-        width = small["dim"] = width if rope.dim == whole else width // 4 * 2
-    names = [entry.name for entry in fields(rope.scaling)] if rope.scaling else []
-    scaling: dict[str, Any] = {"length": LENGTH} if "length" in names and rope.scaling.length else {}
-    if "factors" in names:
-        parts = [list(islice(cycle(part.split()), width // 2)) for part in rope.scaling.factors.split("|")]
-        scaling["factors"] = " | ".join(map(" ".join, parts))
-    return changed(rope, **small, scaling=changed(rope.scaling, **scaling) if scaling else rope.scaling)
+    dim = layer.rope.dim and (width if layer.rope.dim == whole else width // 4 * 2)
+    if not getattr(small.scaling, "factors", ""):
+        return changed(small, dim=dim)
+    parts = [list(islice(cycle(part.split()), (dim or width) // 2)) for part in small.scaling.factors.split("|")]
+    return changed(small, dim=dim, scaling=changed(small.scaling, factors=" | ".join(map(" ".join, parts))))
 
 
 def shrink_experts(layer: Any, sizes: Sizes) -> dict[str, Any]:

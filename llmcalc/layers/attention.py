@@ -240,7 +240,7 @@ class Attention(Layer):
         """Return the small length of a chunk of patches."""
         return sizes.PATCH_WINDOW if field == "chunk" and not self.causal else None
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return numbers of heads that divide each other, and an even rotary width."""
         from ._small_sizes import shrink_attention  # needed only by tests
 

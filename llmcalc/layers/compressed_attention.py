@@ -77,12 +77,12 @@ class CompressedAttention(Layer):
             problem = f"({self.n_groups}) does not divide n_heads · d_head"
             raise self.size_error("n_groups", problem, divides="n_heads")
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return even rotary widths."""
         from ._small_sizes import shrink_rope, shrink_rotated_head  # needed only by tests
 
         head = shrink_rotated_head(self, sizes)
-        return {"d_head": head, "rope": shrink_rope(self.rope, head, self.d_head)}
+        return {"d_head": head, "rope": shrink_rope(self, small.get("rope"), head, self.d_head)}
 
     def declare(self) -> Declaration:
         """Declare low-rank queries, one key, summaries, scores, weighted values and the grouped output projection."""

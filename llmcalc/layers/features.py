@@ -41,7 +41,7 @@ class Features(Layer):
         if not self.blocks.split() or not all(number.lstrip("-").isdecimal() for number in self.blocks.split()):
             raise self.size_error("blocks", f"must be integers such as -2, not {short_repr(self.blocks)}")
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return the last block for every block, because blocks after the last listed block have no gradient."""
         return {"blocks": " ".join(["-1"] * self.n_concatenated_streams())}
 

@@ -58,7 +58,7 @@ class GatedDeltaNet(Layer):
         self.check()
         self.must_divide("n_k_heads", "n_v_heads")
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return numbers of heads that divide each other."""
         from ._small_sizes import shrink_heads  # needed only by tests
 

@@ -140,11 +140,11 @@ class Mla(Layer):
             return sizes.size("qk_rope_head_dim", 2 * self.rope_learned, 6, 10, 14) // 2
         return None
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return rotary positions of the small rotary part."""
         from ._small_sizes import shrink_rope  # needed only by tests
 
-        return {"rope": shrink_rope(self.rope, small.get("qk_rope_head_dim", self.qk_rope_head_dim))}
+        return {"rope": shrink_rope(self, small.get("rope"), small.get("qk_rope_head_dim", self.qk_rope_head_dim))}
 
     def declare(self) -> Declaration:
         """Declare the down-projections, norms, up-projections, attention and output projection."""

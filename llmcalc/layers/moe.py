@@ -220,7 +220,7 @@ class Moe(Layer):
             return EXPERTS
         return ROUTER if self.tensor_component(tensor) == ROUTER else super().number_class(tensor)
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return numbers of experts and groups that leave some inactive, and a capacity that drops no token."""
         from ._small_sizes import shrink_experts  # needed only by tests
 

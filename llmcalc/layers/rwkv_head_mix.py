@@ -43,7 +43,7 @@ class RwkvHeadMix(Layer):
         self.check()
         self.must_divide("n_heads", "d_model")
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return a number of heads that divides all small widths."""
         return {"n_heads": sizes.N_PARTS}
 

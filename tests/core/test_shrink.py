@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import pytest
@@ -11,6 +12,7 @@ import llmcalc
 from llmcalc import layers
 from llmcalc.core.layer import Layer
 from llmcalc.core.ledger import entries
+from llmcalc.core.part import Part
 from llmcalc.core.record import fields, record
 from llmcalc.core.shrink import SEQ, Sizes, rules
 from llmcalc.core.shrink_tower import PATCHES
@@ -89,28 +91,47 @@ def test_what_there_is_one_of_stays_one_and_the_rest_is_small(model: str) -> Non
 RULE = re.compile(r"(always ?)?(keep|related|at most \d+|([a-z_]+)?( ?\d+)*)( if [a-z_]+)?")
 
 
-@pytest.mark.parametrize("kind", layers.kinds())
-def test_rules_are_valid_and_belong_to_sizes(kind: str) -> None:
-    found = layers.find(kind)[0]
+def records() -> Iterator[type[Part]]:
+    """Yield every kind and every part of one, including inner parts."""
+    waiting = [layers.find(kind)[0] for kind in layers.kinds()]
+    while waiting:
+        found: Any = waiting.pop()
+        yield found
+        waiting += [part for choices in found.PARTS.values() for part in choices]
+
+
+@pytest.mark.parametrize("found", sorted(set(records()), key=str), ids=lambda found: found.__name__)
+def test_rules_are_valid_and_belong_to_sizes(found: Any) -> None:
     declared = {entry.name: str(entry.type) for entry in fields(found)}
-    for name, rule in rules(found).items():  # type: ignore[arg-type]
+    for name, rule in rules(found).items():
         if name != "d_model" or "d_model" in declared:
-            assert declared[name].startswith("int"), f"{kind}.{name} is not a size"
-        assert RULE.fullmatch(rule), f"{kind}.{name}: {rule}"
+            assert declared[name].startswith("int"), f"{found.__name__}.{name} is not a size"
+        assert RULE.fullmatch(rule), f"{found.__name__}.{name}: {rule}"
         assert rule.partition(" if ")[2] in {"", *declared}
-    for field in filter(None, (found.INPUT_WIDTH, found.OUTPUT_WIDTH)):
+    for field in filter(None, (getattr(found, "INPUT_WIDTH", ""), getattr(found, "OUTPUT_WIDTH", ""))):
         assert field == "d_model" or field in declared
 
 
 def test_kinds_agree_on_the_sizes_of_a_role() -> None:
     pools: dict[str, set[str]] = {}
-    for kind in layers.kinds():
-        for name, rule in rules(layers.find(kind)[0]).items():  # type: ignore[arg-type]
+    for found in records():
+        for name, rule in rules(found).items():  # type: ignore[arg-type]
             words = rule.removeprefix("always").partition(" if ")[0].split()
             if words and words[0] not in ("keep", "related", "at", "width"):
                 role = words.pop(0) if not words[0].isdecimal() else name
                 pools.setdefault(role, set()).add(" ".join(words))
-    assert {role: found for role, found in pools.items() if len(found) > 1} == {}
+    assert {role: sizes for role, sizes in pools.items() if len(sizes) > 1} == {}
+
+
+@record
+class Option(Part):
+    """A part with sizes."""
+
+    free: int = 1
+    limit: int = 1
+    theta: float = 1.0
+
+    SHRINK: ClassVar[dict[str, str]] = {"limit": "chosen 7 5"}
 
 
 @record
@@ -131,7 +152,10 @@ class Sketch(Layer):
     switch: bool = False
     dependent: int = 6
     derived: int = 1
+    factor: float = 1.0
+    option: Option | None = None
 
+    PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"option": (Option,)}
     SHRINK: ClassVar[dict[str, str]] = {
         "d_other": "width",
         "kept": "keep",
@@ -143,11 +167,11 @@ class Sketch(Layer):
         "derived": "related",
     }
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, int]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         return {"derived": 2 * small["free"]}
 
 
-def shrunk(sizes: Sizes, **values: int) -> Sketch:
+def shrunk(sizes: Sizes, **values: Any) -> Sketch:
     return sizes.layer(Sketch(**{"d_model": 4096, "d_other": 1024, "free": 600, **values}))  # type: ignore[return-value]
 
 
@@ -158,6 +182,13 @@ def test_a_field_without_a_rule_becomes_a_new_prime() -> None:
     assert all(number % divisor for number in (small.free, small.again) for divisor in range(2, number))
     assert shrunk(sizes).free == small.free
     assert shrunk(sizes, free=601).free not in (small.free, small.d_model)
+
+
+def test_sizes_of_parts_shrink_and_other_numbers_stay() -> None:
+    sizes = Sizes()
+    small = shrunk(sizes, chosen=500, factor=500, option=Option(free=600, limit=500, theta=10_000))
+    assert small.option == Option(free=small.free, limit=7, theta=10_000)
+    assert (small.factor, small.chosen) == (500, 7)
 
 
 def test_equal_widths_stay_equal() -> None:
@@ -219,10 +250,11 @@ def test_related_sizes_match() -> None:
 
 def test_rotary_factors_have_one_per_pair() -> None:
     factors = " ".join(["1.5"] * 64)
-    attention = {"n_heads": 32, "d_model": 4096, "positions": "rope", "rope_scaling": "longrope"}
-    large = layers.find("attention")[0](**attention, rope_factors=f"{factors} | {factors}")  # type: ignore[call-arg]
-    found: Any = Sizes().layer(large)
-    assert [len(part.split()) for part in found.rope_factors.split("|")] == [found.rotary_dim // 2] * 2
+    rope = {"scaling": {"longrope": {"length": 4096, "factors": f"{factors} | {factors}"}}}
+    large = layers.find("attention")[0](n_heads=32, d_model=4096, rope=rope)  # type: ignore[call-arg]
+    found = Sizes().layer(large).rope  # type: ignore[attr-defined]
+    assert [len(part.split()) for part in found.scaling.factors.split("|")] == [found.dim // 2] * 2
+    assert found.scaling.length == 8 < SEQ
     learned = layer_of(small("mistral_large4_text"), "mla")
     assert learned.rope_learned == learned.qk_rope_head_dim // 2
 

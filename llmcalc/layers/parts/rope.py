@@ -31,6 +31,8 @@ class Dynamic(Part):
     factor: float = 1.0
     length: int | None = None
 
+    SHRINK: ClassVar[dict[str, str]] = {"length": "rope_length 8"}
+
 
 @record
 class Llama3(Part):
@@ -46,6 +48,8 @@ class Llama3(Part):
     length: int | None = None
     low_factor: float = 1.0
     high_factor: float = 4.0
+
+    SHRINK: ClassVar[dict[str, str]] = {"length": "rope_length 8"}
 
 
 @record
@@ -67,6 +71,8 @@ class Yarn(Part):
     truncate: bool = True
     attention: float = 1.0
 
+    SHRINK: ClassVar[dict[str, str]] = {"length": "rope_length 8"}
+
 
 @record
 class LongRope(Part):
@@ -83,6 +89,8 @@ class LongRope(Part):
     length: int | None = None
     attention: float = 1.0
     factors: str = ""
+
+    SHRINK: ClassVar[dict[str, str]] = {"length": "rope_length 8"}
 
 
 @record
@@ -107,6 +115,8 @@ class Other(Part):
 
     factor: float = 1.0
     length: int | None = None
+
+    SHRINK: ClassVar[dict[str, str]] = {"length": "rope_length 8"}
 
 
 Scaling: TypeAlias = Linear | Dynamic | Llama3 | Yarn | LongRope | Proportional | Other
@@ -133,6 +143,7 @@ class Rope(Part):
     grid: str = "none"
     scaling: Scaling | None = None
 
+    SHRINK: ClassVar[dict[str, str]] = {"dim": "related"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"grid": ("none", "halves", "alternate", "other")}
     PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {
         "scaling": (Linear, Dynamic, Llama3, Yarn, LongRope, Proportional, Other)

@@ -57,7 +57,7 @@ class BoxEmbedding(Layer):
         if (self.d_stream is None) != (self.n_places is None):
             raise self.size_error("d_stream", "and n_places must be set together")
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return widths of edges and sizes that fill the stream."""
         edge = sizes.width(4 * self.d_edge + 2 * self.d_size) // self.WIDTH_MULTIPLE
         return {"d_edge": edge, "d_size": edge}

@@ -35,7 +35,7 @@ class BoxPairs(Layer):
     ROLES: ClassVar[Roles] = Roles(head_widths="d_head")
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"waves": "sines and cosines of distances between boxes"}
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return one sine and one cosine."""
         return {"d_wave": 2}
 

@@ -43,7 +43,7 @@ class CharacterEmbedding(Layer):
         self.check()
         self.must_divide("n_hashes", "d_out")
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return a number of hash functions that divides all small widths."""
         return {"n_hashes": sizes.N_PARTS}
 

@@ -72,7 +72,7 @@ class ChunkedAttention(Layer):
             problem = f"is {short_repr(self.factors)}; it must be even numbers that sum to twice n_rotations"
             raise self.size_error("factors", problem)
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return a padded length that is a multiple of every chunk, and the length of the smallest chunk."""
         return {"padded_to": 15, "padded_above": 3} if "padded_to" in small else {}
 

@@ -66,12 +66,16 @@ class CompressedConvolutionalAttention(Layer):
         self.must_divide("n_kv_heads", "n_heads")
         fit_rope(self, "d_head")
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return numbers of heads that divide each other, and even rotary widths."""
         from ....layers._small_sizes import shrink_heads, shrink_rope, shrink_rotated_head  # needed only by tests
 
         head = shrink_rotated_head(self, sizes)
-        return {**shrink_heads(self, sizes), "d_head": head, "rope": shrink_rope(self.rope, head, self.d_head)}
+        return {
+            **shrink_heads(self, sizes),
+            "d_head": head,
+            "rope": shrink_rope(self, small.get("rope"), head, self.d_head),
+        }
 
     def declare(self) -> Declaration:
         """Declare the projections, convolutions, attention, output projection, and cached convolution inputs."""

@@ -60,7 +60,7 @@ class LatentAttention(Layer):
         if self.query_residual and (self.reads_itself or self.d_out != self.d_model):
             raise self.size_error("query_residual", "cannot be combined with reads_itself or d_out")
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return a number of heads that divides all small widths."""
         return {"n_heads": sizes.N_PARTS}
 

@@ -45,7 +45,7 @@ class LocalAttention(MultiHead):
         if self.window % 2:
             raise self.size_error("window", f"must be even, not {self.window}")
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return an even window, so that half of it lies on each side, and a padded length of two windows."""
         return super().shrink_related(sizes, small) | {"window": 6, "padded_to": 12}
 

@@ -51,7 +51,7 @@ class Mlstm(Layer):
         self.must_divide("n_heads", "d_k")
         self.must_divide("n_heads", "d_v")
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return a number of heads that divides all small widths."""
         return {"n_heads": sizes.N_PARTS}
 

@@ -69,7 +69,7 @@ class PatchAttention(Layer):
         """Make the concatenated vectors of a patch a multiple of one vector."""
         sizes.concatenate(*[self.d_model] * self.n_vectors)
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return numbers of heads that divide each other."""
         from ....layers._small_sizes import shrink_heads  # needed only by tests
 

@@ -52,7 +52,7 @@ class ProductKeyExperts(Layer):
             problem = f"is {self.n_experts}; only {reachable} of them have keys, fewer than top_k ({self.top_k})"
             raise self.size_error("n_experts", problem)
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return numbers of experts that leave some experts inactive, unless all were active."""
         from ....layers._small_sizes import shrink_experts  # needed only by tests
 

@@ -83,7 +83,7 @@ class RelativeProfileAttention(Layer):
         if self.separate and not self.own_inputs:
             raise self.size_error("separate", "requires own_inputs: true")
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return numbers of heads that divide each other."""
         from ....layers._small_sizes import shrink_heads  # needed only by tests
 

@@ -52,12 +52,12 @@ class RoutedAttention(Layer):
         check_rope(self, "d_head")
         self.must_not_exceed("top_k", "n_experts")
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return numbers of experts that leave some inactive, and an even head width."""
         from ....layers._small_sizes import shrink_experts, shrink_rope, shrink_rotated_head  # needed only by tests
 
         head = shrink_rotated_head(self, sizes)
-        return {"d_head": head, "rope": shrink_rope(self.rope, head), **shrink_experts(self, sizes)}
+        return {"d_head": head, "rope": shrink_rope(self, small.get("rope"), head), **shrink_experts(self, sizes)}
 
     def declare(self) -> Declaration:
         """Declare the router, expert queries, shared keys and values, scores, weighted values, and expert outputs."""

@@ -45,7 +45,7 @@ class SparseAttention(MultiHead):
         """Maximum sequence length for full attention, in tokens."""
         return (NEAR + GLOBAL + 2 * self.n_random) * self.block
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return the smallest blocks, and one random block per block."""
         return super().shrink_related(sizes, small) | {"block": 2, "n_random": 1}
 

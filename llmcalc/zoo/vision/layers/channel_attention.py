@@ -35,7 +35,7 @@ class ChannelAttention(Layer):
         self.check()
         self.must_divide("n_groups", "d_model")
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return a number of groups that divides all small widths."""
         return {"n_groups": sizes.N_PARTS}
 

@@ -79,7 +79,7 @@ class QueryAttention(Layer):
         if self.sees != "tokens" and (self.pooled or self.d_source != self.d_model):
             raise self.size_error("pooled", "and d_source require sees: tokens")
 
-    def shrink_related(self, sizes: Sizes, small: dict[str, int]) -> dict[str, Any]:
+    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return numbers of heads that divide each other."""
         from ....layers._small_sizes import shrink_heads  # needed only by tests
 
