@@ -31,7 +31,7 @@ from .core.layer import Layer
 from .core.ledger import rows
 from .core.part import Part
 from .core.setting import LOGITS, MODE, PAIRS
-from .core.traits import role_fields
+from .core.shrink import WIDTH, rules
 from .core.workload import Workload
 
 PRIMES = tuple(number for number in range(2, 200) if all(number % divisor for divisor in range(2, number)))
@@ -112,8 +112,10 @@ def _runs(draw: st.DrawFn, d_model: int, source: int | None, multiple: int) -> R
 @st.composite
 def _sublayers(draw: st.DrawFn, d_model: int, multiple: int) -> Sublayer:
     kind = draw(st.sampled_from(block_kinds()))
-    widths = ("d_model", *role_fields(kinds.find(kind)[0])["widths"])  # type: ignore[arg-type]
-    layer = draw(layers(kind, multiple, cross=False, **dict.fromkeys(widths, d_model)))
+    found, entries = _fields(kind)
+    of_streams = {name for name, rule in rules(found).items() if WIDTH in rule.split()}  # type: ignore[arg-type]
+    widths = {entry.name: d_model if is_required(entry) else None for entry in entries if entry.name in of_streams}
+    layer = draw(layers(kind, multiple, cross=False, **widths))
     pre, post = draw(st.tuples(*[st.none() | layers("norm", d_model=d_model)] * 2))
     return Sublayer(kind, (Branch(kind, layer),), pre, post)
 

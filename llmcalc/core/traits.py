@@ -61,7 +61,6 @@ class Roles:
         windows: length of a sliding attention window.
         chunks: length of an attention chunk, or of a chunk of a scan.
         vocabulary: rows of a table of tokens.
-        widths: input and output widths other than ``d_model``.
     """
 
     heads: str = ""
@@ -74,7 +73,6 @@ class Roles:
     windows: str = ""
     chunks: str = ""
     vocabulary: str = ""
-    widths: str = ""
 
 
 class Traits:

@@ -69,7 +69,7 @@ class Conv(Layer):
     rw    n_output_rows  output positions of a convolution along the frequency axis
     """
     PARALLEL: ClassVar[Parallel] = Parallel(whole="in out taps tf")
-    ROLES: ClassVar[Roles] = Roles(widths="d_in d_out", chunks="chunk")
+    ROLES: ClassVar[Roles] = Roles(chunks="chunk")
     HAS_ORDER: ClassVar[bool] = True
     IN_ANY_BLOCK: ClassVar[bool] = False
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}

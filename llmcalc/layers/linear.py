@@ -68,7 +68,7 @@ class Linear(Layer):
     restores_stream: bool = False
 
     PARALLEL: ClassVar[Parallel] = Parallel(whole="in out")
-    ROLES: ClassVar[Roles] = Roles(widths="d_in d_out", chunks="chunk")
+    ROLES: ClassVar[Roles] = Roles(chunks="chunk")
     IN_ANY_BLOCK: ClassVar[bool] = False
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
         "own": "the residual stream that is projected back",

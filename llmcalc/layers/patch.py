@@ -7,7 +7,7 @@ from typing import ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import changed, record
-from ..core.traits import Parallel, Roles
+from ..core.traits import Parallel
 
 
 @record
@@ -35,7 +35,6 @@ class Patch(Layer):
     unused: bool = False
 
     PARALLEL: ClassVar[Parallel] = Parallel(whole="out ch fr py px")
-    ROLES: ClassVar[Roles] = Roles(widths="d_out")
     INPUT_WIDTH: ClassVar[str] = "channels"
     OUTPUT_WIDTH: ClassVar[str] = "d_out"
     SHRINK: ClassVar[dict[str, str]] = {

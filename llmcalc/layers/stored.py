@@ -8,7 +8,7 @@ from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.record import record
-from ..core.traits import Parallel, Roles
+from ..core.traits import Parallel
 
 
 @record
@@ -42,7 +42,6 @@ class Stored(Layer):
     buffer: bool = False
 
     PARALLEL: ClassVar[Parallel] = Parallel(whole="in out fr py px taps")
-    ROLES: ClassVar[Roles] = Roles(widths="d_in d_out")
     INPUT_WIDTH: ClassVar[str] = "d_in"
     OUTPUT_WIDTH: ClassVar[str] = "d_out"
     SHRINK: ClassVar[dict[str, str]] = {"d_out d_in": "width", "taps": "at most 5", "side": "4 5", "frames": "2 3"}

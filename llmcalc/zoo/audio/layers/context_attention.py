@@ -63,7 +63,7 @@ class ContextAttention(Layer):
     fixed: bool = False
 
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="e u src")
-    ROLES: ClassVar[Roles] = Roles(widths="d_source", heads="n_heads", head_widths="d_head", chunks="chunk")
+    ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="d_head", chunks="chunk")
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"left", "right", "behind", "ahead", "n_ahead"})
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"positions": ("none", "table", "projected")}
     SHRINK: ClassVar[dict[str, str]] = {"chunk": "5 3", "n_distances": "14 18", "d_source": "width"}

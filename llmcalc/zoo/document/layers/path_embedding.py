@@ -43,7 +43,7 @@ class PathEmbedding(Layer):
     pu  d_unit     width of the embedding of a path step
     """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="f", whole="out xd ps xn pu")
-    ROLES: ClassVar[Roles] = Roles(widths="d_out", hidden="d_ff")
+    ROLES: ClassVar[Roles] = Roles(hidden="d_ff")
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"tag_id", "number_id"})
     OUTPUT_WIDTH: ClassVar[str] = "d_out"
     SHRINK: ClassVar[dict[str, str]] = {"d_out": "width", "tag_id": "3", "number_id": "5"}

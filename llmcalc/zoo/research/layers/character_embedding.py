@@ -30,7 +30,7 @@ class CharacterEmbedding(Layer):
     rows: int = 0x110000
 
     PARALLEL: ClassVar[Parallel] = Parallel(vocabulary="V", whole="nh ce")
-    ROLES: ClassVar[Roles] = Roles(vocabulary="rows", widths="d_out")
+    ROLES: ClassVar[Roles] = Roles(vocabulary="rows")
     IN_ANY_BLOCK: ClassVar[bool] = False
     table: ClassVar[str] = "token"
     use: ClassVar[str] = "tokens"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
-from ....core.traits import Parallel, Roles
+from ....core.traits import Parallel
 from ....layers.mlp import ACTIVATIONS
 from .character_attention import n_groups
 
@@ -39,7 +39,6 @@ class CharacterPooling(Layer):
     both  2 d_model  two concatenated streams
     """
     PARALLEL: ClassVar[Parallel] = Parallel(whole="both in out taps")
-    ROLES: ClassVar[Roles] = Roles(widths="d_in")
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"characters": "the stream before tokens were merged"}
     INPUT_WIDTH: ClassVar[str] = "d_in"

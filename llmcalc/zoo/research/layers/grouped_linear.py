@@ -7,7 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
-from ....core.traits import Parallel, Roles
+from ....core.traits import Parallel
 
 
 @record
@@ -29,7 +29,6 @@ class GroupedLinear(Layer):
     xo  d_group_out  output width of a group
     """
     PARALLEL: ClassVar[Parallel] = Parallel(whole="xg xi xo")
-    ROLES: ClassVar[Roles] = Roles(widths="d_in d_out")
     INPUT_WIDTH: ClassVar[str] = "d_in"
     OUTPUT_WIDTH: ClassVar[str] = "d_out"
     SHRINK: ClassVar[dict[str, str]] = {"d_in d_out": "width", "groups": "3 2"}

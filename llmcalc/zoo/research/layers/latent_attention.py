@@ -46,7 +46,7 @@ class LatentAttention(Layer):
     d_out: int | None = None
 
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="out e v src")
-    ROLES: ClassVar[Roles] = Roles(widths="d_source d_out", heads="n_heads")
+    ROLES: ClassVar[Roles] = Roles(heads="n_heads")
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"array": "the learned array"}
     WIDTH_MULTIPLE: ClassVar[int] = 6  # three heads of an even width
     OUTPUT_WIDTH: ClassVar[str] = "d_out"

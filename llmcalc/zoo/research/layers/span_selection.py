@@ -7,7 +7,7 @@ from typing import ClassVar
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
-from ....core.traits import Parallel, Roles
+from ....core.traits import Parallel
 
 
 @record
@@ -27,7 +27,6 @@ class SpanSelection(Layer):
     eps: float = 1e-5
 
     PARALLEL: ClassVar[Parallel] = Parallel(whole="in out")
-    ROLES: ClassVar[Roles] = Roles(widths="d_in")
     HAS_ORDER: ClassVar[bool] = True
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"question_id"})
     INPUT_WIDTH: ClassVar[str] = "d_in"

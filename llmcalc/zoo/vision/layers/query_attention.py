@@ -58,9 +58,7 @@ class QueryAttention(Layer):
     kp  n_seen         attended vectors: tokens, queries or both
     """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", replicated="g", whole="out e src")
-    ROLES: ClassVar[Roles] = Roles(
-        widths="d_source d_out", heads="n_heads", kv_heads="n_kv_heads", head_widths="d_head"
-    )
+    ROLES: ClassVar[Roles] = Roles(heads="n_heads", kv_heads="n_kv_heads", head_widths="d_head")
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"sees": ("tokens", "themselves", "both")}
     OUTPUT_WIDTH: ClassVar[str] = "d_out"
     SHRINK: ClassVar[dict[str, str]] = {"pooled prompt": "keep", "n_kv_heads": "3 2 5 7", "d_source d_out": "width"}
