@@ -30,8 +30,8 @@ SHARED = {"d_model", "n_layers", "n_blocks"}  # sizes of a stack, and its number
 OTHERS = {
     "calc/": {"causal", "window", "chunk", "apart", "n_keys", "n_source"},
     "calc/kv_cache.py": {"conv"},
-    "calc/traffic.py": {"kernels"},
     "calc/memory/fit.py": {"memory"},
+    "calc/traffic.py": {"kernels"},
     "calc/memory/liveness.py": {"stream"},
     "calc/memory/zero.py": {"head"},
     "core/architecture.py": {"norm"},

@@ -11,15 +11,17 @@ from fractions import Fraction
 from math import prod
 from typing import Any, NamedTuple
 
+from ..core.amount import WORKLOAD, derivation
 from ..core.architecture import Architecture, layer_glossary
 from ..core.axes import WORKLOAD as AXES
 from ..core.form import Form
 from ..core.layer import Layer
 from ..core.ledger import Entry
+from ..core.record import changed
 from ..core.tree import Node, Place, total, tree
 from .flops import Flops
 from .kernels import EXECUTED, TOUCHED
-from .kv_cache import CACHED, StateSize
+from .kv_cache import CACHED, ROLE_DTYPES, StateSize
 from .memory.inference import InferenceMemory
 from .memory.number_formats import BITS_A_BYTE
 from .memory.pipeline import ParallelMemory
@@ -28,11 +30,6 @@ from .walk import PAIRS, Extent
 from .work import STAGES, Work
 
 FLOPS, BYTES, ELEMENTS = "FLOPs", "bytes", "elements"
-# names of the workload axes in formulas
-WORKLOAD = {
-    "b": "batch", "q": "new_tokens", "k": "n_keys", "c": "n_cached", "s": "n_source", "n": "n_encoded",
-    "o": "n_logits", "p": "n_patches", "a": "n_frames",
-}  # fmt: skip
 MEANINGS = {WORKLOAD[axis]: meaning for axis, meaning in AXES.items()} | {
     PAIRS: "visible (query, key) pairs",
     STAGES: "stages of a Fourier transform",
@@ -40,6 +37,13 @@ MEANINGS = {WORKLOAD[axis]: meaning for axis, meaning in AXES.items()} | {
     TOUCHED: "experts that at least one token selects, expected under uniform routing",
     EXECUTED: "1 if the equation has rows in this step, else 0",
     "n_beams": "beams per sequence",
+    "n_bytes": "bytes per element, or bytes of the whole",
+    "n_bits": "bits per element, or bits of the whole",
+    "n_params": "elements of the tensors on one rank before ZeRO",
+    "n_ranks": "ranks that shard the tensor",
+    "n_temporaries": "copies of the largest tensor in an optimizer step",
+    "n_largest": "elements of the largest tensor",
+    "n_tables": "gradients of a tied token table",
     "elements_in_whole_blocks": "elements of a paged cache, padded to whole blocks",
 }
 
@@ -107,14 +111,30 @@ def traffic_tree(result: Traffic) -> Node:
 def memory_tree(result: InferenceMemory | ParallelMemory) -> Node:
     """Return a tree of inference memory or of peak training memory."""
     if isinstance(result, InferenceMemory):
-        transient = Node("transient", result.activations, BYTES, note="modelled: buffers of a prefill")
-        size = result.state_size
-        cached = f"in {size.cache.name if size.cache else size.dtype}"
-        roles = [Node(role, n, BYTES, note=cached if role in CACHED else "") for role, n in size.by_role.items()]
-        return total("memory", [_weights(result), total("state", roles, BYTES), transient], BYTES)
+        transient = changed(derivation("transient", result.transient, BYTES), note="modelled: buffers of a prefill")
+        return total("memory", [_weights(result), _state(result.state_size), transient], BYTES)
     moment = result.worst.largest
     parts = {name: size for name, size in moment._asdict().items() if isinstance(size, int) and size}
-    return total(f"at the peak: {moment.phase}", [Node(name, size, BYTES) for name, size in parts.items()], BYTES)
+    nodes = [derivation(name.replace("_", " "), size, BYTES) for name, size in parts.items()]
+    return total(f"at the peak: {moment.phase}", nodes, BYTES)
+
+
+def _state(result: StateSize) -> Node:
+    """Return a tree of the bytes of the state on one rank, grouped by role."""
+    values = result.workload.values(result.architecture)
+    roles: dict[str, list[Node]] = {}
+    for tensor, size in result.sizes:
+        entry, role = tensor.entry, tensor.state.role
+        beams = (("n_beams", tensor.beams),) * (tensor.beams > 1)
+        named = beams + _named_factors(entry.layer, tensor.factors, values)
+        named = (("n_blocks", entry.applied),) * (entry.applied > 1) + named
+        formula, substituted = ("·".join(str(pair[side]) for pair in named) for side in (0, 1))
+        stored = result.cache.name if result.cache and role in CACHED else ROLE_DTYPES[role] or result.dtype
+        label, ranks = ".".join((*entry.path, tensor.state.name)), tensor.n_ranks
+        share = f" / {ranks} ranks" if ranks > 1 else ""
+        note = f"elements in {stored}{share}"
+        roles.setdefault(role, []).append(Node(label, size, BYTES, formula, substituted, note=note))
+    return total("state", [total(role, nodes, BYTES) for role, nodes in roles.items()], BYTES)
 
 
 def _weights(result: InferenceMemory) -> Node:
@@ -129,7 +149,8 @@ def _weights(result: InferenceMemory) -> Node:
         for chosen, (elements, own) in formats.items():
             size = -(-(bits + own) // BITS_A_BYTE) - -(-bits // BITS_A_BYTE)
             bits += own
-            leaves.append(Node(chosen, size, BYTES, note=f"{elements:,} elements, {own / elements:.6g} bits each"))
+            texts = "n_params·n_bits / 8", f"{elements}·{own / elements:.6g} / {BITS_A_BYTE}"
+            leaves.append(Node(chosen, size, BYTES, *texts))
         children.append(total(name, leaves, BYTES))
     return total("weights", children, BYTES)
 

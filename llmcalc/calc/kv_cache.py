@@ -95,17 +95,25 @@ class StateSize(NotebookDisplay):
         return sum(self.by_role.values())
 
     @cached_property
-    def by_role(self) -> dict[str, int]:
-        """Number of bytes on one rank by role (``kv``, ``index``, ``recurrent`` or ``conv``)."""
+    def sizes(self) -> tuple[tuple[CachedTensor, int], ...]:
+        """Every state tensor with its number of bytes on one rank, in all applications of its layer."""
         values = self.workload.values(self.architecture)
-        found = Counter[str]()
+        found = []
         for tensor in self.tensors:
             count, role = -(-int(tensor.elements(**values)) // tensor.n_ranks), tensor.state.role
             if self.cache and role in CACHED:
                 size = -(-self.cache.bits_of(count // tensor.columns, tensor.columns) // BITS_A_BYTE)
             else:
                 size = count * BYTES[ROLE_DTYPES[role] or self.dtype]
-            found[role] += size * tensor.entry.applied
+            found.append((tensor, size * tensor.entry.applied))
+        return tuple(found)
+
+    @cached_property
+    def by_role(self) -> dict[str, int]:
+        """Number of bytes on one rank by role (``kv``, ``index``, ``recurrent`` or ``conv``)."""
+        found = Counter[str]()
+        for tensor, size in self.sizes:
+            found[tensor.state.role] += size
         return dict(found)
 
     def to_dict(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
+from ...core.amount import Sum
 from ...core.architecture import Architecture
 from ...core.notebook_display import NotebookDisplay
 from ...core.record import record
@@ -116,15 +117,16 @@ def _transient_bytes(
     architecture: Architecture, logits: str, policy: ActivationPolicy, mesh: Mesh, values: dict[str, int]
 ) -> int:
     """Return the peak size of live activations in any block or head, in bytes."""
-    largest = 0
+    largest = Sum()
     for stack, names in executed_stacks(architecture, Conventions("prefill", "dense", policy.convention, logits)):
         for run in stack.runs:
             trace = Liveness(policy, names, values, mesh)
             trace.block(run.block, STREAM)
             stream = trace.size(("b", "q", "d"), {"d": stack.d_model}, policy.bytes)
-            largest = max(largest, stream + peak_live_bytes(trace))
+            live = Sum(("residual stream", stream), *peak_live_bytes(trace).parts)
+            largest = max(largest, Sum((f"{stack.name}.{run.block.name}", live)))
         trace, name = Liveness(policy, names, values, mesh), STREAM
         for _, layer in stack.outputs:
             name = trace.layer(layer, name)
-        largest = max(largest, peak_live_bytes(trace))
+        largest = max(largest, Sum((f"{stack.name}.outputs", peak_live_bytes(trace))))
     return largest

@@ -5,9 +5,11 @@ The forward traversal records saved tensors. The reverse traversal yields the tr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from ...core.amount import Sum
 from ...core.architecture import Block, Stack, Sublayer, declare
 from ...core.declaration import Declaration
 from ...core.layer import Layer
@@ -123,16 +125,26 @@ class Liveness(Recorder):
         return f"{stem}#{self.n_names}"
 
 
-def peak_live_bytes(trace: Liveness) -> int:
+def label(name: str) -> str:
+    """Return a tensor's name in a trace without the numbers of layers and versions.
+
+    >>> label("attention#3.q@5"), label("norm#1.y@0:1")
+    ('attention.q', 'norm.y:1')
+    """
+    return re.sub(r"[#@]\w+", "", name)
+
+
+def peak_live_bytes(trace: Liveness) -> Sum:
     """Return the peak number of live bytes in a forward pass that frees each tensor after its last use."""
     last = {name: number for number, step in enumerate(trace.steps) for name, _ in step.operands}
     live: dict[str, int] = {}
-    largest = 0
+    largest = Sum()
     for number, step in enumerate(trace.steps):
         for name, size in step.operands:
             live.setdefault(name, size)
         live[step.out] = step.out_bytes
-        largest = max(largest, sum(live.values()))
+        if sum(live.values()) > largest:
+            largest = Sum(*((label(name), size) for name, size in live.items()))
         for name in [name for name in live if last.get(name, -1) <= number and name != step.out]:
             del live[name]
     return largest

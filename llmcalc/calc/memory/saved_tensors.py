@@ -7,8 +7,10 @@ needed by several equations is saved once.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any, NamedTuple
 
+from ...core.amount import Product, Sum, scaled
 from ...core.declaration import Declaration, Tensor
 from ...core.equation import Equation, Operand
 from ...core.functions import FUNCTIONS
@@ -19,6 +21,7 @@ from ..walk import extent
 from .optimizer import Adapters
 
 MASK_BYTES, BF16_BYTES, FP32_BYTES = 1, 2, 4
+WIDTH = "n_bytes"  # bytes per element, as a factor
 EARLIER_LAYER = "elsewhere"  # prefix of tensors saved by an earlier layer
 
 
@@ -78,16 +81,19 @@ class Recorder:
         """Return the size of an activation in bytes, with ``width`` bytes per element."""
         if not isinstance(declaration, Declaration):
             declaration = Declaration(dict(declaration))
-        count = 1
+        lengths: list[int] = []
         for axis in axes:
             length = extent(axis, declaration, self.symbols, self.policy.convention)
-            count *= length if isinstance(length, int) else int(length(**self.values))
-        return self.mesh.share_of_activation(axes, declaration, count) * width
+            lengths.append(length if isinstance(length, int) else int(length(**self.values)))
+        own = self.mesh.share_of_activation(axes, declaration, prod(lengths))
+        return Product(own * width, (*zip(axes, lengths, strict=True), (WIDTH, width)))
 
     def weight_gradient(self, tensor: Tensor, declaration: Declaration) -> int:
         """Return the gradient size of a weight in bytes."""
         count = self.mesh.share_of_weight(tensor, declaration, elements(tensor, declaration))
-        return count * self.policy.gradient_bytes
+        lengths = ((axis, int(declaration.axes[axis])) for axis in tensor.axes)
+        width = self.policy.gradient_bytes
+        return Product(count * width, (*lengths, (WIDTH, width)))
 
     def save(self, name: str, size: int, *, fixed_size: bool = True) -> None:
         """Record a saved tensor once. A larger size replaces the recorded size unless ``fixed_size`` is set."""
@@ -182,7 +188,7 @@ class TensorVersions:
         if not any(name in adapters.targets for name in weights):
             return True
         rows = tuple(axis for axis in equation.out.axes if axis in ("b", "q", "n", "s", "k", "o"))
-        inner = self.recorder.size(rows, self.declaration, self.recorder.policy.bytes) * adapters.rank
+        inner = scaled(self.recorder.size(rows, self.declaration, self.recorder.policy.bytes), adapters.rank)
         self.recorder.save(f"{self.place}.{weights[0]}.adapter", inner)
         return False
 
@@ -240,7 +246,7 @@ class TensorVersions:
         size = 0
         if self.recorder.policy.adapters is None:  # gradients of adapters are too small to matter here
             weights = [self.weights[operand.name] for operand in equation.operands if operand.name in self.weights]
-            size = sum(self.recorder.weight_gradient(tensor, self.declaration) for tensor in weights)
+            size = Sum(*((tensor.name, self.recorder.weight_gradient(tensor, self.declaration)) for tensor in weights))
         gradient = self.gradient(equation.out.axes, fused, equation, out)
         return Step(equation.text, out, gradient, tuple(operands), size, "nograd" not in equation.tags)
 

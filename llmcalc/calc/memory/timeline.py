@@ -15,7 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .liveness import Liveness
+from ...core.amount import Sum, scaled
+from .liveness import Liveness, label
+
+BLOCK_INPUT = "block input"  # the tensor that full recomputation saves
 
 
 class Moment(NamedTuple):
@@ -48,8 +51,8 @@ class Segment(NamedTuple):
 
     label: str
     count: int  # type: ignore[assignment]  # hides tuple.count
-    saved: int
-    saved_in_backward: int
+    saved: Sum
+    saved_in_backward: Sum
     trace: Liveness
     gradients: int
     gathered_weights: int = 0
@@ -87,60 +90,82 @@ class StepBytes(NamedTuple):
 
 def moments(segments: list[Segment], loss: Loss, step: StepBytes) -> Iterator[Moment]:
     """Yield every moment at which the peak may occur, in chronological order."""
-    saved = sum(segment.saved * segment.count for segment in segments) + loss.saved + step.in_flight
+    counts = [segment.count for segment in segments]  # blocks whose saved tensors are still in memory
+    others = ("other micro-batches", step.in_flight)
+    saved = Sum(*_saved(segments, counts), ("loss", loss.saved), others)
     resident = step.resident_gradients
-    outside = step.gathered_weights + sum(segment.gathered_weights for segment in segments if segment.is_outside)
+    outside = Sum(
+        ("model", step.gathered_weights),
+        *((segment.label, segment.gathered_weights) for segment in segments if segment.is_outside),
+    )
     blocks = [segment for segment in segments if not segment.is_outside]
-    last = blocks[-1].gathered_weights if blocks else 0
-    yield Moment("forward", step.weights, outside + last, resident, step.optimizer, saved, 0)
+    last = [(blocks[-1].label, blocks[-1].gathered_weights)] if blocks else []
+    yield Moment("forward", step.weights, Sum(*outside.parts, *last), resident, step.optimizer, saved, 0)
     yield Moment("loss", step.weights, outside, resident, step.optimizer, saved, loss.transient)
-    saved -= loss.saved
     # sharded gradients, full gradients that stay until the end, and full gradients that are being reduced
-    gradients, full, reducing = resident, 0, 0
-    for segment in reversed(segments):
+    gradients, full, reducing = Sum(("accumulated", resident)), Sum(), 0
+    earlier = gradients.parts
+    for place, segment in reversed(list(enumerate(segments))):
         if not segment.is_outside:
             blocks.pop()
         peaks = list(_backward_pass(segment))
         for number in range(segment.count):
-            saved -= segment.saved
-            gathered = outside + _gathered_in_backward(segment, blocks[-1:], is_first=number == segment.count - 1)
+            counts[place] -= 1
+            saved = Sum(*_saved(segments, counts), others)
+            own_weights = _gathered_in_backward(segment, blocks[-1:], is_first=number == segment.count - 1)
+            gathered = Sum(*outside.parts, *own_weights)
+            before = Sum(("done", gradients), ("not reduced", full), ("being reduced", reducing))
+            is_new = bool(segment.full_gradients) or not resident  # otherwise, a buffer holds all gradients
+            phase, own = f"backward of {segment.label}", f"{segment.label} in its backward pass"
             for held, transient, computed in peaks:
-                total = gradients + full + reducing + (computed if segment.full_gradients or not resident else 0)
-                label = f"backward of {segment.label}"
-                yield Moment(label, step.weights, gathered, total, step.optimizer, saved + held, transient)
+                total = before.plus(own, computed) if is_new else before
+                activations = saved.plus(own, held)
+                yield Moment(phase, step.weights, gathered, total, step.optimizer, activations, transient)
             if segment.full_gradients and segment.is_outside:
-                full += segment.full_gradients
+                full = Sum(*full.parts, (segment.label, segment.full_gradients))
             else:
-                gradients += 0 if resident else segment.gradients
+                done = (segment.label, scaled(segment.gradients, number + 1))
+                gradients = gradients if resident else Sum(*earlier, done)
                 reducing = segment.full_gradients
+        earlier = gradients.parts
     if step.table_transient:
-        total = gradients + full + reducing if full else resident or step.gradients
-        label = "gradient of the token table"
-        yield Moment(label, step.weights, outside, total, step.optimizer, 0, step.table_transient)
+        reduced = Sum(("done", gradients), ("not reduced", full), ("being reduced", reducing))
+        gradient_bytes = reduced if full else resident or step.gradients
+        phase = "gradient of the token table"
+        yield Moment(phase, step.weights, outside, gradient_bytes, step.optimizer, 0, step.table_transient)
     yield Moment("optimizer step", step.weights, 0, step.gradients, step.optimizer, 0, step.optimizer_transient)
 
 
-def _gathered_in_backward(segment: Segment, previous: list[Segment], is_first: bool) -> int:
+def _saved(segments: list[Segment], counts: list[int]) -> Iterator[tuple[str, int]]:
+    """Yield the bytes that the blocks of each segment save."""
+    for segment, count in zip(segments, counts, strict=True):
+        if count:
+            yield segment.label, scaled(segment.saved, count)
+
+
+def _gathered_in_backward(segment: Segment, previous: list[Segment], is_first: bool) -> list[tuple[str, int]]:
     """Return the gathered weight bytes during a block's backward pass, including the prefetched previous block."""
-    own = 0 if segment.is_outside else segment.gathered_weights
+    own = [] if segment.is_outside else [(segment.label, segment.gathered_weights)]
     if segment.is_outside or is_first:
-        return own + (previous[0].gathered_weights if previous else 0)
-    return own if segment.shared else 2 * own
+        return own + [(f"{each.label}, prefetched", each.gathered_weights) for each in previous]
+    return own if segment.shared else own * 2
 
 
-def _backward_pass(segment: Segment) -> Iterator[tuple[int, int, int]]:
+def _backward_pass(segment: Segment) -> Iterator[tuple[Sum, Sum, Sum]]:
     """Yield (activations, transient gradients, weight gradients) per equation. The stream gradient is always live."""
     trace = segment.trace
-    freed: dict[int, int] = {}
-    for tensor in trace.saved.values():
-        freed[tensor.step] = freed.get(tensor.step, 0) + tensor.bytes
-    held, computed = segment.saved_in_backward, 0
+    needed = (tensor.step for tensor in trace.saved.values())
+    # no equation frees a tensor that is saved after the last one, or a block input
+    ends = [*(step if step < len(trace.steps) else 0 for step in needed), 0]
+    computed: list[tuple[str, int]] = []
     live: dict[str, int] = {}
     for number, step in reversed(list(enumerate(trace.steps))):
         if step.has_gradient and (step.out in live or step.out in trace.outputs):
             own = live.pop(step.out, 0 if step.out in trace.stream_outputs else step.out_bytes)
             new = {name: size for name, size in step.operands if name not in live}
-            yield held, trace.stream_bytes + own + sum(live.values()) + sum(new.values()), computed
+            gradients = (("residual stream", trace.stream_bytes), (step.out, own), *live.items(), *new.items())
+            parts = zip(segment.saved_in_backward.parts, ends, strict=False)
+            held = (part for part, end in parts if end <= number)
+            yield Sum(*held), Sum(*((label(name), size) for name, size in gradients)), Sum(*computed)
             live |= new
-            computed += step.weight_bytes
-        held -= freed.get(number, 0)
+            computed.append((step.label, step.weight_bytes))

@@ -7,6 +7,7 @@ from functools import cached_property
 from math import prod
 from typing import Any
 
+from ...core.amount import Sum, product, scaled
 from ...core.architecture import Architecture, Stack, declare
 from ...core.record import record
 from ...core.workload import Workload
@@ -14,10 +15,10 @@ from ..params import params
 from ..sharding import Mesh
 from ..walk import Conventions, executed_stacks
 from . import zero
-from .liveness import STREAM, Liveness
+from .liveness import STREAM, Liveness, label
 from .optimizer import Recipe
-from .saved_tensors import FP32_BYTES, ActivationPolicy
-from .timeline import Loss, Moment, Segment, StepBytes, moments
+from .saved_tensors import FP32_BYTES, WIDTH, ActivationPolicy
+from .timeline import BLOCK_INPUT, Loss, Moment, Segment, StepBytes, moments
 from .zero import SegmentKey, SegmentStates, gathered_weights
 
 
@@ -79,14 +80,16 @@ def training_memory(
     segments = list(by_key.values())
     if mesh.zero >= zero.SHARDS_GRADIENTS:
         segments = _sharded_segments(by_key, zero.segment_states(architecture, recipe, mesh), recipe, mesh)
-    blocks = sum(segment.saved * segment.count for segment in segments)
-    others = max(-(-blocks * (in_flight[0] - in_flight[1]) // in_flight[1]), 0)
+    blocks = Sum(*((segment.label, scaled(segment.saved, segment.count)) for segment in segments))
+    others = scaled(blocks, max(in_flight[0] - in_flight[1], 0), in_flight[1]) if in_flight[0] > in_flight[1] else 0
     step = StepBytes(
         weights,
         optimizer,
         gradients,
-        recipe.n_temporaries * states.largest_tensor * recipe.weight_bytes,
-        2 * states.tied_table * recipe.gradient_bytes,
+        product(
+            ("n_temporaries", recipe.n_temporaries), ("n_largest", states.largest_tensor), (WIDTH, recipe.weight_bytes)
+        ),
+        product(("n_tables", 2), ("n_params", states.tied_table), (WIDTH, recipe.gradient_bytes)),
         others,
         zero.resident_gradients(states.gradients, recipe, mesh),
         gathered_weights(states.weights, mesh) if mesh.pp > 1 else 0,
@@ -117,7 +120,7 @@ def _sharded_segments(
         full = 0 if recipe.contiguous_gradient_buffer or mesh.pp > 1 else own.gradients.gathered(mesh)
         if full and not segment.is_outside:
             shard = own.new_gradients.sharded(mesh)
-            segment = segment._replace(gradients=-(-shard // segment.count) if segment.shared else shard)
+            segment = segment._replace(gradients=scaled(shard, 1, segment.count if segment.shared else 1))
         gathered = gathered_weights(own.weights, mesh) if mesh.pp == 1 else 0
         found.append(segment._replace(gathered_weights=gathered, full_gradients=full))
     return found
@@ -147,12 +150,11 @@ def segments_and_loss(
             trace.block(run.block, STREAM)
             if number == 0:
                 found[stack.name, "inputs"] = _without_duplicate_block_input(found[stack.name, "inputs"], trace)
-            saved = sum(tensor.bytes for tensor in trace.saved.values())
-            saved_in_backward = saved
+            saved = saved_in_backward = _saved(trace)
             if policy.recompute == "full":  # only the block's input is saved
-                saved, saved_in_backward = trace.stream_bytes, saved + trace.stream_bytes
-            gradients = sum(step.weight_bytes for step in trace.steps)
-            gradients = -(-gradients // run.count) if run.shared else gradients
+                stream = (BLOCK_INPUT, trace.stream_bytes)
+                saved, saved_in_backward = Sum(stream), Sum(*saved.parts, stream)
+            gradients = scaled(_weight_gradients(trace), 1, run.count if run.shared else 1)
             found[stack.name, number] = Segment(
                 run.block.name, run.count, saved, saved_in_backward, trace, gradients, shared=run.shared
             )
@@ -186,8 +188,18 @@ def _without_duplicate_stack_output(last: Segment, block: Liveness) -> Segment:
 
 
 def _without(segment: Segment, name: str) -> Segment:
-    size = segment.trace.saved.pop(name).bytes
-    return segment._replace(saved=segment.saved - size, saved_in_backward=segment.saved_in_backward - size)
+    del segment.trace.saved[name]
+    return segment._replace(saved=_saved(segment.trace), saved_in_backward=_saved(segment.trace))
+
+
+def _saved(trace: Liveness) -> Sum:
+    """Return the bytes of the saved tensors of a segment."""
+    return Sum(*((label(tensor.name), tensor.bytes) for tensor in trace.saved.values()))
+
+
+def _weight_gradients(trace: Liveness) -> Sum:
+    """Return the bytes of the weight gradients of a segment."""
+    return Sum(*((step.label, step.weight_bytes) for step in trace.steps))
 
 
 def _segment_outside(stack: Stack, section: str, trace: Liveness) -> Segment:
@@ -198,9 +210,8 @@ def _segment_outside(stack: Stack, section: str, trace: Liveness) -> Segment:
     trace.mark_output(stream, stream=section == "inputs")
     if section == "inputs":
         trace.save_source(stack)
-    saved = sum(tensor.bytes for tensor in trace.saved.values())
-    gradients = sum(step.weight_bytes for step in trace.steps)
-    return Segment(section, 1, saved, saved, trace, gradients, is_outside=True)
+    saved = _saved(trace)
+    return Segment(section, 1, saved, saved, trace, _weight_gradients(trace), is_outside=True)
 
 
 def _loss(stack: Stack, trace: Liveness, policy: ActivationPolicy) -> Loss | None:
@@ -217,4 +228,4 @@ def _loss(stack: Stack, trace: Liveness, policy: ActivationPolicy) -> Loss | Non
     rows = "o" if isinstance(declaration.axes.get("o"), int) else "q"  # some heads have a fixed number of positions
     axes = ("b", rows, *("nc" for axis in declaration.axes if axis == "nc"), "V")
     size = trace.size(axes, declaration, policy.bytes if fused else width)
-    return Loss(size, 0 if fused else 2 * size)
+    return Loss(size, 0 if fused else scaled(size, 2))

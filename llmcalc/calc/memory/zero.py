@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from ...core.amount import Product, Sum, product, scaled
 from ...core.architecture import Architecture
 from ...core.ledger import Row, identity
+from ..params import component
 from ..sharding import Mesh
 from .number_formats import BITS_A_BYTE
 from .optimizer import Recipe, trainable
+from .saved_tensors import WIDTH
 from .weight_formats import ModelTensors, stored_row
 
 SHARDS_OPTIMIZER, SHARDS_GRADIENTS, SHARDS_WEIGHTS = 1, 2, 3  # first ZeRO stage that shards each
 
+OTHERS, EXPERTS = "replicated tensors", "routed experts"
 SegmentKey = tuple[str, int | str | None]  # stack name, and index of a run of blocks, "inputs" or "outputs"
 
 
@@ -23,21 +28,51 @@ class ReplicatedBytes(NamedTuple):
     dense: int = 0
     expert: int = 0
 
-    def add(self, size: int, is_expert: bool) -> ReplicatedBytes:
-        """Return the totals after adding a tensor of ``size`` bytes."""
-        return ReplicatedBytes(self.dense, self.expert + size) if is_expert else self._replace(dense=self.dense + size)
-
     def on_rank(self, mesh: Mesh, stage: int) -> int:
         """Return the bytes on one rank, sharded if the mesh uses ZeRO stage ``stage`` or higher."""
-        return self.sharded(mesh) if mesh.zero >= stage else self.dense + self.expert
+        return self.sharded(mesh) if mesh.zero >= stage else self.total
+
+    @property
+    def total(self) -> int:
+        """Bytes before sharding."""
+        return Sum((OTHERS, self.dense), (EXPERTS, self.expert))
 
     def sharded(self, mesh: Mesh) -> int:
         """Return the bytes on one rank after sharding across all replicas."""
-        return -(-self.dense // mesh.replicas) + -(-self.expert // mesh.expert_replicas)
+        shares = scaled(self.dense, 1, mesh.replicas), scaled(self.expert, 1, mesh.expert_replicas)
+        return Sum((OTHERS, shares[0]), (EXPERTS, shares[1]))
 
     def gathered(self, mesh: Mesh) -> int:
         """Return the bytes of full tensors gathered from shards. Tensors without replicas are not gathered."""
-        return (self.dense if mesh.replicas > 1 else 0) + (self.expert if mesh.expert_replicas > 1 else 0)
+        experts = self.expert if mesh.expert_replicas > 1 else 0
+        return Sum((OTHERS, self.dense if mesh.replicas > 1 else 0), (EXPERTS, experts))
+
+
+class Part(NamedTuple):
+    """Bytes of some elements of a component."""
+
+    label: str
+    bytes: int
+    elements: int
+    is_expert: bool
+
+
+def replicated(parts: Iterable[Part]) -> ReplicatedBytes:
+    """Add the bytes of equally labelled parts."""
+    found: dict[bool, dict[str, tuple[int, int]]] = {False: {}, True: {}}
+    for part in parts:
+        own = found[part.is_expert]
+        size, elements = own.get(part.label, (0, 0))
+        own[part.label] = (size + part.bytes if part.label in own else part.bytes), elements + part.elements
+    return ReplicatedBytes(*(Sum(*map(_amount, own.items())) for own in found.values()))
+
+
+def _amount(part: tuple[str, tuple[int, int]]) -> tuple[str, int]:
+    label, (size, elements) = part
+    if not elements:
+        return label, size
+    each = size // elements if size % elements == 0 else size / elements
+    return label, Product(size, (("n_params", elements), (WIDTH, each)))
 
 
 class SegmentStates(NamedTuple):
@@ -62,13 +97,14 @@ class ModelStates(NamedTuple):
 
 
 class TensorStates(NamedTuple):
-    """A tensor on one rank, with trained elements, weight and optimizer bytes, and frozen weight bits."""
+    """A tensor on one rank: trained elements, bytes of weights, optimizer states and master weights, frozen bits."""
 
     row: Row
     is_expert: bool
     elements: int
     weight: int
     optimizer: int
+    master: int
     frozen_bits: int
 
 
@@ -83,45 +119,61 @@ def _tensor_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> li
             elements, optimizer = trainable(row, own, recipe)
             unfrozen = (0 if frozen else own) + (elements if recipe.adapters else 0)
             bits = sum(stored.bits for stored in stored_row(row, frozen, model, mesh)) if frozen else 0
-            optimizer += elements * recipe.master_weight_bytes
-            found.append(TensorStates(row, is_expert, elements, unfrozen * recipe.weight_bytes, optimizer, bits))
+            master = elements * recipe.master_weight_bytes
+            weight = unfrozen * recipe.weight_bytes
+            found.append(TensorStates(row, is_expert, elements, weight, optimizer, master, bits))
     return found
 
 
 def model_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> ModelStates:
     """Return the total bytes of weights, gradients and optimizer states on one rank before ZeRO sharding."""
-    weights, gradients, optimizer, frozen = (ReplicatedBytes() for _ in range(4))
+    tensors = _tensor_states(architecture, recipe, mesh)
+    weights, optimizer = [], []
     largest = table = 0
+    frozen = {False: 0, True: 0}
     uses = Counter[str]()
-    for row, is_expert, elements, weight, states, bits in _tensor_states(architecture, recipe, mesh):
-        frozen = frozen.add(bits, is_expert)
-        weights = weights.add(weight * row.copies, is_expert)
-        gradients = gradients.add(elements * recipe.gradient_bytes * row.copies, is_expert)
-        optimizer = optimizer.add(states * row.copies, is_expert)
-        largest = max(largest, elements if row.copies else 0)
+    for row, is_expert, elements, weight, states, master, bits in tensors:
+        name, copies = component(row), row.copies
+        frozen[is_expert] += bits
+        weights.append(Part(name, weight * copies, weight // recipe.weight_bytes * copies, is_expert))
+        optimizer.append(Part(f"{name}, states", states * copies, elements * copies, is_expert))
+        optimizer.append(Part(f"{name}, master weights", master * copies, elements * copies, is_expert))
+        largest = max(largest, elements if copies else 0)
         if share := row.tensor.share:
             uses[share] += 1
             if uses[share] > 1 and (row.tensor.table == "token" or row.entry.name == "head"):
                 table = max(table, elements)
-    for bits, is_expert in ((frozen.dense, False), (frozen.expert, True)):
-        weights = weights.add(-(-bits // BITS_A_BYTE), is_expert)
-    return ModelStates(weights, gradients, optimizer, largest, table)
+    weights += [
+        Part("frozen weights", scaled(product(("n_bits", bits)), 1, BITS_A_BYTE), 0, kind)
+        for kind, bits in frozen.items()
+    ]
+    gradients = (_gradient(each, recipe, each.row.copies) for each in tensors)
+    return ModelStates(replicated(weights), replicated(gradients), replicated(optimizer), largest, table)
+
+
+def _gradient(each: TensorStates, recipe: Recipe, copies: int) -> Part:
+    """Return the gradient of a tensor in ``copies`` blocks."""
+    elements = each.elements * copies
+    return Part(component(each.row), elements * recipe.gradient_bytes, elements, each.is_expert)
 
 
 def segment_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> dict[SegmentKey, SegmentStates]:
-    """Return the states of each segment. Tied tensors outside the blocks are counted where they are last used."""
-    found, seen = dict[SegmentKey, SegmentStates](), set[str]()
-    for row, is_expert, elements, weight, _, bits in reversed(_tensor_states(architecture, recipe, mesh)):
+    """Return the states of each segment. A tied tensor outside the blocks counts in the segment of its last use."""
+    found, seen = dict[SegmentKey, tuple[list[Part], ...]](), set[str]()
+    for each in reversed(_tensor_states(architecture, recipe, mesh)):
+        row = each.row
         outside, name = row.entry.run is None, identity(row.entry.stack, row.tensor)
         if outside and name in seen:
             continue
         seen |= {name} if name and outside else set()
-        weight += -(-bits // (BITS_A_BYTE * max(row.copies, 1)))
-        gradient = elements * recipe.gradient_bytes
+        frozen = -(-each.frozen_bits // (BITS_A_BYTE * max(row.copies, 1)))
+        weight = Part(component(row), each.weight + frozen, each.weight // recipe.weight_bytes, each.is_expert)
+        new = _gradient(each, recipe, 1 if row.copies else 0)
         key = (row.entry.stack.name, row.entry.section if outside else row.entry.run)
-        states, sizes = found.get(key, SegmentStates()), (weight, gradient, gradient if row.copies else 0)
-        found[key] = SegmentStates(*(total.add(size, is_expert) for total, size in zip(states, sizes, strict=True)))
-    return found
+        parts = found.setdefault(key, ([], [], []))
+        for own, part in zip(parts, (weight, _gradient(each, recipe, 1), new), strict=True):
+            own.append(part)
+    return {key: SegmentStates(*map(replicated, parts)) for key, parts in found.items()}
 
 
 def gathered_weights(weights: ReplicatedBytes, mesh: Mesh) -> int:
@@ -133,4 +185,4 @@ def resident_gradients(gradients: ReplicatedBytes, recipe: Recipe, mesh: Mesh) -
     """Return the gradient bytes at the start of a micro-batch. A pipeline accumulates unsharded gradients."""
     if recipe.contiguous_gradient_buffer or (mesh.batches > 1 and mesh.pp == 1):
         return gradients.on_rank(mesh, SHARDS_GRADIENTS)
-    return gradients.dense + gradients.expert if mesh.batches > 1 else 0
+    return gradients.total if mesh.batches > 1 else 0

@@ -1,0 +1,110 @@
+"""Integers that know how they were computed, so that the result of a fold is also its explanation.
+
+>>> saved = Sum(("q", Product(2 * 3 * 2, (("b", 2), ("q", 3), ("n_bytes", 2)))), ("mask", 5))
+>>> print(derivation("saved", scaled(saved, 4), "bytes").text())
+saved = 68 bytes
+  q = 48 bytes = batch·new_tokens·n_bytes·4 = 2·3·2·4
+  mask = 20 bytes = n_bytes·4 = 5·4
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from .axes import GLOSSARY
+from .tree import Node, total
+
+# names of the workload axes in formulas
+WORKLOAD = {
+    "b": "batch", "q": "new_tokens", "k": "n_keys", "c": "n_cached", "s": "n_source", "n": "n_encoded",
+    "o": "n_logits", "p": "n_patches", "a": "n_frames",
+}  # fmt: skip
+
+
+class Sum(int):
+    """A sum and its labelled parts, which may be sums."""
+
+    parts: tuple[tuple[str, int], ...]
+
+    def __new__(cls, *parts: tuple[str, int]) -> Sum:
+        """Add the parts."""
+        found = super().__new__(cls, sum([size for _, size in parts]))
+        found.parts = parts
+        return found
+
+    def plus(self, label: str, size: int) -> Sum:
+        """Return the sum with one more part."""
+        found = int.__new__(Sum, self + size)
+        found.parts = (*self.parts, (label, size))
+        return found
+
+
+class Product(int):
+    """A product of named factors, divided by a number of ranks if the product of the factors is larger."""
+
+    factors: tuple[tuple[str, int | float], ...]
+
+    def __new__(cls, value: int, factors: tuple[tuple[str, int | float], ...]) -> Product:
+        """Return a value with its factors. Axes are replaced by their names."""
+        found = super().__new__(cls, value)
+        found.factors = factors
+        return found
+
+
+def product(*factors: tuple[str, int]) -> Product:
+    """Multiply named factors."""
+    return Product(prod(value for _, value in factors), factors)
+
+
+class Scaled(int):
+    """An amount multiplied by ``times`` and divided by ``ranks``, rounded up."""
+
+    of: int
+    times: int
+    ranks: int
+
+    def __new__(cls, of: int, times: int, ranks: int) -> Scaled:
+        """Scale an amount."""
+        found = super().__new__(cls, -(-of * times // ranks))
+        found.of, found.times, found.ranks = of, times, ranks
+        return found
+
+
+def scaled(amount: int, times: int = 1, ranks: int = 1) -> int:
+    """Return an amount multiplied by ``times`` and divided by ``ranks``, rounded up."""
+    return amount if times == ranks == 1 else Scaled(amount, times, ranks)
+
+
+def derivation(label: str, amount: int, unit: str) -> Node:
+    """Return the tree of an amount. Parts of 0 are omitted, and a single part that is a sum replaces its parent."""
+    if isinstance(amount, Sum):
+        parts = [(name, part) for name, part in amount.parts if part]
+        if len(parts) == 1 and isinstance(parts[0][1], Sum | Scaled):
+            return derivation(label, parts[0][1], unit)
+        return total(label, [derivation(name, part, unit) for name, part in parts], unit)
+    if isinstance(amount, Scaled):
+        return _scaled(derivation(label, amount.of, unit), amount)
+    if not isinstance(amount, Product):
+        return Node(label, amount, unit)
+    names = "·".join(WORKLOAD.get(name) or GLOSSARY.get(name, (name,))[0] for name, _ in amount.factors)
+    values = "·".join(f"{value:.6g}" if isinstance(value, float) else str(value) for _, value in amount.factors)
+    whole = prod(value for _, value in amount.factors)
+    if amount and round(whole / amount) > 1:
+        names, values = f"{names} / n_ranks", f"{values} / {round(whole / amount)}"
+    return Node(label, int(amount), unit, names, values)
+
+
+def _scaled(node: Node, scale: Scaled, before: int = 0) -> Node:
+    """Scale a tree. The values are rounded so that the total is preserved."""
+    ends = (before, before + node.value)
+    start, end = (-(-position * scale.times // scale.ranks) for position in ends)
+    children = []
+    for child in node.children:
+        children.append(_scaled(child, scale, before))
+        before += child.value
+    formula, substituted = node.formula, node.substituted
+    if not children:
+        texts = f"·{scale.times}" * (scale.times > 1), f" / {scale.ranks}" * (scale.ranks > 1)
+        formula = (formula or "n_bytes") + "".join(texts)
+        substituted = (substituted or str(node.value)) + "".join(texts)
+    return Node(node.label, end - start, node.unit, formula, substituted, node.source, node.note, tuple(children))
