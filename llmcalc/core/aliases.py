@@ -65,9 +65,12 @@ PART_FIELDS: dict[str, dict[str, str]] = {  # by field that holds the part: flat
         "rope_attention": "scaling.attention",
         "rope_factors": "scaling.factors",
     },
+    "gate": {"gate_per_head": "per_head", "gate_bias": "bias", "gate_function": "function"},
 }
 # by layer kind: flat fields that were the last of the kind, in the order that fingerprints keep
 LAST_FIELDS = {"mla": frozenset(PART_FIELDS["rope"]) - {"rope_theta"}}
+PART_FLAGS = {"gate": "gated"}  # flat fields that tell whether a layer has a part
+PART_ABSENT = {"gate_bias": "none"}  # values of flat fields without the part, if different from the default
 PART_WIDTHS = {"rotary_dim": "d_head"}  # flat fields whose value without the part is that of another field
 PART_SHORT_FORMS = {"positions": ("score_bias", "rope")}  # a field whose value is the name of a part or of a choice
 

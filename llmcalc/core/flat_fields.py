@@ -10,32 +10,34 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from .aliases import PART_FIELDS, PART_SHORT_FORMS, PART_WIDTHS
+from .aliases import PART_ABSENT, PART_FIELDS, PART_FLAGS, PART_SHORT_FORMS, PART_WIDTHS
 from .errors import DescriptionError, short_repr
 from .part import Part, read_part
 from .record import changed, fields
 
 Path = tuple[str, ...]
-PART_NAMES = {flat: part for part, names in PART_FIELDS.items() for flat in names}
 _noticed: list[str] = []  # the first flat name in a constructor call, after which there is no further notice
 
 
 @cache
 def flat_names(cls: type[Part]) -> dict[str, Path]:
     """Return the path of the field that each flat name of a layer kind stands for."""
-    return {
-        flat: (part, *path.split(".")) for part in cls.PARTS for flat, path in PART_FIELDS.get(part, {}).items()
-    } | {short: path for short, path in PART_SHORT_FORMS.items() if {path[0], path[1]} <= set(cls.__match_args__)}  # type: ignore[attr-defined]
+    found: dict[str, Path] = {PART_FLAGS[part]: (part,) for part in cls.PARTS if part in PART_FLAGS}
+    for part in cls.PARTS:
+        found |= {flat: (part, *path.split(".")) for flat, path in PART_FIELDS.get(part, {}).items()}
+    own = {entry.name for entry in fields(cls)}
+    return found | {short: path for short, path in PART_SHORT_FORMS.items() if {*path} <= own}
 
 
 def current(cls: type[Part], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields for a constructor call with flat names, and give a notice of the first such call."""
-    flat = [name for name in given if name in PART_NAMES]
+    names = flat_names(cls)  # type: ignore[arg-type]
+    flat = [name for name in given if name in names and name not in PART_SHORT_FORMS]
     if flat and not _noticed:
         import warnings  # slow to import, and needed only here
 
         _noticed.append(flat[0])
-        text = f"{cls.__name__}: {flat[0]} is now written as a field of {PART_NAMES[flat[0]]}"
+        text = f"{cls.__name__}: {flat[0]} is now written as a field of {names[flat[0]][0]}"
         warnings.warn(text, DeprecationWarning, stacklevel=4)
     return nested(cls, given)
 
@@ -49,6 +51,11 @@ def nested(cls: type[Part], given: Mapping[str, Any]) -> dict[str, Any]:
             is_part = given[short] == part
             found[field] = "none" if is_part else given[short]
             found[part] = (found.get(part) or True) if is_part else None
+    for part, flag in PART_FLAGS.items():
+        if flag in names and flag in given:
+            if type(given[flag]) is not bool:
+                raise DescriptionError(f"{flag} must be true or false, not {short_repr(given[flag])}")
+            found[part] = (found.get(part) or True) if given[flag] else None
     defaults = {entry.name: entry.default for entry in fields(cls)}
     for part in cls.PARTS:
         moved = {names[name][1:]: given[name] for name in given if name in PART_FIELDS.get(part, {})}
@@ -91,11 +98,11 @@ def flat_fields(layer: Part) -> list[tuple[str, Any, Any]]:
             short, part = shorts[name]
             found.append((short, value if getattr(layer, part) is None else part, default))
         elif name in PART_FIELDS and name in layer.PARTS:
-            if default is not None:
-                found.append((name, value is not None, True))
+            if default is not None or name in PART_FLAGS:
+                found.append((PART_FLAGS.get(name, name), value is not None, default is not None))
             for flat, path in PART_FIELDS[name].items():
                 usual = _at(default, layer.PARTS[name], path.split("."))
-                absent = getattr(layer, PART_WIDTHS.get(flat, ""), usual)
+                absent = getattr(layer, PART_WIDTHS.get(flat, ""), PART_ABSENT.get(flat, usual))
                 found.append((flat, absent if value is None else _at(value, layer.PARTS[name], path.split(".")), usual))
         else:
             found.append((name, value, default))

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .mlp import Mlp as Mlp
     from .moe import Moe as Moe
     from .norm import Norm as Norm
+    from .parts.gate import Gate as Gate
     from .parts.rope import Rope as Rope
     from .patch import Patch as Patch
     from .per_layer_gate import PerLayerGate as PerLayerGate
@@ -62,7 +63,7 @@ ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
     "rmsnorm": ("norm", {"function": "rmsnorm"}),
     "layernorm": ("norm", {"function": "layernorm", "bias": True}),
 }
-PARTS = ("Rope",)
+PARTS = ("Gate", "Rope")
 
 
 def kinds() -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.part import Part
-from ..core.record import record
+from ..core.record import changed, record
 from ..core.traits import Parallel, Roles
 from ._attention_parts import (
     HEADS,
@@ -22,6 +22,7 @@ from ._attention_parts import (
     include_indexer,
     token_axes,
 )
+from .parts.gate import Gate
 from .parts.rope import Rope, fit_rope
 
 if TYPE_CHECKING:
@@ -71,10 +72,7 @@ class Attention(Layer):
         index_unit_offset: whether the indexer norm weights are stored as ``w - 1``.
         index_topk: number of selected tokens per query.
         clip: clamping bound for queries, keys and values (OLMo, DBRX).
-        gated: whether the output is multiplied by ``sigmoid(x wgate)``, with one gate per value channel.
-        gate_per_head: whether there is one gate per head instead of one per value channel.
-        gate_bias: gate bias: ``none``, ``value`` or ``head`` (default: the gate shape if q_bias, else ``none``).
-        gate_function: ``sigmoid`` or ``softplus``.
+        gate: gate on the head outputs.
         sinks: whether each head has a learned sink logit in the softmax (gpt-oss).
         prompt: number of learned tokens before the sequence, without a causal mask between them (CPM-Ant).
         prefix: number of learned key/value pairs from a ``prefix`` layer that every query attends to.
@@ -143,10 +141,7 @@ class Attention(Layer):
     index_unit_offset: bool = False
     index_topk: int | None = None
     clip: float | None = None
-    gated: bool = False
-    gate_per_head: bool = False
-    gate_bias: str | None = None
-    gate_function: str = "sigmoid"
+    gate: Gate | None = None
     sinks: bool = False
     prompt: int | None = None
     prefix: int | None = None
@@ -186,8 +181,6 @@ class Attention(Layer):
         "qk_norm_function": ("rmsnorm", "layernorm", "l2norm"),
         "o_norm_function": ("rmsnorm", "layernorm"),
         "score_bias": ("none", "alibi", "relative", "projected", "distances"),
-        "gate_bias": ("none", "value", "head"),
-        "gate_function": ("sigmoid", "softplus"),
         "temperature_law": ("log", "power"),
         "implemented_cache": ("compact", "all_tokens", "query_heads", "none"),
     }
@@ -205,7 +198,7 @@ class Attention(Layer):
         "index_topk": "4",
         "temperature_length": "always 5 3 if temperature",
     }
-    PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"rope": (Rope,)}
+    PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"rope": (Rope,), "gate": (Gate,)}
 
     def __post_init__(self) -> None:
         self.check()
@@ -214,8 +207,9 @@ class Attention(Layer):
         derive_head_width(self)
         self.derive(index_dim=self.d_head, d_head_v=self.d_head, d_source=self.d_model)
         fit_rope(self, "d_head")
-        biased = self.gated and self.q_bias
-        self.derive(gate_bias=("head" if self.gate_per_head else "value") if biased else "none")
+        if self.gate and self.gate.bias is None:
+            bias = ("head" if self.gate.per_head else "value") if self.q_bias else "none"
+            object.__setattr__(self, "gate", changed(self.gate, bias=bias))
         for field, problem in contradictions(self):
             raise self.size_error(field, problem)
 
@@ -274,15 +268,14 @@ class Attention(Layer):
             declaration.weights(f"wk[{source} | g e]")
         if not (self.kv_reused or self.values_are_keys):
             declaration.weights(f"wv[{'iv' if self.d_input_v else source} | g v]")
-        if self.gated:
-            declaration.weights(f"wgate[{own} | {self._gate_axes()}]")
+        if self.gate:
+            declaration.weights(f"wgate[{own} | {self.gate.axes()}]")
         declaration.weights("wo[h v | d]")
         biases = {
             "bq[h e]": self.q_bias,
             "bk[g e]": self.k_bias and not self.kv_reused,
             "bv[g v]": self.v_bias and not self.kv_reused,
-            "bgate[h v]": self.gated and self.gate_bias == "value",
-            "bgate[h]": self.gated and self.gate_bias == "head",
+            **dict.fromkeys(self.gate.bias_tensors() if self.gate else (), True),
             "bo[d]": self.o_bias,
         }
         declaration.weights(*(spec for spec, present in biases.items() if present))
@@ -375,14 +368,7 @@ class Attention(Layer):
             lines += ["own[b q g v] = l2norm(v[b q g v])", "along[b q h v] = mul(o, own)"]
             lines += ["along[b q h v] = mul(along, alpha)", "o[b q h v] = add(o, along)"]
         lines += ["o[b q h v] = rmsnorm(o)"] if self.head_norm else []
-        if self.gated:
-            axes = self._gate_axes()
-            lines += [
-                f"gate[b q {axes}] = x[b q {self._input_axis()}] wgate[{self._input_axis()} {axes}]",
-                *([f"gate[b q {axes}] = add(gate, bgate)"] if self.gate_bias != "none" else []),
-                f"gate[b q {axes}] = {self.gate_function}(gate)",
-                "o[b q h v] = mul(o, gate)",
-            ]
+        lines += self._gate()
         if self.o_norm:
             weights = "o_norm, o_norm_b" if self.o_norm_function == "layernorm" else "o_norm"
             lines += [f"o[b q h v] = {self.o_norm_function}(o, {weights}) | row:q"]
@@ -392,5 +378,5 @@ class Attention(Layer):
     def _input_axis(self) -> str:
         return "in" if self.d_input else "d"
 
-    def _gate_axes(self) -> str:
-        return "h" if self.gate_per_head else "h v"
+    def _gate(self) -> list[str]:
+        return self.gate.lines(self._input_axis()) if self.gate else []

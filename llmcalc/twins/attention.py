@@ -10,9 +10,9 @@ import numpy as np
 from numpy import einsum
 
 from ..core.errors import InputError, UnsupportedError
-from . import functions, grid, indexer
+from . import functions, gate, grid, indexer
 from .embedding import sinusoids
-from .functions import ACTIVATIONS, l2norm, plus, rmsnorm, softcap, softmax, times
+from .functions import l2norm, plus, rmsnorm, softcap, softmax, times
 from .positions import alibi_slopes, buckets, temperature
 from .rope import rotate, rotate_pairs
 from .step import State, Step
@@ -35,7 +35,7 @@ def weights(layer: Any) -> list[Weight]:
     own = layer.d_input or d
     source = layer.d_source if layer.cross else own
     own_keys = not layer.kv_reused
-    gate = (h,) if layer.gate_per_head else (h, v)
+    gates = gate.weights(layer)  # the projection and its bias
     norms = {"head": ((e,), (e,)), "per_head": ((h, e), (g, e)), "projection": ((h, e), (g, e))}.get(layer.qk_norm, ())
     made_of = table if layer.qk_norm == "per_head" else vector
     named = [name for name in ("q_norm", "k_norm")[: len(norms)] if own_keys or name == "q_norm"]
@@ -43,13 +43,12 @@ def weights(layer: Any) -> list[Weight]:
         (True, matrix("wq", own, (h, e))),
         (own_keys, matrix("wk", source, (g, e))),
         (own_keys and not layer.values_are_keys, matrix("wv", layer.d_input_v or source, (g, v))),
-        (layer.gated, matrix("wgate", own, gate)),
+        *((True, weight) for weight in gates[:1]),
         (True, matrix("wo", (h, v), d)),
         (layer.q_bias, vector("bq", h, e)),
         (layer.k_bias and own_keys, vector("bk", g, e)),
         (layer.v_bias and own_keys, vector("bv", g, v)),
-        (layer.gated and layer.gate_bias == "value", vector("bgate", h, v)),
-        (layer.gated and layer.gate_bias == "head", vector("bgate", h)),
+        *((True, weight) for weight in gates[1:]),
         (layer.o_bias, vector("bo", d)),
         *((layer.qk_norm_scale, made_of(name, *size)) for name, size in zip(named, norms, strict=False)),
         *((layer.qk_norm_bias, made_of(f"{name}_b", *size)) for name, size in zip(named, norms, strict=False)),
@@ -115,14 +114,7 @@ def project_output(
 ) -> Array:
     """Apply the norms, gate and output projection to head outputs [b q h v]. ``unit`` normalises the joined heads."""
     mixed = rmsnorm(mixed, layer.qk_norm_eps) if layer.head_norm else mixed
-    if layer.gated:
-        axes = "bqd,dh->bqh" if layer.gate_per_head else "bqd,dhv->bqhv"
-        bias = w.get("bgate")
-        if bias is not None and layer.gate_bias == "head" and not layer.gate_per_head:
-            bias = bias[:, None]
-        gate = plus(einsum(axes, x, w.wgate), bias)
-        gate = ACTIVATIONS[layer.gate_function](gate if gate_scale is None else gate * gate_scale)
-        mixed = mixed * (gate[..., None] if layer.gate_per_head else gate)
+    mixed = gate.apply_gate(layer.gate, w, x, mixed, gate_scale)
     if layer.o_norm:
         flat, bias = mixed.reshape(*mixed.shape[:2], -1), w.get("o_norm_b")
         flat_bias = None if bias is None else bias.reshape(-1)

@@ -13,7 +13,7 @@ from llmcalc.core import flat_fields
 from llmcalc.core.errors import DescriptionError, InputError, SizeError, UnknownNameError
 from llmcalc.core.fingerprint import canonical
 from llmcalc.core.part import nested_fields
-from llmcalc.layers import Attention, CompressedAttention, Mla, Rope
+from llmcalc.layers import Attention, CompressedAttention, Gate, Mla, Rope
 from llmcalc.layers.parts.rope import LongRope, Yarn
 from llmcalc.schema.describe import plain_field
 from llmcalc.schema.preset import load_text
@@ -118,6 +118,28 @@ def test_flat_names_are_accepted_by_constructors_and_as_attributes() -> None:
     assert Mla(**LATENT, rope_theta=3.0).rope == Rope(3.0)  # type: ignore[call-arg]
     with pytest.raises(AttributeError, match="no attribute 'rope_thet'"):
         layer.rope_thet  # type: ignore[attr-defined]  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("flat", "gate"),
+    [
+        ({"gated": True}, Gate(bias="none")),
+        ({"gated": True, "q_bias": True}, Gate(bias="value")),
+        ({"gated": True, "q_bias": True, "gate_per_head": True}, Gate(True, "head")),
+        ({"gated": True, "gate_function": "softplus", "gate_bias": "head"}, Gate(False, "head", "softplus")),
+        ({"gated": False, "gate_per_head": True}, None),
+        ({"gate_per_head": True}, None),
+    ],
+)
+def test_a_flag_tells_whether_there_is_a_part(flat: dict[str, Any], gate: Gate | None) -> None:
+    layer = Attention(**HEADS, **flat)
+    assert layer.gate == gate
+    assert layer.gated is (gate is not None)  # type: ignore[attr-defined]
+    assert layer.gate_bias == (gate.bias if gate else "none")  # type: ignore[attr-defined]
+    assert ("gated=True" in canonical(layer), "gate_bias=" in canonical(layer)) == (gate is not None, True)
+    assert replace(layer, gated=False).gate is None  # type: ignore[call-arg]
+    with pytest.raises(DescriptionError, match="gated must be true or false, not 'yes'"):
+        Attention(**HEADS, gated="yes")  # type: ignore[call-arg]
 
 
 def test_changes_by_flat_name_keep_the_rest() -> None:

@@ -35,6 +35,7 @@ from llmcalc.layers.mla import Mla
 from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.moe import Moe
 from llmcalc.layers.norm import Norm
+from llmcalc.layers.parts.gate import Gate
 from llmcalc.layers.parts.rope import Rope, Yarn
 from llmcalc.layers.patch import Patch
 from llmcalc.layers.per_layer_gate import PerLayerGate
@@ -173,8 +174,8 @@ VARIANTS: dict[str, Layer] = {
     "buckets": Attention(**HEADS, positions="relative", n_buckets=8, max_distance=9),
     "window": Attention(**HEADS, window=4, rope=Rope()),
     "chunk": Attention(**HEADS, chunk=4, rope=Rope()),
-    "gate": Attention(**HEADS, gated=True, q_bias=True),
-    "gate per head": Attention(**HEADS, gated=True, gate_per_head=True, gate_function="softplus"),
+    "gate": Attention(**HEADS, gate=Gate(), q_bias=True),
+    "gate per head": Attention(**HEADS, gate=Gate(per_head=True, function="softplus")),
     "sinks": Attention(**HEADS, sinks=True, logit_softcap=5.0),
     "keys as values": Attention(**HEADS, values_are_keys=True),
     "wide values": Attention(**HEADS, d_head_v=5, clip=0.5),
@@ -240,10 +241,8 @@ VARIANTS: dict[str, Layer] = {
     ),
     "mlp on a sphere": Mlp(WIDTH, 7, "silu", gated=True, bias=True, on_sphere=True, sphere_gain=2.0),
     "plain mlp on a sphere": Mlp(WIDTH, 7, on_sphere=True),
-    "sphere": SphereAttention(**HEADS, rope=Rope(), gated=True, q_gain=2.0, gate_gain=0.5, o_norm=True),
-    "sphere, a gate a head": SphereAttention(
-        **HEADS, window=4, gated=True, gate_per_head=True, q_bias=True, o_bias=True
-    ),
+    "sphere": SphereAttention(**HEADS, rope=Rope(), gate=Gate(), q_gain=2.0, gate_gain=0.5, o_norm=True),
+    "sphere, a gate a head": SphereAttention(**HEADS, window=4, gate=Gate(per_head=True), q_bias=True, o_bias=True),
     "sparse mlp": Mlp(WIDTH, 17, "gelu_tanh", gated=True, sparsity=0.6),
     "mixture with weighed shared experts": Moe(
         **EXPERTS, router="sigmoid", renormalise=True, n_shared=3, learned_gate_scale=True, correction_bias="buffer"
@@ -251,7 +250,7 @@ VARIANTS: dict[str, Layer] = {
     "mixture whose results have a norm": Moe(
         **EXPERTS, d_latent=8, latent_in_norm=True, result_norm=True, router_gain=0.7, router="sigmoid"
     ),
-    "norm on each head": Attention(**HEADS, gated=True, head_norm=True),
+    "norm on each head": Attention(**HEADS, gate=Gate(), head_norm=True),
     "mlp with a learned factor": Mlp(WIDTH, 7, "silu", gated=True, scaled=True),
     "profiles": RelativeProfileAttention(**HEADS, d_profile=5, reach=7, stretch=0.5, stretch_from=4, scale=0.3),
     "profiles in a window": RelativeProfileAttention(**HEADS, d_profile=5, reach=3, window=4),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....layers import Attention, CompressedAttention, HyperConnection, Kda, Mla, Rope
+from ....layers import Attention, CompressedAttention, Gate, HyperConnection, Kda, Mla, Rope
 from ....layers.parts.rope import Yarn
 from ..config import Config, Fields, Layers
 from ..rope import rope_scaling
@@ -187,7 +187,7 @@ def qwen4(config: Config) -> Architecture:
     if config.layer_indices("ple_layer_ids"):
         raise config.error("layers with n-gram embeddings (ple_layer_ids) are not supported")
     attention: Fields = {
-        "gated": True,
+        "gate": Gate(),
         "qk_norm": "head",
         "qk_norm_unit_offset": True,
         "rope": {"dim": config.rotary_width()},

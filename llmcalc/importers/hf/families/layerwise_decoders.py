@@ -7,7 +7,7 @@ from typing import Any
 
 from ....core.architecture import Architecture
 from ....core.errors import short_repr
-from ....layers import Attention, Mlp, Rope
+from ....layers import Attention, Gate, Mlp, Rope
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rules import causal_lm, decoder, group_runs, prenorm_block
 
@@ -71,7 +71,7 @@ def step3p5(config: Config) -> Architecture:
     config.ignore("per_layer_config partial_rotary_factors attention_other_setting num_nextn_predict_layers")
     types = config.layer_types(["full_attention"] * layers)
     fields: Fields = {"qk_norm": "head", "qk_norm_unit_offset": True}
-    fields |= {"gated": True, "gate_per_head": True, "gate_bias": "none"}
+    fields |= {"gate": Gate(per_head=True, bias="none")}
     heads = config.optional_size("num_sliding_attention_heads") or config.n_heads
     spans = {"full_attention": (config.n_heads, None), "sliding_attention": (heads, config.sliding_window())}
     mixers: Layers = {

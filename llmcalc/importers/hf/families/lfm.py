@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ....core.architecture import Architecture, Block
 from ....core.layer import Layer
-from ....layers import Mlp, ShortConv
+from ....layers import Gate, Mlp, ShortConv
 from ..config import Config, Fields, Layers
 from ..rules import causal_lm, decoder, runs_by_type, sublayer
 
@@ -36,13 +36,10 @@ def lfm3(config: Config) -> Architecture:
     """Read an LFM3 config with short convolutions, full and windowed attention, and optional sandwich norms."""
     width, layers = config.d_model, config.n_layers
     norm = config.rmsnorm("norm_eps")
-    gated = config.flag("use_attention_gate")
     changes: Fields = {
         "qk_norm": "head",
         "qk_norm_eps": norm.eps,
-        "gated": gated,
-        "gate_per_head": gated,
-        "gate_bias": "none" if gated else None,
+        "gate": Gate(per_head=True, bias="none") if config.flag("use_attention_gate") else None,
     }
     base = config.rope_theta("full_attention", _ROPE_BASE)
     local = config.attention(layer_type="sliding_attention", window=config.sliding_window(), **changes)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture
 from ....core.errors import short_repr
-from ....layers import Attention, Moe, Norm
+from ....layers import Attention, Gate, Moe, Norm
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rope import dynamic_alpha_fields
 from ..rules import block, causal_lm, decoder, map_sublayers, runs_by_type
@@ -162,7 +162,7 @@ def _nested(config: Config, key: str) -> Config:
 
 def beam(config: Config) -> Architecture:
     """Read a Beam config with sandwich norms, depth-scaled residuals and gated attention."""
-    gate: Fields = {"gated": True, "gate_bias": "head", "qk_norm": "head"}
+    gate: Fields = {"gate": Gate(bias="head"), "qk_norm": "head"}
     spans = {"full_attention": None, "sliding_attention": config.sliding_window()}
     mixers = {kind: config.attention(window=spans[kind], **_beam_positions(config, kind), **gate) for kind in spans}
     last, layers = config.n_layers - 1, range(config.n_layers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Sublayer
-from ....layers import Attention, Norm
+from ....layers import Attention, Gate, Norm
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rules import causal_lm, decoder, group_runs, runs_by_type, sublayer
 from .deepseek import dense_first, latent_lm, shared_experts
@@ -229,8 +229,7 @@ def laguna(config: Config) -> Architecture:
     scaled: Fields = {"routed_scale": config.number("moe_routed_scaling_factor", 1.0)}
     scaled |= {"router_softcap": config.number("moe_router_logit_softcapping") or None}
     config.unmodelled_unless("moe_apply_router_weight_on_input", False)
-    gate: Fields = {"gated": True, "gate_function": "softplus", "gate_bias": "none"}
-    gate |= {"gate_per_head": gating is True or gating == "per-head"}
+    gate: Fields = {"gate": Gate(gating is True or gating == "per-head", "none", "softplus")}
     shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
     routed = config.experts(
         d_ff_shared=shared, router="sigmoid", correction_bias="parameter", renormalise=True, **scaled
@@ -259,7 +258,7 @@ def afmoe(config: Config) -> Architecture:
     """Read a Trinity config with sandwich norms, gated attention, and rotary positions only in windowed layers."""
     scaled: Fields = {"routed_scale": config.number("route_scale", 1.0), "renormalise": True}
     root = config.d_model**0.5 if config.flag("mup_enabled") else 1.0
-    gate: Fields = {"gated": True, "gate_bias": "none", "qk_norm": "head"}
+    gate: Fields = {"gate": Gate(bias="none"), "qk_norm": "head"}
     mixers = config.local_global_attention(config.sliding_window(), **gate)
     mixers["full_attention"] = config.attention(rope=None, **gate)
     routed = config.experts(d_ff_shared=config.shared_width(), router="sigmoid", correction_bias="parameter", **scaled)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import UnknownNameError
 from ....core.layer import Layer
-from ....layers import Attention, Moe, Norm, Scale
+from ....layers import Attention, Gate, Moe, Norm, Scale
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rules import causal_lm, group_runs, runs_by_type, sublayer
 
@@ -25,7 +25,7 @@ def muse_spark(config: Config) -> Architecture:
     if not isinstance(bases, list) or len(bases) < layers:
         raise config.size_error(f"layer_rope_theta must have one entry per layer ({layers})")
     feeds: Layers = {"dense": config.gated_mlp(), "sparse": _spark_experts(config)}
-    gate: Fields = {"gated": True, "gate_bias": "none", "qk_norm": "head", "qk_norm_scale": False}
+    gate: Fields = {"gate": Gate(bias="none"), "qk_norm": "head", "qk_norm_scale": False}
     gate |= {"head_norm": True}
     factor = config.number("qk_scale_factor", 1.0) or 1.0
     spans = {"full_attention": None, "sliding_attention": config.sliding_window()}
@@ -99,7 +99,7 @@ def muse_glimmer(config: Config) -> Architecture:
 
 def _attention(config: Config) -> list[tuple[str, str, Attention]]:
     """Return global and local attention layers, each with and without rotary positions."""
-    rotated = config.attention(gated=True, gate_bias="none", qk_norm="head", qk_norm_scale=False)
+    rotated = config.attention(gate=Gate(bias="none"), qk_norm="head", qk_norm_scale=False)
     scale = (config.number("qk_scale_factor", 1.0) or 1.0) / math.sqrt(rotated.d_head or 1)
     return [
         (place, how, replace(rotated, scale=scale, window=limit, rope=rope))

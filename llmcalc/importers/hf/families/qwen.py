@@ -7,7 +7,7 @@ from typing import Any
 
 from ....core.architecture import Architecture
 from ....core.layer import Layer
-from ....layers import GatedDeltaNet, Mlp, Moe
+from ....layers import Gate, GatedDeltaNet, Mlp, Moe
 from ..config import Config, Fields, Layers
 from ..rules import block, causal_lm, decoder, group_runs, prenorm_block, runs_by_type
 
@@ -103,7 +103,7 @@ def qwen3_next(config: Config) -> Architecture:
 
 def _gated_mixers(config: Config, rotary: int) -> Layers:
     """Return a gated attention layer with query and key norms, and a gated delta net."""
-    fields: Fields = {"gated": True, "qk_norm": "head", "qk_norm_unit_offset": True, "rope": {"dim": rotary}}
+    fields: Fields = {"gate": Gate(), "qk_norm": "head", "qk_norm_unit_offset": True, "rope": {"dim": rotary}}
     return {"full_attention": config.attention(**fields), "linear_attention": gated_delta_net(config)}
 
 

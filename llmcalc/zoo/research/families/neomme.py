@@ -8,7 +8,7 @@ from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sub
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import embedding_share
 from ....importers.hf.rules import group_runs, sublayer
-from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm
+from ....layers import Attention, Embedding, Gate, Head, Linear, Mlp, Norm
 from ..layers.blend import Blend
 
 LONG_WINDOW = 1024  # window size of every second layer
@@ -101,8 +101,7 @@ def _attention(config: Config, kind: str, window: int | None) -> Attention:
         window=window + 1 if window else None,
         qk_norm="head",
         qk_norm_scale=False,
-        gated=True,
-        gate_bias="none",
+        gate=Gate(bias="none"),
         exclusive=True,
         rope={"dim": int(config.size("head_dim") * share)},
     )

@@ -13,7 +13,7 @@ from ....core.layer import Layer
 from ....core.record import fields
 from ....importers.hf.config import TOKENS, Config, Layers
 from ....importers.hf.rules import causal_lm, group_runs
-from ....layers import Embedding, Head, Norm, Scale
+from ....layers import Embedding, Gate, Head, Norm, Scale
 from ..layers.injection import Injection
 from ..layers.sphere_attention import SphereAttention
 
@@ -120,8 +120,7 @@ def _mixer(config: Config, kind: str, init: float) -> SphereAttention:
         qk_norm="head",
         qk_norm_function="l2norm",
         qk_norm_scale=False,
-        gated=True,
-        gate_bias="none",
+        gate=Gate(bias="none"),
     )
     if not near and config.get("rope_parameters") is None:
         plain = replace(plain, rope=config.rope(kind, theta=FAR))
@@ -136,7 +135,7 @@ def hrm_text(config: Config) -> Architecture:
     layers = config.optional_size("num_layers_per_stack") or config.n_layers
     config.ignore("num_hidden_layers")
     norm = replace(config.rmsnorm(), scale=False)
-    attention = config.attention(n_kv_heads=config.n_heads, gated=True)
+    attention = config.attention(n_kv_heads=config.n_heads, gate=Gate())
     config.check_layer_runs(cycles * (inner + 1) * layers)
     mlp = config.gated_mlp(bias=config.flag("mlp_bias"))
     level = {name: _level(name, layers, norm, attention, mlp) for name in ("low", "high")}

@@ -22,17 +22,16 @@ class SphereAttention(Attention):
 
     def _tensors(self, declaration: Declaration) -> None:
         Attention._tensors(self, declaration)
-        scales = ["q_scale[h e]", *([f"gate_scale[{self._gate_axes()}]"] if self.gated else [])]
+        scales = ["q_scale[h e]", *([f"gate_scale[{self.gate.axes()}]"] if self.gate else [])]
         declaration.weights(*scales, unused=self.unused)
 
     def _project(self) -> list[str]:
         return [*Attention._project(self), "q[b q h e] = mul(q, q_scale)"]
 
+    def _gate(self) -> list[str]:
+        return self.gate.lines(self._input_axis(), scale="gate_scale") if self.gate else []
+
     def _output(self) -> list[str]:
         lines = Attention._output(self)
-        if self.gated:
-            axes = self._gate_axes()
-            index = lines.index(f"gate[b q {axes}] = {self.gate_function}(gate)")
-            lines.insert(index, f"gate[b q {axes}] = mul(gate, gate_scale)")
         index = next(number for number, line in enumerate(lines) if line.startswith("y[b q d] = o["))
         return [*lines[:index], "o[b q h v] = l2norm(o)", *lines[index:]]
