@@ -77,10 +77,8 @@ def resolve_alias(name: str) -> tuple[str, dict[str, Any]]:
 
 
 @cache
-def find(name: str, others: tuple[str, ...] = ()) -> tuple[type[Layer], dict[str, Any]]:
+def find(name: str) -> tuple[type[Layer], dict[str, Any]]:
     """Return the layer class for a kind or alias, and the fields that the alias sets.
-
-    ``others`` contains further names that an error may suggest.
 
     Raises:
         UnknownNameError: if the kind is unknown.
@@ -88,7 +86,7 @@ def find(name: str, others: tuple[str, ...] = ()) -> tuple[type[Layer], dict[str
     kind, fixed = resolve_alias(name)
     place = find_module("layers", kind)
     if place is None:
-        raise UnknownNameError("layer kind", name, [*kinds(), *ALIASES, *others])
+        raise UnknownNameError("layer kind", name, [*kinds(), *ALIASES])
     module = import_module(place)
     return next(value for value in vars(module).values() if _is_kind(value, module.__name__)), fixed
 

@@ -198,9 +198,10 @@ class Builder:
         """Return a layer with the given kind and fields."""
         kind = self._current("layer kind", kind, aliases.LAYER_KINDS)
         try:
-            found, fixed = (self.kinds[kind], {}) if kind in self.kinds else layers.find(kind, tuple(self.kinds))
-        except InputError as error:
-            raise self.fail(error, path) from None
+            found, fixed = (self.kinds[kind], {}) if kind in self.kinds else layers.find(kind)
+        except UnknownNameError:
+            known = [*self.kinds, *layers.kinds(), *layers.ALIASES]
+            raise self.fail(UnknownNameError("layer kind", kind, known), path) from None
         known = [entry.name for entry in fields(found)]
         flat = flat_names(found)  # type: ignore[arg-type]
         old = aliases.LAYER_FIELDS.get(found.kind(), {})

@@ -139,6 +139,8 @@ def _read_kind(name: str, data: dict[str, Any]) -> TextKind:
 def _field(name: str, value: Any) -> TextField:
     if not _WORD.fullmatch(name):
         raise DescriptionError(f"invalid field name {short_repr(name)}; use lower-case letters, digits and _")
+    if hasattr(TextLayer, name):
+        raise DescriptionError(f"a field cannot be called {name}; choose another name")
     if value in FIELD_TYPES:
         return TextField(name, value)
     if isinstance(value, str) and value.startswith("$"):
@@ -167,6 +169,8 @@ def _axis(symbol: str, value: Any) -> TextAxis:
     elif type(length) is not int or length < 1:
         raise SizeError(f"{symbol} must have a positive size or an expression, not {short_repr(length)}")
     name, meaning = (" ".join(_text(given.get(key) or "").split()) for key in ("name", "meaning"))
+    if name and not _WORD.fullmatch(name):
+        raise DescriptionError(f"invalid axis name {short_repr(name)}; use lower-case letters, digits and _")
     if not name and symbol not in GLOSSARY and symbol not in WORKLOAD:
         name = length if isinstance(length, str) and _WORD.fullmatch(length) else symbol
     return TextAxis(symbol, length, name, meaning, given.get("shard") or "")

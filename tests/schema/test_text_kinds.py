@@ -281,6 +281,13 @@ def test_a_difference_names_the_entries_of_a_definition() -> None:
         ("n_slots", "7", "11"),
     }
     assert not llmcalc.diff(first, built(SLOTS, SLOTS_FIELDS)).differences
+    wider = built(changed(fields={"n_slots": "int", "d_slot": "$d_model / 5"}), SLOTS_FIELDS)
+    entry = llmcalc.diff(first, wider).differences[0]
+    assert (entry.what, entry.first, entry.second) == (
+        "sketch fields", "d_slot: $d_model / 3", "d_slot: $d_model / 5",
+    )  # fmt: skip
+    moved = built(changed(tensors=SLOTS["tensors"][::-1]), SLOTS_FIELDS)
+    assert [entry.first for entry in llmcalc.diff(first, moved).differences] == ["; ".join(SLOTS["tensors"])]
     renamed = built(changed(description=""), SLOTS_FIELDS)
     assert [entry.second for entry in llmcalc.diff(first, renamed).differences] == ["–"]
 
@@ -291,8 +298,9 @@ def test_every_function_accepts_it(name: str) -> None:
 
 
 def test_formulas_use_the_names_of_its_axes() -> None:
-    model = built(SLOTS, SLOTS_FIELDS)
-    tree = llmcalc.explain(model, "params")
+    named = {"e": {"size": "d_slot", "name": "d_slot", "shard": "whole"}, "z": {"size": 3, "name": "n_zeros"}}
+    model = built(changed(axes=SLOTS["axes"] | named), SLOTS_FIELDS)
+    tree = llmcalc.explain(model, "params").tree
     formulas: dict[str, str] = {}
 
     def collect(node: Any) -> None:
@@ -300,9 +308,39 @@ def test_formulas_use_the_names_of_its_axes() -> None:
         for child in node.children:
             collect(child)
 
-    collect(getattr(tree, "tree", tree))
+    collect(tree)
     assert formulas["values"] == "n_blocks·n_slots·d_model"
-    assert formulas["wq"] == "n_blocks·d_model·d_head"  # the letter e has a name already
+    assert formulas["wq"] == "n_blocks·d_model·d_slot"
+    collect(llmcalc.explain(built(SLOTS, SLOTS_FIELDS), "params").tree)
+    assert formulas["wq"] == "n_blocks·d_model·d_head"  # the letter has a name already
+
+
+def test_its_traits_follow_from_its_state_and_axes() -> None:
+    assert [layer(text, d_model=15, d_ff=7).IS_RECURRENT for text in (CHANNEL_MIX, GATED_MLP)] == [True, False]
+    assert layer(SHORT_CONV, d_model=15).has_order()
+    assert not layer(GATED_MLP, d_model=15, d_ff=7).has_order()
+
+
+def test_its_small_version_keeps_divisions_exact() -> None:
+    def small(text: dict[str, Any], d_model: int, **values: int) -> dict[str, Any]:
+        model = built(text, values, d_model=d_model).shrink()
+        return vars(model.main.runs[0].block.sublayers[1].branches[0].layer)
+
+    assert small(SLOTS, 15, n_slots=7000)["n_slots"] < 50
+    assert small(SLOTS, 15, n_slots=7000)["d_slot"] * 3 == small(SLOTS, 15, n_slots=7000)["d_model"]
+    heads = small(GROUPED_QUERY, 48, n_heads=12, n_kv_heads=4)
+    assert 1 < heads["n_kv_heads"] < heads["n_heads"]
+    assert heads["n_heads"] % heads["n_kv_heads"] == 0
+    assert heads["d_head"] * heads["n_heads"] == heads["d_model"]
+    assert heads["d_head"] % 2 == 0
+    free = small(GROUPED_QUERY, 48, n_heads=12, n_kv_heads=4, d_head=31)
+    assert free["d_head"] * free["n_heads"] != free["d_model"]
+    assert small(GROUPED_QUERY, 48, n_heads=12, n_kv_heads=1)["n_kv_heads"] == 1
+    equal = small(GROUPED_QUERY, 48, n_heads=12, n_kv_heads=12)
+    assert equal["n_kv_heads"] == equal["n_heads"]
+    assert small(WINDOWED, 48, n_heads=12, window=4096)["window"] in (5, 7, 11, 13)
+    chunked = WINDOWED | {"mask": {"chunk": "window"}}
+    assert small(chunked, 48, n_heads=12, window=4096)["window"] in (3, 5)
 
 
 def test_a_base_passes_its_kinds_on(tmp_path: Path) -> None:
@@ -316,6 +354,9 @@ def test_a_base_passes_its_kinds_on(tmp_path: Path) -> None:
 
 
 MISTAKES: list[tuple[dict[str, Any], str, str]] = [
+    (changed(fields=SLOTS["fields"] | {"declare": 3}), "declare", "cannot be called declare"),
+    (changed(axes=SLOTS["axes"] | {"m": {"size": 3, "name": "two words"}}), "m", "invalid axis name 'two words'"),
+    (changed(axes=SLOTS["axes"] | {"q": 3}), '"q"', "comes from the workload"),
     (changed(fields={"n_slots": "integer"}), "integer", "n_slots must be int, float"),
     (changed(fields=SLOTS["fields"] | {"d_slot": "$d_modle / 3"}), "d_modle", "unknown field 'd_modle'"),
     (changed(fields=SLOTS["fields"] | {"one": "$two", "two": "$one"}), "fields", "circular references"),
@@ -349,9 +390,16 @@ def test_a_mistake_is_located(kind: dict[str, Any], place: str, message: str) ->
     assert place in "".join(text.splitlines()[line - 1 : line + 1])
 
 
-@pytest.mark.parametrize("name", ["attention", "gqa", "norms", "scale", "cca", "joins", "Slots", "two words"])
-def test_a_name_with_another_meaning_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match=r"choose another name|invalid kind name"):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        *((name, "is a built-in layer kind; choose another name") for name in ("attention", "gqa", "cca")),
+        *((name, "is a key of a sub-layer; choose another name") for name in ("norms", "scale", "joins")),
+        *((name, "invalid kind name") for name in ("Slots", "two words", "x" * 61)),
+    ],
+)
+def test_a_name_with_another_meaning_is_refused(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         built(SLOTS, SLOTS_FIELDS, name=name)
 
 
