@@ -29,7 +29,7 @@ from ..twins.weights import Array, Weight, Weights, constant
 
 Axes = tuple[str, ...]
 
-MOST_PRODUCTS, MOST_AXES = 50_000_000, 50  # of one contraction
+MOST_ELEMENTS, MOST_AXES = 2_000_000, 50  # of an array, or of the products of a contraction
 NEW, PAST = "q", frozenset("ck")  # axis of the new tokens, and axes of cached tokens
 REFUSED_TAGS = frozenset(("scan", "constant", "again"))
 BOUND, EPS, THETA = 3.0, 1e-6, 10_000.0  # of clamp and softcap, norms, and rope
@@ -71,6 +71,8 @@ class EquationModel:
             if tensor.active:
                 raise _refusal(layer.kind(), f"{tensor.name} with active experts")
             groups = tuple(tuple(int(declaration.axes[axis]) for axis in group) for group in tensor.groups)
+            if prod(size for group in groups for size in group) > MOST_ELEMENTS:
+                raise _refusal(layer.kind(), f"a tensor as large as {tensor.name}")
             found.append(Weight(tensor.name, groups, tensor.linear, share=tensor.share, buffer=tensor.buffer))
         return found
 
@@ -144,6 +146,8 @@ class _Run:
     def initial(self, state: State) -> Array:
         """Return a state of fixed size before this step."""
         shape = tuple(map(self.size, state.axes))
+        if prod(shape) > MOST_ELEMENTS:
+            self.refuse(f"a state as large as {state.name}")
         return self.state[state.name] if state.name in self.state else np.zeros(shape)
 
     # ------------------------------------------------------------------ operands
@@ -199,6 +203,8 @@ class _Run:
         """Compute the output of an equation."""
         for tag in sorted(equation.tags & REFUSED_TAGS):
             self.refuse(f"the tag {tag!r} in {short_repr(equation.text)}")
+        if prod(map(self.size, equation.loops)) > MOST_ELEMENTS:
+            self.refuse(f"as many products or elements as in {short_repr(equation.text)}")
         if equation.over:
             self.refuse(f"transforms along an axis, as in {short_repr(equation.text)}")
         made = self.contract(equation) if equation.function is None else self.apply(equation, equation.function)
@@ -227,9 +233,8 @@ class _Run:
             out = _split_axes(out, inner, outer)
         index = dict.fromkeys(axis for one in axes for axis in one)
         letters = {axis: chr(ord("A") + number + 6 * (number > 25)) for number, axis in enumerate(index)}
-        n_products = prod(map(self.size, equation.loops))
-        if len(index) > MOST_AXES or n_products > MOST_PRODUCTS:
-            self.refuse(f"{short_repr(equation.text)} with {n_products:,} products")
+        if len(index) > MOST_AXES:
+            self.refuse(f"a contraction over {len(index)} axes")
         if not set(out) <= index.keys():
             self.refuse(f"an axis that only the result of {short_repr(equation.text)} has")
         left, right, result = ("".join(letters[axis] for axis in one) for one in (*axes, out))

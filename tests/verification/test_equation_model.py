@@ -232,6 +232,24 @@ def test_what_cannot_run_is_refused_by_name(line: str, message: str) -> None:
         llmcalc.verify(built(kind, {}))
 
 
+MANY = {f"a{number}": 11 for number in range(9)}
+ALL = " ".join(MANY)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "lines", "state"),
+    [
+        ([f"w[{'; '.join(MANY)}]"], [f"z[b q] = x[b q d] w[{ALL}]"], []),
+        ([f"w{axis}[{axis}]" for axis in MANY], [f"z[{ALL}] = add({', '.join(f'w{axis}' for axis in MANY)})"], []),
+        ([], ["z[b q d] = scale(x)"], [{"tensor": f"z[{ALL}]", "role": "recurrent"}]),
+    ],
+)
+def test_a_run_that_would_be_too_large_is_refused(tensors: list[str], lines: list[str], state: list[Any]) -> None:
+    kind = {"axes": WIDTH | MANY, "tensors": tensors, "equations": [*lines, "y[b q d] = scale(x)"], "state": state}
+    with pytest.raises(UnsupportedError, match=r"as large as|as many products"):
+        llmcalc.verify(built(kind, {}))
+
+
 LINES = st.sampled_from([
     *ATTENTION["equations"], *LINEAR["equations"], "y[b q d] = add(y, x)", "y[b q d] = mul(y, shifted)",
     "y[b q d] = copy(x)",
