@@ -6,23 +6,20 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..calc.flops import flops
-from ..calc.memory.fit import read_size
-from ..calc.params import params
 from ..calc.sharding import MESH, Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
-from ..core.setting import AMOUNT, BATCH, SEQ, SIZE, Setting, check_values, read_texts
+from ..core.setting import AMOUNT, BATCH, SEQ, Setting, check_values, read_texts
 from ..estimate.amounts import amount, compute
 from ..lint import Finding, lint
 from .defaults import default_seq
 from .load import Source, load
-from .memory import memory
+from .quantity import targets
 
 SETTINGS = (
-    *MESH, BATCH, SEQ, *(Setting(name, AMOUNT) for name in ("max_params", "max_active", "budget", "tokens")),
-    Setting("max_memory", SIZE, least=1),
+    *MESH, BATCH, SEQ, Setting("budget", AMOUNT), Setting("tokens", AMOUNT),
 )  # fmt: skip
 LIMIT_KEYS = ("name", "ours", "most", "unit")
 
@@ -84,6 +81,7 @@ def check(
     tokens: float | str | None = None,
     batch: int = 1,
     seq: int | None = None,
+    **settings: float | str | None,
 ) -> Checked:
     """Check a model for suspicious shapes and exceeded limits.
 
@@ -105,6 +103,7 @@ def check(
         tokens: number of training tokens.
         batch: number of sequences.
         seq: tokens per sequence (default: 2048, or the model's learned positions if fewer).
+        settings: limits of other quantities, such as ``max_state="1GiB"`` or ``max_flops=1e10`` (per token).
 
     Raises:
         InputError: an unknown rule, or an invalid limit.
@@ -114,15 +113,15 @@ def check(
     mesh = Mesh(tp=tp or 1, pp=pp or 1, dp=ep or 1, ep=ep or 1)
     architecture = load(model)
     length = default_seq(architecture) if seq is None else seq
-    limits, count = [], params(architecture)
-    sizes = (("max_params", max_params, "parameters", count.total), ("max_active", max_active, "active", count.active))
-    for parameter, bound, name, ours in sizes:
+    asked: dict[str, Any] = {"max_params": max_params, "max_active": max_active, "max_memory": max_memory, **settings}
+    limits, workload = [], {"seq": length, "batch": batch}
+    for name, bound in asked.items():
+        quantity = targets().get(name.removeprefix("max_")) if name.startswith("max_") else None
+        if quantity is None:
+            raise TypeError(f"unexpected keyword argument {name!r}")
         if bound is not None:
-            limits.append(Limit(name, ours, int(amount(bound, parameter, "8B")), "parameters"))
-    if max_memory is not None:
-        peak = memory(architecture, batch=batch, seq=length).peak
-        most = read_size(max_memory, "max_memory") if isinstance(max_memory, str) else max_memory
-        limits.append(Limit("memory", peak, most, "bytes"))
+            most = quantity.read_amount(bound, name)
+            limits.append(Limit(quantity.title, quantity.count(architecture, workload), most, quantity.unit))
     if (budget is None) != (tokens is None):
         missing = "tokens" if tokens is None else "budget"
         raise InputError("is missing", parameter=missing, hint="set both {budget} and {tokens}")

@@ -2,49 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..calc.flops import Flops, flops
+from ..calc.flops import Flops
 from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.pipeline import ParallelMemory
 from ..calc.params import Params, params
+from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
-from .defaults import default_seq
+from ..core.setting import CONTEXT
 from .load import Source, load
-from .memory import memory
-from .settings import ALL, read_settings, split_settings
+from .quantity import Quantity, quantities
+from .settings import read_settings, split_settings
 
-BYTES = "bytes"
 QUANTITIES = ("total", "active", "embedding", "non_embedding", "buffers")
+
+
+class Cost(NamedTuple):
+    """Numbers of one quantity of a model, with the title and unit of their table."""
+
+    title: str
+    unit: str
+    values: dict[str, int]
 
 
 @record
 class Costs:
-    """FLOPs and memory of one model under the workload shared by all compared models."""
+    """Results of one model under the workload shared by all compared models, by quantity."""
 
-    flops: Flops
-    memory: InferenceMemory | ParallelMemory
-
-    @property
-    def values(self) -> dict[str, tuple[int, str]]:
-        """Value and unit of each cost, by name."""
-        serving = {"weights": "weights", "state": "state", "transient": "activations", "memory": "peak"}
-        training = {name: name for name in ("weights", "gradients", "optimizer", "activations", "peak")}
-        parts = serving if isinstance(self.memory, InferenceMemory) else training
-        return {
-            self.flops.workload.mode: (self.flops.total, "FLOPs"),
-            "matmul": (self.flops.matmul, "FLOPs"),
-            **{name: (getattr(self.memory, part), BYTES) for name, part in parts.items()},
-        }
+    results: dict[str, Any]
 
     @property
-    def titles(self) -> dict[str, str]:
-        """Table title for each unit."""
-        step = {"forward": "forward pass", "train": "training step", "decode": "decode step"}
-        run = "serving" if isinstance(self.memory, InferenceMemory) else "a training step"
-        return {"FLOPs": f"FLOPs of a {step[self.flops.workload.mode]}", BYTES: f"memory of {run}"}
+    def flops(self) -> Flops:
+        """FLOPs of the step."""
+        found: Flops = self.results["flops"]
+        return found
+
+    @property
+    def memory(self) -> InferenceMemory | ParallelMemory:
+        """Memory of the step."""
+        found: InferenceMemory | ParallelMemory = self.results["memory"]
+        return found
+
+    @property
+    def tables(self) -> list[Cost]:
+        """Numbers of each quantity."""
+        shown = ((each, each.compared(self.results[each.name])) for each in compared() if each.compared)
+        return [Cost(title, each.unit, values) for each, (title, values) in shown]
 
 
 @record
@@ -74,7 +80,7 @@ class Comparison(NotebookDisplay):
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as a plain dictionary."""
         models = [{"model": one.architecture.name, **one.to_dict()} for one in self.params]
-        costs = [{name: value for name, (value, _) in one.values.items()} for one in self.costs]
+        costs = [{name: value for cost in one.tables for name, value in cost.values.items()} for one in self.costs]
         return {"models": models, "to_first": self.to_first, "costs": costs}
 
 
@@ -95,18 +101,28 @@ def compare(*models: Source, **settings: Any) -> Comparison:
     """
     if len(models) < 2:
         raise InputError("at least two models are required", parameter="models")
-    settings = read_settings("a comparison", ALL, settings)
-    sizes, step, of_memory, convention = split_settings(settings)
+    asked = compared()
+    known = tuple(setting for each in asked for setting in each.settings)
+    settings = read_settings("a comparison", known, settings)
     if settings.get("training"):
-        if step["mode"] == "decode":
+        if settings.get("mode") == "decode":
             raise InputError("decode mode cannot be combined with training", parameter="mode", hint="omit one of them")
-        step["mode"] = "train"
+        settings["mode"] = "train"
+    split_settings(settings)  # conflicts between settings of all quantities
     loaded = [load(model) for model in models]
-    if sizes["seq"] is None:
-        sizes["seq"] = default_seq(*loaded, mode=step["mode"])
-    after = {**sizes, "seq": sizes["seq"] + step["context"]}
-    costs = [
-        Costs(flops(model, **sizes, **step, convention=convention), memory(model, **of_memory, **after))
-        for model in loaded
-    ]
-    return Comparison(tuple(map(params, loaded)), tuple(costs))
+    sizes, step, _, _ = split_settings(settings, *loaded)
+    before, after = {**settings, "seq": sizes["seq"]}, {**settings, "seq": sizes["seq"] + step["context"]}
+    costs = tuple(Costs({each.name: _measure(each, model, before, after) for each in asked}) for model in loaded)
+    return Comparison(tuple(map(params, loaded)), costs)
+
+
+def _measure(quantity: Quantity, model: Architecture, before: dict[str, Any], after: dict[str, Any]) -> Any:
+    """Measure a quantity of a step, or of the state of the model after the step if it has no cached tokens."""
+    known = {setting.name for setting in quantity.settings}
+    settings = before if CONTEXT.name in known else after
+    return quantity.measure(model, {name: value for name, value in settings.items() if name in known})
+
+
+def compared() -> tuple[Quantity, ...]:
+    """Return the quantities that ``compare`` shows."""
+    return tuple(each for each in quantities() if each.compared)

@@ -11,13 +11,17 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from ..calc.memory.fit import read_size
 from ..core.architecture import Architecture
+from ..core.errors import InputError
 from ..core.form import Form
-from ..core.record import record
-from ..core.setting import Setting, known_choice
+from ..core.record import changed, record
+from ..core.setting import AMOUNT, SIZE, Setting, known_choice
 from ..core.tree import Node
 from ..core.zoo_search import find_module, module_names
+from ..estimate.amounts import amount
 
+BYTES = "bytes"
 NO_PARTS: Mapping[str, str] = {}
 Measure = Callable[[Architecture, dict[str, Any]], Any]
 
@@ -36,9 +40,8 @@ class Quantity:
         unexplained: names of settings that the derivation does not depend on.
         parts: unit of each attribute of a result that ``sweep`` evaluates.
         form: function that returns the closed form of a part of a result and its divisor, or None.
-        target: function of an architecture, a batch size and a sequence length that returns the number that ``design``
-            aims at and that ``check`` limits, or None.
-        compared: function that returns the numbers that ``compare`` shows, by name.
+        target: function that returns the number of a result that ``design`` aims at and that ``check`` limits, or None.
+        compared: function that returns the title and the numbers of a result that ``compare`` shows, or None.
     """
 
     name: str
@@ -50,13 +53,35 @@ class Quantity:
     unexplained: tuple[str, ...] = ()
     parts: Mapping[str, str] = NO_PARTS
     form: Callable[[Any, str], tuple[Form, int] | None] = lambda result, part: None
-    target: Callable[[Architecture, int, int], int] | None = None
-    compared: Callable[[Any], dict[str, int]] | None = None
+    target: Callable[[Any], int] | None = None
+    compared: Callable[[Any], tuple[str, dict[str, int]]] | None = None
 
     @property
     def explained(self) -> tuple[Setting, ...]:
         """Settings that the derivation depends on."""
         return tuple(setting for setting in self.settings if setting.name not in self.unexplained)
+
+    @property
+    def amount(self) -> Setting:
+        """Target of ``design``. A limit of ``check`` has the prefix ``max_``."""
+        return Setting(self.name, SIZE, least=1) if self.unit == BYTES else Setting(self.name, AMOUNT)
+
+    def read_amount(self, value: float | str, parameter: str = "") -> int:
+        """Parse a target or limit, such as ``"13B"`` parameters or ``"24GiB"``."""
+        name = parameter or self.name
+        changed(self.amount, name=name).check(value)
+        if self.unit != BYTES:
+            return max(1, int(amount(value, name, "13B")))
+        size = read_size(value, name) if isinstance(value, str) else int(value)
+        if size < 1:
+            raise InputError("must be positive", parameter=name, hint="use a size such as 24GiB")
+        return size
+
+    def count(self, architecture: Architecture, settings: Mapping[str, Any]) -> int:
+        """Return the target of an architecture. Settings without effect on the quantity are ignored."""
+        assert self.target is not None
+        known = {setting.name for setting in self.settings}
+        return self.target(self.measure(architecture, {key: value for key, value in settings.items() if key in known}))
 
 
 def names() -> tuple[str, ...]:

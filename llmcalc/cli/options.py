@@ -8,6 +8,7 @@ from ..report import format_names
 from .spec import Argument, Option
 
 if TYPE_CHECKING:
+    from ..api.quantity import Quantity
     from ..core.architecture import Architecture
 
 MODEL = Argument(
@@ -65,6 +66,16 @@ KERNELS = Option(
     choices=("fused", "unfused"),
 )  # fmt: skip
 TOKENS = Option("--tokens", "Number of training tokens, such as 15T (default: as published).", "AMOUNT")
+
+
+def metavar(quantity: Quantity) -> str:
+    """Return the placeholder for an amount of a quantity."""
+    return "SIZE" if quantity.unit == "bytes" else "N"
+
+
+def example(quantity: Quantity) -> str:
+    """Return an example of an amount of a quantity."""
+    return {"bytes": "24GiB", "FLOPs": "1e10"}.get(quantity.unit, "13B")
 
 
 def load_model(model: str, given: dict[str, Any]) -> Architecture:

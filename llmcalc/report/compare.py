@@ -57,16 +57,17 @@ def _quantities(results: Sequence[Params], names: Sequence[str]) -> Table:
 
 
 def _costs(costs: Sequence[Costs], names: Sequence[str]) -> list[Table]:
-    """Build one table per unit, with a row per quantity and model."""
+    """Build one table per quantity, with a row per number and model."""
     tables = []
-    for unit, kind in (("FLOPs", "count"), (BYTES, BYTES)):
+    for place, first in enumerate(costs[0].tables):
         rows: list[tuple[Cell, ...]] = []
-        for quantity in (name for name, (_, own) in costs[0].values.items() if own == unit):
-            values = [cost.values[quantity][0] for cost in costs]
-            for place, (name, value) in enumerate(zip(names, values, strict=True)):
-                rows.append((quantity, name, value, value / values[0] if place and values[0] else None))
-        heads = columns(f"{unit}: group", "model: name", f"value: {kind}", "ratio: ratio")
-        tables.append(Table(costs[0].titles[unit], heads, rows))
+        for quantity in first.values:
+            values = [cost.tables[place].values[quantity] for cost in costs]
+            for number, (name, value) in enumerate(zip(names, values, strict=True)):
+                rows.append((quantity, name, value, value / values[0] if number and values[0] else None))
+        kind = BYTES if first.unit == BYTES else "count"
+        heads = columns(f"{first.unit}: group", "model: name", f"value: {kind}", "ratio: ratio")
+        tables.append(Table(first.title, heads, rows))
     return tables
 
 

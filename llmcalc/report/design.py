@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..api.quantity import targets
 from ..core.errors import spelled
 from ..core.record import fields
 from ..lint import lint
@@ -13,13 +14,11 @@ from .heading import structure
 from .json_envelope import envelope
 from .numbers import BYTES, exact, short
 
-UNITS = {"params": "parameters", "active": "parameters", "flops": "FLOPs", "memory": BYTES}
-NAMES = {"params": "parameters", "active": "active", "flops": "FLOPs per token", "memory": "memory"}
-
 
 def design_document(result: Design) -> Document:
     """Build the design report."""
-    quantity, unit = NAMES[result.quantity], UNITS[result.quantity]
+    described = targets()[result.quantity]
+    quantity, unit = described.title, described.unit
     best = result.candidates[0]
     none_near = f"no shape is within {100 * result.rules.within:g} % of the target; the nearest are listed"
     facts = (

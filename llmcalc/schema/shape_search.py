@@ -123,21 +123,22 @@ class _Family:
     """Published sizes of a preset, and candidate shapes with similar proportions."""
 
     def __init__(self, name: str, measure: Measure) -> None:
-        self.file, only = preset_files.find(name)
+        is_path = name.endswith((".yaml", ".yml"))
+        self.file, only = (name, None) if is_path else preset_files.find(name)
         self.name, self.measure = Path(self.file).stem, measure
         data = inherit(preset_files.read_preset(self.file), self.file).data
-        sizes = mapping_at(data, "sizes")
+        sizes: dict[str | None, Any] = dict(mapping_at(data, "sizes").items()) or {None: {}}
         self.variables = {
-            size: {**mapping_at(data, "variables"), **mapping_at(sizes, size)} for size in sizes if only in (None, size)
+            size: {**mapping_at(data, "variables"), **(sizes[size] or {})} for size in sizes if only in (None, size)
         }
         self.models = {size: load_file(self.file, size) for size in self.variables}
         self.values = {size: measure(model) for size, model in self.models.items()}
         self.known = {size: resolve(own) for size, own in self.variables.items()}
-        self.measured: dict[tuple[str, tuple[tuple[str, int], ...]], tuple[Architecture, int] | None] = {}
+        self.measured: dict[tuple[str | None, tuple[tuple[str, int], ...]], tuple[Architecture, int] | None] = {}
         if not all(WIDTH in own for own in self.variables.values()) or not self.variables:
             raise InputError(f"{self.name} has no {WIDTH} variable to vary", where="design", hint="use another family")
 
-    def base(self, target: int) -> str:
+    def base(self, target: int) -> str | None:
         """Return the published size nearest to the target."""
         return min(self.values, key=lambda size: abs(log(self.values[size] / target)))
 
@@ -157,7 +158,7 @@ class _Family:
         share = log(target / low) / log(high / low) if high > low else 0.0
         return float(first ** (1 - share) * last**share)
 
-    def _widths(self, base: str, target: int, rules: Rules) -> Iterator[Sizes]:
+    def _widths(self, base: str | None, target: int, rules: Rules) -> Iterator[Sizes]:
         """Return the candidate widths and the sizes that depend on each width."""
         own, known = self.variables[base], self.known[base]
         step = lcm(rules.multiple, _head_width(known), LEAST_STEP)
@@ -169,7 +170,7 @@ class _Family:
             if sizes:
                 yield sizes
 
-    def _shapes(self, base: str, sizes: Sizes, target: int, wanted: float) -> Iterator[Candidate]:
+    def _shapes(self, base: str | None, sizes: Sizes, target: int, wanted: float) -> Iterator[Candidate]:
         """Return the candidate with the best depth, or with the current depth if the depth is not a variable."""
         if not isinstance(self.variables[base].get(DEPTH), int):
             yield from self._candidate(base, sizes, target, wanted)
@@ -189,14 +190,14 @@ class _Family:
                  for shape in self._candidate(base, {DEPTH: depth, **sizes}, target, wanted)]  # fmt: skip
         yield from sorted(found, key=lambda shape: abs(shape.off))[:1]
 
-    def _candidate(self, base: str, sizes: Sizes, target: int, wanted: float) -> Iterator[Candidate]:
+    def _candidate(self, base: str | None, sizes: Sizes, target: int, wanted: float) -> Iterator[Candidate]:
         found = self._model(base, sizes)
         if found:
             model, value = found
             ratio = sizes[WIDTH] / sizes.get(DEPTH, 1)
             yield Candidate(sizes, model, value, value / target - 1, ratio, abs(log(ratio / wanted)))
 
-    def _model(self, base: str, sizes: Sizes) -> tuple[Architecture, int] | None:
+    def _model(self, base: str | None, sizes: Sizes) -> tuple[Architecture, int] | None:
         """Return the model with these sizes and its value, or None if the sizes are incompatible."""
         key = base, tuple(sorted(sizes.items()))
         if key not in self.measured:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,23 @@ from llmcalc.core.architecture import Architecture
 from llmcalc.core.errors import InputError, UnknownNameError
 from llmcalc.schema.shape_search import Design, Rules, search
 
+PRESET = """\
+name: own
+title: Own
+variables: {vocab: 1009, n_layers: 3, d_model: 256, n_heads: 4, n_kv_heads: 2, d_ff: 512}
+architecture:
+  stacks:
+    decoder:
+      d_model: $d_model
+      norms: {pre: {rmsnorm: {}}}
+      inputs: {token: {embedding: {rows: $vocab, share: token_embedding}}}
+      blocks:
+        block:
+          attention: {gqa: {n_heads: $n_heads, n_kv_heads: $n_kv_heads}}
+          mlp: {swiglu: {d_ff: $d_ff}}
+      order: [{block: block, times: $n_layers}]
+      outputs: {norm: {rmsnorm: {}}, head: {head: {vocab: $vocab, share: token_embedding}}}
+"""
 Capture = pytest.CaptureFixture[str]
 
 
@@ -101,6 +119,38 @@ def test_other_targets(words: list[str], capsys: Capture) -> None:
     data = json.loads(capsys.readouterr().out)
     assert data["result"]["near"]
     assert abs(data["result"]["candidates"][0]["value"] / data["inputs"]["target"] - 1) <= 0.05
+
+
+def test_every_quantity_with_a_target_can_be_aimed_at() -> None:
+    """The value of the first shape is that of the quantity's function, with the settings of the design."""
+    found = llmcalc.design("llama3", state="1GiB", cache="fp8", seq=8192, within="20%").candidates[0]
+    assert found.value == llmcalc.state(found.architecture, cache="fp8", seq=8192).bytes
+    trained = llmcalc.design("llama3", memory="70GB", training=True, dp=8, zero=3, seq=128, within="9%").candidates[0]
+    mesh = llmcalc.Mesh(dp=8, zero=3)
+    assert trained.value == llmcalc.memory(trained.architecture, mode="training", mesh=mesh, seq=128).peak
+    with pytest.raises(InputError, match="prefill: has no effect on state"):
+        llmcalc.design("llama3", state="1GiB", prefill=5)
+    with pytest.raises(TypeError, match="colour"):
+        llmcalc.design("llama3", params="1B", colour=5)
+
+
+def test_a_preset_file_of_ones_own_is_scaled(tmp_path: Path) -> None:
+    """A file without sizes is a family with one size."""
+    file = tmp_path / "own.yaml"
+    file.write_text(PRESET, "utf-8")
+    found = llmcalc.design(str(file), params="100M", tp=2, within="5%")
+    best = found.candidates[0]
+    assert found.near
+    assert best.value == llmcalc.params(llmcalc.load(file, overrides=best.overrides)).total
+
+
+def test_limits_of_every_quantity() -> None:
+    checked = llmcalc.check("gpt2", select=["HW005"], max_state="1MiB", max_flops="1T", seq=64)
+    sizes = {limit.name: (limit.ours, limit.kept) for limit in checked.limits}
+    assert sizes["state"] == (llmcalc.state("gpt2", seq=64).bytes, False)
+    assert sizes["FLOPs per token"] == (llmcalc.flops("gpt2", seq=64).total // 64, True)
+    with pytest.raises(TypeError, match="max_colour"):
+        llmcalc.check("gpt2", max_colour=5)
 
 
 @pytest.mark.parametrize(

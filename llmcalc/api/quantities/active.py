@@ -9,5 +9,5 @@ QUANTITY = Quantity(
     "active", "active", "parameters",
     measure=lambda architecture, settings: params(architecture),
     tree=lambda result: result.active_tree,
-    target=lambda architecture, batch, seq: params(architecture).active,
+    target=lambda result: result.active,
 )  # fmt: skip

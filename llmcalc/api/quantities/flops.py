@@ -31,11 +31,17 @@ def _form(result: Flops, part: str) -> tuple[Form, int]:
     return forms[part], 1
 
 
+def _compared(result: Flops) -> tuple[str, dict[str, int]]:
+    mode = result.workload.mode
+    title = {"forward": "forward pass", "train": "training step", "decode": "decode step"}[mode]
+    return f"FLOPs of a {title}", {mode: result.total, "matmul": result.matmul}
+
+
 QUANTITY = Quantity(
     "flops", "FLOPs per token", UNIT, _measure, flops_tree,
     settings=(*SIZES, *STEP, CONVENTION),
     parts=dict.fromkeys(("total", "matmul", "other", "forward", "backward"), UNIT),
     form=_form,
-    target=lambda architecture, batch, seq: flops(architecture, seq=seq).total // seq,
-    compared=lambda result: {result.workload.mode: result.total, "matmul": result.matmul},
+    target=lambda result: result.total // (result.workload.seq * result.workload.batch),
+    compared=_compared,
 )  # fmt: skip

@@ -31,9 +31,9 @@ def _form(result: InferenceMemory | ParallelMemory, part: str) -> tuple[Form, in
     return state_form(result.state_size, "bytes") if is_state else None
 
 
-def _compared(result: InferenceMemory | ParallelMemory) -> dict[str, int]:
-    parts = SERVING if isinstance(result, InferenceMemory) else TRAINING
-    return {name: getattr(result, part) for name, part in parts.items()}
+def _compared(result: InferenceMemory | ParallelMemory) -> tuple[str, dict[str, int]]:
+    title, parts = ("serving", SERVING) if isinstance(result, InferenceMemory) else ("a training step", TRAINING)
+    return f"memory of {title}", {name: getattr(result, part) for name, part in parts.items()}
 
 
 QUANTITY = Quantity(
@@ -41,6 +41,6 @@ QUANTITY = Quantity(
     settings=(*SIZES, *MEMORY, CONVENTION),
     parts=dict.fromkeys(("peak", "weights", "gradients", "optimizer", "activations", "state"), UNIT),
     form=_form,
-    target=lambda architecture, batch, seq: memory(architecture, batch=batch, seq=seq).peak,
+    target=lambda result: result.peak,
     compared=_compared,
 )  # fmt: skip

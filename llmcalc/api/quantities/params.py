@@ -13,5 +13,5 @@ QUANTITY = Quantity(
     tree=lambda result: result.tree,
     form=lambda result, part: (lift(int(getattr(result, part))), 1),
     parts=dict.fromkeys(("total", "active", "embedding", "non_embedding"), UNIT),
-    target=lambda architecture, batch, seq: params(architecture).total,
+    target=lambda result: result.total,
 )  # fmt: skip

@@ -39,5 +39,5 @@ QUANTITY = Quantity(
     unexplained=("dtype", "cache"),
     parts={"elements": "elements", "bytes": "bytes"},
     form=state_form,
-    target=lambda architecture, batch, seq: state(architecture, batch=batch, seq=seq).bytes,
+    target=lambda result: result.bytes,
 )  # fmt: skip

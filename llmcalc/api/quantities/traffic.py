@@ -26,5 +26,5 @@ QUANTITY = Quantity(
     "traffic", "bytes moved", UNIT, _measure, traffic_tree,
     settings=(*SIZES, MODE, CONTEXT, LOGITS, KERNELS, *FORMATS, CACHE_FORMAT),
     parts=dict.fromkeys(("total", "read", "written"), UNIT),
-    target=lambda architecture, batch, seq: traffic(architecture, batch=batch, seq=seq).total,
+    target=lambda result: result.total,
 )  # fmt: skip

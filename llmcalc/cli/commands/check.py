@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..options import BATCH, OUTPUT, READING, SEQ, load_models, values
+from ...api.quantity import targets
+from ..options import BATCH, OUTPUT, READING, SEQ, example, load_models, metavar, values
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
@@ -16,9 +17,8 @@ SETTINGS = (
     Option("--tp", "Intended number of tensor-parallel ranks.", kind=int),
     Option("--pp", "Intended number of pipeline stages.", kind=int),
     Option("--ep", "Intended number of expert-parallel ranks.", kind=int),
-    Option("--max-params", "Maximum number of parameters, such as 8B.", "N"),
-    Option("--max-active", "Maximum number of active parameters.", "N"),
-    Option("--max-memory", "Maximum bf16 serving memory at --batch and --seq, such as 24GiB.", "SIZE"),
+    *(Option(f"--max-{each.name}", f"Maximum {each.title}, such as {example(each)}.", metavar(each))
+      for each in targets().values()),
     Option("--budget", "Maximum training FLOPs for --tokens, such as 1e24 or 3640PF-days.", "FLOPS"),
     Option("--tokens", "Number of training tokens, such as 15T.", "N"),
     BATCH,

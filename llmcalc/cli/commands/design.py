@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..options import BATCH, OUTPUT
+from ...api.quantity import targets
+from ..memory_options import MEMORY, settings
+from ..options import BATCH, OUTPUT, example, metavar, values
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
-FAMILY = Argument("family", "Preset family, such as llama3, to scale while keeping its proportions.", complete="models")
+FAMILY = Argument(
+    "family", "Preset family, such as llama3, or preset file to scale while keeping its proportions.", complete="models"
+)
 SETTINGS = (
-    Option("--params", "Target number of parameters, such as 13B.", "N"),
-    Option("--active", "Target number of active parameters.", "N"),
-    Option("--flops", "Target forward FLOPs per token at --seq.", "N"),
-    Option("--memory", "Target bf16 serving memory at --batch and --seq.", "SIZE"),
+    *(Option(f"--{each.name}", f"Target {each.title}, such as {example(each)}.", metavar(each))
+      for each in targets().values()),
     Option("--seq", "Sequence length in tokens.", kind=int, default=2048),
     BATCH,
     Option("--multiple", "Round widths to multiples of this number.", kind=int, default=128),
     Option("--tp", "Number of tensor-parallel ranks (must divide the number of heads).", kind=int, default=8),
     Option("--within", "Tolerance relative to the target.", "SHARE", default="2%"),
-)
+)  # fmt: skip
+
+OF_QUANTITY = tuple(option for option in MEMORY if option.name not in {setting.name for setting in SETTINGS})
 
 
 @printed
@@ -28,7 +32,7 @@ def run(family: str, **given: Any) -> Answer:
     from ...api.design import design
     from ...report.design import design_document
 
-    return design_document(design(family, **given))
+    return design_document(design(family, **values(SETTINGS, given), **settings(given, OF_QUANTITY)))
 
 
-COMMANDS = (Command("design", (FAMILY, *SETTINGS, *OUTPUT), run, "llmcalc design llama3 --params 13B"),)
+COMMANDS = (Command("design", (FAMILY, *SETTINGS, *OF_QUANTITY, *OUTPUT), run, "llmcalc design llama3 --params 13B"),)
