@@ -38,6 +38,7 @@ class Quantity:
         tree: function that returns the derivation of a result.
         settings: settings that a result depends on.
         unexplained: names of settings that the derivation does not depend on.
+        phrase: name in the help of options, if it differs from ``title``.
         parts: unit of each attribute of a result that ``sweep`` evaluates.
         form: function that returns the closed form of a part of a result and its divisor, or None.
         target: function that returns the number of a result that ``design`` aims at and that ``check`` limits, or None.
@@ -52,6 +53,7 @@ class Quantity:
     settings: tuple[Setting, ...] = ()
     unexplained: tuple[str, ...] = ()
     parts: Mapping[str, str] = NO_PARTS
+    phrase: str = ""
     form: Callable[[Any, str], tuple[Form, int] | None] = lambda result, part: None
     target: Callable[[Any], int] | None = None
     compared: Callable[[Any], tuple[str, dict[str, int]]] | None = None

@@ -9,5 +9,6 @@ QUANTITY = Quantity(
     "active", "active", "parameters",
     measure=lambda architecture, settings: params(architecture),
     tree=lambda result: result.active_tree,
+    phrase="active parameters",
     target=lambda result: result.active,
 )  # fmt: skip

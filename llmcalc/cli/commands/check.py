@@ -17,7 +17,7 @@ SETTINGS = (
     Option("--tp", "Intended number of tensor-parallel ranks.", kind=int),
     Option("--pp", "Intended number of pipeline stages.", kind=int),
     Option("--ep", "Intended number of expert-parallel ranks.", kind=int),
-    *(Option(f"--max-{each.name}", f"Maximum {each.title}, such as {example(each)}.", metavar(each))
+    *(Option(f"--max-{each.name}", f"Maximum {each.phrase or each.title}, such as {example(each)}.", metavar(each))
       for each in targets().values()),
     Option("--budget", "Maximum training FLOPs for --tokens, such as 1e24 or 3640PF-days.", "FLOPS"),
     Option("--tokens", "Number of training tokens, such as 15T.", "N"),

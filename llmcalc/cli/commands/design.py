@@ -14,7 +14,7 @@ FAMILY = Argument(
     "family", "Preset family, such as llama3, or preset file to scale while keeping its proportions.", complete="models"
 )
 SETTINGS = (
-    *(Option(f"--{each.name}", f"Target {each.title}, such as {example(each)}.", metavar(each))
+    *(Option(f"--{each.name}", f"Target {each.phrase or each.title}, such as {example(each)}.", metavar(each))
       for each in targets().values()),
     Option("--seq", "Sequence length in tokens.", kind=int, default=2048),
     BATCH,
