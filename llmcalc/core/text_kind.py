@@ -30,7 +30,7 @@ from .expression import evaluate, names_in
 from .form import FUNCTIONS, Form, symbol
 from .layer import LARGEST_SIZE, Layer
 from .record import changed, record
-from .traits import Parallel
+from .traits import Parallel, Roles
 
 if TYPE_CHECKING:
     from .shrink import Sizes
@@ -44,11 +44,13 @@ class TextField:
     """A field of a kind.
 
     ``default`` is a number, an expression over other fields such as ``4 * d_model``, or None for a required field.
+    ``role`` is the attribute of ``Roles`` that lists the field, such as ``heads``.
     """
 
     name: str
     type: str = "int"
     default: int | float | str | None = None
+    role: str = ""
 
     @property
     def is_derived(self) -> bool:
@@ -185,6 +187,8 @@ def layer_class(definition: TextKind) -> type[TextLayer]:
     divided = {
         rule: " ".join(axis.symbol for axis in definition.axes if axis.shard == rule) for rule in vars(Parallel())
     }
+    roles = {field.role for field in definition.fields if field.role}
+    by_role = {role: " ".join(field.name for field in definition.fields if field.role == role) for role in roles}
     named = [axis for axis in definition.axes if axis.name]
     optional = [field for field in definition.fields if field.default is not None]
     members = {
@@ -193,6 +197,7 @@ def layer_class(definition: TextKind) -> type[TextLayer]:
         "__module__": __name__,
         "definition": definition,
         "AXES": "\n".join(f"{axis.symbol}  {axis.name}  {axis.meaning or axis.name}" for axis in named),
+        "ROLES": Roles(**by_role),
         "SHRINK": shrink_rules(definition),
         "WIDTH_MULTIPLE": width_multiple(definition),
         "PARALLEL": Parallel(**divided),

@@ -57,6 +57,15 @@ SOURCES = {  # number of axes of the tensors that equations read but do not comp
 }
 MASKS, WIDE_MASKS = ("causal",), ("window", "chunk")
 FIELD_TYPES = ("int", "float")
+ROLES = {  # of fields with the names that papers use
+    "n_heads": "heads",
+    "n_kv_heads": "kv_heads",
+    "d_head": "head_widths",
+    "d_ff": "hidden",
+    "d_inner": "hidden",
+    "window": "windows",
+    "chunk": "chunks",
+}
 MOST_KINDS, MOST_ENTRIES, MOST_EQUATIONS, LONGEST = 100, 64, 200, 400
 MOST_PRODUCTS = 8  # in the length of an axis that depends on the workload
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,59}")
@@ -141,12 +150,13 @@ def _field(name: str, value: Any) -> TextField:
         raise DescriptionError(f"invalid field name {short_repr(name)}; use lower-case letters, digits and _")
     if hasattr(TextLayer, name):
         raise DescriptionError(f"a field cannot be called {name}; choose another name")
+    role = ROLES.get(name, "")
     if value in FIELD_TYPES:
-        return TextField(name, value)
+        return TextField(name, value, role=role)
     if isinstance(value, str) and value.startswith("$"):
-        return TextField(name, "int", value[1:].strip())
+        return TextField(name, "int", value[1:].strip(), role)
     if type(value) is int and value >= 1:
-        return TextField(name, "int", value)
+        return TextField(name, "int", value, role)
     if type(value) is float and is_number(value):
         return TextField(name, "float", value)
     forms = "int, float, a positive number, or an expression such as $4 * d_model"

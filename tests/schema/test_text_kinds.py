@@ -321,6 +321,17 @@ def test_its_traits_follow_from_its_state_and_axes() -> None:
     assert not layer(GATED_MLP, d_model=15, d_ff=7).has_order()
 
 
+def test_check_knows_fields_with_common_names() -> None:
+    odd = built(GROUPED_QUERY, {"n_heads": 6, "n_kv_heads": 2, "d_head": 37}, d_model=18)
+    other = built(
+        GROUPED_QUERY | {"fields": {"n_heads": "int", "n_kv_heads": "int", "d_head": "int"}},
+        {"n_heads": 6, "n_kv_heads": 2, "d_head": 64},
+        d_model=18,
+    )
+    found, fine = ({finding.place for finding in llmcalc.check(model).findings} for model in (odd, other))
+    assert any("own" in where and "d_head" in where for where in found - fine), (found, fine)
+
+
 def test_its_small_version_keeps_divisions_exact() -> None:
     def small(text: dict[str, Any], d_model: int, **values: int) -> dict[str, Any]:
         model = built(text, values, d_model=d_model).shrink()
