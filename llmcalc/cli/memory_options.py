@@ -5,62 +5,66 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..api.settings import MEMORY as MEMORY_SETTINGS
+from ..core.setting import CONVENTION as CONVENTION_SETTING
 from .options import OUTPUT, READING, SIZES, STEP, is_given
-from .spec import Option
+from .spec import Option, option_of
 
 if TYPE_CHECKING:
     from ..calc.sharding import Mesh
     from ..estimate.cost import Machine
 
-PLAIN = ("fp32", "bf16", "fp16")
-RECOMPUTATION = ("none", "selective", "full")
+_SETTINGS = {setting.name: setting for setting in (*MEMORY_SETTINGS, CONVENTION_SETTING)}
 
-TRAINING = Option("--training", "Compute the memory of a training step (default: serving).", kind=bool)
-DTYPE = Option("--dtype", "Number format used for computation.", default="bf16", choices=PLAIN)
-OPTIMIZER = Option("--optimizer", "Training: optimizer (default: adamw).", "NAME")
-RECOMPUTE = Option("--recompute", "Training: activation recomputation (default: none).", choices=RECOMPUTATION)
-CONVENTION = Option("--convention", "Use the memory behaviour of transformers' eager PyTorch code.", choices=("torch",))
+
+def _option(name: str, help: str, metavar: str = "", flag: str = "", complete: str = "") -> Option:
+    return option_of(_SETTINGS[name], help, metavar, flag, complete)
+
+
+TRAINING = _option("training", "Compute the memory of a training step (default: serving).")
+DTYPE = _option("dtype", "Number format used for computation.")
+OPTIMIZER = _option("optimizer", "Training: optimizer (default: adamw).", "NAME")
+RECOMPUTE = _option("recompute", "Training: activation recomputation (default: none).")
+CONVENTION = _option("convention", "Use the memory behaviour of transformers' eager PyTorch code.")
 MESH = (
-    Option("--dp", "Number of data-parallel ranks.", kind=int),
-    Option("--tp", "Number of tensor-parallel ranks.", kind=int),
-    Option("--pp", "Training: number of pipeline stages.", kind=int),
-    Option("--ep", "Number of expert-parallel ranks (a subset of the data-parallel ranks).", kind=int),
-    Option("--etp", "Number of tensor-parallel ranks per expert (default: --tp).", kind=int),
-    Option("--cp", "Training: number of context-parallel ranks.", kind=int),
-    Option("--sp", "Training: use sequence parallelism (requires --tp).", kind=bool),
-    Option("--zero", "Training: ZeRO stage (1, 2 or 3; 3 is FSDP).", "STAGE", kind=int),
-    Option("--micro-batches", "Training: number of micro-batches per step (default: --pp).", kind=int),
-    Option("--vocabulary-multiple", "Pad the vocabulary to a multiple of N times --tp (default: 128).", kind=int),
-    Option("--virtual-stages", "Training: number of model chunks per pipeline stage (interleaved schedule).", kind=int),
+    _option("dp", "Number of data-parallel ranks."),
+    _option("tp", "Number of tensor-parallel ranks."),
+    _option("pp", "Training: number of pipeline stages."),
+    _option("ep", "Number of expert-parallel ranks (a subset of the data-parallel ranks)."),
+    _option("etp", "Number of tensor-parallel ranks per expert (default: --tp)."),
+    _option("cp", "Training: number of context-parallel ranks."),
+    _option("sp", "Training: use sequence parallelism (requires --tp)."),
+    _option("zero", "Training: ZeRO stage (1, 2 or 3; 3 is FSDP).", "STAGE"),
+    _option("micro_batches", "Training: number of micro-batches per step (default: --pp)."),
+    _option("vocabulary_multiple", "Pad the vocabulary to a multiple of N times --tp (default: 128)."),
+    _option("virtual_stages", "Training: number of model chunks per pipeline stage (interleaved schedule)."),
 )
 FORMATS = (
     DTYPE,
-    Option("--weights", "Weight format, such as fp8-block, mxfp4 or q4_k_m (default: --dtype).", "FORMAT",
-           complete="formats"),
-    Option("--only", "Apply --weights only to this component, such as 'routed experts'. Repeatable.", "COMPONENT",
-           repeatable=True),
-    Option("--keep", "Keep this component in --dtype, in addition to embeddings, head, norms and routers. Repeatable.",
-           "COMPONENT", repeatable=True),
-    Option("--cache", "Serving: KV cache format, such as fp8 (default: --dtype).", "FORMAT", complete="formats"),
+    _option("weights", "Weight format, such as fp8-block, mxfp4 or q4_k_m (default: --dtype).", "FORMAT",
+            complete="formats"),
+    _option("only", "Apply --weights only to this component, such as 'routed experts'. Repeatable.", "COMPONENT"),
+    _option("keep", "Keep this component in --dtype, in addition to embeddings, head, norms and routers. Repeatable.",
+            "COMPONENT"),
+    _option("cache", "Serving: KV cache format, such as fp8 (default: --dtype).", "FORMAT", complete="formats"),
 )  # fmt: skip
 MEMORY = (
     TRAINING,
     *FORMATS,
-    Option("--paged", "Serving: block size of the paged KV cache, in tokens.", "TOKENS", "page", kind=int),
-    Option("--prefill", "Serving: prompt tokens per prefill chunk (default: the whole prompt).", "TOKENS", kind=int),
-    Option("--beams", "Serving: number of beams per sequence.", kind=int),
+    _option("page", "Serving: block size of the paged KV cache, in tokens.", "TOKENS", flag="--paged"),
+    _option("prefill", "Serving: prompt tokens per prefill chunk (default: the whole prompt).", "TOKENS"),
+    _option("beams", "Serving: number of beams per sequence."),
     OPTIMIZER,
-    Option("--attention", "Training: attention kernel (default: flash).", choices=("flash", "eager")),
+    _option("attention", "Training: attention kernel (default: flash)."),
     RECOMPUTE,
-    Option("--dropout", "Training: enable dropout.", kind=bool),
-    Option("--loss", "Training: cross-entropy as separate operations (eager, default) or as one fused kernel (fused).",
-           choices=("eager", "fused")),
-    Option("--gradients", "Training: gradient format (default: --dtype).", choices=PLAIN),
-    Option("--gradient-buffer", "Training: keep gradients in one contiguous buffer, as in Megatron-LM.", kind=bool),
+    _option("dropout", "Training: enable dropout."),
+    _option("loss", "Training: cross-entropy as separate operations (eager, default) or as one fused kernel (fused)."),
+    _option("gradients", "Training: gradient format (default: --dtype)."),
+    _option("gradient_buffer", "Training: keep gradients in one contiguous buffer, as in Megatron-LM."),
     Option("--no-master", "Training: do not keep an fp32 master copy of the weights.", kind=bool, also=("master",)),
-    Option("--lora-rank", "Training: train only LoRA adapters of this rank.", kind=int),
-    Option("--lora-target", "Training: matrix to adapt with LoRA (default: wq, wk, wv and wo). Repeatable.", "TENSOR",
-           "lora_targets", repeatable=True),
+    _option("lora_rank", "Training: train only LoRA adapters of this rank."),
+    _option("lora_targets", "Training: matrix to adapt with LoRA (default: wq, wk, wv and wo). Repeatable.", "TENSOR",
+            "--lora-target"),
     *MESH,
     CONVENTION,
 )  # fmt: skip

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..core import setting
+from ..core.record import changed
 from ..report import format_names
-from .spec import Argument, Option
+from .spec import Argument, Option, option_of
 
 if TYPE_CHECKING:
     from ..api.quantity import Quantity
@@ -35,32 +37,30 @@ FORMAT = Option(
 )  # fmt: skip
 JSON = Option("--json", "Print one JSON object (same as --format json).", name="as_json", kind=bool)
 OUTPUT = (FORMAT, JSON)
-BATCH = Option("--batch", "Batch size (number of sequences).", kind=int, default=1)
-SEQ = Option("--seq", "Sequence length in tokens (default: 2048, or the model's maximum if smaller).", kind=int)
-TARGET_SEQ = Option(
-    "--target-seq", "Decoder sequence length of an encoder-decoder model, in tokens (default: --seq).", kind=int
+BATCH = option_of(setting.BATCH, "Batch size (number of sequences).")
+SEQ = option_of(setting.SEQ, "Sequence length in tokens (default: 2048, or the model's maximum if smaller).")
+TARGET_SEQ = option_of(
+    setting.TARGET_SEQ, "Decoder sequence length of an encoder-decoder model, in tokens (default: --seq)."
 )
-PATCHES = Option("--patches", "Number of image patches per sequence (vision-language models).", kind=int, default=0)
-FRAMES = Option("--frames", "Number of audio frames per sequence (100 per second; speech models).", kind=int, default=0)
-EXTEND = Option("--extend", "Allow sequences longer than the number of learned positions.", kind=bool)
+PATCHES = option_of(setting.PATCHES, "Number of image patches per sequence (vision-language models).")
+FRAMES = option_of(setting.FRAMES, "Number of audio frames per sequence (100 per second; speech models).")
+EXTEND = option_of(setting.EXTEND, "Allow sequences longer than the number of learned positions.")
 SIZES = (BATCH, SEQ, TARGET_SEQ, EXTEND)
 # the step whose FLOPs are counted
-MODE = Option(
-    "--mode", "Step to evaluate: forward, train (forward and backward), or decode (after --context cached tokens).",
-    default="forward", choices=("forward", "train", "decode"),
-)  # fmt: skip
-CONTEXT = Option("--context", "Number of cached tokens before a decode step.", kind=int)
-LOGITS = Option(
-    "--logits", "Compute logits at all positions or only at the last one.", default="all", choices=("all", "last")
+MODE = option_of(
+    setting.MODE,
+    "Step to evaluate: forward, train (forward and backward), or decode (after --context cached tokens).",
 )
-_PAIRS = ("causal", "dense")
-PAIRS = Option(
-    "--pairs", "FLOPs: count visible query-key pairs (causal) or all pairs (dense).", default="causal", choices=_PAIRS
+CONTEXT = option_of(setting.CONTEXT, "Number of cached tokens before a decode step.")
+LOGITS = option_of(setting.LOGITS, "Compute logits at all positions or only at the last one.")
+PAIRS_ALONE = option_of(setting.PAIRS, "Count visible query-key pairs (causal) or all pairs (dense).")
+PAIRS = changed(
+    PAIRS_ALONE,
+    flag="--pairs",
+    name="pairs",
+    help="FLOPs: count visible query-key pairs (causal) or all pairs (dense).",
 )
 STEP = (MODE, CONTEXT, PAIRS, LOGITS)  # for commands whose --attention selects the kernel
-PAIRS_ALONE = Option(
-    "--attention", "Count visible query-key pairs (causal) or all pairs (dense).", default="causal", choices=_PAIRS
-)
 KERNELS = Option(
     "--kernels", "Traffic: what each kernel (fused, default) or each equation (unfused) reads and writes.",
     choices=("fused", "unfused"),

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..core.errors import as_keyword
 from ..core.record import record
+from ..core.setting import TEXTS, Setting
 from .table import COMMANDS
 
 
@@ -70,6 +71,21 @@ class Option:
         own["name"] = self.name or self.flag.removeprefix("--").replace("-", "_")
         own["metavar"] = self.metavar or ("N" if self.kind is int else "")
         own["default"] = False if self.kind is bool else self.default
+
+
+def option_of(setting: Setting, help: str, metavar: str = "", flag: str = "", complete: str = "") -> Option:
+    """Return the option of a setting, which accepts the same values and has the same default.
+
+    >>> from ..core.setting import MODE
+    >>> option_of(MODE, "Step to evaluate.").choices
+    ('forward', 'train', 'decode')
+    """
+    kind = setting.kind if setting.kind in (int, bool) else str
+    repeatable = setting.kind == TEXTS
+    flag = flag or f"--{setting.name.replace('_', '-')}"
+    choices = setting.choices if kind is str else ()
+    default = None if repeatable else setting.default
+    return Option(flag, help, metavar, setting.name, kind, default, choices, repeatable, complete)
 
 
 Parameter = Argument | Option

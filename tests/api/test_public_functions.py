@@ -18,11 +18,12 @@ import pytest
 
 import llmcalc
 from llmcalc import api
-from llmcalc.api.quantity import setting_names
+from llmcalc.api.quantity import quantities, setting_names
 from llmcalc.cli.commands import load as load_command
 from llmcalc.cli.main import main
 from llmcalc.cli.spec import Option
 from llmcalc.cli.table import COMMANDS
+from llmcalc.core.setting import TEXTS
 
 Capture = pytest.CaptureFixture[str]
 
@@ -189,6 +190,18 @@ def test_every_parameter_of_an_error_is_an_option_or_an_argument() -> None:
 def test_every_setting_has_an_option() -> None:
     options = {option.name for name in COMMANDS for option in load_command(name).options.values()}
     assert set(setting_names()) - options == {"master", "mesh"}
+
+
+def test_an_option_accepts_what_its_setting_accepts() -> None:
+    """``zero`` is the only integer with choices, which the command line leaves to the setting."""
+    command = load_command("explain")
+    for each in (setting for found in quantities() for setting in found.explained):
+        options = [option for option in command.options.values() if option.name == each.name]
+        for option in options:
+            assert option.kind is (each.kind if each.kind in (int, bool) else str), each.name
+            assert option.repeatable is (each.kind == TEXTS), each.name
+            assert option.choices == (() if each.kind is int else each.choices), each.name
+        assert options or each.name in ("master", "mesh")
 
 
 def test_an_option_spells_its_parameter() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ...api.fit import SOLVE
 from ...core.errors import InputError
 from ..memory_options import MEMORY, TABLE, settings
 from ..options import MODEL, SIZES, load_model
@@ -18,7 +19,7 @@ SETTINGS = (
     Option("--gpu-memory", "Memory per GPU, such as 79.6GiB (overrides the specification).", "SIZE"),
     Option("--reserve", "Memory to reserve per GPU for the runtime, such as 2GiB or 10%.", "SIZE", default="1GiB"),
     Option("--solve", "Solve for the largest context or batch, the best weight format, or the fewest GPUs.",
-           choices=("seq", "batch", "quant", "gpus")),
+           choices=SOLVE),
 )  # fmt: skip
 _TIMES = re.compile(r"[x×:]?\s*(\d{1,6})")
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...core import setting
 from ...core.errors import InputError
+from ..memory_options import RECOMPUTE as MEMORY_RECOMPUTE
 from ..options import (
     CONTEXT,
     FRAMES,
@@ -20,14 +22,12 @@ from ..options import (
     values,
 )  # fmt: skip
 from ..output import Answer, printed
-from ..spec import Command, Option
+from ..spec import Command, Option, option_of
 
-CONVENTION = Option(
-    "--convention", "Count the operations that transformers' eager PyTorch code executes.", choices=("torch",)
-)
+CONVENTION = option_of(setting.CONVENTION, "Count the operations that transformers' eager PyTorch code executes.")
 RECOMPUTE = Option(
     "--recompute", "Training: show the FLOPs recomputed in the backward pass.", default="none",
-    choices=("none", "selective", "full"),
+    choices=MEMORY_RECOMPUTE.choices,
 )  # fmt: skip
 BY = Option("--by", "Break the total down by component or layer.", default="component", choices=("component", "layer"))
 WORKLOAD = (*SIZES, MODE, CONTEXT, PATCHES, FRAMES, PAIRS_ALONE, LOGITS, CONVENTION)
