@@ -253,7 +253,7 @@ def evaluate_grid(
     turned = {name: array.transpose([order.index(axis.name) for axis in axes]) for name, array in found.items()}
     swept_sizes = {axis.name: 0 if axis.name == CONTEXT.name else AXES[axis.name].default for axis in inner}
     fixed, memory = _described(architecture, {**given, **swept_sizes}, quantities)
-    return Sweep(architecture, tuple(axes), fixed, turned, {} if outer else forms, memory)
+    return Sweep(read(()) if variables else architecture, tuple(axes), fixed, turned, {} if outer else forms, memory)
 
 
 def _read(read: Callable[[Sequence[str]], Architecture], changes: Sequence[str]) -> Architecture:

@@ -147,6 +147,7 @@ def test_model_variables_are_swept() -> None:
         for column, seq in enumerate((7, 11)):
             assert found.values["params.total"][row, column] == llmcalc.params(model).total
             assert found.values["flops.total"][row, column] == llmcalc.flops(model, seq=seq).total
+    assert found.architecture == llmcalc.load("llama3-8b")
     other = llmcalc.sweep("llama3-8b", "flops.total", ["seq=7,11", "n_layers=3,5"])
     assert (other.values["flops.total"] == found.values["flops.total"].T).all()
 
