@@ -57,7 +57,7 @@ def layers(draw: st.DrawFn, /, kind: str, multiple: int = 1, **fixed: Any) -> La
 
 
 def block_kinds() -> list[str]:
-    """Return the layer kinds that can occur in any block because they access only the residual stream."""
+    """Return the layer kinds that any block can contain because they access only the residual stream."""
     allowed = (kind for kind in kinds.kinds() if kinds.find(kind)[0].IN_ANY_BLOCK)
     return [kind for kind in allowed if any(entry.name == "d_model" for entry in _fields(kind)[1])]
 
@@ -160,7 +160,7 @@ def is_required(entry: Field[Any]) -> bool:
 
 
 def _repaired(found: type[Layer], values: dict[str, Any], *details: Any) -> dict[str, Any]:
-    """Return the values, repaired until they are valid or an error can't be avoided. Details are as in ``_repair``."""
+    """Return the values, repaired as far as possible. ``details`` are passed to ``_repair``."""
     for _ in range(_MAX_REPAIRS):
         error = _error(found, values)
         changed = _repair(found, values, error, *details) if error else None
@@ -228,7 +228,7 @@ def _error(found: type[Layer], values: Mapping[str, Any]) -> SizeError | None:
 
 @st.composite
 def _parts(draw: st.DrawFn, found: type[Part]) -> Part:
-    """Draw a part with random fields. Its sizes are small enough for most layers."""
+    """Draw a part with random fields and with sizes small enough for most layers."""
     entries: tuple[Field[Any], ...] = fields(found)  # type: ignore[arg-type]
     return found(**{entry.name: draw(_values(found, entry, draw(st.sampled_from(PRIMES[:4])))) for entry in entries})
 

@@ -26,7 +26,7 @@ LIMIT_KEYS = ("name", "ours", "most", "unit")
 
 @record
 class Limit:
-    """Value of a model (``ours``) and its upper limit (``most``), both in ``unit``."""
+    """Value of a model (``ours``) and the upper limit for this value (``most``), both in ``unit``."""
 
     name: str
     ours: int
@@ -41,7 +41,7 @@ class Limit:
 
 @record
 class Checked(NotebookDisplay):
-    """Lint findings and limits of a model."""
+    """Lint findings and limit checks of a model."""
 
     architecture: Architecture
     findings: tuple[Finding, ...]
@@ -60,7 +60,7 @@ class Checked(NotebookDisplay):
         return f"{self.architecture.name}: {', '.join(parts) or 'ok'}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the findings and limits as a plain dictionary."""
+        """Return the findings and limit checks as a plain dictionary."""
         limits = [{name: getattr(one, name) for name in (*LIMIT_KEYS, "kept")} for one in self.limits]
         findings = [finding.to_dict() for finding in self.findings]
         return {"model": self.architecture.name, "ok": self.ok, "findings": findings, "limits": limits}

@@ -11,7 +11,9 @@ RESERVE = "1GiB"  # per GPU, for the runtime
 
 
 def default_seq(*models: Architecture, mode: str = "forward") -> int:
-    """Return the default sequence length (1 for a decode step, otherwise 2048 or the learned positions if fewer).
+    """Return the default sequence length.
+
+    The default is 1 for a decode step. Otherwise, it is 2048, or the number of learned positions if smaller.
 
     >>> import llmcalc
     >>> default_seq(llmcalc.load("gpt3")), default_seq(llmcalc.load("gpt1")), default_seq(mode="decode")

@@ -94,7 +94,7 @@ def workload_of(result: Any) -> Workload | None:
 
 
 def _selected(node: Node, text: str, path: str = "") -> Iterator[Node]:
-    """Yield the topmost nodes whose paths contain ``text``, with the paths as labels."""
+    """Yield the topmost nodes whose paths contain ``text``. Each node is labelled with its path."""
     here = f"{path} > {node.label}" if path else node.label
     if text.lower() in here.lower():
         yield replace(node, label=here)

@@ -1,4 +1,4 @@
-"""Memory fit checks for models on GPUs, and searches for the largest workload, widest format or minimum GPU count."""
+"""Memory fit checks for models on GPUs, and searches for a workload, weight format or GPU count that fits."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Candidate(NamedTuple):
 
 @record
 class Solution:
-    """Solved quantity, the solution (None if nothing fits), and the weight formats that were tried."""
+    """Quantity to solve for, the solution (None if nothing fits), and the weight formats that were tried."""
 
     asked: str
     value: int | str | None
@@ -136,7 +136,7 @@ def fit(
 def _resources(
     gpu: str | int | None, count: int | None, gpu_memory: str | int | None, reserve: str | int
 ) -> tuple[Accelerator | None, int | None, int, int]:
-    """Return the GPU, the GPU count if given, and the total and reserved bytes per GPU."""
+    """Return the GPU, the number of GPUs (if given), and the total and reserved bytes per GPU."""
     name, number = name_and_count(gpu) if isinstance(gpu, str) else (None, None)
     if count is not None and number is not None and number != count:
         raise InputError(f"conflicting GPU counts: {number} and {count}", parameter="gpu", hint="omit one of them")
@@ -204,7 +204,7 @@ def solve_size(name: str, architecture: Architecture, budget: dict[str, Any], ar
 
 
 def solve_quant(architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> list[Candidate]:
-    """Evaluate common weight formats and return the candidates by decreasing bits per weight."""
+    """Evaluate common weight formats and return the candidates in decreasing order of bits per weight."""
     found = []
     for name in FORMATS:
         tried = check_fit(architecture, **budget, **{**arguments, "weights": name})

@@ -1,4 +1,4 @@
-"""Quantities: what llmcalc computes for an architecture, each described in a file of its own in ``api/quantities``.
+"""Quantities that llmcalc computes for an architecture, each defined in a module in ``api/quantities``.
 
 >>> quantity("flops").unit, names()[:3]
 ('FLOPs', ('active', 'flops', 'memory'))
@@ -28,21 +28,22 @@ Measure = Callable[[Architecture, dict[str, Any]], Any]
 
 @record
 class Quantity:
-    """A quantity. A module ``api/quantities/<name>.py`` defines it as ``QUANTITY``.
+    """A quantity, defined as ``QUANTITY`` in the module ``api/quantities/<name>.py``.
 
     Attributes:
         name: name in ``explain``, ``sweep``, ``design`` and ``check``.
         title: name in reports.
         unit: unit of the total.
-        measure: function of an architecture and settings that returns a result with a ``to_dict`` method.
+        measure: function that computes a result from an architecture and settings. Results have a ``to_dict``
+            method.
         tree: function that returns the derivation of a result.
-        settings: settings that a result depends on.
-        unexplained: names of settings that the derivation does not depend on.
-        phrase: name in the help of options, if it differs from ``title``.
-        parts: unit of each attribute of a result that ``sweep`` evaluates.
-        form: function that returns the closed form of a part of a result and its divisor, or None.
-        target: function that returns the number of a result that ``design`` aims at and that ``check`` limits, or None.
-        compared: function that returns the title and the numbers of a result that ``compare`` shows, or None.
+        settings: settings that affect the result.
+        unexplained: names of settings that do not affect the derivation.
+        parts: unit of each result attribute that ``sweep`` evaluates.
+        form: function that returns the closed form of a result attribute and a divisor, or None.
+        target: function that computes the number targeted by ``design`` and limited by ``check`` from an
+            architecture, a batch size and a sequence length, or None.
+        compared: function that returns the numbers shown by ``compare``, keyed by name.
     """
 
     name: str
@@ -60,7 +61,7 @@ class Quantity:
 
     @property
     def explained(self) -> tuple[Setting, ...]:
-        """Settings that the derivation depends on."""
+        """Settings that affect the derivation."""
         return tuple(setting for setting in self.settings if setting.name not in self.unexplained)
 
     @property
@@ -93,7 +94,7 @@ def names() -> tuple[str, ...]:
 
 @cache
 def quantity(name: str) -> Quantity:
-    """Return a quantity by name."""
+    """Look up a quantity by name."""
     module = find_module("quantities", known_choice("quantity", name, names()), "api")
     found: Quantity = import_module(str(module)).QUANTITY
     return found
@@ -105,15 +106,15 @@ def quantities() -> tuple[Quantity, ...]:
 
 
 def swept() -> tuple[str, ...]:
-    """Return the names of all numbers that ``sweep`` evaluates, such as ``flops.total``."""
+    """Return the names of all values that ``sweep`` evaluates, such as ``flops.total``."""
     return tuple(f"{each.name}.{part}" for each in quantities() for part in each.parts)
 
 
 def targets() -> dict[str, Quantity]:
-    """Return the quantities that ``design`` aims at and that ``check`` limits, by name."""
+    """Return the quantities that ``design`` can target and ``check`` can limit, by name."""
     return {each.name: each for each in quantities() if each.target}
 
 
 def setting_names() -> tuple[str, ...]:
-    """Return the names of the settings of all quantities."""
+    """Return the names of all settings that affect at least one quantity."""
     return tuple(dict.fromkeys(setting.name for each in quantities() for setting in each.settings))

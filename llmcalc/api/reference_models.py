@@ -1,4 +1,4 @@
-"""Published models close to a planned size, with memory per GPU and the training tokens within the budget."""
+"""Published models close to a planned size, with the memory per GPU and the training tokens within the budget."""
 
 from __future__ import annotations
 

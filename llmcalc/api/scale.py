@@ -193,7 +193,7 @@ def non_embedding_flops(model: Architecture, seq: int) -> float:
 
 
 def in_inputs(query: Query, setting: Setting) -> dict[str, Any]:
-    """Return the query and setting as a plain dictionary."""
+    """Return the query and the setting as a plain dictionary."""
     return {
         "compute": query.compute, "parameters": dict(query.parameters) if query.parameters else None,
         "tokens": query.tokens, "loss": query.loss, "inference": query.inference,

@@ -1,8 +1,9 @@
 """Settings of the public functions, and how ``explain``, ``sweep``, ``compare`` and ``fit`` combine them.
 
-The settings of these functions are the parameters of ``llmcalc.flops`` and ``llmcalc.memory``, with three differences.
-``pairs`` replaces ``attention`` of ``flops`` (``causal`` or ``dense``), ``training=True`` replaces ``mode="training"``
-of ``memory``, and mesh fields such as ``tp=8`` can replace ``mesh=Mesh(tp=8)``. None means that a setting is not given.
+The settings of these functions are the parameters of ``llmcalc.flops`` and ``llmcalc.memory``, with three
+differences. ``pairs`` (``causal`` or ``dense``) replaces the ``attention`` parameter of ``flops``.
+``training=True`` replaces ``mode="training"`` of ``memory``. Mesh fields such as ``tp=8`` can replace
+``mesh=Mesh(tp=8)``. A value of None means that the setting is not given.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Settings(NamedTuple):
 
 
 def read_settings(what: str, settings: tuple[Setting, ...], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the given values, or raise an error if one is unknown, not accepted or without effect on a quantity."""
+    """Return the given values. Raise an error if a setting is unknown, has an invalid value or has no effect."""
     found = {name: value for name, value in values.items() if value is not None}
     known = {setting.name: setting for setting in settings}
     for name in values:
@@ -82,7 +83,7 @@ def read_settings(what: str, settings: tuple[Setting, ...], values: Mapping[str,
 
 
 def split_settings(settings: Mapping[str, Any], *models: Architecture) -> Settings:
-    """Group settings by purpose. If models are given, ``seq`` has the default of all of them."""
+    """Group settings by purpose. If models are given, the default of ``seq`` is valid for all of them."""
     sizes = {setting.name: settings.get(setting.name, setting.default) for setting in SIZES}
     mode = settings.get("mode", "forward")
     context = cached_tokens(mode, settings.get("context"))

@@ -1,7 +1,8 @@
 """Evaluation of quantities over a grid of workloads with NumPy.
 
 Coefficients are exact integers, but arguments are float64. Values are therefore accurate to 1 part in 10^15 and
-marked ``exact=False``. A maximum over time, such as peak memory, has no closed form and is evaluated pointwise.
+marked ``exact=False``. A maximum over time, such as peak memory, has no closed form and is evaluated point by
+point.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _RANGE = re.compile(r"(\w+)\.\.(\w+):([x+])(\w+)")
 
 @record
 class Axis:
-    """A swept size, setting or model variable, and its values."""
+    """Size, setting or model variable to sweep, and its values."""
 
     name: str
     values: tuple[Any, ...]
@@ -50,8 +51,8 @@ class Sweep(NotebookDisplay):
 
     Attributes:
         architecture: model that was evaluated.
-        axes: swept sizes.
-        fixed: sizes and settings of the workload. A swept setting has its last value.
+        axes: axes of the grid.
+        fixed: sizes and settings of the workload. For a swept setting, this is the last value.
         values: float64 array for each quantity.
         forms: closed form for each quantity that has one.
         memory: arguments of ``llmcalc.memory``, if a quantity depends on them.
@@ -119,7 +120,7 @@ def _axis(name: str, values: tuple[Any, ...]) -> Axis:
 
 
 def _settings(name: str) -> list[Setting]:
-    """Return the settings with this name. A name without settings is a variable of the model."""
+    """Return all settings with the given name. The list is empty for model variables."""
     return [each for found in quantities() for each in found.settings if each.name == name]
 
 
@@ -228,7 +229,7 @@ def evaluate_grid(
 ) -> Sweep:
     """Evaluate quantities on a grid. ``read`` loads the model with overrides.
 
-    Closed forms are evaluated on all sizes at once, for each combination of settings and model variables.
+    For each combination of settings and model variables, closed forms are evaluated on the full grid of sizes.
     """
     import numpy
 
@@ -257,7 +258,7 @@ def evaluate_grid(
 
 
 def _read(read: Callable[[Sequence[str]], Architecture], changes: Sequence[str]) -> Architecture:
-    """Load a model, and suggest settings as well if a name is not one of its variables."""
+    """Load a model with overrides. If a name is not a model variable, the error also suggests settings."""
     try:
         return read(changes)
     except UnknownNameError as error:
@@ -269,7 +270,7 @@ def _read(read: Callable[[Sequence[str]], Architecture], changes: Sequence[str])
 
 
 def _check_largest(architecture: Architecture, axes: Sequence[Axis], given: Mapping[str, Any]) -> None:
-    """Reject sizes beyond the model's limits, for which a closed form would give a value."""
+    """Reject sizes that exceed the model's limits, because closed forms do not check these limits."""
     sizes, step, _, convention = split_settings(
         {**given, **{axis.name: max(axis.values) for axis in axes}}, architecture
     )
@@ -279,7 +280,7 @@ def _check_largest(architecture: Architecture, axes: Sequence[Axis], given: Mapp
 def _described(
     architecture: Architecture, given: Mapping[str, Any], quantities: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the fixed settings of the workload, and those of the memory if a quantity depends on them."""
+    """Return the fixed workload settings, and the memory settings if a quantity depends on them."""
     sizes, step, memory, convention = split_settings(given, architecture)
     needs_memory = any(name.startswith(("state", "memory")) for name in quantities)
     return {**sizes, **step, "convention": convention}, memory if needs_memory else NOTHING
@@ -288,7 +289,7 @@ def _described(
 def _evaluate(
     name: str, architecture: Architecture, axes: Sequence[Axis], given: dict[str, Any], forms: dict[str, Form]
 ) -> Any:
-    """Return the values of a quantity on a grid of sizes, from its closed form if it has one."""
+    """Return the values of a quantity on a grid of sizes, computed from the closed form if there is one."""
     group, _, part = name.partition(".")
     quantity = find(group)
     known = {setting.name for setting in quantity.settings}

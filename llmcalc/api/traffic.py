@@ -93,7 +93,7 @@ def step_traffic(
     keep: Iterable[str] = (),
     cache: str | None = None,
 ) -> Traffic:
-    """Count the bytes that a step of ``workload`` reads and writes. The settings are those of ``traffic``."""
+    """Count the bytes that a step of ``workload`` reads and writes. The settings are the same as for ``traffic``."""
     check_values(SETTINGS, locals())
     for name, components in (("only", tuple(only)), ("keep", tuple(keep))):
         if components and not weights:

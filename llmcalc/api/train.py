@@ -245,7 +245,7 @@ def published_fact(architecture: Architecture, quantity: str) -> TrainingFact | 
 def emissions(
     one: Accelerator, hours: Span, watts: float | None, pue: float | None, carbon: float | None
 ) -> tuple[Any, ...]:
-    """Estimate the energy use and CO2e emissions of accelerator-hours under each convention.
+    """Estimate the energy use and CO2e emissions of the given accelerator-hours under each convention.
 
     If both ``pue`` and ``carbon`` are given, they form an additional convention.
     """

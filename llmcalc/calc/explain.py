@@ -83,7 +83,7 @@ def state_tree(result: StateSize) -> Node:
 
 
 def traffic_tree(result: Traffic) -> Node:
-    """Return a tree of the bytes that a step moves, grouped by stack, block, layer and tensor."""
+    """Return a tree of the bytes that a step reads and writes, grouped by stack, block, layer and tensor."""
     found: dict[tuple[Place, str, str, str], list[tuple[int, int, str]]] = {}
     for access, size in result.sizes:
         work, verb = access.work, "write" if access.is_write else "read"
@@ -166,7 +166,7 @@ def _leaf(result: Flops, work: Work) -> Leaf:
 def _named_factors(
     layer: Layer, parts: Iterable[tuple[str, Extent]], values: Mapping[str, Any]
 ) -> tuple[tuple[str, int], ...]:
-    """Return the name and value of each factor. Constants are named by their value and omitted if 1."""
+    """Return the name and value of each factor. Constants are named by their value, and factors of 1 are omitted."""
     names, found = layer_glossary(layer), []
     for axis, factor in parts:
         value = factor(**values) if isinstance(factor, Form) else factor

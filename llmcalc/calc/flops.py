@@ -136,7 +136,7 @@ class Flops(NotebookDisplay):
 
     @cached_property
     def even_matmul(self) -> int:
-        """Expected matmul FLOPs with uniform routing. Null experts reduce the expected value below ``matmul``."""
+        """Expected matmul FLOPs with uniform routing. The value is less than ``matmul`` if there are null experts."""
         saved = Fraction(0)
         for (idle, scored), group in group_by(self.works, _null_experts).items():
             saved += Fraction(self.of(group).matmul * idle, scored)

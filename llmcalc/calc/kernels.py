@@ -1,10 +1,11 @@
 """Kernels of a layer, and the tensors that each kernel reads and writes.
 
-Two conventions divide the same equations into kernels:
+There are two conventions for grouping the same equations into kernels:
 
-    unfused   every equation reads each operand and writes its result
-    fused     a kernel reads what enters it and writes what leaves it. A contraction is a kernel, and so is a run of
-              functions between contractions, an attention core (scores are never written) and a chunked recurrence
+    unfused   each equation is a kernel that reads every operand and writes its result
+    fused     a kernel reads only its inputs and writes only its outputs. The kernels are contractions,
+              sequences of functions between contractions, attention cores (scores are never written) and
+              chunked recurrences
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ class Access(NamedTuple):
     """A tensor that a kernel reads or writes in one application of a layer.
 
     Attributes:
-        work: the equation that reads or writes the tensor.
+        work: equation that reads or writes the tensor.
         label: name of the tensor, with a prefix for a gradient.
         kind: ``weights``, ``cache`` (keys and values), ``state`` (recurrences) or ``activations``.
-        factors: axes of the moved elements with their lengths.
+        factors: axes of the accessed elements, with their lengths.
         bits: bits per element.
-        between_steps: whether the tensor is a state that the recurrence of a layer loads or stores once per step.
+        between_steps: whether the tensor is a recurrent state that is loaded or stored once per step.
     """
 
     work: Work
@@ -57,22 +58,25 @@ class Access(NamedTuple):
 
     @property
     def form(self) -> Form:
-        """Closed form of the bits in all applications."""
+        """Closed form of the number of bits accessed in all applications."""
         elements = lift(prod((factor for _, factor in self.factors), start=lift(self.work.entry.applied)))
         return Form({atoms: -(-factor * self.bits // 1) for atoms, factor in elements.terms.items()})
 
     def bytes(self, values: Mapping[str, Any]) -> int:
-        """Return the bytes in all applications, rounded because the number of touched experts is an expected value."""
+        """Return the number of bytes accessed in all applications.
+
+        The number is rounded because the number of activated experts is an expected value.
+        """
         bits = self.form(**values)
         return -(-bits // BITS_A_BYTE) if isinstance(bits, int) else round(float(bits / BITS_A_BYTE))
 
     def gradient(self, bits: Fraction, *, is_write: bool) -> Access:
-        """Return an access to the gradient of the tensor."""
+        """Return the corresponding access to the gradient of the tensor."""
         return self._replace(label=f"d{self.label}", is_write=is_write, bits=bits)
 
 
 class Version:
-    """A tensor as one equation computes it, and whether another kernel reads it."""
+    """The result of one equation, and whether another kernel reads this result."""
 
     def __init__(self, access: Access, kernel: int) -> None:
         self.access, self.kernel = access, kernel
@@ -80,7 +84,7 @@ class Version:
 
 
 class LayerKernels:
-    """Tensors of one layer while its equations are traversed in order."""
+    """Tensors of one layer, tracked while traversing the equations in execution order."""
 
     def __init__(self, place: Placed, chosen: list[Work], formats: Formats, fused: bool, training: bool) -> None:
         self.place, self.works, self.formats, self.fused, self.training = place, chosen, formats, fused, training
@@ -94,7 +98,7 @@ class LayerKernels:
         self.kernel_of = self.kernels()
 
     def is_score(self, axes: tuple[str, ...]) -> bool:
-        """Return whether a tensor has one element per query and cached token, as attention scores have."""
+        """Return whether a tensor has one element per query and cached token, like attention scores."""
         return "q" in axes and any(axis in self.key_axes for axis in axes)
 
     @cached_property
@@ -105,7 +109,7 @@ class LayerKernels:
         return frozenset(a for a in axes - {"b", "q"} if not isinstance(self.place.extent(a), int))
 
     def kernels(self) -> list[int]:
-        """Return the kernel of each equation. Fused equations that share a tensor are one kernel."""
+        """Return the kernel of each equation. Fused equations that share a tensor belong to the same kernel."""
         count = len(self.works)
         if not self.fused:
             return list(range(count))
@@ -126,14 +130,16 @@ class LayerKernels:
         return kernel
 
     def is_fused(self, work: Work) -> bool:
-        """Return whether an equation belongs to a fused kernel of attention or of a chunked recurrence."""
+        """Return whether an equation belongs to a fused kernel for attention or a chunked recurrence."""
         equation = work.equation
         if equation.tags & FUSED_TAGS:
             return True
         return any(self.is_score(operand.axes) for operand in (equation.out, *equation.operands))
 
     def matching_state(self, name: str, axes: tuple[str, ...]) -> State | None:
-        """Return the recurrent state that a tensor holds, by name or by its axes without tokens."""
+        """Return the recurrent state that a tensor stores, or None. States are matched by name or by their fixed
+        axes.
+        """
         if name in self.states:
             return self.states[name]
         fixed = {axis for axis in axes if axis == "b" or isinstance(self.place.extent(axis), int)}
@@ -141,7 +147,9 @@ class LayerKernels:
         return next((state for state in recurrent if set(state.axes) == fixed), None)
 
     def axes_of(self, operand: Operand, work: Work) -> tuple[str, ...]:
-        """Return the axes of the elements that an equation reads, or nothing for a constant such as token ids."""
+        """Return the axes of the elements that an equation reads, or an empty tuple for a constant such as token
+        ids.
+        """
         equation, tensor = work.equation, self.weights.get(operand.name)
         if operand.axes:
             return operand.axes
@@ -170,7 +178,7 @@ class LayerKernels:
         return Access(work, operand.name, kind, is_write, tuple(factors), bits)
 
     def weight_factors(self, tensor: Tensor, axes: tuple[str, ...], work: Work) -> Iterator[tuple[str, Extent]]:
-        """Yield the factors of a weight, which is read once if the equation has rows.
+        """Yield the factors of a weight access. A weight is read once if the equation has at least one row.
 
         A routed expert is read if at least one token selects it.
         """
@@ -186,7 +194,7 @@ class LayerKernels:
                 yield axis, self.place.extent(axis)
 
     def accesses(self) -> Iterator[Access]:
-        """Yield what every kernel reads and writes, followed by the states that no equation names."""
+        """Yield the reads and writes of every kernel, followed by the states that do not appear in any equation."""
         reads: dict[tuple[int, object], Access] = {}
         written: list[Version] = []
         named: dict[bool, set[str]] = {False: set(), True: set()}  # states that equations read and write
@@ -235,7 +243,7 @@ class LayerKernels:
             yield from self.state_accesses(named)
 
     def state_accesses(self, named: dict[bool, set[str]]) -> Iterator[Access]:
-        """Yield the accesses to recurrent and convolution states, each read once and written once per step."""
+        """Yield one read (in decode steps) and one write per step for each state that the equations do not access."""
         for state in self.states.values():
             if state.role in CACHED:
                 continue
@@ -263,6 +271,6 @@ class LayerKernels:
 
 
 def _elements(access: Access) -> tuple[int, int]:
-    """Return an order of accesses to the same tensor by size."""
+    """Return a sort key that orders accesses to the same tensor by size."""
     fixed = prod(factor for _, factor in access.factors if isinstance(factor, int))
     return sum(isinstance(factor, Form) for _, factor in access.factors), fixed

@@ -1,4 +1,4 @@
-"""Number formats of the tensors that a step moves."""
+"""Number formats of the tensors that a step reads and writes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .walk import Extent, Placed
 
 
 class Formats(NamedTuple):
-    """Number formats of the moved tensors. ``weights`` returns the average bits per element of a weight."""
+    """Number formats of the tensors that a step reads and writes."""
 
     weights: WeightBits
     activations: Fraction
@@ -33,7 +33,7 @@ class Formats(NamedTuple):
 
 
 class WeightBits:
-    """Average bits per element of every weight in its place."""
+    """Average bits per element of every weight, looked up by layer and tensor name."""
 
     def __init__(self, architecture: Architecture, formats: WeightFormats) -> None:
         model, owners = ModelTensors(architecture), dict[str, Fraction]()

@@ -62,7 +62,7 @@ class Params(NotebookDisplay):
 
     @cached_property
     def buffers(self) -> int:
-        """Number of stored elements that are not parameters."""
+        """Number of stored elements in buffers, which are not parameters."""
         return _elements(row for row in self.rows if row.tensor.buffer)
 
     @cached_property

@@ -92,7 +92,7 @@ class Mesh:
         return length if self.tp == 1 else -(-length // multiple) * multiple
 
     def group(self, division: str, routed: bool = False) -> tuple[str, int]:
-        """Return the group of ranks that divides an axis and reduces sums over this axis, and the group's size.
+        """Return the group of ranks that shards an axis and reduces sums over the axis, and the size of the group.
 
         Args:
             division: name of an attribute of ``Parallel``.
@@ -105,7 +105,9 @@ class Mesh:
         return ("etp", self.etp) if routed and self.etp else ("tp", self.tp)
 
     def divisor(self, declaration: Declaration, axis: str, routed: bool = False) -> int:
-        """Return the number of shards of an axis. Key/value heads are replicated if there are too few to shard."""
+        """Return the number of shards of an axis. Key/value heads are replicated if there are fewer heads than
+        ranks.
+        """
         division, length = declaration.division(axis), int(declaration.axes[axis])
         group, ranks = self.group(division, routed)
         if division == "replicated" and ranks % length == 0:
@@ -119,8 +121,8 @@ class Mesh:
     def reduction(self, equation: Equation, declaration: Declaration) -> tuple[str, int]:
         """Return the group of ranks over which the result of an equation is summed, and the number of ranks.
 
-        A sum over a divided axis gives a partial sum on each rank. So does a look-up in a divided table,
-        because only one rank has the row. The group is empty if each rank has the result.
+        A sum over a sharded axis gives a partial sum on each rank. A lookup in a sharded table also requires a sum
+        because only one rank stores the row. The group is empty if every rank already has the full result.
         """
         axes = {axis for operand in (equation.out, *equation.operands) for axis in operand.axes}
         routed = any(tensor.active and tensor.active[1] in axes for tensor in declaration.tensors)
@@ -151,7 +153,7 @@ class Mesh:
         """Return the number of weight elements on one rank before ZeRO sharding.
 
         Raises:
-            UnsupportedError: if the layer kind does not declare how tensor parallelism divides an axis.
+            UnsupportedError: if the layer kind does not declare how tensor parallelism shards an axis.
         """
         divided = experts = 1
         for axis in tensor.axes:

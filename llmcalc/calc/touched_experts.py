@@ -11,7 +11,7 @@ from ..core.ledger import entries
 
 
 class ExpertLayers(NamedTuple):
-    """Number of layers that have the same ``n_experts`` and ``top_k``."""
+    """Number of mixture-of-experts layers with the same ``n_experts`` and ``top_k``."""
 
     layers: int
     n_experts: int

@@ -1,9 +1,9 @@
 """Bytes that a step reads and writes, as closed forms.
 
-Each tensor has its own number format: weights, cached keys and values, activations, and fp32 recurrent states. A
-look-up reads one row per token. Routed experts are read if at least one token selects them, so their number is an
-expected value under uniform routing. A training step consists of a forward and a backward pass, without the optimizer
-step. Residual additions are not equations, so neither FLOPs nor traffic include them.
+Weights, cached keys and values, activations and recurrent states (fp32) have separate number formats. A lookup
+reads one row per token. Routed experts are read if at least one token selects them, so their number is an
+expected value under uniform routing. A training step consists of a forward and a backward pass, without the
+optimizer step. Residual additions are not equations, so neither FLOPs nor traffic include them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .work import Work, works
 
 @record
 class Traffic(NotebookDisplay):
-    """Bytes that one step reads from and writes to memory, and its arithmetic intensity."""
+    """Bytes that one step reads from and writes to memory, and the arithmetic intensity of the step."""
 
     architecture: Architecture
     workload: Workload
@@ -47,7 +47,7 @@ class Traffic(NotebookDisplay):
 
     @cached_property
     def form(self) -> Form:
-        """Closed form of the total in bytes."""
+        """Closed form of the total number of bytes."""
         bits = sum((access.form for access in self.accesses), lift(0))
         return Form({atoms: -(-factor // BITS_A_BYTE) for atoms, factor in bits.terms.items()})
 
@@ -58,32 +58,32 @@ class Traffic(NotebookDisplay):
 
     @cached_property
     def sizes(self) -> tuple[tuple[Access, int], ...]:
-        """Every access with its bytes. All totals are sums of these."""
+        """All accesses with their sizes in bytes. All totals are sums of these sizes."""
         return tuple((access, size) for access in self.accesses if (size := access.bytes(self.values)))
 
     @cached_property
     def total(self) -> int:
-        """Bytes read and written."""
+        """Total number of bytes read and written."""
         return sum(size for _, size in self.sizes)
 
     @cached_property
     def read(self) -> int:
-        """Bytes read."""
+        """Number of bytes read."""
         return sum(size for access, size in self.sizes if not access.is_write)
 
     @property
     def written(self) -> int:
-        """Bytes written."""
+        """Number of bytes written."""
         return self.total - self.read
 
     @cached_property
     def by_kind(self) -> dict[str, int]:
-        """Bytes by kind of tensor: ``weights``, ``cache``, ``state`` and ``activations``."""
+        """Number of bytes by tensor kind (``weights``, ``cache``, ``state`` or ``activations``)."""
         return {kind: sum(size for access, size in self.sizes if access.kind == kind) for kind in KINDS}
 
     @cached_property
     def by_component(self) -> dict[str, int]:
-        """Bytes by component, such as ``attention core``."""
+        """Number of bytes by component, such as ``attention core``."""
         found = Counter[str]()
         for access, size in self.sizes:
             found[component(access.work)] += size
@@ -91,7 +91,7 @@ class Traffic(NotebookDisplay):
 
     @cached_property
     def flops(self) -> Flops:
-        """FLOPs of the same step, with visible query-key pairs."""
+        """FLOPs of the same step, counting only visible query-key pairs."""
         step = self.workload
         return flops(self.architecture, **{name: getattr(step, name) for name in Workload.__match_args__})
 
@@ -115,7 +115,10 @@ def traffic(
     dtype: str = "bf16",
     cache: Format | None = None,
 ) -> Traffic:
-    """Count the bytes that a step moves. ``dtype`` is the format of activations and of states without their own."""
+    """Count the bytes that a step reads and writes.
+
+    ``dtype`` is the format of activations, and of states without a fixed format.
+    """
     conventions = Conventions(workload.phase, "dense", None, workload.logits)
     formats = Formats(WeightBits(architecture, weights), Fraction(BYTES[dtype] * BITS_A_BYTE), dtype, cache)
     found = _accesses(works(architecture, conventions), formats, kernels == FUSED, workload.mode == "train")

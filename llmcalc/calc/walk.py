@@ -1,4 +1,4 @@
-"""One traversal of an architecture. FLOPs, state, traffic and saved tensors are folds over it."""
+"""Traversal of an architecture, used to compute FLOPs, state, traffic and saved tensors."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class Conventions(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """A declaration in its place, with the closed form of each workload axis.
+    """A declaration and its position in the architecture, with the closed form of each workload axis.
 
     Attributes:
         part: path of the inner layer, or empty for the layer itself.
-        is_done: whether the equations already ran in an earlier step (an encoder in a decode step).
+        is_done: whether the equations were already executed in an earlier step (an encoder in a decode step).
     """
 
     entry: Entry
@@ -71,7 +71,9 @@ class Placed(NamedTuple):
         return extent(axis, self.declaration, self.symbols, self.conventions.convention)
 
     def extents(self, axes: tuple[str, ...]) -> list[tuple[str, Extent]]:
-        """Return the axes of a product with their lengths. Visible pairs replace queries and keys under a mask."""
+        """Return the axes of a product with their lengths. Under a mask, visible pairs replace the query and key
+        axes.
+        """
         separate = self.declaration.mask.startswith("apart:")  # pairs across chunks are never computed
         masked = (self.conventions.attention == "causal" and self.declaration.mask) or separate
         if not (masked and {"q", "k"} <= set(axes)):
@@ -89,7 +91,7 @@ def executed_stacks(architecture: Architecture, conventions: Conventions) -> Ite
 
 
 def walk(architecture: Architecture, conventions: Conventions) -> Iterator[Placed]:
-    """Yield the declaration of every executed layer and inner layer. Equal blocks of a run occur once."""
+    """Yield the declaration of every executed layer and inner layer. Equal blocks of a run are visited once."""
     for stack, names in executed_stacks(architecture, conventions):
         is_done = stack.role == "encoder" and architecture.is_encoder_decoder and conventions.phase == "decode"
         for entry, part, declaration in declarations(stack):
@@ -97,12 +99,12 @@ def walk(architecture: Architecture, conventions: Conventions) -> Iterator[Place
 
 
 def executed(declaration: Declaration, conventions: Conventions) -> Iterator[Equation]:
-    """Yield the equations of a declaration that are executed under the conventions."""
+    """Yield the equations of a declaration that are executed under the given conventions."""
     return (equation for equation in map(read, declaration.lines) if runs(equation.tags, conventions))
 
 
 def runs(tags: frozenset[str], conventions: Conventions) -> bool:
-    """Return whether an equation or state with these tags is included under the conventions."""
+    """Return whether an equation or state with these tags is included under the given conventions."""
     if not tags:
         return True
     if ("eager" if conventions.kernel == "flash" else "flash") in tags:

@@ -29,7 +29,7 @@ class Work(NamedTuple):
 
     @property
     def entry(self) -> Entry:
-        """Layer of the equation."""
+        """Layer that contains the equation."""
         return self.place.entry
 
     @property

@@ -1,6 +1,7 @@
 """Stored tensors and bits for each declared tensor of a published checkpoint.
 
-They are derived from the config's ``quantization_config`` and dtype, or from the tensor types of a GGUF file.
+They are derived from the dtype and ``quantization_config`` in the config, or from the tensor types of a GGUF
+file.
 """
 
 from __future__ import annotations

@@ -73,7 +73,10 @@ def placed(result: Params, buffers: bool = False) -> Iterator[tuple[Row, int | N
 
 
 def logical_name(row: Row, number: int | None) -> str:
-    """Return the path of stack, block, sub-layer, layer and tensor, omitting a layer named like its sub-layer."""
+    """Return the path of a tensor from stack, block, sub-layer, layer and tensor names.
+
+    The layer is omitted if it has the same name as its sub-layer.
+    """
     entry = row.entry
     block = [] if number is None else ["blocks", str(number), entry.sublayer]
     name = [] if entry.name == entry.sublayer else [entry.name]

@@ -15,7 +15,7 @@ Answer = Document | tuple[Document, bool]
 
 
 def printed(command: Callable[..., Answer]) -> Callable[..., int]:
-    """Wrap a command function that returns a report and, optionally, whether the exit code is 0."""
+    """Wrap a command function that returns a report and, optionally, whether the command succeeded (exit code 0)."""
 
     def run(*, form: str | None, as_json: bool, **given: Any) -> int:
         chosen = chosen_format(form, as_json)

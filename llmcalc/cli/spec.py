@@ -48,7 +48,7 @@ class Option:
         kind: ``str``, ``int``, or ``bool`` for a flag without a value.
         default: default value. A repeatable option defaults to an empty list.
         choices: allowed values (empty: any).
-        repeatable: whether the option may be repeated. The values form a list.
+        repeatable: whether the option may be repeated. If so, the values are collected in a list.
         complete: source of completions in ``cli/completion.py``.
         also: other parameters of the Python function that this option sets.
         short: short form, such as ``-o``.

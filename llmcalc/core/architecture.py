@@ -279,7 +279,7 @@ class Architecture(NotebookDisplay):
         return {"encoder", "decoder"} <= {stack.role for stack in self.stacks}
 
     def shrink(self) -> Architecture:
-        """Return a small architecture with the same structure, for fast tests of the NumPy model."""
+        """Return a small version of the architecture with the same structure, for fast tests of the NumPy model."""
         from importlib import import_module  # avoids a circular import
 
         small: Architecture = import_module("llmcalc.core.shrink").shrink(self)

@@ -1,8 +1,8 @@
 """Glossary of the axis letters used in equations, with the corresponding names in papers.
 
 Equations such as ``q[b q h e] = x[b q d] wq[d h e]`` use these letters. The lengths of *workload* axes come
-from the workload (batch, tokens). All other lengths come from the architecture. An axis that only one kind uses is
-described in the ``AXES`` of this kind. Axes with the same name have the same description.
+from the workload (batch, tokens). All other lengths come from the architecture. An axis that is used by only
+one layer kind is described in the ``AXES`` of that kind. Axes with the same name have the same description.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ WORKLOAD: dict[str, str] = {
 
 
 def read_axes(lines: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Return the name and meaning of each axis letter from lines with three columns, at least two spaces apart.
+    """Parse lines with three columns (letters, name and meaning), separated by at least two spaces.
+
+    The result maps each axis letter to its name and meaning.
 
     >>> read_axes(["x xs  n_experts  number of routed experts"])["xs"]
     ('n_experts', 'number of routed experts')

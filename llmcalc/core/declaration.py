@@ -69,11 +69,11 @@ class Declaration:
         parts: inner layers with their own axes, such as shared experts.
         links: names of the input and output tensors that connect inner layers to equations.
         elsewhere: tensors that an earlier layer computes and saves for the backward pass.
-        idle_experts: number of null experts that FLOPs count as if they computed.
-        spare_positions: number of rows of a position table that no position uses.
+        idle_experts: number of null experts, which are included in FLOPs as if they performed computations.
+        spare_positions: number of unused rows in a position table.
         logits: number format in which the loss reads the logits (``fp32`` or ``compute``), or empty without logits.
         is_only_stored: whether the layer is never executed.
-        layer: the layer that these equations belong to, set by ``bind``.
+        layer: layer that the equations belong to, set by ``bind``.
 
     >>> d = Declaration({"d": 3, "f": 5})
     >>> d.weights("w1[d | f]", "b1[f]")
@@ -131,7 +131,7 @@ class Declaration:
         self.states.append(State(name, groups[0], role, frozenset(tags)))
 
     def only_stored(self) -> Declaration:
-        """Return a copy with tensors but no equations, for a layer that is never executed."""
+        """Return a copy with tensors but without equations, for a layer that is never executed."""
         found = Declaration(self.axes, as_torch=self.as_torch)
         found.tensors = [Tensor(**{**vars(tensor), "unused": True}) for tensor in self.tensors]
         found.parts = [(name, part.only_stored()) for name, part in self.parts]
@@ -140,19 +140,21 @@ class Declaration:
         return found
 
     def bind(self, layer: Traits) -> Declaration:
-        """Set the layer of this declaration, and of inner declarations that no inner layer declares. Return self."""
+        """Set the layer of this declaration, and of all inner declarations that have no layer. Return the
+        declaration.
+        """
         for _, declaration in self.walk():
             declaration.layer = declaration.layer or layer
         return self
 
     def include(self, name: str, part: Layer | Declaration, *, of: str = "x", gives: str = "") -> None:
-        """Add an inner layer that reads the tensor ``of`` and whose output is named ``gives``."""
+        """Add an inner layer that reads the tensor ``of``. ``gives`` is the name of the inner layer's output."""
         self.parts.append((name, part if isinstance(part, Declaration) else part.declare().bind(part)))
         if of != "x" or gives:
             self.links[name] = of, gives
 
     def division(self, axis: str) -> str:
-        """Return how parallelism divides an axis, as the name of an attribute of ``Parallel``, or an empty string."""
+        """Return the ``Parallel`` attribute that lists an axis, or an empty string if the axis is not listed."""
         return divisions(type(self.layer)).get(axis, "") if self.layer else ""  # type: ignore[arg-type]
 
     def name_of(self, axis: str) -> str:
@@ -165,7 +167,7 @@ class Declaration:
 
     @property
     def routed_experts(self) -> tuple[int, int] | None:
-        """Number of routed experts and number of experts per token, or None without routed experts."""
+        """Number of routed experts and number of experts per token, or None if there are no routed experts."""
         for tensor in self.tensors:
             if tensor.active and self.number_class(tensor) == EXPERTS:
                 whole, used = tensor.active

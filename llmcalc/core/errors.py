@@ -40,7 +40,7 @@ class LlmcalcError(Exception):
 
 
 class InputError(LlmcalcError):
-    """Invalid input, reported with its ``parameter`` or location (``where``) and a ``hint`` for fixing the problem.
+    """Invalid input. The error names the ``parameter`` or location (``where``) and includes a ``hint`` for a fix.
 
     ``field`` is the invalid field of a layer, if any.
 
@@ -101,7 +101,7 @@ class UnknownNameError(InputError):
 class SizeError(InputError):
     """An invalid size, or a size that conflicts with another size.
 
-    ``divides`` names a field that ``field`` must divide, and ``at_most`` a field that ``field`` must not exceed.
+    ``divides`` names a field that ``field`` must divide. ``at_most`` names a field that ``field`` must not exceed.
     """
 
     def __init__(self, message: str, *, divides: str = "", at_most: str = "", **details: str) -> None:

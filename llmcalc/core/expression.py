@@ -47,7 +47,7 @@ def parse(text: str) -> Tree:
 
 
 def names_in(text: str) -> frozenset[str]:
-    """Return the names in an expression, without the names of functions.
+    """Return the names in an expression, excluding function names.
 
     >>> sorted(names_in("min(c, w - 1) + q"))
     ['c', 'q', 'w']

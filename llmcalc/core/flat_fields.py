@@ -1,7 +1,7 @@
-"""Flat names of the fields of parts, such as ``rope_theta`` for ``rope: {theta: ...}``.
+"""Flat names for fields of parts, such as ``rope_theta`` for ``rope: {theta: ...}``.
 
-Older presets and code write the fields of a part as fields of its layer. The names in ``aliases.PART_FIELDS`` still
-work in presets, overrides and constructors, and as attributes.
+Older presets and code use the fields of a part as fields of the layer. The names in ``aliases.PART_FIELDS`` are
+still supported in presets, overrides, constructors and attributes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _noticed: list[str] = []  # the first flat name in a constructor call, after whi
 
 @cache
 def flat_names(cls: type[Part]) -> dict[str, Path]:
-    """Return the path of the field that each flat name of a layer kind stands for."""
+    """Return a mapping from the flat names of a layer kind to the paths of the corresponding fields."""
     found: dict[str, Path] = {PART_FLAGS[part]: (part,) for part in cls.PARTS if part in PART_FLAGS}
     for part in cls.PARTS:
         found |= {flat: (part, *path.split(".")) for flat, path in PART_FIELDS.get(part, {}).items()}
@@ -30,7 +30,9 @@ def flat_names(cls: type[Part]) -> dict[str, Path]:
 
 
 def current(cls: type[Part], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields for a constructor call with flat names, and give a notice of the first such call."""
+    """Convert flat names in a constructor call to fields of parts. The first such call in a process emits a
+    warning.
+    """
     names = flat_names(cls)  # type: ignore[arg-type]
     flat = [name for name in given if name in names and name not in PART_SHORT_FORMS]
     if flat and not _noticed:
@@ -43,7 +45,7 @@ def current(cls: type[Part], given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def nested(cls: type[Part], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return field values in which flat names are moved into parts. Settings of an absent part are dropped."""
+    """Return field values with flat names moved into parts. Flat fields are dropped if the part is absent."""
     names = flat_names(cls)  # type: ignore[arg-type]
     found = {name: value for name, value in given.items() if name not in names}
     for short, (field, part, *_) in PART_SHORT_FORMS.items():
@@ -66,7 +68,7 @@ def nested(cls: type[Part], given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with(part: Part, moved: Mapping[Path, Any]) -> Part:
-    """Return a part with changed fields, given by their paths. Fields that an inner part lacks are dropped."""
+    """Return a part with changed fields, given by their paths. Fields that an inner part does not have are dropped."""
     values: dict[str, Any] = {path[0]: value for path, value in moved.items() if len(path) == 1}
     for name, choices in part.PARTS.items():
         inner = {path[1]: value for path, value in moved.items() if path[0] == name and len(path) > 1}
@@ -82,14 +84,14 @@ def _with(part: Part, moved: Mapping[Path, Any]) -> Part:
 
 
 def attribute(layer: Part, name: str) -> Any:
-    """Return the value of a flat name, or its default if the layer has no such part."""
+    """Return the value for a flat name, or the default if the layer does not have the part."""
     if name.startswith("__") or name not in flat_names(type(layer)):  # type: ignore[arg-type]
         raise AttributeError(f"{type(layer).__name__} has no attribute {name!r}")
     return next(value for flat, value, _ in flat_fields(layer) if flat == name)
 
 
 def flat_fields(layer: Part) -> list[tuple[str, Any, Any]]:
-    """Return (name, value, default) of all fields, with flat names in place of parts."""
+    """Return (name, value, default) of all fields, with flat names instead of parts."""
     found: list[tuple[str, Any, Any]] = []
     shorts = {field: (short, part) for short, (field, part) in PART_SHORT_FORMS.items()}
     for name, _, default in fields(layer):
@@ -110,7 +112,7 @@ def flat_fields(layer: Part) -> list[tuple[str, Any, Any]]:
 
 
 def _at(part: Part | None, choices: tuple[type[Part], ...], path: list[str]) -> Any:
-    """Return the value at a path in a part, or the default of the first choice that has such a field."""
+    """Return the value at a path in a part, or the default of the first choice with a matching field."""
     first, *rest = path
     holder = part if part is not None and first in part.__match_args__ else None  # type: ignore[attr-defined]
     owner = type(holder) if holder else next(cls for cls in choices if first in cls.__match_args__)  # type: ignore[attr-defined]

@@ -43,7 +43,7 @@ class Form:
     """An immutable sum of terms ``coefficient · atom · atom ...``.
 
     The operators ``+``, ``-`` and ``*`` accept forms and integers. Calling a form evaluates it exactly for integers
-    and elementwise for float arrays.
+    and elementwise for arrays of floats.
     """
 
     __slots__ = ("terms",)

@@ -1,8 +1,8 @@
 """FLOPs of elementwise functions, and the tensors saved for their backward passes.
 
 Each arithmetic operation, comparison or transcendental function on one element counts as 1 FLOP. Totals are
-written as sums for verification. The figures are *modelled* because kernels differ, and matmul FLOPs do not use
-them.
+written as sums so that they can be verified. The figures are *modelled* because kernels differ. Matmul FLOPs do
+not depend on these figures.
 
 ``saves`` lists what autograd saves:
 

@@ -27,8 +27,9 @@ MOST_LAYERS = 5_000
 class Layer(Traits, Part):
     """Base class of all layer kinds.
 
-    ``EXTERNAL_TENSORS`` describes tensors that equations read but do not compute.
-    ``INPUT_WIDTH`` and ``OUTPUT_WIDTH`` name the fields for the widths of the input and of a different output.
+    ``EXTERNAL_TENSORS`` describes tensors that equations read but do not compute. ``INPUT_WIDTH`` names the field
+    that contains the input width. ``OUTPUT_WIDTH`` names the field that contains the output width if the widths
+    differ.
     """
 
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
@@ -77,18 +78,20 @@ class Layer(Traits, Part):
         raise NotImplementedError
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return small values of fields that must match other fields. ``small`` has the sizes from the rules."""
+        """Return the small values of fields that depend on other fields. ``small`` contains the sizes set by rules."""
         return {}
 
     def reserve_sizes(self, sizes: Sizes, stream: int) -> None:
-        """Set small widths that other layers must use. ``stream`` is the width of the residual stream."""
+        """Reserve small widths that other layers must use. ``stream`` is the width of the residual stream."""
 
     def concatenated_width(self) -> int:
         """Return the width that an input layer concatenates to the residual stream."""
         return 0
 
     def n_concatenated_streams(self) -> int:
-        """Return the number of residual streams that an output layer concatenates, or 0 for none."""
+        """Return the number of residual streams that an output layer concatenates, or 0 if there is no
+        concatenation.
+        """
         return 0
 
     def n_prefix_tokens(self) -> int:
@@ -96,9 +99,11 @@ class Layer(Traits, Part):
         return 0
 
     def fit_patches(self, rows: int, columns: int, n_prefix: int) -> Layer:
-        """Return this input layer of a vision encoder for an image of ``rows`` times ``columns`` patches."""
+        """Adapt an input layer of a vision encoder to an image of ``rows`` × ``columns`` patches."""
         return self
 
     def shrink_output(self, small: Self) -> Self:
-        """Return the small version of an output layer of a vision encoder, given the small version in other places."""
+        """Return the small version of a vision encoder's output layer. ``small`` is the small version for other
+        positions.
+        """
         return small

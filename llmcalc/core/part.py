@@ -1,7 +1,7 @@
-"""Parts: records with validated fields that describe one option of a layer, such as its rotary positions.
+"""Parts, which are records with validated fields that describe one option of a layer, such as rotary positions.
 
-A layer field can hold a part. In presets and Python, a part is also written as a mapping of its fields, or as
-``true`` for its defaults. A field for one of several parts is written with the name of the part:
+A layer field can hold a part. In presets and Python, a part can also be written as a mapping of its fields, or
+as ``true`` to use the defaults. If a field accepts several parts, the name of the part is included:
 
     rope: {theta: 5e5, scaling: {yarn: {factor: 8.0, length: 4096}}}
 """
@@ -25,8 +25,8 @@ class Part:
     """Base class of parts and layers. Fields are validated at construction.
 
     ``CHOICES`` lists the allowed values of string fields. Integer fields are sizes of at least 1, or at least 0 if
-    listed in ``ZERO_ALLOWED``. ``PARTS`` lists the classes of the fields that hold a part. ``SHRINK`` gives the small
-    sizes of fields for tests (see ``core/shrink.py``). Fields that are not listed become new primes.
+    listed in ``ZERO_ALLOWED``. ``PARTS`` lists the allowed classes for each field that holds a part. ``SHRINK``
+    sets the small sizes of fields in tests (see ``core/shrink.py``). Unlisted fields are set to new primes.
     """
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {}
@@ -55,7 +55,7 @@ class Part:
                 raise error(text, where=self.kind(), field=name).under((name,))
 
     def _wanted(self, name: str, base: str, value: object) -> str:
-        """Return the requirement that a field's value violates, or an empty string if the value is valid."""
+        """Return a description of valid values for a field, or an empty string if the value is valid."""
         if base == "int":
             least = 0 if name in self.ZERO_ALLOWED else 1
             is_size = type(value) is int and least <= value <= LARGEST_SIZE
@@ -71,11 +71,11 @@ class Part:
 
     @classmethod
     def kind(cls) -> str:
-        """Return the name of the part, which is the class name in lower case."""
+        """Return the name of the part, which is the class name in lowercase."""
         return cls.__name__.lower()
 
     def shrink_field(self, field: str, sizes: Sizes) -> int | None:
-        """Return the small size of a field whose rule depends on other fields, or None to apply its rule."""
+        """Return the small size of a field that depends on other fields, or None to apply the field's rule."""
         return None
 
     def derive(self, **values: Any) -> None:
@@ -117,7 +117,7 @@ def is_number(value: object) -> TypeGuard[float]:
 
 
 def _part_at(owner: Part, name: str, value: object, usual: object) -> Part | None:
-    """Return the part in a field, with the name of the field in the key path of an error."""
+    """Convert a field's value to a part. If an error occurs, prepend the field name to the error's key path."""
     try:
         return read_part(owner.PARTS[name], value, usual if isinstance(usual, Part) else None, name)
     except InputError as error:
@@ -131,10 +131,11 @@ def _part_at(owner: Part, name: str, value: object, usual: object) -> Part | Non
 def read_part(
     choices: tuple[type[Part], ...], value: object, usual: Part | None = None, field: str = "part"
 ) -> Part | None:
-    """Return the part that ``value`` describes for a field, or None for ``None`` and ``False``.
+    """Convert ``value`` to a part. ``None`` and ``False`` are converted to None.
 
-    A mapping changes fields of ``usual``. With several choices, the mapping is ``{name: fields}``, in which null
-    removes a name that was inherited from a base, and the name alone selects a part with its defaults.
+    A mapping changes fields of ``usual``. If there are several choices, the mapping has the form
+    ``{name: fields}``. Null removes an inherited name, and a name without fields selects
+    the part with default values.
     """
     if value is None or value is False:
         return None
@@ -179,8 +180,8 @@ def _make(cls: type[Part], given: Mapping[Any, Any], usual: Part | None) -> Part
 def nested_fields(part: Part) -> Iterator[tuple[str, Any, Any, bool]]:
     """Yield (path, value, default, whether the field is a size) for all fields, including fields of inner parts.
 
-    A path is the key path in a preset, such as ``rope.scaling.yarn.factor``. The value of a field that holds a part
-    is the part's name, or whether the part is present if no other part is possible.
+    A path is the key path in a preset, such as ``rope.scaling.yarn.factor``. If a field holds a part, the value is
+    the name of the part. If the field accepts only one kind of part, the value is whether the part is present.
     """
     for name, text, default in fields(part):
         value = getattr(part, name)

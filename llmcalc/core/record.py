@@ -1,6 +1,6 @@
 """Frozen dataclasses that are cheap to create.
 
-Standard dataclasses compile several functions per class at startup and import ``inspect``. This takes a fifth
+Standard dataclasses compile several functions per class at startup and import ``inspect``, which takes a fifth
 of the run time of a short command. ``@record`` reads annotations like ``dataclass(frozen=True)``. Type checkers
 treat records as dataclasses, and functions such as ``dataclasses.fields`` and ``dataclasses.replace`` accept
 them.

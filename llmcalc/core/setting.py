@@ -1,4 +1,4 @@
-"""Settings: the values that parameters of public functions, and the options named after them, accept.
+"""Settings, which define the values accepted by parameters of public functions and by the corresponding options.
 
 >>> BATCH.check(8), BATCH.kind, BATCH.least
 (None, <class 'int'>, 1)
@@ -24,13 +24,14 @@ LARGEST = 1e40  # upper limit of every number
 
 @record
 class Setting:
-    """A parameter and the values it accepts. None is accepted only if it is the default.
+    """A parameter and its accepted values. None is accepted only if it is the default.
 
     Attributes:
         name: parameter name.
-        kind: type of the value (such as ``int``, ``float``, ``bool`` or ``str``), ``AMOUNT``, ``SIZE`` or ``TEXTS``.
+        kind: type of the value (such as ``int``, ``float``, ``bool`` or ``str``), ``AMOUNT``, ``SIZE`` or
+            ``TEXTS``.
         default: default value.
-        least: minimum of a number, or of the length of a text (default: 1 for a text).
+        least: minimum value of a number, or minimum length of a string (default: 1 for a string).
         above: exclusive minimum of a number.
         choices: accepted values (empty: any).
         step: ``serving`` or ``training`` if the setting applies only to this kind of step, otherwise empty.
@@ -91,7 +92,7 @@ def known_choice(what: str, value: str, choices: tuple[str, ...], parameter: str
 
 
 def read_texts(values: object, parameter: str) -> tuple[str, ...]:
-    """Return several texts as a tuple. A single text is rejected because it would be read letter by letter."""
+    """Return several strings as a tuple. A single string is rejected because it would be split into characters."""
     found = tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else (None,)
     if not all(isinstance(value, str) for value in found):
         raise InputError(f"must be {TEXTS}, not {short_repr(values)}", parameter=parameter)
@@ -99,14 +100,14 @@ def read_texts(values: object, parameter: str) -> tuple[str, ...]:
 
 
 def check_values(settings: Iterable[Setting], values: Mapping[str, Any]) -> None:
-    """Check the values of those settings that are present."""
+    """Check the values of all settings that are present in ``values``."""
     for setting in settings:
         if setting.name in values:
             setting.check(values[setting.name])
 
 
 def check_fields(of: Any, settings: Iterable[Setting]) -> None:
-    """Check the fields of a record. None is accepted only if it is the default of the field."""
+    """Check the fields of a record. None is accepted only if it is the field's default."""
     defaults = {field.name: field.default for field in fields(of)}
     for setting in settings:
         value = getattr(of, setting.name)

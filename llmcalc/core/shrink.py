@@ -4,20 +4,20 @@ Equal sizes with the same role, such as the widths in a stack, stay equal. All o
 is preserved, including the order of blocks, head ratios, groups, windows shorter than the test sequence, tied
 tensors, shared blocks, and every field that is not a size.
 
-Each layer kind maps its fields to rules in ``SHRINK``, with one or several fields per rule. A rule consists of words:
+Each layer kind maps one or more fields to each rule in ``SHRINK``. A rule consists of words:
 
     ``keep``            the size is unchanged
     ``related``         ``Layer.shrink_related`` sets the size
     ``at most 4``       a larger size becomes 4, or 3 if the size is odd, so that symmetric sizes stay symmetric
     ``7 11 13``         the size becomes the next of these numbers
-    ``vocab 97 101``    the same, in the role ``vocab``: equal sizes with this role stay equal across fields
+    ``vocab 97 101``    same as above, in the role ``vocab`` (equal sizes in this role stay equal across fields)
     ``width``           the size becomes a new prime in the role ``width``
     ``always ...``      the rule also applies to the default value
     ``... if gated``    the rule applies only if the field ``gated`` is set
 
-A field without a rule has a role of its own and becomes a new prime. Default values stay unless the rule contains
-``always``, because the option may be unused. ``Layer.shrink_field`` and ``Layer.shrink_related`` handle sizes that
-depend on other fields.
+A field without a rule has a separate role and becomes a new prime. Default values are unchanged unless the rule
+contains ``always``, because the option may be unused. ``Layer.shrink_field`` and ``Layer.shrink_related``
+handle sizes that depend on other fields.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ WIDTH = "width"  # role of the widths of residual streams and of projections to 
 
 
 def shrink(architecture: Architecture) -> Architecture:
-    """Return the architecture with few blocks, small sizes and no published figures."""
+    """Return a copy of the architecture with fewer blocks, small sizes and no published figures."""
     sizes = Sizes(width_multiple=lcm(*(entry.layer.WIDTH_MULTIPLE for entry in entries(architecture))))
     for entry in entries(architecture):
         entry.layer.reserve_sizes(sizes, entry.stack.d_model)
@@ -97,7 +97,7 @@ def _sublayer(sublayer: Sublayer, sizes: Sizes) -> Sublayer:
 
 
 class Sizes:
-    """Mapping from large to small sizes. Equal sizes with the same role map to the same small size."""
+    """Mapping from original to small sizes. Equal sizes with the same role map to the same small size."""
 
     N_PARTS: ClassVar[int] = 3  # number of equal parts (heads, groups) of a stream that a layer kind splits
     SQUARE: ClassVar[int] = shrink_tower.SQUARE[0]  # patches along each side of a square test image
@@ -109,7 +109,9 @@ class Sizes:
         self.taken: set[int] = set()
 
     def size(self, role: str, value: int, *pool: int) -> int:
-        """Return the small size that replaces ``value`` in the given role: the next in ``pool``, or a new prime."""
+        """Return the small size for ``value`` in the given role, which is the next number in ``pool`` or a new
+        prime.
+        """
         if (role, value) not in self.given:
             earlier = sum(1 for other, _ in self.given if other == role)
             found = pool[earlier % len(pool)] if pool else self._new_prime()
@@ -117,11 +119,11 @@ class Sizes:
         return self.given[role, value]
 
     def width(self, value: int) -> int:
-        """Return the small size that replaces a width of the residual stream."""
+        """Return the small size for a width of the residual stream."""
         return self.size(WIDTH, value)
 
     def concatenate(self, *widths: int) -> None:
-        """Make the width of concatenated vectors the sum of their small widths."""
+        """Set the small width of concatenated vectors to the sum of the small widths of the vectors."""
         if len(widths) > 1:
             self.set_width(sum(widths), sum(map(self.width, widths)))
 
@@ -159,7 +161,7 @@ class Sizes:
         return _made(layer, small | layer.shrink_related(self, small))
 
     def _fields(self, part: Part) -> dict[str, Any]:
-        """Return the small sizes and the small parts of a layer or part, except unchanged default values."""
+        """Return the small sizes and small parts of a layer or part, excluding unchanged defaults."""
         found: dict[str, Any] = {}
         known = rules(type(part))  # type: ignore[arg-type]
         for name, kind, usual in fields(part):
@@ -186,7 +188,7 @@ def rules(kind: type[Part]) -> dict[str, str]:
 
 
 def _made(layer: Layer, changes: dict[str, Any]) -> Layer:
-    """Return the layer with changed sizes. Sizes that must be multiples of other sizes are enlarged."""
+    """Return the layer with changed sizes. Sizes that must be multiples of other sizes are increased."""
     try:
         return changed(layer, **changes)
     except SizeError as error:

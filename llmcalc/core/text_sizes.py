@@ -1,4 +1,4 @@
-"""Small sizes of layers that a preset defines as text, chosen so that all divisions of the definition stay exact."""
+"""Small sizes for layers of text kinds, chosen so that all divisions in the definition are exact."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ WINDOWS, CHUNKS, ROTATED = "7 11 13 5", "5 3", "rotated 10 14 22 26 34"
 
 
 def width_multiple(kind: TextKind) -> int:
-    """Return a number that divides the small width of the stream if the definition divides the width."""
+    """Return a number by which the small stream width must be divisible because the definition divides the width."""
     divisors = [divisor for dividend, divisor in _divisions(kind) if WIDTH in dividend]
     constants = [int(text) for text in divisors if text.isdecimal() and int(text) <= MOST_PARTS]
     return lcm(*constants, *([PARTS] if any(not text.isdecimal() for text in divisors) else []))
 
 
 def shrink_rules(kind: TextKind) -> dict[str, str]:
-    """Return the rule of each field. Every size becomes small, and masks are shorter than the tokens of a test."""
+    """Return a rule for each integer field. All sizes become small, and masks are shorter than the test sequence."""
     rules = {field.name: "always" for field in kind.fields if field.type == "int" and field.name != WIDTH}
     mask, width = kind.mask
     if width in rules:
@@ -40,7 +40,7 @@ def shrink_rules(kind: TextKind) -> dict[str, str]:
 
 
 def shrink_related(layer: TextLayer, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-    """Return sizes that divide each other where the sizes of the layer do, and derive all others again."""
+    """Return small sizes that preserve divisibility. Derived sizes are computed again from the small sizes."""
     kind, own = layer.definition, layer.integers()
     found: dict[str, Any] = {}
     for dividend, divisor in _divisions(kind):
@@ -63,12 +63,12 @@ def shrink_related(layer: TextLayer, sizes: Sizes, small: dict[str, Any]) -> dic
 
 
 def _field_of(kind: TextKind, axis: str) -> str:
-    """Return the length of an axis as it is written, such as the name of a field."""
+    """Return the length of an axis as written in the definition, such as a field name."""
     return next((str(found.length) for found in kind.axes if found.symbol == axis), "")
 
 
 def _selections(kind: TextKind) -> Iterator[tuple[str, str]]:
-    """Yield the pairs of fields of which one counts groups and the other the entries of all groups."""
+    """Yield pairs of fields that contain the number of groups and the total number of entries in all groups."""
     names = {field.name for field in kind.fields}
     pairs = (pair for equation in map(read, kind.equations) for pair in equation.select)
     for inner, outer in dict.fromkeys((_field_of(kind, inner), _field_of(kind, outer)) for inner, outer in pairs):
@@ -77,7 +77,7 @@ def _selections(kind: TextKind) -> Iterator[tuple[str, str]]:
 
 
 def _divisions(kind: TextKind) -> Iterator[tuple[frozenset[str], str]]:
-    """Yield the names in each dividend of the definition, and the divisor as a name or a number."""
+    """Yield (names in the dividend, divisor) for each division in the definition. A divisor is a name or a number."""
     texts = (*(field.default for field in kind.fields if field.is_derived), *(axis.length for axis in kind.axes))
     for tree in (tree for text in texts if isinstance(text, str) for tree in subtrees(parse(text))):
         if tree[0] == "/" and tree[2][0] in ("name", "int"):

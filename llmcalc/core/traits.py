@@ -1,6 +1,6 @@
-"""Traits of a layer kind that its equations don't show, such as the axes that parallelism divides.
+"""Traits of layer kinds that cannot be derived from equations, such as the axes that parallelism shards.
 
-Calculators, the linter and reports ask these traits instead of knowing kinds or their fields by name.
+Calculators, the linter and reports use these traits and do not depend on specific kinds or field names.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ MATRIX, EMBEDDING, HEAD, NORM, ROUTER, EXPERTS = "matrix", "embedding", "head", 
 
 @record
 class Parallel:
-    """Division of a kind's axes among ranks. Each attribute lists axes, separated by spaces.
+    """Sharding of a kind's axes across ranks. Each attribute lists axes, separated by spaces.
 
-    A contraction over a divided axis gives a partial sum on each rank of the axis's group, so its result is reduced
-    over this group: the expert-parallel ranks for ``expert``, the tensor-parallel ranks for all other divided axes.
+    A contraction over a sharded axis gives a partial sum on each rank. The sum is reduced over the expert-parallel
+    ranks for ``expert`` axes, and over the tensor-parallel ranks for all other sharded axes.
 
     Attributes:
-        tensor: axes that tensor parallelism divides, such as heads and hidden widths.
+        tensor: axes sharded by tensor parallelism, such as heads and hidden widths.
         replicated: tensor-parallel axes that are replicated if they are shorter than the number of ranks.
         vocabulary: tensor-parallel axes that are padded to a multiple of the number of ranks.
-        expert: axes that expert parallelism divides.
+        expert: axes sharded by expert parallelism.
         null_experts: expert axes that end with null experts, whose entries are replicated.
-        whole: axes that are never divided.
+        whole: axes that are never sharded.
     """
 
     tensor: str = ""
@@ -48,7 +48,7 @@ class Parallel:
 
 @record
 class Roles:
-    """Fields of a kind by the role of their sizes. Each attribute lists fields, separated by spaces.
+    """Roles of a kind's size fields. Each attribute lists fields, separated by spaces.
 
     Attributes:
         heads: number of query heads.
@@ -59,8 +59,9 @@ class Roles:
         experts: number of routed experts.
         active_experts: number of routed experts per token.
         windows: length of a sliding attention window.
-        chunks: length of an attention chunk, or of a chunk of a scan.
-        vocabulary: rows of a table of tokens.
+        chunks: chunk length of attention or of a scan.
+        vocabulary: number of rows of a token table.
+        widths: input and output widths other than ``d_model``.
     """
 
     heads: str = ""
@@ -76,18 +77,18 @@ class Roles:
 
 
 class Traits:
-    """Base class of layers with the default trait of each kind.
+    """Base class of layers that defines the default traits.
 
     Attributes:
         AXES: lines with the letters, name and meaning of each axis that only this kind uses.
-        PARALLEL: axes that parallelism divides, in addition to those of the base classes.
+        PARALLEL: axes that parallelism shards, in addition to those of the base classes.
         ROLES: fields by role, in addition to those of the base classes.
-        NUMBER_CLASS: class of the number formats of the weights.
+        NUMBER_CLASS: class of number formats for the weights.
         HAS_ORDER: whether the output always depends on the order of the tokens.
-        HAS_NORM: whether the kind is, or contains, a norm over its whole width.
-        IS_RECURRENT: whether the kind mixes tokens by a recurrence or a long convolution instead of attention.
+        HAS_NORM: whether the kind is a norm over the full width or contains one.
+        IS_RECURRENT: whether the kind mixes tokens with a recurrence or a long convolution instead of attention.
         IS_FEED_FORWARD: whether the kind is the feed-forward layer of a block, which never mixes tokens.
-        IN_ANY_BLOCK: whether the kind can be a sub-layer of any block, because it accesses only the residual stream.
+        IN_ANY_BLOCK: whether the kind can be a sub-layer of any block because it accesses only the residual stream.
         COUNTS_SUMS: whether the kind attends to the sums of earlier layer groups (see ``core/layer_history.py``).
     """
 
@@ -112,11 +113,11 @@ class Traits:
         return self.kind().replace("_", " ")
 
     def tensor_component(self, tensor: Tensor, part: tuple[str, ...] = ()) -> str:
-        """Return the component of the parameter breakdown for a tensor of this layer or of its inner layer ``part``."""
+        """Return the parameter breakdown component of a tensor in this layer or in the inner layer ``part``."""
         return f"{tensor.table} embedding" if tensor.table else self.component()
 
     def equation_component(self, equation: Equation, part: tuple[str, ...] = ()) -> str:
-        """Return the component of the FLOP breakdown for an equation of this layer or of its inner layer ``part``."""
+        """Return the FLOP breakdown component of an equation in this layer or in the inner layer ``part``."""
         return f"{self.component()} core" if "core" in equation.tags else self.component()
 
     def number_class(self, tensor: Tensor) -> str:
@@ -132,15 +133,15 @@ class Traits:
         return ""
 
     def idle_parameters(self) -> Iterator[tuple[str, str, int]]:
-        """Yield (field, reason, number of parameters) for trained parameters that don't change the output."""
+        """Yield (field, reason, number of parameters) for trained parameters that do not affect the output."""
         return iter(())
 
     def ends_group(self) -> bool:
-        """Return whether a group of layers, whose sum later layers attend to, ends at this layer."""
+        """Return whether this layer is the last layer of a group whose sum later layers attend to."""
         return False
 
     def with_sums(self, n_sums: int) -> Self:
-        """Return the layer with the number of earlier sums that it attends to, if ``COUNTS_SUMS`` is set."""
+        """Return the layer with ``n_sums`` earlier sums to attend to, if ``COUNTS_SUMS`` is set."""
         return self
 
     def sizes(self, role: str) -> Iterator[tuple[str, int]]:
@@ -151,7 +152,7 @@ class Traits:
 
 @cache
 def role_fields(kind: type[Traits]) -> dict[str, tuple[str, ...]]:
-    """Return the fields of a kind by role, including inherited ones."""
+    """Return the fields of a kind by role, including inherited fields."""
     found: dict[str, tuple[str, ...]] = dict.fromkeys(vars(Roles()), ())
     for base in _bases(kind):
         for role, names in vars(base.ROLES).items():
@@ -161,7 +162,7 @@ def role_fields(kind: type[Traits]) -> dict[str, tuple[str, ...]]:
 
 @cache
 def glossary(kind: type[Traits]) -> dict[str, tuple[str, str]]:
-    """Return the name and meaning of each axis that a kind can use: those that only this kind uses, and all others."""
+    """Return the name and meaning of all common axes and of the axes that only this kind uses."""
     found = dict(GLOSSARY)
     for base in _bases(kind):
         found |= read_axes(base.AXES.splitlines())
@@ -170,7 +171,7 @@ def glossary(kind: type[Traits]) -> dict[str, tuple[str, str]]:
 
 @cache
 def divisions(kind: type[Traits]) -> dict[str, str]:
-    """Return how each axis of a kind is divided, as the name of an attribute of ``Parallel``."""
+    """Return a mapping from the axes of a kind to the attributes of ``Parallel`` that list them."""
     found: dict[str, str] = {}
     for base in _bases(kind):
         for rule, axes in vars(base.PARALLEL).items():

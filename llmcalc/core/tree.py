@@ -38,7 +38,7 @@ class Node:
             yield from child.walk(depth + 1)
 
     def text(self) -> str:
-        """Format the tree as indented lines with label, value, formula and note."""
+        """Format the tree as indented lines, each with a label, value, formula and note."""
         lines = []
         for depth, node in self.walk():
             formula = " = ".join(dict.fromkeys(filter(None, (node.formula, node.substituted))))

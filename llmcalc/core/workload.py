@@ -19,16 +19,16 @@ class Workload:
 
     Attributes:
         batch: number of sequences.
-        seq: tokens per sequence (encoder tokens in an encoder-decoder model, new tokens in ``decode``).
+        seq: number of tokens per sequence (encoder tokens in an encoder-decoder model, new tokens in ``decode``).
         mode: ``forward``, ``train`` (forward and backward) or ``decode`` (after ``context`` cached tokens).
         attention: which (query, key) pairs are counted, ``causal`` (unmasked pairs only) or ``dense`` (all pairs).
         logits: positions for which logits are computed (``all`` or ``last``).
         context: number of cached tokens.
-        target_seq: decoder tokens in an encoder-decoder model (default: ``seq``).
-        source: encoder tokens in a decode step (default: ``context``).
+        target_seq: number of decoder tokens in an encoder-decoder model (default: ``seq``).
+        source: number of encoder tokens in a decode step (default: ``context``).
         convention: None for the model itself, or ``torch`` for transformers' eager code.
-        patches: image patches per sequence in each vision tower.
-        frames: audio frames (spectrogram columns or waveform samples) per sequence in each audio tower.
+        patches: number of image patches per sequence in each vision tower.
+        frames: number of audio frames (spectrogram columns or waveform samples) per sequence in each audio tower.
         extend: whether to allow sequences longer than a learned position table.
     """
 
@@ -137,7 +137,10 @@ def _text_stacks(architecture: Architecture) -> list[Stack]:
 
 
 def symbols(stack: Stack, single_stack: bool, logits: str = "all", convention: str | None = None) -> dict[str, Form]:
-    """Return the closed form of each workload axis in a stack. Encoders have separate axes unless ``single_stack``."""
+    """Return the closed form of each workload axis in a stack.
+
+    Encoders have separate axes unless ``single_stack`` is set.
+    """
     found = {name: symbol(name) for name in ("b", "q", "k", "c", "s", "n")}
     if stack.role == "tower":
         own = lift(evaluate(stack.tokens or "p", {name: symbol(name) for name in "ap"}, FUNCTIONS))

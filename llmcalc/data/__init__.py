@@ -16,7 +16,9 @@ def table(name: str) -> dict[str, Any]:
 
 
 def read_table(file: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a data file from compiled JSON if present, or from YAML otherwise. The path has no suffix."""
+    """Read a data file from compiled JSON if present, or from YAML otherwise. ``file`` is the path without a
+    suffix.
+    """
     compiled, source = f"{os.fspath(file)}.json", f"{os.fspath(file)}.yaml"
     if os.path.isfile(compiled):
         import json

@@ -1,4 +1,4 @@
-"""Parsers for amounts such as 15T tokens, 70B parameters, 3640PF-days and 40%."""
+"""Parsers for amounts such as ``15T`` tokens, ``70B`` parameters, ``3640PF-days`` and ``40%``."""
 
 from __future__ import annotations
 

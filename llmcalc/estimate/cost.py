@@ -34,7 +34,9 @@ class Span(NamedTuple):
 
 @record
 class Machine:
-    """Accelerators and their model FLOPs utilisation. ``mfu_source`` cites the measurement or is "as given"."""
+    """Accelerators and their model FLOPs utilisation. ``mfu_source`` is a citation, or "as given" for a given
+    value.
+    """
 
     accelerator: Accelerator
     count: int
@@ -74,7 +76,7 @@ def number_format_of(accelerator: Accelerator, wanted: str | None) -> str:
 
 
 def utilisation(accelerator: Accelerator, number_format: str, measured: Mapping[str, Any]) -> tuple[Span, str]:
-    """Return the published utilisation of an accelerator for a number format, and its source."""
+    """Return the published utilisation of an accelerator for a number format, and the source of the figure."""
     keys = sorted((key for key in measured if accelerator.name.startswith(key)), key=len)
     entry = measured[keys[-1]].get(number_format) if keys else None
     if entry is None:

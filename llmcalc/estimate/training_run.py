@@ -62,7 +62,7 @@ class Training(NotebookDisplay):
 
     Attributes:
         step: FLOPs of all sequences in the run.
-        tokens: number of requested tokens, before rounding up to full sequences.
+        tokens: requested number of tokens, before rounding up to full sequences.
         resume_bytes: size of a resumable checkpoint (weights, master copy and optimizer states).
     """
 

@@ -141,7 +141,7 @@ def _cached(place: Place, name: str) -> Path | None:
 
 
 def _remote(place: Place, name: str) -> tuple[Callable[[int, int], bytes], int]:
-    """Return a function that reads byte ranges of a remote file, along with the file size."""
+    """Return a function that reads byte ranges of a remote file, and the file size."""
     library = _library()
     from huggingface_hub import constants
 

@@ -1,7 +1,7 @@
 """Architectures of weight files, read from the ``config.json`` next to safetensors files or from GGUF metadata.
 
 The architecture's ``inputs`` describe the stored weights. ``checkpoint`` is the path of the headers that
-``verify`` compares. For a GGUF file, ``types`` contains the type of each tensor.
+``verify`` reads. For a GGUF file, ``types`` contains the type of each tensor.
 """
 
 from __future__ import annotations

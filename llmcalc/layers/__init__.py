@@ -80,6 +80,8 @@ def resolve_alias(name: str) -> tuple[str, dict[str, Any]]:
 def find(name: str) -> tuple[type[Layer], dict[str, Any]]:
     """Return the layer class for a kind or alias, and the fields that the alias sets.
 
+    ``others`` contains additional names that an error message may suggest.
+
     Raises:
         UnknownNameError: if the kind is unknown.
     """
@@ -92,7 +94,7 @@ def find(name: str) -> tuple[type[Layer], dict[str, Any]]:
 
 
 def __getattr__(name: str) -> type[Part]:
-    """Return a layer class such as ``Attention`` or a part such as ``Rope``, importing the class on first use."""
+    """Import a layer class such as ``Attention``, or a part class such as ``Rope``, on first access."""
     if name in PARTS:
         globals()[name] = part = getattr(import_module(f".parts.{name.lower()}", __name__), name)
         return part  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Small sizes of fields that belong together, such as heads and key heads, for the tests of several layer kinds."""
+"""Small sizes of related fields, such as query and key head counts, for tests of several layer kinds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ ROTATED, ROTATED_IN_TWO_DIMENSIONS = (10, 14, 22, 26, 34), (12, 20, 28)
 def shrink_heads(
     layer: Any, sizes: Sizes, keys: str = "n_kv_heads", queries: str = "n_heads", together: int = 1
 ) -> dict[str, Any]:
-    """Return small numbers of key and query heads that divide each other, both in multiples of ``together``."""
+    """Return small numbers of key and query heads.
+
+    Both numbers are multiples of ``together``, and the number of key heads divides the number of query heads.
+    """
     few, many = getattr(layer, keys), getattr(layer, queries)
     small = together * (1 if few == together else sizes.size("n_kv_heads", few, *KEY_HEADS))
     served = 1 if few == many else sizes.size("heads_per_key_head", many // few, *HEADS_PER_KEY_HEAD)
@@ -25,7 +28,7 @@ def shrink_heads(
 
 
 def shrink_attention(layer: Any, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-    """Return numbers of heads that divide each other, even rotary widths and as many factors as pairs."""
+    """Return small head counts that divide each other, even rotary widths, and one scaling factor per rotary pair."""
     found = shrink_heads(layer, sizes, together=layer.HEADS_TOGETHER)
     if layer.index_heads == layer.n_kv_heads:
         found["index_heads"] = found["n_kv_heads"]
@@ -37,17 +40,17 @@ def shrink_attention(layer: Any, sizes: Sizes, small: dict[str, Any]) -> dict[st
 
 
 def shrink_rotated_head(layer: Any, sizes: Sizes) -> int:
-    """Return a small even head width, or a multiple of 4 if channels rotate in two dimensions."""
+    """Return a small even head width, or a multiple of 4 for two-dimensional rotary positions."""
     if layer.rope.grid == "none":
         return sizes.size("rotated_head", layer.d_head, *ROTATED)
     return sizes.size("turned_head", layer.d_head, *ROTATED_IN_TWO_DIMENSIONS)
 
 
 def shrink_rope(layer: Any, small: Any, width: int, whole: int | None = None) -> Any:
-    """Return the rotary positions ``small`` with a width and factors that match the small width of a head.
+    """Return the rotary positions ``small`` with a rotary width and scaling factors that match the small head width.
 
-    The width is that of the head, or of its part that is always rotated. If only a part of a head of width ``whole``
-    is rotated, an even part of the small head is rotated.
+    ``width`` is the small width of the head, or of the part of the head that is always rotated. ``whole`` is the
+    original width. If only part of the original head is rotated, an even part of the small head is rotated.
     """
     if small is None:
         return None
@@ -59,7 +62,9 @@ def shrink_rope(layer: Any, small: Any, width: int, whole: int | None = None) ->
 
 
 def shrink_experts(layer: Any, sizes: Sizes) -> dict[str, Any]:
-    """Return numbers of experts that leave some experts inactive, unless all were active."""
+    """Return small numbers of total and active experts. Some experts are inactive unless all were active
+    originally.
+    """
     top_k = min(layer.top_k, 2 + layer.top_k % 2)
     is_dense = layer.top_k == layer.n_experts
     return {"n_experts": top_k if is_dense else sizes.size("n_experts", layer.n_experts), "top_k": top_k}

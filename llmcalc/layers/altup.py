@@ -1,4 +1,7 @@
-"""AltUp residual streams [baykal2023]. Each block runs on one stream and corrects the predictions of the others."""
+"""AltUp residual streams [baykal2023].
+
+Each block runs on one stream, and its output corrects the predictions for all streams.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ class AltUp(Layer):
     Attributes:
         d_model: width of each stream.
         n_streams: number of streams.
-        active: index of the stream that the blocks run on.
+        active: index of the stream that the blocks process.
         output_scaled: whether a learned vector scales the active stream before the per-layer input is gated.
         norm_eps: epsilon of the router's norm.
     """

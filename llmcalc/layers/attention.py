@@ -214,11 +214,11 @@ class Attention(Layer):
             raise self.size_error(field, problem)
 
     def component(self) -> str:
-        """Return ``cross-attention`` if keys and values come from an encoder, or the usual component."""
+        """Return ``cross-attention`` if keys and values come from an encoder, or the default component otherwise."""
         return "cross-attention" if self.cross else super().component()
 
     def has_order(self) -> bool:
-        """Return whether there are positions, or parameters that depend on the order of the tokens."""
+        """Return whether the layer has positions or has parameters that depend on the order of the tokens."""
         return self.rope is not None or self.score_bias != "none" or super().has_order()
 
     def attention_direction(self) -> str:
@@ -226,16 +226,18 @@ class Attention(Layer):
         return "" if self.cross else "causal" if self.causal else "both"
 
     def idle_parameters(self) -> Iterator[tuple[str, str, int]]:
-        """Yield the key bias if it shifts all scores of a query equally, and therefore cancels in the softmax."""
+        """Yield the key bias if it shifts all scores of a query equally and therefore has no effect after the
+        softmax.
+        """
         if self.k_bias and self.qk_norm == "none" and not (self.rope or self.score_bias in ("projected", "distances")):
             yield "k_bias", "the key bias cancels in the softmax", (self.n_kv_heads or 0) * (self.d_head or 0)
 
     def shrink_field(self, field: str, sizes: Sizes) -> int | None:
-        """Return the small length of a chunk of patches."""
+        """Return the small chunk length for chunks of patches, or None for all other fields."""
         return sizes.PATCH_WINDOW if field == "chunk" and not self.causal else None
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return numbers of heads that divide each other, and an even rotary width."""
+        """Return small head counts that divide each other, and an even rotary width."""
         from ._small_sizes import shrink_attention  # needed only by tests
 
         return shrink_attention(self, sizes, small)

@@ -39,11 +39,11 @@ class AttentionResidual(Layer):
     SHRINK: ClassVar[dict[str, str]] = {"n_sums": "keep"}
 
     def ends_group(self) -> bool:
-        """Return whether the stream is stored as the sum of a group."""
+        """Return whether a group of layers ends here and the stream is stored as its sum."""
         return self.closes
 
     def with_sums(self, n_sums: int) -> AttentionResidual:
-        """Return the layer with this number of earlier groups."""
+        """Return the layer with ``n_sums`` earlier groups."""
         return changed(self, n_sums=n_sums)
 
     def declare(self) -> Declaration:

@@ -78,7 +78,7 @@ class CompressedAttention(Layer):
             raise self.size_error("n_groups", problem, divides="n_heads")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return even rotary widths."""
+        """Return small even rotary widths."""
         from ._small_sizes import shrink_rope, shrink_rotated_head  # needed only by tests
 
         head = shrink_rotated_head(self, sizes)

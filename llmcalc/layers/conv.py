@@ -26,7 +26,7 @@ class Conv(Layer):
         d_out: number of output channels.
         taps: kernel size.
         upsample: number of output rows per token of the stack (2 before another convolution with stride 2).
-        stride: stride.
+        stride: distance between consecutive kernel positions.
         extra: number of additional output rows that later unpadded convolutions need.
         padded: whether the ends are padded with zeros.
         bias: whether there is a bias per channel.
@@ -39,7 +39,7 @@ class Conv(Layer):
         chunk: number of audio frames per separately convolved chunk. The last chunk is padded.
         reach: number of audio frames that affect each output row, without padding.
         overrun: number of output rows that the implementation computes and discards.
-        rows: number of output frequency bins of a spectrogram; None for a convolution along time only.
+        rows: number of output frequency bins of a spectrogram; None for a convolution only along time.
         taps_across: kernel size along the frequencies (default: ``taps``).
     """
 
@@ -109,7 +109,9 @@ class Conv(Layer):
             self.derive(taps_across=self.taps)
 
     def shrink_field(self, field: str, sizes: Sizes) -> int | None:
-        """Return an even output width for gates, and unchanged taps if the output is shorter than the input."""
+        """Return a small even output width if the layer is gated. ``taps`` and ``extra`` stay unchanged without
+        padding.
+        """
         if field == "d_out" and self.gated:
             return 2 * sizes.width(self.d_out // 2)
         return getattr(self, field) if field in ("taps", "extra") and not self.padded else None
@@ -152,9 +154,10 @@ class Conv(Layer):
 
 
 def output_frames(span: int, chunk: int | None = None, reach: int | None = None) -> str:
-    """Return an expression for the number of output rows, one for every ``span`` audio frames out of ``a``.
+    """Return an expression for the number of output rows for ``a`` audio frames, with one row per ``span`` frames.
 
-    With ``chunk``, chunks are processed separately and the last one is padded. With ``reach``, the ends are not padded.
+    With ``chunk``, chunks are processed separately, and the last chunk is padded. With ``reach``, the ends are not
+    padded.
 
     >>> output_frames(2), output_frames(8, 100), output_frames(20, reach=50)
     ('ceil(a, 2)', 'ceil(min(a, 100), 8) * ceil(a, 100)', 'ceil(max(0, a - 49), 20)')

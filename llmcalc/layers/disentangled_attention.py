@@ -16,12 +16,12 @@ class DisentangledAttention(MultiHead):
 
     Attributes:
         d_model: input and output width.
-        n_heads: number of heads of width d_model / n_heads.
+        n_heads: number of heads, each of width d_model / n_heads.
         n_distances: number of rows in the relative position table shared by the stack; None for no table.
         content_to_position: whether scores include products of queries and position keys.
         position_to_content: whether scores include products of keys and position queries.
         shared_projections: whether relative positions use the content projections (DeBERTa-v2).
-        max_distance: largest distance, with logarithmic rows for long distances (DeBERTa-v2); None for linear rows.
+        max_distance: largest distance for logarithmically spaced rows (DeBERTa-v2); None for linear spacing.
         distances_grow: whether only the table rows needed for the sequence length are projected (DeBERTa).
         table_norm: whether the table has a LayerNorm.
         k_bias: whether keys have a bias. Queries, values and the output always have a bias.

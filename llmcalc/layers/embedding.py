@@ -117,15 +117,15 @@ class Embedding(Layer):
             raise SizeError(f"use: replacement requires one row, not {self.rows}", field="rows", where="embedding")
 
     def equation_component(self, equation: Equation, part: tuple[str, ...] = ()) -> str:
-        """Return the component of the table."""
+        """Return the component name of the table, such as ``token embedding``."""
         return f"{self.table} embedding"
 
     def has_order(self) -> bool:
-        """Return whether the table is read by position."""
+        """Return whether rows are looked up by position."""
         return self.table == "position"
 
     def shrink_field(self, field: str, sizes: Sizes) -> int | None:
-        """Return the small number of rows or width, which depends on the index and the use of the rows."""
+        """Return the small number of rows or the small width, depending on ``table`` and ``use``."""
         if field == "d_model" and self.use == "angles":
             return sizes.size("rotated_head", self.d_model, 10, 14, 22, 26, 34)
         if field != "rows":
@@ -137,15 +137,17 @@ class Embedding(Layer):
         return sizes.by_rule("n_global" if self.use == "side_tokens" else _SMALL_ROWS[self.table], field, self.rows)
 
     def concatenated_width(self) -> int:
-        """Return the width of rows that are concatenated to the stream."""
+        """Return the width of the rows that are concatenated to the stream."""
         return self.d_model if self.use == "joined" else 0
 
     def n_prefix_tokens(self) -> int:
-        """Return the number of leading tokens."""
+        """Return the number of leading tokens that the table adds."""
         return self.rows if self.use == "prefix" else 0
 
     def fit_patches(self, rows: int, columns: int, n_prefix: int) -> Layer:
-        """Return a position table with one row per patch and prefix token. Grids are only resized to a square."""
+        """Return a position table with one row per patch and prefix token. Patch grids are resized only to a
+        square.
+        """
         if self.table != "position" or (self.columns and rows != columns):
             return self
         grid = {"columns": columns} if self.columns else {}

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Features(Layer):
     """Concatenation ``y = [x_i, x_j, ...]`` of the residual streams after selected blocks.
 
-    LLaVA [liu2023] uses the second-to-last block, and ViP-LLaVA uses several. Later blocks are computed but unused.
+    LLaVA [liu2023] uses the second-to-last block, and ViP-LLaVA uses several blocks. Later blocks are computed but
+    unused.
 
     Attributes:
         d_model: width of the stream.
@@ -42,11 +43,13 @@ class Features(Layer):
             raise self.size_error("blocks", f"must be integers such as -2, not {short_repr(self.blocks)}")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return the last block for every block, because blocks after the last listed block have no gradient."""
+        """Replace every selected block by the last block, because blocks after the last selected block have no
+        gradient.
+        """
         return {"blocks": " ".join(["-1"] * self.n_concatenated_streams())}
 
     def n_concatenated_streams(self) -> int:
-        """Return the number of listed blocks."""
+        """Return the number of selected blocks."""
         return len(self.blocks.split())
 
     def declare(self) -> Declaration:

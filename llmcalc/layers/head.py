@@ -95,13 +95,13 @@ class Head(Layer):
             raise SizeError(text, field="barred", where="head")
 
     def shrink_field(self, field: str, sizes: Sizes) -> int | None:
-        """Return the width of the additional input, which fills the stream."""
+        """Return the small width of the additional input, which is the stream width minus the input width."""
         if field == "d_rest" and self.d_rest:
             return sizes.width(self.d_model + self.d_rest) - sizes.width(self.d_model)
         return None
 
     def reserve_sizes(self, sizes: Sizes, stream: int) -> None:
-        """Set an input width that leaves room in the stream for the additional input."""
+        """Reserve a small input width that is less than the stream width if there is an additional input."""
         if self.d_rest and self.d_model != stream:
             sizes.set_width(self.d_model, 7)
 

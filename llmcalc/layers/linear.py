@@ -27,7 +27,7 @@ class Linear(Layer):
         activation: elementwise function applied to the output.
         positions: projected positions: ``all``, ``logits`` (positions with logits), or ``one`` (a pooler).
         pooled: position for ``one``: ``first``, ``last``, ``of_id`` (``pooled_id``) or ``highest`` (highest id).
-        pooled_id: token id for ``pooled: of_id`` (CLIP's end of text). If absent, the first token is used.
+        pooled_id: token id for ``pooled: of_id`` (CLIP's end-of-text token). If absent, the first token is used.
         neighbours: number of adjacent positions concatenated as the input, in reverse order (MobileBERT).
         merge: number of positions merged into one, by pooling or concatenation, before the projection.
         merge_whole: whether an incomplete last group of positions is dropped.
@@ -96,12 +96,8 @@ class Linear(Layer):
             problem = "requires positions: all and cannot be combined with span, merge or recomputed_per_step"
             raise self.size_error("upsample", problem)
 
-    def has_order(self) -> bool:
-        """Return whether there are positions."""
-        return self.positions != "none"
-
     def shrink_field(self, field: str, sizes: Sizes) -> int | None:
-        """Return the input width of concatenated neighbours."""
+        """Return the small input width for concatenated neighbours."""
         if field == "d_in" and self.neighbours > 1:
             return self.neighbours * sizes.width(self.d_in // self.neighbours)
         return None

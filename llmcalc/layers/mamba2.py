@@ -78,7 +78,7 @@ class Mamba2(Layer):
         self.must_divide("n_groups", "n_ssm_heads")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return a number of heads that is a multiple of the number of groups."""
+        """Return a small number of heads that is a multiple of the number of groups."""
         groups = 1 if self.n_groups == 1 else 2
         return {"n_groups": groups, "n_ssm_heads": 3 * groups}
 

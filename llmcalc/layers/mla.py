@@ -30,10 +30,10 @@ class Mla(Layer):
         kv_lora_rank: width of the key-value latent.
         q_lora_rank: width of the query latent; None to project queries from the input.
         qk_nope_head_dim: width of the non-rotary part of each head.
-        qk_rope_head_dim: width of the rotary part of each head, with one key for all heads; 0 for no rotary part.
+        qk_rope_head_dim: width of the rotary part of each head, with one key for all heads; 0 if there is none.
         v_head_dim: width of each value head.
         bias: whether the down-projections and the output projection have biases.
-        rope: rotary positions of the rotary part; None for a part that is not rotated (Kimi Linear).
+        rope: rotary positions of the rotary part; None if the part is not rotated (Kimi Linear).
         scale: scaling factor for the scores (default: 1 / sqrt(qk_nope_head_dim + qk_rope_head_dim)).
         temperature, temperature_length, temperature_start: query scaling by position, as in ``attention``.
         norm_eps: epsilon of the norms on the latents.
@@ -50,11 +50,12 @@ class Mla(Layer):
         index_interleaved: whether the rotated pairs of the indexer are adjacent.
         index_rotates_end: whether the end of each indexer head is rotated instead of the start.
         index_topk: number of tokens selected per query by the indexer of this layer or an earlier layer.
-        index_compressed, index_input_norm, index_position_scaled: ``indexer`` fields with the prefix ``index_``.
+        index_compressed, index_input_norm, index_position_scaled: as in ``indexer``, without the prefix ``index_``.
         latent_reused: whether the latent and rotary key are reused from an earlier layer (Mistral Large 4).
         latent_lent: whether later layers reuse the latent and rotary key of this layer.
         position_scaled: whether each query head is scaled by a learned linear function of the log position.
-        rope_learned: number of rotary frequencies with a learned factor, shared by all layers; None for no factors.
+        rope_learned: number of rotary frequencies with a learned factor, shared by all layers; None if there are no
+            factors.
     """
 
     d_model: int
@@ -135,13 +136,13 @@ class Mla(Layer):
         return "causal" if self.causal else "both"
 
     def shrink_field(self, field: str, sizes: Sizes) -> int | None:
-        """Return one learned frequency per rotary pair."""
+        """Return a number of learned frequencies equal to the number of rotary pairs of the small layer."""
         if field == "rope_learned" and self.rope_learned:
             return sizes.size("qk_rope_head_dim", 2 * self.rope_learned, 6, 10, 14) // 2
         return None
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return rotary positions of the small rotary part."""
+        """Return rotary positions that match the small rotary width."""
         from ._small_sizes import shrink_rope  # needed only by tests
 
         return {"rope": shrink_rope(self, small.get("rope"), small.get("qk_rope_head_dim", self.qk_rope_head_dim))}
@@ -200,7 +201,7 @@ class Mla(Layer):
             declaration.equations("kr[b q rope] = rmsnorm(kr, kr_norm)")
 
     def _places(self, declaration: Declaration) -> None:
-        """Declare the rotation and the position-dependent query scaling."""
+        """Declare the rotation of queries and keys, and the position-dependent query scaling."""
         is_rotated = self.rope is not None and self.qk_rope_head_dim > 0
         if self.rope_learned:
             declaration.axes["rf"] = self.rope_learned

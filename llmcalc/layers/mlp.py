@@ -30,7 +30,7 @@ PLAIN = tuple(name for name in ACTIVATIONS if name not in (*LEARNED, BOUNDED))
 
 
 def check_bounds(layer: Any) -> None:
-    """Check that the soft caps of a feed-forward layer or experts match the activation.
+    """Check that the soft-cap bounds of a feed-forward or expert layer match its activation.
 
     Raises:
         SizeError: if a bound is missing or unused.

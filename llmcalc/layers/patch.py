@@ -46,7 +46,7 @@ class Patch(Layer):
     }
 
     def shrink_output(self, small: Patch) -> Patch:
-        """Return the small layer with the original side, because the layer reads a grid of tokens instead of pixels."""
+        """Return the small layer with its original ``side``, because it reads a token grid instead of pixels."""
         return changed(small, side=self.side)
 
     def declare(self) -> Declaration:

@@ -35,7 +35,7 @@ class Case:
         return list(sites(self.architecture))
 
     def sizes(self, *roles: str) -> Iterator[tuple[Site, str, int]]:
-        """Return (site, field, value) for every nonzero field with one of the roles in all layers."""
+        """Return (site, field, value) for every nonzero layer field that has one of the given roles."""
         return ((site, *size) for site in self.sites for role in roles for size in site.layer.sizes(role))
 
 

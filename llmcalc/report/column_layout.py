@@ -87,7 +87,7 @@ def _least(kept: Sequence[Piece]) -> int:
 
 
 def _widen(kept: Sequence[Piece], width: int) -> list[tuple[Piece, int]]:
-    """Distribute the spare width from left to right, or shrink the first column if the minimum does not fit."""
+    """Distribute the spare width from left to right, or shrink the first column if the minimum widths do not fit."""
     left = width - _least(kept)
     widths = []
     for piece in kept:

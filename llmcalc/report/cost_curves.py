@@ -26,13 +26,13 @@ Measure = Callable[[Architecture, int], float]
 
 
 def lengths_for(model: Architecture, lengths: Sequence[int]) -> list[int]:
-    """Return the context lengths that do not exceed the number of learned positions of the model."""
+    """Return the context lengths that do not exceed the model's number of learned positions."""
     limit = positions(model)
     return [length for length in lengths if limit is None or length <= limit]
 
 
 def flops_document(models: Sequence[Architecture], lengths: Sequence[int]) -> Document:
-    """Plot the average forward FLOPs per token for several models, or for attention and the rest of a single model."""
+    """Plot the average forward FLOPs per token. A single model has additional curves for attention and the rest."""
     curves = [_curve(model.name, model, lengths, _per_token) for model in models]
     if len(models) == 1:
         curves = [_curve(CORE, models[0], lengths, _core), _curve(REST, models[0], lengths, _rest), *curves]

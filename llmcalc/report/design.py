@@ -61,7 +61,7 @@ def _row(candidate: Candidate, names: list[str]) -> tuple[Cell, ...]:
 
 
 def _rules(result: Design, unit: str) -> Table:
-    """Build a table of the best shapes found when each constraint is dropped in turn."""
+    """Build a table with the best shape found without each of the constraints."""
     rows: list[tuple[Cell, ...]] = []
     for label, best in result.without:
         same = best.sizes == result.candidates[0].sizes

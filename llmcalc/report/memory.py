@@ -127,7 +127,7 @@ def _experts(result: InferenceMemory) -> Table:
 
 
 def _touched_experts(result: InferenceMemory) -> list[dict[str, Any]]:
-    """Return the expert layers and the expected number of experts used by a decode step and by the prefill."""
+    """Return the expert layers and the expected numbers of experts used by a decode step and by the prefill."""
     tokens = {"decode": result.workload.batch, "prefill": result.workload.batch * result.workload.seq}
     return [
         entry._asdict()
@@ -241,7 +241,7 @@ def mesh_line(mesh: Any) -> str:
 
 
 def plain_data(value: Any) -> Any:
-    """Convert a record and its nested records to plain data, using the original names of renamed fields."""
+    """Convert a record and its nested records to plain data, preserving the original JSON keys of renamed fields."""
     if is_record(value):
         first = old_names(JSON_KEYS.get(type(value).__name__, {}))
         return {first.get(field.name, field.name): plain_data(getattr(value, field.name)) for field in fields(value)}

@@ -62,7 +62,7 @@ def _by_component(result: Params) -> Table:
 
 
 def _by_layer(result: Params) -> Table:
-    """Build a table with one row per run of equal layers and separate rows for inputs and outputs."""
+    """Build a table with one row per run of equal layers, and separate rows for the input and output layers."""
     several = len(result.architecture.stacks) > 1
     rows: list[tuple[Any, ...]] = []
     layers = iter(result.by_layer)

@@ -17,7 +17,7 @@ KINDS = ("count", "about", BYTES, f"about {BYTES}")  # column kinds that can be 
 
 @record
 class Bar:
-    """A labelled bar with one or more segments ``(name, value)``, and a remark printed after the total value."""
+    """A labelled bar with one or more segments ``(name, value)`` and an optional remark after the total."""
 
     label: str
     parts: tuple[tuple[str, float], ...]

@@ -47,7 +47,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """Result of the comparison with the source, including any explanatory note."""
+        """Result of the comparison as text, including any explanatory note."""
         known = self.expectation
         if self.ours == known.value:
             text = f"matches exactly ({known.source})"

@@ -1,4 +1,4 @@
-"""Report for ``scale`` with the predictions of several scaling laws and the resources that the plan requires."""
+"""Report for ``scale`` with the predictions of several scaling laws and the resources that a plan requires."""
 
 from __future__ import annotations
 

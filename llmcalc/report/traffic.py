@@ -1,4 +1,4 @@
-"""Report of ``traffic`` with the bytes that a step reads and writes, and its arithmetic intensity."""
+"""Report for ``traffic`` with the bytes that a step reads and writes, and its arithmetic intensity."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KERNELS = {
 
 
 def traffic_document(result: Traffic) -> Document:
-    """Build the report of the bytes that a step moves."""
+    """Build the memory traffic report for a step."""
     return model_document(
         result.architecture,
         "traffic",
@@ -38,12 +38,12 @@ def traffic_document(result: Traffic) -> Document:
 
 
 def intensity_fact(result: Traffic) -> Fact:
-    """Return the arithmetic intensity of a step."""
+    """Return a fact with the arithmetic intensity of a step."""
     return Fact("intensity", f"{result.intensity:.4g}", "FLOPs per byte")
 
 
 def _shares(title: str, name: str, sizes: dict[str, int]) -> Table:
-    """Build a table of bytes by name, largest first."""
+    """Build a table of named byte counts in descending order."""
     total = sum(sizes.values())
     ordered = sorted(((name, size) for name, size in sizes.items() if size), key=lambda item: -item[1])
     rows = [(name, size, size / total) for name, size in ordered]

@@ -161,13 +161,13 @@ def _layers(one: Mapping[str, Layer], other: Mapping[str, Layer], first: Stack, 
 
 
 def _definitions(here: TextLayer, there: TextLayer) -> Iterator[tuple[str, str, str]]:
-    """Yield the differences between the definitions of two layers whose kinds have the same name."""
+    """Yield the differences between the definitions of two layer kinds with the same name."""
     for key, first, second in definition_differences(here.definition, there.definition):
         yield f"{here.kind()} {key}", first or NOTHING, second or NOTHING
 
 
 def _paths(data: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the dotted path of every key and inner key."""
+    """Yield the dotted path of every key, including nested keys."""
     for key, value in data.items():
         yield key
         yield from (f"{key}.{path}" for path in _paths(value if isinstance(value, dict) else {}))

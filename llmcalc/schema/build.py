@@ -57,7 +57,7 @@ class Builder:
     """Builder of stacks from plain data.
 
     ``fail`` adds key paths to errors, ``kinds`` contains the layer kinds that the preset defines, and ``warnings``
-    contains deprecated names.
+    collects warnings about deprecated names.
     """
 
     def __init__(self, fail: Fail, kinds: Mapping[str, type[Layer]] | None = None) -> None:
@@ -234,7 +234,7 @@ class Builder:
             raise self.fail(error, (*path, *inner) if error.field in given else path) from None
 
     def _current(self, what: str, name: str, old: Mapping[str, str]) -> str:
-        """Return the current form of a name, and add a warning if the name is deprecated."""
+        """Replace a deprecated name with its current name, and add a warning."""
         if name not in old:
             return name
         self.warnings[f"{what}: {name} is now called {old[name]}"] = None

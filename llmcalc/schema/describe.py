@@ -33,7 +33,7 @@ def write_layer(layer: Layer, width: int, alias: str = "") -> tuple[str, dict[st
 
 
 def plain_field(owner: Part, name: str, value: Any, usual: object) -> Any:
-    """Return a field value as plain data, in which a part is a mapping of the fields that differ from ``usual``."""
+    """Return a field value as plain data. A part becomes a mapping of its fields that differ from ``usual``."""
     if name not in owner.PARTS:
         return list(value) if isinstance(value, tuple) else value
     if value is None:

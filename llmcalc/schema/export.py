@@ -221,7 +221,7 @@ def _stack_sizes(name: str, stack: dict[str, Any]) -> Iterator[_Size]:
 
 
 def _lengths(name: str, order: Any) -> Iterator[_Size]:
-    """Return the total layer count if an order ends in a count that can become a variable."""
+    """Yield the total layer count if an order ends in a count that can become a variable."""
     items = order if isinstance(order, list) else [order]
     last = items[-1] if items else None
     if isinstance(last, dict) and not any(isinstance(item, dict) for item in items[:-1]):
@@ -250,7 +250,7 @@ def _layer_sizes(stack: str, data: Any, width: int) -> Iterator[_Size]:
 
 
 def _has_fields(name: str, data: dict[str, Any]) -> bool:
-    """Return whether data are the fields of a layer kind, rather than layers by name."""
+    """Return whether the data contains the fields of a layer kind, rather than named layers."""
     if any(isinstance(value, dict) for value in data.values()):
         known = layers.ALIASES.get(name, (name,))[0] in layers.kinds()
         return known and data.keys() <= {entry.name for entry in fields(layers.find(name)[0])}

@@ -119,7 +119,7 @@ def _sublayer() -> Schema:
 
 
 def _with_kinds(keys: dict[str, Schema], about: str) -> Schema:
-    """Return the schema of a mapping with the given keys, built-in layer kinds, and kinds that the preset defines."""
+    """Return the schema of a mapping whose keys are the given keys, built-in kinds and preset-defined kinds."""
     return {**_mapping({**_kinds(), **keys}, about), "additionalProperties": {"$ref": "#/$defs/own_kind"}}
 
 
@@ -133,7 +133,7 @@ def _own_kind() -> Schema:
 
 
 def _only_built_in_kinds() -> Schema:
-    """Return the schema that rejects unknown kinds in a preset that defines no kinds."""
+    """Return a schema that allows only built-in layer kinds, for presets that define no kinds."""
     layer: Schema = {"$ref": "#/$defs/built_in_kind"}
     named: Schema = {"additionalProperties": layer}
     block: Schema = {"additionalProperties": {**layer, "properties": {"branches": named, "norms": named}}}
@@ -147,13 +147,13 @@ def _kinds() -> dict[str, Schema]:
 
 
 def parts_of(*owners: type[Part]) -> dict[type[Part], None]:
-    """Return all parts of the given classes and of their parts, as an ordered set."""
+    """Return the parts that the given classes can contain, directly or nested, as an ordered set."""
     found = dict.fromkeys(part for owner in owners for choices in owner.PARTS.values() for part in choices)
     return found | parts_of(*found) if found else found
 
 
 def _fields(found: type[Part]) -> Schema:
-    """Return the schema of a kind or part. No field is required, because a base or an alias can provide the value."""
+    """Return the schema of a kind or part. No field is required, because a base or an alias can provide its value."""
     meaning = field_descriptions(found)
     own = {entry.name: _field(found, entry, meaning.get(entry.name, "")) for entry in fields(found)}
     short: Schema = {
@@ -168,7 +168,7 @@ def _fields(found: type[Part]) -> Schema:
 
 
 def _part(choices: tuple[type[Part], ...]) -> Schema:
-    """Return the schema of a field that holds one of the given parts."""
+    """Return the schema of a field that can contain any of the given parts."""
     named = {part.kind(): {"$ref": f"#/$defs/part_{part.kind()}"} for part in choices}
     if len(choices) == 1:
         return _any(*named.values(), {"type": "boolean"}, EXPRESSION, NULL)

@@ -76,7 +76,7 @@ def _set_at(data: Any, path: str, value: Any) -> None:
 
 
 def _set_flat(data: Any, name: str, value: Any) -> bool:
-    """Set the flat name of a field, such as ``rope_theta``, in every layer with the part that holds the field."""
+    """Set a field by its flat name, such as ``rope_theta``, in every layer that has the corresponding part."""
     inner = [*data.values()] if isinstance(data, dict) else data if isinstance(data, list) else []
     found = [_set_flat(item, name, value) for item in inner]
     if isinstance(data, dict) and any(name in names for part, names in PART_FIELDS.items() if part in data):

@@ -100,7 +100,7 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: st
         template, variables = apply_overrides(template, variables, overrides)
 
     def fail(error: InputError, path: KeyPath) -> InputError:
-        """Report an invalid value at the definition of the variable, and an unknown name where it is used."""
+        """Report an invalid value where its variable is defined, and an unknown name where the name is used."""
         name = "" if isinstance(error, UnknownNameError) else variable_at(template, path[1:])
         return error.under(_definition(name, size, chosen) if name in variables else path)
 
@@ -132,7 +132,7 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: st
 
 
 def own_kinds(data: Mapping[str, Any]) -> dict[str, type[Layer]]:
-    """Return the layer kinds that a preset defines."""
+    """Return the layer kinds that a preset defines, by name."""
     defined = mapping_at(data, "kinds")
     if not defined:
         return {}
@@ -177,7 +177,7 @@ class Family(NamedTuple):
 
 
 def inherit(data: Any, file: str | None) -> Family:
-    """Return preset data merged with its bases. The folder of the preset is searched first for bases."""
+    """Return preset data merged with its bases. Bases are searched first in the preset's folder."""
     check_preset(data, file)
     own, seen, bases = data, [str(data["name"])], []
     while data.get("base") is not None:

@@ -97,7 +97,7 @@ class Design(NotebookDisplay):
 
 
 def search(name: str, target: int, measure: Measure, rules: Rules | None = None) -> Design:
-    """Find shapes of a family near ``target``. The value of ``measure`` must increase with every size."""
+    """Find shapes of a family near ``target``. The value of ``measure`` must increase with each of the sizes."""
     chosen = rules or Rules()
     family = _Family(name, measure)
     found = family.candidates(target, chosen)

@@ -11,7 +11,7 @@
           - p[b q m] = softmax(s)
           - y[b q d] = p[b q m] values[m d]
 
-Every kind has the field ``d_model``. A mistake raises an error located at the entry that contains it.
+Every kind has the field ``d_model``. Errors include the location of the invalid entry.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ _AXIS = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,19}")
 
 
 def read_kinds(data: Mapping[str, Any], reserved: Iterable[str]) -> dict[str, type[TextLayer]]:
-    """Return the layer class of each kind. ``reserved`` contains names that have another meaning in a sub-layer."""
+    """Return the layer class of each kind. The ``reserved`` names are sub-layer keys and must not name a kind."""
     taken = {*reserved, *layers.kinds(), *layers.ALIASES, *aliases.LAYER_KINDS}
     found: dict[str, type[TextLayer]] = {}
     with _under((KEY,)):
@@ -93,7 +93,7 @@ def read_kinds(data: Mapping[str, Any], reserved: Iterable[str]) -> dict[str, ty
 
 @contextmanager
 def _under(path: Path) -> Iterator[None]:
-    """Locate errors at a key path, unless they are located more precisely."""
+    """Add a key path to errors that do not already have a more precise location."""
     try:
         yield
     except InputError as error:
@@ -103,7 +103,7 @@ def _under(path: Path) -> Iterator[None]:
 def _each(
     name: str, key: str, entries: Any, read_entry: Callable[..., Any], most: int = MOST_ENTRIES
 ) -> tuple[Any, ...]:
-    """Read the entries of a list or mapping, and locate errors at the entry."""
+    """Read the entries of a list or mapping. An error is located at the entry that caused it."""
     path = (KEY, name, key)
     with _under(path):
         _check_count(key, entries, most)
@@ -187,7 +187,7 @@ def _axis(symbol: str, value: Any) -> TextAxis:
 
 
 def _check_length(axis: TextAxis, axes: tuple[TextAxis, ...], own: list[str]) -> None:
-    """Check the names in the length of an axis."""
+    """Check the names in the length expression of an axis."""
     if isinstance(axis.length, int) or names_in(axis.length) <= {*own}:
         return
     fixed = {other.symbol for other in axes if isinstance(other.length, int) or names_in(other.length) <= {*own}}
@@ -290,7 +290,7 @@ def _check_equations(kind: TextKind, declaration: Declaration, axes: list[str]) 
 
 
 def _check_equation(equation: Equation, axes: list[str], shapes: Mapping[str, int]) -> None:
-    """Check that an equation has known axes and reads tensors that exist, with their number of axes."""
+    """Check that an equation uses known axes and reads existing tensors with the correct number of axes."""
     if not equation.out.axes:
         raise DescriptionError(f"{equation.out.name} has no axes; write them, as in {equation.out.name}[b q d]")
     for operand in (equation.out, *equation.operands):
@@ -308,7 +308,7 @@ def _check_equation(equation: Equation, axes: list[str], shapes: Mapping[str, in
 
 
 def write_kinds(architecture: Architecture) -> dict[str, Any]:
-    """Return the definitions of all text kinds in an architecture as plain data."""
+    """Return the definitions of an architecture's preset-defined layer kinds as plain data."""
     stacks = [*architecture.stacks, *(extra.stack for extra in architecture.extras)]
     used = dict.fromkeys(type(entry.layer) for stack in stacks for entry in stack_entries(stack))
     found: dict[str, Any] = {}
@@ -320,7 +320,7 @@ def write_kinds(architecture: Architecture) -> dict[str, Any]:
 
 
 def definition_differences(first: TextKind, second: TextKind) -> Iterator[tuple[str, str, str]]:
-    """Yield the keys in which two definitions differ, with the entries that only the first or only the second has."""
+    """Yield (key, entries only in the first, entries only in the second) for each key that differs."""
     one, other = ({key: _entry_texts(entries) for key, entries in _plain(kind).items()} for kind in (first, second))
     for key in dict.fromkeys((*one, *other)):
         here, there = one.get(key, []), other.get(key, [])
@@ -331,7 +331,7 @@ def definition_differences(first: TextKind, second: TextKind) -> Iterator[tuple[
 
 
 def _entry_texts(entries: Any) -> list[str]:
-    """Return the entries of a key as texts."""
+    """Convert the entries of a key to a list of strings."""
     if isinstance(entries, dict):
         return [f"{key}: {value}" for key, value in entries.items()]
     return [str(entry) for entry in entries] if isinstance(entries, list) else [str(entries)]
@@ -359,7 +359,7 @@ def _plain_field(field: TextField) -> Any:
 
 
 def _plain_entry(entry: Any, omitted: str, first: str, key: str) -> Any:
-    """Return the first value of an entry alone, or a mapping if other values differ from their defaults."""
+    """Return the value of the field ``first``, or a mapping if other fields differ from their defaults."""
     rest = {
         name: list(value) if isinstance(value, tuple) else value
         for name, _, usual in fields(entry)

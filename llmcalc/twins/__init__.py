@@ -17,7 +17,7 @@ from .plan import NO_MODULES
 def twin(architecture: Architecture, *, seed: int = 0, modules: Mapping[str, Any] = NO_MODULES) -> Model:
     """Return a NumPy model of the architecture with random weights. Use ``Model.load`` to load checkpoint weights.
 
-    ``modules`` contains, by kind, the modules of kinds that have none in this package.
+    ``modules`` maps layer kinds that this package does not implement to their modules.
 
     A vision or audio encoder without a NumPy model is omitted, and the language model runs only on text.
     """

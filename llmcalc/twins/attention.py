@@ -190,7 +190,7 @@ def _n_cached_keys(layer: Any, step: Step, keys: int) -> int:
 
 
 def project(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:
-    """Project the input to queries, keys or values [b q heads e], including the LoRA adapter [glorioso2024b]."""
+    """Project the input to queries, keys or values [b q heads e], including any LoRA adapter [glorioso2024b]."""
     y = plus(einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), w.get(f"b{name}"))
     if not layer.adapter_rank:
         return y
@@ -284,7 +284,7 @@ def _distance_scores(layer: Any, w: Weights, q: Array, step: Step, keys: int) ->
 
 
 def mix(layer: Any, w: Weights, scores: Array, v: Array, q: Array, step: Step) -> Array:
-    """Return the values weighted by the softmax of the scores [b q g r v], with sinks and a learned prefix."""
+    """Return the softmax-weighted sum of the values [b q g r v], including sinks and a learned prefix."""
     keys = scores.shape[-1]
     if layer.prefix:
         mine = step.prefix[-1 if layer.cross else 0] if step.prefix else []

@@ -97,7 +97,7 @@ def _window(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 @operation
 def _summary_scores(q: Array, far: Array, chosen: Array | None) -> Array:
-    """Return scores [b h q s] between queries [b q h e] and all or the selected [b q s] summaries [b s e]."""
+    """Return scores [b h q s] between queries [b q h e] and summaries [b s e], or only those in ``chosen`` [b q s]."""
     if chosen is None:
         return einsum("bqhe,bse->bhqs", q, far)
     return einsum("bqhe,bqse->bhqs", q, _gather(far, chosen))
@@ -157,7 +157,9 @@ def _compress_groups(
 
 
 def _add_overlap(values: Array, part: Summaries, state: State | None, name: str, fill: float) -> Array:
-    """Concatenate the previous group's tokens (first half of the channels) with the group's own (second half)."""
+    """Concatenate the previous group's tokens (first half of the channels) with the group's own tokens (second
+    half).
+    """
     former, own = values[..., : part.width], values[..., part.width :]
     before = state[name][:, None] if state and name in state else 0.0 * former[:, :1] + fill
     if state is not None:

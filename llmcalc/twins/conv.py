@@ -30,7 +30,7 @@ def input_shape(layer: Any, tokens: int) -> Sizes:
 
 
 def _read(layer: Any, rows: int) -> int:
-    """Return the number of input rows for ``rows`` output rows."""
+    """Return the number of input rows required for ``rows`` output rows."""
     stride, taps = int(layer.stride), int(layer.taps)
     return rows * stride if layer.padded else (rows - 1) * stride + taps
 

@@ -51,7 +51,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _distances(layer: Any, w: Weights, step: Step) -> tuple[Array, Array]:
-    """Return the distance embeddings in use [1 r d], and the row index of each query-key pair [q k]."""
+    """Return the required distance embeddings [1 r d], and the row index of each query-key pair [q k]."""
     rows, reach = w.table, layer.n_distances // 2
     if layer.table_norm:
         rows = layernorm(rows, layer.table_norm_eps, w.table_norm, w.table_norm_b)

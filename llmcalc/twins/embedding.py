@@ -24,7 +24,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | None) -> Array:
-    """Add the embeddings of token ids [b q d] or positions [q d] to ``x``.
+    """Add the token embeddings [b q d] or position embeddings [q d] to ``x``.
 
     With ``use: copies``, append the initial vectors of additional token copies instead.
     """
@@ -177,7 +177,9 @@ def _table(layer: Any, w: Weights) -> Array:
 
 
 def sinusoid_halves(rows: int, width: int, slower: bool) -> Array:
-    """Return sines, then cosines [rows width]. With ``slower``, the lowest frequency is 1e-4 radians per position."""
+    """Return sines followed by cosines [rows width]. If ``slower``, the lowest frequency is 1e-4 radians per
+    position.
+    """
     half = width // 2
     angles = np.arange(rows)[:, None] / 10000.0 ** (np.arange(half) / (half - slower))
     return np.concatenate([np.sin(angles), np.cos(angles), np.zeros((rows, width % 2))], axis=1)

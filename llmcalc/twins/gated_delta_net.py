@@ -28,7 +28,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``S = α S; S = S + k (β (v - Sᵀ k))ᵀ; y = Sᵀ q`` per value head, normalised and gated by ``silu(z)``."""
+    """Compute ``S = α S; S = S + k (β (v - Sᵀ k))ᵀ; y = Sᵀ q`` per value head, then apply a norm and the gate."""
     projected = ((name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}"))) for name in "qkv")
     q, k, v = (short_convolution(layer, w, name, u, state) for name, u in projected)
     z = einsum("bqd,dhv->bqhv", x, w.wz)

@@ -134,7 +134,7 @@ def _top(scores: Array, count: int) -> Array:
 def _select_groups(
     layer: Indexer, around: Any, w: Weights, x: Array, q: Array, step: Step, state: State | None
 ) -> Array:
-    """Select complete token groups by their scores, and all tokens after the last complete group."""
+    """Select complete token groups by score, and all tokens after the last complete group."""
     groups = _groups(layer, around, w, x, step, state)  # [b m e]
     size, count = layer.compressed or 1, groups.shape[1]
     products = np.maximum(einsum("bqie,bme->biqm", q, groups), 0.0)

@@ -27,7 +27,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``S = (1 - β k kᵀ) diag(α) S + β k vᵀ; y = Sᵀ q``, normalised and gated by ``sigmoid(z)``."""
+    """Compute ``S = (1 - β k kᵀ) diag(α) S + β k vᵀ; y = Sᵀ q``, then apply a norm and the gate ``sigmoid(z)``."""
     projected = ((name, einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}"))) for name in "qkv")
     q, k, v = (short_convolution(layer, w, name, u, state) for name, u in projected)
     beta = sigmoid(einsum("bqd,dh->bqh", x, w.wb))

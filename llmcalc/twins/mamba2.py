@@ -31,7 +31,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``h = exp(ΔA) h + ΔB u; y = C h + D u`` per head, gated by ``silu(z)``, then normalised."""
+    """Compute ``h = exp(ΔA) h + ΔB u; y = C h + D u`` per head, then apply the gate ``silu(z)`` and a norm."""
     x = times(x, layer.in_scale)
     z = times(plus(einsum("bqd,dhp->bqhp", x, w.wz), w.get("bz")), layer.z_scale)
     u = times(plus(einsum("bqd,dhp->bqhp", x, w.wx), w.get("bx")), layer.x_scale)

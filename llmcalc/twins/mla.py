@@ -52,7 +52,7 @@ def _indexer(layer: Any) -> indexer.Indexer:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Attend to keys and values expanded from the latents, or to the latents themselves in a decode step."""
+    """Attend to keys and values expanded from the latents. In a decode step, attend to the latents directly."""
     source, compressed = _compress_queries(layer, w, x)
     factors = np.exp(w.alpha) if layer.rope_learned and layer.rope and layer.qk_rope_head_dim else None
     q_nope, q_rope = _queries(layer, w, source, step, factors)

@@ -177,7 +177,7 @@ class Model:
         return result
 
     def _step(self, own: Array, stack: PlacedStack, cache: Cache | None) -> Step:
-        """Return the step of a stack on token ids, or on data if the stack reads data."""
+        """Return the step of a stack that reads token ids or data."""
         cached = cache.length if cache else 0
         if not stack.input_shape(1):
             new = np.asarray(own)

@@ -106,7 +106,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def is_stepwise(layer: Any) -> bool:
-    """Return whether tokens routed one at a time or together get the same experts. A batch capacity prevents this."""
+    """Return whether stepwise decoding selects the same experts as a single pass. A batch capacity prevents this."""
     return not (layer.batch_capacity and (layer.capacity_share or 0) < 1)
 
 
@@ -244,7 +244,7 @@ def within_capacity(layer: Any, chosen: Array, scores: Array) -> Array:
 
 
 def _queue_positions(chosen: Array, experts: int) -> Array:
-    """Count the earlier tokens of a sequence that selected the same expert [b q j] [fedus2021, Section 2.2]."""
+    """Return the number of earlier tokens in a sequence that selected the same expert [fedus2021, Section 2.2]."""
     sent = chosen[..., None] == np.arange(experts)  # [b q j x]
     before = np.cumsum(sent.reshape(chosen.shape[0], -1, experts), axis=1).reshape(sent.shape) - 1
     return np.max(before * sent, axis=-1)

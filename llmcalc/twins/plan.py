@@ -117,7 +117,7 @@ class PlacedStack:
 def place(architecture: Architecture, modules: Mapping[str, Any] = NO_MODULES) -> list[PlacedStack]:
     """Place every layer of an architecture, naming shared tensors after their first use.
 
-    ``modules`` contains the modules of kinds that have none in this package.
+    ``modules`` maps layer kinds that this package does not implement to their modules.
 
     Unused towers and towers without a NumPy model are omitted, since a text-only pass does not need them.
 
@@ -192,7 +192,7 @@ class _Placer:
         return placed
 
     def n_stored(self) -> int:
-        """Return the number of weights placed so far. A block that does not increase this number is not numbered."""
+        """Return the number of weights placed so far. Blocks that add no weights are not numbered."""
         return len(self.taken) + len(self.shared)
 
     def sublayer(self, part: Sublayer, number: int, index: int) -> PlacedSublayer:

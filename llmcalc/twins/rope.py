@@ -1,7 +1,7 @@
 """Rotary position embeddings [su2021] and context extension methods.
 
 Each pair of channels is rotated by an angle proportional to the position. A context extension method lowers the
-frequencies of the pairs, or those of the slow pairs only.
+frequencies of all pairs or only of the slow pairs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def rotate(
 ) -> Array:
     """Rotate the first ``width`` elements of ``x`` [b q heads e] in pairs.
 
-    ``interleaved`` defaults to the value in ``rope``. ``factors`` [e/2] scale the frequencies.
+    ``interleaved`` defaults to the setting in ``rope``. The frequencies are multiplied by ``factors`` [e/2].
     """
     if rope.grid != "none":
         raise UnsupportedError("this NumPy model does not rotate by patch rows and columns")

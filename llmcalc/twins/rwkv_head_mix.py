@@ -16,7 +16,7 @@ EPS = 1e-5  # epsilon of the norm per head
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return projections, mixing vectors, a decay and bonus per key channel, and a norm per head."""
+    """Return projections, mixing vectors, a decay and a bonus per key channel, and a norm per head."""
     d, heads, names = layer.d_model, (layer.n_heads, layer.d_model // layer.n_heads), _names(layer)
     found = [vector(f"mix_{name}", d) for name in names] + [matrix(f"w{name}", d, heads) for name in "rkvg"]
     if layer.mix_rank:

@@ -1,7 +1,7 @@
-"""NumPy models of layer kinds that a preset defines as text, generated from the equations of the kind.
+"""NumPy models of preset-defined layer kinds, generated from the equations of each kind.
 
-A contraction becomes an einsum, and every other equation calls the NumPy function of its name. The run checks shapes,
-counts, state and causality. It is not an independent implementation, because it reads the same equations.
+Contractions become einsums, and other equations call NumPy functions. A run checks shapes, counts, state and
+causality, but it is not an independent implementation, because the model is generated from the equations.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ NORMS = {"rmsnorm": 1, "layernorm": 2, "l2norm": 1}  # with the largest number o
 class Value(NamedTuple):
     """An array with its axes.
 
-    ``is_masked`` tells whether hidden entries are 0, and ``n_summed`` is the number of products in each entry of a
-    contraction.
+    ``is_masked`` is True if hidden entries are 0. ``n_summed`` is the number of products that a contraction sums
+    into each entry.
     """
 
     array: Array
@@ -61,7 +61,7 @@ class Value(NamedTuple):
 
 
 class EquationModel:
-    """Module of a text kind in a NumPy model, with the functions that every twin has."""
+    """NumPy model of a preset-defined layer kind, with the same functions as the modules in ``twins``."""
 
     @staticmethod
     def weights(layer: TextLayer) -> list[Weight]:
@@ -88,7 +88,7 @@ class EquationModel:
 
 
 def generated_models(architecture: Architecture) -> dict[str, EquationModel]:
-    """Return the generated NumPy model of each text kind in an architecture, by kind."""
+    """Return a mapping from an architecture's preset-defined layer kinds to generated NumPy models."""
     kinds = (entry.layer.kind() for entry in entries(architecture) if isinstance(entry.layer, TextLayer))
     return {kind: EquationModel() for kind in kinds}
 
@@ -98,7 +98,7 @@ def _refusal(kind: str, what: str) -> UnsupportedError:
 
 
 class _Run:
-    """The equations of one layer in one step."""
+    """Execution of a layer's equations in one step."""
 
     def __init__(self, layer: TextLayer, w: Weights, x: Array, step: Step, state: Cached) -> None:
         self.layer, self.step, self.state = layer, step, state
@@ -140,11 +140,11 @@ class _Run:
         return isinstance(length, str) and bool(names_in(length) & PAST)
 
     def cached_axis(self, state: State) -> str:
-        """Return the axis of the cached tokens of a state, or an empty string."""
+        """Return the axis of a state that contains cached tokens, or an empty string if there is none."""
         return next((axis for axis in state.axes if self.is_past(axis)), "")
 
     def initial(self, state: State) -> Array:
-        """Return a state of fixed size before this step."""
+        """Return the cached array of a fixed-size state, or zeros if nothing is cached."""
         shape = tuple(map(self.size, state.axes))
         if prod(shape) > MOST_ELEMENTS:
             self.refuse(f"a state as large as {state.name}")
@@ -153,7 +153,7 @@ class _Run:
     # ------------------------------------------------------------------ operands
 
     def read(self, operand: Operand) -> Value:
-        """Return a tensor with the axes by which an equation reads it, including cached tokens."""
+        """Return a tensor with the axes used in an equation, including any cached tokens."""
         if operand.name == SHIFTED and SHIFTED not in self.values:
             self.values[SHIFTED] = Value(self.shifted(), ("b", NEW, "d"))
         if operand.name not in self.values:
@@ -169,7 +169,7 @@ class _Run:
         return value._replace(array=array, axes=axes)
 
     def with_cache(self, name: str, array: Array, place: int) -> Array:
-        """Return the cached entries of a tensor followed by the new ones."""
+        """Return a tensor's cached entries followed by its new entries."""
         if not self.step.decode:
             return array
         if name not in self.state:
@@ -177,12 +177,12 @@ class _Run:
         return np.concatenate([self.state[name], array], axis=place)
 
     def shifted(self) -> Array:
-        """Return the input of the previous token."""
+        """Return the layer input shifted by one token."""
         before = self.state[SHIFT] if SHIFT in self.state else np.zeros(self.input[:, 0].shape)
         return np.concatenate([before[:, None], self.input[:, :-1]], axis=1)
 
     def visible(self, axes: Axes) -> Array | None:
-        """Return a constant array of the visible (query, key) pairs, aligned to ``axes``, or None without a mask."""
+        """Return a Boolean array of visible (query, key) pairs, aligned to ``axes``, or None if there is no mask."""
         keys = next((axis for axis in axes if self.is_past(axis)), "")
         if not (self.declaration.mask and keys and NEW in axes):
             return None
@@ -200,7 +200,7 @@ class _Run:
     # ------------------------------------------------------------------ equations
 
     def execute(self, equation: Equation) -> None:
-        """Compute the output of an equation."""
+        """Compute and store the result of an equation."""
         for tag in sorted(equation.tags & REFUSED_TAGS):
             self.refuse(f"the tag {tag!r} in {short_repr(equation.text)}")
         if prod(map(self.size, equation.loops)) > MOST_ELEMENTS:
@@ -243,13 +243,13 @@ class _Run:
         return Value(array.reshape(*map(self.size, equation.out.axes)), equation.out.axes, n_summed=n_summed)
 
     def masked(self, value: Value, equation: Equation) -> Value:
-        """Set entries that the mask hides to 0 in a tensor of (query, key) pairs that is summed over keys."""
+        """Set the masked entries of a tensor to 0 if an equation sums the tensor over keys."""
         is_summed = any(self.is_past(axis) for axis in value.axes if axis in equation.contracted)
         visible = self.visible(value.axes) if is_summed and not value.is_masked else None
         return value if visible is None else value._replace(array=value.array * visible)
 
     def apply(self, equation: Equation, function: str) -> Value:
-        """Compute a function of one or several tensors."""
+        """Compute the result of an equation that applies a function to one or more tensors."""
         values = [self.read(operand) for operand in equation.operands]
         if function == "rope":
             return self.rotate(equation, values[0])
@@ -275,7 +275,7 @@ class _Run:
         return Value(ELEMENTWISE[function](arrays[0]), out)
 
     def align(self, value: Value, out: Axes, equation: Equation) -> Array:
-        """Return an array whose dimensions match the axes of the result."""
+        """Return an array with dimensions that match the axes of the result."""
         if set(value.axes) <= set(out):
             return _aligned(value.array, value.axes, out)
         if tuple(map(self.size, value.axes)) == tuple(map(self.size, out)):
@@ -301,7 +301,7 @@ class _Run:
         return Value(found.reshape(*map(self.size, out)), out)
 
     def rotate(self, equation: Equation, value: Value) -> Value:
-        """Rotate the first channels of each head by angles that depend on the position."""
+        """Rotate the first channels of each head by position-dependent angles."""
         width = self.size(equation.out.axes[-1])
         array = value.array
         if NEW not in value.axes or width % 2 or width > array.shape[-1]:
@@ -318,7 +318,7 @@ class _Run:
     # ------------------------------------------------------------------ results
 
     def next_states(self) -> Cached:
-        """Return the state after this step."""
+        """Return all states after this step."""
         found: Cached = {}
         for state in self.states:
             place = state.axes.index(axis) if (axis := self.cached_axis(state)) else 0
@@ -343,7 +343,7 @@ class _Run:
 
 
 def _aligned(array: Array, axes: Axes, out: Axes) -> Array:
-    """Return an array with the dimensions ``out``. Dimensions that the array lacks have length 1."""
+    """Transpose an array to the axes ``out``, and insert axes of length 1 for missing axes."""
     order = tuple(axes.index(axis) for axis in out if axis in axes)
     if order != tuple(range(len(axes))):
         array = np.transpose(array, order)
@@ -354,7 +354,7 @@ def _aligned(array: Array, axes: Axes, out: Axes) -> Array:
 
 
 def _split(array: Array, axes: Axes, outer: str, parts: tuple[int, int]) -> Array:
-    """Return an array whose axis ``outer`` is split into groups and the entries of a group."""
+    """Split the axis ``outer`` of an array into an axis of groups and an axis within each group."""
     if outer not in axes:
         return array
     place = axes.index(outer)
@@ -362,5 +362,5 @@ def _split(array: Array, axes: Axes, outer: str, parts: tuple[int, int]) -> Arra
 
 
 def _split_axes(axes: Axes, inner: str, outer: str) -> Axes:
-    """Return the axes after a split, in which the groups are the axis ``inner``."""
+    """Return the axes of an array after ``_split``, where ``inner`` is the axis of groups."""
     return tuple(part for axis in axes for part in ((inner, f"{outer}'") if axis == outer else (axis,)))

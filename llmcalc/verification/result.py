@@ -44,7 +44,7 @@ class Check:
 
 @dataclass(frozen=True, repr=False)
 class Verification(NotebookDisplay):
-    """All checks of an architecture, and the small copy of the architecture on which they were run."""
+    """All checks of an architecture, and the small version of the architecture that was run."""
 
     architecture: Architecture
     small: Architecture
@@ -63,7 +63,7 @@ class Verification(NotebookDisplay):
 
     @property
     def generated(self) -> tuple[str, ...]:
-        """Layer kinds whose NumPy model was generated from their own equations."""
+        """Layer kinds with a NumPy model generated from their equations."""
         return tuple(generated_models(self.architecture))
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Quantities, with one module per quantity. ``explain``, ``sweep``, ``compare`` and ``design`` find them here."""
+"""Quantities, with one module per quantity. ``explain``, ``sweep``, ``compare`` and ``design`` look them up here."""

@@ -1,4 +1,4 @@
-"""Parameters that a token uses."""
+"""Active parameters, which are the parameters used per token."""
 
 from __future__ import annotations
 

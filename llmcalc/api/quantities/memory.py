@@ -1,4 +1,4 @@
-"""Memory of serving or of a training step."""
+"""Memory required for serving or a training step."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _measure(architecture: Architecture, settings: dict[str, Any]) -> InferenceM
 
 
 def _form(result: InferenceMemory | ParallelMemory, part: str) -> tuple[Form, int] | None:
-    """Return the closed form of the state. A peak has none."""
+    """Return the closed form of the state, or None for a peak, which has no closed form."""
     is_state = part == "state" and isinstance(result, InferenceMemory) and result.mesh.ranks == 1
     return state_form(result.state_size, "bytes") if is_state else None
 

@@ -1,4 +1,4 @@
-"""Parameters."""
+"""Number of parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""KV cache and other state."""
+"""Size of the KV cache and other state."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ def _measure(architecture: Architecture, settings: dict[str, Any]) -> StateSize:
 
 
 def state_form(result: StateSize, part: str) -> tuple[Form, int]:
-    """Return the closed form in elements or bytes, or in bits with the divisor 8 if bytes have no integer factors."""
+    """Return the closed form of the state size and its divisor.
+
+    Bytes are computed as bits divided by 8 if the coefficients in bytes are not integers.
+    """
     bits = result.bits_form
     if part == "elements":
         return result.form, 1

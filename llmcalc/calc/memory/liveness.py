@@ -90,7 +90,7 @@ class Liveness(Recorder):
         return out
 
     def mark_output(self, name: str, stream: bool) -> None:
-        """Mark a tensor whose gradient comes from outside the traversed layers."""
+        """Mark a tensor whose gradient is computed outside the traversed layers."""
         self.outputs.add(name)
         self.stream_outputs |= {name} if stream else set()
 

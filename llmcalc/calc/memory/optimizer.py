@@ -87,7 +87,7 @@ class Trainable(NamedTuple):
 
 
 def trainable(row: Row, own: int, recipe: Recipe) -> Trainable:
-    """Return the trainable elements of a tensor and their optimizer state bytes.
+    """Return the number of trainable elements of a tensor and the size of their optimizer states in bytes.
 
     Adapters replace the ``own`` elements of the tensor. A frozen stack has no trainable elements.
     """

@@ -49,7 +49,7 @@ class ActivationPolicy:
 
 
 class SavedTensor(NamedTuple):
-    """A tensor saved for the backward pass and the index of the first step that needs it."""
+    """A tensor saved for the backward pass, and the index of the first backward step that needs the tensor."""
 
     name: str
     bytes: int
@@ -180,7 +180,10 @@ class TensorVersions:
         return "constant" in equation.tags and any(operand.name not in known for operand in equation.operands)
 
     def is_frozen(self, equation: Equation) -> bool:
-        """Return whether a contraction's weight is frozen and has no adapter. If it has one, save the inner vector."""
+        """Return whether a contraction's weight is frozen and has no adapter.
+
+        If the weight has an adapter, the adapter's inner vector is saved.
+        """
         adapters = self.recorder.policy.adapters
         weights = [operand.name for operand in equation.operands if operand.name in self.weights]
         if adapters is None or not weights:
@@ -251,7 +254,9 @@ class TensorVersions:
         return Step(equation.text, out, gradient, tuple(operands), size, "nograd" not in equation.tags)
 
     def gradient(self, axes: tuple[str, ...], fused: bool, equation: Equation, version: str) -> int:
-        """Return a tensor's gradient size in bytes, or 0 for attention scores and probabilities in a fused kernel."""
+        """Return the size of a tensor's gradient in bytes, or 0 for scores and probabilities in a fused attention
+        kernel.
+        """
         if fused and {"q"} < set(axes) and set(axes) & {"k", "s"}:
             return 0
         if equation.function == "softmax_fp32":

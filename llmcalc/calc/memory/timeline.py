@@ -39,14 +39,15 @@ class Moment(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """A model segment between two checkpoints, either ``count`` equal blocks or the layers outside the blocks.
+    """A model segment between two checkpoints, consisting of ``count`` equal blocks or the layers outside the blocks.
 
     Attributes:
         saved: bytes that a block saves in the forward pass.
         saved_in_backward: saved bytes of a block during its backward pass, including recomputed tensors.
         gradients: bytes of weight gradients that remain after the backward pass of a block.
         gathered_weights: bytes of a block's full weights under ZeRO-3, or 0 if weights are not gathered per block.
-        full_gradients: bytes of a block's gradients before ZeRO sharding, or 0 if not sharded per block.
+        full_gradients: bytes of a block's gradients before ZeRO sharding, or 0 if gradients are not sharded per
+            block.
     """
 
     label: str

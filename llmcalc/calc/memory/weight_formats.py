@@ -24,7 +24,9 @@ GROUPED = 4  # minimum query heads per key head for which llama.cpp uses more bi
 
 
 class WeightFormats(Protocol):
-    """Weight formats of a model. ``unread`` lists uninterpreted config keys of a ``published`` checkpoint."""
+    """Weight formats of a model. ``unread`` lists config keys of a ``published`` checkpoint that were not
+    interpreted.
+    """
 
     @property
     def published(self) -> bool: ...  # noqa: D102
@@ -63,7 +65,7 @@ class RequestedFormats:
         base: format of all other tensors.
         only: components whose matrices use ``main`` (empty: all components that are not in ``unquantised``).
         unquantised: components and classes of tensors that use ``base``.
-        rules: exceptions in a mixed format. The first match applies.
+        rules: exceptions in a mixture of formats. The first match applies.
     """
 
     name: str
@@ -156,7 +158,7 @@ class StoredTensors(NamedTuple):
 def stored_row(
     row: Row, weights: RequestedFormats, model: ModelTensors, mesh: Mesh | None = None
 ) -> Iterator[StoredTensors]:
-    """Yield the numbers of elements and bits of a tensor by format, or nothing if a tied tensor is already counted."""
+    """Yield the numbers of elements and bits of a tensor by format. Tied tensors already counted are skipped."""
     part, counts = component(row), dict[Format, int]()
     own = row.size if mesh is None else mesh.share_of_weight(row.tensor, row.declaration, row.size)
     for chosen, copies in weights.formats(row, part, model) if row.copies else ():

@@ -76,7 +76,10 @@ def _amount(part: tuple[str, tuple[int, int]]) -> tuple[str, int]:
 
 
 class SegmentStates(NamedTuple):
-    """Weight and gradient bytes of a segment. ``new_gradients`` excludes tied tensors counted in another segment."""
+    """Weight and gradient bytes of a segment.
+
+    ``new_gradients`` excludes tied tensors that are counted in another segment.
+    """
 
     weights: ReplicatedBytes = ReplicatedBytes()
     gradients: ReplicatedBytes = ReplicatedBytes()
@@ -97,7 +100,9 @@ class ModelStates(NamedTuple):
 
 
 class TensorStates(NamedTuple):
-    """A tensor on one rank: trained elements, bytes of weights, optimizer states and master weights, frozen bits."""
+    """A tensor on one rank, with the number of trained elements, weight and optimizer bytes, and frozen weight
+    bits.
+    """
 
     row: Row
     is_expert: bool

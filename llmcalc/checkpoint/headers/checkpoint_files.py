@@ -1,4 +1,4 @@
-"""Checkpoint files, given as a folder with or without an index, a single file, or part of a split GGUF."""
+"""Lookup of checkpoint files in a folder (with or without an index), a single file, or a part of a split GGUF."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def read_file(path: Path) -> FileHeader:
 
 
 def read(content: bytes | mmap.mmap, size: int, name: str, where: str) -> FileHeader:
-    """Parse the header of a file of ``size`` bytes from the first bytes. Raise ShortReadError if there are too few."""
+    """Parse the header of a file of ``size`` bytes from its first bytes. Raise a ShortReadError if more are needed."""
     try:
         return _read(_Cursor(content, size), size, name, where)
     except InputError as error:

@@ -1,6 +1,7 @@
 """Limits for reading weight files, large enough for any checkpoint and safe for untrusted files.
 
-Parsed JSON uses up to 20 times the memory of its text, so brackets, commas and colons are counted beforehand.
+Parsed JSON uses up to 20 times the memory of its text, so brackets, commas and colons are counted before
+parsing.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def published_name(architecture: Architecture) -> str:
 
 @cache
 def find_layout(name: str) -> Layout:
-    """Look up a layout by a name in one of these forms.
+    """Look up a layout by name, in one of these forms.
 
     - ``bert``: a section of the layout files; ``bert.bare``: the model without its head;
     - ``bert.bare+gpt2``: an encoder and a decoder;

@@ -109,7 +109,9 @@ def _section(file: str, first: int, text: str) -> Section:
 
 
 def _joined(text: str, first: int) -> list[tuple[int, str, bool]]:
-    """Return (number, text, is indented) for each line, without comments. Replacements are joined to their include."""
+    """Return (number, text, is indented) for each line, without comments. Replacements are joined to the include
+    line.
+    """
     found: list[tuple[int, str, bool]] = []
     for number, raw in enumerate(text.split("\n"), first):
         line = raw.partition("#")[0].rstrip()

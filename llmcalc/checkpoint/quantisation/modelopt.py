@@ -23,7 +23,7 @@ ALGORITHMS = (*_PLAIN, *_MICROSCALED, *_GROUP_SIZES)
 
 
 def read_modelopt(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """Read ModelOpt settings. By default, all matrices are quantised, but in mixed precision only listed layers."""
+    """Read ModelOpt settings. By default, all matrices are quantised. In mixed precision, only listed layers are."""
     algorithm = _algorithm(data)
     is_excluded = pattern_matcher([*strings(data, "ignore"), *strings(data, "exclude_modules")], anywhere=True)
     if algorithm == MIXED:

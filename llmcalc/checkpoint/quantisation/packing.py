@@ -145,7 +145,7 @@ def pack_microscaled(out: int, inputs: int, bits: int, name: str = ".weight") ->
 
 
 def pack_fp4_experts(out: int, inputs: int) -> list[PackedTensor]:
-    """Pack DeepSeek-V4's experts, with two FP4 elements per byte and one 8-bit scale per 32 elements."""
+    """Pack DeepSeek-V4 experts, with two FP4 elements per byte and one 8-bit scale per 32 elements."""
     return [
         PackedTensor(".weight", "I8", (out, ceil_div(inputs, 2))),
         PackedTensor(".scale", "F8_E8M0", (out, ceil_div(inputs, MX_BLOCK))),
@@ -153,7 +153,7 @@ def pack_fp4_experts(out: int, inputs: int) -> list[PackedTensor]:
 
 
 def pack_mxfp4_experts(experts: int, out: int, inputs: int) -> list[PackedTensor]:
-    """Pack gpt-oss's stacked experts, with blocks of 32 elements in 16 bytes and one 8-bit scale per block."""
+    """Pack the stacked experts of gpt-oss, with blocks of 32 elements in 16 bytes and one 8-bit scale per block."""
     blocks = ceil_div(inputs, MX_BLOCK)
     return [
         PackedTensor("_blocks", "U8", (experts, out, blocks, MX_BLOCK // 2)),

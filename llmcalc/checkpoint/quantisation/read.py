@@ -43,7 +43,7 @@ METHODS: dict[str, Reader] = {
 
 
 def read_quantisation(data: Mapping[str, Any], dtype: str, text_only: bool = False) -> Quantisation:
-    """Return the most likely variant for a config. If ``text_only``, only the language model is quantised."""
+    """Return the most likely storage variant for a config. If ``text_only``, only the language model is quantised."""
     return quantisation_variants(data, dtype, text_only)[0]
 
 

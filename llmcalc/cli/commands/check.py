@@ -29,7 +29,7 @@ CODE = Argument("code", "Rule code, such as HW005 (default: list all rules).", l
 
 @printed
 def run_check(models: list[str], **given: Any) -> Answer:
-    """Print the findings. The exit code is 1 if there are any findings or exceeded limits."""
+    """Print the findings. The exit code is 1 if there are findings or a limit is exceeded."""
     from ...api.check import check
     from ...report.lint_report import check_document
 

@@ -1,4 +1,4 @@
-"""The ``llmcalc fit`` command for checking whether a model fits on GPUs, or finding a workload that fits."""
+"""The ``llmcalc fit`` command for checking whether a model fits on GPUs, or for finding a workload that fits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ``llmcalc traffic`` command for counting the bytes that a step moves."""
+"""The ``llmcalc traffic`` command for counting the bytes that a step reads and writes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WORKLOAD = (*SIZES, MODE, CONTEXT, PATCHES, FRAMES, LOGITS, KERNELS, *FORMATS)
 
 @printed
 def run(model: str, **given: Any) -> Answer:
-    """Print the bytes."""
+    """Print the number of bytes read and written."""
     from ...api.traffic import traffic
     from ...report.traffic import traffic_document
 

@@ -133,9 +133,10 @@ class Surface(ScalingForm):
 
 @record
 class Path(ScalingForm):
-    """Optimal path ``N = k_n·C^a``, ``D = k_d·C^b`` with C in ``unit`` FLOPs. A missing N or D follows from C = 6·N·D.
+    """Optimal path ``N = k_n·C^a``, ``D = k_d·C^b`` with C in ``unit`` FLOPs.
 
-    The loss on the path is ``(l_c/C)^l_a``. N is divided by ``over`` to convert FLOPs per token to parameters.
+    If N or D is missing, it follows from C = 6·N·D. The loss on the path is ``(l_c/C)^l_a``. N is divided by
+    ``over`` to convert FLOPs per token to parameters.
     """
 
     k_n: float | None = None

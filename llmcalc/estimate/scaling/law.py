@@ -30,7 +30,7 @@ class Setting:
     """Additional inputs to scaling laws.
 
     Attributes:
-        experts: number of experts per active expert, E or E/K (None for a dense model).
+        experts: number of experts per active expert, E or E/K depending on the law (None for a dense model).
         granularity: width of a dense feed-forward layer divided by the width of an expert.
         unique: number of distinct tokens (None if all training tokens are distinct).
     """

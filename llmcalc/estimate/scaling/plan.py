@@ -89,7 +89,7 @@ def _locate(form: ScalingForm, query: Query, n: float | None) -> tuple[float, fl
 
 
 def _optimum_at_loss(form: ScalingForm, n: float, loss: float | None) -> dict[str, float]:
-    """Return the optimal D for N, and the minimum compute and optimal N for the loss."""
+    """Return the optimal D for N, together with the minimum compute and the optimal N for the loss."""
     found: dict[str, float] = {}
     try:
         found["best_tokens"] = form.tokens_on_path(n)

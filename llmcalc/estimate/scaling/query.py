@@ -48,7 +48,10 @@ class Query:
 
 
 class LifetimeOptimum(NamedTuple):
-    """N and D that reach the same loss at the lowest training and inference cost, and the fraction of FLOPs saved."""
+    """N and D that reach a given loss at the lowest total cost, and the fraction of FLOPs saved.
+
+    The cost includes training and inference.
+    """
 
     parameters: float
     tokens: float

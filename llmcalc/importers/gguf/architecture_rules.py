@@ -15,7 +15,10 @@ _SIGMOID = 2  # expert_gating_func: 1 is softmax
 
 
 def llama(config: Config, metadata: Metadata) -> None:
-    """Complete a LLaMA, Mistral, Mixtral (with experts) or Qwen2 (only query, key and value biases) config."""
+    """Complete the config of a LLaMA, Mistral, Mixtral or Qwen2 model.
+
+    Mixtral is recognised by its experts, and Qwen2 by biases in only the query, key and value projections.
+    """
     if metadata.count("expert_count"):
         config |= {"model_type": "mixtral", "num_local_experts": metadata.size("expert_count")}
         config |= {"num_experts_per_tok": metadata.size("expert_used_count"), "sliding_window": None}
@@ -47,7 +50,7 @@ def delta_net(config: Config, metadata: Metadata) -> None:
 
 
 def exaone4(config: Config, metadata: Metadata) -> None:
-    """Use a sliding window in three of every four layers, or in none."""
+    """Use a sliding window in three of every four layers, or in no layers."""
     config["layer_types"] = sliding_layers(metadata, 4 if config.get("sliding_window") else 1)
 
 
@@ -124,7 +127,7 @@ def jamba(config: Config, metadata: Metadata) -> None:
 
 
 def deepseek(config: Config, metadata: Metadata) -> None:
-    """Complete the config of DeepSeek-V2 or V3, with latent attention head sizes from current or older keys."""
+    """Complete the config of DeepSeek-V2 or V3. Head sizes of latent attention are read from current or older keys."""
     rotary = metadata.size("rope.dimension_count")
     suffix = "_mla" if metadata.get("attention.key_length_mla") is not None else ""
     for key in ("key_length", "value_length", "head_count_kv", "value_length_mla"):

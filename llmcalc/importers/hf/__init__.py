@@ -2,7 +2,7 @@
 
 Each family function (in ``families/``) reads the keys that it supports. Any other key raises an error unless it
 has its default value or affects neither size nor computation. Two options override this check and add a warning
-to every result. One reads an unknown model type as a known family, and the other ignores a named key.
+to every result. One option reads an unknown model type as a known family, and the other ignores specific keys.
 """
 
 from __future__ import annotations
@@ -145,7 +145,10 @@ def _decoder(part: Mapping[str, Any]) -> Fields:
 
 
 def _original_type(data: Mapping[str, Any]) -> str | None:
-    """Return the ``model_type`` of a config in its author's original format, identified by the keys, or None."""
+    """Return the ``model_type`` of a config in its author's original format, or None.
+
+    The format is identified by the keys of the config.
+    """
     formats: dict[str, list[str]] = table("config_keys")["original_formats"]
     return next((name for name, keys in formats.items() if data.keys() >= set(keys)), None)
 

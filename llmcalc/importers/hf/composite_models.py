@@ -173,8 +173,9 @@ def text_model(config: Config, usual: str, tie: str = "", data: Mapping[str, Any
         usual: ``model_type`` of the language model if its config does not name one.
         tie: option that decides whether embeddings are tied. ``""`` uses the outer config, or the inner config if
             the class ties by default and the key is missing. ``outer`` and ``inner`` use the named config.
-            ``either`` ties if at least one says so, ``unless_denied`` unless both say no, ``if_stated`` only if the
-            outer config says so, ``by_default`` unless the outer config says no, and ``never`` never ties.
+            ``either`` ties if at least one config requests it, and ``unless_denied`` unless both configs deny it.
+            ``if_stated`` ties only if the outer config requests it, and ``by_default`` unless the outer config
+            denies it. ``never`` never ties.
         data: inner config if different from ``text_config``.
     """
     part = dict(text_config(config) if data is None else data)

@@ -1,4 +1,4 @@
-"""Config of a model family, with typed keys and builders for common layers."""
+"""Config of a model family, with typed access to keys and builders for common layers."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class Config(ConfigKeys):
         return limit if self.flag("use_sliding_window") else None
 
     def upper_windows(self, limit: int | None) -> list[str]:
-        """Return layer types with sliding windows from layer ``max_window_layers`` onwards, if ``limit`` is set."""
+        """Return layer types with sliding windows from layer ``max_window_layers`` onwards if ``limit`` is set."""
         first = self.count("max_window_layers", self.n_layers)
         layers = range(self.n_layers)
         return self.layer_types(["sliding_attention" if limit and at >= first else "full_attention" for at in layers])
@@ -160,7 +160,7 @@ class Config(ConfigKeys):
     def windowed_attention(
         self, pattern: Sequence[str], limit: int | None, **changes: Any
     ) -> tuple[Mapping[str, Layer], list[str]]:
-        """Return attention layers with and without a window, and the type of each layer (default: ``pattern``)."""
+        """Return attention layers with and without a window, and the layer types (default: ``pattern``)."""
         kinds = {
             kind: self.attention(**{"layer_type": kind, "window": span, **changes})
             for kind, span in (("full_attention", None), ("sliding_attention", limit))
@@ -220,7 +220,9 @@ class Config(ConfigKeys):
         return given or ["dense" if index < dense else "sparse" for index in range(self.n_layers)]
 
     def every_nth(self, key: str, rare: str, usual: str, default: int) -> list[str]:
-        """Return layer types with ``rare`` in every n-th layer and ``usual`` in all others. ``key`` sets n."""
+        """Return layer types with ``rare`` in every n-th layer and ``usual`` in all others. The config key ``key``
+        sets n.
+        """
         period = self.size(key, default)
         return self.periodic_types(period, period - 1, usual, rare)
 

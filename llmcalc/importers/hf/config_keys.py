@@ -62,7 +62,7 @@ class ConfigKeys:
         return SizeError(message, where=self.where, hint=hint)
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return the value of a key from the config, the class defaults or ``default``, in this order."""
+        """Return the value of a key from the config, the class defaults or ``default``, in that order."""
         key = self.aliases.get(key, key)
         self.read.add(key)
         if key in self.data:
@@ -316,7 +316,7 @@ def is_irrelevant(key: str) -> bool:
 
 @cache
 def _irrelevant() -> tuple[frozenset[str], frozenset[str]]:
-    """Return the keys that are always irrelevant, and the keys that are irrelevant when disabled."""
+    """Return the keys that are always irrelevant, and the keys that are irrelevant if disabled."""
     keys = table("config_keys")
     always = frozenset(key for group in keys["irrelevant"].values() for key in group)
     return always, frozenset(keys["irrelevant_if_off"])

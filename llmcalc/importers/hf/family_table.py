@@ -50,7 +50,7 @@ def find_row(name: str, key: str) -> Any:
 
 @cache
 def zoo_table(name: str) -> dict[str, Any]:
-    """Return a table combined from all zoo packages."""
+    """Return a table that combines the rows of all zoo packages."""
     files = sorted({file.with_suffix("") for file in Path(PACKAGE, ZOO).glob(f"*/{name}.*")})
     return {key: row for file in files for key, row in read_table(file).items()}
 

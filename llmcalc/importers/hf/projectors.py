@@ -15,7 +15,7 @@ from .vision_encoders.parts import CLASS_TOKEN, merger, named, two_linears
 
 
 class Link(NamedTuple):
-    """Encoder and language model connected by a projector.
+    """Encoder and language model that are connected by a projector.
 
     Attributes:
         model: config of the full model.

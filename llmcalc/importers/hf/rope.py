@@ -52,7 +52,9 @@ def rope_scaling(config: ConfigKeys, layer_type: str | None = None) -> Scaling |
 
 
 def _of_pairs(config: ConfigKeys, given: dict[str, Any], longest: Any) -> dict[str, Any]:
-    """Return the LongRoPE fields [ding2024], including one factor per frequency and one for sines and cosines."""
+    """Return the LongRoPE fields [ding2024], including one factor per frequency and one factor for sines and
+    cosines.
+    """
     original = (
         config.get("original_max_position_embeddings") or given.get("original_max_position_embeddings") or longest
     )
@@ -127,5 +129,5 @@ def _attention(given: dict[str, Any], factor: float) -> float:
 
 
 def yarn_attention_factor(factor: float, weight: float = 1.0) -> float:
-    """Return YaRN's attention factor for a context extension by ``factor``."""
+    """Return YaRN's attention factor if the context is extended by ``factor``."""
     return 0.1 * weight * math.log(factor) + 1.0 if factor > 1 else 1.0

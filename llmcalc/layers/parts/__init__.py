@@ -1,1 +1,1 @@
-"""Parts of layers, such as rotary positions. A part is a record that several layer kinds use as a field."""
+"""Layer parts, such as rotary positions. A part is a record that several layer kinds have as a field."""

@@ -10,7 +10,7 @@ from ...core.record import changed, record
 
 @record
 class Linear(Part):
-    """Position interpolation, which divides all frequencies by a factor.
+    """Position interpolation with all frequencies divided by the same factor.
 
     Attributes:
         factor: scaling factor.
@@ -21,7 +21,7 @@ class Linear(Part):
 
 @record
 class Dynamic(Part):
-    """NTK scaling, whose base grows with sequences longer than the training context.
+    """Dynamic NTK scaling, which increases the frequency base for sequences longer than the training context.
 
     Attributes:
         factor: scaling factor.
@@ -36,12 +36,12 @@ class Dynamic(Part):
 
 @record
 class Llama3(Part):
-    """Llama 3.1 scaling, which divides low frequencies by a factor and keeps high frequencies.
+    """Llama 3.1 scaling, which divides low frequencies by a factor and leaves high frequencies unchanged.
 
     Attributes:
         factor: scaling factor.
         length: training context length in tokens, before scaling.
-        low_factor, high_factor: divisors of ``length`` for the limits of the wavelengths between which scaling fades.
+        low_factor, high_factor: divisors of ``length`` for the wavelengths that bound the transition.
     """
 
     factor: float = 1.0
@@ -54,13 +54,13 @@ class Llama3(Part):
 
 @record
 class Yarn(Part):
-    """YaRN [peng2023yarn], which divides frequencies that rotate rarely by a factor.
+    """YaRN scaling [peng2023yarn], which divides low frequencies by a factor and leaves high frequencies unchanged.
 
     Attributes:
         factor: scaling factor.
         length: training context length in tokens, before scaling.
-        fast, slow: limits in rotations per ``length``, between which scaling fades.
-        truncate: whether the limits are rounded to whole pairs.
+        fast, slow: numbers of rotations within ``length`` tokens that bound the transition.
+        truncate: whether the bounds are rounded to whole pairs.
         attention: scaling factor for sines and cosines.
     """
 
@@ -76,13 +76,13 @@ class Yarn(Part):
 
 @record
 class LongRope(Part):
-    """LongRoPE [ding2024], with one factor per rotated pair.
+    """LongRoPE [ding2024] with a separate scaling factor for each rotated pair.
 
     Attributes:
         factor: scaling factor of the context length.
         length: training context length in tokens, before scaling.
         attention: scaling factor for sines and cosines.
-        factors: factors of all pairs, then ``|`` and the factors used above ``length`` tokens.
+        factors: one factor per pair, then ``|`` and one factor per pair for sequences longer than ``length``.
     """
 
     factor: float = 1.0
@@ -95,7 +95,7 @@ class LongRope(Part):
 
 @record
 class Proportional(Part):
-    """Rotation of the first pairs at the frequencies of a fully rotated head (Gemma 4).
+    """Rotation of only the first pairs, at the same frequencies as in a fully rotated head (Gemma 4).
 
     Attributes:
         factor: scaling factor.
@@ -106,7 +106,7 @@ class Proportional(Part):
 
 @record
 class Other(Part):
-    """A method without a NumPy model.
+    """Context extension method without a NumPy model.
 
     Attributes:
         factor: scaling factor.
@@ -151,7 +151,7 @@ class Rope(Part):
 
 
 def fit_rope(layer: Any, *widths: str) -> None:
-    """Set ``dim`` of a layer's rotary positions to the first width by default, and check it against all widths."""
+    """Set the rotary ``dim`` of a layer to the first width if unset, and check that ``dim`` exceeds no width."""
     if not layer.rope:
         return
     dim = layer.rope.dim or getattr(layer, widths[0])
@@ -165,7 +165,7 @@ def fit_rope(layer: Any, *widths: str) -> None:
 
 
 def check_rope(layer: Any, width: str) -> None:
-    """Check the rotary positions of a layer that always rotates this width."""
+    """Check the rotary positions of a layer that always rotates ``width`` channels."""
     if layer.rope and layer.rope.dim is not None:
         text = f"is not available for {layer.kind()}, which rotates {width} channels"
         raise layer.size_error("rope.dim", text).under(("rope", "dim"))
@@ -174,7 +174,7 @@ def check_rope(layer: Any, width: str) -> None:
 
 
 def _check_factors(layer: Any, pairs: int) -> None:
-    """Raise a SizeError unless ``longrope`` has two lists with one positive factor per pair."""
+    """Raise a SizeError unless ``longrope`` has two lists, each with one positive factor per pair."""
     if not isinstance(layer.rope.scaling, LongRope):
         return
     factors, path = layer.rope.scaling.factors, ("rope", "scaling", "longrope", "factors")

@@ -72,7 +72,7 @@ class KindAxis(Model):
 
 
 class KindTensor(Model):
-    """A stored tensor of a layer kind with options."""
+    """A stored tensor of a layer kind, with its options."""
 
     tensor: str = Field(description="Name and axes, such as `wq[d | h e]`, with the inputs of a matrix before the bar.")
     share: str | None = Field(None, description="Tensors with the same key are stored once.")
@@ -82,14 +82,14 @@ class KindTensor(Model):
 
 
 class KindState(Model):
-    """A tensor that persists between decode steps."""
+    """A tensor of a layer kind that persists between decode steps."""
 
     tensor: str = Field(description="Name and axes, such as `k[b t g e]`.")
     role: Literal["kv", "recurrent", "conv", "index"] | None = Field(None, description="Role of the state.")
 
 
 class Kind(Model):
-    """A layer kind defined by its equations."""
+    """A layer kind that a preset defines by equations."""
 
     description: str | None = Field(None, description="What the layer computes.")
     source: Text | None = Field(None, description="Where the equations are published.")

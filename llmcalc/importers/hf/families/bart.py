@@ -30,7 +30,7 @@ EPS = 1e-30  # avoids a division by zero if both experts are full
 
 
 def bart(config: Config) -> Architecture:
-    """Read a BART [lewis2019] or PLBART config. Blocks are post-norm, and learned positions follow two offset rows."""
+    """Read a BART [lewis2019] or PLBART config. Blocks are post-norm, and positions start after two offset rows."""
     return encoder_decoder(config, Style(offset=POSITION_OFFSET))
 
 

@@ -86,7 +86,7 @@ def encoder(
     offset: int = 0,
     narrow: int | None = None,
 ) -> Stack:
-    """Return a BERT stack without a head, with additional embeddings ``more`` and, if pre-norm, a final norm.
+    """Return a BERT stack without a head, with the additional embeddings ``more``. Pre-norm stacks have a final norm.
 
     Embeddings of width ``narrow`` are normalised and then projected to the stream width.
     """
@@ -137,7 +137,7 @@ def norm_sublayer(name: str, layer: Layer, norm: Layer, post: bool) -> Sublayer:
 def embeddings(
     config: Config, vocab: int, width: int, *, segments: bool = True, positions: bool = True, offset: int = 0
 ) -> tuple[Named, ...]:
-    """Return token, position (starting at row ``offset``) and segment embeddings of the same width."""
+    """Return token, position and segment embeddings of the same width. Positions start at row ``offset``."""
     found = [Named("token", Embedding(vocab, width, share=embedding_share(config)))]
     if positions:
         rows = config.size("max_position_embeddings") + offset
@@ -167,7 +167,7 @@ def transform(config: Config, width: int, narrow: int | None = None, activation:
 
 
 def pooler(width: int, *, dropped: bool = False) -> Named:
-    """Return the pooler (a dense layer for the first position)."""
+    """Return the pooler, which is a dense layer applied to the first position."""
     return Named("pooler", Linear(width, width, activation="tanh", positions="one", dropped=dropped))
 
 
@@ -197,7 +197,7 @@ def head_of_kind(config: Config, *kinds: str) -> str:
 
 
 def without_head(config: Config) -> None:
-    """Reject configs with a head, for families that are supported only without a head."""
+    """Reject configs with a head in families that are supported only without a head."""
     head_of_kind(config, "none")
     config.override("architectures", ["Model"])
 

@@ -116,7 +116,7 @@ def xlm(config: Config) -> Architecture:
 
 
 def distilbert(config: Config) -> Architecture:
-    """Read a DistilBERT config [sanh2019]. The model has no segments or pooler, and its head has exactly one bias."""
+    """Read a DistilBERT config [sanh2019]. The model has no segments or pooler, and its head has a single bias."""
     activation = config.activation("activation")
     config.override("layer_norm_eps", 1e-12)
     config.ignore("sinusoidal_pos_embds qa_dropout seq_classif_dropout")  # a frozen table also counts as parameters
@@ -194,7 +194,7 @@ def _untied(stack: Stack) -> Stack:
 
 
 def ibert(config: Config) -> Architecture:
-    """Read an I-BERT config [kim2021]. The model is RoBERTa in integer arithmetic and has the same counts."""
+    """Read an I-BERT config [kim2021]. The model is RoBERTa with integer arithmetic and has the same counts."""
     config.ignore("force_dequant")
     config.unmodelled_unless("quant_mode", False)
     return with_head(config, skip_padding(config, encoder(config)), activation="gelu")

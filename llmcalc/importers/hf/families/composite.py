@@ -1,4 +1,4 @@
-"""Composite models that are defined by a table row, with additions for Gemma 3 and Video-LLaVA."""
+"""Composite models that are defined by a table row, with special cases for Gemma 3 and Video-LLaVA."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def cohere(config: Config) -> Architecture:
 
 
 def cohere2(config: Config) -> Architecture:
-    """Read a Command R7B or Command A config. By default, every fourth layer has no window and no rotation."""
+    """Read a Command R7B or Command A config. By default, every fourth layer has no window and no rotary positions."""
     count = config.size("sliding_window_pattern", 4)
     return _windowed(config, config.periodic_types(count, first=count - 1))
 

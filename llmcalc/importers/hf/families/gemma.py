@@ -42,7 +42,7 @@ def recurrent_gemma(config: Config) -> Architecture:
 
 
 def _bfloat16(value: float) -> float:
-    """Round a number to bfloat16. The transformers class stores the embedding scale in this format."""
+    """Round a number to bfloat16, the format in which the transformers class stores the embedding scale."""
     bits: int = unpack("<I", pack("<f", value))[0]
     bits += 0x7FFF + (bits >> 16 & 1)
     return float(unpack("<f", pack("<I", bits & 0xFFFF0000))[0])
@@ -74,7 +74,7 @@ def gemma3(config: Config) -> Architecture:
 def _sandwich(
     config: Config, pattern: list[str], base: Callable[[Config, str], float] = Config.rope_theta, **changes: object
 ) -> Architecture:
-    """Return a decoder with norms before and after each sub-layer. ``base`` returns a layer type's rotary base."""
+    """Return a decoder with norms before and after each sub-layer. ``base`` maps a layer type to its rotary base."""
     limit, softcap = config.sliding_window(), config.number("attn_logit_softcapping")
     scale = (config.number("query_pre_attn_scalar") or 256.0) ** -0.5
     causal = not config.flag("use_bidirectional_attention")

@@ -103,7 +103,7 @@ def _eps(config: Config) -> Fields:
 
 
 def _compressed_layers(config: Config, layers: int) -> list[str]:
-    """Return the type of each layer, ignoring any extra entry for the prediction module in published configs."""
+    """Return the type of each layer. An extra entry for the prediction module in published configs is ignored."""
     ratios = config.layer_indices("compress_ratios")
     strange = next((ratio for ratio in ratios if ratio not in _BY_RATIO), None)
     if strange is not None:

@@ -108,7 +108,7 @@ def _with_attention_residuals(stack: Stack, every: int, eps: float) -> Stack:
 
 
 def _residual_block(block: Block, closes: bool, width: int, eps: float) -> Block:
-    """Return a block with attention residuals. If ``closes`` is true, the block starts a new residual stream."""
+    """Return a block with attention residuals. If ``closes`` is true, a new residual stream starts in the block."""
     mixer, feed = block.sublayers
     first = _residual_sublayer(mixer, AttentionResidual(width, closes, norm_eps=eps), residual=not closes)
     second = _residual_sublayer(feed, AttentionResidual(width, norm_eps=eps), residual=True)

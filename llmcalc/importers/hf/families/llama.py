@@ -70,7 +70,7 @@ def _attention(config: Config, chunk: int | None, rotated: bool) -> Layer:
 
 
 def _is_temperature_tuned(config: Config) -> bool:
-    """Return whether temperature tuning is enabled. Published configs use 4 instead of true."""
+    """Return whether temperature tuning is enabled. Published configs use 4 instead of ``true``."""
     value = config.get("attn_temperature_tuning", True)
     if type(value) is int:
         return config.integer(value, "attn_temperature_tuning", 0) > 0

@@ -92,7 +92,7 @@ def multipliers(config: Config) -> Fields:
 
 
 def attention_by_base(config: Config, types: Sequence[str], **changes: Any) -> tuple[Mapping[str, Layer], list[str]]:
-    """Return attention layers by type and rotary base, and the name for each layer. A base of 0 disables rotation."""
+    """Return attention layers by type and rotary base, and the name of each layer. A base of 0 disables rotation."""
     bases = config.get("layer_rope_theta")
     if bases is None:
         bases = [config.rope_theta()] * len(types)

@@ -16,7 +16,7 @@ KINDS = ("full_attention", "sliding_attention")
 
 
 def modernbert(config: Config) -> Architecture:
-    """Read a ModernBERT config [warner2024] with gated MLPs and windows. The first attention layer has no pre-norm."""
+    """Read a ModernBERT config [warner2024] with gated MLPs and windows. The first block has no attention pre-norm."""
     config.ignore("deterministic_flash_attn sparse_prediction sparse_pred_ignore_index classifier_pooling")
     return _modernbert(config, _has_head(config), causal=False, window=(config.size("local_attention") // 2) + 1)
 

@@ -156,7 +156,9 @@ def exaone_moe(config: Config) -> Architecture:
 
 
 def _exaone_pattern(config: Config, layers: int, limit: int | None) -> list[str]:
-    """Return layer types from a period or a string of ``L`` (window) and ``G`` (full). The last layer is full."""
+    """Return layer types from a period or a string of ``L`` (window) and ``G`` (full). The last layer is always
+    full.
+    """
     pattern = config.get("sliding_window_pattern")
     if not limit:
         return ["full_attention"] * layers

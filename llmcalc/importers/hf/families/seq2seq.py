@@ -33,7 +33,7 @@ def composed(config: Config) -> Architecture:
 
 
 class Style(NamedTuple):
-    """Differences between a family and BART.
+    """Differences between a model family and BART.
 
     Attributes:
         pre_norm: whether norms come before the sub-layers.
@@ -64,7 +64,10 @@ class Style(NamedTuple):
 
 
 def class_kind(config: Config) -> str:
-    """Return ``seq2seq``, ``causal`` (decoder only), ``encoder`` (encoder only) or ``none`` (no head)."""
+    """Return the kind of model class.
+
+    The kind is ``seq2seq``, ``causal`` (decoder only), ``encoder`` (encoder only) or ``none`` (no head).
+    """
     if config.class_name().endswith("EncoderModel"):
         return "encoder"
     config.ignore("is_decoder is_encoder_decoder add_cross_attention num_hidden_layers")

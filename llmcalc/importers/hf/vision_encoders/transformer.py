@@ -37,7 +37,7 @@ class Transformer(NamedTuple):
         qk_norm: value of the attention field ``qk_norm``.
         qk_layernorm: config key for LayerNorm over the full width of queries and keys, or empty.
         grouped: whether the config sets the number of key/value heads and the head width.
-        rope: field ``grid`` of the rotary positions, or empty for no rotary positions.
+        rope: value of the rotary position field ``grid``, or empty if there are no rotary positions.
         window: name of the ``COUNTS`` function that returns the number of patches per window, or empty.
         layer_scale: whether each sub-layer output is scaled by one factor per channel.
         pooling: config key of the flag for an unused pooling head, or empty.
@@ -70,7 +70,9 @@ class Transformer(NamedTuple):
 
 
 def read(config: Config, merge: int = 1) -> Stack:
-    """Return the vision transformer of a config. ``merge`` is the number of input patches merged into each token."""
+    """Return the vision transformer described by a config. ``merge`` is the number of patches merged into each
+    token.
+    """
     fields = _fields(config)
     for pair in fields.older.split():
         config.read_legacy(*pair.split(":"))

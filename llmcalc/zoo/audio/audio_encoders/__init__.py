@@ -1,1 +1,1 @@
-"""Audio encoders, which ``core/zoo_search.py`` finds by name."""
+"""Audio encoders that ``core/zoo_search.py`` finds by name."""

@@ -141,7 +141,7 @@ def phi4_projector(link: Link) -> list[Named]:
 
 
 def _nemo(config: Config, width: int, span: int) -> tuple[Named, ...]:
-    """Return stride-2 convolutions, which are depthwise separable except for the first one."""
+    """Return stride-2 convolutions. All convolutions except the first are depthwise separable."""
     channels, act, rows = (
         config.size("nemo_conv_channels"),
         config.activation("nemo_activation"),
@@ -250,7 +250,7 @@ def _two_channels(config: Config, key: str) -> tuple[int, int]:
 
 
 def fast_conformer_front(config: Config, tower: bool) -> tuple[Named, ...]:
-    """Return stride-2 convolutions and an output projection. With ``tower``, lengths are in frames, not in tokens."""
+    """Return stride-2 convolutions and an output projection. If ``tower``, lengths are in frames instead of tokens."""
     width, channels, rows = (config.size(key) for key in ("hidden_size", "subsampling_conv_channels", "num_mel_bins"))
     side, factor = config.size("subsampling_conv_kernel_size"), config.size("subsampling_factor")
     count = int(math.log2(factor))

@@ -26,7 +26,9 @@ _QKV = ("q_bias", "k_bias", "v_bias")
 
 
 def text_encoder(config: Config) -> Architecture:
-    """Build a CLVP text or speech encoder [betker2023] with rotated values and a projection of the token mean."""
+    """Build a CLVP text or speech encoder [betker2023] with rotated values and a projection of the mean token
+    vector.
+    """
     config.override("architectures", ["Model"])  # the only class
     config.add_unmodelled("the projection is applied to the mean over all tokens")
     width, heads, out = (config.size(key) for key in ("hidden_size", "num_attention_heads", "projection_dim"))

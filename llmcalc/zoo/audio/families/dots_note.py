@@ -32,7 +32,7 @@ _OLD_WHISPER_KEYS = {
 
 
 def check_width(link: Link) -> list[Named]:
-    """Check that the encoder's adapter is as wide as the language model, and return no additional layers."""
+    """Check that the encoder adapter's output width matches the language model, and return an empty list."""
     out = link.encoder.size("adapter_out_dim")
     if out != link.d_model:
         said = f"adapter_out_dim is {out}, but the language model is {link.d_model} wide"

@@ -73,7 +73,9 @@ def _with_decoder(config: Config, encoder: Stack, own: Attention, mlp: Mlp, laye
 
 
 def _convolutions(width: int) -> tuple[Named, ...]:
-    """Return unpadded convolutions with strides of 64, 3 and 2. Earlier ones compute extra outputs for later ones."""
+    """Return unpadded convolutions with strides of 64, 3 and 2. Later convolutions read extra outputs of earlier
+    ones.
+    """
     sound = Conv(1, width, 127, 6, 64, 7, padded=False, bias=False, activation="tanh", normed=True, of_data=True)
     return (
         Named("conv1", sound),

@@ -127,7 +127,7 @@ def _lm(config: Config, repeats: Block) -> Architecture:
 
 
 def _unexecuted(found: Architecture, name: str, inputs: list[Named], heads: list[Named]) -> Stack:
-    """Return a decoder as an unexecuted stack, with input tables and heads replaced."""
+    """Return a decoder as an unexecuted stack with different input tables and heads."""
     main = found.main
     norms = [entry for entry in main.outputs if not isinstance(entry.layer, Head)]
     fields: Fields = {"inputs": tuple(inputs), "outputs": (*norms, *heads)}

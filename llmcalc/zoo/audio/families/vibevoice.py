@@ -35,7 +35,7 @@ def vibevoice_asr(config: Config) -> Architecture:
 
 
 def _encoder(config: Config, name: str) -> list[Stack]:
-    """Return one stack per stage and the convolution to latents, using ``name`` as the tensor prefix."""
+    """Return one stack per stage and a convolution that produces latents. ``name`` is the tensor prefix."""
     filters, taps, depths = config.size("num_filters"), config.size("kernel_size"), config.layer_indices("depths")
     steps, before = [1, *config.layer_indices("downsampling_ratios")], config.size("channels")
     if len(depths) != len(steps):

@@ -80,7 +80,7 @@ class ContextAttention(Layer):
                 raise self.size_error(name, "cannot be combined with left, right or positions")
 
     def has_order(self) -> bool:
-        """Return whether there are positions."""
+        """Return whether the layer has relative positions."""
         return self.positions != "none"
 
     def declare(self) -> Declaration:

@@ -41,7 +41,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _with_fixed_queries(layer: Any, w: Weights, x: Array, step: Step) -> Array:
-    """Attend with queries shared by all blocks. Without a source, the full layer is computed only once."""
+    """Attend with queries shared by all blocks. If there is no source, the layer is computed only once."""
     b, q, _ = x.shape
     blocks, first = -(-q // layer.chunk), x[:1, : layer.chunk]
     if not np.array_equal(constant(x), np.tile(constant(first), (b, blocks, 1))[:, :q]):
@@ -100,7 +100,7 @@ def _context_windows(layer: Any, x: Array) -> Array:
 
 
 def _mask(layer: Any, tokens: int) -> Array:
-    """Return a mask of the hidden keys [y z k], except for padded queries, whose results are discarded."""
+    """Return a mask [y z k] of the hidden keys. Padded queries are not masked, since their results are discarded."""
     block = np.arange(0, tokens, layer.chunk)[:, None, None]
     query = block + np.arange(layer.chunk)[:, None]
     if layer.d_source:

@@ -36,7 +36,7 @@ class BoxPairs(Layer):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"waves": "sines and cosines of distances between boxes"}
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return one sine and one cosine."""
+        """Return a ``d_wave`` of 2 for one sine and one cosine."""
         return {"d_wave": 2}
 
     def declare(self) -> Declaration:

@@ -34,7 +34,7 @@ SPLINTER = ("SplinterModel", "SplinterForPreTraining", "SplinterForQuestionAnswe
 
 
 def mobilebert(config: Config) -> Architecture:
-    """Build MobileBERT [sun2020] with token trigrams, and bottleneck blocks with several feed-forward layers."""
+    """Build MobileBERT [sun2020] with token trigrams and bottleneck blocks that have several feed-forward layers."""
     width, vocab, narrow = config.d_model, config.vocab, config.size("embedding_size")
     kind = config.string("normalization_type")
     if kind not in ("no_norm", "layer_norm"):

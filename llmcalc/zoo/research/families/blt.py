@@ -82,7 +82,7 @@ def _patches(config: Config) -> tuple[dict[str, Any], tuple[str, ...]]:
 
 
 def _layers(part: Config, theta: float, span: int | None) -> tuple[Sublayer, Sublayer]:
-    """Return the two sub-layers of a pre-norm block, attention and a gated feed-forward layer."""
+    """Return the attention and gated feed-forward sub-layers of a pre-norm block."""
     norm = part.rmsnorm()
     changes: Fields = {"rope": {"theta": part.rope_theta(default=theta), "interleaved": True}, "window": span}
     attention = part.attention(bias=False, d_head=part.d_model // part.n_heads, **changes)
@@ -116,14 +116,14 @@ def _between(part: Config, asks: str, patches: Fields, vectors: int) -> PatchAtt
 
 
 def _query_residual(layer: PatchAttention) -> Sublayer:
-    """Return a sub-layer without a residual connection, because the layer adds its queries itself."""
+    """Return a sub-layer without a residual connection, because the layer itself adds the queries."""
     return Sublayer("patches", (Branch("patches", layer),), residual=False)
 
 
 def _encoder(config: Config, part: Config, patches: Fields, table: tuple[int, int] | None) -> Stack:
     """Return a byte-level encoder that computes patch vectors after the last layer or after every layer.
 
-    ``table`` is the number of rows and the width of the token embedding if the head is tied.
+    If the head is tied, ``table`` contains the number of rows and the width of the token embedding.
     """
     from dataclasses import replace
 

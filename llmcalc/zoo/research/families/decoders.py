@@ -76,7 +76,7 @@ def jetmoe(config: Config) -> Architecture:
 
 
 def minimax(config: Config) -> Architecture:
-    """Read a MiniMax-Text-01 config with lightning attention in some layers and softmax attention in the others."""
+    """Read a MiniMax-Text-01 config with lightning attention in some layers and softmax attention in other layers."""
     config.get("sliding_window")  # the class masks tokens but caches all of them
     softmax = config.attention(bias=False)
     mixers: Layers = {

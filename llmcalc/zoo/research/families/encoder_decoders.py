@@ -59,7 +59,7 @@ def longt5(config: Config) -> Architecture:
 
 
 def prophetnet(config: Config) -> Architecture:
-    """Read a ProphetNet config [qi2020]. The decoder predicts the next n tokens with one stream per token."""
+    """Read a ProphetNet config [qi2020]. The decoder has one stream for each of the next n tokens."""
     config.ignore("disable_ngram_loss eps num_encoder_layers num_encoder_attention_heads")
     crossed, kind = config.flag("add_cross_attention", True), class_kind(config)
     tied, vocab, width = config.flag("tie_word_embeddings", True), config.vocab, config.d_model

@@ -35,7 +35,7 @@ class Place(NamedTuple):
 
 
 def inkling2(config: Config) -> Architecture:
-    """Read an Inkling 2 config [tml2026]. Attention and experts read a mix of earlier layer group outputs."""
+    """Read an Inkling 2 config [tml2026]. Attention and expert layers read a mix of earlier layer group outputs."""
     layers, group = config.n_layers, config.size("n_layers_per_attn_res_block")
     return _stack(config, [Place(number, group) for number in range(layers)], ())
 

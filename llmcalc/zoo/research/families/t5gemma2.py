@@ -69,7 +69,7 @@ def _encoder(config: Config, tied: bool) -> tuple[tuple[Stack, ...], int | None]
 
 
 def _stack(config: Config, side: str, table: str, share: str | None, end: int | None) -> Stack:
-    """Return a stack with token embeddings, the end-of-image row, blocks, and a norm."""
+    """Return a stack with token embeddings, the end-of-image embedding, blocks, and a norm."""
     tokens = Embedding(config.vocab, config.d_model, table, share, scale=config.d_model**0.5)
     row: Fields = {"use": "replacement", "token_id": end} if end is not None else {"unused": True}
     inputs = (

@@ -66,7 +66,7 @@ class BlockAttention(Layer):
     }
 
     def has_order(self) -> bool:
-        """Return whether there are positions."""
+        """Return whether the layer has relative positions."""
         return self.positions != "none"
 
     def declare(self) -> Declaration:

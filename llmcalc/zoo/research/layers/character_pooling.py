@@ -49,7 +49,7 @@ class CharacterPooling(Layer):
         self.derive(taps=self.merge)
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return taps that span a group of tokens, or the neighbours of a token."""
+        """Return a kernel size that spans one group, or a token and its neighbours."""
         return {"taps": self.merge if self.taps == self.merge else 4} if "taps" in small else {}
 
     def declare(self) -> Declaration:

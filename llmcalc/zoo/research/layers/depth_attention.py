@@ -79,7 +79,7 @@ class DepthAttention(Layer):
         return declaration.only_stored() if self.unused else declaration
 
     def _add_gate(self, declaration: Declaration, number: int) -> None:
-        """Add ``(1 - tanh(c wf)) read + tanh(c wm) message`` with a low-rank projection ``c`` of both inputs."""
+        """Add ``(1 - tanh(c wf)) read + tanh(c wm) message``, where ``c`` is a low-rank projection of both inputs."""
         declaration.axes |= {"rank": int(self.gate_rank or 0), "in": 2 * self.d_model}
         down, forget, take = (f"{name}{number}" for name in ("w_down", "w_forget", "w_message"))
         declaration.weights(f"{down}[in | rank]", f"{forget}[rank | d]", f"{take}[rank | d]", unused=not self.gates_run)

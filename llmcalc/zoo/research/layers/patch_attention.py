@@ -66,11 +66,11 @@ class PatchAttention(Layer):
         derive_head_width(self)
 
     def reserve_sizes(self, sizes: Sizes, stream: int) -> None:
-        """Make the concatenated vectors of a patch a multiple of one vector."""
+        """Make the width of a patch's concatenated vectors a multiple of the width of one vector."""
         sizes.concatenate(*[self.d_model] * self.n_vectors)
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return numbers of heads that divide each other."""
+        """Return small numbers of query and key/value heads that divide evenly."""
         from ....layers._small_sizes import shrink_heads  # needed only by tests
 
         return shrink_heads(self, sizes)

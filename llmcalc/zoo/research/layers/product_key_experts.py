@@ -53,7 +53,7 @@ class ProductKeyExperts(Layer):
             raise self.size_error("n_experts", problem)
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return numbers of experts that leave some experts inactive, unless all were active."""
+        """Return expert counts that leave some experts inactive, unless all experts were active."""
         from ....layers._small_sizes import shrink_experts  # needed only by tests
 
         return shrink_experts(self, sizes)

@@ -84,7 +84,7 @@ class RelativeProfileAttention(Layer):
             raise self.size_error("separate", "requires own_inputs: true")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return numbers of heads that divide each other."""
+        """Return small numbers of query and key/value heads that divide evenly."""
         from ....layers._small_sizes import shrink_heads  # needed only by tests
 
         return shrink_heads(self, sizes)

@@ -46,11 +46,11 @@ class SparseAttention(MultiHead):
         return (NEAR + GLOBAL + 2 * self.n_random) * self.block
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return the smallest blocks, and one random block per block."""
+        """Return the smallest block size, and one random block per query block."""
         return super().shrink_related(sizes, small) | {"block": 2, "n_random": 1}
 
     def declare(self) -> Declaration:
-        """Declare the projections, scores of end and inner blocks or of all tokens, weighted values, and output."""
+        """Declare the projections, blockwise or full scores, weighted values, and output projection."""
         seen = NEAR + GLOBAL + self.n_random
         sparse = f"min(1, max(0, q - {self.limit}))"  # 1 with more tokens than the limit, else 0
         rows = f"ceil(q, {self.block}) * {self.block}"

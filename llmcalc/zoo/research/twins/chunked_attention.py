@@ -35,7 +35,7 @@ def is_stepwise(layer: Any) -> bool:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``softmax(q kᵀ) v · wo`` for the new tokens ``x`` [b q d] within their chunk and adjacent chunks."""
+    """Compute ``softmax(q kᵀ) v · wo`` for new tokens ``x`` [b q d] over their own and adjacent chunks."""
     if not layer.causal:
         step.must_be_whole(layer.kind())
     if not step.decode:
@@ -172,7 +172,7 @@ def _buckets(layer: Any, q: Array, rotations: int) -> Array:
 
 
 def _decode(layer: Any, w: Weights, past: Array, x: Array, state: State | None) -> Array:
-    """Return the attention output for new tokens [b q h e] over their own chunk and the preceding chunks."""
+    """Return the output [b q h e] of attention from new tokens to their own chunk and the preceding chunks."""
     cached, new = past.shape[1], x.shape[1]
     seen = cached if layer.hashed else min(cached, cached % layer.chunk + layer.before * layer.chunk)
     near = np.concatenate([past[:, cached - seen :], x], axis=1)
@@ -189,7 +189,7 @@ def _decode(layer: Any, w: Weights, past: Array, x: Array, state: State | None) 
 
 
 def _decode_hashed(layer: Any, w: Weights, past: Array, x: Array, state: State | None) -> Array:
-    """Return the attention output for new tokens [b q h e] over nearby tokens in the sorted order of each round."""
+    """Return the output [b q h e] of attention from new tokens to nearby tokens in the sorted order of each round."""
     if state is None or "_buckets" not in state:
         raise UnsupportedError("the cached tokens have no hashes", where="chunked_attention")
     found = []

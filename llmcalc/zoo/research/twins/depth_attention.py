@@ -21,7 +21,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Mix the earlier group sums and the current sum ``x`` into [b q d], or into [b q n d] for n queries."""
+    """Return a mix [b q d] of the earlier group sums and the current sum ``x``, or n mixes [b q n d] for n queries."""
     if layer.closes:
         *_, last, _ = step.sublayer_inputs.values()  # the inputs of the preceding sub-layer and of this one
         step.block_sums.append(last)

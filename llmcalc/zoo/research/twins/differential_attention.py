@@ -1,4 +1,4 @@
-"""Differential attention [ye2024, Section 2.1]. Each pair of heads subtracts a scaled softmax from another one.
+"""Differential attention [ye2024, Section 2.1]. Each pair of heads computes a softmax minus a scaled softmax.
 
 Heads i and i + h/2 form a pair. Both heads use the values of the pair [b k 2 g v].
 """

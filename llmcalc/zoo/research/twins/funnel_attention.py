@@ -97,7 +97,7 @@ def _first_tokens(layer: Any, step: Step, merge: int) -> Array:
 
 
 def _double_first(layer: Any, x: Array) -> Array:
-    """Duplicate a separate first token of ``x`` [b q ...] before pairing. Without ``extra``, drop the last token."""
+    """Duplicate a separate first token of ``x`` [b q ...] before pairing. Unless ``extra``, drop the last token."""
     if not layer.first_apart:
         return x
     return np.concatenate([x[:, :1], x if layer.extra else x[:, :-1]], axis=1)

@@ -22,7 +22,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``x + Σ table[hash mod rows]`` for the new tokens. Their n-grams include earlier tokens."""
+    """Compute ``x + Σ table[hash mod rows]`` for the new tokens. The hashed n-grams include earlier tokens."""
     lengths = [int(word) for word in layer.lengths.split()]
     pairs = [(PRIMES[number % len(PRIMES)], length) for number in range(layer.n_functions) for length in lengths]
     text = step.ids if step.text is None else step.text

@@ -28,7 +28,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``S = λ S + k vᵀ; o = S q``. Normalise the output and gate it with ``sigmoid(x wgate)``."""
+    """Compute ``S = λ S + k vᵀ; o = S q``, normalise ``o``, and multiply by the gate ``sigmoid(x wgate)``."""
     act = ACTIVATIONS[layer.activation]
     q, k, v = (act(einsum("bqd,dhe->bqhe", x, w)) for w in (w.wq, w.wk, w.wv))
     decay = np.exp(-slopes(layer, step))

@@ -75,7 +75,7 @@ def _max_per_patch(layer: Any, x: Array, step: Step, first: int, last: int, stat
 
 
 def _token_queries(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Return the attention output for bytes [b q d] over the vectors of the last complete patch."""
+    """Return the output [b q d] of attention from bytes to the vectors of the last complete patch."""
     if step.source is None:
         raise UnsupportedError("missing patch vectors", where="patch_attention")
     k, v = _keys_and_values(layer, w, step.source, state)

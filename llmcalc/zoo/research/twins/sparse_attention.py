@@ -58,7 +58,7 @@ def _gather(blocks: Array, seen: Array) -> Array:
 
 
 def _mix_inner(q: Array, keys: Array, values: Array, real: Array, seen: Array) -> Array:
-    """Return the attention output for inner blocks [b m q h e] over gathered blocks and the first and last blocks."""
+    """Return the output [b m q h e] of attention from inner blocks to gathered, first and last blocks."""
     last = keys.shape[1] - 1
     near = einsum("bmqhe,bmkhe->bmhqk", q, _gather(keys, seen))
     ends = einsum("bmqhe,bnkhe->bmhqnk", q, keys[:, ::last])

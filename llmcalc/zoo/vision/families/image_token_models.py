@@ -81,7 +81,7 @@ def chameleon(config: Config) -> Architecture:
 
 
 def _image_tokens(config: Config) -> Fields:
-    """Return the head fields for image tokens. The transformers class never predicts these tokens."""
+    """Return the head fields that exclude image tokens, which the transformers class never predicts."""
     names = config.get("vocabulary_map")
     if names is None:
         return {}

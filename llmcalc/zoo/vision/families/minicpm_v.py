@@ -61,7 +61,7 @@ def _within(config: Config, window: int, unused: bool) -> list[Named]:
 
 
 def _mergers(config: Config, width: int, out: int, merge: int) -> list[Named]:
-    """Return ``merger_times`` groups, each with a LayerNorm and two linear layers."""
+    """Return ``merger_times`` groups of layers. Each group has a LayerNorm and two linear layers."""
     kernel, times, found = _product(config, "merge_kernel_size"), config.size("merger_times"), list[Named]()
     for number in range(times):
         merge *= kernel

@@ -101,7 +101,7 @@ def project_granite(link: Link) -> Sequence[Named | Stack]:
 
 
 def _sides(config: Config) -> tuple[int, int]:
-    """Return the side length of a window in queries and in patches."""
+    """Return the side length of a window, measured in queries and in patches."""
     rate = config.string("downsample_rate", "")
     parts = rate.split("/")
     if len(parts) != PAIR or not all(each.isdecimal() and int(each) for each in parts):

@@ -32,7 +32,7 @@ def clip(config: Config) -> Architecture:
 
 
 def metaclip_2(config: Config) -> Architecture:
-    """Read a MetaCLIP 2 text encoder config. Unlike in early CLIP configs, the end-of-text id is always correct."""
+    """Read a MetaCLIP 2 text encoder config. The end-of-text id is always correct, unlike in early CLIP configs."""
     return _clip(config, "of_id")
 
 
