@@ -1,7 +1,8 @@
-"""Layer kinds that are defined as text instead of Python.
+"""Layer kinds defined in presets instead of Python.
 
-A preset lists the fields, axes, tensors, equations and state of a kind, and ``layer_class`` turns this definition
-into a layer class. Its layers are declared, counted, compared and pickled like the layers of any other kind.
+A preset lists the fields, axes, tensors, equations and state of a kind. ``layer_class`` converts this
+definition to a layer class. The layers can be declared, counted, compared and pickled like those of any other
+kind.
 
 >>> kind = TextKind(
 ...     "low_rank",
@@ -41,10 +42,10 @@ _NAME = re.compile(r"[A-Za-z_]\w*")
 
 @record
 class TextField:
-    """A field of a kind.
+    """A field of a text kind.
 
-    ``default`` is a number, an expression over other fields such as ``4 * d_model``, or None for a required field.
-    ``role`` is the attribute of ``Roles`` that lists the field, such as ``heads``.
+    ``default`` is a number, an expression in terms of other fields such as ``4 * d_model``, or None if the field is
+    required.
     """
 
     name: str
@@ -60,7 +61,7 @@ class TextField:
 
 @record
 class TextAxis:
-    """An axis with its length, which is an expression over fields, or over axes and the workload (``c + q``).
+    """An axis and its length, given as an expression in terms of fields, or of axes and the workload (``c + q``).
 
     ``shard`` is the attribute of ``Parallel`` that lists the axis, such as ``tensor``.
     """
@@ -93,11 +94,11 @@ class TextState:
 
 @record
 class TextKind:
-    """Definition of a layer kind.
+    """Definition of a text kind.
 
     Attributes:
-        mask: pair of a mask and its width as an expression, such as ``("window", "w")``. The width of ``causal`` is
-            empty.
+        mask: attention mask and an expression for its width, such as ``("window", "w")``. For a ``causal`` mask,
+            the expression is empty.
     """
 
     name: str
@@ -130,18 +131,18 @@ class TextLayer(Layer):
 
     @classmethod
     def signature(cls) -> str:
-        """Return the text that identifies the definition in a fingerprint, without descriptions and sources."""
+        """Return the text that identifies the definition in a fingerprint, excluding descriptions and sources."""
         from .fingerprint import canonical
 
         return f"{cls.__name__}:{canonical(changed(cls.definition, description='', source=''))}"
 
     def integers(self) -> dict[str, int]:
-        """Return the integer fields that have a value."""
+        """Return the values of all integer fields that are set."""
         own = ((field.name, getattr(self, field.name)) for field in self.definition.fields if field.type == "int")
         return {name: value for name, value in own if value is not None}
 
     def declare(self) -> Declaration:
-        """Return the axes, tensors, equations and state in the definition."""
+        """Return the axes, tensors, equations and state from the definition."""
         definition, sizes = self.definition, self.integers()
         declaration = Declaration({axis.symbol: length_of(axis, sizes) for axis in definition.axes})
         for tensor in definition.tensors:
@@ -155,13 +156,13 @@ class TextLayer(Layer):
         return declaration
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return small sizes that keep the divisions of the definition exact."""
+        """Return small sizes for which all divisions in the definition are exact."""
         from .text_sizes import shrink_related  # needed only by tests
 
         return shrink_related(self, sizes, small)
 
     def check_lengths(self, declaration: Declaration) -> None:
-        """Check that every axis length can be evaluated and that closed forms have a limited number of terms."""
+        """Check that every axis length can be evaluated and that closed forms do not have too many terms."""
         symbols: dict[str, Any] = {name: symbol(name) for name in WORKLOAD}
         symbols |= {axis: length for axis, length in declaration.axes.items() if isinstance(length, int)}
         lengths = {
@@ -179,7 +180,7 @@ class TextLayer(Layer):
 
 @cache
 def layer_class(definition: TextKind) -> type[TextLayer]:
-    """Return the layer class of a definition."""
+    """Return the layer class for a definition."""
     from .text_sizes import shrink_rules, width_multiple  # avoids a circular import
 
     name = definition.name.title().replace("_", "")
@@ -210,15 +211,15 @@ def layer_class(definition: TextKind) -> type[TextLayer]:
 
 
 def _restore(definition: TextKind, values: tuple[Any, ...]) -> TextLayer:
-    """Return a layer from its pickled state."""
+    """Restore a layer from its pickled state."""
     return layer_class(definition)(*values)
 
 
 def computation_order(fields: tuple[TextField, ...]) -> tuple[TextField, ...]:
-    """Return the derived fields, each after the fields that its expression uses.
+    """Return the derived fields, sorted so that each field follows the fields that its expression depends on.
 
     Raises:
-        DescriptionError: Fields refer to each other in a circle.
+        DescriptionError: if there are circular references between fields.
     """
     waiting = {field.name: field for field in fields if field.is_derived}
     found: list[TextField] = []
@@ -231,14 +232,14 @@ def computation_order(fields: tuple[TextField, ...]) -> tuple[TextField, ...]:
 
 
 def length_of(axis: TextAxis, sizes: Mapping[str, int]) -> int | str:
-    """Return an axis length as an integer, or as an expression over axes and the workload."""
+    """Return an axis length as an integer, or as an expression in terms of axes and the workload."""
     if isinstance(axis.length, str) and not names_in(axis.length) <= sizes.keys():
         return _NAME.sub(lambda match: str(sizes.get(match[0], match[0])), axis.length)
     return size_of(f"axis {axis.symbol}", str(axis.length), sizes)
 
 
 def size_of(what: str, text: str, sizes: Mapping[str, int]) -> int:
-    """Return the value of an expression, which must be a positive integer."""
+    """Evaluate an expression and check that the value is a positive integer."""
     found = _evaluate(what, text, sizes)
     if type(found) is not int or not 1 <= found <= LARGEST_SIZE:
         raise SizeError(f"{what} is {text} = {short_repr(found)}; it must be from 1 to {LARGEST_SIZE:.0e}")
