@@ -30,6 +30,7 @@ from ..core.equation import Equation, read
 from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, short_repr
 from ..core.expression import names_in
 from ..core.form import FUNCTIONS
+from ..core.functions import FUNCTIONS as FUNCTIONS_OF_EQUATIONS
 from ..core.layer import is_number
 from ..core.ledger import stack_entries
 from ..core.record import fields
@@ -55,6 +56,7 @@ SOURCES = {  # number of axes of the tensors that equations read but do not comp
     "src": 3,  # the encoder's output [b n d]
     "mask": 2,  # the attention mask [q k]
 }
+INPUT = "x"
 MASKS, WIDE_MASKS = ("causal",), ("window", "chunk")
 FIELD_TYPES = ("int", "float")
 ROLES = {  # of fields with the names that papers use
@@ -297,7 +299,11 @@ def _check_equation(equation: Equation, axes: list[str], shapes: Mapping[str, in
         for axis in operand.axes:
             if axis not in axes:
                 raise UnknownNameError("axis", axis, axes, hint=f"in {short_repr(equation.text)}")
+    saves = FUNCTIONS_OF_EQUATIONS[equation.function].saves if equation.function else ""
     for operand in equation.operands:
+        if operand.name in SOURCES and operand.name != INPUT and not operand.axes and "input" in saves:
+            message = f"{equation.function} saves {operand.name} for its gradient; write the axes of {operand.name}"
+            raise DescriptionError(message, hint=f"as in {operand.name}[b q d]")
         if operand.name not in shapes:
             hint = f"in {short_repr(equation.text)}; an equation reads tensors, earlier results, state and x"
             raise UnknownNameError("tensor", operand.name, shapes, hint=hint)

@@ -385,6 +385,7 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     (equations("y[b q d] = y[b q] keys[m e]"), "y[b q] ", "y has 3 axes"),
     (equations("wq[d e] = scale(wq)"), "scale(", "is a stored tensor"),
     (equations("y = scale(y)"), "scale(", "y has no axes"),
+    (equations("y[b q d] = mul(y, shifted)"), "shifted)", "write the axes of shifted"),
     (changed(equations=["q[b q e] = x[b q d] wq[d e]"]), "equations", "computes the output y"),
     (changed(state=["S[b z]"]), "S[b z]", "unknown axis 'z'"),
     (changed(mask="casual"), "mask", "mask must be one of causal"),
