@@ -10,7 +10,7 @@ from ..calc.flop_conventions import training_flops_per_token
 from ..calc.flops import Count, Flops
 from ..calc.params import Params, params
 from ..calc.traffic import Traffic
-from ..core.errors import UnsupportedError
+from ..core.errors import InputError, UnsupportedError
 from .document import Column, Document, Fact, Table, columns
 from .heading import formula_note, model_document, workload_inputs, workload_line
 from .numbers import BYTES, exact
@@ -30,7 +30,7 @@ CONVENTIONS = {
 def flops_document(result: Flops, by: str = "component", recompute: str = "none") -> Document:
     """Build the FLOPs report for a step. ``recompute`` adds the FLOPs of activation recomputation."""
     counted = params(result.architecture)
-    moved = step_traffic(result.architecture, result.workload) if result.workload.convention is None else None
+    moved = _moved(result)
     breakdown = {"component": by_component, "layer": _by_layer}[by]
     return model_document(
         result.architecture,
@@ -41,6 +41,16 @@ def flops_document(result: Flops, by: str = "component", recompute: str = "none"
         tables=(breakdown(result), convention_table(result)),
         notes=(formula_note("matmul of the forward pass", result.matmul_form), *_bound(result)),
     )
+
+
+def _moved(result: Flops) -> Traffic | None:
+    """Return the bytes moved in the step, or None for eager code or if the checkpoint's formats cannot be read."""
+    if result.workload.convention is not None:
+        return None
+    try:
+        return step_traffic(result.architecture, result.workload)
+    except InputError:
+        return None
 
 
 def _bound(result: Flops) -> list[str]:

@@ -17,6 +17,7 @@ from llmcalc.calc.traffic import Traffic
 from llmcalc.core.architecture import Architecture
 from llmcalc.core.errors import InputError
 from llmcalc.core.ledger import entries
+from llmcalc.report.flops import flops_document
 from llmcalc.schema.preset_files import names
 from llmcalc.twins import moe, twin
 from llmcalc.twins.observer import Observer
@@ -272,3 +273,13 @@ def test_numpy_models_move_the_same_elements(name: str, monkeypatch: pytest.Monk
     step = {**sizes, "seq": 1, "patches": 0, "mode": "decode", "context": verification.SEQ, **source}
     found = llmcalc.traffic(small, **step, **formats)
     assert elements(found, counts) == pytest.approx(observer.elements, rel=1e-12)
+
+
+def test_flops_need_no_readable_weight_format() -> None:
+    model = llmcalc.load({"model_type": "llama", "quantization_config": {"quant_method": "strange"}})
+    with pytest.raises(InputError):
+        llmcalc.traffic(model)
+    labels = [fact.label for fact in flops_document(llmcalc.flops(model)).facts]
+    assert "matmul" in labels
+    assert "bytes moved" not in labels
+    assert "bytes moved" in [fact.label for fact in flops_document(llmcalc.flops("gpt2")).facts]
