@@ -20,6 +20,7 @@ from llmcalc.core.architecture import Architecture, declare
 from llmcalc.core.errors import InputError
 from llmcalc.core.fingerprint import fingerprint
 from llmcalc.core.layer import Layer
+from llmcalc.core.traits import glossary
 from llmcalc.schema.describe import describe
 from llmcalc.schema.export import preset_text
 from llmcalc.schema.preset import build_preset, load_text
@@ -313,6 +314,12 @@ def test_formulas_use_the_names_of_its_axes() -> None:
     assert formulas["wq"] == "n_blocks·d_model·d_slot"
     collect(llmcalc.explain(built(SLOTS, SLOTS_FIELDS), "params").tree)
     assert formulas["wq"] == "n_blocks·d_model·d_head"  # the letter has a name already
+
+
+def test_an_axis_without_a_name_is_named_after_its_field() -> None:
+    kind = changed(axes=SLOTS["axes"] | {"za": "n_slots", "zb": "n_slots + 1"})
+    names = glossary(type(layer(kind, d_model=15, n_slots=7)))
+    assert (names["za"][0], names["zb"][0], names["d"][0]) == ("n_slots", "zb", "d_model")
 
 
 def test_its_traits_follow_from_its_state_and_axes() -> None:
