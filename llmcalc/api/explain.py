@@ -29,7 +29,7 @@ class Explanation(NotebookDisplay):
         quantity: name of the quantity, such as ``params``.
         tree: complete derivation.
         roots: selected subtrees.
-        workload: workload of the quantity, or None for parameter counts.
+        workload: workload for which the quantity was computed, or None for parameter counts.
     """
 
     architecture: Architecture

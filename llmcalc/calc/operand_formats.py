@@ -33,7 +33,7 @@ class Formats(NamedTuple):
 
 
 class WeightBits:
-    """Average bits per element of every weight, looked up by layer and tensor name."""
+    """Average bits per element of each weight, looked up by layer and tensor name."""
 
     def __init__(self, architecture: Architecture, formats: WeightFormats) -> None:
         model, owners = ModelTensors(architecture), dict[str, Fraction]()

@@ -36,7 +36,7 @@ SPELLING: ContextVar[Callable[[str, str], str]] = ContextVar("SPELLING", default
 
 
 class LlmcalcError(Exception):
-    """Base class of all llmcalc exceptions."""
+    """Base class for all llmcalc exceptions."""
 
 
 class InputError(LlmcalcError):

@@ -1,4 +1,4 @@
-"""Base class of layer kinds. A layer kind is a record that declares equations.
+"""Base class for layer kinds. A layer kind is a record that declares equations.
 
 Each kind is defined in ``llmcalc/layers/<kind>.py`` and looked up by file name. Presets set its fields, and
 ``declare()`` returns its axes, tensors, equations and state.
@@ -25,7 +25,7 @@ MOST_LAYERS = 5_000
 
 
 class Layer(Traits, Part):
-    """Base class of all layer kinds.
+    """Base class for all layer kinds.
 
     ``EXTERNAL_TENSORS`` describes tensors that equations read but do not compute. ``INPUT_WIDTH`` names the field
     that contains the input width. ``OUTPUT_WIDTH`` names the field that contains the output width if the widths
@@ -78,7 +78,7 @@ class Layer(Traits, Part):
         raise NotImplementedError
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return the small values of fields that depend on other fields. ``small`` contains the sizes set by rules."""
+        """Return values for fields that depend on other fields. ``small`` contains the sizes set by rules."""
         return {}
 
     def reserve_sizes(self, sizes: Sizes, stream: int) -> None:

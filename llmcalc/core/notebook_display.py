@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class NotebookDisplay:
-    """Base class of results. A result is displayed as one line of text, or as a table in notebooks."""
+    """Base class for results. A result is displayed as one line of text, or as a table in notebooks."""
 
     @property
     def summary(self) -> str:
@@ -18,7 +18,7 @@ class NotebookDisplay:
         return f"{type(self).__name__}({self.summary})"
 
     def _repr_html_(self) -> str:
-        """Return the result as HTML, in the ``html`` format of the command line."""
+        """Return the result as HTML, as in the command line's ``html`` format."""
         from importlib import import_module
 
         text: str = import_module("llmcalc.report.notebook").html(self)

@@ -22,7 +22,7 @@ LARGEST_SIZE = 10**15
 
 
 class Part:
-    """Base class of parts and layers. Fields are validated at construction.
+    """Base class for parts and layers. Fields are validated at construction.
 
     ``CHOICES`` lists the allowed values of string fields. Integer fields are sizes of at least 1, or at least 0 if
     listed in ``ZERO_ALLOWED``. ``PARTS`` lists the allowed classes for each field that holds a part. ``SHRINK``

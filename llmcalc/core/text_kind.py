@@ -113,7 +113,7 @@ class TextKind:
 
 
 class TextLayer(Layer):
-    """Base class of the layers of text kinds."""
+    """Base class for the layers of text kinds."""
 
     definition: ClassVar[TextKind]
     derived: ClassVar[tuple[TextField, ...]]  # in the order in which they are computed

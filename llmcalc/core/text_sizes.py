@@ -40,7 +40,7 @@ def shrink_rules(kind: TextKind) -> dict[str, str]:
 
 
 def shrink_related(layer: TextLayer, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-    """Return small sizes that preserve divisibility. Derived sizes are computed again from the small sizes."""
+    """Return small sizes that preserve divisibility. Derived sizes are recomputed from the small sizes."""
     kind, own = layer.definition, layer.integers()
     found: dict[str, Any] = {}
     for dividend, divisor in _divisions(kind):

@@ -77,7 +77,7 @@ class Roles:
 
 
 class Traits:
-    """Base class of layers that defines the default traits.
+    """Base class for layers that defines the default traits.
 
     Attributes:
         AXES: lines with the letters, name and meaning of each axis that only this kind uses.

@@ -37,7 +37,7 @@ class Embedding(Layer):
         scale: scaling factor for the rows (Gemma: sqrt(d_model)).
         padding_id: id of the padding token, whose position is the row before the first position (RoBERTa).
         dropped_id: id of tokens with a zero embedding. The other embeddings are scaled up to compensate (ESM).
-        own_ids: name of separate ids for this table (ERNIE tasks, RoCBert shapes). Missing ids are 0.
+        own_ids: name of a separate id input for this table (ERNIE tasks, RoCBert shapes). Missing ids are 0.
         use: role of the rows: ``tokens`` (added to each token), ``joined`` (concatenated to the stream), ``copies``
             (initial vectors of additional token copies; ProphetNet), ``side_tokens`` (a separate sequence, such as
             global tokens in PEGASUS-X), ``angles`` (sines and cosines of the rotary angles of this stack),
@@ -45,7 +45,7 @@ class Embedding(Layer):
             ``suffix`` (trailing tokens), ``replacement`` (one row that replaces the embedding of a token), or
             ``array`` (vectors that replace the stream after attending to the stream; Perceiver).
         codebooks: number of codebooks. The rows of all codebook tables are summed at every position (MusicGen).
-        token_id: id of the token with ``use: replacement``.
+        token_id: id of the token whose embedding is replaced with ``use: replacement``.
         column: index of the segment id, if tokens have several segment ids (TAPAS).
         by_cell: whether positions restart in every table cell, given by the second and third segment ids (TAPAS).
         edges: box edges or box size used as the index: ``left_right``, ``upper_lower``, ``height`` or ``width``.

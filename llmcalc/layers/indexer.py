@@ -118,6 +118,6 @@ class Indexer(Layer):
 
 
 def _pairs(tokens: str) -> str:
-    """Return an expression that counts pairs of a token and a preceding complete block of ``cr`` tokens."""
+    """Return the number of (token, block) pairs in which a complete block of ``cr`` tokens precedes the token."""
     blocks = f"ceil({tokens} - cr + 1, cr)"
     return f"(cr * ceil({blocks} * {blocks} - {blocks}, 2) + {blocks} * ({tokens} - cr * {blocks} + 1))"

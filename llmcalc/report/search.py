@@ -75,7 +75,7 @@ def _models(preset: dict[str, Any]) -> Iterator[Model]:
 
 
 def stack_roles(architecture: Architecture) -> str:
-    """Return the roles of the stacks, such as ``encoder-decoder``."""
+    """Return the combined roles of the stacks, such as ``encoder-decoder``."""
     return "-".join(dict.fromkeys(stack.role for stack in architecture.stacks))
 
 

@@ -147,7 +147,7 @@ def _kinds() -> dict[str, Schema]:
 
 
 def parts_of(*owners: type[Part]) -> dict[type[Part], None]:
-    """Return the parts that the given classes can contain, directly or nested, as an ordered set."""
+    """Return the parts that the given classes can contain, directly or indirectly, as an ordered set."""
     found = dict.fromkeys(part for owner in owners for choices in owner.PARTS.values() for part in choices)
     return found | parts_of(*found) if found else found
 

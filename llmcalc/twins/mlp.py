@@ -97,7 +97,7 @@ def _activate(layer: Any, x: Array) -> Array:
 
 def _check_activation(layer: Any, *more: str) -> None:
     if layer.activation not in (*ACTIVATIONS, BOUNDED, *more):
-        raise UnsupportedError(f"the NumPy model does not implement activation: {layer.activation}", where="mlp")
+        raise UnsupportedError(f"the NumPy model does not implement the activation {layer.activation}", where="mlp")
 
 
 @operation

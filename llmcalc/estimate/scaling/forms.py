@@ -19,7 +19,7 @@ STEPS = 200  # bisection steps, enough for the precision of a float
 
 
 class ScalingForm:
-    """Base class of scaling-law formulas. Subclasses override the methods that their formula supports."""
+    """Base class for scaling-law formulas. Subclasses override the methods that their formula supports."""
 
     def loss(self, n: float, d: float) -> float:
         """Return the loss of a model with N parameters after D training tokens."""

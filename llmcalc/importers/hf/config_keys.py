@@ -127,7 +127,7 @@ class ConfigKeys:
         return self.integer(value, key, 1)
 
     def integer(self, value: object, key: str, least: int) -> int:
-        """Check that a value is an integer from ``least`` to the size or layer limit, and return the value."""
+        """Check that a value is an integer between ``least`` and the size or layer limit, and return the value."""
         most = MOST_LAYERS if key.endswith(("layers", "layer")) else LARGEST_SIZE
         if type(value) is not int or not least <= value <= most:
             raise self.size_error(f"{key} must be an integer from {least} to {most:,}, not {short_repr(value)}")

@@ -1,4 +1,4 @@
-"""Base class of all models, and translation of pydantic errors to llmcalc errors."""
+"""Base class for all models, and translation of pydantic errors to llmcalc errors."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def _activation(config: Config) -> Fields:
 
 
 def _linear_config(config: Config) -> Fields:
-    """Return the validated ``linear_attn_config`` of published files. Layer numbers start at 1."""
+    """Return the validated ``linear_attn_config`` from a published config. Layer numbers start at 1."""
     found = config.get("linear_attn_config")
     if found is None:
         return {}

@@ -33,7 +33,7 @@ def text_encoder(config: Config) -> Architecture:
     config.add_unmodelled("the projection is applied to the mean over all tokens")
     width, heads, out = (config.size(key) for key in ("hidden_size", "num_attention_heads", "projection_dim"))
     if config.one_of("summary_type", "mean", "first", "last") != "mean":
-        raise config.error("summary_type must be mean")
+        raise config.error("summary_type must be 'mean'")
     turns: Fields = {}
     if config.flag("use_rotary_embedding", True):
         turns = {"rope": Rope(dim=max(out // (2 * heads), CLVP_LEAST)), "v_rope": True}

@@ -21,7 +21,7 @@ def weights(layer: Any) -> list[Weight]:
     """Return the input, gate and output projections, a depthwise kernel, and an optional norm."""
     for name in (layer.gate, layer.activation):
         if name not in ACTIVATIONS:
-            raise UnsupportedError(f"the NumPy model does not implement activation {name}", where="conv_module")
+            raise UnsupportedError(f"the NumPy model does not implement the activation {name}", where="conv_module")
     d, i = layer.d_model, layer.d_inner
     found = [_matrix(layer, "wv", d, i), _matrix(layer, "wg", d, i), kernel("conv", i, layer.d_conv)]
     found += [_matrix(layer, "mix", i, i)] if layer.separable else []

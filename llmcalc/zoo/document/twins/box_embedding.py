@@ -36,7 +36,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _entries(layer: Any, w: Weights, step: Step) -> Array:
-    """Concatenate the embeddings of the four edges, height and width [b q d]."""
+    """Concatenate the embeddings of the four edges, the height and the width, giving [b q d]."""
     boxes = np.zeros((*step.ids.shape, 4), int) if step.boxes is None else step.boxes
     left, upper, right, lower = np.moveaxis(boxes, -1, 0)
     found = [(w.across, left), (w.down, upper), (w.across, right), (w.down, lower)]

@@ -19,7 +19,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``softmax(q kᵀ / sqrt(e)) v · wo`` within each chunk, or among all positions."""
+    """Compute ``softmax(q kᵀ / sqrt(e)) v · wo`` within each chunk or across all positions."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     length = layer.chunk if layer.chunk and layer.merge == 1 else x.shape[1]

@@ -20,7 +20,7 @@ def weights(layer: Any) -> list[Weight]:
     """Return the query, key, value, gate and output projections and a norm over all heads."""
     if layer.activation not in ACTIVATIONS:
         raise UnsupportedError(
-            f"the NumPy model does not implement activation {layer.activation}", where="lightning_attention"
+            f"the NumPy model does not implement the activation {layer.activation}", where="lightning_attention"
         )
     heads = (layer.n_heads, layer.d_head)
     found = [matrix(name, layer.d_model, heads) for name in ("wq", "wk", "wv", "wgate")]
