@@ -16,7 +16,7 @@ from ..calc.sharding import MESH, Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import changed
-from ..core.setting import CONTEXT, CONVENTION, LOGITS, MODE, PAIRS, SIZES, TEXTS, Setting, check_values
+from ..core.setting import CONTEXT, LOGITS, MODE, PAIRS, SIZES, TEXTS, Setting, check_values
 from .defaults import cached_tokens, default_seq
 
 PLAIN = ("fp32", "bf16", "fp16")
@@ -48,7 +48,6 @@ TRAINING = (
 )
 WHOLE_MESH = Setting("mesh", Mesh)
 MEMORY = (Setting("training", bool, False), *FORMATS, *SERVING, *TRAINING, WHOLE_MESH, *MESH)
-ALL = (*SIZES, *STEP, *MEMORY, CONVENTION)
 
 
 class Settings(NamedTuple):

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import llmcalc
+from llmcalc.api.compare import compared
 from llmcalc.api.fit import SETTINGS as FIT
-from llmcalc.api.quantity import quantities
-from llmcalc.api.settings import ALL
+from llmcalc.api.quantity import quantities, targets
 
 NAN, INFINITE = float("nan"), float("inf")
 ODD: tuple[Any, ...] = (
@@ -141,6 +141,7 @@ FUNCTIONS: Table = {
     "check": (SERVING, {
         **MODEL, "select": ("names", ["HW"], {}), "ignore": ("names", ["HW"], {}), "tp": MESH["tp"], "pp": MESH["pp"],
         "ep": MESH["ep"], "max_params": ("positive", "8B", {}), "max_active": ("positive", "8B", {}),
+        "max_state": ("count", "24GiB", {}), "max_traffic": ("count", "24GiB", {}), "max_flops": ("positive", 1e10, {}),
         "max_memory": ("count", "24GiB", {}), "budget": ("positive", 1e24, {"tokens": 10**9}),
         "tokens": ("positive", 1e9, {"budget": 1e24}), "batch": ("count", 3, {"max_memory": 10**9}),
         "seq": ("count", 5, {"max_memory": 10**9}),
@@ -148,6 +149,7 @@ FUNCTIONS: Table = {
     "design": ({"family": "llama3", "params": "13B"}, {
         "family": ("name", "llama3", {}), "params": ("positive", 13e9, {}),
         "active": ("positive", 13e9, {"params": None}), "flops": ("positive", 1e10, {"params": None}),
+        "state": ("count", "1GiB", {"params": None}), "traffic": ("count", "9GiB", {"params": None}),
         "memory": ("count", "24GiB", {"params": None}), "seq": ("count", 5, {"memory": "24GiB", "params": None}),
         "batch": ("count", 3, {"memory": "24GiB", "params": None}), "multiple": ("count", 64, {}),
         "tp": ("count", 4, {}), "within": ("share", 0.02, {}),
@@ -223,7 +225,10 @@ def test_every_parameter_of_every_public_function_is_here() -> None:
         own = {one.name for one in inspect.signature(function).parameters.values() if one.kind != one.VAR_KEYWORD}
         wanted = set(llmcalc.Mesh.__match_args__) if name == "Mesh" else own
         assert wanted <= FUNCTIONS[name][1].keys(), name
-    assert {each.name for each in ALL} <= FUNCTIONS["compare"][1].keys()
+    assert {one.name for each in compared() for one in each.settings} <= FUNCTIONS["compare"][1].keys()
+    for name in targets():
+        assert name in FUNCTIONS["design"][1]
+        assert f"max_{name}" in FUNCTIONS["check"][1]
     assert {each.name for each in FIT} <= FUNCTIONS["fit"][1].keys()
     for each in quantities():
         assert {one.name for one in each.explained} == FUNCTIONS[f"explain {each.name}"][1].keys(), each.name
