@@ -27,7 +27,7 @@ PICTURES = {"docs/models.svg": "llmcalc timeline --format svg"}  # file: command
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# file: (\S+)\n")
 _TABLES = (
-    "params|flops|traffic|memory|fit|scale|train|laws|design|check|rule|timeline|sweep|compare|diff|explain|verify|"
+    "params|flops|traffic|communication|memory|fit|scale|train|laws|design|check|rule|timeline|sweep|compare|diff|explain|verify|"
     "presets list|presets search|formats|hardware"
 )
 _AS_TABLE = re.compile(rf"llmcalc ({_TABLES})\b(?!.*--(json|format))")

@@ -10,6 +10,7 @@ from __future__ import annotations
 TYPE_CHECKING = False  # typing is slow to import
 if TYPE_CHECKING:
     from .api.check import check as check
+    from .api.communication import communication as communication
     from .api.compare import compare as compare
     from .api.design import design as design
     from .api.diff import diff as diff
@@ -43,8 +44,8 @@ _ERRORS = (
     "DescriptionError", "InputError", "LlmcalcError", "SizeError", "UnknownNameError", "UnsupportedError",
 )  # fmt: skip
 _VERBS = (
-    "check", "compare", "design", "diff", "explain", "fit", "flops", "load", "memory", "params", "scale", "state",
-    "sweep", "traffic", "train", "verify",
+    "check", "communication", "compare", "design", "diff", "explain", "fit", "flops", "load", "memory", "params",
+    "scale", "state", "sweep", "traffic", "train", "verify",
 )  # fmt: skip
 _MODULES = {
     **dict.fromkeys(_ERRORS, "core.errors"),

@@ -21,6 +21,7 @@ PUBLIC = {
     "UnsupportedError",
     "__version__",
     "check",
+    "communication",
     "compare",
     "design",
     "diff",

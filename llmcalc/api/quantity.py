@@ -1,7 +1,7 @@
 """Quantities that llmcalc computes for an architecture, each defined in a module in ``api/quantities``.
 
 >>> quantity("flops").unit, names()[:3]
-('FLOPs', ('active', 'flops', 'memory'))
+('FLOPs', ('active', 'communication', 'flops'))
 """
 
 from __future__ import annotations

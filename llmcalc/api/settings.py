@@ -33,6 +33,7 @@ CACHE = (
 )
 SERVING = (CACHE_FORMAT, *CACHE, Setting("prefill", int, least=1, step="serving"))
 OPTIMIZER = Setting("optimizer", step="training")
+GRADIENTS = Setting("gradients", choices=PLAIN, step="training")
 RECOMPUTE = Setting("recompute", choices=("none", "selective", "full"), step="training")
 TRAINING = (
     OPTIMIZER,
@@ -40,7 +41,7 @@ TRAINING = (
     RECOMPUTE,
     Setting("dropout", bool, False, step="training"),
     Setting("loss", choices=("eager", "fused"), step="training"),
-    Setting("gradients", choices=PLAIN, step="training"),
+    GRADIENTS,
     Setting("gradient_buffer", bool, False, step="training"),
     Setting("master", bool, True, step="training"),
     Setting("lora_rank", int, least=1, step="training"),

@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 
 from ..core.amount import WORKLOAD, derivation
 from ..core.architecture import Architecture, layer_glossary
+from ..core.axes import GLOSSARY
 from ..core.axes import WORKLOAD as AXES
 from ..core.form import Form
 from ..core.layer import Layer
 from ..core.ledger import Entry
 from ..core.record import changed
 from ..core.tree import Node, Place, total, tree
+from .communication import Communication
 from .flops import Flops
 from .kernels import EXECUTED, TOUCHED
 from .kv_cache import CACHED, ROLE_DTYPES, StateSize
@@ -41,6 +43,8 @@ MEANINGS = {WORKLOAD[axis]: meaning for axis, meaning in AXES.items()} | {
     "n_bits": "bits per element, or bits of the whole",
     "n_params": "elements of the tensors on one rank before ZeRO",
     "n_ranks": "ranks that shard the tensor",
+    "n_ring_steps": "messages of 1/n_ranks of the tensor that a rank sends in a ring algorithm",
+    "n_times": "executions in a step: blocks and micro-batches",
     "n_temporaries": "copies of the largest tensor in an optimizer step",
     "n_largest": "elements of the largest tensor",
     "n_tables": "gradients of a tied token table",
@@ -84,28 +88,59 @@ def state_tree(result: StateSize) -> Node:
 
 def traffic_tree(result: Traffic) -> Node:
     """Return a tree of the bytes that a step reads and writes, grouped by stack, block, layer and tensor."""
-    found: dict[tuple[Place, str, str, str], list[tuple[int, int, str]]] = {}
+    parts = []
     for access, size in result.sizes:
         work, verb = access.work, "write" if access.is_write else "read"
         named = _named_factors(work.entry.layer, access.factors, result.values)
-        width = Fraction(access.bits, BITS_A_BYTE)
-        formula = "·".join([*(name for name, _ in named), "n_bytes"])
-        substituted = "·".join([*(f"{value:.6g}" if isinstance(value, float) else str(value) for _, value in named),
-                                f"{float(width):.6g}"])  # fmt: skip
-        key = _place(work.entry, work.part), f"{verb} {access.label}", formula, substituted
-        found.setdefault(key, []).append(
-            (
-                work.entry.applied,
-                size,
-                "state between steps" if access.between_steps else f"{access.kind}: {work.equation.text}",
-            )
-        )
+        note = "state between steps" if access.between_steps else f"{access.kind}: {work.equation.text}"
+        place = _place(work.entry, work.part)
+        parts.append(Moved(place, f"{verb} {access.label}", named, access.bits, "", size, work.entry.applied, note))
+    return tree(result.architecture.name, result.architecture.stacks, _moved_nodes(parts), BYTES)
+
+
+def communication_tree(result: Communication) -> Node:
+    """Return a tree of the bytes that a rank sends, grouped by stack, block, layer and tensor."""
+    stacks, parts = result.architecture.stacks, []
+    for each, _, sent in result.sizes:
+        layer = each.place.entry.layer if each.place else None
+        named = _named_factors(layer, each.factors, result.values)
+        outside = (stacks[0].name, "weights and streams", (0, ""), each.component)
+        place = _place(each.place.entry, each.place.part) if each.place else outside
+        divisor, factors = f" / {each.ranks * each.shards}", (*named, ("n_ring_steps", each.ring_steps))
+        note = f"{each.kind} over {each.ranks} ranks ({each.group}), {each.phase}"
+        label = f"{each.tensor}, {each.kind}"
+        parts.append(Moved(place, label, factors, Fraction(each.bits), divisor, sent, each.times, note))
+    return tree(result.architecture.name, stacks, _moved_nodes(parts, "n_times"), BYTES)
+
+
+class Moved(NamedTuple):
+    """Bytes of a tensor that a step moves ``times`` times, with the named factors and the bits of an element."""
+
+    place: Place
+    label: str
+    factors: tuple[tuple[str, int], ...]
+    bits: Fraction
+    divisor: str
+    size: int
+    times: int
+    note: str
+
+
+def _moved_nodes(parts: Iterable[Moved], times: str = "n_blocks") -> list[tuple[Place, Node]]:
+    """Return a node for each tensor. Equal nodes from several runs of blocks are merged."""
+    found: dict[tuple[Place, str, str, str, str], list[Moved]] = {}
+    for part in parts:
+        values = (f"{value:.6g}" if isinstance(value, float) else str(value) for _, value in part.factors)
+        formula = "·".join([*(name for name, _ in part.factors), "n_bytes"])
+        substituted = "·".join([*values, f"{float(Fraction(part.bits, BITS_A_BYTE)):.6g}"])
+        found.setdefault((part.place, part.label, formula, substituted, part.divisor), []).append(part)
     nodes = []
-    for (place, label, formula, substituted), parts in found.items():
-        applied, size = sum(part[0] for part in parts), sum(part[1] for part in parts)
-        texts = (f"n_blocks·{formula}", f"{applied}·{substituted}") if applied > 1 else (formula, substituted)
-        nodes.append((place, Node(label, size, BYTES, *texts, note=parts[0][2])))
-    return tree(result.architecture.name, result.architecture.stacks, nodes, BYTES)
+    for (place, label, formula, substituted, divisor), same in found.items():
+        count, size = sum(part.times for part in same), sum(part.size for part in same)
+        texts = (f"{times}·{formula}", f"{count}·{substituted}") if count > 1 else (formula, substituted)
+        formula, substituted = (text + divisor for text in texts)
+        nodes.append((place, Node(label, size, BYTES, formula, substituted, note=same[0].note)))
+    return nodes
 
 
 def memory_tree(result: InferenceMemory | ParallelMemory) -> Node:
@@ -164,10 +199,10 @@ def _leaf(result: Flops, work: Work) -> Leaf:
 
 
 def _named_factors(
-    layer: Layer, parts: Iterable[tuple[str, Extent]], values: Mapping[str, Any]
+    layer: Layer | None, parts: Iterable[tuple[str, Extent]], values: Mapping[str, Any]
 ) -> tuple[tuple[str, int], ...]:
     """Return the name and value of each factor. Constants are named by their value, and factors of 1 are omitted."""
-    names, found = layer_glossary(layer), []
+    names, found = layer_glossary(layer) if layer else GLOSSARY, []
     for axis, factor in parts:
         value = factor(**values) if isinstance(factor, Form) else factor
         if axis or value != 1:

@@ -136,15 +136,20 @@ class Mesh:
         ranks, division = max(shards, default=(1, ""))
         return (self.group(division, routed)[0], ranks) if ranks > 1 else ("", 1)
 
-    def share_of_activation(self, axes: tuple[str, ...], declaration: Declaration, count: int) -> int:
-        """Return the number of activation elements on one rank."""
-        if self.tp == 1 and self.cp == 1:
-            return count
+    def shards(self, axes: tuple[str, ...], declaration: Declaration) -> int:
+        """Return the number of ranks over which tensor parallelism divides a tensor with these axes."""
         divided = 1
         for axis in axes:
             if declaration.division(axis) in TENSOR_DIVISIONS and isinstance(declaration.axes.get(axis), int):
                 routed = any(tensor.active and tensor.active[1] in axes for tensor in declaration.tensors)
                 divided = max(divided, self.divisor(declaration, axis, routed))
+        return divided
+
+    def share_of_activation(self, axes: tuple[str, ...], declaration: Declaration, count: int) -> int:
+        """Return the number of activation elements on one rank."""
+        if self.tp == 1 and self.cp == 1:
+            return count
+        divided = self.shards(axes, declaration)
         if divided == 1 and self.sp:
             divided = self.tp
         return -(-count // (divided * self.cp))

@@ -1,4 +1,4 @@
-"""Traversal of an architecture, used to compute FLOPs, state, traffic and saved tensors."""
+"""Traversal of an architecture, used to compute FLOPs, state, traffic, communication and saved tensors."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ TRAINING = _option("training", "Compute the memory of a training step (default: 
 DTYPE = _option("dtype", "Number format used for computation.")
 OPTIMIZER = _option("optimizer", "Training: optimizer (default: adamw).", "NAME")
 RECOMPUTE = _option("recompute", "Training: activation recomputation (default: none).")
+GRADIENTS = _option("gradients", "Training: gradient format (default: --dtype).")
 CONVENTION = _option("convention", "Use the memory behaviour of transformers' eager PyTorch code.")
 MESH = (
     _option("dp", "Number of data-parallel ranks."),
@@ -59,7 +60,7 @@ MEMORY = (
     RECOMPUTE,
     _option("dropout", "Training: enable dropout."),
     _option("loss", "Training: cross-entropy as separate operations (eager, default) or as one fused kernel (fused)."),
-    _option("gradients", "Training: gradient format (default: --dtype)."),
+    GRADIENTS,
     _option("gradient_buffer", "Training: keep gradients in one contiguous buffer, as in Megatron-LM."),
     Option("--no-master", "Training: do not keep an fp32 master copy of the weights.", kind=bool, also=("master",)),
     _option("lora_rank", "Training: train only LoRA adapters of this rank."),

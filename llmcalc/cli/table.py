@@ -9,6 +9,7 @@ COMMANDS = {
     "params": ("params", "Count the parameters of a model."),
     "flops": ("flops", "Count the floating-point operations of a step."),
     "traffic": ("traffic", "Count the bytes that a step reads and writes."),
+    "communication": ("communication", "Count the bytes that the ranks of a mesh exchange in a step."),
     "memory": ("memory", "Compute the memory of serving or training."),
     "fit": ("fit", "Check whether a model fits on your GPUs, or solve for the largest batch or context."),
     "scale": ("scale", "Apply scaling laws: the best size and data for a budget, or the loss of a plan."),

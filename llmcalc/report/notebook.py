@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _DOCUMENTS = {
     "Architecture": ("notebook", "architecture_document"),
     "Checked": ("notebook", "check_one_document"),
+    "Communication": ("communication", "communication_document"),
     "Comparison": ("compare", "compare_document"),
     "Design": ("design", "design_document"),
     "Diff": ("compare", "diff_document"),

@@ -30,8 +30,8 @@ def traffic_document(result: Traffic) -> Document:
             intensity_fact(result),
         ),
         tables=(
-            _shares("by tensor", "tensors", result.by_kind),
-            _shares("by component", "component", result.by_component),
+            shares_table("by tensor", "tensors", result.by_kind),
+            shares_table("by component", "component", result.by_component),
         ),
         notes=(formula_note("bytes", result.form),),
     )
@@ -42,7 +42,7 @@ def intensity_fact(result: Traffic) -> Fact:
     return Fact("intensity", f"{result.intensity:.4g}", "FLOPs per byte")
 
 
-def _shares(title: str, name: str, sizes: dict[str, int]) -> Table:
+def shares_table(title: str, name: str, sizes: dict[str, int]) -> Table:
     """Build a table of named byte counts in descending order."""
     total = sum(sizes.values())
     ordered = sorted(((name, size) for name, size in sizes.items() if size), key=lambda item: -item[1])

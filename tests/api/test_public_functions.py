@@ -29,6 +29,7 @@ Capture = pytest.CaptureFixture[str]
 
 CALLS: dict[str, Callable[[], Any]] = {
     "check": lambda: llmcalc.check("gpt2", max_params="200M"),
+    "communication": lambda: llmcalc.communication("llama3-8b", tp=4),
     "compare": lambda: llmcalc.compare("bert", "palm"),
     "design": lambda: llmcalc.design("llama3", params="13B"),
     "diff": lambda: llmcalc.diff("llama3-8b", "llama3.1-8b"),
@@ -95,6 +96,11 @@ SAME = {
     "traffic gpt2 --mode decode --context 9 --kernels unfused --cache fp8": lambda: llmcalc.traffic(
         "gpt2", mode="decode", context=9, kernels="unfused", cache="fp8"
     ),
+    "communication gpt3 --tp 8 --sp --mode train": lambda: llmcalc.communication("gpt3", tp=8, sp=True, mode="train"),
+    "communication gpt3 --tp 8 --mode decode --context 9": lambda: llmcalc.communication(
+        "gpt3", mesh=llmcalc.Mesh(tp=8), mode="decode", context=9
+    ),
+    "explain gpt2 communication --tp 2 --depth 2": lambda: llmcalc.explain("gpt2", "communication", tp=2, depth=2),
     "explain gpt2 traffic --kernels unfused --depth 2": lambda: llmcalc.explain(
         "gpt2", "traffic", kernels="unfused", depth=2
     ),

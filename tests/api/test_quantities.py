@@ -16,7 +16,7 @@ SETTINGS: dict[str, dict[str, Any]] = {"train": {"tokens": 10**9}}
 
 
 def test_the_quantities_of_the_documentation_are_found() -> None:
-    assert {"params", "active", "flops", "state", "memory", "traffic", "train"} <= set(names())
+    assert {"params", "active", "flops", "state", "memory", "traffic", "communication", "train"} <= set(names())
     assert all(quantity(name).name == name for name in names())
     with pytest.raises(llmcalc.UnknownNameError, match="did you mean flops"):
         quantity("flop")

@@ -162,6 +162,13 @@ def test_formats_and_meshes_are_swept() -> None:
             assert found.values["memory.state"][row, column, 0] == one.state
 
 
+def test_communication_is_swept_over_meshes() -> None:
+    found = llmcalc.sweep("llama3-8b", "communication.sent", "tp=1,2,4", seq=7)
+    expected = [llmcalc.communication("llama3-8b", tp=tp, seq=7).sent for tp in (1, 2, 4)]
+    assert list(found.values["communication.sent"]) == expected
+    assert expected[0] == 0 < expected[1] < expected[2]
+
+
 def test_traffic_is_swept_like_any_quantity() -> None:
     found = llmcalc.sweep("gpt-oss-20b", "traffic.total", "batch=1,7", mode="decode", context=100)
     for value, batch in zip(found.values["traffic.total"], (1, 7), strict=True):

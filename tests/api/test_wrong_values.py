@@ -97,12 +97,18 @@ def by_flag(cases: dict[str, Case]) -> dict[str, Case]:
 
 MEMORY: dict[str, Case] = {**FORMATS, **SERVED, **TRAINED, **WHOLE}
 MOVED: dict[str, Case] = {"kernels": ("name", "unfused", {}), "cache": ("name", "fp8", {})}
+ON_MESH: dict[str, Case] = {name: (kind, right, {"mode": "train"}) for name, (kind, right, _) in MESH.items()}
+EXCHANGED: dict[str, Case] = {
+    **ON_MESH, **WHOLE, "mode": STEP["mode"], "context": STEP["context"], "logits": STEP["logits"],
+    "dtype": FORMATS["dtype"], "gradients": ("name", "fp32", {"mode": "train"}),
+}  # fmt: skip
 EXPLAIN: dict[str, dict[str, Case]] = {
     "params": {}, "active": {},
     "flops": {**SIZES, **STEP, **CONVENTION},
     "state": {**SIZES, "page": SERVED["page"], "beams": SERVED["beams"], **CONVENTION},
     "memory": {**SIZES, **by_flag(MEMORY), **CONVENTION},
     "traffic": {**SIZES, **FORMATS, **MOVED, **{name: STEP[name] for name in ("mode", "context", "logits")}},
+    "communication": {**SIZES, **EXCHANGED},
     "train": {"tokens": ("count", 10**9, {}), "seq": SIZES["seq"], "extend": SIZES["extend"], "pairs": STEP["pairs"],
               "target_seq": ("count", 5, {"model": "t5-small", "tokens": 10**6})},
 }  # fmt: skip
@@ -126,6 +132,7 @@ FUNCTIONS: Table = {
         "logits": STEP["logits"], "source": ("count from 0", 5, {**STEPS, "model": "t5-small"}),
         "patches": ("count from 0", 0, {}), "frames": ("count from 0", 0, {}),
     }),
+    "communication": (SERVING, {**MODEL, **SIZES, **EXCHANGED}),
     "state": (SERVING, {
         **MODEL, **SIZES, **CONVENTION, **WHOLE, "dtype": ("name", "fp8", {}), "cache": SERVED["cache"],
         "page": SERVED["page"], "beams": SERVED["beams"],

@@ -20,6 +20,7 @@ RESULTS: dict[str, Any] = {
     "StateSize": lambda: llmcalc.state(MODEL, seq=17),
     "InferenceMemory": lambda: memory(MODEL, seq=17),
     "ParallelMemory": lambda: memory(MODEL, mode="training", seq=17),
+    "Communication": lambda: llmcalc.communication(MODEL, tp=2),
     "Plan": lambda: llmcalc.scale(MODEL, tokens=1e10),
     "Traffic": lambda: llmcalc.traffic(MODEL),
     "Training": lambda: llmcalc.train(MODEL, 10**9, seq=17),

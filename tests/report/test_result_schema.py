@@ -21,6 +21,8 @@ LINES = [
     "params gpt2 --by tensor",
     "params gpt2 --layout transformers",
     "traffic mixtral-8x7b --mode decode --context 5",
+    "communication mixtral-8x7b --mode train --tp 4 --pp 2 --zero 1 --dp 2",
+    "communication gpt2",
     "flops gpt2",
     "flops t5 --mode train --recompute full",
     "flops gpt3 --mode train --seq 2048 --batch 100000",

@@ -293,7 +293,7 @@ def test_a_difference_names_the_entries_of_a_definition() -> None:
     assert [entry.second for entry in llmcalc.diff(first, renamed).differences] == ["–"]
 
 
-@pytest.mark.parametrize("name", ["params", "flops", "memory", "state", "traffic", "check", "verify"])
+@pytest.mark.parametrize("name", ["params", "flops", "memory", "state", "traffic", "communication", "check", "verify"])
 def test_every_function_accepts_it(name: str) -> None:
     assert getattr(llmcalc, name)(built(SLOTS, SLOTS_FIELDS)).to_dict()
 

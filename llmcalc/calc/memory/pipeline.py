@@ -54,17 +54,26 @@ def parallel_memory(
     """Return the training memory of every pipeline stage."""
     if mesh.pp == 1:
         return ParallelMemory(mesh, (training_memory(architecture, workload, policy, recipe, mesh),))
+    found = []
+    for stage, model in enumerate(pipeline_stages(architecture, mesh.pp)):
+        in_flight = one_f_one_b_in_flight(mesh, stage)
+        found.append(training_memory(model, workload, policy, recipe, mesh, in_flight))
+    return ParallelMemory(mesh, tuple(found))
+
+
+def pipeline_stages(architecture: Architecture, stages: int) -> list[Architecture]:
+    """Return the part of an architecture that each pipeline stage stores and executes."""
+    if stages == 1:
+        return [architecture]
     if len(architecture.stacks) > 1:
         raise InputError("pipeline parallelism is modelled only for architectures with one stack", parameter="pp")
     stack = architecture.stacks[0]
     found = []
-    for stage, runs in enumerate(_split_into_stages(stack, mesh.pp)):
-        inputs, outputs = stack.inputs if stage == 0 else (), stack.outputs if stage == mesh.pp - 1 else ()
+    for stage, runs in enumerate(_split_into_stages(stack, stages)):
+        inputs, outputs = stack.inputs if stage == 0 else (), stack.outputs if stage == stages - 1 else ()
         part = Stack(stack.name, stack.d_model, inputs, runs, outputs, stack.role)
-        model = Architecture(architecture.name, (part,), layout=architecture.layout)
-        in_flight = one_f_one_b_in_flight(mesh, stage)
-        found.append(training_memory(model, workload, policy, recipe, mesh, in_flight))
-    return ParallelMemory(mesh, tuple(found))
+        found.append(Architecture(architecture.name, (part,), layout=architecture.layout))
+    return found
 
 
 def one_f_one_b_in_flight(mesh: Mesh, stage: int) -> tuple[int, int]:

@@ -1,0 +1,88 @@
+"""Bytes that the ranks of a mesh exchange in one step."""
+
+from __future__ import annotations
+
+from ..calc.communication import Communication
+from ..calc.communication import communication as count
+from ..calc.sharding import MESH, Mesh
+from ..core.setting import CONTEXT, LOGITS, MODE, SIZES, check_values
+from ..core.workload import Workload
+from .defaults import cached_tokens, default_seq
+from .load import Source, load
+from .names import number_format
+from .settings import DTYPE, GRADIENTS, WHOLE_MESH, check_memory_settings, mesh_settings
+
+SETTINGS = (*SIZES, MODE, CONTEXT, LOGITS, DTYPE, GRADIENTS, WHOLE_MESH, *MESH)
+
+
+def communication(
+    model: Source,
+    *,
+    batch: int = 1,
+    seq: int | None = None,
+    mode: str = "forward",
+    context: int | None = None,
+    target_seq: int | None = None,
+    logits: str = "all",
+    dtype: str = "bf16",
+    gradients: str | None = None,
+    mesh: Mesh | None = None,
+    dp: int | None = None,
+    tp: int | None = None,
+    pp: int | None = None,
+    ep: int | None = None,
+    etp: int | None = None,
+    cp: int | None = None,
+    sp: bool | None = None,
+    zero: int | None = None,
+    micro_batches: int | None = None,
+    virtual_stages: int | None = None,
+    vocabulary_multiple: int | None = None,
+    extend: bool = False,
+) -> Communication:
+    """Count the bytes that the ranks of a mesh exchange in one step, and list the collectives.
+
+    >>> import llmcalc
+    >>> step = llmcalc.communication("gpt3", tp=8)
+    >>> step.by_kind
+    {'all-reduce': 16999514112, 'all-gather': 183500800}
+
+    Args:
+        model: an architecture, or anything ``load`` reads.
+        batch: number of sequences per data-parallel rank; in training, per micro-batch.
+        seq: tokens per sequence (default: 2048, or the number of learned positions if smaller; 1 in ``decode``).
+        mode: ``forward``, ``train`` (forward and backward) or ``decode`` (after ``context`` cached tokens).
+        context: number of cached tokens before a decode step.
+        target_seq: number of decoder tokens of an encoder-decoder model (default: ``seq``).
+        logits: compute logits at ``all`` positions or only at the ``last`` one.
+        dtype: number format of activations and weights: ``bf16``, ``fp16`` or ``fp32``.
+        gradients: training: number format of the gradients of weights (default: ``dtype``).
+        mesh: number of ranks of each kind of parallelism. The other arguments are the fields of ``Mesh``.
+        dp: number of data-parallel ranks.
+        tp: number of tensor-parallel ranks.
+        pp: training: number of pipeline stages.
+        ep: number of expert-parallel ranks.
+        etp: number of tensor-parallel ranks per expert (default: ``tp``).
+        cp: training: number of context-parallel ranks.
+        sp: training: whether to use sequence parallelism.
+        zero: training: ZeRO stage.
+        micro_batches: training: number of micro-batches per step (default: ``pp``).
+        virtual_stages: training: number of model chunks per stage of an interleaved pipeline.
+        vocabulary_multiple: the vocabulary is padded to a multiple of ``vocabulary_multiple * tp``.
+        extend: allow sequences longer than the learned positions.
+
+    Raises:
+        InputError: an invalid workload, or settings that do not apply to the mode.
+        UnsupportedError: a recurrent layer with ``cp``, or an axis that the layer kind does not divide.
+    """
+    given = dict(locals())
+    check_values(SETTINGS, given)
+    mesh = mesh_settings(given)
+    check_memory_settings(mode="training" if mode == "train" else "inference", mesh=mesh, gradients=gradients)
+    architecture = load(model)
+    seq = default_seq(architecture, mode=mode) if seq is None else seq
+    workload = Workload(
+        batch, seq, mode, logits=logits, context=cached_tokens(mode, context), target_seq=target_seq, extend=extend
+    )
+    bits = number_format(dtype).bits
+    return count(architecture, workload, mesh, bits, number_format(gradients or dtype).bits)

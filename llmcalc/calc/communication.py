@@ -1,0 +1,249 @@
+"""Bytes that the ranks of a mesh exchange in a step, as closed forms.
+
+The collectives of tensor, sequence, expert and context parallelism follow from the equations of each layer
+(``layer_collectives.py``). Pipeline stages send the residual stream and its gradient. Data-parallel ranks reduce the
+gradients and, with ZeRO, gather the weights [rajbhandari2019, Section 7]. All figures refer to one rank of the
+pipeline stage that sends the most.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+from ..core.architecture import Architecture
+from ..core.errors import UnsupportedError
+from ..core.form import Form, lift
+from ..core.ledger import identity, rows
+from ..core.notebook_display import NotebookDisplay
+from ..core.record import record
+from ..core.workload import Workload, symbols
+from .collectives import (
+    ALL_GATHER,
+    ALL_REDUCE,
+    BACKWARD,
+    FORWARD,
+    PHASES,
+    REDUCE_SCATTER,
+    SEND,
+    UPDATE,
+    Collective,
+)
+from .layer_collectives import sublayers
+from .memory.pipeline import pipeline_stages
+from .memory.training import n_residual_streams
+from .memory.zero import SHARDS_GRADIENTS, SHARDS_OPTIMIZER, SHARDS_WEIGHTS
+from .params import component
+from .sharding import Mesh
+from .walk import Conventions, Extent, walk
+
+GRADIENTS, WEIGHTS, STREAM = "gradients", "weights", "pipeline"
+
+
+@record
+class Communication(NotebookDisplay):
+    """Collectives of one step and the bytes that one rank sends, for each pipeline stage.
+
+    All attributes except ``stages`` refer to the stage that sends the most.
+    """
+
+    architecture: Architecture
+    workload: Workload
+    mesh: Mesh
+    stages: tuple[tuple[Collective, ...], ...]
+
+    @property
+    def summary(self) -> str:
+        """One-line summary of the bytes sent and the workload."""
+        step = self.workload
+        return f"{self.architecture.name}: {self.sent:,} bytes sent, {step.mode}, batch {step.batch}, seq {step.seq}"
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """Values of the workload symbols."""
+        return self.workload.values(self.architecture)
+
+    @cached_property
+    def sent_by_stage(self) -> tuple[int, ...]:
+        """Number of bytes that a rank of each pipeline stage sends."""
+        return tuple(sum(each.sizes(self.values)[1] for each in stage) for stage in self.stages)
+
+    @property
+    def worst_stage(self) -> int:
+        """Index of the pipeline stage that sends the most."""
+        return self.sent_by_stage.index(max(self.sent_by_stage))
+
+    @property
+    def collectives(self) -> tuple[Collective, ...]:
+        """Collectives of the stage that sends the most."""
+        return self.stages[self.worst_stage]
+
+    @cached_property
+    def form(self) -> Form:
+        """Closed form of the number of bytes sent. Coefficients that are not integers are rounded up."""
+        return sum((each.form for each in self.collectives), lift(0))
+
+    @cached_property
+    def sizes(self) -> tuple[tuple[Collective, int, int], ...]:
+        """All collectives with the bytes of their tensors and the bytes sent. All totals are sums of these sizes."""
+        found = ((each, *each.sizes(self.values)) for each in self.collectives)
+        return tuple((each, volume, sent) for each, volume, sent in found if sent)
+
+    @cached_property
+    def volume(self) -> int:
+        """Number of bytes of the tensors of all collectives."""
+        return sum(volume for _, volume, _ in self.sizes)
+
+    @cached_property
+    def sent(self) -> int:
+        """Number of bytes that the rank sends with ring algorithms."""
+        return sum(sent for _, _, sent in self.sizes)
+
+    @property
+    def by_group(self) -> dict[str, int]:
+        """Number of bytes sent by group of ranks, such as ``tp``."""
+        return self._by("group")
+
+    @property
+    def by_kind(self) -> dict[str, int]:
+        """Number of bytes sent by collective, such as ``all-reduce``."""
+        return self._by("kind")
+
+    @property
+    def by_component(self) -> dict[str, int]:
+        """Number of bytes sent by component, such as ``attention``."""
+        return self._by("component")
+
+    @property
+    def by_phase(self) -> dict[str, int]:
+        """Number of bytes sent in the forward pass, in the backward pass and once per training step."""
+        found = self._by("phase")
+        return {phase: found[phase] for phase in PHASES if phase in found}
+
+    def _by(self, name: str) -> dict[str, int]:
+        found = Counter[str]()
+        for each, _, sent in self.sizes:
+            found[getattr(each, name)] += sent
+        return dict(found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes as a plain dictionary."""
+        names = ("sent", "volume", "by_group", "by_kind", "by_phase", "by_component", "worst_stage")
+        return {
+            **{name: getattr(self, name) for name in names},
+            "sent_by_stage": list(self.sent_by_stage),
+            "closed_form": str(self.form),
+            "collectives": [
+                {
+                    "layer": ".".join((*each.place.entry.path, *each.place.part)) if each.place else "",
+                    **{name: getattr(each, name) for name in ("kind", "group", "ranks", "tensor", "phase")},
+                    "times": each.times, "bytes": volume, "sent": sent,
+                }
+                for each, volume, sent in self.sizes
+            ],
+        }  # fmt: skip
+
+
+def communication(
+    architecture: Architecture, workload: Workload, mesh: Mesh, bits: int, gradient_bits: int
+) -> Communication:
+    """Count the bytes that the ranks of a mesh exchange in a step.
+
+    Args:
+        architecture: the model.
+        workload: the step, with the batch of one data-parallel rank (in training: of one micro-batch).
+        mesh: number of ranks of each kind of parallelism.
+        bits: bits per element of activations and weights.
+        gradient_bits: bits per element of the gradients of weights.
+    """
+    if mesh.etp and mesh.tp % mesh.etp:
+        problem = f"etp ({mesh.etp}) does not divide tp ({mesh.tp})"
+        hint = "an expert on ranks with different tokens is not modelled"
+        raise UnsupportedError(problem, parameter="etp", hint=hint)
+    training = workload.mode == "train"
+    conventions = Conventions(workload.phase, "dense", None, workload.logits)
+    parts = pipeline_stages(architecture, mesh.pp)
+    stages = []
+    for stage, part in enumerate(parts):
+        found = sublayers(walk(part, conventions), mesh, bits, gradient_bits, training)
+        found += _sent_streams(part, stage, mesh, bits)
+        found += _replica_weights(part, mesh, bits, gradient_bits, training)
+        found += _tied_weights(parts, part, mesh, gradient_bits)
+        stages.append(tuple(found))
+    return Communication(architecture, workload, mesh, tuple(stages))
+
+
+def _outside(
+    name: str,
+    kind: str,
+    group: tuple[str, int],
+    tensor: str,
+    phase: str,
+    factors: tuple[tuple[str, Extent], ...],
+    bits: int,
+    times: int = 1,
+    shards: int = 1,
+) -> Collective:
+    return Collective(None, name, kind, *group, tensor, phase, factors, shards, times, bits)
+
+
+def _sent_streams(part: Architecture, stage: int, mesh: Mesh, bits: int) -> Iterator[Collective]:
+    """Yield the stream that a pipeline stage sends to the next one, and the gradient that it sends to the previous."""
+    if mesh.pp == 1:
+        return
+    (stack,) = part.stacks
+    names = symbols(stack, single_stack=True)
+    n_streams = n_residual_streams(stack)
+    streams: tuple[tuple[str, Extent], ...] = (("hs", n_streams),) if n_streams > 1 else ()
+    factors = (("b", names["b"]), ("q", names["q"]), *streams, ("d", stack.d_model))
+    shards = mesh.cp * (mesh.tp if mesh.sp else 1)
+    for tensor, phase, is_end in (("x", FORWARD, stage == mesh.pp - 1), ("dx", BACKWARD, stage == 0)):
+        if chunks := mesh.virtual_stages - is_end:
+            yield _outside(STREAM, SEND, ("pp", 2), tensor, phase, factors, bits, chunks * mesh.batches, shards)
+
+
+def _replica_weights(
+    part: Architecture, mesh: Mesh, bits: int, gradient_bits: int, training: bool
+) -> Iterator[Collective]:
+    """Yield the collectives of gradients and weights over data-parallel ranks, by component.
+
+    The lifetime of gathered weights is that of the memory model: blocks are gathered for the forward and the backward
+    pass, and other layers once. A pipeline stage gathers all weights once per step and reduces gradients at the end.
+    """
+    counts = Counter[tuple[str, bool, bool]]()
+    for row in rows(part.stacks):
+        own = mesh.share_of_weight(row.tensor, row.declaration, row.size) * row.copies
+        if not (row.tensor.buffer or row.entry.stack.frozen):
+            counts[component(row), row.tensor.active is not None, row.entry.run is not None] += own
+    times = mesh.batches if mesh.pp == 1 else 1
+    gradients = REDUCE_SCATTER if mesh.zero >= SHARDS_OPTIMIZER else ALL_REDUCE
+    reductions = times if mesh.zero >= SHARDS_GRADIENTS else 1  # otherwise, gradients are first accumulated
+    for (name, is_expert, in_block), count in counts.items() if training else ():
+        group, factors = ("dp", mesh.expert_replicas if is_expert else mesh.replicas), (("n_params", count),)
+        if group[1] == 1 or not count:
+            continue
+        yield _outside(name, gradients, group, GRADIENTS, UPDATE, factors, gradient_bits, reductions)
+        if mesh.zero >= SHARDS_WEIGHTS:
+            yield _outside(name, ALL_GATHER, group, WEIGHTS, FORWARD, factors, bits, times)
+            if in_block and mesh.pp == 1:
+                yield _outside(name, ALL_GATHER, group, WEIGHTS, BACKWARD, factors, bits, times)
+        elif mesh.zero >= SHARDS_OPTIMIZER:
+            yield _outside(name, ALL_GATHER, group, WEIGHTS, UPDATE, factors, bits)
+
+
+def _tied_weights(
+    parts: list[Architecture], part: Architecture, mesh: Mesh, gradient_bits: int
+) -> Iterator[Collective]:
+    """Yield the reduction of the gradients of tensors that several pipeline stages store."""
+    stored = [{identity(row.entry.stack, row.tensor) for row in rows(each.stacks)} for each in parts]
+    seen = {""}
+    for row in rows(part.stacks) if mesh.pp > 1 else ():
+        name = identity(row.entry.stack, row.tensor)
+        ranks = sum(name in names for names in stored)
+        if name not in seen and ranks > 1 and not (row.tensor.buffer or row.tensor.unused):
+            count = mesh.share_of_weight(row.tensor, row.declaration, row.size)
+            group, factors = ("pp", ranks), (("n_params", count),)
+            yield _outside(component(row), ALL_REDUCE, group, f"tied {GRADIENTS}", UPDATE, factors, gradient_bits)
+        seen.add(name)
