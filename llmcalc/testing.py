@@ -228,7 +228,7 @@ def _error(found: type[Layer], values: Mapping[str, Any]) -> SizeError | None:
 
 @st.composite
 def _parts(draw: st.DrawFn, found: type[Part]) -> Part:
-    """Draw a part with random fields and with sizes small enough for most layers."""
+    """Draw a part with random fields and sizes that are small enough for most layers."""
     entries: tuple[Field[Any], ...] = fields(found)  # type: ignore[arg-type]
     return found(**{entry.name: draw(_values(found, entry, draw(st.sampled_from(PRIMES[:4])))) for entry in entries})
 

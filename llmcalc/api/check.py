@@ -26,7 +26,7 @@ LIMIT_KEYS = ("name", "ours", "most", "unit")
 
 @record
 class Limit:
-    """Value of a model (``ours``) and the upper limit for this value (``most``), both in ``unit``."""
+    """Measured value (``ours``) and the upper limit for this value (``most``), both in ``unit``."""
 
     name: str
     ours: int

@@ -21,7 +21,7 @@ QUANTITIES = ("total", "active", "embedding", "non_embedding", "buffers")
 
 
 class Cost(NamedTuple):
-    """Numbers of one quantity of a model, with the title and unit of their table."""
+    """Table of values for one quantity, with a title and a unit."""
 
     title: str
     unit: str
@@ -30,7 +30,7 @@ class Cost(NamedTuple):
 
 @record
 class Costs:
-    """Results of one model under the workload shared by all compared models, by quantity."""
+    """Results for one model, keyed by quantity. All compared models share the same workload."""
 
     results: dict[str, Any]
 
@@ -117,7 +117,7 @@ def compare(*models: Source, **settings: Any) -> Comparison:
 
 
 def _measure(quantity: Quantity, model: Architecture, before: dict[str, Any], after: dict[str, Any]) -> Any:
-    """Measure a quantity of a step, or of the state of the model after the step if it has no cached tokens."""
+    """Measure a quantity of a step. Quantities without a ``context`` setting are measured after the step."""
     known = {setting.name for setting in quantity.settings}
     settings = before if CONTEXT.name in known else after
     return quantity.measure(model, {name: value for name, value in settings.items() if name in known})

@@ -142,7 +142,7 @@ def _resources(
         raise InputError(f"conflicting GPU counts: {number} and {count}", parameter="gpu", hint="omit one of them")
     number = number if count is None else count
     if number is not None and number < 1:
-        raise SizeError(f"GPU count must be at least 1, not {number}", parameter="gpu")
+        raise SizeError(f"the GPU count must be at least 1, not {number}", parameter="gpu")
     card = accelerator(name) if name else None
     given = gpu_memory if gpu_memory is not None else gpu if isinstance(gpu, int) else None
     if card is None and given is None:
@@ -169,7 +169,7 @@ def _solve(
         if words["mode"] == "training" or words.get("weights"):
             hint = "omit {weights=FORMAT} and {mode=training}"
             raise InputError(
-                "quant applies only to serving without a fixed weight format", parameter="solve", hint=hint
+                "'quant' applies only to serving without a fixed weight format", parameter="solve", hint=hint
             )
         tried = solve_quant(architecture, budget, words)
         best = next((one for one in tried if one.fit.fits), None)

@@ -136,7 +136,7 @@ def accelerators() -> dict[str, Accelerator]:
 
 @lru_cache(maxsize=1)
 def _accelerator_names() -> dict[str, list[str]]:
-    """Return the matching accelerator names for each name and alias."""
+    """Return a mapping from each name and alias to the names of the matching accelerators."""
     found: dict[str, list[str]] = {}
     for key, entry in tables("hardware").items():
         own = [one.name for one in read_accelerators(key, entry)]

@@ -41,8 +41,8 @@ class Quantity:
         unexplained: names of settings that do not affect the derivation.
         parts: unit of each result attribute that ``sweep`` evaluates.
         form: function that returns the closed form of a result attribute and a divisor, or None.
-        target: function that computes the number targeted by ``design`` and limited by ``check`` from an
-            architecture, a batch size and a sequence length, or None.
+        target: function that extracts from a result the number that ``design`` targets and ``check`` limits, or
+            None.
         compared: function that returns the numbers shown by ``compare``, keyed by name.
     """
 
@@ -66,7 +66,7 @@ class Quantity:
 
     @property
     def amount(self) -> Setting:
-        """Target of ``design``. A limit of ``check`` has the prefix ``max_``."""
+        """Setting for the target of ``design``. The corresponding limit of ``check`` has the prefix ``max_``."""
         return Setting(self.name, SIZE, least=1) if self.unit == BYTES else Setting(self.name, AMOUNT)
 
     def read_amount(self, value: float | str, parameter: str = "") -> int:
@@ -81,7 +81,7 @@ class Quantity:
         return size
 
     def count(self, architecture: Architecture, settings: Mapping[str, Any]) -> int:
-        """Return the target of an architecture. Settings without effect on the quantity are ignored."""
+        """Return the target value for an architecture. Settings that do not affect the quantity are ignored."""
         assert self.target is not None
         known = {setting.name for setting in self.settings}
         return self.target(self.measure(architecture, {key: value for key, value in settings.items() if key in known}))

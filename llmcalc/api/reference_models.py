@@ -1,4 +1,4 @@
-"""Published models close to a planned size, with the memory per GPU and the training tokens within the budget."""
+"""Published models close to a planned size, with memory per GPU and the number of training tokens in the budget."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Shape:
     Attributes:
         architecture: published model.
         parameters: number of active parameters.
-        tokens: number of training tokens within the budget, based on exact FLOPs per token.
+        tokens: number of training tokens that the budget covers, based on exact FLOPs per token.
         fit: memory per GPU for one sequence with ZeRO-3 over all GPUs and full recomputation, or None if no GPUs
             are given or the model cannot be sharded.
     """

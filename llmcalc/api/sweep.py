@@ -1,4 +1,4 @@
-"""Evaluation of quantities over a grid of workloads with NumPy.
+"""NumPy evaluation of quantities over a grid of workloads.
 
 Coefficients are exact integers, but arguments are float64. Values are therefore accurate to 1 part in 10^15 and
 marked ``exact=False``. A maximum over time, such as peak memory, has no closed form and is evaluated point by
@@ -52,7 +52,7 @@ class Sweep(NotebookDisplay):
     Attributes:
         architecture: model that was evaluated.
         axes: axes of the grid.
-        fixed: sizes and settings of the workload. For a swept setting, this is the last value.
+        fixed: sizes and settings of the workload. Each swept setting has its last value.
         values: float64 array for each quantity.
         forms: closed form for each quantity that has one.
         memory: arguments of ``llmcalc.memory``, if a quantity depends on them.
@@ -98,7 +98,9 @@ def read_axis(text: str) -> Axis:
     """
     name, equals, given = text.partition("=") if isinstance(text, str) else ("", "", "")
     if not name:
-        raise InputError(f"invalid range {short_repr(text)}", parameter="over", hint="use seq=1k..1M:x2 or batch=1,8")
+        raise InputError(
+            f"invalid range {short_repr(text)}", parameter="over", hint="use a range such as seq=1k..1M:x2 or batch=1,8"
+        )
     numbers = _values(given.strip()) if equals else ()
     texts = () if _RANGE.fullmatch(given.strip()) or "" in given.split(",") else tuple(map(str.strip, given.split(",")))
     name = name.strip() if "." in name else name.strip().replace("-", "_")

@@ -232,7 +232,7 @@ def published_tokens(architecture: Architecture) -> int:
     fact = published_fact(architecture, "training_tokens")
     if fact is None:
         message = f"the number of training tokens of {architecture.name} is unknown"
-        raise InputError(message, parameter="tokens", hint="add a value such as {tokens=15T}")
+        raise InputError(message, parameter="tokens", hint="specify it, for example with {tokens=15T}")
     return round(float(fact.value))
 
 

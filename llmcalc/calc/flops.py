@@ -213,7 +213,7 @@ def group_by(found: Iterable[Work], key: Callable[[Work], Any]) -> dict[Any, lis
 
 
 def _null_experts(work: Work) -> tuple[int, int]:
-    """Return the number of null experts (0 except for routed experts) and the number of scored experts."""
+    """Return the numbers of null and scored experts, or (0, 1) if null experts do not affect the equation."""
     declaration = declare(work.entry.layer)
     routed = {tensor.name for tensor in declaration.tensors if tensor.active} if declaration.idle_experts else set()
     if work.part or routed.isdisjoint(operand.name for operand in work.equation.operands):

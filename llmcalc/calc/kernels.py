@@ -147,9 +147,7 @@ class LayerKernels:
         return next((state for state in recurrent if set(state.axes) == fixed), None)
 
     def axes_of(self, operand: Operand, work: Work) -> tuple[str, ...]:
-        """Return the axes of the elements that an equation reads, or an empty tuple for a constant such as token
-        ids.
-        """
+        """Return the axes of the operand elements that an equation reads (empty for indices and constants)."""
         equation, tensor = work.equation, self.weights.get(operand.name)
         if operand.axes:
             return operand.axes
@@ -162,7 +160,7 @@ class LayerKernels:
         return equation.out.axes if operand.name in self.versions or operand.name in self.inputs else ()
 
     def access(self, operand: Operand, axes: tuple[str, ...], work: Work, *, is_write: bool) -> Access:
-        """Return the access of an equation to a tensor."""
+        """Return the access that an equation makes to a tensor."""
         tensor, activations = self.weights.get(operand.name), self.formats.activations
         kind, bits = ACTIVATIONS, activations
         if tensor and not is_write:

@@ -96,7 +96,7 @@ class StateSize(NotebookDisplay):
 
     @cached_property
     def sizes(self) -> tuple[tuple[CachedTensor, int], ...]:
-        """Every state tensor with its number of bytes on one rank, in all applications of its layer."""
+        """Every state tensor with its number of bytes on one rank, summed over all applications of the layer."""
         values = self.workload.values(self.architecture)
         found = []
         for tensor in self.tensors:

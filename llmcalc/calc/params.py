@@ -47,7 +47,7 @@ class Params(NotebookDisplay):
 
     @cached_property
     def embedding(self) -> int:
-        """Number of parameters of the input token embedding."""
+        """Number of parameters in the input token embedding."""
         return _elements(row for row in self.rows if row.tensor.table == "token" and not row.tensor.buffer)
 
     @cached_property
@@ -57,7 +57,7 @@ class Params(NotebookDisplay):
 
     @cached_property
     def active_non_embedding(self) -> int:
-        """Number of active parameters excluding lookup tables, the N in 6·N·D [kaplan2020, Section 2.1]."""
+        """Number of active parameters excluding lookup tables (N in 6·N·D) [kaplan2020, Section 2.1]."""
         return self.active - (self.total - self.non_embedding)
 
     @cached_property

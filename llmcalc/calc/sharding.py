@@ -63,7 +63,7 @@ class Mesh:
             ranks = f"ep · etp ({self.ep * self.etp})"
             raise SizeError(f"{ranks} does not divide dp · tp ({self.dp * self.tp})", parameter="etp", hint=hint)
         if self.virtual_stages > 1 and self.pp == 1:
-            message = "an interleaved pipeline needs at least two stages"
+            message = "an interleaved pipeline requires at least two stages"
             raise SizeError(message, parameter="virtual_stages", hint="add {pp=N}")
 
     @property

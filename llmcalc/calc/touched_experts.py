@@ -1,4 +1,4 @@
-"""Number of routed experts activated per layer in a step, from ``top_k`` to all experts."""
+"""Number of routed experts activated per layer in a step, which ranges from ``top_k`` to all experts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def expert_layers(architecture: Architecture) -> list[ExpertLayers]:
 
 
 def expected_active_experts(n_experts: int, top_k: int, tokens: int) -> float:
-    """Return the expected number of active experts for ``tokens`` uniformly routed tokens, ``E (1 - (1 - k/E)^T)``.
+    """Return ``E (1 - (1 - k/E)^T)``, the expected number of active experts for T uniformly routed tokens.
 
     >>> expected_active_experts(128, 4, 1), round(expected_active_experts(128, 4, 64), 2)
     (4.0, 111.22)

@@ -24,7 +24,7 @@ class Conventions(NamedTuple):
 
     Attributes:
         phase: ``prefill`` or ``decode``.
-        attention: counted pairs, ``causal`` (visible pairs) or ``dense`` (all pairs).
+        attention: query-key pairs that are counted (``causal`` for visible pairs or ``dense`` for all pairs).
         convention: None for the model itself, or ``torch`` for transformers' eager code.
         logits: positions for which logits are computed (``all`` or ``last``).
         kernel: implementation of attention, ``eager`` or ``flash``.
@@ -104,7 +104,7 @@ def executed(declaration: Declaration, conventions: Conventions) -> Iterator[Equ
 
 
 def runs(tags: frozenset[str], conventions: Conventions) -> bool:
-    """Return whether an equation or state with these tags is included under the given conventions."""
+    """Return whether an equation or state with the given tags is included under the conventions."""
     if not tags:
         return True
     if ("eager" if conventions.kernel == "flash" else "flash") in tags:

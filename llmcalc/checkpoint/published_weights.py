@@ -1,6 +1,6 @@
 """Stored tensors and bits for each declared tensor of a published checkpoint.
 
-They are derived from the dtype and ``quantization_config`` in the config, or from the tensor types of a GGUF
+Both are derived from the dtype and ``quantization_config`` in the config, or from the tensor types of a GGUF
 file.
 """
 

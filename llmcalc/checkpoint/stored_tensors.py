@@ -35,7 +35,7 @@ class Declared(NamedTuple):
 
 
 def stored_tensors(result: Params, layout: str | None) -> list[tuple[str, Shape]]:
-    """Return the names and shapes of all parameters, as declared (None), as in transformers, or as published."""
+    """Return the names and shapes of all parameters, as stored in ``layout``, or as declared if ``layout`` is None."""
     if layout is None:
         return [(logical_name(row, number), logical_shape(row)) for row, number in placed(result)]
     if layout not in LAYOUTS:

@@ -24,7 +24,7 @@ def write_file(path: Path, text: str, *, force: bool = False) -> None:
     where = str(path)
     try:
         if path.exists() and not path.is_file():
-            raise InputError("not a regular file", where=where)
+            raise InputError("is not a regular file", where=where)
         descriptor, temporary = mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with open(descriptor, "w", encoding="utf-8", newline="\n") as stream:

@@ -32,7 +32,7 @@ ALLOW_UNKNOWN = Option(
 READING = (SET, AS, ALLOW_UNKNOWN)  # named like the parameters of llmcalc.load
 FORCE = Option("--force", "Overwrite an existing file.", kind=bool)
 FORMAT = Option(
-    "--format", f"Output format: {', '.join(format_names())} (default: table on a terminal, else plain).", "NAME",
+    "--format", f"Output format: {', '.join(format_names())} (default: table on a terminal, plain otherwise).", "NAME",
     "form", choices=format_names(),
 )  # fmt: skip
 JSON = Option("--json", "Print one JSON object (same as --format json).", name="as_json", kind=bool)
@@ -62,19 +62,19 @@ PAIRS = changed(
 )
 STEP = (MODE, CONTEXT, PAIRS, LOGITS)  # for commands whose --attention selects the kernel
 KERNELS = Option(
-    "--kernels", "Traffic: what each kernel (fused, default) or each equation (unfused) reads and writes.",
+    "--kernels", "Traffic: count reads and writes per kernel (fused, default) or per equation (unfused).",
     choices=("fused", "unfused"),
 )  # fmt: skip
 TOKENS = Option("--tokens", "Number of training tokens, such as 15T (default: as published).", "AMOUNT")
 
 
 def metavar(quantity: Quantity) -> str:
-    """Return the placeholder for an amount of a quantity."""
+    """Return the help placeholder for an amount of a quantity."""
     return "SIZE" if quantity.unit == "bytes" else "N"
 
 
 def example(quantity: Quantity) -> str:
-    """Return an example of an amount of a quantity."""
+    """Return an example amount for a quantity."""
     return {"bytes": "24GiB", "FLOPs": "1e10"}.get(quantity.unit, "13B")
 
 

@@ -51,7 +51,7 @@ def _value(option: Option, text: str) -> Any:
 
 
 def is_number(text: str) -> bool:
-    """Return whether both parsers accept text as an integer. Only a limited number of ASCII digits is allowed.
+    """Return whether both parsers accept text as an integer. The text must be a short sequence of ASCII digits.
 
     >>> is_number("12"), is_number("-1"), is_number("1_000"), is_number("٣")
     (True, False, False, False)

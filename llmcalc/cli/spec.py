@@ -74,7 +74,7 @@ class Option:
 
 
 def option_of(setting: Setting, help: str, metavar: str = "", flag: str = "", complete: str = "") -> Option:
-    """Return the option of a setting, which accepts the same values and has the same default.
+    """Return the command-line option for a setting, with the same accepted values and default.
 
     >>> from ..core.setting import MODE
     >>> option_of(MODE, "Step to evaluate.").choices

@@ -76,7 +76,7 @@ PART_SHORT_FORMS = {"positions": ("score_bias", "rope")}  # a field whose value 
 
 
 def renamed(data: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
-    """Return ``data`` with current keys. If both names are present, the old key remains and is rejected later.
+    """Return ``data`` with deprecated keys renamed. If both are present, the old key is kept and rejected later.
 
     >>> renamed({"in_text": True}, STACK_KEYS)
     {'replaces_placeholder_tokens': True}
@@ -85,7 +85,7 @@ def renamed(data: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, An
 
 
 def old_names(aliases: Mapping[str, str]) -> dict[str, str]:
-    """Return a mapping from current names to the first deprecated name of each."""
+    """Return a mapping from each current name to its first deprecated name."""
     return {new: old for old, new in reversed(list(aliases.items()))}
 
 
@@ -105,7 +105,7 @@ def accepts_old_names(cls: Class) -> Class:
     def init(self: Any, *values: Any, **named: Any) -> None:
         found = {current(name): value for name, value in named.items()}
         if len(found) < len(named):
-            raise TypeError(f"{scope}: a field is given under both its old and its new name")
+            raise TypeError(f"{scope}: both the old and the new name of a field are given")
         make(self, *values, **found)
 
     def attribute(self: Any, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Integers that know how they were computed, so that the result of a fold is also its explanation.
+"""Integers that record how they were computed, so that every total can be explained.
 
 >>> saved = Sum(("q", Product(2 * 3 * 2, (("b", 2), ("q", 3), ("n_bytes", 2)))), ("mask", 5))
 >>> print(derivation("saved", scaled(saved, 4), "bytes").text())
@@ -22,12 +22,12 @@ WORKLOAD = {
 
 
 class Sum(int):
-    """A sum and its labelled parts, which may be sums."""
+    """A sum and its labelled parts. A part may itself be a sum."""
 
     parts: tuple[tuple[str, int], ...]
 
     def __new__(cls, *parts: tuple[str, int]) -> Sum:
-        """Add the parts."""
+        """Create the sum of labelled parts."""
         found = super().__new__(cls, sum([size for _, size in parts]))
         found.parts = parts
         return found
@@ -40,12 +40,12 @@ class Sum(int):
 
 
 class Product(int):
-    """A product of named factors, divided by a number of ranks if the product of the factors is larger."""
+    """A product of named factors. If the value is smaller than the product, it was divided by a number of ranks."""
 
     factors: tuple[tuple[str, int | float], ...]
 
     def __new__(cls, value: int, factors: tuple[tuple[str, int | float], ...]) -> Product:
-        """Return a value with its factors. Axes are replaced by their names."""
+        """Create a product. Factors named by axis letters are displayed with the names of the axes."""
         found = super().__new__(cls, value)
         found.factors = factors
         return found
@@ -76,7 +76,7 @@ def scaled(amount: int, times: int = 1, ranks: int = 1) -> int:
 
 
 def derivation(label: str, amount: int, unit: str) -> Node:
-    """Return the tree of an amount. Parts of 0 are omitted, and a single part that is a sum replaces its parent."""
+    """Return the tree of an amount. Zero parts are omitted, and a single part that is a sum replaces its parent."""
     if isinstance(amount, Sum):
         parts = [(name, part) for name, part in amount.parts if part]
         if len(parts) == 1 and isinstance(parts[0][1], Sum | Scaled):
@@ -95,7 +95,7 @@ def derivation(label: str, amount: int, unit: str) -> Node:
 
 
 def _scaled(node: Node, scale: Scaled, before: int = 0) -> Node:
-    """Scale a tree. The values are rounded so that the total is preserved."""
+    """Scale a tree. Values are rounded so that they add up to the scaled total."""
     ends = (before, before + node.value)
     start, end = (-(-position * scale.times // scale.ranks) for position in ends)
     children = []

@@ -26,7 +26,7 @@ WORKLOAD: dict[str, str] = {
 def read_axes(lines: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Parse lines with three columns (letters, name and meaning), separated by at least two spaces.
 
-    The result maps each axis letter to its name and meaning.
+    The returned dictionary maps each axis letter to its name and meaning.
 
     >>> read_axes(["x xs  n_experts  number of routed experts"])["xs"]
     ('n_experts', 'number of routed experts')

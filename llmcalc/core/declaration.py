@@ -71,7 +71,7 @@ class Declaration:
         elsewhere: tensors that an earlier layer computes and saves for the backward pass.
         idle_experts: number of null experts, which are included in FLOPs as if they performed computations.
         spare_positions: number of unused rows in a position table.
-        logits: number format in which the loss reads the logits (``fp32`` or ``compute``), or empty without logits.
+        logits: number format of the logits read by the loss (``fp32`` or ``compute``), or empty if there are none.
         is_only_stored: whether the layer is never executed.
         layer: layer that the equations belong to, set by ``bind``.
 

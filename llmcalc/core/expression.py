@@ -56,7 +56,7 @@ def names_in(text: str) -> frozenset[str]:
 
 
 def subtrees(tree: Tree) -> Iterator[Tree]:
-    """Yield a parsed expression and all expressions within it."""
+    """Yield a parsed expression and all of its subexpressions."""
     yield tree
     for part in tree[2] if tree[0] == "call" else tree[1:]:
         if isinstance(part, tuple):

@@ -68,7 +68,7 @@ def nested(cls: type[Part], given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with(part: Part, moved: Mapping[Path, Any]) -> Part:
-    """Return a part with changed fields, given by their paths. Fields that an inner part does not have are dropped."""
+    """Return a copy of a part with fields at the given paths changed. Fields that an inner part lacks are dropped."""
     values: dict[str, Any] = {path[0]: value for path, value in moved.items() if len(path) == 1}
     for name, choices in part.PARTS.items():
         inner = {path[1]: value for path, value in moved.items() if path[0] == name and len(path) > 1}
@@ -76,7 +76,7 @@ def _with(part: Part, moved: Mapping[Path, Any]) -> Part:
         if isinstance(values.get(name), str) and values[name] != getattr(current, "kind", str)():
             current = read_part(choices, values[name], field=name)
         elif name in values and not isinstance(values[name], str):
-            raise DescriptionError(f"{name} must be a text, not {short_repr(values[name])}")
+            raise DescriptionError(f"{name} must be a string, not {short_repr(values[name])}")
         known = {entry.name for entry in fields(current)} if current else set()
         inner = {field: value for field, value in inner.items() if field in known}
         values[name] = changed(current, **inner) if inner else current
@@ -91,7 +91,7 @@ def attribute(layer: Part, name: str) -> Any:
 
 
 def flat_fields(layer: Part) -> list[tuple[str, Any, Any]]:
-    """Return (name, value, default) of all fields, with flat names instead of parts."""
+    """Return (name, value, default) for all fields, with flat names instead of parts."""
     found: list[tuple[str, Any, Any]] = []
     shorts = {field: (short, part) for short, (field, part) in PART_SHORT_FORMS.items()}
     for name, _, default in fields(layer):

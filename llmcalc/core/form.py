@@ -223,7 +223,7 @@ def chunk_pairs(q: Any, k: Any, z: Any) -> Any:
 
 
 def touched(n: Any, j: Any, tokens: Any) -> Any:
-    """Return the expected number of distinct entries among ``n`` if each token uniformly selects ``j`` of them.
+    """Return the expected number of distinct entries selected from ``n`` if each token selects ``j`` uniformly.
 
     The value is ``n (1 - (1 - j/n)^tokens)``, which is not an integer except for a single token.
 

@@ -103,7 +103,7 @@ class Layer(Traits, Part):
         return self
 
     def shrink_output(self, small: Self) -> Self:
-        """Return the small version of a vision encoder's output layer. ``small`` is the small version for other
+        """Return the small version for the output of a vision encoder. ``small`` is the version for other
         positions.
         """
         return small

@@ -12,7 +12,7 @@ from typing import Any
 from .errors import InputError, SizeError, UnknownNameError, short_repr
 from .record import changed, fields, record
 
-AMOUNT, SIZE, TEXTS = "a number or a text such as 15T", "an integer or a text such as 24GiB", "a list of texts"
+AMOUNT, SIZE, TEXTS = "a number or a string such as 15T", "an integer or a string such as 24GiB", "a list of strings"
 NUMBERS: dict[Any, tuple[str, tuple[type, ...]]] = {
     int: ("an integer", (int,)),
     float: ("a number", (int, float)),
@@ -79,7 +79,7 @@ class Setting:
 
 
 def _title(kind: Any) -> str:
-    names = {bool: "True or False", str: "a non-empty text"}
+    names = {bool: "True or False", str: "a non-empty string"}
     return names.get(kind) or " or ".join(each.__name__ for each in (kind if isinstance(kind, tuple) else (kind,)))
 
 

@@ -121,13 +121,13 @@ def _fields(layer: Layer) -> Iterator[tuple[Key, Any, Feature]]:
 
 
 def _sort(name: str) -> str:
-    """Return the category of a size field (``width`` or ``number``), or the field name for all other sizes."""
+    """Return the category of a field (``width`` or ``number``), or the field name if neither category applies."""
     is_width = name.startswith("d_") or name.endswith(("_dim", ".dim"))
     return "number" if name.startswith("n_") else "width" if is_width else name
 
 
 def paper_name(layer: Layer, field: str, value: int) -> str:
-    """Return the name of the only axis with this length (``vocab`` for token-table ``rows``), or the field name."""
+    """Return the name of the only axis of length ``value`` (``vocab`` for token-table ``rows``), or the field name."""
     names = {axis: name for axis, (name, _) in layer_glossary(layer).items()}
     if field in names.values() or field == "n_blocks":  # n_blocks shares its axis with state-space heads
         return field

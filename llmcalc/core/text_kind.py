@@ -242,7 +242,7 @@ def size_of(what: str, text: str, sizes: Mapping[str, int]) -> int:
     """Evaluate an expression and check that the value is a positive integer."""
     found = _evaluate(what, text, sizes)
     if type(found) is not int or not 1 <= found <= LARGEST_SIZE:
-        raise SizeError(f"{what} is {text} = {short_repr(found)}; it must be from 1 to {LARGEST_SIZE:.0e}")
+        raise SizeError(f"{what} is {text} = {short_repr(found)}; it must be an integer from 1 to {LARGEST_SIZE:.0e}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Traits of layer kinds that cannot be derived from equations, such as the axes that parallelism shards.
+"""Layer kind traits that cannot be derived from equations, such as the axes that parallelism shards.
 
 Calculators, the linter and reports use these traits and do not depend on specific kinds or field names.
 """
@@ -109,15 +109,15 @@ class Traits:
         return cls.__module__.rpartition(".")[2]
 
     def component(self) -> str:
-        """Return the breakdown component of the layer, such as ``short conv``."""
+        """Return the name under which breakdowns list the layer, such as ``short conv``."""
         return self.kind().replace("_", " ")
 
     def tensor_component(self, tensor: Tensor, part: tuple[str, ...] = ()) -> str:
-        """Return the parameter breakdown component of a tensor in this layer or in the inner layer ``part``."""
+        """Return the name under which parameter breakdowns list a tensor of this layer or its inner layer ``part``."""
         return f"{tensor.table} embedding" if tensor.table else self.component()
 
     def equation_component(self, equation: Equation, part: tuple[str, ...] = ()) -> str:
-        """Return the FLOP breakdown component of an equation in this layer or in the inner layer ``part``."""
+        """Return the name under which FLOP breakdowns list an equation of this layer or its inner layer ``part``."""
         return f"{self.component()} core" if "core" in equation.tags else self.component()
 
     def number_class(self, tensor: Tensor) -> str:
@@ -145,7 +145,7 @@ class Traits:
         return self
 
     def sizes(self, role: str) -> Iterator[tuple[str, int]]:
-        """Yield (field, value) for every nonzero field with a role, such as ``heads``."""
+        """Yield (field, value) for every nonzero field that has a role, such as the role ``heads``."""
         own = vars(self)
         return ((name, own[name]) for name in role_fields(type(self))[role] if own[name])  # type: ignore[arg-type]
 

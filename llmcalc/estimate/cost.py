@@ -71,7 +71,7 @@ def number_format_of(accelerator: Accelerator, wanted: str | None) -> str:
         if name in accelerator.peak:
             return name
     known = ", ".join(accelerator.peak) or "none"
-    message = f"no confirmed peak FLOP/s of {accelerator.title} in {wanted or '16 bits'}"
+    message = f"no confirmed peak FLOP/s for {accelerator.title} in {wanted or '16 bits'}"
     raise InputError(message, parameter="precision", hint=f"known formats: {known}")
 
 
@@ -80,7 +80,7 @@ def utilisation(accelerator: Accelerator, number_format: str, measured: Mapping[
     keys = sorted((key for key in measured if accelerator.name.startswith(key)), key=len)
     entry = measured[keys[-1]].get(number_format) if keys else None
     if entry is None:
-        message = f"no published utilisation of {accelerator.title} in {number_format}"
+        message = f"no published utilisation for {accelerator.title} in {number_format}"
         hint = "set the expected model FLOPs utilisation, such as {mfu=40%}"
         raise InputError(message, parameter="mfu", hint=hint)
     mid = entry["mid"]

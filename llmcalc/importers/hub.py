@@ -53,7 +53,7 @@ def read_place(source: str) -> Place:
     match = _SOURCE.fullmatch(source.removeprefix(SCHEME))
     if match is None or ".." in source or len(source) > limits.LONGEST_NAME:
         hint = "Use hf:org/name, hf:org/name@revision or hf:org/name/file.gguf."
-        raise DescriptionError("not a valid Hugging Face Hub source", where=short_repr(source), hint=hint)
+        raise DescriptionError("is not a valid Hugging Face Hub source", where=short_repr(source), hint=hint)
     return Place(match["repo"], match["revision"], match["file"] or "")
 
 
@@ -141,7 +141,7 @@ def _cached(place: Place, name: str) -> Path | None:
 
 
 def _remote(place: Place, name: str) -> tuple[Callable[[int, int], bytes], int]:
-    """Return a function that reads byte ranges of a remote file, and the file size."""
+    """Return a function that reads byte ranges of a remote file, along with the file size."""
     library = _library()
     from huggingface_hub import constants
 

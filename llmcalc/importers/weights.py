@@ -1,4 +1,4 @@
-"""Architectures of weight files, read from the ``config.json`` next to safetensors files or from GGUF metadata.
+"""Architectures read from the ``config.json`` next to safetensors files or from GGUF metadata.
 
 The architecture's ``inputs`` describe the stored weights. ``checkpoint`` is the path of the headers that
 ``verify`` reads. For a GGUF file, ``types`` contains the type of each tensor.
@@ -26,7 +26,7 @@ COMPUTED = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short
 
 
 def describe(path: Path, read: Reader) -> Architecture:
-    """Return the architecture of a weight folder or file, calling ``read(config, where)`` to read the config."""
+    """Return the architecture of the model in a weight folder or file. ``read(config, where)`` reads the config."""
     names = weight_files(path) if path.is_dir() and not (path / CONFIG).exists() else []
     if path.suffix == GGUF or (names and names[0].endswith(GGUF)):
         return _of_gguf(read_headers(path), read)

@@ -1,4 +1,4 @@
-"""Helpers shared by attention kinds for projections, KV caches, masks, indexers, field checks and docstrings."""
+"""Helpers for attention kinds, such as projections, KV caches, masks, indexers, field checks and docstrings."""
 
 from __future__ import annotations
 
@@ -64,16 +64,14 @@ def projection(name: str, rows: str, width: str, heads: str, bias: bool = True, 
 
 
 def project_inputs(declaration: Declaration, names: str = "qkv", rows: str = "q") -> None:
-    """Declare projections with biases from the stream to heads ``[b rows h e]``, one for each character of
-    ``names``.
-    """
+    """Declare biased projections from the stream to heads ``[b rows h e]``, one per character of ``names``."""
     declaration.weights(*(f"w{name}[d | h e]" for name in names), *(f"b{name}[h e]" for name in names))
     for name in names:
         declaration.equations(*projection(name, f"b {rows}", "d", "h e"))
 
 
 def project_output(declaration: Declaration, rows: str = "q") -> None:
-    """Declare the output projection with a bias from the heads to the stream."""
+    """Declare the biased output projection from the heads to the stream."""
     declaration.weights("wo[h e | d]", "bo[d]")
     declaration.equations(f"y[b {rows} d] = o[b {rows} h e] wo[h e d]", f"y[b {rows} d] = add(y, bo)")
 
@@ -99,7 +97,7 @@ def add_lora(d_in: str) -> list[str]:
 
 
 def token_axes(layer: Any) -> dict[str, int | str]:
-    """Return the lengths of all token axes (new, visible or cached tokens) that differ from the workload's axes."""
+    """Return the lengths of the token axes (new, visible and cached tokens) that differ from the workload."""
     axes: dict[str, int | str] = {}
     if layer.streams > 1:
         axes |= {"ms": layer.streams, "q": "q * ms"}
@@ -119,7 +117,7 @@ def token_axes(layer: Any) -> dict[str, int | str]:
 
 
 def add_softmax(keys: str, scores: str, in_fp32: bool) -> list[str]:
-    """Return the equations for the softmax over ``keys`` and for dropout on the result."""
+    """Return the equations for a softmax over ``keys``, followed by dropout."""
     lines = []
     if in_fp32:
         lines += [f"f[b h q {keys}] = softmax_fp32({scores}) | core torch", f"p[b h q {keys}] = cast(f) | core torch"]

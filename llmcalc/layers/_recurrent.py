@@ -1,4 +1,4 @@
-"""Helpers shared by recurrent kinds for short causal convolutions and the chunked gated delta rule."""
+"""Helpers for recurrent kinds, such as short causal convolutions and the chunked gated delta rule."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def shrink_heads(
 
 
 def shrink_attention(layer: Any, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-    """Return small head counts that divide each other, even rotary widths, and one scaling factor per rotary pair."""
+    """Return small head counts that divide evenly, even rotary widths, and one scaling factor per rotary pair."""
     found = shrink_heads(layer, sizes, together=layer.HEADS_TOGETHER)
     if layer.index_heads == layer.n_kv_heads:
         found["index_heads"] = found["n_kv_heads"]

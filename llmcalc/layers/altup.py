@@ -15,7 +15,7 @@ from ..core.traits import Parallel
 
 @record
 class AltUp(Layer):
-    """``p = s + s C(m)``, then ``p + (block(p_active) - p_active) c(m')`` with ``m = tanh(norm(s_active) router)``.
+    """``p = s + s C(m)``, then ``p + (block(p_active) - p_active) c(m')``, where ``m = tanh(norm(s_active) router)``.
 
     Attributes:
         d_model: width of each stream.

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @record
 class Attention(Layer):
-    """``y = softmax(q kᵀ / sqrt(d_head)) v · wo`` over heads.
+    """Multi-head attention ``y = softmax(q kᵀ / sqrt(d_head)) v · wo``.
 
     Attributes:
         d_model: input and output width.
@@ -75,8 +75,8 @@ class Attention(Layer):
         gate: gate on the head outputs.
         sinks: whether each head has a learned sink logit in the softmax (gpt-oss).
         prompt: number of learned tokens before the sequence, without a causal mask between them (CPM-Ant).
-        prefix: number of learned key/value pairs from a ``prefix`` layer that every query attends to.
-        exclusive: whether each head subtracts a learned fraction of its output along the token's value (NeoMME).
+        prefix: number of learned key/value pairs that a ``prefix`` layer adds for every query.
+        exclusive: whether each head subtracts a learned fraction of its component along the token's value (NeoMME).
         values_are_keys: whether keys also serve as values, so that there is no value projection.
         kv_reused: whether the layer has no cache and uses the keys and values of an earlier layer (Gemma 3n).
         v_rope: whether values are also rotated (RoFormer).
@@ -91,7 +91,7 @@ class Attention(Layer):
         value_scale: scaling factor for the values (MiMo).
         in_scale, out_scale: scaling factors for the input and the output (Falcon-H1).
         temperature: factor in the query scale ``1 + temperature · ln(1 + floor((position + start) / length))``.
-        temperature_law: ``log`` (as above) or ``power``, ``(1 + (position + start) / length)^temperature`` (Beam).
+        temperature_law: ``log`` (as above) or ``power`` (``(1 + (position + start) / length)^temperature``; Beam).
         temperature_length: ``length`` in the query scale.
         temperature_start: ``start`` in the query scale (0 in Ministral 3, otherwise 1).
         softmax_in_fp32: whether the implementation computes the softmax in fp32 (affects memory only).
@@ -218,7 +218,7 @@ class Attention(Layer):
         return "cross-attention" if self.cross else super().component()
 
     def has_order(self) -> bool:
-        """Return whether the layer has positions or has parameters that depend on the order of the tokens."""
+        """Return whether the layer encodes positions or has parameters that depend on the token order."""
         return self.rope is not None or self.score_bias != "none" or super().has_order()
 
     def attention_direction(self) -> str:
@@ -237,7 +237,7 @@ class Attention(Layer):
         return sizes.PATCH_WINDOW if field == "chunk" and not self.causal else None
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return small head counts that divide each other, and an even rotary width."""
+        """Return small head counts that divide evenly, and an even rotary width."""
         from ._small_sizes import shrink_attention  # needed only by tests
 
         return shrink_attention(self, sizes, small)

@@ -15,7 +15,7 @@ from ..core.record import changed, record
 
 @record
 class AttentionResidual(Layer):
-    """``y = Σ α_i v_i`` with ``α = softmax(w · rmsnorm(v_i))`` over the sums of earlier groups and the stream.
+    """Weighted sum ``y = Σ α_i v_i`` of earlier group sums and the stream, where ``α = softmax(w · rmsnorm(v_i))``.
 
     Attributes:
         d_model: width of the stream.
@@ -39,7 +39,7 @@ class AttentionResidual(Layer):
     SHRINK: ClassVar[dict[str, str]] = {"n_sums": "keep"}
 
     def ends_group(self) -> bool:
-        """Return whether a group of layers ends here and the stream is stored as its sum."""
+        """Return whether a layer group ends here, so that the stream is stored as the group's sum."""
         return self.closes
 
     def with_sums(self, n_sums: int) -> AttentionResidual:

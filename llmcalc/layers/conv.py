@@ -156,8 +156,8 @@ class Conv(Layer):
 def output_frames(span: int, chunk: int | None = None, reach: int | None = None) -> str:
     """Return an expression for the number of output rows for ``a`` audio frames, with one row per ``span`` frames.
 
-    With ``chunk``, chunks are processed separately, and the last chunk is padded. With ``reach``, the ends are not
-    padded.
+    If ``chunk`` is set, chunks are processed separately, and the last chunk is padded. If ``reach`` is set, the
+    ends are not padded.
 
     >>> output_frames(2), output_frames(8, 100), output_frames(20, reach=50)
     ('ceil(a, 2)', 'ceil(min(a, 100), 8) * ceil(a, 100)', 'ceil(max(0, a - 49), 20)')

@@ -12,7 +12,7 @@ from ._attention_parts import MultiHead, projection
 
 @record
 class DisentangledAttention(MultiHead):
-    """``softmax((q kᵀ + q rkᵀ + rq kᵀ) / sqrt(3 d_head)) v · wo`` with relative position keys rk and queries rq.
+    """``softmax((q kᵀ + q rkᵀ + rq kᵀ) / sqrt(3 d_head)) v · wo``, where rk and rq are position keys and queries.
 
     Attributes:
         d_model: input and output width.

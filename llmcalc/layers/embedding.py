@@ -40,12 +40,12 @@ class Embedding(Layer):
         own_ids: name of a separate id input for this table (ERNIE tasks, RoCBert shapes). Missing ids are 0.
         use: role of the rows: ``tokens`` (added to each token), ``joined`` (concatenated to the stream), ``copies``
             (initial vectors of additional token copies; ProphetNet), ``side_tokens`` (a separate sequence, such as
-            global tokens in PEGASUS-X), ``angles`` (sines and cosines of the rotary angles of this stack),
+            global tokens in PEGASUS-X), ``angles`` (sines and cosines of this stack's rotary angles),
             ``everywhere`` (one row added to every token), ``prefix`` (leading tokens, such as a class token),
             ``suffix`` (trailing tokens), ``replacement`` (one row that replaces the embedding of a token), or
-            ``array`` (vectors that replace the stream after attending to the stream; Perceiver).
+            ``array`` (vectors that attend to the stream and then replace the stream; Perceiver).
         codebooks: number of codebooks. The rows of all codebook tables are summed at every position (MusicGen).
-        token_id: id of the token whose embedding is replaced with ``use: replacement``.
+        token_id: id of the token whose embedding is replaced (only for ``use: replacement``).
         column: index of the segment id, if tokens have several segment ids (TAPAS).
         by_cell: whether positions restart in every table cell, given by the second and third segment ids (TAPAS).
         edges: box edges or box size used as the index: ``left_right``, ``upper_lower``, ``height`` or ``width``.

@@ -59,7 +59,7 @@ class GatedDeltaNet(Layer):
         self.must_divide("n_k_heads", "n_v_heads")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return small head counts that divide each other."""
+        """Return small head counts that divide evenly."""
         from ._small_sizes import shrink_heads  # needed only by tests
 
         return shrink_heads(self, sizes, "n_k_heads", "n_v_heads")

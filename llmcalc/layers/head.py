@@ -18,7 +18,7 @@ MOST_UNUSED = 8  # libraries store one or two
 
 @record
 class Head(Layer):
-    """``logits = x wᵀ + b`` for all positions or only the last position.
+    """Logits ``x wᵀ + b`` of all positions or only the last position.
 
     Attributes:
         vocab: vocabulary size.

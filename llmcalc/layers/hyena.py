@@ -12,7 +12,7 @@ from ..core.traits import Parallel
 
 @record
 class Hyena(Layer):
-    """``y = x_N ⊙ (h_N * ( ... x_1 ⊙ (h_1 * v)))`` with ``order`` gates and ``order - 1`` long filters.
+    """Operator ``y = x_N ⊙ (h_N * ( ... x_1 ⊙ (h_1 * v)))`` with ``order`` gates and ``order - 1`` long filters.
 
     Attributes:
         d_model: input and output width.
@@ -57,7 +57,7 @@ class Hyena(Layer):
             raise self.size_error("order", f"must be at least 2, not {self.order}")
 
     def declare(self) -> Declaration:
-        """Declare the projection to ``order + 1`` streams, short convolutions, filters, FFTs and output projection."""
+        """Declare the input projection, short convolutions, filters, FFTs and output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "i": self.d_model, "Y": self.order + 1, "O": self.order}
         axes |= {"M": self.order - 1, "K": self.d_conv, "F": self.d_filter, "Fo": self.d_filter}
         axes |= {

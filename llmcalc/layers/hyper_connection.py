@@ -21,7 +21,7 @@ class HyperConnection(Layer):
     Attributes:
         d_model: width of each stream.
         n_streams: number of parallel streams.
-        writes: whether the sub-layer output is written back. The streams are only read before the final norm.
+        writes: whether the sub-layer output is written back to the streams (false before the final norm).
         mixed: whether a doubly stochastic matrix mixes the streams.
         rank: rank of the projection to one read weight per channel (Qwen); None for one read weight per stream.
         write_scale: upper bound of the write weights.

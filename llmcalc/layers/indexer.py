@@ -15,7 +15,7 @@ from ..core.traits import Parallel
 
 @record
 class Indexer(Layer):
-    """``score = Σ_heads weight · relu(q k)`` with one key per token.
+    """Token scores ``Σ_heads weight · relu(q k)`` with one key per token.
 
     Attributes:
         d_model: input width.

@@ -38,7 +38,7 @@ class Linear(Layer):
         prompt: number of learned tokens before the sequence.
         dropped: whether the output is unused and receives no gradient (a pooler next to a language-model head).
         unused: whether the layer is stored but never run.
-        stream: index of the residual stream created from the first stream with the same magnitude (Gemma 3n).
+        stream: index of the residual stream to create, rescaled to the first stream's magnitude (Gemma 3n).
         recomputed_per_step: whether implementations recompute this encoder projection in every decode step.
         restores_stream: whether the layer projects the stream back after the blocks.
         share: name of the shared matrix. Matrices with the same name are stored once, even if one is transposed.

@@ -1,7 +1,7 @@
 """Multi-head latent attention with a compressed latent for keys and values [deepseek2024v2, Section 2.1].
 
 In prefill, keys and values are expanded from the latent. In a decode step, the up-projections are absorbed into
-the query and the output. Transformers' eager code expands the full cache in every decode step instead.
+the query and the output. The eager code of transformers expands the full cache in every decode step instead.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Mla(Layer):
         return "causal" if self.causal else "both"
 
     def shrink_field(self, field: str, sizes: Sizes) -> int | None:
-        """Return a number of learned frequencies equal to the number of rotary pairs of the small layer."""
+        """Return a number of learned frequencies equal to the number of rotary pairs in the small layer."""
         if field == "rope_learned" and self.rope_learned:
             return sizes.size("qk_rope_head_dim", 2 * self.rope_learned, 6, 10, 14) // 2
         return None

@@ -215,13 +215,13 @@ class Moe(Layer):
         return ROUTER if equation.out.name in ("r", "chosen") else "routed experts"
 
     def number_class(self, tensor: Tensor) -> str:
-        """Return a tensor's class of number formats. Routed experts and the router have separate classes."""
+        """Return the number format class of a tensor. Routed experts and the router have separate classes."""
         if tensor.active:
             return EXPERTS
         return ROUTER if self.tensor_component(tensor) == ROUTER else super().number_class(tensor)
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return expert and group counts that leave some inactive, and a capacity at which no tokens are dropped."""
+        """Return counts that leave some experts and groups inactive, and a capacity at which no tokens are dropped."""
         from ._small_sizes import shrink_experts  # needed only by tests
 
         found = shrink_experts(self, sizes)
@@ -345,7 +345,7 @@ class Moe(Layer):
             declaration.equations("rh[b q Fo] = gelu(rh)")
 
     def _scored_shared(self, declaration: Declaration) -> None:
-        """Declare shared experts with outputs that are weighted by the router."""
+        """Declare shared experts whose outputs are weighted by the router."""
         up = (["wg"] if self.gated else []) + ["wu"]
         declaration.weights(*(f"shared_{name}[m; d | f]" for name in up), "shared_wd[m; f | d]")
         for name in up:

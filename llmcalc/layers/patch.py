@@ -12,7 +12,7 @@ from ..core.traits import Parallel
 
 @record
 class Patch(Layer):
-    """Patch embedding: ``y = Σ x[channel, frame, row, column] w + b`` over all values of a patch.
+    """Patch embedding ``y = Σ x[channel, frame, row, column] w + b``, summed over all values of a patch.
 
     Attributes:
         channels: number of channels per pixel.
@@ -46,7 +46,9 @@ class Patch(Layer):
     }
 
     def shrink_output(self, small: Patch) -> Patch:
-        """Return the small layer with its original ``side``, because it reads a token grid instead of pixels."""
+        """Return the small layer with its original ``side``, because the layer reads a token grid instead of
+        pixels.
+        """
         return changed(small, side=self.side)
 
     def declare(self) -> Declaration:

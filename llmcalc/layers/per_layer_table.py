@@ -12,7 +12,7 @@ from ..core.traits import Parallel
 
 @record
 class PerLayerTable(Layer):
-    """Per-layer inputs: ``inputs = (table[ids] + norm(x project)) / √2``, one vector per layer.
+    """Per-layer inputs ``(table[ids] + norm(x project)) / √2``, with one vector per token and layer.
 
     Attributes:
         rows: number of rows of the table.

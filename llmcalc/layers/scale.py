@@ -1,4 +1,4 @@
-"""Scale factors for sub-layer outputs, residuals and the difference between them."""
+"""Scale factors for sub-layer outputs, residuals, and the step from the residual to the output."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Scale(Layer):
         unused: whether the factor is stored but never used.
 
     Raises:
-        SizeError: ``factor`` is combined with fields of a learned or stored factor.
+        SizeError: if ``factor`` is combined with fields of a learned or stored factor.
     """
 
     d_model: int

@@ -4,8 +4,8 @@
     TP  shapes that do not divide evenly among ranks
     CF  suspicious configurations
 
-A rule is a function in a module of this package, named after the rule's code. It yields the location,
-message and advice for each finding. The rule's title, reason and source are defined in ``data/rules.yaml``.
+The modules of this package define each rule as a function named after the rule's code. The function yields the
+location, message and advice for each finding. ``data/rules.yaml`` defines the rule's title, reason and source.
 """
 
 from __future__ import annotations

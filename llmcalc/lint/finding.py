@@ -14,7 +14,7 @@ Problem = tuple[str, str, str]  # place, message and advice of a finding
 
 
 class Site(NamedTuple):
-    """A layer and its location. Equal layers in equal blocks share a site, and ``times`` counts them."""
+    """A layer and its location. Equal layers in equal blocks share a site. ``times`` is the number of equal layers."""
 
     stack: Stack
     place: str

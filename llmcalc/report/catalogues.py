@@ -34,7 +34,7 @@ LAW_DOUBTS = {
 
 
 def formats_document(formats: Mapping[str, Format], mixtures: Mapping[str, Any]) -> Document:
-    """Build a report that lists all number formats and mixtures."""
+    """Build a report that lists all number formats and mixtures of formats."""
     rows = [
         (name, one.bits_per_weight, one.block * one.rows, "" if one.checked else "no", one.source)
         for name, one in formats.items()

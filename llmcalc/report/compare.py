@@ -57,7 +57,7 @@ def _quantities(results: Sequence[Params], names: Sequence[str]) -> Table:
 
 
 def _costs(costs: Sequence[Costs], names: Sequence[str]) -> list[Table]:
-    """Build one table per quantity, with a row per number and model."""
+    """Build one table per group of costs, with one row per cost and model."""
     tables = []
     for place, first in enumerate(costs[0].tables):
         rows: list[tuple[Cell, ...]] = []

@@ -32,7 +32,7 @@ def lengths_for(model: Architecture, lengths: Sequence[int]) -> list[int]:
 
 
 def flops_document(models: Sequence[Architecture], lengths: Sequence[int]) -> Document:
-    """Plot the average forward FLOPs per token. A single model has additional curves for attention and the rest."""
+    """Plot the average forward FLOPs per token. For a single model, also plot attention and the rest separately."""
     curves = [_curve(model.name, model, lengths, _per_token) for model in models]
     if len(models) == 1:
         curves = [_curve(CORE, models[0], lengths, _core), _curve(REST, models[0], lengths, _rest), *curves]

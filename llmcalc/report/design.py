@@ -61,7 +61,7 @@ def _row(candidate: Candidate, names: list[str]) -> tuple[Cell, ...]:
 
 
 def _rules(result: Design, unit: str) -> Table:
-    """Build a table with the best shape found without each of the constraints."""
+    """Build a table with one row per constraint and the best shape found without that constraint."""
     rows: list[tuple[Cell, ...]] = []
     for label, best in result.without:
         same = best.sizes == result.candidates[0].sizes

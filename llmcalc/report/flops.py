@@ -44,7 +44,7 @@ def flops_document(result: Flops, by: str = "component", recompute: str = "none"
 
 
 def _moved(result: Flops) -> Traffic | None:
-    """Return the bytes moved in the step, or None for eager code or if the checkpoint's formats cannot be read."""
+    """Return the step's memory traffic, or None for eager code or unreadable checkpoint formats."""
     if result.workload.convention is not None:
         return None
     try:

@@ -105,7 +105,7 @@ def workload_line(workload: Workload, also: Sequence[str] = SHOWN_FIELDS) -> str
 
 
 def settings_text(settings: Any, also: Sequence[str] = ()) -> str:
-    """Format the fields of a record, such as ``batch 1 · extend``, if they are non-default or named in ``also``."""
+    """Format the record fields that are non-default or named in ``also``, for example as ``batch 1 · extend``."""
     values = {field.name: getattr(settings, field.name) for field in fields(settings)}
     defaults = {field.name: field.default for field in fields(settings)}
     shown = {name: value for name, value in values.items() if name in also or value != defaults[name]}
@@ -113,13 +113,13 @@ def settings_text(settings: Any, also: Sequence[str] = ()) -> str:
 
 
 def named_values(values: Mapping[str, Any]) -> str:
-    """Join names and values. For values that are True, only the name is included."""
+    """Join names and values, omitting values that are True."""
     texts = {name.replace("_", " "): value for name, value in values.items()}
     return " · ".join(name if value is True else f"{name} {value}" for name, value in texts.items())
 
 
 def workload_inputs(workload: Workload) -> dict[str, Any]:
-    """Return the workload as plain data. ``source`` becomes ``source_tokens``, since ``source`` is a citation."""
+    """Return the workload as plain data, with the key ``source`` renamed to ``source_tokens``."""
     sizes = {field.name: getattr(workload, field.name) for field in fields(workload)}
     return {"source_tokens" if name == "source" else name: value for name, value in sizes.items()}
 

@@ -23,7 +23,7 @@ def envelope(command: str, inputs: Mapping[str, Any], result: Any) -> dict[str, 
 
 
 def with_texts(data: Any) -> Any:
-    """Add ``<key>_str`` for every integer, or list of integers, whose magnitude exceeds 2^53.
+    """Add ``<key>_str`` for every integer whose magnitude exceeds 2^53, and for every list that contains one.
 
     >>> with_texts({"a": 2**53, "b": 2**53 + 1})
     {'a': 9007199254740992, 'b': 9007199254740993, 'b_str': '9007199254740993'}

@@ -1,4 +1,4 @@
-"""Reports for ``check`` and ``rule`` with findings, limits and descriptions of lint rules."""
+"""Reports for ``check`` and ``rule``, which list findings, limits and lint rules."""
 
 from __future__ import annotations
 

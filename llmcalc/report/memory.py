@@ -127,7 +127,7 @@ def _experts(result: InferenceMemory) -> Table:
 
 
 def _touched_experts(result: InferenceMemory) -> list[dict[str, Any]]:
-    """Return the expert layers and the expected numbers of experts used by a decode step and by the prefill."""
+    """Return each expert layer with the expected number of experts used in a decode step and in prefill."""
     tokens = {"decode": result.workload.batch, "prefill": result.workload.batch * result.workload.seq}
     return [
         entry._asdict()

@@ -104,7 +104,7 @@ def _by_tensor(result: Params) -> Table:
 
 
 def _grouped(result: Params) -> Iterator[tuple[str, tuple[int, ...], Row]]:
-    """Return (name, shape, row) for each tensor, with a block number range in the name if blocks are equal."""
+    """Yield (name, shape, row) for each tensor. Names of tensors in equal blocks contain a block range."""
     from ..checkpoint.stored_tensors import logical_name, logical_shape
 
     for row in result.rows:

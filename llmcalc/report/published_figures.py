@@ -101,7 +101,7 @@ def training_table(architecture: Architecture) -> Table | None:
 
 
 def training_comparison(architecture: Architecture, ours: Mapping[str, str]) -> list[Table]:
-    """Return a list with one table of published and calculated values, or an empty list if none are published."""
+    """Return a list with one table of published and calculated values, or an empty list if no values are published."""
     facts = training_table(architecture)
     if facts is None:
         return []
@@ -125,7 +125,7 @@ def _fact_value(fact: TrainingFact) -> str:
 
 
 def cite(source: str) -> str:
-    """Append the full reference to a source such as ``brown2020 Table 2.1`` if the first word is a known key."""
+    """Append the full reference to a source such as ``brown2020 Table 2.1`` if its first word is a citation key."""
     key = source.split(" ", 1)[0].rstrip(",;:")
     entry = table("sources").get(key)
     if entry is None:

@@ -1,4 +1,4 @@
-"""Model search with words for name fragments, layer kinds, years and size ranges. All words must match.
+"""Model search by name fragment, layer kind, year and size range. All search words must match.
 
 For example:
 
@@ -75,12 +75,12 @@ def _models(preset: dict[str, Any]) -> Iterator[Model]:
 
 
 def stack_roles(architecture: Architecture) -> str:
-    """Return the combined roles of the stacks, such as ``encoder-decoder``."""
+    """Join the roles of the stacks with hyphens, as in ``encoder-decoder``."""
     return "-".join(dict.fromkeys(stack.role for stack in architecture.stacks))
 
 
 def kind_of(architecture: Architecture) -> str:
-    """Return the stack roles and distinctive layer kinds of a model, such as ``decoder, moe, window``."""
+    """Describe a model by its stack roles and distinctive layer kinds, as in ``decoder, moe, window``."""
     kinds = dict.fromkeys(entry.layer.kind() for entry in entries(architecture) if entry.run is not None)
     common = ("attention", "mlp", "norm")
     windows = any(tuple(entry.layer.sizes("windows")) for entry in entries(architecture))

@@ -85,7 +85,7 @@ def _settings(result: Sweep) -> list[str]:
 
 
 def _rows(result: Sweep) -> Iterator[tuple[tuple[int, ...], tuple[float, ...]]]:
-    """Return (sizes, values) for every point, with the last axis varying fastest."""
+    """Yield (sizes, values) for every point, with the last axis varying fastest."""
     arrays = [result.values[name].ravel().tolist() for name in result.values]
     points = product(*(axis.values for axis in result.axes))
     for sizes, *values in zip(points, *arrays, strict=True):

@@ -68,7 +68,7 @@ def _facts(run: Training) -> list[Fact]:
 
 
 def _ours(run: Training) -> dict[str, str]:
-    """Return the calculated values, keyed by the name of the published quantity."""
+    """Return the calculated values, keyed by the names of the corresponding published quantities."""
     values = {"tokens": four_digits(run.tokens), "flops": f"{four_digits(run.six_nd)} (6·N·D)"}
     if run.hours and run.days:
         values |= {"accelerator hours": four_digits(run.hours.mid), "days": four_digits(run.days.mid)}

@@ -41,7 +41,7 @@ def _difference_text(one: Difference) -> str:
 
 
 def headers_document(headers: Headers, command: str) -> Document:
-    """Build a report on checkpoint headers without an architecture, with stored elements and bytes per type."""
+    """Build a report on checkpoint headers without an architecture, with stored elements and bytes per data type."""
     groups = tuple(_parts(headers))
     result = {
         "total": headers.elements,
@@ -55,7 +55,7 @@ def headers_document(headers: Headers, command: str) -> Document:
     )
     packed = any(kind in headers.by_type() for kind in ("I32", "U8", "I8"))
     more = ("integers may be packed parameters; they are counted as stored",) if packed else ()
-    facts = [Fact("stored", headers.elements, "parameters", "elements of all tensors as stored")]
+    facts = [Fact("stored", headers.elements, "parameters", "elements in all stored tensors")]
     facts += [Fact("verdict", f"{NO} no config.json to compare with")] if command == "verify" else []
     return Document(
         f"{headers.where}: headers only",

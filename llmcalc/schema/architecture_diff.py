@@ -129,7 +129,7 @@ def _sublayer(one: Sublayer | None, other: Sublayer | None, first: Stack, second
 
 
 def _named(part: Sublayer | None) -> dict[str, Layer]:
-    """Return the layers of a sub-layer by name, with an empty name for a single branch."""
+    """Return a sub-layer's layers and norms by name. The name of a single branch is empty."""
     if part is None:
         return {}
     alone = len(part.branches) == 1

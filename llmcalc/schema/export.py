@@ -232,7 +232,7 @@ def _lengths(name: str, order: Any) -> Iterator[_Size]:
 
 
 def _layer_sizes(stack: str, data: Any, width: int) -> Iterator[_Size]:
-    """Return the integer fields of all layers. Input and output widths equal to the stream width count as d_model."""
+    """Yield the integer fields of all layers. Input and output widths equal to the stream width count as d_model."""
     for key, value in data.items():
         if not isinstance(value, dict):
             continue

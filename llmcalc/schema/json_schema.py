@@ -205,7 +205,7 @@ def _order() -> Schema:
 
 
 def _form(keys: dict[str, Schema], about: str) -> Schema:
-    """Return the schema of one form of a block order. Only the first key is required, as a base may add others."""
+    """Return the schema of one form of a block order. Only the first key is required, as a base may add other keys."""
     return {**_mapping(keys, about), "required": [next(iter(keys))]}
 
 

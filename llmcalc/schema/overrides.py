@@ -86,7 +86,7 @@ def _set_flat(data: Any, name: str, value: Any) -> bool:
 
 
 def _key_in(data: dict[str, Any] | list[Any], key: str, above: str, path: str) -> Any:
-    """Return an existing mapping key or list index."""
+    """Return a mapping key or list index after checking that it exists."""
     if isinstance(data, list) and key.isdecimal() and int(key) < len(data):
         return int(key)
     if not isinstance(data, list) and key in data:

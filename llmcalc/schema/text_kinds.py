@@ -75,7 +75,7 @@ _AXIS = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,19}")
 
 
 def read_kinds(data: Mapping[str, Any], reserved: Iterable[str]) -> dict[str, type[TextLayer]]:
-    """Return the layer class of each kind. The ``reserved`` names are sub-layer keys and must not name a kind."""
+    """Return the layer class of each kind. Kinds must not use the ``reserved`` names of sub-layer keys."""
     taken = {*reserved, *layers.kinds(), *layers.ALIASES, *aliases.LAYER_KINDS}
     found: dict[str, type[TextLayer]] = {}
     with _under((KEY,)):
@@ -105,7 +105,7 @@ def _under(path: Path) -> Iterator[None]:
 def _each(
     name: str, key: str, entries: Any, read_entry: Callable[..., Any], most: int = MOST_ENTRIES
 ) -> tuple[Any, ...]:
-    """Read the entries of a list or mapping. An error is located at the entry that caused it."""
+    """Read the entries of a list or mapping. Errors are located at the entries that cause them."""
     path = (KEY, name, key)
     with _under(path):
         _check_count(key, entries, most)
@@ -189,13 +189,15 @@ def _axis(symbol: str, value: Any) -> TextAxis:
 
 
 def _check_length(axis: TextAxis, axes: tuple[TextAxis, ...], own: list[str]) -> None:
-    """Check the names in the length expression of an axis."""
+    """Check the names and operators in an axis's length expression."""
     if isinstance(axis.length, int) or names_in(axis.length) <= {*own}:
         return
     fixed = {other.symbol for other in axes if isinstance(other.length, int) or names_in(other.length) <= {*own}}
     _check_names("axis or field", names_in(axis.length), [*own, *fixed, *WORKLOAD])
     if "/" in axis.length:
-        raise DescriptionError(f"{axis.length} divides a length that depends on the workload", hint="use ceil(a, b)")
+        raise DescriptionError(
+            f"{axis.length} divides a length that depends on the workload", hint="use ceil(a, b) to round up"
+        )
     if sum(map(axis.length.count, "*·")) > MOST_PRODUCTS:
         raise DescriptionError(f"{short_repr(axis.length)} has more than {MOST_PRODUCTS} products")
 
@@ -228,7 +230,7 @@ def _equation(value: Any) -> str:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or len(value) > LONGEST:
-        raise DescriptionError(f"expected a text of at most {LONGEST} characters, not {short_repr(value)}")
+        raise DescriptionError(f"expected a string of at most {LONGEST} characters, not {short_repr(value)}")
     return value
 
 
@@ -294,7 +296,7 @@ def _check_equations(kind: TextKind, declaration: Declaration, axes: list[str]) 
 def _check_equation(equation: Equation, axes: list[str], shapes: Mapping[str, int]) -> None:
     """Check that an equation uses known axes and reads existing tensors with the correct number of axes."""
     if not equation.out.axes:
-        raise DescriptionError(f"{equation.out.name} has no axes; write them, as in {equation.out.name}[b q d]")
+        raise DescriptionError(f"{equation.out.name} has no axes; specify them, as in {equation.out.name}[b q d]")
     for operand in (equation.out, *equation.operands):
         for axis in operand.axes:
             if axis not in axes:
@@ -326,7 +328,7 @@ def write_kinds(architecture: Architecture) -> dict[str, Any]:
 
 
 def definition_differences(first: TextKind, second: TextKind) -> Iterator[tuple[str, str, str]]:
-    """Yield (key, entries only in the first, entries only in the second) for each key that differs."""
+    """Yield each key that differs, with the entries found only in the first or only in the second definition."""
     one, other = ({key: _entry_texts(entries) for key, entries in _plain(kind).items()} for kind in (first, second))
     for key in dict.fromkeys((*one, *other)):
         here, there = one.get(key, []), other.get(key, [])

@@ -75,7 +75,7 @@ def _indexer(layer: Any) -> indexer.Indexer:
 
 
 def relative_table(layer: Any) -> Weight:
-    """Return the table of biases per distance bucket and head. T5 shares this table between all layers of a stack."""
+    """Return the bias table [buckets heads] for relative distances. In T5, all layers of a stack share this table."""
     share = ".relative_bias" if layer.relative_shared else None
     return table("relative_bias", layer.n_buckets or 1, layer.n_heads, share=share)
 
@@ -96,7 +96,7 @@ def forward(
 
 
 def uses_windows(layer: Any) -> bool:
-    """Return whether patches attend only within separate windows."""
+    """Return whether each patch attends only to patches in its window."""
     return bool(layer.chunk) and not layer.causal
 
 
@@ -208,7 +208,7 @@ def normalise_and_rotate(layer: Any, w: Weights, name: str, x: Array, step: Step
 
 
 def normalise(layer: Any, w: Weights, name: str, x: Array) -> Array:
-    """Apply the QK norm to ``x`` [b q heads e], either to each head or to all heads together."""
+    """Normalise ``x`` [b q heads e] with the QK norm, either for each head or over all heads."""
     if layer.qk_norm == "none":
         return x
     scale, bias = w.get(f"{name}_norm"), w.get(f"{name}_norm_b")
@@ -284,7 +284,7 @@ def _distance_scores(layer: Any, w: Weights, q: Array, step: Step, keys: int) ->
 
 
 def mix(layer: Any, w: Weights, scores: Array, v: Array, q: Array, step: Step) -> Array:
-    """Return the softmax-weighted sum of the values [b q g r v], including sinks and a learned prefix."""
+    """Return the softmax-weighted sums [b q g r v] of the values, including any sinks and learned prefix."""
     keys = scores.shape[-1]
     if layer.prefix:
         mine = step.prefix[-1 if layer.cross else 0] if step.prefix else []

@@ -14,7 +14,7 @@ from .weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the norm and a query vector shared by all tokens."""
+    """Return a norm, and a query vector shared by all tokens."""
     return [vector("norm", layer.d_model, mean=1.0), matrix("w", layer.d_model, ())]
 
 

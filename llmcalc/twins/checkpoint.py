@@ -64,7 +64,7 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
     known = {*groups, *aliases, *_omitted_names(architecture, stacks)}
     for name in given:
         if name not in known and not name.endswith(BUFFERS):
-            hint = f"{architecture.name} has no tensor of this name."
+            hint = f"{architecture.name} has no tensor with this name."
             raise UnknownNameError(f"tensor of shape {tuple(np.shape(given[name]))}", name, known, hint=hint)
     experts: dict[str, list[Array]] = defaultdict(list)  # stored separately
     for name in [name for name in found if "#" in name]:
@@ -75,7 +75,7 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
 def _match_names(
     architecture: Architecture, stacks: list[PlacedStack], given: Mapping[str, Array]
 ) -> tuple[Groups, dict[str, str]]:
-    """Return the stored tensors under their transformers names or published names, whichever match better."""
+    """Return the stored tensors under their transformers names or published names, whichever match more tensors."""
     alone = len(architecture.stacks) == 1
     today = _stored(stacks, find_layout(architecture.layout), alone)
     if today[0].keys() <= given.keys():

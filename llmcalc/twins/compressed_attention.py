@@ -18,7 +18,7 @@ from .weights import Array, Weight, Weights, constant, matrix, table, under, vec
 
 
 class Summaries(NamedTuple):
-    """Summaries of groups of ``rate`` tokens for the attention keys or the smaller indexer keys."""
+    """Summaries of groups of ``rate`` tokens, used as attention keys or as smaller indexer keys."""
 
     d_model: int
     rate: int
@@ -57,7 +57,7 @@ def _index_summaries(layer: Any) -> Summaries:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``softmax(q [kv, summaries]ᵀ) [kv, summaries]``, rotate back by the query position, and project."""
+    """Compute ``softmax(q [kv, summaries]ᵀ) [kv, summaries]``, undo the rotation, and project the outputs."""
     latent = rmsnorm(einsum("bqd,dr->bqr", x, w.wqa), layer.norm_eps, w.q_norm)
     q = rmsnorm(einsum("bqr,rhe->bqhe", latent, w.wqb), layer.norm_eps)
     q = _rotate(layer, q, step.positions)
@@ -85,7 +85,7 @@ def _rotate(layer: Any, x: Array, positions: Array) -> Array:
 
 
 def _window(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Return the cached keys of the window followed by the new keys [b k e]."""
+    """Return the keys [b k e] of the cached window and of the new tokens."""
     kv = rmsnorm(einsum("bqd,de->bqe", x, w.wkv), layer.norm_eps, w.kv_norm)
     kv = _rotate(layer, kv[:, :, None], step.positions)[:, :, 0]
     if state and "kv" in state:
@@ -97,7 +97,7 @@ def _window(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 @operation
 def _summary_scores(q: Array, far: Array, chosen: Array | None) -> Array:
-    """Return scores [b h q s] between queries [b q h e] and summaries [b s e], or only those in ``chosen`` [b q s]."""
+    """Return scores [b h q s] of queries [b q h e] and all summaries [b s e], or the ``chosen`` summaries [b q s]."""
     if chosen is None:
         return einsum("bqhe,bse->bhqs", q, far)
     return einsum("bqhe,bqse->bhqs", q, _gather(far, chosen))
@@ -112,7 +112,7 @@ def _mix_summaries(p: Array, far: Array, chosen: Array | None) -> Array:
 
 
 def _gather(far: Array, chosen: Array) -> Array:
-    """Return the summaries selected for each query [b q s e]. A fused kernel would read them without a copy."""
+    """Return the summaries [b q s e] selected for each query. A fused kernel would not copy the summaries."""
     return far[np.arange(far.shape[0])[:, None, None], chosen]
 
 

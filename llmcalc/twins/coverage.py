@@ -1,4 +1,4 @@
-"""Coverage check for layer fields that a NumPy model does not implement."""
+"""Detection of layer fields that a NumPy model does not implement."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def _sum_codebooks(layer: Any, w: Weights, step: Step) -> Array:
     """Sum the codebook embeddings. The codebook ids of each sequence are consecutive rows [b·n q]."""
     if len(step.ids) % layer.codebooks:
         raise InputError(
-            f"the number of id sequences ({len(step.ids)}) must be a multiple of codebooks ({layer.codebooks})"
+            f"the number of ID sequences ({len(step.ids)}) must be a multiple of codebooks ({layer.codebooks})"
         )
     ids = step.ids.reshape(-1, layer.codebooks, step.ids.shape[1])
     found: Array = sum(w.w[number][ids[:, number]] for number in range(layer.codebooks))
@@ -111,7 +111,7 @@ def _add_box_rows(layer: Any, w: Weights, x: Array, step: Step) -> Array:
     edges = {"left_right": (left, right), "upper_lower": (upper, lower), "height": (lower - upper,)}
     for edge in edges.get(layer.edges, (right - left,)):
         if edge.min() < 0 or edge.max() >= layer.rows:
-            raise InputError(f"box edges must be from 0 to {layer.rows - 1}, with left <= right and upper <= lower")
+            raise InputError(f"box edges must be from 0 to {layer.rows - 1}, with left <= right and top <= bottom")
         x = x + w.w[edge] * layer.scale
     return x
 
@@ -139,7 +139,7 @@ def _row_ids(layer: Any, step: Step) -> Array:
 
 
 def position_rows(layer: Any, step: Step) -> Array:
-    """Return the position table row of each token [q], or [b q] if padding tokens are not counted."""
+    """Return each token's row in the position table, as [q], or as [b q] if padding tokens are not counted."""
     if layer.padding_id is None:
         return step.positions + layer.offset
     real = step.ids != layer.padding_id
@@ -148,7 +148,7 @@ def position_rows(layer: Any, step: Step) -> Array:
 
 def _check_axes(segments: Array, axes: int) -> None:
     if segments.ndim != axes:
-        what = "one segment id" if axes == 2 else "several segment ids"
+        what = "one segment ID" if axes == 2 else "several segment IDs"
         raise InputError(f"token_type_ids must have {what} per token, but has shape {segments.shape}")
 
 
@@ -177,8 +177,8 @@ def _table(layer: Any, w: Weights) -> Array:
 
 
 def sinusoid_halves(rows: int, width: int, slower: bool) -> Array:
-    """Return sines followed by cosines [rows width]. If ``slower``, the lowest frequency is 1e-4 radians per
-    position.
+    """Return sinusoids [rows width], with sines before cosines. If ``slower`` is set, the lowest frequency is 1e-4
+    radians per position.
     """
     half = width // 2
     angles = np.arange(rows)[:, None] / 10000.0 ** (np.arange(half) / (half - slower))

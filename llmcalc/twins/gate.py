@@ -11,7 +11,7 @@ from .weights import Array, Weight, Weights, matrix, vector
 
 
 def shape(layer: Any) -> tuple[int, ...]:
-    """Return the shape of the gate of one token."""
+    """Return the gate shape for one token."""
     return (layer.n_heads,) if layer.gate.per_head else (layer.n_heads, layer.d_head_v)
 
 

@@ -60,7 +60,7 @@ def in_chunks(
 
 
 def _prepare(q: Array, k: Array, v: Array, a: Array, rate: Array) -> tuple[Array, Array, Array]:
-    """Return the scaled queries and keys of each value head [b q h k], and the logarithm of the decay α."""
+    """Return each value head's scaled queries and keys [b q h k], and the logarithm of the decay α."""
     served = v.shape[2] // k.shape[2]
     return np.repeat(q / math.sqrt(q.shape[-1]), served, axis=2), np.repeat(k, served, axis=2), (rate * a)[..., None]
 

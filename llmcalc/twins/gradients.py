@@ -25,7 +25,7 @@ class Result(NamedTuple):
 
     Attributes:
         is_view: whether the output holds the elements of the first input in another shape, order or data type.
-        makes_activation: whether the output is an activation even if all inputs are weights (contraction, lookup).
+        makes_activation: whether the output is an activation even if all inputs are weights, as in a lookup.
     """
 
     value: Array
@@ -46,7 +46,7 @@ def sum_to_shape(gradient: Array, given: Any) -> Array:
 def _binary(
     value: Array, a: Array, b: Array, first: Vjp, second: Vjp, saved: tuple[tuple[Array, ...], ...] = ((), ())
 ) -> Result:
-    """Return the result of a function with two broadcastable inputs and the arrays saved for each VJP."""
+    """Return the result of a function of two broadcastable inputs, given the arrays that each VJP saves."""
     to_a, to_b = (lambda g: sum_to_shape(first(g), a)), (lambda g: sum_to_shape(second(g), b))
     return Result(value, [Pullback(to_a, saved[0]), Pullback(to_b, saved[1])])
 

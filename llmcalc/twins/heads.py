@@ -43,7 +43,7 @@ def distance_scores(q: Array, r: Array, row: Array) -> Array:
 
 
 def mix(scores: Array, v: Array, hidden: Array | None = None) -> Array:
-    """Weight the values [b q h e] by the softmax of the scores [b h q k], masking keys by ``hidden`` [q k]."""
+    """Return the softmax-weighted sums [b q h e] of the values, masking keys by ``hidden`` [q k]."""
     if hidden is not None and hidden.any():
         scores = np.where(hidden, -np.inf, scores)
     return einsum("bhqk,bkhe->bqhe", softmax(scores), v)
@@ -63,7 +63,7 @@ def grouped_mix(p: Array, v: Array) -> Array:
 
 
 def extend_cache(k: Array, v: Array, state: State | None, window: int | None = None) -> tuple[Array, Array]:
-    """Return the cached and new keys and values, and cache those needed for the next token."""
+    """Return the cached and new keys and values, and cache the ones that the next token needs."""
     if state and "k" in state:
         k, v = np.concatenate([state["k"], k], axis=1), np.concatenate([state["v"], v], axis=1)
     if state is not None:
@@ -85,5 +85,5 @@ def convolution_weights(layer: Any) -> list[Weight]:
 
 
 def add_value_convolution(layer: Any, w: Weights, mixed: Array, v: Array) -> Array:
-    """Add a convolution of the values along the tokens to ``mixed``, if the layer has one."""
+    """Convolve the values along the tokens and add the output to ``mixed`` if the layer has a value convolution."""
     return mixed + convolve_heads(v, w.conv) if layer.d_conv else mixed

@@ -33,7 +33,7 @@ def _parts(layer: Any) -> list[int]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Read one vector from the residual streams ``x`` [b q s d] without writing back."""
+    """Read one vector from the residual streams ``x`` [b q s d] without writing to the streams."""
     if layer.writes:
         raise UnsupportedError("a hyper-connection with writes must be the pre-norm of a sub-layer", where=layer.kind())
     return connect(layer, w, x)[0]
@@ -87,7 +87,7 @@ def doubly_stochastic(logits: Array, iterations: int, eps: float) -> Array:
 
 
 def _by_channel(layer: Any, w: Weights, x: Array) -> tuple[Array, Writer]:
-    """Read the streams with one weight per channel from a low-rank projection (Qwen4). The streams are not mixed."""
+    """Read the streams with per-channel weights from a low-rank projection (Qwen4). The streams are not mixed."""
     normed = rmsnorm(x, layer.norm_eps, 1.0 + w.norm)
     narrow = silu(einsum("bqsd,sdr->bqr", normed, w.down) / layer.n_streams)
     read = sigmoid(einsum("bqr,rsd->bqsd", narrow, w.up))

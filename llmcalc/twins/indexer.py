@@ -66,7 +66,7 @@ def unselected_tokens(
     state: State | None,
     factors: Array | None = None,
 ) -> Array:
-    """Return a mask of the tokens that the indexer does not select, per query [b q k] or per head [b i q k].
+    """Return a mask [b q k] of the tokens that the indexer does not select, or one mask per head [b i q k].
 
     Queries are projected from ``latent`` [b q r], or from ``x`` [b q d] if ``latent`` is None. Rotary positions are
     taken from the attention layer ``around`` and scaled by ``factors``.

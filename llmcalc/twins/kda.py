@@ -16,7 +16,7 @@ from .weights import Array, Weight, Weights, kernel, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return q, k and v projections, convolutions, and decay and gate projections (low-rank given ``gate_rank``)."""
+    """Return q, k and v projections, convolutions, and optionally low-rank decay and gate projections."""
     d, heads = layer.d_model, (layer.n_heads, layer.d_head)
     found = [matrix(f"w{name}", d, heads) for name in "qkv"] + [kernel(f"conv_{n}", heads, layer.d_conv) for n in "qkv"]
     for name, rank in (("a", layer.gate_rank), ("z", None if layer.full_gate else layer.gate_rank)):

@@ -57,7 +57,7 @@ def _project(layer: Any, w: Weights, x: Array) -> Array:
 
 
 def _run_streams(layer: Any, w: Weights, x: Array, step: Step) -> Array:
-    """Append a projection of the first stream to the streams [b q s d], or project one stream back (AltUp)."""
+    """Append a projection of the first stream to the streams [b q s d], or project one stream in place (AltUp)."""
     streams = x if len(x.shape) == 4 else x[:, :, None]
     if layer.restores_stream != (layer.stream < streams.shape[2]):
         text = f"stream is {layer.stream}, but there are {streams.shape[2]} residual streams"

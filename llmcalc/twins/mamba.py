@@ -56,7 +56,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 @operation
 def _scan(A: Array, delta: Array, B: Array, u: Array, h: Array) -> Array:
-    """Return the state after each token [b q i n], or [b q h i n] with heads, starting from state ``h``."""
+    """Return the states [b q i n] after each token, or [b q h i n] with heads, starting from state ``h``."""
     all_h = []
     for t in range(u.shape[1]):
         decay = np.exp(delta[:, t, ..., None] * A)

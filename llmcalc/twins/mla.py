@@ -155,7 +155,7 @@ def _softmax(layer: Any, w: Weights, scores: Array, hidden: Array) -> Array:
 
 
 def _mask(layer: Any, step: Step, keys: int) -> Array:
-    """Return a mask of the keys that a query ignores [q k], or [b 1 q k] with an indexer."""
+    """Return a mask [q k] of the keys that each query ignores, or a mask [b 1 q k] with an indexer."""
     distance = step.positions[:, None] - np.arange(step.cached + step.ids.shape[1])[-keys:]
     hidden = distance < 0 if layer.causal else np.zeros(distance.shape, bool)
     if layer.window:

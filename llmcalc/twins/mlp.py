@@ -70,7 +70,7 @@ def runs_on_side_tokens(layer: Any) -> bool:
 
 @operation
 def xielu(x: Array, alpha_p: Array, alpha_n: Array) -> Array:
-    """Compute the xIELU activation with learned factors above and below 0 [huang2024]."""
+    """Compute the xIELU activation [huang2024], with separate learned factors for positive and negative inputs."""
     above = softplus(alpha_p) * x * x
     below = (np.exp(np.minimum(x, JUST_BELOW_0)) - 1.0 - x) * (SLOPE_AT_0 + softplus(alpha_n))
     return np.where(np.asarray(x) > 0, above, below) + SLOPE_AT_0 * x

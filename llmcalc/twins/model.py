@@ -68,8 +68,8 @@ class Model:
         """Compute the logits [b q V] of ``ids`` [b q], or of ``decoder_input_ids`` in an encoder-decoder.
 
         For an audio encoder, ``ids`` are frames [b r channels]. ``token_type_ids`` are segment ids [b q], or several
-        ids per token [b q n]. ``bbox`` [b q 4] holds the left, upper, right and lower edge of each token on the page.
-        Other embedding tables read ``own_ids`` [b q], such as ``task_type_ids``. The vision encoder's output for
+        ids per token [b q n]. ``bbox`` [b q 4] holds the left, upper, right and lower edges of each token on the page.
+        Other embedding tables read ``own_ids``, such as ``task_type_ids`` [b q]. The vision encoder's output for
         ``pixels`` (see ``see``) replaces the embeddings of tokens with id ``image_token_id``.
         """
         known = {str(getattr(layer.layer, "own_ids", "")) for layer in self._layers()} - {""}
@@ -77,7 +77,7 @@ class Model:
             if name not in known:
                 raise UnknownNameError("input", name, [*known, "decoder_input_ids", "token_type_ids", "bbox"])
             if np.shape(given) != np.shape(ids):
-                raise InputError(f"{name} has shape {np.shape(given)}, but the token ids have shape {np.shape(ids)}")
+                raise InputError(f"{name} has shape {np.shape(given)}, but the token IDs have shape {np.shape(ids)}")
         seen = None if pixels is None else self._image_vectors(ids, pixels, grid, image_token_id)
         return self._run(ids, decoder_input_ids, token_type_ids, None, logits, bbox, own_ids, seen)
 
@@ -108,7 +108,7 @@ class Model:
             text = f"the NumPy model does not implement how {self.architecture.name} combines images with text"
             raise UnsupportedError(text, hint="call see() to get the vision encoder's output")
         if image_token_id is None:
-            hint = "pass the id of the placeholder tokens that the image replaces"
+            hint = "pass the ID of the placeholder tokens that the image replaces"
             raise InputError("image_token_id is missing", hint=hint)
         (vectors,) = self.see(pixels, grid)
         return vectors, np.asarray(ids) == image_token_id
@@ -177,14 +177,14 @@ class Model:
         return result
 
     def _step(self, own: Array, stack: PlacedStack, cache: Cache | None) -> Step:
-        """Return the step of a stack that reads token ids or data."""
+        """Return the step for a stack that reads token ids or data."""
         cached = cache.length if cache else 0
         if not stack.input_shape(1):
             new = np.asarray(own)
             if new.ndim != 2 or new.dtype.kind not in "iu" or new.size == 0:
-                raise InputError(f"token ids must be integers of shape [batch, tokens], not {short_repr(own)}")
+                raise InputError(f"token IDs must be integers of shape [batch, tokens], not {short_repr(own)}")
             if new.min() < 0 or new.max() >= stack.vocab:
-                raise InputError(f"token id {new.max()} is outside the vocabulary of {stack.vocab} tokens")
+                raise InputError(f"token ID {new.max()} is outside the vocabulary of {stack.vocab} tokens")
             return Step(new, cached, text=None if cache is None else cache.with_text(new))
         if len(getattr(own, "shape", ())) < 2:
             raise InputError(f"the input of {stack.stack.name} must be an array, not {short_repr(own)}")

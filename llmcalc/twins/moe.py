@@ -140,7 +140,7 @@ def route_with_shared(layer: Any, w: Weights, x: Array, step: Step | None = None
         ranked = _mask_groups(layer, ranked)
     if layer.hash_rows:
         if step is None:
-            raise InputError("hash routing requires token ids", where="moe")
+            raise InputError("hash routing requires token IDs", where="moe")
         chosen = np.asarray(w.hash[step.ids]).astype(int)
     else:
         chosen = np.argsort(-ranked, axis=-1, kind="stable")[..., : layer.top_k]
@@ -208,7 +208,7 @@ def _mask_groups(layer: Any, ranked: Array) -> Array:
 
 
 def _experts(layer: Any, w: Weights, x: Array, chosen: Array, share: Array | None = None) -> Array:
-    """Return the expert outputs of each token [b q j d], optionally scaling the expert inputs by ``share``."""
+    """Return each token's expert outputs [b q j d], optionally scaling the expert inputs by ``share``."""
     b, q, j = chosen.shape
     tokens, slots = x.reshape(b * q, -1), chosen.reshape(-1)
     places, results = [np.flatnonzero(slots < 0)], [np.zeros((int((slots < 0).sum()), x.shape[-1]))]
@@ -244,7 +244,7 @@ def within_capacity(layer: Any, chosen: Array, scores: Array) -> Array:
 
 
 def _queue_positions(chosen: Array, experts: int) -> Array:
-    """Return the number of earlier tokens in a sequence that selected the same expert [fedus2021, Section 2.2]."""
+    """Return each token's positions [b q j] in the queues of its selected experts [fedus2021, Section 2.2]."""
     sent = chosen[..., None] == np.arange(experts)  # [b q j x]
     before = np.cumsum(sent.reshape(chosen.shape[0], -1, experts), axis=1).reshape(sent.shape) - 1
     return np.max(before * sent, axis=-1)

@@ -19,7 +19,7 @@ def alibi_slopes(n_heads: int) -> Array:
 
 
 def temperature(layer: Any, positions: Array) -> Array:
-    """Return a scale factor per query [q 1 1] that grows with the query position [nakanishi2025]."""
+    """Return scale factors [q 1 1] that grow with the query position [nakanishi2025]."""
     stretches = (positions + layer.temperature_start) / layer.temperature_length
     if getattr(layer, "temperature_law", "log") == "power":
         found: Array = (1 + stretches) ** layer.temperature
@@ -34,7 +34,7 @@ def growth(scale: Array, shift: Array, positions: Array) -> Array:
 
 
 def buckets(count: int, most: int, ahead: Array, *, causal: bool) -> Array:
-    """Return the T5 bucket of each distance. Buckets are exact for nearby keys and logarithmic up to ``most``.
+    """Return each distance's T5 bucket. Buckets are exact for nearby keys and logarithmic up to distance ``most``.
 
     ``ahead`` [q k] is the key position minus the query position. If not ``causal``, each side has half the buckets.
     """

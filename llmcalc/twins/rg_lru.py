@@ -46,7 +46,7 @@ GATES = ("input", "decay")
 
 @operation
 def _scan(decay: Array, u: Array, h: Array, first: Array) -> Array:
-    """Return the state ``h`` after each token [b q i], without scaling the input of a sequence's first token."""
+    """Return the states ``h`` [b q i] after each token, without scaling the input of a sequence's first token."""
     all_h = []
     for t in range(u.shape[1]):
         a = decay[:, t]

@@ -29,7 +29,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def _names(layer: Any) -> str:
-    """Return the initials of the mixes (receptance, key, value, gate), and ``w`` for a data-dependent decay."""
+    """Return the initials of the mixes (receptance, key, value, gate), and ``w`` if the decay depends on the data."""
     return "rkvgw" if layer.mix_rank and layer.decay_rank else "rkvg"
 
 

@@ -1,4 +1,4 @@
-"""RWKV-4 time mixing [peng2023, Section 3.1]. Past values are averaged, weighted by keys and a decay per channel."""
+"""RWKV-4 time mixing [peng2023, Section 3.1], which averages past values with key- and decay-dependent weights."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``g x``, or ``g (x - r)`` with ``of: step``, where ``r`` is the residual."""
+    """Compute ``g x``. If ``of`` is ``step``, compute ``g (x - r)`` for the residual ``r``."""
     if layer.of == "output":
         return x * _factor(layer, w)
     if layer.of in ("residual", "both") or step.stream is None:
@@ -37,7 +37,7 @@ def adds_residual(layer: Any) -> bool:
 
 
 def add_to_residual(layer: Any, w: Weights, y: Array, residual: Array) -> Array:
-    """Compute ``y + g r``, or ``r + g (y - r)`` with ``of: step``, or ``g y + h r`` with ``of: both``."""
+    """Compute ``y + g r``, ``r + g (y - r)`` or ``g y + h r`` if ``of`` is ``residual``, ``step`` or ``both``."""
     if layer.of == "both":  # a sigmoid, and the second factor that preserves the variance
         gate = times(w.w, layer.gain)
         own = sigmoid(gate)

@@ -30,7 +30,7 @@ class Tape:
 
     Attributes:
         nodes: outputs of the operations.
-        views: pairs of a view and its original array.
+        views: views and their original arrays, as pairs.
     """
 
     def __init__(self) -> None:
@@ -154,7 +154,7 @@ class Variable(NDArrayOperatorsMixin):
         is_activation: whether the value depends on data, or on weights through a contraction or lookup.
         is_constant: whether the value depends only on data, so that it receives no gradient.
         residuals: activations saved for the derivative.
-        pullbacks: pairs of an input variable and the VJP from this variable's gradient to the input's gradient.
+        pullbacks: input variables, each with a VJP that maps this variable's gradient to the input's gradient.
     """
 
     def __init__(self, value: Array, tape: Tape, is_activation: bool = False, is_constant: bool = False) -> None:
@@ -215,8 +215,8 @@ class MemoryLedger:
     """Array elements in use, where elements shared by several views are counted once.
 
     Attributes:
-        used: pairs of an owning array and the mask of its elements in use, keyed by the owner's id.
-        copies: pairs of a copy's owner and the original array, keyed by the id of the copy's owner.
+        used: owning arrays, each with a mask of the elements in use, keyed by the owner's id.
+        copies: owners of copies, each with the original array, keyed by the owner's id.
 
     >>> x = np.arange(12.0).reshape(3, 4)
     >>> ledger = MemoryLedger()

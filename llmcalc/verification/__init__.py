@@ -1,4 +1,4 @@
-"""Comparison of an architecture's declarations with a NumPy model that runs at a small size.
+"""Comparison of an architecture's declarations with a NumPy model of the architecture at a small size.
 
 >>> import llmcalc
 >>> result = llmcalc.verify(llmcalc.load("gpt2"))

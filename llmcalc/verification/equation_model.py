@@ -94,7 +94,7 @@ def generated_models(architecture: Architecture) -> dict[str, EquationModel]:
 
 
 def _refusal(kind: str, what: str) -> UnsupportedError:
-    return UnsupportedError(f"the NumPy run that is generated from equations does not implement {what}", where=kind)
+    return UnsupportedError(f"the NumPy model generated from the equations does not implement {what}", where=kind)
 
 
 class _Run:
@@ -131,7 +131,9 @@ class _Run:
             self.refuse(f"the length {short_repr(length)} of the axis {axis!r}")
         found = int(evaluate(length, {**self.workload, **fixed}, ATOMS))
         if found < 0:
-            raise UnsupportedError(f"axis {axis}: {length} is {found} in this step", where=self.layer.kind())
+            raise UnsupportedError(
+                f"axis {axis}: the length {length} evaluates to {found} in this step", where=self.layer.kind()
+            )
         return found
 
     def is_past(self, axis: str) -> bool:
@@ -236,7 +238,7 @@ class _Run:
         if len(index) > MOST_AXES:
             self.refuse(f"a contraction over {len(index)} axes")
         if not set(out) <= index.keys():
-            self.refuse(f"an axis that only the result of {short_repr(equation.text)} has")
+            self.refuse(f"an axis that appears only in the result of {short_repr(equation.text)}")
         left, right, result = ("".join(letters[axis] for axis in one) for one in (*axes, out))
         array = np.einsum(f"{left},{right}->{result}", *arrays)
         n_summed = prod(map(self.size, equation.contracted))
@@ -280,7 +282,7 @@ class _Run:
             return _aligned(value.array, value.axes, out)
         if tuple(map(self.size, value.axes)) == tuple(map(self.size, out)):
             return value.array
-        return self.refuse(f"{short_repr(equation.text)}, whose operands have other axes than the result,")
+        return self.refuse(f"{short_repr(equation.text)}, whose operands and result have different axes,")
 
     def normalise(self, equation: Equation, function: str, values: list[Value]) -> Value:
         """Normalise each row of a tensor, with optional scale and bias."""

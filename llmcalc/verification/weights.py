@@ -263,7 +263,7 @@ def _text(kind: str, shape: tuple[int, ...] | None) -> str:
 def _additional(
     counted: Params, headers: Headers, used: set[str], alias_of: dict[str, str]
 ) -> tuple[tuple[Group, ...], list[TensorInfo]]:
-    """Return the known groups of undeclared tensors, and the tensors outside all known groups."""
+    """Return the known groups of undeclared tensors, and the undeclared tensors outside these groups."""
     blocks = max(stack.n_layers for stack in counted.architecture.stacks)
     values = {**(headers.config or {}), **headers.metadata}
     has_mtp = any(str(key).rpartition(".")[2] in _MTP_KEYS and bool(value) for key, value in values.items())

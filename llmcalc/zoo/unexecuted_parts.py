@@ -36,8 +36,8 @@ from ..data import read_table
 from ..importers.hf.config import Config
 from ..layers import Stored
 
-AUDIO_CODEC_NOTE = "stored but not counted as work: the audio codec"
-IMAGE_TOKENIZER_NOTE = "stored but not counted as work: the image tokenizer"
+AUDIO_CODEC_NOTE = "stored but not counted in FLOPs: the audio codec"
+IMAGE_TOKENIZER_NOTE = "stored but not counted in FLOPs: the image tokenizer"
 _ARITHMETIC = (TypeError, ValueError, IndexError, OverflowError, ZeroDivisionError)
 
 TENSORS: dict[str, Callable[..., Stored]] = {

@@ -115,7 +115,7 @@ def test_published_utilisation_is_an_assumption_with_its_source() -> None:
         ({"name": "h100", "precision": "fp4"}, "fp32, tf32"),
         ({"name": "h100", "mfu": 1.2}, "at most 1"),
         ({"name": "h100", "mfu": 0.0}, "above 0"),
-        ({"name": "h100", "count": 0}, "number of GPUs"),
+        ({"name": "h100", "count": 0}, "count: must be an integer"),
         ({"name": "m1-pro-16gb"}, "no confirmed peak"),
     ],
 )

@@ -80,4 +80,4 @@ def test_speech_generation_is_stored_and_not_run() -> None:
     found = llmcalc.load({"model_type": "qwen2_5_omni"})
     assert [stack.name for stack in found.stacks if not stack.unused] == ["decoder", "audio", "vision"]
     assert [stack.name for stack in found.stacks if stack.unused] == ["talker", "token2wav"]
-    assert found.notes[-1] == "stored but not counted as work: the parts that generate speech"
+    assert found.notes[-1] == "stored but not counted in FLOPs: the parts that generate speech"

@@ -78,7 +78,7 @@ def test_a_width_that_the_class_computes_is_warned_of_where_a_file_says_another(
     plain, same, other = (llmcalc.load({**LATENT, **more}) for more in ({}, {"qk_head_dim": 19}, {"qk_head_dim": 23}))
     assert plain.stacks == same.stacks == other.stacks
     assert plain.warnings == same.warnings == ()
-    assert other.warnings == ("the model class ignores qk_head_dim = 23 and computes 19",)
+    assert other.warnings == ("the model class ignores qk_head_dim = 23 and uses the computed value 19",)
 
 
 def test_a_width_that_the_class_takes_from_the_file_may_not_contradict_others() -> None:

@@ -105,7 +105,7 @@ def test_layoutlmv2(changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) ->
     image = 3 * 5
     projected = 2 * 2 * image * 11 * SIZES["hidden_size"]
     assert llmcalc.flops(loaded, batch=2, seq=24 + image, convention="torch").matmul == flops - projected
-    assert loaded.notes == ("not counted: the visual backbone, and the 15 image tokens after every text",)
+    assert loaded.notes == ("not counted: the visual backbone and the 15 image tokens that follow each text",)
     with pytest.raises(UnsupportedError, match="the input always includes an image"):
         llmcalc.twin(loaded)
 

@@ -59,7 +59,7 @@ def test_positions_restart_in_every_cell() -> None:
     segments = sum(model.tensors[f"encoder.segment{n}.w"][cells[0, :, n]] for n in range(3))
     wanted = token[IDS[0]] + position[[0, 1, 0, 1, 1]] + segments  # as far as there are positions
     assert np.allclose(model.forward(IDS, token_type_ids=cells)[0], wanted)
-    with pytest.raises(InputError, match="several segment ids"):
+    with pytest.raises(InputError, match="several segment IDs"):
         model.forward(IDS, token_type_ids=cells[..., 0])
 
 

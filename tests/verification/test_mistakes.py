@@ -249,5 +249,5 @@ def test_a_difference_in_what_is_kept_names_the_tensors(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(mlp, "declare", declare)
     detail = found_wrong(marked("llama3", "named"))[SAVED]
-    assert "observed only: 930, 930, 930" in detail  # 2 sequences of 15 tokens of width 31
+    assert "observed only: 870, 870, 870" in detail  # 2 sequences of 15 tokens of width 31
     assert "declared only: none" in detail

@@ -1,4 +1,4 @@
-"""Active parameters, which are the parameters used per token."""
+"""Number of active parameters, which are the parameters used for each token."""
 
 from __future__ import annotations
 

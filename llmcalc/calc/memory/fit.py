@@ -31,7 +31,7 @@ class Fit:
 
     @property
     def headroom(self) -> int:
-        """Usable memory minus required memory in bytes, negative if the model does not fit."""
+        """Usable memory minus required memory, in bytes. The value is negative if the model does not fit."""
         return self.usable - self.needed
 
     @property

@@ -126,7 +126,7 @@ class Liveness(Recorder):
 
 
 def label(name: str) -> str:
-    """Return a tensor's name in a trace without the numbers of layers and versions.
+    """Return a tensor's name without layer and version numbers, as shown in traces.
 
     >>> label("attention#3.q@5"), label("norm#1.y@0:1")
     ('attention.q', 'norm.y:1')

@@ -17,7 +17,7 @@ class StateRule:
     """An optimizer state and the tensors to which it applies.
 
     Attributes:
-        of: tensors with this state: ``all``, ``matrices`` (weights multiplied by an input) or ``others``.
+        of: tensors that have this state (``all``, ``matrices`` for weights multiplied by an input, or ``others``).
         factored: whether matrices store row and column sums instead of one value per element (Adafactor).
         block: number of elements that share a maximum (8-bit states), or 0 if there are no blocks.
     """
@@ -65,7 +65,7 @@ class Recipe:
         n_temporaries: number of temporary copies of the largest tensor in an optimizer step.
         contiguous_gradient_buffer: whether one buffer stores all gradients throughout the step (Megatron-LM's
             distributed data parallel) instead of allocating gradients in the backward pass (PyTorch).
-        frozen_weights: number formats of frozen weights under adapters (None: ``weight_bytes`` per weight).
+        frozen_weights: number formats of frozen weights if adapters are used (None: ``weight_bytes`` per weight).
     """
 
     name: str
@@ -80,7 +80,7 @@ class Recipe:
 
 
 class Trainable(NamedTuple):
-    """Trainable elements and optimizer state bytes for one copy of a tensor on one rank."""
+    """Numbers of trainable elements and optimizer state bytes for one copy of a tensor on one rank."""
 
     elements: int
     state_bytes: int

@@ -80,8 +80,8 @@ def one_f_one_b_in_flight(mesh: Mesh, stage: int) -> tuple[int, int]:
     """Return the number of in-flight micro-batches at a stage of a 1F1B schedule, as a fraction.
 
     Each stage runs one warm-up forward pass per later stage and then alternates forward and backward passes.
-    Stage i of p therefore holds the activations of p - i micro-batches. Interleaving multiplies this number for the
-    first stage by ``1 + (p - 1) / (p · virtual_stages)`` [korthikanti2022, Section 4.2.3].
+    Stage i of p therefore holds the activations of p - i micro-batches. For the first stage, interleaving
+    multiplies this number by ``1 + (p - 1) / (p · virtual_stages)`` [korthikanti2022, Section 4.2.3].
     """
     held = min(mesh.pp - stage, mesh.batches)
     if mesh.virtual_stages == 1:

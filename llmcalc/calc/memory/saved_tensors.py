@@ -49,7 +49,7 @@ class ActivationPolicy:
 
 
 class SavedTensor(NamedTuple):
-    """A tensor saved for the backward pass, and the index of the first backward step that needs the tensor."""
+    """A tensor saved for the backward pass, and the index of the first backward step that needs it."""
 
     name: str
     bytes: int

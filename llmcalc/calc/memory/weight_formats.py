@@ -24,7 +24,7 @@ GROUPED = 4  # minimum query heads per key head for which llama.cpp uses more bi
 
 
 class WeightFormats(Protocol):
-    """Weight formats of a model. ``unread`` lists config keys of a ``published`` checkpoint that were not
+    """Weight formats of a model. For a ``published`` checkpoint, ``unread`` lists the config keys that were not
     interpreted.
     """
 
@@ -158,7 +158,7 @@ class StoredTensors(NamedTuple):
 def stored_row(
     row: Row, weights: RequestedFormats, model: ModelTensors, mesh: Mesh | None = None
 ) -> Iterator[StoredTensors]:
-    """Yield the numbers of elements and bits of a tensor by format. Tied tensors already counted are skipped."""
+    """Yield the numbers of elements and bits of a tensor by format. Skip tied tensors that were already counted."""
     part, counts = component(row), dict[Format, int]()
     own = row.size if mesh is None else mesh.share_of_weight(row.tensor, row.declaration, row.size)
     for chosen, copies in weights.formats(row, part, model) if row.copies else ():

@@ -49,7 +49,7 @@ class ReplicatedBytes(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Bytes of some elements of a component."""
+    """A group of elements from one component, with the size of the group in bytes."""
 
     label: str
     bytes: int
@@ -58,7 +58,7 @@ class Part(NamedTuple):
 
 
 def replicated(parts: Iterable[Part]) -> ReplicatedBytes:
-    """Add the bytes of equally labelled parts."""
+    """Sum the bytes of parts that have the same label."""
     found: dict[bool, dict[str, tuple[int, int]]] = {False: {}, True: {}}
     for part in parts:
         own = found[part.is_expert]
@@ -100,8 +100,8 @@ class ModelStates(NamedTuple):
 
 
 class TensorStates(NamedTuple):
-    """A tensor on one rank, with the number of trained elements, weight and optimizer bytes, and frozen weight
-    bits.
+    """Numbers of trained elements, weight and optimizer bytes, and frozen weight bits for one tensor on one
+    rank.
     """
 
     row: Row
@@ -157,13 +157,13 @@ def model_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> Mode
 
 
 def _gradient(each: TensorStates, recipe: Recipe, copies: int) -> Part:
-    """Return the gradient of a tensor in ``copies`` blocks."""
+    """Return the size of the gradients of a tensor that occurs in ``copies`` blocks."""
     elements = each.elements * copies
     return Part(component(each.row), elements * recipe.gradient_bytes, elements, each.is_expert)
 
 
 def segment_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> dict[SegmentKey, SegmentStates]:
-    """Return the states of each segment. A tied tensor outside the blocks counts in the segment of its last use."""
+    """Return the states of each segment. A tied tensor outside the blocks is counted where it is last used."""
     found, seen = dict[SegmentKey, tuple[list[Part], ...]](), set[str]()
     for each in reversed(_tensor_states(architecture, recipe, mesh)):
         row = each.row

@@ -1,4 +1,4 @@
-"""Lookup of checkpoint files in a folder (with or without an index), a single file, or a part of a split GGUF."""
+"""Lookup of checkpoint files in a folder (with or without an index), a single file, or part of a split GGUF file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read_headers(path: Path) -> Headers:
 
 
 def config_beside(path: Path) -> dict[str, Any] | None:
-    """Return the contents of ``config.json`` in a folder or next to a file, or None if the config does not exist."""
+    """Return the contents of ``config.json`` in a folder or next to a file, or None if there is no ``config.json``."""
     file = (path if path.is_dir() else path.parent) / CONFIG
     if not file.is_file():
         return None
@@ -172,7 +172,7 @@ def join(where: str, kind: str, files: Iterable[FileHeader], config: dict[str, A
 
 
 def _parts(path: Path, where: str) -> list[Path]:
-    """Return the paths of all parts of a split GGUF, given the path of any part."""
+    """Return the paths of all parts of a split GGUF file, given the path of any part."""
     match = _PART.search(path.name)
     if not match:
         return [path]

@@ -61,7 +61,9 @@ def read_file(path: Path) -> FileHeader:
 
 
 def read(content: bytes | mmap.mmap, size: int, name: str, where: str) -> FileHeader:
-    """Parse the header of a file of ``size`` bytes from its first bytes. Raise a ShortReadError if more are needed."""
+    """Parse the header at the start of a file of ``size`` bytes. Raise a ShortReadError if ``content`` is too
+    short.
+    """
     try:
         return _read(_Cursor(content, size), size, name, where)
     except InputError as error:
@@ -218,13 +220,15 @@ def _entry(cursor: _Cursor) -> TensorInfo:
     number, start = cursor.number("I"), cursor.length()
     kind = types().get(number)
     if kind is None:
-        hint = "It may be a removed type of llama.cpp, or a newer one." if number < 256 else ""
-        raise DescriptionError(f"{short_repr(name)} has unknown type {number}", hint=hint)
+        hint = "It may be a type that llama.cpp has removed or added since." if number < 256 else ""
+        raise DescriptionError(f"{short_repr(name)} has the unknown type {number}", hint=hint)
     if any(length >= limits.LARGEST for length in lengths) or start >= limits.LARGEST:
         raise DescriptionError(f"{short_repr(name)} has invalid dimensions {short_repr(lengths)} or offset {start:,}")
     row = lengths[0] if lengths else 1
     if row % kind.block:
-        message = f"{short_repr(name)} has rows of {row:,}, not a multiple of {kind.name}'s block size {kind.block}"
+        message = (
+            f"{short_repr(name)} has rows of {row:,} elements, not a multiple of {kind.name}'s block size {kind.block}"
+        )
         raise DescriptionError(message)
     tensor = TensorInfo(name, kind.name, tuple(reversed(lengths)), start, 0)
     return tensor._replace(size_bytes=tensor.elements // kind.block * kind.bits // BITS_A_BYTE)

@@ -47,7 +47,7 @@ def read_range(path: Path, start: int, length: int) -> bytes:
 
 
 def check_json(raw: bytes, what: str, where: str) -> None:
-    """Reject JSON text that would need too much memory when parsed."""
+    """Reject JSON text that would take too much memory to parse."""
     longest = LARGEST_JSON if raw.isascii() else LARGEST_WIDE
     if len(raw) > longest:
         raise DescriptionError(f"{what} has {len(raw):,} bytes, more than the limit of {longest:,}", where=where)

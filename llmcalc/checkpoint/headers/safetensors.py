@@ -37,7 +37,7 @@ def read(reader: Reader, size: int, name: str, where: str) -> FileHeader:
     """Parse the header of a file of ``size`` bytes. ``reader(start, length)`` returns a range of bytes."""
     head = reader(0, LENGTH)
     if len(head) < LENGTH:
-        raise DescriptionError(f"has {size} bytes, too few for a safetensors file", where=where)
+        raise DescriptionError(f"is only {size} bytes long, which is too short for a safetensors file", where=where)
     length = int.from_bytes(head, "little")
     if length > size - LENGTH:
         raise _broken(f"its header should have {length:,} bytes, but the file has {size:,}", where)

@@ -110,7 +110,7 @@ def alternation(stack: Stack, sublayer: str) -> tuple[int, int]:
 def published_name(architecture: Architecture) -> str:
     """Return the layout name for an architecture's published checkpoints.
 
-    For a config, the family is the ``model_type``. Presets use the layout name, as ``family`` is a display name.
+    The family of a config is the ``model_type``. Presets use the layout name because ``family`` is a display name.
     """
     file = architecture.layout.partition(".")[0]
     return f"{architecture.layout}@{architecture.family if 'model_type' in architecture.inputs else file}"

@@ -12,7 +12,7 @@
       _proj.weight => _proj.linear.weight
 
 Each word in braces yields one rule. Groups of equal length expand in parallel, and others in all combinations.
-``{0..3}`` means ``{0,1,2,3}``. Replacements follow an include after two spaces or on indented lines below it.
+``{0..3}`` means ``{0,1,2,3}``. Replacements follow an include after two spaces or on indented lines below.
 """
 
 from __future__ import annotations

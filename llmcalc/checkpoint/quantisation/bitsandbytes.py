@@ -1,4 +1,4 @@
-"""bitsandbytes quantisation, either in 8 bits with one maximum per output or in 4 bits with one maximum per block."""
+"""bitsandbytes quantisation to 8 bits with one maximum per output, or to 4 bits with one maximum per block."""
 
 from __future__ import annotations
 

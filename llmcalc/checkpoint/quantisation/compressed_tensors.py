@@ -31,7 +31,7 @@ _BITS = {"nvfp4-pack-quantized": 4, **_MICROSCALED}
 
 
 def read_compressed_tensors(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """Read groups of modules. Names take precedence over regular expressions, which take precedence over classes."""
+    """Read groups of modules. Modules are matched by name, then by regular expression, and finally by class."""
     groups, sparse, default_format = data.get("config_groups"), data.get("sparsity_config") or {}, data.get("format")
     if not isinstance(sparse, dict) or sparse.get("format", "dense") != "dense":
         raise unsupported("sparse matrices of compressed-tensors are not supported")

@@ -1,4 +1,4 @@
-"""FP8 quantisation with scales per block, output or matrix, FP4 experts, and gpt-oss's MXFP4."""
+"""FP8 quantisation (with scales per block, output or matrix), FP4 experts, and gpt-oss's MXFP4 format."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Matrix(NamedTuple):
 
 
 class ModuleOverride(NamedTuple):
-    """Packing that overrides the default for matching modules, or None if they are not quantised."""
+    """A packing that overrides the default for matching modules. If None, these modules are not quantised."""
 
     matches: Callable[[str], object]
     packing: Packing | None
@@ -126,7 +126,7 @@ def integer_pair(value: Any, key: str) -> tuple[int, int]:
     """Check that a value is a pair of positive integers, and return the pair."""
     is_pair = isinstance(value, list) and len(value) == 2 and all(type(item) is int for item in value)
     if not is_pair or not all(0 < item <= LARGEST for item in value):
-        raise DescriptionError(f"{key} must be two positive integers, not {short_repr(value)}", where=WHERE)
+        raise DescriptionError(f"{key} must be a list of two positive integers, not {short_repr(value)}", where=WHERE)
     return value[0], value[1]
 
 

@@ -49,7 +49,7 @@ def pack_bitsandbytes_4bit(
     out: int, inputs: int, quant_type: str, double_quant: bool, storage: str = "U8"
 ) -> list[PackedTensor]:
     """Pack a matrix in the 4-bit bitsandbytes format, with two elements per byte and one maximum per 64 elements.
-    Elements are stored as ``storage``. Double quantisation also quantises the maxima.
+    The packed elements have the type ``storage``. Double quantisation also quantises the maxima.
     """
     elements = out * inputs
     blocks = ceil_div(elements, NF4_BLOCK)
@@ -126,7 +126,7 @@ def pack_nvfp4(
 
 
 def pack_int4_pairs(out: int, inputs: int, group: int, fp8_inputs: bool) -> list[PackedTensor]:
-    """Pack a matrix in ModelOpt's INT4, with two outputs per byte and a scale per group. FP8 inputs add two scales."""
+    """Pack a matrix in ModelOpt's INT4 format (two outputs per byte, a scale per group). FP8 inputs add two scales."""
     tensors = [
         PackedTensor(".weight", "U8", (ceil_div(out, 2), inputs)),
         PackedTensor(".weight_scale", "F32", (out, ceil_div(inputs, group))),

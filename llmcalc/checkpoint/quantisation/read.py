@@ -1,4 +1,4 @@
-"""Reader for a checkpoint's ``quantization_config``, which determines the quantised matrices and stored tensors.
+"""Reader for ``quantization_config``, which determines how a checkpoint quantises and stores matrices.
 
 Unknown methods and unsupported variants raise an error. Unlisted modules follow the defaults of each method's
 library. Embeddings, norms, routers and, for most methods, the head are not quantised.
@@ -43,7 +43,7 @@ METHODS: dict[str, Reader] = {
 
 
 def read_quantisation(data: Mapping[str, Any], dtype: str, text_only: bool = False) -> Quantisation:
-    """Return the most likely storage variant for a config. If ``text_only``, only the language model is quantised."""
+    """Return the most likely storage variant for a config. ``text_only`` limits quantisation to the language model."""
     return quantisation_variants(data, dtype, text_only)[0]
 
 

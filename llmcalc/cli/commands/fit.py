@@ -34,7 +34,7 @@ def run(
     solve: str | None,
     **given: Any,
 ) -> Answer:
-    """Print the fit. The exit code is 1 if the model does not fit."""
+    """Print the result of the fit check. The exit code is 1 if the model does not fit."""
     from ...api.fit import fit
     from ...report.fit import fit_document
 

@@ -26,7 +26,7 @@ from ..spec import Command, Option, option_of
 
 CONVENTION = option_of(setting.CONVENTION, "Count the operations that transformers' eager PyTorch code executes.")
 RECOMPUTE = Option(
-    "--recompute", "Training: show the FLOPs recomputed in the backward pass.", default="none",
+    "--recompute", "Training: show the FLOPs of recomputation in the backward pass.", default="none",
     choices=MEMORY_RECOMPUTE.choices,
 )  # fmt: skip
 BY = Option("--by", "Break the total down by component or layer.", default="component", choices=("component", "layer"))
@@ -35,7 +35,7 @@ WORKLOAD = (*SIZES, MODE, CONTEXT, PATCHES, FRAMES, PAIRS_ALONE, LOGITS, CONVENT
 
 @printed
 def run(model: str, recompute: str, by: str, **given: Any) -> Answer:
-    """Print the FLOPs."""
+    """Print the FLOP counts."""
     from ...api.defaults import cached_tokens
     from ...api.flops import flops
     from ...report.flops import flops_document

@@ -18,7 +18,7 @@ LAYOUT = Option("--layout", "List tensors as stored in this checkpoint layout.",
 
 @printed
 def run(model: str, by: str, layout: str | None, **given: Any) -> Answer:
-    """Print the parameter counts, or the stored elements of a checkpoint without a config.json."""
+    """Print the parameter counts, or the number of stored elements for a checkpoint without a config.json."""
     from ...api.params import params
     from ...report.params import params_document
 

@@ -30,7 +30,7 @@ def run(
     from ..files import write_file
 
     if output is None:
-        raise InputError("missing", parameter="output", hint="add a file name, such as -o report.html")
+        raise InputError("missing", parameter="output", hint="specify an output file, for example with -o report.html")
     if batch < 1:
         raise InputError(f"must be at least 1, not {batch}", parameter="batch")
     lengths = sorted(set(_lengths(context)))

@@ -8,7 +8,7 @@ from ..spec import Argument, Command
 
 KINDS = ("preset", "result")
 KIND = Argument(
-    "kind", "Schema kind: preset (default; for editors) or result (for programs that read --json).", least=0
+    "kind", "Schema kind: preset (default; for editors) or result (for programs that read --json output).", least=0
 )
 
 

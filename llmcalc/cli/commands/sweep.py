@@ -25,7 +25,7 @@ OPTIONS = (*SIZES, *STEP, *MEMORY, TOKENS, KERNELS)
 
 @printed
 def run(model: str, quantities: list[str], over: list[str], **given: Any) -> Answer:
-    """Print the values."""
+    """Print the value of each quantity at every grid point."""
     from ...api.sweep import sweep
     from ...report.sweep import sweep_document
 

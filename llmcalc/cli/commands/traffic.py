@@ -14,7 +14,7 @@ WORKLOAD = (*SIZES, MODE, CONTEXT, PATCHES, FRAMES, LOGITS, KERNELS, *FORMATS)
 
 @printed
 def run(model: str, **given: Any) -> Answer:
-    """Print the number of bytes read and written."""
+    """Print the numbers of bytes read and written."""
     from ...api.traffic import traffic
     from ...report.traffic import traffic_document
 

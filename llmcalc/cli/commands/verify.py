@@ -22,7 +22,7 @@ CLEAR = "\r\x1b[K"
 
 @printed
 def run(model: str, **given: Any) -> Answer:
-    """Print the checks. The exit code is 1 if any check fails or cannot be run."""
+    """Print the results of the checks. The exit code is 1 if any check fails or cannot be run."""
     from ...report.verify import all_document, outcome, verify_document
 
     if model == EVERY:

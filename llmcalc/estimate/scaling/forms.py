@@ -1,4 +1,4 @@
-"""Scaling-law formulas for the loss with N parameters and D tokens, and for the optimum at C = 6·N·D FLOPs.
+"""Scaling-law formulas for the loss of a model with N parameters and D tokens, and for the optimum at 6·N·D FLOPs.
 
 The formulas are fitted to published training runs and are never exact.
 """
@@ -159,7 +159,7 @@ class Path(ScalingForm):
         return n, c / TRAIN / n if d is None else d
 
     def compute(self, value: float, side: int) -> float:
-        """Return the C at which N (``side`` 0) or D (``side`` 1) on the path equals ``value``."""
+        """Return the compute C at which N (``side`` 0) or D (``side`` 1) on the path equals ``value``."""
         first = self.optimum(self.unit)[side]
         exponent = log(self.optimum(self.unit * 10)[side] / first, 10)
         return self.unit * power(value / first, 1 / exponent)
@@ -187,8 +187,8 @@ class Path(ScalingForm):
 class Repeated(Surface):
     """Loss as a function of effective parameters N' and effective tokens D' if U = ``unique`` tokens are repeated.
 
-    ``D' = U + U·R_D·(1 - e^(-(D/U - 1)/R_D))``. N' has the same form above the N for which U tokens are optimal
-    [muennighoff2023, Equations 5 and 6].
+    ``D' = U + U·R_D·(1 - e^(-(D/U - 1)/R_D))``. N' has the same form if N exceeds the value for which U tokens are
+    optimal [muennighoff2023, Equations 5 and 6].
     """
 
     r_d: float = 1.0
@@ -264,7 +264,7 @@ class Sparse(ScalingForm):
 
 
 def saturated(experts: float, start: float, most: float) -> float:
-    """Return the saturating Ê for E experts, with ``1/Ê = 1/(E - 1 + 1/(1/start - 1/most)) + 1/most`` [clark2022].
+    """Return the saturating Ê of E experts, where ``1/Ê = 1/(E - 1 + 1/(1/start - 1/most)) + 1/most`` [clark2022].
 
     >>> saturated(1, 2.0732, 290.4521)
     2.0732

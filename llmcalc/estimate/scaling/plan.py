@@ -48,7 +48,7 @@ def _point(law: Law, query: Query, setting: Setting) -> Point:
     if law.counts == "stored":
         c /= _stored_per_active(query, setting)
     if min(n, d) < 1:
-        raise InputError("the optimum is less than one parameter or one token", hint="use less extreme values")
+        raise InputError("the optimal number of parameters or tokens is less than 1", hint="use less extreme values")
     on_path = form.path_loss(c) if isinstance(form, Path) and query.free else None
     loss = on_path if isinstance(form, Path) else form.loss(n, d)
     more: dict[str, Any] = {}

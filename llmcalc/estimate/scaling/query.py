@@ -32,7 +32,7 @@ class Query:
     def __post_init__(self) -> None:
         given = [name for name in ("compute", "parameters", "tokens", "loss") if getattr(self, name) is not None]
         if not given or len(given) > 2 or given == ["compute", "loss"] or given == ["tokens", "loss"]:
-            hint = "give a compute budget, parameters, tokens or a loss, or parameters and one other quantity"
+            hint = "set a compute budget, parameters, tokens or a loss, or parameters and one other quantity"
             message = f"cannot solve for a combination of {' and '.join(given)}" if given else "nothing to solve for"
             raise InputError(message, hint=hint)
         for name in ("loss", "inference_cost", "compute", "tokens", "inference"):
@@ -148,7 +148,7 @@ class Plan(NotebookDisplay):
 
     @property
     def outside(self) -> tuple[Outside, ...]:
-        """All values outside the fitted range of the respective law."""
+        """All values outside the fitted ranges of the laws."""
         return tuple(one for point in self.points for one in point.outside)
 
     @property

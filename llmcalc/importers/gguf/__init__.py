@@ -1,4 +1,4 @@
-"""Translation of GGUF metadata to the config of the original Hugging Face model.
+"""Translation of GGUF metadata into the config of the original Hugging Face model.
 
 For example, ``llama.attention.head_count_kv`` becomes ``num_key_value_heads``. ``data/gguf.yaml`` maps the keys
 of each architecture, and ``architecture_rules`` handles special cases. Vocabulary size, biases and tied
@@ -30,7 +30,7 @@ def names() -> list[str]:
 
 @cache
 def find(name: str) -> dict[str, Any] | None:
-    """Return the merged entry of an architecture and its groups, or None. ``data/gguf.yaml`` documents the fields."""
+    """Return an architecture's entry merged with its groups, or None. ``data/gguf.yaml`` documents the fields."""
     data = table("gguf")
     entry = data["architectures"].get(name)
     if entry is None:

@@ -169,7 +169,9 @@ def expert_width(config: Config, metadata: Metadata) -> None:
 
 
 def ernie(config: Config, metadata: Metadata) -> None:
-    """Complete the config of ERNIE 4.5 MoE. Files may store the shared expert width instead of the count."""
+    """Complete the config of ERNIE 4.5 MoE. Files may store the total width of the shared experts, not their
+    number.
+    """
     width = metadata.count("expert_shared_feed_forward_length")
     expert = config.get("moe_intermediate_size")
     if width and type(expert) is int and expert > 0 and "moe_num_shared_experts" not in config:

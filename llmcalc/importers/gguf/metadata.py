@@ -11,7 +11,7 @@ from ...core.layer import LARGEST_SIZE, MOST_LAYERS
 
 
 class Metadata:
-    """Metadata keys of one architecture, without the name prefix. Every access marks a key as read."""
+    """Metadata keys of one architecture, without the architecture prefix. Every access marks a key as read."""
 
     def __init__(self, arch: str, headers: Headers, irrelevant: Collection[str]) -> None:
         self.arch, self.irrelevant = arch, irrelevant
@@ -44,7 +44,7 @@ class Metadata:
         return default if value is None else self._integer(value, key, 0)
 
     def per_layer(self, key: str, layers: int) -> list[int]:
-        """Return one integer per layer from a list, or from a single value for all layers."""
+        """Return one integer per layer, read from a list or from a single value that applies to all layers."""
         self.read.add(key)
         value = self.data.get(key)
         values = value if isinstance(value, list) else [value] * layers

@@ -138,7 +138,7 @@ def _language_part(
 
 
 def _decoder(part: Mapping[str, Any]) -> Fields:
-    """Return the decoder config of an encoder-decoder. ``is_decoder`` is removed if the decoder lacks this key."""
+    """Return an encoder-decoder model's decoder config, without ``is_decoder`` if the decoder lacks this key."""
     known = Config({}, str(part["model_type"]), "").defaults
     kept = {key: value for key, value in part.items() if key != "is_decoder" or key in known}
     return {**kept, "architectures": ["ForCausalLM"]}

@@ -130,7 +130,7 @@ def read_composite(config: Config) -> Architecture:
 def encoder_stacks(
     config: Config, part: Part, d_model: int, notes: list[str] | None = None, any_encoder: bool = False
 ) -> list[Stack]:
-    """Return the stacks of an encoder and its projector to a language model of width ``d_model``."""
+    """Return the stacks of an encoder and its projector. ``d_model`` is the width of the language model."""
     data = config_at(config, part.key)
     kind = str(data.get("model_type"))
     kind = kind if find_encoder(kind) else part.encoder
@@ -149,7 +149,7 @@ def encoder_stacks(
 
 
 def _select_features(config: Config, stack: Stack, prefix: int | None) -> Stack:
-    """Return the encoder with the blocks selected by ``vision_feature_layer``. Their outputs bypass the final norm."""
+    """Return the encoder with the block outputs selected by ``vision_feature_layer``, which bypass the final norm."""
     if prefix is None and config.get("vision_feature_select_strategy") == "default":
         config.add_unmodelled("vision_feature_select_strategy drops the first patch as if it were a class token")
     given = config.get("vision_feature_layer")

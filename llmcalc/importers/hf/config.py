@@ -82,12 +82,12 @@ class Config(ConfigKeys):
         return Norm(width or self.d_model, "layernorm", bias=bias, eps=self.number(key) or 1e-5)
 
     def qk_layernorm(self, kind: str = "per_head", bias: bool = False) -> dict[str, Any]:
-        """Return attention fields for a LayerNorm on queries and keys with epsilon ``layer_norm_eps``."""
+        """Return the attention fields that apply a LayerNorm with epsilon ``layer_norm_eps`` to queries and keys."""
         eps = self.number("layer_norm_eps") or 1e-5
         return {"qk_norm": kind, "qk_norm_function": "layernorm", "qk_norm_bias": bias, "qk_norm_eps": eps}
 
     def rope(self, layer_type: str | None = None, **changes: Any) -> Rope:
-        """Return rotary positions with the base and the scaling of the config, except for ``changes``."""
+        """Return rotary positions with the config's base and scaling. ``changes`` overrides individual fields."""
         found = {"theta": self.rope_theta(layer_type), "scaling": rope_scaling(self, layer_type)}
         return Rope(**{**found, **changes})
 
@@ -122,7 +122,7 @@ class Config(ConfigKeys):
         return Attention(**found, rope=None if rope is None else rotary)
 
     def divide_by_heads(self, whole: int | None = None, parts: int | None = None) -> int:
-        """Return the head width ``whole / parts``, or raise an error if the division has a remainder."""
+        """Return the head width ``whole / parts``, or raise an error if the division is not exact."""
         whole, parts = whole or self.d_model, parts or self.n_heads
         if whole % parts:
             raise self.size_error(
@@ -145,7 +145,7 @@ class Config(ConfigKeys):
         return limit if self.flag("use_sliding_window") else None
 
     def upper_windows(self, limit: int | None) -> list[str]:
-        """Return layer types with sliding windows from layer ``max_window_layers`` onwards if ``limit`` is set."""
+        """Return layer types. Layers from ``max_window_layers`` onwards use a sliding window if ``limit`` is set."""
         first = self.count("max_window_layers", self.n_layers)
         layers = range(self.n_layers)
         return self.layer_types(["sliding_attention" if limit and at >= first else "full_attention" for at in layers])
@@ -185,7 +185,7 @@ class Config(ConfigKeys):
         return self.gated_mlp(key, gated=False, **changes)
 
     def experts(self, n_experts: str = "num_experts", width: str = "moe_intermediate_size", **changes: Any) -> Moe:
-        """Return a mixture of experts. ``n_experts`` and ``width`` are the config keys for expert count and width."""
+        """Return a mixture of experts. ``n_experts`` and ``width`` are the config keys for their number and width."""
         found: Fields = {
             "d_model": self.d_model,
             "d_ff": self.size(width),
@@ -220,8 +220,8 @@ class Config(ConfigKeys):
         return given or ["dense" if index < dense else "sparse" for index in range(self.n_layers)]
 
     def every_nth(self, key: str, rare: str, usual: str, default: int) -> list[str]:
-        """Return layer types with ``rare`` in every n-th layer and ``usual`` in all others. The config key ``key``
-        sets n.
+        """Return layer types with ``rare`` in every n-th layer and ``usual`` in all others, where n is the value of
+        ``key``.
         """
         period = self.size(key, default)
         return self.periodic_types(period, period - 1, usual, rare)

@@ -97,7 +97,7 @@ class ConfigKeys:
         given = self.get(key)
         if given is not None and given != value:
             self.warnings.append(
-                f"the model class ignores {key} = {short_repr(given)} and computes {short_repr(value)}"
+                f"the model class ignores {key} = {short_repr(given)} and uses the computed value {short_repr(value)}"
             )
 
     def override(self, key: str, value: Any) -> None:
@@ -127,7 +127,7 @@ class ConfigKeys:
         return self.integer(value, key, 1)
 
     def integer(self, value: object, key: str, least: int) -> int:
-        """Check that a value is an integer between ``least`` and the size or layer limit, and return the value."""
+        """Check that a value is an integer from ``least`` to the maximum for the key, and return the value."""
         most = MOST_LAYERS if key.endswith(("layers", "layer")) else LARGEST_SIZE
         if type(value) is not int or not least <= value <= most:
             raise self.size_error(f"{key} must be an integer from {least} to {most:,}, not {short_repr(value)}")
@@ -257,7 +257,7 @@ class ConfigKeys:
         return self.number("partial_rotary_factor", default) or default
 
     def head_kind(self, *supported: str) -> str:
-        """Return the kind of head in ``architectures``, such as ``causal``, ``mlm`` or ``none`` (bare model).
+        """Return the kind of head named in ``architectures``, such as ``causal``, ``mlm`` or ``none`` (bare model).
 
         The default is the first of the ``supported`` kinds. Unsupported kinds raise an error.
         """

@@ -41,7 +41,7 @@ def find_function(place: str) -> Any:
 
 
 def find_row(name: str, key: str) -> Any:
-    """Return a table row from the core tables or the zoo, or None. ``like`` inherits the fields of another row."""
+    """Return a table row from the core tables or the zoo, or None. ``like`` is the row to inherit fields from."""
     row = table(name).get(key) or zoo_table(name).get(key)
     while isinstance(row, dict) and "like" in row:
         row = {**find_row(name, row["like"]), **{field: value for field, value in row.items() if field != "like"}}

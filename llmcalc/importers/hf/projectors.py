@@ -39,12 +39,12 @@ Projector = Callable[[Link], Sequence[Named | Stack]]
 
 
 def layernorm(width: int, merge: int = 1, eps: float = 1e-5) -> Norm:
-    """Return a LayerNorm with a bias for merged patches."""
+    """Return a LayerNorm (with a bias) for merged patches."""
     return Norm(width, "layernorm", bias=True, eps=eps, merge=merge)
 
 
 def vector(width: int) -> Embedding:
-    """Return a learned vector inserted among the projected tokens, such as at the end of an image row."""
+    """Return a learned vector that is inserted among the projected tokens, for example after each image row."""
     return Embedding(1, width, table="other", use="side_tokens")
 
 
@@ -79,7 +79,7 @@ def llava_next(link: Link) -> list[Named]:
 
 
 def vipllava(link: Link) -> list[Named]:
-    """Build the ViP-LLaVA projector with a norm on concatenated encoder features and two linear layers."""
+    """Build the ViP-LLaVA projector with two linear layers after a norm on concatenated encoder features."""
     wide = link.d_encoder * n_features(link.model)
     norm = layernorm(wide, eps=link.model.number("projector_layernorm_eps") or 1e-5)
     act = link.model.activation("projector_hidden_act")
@@ -92,7 +92,7 @@ def paligemma(link: Link) -> list[Named]:
 
 
 def gemma3(link: Link) -> list[Named]:
-    """Build the Gemma 3 projector with pooled patches, an RMSNorm and one linear layer."""
+    """Build the Gemma 3 projector with patch pooling, an RMSNorm and one linear layer."""
     side = link.encoder.size("image_size") // link.encoder.size("patch_size")
     kernel = max(1, side // int(link.model.size("mm_tokens_per_image") ** 0.5)) ** 2
     norm = replace(link.encoder.rmsnorm("layer_norm_eps", width=link.d_encoder, unit_offset=True), merge=kernel)

@@ -129,5 +129,5 @@ def _attention(given: dict[str, Any], factor: float) -> float:
 
 
 def yarn_attention_factor(factor: float, weight: float = 1.0) -> float:
-    """Return YaRN's attention factor if the context is extended by ``factor``."""
+    """Return YaRN's attention factor for a context that is extended by ``factor``."""
     return 0.1 * weight * math.log(factor) + 1.0 if factor > 1 else 1.0

@@ -1,1 +1,1 @@
-"""Layer parts, such as rotary positions. A part is a record that several layer kinds have as a field."""
+"""Layer parts, such as rotary positions. A part is a record used as a field by several layer kinds."""

@@ -1,4 +1,4 @@
-"""Gate on the outputs of attention heads, computed from the input of the layer."""
+"""Gate on the outputs of attention heads, computed from the layer input."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ...core.record import record
 
 @record
 class Gate(Part):
-    """Factors ``function(x wgate)`` on the weighted values.
+    """Gate ``function(x wgate)`` that multiplies the weighted values.
 
     Attributes:
         per_head: whether there is one gate per head instead of one per value channel.
-        bias: ``none``, ``value`` or ``head`` (default: the shape of the gate if queries have a bias, else ``none``).
+        bias: ``none``, ``value`` or ``head`` (default: the gate's shape if queries have a bias, else ``none``).
         function: ``sigmoid`` or ``softplus``.
     """
 
@@ -36,7 +36,9 @@ class Gate(Part):
         return {"value": ["bgate[h v]"], "head": ["bgate[h]"]}.get(self.bias or "none", [])
 
     def lines(self, width: str, scale: str = "") -> list[str]:
-        """Return the equations, given the axis of the input and the name of a tensor that scales the gate."""
+        """Return the gate equations. ``width`` is the input axis, and ``scale`` names a tensor that scales the
+        gate.
+        """
         axes = self.axes()
         lines = [f"gate[b q {axes}] = x[b q {width}] wgate[{width} {axes}]"]
         lines += [f"gate[b q {axes}] = add(gate, bgate)"] if self.bias_tensors() else []

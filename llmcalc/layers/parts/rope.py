@@ -10,7 +10,7 @@ from ...core.record import changed, record
 
 @record
 class Linear(Part):
-    """Position interpolation with all frequencies divided by the same factor.
+    """Position interpolation, which divides all frequencies by the same factor.
 
     Attributes:
         factor: scaling factor.
@@ -41,7 +41,7 @@ class Llama3(Part):
     Attributes:
         factor: scaling factor.
         length: training context length in tokens, before scaling.
-        low_factor, high_factor: divisors of ``length`` for the wavelengths that bound the transition.
+        low_factor, high_factor: divisors of ``length`` that give the wavelengths bounding the transition.
     """
 
     factor: float = 1.0
@@ -59,7 +59,7 @@ class Yarn(Part):
     Attributes:
         factor: scaling factor.
         length: training context length in tokens, before scaling.
-        fast, slow: numbers of rotations within ``length`` tokens that bound the transition.
+        fast, slow: bounds of the transition, as numbers of rotations within ``length`` tokens.
         truncate: whether the bounds are rounded to whole pairs.
         attention: scaling factor for sines and cosines.
     """
@@ -106,7 +106,7 @@ class Proportional(Part):
 
 @record
 class Other(Part):
-    """Context extension method without a NumPy model.
+    """Context extension method that the NumPy models do not implement.
 
     Attributes:
         factor: scaling factor.
@@ -151,7 +151,7 @@ class Rope(Part):
 
 
 def fit_rope(layer: Any, *widths: str) -> None:
-    """Set the rotary ``dim`` of a layer to the first width if unset, and check that ``dim`` exceeds no width."""
+    """Set an unset rotary ``dim`` to the first of ``widths``, and check that ``dim`` does not exceed any width."""
     if not layer.rope:
         return
     dim = layer.rope.dim or getattr(layer, widths[0])

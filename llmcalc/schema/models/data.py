@@ -1,4 +1,4 @@
-"""Models of the package's data files. ``TABLES`` assigns a model to every file."""
+"""pydantic models of the package's data files. ``TABLES`` maps each file to a model."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ class ConfigKeyTables(Model):
 
 
 class Modality(Model):
-    """Model types for a non-language modality."""
+    """Model types that belong to a modality other than language."""
 
     models: list[Text] = Field([])
     parts: list[Text] = Field([])

@@ -1,4 +1,4 @@
-"""Models of all preset keys except the architecture, including names, sizes, published figures, facts and notes."""
+"""pydantic models of all preset keys except the architecture, such as sizes, published figures and notes."""
 
 from __future__ import annotations
 

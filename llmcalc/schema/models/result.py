@@ -1,4 +1,4 @@
-"""Models of each command's JSON results, generated from the keys in ``data/results.yaml``."""
+"""pydantic models of the commands' JSON results, generated from the keys in ``data/results.yaml``."""
 
 from __future__ import annotations
 

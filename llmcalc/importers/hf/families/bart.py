@@ -1,4 +1,4 @@
-"""BART and encoder-decoders with BART's config keys (Pegasus, Blenderbot, Marian, M2M-100, NLLB and FSMT)."""
+"""BART and encoder-decoder models that use BART's config keys (Pegasus, Blenderbot, Marian, M2M-100, NLLB, FSMT)."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def encoder(
     offset: int = 0,
     narrow: int | None = None,
 ) -> Stack:
-    """Return a BERT stack without a head, with the additional embeddings ``more``. Pre-norm stacks have a final norm.
+    """Return a BERT stack without a head but with the embeddings in ``more``. Pre-norm stacks have a final norm.
 
     Embeddings of width ``narrow`` are normalised and then projected to the stream width.
     """
@@ -104,7 +104,7 @@ def encoder(
 
 
 def is_decoder(config: Config) -> bool:
-    """Return whether the config describes a decoder and the class supports decoders."""
+    """Return whether the config describes a decoder and the transformers class supports decoders."""
     return config.flag("is_decoder") and "is_decoder" in config.defaults
 
 
@@ -152,7 +152,7 @@ def embedding_share(config: Config) -> str | None:
 
 
 def tied_head(config: Config, width: int, *, spare_bias: bool = True) -> Head:
-    """Return BERT's head. Untied classes also store the unused bias of a tied head."""
+    """Return BERT's language-model head. By default, an untied head also stores an unused bias."""
     share = embedding_share(config)
     spare = 1 if spare_bias and not share else 0
     in_fp32 = config.head_kind() == "causal"  # the masked-LM loss is computed in the number format of the logits
@@ -192,7 +192,7 @@ def with_head(
 
 
 def head_of_kind(config: Config, *kinds: str) -> str:
-    """Return the head kind, or an empty string for a nested stack. Kinds other than ``kinds`` raise an error."""
+    """Return the head kind, or an empty string for a nested stack. Kinds not in ``kinds`` raise an error."""
     return config.head_kind() and config.head_kind(*kinds)
 
 

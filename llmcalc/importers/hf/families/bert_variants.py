@@ -85,7 +85,7 @@ def dpr(config: Config) -> Architecture:
 
 
 def with_causal_head(config: Config, stack: Stack) -> Architecture:
-    """Return the stack with a language-model head if the class has one."""
+    """Return the stack with a language-model head if the transformers class has one."""
     if config.head_kind("causal", "none") == "none":
         return encoder_model(config, stack, [])
     return encoder_model(config, stack, [Named("head", tied_head(config, stack.d_model, spare_bias=False))])
@@ -146,7 +146,7 @@ def generator(config: Config, stack: Stack, width: int, activation: str = "gelu"
 
 
 def roc_bert(config: Config) -> Architecture:
-    """Read a RoCBert config [su2022]. Pronunciation and glyph embeddings are projected with the token embedding."""
+    """Read a RoCBert config [su2022]. Token, pronunciation and glyph embeddings are projected together."""
     width = config.d_model
     joined = width
     more = []

@@ -1,4 +1,4 @@
-"""Composite models that are defined by a table row, with special cases for Gemma 3 and Video-LLaVA."""
+"""Composite models defined by table rows, with special cases for Gemma 3 and Video-LLaVA."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..config import Config
 
 
 def read(config: Config) -> Architecture:
-    """Read the config of a composite model that is defined by a table row."""
+    """Read the config of a composite model defined by a table row."""
     return read_composite(config)
 
 

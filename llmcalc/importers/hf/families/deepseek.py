@@ -38,7 +38,9 @@ def deepseek_ocr(config: Config) -> Architecture:
     window = config.optional_size("sliding_window")
     if window is None:
         return built
-    note = f"generated tokens attend to the prompt and {window} generated tokens; here all tokens count as prompt"
+    note = (
+        f"generated tokens attend to the prompt and {window} generated tokens; all tokens are counted as prompt tokens"
+    )
     return replace(built, notes=(*built.notes, note))
 
 
@@ -57,7 +59,7 @@ def deepseek_v32(config: Config) -> Architecture:
 
 
 def mla(config: Config, rope: Mapping[str, Any] | None = MappingProxyType({}), **changes: Any) -> Mla:
-    """Return multi-head latent attention, configured by DeepSeek keys. ``rope`` is as in ``Config.attention``."""
+    """Return multi-head latent attention, configured by DeepSeek keys. ``Config.attention`` describes ``rope``."""
     config.ignore("num_key_value_heads head_dim q_head_dim")
     nope, rotated = config.size("qk_nope_head_dim"), config.count("qk_rope_head_dim")
     config.check_computed("qk_head_dim", nope + rotated)
@@ -111,7 +113,7 @@ def indexed_mla(config: Config, **changes: Any) -> Mla:
 
 
 def indexer_types(config: Config, layers: int) -> list[str]:
-    """Return ``full`` or ``shared`` for each layer, from a list, a string of F and S, or a period and offset."""
+    """Return ``full`` or ``shared`` for each layer, from a list, a string of F and S, or a period and an offset."""
     pattern = config.get("index_topk_pattern")
     period, offset = max(config.count("index_topk_freq", 1), 1), config.count("index_skip_topk_offset", 2)
     types = config.strings("indexer_types", layers)

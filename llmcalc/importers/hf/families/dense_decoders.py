@@ -17,7 +17,7 @@ _OFFSET = 2  # rows before the first position
 
 
 def cpmant(config: Config) -> Architecture:
-    """Read a CPM-Ant config. The model has a learned prompt, and all layers share a distance and segment bias."""
+    """Read a CPM-Ant config. The model has a learned prompt, and all layers share one bias table."""
     config.ignore("dropout_p init_std tie_word_embeddings max_position_embeddings")
     width, vocab, length = config.d_model, config.vocab, config.size("prompt_length")
     segments, distances = config.size("segment_types"), config.size("position_bias_num_buckets")
@@ -76,7 +76,7 @@ def olmo(config: Config) -> Architecture:
 
 
 def olmo2(config: Config) -> Architecture:
-    """Read an OLMo 2 config [olmo2024]. Norms follow the sub-layers and span the full width of queries and keys."""
+    """Read an OLMo 2 config [olmo2024]. Norms follow the sub-layers, and QK norms span the full width."""
     return decoder(config, config.attention(qk_norm="projection"), place="post")
 
 

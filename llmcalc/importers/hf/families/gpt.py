@@ -63,7 +63,7 @@ def _positions(config: Config, width: int) -> Named:
 
 
 def gpt_neo(config: Config) -> Architecture:
-    """Read a GPT-Neo config [black2021]. Scores are unscaled, and local windows do not shrink the KV cache."""
+    """Read a GPT-Neo config [black2021]. Attention scores are unscaled, and windows do not shrink the KV cache."""
     width, heads = config.d_model, config.size("num_heads")
     fields: Fields = {"o_bias": True, "scale": 1.0, "implemented_cache": "all_tokens"}
     kinds = {
@@ -80,7 +80,9 @@ def gpt_neo(config: Config) -> Architecture:
                 case [[*names], int(times)] if 0 <= times <= count and all(isinstance(name, str) for name in names):
                     found += [str(name) for name in names] * times
                 case _:
-                    text = f"attention_types must hold pairs of layer types and a repeat count, not {short_repr(entry)}"
+                    text = (
+                        f"attention_types must contain pairs of layer types and a repeat count, not {short_repr(entry)}"
+                    )
                     raise config.error(text)
     if len(found) != count:
         raise config.size_error(f"attention_types describes {len(found)} layers, but num_layers is {count}")

@@ -44,7 +44,7 @@ def gpt_neox(config: Config) -> Architecture:
 
 
 def gpt_neox_japanese(config: Config) -> Architecture:
-    """Read a GPT-NeoX Japanese config. No projection has a bias except the last attention output projection."""
+    """Read a GPT-NeoX Japanese config. Only the last layer's attention output projection has a bias."""
     config.ignore("is_decoder rotary_pct rotary_emb_base")
     usual = _attention(config, bias=False, rope=_rotated(config, 1.0))
     kinds = {"block": usual, "last": replace(usual, o_bias=True)}

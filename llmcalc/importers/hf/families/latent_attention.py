@@ -51,7 +51,7 @@ def axk1(config: Config) -> Architecture:
 
 
 def axk2(config: Config) -> Architecture:
-    """Read an A.X K2 config with gated norms and an indexer. Queries read the latent before and after its norm."""
+    """Read an A.X K2 config with gated norms and an indexer. Queries use their latent before and after its norm."""
     config.get("layer_types")
     gated = replace(config.rmsnorm(), gate_rank=config.size("gated_norm_rank"))
     attention = sublayer("attention", indexed_mla(config, gate="latent", double_latent=True), pre=gated)

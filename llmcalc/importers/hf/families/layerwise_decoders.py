@@ -15,7 +15,7 @@ STEP_DENSE = 3  # default number of layers without experts
 
 
 def openelm(config: Config) -> Architecture:
-    """Read an OpenELM config [mehta2024] whose head count and MLP width grow with depth."""
+    """Read an OpenELM config [mehta2024]. Head counts and MLP widths grow with depth."""
     config.one_of("normalization_layer_name", "rms_norm")
     if not config.flag("ffn_with_glu", True):
         raise config.error("only ffn_with_glu: true is supported")
@@ -45,7 +45,7 @@ def _mlp_widths(config: Config, layers: int, width: int) -> list[int]:
 
 
 def _per_layer(config: Config, key: str, layers: int) -> list[Any]:
-    """Return one value per layer, repeating the value if it is not a list."""
+    """Return one value per layer, repeating a single value for all layers."""
     value = config.get(key)
     return config.one_per_layer(key, value if isinstance(value, list) else [value] * layers, layers)
 
@@ -100,7 +100,7 @@ def step3p5(config: Config) -> Architecture:
 
 
 def _sparse_or_dense(config: Config, layers: int) -> list[str]:
-    """Return ``sparse`` or ``dense`` for each layer. Older files list the sparse layers in a string."""
+    """Return ``sparse`` or ``dense`` for each layer. Older configs list the sparse layers in a string."""
     named = config.get("moe_layers_enum")
     if not isinstance(named, str):
         return config.mlp_types(STEP_DENSE)

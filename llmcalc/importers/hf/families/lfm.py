@@ -80,7 +80,7 @@ def _short_conv(config: Config) -> ShortConv:
 
 
 def _mlp_width(config: Config) -> int:
-    """Return the MLP width derived from ``intermediate_size`` (``block_ff_dim`` in older files)."""
+    """Return the MLP width derived from ``intermediate_size`` (``block_ff_dim`` in older configs)."""
     written = config.optional_size("block_ff_dim") or config.size("intermediate_size")
     factor, multiple = config.number("block_ffn_dim_multiplier"), config.size("block_multiple_of")
     if not config.flag("block_auto_adjust_ff_dim"):

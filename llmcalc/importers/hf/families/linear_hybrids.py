@@ -86,7 +86,7 @@ def _linear_config(config: Config) -> Fields:
             wanted, right = "must be a number", value is None or is_number(value)
         else:
             numbers = value if key in _LAYERS else [value]
-            wanted, right = "must hold integers", isinstance(numbers, list)
+            wanted, right = "must contain integers", isinstance(numbers, list)
             right &= all(type(number) is int for number in numbers)
         if not right:
             raise config.error(f"{key} {wanted}, not {short_repr(value)}")
@@ -121,7 +121,7 @@ def _residual_sublayer(part: Sublayer, back: AttentionResidual, residual: bool) 
 
 
 def bailing_hybrid(config: Config) -> Architecture:
-    """Read a Ling 3 config. Each group of KDA layers ends with one gated latent attention layer."""
+    """Read a Ling 3 config. The last layer of each group uses gated latent attention instead of KDA."""
     period = config.size("layer_group_size")
     config.ignore("num_mtp_layers mtp_loss_scaling_factor")
     types = ["linear_attention" if (index + 1) % period else "full_attention" for index in range(config.n_layers)]

@@ -59,7 +59,7 @@ def _rotated(config: Config, layers: int) -> list[bool]:
 
 
 def _attention(config: Config, chunk: int | None, rotated: bool) -> Layer:
-    """Return the attention for one layer type. Rotated layers may have an unweighted norm on query and key heads."""
+    """Return the attention layer for a layer type. Rotated layers may have unweighted norms on queries and keys."""
     fields: Fields = {"chunk": chunk, "rope": {"interleaved": True} if rotated else None}
     if rotated and config.flag("use_qk_norm"):
         fields |= {"qk_norm": "head", "qk_norm_scale": False, "qk_norm_late": True}
@@ -117,7 +117,7 @@ def llama_params(config: Config) -> Architecture:
 
 
 def original_decoder(config: Config, feed: Layer, **changes: Any) -> Architecture:
-    """Return a decoder from config keys shared by the formats of Meta and Mistral AI."""
+    """Return a decoder from config keys shared by Meta's and Mistral AI's formats."""
     if config.get("vocab_size") == -1:  # in Meta's files, only the tokenizer has the size
         raise config.size_error(
             "vocab_size is -1, so the vocabulary size is defined only by the tokenizer",

@@ -73,7 +73,7 @@ def granite(config: Config) -> Architecture:
 
 
 def granite_swa(config: Config) -> Architecture:
-    """Read a Granite config with attention sinks and sliding windows in three of every four layers."""
+    """Read a Granite config with attention sinks. By default, three of every four layers have a sliding window."""
     types = config.layer_types(config.periodic_types(4, first=0))
     attention, order = attention_by_base(config, types, sinks=True, scale=config.number("attention_multiplier"))
     return decoder(config, attention, order=order, **multipliers(config))
@@ -92,7 +92,7 @@ def multipliers(config: Config) -> Fields:
 
 
 def attention_by_base(config: Config, types: Sequence[str], **changes: Any) -> tuple[Mapping[str, Layer], list[str]]:
-    """Return attention layers by type and rotary base, and the name of each layer. A base of 0 disables rotation."""
+    """Return named attention layers per type and rotary base, and their order. A base of 0 disables rotation."""
     bases = config.get("layer_rope_theta")
     if bases is None:
         bases = [config.rope_theta()] * len(types)

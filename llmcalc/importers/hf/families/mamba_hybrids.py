@@ -133,7 +133,7 @@ def bamba(config: Config) -> Architecture:
 def granitemoehybrid(config: Config) -> Architecture:
     """Read a Granite 4 config with Mamba-2 and attention layers, a shared MLP and optional experts."""
     if config.string("normalization_function", "rmsnorm") != "rmsnorm":
-        raise config.error("normalization_function must be rmsnorm")
+        raise config.error("normalization_function must be 'rmsnorm'")
     rope: Fields | None = {} if config.get("position_embedding_type") == "rope" else None
     mixers: Layers = {
         "full_attention": config.attention(rope=rope, scale=config.number("attention_multiplier")),

@@ -21,7 +21,7 @@ def mistral(config: Config) -> Architecture:
 
 
 def ministral(config: Config) -> Architecture:
-    """Read a Ministral config with a sliding window in all layers or in those selected by ``layer_types``."""
+    """Read a Ministral config with a sliding window in all layers or in the layers selected by ``layer_types``."""
     limit = config.sliding_window()
     pattern = ["sliding_attention" if limit else "full_attention"] * config.n_layers
     attention, order = config.windowed_attention(pattern, limit, bias=False)
@@ -69,7 +69,7 @@ def mistral_large4(config: Config) -> Architecture:
 
 
 def _scaled_attention(config: Config, indexer: bool, turned: bool, reused: bool, lent: bool) -> Mla:
-    """Return the attention for one layer. Heads in unrotated layers have no rotary part."""
+    """Return one layer's attention. Heads in unrotated layers have no rotary part."""
     nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
     places: Fields = {} if turned else {"qk_nope_head_dim": nope + rope, "qk_rope_head_dim": 0, "rope": None}
     sizes: Fields = {"index_heads": config.size("index_n_heads"), "index_dim": config.size("index_head_dim")}

@@ -52,7 +52,7 @@ def hunyuan_v1_moe(config: Config) -> Architecture:
 
 
 def gpt_oss(config: Config) -> Architecture:
-    """Read a gpt-oss config with attention sinks, biases, clamped SwiGLU and windows in every other layer."""
+    """Read a gpt-oss config with attention sinks, biases and clamped SwiGLU. Every other layer has a window."""
     config.ignore("hidden_act experts_per_token initial_context_length")
     config.unmodelled_unless("swiglu_alpha", SWIGLU_ALPHA)
     feed = config.layer(
@@ -74,7 +74,7 @@ def granitemoe(config: Config) -> Architecture:
 
 
 def granitemoe_swa(config: Config) -> Architecture:
-    """Read a Granite MoE config with attention sinks and sliding windows in three of every four layers."""
+    """Read a Granite MoE config with attention sinks. By default, three of every four layers have a window."""
     return _granite(config, config.layer_types(config.periodic_types(4, first=0)), sinks=True)
 
 
@@ -110,7 +110,7 @@ def flint(config: Config) -> Architecture:
 
 
 def kolibri1(config: Config) -> Architecture:
-    """Read a Kolibri 1 config with sandwich norms, a shared expert, and windows in four of every five layers."""
+    """Read a Kolibri 1 config with sandwich norms and a shared expert. Four of every five layers have a window."""
     limit = config.sliding_window()
     attention, order = config.windowed_attention(config.periodic_types(5, first=4), limit, bias=False, qk_norm="head")
     if "sliding_attention" in order and not limit:
@@ -146,7 +146,7 @@ def dbrx(config: Config) -> Architecture:
     )
     act = feed.get("ffn_act_fn") or {"name": "silu"}
     if not isinstance(act, dict) or set(act) != {"name"}:
-        raise config.error(f"ffn_act_fn must contain only the key name, not {short_repr(act)}")
+        raise config.error(f"ffn_act_fn must contain only the key 'name', not {short_repr(act)}")
     n_experts, top_k = feed.size("moe_num_experts", 4), feed.size("moe_top_k", 1)
     activation = config.activation_name(act["name"], "ffn_act_fn")
     routed = Moe(width, feed.size("ffn_hidden_size", 3584), n_experts, top_k, activation, **norms)

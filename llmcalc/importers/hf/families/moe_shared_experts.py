@@ -143,7 +143,7 @@ def hy_v3(config: Config) -> Architecture:
 
 
 def exaone_moe(config: Config) -> Architecture:
-    """Read an EXAONE-MoE config with sigmoid routing and rotary positions only in windowed layers."""
+    """Read an EXAONE-MoE config with sigmoid routing. Only windowed layers have rotary positions."""
     limit = config.sliding_window()
     routed = config.experts(d_ff_shared=config.shared_width(), **SIGMOID, **config.expert_groups())
     mixers = config.local_global_attention(limit, qk_norm="head")

@@ -18,7 +18,7 @@ _QWEN_RUNTIME = """
 
 
 def qwen(config: Config) -> Architecture:
-    """Read a Qwen 1 config [bai2023] with QKV biases. ``intermediate_size`` covers both the gate and
+    """Read a Qwen 1 config [bai2023] with QKV biases. ``intermediate_size`` is the combined width of the gate and
     up-projections.
     """
     if not config.flag("no_bias", True):
@@ -114,7 +114,7 @@ def shared_gate_experts(config: Config) -> Moe:
 
 
 def gated_delta_net(config: Config) -> GatedDeltaNet:
-    """Return a gated delta net from Qwen config keys."""
+    """Return a gated delta net configured by Qwen keys."""
     keys = "n_k_heads=linear_num_key_heads n_v_heads=linear_num_value_heads d_k=linear_key_head_dim"
     keys += " d_v=linear_value_head_dim d_conv=linear_conv_kernel_dim activation=hidden_act"
     return config.layer(GatedDeltaNet, keys, norm_eps=config.eps)

@@ -214,14 +214,14 @@ def _inner(config: Config, key: str) -> Fields:
 
 
 def _as_encoder(layer: Layer) -> Layer:
-    """Adapt an encoder layer by renaming its shared table and marking a pooler output as unused."""
+    """Adapt an encoder layer. Shared tables are renamed, and pooler outputs are marked as unused."""
     if isinstance(layer, (Embedding, Head)) and layer.share:
         return replace(layer, share=f"encoder_{layer.share}")
     return replace(layer, dropped=True) if isinstance(layer, Linear) and layer.positions == "one" else layer
 
 
 def _as_decoder(layer: Layer) -> Layer:
-    """Adapt a decoder layer by separating its token embedding and enabling cross-attention."""
+    """Adapt a decoder layer. Token embeddings become separate tables, and cross-attention is enabled."""
     if isinstance(layer, Embedding) and layer.table == "token":
         return replace(layer, table="other")
     return replace(layer, unused=False) if isinstance(layer, Attention) and layer.cross else layer

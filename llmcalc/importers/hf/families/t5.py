@@ -62,7 +62,7 @@ def seq2seq(
     scaled: bool | None = None,
     head_tied: bool | None = None,
 ) -> Architecture:
-    """Return the model. ``feed`` supplies each block's name and MLP, and ``encoder`` overrides encoder attention."""
+    """Return the model. ``feed`` supplies each block's name and MLP, and ``encoder`` replaces encoder attention."""
     vocab, width, kind = config.vocab, config.size("d_model"), _kind(config)
     norm = Named("norm", config.rmsnorm("layer_norm_epsilon", width=width))
     tokens = tied_tokens(vocab, width) if tied else untied_tokens(vocab, width)

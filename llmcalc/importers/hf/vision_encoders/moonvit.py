@@ -41,7 +41,7 @@ _V2 = {
 
 
 def moonvit_v2(config: Config) -> Stack:
-    """Read a MoonViT-V2 config [moonshot2026k3] with RMSNorm and attention wider than the residual stream."""
+    """Read a MoonViT-V2 config [moonshot2026k3] with RMSNorm. Attention is wider than the residual stream."""
     for key, value in _V2.items():
         config.one_of(key, value)
     if config.flag("attn_bias") or config.flag("linear_bias") or config.flag("patch_embed_proj_bias"):

@@ -64,7 +64,7 @@ def square_side(config: Config, key: str = "patch_size") -> int:
     """Return the side length of a patch after checking that the patch is square."""
     side, other = sides(config, key)
     if side != other:
-        raise config.error(f"{key} must be square, not {side} x {other}")
+        raise config.error(f"{key} must be square, not {side} × {other}")
     return side
 
 
@@ -78,7 +78,7 @@ def patches(config: Config, *, bias: bool, prefix: int | None = None, rows: int 
 
 
 def attention_mlp(attention: Layer, mlp: Layer, norm: Layer, post: Layer | None = None, name: str = "block") -> Block:
-    """Return a pre-norm block with an optional norm or scale ``post`` on each sub-layer output."""
+    """Return a pre-norm block. ``post`` is an optional norm or scale on each sub-layer output."""
     layers = {"attention": attention, "mlp": mlp}
     return Block(name, tuple(sublayer(key, layer, pre=norm, post=post) for key, layer in layers.items()))
 
@@ -86,7 +86,7 @@ def attention_mlp(attention: Layer, mlp: Layer, norm: Layer, post: Layer | None 
 def plain_block(
     config: Config, norm: Layer, act: str, prefix: int | None, *, layer_scale: bool = False, **fields: Any
 ) -> Block:
-    """Return a pre-norm block of attention and an ungated MLP with an optional per-channel ``layer_scale``."""
+    """Return a pre-norm block of attention and an ungated MLP. ``layer_scale`` adds a scale per output channel."""
     attention = Attention(config.d_model, config.n_heads, causal=False, prompt=prefix, **fields)
     mlp = Mlp(config.d_model, config.size("intermediate_size"), act, bias=True, prompt=prefix)
     return attention_mlp(attention, mlp, norm, Scale(config.d_model, prompt=prefix) if layer_scale else None)

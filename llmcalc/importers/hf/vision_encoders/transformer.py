@@ -18,7 +18,7 @@ PERIOD = 4  # by default, every fourth layer and the last one have full attentio
 
 
 class Transformer(NamedTuple):
-    """Configuration of a vision transformer. For boolean fields, a string names the config key to read.
+    """Configuration of a vision transformer. A string in a boolean field names the config key to read.
 
     Attributes:
         patches: type of patch embedding: ``image`` (a convolution), ``film`` (a convolution over pairs of frames),

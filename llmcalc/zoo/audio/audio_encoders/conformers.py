@@ -131,7 +131,7 @@ def phi4(config: Config) -> Stack:
 
 
 def phi4_projector(link: Link) -> list[Named]:
-    """Build two-layer Phi-4-multimodal projectors, one for speech and one for speech with images."""
+    """Build the two-layer projectors of Phi-4-multimodal, one for speech and one for speech with images."""
     span, found = link.encoder.size("time_reduction"), list[Named]()
     for name, unused in (("speech", False), ("vision_speech", True)):
         up = Linear(link.d_encoder, link.d_model, activation="gelu", span=span, unused=unused)
@@ -250,7 +250,7 @@ def _two_channels(config: Config, key: str) -> tuple[int, int]:
 
 
 def fast_conformer_front(config: Config, tower: bool) -> tuple[Named, ...]:
-    """Return stride-2 convolutions and an output projection. If ``tower``, lengths are in frames instead of tokens."""
+    """Return stride-2 convolutions and an output projection. With ``tower``, lengths are in frames, not tokens."""
     width, channels, rows = (config.size(key) for key in ("hidden_size", "subsampling_conv_channels", "num_mel_bins"))
     side, factor = config.size("subsampling_conv_kernel_size"), config.size("subsampling_factor")
     count = int(math.log2(factor))

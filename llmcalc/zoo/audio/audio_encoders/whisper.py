@@ -19,7 +19,7 @@ BOS_EOS = 2  # number of learned vectors before and after the audio tokens
 
 
 class WhisperVariant(NamedTuple):
-    """Options that distinguish an encoder from Whisper's encoder.
+    """Options that distinguish an encoder from the original Whisper encoder.
 
     Attributes:
         positions: config key for the number of learned positions, or empty.
@@ -27,9 +27,9 @@ class WhisperVariant(NamedTuple):
         k_bias: whether keys have a bias.
         causal: whether frames attend only to earlier frames, within a window if configured.
         gated: whether blocks have RMSNorm and gated feed-forward layers with a bias only on the last matrix.
-        front: name in ``FRONTS`` of the layers before the blocks.
-        window: name in ``WINDOWS`` of the function that returns chunk and window sizes, or empty.
-        ending: name in ``ENDINGS`` of additional layers after the last norm, or empty.
+        front: key in ``FRONTS`` for the layers before the blocks.
+        window: key in ``WINDOWS`` for the function that returns chunk and window sizes, or empty.
+        ending: key in ``ENDINGS`` for additional layers after the last norm, or empty.
     """
 
     positions: str = ""

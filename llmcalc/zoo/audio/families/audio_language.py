@@ -21,7 +21,7 @@ DELAY_WIDTH = 32  # hidden width of the network that embeds Voxtral Realtime's d
 
 
 def phi4_multimodal(config: Config) -> Architecture:
-    """Build Phi-4-multimodal from a Conformer, SigLIP, and Phi-3, whose config keys are at the top level."""
+    """Build Phi-4-multimodal from a Conformer, SigLIP, and Phi-3. The Phi-3 config keys are at the top level."""
     own = {key: value for key, value in config.data.items() if not key.endswith("_config") and key != "model_type"}
     usual = {key: value for key, value in config.defaults.items() if not key.endswith("_config")}
     text = text_model(config, "phi3", data={**usual, **own, "model_type": "phi3"})

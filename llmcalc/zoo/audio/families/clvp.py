@@ -14,7 +14,7 @@ from ...unexecuted_parts import list_parts
 
 CLVP_LEAST = 32  # minimum number of rotated channels per head
 GROWTH = 4  # default hidden width of the feed-forward layers, relative to the stream width
-NOTE = "stored but not counted as work: the ranking encoders and the conditioning encoder"
+NOTE = "stored but not counted in FLOPs: the ranking encoders and the conditioning encoder"
 _IGNORED = """
     max_text_tokens num_mel_attn_blocks feature_size summary_type summary_use_proj summary_activation
     summary_proj_to_labels summary_first_dropout decoder_fixing_codes initializer_factor initializer_range

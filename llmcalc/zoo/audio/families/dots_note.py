@@ -35,7 +35,7 @@ def check_width(link: Link) -> list[Named]:
     """Check that the encoder adapter's output width matches the language model, and return an empty list."""
     out = link.encoder.size("adapter_out_dim")
     if out != link.d_model:
-        said = f"adapter_out_dim is {out}, but the language model is {link.d_model} wide"
+        said = f"adapter_out_dim is {out}, but the language model has width {link.d_model}"
         raise link.encoder.size_error(said)
     return []
 

@@ -1,4 +1,4 @@
-"""Moonshine, and Moonshine Streaming with windowed encoder attention."""
+"""Moonshine and Moonshine Streaming. Only Moonshine Streaming has windowed encoder attention."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def _with_decoder(config: Config, encoder: Stack, own: Attention, mlp: Mlp, laye
 
 
 def _convolutions(width: int) -> tuple[Named, ...]:
-    """Return unpadded convolutions with strides of 64, 3 and 2. Later convolutions read extra outputs of earlier
-    ones.
+    """Return unpadded convolutions with strides of 64, 3 and 2. Earlier convolutions compute extra
+    outputs for later convolutions.
     """
     sound = Conv(1, width, 127, 6, 64, 7, padded=False, bias=False, activation="tanh", normed=True, of_data=True)
     return (

@@ -12,12 +12,12 @@ from ....importers.hf.rules import decoder
 from ....layers import Head, Mlp
 from ...unexecuted_parts import AUDIO_CODEC_NOTE, list_parts, read_parts
 
-NOTE = "stored but not counted as work: audio codes, the depth decoder and the audio codec"
+NOTE = "stored but not counted in FLOPs: audio codes, the depth decoder and the audio codec"
 SPEAKERS = 2  # the model and the user
 
 
 def moshi(config: Config) -> Architecture:
-    """Build Moshi's language model and, for the composite class, its depth decoder and audio codec."""
+    """Build Moshi's language model and, for the full transformers class, the depth decoder and audio codec."""
     if config.head_kind() != "seq2seq":
         return _text(config)
     config.override("architectures", None)

@@ -46,7 +46,7 @@ def musicgen(config: Config) -> Architecture:
     part.check_all_read()
     if encoder.d_model != found.d_model:
         if part.get("cross_attention_hidden_size") is not None:
-            said = f"the decoder is {found.d_model} wide, but the encoder is {encoder.d_model} wide"
+            said = f"the decoder has width {found.d_model}, but the encoder has width {encoder.d_model}"
             raise config.size_error(f"{said}, and cross_attention_hidden_size disables the projection")
         projection = Named("enc_to_dec_proj", Linear(encoder.d_model, found.d_model, recomputed_per_step=True))
         encoder = replace(encoder, outputs=(*encoder.outputs, projection))

@@ -19,7 +19,7 @@ _OMNI_IGNORED = """
     enable_audio_output im_start_token_id im_end_token_id tts_pad_token_id tts_bos_token_id tts_eos_token_id
     system_token_id user_token_id assistant_token_id initializer_range tie_word_embeddings
 """
-NOTE = "stored but not counted as work: the parts that generate speech"
+NOTE = "stored but not counted in FLOPs: the parts that generate speech"
 
 
 def omni(config: Config) -> Architecture:
@@ -127,7 +127,7 @@ def _lm(config: Config, repeats: Block) -> Architecture:
 
 
 def _unexecuted(found: Architecture, name: str, inputs: list[Named], heads: list[Named]) -> Stack:
-    """Return a decoder as an unexecuted stack with different input tables and heads."""
+    """Return a decoder as an unexecuted stack, replacing its input tables and heads."""
     main = found.main
     norms = [entry for entry in main.outputs if not isinstance(entry.layer, Head)]
     fields: Fields = {"inputs": tuple(inputs), "outputs": (*norms, *heads)}

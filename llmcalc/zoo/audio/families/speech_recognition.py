@@ -65,7 +65,7 @@ def canary(config: Config) -> Architecture:
     rows, width = part.size("max_position_embeddings"), part.d_model
     encoder = _fast_conformer(config)
     if encoder.d_model != width:
-        said = f"the decoder is {width} wide, but the encoder is {encoder.d_model} wide"
+        said = f"the decoder has width {width}, but the encoder has width {encoder.d_model}"
         raise config.size_error(said)
     found = _transcriber(config, part, Embedding(rows, width, "position", learned=False, sinusoids="halves"), encoder)
     part.check_all_read()

@@ -35,10 +35,10 @@ class ContextAttention(Layer):
         key_scale: constant factor applied to the keys (Gemma 4).
         softcap: bound of the soft cap on the scores.
         padded: whether the padding is also projected to queries, keys and values.
-        d_source: width of the source vectors of keys and values; None: the input is the source.
+        d_source: width of the source vectors that produce keys and values; None: the input is the source.
         n_source: number of source vectors per block.
-        fixed: whether all blocks share learned queries, which are projected once; without a source, the full layer
-            is computed only once (the first block of a Q-Former).
+        fixed: whether all blocks share learned queries, which are projected once; without a source, as in the
+            first block of a Q-Former, the full layer is computed only once.
     """
 
     d_model: int

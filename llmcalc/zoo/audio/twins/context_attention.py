@@ -63,7 +63,7 @@ def _queries(layer: Any, w: Weights, x: Array) -> Array:
 
 
 def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, tokens: int) -> tuple[Array, Array]:
-    """Return the keys and values of each block [b y k h e], projected from the block's context or source vectors."""
+    """Return each block's keys and values [b y k h e], projected from the block's context or source vectors."""
     source = _source(layer, step, -(-tokens // layer.chunk)) if layer.d_source else x
     if source.shape[-1] != (layer.d_source or layer.d_model):
         raise UnsupportedError(f"the source must have width {layer.d_source}", where="context_attention")
@@ -88,7 +88,7 @@ def _split_blocks(x: Array, size: int) -> Array:
 
 
 def _context_windows(layer: Any, x: Array) -> Array:
-    """Split ``x`` [b q h e] into blocks with ``left`` and ``right`` vectors of context [b y k h e]."""
+    """Split ``x`` [b q h e] into blocks [b y k h e] that include ``left`` and ``right`` context vectors."""
     if not (layer.left or layer.right):
         return _split_blocks(x, layer.chunk)
     padded = pad(x, layer.chunk)
@@ -115,7 +115,7 @@ def _mask(layer: Any, tokens: int) -> Array:
 
 
 def _attend(layer: Any, w: Weights, q: Array, k: Array, v: Array, hidden: Array) -> Array:
-    """Compute the attention output of each block [b y z h e]."""
+    """Compute each block's attention output [b y z h e]."""
     scores = einsum("byzhe,bykhe->byzhk", q, k) * (1 / math.sqrt(layer.d_head))
     if layer.positions != "none":
         scores = scores + _distance_scores(layer, w, q, k.shape[2]) * (1 / math.sqrt(layer.d_head))
@@ -142,7 +142,7 @@ def _distance_scores(layer: Any, w: Weights, q: Array, keys: int) -> Array:
 
 
 def _sinusoids(distances: Array, width: int) -> Array:
-    """Return sines followed by cosines of each distance [r width]. The lowest frequency is 1e-4 radians per token."""
+    """Return the sinusoids [r width] of all distances. The lowest frequency is 1e-4 radians per token."""
     half = width // 2
     angles = distances[:, None] / LONGEST_WAVE ** (np.arange(half) / max(half - 1, 1))
     return np.concatenate([np.sin(angles), np.cos(angles), np.zeros((len(distances), width % 2))], axis=1)

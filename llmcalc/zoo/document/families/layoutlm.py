@@ -29,7 +29,7 @@ def markuplm(config: Config) -> Architecture:
     missing = config.count("tag_pad_id"), config.count("subs_pad_id")
     for rows, entry in zip((tags, numbers), missing, strict=True):
         if entry >= rows:
-            raise config.size_error(f"padding id {entry} is outside the table of {rows} rows")
+            raise config.size_error(f"padding ID {entry} is outside the table of {rows} rows")
     paths = (
         Named("path", PathEmbedding(depth, tags, numbers, unit, INNER * width, width, *missing)),
         Named("idle_path", Linear(depth * unit, width, unused=True)),
@@ -57,7 +57,7 @@ def layoutlmv2(config: Config) -> Architecture:
     image.append(Named("image_norm", replace(config.layernorm(), unused=True)))
     stack = encoder(config, more=(_box(config), *image), attention=attention)
     without_head(config)
-    note = f"not counted: the visual backbone, and the {rows * columns} image tokens after every text"
+    note = f"not counted: the visual backbone and the {rows * columns} image tokens that follow each text"
     layout = "layoutlmv2" if fast else "layoutlmv2_apart"
     return replace(encoder_model(config, stack, [pooler(width)]), notes=(note,), layout=layout)
 
@@ -78,7 +78,7 @@ def layoutlmv3(config: Config) -> Architecture:
     config.ignore("input_size num_channels patch_size max_rel_pos rel_pos_bins max_rel_2d_pos rel_2d_pos_bins")
     stack = skip_padding(config, encoder(config, more=(_box(config), *unused), attention=attention))
     without_head(config)
-    note = "not counted as work: the patch embedding, because text input has no image"
+    note = "not counted in FLOPs: the patch embedding, because text input has no image"
     return replace(encoder_model(config, stack, []), notes=(note,) if has_image else ())
 
 

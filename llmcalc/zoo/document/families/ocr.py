@@ -29,7 +29,7 @@ def pix2struct(config: Config) -> Architecture:
     part.check_all_read()
     main = text.main
     if encoder.d_model != main.d_model:
-        said = f"the decoder is {main.d_model} wide, but the encoder is {encoder.d_model} wide"
+        said = f"the decoder has width {main.d_model}, but the encoder has width {encoder.d_model}"
         raise config.size_error(said)
     decoder = replace(main, runs=tuple(replace(run, block=_with_cross_attention(run.block)) for run in main.runs))
     return replace(text, stacks=(encoder, decoder), layout="pix2struct")

@@ -49,7 +49,7 @@ def udop(config: Config) -> Architecture:
             f"idle_{name}": Embedding(rows, heads, table="other", unused=True) for name, rows in spare[side].items()
         }
     stacks = tuple(_with(stack, tables[stack.role]) for stack in found.stacks)
-    note = "not counted as work: the patch embedding, because text input has no image"
+    note = "not counted in FLOPs: the patch embedding, because text input has no image"
     return replace(found, stacks=stacks, layout="udop_model" if bare else "udop", notes=(note,))
 
 

@@ -17,7 +17,7 @@ _TABLES |= dict.fromkeys(("across_bias[ub | h]", "down_bias[ub | h]"), "box_buck
 @inherit_docs
 @record
 class LayoutLmAttention(Attention):
-    """``y = softmax(q kᵀ / sqrt(d_head) + bias) v · wo``, with bias tables shared by all layers of a stack.
+    """``y = softmax(q kᵀ / sqrt(d_head) + bias) v · wo``. All layers of a stack share the bias tables.
 
     Attributes:
         distance_buckets: number of buckets for the distance in the text; None: no bias.

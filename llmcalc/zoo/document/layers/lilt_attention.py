@@ -13,10 +13,10 @@ from ....layers.mlp import ACTIVATIONS
 
 @record
 class LiltAttention(MultiHead):
-    """``softmax(s + s') v · wo`` for the text and ``softmax(s + s') v' · w'o`` for the layout, with scores s and s'.
+    """``softmax(s + s') v · wo`` for the text and ``softmax(s + s') v' · w'o`` for the layout.
 
-    In the layout stream, a residual connection and a norm follow, then a feed-forward layer with another residual
-    connection and norm. All matrices have biases. Attention is not causal.
+    The streams' scores are s and s'. In the layout stream, a residual connection, a norm, and a feed-forward layer
+    with another residual connection and norm follow. All matrices have biases. Attention is not causal.
 
     Attributes:
         d_model: width of the text stream.

@@ -15,7 +15,7 @@ from ....twins.weights import Array, Weight, Weights, matrix, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return two edge tables and two size tables, and an optional second stream's projection, positions and norm."""
+    """Return two edge tables, two size tables, and any second stream's projection, position table and norm."""
     found = [table(name, layer.rows, layer.d_edge) for name in ("across", "down")]
     found += [table(name, layer.rows, layer.d_size) for name in ("heights", "widths")]
     if not layer.d_stream:
@@ -36,11 +36,11 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _entries(layer: Any, w: Weights, step: Step) -> Array:
-    """Concatenate the embeddings of the four edges, the height and the width, giving [b q d]."""
+    """Return the concatenated embeddings [b q d] of the four edges, the height and the width."""
     boxes = np.zeros((*step.ids.shape, 4), int) if step.boxes is None else step.boxes
     left, upper, right, lower = np.moveaxis(boxes, -1, 0)
     found = [(w.across, left), (w.down, upper), (w.across, right), (w.down, lower)]
     found += [(w.heights, lower - upper), (w.widths, right - left)]
     if min(place.min() for _, place in found) < 0 or max(place.max() for _, place in found) >= layer.rows:
-        raise InputError(f"box edges must be from 0 to {layer.rows - 1}, with left <= right and upper <= lower")
+        raise InputError(f"box edges must be from 0 to {layer.rows - 1}, with left <= right and top <= bottom")
     return np.concatenate([rows[place] for rows, place in found], axis=-1)

@@ -21,7 +21,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``softmax(q kᵀ · scale + bias) v · wo``, with biases for text, left-edge and lower-edge distances."""
+    """Compute ``softmax(q kᵀ · scale + bias) v · wo``, adding biases for text, left-edge and lower-edge distances."""
     step.must_be_whole(layer.kind())
     factor = 1 / math.sqrt(layer.d_head) if layer.bias_scaled else 1.0
     boxes = np.zeros((*step.ids.shape, 4), int) if step.boxes is None else step.boxes
@@ -39,7 +39,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _bias(layer: Any, rows: Array, position: Array, name: str) -> Array:
-    """Look up the bias of each token pair [b h q k] by the difference between key and query positions."""
+    """Look up the biases [b h q k] of all token pairs by the difference between key and query positions."""
     ahead = position[:, None, :] - position[:, :, None]
     by_text = (layer.distance_buckets, layer.distance_most)
     count, most = by_text if name == "distance_bias" else (layer.box_buckets, layer.box_most)

@@ -71,7 +71,7 @@ def _patches(config: Config) -> tuple[dict[str, Any], tuple[str, ...]]:
     length, longest = config.optional_size("patch_size"), config.optional_size("max_patch_length")
     asked = config.flag("patch_in_forward", True) and config.string("patching_mode") == "entropy"
     if not asked or length is None:
-        note = "every byte is a patch: no entropies are computed to find patch boundaries"
+        note = "every byte is a patch because no entropies are computed to find patch boundaries"
         return {"patch": 1, "extra_patches": int(not asked)}, (note,)
     length = min(length, longest or length)
     note = (

@@ -100,7 +100,9 @@ def longformer(config: Config) -> Architecture:
 
 
 def big_bird(config: Config) -> Architecture:
-    """Read a BigBird config [zaheer2020]. Attention is sparse for long inputs. The pooler runs even with a head."""
+    """Read a BigBird config [zaheer2020]. Long inputs use sparse attention. The pooler runs even if there is a
+    head.
+    """
     kind, biased = config.string("attention_type"), config.flag("use_bias")
     if kind not in ("block_sparse", "original_full"):
         raise config.invalid("attention_type", "block_sparse or original_full", kind)

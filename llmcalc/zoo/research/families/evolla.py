@@ -10,7 +10,7 @@ from ....importers.hf.config import Config
 from ....importers.hf.families import llama
 from ...unexecuted_parts import list_parts, read_parts
 
-NOTE = "stored but not counted as work: the protein encoder and the adapters that attend to it"
+NOTE = "stored but not counted in FLOPs: the protein encoder and the adapters that attend to it"
 BARE = "EvollaModel"
 
 

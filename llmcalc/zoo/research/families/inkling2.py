@@ -81,7 +81,7 @@ def _stack(
     """Return the decoder with its layers in execution order."""
     config.ignore("hidden_act number_of_conv_states")
     if config.string("scoring_func") != "sigmoid":
-        config.add_unmodelled("scoring_func must be sigmoid")
+        config.add_unmodelled("scoring_func must be 'sigmoid'")
     layers = config.n_layers
     kinds, attention = layer_kinds(config, layers), {kind: _gated_attention(config, kind) for kind in (FULL, LOCAL)}
     known: dict[Block, Block] = {}  # equal blocks are shared, so that neighbours form a run

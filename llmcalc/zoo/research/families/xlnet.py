@@ -14,7 +14,7 @@ SEGMENT_PAIRS = 2  # same segment or different segments
 
 
 def xlnet(config: Config) -> Architecture:
-    """Read an XLNet config [yang2019] with only the content stream. The vector for masked tokens is unused."""
+    """Read an XLNet config [yang2019]. Only the content stream runs, and the vector for masked tokens is unused."""
     width, vocab, heads = config.size("d_model"), config.vocab, config.size("n_head")
     if (config.optional_size("d_head") or width // heads) * heads != width:
         raise config.error("d_head · n_head must equal d_model")

@@ -12,7 +12,7 @@ from ....layers._attention_parts import MultiHead, project_inputs, project_outpu
 
 @record
 class CharacterAttention(MultiHead):
-    """``y = softmax(q kᵀ / sqrt(d_head)) v · wo`` with biases, between tokens of a chunk or between groups of tokens.
+    """``y = softmax(q kᵀ / sqrt(d_head)) v · wo``, computed between tokens of a chunk or between groups of tokens.
 
     Attributes:
         d_model: width of input and output.

@@ -69,7 +69,7 @@ class ChunkedAttention(Layer):
         sizes = [int(word) for word in words if word.isdecimal()]
         even = len(sizes) == len(words) and all(size and size % 2 == 0 for size in sizes)
         if words and not (even and sum(sizes) == 2 * (self.n_rotations or 0)):
-            problem = f"is {short_repr(self.factors)}; it must be even numbers that sum to twice n_rotations"
+            problem = f"is {short_repr(self.factors)}; it must contain even numbers that sum to twice n_rotations"
             raise self.size_error("factors", problem)
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
@@ -118,7 +118,7 @@ class ChunkedAttention(Layer):
 
 
 def padded(to: int, above: int) -> str:
-    """Return an expression for the number of tokens, padded to a multiple of ``to`` if it exceeds ``above``."""
+    """Return an expression for the token count, rounded up to a multiple of ``to`` if it exceeds ``above``."""
     return f"(q + min(1, max(0, q - {above})) * (ceil(q, {to}) * {to} - q))" if to > 1 else "q"
 
 

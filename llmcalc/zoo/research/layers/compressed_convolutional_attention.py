@@ -67,7 +67,7 @@ class CompressedConvolutionalAttention(Layer):
         fit_rope(self, "d_head")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return small numbers of query and key/value heads that divide evenly, and even rotary widths."""
+        """Return small query and key/value head counts that divide evenly, and even rotary widths."""
         from ....layers._small_sizes import shrink_heads, shrink_rope, shrink_rotated_head  # needed only by tests
 
         head = shrink_rotated_head(self, sizes)

@@ -16,7 +16,7 @@ class ConvBertAttention(MultiHead):
 
     Attributes:
         d_model: width of input and output.
-        n_heads: number of attention heads and of convolution heads, each of width d_model / (2 n_heads).
+        n_heads: number of heads of each type (attention, convolution), each of width d_model / (2 n_heads).
         d_conv: kernel size of both convolutions.
     """
 

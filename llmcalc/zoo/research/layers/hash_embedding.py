@@ -46,7 +46,7 @@ class HashEmbedding(Layer):
         self.derive(lengths=" ".join(str(FIRST + number) for number in range(self.n_lengths)))
         words = (self.lengths or "").split()
         if len(words) != self.n_lengths or not all(word.isdecimal() and int(word) for word in words):
-            problem = f"is {short_repr(self.lengths)}; it must be n_lengths ({self.n_lengths}) positive integers"
+            problem = f"is {short_repr(self.lengths)}; it must contain n_lengths ({self.n_lengths}) positive integers"
             raise self.size_error("lengths", problem)
 
     def declare(self) -> Declaration:

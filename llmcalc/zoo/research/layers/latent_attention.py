@@ -29,7 +29,7 @@ class LatentAttention(Layer):
         d_v: total width of the values of all heads.
         n_queries: number of vectors in the array.
         n_keys: number of vectors that the array attends to; None: the number of tokens.
-        reads_itself: whether the array is the stream and attends to itself, with one norm.
+        reads_itself: whether the array is the stream and attends to itself; if so, there is only one norm.
         query_residual: whether the learned array is added to the output.
         d_out: width of the output (default: d_model).
     """

@@ -13,7 +13,7 @@ from ....layers.mlp import ACTIVATIONS
 
 @record
 class LightningAttention(Layer):
-    """``S = λ S + k vᵀ; y = (norm(q S) * sigmoid(x wgate)) wo`` with an activation function on q, k and v.
+    """``S = λ S + k vᵀ; y = (norm(q S) * sigmoid(x wgate)) wo``, after applying an activation function to q, k and v.
 
     Attributes:
         d_model: width of input and output.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @record
 class LocalAttention(MultiHead):
-    """``y = softmax(q kᵀ) v · wo`` over ``window / 2`` tokens on each side, with biases in all projections.
+    """``y = softmax(q kᵀ) v · wo`` over ``window / 2`` tokens on each side. All projections have biases.
 
     Tokens with global attention use additional query, key and value projections. Without such tokens, these
     projections are stored but not used.

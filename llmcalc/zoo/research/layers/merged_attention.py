@@ -16,7 +16,7 @@ _EXCLUDED = "cross chunk prompt prefix sinks kv_reused values_are_keys index_hea
 @inherit_docs
 @record
 class MergedAttention(Attention):
-    """``y = softmax(q (k, c)ᵀ / sqrt(d_head)) (v, w) · wo`` with keys c and values w from the encoder output.
+    """``y = softmax(q (k, c)ᵀ / sqrt(d_head)) (v, w) · wo``, where keys c and values w come from the encoder.
 
     Decoder and encoder inputs share matrices and widths. Only q and k have positions or a window.
     """
@@ -32,7 +32,7 @@ class MergedAttention(Attention):
             text = "requires causal: true, score_bias: none, and no d_input, d_input_v or v_rope"
             raise SizeError(text, where=self.kind())
         if self.d_source != self.d_model:
-            text = f"({self.d_source}) must equal d_model ({self.d_model}), since both inputs share matrices"
+            text = f"({self.d_source}) must equal d_model ({self.d_model}) because both inputs share matrices"
             raise self.size_error("d_source", text)
 
     def declare(self) -> Declaration:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @record
 class Mlstm(Layer):
-    """``C = f C + i k vᵀ; n = f n + i k; h = Cᵀ q / max(|n·q|, 1)``, where h is then normalised per head and gated.
+    """``C = f C + i k vᵀ; n = f n + i k; h = Cᵀ q / max(|n·q|, 1)``. Each head of h is then normalised and gated.
 
     Attributes:
         d_model: width of input and output.

@@ -1,4 +1,4 @@
-"""Nyström attention [xiong2021] with scores approximated by landmarks and a convolution over the values."""
+"""Nyström attention [xiong2021], which approximates scores by landmarks and adds a convolution over the values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STEPS = 6  # iterations of the approximate inverse
 
 @record
 class NystromAttention(MultiHead):
-    """``y = (softmax(q klᵀ) · softmax(ql klᵀ)⁻¹ · softmax(ql kᵀ) v + conv(v)) wo`` with segment means ql and kl.
+    """``y = (softmax(q klᵀ) · softmax(ql klᵀ)⁻¹ · softmax(ql kᵀ) v + conv(v)) wo``, where ql and kl are segment means.
 
     Attributes:
         d_model: width of input and output.

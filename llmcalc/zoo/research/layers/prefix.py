@@ -1,4 +1,4 @@
-"""Prefix tuning [li2021] with learned keys and values before the keys and values of the tokens."""
+"""Prefix tuning [li2021], which prepends learned keys and values to the keys and values of the tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ....core.traits import Parallel, Roles
 
 @record
 class Prefix(Layer):
-    """``k, v = gelu(table w1 + b1) w2 + b2`` for all layers of a stack whose attention has a ``prefix``.
+    """``k, v = gelu(table w1 + b1) w2 + b2`` for all attention layers that have a ``prefix``.
 
     Attributes:
         d_model: width of the stack.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @record
 class RelativeProfileAttention(Layer):
-    """``y = softmax(q kᵀ · scale + (x wr · profiles)[distance]) v · wo`` with short convolutions over keys and values.
+    """``y = softmax(q kᵀ · scale + (x wr · profiles)[distance]) v · wo``. Keys and values have short convolutions.
 
     Attributes:
         d_model: width of input and output.
@@ -84,7 +84,7 @@ class RelativeProfileAttention(Layer):
             raise self.size_error("separate", "requires own_inputs: true")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return small numbers of query and key/value heads that divide evenly."""
+        """Return small head counts, where the number of key/value heads divides the number of query heads."""
         from ....layers._small_sizes import shrink_heads  # needed only by tests
 
         return shrink_heads(self, sizes)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @record
 class RoutedAttention(Layer):
-    """``y = Σ_{i in top_k} p_i · softmax(x wq_i kᵀ / sqrt(d_head)) v · wo_i`` with shared keys and values.
+    """``y = Σ_{i in top_k} p_i · softmax(x wq_i kᵀ / sqrt(d_head)) v · wo_i``. All experts share keys and values.
 
     Attributes:
         d_model: width of input and output.

@@ -33,7 +33,7 @@ class SpanSelection(Layer):
     SHRINK: ClassVar[dict[str, str]] = {"d_in": "width"}
 
     def declare(self) -> Declaration:
-        """Declare two matrices with norms and a bilinear matrix for each end of the span."""
+        """Declare two normalised projections and one bilinear matrix for each end of the span."""
         declaration = Declaration({"d": self.d_in, "in": self.d_in, "out": self.d_in})
         declaration.equations("question[b d] = gather(x)")
         for end in ("start", "end"):

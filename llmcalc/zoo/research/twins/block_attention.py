@@ -53,7 +53,7 @@ def _scale(layer: Any, q: Array) -> Array:
 
 
 def _mix_both(scores: Array, global_scores: Array, v: Array, vs: Array) -> Array:
-    """Return the sum of token and global values [b q h e], weighted by a joint softmax."""
+    """Return the sums [b q h e] of token and global values, weighted by a joint softmax."""
     p = softmax(np.concatenate([scores, global_scores], axis=-1))
     tokens = scores.shape[-1]
     return einsum("bhqk,bkhe->bqhe", p[..., :tokens], v) + einsum("bhqg,bghe->bqhe", p[..., tokens:], vs)
@@ -70,7 +70,7 @@ def _block_scores(layer: Any, w: Weights, scores: Array, positions: Array) -> Ar
 
 
 def _bias(layer: Any, biases: Array, ahead: Array) -> Array:
-    """Return the relative bias per head for each query-key distance [h q k]."""
+    """Return each head's relative biases for all query-key pairs [h q k]."""
     return np.transpose(biases[buckets(layer.n_buckets, layer.max_distance, ahead, causal=False)], (2, 0, 1))
 
 

@@ -30,7 +30,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         return layernorm(y, layer.eps, w.norm, w.norm_b)
     b, q, d = x.shape
     if q < layer.merge:
-        raise UnsupportedError(f"the input has {q} tokens, less than one group", where=layer.kind())
+        raise UnsupportedError(f"the input has {q} tokens, too few for one group", where=layer.kind())
     step.saved_streams["characters"] = x
     groups = x[:, : q - q % layer.merge].reshape(b, -1, layer.merge, d)
     y = act(einsum("bgki,oik->bgo", groups, w.w) + w.b)

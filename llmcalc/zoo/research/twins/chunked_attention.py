@@ -139,7 +139,7 @@ def _attend_sorted(layer: Any, q: Array, k: Array, v: Array, tokens: int, state:
 
 
 def _combine_rounds(mixed: Array, total: Array) -> Array:
-    """Combine the outputs of all hashing rounds [b h n q e] into their weighted sum [b h q e]."""
+    """Combine the outputs [b h n q e] of all hashing rounds into a weighted sum [b h q e]."""
     share = _swap_last(softmax(_swap_last(total)))
     return np.sum(mixed * share[..., None], axis=2)
 
@@ -160,7 +160,7 @@ def planes(layer: Any, rotations: int) -> Array:
 
 
 def _buckets(layer: Any, q: Array, rotations: int) -> Array:
-    """Return the bucket of each token in each round [b h n q], determined by the closest direction or its opposite."""
+    """Return each token's bucket in each round [b h n q], given by the closest direction or its opposite."""
     rotated = einsum("bhqe,henr->bhnqr", q, planes(layer, rotations))
     factors = [int(word) for word in layer.factors.split()] or [2 * rotations]
     found, before, product = np.zeros(rotated.shape[:-1], int), 0, 1

@@ -44,7 +44,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _queries_and_keys(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> tuple[Array, Array]:
-    """Return the convolved queries and keys after adding means, fixing the length, and rotating."""
+    """Convolve the queries and keys, add means, normalise their lengths, and rotate them."""
     q, k = project(w, "q", x), project(w, "k", x)
     group = layer.n_heads // layer.n_kv_heads
     mean_q = (q + np.repeat(k, group, axis=2)) * 0.5

@@ -35,6 +35,6 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _kernels(w: Weights, x: Array, q: Array) -> Array:
-    """Return one convolution kernel per token and head [b q h k]."""
+    """Return the convolution kernels [b q h k], one per token and head."""
     span = convolve_heads(x[..., None], w.span)[..., 0]  # every channel is a head of width 1
     return softmax(einsum("bqhe,hegk->bqgk", project(w, "span", span) * q, w.wf) + w.bf)

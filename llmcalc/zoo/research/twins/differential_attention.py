@@ -1,6 +1,6 @@
 """Differential attention [ye2024, Section 2.1]. Each pair of heads computes a softmax minus a scaled softmax.
 
-Heads i and i + h/2 form a pair. Both heads use the values of the pair [b k 2 g v].
+Heads i and i + h/2 form a pair. Both heads use the pair's values [b k 2 g v].
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``(1 - λ₀) norm((softmax(q1 k1ᵀ) - λ softmax(q2 k2ᵀ)) (v1, v2)) wo`` with a depth-dependent λ₀."""
+    """Compute ``(1 - λ₀) norm((softmax(q1 k1ᵀ) - λ softmax(q2 k2ᵀ)) (v1, v2)) wo``, where λ₀ depends on the depth."""
     x = attention.prepare_input(layer, x, step)
     scores, v, _ = attention.attention_scores(layer, w, x, step, state)
     p = attention.attention_weights(layer, w, scores)

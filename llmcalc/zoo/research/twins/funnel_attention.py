@@ -61,7 +61,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _sinusoid_scores(layer: Any, w: Weights, q: Array, keys: int, pools_queries: bool) -> Array:
-    """Return the dot products of queries with projected distance sinusoids, gathered for each pair [b h q k]."""
+    """Return the dot products [b h q k] of queries and projected distance sinusoids for all query-key pairs."""
     new, shift = q.shape[1], 2 if pools_queries else 1  # shift: keys per query
     spacing, first = layer.merge // shift, int(pools_queries and layer.first_apart)  # spacing: tokens per key
     distance = spacing * (shift * new - first - np.arange(shift * new + keys))
@@ -97,7 +97,7 @@ def _first_tokens(layer: Any, step: Step, merge: int) -> Array:
 
 
 def _double_first(layer: Any, x: Array) -> Array:
-    """Duplicate a separate first token of ``x`` [b q ...] before pairing. Unless ``extra``, drop the last token."""
+    """Duplicate a separate first token of ``x`` [b q ...] before pairing. Drop the last token unless ``extra``."""
     if not layer.first_apart:
         return x
     return np.concatenate([x[:, :1], x if layer.extra else x[:, :-1]], axis=1)

@@ -11,7 +11,7 @@ from ....twins.weights import Array, Weight, Weights, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return one matrix per channel group and a bias."""
+    """Return one matrix per channel group, and a bias."""
     return projection(layer.d_in, layer.d_out, layer.groups)
 
 

@@ -20,7 +20,7 @@ TINY = 1e-24  # avoids division by zero if no hashes collide
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``(normalise(Σ P(q, k) v) + conv(v)) wo`` with an exact or sampled collision probability P."""
+    """Compute ``(normalise(Σ P(q, k) v) + conv(v)) wo``, where P is the exact or sampled collision probability."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     if layer.expected:
@@ -45,6 +45,6 @@ def _sample(q: Array, k: Array, v: Array, hashes: int, bits: int) -> Array:
 
 
 def _buckets(x: Array, planes: Array) -> Array:
-    """Return the bucket of each vector [b q h n]. Each bit indicates on which side of a plane the vector lies."""
+    """Return each vector's buckets [b q h n]. Each bit indicates the side of a plane on which the vector lies."""
     sides = np.asarray(einsum("bqhe,henj->bqhnj", x, planes)) > 0
     return np.sum(sides * 2 ** np.arange(planes.shape[-1]), axis=-1)

@@ -15,7 +15,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Save ``x`` if ``keeps`` is set, and add the saved stream ``adds`` if there is one."""
+    """Save ``x`` under the name ``keeps``, and add the stream saved as ``adds``. Either name can be empty."""
     if layer.keeps:
         step.saved_streams[layer.keeps] = x
     if not layer.adds:

@@ -55,6 +55,6 @@ def _predicting_stream(
 
 
 def _bias(layer: Any, biases: Array, ahead: Array) -> Array:
-    """Return the position bias of each pair [b h q k], given the bucket biases of each query [b q u h]."""
+    """Return the position biases [b h q k] of all query-key pairs, given each query's bucket biases [b q u h]."""
     bucket = buckets(layer.n_buckets, layer.max_distance, ahead, causal=True)
     return np.transpose(biases[:, np.arange(len(ahead))[:, None], bucket], (0, 3, 1, 2))

@@ -20,7 +20,7 @@ STEPS = 6  # iterations of the approximate inverse
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``(softmax(q klᵀ) · softmax(ql klᵀ)⁻¹ · softmax(ql kᵀ) v + conv(v)) wo`` with landmarks ql and kl."""
+    """Compute ``(softmax(q klᵀ) · softmax(ql klᵀ)⁻¹ · softmax(ql kᵀ) v + conv(v)) wo`` for landmarks ql and kl."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     root = math.sqrt(math.sqrt(q.shape[-1]))  # scales queries and keys alike, and hence the landmarks
@@ -36,7 +36,7 @@ def _through_landmarks(layer: Any, q: Array, k: Array, v: Array) -> Array:
 
 
 def _landmarks(layer: Any, x: Array) -> Array:
-    """Return the means of equal-length segments [b m h e]."""
+    """Return the means [b m h e] of equal-length segments."""
     b, tokens, h, e = x.shape
     if tokens % layer.n_landmarks:
         text = f"the number of tokens ({tokens}) must be a multiple of n_landmarks ({layer.n_landmarks})"

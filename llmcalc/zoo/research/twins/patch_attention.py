@@ -46,7 +46,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _patch_queries(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Return the vectors of the patches that end in this step [b p·n d]."""
+    """Return the vectors [b p·n d] of the patches that end in this step."""
     first, last = (patches_begun(tokens, layer.patch) for tokens in (step.cached, step.cached + x.shape[1]))
     k, v = _keys_and_values(layer, w, x, state)
     key = np.arange(step.cached + x.shape[1] - k.shape[1], step.cached + x.shape[1])
@@ -87,7 +87,7 @@ def _token_queries(layer: Any, w: Weights, x: Array, step: Step, state: State | 
 
 
 def _keys_and_values(layer: Any, w: Weights, u: Array, state: State | None) -> tuple[Array, Array]:
-    """Return the cached keys and values followed by the keys and values of ``u`` [b k g e]."""
+    """Return the cached keys and values [b k g e], extended by the keys and values of ``u``."""
     n = rmsnorm(u, layer.norm_eps, w.k_norm)
     return extend_cache(project(w, "k", n), project(w, "v", n), state)
 

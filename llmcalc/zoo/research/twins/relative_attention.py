@@ -54,7 +54,7 @@ def _extend_memory(layer: Any, x: Array, state: State | None) -> Array:
 
 
 def _sinusoid_scores(layer: Any, w: Weights, q: Array, distance: Array) -> Array:
-    """Return the dot products of queries with projected distance sinusoids, gathered for each pair [b h q k]."""
+    """Return the dot products [b h q k] of queries and projected distance sinusoids for all query-key pairs."""
     new, keys = distance.shape
     farthest = np.arange(keys, -1 if layer.causal else -new, -1)  # one more than earlier keys, as in the original code
     if layer.max_distance:

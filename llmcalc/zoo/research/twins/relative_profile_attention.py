@@ -64,7 +64,7 @@ def _inputs(layer: Any, w: Weights, x: Array) -> list[Array]:
 
 
 def _queries_and_bias(layer: Any, w: Weights, x: Array, step: Step) -> tuple[Array, Array]:
-    """Return the queries [b q h e] and the bias for each distance [b q h distance]."""
+    """Return the queries [b q h e] and the biases [b q h distance] for all distances."""
     q, r = einsum("bqd,dhe->bqhe", x, w.wq), einsum("bqd,dhr->bqhr", x, w.wr)
     if layer.norm == "rmsnorm":
         q = rmsnorm(q, layer.norm_eps, w.q_norm)
@@ -85,7 +85,7 @@ def clip_length(x: Array, bound: float) -> Array:
 
 
 def _convolve(layer: Any, w: Weights, name: str, x: Array, state: State | None) -> Array:
-    """Return the convolved and normalised keys or values of the new tokens [b q g e]."""
+    """Return the new tokens' convolved and normalised keys or values [b q g e]."""
     y = einsum("bqd,dge->bqge", x, getattr(w, f"w{name}"))
     if layer.dynamic:
         own = einsum("bqd,dgk->bqgk", x, getattr(w, f"wc{name}"))
@@ -101,7 +101,7 @@ def _convolve(layer: Any, w: Weights, name: str, x: Array, state: State | None) 
 
 
 def _mask_and_bias(layer: Any, scores: Array, bias: Array, step: Step) -> Array:
-    """Add the bias for each distance [b q h distance] to the scores [b g r q k], and set hidden keys to -inf."""
+    """Add the distance biases [b q h distance] to the scores [b g r q k], and set hidden keys to -inf."""
     queries, keys = step.positions, np.arange(step.cached + step.ids.shape[1])[-scores.shape[-1] :]
     distance = queries[:, None] - keys  # [q k]; positive: the key is earlier
     near = np.clip(distance, 0, layer.reach - 1)
@@ -115,6 +115,6 @@ def _mask_and_bias(layer: Any, scores: Array, bias: Array, step: Step) -> Array:
 
 
 def _sinks(layer: Any, w: Weights, x: Array) -> Array:
-    """Return the sink logit per head and token [b g r q 1] for the softmax denominator."""
+    """Return the sink logits [b g r q 1] for the softmax denominator, one per head and token."""
     sinks = np.transpose(einsum("bqd,dh->bqh", x, w.wsink), (0, 2, 1))
     return sinks.reshape(x.shape[0], layer.n_kv_heads, -1, x.shape[1], 1)

@@ -46,7 +46,7 @@ def _by_expert(axes: str, x: Array, w: Array, chosen: Array) -> Array:
 
 
 def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
-    """Return the selected experts of each token and the softmax of their logits [b q j]."""
+    """Return each token's selected experts and the softmax of the expert logits [b q j]."""
     logits = einsum("bqd,dx->bqx", x, w.router)
     chosen = np.argsort(-np.asarray(logits), axis=-1, kind="stable")[..., : layer.top_k]
     b, q = chosen.shape[:2]

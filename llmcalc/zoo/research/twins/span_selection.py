@@ -16,7 +16,7 @@ ENDS = ("start", "end")
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return two matrices with norms and a bilinear matrix for each end of the span."""
+    """Return the weights of two normalised projections and one bilinear matrix for each end of the span."""
     d, found = layer.d_in, []
     for end in ENDS:
         for name in (f"{end}_question", end):
@@ -27,7 +27,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Return each token's scores [b q 2] as the start and the end of the span."""
+    """Return the scores [b q 2] of each token as the start and as the end of the span."""
     is_question = step.ids == layer.question_id
     if is_question.sum(axis=1).max() > 1:
         raise UnsupportedError("a sequence must have at most one question", where="span_selection")

@@ -36,7 +36,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _by_blocks(layer: Any, q: Array, k: Array, v: Array, real: Array) -> Array:
-    """Return the block-sparse attention output for the queries [b q h e]."""
+    """Return the block-sparse attention outputs [b q h e]."""
     blocks = q.shape[1] // layer.block
     shape = (q.shape[0], blocks, layer.block, *q.shape[2:])
     query, keys, values, real_block = q.reshape(shape), k.reshape(shape), v.reshape(shape), real.reshape(blocks, -1)
@@ -52,7 +52,7 @@ def _by_blocks(layer: Any, q: Array, k: Array, v: Array, real: Array) -> Array:
 
 
 def _gather(blocks: Array, seen: Array) -> Array:
-    """Gather and concatenate the ``blocks`` [b n w h e] that each of m query blocks attends to [b m k h e]."""
+    """Concatenate the ``blocks`` [b n w h e] that each of m query blocks attends to, as [b m k h e]."""
     b, _, size, *head = blocks.shape
     return blocks[:, seen].reshape(b, seen.shape[0], seen.shape[1] * size, *head)
 

@@ -13,7 +13,7 @@ from ....importers.hf.projectors import Link
 from ....importers.hf.vision_encoders.parts import CLASS_TOKEN
 from ....layers import Attention, Embedding, Head, Linear, Norm, Stored
 
-NOTE = "stored but not counted as work: the cross-attention of the text to the image"
+NOTE = "stored but not counted in FLOPs: the cross-attention of the text to the image"
 CAPTIONS = ("", "BlipForConditionalGeneration", "BlipModel")
 
 

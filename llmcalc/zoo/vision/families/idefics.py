@@ -12,7 +12,7 @@ from ....importers.hf.rules import causal_lm, default_layernorm, prenorm_block, 
 from ....layers import Attention, Embedding, Head, Mlp, Norm, Scale
 
 WIDER = 4  # hidden width of the resampler's feed-forward layers, relative to the encoder width
-_NOTE = "not counted as work: the cross-attention to images and the resampler, because the tokens are text"
+_NOTE = "not counted in FLOPs: the cross-attention to images and the resampler, because the tokens are text"
 _IGNORED = """
     alpha_initializer alphas_initializer_range freeze_text_layers freeze_text_module_exceptions freeze_lm_head
     freeze_vision_layers freeze_vision_module_exceptions use_resampler perceiver_config vision_config

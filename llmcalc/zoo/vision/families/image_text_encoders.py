@@ -36,7 +36,7 @@ def visual_bert(config: Config) -> Architecture:
         stack = replace(stack, inputs=(*stack.inputs, *_bypass(stack.runs[0].block)))
     if not config.head_kind():
         config.override("architectures", ["ForPreTraining"])
-    note = "not counted as work: the embeddings of image regions, because there is no image"
+    note = "not counted in FLOPs: the embeddings of image regions, because there is no image"
     return replace(with_head(config, stack), notes=(note,))
 
 
@@ -65,7 +65,7 @@ def vilt(config: Config) -> Architecture:
     outputs = [pooler(width, dropped=kind == "mlm")]
     if kind == "mlm":
         outputs += [*transform(config, width), Named("head", tied_head(config, width))]
-    note = "a token is a text token or an image patch; the patch embedding is not counted as work"
+    note = "a token is a text token or an image patch; the patch embedding is not counted in FLOPs"
     return replace(encoder_model(config, stack, outputs), notes=(note,))
 
 
@@ -80,7 +80,7 @@ def _patches(config: Config, width: int) -> tuple[Named, ...]:
 
 def lxmert(config: Config) -> Architecture:
     """Read an LXMERT config [tan2019] as a BERT text encoder. The blocks for image regions are stored but not run."""
-    config.add_unmodelled("the text attends to regions of an image")
+    config.add_unmodelled("the text attends to image regions")
     config.override("layer_norm_eps", LXMERT_EPS)
     without_head(config)
     layers, across, regions = (config.size(f"{kind}_layers") for kind in "lxr")
@@ -102,7 +102,7 @@ def lxmert(config: Config) -> Architecture:
         Stack("regions", width, inputs, (Run(region, regions),), (), "tower"),
         Stack("meeting", width, (), (Run(joint, across),), (), "tower"),
     )
-    note = f"not counted as work: {regions} blocks on image regions, and {across} cross-modality blocks"
+    note = f"not counted in FLOPs: {regions} blocks on image regions, and {across} cross-modality blocks"
     found = encoder_model(config, stack, [pooler(width)])
     return replace(found, stacks=(*found.stacks, *stacks), notes=(note,))
 

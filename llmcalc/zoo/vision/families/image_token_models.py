@@ -86,12 +86,12 @@ def _image_tokens(config: Config) -> Fields:
     if names is None:
         return {}
     if not isinstance(names, dict):
-        raise config.error("vocabulary_map must map token names to ids")
+        raise config.error("vocabulary_map must map token names to IDs")
     found = [config.integer(number, "vocabulary_map", 0) for name, number in names.items() if name.startswith(IMAGE)]
     if not found:
         return {}
     first, last = min(found), max(found)
     if last - first + 1 != len(set(found)):
-        config.add_unmodelled("image tokens are never predicted, but their ids are not consecutive")
+        config.add_unmodelled("image tokens are never predicted, but their IDs are not consecutive")
         return {}
     return {"barred": len(set(found)), "barred_from": first}

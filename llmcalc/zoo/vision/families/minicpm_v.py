@@ -45,7 +45,7 @@ def _product(config: Config, key: str) -> int:
 
 
 def _within(config: Config, window: int, unused: bool) -> list[Named]:
-    """Return attention within windows of patches and two linear layers that merge each window."""
+    """Return windowed patch attention, followed by two linear layers that merge each window."""
     width, heads, eps = config.d_model, config.n_heads, config.number("layer_norm_eps")
     wide = window * width
     fields: Fields = {"causal": False, "chunk": window, "unused": unused, **BIASED}

@@ -42,7 +42,7 @@ def project(link: Link) -> list[Stack]:
     stack = _qformer(inner, link.d_encoder, queries, tables=stem != "blip_2")
     check_encoder(inner)
     if stem != "blip_2":
-        link.notes.append("not counted: Q-Former work on instruction tokens")
+        link.notes.append("not counted: Q-Former computation for instruction tokens")
     return [replace(stack, outputs=tuple(named(projector=Linear(stack.d_model, link.d_model, n_latents=queries))))]
 
 
@@ -105,7 +105,7 @@ def _sides(config: Config) -> tuple[int, int]:
     rate = config.string("downsample_rate", "")
     parts = rate.split("/")
     if len(parts) != PAIR or not all(each.isdecimal() and int(each) for each in parts):
-        said = f"downsample_rate must be two sides of a window, such as 1/4, not {short_repr(rate)}"
+        said = f"downsample_rate must be a ratio of two window sides, such as 1/4, not {short_repr(rate)}"
         raise config.error(said)
     return int(parts[0]), int(parts[1])
 
@@ -116,7 +116,7 @@ def blip2_qformer(config: Config) -> Architecture:
     config.add_unmodelled("the inputs are learned queries and an image")
     config.ignore("vocab_size max_position_embeddings")
     found = _stack(config, (), text=config.flag("use_qformer_text_input"), asks=True)
-    note = "a token is a query; cross-attention to the image is not counted as work"
+    note = "a token is a query; cross-attention to the image is not counted in FLOPs"
     return replace(encoder_model(config, found, []), notes=(note,))
 
 
@@ -127,7 +127,7 @@ def instructblip_qformer(config: Config) -> Architecture:
         Named("token", Embedding(config.vocab, config.d_model)),
         Named("position", Embedding(config.size("max_position_embeddings"), config.d_model, table="position")),
     )
-    note = "tokens are those of the instruction; work on the queries is not counted"
+    note = "tokens are those of the instruction; FLOPs for the queries are not counted"
     return replace(encoder_model(config, _stack(config, tables, text=True, asks=False), []), notes=(note,))
 
 

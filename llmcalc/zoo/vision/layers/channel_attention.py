@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @record
 class ChannelAttention(Layer):
-    """``y = softmax(qᵀ k / sqrt(n)) vᵀ · wo`` with scores between channels, contracted over n tokens.
+    """``y = softmax(qᵀ k / sqrt(n)) vᵀ · wo``, where the channel scores are contracted over n tokens.
 
     Attributes:
         d_model: width of input and output.

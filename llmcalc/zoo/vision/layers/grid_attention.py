@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @record
 class GridAttention(MultiHead):
-    """``y = softmax(q kᵀ / sqrt(d_head) + q rᵀ + q cᵀ) v · wo`` within square windows, with padding at image edges.
+    """``y = softmax(q kᵀ / sqrt(d_head) + q rᵀ + q cᵀ) v · wo`` within square windows, padded at the image edges.
 
     Attributes:
         d_model: width of input and output.
@@ -48,7 +48,7 @@ class GridAttention(MultiHead):
             self.must_not_exceed("window", "grid")
 
     def shrink_field(self, field: str, sizes: Sizes) -> int | None:
-        """Return the side of the test image, or a window that divides this side only if the original window did."""
+        """Return the test image's side, or a window that divides it only if the original window divided the grid."""
         if field == "window" and self.window:
             return sizes.SQUARE // 2 if self.grid % self.window == 0 else sizes.SQUARE // 2 - 1
         return sizes.SQUARE if field == "grid" else None

@@ -13,7 +13,7 @@ from ....twins.weights import Array, Weight, Weights
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the query, key and value projections per channel group and the output projection."""
+    """Return each channel group's query, key and value projections, and the output projection."""
     sizes = (layer.d_model, layer.n_groups, layer.d_model // layer.n_groups)
     return [*projections("qkv", *sizes, bias="qkv" if layer.bias else ""), *output(*sizes)]
 

@@ -15,7 +15,7 @@ from ....twins.weights import Array, Weight, Weights, table
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the projections and the row and column distance vectors shared by all heads."""
+    """Return the projections, and the row and column distance vectors shared by all heads."""
     d, h, e = layer.d_model, layer.n_heads, layer.d_model // layer.n_heads
     found = [*projections("qkv", d, h, e, bias="qkv" if layer.bias else ""), *output(d, h, e)]
     distances = 2 * _window_side(layer) - 1
@@ -23,7 +23,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``softmax(q kᵀ / sqrt(e) + q rᵀ + q cᵀ) v · wo`` within each window of patches [b q d]."""
+    """Compute ``softmax(q kᵀ / sqrt(e) + q rᵀ + q cᵀ) v · wo`` for patches ``x`` [b q d] within each window."""
     step.must_be_whole(layer.kind())
     if step.grid != (layer.grid, layer.grid) or step.prompt:
         raise UnsupportedError(
@@ -54,7 +54,7 @@ def _split_windows(layer: Any, x: Array) -> Array:
 
 
 def _join_windows(layer: Any, y: Array, batch: int) -> Array:
-    """Undo ``_split_windows`` and return the patches in row-major order [b q d] without padding."""
+    """Undo ``_split_windows``, and return the patches [b q d] in row-major order without padding."""
     side, d = _window_side(layer), y.shape[-1]
     count = -(-layer.grid // side)
     image = np.transpose(y.reshape(batch, count, count, side, side, d), (0, 1, 3, 2, 4, 5))
@@ -63,7 +63,7 @@ def _join_windows(layer: Any, y: Array, batch: int) -> Array:
 
 
 def _position_bias(side: int, w: Weights, q: Array) -> Array:
-    """Return the dot products of queries [n s² h e] with the row and column distance vectors [n h s² s²]."""
+    """Return the dot products [n h s² s²] of queries [n s² h e] and the row and column distance vectors."""
     place = np.arange(side)
     distance = place[:, None] - place + side - 1
     n, _, h, e = q.shape

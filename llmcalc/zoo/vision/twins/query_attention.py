@@ -38,7 +38,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _source(layer: Any, w: Weights, x: Array, step: Step) -> Array:
-    """Return the vectors that queries attend to [b k s], from the patches, the queries, or both."""
+    """Return the vectors [b k s] that queries attend to, taken from the patches, the queries, or both."""
     if layer.sees == "themselves":
         return x
     tokens = step.source
