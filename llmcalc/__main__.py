@@ -1,4 +1,4 @@
-"""Entry point for ``python -m llmcalc``, which works without an installed script."""
+"""Entry point for ``python -m llmcalc``, for use when the ``llmcalc`` script is not installed."""
 
 from __future__ import annotations
 

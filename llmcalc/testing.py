@@ -160,7 +160,7 @@ def is_required(entry: Field[Any]) -> bool:
 
 
 def _repaired(found: type[Layer], values: dict[str, Any], *details: Any) -> dict[str, Any]:
-    """Return the values, repaired as far as possible. ``details`` are passed to ``_repair``."""
+    """Return the values after repeated repairs. ``details`` are passed to ``_repair``."""
     for _ in range(_MAX_REPAIRS):
         error = _error(found, values)
         changed = _repair(found, values, error, *details) if error else None
@@ -180,9 +180,9 @@ def _repair(
 ) -> dict[str, Any] | None:
     """Return the values with one change that addresses the error, or None if the error can't be avoided.
 
-    A dividend is multiplied by its divisor, two sizes in the wrong order are swapped, and an odd or small size is
-    doubled. The divisor of a fixed size becomes one of its prime factors, times ``multiple`` if possible. In all other
-    cases, as few fields as possible are reset to their defaults in ``usual``.
+    A size that is not a multiple of its divisor is multiplied by the divisor. If the size is fixed, the divisor
+    becomes one of its prime factors, times ``multiple`` if possible. Two sizes in the wrong order are swapped. An
+    odd or small size is doubled. Otherwise, as few fields as possible are reset to their values in ``usual``.
     """
     field, dividend, limit = error.field, error.divides, error.at_most
     is_free = field not in fixed and type(values.get(field)) is int
@@ -204,7 +204,7 @@ def _repair(
 def _reset(
     found: type[Layer], values: Mapping[str, Any], error: SizeError, usual: Mapping[str, Any]
 ) -> dict[str, Any] | None:
-    """Reset as few fields as possible to avoid the error, or return None if the defaults don't avoid the error."""
+    """Reset as few fields as possible to avoid the error, or return None if a full reset does not avoid the error."""
 
     def is_avoided(changed: Mapping[str, Any]) -> bool:
         return str(_error(found, changed)) != str(error)

@@ -26,7 +26,7 @@ LIMIT_KEYS = ("name", "ours", "most", "unit")
 
 @record
 class Limit:
-    """Measured value (``ours``) and the upper limit for this value (``most``), both in ``unit``."""
+    """A measured value (``ours``) and its upper limit (``most``), both in ``unit``."""
 
     name: str
     ours: int
@@ -35,7 +35,7 @@ class Limit:
 
     @property
     def kept(self) -> bool:
-        """Whether the limit is met."""
+        """Whether the measured value is within the limit."""
         return self.ours <= self.most
 
 
@@ -49,7 +49,7 @@ class Checked(NotebookDisplay):
 
     @property
     def ok(self) -> bool:
-        """Whether there are no findings and all limits are met."""
+        """Whether the model has no findings and stays within all limits."""
         return not self.findings and all(limit.kept for limit in self.limits)
 
     @property

@@ -48,7 +48,7 @@ class Costs:
 
     @property
     def tables(self) -> list[Cost]:
-        """Numbers of each quantity."""
+        """Tables of the values that ``compare`` shows, one per quantity."""
         shown = ((each, each.compared(self.results[each.name])) for each in compared() if each.compared)
         return [Cost(title, each.unit, values) for each, (title, values) in shown]
 

@@ -27,7 +27,7 @@ class Diff(NotebookDisplay):
 
     @property
     def verdict(self) -> str:
-        """Text with the number of differences, or ``the same architecture``."""
+        """Number of differences as text, or ``the same architecture``."""
         number = len(self.differences)
         return f"{number} difference{'s' * (number > 1)}" if number else "the same architecture"
 

@@ -36,7 +36,7 @@ FORMATS = (
 
 
 class Candidate(NamedTuple):
-    """A weight format with its bits per weight and the resulting fit."""
+    """A weight format, its average bits per weight, and the fit check for this format."""
 
     name: str
     fit: Fit
@@ -45,7 +45,7 @@ class Candidate(NamedTuple):
 
 @record
 class Solution:
-    """Quantity to solve for, the solution (None if nothing fits), and the weight formats that were tried."""
+    """The quantity to solve for (``asked``), the solution (None if nothing fits), and any weight formats tried."""
 
     asked: str
     value: int | str | None
@@ -159,7 +159,7 @@ def _resources(
 def _solve(
     architecture: Architecture, budget: dict[str, Any], words: dict[str, Any], solve: str | None
 ) -> tuple[Fit, Solution | None]:
-    """Return the fit and the solution. If ``solve`` is given, the fit is evaluated at the solution."""
+    """Return the fit check and the solution, which is None unless ``solve`` is given."""
     if solve is None:
         return check_fit(architecture, **budget, **words), None
     if solve in ("seq", "batch"):
@@ -214,7 +214,7 @@ def solve_quant(architecture: Architecture, budget: dict[str, Any], arguments: d
 
 
 def solve_gpus(architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> tuple[int, Fit] | None:
-    """Return the minimum number of GPUs and the resulting fit, or None if the model never fits.
+    """Return the minimum number of GPUs and the fit check for this number, or None if the model never fits.
 
     In training or with a mesh, only the number of data-parallel ranks varies. In serving without a mesh,
     tensor-parallel sizes that do not divide the model's dimensions are skipped.

@@ -62,7 +62,7 @@ def load_all(sources: Sequence[Any], overrides: Sequence[str] = (), **reading: A
 def load_each(
     sources: Sequence[tuple[Any, Sequence[str]]], *, as_: str | None = None, allow_unknown: Sequence[str] = ()
 ) -> list[Architecture]:
-    """Load several architectures with separate overrides. Config options require at least one ``config.json``."""
+    """Load several architectures with separate overrides. Config options require a model with a ``config.json``."""
     found = [_load(source, Reading(overrides, as_, allow_unknown)) for source, overrides in sources]
     if (as_ or allow_unknown) and not any("model_type" in one.inputs for one in found):
         message = f"applies only to models read from a config.json, unlike {found[0].name}"

@@ -139,7 +139,7 @@ def memory(
 def serving_weights(
     architecture: Architecture, weights: str | None, dtype: str, only: Iterable[str], keep: Iterable[str]
 ) -> RequestedFormats | PublishedWeights:
-    """Return the requested weight formats. The default is the checkpoint's format if quantised, or else ``dtype``."""
+    """Return the requested weight formats. The default is the checkpoint's quantised format, if any, or ``dtype``."""
     is_quantised = architecture.inputs.get("types") or architecture.inputs.get("quantization")
     if weights != CHECKPOINT and (weights or not is_quantised):
         return weight_formats(weights or dtype, number_format(dtype), only, keep)

@@ -41,9 +41,8 @@ class Quantity:
         unexplained: names of settings that do not affect the derivation.
         parts: unit of each result attribute that ``sweep`` evaluates.
         form: function that returns the closed form of a result attribute and a divisor, or None.
-        target: function that extracts from a result the number that ``design`` targets and ``check`` limits, or
-            None.
-        compared: function that returns the numbers shown by ``compare``, keyed by name.
+        target: function that returns the value targeted by ``design`` and limited by ``check``, or None.
+        compared: function that returns a title and the named values shown by ``compare``, or None.
     """
 
     name: str
@@ -66,7 +65,7 @@ class Quantity:
 
     @property
     def amount(self) -> Setting:
-        """Setting for the target of ``design``. The corresponding limit of ``check`` has the prefix ``max_``."""
+        """Target setting of ``design``. The corresponding limit setting of ``check`` has the prefix ``max_``."""
         return Setting(self.name, SIZE, least=1) if self.unit == BYTES else Setting(self.name, AMOUNT)
 
     def read_amount(self, value: float | str, parameter: str = "") -> int:
@@ -81,7 +80,7 @@ class Quantity:
         return size
 
     def count(self, architecture: Architecture, settings: Mapping[str, Any]) -> int:
-        """Return the target value for an architecture. Settings that do not affect the quantity are ignored."""
+        """Return the value that a target or limit refers to. Settings that do not affect the quantity are ignored."""
         assert self.target is not None
         known = {setting.name for setting in self.settings}
         return self.target(self.measure(architecture, {key: value for key, value in settings.items() if key in known}))

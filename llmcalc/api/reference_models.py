@@ -1,4 +1,4 @@
-"""Published models close to a planned size, with memory per GPU and the number of training tokens in the budget."""
+"""Published models near a planned size, with memory per GPU and the number of tokens that the budget covers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Shape:
 
 
 def reference_shapes(plan: Plan, seq: int, names: Sequence[str] = ()) -> list[Shape]:
-    """Return the closest smaller and larger published models, or an empty list if the plan's size was given."""
+    """Return the next smaller and next larger published models, or an empty list if the plan's size was given."""
     machine = plan.budget.machine if plan.budget else None
     if not names and (machine is None or not plan.query.free):
         return []

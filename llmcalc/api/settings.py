@@ -83,7 +83,7 @@ def read_settings(what: str, settings: tuple[Setting, ...], values: Mapping[str,
 
 
 def split_settings(settings: Mapping[str, Any], *models: Architecture) -> Settings:
-    """Group settings by purpose. If models are given, the default of ``seq`` is valid for all of them."""
+    """Group settings by purpose. If models are given, ``seq`` defaults to a length that all models support."""
     sizes = {setting.name: settings.get(setting.name, setting.default) for setting in SIZES}
     mode = settings.get("mode", "forward")
     context = cached_tokens(mode, settings.get("context"))
@@ -139,5 +139,5 @@ def check_memory_settings(mode: str, mesh: Mesh | None = None, **given: Any) -> 
 
 
 def is_given(setting: Setting, value: object) -> bool:
-    """Return whether the value of a setting differs from the default."""
+    """Return whether a setting has a value other than the default."""
     return value is not None and value != setting.default and value not in ((), [])

@@ -39,7 +39,7 @@ _RANGE = re.compile(r"(\w+)\.\.(\w+):([x+])(\w+)")
 
 @record
 class Axis:
-    """Size, setting or model variable to sweep, and its values."""
+    """A size, setting or model variable to sweep, with the values to evaluate."""
 
     name: str
     values: tuple[Any, ...]

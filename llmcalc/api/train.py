@@ -237,7 +237,7 @@ def published_tokens(architecture: Architecture) -> int:
 
 
 def published_fact(architecture: Architecture, quantity: str) -> TrainingFact | None:
-    """Return the first published fact about a quantity that has a numeric value, or None."""
+    """Return the first published numeric fact about a quantity, or None."""
     facts = (fact for fact in architecture.facts if fact.quantity == quantity and not isinstance(fact.value, str))
     return next(facts, None)
 

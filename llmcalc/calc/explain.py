@@ -1,6 +1,6 @@
 """Trees that explain FLOPs, state and memory as products of named axes.
 
-The trees multiply the same factors as the calculators and only add names.
+The trees multiply the same factors as the calculators, and give each factor a name.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ def _place(entry: Entry, part: tuple[str, ...] = ()) -> Place:
 
 
 def _tree(architecture: Architecture, leaves: Mapping[Leaf, int], unit: str) -> Node:
-    """Build a tree of leaves, multiplying each leaf by its number of applications."""
+    """Build a tree from leaves, multiplying each leaf by the number of times that the layer is applied."""
     nodes = []
     for leaf, applied in leaves.items():
         named = (("n_blocks", applied),) * (applied > 1) + leaf.factors

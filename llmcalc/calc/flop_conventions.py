@@ -1,6 +1,6 @@
 """Published conventions for training FLOPs per token, such as 6·N.
 
-Use these conventions to reproduce published figures. ``llmcalc.flops`` counts an architecture's operations.
+These conventions reproduce published figures. ``llmcalc.flops`` counts the operations of an architecture.
 """
 
 from __future__ import annotations

@@ -59,17 +59,17 @@ class Flops(NotebookDisplay):
 
     @cached_property
     def matmul_form(self) -> Form:
-        """Closed form of forward FLOPs in contractions and convolutions."""
+        """Closed form of the forward FLOPs of contractions and convolutions."""
         return self._sum(self.works, matmul=True)
 
     @cached_property
     def other_form(self) -> Form:
-        """Closed form of forward FLOPs in elementwise operations, scans and transforms (modelled)."""
+        """Closed form of the modelled forward FLOPs of elementwise operations, scans and transforms."""
         return self._sum(self.works, matmul=False)
 
     @cached_property
     def backward_form(self) -> Form:
-        """Closed form of backward FLOPs in contractions, or 0 unless the mode is ``train``."""
+        """Closed form of the backward FLOPs of contractions, or 0 if the mode is not ``train``."""
         return self._sum(self.works, matmul=True, backward=True)
 
     @cached_property
@@ -121,7 +121,7 @@ class Flops(NotebookDisplay):
 
     @property
     def other(self) -> int:
-        """FLOPs of elementwise operations, scans and transforms in both passes (modelled)."""
+        """Modelled FLOPs of elementwise operations, scans and transforms in both passes."""
         return self.count.other
 
     @property

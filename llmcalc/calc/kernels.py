@@ -1,6 +1,6 @@
 """Kernels of a layer, and the tensors that each kernel reads and writes.
 
-There are two conventions for grouping the same equations into kernels:
+Equations are grouped into kernels under one of two conventions:
 
     unfused   each equation is a kernel that reads every operand and writes its result
     fused     a kernel reads only its inputs and writes only its outputs. The kernels are contractions,
@@ -58,7 +58,7 @@ class Access(NamedTuple):
 
     @property
     def form(self) -> Form:
-        """Closed form of the number of bits accessed in all applications."""
+        """Closed form of the number of bits accessed in all applications of the layer."""
         elements = lift(prod((factor for _, factor in self.factors), start=lift(self.work.entry.applied)))
         return Form({atoms: -(-factor * self.bits // 1) for atoms, factor in elements.terms.items()})
 
@@ -71,7 +71,7 @@ class Access(NamedTuple):
         return -(-bits // BITS_A_BYTE) if isinstance(bits, int) else round(float(bits / BITS_A_BYTE))
 
     def gradient(self, bits: Fraction, *, is_write: bool) -> Access:
-        """Return the corresponding access to the gradient of the tensor."""
+        """Return an access to the gradient of the same tensor."""
         return self._replace(label=f"d{self.label}", is_write=is_write, bits=bits)
 
 
@@ -160,7 +160,7 @@ class LayerKernels:
         return equation.out.axes if operand.name in self.versions or operand.name in self.inputs else ()
 
     def access(self, operand: Operand, axes: tuple[str, ...], work: Work, *, is_write: bool) -> Access:
-        """Return the access that an equation makes to a tensor."""
+        """Return an ``Access`` that describes how an equation reads or writes a tensor."""
         tensor, activations = self.weights.get(operand.name), self.formats.activations
         kind, bits = ACTIVATIONS, activations
         if tensor and not is_write:
@@ -176,7 +176,7 @@ class LayerKernels:
         return Access(work, operand.name, kind, is_write, tuple(factors), bits)
 
     def weight_factors(self, tensor: Tensor, axes: tuple[str, ...], work: Work) -> Iterator[tuple[str, Extent]]:
-        """Yield the factors of a weight access. A weight is read once if the equation has at least one row.
+        """Yield the factors of a weight access. A weight is read only if the equation has at least one row.
 
         A routed expert is read if at least one token selects it.
         """
@@ -192,7 +192,9 @@ class LayerKernels:
                 yield axis, self.place.extent(axis)
 
     def accesses(self) -> Iterator[Access]:
-        """Yield the reads and writes of every kernel, followed by the states that do not appear in any equation."""
+        """Yield the reads and writes of every kernel, followed by those of states that do not appear in any
+        equation.
+        """
         reads: dict[tuple[int, object], Access] = {}
         written: list[Version] = []
         named: dict[bool, set[str]] = {False: set(), True: set()}  # states that equations read and write

@@ -96,7 +96,7 @@ class StateSize(NotebookDisplay):
 
     @cached_property
     def sizes(self) -> tuple[tuple[CachedTensor, int], ...]:
-        """Every state tensor with its number of bytes on one rank, summed over all applications of the layer."""
+        """All state tensors with their sizes on one rank in bytes, summed over all applications of the layer."""
         values = self.workload.values(self.architecture)
         found = []
         for tensor in self.tensors:
@@ -168,7 +168,7 @@ def _n_ranks(tensor: State, declaration: Declaration, mesh: Mesh) -> int:
 
 
 def _padded_to_pages(length: Extent, page: int) -> Extent:
-    """Round a number of tokens up to whole pages. Fixed sizes and the batch size are unchanged."""
+    """Round a token count up to a multiple of the page size. Fixed lengths and the batch size are unchanged."""
     if isinstance(length, int) or length.symbols() <= {"b"}:
         return length
     return lift(ceil(length, page)) * page

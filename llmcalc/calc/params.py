@@ -62,7 +62,7 @@ class Params(NotebookDisplay):
 
     @cached_property
     def buffers(self) -> int:
-        """Number of stored elements in buffers, which are not parameters."""
+        """Number of elements in stored buffers. Buffers are not parameters."""
         return _elements(row for row in self.rows if row.tensor.buffer)
 
     @cached_property
@@ -90,7 +90,7 @@ class Params(NotebookDisplay):
 
     @cached_property
     def extras(self) -> list[tuple[Extra, int]]:
-        """Modules excluded from ``total``, with their numbers of unshared parameters."""
+        """Modules excluded from ``total``, and the number of unshared parameters in each module."""
         found = []
         for extra in self.architecture.extras:
             own = (row for row in rows((*self.architecture.stacks, extra.stack)) if row.entry.stack is extra.stack)
@@ -98,7 +98,7 @@ class Params(NotebookDisplay):
         return found
 
     def tensors(self, layout: str | None = None) -> list[tuple[str, tuple[int, ...]]]:
-        """Return the names and shapes of all parameters, as declared or as stored in a checkpoint ``layout``.
+        """Return the names and shapes of all parameters, either as declared or as stored in a checkpoint ``layout``.
 
         Raises:
             UnknownNameError: if the architecture does not have this layout.
@@ -151,7 +151,7 @@ def _tree(result: Params, active: bool = False) -> Node:
 
 
 def _leaf(same: list[Row], active: bool) -> Node:
-    """Return the tree node for a tensor that occurs in all blocks with the same name."""
+    """Return one tree node for the copies of a tensor in all blocks with the same name."""
     row, copies = same[0], sum(row.copies for row in same)
     axes, size, note = row.tensor.axes, row.size, ""
     if active and row.tensor.active:

@@ -92,7 +92,7 @@ class Mesh:
         return length if self.tp == 1 else -(-length // multiple) * multiple
 
     def group(self, division: str, routed: bool = False) -> tuple[str, int]:
-        """Return the group of ranks that shards an axis and reduces sums over the axis, and the size of the group.
+        """Return the name and size of the group of ranks that shards an axis and reduces sums over this axis.
 
         Args:
             division: name of an attribute of ``Parallel``.

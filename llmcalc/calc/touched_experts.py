@@ -1,4 +1,4 @@
-"""Number of routed experts activated per layer in a step, which ranges from ``top_k`` to all experts."""
+"""Number of routed experts activated per layer in a step. The number ranges from ``top_k`` to all experts."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Placed(NamedTuple):
 
     Attributes:
         part: path of the inner layer, or empty for the layer itself.
-        is_done: whether the equations were already executed in an earlier step (an encoder in a decode step).
+        is_done: whether the equations were already executed in an earlier step (as for the encoder when decoding).
     """
 
     entry: Entry
@@ -71,8 +71,9 @@ class Placed(NamedTuple):
         return extent(axis, self.declaration, self.symbols, self.conventions.convention)
 
     def extents(self, axes: tuple[str, ...]) -> list[tuple[str, Extent]]:
-        """Return the axes of a product with their lengths. Under a mask, visible pairs replace the query and key
-        axes.
+        """Return the axes of a product with their lengths. With an attention mask, a single axis of visible pairs
+        replaces
+        the query and key axes.
         """
         separate = self.declaration.mask.startswith("apart:")  # pairs across chunks are never computed
         masked = (self.conventions.attention == "causal" and self.declaration.mask) or separate

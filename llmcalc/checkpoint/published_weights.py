@@ -1,7 +1,7 @@
 """Stored tensors and bits for each declared tensor of a published checkpoint.
 
-Both are derived from the dtype and ``quantization_config`` in the config, or from the tensor types of a GGUF
-file.
+The tensors and bits are derived from the dtype and ``quantization_config`` in the config, or from the tensor
+types of a GGUF file.
 """
 
 from __future__ import annotations

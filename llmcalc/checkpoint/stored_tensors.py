@@ -19,7 +19,7 @@ LAYOUTS = ("transformers", "checkpoint")
 
 
 class Declared(NamedTuple):
-    """A stored tensor and the rows of its logical tensors. ``copies`` is the number of experts represented."""
+    """A stored tensor and the rows of its logical tensors. The tensor represents ``copies`` experts."""
 
     name: str
     shape: Shape
@@ -30,7 +30,7 @@ class Declared(NamedTuple):
 
     @property
     def buffer(self) -> bool:
-        """Whether the tensor is a stored buffer instead of a parameter."""
+        """Whether the tensor is a stored buffer rather than a parameter."""
         return self.rows[0].tensor.buffer
 
 
@@ -73,7 +73,7 @@ def placed(result: Params, buffers: bool = False) -> Iterator[tuple[Row, int | N
 
 
 def logical_name(row: Row, number: int | None) -> str:
-    """Return the path of a tensor from stack, block, sub-layer, layer and tensor names.
+    """Return the path of a tensor, composed of the stack, block, sub-layer, layer and tensor names.
 
     The layer is omitted if it has the same name as its sub-layer.
     """
@@ -115,7 +115,7 @@ def _place(layer: Layer) -> str:
 
 
 def _grouped(result: Params, name: str, buffers: bool) -> Iterable[tuple[Rule | None, list[Row], int | None]]:
-    """Return groups of logical tensors that form one stored tensor, with the rule and block number of each group."""
+    """Group logical tensors by stored tensor, and return each group with its rule and block number."""
     layout, alone = find_layout(name), len(result.architecture.stacks) == 1
     groups: dict[tuple[object, ...], tuple[Rule | None, list[Row], int | None]] = {}
     for row, number in placed(result, buffers):
@@ -175,7 +175,7 @@ def _joined(shapes: list[Shape], row: Row, rule: Rule) -> Shape:
 
 
 def aliases(result: Params, name: str) -> dict[str, str]:
-    """Return a mapping from alternative names to stored names, based on tied tensors and additional rules."""
+    """Return a mapping from alternative tensor names to stored names, based on tied tensors and additional rules."""
     layout, alone = find_layout(name), len(result.architecture.stacks) == 1
     primary: dict[object, str] = {}
     found: dict[str, str] = {}

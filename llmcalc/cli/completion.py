@@ -1,4 +1,4 @@
-"""Shell completion for names of models, layouts, quantities, formats and other values."""
+"""Shell completion for model, layout, quantity and format names, and for other values."""
 
 from __future__ import annotations
 

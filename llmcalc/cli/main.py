@@ -1,7 +1,7 @@
 """Entry point of the ``llmcalc`` command line.
 
-Well-formed command lines are parsed without typer. Typer handles help, completion and usage errors but
-starts more slowly. Exit codes are 0 (success), 1 (negative result) and 2 (bad input).
+Well-formed command lines are parsed without typer to start faster. Typer handles only help, completion
+and usage errors. Exit codes are 0 (success), 1 (negative result) and 2 (bad input).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _spell(words: list[str], name: str, value: str) -> str:
-    """Format a parameter as an option of the command, for use in error messages."""
+    """Format a parameter name as a command-line option for error messages."""
     from ..core.errors import as_keyword
     from .commands import load
     from .options import READING

@@ -93,7 +93,7 @@ def settings(given: dict[str, Any], options: Iterable[Option] = (*SIZES, *STEP, 
 
 
 def memory_arguments(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of ``llmcalc.memory`` from the command's options."""
+    """Convert the options of a command to arguments of ``llmcalc.memory``."""
     from ..api.settings import memory_settings
 
     found = settings(given, (*SIZES, *MEMORY))

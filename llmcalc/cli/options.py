@@ -69,7 +69,7 @@ TOKENS = Option("--tokens", "Number of training tokens, such as 15T (default: as
 
 
 def metavar(quantity: Quantity) -> str:
-    """Return the help placeholder for an amount of a quantity."""
+    """Return the placeholder for an amount of a quantity in help texts."""
     return "SIZE" if quantity.unit == "bytes" else "N"
 
 
@@ -93,7 +93,7 @@ def load_models(models: list[str], given: dict[str, Any]) -> list[Architecture]:
 
 
 def values(options: tuple[Option, ...], given: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of selected options of a command, by name."""
+    """Return the values of the selected options, by option name."""
     return {option.name: given[option.name] for option in options}
 
 

@@ -1,7 +1,7 @@
 """Fast parser for well-formed command lines.
 
-The parser accepts ``--x value``, ``--x=value``, flags, repeated options and positional arguments. All other
-input, such as errors, ``--help``, ``--`` or values that begin with a dash, is left to typer.
+The parser accepts ``--x value``, ``--x=value``, flags, repeated options and positional arguments. Any other
+input, such as ``--help``, ``--``, a value that begins with a dash, or invalid input, is left to typer.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ class Command:
         return {flag: option for option in found for flag in (option.flag, option.short) if flag}
 
     def spell(self, name: str, value: str) -> str:
-        """Format a parameter as an option of this command, such as ``--seq``, or as a keyword argument."""
+        """Format a parameter as an option of this command, such as ``--seq``, or else as a keyword argument."""
         known = [parameter for parameter in self.parameters if isinstance(parameter, Option)]
         switch = next((option for option in known if option.kind is bool and option.name == value), None)
         if switch:  # such as --training for mode="training"

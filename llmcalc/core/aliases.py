@@ -1,4 +1,4 @@
-"""Deprecated names that still work, as mappings from old to current names.
+"""Mappings from deprecated but still accepted names to current names.
 
 An old parameter name has the same effect and raises a ``DeprecationWarning`` once per process.
 """
@@ -76,7 +76,7 @@ PART_SHORT_FORMS = {"positions": ("score_bias", "rope")}  # a field whose value 
 
 
 def renamed(data: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
-    """Return ``data`` with deprecated keys renamed. If both are present, the old key is kept and rejected later.
+    """Return ``data`` with deprecated keys renamed. A deprecated key is kept if its current name is also present.
 
     >>> renamed({"in_text": True}, STACK_KEYS)
     {'replaces_placeholder_tokens': True}

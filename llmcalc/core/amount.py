@@ -40,7 +40,7 @@ class Sum(int):
 
 
 class Product(int):
-    """A product of named factors. If the value is smaller than the product, it was divided by a number of ranks."""
+    """A product of named factors. A value smaller than the product was divided by the number of ranks."""
 
     factors: tuple[tuple[str, int | float], ...]
 
@@ -64,7 +64,7 @@ class Scaled(int):
     ranks: int
 
     def __new__(cls, of: int, times: int, ranks: int) -> Scaled:
-        """Scale an amount."""
+        """Create the scaled amount."""
         found = super().__new__(cls, -(-of * times // ranks))
         found.of, found.times, found.ranks = of, times, ranks
         return found
@@ -76,7 +76,7 @@ def scaled(amount: int, times: int = 1, ranks: int = 1) -> int:
 
 
 def derivation(label: str, amount: int, unit: str) -> Node:
-    """Return the tree of an amount. Zero parts are omitted, and a single part that is a sum replaces its parent."""
+    """Return an amount as a tree without zero parts. A sum whose only part is also a sum is replaced by that part."""
     if isinstance(amount, Sum):
         parts = [(name, part) for name, part in amount.parts if part]
         if len(parts) == 1 and isinstance(parts[0][1], Sum | Scaled):
@@ -95,7 +95,7 @@ def derivation(label: str, amount: int, unit: str) -> Node:
 
 
 def _scaled(node: Node, scale: Scaled, before: int = 0) -> Node:
-    """Scale a tree. Values are rounded so that they add up to the scaled total."""
+    """Scale all values in a tree. Values are rounded so that they add up to the scaled total."""
     ends = (before, before + node.value)
     start, end = (-(-position * scale.times // scale.ranks) for position in ends)
     children = []

@@ -26,7 +26,7 @@ NO_INPUTS: dict[str, Any] = {}  # shared default, never modified
 
 
 class Named(NamedTuple):
-    """A layer and its name within a stack or sub-layer."""
+    """A layer with a name that identifies it within a stack or sub-layer."""
 
     name: str
     layer: Layer
@@ -62,8 +62,8 @@ class Sublayer:
         scale: constant factor applied to the output (Granite).
         residual_scale: constant factor applied to the residual stream.
         residual_normed: whether the output is added to ``pre(x)`` instead of ``x`` (MiniMax).
-        depth_scaled: whether the n-th residual sum of the stack, counted from 2, scales the output by ``√(1/n)``
-            and the stream by ``√((n - 1)/n)`` (Beam).
+        depth_scaled: whether the n-th residual addition of the stack, counting from 2, scales the output by
+            ``√(1/n)`` and the stream by ``√((n - 1)/n)`` (Beam).
         input_from: earlier sub-layer in the block whose input this sub-layer also reads.
         residual_from: current or earlier sub-layer in the block whose input is added to the output.
         concat_input: whether the input is concatenated with the first block's input, doubling the width (Zamba).
@@ -199,9 +199,9 @@ class Expectation:
 
 @record
 class TrainingFact:
-    """A published fact about a training run, such as its token count. Facts are used in calculations only on request.
+    """A published fact about a training run, such as its token count. Facts enter calculations only on request.
 
-    ``value`` is a string or a number in the quantity's unit. ``confirmed`` figures were checked against the source.
+    ``value`` is a string, or a number in the quantity's unit. ``confirmed`` facts were checked against the source.
     """
 
     quantity: str
@@ -279,7 +279,7 @@ class Architecture(NotebookDisplay):
         return {"encoder", "decoder"} <= {stack.role for stack in self.stacks}
 
     def shrink(self) -> Architecture:
-        """Return a small version of the architecture with the same structure, for fast tests of the NumPy model."""
+        """Return a smaller architecture with the same structure for fast tests of the NumPy model."""
         from importlib import import_module  # avoids a circular import
 
         small: Architecture = import_module("llmcalc.core.shrink").shrink(self)

@@ -26,8 +26,8 @@ class Tensor:
             separates dimensions (``conv[i; K]``), and a bar separates matrix input from output (``wq[d | h e]``).
         linear: whether the tensor is a matrix whose last two dimensions are input and output.
         share: sharing key. Tensors with the same ``share`` are one tensor.
-        active: pair of axes (axis, active axis). The length of the active axis is the number of entries of the
-            first axis used per token, as in ``("x", "j")`` for ``top_k`` of all experts.
+        active: pair (axis, active axis). The length of the active axis is the number of entries along the first
+            axis that each token uses, as in ``("x", "j")`` for ``top_k`` of all experts.
         table: type of lookup table (``token``, ``position``, ``segment`` or ``other``).
         buffer: whether the tensor is stored but is not a parameter.
         unused: whether the tensor is stored but not used by any equation.
@@ -69,9 +69,9 @@ class Declaration:
         parts: inner layers with their own axes, such as shared experts.
         links: names of the input and output tensors that connect inner layers to equations.
         elsewhere: tensors that an earlier layer computes and saves for the backward pass.
-        idle_experts: number of null experts, which are included in FLOPs as if they performed computations.
+        idle_experts: number of null experts. FLOPs are counted as if these experts performed computations.
         spare_positions: number of unused rows in a position table.
-        logits: number format of the logits read by the loss (``fp32`` or ``compute``), or empty if there are none.
+        logits: number format in which the loss reads the logits (``fp32`` or ``compute``), or empty without logits.
         is_only_stored: whether the layer is never executed.
         layer: layer that the equations belong to, set by ``bind``.
 
@@ -140,7 +140,7 @@ class Declaration:
         return found
 
     def bind(self, layer: Traits) -> Declaration:
-        """Set the layer of this declaration, and of all inner declarations that have no layer. Return the
+        """Set the layer of this declaration and of all inner declarations without a layer, and return this
         declaration.
         """
         for _, declaration in self.walk():
@@ -148,21 +148,21 @@ class Declaration:
         return self
 
     def include(self, name: str, part: Layer | Declaration, *, of: str = "x", gives: str = "") -> None:
-        """Add an inner layer that reads the tensor ``of``. ``gives`` is the name of the inner layer's output."""
+        """Add an inner layer that reads the tensor ``of`` and whose output is named ``gives``."""
         self.parts.append((name, part if isinstance(part, Declaration) else part.declare().bind(part)))
         if of != "x" or gives:
             self.links[name] = of, gives
 
     def division(self, axis: str) -> str:
-        """Return the ``Parallel`` attribute that lists an axis, or an empty string if the axis is not listed."""
+        """Return the ``Parallel`` attribute that lists an axis, or an empty string if no attribute does."""
         return divisions(type(self.layer)).get(axis, "") if self.layer else ""  # type: ignore[arg-type]
 
     def name_of(self, axis: str) -> str:
-        """Return the name used for an axis in papers. Workload axes keep their letters."""
+        """Return the name that papers use for an axis. Workload axes keep their letters."""
         return glossary(type(self.layer)).get(axis, (axis, ""))[0] if self.layer else axis  # type: ignore[arg-type]
 
     def number_class(self, tensor: Tensor) -> str:
-        """Return the class of number formats for a tensor of this declaration."""
+        """Return the number format class of a tensor in this declaration."""
         return self.layer.number_class(tensor) if self.layer else MATRIX
 
     @property

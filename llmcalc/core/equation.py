@@ -76,7 +76,7 @@ class Equation:
 
     @property
     def loops(self) -> tuple[str, ...]:
-        """Axes over which FLOPs are counted, excluding selected axes.
+        """Axes that the equation iterates over, excluding selected axes. FLOPs are counted over these axes.
 
         >>> read("s[b h q k] = q[b q h e] k[b k g e] | g:h").loops
         ('b', 'h', 'q', 'k', 'e')

@@ -8,8 +8,8 @@
         └── UnsupportedError  recognised but unsupported feature
 
 Messages state the problem, its location and a fix. Parameters are written as ``{seq}``, or as
-``{weights=FORMAT}`` to suggest a value. They are shown as ``seq`` in Python and as ``--seq`` on the command
-line, which sets ``SPELLING``.
+``{weights=FORMAT}`` to suggest a value. By default, they are shown in their Python form, ``seq``. The command
+line sets ``SPELLING`` to show them as ``--seq``.
 
 >>> spelled("add {lora_rank=N}, or drop {only}; {as_=llama}")
 'add lora_rank=N, or drop only; as_="llama"'
@@ -71,13 +71,13 @@ class InputError(LlmcalcError):
         return "\n".join(lines)
 
     def under(self, path: tuple[object, ...]) -> InputError:
-        """Set the error's key path if not already set, and return the error."""
+        """Set the error's key path unless the path is already set, and return the error."""
         if self.path is None:
             self.path = path
         return self
 
     def at(self, where: str, excerpt: str = "", parameter: str = "") -> InputError:
-        """Set the error's location if not already set, and return the error."""
+        """Set the error's location unless the location is already set, and return the error."""
         if not self.where and not self.parameter:
             self.where, self.parameter = where, parameter
         if not self.excerpt:

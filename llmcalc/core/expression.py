@@ -95,7 +95,7 @@ class _Parser:
             return tree
         if self.take("-"):
             if self.depth > _DEEPEST:
-                raise InputError(f"{short_repr(self.text)} has more than {_DEEPEST} nested signs")
+                raise InputError(f"{short_repr(self.text)} has more than {_DEEPEST} consecutive signs")
             return ("-", ("int", 0), self.nested(self.factor))
         raise self.unexpected()
 

@@ -58,7 +58,9 @@ def canonical(value: object) -> str:
 
 
 def _first_fields(value: Any) -> list[tuple[str, Any, Any]]:
-    """Return (name, value, default) for all fields in their original order, with flat fields instead of parts."""
+    """Return (name, value, default) for all fields in their original order. Flat fields replace the fields of
+    parts.
+    """
     if not isinstance(value, Layer) or not value.PARTS:
         return [(entry.name, getattr(value, entry.name), entry.default) for entry in fields(value)]
     last = LAST_FIELDS.get(value.kind(), frozenset())

@@ -45,7 +45,7 @@ def current(cls: type[Part], given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def nested(cls: type[Part], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return field values with flat names moved into parts. Flat fields are dropped if the part is absent."""
+    """Return field values with flat fields moved into parts. The flat fields of an absent part are dropped."""
     names = flat_names(cls)  # type: ignore[arg-type]
     found = {name: value for name, value in given.items() if name not in names}
     for short, (field, part, *_) in PART_SHORT_FORMS.items():
@@ -68,7 +68,7 @@ def nested(cls: type[Part], given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with(part: Part, moved: Mapping[Path, Any]) -> Part:
-    """Return a copy of a part with fields at the given paths changed. Fields that an inner part lacks are dropped."""
+    """Return a part with new values at the given paths. Values for fields that an inner part lacks are dropped."""
     values: dict[str, Any] = {path[0]: value for path, value in moved.items() if len(path) == 1}
     for name, choices in part.PARTS.items():
         inner = {path[1]: value for path, value in moved.items() if path[0] == name and len(path) > 1}
@@ -84,7 +84,7 @@ def _with(part: Part, moved: Mapping[Path, Any]) -> Part:
 
 
 def attribute(layer: Part, name: str) -> Any:
-    """Return the value for a flat name, or the default if the layer does not have the part."""
+    """Return the value of a flat field, or the default if the layer lacks the part."""
     if name.startswith("__") or name not in flat_names(type(layer)):  # type: ignore[arg-type]
         raise AttributeError(f"{type(layer).__name__} has no attribute {name!r}")
     return next(value for flat, value, _ in flat_fields(layer) if flat == name)

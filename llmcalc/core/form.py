@@ -223,7 +223,7 @@ def chunk_pairs(q: Any, k: Any, z: Any) -> Any:
 
 
 def touched(n: Any, j: Any, tokens: Any) -> Any:
-    """Return the expected number of distinct entries selected from ``n`` if each token selects ``j`` uniformly.
+    """Return the expected number of distinct entries used if each token selects ``j`` of ``n`` entries uniformly.
 
     The value is ``n (1 - (1 - j/n)^tokens)``, which is not an integer except for a single token.
 

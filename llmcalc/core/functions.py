@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 
 class Function(NamedTuple):
-    """FLOPs per element of a function, and the tensors saved for its backward pass."""
+    """FLOPs that a function needs per element, and the tensors that it saves for the backward pass."""
 
     flops: int
     saves: str = "input"

@@ -78,11 +78,15 @@ class Layer(Traits, Part):
         raise NotImplementedError
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return values for fields that depend on other fields. ``small`` contains the sizes set by rules."""
+        """Return small values for fields that depend on other fields. ``small`` contains the sizes already set by
+        rules.
+        """
         return {}
 
     def reserve_sizes(self, sizes: Sizes, stream: int) -> None:
-        """Reserve small widths that other layers must use. ``stream`` is the width of the residual stream."""
+        """Reserve small widths that must be consistent across layers. ``stream`` is the width of the residual
+        stream.
+        """
 
     def concatenated_width(self) -> int:
         """Return the width that an input layer concatenates to the residual stream."""
@@ -103,7 +107,7 @@ class Layer(Traits, Part):
         return self
 
     def shrink_output(self, small: Self) -> Self:
-        """Return the small version for the output of a vision encoder. ``small`` is the version for other
-        positions.
+        """Return the small version of the layer at the output of a vision encoder. ``small`` is the version used
+        elsewhere.
         """
         return small

@@ -43,7 +43,7 @@ def with_n_sums(stack: Stack) -> Stack:
 
 
 def without_n_sums(stack: Stack) -> Stack:
-    """Return the stack as originally described, with ``n_sums`` reset and equal blocks merged."""
+    """Return the original stack by resetting ``n_sums`` and merging equal blocks."""
     if not _has_n_sums(stack):
         return stack
 

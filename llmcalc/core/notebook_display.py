@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class NotebookDisplay:
-    """Base class for results. A result is displayed as one line of text, or as a table in notebooks."""
+    """Base class for results, which notebooks display as tables. The plain representation is a single line."""
 
     @property
     def summary(self) -> str:

@@ -1,7 +1,7 @@
-"""Parts, which are records with validated fields that describe one option of a layer, such as rotary positions.
+"""Parts, which are records that describe one option of a layer, such as rotary positions. Fields are validated.
 
 A layer field can hold a part. In presets and Python, a part can also be written as a mapping of its fields, or
-as ``true`` to use the defaults. If a field accepts several parts, the name of the part is included:
+as ``true`` to use the defaults. If a field accepts several kinds of parts, the name of the part is required:
 
     rope: {theta: 5e5, scaling: {yarn: {factor: 8.0, length: 4096}}}
 """
@@ -104,7 +104,7 @@ class Part:
 
 @cache
 def _plan(kind: type) -> list[tuple[str, str, bool, Any]]:
-    """Return a tuple (name, type, whether None is allowed, default) for every field."""
+    """Return (name, type, whether None is allowed, default) for each field."""
     found = [(entry.name, str(entry.type), entry.default) for entry in fields(kind)]
     return [(name, text.removesuffix(" | None"), text.endswith(" | None"), default) for name, text, default in found]
 

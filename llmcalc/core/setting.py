@@ -1,4 +1,4 @@
-"""Settings, which define the values accepted by parameters of public functions and by the corresponding options.
+"""Settings that define which values public functions and the corresponding command-line options accept.
 
 >>> BATCH.check(8), BATCH.kind, BATCH.least
 (None, <class 'int'>, 1)
@@ -32,9 +32,9 @@ class Setting:
             ``TEXTS``.
         default: default value.
         least: minimum value of a number, or minimum length of a string (default: 1 for a string).
-        above: exclusive minimum of a number.
+        above: lower bound of a number, excluding the bound itself.
         choices: accepted values (empty: any).
-        step: ``serving`` or ``training`` if the setting applies only to this kind of step, otherwise empty.
+        step: kind of step to which the setting is limited (``serving`` or ``training``), or empty.
     """
 
     name: str
@@ -92,7 +92,9 @@ def known_choice(what: str, value: str, choices: tuple[str, ...], parameter: str
 
 
 def read_texts(values: object, parameter: str) -> tuple[str, ...]:
-    """Return several strings as a tuple. A single string is rejected because it would be split into characters."""
+    """Convert an iterable of strings to a tuple. A single string is rejected instead of being split into
+    characters.
+    """
     found = tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else (None,)
     if not all(isinstance(value, str) for value in found):
         raise InputError(f"must be {TEXTS}, not {short_repr(values)}", parameter=parameter)

@@ -109,7 +109,7 @@ class Sizes:
         self.taken: set[int] = set()
 
     def size(self, role: str, value: int, *pool: int) -> int:
-        """Return the small size for ``value`` in the given role, which is the next number in ``pool`` or a new
+        """Return the small size for ``value`` in the given role. A new size is the next number in ``pool`` or a new
         prime.
         """
         if (role, value) not in self.given:
@@ -123,7 +123,7 @@ class Sizes:
         return self.size(WIDTH, value)
 
     def concatenate(self, *widths: int) -> None:
-        """Set the small width of concatenated vectors to the sum of the small widths of the vectors."""
+        """Set the small width of concatenated vectors to the sum of their small widths."""
         if len(widths) > 1:
             self.set_width(sum(widths), sum(map(self.width, widths)))
 
@@ -188,7 +188,7 @@ def rules(kind: type[Part]) -> dict[str, str]:
 
 
 def _made(layer: Layer, changes: dict[str, Any]) -> Layer:
-    """Return the layer with changed sizes. Sizes that must be multiples of other sizes are increased."""
+    """Return the layer with changed sizes. A size that violates a divisibility constraint is increased."""
     try:
         return changed(layer, **changes)
     except SizeError as error:

@@ -10,7 +10,7 @@ from .errors import DescriptionError, short_repr
 
 
 def first_repeated(names: Iterable[str]) -> str:
-    """Return the first duplicate name. At least one name must be a duplicate."""
+    """Return the first name that occurs more than once. The caller must ensure that there is a duplicate."""
     return next(name for name, count in Counter(names).items() if count > 1)
 
 

@@ -1,6 +1,6 @@
 """Text descriptions of an architecture's structure, based on the fields of its layers.
 
-A *feature* is a field of a layer kind, such as ``n_heads`` of attention, with the number of blocks per value.
+A *feature* is a field of a layer kind, such as ``n_heads`` of attention, and a count of blocks for each value.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def structure_line(stack: Stack) -> str:
 
 
 def side_by_side(models: Sequence[Architecture]) -> list[tuple[str, list[str]]]:
-    """Return a row (feature, one text per model) for every size, and for every other field that differs between
-    models.
+    """Return rows (feature, one text per model). There is one row for every size, and one for every other field that
+    differs between models.
     """
     names = dict.fromkeys(_stack_name(model, stack) for model in models for stack in model.stacks)
     rows = []
@@ -127,7 +127,7 @@ def _sort(name: str) -> str:
 
 
 def paper_name(layer: Layer, field: str, value: int) -> str:
-    """Return the name of the only axis of length ``value`` (``vocab`` for token-table ``rows``), or the field name."""
+    """Return the name of the axis of length ``value`` if exactly one exists, or the field name otherwise."""
     names = {axis: name for axis, (name, _) in layer_glossary(layer).items()}
     if field in names.values() or field == "n_blocks":  # n_blocks shares its axis with state-space heads
         return field
@@ -137,7 +137,9 @@ def paper_name(layer: Layer, field: str, value: int) -> str:
 
 
 def label(found: Sequence[Features], stacks: Sequence[Stack | None], always_kind: bool = False) -> list[dict[str, str]]:
-    """Return a mapping from titles to texts for each set of features. Titles include the kind if kinds differ."""
+    """Return a mapping from titles to texts for each feature set. A title includes the kind if the field is
+    ambiguous.
+    """
     unclear = {"d_model"}  # without a kind, d_model is the width of the stack
     for own in found:
         values: dict[str, Mapping[Any, int]] = {}

@@ -21,14 +21,14 @@ WINDOWS, CHUNKS, ROTATED = "7 11 13 5", "5 3", "rotated 10 14 22 26 34"
 
 
 def width_multiple(kind: TextKind) -> int:
-    """Return a number by which the small stream width must be divisible because the definition divides the width."""
+    """Return a divisor that the small stream width must have so that divisions of the width are exact."""
     divisors = [divisor for dividend, divisor in _divisions(kind) if WIDTH in dividend]
     constants = [int(text) for text in divisors if text.isdecimal() and int(text) <= MOST_PARTS]
     return lcm(*constants, *([PARTS] if any(not text.isdecimal() for text in divisors) else []))
 
 
 def shrink_rules(kind: TextKind) -> dict[str, str]:
-    """Return a rule for each integer field. All sizes become small, and masks are shorter than the test sequence."""
+    """Return a rule for each integer field. The rules make sizes small and masks shorter than the test sequence."""
     rules = {field.name: "always" for field in kind.fields if field.type == "int" and field.name != WIDTH}
     mask, width = kind.mask
     if width in rules:
@@ -63,12 +63,14 @@ def shrink_related(layer: TextLayer, sizes: Sizes, small: dict[str, Any]) -> dic
 
 
 def _field_of(kind: TextKind, axis: str) -> str:
-    """Return the length of an axis as written in the definition, such as a field name."""
+    """Return the definition of an axis length, such as a field name."""
     return next((str(found.length) for found in kind.axes if found.symbol == axis), "")
 
 
 def _selections(kind: TextKind) -> Iterator[tuple[str, str]]:
-    """Yield pairs of fields that contain the number of groups and the total number of entries in all groups."""
+    """Yield pairs of fields. The first field is the number of groups, and the second is the total number of
+    entries.
+    """
     names = {field.name for field in kind.fields}
     pairs = (pair for equation in map(read, kind.equations) for pair in equation.select)
     for inner, outer in dict.fromkeys((_field_of(kind, inner), _field_of(kind, outer)) for inner, outer in pairs):

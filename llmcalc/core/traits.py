@@ -26,15 +26,15 @@ MATRIX, EMBEDDING, HEAD, NORM, ROUTER, EXPERTS = "matrix", "embedding", "head", 
 class Parallel:
     """Sharding of a kind's axes across ranks. Each attribute lists axes, separated by spaces.
 
-    A contraction over a sharded axis gives a partial sum on each rank. The sum is reduced over the expert-parallel
-    ranks for ``expert`` axes, and over the tensor-parallel ranks for all other sharded axes.
+    A contraction over a sharded axis produces a partial sum on each rank. Partial sums are reduced over the
+    expert-parallel ranks for ``expert`` axes, and over the tensor-parallel ranks for all other sharded axes.
 
     Attributes:
         tensor: axes sharded by tensor parallelism, such as heads and hidden widths.
         replicated: tensor-parallel axes that are replicated if they are shorter than the number of ranks.
         vocabulary: tensor-parallel axes that are padded to a multiple of the number of ranks.
         expert: axes sharded by expert parallelism.
-        null_experts: expert axes that end with null experts, whose entries are replicated.
+        null_experts: expert axes that end with null experts. The entries of null experts are replicated.
         whole: axes that are never sharded.
     """
 
@@ -125,7 +125,7 @@ class Traits:
         return EMBEDDING if tensor.table else self.NUMBER_CLASS
 
     def has_order(self) -> bool:
-        """Return whether the output depends on the order of the tokens, apart from a causal mask."""
+        """Return whether the output depends on token order for reasons other than a causal mask."""
         return self.HAS_ORDER or self.IS_RECURRENT
 
     def attention_direction(self) -> str:
@@ -137,15 +137,15 @@ class Traits:
         return iter(())
 
     def ends_group(self) -> bool:
-        """Return whether this layer is the last layer of a group whose sum later layers attend to."""
+        """Return whether this layer ends a group of layers. Later layers attend to the sum of the group."""
         return False
 
     def with_sums(self, n_sums: int) -> Self:
-        """Return the layer with ``n_sums`` earlier sums to attend to, if ``COUNTS_SUMS`` is set."""
+        """Return a layer that attends to ``n_sums`` earlier sums. Without ``COUNTS_SUMS``, the layer is unchanged."""
         return self
 
     def sizes(self, role: str) -> Iterator[tuple[str, int]]:
-        """Yield (field, value) for every nonzero field that has a role, such as the role ``heads``."""
+        """Yield (field, value) for every nonzero field with the given role, such as ``heads``."""
         own = vars(self)
         return ((name, own[name]) for name in role_fields(type(self))[role] if own[name])  # type: ignore[arg-type]
 
@@ -162,7 +162,7 @@ def role_fields(kind: type[Traits]) -> dict[str, tuple[str, ...]]:
 
 @cache
 def glossary(kind: type[Traits]) -> dict[str, tuple[str, str]]:
-    """Return the name and meaning of all common axes and of the axes that only this kind uses."""
+    """Return the name and meaning of each common axis and of each axis that only this kind uses."""
     found = dict(GLOSSARY)
     for base in _bases(kind):
         found |= read_axes(base.AXES.splitlines())

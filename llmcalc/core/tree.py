@@ -63,7 +63,7 @@ def total(label: str, children: list[Node], unit: str = "params", **rest: str) -
 
 
 def tree(label: str, stacks: Iterable[Stack], leaves: Iterable[tuple[Place, Node]], unit: str) -> Node:
-    """Group leaves into a tree by stack, section or block, sub-layer and layer."""
+    """Build a tree that groups leaves by stack, then by section or block, and then by sub-layer and layer."""
     groups: dict[str, dict[str, dict[tuple[int, str], dict[str, list[Node]]]]] = {}
     for (stack_name, section, sublayer, layer), leaf in leaves:
         layers = groups.setdefault(stack_name, {}).setdefault(section, {}).setdefault(sublayer, {})

@@ -98,7 +98,7 @@ class Workload:
 
 
 def symbol_values(two_lengths: bool, sizes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of all symbols. ``two_lengths`` indicates that an encoder runs in the same step."""
+    """Return the value of each symbol. ``two_lengths`` is True if an encoder runs in the same step."""
     batch, seq, context, target_seq, source = (
         sizes[name] for name in ("batch", "seq", "context", "target_seq", "source")
     )

@@ -1,6 +1,6 @@
 """Search path for layer kinds, NumPy models and config readers.
 
-The main package is searched before the zoo. Zoo modules must not be loaded with an import statement.
+The main package is searched before the zoo. Zoo modules must be imported dynamically, not with ``import``.
 """
 
 from __future__ import annotations

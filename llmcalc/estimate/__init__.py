@@ -1,1 +1,1 @@
-"""Scaling laws and modelled estimates of training runs, hardware, cost and energy. Estimates are never exact."""
+"""Scaling laws, hardware data and estimates of training time, cost and energy. Estimates are never exact."""

@@ -17,14 +17,14 @@ _PRICE = re.compile(r"\d+\.\d+")
 
 
 class Span(NamedTuple):
-    """An estimate with its range. All three values are equal if the range is unknown."""
+    """An estimate with a lower and an upper bound. If the bounds are unknown, they equal the estimate."""
 
     low: float
     mid: float
     high: float
 
     def divide(self, value: float) -> Span:
-        """Return ``value`` divided by the estimate, with the resulting range."""
+        """Divide ``value`` by the estimate and by its bounds."""
         return Span(value / self.high, value / self.mid, value / self.low)
 
     def times(self, factor: float) -> Span:
@@ -34,8 +34,8 @@ class Span(NamedTuple):
 
 @record
 class Machine:
-    """Accelerators and their model FLOPs utilisation. ``mfu_source`` is a citation, or "as given" for a given
-    value.
+    """Accelerators and their model FLOPs utilisation. ``mfu_source`` is a citation, or "as given" if the user
+    specified the utilisation.
     """
 
     accelerator: Accelerator
@@ -66,7 +66,7 @@ class Machine:
 
 
 def number_format_of(accelerator: Accelerator, wanted: str | None) -> str:
-    """Return the number format for matmuls (the requested format, or by default a 16-bit format)."""
+    """Return the requested number format for matmuls, or a 16-bit format by default."""
     for name in (wanted,) if wanted else SIXTEEN_BIT:
         if name in accelerator.peak:
             return name

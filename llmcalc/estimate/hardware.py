@@ -15,10 +15,10 @@ class Accelerator:
     """Specifications of an accelerator.
 
     Attributes:
-        name: short name, including the memory size if the accelerator is available with several sizes.
+        name: short name, including the memory size if the accelerator is sold with different memory sizes.
         memory_text: published memory size and its interpretation in bytes.
         peak: dense FLOP/s by number format, excluding unsupported and unconfirmed formats.
-        link: name of the interconnect, and its bidirectional bandwidth in bytes per second (or None).
+        link: pair of interconnect name and bidirectional bandwidth in bytes per second. The bandwidth may be None.
         price: quoted price in US dollars per hour, with sellers and dates.
         checked: whether the figures were verified against their source (``true``, ``partly`` or ``false``).
         unconfirmed: disputed figures as text, never used in calculations.

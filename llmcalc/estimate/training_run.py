@@ -131,7 +131,7 @@ class Training(NotebookDisplay):
 
     @property
     def token_bytes(self) -> int | None:
-        """Bytes per token id in a data set (2 if the vocabulary is small enough, otherwise 4)."""
+        """Bytes per token id in a data set (2 if every id fits in two bytes, otherwise 4)."""
         return None if self.vocabulary is None else SHORT if self.vocabulary <= SHORT_IDS else LONG
 
     @property

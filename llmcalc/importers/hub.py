@@ -1,7 +1,7 @@
 """Access to configs and tensor headers on the Hugging Face Hub without downloading weights.
 
-A source has the form ``hf:org/name@revision``. The optional package ``huggingface_hub`` provides the cache, the
-access token, offline mode and ``HF_ENDPOINT``. Headers are read with range requests or from cached files.
+A source has the form ``hf:org/name@revision``. The optional package ``huggingface_hub`` handles caching, access
+tokens, offline mode and ``HF_ENDPOINT``. Headers are read with range requests or from cached files.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _cached(place: Place, name: str) -> Path | None:
 
 
 def _remote(place: Place, name: str) -> tuple[Callable[[int, int], bytes], int]:
-    """Return a function that reads byte ranges of a remote file, along with the file size."""
+    """Return a byte range reader for a remote file, and the file size."""
     library = _library()
     from huggingface_hub import constants
 

@@ -53,7 +53,7 @@ class MultiHead(Layer):
         return {"d": self.d_model, "h": self.n_heads, "e": self.d_model // self.n_heads}
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return a small number of heads that divides all small widths."""
+        """Return the head count of the small test model, which divides all small widths."""
         return {"n_heads": sizes.N_PARTS}
 
 
@@ -64,7 +64,9 @@ def projection(name: str, rows: str, width: str, heads: str, bias: bool = True, 
 
 
 def project_inputs(declaration: Declaration, names: str = "qkv", rows: str = "q") -> None:
-    """Declare biased projections from the stream to heads ``[b rows h e]``, one per character of ``names``."""
+    """Declare a biased projection to heads for each character of ``names``. The outputs have shape ``[b rows h
+    e]``.
+    """
     declaration.weights(*(f"w{name}[d | h e]" for name in names), *(f"b{name}[h e]" for name in names))
     for name in names:
         declaration.equations(*projection(name, f"b {rows}", "d", "h e"))
@@ -97,7 +99,7 @@ def add_lora(d_in: str) -> list[str]:
 
 
 def token_axes(layer: Any) -> dict[str, int | str]:
-    """Return the lengths of the token axes (new, visible and cached tokens) that differ from the workload."""
+    """Return the lengths of the new, visible and cached token axes that differ from the workload's lengths."""
     axes: dict[str, int | str] = {}
     if layer.streams > 1:
         axes |= {"ms": layer.streams, "q": "q * ms"}
@@ -147,7 +149,7 @@ def add_kv_cache(layer: Any, declaration: Declaration) -> None:
 
 
 def include_indexer(layer: Any, declaration: Declaration) -> None:
-    """Add the indexer and update the mask if the layer has an indexer."""
+    """Declare the indexer, if the layer has one, and update the attention mask."""
     if not layer.index_heads:
         return
     sizes = layer.d_model, layer.index_heads, layer.index_dim
@@ -159,7 +161,7 @@ def include_indexer(layer: Any, declaration: Declaration) -> None:
 
 
 def contradictions(layer: Any) -> Iterator[tuple[str, str]]:
-    """Yield a field and its problem for each invalid combination of attention fields."""
+    """Yield a field name and an error message for each invalid combination of attention fields."""
     own_values = not (layer.cross or layer.values_are_keys or layer.kv_reused)
     if (layer.n_buckets is None) == (layer.score_bias == "relative"):
         yield "n_buckets", "and score_bias: relative must be set together"

@@ -17,9 +17,9 @@ ROTATED, ROTATED_IN_TWO_DIMENSIONS = (10, 14, 22, 26, 34), (12, 20, 28)
 def shrink_heads(
     layer: Any, sizes: Sizes, keys: str = "n_kv_heads", queries: str = "n_heads", together: int = 1
 ) -> dict[str, Any]:
-    """Return small numbers of key and query heads.
+    """Return the key and query head counts of the small test model.
 
-    Both numbers are multiples of ``together``, and the number of key heads divides the number of query heads.
+    Both counts are multiples of ``together``, and the key head count divides the query head count.
     """
     few, many = getattr(layer, keys), getattr(layer, queries)
     small = together * (1 if few == together else sizes.size("n_kv_heads", few, *KEY_HEADS))
@@ -47,7 +47,7 @@ def shrink_rotated_head(layer: Any, sizes: Sizes) -> int:
 
 
 def shrink_rope(layer: Any, small: Any, width: int, whole: int | None = None) -> Any:
-    """Return the rotary positions ``small`` with a rotary width and scaling factors that match the small head width.
+    """Return the rotary positions ``small``, adapted to the head width of the small test model.
 
     ``width`` is the small width of the head, or of the part of the head that is always rotated. ``whole`` is the
     original width. If only part of the original head is rotated, an even part of the small head is rotated.
@@ -62,8 +62,8 @@ def shrink_rope(layer: Any, small: Any, width: int, whole: int | None = None) ->
 
 
 def shrink_experts(layer: Any, sizes: Sizes) -> dict[str, Any]:
-    """Return small numbers of total and active experts. Some experts are inactive unless all were active
-    originally.
+    """Return the total and active expert counts of the small test model. All experts are active only if all original
+    experts are active.
     """
     top_k = min(layer.top_k, 2 + layer.top_k % 2)
     is_dense = layer.top_k == layer.n_experts

@@ -43,7 +43,7 @@ class AltUp(Layer):
             raise self.size_error("active", f"({self.active}) must be less than n_streams ({self.n_streams})")
 
     def declare(self) -> Declaration:
-        """Declare the router and the coefficients ``[n_streams, n_streams²]`` and ``[n_streams, n_streams]``."""
+        """Declare the router, the prediction weights and the correction weights."""
         count = self.n_streams
         declaration = Declaration({"d": self.d_model, "hs": count, "ht": count, "hi": count})
         declaration.weights("output_scale[d]", unused=not self.output_scaled)

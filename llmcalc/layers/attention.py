@@ -56,7 +56,7 @@ class Attention(Layer):
         causal: whether later tokens are masked.
         window: window size in tokens, including the query token (on each side if not causal).
         window_ahead: window size for later tokens, including the query token, if different from ``window``.
-        chunk: chunk length in tokens. Attention is restricted to tokens of the same chunk.
+        chunk: chunk length in tokens. Attention is restricted to tokens in the same chunk.
         cross: whether keys and values come from the encoder.
         d_source: encoder output width (default: d_model).
         d_input: input width, if different from d_model (Zamba concatenates the residual stream and the embeddings).
@@ -74,10 +74,10 @@ class Attention(Layer):
         clip: clamping bound for queries, keys and values (OLMo, DBRX).
         gate: gate on the head outputs.
         sinks: whether each head has a learned sink logit in the softmax (gpt-oss).
-        prompt: number of learned tokens before the sequence, without a causal mask between them (CPM-Ant).
+        prompt: number of learned tokens before the sequence. No causal mask applies among these tokens (CPM-Ant).
         prefix: number of learned key/value pairs that a ``prefix`` layer adds for every query.
         exclusive: whether each head subtracts a learned fraction of its component along the token's value (NeoMME).
-        values_are_keys: whether keys also serve as values, so that there is no value projection.
+        values_are_keys: whether keys also serve as values, without a value projection.
         kv_reused: whether the layer has no cache and uses the keys and values of an earlier layer (Gemma 3n).
         v_rope: whether values are also rotated (RoFormer).
         v_norm: whether each value head has an unweighted norm.
@@ -226,18 +226,18 @@ class Attention(Layer):
         return "" if self.cross else "causal" if self.causal else "both"
 
     def idle_parameters(self) -> Iterator[tuple[str, str, int]]:
-        """Yield the key bias if it shifts all scores of a query equally and therefore has no effect after the
-        softmax.
-        """
+        """Yield the key bias if the softmax cancels it because it shifts all scores of a query equally."""
         if self.k_bias and self.qk_norm == "none" and not (self.rope or self.score_bias in ("projected", "distances")):
             yield "k_bias", "the key bias cancels in the softmax", (self.n_kv_heads or 0) * (self.d_head or 0)
 
     def shrink_field(self, field: str, sizes: Sizes) -> int | None:
-        """Return the small chunk length for chunks of patches, or None for all other fields."""
+        """Return the chunk length of the small test model if chunks consist of patches, or None for all other
+        fields.
+        """
         return sizes.PATCH_WINDOW if field == "chunk" and not self.causal else None
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return small head counts that divide evenly, and an even rotary width."""
+        """Return head counts that divide evenly and an even rotary width for the small test model."""
         from ._small_sizes import shrink_attention  # needed only by tests
 
         return shrink_attention(self, sizes, small)

@@ -19,7 +19,7 @@ class AttentionResidual(Layer):
 
     Attributes:
         d_model: width of the stream.
-        closes: whether the stream is stored as the sum of a group before a new stream starts.
+        closes: whether the stream is stored as a group sum and a new stream starts.
         n_sums: number of earlier groups, set when the stack is built. If 0, the weights are stored but unused.
         norm_eps: epsilon of the norm.
     """
@@ -39,7 +39,7 @@ class AttentionResidual(Layer):
     SHRINK: ClassVar[dict[str, str]] = {"n_sums": "keep"}
 
     def ends_group(self) -> bool:
-        """Return whether a layer group ends here, so that the stream is stored as the group's sum."""
+        """Return whether a layer group ends here and the stream is stored as the group's sum."""
         return self.closes
 
     def with_sums(self, n_sums: int) -> AttentionResidual:

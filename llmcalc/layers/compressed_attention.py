@@ -35,7 +35,7 @@ class CompressedAttention(Layer):
         index_heads: number of indexer heads; None to attend to all summaries.
         index_dim: width of each indexer head.
         index_topk: number of selected summaries per query.
-        rope: rotary positions of the end of each head and indexer head (default: interleaved pairs).
+        rope: rotary positions applied to the end of each head and indexer head (default: interleaved pairs).
         norm_eps: epsilon of the norms.
     """
 
@@ -78,7 +78,7 @@ class CompressedAttention(Layer):
             raise self.size_error("n_groups", problem, divides="n_heads")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return small even rotary widths."""
+        """Return an even head width and matching rotary positions for the small test model."""
         from ._small_sizes import shrink_rope, shrink_rotated_head  # needed only by tests
 
         head = shrink_rotated_head(self, sizes)

@@ -34,12 +34,12 @@ class Conv(Layer):
         normed: whether the convolution is followed by a GroupNorm with one group.
         activation: elementwise function applied to the output.
         groups: number of channel groups.
-        of_data: whether the input is data and receives no gradient.
+        of_data: whether the input is raw data without a gradient.
         span: number of audio frames per output row (2 after a stride of 2); None for one row per token.
         chunk: number of audio frames per separately convolved chunk. The last chunk is padded.
         reach: number of audio frames that affect each output row, without padding.
         overrun: number of output rows that the implementation computes and discards.
-        rows: number of output frequency bins of a spectrogram; None for a convolution only along time.
+        rows: number of output frequency bins; None for a convolution along time only.
         taps_across: kernel size along the frequencies (default: ``taps``).
     """
 
@@ -109,8 +109,9 @@ class Conv(Layer):
             self.derive(taps_across=self.taps)
 
     def shrink_field(self, field: str, sizes: Sizes) -> int | None:
-        """Return a small even output width if the layer is gated. ``taps`` and ``extra`` stay unchanged without
-        padding.
+        """Return an even output width for gated layers in the small test model. Without padding, ``taps`` and
+        ``extra``
+        stay unchanged.
         """
         if field == "d_out" and self.gated:
             return 2 * sizes.width(self.d_out // 2)

@@ -35,7 +35,7 @@ class Embedding(Layer):
         share: name of the shared table. Tables with the same name are stored once.
         offset: number of rows before the first position (2 in BART and OPT).
         scale: scaling factor for the rows (Gemma: sqrt(d_model)).
-        padding_id: id of the padding token, whose position is the row before the first position (RoBERTa).
+        padding_id: id of the padding token, which uses the row before the first position (RoBERTa).
         dropped_id: id of tokens with a zero embedding. The other embeddings are scaled up to compensate (ESM).
         own_ids: name of a separate id input for this table (ERNIE tasks, RoCBert shapes). Missing ids are 0.
         use: role of the rows: ``tokens`` (added to each token), ``joined`` (concatenated to the stream), ``copies``
@@ -45,8 +45,8 @@ class Embedding(Layer):
             ``suffix`` (trailing tokens), ``replacement`` (one row that replaces the embedding of a token), or
             ``array`` (vectors that attend to the stream and then replace the stream; Perceiver).
         codebooks: number of codebooks. The rows of all codebook tables are summed at every position (MusicGen).
-        token_id: id of the token whose embedding is replaced (only for ``use: replacement``).
-        column: index of the segment id, if tokens have several segment ids (TAPAS).
+        token_id: id of the token whose embedding is replaced (``use: replacement`` only).
+        column: index of the segment id to look up, if tokens have several segment ids (TAPAS).
         by_cell: whether positions restart in every table cell, given by the second and third segment ids (TAPAS).
         edges: box edges or box size used as the index: ``left_right``, ``upper_lower``, ``height`` or ``width``.
         columns: number of columns of the patch position grid.
@@ -125,7 +125,7 @@ class Embedding(Layer):
         return self.table == "position"
 
     def shrink_field(self, field: str, sizes: Sizes) -> int | None:
-        """Return the small number of rows or the small width, depending on ``table`` and ``use``."""
+        """Return the row count or width in the small test model, depending on ``table`` and ``use``."""
         if field == "d_model" and self.use == "angles":
             return sizes.size("rotated_head", self.d_model, 10, 14, 22, 26, 34)
         if field != "rows":
@@ -137,7 +137,7 @@ class Embedding(Layer):
         return sizes.by_rule("n_global" if self.use == "side_tokens" else _SMALL_ROWS[self.table], field, self.rows)
 
     def concatenated_width(self) -> int:
-        """Return the width of the rows that are concatenated to the stream."""
+        """Return the row width if the rows are concatenated to the stream, or 0 otherwise."""
         return self.d_model if self.use == "joined" else 0
 
     def n_prefix_tokens(self) -> int:
@@ -145,8 +145,9 @@ class Embedding(Layer):
         return self.rows if self.use == "prefix" else 0
 
     def fit_patches(self, rows: int, columns: int, n_prefix: int) -> Layer:
-        """Return a position table with one row per patch and prefix token. Patch grids are resized only to a
-        square.
+        """Return a position table with one row per patch and prefix token. Tables with ``columns`` are resized only
+        for
+        square patch grids.
         """
         if self.table != "position" or (self.columns and rows != columns):
             return self

@@ -22,11 +22,11 @@ class Features(Layer):
 
     Attributes:
         d_model: width of the stream.
-        blocks: block numbers: 1 for the first block, 0 for the input of the first block, and -1 for the last block.
+        blocks: numbers of the selected blocks (1 for the first block, 0 for its input, -1 for the last block).
         apart: whether the features are a separate output in addition to the previous output (Qwen3-VL).
 
     Raises:
-        SizeError: if ``blocks`` contains values other than integers.
+        SizeError: if ``blocks`` contains non-integer values.
     """
 
     d_model: int
@@ -43,9 +43,7 @@ class Features(Layer):
             raise self.size_error("blocks", f"must be integers such as -2, not {short_repr(self.blocks)}")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Replace every selected block by the last block, because blocks after the last selected block have no
-        gradient.
-        """
+        """Select the last block for every entry in the small test model, so that all blocks receive a gradient."""
         return {"blocks": " ".join(["-1"] * self.n_concatenated_streams())}
 
     def n_concatenated_streams(self) -> int:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @record
 class GatedDeltaNet(Layer):
-    """Chunked recurrence ``S = α S (I - β k kᵀ) + β v kᵀ; y = S q`` with short convolutions and a gated output norm.
+    """Short convolutions, the chunked recurrence ``S = α S (I - β k kᵀ) + β v kᵀ; y = S q`` and a gated norm.
 
     Attributes:
         d_model: input and output width.
@@ -59,7 +59,7 @@ class GatedDeltaNet(Layer):
         self.must_divide("n_k_heads", "n_v_heads")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return small head counts that divide evenly."""
+        """Return head counts that divide evenly for the small test model."""
         from ._small_sizes import shrink_heads  # needed only by tests
 
         return shrink_heads(self, sizes, "n_k_heads", "n_v_heads")

@@ -18,7 +18,7 @@ MOST_UNUSED = 8  # libraries store one or two
 
 @record
 class Head(Layer):
-    """Logits ``x wᵀ + b`` of all positions or only the last position.
+    """Logits ``x wᵀ + b`` for all positions or only the last position.
 
     Attributes:
         vocab: vocabulary size.
@@ -95,18 +95,20 @@ class Head(Layer):
             raise SizeError(text, field="barred", where="head")
 
     def shrink_field(self, field: str, sizes: Sizes) -> int | None:
-        """Return the small width of the additional input, which is the stream width minus the input width."""
+        """Return the additional input width in the small test model. This is the stream width minus the input
+        width.
+        """
         if field == "d_rest" and self.d_rest:
             return sizes.width(self.d_model + self.d_rest) - sizes.width(self.d_model)
         return None
 
     def reserve_sizes(self, sizes: Sizes, stream: int) -> None:
-        """Reserve a small input width that is less than the stream width if there is an additional input."""
+        """For heads with an additional input, reserve a small test input width that is less than the stream width."""
         if self.d_rest and self.d_model != stream:
             sizes.set_width(self.d_model, 7)
 
     def declare(self) -> Declaration:
-        """Declare the table ``[vocab, d_model]`` and the contraction over ``d_model``."""
+        """Declare the table ``[vocab, d_model]`` and the equations for the logits."""
         declaration = Declaration({"V": self.vocab, "d": self.d_model})
         declaration.logits = "fp32" if self.loss_in_fp32 else "compute"
         if self.n_positions:

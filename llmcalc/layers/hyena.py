@@ -12,7 +12,7 @@ from ..core.traits import Parallel
 
 @record
 class Hyena(Layer):
-    """Operator ``y = x_N ⊙ (h_N * ( ... x_1 ⊙ (h_1 * v)))`` with ``order`` gates and ``order - 1`` long filters.
+    """Operator ``y = x_N ⊙ (h_N * ( ... x_1 ⊙ (h_1 * v)))`` using ``order`` gates and ``order - 1`` long filters.
 
     Attributes:
         d_model: input and output width.

@@ -15,7 +15,7 @@ from ..core.traits import Parallel
 
 @record
 class Indexer(Layer):
-    """Token scores ``Σ_heads weight · relu(q k)`` with one key per token.
+    """Token scores ``Σ_heads weight · relu(q k)``, where all heads share one key per token.
 
     Attributes:
         d_model: input width.
@@ -97,7 +97,7 @@ class Indexer(Layer):
         return declaration
 
     def _compress(self, declaration: Declaration) -> list[str]:
-        """Declare the weights and caches of token groups, and return the equations that score complete groups."""
+        """Declare the weights and caches for token groups, and return the equations that score complete groups."""
         width = self.d_index
         declaration.axes |= {"cr": self.compressed or 1, "ip": 2 * width + 1, "ix": 2 * width}
         declaration.axes |= {"im": "ceil(c + q - cr + 1, cr)", "tr": "mod(c + q, cr)"}
@@ -118,6 +118,6 @@ class Indexer(Layer):
 
 
 def _pairs(tokens: str) -> str:
-    """Return the number of (token, block) pairs in which a complete block of ``cr`` tokens precedes the token."""
+    """Return the number of complete blocks of ``cr`` tokens up to each token, summed over all tokens."""
     blocks = f"ceil({tokens} - cr + 1, cr)"
     return f"(cr * ceil({blocks} * {blocks} - {blocks}, 2) + {blocks} * ({tokens} - cr * {blocks} + 1))"

@@ -14,7 +14,7 @@ from .mlp import PLAIN
 
 @record
 class Kda(Layer):
-    """Chunked recurrence ``S = (I - β k kᵀ) diag(α) S + β k vᵀ; y = Sᵀ q`` with short convolutions and a gated norm.
+    """Short convolutions, the chunked recurrence ``S = (I - β k kᵀ) diag(α) S + β k vᵀ; y = Sᵀ q`` and a gated norm.
 
     Attributes:
         d_model: input and output width.

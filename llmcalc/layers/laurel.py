@@ -27,7 +27,7 @@ class Laurel(Layer):
     PARALLEL: ClassVar[Parallel] = Parallel(whole="rank")
 
     def declare(self) -> Declaration:
-        """Declare weights ``[d_model, rank]`` and ``[rank, d_model]``, and a norm."""
+        """Declare the low-rank weights ``[d_model, rank]`` and ``[rank, d_model]``, and the norm."""
         declaration = Declaration({"d": self.d_model, "rank": self.rank})
         declaration.weights("left[d | rank]", "right[rank | d]", "norm[d]")
         declaration.equations(

@@ -25,13 +25,13 @@ class Linear(Layer):
         d_out: output width.
         bias: whether there is a bias.
         activation: elementwise function applied to the output.
-        positions: projected positions: ``all``, ``logits`` (positions with logits), or ``one`` (a pooler).
+        positions: positions to project: ``all``, ``logits`` (positions with logits), or ``one`` (a pooler).
         pooled: position for ``one``: ``first``, ``last``, ``of_id`` (``pooled_id``) or ``highest`` (highest id).
         pooled_id: token id for ``pooled: of_id`` (CLIP's end-of-text token). If absent, the first token is used.
         neighbours: number of adjacent positions concatenated as the input, in reverse order (MobileBERT).
         merge: number of positions merged into one, by pooling or concatenation, before the projection.
         merge_whole: whether an incomplete last group of positions is dropped.
-        span, chunk: number of audio frames per position and per chunk (see ``conv``).
+        span, chunk: numbers of audio frames per position and per chunk (see ``conv``).
         upsample: number of positions per token of the stack, reduced by a later layer.
         merge_by_channel: whether concatenated values are ordered by channel.
         n_latents: number of learned vectors that the layer processes instead of tokens.
@@ -97,7 +97,7 @@ class Linear(Layer):
             raise self.size_error("upsample", problem)
 
     def shrink_field(self, field: str, sizes: Sizes) -> int | None:
-        """Return the small input width for concatenated neighbours."""
+        """Return the input width in the small test model if neighbouring positions are concatenated."""
         if field == "d_in" and self.neighbours > 1:
             return self.neighbours * sizes.width(self.d_in // self.neighbours)
         return None

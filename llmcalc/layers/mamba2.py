@@ -78,7 +78,7 @@ class Mamba2(Layer):
         self.must_divide("n_groups", "n_ssm_heads")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return a small number of heads that is a multiple of the number of groups."""
+        """Return group and head counts for the small test layer. The head count is a multiple of the group count."""
         groups = 1 if self.n_groups == 1 else 2
         return {"n_groups": groups, "n_ssm_heads": 3 * groups}
 

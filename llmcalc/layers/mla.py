@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @record
 class Mla(Layer):
-    """Attention with a cache of ``kv_lora_rank + qk_rope_head_dim`` elements per token.
+    """Multi-head latent attention that caches ``kv_lora_rank + qk_rope_head_dim`` elements per token.
 
     Attributes:
         d_model: input and output width.
@@ -50,7 +50,7 @@ class Mla(Layer):
         index_interleaved: whether the rotated pairs of the indexer are adjacent.
         index_rotates_end: whether the end of each indexer head is rotated instead of the start.
         index_topk: number of tokens selected per query by the indexer of this layer or an earlier layer.
-        index_compressed, index_input_norm, index_position_scaled: as in ``indexer``, without the prefix ``index_``.
+        index_compressed, index_input_norm, index_position_scaled: same as the ``indexer`` fields without ``index_``.
         latent_reused: whether the latent and rotary key are reused from an earlier layer (Mistral Large 4).
         latent_lent: whether later layers reuse the latent and rotary key of this layer.
         position_scaled: whether each query head is scaled by a learned linear function of the log position.
@@ -128,21 +128,21 @@ class Mla(Layer):
             raise self.size_error("key_norm", "requires a rotary key computed by this layer")
 
     def has_order(self) -> bool:
-        """Return whether the heads have a rotary part."""
+        """Return whether the layer uses rotary positions."""
         return self.rope is not None
 
     def attention_direction(self) -> str:
-        """Return ``causal`` or ``both``."""
+        """Return ``causal`` if later tokens are masked, and ``both`` otherwise."""
         return "causal" if self.causal else "both"
 
     def shrink_field(self, field: str, sizes: Sizes) -> int | None:
-        """Return a number of learned frequencies equal to the number of rotary pairs in the small layer."""
+        """Return the number of learned frequencies in the small test layer, one per rotary pair."""
         if field == "rope_learned" and self.rope_learned:
             return sizes.size("qk_rope_head_dim", 2 * self.rope_learned, 6, 10, 14) // 2
         return None
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return rotary positions that match the small rotary width."""
+        """Return rotary positions that match the rotary width of the small test layer."""
         from ._small_sizes import shrink_rope  # needed only by tests
 
         return {"rope": shrink_rope(self, small.get("rope"), small.get("qk_rope_head_dim", self.qk_rope_head_dim))}

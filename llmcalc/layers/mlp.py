@@ -132,7 +132,7 @@ class Mlp(Layer):
         check_bounds(self)
 
     def declare(self) -> Declaration:
-        """Declare one or two weights ``[d_model, d_ff]`` and one weight ``[d_ff, d_model]``."""
+        """Declare the up-projection and down-projection, and a gate projection if the layer is gated."""
         declaration = Declaration({"d": self.d_model, "f": self.d_ff})
         if self.gated:
             declaration.weights("wg[d | f]")

@@ -37,7 +37,7 @@ class Moe(Layer):
         router: scoring function: ``softmax``, ``sigmoid`` or ``sqrt_softplus``.
         renormalise: whether the scores of the selected experts are divided by their sum.
         renormalise_eps: epsilon added to the sum of the scores (LFM2).
-        renormalise_power: order of the norm that divides the scores (DBRX). The default order of 1 is the sum.
+        renormalise_power: order of the norm by which the scores are divided (DBRX). Order 1 (default) is the sum.
         routed_scale: scaling factor for the scores of the selected experts.
         router_softcap: soft-cap bound for the router logits (Laguna).
         mixer_tolerance: relative tolerance of SparseMixer for experts with similar scores [liu2023].
@@ -74,10 +74,10 @@ class Moe(Layer):
         d_router: width of a router network with a projection, a norm, two layers and the scores (ZAYA).
         router_residual: whether the scaled hidden state of the previous router is added after the projection.
         n_null_experts: number of additional router classes without an expert. Tokens routed there skip the experts.
-        n_shared: number of shared experts that have width ``d_ff`` and router weights (Inkling).
+        n_shared: number of shared experts of width ``d_ff`` whose outputs are weighted by the router (Inkling).
         learned_gate_scale: whether all scores are multiplied by a learned factor.
         capacity: maximum number of tokens per expert and sequence. Later tokens are dropped.
-        batch_capacity: whether the capacity applies to the batch and first choices precede second choices (NLLB).
+        batch_capacity: whether the capacity applies to the full batch, with first choices assigned first (NLLB).
         capacity_share: capacity as a fraction of the tokens in the batch, instead of ``capacity``.
         priority_by_score: whether tokens with higher top scores have priority within the batch.
         renormalise_late: whether full experts are excluded before renormalising.
@@ -202,13 +202,13 @@ class Moe(Layer):
                 raise self.size_error("n_shared", f"and {name} cannot be combined")
 
     def tensor_component(self, tensor: Tensor, part: tuple[str, ...] = ()) -> str:
-        """Return ``routed experts``, ``shared experts`` or ``router``."""
+        """Return the component of a tensor, which is ``routed experts``, ``shared experts`` or ``router``."""
         if tensor.active:
             return "routed experts"
         return "shared experts" if part or tensor.name.startswith(_SHARED) else ROUTER
 
     def equation_component(self, equation: Equation, part: tuple[str, ...] = ()) -> str:
-        """Return ``routed experts``, ``shared experts`` or ``router``."""
+        """Return the component of an equation, which is ``routed experts``, ``shared experts`` or ``router``."""
         names = {operand.name for operand in equation.operands}
         if part or names & _OF_SHARED or any(name.startswith(_SHARED) for name in names):
             return "shared experts"
@@ -221,7 +221,7 @@ class Moe(Layer):
         return ROUTER if self.tensor_component(tensor) == ROUTER else super().number_class(tensor)
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return counts that leave some experts and groups inactive, and a capacity at which no tokens are dropped."""
+        """Return expert and group counts for the small test layer, and a capacity at which no tokens are dropped."""
         from ._small_sizes import shrink_experts  # needed only by tests
 
         found = shrink_experts(self, sizes)

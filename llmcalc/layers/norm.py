@@ -76,7 +76,7 @@ class Norm(Layer):
         if self.activation != "identity" and (self.gate_rank or self.n_global or self.weighted_first):
             raise self.size_error("activation", "cannot be combined with gate_rank, n_global or weighted_first")
         if self.weighted_first and (not self.scale or self.bias or self.weights_of or self.n_global or self.gate_rank):
-            raise self.size_error("weighted_first", "requires scale and no bias, weights_of, n_global or gate_rank")
+            raise self.size_error("weighted_first", "requires scale; omit bias, weights_of, n_global and gate_rank")
 
     def declare(self) -> Declaration:
         """Declare an optional weight and bias ``[d_model]`` and an optional gate."""

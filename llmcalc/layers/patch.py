@@ -46,9 +46,7 @@ class Patch(Layer):
     }
 
     def shrink_output(self, small: Patch) -> Patch:
-        """Return the small layer with its original ``side``, because the layer reads a token grid instead of
-        pixels.
-        """
+        """Return ``small`` with the original ``side``, because the patches consist of tokens instead of pixels."""
         return changed(small, side=self.side)
 
     def declare(self) -> Declaration:

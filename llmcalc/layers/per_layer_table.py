@@ -1,4 +1,4 @@
-"""Per-layer embedding table (Gemma 3n) with one additional input vector for each token in each layer."""
+"""Per-layer embedding table (Gemma 3n) that provides each layer with an additional input vector per token."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from .mlp import ACTIVATIONS
 
 @record
 class RgLru(Layer):
-    """Recurrence ``h = a h + sqrt(1 - a²) (i * u); y = (h * act(x wy)) wo`` with block-diagonal gates for a and i.
+    """Recurrence ``h = a h + sqrt(1 - a²) (i * u); y = (h * act(x wy)) wo``. The gates a and i are block-diagonal.
 
     Attributes:
         d_model: width of input and output.

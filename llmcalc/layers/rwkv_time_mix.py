@@ -12,7 +12,7 @@ from ..core.traits import Parallel, Roles
 
 @record
 class RwkvTimeMix(Layer):
-    """Time mixing ``y = (sigmoid(r) * wkv(k, v)) wo`` with inputs mixed from the current and the previous token.
+    """Time mixing ``y = (sigmoid(r) * wkv(k, v)) wo``. Each input mixes the current and previous token.
 
     Attributes:
         d_model: width of input and output.

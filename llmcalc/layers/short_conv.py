@@ -13,7 +13,7 @@ from ._recurrent import CONV_AXES, TORCH_CONV_AXES, convolve
 
 @record
 class ShortConv(Layer):
-    """Gated convolution ``y = (C * conv(B * u)) wo`` with projections B, C and u of the input.
+    """Gated convolution ``y = (C * conv(B * u)) wo``, where B, C and u are projections of the input.
 
     Attributes:
         d_model: width of input and output, and number of channels of the convolution.

@@ -28,7 +28,7 @@ class Sinusoids(Layer):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"sinusoids": "sinusoids of every position"}
 
     def declare(self) -> Declaration:
-        """Declare the addition of computed sinusoids."""
+        """Declare an equation that adds computed sinusoids to the input."""
         declaration = Declaration({"d": self.d_model})
         declaration.equations("y[b q d] = add(x, sinusoids)")
         return declaration

@@ -13,7 +13,7 @@ from ..core.traits import Parallel
 
 @record
 class Stored(Layer):
-    """Stored but unused weight, which is a vector, a matrix or a kernel with one to three dimensions.
+    """Weight that is stored but never used. It is a vector, a matrix or a kernel with one to three dimensions.
 
     Attributes:
         d_out: output dimension, stored first.

@@ -16,7 +16,7 @@ LARGE_SHARE = 0.2  # fraction of all parameters
 
 
 def cf001(case: Case) -> Iterator[Problem]:
-    """Report a window or chunk that is at least as long as the longest sequence."""
+    """Report a window or chunk that is at least as long as the model's number of learned positions."""
     limit = positions(case.architecture)
     for site, field, size in case.sizes("windows", "chunks"):
         if limit and size >= limit:

@@ -14,7 +14,7 @@ Problem = tuple[str, str, str]  # place, message and advice of a finding
 
 
 class Site(NamedTuple):
-    """A layer and its location. Equal layers in equal blocks share a site. ``times`` is the number of equal layers."""
+    """A layer and its location. ``times`` counts the equal layers in equal blocks that share the location."""
 
     stack: Stack
     place: str
@@ -31,7 +31,7 @@ class Case:
 
     @property
     def sites(self) -> list[Site]:
-        """All sites of the architecture."""
+        """Layer sites of all stacks except vision and audio encoders."""
         return list(sites(self.architecture))
 
     def sizes(self, *roles: str) -> Iterator[tuple[Site, str, int]]:

@@ -21,7 +21,7 @@ Check = Callable[[Case], Iterator[Problem]]
 
 @record
 class Rule:
-    """A lint rule. ``data/rules.yaml`` describes the fields."""
+    """A lint rule. The fields are described in ``data/rules.yaml``."""
 
     code: str
     title: str

@@ -57,7 +57,7 @@ def hw005(case: Case) -> Iterator[Problem]:
 
 
 def _unaligned(case: Case, role: str, multiple: int, aligned: int = 1) -> Iterator[Problem]:
-    """Report sizes that are multiples of ``aligned`` but not of ``multiple``, once per layer and size."""
+    """Report each layer size that is a multiple of ``aligned`` but not of ``multiple``."""
     seen = set()
     for site, field, size in case.sizes(role):
         if (site.place, site.layer, size) not in seen and size % multiple and size % aligned == 0:
@@ -88,7 +88,7 @@ def tp002(case: Case) -> Iterator[Problem]:
 
 
 def tp003(case: Case) -> Iterator[Problem]:
-    """Report a hidden width per rank that is not a multiple of 64."""
+    """Report hidden widths whose share per rank is not a multiple of 64."""
     ranks = case.mesh.tp
     for site, field, size in case.sizes("hidden"):
         if ranks > 1 and (size % ranks or size // ranks % TILE):

@@ -34,7 +34,7 @@ class Piece(NamedTuple):
 
 
 def pieces(table: Table) -> list[Piece]:
-    """Return the printed columns of a table, including the total row."""
+    """Return the printed columns of a table, including the cells of the total row."""
     rows = [*table.rows, *([table.total] if table.total else [])]
     columns = zip(*rows, strict=True) if rows else ([] for _ in table.columns)
     pairs = zip(table.columns, columns, strict=True)
@@ -66,7 +66,7 @@ def _piece(title: str, cells: list[str], right: bool, optional: int) -> Piece:
 
 
 def fit(found: Sequence[Piece], width: int) -> list[list[tuple[Piece, int]]]:
-    """Return the pieces that fit into ``width``, with their widths. A split table yields several lists."""
+    """Return lists of (piece, width) that fit into ``width``. A split table has more than one list."""
     kept = list(found)
     while _least(kept) > width and any(piece.optional for piece in kept):
         worst = max(piece.optional for piece in kept)

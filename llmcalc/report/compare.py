@@ -90,7 +90,7 @@ def _compare_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def diff_document(result: Diff) -> Document:
-    """Build the diff report with all differences, followed by the quantities and components that differ."""
+    """Build the diff report with all differences, followed by the parameter counts that differ."""
     models = (result.first.architecture, result.second.architecture)
     names = _names((result.first, result.second))
     heads = (Column("part"), Column("what", "name"), *map(Column, names))
@@ -106,7 +106,7 @@ def diff_document(result: Diff) -> Document:
 
 
 def _changed_counts(result: Diff) -> dict[str, tuple[int, int]]:
-    """Return the quantities and components whose parameter counts differ."""
+    """Return the parameter counts that differ, by quantity and by component."""
     one, other = result.first, result.second
     pairs = {name.replace("_", "-"): (getattr(one, name), getattr(other, name)) for name in QUANTITIES}
     for name in dict.fromkeys((*one.by_component, *other.by_component)):

@@ -32,7 +32,7 @@ def lengths_for(model: Architecture, lengths: Sequence[int]) -> list[int]:
 
 
 def flops_document(models: Sequence[Architecture], lengths: Sequence[int]) -> Document:
-    """Plot the average forward FLOPs per token. For a single model, also plot attention and the rest separately."""
+    """Plot the average forward FLOPs per token. For a single model, attention and other FLOPs are also plotted."""
     curves = [_curve(model.name, model, lengths, _per_token) for model in models]
     if len(models) == 1:
         curves = [_curve(CORE, models[0], lengths, _core), _curve(REST, models[0], lengths, _rest), *curves]
@@ -46,7 +46,7 @@ def state_document(models: Sequence[Architecture], lengths: Sequence[int]) -> Do
 
 
 def memory_document(model: Architecture, lengths: Sequence[int], batch: int, card: tuple[str, int] | None) -> Document:
-    """Plot serving memory against context length, with a line for the memory of an accelerator."""
+    """Plot serving memory against context length, with a line that marks an accelerator's memory size."""
     rows: list[tuple[Cell, ...]] = []
     bars = []
     for length in lengths_for(model, lengths):

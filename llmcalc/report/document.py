@@ -88,14 +88,14 @@ class Document:
     """Structured output of a command.
 
     Attributes:
-        title: one-line name of the model or question.
+        title: one-line title, such as the model name or the question answered.
         subtitle: lines below the title, such as the structure of the model.
-        warnings: important warnings, for example about an unpublished model.
+        warnings: important warnings, such as a warning that a model is unpublished.
         facts: main results.
         tables: breakdowns (tables without rows are omitted).
-        main: index of the table that the CSV format prints.
+        main: index of the table written as CSV.
         tree: derivation of a number.
-        derivation: function that builds the tree for the format ``tree``.
+        derivation: function that builds the tree for the ``tree`` format.
         notes: lines at the end, such as assumptions, uncounted modules and misprints in sources.
         data: function that builds the JSON object.
         pictures: function that builds the plots.

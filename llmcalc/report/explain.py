@@ -17,7 +17,7 @@ MEANINGS = WORKLOAD_MEANINGS | {ROOT_FORMULA: "number of equal blocks, each stor
 
 
 def explain_document(explanation: Explanation, depth: int | None = None, select: str | None = None) -> Document:
-    """Build the report for an explanation that is already limited by ``depth`` and ``select``."""
+    """Build the report for an explanation already filtered by ``depth`` and ``select``."""
     architecture, workload = explanation.architecture, explanation.workload
     return model_document(
         architecture,

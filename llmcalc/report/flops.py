@@ -54,7 +54,7 @@ def _moved(result: Flops) -> Traffic | None:
 
 
 def _bound(result: Flops) -> list[str]:
-    """Return a note if the FLOPs depend on the expert routing."""
+    """Return a note that the matmul FLOPs are an upper bound if they depend on the expert routing."""
     if result.even_matmul == result.matmul:
         return []
     even = exact(result.even_matmul)
@@ -62,13 +62,13 @@ def _bound(result: Flops) -> list[str]:
 
 
 def rule_of_thumb(result: Flops, counted: Params) -> int:
-    """Return 2·N·D, or 6·N·D in training, for D tokens and N active parameters, excluding lookup tables."""
+    """Return 2·N·D (6·N·D in training) for D tokens and N active parameters outside lookup tables."""
     factor = TRAIN_RULE if result.workload.mode == "train" else FORWARD_RULE
     return factor * counted.active_non_embedding * result.tokens
 
 
 def conventional_flops(result: Flops) -> dict[str, int]:
-    """Return the FLOPs of a training step under each published convention (empty for unsupported models)."""
+    """Return the FLOPs of a training step by published convention. The mapping is empty for unsupported models."""
     if result.workload.mode != "train":
         return {}
     try:

@@ -105,7 +105,7 @@ def workload_line(workload: Workload, also: Sequence[str] = SHOWN_FIELDS) -> str
 
 
 def settings_text(settings: Any, also: Sequence[str] = ()) -> str:
-    """Format the record fields that are non-default or named in ``also``, for example as ``batch 1 · extend``."""
+    """Format fields with non-default values and fields named in ``also``, for example as ``batch 1 · extend``."""
     values = {field.name: getattr(settings, field.name) for field in fields(settings)}
     defaults = {field.name: field.default for field in fields(settings)}
     shown = {name: value for name, value in values.items() if name in also or value != defaults[name]}
@@ -113,7 +113,7 @@ def settings_text(settings: Any, also: Sequence[str] = ()) -> str:
 
 
 def named_values(values: Mapping[str, Any]) -> str:
-    """Join names and values, omitting values that are True."""
+    """Join names and values in one line. If a value is True, only the name is included."""
     texts = {name.replace("_", " "): value for name, value in values.items()}
     return " · ".join(name if value is True else f"{name} {value}" for name, value in texts.items())
 

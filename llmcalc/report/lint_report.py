@@ -1,4 +1,4 @@
-"""Reports for ``check`` and ``rule``, which list findings, limits and lint rules."""
+"""Reports on findings and limits (``check``) and on lint rules (``rule``)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ YES, NO = "✓", "✗"
 
 
 def check_document(found: Sequence[Checked]) -> Document:
-    """Build the check report, with one row per finding and one row per limit."""
+    """Build the check report with a table of findings and a table of limits."""
     skip = 0 if len(found) > 1 else 1  # the model column
     findings = [
         (checked.architecture.name, one.code, one.place, one.message, one.advice)[skip:]

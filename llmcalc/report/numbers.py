@@ -26,7 +26,7 @@ def exact(number: int) -> str:
 
 
 def human(number: int) -> str:
-    """Format an integer with four digits and a scale (K, M, B for 1e9, or T). Return an empty string below 1000.
+    """Format an integer with four digits and a suffix (K, M, B or T). Return an empty string below 1000.
 
     Integer arithmetic is used because large values exceed the precision of a float.
 
@@ -101,7 +101,7 @@ def change(number: int) -> str:
 
 
 def ratio(value: float) -> str:
-    """Format a ratio with a multiplication sign.
+    """Format a ratio with a multiplication sign, such as ×0.25.
 
     >>> ratio(0.25), ratio(1612.3), ratio(1.0)
     ('×0.25', '×1,612', '×1')

@@ -76,7 +76,7 @@ def search_document(words: Sequence[str], found: Sequence[Model]) -> Document:
 
 
 def where_document(name: str, found: preset_files.PresetLocation) -> Document:
-    """Build a report on the file and size of a named model, and on all shadowed files."""
+    """Build a report with the preset file and size of a model, and all preset files that this file shadows."""
     file = Path(found.file)
     files = [os.path.join(folder, file.name) for folder in preset_files.folders()]
     hidden = [other for other in files if os.path.isfile(other) and other != found.file]

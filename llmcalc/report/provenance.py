@@ -12,7 +12,7 @@ DOLLARS = "US dollars"
 
 
 def span_fact(label: str, span: Span, unit: str, what: str = "") -> Fact:
-    """Return a fact with the middle value, and a note with the range if the low and high values differ."""
+    """Return a fact with the middle value of a span. If the low and high values differ, a note states the range."""
     ends = "" if span.low == span.high else span_text(span.low, span.high)
     return Fact(label, four_digits(span.mid), unit, ", ".join(filter(None, (ends, what))))
 
@@ -41,7 +41,7 @@ def four_digits(value: float) -> str:
 
 
 def cost_fact(cost: tuple[float, float] | None, price: Price | None) -> Fact:
-    """Return a fact with the cost, or with a hint to set a price."""
+    """Return a fact with the cost, or with a hint to set a price if the cost is unknown."""
     if cost is None or price is None:
         return Fact("cost", "not known", "", spelled("set the price per accelerator-hour, such as {price=2.50}"))
     if price.low == price.high and round(cost[0]) == round(cost[1]):

@@ -74,7 +74,7 @@ class Comparison:
 
 
 def comparisons(result: Any, expect: tuple[Expectation, ...]) -> list[Comparison]:
-    """Compare all published figures that correspond to an integer attribute of ``result``."""
+    """Compare each published figure with the corresponding integer attribute of ``result``, if there is one."""
     found = []
     for expectation in expect:
         attribute = ATTRIBUTES.get(expectation.quantity, expectation.quantity)

@@ -75,7 +75,7 @@ def _models(preset: dict[str, Any]) -> Iterator[Model]:
 
 
 def stack_roles(architecture: Architecture) -> str:
-    """Join the roles of the stacks with hyphens, as in ``encoder-decoder``."""
+    """Join the distinct stack roles of a model with hyphens, resulting in a name such as ``encoder-decoder``."""
     return "-".join(dict.fromkeys(stack.role for stack in architecture.stacks))
 
 

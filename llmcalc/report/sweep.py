@@ -48,7 +48,9 @@ def sweep_document(result: Sweep) -> Document:
 
 
 def _pictures(result: Sweep) -> list[Picture]:
-    """Plot each quantity along the longest axis, with one curve per combination of the other axes."""
+    """Plot each quantity against the longest numeric axis, with one curve per combination of the other axes'
+    values.
+    """
     numeric = [at for at, axis in enumerate(result.axes) if all(type(value) is int for value in axis.values)]
     longest = max(numeric, key=lambda at: len(result.axes[at].values), default=-1)
     if longest < 0 or len(result.axes[longest].values) < 2:
@@ -74,7 +76,7 @@ def _curves(result: Sweep, name: str, longest: int) -> Picture:
 
 
 def _settings(result: Sweep) -> list[str]:
-    """Return the non-default memory settings and the mesh."""
+    """Return one line with the non-default memory settings and one line with the mesh."""
     settings = {
         name: ", ".join(value) if isinstance(value, list) else value
         for name, value in result.memory.items()

@@ -84,7 +84,7 @@ def _group(model: Architecture) -> str:
 
 
 def doubling_months(found: Sequence[Point], attribute: str) -> float | None:
-    """Return the doubling time in months, based on each year's largest model, or None if there is no growth."""
+    """Return the doubling time in months of each year's largest value, or None if there is no growth."""
     values = [(point.year, getattr(point, attribute)) for point in found if getattr(point, attribute)]
     largest = {year: max(value for own, value in values if own == year) for year, _ in values}
     if len(largest) < FEWEST:

@@ -20,7 +20,7 @@ SHOWN_SIZES = ("seq", "attention")
 
 
 def train_document(run: Training, stated: bool = True) -> Document:
-    """Build the training report. ``stated`` means that the user specified the token count."""
+    """Build the training report. ``stated`` is whether the user specified the token count."""
     architecture, machine = run.architecture, run.machine
     lines = (workload_line(run.step.workload, SHOWN_SIZES), *((machine_line(machine),) if machine else ()))
     return model_document(

@@ -1,4 +1,4 @@
-"""Reports on checkpoint headers, either compared with an architecture or counted as stored."""
+"""Reports that compare checkpoint headers with an architecture or count the stored elements."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_DIFFERENCES = 50  # number of printed differences; the JSON output has all 
 
 
 def comparison_document(comparison: Comparison) -> Document:
-    """Build the comparison report with the matching tensors, the differences and the bytes per part."""
+    """Build the comparison report with the number of matching tensors, the differences and the bytes on disk."""
     listed = comparison.differences[:MOST_DIFFERENCES]
     rest = len(comparison.differences) - len(listed)
     differences = [(one.name, _difference_text(one)) for one in listed]

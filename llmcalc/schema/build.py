@@ -7,7 +7,7 @@
         inputs: {token: {embedding: {rows: 50257, share: token_embedding}}}
         blocks:
           block:
-            attention: {mha: {n_heads: 12}}              # a sub-layer with one or several parallel layers
+            attention: {mha: {n_heads: 12}}              # a sub-layer with one or more parallel layers
             mlp: {mlp: {d_ff: 3072}}
         order: [block * 12]
         outputs: {norm: {layernorm: {}}, head: {head: {vocab: 50257, share: token_embedding}}}
@@ -54,7 +54,7 @@ ROLE_NAMES = (*ROLES, "auxiliary", "tower")
 
 
 class Builder:
-    """Builder of stacks from plain data.
+    """Builds stacks from plain data.
 
     ``fail`` adds key paths to errors, ``kinds`` contains the layer kinds that the preset defines, and ``warnings``
     collects warnings about deprecated names.

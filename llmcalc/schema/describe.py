@@ -127,7 +127,7 @@ def _sublayer(sublayer: Sublayer, layer: Callable[..., dict[str, Any]]) -> dict[
 
 
 def _is_plain(sublayer: Sublayer) -> bool:
-    """Return whether the branch names follow from the layer kinds and all branches have equal norms."""
+    """Return whether the branch names can be derived from the layer kinds and all branches have equal norms."""
     first = sublayer.branches[0]
     if any(branch.name in SUBLAYER_KEYS or branch.layer.kind() in SUBLAYER_KEYS for branch in sublayer.branches):
         return False

@@ -113,7 +113,7 @@ def _stack(name: str, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def name_and_fields(layer: Layer, width: int, alias: str = "") -> tuple[str, dict[str, Any]]:
-    """Return the given or most specific alias of a layer, and the fields to write in a stack of this width."""
+    """Return the alias or kind of a layer, and the fields to write in a stack of the given width."""
     kind = layer.kind()
     name = alias or next((other for other in _ALIASES.get(kind, ()) if _has_alias(other, layer)), kind)
     return name, _fields(name, layer, width)
@@ -221,7 +221,7 @@ def _stack_sizes(name: str, stack: dict[str, Any]) -> Iterator[_Size]:
 
 
 def _lengths(name: str, order: Any) -> Iterator[_Size]:
-    """Yield the total layer count if an order ends in a count that can become a variable."""
+    """Yield the total layer count if the last count of a block order can become a variable."""
     items = order if isinstance(order, list) else [order]
     last = items[-1] if items else None
     if isinstance(last, dict) and not any(isinstance(item, dict) for item in items[:-1]):
@@ -232,7 +232,7 @@ def _lengths(name: str, order: Any) -> Iterator[_Size]:
 
 
 def _layer_sizes(stack: str, data: Any, width: int) -> Iterator[_Size]:
-    """Yield the integer fields of all layers. Input and output widths equal to the stream width count as d_model."""
+    """Yield the integer fields of all layers. Input and output widths equal to the stream width are named d_model."""
     for key, value in data.items():
         if not isinstance(value, dict):
             continue

@@ -119,7 +119,7 @@ def _sublayer() -> Schema:
 
 
 def _with_kinds(keys: dict[str, Schema], about: str) -> Schema:
-    """Return the schema of a mapping whose keys are the given keys, built-in kinds and preset-defined kinds."""
+    """Return the schema of a mapping that allows the given keys, built-in kinds and preset-defined kinds."""
     return {**_mapping({**_kinds(), **keys}, about), "additionalProperties": {"$ref": "#/$defs/own_kind"}}
 
 
@@ -147,7 +147,7 @@ def _kinds() -> dict[str, Schema]:
 
 
 def parts_of(*owners: type[Part]) -> dict[type[Part], None]:
-    """Return the parts that the given classes can contain, directly or indirectly, as an ordered set."""
+    """Return the ordered set of parts that the given classes can contain directly or indirectly."""
     found = dict.fromkeys(part for owner in owners for choices in owner.PARTS.values() for part in choices)
     return found | parts_of(*found) if found else found
 
@@ -205,7 +205,7 @@ def _order() -> Schema:
 
 
 def _form(keys: dict[str, Schema], about: str) -> Schema:
-    """Return the schema of one form of a block order. Only the first key is required, as a base may add other keys."""
+    """Return the schema of one block order form. Only the first key is required, because a base may add other keys."""
     return {**_mapping(keys, about), "required": [next(iter(keys))]}
 
 

@@ -126,7 +126,7 @@ def _run_text(run: tuple[str, int]) -> str:
 
 
 def _repeated_runs(runs: Runs) -> Runs | None:
-    """Return one period of a repeating order, or None. The last repetition may be incomplete."""
+    """Return one period of a block order, or None if the order does not repeat. The last period may be incomplete."""
     for period in range(2, len(runs) // 2 + 1):
         pattern = runs[:period]
         repeats = all(run == pattern[index % period] for index, run in enumerate(runs[:-1]))

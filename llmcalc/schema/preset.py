@@ -1,4 +1,4 @@
-"""Preset files with one model family, its sizes and published figures.
+"""Preset files. A preset describes one model family with its sizes and published figures.
 
 name: gpt3
 base: gpt2                        another preset that supplies missing keys
@@ -46,7 +46,7 @@ def load_file(file: str | os.PathLike[str], size: str | None = None, overrides: 
 
 
 def _located(error: InputError, file: str) -> InputError:
-    """Locate an error in the preset file or in one of its bases."""
+    """Add the location in the preset file or one of its bases to an error."""
     from .yaml_reader import locate_error, read_yaml
 
     files, documents = [file], []
@@ -100,7 +100,7 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: st
         template, variables = apply_overrides(template, variables, overrides)
 
     def fail(error: InputError, path: KeyPath) -> InputError:
-        """Report an invalid value where its variable is defined, and an unknown name where the name is used."""
+        """Locate an invalid value at the definition of its variable, and an unknown name where the name is used."""
         name = "" if isinstance(error, UnknownNameError) else variable_at(template, path[1:])
         return error.under(_definition(name, size, chosen) if name in variables else path)
 
@@ -142,7 +142,7 @@ def own_kinds(data: Mapping[str, Any]) -> dict[str, type[Layer]]:
 
 
 def _definition(name: str, size: str | None, chosen: Mapping[str, Any]) -> KeyPath:
-    """Return the key path of a variable's value in the size or in the family variables."""
+    """Return the key path that defines a variable, either in the size or in the family variables."""
     return ("sizes", size, name) if name in chosen else ("variables", name)
 
 
@@ -177,7 +177,7 @@ class Family(NamedTuple):
 
 
 def inherit(data: Any, file: str | None) -> Family:
-    """Return preset data merged with its bases. Bases are searched first in the preset's folder."""
+    """Return preset data merged with its bases. The preset's folder is searched first for bases."""
     check_preset(data, file)
     own, seen, bases = data, [str(data["name"])], []
     while data.get("base") is not None:

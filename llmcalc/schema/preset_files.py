@@ -74,7 +74,7 @@ def find(name: str) -> PresetLocation:
 
 
 def _names_of(stem: str, file: str, data: dict[str, Any]) -> Iterator[tuple[str, PresetLocation]]:
-    """Yield the lower-case names and aliases of the models in a preset file."""
+    """Yield (lower-case name, location) for every model name and alias in a preset file."""
     yield stem, PresetLocation(file, None)
     sizes, aliases = data.get("sizes"), data.get("aliases")
     for size in sizes if isinstance(sizes, dict) else {}:
@@ -84,7 +84,7 @@ def _names_of(stem: str, file: str, data: dict[str, Any]) -> Iterator[tuple[str,
 
 
 def names() -> dict[str, PresetLocation]:
-    """Return the preset location for every name that ``load`` accepts."""
+    """Return a mapping from every name that ``load`` accepts to a preset location."""
     found: dict[str, PresetLocation] = {}
     for stem, file in files().items():
         with suppress(InputError):  # an invalid file is reported only when loaded

@@ -48,7 +48,7 @@ class Rules:
 
 @record
 class Candidate:
-    """A candidate shape with its sizes, model and value, and its deviations in value and proportions."""
+    """A candidate shape with its sizes, model and value, and its deviations from the target and usual proportions."""
 
     sizes: Sizes
     architecture: Architecture
@@ -97,7 +97,7 @@ class Design(NotebookDisplay):
 
 
 def search(name: str, target: int, measure: Measure, rules: Rules | None = None) -> Design:
-    """Find shapes of a family near ``target``. The value of ``measure`` must increase with each of the sizes."""
+    """Find shapes of a family near ``target``. The value of ``measure`` must increase with every size."""
     chosen = rules or Rules()
     family = _Family(name, measure)
     found = family.candidates(target, chosen)
@@ -143,7 +143,7 @@ class _Family:
         return min(self.values, key=lambda size: abs(log(self.values[size] / target)))
 
     def candidates(self, target: int, rules: Rules) -> list[Candidate]:
-        """Return the shapes within tolerance, or all shapes if there are none, from best to worst."""
+        """Return the shapes within tolerance, or all shapes if none is within tolerance, from best to worst."""
         base, wanted = self.base(target), self._proportion(target)
         widths = self._widths(base, target, rules)
         return _sorted([shape for sizes in widths for shape in self._shapes(base, sizes, target, wanted)], rules)
@@ -198,7 +198,7 @@ class _Family:
             yield Candidate(sizes, model, value, value / target - 1, ratio, abs(log(ratio / wanted)))
 
     def _model(self, base: str | None, sizes: Sizes) -> tuple[Architecture, int] | None:
-        """Return the model with these sizes and its value, or None if the sizes are incompatible."""
+        """Return a model with the given sizes and the measured value, or None if the sizes are incompatible."""
         key = base, tuple(sorted(sizes.items()))
         if key not in self.measured:
             try:
@@ -218,7 +218,7 @@ def _sorted(found: list[Candidate], rules: Rules) -> list[Candidate]:
 
 
 def _scaled(own: dict[str, Any], known: dict[str, Any], width: int, rules: Rules) -> Sizes | None:
-    """Return the sizes for a width, excluding expressions, or None if the heads do not divide evenly among ranks."""
+    """Return the integer sizes for a stream width, or None if the heads do not divide evenly among ranks."""
     growth = width / known[WIDTH]
     sizes = {WIDTH: width}
     for name, size in own.items():

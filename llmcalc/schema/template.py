@@ -87,7 +87,7 @@ def names_used(value: Any) -> set[str]:
 
 
 def variable_at(value: Any, path: Path) -> str:
-    """Return the expression at a path without the ``$``, such as ``n_heads``, or an empty string."""
+    """Return the expression at a path without the ``$``, such as ``n_heads``, or an empty string if there is none."""
     for key in path:
         inside = (isinstance(value, dict) and key in value) or (isinstance(value, list) and key in range(len(value)))
         if not inside:

@@ -81,7 +81,7 @@ def read_yaml(text: str, name: str) -> Document:
 
 
 class _Builder:
-    """Builder of plain data from parser events, with a recursion limit of ``MAX_DEPTH``."""
+    """Builds plain data from parser events and limits the recursion depth to ``MAX_DEPTH``."""
 
     def __init__(self, events: Iterator[Any], marks: dict[Path, Mark], name: str, text: str) -> None:
         self.events, self.marks, self.name, self.text = events, marks, name, text

@@ -19,6 +19,6 @@ def twin(architecture: Architecture, *, seed: int = 0, modules: Mapping[str, Any
 
     ``modules`` maps layer kinds that this package does not implement to their modules.
 
-    A vision or audio encoder without a NumPy model is omitted, and the language model runs only on text.
+    Vision and audio encoders without NumPy models are omitted. The language model then runs on text only.
     """
     return Model(architecture, seed, modules)

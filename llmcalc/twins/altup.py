@@ -34,7 +34,9 @@ def predict(layer: Any, w: Weights, streams: Array) -> Array:
 
 
 def correct(layer: Any, w: Weights, predicted: Array, block: Array) -> Array:
-    """Add the active stream's scaled prediction error to all predictions, given the block output ``block`` [b q d]."""
+    """Correct all predictions by the scaled difference between the block output ``block`` [b q d] and its
+    prediction.
+    """
     share = einsum("bqi,it->bqt", _route(layer, w, block), w.correct) + 1.0
     error = block - predicted[:, :, layer.active]
     return predicted + share[..., None] * error[:, :, None]

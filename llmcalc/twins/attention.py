@@ -208,7 +208,7 @@ def normalise_and_rotate(layer: Any, w: Weights, name: str, x: Array, step: Step
 
 
 def normalise(layer: Any, w: Weights, name: str, x: Array) -> Array:
-    """Normalise ``x`` [b q heads e] with the QK norm, either for each head or over all heads."""
+    """Normalise ``x`` [b q heads e] with the QK norm, either per head or over all heads."""
     if layer.qk_norm == "none":
         return x
     scale, bias = w.get(f"{name}_norm"), w.get(f"{name}_norm_b")

@@ -75,7 +75,7 @@ def read(architecture: Architecture, stacks: list[PlacedStack], given: Mapping[s
 def _match_names(
     architecture: Architecture, stacks: list[PlacedStack], given: Mapping[str, Array]
 ) -> tuple[Groups, dict[str, str]]:
-    """Return the stored tensors under their transformers names or published names, whichever match more tensors."""
+    """Return the stored tensors under their transformers or published names, depending on which match more tensors."""
     alone = len(architecture.stacks) == 1
     today = _stored(stacks, find_layout(architecture.layout), alone)
     if today[0].keys() <= given.keys():
@@ -146,7 +146,7 @@ def _stored(stacks: list[PlacedStack], layout: Layout, alone: bool) -> tuple[Gro
 
 
 def _names(rule: Rule | None, placed: PlacedLayer, weight: Weight, name: str) -> Iterator[str]:
-    """Yield the stored names of a weight, one per expert or adapter if these are stored separately."""
+    """Yield the stored names of a weight. Experts or adapters that are stored separately have one name each."""
     if rule is None:
         yield name
         return
@@ -200,7 +200,7 @@ def _split(array: Array, parts: list[_Part], rule: Rule | None, found: dict[str,
 
 
 def _pieces(array: Array, parts: list[_Part], rule: Rule | None) -> list[Array]:
-    """Split a stored tensor whose weights are concatenated or alternate along one dimension."""
+    """Split a stored tensor along the dimension in which its weights are concatenated or interleaved."""
     along = _along(parts[0], rule)
     lengths = [part.stored[along] for part in parts]
     if len(parts) == 1:

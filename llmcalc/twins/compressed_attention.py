@@ -85,7 +85,7 @@ def _rotate(layer: Any, x: Array, positions: Array) -> Array:
 
 
 def _window(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Return the keys [b k e] of the cached window and of the new tokens."""
+    """Return the cached and new keys [b k e], and cache the keys that the next token can attend to."""
     kv = rmsnorm(einsum("bqd,de->bqe", x, w.wkv), layer.norm_eps, w.kv_norm)
     kv = _rotate(layer, kv[:, :, None], step.positions)[:, :, 0]
     if state and "kv" in state:
@@ -145,7 +145,7 @@ def compress(part: Summaries, layer: Any, w: Weights, x: Array, step: Step, stat
 def _compress_groups(
     part: Summaries, layer: Any, w: Weights, kv: Array, gate: Array, state: State | None, name: str
 ) -> Array:
-    """Return sums of ``kv`` [b s R w] weighted by ``gate``, including the previous group if groups overlap."""
+    """Return each group's gated sum of ``kv`` [b s R w], including the previous group's tokens if groups overlap."""
     gate = gate + w.position_bias
     if part.overlap:
         kv, gate = (
@@ -157,9 +157,7 @@ def _compress_groups(
 
 
 def _add_overlap(values: Array, part: Summaries, state: State | None, name: str, fill: float) -> Array:
-    """Concatenate the previous group's tokens (first half of the channels) with the group's own tokens (second
-    half).
-    """
+    """Join each group's tokens (second half of the channels) to the previous group's tokens (first half)."""
     former, own = values[..., : part.width], values[..., part.width :]
     before = state[name][:, None] if state and name in state else 0.0 * former[:, :1] + fill
     if state is not None:
@@ -170,7 +168,7 @@ def _add_overlap(values: Array, part: Summaries, state: State | None, name: str,
 def _select_summaries(
     layer: Any, w: Weights, x: Array, latent: Array, far: Array, step: Step, state: State | None
 ) -> tuple[Array | None, Array]:
-    """Return the summary indices selected for each query, or None for all, and a mask of future summaries."""
+    """Return the summary indices selected for each query (None for all summaries) and a mask of future summaries."""
     later = np.arange(far.shape[1]) >= (step.positions[:, None] + 1) // layer.rate  # [q s]
     if not layer.index_heads:
         return None, later

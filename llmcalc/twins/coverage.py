@@ -56,7 +56,7 @@ def mentioned_names(module: str) -> frozenset[str]:
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    """Yield the names in a function and in its nested functions and expressions."""
+    """Yield the names used in a function, including its nested functions and expressions."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):

@@ -31,7 +31,7 @@ def recurrence(q: Array, k: Array, v: Array, beta: Array, decay: Array, S: Array
 def in_chunks(
     chunk: Chunk, length: int, q: Array, k: Array, v: Array, beta: Array, decay: Array, S: Array
 ) -> tuple[Array, Array]:
-    """Compute the recurrence in chunks of ``length`` tokens by calling ``chunk`` [yang2024, Section 3.3]."""
+    """Compute the recurrence by calling ``chunk`` for every ``length`` tokens [yang2024, Section 3.3]."""
     S = S + 0.0 * k[:, 0, :, :, None] * v[:, 0, :, None, :]  # gives the initial state a gradient, as after a context
     outputs = []
     for first in range(0, q.shape[1], length):
@@ -44,7 +44,7 @@ def in_chunks(
 def inverse(earlier: Array) -> Array:
     """Return ``(1 + L)⁻¹`` for the strictly lower triangular part L of ``earlier`` [b h z z].
 
-    The inverse determines all writes of a chunk simultaneously.
+    With this inverse, all writes of a chunk are computed in parallel.
     """
     size = earlier.shape[-1]
     rows: list[Array] = []

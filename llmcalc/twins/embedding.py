@@ -26,7 +26,7 @@ def weights(layer: Any) -> list[Weight]:
 def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | None) -> Array:
     """Add the token embeddings [b q d] or position embeddings [q d] to ``x``.
 
-    With ``use: copies``, append the initial vectors of additional token copies instead.
+    With ``use: copies``, append initial vectors for additional copies of the tokens instead.
     """
     if layer.use == "side_tokens" and x is None and step.source is not None:  # learned queries
         return w.w[np.tile(np.arange(layer.rows), (len(step.ids), 1))]
@@ -94,7 +94,7 @@ def _insert_image(rows: Array, vectors: Array, marked: Array) -> Array:
 
 
 def _sum_codebooks(layer: Any, w: Weights, step: Step) -> Array:
-    """Sum the codebook embeddings. The codebook ids of each sequence are consecutive rows [b·n q]."""
+    """Sum each token's codebook embeddings. The ids [b·n q] contain one row per codebook, grouped by sequence."""
     if len(step.ids) % layer.codebooks:
         raise InputError(
             f"the number of ID sequences ({len(step.ids)}) must be a multiple of codebooks ({layer.codebooks})"
@@ -139,7 +139,7 @@ def _row_ids(layer: Any, step: Step) -> Array:
 
 
 def position_rows(layer: Any, step: Step) -> Array:
-    """Return each token's row in the position table, as [q], or as [b q] if padding tokens are not counted."""
+    """Return the position table row of each token, [q], or [b q] if padding tokens are not counted."""
     if layer.padding_id is None:
         return step.positions + layer.offset
     real = step.ids != layer.padding_id
@@ -177,9 +177,7 @@ def _table(layer: Any, w: Weights) -> Array:
 
 
 def sinusoid_halves(rows: int, width: int, slower: bool) -> Array:
-    """Return sinusoids [rows width], with sines before cosines. If ``slower`` is set, the lowest frequency is 1e-4
-    radians per position.
-    """
+    """Return sinusoids [rows width], sines first. If ``slower``, the lowest frequency is 1e-4 radians per position."""
     half = width // 2
     angles = np.arange(rows)[:, None] / 10000.0 ** (np.arange(half) / (half - slower))
     return np.concatenate([np.sin(angles), np.cos(angles), np.zeros((rows, width % 2))], axis=1)

@@ -113,7 +113,7 @@ def softmax(x: Array, sink: Array | None = None) -> Array:
 
 @operation
 def divide_by_sum(x: Array, eps: float = 0.0, power: float = 1.0) -> Array:
-    """Compute ``x / (sum(x) + eps)`` over the last axis, or ``x / sum(x^power)^(1/power)``."""
+    """Divide ``x`` by ``sum(x) + eps`` over the last axis, or by ``sum(x^power)^(1/power)`` if ``power`` is not 1."""
     if power != 1.0:
         return x / np.sum(x**power, axis=-1, keepdims=True) ** (1 / power)
     return x / (np.sum(x, axis=-1, keepdims=True) + eps)

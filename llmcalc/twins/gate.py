@@ -25,7 +25,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def apply_gate(gate: Any, w: Weights, x: Array, mixed: Array, scale: Array | None = None) -> Array:
-    """Multiply head outputs [b q h v] by the gate, whose input is ``x`` [b q d]."""
+    """Multiply head outputs [b q h v] by a gate computed from ``x`` [b q d]."""
     if not gate:
         return mixed
     bias = w.get("bgate")

@@ -16,7 +16,9 @@ from .weights import Array, Weight, Weights, kernel, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return q, k, v, z (gate), b (write strength) and a (decay) projections, convolutions, and a gated norm."""
+    """Return the projections q, k, v, z (gate), b (write strength) and a (decay), the convolutions, and a gated
+    norm.
+    """
     d, keys, values = layer.d_model, (layer.n_k_heads, layer.d_k), (layer.n_v_heads, layer.d_v)
     sizes = {"q": keys, "k": keys, "v": values}
     found = [matrix(f"w{name}", d, size) for name, size in {**sizes, "z": values}.items()]

@@ -24,7 +24,7 @@ class Result(NamedTuple):
     """An operation's output, with one pullback per input.
 
     Attributes:
-        is_view: whether the output holds the elements of the first input in another shape, order or data type.
+        is_view: whether the output contains the first input's elements in another shape, order or data type.
         makes_activation: whether the output is an activation even if all inputs are weights, as in a lookup.
     """
 
@@ -35,7 +35,7 @@ class Result(NamedTuple):
 
 
 def sum_to_shape(gradient: Array, given: Any) -> Array:
-    """Sum a gradient over the broadcast dimensions of the input ``given``."""
+    """Sum a gradient over broadcast dimensions to restore the shape of the input ``given``."""
     shape = np.shape(given)
     extra = gradient.ndim - len(shape)
     gradient = np.sum(gradient, axis=tuple(range(extra))) if extra else gradient
@@ -214,7 +214,7 @@ def _along(axis: int, index: Any) -> Pullback:
 
 
 def fft(a: Array, n: int, axis: int) -> Result:
-    """Compute the Fourier transform, with a VJP that multiplies the inverse transform by n."""
+    """Compute the Fourier transform, with a VJP that multiplies the inverse transform by the transform length."""
     length, is_real = a.shape[axis], not np.iscomplexobj(a)
 
     def back(g: Array) -> Array:
@@ -226,7 +226,7 @@ def fft(a: Array, n: int, axis: int) -> Result:
 
 
 def ifft(a: Array, axis: int) -> Result:
-    """Compute the inverse Fourier transform, with a VJP that divides the forward transform by n."""
+    """Compute the inverse Fourier transform, with a VJP that divides the forward transform by the transform length."""
     n = a.shape[axis]
     return Result(np.fft.ifft(a, axis=axis), [Pullback(lambda g: np.fft.fft(g, axis=axis) / n)])
 
@@ -330,7 +330,7 @@ NAMED: dict[str, Callable[..., Result]] = {
 
 
 def rule_of(function: Any) -> Callable[..., Result]:
-    """Return the function that computes the output and pullbacks of a NumPy function."""
+    """Return the rule that computes the output and pullbacks of a NumPy function."""
     rules = _UFUNCS if isinstance(function, np.ufunc) else _FUNCTIONS
     if function not in rules:
         raise NotImplementedError(f"the tape has no derivative rule for {function.__name__}")

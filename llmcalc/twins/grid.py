@@ -33,7 +33,7 @@ def angles(rope: Any, step: Step, width: int) -> Array:
     """Return rotary angles [q width/2], where some pairs rotate by the patch's row and others by its column.
 
     With ``halves``, rows and columns use the same frequencies [wang2024]. With ``alternate``, rows use the
-    even-numbered frequencies and columns the odd-numbered ones, counted from 0 [agrawal2024].
+    even-numbered frequencies and columns the odd-numbered ones, counting from 0 [agrawal2024].
     """
     if step.grid is None or step.prompt:
         raise UnsupportedError("grid positions require a stack that runs only on patches", where="attention")
@@ -68,9 +68,9 @@ def merge_squares(x: Array, step: Step, size: int) -> Array:
 
 
 def merge_patches(layer: Any, x: Array, width: int, step: Step) -> Array:
-    """Merge the patches for an output layer with input width ``width``, and drop unused prompt tokens.
+    """Merge patches to match an output layer's input width ``width``, and drop unused prompt tokens.
 
-    Depending on the width, patches are concatenated or averaged.
+    Patches are averaged if their width equals ``width``, and concatenated otherwise.
     """
     if step.grid is None:
         return x
@@ -91,7 +91,7 @@ def merge_patches(layer: Any, x: Array, width: int, step: Step) -> Array:
 
 
 def _check_fills(step: Step, size: int) -> tuple[int, Grid]:
-    """Check that squares of ``size`` patches fill the patch grid, and return their side length and the grid."""
+    """Check that squares of ``size`` patches tile the patch grid, and return the squares' side length and the grid."""
     side = isqrt(size)
     if side * side != size:
         raise UnsupportedError(f"{size} patches do not form a square")

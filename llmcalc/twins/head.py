@@ -17,7 +17,7 @@ LOWEST = float(np.finfo(float).min)
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the output embedding table, often tied to the input table, and all biases, including unused ones."""
+    """Return the output embedding table, which is often tied to the input table, and all biases, used or unused."""
     many = (layer.codebooks,) if layer.codebooks else ()
     found = [table("w", *many, layer.vocab, layer.d_model, share=layer.share)]
     found += [matrix("rest", layer.d_rest, layer.vocab)] if layer.d_rest else []

@@ -85,5 +85,5 @@ def convolution_weights(layer: Any) -> list[Weight]:
 
 
 def add_value_convolution(layer: Any, w: Weights, mixed: Array, v: Array) -> Array:
-    """Convolve the values along the tokens and add the output to ``mixed`` if the layer has a value convolution."""
+    """If the layer has a value convolution, convolve the values along the tokens and add the output to ``mixed``."""
     return mixed + convolve_heads(v, w.conv) if layer.d_conv else mixed

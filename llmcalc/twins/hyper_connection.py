@@ -76,7 +76,7 @@ def _by_stream(layer: Any, w: Weights, x: Array) -> tuple[Array, Writer]:
 def doubly_stochastic(logits: Array, iterations: int, eps: float) -> Array:
     """Return a matrix [b q s t] with row and column sums of 1, computed by Sinkhorn iterations.
 
-    The tape records one operation, and the backward pass recomputes the iterations, as in [xie2025, Section 4.3].
+    The tape records all iterations as one operation, which the backward pass recomputes [xie2025, Section 4.3].
     """
     mix = softmax(logits) + eps
     mix = mix / (np.sum(mix, axis=-2, keepdims=True) + eps)

@@ -68,8 +68,8 @@ def unselected_tokens(
 ) -> Array:
     """Return a mask [b q k] of the tokens that the indexer does not select, or one mask per head [b i q k].
 
-    Queries are projected from ``latent`` [b q r], or from ``x`` [b q d] if ``latent`` is None. Rotary positions are
-    taken from the attention layer ``around`` and scaled by ``factors``.
+    Queries are projected from ``latent`` [b q r], or from ``x`` [b q d] if ``latent`` is None. The attention layer
+    ``around`` defines the rotary frequencies, which are multiplied by ``factors``.
     """
     w, x, latent, factors = w.constant(), constant(x), constant(latent), constant(factors)
     asks = layernorm(x, layer.norm_eps, w.in_norm, w.in_norm_b) if layer.input_norm else x
@@ -150,7 +150,9 @@ def _select_groups(
 
 
 def _groups(layer: Indexer, around: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Return one key per complete group [b m e], and store the keys and gates of the remaining tokens in the state."""
+    """Return keys [b m e], one per complete group, and store the keys and gates of the remaining tokens in the
+    state.
+    """
     own = _normed_key(layer, w, einsum("bqd,de->bqe", x, w.wk))[:, :, None]
     key = _rotate(layer, around, own, step.positions)[:, :, 0]
     packed = np.concatenate([key, einsum("bqd,de->bqe", x, w.gate)], axis=-1)

@@ -1,4 +1,4 @@
-"""Kimi Delta Attention [kimi2025linear, Section 3], a gated delta rule with a decay per key channel."""
+"""Kimi Delta Attention [kimi2025linear, Section 3], a gated delta rule with one decay per key channel."""
 
 from __future__ import annotations
 

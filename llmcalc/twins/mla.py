@@ -97,7 +97,7 @@ def _queries(layer: Any, w: Weights, source: Array, step: Step, factors: Array |
 def _latent(
     layer: Any, w: Weights, x: Array, step: Step, state: State | None, factors: Array | None
 ) -> tuple[Array, Array]:
-    """Return the cached latents and rotary keys of this layer, or of an earlier layer if they are reused."""
+    """Return the cached and new latents and rotary keys, or those of an earlier layer if this layer reuses them."""
     shared = ("latent", layer.kv_lora_rank, layer.qk_rope_head_dim)
     if layer.latent_reused:
         if shared not in step.shared_keys:
@@ -155,7 +155,7 @@ def _softmax(layer: Any, w: Weights, scores: Array, hidden: Array) -> Array:
 
 
 def _mask(layer: Any, step: Step, keys: int) -> Array:
-    """Return a mask [q k] of the keys that each query ignores, or a mask [b 1 q k] with an indexer."""
+    """Return a mask of the keys that each query ignores, [q k], or [b 1 q k] if the layer has an indexer."""
     distance = step.positions[:, None] - np.arange(step.cached + step.ids.shape[1])[-keys:]
     hidden = distance < 0 if layer.causal else np.zeros(distance.shape, bool)
     if layer.window:

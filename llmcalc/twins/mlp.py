@@ -39,7 +39,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``act(x wu) wd``, or ``(act(x wg) · (x wu)) wd``."""
+    """Compute ``act(x wu) wd``, or ``(act(x wg) · (x wu)) wd`` if the layer is gated."""
     step.must_have_copies(getattr(layer, "streams", 1), "mlp")
     step.must_be_latents(getattr(layer, "n_latents", None), x, "mlp")
     up = plus(einsum("bqd,df->bqf", x, w.wu), w.get("bu"))

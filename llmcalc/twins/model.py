@@ -43,10 +43,10 @@ class Model:
         return {name: array for name, array in self.tensors.items() if name not in buffers}
 
     def load(self, weights: Mapping[str, Array]) -> None:
-        """Load weights, identified by their checkpoint names.
+        """Load weights by checkpoint name.
 
         Raises:
-            InputError: A tensor is missing, unexpected, not finite, or has the wrong shape.
+            InputError: A tensor is missing or unexpected, has the wrong shape, or contains non-finite numbers.
         """
         from .checkpoint import read
 
@@ -177,7 +177,7 @@ class Model:
         return result
 
     def _step(self, own: Array, stack: PlacedStack, cache: Cache | None) -> Step:
-        """Return the step for a stack that reads token ids or data."""
+        """Return the inputs of a stack's step, given the stack's token ids or data ``own``."""
         cached = cache.length if cache else 0
         if not stack.input_shape(1):
             new = np.asarray(own)

@@ -111,7 +111,7 @@ def is_stepwise(layer: Any) -> bool:
 
 
 def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
-    """Return each token's experts and their weights [b q j], with -1 for experts at capacity."""
+    """Return each token's experts and their weights [b q j], using -1 for experts at capacity."""
     chosen, share = route_with_shared(layer, w, x, step)
     return chosen, share[:, :, : chosen.shape[2]]
 
@@ -232,7 +232,7 @@ def _expert(layer: Any, w: Weights, x: Array, expert: int) -> Array:
 
 
 def within_capacity(layer: Any, chosen: Array, scores: Array) -> Array:
-    """Return the selected experts [b q j], with FULL for experts at capacity."""
+    """Return the selected experts [b q j], replacing experts at capacity with ``FULL``."""
     if layer.batch_capacity:
         return _within_batch_capacity(layer, chosen, scores)
     capacity = layer.capacity

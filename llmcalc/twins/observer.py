@@ -64,7 +64,7 @@ class Observer:
 
 
 def axes_of(inputs: tuple[Any, ...]) -> dict[str, int]:
-    """Return the size of each index of an einsum.
+    """Return the size of each index in an einsum.
 
     >>> axes_of(("ab,bc->ac", np.ones((2, 3)), np.ones((3, 5))))
     {'a': 2, 'b': 3, 'c': 5}
@@ -108,7 +108,7 @@ def _plain(value: Any) -> Any:
 
 
 def _observer_of(inputs: Any) -> Observer:
-    """Return the observer of the first watched array among the inputs, including nested lists."""
+    """Return the observer of the first watched array among the inputs, searching nested lists."""
     for value in inputs:
         inner = _observer_of(value) if isinstance(value, (list, tuple)) else getattr(value, "observer", None)
         if inner is not None:

@@ -1,4 +1,4 @@
-"""Patch embedding, a projection of each patch of an image, video or token grid to one token."""
+"""Patch embedding, which projects each patch of an image, video or token grid to one token."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .weights import Array, Sizes, Weight, Weights, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return a kernel with the size of a patch, and an optional bias."""
+    """Return a patch-sized kernel and an optional bias."""
     return [table("w", layer.d_out, *_patch(layer)), *([vector("b", layer.d_out)] if layer.bias else [])]
 
 

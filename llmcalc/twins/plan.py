@@ -122,8 +122,8 @@ def place(architecture: Architecture, modules: Mapping[str, Any] = NO_MODULES) -
     Unused towers and towers without a NumPy model are omitted, since a text-only pass does not need them.
 
     Raises:
-        UnsupportedError: A text stack cannot run, reads an omitted tower's output, or has neither token nor data
-            input, or the architecture lists unmodelled features.
+        UnsupportedError: The architecture lists unmodelled features, or a text stack cannot run, reads an omitted
+            tower's output, or has neither token nor data input.
     """
     if architecture.unmodelled:
         reasons = "; ".join(architecture.unmodelled)
@@ -161,7 +161,7 @@ def omitted_tower_layers(architecture: Architecture, stacks: list[PlacedStack]) 
 
 
 class _Placer:
-    """Placer for the layers of one stack. ``shared`` maps the identities of shared tensors to their names."""
+    """Places the layers of one stack. ``shared`` maps the identities of shared tensors to their names."""
 
     def __init__(self, stack: Stack, shared: dict[str, str], modules: Mapping[str, Any] = NO_MODULES) -> None:
         self.stack, self.shared, self.modules = stack, shared, modules
@@ -268,7 +268,7 @@ class _Placer:
 
 
 class _Outline(_Placer):
-    """Placer for a stack that does not run. The placed layers have no modules or weights."""
+    """Places the layers of a stack that does not run, without modules or weights."""
 
     n_layers = 0
 
@@ -281,7 +281,7 @@ class _Outline(_Placer):
 
 
 def _check_weight_sources(block: list[PlacedLayer]) -> None:
-    """Check that the block has every norm named by a ``weights_of`` field, with matching weights."""
+    """Check that each norm named by a ``weights_of`` field exists in the block and has matching weights."""
     own = {layer.names[weight.name] for layer in block for weight in layer.weights}
     for layer in block:
         source = getattr(layer.layer, "weights_of", "")

@@ -29,14 +29,14 @@ def temperature(layer: Any, positions: Array) -> Array:
 
 
 def growth(scale: Array, shift: Array, positions: Array) -> Array:
-    """Compute ``scale · log(position + 1) + shift`` [q h 1], with a learned scale and shift per head."""
+    """Compute ``scale · log(position + 1) + shift`` [q h 1], where scale and shift are learned per head."""
     return (np.log(positions + 1.0)[:, None] * scale + shift)[..., None]
 
 
 def buckets(count: int, most: int, ahead: Array, *, causal: bool) -> Array:
     """Return each distance's T5 bucket. Buckets are exact for nearby keys and logarithmic up to distance ``most``.
 
-    ``ahead`` [q k] is the key position minus the query position. If not ``causal``, each side has half the buckets.
+    ``ahead`` [q k] is the key position minus the query position. Unless ``causal``, each side has half the buckets.
     """
     start: Array = 0
     if causal:

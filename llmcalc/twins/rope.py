@@ -70,7 +70,7 @@ def frequencies(rope: Any, width: int, length: int) -> Array:
 
     Raises:
         UnsupportedError: The context extension method has no NumPy model.
-        InputError: The context extension method requires a training length.
+        InputError: The context extension method requires a training length, but none is known.
     """
     pair, base, scaling = np.arange(_rounded_to_pairs(width) // 2), rope.theta, rope.scaling
     if method(rope) == "dynamic":  # the base grows with sequences longer than the training context
@@ -99,7 +99,7 @@ def frequencies(rope: Any, width: int, length: int) -> Array:
 
 
 def training_length(rope: Any) -> int:
-    """Return the original training context length before scaling, in tokens."""
+    """Return the training context length before extension, in tokens."""
     if rope.scaling.length is None:
         raise InputError(f"{method(rope)} scaling of rotary positions requires length", where="rope")
     return int(rope.scaling.length)

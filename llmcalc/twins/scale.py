@@ -1,4 +1,4 @@
-"""Scaling of a sub-layer's output, of its residual, or of their difference."""
+"""Scaling of a sub-layer's output, its residual, or the difference between them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def adds_residual(layer: Any) -> bool:
 
 
 def add_to_residual(layer: Any, w: Weights, y: Array, residual: Array) -> Array:
-    """Compute ``y + g r``, ``r + g (y - r)`` or ``g y + h r`` if ``of`` is ``residual``, ``step`` or ``both``."""
+    """If ``of`` is ``residual``, ``step`` or ``both``, compute ``y + g r``, ``r + g (y - r)`` or ``g y + h r``."""
     if layer.of == "both":  # a sigmoid, and the second factor that preserves the variance
         gate = times(w.w, layer.gain)
         own = sigmoid(gate)

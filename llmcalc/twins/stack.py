@@ -49,7 +49,7 @@ def run_stack(stack: PlacedStack, tensors: Mapping[str, Array], step: Step, cach
 
 
 class _Runner:
-    """Layer runner with the weights and cached states of one stack."""
+    """Runs layers with the weights and cached states of one stack."""
 
     def __init__(self, tensors: Mapping[str, Array], step: Step, cache: Cache | None, stack: str) -> None:
         self.tensors, self.step, self.cache, self.stack = tensors, step, cache, stack

@@ -61,7 +61,7 @@ class Step:
 
     @property
     def decode(self) -> bool:
-        """Whether the cache holds earlier tokens."""
+        """Whether the cache contains earlier tokens."""
         return self.cached > 0
 
     def must_be_whole(self, kind: str) -> None:
@@ -89,7 +89,7 @@ class Step:
 
 @dataclass
 class Cache:
-    """Model state between steps: layer states, number of tokens, and token ids."""
+    """Model state between steps, consisting of layer states, the number of tokens, and token ids."""
 
     layers: dict[tuple[object, ...], State] = field(default_factory=dict)
     length: int = 0
@@ -145,7 +145,7 @@ class PatchHandover:
             self.ids, self.stream, self.vectors = step.ids, step.streams[-1], step.vectors
 
     def step(self, patch: int | None, width: int, cached: int) -> Step:
-        """Return the next stack's step over bytes, or over patches that start after ``cached`` bytes."""
+        """Return the next stack's step inputs for bytes, or for patches that start after ``cached`` bytes."""
         if self.vectors is None:
             raise UnsupportedError("no byte stack has produced patch vectors")
         b = self.ids.shape[0]

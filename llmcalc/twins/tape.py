@@ -1,7 +1,7 @@
 """Reverse-mode automatic differentiation for NumPy.
 
 A ``Tape`` records the operations on ``Variable`` arrays. NumPy dispatches them through ``__array_ufunc__`` and
-``__array_function__``, so the layers do not have to be changed. ``gradients.py`` defines the derivatives.
+``__array_function__``, so the layers run unchanged. ``gradients.py`` defines the derivatives.
 
 >>> import numpy as np
 >>> tape = Tape()
@@ -30,7 +30,7 @@ class Tape:
 
     Attributes:
         nodes: outputs of the operations.
-        views: views and their original arrays, as pairs.
+        views: pairs of views and their original arrays.
     """
 
     def __init__(self) -> None:
@@ -123,7 +123,7 @@ def _flatten(results: tuple[Array, ...]) -> Array:
 
 
 def _recomputed(function: Callable[..., Array], value: Array, inputs: tuple[Any, ...]) -> gradients.Result:
-    """Return a result that saves only the inputs of a function and recomputes the function in the backward pass."""
+    """Return a function's result, with VJPs that save only the inputs and recompute the function."""
     last: list[Any] = [None, ()]  # one run serves all inputs
 
     def gradient_of(number: int) -> gradients.Vjp:
@@ -212,7 +212,7 @@ def _value(item: Any) -> Any:
 
 
 class MemoryLedger:
-    """Array elements in use, where elements shared by several views are counted once.
+    """Ledger of array elements in use, which counts elements shared by several views only once.
 
     Attributes:
         used: owning arrays, each with a mask of the elements in use, keyed by the owner's id.

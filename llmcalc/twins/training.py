@@ -1,4 +1,4 @@
-"""Training steps of NumPy models, which compute the loss, gradients, and sizes of saved activations."""
+"""Training steps of NumPy models, with losses, gradients, and sizes of saved activations."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def adapters(name: str, inputs: int | Sizes, outputs: int | Sizes, places: int) 
 
 
 def vector(name: str, *sizes: int, mean: float = 0.0) -> Weight:
-    """Return a bias or scale. In a checkpoint, several sizes form one dimension."""
+    """Return a bias or scale. Multiple sizes form a single dimension in a checkpoint."""
     return Weight(name, (sizes,), mean=mean)
 
 

@@ -1,4 +1,4 @@
-"""Comparison of an architecture's declarations with a NumPy model of the architecture at a small size.
+"""Comparison of an architecture's declarations with a small NumPy model of the architecture.
 
 >>> import llmcalc
 >>> result = llmcalc.verify(llmcalc.load("gpt2"))
@@ -28,7 +28,7 @@ __all__ = ["Check", "Verification", "verify"]
 def verify(architecture: Architecture) -> Verification:
     """Compare an architecture's declarations with its NumPy model and with published figures.
 
-    The NumPy model runs ``architecture.shrink()`` without the encoders that have no NumPy model. Published figures
+    The NumPy model runs ``architecture.shrink()``, omitting encoders that have no NumPy model. Published figures
     are compared with the full architecture.
 
     Raises:

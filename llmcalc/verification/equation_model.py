@@ -1,7 +1,7 @@
 """NumPy models of preset-defined layer kinds, generated from the equations of each kind.
 
 Contractions become einsums, and other equations call NumPy functions. A run checks shapes, counts, state and
-causality, but it is not an independent implementation, because the model is generated from the equations.
+causality, but not the equations themselves, since the model is generated from them.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _refusal(kind: str, what: str) -> UnsupportedError:
 
 
 class _Run:
-    """Execution of a layer's equations in one step."""
+    """Executes a layer's equations in one step."""
 
     def __init__(self, layer: TextLayer, w: Weights, x: Array, step: Step, state: Cached) -> None:
         self.layer, self.step, self.state = layer, step, state
@@ -356,7 +356,7 @@ def _aligned(array: Array, axes: Axes, out: Axes) -> Array:
 
 
 def _split(array: Array, axes: Axes, outer: str, parts: tuple[int, int]) -> Array:
-    """Split the axis ``outer`` of an array into an axis of groups and an axis within each group."""
+    """Split the axis ``outer`` of an array into a group axis and an axis within each group."""
     if outer not in axes:
         return array
     place = axes.index(outer)
@@ -364,5 +364,5 @@ def _split(array: Array, axes: Axes, outer: str, parts: tuple[int, int]) -> Arra
 
 
 def _split_axes(axes: Axes, inner: str, outer: str) -> Axes:
-    """Return the axes of an array after ``_split``, where ``inner`` is the axis of groups."""
+    """Return the axes of an array after ``_split``, where ``inner`` is the group axis."""
     return tuple(part for axis in axes for part in ((inner, f"{outer}'") if axis == outer else (axis,)))

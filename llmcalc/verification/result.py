@@ -44,7 +44,7 @@ class Check:
 
 @dataclass(frozen=True, repr=False)
 class Verification(NotebookDisplay):
-    """All checks of an architecture, and the small version of the architecture that was run."""
+    """All checks of an architecture, with the small version of the architecture used in the run."""
 
     architecture: Architecture
     small: Architecture

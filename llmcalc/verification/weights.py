@@ -58,7 +58,7 @@ class Difference(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Checkpoint tensors of one kind, with the numbers of tensors, elements and bytes."""
+    """Checkpoint tensors of one kind, with tensor, element and byte counts."""
 
     name: str
     tensors: int
@@ -106,7 +106,7 @@ class Comparison:
         )
 
     def bytes_by_part(self) -> Iterator[Group]:
-        """Yield the sizes of the headers, the padding, and the tensors of each data type."""
+        """Yield the sizes of the headers, the padding, the tensors of each data type, and any unexplained bytes."""
         files = self.headers.files
         yield Group("headers", 0, 0, sum(file.header_bytes for file in files))
         yield Group("padding", 0, 0, sum(file.padding_bytes for file in files))

@@ -1,1 +1,1 @@
-"""Quantities, with one module per quantity. ``explain``, ``sweep``, ``compare`` and ``design`` look them up here."""
+"""Modules that each define one quantity for ``explain``, ``sweep``, ``compare`` and ``design``."""

@@ -1,4 +1,4 @@
-"""Number of active parameters, which are the parameters used for each token."""
+"""Number of parameters used for each token (active parameters)."""
 
 from __future__ import annotations
 

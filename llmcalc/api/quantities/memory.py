@@ -26,7 +26,7 @@ def _measure(architecture: Architecture, settings: dict[str, Any]) -> InferenceM
 
 
 def _form(result: InferenceMemory | ParallelMemory, part: str) -> tuple[Form, int] | None:
-    """Return the closed form of the state, or None for a peak, which has no closed form."""
+    """Return the closed form and divisor of the single-rank state size, or None for all other values."""
     is_state = part == "state" and isinstance(result, InferenceMemory) and result.mesh.ranks == 1
     return state_form(result.state_size, "bytes") if is_state else None
 

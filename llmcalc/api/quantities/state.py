@@ -26,7 +26,7 @@ def _measure(architecture: Architecture, settings: dict[str, Any]) -> StateSize:
 def state_form(result: StateSize, part: str) -> tuple[Form, int]:
     """Return the closed form of the state size and its divisor.
 
-    Bytes are computed as bits divided by 8 if the coefficients in bytes are not integers.
+    If the byte coefficients are not integers, the closed form counts bits and the divisor is 8.
     """
     bits = result.bits_form
     if part == "elements":

@@ -68,7 +68,7 @@ class InferenceMemory(NotebookDisplay):
 
     @cached_property
     def peak(self) -> int:
-        """Total size of weights, state and activations in bytes."""
+        """Total size of weights, state and peak activations in bytes."""
         return self.weights + self.state + self.transient
 
     def to_dict(self) -> dict[str, Any]:

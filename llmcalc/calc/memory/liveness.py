@@ -43,7 +43,7 @@ class Liveness(Recorder):
         return stream
 
     def sublayers(self, block: Block, stream: str) -> str:
-        """Traverse all used sub-layers of a block and return the name of the output tensor."""
+        """Traverse all executed sub-layers of a block and return the name of the output tensor."""
         inputs: dict[str, str] = {}
         joins: set[str] = set()
         for sublayer in block.sublayers:

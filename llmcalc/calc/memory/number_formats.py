@@ -1,4 +1,4 @@
-"""Number formats and the resulting tensor sizes in bits."""
+"""Number formats, and tensor sizes in bits under each format."""
 
 from __future__ import annotations
 
@@ -69,13 +69,13 @@ class Format:
 
     @property
     def bits_per_weight(self) -> float:
-        """Bits per element of a large matrix, excluding constants per row or per tensor."""
+        """Bits per element of a large matrix, excluding per-row and per-tensor constants."""
         outer = self.outer_bits / self.outer if self.outer else 0
         return (self.bits + outer) / (self.block * self.rows)
 
 
 def shape(row: Row) -> tuple[int, int, int]:
-    """Return (copies, rows, columns). The row length of a matrix is the input width, and a vector is a single row."""
+    """Return (copies, rows, columns) of a tensor. A matrix has one column per input, and a vector is a single row."""
     sizes = [prod(int(row.declaration.axes[axis]) for axis in group) for group in row.tensor.groups]
     if row.tensor.linear:
         *lead, inputs, outputs = sizes

@@ -89,7 +89,7 @@ class Trainable(NamedTuple):
 def trainable(row: Row, own: int, recipe: Recipe) -> Trainable:
     """Return the number of trainable elements of a tensor and the size of their optimizer states in bytes.
 
-    Adapters replace the ``own`` elements of the tensor. A frozen stack has no trainable elements.
+    With adapters, only the adapter elements are trained. A frozen stack has no trainable elements.
     """
     if row.entry.stack.frozen:
         return Trainable(0, 0)

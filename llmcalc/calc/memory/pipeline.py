@@ -20,7 +20,7 @@ from .training import TrainingMemory, training_memory
 
 @record
 class ParallelMemory(NotebookDisplay):
-    """Training memory per pipeline stage. All attributes except ``mesh`` and ``stages`` refer to the worst stage."""
+    """Training memory per pipeline stage. All attributes except ``mesh`` and ``stages`` describe the worst stage."""
 
     mesh: Mesh
     stages: tuple[TrainingMemory, ...]

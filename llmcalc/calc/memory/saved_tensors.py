@@ -57,7 +57,7 @@ class SavedTensor(NamedTuple):
 
 
 class Step(NamedTuple):
-    """The backward pass of an equation, with the gradient sizes of the output, operands and weights in bytes."""
+    """Backward pass of an equation, with the sizes of output, operand and weight gradients in bytes."""
 
     label: str
     out: str
@@ -182,7 +182,7 @@ class TensorVersions:
     def is_frozen(self, equation: Equation) -> bool:
         """Return whether a contraction's weight is frozen and has no adapter.
 
-        If the weight has an adapter, the adapter's inner vector is saved.
+        If the weight has an adapter, also save the adapter's low-rank activation.
         """
         adapters = self.recorder.policy.adapters
         weights = [operand.name for operand in equation.operands if operand.name in self.weights]
@@ -196,7 +196,7 @@ class TensorVersions:
         return False
 
     def save_word(self, word: str, number: int, equation: Equation, out: str) -> None:
-        """Save the tensor specified by one word in a function's ``saves``."""
+        """Save the tensors specified by one word in a function's ``saves``."""
         recorder, axes, width = self.recorder, equation.out.axes, self.recorder.policy.bytes
         first = equation.operands[0] if equation.operands else equation.out
         if word == "inputs":
@@ -216,7 +216,7 @@ class TensorVersions:
             recorder.save(name, recorder.size(rows, self.declaration, element_bytes))
 
     def save_operand(self, operand: Operand, equation: Equation, default_axes: tuple[str, ...] = ()) -> None:
-        """Save an operand unless it is a weight. ``default_axes`` are used for an operand without explicit axes."""
+        """Save an operand unless it is a weight. ``default_axes`` apply if the operand has no explicit axes."""
         if self.is_from_weights(operand):
             return
         axes = operand.axes or self.axes.get(operand.name) or default_axes

@@ -4,10 +4,10 @@ forward -> loss -> backward, block by block (with any recomputation) -> tied tab
 
 ZeRO-3 follows PyTorch's ``fully_shard``, applied to every block and then to the model [zhao2023]. Each block is
 one group, and the layers outside the blocks form another. The weights of the outer group stay gathered from the
-forward pass to the end of the backward pass, when their gradients are reduced. During the backward pass of a
+forward pass until the end of the backward pass. Their gradients are then reduced. During the backward pass of a
 block, the previous block is prefetched and the gradients of the next block are reduced. As in torchtitan, a
-pipeline stage keeps gathered weights and unsharded gradients until the last micro-batch. Communicating them for
-each micro-batch would be slow.
+pipeline stage keeps gathered weights and unsharded gradients until the last micro-batch, because communicating
+them for each micro-batch would be slow.
 """
 
 from __future__ import annotations
@@ -153,8 +153,8 @@ def _gathered_in_backward(segment: Segment, previous: list[Segment], is_first: b
 
 
 def _backward_pass(segment: Segment) -> Iterator[tuple[Sum, Sum, Sum]]:
-    """Yield (activations, transient gradients, weight gradients) per equation. The stream's gradient is always
-    live.
+    """Yield (activations, transient gradients, weight gradients) in bytes for each equation. The gradient of the
+    residual stream is always live.
     """
     trace = segment.trace
     needed = (tensor.step for tensor in trace.saved.values())

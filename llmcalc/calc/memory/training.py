@@ -68,7 +68,9 @@ def training_memory(
     mesh: Mesh,
     in_flight: tuple[int, int] = (1, 1),
 ) -> TrainingMemory:
-    """Return the training memory on one rank. ``in_flight`` is the number of in-flight micro-batches (a fraction)."""
+    """Return the training memory on one rank. ``in_flight``, the number of in-flight micro-batches, may be
+    fractional.
+    """
     states = zero.model_states(architecture, recipe, mesh)
     if policy.convention == "torch" and architecture.layout:  # the optimizer updates tensors as they are stored
         shapes = (shape for _, shape in params(architecture).tensors("transformers"))
@@ -113,7 +115,7 @@ def saved_tensors(
 def _sharded_segments(
     segments: dict[SegmentKey, Segment], states: dict[SegmentKey, SegmentStates], recipe: Recipe, mesh: Mesh
 ) -> list[Segment]:
-    """Return the segments with the sizes of full gradients (ZeRO-2 and ZeRO-3) and full weights (ZeRO-3)."""
+    """Return the segments, adding full gradient sizes (ZeRO-2 and ZeRO-3) and full weight sizes (ZeRO-3)."""
     found = []
     for key, segment in segments.items():
         own = states.get(key, SegmentStates())

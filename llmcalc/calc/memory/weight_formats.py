@@ -84,7 +84,7 @@ class RequestedFormats:
         return [stored for row in model.rows for stored in stored_row(row, self, model, mesh)]
 
     def check(self, model: ModelTensors) -> None:
-        """Check that components exist and are not both quantised and unquantised."""
+        """Check that all requested components exist, and that none is both quantised and unquantised."""
         for parameter, names in (("only", self.only), ("keep", tuple(set(self.unquantised) - set(UNQUANTISED)))):
             for name in names:
                 if name not in model.components:
@@ -158,7 +158,9 @@ class StoredTensors(NamedTuple):
 def stored_row(
     row: Row, weights: RequestedFormats, model: ModelTensors, mesh: Mesh | None = None
 ) -> Iterator[StoredTensors]:
-    """Yield the numbers of elements and bits of a tensor by format. Skip tied tensors that were already counted."""
+    """Yield the element and bit counts of a tensor in each format. Tied tensors that were already counted are
+    skipped.
+    """
     part, counts = component(row), dict[Format, int]()
     own = row.size if mesh is None else mesh.share_of_weight(row.tensor, row.declaration, row.size)
     for chosen, copies in weights.formats(row, part, model) if row.copies else ():

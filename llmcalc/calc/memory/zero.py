@@ -49,7 +49,7 @@ class ReplicatedBytes(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A group of elements from one component, with the size of the group in bytes."""
+    """Elements of one component, with their total size in bytes."""
 
     label: str
     bytes: int
@@ -58,7 +58,7 @@ class Part(NamedTuple):
 
 
 def replicated(parts: Iterable[Part]) -> ReplicatedBytes:
-    """Sum the bytes of parts that have the same label."""
+    """Sum the bytes of parts with the same label, separately for routed experts and all other tensors."""
     found: dict[bool, dict[str, tuple[int, int]]] = {False: {}, True: {}}
     for part in parts:
         own = found[part.is_expert]
@@ -87,7 +87,7 @@ class SegmentStates(NamedTuple):
 
 
 class ModelStates(NamedTuple):
-    """Bytes on one rank before ZeRO sharding.
+    """Weight, gradient and optimizer bytes on one rank before ZeRO sharding.
 
     ``largest_tensor`` and ``tied_table`` are element counts. ``tied_table`` is 0 if the token table is not tied.
     """
@@ -100,9 +100,7 @@ class ModelStates(NamedTuple):
 
 
 class TensorStates(NamedTuple):
-    """Numbers of trained elements, weight and optimizer bytes, and frozen weight bits for one tensor on one
-    rank.
-    """
+    """Trained elements, weight bytes, optimizer bytes and frozen weight bits of one tensor on one rank."""
 
     row: Row
     is_expert: bool
@@ -157,7 +155,7 @@ def model_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> Mode
 
 
 def _gradient(each: TensorStates, recipe: Recipe, copies: int) -> Part:
-    """Return the size of the gradients of a tensor that occurs in ``copies`` blocks."""
+    """Return the gradient size of a tensor that occurs in ``copies`` blocks."""
     elements = each.elements * copies
     return Part(component(each.row), elements * recipe.gradient_bytes, elements, each.is_expert)
 

@@ -22,8 +22,8 @@ COMPLETE = "Check that the file is complete."
 
 
 class TensorInfo(NamedTuple):
-    """A stored tensor. ``shape`` starts with the outermost dimension. ``offset`` is in bytes from the start
-    of the data.
+    """A stored tensor. ``shape`` starts with the outermost dimension. ``offset`` is the number of bytes from the
+    start of the data.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Headers:
         return sum(tensor.elements for tensor in self)
 
     def by_type(self) -> dict[str, tuple[int, int, int]]:
-        """Numbers of tensors, elements and bytes by type."""
+        """Tensor, element and byte counts by type."""
         sums: dict[str, tuple[int, int, int]] = {}
         for tensor in self:
             count, elements, size = sums.get(tensor.type, (0, 0, 0))

@@ -31,7 +31,9 @@ def read_headers(path: Path) -> Headers:
 
 
 def config_beside(path: Path) -> dict[str, Any] | None:
-    """Return the contents of ``config.json`` in a folder or next to a file, or None if there is no ``config.json``."""
+    """Return the contents of the ``config.json`` in a folder or next to a file, or None if this file does not
+    exist.
+    """
     file = (path if path.is_dir() else path.parent) / CONFIG
     if not file.is_file():
         return None

@@ -91,7 +91,7 @@ class _Cursor:
         return struct.unpack_from(self.order + code, self.content, start)[0]
 
     def may_store(self, count: int) -> bool:
-        """Return whether storing an array of ``count`` entries stays within the limits."""
+        """Record ``count`` more stored entries, and return whether the limits allow storing this array."""
         self.n_stored += count
         return count <= MOST_ENTRIES and self.n_stored <= MOST_ENTRIES_IN_FILE
 
@@ -194,7 +194,7 @@ def _value(cursor: _Cursor, kind: int, depth: int) -> Any:
 
 
 def _shortest(value: float) -> float:
-    """Return the shortest decimal value of a 32-bit float, such as 1e-05 instead of 9.99999974e-06."""
+    """Return a 32-bit float rounded to its shortest decimal form, such as 1e-05 instead of 9.99999974e-06."""
     short = float(f"{value:.7g}")
     return short if abs(short) < _LARGEST_FLOAT and struct.pack("f", short) == struct.pack("f", value) else value
 

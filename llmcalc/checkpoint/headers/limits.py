@@ -1,4 +1,4 @@
-"""Limits for reading weight files, large enough for any checkpoint and safe for untrusted files.
+"""Size limits that admit any real checkpoint but protect against malicious weight files.
 
 Parsed JSON uses up to 20 times the memory of its text, so brackets, commas and colons are counted before
 parsing.

@@ -73,7 +73,7 @@ class Rule(NamedTuple):
     flat: bool = False
 
     def name(self, numbered: str, **marks: object) -> str:
-        """Return the stored name with placeholders replaced, except for experts. ``numbered`` provides ``{t}``."""
+        """Return the stored name with all placeholders replaced except for experts. ``numbered`` provides ``{t}``."""
         name = self.stored
         for mark, value in {**marks, "t": numbered[len(numbered.rstrip(DIGITS)) :] or "0"}.items():
             name = name.replace(f"{{{mark}}}", str(value))
@@ -86,7 +86,7 @@ class Layout(NamedTuple):
     rules: Mapping[str, tuple[Rule, ...]]
 
     def rule(self, keys: Iterable[str], holds: frozenset[str]) -> Rule | None:
-        """Return the first rule, in the order of ``keys``, whose conditions are all contained in ``holds``."""
+        """Return the first rule, trying ``keys`` in order, whose conditions are all in ``holds``."""
         found = (rule for key in keys for rule in self.rules.get(key, ()))
         return next((rule for rule in found if rule.conditions <= holds), None)
 
@@ -118,7 +118,7 @@ def published_name(architecture: Architecture) -> str:
 
 @cache
 def find_layout(name: str) -> Layout:
-    """Look up a layout by name, in one of these forms.
+    """Look up a layout by name. The name has one of these forms.
 
     - ``bert``: a section of the layout files; ``bert.bare``: the model without its head;
     - ``bert.bare+gpt2``: an encoder and a decoder;
@@ -172,7 +172,7 @@ def _setting(section: str, key: str, default: str) -> str:
 
 
 def _within(side: str, rules: Iterable[str]) -> list[str]:
-    """Return the rules of a model that serves as the encoder or decoder of a larger model."""
+    """Return the rules of a model that is used as the encoder or decoder of a larger model."""
     placed = []
     for rule in rules:
         names, _, conditions = rule.partition(" | ")

@@ -56,7 +56,7 @@ def sections() -> Iterator[tuple[str, Path]]:
 
 @cache
 def find_section(name: str) -> Section | None:
-    """Find a section for a layout, part of a layout, ``@family`` (published names) or ``gguf:llama``."""
+    """Find the section of a layout, part of a layout, ``@family`` (published names) or ``gguf:llama``."""
     stem = "published" if name.startswith("@") else "gguf" if name.startswith("gguf") else ""
     for file in map(Path, data_files("layouts", ".layout", parent="checkpoint")):
         if (file.stem == stem if stem else file.stem not in ("published", "gguf")) and name in _texts(file):
@@ -109,8 +109,8 @@ def _section(file: str, first: int, text: str) -> Section:
 
 
 def _joined(text: str, first: int) -> list[tuple[int, str, bool]]:
-    """Return (number, text, is indented) for each line, without comments. Replacements are joined to the include
-    line.
+    """Return (number, text, is_indented) for each line. Comments are removed, and replacements are joined to the
+    preceding include.
     """
     found: list[tuple[int, str, bool]] = []
     for number, raw in enumerate(text.split("\n"), first):

@@ -1,4 +1,4 @@
-"""GPTQ, AWQ and AutoRound quantisation with small integers packed into 32-bit words."""
+"""GPTQ, AWQ and AutoRound quantisation with low-bit integers packed into 32-bit words."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _bits_and_group(data: Mapping[str, Any], method: str, formats: tuple[str, ..
 
 
 def read_gptq(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """Read GPTQ settings for matrices in blocks. ``dynamic`` excludes modules or sets the bit width and group size."""
+    """Read GPTQ settings for matrices inside blocks. ``dynamic`` excludes modules or overrides bits and group size."""
     bits, group = _bits_and_group(data, "gptq", ("gptq", "gptq_v2", "gptq_p"))
     check_known(data, "checkpoint_format", ("gptq", "gptq_v2", "gptq_p"))
     check_known(data, "pack_dtype", ("int32",))
@@ -68,7 +68,7 @@ def read_gptq(data: Mapping[str, Any], dtype: str) -> Quantisation:
 
 
 def read_awq(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """Read AWQ settings for matrices in blocks. Only the GEMM version is supported."""
+    """Read AWQ settings for matrices inside blocks. Only the GEMM version is supported."""
     version = str(data.get("version") or "gemm").lower()
     if version != "gemm":
         raise unsupported(f"AWQ version {short_repr(version)} is not supported; use gemm")
@@ -79,7 +79,7 @@ def read_awq(data: Mapping[str, Any], dtype: str) -> Quantisation:
 
 
 def read_auto_round(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """Read AutoRound settings. AutoRound writes the formats of other tools."""
+    """Read AutoRound settings. AutoRound uses the storage formats of other tools."""
     bits, kind = bit_width(data, "bits", DEFAULT_BITS), data.get("data_type", "int")
     group = -1 if data.get("group_size") == 0 else integer(data, "group_size", DEFAULT_GROUP)  # 0 means one group
     form = str(data.get("packing_format") or "auto_round:auto_gptq").removeprefix("auto_round:")

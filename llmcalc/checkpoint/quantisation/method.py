@@ -22,7 +22,7 @@ _REPEATED_GROUP = re.compile(r"\)[*+{]|[*+?][*+]|\{")
 
 
 class Matrix(NamedTuple):
-    """A stored matrix, with its module, shape, and properties of the layer that contains the matrix."""
+    """A stored matrix, its module and shape, and properties of the layer that contains the matrix."""
 
     module: str
     shape: Shape  # [out, in], or [experts, out, in]
@@ -33,7 +33,7 @@ class Matrix(NamedTuple):
 
 
 class ModuleOverride(NamedTuple):
-    """A packing that overrides the default for matching modules. If None, these modules are not quantised."""
+    """A packing that overrides the default for matching modules, or None if these modules are not quantised."""
 
     matches: Callable[[str], object]
     packing: Packing | None

@@ -1,4 +1,4 @@
-"""NVIDIA ModelOpt quantisation with one algorithm for all matrices or for each listed layer."""
+"""NVIDIA ModelOpt quantisation with a single algorithm, or with a separate algorithm for each listed layer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ALGORITHMS = (*_PLAIN, *_MICROSCALED, *_GROUP_SIZES)
 
 
 def read_modelopt(data: Mapping[str, Any], dtype: str) -> Quantisation:
-    """Read ModelOpt settings. By default, all matrices are quantised. In mixed precision, only listed layers are."""
+    """Read ModelOpt settings. All matrices are quantised by default, but only listed layers in mixed precision."""
     algorithm = _algorithm(data)
     is_excluded = pattern_matcher([*strings(data, "ignore"), *strings(data, "exclude_modules")], anywhere=True)
     if algorithm == MIXED:

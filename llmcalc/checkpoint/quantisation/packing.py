@@ -41,7 +41,7 @@ def ceil_div(length: int, divisor: int) -> int:
 
 
 def n_groups(length: int, group: int) -> int:
-    """Return the number of groups that cover a length, or 1 if ``group`` is not positive."""
+    """Return the number of groups needed to cover a length, or 1 if ``group`` is not positive."""
     return ceil_div(length, group) if group > 0 else 1
 
 
@@ -103,7 +103,7 @@ def pack_integers(
 def pack_bytes(
     out: int, inputs: int, kind: str, scales: Shape, scale_type: str, symmetric: bool = True, input_scale: bool = False
 ) -> list[PackedTensor]:
-    """Pack a matrix with one byte per element, scales of shape ``scales``, and zero points unless ``symmetric``."""
+    """Pack a matrix with one byte per element and scales of shape ``scales``. Asymmetric formats add zero points."""
     tensors = [PackedTensor(".weight", kind, (out, inputs)), PackedTensor(".weight_scale", scale_type, scales)]
     tensors += [] if symmetric else [PackedTensor(".weight_zero_point", kind, scales)]
     return [*tensors, *([PackedTensor(".input_scale", scale_type, (1,))] if input_scale else [])]

@@ -12,7 +12,7 @@ from ..spec import Command
 
 @printed
 def run(model: str, **given: Any) -> Answer:
-    """Print the required memory. For a paged cache, also print the state size without rounding to blocks."""
+    """Print the required memory. For a paged cache, also print the state size without rounding up to whole pages."""
     from ...api.memory import memory
     from ...calc.memory.inference import InferenceMemory
     from ...report.memory import memory_document

@@ -1,6 +1,6 @@
-"""Scaling-law formulas for the loss of a model with N parameters and D tokens, and for the optimum at 6·N·D FLOPs.
+"""Scaling-law formulas for the loss of a model with N parameters and D tokens, and for the optimal N and D.
 
-The formulas are fitted to published training runs and are never exact.
+Optima apply to 6·N·D FLOPs. The formulas are fitted to published training runs and are never exact.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Surface(ScalingForm):
         return float(self.e + (self.a / n**self.alpha + self.b / d**self.beta) ** self.outer)
 
     def optimum(self, c: float) -> tuple[float, float]:
-        """Return ``N = G·(C/6)^(β/(α+β))`` and ``D = C/6N`` with ``G = (αA/βB)^(1/(α+β))``."""
+        """Return ``N = G·(C/6)^(β/(α+β))`` and ``D = C/6N``, where ``G = (αA/βB)^(1/(α+β))``."""
         n = float(self._g * (c / TRAIN) ** (self.beta / (self.alpha + self.beta)))
         return n, c / TRAIN / n
 
@@ -95,8 +95,9 @@ class Surface(ScalingForm):
         return self._d(rest)
 
     def lifetime(self, loss: float, inference: float) -> tuple[float, float]:
-        """Return the (N, D) pair that minimises ``6·N·D + 2·N·inference`` at a target loss. ``inference`` is
-        weighted by cost.
+        """Return the (N, D) pair that minimises ``6·N·D + 2·N·inference`` at a target loss. ``inference`` is the
+        number
+        of inference tokens, weighted by relative cost.
 
         At the minimum, ``αA/N^α = βB/D^β·(1 + inference/3D)``. As the share of the N term increases, the left side
         increases and the right side decreases, so bisection finds the minimum [sardana2023, Equation 3].
@@ -133,10 +134,10 @@ class Surface(ScalingForm):
 
 @record
 class Path(ScalingForm):
-    """Optimal path ``N = k_n·C^a``, ``D = k_d·C^b`` with C in ``unit`` FLOPs.
+    """Optimal path ``N = k_n·C^a``, ``D = k_d·C^b``, where C is in units of ``unit`` FLOPs.
 
-    If N or D is missing, it follows from C = 6·N·D. The loss on the path is ``(l_c/C)^l_a``. N is divided by
-    ``over`` to convert FLOPs per token to parameters.
+    If only N or only D has a formula, the other quantity follows from C = 6·N·D. The loss on the path is
+    ``(l_c/C)^l_a``. N is divided by ``over`` to convert FLOPs per token to parameters.
     """
 
     k_n: float | None = None
@@ -244,7 +245,9 @@ class Routed(ScalingForm):
     experts: float
 
     def loss(self, n: float, d: float) -> float:
-        """Return the loss of a model with N active parameters. D is ignored because the fit fixes D."""
+        """Return the loss of a model with N active parameters. D is ignored because the law was fitted for a fixed
+        D.
+        """
         size, routed = log10(n), log10(self.experts)
         return float(10 ** (self.a * size + self.b * routed + self.c * size * routed + self.d))
 
@@ -264,7 +267,7 @@ class Sparse(ScalingForm):
 
 
 def saturated(experts: float, start: float, most: float) -> float:
-    """Return the saturating Ê of E experts, where ``1/Ê = 1/(E - 1 + 1/(1/start - 1/most)) + 1/most`` [clark2022].
+    """Return the effective expert count Ê, where ``1/Ê = 1/(E - 1 + 1/(1/start - 1/most)) + 1/most`` [clark2022].
 
     >>> saturated(1, 2.0732, 290.4521)
     2.0732

@@ -30,7 +30,7 @@ class Setting:
     """Additional inputs to scaling laws.
 
     Attributes:
-        experts: number of experts per active expert, E or E/K depending on the law (None for a dense model).
+        experts: number of experts E, or the ratio E/K for laws with K active experts (None for a dense model).
         granularity: width of a dense feed-forward layer divided by the width of an expert.
         unique: number of distinct tokens (None if all training tokens are distinct).
     """
@@ -63,7 +63,7 @@ class Outside:
 
     @property
     def text(self) -> str:
-        """Full description of the extrapolation."""
+        """Description of how far the value lies outside the fitted range."""
         end = "largest" if self.factor > 1 else "smallest"
         return f"{QUANTITIES[self.quantity]}: ×{self.factor:.3g} the {end} value that {self.law} was fitted on"
 
@@ -80,7 +80,7 @@ class Law:
         title: authors, year and fit.
         counts: definition of N, given as a key of ``COUNTS``.
         unit: unit of C in FLOPs.
-        checked: source of the constants (``true``: publication, ``copies``: several copies, ``false``: one copy).
+        checked: source of the constants (``true``: paper, ``copies``: several transcriptions, ``false``: one).
     """
 
     name: str

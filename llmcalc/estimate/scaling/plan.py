@@ -30,7 +30,7 @@ def plan(laws: Iterable[Law], query: Query, setting: Setting | None = None, mode
 
 
 def _most_informative(failures: list[tuple[str, InputError]]) -> InputError:
-    """Return the most informative error. Impossible queries take precedence over unsupported queries."""
+    """Return the most informative error. Errors about impossible queries precede errors about unsupported queries."""
     if not failures:
         return InputError("no scaling law selected", parameter="laws")
     name, error = min(failures, key=lambda failure: isinstance(failure[1], UnsupportedError))
@@ -89,7 +89,7 @@ def _locate(form: ScalingForm, query: Query, n: float | None) -> tuple[float, fl
 
 
 def _optimum_at_loss(form: ScalingForm, n: float, loss: float | None) -> dict[str, float]:
-    """Return the optimal D for N, together with the minimum compute and the optimal N for the loss."""
+    """Return the optimal D for N and, if the loss is known, the minimum compute and optimal N for this loss."""
     found: dict[str, float] = {}
     try:
         found["best_tokens"] = form.tokens_on_path(n)

@@ -66,10 +66,10 @@ class Point:
     Attributes:
         parameters: N under the law's definition.
         compute: training FLOPs, either the budget or 6·N·D.
-        loss: loss in nats per token on the law's own data, or None.
+        loss: loss in nats per token on the data that the law was fitted to, or None.
         best_tokens: optimal D for N parameters.
         least_compute: minimum FLOPs that reach the same loss.
-        worth: number of unique tokens with the same effect as the repeated data.
+        worth: number of unique tokens that have the same effect as the repeated tokens.
     """
 
     law: Law
@@ -141,7 +141,9 @@ class Plan(NotebookDisplay):
         return (min(found), max(found)) if found else None
 
     def middle(self, name: str) -> float:
-        """Return the median of an attribute over all laws. Two middle values are averaged geometrically."""
+        """Return the median of an attribute over all laws. If there are two middle values, return their geometric
+        mean.
+        """
         found = sorted(value for point in self.points if (value := getattr(point, name)) is not None)
         half = len(found) // 2
         return float(found[half]) if len(found) % 2 else float((found[half - 1] * found[half]) ** 0.5)

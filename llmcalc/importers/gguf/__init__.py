@@ -30,7 +30,7 @@ def names() -> list[str]:
 
 @cache
 def find(name: str) -> dict[str, Any] | None:
-    """Return an architecture's entry merged with its groups, or None. ``data/gguf.yaml`` documents the fields."""
+    """Return an architecture's entry in ``data/gguf.yaml``, including the fields of its groups, or None."""
     data = table("gguf")
     entry = data["architectures"].get(name)
     if entry is None:

@@ -1,6 +1,6 @@
 """Special cases of GGUF architectures, such as layer patterns, sizes taken from tensors, and older keys.
 
-``data/gguf.yaml`` names the function for an architecture. Functions complete the config built from the table.
+An architecture in ``data/gguf.yaml`` can name a function that completes the config built from the table.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SIGMOID = 2  # expert_gating_func: 1 is softmax
 def llama(config: Config, metadata: Metadata) -> None:
     """Complete the config of a LLaMA, Mistral, Mixtral or Qwen2 model.
 
-    Mixtral is recognised by its experts, and Qwen2 by biases in only the query, key and value projections.
+    Experts identify Mixtral. Biases in only the query, key and value projections identify Qwen2.
     """
     if metadata.count("expert_count"):
         config |= {"model_type": "mixtral", "num_local_experts": metadata.size("expert_count")}
@@ -50,7 +50,7 @@ def delta_net(config: Config, metadata: Metadata) -> None:
 
 
 def exaone4(config: Config, metadata: Metadata) -> None:
-    """Use a sliding window in three of every four layers, or in no layers."""
+    """Use a sliding window in three of every four layers by default, or in none if there is no window size."""
     config["layer_types"] = sliding_layers(metadata, 4 if config.get("sliding_window") else 1)
 
 
@@ -68,7 +68,7 @@ def phi3(config: Config, metadata: Metadata) -> None:
 
 
 def stablelm(config: Config, metadata: Metadata) -> None:
-    """Set the rotated fraction of each head. Feed-forward layers without a norm run in parallel with attention."""
+    """Set the rotated fraction of each head. By default, models without feed-forward norms use parallel residuals."""
     phi(config, metadata)
     parallel = metadata.get("use_parallel_residual")
     config["use_parallel_residual"] = not metadata.has_tensor("ffn_norm.weight") if parallel is None else bool(parallel)
@@ -169,8 +169,8 @@ def expert_width(config: Config, metadata: Metadata) -> None:
 
 
 def ernie(config: Config, metadata: Metadata) -> None:
-    """Complete the config of ERNIE 4.5 MoE. Files may store the total width of the shared experts, not their
-    number.
+    """Complete the config of ERNIE 4.5 MoE. The number of shared experts is computed if the file stores only their
+    total width.
     """
     width = metadata.count("expert_shared_feed_forward_length")
     expert = config.get("moe_intermediate_size")
@@ -202,7 +202,7 @@ def lfm2(config: Config, metadata: Metadata) -> None:
 
 
 def sliding_layers(metadata: Metadata, period: int) -> list[str]:
-    """Return each layer's type from a list in the metadata or from a period (default: ``period``)."""
+    """Return the type of each layer. The metadata contains either a list or a period (default: ``period``)."""
     pattern = metadata.data.get("attention.sliding_window_pattern")
     metadata.read.add("attention.sliding_window_pattern")
     if isinstance(pattern, list):
@@ -216,7 +216,7 @@ def sliding_layers(metadata: Metadata, period: int) -> list[str]:
 
 
 def _alternate(metadata: Metadata, period: int, last: str, other: str) -> list[str]:
-    """Return periodic layer types in which each period ends with a layer of type ``last``."""
+    """Return layer types that repeat with the given period. The last layer of each period has type ``last``."""
     if period < 1:
         raise SizeError(f"invalid period of layer types: {period}")
     return [other if (index + 1) % period else last for index in range(metadata.n_layers())]

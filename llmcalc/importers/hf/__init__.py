@@ -1,8 +1,8 @@
 """Importer for Hugging Face ``config.json`` files, with one short function per model family.
 
 Each family function (in ``families/``) reads the keys that it supports. Any other key raises an error unless it
-has its default value or affects neither size nor computation. Two options override this check and add a warning
-to every result. One option reads an unknown model type as a known family, and the other ignores specific keys.
+has its default value or affects neither size nor computation. Two options override this check: ``as_`` reads an
+unknown model type as a known family, and ``allow_unknown`` ignores keys. Both add a warning to every result.
 """
 
 from __future__ import annotations
@@ -138,14 +138,16 @@ def _language_part(
 
 
 def _decoder(part: Mapping[str, Any]) -> Fields:
-    """Return an encoder-decoder model's decoder config, without ``is_decoder`` if the decoder lacks this key."""
+    """Return the decoder config of an encoder-decoder model. ``is_decoder`` is dropped if the decoder lacks this
+    key.
+    """
     known = Config({}, str(part["model_type"]), "").defaults
     kept = {key: value for key, value in part.items() if key != "is_decoder" or key in known}
     return {**kept, "architectures": ["ForCausalLM"]}
 
 
 def _original_type(data: Mapping[str, Any]) -> str | None:
-    """Return the ``model_type`` of a config in its author's original format, or None.
+    """Return the ``model_type`` for a config in the original format of the model's authors, or None for other formats.
 
     The format is identified by the keys of the config.
     """

@@ -1,4 +1,4 @@
-"""Numbered names that distinguish different blocks with the same name."""
+"""Numbering of block names, so that different blocks in a stack have different names."""
 
 from __future__ import annotations
 

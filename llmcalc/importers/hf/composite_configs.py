@@ -29,7 +29,7 @@ def text_models() -> dict[str, str]:
 
 
 def language_model(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the language model's config, nested at any depth of a composite config, or None."""
+    """Return the language model's config from any nesting level of a composite config, or None."""
     if data.get("model_type") in ENCODED:
         inner = data.get("decoder")
         return inner if isinstance(inner, Mapping) and isinstance(inner.get("model_type"), str) else None
@@ -61,7 +61,7 @@ def top_level_text_config(data: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def other_parts(data: Mapping[str, Any]) -> list[str]:
-    """Return the names of all components of a composite config except the language model, at any depth."""
+    """Return the names of all components of a composite config, at any depth, except the language model."""
     if data.get("model_type") in ENCODED:
         parts = [key for key, value in data.items() if isinstance(value, Mapping) and "model_type" in value]
         return [key for key in parts if key != "decoder"]

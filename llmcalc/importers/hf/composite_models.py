@@ -149,7 +149,9 @@ def encoder_stacks(
 
 
 def _select_features(config: Config, stack: Stack, prefix: int | None) -> Stack:
-    """Return the encoder with the block outputs selected by ``vision_feature_layer``, which bypass the final norm."""
+    """Return the encoder with the block outputs selected by ``vision_feature_layer``. The final norm is marked
+    unused.
+    """
     if prefix is None and config.get("vision_feature_select_strategy") == "default":
         config.add_unmodelled("vision_feature_select_strategy drops the first patch as if it were a class token")
     given = config.get("vision_feature_layer")
@@ -231,7 +233,7 @@ def text_config(config: Config, dropped: str = "") -> Fields:
 
 
 def config_at(config: Config, key: str) -> Fields:
-    """Return the config at a key, or the class default. The default also provides a missing ``model_type``."""
+    """Return the config at a key, or the class default. A missing ``model_type`` is also taken from the default."""
     usual = config.defaults.get(key) or {}
     found = config.mapping(key) or usual
     kind = found.get("model_type", usual.get("model_type"))

@@ -56,7 +56,7 @@ class Config(ConfigKeys):
         return self.number("rms_norm_eps") or 1e-6
 
     def fields_of(self, kind: type[Layer], keys: str) -> Fields:
-        """Read layer fields. ``keys`` lists ``field=key`` pairs or common names, and ``?`` marks optional keys."""
+        """Read layer fields. ``keys`` lists ``field=key`` pairs, or names used for both. ``?`` marks optional keys."""
         types = {entry.name: entry.type for entry in fields(kind)}
         found: Fields = {}
         for pair in keys.split():
@@ -145,7 +145,9 @@ class Config(ConfigKeys):
         return limit if self.flag("use_sliding_window") else None
 
     def upper_windows(self, limit: int | None) -> list[str]:
-        """Return layer types. Layers from ``max_window_layers`` onwards use a sliding window if ``limit`` is set."""
+        """Return each layer's type. If ``limit`` is set, layers from ``max_window_layers`` onwards use a sliding
+        window.
+        """
         first = self.count("max_window_layers", self.n_layers)
         layers = range(self.n_layers)
         return self.layer_types(["sliding_attention" if limit and at >= first else "full_attention" for at in layers])
@@ -160,7 +162,7 @@ class Config(ConfigKeys):
     def windowed_attention(
         self, pattern: Sequence[str], limit: int | None, **changes: Any
     ) -> tuple[Mapping[str, Layer], list[str]]:
-        """Return attention layers with and without a window, and the layer types (default: ``pattern``)."""
+        """Return attention layers with and without a window, and the type of each layer (default: ``pattern``)."""
         kinds = {
             kind: self.attention(**{"layer_type": kind, "window": span, **changes})
             for kind, span in (("full_attention", None), ("sliding_attention", limit))
@@ -175,7 +177,7 @@ class Config(ConfigKeys):
         activation: str = "hidden_act",
         gated: bool = True,
     ) -> Mlp:
-        """Return a gated feed-forward layer. If ``bias`` is None, ``mlp_bias`` applies if the class has this key."""
+        """Return a gated feed-forward layer. If ``bias`` is None, ``mlp_bias`` is used if the class has this key."""
         if bias is None:
             bias = "mlp_bias" in self.defaults and self.flag("mlp_bias")
         return Mlp(self.d_model, self.size(key), self.activation(activation), gated=gated, bias=bias)
@@ -220,8 +222,9 @@ class Config(ConfigKeys):
         return given or ["dense" if index < dense else "sparse" for index in range(self.n_layers)]
 
     def every_nth(self, key: str, rare: str, usual: str, default: int) -> list[str]:
-        """Return layer types with ``rare`` in every n-th layer and ``usual`` in all others, where n is the value of
-        ``key``.
+        """Return layer types in which every n-th layer is ``rare`` and all other layers are ``usual``. The config
+        stores n
+        at ``key``.
         """
         period = self.size(key, default)
         return self.periodic_types(period, period - 1, usual, rare)
@@ -229,7 +232,9 @@ class Config(ConfigKeys):
     def periodic_types(
         self, count: int, first: int, usual: str = "sliding_attention", rare: str = "full_attention"
     ) -> list[str]:
-        """Return layer types with ``rare`` in every ``count``-th layer, starting at layer ``first``."""
+        """Return layer types in which every ``count``-th layer from ``first`` is ``rare`` and all others are
+        ``usual``.
+        """
         return [rare if index % count == first else usual for index in range(self.n_layers)]
 
 

@@ -48,7 +48,7 @@ class ConfigKeys:
         return DescriptionError(message, where=self.where, hint=hint)
 
     def invalid(self, key: str, wanted: str, value: object = MISSING) -> DescriptionError:
-        """Create an error about an invalid value (default: the key's value). ``wanted`` describes valid values."""
+        """Create an error about ``value`` (default: the key's value). ``wanted`` describes valid values."""
         return self.error(f"{key} must be {wanted}, not {short_repr(self.get(key) if value is MISSING else value)}")
 
     def invalid_size(self, key: str, wanted: str, value: object = MISSING) -> SizeError:
@@ -76,7 +76,7 @@ class ConfigKeys:
     def unmodelled_unless(self, keys: str, neutral: object = None) -> None:
         """Mark as read the keys that affect the model's output but not its counts.
 
-        If a value is neither None nor ``neutral``, the model's costs can be computed, but the model cannot be run.
+        If a value is neither None nor ``neutral``, the model cannot be run, but its costs can still be computed.
         """
         for key in keys.split():
             value = self.get(key)
@@ -88,7 +88,7 @@ class ConfigKeys:
         self.unmodelled.append(reason)
 
     def discard(self, keys: str) -> None:
-        """Drop keys whose values are never used because the transformers class computes them."""
+        """Drop keys that the transformers class ignores because it computes their values."""
         for key in keys.split():
             self.data.pop(self.aliases.get(key, key), None)
 
@@ -238,7 +238,7 @@ class ConfigKeys:
         return activations[name]
 
     def rope_theta(self, layer_type: str | None = None, default: float = 10000.0) -> float:
-        """Return the base of the rotary frequencies. Keys of current and older transformers versions are supported."""
+        """Return the base of the rotary frequencies, read from the current or an older transformers key."""
         parameters = self.get("rope_parameters")
         if isinstance(parameters, dict):
             parameters = parameters.get(layer_type, parameters) if layer_type else parameters
@@ -316,7 +316,7 @@ def is_irrelevant(key: str) -> bool:
 
 @cache
 def _irrelevant() -> tuple[frozenset[str], frozenset[str]]:
-    """Return the keys that are always irrelevant, and the keys that are irrelevant if disabled."""
+    """Return the set of keys that are always irrelevant, and the set of keys that are irrelevant if disabled."""
     keys = table("config_keys")
     always = frozenset(key for group in keys["irrelevant"].values() for key in group)
     return always, frozenset(keys["irrelevant_if_off"])
@@ -324,7 +324,7 @@ def _irrelevant() -> tuple[frozenset[str], frozenset[str]]:
 
 @cache
 def _defaults(model_type: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the default values and the aliases of the keys of a transformers class."""
+    """Return the default values and key aliases of a transformers class."""
     import json
 
     file = os.path.join(FOLDER, "hf", f"{model_type}.json")

@@ -1,6 +1,6 @@
 """Table that maps each ``model_type`` to a reader function and a checkpoint layout.
 
-The table is stored in ``data/families.yaml``, and in ``zoo/<package>/families.yaml`` for families in the zoo.
+The core table is ``data/families.yaml``. Zoo families are listed in ``zoo/<package>/families.yaml``.
 Each family has one line in the table and one function in ``families/`` or ``zoo/<package>/families/``.
 """
 
@@ -41,7 +41,9 @@ def find_function(place: str) -> Any:
 
 
 def find_row(name: str, key: str) -> Any:
-    """Return a table row from the core tables or the zoo, or None. ``like`` is the row to inherit fields from."""
+    """Return a row from the core tables or the zoo, or None. A row with ``like`` inherits fields from the named
+    row.
+    """
     row = table(name).get(key) or zoo_table(name).get(key)
     while isinstance(row, dict) and "like" in row:
         row = {**find_row(name, row["like"]), **{field: value for field, value in row.items() if field != "like"}}

@@ -15,7 +15,7 @@ from .vision_encoders.parts import CLASS_TOKEN, merger, named, two_linears
 
 
 class Link(NamedTuple):
-    """Encoder and language model that are connected by a projector.
+    """Encoder and language model connected by a projector.
 
     Attributes:
         model: config of the full model.
@@ -213,7 +213,7 @@ def cohere(link: Link) -> list[Named]:
 
 
 def two_layers(link: Link) -> list[Named]:
-    """Build the VideoLLaMA 3 or DeepSeek-VL projector with two linear layers on each patch."""
+    """Build the VideoLLaMA 3 or DeepSeek-VL projector with two linear layers applied to each patch."""
     return two_linears("projector", link.d_encoder, link.d_model, link.d_model)
 
 

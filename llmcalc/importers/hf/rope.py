@@ -52,9 +52,7 @@ def rope_scaling(config: ConfigKeys, layer_type: str | None = None) -> Scaling |
 
 
 def _of_pairs(config: ConfigKeys, given: dict[str, Any], longest: Any) -> dict[str, Any]:
-    """Return the LongRoPE fields [ding2024], including one factor per frequency and one factor for sines and
-    cosines.
-    """
+    """Return the LongRoPE fields [ding2024], such as the frequency factors and the factor for sines and cosines."""
     original = (
         config.get("original_max_position_embeddings") or given.get("original_max_position_embeddings") or longest
     )
@@ -104,7 +102,7 @@ def dynamic_alpha_fields(config: ConfigKeys) -> dict[str, Any]:
 
 
 def query_temperature(config: ConfigKeys) -> dict[str, Any]:
-    """Return attention fields for scaling queries in contexts longer than the original length."""
+    """Return attention fields that scale queries at positions after the original context length."""
     given = scaling_parameters(config)
     factor = given.get("llama_4_scaling_beta")
     if not factor:

@@ -70,7 +70,7 @@ def repeat_block(block: Block, count: int) -> tuple[Run, ...]:
 
 
 def extend_attention(kind: type[Extended], layer: Attention, **more: Any) -> Extended:
-    """Convert an attention layer to the ``Attention`` subclass ``kind``, and set the additional fields ``more``."""
+    """Convert an attention layer to ``kind`` (a subclass of ``Attention``) with the additional fields ``more``."""
     return kind(**{entry.name: getattr(layer, entry.name) for entry in fields(layer)}, **more)
 
 
@@ -135,9 +135,9 @@ def mixed_runs(
     build: Callable[[str, Layer, Layer], Block],
     words: Mapping[str, str] = _NAMES,
 ) -> tuple[Run, ...]:
-    """Return runs of blocks that ``build`` makes from the mixers and feed-forward layers named in ``order``.
+    """Return runs of blocks built by ``build`` from the mixers and feed-forward layers named in ``order``.
 
-    Block names contain only the words that distinguish the blocks. ``words`` maps mixer names to shorter words.
+    Block names omit the mixer or feed-forward name if there is only one. ``words`` shortens mixer names.
     """
     blocks: dict[tuple[str, str], Block] = {}
     found = []

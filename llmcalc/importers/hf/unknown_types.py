@@ -33,7 +33,7 @@ def advice(data: Mapping[str, Any]) -> str:
 
 
 def modality(model_type: str) -> str | None:
-    """Return the modality of a model type, such as images or sound, or None for language models and unknown types."""
+    """Return the modality of a non-text model type, such as ``images``, or None for text models and unknown types."""
     if model_type in text_models():
         return None
     if _SEGMENTATION.fullmatch(model_type):

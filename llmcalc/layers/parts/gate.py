@@ -10,12 +10,12 @@ from ...core.record import record
 
 @record
 class Gate(Part):
-    """Gate ``function(x wgate)`` that multiplies the weighted values.
+    """Gate ``function(x wgate)`` applied to the weighted values.
 
     Attributes:
         per_head: whether there is one gate per head instead of one per value channel.
-        bias: ``none``, ``value`` or ``head`` (default: the gate's shape if queries have a bias, else ``none``).
-        function: ``sigmoid`` or ``softplus``.
+        bias: bias shape ``none``, ``value`` or ``head`` (default: as the gate if queries have a bias, else ``none``).
+        function: activation function of the gate, ``sigmoid`` or ``softplus``.
     """
 
     per_head: bool = False
@@ -32,13 +32,11 @@ class Gate(Part):
         return "h" if self.per_head else "h v"
 
     def bias_tensors(self) -> list[str]:
-        """Return the bias tensor, if any."""
+        """Return a list with the bias tensor, or an empty list if there is no bias."""
         return {"value": ["bgate[h v]"], "head": ["bgate[h]"]}.get(self.bias or "none", [])
 
     def lines(self, width: str, scale: str = "") -> list[str]:
-        """Return the gate equations. ``width`` is the input axis, and ``scale`` names a tensor that scales the
-        gate.
-        """
+        """Return the gate equations for the input axis ``width`` and an optional scaling tensor ``scale``."""
         axes = self.axes()
         lines = [f"gate[b q {axes}] = x[b q {width}] wgate[{width} {axes}]"]
         lines += [f"gate[b q {axes}] = add(gate, bgate)"] if self.bias_tensors() else []

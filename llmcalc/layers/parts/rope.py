@@ -41,7 +41,7 @@ class Llama3(Part):
     Attributes:
         factor: scaling factor.
         length: training context length in tokens, before scaling.
-        low_factor, high_factor: divisors of ``length`` that give the wavelengths bounding the transition.
+        low_factor, high_factor: ``length`` divided by the longest and shortest wavelengths of the transition.
     """
 
     factor: float = 1.0
@@ -82,7 +82,7 @@ class LongRope(Part):
         factor: scaling factor of the context length.
         length: training context length in tokens, before scaling.
         attention: scaling factor for sines and cosines.
-        factors: one factor per pair, then ``|`` and one factor per pair for sequences longer than ``length``.
+        factors: one factor per pair for sequences up to ``length``, then ``|`` and one per pair for longer ones.
     """
 
     factor: float = 1.0
@@ -165,7 +165,7 @@ def fit_rope(layer: Any, *widths: str) -> None:
 
 
 def check_rope(layer: Any, width: str) -> None:
-    """Check the rotary positions of a layer that always rotates ``width`` channels."""
+    """Check that ``dim`` is unset for a layer that always rotates ``width`` channels, and check LongRoPE factors."""
     if layer.rope and layer.rope.dim is not None:
         text = f"is not available for {layer.kind()}, which rotates {width} channels"
         raise layer.size_error("rope.dim", text).under(("rope", "dim"))

@@ -1,4 +1,4 @@
-"""JSON output as one object, as described in ``report/json_envelope.py``."""
+"""JSON output with the envelope described in ``report/json_envelope.py``."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def render(document: Document) -> str:
 
 
 def pictures_of(document: Document) -> list[Picture]:
-    """Return the plots of a report, or a bar chart of the main table."""
+    """Return the plots of a report, or a bar chart of the main table if the report has no plots."""
     own = list(document.pictures())
     if own or not document.tables:
         return own

@@ -1,7 +1,7 @@
 """SVG canvas and text width estimates.
 
 Every plot includes a style sheet with colour-blind-safe colours [wong2011] and requires no external resources.
-The theme is light or dark, depending on the reader's settings.
+The light or dark theme follows the reader's system settings.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def shortened(text: str, most: float, size: float = TEXT) -> str:
 
 
 def colour(number: int) -> str:
-    """Return the colour of series ``number``, or grey if the palette has fewer colours."""
+    """Return the palette colour of series ``number``, or grey if the palette is exhausted."""
     return f"var(--c{number})" if 0 <= number < len(PALETTE) else "var(--rest)"
 
 
@@ -79,7 +79,7 @@ class Canvas:
         self._parts: list[str] = []
 
     def text(self, x: float, y: float, text: str, anchor: str = "start", style: str = "") -> None:
-        """Draw a line of text with its baseline at ``y`` and the horizontal alignment ``anchor`` at ``x``."""
+        """Draw a line of text at (``x``, ``y``). ``y`` is the baseline, and ``anchor`` is the horizontal alignment."""
         kind = f' class="{style}"' if style else ""
         place = "" if anchor == "start" else f' text-anchor="{anchor}"'
         self._parts.append(f'<text x="{_n(x)}" y="{_n(y)}"{place}{kind}>{escape(text)}</text>')
@@ -107,7 +107,7 @@ class Canvas:
         self._parts.append(f'<polyline points="{path}" class="curve" stroke="{stroke}"{dashed}/>')
 
     def legend(self, names: list[str], top: float) -> float:
-        """Draw a legend on as many lines as needed, and return the y coordinate below the last line."""
+        """Draw a legend, wrapped to the canvas width, and return the y coordinate below the last line."""
         x, y = MARGIN, top + TEXT
         for number, name in enumerate(names):
             needed = TEXT + GAP / 2 + text_width(name) + 2 * GAP

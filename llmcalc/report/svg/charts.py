@@ -58,7 +58,7 @@ def draw_frame(
 
 
 def spread(wanted: list[float], least: float, low: float, high: float) -> list[float]:
-    """Move the ``wanted`` positions at least ``least`` apart within two bounds, preserving their order.
+    """Move the ``wanted`` positions at least ``least`` apart between ``low`` and ``high``, preserving their order.
 
     >>> spread([10, 11, 40], 5, 0, 42)
     [10, 15, 40]
@@ -132,7 +132,7 @@ def _curves(frame: Frame, picture: Chart, named: float) -> None:
 
 
 def _marks(frame: Frame, picture: Chart) -> None:
-    """Draw the marked points. A label is omitted if it would overlap something."""
+    """Draw the marked points. Labels that do not fit without overlap are omitted."""
     places = [(mark, frame.x.place(mark.x), frame.y.place(mark.y)) for mark in picture.marks]
     taken = [dot_box(x, y) for _, x, y in places]
     for mark, x, y in places:

@@ -25,7 +25,7 @@ Checked = bool | Literal["partly", "copies", "logic"]
 
 
 class Sourced(Model):
-    """An entry with the source of its figures."""
+    """A table entry that cites the source of its figures."""
 
     source: Text
     checked: Checked = True
@@ -190,7 +190,7 @@ class GgufGroup(Model):
 
 
 class GgufArchitecture(GgufGroup):
-    """A GGUF architecture expressed as a family of Hugging Face configs."""
+    """A mapping from a GGUF architecture to the corresponding Hugging Face ``model_type`` and config keys."""
 
     model_type: Text
     include: list[Text] = Field([])

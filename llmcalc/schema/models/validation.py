@@ -38,7 +38,7 @@ class Model(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def check_keys(cls, data: Any) -> Any:
-        """Reject unknown keys first, because an unknown key is often a misspelt required key."""
+        """Reject unknown keys before other checks, because an unknown key is often a misspelt required key."""
         for key in data if isinstance(data, Mapping) else ():
             if key not in cls.model_fields:
                 raise PydanticCustomError(_UNKNOWN_KEY, "unknown key", {"key": key, "known": [*cls.model_fields]})
@@ -85,7 +85,7 @@ def _adapter(expected: Any) -> TypeAdapter[Any]:
 
 
 def _first_problem(errors: Sequence[ErrorDetails], data: Any) -> InputError:
-    """Return the first error, combining errors of union alternatives that concern the same value."""
+    """Return the first error. Errors from union alternatives that concern the same value are combined."""
     paths = [_path(error["loc"], data) for error in errors]
     path = max((path for path in paths if path[: len(paths[0])] == paths[0]), key=len)
     alternatives = [error for error, other in zip(errors, paths, strict=True) if other == path]
@@ -107,7 +107,7 @@ def _first_problem(errors: Sequence[ErrorDetails], data: Any) -> InputError:
 
 
 def _unknown_value(name: str, value: Any, quoted: str) -> InputError:
-    """Return an error that lists the quoted values as valid choices."""
+    """Return an error that lists the valid choices found in the text ``quoted``."""
     known = re.findall(r"'([^']*)'", quoted)
     return UnknownNameError(name, value, known, hint=f"use one of {', '.join(known)}")
 

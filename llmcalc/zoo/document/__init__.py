@@ -1,1 +1,1 @@
-"""Document understanding models for text with boxes, layouts and markup."""
+"""Document understanding models for text with bounding boxes, page layouts or markup."""

@@ -40,7 +40,7 @@ def mbart(config: Config) -> Architecture:
 
 
 def pegasus(config: Config) -> Architecture:
-    """Read a PEGASUS [zhang2019pegasus] config with stored sinusoids, or a Blenderbot config with learned
+    """Read a PEGASUS [zhang2019pegasus] or Blenderbot config. PEGASUS stores sinusoids, and Blenderbot learns
     positions.
     """
     config.ignore("encoder_no_repeat_ngram_size")
@@ -48,7 +48,7 @@ def pegasus(config: Config) -> Architecture:
 
 
 def m2m_100(config: Config) -> Architecture:
-    """Read an M2M-100 [fan2020] or NLLB config. Blocks are pre-norm, and positions are computed."""
+    """Read an M2M-100 [fan2020] or NLLB config. Blocks are pre-norm, and positions are computed instead of stored."""
     return encoder_decoder(
         config, Style(pre_norm=True, final_norm=True, embedding_norm=False, computed=True, buffer_bias=False)
     )
@@ -82,7 +82,7 @@ def marian(config: Config) -> Architecture:
 
 
 def _norm_first(stack: Stack) -> Stack:
-    """Return a decoder that normalises the unscaled token embedding before positions are added."""
+    """Return the decoder with unscaled token embeddings, which are normalised before positions are added."""
     inputs = {entry.name: unscaled_embedding(entry) for entry in stack.inputs}
     order = [name for name in inputs if name not in ("position", "norm")] + ["norm", "position"]
     return replace(stack, inputs=tuple(inputs[name] for name in order))

@@ -51,7 +51,7 @@ def ernie(config: Config) -> Architecture:
 
 
 def prenorm(config: Config) -> Architecture:
-    """Read a pre-norm RoBERTa config, equivalent to fairseq's ``encoder-normalize-before``."""
+    """Read the config of a pre-norm RoBERTa, which fairseq trains with the option ``encoder-normalize-before``."""
     return with_head(config, skip_padding(config, encoder(config, post=False)), activation="gelu")
 
 
@@ -86,7 +86,7 @@ def encoder(
     offset: int = 0,
     narrow: int | None = None,
 ) -> Stack:
-    """Return a BERT stack without a head but with the embeddings in ``more``. Pre-norm stacks have a final norm.
+    """Return a BERT stack without a head. ``more`` contains additional embeddings. Pre-norm stacks have a final norm.
 
     Embeddings of width ``narrow`` are normalised and then projected to the stream width.
     """
@@ -130,7 +130,7 @@ def block(config: Config, attention: Layer | None = None, mlp: Layer | None = No
 
 
 def norm_sublayer(name: str, layer: Layer, norm: Layer, post: bool) -> Sublayer:
-    """Return a sub-layer with a norm before the layer or, if ``post``, after the residual addition."""
+    """Return a sub-layer with a norm that precedes the layer or, if ``post``, follows the residual addition."""
     return sublayer(name, layer, after=norm) if post else sublayer(name, layer, pre=norm)
 
 
@@ -192,12 +192,12 @@ def with_head(
 
 
 def head_of_kind(config: Config, *kinds: str) -> str:
-    """Return the head kind, or an empty string for a nested stack. Kinds not in ``kinds`` raise an error."""
+    """Return the head kind, or an empty string for a nested stack. Raise an error for kinds not in ``kinds``."""
     return config.head_kind() and config.head_kind(*kinds)
 
 
 def without_head(config: Config) -> None:
-    """Reject configs with a head in families that are supported only without a head."""
+    """Check that the config has no head, for families that are supported only without one."""
     head_of_kind(config, "none")
     config.override("architectures", ["Model"])
 

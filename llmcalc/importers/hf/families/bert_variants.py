@@ -48,7 +48,7 @@ def xmod(config: Config) -> Architecture:
 
 
 def _adapter(config: Config, norm: Norm, before_mlp: str) -> Sublayer:
-    """Return the adapter sub-layer. ``before_mlp`` names the norm before the feed-forward layer, if any."""
+    """Return the adapter sub-layer. ``before_mlp`` is the name of the norm before the MLP, or empty."""
     languages = config.get("languages")
     if not isinstance(languages, list) or not languages or not all(isinstance(name, str) for name in languages):
         raise config.error("languages must be a list of strings")
@@ -146,7 +146,7 @@ def generator(config: Config, stack: Stack, width: int, activation: str = "gelu"
 
 
 def roc_bert(config: Config) -> Architecture:
-    """Read a RoCBert config [su2022]. Token, pronunciation and glyph embeddings are projected together."""
+    """Read a RoCBert config [su2022]. Token, pronunciation and glyph embeddings are concatenated and projected."""
     width = config.d_model
     joined = width
     more = []
@@ -194,7 +194,7 @@ def _untied(stack: Stack) -> Stack:
 
 
 def ibert(config: Config) -> Architecture:
-    """Read an I-BERT config [kim2021]. The model is RoBERTa with integer arithmetic and has the same counts."""
+    """Read an I-BERT config [kim2021]. I-BERT is RoBERTa with integer arithmetic, so its counts are the same."""
     config.ignore("force_dequant")
     config.unmodelled_unless("quant_mode", False)
     return with_head(config, skip_padding(config, encoder(config)), activation="gelu")
@@ -208,7 +208,7 @@ def mpnet(config: Config) -> Architecture:
 
 
 def luke(config: Config) -> Architecture:
-    """Read a LUKE config [yamada2020] for text without entities. Layers for entities are stored but unused."""
+    """Read a LUKE config [yamada2020] for text without entities. Entity layers are stored but unused."""
     width, narrow, entities = (config.size(key) for key in ("hidden_size", "entity_emb_size", "entity_vocab_size"))
     stack = _untied(skip_padding(config, encoder(config)))
     if config.flag("use_entity_aware_attention"):

@@ -79,7 +79,7 @@ def _deberta(config: Config, rows: int | None = None, conv: Conv | None = None, 
 
 
 def _headed(config: Config, stack: Stack, narrow: int) -> tuple[Stack, list[Named]]:
-    """Return the stack and its head. Unlike BERT's head, the newer head is always tied to the token embedding."""
+    """Return the stack and its head. The non-legacy head is always tied to the token embedding."""
     kind, width, legacy = config.head_kind("mlm", "none"), stack.d_model, config.flag("legacy", True)
     config.get("tie_word_embeddings")
     if kind == "none":

@@ -59,7 +59,7 @@ def deepseek_v32(config: Config) -> Architecture:
 
 
 def mla(config: Config, rope: Mapping[str, Any] | None = MappingProxyType({}), **changes: Any) -> Mla:
-    """Return multi-head latent attention, configured by DeepSeek keys. ``Config.attention`` describes ``rope``."""
+    """Return multi-head latent attention built from DeepSeek keys. See ``Config.attention`` for ``rope``."""
     config.ignore("num_key_value_heads head_dim q_head_dim")
     nope, rotated = config.size("qk_nope_head_dim"), config.count("qk_rope_head_dim")
     config.check_computed("qk_head_dim", nope + rotated)
@@ -83,7 +83,7 @@ def _scale(config: Config, width: int) -> float | None:
 
 
 def shared_experts(config: Config, **changes: Any) -> Moe:
-    """Return routed and shared experts with DeepSeek-V3's routing, configured by DeepSeek keys."""
+    """Return routed and shared experts with DeepSeek-V3's routing, built from DeepSeek keys."""
     # the classes do not build modules for multi-token prediction
     config.ignore("num_mtp_layers num_nextn_predict_layers num_routed_experts num_shared_experts")
     fields = {"group_score": "two", "d_ff_shared": config.shared_width("n_shared_experts"), **config.expert_groups()}
@@ -91,9 +91,7 @@ def shared_experts(config: Config, **changes: Any) -> Moe:
 
 
 def dense_first(config: Config) -> list[str]:
-    """Return layer types. Starting at ``first_k_dense_replace``, layers at multiples of ``moe_layer_freq`` are
-    sparse.
-    """
+    """Return layer types. From ``first_k_dense_replace`` on, layers at multiples of ``moe_layer_freq`` are sparse."""
     first, period = config.count("first_k_dense_replace"), config.size("moe_layer_freq", 1)
     return ["sparse" if index >= first and index % period == 0 else "dense" for index in range(config.n_layers)]
 

@@ -112,7 +112,7 @@ def _head(config: Config) -> Head:
 
 
 def cohere(config: Config) -> Architecture:
-    """Read a Command R config. Query and key heads may have norms with separate weights per head."""
+    """Read a Command R config. Query and key heads may be normalised with separate weights per head."""
     norms = config.qk_layernorm() if config.flag("use_qk_norm") else {}
     attention = config.attention(rope={"interleaved": True}, **norms)
     return decoder(config, norm=_norm(config), attention=attention, place="parallel", head=_head(config))
@@ -125,7 +125,7 @@ def cohere2(config: Config) -> Architecture:
 
 
 def cohere_compass(config: Config) -> Architecture:
-    """Read the text model config of Cohere Compass. The model is Cohere 2, by default without windows."""
+    """Read a Cohere Compass text config. The model is Cohere 2 without sliding windows by default."""
     config.ignore("pooling sliding_window_pattern")
     given = config.get("rope_parameters") or {}
     placed = {kind: given.get(kind, "") is not None for kind in ("full_attention", "sliding_attention")}

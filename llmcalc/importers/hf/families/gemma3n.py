@@ -1,4 +1,4 @@
-"""Gemma 3n, with four residual streams, low-rank residuals, per-layer inputs, and reused keys and values."""
+"""Gemma 3n, with four residual streams, low-rank residuals, per-layer inputs and shared keys and values."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ def _kinds(config: Config, layers: int) -> list[Kind]:
 
 
 def _per_layer(config: Config, key: str, layers: int, kinds: tuple[type, ...]) -> list[Any] | None:
-    """Return one number per layer, from a list or a single number, or None if the key is not set."""
+    """Return a list with one number per layer, or None if the key is not set. A single number applies to all
+    layers.
+    """
     value = config.get(key)
     if not isinstance(value, list):
         if value is not None and type(value) not in kinds:

@@ -52,7 +52,7 @@ def diffusion_gemma(config: Config) -> Architecture:
 
 
 def layer_kinds(config: Config, layers: int) -> list[Kind]:
-    """Return the kind of each layer. The last layer has no window, and the final layers may reuse keys and values."""
+    """Return the kind of each layer. The last layer always uses full attention."""
     types = config.layer_types(config.periodic_types(_PERIOD, first=_PERIOD - 1))
     types = [*types[:-1], "full_attention"]
     reused = reused_layers(config, types)
@@ -149,7 +149,7 @@ def _feed(config: Config, mlp: Mlp, norm: Norm, activation: str) -> Sublayer:
 
 
 def assistant(config: Config) -> Architecture:
-    """Read an assistant config. Projections convert between the target model's width and the assistant's width."""
+    """Read an assistant config. Projections map the target model's width to the assistant's width and back."""
     width = config.size("backbone_hidden_size")
     text = _text(config)
     stack = gemma4(text).main

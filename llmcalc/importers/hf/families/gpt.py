@@ -34,7 +34,7 @@ def _unused_cross_attention(config: Config, width: int, norm: object) -> Sublaye
 
 
 def _scaled_blocks(config: Config, width: int, block: Callable[[str, float | None], Block]) -> list[Block]:
-    """Return the blocks. If ``scale_attn_by_inverse_layer_idx`` is true, scores are divided by the layer number."""
+    """Return the blocks. ``scale_attn_by_inverse_layer_idx`` divides attention scores by the layer number."""
     layers = config.size("n_layer")
     usual = None if config.flag("scale_attn_weights", True) else 1.0
     if not config.flag("scale_attn_by_inverse_layer_idx"):

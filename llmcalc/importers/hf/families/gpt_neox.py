@@ -29,7 +29,7 @@ def _attention(config: Config, bias: bool, **changes: object) -> Attention:
 
 
 def _rotated(config: Config, share: float) -> Rope:
-    """Return rotary positions from either GPT-NeoX keys or current config keys."""
+    """Return rotary positions, read from the older GPT-NeoX keys or the current keys."""
     share = config.number("rotary_pct", share) or share
     theta = config.rope_theta(default=config.number("rotary_emb_base", 10000.0) or 10000.0)
     return config.rope(theta=theta, dim=config.rotary_width(share))

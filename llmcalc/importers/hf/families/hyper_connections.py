@@ -103,7 +103,7 @@ def _eps(config: Config) -> Fields:
 
 
 def _compressed_layers(config: Config, layers: int) -> list[str]:
-    """Return the type of each layer, ignoring the extra prediction module entry in published configs."""
+    """Return the type of each layer. Excess entries, such as those for prediction modules, are ignored."""
     ratios = config.layer_indices("compress_ratios")
     strange = next((ratio for ratio in ratios if ratio not in _BY_RATIO), None)
     if strange is not None:
@@ -148,7 +148,7 @@ def _compressed_attention(config: Config) -> Layers:
 def _rope(config: Config, label: str, dim: int) -> Rope:
     """Return the rotary positions of compressed (``compress``) or uncompressed (``main``) layers.
 
-    If the config does not distinguish the two groups, RoPE scaling applies only to compressed layers.
+    Unless the config sets separate parameters for each label, RoPE scaling applies only to compressed layers.
     """
     parameters = config.get("rope_parameters") or config.get("rope_scaling")
     if isinstance(parameters, dict) and isinstance(parameters.get(label), dict):

@@ -51,7 +51,7 @@ def axk1(config: Config) -> Architecture:
 
 
 def axk2(config: Config) -> Architecture:
-    """Read an A.X K2 config with gated norms and an indexer. Queries use their latent before and after its norm."""
+    """Read an A.X K2 config with gated norms and an indexer. Queries use both the normalised and the raw latent."""
     config.get("layer_types")
     gated = replace(config.rmsnorm(), gate_rank=config.size("gated_norm_rank"))
     attention = sublayer("attention", indexed_mla(config, gate="latent", double_latent=True), pre=gated)
@@ -136,7 +136,7 @@ def _attention(config: Config, kind: str, span: int, sizes: Fields) -> Mla:
 
 
 def _own_sizes(config: Config) -> Any:
-    """Return a function that maps a layer index and layer type to the sizes that the layer overrides."""
+    """Return a function that maps a layer index and layer type to that layer's size overrides."""
     given = config.get("per_layer_config")
     windowed = {key: config.size(f"swa_{key}", usual) for key, usual in _WINDOWED.items()}
     rest = config.optional_size("swa_qk_rope_head_dim")

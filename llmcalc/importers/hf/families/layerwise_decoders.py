@@ -45,7 +45,7 @@ def _mlp_widths(config: Config, layers: int, width: int) -> list[int]:
 
 
 def _per_layer(config: Config, key: str, layers: int) -> list[Any]:
-    """Return one value per layer, repeating a single value for all layers."""
+    """Return a list with one value per layer. A single value applies to all layers."""
     value = config.get(key)
     return config.one_per_layer(key, value if isinstance(value, list) else [value] * layers, layers)
 
@@ -111,7 +111,7 @@ def _sparse_or_dense(config: Config, layers: int) -> list[str]:
 
 
 def _clamps(config: Config, key: str, layers: int) -> list[float | None]:
-    """Return the gate clamp of each layer, or None for layers without a clamp."""
+    """Return the gate clamping bound of each layer, or None for layers without one."""
     given = config.get(key) or [0] * layers
     if not isinstance(given, list) or len(given) < layers:
         raise config.invalid_size(key, f"a list of {layers} numbers, one per layer", given)

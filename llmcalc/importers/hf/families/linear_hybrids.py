@@ -44,7 +44,7 @@ def kimi_linear(config: Config) -> Architecture:
 
 
 def _kda(config: Config, inner: Fields) -> Kda:
-    """Return a KDA layer from published config keys or from the keys of the transformers class."""
+    """Return a KDA layer built from the published config keys or the transformers config keys."""
     heads, head, taps = (config.size(f"linear_{name}") for name in ("num_heads", "head_dim", "conv_kernel_dim"))
     head = inner.get("head_dim", head)
     return Kda(
@@ -61,7 +61,7 @@ def _kda(config: Config, inner: Fields) -> Kda:
 
 
 def _activation(config: Config) -> Fields:
-    """Return the activation fields of all feed-forward layers, including any bounds."""
+    """Return the activation fields of all feed-forward layers, including any soft caps."""
     if config.string("hidden_act") != "situ":
         return {"activation": config.activation()}
     bounds = {"gate_softcap": config.positive_number("activation_situ_beta")}
@@ -71,7 +71,7 @@ def _activation(config: Config) -> Fields:
 
 
 def _linear_config(config: Config) -> Fields:
-    """Return the validated ``linear_attn_config`` from a published config. Layer numbers start at 1."""
+    """Validate and return ``linear_attn_config``. Layer numbers in the dictionary start at 1."""
     found = config.get("linear_attn_config")
     if found is None:
         return {}
@@ -94,7 +94,7 @@ def _linear_config(config: Config) -> Fields:
 
 
 def _with_attention_residuals(stack: Stack, every: int, eps: float) -> Stack:
-    """Return the stack with attention residuals over earlier groups of ``every`` layers."""
+    """Return the stack with attention residuals. A new residual stream starts every ``every`` layers."""
     known: dict[tuple[Block, bool], Block] = {}
     blocks = [run.block for run in stack.runs for _ in range(run.count)]
     order = []
@@ -108,7 +108,7 @@ def _with_attention_residuals(stack: Stack, every: int, eps: float) -> Stack:
 
 
 def _residual_block(block: Block, closes: bool, width: int, eps: float) -> Block:
-    """Return a block with attention residuals. If ``closes`` is true, a new residual stream starts in the block."""
+    """Return a block with attention residuals. If ``closes`` is true, the block starts a new residual stream."""
     mixer, feed = block.sublayers
     first = _residual_sublayer(mixer, AttentionResidual(width, closes, norm_eps=eps), residual=not closes)
     second = _residual_sublayer(feed, AttentionResidual(width, norm_eps=eps), residual=True)

@@ -117,7 +117,7 @@ def llama_params(config: Config) -> Architecture:
 
 
 def original_decoder(config: Config, feed: Layer, **changes: Any) -> Architecture:
-    """Return a decoder from config keys shared by Meta's and Mistral AI's formats."""
+    """Return a decoder built from the config keys that Meta's and Mistral AI's formats share."""
     if config.get("vocab_size") == -1:  # in Meta's files, only the tokenizer has the size
         raise config.size_error(
             "vocab_size is -1, so the vocabulary size is defined only by the tokenizer",

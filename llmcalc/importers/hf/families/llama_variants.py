@@ -92,7 +92,7 @@ def multipliers(config: Config) -> Fields:
 
 
 def attention_by_base(config: Config, types: Sequence[str], **changes: Any) -> tuple[Mapping[str, Layer], list[str]]:
-    """Return named attention layers per type and rotary base, and their order. A base of 0 disables rotation."""
+    """Return one attention layer per type and rotary base, and each layer's name. A base of 0 disables rotation."""
     bases = config.get("layer_rope_theta")
     if bases is None:
         bases = [config.rope_theta()] * len(types)
@@ -274,7 +274,7 @@ def molmo2(config: Config) -> Architecture:
 
 
 def with_token_rows(found: Architecture, rows: int) -> Architecture:
-    """Return the model with ``rows`` token embedding rows. A head with a different row count is untied."""
+    """Return the model with ``rows`` token embedding rows. If the head has a different row count, untie the head."""
     main = found.main
     own = any(layer.vocab != rows for _, layer in main.outputs if isinstance(layer, Head))
 

@@ -189,7 +189,7 @@ def _numbers(config: Config, key: str, count: int) -> list[float]:
 
 
 def _mamba2(config: Config, inner: int, **changes: Any) -> Mamba2:
-    """Return the Mamba-2 layer after checking that the heads match the inner width."""
+    """Return the Mamba-2 layer after checking that head count times head width equals the inner width."""
     heads = config.size("mamba_n_heads")
     if inner % heads:
         raise config.size_error(f"mamba_n_heads ({heads}) must divide the inner width ({inner})")

@@ -91,7 +91,7 @@ def _ignore_derived_keys(config: Config) -> None:
 
 
 def _indexer_sizes(config: Config) -> Any:
-    """Return a function that reads an indexer size from the top level or from ``sparse_attention_config``."""
+    """Return a function that reads an indexer size from the top-level keys or ``sparse_attention_config``."""
     given = config.mapping("sparse_attention_config")
 
     def size(key: str) -> int:

@@ -42,7 +42,9 @@ def mistral4(config: Config) -> Architecture:
 
 
 def mistral_large4(config: Config) -> Architecture:
-    """Read a Mistral Large 4 config with learned query scaling. Layers may share a latent or an indexer selection."""
+    """Read a Mistral Large 4 config with learned query scaling. Layers may reuse earlier latents or token
+    selections.
+    """
     layers = config.n_layers
     config.ignore("layer_types num_experts index_topk_freq index_skip_topk_offset index_topk_pattern moe_layer_freq")
     period = config.size("no_rope_layer_interval", 4)
@@ -69,7 +71,7 @@ def mistral_large4(config: Config) -> Architecture:
 
 
 def _scaled_attention(config: Config, indexer: bool, turned: bool, reused: bool, lent: bool) -> Mla:
-    """Return one layer's attention. Heads in unrotated layers have no rotary part."""
+    """Return an attention layer with learned query scaling. Heads without rotation have no rotary part."""
     nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
     places: Fields = {} if turned else {"qk_nope_head_dim": nope + rope, "qk_rope_head_dim": 0, "rope": None}
     sizes: Fields = {"index_heads": config.size("index_n_heads"), "index_dim": config.size("index_head_dim")}
@@ -93,7 +95,7 @@ def mistral_params(config: Config) -> Architecture:
 
 
 def key_group(config: Config, key: str, known: tuple[str, ...]) -> Fields:
-    """Return a nested group of keys, rejecting unknown keys. A missing group is returned as an empty dictionary."""
+    """Return the nested object at ``key``, or an empty dictionary if the key is not set. Reject unknown keys."""
     found = config.mapping(key)
     unknown = next((name for name in found if name not in known), None)
     if unknown is not None:

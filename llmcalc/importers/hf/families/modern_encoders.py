@@ -116,7 +116,7 @@ def ultrabert(config: Config) -> Architecture:
 
 
 def _older_ultrabert(config: Config) -> list[str]:
-    """Convert the older ``attention_windows`` and ``rope_theta`` lists to layer types."""
+    """Convert the older ``attention_windows`` and ``rope_theta`` lists to current keys, and return the layer types."""
     windows, bases = config.get("attention_windows"), config.get("rope_theta")
     if windows is None:
         return []
@@ -139,7 +139,7 @@ def nomic_bert(config: Config) -> Architecture:
 
 
 def gte(config: Config) -> Architecture:
-    """Read a GTE v1.5 config [zhang2024] with post-norm blocks. Only the gate and up-projections have no bias."""
+    """Read a GTE v1.5 config [zhang2024]. Blocks are post-norm, and only gate and up-projections lack biases."""
     mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), gated=True, out_bias=True)
     outputs: list[Named] = []
     if _has_head(config):

@@ -40,7 +40,7 @@ def olmoe(config: Config) -> Architecture:
 
 
 def flex_olmo(config: Config) -> Architecture:
-    """Read a FlexOlmo config as OLMoE, with norms after attention and experts instead of before them."""
+    """Read a FlexOlmo config as OLMoE with norms on the sub-layer outputs instead of the inputs."""
     attention = config.attention(qk_norm="projection")
     return decoder(config, attention, config.experts(width="intermediate_size"), place="post")
 

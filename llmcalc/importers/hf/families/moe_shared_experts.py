@@ -156,8 +156,8 @@ def exaone_moe(config: Config) -> Architecture:
 
 
 def _exaone_pattern(config: Config, layers: int, limit: int | None) -> list[str]:
-    """Return layer types from a period or a string of ``L`` (window) and ``G`` (full). The last layer is always
-    full.
+    """Return the type of each layer. ``sliding_window_pattern`` is the interval between full layers or a string of
+    ``L`` (window) and ``G`` (full). The last layer always uses full attention.
     """
     pattern = config.get("sliding_window_pattern")
     if not limit:
@@ -213,7 +213,7 @@ def _types_from_flags(config: Config, key: str, layers: int, zero: str, one: str
 
 
 def _check_derived_sizes(config: Config, pairs: int) -> None:
-    """Check that published sizes of windowed layers match the sizes that the transformers class derives."""
+    """Check the config's windowed layer sizes against the sizes that the transformers class derives."""
     derived = {
         "swa_num_attention_heads": config.n_heads,
         "swa_num_key_value_heads": 2 * pairs,

@@ -49,7 +49,7 @@ def muse_spark(config: Config) -> Architecture:
 
 
 def _weighted_block(config: Config, attention: Layer, feed: Layer, name: str) -> Block:
-    """Return a block with norms before and after both sub-layers and learned residual weights."""
+    """Return a block with sandwich norms and learned residual weights."""
     width = config.d_model
     gain = 1 / config.positive_number("residual_gate_temperature")
     norm, both = config.rmsnorm(unit_offset=True), Scale(width, of="both", gain=gain)
@@ -98,7 +98,7 @@ def muse_glimmer(config: Config) -> Architecture:
 
 
 def _attention(config: Config) -> list[tuple[str, str, Attention]]:
-    """Return global and local attention layers, both with and without rotary positions."""
+    """Return global and local attention layers, each with and without rotary positions."""
     rotated = config.attention(gate=Gate(bias="none"), qk_norm="head", qk_norm_scale=False)
     scale = (config.number("qk_scale_factor", 1.0) or 1.0) / math.sqrt(rotated.d_head or 1)
     return [

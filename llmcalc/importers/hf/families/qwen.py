@@ -140,7 +140,7 @@ def _qwen3_5(config: Config, feed: Layer) -> Architecture:
 
 
 def sparse_layers(config: Config, layers: int) -> set[int]:
-    """Return the indices of expert layers, selected by ``decoder_sparse_step`` and ``mlp_only_layers``."""
+    """Return the indices of the layers with experts, as set by ``decoder_sparse_step`` and ``mlp_only_layers``."""
     step, dense = config.size("decoder_sparse_step", 1), set(config.layer_indices("mlp_only_layers"))
     if config.get("num_experts") == 0:
         return set()

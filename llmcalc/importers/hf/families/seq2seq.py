@@ -64,7 +64,7 @@ class Style(NamedTuple):
 
 
 def class_kind(config: Config) -> str:
-    """Return the kind of model class.
+    """Return the kind of the transformers class.
 
     The kind is ``seq2seq``, ``causal`` (decoder only), ``encoder`` (encoder only) or ``none`` (no head).
     """
@@ -76,7 +76,7 @@ def class_kind(config: Config) -> str:
 
 
 def encoder_decoder(config: Config, style: Style) -> Architecture:
-    """Return the full model or, for causal classes, only the decoder with its unused cross-attention."""
+    """Return the encoder-decoder model, or only the decoder (with unused cross-attention) for causal classes."""
     kind = class_kind(config)
     tied = config.flag("tie_word_embeddings", True)
     vocab, width = config.vocab, config.size(style.width)
@@ -214,14 +214,14 @@ def _inner(config: Config, key: str) -> Fields:
 
 
 def _as_encoder(layer: Layer) -> Layer:
-    """Adapt an encoder layer. Shared tables are renamed, and pooler outputs are marked as unused."""
+    """Adapt an encoder layer to a composite model by renaming shared tables and marking pooler outputs as unused."""
     if isinstance(layer, (Embedding, Head)) and layer.share:
         return replace(layer, share=f"encoder_{layer.share}")
     return replace(layer, dropped=True) if isinstance(layer, Linear) and layer.positions == "one" else layer
 
 
 def _as_decoder(layer: Layer) -> Layer:
-    """Adapt a decoder layer. Token embeddings become separate tables, and cross-attention is enabled."""
+    """Adapt a decoder layer to a composite model by separating token embeddings and enabling cross-attention."""
     if isinstance(layer, Embedding) and layer.table == "token":
         return replace(layer, table="other")
     return replace(layer, unused=False) if isinstance(layer, Attention) and layer.cross else layer

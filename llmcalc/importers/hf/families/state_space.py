@@ -23,7 +23,7 @@ _USUAL: dict[str, dict[str, Any]] = {  # defaults of the classes
 
 
 def mamba_ssm(config: Config) -> Architecture:
-    """Read a Mamba [gu2023] or Mamba-2 [dao2024] config in the authors' format and pad the vocabulary."""
+    """Read a Mamba [gu2023] or Mamba-2 [dao2024] config in the authors' format. The vocabulary is padded."""
     config.ignore("residual_in_fp32 fused_add_norm")
     if config.get("attn_layer_idx") or config.get("attn_cfg") or config.count("d_intermediate"):
         raise config.error("attention and feed-forward layers between Mamba layers are not supported")
@@ -90,7 +90,7 @@ def time_step_rank(config: Config, key: str) -> int:
 
 
 def time_step_limits(config: Config) -> Fields:
-    """Return the time step bounds of Mamba-2. The upper bound may be infinite."""
+    """Return the fields for Mamba-2's time step bounds. An infinite upper bound becomes None."""
     limits = config.get("time_step_limit")
     if not isinstance(limits, (list, tuple)) or len(limits) != 2:  # the lower and upper bounds
         return {}

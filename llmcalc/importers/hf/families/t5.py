@@ -34,7 +34,9 @@ def umt5(config: Config) -> Architecture:
 
 
 def switch(config: Config) -> Architecture:
-    """Read a Switch Transformers config [fedus2021] with top-1 experts in every n-th layer."""
+    """Read a Switch Transformers config [fedus2021]. Expert layers use top-1 routing and occur at regular
+    intervals.
+    """
     width, d_ff = config.size("d_model"), config.size("d_ff")
     activation = config.activation("dense_act_fn")
     dense = Mlp(width, d_ff, activation)
@@ -62,7 +64,7 @@ def seq2seq(
     scaled: bool | None = None,
     head_tied: bool | None = None,
 ) -> Architecture:
-    """Return the model. ``feed`` supplies each block's name and MLP, and ``encoder`` replaces encoder attention."""
+    """Return the full model. ``feed`` returns each block's name and MLP. ``encoder`` overrides encoder attention."""
     vocab, width, kind = config.vocab, config.size("d_model"), _kind(config)
     norm = Named("norm", config.rmsnorm("layer_norm_epsilon", width=width))
     tokens = tied_tokens(vocab, width) if tied else untied_tokens(vocab, width)

@@ -67,7 +67,7 @@ def zamba2(config: Config) -> Architecture:
 
 
 def _zamba(config: Config, types: list[str], mamba: Layer, attention: Attention, mlp: Mlp, turns: int) -> Architecture:
-    """Return a decoder whose hybrid blocks alternate among ``turns`` shared pairs of attention and MLP layers.
+    """Return a decoder whose hybrid blocks cycle through ``turns`` shared pairs of attention and MLP layers.
 
     The layers are not shared if the embeddings are untied.
     """

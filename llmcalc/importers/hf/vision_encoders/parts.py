@@ -28,7 +28,7 @@ def layernorm(config: Config, prefix: int | None = None) -> Norm:
 
 
 def rope_theta(config: Config) -> float:
-    """Return the rotary base, rejecting configs with scaled frequencies."""
+    """Return the rotary base after checking that the config does not scale frequencies."""
     given = config.get("rope_parameters")
     plain = given if isinstance(given, dict) else {}
     if plain.get("rope_type", "default") not in ("default", "axial"):
@@ -46,13 +46,15 @@ def grid(config: Config) -> int:
 
 
 def rectangle(config: Config, image: str, patch: str) -> int:
-    """Return the number of patches in a rectangular image. Each key contains one or two side lengths."""
+    """Return the number of patches in a rectangular image. ``image`` and ``patch`` are the keys of the side
+    lengths.
+    """
     images, patches = (sides(config, key) for key in (image, patch))
     return (images[0] // patches[0]) * (images[1] // patches[1])
 
 
 def sides(config: Config, key: str) -> tuple[int, int]:
-    """Return both side lengths of a rectangle specified by one or two numbers."""
+    """Return both side lengths of a rectangle. A single number specifies a square."""
     given = config.get(key)
     pair = given if isinstance(given, list) else [given, given]
     if len(pair) != 2:
@@ -118,7 +120,7 @@ def two_linears(
     merge: int = 1,
     prefix: int | None = None,
 ) -> list[Named]:
-    """Return two linear layers with an activation in between. ``merge`` is the number of patches per input token."""
+    """Return two linear layers with an activation between them. ``merge`` is the number of patches per input token."""
     first = Linear(d_in, d_hidden, bias, activation, merge=merge, prompt=prefix)
     return named(**{f"{name}_in": first, f"{name}_out": Linear(d_hidden, d_out, bias, merge=merge, prompt=prefix)})
 

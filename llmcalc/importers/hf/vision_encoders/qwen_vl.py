@@ -46,7 +46,7 @@ def _qwen2(config: Config, norm: Norm, mlp: Mlp, window: int | None, out: int) -
 
 
 def qwen3_vl(config: Config) -> Stack:
-    """Read a Qwen3-VL config with learned and rotary positions, and DeepStack projectors for earlier layers."""
+    """Read a Qwen3-VL config with learned and rotary positions, and DeepStack projectors on intermediate layers."""
     width, merge = config.d_model, config.size("spatial_merge_size") ** 2
     out, frames = config.size("out_hidden_size"), config.size("temporal_patch_size")
     norm = Norm(width, "layernorm", bias=True, eps=EPS)

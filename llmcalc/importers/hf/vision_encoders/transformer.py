@@ -70,9 +70,7 @@ class Transformer(NamedTuple):
 
 
 def read(config: Config, merge: int = 1) -> Stack:
-    """Return the vision transformer described by a config. ``merge`` is the number of patches merged into each
-    token.
-    """
+    """Return the vision transformer described by a config. ``merge`` is the number of patches per merged token."""
     fields = _fields(config)
     for pair in fields.older.split():
         config.read_legacy(*pair.split(":"))
@@ -111,7 +109,7 @@ def depth(config: Config) -> int:
 
 
 def block(config: Config, merge: int = 1, window: int | None = None) -> Block:
-    """Return a block. ``merge`` and ``window`` are the numbers of patches per token and per attention window."""
+    """Return a block. ``merge`` is the number of patches per token, and ``window`` the number per attention window."""
     fields = _fields(config)
     width, heads = config.d_model, config.size(_known_key(config, "num_attention_heads", "num_heads"))
     norm = replace(_norm(config, fields), merge=merge)

@@ -141,7 +141,7 @@ def phi4_projector(link: Link) -> list[Named]:
 
 
 def _nemo(config: Config, width: int, span: int) -> tuple[Named, ...]:
-    """Return stride-2 convolutions. All convolutions except the first are depthwise separable."""
+    """Return stride-2 convolutions, all depthwise separable except the first."""
     channels, act, rows = (
         config.size("nemo_conv_channels"),
         config.activation("nemo_activation"),
@@ -206,7 +206,7 @@ def gemma3n(config: Config) -> Stack:
 
 
 def gemma3n_projector(link: Link) -> list[Named]:
-    """Build the Gemma 3n projector with one linear layer, applied to every n-th token."""
+    """Build the Gemma 3n projector with one linear layer on every ``conf_reduction_factor``-th token."""
     link.notes.append("not counted: applying the image and audio projections to text tokens")
     merge = link.encoder.size("conf_reduction_factor")
     return named(audio_projector=Linear(link.d_encoder, link.d_model, bias=False, merge=merge))

@@ -1,4 +1,4 @@
-"""Fun-ASR-Nano encoder with a convolutional memory parallel to attention, and a projector with several blocks."""
+"""Fun-ASR-Nano's encoder, with a convolutional memory parallel to attention, and its multi-block projector."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def _phi4_vision(link: Link) -> list[Named]:
 
 
 def voxtral_realtime_text(config: Config) -> Architecture:
-    """Build Voxtral Realtime's language model from Mistral, with delay-dependent factors before each MLP."""
+    """Build Voxtral Realtime's language model from Mistral, with delay-dependent scale factors before each MLP."""
     config.add_unmodelled(
         "the factors before each feed-forward layer depend on a delay found only in the full model's config"
     )
@@ -89,7 +89,7 @@ def voxtral_realtime(link: Link) -> list[Named]:
 
 
 def moss(link: Link) -> list[Named]:
-    """Build the MOSS-Transcribe-Diarize projector. LayerNorm follows two linear layers on concatenated tokens."""
+    """Build the MOSS-Transcribe-Diarize projector with two linear layers on concatenated tokens, then LayerNorm."""
     merge, bias = link.model.size("audio_merge_size"), link.model.flag("projector_bias", True)
     layers = _layers(link, merge * link.d_encoder, link.d_model, merge, bias)
     return [*layers, Named("projector_norm", layernorm(link.d_model))]

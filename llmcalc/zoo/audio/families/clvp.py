@@ -26,9 +26,7 @@ _QKV = ("q_bias", "k_bias", "v_bias")
 
 
 def text_encoder(config: Config) -> Architecture:
-    """Build a CLVP text or speech encoder [betker2023] with rotated values and a projection of the mean token
-    vector.
-    """
+    """Build a CLVP text or speech encoder [betker2023] that rotates the values and projects the mean token vector."""
     config.override("architectures", ["Model"])  # the only class
     config.add_unmodelled("the projection is applied to the mean over all tokens")
     width, heads, out = (config.size(key) for key in ("hidden_size", "num_attention_heads", "projection_dim"))
@@ -88,7 +86,7 @@ def whole(config: Config) -> Architecture:
 
 
 def _unexecuted(stack: Stack, name: str) -> Stack:
-    """Return an encoder that is stored but not run."""
+    """Return an encoder as a stack that is stored but not run."""
     inputs = (
         Named(entry.name, replace(entry.layer, table="other")) if isinstance(entry.layer, Embedding) else entry
         for entry in stack.inputs

@@ -1,4 +1,4 @@
-"""The dots3.note language model with a mixture-of-experts vision encoder and an audio encoder of gated blocks."""
+"""The dots3.note language model with a mixture-of-experts vision encoder and an audio encoder with gated blocks."""
 
 from __future__ import annotations
 

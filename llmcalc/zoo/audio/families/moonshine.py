@@ -60,7 +60,7 @@ def _attention(config: Config, share: float, n_kv_heads: int) -> Attention:
 
 
 def _with_decoder(config: Config, encoder: Stack, own: Attention, mlp: Mlp, layers: int, tied: bool) -> Architecture:
-    """Return the encoder-decoder model, whose cross-attention has no positions."""
+    """Return the encoder-decoder model, with no position encoding in cross-attention."""
     width, vocab, norm = own.d_model, config.vocab, Norm(own.d_model, "layernorm", eps=1e-5)
     cross = replace(own, causal=False, cross=True, rope=None)
     blocks = repeat_block(prenorm_block("block", norm, attention=own, cross_attention=cross, mlp=mlp), layers)
@@ -73,9 +73,7 @@ def _with_decoder(config: Config, encoder: Stack, own: Attention, mlp: Mlp, laye
 
 
 def _convolutions(width: int) -> tuple[Named, ...]:
-    """Return unpadded convolutions with strides of 64, 3 and 2. Earlier convolutions compute extra
-    outputs for later convolutions.
-    """
+    """Return unpadded convolutions with strides of 64, 3 and 2, including extra outputs for later convolutions."""
     sound = Conv(1, width, 127, 6, 64, 7, padded=False, bias=False, activation="tanh", normed=True, of_data=True)
     return (
         Named("conv1", sound),

@@ -52,7 +52,7 @@ _IGNORED = """
 
 
 def qwen2_5_talker(config: Config) -> list[Stack]:
-    """Build Qwen2.5-Omni's talker [xu2025] with Qwen2 blocks after a projection from a wider embedding."""
+    """Build Qwen2.5-Omni's talker [xu2025] with a projection from a wider embedding, followed by Qwen2 blocks."""
     part = nested_config(config, "talker_config", "qwen2_5_omni_talker")
     part.ignore(_IGNORED)
     part.override("tie_word_embeddings", False)
@@ -65,7 +65,9 @@ def qwen2_5_talker(config: Config) -> list[Stack]:
 
 
 def qwen3_talker(config: Config) -> list[Stack]:
-    """Build Qwen3-Omni's mixture-of-experts talker [xu2025qwen3] and the predictor of the remaining frame codes."""
+    """Build Qwen3-Omni's mixture-of-experts talker [xu2025qwen3], and the predictor for each frame's remaining
+    codes.
+    """
     part = nested_config(config, "talker_config", "qwen3_omni_moe_talker")
     text = nested_config(part, "text_config", "qwen3_omni_moe_talker_text")
     codes = nested_config(part, "code_predictor_config", _PREDICTOR)

@@ -1,4 +1,4 @@
-"""VibeVoice-ASR, a language model with two waveform encoders that have stages of strided convolutions."""
+"""VibeVoice-ASR, a language model with two waveform encoders built from stages of strided convolutions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def vibevoice_asr(config: Config) -> Architecture:
 
 
 def _encoder(config: Config, name: str) -> list[Stack]:
-    """Return one stack per stage and a convolution that produces latents. ``name`` is the tensor prefix."""
+    """Return one stack per encoder stage, and a convolution that produces the latents. ``name`` is the tensor
+    prefix.
+    """
     filters, taps, depths = config.size("num_filters"), config.size("kernel_size"), config.layer_indices("depths")
     steps, before = [1, *config.layer_indices("downsampling_ratios")], config.size("channels")
     if len(depths) != len(steps):

@@ -70,7 +70,7 @@ class ConvModule(Layer):
         self.derive(d_inner=self.d_model)
 
     def shrink_field(self, field: str, sizes: Sizes) -> int | None:
-        """Return a small chunk length if the module is not causal."""
+        """Return a small value for ``chunk`` if the module is not causal."""
         return sizes.PATCH_WINDOW if field == "chunk" and not self.causal else None
 
     def declare(self) -> Declaration:

@@ -1,4 +1,4 @@
-"""Bidirectional attention with projected sinusoids as relative positions [dai2019, Section 3.3; gulati2020]."""
+"""Bidirectional attention with projected sinusoidal relative positions [dai2019, Section 3.3; gulati2020]."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ....layers._attention_parts import RELATIVE_ATTENTION, RELATIVE_KEYS, deriv
 
 @record
 class DistanceAttention(Layer):
-    """``y = softmax(((q + u) kᵀ + shift((q + w) rᵀ)) / sqrt(d_head)) v · wo`` with projected sinusoids ``r``.
+    """``y = softmax(((q + u) kᵀ + shift((q + w) rᵀ)) / sqrt(d_head)) v · wo``, where r are projected sinusoids.
 
     Conformers use this layer kind. Unlike ``relative_attention``, it is not causal and has no memory.
 

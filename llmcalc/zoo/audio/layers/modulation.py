@@ -34,7 +34,7 @@ class Modulation(Layer):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"time": "cosines and sines of the time"}
 
     def declare(self) -> Declaration:
-        """Declare two matrices, which are applied once per batch."""
+        """Declare two weight matrices that are applied once per batch."""
         declaration = Declaration({"d": self.d_model, "mr": self.d_hidden})
         declaration.weights("w1[d | mr]", "w2[mr | d]")
         declaration.equations(

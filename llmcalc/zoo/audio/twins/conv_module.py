@@ -42,7 +42,7 @@ def _matrix(layer: Any, name: str, inputs: int, outputs: int) -> Weight:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``act(norm(conv(v · gate(g)))) wo`` with projections v and g of ``x`` [b q d]."""
+    """Compute ``act(norm(conv(v · gate(g)))) wo``, where v and g are projections of ``x`` [b q d]."""
     step.must_be_whole(layer.kind())
     v, g = (plus(plus(_project(layer, w, f"w{name}", x), w.get(f"b{name}")), w.get(f"gate_b{name}")) for name in "vg")
     u = plus(_convolve(layer, v * ACTIVATIONS[layer.gate](g), w.conv), w.get("conv_b"))

@@ -1,4 +1,4 @@
-"""Bidirectional attention with projected sinusoids as relative positions [dai2019, Section 3.3; gulati2020]."""
+"""Bidirectional attention with projected sinusoidal relative positions [dai2019, Section 3.3; gulati2020]."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``softmax(((q + u) kᵀ + (q + w) rᵀ) / sqrt(e)) v · wo`` with distance keys ``r`` [2q-1 h e]."""
+    """Compute ``softmax(((q + u) kᵀ + (q + w) rᵀ) / sqrt(e)) v · wo``, where r are distance keys [2q-1 h e]."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     place = np.arange(x.shape[1])

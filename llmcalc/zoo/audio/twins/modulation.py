@@ -18,7 +18,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``x · (1 + gelu(t w1) w2)``, with sinusoids t of frequencies from 1 to 1e-4 radians per unit."""
+    """Compute ``x · (1 + gelu(t w1) w2)``, where t are sinusoids with frequencies from 1 to 1e-4 radians per unit."""
     angles = layer.time * 10000.0 ** (-2 * (np.arange(layer.d_model) // 2) / layer.d_model)
     waves = constant(np.concatenate([np.cos(angles[::2]), np.sin(angles[::2])])[: layer.d_model])
     hidden = ACTIVATIONS["gelu"](einsum("d,dm->m", waves, w.w1))

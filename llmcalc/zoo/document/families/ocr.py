@@ -128,9 +128,7 @@ def paddleocr_vl(link: Link) -> list[Named]:
 
 
 def hunyuan(link: Link) -> list[Named]:
-    """Build the HunyuanOCR projector with two convolutions, a linear layer, and learned row-end and image-end
-    vectors.
-    """
+    """Build the HunyuanOCR projector with two convolutions, a linear layer, and learned row and image delimiters."""
     vision, width = link.encoder, link.d_encoder
     side, text = vision.size("spatial_merge_size"), link.d_model
     merged, eps = side * side, vision.number("rms_norm_eps") or 1e-5

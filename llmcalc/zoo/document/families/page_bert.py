@@ -22,7 +22,7 @@ def layoutlm(config: Config) -> Architecture:
 
 
 def tapas(config: Config) -> Architecture:
-    """Build TAPAS from BERT, with one embedding per property of a table cell."""
+    """Build TAPAS from BERT, with a separate embedding for each property of a table cell."""
     config.ignore(" ".join(key for key in config.defaults if key.startswith(_TAPAS_HEADS)))
     anew = config.flag("reset_position_index_per_cell", True)
     width, sizes = config.d_model, config.layer_indices("type_vocab_sizes")

@@ -16,7 +16,7 @@ INNER = {"colpali": "paligemma", "colqwen2": "qwen2_vl", "colmodernvbert": "mode
 
 
 def retrieval(config: Config) -> Architecture:
-    """Build ColPali, ColQwen2 or ColModernVBERT from a headless inner model, a projection, and a unit norm."""
+    """Build ColPali, ColQwen2 or ColModernVBERT from an inner model without a head, a projection, and a unit norm."""
     name = config.class_name()
     if name and not name.endswith("ForRetrieval"):
         raise config.error(f"{short_repr(name)} is not a retrieval class")

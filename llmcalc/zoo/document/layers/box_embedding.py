@@ -58,7 +58,7 @@ class BoxEmbedding(Layer):
             raise self.size_error("d_stream", "and n_places must be set together")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return edge and size widths that give the concatenated embedding the width of the stream."""
+        """Return edge and size widths for which the concatenated embedding has the stream's width."""
         edge = sizes.width(4 * self.d_edge + 2 * self.d_size) // self.WIDTH_MULTIPLE
         return {"d_edge": edge, "d_size": edge}
 

@@ -17,14 +17,14 @@ COORDINATES = 8  # two per corner
 
 @record
 class BoxPairs(Layer):
-    """``r_qk = [sin, cos of (corner_k - corner_q) · frequencies] w``, for both coordinates of all four corners.
+    """``r_qk = [sin, cos of (corner_k - corner_q) · frequencies] w``, using both coordinates of all four corners.
 
     Layers of kind ``box_attention`` use these embeddings.
 
     Attributes:
         d_wave: number of sines and cosines per coordinate.
         d_head: width of the embeddings, equal to the head width.
-        scale: factor on the coordinates.
+        scale: factor by which the coordinates are multiplied.
     """
 
     d_wave: int
@@ -36,7 +36,7 @@ class BoxPairs(Layer):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"waves": "sines and cosines of distances between boxes"}
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return a ``d_wave`` of 2 for one sine and one cosine."""
+        """Return a ``d_wave`` of 2, so that each coordinate has one sine and one cosine."""
         return {"d_wave": 2}
 
     def declare(self) -> Declaration:

@@ -15,8 +15,8 @@ from ....layers.mlp import ACTIVATIONS
 class LiltAttention(MultiHead):
     """``softmax(s + s') v · wo`` for the text and ``softmax(s + s') v' · w'o`` for the layout.
 
-    The streams' scores are s and s'. In the layout stream, a residual connection, a norm, and a feed-forward layer
-    with another residual connection and norm follow. All matrices have biases. Attention is not causal.
+    The streams' scores are s and s'. The layout stream also applies a residual connection, a norm, and a
+    feed-forward layer with another residual connection and norm. All matrices have biases. Attention is not causal.
 
     Attributes:
         d_model: width of the text stream.

@@ -15,7 +15,7 @@ from ....twins.weights import Array, Weight, Weights, matrix, table, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return two edge tables, two size tables, and any second stream's projection, position table and norm."""
+    """Return two edge tables and two size tables, plus the projection, norm and positions of any second stream."""
     found = [table(name, layer.rows, layer.d_edge) for name in ("across", "down")]
     found += [table(name, layer.rows, layer.d_size) for name in ("heights", "widths")]
     if not layer.d_stream:

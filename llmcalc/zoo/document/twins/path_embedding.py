@@ -1,4 +1,4 @@
-"""XPath embeddings [li2021, Section 3.1], computed for empty paths."""
+"""XPath embeddings [li2021, Section 3.1]. Every token has an empty path."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``x + relu(z w1 + b1) w2 + b2``, where z [b q s e] contains embeddings of missing path steps."""
+    """Compute ``x + relu(z w1 + b1) w2 + b2``, where z [b q s e] contains the embeddings of s missing path steps."""
     missing = np.zeros((*step.ids.shape, layer.depth), int)
     steps = np.arange(layer.depth)
     z = w.tags[steps, missing + layer.tag_id] + w.numbers[steps, missing + layer.number_id]

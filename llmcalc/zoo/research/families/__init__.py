@@ -1,1 +1,1 @@
-"""Readers for config.json files, with one module per model family."""
+"""Readers for ``config.json`` files, with one module per model family."""

@@ -121,7 +121,7 @@ def squeezebert(config: Config) -> Architecture:
 
 
 def splinter(config: Config) -> Architecture:
-    """Build Splinter [ram2021] from BERT and a head in which question tokens select a span."""
+    """Build Splinter [ram2021], a BERT encoder with a head that selects an answer span for the question token."""
     name, asks = config.class_name() or SPLINTER[1], config.count("question_token_id")
     if name not in SPLINTER:
         known = ", ".join(SPLINTER)

@@ -51,7 +51,7 @@ def blt(config: Config) -> Architecture:
 
 
 def _part(config: Config, name: str) -> Config:
-    """Return the config of a submodule, checking that ``head_dim`` matches the width and number of heads."""
+    """Return a submodule config after checking that ``head_dim`` equals the width divided by the head count."""
     key = f"{name.removeprefix('local_').partition('_')[0]}_config"
     given = config.get(key)
     if not isinstance(given, dict | None):
@@ -67,7 +67,7 @@ def _part(config: Config, name: str) -> Config:
 
 
 def _patches(config: Config) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the patch length, the number of extra patches in the implementation, and notes."""
+    """Return the patch length and the number of extra patches as keyword arguments, and a tuple of notes."""
     length, longest = config.optional_size("patch_size"), config.optional_size("max_patch_length")
     asked = config.flag("patch_in_forward", True) and config.string("patching_mode") == "entropy"
     if not asked or length is None:
@@ -123,7 +123,7 @@ def _query_residual(layer: PatchAttention) -> Sublayer:
 def _encoder(config: Config, part: Config, patches: Fields, table: tuple[int, int] | None) -> Stack:
     """Return a byte-level encoder that computes patch vectors after the last layer or after every layer.
 
-    If the head is tied, ``table`` contains the number of rows and the width of the token embedding.
+    If the head is tied, ``table`` holds the row count and the width of the shared token embedding.
     """
     from dataclasses import replace
 

@@ -106,7 +106,7 @@ def minimax(config: Config) -> Architecture:
 
 
 def minimax_text_01(config: Config) -> Architecture:
-    """Read a published MiniMax-Text-01 or M1 config [minimax2025], which encodes attention types as 0 and 1."""
+    """Read a MiniMax-Text-01 or MiniMax-M1 config [minimax2025], in which 0 and 1 encode the attention types."""
     kinds = config.layer_indices("attn_type_list")
     if set(kinds) - {0, 1} or len(kinds) != config.n_layers:
         raise config.size_error("attn_type_list must have one 0 (linear) or 1 (softmax) per layer")

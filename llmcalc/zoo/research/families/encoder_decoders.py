@@ -92,7 +92,7 @@ def _ngram_layers(config: Config, ngram: int, crossed: bool, unused: bool) -> La
 
 
 def _multi_stream(found: Stack, streams: int) -> Stack:
-    """Return the stack with norms that run on all ``streams`` copies of the tokens."""
+    """Return the stack with norms that process all ``streams`` token streams."""
 
     def wide(layer: Layer | None) -> Layer | None:
         return replace(layer, streams=streams) if isinstance(layer, Norm) else layer
@@ -104,7 +104,7 @@ def _multi_stream(found: Stack, streams: int) -> Stack:
 
 
 def _skip_padding(config: Config, found: Stack) -> Stack:
-    """Return the stack with positions that start after the padding token id. The table size is unchanged."""
+    """Return the stack with position ids that start after the padding token id. The table size is unchanged."""
     offset = config.count("pad_token_id") + 1
     inputs = (
         Named(name, replace(layer, offset=offset))

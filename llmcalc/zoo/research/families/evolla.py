@@ -15,7 +15,7 @@ BARE = "EvollaModel"
 
 
 def evolla(config: Config) -> Architecture:
-    """Read an Evolla config with LLaMA, SaProt [su2023], a resampler, and an adapter after every few blocks."""
+    """Read an Evolla config with a LLaMA decoder, a SaProt encoder [su2023], a resampler, and adapters."""
     config.override("architectures", ["Model"] if (config.class_name() == BARE) else None)
     config.override("tie_word_embeddings", False)  # the class never ties the head
     config.ignore("is_decoder add_cross_attention aligner_attention_probs_dropout_prob is_encoder_decoder")

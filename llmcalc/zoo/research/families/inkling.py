@@ -84,7 +84,7 @@ def layer_kinds(config: Config, layers: int) -> list[str]:
 
 
 def attention_layer(config: Config, kind: str, **changes: Any) -> RelativeProfileAttention:
-    """Return the attention layer for layer type ``kind``."""
+    """Return the attention layer for the layer type ``kind``."""
     prefix, span = ("swa_", config.size("sliding_window_size")) if kind == LOCAL else ("", None)
     head = config.size(f"{prefix}head_dim")
     fields: Fields = {

@@ -16,7 +16,7 @@ from .inkling import FULL, LOCAL, attention_layer, expert_layer, layer_kinds, te
 
 
 class Place(NamedTuple):
-    """One execution of a layer, with the layer number, the group size, and the loop state."""
+    """Position of a layer execution in the decoder, with the layer number, group size and loop state."""
 
     number: int
     group: int
@@ -25,7 +25,7 @@ class Place(NamedTuple):
 
     @property
     def opens(self) -> bool:
-        """Whether the layer starts a group. If so, the stream before the layer is stored for later layers."""
+        """Whether the layer starts a group. If so, the layer's input stream is stored for later layers."""
         return self.number % self.group == 0
 
     @property

@@ -43,7 +43,7 @@ def esmc(config: Config) -> Architecture:
     norm = Norm(config.d_model, "layernorm", bias=True)
     attention = config.attention(causal=False, qk_norm="projection", qk_norm_function="layernorm", qk_norm_eps=norm.eps)
     if (attention.n_kv_heads, attention.n_heads * (attention.d_head or 0)) != (attention.n_heads, config.d_model):
-        raise config.error("query, key and value heads must each add up to hidden_size")
+        raise config.error("the widths of the query, key and value heads must each add up to hidden_size")
     mlp, depth = config.gated_mlp(bias=config.flag("mlp_bias")), (config.n_layers / ESM3_LAYERS) ** -0.5
     parts: Layers = {"attention": attention, "mlp": mlp}
     block = Block("block", tuple(sublayer(name, layer, pre=norm, scale=depth) for name, layer in parts.items()))

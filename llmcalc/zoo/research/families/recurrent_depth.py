@@ -79,7 +79,7 @@ def _share(name: str, looped: int | None) -> str:
 
 
 def _sections(config: Config) -> tuple[int, int, int]:
-    """Return the layer counts before, in and after the loop. Configs may count ``mlp`` layers separately."""
+    """Return the layer counts before, inside and after the loop, halved if the config lists MLPs as layers."""
     half = 2 if "mlp" in (config.strings("layer_types") or []) else 1
     before, again, after = (config.get(key) for key in SECTIONS)
     sizes = [

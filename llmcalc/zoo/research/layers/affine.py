@@ -11,7 +11,7 @@ from ....core.record import record
 
 @record
 class Affine(Layer):
-    """``y = (x + b) w``, or ``y = (x + b) w + (r + rb) rw`` with the residual stream r.
+    """``y = (x + b) w``, or ``y = (x + b) w + (r + rb) rw``, where r is the residual stream.
 
     Attributes:
         d_model: width of the stream.

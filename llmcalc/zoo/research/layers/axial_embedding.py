@@ -32,7 +32,7 @@ class AxialEmbedding(Layer):
     PARALLEL: ClassVar[Parallel] = Parallel(whole="T S in out")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return row and column widths that sum to the stream width, and fewer columns than tokens."""
+        """Return row and column widths that sum to the test model's width, and fewer columns than tokens."""
         width = sizes.width(self.d_row + self.d_column)
         return {"n_columns": 7, "d_row": width // 3, "d_column": width - width // 3}
 

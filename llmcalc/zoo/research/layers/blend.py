@@ -12,7 +12,7 @@ from ....core.traits import Parallel
 
 @record
 class Blend(Layer):
-    """``y = λ1 x + λ2 x0`` with two learned scalars.
+    """``y = λ1 x + λ2 x0``, where λ1 and λ2 are learned scalars and x0 is the input of the first block.
 
     Attributes:
         d_model: width of the stream.

@@ -1,4 +1,4 @@
-"""Encoder attention for long inputs, within blocks of tokens and to global tokens.
+"""Encoder attention for long inputs. Tokens attend to nearby blocks and to global tokens or summaries.
 
 In LongT5 [guo2021], tokens attend to their own block, adjacent blocks, and segment summaries. In PEGASUS-X
 [phang2022], tokens attend to their own block and to global tokens, and the global tokens attend to all tokens.

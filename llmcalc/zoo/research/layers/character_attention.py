@@ -17,7 +17,7 @@ class CharacterAttention(MultiHead):
     Attributes:
         d_model: width of input and output.
         n_heads: number of heads, each of width d_model / n_heads.
-        chunk: number of tokens in a chunk that attend to each other; None: all tokens attend to each other.
+        chunk: number of tokens per chunk. Tokens attend only within their chunk. None: no chunks.
         merge: number of tokens merged into each position; an incomplete last group is dropped.
     """
 

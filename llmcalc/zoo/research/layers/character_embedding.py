@@ -44,7 +44,7 @@ class CharacterEmbedding(Layer):
         self.must_divide("n_hashes", "d_out")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return a number of hash functions that divides all small widths."""
+        """Return a hash function count that divides all widths of the small test model."""
         return {"n_hashes": sizes.N_PARTS}
 
     def declare(self) -> Declaration:

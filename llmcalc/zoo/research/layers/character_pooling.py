@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @record
 class CharacterPooling(Layer):
-    """``norm([x_1, act(conv(x))])``, dropping the last group, or ``norm(act(conv([c, x])))`` if ``back`` is set.
+    """``norm([x_1, act(conv(x))])`` without the last group, or ``norm(act(conv([c, x])))`` if ``back`` is set.
 
     Attributes:
         d_in: width of the stream.

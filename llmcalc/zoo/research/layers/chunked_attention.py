@@ -73,7 +73,7 @@ class ChunkedAttention(Layer):
             raise self.size_error("factors", problem)
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return a padded length that is a multiple of every chunk, and the length of the smallest chunk."""
+        """Return a padding multiple that all test chunk lengths divide, and the smallest test chunk length."""
         return {"padded_to": 15, "padded_above": 3} if "padded_to" in small else {}
 
     def declare(self) -> Declaration:
@@ -118,7 +118,7 @@ class ChunkedAttention(Layer):
 
 
 def padded(to: int, above: int) -> str:
-    """Return an expression for the token count, rounded up to a multiple of ``to`` if it exceeds ``above``."""
+    """Return an expression for the token count. Counts above ``above`` are rounded up to a multiple of ``to``."""
     return f"(q + min(1, max(0, q - {above})) * (ceil(q, {to}) * {to} - q))" if to > 1 else "q"
 
 

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 @record
 class CompressedConvolutionalAttention(Layer):
-    """Grouped-query attention with two causal convolutions over queries and keys.
-    Half of the value channels come from the previous token.
+    """Grouped-query attention with convolved queries and keys. Half the value channels use the previous token.
 
     Attributes:
         d_model: width of input and output.
@@ -67,7 +66,7 @@ class CompressedConvolutionalAttention(Layer):
         fit_rope(self, "d_head")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return small query and key/value head counts that divide evenly, and even rotary widths."""
+        """Return test head counts where the key/value heads divide the query heads, and even rotary widths."""
         from ....layers._small_sizes import shrink_heads, shrink_rope, shrink_rotated_head  # needed only by tests
 
         head = shrink_rotated_head(self, sizes)

@@ -22,7 +22,7 @@ class DepthAttention(Layer):
         closes: whether a layer group ends before the preceding sub-layer. If so, the group sum is stored.
         gate_rank: rank of the gates that mix the output with messages from the previous pass; None: no gates.
         n_gates: number of gates, one per use of the output.
-        gates_run: whether the gates run, which requires a previous pass.
+        gates_run: whether the gates run. Gates can run only after a previous pass.
         norm_eps: epsilon of the norms.
         unused: whether the layer is stored but never run.
     """
@@ -53,7 +53,7 @@ class DepthAttention(Layer):
     SHRINK: ClassVar[dict[str, str]] = {"n_states n_reads n_gates": "keep"}
 
     def ends_group(self) -> bool:
-        """Return whether the stream is stored as the sum of a group."""
+        """Return whether the stream is stored as a layer group sum."""
         return self.closes
 
     def declare(self) -> Declaration:

@@ -47,7 +47,7 @@ class DifferentialAttention(Attention):
         declaration.weights(*(f"lambda_{name}[e]" for name in names), unused=self.unused)
 
     def _attend(self) -> list[str]:
-        """Apply each head's softmax to both values of its pair. PyTorch recomputes the scores for the second value."""
+        """Apply a head's attention weights to both values of its pair. PyTorch computes the scores twice."""
         lines, keys = Attention._attend(self), "s" if self.cross else "k"
         index = lines.index(f"o[b q h v] = p[b h q {keys}] v[b {keys} g v] | g:h core")
         lines[index : index + 1] = [

@@ -58,7 +58,7 @@ class FunnelAttention(Layer):
             raise self.size_error("d_model", f"must be even, not {self.d_model}")
 
     def declare(self) -> Declaration:
-        """Declare the projections, all content, position and segment scores, the weighted values, and the output."""
+        """Declare the projections, content, position and segment scores, weighted values, and output projection."""
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head}
         axes |= {"S": 2, "qg": n_merged(self.merge, self.extra)}  # S: same segment or different segments
         pools_queries = self.pools and not self.pooled_keys
@@ -73,7 +73,7 @@ class FunnelAttention(Layer):
 
 
 def n_merged(merge: int, extra: bool) -> str:
-    """Return an expression for the number of positions after merging ``merge`` tokens per position."""
+    """Return an expression for the number of positions if each position merges ``merge`` tokens."""
     if merge == 1:
         return "q"
     return f"ceil(q + {merge - 1}, {merge})" if extra else f"ceil(q, {merge})"

@@ -15,7 +15,7 @@ FIRST = 3  # length of the shortest n-gram in the paper
 
 @record
 class HashEmbedding(Layer):
-    """``y = x + Σ table_nf[hash_f(the last n tokens) mod rows]``, without matrix products.
+    """``y = x + Σ table_nf[hash_f(last n tokens) mod rows]``, summed over n-gram lengths n and hash functions f.
 
     Attributes:
         rows: number of rows per table.

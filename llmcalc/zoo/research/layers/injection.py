@@ -1,4 +1,4 @@
-"""Addition of a saved stream to the current stream, for loops over blocks."""
+"""Addition of a saved stream to the current stream, used in loops over blocks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ....core.record import record
 
 @record
 class Injection(Layer):
-    """``y = x + m``, where m is the stream most recently saved under a name.
+    """``y = x + m``, where m is the stream most recently saved under the name ``adds``.
 
     Each pass of a loop can add the initial stream again, and two levels of a loop can add each other's state. Saved
     streams exist only within a step and are not cached.

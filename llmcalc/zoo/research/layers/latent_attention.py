@@ -1,4 +1,4 @@
-"""Perceiver attention [jaegle2021] from a fixed number of queries to tokens or to a fixed number of keys."""
+"""Perceiver attention [jaegle2021]. A fixed number of queries attends to tokens or to a fixed number of keys."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class LatentAttention(Layer):
             raise self.size_error("query_residual", "cannot be combined with reads_itself or d_out")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return a number of heads that divides all small widths."""
+        """Return a head count that divides all widths of the small test model."""
         return {"n_heads": sizes.N_PARTS}
 
     def declare(self) -> Declaration:

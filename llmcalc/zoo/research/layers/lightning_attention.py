@@ -45,9 +45,7 @@ class LightningAttention(Layer):
     SHRINK: ClassVar[dict[str, str]] = {"block": "always 5 3"}
 
     def declare(self) -> Declaration:
-        """Declare the projections, the sums within and across blocks, the norm, gate, output, and one state per
-        head.
-        """
+        """Declare the projections, sums within and across blocks, norm, gate, output, and one state per head."""
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head, "v": self.d_head}
         axes |= {"Z": self.block, "zz": "q * Z - mod(q, Z) * Z + mod(q, Z) * mod(q, Z)"}
         axes |= {"qf": "min(q, Z)", "qn": "q - min(q, Z)", "ql": "mod(q - 1, Z) + 1", "qm": "q - 1 - mod(q - 1, Z)"}

@@ -46,7 +46,7 @@ class LocalAttention(MultiHead):
             raise self.size_error("window", f"must be even, not {self.window}")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return an even window, with half on each side of a token, and a padded length of two windows."""
+        """Return a small even window, and a padding multiple of two windows."""
         return super().shrink_related(sizes, small) | {"window": 6, "padded_to": 12}
 
     def declare(self) -> Declaration:

@@ -18,7 +18,7 @@ _EXCLUDED = "cross chunk prompt prefix sinks kv_reused values_are_keys index_hea
 class MergedAttention(Attention):
     """``y = softmax(q (k, c)ᵀ / sqrt(d_head)) (v, w) · wo``, where keys c and values w come from the encoder.
 
-    Decoder and encoder inputs share matrices and widths. Only q and k have positions or a window.
+    Decoder and encoder inputs have the same width and projections. Only q and k have positions or a window.
     """
 
     IN_ANY_BLOCK: ClassVar[bool] = False

@@ -52,7 +52,7 @@ class Mlstm(Layer):
         self.must_divide("n_heads", "d_v")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return a number of heads that divides all small widths."""
+        """Return a head count that divides all widths of the small test model."""
         return {"n_heads": sizes.N_PARTS}
 
     def declare(self) -> Declaration:

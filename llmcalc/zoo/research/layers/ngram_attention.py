@@ -12,7 +12,7 @@ from ....layers._attention_parts import MultiHead, project_inputs, project_outpu
 
 @record
 class NgramAttention(MultiHead):
-    """Causal attention of a main stream, and of ``n_gram`` predicting streams that also attend to the main stream.
+    """Causal attention in one main stream and ``n_gram`` predicting streams. All streams attend to the main stream.
 
     Attributes:
         d_model: width of input and output.

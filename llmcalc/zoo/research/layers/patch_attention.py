@@ -66,11 +66,11 @@ class PatchAttention(Layer):
         derive_head_width(self)
 
     def reserve_sizes(self, sizes: Sizes, stream: int) -> None:
-        """Make the width of a patch's concatenated vectors a multiple of the width of one vector."""
+        """Set the test width of a patch's concatenated vectors to ``n_vectors`` times the test width of a vector."""
         sizes.concatenate(*[self.d_model] * self.n_vectors)
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return small head counts, where the number of key/value heads divides the number of query heads."""
+        """Return test head counts such that the key/value head count divides the query head count."""
         from ....layers._small_sizes import shrink_heads  # needed only by tests
 
         return shrink_heads(self, sizes)

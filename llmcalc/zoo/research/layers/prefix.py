@@ -1,4 +1,4 @@
-"""Prefix tuning [li2021], which prepends learned keys and values to the keys and values of the tokens."""
+"""Prefix tuning [li2021]. Learned keys and values precede the keys and values of the tokens."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class ProductKeyExperts(Layer):
             raise self.size_error("n_experts", problem)
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return expert counts that leave some experts inactive, unless all experts were active."""
+        """Return test expert counts. Some experts are inactive unless the original layer activates all experts."""
         from ....layers._small_sizes import shrink_experts  # needed only by tests
 
         return shrink_experts(self, sizes)
@@ -61,7 +61,7 @@ class ProductKeyExperts(Layer):
     def declare(self) -> Declaration:
         """Declare a router with two sets of ``sqrt(n_experts)`` keys, and two tables ``[n_experts, d_model]``.
 
-        In PyTorch, the products use copies of the selected rows and save these copies for the backward pass.
+        PyTorch copies the selected rows before multiplying, and saves the copies for the backward pass.
         """
         keys = isqrt(self.n_experts)
         declaration = Declaration({"d": self.d_model, "x": self.n_experts, "j": self.top_k, "xs": keys, "xt": 2 * keys})

@@ -12,7 +12,7 @@ from ....layers._attention_parts import RELATIVE_ATTENTION, RELATIVE_KEYS, Multi
 
 @record
 class RelativeAttention(MultiHead):
-    """``softmax(((q + u) kᵀ + shift((q + w) rᵀ)) / sqrt(d_head)) v · wo`` with projected distance sinusoids ``r``.
+    """``softmax(((q + u) kᵀ + shift((q + w) rᵀ)) / sqrt(d_head)) v · wo``, where r holds projected sinusoids.
 
     The memory stores layer inputs. Every step recomputes keys and values from the memory.
 

@@ -84,7 +84,7 @@ class RelativeProfileAttention(Layer):
             raise self.size_error("separate", "requires own_inputs: true")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return small head counts, where the number of key/value heads divides the number of query heads."""
+        """Return test head counts such that the key/value head count divides the query head count."""
         from ....layers._small_sizes import shrink_heads  # needed only by tests
 
         return shrink_heads(self, sizes)

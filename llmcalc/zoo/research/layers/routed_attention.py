@@ -53,7 +53,7 @@ class RoutedAttention(Layer):
         self.must_not_exceed("top_k", "n_experts")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return expert counts that leave some experts inactive, and an even head width."""
+        """Return test expert counts that leave some experts inactive, and an even head width."""
         from ....layers._small_sizes import shrink_experts, shrink_rope, shrink_rotated_head  # needed only by tests
 
         head = shrink_rotated_head(self, sizes)

@@ -18,7 +18,7 @@ GLOBAL = 2  # the first and the last block, which also attend to everything
 
 @record
 class SparseAttention(MultiHead):
-    """Non-causal block-sparse attention. Attention is full for up to ``(5 + 2 n_random) · block`` tokens.
+    """Non-causal block-sparse attention. Sequences of up to ``(5 + 2 n_random) · block`` tokens use full attention.
 
     Attributes:
         d_model: width of input and output.
@@ -46,7 +46,7 @@ class SparseAttention(MultiHead):
         return (NEAR + GLOBAL + 2 * self.n_random) * self.block
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return the smallest block size, and one random block per query block."""
+        """Return a block size of two tokens, and one random block per query block."""
         return super().shrink_related(sizes, small) | {"block": 2, "n_random": 1}
 
     def declare(self) -> Declaration:

@@ -75,7 +75,7 @@ def _bias(layer: Any, biases: Array, ahead: Array) -> Array:
 
 
 def _summaries(layer: Any, w: Weights, x: Array) -> Array:
-    """Return the normalised segment sums [b g d]. The last segment includes the tokens of an incomplete segment."""
+    """Return the normalised segment sums [b g d]. The last segment also includes any leftover tokens."""
     segment = _segments(layer, x.shape[1])
     sums = [np.sum(x[:, segment == number], axis=1, keepdims=True) for number in range(x.shape[1] // layer.summary)]
     return rmsnorm(np.concatenate(sums, axis=1) if sums else x[:, :0], layer.norm_eps, w.summary_norm)
@@ -94,7 +94,7 @@ def _global_tokens(layer: Any, w: Weights, step: Step) -> Array:
 def _update_globals(
     layer: Any, w: Weights, step: Step, q: Array, tokens: tuple[Array, Array], side_tokens: tuple[Array, Array]
 ) -> None:
-    """Update the global token stream by attention to all tokens, including the global tokens."""
+    """Update the global token stream by attending to all tokens, including the global tokens."""
     (k, v), (ks, vs) = tokens, side_tokens
     mixed = _mix_both(dot_products(q, k), dot_products(q, ks), v, vs)
     step.saved_streams[SIDE_TOKENS] = step.saved_streams[SIDE_TOKENS] + join(w, mixed)

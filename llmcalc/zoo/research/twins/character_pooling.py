@@ -38,7 +38,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _expand(layer: Any, x: Array, step: Step) -> Array:
-    """Concatenate each unmerged token with its group [b q 2d]. The last group fills missing positions."""
+    """Concatenate unmerged tokens and their groups to [b q 2d]. Missing positions repeat the last group."""
     before = step.saved_streams.get("characters")
     if before is None:
         raise UnsupportedError("missing unmerged token stream", where=layer.kind())

@@ -30,7 +30,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def is_stepwise(layer: Any) -> bool:
-    """Return whether decoding matches a single pass. With hashing, later tokens change the chunks."""
+    """Return whether decoding matches a single pass. Hashing prevents a match, as later tokens change the chunks."""
     return not layer.hashed
 
 
@@ -93,7 +93,7 @@ def _attend(layer: Any, q: Array, k: Array, v: Array, hidden: Array, itself: Arr
 
 
 def _log_sum_exp(layer: Any, s: Array, p: Array) -> Array:
-    """Compute ``log Σ exp(s)`` from the largest score and its softmax. Return None for a single hashing round."""
+    """Compute ``log Σ exp(s)`` from the largest score and its softmax value, or return None for a single round."""
     if not layer.hashed or layer.n_hashes == 1:
         return None
     largest = (*np.indices(s.shape[:-1]), np.argmax(constant(s), axis=-1))
@@ -101,7 +101,7 @@ def _log_sum_exp(layer: Any, s: Array, p: Array) -> Array:
 
 
 def _attend_chunks(layer: Any, q: Array, k: Array, v: Array, positions: Array, tokens: int) -> tuple[Array, Array]:
-    """Apply ``_attend`` within chunks of vectors [b h n e] at ``positions`` [b h n]."""
+    """Apply ``_attend`` within chunks of ``q``, ``k`` and ``v`` [b h n e] at the token positions [b h n]."""
     chunk = layer.chunk
     q, k, v = (pad(part, chunk, axis=2) for part in (q, k, v))
     padding = np.full((*positions.shape[:2], -positions.shape[2] % chunk), tokens)
@@ -160,7 +160,7 @@ def planes(layer: Any, rotations: int) -> Array:
 
 
 def _buckets(layer: Any, q: Array, rotations: int) -> Array:
-    """Return each token's bucket in each round [b h n q], given by the closest direction or its opposite."""
+    """Return the buckets [b h n q] of all tokens per round, determined by the closest signed directions."""
     rotated = einsum("bhqe,henr->bhnqr", q, planes(layer, rotations))
     factors = [int(word) for word in layer.factors.split()] or [2 * rotations]
     found, before, product = np.zeros(rotated.shape[:-1], int), 0, 1

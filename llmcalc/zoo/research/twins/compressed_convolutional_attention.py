@@ -44,7 +44,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def _queries_and_keys(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> tuple[Array, Array]:
-    """Convolve the queries and keys, add means, normalise their lengths, and rotate them."""
+    """Convolve queries and keys, add query-key means, normalise the lengths, and apply rotary embeddings."""
     q, k = project(w, "q", x), project(w, "k", x)
     group = layer.n_heads // layer.n_kv_heads
     mean_q = (q + np.repeat(k, group, axis=2)) * 0.5
@@ -70,13 +70,13 @@ def _convolve(layer: Any, w: Weights, u: Array, state: State | None) -> Array:
 
 @operation
 def _depthwise(u: Array, taps: Array) -> Array:
-    """Convolve ``u`` [b n x] with one kernel per channel [x k]."""
+    """Convolve ``u`` [b n x] with per-channel kernels [x k]."""
     return einsum("bqxk,xk->bqx", valid_windows(u, taps.shape[-1]), taps)
 
 
 @operation
 def _head_convolution(u: Array, taps: Array) -> Array:
-    """Convolve ``u`` [b n x] with one dense kernel per head [heads out e k]."""
+    """Convolve ``u`` [b n x] with dense per-head kernels [heads out e k]."""
     heads, _, e, width = taps.shape
     windows = valid_windows(u, width)
     return einsum("bqhek,hoek->bqho", windows.reshape(*windows.shape[:2], heads, e, width), taps)

@@ -36,9 +36,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def all_but_largest(count: int, bias: Array, seen: Array) -> Array:
-    """Return a mask of all keys except the ``count`` keys in ``seen`` [b g q k] with the largest ``bias`` [b g 1
-    k].
-    """
+    """Return a mask of all but the ``count`` keys in ``seen`` [b g q k] with the largest ``bias`` [b g 1 k]."""
     ranked = np.argsort(np.where(seen, -bias, np.inf), axis=-1, kind="stable")
     hidden = np.ones(ranked.shape, bool)
     np.put_along_axis(hidden, ranked[..., :count], False, axis=-1)

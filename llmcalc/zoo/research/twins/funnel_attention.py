@@ -1,6 +1,6 @@
 """Funnel attention [dai2020, Section 2 and Appendix A] with relative positions and pooling of adjacent tokens.
 
-Layers with ``pools`` first merge pairs of positions. Layers with ``restores`` first expand merged positions.
+The layer first merges pairs of positions if ``pools`` is set, or expands positions if ``restores`` is set.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _segment_scores(w: Weights, q: Array, step: Step, queries: Array, keys: Arra
 
 
 def _first_tokens(layer: Any, step: Step, merge: int) -> Array:
-    """Return the first token of each position after merging ``merge`` tokens per position."""
+    """Return the index of each position's first token if each position merges ``merge`` tokens."""
     tokens = np.arange(step.ids.shape[1])
     while merge > 1:
         tokens, merge = _double_first(layer, tokens[None])[0, ::2], merge // 2
@@ -97,7 +97,7 @@ def _first_tokens(layer: Any, step: Step, merge: int) -> Array:
 
 
 def _double_first(layer: Any, x: Array) -> Array:
-    """Duplicate a separate first token of ``x`` [b q ...] before pairing. Drop the last token unless ``extra``."""
+    """Duplicate the first token of ``x`` [b q ...] if it is never pooled, and drop the last token unless ``extra``."""
     if not layer.first_apart:
         return x
     return np.concatenate([x[:, :1], x if layer.extra else x[:, :-1]], axis=1)
@@ -114,7 +114,7 @@ def _pool(layer: Any, x: Array) -> Array:
 
 
 def _expand(layer: Any, x: Array, tokens: int) -> Array:
-    """Repeat each position once per merged token, except a separate first token."""
+    """Repeat each position ``restores`` times, except for an unpooled first token."""
     first = int(layer.first_apart and layer.restores > 1)
     repeated = np.repeat(x[:, first:], layer.restores, axis=1)
     missing = np.zeros((x.shape[0], max(tokens - first - repeated.shape[1], 0), x.shape[2]))

@@ -33,7 +33,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 
 def polynomial(ids: Array, base: int, length: int) -> Array:
-    """Return ``Σ_i id_{t-length+1+i} baseⁱ`` [b q] for each token t as signed 64-bit integers. Missing ids are 0.
+    """Return ``Σ_i id_{t-length+1+i} baseⁱ`` [b q] for all tokens t in signed 64-bit arithmetic. Missing ids are 0.
 
     >>> polynomial(np.array([[5, 7, 2]]), 10, 2)
     array([[50, 75, 27]])

@@ -34,7 +34,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 def _sample(q: Array, k: Array, v: Array, hashes: int, bits: int) -> Array:
     """Return the sum of the values whose keys share the query's bucket, averaged over all hashes.
 
-    Hashes have no gradient. Queries and keys get the collision probability's gradient from a zero-valued term.
+    Hashes have no gradient. A zero-valued term gives queries and keys the collision probability's gradient.
     """
     planes = np.random.default_rng(SEED).standard_normal((*q.shape[2:], hashes, bits))
     q_code, k_code = (_buckets(x, planes) for x in (q, k))

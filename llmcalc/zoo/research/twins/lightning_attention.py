@@ -75,5 +75,5 @@ def in_blocks(q: Array, k: Array, v: Array, decay: Array, S: Array, block: int) 
 
 
 def _start(q: Array, v: Array, state: State | None) -> Array:
-    """Return the initial state. Without a context, the state is zero."""
+    """Return the initial state, or zeros if there is no context."""
     return state["S"] if state and "S" in state else np.zeros((q.shape[0], *q.shape[2:], v.shape[3]))

@@ -23,7 +23,7 @@ class Memory(NamedTuple):
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the input and output projections, the gates per head, and the norm."""
+    """Return the input and output projections, the per-head gates, and the norm."""
     d, h = layer.d_model, layer.n_heads
     keys, values = (h, layer.d_k // h), (h, layer.d_v // h)
     sizes = {"q": keys, "k": keys, "v": values, "o": values}
@@ -107,12 +107,12 @@ def _update(k: Array, v: Array, exponent: Array, decay: Array, memory: Memory) -
 
 
 def _normalise(read: Array, weight: Array, m: Array, eps: float) -> Array:
-    """Compute ``read / max(|weight|, 1)`` for ``read`` and ``weight`` scaled by ``exp(-m)``."""
+    """Compute ``read / max(|weight|, 1)`` for ``read`` and ``weight`` that are already scaled by ``exp(-m)``."""
     return read / (np.maximum(np.maximum(weight, -weight), np.exp(-m)) + eps)[..., None]
 
 
 def _start(k: Array, v: Array, state: State | None) -> Memory:
-    """Return the initial memory. Without a context, the memory is zero."""
+    """Return the initial memory, or zeros if there is no context."""
     if state and "C" in state:
         return Memory(state["C"], state["n"], state["m"])
     heads = (k.shape[0], k.shape[2])

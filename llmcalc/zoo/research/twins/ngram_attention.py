@@ -19,14 +19,14 @@ from ....twins.weights import Array, Weight, Weights, matrix, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the projections, including the projection from a token to the bias of each bucket and head."""
+    """Return the projections, including the projection from tokens to one bias per bucket and head."""
     sizes = (layer.d_model, layer.n_heads, layer.d_model // layer.n_heads)
     biases = layer.n_buckets * layer.n_heads
     return [*projections("qkv", *sizes), *output(*sizes), matrix("wr", layer.d_model, biases), vector("br", biases)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Apply causal attention to the main stream. Other streams attend to the main stream and to their own token."""
+    """Apply causal attention to the main stream. Predicting streams attend to the main stream and their own token."""
     step.must_have_copies(1 + layer.n_gram, layer.kind())
     new = step.ids.shape[1]
     q, k, v = (project(w, name, x) for name in "qkv")

@@ -61,7 +61,7 @@ def _patch_queries(layer: Any, w: Weights, x: Array, step: Step, state: State | 
 
 
 def _max_per_patch(layer: Any, x: Array, step: Step, first: int, last: int, state: State | None) -> tuple[Array, Array]:
-    """Return the channel maxima of each complete patch [b p d] and of the remaining bytes [b 0|1 d]."""
+    """Return the channel maxima [b p d] of complete patches and the maxima [b 0|1 d] of the remaining bytes."""
     before = state["m"] if state and "m" in state else x[:, :0]
     found, start = [x[:, :0]], 0
     for patch in range(first, last + 1):
@@ -101,7 +101,7 @@ def _cache_last(state: State, count: int, **arrays: Array) -> None:
 
 
 def _attend(layer: Any, w: Weights, z: Array, k: Array, v: Array, hidden: Array) -> Array:
-    """Apply attention within each patch, and add the queries twice as residuals."""
+    """Apply attention within each patch, and add the queries twice to the output."""
     q = project(w, "q", rmsnorm(z, layer.norm_eps, w.q_norm))
     s = grouped_scores(q, k) * (1 / math.sqrt(q.shape[3]))
     p = softmax(np.where(hidden, -np.inf, s) if hidden.any() else s)

@@ -41,7 +41,7 @@ def route(layer: Any, w: Weights, x: Array, step: Step) -> tuple[Array, Array]:
 
 
 def is_stepwise(layer: Any) -> bool:
-    """Return whether decoding matches a single pass."""
+    """Return whether decoding matches a single pass. Flattening the router logits (``together``) prevents a match."""
     return not layer.together
 
 

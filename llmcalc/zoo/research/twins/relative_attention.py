@@ -31,7 +31,7 @@ def is_stepwise(layer: Any) -> bool:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``softmax(((q + u) kᵀ + (q + w) rᵀ) / sqrt(e)) v · wo`` with projected distance sinusoids ``r``."""
+    """Compute ``softmax(((q + u) kᵀ + (q + w) rᵀ) / sqrt(e)) v · wo`` from projected distance sinusoids ``r``."""
     seen = _extend_memory(layer, x, state)
     q, k, v = (einsum("bqd,dhe->bqhe", *pair) for pair in ((x, w.wq), (seen, w.wk), (seen, w.wv)))
     new, keys = x.shape[1], seen.shape[1]
@@ -64,7 +64,7 @@ def _sinusoid_scores(layer: Any, w: Weights, q: Array, distance: Array) -> Array
 
 
 def _segment_scores(w: Weights, q: Array, segments: Array, keys: int) -> Array:
-    """Return the dot product of each query with the same- or different-segment vector. Memory is in segment 0."""
+    """Return the dot products of queries and same- or different-segment vectors. Cached tokens are in segment 0."""
     before = np.zeros((segments.shape[0], keys - segments.shape[1]), segments.dtype)
     other = segments[:, :, None] != np.concatenate([before, segments], axis=1)[:, None]
     scores = einsum("bqhe,she->bhqs", q + w.segment_bias, w.segment)

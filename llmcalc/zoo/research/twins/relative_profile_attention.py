@@ -79,7 +79,7 @@ def _queries_and_bias(layer: Any, w: Weights, x: Array, step: Step) -> tuple[Arr
 
 @operation
 def clip_length(x: Array, bound: float) -> Array:
-    """Scale each vector down so that its length is at most ``bound``."""
+    """Scale each vector down to a length of at most ``bound``."""
     length = np.sqrt(np.sum(x * x, axis=-1, keepdims=True))
     return x * np.minimum(bound / (length + SMALL), 1.0)
 
@@ -101,7 +101,7 @@ def _convolve(layer: Any, w: Weights, name: str, x: Array, state: State | None) 
 
 
 def _mask_and_bias(layer: Any, scores: Array, bias: Array, step: Step) -> Array:
-    """Add the distance biases [b q h distance] to the scores [b g r q k], and set hidden keys to -inf."""
+    """Add the distance biases [b q h distance] to the scores [b g r q k], and set masked scores to -inf."""
     queries, keys = step.positions, np.arange(step.cached + step.ids.shape[1])[-scores.shape[-1] :]
     distance = queries[:, None] - keys  # [q k]; positive: the key is earlier
     near = np.clip(distance, 0, layer.reach - 1)

@@ -52,7 +52,7 @@ def _by_blocks(layer: Any, q: Array, k: Array, v: Array, real: Array) -> Array:
 
 
 def _gather(blocks: Array, seen: Array) -> Array:
-    """Concatenate the ``blocks`` [b n w h e] that each of m query blocks attends to, as [b m k h e]."""
+    """Gather the ``blocks`` [b n w h e] that m query blocks attend to, concatenated to [b m k h e]."""
     b, _, size, *head = blocks.shape
     return blocks[:, seen].reshape(b, seen.shape[0], seen.shape[1] * size, *head)
 

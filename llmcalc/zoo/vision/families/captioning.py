@@ -18,7 +18,7 @@ CAPTIONS = ("", "BlipForConditionalGeneration", "BlipModel")
 
 
 def blip(config: Config) -> Architecture:
-    """Read a BLIP config [li2022blip]. The bare ``BlipModel`` compares a text with an image."""
+    """Read a BLIP config [li2022blip]. The bare ``BlipModel`` compares texts with images."""
     name = config.class_name()
     bare = name == "BlipModel"
     if not bare:
@@ -47,7 +47,7 @@ def _compare(link: Link) -> list[Named]:
 
 
 def git(config: Config) -> Architecture:
-    """Read a GIT config. CLIP patches form a prefix of the text in a BERT-based decoder."""
+    """Read a GIT config. CLIP patches precede the text tokens in a BERT-based decoder."""
     kind, tied, width = config.head_kind() or "causal", config.flag(TIE), config.d_model
     stack = bert.encoder(config, segments=False, attention=Attention(width, config.n_heads, **BIASED))
     tables = tuple(_token_table(entry, tied and kind == "causal") for entry in stack.inputs)
@@ -69,7 +69,7 @@ def _project_git(link: Link) -> list[Named]:
 
 
 def _token_table(entry: Named, tied: bool) -> Named:
-    """Return the stack input. A token table is shared with the head only if ``tied`` is set."""
+    """Return the stack input. If it is a token table, the head shares the table only if ``tied`` is set."""
     if entry.name == "token" and isinstance(entry.layer, Embedding):
         return Named(entry.name, replace(entry.layer, share=TOKENS if tied else None))
     return entry

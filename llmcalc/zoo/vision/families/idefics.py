@@ -20,7 +20,7 @@ _IGNORED = """
 
 
 def idefics(config: Config) -> Architecture:
-    """Read an IDEFICS config with gated cross-attention layers, CLIP, and an optional resampler."""
+    """Read an IDEFICS config with gated cross-attention layers, a CLIP encoder, and an optional resampler."""
     config.ignore(_IGNORED)
     bare = config.class_name().endswith("Model")
     config.override("architectures", ["Model"] if bare else None)

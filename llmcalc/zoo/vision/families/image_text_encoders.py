@@ -41,7 +41,7 @@ def visual_bert(config: Config) -> Architecture:
 
 
 def _bypass(block: Block) -> tuple[Named, ...]:
-    """Return the unused layers of the additional block that adds the image to the text."""
+    """Return the unused layers of the additional block that combines image and text."""
     found: list[Named] = []
     for part in block.sublayers:
         layers = {f"bypass_{part.name}": part.branches[0].layer, f"bypass_{part.name}_norm": part.after}

@@ -1,4 +1,4 @@
-"""Models with their own image or audio tokenizers: Janus, Emu3, Apertus 1.5 and Chameleon."""
+"""Models with built-in image or audio tokenizers: Janus, Emu3, Apertus 1.5 and Chameleon."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def chameleon(config: Config) -> Architecture:
 
 
 def _image_tokens(config: Config) -> Fields:
-    """Return the head fields that exclude image tokens, which the transformers class never predicts."""
+    """Return the head fields that exclude image tokens. The transformers class never predicts image tokens."""
     names = config.get("vocabulary_map")
     if names is None:
         return {}

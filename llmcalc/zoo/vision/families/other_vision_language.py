@@ -116,7 +116,7 @@ def sam_projector(link: Link) -> list[Named]:
 
 
 def siglip_projector(link: Link) -> list[Named]:
-    """Build the DeepSeek-VL 7B projector with a linear layer after SigLIP and one on the outputs of both encoders."""
+    """Build the DeepSeek-VL 7B projector with one linear layer for SigLIP and one for both encoder outputs."""
     return named(low_projector=Linear(link.d_encoder, link.d_model // 2), projector=Linear(link.d_model, link.d_model))
 
 

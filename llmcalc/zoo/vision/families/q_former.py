@@ -101,7 +101,7 @@ def project_granite(link: Link) -> Sequence[Named | Stack]:
 
 
 def _sides(config: Config) -> tuple[int, int]:
-    """Return the side length of a window, measured in queries and in patches."""
+    """Return the side length of a window in queries and in patches."""
     rate = config.string("downsample_rate", "")
     parts = rate.split("/")
     if len(parts) != PAIR or not all(each.isdecimal() and int(each) for each in parts):
@@ -132,7 +132,7 @@ def instructblip_qformer(config: Config) -> Architecture:
 
 
 def _stack(config: Config, tables: tuple[Named, ...], *, text: bool, asks: bool) -> Stack:
-    """Return blocks that run the query feed-forward layers if ``asks`` is set, or the text layers otherwise."""
+    """Return a stack that runs the query feed-forward layers if ``asks`` is set, and the text layers otherwise."""
     width, norm = config.d_model, config.layernorm()
     heads, source = config.n_heads, config.size("encoder_hidden_size")
     across = Attention(width, heads, causal=False, cross=True, d_source=source, unused=True, **BIASED)

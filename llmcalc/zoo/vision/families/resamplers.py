@@ -59,7 +59,7 @@ def _resampler(config: Config, width: int, eps: float) -> Stack:
 
 
 def aria(link: Link) -> list[Named]:
-    """Build the Aria projector [li2024]. Two linear layers follow learned queries that attend to the patches."""
+    """Build the Aria projector [li2024] from learned queries that attend to the patches and two linear layers."""
     width, heads, out = link.d_encoder, link.encoder.n_heads, link.d_model
     queries = link.model.size("max_value_projector_patch_to_query_dict", _most_queries(link.model))
     norm = Norm(width, "layernorm", bias=True, eps=1e-5, n_latents=queries)
@@ -109,7 +109,7 @@ def _adapter(config: Config) -> Config:
 
 
 def molmo2_projector(link: Link) -> list[Named]:
-    """Build the Molmo 2 projector. A gated MLP follows attention within groups of neighbouring patches."""
+    """Build the Molmo 2 projector from attention within groups of neighbouring patches and a gated MLP."""
     adapter = _adapter(link.model)
     width, d_ff, out = (adapter.size(key) for key in ("hidden_size", "intermediate_size", "text_hidden_size"))
     attention = QueryAttention(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @record
 class ChannelAttention(Layer):
-    """``y = softmax(qᵀ k / sqrt(n)) vᵀ · wo``, where the channel scores are contracted over n tokens.
+    """``y = softmax(qᵀ k / sqrt(n)) vᵀ · wo``, where the channel scores are sums over n tokens.
 
     Attributes:
         d_model: width of input and output.
@@ -36,7 +36,7 @@ class ChannelAttention(Layer):
         self.must_divide("n_groups", "d_model")
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return a number of groups that divides all small widths."""
+        """Return a group count that divides all widths of the small test model."""
         return {"n_groups": sizes.N_PARTS}
 
     def declare(self) -> Declaration:

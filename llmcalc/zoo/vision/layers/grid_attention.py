@@ -48,7 +48,7 @@ class GridAttention(MultiHead):
             self.must_not_exceed("window", "grid")
 
     def shrink_field(self, field: str, sizes: Sizes) -> int | None:
-        """Return the test image's side, or a window that divides it only if the original window divided the grid."""
+        """Return a test grid or window size. The test window divides the grid only if ``window`` divides ``grid``."""
         if field == "window" and self.window:
             return sizes.SQUARE // 2 if self.grid % self.window == 0 else sizes.SQUARE // 2 - 1
         return sizes.SQUARE if field == "grid" else None

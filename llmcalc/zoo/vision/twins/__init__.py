@@ -1,1 +1,1 @@
-"""NumPy models of layers for vision models, with one file per layer kind."""
+"""NumPy models of vision layers, with one file per layer kind."""

@@ -19,7 +19,7 @@ def weights(layer: Any) -> list[Weight]:
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
-    """Compute ``softmax(qᵀ k / sqrt(n)) vᵀ · wo`` for ``x`` [b q d], contracting over n tokens."""
+    """Compute ``softmax(qᵀ k / sqrt(n)) vᵀ · wo`` for ``x`` [b q d], with channel scores summed over n tokens."""
     step.must_be_whole(layer.kind())
     q, k, v = (project(w, name, x) for name in "qkv")
     scores = times(einsum("bqge,bqgv->bgev", q, k), x.shape[1] ** -0.5)

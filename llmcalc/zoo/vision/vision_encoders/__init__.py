@@ -1,1 +1,1 @@
-"""Vision encoders that ``core/zoo_search.py`` finds by name."""
+"""Vision encoders that ``core/zoo_search.py`` looks up by name."""
