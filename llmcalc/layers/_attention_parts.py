@@ -191,7 +191,7 @@ def inherit_docs(kind: Kind) -> Kind:
     """Add the field descriptions of ``Attention`` to the docstring of a derived class."""
     base = next(base.__doc__ or "" for base in kind.__mro__ if base.__name__ == "Attention")
     text, _, own = (kind.__doc__ or "").strip().partition("\n\n    Attributes:")
-    kind.__doc__ = f"{text}\n\n    {base.partition('over heads.')[2].strip()}{own}"
+    kind.__doc__ = f"{text}\n\n    Attributes:{base.partition('Attributes:')[2].rstrip()}{own}"
     return kind
 
 
