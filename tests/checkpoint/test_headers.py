@@ -45,7 +45,7 @@ def test_a_safetensors_header_tells_names_types_shapes_and_every_byte(tmp_path):
 
 
 BROKEN = {
-    "too few bytes": (b"1234", "too few"),
+    "too few bytes": (b"1234", "too short"),
     "a header longer than the file": (struct.pack("<Q", 10**6) + b"{}", "1,000,000"),
     "a header of 2^63 bytes": (struct.pack("<Q", 2**63) + b"{}", "should have"),
     "no brace": (framed(b"[]"), "does not start with {"),

@@ -179,5 +179,5 @@ def test_checkpoint_errors_name_the_tensor(what: str) -> None:
 @pytest.mark.parametrize("ids", [[[0.5]], [1, 2], [[-1]], [[31]], []])
 def test_invalid_token_ids(ids: Any) -> None:
     model, _ = checkpoint(LLAMA)
-    with pytest.raises(InputError, match="token id"):
+    with pytest.raises(InputError, match="token ID"):
         model.forward(np.array(ids))
