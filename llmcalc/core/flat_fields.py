@@ -16,7 +16,7 @@ from .part import Part, read_part
 from .record import changed, fields
 
 Path = tuple[str, ...]
-_noticed: list[str] = []  # the first flat name in a constructor call, after which there is no further notice
+_noticed: list[str] = []  # flat name in the first constructor call that used one; later calls give no warning
 
 
 @cache

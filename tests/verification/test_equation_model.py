@@ -217,7 +217,7 @@ def test_a_function_is_computed_or_refused_by_name(function: str) -> None:
     ("line", "message"),
     [
         ("y[b q d] = x[b q d] conv[d K]", "a sum over an axis of one tensor, such as the convolution"),
-        ("y[b q d] = selective_scan(x, conv)", "does not implement .*selective_scan"),
+        ("y[b q d] = selective_scan(x, conv)", "selective_scan.*, whose operands and result have different axes"),
         ("y[b q d] = x[b q d] conv[d K] | scan", "the tag 'scan'"),
         ("y[b q d] = fft(x) | over:q", "transforms along an axis"),
     ],

@@ -15,6 +15,8 @@ from llmcalc import layers
 from llmcalc.core import architecture as core
 from llmcalc.core.architecture import Architecture
 from llmcalc.core.declaration import Declaration
+from llmcalc.core.ledger import entries
+from llmcalc.core.shrink import SEQ, shrink
 from llmcalc.twins.step import Step
 from llmcalc.verification import verify
 
@@ -248,6 +250,9 @@ def test_a_difference_in_what_is_kept_names_the_tensors(monkeypatch: pytest.Monk
         return declaration
 
     monkeypatch.setattr(mlp, "declare", declare)
-    detail = found_wrong(marked("llama3", "named"))[SAVED]
-    assert "observed only: 870, 870, 870" in detail  # 2 sequences of 15 tokens of width 31
+    model = marked("llama3", "named")
+    width = next(entry.layer.d_ff for entry in entries(shrink(model)) if isinstance(entry.layer, mlp))
+    size = 2 * SEQ * width  # elements of one tensor: 2 sequences of SEQ tokens
+    detail = found_wrong(model)[SAVED]
+    assert f"observed only: {size}, {size}, {size}" in detail
     assert "declared only: none" in detail
