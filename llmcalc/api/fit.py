@@ -13,10 +13,10 @@ from ..core.record import changed, fields, record
 from ..core.setting import CONVENTION, SIZE, SIZES, Setting, check_values
 from ..core.workload import positions
 from ..estimate.hardware import Accelerator
+from .accelerators import Gpus, read_gpus
 from .defaults import RESERVE, default_seq
 from .load import Source, load
 from .memory import memory
-from .names import accelerator, name_and_count
 from .settings import MEMORY, MEMORY_MODE, memory_settings, read_settings
 
 MOST_GPUS = 2**14
@@ -101,7 +101,8 @@ def fit(
 
     Args:
         model: an architecture, or anything ``load`` reads.
-        gpu: accelerator with an optional count, such as ``"h100"`` or ``"h100:8"``; or the bytes of one GPU.
+        gpu: accelerator with an optional count, such as ``"h100"`` or ``"h100:8"``; or the memory of one GPU, such as
+            ``"24GB"`` or a number of bytes.
         count: number of GPUs. Without a mesh, serving uses tensor parallelism and training uses ZeRO-3.
         gpu_memory: memory of one GPU, such as ``"79.6GiB"`` (overrides the specification).
         reserve: memory per GPU for the runtime: bytes, ``"2GiB"`` or ``"10%"``.
@@ -137,23 +138,18 @@ def _resources(
     gpu: str | int | None, count: int | None, gpu_memory: str | int | None, reserve: str | int
 ) -> tuple[Accelerator | None, int | None, int, int]:
     """Return the GPU, the number of GPUs (if given), and the total and reserved bytes per GPU."""
-    name, number = name_and_count(gpu) if isinstance(gpu, str) else (None, None)
-    if count is not None and number is not None and number != count:
-        raise InputError(f"conflicting GPU counts: {number} and {count}", parameter="gpu", hint="omit one of them")
-    number = number if count is None else count
-    if number is not None and number < 1:
-        raise SizeError(f"the GPU count must be at least 1, not {number}", parameter="gpu")
-    card = accelerator(name) if name else None
-    given = gpu_memory if gpu_memory is not None else gpu if isinstance(gpu, int) else None
+    gpus = read_gpus(gpu, count) if isinstance(gpu, str) else Gpus(None, gpu, count)
+    card = gpus.accelerator
+    given = gpus.memory_bytes if gpu_memory is None else gpu_memory
     if card is None and given is None:
-        hint = "use a name such as {gpu=h100}, or {gpu_memory=24GiB}"
+        hint = "use a name such as {gpu=h100}, or a memory size such as {gpu=24GiB}"
         raise InputError("missing GPU", parameter="gpu", hint=hint)
     total = card.memory_bytes if card else 0
     total = total if given is None else read_size(given, "gpu_memory") if isinstance(given, str) else given
     of_runtime = read_size(reserve, "reserve", total) if isinstance(reserve, str) else reserve
     if of_runtime >= total:
         raise InputError("must be less than the GPU memory", parameter="reserve")
-    return card, number, total, of_runtime
+    return card, gpus.count, total, of_runtime
 
 
 def _solve(

@@ -16,11 +16,11 @@ from ..estimate.amounts import HOURS_A_DAY, amount, share
 from ..estimate.cost import Machine, Span, emission, number_format_of, quoted_prices, utilisation
 from ..estimate.hardware import Accelerator
 from ..estimate.training_run import Budget, Price, Training
+from .accelerators import read_gpus
 from .defaults import RESERVE, default_seq
 from .fit import check_fit
 from .load import Source, load
 from .memory import memory
-from .names import accelerator, name_and_count
 from .settings import DTYPE, OPTIMIZER, RECOMPUTE, WHOLE_MESH
 
 LARGEST_WHOLE = 10**30
@@ -58,18 +58,17 @@ def machine(
         InputError: the accelerator is unknown, or has no peak in this format or no published utilisation.
     """
     check_values(OF_MACHINE, locals())
-    name, number = name_and_count(name)
-    count = count if count is not None else 1 if number is None else number
-    found = accelerator(name)
-    if count < 1:
-        raise SizeError(f"the number of GPUs must be at least 1, not {count}", parameter="gpu")
+    gpus = read_gpus(name, count)
+    found = gpus.accelerator
+    if found is None:
+        raise InputError("requires a named accelerator", parameter="gpu", hint="use a name, as in {gpu=h100:512}")
     chosen = number_format_of(found, precision)
     if mfu is None:
         span, source = utilisation(found, chosen, table("utilisation"))
     else:
         value = share(mfu, "mfu")
         span, source = Span(value, value, value), AS_GIVEN
-    return Machine(found, count, chosen, span, source)
+    return Machine(found, gpus.count or 1, chosen, span, source)
 
 
 def price_of(one: Accelerator, dollars: float | None = None) -> Price | None:

@@ -14,7 +14,7 @@ SOURCES = {
     "quantities": ("api.quantity", "names"),
     "formats": ("api.names", "format_names"),
     "swept": ("api.quantity", "swept"),
-    "accelerators": ("api.names", "accelerators"),
+    "accelerators": ("api.accelerators", "accelerators"),
     "model_types": ("importers.hf.family_table", "names"),
     "laws": ("api.scale", "laws"),
 }

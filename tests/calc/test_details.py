@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 import llmcalc
-from llmcalc.api.names import accelerators
+from llmcalc.api.accelerators import accelerators
 from llmcalc.api.scale import laws
 from llmcalc.calc.flop_conventions import Sizes, chinchilla
 from llmcalc.calc.memory.saved_tensors import ActivationPolicy

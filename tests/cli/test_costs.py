@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.api.names import name_and_count
 from llmcalc.calc.touched_experts import expected_active_experts
 from llmcalc.cli.main import main
 
@@ -128,15 +127,6 @@ def test_a_fit_answers_by_its_exit_code(capsys: Capture) -> None:
     more = answer(capsys, "fit llama3-70b x4 --gpu h100")
     assert (more["fits"], more["count"]) == (True, 4)
     assert answer(capsys, "fit llama3-8b --gpu-memory 16GiB --reserve 10%", code=1)["reserve"] == round(16 * GIB * 0.1)
-
-
-@pytest.mark.parametrize("ways", ["h100:4", "h100x4", "4xh100", "H100:x4"])
-def test_ways_to_say_four(ways: str, capsys: Capture) -> None:
-    assert answer(capsys, f"fit llama3-70b --gpu {ways}")["count"] == 4
-
-
-def test_numbers_in_names_are_names() -> None:
-    assert name_and_count("mi300x:8") == name_and_count("mi300xx8") == name_and_count("8xmi300x") == ("mi300x", 8)
 
 
 def test_solving_for_the_largest_context(capsys: Capture) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llmcalc.api.names import accelerator, accelerators
+from llmcalc.api.accelerators import accelerator, accelerators
 from llmcalc.api.train import budget, emissions, machine, price_of
 from llmcalc.core.errors import InputError
 from llmcalc.data import table

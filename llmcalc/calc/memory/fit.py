@@ -10,8 +10,11 @@ from ...core.errors import InputError
 from ...core.record import record
 
 LARGEST = 2**40  # upper limit of a search for a sequence length or batch size
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(GiB|MiB|KiB|GB|MB|KB|B)", re.IGNORECASE)
-_UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B|B)", re.IGNORECASE)
+_UNITS = {
+    "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30,
+    "tib": 2**40,
+}  # fmt: skip
 
 
 @record
@@ -77,11 +80,15 @@ def smallest_fitting(fits: Callable[[int], bool], limit: int) -> int | None:
 def read_size(text: str, parameter: str, total: int | None = None) -> int:
     """Parse a size such as ``1GiB``, or a percentage of ``total`` such as ``5%``, and return the number of bytes.
 
+    Only 0 needs no unit.
+
     >>> read_size("1.5GiB", "reserve"), read_size("5%", "reserve", 80 * 10**9)
     (1610612736, 4000000000)
     """
     if total is not None and (match := re.fullmatch(r"(\d{1,2}(?:\.\d+)?)\s*%", text.strip())):
         return round(total * float(match[1]) / 100)
+    if text.strip() == "0":
+        return 0
     size = _SIZE.fullmatch(text.strip())
     if not size:
         share = ", or a percentage such as 5%" if total is not None else ""

@@ -23,7 +23,7 @@ def list_formats() -> Answer:
 @printed
 def list_hardware() -> Answer:
     """List all accelerators."""
-    from ...api.names import accelerators
+    from ...api.accelerators import accelerators
     from ...report.catalogues import hardware_document
 
     return hardware_document(accelerators())
@@ -32,7 +32,7 @@ def list_hardware() -> Answer:
 @printed
 def show_hardware(name: str) -> Answer:
     """Show one accelerator."""
-    from ...api.names import accelerator
+    from ...api.accelerators import accelerator
     from ...report.catalogues import accelerator_document
 
     return accelerator_document(accelerator(name))

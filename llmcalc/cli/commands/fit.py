@@ -14,10 +14,10 @@ from ..spec import Argument, Command, Option
 
 TIMES = Argument("times", "GPU count, such as x8.", least=0)
 SETTINGS = (
-    Option("--gpu", "GPU name and optional count, such as h100 or 'a100-80gb x4'.", "NAME[:N]", complete="accelerators",
-           also=("count",)),
+    Option("--gpu", "GPU name or memory, with an optional count: h100, 8xh100, 24GB:2.", "NAME[:N]",
+           complete="accelerators", also=("count",)),
     Option("--gpu-memory", "Memory per GPU, such as 79.6GiB (overrides the specification).", "SIZE"),
-    Option("--reserve", "Memory to reserve per GPU for the runtime, such as 2GiB or 10%.", "SIZE", default="1GiB"),
+    Option("--reserve", "Memory to reserve per GPU for the runtime, such as 2GiB, 10% or 0.", "SIZE", default="1GiB"),
     Option("--solve", "Solve for the largest context or batch, the best weight format, or the fewest GPUs.",
            choices=SOLVE),
 )  # fmt: skip

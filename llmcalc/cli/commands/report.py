@@ -13,7 +13,7 @@ from ..spec import Argument, Command, Option
 STDOUT = "-"
 MODELS = Argument("models", "One or more models (two or more are compared).", 1, True, "models")
 TO = Option("--output", f"HTML output file ({STDOUT} for standard output).", "FILE", short="-o")
-GPU = Option("--gpu", "GPU whose memory is shown in the charts.", "NAME", complete="accelerators")
+GPU = Option("--gpu", "GPUs whose total memory is shown in the charts.", "NAME[:N]", complete="accelerators")
 CONTEXT = Option(
     "--context", "Sequence lengths for the charts, such as 1k..128k:x2 or 1k,8k,64k (k is 1024).", "VALUES",
     default="1k..256k:x2",
@@ -25,7 +25,6 @@ def run(
 ) -> int:
     """Write the HTML page."""
     from ...api.defaults import default_seq
-    from ...api.names import accelerator
     from ...report.page import report_page
     from ..files import write_file
 
@@ -35,14 +34,24 @@ def run(
         raise InputError(f"must be at least 1, not {batch}", parameter="batch")
     lengths = sorted(set(_lengths(context)))
     architectures = load_models(models, given)
-    card = accelerator(gpu) if gpu is not None else None
-    limit = (card.title, card.memory_bytes) if card else None
+    limit = _memory_limit(gpu) if gpu is not None else None
     text = report_page(architectures, lengths, batch, default_seq(*architectures), limit)
     if output != STDOUT:
         write_file(Path(output), text, force=force)
         text = f"wrote {output}"
     write_text(text)
     return 0
+
+
+def _memory_limit(gpu: str) -> tuple[str, int]:
+    """Return a title and the total memory of the GPUs in bytes."""
+    from ...api.accelerators import read_gpus
+    from ...report.numbers import binary
+
+    found = read_gpus(gpu)
+    size = found.accelerator.memory_bytes if found.accelerator else found.memory_bytes or 0
+    title = found.accelerator.title if found.accelerator else f"GPU with {binary(size)}"
+    return f"{found.count} × {title}" if found.count else title, size * (found.count or 1)
 
 
 def _lengths(text: str) -> tuple[int, ...]:

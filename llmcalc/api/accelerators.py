@@ -1,0 +1,161 @@
+"""Lookup of accelerators by name, and parsing of specifications such as ``h100:8``, ``8x H100`` or ``24GB``.
+
+Case, spaces, hyphens and vendor names are ignored, so ``H100 SXM`` and ``nvidia-h100-sxm`` are equivalent.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from ..calc.memory.fit import read_size
+from ..core.errors import InputError, SizeError, UnknownNameError
+from ..core.record import changed, record
+from ..data import tables
+from ..estimate.hardware import UNITS, Accelerator, read_accelerators
+from .names import aliases_of, plain
+
+VENDORS = ("nvidia", "geforce", "tesla", "amd", "instinct", "google", "aws", "intel", "apple")
+LONGEST = 80  # characters
+_NAME = re.compile(r"[\w.]+(?:[\s-]+[\w.]+)*", re.ASCII)
+_SIZE = re.compile(r"\d+(?:\.\d+)?\s*[kmgt]i?b", re.ASCII)
+_BARE_NUMBER = re.compile(r"\d+(?:\.\d+)?\s*[mgt]?i?", re.ASCII)
+_COUNT, _SPACED = r"(?P<count>\d{1,6})", re.compile(r"(?P<name>.+?)\s+(?P<count>\d{1,6})", re.ASCII)
+_COUNTED = (
+    re.compile(rf"{_COUNT}(?:\s*[x×*]\s*|\s+)(?P<name>.+)", re.ASCII),  # 8xh100, 8 x h100, 8*h100, 8 h100
+    re.compile(rf"(?P<name>.+?)\s*(?::\s*[x×]?|[x×*])\s*{_COUNT}", re.ASCII),  # h100:8, h100:x8, h100x8, h100 * 8
+    _SPACED,  # h100 8
+)
+_NUMBERED = re.compile(
+    r"(?P<name>.*?[a-z0-9])[\W_]+(?P<count>\d+)\W*|(?P<first>\d+)[\W_]+(?P<rest>[a-z0-9].*)", re.ASCII
+)
+
+
+@record
+class Gpus:
+    """A GPU specification: an accelerator or the memory of one GPU in bytes, and the count if given."""
+
+    accelerator: Accelerator | None
+    memory_bytes: int | None
+    count: int | None
+
+
+@lru_cache(maxsize=1)
+def accelerators() -> dict[str, Accelerator]:
+    """Return all accelerators by name."""
+    found = [one for key, entry in tables("hardware").items() for one in read_accelerators(key, entry)]
+    return {one.name: one for one in found}
+
+
+@lru_cache(maxsize=1)
+def _by_alias() -> dict[str, list[str]]:
+    """Return a mapping from each name and alias to the names of the matching accelerators."""
+    found: dict[str, list[str]] = {}
+    for key, entry in tables("hardware").items():
+        own = [one.name for one in read_accelerators(key, entry)]
+        for alias in aliases_of({key: entry}):
+            found.setdefault(plain(alias), []).extend(own)
+            if len(own) > 1:
+                for one in own:
+                    found.setdefault(plain(alias + one.removeprefix(key)), []).append(one)
+    return {alias: list(dict.fromkeys(names)) for alias, names in found.items()}
+
+
+@lru_cache(maxsize=1)
+def _words_by_name() -> dict[str, frozenset[str]]:
+    """Return the words by which each accelerator can be described: those of its title, names and memory size."""
+    found = {}
+    for key, entry in tables("hardware").items():
+        for one in read_accelerators(key, entry):
+            titles = (one.name, re.sub(r"\(.*?\)", "", one.title), *entry.get("aliases", ()))
+            found[one.name] = frozenset(word for title in titles for word in _words(title) if len(word) > 1)
+    return found
+
+
+def _words(name: str) -> list[str]:
+    return [word for word in re.split(r"[\s_-]+", name.lower()) if word and word not in VENDORS]
+
+
+def accelerator(name: str) -> Accelerator:
+    """Look up an accelerator by name, such as ``h100``, ``a100-80gb``, ``RTX 4090`` or ``H100 80GB SXM``."""
+    candidates = _candidates(name)
+    if not candidates:
+        raise _unknown(name)
+    if len(candidates) > 1:
+        raise InputError(f"{name!r} is ambiguous", parameter="gpu", hint=f"use one of {', '.join(candidates)}")
+    return accelerators()[candidates[0]]
+
+
+def _candidates(name: str) -> list[str]:
+    """Return the accelerators with this name, or else those that all words of the name describe."""
+    words, known = _words(name), _by_alias()
+    if not words or not _NAME.fullmatch(name.strip()):
+        return []
+    exact = known.get(plain("".join(words))) or known.get(plain(name))
+    return exact or [one for one, own in _words_by_name().items() if own.issuperset(words)]
+
+
+def _unknown(name: str) -> UnknownNameError:
+    known = aliases_of(tables("hardware"))
+    return UnknownNameError("accelerator", name, known, parameter="gpu", hint=_hint(name.strip().lower()[:LONGEST]))
+
+
+def _hint(name: str) -> str:
+    parts = _NUMBERED.fullmatch(name)
+    head = parts and (parts["name"] or parts["rest"])
+    if parts and head and plain(head) in _by_alias():
+        return f"write a count as in {{gpu={head}:{parts['count'] or parts['first']}}}"
+    if _BARE_NUMBER.fullmatch(name):
+        return f"write a memory size with its unit, as in {{gpu={name.rstrip('mgti ')}GiB}}"
+    return "run llmcalc hardware list to see all accelerators"
+
+
+def read_gpus(text: str, count: int | None = None) -> Gpus:
+    """Parse a GPU specification: a name or a memory size, and an optional count, which must equal ``count`` if given.
+
+    >>> read_gpus("8x H100 SXM").accelerator.name, read_gpus("mi300x:4").count, read_gpus("2 x 24GB").memory_bytes
+    ('h100-sxm', 4, 24000000000)
+
+    Raises:
+        InputError: an unknown or ambiguous accelerator, or a number that could be a count or part of the name.
+        SizeError: a count below 1.
+    """
+    found = _read(text)
+    if found.count is not None and count is not None and found.count != count:
+        raise InputError(f"conflicting GPU counts: {found.count} and {count}", parameter="gpu", hint="omit one of them")
+    count = found.count if count is None else count
+    if count is not None and count < 1:
+        raise SizeError(f"the GPU count must be at least 1, not {count}", parameter="gpu")
+    return changed(found, count=count)
+
+
+def _read(text: str) -> Gpus:
+    wanted = text.strip().lower()
+    if len(wanted) > LONGEST:
+        raise _unknown(text)
+    if _is_known(wanted):
+        return _gpus(wanted, None)
+    matches = [match for pattern in _COUNTED if (match := pattern.fullmatch(wanted)) and _is_known(match["name"])]
+    readings = {(*_candidates(match["name"]), match["count"]): match for match in matches}
+    if len(readings) > 1 or (":" not in wanted and any(_is_known(match["count"]) for match in matches)):
+        raise InputError(f"{text!r} is ambiguous", parameter="gpu", hint="write a name and a count as in {gpu=h100:8}")
+    if not readings:
+        raise _unknown(text)
+    (match,) = readings.values()
+    name, count = match["name"], int(match["count"])
+    if match.re is _SPACED and any(
+        count * UNITS["GB"] == accelerators()[one].memory_bytes for one in _candidates(name)
+    ):
+        hint = f"write {{gpu={name}:{count}}} for {count} GPUs, or {{gpu={name}-{count}gb}} for GPUs with {count} GB"
+        raise InputError(f"{text!r} is ambiguous", parameter="gpu", hint=hint)
+    return _gpus(name, count)
+
+
+def _is_known(name: str) -> bool:
+    return bool(_SIZE.fullmatch(name) or _candidates(name))
+
+
+def _gpus(name: str, count: int | None) -> Gpus:
+    if _SIZE.fullmatch(name):
+        return Gpus(None, read_size(name, "gpu"), count)
+    return Gpus(accelerator(name), None, count)
