@@ -75,8 +75,8 @@ def memory(
         seq: tokens per sequence, cached in inference (default: 2048, or the number of learned positions if smaller).
         target_seq: number of decoder tokens of an encoder-decoder model (default: ``seq``).
         dtype: number format used for computation: ``bf16``, ``fp16`` or ``fp32``.
-        weights: weight format, a mixture such as ``q4_k_m``, or ``checkpoint`` for the formats in the file
-            (default: ``checkpoint`` if the model is quantised, else ``dtype``). Training requires ``lora_rank``.
+        weights: weight format, a mixture such as ``q4_k_m``, or ``checkpoint`` for the published formats (default:
+            ``checkpoint`` if the published checkpoint is quantised, else ``dtype``). Training requires ``lora_rank``.
         only: components to store in ``weights``; other components stay in ``dtype``.
         keep: components to keep in ``dtype``.
         cache: inference: number format of keys and values (default: ``dtype``).

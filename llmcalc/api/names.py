@@ -93,8 +93,8 @@ def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iter
     return RequestedFormats(name.lower(), number_format(mixture["main"]), number_format("fp32"), chosen, stays, rules)
 
 
-def published_weights(architecture: Architecture) -> PublishedWeights:
-    """Return the weight formats of the checkpoint or config from which an architecture was loaded."""
+def published_weights(architecture: Architecture) -> PublishedWeights | RequestedFormats:
+    """Return the weight formats of a model's checkpoint, config or preset, or bf16 if none of them states a format."""
     from ..checkpoint.published_weights import PublishedWeights, layout_candidates
     from ..checkpoint.quantisation.read import read_quantisation, safetensors_type
 
@@ -106,8 +106,7 @@ def published_weights(architecture: Architecture) -> PublishedWeights:
         layout += "+" if any(name.endswith(old) for name in formats) else ""
         return PublishedWeights(None, "F32", number_format("fp32"), layout, formats)
     if "dtype" not in told and "quantization" not in told:
-        hint = "load a checkpoint or its config.json, or use {weights=FORMAT}"
-        raise InputError("the published weight format is unknown", parameter="weights", hint=hint)
+        return weight_formats("bf16", number_format("bf16"))
     dtype = safetensors_type(told.get("dtype"))
     method = told.get("quantization")
     quantisation = read_quantisation(method, dtype, bool(told.get("quantization_within"))) if method else None

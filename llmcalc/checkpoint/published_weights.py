@@ -93,14 +93,12 @@ class PublishedWeights:
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
         """Return the numbers of elements and bits on one rank, by component and format."""
         sums: dict[tuple[str, Format], tuple[int, int]] = {}
-        name, tested, each = "", False, False
-        if self.quantisation:
-            name, tested, each = self.quantisation.name, self.quantisation.is_tested, self.quantisation.lists_experts
-        label = Format(name, 0, checked=tested, source=_TESTED if tested else _DOCUMENTED)
+        method, each = self.quantisation, bool(self.quantisation and self.quantisation.lists_experts)
         tensors = declared(params(architecture), self.layout, buffers=True, each=each)
         for tensor, packed, _ in expected_tensors(tensors, self.quantisation, self.dtype):
-            number_format = label if packed is not None else self._format(tensor.name)
             row, size = tensor.rows[0], prod(tensor.shape)
+            is_routed = row.declaration.number_class(row.tensor) == EXPERTS
+            number_format = self._format(tensor.name) if method is None or packed is None else _label(method, is_routed)
             columns = tensor.shape[-1] if tensor.shape else 1  # the dimension along which blocks are stored
             plain_bits = number_format.bits_of(size // columns if columns else 0, columns)
             bits = plain_bits if packed is None else sum(part.bits for part in packed)
@@ -120,6 +118,12 @@ class PublishedWeights:
             hint = "llmcalc verify FILE lists all differences; {weights=FORMAT} overrides the format"
             raise InputError(f"the declared tensor {name} is not in the file", hint=hint)
         return self.formats[name]
+
+
+def _label(method: Quantisation, is_routed: bool) -> Format:
+    """Return the name and source of the format of quantised matrices."""
+    name, source = method.expert_name if is_routed else "", _TESTED if method.is_tested else _DOCUMENTED
+    return Format(name or method.name, 0, checked=method.is_tested, source=source)
 
 
 def layout_candidates(architecture: Architecture) -> list[str]:

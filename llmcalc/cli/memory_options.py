@@ -42,8 +42,8 @@ MESH = (
 )
 FORMATS = (
     DTYPE,
-    _option("weights", "Weight format, such as fp8-block, mxfp4 or q4_k_m (default: --dtype).", "FORMAT",
-            complete="formats"),
+    _option("weights", "Weight format, such as fp8-block, q4_k_m or checkpoint (default: as published, or --dtype).",
+            "FORMAT", complete="formats"),
     _option("only", "Apply --weights only to this component, such as 'routed experts'. Repeatable.", "COMPONENT"),
     _option("keep", "Keep this component in --dtype, in addition to embeddings, head, norms and routers. Repeatable.",
             "COMPONENT"),

@@ -15,7 +15,7 @@ from ..core.workload import positions
 from ..estimate.hardware import Accelerator
 from .document import Document, Fact, Table, columns
 from .heading import SIZES, model_document, workload_inputs, workload_line
-from .memory import BYTES, mesh_line, serving_line, unverified_formats
+from .memory import BYTES, mesh_line, serving_line, unverified_formats, weights_line
 from .numbers import binary, exact
 
 WHAT = {"seq": "tokens", "batch": "sequences", "gpus": ""}
@@ -29,7 +29,8 @@ def fit_document(fit: FitResult, reserve: str = RESERVE, given: str | None = Non
     architecture, accelerator, solution = fit.architecture, fit.accelerator, fit.solution
     worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
     mesh = mesh_line(fit.result.mesh)
-    run = serving_line(worst) if isinstance(worst, InferenceMemory) else workload_line(worst.workload, SIZES)
+    is_serving = isinstance(worst, InferenceMemory)
+    run = [serving_line(worst), weights_line(worst)] if is_serving else [workload_line(worst.workload, SIZES)]
     answer = Fact(ASKED[solution.asked], _solved(solution, fit)) if solution else Fact("answer", verdict(fit))
     on = f"{fit.count} × {accelerator.title if accelerator else 'accelerator'}"
     facts = (
@@ -46,7 +47,7 @@ def fit_document(fit: FitResult, reserve: str = RESERVE, given: str | None = Non
         "fit",
         lambda: _json(fit, reserve),
         f" on {on}",
-        lines=(run, *([mesh] if mesh else [])),
+        lines=tuple(filter(None, (*run, mesh))),
         alerts=_unverified(accelerator, "false", "the specifications of {} are unverified ({})"),
         facts=facts,
         tables=tuple(tables),

@@ -67,7 +67,7 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
         result.architecture,
         "memory",
         lambda: _inference_json(result, ideal),
-        lines=(serving_line(result), *([f"{mesh}; values per rank"] if mesh else [])),
+        lines=tuple(filter(None, (serving_line(result), weights_line(result), mesh and f"{mesh}; values per rank"))),
         facts=(
             Fact("peak", result.peak, BYTES, "weights, state and transient buffers"),
             Fact("weights", result.weights, BYTES),
@@ -83,6 +83,18 @@ def serving_line(result: InferenceMemory) -> str:
     """Return a one-line summary of the serving workload."""
     beams = result.state_size.beams
     return workload_line(result.workload, SIZES) + (f" · beams {beams}" if beams > 1 else "")
+
+
+def weights_line(result: InferenceMemory) -> str:
+    """Return a line such as ``weights: mxfp4 experts, bf16 rest, as published``, or nothing for requested formats."""
+    if not result.published:
+        return ""
+    parts: dict[str, set[str]] = {}
+    for entry in sorted(result.stored, key=lambda entry: -entry.bits):
+        parts.setdefault(entry.format.name, set()).add(entry.component)
+    *quantised, rest = parts
+    words = [f"{name} {'experts' if parts[name] == {'routed experts'} else 'matrices'}" for name in quantised]
+    return f"weights: {', '.join([*words, f'{rest} rest' if words else rest])}, as published"
 
 
 def _weights(result: InferenceMemory) -> Table:

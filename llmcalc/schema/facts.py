@@ -1,7 +1,8 @@
-"""Published figures that presets must reproduce, training facts, and notes.
+"""Published figures that presets must reproduce, training facts, formats of published checkpoints, and notes.
 
 expect: {175b: [{quantity: total, value: 174.6e9, tolerance: 0.03%, source: "brown2020 Table D.1"}]}
 facts: {all: [{quantity: training_tokens, value: 300e9, source: "brown2020 Table 2.1"}]}
+checkpoint: {all: {source: ..., quantization_config: {quant_method: mxfp4}}}
 notes: {all: shown with every result}
 
 ``models/preset.py`` defines and validates these keys before this module reads them.
@@ -61,6 +62,15 @@ def notes(data: dict[str, Any], size: str | None) -> tuple[str, ...]:
         value = mapping_at(data, "notes").get(key) or []
         found += [value] if isinstance(value, str) else value
     return tuple(found)
+
+
+def published_formats(data: Mapping[str, Any], size: str | None) -> dict[str, Any]:
+    """Return the dtype and quantisation of the published checkpoint of a size, or nothing if it is not quantised."""
+    checkpoints = mapping_at(data, "checkpoint")
+    found = checkpoints.get(size or "") or checkpoints.get("all")
+    if not found:
+        return {}
+    return {"dtype": found.get("dtype", "bfloat16"), "quantization": found["quantization_config"]}
 
 
 def to_entry(entry: Expectation | TrainingFact) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from ..core.errors import DescriptionError, InputError, UnknownNameError
 from ..core.layer import Layer
 from . import preset_files
 from .build import BRANCH_KEYS, SUBLAYER_KEYS, Builder
-from .facts import expectations, notes, training_facts
+from .facts import expectations, notes, published_formats, training_facts
 from .plain_data import mapping_at
 from .template import fill, names_used, resolve, variable_at
 
@@ -124,11 +124,13 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: st
         expect=() if overrides else expectations(data, size),
         notes=notes(data, size),
         warnings=tuple(builder.warnings),
-        inputs={"model": name, "file": file or "-", "overrides": list(overrides)},
+        inputs={
+            "model": name, "file": file or "-", "overrides": list(overrides), **published_formats(data, size),
+        },
         layout=str(data.get("layout") or ""),
         unmodelled=tuple(data.get("unmodelled") or ()),
         facts=() if overrides else training_facts(data, size),
-    )
+    )  # fmt: skip
 
 
 def own_kinds(data: Mapping[str, Any]) -> dict[str, type[Layer]]:

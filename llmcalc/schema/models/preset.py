@@ -62,6 +62,14 @@ class DescribedFact(_Fact):
 Fact = Annotated[MeasuredFact | DescribedFact, Field(discriminator="quantity")]
 
 
+class Checkpoint(Model):
+    """Number formats of the published checkpoint, as in its ``config.json``."""
+
+    source: Text
+    dtype: Literal["bfloat16", "float16", "float32"] = Field("bfloat16", description="Type of unquantised tensors.")
+    quantization_config: dict[str, Any] = Field(description="The `quantization_config` of the published config.json.")
+
+
 class KindAxis(Model):
     """An axis of a layer kind."""
 
@@ -126,6 +134,9 @@ class Preset(Model):
     facts: dict[str, list[Fact] | None] | None = Field(
         None, description="Published training facts, for `all` sizes or for one size."
     )
+    checkpoint: dict[str, Checkpoint | None] | None = Field(
+        None, description="Formats of the published weights if they are quantised, for `all` sizes or for one size."
+    )
     layout: Name | None = None
     unmodelled: list[str] | None = Field(
         None, description="Unmodelled features that change the model's output but no count; the model cannot be run."
@@ -133,11 +144,12 @@ class Preset(Model):
 
     @model_validator(mode="after")
     def check_sizes(self) -> Self:
-        """Check that figures, facts and aliases refer to existing sizes."""
+        """Check that figures, facts, checkpoints and aliases refer to existing sizes."""
         sizes = list(self.sizes or ())
         for key, named, known in (
             ("expect", {size: size for size in self.expect or ()}, sizes),
             ("facts", {size: size for size in self.facts or ()}, [*sizes, "all"]),
+            ("checkpoint", {size: size for size in self.checkpoint or ()}, [*sizes, "all"]),
             ("aliases", self.aliases or {}, sizes),
         ):
             for name, size in named.items():
