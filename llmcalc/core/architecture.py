@@ -85,13 +85,19 @@ class Sublayer:
     concat_input: bool = False
 
     def layers(self) -> Iterator[Named]:
-        """Return all layers, including norms, in execution order."""
-        found: list[tuple[str, Layer | None]] = [("pre_norm", self.pre)]
+        """Yield all layers, including norms, in execution order."""
+        if self.pre:
+            yield Named("pre_norm", self.pre)
         for branch in self.branches:
-            found += [(f"{branch.name}_pre_norm", branch.pre), (branch.name, branch.layer)]
-            found.append((f"{branch.name}_post_norm", branch.post))
-        found += [("post_norm", self.post), ("norm", self.after)]
-        return (Named(name, layer) for name, layer in found if layer)
+            if branch.pre:
+                yield Named(f"{branch.name}_pre_norm", branch.pre)
+            yield Named(branch.name, branch.layer)
+            if branch.post:
+                yield Named(f"{branch.name}_post_norm", branch.post)
+        if self.post:
+            yield Named("post_norm", self.post)
+        if self.after:
+            yield Named("norm", self.after)
 
 
 @record

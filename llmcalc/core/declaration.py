@@ -58,6 +58,9 @@ class State:
     tags: frozenset[str] = frozenset()
 
 
+Leaf = tuple[tuple[str, ...], "Declaration", Tensor, int]  # path of the inner layer, declaration, tensor, elements
+
+
 class Declaration:
     """Axes, tensors, equations and state of one layer, returned by the ``declare()`` method of its kind.
 
@@ -81,10 +84,10 @@ class Declaration:
     [('d', 'f'), ('f',)]
     """
 
-    __slots__ = ("__dict__", "layer", "sizes")  # a reference and a cache, ignored in comparisons
+    __slots__ = ("__dict__", "layer", "leaves")  # a reference and a cache, ignored in comparisons
 
     def __init__(self, axes: dict[str, int | str], *, as_torch: dict[str, int | str] | None = None) -> None:
-        self.sizes: tuple[int, ...] | None = None
+        self.leaves: tuple[Leaf, ...] | None = None
         self.layer: Traits | None = None
         self.axes = axes
         self.tensors: list[Tensor] = []

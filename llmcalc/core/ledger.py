@@ -10,7 +10,7 @@ from math import prod
 from typing import NamedTuple
 
 from .architecture import Architecture, Stack, declare
-from .declaration import Declaration, Tensor
+from .declaration import Declaration, Leaf, Tensor
 from .errors import SizeError
 from .layer import Layer
 from .record import changed
@@ -86,8 +86,12 @@ def rows(stacks: tuple[Stack, ...]) -> list[Row]:
     """Return every tensor in the stacks. Only the first occurrence of a shared tensor has a nonzero copy count."""
     found: list[Row] = []
     sizes: dict[str, int] = {}
-    for entry, part, declaration in declarations(*stacks):
-        for tensor, size in zip(declaration.tensors, _sizes(declaration), strict=True):
+    known: dict[int, tuple[Leaf, ...]] = {}  # by identity, because many entries contain the same layer
+    for entry in (entry for stack in stacks for entry in stack_entries(stack)):
+        leaves = known.get(id(entry.layer))
+        if leaves is None:
+            leaves = known[id(entry.layer)] = _leaves(declare(entry.layer))
+        for part, declaration, tensor, size in leaves:
             if not (tensor.share or entry.share):
                 found.append(Row(entry, part, declaration, tensor, size, entry.stored))
                 continue
@@ -105,11 +109,15 @@ def rows(stacks: tuple[Stack, ...]) -> list[Row]:
     return found
 
 
-def _sizes(declaration: Declaration) -> tuple[int, ...]:
-    """Return the number of elements in each tensor, cached per declaration."""
-    if declaration.sizes is None:
-        declaration.sizes = tuple(elements(tensor, declaration) for tensor in declaration.tensors)
-    return declaration.sizes
+def _leaves(declaration: Declaration) -> tuple[Leaf, ...]:
+    """Return every tensor of a declaration and of its inner declarations, cached in the declaration."""
+    if declaration.leaves is None:
+        declaration.leaves = tuple(
+            (part, inner, tensor, elements(tensor, inner))
+            for part, inner in declaration.walk()
+            for tensor in inner.tensors
+        )
+    return declaration.leaves
 
 
 def identity(stack: Stack, tensor: Tensor) -> str:

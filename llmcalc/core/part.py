@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import compress
+from operator import is_not
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 from .errors import DescriptionError, InputError, SizeError, UnknownNameError, short_repr
@@ -40,9 +42,10 @@ class Part:
     def check(self) -> None:
         """Validate the type and value of every field, and convert mappings to parts."""
         own = self.__dict__
-        for name, base, optional, default in _plan(type(self)):  # type: ignore[arg-type]
+        is_given = map(is_not, own.values(), self.__template__.values())  # type: ignore[attr-defined]
+        for name, base, optional, default in compress(_plan(type(self)), is_given):  # type: ignore[arg-type]
             value = own[name]
-            if value is default or (optional and value is None):
+            if optional and value is None:
                 continue
             if name in self.PARTS:
                 own[name] = part = _part_at(self, name, value, default)

@@ -88,23 +88,29 @@ def is_record(value: object) -> bool:
 
 def _init(self: Any, *values: Any, **named: Any) -> None:
     names, own = self.__match_args__, self.__dict__
+    given = dict(zip(names, values, strict=False), **named) if values else named
     own.update(self.__template__)  # sets the order of the keys, on which _values relies
-    if values:
-        own.update(zip(names, values, strict=False))
-        if len(values) > len(names) or (named and not named.keys().isdisjoint(names[: len(values)])):
-            _raise_argument_error(self, values, named)
-    own.update(named)
-    current = getattr(type(self), "__current__", None) if len(own) > len(names) else None
-    if current:  # deprecated names
+    own.update(given)
+    if len(own) != len(names) or len(given) != len(values) + len(named):
         own.clear()
-        own.update(self.__template__)
-        own.update(zip(names, values, strict=False))
-        own.update(current(named))
-    if len(own) != len(names) or any(own[name] is MISSING for name in self.__required__):
-        _raise_argument_error(self, values, named)
+        own.update(_with_current_names(self, values, named))
+    for name in self.__required__:
+        if own[name] is MISSING:
+            _raise_argument_error(self, values, named)
     finish = getattr(self, "__post_init__", None)
     if finish:
         finish()
+
+
+def _with_current_names(self: Any, values: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of all fields for a call with deprecated names. Raise an error if a name is invalid."""
+    names, current = self.__match_args__, getattr(type(self), "__current__", None)
+    if current is None or len(values) > len(names) or not named.keys().isdisjoint(names[: len(values)]):
+        _raise_argument_error(self, values, named)
+    found: dict[str, Any] = self.__template__ | dict(zip(names, values, strict=False)) | current(named)
+    if len(found) != len(names):
+        _raise_argument_error(self, values, named)
+    return found
 
 
 def _raise_argument_error(self: Any, values: tuple[Any, ...], named: dict[str, Any]) -> NoReturn:

@@ -8,11 +8,11 @@ unknown model type as a known family, and ``allow_unknown`` ignores keys. Both a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from ...core.architecture import Architecture
 from ...core.errors import DescriptionError, InputError, UnknownNameError, short_repr
+from ...core.record import changed
 from ...data import table
 from .block_names import with_numbered_names
 from .composite_configs import ENCODED, NESTED, language_model, other_parts, text_models
@@ -50,6 +50,7 @@ def load_config(
     inner = language_model(data)
     if as_ and (inner is None or is_composite(as_)):
         data, entry = {**data, "model_type": as_}, find(as_)
+        inner = language_model(data)
         if entry is None:
             raise UnknownNameError("model_type", as_, names(), parameter="as_")
     if entry is None and inner:
@@ -79,23 +80,23 @@ def load_config(
         "model_type": entry.model_type,
     }
     inputs |= {"dtype": data["dtype"] if "dtype" in data else data.get("torch_dtype")} if _has_dtype(data) else {}
-    quantised = _quantised(data)
+    quantised = _quantised(data, inner or {})
     inputs |= quantised
-    return replace(
+    return changed(
         architecture,
         name=inputs["model"],
         family=entry.model_type,
         inputs=inputs,
         layout=f"{layout}.bare" if config.head_kind() == "none" else layout,
-        notes=(*architecture.notes, *_notes(data, quantised)),
+        notes=(*architecture.notes, *_notes(data, inner or {}, quantised)),
         warnings=tuple(_warnings(config, model_type)),
         unmodelled=(*architecture.unmodelled, *config.unmodelled),
     )
 
 
-def _quantised(data: Mapping[str, Any]) -> Fields:
+def _quantised(data: Mapping[str, Any], inner: Mapping[str, Any]) -> Fields:
     """Return the weight quantisation, if any, and whether it applies only to the nested language model."""
-    own, within = data.get("quantization_config"), (language_model(data) or {}).get("quantization_config")
+    own, within = data.get("quantization_config"), inner.get("quantization_config")
     found = own if isinstance(own, dict) else within
     if not isinstance(found, dict):
         return {}
@@ -134,7 +135,7 @@ def _language_part(
     note = (
         f"{short_repr(model_type)} is not fully supported; only its language model ({language_type}) is counted{rest}"
     )
-    return replace(language, notes=(*language.notes, note), inputs={**language.inputs, "file": where})
+    return changed(language, notes=(*language.notes, note), inputs={**language.inputs, "file": where})
 
 
 def _decoder(part: Mapping[str, Any]) -> Fields:
@@ -164,12 +165,11 @@ def _warnings(config: Config, model_type: str) -> Iterator[str]:
         yield f"ignored the unknown key {short_repr(key)} (its value is {short_repr(value)}), as requested"
 
 
-def _notes(data: Mapping[str, Any], quantised: Mapping[str, Any]) -> Iterator[str]:
+def _notes(data: Mapping[str, Any], inner: Mapping[str, Any], quantised: Mapping[str, Any]) -> Iterator[str]:
     found = quantised.get("quantization")
     if found is not None:
         method = found.get("quant_method", "an unnamed method")
         yield f"quantised checkpoint ({short_repr(method)}): parameters count logical elements, not packed ones"
-    inner = language_model(data) or {}
     for key in table("config_keys")["multi_token_prediction"]:
         count = data.get(key, inner.get(key))
         if type(count) is int and count > 0:
@@ -179,19 +179,19 @@ def _notes(data: Mapping[str, Any], quantised: Mapping[str, Any]) -> Iterator[st
 def _with_overrides(data: Mapping[str, Any], overrides: Sequence[str], where: str) -> Fields:
     from ...schema.overrides import check_type, split_override
 
-    changed = dict(data)
+    found = dict(data)
     for text in overrides:
         key, value = split_override(text)
-        if key not in changed:
+        if key not in found:
             known = Config(data, str(data["model_type"]), where).known_keys()
             if key not in known:
                 raise UnknownNameError("config key", key, known, parameter="overrides")
-        elif not isinstance(changed[key], (dict, list)):
-            check_type(key, changed[key], value)
+        elif not isinstance(found[key], (dict, list)):
+            check_type(key, found[key], value)
         else:
             raise DescriptionError(
-                f"{key} cannot be overridden because it is a nested value ({short_repr(changed[key])})",
+                f"{key} cannot be overridden because it is a nested value ({short_repr(found[key])})",
                 parameter="overrides",
             )
-        changed[key] = value
-    return changed
+        found[key] = value
+    return found

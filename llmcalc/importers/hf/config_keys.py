@@ -112,12 +112,12 @@ class ConfigKeys:
 
     def size(self, key: str, default: int | None = None) -> int:
         """Return the positive integer at a key. If the value is None, return ``default`` or raise an error."""
-        value = self.optional_size(key)
-        if value is None:
-            value = default
-        if value is None:
+        value = self.get(key)
+        if value is not None:
+            return self.integer(value, key, 1)
+        if default is None:
             raise self.error(f"{key} is missing")
-        return value
+        return default
 
     def optional_size(self, key: str, zero_is_none: bool = False) -> int | None:
         """Return the positive integer at a key, or None."""
@@ -128,6 +128,8 @@ class ConfigKeys:
 
     def integer(self, value: object, key: str, least: int) -> int:
         """Check that a value is an integer from ``least`` to the maximum for the key, and return the value."""
+        if type(value) is int and least <= value <= MOST_LAYERS:
+            return value
         most = MOST_LAYERS if key.endswith(("layers", "layer")) else LARGEST_SIZE
         if type(value) is not int or not least <= value <= most:
             raise self.size_error(f"{key} must be an integer from {least} to {most:,}, not {short_repr(value)}")

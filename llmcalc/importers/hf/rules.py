@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from itertools import groupby
 from typing import Any, TypeVar
 
 from ...core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from ...core.errors import UnknownNameError
 from ...core.layer import Layer
-from ...core.record import fields
+from ...core.record import changed, fields
 from ...layers import Attention, Embedding, Mla, Norm
 from .config import TOKENS, Config
 
@@ -28,10 +28,10 @@ def sublayer(
     pre: Layer | None = None,
     post: Layer | None = None,
     after: Layer | None = None,
-    scale: float = 1.0,
+    **settings: Any,
 ) -> Sublayer:
-    """Return a sub-layer with a single branch."""
-    return Sublayer(name, (Branch(name, layer),), pre, post, after, scale=scale)
+    """Return a sub-layer with a single branch. ``settings`` are further fields of the sub-layer."""
+    return Sublayer(name, (Branch(name, layer),), pre, post, after, **settings)
 
 
 def prenorm_block(name: str, norm: Layer, **layers: Layer) -> Block:
@@ -46,22 +46,17 @@ def postnorm_block(name: str, norm: Layer, **layers: Layer) -> Block:
 
 def group_runs(blocks: Iterable[Block]) -> tuple[Run, ...]:
     """Merge consecutive identical blocks into runs."""
-    runs: list[Run] = []
-    for block in blocks:
-        if runs and runs[-1].block is block:
-            runs[-1] = Run(block, runs[-1].count + 1)
-        else:
-            runs.append(Run(block, 1))
-    return tuple(runs)
+    groups = (list(same) for _, same in groupby(blocks, id))
+    return tuple(Run(same[0], len(same)) for same in groups)
 
 
 def map_sublayers(found: Architecture, change: Callable[[Sublayer], Sublayer]) -> Architecture:
     """Return the architecture with ``change`` applied to every sub-layer of the main stack."""
     blocks = {
-        run.block: replace(run.block, sublayers=tuple(map(change, run.block.sublayers))) for run in found.main.runs
+        run.block: changed(run.block, sublayers=tuple(map(change, run.block.sublayers))) for run in found.main.runs
     }
-    runs = tuple(replace(run, block=blocks[run.block]) for run in found.main.runs)
-    return replace(found, stacks=(replace(found.main, runs=runs), *found.stacks[1:]))
+    runs = tuple(changed(run, block=blocks[run.block]) for run in found.main.runs)
+    return changed(found, stacks=(changed(found.main, runs=runs), *found.stacks[1:]))
 
 
 def repeat_block(block: Block, count: int) -> tuple[Run, ...]:
@@ -123,9 +118,9 @@ def block(name: str, norm: Layer | None, mixer: Layer, mlp: Layer, place: str = 
     if place == "parallel_two":
         branches = tuple(Branch(key, layer, pre=norm) for key, layer in layers.items())
         return Block(name, (Sublayer(name, branches, scale=scale),))
-    norms = dict.fromkeys(_PLACES[place], norm)
-    parts = (sublayer(key, layer, scale=scale, **norms) for key, layer in layers.items())
-    return Block(name, tuple(replace(part, residual_normed=place == "pre_normed") for part in parts))
+    settings: dict[str, Any] = {"scale": scale, "residual_normed": place == "pre_normed"}
+    settings |= dict.fromkeys(_PLACES[place], norm)
+    return Block(name, tuple(sublayer(key, layer, **settings) for key, layer in layers.items()))
 
 
 def mixed_runs(
@@ -139,17 +134,14 @@ def mixed_runs(
 
     Block names omit the mixer or feed-forward name if there is only one. ``words`` shortens mixer names.
     """
-    blocks: dict[tuple[str, str], Block] = {}
-    found = []
-    for mixer, feed in order:
+    pairs, blocks = list(order), dict[tuple[str, str], Block]()
+    for mixer, feed in dict.fromkeys(pairs):
         for name, known in ((mixer, mixers), (feed, feeds)):
             if name not in known:
                 raise UnknownNameError("layer type", name, known)
-        if (mixer, feed) not in blocks:
-            name = "_".join([words.get(mixer, mixer)] * (len(mixers) > 1) + [feed] * (len(feeds) > 1))
-            blocks[mixer, feed] = build(name or "block", mixers[mixer], feeds[feed])
-        found.append(blocks[mixer, feed])
-    return group_runs(found)
+        name = "_".join([words.get(mixer, mixer)] * (len(mixers) > 1) + [feed] * (len(feeds) > 1))
+        blocks[mixer, feed] = build(name or "block", mixers[mixer], feeds[feed])
+    return group_runs(blocks[pair] for pair in pairs)
 
 
 def decoder(
