@@ -97,7 +97,7 @@ def fit(
     >>> llmcalc.fit("llama3-8b", "h100", seq=8192).fits
     True
     >>> llmcalc.fit("llama3-8b", "h100", solve="seq").solution.value
-    279056
+    301000
 
     Args:
         model: an architecture, or anything ``load`` reads.
@@ -144,7 +144,7 @@ def _resources(
     if card is None and given is None:
         hint = "use a name such as {gpu=h100}, or a memory size such as {gpu=24GiB}"
         raise InputError("missing GPU", parameter="gpu", hint=hint)
-    total = card.memory_bytes if card else 0
+    total = card.usable_bytes if card else 0
     total = total if given is None else read_size(given, "gpu_memory") if isinstance(given, str) else given
     of_runtime = read_size(reserve, "reserve", total) if isinstance(reserve, str) else reserve
     if of_runtime >= total:

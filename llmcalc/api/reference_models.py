@@ -57,7 +57,7 @@ def _shape(architecture: Architecture, compute: float, seq: int, machine: Machin
     if machine is not None:
         try:
             held = check_fit(
-                architecture, machine.accelerator.memory_bytes, reserve, machine.count, mode="training", batch=1,
+                architecture, machine.accelerator.usable_bytes, reserve, machine.count, mode="training", batch=1,
                 seq=seq, recompute=RECOMPUTE, extend=True,
             )  # fmt: skip
         except SizeError:

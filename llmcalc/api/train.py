@@ -187,7 +187,7 @@ def train(
     sizes: dict[str, Any] = {"seq": seq, "target_seq": target_seq, "extend": extend}
     if working is not None and mesh is not None and fit is None:
         fit = check_fit(
-            architecture, working.accelerator.memory_bytes, read_size(RESERVE, "reserve"), working.count,
+            architecture, working.accelerator.usable_bytes, read_size(RESERVE, "reserve"), working.count,
             mode="training", mesh=mesh, batch=micro_batch, dtype=dtype, optimizer=optimizer, recompute=recompute,
             **sizes,
         )  # fmt: skip

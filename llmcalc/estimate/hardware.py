@@ -17,6 +17,8 @@ class Accelerator:
     Attributes:
         name: short name, including the memory size if the accelerator is sold with different memory sizes.
         memory_text: published memory size and its interpretation in bytes.
+        usable_bytes: memory that programs can allocate according to the driver, or ``memory_bytes`` if unknown.
+        usable_text: source of ``usable_bytes``.
         peak: dense FLOP/s by number format, excluding unsupported and unconfirmed formats.
         link: pair of interconnect name and bidirectional bandwidth in bytes per second. The bandwidth may be None.
         price: quoted price in US dollars per hour, with sellers and dates.
@@ -29,6 +31,8 @@ class Accelerator:
     year: int
     memory_bytes: int
     memory_text: str
+    usable_bytes: int
+    usable_text: str
     bandwidth: int | None
     peak: Mapping[str, int]
     sparse: Mapping[str, int]
@@ -49,12 +53,15 @@ class Accelerator:
 
 def read_accelerators(key: str, entry: Mapping[str, Any]) -> list[Accelerator]:
     """Return one accelerator for each memory size listed in a data file entry."""
-    sizes, unit = entry["memory"], entry.get("unit", "GB")
-    several = isinstance(sizes, list)
-    return [_read(f"{key}-{size}gb" if several else key, entry, size, unit) for size in (sizes if several else [sizes])]
+    sizes, usable = entry["memory"], entry.get("usable", {}).get("gib")
+    if not isinstance(sizes, list):
+        return [_read(key, entry, sizes, usable)]
+    figures = usable or [None] * len(sizes)
+    return [_read(f"{key}-{size}gb", entry, size, gib) for size, gib in zip(sizes, figures, strict=True)]
 
 
-def _read(name: str, entry: Mapping[str, Any], size: int, unit: str) -> Accelerator:
+def _read(name: str, entry: Mapping[str, Any], size: int, usable: float | None) -> Accelerator:
+    unit = entry.get("unit", "GB")
     reading = "10^9 bytes per GB (lower bound)" if unit == "GB" else "2^30 bytes per GiB"
     link, price, checked = entry.get("link", {}), entry.get("price", {}), entry["checked"]
     sold = ", ".join(filter(None, (price.get("source", ""), "" if price.get("checked", True) else "not confirmed")))
@@ -70,6 +77,10 @@ def _read(name: str, entry: Mapping[str, Any], size: int, unit: str) -> Accelera
         year=entry["year"],
         memory_bytes=size * UNITS[unit],
         memory_text=f"{size} {unit}, {reading}",
+        usable_bytes=round(usable * UNITS["GiB"]) if usable else size * UNITS[unit],
+        usable_text=f"usable: {entry['usable']['source']}"
+        if usable
+        else f"{size} {unit}, {reading}; usable part unknown",
         bandwidth=bandwidth,
         peak=peak,
         sparse=sparse,

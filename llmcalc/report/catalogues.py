@@ -74,15 +74,15 @@ def hardware_document(found: Mapping[str, Accelerator]) -> Document:
     rows: list[tuple[Any, ...]] = []
     for one in found.values():
         peak = one.peak.get("bf16") or one.peak.get("fp16")
-        rows.append((one.name, one.year, one.memory_bytes, one.bandwidth, peak, CHECKED[one.checked]))
+        rows.append((one.name, one.year, one.usable_bytes, one.bandwidth, peak, CHECKED[one.checked]))
     heads = columns(
-        "accelerator: name", "year: number 2", "memory: bytes", "bytes per second: count 1", "16-bit FLOP/s: count",
-        "checked: name",
+        "accelerator: name", "year: number 2", "usable memory: bytes", "bytes per second: count 1",
+        "16-bit FLOP/s: count", "checked: name",
     )  # fmt: skip
     return Document(
         f"{len(found)} accelerators",
         lambda: envelope("hardware list", {}, {"accelerators": [one.to_dict() for one in found.values()]}),
-        subtitle=("peaks are dense; a vendor's GB is read as 10^9 bytes",),
+        subtitle=("peaks are dense; usable memory as reported by the driver, or the published size if unknown",),
         tables=(Table("", heads, rows),),
     )
 
@@ -91,6 +91,7 @@ def accelerator_document(one: Accelerator) -> Document:
     """Build a report on an accelerator's specifications."""
     facts = [
         Fact("memory", one.memory_bytes, BYTES, one.memory_text),
+        Fact("usable", one.usable_bytes, BYTES, one.usable_text.removeprefix("usable: ")),
         *([Fact("bandwidth", one.bandwidth, "bytes per second")] if one.bandwidth else []),
         *([Fact("link", one.link[1], "bytes per second", f"bidirectional, {one.link[0]}")] if one.link[1] else []),
         *([Fact("power", one.power, "W")] if one.power else []),

@@ -36,7 +36,7 @@ def fit_document(fit: FitResult, reserve: str = RESERVE, given: str | None = Non
     facts = (
         answer,
         Fact("needed", fit.needed, BYTES, f"per accelerator, peak phase: {worst.phase}"),
-        Fact("memory", fit.memory, BYTES, accelerator.memory_text if accelerator and not given else "as given"),
+        Fact("memory", fit.memory, BYTES, accelerator.usable_text if accelerator and not given else "as given"),
         Fact("reserve", fit.reserve, BYTES, spelled(f"assumed for the runtime: {{reserve={reserve}}}")),
         Fact("headroom", fit.headroom, BYTES),
     )

@@ -82,3 +82,33 @@ def test_sparse_peaks_are_no_default() -> None:
     assert found.peak["fp8"] < found.sparse["fp8"]
     assert accelerator("m4-16gb").checked == "false"
     assert "fp4" in accelerator("b300").unconfirmed
+
+
+# what drivers report, in GiB
+USABLE = {
+    "h100": (79, 79.3), "a100-80gb": (79, 79.4), "h200": (139.7, 140), "b200-180gb": (178, 179.1), "l4": (22, 22.5),
+    "rtx4090": (23.5, 24), "rtx3090": (23.5, 24), "v100-sxm2-32gb": (31.7, 31.8), "mi300x": (191.9, 192),
+    "m1-16gb": (10.6, 10.7), "m2-max-96gb": (72, 72), "m4-max-128gb": (107.5, 107.6),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", USABLE)
+def test_usable_memory_is_what_drivers_report(name: str) -> None:
+    least, most = USABLE[name]
+    found = accelerator(name)
+    assert least <= found.usable_bytes / 2**30 <= most
+    assert "usable" in found.usable_text
+    assert any(sign in found.usable_text for sign in "#,(")
+
+
+def test_unknown_usable_memory_is_the_published_size() -> None:
+    found = accelerator("tpu-v4")
+    assert found.usable_bytes == found.memory_bytes
+    assert "usable part unknown" in found.usable_text
+
+
+def test_usable_memory_is_close_to_the_size() -> None:
+    for found in accelerators().values():
+        least = 0.66 if found.title.startswith("Apple") else 0.92
+        size = int(found.memory_text.split()[0]) * 2**30
+        assert least * size <= found.usable_bytes <= size, found.name

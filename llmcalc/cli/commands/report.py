@@ -49,7 +49,7 @@ def _memory_limit(gpu: str) -> tuple[str, int]:
     from ...report.numbers import binary
 
     found = read_gpus(gpu)
-    size = found.accelerator.memory_bytes if found.accelerator else found.memory_bytes or 0
+    size = found.accelerator.usable_bytes if found.accelerator else found.memory_bytes or 0
     title = found.accelerator.title if found.accelerator else f"GPU with {binary(size)}"
     return f"{found.count} × {title}" if found.count else title, size * (found.count or 1)
 

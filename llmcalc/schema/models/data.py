@@ -47,6 +47,13 @@ class Price(Model):
     checked: bool = True
 
 
+class Usable(Model):
+    """Memory that programs can allocate, in GiB, with one value per memory size if there are several."""
+
+    gib: Rate | list[Rate | None]
+    source: Text
+
+
 class Accelerator(Sourced):
     """An accelerator with one or more memory sizes."""
 
@@ -55,6 +62,7 @@ class Accelerator(Sourced):
     checked: Checked  # a required key
     aliases: list[Text] = Field([])
     memory: Size | list[Size]
+    usable: Usable | None = None
     unit: Literal["GB", "GiB"] = "GB"
     bandwidth: Rate | None = None
     peak: RatesByFormat = Field({})
