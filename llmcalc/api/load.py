@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture
 from ..core.errors import DescriptionError, InputError, short_repr
-from ..core.record import record
 from ..core.setting import Setting, read_texts
-
-if TYPE_CHECKING:
-    pass
 
 WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".pkl")  # only the first two can be read
 Source = Architecture | str | os.PathLike[str] | Mapping[str, Any]  # any source that load() accepts
 AS = Setting("as_")
 
 
-@record
-class Reading:
+class Reading(NamedTuple):
     """Options for ``load``."""
 
     overrides: Sequence[str] = ()

@@ -36,7 +36,7 @@ class Params(NotebookDisplay):
         """Number of parameters. Tied tensors are counted once, frozen tables are included, and buffers are
         excluded.
         """
-        return _elements(row for row in self.rows if not row.tensor.buffer)
+        return sum(row.size * row.copies for row in self.rows if not row.tensor.buffer)
 
     @cached_property
     def active(self) -> int:

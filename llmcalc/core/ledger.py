@@ -6,7 +6,6 @@ Equal blocks are listed once with their count, so listing 96 blocks is as fast a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
 from typing import NamedTuple
 
 from .architecture import Architecture, Stack, declare
@@ -128,10 +127,13 @@ def identity(stack: Stack, tensor: Tensor) -> str:
 
 def elements(tensor: Tensor, declaration: Declaration) -> int:
     """Return the number of elements in a tensor."""
+    size = 1
     for axis in tensor.axes:
-        if not isinstance(declaration.axes[axis], int):
+        length = declaration.axes[axis]
+        if not isinstance(length, int):
             raise SizeError(f"in tensor {tensor.name}, the length of axis {axis!r} depends on the workload")
-    return prod(int(declaration.axes[axis]) for axis in tensor.axes)
+        size *= length
+    return size
 
 
 def active_elements(tensor: Tensor, declaration: Declaration) -> int:

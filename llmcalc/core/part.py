@@ -8,7 +8,7 @@ as ``true`` to use the defaults. If a field accepts several kinds of parts, the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from itertools import compress
 from operator import is_not
@@ -43,34 +43,27 @@ class Part:
         """Validate the type and value of every field, and convert mappings to parts."""
         own = self.__dict__
         is_given = map(is_not, own.values(), self.__template__.values())  # type: ignore[attr-defined]
-        for name, base, optional, default in compress(_plan(type(self)), is_given):  # type: ignore[arg-type]
+        for name, base, optional, default, is_valid in compress(_plan(type(self)), is_given):  # type: ignore[arg-type]
             value = own[name]
-            if optional and value is None:
+            if (optional and value is None) or is_valid(value):
                 continue
             if name in self.PARTS:
                 own[name] = part = _part_at(self, name, value, default)
                 if part is None and not optional:
                     text = f"{name} must be a mapping or true, not {short_repr(value)}"
                     raise DescriptionError(text, where=self.kind(), field=name).under((name,))
-            elif wanted := self._wanted(name, base, value):
+            else:
                 error = SizeError if base == "int" else DescriptionError
-                text = f"{name} must be {wanted}, not {short_repr(value)}"
+                text = f"{name} must be {self._wanted(name, base)}, not {short_repr(value)}"
                 raise error(text, where=self.kind(), field=name).under((name,))
 
-    def _wanted(self, name: str, base: str, value: object) -> str:
-        """Return a description of valid values for a field, or an empty string if the value is valid."""
+    def _wanted(self, name: str, base: str) -> str:
+        """Return a description of valid values for a field."""
         if base == "int":
-            least = 0 if name in self.ZERO_ALLOWED else 1
-            is_size = type(value) is int and least <= value <= LARGEST_SIZE
-            return "" if is_size else f"an integer from {least} to {LARGEST_SIZE:.0e}"
-        if base == "bool":
-            return "" if type(value) is bool else "true or false"
-        if base == "float":
-            return "" if is_number(value) else "a finite number"
-        choices = self.CHOICES.get(name)
-        if base != "str" or (isinstance(value, str) and (not choices or value in choices)):
-            return ""
-        return f"one of {', '.join(choices)}" if choices else "a text"
+            return f"an integer from {0 if name in self.ZERO_ALLOWED else 1} to {LARGEST_SIZE:.0e}"
+        if base == "str":
+            return f"one of {', '.join(self.CHOICES[name])}" if self.CHOICES.get(name) else "a text"
+        return "true or false" if base == "bool" else "a finite number"
 
     @classmethod
     def kind(cls) -> str:
@@ -106,10 +99,25 @@ class Part:
 
 
 @cache
-def _plan(kind: type) -> list[tuple[str, str, bool, Any]]:
-    """Return (name, type, whether None is allowed, default) for each field."""
-    found = [(entry.name, str(entry.type), entry.default) for entry in fields(kind)]
-    return [(name, text.removesuffix(" | None"), text.endswith(" | None"), default) for name, text, default in found]
+def _plan(kind: type[Part]) -> list[tuple[str, str, bool, Any, Callable[[object], bool]]]:
+    """Return (name, type, whether None is allowed, default, test of other values) for each field."""
+    found = [(entry.name, str(entry.type).removesuffix(" | None"), entry) for entry in fields(kind)]
+    return [(name, base, entry.type != base, entry.default, _test(kind, name, base)) for name, base, entry in found]
+
+
+def _test(kind: type[Part], name: str, base: str) -> Callable[[object], bool]:
+    """Return a function that tells whether a value is valid for a field."""
+    if name in kind.PARTS:
+        return lambda value: isinstance(value, kind.PARTS[name])
+    if base == "int":
+        least = 0 if name in kind.ZERO_ALLOWED else 1
+        return lambda value: type(value) is int and least <= value <= LARGEST_SIZE
+    if base == "str":
+        choices = kind.CHOICES.get(name)
+        return lambda value: isinstance(value, str) and (not choices or value in choices)
+    if base == "bool":
+        return lambda value: type(value) is bool
+    return is_number if base == "float" else lambda value: True
 
 
 def is_number(value: object) -> TypeGuard[float]:

@@ -32,6 +32,7 @@ class Family(NamedTuple):
         return function(config)
 
 
+@cache
 def find_function(place: str) -> Any:
     """Return the function at ``folder.module.function`` or ``module.function``, searching the zoo if needed."""
     *folder, name, function = place.split(".")
