@@ -140,7 +140,7 @@ TABLES = {
 
 def index() -> str:
     """Render the list of kinds and their aliases."""
-    kinds = [[f"[{kind}]({kind}.md)", _about(kind)[0]] for kind in layers.kinds()]
+    kinds = [[f"[{kind}]({kind}.md)", _description(kind)] for kind in layers.kinds()]
     aliases = [
         [f"`{alias}`", f"[{kind}]({kind}.md)", ", ".join(f"`{key}: {value}`" for key, value in fixed.items())]
         for alias, (kind, fixed) in layers.ALIASES.items()
@@ -170,6 +170,12 @@ def _about(kind: str) -> tuple[str, str]:
     found, _ = layers.find(kind)
     first, _, rest = (inspect.getdoc(sys.modules[found.__module__]) or "").partition("\n\n")
     return _plain(first), _plain(rest)
+
+
+def _description(kind: str) -> str:
+    """Return a short description of a kind, from its class if the module docstring describes several kinds."""
+    found, _ = layers.find(kind)
+    return _code(summary(found).partition("\n\n")[0]) if found.KIND else _about(kind)[0]
 
 
 def _plain(text: str) -> str:

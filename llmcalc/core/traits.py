@@ -80,6 +80,7 @@ class Traits:
     """Base class for layers that defines the default traits.
 
     Attributes:
+        KIND: name of the kind if its module defines several kinds; not inherited.
         AXES: lines with the letters, name and meaning of each axis that only this kind uses.
         PARALLEL: axes that parallelism shards, in addition to those of the base classes.
         ROLES: fields by role, in addition to those of the base classes.
@@ -92,6 +93,7 @@ class Traits:
         COUNTS_SUMS: whether the kind attends to the sums of earlier layer groups (see ``core/layer_history.py``).
     """
 
+    KIND: ClassVar[str] = ""
     AXES: ClassVar[str] = ""
     PARALLEL: ClassVar[Parallel] = Parallel(whole="d one")
     ROLES: ClassVar[Roles] = Roles()
@@ -105,8 +107,8 @@ class Traits:
 
     @classmethod
     def kind(cls) -> str:
-        """Return the kind name, derived from the file name."""
-        return cls.__module__.rpartition(".")[2]
+        """Return the name of the kind, which is the name of its module unless the class sets ``KIND``."""
+        return vars(cls).get("KIND") or cls.__module__.rpartition(".")[2]
 
     def component(self) -> str:
         """Return the name under which breakdowns list the layer, such as ``short conv``."""

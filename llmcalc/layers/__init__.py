@@ -1,4 +1,7 @@
-"""Layer kinds as named in presets, with one module per kind. Zoo kinds and common aliases are also available."""
+"""Layer kinds as named in presets. Zoo kinds and common aliases are also available.
+
+Each kind has a module of its own name, except for the related kinds in ``SHARED_MODULES``.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,23 @@ from ..core.part import Part
 from ..core.zoo_search import find_module, module_names
 
 if TYPE_CHECKING:
-    from .altup import AltUp as AltUp
     from .attention import Attention as Attention
     from .attention_residual import AttentionResidual as AttentionResidual
     from .compressed_attention import CompressedAttention as CompressedAttention
     from .conv import Conv as Conv
+    from .delta_rule import GatedDeltaNet as GatedDeltaNet
+    from .delta_rule import Kda as Kda
     from .disentangled_attention import DisentangledAttention as DisentangledAttention
     from .embedding import Embedding as Embedding
     from .features import Features as Features
-    from .gated_delta_net import GatedDeltaNet as GatedDeltaNet
+    from .gemma3n import AltUp as AltUp
+    from .gemma3n import Laurel as Laurel
+    from .gemma3n import PerLayerGate as PerLayerGate
+    from .gemma3n import PerLayerTable as PerLayerTable
     from .head import Head as Head
     from .hyena import Hyena as Hyena
     from .hyper_connection import HyperConnection as HyperConnection
     from .indexer import Indexer as Indexer
-    from .kda import Kda as Kda
-    from .laurel import Laurel as Laurel
     from .linear import Linear as Linear
     from .mamba import Mamba as Mamba
     from .mamba2 import Mamba2 as Mamba2
@@ -37,12 +42,10 @@ if TYPE_CHECKING:
     from .parts.gate import Gate as Gate
     from .parts.rope import Rope as Rope
     from .patch import Patch as Patch
-    from .per_layer_gate import PerLayerGate as PerLayerGate
-    from .per_layer_table import PerLayerTable as PerLayerTable
     from .rg_lru import RgLru as RgLru
-    from .rwkv_channel_mix import RwkvChannelMix as RwkvChannelMix
-    from .rwkv_head_mix import RwkvHeadMix as RwkvHeadMix
-    from .rwkv_time_mix import RwkvTimeMix as RwkvTimeMix
+    from .rwkv import RwkvChannelMix as RwkvChannelMix
+    from .rwkv import RwkvHeadMix as RwkvHeadMix
+    from .rwkv import RwkvTimeMix as RwkvTimeMix
     from .scale import Scale as Scale
     from .short_conv import ShortConv as ShortConv
     from .sinusoids import Sinusoids as Sinusoids
@@ -63,12 +66,19 @@ ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
     "rmsnorm": ("norm", {"function": "rmsnorm"}),
     "layernorm": ("norm", {"function": "layernorm", "bias": True}),
 }
+SHARED_MODULES = {  # modules that define several kinds, each with its name in ``KIND``
+    "delta_rule": ("gated_delta_net", "kda"),
+    "gemma3n": ("altup", "laurel", "per_layer_gate", "per_layer_table"),
+    "rwkv": ("rwkv_channel_mix", "rwkv_head_mix", "rwkv_time_mix"),
+}
 PARTS = ("Gate", "Rope")
+_MODULE = {kind: module for module, kinds in SHARED_MODULES.items() for kind in kinds}
 
 
+@cache
 def kinds() -> tuple[str, ...]:
     """Return the names of all layer kinds, including zoo kinds."""
-    return module_names("layers")
+    return tuple(sorted({*module_names("layers"), *_MODULE} - SHARED_MODULES.keys()))
 
 
 def resolve_alias(name: str) -> tuple[str, dict[str, Any]]:
@@ -80,17 +90,15 @@ def resolve_alias(name: str) -> tuple[str, dict[str, Any]]:
 def find(name: str) -> tuple[type[Layer], dict[str, Any]]:
     """Return the layer class for a kind or alias, and the fields that the alias sets.
 
-    ``others`` contains additional names that an error message may suggest.
-
     Raises:
         UnknownNameError: if the kind is unknown.
     """
     kind, fixed = resolve_alias(name)
-    place = find_module("layers", kind)
+    place = None if kind in SHARED_MODULES else find_module("layers", _MODULE.get(kind, kind))
     if place is None:
         raise UnknownNameError("layer kind", name, [*kinds(), *ALIASES])
     module = import_module(place)
-    return next(value for value in vars(module).values() if _is_kind(value, module.__name__)), fixed
+    return next(value for value in vars(module).values() if _is_kind(value, module.__name__, kind)), fixed
 
 
 def __getattr__(name: str) -> type[Part]:
@@ -105,5 +113,5 @@ def __getattr__(name: str) -> type[Part]:
     return found
 
 
-def _is_kind(value: object, module: str) -> bool:
-    return isinstance(value, type) and issubclass(value, Layer) and value.__module__ == module
+def _is_kind(value: object, module: str, kind: str) -> bool:
+    return isinstance(value, type) and issubclass(value, Layer) and (value.__module__, value.kind()) == (module, kind)

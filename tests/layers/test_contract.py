@@ -6,6 +6,7 @@ import copy
 import pickle
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from importlib import import_module
 from itertools import product
 from math import prod
 from typing import Any
@@ -50,6 +51,21 @@ def equations(declaration: Declaration) -> list[Equation]:
 def test_kinds_are_discovered() -> None:
     assert {"attention", "mlp", "moe", "mamba2"} <= set(KINDS)
     assert len(KINDS) >= 14
+
+
+@pytest.mark.parametrize("name", layers.SHARED_MODULES)
+def test_a_shared_module_defines_exactly_its_kinds(name: str) -> None:
+    module = import_module(f"llmcalc.layers.{name}")
+    own = [value for value in vars(module).values() if isinstance(value, type) and value.__module__ == module.__name__]
+    assert {value.kind() for value in own} == set(layers.SHARED_MODULES[name])
+    assert [layers.find(kind)[0].kind() for kind in layers.SHARED_MODULES[name]] == [*layers.SHARED_MODULES[name]]
+    with pytest.raises(InputError):
+        layers.find(name)
+
+
+def test_a_subclass_in_another_module_does_not_inherit_the_name_of_a_kind() -> None:
+    found, _ = layers.find("kda")
+    assert type("Variant", (found,), {"__module__": "package.variant"}).kind() == "variant"
 
 
 @every_kind

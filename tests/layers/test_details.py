@@ -9,8 +9,8 @@ import pytest
 from llmcalc.core.errors import InputError
 from llmcalc.layers.attention import Attention
 from llmcalc.layers.conv import output_frames
+from llmcalc.layers.delta_rule import Kda
 from llmcalc.layers.hyper_connection import HyperConnection
-from llmcalc.layers.kda import Kda
 from llmcalc.layers.parts.rope import Rope
 from llmcalc.layers.patch import Patch
 from llmcalc.zoo.document.layers.box_attention import BoxAttention

@@ -21,15 +21,15 @@ from llmcalc.core.layer_history import with_n_sums
 from llmcalc.core.record import fields
 from llmcalc.core.shrink import SEQ
 from llmcalc.core.zoo_search import module_names
-from llmcalc.layers.altup import AltUp
 from llmcalc.layers.attention import Attention
 from llmcalc.layers.attention_residual import AttentionResidual
 from llmcalc.layers.compressed_attention import CompressedAttention
+from llmcalc.layers.delta_rule import Kda
 from llmcalc.layers.disentangled_attention import DisentangledAttention
 from llmcalc.layers.embedding import Embedding
+from llmcalc.layers.gemma3n import AltUp, PerLayerGate, PerLayerTable
 from llmcalc.layers.head import Head
 from llmcalc.layers.hyper_connection import HyperConnection
-from llmcalc.layers.kda import Kda
 from llmcalc.layers.linear import Linear
 from llmcalc.layers.mla import Mla
 from llmcalc.layers.mlp import Mlp
@@ -38,8 +38,6 @@ from llmcalc.layers.norm import Norm
 from llmcalc.layers.parts.gate import Gate
 from llmcalc.layers.parts.rope import Rope, Yarn
 from llmcalc.layers.patch import Patch
-from llmcalc.layers.per_layer_gate import PerLayerGate
-from llmcalc.layers.per_layer_table import PerLayerTable
 from llmcalc.layers.scale import Scale
 from llmcalc.schema import preset_files
 from llmcalc.testing import smallest

@@ -16,15 +16,15 @@ from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, S
 from llmcalc.core.layer import Layer
 from llmcalc.core.workload import Workload
 from llmcalc.layers.attention import Attention
+from llmcalc.layers.delta_rule import GatedDeltaNet
 from llmcalc.layers.embedding import Embedding
-from llmcalc.layers.gated_delta_net import GatedDeltaNet
+from llmcalc.layers.gemma3n import PerLayerTable
 from llmcalc.layers.head import Head
 from llmcalc.layers.hyper_connection import HyperConnection
 from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.moe import Moe
 from llmcalc.layers.norm import Norm
 from llmcalc.layers.parts.rope import Rope
-from llmcalc.layers.per_layer_table import PerLayerTable
 from llmcalc.zoo.research.layers.grouped_attention import GroupedAttention
 from llmcalc.zoo.research.layers.grouped_mlp import GroupedMlp
 from llmcalc.zoo.research.layers.lightning_attention import LightningAttention
