@@ -201,7 +201,8 @@ def flops(architecture: Architecture, **workload: Any) -> Flops:
 
 def component(work: Work) -> str:
     """Return the component name of an equation, as used in ``by_component``."""
-    return work.entry.layer.equation_component(work.equation, work.part)
+    own = work.place.declaration.components.get(work.equation.text)
+    return own or work.entry.layer.equation_component(work.equation, work.part)
 
 
 def group_by(found: Iterable[Work], key: Callable[[Work], Any]) -> dict[Any, list[Work]]:

@@ -31,6 +31,7 @@ class Tensor:
         table: type of lookup table (``token``, ``position``, ``segment`` or ``other``).
         buffer: whether the tensor is stored but is not a parameter.
         unused: whether the tensor is stored but not used by any equation.
+        component: name under which breakdowns list the tensor, or empty for the component of the layer.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Tensor:
     table: str | None = None
     buffer: bool = False
     unused: bool = False
+    component: str = ""
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -76,6 +78,8 @@ class Declaration:
         spare_positions: number of unused rows in a position table.
         logits: number format in which the loss reads the logits (``fp32`` or ``compute``), or empty without logits.
         is_only_stored: whether the layer is never executed.
+        component: component of the tensors and equations that are declared next, or empty for that of the layer.
+        components: component of each equation for which it differs from that of the layer.
         layer: layer that the equations belong to, set by ``bind``.
 
     >>> d = Declaration({"d": 3, "f": 5})
@@ -101,6 +105,8 @@ class Declaration:
         self.idle_experts = self.spare_positions = 0
         self.logits = ""
         self.is_only_stored = False
+        self.component = ""
+        self.components: dict[str, str] = {}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Declaration) and vars(self) == vars(other)
@@ -122,11 +128,13 @@ class Declaration:
             for axis in (axis for group in groups for axis in group):
                 if axis not in self.axes:
                     raise DescriptionError(f"axis {axis!r} of tensor {short_repr(spec)} has no length")
-            self.tensors.append(Tensor(name, groups, linear, share, active, table, buffer, unused))
+            self.tensors.append(Tensor(name, groups, linear, share, active, table, buffer, unused, self.component))
 
     def equations(self, *lines: str) -> None:
         """Declare equations in execution order."""
         self.lines.extend(lines)
+        if self.component:
+            self.components |= dict.fromkeys(lines, self.component)
 
     def state(self, spec: str, role: str = "kv", *tags: str) -> None:
         """Declare a tensor that persists between decode steps, such as ``k[b t g e]``."""
@@ -152,7 +160,11 @@ class Declaration:
 
     def include(self, name: str, part: Layer | Declaration, *, of: str = "x", gives: str = "") -> None:
         """Add an inner layer that reads the tensor ``of`` and whose output is named ``gives``."""
-        self.parts.append((name, part if isinstance(part, Declaration) else part.declare().bind(part)))
+        inner = part if isinstance(part, Declaration) else part.declare().bind(part)
+        self.parts.append((name, inner))
+        if self.component:
+            inner.tensors = [Tensor(**{**vars(tensor), "component": self.component}) for tensor in inner.tensors]
+            inner.components = dict.fromkeys(inner.lines, self.component)
         if of != "x" or gives:
             self.links[name] = of, gives
 

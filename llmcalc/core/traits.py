@@ -116,7 +116,7 @@ class Traits:
 
     def tensor_component(self, tensor: Tensor, part: tuple[str, ...] = ()) -> str:
         """Return the name under which parameter breakdowns list a tensor of this layer or its inner layer ``part``."""
-        return f"{tensor.table} embedding" if tensor.table else self.component()
+        return tensor.component or (f"{tensor.table} embedding" if tensor.table else self.component())
 
     def equation_component(self, equation: Equation, part: tuple[str, ...] = ()) -> str:
         """Return the name under which FLOP breakdowns list an equation of this layer or its inner layer ``part``."""

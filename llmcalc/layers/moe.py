@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # fields that cannot be combined with n_shared
 _OTHER_SHARES = ("mixer_tolerance", "router_scaled", "hash_rows", "n_zero_experts", "n_null_experts", "scaled_input")
 
-_SHARED, _OF_SHARED = "shared_", {"shared", "sg", "sm"}  # names of the tensors of the shared experts
+_ROUTED, _SHARED = "routed experts", "shared experts"  # components besides the router
 
 
 @record
@@ -202,17 +202,12 @@ class Moe(Layer):
                 raise self.size_error("n_shared", f"and {name} cannot be combined")
 
     def tensor_component(self, tensor: Tensor, part: tuple[str, ...] = ()) -> str:
-        """Return the component of a tensor, which is ``routed experts``, ``shared experts`` or ``router``."""
-        if tensor.active:
-            return "routed experts"
-        return "shared experts" if part or tensor.name.startswith(_SHARED) else ROUTER
+        """Return the component of a tensor. Tensors that all tokens use are listed with the router."""
+        return tensor.component or ROUTER
 
     def equation_component(self, equation: Equation, part: tuple[str, ...] = ()) -> str:
-        """Return the component of an equation, which is ``routed experts``, ``shared experts`` or ``router``."""
-        names = {operand.name for operand in equation.operands}
-        if part or names & _OF_SHARED or any(name.startswith(_SHARED) for name in names):
-            return "shared experts"
-        return ROUTER if equation.out.name in ("r", "chosen") else "routed experts"
+        """Return the component of an equation without an own component."""
+        return _ROUTED
 
     def number_class(self, tensor: Tensor) -> str:
         """Return the number format class of a tensor. Routed experts and the router have separate classes."""
@@ -243,7 +238,9 @@ class Moe(Layer):
             axes |= {"m": self.n_shared, "jm": self.top_k + self.n_shared}
         declaration = Declaration(axes, as_torch={"j": self.top_k_run} if self.top_k_run else {})
         declaration.idle_experts = self.n_zero_experts
+        declaration.component = ROUTER
         self._route(declaration)
+        declaration.component = ""
         width = "d"
         if self.d_latent:
             width = "l"
@@ -254,7 +251,9 @@ class Moe(Layer):
             if self.latent_in_norm:
                 declaration.weights("norm_in[l]")
                 declaration.equations("xl[b q l] = rmsnorm(xl, norm_in)")
+        declaration.component = _ROUTED
         self._experts(declaration, width)
+        declaration.component = ""
         if self.latent_norm:
             declaration.weights("latent_norm[l]")
             declaration.equations("yl[b q l] = rmsnorm(yl, latent_norm)")
@@ -264,6 +263,7 @@ class Moe(Layer):
         if self.out_bias:
             declaration.weights("bo[d]")
             declaration.equations("y[b q d] = add(y, bo)")
+        declaration.component = _SHARED
         if self.d_ff_shared:
             shared = Mlp(
                 self.d_model,
@@ -382,6 +382,7 @@ class Moe(Layer):
         declaration.equations(f"z[b q j {width}] = m[b q j f] wd[x f {width}] | x:j")
         declaration.equations(*([f"z[b q j {width}] = add(z, bd)"] if self.expert_bias else []))
         if self.result_norm:
+            declaration.component = ""
             declaration.weights(f"norm_out[{width}]")
             declaration.equations(f"z[b q j {width}] = mul(z, norm_out)", f"z[b q j {width}] = rmsnorm(z)")
         target = "yl" if width == "l" else "y"

@@ -19,8 +19,10 @@ def components(layer):
     """The components of all tensors and equations of a layer."""
     parts = list(declare(layer).walk())
     tensors = {tensor.name: layer.tensor_component(tensor, part) for part, of in parts for tensor in of.tensors}
-    lines = [(read(line), part) for part, of in parts for line in of.lines]
-    return tensors, {line.text: layer.equation_component(line, part) for line, part in lines}
+    lines = [(read(line), part, of) for part, of in parts for line in of.lines]
+    return tensors, {
+        line.text: of.components.get(line.text) or layer.equation_component(line, part) for line, part, of in lines
+    }
 
 
 def test_a_mixture_of_experts_has_three_components():
