@@ -8,6 +8,8 @@ from ..core.workload import positions
 
 SEQ = 2048
 RESERVE = "1GiB"  # per GPU, for the runtime
+STEP_TOKENS = 8192  # the usual limit of vLLM, SGLang and TensorRT-LLM for serving on large GPUs
+ALL = "all"
 
 
 def default_seq(*models: Architecture, mode: str = "forward") -> int:
@@ -20,6 +22,24 @@ def default_seq(*models: Architecture, mode: str = "forward") -> int:
     (2048, 512, 1)
     """
     return 1 if mode == "decode" else min([SEQ, *(positions(model) or SEQ for model in models)])
+
+
+def step_limit(step_tokens: str | int | None, convention: str | None = None) -> int | None:
+    """Return the maximum number of tokens in a serving step, or None if a step computes all tokens.
+
+    The default is 8192, except that transformers' eager code computes all tokens at once.
+
+    >>> step_limit(None), step_limit(None, "torch"), step_limit("2048"), step_limit("all")
+    (8192, None, 2048, None)
+    """
+    if step_tokens is None:
+        return None if convention == "torch" else STEP_TOKENS
+    if step_tokens == ALL:
+        return None
+    if isinstance(step_tokens, str) and not (step_tokens.isdecimal() and int(step_tokens)):
+        hint = f"use a number such as {STEP_TOKENS}, or {ALL}"
+        raise InputError(f"invalid number of tokens {step_tokens!r}", parameter="step_tokens", hint=hint)
+    return int(step_tokens)
 
 
 def cached_tokens(mode: str, context: int | None) -> int:

@@ -97,7 +97,7 @@ def fit(
     >>> llmcalc.fit("llama3-8b", "h100", seq=8192).fits
     True
     >>> llmcalc.fit("llama3-8b", "h100", solve="seq").solution.value
-    301000
+    511457
 
     Args:
         model: an architecture, or anything ``load`` reads.

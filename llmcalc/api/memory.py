@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..calc.kv_cache import state
-from ..calc.memory.inference import InferenceMemory, inference_memory
+from ..calc.memory.inference import InferenceMemory, Steps, inference_memory
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.memory.optimizer import Adapters, Recipe, StateRule
 from ..calc.memory.pipeline import ParallelMemory, parallel_memory
@@ -21,7 +21,7 @@ from ..core.ledger import rows
 from ..core.setting import CONVENTION, SIZES, check_values, known_choice, read_texts
 from ..core.workload import Workload
 from ..data import table
-from .defaults import default_seq
+from .defaults import default_seq, step_limit
 from .load import Source, load
 from .names import number_format, published_weights, weight_formats
 from .settings import FORMATS, MEMORY_MODE, SERVING, TRAINING, WHOLE_MESH, check_memory_settings
@@ -45,6 +45,7 @@ def memory(
     cache: str | None = None,
     page: int | None = None,
     prefill: int | None = None,
+    step_tokens: str | int | None = None,
     beams: int | None = None,
     optimizer: str | None = None,
     attention: str | None = None,
@@ -81,7 +82,10 @@ def memory(
         keep: components to keep in ``dtype``.
         cache: inference: number format of keys and values (default: ``dtype``).
         page: inference: block size of a paged KV cache, in tokens.
-        prefill: inference: number of prompt tokens per prefill chunk (default: all).
+        prefill: inference: number of prompt tokens per sequence in a prefill chunk (default: as many as
+            ``step_tokens`` allows).
+        step_tokens: inference: maximum number of tokens in a step over all sequences, or ``all`` (default: 8192, or
+            ``all`` for ``convention="torch"``).
         beams: inference: number of beams per sequence (default: 1).
         optimizer: training: the optimizer (default: ``adamw``).
         attention: training: attention kernel, ``flash`` (default) or ``eager``.
@@ -107,9 +111,10 @@ def memory(
     architecture = load(model)
     seq = default_seq(architecture) if seq is None else seq
     check_memory_settings(
-        mode=mode, weights=weights, only=only, keep=keep, cache=cache, page=page, prefill=prefill, beams=beams,
-        optimizer=optimizer, attention=attention, recompute=recompute, dropout=dropout, loss=loss, gradients=gradients,
-        gradient_buffer=gradient_buffer, master=master, mesh=mesh, lora_rank=lora_rank, lora_targets=lora_targets,
+        mode=mode, weights=weights, only=only, keep=keep, cache=cache, page=page, prefill=prefill,
+        step_tokens=step_tokens, beams=beams, optimizer=optimizer, attention=attention, recompute=recompute,
+        dropout=dropout, loss=loss, gradients=gradients, gradient_buffer=gradient_buffer, master=master, mesh=mesh,
+        lora_rank=lora_rank, lora_targets=lora_targets,
     )  # fmt: skip
     if mode == "inference":
         formats = serving_weights(architecture, weights, dtype, only, keep)
@@ -120,7 +125,8 @@ def memory(
             beams=beams or 1,
         )  # fmt: skip
         width = number_format(dtype).bits // BITS_A_BYTE
-        return inference_memory(architecture, workload, formats, state_size, width, mesh, prefill, convention)
+        steps = Steps(step_limit(step_tokens, convention), prefill, beams or 1, convention)
+        return inference_memory(architecture, workload, formats, state_size, width, mesh, steps)
     workload = Workload(batch=batch, seq=seq, target_seq=target_seq, mode="train", convention=convention, extend=extend)
     width = number_format(dtype).bits // BITS_A_BYTE
     adapters = _adapters(architecture, lora_rank, lora_targets or LORA_TARGETS)

@@ -16,7 +16,7 @@ from ..calc.sharding import MESH, Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import changed
-from ..core.setting import CONTEXT, LOGITS, MODE, PAIRS, SIZES, TEXTS, Setting, check_values
+from ..core.setting import CONTEXT, LIMIT, LOGITS, MODE, PAIRS, SIZES, TEXTS, Setting, check_values
 from .defaults import cached_tokens, default_seq
 
 PLAIN = ("fp32", "bf16", "fp16")
@@ -31,7 +31,12 @@ CACHE = (
     Setting("page", int, least=1, step="serving"),
     Setting("beams", int, least=1, step="serving"),
 )
-SERVING = (CACHE_FORMAT, *CACHE, Setting("prefill", int, least=1, step="serving"))
+SERVING = (
+    CACHE_FORMAT,
+    *CACHE,
+    Setting("prefill", int, least=1, step="serving"),
+    Setting("step_tokens", LIMIT, least=1, step="serving"),
+)
 OPTIMIZER = Setting("optimizer", step="training")
 GRADIENTS = Setting("gradients", choices=PLAIN, step="training")
 RECOMPUTE = Setting("recompute", choices=("none", "selective", "full"), step="training")

@@ -13,11 +13,13 @@ from .errors import InputError, SizeError, UnknownNameError, short_repr
 from .record import changed, fields, record
 
 AMOUNT, SIZE, TEXTS = "a number or a string such as 15T", "an integer or a string such as 24GiB", "a list of strings"
+LIMIT = "an integer or 'all'"
 NUMBERS: dict[Any, tuple[str, tuple[type, ...]]] = {
     int: ("an integer", (int,)),
     float: ("a number", (int, float)),
     AMOUNT: (AMOUNT, (int, float, str)),  # texts are parsed where their unit is known
     SIZE: (SIZE, (int, str)),
+    LIMIT: (LIMIT, (int, str)),
 }
 LARGEST = 1e40  # upper limit of every number
 
@@ -28,8 +30,8 @@ class Setting:
 
     Attributes:
         name: parameter name.
-        kind: type of the value (such as ``int``, ``float``, ``bool`` or ``str``), ``AMOUNT``, ``SIZE`` or
-            ``TEXTS``.
+        kind: type of the value (such as ``int``, ``float``, ``bool`` or ``str``), ``AMOUNT``, ``SIZE``,
+            ``LIMIT`` or ``TEXTS``.
         default: default value.
         least: minimum value of a number, or minimum length of a string (default: 1 for a string).
         above: lower bound of a number, excluding the bound itself.

@@ -18,6 +18,7 @@ from .heading import (
     formula_note,
     ignored_keys_note,
     model_document,
+    named_values,
     settings_text,
     workload_inputs,
     workload_line,
@@ -59,7 +60,8 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
         formats.append(size.cache)
     mesh = mesh_line(result.mesh)
     beams = f", {size.beams} beams each" if size.beams > 1 else ""
-    at_once = f"{result.prefill} tokens at once" if result.prefill else "all tokens at once"
+    limit = result.steps.limit
+    at_once = f"at most {limit} tokens" if limit else "all tokens"
     notes = [formula_note("elements of the state", size.form), *unverified_formats(formats)]
     notes += [spelled(PUBLISHED)] if result.published else []
     notes += [ignored_keys_note(result.unread)] if result.unread else []
@@ -72,7 +74,7 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
             Fact("peak", result.peak, BYTES, "weights, state and transient buffers"),
             Fact("weights", result.weights, BYTES),
             Fact("state", result.state, BYTES, f"{size.bytes // result.workload.batch:,} per sequence{beams}"),
-            Fact("transient", result.activations, BYTES, f"modelled: prefill buffers for {at_once}"),
+            Fact("transient", result.activations, BYTES, f"modelled: buffers of a step that computes {at_once}"),
         ),
         tables=(_weights(result), _state(result, ideal), _experts(result)),
         notes=notes,
@@ -81,8 +83,10 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
 
 def serving_line(result: InferenceMemory) -> str:
     """Return a one-line summary of the serving workload."""
-    beams = result.state_size.beams
-    return workload_line(result.workload, SIZES) + (f" · beams {beams}" if beams > 1 else "")
+    steps = {"prefill": result.steps.prefill, "beams": result.steps.beams if result.steps.beams > 1 else None}
+    given = {name: value for name, value in steps.items() if value}
+    more = named_values({**given, "step_tokens": result.steps.limit or "all"})
+    return f"{workload_line(result.workload, SIZES)} · {more}"
 
 
 def weights_line(result: InferenceMemory) -> str:
@@ -155,7 +159,8 @@ def _inference_json(result: InferenceMemory, ideal: StateSize | None) -> tuple[d
     size = result.state_size
     inputs = {
         **workload_inputs(result.workload), "cache": size.cache.name if size.cache else size.dtype, "page": size.page,
-        "prefill": result.prefill, "beams": size.beams, "mesh": plain_data(result.mesh), "conventions": CONVENTIONS,
+        "prefill": result.prefill, "step_tokens": result.steps.limit,
+        "beams": size.beams, "mesh": plain_data(result.mesh), "conventions": CONVENTIONS,
     }  # fmt: skip
     formats = {entry.format.name: entry.format for entry in result.stored}
     data = {

@@ -34,6 +34,7 @@ def at_least(least: float) -> Callable[[Any], bool]:
 # kinds of values: the values of ODD that are right
 RIGHT: dict[str, Callable[[Any], bool]] = {
     "count": lambda value: type(value) is int and 1 <= value < 1e40,
+    "limit": lambda value: value == "all" or (type(value) is int and 1 <= value < 1e40),
     "count from 0": lambda value: type(value) is int and 0 <= value < 1e40,
     "flag": lambda value: type(value) is bool,
     "name": lambda value: False,
@@ -69,6 +70,7 @@ FORMATS: dict[str, Case] = {
 }  # fmt: skip
 SERVED: dict[str, Case] = {
     "cache": ("name", "fp8", {}), "page": ("count", 16, {}), "beams": ("count", 2, {}), "prefill": ("count", 64, {}),
+    "step_tokens": ("limit", 64, {}),
 }  # fmt: skip
 TRAINED: dict[str, Case] = {
     "optimizer": ("name", "sgd", TRAINING), "attention": ("name", "eager", TRAINING),

@@ -22,6 +22,48 @@ from .weight_formats import StoredTensors, WeightFormats
 
 
 @record
+class Steps:
+    """Division of a serving workload into steps.
+
+    A step computes at most ``limit`` tokens over all sequences. A longer prompt is computed in several steps, in which
+    a sequence has at most ``prefill`` new tokens. An encoder reads each of its sequences in one step.
+
+    Attributes:
+        limit: maximum number of tokens in a step (None: all tokens of all sequences).
+        prefill: maximum number of new tokens of a sequence in a step (None: no maximum).
+        beams: number of beams, which are expanded after the prefill, or before it if ``convention`` is ``torch``.
+        convention: None, or ``torch`` for transformers' eager code.
+    """
+
+    limit: int | None = None
+    prefill: int | None = None
+    beams: int = 1
+    convention: str | None = None
+
+    def largest(self, values: dict[str, int], has_encoder: bool) -> Iterator[dict[str, int]]:
+        """Yield the values of the workload symbols in the largest prefill and, with beams, in a decode step."""
+        all_beams = {**values, "b": values["b"] * self.beams}
+        first = all_beams if self.convention == "torch" else values
+        longest = max(values["q"], values["n"])
+        most = min(longest, self.prefill or longest)
+        if self.limit is None:
+            n_sequences = first["b"]
+        elif has_encoder:
+            n_sequences = min(first["b"], max(1, self.limit // most))
+        else:
+            n_sequences = min(first["b"], -(-self.limit // min(most, self.limit)))
+            most = min(most, -(-self.limit // n_sequences))
+        yield {**first, "b": n_sequences, "q": min(values["q"], most), "n": min(values["n"], most)}
+        if self.beams > 1:
+            yield {**all_beams, "b": min(all_beams["b"], self.limit or all_beams["b"]), "q": 1, "n": 0}
+
+    def decode(self, values: dict[str, int]) -> dict[str, int]:
+        """Return the values of the workload symbols in a decode step over as many sequences as possible."""
+        batch = values["b"]
+        return {**values, "b": min(batch, self.limit or batch), "q": 1, "n": 0}
+
+
+@record
 class InferenceMemory(NotebookDisplay):
     """Inference memory on one rank, in bytes. ``unread`` lists quantisation config keys that were not interpreted."""
 
@@ -31,9 +73,14 @@ class InferenceMemory(NotebookDisplay):
     state_size: StateSize
     transient: int
     mesh: Mesh
-    prefill: int | None = None
+    steps: Steps
     published: bool = False
     unread: tuple[str, ...] = ()
+
+    @property
+    def prefill(self) -> int | None:
+        """Maximum number of new tokens of a sequence in a prefill step, if given."""
+        return self.steps.prefill
 
     gradients, optimizer, phase = 0, 0, "inference step"
 
@@ -85,48 +132,39 @@ def inference_memory(
     state_size: StateSize,
     width: int,
     mesh: Mesh | None = None,
-    prefill: int | None = None,
-    convention: str | None = None,
+    steps: Steps | None = None,
 ) -> InferenceMemory:
-    """Return the memory on one rank for a prefill of ``workload.seq`` tokens and the resulting cache.
-
-    ``prefill`` is the number of tokens per sequence in each prefill chunk (None: all tokens). Beams are expanded
-    after the prefill, or before the prefill if ``convention`` is ``torch``.
-    """
-    mesh, policy = mesh or Mesh(), ActivationPolicy("flash", bytes=width)
+    """Return the memory on one rank for the prefill of all sequences and the resulting cache."""
+    mesh, steps, policy = mesh or Mesh(), steps or Steps(), ActivationPolicy("flash", bytes=width, serving=True)
     stored = tuple(weights.stored(architecture, mesh))
-    steps = _largest_steps(workload.values(architecture), prefill, state_size.beams, convention)
-    transient = max(_transient_bytes(architecture, workload.logits, policy, mesh, values) for values in steps)
     return InferenceMemory(
-        architecture, workload, stored, state_size, transient, mesh, prefill, weights.published, weights.unread
-    )
-
-
-def _largest_steps(
-    values: dict[str, int], prefill: int | None, beams: int, convention: str | None
-) -> Iterator[dict[str, int]]:
-    """Yield the values of the workload symbols for prefill and, with beam search, for a decode step over all beams."""
-    all_beams = {**values, "b": values["b"] * beams}
-    most = prefill or max(values["q"], values["n"])
-    yield {**(all_beams if convention == "torch" else values), "q": min(values["q"], most), "n": min(values["n"], most)}
-    if beams > 1:
-        yield {**all_beams, "q": 1, "n": 0}
+        architecture, workload, stored, state_size, _transient_bytes(architecture, workload, policy, mesh, steps), mesh,
+        steps, weights.published, weights.unread,
+    )  # fmt: skip
 
 
 def _transient_bytes(
-    architecture: Architecture, logits: str, policy: ActivationPolicy, mesh: Mesh, values: dict[str, int]
-) -> int:
-    """Return the peak size of live activations in any block or head, in bytes."""
+    architecture: Architecture, workload: Workload, policy: ActivationPolicy, mesh: Mesh, steps: Steps
+) -> Sum:
+    """Return the peak size of live activations in any block or head of any step, in bytes.
+
+    The logits of all sequences are computed in one decode step, even if prefill steps have fewer sequences.
+    """
+    values = workload.values(architecture)
+    has_encoder = any(stack.role == "encoder" for stack in architecture.stacks)
+    prefills, decode = list(steps.largest(values, has_encoder)), steps.decode(values)
     largest = Sum()
-    for stack, names in executed_stacks(architecture, Conventions("prefill", "dense", policy.convention, logits)):
-        for run in stack.runs:
-            trace = Liveness(policy, names, values, mesh)
-            trace.block(run.block, STREAM)
-            stream = trace.size(("b", "q", "d"), {"d": stack.d_model}, policy.bytes)
-            live = Sum(("residual stream", stream), *peak_live_bytes(trace).parts)
-            largest = max(largest, Sum((f"{stack.name}.{run.block.name}", live)))
-        trace, name = Liveness(policy, names, values, mesh), STREAM
-        for _, layer in stack.outputs:
-            name = trace.layer(layer, name)
-        largest = max(largest, Sum((f"{stack.name}.outputs", peak_live_bytes(trace))))
+    for stack, names in executed_stacks(architecture, Conventions("prefill", "dense", None, workload.logits)):
+        for step in prefills:
+            for run in stack.runs:
+                trace = Liveness(policy, names, step, mesh)
+                trace.block(run.block, STREAM)
+                stream = trace.size(("b", "q", "d"), {"d": stack.d_model}, policy.bytes)
+                live = Sum(("residual stream", stream), *peak_live_bytes(trace).parts)
+                largest = max(largest, Sum((f"{stack.name}.{run.block.name}", live)))
+        for step in (*prefills, decode):
+            trace, name = Liveness(policy, names, step, mesh), STREAM
+            for _, layer in stack.outputs:
+                name = trace.layer(layer, name)
+            largest = max(largest, Sum((f"{stack.name}.outputs", peak_live_bytes(trace))))
     return largest

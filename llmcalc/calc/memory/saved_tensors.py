@@ -35,6 +35,7 @@ class ActivationPolicy:
         loss: ``eager`` (log-probabilities and their gradients are stored) or ``fused`` (a kernel saves the logits
             and overwrites them with their gradient).
         scan: ``eager`` (intermediates of chunked recurrences are stored) or ``fused`` (only inputs are stored).
+        serving: whether an engine's kernels also select cached tokens without storing all of their scores.
     """
 
     attention: str = "flash"
@@ -46,6 +47,7 @@ class ActivationPolicy:
     adapters: Adapters | None = None
     loss: str = "eager"
     scan: str = "eager"
+    serving: bool = False
 
 
 class SavedTensor(NamedTuple):
@@ -116,6 +118,7 @@ class TensorVersions:
         self.fused: set[str] = set()  # tensors that a fused kernel never stores
         self.from_weights: set[str] = set()  # elementwise functions of weights
         self.fp32_gradients: set[str] = set()
+        self.key_axes = {"k", "s"}  # axes of cached tokens
         self.last = versions["x"]
 
     def equation(self, equation: Equation) -> None:
@@ -126,6 +129,7 @@ class TensorVersions:
         if "scan" in equation.tags and policy.scan == "fused":
             fused = True
             self.fused |= {state.name for state in self.declaration.states} - self.versions.keys()  # initial zeros
+        self.key_axes |= self.cached_axes(equation) if policy.serving else set()
         out = f"{self.place}.{equation.out.name}@{len(self.recorder.steps)}"
         if equation.function and all(self.is_from_weights(operand, equation) for operand in equation.operands):
             self.from_weights.add(equation.out.name)  # cheap to recompute from the weights
@@ -141,6 +145,12 @@ class TensorVersions:
         if core or "scan" in equation.tags:
             self.fused.add(equation.out.name)
         self.last = out
+
+    def cached_axes(self, equation: Equation) -> set[str]:
+        """Return the axes of cached tokens in the state tensors that an equation reads."""
+        states, fixed = {state.name for state in self.declaration.states}, self.declaration.axes
+        axes = {axis for operand in equation.operands if operand.name in states for axis in operand.axes}
+        return {axis for axis in axes - {"b", "q"} if not isinstance(fixed.get(axis), int)}
 
     def is_from_weights(self, operand: Operand, equation: Equation | None = None) -> bool:
         """Return whether an operand is a weight, a function of weights, or the constant of ``equation``."""
@@ -257,7 +267,8 @@ class TensorVersions:
         """Return the size of a tensor's gradient in bytes, or 0 for scores and probabilities in a fused attention
         kernel.
         """
-        if fused and {"q"} < set(axes) and set(axes) & {"k", "s"}:
+        fused = fused or (self.recorder.policy.serving and "nograd" in equation.tags)
+        if fused and {"q"} < set(axes) and set(axes) & self.key_axes:
             return 0
         if equation.function == "softmax_fp32":
             self.fp32_gradients.add(version)
