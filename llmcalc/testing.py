@@ -159,7 +159,7 @@ def is_required(entry: Field[Any]) -> bool:
     return entry.default is MISSING and entry.default_factory is MISSING
 
 
-def _repaired(found: type[Layer], values: dict[str, Any], *details: Any) -> dict[str, Any]:
+def _repaired(found: type[Part], values: dict[str, Any], *details: Any) -> dict[str, Any]:
     """Return the values after repeated repairs. ``details`` are passed to ``_repair``."""
     for _ in range(_MAX_REPAIRS):
         error = _error(found, values)
@@ -171,7 +171,7 @@ def _repaired(found: type[Layer], values: dict[str, Any], *details: Any) -> dict
 
 
 def _repair(
-    found: type[Layer],
+    found: type[Part],
     values: Mapping[str, Any],
     error: SizeError,
     fixed: Mapping[str, Any] = NO_VALUES,
@@ -202,7 +202,7 @@ def _repair(
 
 
 def _reset(
-    found: type[Layer], values: Mapping[str, Any], error: SizeError, usual: Mapping[str, Any]
+    found: type[Part], values: Mapping[str, Any], error: SizeError, usual: Mapping[str, Any]
 ) -> dict[str, Any] | None:
     """Reset as few fields as possible to avoid the error, or return None if a full reset does not avoid the error."""
 
@@ -218,7 +218,7 @@ def _reset(
     return reset
 
 
-def _error(found: type[Layer], values: Mapping[str, Any]) -> SizeError | None:
+def _error(found: type[Part], values: Mapping[str, Any]) -> SizeError | None:
     try:
         found(**values)
     except SizeError as error:
@@ -230,7 +230,9 @@ def _error(found: type[Layer], values: Mapping[str, Any]) -> SizeError | None:
 def _parts(draw: st.DrawFn, found: type[Part]) -> Part:
     """Draw a part with random fields and sizes that are small enough for most layers."""
     entries: tuple[Field[Any], ...] = fields(found)  # type: ignore[arg-type]
-    return found(**{entry.name: draw(_values(found, entry, draw(st.sampled_from(PRIMES[:4])))) for entry in entries})
+    values = {entry.name: draw(_values(found, entry, draw(st.sampled_from(PRIMES[:4])))) for entry in entries}
+    usual = {entry.name: entry.default for entry in entries if not is_required(entry)}
+    return found(**_repaired(found, values, NO_VALUES, 1, usual))
 
 
 def _values(found: type[Part], entry: Field[Any], size: int) -> st.SearchStrategy[Any]:

@@ -66,6 +66,32 @@ PART_FIELDS: dict[str, dict[str, str]] = {  # by field that holds the part: flat
         "rope_factors": "scaling.factors",
     },
     "gate": {"gate_per_head": "per_head", "gate_bias": "bias", "gate_function": "function"},
+    "latent": {
+        "d_latent": "width",
+        "latent_bias": "bias",
+        "latent_in_norm": "in_norm",
+        "latent_norm": "norm",
+        "latent_norm_eps": "eps",
+    },
+    "expert_capacity": {
+        "capacity": "tokens",
+        "capacity_factor": "factor",
+        "capacity_share": "share",
+        "batch_capacity": "batch",
+        "priority_by_score": "by_score",
+    },
+}
+# by layer kind: the first names of its fields in the order that fingerprints keep; later fields follow
+FIRST_FIELDS = {
+    "moe": """
+        d_model d_ff n_experts top_k activation gated clamp clamp_late up_offset gate_softcap up_softcap expert_bias
+        router renormalise renormalise_eps renormalise_power routed_scale router_softcap mixer_tolerance scaled_input
+        shared_scale router_bias router_bias_unused router_scaled router_eps correction_bias hash_rows n_groups
+        top_groups group_score d_ff_shared shared_activation shared_gated shared_clamped shared_clamp shared_bias
+        shared_gate d_latent latent_in_norm result_norm result_norm_eps router_gain latent_bias latent_norm
+        latent_norm_eps capacity_factor top_k_run n_zero_experts out_bias capacity batch_capacity capacity_share
+        priority_by_score renormalise_late d_router router_residual n_null_experts n_shared learned_gate_scale unused
+    """,
 }
 # by layer kind: flat fields that were the last of the kind, in the order that fingerprints keep
 LAST_FIELDS = {"mla": frozenset(PART_FIELDS["rope"]) - {"rope_theta"}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .aliases import (
+    FIRST_FIELDS,
     LAST_FIELDS,
     LAYER_CHOICES,
     LAYER_FIELDS,
@@ -64,7 +65,8 @@ def _first_fields(value: Any) -> list[tuple[str, Any, Any]]:
     if not isinstance(value, Layer) or not value.PARTS:
         return [(entry.name, getattr(value, entry.name), entry.default) for entry in fields(value)]
     last = LAST_FIELDS.get(value.kind(), frozenset())
-    return sorted(flat_fields(value), key=lambda entry: entry[0] in last)
+    places = {name: place for place, name in enumerate(FIRST_FIELDS.get(value.kind(), "").split())}
+    return sorted(flat_fields(value), key=lambda entry: (entry[0] in last, places.get(entry[0], len(places))))
 
 
 def _first_names(value: object) -> tuple[str, dict[str, str], dict[str, dict[str, str]]]:

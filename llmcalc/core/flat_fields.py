@@ -13,9 +13,11 @@ from typing import Any
 from .aliases import PART_ABSENT, PART_FIELDS, PART_FLAGS, PART_SHORT_FORMS, PART_WIDTHS
 from .errors import DescriptionError, short_repr
 from .part import Part, read_part
-from .record import changed, fields
+from .record import MISSING, changed, fields
 
 Path = tuple[str, ...]
+# parts that another flat field adds or removes
+_SWITCHED = {*PART_FLAGS, *(name for path in PART_SHORT_FORMS.values() for name in path)}
 _noticed: list[str] = []  # flat name in the first constructor call that used one; later calls give no warning
 
 
@@ -61,10 +63,26 @@ def nested(cls: type[Part], given: Mapping[str, Any]) -> dict[str, Any]:
     defaults = {entry.name: entry.default for entry in fields(cls)}
     for part in cls.PARTS:
         moved = {names[name][1:]: given[name] for name in given if name in PART_FIELDS.get(part, {})}
-        base = read_part(cls.PARTS[part], found.get(part, defaults[part]), defaults[part]) if moved else None
+        given_part = found.get(part, defaults[part])
+        if moved and defaults[part] is None and part not in _SWITCHED:
+            given_part = _implied(cls.PARTS[part][0], given_part, moved)
+            found[part] = given_part
+        base = read_part(cls.PARTS[part], given_part, defaults[part]) if moved else None
         if base is not None:
             found[part] = _with(base, moved)
     return found
+
+
+def _implied(cls: type[Part], value: Any, moved: Mapping[Path, Any]) -> Any:
+    """Return ``value``, or the part that its flat fields in ``moved`` imply, or None if a required field is null."""
+    given = {path[0]: item for path, item in moved.items()}
+    required = [entry.name for entry in fields(cls) if entry.default is MISSING]
+    if any(given.get(name, value or None) is None for name in required):
+        return None
+    if value or required:
+        return value or given
+    usual = {entry.name: entry.default for entry in fields(cls)}
+    return given if any(item != usual[name] for name, item in given.items()) else None
 
 
 def _with(part: Part, moved: Mapping[Path, Any]) -> Part:
@@ -116,7 +134,7 @@ def _at(part: Part | None, choices: tuple[type[Part], ...], path: list[str]) -> 
     first, *rest = path
     holder = part if part is not None and first in part.__match_args__ else None  # type: ignore[attr-defined]
     owner = type(holder) if holder else next(cls for cls in choices if first in cls.__match_args__)  # type: ignore[attr-defined]
-    value = getattr(holder or owner, first)
+    value = getattr(holder or owner, first, None)
     if first not in owner.PARTS:
         return value
     return _at(value, owner.PARTS[first], rest) if rest else value.kind() if value else "none"

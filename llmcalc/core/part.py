@@ -144,9 +144,9 @@ def read_part(
 ) -> Part | None:
     """Convert ``value`` to a part. ``None`` and ``False`` are converted to None.
 
-    A mapping changes fields of ``usual``. If there are several choices, the mapping has the form
-    ``{name: fields}``. Null removes an inherited name, and a name without fields selects
-    the part with default values.
+    A mapping changes fields of ``usual``. A part whose required field is null is absent. If there are several
+    choices, the mapping has the form ``{name: fields}``. Null removes an inherited name, and a name without fields
+    selects the part with default values.
     """
     if value is None or value is False:
         return None
@@ -154,8 +154,8 @@ def read_part(
         return value
     if len(choices) == 1:
         if not isinstance(value, Mapping) and value is not True:
-            raise DescriptionError(f"{choices[0].kind()} must be a mapping, true or false, not {short_repr(value)}")
-        return _make(choices[0], {} if value is True else value, usual)
+            raise DescriptionError(f"{field} must be a mapping, true or false, not {short_repr(value)}")
+        return _make(choices[0], {} if value is True else value, usual, field)
     named = {value: {}} if isinstance(value, str) else value
     known = {choice.kind(): choice for choice in choices}
     if not isinstance(named, Mapping):
@@ -170,21 +170,24 @@ def read_part(
         if not isinstance(inner, Mapping) and inner is not True:
             raise DescriptionError(f"{word} must be a mapping, not {short_repr(inner)}").under((word,))
         try:
-            return _make(known[word], {} if inner is True else inner, None)
+            return _make(known[word], {} if inner is True else inner, None, word)
         except InputError as error:
             error.path = (word, *(error.path or ()))
             raise
     return None
 
 
-def _make(cls: type[Part], given: Mapping[Any, Any], usual: Part | None) -> Part:
+def _make(cls: type[Part], given: Mapping[Any, Any], usual: Part | None, name: str) -> Part | None:
     known = [entry.name for entry in fields(cls)]
     for key in given:
         if key not in known:
-            raise UnknownNameError(f"{cls.kind()} field", key, known).under((key,))
-    needed = [entry.name for entry in fields(cls) if entry.default is MISSING and entry.name not in given]
+            raise UnknownNameError(f"{name} field", key, known).under((key,))
+    required = [entry.name for entry in fields(cls) if entry.default is MISSING]
+    if any(given.get(field, True) is None for field in required):
+        return None
+    needed = [field for field in required if field not in given]
     if usual is None and needed:
-        raise DescriptionError(f"{cls.kind()} requires {' and '.join(needed)}")
+        raise DescriptionError(f"{name} requires {' and '.join(needed)}")
     return cls(**given) if usual is None else changed(usual, **given) if given else usual
 
 

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from .mlp import Mlp as Mlp
     from .moe import Moe as Moe
     from .norm import Norm as Norm
+    from .parts.expert_capacity import Capacity as Capacity
     from .parts.gate import Gate as Gate
+    from .parts.latent import Latent as Latent
     from .parts.rope import Rope as Rope
     from .patch import Patch as Patch
     from .rg_lru import RgLru as RgLru
@@ -71,7 +73,7 @@ SHARED_MODULES = {  # modules that define several kinds, each with its name in `
     "gemma3n": ("altup", "laurel", "per_layer_gate", "per_layer_table"),
     "rwkv": ("rwkv_channel_mix", "rwkv_head_mix", "rwkv_time_mix"),
 }
-PARTS = ("Gate", "Rope")
+PARTS = {"Capacity": "expert_capacity", "Gate": "gate", "Latent": "latent", "Rope": "rope"}  # modules by class
 _MODULE = {kind: module for module, kinds in SHARED_MODULES.items() for kind in kinds}
 
 
@@ -104,7 +106,7 @@ def find(name: str) -> tuple[type[Layer], dict[str, Any]]:
 def __getattr__(name: str) -> type[Part]:
     """Import a layer class such as ``Attention``, or a part class such as ``Rope``, on first access."""
     if name in PARTS:
-        globals()[name] = part = getattr(import_module(f".parts.{name.lower()}", __name__), name)
+        globals()[name] = part = getattr(import_module(f".parts.{PARTS[name]}", __name__), name)
         return part  # type: ignore[no-any-return]
     kind = next((kind for kind in kinds() if kind.replace("_", "") == name.lower()), "")
     if not name[:1].isupper() or not kind:

@@ -12,9 +12,12 @@ from ..core.layer import Layer
 from ..core.record import record
 from ..core.traits import EXPERTS, ROUTER, Parallel, Roles
 from .mlp import ACTIVATIONS, BOUNDED, Mlp, check_bounds
+from .parts.expert_capacity import Capacity
+from .parts.latent import Latent
 
 if TYPE_CHECKING:
     from ..core.equation import Equation
+    from ..core.part import Part
     from ..core.shrink import Sizes
 
 # fields that cannot be combined with n_shared
@@ -59,15 +62,11 @@ class Moe(Layer):
         shared_clamp: clamp bound of the shared expert, if different.
         shared_bias: whether the shared expert has biases.
         shared_gate: whether a learned gate ``sigmoid(x w)`` scales the shared expert's output (Qwen).
-        d_latent: width of the latent space in which the routed experts run (Nemotron 3).
-        latent_in_norm: whether the latent expert input has a norm (Muse Spark).
+        latent: latent space in which the routed experts run.
         result_norm: whether each expert output is scaled by a shared weight (stored as ``w - 1``) and normalised.
         result_norm_eps: epsilon of the norm on expert outputs.
         router_gain: constant factor applied to the router logits.
-        latent_bias: whether the latent projections have biases.
-        latent_norm: whether the sum of the experts has an RMSNorm before the up-projection (Kimi K3).
-        latent_norm_eps: epsilon of the latent norms.
-        capacity_factor: capacity relative to ``tokens · top_k / n_experts``. Excess tokens are dropped (Switch).
+        expert_capacity: maximum number of tokens per expert, beyond which tokens are dropped (default: none).
         top_k_run: number of experts per token that the implementation runs (all experts in Llama 4).
         n_zero_experts: number of additional experts that return their input. The stored rows are unused (LongCat).
         out_bias: whether there is a bias on the sum of the expert outputs (JetMoE).
@@ -76,10 +75,6 @@ class Moe(Layer):
         n_null_experts: number of additional router classes without an expert. Tokens routed there skip the experts.
         n_shared: number of shared experts of width ``d_ff`` whose outputs are weighted by the router (Inkling).
         learned_gate_scale: whether all scores are multiplied by a learned factor.
-        capacity: maximum number of tokens per expert and sequence. Later tokens are dropped.
-        batch_capacity: whether the capacity applies to the full batch, with first choices assigned first (NLLB).
-        capacity_share: capacity as a fraction of the tokens in the batch, instead of ``capacity``.
-        priority_by_score: whether tokens with higher top scores have priority within the batch.
         renormalise_late: whether full experts are excluded before renormalising.
         unused: whether the layer is stored but never run (image experts in a text-only pass).
     """
@@ -121,22 +116,14 @@ class Moe(Layer):
     shared_clamp: float | None = None
     shared_bias: bool = False
     shared_gate: bool = False
-    d_latent: int | None = None
-    latent_in_norm: bool = False
+    latent: Latent | None = None
     result_norm: bool = False
     result_norm_eps: float = 1e-6
     router_gain: float = 1.0
-    latent_bias: bool = False
-    latent_norm: bool = False
-    latent_norm_eps: float = 1e-6
-    capacity_factor: float | None = None
+    expert_capacity: Capacity | None = None
     top_k_run: int | None = None
     n_zero_experts: int = 0
     out_bias: bool = False
-    capacity: int | None = None
-    batch_capacity: bool = False
-    capacity_share: float | None = None
-    priority_by_score: bool = False
     renormalise_late: bool = False
     d_router: int | None = None
     router_residual: bool = False
@@ -176,8 +163,8 @@ class Moe(Layer):
     SHRINK: ClassVar[dict[str, str]] = {
         "hash_rows": "vocab 97 101 103 107",
         "n_zero_experts": "keep",
-        "capacity": "1000",
     }
+    PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"latent": (Latent,), "expert_capacity": (Capacity,)}
 
     def __post_init__(self) -> None:
         self.check()
@@ -189,14 +176,6 @@ class Moe(Layer):
         check_bounds(self)
         if self.shared_activation and BOUNDED in {self.shared_activation, self.activation}:
             raise self.size_error("shared_activation", f"cannot be combined with activation: {BOUNDED}")
-        if (self.latent_norm or self.latent_in_norm) and not self.d_latent:
-            raise self.size_error("latent_norm", "and latent_in_norm require d_latent")
-        if (self.capacity_share is not None or self.priority_by_score) and not self.batch_capacity:
-            raise self.size_error("capacity_share", "and priority_by_score require batch_capacity: true")
-        if self.capacity_share is not None and not 0 < self.capacity_share <= 1:
-            raise self.size_error("capacity_share", f"must be above 0 and at most 1, not {self.capacity_share}")
-        if self.batch_capacity and (self.capacity is None) == (self.capacity_share is None):
-            raise self.size_error("batch_capacity", "requires either capacity or capacity_share")
         for name in _OTHER_SHARES if self.n_shared else ():
             if getattr(self, name):
                 raise self.size_error("n_shared", f"and {name} cannot be combined")
@@ -225,8 +204,8 @@ class Moe(Layer):
         elif self.n_groups > 1:
             each = sizes.size("experts_per_group", self.n_experts // self.n_groups, 4, 5)
             found |= {"n_experts": 3 * each, "n_groups": 3, "top_groups": min(self.top_groups, 2)}
-        if self.batch_capacity:
-            found |= {"capacity": 1000} if self.capacity_share is None else {"capacity_share": 1.0}
+        if self.expert_capacity and self.expert_capacity.batch:
+            found["expert_capacity"] = self.expert_capacity.without_drops()
         return found
 
     def declare(self) -> Declaration:
@@ -241,25 +220,13 @@ class Moe(Layer):
         declaration.component = ROUTER
         self._route(declaration)
         declaration.component = ""
-        width = "d"
-        if self.d_latent:
-            width = "l"
-            axes["l"] = self.d_latent
-            declaration.weights("w_in[d | l]", "w_out[l | d]", *(["b_in[l]", "b_out[d]"] if self.latent_bias else []))
-            declaration.equations("xl[b q l] = x[b q d] w_in[d l]")
-            declaration.equations(*(["xl[b q l] = add(xl, b_in)"] if self.latent_bias else []))
-            if self.latent_in_norm:
-                declaration.weights("norm_in[l]")
-                declaration.equations("xl[b q l] = rmsnorm(xl, norm_in)")
+        if self.latent:
+            self.latent.project_in(declaration)
         declaration.component = _ROUTED
-        self._experts(declaration, width)
+        self._experts(declaration, "l" if self.latent else "d")
         declaration.component = ""
-        if self.latent_norm:
-            declaration.weights("latent_norm[l]")
-            declaration.equations("yl[b q l] = rmsnorm(yl, latent_norm)")
-        if self.d_latent:
-            declaration.equations("y[b q d] = yl[b q l] w_out[l d]")
-            declaration.equations(*(["y[b q d] = add(y, b_out)"] if self.latent_bias else []))
+        if self.latent:
+            self.latent.project_out(declaration)
         if self.out_bias:
             declaration.weights("bo[d]")
             declaration.equations("y[b q d] = add(y, bo)")

@@ -11,13 +11,13 @@ import numpy as np
 from numpy import einsum
 
 from ..core.errors import InputError
-from . import mlp
+from . import latent, mlp
+from .expert_capacity import within_capacity
 from .functions import divide_by_sum, gelu, operation, plus, rmsnorm, sigmoid, softcap, softmax, sqrt_softplus, times
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, table, under, vector
 
 SCORES: dict[str, Callable[[Array], Array]] = {"softmax": softmax, "sigmoid": sigmoid, "sqrt_softplus": sqrt_softplus}
-FULL = -1  # placeholder for an expert that is full
 
 
 def _shared_layer(layer: Any) -> Any:
@@ -39,7 +39,7 @@ def _shared_layer(layer: Any) -> Any:
 def weights(layer: Any) -> list[Weight]:
     """Return the router, expert and shared-expert weights, and optional projections and norms."""
     d, f, x = layer.d_model, layer.d_ff, layer.n_experts
-    width = layer.d_latent or d
+    width = layer.latent.width if layer.latent else d
     names = ["wg", "wu"] if layer.gated else ["wu"]
     found = [vector("input_scale", d, mean=1.0), vector("expert_scale", x, mean=1.0)] if layer.router_scaled else []
     held = x + layer.n_zero_experts
@@ -63,11 +63,7 @@ def weights(layer: Any) -> list[Weight]:
     if layer.expert_bias:
         sizes = {**{f"b{name[1]}": f for name in names}, "bd": width}
         found += [Weight(name, ((x,), (size,)), per_expert=True) for name, size in sizes.items()]
-    if layer.d_latent:
-        found += [matrix("w_in", d, width), matrix("w_out", width, d)]
-        found += [vector("b_in", width), vector("b_out", d)] if layer.latent_bias else []
-        found += [vector("latent_norm", width, mean=1.0)] if layer.latent_norm else []
-        found += [vector("norm_in", width)] if layer.latent_in_norm else []
+    found += latent.weights(layer.latent, d)
     found += [vector("norm_out", width)] if layer.result_norm else []
     found += [vector("bo", d)] if layer.out_bias else []
     found += under("shared", mlp.weights(_shared_layer(layer))) if layer.d_ff_shared else []
@@ -80,18 +76,12 @@ def weights(layer: Any) -> list[Weight]:
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """Compute ``Σ p_i expert_i(x)`` over the selected experts, plus the shared experts."""
     chosen, share = route_with_shared(layer, w, step.unnormed if layer.router_scaled else x, step)  # [b q j], [b q j m]
-    inner = plus(einsum("bqd,dl->bql", x, w.w_in), w.get("b_in")) if layer.d_latent else x
-    if layer.latent_in_norm:
-        inner = rmsnorm(inner, layer.latent_norm_eps, 1.0 + w.norm_in)
+    inner = latent.project_in(layer.latent, w, x)
     if layer.scaled_input:
         y = np.sum(_experts(layer, w, inner, chosen, share), axis=2)
     else:
         y = np.sum(_experts(layer, w, inner, chosen) * share[:, :, : chosen.shape[2], None], axis=2)
-    if layer.latent_norm:
-        y = rmsnorm(y, layer.latent_norm_eps, w.latent_norm)
-    if layer.d_latent:
-        y = plus(einsum("bql,ld->bqd", y, w.w_out), w.get("b_out"))
-    y = plus(y, w.get("bo"))
+    y = plus(latent.project_out(layer.latent, w, y), w.get("bo"))
     if layer.d_ff_shared:
         shared = mlp.forward(_shared_layer(layer), w.part("shared"), x, step, None)
         if layer.shared_gate:
@@ -107,7 +97,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 def is_stepwise(layer: Any) -> bool:
     """Return whether stepwise decoding selects the same experts as a single pass. A batch capacity prevents this."""
-    return not (layer.batch_capacity and (layer.capacity_share or 0) < 1)
+    capacity = layer.expert_capacity
+    return not (capacity and capacity.batch and (capacity.share or 0) < 1)
 
 
 def route(layer: Any, w: Weights, x: Array, step: Step | None = None) -> tuple[Array, Array]:
@@ -146,7 +137,7 @@ def route_with_shared(layer: Any, w: Weights, x: Array, step: Step | None = None
         chosen = np.argsort(-ranked, axis=-1, kind="stable")[..., : layer.top_k]
     b, q = chosen.shape[:2]
     share = scores[np.arange(b)[:, None, None], np.arange(q)[:, None], chosen]
-    taken = within_capacity(layer, chosen, scores)
+    taken = within_capacity(layer.expert_capacity, chosen, scores, layer.n_experts)
     if layer.renormalise_late:  # full experts do not count
         share = share * (taken >= 0)
     if layer.n_shared:
@@ -229,36 +220,3 @@ def _expert(layer: Any, w: Weights, x: Array, expert: int) -> Array:
     up = plus(einsum("nd,df->nf", x, w.wu[expert]), bu)
     gate = plus(einsum("nd,df->nf", x, w.wg[expert]), bg) if layer.gated else None
     return plus(einsum("nf,fd->nd", mlp.activate(layer, up, gate), w.wd[expert]), bd)
-
-
-def within_capacity(layer: Any, chosen: Array, scores: Array) -> Array:
-    """Return the selected experts [b q j], replacing experts at capacity with ``FULL``."""
-    if layer.batch_capacity:
-        return _within_batch_capacity(layer, chosen, scores)
-    capacity = layer.capacity
-    if capacity is None and layer.capacity_factor is not None:
-        capacity = int(np.ceil(layer.capacity_factor * chosen.shape[1] * layer.top_k / layer.n_experts))
-    if capacity is None:
-        return chosen
-    return np.where(_queue_positions(chosen, layer.n_experts) < capacity, chosen, FULL)
-
-
-def _queue_positions(chosen: Array, experts: int) -> Array:
-    """Return each token's positions [b q j] in the queues of its selected experts [fedus2021, Section 2.2]."""
-    sent = chosen[..., None] == np.arange(experts)  # [b q j x]
-    before = np.cumsum(sent.reshape(chosen.shape[0], -1, experts), axis=1).reshape(sent.shape) - 1
-    return np.max(before * sent, axis=-1)
-
-
-def _within_batch_capacity(layer: Any, chosen: Array, scores: Array) -> Array:
-    """Apply an expert capacity over the full batch, serving all first choices before second choices."""
-    b, q, choices = chosen.shape
-    flat, tokens = chosen.reshape(b * q, choices), b * q
-    order = np.arange(tokens)
-    if layer.priority_by_score:
-        order = np.argsort(-np.max(np.asarray(scores).reshape(tokens, -1), axis=-1), kind="stable")
-    in_order = flat[order].T.reshape(1, -1, 1)  # first choices of all tokens, then second choices
-    places = np.empty_like(flat)
-    places[order] = _queue_positions(in_order, layer.n_experts).reshape(choices, tokens).T
-    capacity = layer.capacity if layer.capacity_share is None else np.ceil(layer.capacity_share * tokens)
-    return np.where(places < int(capacity), flat, FULL).reshape(chosen.shape)

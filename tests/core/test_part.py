@@ -13,7 +13,7 @@ from llmcalc.core import flat_fields
 from llmcalc.core.errors import DescriptionError, InputError, SizeError, UnknownNameError
 from llmcalc.core.fingerprint import canonical
 from llmcalc.core.part import nested_fields
-from llmcalc.layers import Attention, CompressedAttention, Gate, Mla, Rope
+from llmcalc.layers import Attention, Capacity, CompressedAttention, Gate, Latent, Mla, Moe, Rope
 from llmcalc.layers.parts.rope import LongRope, Yarn
 from llmcalc.schema.describe import plain_field
 from llmcalc.schema.preset import load_text
@@ -140,6 +140,34 @@ def test_a_flag_tells_whether_there_is_a_part(flat: dict[str, Any], gate: Gate |
     assert replace(layer, gated=False).gate is None  # type: ignore[call-arg]
     with pytest.raises(DescriptionError, match="gated must be true or false, not 'yes'"):
         Attention(**HEADS, gated="yes")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("flat", "latent", "capacity"),
+    [
+        ({}, None, None),
+        ({"d_latent": 3}, Latent(3), None),
+        ({"d_latent": 3, "latent_norm": True, "latent_norm_eps": 0.1}, Latent(3, norm=True, eps=0.1), None),
+        ({"d_latent": None, "latent_bias": True}, None, None),
+        ({"latent_bias": True, "capacity_factor": None, "batch_capacity": False}, None, None),
+        ({"capacity": 5}, None, Capacity(5)),
+        ({"batch_capacity": True, "capacity_share": 0.5}, None, Capacity(batch=True, share=0.5)),
+        ({"latent": {"width": 3}, "latent_bias": True}, Latent(3, True), None),
+        ({"latent": {"width": None}}, None, None),
+    ],
+)
+def test_flat_fields_imply_a_part(flat: dict[str, Any], latent: Latent | None, capacity: Capacity | None) -> None:
+    layer = Moe(7, 5, 11, 2, **flat)
+    assert (layer.latent, layer.expert_capacity) == (latent, capacity)
+    assert layer.d_latent == (latent.width if latent else None)  # type: ignore[attr-defined]
+    assert layer.capacity == (capacity.tokens if capacity else None)  # type: ignore[attr-defined]
+    assert replace(layer, d_latent=None).latent is None  # type: ignore[call-arg]
+
+
+def test_fingerprints_keep_the_first_order_of_fields() -> None:
+    layer = Moe(7, 5, 11, 2, latent=Latent(3, norm=True), expert_capacity=Capacity(factor=2.0), unused=True)
+    own = "d_model=7,d_ff=5,n_experts=11,top_k=2,shared_gated=True,d_latent=3,latent_norm=True,capacity_factor=2.0"
+    assert canonical(layer) == f"Moe({own},unused=True)"
 
 
 def test_changes_by_flat_name_keep_the_rest() -> None:

@@ -35,7 +35,9 @@ from llmcalc.layers.mla import Mla
 from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.moe import Moe
 from llmcalc.layers.norm import Norm
+from llmcalc.layers.parts.expert_capacity import Capacity
 from llmcalc.layers.parts.gate import Gate
+from llmcalc.layers.parts.latent import Latent
 from llmcalc.layers.parts.rope import Rope, Yarn
 from llmcalc.layers.patch import Patch
 from llmcalc.layers.scale import Scale
@@ -226,7 +228,7 @@ VARIANTS: dict[str, Layer] = {
     "mixture by a table": Moe(**EXPERTS, hash_rows=VOCAB, router="sqrt_softplus"),
     "mixture with a scaled router": Moe(**EXPERTS, router_scaled=True, renormalise=True),
     "mixture with room for a share of the batch": Moe(
-        **EXPERTS, renormalise=True, batch_capacity=True, capacity_share=0.3, priority_by_score=True
+        **EXPERTS, renormalise=True, expert_capacity=Capacity(batch=True, share=0.3, by_score=True)
     ),
     "mixture behind a network": Moe(
         WIDTH, 7, 6, 1, d_router=5, router_residual=True, n_null_experts=1, correction_bias="buffer"
@@ -235,7 +237,7 @@ VARIANTS: dict[str, Layer] = {
     "bounded mlp without a gate": Mlp(WIDTH, 17, "situ", gate_softcap=1.5),
     "delta rule with a full gate": Kda(WIDTH, 3, 5, chunk=4, gate_rank=2, full_gate=True, decay_bound=-5.0),
     "mixture in a normed latent space": Moe(
-        **EXPERTS, activation="situ", gate_softcap=1.5, up_softcap=2.5, d_ff_shared=5, d_latent=8, latent_norm=True
+        **EXPERTS, activation="situ", gate_softcap=1.5, up_softcap=2.5, d_ff_shared=5, latent=Latent(8, norm=True)
     ),
     "mlp on a sphere": Mlp(WIDTH, 7, "silu", gated=True, bias=True, on_sphere=True, sphere_gain=2.0),
     "plain mlp on a sphere": Mlp(WIDTH, 7, on_sphere=True),
@@ -246,7 +248,7 @@ VARIANTS: dict[str, Layer] = {
         **EXPERTS, router="sigmoid", renormalise=True, n_shared=3, learned_gate_scale=True, correction_bias="buffer"
     ),
     "mixture whose results have a norm": Moe(
-        **EXPERTS, d_latent=8, latent_in_norm=True, result_norm=True, router_gain=0.7, router="sigmoid"
+        **EXPERTS, latent=Latent(8, in_norm=True), result_norm=True, router_gain=0.7, router="sigmoid"
     ),
     "norm on each head": Attention(**HEADS, gate=Gate(), head_norm=True),
     "mlp with a learned factor": Mlp(WIDTH, 7, "silu", gated=True, scaled=True),
@@ -285,7 +287,7 @@ VARIANTS: dict[str, Layer] = {
         correction_bias="buffer",
         d_ff_shared=5,
         shared_gate=True,
-        d_latent=8,
+        latent=Latent(8),
     ),
 }
 
@@ -364,7 +366,7 @@ def test_a_published_config_matches_its_declaration(name: str) -> None:
 
 def comes_in_pieces(layer: Layer) -> bool:
     """Whether no token sees a later one, is sorted among later ones, or leaves an expert to others."""
-    alone = not (getattr(layer, "hashed", False) or getattr(layer, "batch_capacity", False))
+    alone = not (getattr(layer, "hashed", False) or getattr(getattr(layer, "expert_capacity", None), "batch", False))
     return layer.kind() not in BOTH_WAYS and getattr(layer, "causal", True) and alone
 
 
@@ -751,9 +753,9 @@ def test_parallel_branches_see_the_same_input() -> None:
 
 
 def test_full_experts_drop_tokens_and_the_rest_still_runs() -> None:
-    model = llmcalc.twin(decoder(Moe(**EXPERTS, capacity=1), pre=NORM))
+    layer = Moe(**EXPERTS, expert_capacity=Capacity(1))
+    model = llmcalc.twin(decoder(layer, pre=NORM))
     w = next(layer for layer in model.stacks[0].layers() if layer.layer.kind() == "moe").weights_in(model.tensors)
-    layer = Moe(**EXPERTS, capacity=1)
     chosen, _ = moe_twin.route(
         layer, w, np.random.default_rng(0).standard_normal((1, 20, WIDTH)), Step(np.zeros((1, 20), int))
     )

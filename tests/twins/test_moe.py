@@ -14,6 +14,7 @@ from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, S
 from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.head import Head
 from llmcalc.layers.moe import Moe
+from llmcalc.layers.parts.expert_capacity import Capacity
 from llmcalc.twins import moe
 from llmcalc.twins.model import Model
 from llmcalc.twins.observer import Observer
@@ -27,10 +28,10 @@ ONE_PASS = 2 * MATRICES * WIDTH * HIDDEN  # FLOPs of one token in one expert
 
 Routing = dict[str, Any]
 MANY: list[Routing] = [
-    {"top_k": 2, "capacity_factor": 1.0},
-    {"top_k": 1, "capacity_factor": 1.25},  # as Switch has it
-    {"top_k": 2, "capacity": 5},
-    {"top_k": 3, "capacity": 1},
+    {"top_k": 2, "expert_capacity": Capacity(factor=1.0)},
+    {"top_k": 1, "expert_capacity": Capacity(factor=1.25)},  # as Switch has it
+    {"top_k": 2, "expert_capacity": Capacity(5)},
+    {"top_k": 3, "expert_capacity": Capacity(1)},
 ]
 
 
@@ -66,8 +67,8 @@ ONE_SIDED = np.zeros((BATCH, SEQ), int)
 
 
 def capacity_of(routing: Routing) -> int:
-    by_factor = math.ceil(routing.get("capacity_factor", 1.0) * SEQ * routing["top_k"] / EXPERTS)
-    return int(routing.get("capacity", by_factor))
+    capacity = routing["expert_capacity"]
+    return int(capacity.tokens or math.ceil(capacity.factor * SEQ * routing["top_k"] / EXPERTS))
 
 
 @pytest.mark.parametrize("routing", MANY[:3], ids=str)
@@ -122,14 +123,14 @@ def test_mean_number_of_touched_experts() -> None:
 
 def test_overfull_experts_run_up_to_their_capacity() -> None:
     """Whoever is dropped: what runs is the declared work without the places that nobody got."""
-    routing = {"top_k": 2, "capacity": 3}
-    architecture, model = steered(**routing)
+    capacity = 3
+    architecture, model = steered(top_k=2, expert_capacity=Capacity(capacity))
     lost = []
     for seed in range(20):
         ids = np.random.default_rng(seed).integers(0, VOCAB, (BATCH, SEQ))
         wanted = np.stack([(ids + rank) % EXPERTS for rank in range(2)])  # [j b q]
         sent = [(wanted[:, b] == expert).sum() for b in range(BATCH) for expert in range(EXPERTS)]
-        dropped = sum(max(0, int(count) - routing["capacity"]) for count in sent)
+        dropped = sum(max(0, int(count) - capacity) for count in sent)
         assert observed(model, ids) == declared(architecture) - dropped * ONE_PASS
         lost.append(dropped)
     assert min(lost) > 0
@@ -137,8 +138,7 @@ def test_overfull_experts_run_up_to_their_capacity() -> None:
 
 def test_batch_capacity_takes_first_choices_first() -> None:
     """Both sequences choose experts 0 and 1, in this order: those of the first one come first at either."""
-    limits = {"batch_capacity": True, "capacity": SEQ + 2}
-    _, model = steered(top_k=2, **limits)
+    _, model = steered(top_k=2, expert_capacity=Capacity(SEQ + 2, batch=True))
     placed = next(layer for layer in model.stacks[0].layers() if layer.layer.kind() == "moe")
     rows = model.tensors["decoder.token.w"][ONE_SIDED]
     chosen, _ = moe.route(placed.layer, placed.weights_in(model.tensors), rows)
@@ -154,9 +154,8 @@ def test_batch_capacity_takes_first_choices_first() -> None:
 
 
 def test_priority_by_score_and_late_renormalisation() -> None:
-    limits: Routing = {"batch_capacity": True, "capacity_share": 0.5, "priority_by_score": True}
     shared: Routing = {"renormalise": True, "renormalise_late": True, "renormalise_eps": 1e-30}
-    layer = Moe(EXPERTS, HIDDEN, EXPERTS, 2, **shared, **limits)
+    layer = Moe(EXPERTS, HIDDEN, EXPERTS, 2, **shared, expert_capacity=Capacity(batch=True, share=0.5, by_score=True))
     x = np.zeros((1, 4, EXPERTS))
     x[0, :, 0], x[0, :, 1] = [3.0, 5.0, 4.0, 6.0], 1.0
     chosen, share = moe.route(layer, Weights({"router": np.eye(EXPERTS)}), x)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Named, Stack
 from ....core.layer import Layer
-from ....layers import Embedding, Moe
+from ....layers import Capacity, Embedding, Moe
 from ..config import BIASED, TOKENS, Config, Fields
 from .seq2seq import (
     Style,
@@ -107,8 +107,8 @@ def _dense_or_sparse(config: Config, side: str, index: int) -> tuple[str, Layer]
     late = not config.flag("normalize_router_prob_before_dropping")
     limits: Fields = {"renormalise_late": late, "renormalise_eps": EPS if late else 0.0}
     if share < 1:  # with 1, an expert accepts all tokens of a batch
-        limits |= {"batch_capacity": True, "priority_by_score": first}
-        limits |= {"capacity_share": share} if share > 0 else {"capacity": number}
+        size: Fields = {"share": share} if share > 0 else {"tokens": number}
+        limits["expert_capacity"] = Capacity(batch=True, by_score=first, **size)
     return "sparse", Moe(
         plain.d_model,
         plain.d_ff,

@@ -9,7 +9,7 @@ from ....core.architecture import Architecture, Block, Named, Stack, Sublayer
 from ....core.errors import UnknownNameError, short_repr
 from ....core.layer import is_number
 from ....core.layer_history import with_n_sums
-from ....layers import AttentionResidual, GatedDeltaNet, Kda, Mlp, Moe
+from ....layers import AttentionResidual, GatedDeltaNet, Kda, Latent, Mlp, Moe
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rules import block, causal_lm, decoder, group_runs, runs_by_type
 from .deepseek import mla
@@ -35,10 +35,11 @@ def kimi_linear(config: Config) -> Architecture:
     mixers = {"full_attention": mla(config, rope=None, gate=gate), "linear_attention": _kda(config, inner)}
     activation, eps = _activation(config), config.eps
     mlp = Mlp(config.d_model, config.size("intermediate_size"), gated=True, **activation)
-    latent: Fields = {"d_latent": config.optional_size("routed_expert_hidden_size")}
-    if latent["d_latent"]:
-        latent |= {"latent_norm": config.flag("latent_moe_use_norm"), "latent_norm_eps": eps}
-    built = sigmoid_lm(config, mixers, types, config.count("first_k_dense_replace", 1), mlp, **activation, **latent)
+    width = config.optional_size("routed_expert_hidden_size")
+    latent = Latent(width, norm=config.flag("latent_moe_use_norm"), eps=eps) if width else None
+    built = sigmoid_lm(
+        config, mixers, types, config.count("first_k_dense_replace", 1), mlp, **activation, latent=latent
+    )
     every = config.optional_size("attn_res_block_size")
     return replace(built, stacks=(_with_attention_residuals(built.main, every, eps),)) if every else built
 

@@ -9,7 +9,7 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Branch, Sublayer
 from ....core.errors import UnknownNameError
 from ....core.layer import Layer
-from ....layers import Mamba, Mamba2
+from ....layers import Latent, Mamba, Mamba2
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rules import causal_lm, decoder, group_runs, prenorm_block, repeat_block, sublayer
 from .llama_variants import multipliers
@@ -77,8 +77,7 @@ def nemotron_h(config: Config) -> Architecture:
                 group_score="two",
                 d_ff_shared=config.size("moe_shared_expert_intermediate_size"),
                 shared_bias=config.flag("mlp_bias"),
-                d_latent=latent,
-                latent_bias=config.flag("mlp_bias"),
+                latent=Latent(latent, config.flag("mlp_bias")) if latent else None,
                 **SIGMOID,
                 **config.expert_groups(),
             ),

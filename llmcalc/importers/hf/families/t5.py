@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....layers import Attention, Head, Mlp, Moe
+from ....layers import Attention, Capacity, Head, Mlp, Moe
 from ..config import TOKENS, Config, Fields, Layers
 from ..rules import group_runs, sublayer
 from .seq2seq import SIDES, tied_tokens, untied_tokens
@@ -40,7 +40,8 @@ def switch(config: Config) -> Architecture:
     width, d_ff = config.size("d_model"), config.size("d_ff")
     activation = config.activation("dense_act_fn")
     dense = Mlp(width, d_ff, activation)
-    routing: Fields = {"router_bias": config.flag("router_bias"), "capacity": config.optional_size("expert_capacity")}
+    tokens = config.optional_size("expert_capacity")
+    routing: Fields = {"router_bias": config.flag("router_bias"), "expert_capacity": tokens and Capacity(tokens)}
     experts = Moe(width, d_ff, config.size("num_experts"), 1, activation, gated=False, **routing)
     steps = {}
     for side, layers in (("encoder", config.size("num_layers")), ("decoder", config.size("num_decoder_layers"))):
