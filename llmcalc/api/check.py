@@ -11,7 +11,7 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
-from ..core.setting import AMOUNT, BATCH, SEQ, Setting, check_values, read_texts
+from ..core.setting import AMOUNT, BATCH, SEQ, Setting, check_values, read_length, read_texts
 from ..estimate.amounts import amount, compute
 from ..lint import Finding, lint
 from .defaults import default_seq
@@ -80,7 +80,7 @@ def check(
     budget: float | str | None = None,
     tokens: float | str | None = None,
     batch: int = 1,
-    seq: int | None = None,
+    seq: int | str | None = None,
     **settings: float | str | None,
 ) -> Checked:
     """Check a model for suspicious shapes and exceeded limits.
@@ -109,6 +109,7 @@ def check(
         InputError: an unknown rule, or an invalid limit.
     """
     select, ignore = read_texts(select, "select"), read_texts(ignore, "ignore")
+    seq = read_length(seq, "seq")
     check_values(SETTINGS, locals())
     mesh = Mesh(tp=tp or 1, pp=pp or 1, dp=ep or 1, ep=ep or 1)
     architecture = load(model)

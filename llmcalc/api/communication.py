@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..calc.communication import Communication
 from ..calc.communication import communication as count
 from ..calc.sharding import MESH, Mesh
-from ..core.setting import CONTEXT, LOGITS, MODE, SIZES, check_values
+from ..core.setting import CONTEXT, LOGITS, MODE, SIZES, check_values, read_length
 from ..core.workload import Workload
 from .defaults import cached_tokens, default_seq
 from .load import Source, load
@@ -19,10 +19,10 @@ def communication(
     model: Source,
     *,
     batch: int = 1,
-    seq: int | None = None,
+    seq: int | str | None = None,
     mode: str = "forward",
-    context: int | None = None,
-    target_seq: int | None = None,
+    context: int | str | None = None,
+    target_seq: int | str | None = None,
     logits: str = "all",
     dtype: str = "bf16",
     gradients: str | None = None,
@@ -75,6 +75,8 @@ def communication(
         InputError: an invalid workload, or settings that do not apply to the mode.
         UnsupportedError: a recurrent layer with ``cp``, or an axis that the layer kind does not divide.
     """
+    seq = read_length(seq, "seq")
+    target_seq, context = read_length(target_seq, "target_seq"), read_length(context, "context")
     given = dict(locals())
     check_values(SETTINGS, given)
     mesh = mesh_settings(given)

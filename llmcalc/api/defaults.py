@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..core.architecture import Architecture
 from ..core.errors import InputError
+from ..core.setting import SCALES, read_integer
 from ..core.workload import positions
 
 SEQ = 2048
@@ -29,17 +30,18 @@ def step_limit(step_tokens: str | int | None, convention: str | None = None) -> 
 
     The default is 8192, except that transformers' eager code computes all tokens at once.
 
-    >>> step_limit(None), step_limit(None, "torch"), step_limit("2048"), step_limit("all")
+    >>> step_limit(None), step_limit(None, "torch"), step_limit("2k"), step_limit("all")
     (8192, None, 2048, None)
     """
     if step_tokens is None:
         return None if convention == "torch" else STEP_TOKENS
     if step_tokens == ALL:
         return None
-    if isinstance(step_tokens, str) and not (step_tokens.isdecimal() and int(step_tokens)):
-        hint = f"use a number such as {STEP_TOKENS}, or {ALL}"
+    found = read_integer(step_tokens, SCALES) if isinstance(step_tokens, str) else step_tokens
+    if not found:
+        hint = f"use a number such as {STEP_TOKENS} or 8k, or {ALL}"
         raise InputError(f"invalid number of tokens {step_tokens!r}", parameter="step_tokens", hint=hint)
-    return int(step_tokens)
+    return found
 
 
 def cached_tokens(mode: str, context: int | None) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..core.errors import InputError
 from ..core.record import changed
-from ..core.setting import AMOUNT, BATCH, Setting, check_values
+from ..core.setting import AMOUNT, BATCH, Setting, check_values, read_length
 from ..estimate.amounts import share
 from ..schema.shape_search import MULTIPLE, RANKS, WITHIN, Design, Rules, search
 from .defaults import SEQ
@@ -26,7 +26,7 @@ def design(
     active: float | str | None = None,
     flops: float | str | None = None,
     memory: int | str | None = None,
-    seq: int = SEQ,
+    seq: int | str = SEQ,
     batch: int = 1,
     multiple: int = MULTIPLE,
     tp: int = RANKS,
@@ -56,6 +56,7 @@ def design(
     Raises:
         InputError: there is not exactly one target, the family has no width to vary, or no shape satisfies the rules.
     """
+    seq = read_length(seq, "seq")
     check_values(SETTINGS, locals())
     known = targets()
     others = {name: settings.pop(name) for name in known if name in settings}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..calc.flops import Flops
 from ..calc.flops import flops as count
-from ..core.setting import WORKLOAD, check_values
+from ..core.setting import WORKLOAD, check_values, read_length
 from .defaults import cached_tokens, default_seq
 from .load import Source, load
 
@@ -13,11 +13,11 @@ def flops(
     model: Source,
     *,
     batch: int = 1,
-    seq: int | None = None,
+    seq: int | str | None = None,
     mode: str = "forward",
-    context: int | None = None,
-    target_seq: int | None = None,
-    source: int | None = None,
+    context: int | str | None = None,
+    target_seq: int | str | None = None,
+    source: int | str | None = None,
     attention: str = "causal",
     logits: str = "all",
     convention: str | None = None,
@@ -51,6 +51,8 @@ def flops(
     Raises:
         InputError: an invalid workload, or one that the model does not support.
     """
+    seq, target_seq = read_length(seq, "seq"), read_length(target_seq, "target_seq")
+    context, source = read_length(context, "context"), read_length(source, "source")
     check_values(WORKLOAD, locals())
     architecture = load(model)
     return count(

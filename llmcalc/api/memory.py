@@ -18,7 +18,7 @@ from ..checkpoint.published_weights import PublishedWeights
 from ..core.architecture import Architecture
 from ..core.errors import InputError, UnknownNameError
 from ..core.ledger import rows
-from ..core.setting import CONVENTION, SIZES, check_values, known_choice, read_texts
+from ..core.setting import CONVENTION, SIZES, check_values, known_choice, read_length, read_texts
 from ..core.workload import Workload
 from ..data import table
 from .defaults import default_seq, step_limit
@@ -36,15 +36,15 @@ def memory(
     *,
     mode: str = "inference",
     batch: int = 1,
-    seq: int | None = None,
-    target_seq: int | None = None,
+    seq: int | str | None = None,
+    target_seq: int | str | None = None,
     dtype: str = "bf16",
     weights: str | None = None,
     only: Iterable[str] = (),
     keep: Iterable[str] = (),
     cache: str | None = None,
-    page: int | None = None,
-    prefill: int | None = None,
+    page: int | str | None = None,
+    prefill: int | str | None = None,
     step_tokens: str | int | None = None,
     beams: int | None = None,
     optimizer: str | None = None,
@@ -107,6 +107,8 @@ def memory(
     """
     only, keep = read_texts(only, "only"), read_texts(keep, "keep")
     lora_targets = None if lora_targets is None else read_texts(lora_targets, "lora_targets")
+    seq, target_seq = read_length(seq, "seq"), read_length(target_seq, "target_seq")
+    page, prefill = read_length(page, "page"), read_length(prefill, "prefill")
     check_values(SETTINGS, locals())
     architecture = load(model)
     seq = default_seq(architecture) if seq is None else seq

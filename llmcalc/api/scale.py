@@ -12,7 +12,7 @@ from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture, declare
 from ..core.errors import InputError, UnknownNameError
 from ..core.record import changed
-from ..core.setting import AMOUNT, check_values, known_choice, read_texts
+from ..core.setting import AMOUNT, check_values, known_choice, read_length, read_texts
 from ..core.setting import Setting as Parameter
 from ..data import tables
 from ..estimate import amounts
@@ -86,7 +86,7 @@ def scale(
     experts: float | None = None,
     granularity: float | None = None,
     laws: Iterable[str] = (),
-    seq: int = SEQ,
+    seq: int | str = SEQ,
 ) -> Plan:
     """Apply scaling laws to find the optimal model and data size for a budget, or to evaluate a plan.
 
@@ -119,6 +119,7 @@ def scale(
     """
     if model is not None and parameters is not None:
         raise InputError("cannot be combined with a model", parameter="parameters", hint="omit one of them")
+    seq = read_length(seq, "seq")
     check_values(SETTINGS, locals())
     laws = (laws,) if laws == ALL else read_texts(laws, "laws")
     if isinstance(parameters, Mapping):

@@ -16,7 +16,7 @@ from ..calc.sharding import MESH, Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import changed
-from ..core.setting import CONTEXT, LIMIT, LOGITS, MODE, PAIRS, SIZES, TEXTS, Setting, check_values
+from ..core.setting import CONTEXT, LIMIT, LOGITS, MODE, PAIRS, SIZES, TEXTS, Setting, check_values, read_lengths
 from .defaults import cached_tokens, default_seq
 
 PLAIN = ("fp32", "bf16", "fp16")
@@ -83,6 +83,7 @@ def read_settings(what: str, settings: tuple[Setting, ...], values: Mapping[str,
             if name in setting_names():
                 raise InputError(f"has no effect on {what}", parameter=name, hint="omit it")
             raise TypeError(f"unexpected keyword argument {name!r}")
+    found = read_lengths(found)
     check_values(settings, found)
     return found
 

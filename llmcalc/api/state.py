@@ -7,7 +7,7 @@ from ..calc.kv_cache import state as count
 from ..calc.memory.number_formats import Format
 from ..calc.sharding import Mesh
 from ..core.record import changed
-from ..core.setting import CONVENTION, SIZES, check_values
+from ..core.setting import CONVENTION, SIZES, check_values, read_length
 from .defaults import default_seq
 from .load import Source, load
 from .settings import CACHE, CACHE_DTYPE, CACHE_FORMAT, WHOLE_MESH
@@ -23,12 +23,12 @@ def state(
     model: Source,
     *,
     batch: int = 1,
-    seq: int | None = None,
-    target_seq: int | None = None,
+    seq: int | str | None = None,
+    target_seq: int | str | None = None,
     dtype: str = "bf16",
     convention: str | None = None,
     cache: str | Format | None = None,
-    page: int | None = None,
+    page: int | str | None = None,
     extend: bool = False,
     mesh: Mesh | None = None,
     beams: int = 1,
@@ -56,6 +56,8 @@ def state(
     Raises:
         InputError: an invalid workload or number format.
     """
+    seq = read_length(seq, "seq")
+    target_seq, page = read_length(target_seq, "target_seq"), read_length(page, "page")
     check_values(SETTINGS, locals())
     architecture = load(model)
     if isinstance(cache, str):

@@ -18,7 +18,19 @@ from ..core.errors import InputError, SizeError, UnknownNameError, short_repr
 from ..core.form import Form
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, fields, record
-from ..core.setting import BATCH, CONTEXT, SEQ, TARGET_SEQ, Setting, known_choice, read_texts
+from ..core.setting import (
+    BATCH,
+    CONTEXT,
+    LENGTHS,
+    SCALES,
+    SEQ,
+    TARGET_SEQ,
+    Setting,
+    known_choice,
+    read_integer,
+    read_length,
+    read_texts,
+)
 from ..core.workload import Workload, symbol_values
 from .load import Source, load
 from .quantity import quantities, setting_names, swept
@@ -29,11 +41,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AXES = {each.name: each for each in (BATCH, SEQ, CONTEXT, TARGET_SEQ)}
-SCALES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}  # of context lengths
 MOST_POINTWISE = 20_000
 NOTHING: dict[str, Any] = {}  # shared, never written to
 BLOCK = 2**15  # points per block, so that a block stays in the CPU cache
-_NUMBER = re.compile(r"(\d{1,18})([kmg]?)", re.IGNORECASE)
 _RANGE = re.compile(r"(\w+)\.\.(\w+):([x+])(\w+)")
 
 
@@ -113,6 +123,8 @@ def read_axis(text: str) -> Axis:
 
 def _axis(name: str, values: tuple[Any, ...]) -> Axis:
     words = {"true": True, "false": False}
+    if name in LENGTHS:
+        values = tuple(read_length(value, name) for value in values)
     if name in AXES:
         for value in values:
             changed(AXES[name], default=0).check(value)
@@ -128,7 +140,7 @@ def _settings(name: str) -> list[Setting]:
 
 def _values(text: str) -> tuple[int, ...]:
     if match := _RANGE.fullmatch(text):
-        first, last, step = (_number(match[place]) for place in (1, 2, 4))
+        first, last, step = (read_integer(match[place], SCALES) for place in (1, 2, 4))
         if first is None or last is None or step is None or (step < 2 if match[3] == "x" else step < 1) or first < 1:
             return ()
         found = []
@@ -136,13 +148,8 @@ def _values(text: str) -> tuple[int, ...]:
             found.append(first)
             first = first * step if match[3] == "x" else first + step
         return tuple(found)
-    numbers = [_number(part.strip()) for part in text.split(",")]
+    numbers = [read_integer(part.strip(), SCALES) for part in text.split(",")]
     return tuple(number for number in numbers if number is not None) if None not in numbers else ()
-
-
-def _number(text: str) -> int | None:
-    match = _NUMBER.fullmatch(text)
-    return int(match[1]) * SCALES[match[2].lower()] if match else None
 
 
 def sweep(

@@ -8,7 +8,7 @@ from ..calc.traffic import Traffic
 from ..calc.traffic import traffic as count
 from ..core.architecture import Architecture
 from ..core.errors import InputError
-from ..core.setting import WORKLOAD, check_values, read_texts
+from ..core.setting import WORKLOAD, check_values, read_length, read_texts
 from ..core.workload import Workload
 from .defaults import cached_tokens, default_seq
 from .load import Source, load
@@ -23,11 +23,11 @@ def traffic(
     model: Source,
     *,
     batch: int = 1,
-    seq: int | None = None,
+    seq: int | str | None = None,
     mode: str = "forward",
-    context: int | None = None,
-    target_seq: int | None = None,
-    source: int | None = None,
+    context: int | str | None = None,
+    target_seq: int | str | None = None,
+    source: int | str | None = None,
     logits: str = "all",
     kernels: str = "fused",
     dtype: str = "bf16",
@@ -70,6 +70,8 @@ def traffic(
         InputError: an invalid workload, or settings that do not apply to the mode.
     """
     only, keep = read_texts(only, "only"), read_texts(keep, "keep")
+    seq, target_seq = read_length(seq, "seq"), read_length(target_seq, "target_seq")
+    context, source = read_length(context, "context"), read_length(source, "source")
     check_values(SETTINGS, locals())
     architecture = load(model)
     seq = default_seq(architecture, mode=mode) if seq is None else seq

@@ -10,7 +10,7 @@ from ..calc.sharding import Mesh
 from ..core.architecture import Architecture, TrainingFact, declare
 from ..core.errors import InputError, SizeError, short_repr
 from ..core.record import changed
-from ..core.setting import AMOUNT, PAIRS, SIZES, Setting, check_values
+from ..core.setting import AMOUNT, PAIRS, SIZES, Setting, check_values, read_length
 from ..data import table
 from ..estimate.amounts import HOURS_A_DAY, amount, share
 from ..estimate.cost import Machine, Span, emission, number_format_of, quoted_prices, utilisation
@@ -126,8 +126,8 @@ def train(
     model: Source,
     tokens: float | str | None = None,
     *,
-    seq: int | None = None,
-    target_seq: int | None = None,
+    seq: int | str | None = None,
+    target_seq: int | str | None = None,
     attention: str = "causal",
     batch_tokens: float | str | None = None,
     machine: Machine | str | None = None,
@@ -173,6 +173,7 @@ def train(
         SizeError: fewer tokens than one sequence or one step.
         InputError: settings that conflict or require ``machine``.
     """
+    seq, target_seq = read_length(seq, "seq"), read_length(target_seq, "target_seq")
     check_values(SETTINGS, locals())
     tokens = _whole(tokens, "tokens") if tokens is not None else None
     batch_tokens = _whole(batch_tokens, "batch_tokens") if batch_tokens is not None else None

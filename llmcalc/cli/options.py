@@ -38,7 +38,9 @@ FORMAT = Option(
 JSON = Option("--json", "Print one JSON object (same as --format json).", name="as_json", kind=bool)
 OUTPUT = (FORMAT, JSON)
 BATCH = option_of(setting.BATCH, "Batch size (number of sequences).")
-SEQ = option_of(setting.SEQ, "Sequence length in tokens (default: 2048, or the model's maximum if smaller).")
+SEQ = option_of(
+    setting.SEQ, "Sequence length in tokens, such as 8192 or 32k (default: 2048, or the model's maximum if smaller)."
+)
 TARGET_SEQ = option_of(
     setting.TARGET_SEQ, "Decoder sequence length of an encoder-decoder model, in tokens (default: --seq)."
 )

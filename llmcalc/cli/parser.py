@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..core.setting import LENGTHS, SCALES, read_integer
 from .spec import Argument, Command, Option
-
-MOST_DIGITS = 18
 
 
 def read(command: Command, words: Sequence[str]) -> dict[str, Any] | None:
@@ -46,17 +45,13 @@ def _value(option: Option, text: str) -> Any:
     if text.startswith("-") or (option.choices and text not in option.choices):
         return None
     if option.kind is int:
-        return int(text) if is_number(text) else None
+        return read_number(option, text)
     return text
 
 
-def is_number(text: str) -> bool:
-    """Return whether both parsers accept text as an integer. The text must be a short sequence of ASCII digits.
-
-    >>> is_number("12"), is_number("-1"), is_number("1_000"), is_number("٣")
-    (True, False, False, False)
-    """
-    return text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS
+def read_number(option: Option, text: str) -> int | None:
+    """Return the value of an integer option, or None if neither parser accepts the text. Lengths may end in k or M."""
+    return read_integer(text, SCALES if option.name in LENGTHS else None)
 
 
 def _fill(arguments: list[Argument], words: list[str], values: dict[str, Any]) -> bool:

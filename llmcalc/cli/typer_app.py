@@ -10,9 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from ..core.errors import InputError, nearest, short_repr
+from ..core.setting import LENGTHS
 from .commands import load
 from .completion import completer
-from .parser import is_number
+from .parser import read_number
 from .spec import Argument, Command, Option, Parameter
 from .table import COMMANDS, GROUPS, split
 
@@ -152,11 +153,12 @@ def _checker(option: Option) -> Callable[[str | None], Any]:
             hint = _did_you_mean(value, option.choices) or f"use one of {', '.join(option.choices)}"
             raise InputError(f"invalid value {short_repr(value)}", parameter=option.name, hint=hint)
         if option.kind is int:
-            if not is_number(value):
-                raise InputError(
-                    f"invalid value {short_repr(value)}", parameter=option.name, hint="use a non-negative integer"
-                )
-            return int(value)
+            number = read_number(option, value)
+            if number is None:
+                kind = "length" if option.name in LENGTHS else "value"
+                hint = "use a number such as 8192 or 32k" if kind == "length" else "use a non-negative integer"
+                raise InputError(f"invalid {kind} {short_repr(value)}", parameter=option.name, hint=hint)
+            return number
         return value
 
     return check

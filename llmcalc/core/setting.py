@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, overload
 
 from .errors import InputError, SizeError, UnknownNameError, short_repr
 from .record import changed, fields, record
@@ -22,6 +22,9 @@ NUMBERS: dict[Any, tuple[str, tuple[type, ...]]] = {
     LIMIT: (LIMIT, (int, str)),
 }
 LARGEST = 1e40  # upper limit of every number
+LENGTHS = ("seq", "target_seq", "context", "source", "prefill", "page")  # parameters that count tokens of a sequence
+SCALES = {"k": 2**10, "m": 2**20, "g": 2**30}  # of lengths
+MOST_DIGITS = 18
 
 
 @record
@@ -101,6 +104,55 @@ def read_texts(values: object, parameter: str) -> tuple[str, ...]:
     if not all(isinstance(value, str) for value in found):
         raise InputError(f"must be {TEXTS}, not {short_repr(values)}", parameter=parameter)
     return found
+
+
+def read_integer(text: str, scales: Mapping[str, int] | None = None) -> int | None:
+    """Parse digits, which may be grouped (``32_768``), and a suffix in ``scales``. Return None for any other text.
+
+    >>> read_integer("32_768"), read_integer("32,768"), read_integer("1_2"), read_integer("32k")
+    (32768, 32768, None, None)
+    >>> read_integer("32k", SCALES), read_integer("1.5M", SCALES), read_integer("0.3k", SCALES)
+    (32768, 1572864, None)
+    """
+    if not text.isascii() or len(text) > 2 * MOST_DIGITS:
+        return None
+    scale = (scales or {}).get(text[-1:].lower(), 1)
+    digits, point, part = (text[:-1].rstrip() if scale > 1 else text).partition(".")
+    for separator in "_,":
+        if separator in digits:
+            first, *groups = digits.split(separator)
+            if not 1 <= len(first) <= 3 or any(len(group) != 3 for group in groups):
+                return None
+            digits = first + "".join(groups)
+    if not digits.isdigit() or len(digits + part) > MOST_DIGITS or (point and (scale == 1 or not part.isdigit())):
+        return None
+    number, rest = divmod(int(digits + part) * scale, 10 ** len(part))
+    return None if rest else number
+
+
+@overload
+def read_length(value: int | str, parameter: str) -> int: ...
+@overload
+def read_length(value: int | str | None, parameter: str) -> int | None: ...
+def read_length(value: int | str | None, parameter: str) -> int | None:
+    """Convert a length in tokens such as ``"32k"`` (1k is 1024) to an integer. Other values are returned unchanged.
+
+    >>> read_length("32k", "seq"), read_length(8192, "seq"), read_length(None, "seq")
+    (32768, 8192, None)
+    """
+    if not isinstance(value, str):
+        return value
+    found = read_integer(value.strip(), SCALES)
+    if found is None:
+        raise SizeError(
+            f"invalid length {short_repr(value)}", parameter=parameter, hint="use a number such as 8192 or 32k"
+        )
+    return found
+
+
+def read_lengths(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert all lengths in ``values``."""
+    return {name: read_length(value, name) if name in LENGTHS else value for name, value in values.items()}
 
 
 def check_values(settings: Iterable[Setting], values: Mapping[str, Any]) -> None:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+import llmcalc
 from llmcalc.api.accelerators import read_gpus
+from llmcalc.cli.commands import load
+from llmcalc.cli.main import main
+from llmcalc.cli.table import COMMANDS
 from llmcalc.core.errors import InputError
+from llmcalc.core.setting import LENGTHS, read_length
 
 # what is typed: name and count, or bytes of one GPU and count
 GPUS: dict[str, tuple[str | int, int | None]] = {
@@ -58,3 +65,70 @@ def test_other_spellings_of_gpus_are_refused(typed: str) -> None:
     with pytest.raises(InputError) as caught:
         read_gpus(typed)
     assert REFUSED_GPUS[typed] in str(caught.value)
+
+
+LENGTH_WORDS = {
+    "32768": 32768, "32_768": 32768, "32,768": 32768, "32k": 32768, "32K": 32768, "32 k": 32768, "0.5k": 512,
+    "1.5k": 1536, "128k": 131072, "1M": 2**20, "1m": 2**20, "0.25M": 2**18, "1_048_576": 2**20, "1,048,576": 2**20,
+    "2G": 2**31, "1_000k": 1024000,
+}  # fmt: skip
+REFUSED_LENGTHS = (
+    "", " ", "k", "32kk", "32kb", "32KiB", "32k tokens", "32e3", "1e6", "3.5", "0.3k", "-32k", "+32k", "32-768",
+    "3_2768", "32_76", "32,76", "1,2,3", "32_768,000", "0x8000", "٣٢", "32T", "32b", "1..2k", ".k", "32.k",
+    "15trillion", "9" * 40,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("typed", LENGTH_WORDS)
+def test_lengths(typed: str) -> None:
+    assert read_length(typed, "seq") == LENGTH_WORDS[typed]
+
+
+@pytest.mark.parametrize("typed", REFUSED_LENGTHS)
+def test_other_spellings_of_lengths_are_refused(typed: str) -> None:
+    with pytest.raises(InputError, match=r"^seq: invalid length"):
+        read_length(typed, "seq")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_length_of_every_command_takes_a_suffix(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from llmcalc.cli.parser import read
+
+    command = load(name)
+    words = ["gpt2"] * sum(max(argument.least, 1) for argument in command.arguments)
+    lengths = {flag: each for flag, each in command.options.items() if each.kind is int and each.name in LENGTHS}
+    for flag, option in lengths.items():
+        values = read(command, [*words, flag, "32k"])
+        assert values is not None
+        assert values[option.name] == 32768
+        assert main([*name.split(), *words, flag, "32kb"]) == 2
+        assert f"{flag}: invalid length '32kb'" in capsys.readouterr().err
+
+
+def test_other_integers_take_groups_of_digits_only(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["flops", "gpt2", "--batch", "1_024", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["inputs"]["batch"] == 1024
+    assert main(["flops", "gpt2", "--batch", "1k"]) == 2
+    assert "--batch: invalid value '1k'" in capsys.readouterr().err
+
+
+def test_python_takes_lengths_as_text() -> None:
+    model = llmcalc.load("llama3-8b")
+    assert llmcalc.flops(model, seq="8k").total == llmcalc.flops(model, seq=8192).total
+    assert (
+        llmcalc.flops(model, mode="decode", context="8k").total
+        == llmcalc.flops(model, mode="decode", context=8192).total
+    )
+    assert llmcalc.memory(model, seq="8k", prefill="1k", page="16").peak == (
+        llmcalc.memory(model, seq=8192, prefill=1024, page=16).peak
+    )
+    assert llmcalc.state(model, seq="1M").bytes == llmcalc.state(model, seq=2**20).bytes
+    assert (
+        llmcalc.fit(model, "h100", seq="8k", page="16").needed == llmcalc.fit(model, "h100", seq=8192, page=16).needed
+    )
+    assert llmcalc.explain(model, "state", seq="8k").to_dict() == llmcalc.explain(model, "state", seq=8192).to_dict()
+    swept = llmcalc.sweep(model, "flops.total", over={"seq": ["1k", 2048]}, batch=3).values["flops.total"]
+    assert swept[1] == llmcalc.flops(model, seq=2048, batch=3).total
+    assert llmcalc.train("gpt2", "1B", seq="1k").compute == llmcalc.train("gpt2", "1B", seq=1024).compute
+    with pytest.raises(InputError, match=r"^seq: invalid length '8kb'"):
+        llmcalc.traffic(model, seq="8kb")
