@@ -9,7 +9,7 @@ Each layer kind maps one or more fields to each rule in ``SHRINK``. A rule consi
     ``keep``            the size is unchanged
     ``related``         ``Layer.shrink_related`` sets the size
     ``at most 4``       a larger size becomes 4, or 3 if the size is odd, so that symmetric sizes stay symmetric
-    ``7 11 13``         the size becomes the next of these numbers
+    ``7 11 13``         the size becomes the next of these numbers, or the only one, as in ``3``
     ``vocab 97 101``    same as above, in the role ``vocab`` (equal sizes in this role stay equal across fields)
     ``width``           the size becomes a new prime in the role ``width``
     ``always ...``      the rule also applies to the default value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
@@ -11,9 +11,6 @@ from ..core.record import record
 from ..core.traits import Parallel, Roles
 from ._rows import with_prompt
 from .indexer import Indexer
-
-if TYPE_CHECKING:
-    from ..core.shrink import Sizes
 
 Kind = TypeVar("Kind", bound=type[Layer])
 RELATIVE_KEYS = (
@@ -44,6 +41,7 @@ class MultiHead(Layer):
     WIDTH_MULTIPLE: ClassVar[int] = 6  # three heads of an even width
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="e")
     ROLES: ClassVar[Roles] = Roles(heads="n_heads")
+    SHRINK: ClassVar[dict[str, str]] = {"n_heads": "parts 3"}
 
     def __post_init__(self) -> None:
         self.check()
@@ -51,10 +49,6 @@ class MultiHead(Layer):
 
     def _head_axes(self) -> dict[str, int | str]:
         return {"d": self.d_model, "h": self.n_heads, "e": self.d_model // self.n_heads}
-
-    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return the head count of the small test model, which divides all small widths."""
-        return {"n_heads": sizes.N_PARTS}
 
 
 def projection(name: str, rows: str, width: str, heads: str, bias: bool = True, source: str = "x") -> list[str]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
 from ....core.traits import Parallel, Roles
-
-if TYPE_CHECKING:
-    from ....core.shrink import Sizes
 
 COORDINATES = 8  # two per corner
 
@@ -33,11 +30,8 @@ class BoxPairs(Layer):
 
     PARALLEL: ClassVar[Parallel] = Parallel(whole="in e")
     ROLES: ClassVar[Roles] = Roles(head_widths="d_head")
+    SHRINK: ClassVar[dict[str, str]] = {"d_wave": "waves 2"}  # one sine and one cosine per coordinate
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"waves": "sines and cosines of distances between boxes"}
-
-    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return a ``d_wave`` of 2, so that each coordinate has one sine and one cosine."""
-        return {"d_wave": 2}
 
     def declare(self) -> Declaration:
         """Declare the weight ``[8 d_wave, d_head]``, which is applied to every pair of tokens."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
 from ....core.traits import Parallel, Roles
-
-if TYPE_CHECKING:
-    from ....core.shrink import Sizes
 
 
 @record
@@ -37,15 +34,16 @@ class CharacterEmbedding(Layer):
     unused: ClassVar[bool] = False
     own_ids: ClassVar[str] = ""
     OUTPUT_WIDTH: ClassVar[str] = "d_out"
-    SHRINK: ClassVar[dict[str, str]] = {"n_buckets": "10 12 14", "d_out": "width", "rows": "vocab 97 101 103 107"}
+    SHRINK: ClassVar[dict[str, str]] = {
+        "n_buckets": "10 12 14",
+        "n_hashes": "parts 3",
+        "d_out": "width",
+        "rows": "vocab 97 101 103 107",
+    }
 
     def __post_init__(self) -> None:
         self.check()
         self.must_divide("n_hashes", "d_out")
-
-    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return a hash function count that divides all widths of the small test model."""
-        return {"n_hashes": sizes.N_PARTS}
 
     def declare(self) -> Declaration:
         """Declare the tables ``[n_hashes, n_buckets, d_out / n_hashes]``."""

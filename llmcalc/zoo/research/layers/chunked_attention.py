@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from ....core.declaration import Declaration
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....core.record import record
 from ....core.traits import Parallel, Roles
-
-if TYPE_CHECKING:
-    from ....core.shrink import Sizes
 
 
 @record
@@ -61,7 +58,12 @@ class ChunkedAttention(Layer):
 
     ZERO_ALLOWED = frozenset({"before", "after"})
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"planes": "random hash directions, which determine the bucket"}
-    SHRINK: ClassVar[dict[str, str]] = {"chunk": "5 3", "before after n_rotations": "keep"}
+    SHRINK: ClassVar[dict[str, str]] = {
+        "chunk": "5 3",
+        "before after n_rotations": "keep",
+        "padded_to": "15",
+        "padded_above": "3",
+    }
 
     def __post_init__(self) -> None:
         self.check()
@@ -71,10 +73,6 @@ class ChunkedAttention(Layer):
         if words and not (even and sum(sizes) == 2 * (self.n_rotations or 0)):
             problem = f"is {short_repr(self.factors)}; it must contain even numbers that sum to twice n_rotations"
             raise self.size_error("factors", problem)
-
-    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return a padding multiple that all test chunk lengths divide, and the smallest test chunk length."""
-        return {"padded_to": 15, "padded_above": 3} if "padded_to" in small else {}
 
     def declare(self) -> Declaration:
         """Declare the projections, hashes, chunked or full scores, weighted values, and output projection."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
 from ....core.traits import Parallel, Roles
 from ....layers._attention_parts import projection
-
-if TYPE_CHECKING:
-    from ....core.shrink import Sizes
 
 
 @record
@@ -50,7 +47,7 @@ class LatentAttention(Layer):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"array": "the learned array"}
     WIDTH_MULTIPLE: ClassVar[int] = 6  # three heads of an even width
     OUTPUT_WIDTH: ClassVar[str] = "d_out"
-    SHRINK: ClassVar[dict[str, str]] = {"d_source d_out": "width", "n_keys": "n_queries"}
+    SHRINK: ClassVar[dict[str, str]] = {"d_source d_out": "width", "n_keys": "n_queries", "n_heads": "parts 3"}
 
     def __post_init__(self) -> None:
         self.check()
@@ -59,10 +56,6 @@ class LatentAttention(Layer):
         self.must_divide("n_heads", "d_v")
         if self.query_residual and (self.reads_itself or self.d_out != self.d_model):
             raise self.size_error("query_residual", "cannot be combined with reads_itself or d_out")
-
-    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return a head count that divides all widths of the small test model."""
-        return {"n_heads": sizes.N_PARTS}
 
     def declare(self) -> Declaration:
         """Declare the norms, the projections with biases, the scores, the weighted values, and the output."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from ....core.declaration import Declaration
 from ....core.record import record
 from ....core.traits import Roles
 from ....layers._attention_parts import MultiHead, project_inputs, project_output
-
-if TYPE_CHECKING:
-    from ....core.shrink import Sizes
 
 
 @record
@@ -33,7 +30,7 @@ class LocalAttention(MultiHead):
     AXES: ClassVar[str] = """
     wh  half_window  queries in half a window
     """
-    SHRINK: ClassVar[dict[str, str]] = {"window": "related"}
+    SHRINK: ClassVar[dict[str, str]] = {"window": "local 6", "padded_to": "padded 12"}
     ROLES: ClassVar[Roles] = Roles(windows="window")
     HAS_ORDER: ClassVar[bool] = True
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"ones": "1 per token", "padding": "a mask of padding tokens"}
@@ -44,10 +41,6 @@ class LocalAttention(MultiHead):
         self.must_divide("window", "padded_to")
         if self.window % 2:
             raise self.size_error("window", f"must be even, not {self.window}")
-
-    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return a small even window, and a padding multiple of two windows."""
-        return super().shrink_related(sizes, small) | {"window": 6, "padded_to": 12}
 
     def declare(self) -> Declaration:
         """Declare the projections, scores in half-overlapping chunks, weighted values, and output projection."""

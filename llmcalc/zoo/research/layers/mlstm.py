@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
 from ....core.traits import Parallel, Roles
 from ....layers._attention_parts import projection
-
-if TYPE_CHECKING:
-    from ....core.shrink import Sizes
 
 
 @record
@@ -44,16 +41,12 @@ class Mlstm(Layer):
     ROLES: ClassVar[Roles] = Roles(heads="n_heads", chunks="chunk")
     IS_RECURRENT: ClassVar[bool] = True
     WIDTH_MULTIPLE: ClassVar[int] = 6  # three heads of an even width
-    SHRINK: ClassVar[dict[str, str]] = {"chunk": "always 5 3"}
+    SHRINK: ClassVar[dict[str, str]] = {"chunk": "always 5 3", "n_heads": "parts 3"}
 
     def __post_init__(self) -> None:
         self.check()
         self.must_divide("n_heads", "d_k")
         self.must_divide("n_heads", "d_v")
-
-    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return a head count that divides all widths of the small test model."""
-        return {"n_heads": sizes.N_PARTS}
 
     def declare(self) -> Declaration:
         """Declare the q, k, v and gate projections, chunkwise recurrence, norm, output gate, and output projection."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from ....core.declaration import Declaration
 from ....core.record import record
 from ....layers._attention_parts import MultiHead, projection
-
-if TYPE_CHECKING:
-    from ....core.shrink import Sizes
 
 ENDS = 4  # number of blocks that are computed separately: the first two and the last two
 NEAR = 3  # number of neighbouring blocks, including the block itself
@@ -38,16 +35,12 @@ class SparseAttention(MultiHead):
     wc  n_band_keys  keys in the neighbouring and random blocks of a query block
     wg  n_end_keys   keys in the first and last blocks
     """
-    SHRINK: ClassVar[dict[str, str]] = {"block": "related"}
+    SHRINK: ClassVar[dict[str, str]] = {"block": "always blocks 2", "n_random": "always random 1"}
 
     @property
     def limit(self) -> int:
         """Maximum sequence length for full attention, in tokens."""
         return (NEAR + GLOBAL + 2 * self.n_random) * self.block
-
-    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return a block size of two tokens, and one random block per query block."""
-        return super().shrink_related(sizes, small) | {"block": 2, "n_random": 1}
 
     def declare(self) -> Declaration:
         """Declare the projections, blockwise or full scores, weighted values, and output projection."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
 from ....core.traits import Parallel
 from ....layers._attention_parts import projection
-
-if TYPE_CHECKING:
-    from ....core.shrink import Sizes
 
 
 @record
@@ -30,14 +27,11 @@ class ChannelAttention(Layer):
 
     WIDTH_MULTIPLE: ClassVar[int] = 6  # three groups of an even width
     PARALLEL: ClassVar[Parallel] = Parallel(whole="e v cg")
+    SHRINK: ClassVar[dict[str, str]] = {"n_groups": "parts 3"}
 
     def __post_init__(self) -> None:
         self.check()
         self.must_divide("n_groups", "d_model")
-
-    def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
-        """Return a group count that divides all widths of the small test model."""
-        return {"n_groups": sizes.N_PARTS}
 
     def declare(self) -> Declaration:
         """Declare the projections, channel scores within each group, weighted values, and output projection."""
