@@ -173,17 +173,27 @@ class LayerKernels:
         factors = self.place.extents(axes)
         if kind == WEIGHTS and tensor and work.equation.function != "gather":
             factors = list(self.weight_factors(tensor, axes, work))
+        elif not is_write and (kind == CACHE or all(isinstance(length, int) for _, length in factors)):
+            factors += self.executed(work, factors)
         return Access(work, operand.name, kind, is_write, tuple(factors), bits)
+
+    def executed(self, work: Work, known: list[tuple[str, Extent]]) -> list[tuple[str, Extent]]:
+        """Return a factor that is 0 if an equation has no rows, unless the ``known`` factors are 0 in this case."""
+        lengths = [self.place.extent(axis) for axis in work.equation.out.axes]
+        sizes = [length for length in lengths if isinstance(length, Form)]
+        rows = lift(prod(sizes, start=lift(1)))
+        optional = (length for length in sizes if not length.symbols() <= ALWAYS_POSITIVE)
+        others = [length for _, length in known]
+        return [] if all(length in others for length in optional) else [(EXECUTED, lift(minimum(rows, 1)))]
 
     def weight_factors(self, tensor: Tensor, axes: tuple[str, ...], work: Work) -> Iterator[tuple[str, Extent]]:
         """Yield the factors of a weight access. A weight is read only if the equation has at least one row.
 
         A routed expert is read if at least one token selects it.
         """
+        yield from self.executed(work, [])
         lengths = [self.place.extent(axis) for axis in work.equation.out.axes]
         rows = lift(prod((length for length in lengths if isinstance(length, Form)), start=lift(1)))
-        if not rows.symbols() <= ALWAYS_POSITIVE:
-            yield EXECUTED, lift(minimum(rows, 1))
         whole, used = tensor.active or ("", "")
         for axis in axes:
             if axis == whole:

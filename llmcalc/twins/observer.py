@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import prod
@@ -28,12 +29,15 @@ class Observer:
         matmul_flops: FLOPs of contractions (2 per multiply-accumulate).
         elementwise: number of output elements of all other operations.
         bytes: total size of operands and outputs, in bytes.
+        matmul_elements: number of elements of the operands and results of contractions.
+        n_reads: number of rows that were selected, by weight. A row of the weights of experts belongs to one expert.
     """
 
     def __init__(self) -> None:
-        self.matmul_flops = 0
+        self.matmul_flops = self.matmul_elements = 0
         self.elementwise = 0
         self.bytes = 0
+        self.n_reads = Counter[str]()
 
     def watch(self, array: Any) -> Observed:
         """Return a watched view of the array."""
@@ -45,7 +49,9 @@ class Observer:
     def weights_of(self, model: Any) -> Iterator[Observer]:
         """Watch a model's weights inside a ``with`` block, counting all operations that depend on them."""
         plain = dict(model.tensors)
-        model.tensors.update({name: self.watch(array) for name, array in plain.items()})
+        for name, array in plain.items():
+            model.tensors[name] = self.watch(array)
+            model.tensors[name].name = name
         try:
             yield self
         finally:
@@ -55,6 +61,8 @@ class Observer:
         """Add one operation to the counts."""
         arrays = [array for array in (*inputs, output) if isinstance(array, np.ndarray)]
         self.bytes += sum(array.nbytes for array in arrays)
+        if what in (np.einsum, np.matmul) and output.size:
+            self.matmul_elements += sum(array.size for array in arrays)
         if what is np.einsum:  # without a summed axis, each sum has a single term
             self.matmul_flops += MAC * prod(axes_of(inputs).values())
         elif what is np.matmul:
@@ -78,6 +86,12 @@ class Observed(np.ndarray[Any, Any]):
     """An array that reports its operations to an observer."""
 
     observer: Observer | None = None
+    name = ""  # of a weight; views and results have no name
+
+    def __getitem__(self, key: Any) -> Any:
+        if self.name and self.observer and isinstance(key, int | np.ndarray):
+            self.observer.n_reads[self.name] += np.size(key)
+        return super().__getitem__(key)
 
     def __array_finalize__(self, source: Any) -> None:
         self.observer = getattr(source, "observer", None)

@@ -1,4 +1,4 @@
-"""Comparison of a small architecture with its NumPy model: parameters, FLOPs, KV cache, activations and experts."""
+"""Comparison of a small architecture with its NumPy model, such as parameters, FLOPs, traffic, state and experts."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from ..twins.observer import Observer
 from ..twins.step import Step
 from ..twins.training import tower_step, train_step
 from ..twins.weights import Array
+from . import traffic
 from .equation_model import generated_models
 from .result import Check
 
@@ -65,7 +66,7 @@ def compare(small: Architecture) -> Iterator[Check]:
     texts = _inputs(small, model)
     yield _parameters(small, model)
     yield from _active(small, model, texts)
-    yield _forward(small, model, texts)
+    yield from _forward(small, model, texts)
     yield from _training(small, model, texts)
     if small.main.role == "decoder":
         yield from _decode(small, model, texts)
@@ -137,14 +138,16 @@ def _declared_experts(small: Architecture) -> int:
     return n_active
 
 
-def _forward(small: Architecture, model: Model, texts: _Inputs) -> Check:
-    observer = Observer()
-    with observer.weights_of(model):
-        model.forward(*texts.first(SEQ))
+def _forward(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check]:
+    """Check the FLOPs and the traffic of a forward pass."""
+    observer, step = Observer(), traffic.unfused_traffic(small, **texts.sizes)
+    excluded = traffic.reordered_kinds(model, step)
+    with observer.weights_of(counted := traffic.without_traffic_of(excluded, model, observer)):
+        counted.forward(*texts.first(SEQ))
         if texts.pixels is not None:
-            model.see(texts.pixels, texts.grid)
-    declared = flops(small, **texts.sizes).matmul
-    return Check("matmul FLOPs, forward", declared, observer.matmul_flops, "FLOPs")
+            counted.see(texts.pixels, texts.grid)
+    yield Check("matmul FLOPs, forward", flops(small, **texts.sizes).matmul, observer.matmul_flops, "FLOPs")
+    yield traffic.check("forward", [step], model, observer, excluded)
 
 
 def _training(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check]:
@@ -185,18 +188,21 @@ def _saved(small: Architecture, observed: tuple[int, ...], texts: _Inputs) -> Ch
 
 
 def _decode(small: Architecture, model: Model, texts: _Inputs) -> Iterator[Check]:
-    """Check the state and FLOPs of decode steps after a prefill, and compare logits with those of a single pass."""
+    """Check the state, FLOPs and traffic of decode steps after a prefill, and compare logits with a single pass."""
     whole = model.forward(*texts.first(SEQ + STEPS))
     logits, cache = model.prefill(*texts.first(SEQ))
     yield Check("state", state(small, batch=BATCH, seq=SEQ).elements, cache.elements, "elements")
     source: dict[str, Any] = {"source": SEQ} if small.is_encoder_decoder else {}
-    observer, steps, declared = Observer(), [np.asarray(logits)], 0
-    with observer.weights_of(model):
+    observer, steps, declared, moved = Observer(), [np.asarray(logits)], 0, []
+    excluded = traffic.reordered_kinds(model)
+    with observer.weights_of(counted := traffic.without_traffic_of(excluded, model, observer)):
         for at in range(SEQ, SEQ + STEPS):
-            steps.append(np.asarray(model.decode(texts.main[:, at : at + 1], cache)))
-            work = flops(small, batch=BATCH, seq=1, context=at, mode="decode", attention="dense", **source)
-            declared += work.matmul
+            steps.append(np.asarray(counted.decode(texts.main[:, at : at + 1], cache)))
+            step = {"batch": BATCH, "seq": 1, "context": at, "mode": "decode", "attention": "dense", **source}
+            declared += flops(small, **step).matmul
+            moved.append(traffic.unfused_traffic(small, **step))
     yield Check(f"matmul FLOPs, {STEPS} decode steps", declared, observer.matmul_flops, "FLOPs")
+    yield traffic.check(f"{STEPS} decode steps", moved, model, observer, excluded)
     layers = (placed for stack in model.stacks for placed in stack.layers() if hasattr(placed.module, "is_stepwise"))
     if all(placed.module.is_stepwise(placed.layer) for placed in layers):
         yield _logits("logits, step by step", whole, np.concatenate(steps, axis=1))

@@ -25,6 +25,30 @@ def test_elementwise_work_and_bytes() -> None:
     assert observer.matmul_flops == 0
 
 
+def test_contractions_move_their_operands_and_results() -> None:
+    observer = Observer()
+    x = observer.watch(np.ones((2, 3)))
+    _ = x @ np.ones((3, 5))
+    assert observer.matmul_elements == 2 * 3 + 3 * 5 + 2 * 5
+    _ = np.exp(x)
+    _ = np.einsum("ij,jk->ik", x[:0], np.ones((3, 5)))  # without rows, nothing is read
+    assert observer.matmul_elements == 2 * 3 + 3 * 5 + 2 * 5
+
+
+def test_selected_rows_of_weights_are_counted() -> None:
+    model = llmcalc.twin(llmcalc.load("gpt2").shrink())
+    name, weight = next(iter(model.tensors.items()))
+    with Observer().weights_of(model) as observer:
+        _ = (
+            model.tensors[name][1],
+            model.tensors[name][np.array([[0, 1, 1]])],
+            model.tensors[name][:1],
+            model.tensors[name].T[0],
+        )
+    assert observer.n_reads == {name: 1 + 3}
+    assert model.tensors[name] is weight
+
+
 def test_results_of_watched_arrays_are_watched() -> None:
     observer = Observer()
     x = observer.watch(np.ones((2, 3)))

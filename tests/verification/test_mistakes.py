@@ -23,6 +23,7 @@ from llmcalc.verification import verify
 FORWARD, BACKWARD, DECODE = "matmul FLOPs, forward", "matmul FLOPs, backward", "matmul FLOPs, 3 decode steps"
 PARAMETERS, EXPERTS, STATE, SAVED = "parameters", "active experts", "state", "saved activations"
 LOGITS = "logits, step by step"
+MOVED, MOVED_IN_DECODE = MOVES = "matmul traffic, forward", "matmul traffic, 3 decode steps"
 
 
 @pytest.fixture(autouse=True)
@@ -110,11 +111,11 @@ DECLARED = {
     ),
     "an expert's tensor is not said to be one": Mistake(
         "mixtral", "moe", lambda d: d.tensors.__setitem__(-1, replace(d.tensors[-1], active=None)),
-        {"active parameters"},
+        {"active parameters", *MOVES},
     ),
     "a token has an expert too many": Mistake(
         "deepseek-v3", "moe", lambda d: d.axes.update(j=int(d.axes["j"]) + 1),
-        {EXPERTS, "active parameters", FORWARD, BACKWARD, DECODE, SAVED},
+        {EXPERTS, "active parameters", FORWARD, BACKWARD, DECODE, SAVED, *MOVES},
     ),
     "scores run over widths twice": Mistake(
         "gpt2", "attention", line("s[b h q k] = q", "s[b h q k] = q[b q h e] k[b k g v] | g:h core"),
@@ -124,12 +125,17 @@ DECLARED = {
     "keys are cached for each query head": Mistake("llama3", "attention", state("k", "b", "t", "h", "e"), {STATE}),
     "a latent is cached for each head": Mistake("deepseek-v3", "mla", state("ckv", "b", "t", "h", "C"), {STATE}),
     "a recurrent state has lost its width": Mistake("mamba2", "mamba2", state("ssm", "b", "H", "P"), {STATE}),
-    "a short convolution keeps nothing": Mistake("mamba", "mamba", state("conv"), {STATE}),
+    "a short convolution keeps nothing": Mistake("mamba", "mamba", state("conv"), {STATE, MOVED_IN_DECODE}),
     "a convolution has one tap": Mistake(
         "mamba", "mamba", line("u[b qc i] = u", "u[b qc i] = u[b qc i] D[i] | prefill"), {FORWARD, BACKWARD}
     ),
     "a step of decoding reads one token": Mistake(
-        "deepseek-v3", "mla", line("s[b h q k] = ql", "s[b h q] = ql[b q h C] ckv[b q C] | decode model"), {DECODE}
+        "deepseek-v3", "mla", line("s[b h q k] = ql", "s[b h q] = ql[b q h C] ckv[b q C] | decode model"),
+        {DECODE, MOVED_IN_DECODE},
+    ),
+    "each query reads keys of its own": Mistake(
+        "gpt2", "attention", line("s[b h q k] = q", "s[b h q k] = q[b q h e] k[b q k g e] | g:h core"),
+        {SAVED, MOVED},
     ),
     "a chunk sees all tokens": Mistake(
         "qwen3-next", "gated_delta_net",
@@ -210,14 +216,14 @@ class Slip(NamedTuple):
 EXECUTED = {
     "a bias is forgotten": Slip("gpt2", "attention", "weights", _without("bq"), {PARAMETERS}),
     "a norm is forgotten": Slip("deepseek-v3", "norm", "weights", _without("w"), {PARAMETERS, "active parameters"}),
-    "a layer is computed twice": Slip("gpt2", "mlp", "forward", _twice, {FORWARD, BACKWARD, DECODE}),
-    "a head is computed twice": Slip("t5", "head", "forward", _twice, {FORWARD, BACKWARD, DECODE}),
+    "a layer is computed twice": Slip("gpt2", "mlp", "forward", _twice, {FORWARD, BACKWARD, DECODE, *MOVES}),
+    "a head is computed twice": Slip("t5", "head", "forward", _twice, {FORWARD, BACKWARD, DECODE, *MOVES}),
     "a token is sent to an expert too many": Slip(
         "mixtral", "moe", "route_with_shared", _one_more_expert,
-        {EXPERTS, "active parameters", FORWARD, BACKWARD, DECODE, SAVED},
+        {EXPERTS, "active parameters", FORWARD, BACKWARD, DECODE, SAVED, *MOVES},
     ),
     "a window keeps a key too many": Slip(
-        "mimo-v2-flash", "attention", "_n_cached_keys", _one_key_more, {STATE, DECODE}
+        "mimo-v2-flash", "attention", "_n_cached_keys", _one_key_more, {STATE, DECODE, MOVED_IN_DECODE}
     ),
     "a gradient is cut off": Slip("llama3", "mlp", "activate", _without_gradient, {BACKWARD, SAVED}),
     "a softmax keeps its steps": Slip("llama3", "attention", "softmax", _step_by_step, {SAVED}),

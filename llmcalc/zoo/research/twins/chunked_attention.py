@@ -18,6 +18,8 @@ from ....twins.heads import join, project, projections
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, constant, matrix
 
+REORDERS_SUMS = True  # the chunks that a query attends to are copied
+
 SEED = 0  # seed of the random directions
 HIDDEN, ITSELF = -1e9, -1e5  # scores of masked keys, and of the query itself
 EPS = 1e-6  # epsilon per element of a key

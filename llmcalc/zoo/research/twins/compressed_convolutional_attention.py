@@ -15,6 +15,8 @@ from ....twins.rope import rotate
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, kernel, matrix, vector
 
+REORDERS_SUMS = True  # the second convolution reads windows of the first one
+
 LEAST_SQUARE = float(np.finfo(float).eps) ** 2  # lower bound on the squared length of a query or key
 
 

@@ -16,6 +16,8 @@ from ....twins.heads import grouped_mix
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weights
 
+REORDERS_SUMS = True  # one sum over the keys of both inputs replaces two sums
+
 __all__ = ["forward", "weights"]
 
 

@@ -17,6 +17,8 @@ from ....twins.positions import buckets
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, matrix, vector
 
+REORDERS_SUMS = True  # each stream reads the keys of the main stream
+
 
 def weights(layer: Any) -> list[Weight]:
     """Return the projections, including the projection from tokens to one bias per bucket and head."""
