@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..core.architecture import Architecture
-from ..core.errors import DescriptionError, InputError, short_repr
+from ..core.errors import DescriptionError, InputError, nearest, short_repr
 from ..core.setting import Setting, read_texts
 
 WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".pkl")  # only the first two can be read
@@ -33,10 +33,11 @@ def load(
     48
 
     Args:
-        source: one of: a preset's name or alias (``"gpt3"``, ``"bert-large"``); a path of a preset YAML file, a Hugging
-            Face ``config.json``, a ``.safetensors`` file or folder with its ``config.json``, or a ``.gguf`` file;
-            ``"hf:org/name@revision"`` for a repository of the Hub; ``"-"`` for standard input; a config or preset as a
-            mapping; an architecture, which is returned unchanged.
+        source: one of: a preset's name or alias (``"gpt3"``, ``"bert-large"``); the name of a model with the
+            architecture of a preset (``"Qwen/Qwen3-8B"``, ``"llama3.2:3b"``), which a note in the result states; a path
+            of a preset YAML file, a Hugging Face ``config.json``, a ``.safetensors`` file or folder with its
+            ``config.json``, or a ``.gguf`` file; ``"hf:org/name@revision"`` for a repository of the Hub; ``"-"`` for
+            standard input; a config or preset as a mapping; an architecture, which is returned unchanged.
         overrides: ``path=value`` strings that change variables or keys of the model.
         as_: ``model_type`` to read a config as, overriding its own. Results carry a warning.
         allow_unknown: unknown config keys to ignore. Results carry a warning for each.
@@ -102,7 +103,7 @@ def _from_path(source: str | os.PathLike[str], reading: Reading) -> Architecture
     except (OSError, ValueError) as error:  # the name is too long or contains a NUL
         raise DescriptionError(f"invalid path: {error}", where=short_repr(str(path))) from None
     if not exists:
-        raise DescriptionError("file not found", where=str(path) if str(path).isprintable() else short_repr(str(path)))
+        return _from_repository_name(source, reading)
     if folder or path.suffix in WEIGHTS:
         from ..importers.weights import describe
 
@@ -112,6 +113,23 @@ def _from_path(source: str | os.PathLike[str], reading: Reading) -> Architecture
 
         return _from_data(read_json(read_text(path), str(path)), str(path), reading)
     return load_file(path, None, reading.overrides)
+
+
+def _from_repository_name(source: str | os.PathLike[str], reading: Reading) -> Architecture:
+    """Load the preset with the architecture of a repository such as ``Qwen/Qwen3-8B``, which is not a local path."""
+    from ..schema.model_names import known_name, organisation
+    from ..schema.preset import load_preset
+    from ..schema.preset_files import names
+
+    where, hint = os.fspath(source), ""
+    if isinstance(source, str) and organisation(source) and not os.path.exists(os.path.dirname(source)):
+        known = names()
+        if known_name(source, known):
+            return load_preset(source, reading.overrides)
+        near = nearest(os.path.basename(source), known, 1)
+        hint = " ".join((*(f"did you mean {each}?" for each in near), f"for a repository of the Hub, use hf:{source}"))
+    where = where if where.isprintable() else short_repr(where)
+    raise DescriptionError("file not found", where=where, hint=hint)
 
 
 def _from_stdin(reading: Reading) -> Architecture:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..core.architecture import Architecture
 
 MODEL = Argument(
-    "model", "Preset name, preset YAML, config.json or its folder, .safetensors, .gguf, hf:org/name, or - for stdin.",
+    "model", "Model name, preset YAML, config.json or its folder, .safetensors, .gguf, hf:org/name, or - for stdin.",
     complete="models",
 )  # fmt: skip
 SET = Option(

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from ..core.architecture import Architecture, Extra
 from ..core.errors import DescriptionError, InputError, UnknownNameError
 from ..core.layer import Layer
+from ..core.record import changed
 from . import preset_files
 from .build import BRANCH_KEYS, SUBLAYER_KEYS, Builder
 from .facts import expectations, notes, published_formats, training_facts
@@ -34,7 +35,8 @@ _INHERITED = ("family", "source", "status", "variables", "kinds", "architecture"
 def load_preset(name: str, overrides: Sequence[str] = ()) -> Architecture:
     """Return the architecture of the preset with the given name."""
     found = preset_files.find(name)
-    return load_file(found.file, found.size, overrides)
+    architecture = load_file(found.file, found.size, overrides)
+    return changed(architecture, notes=(found.note, *architecture.notes)) if found.note else architecture
 
 
 def load_file(file: str | os.PathLike[str], size: str | None = None, overrides: Sequence[str] = ()) -> Architecture:

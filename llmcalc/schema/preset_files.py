@@ -16,10 +16,14 @@ PACKAGE = os.path.dirname(os.path.dirname(__file__))
 
 
 class PresetLocation(NamedTuple):
-    """The file and size of a named preset. A size of None selects the default size."""
+    """The file and size of a named preset. A size of None selects the default size.
+
+    ``note`` says which preset was chosen, unless the name is that of a preset.
+    """
 
     file: str
     size: str | None
+    note: str = ""
 
 
 def installed_folder() -> str:
@@ -58,7 +62,7 @@ def files_in(folder: str) -> dict[str, str]:
 
 
 def find(name: str) -> PresetLocation:
-    """Find a preset by family name, ``family-size`` or alias."""
+    """Find a preset by family name, ``family-size``, alias, or the name of a repository with the same architecture."""
     wanted = name.strip().lower()
     known = files()
     if wanted in known:
@@ -68,9 +72,15 @@ def find(name: str) -> PresetLocation:
             found = dict(_names_of(stem, known[stem], read_preset(known[stem]))).get(wanted)
             if found:
                 return found
-    if wanted in names():
-        return names()[wanted]
-    raise UnknownNameError("model", name, names(), hint="run llmcalc presets list to see all models")
+    known_names = names()
+    if wanted in known_names:
+        return known_names[wanted]
+    from .model_names import known_name  # not needed by most commands
+
+    same = known_name(name, known_names)
+    if same:
+        return known_names[same]._replace(note=f"{name.strip()}: using the architecture of preset {same}")
+    raise UnknownNameError("model", name, known_names, hint="run llmcalc presets list to see all models")
 
 
 def _names_of(stem: str, file: str, data: dict[str, Any]) -> Iterator[tuple[str, PresetLocation]]:

@@ -124,7 +124,7 @@ class _Family:
 
     def __init__(self, name: str, measure: Measure) -> None:
         is_path = name.endswith((".yaml", ".yml"))
-        self.file, only = (name, None) if is_path else preset_files.find(name)
+        self.file, only = (name, None) if is_path else preset_files.find(name)[:2]
         self.name, self.measure = Path(self.file).stem, measure
         data = inherit(preset_files.read_preset(self.file), self.file).data
         sizes: dict[str | None, Any] = dict(mapping_at(data, "sizes").items()) or {None: {}}

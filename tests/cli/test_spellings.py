@@ -13,6 +13,7 @@ from llmcalc.cli.main import main
 from llmcalc.cli.table import COMMANDS
 from llmcalc.core.errors import InputError
 from llmcalc.core.setting import LENGTHS, read_length
+from llmcalc.schema.preset_files import names
 
 # what is typed: name and count, or bytes of one GPU and count
 GPUS: dict[str, tuple[str | int, int | None]] = {
@@ -132,3 +133,45 @@ def test_python_takes_lengths_as_text() -> None:
     assert llmcalc.train("gpt2", "1B", seq="1k").compute == llmcalc.train("gpt2", "1B", seq=1024).compute
     with pytest.raises(InputError, match=r"^seq: invalid length '8kb'"):
         llmcalc.traffic(model, seq="8kb")
+
+
+MODELS = {
+    "llama3.3-70b": "llama3.3-70b", "Llama 3.3 70B": "llama3.3-70b", "LLAMA-3.3-70B": "llama3.3-70b",
+    "meta-llama/Llama-3.3-70B-Instruct": "llama3.3-70b", "meta-llama/Meta-Llama-3-8B-Instruct": "llama3-8b",
+    "meta-llama/Llama-2-7b-chat-hf": "llama2-7b", "llama3.2:3b": "llama3.2-3b", "llama3.2:3b-instruct": "llama3.2-3b",
+    "unsloth/Llama-3.2-1B": "llama3.2-1b", "https://huggingface.co/meta-llama/Llama-3.1-8B": "llama3.1-8b",
+    "hf.co/Qwen/Qwen3-8B": "qwen3-8b", "Qwen/Qwen3-235B-A22B": "qwen3-moe-235b-a22b", "Qwen/Qwen3-32B": "qwen3-32b",
+    "Qwen/Qwen3-235B-A22B-Instruct-2507": "qwen3-moe-235b-a22b", "Qwen/Qwen3-4B-Thinking-2507": "qwen3-4b",
+    "Qwen/Qwen2.5-72B-Instruct": "qwen2.5-72b", "Qwen/QwQ-32B": "qwen2.5-32b", "qwen3:32b": "qwen3-32b",
+    "google/gemma-3-27b-it": "gemma3-27b", "google/gemma-3-27b-pt": "gemma3-27b", "gemma3:27b-it": "gemma3-27b",
+    "mistralai/Mistral-7B-Instruct-v0.3": "mistral-7b-v0.3", "mistralai/Mixtral-8x7B-Instruct-v0.1": "mixtral-8x7b",
+    "mistralai/Mistral-Large-Instruct-2407": "mistral-large-123b", "openai/gpt-oss-120b": "gpt-oss-120b",
+    "gpt-oss:20b": "gpt-oss-20b", "deepseek-ai/DeepSeek-V3": "deepseek-v3-671b",
+    "deepseek-ai/DeepSeek-V3-Base": "deepseek-v3-671b", "deepseek-ai/DeepSeek-R1-Distill-Llama-70B": "llama3.3-70b",
+    "moonshotai/Kimi-K2-Instruct": "kimi-k2-1t", "meta-llama/Llama-4-Scout-17B-16E-Instruct": "llama4-scout",
+    "openai-community/gpt2-xl": "gpt2-xl", "google-t5/t5-base": "t5-base",
+    "HuggingFaceTB/SmolLM3-3B-Base": "smollm3-3b", "EleutherAI/pythia-70m": "pythia-70m",
+    "databricks/dbrx-instruct": "dbrx-132b-a36b", "microsoft/phi-4": "phi4-14b",
+}  # fmt: skip
+REFUSED_MODELS = (
+    "Qwen/Qwen3-8B-FP8", "Qwen/Qwen3-8B-AWQ", "Qwen/Qwen3-8B-GGUF", "unsloth/Llama-3.3-70B-Instruct-bnb-4bit",
+    "llama3.3:70b-instruct-q4_K_M", "llama3.3:latest", "llama3.3:7b", "deepseek-r1:70b", "microsoft/deberta-base",
+    "openai/whisper-base", "meta-llama/Llama-Guard-3-8B", "meta-llama/Llama-3.2-11B-Vision-Instruct",
+    "Qwen/Qwen2.5-VL-7B-Instruct", "google/gemma-2-2b-jpn-it", "Qwen/Qwen3-235B", "Qwen/Qwen3-235B-A22B-Instruct-9999",
+    "gpt-313b", "llama-318b", "llama,3-8b", "llama3-8b@main", "llama3-8b x2", "a/b/llama3-8b", "./llama3-8b",
+    "tests/llama3-8b", "llama3-8b/", "/llama3-8b", "llama3:8b:8b", "instruct", "qwen/", "llama3-8b.yaml", "foo/bar",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("typed", MODELS)
+def test_models(typed: str) -> None:
+    found = llmcalc.load(typed)
+    assert found.name == MODELS[typed]
+    says_so = any(note.startswith(f"{typed}: using the architecture of preset ") for note in found.notes)
+    assert says_so == (typed.lower() not in names())
+
+
+@pytest.mark.parametrize("typed", REFUSED_MODELS)
+def test_other_names_of_models_are_refused(typed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["params", typed]) == 2
+    assert "error: " in capsys.readouterr().err

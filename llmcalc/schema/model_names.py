@@ -1,0 +1,63 @@
+"""Lookup of presets by the names of repositories and models, such as ``Qwen/Qwen3-8B-Instruct`` or ``llama3.2:3b``.
+
+Only differences that never change the architecture are ignored: the organisation, case, separators, and the
+suffixes of fine-tuned versions. Any other difference, such as a quantisation or a date, makes a name unknown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+TUNED = ("instruct", "chat", "it", "pt", "hf", "thinking")  # versions with the same architecture
+BASE = "base"  # also the name of a size, so it is ignored only after a version number
+MAKERS = ("meta",)  # as in Meta-Llama-3-8B
+LONGEST = 120  # characters
+_REPOSITORY = re.compile(
+    r"(?:(?:https://)?(?:huggingface|hf)\.co/)?(?:([a-z0-9][\w.-]*)/)?([^/:]+)(?::([^/:]+))?", re.ASCII
+)
+_NAME = re.compile(r"[a-z0-9][a-z0-9.+_ -]*", re.ASCII)
+_WORDS = re.compile(r"[a-z]+|\d+(?:\.\d+)*|\+", re.ASCII)
+
+
+def organisation(name: str) -> str | None:
+    """Return the organisation of a repository name such as ``Qwen/Qwen3-8B``, or None for any other text.
+
+    >>> organisation("Qwen/Qwen3-8B"), organisation("gpt3"), organisation("a/b/c.yaml")
+    ('qwen', None, None)
+    """
+    match = _REPOSITORY.fullmatch(name.strip().lower()) if len(name) <= LONGEST else None
+    return match[1] if match else None
+
+
+def known_name(name: str, names: Iterable[str]) -> str | None:
+    """Return the name in ``names`` that has the same architecture as ``name``, or None.
+
+    >>> names = ["llama3.3-70b", "gemma-3-27b", "deberta", "qwen3-8b"]
+    >>> known_name("meta-llama/Llama-3.3-70B-Instruct", names), known_name("gemma3:27b-it", names)
+    ('llama3.3-70b', 'gemma-3-27b')
+    >>> known_name("microsoft/deberta-base", names), known_name("Qwen/Qwen3-8B-FP8", names), known_name("qwen3", names)
+    (None, None, None)
+    """
+    match = _REPOSITORY.fullmatch(name.strip().lower()) if len(name) <= LONGEST else None
+    if match is None:
+        return None
+    wanted = "-".join(filter(None, match.group(2, 3)))
+    if not _NAME.fullmatch(wanted):
+        return None
+    known: dict[tuple[str, ...], str] = {}
+    for each in names:
+        known.setdefault(_words(each), each)
+    words = _words(wanted)
+    tuned = tuple(word for word in words if word not in TUNED)
+    candidates = [words, tuned]
+    if words[0] in MAKERS:
+        candidates += [words[1:], tuned[1:]]
+    if BASE in words and any(word[0].isdigit() for word in words):
+        candidates += [tuple(word for word in each if word != BASE) for each in candidates]
+    return next((known[each] for each in candidates if each in known), None)
+
+
+def _words(name: str) -> tuple[str, ...]:
+    """Split a name at separators and between letters and digits, so that ``llama-3-8b`` and ``llama3-8b`` are equal."""
+    return tuple(_WORDS.findall(name.lower()))
