@@ -71,6 +71,7 @@ ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
 SHARED_MODULES = {  # modules that define several kinds, each with its name in ``KIND``
     "delta_rule": ("gated_delta_net", "kda"),
     "gemma3n": ("altup", "laurel", "per_layer_gate", "per_layer_table"),
+    "grouped": ("grouped_attention", "grouped_linear", "grouped_mlp"),
     "rwkv": ("rwkv_channel_mix", "rwkv_head_mix", "rwkv_time_mix"),
 }
 PARTS = {"Capacity": "expert_capacity", "Gate": "gate", "Latent": "latent", "Rope": "rope"}  # modules by class

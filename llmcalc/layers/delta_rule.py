@@ -23,7 +23,7 @@ _SHRINK = {"d_conv": "at most 4", "chunk": "always 5 3"}
 
 @record
 class GatedDeltaNet(Layer):
-    """Short convolutions, the chunked recurrence ``S = α S (I - β k kᵀ) + β v kᵀ; y = S q`` and a gated norm.
+    """Gated DeltaNet: short convolutions, chunks of ``S = α S (I - β k kᵀ) + β v kᵀ; y = S q``, and a gated norm.
 
     Attributes:
         d_model: input and output width.
@@ -92,7 +92,7 @@ class GatedDeltaNet(Layer):
 
 @record
 class Kda(Layer):
-    """Short convolutions, the chunked recurrence ``S = (I - β k kᵀ) diag(α) S + β k vᵀ; y = Sᵀ q`` and a gated norm.
+    """Kimi Delta Attention: ``S = (I - β k kᵀ) diag(α) S + β k vᵀ; y = Sᵀ q`` after short convolutions.
 
     Attributes:
         d_model: input and output width.

@@ -27,6 +27,7 @@ from llmcalc.core.form import FUNCTIONS as FORMS
 from llmcalc.core.layer import Layer
 from llmcalc.core.ledger import elements
 from llmcalc.core.traits import divisions, glossary, role_fields
+from llmcalc.core.zoo_search import find_module
 from llmcalc.layers.mlp import ACTIVATIONS
 from llmcalc.testing import _repaired, is_required, smallest
 from llmcalc.testing import layers as layers_of
@@ -55,7 +56,7 @@ def test_kinds_are_discovered() -> None:
 
 @pytest.mark.parametrize("name", layers.SHARED_MODULES)
 def test_a_shared_module_defines_exactly_its_kinds(name: str) -> None:
-    module = import_module(f"llmcalc.layers.{name}")
+    module = import_module(str(find_module("layers", name)))
     own = [value for value in vars(module).values() if isinstance(value, type) and value.__module__ == module.__name__]
     assert {value.kind() for value in own} == set(layers.SHARED_MODULES[name])
     assert [layers.find(kind)[0].kind() for kind in layers.SHARED_MODULES[name]] == [*layers.SHARED_MODULES[name]]

@@ -25,8 +25,7 @@ from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.moe import Moe
 from llmcalc.layers.norm import Norm
 from llmcalc.layers.parts.rope import Rope
-from llmcalc.zoo.research.layers.grouped_attention import GroupedAttention
-from llmcalc.zoo.research.layers.grouped_mlp import GroupedMlp
+from llmcalc.zoo.research.layers.grouped import GroupedAttention, GroupedMlp
 from llmcalc.zoo.research.layers.lightning_attention import LightningAttention
 
 B, Q, N, D, F, V = 2, 5, 7, 12, 17, 31

@@ -24,8 +24,7 @@ from ....importers.hf.rules import repeat_block, sublayer
 from ....layers import Attention, Linear, Mlp
 from ..layers.affine import Affine
 from ..layers.convbert_attention import ConvBertAttention
-from ..layers.grouped_attention import GroupedAttention
-from ..layers.grouped_mlp import GroupedMlp
+from ..layers.grouped import GroupedAttention, GroupedMlp
 from ..layers.span_selection import SpanSelection
 
 USUAL_EPS = 1e-5  # epsilon of MobileBERT's norms that ignore layer_norm_eps

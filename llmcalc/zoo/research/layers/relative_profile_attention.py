@@ -8,6 +8,7 @@ from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
 from ....core.traits import Parallel, Roles
+from ....layers._recurrent import CONV_AXES, TORCH_CONV_AXES, convolve
 
 if TYPE_CHECKING:
     from ....core.shrink import Sizes
@@ -91,7 +92,7 @@ class RelativeProfileAttention(Layer):
 
     def declare(self) -> Declaration:
         """Declare the projections, convolutions, profiles, scores, weighted values, gate, and output projection."""
-        declaration = Declaration(self._axes(), as_torch={"qc": "q + K - 1", "qd": "q + 1", "Kt": "K"})
+        declaration = Declaration(self._axes(), as_torch={**TORCH_CONV_AXES})
         self._weights(declaration)
         declaration.equations(*self._queries(), *self._keys_and_values(), *self._attend(), *self._output())
         for name in "kv":
@@ -103,7 +104,7 @@ class RelativeProfileAttention(Layer):
     def _axes(self) -> dict[str, int | str]:
         sizes = {"d": self.d_model, "h": self.n_heads, "g": self.n_kv_heads, "e": self.d_head}
         sizes |= {"pw": self.d_profile, "pd": self.reach, "K": self.d_conv}
-        axes: dict[str, int | str] = {**sizes, "qc": "q", "qd": "q", "Kt": "K - 1", "t": "c + q"}
+        axes: dict[str, int | str] = {**sizes, **CONV_AXES, "t": "c + q"}
         if self.window:
             axes |= {"w": self.window, "k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"}
         return axes
@@ -149,10 +150,7 @@ class RelativeProfileAttention(Layer):
 
     def _convolve(self, name: str) -> list[str]:
         if not self.dynamic:
-            return [
-                f"c{name}[b qc g e] = {name}[b qc g e] conv_{name}[g e K] | prefill",
-                f"c{name}[b qd g e] = {name}[b qd g e] conv_{name}[g e K] | decode",
-            ]
+            return convolve(name, "g e", f"conv_{name}", result=f"c{name}")
         return [
             f"taps[b q g K] = {self._input(name)}[b q d] wc{name}[d g K]",
             f"taps[b q g e K] = add(taps, taps_{name})",

@@ -8,6 +8,7 @@ from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
 from ....core.traits import Parallel
+from ....layers._recurrent import CONV_AXES, TORCH_CONV_AXES, convolve
 
 
 @record
@@ -30,16 +31,9 @@ class ResidualConv(Layer):
 
     def declare(self) -> Declaration:
         """Declare the kernels ``[d_model, d_conv]``."""
-        declaration = Declaration(
-            {"d": self.d_model, "K": self.d_conv, "qc": "q", "qd": "q", "Kt": "K - 1"},
-            as_torch={"qc": "q + K - 1", "qd": "q + 1", "Kt": "K"},
-        )
+        declaration = Declaration({"d": self.d_model, "K": self.d_conv, **CONV_AXES}, as_torch={**TORCH_CONV_AXES})
         declaration.weights("conv[d; K]")
-        declaration.equations(
-            "u[b qc d] = x[b qc d] conv[d K] | prefill",
-            "u[b qd d] = x[b qd d] conv[d K] | decode",
-            "y[b q d] = add(u, x)",
-            *(["y[b q d] = scale(y)"] if self.scaled else []),
-        )
+        declaration.equations(*convolve("x", "d", "conv", result="u"), "y[b q d] = add(u, x)")
+        declaration.equations(*["y[b q d] = scale(y)"] * self.scaled)
         declaration.state("conv[b d Kt]", "conv")
         return declaration

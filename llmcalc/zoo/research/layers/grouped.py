@@ -1,0 +1,125 @@
+"""Layers with block-diagonal (grouped) matrices, as in SqueezeBERT [iandola2020] and ConvBERT [jiang2020]."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ....core.declaration import Declaration
+from ....core.layer import Layer
+from ....core.record import record
+from ....core.traits import Parallel, Roles
+from ....layers._attention_parts import MultiHead
+from ....layers.mlp import ACTIVATIONS
+
+
+@record
+class GroupedLinear(Layer):
+    """``y_g = x_g w_g + b_g`` for each channel group g.
+
+    Attributes:
+        d_in: input width.
+        d_out: output width.
+        groups: number of groups; must divide both widths.
+    """
+
+    d_in: int
+    d_out: int
+    groups: int = 1
+
+    KIND: ClassVar[str] = "grouped_linear"
+    AXES: ClassVar[str] = """
+    xi  d_group_in   input width of a group
+    xo  d_group_out  output width of a group
+    """
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="xg xi xo")
+    INPUT_WIDTH: ClassVar[str] = "d_in"
+    OUTPUT_WIDTH: ClassVar[str] = "d_out"
+    SHRINK: ClassVar[dict[str, str]] = {"d_in d_out": "width", "groups": "3 2"}
+
+    def __post_init__(self) -> None:
+        self.check()
+        self.must_divide("groups", "d_in")
+        self.must_divide("groups", "d_out")
+
+    def declare(self) -> Declaration:
+        """Declare the weight ``[groups, d_in / groups, d_out / groups]`` and its bias."""
+        axes: dict[str, int | str] = {"xg": self.groups, "xi": self.d_in // self.groups}
+        declaration = Declaration({**axes, "xo": self.d_out // self.groups})
+        declaration.weights("w[xg; xi | xo]", "b[xg xo]")
+        declaration.equations("y[b q xg xo] = x[b q xg xi] w[xg xi xo]", "y[b q xg xo] = add(y, b)")
+        return declaration
+
+
+@record
+class GroupedMlp(Layer):
+    """``y = act(x w1) w2`` with grouped matrices and biases.
+
+    Attributes:
+        d_model: width of input and output.
+        d_ff: hidden width.
+        activation: activation function applied to the hidden values.
+        groups: number of groups of the first matrix.
+        out_groups: number of groups of the second matrix.
+    """
+
+    d_model: int
+    d_ff: int
+    activation: str = "gelu"
+    groups: int = 1
+    out_groups: int = 1
+
+    KIND: ClassVar[str] = "grouped_mlp"
+    PARALLEL: ClassVar[Parallel] = Parallel(tensor="f")
+    ROLES: ClassVar[Roles] = Roles(hidden="d_ff")
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"u": "the hidden values"}
+    SHRINK: ClassVar[dict[str, str]] = {"groups out_groups": "3 2"}
+
+    def __post_init__(self) -> None:
+        self.check()
+        for name in ("groups", "out_groups"):
+            self.must_divide(name, "d_model")
+            self.must_divide(name, "d_ff")
+
+    def declare(self) -> Declaration:
+        """Declare the two grouped projections and the activation."""
+        declaration = Declaration({"f": self.d_ff})
+        declaration.include("up", GroupedLinear(self.d_model, self.d_ff, self.groups), gives="u")
+        declaration.equations(f"u[b q f] = {self.activation}(u)")
+        declaration.include("down", GroupedLinear(self.d_ff, self.d_model, self.out_groups), of="u", gives="y")
+        return declaration
+
+
+@record
+class GroupedAttention(MultiHead):
+    """Multi-head attention with grouped projections and biases, without a causal mask.
+
+    Attributes:
+        d_model: width of input and output.
+        n_heads: number of heads, each of width d_model / n_heads.
+        q_groups, k_groups, v_groups, o_groups: number of groups of each projection.
+    """
+
+    q_groups: int = 1
+    k_groups: int = 1
+    v_groups: int = 1
+    o_groups: int = 1
+
+    KIND: ClassVar[str] = "grouped_attention"
+    EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"q": "the queries", "k": "the keys", "v": "the values"}
+    SHRINK: ClassVar[dict[str, str]] = {"q_groups k_groups v_groups o_groups": "3 2"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("q_groups", "k_groups", "v_groups", "o_groups"):
+            self.must_divide(name, "d_model")
+
+    def declare(self) -> Declaration:
+        """Declare four grouped projections, the scores, and the weighted values."""
+        declaration = Declaration({"h": self.n_heads, "e": self.d_model // self.n_heads})
+        for name, source, result in (("q", "x", "q"), ("k", "x", "k"), ("v", "x", "v"), ("o", "o", "y")):
+            part = GroupedLinear(self.d_model, self.d_model, getattr(self, f"{name}_groups"))
+            declaration.include(name, part, of=source, gives=result)
+        declaration.equations("s[b h q k] = q[b q h e] k[b k h e]", "s[b h q k] = scale(s)")
+        declaration.equations("p[b h q k] = softmax(s)", "o[b q h e] = p[b h q k] v[b k h e]")
+        return declaration
