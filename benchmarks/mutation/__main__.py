@@ -56,7 +56,7 @@ class Judge(NamedTuple):
     def stages(self, mutant: Mutant) -> Iterator[list[str]]:
         """Yield sets of tests; each set runs only if the mutant survived the previous sets."""
         if self.reach is not None:
-            if mutant.path.parent.name == "layers":
+            if package_of(mutant) == "layers":
                 yield [CONTRACT, "-k", f"[{mutant.path.stem}]"]
             yield from self.reach.stages(mutant, ROOT) or [FAST]
         else:
@@ -67,7 +67,7 @@ class Judge(NamedTuple):
             yield ["tests/oracle"]
 
     def _packages(self, mutant: Mutant) -> Iterator[list[str]]:
-        package = mutant.path.parent.name
+        package = package_of(mutant)
         own = [CONTRACT, "-k", f"[{mutant.path.stem}]"] if package == "layers" else [f"tests/{package}"]
         yield own
         yield [tests for tests in FAST if tests not in own]
@@ -84,6 +84,11 @@ class Judge(NamedTuple):
             if code not in (ALL_PASSED, NOTHING_SELECTED):
                 return mutant, f"killed in stage {number}"
         return mutant, SURVIVED
+
+
+def package_of(mutant: Mutant) -> str:
+    """Return the package that contains a mutant, such as ``calc`` for a module in ``calc/memory``."""
+    return mutant.path.relative_to(ROOT / "llmcalc").parts[0]
 
 
 def sampled(files: list[Path], size: int, seed: int) -> list[Mutant]:
@@ -133,7 +138,7 @@ def main() -> int:
     if options.measure:
         return measure(options.measure, [*FAST, *WIDE], folders, ROOT)
     preload()
-    files = [path for folder in folders for path in sorted(folder.glob("*.py"))]
+    files = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
     chosen = sampled([path for path in files if options.only in str(path)], options.sample, options.seed)
     results: list[tuple[Mutant, str]] = []
     if options.again:
@@ -159,7 +164,7 @@ def report(results: list[tuple[Mutant, str]]) -> None:
     """Print the share of killed mutants by package and overall, and list the survivors."""
     print()
     for package in (*PACKAGES, "all"):
-        verdicts = [verdict for mutant, verdict in results if package in ("all", mutant.path.parent.name)]
+        verdicts = [verdict for mutant, verdict in results if package in ("all", package_of(mutant))]
         if verdicts:
             killed = sum(verdict != SURVIVED for verdict in verdicts)
             low, high = interval(killed, len(verdicts))
