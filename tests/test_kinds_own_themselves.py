@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import llmcalc
 from llmcalc import layers
 from llmcalc.core.architecture import Architecture, Block, Branch, Run, Stack, Sublayer
 from llmcalc.core.functions import FUNCTIONS
+from llmcalc.core.part import Part
 from llmcalc.core.record import fields
 from llmcalc.core.zoo_search import module_names
 
@@ -120,3 +122,30 @@ def test_the_engine_imports_no_kind(file: str) -> None:
 )
 def test_a_name_of_a_kind_is_found(text: str, found: bool) -> None:
     assert any(word in KINDS | FIELDS for _, word in choices(ast.parse(text))) is found
+
+
+MOST_FIELDS, MOST_LINES, MOST_KINDS = 16, 250, 35
+# kinds whose options are many by nature, and those that are still to be composed of parts
+MORE_FIELDS = {"attention": 67, "mla": 34, "moe": 52, "embedding": 22, "head": 19}
+MORE_LINES = {"attention": 384, "mla": 276, "moe": 359}
+HOME = [name for name in layers.kinds() if layers.find(name)[0].__module__.startswith("llmcalc.layers.")]
+
+
+def parts_of(owner: type[Part]) -> Iterator[type[Part]]:
+    for choice in (choice for choices in owner.PARTS.values() for choice in choices):
+        yield choice
+        yield from parts_of(choice)
+
+
+@pytest.mark.parametrize("kind", HOME)
+def test_a_kind_is_composed_of_small_records(kind: str) -> None:
+    found = layers.find(kind)[0]
+    assert len(fields(found)) <= MORE_FIELDS.get(kind, MOST_FIELDS), "compose options that go together into parts"
+    assert {part.__name__: len(fields(part)) for part in parts_of(found) if len(fields(part)) > MOST_FIELDS} == {}
+    lines = len(Path(inspect.getfile(found)).read_text("utf-8").splitlines())
+    assert lines <= MORE_LINES.get(kind, MOST_LINES)
+
+
+def test_few_kinds_are_at_home() -> None:
+    assert len(HOME) <= MOST_KINDS
+    assert {*MORE_FIELDS, *MORE_LINES} <= {*HOME}

@@ -80,9 +80,66 @@ PART_FIELDS: dict[str, dict[str, str]] = {  # by field that holds the part: flat
         "batch_capacity": "batch",
         "priority_by_score": "by_score",
     },
+    "bounds": {
+        "clamp": "clamp",
+        "clamp_late": "clamp_late",
+        "up_offset": "up_offset",
+        "gate_softcap": "gate_softcap",
+        "up_softcap": "up_softcap",
+    },
+    "inner_norm": {"inner_norm_function": "function", "inner_norm_eps": "eps"},
+    "sphere": {"sphere_gain": "gain"},
+    "lora": {"adapter_rank": "rank", "n_adapters": "n"},
+    "padding": {"padded_to": "multiple", "padded_above": "above"},
+    "sequence": {
+        "prompt": "prompt",
+        "n_latents": "n_latents",
+        "n_positions": "n_positions",
+        "streams": "streams",
+        "merge_extra": "merge_extra",
+        "merge_whole": "merge_whole",
+        "n_global": "n_global",
+        "globals_dropped": "globals_dropped",
+        "neighbours": "neighbours",
+        "merge_by_channel": "merge_by_channel",
+    },
+    "pooler": {"pooled": "position", "pooled_id": "id"},
+    "frames": {"span": "span", "chunk": "chunk", "reach": "reach"},
+    "frequencies": {"rows": "bins", "taps_across": "taps"},
+    "residual_stream": {"stream": "index", "restores_stream": "restores"},
+    "multipliers": {
+        "in_scale": "input",
+        "gate_scale": "gate",
+        "out_scale": "output",
+        "scaled": "learned",
+        "z_scale": "z",
+        "x_scale": "x",
+        "B_scale": "B",
+        "C_scale": "C",
+        "dt_scale": "dt",
+    },
+    "time_step": {"dt_min": "least", "dt_max": "most"},
 }
 # by layer kind: the first names of its fields in the order that fingerprints keep; later fields follow
 FIRST_FIELDS = {
+    "norm": """
+        d_model function scale bias eps unit_offset weights_of gate_rank streams n_latents merge merge_extra
+        merge_whole n_global globals_dropped prompt n_positions unused weighted_first activation
+    """,
+    "linear": """
+        d_in d_out bias activation positions pooled pooled_id neighbours merge merge_whole upsample span chunk
+        merge_by_channel n_latents prompt dropped unused share stream recomputed_per_step restores_stream reach
+    """,
+    "mlp": """
+        d_model d_ff activation gated bias out_bias clamp clamp_late up_offset gate_softcap up_softcap inner_norm
+        inner_norm_function inner_norm_eps sparsity on_sphere sphere_gain gate_scale out_scale scaled n_global
+        globals_dropped padded_to padded_above streams adapter_rank n_adapters n_positions n_latents merge merge_extra
+        merge_whole prompt unused
+    """,
+    "mamba2": """
+        d_model n_ssm_heads d_ssm_head d_state n_groups d_conv chunk bias conv_bias norm norm_eps dt_min dt_max
+        out_bias gate_first in_scale out_scale z_scale x_scale B_scale C_scale dt_scale activation
+    """,
     "moe": """
         d_model d_ff n_experts top_k activation gated clamp clamp_late up_offset gate_softcap up_softcap expert_bias
         router renormalise renormalise_eps renormalise_power routed_scale router_softcap mixer_tolerance scaled_input
@@ -95,7 +152,11 @@ FIRST_FIELDS = {
 }
 # by layer kind: flat fields that were the last of the kind, in the order that fingerprints keep
 LAST_FIELDS = {"mla": frozenset(PART_FIELDS["rope"]) - {"rope_theta"}}
-PART_FLAGS = {"gate": "gated"}  # flat fields that tell whether a layer has a part
+PART_FLAGS = {
+    "gate": "gated",
+    "inner_norm": "inner_norm",
+    "sphere": "on_sphere",
+}  # flat fields that tell whether a layer has a part
 PART_ABSENT = {"gate_bias": "none"}  # values of flat fields without the part, if different from the default
 PART_WIDTHS = {"rotary_dim": "d_head"}  # flat fields whose value without the part is that of another field
 PART_SHORT_FORMS = {"positions": ("score_bias", "rope")}  # a field whose value is the name of a part or of a choice

@@ -24,11 +24,19 @@ _noticed: list[str] = []  # flat name in the first constructor call that used on
 @cache
 def flat_names(cls: type[Part]) -> dict[str, Path]:
     """Return a mapping from the flat names of a layer kind to the paths of the corresponding fields."""
-    found: dict[str, Path] = {PART_FLAGS[part]: (part,) for part in cls.PARTS if part in PART_FLAGS}
+    found: dict[str, Path] = {PART_FLAGS[part]: (part,) for part in cls.PARTS if PART_FLAGS.get(part, part) != part}
     for part in cls.PARTS:
-        found |= {flat: (part, *path.split(".")) for flat, path in PART_FIELDS.get(part, {}).items()}
+        found |= {flat: (part, *path) for flat, path in part_fields(cls, part).items()}  # type: ignore[arg-type]
     own = {entry.name for entry in fields(cls)}
     return found | {short: path for short, path in PART_SHORT_FORMS.items() if {*path} <= own}
+
+
+@cache
+def part_fields(cls: type[Part], part: str) -> dict[str, Path]:
+    """Return a mapping from flat names to paths within a part, for the fields that the part has in this layer kind."""
+    paths = {flat: (*path.split("."),) for flat, path in PART_FIELDS.get(part, {}).items()}
+    known = {name for choice in cls.PARTS[part] for name in choice.__match_args__}  # type: ignore[attr-defined]
+    return {flat: path for flat, path in paths.items() if path[0] in known}
 
 
 def current(cls: type[Part], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,12 +70,13 @@ def nested(cls: type[Part], given: Mapping[str, Any]) -> dict[str, Any]:
             found[part] = (found.get(part) or True) if given[flag] else None
     defaults = {entry.name: entry.default for entry in fields(cls)}
     for part in cls.PARTS:
-        moved = {names[name][1:]: given[name] for name in given if name in PART_FIELDS.get(part, {})}
+        paths = part_fields(cls, part)  # type: ignore[arg-type]
+        moved = {paths[name]: given[name] for name in given if name in paths}
         given_part = found.get(part, defaults[part])
         if moved and defaults[part] is None and part not in _SWITCHED:
             given_part = _implied(cls.PARTS[part][0], given_part, moved)
             found[part] = given_part
-        base = read_part(cls.PARTS[part], given_part, defaults[part]) if moved else None
+        base = read_part(cls.PARTS[part], given_part, defaults[part], part) if moved else None
         if base is not None:
             found[part] = _with(base, moved)
     return found
@@ -120,16 +129,16 @@ def flat_fields(layer: Part) -> list[tuple[str, Any, Any]]:
         elif name in PART_FIELDS and name in layer.PARTS:
             if default is not None or name in PART_FLAGS:
                 found.append((PART_FLAGS.get(name, name), value is not None, default is not None))
-            for flat, path in PART_FIELDS[name].items():
-                usual = _at(default, layer.PARTS[name], path.split("."))
+            for flat, path in part_fields(type(layer), name).items():  # type: ignore[arg-type]
+                usual = _at(default, layer.PARTS[name], path)
                 absent = getattr(layer, PART_WIDTHS.get(flat, ""), PART_ABSENT.get(flat, usual))
-                found.append((flat, absent if value is None else _at(value, layer.PARTS[name], path.split(".")), usual))
+                found.append((flat, absent if value is None else _at(value, layer.PARTS[name], path), usual))
         else:
             found.append((name, value, default))
     return found
 
 
-def _at(part: Part | None, choices: tuple[type[Part], ...], path: list[str]) -> Any:
+def _at(part: Part | None, choices: tuple[type[Part], ...], path: Path) -> Any:
     """Return the value at a path in a part, or the default of the first choice with a matching field."""
     first, *rest = path
     holder = part if part is not None and first in part.__match_args__ else None  # type: ignore[attr-defined]
@@ -137,4 +146,4 @@ def _at(part: Part | None, choices: tuple[type[Part], ...], path: list[str]) -> 
     value = getattr(holder or owner, first, None)
     if first not in owner.PARTS:
         return value
-    return _at(value, owner.PARTS[first], rest) if rest else value.kind() if value else "none"
+    return _at(value, owner.PARTS[first], (*rest,)) if rest else value.kind() if value else "none"

@@ -147,9 +147,13 @@ class Traits:
         return self
 
     def sizes(self, role: str) -> Iterator[tuple[str, int]]:
-        """Yield (field, value) for every nonzero field with the given role, such as ``heads``."""
-        own = vars(self)
-        return ((name, own[name]) for name in role_fields(type(self))[role] if own[name])  # type: ignore[arg-type]
+        """Yield (field, value) for every nonzero field with the given role, such as ``heads`` or ``frames.chunk``."""
+        for name in role_fields(type(self))[role]:  # type: ignore[arg-type]
+            first, _, inner = name.partition(".")
+            value = vars(self)[first]
+            value = getattr(value, inner) if inner and value else value
+            if value:
+                yield name, value
 
 
 @cache

@@ -39,10 +39,24 @@ if TYPE_CHECKING:
     from .mlp import Mlp as Mlp
     from .moe import Moe as Moe
     from .norm import Norm as Norm
+    from .parts.bounds import Bounds as Bounds
     from .parts.expert_capacity import Capacity as Capacity
+    from .parts.frames import Frames as Frames
+    from .parts.frequencies import Frequencies as Frequencies
     from .parts.gate import Gate as Gate
+    from .parts.inner_norm import InnerNorm as InnerNorm
     from .parts.latent import Latent as Latent
+    from .parts.lora import Lora as Lora
+    from .parts.multipliers import MlpMultipliers as MlpMultipliers
+    from .parts.multipliers import SsmMultipliers as SsmMultipliers
+    from .parts.padding import Padding as Padding
+    from .parts.pooler import Pooler as Pooler
+    from .parts.residual_stream import ResidualStream as ResidualStream
     from .parts.rope import Rope as Rope
+    from .parts.sequence import InputRows as InputRows
+    from .parts.sequence import SequenceRows as SequenceRows
+    from .parts.sphere import Sphere as Sphere
+    from .parts.time_step import TimeStep as TimeStep
     from .patch import Patch as Patch
     from .rg_lru import RgLru as RgLru
     from .rwkv import RwkvChannelMix as RwkvChannelMix
@@ -74,7 +88,26 @@ SHARED_MODULES = {  # modules that define several kinds, each with its name in `
     "grouped": ("grouped_attention", "grouped_linear", "grouped_mlp"),
     "rwkv": ("rwkv_channel_mix", "rwkv_head_mix", "rwkv_time_mix"),
 }
-PARTS = {"Capacity": "expert_capacity", "Gate": "gate", "Latent": "latent", "Rope": "rope"}  # modules by class
+PARTS = {  # modules by class
+    "Bounds": "bounds",
+    "Capacity": "expert_capacity",
+    "Frames": "frames",
+    "Frequencies": "frequencies",
+    "Gate": "gate",
+    "InnerNorm": "inner_norm",
+    "InputRows": "sequence",
+    "Latent": "latent",
+    "Lora": "lora",
+    "MlpMultipliers": "multipliers",
+    "Padding": "padding",
+    "Pooler": "pooler",
+    "ResidualStream": "residual_stream",
+    "Rope": "rope",
+    "SequenceRows": "sequence",
+    "Sphere": "sphere",
+    "SsmMultipliers": "multipliers",
+    "TimeStep": "time_step",
+}
 _MODULE = {kind: module for module, kinds in SHARED_MODULES.items() for kind in kinds}
 
 

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
+from ..core.part import Part
 from ..core.record import record
 from ..core.traits import Parallel, Roles
 from ._recurrent import CHUNK_AXES, CONV_AXES, TORCH_CHUNK_AXES, TORCH_CONV_AXES, convolve
 from .mlp import PLAIN
+from .parts.multipliers import SsmMultipliers
+from .parts.time_step import TimeStep
 
 if TYPE_CHECKING:
     from ..core.shrink import Sizes
@@ -32,11 +35,10 @@ class Mamba2(Layer):
         conv_bias: whether the convolution has a bias.
         norm: whether a gated RMSNorm over each group precedes the output projection.
         gate_first: whether the gate is applied before the norm instead of after (Falcon-H1).
-        in_scale, out_scale: scaling factors for the input and the output (Falcon-H1).
-        z_scale, x_scale, B_scale, C_scale, dt_scale: scaling factors for the projections.
+        multipliers: constant factors of the input, the output and the projections.
         norm_eps: epsilon of the norm.
         activation: activation after the convolution. The gate uses ``silu``.
-        dt_min, dt_max: bounds of the time step.
+        time_step: bounds of the time step.
     """
 
     d_model: int
@@ -50,17 +52,10 @@ class Mamba2(Layer):
     conv_bias: bool = True
     norm: bool = True
     norm_eps: float = 1e-5
-    dt_min: float = 0.0
-    dt_max: float | None = None
+    time_step: TimeStep | None = None
     out_bias: bool | None = None
     gate_first: bool = True
-    in_scale: float = 1.0
-    out_scale: float = 1.0
-    z_scale: float = 1.0
-    x_scale: float = 1.0
-    B_scale: float = 1.0
-    C_scale: float = 1.0
-    dt_scale: float = 1.0
+    multipliers: SsmMultipliers | None = None
     activation: str = "silu"
 
     AXES: ClassVar[str] = """
@@ -71,6 +66,7 @@ class Mamba2(Layer):
     IS_RECURRENT: ClassVar[bool] = True
     HAS_NORM: ClassVar[bool] = True
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": PLAIN}
+    PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"time_step": (TimeStep,), "multipliers": (SsmMultipliers,)}
     SHRINK: ClassVar[dict[str, str]] = {"d_conv": "at most 4", "chunk": "always 5 3"}
 
     def __post_init__(self) -> None:
@@ -119,7 +115,7 @@ class Mamba2(Layer):
             kernel = f"conv_{'x' if name == 'u' else name}"
             lines += convolve(name, axes, kernel, bias=self.conv_bias, activation=self.activation)
         lines += ["dt[b q H] = add(dt, dt_b)", "dt[b q H] = softplus(dt)"]
-        return [*lines, *(["dt[b q H] = clamp(dt)"] if self.dt_min > 0 or self.dt_max is not None else [])]
+        return [*lines, *(self.time_step.lines() if self.time_step else [])]
 
 
 _SCAN = [

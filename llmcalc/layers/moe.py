@@ -11,7 +11,8 @@ from ..core.declaration import Declaration, Tensor
 from ..core.layer import Layer
 from ..core.record import record
 from ..core.traits import EXPERTS, ROUTER, Parallel, Roles
-from .mlp import ACTIVATIONS, BOUNDED, Mlp, check_bounds
+from .mlp import ACTIVATIONS, Mlp
+from .parts.bounds import BOUNDED, Bounds, check_bounds
 from .parts.expert_capacity import Capacity
 from .parts.latent import Latent
 
@@ -173,7 +174,7 @@ class Moe(Layer):
         if self.renormalise_power <= 0:
             raise self.size_error("renormalise_power", f"must be positive, not {self.renormalise_power}")
         self.must_divide("n_groups", "n_experts")
-        check_bounds(self)
+        check_bounds(self, self)
         if self.shared_activation and BOUNDED in {self.shared_activation, self.activation}:
             raise self.size_error("shared_activation", f"cannot be combined with activation: {BOUNDED}")
         for name in _OTHER_SHARES if self.n_shared else ():
@@ -238,10 +239,12 @@ class Moe(Layer):
                 self.shared_activation or self.activation,
                 gated=bool(self.shared_gated),
                 bias=self.shared_bias,
-                clamp=self.shared_clamp or (self.clamp if self.shared_clamped else None),
-                clamp_late=self.clamp_late,
-                gate_softcap=self.gate_softcap,
-                up_softcap=self.up_softcap if self.shared_gated else None,
+                bounds=Bounds(
+                    self.shared_clamp or (self.clamp if self.shared_clamped else None),
+                    self.clamp_late,
+                    gate_softcap=self.gate_softcap,
+                    up_softcap=self.up_softcap if self.shared_gated else None,
+                ),
             )
             declaration.include("shared", shared)
             declaration.equations("y[b q d] = add(y, shared)")

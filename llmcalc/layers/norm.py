@@ -6,9 +6,10 @@ from typing import ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
+from ..core.part import Part
 from ..core.record import record
 from ..core.traits import NORM, Parallel
-from ._rows import set_rows
+from .parts.sequence import SequenceRows, set_rows
 
 
 @record
@@ -22,15 +23,8 @@ class Norm(Layer):
         bias: whether there is a bias ``b [d_model]``.
         eps: epsilon of the norm.
         gate_rank: rank of the output gate ``sigmoid(silu(y w_in) w_out)`` (A.X K2).
-        streams: number of copies of each token (ProphetNet).
-        n_latents: number of learned vectors that the layer normalises instead of tokens.
         merge: number of tokens merged into each position (Funnel Transformer).
-        merge_extra: whether each merge leaves the first token unmerged.
-        merge_whole: whether an incomplete last group is dropped (CANINE).
-        n_global: number of global tokens that the layer also normalises (see ``block_attention``).
-        globals_dropped: whether the outputs for the global tokens are unused and receive no gradient.
-        prompt: number of learned tokens before the sequence.
-        n_positions: number of input vectors, independent of the number of tokens (Perceiver).
+        sequence: vectors that the layer normalises instead of, or in addition to, the tokens.
         unused: whether the parameters are stored but never used.
         weights_of: name of another norm in the block whose weights are used (X-MOD: ``mlp.pre_norm``), or empty.
         unit_offset: whether the weight is stored as ``w - 1`` (Gemma).
@@ -46,15 +40,8 @@ class Norm(Layer):
     unit_offset: bool = False
     weights_of: str = ""
     gate_rank: int | None = None
-    streams: int = 1
-    n_latents: int | None = None
     merge: int = 1
-    merge_extra: bool = False
-    merge_whole: bool = False
-    n_global: int | None = None
-    globals_dropped: bool = False
-    prompt: int | None = None
-    n_positions: int | None = None
+    sequence: SequenceRows | None = None
     unused: bool = False
     weighted_first: bool = False
     activation: str = "identity"
@@ -69,19 +56,21 @@ class Norm(Layer):
         "function": ("rmsnorm", "layernorm", "l2norm"),
         "activation": ("identity", "relu", "gelu", "gelu_tanh", "silu"),
     }
-    SHRINK: ClassVar[dict[str, str]] = {"streams merge prompt": "keep", "n_latents n_positions": "n_queries"}
+    SHRINK: ClassVar[dict[str, str]] = {"merge": "keep"}
+    PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"sequence": (SequenceRows,)}
 
     def __post_init__(self) -> None:
         self.check()
-        if self.activation != "identity" and (self.gate_rank or self.n_global or self.weighted_first):
+        n_global = self.sequence and self.sequence.n_global
+        if self.activation != "identity" and (self.gate_rank or n_global or self.weighted_first):
             raise self.size_error("activation", "cannot be combined with gate_rank, n_global or weighted_first")
-        if self.weighted_first and (not self.scale or self.bias or self.weights_of or self.n_global or self.gate_rank):
+        if self.weighted_first and (not self.scale or self.bias or self.weights_of or n_global or self.gate_rank):
             raise self.size_error("weighted_first", "requires scale; omit bias, weights_of, n_global and gate_rank")
 
     def declare(self) -> Declaration:
         """Declare an optional weight and bias ``[d_model]`` and an optional gate."""
         declaration = Declaration({"d": self.d_model})
-        set_rows(self, declaration)
+        set_rows(declaration, self.merge, self.sequence)
         weights = ["w"] * self.scale + ["b"] * self.bias
         if not self.weights_of:
             declaration.weights(*(f"{name}[d]" for name in weights), unused=self.unused)
@@ -94,11 +83,10 @@ class Norm(Layer):
         declaration.equations(f"y[b q d] = {self.function}({arguments})")
         if self.activation != "identity":
             declaration.equations(f"y[b q d] = {self.activation}(y)")
-        if self.n_global:
-            declaration.axes["gt"] = self.n_global
+        if self.sequence and self.sequence.n_global:
+            declaration.axes["gt"] = self.sequence.n_global
             given = arguments.replace("x", "globals", 1)
-            tag = " | nograd" if self.globals_dropped else ""
-            declaration.equations(f"yg[b gt d] = {self.function}({given}){tag}")
+            declaration.equations(f"yg[b gt d] = {self.function}({given}){self.sequence.global_tag()}")
         if self.gate_rank:
             declaration.axes |= {"rank": self.gate_rank, "out": self.d_model}
             declaration.weights("gate_in[d | rank]", "gate_out[rank | out]")

@@ -25,7 +25,7 @@ from ..core import aliases
 from ..core.architecture import Block, Branch, Named, Run, Stack, Sublayer
 from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, short_repr
 from ..core.expression import evaluate
-from ..core.flat_fields import flat_names, nested
+from ..core.flat_fields import flat_names, nested, part_fields
 from ..core.form import FUNCTIONS, symbol
 from ..core.layer import LARGEST_SIZE, Layer, is_number
 from ..core.layer_history import with_n_sums
@@ -211,7 +211,7 @@ class Builder:
                 given = {**given, key: self._current(f"{key} of {kind}", given[key], words)}
         if moved := [key for key in given if key in flat and key not in aliases.PART_SHORT_FORMS]:
             for part in dict.fromkeys(flat[key][0] for key in moved):
-                names = ", ".join([*aliases.PART_FIELDS[part]][:2])
+                names = ", ".join([*part_fields(found, part)][:2])  # type: ignore[arg-type]
                 self.warnings[f"{names} and similar fields are now written as fields of {part}"] = None
         for key in given:
             if key not in known and key not in flat:

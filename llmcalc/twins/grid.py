@@ -74,7 +74,8 @@ def merge_patches(layer: Any, x: Array, width: int, step: Step) -> Array:
     """
     if step.grid is None:
         return x
-    if step.prompt and not layer.prompt:
+    sequence = layer.sequence
+    if step.prompt and not (sequence and sequence.prompt):
         x, step.prompt = x[:, step.prompt :], 0
     size = layer.merge // step.n_merged
     if size <= 1:
@@ -86,7 +87,7 @@ def merge_patches(layer: Any, x: Array, width: int, step: Step) -> Array:
     if width == x.shape[-1]:
         joined = np.mean(squares, axis=1)
     else:
-        joined = np.transpose(squares, (0, 2, 1)) if getattr(layer, "merge_by_channel", False) else squares
+        joined = np.transpose(squares, (0, 2, 1)) if getattr(sequence, "merge_by_channel", False) else squares
     return joined.reshape(x.shape[0], -1, width)
 
 

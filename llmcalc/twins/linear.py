@@ -24,23 +24,24 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """Compute ``act(x w + b)`` for all tokens or for one token per sequence."""
-    if step.grid is None and (layer.merge > 1 or layer.prompt):
+    sequence, pooler = layer.sequence, layer.pooler
+    if step.grid is None and (layer.merge > 1 or (sequence and sequence.prompt)):
         raise UnsupportedError("merge and prompt require a patch grid", where="linear")
     if layer.upsample > 1:
         raise UnsupportedError("the NumPy model does not support upsample", where="linear")
     x = merge_patches(layer, x, layer.d_in, step)
-    step.must_be_latents(getattr(layer, "n_latents", None), x, "linear")
-    if layer.neighbours > 1:
+    step.must_be_latents(sequence.n_latents if sequence else None, x, "linear")
+    if sequence and sequence.neighbours > 1:
         step.must_be_whole(layer.kind())
-        x = np.transpose(centred_windows(x, layer.neighbours)[..., ::-1], (0, 1, 3, 2)).reshape(*x.shape[:2], -1)
-    if layer.stream is not None:
+        x = np.transpose(centred_windows(x, sequence.neighbours)[..., ::-1], (0, 1, 3, 2)).reshape(*x.shape[:2], -1)
+    if layer.residual_stream:
         return _run_streams(layer, w, x, step)
     if x.shape[-1] != layer.d_in:
         raise UnsupportedError(f"d_in is {layer.d_in}, but the input has width {x.shape[-1]}")
-    if layer.positions == "one" and layer.pooled in ("first", "last"):
-        x = x[:, :1] if layer.pooled == "first" else x[:, -1:]
+    if layer.positions == "one" and (not pooler or pooler.position in ("first", "last")):
+        x = x[:, -1:] if pooler and pooler.position == "last" else x[:, :1]
     elif layer.positions == "one":
-        marks = step.ids if layer.pooled == "highest" else step.ids == layer.pooled_id
+        marks = step.ids if pooler.position == "highest" else step.ids == pooler.id
         x = x[np.arange(len(marks))[:, None], np.argmax(marks, axis=1)[:, None]]
     return _project(layer, w, x)
 
@@ -59,9 +60,10 @@ def _project(layer: Any, w: Weights, x: Array) -> Array:
 def _run_streams(layer: Any, w: Weights, x: Array, step: Step) -> Array:
     """Append a projection of the first stream to the streams [b q s d], or project one stream in place (AltUp)."""
     streams = x if len(x.shape) == 4 else x[:, :, None]
-    if layer.restores_stream != (layer.stream < streams.shape[2]):
-        text = f"stream is {layer.stream}, but there are {streams.shape[2]} residual streams"
+    index, restores = layer.residual_stream.index, layer.residual_stream.restores
+    if restores != (index < streams.shape[2]):
+        text = f"the stream is {index}, but there are {streams.shape[2]} residual streams"
         raise UnsupportedError(text, where="linear")
-    first = step.saved_streams.setdefault(f"first stream, restored: {layer.restores_stream}", streams[:, :, 0])
-    y = rescale(_project(layer, w, streams[:, :, layer.stream] if layer.restores_stream else first), first)
-    return np.concatenate([streams[:, :, : layer.stream], y[:, :, None], streams[:, :, layer.stream + 1 :]], axis=2)
+    first = step.saved_streams.setdefault(f"first stream, restored: {restores}", streams[:, :, 0])
+    y = rescale(_project(layer, w, streams[:, :, index] if restores else first), first)
+    return np.concatenate([streams[:, :, :index], y[:, :, None], streams[:, :, index + 1 :]], axis=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from .convolution import short_convolution
 from .functions import operation, plus, rmsnorm, silu, softplus, times
 from .step import State, Step
 from .weights import Array, Weight, Weights, kernel, matrix, vector
+
+NO_MULTIPLIERS = SimpleNamespace(**dict.fromkeys(("input", "output", "z", "x", "B", "C", "dt"), 1.0))
 
 
 def weights(layer: Any) -> list[Weight]:
@@ -32,16 +35,17 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """Compute ``h = exp(ΔA) h + ΔB u; y = C h + D u`` per head, then apply the gate ``silu(z)`` and a norm."""
-    x = times(x, layer.in_scale)
-    z = times(plus(einsum("bqd,dhp->bqhp", x, w.wz), w.get("bz")), layer.z_scale)
-    u = times(plus(einsum("bqd,dhp->bqhp", x, w.wx), w.get("bx")), layer.x_scale)
-    B = times(plus(einsum("bqd,dgn->bqgn", x, w.w_B), w.get("b_B")), layer.B_scale)
-    C = times(plus(einsum("bqd,dgn->bqgn", x, w.w_C), w.get("b_C")), layer.C_scale)
+    factor = layer.multipliers or NO_MULTIPLIERS
+    x = times(x, factor.input)
+    z = times(plus(einsum("bqd,dhp->bqhp", x, w.wz), w.get("bz")), factor.z)
+    u = times(plus(einsum("bqd,dhp->bqhp", x, w.wx), w.get("bx")), factor.x)
+    B = times(plus(einsum("bqd,dgn->bqgn", x, w.w_B), w.get("b_B")), factor.B)
+    C = times(plus(einsum("bqd,dgn->bqgn", x, w.w_C), w.get("b_C")), factor.C)
     u, B, C = (short_convolution(layer, w, name, part, state) for name, part in (("x", u), ("B", B), ("C", C)))
-    dt = times(plus(einsum("bqd,dh->bqh", x, w.w_dt), w.get("b_dt")), layer.dt_scale)
+    dt = times(plus(einsum("bqd,dh->bqh", x, w.w_dt), w.get("b_dt")), factor.dt)
     dt = softplus(dt + w.dt_b)
-    if layer.dt_min > 0 or layer.dt_max is not None:
-        dt = np.clip(dt, layer.dt_min, layer.dt_max)
+    if layer.time_step:
+        dt = np.clip(dt, layer.time_step.least, layer.time_step.most)
     before = state["ssm"] if state and "ssm" in state else np.zeros((*u.shape[:1], *u.shape[2:], layer.d_state))
     scan = recurrence if step.decode else in_chunks
     y, after = scan(u, dt, -np.exp(w.A_log), B, C, before, layer.chunk)
@@ -53,7 +57,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         grouped = y.reshape(*y.shape[:2], layer.n_groups, -1)
         y = rmsnorm(grouped, layer.norm_eps, w.norm.reshape(layer.n_groups, -1)).reshape(y.shape)
     y = y if layer.gate_first else y * gate
-    return times(plus(einsum("bqhp,hpd->bqd", y, w.wo), w.get("bo")), layer.out_scale)
+    return times(plus(einsum("bqhp,hpd->bqd", y, w.wo), w.get("bo")), factor.output)
 
 
 def recurrence(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chunk: int) -> tuple[Array, Array]:

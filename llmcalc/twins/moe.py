@@ -29,10 +29,11 @@ def _shared_layer(layer: Any) -> Any:
         gated=layer.shared_gated,
         bias=layer.shared_bias,
         out_bias=layer.shared_bias,
-        clamp=layer.shared_clamp or (layer.clamp if layer.shared_clamped else None),
-        **{name: getattr(layer, name) for name in ("clamp_late", "up_offset", "gate_softcap", "up_softcap")},
-        **dict.fromkeys(("inner_norm", "on_sphere", "sparsity", "adapter_rank", "scaled"), 0),
-        **dict.fromkeys(("gate_scale", "out_scale"), 1.0),
+        bounds=SimpleNamespace(
+            clamp=layer.shared_clamp or (layer.clamp if layer.shared_clamped else None),
+            **{name: getattr(layer, name) for name in ("clamp_late", "up_offset", "gate_softcap", "up_softcap")},
+        ),
+        **dict.fromkeys(("inner_norm", "sphere", "sparsity", "lora", "multipliers", "sequence")),
     )
 
 
@@ -91,7 +92,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         return y
     up = einsum("bqd,mdf->bqmf", x, w.shared_wu)
     gate = einsum("bqd,mdf->bqmf", x, w.shared_wg) if layer.gated else None
-    hidden = mlp.activate(layer, up, gate) * share[:, :, chosen.shape[2] :, None]
+    hidden = mlp.activate(layer.activation, layer, up, gate) * share[:, :, chosen.shape[2] :, None]
     return y + np.sum(einsum("bqmf,mfd->bqmd", hidden, w.shared_wd), axis=2)
 
 
@@ -219,4 +220,4 @@ def _expert(layer: Any, w: Weights, x: Array, expert: int) -> Array:
     bu, bg, bd = (None if bias is None else bias[expert] for bias in map(w.get, ("bu", "bg", "bd")))
     up = plus(einsum("nd,df->nf", x, w.wu[expert]), bu)
     gate = plus(einsum("nd,df->nf", x, w.wg[expert]), bg) if layer.gated else None
-    return plus(einsum("nf,fd->nd", mlp.activate(layer, up, gate), w.wd[expert]), bd)
+    return plus(einsum("nf,fd->nd", mlp.activate(layer.activation, layer, up, gate), w.wd[expert]), bd)

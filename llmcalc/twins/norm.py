@@ -27,7 +27,7 @@ def weights(layer: Any) -> list[Weight]:
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """Normalise ``x`` [b q d] over the last axis."""
     x = merge_patches(layer, x, layer.d_model, step)
-    step.must_be_latents(getattr(layer, "n_latents", None), x, "norm")
+    step.must_be_latents(layer.sequence.n_latents if layer.sequence else None, x, "norm")
     if x.shape[-1] != layer.d_model:
         raise UnsupportedError(f"d_model is {layer.d_model}, but the input has width {x.shape[-1]}", where="norm")
     scale = w.get("w")

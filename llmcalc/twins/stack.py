@@ -40,7 +40,7 @@ def run_stack(stack: PlacedStack, tensors: Mapping[str, Array], step: Step, cach
             continue
         if logits == "last" and (layer.kind() == "head" or getattr(layer, "positions", "") == "logits"):
             x = x[:, step.ids.shape[1] - 1 :: step.ids.shape[1]]  # the last token of every copy
-        reads_streams = hasattr(placed.module, "connect") or getattr(layer, "stream", None) is not None
+        reads_streams = hasattr(placed.module, "connect") or getattr(layer, "residual_stream", None) is not None
         if len(x.shape) == 4 and not reads_streams:
             x = np.mean(x, axis=2)
         y = run.layer(placed, x, layer.kind())

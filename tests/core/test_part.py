@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import llmcalc
+from llmcalc import layers
 from llmcalc.core import flat_fields
+from llmcalc.core.aliases import LAYER_FIELDS, old_names
 from llmcalc.core.errors import DescriptionError, InputError, SizeError, UnknownNameError
 from llmcalc.core.fingerprint import canonical
 from llmcalc.core.part import nested_fields
+from llmcalc.core.record import MISSING
+from llmcalc.core.record import fields as record_fields
 from llmcalc.layers import Attention, Capacity, CompressedAttention, Gate, Latent, Mla, Moe, Rope
 from llmcalc.layers.parts.rope import LongRope, Yarn
 from llmcalc.schema.describe import plain_field
 from llmcalc.schema.preset import load_text
+from llmcalc.testing import smallest
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is now written as a field of:DeprecationWarning")
 HEADS: dict[str, Any] = {"d_model": 77, "n_heads": 7, "d_head": 22}
@@ -221,3 +227,34 @@ def test_paths_of_nested_fields_are_those_of_a_preset() -> None:
     assert paths["rope.scaling.yarn.length"] == 4096
     rows = [(row.what, row.first, row.second) for row in llmcalc.diff("llama3-8b", "llama3.1-8b").differences]
     assert ("rope.scaling", "none", "llama3") in rows
+
+
+def flat_values() -> Iterator[tuple[str, str, Any, Any]]:
+    """(kind, flat field, default, another value) of every flat field of every part of every kind."""
+    for kind in layers.kinds():
+        found = layers.find(kind)[0]
+        for name, choices in found.PARTS.items():
+            for flat, path in flat_fields.part_fields(found, name).items() if name not in flat_fields._SWITCHED else ():  # type: ignore[arg-type]
+                part = choices[0]
+                entry = next(entry for entry in record_fields(part) if entry.name == path[0])
+                other = {"int": 3, "float": 1.5, "bool": True, "str": part.CHOICES.get(path[0], ("", "text"))[-1]}
+                usual = None if entry.default is MISSING else entry.default
+                yield kind, flat, usual, other[entry.type.removesuffix(" | None")]
+
+
+@pytest.mark.parametrize(("kind", "flat", "usual", "value"), [*flat_values()])
+def test_a_flat_field_makes_its_part(kind: str, flat: str, usual: Any, value: Any) -> None:
+    found = layers.find(kind)[0]
+    names = flat_fields.part_fields(found, (name := flat_fields.flat_names(found)[flat][0]))  # type: ignore[arg-type]
+    required = {other: 3 for other, path in names.items() if getattr(found.PARTS[name][0], path[0], MISSING) is MISSING}
+    plain = found(**smallest(kind))
+    try:
+        layer = found(**smallest(kind), **required | {flat: value})
+    except SizeError:  # a value that requires another field
+        return
+    assert getattr(layer, name) is not None
+    assert getattr(layer, flat) == value
+    assert f"{old_names(LAYER_FIELDS.get(kind, {})).get(flat, flat)}={value!r}" in canonical(layer)
+    assert (getattr(plain, flat), getattr(plain, name)) == (usual, None)
+    assert found(**smallest(kind), **{flat: usual}) == plain
+    assert canonical(replace(layer, **dict.fromkeys(required) or {flat: usual})) == canonical(plain)

@@ -16,6 +16,7 @@ from llmcalc.core.part import Part
 from llmcalc.core.record import fields, record
 from llmcalc.core.shrink import SEQ, Sizes, rules
 from llmcalc.core.shrink_tower import PATCHES
+from llmcalc.layers import Linear
 
 MODELS = ["gpt3", "llama3", "gemma3-27b", "deepseek-v3", "jamba", "t5", "albert", "llama4", "nemotron-h", "qwen3-next"]
 
@@ -265,8 +266,10 @@ def test_concatenated_widths_add_up() -> None:
     mobilebert = small("mobilebert")
     head, stream = layer_of(mobilebert, "head"), mobilebert.main.d_model
     assert (head.d_model, head.d_model + head.d_rest) == (7, stream)
-    linear = next(layer for _, layer in mobilebert.main.inputs if getattr(layer, "neighbours", 1) > 1)
-    assert linear.d_in == linear.neighbours * head.d_model  # type: ignore[attr-defined]
+    linear = next(layer for _, layer in mobilebert.main.inputs if isinstance(layer, Linear))
+    assert linear.sequence
+    assert linear.d_in == linear.sequence.neighbours * head.d_model
+    assert linear.sequence.neighbours > 1
     blt = small("blt")
     vectors = max(getattr(entry.layer, "n_vectors", 1) for entry in entries(blt))
     assert vectors > 1

@@ -98,6 +98,8 @@ def test_traits_name_axes_and_fields_that_exist(kind: str) -> None:
     found, _ = layers.find(kind)
     assert divisions(found).keys() <= glossary(found).keys()
     names = {entry.name for entry in fields(found)}
+    parts = ((name, choice) for name, choices in found.PARTS.items() for choice in choices)
+    names |= {f"{name}.{entry.name}" for name, choice in parts for entry in fields(choice)}
     assert {name for role in role_fields(found).values() for name in role} <= names
 
 
@@ -500,7 +502,7 @@ def test_an_error_names_the_field_that_is_the_limit() -> None:
 
 
 CONFLICTS = [  # values, and the fields whose reset avoids the error
-    ("norm", {"activation": "relu", "n_global": 5, "gate_rank": None}, {"activation", "n_global"}),
+    ("norm", {"activation": "relu", "gate_rank": 5, "sequence": None}, {"activation", "gate_rank"}),
     ("stored", {"taps": 5, "side": 3, "normed": True}, {"taps", "side", "normed"}),
 ]
 

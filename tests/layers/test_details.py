@@ -8,9 +8,9 @@ import pytest
 
 from llmcalc.core.errors import InputError
 from llmcalc.layers.attention import Attention
-from llmcalc.layers.conv import output_frames
 from llmcalc.layers.delta_rule import Kda
 from llmcalc.layers.hyper_connection import HyperConnection
+from llmcalc.layers.parts.frames import Frames
 from llmcalc.layers.parts.rope import Rope
 from llmcalc.layers.patch import Patch
 from llmcalc.zoo.document.layers.box_attention import BoxAttention
@@ -64,7 +64,7 @@ def test_merged_patches_reduce_the_rows(merge: int, rows: str | None) -> None:
 
 @pytest.mark.parametrize(("reach", "heard"), [(1, "a"), (2, "max(0, a - 1)"), (3, "max(0, a - 2)")])
 def test_output_frames_without_padding(reach: int, heard: str) -> None:
-    assert output_frames(1, reach=reach) == heard
+    assert Frames(1, reach=reach).positions() == heard
 
 
 def test_derived_sizes() -> None:

@@ -35,10 +35,15 @@ from llmcalc.layers.mla import Mla
 from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.moe import Moe
 from llmcalc.layers.norm import Norm
+from llmcalc.layers.parts.bounds import Bounds
 from llmcalc.layers.parts.expert_capacity import Capacity
 from llmcalc.layers.parts.gate import Gate
 from llmcalc.layers.parts.latent import Latent
+from llmcalc.layers.parts.multipliers import MlpMultipliers
+from llmcalc.layers.parts.residual_stream import ResidualStream
 from llmcalc.layers.parts.rope import Rope, Yarn
+from llmcalc.layers.parts.sequence import InputRows, SequenceRows
+from llmcalc.layers.parts.sphere import Sphere
 from llmcalc.layers.patch import Patch
 from llmcalc.layers.scale import Scale
 from llmcalc.schema import preset_files
@@ -209,7 +214,7 @@ VARIANTS: dict[str, Layer] = {
     "page, scaled": LayoutLmAttention(WIDTH, 3, box_buckets=8, bias_scaled=True, v_bias=True),
     "plain mlp": Mlp(WIDTH, 7, bias=True),
     "mlp with a learned activation": Mlp(WIDTH, 7, "xielu", bias=True),
-    "gated mlp": Mlp(WIDTH, 7, "silu", gated=True, clamp=1.0, up_offset=1.0, bias=True),
+    "gated mlp": Mlp(WIDTH, 7, "silu", gated=True, bounds=Bounds(1.0, up_offset=1.0), bias=True),
     "disentangled": DisentangledAttention(**DISENTANGLED, distances_grow=True, k_bias=False, position_k_bias=False),
     "disentangled in buckets": DisentangledAttention(
         **DISENTANGLED, max_distance=9, shared_projections=True, table_norm=True
@@ -233,14 +238,14 @@ VARIANTS: dict[str, Layer] = {
     "mixture behind a network": Moe(
         WIDTH, 7, 6, 1, d_router=5, router_residual=True, n_null_experts=1, correction_bias="buffer"
     ),
-    "bounded mlp": Mlp(WIDTH, 17, "situ", gated=True, gate_softcap=1.5, up_softcap=2.5),
-    "bounded mlp without a gate": Mlp(WIDTH, 17, "situ", gate_softcap=1.5),
+    "bounded mlp": Mlp(WIDTH, 17, "situ", gated=True, bounds=Bounds(gate_softcap=1.5, up_softcap=2.5)),
+    "bounded mlp without a gate": Mlp(WIDTH, 17, "situ", bounds=Bounds(gate_softcap=1.5)),
     "delta rule with a full gate": Kda(WIDTH, 3, 5, chunk=4, gate_rank=2, full_gate=True, decay_bound=-5.0),
     "mixture in a normed latent space": Moe(
         **EXPERTS, activation="situ", gate_softcap=1.5, up_softcap=2.5, d_ff_shared=5, latent=Latent(8, norm=True)
     ),
-    "mlp on a sphere": Mlp(WIDTH, 7, "silu", gated=True, bias=True, on_sphere=True, sphere_gain=2.0),
-    "plain mlp on a sphere": Mlp(WIDTH, 7, on_sphere=True),
+    "mlp on a sphere": Mlp(WIDTH, 7, "silu", gated=True, bias=True, sphere=Sphere(2.0)),
+    "plain mlp on a sphere": Mlp(WIDTH, 7, sphere=Sphere()),
     "sphere": SphereAttention(**HEADS, rope=Rope(), gate=Gate(), q_gain=2.0, gate_gain=0.5, o_norm=True),
     "sphere, a gate a head": SphereAttention(**HEADS, window=4, gate=Gate(per_head=True), q_bias=True, o_bias=True),
     "sparse mlp": Mlp(WIDTH, 17, "gelu_tanh", gated=True, sparsity=0.6),
@@ -251,7 +256,7 @@ VARIANTS: dict[str, Layer] = {
         **EXPERTS, latent=Latent(8, in_norm=True), result_norm=True, router_gain=0.7, router="sigmoid"
     ),
     "norm on each head": Attention(**HEADS, gate=Gate(), head_norm=True),
-    "mlp with a learned factor": Mlp(WIDTH, 7, "silu", gated=True, scaled=True),
+    "mlp with a learned factor": Mlp(WIDTH, 7, "silu", gated=True, multipliers=MlpMultipliers(0.7, 1.3, learned=True)),
     "profiles": RelativeProfileAttention(**HEADS, d_profile=5, reach=7, stretch=0.5, stretch_from=4, scale=0.3),
     "profiles in a window": RelativeProfileAttention(**HEADS, d_profile=5, reach=3, window=4),
     "profiles of bounded vectors": RelativeProfileAttention(
@@ -442,12 +447,17 @@ def streamed(hyper: HyperConnection) -> Architecture:
 
 def alternating(updates: AltUp) -> Architecture:
     """Blocks on one of several streams, with an input of their own."""
-    makers = [Linear(WIDTH, WIDTH, bias=False, stream=number) for number in range(1, updates.n_streams)]
+    streams = [ResidualStream(number) for number in range(1, updates.n_streams)]
+    makers = [Linear(WIDTH, WIDTH, bias=False, residual_stream=stream) for stream in streams]
     inputs = [Named("table", PerLayerTable(VOCAB, WIDTH, 2, 5))]
     inputs += [Named(f"maker{number}", layer) for number, layer in enumerate(makers)]
     parts = (part("altup", updates), part("attention", VARIANTS["attention"], pre=NORM))
     parts += (part("own", PerLayerGate(WIDTH, 5), post=NORM),)
-    takers = tuple(Named(f"taker{number}", replace(layer, restores_stream=True)) for number, layer in enumerate(makers))
+    back = [
+        replace(layer, residual_stream=replace(stream, restores=True))
+        for layer, stream in zip(makers, streams, strict=True)
+    ]
+    takers = tuple(Named(f"taker{number}", layer) for number, layer in enumerate(back))
     return around(*inputs, parts=parts, outputs=takers)
 
 
@@ -525,10 +535,11 @@ def seeing(patch: Patch, *parts: Sublayer, outputs: tuple[Named, ...] = (), behi
 def asking(width: int, *mixers: QueryAttention, prompt: int | None = None) -> Architecture:
     """A tower of patches, and one of learned vectors of another width that look at what it gives."""
     queries = mixers[0].n_queries
-    norm, mlp = Norm(width, n_latents=queries), Mlp(width, 7, n_latents=queries)
+    rows = SequenceRows(n_latents=queries)
+    norm, mlp = Norm(width, sequence=rows), Mlp(width, 7, sequence=rows)
     parts = tuple(part(f"mixer{number}", mixer, after=norm) for number, mixer in enumerate(mixers))
     table = Embedding(queries, width, "other", use="side_tokens")
-    behind = Named("out", Linear(width, 5, n_latents=queries))
+    behind = Named("out", Linear(width, 5, sequence=InputRows(n_latents=queries)))
     run = Run(Block("block", (*parts, part("mlp", mlp, pre=norm))), 2)
     stack = Stack("queries", width, (Named("learned", table), Named("norm", norm)), (run,), (behind,), "tower")
     seen = seeing(Patch(3, 4, 10), part("mixed", Mlp(10, 7)), behind=(stack,))
@@ -536,7 +547,7 @@ def asking(width: int, *mixers: QueryAttention, prompt: int | None = None) -> Ar
         return seen
     text, tower, asks = seen.stacks
     first = Named("first", Embedding(prompt, 10, "other", use="prefix"))
-    runs = (Run(Block("block", (part("mixed", Mlp(10, 7, prompt=prompt)),)), 1),)
+    runs = (Run(Block("block", (part("mixed", Mlp(10, 7, sequence=SequenceRows(prompt=prompt))),)), 1),)
     return replace(seen, stacks=(text, replace(tower, inputs=(*tower.inputs, first), runs=runs), asks))
 
 
@@ -863,7 +874,7 @@ def test_unimplemented_fields_are_an_error() -> None:
 
 def test_missing_token_copies_are_an_error() -> None:
     with pytest.raises(UnsupportedError, match="3 copies of the tokens, not 1"):
-        verify(decoder(Mlp(WIDTH, 7, streams=3)))
+        verify(decoder(Mlp(WIDTH, 7, sequence=SequenceRows(streams=3))))
 
 
 def test_bidirectional_layers_cannot_decode() -> None:

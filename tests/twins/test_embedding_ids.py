@@ -10,6 +10,7 @@ from llmcalc.core.architecture import Architecture, Named, Stack
 from llmcalc.core.errors import InputError, UnknownNameError
 from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.linear import Linear
+from llmcalc.layers.parts.pooler import Pooler
 from llmcalc.twins import twin
 from llmcalc.twins.model import Model
 
@@ -67,7 +68,7 @@ def test_positions_restart_in_every_cell() -> None:
     ("pooled", "place"), [("first", 0), ("last", 4), ("of_id", 2), ("highest", 3)], ids=lambda value: str(value)
 )
 def test_pooled_token(pooled: str, place: int) -> None:
-    head = Linear(WIDTH, 3, positions="one", pooled=pooled, pooled_id=2)
+    head = Linear(WIDTH, 3, positions="one", pooler=Pooler(pooled, 2))
     model = _model(outputs=(Named("head", head),))
     x, w, b = model.tensors["encoder.token.w"][IDS[0, place]], *(model.tensors[f"encoder.head.{n}"] for n in "wb")
     assert np.allclose(model.forward(IDS)[0], [x @ w + b])

@@ -19,6 +19,7 @@ from llmcalc.layers.features import Features
 from llmcalc.layers.linear import Linear
 from llmcalc.layers.norm import Norm
 from llmcalc.layers.parts.rope import Rope
+from llmcalc.layers.parts.sequence import InputRows, SequenceRows
 from llmcalc.layers.patch import Patch
 from llmcalc.twins import grid
 from llmcalc.twins.conv import forward as convolve
@@ -145,7 +146,7 @@ def test_merged_patches_form_squares() -> None:
     (found,) = model.see(patches(4, 6), (4, 6))
     square = np.concatenate([alone[:, 2 + i, 4 + j] for i in (0, 1) for j in (0, 1)], axis=-1)
     assert np.allclose(found[:, 5], square @ w + b)
-    model = tower(Named("merged", Linear(4 * WIDTH, 7, merge=4, merge_by_channel=True)))
+    model = tower(Named("merged", Linear(4 * WIDTH, 7, merge=4, sequence=InputRows(merge_by_channel=True))))
     square = np.stack([alone[:, 2 + i, 4 + j] for i in (0, 1) for j in (0, 1)], axis=-1).reshape(2, -1)
     assert np.allclose(model.see(patches(4, 6), (4, 6))[0][:, 5], square @ w + b)
     pooled = tower(Named("norm", Norm(WIDTH, scale=False, merge=4))).see(patches(4, 6), (4, 6))[0]
@@ -168,7 +169,7 @@ def test_class_tokens_precede_the_patches_until_dropped() -> None:
     assert found.shape == (2, 6, WIDTH)
     assert np.array_equal(found[1, :2], model.tensors["vision.class.w"])
     dropped = tower(Named("norm", Norm(WIDTH)), inputs=(before,)).see(patches(2, 2))[0]
-    kept = tower(Named("norm", Norm(WIDTH, prompt=2)), inputs=(before,)).see(patches(2, 2))[0]
+    kept = tower(Named("norm", Norm(WIDTH, sequence=SequenceRows(prompt=2))), inputs=(before,)).see(patches(2, 2))[0]
     assert np.array_equal(kept[:, 2:], dropped)
 
 

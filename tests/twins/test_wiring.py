@@ -16,6 +16,7 @@ from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.linear import Linear
 from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.norm import Norm
+from llmcalc.layers.parts.lora import Lora
 from llmcalc.schema.architecture_diff import differences
 from llmcalc.schema.describe import describe
 from llmcalc.schema.preset import build_preset
@@ -73,7 +74,7 @@ def test_branches_that_join_after_a_later_sublayer() -> None:
 
 
 def test_each_use_of_a_shared_layer_has_its_own_adapter() -> None:
-    mlp = Mlp(WIDTH, 5, "identity", adapter_rank=2, n_adapters=2)
+    mlp = Mlp(WIDTH, 5, "identity", lora=Lora(2, 2))
     model = twin(_architecture(Sublayer("mlp", (Branch("mlp", mlp),)), count=2, shared=True))
     names = ("wu", "w_a", "wu_b", "wd")
     up, narrow, wide, down = (model.tensors[f"decoder.blocks.0.mlp.{name}"] for name in names)

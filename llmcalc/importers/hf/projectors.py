@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ...core.architecture import Named, Stack
-from ...layers import Embedding, Linear, Mlp, Norm, Patch
+from ...layers import Embedding, InputRows, Linear, Mlp, Norm, Patch
 from .config import Config
 from .vision_encoders.llama import merged_patches
 from .vision_encoders.parts import CLASS_TOKEN, merger, named, two_linears
@@ -114,10 +114,10 @@ def mistral3(link: Link) -> list[Named]:
     """Build the Mistral 3 projector with an RMSNorm, a patch merger and two linear layers."""
     model, width, out = link.model, link.d_encoder, link.d_model
     merge, bias = merged(model), model.flag("multimodal_projector_bias")
-    wide = width * n_features(model)
+    wide, by_channel = width * n_features(model), InputRows(merge_by_channel=True)
     return [
         Named("projector_norm", Norm(width, eps=1e-6)),
-        Named("patch_merger", Linear(width * merge, width, bias=False, merge=merge, merge_by_channel=True)),
+        Named("patch_merger", Linear(width * merge, width, bias=False, merge=merge, sequence=by_channel)),
         *two_linears("projector", wide, out, out, activation=activation(model), bias=bias, merge=merge),
     ]
 
@@ -144,7 +144,9 @@ def llama4(link: Link) -> list[Named]:
 
 def mllama(link: Link) -> list[Named]:
     """Build the Llama 3.2 Vision projector with one linear layer on concatenated encoder features."""
-    return named(projector=Linear(link.encoder.size("vision_output_dim"), link.d_model, prompt=CLASS_TOKEN))
+    return named(
+        projector=Linear(link.encoder.size("vision_output_dim"), link.d_model, sequence=InputRows(prompt=CLASS_TOKEN))
+    )
 
 
 def kimi_k25(link: Link) -> list[Named]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named
-from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm
+from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm, SequenceRows
 from ..config import BIASED, TOKENS, Config, Layers
 from ..rules import causal_lm, decoder, default_layernorm, repeat_block, sublayer
 
@@ -29,7 +29,7 @@ def cpmant(config: Config) -> Architecture:
         n_buckets=distances + segments * segments,
         prompt=length,
     )
-    mlp = Mlp(width, config.size("dim_ff"), "gelu", gated=True, prompt=length)
+    mlp = Mlp(width, config.size("dim_ff"), "gelu", gated=True, sequence=SequenceRows(prompt=length))
     block = Block("block", (sublayer("attention", attention, pre=norm), sublayer("mlp", mlp, pre=norm)))
     table = Embedding(vocab + config.size("prompt_types") * length, width)
     inputs = (Named("token", table), Named("segment", Embedding(segments, width, "segment")))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
-from ....layers import AltUp, Laurel, Linear, Mlp, Norm, PerLayerGate, PerLayerTable, Scale
+from ....layers import AltUp, Laurel, Linear, Mlp, Norm, PerLayerGate, PerLayerTable, ResidualStream, Scale
 from ..config import Config
 from ..rules import causal_lm, group_runs, sublayer
 from .gemma4 import reused_layers
@@ -38,15 +38,16 @@ def gemma3n(config: Config) -> Architecture:
             blocks[kind] = _block(config, kind, norm, own, f"block{len(blocks)}")
         order.append(blocks[kind])
     table = PerLayerTable(config.size("vocab_size_per_layer_input"), width, layers, own, norm.eps)
-    projections = [Linear(width, width, bias=False, stream=number) for number in range(1, streams)]
+    created = [ResidualStream(number) for number in range(1, streams)]
+    projections = [Linear(width, width, bias=False, residual_stream=stream) for stream in created]
     inputs = [Named("per_layer", table)]
     inputs += [Named(f"altup_projection{number}", layer) for number, layer in enumerate(projections)]
     head = config.lm_head(softcap=config.number("final_logit_softcapping"))
     found = causal_lm(config, group_runs(order), norm, head=head, inputs=tuple(inputs), embedding_scale=width**0.5)
     stack = found.main
     outputs = [
-        Named(f"altup_unembed{number}", replace(layer, restores_stream=True))
-        for number, layer in enumerate(projections)
+        Named(f"altup_unembed{number}", replace(layer, residual_stream=replace(stream, restores=True)))
+        for number, (layer, stream) in enumerate(zip(projections, created, strict=True))
     ]
     return replace(found, stacks=(replace(stack, outputs=(*outputs, *stack.outputs)),))
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....layers import Attention, CompressedAttention, Gate, HyperConnection, Kda, Mla, Rope
+from ....layers import Attention, Bounds, CompressedAttention, Gate, HyperConnection, Kda, Mla, Rope
 from ....layers.parts.rope import Yarn
 from ..config import Config, Fields, Layers
 from ..rope import rope_scaling
@@ -45,7 +45,7 @@ def glm5_next(config: Config) -> Architecture:
     mixers: Layers = {"linear_attention": _kda(config), "indexed_attention": full}
     mixers["shared_indexed_attention"] = replace(full, index_heads=None)
     feeds: Layers = {
-        "dense": replace(config.gated_mlp(), clamp=limit),
+        "dense": replace(config.gated_mlp(), bounds=Bounds(limit) if limit else None),
         # routed experts always use silu
         "sparse": replace(
             shared_experts(config, clamp=limit), activation="silu", shared_activation=config.activation()

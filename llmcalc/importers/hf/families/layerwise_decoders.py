@@ -7,7 +7,7 @@ from typing import Any
 
 from ....core.architecture import Architecture
 from ....core.errors import short_repr
-from ....layers import Attention, Gate, Mlp, Rope
+from ....layers import Attention, Bounds, Gate, Mlp, Rope
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rules import causal_lm, decoder, group_runs, prenorm_block
 
@@ -84,7 +84,7 @@ def step3p5(config: Config) -> Architecture:
     fields = {"clamp_late": True, "shared_clamped": False, "shared_bias": bias, "renormalise": True, **SIGMOID}
     shared_width = config.size("share_expert_dim")
     routed = config.experts("n_routed_experts", d_ff_shared=shared_width, routed_scale=scale, **fields)
-    dense = replace(config.gated_mlp(bias=bias), clamp_late=True)
+    dense = config.gated_mlp(bias=bias)
     bounds = zip(_clamps(config, "swiglu_limits", layers), _clamps(config, "swiglu_limits_shared", layers), strict=True)
     feeds: Layers = {}
     kinds = []
@@ -94,7 +94,7 @@ def step3p5(config: Config) -> Architecture:
         if feed == "sparse":
             feeds[name] = replace(routed, clamp=own, shared_clamp=shared)
         else:
-            feeds[name] = replace(dense, clamp=shared)
+            feeds[name] = replace(dense, bounds=Bounds(shared, clamp_late=True))
         kinds.append(name)
     return decoder(config, mixers, feeds, types, kinds, norm=config.rmsnorm(unit_offset=True))
 

@@ -9,7 +9,7 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Named, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....layers import Embedding, Head, Mlp, Norm
+from ....layers import Embedding, Head, InnerNorm, Mlp, Norm
 from ..config import Config, Fields, Layers
 from ..rope import dynamic_alpha_fields
 from ..rules import causal_lm, decoder, group_runs, sublayer
@@ -180,7 +180,7 @@ def nanochat(config: Config) -> Architecture:
 def bitnet(config: Config) -> Architecture:
     """Read a BitNet b1.58 config with norms before the attention and MLP output projections."""
     attention = config.attention(o_norm=True)
-    return decoder(config, attention, replace(config.gated_mlp(), inner_norm=True, inner_norm_eps=config.eps))
+    return decoder(config, attention, replace(config.gated_mlp(), inner_norm=InnerNorm(eps=config.eps)))
 
 
 def nemotron_nas(config: Config) -> Architecture:

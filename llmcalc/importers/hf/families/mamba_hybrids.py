@@ -9,11 +9,11 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Branch, Sublayer
 from ....core.errors import UnknownNameError
 from ....core.layer import Layer
-from ....layers import Latent, Mamba, Mamba2
+from ....layers import Latent, Mamba, Mamba2, MlpMultipliers, SsmMultipliers
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rules import causal_lm, decoder, group_runs, prenorm_block, repeat_block, sublayer
 from .llama_variants import multipliers
-from .state_space import MAMBA_KEYS, time_step_limits, time_step_rank
+from .state_space import MAMBA_KEYS, least_time_step, time_step_limits, time_step_rank
 
 _LETTERS = {"M": "linear_attention", "E": "moe", "*": "full_attention", "-": "mlp"}
 _IGNORED_BY_NEMOTRON = (  # keys that are computed from other keys, unused, or for modules that the class never builds
@@ -90,8 +90,8 @@ def nemotron_h(config: Config) -> Architecture:
 def _nemotron_mamba(config: Config) -> Mamba2:
     keys = "n_ssm_heads=mamba_num_heads d_ssm_head=mamba_head_dim d_state=ssm_state_size n_groups d_conv=conv_kernel"
     keys += " chunk=chunk_size bias=use_bias conv_bias=use_conv_bias activation=mamba_hidden_act"
-    least = config.number("time_step_min") or 0.0  # the class uses this bound and ignores time_step_limit
-    return config.layer(Mamba2, keys, norm_eps=config.number("layer_norm_epsilon") or 1e-5, dt_min=least)
+    eps = config.number("layer_norm_epsilon") or 1e-5
+    return config.layer(Mamba2, keys, norm_eps=eps, time_step=least_time_step(config))
 
 
 def _nemotron_order(config: Config, kinds: dict[str, Block]) -> list[str]:
@@ -159,20 +159,18 @@ def falcon_h1(config: Config) -> Architecture:
     config.get("mamba_expand")
     late = not config.flag("mamba_norm_before_gate", True)
     fields: Fields = {"out_bias": config.flag("projectors_bias"), "norm": config.flag("mamba_rms_norm")}
-    names = ("z_scale", "x_scale", "B_scale", "C_scale", "dt_scale")
-    found: Fields = dict(zip(names, _numbers(config, "ssm_multipliers", len(names)), strict=True))
-    for name, key in (("in_scale", "ssm_in_multiplier"), ("out_scale", "ssm_out_multiplier")):
-        found[name] = config.number(key, 1.0) or 1.0
-    mamba = _mamba2(config, inner, **fields, gate_first=late or not fields["norm"], **found)
+    around = [config.number(key, 1.0) or 1.0 for key in ("ssm_in_multiplier", "ssm_out_multiplier")]
+    factors = SsmMultipliers(*around, *_numbers(config, "ssm_multipliers", 5))
+    mamba = _mamba2(config, inner, **fields, gate_first=late or not fields["norm"], multipliers=factors)
     plain = config.attention()
     scale = (config.number("key_multiplier", 1.0) or 1.0) * float(plain.d_head or 1) ** -0.5
-    around: Fields = {
+    outer: Fields = {
         "in_scale": config.number("attention_in_multiplier", 1.0),
         "out_scale": config.number("attention_out_multiplier", 1.0),
     }
-    mixers = (Branch("mamba", mamba), Branch("attention", replace(plain, scale=scale, **around)))
+    mixers = (Branch("mamba", mamba), Branch("attention", replace(plain, scale=scale, **outer)))
     gate, down = _numbers(config, "mlp_multipliers", 2)
-    mlp = replace(config.gated_mlp(bias=config.flag("mlp_bias")), gate_scale=gate, out_scale=down)
+    mlp = replace(config.gated_mlp(bias=config.flag("mlp_bias")), multipliers=MlpMultipliers(gate, down))
     block = Block("block", (Sublayer("mixer", mixers, norm), Sublayer("mlp", (Branch("mlp", mlp),), norm)))
     head = config.lm_head(input_scale=config.number("lm_head_multiplier", 1.0))
     runs = repeat_block(block, config.n_layers)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ....core.architecture import Architecture
 from ....core.errors import short_repr
-from ....layers import Mlp
+from ....layers import Bounds, Mlp
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rules import decoder
 
@@ -38,15 +38,18 @@ def minimax_m3(config: Config) -> Architecture:
     layers, width = config.n_layers, config.d_model
     _ignore_derived_keys(config)
     sparse = _indexer_sizes(config)
-    fields: Fields = {"activation": "quick_gelu", "clamp": config.number("swiglu_limit"), "up_offset": UP_OFFSET}
+    act, limit = "quick_gelu", config.number("swiglu_limit")  # x · sigmoid(1.702 x) regardless of hidden_act
     routed = config.experts(
         "num_local_experts",
         "intermediate_size",
         d_ff_shared=config.size("shared_intermediate_size"),
+        activation=act,
+        clamp=limit,
+        up_offset=UP_OFFSET,
         **SIGMOID,
-        **fields,  # x · sigmoid(1.702 x) regardless of hidden_act
     )
-    dense = Mlp(width, config.size("dense_intermediate_size"), gated=True, **fields)
+    bounds = Bounds(limit, up_offset=UP_OFFSET)
+    dense = Mlp(width, config.size("dense_intermediate_size"), act, gated=True, bounds=bounds)
     feeds: Layers = {"sparse": routed, "dense": dense}
     norms: Fields = {"qk_norm": "head", "qk_norm_unit_offset": True}
     full = config.attention(bias=False, rope={"dim": config.rotary_width()}, **norms)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ....core.architecture import Architecture, Named, Run
 from ....core.errors import UnknownNameError, short_repr
-from ....layers import Mamba, Mamba2, RwkvChannelMix, RwkvTimeMix
+from ....layers import Mamba, Mamba2, RwkvChannelMix, RwkvTimeMix, TimeStep
 from ..config import Config, Fields
 from ..rules import causal_lm, prenorm_block, repeat_block
 from .mistral import key_group
@@ -96,7 +96,14 @@ def time_step_limits(config: Config) -> Fields:
         return {}
     low, high = limits
     bounded = type(high) in (int, float) and high < float("inf")
-    return {"dt_min": float(low), "dt_max": float(high) if bounded else None}
+    most = float(high) if bounded else None
+    return {"time_step": TimeStep(float(low), most)} if low or bounded else {}
+
+
+def least_time_step(config: Config) -> TimeStep | None:
+    """Return a lower bound of the time step, for classes that ignore ``time_step_limit``."""
+    least = config.number("time_step_min")
+    return TimeStep(least) if least else None
 
 
 def mamba2(config: Config) -> Architecture:

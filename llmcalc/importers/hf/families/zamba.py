@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from ....core.architecture import Architecture, Block
 from ....core.layer import Layer
-from ....layers import Attention, Linear, Mamba, Mamba2, Mlp
+from ....layers import Attention, Linear, Lora, Mamba, Mamba2, Mlp
 from ..config import Config
 from ..rules import causal_lm, runs_by_type, sublayer
-from .state_space import MAMBA_KEYS, time_step_rank
+from .state_space import MAMBA_KEYS, least_time_step, time_step_rank
 
 Adapted = TypeVar("Adapted", Attention, Mlp)
 _PUBLISHED = (
@@ -47,7 +47,7 @@ def zamba2(config: Config) -> Architecture:
         n_ssm_heads=heads,
         d_ssm_head=config.optional_size("mamba_headdim") or _split(config, inner, heads),
         bias=biased,
-        dt_min=config.number("time_step_min") or 0.0,
+        time_step=least_time_step(config),
     )
     config.get("num_hidden_layers")
     usual = _published_types()
@@ -62,7 +62,7 @@ def zamba2(config: Config) -> Architecture:
                 raise config.size_error(text)
         attention = replace(attention, adapter_rank=rank)
     d_ff = config.optional_size("intermediate_size", zero_is_none=True) or 4 * width
-    mlp = Mlp(width, d_ff, config.activation(), gated=True, bias=biased, adapter_rank=rank)
+    mlp = Mlp(width, d_ff, config.activation(), gated=True, bias=biased, lora=Lora(rank))
     return _zamba(config, types, mamba, attention, mlp, config.size("num_mem_blocks"))
 
 
@@ -99,6 +99,8 @@ def _zamba(config: Config, types: list[str], mamba: Layer, attention: Attention,
 
 
 def _with_adapters(layer: Adapted, places: int) -> Adapted:
+    if isinstance(layer, Mlp):
+        return replace(layer, lora=replace(layer.lora, n=places)) if layer.lora else layer
     return replace(layer, n_adapters=places) if layer.adapter_rank else layer
 
 

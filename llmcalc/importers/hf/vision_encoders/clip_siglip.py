@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Named, Stack
-from ....layers import Attention, Embedding, Mlp, Norm, Rope
+from ....layers import Attention, Embedding, Mlp, Norm, Rope, SequenceRows
 from ..config import BIASED, Config, Fields
 from .parts import (
     CLASS_TOKEN,
@@ -54,7 +54,7 @@ def internvit(config: Config) -> Stack:
     """Read an InternViT config [chen2023] with a per-channel scale on each sub-layer output."""
     width, kind = config.d_model, config.one_of("norm_type", "layer_norm", "rms_norm")
     norm = config.rmsnorm("layer_norm_eps") if kind == "rms_norm" else layernorm(config)
-    norm = replace(norm, prompt=CLASS_TOKEN)
+    norm = replace(norm, sequence=SequenceRows(prompt=CLASS_TOKEN))
     rows = rectangle(config, "image_size", "patch_size")
     config.ignore("layer_scale_init_value hidden_dropout_prob projection_dropout use_mean_pooling drop_path_rate")
     bias = config.flag("attention_bias")

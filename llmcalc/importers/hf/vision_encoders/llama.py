@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....core.architecture import Block, Named, Stack
-from ....layers import Embedding, Linear, Norm, Rope, Scale
+from ....layers import Embedding, Linear, Norm, Rope, Scale, SequenceRows
 from ..config import BIASED, Config
 from ..rules import default_layernorm, repeat_block
 from .parts import CHANNELS, CLASS_TOKEN, encoder_stack, grid, named, patches, plain_block
@@ -17,7 +17,7 @@ def llama4(config: Config) -> Stack:
     """Read a Llama 4 vision config with a class token, attention and MLP biases, and an adapter on merged patches."""
     config.ignore("vision_feature_select_strategy pixel_shuffle_ratio projector_dropout multi_modal_projector_bias")
     config.ignore("rope_parameters rope_theta hidden_act vision_output_dim norm_eps")
-    norm = replace(default_layernorm(config.d_model), prompt=CLASS_TOKEN)
+    norm = replace(default_layernorm(config.d_model), sequence=SequenceRows(prompt=CLASS_TOKEN))
     pixels = config.size("num_channels", CHANNELS) * config.size("patch_size") ** 2
     inputs = named(
         patch=Linear(pixels, config.d_model, bias=False),
@@ -48,8 +48,9 @@ def mllama(config: Config) -> tuple[Stack, Stack]:
     ratios = config.get("supported_aspect_ratios")
     rows = (len(ratios) if isinstance(ratios, list) else MLLAMA_RATIOS) + 1  # including one for no image
     tiles, positions = config.size("max_num_tiles"), grid(config) + CLASS_TOKEN
-    norm = Norm(width, "layernorm", bias=True, eps=config.number("norm_eps") or 1e-5, prompt=CLASS_TOKEN)
-    plain = replace(default_layernorm(width), prompt=CLASS_TOKEN)
+    prefix, eps = SequenceRows(prompt=CLASS_TOKEN), config.number("norm_eps") or 1e-5
+    norm = Norm(width, "layernorm", bias=True, eps=eps, sequence=prefix)
+    plain = replace(default_layernorm(width), sequence=prefix)
     gate = Scale(width, scalar=True, function="tanh", prompt=CLASS_TOKEN)
     unused_gate = replace(gate, unused=True)
     tile = Embedding(rows, tiles * width, table="other", unused=True)

@@ -7,7 +7,7 @@ from typing import Any
 from ....core.architecture import Block, Named, Stack
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....layers import Attention, Embedding, Linear, Mlp, Norm, Patch, Scale
+from ....layers import Attention, Embedding, InputRows, Linear, Mlp, Norm, Patch, Scale, SequenceRows
 from ..config import BIASED, Config
 from ..rules import repeat_block, sublayer
 
@@ -24,7 +24,13 @@ def named(**layers: Layer) -> list[Named]:
 
 def layernorm(config: Config, prefix: int | None = None) -> Norm:
     """Return a LayerNorm over the encoder width."""
-    return Norm(config.d_model, "layernorm", bias=True, eps=config.number("layer_norm_eps") or EPS, prompt=prefix)
+    eps = config.number("layer_norm_eps") or EPS
+    return Norm(config.d_model, "layernorm", bias=True, eps=eps, sequence=with_prefix(prefix))
+
+
+def with_prefix(prefix: int | None) -> SequenceRows | None:
+    """Return the rows of a layer that also processes ``prefix`` learned tokens."""
+    return SequenceRows(prompt=prefix) if prefix else None
 
 
 def rope_theta(config: Config) -> float:
@@ -90,7 +96,7 @@ def plain_block(
 ) -> Block:
     """Return a pre-norm block of attention and an ungated MLP. ``layer_scale`` adds a scale per output channel."""
     attention = Attention(config.d_model, config.n_heads, causal=False, prompt=prefix, **fields)
-    mlp = Mlp(config.d_model, config.size("intermediate_size"), act, bias=True, prompt=prefix)
+    mlp = Mlp(config.d_model, config.size("intermediate_size"), act, bias=True, sequence=with_prefix(prefix))
     return attention_mlp(attention, mlp, norm, Scale(config.d_model, prompt=prefix) if layer_scale else None)
 
 
@@ -121,8 +127,9 @@ def two_linears(
     prefix: int | None = None,
 ) -> list[Named]:
     """Return two linear layers with an activation between them. ``merge`` is the number of patches per input token."""
-    first = Linear(d_in, d_hidden, bias, activation, merge=merge, prompt=prefix)
-    return named(**{f"{name}_in": first, f"{name}_out": Linear(d_hidden, d_out, bias, merge=merge, prompt=prefix)})
+    rows = InputRows(prompt=prefix) if prefix else None
+    first = Linear(d_in, d_hidden, bias, activation, merge=merge, sequence=rows)
+    return named(**{f"{name}_in": first, f"{name}_out": Linear(d_hidden, d_out, bias, merge=merge, sequence=rows)})
 
 
 def merger(name: str, width: int, merge: int, out: int) -> list[Named]:

@@ -11,7 +11,7 @@ from ....layers import Attention, Embedding, Linear, Mlp, Norm, Patch, Rope, Sca
 from ..config import Config, Fields
 from ..encoders import find_encoder
 from ..rules import repeat_block, runs_by_type
-from .parts import CHANNELS, EPS, attention_mlp, grid, pooling_head, rectangle
+from .parts import CHANNELS, EPS, attention_mlp, grid, pooling_head, rectangle, with_prefix
 
 FULL, WINDOWED = "full_attention", "window_attention"
 PERIOD = 4  # by default, every fourth layer and the last one have full attention
@@ -126,14 +126,15 @@ def block(config: Config, merge: int = 1, window: int | None = None) -> Block:
     attention = Attention(width, heads, causal=False, merge=merge, chunk=window, prompt=fields.prefix, **options)
     by_ratio = fields.d_ff == "mlp_ratio"
     d_ff = int(width * config.positive_number(fields.d_ff)) if by_ratio else config.size(fields.d_ff)
-    mlp = Mlp(width, d_ff, config.activation(), gated=fields.gated, bias=mlp_bias, merge=merge, prompt=fields.prefix)
+    rows = with_prefix(fields.prefix)
+    mlp = Mlp(width, d_ff, config.activation(), gated=fields.gated, bias=mlp_bias, merge=merge, sequence=rows)
     post = Scale(width) if fields.layer_scale else None
     return attention_mlp(attention, mlp, norm, post, "merged" if merge > 1 else "windowed" if window else "block")
 
 
 def _norm(config: Config, fields: Transformer) -> Norm:
     eps, bias = config.number(fields.eps) or EPS, fields.norm == "layernorm"
-    return Norm(config.d_model, fields.norm, bias=bias, eps=eps, prompt=fields.prefix)
+    return Norm(config.d_model, fields.norm, bias=bias, eps=eps, sequence=with_prefix(fields.prefix))
 
 
 def _patch(config: Config, fields: Transformer, width: int) -> Linear | Patch:

@@ -14,8 +14,7 @@ from ....importers.hf.encoders import check_encoder
 from ....importers.hf.projectors import Link
 from ....importers.hf.rules import default_layernorm, group_runs, repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import named
-from ....layers import Attention, Conv, Embedding, Linear, Mlp, Norm
-from ....layers.conv import output_frames
+from ....layers import Attention, Conv, Embedding, Frames, Frequencies, Linear, Mlp, Norm
 from ..layers.context_attention import ContextAttention
 from ..layers.conv_module import ConvModule
 from ..layers.distance_attention import DistanceAttention
@@ -134,8 +133,8 @@ def phi4_projector(link: Link) -> list[Named]:
     """Build the two-layer projectors of Phi-4-multimodal, one for speech and one for speech with images."""
     span, found = link.encoder.size("time_reduction"), list[Named]()
     for name, unused in (("speech", False), ("vision_speech", True)):
-        up = Linear(link.d_encoder, link.d_model, activation="gelu", span=span, unused=unused)
-        down = Linear(link.d_model, link.d_model, span=span, unused=unused)
+        up = Linear(link.d_encoder, link.d_model, activation="gelu", frames=Frames(span), unused=unused)
+        down = Linear(link.d_model, link.d_model, frames=Frames(span), unused=unused)
         found += named(**{f"{name}_up": up, f"{name}_down": down})
     return found
 
@@ -153,15 +152,16 @@ def _nemo(config: Config, width: int, span: int) -> tuple[Named, ...]:
     while reached < span:
         reached, rows, first = 2 * reached, -(-rows // 2), not found
         groups = 1 if first else channels
-        over = Conv(1 if first else channels, channels, KERNEL, groups=groups, span=reached, rows=rows, of_data=first,
+        grid: Fields = {"frames": Frames(reached), "frequencies": Frequencies(rows)}
+        over = Conv(1 if first else channels, channels, KERNEL, groups=groups, **grid, of_data=first,
                     activation=act if first else "identity")  # fmt: skip
         place = 0 if first else 3 * (reached.bit_length() - 2) - 1
         found.append(Named(f"plane{place}", over))
         if not first:
-            mixed = Conv(channels, channels, 1, span=reached, rows=rows, activation=act)
+            mixed = Conv(channels, channels, 1, **grid, activation=act)
             found.append(Named(f"plane{place + 1}", mixed))
     config.ignore("nemo_final_size")  # computed by the class
-    return (*found, Named("plane_out", Linear(channels * rows, width, span=span)))
+    return (*found, Named("plane_out", Linear(channels * rows, width, frames=Frames(span))))
 
 
 def gemma4(config: Config) -> Stack:
@@ -236,10 +236,11 @@ def _planes(width: int, channels: tuple[int, int], rows: int) -> tuple[Named, ..
     found, before, span = list[Named](), 1, 1
     for number, out in enumerate(channels):
         rows, span = -(-rows // 2), 2 * span
-        conv = Conv(before, out, KERNEL, span=span, rows=rows, taps_across=KERNEL, bias=False, of_data=number == 0)
+        grid: Fields = {"frames": Frames(span), "frequencies": Frequencies(rows)}
+        conv = Conv(before, out, KERNEL, **grid, bias=False, of_data=number == 0)
         found += [Named(f"plane{number}", conv), Named(f"plane_norm{number}", Norm(out, "layernorm"))]
         before = out
-    return (*found, Named("plane_out", Linear(before * rows, width, bias=False, span=span)))
+    return (*found, Named("plane_out", Linear(before * rows, width, bias=False, frames=Frames(span))))
 
 
 def _two_channels(config: Config, key: str) -> tuple[int, int]:
@@ -261,20 +262,21 @@ def fast_conformer_front(config: Config, tower: bool) -> tuple[Named, ...]:
     found = list[Named]()
     for number in range(max(count, 1)):
         span, first, rows = STRIDE ** (number + 1), number == 0, -(-rows // STRIDE)
-        rate = {"span": span} if tower else {"upsample": STRIDE ** (count - 1 - number)}
-        over = Conv(1 if first else channels, channels, side, groups=1 if first else channels, rows=rows,
+        rate: Fields = {"frames": Frames(span)} if tower else {"upsample": STRIDE ** (count - 1 - number)}
+        rate["frequencies"] = Frequencies(rows)
+        over = Conv(1 if first else channels, channels, side, groups=1 if first else channels,
                     of_data=first, activation="relu" if first else "identity", **rate)  # fmt: skip
         found.append(Named(f"plane{0 if first else MODULES * number - 1}", over))
         if not first:
-            mixed = Conv(channels, channels, 1, rows=rows, activation="relu", **rate)
+            mixed = Conv(channels, channels, 1, activation="relu", **rate)
             found.append(Named(f"plane{MODULES * number}", mixed))
     if left != rows:
         said = (
             f"{config.size('num_mel_bins')} frequencies become {rows} in the convolutions, but the class expects {left}"
         )
         config.add_unmodelled(said)
-    ends = {"span": STRIDE ** max(count, 1)} if tower else {}
-    return (*found, Named("plane_out", Linear(channels * left, width, **ends)))
+    frames = Frames(STRIDE ** max(count, 1)) if tower else None
+    return (*found, Named("plane_out", Linear(channels * left, width, frames=frames)))
 
 
 def fast_conformer_blocks(config: Config) -> tuple[Run, ...]:
@@ -291,7 +293,7 @@ def fast_conformer_blocks(config: Config) -> tuple[Run, ...]:
 
 def fast_conformer(config: Config) -> Stack:
     """Build a FastConformer as the audio encoder of a language model."""
-    width, tokens = config.d_model, output_frames(config.size("subsampling_factor"))
+    width, tokens = config.d_model, Frames(config.size("subsampling_factor")).positions()
     return Stack(
         "audio", width, fast_conformer_front(config, tower=True), fast_conformer_blocks(config), (), "tower", tokens
     )

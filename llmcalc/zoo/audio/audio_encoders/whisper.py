@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ....core.architecture import Named, Stack
-from ....importers.hf.config import BIASED, Config
+from ....importers.hf.config import BIASED, Config, Fields
 from ....importers.hf.encoders import find_encoder
 from ....importers.hf.rules import default_layernorm, prenorm_block, repeat_block
 from ....importers.hf.vision_encoders.parts import named, two_linears
-from ....layers import Attention, Conv, Embedding, Linear, Mlp, Rope
-from ....layers.conv import output_frames
+from ....layers import Attention, Conv, Embedding, Frames, Frequencies, InputRows, Linear, Mlp, Rope
 
 TAPS = 3  # kernel size of every convolution
 PLANE = 3  # number of convolutions of stride 2 over time and frequency
@@ -76,8 +75,8 @@ def read(config: Config) -> Stack:
 
 def _lines(config: Config, width: int, act: str, chunk: int | None) -> tuple[list[Named], str]:
     """Return Whisper's two convolutions over time, with strides of 1 and 2."""
-    first = Conv(config.size("num_mel_bins"), width, TAPS, span=1, chunk=chunk, activation="gelu", of_data=True)
-    second = Conv(width, width, TAPS, span=2, chunk=chunk, activation="gelu")
+    first = Conv(config.size("num_mel_bins"), width, TAPS, frames=Frames(1, chunk), activation="gelu", of_data=True)
+    second = Conv(width, width, TAPS, frames=Frames(2, chunk), activation="gelu")
     return [Named("conv1", first), Named("conv2", second)], "ceil(a, 2)"
 
 
@@ -87,10 +86,11 @@ def _plane(config: Config, width: int, act: str, chunk: int | None) -> tuple[lis
     channels, inner = 1, config.size("downsample_hidden_size")
     for number in range(1, PLANE + 1):
         rows, span = -(-rows // 2), 2 * span
-        conv = Conv(channels, inner, TAPS, span=span, chunk=chunk, rows=rows, activation="gelu", of_data=number == 1)
+        grid: Fields = {"frames": Frames(span, chunk), "frequencies": Frequencies(rows)}
+        conv = Conv(channels, inner, TAPS, **grid, activation="gelu", of_data=number == 1)
         found.append(Named(f"plane{number}", conv))
         channels = inner
-    found.append(Named("plane_out", Linear(inner * rows, width, bias=False, span=span, chunk=chunk)))
+    found.append(Named("plane_out", Linear(inner * rows, width, bias=False, frames=Frames(span, chunk))))
     if not chunk:
         return found, f"ceil(a, {span})"
     return found, f"{-(-chunk // span)} * ceil(max(0, a - {chunk - 1}), {chunk}) + ceil(mod(a, {chunk}), {span})"
@@ -111,8 +111,7 @@ def _wave(config: Config, width: int, act: str, chunk: int | None) -> tuple[list
             before,
             config.integer(out, "conv_dim", 1),
             taps,
-            span=span,
-            reach=reach,
+            frames=Frames(span, reach=reach),
             bias=config.flag("conv_bias"),
             of_data=number == 0,
         )
@@ -126,7 +125,7 @@ def _wave(config: Config, width: int, act: str, chunk: int | None) -> tuple[list
         Named("wave_out", Linear(before, width)),
         Named("position", Conv(width, width, taps, groups=groups, overrun=1, activation=act)),
     ]
-    return found, output_frames(span, reach=reach)
+    return found, Frames(span, reach=reach).positions()
 
 
 def _half_windows(config: Config) -> tuple[int, int]:
@@ -147,7 +146,7 @@ def _inferred_windows(config: Config) -> tuple[int, int]:
 def _projected(config: Config, width: int) -> list[Named]:
     out = config.size("output_dim")
     edges = Embedding(BOS_EOS, out, table="other", unused=True)
-    return named(edges=edges, projector=Linear(width, out, merge=2, merge_whole=True))
+    return named(edges=edges, projector=Linear(width, out, merge=2, sequence=InputRows(merge_whole=True)))
 
 
 def _two_layers(config: Config, width: int) -> list[Named]:

@@ -12,8 +12,7 @@ from ....importers.hf.config import Config, Fields
 from ....importers.hf.projectors import Link
 from ....importers.hf.rules import default_layernorm, group_runs, repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import two_linears
-from ....layers import Attention, Conv, Linear, Mlp, Moe, Norm, Patch, Rope
-from ....layers.conv import output_frames
+from ....layers import Attention, Conv, Frames, Frequencies, Linear, Mlp, Moe, Norm, Patch, Rope
 
 USUAL = [-1] * 25 + [*range(4, 65, 4), 64]  # number of experts per layer; -1 for a dense layer
 PLANES, KERNEL = 3, 3  # number of convolutions of stride 2 over time and frequency, and their kernel size
@@ -134,9 +133,10 @@ def audio_encoder(config: Config) -> Stack:
     for number in range(PLANES):
         rows, span = -(-rows // 2), 2 ** (number + 1)
         first = number == 0
-        conv = Conv(1 if first else channels, channels, KERNEL, span=span, rows=rows, of_data=first, activation="gelu")
+        grid: Fields = {"frames": Frames(span), "frequencies": Frequencies(rows)}
+        conv = Conv(1 if first else channels, channels, KERNEL, **grid, of_data=first, activation="gelu")
         inputs.append(Named(f"plane{number}", conv))
-    inputs.append(Named("plane_out", Linear(channels * rows, width, bias=False, span=2**PLANES)))
+    inputs.append(Named("plane_out", Linear(channels * rows, width, bias=False, frames=Frames(2**PLANES))))
     fields: Fields = {"q_bias": bias, "v_bias": bias, "o_bias": bias}
     turned = max(1, int(width // heads * config.partial_rotary(ROTATED)))
     attention = Attention(width, heads, causal=False, rope=Rope(config.rope_theta(), turned), **fields)
@@ -149,4 +149,4 @@ def audio_encoder(config: Config) -> Stack:
         *two_linears("adapter", width, out, out),
     )
     runs = repeat_block(block, config.n_layers)
-    return Stack("audio", width, tuple(inputs), runs, outputs, "tower", output_frames(2**PLANES))
+    return Stack("audio", width, tuple(inputs), runs, outputs, "tower", Frames(2**PLANES).positions())

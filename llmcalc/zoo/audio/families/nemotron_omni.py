@@ -7,7 +7,7 @@ from ....importers.hf.composite_models import config_at, read_composite
 from ....importers.hf.config import BIASED, Config, Fields
 from ....importers.hf.projectors import Link
 from ....importers.hf.rules import repeat_block
-from ....importers.hf.vision_encoders.parts import attention_mlp, layernorm, named, two_linears
+from ....importers.hf.vision_encoders.parts import attention_mlp, layernorm, named, two_linears, with_prefix
 from ....layers import Attention, Embedding, Linear, Mlp, Norm, Scale
 
 AUDIO_DEFAULTS = {"attention_bias": False, "scale_input": False}  # kernel size of the FastConformer
@@ -77,7 +77,7 @@ def radio(config: Config) -> Stack:
     )
     if gated:
         d_ff, act = -(-(d_ff * SWIGLU[0] // SWIGLU[1]) // STEP) * STEP, "silu"
-    mlp = Mlp(config.d_model, d_ff, act, gated, bias=True, prompt=prompt)
+    mlp = Mlp(config.d_model, d_ff, act, gated, bias=True, sequence=with_prefix(prompt))
     block = attention_mlp(attention, mlp, norm, Scale(config.d_model, prompt=prompt))
     inputs = [Named("patch", Linear(pixels, config.d_model, bias=False))]
     frames = config.optional_size("video_temporal_patch_size")

@@ -11,8 +11,7 @@ from ....importers.hf.config import Config
 from ....importers.hf.encoders import check_encoder
 from ....importers.hf.rules import repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import named
-from ....layers import Conv, Linear, Mlp, Norm, Scale
-from ....layers.conv import output_frames
+from ....layers import Conv, Frames, Linear, Mlp, Norm, Scale
 
 ENCODERS = ("acoustic", "semantic")
 TAPS_PER_STRIDE = 2
@@ -48,18 +47,15 @@ def _encoder(config: Config, name: str) -> list[Stack]:
             prod(config.integer(each, "downsampling_ratios", 1) for each in steps[: number + 1]),
             filters * 2**number,
         )
-        down = Conv(
-            before, width, TAPS_PER_STRIDE * step if number else taps, span=span, reach=span, of_data=number == 0
-        )
+        frames = Frames(span, reach=span)
+        down = Conv(before, width, TAPS_PER_STRIDE * step if number else taps, frames=frames, of_data=number == 0)
         norm, factor = config.rmsnorm(width=width), Scale(width)
         mlp = Mlp(width, config.size("ffn_expansion") * width, config.activation(), bias=True)
         mixer = Conv(width, width, taps, groups=width)
         parts = (sublayer("mixer", mixer, pre=norm, post=factor), sublayer("mlp", mlp, pre=norm, post=factor))
         runs = repeat_block(Block("block", parts), config.integer(depth, "depths", 0))
         place = f"conv_layers.{number - 1}" if number else "stem"
-        found.append(
-            Stack(f"{name}.{place}", width, (Named("down", down),), runs, (), "tower", output_frames(span, reach=span))
-        )
+        found.append(Stack(f"{name}.{place}", width, (Named("down", down),), runs, (), "tower", frames.positions()))
         before = width
     latent = Named("latent", Conv(before, config.d_model, taps))
     return [*found, Stack(f"{name}.head", config.d_model, (latent,), (), (), "tower", found[-1].tokens)]

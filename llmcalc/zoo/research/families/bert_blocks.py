@@ -21,7 +21,7 @@ from ....importers.hf.families.bert import (
 )
 from ....importers.hf.families.bert_variants import generator
 from ....importers.hf.rules import repeat_block, sublayer
-from ....layers import Attention, Linear, Mlp
+from ....layers import Attention, InputRows, Linear, Mlp
 from ..layers.affine import Affine
 from ..layers.convbert_attention import ConvBertAttention
 from ..layers.grouped import GroupedAttention, GroupedMlp
@@ -44,7 +44,8 @@ def mobilebert(config: Config) -> Architecture:
         return Affine(size, scale_first=True) if kind == "no_norm" else replace(plain, eps=eps or plain.eps)
 
     trigram = 3 if config.flag("trigram_input") else 1
-    joined = Linear(trigram * narrow, width, neighbours=trigram, unused=trigram == 1 and narrow == width)
+    rows = InputRows(neighbours=trigram)
+    joined = Linear(trigram * narrow, width, sequence=rows, unused=trigram == 1 and narrow == width)
     token, *others = embeddings(config, vocab, width)
     inputs = (Named("token", replace(token.layer, d_model=narrow)), Named("join", joined), *others)  # type: ignore[type-var]
     runs = repeat_block(Block("block", _bottleneck_block(config, norm)), config.n_layers)

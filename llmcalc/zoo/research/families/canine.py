@@ -9,7 +9,7 @@ from ....core.layer import Layer
 from ....importers.hf.config import BIASED, Config
 from ....importers.hf.families.bert import bert_mlp, encoder_model, norm_sublayer, pooler, without_head
 from ....importers.hf.rules import sublayer
-from ....layers import Attention, Embedding
+from ....layers import Attention, Embedding, SequenceRows
 from ..layers.character_attention import CharacterAttention
 from ..layers.character_embedding import CharacterEmbedding
 from ..layers.character_pooling import CharacterPooling
@@ -21,9 +21,10 @@ def canine(config: Config) -> Architecture:
     config.ignore("max_position_embeddings")
     width, heads, merge = (config.size(key) for key in ("hidden_size", "num_attention_heads", "downsampling_rate"))
     buckets, act, norm = config.size("num_hash_buckets"), config.activation(), config.layernorm(width=width)
-    grouped = replace(norm, merge=merge, merge_whole=merge > 1)
+    rows = SequenceRows(merge_whole=True) if merge > 1 else None
+    grouped = replace(norm, merge=merge, sequence=rows)
     mlp = bert_mlp(config)
-    wide = replace(mlp, merge=merge, merge_whole=merge > 1)
+    wide = replace(mlp, merge=merge, sequence=rows)
     local = CharacterAttention(width, heads, chunk=config.size("local_transformer_stride"))
     whole = Attention(width, heads, causal=False, **BIASED)
     deep = CharacterAttention(width, heads, merge=merge)

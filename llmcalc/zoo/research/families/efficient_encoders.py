@@ -18,7 +18,7 @@ from ....importers.hf.families.bert import (
     with_head,
 )
 from ....importers.hf.rules import group_runs
-from ....layers import Linear, Mlp
+from ....layers import Linear, Mlp, Padding
 from ..layers.fourier_mixing import FourierMixing
 from ..layers.hashed_attention import HashedAttention
 from ..layers.local_attention import LocalAttention
@@ -90,7 +90,7 @@ def longformer(config: Config) -> Architecture:
             "attention_window must be a positive integer or a list of positive integers, one per layer"
         )
     longest = max(windows)
-    mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True, padded_to=longest)
+    mlp = Mlp(width, config.size("intermediate_size"), config.activation(), bias=True, padding=Padding(longest))
     known: dict[int, Block] = {}
     for window in windows:
         attention = LocalAttention(width, heads, window, longest)
@@ -112,7 +112,7 @@ def big_bird(config: Config) -> Architecture:
     if kind == "block_sparse" and not (is_decoder(config) and config.head_kind() == "causal"):
         length, n_random = config.size("block_size"), config.size("num_random_blocks")
         attention = SparseAttention(config.d_model, config.n_heads, length, n_random, biased)
-        mlp = replace(mlp, padded_to=length, padded_above=attention.limit)
+        mlp = replace(mlp, padding=Padding(length, attention.limit))
     stack = encoder(config, attention=attention, mlp=mlp)
     if config.flag("rescale_embeddings"):
         token = stack.inputs[0]

@@ -22,7 +22,7 @@ from ....importers.hf.families.seq2seq import (
     untied_tokens,
 )
 from ....importers.hf.families.t5 import _mlp, seq2seq
-from ....layers import Attention, Embedding, Norm, Sinusoids
+from ....layers import Attention, Embedding, Norm, Padding, SequenceRows, Sinusoids
 from ..layers.block_attention import BlockAttention
 from ..layers.local_attention import LocalAttention
 from ..layers.ngram_attention import NgramAttention
@@ -88,14 +88,14 @@ def _ngram_layers(config: Config, ngram: int, crossed: bool, unused: bool) -> La
     if crossed:
         cross = Attention(width, heads, causal=False, cross=True, streams=streams, unused=unused, **BIASED)
         layers["cross_attention"] = cross
-    return {**layers, "mlp": dense(config, PROPHETNET, "decoder", streams=streams)}
+    return {**layers, "mlp": dense(config, PROPHETNET, "decoder", sequence=SequenceRows(streams=streams))}
 
 
 def _multi_stream(found: Stack, streams: int) -> Stack:
     """Return the stack with norms that process all ``streams`` token streams."""
 
     def wide(layer: Layer | None) -> Layer | None:
-        return replace(layer, streams=streams) if isinstance(layer, Norm) else layer
+        return replace(layer, sequence=SequenceRows(streams=streams)) if isinstance(layer, Norm) else layer
 
     inputs = tuple(Named(name, wide(layer) or layer) for name, layer in found.inputs)
     (run,) = found.runs
@@ -164,7 +164,7 @@ def led(config: Config) -> Architecture:
     known: dict[int, Block] = {}
     for window in windows:
         attention = LocalAttention(width, heads, window, max(windows))
-        mlp = dense(config, style, "encoder", padded_to=max(windows))
+        mlp = dense(config, style, "encoder", padding=Padding(max(windows)))
         known[window] = known.get(window) or block(config, style, "block", {"attention": attention, "mlp": mlp})
     tokens = (tied_tokens if tied else untied_tokens)(vocab, width)
     source = style._replace(positions="max_encoder_position_embeddings")
@@ -188,7 +188,7 @@ def bigbird_pegasus(config: Config) -> Architecture:
     blocks = None
     if sparse == "block_sparse":
         attention = SparseAttention(width, config.size("encoder_attention_heads"), length, n_random, biased, biased)
-        mlp = dense(config, style, "encoder", padded_to=length, padded_above=attention.limit)
+        mlp = dense(config, style, "encoder", padding=Padding(length, attention.limit))
         blocks = [block(config, style, "block", {"attention": attention, "mlp": mlp})] * config.size("encoder_layers")
     tokens = (tied_tokens if tied else untied_tokens)(vocab, width)
     encoder = stack(config, style, "encoder", tokens["encoder"], [], blocks=blocks)
@@ -210,10 +210,11 @@ def _staggered(config: Config, style: Style) -> list[Block]:
             attention = BlockAttention(
                 width, heads, width // heads, length, n_global=n_global, staggered=staggered, globals_dropped=last
             )
-            mlp = dense(config, style, "encoder", n_global=n_global, globals_dropped=last, padded_to=length)
+            rows = SequenceRows(n_global=n_global, globals_dropped=last)
+            mlp = dense(config, style, "encoder", sequence=rows, padding=Padding(length))
             name = "staggered" if staggered else "block"
             *parts, feed = block(config, style, name, {"attention": attention, "mlp": mlp}).sublayers
-            norm = replace(config.layernorm(width=width), n_global=n_global, globals_dropped=last)
+            norm = replace(config.layernorm(width=width), sequence=rows)
             known[staggered, last] = Block(name, (*parts, replace(feed, pre=norm)))
         order.append(known[staggered, last])
     return order

@@ -8,7 +8,7 @@ from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import embedding_share, encoder_model, norm_sublayer, tied_head
-from ....layers import Embedding, Linear, Mlp
+from ....layers import Embedding, Linear, Mlp, SequenceRows
 from ..layers.funnel_attention import FunnelAttention
 
 HALVED = 2  # number of tokens pooled into one between blocks
@@ -90,6 +90,7 @@ def _layer(config: Config, name: str, merge: int = 1, pools: bool = False, resto
         pooling,
         restores,
     )
-    mlp = Mlp(width, config.size("d_inner"), config.activation(), bias=True, merge=merge, merge_extra=extra)
-    norm = replace(norm, merge=merge, merge_extra=extra)
+    rows = SequenceRows(merge_extra=True) if extra else None
+    mlp = Mlp(width, config.size("d_inner"), config.activation(), bias=True, merge=merge, sequence=rows)
+    norm = replace(norm, merge=merge, sequence=rows)
     return Block(name, (norm_sublayer("attention", attention, norm, True), norm_sublayer("mlp", mlp, norm, True)))

@@ -9,7 +9,7 @@ from ....core.errors import UnknownNameError
 from ....core.layer import Layer
 from ....importers.hf.config import Config, Fields
 from ....importers.hf.rules import mixed_runs, sublayer
-from ....layers import Embedding, Head, Mlp, Moe
+from ....layers import Embedding, Head, Mlp, MlpMultipliers, Moe
 from ..layers.depth_attention import DepthAttention
 from ..layers.relative_profile_attention import RelativeProfileAttention
 from ..layers.residual_conv import ResidualConv
@@ -29,7 +29,7 @@ def inkling(config: Config) -> Architecture:
         hidden, wide = wide, config.size("dense_intermediate_size")
     shared = config.size("n_shared_experts")
     feeds = {
-        "dense": Mlp(width, wide, config.activation(), gated=True, scaled=True),
+        "dense": Mlp(width, wide, config.activation(), gated=True, multipliers=MlpMultipliers(learned=True)),
         "sparse": expert_layer(
             config, hidden, n_shared=shared, learned_gate_scale=True, activation=config.activation()
         ),

@@ -8,7 +8,7 @@ from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublay
 from ....core.errors import UnsupportedError
 from ....importers.hf.config import TOKENS, Config
 from ....importers.hf.rules import sublayer
-from ....layers import Embedding, Head, Mlp, Norm
+from ....layers import Embedding, Head, Mlp, Norm, SequenceRows
 from ..layers.latent_attention import LatentAttention
 
 DECODER_HEADS, DECODER_HEAD = 8, 32  # fixed for the language model
@@ -63,7 +63,8 @@ def _layer(
     config: Config, attention: LatentAttention, factor: int, name: str, number: str = ""
 ) -> tuple[Sublayer, Sublayer]:
     width = attention.d_model
-    mlp = Mlp(width, factor * width, config.activation(), bias=True, n_positions=attention.n_queries)
-    norm = Norm(width, "layernorm", bias=True, n_positions=attention.n_queries)
+    rows = SequenceRows(n_positions=attention.n_queries)
+    mlp = Mlp(width, factor * width, config.activation(), bias=True, sequence=rows)
+    norm = Norm(width, "layernorm", bias=True, sequence=rows)
     mixer = replace(sublayer(f"{name}{number}", attention), residual=attention.reads_itself)
     return mixer, sublayer(f"{name}_mlp{number}", mlp, pre=norm)

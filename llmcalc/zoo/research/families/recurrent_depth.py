@@ -13,7 +13,7 @@ from ....core.layer import Layer
 from ....core.record import fields
 from ....importers.hf.config import TOKENS, Config, Layers
 from ....importers.hf.rules import causal_lm, group_runs
-from ....layers import Embedding, Gate, Head, Norm, Scale
+from ....layers import Embedding, Gate, Head, Norm, Scale, Sphere
 from ..layers.injection import Injection
 from ..layers.sphere_attention import SphereAttention
 
@@ -36,7 +36,7 @@ def dory(config: Config) -> Architecture:
     init = config.positive_number("initializer_range")
     norm = Norm(width, "l2norm", scale=False, eps=NORM_EPS)
     step = Scale(width, "step", function="abs", gain=config.positive_number("ngpt_alpha_init") / init)
-    mlp = replace(config.gated_mlp(bias=config.flag("mlp_bias")), on_sphere=True, sphere_gain=width**0.5)
+    mlp = replace(config.gated_mlp(bias=config.flag("mlp_bias")), sphere=Sphere(width**0.5))
     kinds = _kinds(config, before + again + after)
     mixers = {kind: _mixer(config, kind, init) for kind in kinds}
     config.check_layer_runs(before + again * loops + after)

@@ -8,7 +8,7 @@ from ....core.architecture import Architecture, Block, Named, Stack
 from ....core.errors import short_repr
 from ....importers.hf.config import Config
 from ....importers.hf.rules import group_runs, sublayer
-from ....layers import Embedding, Head, Mlp
+from ....layers import Embedding, Head, Mlp, Padding
 from ..layers.axial_embedding import AxialEmbedding
 from ..layers.chunked_attention import ChunkedAttention
 
@@ -75,7 +75,8 @@ def _block(config: Config, name: str, order: list[str], causal: bool) -> Block:
         factors=factors,
     )
     activation = config.activation()
-    mlp = Mlp(width, config.size("feed_forward_size"), activation, bias=True, padded_to=whole, padded_above=least)
+    padding = Padding(whole, least)
+    mlp = Mlp(width, config.size("feed_forward_size"), activation, bias=True, padding=padding)
     return Block(name, (sublayer(name, attention, pre=norm), sublayer("mlp", mlp, pre=norm)))
 
 

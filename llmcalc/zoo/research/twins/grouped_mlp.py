@@ -18,4 +18,4 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """Compute ``act(x w1) w2``."""
-    return apply_groups(w.part("down"), activate(layer, apply_groups(w.part("up"), x), None))
+    return apply_groups(w.part("down"), activate(layer.activation, None, apply_groups(w.part("up"), x), None))

@@ -11,7 +11,7 @@ from ....importers.hf.config import BIASED, TOKENS, Config
 from ....importers.hf.families import bert
 from ....importers.hf.projectors import Link
 from ....importers.hf.vision_encoders.parts import CLASS_TOKEN
-from ....layers import Attention, Embedding, Head, Linear, Norm, Stored
+from ....layers import Attention, Embedding, Head, InputRows, Linear, Norm, Stored
 
 NOTE = "stored but not counted in FLOPs: the cross-attention of the text to the image"
 CAPTIONS = ("", "BlipForConditionalGeneration", "BlipModel")
@@ -62,7 +62,7 @@ def _project_git(link: Link) -> list[Named]:
     norm = Norm(link.d_model, "layernorm", bias=True, eps=link.encoder.number("layer_norm_eps") or 1e-5)
     frame = Embedding(1, link.d_encoder, table="other", unused=True)
     return [
-        Named("projector", Linear(link.d_encoder, link.d_model, prompt=CLASS_TOKEN)),
+        Named("projector", Linear(link.d_encoder, link.d_model, sequence=InputRows(prompt=CLASS_TOKEN))),
         Named("projector_norm", norm),
         *(Named(f"frame{number}", frame) for number in range(link.model.count("num_image_with_embedding"))),
     ]

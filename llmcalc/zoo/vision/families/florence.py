@@ -11,7 +11,7 @@ from ....importers.hf.composite_models import IGNORED, TIE, config_at, nested_co
 from ....importers.hf.config import BIASED, TOKENS, Config, Fields, Layers
 from ....importers.hf.rules import default_layernorm, repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import named
-from ....layers import Attention, Embedding, Head, Linear, Mlp, Patch
+from ....layers import Attention, Embedding, Head, InputRows, Linear, Mlp, Patch, SequenceRows
 from ..layers.channel_attention import ChannelAttention
 
 NEAR = 3  # kernel size of a depthwise convolution
@@ -36,8 +36,8 @@ def florence2(config: Config) -> Architecture:
         rows=Embedding(rows, wide // 2, table="other", use="side_tokens"),
         columns=Embedding(rows, wide - wide // 2, table="other", use="side_tokens"),
         times=Embedding(part.size("max_temporal_embeddings"), wide, "position", learned=False, use="side_tokens"),
-        projector=Linear(wide, out, bias=False, prompt=WHOLE),
-        projector_norm=replace(default_layernorm(out), prompt=WHOLE),
+        projector=Linear(wide, out, bias=False, sequence=InputRows(prompt=WHOLE)),
+        projector_norm=replace(default_layernorm(out), sequence=SequenceRows(prompt=WHOLE)),
     )
     stages[-1] = replace(stages[-1], outputs=(*stages[-1].outputs, *between))
     part.ignore("patch_padding drop_path_rate initializer_range is_encoder_decoder tie_word_embeddings")

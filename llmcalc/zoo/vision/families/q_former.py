@@ -18,7 +18,7 @@ from ....importers.hf.families.bert import bert_attention, bert_mlp, encoder_mod
 from ....importers.hf.projectors import Link, vector
 from ....importers.hf.rules import group_runs, sublayer
 from ....importers.hf.vision_encoders.parts import CLASS_TOKEN, named
-from ....layers import Attention, Embedding, Linear, Mlp, Norm
+from ....layers import Attention, Embedding, InputRows, Linear, Mlp, Norm, SequenceRows
 from ...unexecuted_parts import list_parts
 from ..layers.query_attention import QueryAttention
 
@@ -43,23 +43,29 @@ def project(link: Link) -> list[Stack]:
     check_encoder(inner)
     if stem != "blip_2":
         link.notes.append("not counted: Q-Former computation for instruction tokens")
-    return [replace(stack, outputs=tuple(named(projector=Linear(stack.d_model, link.d_model, n_latents=queries))))]
+    return [
+        replace(
+            stack,
+            outputs=tuple(named(projector=Linear(stack.d_model, link.d_model, sequence=InputRows(n_latents=queries)))),
+        )
+    ]
 
 
 def _qformer(config: Config, source: int, queries: int, tables: bool) -> Stack:
     width, heads = config.d_model, config.n_heads
     d_ff, act = config.size("intermediate_size"), config.activation()
-    norm = Norm(width, "layernorm", bias=True, eps=config.number("layer_norm_eps") or EPS, n_latents=queries)
+    rows = SequenceRows(n_latents=queries)
+    norm = Norm(width, "layernorm", bias=True, eps=config.number("layer_norm_eps") or EPS, sequence=rows)
     config.ignore("pad_token_id encoder_hidden_size initializer_range position_embedding_type")
     instructed = config.flag("use_qformer_text_input", tables)
     own = sublayer("own", QueryAttention(width, heads, queries, sees="themselves", bias=True), after=norm)
     seen = sublayer(
         "seen", QueryAttention(width, heads, queries, prompt=CLASS_TOKEN, d_source=source, bias=True), after=norm
     )
-    mlp = Mlp(width, d_ff, act, bias=True, n_latents=queries)
+    mlp = Mlp(width, d_ff, act, bias=True, sequence=rows)
     feeds: tuple[Sublayer, ...] = (sublayer("asked", mlp, after=norm),)
     if instructed:  # layers for an instruction
-        feeds = (sublayer("told", replace(mlp, n_latents=None, unused=True), after=replace(norm, unused=True)), *feeds)
+        feeds = (sublayer("told", replace(mlp, sequence=None, unused=True), after=replace(norm, unused=True)), *feeds)
     kinds = {True: Block("seeing", (own, seen, *feeds)), False: Block("block", (own, *feeds))}
     period, count = config.size("cross_attention_frequency"), config.n_layers
     inputs = named(queries=Embedding(queries, width, table="other", use="side_tokens"))

@@ -9,7 +9,7 @@ from ....importers.hf.encoders import check_encoder
 from ....importers.hf.projectors import Link, layernorm
 from ....importers.hf.rules import repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import named
-from ....layers import Embedding, Linear, Mlp, Norm
+from ....layers import Embedding, InputRows, Linear, Mlp, Norm, SequenceRows
 from ..layers.query_attention import QueryAttention
 
 WIDER = 4  # hidden width of a resampler's feed-forward layers, relative to the stream width
@@ -39,7 +39,8 @@ def _resampler(config: Config, width: int, eps: float) -> Stack:
         "hidden_size rms_norm_eps attention_dropout initializer_range"
     )  # the language model's width and norms are used
     queries, heads = config.size("resampler_n_latents"), config.size("resampler_n_heads")
-    norm = Norm(width, eps=eps, n_latents=queries)
+    rows = SequenceRows(n_latents=queries)
+    norm = Norm(width, eps=eps, sequence=rows)
     attention = QueryAttention(
         width,
         heads,
@@ -50,7 +51,7 @@ def _resampler(config: Config, width: int, eps: float) -> Stack:
         source_norm=True,
         norm_eps=eps,
     )
-    mlp = Mlp(width, WIDER * width, config.activation(), gated=True, n_latents=queries)
+    mlp = Mlp(width, WIDER * width, config.activation(), gated=True, sequence=rows)
     block = Block("block", (sublayer("attention", attention, pre=norm), sublayer("resampler_mlp", mlp, pre=norm)))
     inputs = named(latents=Embedding(queries, width, table="other", use="side_tokens"))
     runs = repeat_block(block, config.size("resampler_depth"))
@@ -62,20 +63,21 @@ def aria(link: Link) -> list[Named]:
     """Build the Aria projector [li2024] from learned queries that attend to the patches and two linear layers."""
     width, heads, out = link.d_encoder, link.encoder.n_heads, link.d_model
     queries = link.model.size("max_value_projector_patch_to_query_dict", _most_queries(link.model))
-    norm = Norm(width, "layernorm", bias=True, eps=1e-5, n_latents=queries)
+    norm = Norm(width, "layernorm", bias=True, eps=1e-5, sequence=SequenceRows(n_latents=queries))
+    latents = InputRows(n_latents=queries)
     link.notes.append(f"each image is counted with {queries} queries, the maximum; smaller images have fewer")
     return named(
         queries=Embedding(queries, width, table="other", use="side_tokens"),
         query_norm=norm,
         source_norm=layernorm(width),
-        query=Linear(width, width, bias=False, n_latents=queries),
+        query=Linear(width, width, bias=False, sequence=latents),
         key=Linear(width, width, bias=False),
         value=Linear(width, width, bias=False),
         resampler=QueryAttention(width, heads, queries, bias=True),
-        mixer=Linear(width, width, n_latents=queries),
+        mixer=Linear(width, width, sequence=latents),
         resampled_norm=norm,
-        projector_in=Linear(width, out, bias=False, activation="gelu_new", n_latents=queries),
-        projector_out=Linear(out, out, bias=False, n_latents=queries),
+        projector_in=Linear(width, out, bias=False, activation="gelu_new", sequence=latents),
+        projector_out=Linear(out, out, bias=False, sequence=latents),
     )
 
 

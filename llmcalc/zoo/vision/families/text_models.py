@@ -21,7 +21,7 @@ from ....importers.hf.families.dense_decoders import SEGMENTS
 from ....importers.hf.families.seq2seq import Style, head, stack
 from ....importers.hf.families.t5 import _mixers, _runs
 from ....importers.hf.rules import causal_lm, prenorm_block, repeat_block, sublayer
-from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm
+from ....layers import Attention, Embedding, Head, InnerNorm, Linear, Mlp, Norm, Pooler, SequenceRows
 
 OLD_END = 2  # wrong id in the first CLIP configs, in which the end-of-text token has the highest id
 
@@ -38,14 +38,15 @@ def metaclip_2(config: Config) -> Architecture:
 
 def _clip(config: Config, pooled: str) -> Architecture:
     width, end = config.d_model, config.count("eos_token_id") if pooled == "of_id" else 0
-    head = Linear(width, config.size("projection_dim", width), False, positions="one", pooled=pooled, pooled_id=end)
+    pooler = Pooler(pooled, end)
+    head = Linear(width, config.size("projection_dim", width), False, positions="one", pooler=pooler)
     return _text_tower(config, causal=True, head=("projection", head))
 
 
 def siglip(config: Config) -> Architecture:
     """Read a SigLIP text encoder config. The encoder is bidirectional, with a head on the last token."""
     out = config.optional_size("projection_size") or config.d_model
-    head = Linear(config.d_model, out, positions="one", pooled="last")
+    head = Linear(config.d_model, out, positions="one", pooler=Pooler("last"))
     return _text_tower(config, causal=False, head=("head", head), always=True)
 
 
@@ -125,8 +126,9 @@ def videoprism(config: Config) -> Architecture:
     biases = {**dict.fromkeys(BIASED, biased), "o_bias": True}
     cap = config.number("attn_logit_softcapping")
     attention = bert_attention(config, causal=False, prompt=1, logit_softcap=cap, **biases)
-    norm = Norm(width, "layernorm", bias=True, eps=config.number("layer_norm_eps") or 1e-6, unit_offset=True, prompt=1)
-    block = prenorm_block("block", norm, attention=attention, mlp=replace(bert_mlp(config), prompt=1))
+    eps, rows = config.number("layer_norm_eps") or 1e-6, SequenceRows(prompt=1)
+    norm = Norm(width, "layernorm", bias=True, eps=eps, unit_offset=True, sequence=rows)
+    block = prenorm_block("block", norm, attention=attention, mlp=replace(bert_mlp(config), sequence=rows))
     scale = width**0.5
     last = Embedding(1, width, table="other", use="suffix", scale=scale)
     inputs = (_token(config, scale), _sinusoids(config, "halves"), Named("class", last))
@@ -211,7 +213,7 @@ def kosmos(config: Config) -> Architecture:
     if config.flag("add_cross_attention"):
         layers["cross_attention"] = Attention(width, heads, causal=False, cross=True, unused=True, **BIASED)
     mlp = Mlp(width, config.size("ffn_dim"), config.activation("activation_function"), bias=True)
-    layers["mlp"] = replace(mlp, inner_norm=True, inner_norm_function="layernorm", inner_norm_eps=norm.eps)
+    layers["mlp"] = replace(mlp, inner_norm=InnerNorm("layernorm", norm.eps))
     places: Fields = {"offset": padding + 1, "padding_id": padding, "learned": False, "sinusoids": "fairseq"}
     rows = config.size("max_position_embeddings") + padding + 1
     inputs: tuple[Named, ...] = (Named("position", Embedding(rows, width, "position", **places)),)
