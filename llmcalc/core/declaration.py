@@ -130,8 +130,10 @@ class Declaration:
                     raise DescriptionError(f"axis {axis!r} of tensor {short_repr(spec)} has no length")
             self.tensors.append(Tensor(name, groups, linear, share, active, table, buffer, unused, self.component))
 
-    def equations(self, *lines: str) -> None:
-        """Declare equations in execution order."""
+    def equations(self, *lines: str, tag: str = "") -> None:
+        """Declare equations in execution order. ``tag`` is an additional tag of all of them, such as ``nograd``."""
+        if tag:
+            lines = tuple(f"{line} {tag}" if "|" in line else f"{line} | {tag}" for line in lines)
         self.lines.extend(lines)
         if self.component:
             self.components |= dict.fromkeys(lines, self.component)

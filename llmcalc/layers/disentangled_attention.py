@@ -81,9 +81,8 @@ class DisentangledAttention(MultiHead):
             weight, bias = (f"w{name}", f"b{name}") if self.shared_projections else (f"wr{name}", f"br{name}")
             if not self.shared_projections:
                 declaration.weights(f"{weight}[d | h e]", *([f"{bias}[h e]"] if biased else []))
-            tag = "" if used else " | nograd torch"  # the implementation always projects both
-            declaration.equations(f"rows[rp d] = gather(table){tag}")
-            declaration.equations(f"r{name}[rp h e] = rows[rp d] {weight}[d h e]{tag}")
-            declaration.equations(*([f"r{name}[rp h e] = add(r{name}, {bias}){tag}"] if biased else []))
+            lines = ["rows[rp d] = gather(table)", f"r{name}[rp h e] = rows[rp d] {weight}[d h e]"]
+            lines += [f"r{name}[rp h e] = add(r{name}, {bias})"] if biased else []
+            declaration.equations(*lines, tag="" if used else "nograd torch")  # the implementation projects both
             if used:
                 declaration.equations(scores, "sp[b h q k] = gather(sp, distances)", "s[b h q k] = add(s, sp)")

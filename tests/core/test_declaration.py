@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llmcalc.core.declaration import Declaration
+from llmcalc.core.equation import read
 from llmcalc.core.errors import DescriptionError, SizeError
 from llmcalc.core.ledger import active_elements, elements
 
@@ -40,3 +41,11 @@ def test_parts_are_walked_with_their_paths() -> None:
     outer, inner = Declaration({"d": 3}), Declaration({"d": 5})
     outer.include("shared", inner)
     assert [path for path, _ in outer.walk()] == [(), ("shared",)]
+
+
+def test_a_tag_is_added_to_the_tags_and_selections_of_all_equations() -> None:
+    declaration = Declaration({"d": 3})
+    declaration.equations("y[b q d] = relu(x)", "s[b h q k] = q[b q h e] k[b k g e] | g:h core", tag="nograd")
+    declaration.equations("z[b q d] = add(y, x)")
+    assert [read(line).tags for line in declaration.lines] == [{"nograd"}, {"core", "nograd"}, set()]
+    assert read(declaration.lines[1]).select == (("g", "h"),)

@@ -54,11 +54,11 @@ class LiltAttention(MultiHead):
         axes |= {"dl": self.d_stream, "el": self.d_stream // self.n_heads, "fl": self.d_ff}
         declaration = Declaration(axes)
         project_inputs(declaration)
-        tag = " | nograd" if self.dropped else ""
+        tag = "nograd" if self.dropped else ""
         for name in ("ql", "kl", "vl"):
             declaration.weights(f"w{name}[dl | h el]", f"b{name}[h el]")
             lines = projection(name, "b q", "dl", "h el", source="layout")
-            declaration.equations(*(f"{line}{tag if name == 'vl' else ''}" for line in lines))
+            declaration.equations(*lines, tag=tag if name == "vl" else "")
         declaration.equations(
             "s[b h q k] = q[b q h e] k[b k h e]",
             "s[b h q k] = scale(s)",
@@ -69,9 +69,9 @@ class LiltAttention(MultiHead):
         )
         declaration.weights("wol[h el | dl]", "bol[dl]", "norm[dl]", "norm_b[dl]")
         declaration.weights("wu[dl | fl]", "bu[fl]", "wd[fl | dl]", "bd[dl]", "mlp_norm[dl]", "mlp_norm_b[dl]")
-        declaration.equations(*(f"{line}{tag}" for line in _LAYOUT_ATTENTION))
-        declaration.equations(f"m[b q fl] = {self.activation}(m){tag}")
-        declaration.equations(*(f"{line}{tag}" for line in _LAYOUT_OUTPUT), "o[b q h e] = p[b h q k] v[b k h e]")
+        activated = f"m[b q fl] = {self.activation}(m)"
+        declaration.equations(*_LAYOUT_ATTENTION, activated, *_LAYOUT_OUTPUT, tag=tag)
+        declaration.equations("o[b q h e] = p[b h q k] v[b k h e]")
         project_output(declaration)
         return declaration
 

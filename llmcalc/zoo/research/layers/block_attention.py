@@ -111,21 +111,21 @@ class BlockAttention(Layer):
         )
 
     def _add_globals(self, declaration: Declaration) -> None:
-        tag = " | nograd" if self.globals_dropped else ""
+        tag = "nograd" if self.globals_dropped else ""
         declaration.weights("global_norm[d]", "global_norm_b[d]")
+        declaration.equations("xs[b gt d] = layernorm(xs, global_norm, global_norm_b)")
+        declaration.equations("qs[b gt h e] = xs[b gt d] wq[d h e]", tag=tag)
+        declaration.equations("ks[b gt h e] = xs[b gt d] wk[d h e]", "vs[b gt h e] = xs[b gt d] wv[d h e]")
         declaration.equations(
-            "xs[b gt d] = layernorm(xs, global_norm, global_norm_b)",
-            f"qs[b gt h e] = xs[b gt d] wq[d h e]{tag}",
-            "ks[b gt h e] = xs[b gt d] wk[d h e]",
-            "vs[b gt h e] = xs[b gt d] wv[d h e]",
-            f"sg[b h gt qz] = qs[b gt h e] k[b qz h e]{tag}",
-            f"sgg[b h gt gk] = qs[b gt h e] ks[b gk h e]{tag}",
-            f"pg[b h gt qz] = softmax(sg[b h gt qz]){tag}",
-            f"pgg[b h gt gk] = softmax(sgg[b h gt gk]){tag}",
-            f"og[b gt h e] = pg[b h gt qz] v[b qz h e]{tag}",
-            f"ogg[b gt h e] = pgg[b h gt gk] vs[b gk h e]{tag}",
-            f"og[b gt h e] = add(og, ogg){tag}",
-            f"ys[b gt d] = og[b gt h e] wo[h e d]{tag}",
+            "sg[b h gt qz] = qs[b gt h e] k[b qz h e]",
+            "sgg[b h gt gk] = qs[b gt h e] ks[b gk h e]",
+            "pg[b h gt qz] = softmax(sg[b h gt qz])",
+            "pgg[b h gt gk] = softmax(sgg[b h gt gk])",
+            "og[b gt h e] = pg[b h gt qz] v[b qz h e]",
+            "ogg[b gt h e] = pgg[b h gt gk] vs[b gk h e]",
+            "og[b gt h e] = add(og, ogg)",
+            "ys[b gt d] = og[b gt h e] wo[h e d]",
+            tag=tag,
         )
         declaration.axes["gk"] = declaration.axes["gt"]
 

@@ -8,6 +8,7 @@ from ....core.declaration import Declaration
 from ....core.layer import Layer
 from ....core.record import record
 from ....core.traits import Parallel, Roles
+from ....layers._attention_parts import projection
 
 
 @record
@@ -67,8 +68,11 @@ class FunnelAttention(Layer):
         declaration = Declaration(axes)
         declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]", "bk[h e]", "bv[h e]", "bo[d]")
         declaration.weights("u[h; e]", "w[h; e]", "z[h; e]", "wr[d; h; e]", "segment[S; h; e]")
-        project = [line.replace("x[b kg", "unpooled[b kg") for line in _PROJECT] if pools_queries else _PROJECT
-        declaration.equations(*project, *(_FACTORIZED if self.factorized else _SHIFTED), *_ATTEND)
+        declaration.equations("q[b qg h e] = x[b qg d] wq[d h e]")
+        for name in "kv":
+            source = "unpooled" if pools_queries else "x"
+            declaration.equations(*projection(name, "b kg", "d", "h e", source=source))
+        declaration.equations(*_SCORE, *(_FACTORIZED if self.factorized else _SHIFTED), *_ATTEND)
         return declaration
 
 
@@ -79,12 +83,7 @@ def n_merged(merge: int, extra: bool) -> str:
     return f"ceil(q + {merge - 1}, {merge})" if extra else f"ceil(q, {merge})"
 
 
-_PROJECT = [
-    "q[b qg h e] = x[b qg d] wq[d h e]",
-    "k[b kg h e] = x[b kg d] wk[d h e]",
-    "k[b kg h e] = add(k, bk)",
-    "v[b kg h e] = x[b kg d] wv[d h e]",
-    "v[b kg h e] = add(v, bv)",
+_SCORE = [
     "qu[b qg h e] = add(q, u)",
     "s[b h qg kg] = qu[b qg h e] k[b kg h e]",
     "qw[b qg h e] = add(q, w)",

@@ -87,9 +87,7 @@ class PatchAttention(Layer):
         declaration.weights("q_norm[d]", "k_norm[d]", "wq[d | h e]", "wk[d | g e]", "wv[d | g e]", "wo[h e | d]")
         lines += [f"a[b q d] = rmsnorm({queries}, q_norm)", f"n[b kn d] = rmsnorm({keys}[b kn d], k_norm)", *_ATTEND]
         lines += [f"twice[b q d] = scale({queries})", "y[b q d] = add(y, twice)"]
-        if self.dropped:
-            lines = [f"{line}{' ' if '|' in line else ' | '}nograd" for line in lines]
-        declaration.equations(*lines)
+        declaration.equations(*lines, tag="nograd" if self.dropped else "")
         declaration.mask = f"patch:{self.n_vectors}"
         self._add_states(declaration)
         return declaration
