@@ -9,6 +9,7 @@ import pytest
 
 import llmcalc
 from llmcalc.calc.explain import flops_tree, memory_tree, state_tree
+from llmcalc.calc.memory.timeline import Moment
 from llmcalc.core.amount import Product, Sum, derivation, scaled
 from llmcalc.core.tree import Node
 
@@ -72,6 +73,11 @@ def test_serving_memory_has_no_bare_number(name: str) -> None:
         assert [part.value for part in tree.children] == [found.weights, found.state, found.transient]
 
 
+def trees(moment: Moment) -> list[Node]:
+    """The derivation of each part of a moment."""
+    return [derivation(part, size, "bytes") for part, size in moment._asdict().items() if part != "phase"]
+
+
 @pytest.mark.parametrize("name", ["gpt2", "llama3-8b", "mixtral-8x7b", "t5-small", "granite4-h-tiny"])
 @pytest.mark.parametrize("settings", [
     {}, {"recompute": "full"}, {"recompute": "selective", "attention": "eager", "dropout": True}, {"lora_rank": 7},
@@ -81,8 +87,11 @@ def test_serving_memory_has_no_bare_number(name: str) -> None:
 ], ids=str)  # fmt: skip
 def test_training_memory_has_no_bare_number(name: str, settings: dict[str, Any]) -> None:
     found = llmcalc.memory(name, seq=96, mode="training", **settings)
+    first = max(found.worst.timeline, key=lambda moment: moment.total)
+    assert found.worst.largest == first
+    assert trees(found.worst.largest) == trees(first)
     for moment in (found.worst.largest, *found.worst.timeline[:: len(found.worst.timeline) // 7]):
-        nodes = [derivation(part, size, "bytes") for part, size in moment._asdict().items() if part != "phase"]
+        nodes = trees(moment)
         assert sum(node.value for node in nodes) == moment.total
         for node in nodes:
             check_every_leaf_is_derived(node)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from ...core.amount import Sum
@@ -125,6 +126,7 @@ class Liveness(Recorder):
         return f"{stem}#{self.n_names}"
 
 
+@lru_cache(maxsize=4096)
 def label(name: str) -> str:
     """Return a tensor's name without layer and version numbers, as shown in traces.
 

@@ -58,6 +58,17 @@ class SavedTensor(NamedTuple):
     step: int
 
 
+class Count(NamedTuple):
+    """Number of elements of an activation on one rank, and the lengths of its axes.
+
+    ``declaration`` keeps the declaration alive, so that its identity remains unique.
+    """
+
+    elements: int
+    factors: tuple[tuple[str, int], ...]
+    declaration: Declaration
+
+
 class Step(NamedTuple):
     """Backward pass of an equation, with the sizes of output, operand and weight gradients in bytes."""
 
@@ -78,17 +89,24 @@ class Recorder:
         self.policy, self.symbols, self.values, self.mesh = policy, symbols, values, mesh
         self.saved: dict[str, SavedTensor] = {}
         self.steps: list[Step] = []
+        self.counts: dict[tuple[int, tuple[str, ...]], Count] = {}  # by the identity of the declaration, and axes
 
     def size(self, axes: tuple[str, ...], declaration: Declaration | Mapping[str, int], width: int) -> int:
         """Return the size of an activation in bytes, with ``width`` bytes per element."""
         if not isinstance(declaration, Declaration):
             declaration = Declaration(dict(declaration))
+        count = self.counts.get((id(declaration), axes)) or self.count(axes, declaration)
+        return Product(count.elements * width, (*count.factors, (WIDTH, width)))
+
+    def count(self, axes: tuple[str, ...], declaration: Declaration) -> Count:
+        """Return the number of elements of an activation, and remember this number."""
         lengths: list[int] = []
         for axis in axes:
             length = extent(axis, declaration, self.symbols, self.policy.convention)
             lengths.append(length if isinstance(length, int) else int(length(**self.values)))
         own = self.mesh.share_of_activation(axes, declaration, prod(lengths))
-        return Product(own * width, (*zip(axes, lengths, strict=True), (WIDTH, width)))
+        found = self.counts[id(declaration), axes] = Count(own, tuple(zip(axes, lengths, strict=True)), declaration)
+        return found
 
     def weight_gradient(self, tensor: Tensor, declaration: Declaration) -> int:
         """Return the gradient size of a weight in bytes."""

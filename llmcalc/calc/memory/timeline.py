@@ -12,7 +12,7 @@ them for each micro-batch would be slow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ...core.amount import Sum, scaled
@@ -89,8 +89,28 @@ class StepBytes(NamedTuple):
     gathered_weights: int = 0
 
 
-def moments(segments: list[Segment], loss: Loss, step: StepBytes) -> Iterator[Moment]:
-    """Yield every moment at which the peak may occur, in chronological order."""
+class Timeline(NamedTuple):
+    """Segments of a training step in forward order, with the memory of the loss and of the rest of the step."""
+
+    segments: tuple[Segment, ...]
+    loss: Loss
+    step: StepBytes
+
+    def moments(self) -> Iterator[Moment]:
+        """Yield every moment at which the peak may occur, in chronological order."""
+        return _moments(*self, all_equations=True)
+
+    def largest(self) -> Moment:
+        """Return the first moment with the largest total memory."""
+        return max(_moments(*self, all_equations=False), key=lambda moment: moment.total)
+
+
+def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_equations: bool) -> Iterator[Moment]:
+    """Yield the moments of a step.
+
+    The bytes that an equation adds do not depend on the block. Unless ``all_equations`` is set, only the equation that
+    adds the most is evaluated in each block.
+    """
     counts = [segment.count for segment in segments]  # blocks whose saved tensors are still in memory
     others = ("other micro-batches", step.in_flight)
     saved = Sum(*_saved(segments, counts), ("loss", loss.saved), others)
@@ -109,14 +129,16 @@ def moments(segments: list[Segment], loss: Loss, step: StepBytes) -> Iterator[Mo
     for place, segment in reversed(list(enumerate(segments))):
         if not segment.is_outside:
             blocks.pop()
+        is_new = bool(segment.full_gradients) or not resident  # otherwise, a buffer holds all gradients
         peaks = list(_backward_pass(segment))
+        if peaks and not all_equations:
+            peaks = [max(peaks, key=lambda peak: peak[0] + peak[1] + (peak[2] if is_new else 0))]
         for number in range(segment.count):
             counts[place] -= 1
             saved = Sum(*_saved(segments, counts), others)
             own_weights = _gathered_in_backward(segment, blocks[-1:], is_first=number == segment.count - 1)
             gathered = Sum(*outside.parts, *own_weights)
             before = Sum(("done", gradients), ("not reduced", full), ("being reduced", reducing))
-            is_new = bool(segment.full_gradients) or not resident  # otherwise, a buffer holds all gradients
             phase, own = f"backward of {segment.label}", f"{segment.label} in its backward pass"
             for held, transient, computed in peaks:
                 total = before.plus(own, computed) if is_new else before
@@ -137,7 +159,7 @@ def moments(segments: list[Segment], loss: Loss, step: StepBytes) -> Iterator[Mo
     yield Moment("optimizer step", step.weights, 0, step.gradients, step.optimizer, 0, step.optimizer_transient)
 
 
-def _saved(segments: list[Segment], counts: list[int]) -> Iterator[tuple[str, int]]:
+def _saved(segments: Sequence[Segment], counts: list[int]) -> Iterator[tuple[str, int]]:
     """Yield the bytes that the blocks of each segment save."""
     for segment, count in zip(segments, counts, strict=True):
         if count:

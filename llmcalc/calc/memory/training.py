@@ -18,7 +18,7 @@ from . import zero
 from .liveness import STREAM, Liveness, label
 from .optimizer import Recipe
 from .saved_tensors import FP32_BYTES, WIDTH, ActivationPolicy
-from .timeline import BLOCK_INPUT, Loss, Moment, Segment, StepBytes, moments
+from .timeline import BLOCK_INPUT, Loss, Moment, Segment, StepBytes, Timeline
 from .zero import SegmentKey, SegmentStates, gathered_weights
 
 
@@ -31,7 +31,7 @@ class TrainingMemory:
     policy: ActivationPolicy
     recipe: Recipe
     mesh: Mesh
-    timeline: tuple[Moment, ...]
+    schedule: Timeline
     weights: int
     gradients: int
     optimizer: int
@@ -42,7 +42,12 @@ class TrainingMemory:
     @cached_property
     def largest(self) -> Moment:
         """Moment with the largest total memory."""
-        return max(self.timeline, key=lambda moment: moment.total)
+        return self.schedule.largest()
+
+    @cached_property
+    def timeline(self) -> tuple[Moment, ...]:
+        """Moments at which the peak may occur, in chronological order."""
+        return tuple(self.schedule.moments())
 
     @property
     def peak(self) -> int:
@@ -96,8 +101,8 @@ def training_memory(
         zero.resident_gradients(states.gradients, recipe, mesh),
         gathered_weights(states.weights, mesh) if mesh.pp > 1 else 0,
     )
-    timeline, saved = tuple(moments(segments, loss, step)), blocks + others + loss.saved
-    return TrainingMemory(architecture, workload, policy, recipe, mesh, timeline, weights, gradients, optimizer, saved)
+    schedule, saved = Timeline(tuple(segments), loss, step), blocks + others + loss.saved
+    return TrainingMemory(architecture, workload, policy, recipe, mesh, schedule, weights, gradients, optimizer, saved)
 
 
 def saved_tensors(
