@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import groupby
-from typing import NamedTuple
+from math import prod
 
 from ..core.declaration import Tensor
 from ..core.equation import Equation, Operand
@@ -18,30 +18,25 @@ from ..core.errors import UnsupportedError
 from ..core.form import Form
 from ..core.functions import FUNCTIONS
 from ..core.ledger import elements, identity
-from .collectives import ALL_GATHER, ALL_REDUCE, ALL_TO_ALL, BACKWARD, FORWARD, REDUCE_SCATTER, UPDATE, Collective
+from .collectives import (
+    ALL_GATHER,
+    ALL_REDUCE,
+    ALL_TO_ALL,
+    BACKWARD,
+    FORWARD,
+    REDUCE_SCATTER,
+    UPDATE,
+    Collective,
+    Partial,
+    Version,
+)
 from .sharding import Mesh
 from .walk import Extent, Placed
 
 SUMS = ("add", "mul", "scale", "copy", "cast")  # functions of a partial sum that give a partial sum
 MOVES = ("copy", "cast", "gather")  # functions whose input has the same values as the result
-ROW = "row"  # functions that save a value per row compute a statistic of each row
 LOSS_REDUCTIONS = ("maximum", "sum of exponentials", "target logit")
 FP32_BITS = 32
-
-
-class Partial(NamedTuple):
-    """Group of ranks with partial sums of a tensor."""
-
-    group: str
-    ranks: int
-
-
-class Version:
-    """The latest value of a tensor, its axes, and the ranks that have partial sums of it."""
-
-    def __init__(self, operand: Operand, place: Placed, partial: Partial | None = None, source: str = "") -> None:
-        self.name, self.axes, self.place = operand.name, operand.axes, place
-        self.partial, self.source, self.is_read = partial, source, False
 
 
 class SublayerCollectives:
@@ -79,8 +74,8 @@ class LayerCollectives:
         self.outputs: dict[tuple[str, ...], Version] = {}
         inner = ((place, link) for place in places for link in place.declaration.links.items())
         self.reads = {(*place.part, name): of for place, (name, (of, _)) in inner}  # inputs of inner layers
-        if self.mesh.cp > 1 and any(p.declaration.layer and p.declaration.layer.IS_RECURRENT for p in places):
-            problem = f"context parallelism is not modelled for the recurrence {'.'.join(entry.path)}"
+        if self.mesh.cp > 1 and any(place.reads_previous_tokens for place in places):
+            problem = f"context parallelism is not modelled for the recurrence or convolution {'.'.join(entry.path)}"
             raise UnsupportedError(problem, parameter="cp")
 
     def follow(self) -> None:
@@ -98,6 +93,7 @@ class LayerCollectives:
         self.used = {tensor.active[1] for tensor in declaration.tensors if self.is_expert(tensor) and tensor.active}
         self.versions: dict[str, Version] = {}
         self.in_experts: set[str] = set()
+        self.made_of: dict[str, tuple[Tensor, ...]] = {}  # weights from which tensors without a batch are computed
         for name, _ in declaration.parts:
             if found := self.outputs.get((*place.part, name)):
                 self.versions[declaration.links.get(name, ("", ""))[1] or name] = found
@@ -118,8 +114,9 @@ class LayerCollectives:
         return self.mesh.shards(axes, self.place.declaration)
 
     def _follow_equation(self, equation: Equation) -> Version:
-        routed = any(self.is_expert(self.weights.get(operand.name)) for operand in equation.operands)
-        from_experts = [operand.name for operand in equation.operands if operand.name in self.in_experts]
+        names = [operand.name for operand in equation.operands]
+        routed = any(self.is_expert(self.weights.get(name)) for name in names)
+        from_experts = [name for name in names if name in self.in_experts]
         combined = None
         if self.mesh.ep > 1 and routed:
             for operand in equation.operands:
@@ -136,12 +133,35 @@ class LayerCollectives:
         partial = Partial(group, ranks) if group else partial
         if combined:
             partial = combined
-        moved = [operand for operand in equation.operands if operand.name not in self.weights]
-        source = moved[0].name if equation.function in MOVES and len(moved) == 1 else ""
         self._statistics(equation)
-        version = Version(equation.out, self.place, partial, source if source != equation.out.name else "")
-        self.versions[equation.out.name] = version
+        if "b" not in equation.out.axes:
+            self.made_of[equation.out.name] = tuple(dict.fromkeys(w for name in names for w in self._weights_of(name)))
+        out, earlier = equation.out, self.versions.get(equation.out.name)
+        if earlier and out.name in names and self._is_larger(earlier.axes, out.axes):  # a part of the tensor changes
+            out = Operand(out.name, earlier.axes)
+        version = Version(out, self.place, partial, self._source(equation))
+        self.versions[out.name] = version
         return version
+
+    def _weights_of(self, name: str) -> tuple[Tensor, ...]:
+        """Return the weights from which a tensor without a batch is computed."""
+        return self.made_of.get(name) or ((self.weights[name],) if name in self.weights else ())
+
+    def _source(self, equation: Equation) -> str:
+        """Return the name of the tensor whose elements a result consists of, unless that tensor is larger."""
+        moved = [operand.name for operand in equation.operands if operand.name not in self.weights]
+        if equation.function not in MOVES or len(moved) != 1 or moved[0] == equation.out.name:
+            return ""
+        version = self.versions.get(moved[0])
+        return "" if version and self._is_larger(version.axes, equation.out.axes) else moved[0]
+
+    def _is_larger(self, one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+        """Return whether a tensor is larger than another one. Axes that depend on the workload are not compared."""
+        extents = (
+            [self.place.extent(axis) for axis in {*some} - {*rest}] for some, rest in ((one, other), (other, one))
+        )
+        larger, smaller = (prod(extent for extent in each if isinstance(extent, int)) for each in extents)
+        return larger > smaller
 
     # ------------------------------------------------------------------ partial sums
 
@@ -182,22 +202,27 @@ class LayerCollectives:
             group = (partial.group, partial.ranks) if partial and equation.function == "mul" else ("", 1)
         has_weight = any(operand.name in self.weights for operand in equation.operands)
         for operand in equation.operands:
-            if tensor := self.weights.get(operand.name):
-                if not is_constant:
+            if operand.name in self.weights:
+                for tensor in self._weights_of(operand.name) if not is_constant else ():
                     self._weight_gradient(tensor, divided)
                 continue
             version = self.versions.get(operand.name)
             if version and version.partial:
                 continue
             axes = operand.axes or (version.axes if version else ())
-            if not axes or "b" not in axes:
+            if "b" not in axes:
+                for tensor in self._weights_of(operand.name) if divided > self.shards(axes) else ():
+                    self._weight_gradient(tensor, divided)
                 continue
             if self.mesh.cp > 1 or self.mesh.sp:
                 self._exchange(operand, equation)
-            if group[1] > 1 and self.shards(axes) == 1 and not (is_constant and not self.mesh.sp):
-                self._enter(operand.name, axes, group, has_weight and equation.function is None)
+            if group[1] > 1 and self.shards(axes) == 1:
+                self._enter(operand.name, axes, group, has_weight and equation.function is None, not is_constant)
+            for name in self.place.declaration.pieces.get(operand.name, ()) if group[1] > 1 else ():
+                self._enter(name, self.versions[name].axes, group)
 
-    def _enter(self, name: str, axes: tuple[str, ...], group: tuple[str, int], is_saved: bool) -> None:
+    def _enter(self, name: str, axes: tuple[str, ...], group: tuple[str, int], is_gathered_again: bool = False,
+               has_gradient: bool = True) -> None:  # fmt: skip
         """Record that a replicated tensor enters divided equations, once per tensor."""
         scattered = self.mesh.sp and self.mesh.ep > 1 and self.used & set(axes)
         version = self.versions.get(name)
@@ -208,15 +233,15 @@ class LayerCollectives:
         is_input = version is None and name == "x" and self.reads.get(self.place.part, "x") == "x"
         entry, part = self.place.entry, () if is_input else self.place.part
         where = () if is_input and self.shares_input else (entry.path, part)
-        if not self._is_first((*where, name, id(version) if version else 0, group)):
-            return
-        if self.mesh.sp and self.is_sequence(axes):
+        key = (*where, name, id(version) if version else 0, group)
+        is_scattered = self.mesh.sp and self.is_sequence(axes)
+        if is_scattered and self._is_first((FORWARD, *key)):
             self.add(ALL_GATHER, group, name, FORWARD, axes)
-            if is_saved:
-                self.add(ALL_GATHER, group, f"{name}, gathered again", BACKWARD, axes)
-            self.add(REDUCE_SCATTER, group, f"d{name}", BACKWARD, axes)
-        else:
-            self.add(ALL_REDUCE, group, f"d{name}", BACKWARD, axes)
+        if not (has_gradient and self._is_first((BACKWARD, *key))):
+            return
+        if is_scattered and is_gathered_again:
+            self.add(ALL_GATHER, group, f"{name}, gathered again", BACKWARD, axes)
+        self.add(REDUCE_SCATTER if is_scattered else ALL_REDUCE, group, f"d{name}", BACKWARD, axes)
 
     def _weight_gradient(self, tensor: Tensor, divided: int) -> None:
         """Record the reduction of the gradient of a weight that several tensor-parallel ranks store."""
@@ -225,11 +250,13 @@ class LayerCollectives:
         if tensor.buffer or self.is_expert(tensor) or copies == 1 or (divided == 1 and not self.mesh.sp):
             return
         where = (entry.stack.name, entry.share, entry.name) if entry.share else entry.path
-        key = identity(entry.stack, tensor) or (where, self.place.part, tensor.name)
+        shared = identity(entry.stack, tensor)
+        key = shared or (where, self.place.part, tensor.name)
         if key not in self.owner.weights:
             self.owner.weights.add(key)
             count = self.mesh.share_of_weight(tensor, declaration, elements(tensor, declaration))
-            self.add(ALL_REDUCE, ("tp", copies), f"d{tensor.name}", UPDATE, (), (("n_params", count),))
+            factors, times = (("n_params", count),), 1 if shared else entry.stored
+            self.add(ALL_REDUCE, ("tp", copies), f"d{tensor.name}", UPDATE, (), factors, times=times)
 
     def _exchange(self, operand: Operand, equation: Equation) -> None:
         """Record the exchange of keys, values and other tensors of which each query reads all tokens."""
@@ -241,8 +268,9 @@ class LayerCollectives:
         version = self.versions.get(operand.name)
         for group in groups:
             key = (self.place.entry.path, self.place.part, operand.name, id(version), group)
-            if group[1] > 1 and self._is_first(key):
+            if group[1] > 1 and self._is_first((FORWARD, *key)):
                 self.add(ALL_GATHER, group, operand.name, FORWARD, operand.axes)
+            if group[1] > 1 and "nograd" not in equation.tags and self._is_first((BACKWARD, *key)):
                 self.add(ALL_GATHER, group, f"{operand.name}, gathered again", BACKWARD, operand.axes)
                 self.add(REDUCE_SCATTER, group, f"d{operand.name}", BACKWARD, operand.axes)
 
@@ -260,7 +288,7 @@ class LayerCollectives:
         if "b" not in axes or not self._is_first((self.place.entry.path, self.place.part, "dispatch", operand.name)):
             return
         if self.replicas == self.mesh.ep:  # each rank has all tokens and computes those of its own experts
-            self._enter(operand.name, axes, ("tp", self.mesh.ep * (self.mesh.etp or self.mesh.tp)), is_saved=False)
+            self._enter(operand.name, axes, ("tp", self.mesh.ep * (self.mesh.etp or self.mesh.tp)))
             return
         routed = (*axes, *(axis for axis in sorted(self.used) if axis not in axes))
         self._all_to_all(operand.name, routed)
@@ -292,14 +320,12 @@ class LayerCollectives:
 
     def _statistics(self, equation: Equation) -> None:
         """Record the reduction of the statistics of rows that are divided over ranks, such as those of a norm."""
-        function, rows = equation.function, equation.rows
-        if function is None or ROW not in FUNCTIONS[function].saves:
-            return
+        rows, count = equation.rows, FUNCTIONS[equation.function].statistics if equation.function else 0
         ranks = self.shards(equation.out.axes) // self.shards(rows)
-        if ranks > 1:
+        if count and ranks > 1:
             name, axes = f"statistics of {equation.out.name}", tuple(a for a in rows if a in equation.out.axes)
             for phase in (FORWARD, BACKWARD):
-                self.add(ALL_REDUCE, ("tp", ranks), name, phase, axes, bits=FP32_BITS)
+                self.add(ALL_REDUCE, ("tp", ranks), name, phase, axes, (("n_statistics", count),), bits=FP32_BITS)
 
     def _logits(self, logits: Version, ranks: int) -> None:
         """Record the vocabulary-parallel loss, or the gathering of the logits in serving."""
@@ -337,6 +363,7 @@ class LayerCollectives:
         *,
         shards: int = 1,
         bits: int | None = None,
+        times: int = 0,
     ) -> None:
         """Record a collective of a tensor. Gradients are recorded only in the training of a layer that is trained."""
         if phase != FORWARD and not self.has_gradient:
@@ -351,7 +378,7 @@ class LayerCollectives:
         elif group[0] == "etp" and 1 < self.replicas < mesh.ep:
             shards *= self.replicas
         entry, factors = place.entry, (*place.extents(axes), *factors)
-        times = entry.stored if phase == UPDATE else entry.applied * (mesh.batches if self.owner.training else 1)
+        times = times or entry.applied * (mesh.batches if self.owner.training else 1)
         component = entry.layer.component()
         width = bits or (self.owner.gradient_bits if phase == UPDATE else self.owner.bits)
         self.owner.found.append(

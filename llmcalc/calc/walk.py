@@ -66,6 +66,13 @@ class Placed(NamedTuple):
         """Tensors that persist between decode steps."""
         return (state for state in self.declaration.states if runs(state.tags, self.conventions))
 
+    @property
+    def reads_previous_tokens(self) -> bool:
+        """Whether the layer has a recurrence or a convolution, with a state that does not grow with the tokens."""
+        layer, states = self.declaration.layer, [[*map(self.extent, state.axes)][1:] for state in self.states]
+        is_fixed = any(all(isinstance(length, int) for length in lengths) for lengths in states)
+        return is_fixed or (layer is not None and layer.IS_RECURRENT)
+
     def extent(self, axis: str) -> Extent:
         """Return the length of an axis as an integer or a closed form."""
         return extent(axis, self.declaration, self.symbols, self.conventions.convention)

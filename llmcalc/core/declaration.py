@@ -73,6 +73,7 @@ class Declaration:
         tensors, lines, states: entries added by ``weights``, ``equations`` and ``state``.
         parts: inner layers with their own axes, such as shared experts.
         links: names of the input and output tensors that connect inner layers to equations.
+        pieces: names of tensors that equations read as parts of another tensor, by the name of that tensor.
         elsewhere: tensors that an earlier layer computes and saves for the backward pass.
         idle_experts: number of null experts. FLOPs are counted as if these experts performed computations.
         spare_positions: number of unused rows in a position table.
@@ -101,6 +102,7 @@ class Declaration:
         self.mask = ""
         self.parts: list[tuple[str, Declaration]] = []
         self.links: dict[str, tuple[str, str]] = {}
+        self.pieces: dict[str, tuple[str, ...]] = {}
         self.elsewhere: tuple[str, ...] = ()
         self.idle_experts = self.spare_positions = 0
         self.logits = ""

@@ -15,6 +15,7 @@ not depend on these figures.
     nothing           no tensor (the derivative is constant or can be recomputed)
 
 ``torch`` lists what transformers' eager code saves for functions that it implements as several operations.
+``statistics`` is the number of sums over a whole row that each row requires.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ from typing import NamedTuple
 
 
 class Function(NamedTuple):
-    """FLOPs that a function needs per element, and the tensors that it saves for the backward pass."""
+    """FLOPs per element, tensors saved for the backward pass, and sums over each row."""
 
     flops: int
     saves: str = "input"
     meaning: str = ""
     torch: str | None = None
+    statistics: int = 0
 
 
 _SIGMOID = 3  # exp, add, divide
@@ -67,7 +69,9 @@ FUNCTIONS: dict[str, Function] = {
     "exp": Function(1, "output", "exp"),
     "sin": Function(1 + 1, "input", "product with the frequency, sine"),
     "xielu": Function(2 + 2 + 1 + 2, "inputs", "square and product, or expm1, difference and product; two sums"),
-    "cutoff": Function(1 + 1 + 1 + 1 + 1 + 1, "input", "mean, difference, square, sum; difference with the bound, max"),
+    "cutoff": Function(
+        1 + 1 + 1 + 1 + 1 + 1, "input", "mean, difference, square, sum; difference with the bound, max", statistics=2
+    ),
     "abs": Function(1, "input", "absolute value"),
     "identity": Function(0, "nothing", "none"),
     # normalisation
@@ -75,23 +79,29 @@ FUNCTIONS: dict[str, Function] = {
     "logsumexp": Function(1 + 1 + 1 + 1 + 1, "output", "maximum, difference, exp, sum, log"),
     "softmax_fp32": Function(1 + 1 + 1 + 1 + 1, "output", "softmax, computed in fp32", "output32"),
     "rmsnorm": Function(
-        1 + 1 + 1 + 1, "input row", "square, sum, product with the root, product with the weight", "input32 row hidden"
+        1 + 1 + 1 + 1,
+        "input row",
+        "square, sum, product with the root, product with the weight",
+        "input32 row hidden",
+        statistics=1,
     ),
     "layernorm": Function(
-        1 + 1 + 1 + 1 + 1 + 2, "input row row", "mean, difference, square, sum, divide, weight, bias"
+        1 + 1 + 1 + 1 + 1 + 2, "input row row", "mean, difference, square, sum, divide, weight, bias", statistics=2
     ),
     "groupnorm": Function(
         1 + 1 + 1 + 1 + 1 + 2, "input", "layernorm over a whole sequence, with negligible statistics"
     ),
-    "shares": Function(1 + 1, "input", "sum, divide: normalisation of a row"),
+    "shares": Function(1 + 1, "input", "sum, divide: normalisation of a row", statistics=1),
     "doubly_stochastic": Function(
         2 * (1 + 1),
         "input",
         "rows, then columns: sum, divide; a kernel saves its input (xie2025, Section 4.3)",
     ),
-    "l2norm": Function(1 + 1 + 1, "input", "square, sum, product with the root"),
-    "rescaled": Function(2 * (1 + 1) + 1 + 1, "inputs", "squares and sums of two vectors; product with a root, divide"),
-    "shortened": Function(1 + 1 + 1 + 1, "input", "square, sum, minimum of two factors; product"),
+    "l2norm": Function(1 + 1 + 1, "input", "square, sum, product with the root", statistics=1),
+    "rescaled": Function(
+        2 * (1 + 1) + 1 + 1, "inputs", "squares and sums of two vectors; product with a root, divide", statistics=2
+    ),
+    "shortened": Function(1 + 1 + 1 + 1, "input", "square, sum, minimum of two factors; product", statistics=1),
     "mean": Function(1, "nothing", "mean of several tokens"),
     "pooled": Function(1, "input", "maximum of several tokens"),
     "softcap": Function(1 + _TANH + 1, "output", "divide, tanh, product"),

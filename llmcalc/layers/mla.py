@@ -158,6 +158,7 @@ class Mla(Layer):
             axes |= {"w": self.window, "k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"}
         self._queries(declaration)
         self._latent(declaration)
+        declaration.pieces = {"kn": ("kr",)} if self.qk_rope_head_dim else {}
         declaration.weights("wkb[C | h nope]", "wvb[C | h v]", "wo[h v | d]", *(["bo[d]"] if self.bias else []))
         self._places(declaration)
         if self.index_heads:

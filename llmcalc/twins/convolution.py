@@ -35,9 +35,9 @@ def _past(u: Array, taps: Array, state: State | None, name: str) -> Array:
 @operation
 def _convolve(u: Array, taps: Array, past: Array) -> Array:
     """Convolve the concatenation of ``past`` and ``u`` without padding."""
-    (b, q), width = u.shape[:2], taps.shape[-1]
-    windows = valid_windows(np.concatenate([past, u], axis=1), width)
-    return einsum("bqxk,xk->bqx", windows.reshape(b, q, -1, width), taps.reshape(-1, width)).reshape(u.shape)
+    channels = "xyz"[: len(u.shape) - 2]
+    windows = valid_windows(np.concatenate([past, u], axis=1), taps.shape[-1])
+    return einsum(f"bq{channels}k,{channels}k->bq{channels}", windows, taps)
 
 
 @operation

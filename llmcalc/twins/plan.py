@@ -152,6 +152,11 @@ def place(architecture: Architecture, modules: Mapping[str, Any] = NO_MODULES) -
     return stacks
 
 
+def place_stack(stack: Stack) -> PlacedStack:
+    """Place the layers of one stack. A stack without inputs reads vectors."""
+    return _Placer(stack, {}).place_stack()
+
+
 def omitted_tower_layers(architecture: Architecture, stacks: list[PlacedStack]) -> Iterator[PlacedLayer]:
     """Yield the layers of all towers that are not in ``stacks``, without modules or weights."""
     run = [placed.stack for placed in stacks]

@@ -112,9 +112,14 @@ class Tape:
         for node in reversed(self.nodes):
             if node.gradient is None:
                 continue
+            gradient = self.complete_gradient(node)
             for parent, vjp in node.pullbacks:
-                term = vjp(node.gradient)
+                term = vjp(gradient)
                 parent.gradient = term if parent.gradient is None else parent.gradient + term
+
+    def complete_gradient(self, node: Variable) -> Array:
+        """Return the gradient of a variable to which all uses of the variable have contributed."""
+        return node.gradient
 
 
 def _flatten(results: tuple[Array, ...]) -> Array:

@@ -81,12 +81,13 @@ def test_parallel_branches_share_their_reductions() -> None:
 
 
 def test_latents_have_the_gradients_of_all_heads() -> None:
-    """Ranks project the whole latents of queries, keys and values to their own heads."""
+    """Ranks project the whole latents to their own heads, and all heads share the rotary key."""
     found = volumes(train("deepseek-v3", tp=4), component="mla")
     assert found == {
         ("all-reduce", "y", "forward"): 61 * BATCH * SEQ * 7168 * BF16,
         ("all-reduce", "dcq", "backward"): 61 * BATCH * SEQ * 1536 * BF16,
         ("all-reduce", "dckv", "backward"): 61 * BATCH * SEQ * 512 * BF16,
+        ("all-reduce", "dkr", "backward"): 61 * BATCH * SEQ * 64 * BF16,
     }
 
 

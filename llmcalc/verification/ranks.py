@@ -1,0 +1,85 @@
+"""Simulated ranks, and the elements of the tensors that they exchange in collectives."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
+from math import prod
+
+from ..calc.collectives import ALL_GATHER, FORWARD
+from ..twins.weights import Array
+
+Parts = list[Array]  # local arrays by rank
+
+
+class Ranks:
+    """Simulated ranks of a mesh, and the elements of the tensors that they exchange.
+
+    Attributes:
+        sizes: number of ranks along each axis of the mesh. Several axes can belong to one group.
+        groups: name of the parallelism of each axis, such as ``tp``.
+        tokens: sequence length, if sums over tensor-parallel ranks are scattered over the sequence.
+        phase: phase of the step.
+        exchanged: elements by (collective, group, number of ranks, phase).
+    """
+
+    def __init__(self, axes: Mapping[str, tuple[str, int]], tokens: int = 0) -> None:
+        self.sizes = {axis: size for axis, (_, size) in axes.items()}
+        self.groups = {axis: group for axis, (group, _) in axes.items()}
+        self.places = [dict(zip(axes, place, strict=True)) for place in product(*map(range, self.sizes.values()))]
+        self.tokens, self.phase = tokens, FORWARD
+        self.exchanged = Counter[tuple[str, str, int, str]]()
+        self._known: set[object] = set()
+        self._unsaved: set[object] = set()
+
+    def peers(self, rank: int, axes: Iterable[str]) -> list[int]:
+        """Return the ranks that differ from a rank only along the given axes, in order."""
+        own = {axis: at for axis, at in self.places[rank].items() if axis not in axes}
+        return [number for number, place in enumerate(self.places) if own.items() <= place.items()]
+
+    def share(self, rank: int, axes: Iterable[str], length: int) -> slice:
+        """Return the part of a dimension that a rank stores."""
+        at, count = 0, 1
+        for axis in self.sizes:
+            if axis in axes:
+                at, count = at * self.sizes[axis] + self.places[rank][axis], count * self.sizes[axis]
+        if length % count:
+            raise NotImplementedError(f"{count} ranks cannot divide a dimension of length {length}")
+        return slice(at * (length // count), (at + 1) * (length // count))
+
+    def exchange(
+        self, kind: str, parts: Parts, axes: Sequence[str], made: Callable[[Parts], Array], is_saved: bool = True
+    ) -> Parts:
+        """Return the result of a collective, and count its elements unless the ranks have the result already.
+
+        A result that is not saved is exchanged again in the backward pass.
+        """
+        key = self._key(kind, parts, axes)
+        found = [made([parts[peer] for peer in self.peers(rank, axes)]) for rank in range(len(parts))]
+        if key not in self._known:
+            whole = found[0] if kind == ALL_GATHER else parts[0]
+            group, count = self.groups[axes[0]], prod(self.sizes[axis] for axis in axes)
+            self.exchanged[kind, group, count, self.phase] += whole.size
+            self._known.add(key)
+            if not is_saved:
+                self._unsaved.add(key)
+        return found
+
+    def is_known(self, kind: str, parts: Parts, axes: Sequence[str]) -> bool:
+        """Return whether the ranks have the result of a collective already."""
+        return self._key(kind, parts, axes) in self._known
+
+    def start(self, phase: str) -> None:
+        """Start a phase, and drop the results that are not saved for it."""
+        self.phase = phase
+        self._known -= self._unsaved
+        self._unsaved = set()
+
+    def _key(self, kind: str, parts: Parts, axes: Sequence[str]) -> object:
+        return (kind, *axes, *(part.tobytes() for part in parts))
+
+    def by_group(self, axes: Iterable[str]) -> list[list[str]]:
+        """Return the axes by group, in the order of the mesh."""
+        named = [axis for axis in self.sizes if axis in axes]
+        return [[axis for axis in named if self.groups[axis] == group] for group in dict.fromkeys(self.groups.values())]

@@ -1,0 +1,236 @@
+"""NumPy functions of arrays that are divided over simulated ranks.
+
+Forward, partial sums are reduced before a contraction or a nonlinear function. In the backward pass, which is linear
+in the gradients, gradients stay partial sums until they are complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..calc.collectives import ALL_GATHER, ALL_REDUCE, FORWARD
+from .ranks import Ranks
+from .sharded_array import ShardedArray, Splits, divide
+
+LINEAR = (np.negative, np.positive, np.conj)
+SUMS = (np.add, np.subtract)
+ELEMENTWISE = (np.where, np.clip)
+
+
+def call(ranks: Ranks, function: Any, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
+    """Call a NumPy function.
+
+    Raises:
+        NotImplementedError: if the function is not implemented for divided arrays.
+    """
+    if function in ELEMENTWISE:
+        return elementwise(ranks, function, inputs)
+    if function not in FUNCTIONS:
+        raise NotImplementedError(f"sharded arrays do not implement {function.__name__}")
+    return FUNCTIONS[function](*inputs, **options)
+
+
+def elementwise(ranks: Ranks, function: Any, inputs: Sequence[Any]) -> ShardedArray:
+    """Apply an elementwise function to arrays with shapes that can be broadcast."""
+    shape = np.broadcast_shapes(*map(np.shape, inputs))
+    arrays = [each if isinstance(each, ShardedArray) else divide(each, ranks, {}, True) for each in inputs]
+    if function is np.multiply and ranks.phase == FORWARD:  # a small factor is gathered instead of a sum reduced
+        largest = max(arrays, key=lambda array: array.size)
+        arrays = [each if each.size == largest.size else each.gathered(largest.partial) for each in arrays]
+    terms = _terms(ranks, function, arrays, inputs)
+    is_weight = all(array.is_weight for array in arrays)
+    if function in SUMS and terms:
+        arrays = [array.as_sum(terms) for array in arrays]
+    splits: Splits = {}  # counted from the last dimension
+    for number, array in enumerate(arrays):
+        for axis, dim in array.splits.items():
+            if splits.setdefault(axis, dim - array.ndim) != dim - array.ndim:
+                arrays[number] = arrays[number].gathered([axis])
+    parts = []
+    for rank in range(len(ranks.places)):
+        own = []
+        for array in arrays:
+            wanted = {axis: at + array.ndim for axis, at in splits.items()}
+            wanted = {axis: at for axis, at in wanted.items() if at >= 0 and array.shape[at] > 1}
+            own.append(array.local(rank, wanted))
+        parts.append(function(*own))
+    at = {axis: dim + len(shape) for axis, dim in splits.items()}
+    return ShardedArray(ranks, parts, shape, at, terms, is_weight)
+
+
+def _terms(ranks: Ranks, function: Any, arrays: list[ShardedArray], inputs: Sequence[Any]) -> frozenset[str]:
+    """Return the mesh axes along which the result is a partial sum. Reduce the operands along all other axes."""
+    kept, size = set(), prod(np.broadcast_shapes(*(array.shape for array in arrays))) if function in SUMS else 0
+    for axis in ranks.sizes:
+        others = [array for array in arrays if axis not in array.partial]
+        is_divided = any(axis in array.splits for array in others)
+        is_forward, n_terms = ranks.phase == FORWARD, len(arrays) - len(others)
+        if function in SUMS:
+            is_whole = all(array.size == size for array in arrays if axis in array.partial)
+            is_kept = not is_divided or (is_whole and not is_forward)
+        elif function is np.multiply or (function is np.true_divide and axis in arrays[0].partial):
+            factors = [each for each in inputs if isinstance(each, ShardedArray) and axis not in each.partial]
+            is_scaled = any(each.is_weight for each in factors)
+            is_kept = n_terms == 1 and not is_divided and not (is_forward and is_scaled)
+        else:
+            is_kept = function in LINEAR
+        if n_terms and is_kept:
+            kept.add(axis)
+    for array in arrays:
+        array.reduce(array.partial - kept)
+    return frozenset(kept)
+
+
+def einsum(spec: str, *operands: Any, order: str = "K") -> ShardedArray:
+    """Contract two arrays. An axis of the mesh that divides two different indices is gathered in one operand."""
+    ranks = next(each.ranks for each in operands if isinstance(each, ShardedArray))
+    arrays = [each if isinstance(each, ShardedArray) else divide(each, ranks, {}, True) for each in operands]
+    is_weight = all(array.is_weight for array in arrays)
+    left, out = spec.split("->")
+    terms = left.split(",")
+    if ranks.phase == FORWARD:
+        arrays = [array.reduce(array.partial) for array in arrays]
+    for axes in ranks.by_group(ranks.sizes)[::-1]:
+        shared = [axis for axis in axes if all(axis in array.splits for array in arrays)]
+        if any(len({term[array.splits[a]] for term, array in zip(terms, arrays, strict=True)}) > 1 for a in shared):
+            known = (n for n, array in enumerate(arrays) if ranks.is_known(ALL_GATHER, array.parts, shared))
+            loser = next(known, 0 if arrays[1].is_weight else 1)
+            is_saved = ranks.groups[shared[0]] == "tp" and not arrays[1 - loser].is_weight
+            dims = {arrays[loser].splits[axis] for axis in shared}
+            arrays[loser] = arrays[loser].gathered([a for a in axes if arrays[loser].splits.get(a) in dims], is_saved)
+    terms_along = _terms(ranks, np.multiply, arrays, operands)
+    divided = {axis: term[dim] for term, array in zip(terms, arrays, strict=True) for axis, dim in array.splits.items()}
+    parts = []
+    for rank in range(len(ranks.places)):
+        own = [
+            array.local(rank, {axis: term.index(letter) for axis, letter in divided.items() if letter in term})
+            for array, term in zip(arrays, terms, strict=True)
+        ]
+        parts.append(np.einsum(spec, *own, order="C"))
+    sizes: dict[str, int] = {}
+    for term, array in zip(terms, arrays, strict=True):
+        sizes |= dict(zip(term, array.shape, strict=True))
+    splits = {axis: out.index(letter) for axis, letter in divided.items() if letter in out}
+    summed = {axis for axis, letter in divided.items() if letter not in out}
+    return ShardedArray(ranks, parts, [sizes[letter] for letter in out], splits, terms_along | summed, is_weight)
+
+
+def _along(function: Any, is_linear: bool = True) -> Callable[..., ShardedArray]:
+    """Return a function along one axis, which is gathered if it is divided."""
+
+    def apply(array: ShardedArray, *more: Any, axis: int | None = None, **options: Any) -> ShardedArray:
+        if axis is None:
+            more, axis = more[:-1], more[-1]
+        whole = array.gathered([name for name, dim in array.splits.items() if dim == axis % array.ndim])
+        if not is_linear:
+            whole.reduce(whole.partial)
+        found = whole.moved(lambda part: function(part, *more, axis=axis, **options))
+        found.is_moved = False
+        return found
+
+    return apply
+
+
+def _total(function: Any) -> Callable[..., ShardedArray]:
+    """Return a sum or mean over dimensions. Over divided dimensions, the result is a partial sum."""
+
+    def apply(array: ShardedArray, axis: Any = None, keepdims: bool = False) -> ShardedArray:
+        dims = _dims(axis, array.ndim)
+        found = {name: dim for name, dim in array.splits.items() if dim in dims}
+        kept = {name: dim for name, dim in array.splits.items() if dim not in dims}
+        parts = [np.sum(part, axis=tuple(dims), keepdims=keepdims) for part in array.parts]
+        if function is np.mean:
+            parts = [part / prod(array.shape[dim] for dim in dims) for part in parts]
+        splits = {n: dim if keepdims else dim - sum(other < dim for other in dims) for n, dim in kept.items()}
+        shape = [1 if dim in dims else size for dim, size in enumerate(array.shape) if keepdims or dim not in dims]
+        return ShardedArray(array.ranks, parts, shape, splits, array.partial | found.keys(), array.is_weight)
+
+    return apply
+
+
+def _largest(array: ShardedArray, axis: Any = None, keepdims: bool = False) -> ShardedArray:
+    array.reduce(array.partial)
+    dims, ranks = _dims(axis, array.ndim), array.ranks
+    found = {name for name, dim in array.splits.items() if dim in dims}
+    kept = {name: dim for name, dim in array.splits.items() if dim not in dims}
+    parts = [np.max(part, axis=tuple(dims), keepdims=True) for part in array.parts]
+    for axes in filter(None, ranks.by_group(found)):
+        parts = ranks.exchange(ALL_REDUCE, parts, axes, lambda each: np.maximum.reduce(each))
+    shape = [1 if dim in dims else size for dim, size in enumerate(array.shape)]
+    whole = ShardedArray(ranks, parts, shape, kept)
+    return whole if keepdims else whole.reshape([size for dim, size in enumerate(shape) if dim not in dims])
+
+
+def _joined(function: Any) -> Callable[..., ShardedArray]:
+    """Return a function that joins arrays along an axis."""
+
+    def apply(arrays: Sequence[Any], axis: int = 0) -> ShardedArray:
+        ranks = next(each.ranks for each in arrays if isinstance(each, ShardedArray))
+        given = [each if isinstance(each, ShardedArray) else divide(each, ranks, {}, True) for each in arrays]
+        dim = axis % (given[0].ndim + (function is np.stack))
+        is_weight = all(each.is_weight for each in given)
+        summed = frozenset[str]().union(*(each.partial for each in given))
+        given = [each.as_sum(summed) if summed else each for each in given]
+        if function is np.concatenate:
+            given = [each.gathered([name for name, at in each.splits.items() if at == dim]) for each in given]
+        splits: Splits = {}
+        for each in given:
+            splits |= {name: at for name, at in each.splits.items() if splits.get(name, at) == at}
+        given = [each.gathered([name for name, at in each.splits.items() if splits[name] != at]) for each in given]
+        parts = [function([each.local(rank, splits) for each in given], axis=axis) for rank in range(len(ranks.places))]
+        shape = list(function([np.broadcast_to(0.0, each.shape) for each in given], axis=axis).shape)
+        moved = {name: at + (function is np.stack and at >= dim) for name, at in splits.items()}
+        found = ShardedArray(ranks, parts, shape, moved, summed, is_weight)
+        found.is_moved = sum(isinstance(each, ShardedArray) for each in arrays) == 1  # the others are constants
+        return found
+
+    return apply
+
+
+def _broadcast(array: Any, shape: Sequence[int]) -> Any:
+    return array + np.zeros(shape)
+
+
+def _split(array: ShardedArray, count: int, axis: int = 0) -> list[ShardedArray]:
+    size, before = array.shape[axis] // count, (slice(None),) * (axis % array.ndim)
+    return [array[(*before, slice(number * size, (number + 1) * size))] for number in range(count)]
+
+
+def _zeros_like(array: ShardedArray, dtype: Any = None, shape: Any = None) -> ShardedArray:
+    return divide(np.zeros(array.shape if shape is None else shape), array.ranks, {} if shape else dict(array.splits))
+
+
+FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    np.einsum: einsum,
+    np.sum: _total(np.sum),
+    np.mean: _total(np.mean),
+    np.max: _largest,
+    np.concatenate: _joined(np.concatenate),
+    np.stack: _joined(np.stack),
+    np.broadcast_to: _broadcast,
+    np.split: _split,
+    np.zeros_like: _zeros_like,
+    np.shape: lambda array: array.shape,
+    np.ndim: lambda array: array.ndim,
+    np.reshape: lambda array, shape: array.reshape(shape),
+    np.iscomplexobj: lambda array: array.dtype.kind == "c",
+    np.transpose: lambda array, axes: array.moved(lambda part: np.transpose(part, axes)),
+    np.swapaxes: lambda array, one, two: array.moved(lambda part: np.swapaxes(part, one, two)),
+    np.moveaxis: lambda array, source, to: array.moved(lambda part: np.moveaxis(part, source, to)),
+    np.expand_dims: lambda array, axis: array.moved(lambda part: np.expand_dims(part, axis)),
+    np.repeat: lambda array, times, axis: array.moved(lambda part: np.repeat(part, times, axis=axis)),
+    np.real: lambda array: array.moved(np.real),
+    np.ones_like: lambda array: divide(np.ones(array.shape), array.ranks, dict(array.splits)),
+    **{function: _along(function) for function in (np.cumsum, np.flip, np.roll, np.fft.fft, np.fft.ifft)},
+    **{function: _along(function, is_linear=False) for function in (np.sort, np.argsort)},
+}
+
+
+def _dims(axis: Any, ndim: int) -> list[int]:
+    """Return the dimensions that an ``axis`` argument names."""
+    axes = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    return [dim % ndim for dim in axes]

@@ -1,0 +1,240 @@
+"""Runs of NumPy models on simulated ranks, compared with a run on one rank and with the declared collectives.
+
+Only the divided axes of the weights are taken from the declarations. Which collectives a run requires follows from
+the operations of the NumPy model and of its backward pass.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..calc.collectives import ALL_REDUCE, BACKWARD, UPDATE
+from ..calc.communication import communication
+from ..calc.sharding import TENSOR_DIVISIONS, Mesh
+from ..core.architecture import Architecture, Stack, declare
+from ..core.declaration import Declaration, Tensor
+from ..core.layer import Layer
+from ..core.record import changed
+from ..core.workload import Workload
+from ..twins import gradients
+from ..twins.plan import PlacedStack, place_stack
+from ..twins.stack import run_stack
+from ..twins.step import Step
+from ..twins.tape import Tape, Variable
+from ..twins.weights import Array
+from .ranks import Ranks
+from .sharded_array import ShardedArray, Splits, divide
+
+Exchanged = dict[tuple[str, str, int, str], int]  # elements by (collective, group, number of ranks, phase)
+SPREAD = 0.2
+BITS = 64
+SMALLEST = 1e-3  # gradients below this size are compared absolutely
+
+
+class ShardedTape(Tape):
+    """Operations on arrays that are divided over ranks.
+
+    Before a gradient is used, it is divided as the variable is. A variable that is whole on every rank has a whole
+    gradient on every rank.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sums: set[int] = set()  # variables that are the first partial sums
+
+    def call(self, function: Any, inputs: tuple[Any, ...]) -> Any:
+        """Record a function. Functions without their own derivative are recorded operation by operation."""
+        return super().call(function, inputs) if function.__name__ in gradients.NAMED else function(*inputs)
+
+    def record(self, result: gradients.Result, inputs: tuple[Any, ...]) -> Variable:
+        """Add an operation to the tape."""
+        output = super().record(result, inputs)
+        earlier = [parent.value.partial for parent, _ in output.pullbacks if isinstance(parent.value, ShardedArray)]
+        if isinstance(output.value, ShardedArray) and output.value.partial.difference(*earlier):
+            self.sums.add(id(output))
+        return output
+
+    def complete_gradient(self, node: Variable) -> Array:
+        """Divide the gradient of a variable as the variable is divided."""
+        gradient, value = node.gradient, node.value
+        if not (isinstance(value, ShardedArray) and isinstance(gradient, ShardedArray)):
+            return gradient
+        ranks = value.ranks
+        if id(node) in self.sums:
+            gradient = gradient.gathered(value.partial)
+        gradient = gradient.gathered([a for a, dim in value.splits.items() if gradient.splits.get(a, dim) != dim])
+        is_gathered = value.has_token_rows and not value.splits
+        if node.pullbacks and (value.is_weight or value.is_moved or is_gathered):
+            return gradient  # reduced once, for the stored weight or for the array from which the elements come
+        for axes in filter(None, ranks.by_group(gradient.partial & value.splits.keys())):
+            gradient.scatter({axis: value.splits[axis] for axis in axes})
+        own_groups = {ranks.groups[axis] for axis in value.splits}  # copies of a key head add up in its weights
+        gradient.reduce(axis for axis in gradient.partial if ranks.groups[axis] not in own_groups)
+        return gradient.narrowed({axis: dim for axis, dim in value.splits.items() if axis not in gradient.splits})
+
+
+class ShardedRun(NamedTuple):
+    """Results of a run on simulated ranks.
+
+    Attributes:
+        errors: largest relative error of the output and of each gradient, by name.
+        exchanged: number of elements of the tensors of all collectives.
+        declared: declared number of elements of the tensors of all collectives.
+    """
+
+    errors: dict[str, float]
+    exchanged: Exchanged
+    declared: Exchanged
+
+
+def sharded_run(stack: Stack, mesh: Mesh, batch: int = 2, seq: int = 6) -> ShardedRun:
+    """Run a training step of a stack on one rank and on the ranks of a mesh.
+
+    A stack without inputs reads random vectors.
+    """
+    architecture = Architecture("sharded", (stack,))
+    placed = place_stack(stack)
+    rng = np.random.default_rng(0)
+    weights: dict[str, Array] = {}
+    for layer in placed.layers():
+        for weight in layer.weights:
+            weights.setdefault(layer.names[weight.name], weight.random(rng, SPREAD))
+    x = None if stack.inputs else rng.standard_normal((batch, seq, stack.d_model))
+    ids = rng.integers(0, placed.vocab or 1, (batch, seq))
+    whole = _train(placed, Tape(), weights, x, ids, rng=np.random.default_rng(1))
+
+    ranks = _ranks(architecture, mesh, seq)
+    splits = weight_splits(placed, mesh, ranks)
+    divided = {name: divide(array, ranks, {}, True) for name, array in weights.items()}
+    divided = {name: _reshaped_and_divided(array, *splits[name]) for name, array in divided.items()}
+    over = {axis: 1 for axis in ranks.sizes if ranks.groups[axis] == "cp" or mesh.sp}
+    data = None if x is None else divide(x, ranks, over)
+    found = _train(placed, ShardedTape(), divided, data, ids, rng=np.random.default_rng(1))
+
+    errors = {name: _error(found[name].whole(), array) for name, array in whole.items()}
+    exchanged = Counter({_named(key): count for key, count in ranks.exchanged.items()})
+    unused = sum(array.parts[0].size for name, array in divided.items() if name not in found)
+    if mesh.cp > 1 and unused:  # all ranks reduce zeros
+        exchanged[ALL_REDUCE, "dp", mesh.cp, UPDATE] += unused
+    return ShardedRun(errors, dict(exchanged), _declared(architecture, mesh, batch, seq))
+
+
+def _train(
+    placed: PlacedStack, tape: Tape, weights: dict[str, Array], x: Any, ids: Array, rng: np.random.Generator
+) -> dict[str, Array]:
+    """Return the output of a stack, the gradient of its input, and the gradients of its weights, by name."""
+    variables = {name: tape.variable(array) for name, array in weights.items()}
+    step = Step(ids, data=None if x is None else tape.variable(x))
+    y: Any = run_stack(placed, variables, step, None, "all")
+    has_logits = any(declare(layer).logits for _, layer in placed.stack.outputs)
+    gradient = loss_gradient(y.value, ids) if has_logits else rng.standard_normal(y.shape)
+    ranks = getattr(y.value, "ranks", None)
+    if ranks is not None:
+        y.value.reduce(y.value.partial)
+        gradient = gradient if has_logits else divide(gradient, ranks, y.value.splits)
+        ranks.start(BACKWARD)
+    tape.backward(y, gradient)
+    leaves = {"x": step.data, **variables} if step.data is not None else variables
+    found = {"output": y.value}
+    for name, leaf in leaves.items():
+        if leaf.gradient is not None:
+            if ranks is not None and name != "x":
+                ranks.start(UPDATE)
+                leaf.gradient.reduce(leaf.gradient.partial)
+            found[name] = tape.complete_gradient(leaf)
+    return found
+
+
+def loss_gradient(logits: Array, targets: Array) -> Array:
+    """Compute the gradient of the cross-entropy with respect to logits [b q V], which can be divided along V."""
+    b, q, vocab = logits.shape
+    most = np.max(logits, axis=-1, keepdims=True)
+    e = np.exp(logits - most)
+    share = e / np.sum(e, axis=-1, keepdims=True)
+    np.asarray(logits[np.arange(b)[:, None], np.arange(q), targets])
+    return (share - (targets[..., None] == np.arange(vocab))) * (1 / (b * q))
+
+
+def _error(found: Array, expected: Array) -> float:
+    return float(np.abs(found - expected).max() / max(np.abs(expected).max(), SMALLEST))
+
+
+def _named(key: tuple[str, str, int, str]) -> tuple[str, str, int, str]:
+    kind, group, count, phase = key
+    return kind, "dp" if group == "cp" and phase == UPDATE else group, count, phase
+
+
+def _declared(architecture: Architecture, mesh: Mesh, batch: int, seq: int) -> Exchanged:
+    workload = Workload(batch=batch, seq=seq, mode="train")
+    found = communication(architecture, workload, mesh, BITS, BITS)
+    sizes = Counter[tuple[str, str, int, str]]()
+    for each in found.collectives:
+        if each.ranks > 1:
+            sizes[each.kind, each.group, each.ranks, each.phase] += each.elements(**found.values) // each.shards
+    return dict(sizes)
+
+
+# ------------------------------------------------------------------ placement of the weights
+
+
+def divisible(layer: Layer, ranks: int) -> Layer:
+    """Return a layer in which tensor parallelism can divide all axes. Sizes are multiplied by the number of ranks."""
+    for _, declaration in declare(layer).walk():
+        for axis, size in declaration.axes.items():
+            division = declaration.division(axis)
+            if division not in TENSOR_DIVISIONS or not isinstance(size, int) or size % ranks == 0:
+                continue
+            if division != "replicated" or ranks % size:
+                own = [name for name, value in vars(layer).items() if type(value) is int and value == size]
+                field = declaration.name_of(axis) if declaration.name_of(axis) in own else own[0]
+                return divisible(changed(layer, **{field: size * ranks}), ranks)
+    return layer
+
+
+def _ranks(architecture: Architecture, mesh: Mesh, seq: int) -> Ranks:
+    """Return the ranks of a mesh. Tensor parallelism has several axes if some weights have fewer shards than ranks."""
+    shards = {1, mesh.tp}
+    for declaration, tensor in _tensors(architecture.stacks[0]):
+        shards |= set(_shards(declaration, tensor, mesh).values())
+    axes: dict[str, tuple[str, int]] = {"cp": ("cp", mesh.cp)} if mesh.cp > 1 else {}
+    before = 1
+    for count in sorted(shards - {1}):
+        axes[f"tp{count}"] = "tp", count // before
+        before = count
+    return Ranks(axes, seq if mesh.sp else 0)
+
+
+def _tensors(stack: Stack) -> Iterator[tuple[Declaration, Tensor]]:
+    for layers in (stack.inputs, stack.outputs, *(s.layers() for run in stack.runs for s in run.block.sublayers)):
+        for _, layer in layers:
+            for _, declaration in declare(layer).walk():
+                yield from ((declaration, tensor) for tensor in declaration.tensors)
+
+
+def _shards(declaration: Declaration, tensor: Tensor, mesh: Mesh) -> dict[int, int]:
+    """Return the number of tensor-parallel shards of each divided dimension of a tensor."""
+    divided = {dim: axis for dim, axis in enumerate(tensor.axes) if declaration.division(axis) in TENSOR_DIVISIONS}
+    counts = {dim: mesh.divisor(declaration, axis, tensor.active is not None) for dim, axis in divided.items()}
+    return {dim: count for dim, count in counts.items() if count > 1}
+
+
+def weight_splits(placed: PlacedStack, mesh: Mesh, ranks: Ranks) -> dict[str, tuple[list[int], Splits]]:
+    """Return the declared shape of each weight and its divided dimensions, by name."""
+    found = {}
+    for layer in placed.layers():
+        for path, declaration in declare(layer.layer).walk():
+            for tensor in declaration.tensors:
+                shape = [int(declaration.axes[axis]) for axis in tensor.axes]
+                splits: Splits = {}
+                for dim, count in _shards(declaration, tensor, mesh).items():
+                    splits |= {axis: dim for axis in ranks.sizes if axis.startswith("tp") and int(axis[2:]) <= count}
+                found[layer.names[".".join((*path, tensor.name))]] = shape, splits
+    return found
+
+
+def _reshaped_and_divided(array: ShardedArray, shape: list[int], splits: Splits) -> ShardedArray:
+    return array.reshape(*shape).narrowed(splits).reshape(*array.shape)

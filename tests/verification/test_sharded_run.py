@@ -1,0 +1,172 @@
+"""Runs on simulated ranks: outputs and gradients are those of one rank, and the exchanged elements are declared."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import llmcalc
+from llmcalc.calc.layer_collectives import LayerCollectives
+from llmcalc.calc.sharding import TENSOR_DIVISIONS, Mesh
+from llmcalc.core.architecture import Block, Branch, Named, Run, Stack, Sublayer
+from llmcalc.core.errors import InputError, UnsupportedError
+from llmcalc.core.layer import Layer
+from llmcalc.core.ledger import entries
+from llmcalc.core.traits import divisions
+from llmcalc.layers import Attention, Embedding, Head, Hyena, Mla, Mlp, Norm, find, kinds
+from llmcalc.layers.parts.rope import Rope
+from llmcalc.schema import preset_files
+from llmcalc.verification.sharded_run import ShardedRun, divisible, sharded_run
+
+MESHES = {"tp2": Mesh(tp=2), "tp3": Mesh(tp=3), "sp": Mesh(tp=2, sp=True), "cp": Mesh(cp=2)}
+VOCAB = 30
+TOLERANCE = 1e-8
+IN_A_STACK = {"embedding", "head", "per_layer_table"}
+# Exchanges of the NumPy model that differ from those of the implementations on which the declarations are based. The
+# outputs and gradients are compared in these cases, too.
+ROWS = "the NumPy model selects the tokens of each expert from the whole sequence"
+SHIFT = "the NumPy model gathers the sequence for a shift by one token"
+KEY = "the NumPy model copies the rotary key to all heads before it is exchanged"
+DISTANCES = "the NumPy model selects the scores of distances from all queries"
+DIFFERENT = {
+    ("moe", "sp"): ROWS, ("moe", "cp"): ROWS,
+    ("mla", "sp"): KEY, ("compressed_attention", "sp"): KEY, ("compressed_attention", "cp"): KEY,
+    ("rwkv_channel_mix", "sp"): SHIFT, ("rwkv_head_mix", "sp"): SHIFT, ("rwkv_time_mix", "sp"): SHIFT,
+    ("disentangled_attention", "cp"): DISTANCES,
+}  # fmt: skip
+NEEDS_MORE = "earlier layer|per-layer table|only on patches|index_heads|not modelled|must equal"
+
+
+def is_at_home(kind: str) -> bool:
+    return "zoo" not in find(kind)[0].__module__.split(".")
+
+
+DIVIDED = [kind for kind in kinds() if is_at_home(kind) and {*divisions(find(kind)[0]).values()} & {*TENSOR_DIVISIONS}]
+
+
+@cache
+def small_layers() -> dict[str, list[Layer]]:
+    """Different small layers of all presets that need nothing but their input, by kind."""
+    found: dict[str, dict[Layer, None]] = {}
+    for file in sorted(Path(preset_files.shipped_folder()).glob("*.yaml")):
+        for entry in entries(llmcalc.load(file.stem).shrink()):
+            layer: Any = entry.layer
+            own = not (getattr(layer, "cross", False) or getattr(layer, "d_input", None) or layer.NEEDS_SQUARE_IMAGE)
+            if entry.run is not None and (own or layer.kind() == "short_conv") and not getattr(layer, "unused", False):
+                found.setdefault(layer.kind(), {})[layer] = None
+    return {kind: list(layers) for kind, layers in found.items()}
+
+
+def stack(layer: Any, *, is_whole: bool = False) -> Stack:
+    """Two blocks with a layer, optionally between an embedding and a head."""
+    d = layer.d_model
+    block = Block("block", (Sublayer("part", (Branch("part", layer),), Norm(d)),))
+    inputs = (Named("token", Embedding(VOCAB, d)),) * is_whole
+    outputs = (Named("norm", Norm(d)), Named("head", Head(VOCAB, d))) if is_whole else ()
+    return Stack("decoder", d, inputs, (Run(block, 2),), outputs)
+
+
+def run(layer: Layer, mesh: Mesh, **settings: Any) -> ShardedRun:
+    return sharded_run(
+        stack(divisible(layer, mesh.tp), **settings), mesh, batch=2 if mesh.cp == 1 and not mesh.sp else 1
+    )
+
+
+def differences(result: ShardedRun) -> dict[object, tuple[int, int]]:
+    """Exchanged and declared elements where they differ."""
+    keys = result.exchanged.keys() | result.declared.keys()
+    pairs = {key: (result.exchanged.get(key, 0), result.declared.get(key, 0)) for key in keys}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def check(layer: Layer, name: str, is_compared: bool = True) -> bool:
+    """Check a layer on a mesh, and return whether it could be run."""
+    try:
+        result = run(layer, MESHES[name])
+    except (InputError, UnsupportedError) as error:
+        if any(text in str(error) for text in NEEDS_MORE.split("|")):
+            return False
+        raise
+    assert max(result.errors.values()) < TOLERANCE, (layer, result.errors)
+    if is_compared:
+        assert differences(result) == {}, layer
+    return True
+
+
+@pytest.mark.parametrize("kind", [kind for kind in DIVIDED if kind not in IN_A_STACK])
+def test_a_divided_kind_gives_the_results_of_one_rank_with_the_declared_exchanges(kind: str) -> None:
+    names, n_run = list(MESHES), 0
+    for number, layer in enumerate(small_layers()[kind]):
+        for name in names if number < len(names) else [names[number % len(names)]]:
+            is_projected = getattr(layer, "score_bias", "none") == "projected" and name == "cp"
+            n_run += check(layer, name, (kind, name) not in DIFFERENT and not is_projected)
+    assert n_run >= 3
+
+
+@pytest.mark.parametrize("name", [name for name in MESHES if name != "cp"])
+def test_the_tables_and_the_head_are_divided_along_the_vocabulary(name: str) -> None:
+    for layer in (Mlp(11, 13, bias=True), Attention(11, 6, 6, 5, o_bias=True)):
+        result = run(layer, MESHES[name], is_whole=True)
+        assert max(result.errors.values()) < TOLERANCE
+        assert differences(result) == {}
+        assert result.exchanged["all-reduce", "tp", MESHES[name].tp, "forward"] >= 3 * 6  # the loss
+
+
+@pytest.mark.parametrize(
+    ("kv_heads", "mesh"),
+    [(1, Mesh(tp=3)), (2, Mesh(tp=4)), (2, Mesh(tp=4, sp=True)), (1, Mesh(tp=2, cp=2)), (1, Mesh(tp=2, cp=2, sp=True))],
+    ids=str,
+)
+def test_fewer_key_heads_than_ranks(kv_heads: int, mesh: Mesh) -> None:
+    layer = Attention(11, 12, kv_heads, 6, qk_norm="head", rope=Rope(dim=4))
+    result = sharded_run(stack(layer), mesh, batch=1, seq=8)
+    assert max(result.errors.values()) < TOLERANCE
+    assert differences(result) == {}
+
+
+def test_the_declarations_that_the_run_has_corrected() -> None:
+    """Sums that an earlier version did not declare."""
+    rows = 2 * 2 * 6  # blocks, sequences and tokens
+    stream = rows * 11
+    cases: dict[str, tuple[Layer, str, int]] = {
+        "a layer norm has two sums": (Mlp(11, 26, inner_norm=True, inner_norm_function="layernorm"), "forward", 2),
+        "so has a cutoff": (Mlp(11, 26, gated=True, sparsity=0.5), "forward", 2),
+        "a vector of length 1 has one": (Mlp(11, 26, on_sphere=True), "forward", 1),
+        "all heads share a rotary key": (
+            Mla(11, 6, kv_lora_rank=5, qk_nope_head_dim=7, qk_rope_head_dim=4, v_head_dim=3), "backward", 4 + 5,
+        ),
+        "a part of a key is rotated": (Attention(11, 2, 1, 10, rope=Rope(dim=4)), "backward", 10 + 10),
+    }  # fmt: skip
+    for name, (layer, phase, width) in cases.items():
+        result = run(layer, Mesh(tp=2))
+        assert result.exchanged["all-reduce", "tp", 2, phase] == stream + rows * width, name
+        assert differences(result) == {}, name
+    filters = run(Hyena(d_model=10, order=3, d_filter=7, filter_length=13, d_position=5), Mesh(tp=2))
+    assert filters.exchanged["all-reduce", "tp", 2, "update"] > 0
+    assert differences(filters) == {}
+
+
+@pytest.mark.parametrize("method", ["_enter", "_statistics", "_weight_gradient", "reduce", "_exchange"])
+def test_a_missing_declaration_is_found(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = Attention(11, 4, 2, 6, qk_norm="projection", qk_norm_function="layernorm", o_bias=True)
+    mesh = Mesh(cp=2) if method == "_exchange" else Mesh(tp=2, sp=True)
+    assert differences(sharded_run(stack(layer), mesh, batch=1)) == {}
+    monkeypatch.setattr(LayerCollectives, method, lambda *_: None)
+    assert differences(sharded_run(stack(layer), mesh, batch=1)) != {}
+
+
+def test_a_wrongly_divided_axis_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two biases of the width of the stream that are divided without an exchange."""
+    layer = Mlp(12, 26, bias=True)
+    found = dict(divisions(Mlp))
+    monkeypatch.setattr("llmcalc.core.declaration.divisions", lambda kind: found | {"d": "tensor"})
+    result = sharded_run(stack(layer), Mesh(tp=2))
+    assert differences(result) != {}
+
+
+def test_kinds_without_a_divided_axis_are_whole() -> None:
+    assert "norm" not in DIVIDED
+    assert set(DIVIDED) >= {"attention", "mlp", "moe", "mla", "mamba2", "embedding", "head"}
