@@ -93,7 +93,7 @@ def compare(*models: Source, **settings: Any) -> Comparison:
 
     Args:
         models: two or more architectures, or anything ``load`` reads.
-        settings: parameters of ``flops`` (with ``attention`` renamed ``pairs``) and of ``memory``; ``training=True``
+        settings: parameters of ``flops`` and of ``memory``; ``training=True``
             compares a training step.
 
     Raises:

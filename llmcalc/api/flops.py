@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from ..calc.flops import Flops
-from ..calc.flops import flops as count
-from ..core.setting import WORKLOAD, check_values, read_length
+from ..calc.flops import flops as count_flops
+from ..core.aliases import accepts_aliases
+from ..core.setting import COUNT, WORKLOAD, check_values, read_length
 from .defaults import cached_tokens, default_seq
 from .load import Source, load
 
 
+@accepts_aliases(attention="count")
 def flops(
     model: Source,
     *,
@@ -18,7 +20,7 @@ def flops(
     context: int | str | None = None,
     target_seq: int | str | None = None,
     source: int | str | None = None,
-    attention: str = "causal",
+    count: str = "causal",
     logits: str = "all",
     convention: str | None = None,
     extend: bool = False,
@@ -41,7 +43,7 @@ def flops(
         context: number of cached tokens before a decode step.
         target_seq: number of decoder tokens of an encoder-decoder model (default: ``seq``).
         source: number of encoder tokens in a decode step (default: ``context``).
-        attention: ``causal`` counts visible query-key pairs, ``dense`` all pairs.
+        count: ``causal`` counts visible query-key pairs, ``dense`` all pairs.
         logits: compute logits at ``all`` positions or only at the ``last`` one.
         convention: ``torch`` counts what transformers' eager code executes.
         extend: allow sequences longer than the learned positions.
@@ -53,10 +55,10 @@ def flops(
     """
     seq, target_seq = read_length(seq, "seq"), read_length(target_seq, "target_seq")
     context, source = read_length(context, "context"), read_length(source, "source")
-    check_values(WORKLOAD, locals())
+    check_values((*WORKLOAD, COUNT), locals())
     architecture = load(model)
-    return count(
+    return count_flops(
         architecture, batch=batch, seq=default_seq(architecture, mode=mode) if seq is None else seq, mode=mode,
-        context=cached_tokens(mode, context), target_seq=target_seq, source=source, attention=attention,
+        context=cached_tokens(mode, context), target_seq=target_seq, source=source, attention=count,
         logits=logits, convention=convention, extend=extend, patches=patches, frames=frames,
     )  # fmt: skip

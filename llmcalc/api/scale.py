@@ -9,6 +9,7 @@ from typing import Any
 from ..calc.flops import flops
 from ..calc.params import params
 from ..calc.touched_experts import expert_layers
+from ..core.aliases import accepts_aliases
 from ..core.architecture import Architecture, declare
 from ..core.errors import InputError, UnknownNameError
 from ..core.record import changed
@@ -32,7 +33,7 @@ EXPERT_LAWS = ("ludziejewski", "krajewski", "abnar", "clark")
 ALL = "all"
 SETTINGS = (
     *(Parameter(name, AMOUNT) for name in ("compute", "days", "hours", "dollars", "tokens", "unique", "inference")),
-    *(Parameter(name, float) for name in ("loss", "experts", "granularity")),
+    *(Parameter(name, float) for name in ("loss", "n_experts", "granularity")),
     Parameter("inference_cost", float, 1.0), Parameter("seq", int, 4096, least=1), MACHINE, PRICE,
 )  # fmt: skip
 SEQ = 4096  # default tokens per sequence for laws that count attention [deepseek2024, Table 3]
@@ -68,6 +69,7 @@ def routed(model: Architecture) -> float | None:
     return ratios.pop() if len(ratios) == 1 else None
 
 
+@accepts_aliases(experts="n_experts")
 def scale(
     model: Source | None = None,
     *,
@@ -83,7 +85,7 @@ def scale(
     unique: float | str | None = None,
     inference: float | str | None = None,
     inference_cost: float = 1.0,
-    experts: float | None = None,
+    n_experts: float | None = None,
     granularity: float | None = None,
     laws: Iterable[str] = (),
     seq: int | str = SEQ,
@@ -109,7 +111,7 @@ def scale(
         unique: number of unique training tokens; more tokens repeat the data.
         inference: number of tokens processed during serving.
         inference_cost: cost of a serving FLOP relative to a training FLOP.
-        experts: ratio of total to active experts (default: the model's; none: dense).
+        n_experts: ratio of total to active experts (default: the model's; none: dense).
         granularity: ratio of dense layer width to expert width.
         laws: names of laws (default: a standard selection), or ``all``.
         seq: number of tokens per sequence, for laws that count attention.
@@ -135,11 +137,11 @@ def scale(
     found = {name: amounts.amount(value, name) if isinstance(value, str) else value for name, value in texts.items()}
     flop = amounts.compute(compute) if isinstance(compute, str) else compute
     architecture = load(model) if model is not None else None
-    experts = routed(architecture) if architecture is not None and experts is None else experts
-    for name, limited in (("experts", experts), ("granularity", granularity), ("unique", found["unique"])):
+    n_experts = routed(architecture) if architecture is not None and n_experts is None else n_experts
+    for name, limited in (("n_experts", n_experts), ("granularity", granularity), ("unique", found["unique"])):
         if limited is not None:
             positive(limited, name, least=1)
-    setting = Setting(experts, granularity, found["unique"])
+    setting = Setting(n_experts, granularity, found["unique"])
     if architecture is not None:
         counted: Mapping[str, float] | None = counts(architecture, seq)
     elif parameters is None or isinstance(parameters, Mapping):

@@ -1,7 +1,7 @@
 """Settings of the public functions, and how ``explain``, ``sweep``, ``compare`` and ``fit`` combine them.
 
 The settings of these functions are the parameters of ``llmcalc.flops`` and ``llmcalc.memory``, with three
-differences. ``pairs`` (``causal`` or ``dense``) replaces the ``attention`` parameter of ``flops``.
+differences. ``pairs`` is another name of ``count``, the query-key pairs that are counted.
 ``training=True`` replaces ``mode="training"`` of ``memory``. Mesh fields such as ``tp=8`` can replace
 ``mesh=Mesh(tp=8)``. A value of None means that the setting is not given.
 """
@@ -13,15 +13,16 @@ from typing import Any, NamedTuple
 
 from ..calc.kernels import KERNELS as KERNEL_CHOICES
 from ..calc.sharding import MESH, Mesh
+from ..core.aliases import SETTINGS, renamed
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import changed
-from ..core.setting import CONTEXT, LIMIT, LOGITS, MODE, PAIRS, SIZES, TEXTS, Setting, check_values, read_lengths
+from ..core.setting import CONTEXT, COUNT, LIMIT, LOGITS, MODE, SIZES, TEXTS, Setting, check_values, read_lengths
 from .defaults import cached_tokens, default_seq
 
 PLAIN = ("fp32", "bf16", "fp16")
 MEMORY_MODE = Setting("mode", str, "inference", choices=("inference", "training"))
-STEP = (MODE, CONTEXT, changed(PAIRS, name="pairs"), LOGITS)
+STEP = (MODE, CONTEXT, COUNT, LOGITS)
 DTYPE = Setting("dtype", str, "bf16", choices=PLAIN)
 CACHE_DTYPE = changed(DTYPE, choices=(*PLAIN, "fp8"))
 FORMATS = (DTYPE, Setting("weights"), Setting("only", TEXTS, ()), Setting("keep", TEXTS, ()))
@@ -74,6 +75,7 @@ class Settings(NamedTuple):
 
 def read_settings(what: str, settings: tuple[Setting, ...], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the given values. Raise an error if a setting is unknown, has an invalid value or has no effect."""
+    values = renamed(values, SETTINGS)
     found = {name: value for name, value in values.items() if value is not None}
     known = {setting.name: setting for setting in settings}
     for name in values:
@@ -96,7 +98,7 @@ def split_settings(settings: Mapping[str, Any], *models: Architecture) -> Settin
     if models and sizes["seq"] is None:
         sizes["seq"] = default_seq(*models, mode=mode)
     step = {
-        "mode": mode, "context": context, "attention": settings.get("pairs", "causal"),
+        "mode": mode, "context": context, "attention": settings.get("count", "causal"),
         "logits": settings.get("logits", "all"),
     }  # fmt: skip
     return Settings(sizes, step, memory_settings(settings), settings.get("convention"))

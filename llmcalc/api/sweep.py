@@ -13,6 +13,7 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from ..core.aliases import SETTINGS as ALIASES
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError, UnknownNameError, short_repr
 from ..core.form import Form
@@ -122,7 +123,7 @@ def read_axis(text: str) -> Axis:
 
 
 def _axis(name: str, values: tuple[Any, ...]) -> Axis:
-    words = {"true": True, "false": False}
+    name, words = ALIASES.get(name, name), {"true": True, "false": False}
     if name in LENGTHS:
         values = tuple(read_length(value, name) for value in values)
     if name in AXES:
@@ -178,7 +179,7 @@ def sweep(
         overrides: overrides of model variables, as in ``load``.
         as_: ``model_type`` to read a config as, as in ``load``.
         allow_unknown: unknown config keys to ignore, as in ``load``.
-        settings: parameters of ``flops`` (with ``attention`` renamed ``pairs``) and of ``memory``; ``training=True``
+        settings: parameters of ``flops`` and of ``memory``; ``training=True``
             evaluates the memory of a training step.
 
     Raises:

@@ -7,10 +7,11 @@ from typing import Any
 from ..calc.flops import flops
 from ..calc.memory.fit import Fit, read_size
 from ..calc.sharding import Mesh
+from ..core.aliases import accepts_aliases
 from ..core.architecture import Architecture, TrainingFact, declare
 from ..core.errors import InputError, SizeError, short_repr
 from ..core.record import changed
-from ..core.setting import AMOUNT, PAIRS, SIZES, Setting, check_values, read_length
+from ..core.setting import AMOUNT, COUNT, SIZES, Setting, check_values, read_length
 from ..data import table
 from ..estimate.amounts import HOURS_A_DAY, amount, share
 from ..estimate.cost import Machine, Span, emission, number_format_of, quoted_prices, utilisation
@@ -31,7 +32,7 @@ OF_MACHINE = (
     Setting("name", str, ""), Setting("count", int, least=1), Setting("mfu", AMOUNT), Setting("precision"),
 )  # fmt: skip
 SETTINGS = (
-    Setting("tokens", AMOUNT), *SIZES[1:], PAIRS, Setting("batch_tokens", AMOUNT), MACHINE, WHOLE_MESH,
+    Setting("tokens", AMOUNT), *SIZES[1:], COUNT, Setting("batch_tokens", AMOUNT), MACHINE, WHOLE_MESH,
     Setting("micro_batch", int, 1, least=1), changed(RECOMPUTE, default="none"), PRICE,
     Setting("watts", float, above=0), Setting("pue", float, least=1), Setting("carbon", float, least=0), DTYPE,
     changed(OPTIMIZER, default="adamw"), Setting("fit", Fit),
@@ -122,13 +123,14 @@ def about(amount: float) -> str:
     return f"{amount:,.0f}" if amount < MOST_WRITTEN else f"{amount:.4g}"
 
 
+@accepts_aliases(attention="count")
 def train(
     model: Source,
     tokens: float | str | None = None,
     *,
     seq: int | str | None = None,
     target_seq: int | str | None = None,
-    attention: str = "causal",
+    count: str = "causal",
     batch_tokens: float | str | None = None,
     machine: Machine | str | None = None,
     mesh: Mesh | None = None,
@@ -154,7 +156,7 @@ def train(
         tokens: training tokens, such as ``15e12`` or ``"15T"`` (default: as published), rounded to whole sequences.
         seq: tokens per sequence (default: 2048, or the model's learned positions if fewer).
         target_seq: number of decoder tokens of an encoder-decoder model (default: ``seq``).
-        attention: ``causal`` counts visible query-key pairs, ``dense`` all pairs.
+        count: ``causal`` counts visible query-key pairs, ``dense`` all pairs.
         batch_tokens: number of tokens per optimizer step, such as ``"4M"``.
         machine: GPUs: the result of ``machine``, or a string such as ``"h100:512"``.
         mesh: number of ranks of each kind of parallelism (adds the memory per GPU to the result).
@@ -192,7 +194,7 @@ def train(
             mode="training", mesh=mesh, batch=micro_batch, dtype=dtype, optimizer=optimizer, recompute=recompute,
             **sizes,
         )  # fmt: skip
-    one = flops(architecture, **sizes, mode="train", attention=attention)
+    one = flops(architecture, **sizes, mode="train", attention=count)
     for name, least in (("one sequence", one.tokens), ("one step", batch_tokens or 0)):
         if tokens < least:
             message = f"{tokens:,} tokens are fewer than {name} ({least:,} tokens)"
@@ -201,7 +203,7 @@ def train(
                 parameter="tokens",
                 hint="increase the number of tokens, or reduce the sequence length or batch size",
             )
-    step = flops(architecture, **sizes, batch=-(-tokens // one.tokens), mode="train", attention=attention)
+    step = flops(architecture, **sizes, batch=-(-tokens // one.tokens), mode="train", attention=count)
     stored = memory(architecture, mode="training", seq=1, dtype=dtype, optimizer=optimizer)
     run = Training(
         architecture, step, tokens, batch_tokens, working,

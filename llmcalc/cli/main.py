@@ -9,6 +9,10 @@ from __future__ import annotations
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .spec import Command
+
 OK, NO, BAD_INPUT = 0, 1, 2
 SIGNALLED = 128  # exit code of a process ended by a signal: 128 + its number
 SIGINT, SIGPIPE = 2, 13
@@ -33,14 +37,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    if words == ["--version"]:
+    if words in (["--version"], ["-V"]):
         from .. import __version__
 
         print(f"llmcalc {__version__}")
         return OK
     from ..core.errors import SPELLING
 
-    words = _current(words)
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
     token = SPELLING.set(lambda name, value: _spell(words, name, value))
     try:
         return _run(words)
@@ -62,17 +67,19 @@ def _spell(words: list[str], name: str, value: str) -> str:
     return f"{flag} {value}".rstrip() if flag else load(command).spell(name, value)
 
 
-def _current(words: list[str]) -> list[str]:
-    """Replace deprecated option names and print a warning for each."""
-    from ..core.aliases import OPTIONS
+def _current(command: Command, words: list[str]) -> list[str]:
+    """Replace other names of the command's options, and print a warning for each deprecated name."""
+    from ..core.aliases import ENGINE_OPTIONS, OPTIONS
 
     found = []
     for word in words:
         flag, equals, value = word.partition("=")
-        new = OPTIONS.get(flag)
-        if new:
-            print(f"warning: {flag} is now called {new}", file=sys.stderr)
-        found.append(f"{new}{equals}{value}" if new else word)
+        new = OPTIONS.get(flag) or ENGINE_OPTIONS.get(flag.replace("_", "-"))
+        if new and flag not in command.options and new in command.options:
+            if flag in OPTIONS:
+                print(f"warning: {flag} is now called {new}", file=sys.stderr)
+            word = f"{new}{equals}{value}"
+        found.append(word)
     return found
 
 
@@ -85,11 +92,12 @@ def _run(words: list[str]) -> int:
     from .commands import load
 
     command = load(name)
+    rest = _current(command, rest)
     from .parser import read
 
     values = read(command, rest)
     if values is None:
-        return _by_typer(words)
+        return _by_typer([*name.split(), *rest])
     from ..core.errors import InputError
 
     try:

@@ -61,7 +61,8 @@ MEMORY = (
     _option("attention", "Training: attention kernel (default: flash)."),
     RECOMPUTE,
     _option("dropout", "Training: enable dropout."),
-    _option("loss", "Training: cross-entropy as separate operations (eager, default) or as one fused kernel (fused)."),
+    _option("loss", "Training: cross-entropy as separate operations (eager, default) or one kernel (fused).",
+            flag="--cross-entropy"),
     GRADIENTS,
     _option("gradient_buffer", "Training: keep gradients in one contiguous buffer, as in Megatron-LM."),
     Option("--no-master", "Training: do not keep an fp32 master copy of the weights.", kind=bool, also=("master",)),
@@ -78,7 +79,7 @@ GPU = Option(
     "GPU name and optional count, such as h100 or h100:512.",
     "NAME[:N]",
     complete="accelerators",
-    also=("machine", "count"),
+    also=("machine",),
 )
 MFU = Option("--mfu", "Model FLOPs utilisation, such as 40% (default: the published range).", "SHARE")
 PRECISION = Option("--precision", "Number format of matrix products (default: 16-bit).", "FORMAT")

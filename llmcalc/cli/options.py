@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..core import setting
-from ..core.record import changed
 from ..report import format_names
 from .spec import Argument, Option, option_of
 
@@ -55,14 +54,8 @@ MODE = option_of(
 )
 CONTEXT = option_of(setting.CONTEXT, "Number of cached tokens before a decode step.")
 LOGITS = option_of(setting.LOGITS, "Compute logits at all positions or only at the last one.")
-PAIRS_ALONE = option_of(setting.PAIRS, "Count visible query-key pairs (causal) or all pairs (dense).")
-PAIRS = changed(
-    PAIRS_ALONE,
-    flag="--pairs",
-    name="pairs",
-    help="FLOPs: count visible query-key pairs (causal) or all pairs (dense).",
-)
-STEP = (MODE, CONTEXT, PAIRS, LOGITS)  # for commands whose --attention selects the kernel
+COUNT = option_of(setting.COUNT, "FLOPs: count visible query-key pairs (causal) or all pairs (dense).")
+STEP = (MODE, CONTEXT, COUNT, LOGITS)
 KERNELS = Option(
     "--kernels", "Traffic: count reads and writes per kernel (fused, default) or per equation (unfused).",
     choices=("fused", "unfused"),

@@ -5,15 +5,31 @@ An old parameter name has the same effect and raises a ``DeprecationWarning`` on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any, TypeVar
 
 Class = TypeVar("Class", bound=type)
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 STACK_KEYS = {"spare_patches": "extra_patches", "in_text": "replaces_placeholder_tokens"}
 STACK_ROLES = {"side": "auxiliary"}
 SUBLAYER_KEYS = {"by_depth": "depth_scaled", "reads": "input_from", "beside_first": "concat_input"}
-OPTIONS = {"--chunks": "--virtual-stages"}  # command-line options
+OPTIONS = {  # command-line options, for commands that have only the new one
+    "--attention": "--count", "--budget": "--max-compute", "--chunks": "--virtual-stages", "--context": "--lengths",
+    "--experts": "--n-experts", "--loss": "--cross-entropy", "--micro-batch": "--micro-batch-size",
+    "--pairs": "--count", "--select": "--path",
+}  # fmt: skip
+ENGINE_OPTIONS = {  # options of vLLM, SGLang, TensorRT-LLM and llama.cpp with the same meaning
+    "--block-size": "--paged", "--cache-type": "--cache", "--context-length": "--seq",
+    "--context-parallel-size": "--cp", "--ctx": "--seq", "--ctx-size": "--seq", "--data-parallel-size": "--dp",
+    "--dp-size": "--dp", "--ep-size": "--ep", "--expert-parallel-size": "--ep", "--kv-cache-dtype": "--cache",
+    "--max-batch-size": "--batch", "--max-model-len": "--seq", "--max-num-batched-tokens": "--step-tokens",
+    "--max-num-seqs": "--batch", "--max-num-tokens": "--step-tokens", "--max-running-requests": "--batch",
+    "--max-seq-len": "--seq", "--page-size": "--paged", "--pipeline-parallel-size": "--pp", "--pp-size": "--pp",
+    "--quant": "--weights", "--quantization": "--weights", "--tensor-parallel-size": "--tp", "--tp-size": "--tp",
+}  # fmt: skip
+SETTINGS = {"pairs": "count"}  # parameters of explain, sweep and compare
 JSON_KEYS = {  # by class; JSON output keeps the old names, and keyword arguments accept them
     "Mesh": {
         "data": "dp", "tensor": "tp", "pipeline": "pp", "expert": "ep", "context": "cp", "expert_tensor": "etp",
@@ -174,6 +190,23 @@ def renamed(data: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, An
 def old_names(aliases: Mapping[str, str]) -> dict[str, str]:
     """Return a mapping from each current name to its first deprecated name."""
     return {new: old for old, new in reversed(list(aliases.items()))}
+
+
+def accepts_aliases(**aliases: str) -> Callable[[Function], Function]:
+    """Make a function accept other names of its keyword arguments.
+
+    >>> accepts_aliases(pairs="count")(lambda count: count)(pairs="dense")
+    'dense'
+    """
+
+    def decorate(function: Function) -> Function:
+        @wraps(function)
+        def call(*values: Any, **named: Any) -> Any:
+            return function(*values, **renamed(named, aliases))
+
+        return call  # type: ignore[return-value]
+
+    return decorate
 
 
 def accepts_old_names(cls: Class) -> Class:

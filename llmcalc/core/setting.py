@@ -178,7 +178,8 @@ EXTEND = Setting("extend", bool, False)
 MODE = Setting("mode", str, "forward", choices=("forward", "train", "decode"))
 CONTEXT = Setting("context", int, least=0)
 SOURCE = Setting("source", int, least=0)
-PAIRS = Setting("attention", str, "causal", choices=("causal", "dense"))
+PAIRS = Setting("attention", str, "causal", choices=("causal", "dense"))  # field of a workload
+COUNT = changed(PAIRS, name="count")  # parameter of functions and commands, where attention selects the kernel
 LOGITS = Setting("logits", str, "all", choices=("all", "last"))
 CONVENTION = Setting("convention", choices=("torch",))
 PATCHES = Setting("patches", int, 0, least=0)

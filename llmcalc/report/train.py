@@ -99,7 +99,7 @@ def _notes(run: Training) -> list[str]:
             "6·N·D counts every token in both stacks, but each token passes through only one, so 3·N·D is closer"
         )
     if run.machine and run.step.workload.attention == "causal":
-        notes.append(spelled("published utilisation counts all query-key pairs, as {attention=dense} does"))
+        notes.append(spelled("published utilisation counts all query-key pairs, as {count=dense} does"))
     if run.machine:
         notes.append("hours cover only computation and exclude restarts, evaluation and trial runs")
     notes += [f"{one.title}: {one.note}" for one in run.emissions if one.note]

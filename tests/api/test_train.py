@@ -22,7 +22,7 @@ def test_published_compute(row: str) -> None:
     grattafiori2024, Section 3.2.1]; Chinchilla took Gopher's budget for 70B and 1.4T [hoffmann2022, Section 4].
     """
     name, tokens, seq, published, near = row.split()
-    run = llmcalc.train(llmcalc.load(name), int(float(tokens)), seq=int(seq), attention="dense")
+    run = llmcalc.train(llmcalc.load(name), int(float(tokens)), seq=int(seq), count="dense")
     ours = run.compute if name.startswith("palm") else run.six_nd
     assert ours == pytest.approx(float(published), rel=float(near))
 

@@ -81,7 +81,7 @@ TRAINED: dict[str, Case] = {
 CONVENTION: dict[str, Case] = {"convention": ("name", "torch", {})}
 WHOLE: dict[str, Case] = {"mesh": ("name", llmcalc.Mesh(), {})}
 STEP: dict[str, Case] = {
-    "mode": ("name", "train", {}), "context": ("count from 0", 5, STEPS), "pairs": ("name", "dense", {}),
+    "mode": ("name", "train", {}), "context": ("count from 0", 5, STEPS), "count": ("name", "dense", {}),
     "logits": ("name", "last", {}),
 }  # fmt: skip
 MODEL: dict[str, Case] = {"model": ("name", "gpt2", {})}
@@ -111,7 +111,7 @@ EXPLAIN: dict[str, dict[str, Case]] = {
     "memory": {**SIZES, **by_flag(MEMORY), **CONVENTION},
     "traffic": {**SIZES, **FORMATS, **MOVED, **{name: STEP[name] for name in ("mode", "context", "logits")}},
     "communication": {**SIZES, **EXCHANGED},
-    "train": {"tokens": ("count", 10**9, {}), "seq": SIZES["seq"], "extend": SIZES["extend"], "pairs": STEP["pairs"],
+    "train": {"tokens": ("count", 10**9, {}), "seq": SIZES["seq"], "extend": SIZES["extend"], "count": STEP["count"],
               "target_seq": ("count", 5, {"model": "t5-small", "tokens": 10**6})},
 }  # fmt: skip
 Table = dict[str, tuple[dict[str, Any], dict[str, Case]]]
@@ -126,7 +126,7 @@ FUNCTIONS: Table = {
     "diff": ({"first": "gpt2", "second": "gpt3"}, {"first": ("name", "gpt3", {}), "second": ("name", "gpt2", {})}),
     "flops": (SERVING, {
         **MODEL, **SIZES, **CONVENTION, "mode": STEP["mode"], "context": STEP["context"], "logits": STEP["logits"],
-        "attention": STEP["pairs"], "source": ("count from 0", 5, {**STEPS, "model": "t5-small"}),
+        "count": STEP["count"], "source": ("count from 0", 5, {**STEPS, "model": "t5-small"}),
         "patches": ("count from 0", 0, {}), "frames": ("count from 0", 0, {}),
     }),
     "traffic": (SERVING, {
@@ -191,7 +191,7 @@ FUNCTIONS: Table = {
                           {**by_flag(MEMORY), **CONVENTION}),
     "train": (RUN, {
         **MODEL, "tokens": ("count", "1B", {}), "seq": SIZES["seq"], "extend": SIZES["extend"],
-        "target_seq": ("count", 5, {"model": "t5-small"}), "attention": STEP["pairs"],
+        "target_seq": ("count", 5, {"model": "t5-small"}), "count": STEP["count"],
         "batch_tokens": ("count", "1M", {}), "machine": ("name", "h100:8", {}),
         "mesh": ("name", llmcalc.Mesh(dp=8), ON_GPUS), "micro_batch": ("count", 2, {}),
         "recompute": ("name", "full", {}), "price": ("positive", 2.5, ON_GPUS), "watts": ("positive", 700, ON_GPUS),
@@ -208,7 +208,7 @@ FUNCTIONS: Table = {
         "parameters": ("from 1", "70B", {}), "tokens": ("from 1", "1T", {"compute": None}),
         "loss": ("positive", 2.5, {"compute": None}), "unique": ("from 1", "1T", {"laws": ["muennighoff"]}),
         "inference": ("from 1", "1T", {}), "inference_cost": ("positive", 2, {"inference": 1e12}),
-        "experts": ("from 1", 8, {"laws": ["ludziejewski"]}), "granularity": ("from 1", 4, {"laws": ["krajewski"],
+        "n_experts": ("from 1", 8, {"laws": ["ludziejewski"]}), "granularity": ("from 1", 4, {"laws": ["krajewski"],
                                                                                             "experts": 8}),
         "laws": ("names", ["kaplan"], {}), "seq": ("count", 4096, {}),
     }),

@@ -71,7 +71,7 @@ def test_narayanan_days():
 def test_the_conventions_agree_with_the_exact_count_where_they_should():
     """Korthikanti's model FLOPs are the contractions of a GPT without biases, all pairs counted."""
     model = gpt(96, 12288, 96)
-    exact = llmcalc.flops(model, batch=1, seq=2048, mode="train", attention="dense").matmul / 2048
+    exact = llmcalc.flops(model, batch=1, seq=2048, mode="train", count="dense").matmul / 2048
     assert training_flops_per_token(model, 2048, "korthikanti") == pytest.approx(exact, rel=1e-12)
 
 
@@ -126,7 +126,7 @@ kimi-k2    4096 204.44
 @pytest.mark.parametrize("row", BRIDGE.strip().splitlines())
 def test_nvidia_flops_of_a_token(row):
     name, seq, published = row.split()
-    found = llmcalc.flops(llmcalc.load(name), seq=int(seq), mode="train", attention="causal")
+    found = llmcalc.flops(llmcalc.load(name), seq=int(seq), mode="train", count="causal")
     router = sum(count.matmul for part, count in found.by_component.items() if part == "router")
     assert (found.matmul - router) / int(seq) / 1e9 == pytest.approx(float(published), rel=0.002)
 

@@ -37,7 +37,7 @@ def test_breakdowns_add_up(name: str, mode: str) -> None:
 
 def test_the_parts_of_gpt3() -> None:
     """[narayanan2021]: of a layer 8·b·s·h² in attention, 16·b·s·h² in the MLP, 4·b·s²·h in its core; 2·b·s·h·V."""
-    found = llmcalc.flops(llmcalc.load("gpt3"), batch=2, seq=2048, attention="dense")
+    found = llmcalc.flops(llmcalc.load("gpt3"), batch=2, seq=2048, count="dense")
     b, s, h, layers, vocab = 2, 2048, 12288, 96, 50257
     matmul = {name: count.matmul for name, count in found.by_component.items() if count.matmul}
     assert matmul == {
@@ -49,7 +49,7 @@ def test_the_parts_of_gpt3() -> None:
 
 
 def test_a_backward_pass_is_twice_and_recomputing_once_more() -> None:
-    found = llmcalc.flops(llmcalc.load("gpt3"), mode="train", attention="dense")
+    found = llmcalc.flops(llmcalc.load("gpt3"), mode="train", count="dense")
     head = found.by_component["head"].forward
     assert found.backward == 2 * found.forward
     assert found.recomputed("none") == 0

@@ -52,9 +52,9 @@ def test_a_bidirectional_window_looks_both_ways(new, width):
 def test_decoding_step_by_step_costs_what_one_pass_costs(name):
     """Under the causal convention; past the window too."""
     model, tokens = llmcalc.load(name), 17
-    whole = llmcalc.flops(model, batch=3, seq=tokens, attention="causal").matmul
+    whole = llmcalc.flops(model, batch=3, seq=tokens, count="causal").matmul
     steps = (
-        llmcalc.flops(model, batch=3, seq=1, context=done, mode="decode", attention="causal").matmul
+        llmcalc.flops(model, batch=3, seq=1, context=done, mode="decode", count="causal").matmul
         for done in range(tokens)
     )
     assert sum(steps) == whole
@@ -106,7 +106,7 @@ def test_the_form_is_the_number():
     """A closed form evaluated is the scalar, and an array's corner too."""
     import numpy as np
 
-    result = llmcalc.flops(llmcalc.load("gemma3-1b"), batch=3, seq=701, attention="causal")
+    result = llmcalc.flops(llmcalc.load("gemma3-1b"), batch=3, seq=701, count="causal")
     values = result.workload.values(result.architecture)
     assert result.matmul_form(**values) == result.matmul
     batch, seq = np.arange(1, 5.0)[:, None], np.array([[350.0, 701.0, 1500.0]])
@@ -122,7 +122,7 @@ def test_the_form_is_the_number():
         ({"seq": -1}, "seq"),
         ({"seq": 2.0}, "seq"),
         ({"mode": "backwards"}, "mode"),
-        ({"attention": "sparse"}, "attention"),
+        ({"count": "sparse"}, "count"),
         ({"context": 5}, "context"),
         ({"convention": "jax"}, "convention"),
         ({"target_seq": 5}, "target_seq"),

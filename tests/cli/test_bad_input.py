@@ -19,7 +19,7 @@ FORMATS = (*SERVING[:2], *SERVING[4:])  # not where the best is looked for, or t
 # (model, flags): (the commands that take them, what the message says)
 EVERYWHERE = {
     ("gpt3", "--seq 0"): (LENGTHS, "--seq: must be an integer of at least 1"),
-    ("gpt3", "--seq -1"): (LENGTHS, "--seq: invalid value '-1'"),
+    ("gpt3", "--seq -1"): (LENGTHS, "--seq: invalid length '-1'"),
     ("gpt3", "--seq 4096"): (LENGTHS, "pass --extend to allow longer sequences"),
     ("gpt3", "--batch -1"): (LENGTHS, "--batch: invalid value '-1'"),
     ("gpt3", "--target-seq 5"): (LENGTHS, "--target-seq: gpt3-175b is not an encoder-decoder model"),
@@ -39,8 +39,8 @@ EVERYWHERE = {
     ("gpt3", "--sp"): (TRAINING, "add --tp N"),
     ("gpt3", "--optimizer adamm"): (TRAINING, "did you mean adamw"),
     ("gpt3", "--lora-rank 0"): (TRAINING, "--lora-rank: must be an integer of at least 1"),
-    ("gpt3", "--loss fusd"): (TRAINING, "did you mean fused?"),
-    ("gpt3", "--loss fused"): (SERVING, "--loss: does not apply to serving"),
+    ("gpt3", "--cross-entropy fusd"): (TRAINING, "did you mean fused?"),
+    ("gpt3", "--cross-entropy fused"): (SERVING, "--cross-entropy: does not apply to serving"),
     ("gpt3", "--beams 2"): (TRAINING, "--beams: does not apply to training"),
     ("gpt3", "--micro-batches 0 "): (SERVING, "--micro-batches: must be an integer of at least 1"),
     ("gpt3", "--lora-rank 7"): (SERVING, "--lora-rank: does not apply to serving"),

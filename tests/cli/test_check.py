@@ -33,8 +33,8 @@ def test_findings_are_a_no(capsys: Capture) -> None:
         (["--max-active", "1B"], False),
         (["--max-memory", "24GiB", "--seq", "1024"], True),
         (["--max-memory", "24GiB", "--seq", "1024", "--batch", "512"], False),
-        (["--budget", "1e24", "--tokens", "15T"], True),
-        (["--budget", "1e23", "--tokens", "15T"], False),
+        (["--max-compute", "1e24", "--tokens", "15T"], True),
+        (["--max-compute", "1e23", "--tokens", "15T"], False),
     ],
 )
 def test_limits(words: list[str], kept: bool, capsys: Capture) -> None:
@@ -45,7 +45,7 @@ def test_limits(words: list[str], kept: bool, capsys: Capture) -> None:
 
 
 def test_training_is_counted_exactly(capsys: Capture) -> None:
-    main(["check", "llama3-8b", "--budget", "1e24", "--tokens", "15T", "--seq", "8192", "--json"])
+    main(["check", "llama3-8b", "--max-compute", "1e24", "--tokens", "15T", "--seq", "8192", "--json"])
     (limit,) = json.loads(capsys.readouterr().out)["result"]["models"][0]["limits"]
     step = llmcalc.flops(llmcalc.load("llama3-8b"), seq=8192, mode="train")
     assert limit["ours"] == -(-step.total * 15 * 10**12 // 8192)
@@ -71,9 +71,9 @@ def test_a_rule_explains_itself(capsys: Capture) -> None:
         (["check", "gpt2", "--select", "HW9"], "unknown rule"),
         (["check", "gpt2", "--max-params", "many"], "--max-params"),
         (["check", "gpt2", "--max-memory", "24"], "--max-memory"),
-        (["check", "gpt2", "--budget", "1e24"], "--tokens"),
-        (["check", "gpt2", "--tokens", "1T"], "--budget"),
-        (["check", "gpt2", "--budget", "-1", "--tokens", "1T"], "--budget"),
+        (["check", "gpt2", "--max-compute", "1e24"], "--tokens"),
+        (["check", "gpt2", "--tokens", "1T"], "--max-compute"),
+        (["check", "gpt2", "--max-compute", "-1", "--tokens", "1T"], "--max-compute"),
         (["check", "gpt2", "--tp", "0"], "--tp"),
         (["check", "gpt2", "--max-memory", "1GiB", "--batch", "0"], "--batch"),
         (["rule", "XX001"], "rule"),

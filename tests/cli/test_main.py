@@ -55,7 +55,7 @@ BAD = {
     "explain gpt3 parms": "did you mean params?",
     "explain gpt3 params --depth x": "non-negative integer",
     "explain gpt3 params --depth -1": "non-negative integer",
-    "explain gpt3 params --select nosuchpart": "'nosuchpart'",
+    "explain gpt3 params --path nosuchpart": "'nosuchpart'",
     "presets lst": "did you mean list?",
     "presets list --format tree": "no tree",
     "presets where nosuch": "'nosuch'",

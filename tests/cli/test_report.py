@@ -14,7 +14,7 @@ Capture = pytest.CaptureFixture[str]
 
 def test_a_page_about_two_models(tmp_path: Path, capsys: Capture) -> None:
     target = tmp_path / "page.html"
-    words = ["report", "llama3-8b", "mamba2", "--gpu", "h100", "--context", "1k,8k,64k", "-o", str(target)]
+    words = ["report", "llama3-8b", "mamba2", "--gpu", "h100", "--lengths", "1k,8k,64k", "-o", str(target)]
     assert main(words) == 0
     assert capsys.readouterr().out == f"wrote {target}\n"
     text = target.read_text("utf-8")
@@ -28,7 +28,7 @@ def test_a_page_about_two_models(tmp_path: Path, capsys: Capture) -> None:
 
 
 def test_standard_output(capsys: Capture) -> None:
-    assert main(["report", "gpt2", "--context", "1k", "-o", "-"]) == 0
+    assert main(["report", "gpt2", "--lengths", "1k", "-o", "-"]) == 0
     assert capsys.readouterr().out.endswith("</html>\n")
 
 
@@ -45,8 +45,8 @@ def test_an_existing_file_is_kept(tmp_path: Path, capsys: Capture) -> None:
     ("words", "told"),
     [
         (["gpt2"], "--output: missing"),
-        (["gpt2", "-o", "-", "--context", "long"], "--context"),
-        (["gpt2", "-o", "-", "--context", "0"], ""),
+        (["gpt2", "-o", "-", "--lengths", "long"], "--lengths"),
+        (["gpt2", "-o", "-", "--lengths", "0"], ""),
         (["gpt2", "-o", "-", "--gpu", "h1000"], "h100"),
         (["gpt2", "-o", "-", "--batch", "0"], "--batch"),
         (["gpt22", "-o", "-"], "gpt2"),

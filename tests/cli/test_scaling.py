@@ -112,7 +112,7 @@ def test_a_mesh_shows_the_memory_and_its_exit_code(capsys: Capture) -> None:
     fits = answer(capsys, f"{line} --recompute full --sp")["fit"]
     assert fits["fits"]
     assert fits["count"] == 64
-    assert not answer(capsys, f"{line} --micro-batch 64", code=1)["fit"]["fits"]
+    assert not answer(capsys, f"{line} --micro-batch-size 64", code=1)["fit"]["fits"]
 
 
 def test_without_an_accelerator_there_is_compute_alone(capsys: Capture) -> None:
@@ -171,7 +171,7 @@ def test_rows_for_a_spreadsheet(capsys: Capture) -> None:
     [
         "scale --compute 1e22 --unique 10B",
         "scale --loss 2.1 --law all",
-        "scale --compute 1e22 --experts 16 --granularity 4",
+        "scale --compute 1e22 --n-experts 16 --granularity 4",
         "scale mixtral-8x7b --tokens 1T --law besiroglu --inference 1T",
         "train t5-small --tokens 1T",
         "train mamba2-130m --tokens 1T --gpu tpu-v4:8",
@@ -221,8 +221,8 @@ BAD = {
     "scale --params 1B --loss 1.9 --law hoffmann-3": "never reach",
     "scale --params -7B --tokens 1T": "negative",
     "scale --compute 1e22 --law besirogl": "did you mean besiroglu",
-    "scale --compute 1e22 --law clark": "--experts 8",
-    "scale --compute 1e22 --experts 0": "out of range",
+    "scale --compute 1e22 --law clark": "--n-experts 8",
+    "scale --compute 1e22 --n-experts 0": "out of range",
     "scale gpt2 --params 1B": "cannot be combined with a model",
     "scale --compute 1e22 --set n_layers=2": "add a model",
     "scale --compute 1e22 --seq 0": "--seq",

@@ -11,6 +11,7 @@ from llmcalc.api.accelerators import read_gpus
 from llmcalc.cli.commands import load
 from llmcalc.cli.main import main
 from llmcalc.cli.table import COMMANDS
+from llmcalc.core.aliases import ENGINE_OPTIONS
 from llmcalc.core.errors import InputError
 from llmcalc.core.setting import LENGTHS, read_length
 from llmcalc.schema.preset_files import names
@@ -175,3 +176,106 @@ def test_models(typed: str) -> None:
 def test_other_names_of_models_are_refused(typed: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["params", typed]) == 2
     assert "error: " in capsys.readouterr().err
+
+
+# what is typed: the same line with the names of llmcalc
+LINES = {
+    "memory llama3-8b --ctx 8k": "memory llama3-8b --seq 8192",
+    "memory llama3-8b --ctx-size=8k": "memory llama3-8b --seq 8192",
+    "memory llama3-8b --max-model-len 8192": "memory llama3-8b --seq 8192",
+    "memory llama3-8b --max_model_len 8192": "memory llama3-8b --seq 8192",
+    "memory llama3-8b --context-length 8192": "memory llama3-8b --seq 8192",
+    "memory llama3-8b --quant q4_k_m": "memory llama3-8b --weights q4_k_m",
+    "memory llama3-8b --quantization fp8": "memory llama3-8b --weights fp8",
+    "memory llama3-8b --kv-cache-dtype fp8": "memory llama3-8b --cache fp8",
+    "memory llama3-8b --block-size 16": "memory llama3-8b --paged 16",
+    "memory llama3-8b --max-num-seqs 7": "memory llama3-8b --batch 7",
+    "memory llama3-8b --max-num-batched-tokens 2k": "memory llama3-8b --step-tokens 2048",
+    "memory llama3-8b --tensor-parallel-size 2": "memory llama3-8b --tp 2",
+    "memory llama3-8b --tp-size 2": "memory llama3-8b --tp 2",
+    "memory gpt2 --training --pipeline-parallel-size 2": "memory gpt2 --training --pp 2",
+    "memory gpt2 --training --data-parallel-size 2": "memory gpt2 --training --dp 2",
+    "fit llama3-8b --gpu h100 --max-model-len 8k": "fit llama3-8b --gpu h100 --seq 8192",
+    "flops gpt2 --attention dense": "flops gpt2 --count dense",
+    "explain gpt2 flops --pairs dense": "explain gpt2 flops --count dense",
+    "sweep gpt2 flops.total --over pairs=causal,dense": "sweep gpt2 flops.total --over count=causal,dense",
+    "train gpt2 --tokens 1B --attention dense": "train gpt2 --tokens 1B --count dense",
+    "memory gpt2 --training --loss fused": "memory gpt2 --training --cross-entropy fused",
+    "memory gpt2 --training --pp 2 --chunks 2": "memory gpt2 --training --pp 2 --virtual-stages 2",
+    "train gpt2 --tokens 1B --gpu h100:8 --dp 8 --micro-batch 3": (
+        "train gpt2 --tokens 1B --gpu h100:8 --dp 8 --micro-batch-size 3"
+    ),
+    "check gpt2 --budget 1e24 --tokens 1T": "check gpt2 --max-compute 1e24 --tokens 1T",
+    "scale --compute 1e22 --experts 16": "scale --compute 1e22 --n-experts 16",
+    "explain gpt2 params --select mlp": "explain gpt2 params --path mlp",
+    "report gpt2 -o - --context 1k": "report gpt2 -o - --lengths 1k",
+}
+WITHOUT_EFFECT = (
+    "params gpt2 --ctx 8k",
+    "flops gpt2 --tp-size 2",
+    "flops gpt2 --kv-cache-dtype fp8",
+    "check gpt2 --quant fp8",
+)
+
+
+def screen(line: str, capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(line.split()) in (0, 1)
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_other_names_of_options(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert screen(line, capsys) == screen(LINES[line], capsys)
+
+
+@pytest.mark.parametrize("line", WITHOUT_EFFECT)
+def test_options_that_a_command_does_not_have_are_refused(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(line.split()) == 2
+    assert "no such option" in capsys.readouterr().err
+
+
+def test_an_option_means_the_same_in_every_command() -> None:
+    meanings: dict[str, dict[tuple[object, ...], str]] = {}
+    for name in COMMANDS:
+        for flag, option in load(name).options.items():
+            choices = option.choices if flag not in ("--by", "--format") else ()
+            meanings.setdefault(flag, {}).setdefault((option.kind, option.repeatable, choices), name)
+    assert not {flag: found for flag, found in meanings.items() if len(found) > 1}
+    taken = {flag for name in COMMANDS for flag in load(name).options}
+    assert not taken & ENGINE_OPTIONS.keys()
+
+
+def test_options_with_similar_names_are_not_confused() -> None:
+    """A flag is an old name only where the command has no option of this name."""
+    attention = load("memory").options["--attention"]
+    assert attention.choices == ("flash", "eager")
+    assert load("scale").options["--loss"].name == "loss"
+    assert load("flops").options["--context"].kind is int
+
+
+def test_python_takes_todays_names() -> None:
+    dense = llmcalc.flops("gpt2", count="dense").total
+    assert llmcalc.flops("gpt2", attention="dense").total == dense > llmcalc.flops("gpt2").total
+    assert llmcalc.train("gpt2", "1B", attention="dense").compute == llmcalc.train("gpt2", "1B", count="dense").compute
+    experts = llmcalc.scale(compute=1e22, experts=16).points[0].parameters
+    assert experts == llmcalc.scale(compute=1e22, n_experts=16).points[0].parameters
+    old = llmcalc.explain("gpt2", "flops", pairs="dense").to_dict()
+    assert old == llmcalc.explain("gpt2", "flops", count="dense").to_dict()
+    with pytest.raises(TypeError):
+        llmcalc.flops("gpt2", attention="dense", count="causal")
+    with pytest.raises(InputError, match=r"^count: unknown count 'dence'"):
+        llmcalc.flops("gpt2", count="dence")
+
+
+@pytest.mark.parametrize(
+    ("line", "same"),
+    [("-V", "--version"), ("help", "--help"), ("help fit", "fit --help"), ("help presets show", "presets show --help"),
+     ("help laws", "laws --help")],
+)  # fmt: skip
+def test_help_and_version(line: str, same: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert screen(line, capsys) == screen(same, capsys) != ""
+
+
+def test_help_for_an_unknown_command_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help", "fitt"]) == 2
+    assert "did you mean fit" in capsys.readouterr().err

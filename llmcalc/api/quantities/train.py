@@ -18,7 +18,7 @@ TOKENS = Setting("tokens", AMOUNT, least=1)
 def _measure(architecture: Architecture, settings: dict[str, Any]) -> Training:
     sizes, step, _, _ = split_settings(settings, architecture)
     of_run = {name: sizes[name] for name in ("seq", "target_seq", "extend")}
-    return train(architecture, settings.get("tokens"), **of_run, attention=step["attention"])
+    return train(architecture, settings.get("tokens"), **of_run, count=step["attention"])
 
 
 QUANTITY = Quantity(

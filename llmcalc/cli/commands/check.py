@@ -19,8 +19,8 @@ SETTINGS = (
     Option("--ep", "Intended number of expert-parallel ranks.", kind=int),
     *(Option(f"--max-{each.name}", f"Maximum {each.phrase or each.title}, such as {example(each)}.", metavar(each))
       for each in targets().values()),
-    Option("--budget", "Maximum training FLOPs for --tokens, such as 1e24 or 3640PF-days.", "FLOPS"),
-    Option("--tokens", "Number of training tokens, such as 15T.", "N"),
+    Option("--max-compute", "Maximum training FLOPs for --tokens, such as 1e24 or 3640PF-days.", "AMOUNT", "budget"),
+    Option("--tokens", "Number of training tokens, such as 15T.", "AMOUNT"),
     BATCH,
     SEQ,
 )  # fmt: skip

@@ -14,7 +14,7 @@ QUANTITY = Argument(
     "quantity", f"Quantity to explain: {', '.join(module_names('quantities', 'api'))}.", complete="quantities"
 )
 DEPTH = Option("--depth", "Number of tree levels to show (default: all).", kind=int)
-SELECT = Option("--select", "Show only components whose path contains this text.", "TEXT")
+SELECT = Option("--path", "Show only components whose path contains this text.", "TEXT", "select")
 
 
 @printed

@@ -9,12 +9,12 @@ from ...core.errors import InputError
 from ..memory_options import RECOMPUTE as MEMORY_RECOMPUTE
 from ..options import (
     CONTEXT,
+    COUNT,
     FRAMES,
     LOGITS,
     MODE,
     MODEL,
     OUTPUT,
-    PAIRS_ALONE,
     PATCHES,
     READING,
     SIZES,
@@ -30,7 +30,7 @@ RECOMPUTE = Option(
     choices=MEMORY_RECOMPUTE.choices,
 )  # fmt: skip
 BY = Option("--by", "Break the total down by component or layer.", default="component", choices=("component", "layer"))
-WORKLOAD = (*SIZES, MODE, CONTEXT, PATCHES, FRAMES, PAIRS_ALONE, LOGITS, CONVENTION)
+WORKLOAD = (*SIZES, MODE, CONTEXT, PATCHES, FRAMES, COUNT, LOGITS, CONVENTION)
 
 
 @printed

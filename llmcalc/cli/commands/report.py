@@ -14,14 +14,14 @@ STDOUT = "-"
 MODELS = Argument("models", "One or more models (two or more are compared).", 1, True, "models")
 TO = Option("--output", f"HTML output file ({STDOUT} for standard output).", "FILE", short="-o")
 GPU = Option("--gpu", "GPUs whose total memory is shown in the charts.", "NAME[:N]", complete="accelerators")
-CONTEXT = Option(
-    "--context", "Sequence lengths for the charts, such as 1k..128k:x2 or 1k,8k,64k (k is 1024).", "VALUES",
+LENGTHS = Option(
+    "--lengths", "Sequence lengths for the charts, such as 1k..128k:x2 or 1k,8k,64k (k is 1024).", "VALUES",
     default="1k..256k:x2",
 )  # fmt: skip
 
 
 def run(
-    models: list[str], output: str | None, gpu: str | None, context: str, batch: int, force: bool, **given: Any
+    models: list[str], output: str | None, gpu: str | None, lengths: str, batch: int, force: bool, **given: Any
 ) -> int:
     """Write the HTML page."""
     from ...api.defaults import default_seq
@@ -32,10 +32,10 @@ def run(
         raise InputError("missing", parameter="output", hint="specify an output file, for example with -o report.html")
     if batch < 1:
         raise InputError(f"must be at least 1, not {batch}", parameter="batch")
-    lengths = sorted(set(_lengths(context)))
+    sizes = sorted(set(_lengths(lengths)))
     architectures = load_models(models, given)
     limit = _memory_limit(gpu) if gpu is not None else None
-    text = report_page(architectures, lengths, batch, default_seq(*architectures), limit)
+    text = report_page(architectures, sizes, batch, default_seq(*architectures), limit)
     if output != STDOUT:
         write_file(Path(output), text, force=force)
         text = f"wrote {output}"
@@ -61,13 +61,13 @@ def _lengths(text: str) -> tuple[int, ...]:
         return read_axis(f"seq={text}").values
     except InputError:
         hint = "use lengths such as 1k..128k:x2 or 1k,8k,64k"
-        raise InputError(f"invalid sequence lengths {text!r}", parameter="context", hint=hint) from None
+        raise InputError(f"invalid sequence lengths {text!r}", parameter="lengths", hint=hint) from None
 
 
 COMMANDS = (
     Command(
         "report",
-        (MODELS, TO, GPU, CONTEXT, BATCH, FORCE, *READING),
+        (MODELS, TO, GPU, LENGTHS, BATCH, FORCE, *READING),
         run,
         "llmcalc report llama3-8b mamba2 --gpu h100 -o report.html",
     ),

@@ -35,7 +35,7 @@ AMOUNTS = {
     Option("--inference", "Number of tokens processed during serving, such as 10T.", "AMOUNT"): "10T",
     Option("--inference-cost", "Cost of a serving FLOP relative to a training FLOP (default: 1).", "RATIO"): "1.5",
     Option(
-        "--experts",
+        "--n-experts",
         "Ratio of total to active experts (default: the model's ratio, or dense if no model is given).",
         "N",
     ): "8",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..memory_options import DTYPE, MACHINE, MESH, OPTIMIZER, RECOMPUTE, machine, mesh, price
-from ..options import EXTEND, MODEL, OUTPUT, PAIRS_ALONE, READING, SEQ, TARGET_SEQ, TOKENS, load_model, values
+from ..options import COUNT, EXTEND, MODEL, OUTPUT, READING, SEQ, TARGET_SEQ, TOKENS, load_model, values
 from ..output import Answer, printed
 from ..spec import Command, Option
 
@@ -16,9 +16,13 @@ ENERGY = (
     Option("--carbon", "Carbon intensity in kg CO2e per kWh, such as 0.385.", "KG"),
 )
 MICRO_BATCH = Option(
-    "--micro-batch", "Sequences per micro-batch on each rank (for the memory estimate).", kind=int, default=1
+    "--micro-batch-size",
+    "Sequences per micro-batch on each rank (for the memory estimate).",
+    name="micro_batch",
+    kind=int,
+    default=1,
 )
-RUN = (TOKENS, SEQ, TARGET_SEQ, EXTEND, PAIRS_ALONE, BATCH_TOKENS)
+RUN = (TOKENS, SEQ, TARGET_SEQ, EXTEND, COUNT, BATCH_TOKENS)
 
 
 @printed

@@ -99,8 +99,8 @@ class Law:
         """Return the formula in N and D for the given setting."""
         constants = self.constants
         if self.form in EXPERT_FORMS and setting.experts is None:
-            hint = "set the number of experts, such as {experts=8}"
-            raise UnsupportedError("applies only to mixture-of-experts models", parameter="experts", hint=hint)
+            hint = "set the number of experts, such as {n_experts=8}"
+            raise UnsupportedError("applies only to mixture-of-experts models", parameter="n_experts", hint=hint)
         experts = setting.experts or 1.0
         if self.form == "additive":
             return forms.Surface(**constants)
