@@ -83,6 +83,10 @@ class Layer(Traits, Part):
         """
         return {}
 
+    def width_multiple(self) -> int:
+        """Return the number of which all widths of the small test model must be multiples."""
+        return self.WIDTH_MULTIPLE
+
     def reserve_sizes(self, sizes: Sizes, stream: int) -> None:
         """Reserve small widths that must be consistent across layers. ``stream`` is the width of the residual
         stream.

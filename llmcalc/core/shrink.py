@@ -46,7 +46,7 @@ WIDTH = "width"  # role of the widths of residual streams and of projections to 
 
 def shrink(architecture: Architecture) -> Architecture:
     """Return a copy of the architecture with fewer blocks, small sizes and no published figures."""
-    sizes = Sizes(width_multiple=lcm(*(entry.layer.WIDTH_MULTIPLE for entry in entries(architecture))))
+    sizes = Sizes(width_multiple=lcm(*(entry.layer.width_multiple() for entry in entries(architecture))))
     for entry in entries(architecture):
         entry.layer.reserve_sizes(sizes, entry.stack.d_model)
     stacks = tuple(_stack(stack, sizes) for stack in architecture.stacks)

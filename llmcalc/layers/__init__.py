@@ -76,6 +76,7 @@ ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
     "swiglu": ("mlp", {"activation": "silu", "gated": True}),
     "geglu": ("mlp", {"activation": "gelu_tanh", "gated": True}),
     "reglu": ("mlp", {"activation": "relu", "gated": True}),
+    "grouped_linear": ("linear", {"groups": 1}),
     "mamba1": ("mamba", {}),
     "ssd": ("mamba2", {}),
     "gated_deltanet": ("gated_delta_net", {}),
@@ -85,7 +86,7 @@ ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
 SHARED_MODULES = {  # modules that define several kinds, each with its name in ``KIND``
     "delta_rule": ("gated_delta_net", "kda"),
     "gemma3n": ("altup", "laurel", "per_layer_gate", "per_layer_table"),
-    "grouped": ("grouped_attention", "grouped_linear", "grouped_mlp"),
+    "grouped": ("grouped_attention", "grouped_mlp"),
     "rwkv": ("rwkv_channel_mix", "rwkv_head_mix", "rwkv_time_mix"),
 }
 PARTS = {  # modules by class

@@ -18,8 +18,24 @@ LEAST = 1e-5  # lower bound of a stream's mean square
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return a weight matrix and an optional bias."""
-    return [matrix("w", layer.d_in, layer.d_out), *([vector("b", layer.d_out)] if layer.bias else [])]
+    """Return a weight matrix, or one per group of channels, and an optional bias."""
+    return projection(layer.d_in, layer.d_out, layer.groups, layer.bias)
+
+
+def projection(d_in: int, d_out: int, groups: int | None, bias: bool = True) -> list[Weight]:
+    """Return the weights of a projection, which has one matrix per group of channels if ``groups`` is set."""
+    if not groups:
+        return [matrix("w", d_in, d_out), *([vector("b", d_out)] if bias else [])]
+    matrices = Weight("w", ((groups,), (d_in // groups,), (d_out // groups,)), matrix=True)
+    return [matrices, *([vector("b", groups, d_out // groups)] if bias else [])]
+
+
+def project(w: Weights, x: Array) -> Array:
+    """Compute ``x w + b`` for ``x`` [b q d], or ``x_g w_g + b_g`` for each group g of channels."""
+    if len(w.w.shape) == 2:
+        return plus(einsum("bqi,io->bqo", x, w.w), w.get("b"))
+    grouped = x.reshape(*x.shape[:2], w.w.shape[0], -1)
+    return plus(einsum("bqgi,gio->bqgo", grouped, w.w), w.get("b")).reshape(*x.shape[:2], -1)
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
@@ -54,7 +70,7 @@ def rescale(y: Array, like: Array) -> Array:
 
 
 def _project(layer: Any, w: Weights, x: Array) -> Array:
-    return ACTIVATIONS[layer.activation](plus(einsum("bqi,io->bqo", x, w.w), w.get("b")))
+    return ACTIVATIONS[layer.activation](project(w, x))
 
 
 def _run_streams(layer: Any, w: Weights, x: Array, step: Step) -> Array:

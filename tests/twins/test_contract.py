@@ -302,6 +302,12 @@ def test_a_variant_of_a_kind_matches_its_declaration(variant: str) -> None:
     assert failures(verify(decoder(VARIANTS[variant], pre=NORM))) == []
 
 
+def test_grouped_matrices_match_their_declaration() -> None:
+    for bias in (True, False):
+        layer = Linear(WIDTH, WIDTH, bias, "relu", groups=4)
+        assert failures(verify(decoder(Attention(**HEADS), layer, pre=NORM))) == []
+
+
 # Configs whose layers no preset has; what they do not say is as published.
 RELATIVE: dict[str, Any] = {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
 CONFIGS: dict[str, dict[str, Any]] = {

@@ -13,7 +13,7 @@ from llmcalc.core.errors import SizeError, UnsupportedError
 from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.linear import Linear
 from llmcalc.layers.patch import Patch
-from llmcalc.twins import patch
+from llmcalc.twins import linear, patch
 from llmcalc.twins.step import Step
 from llmcalc.twins.training import train_step, weighted_sum
 from llmcalc.twins.weights import Weights
@@ -215,6 +215,16 @@ def test_local_attention_window() -> None:
     q = q * np.log1p(np.exp(w.q_scale)) / np.log(2)
     scores = 0.7 * np.tanh(1.3 * k[4:8] @ q[6] / np.sqrt(WIDTH) / 0.7)
     assert np.allclose(found[0, 6], softmax(scores) @ v[4:8] @ w.wo[0], rtol=0, atol=1e-12)
+
+
+def test_grouped_matrices_are_blocks_of_one_matrix() -> None:
+    layer = Linear(WIDTH, 9, groups=3)
+    w, x = drawn(linear, layer), stream()
+    whole, (rows, columns) = np.zeros((WIDTH, 9)), (WIDTH // 3, 3)
+    for group in range(3):
+        whole[group * rows : (group + 1) * rows, group * columns : (group + 1) * columns] = w.w[group]
+    found = linear.forward(layer, w, x, given(x), None)
+    assert np.allclose(found, x @ whole + w.b.reshape(-1), rtol=0, atol=1e-12)
 
 
 def test_shared_queries_run_once() -> None:

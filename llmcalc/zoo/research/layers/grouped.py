@@ -9,45 +9,8 @@ from ....core.layer import Layer
 from ....core.record import record
 from ....core.traits import Parallel, Roles
 from ....layers._attention_parts import MultiHead
+from ....layers.linear import Linear
 from ....layers.mlp import ACTIVATIONS
-
-
-@record
-class GroupedLinear(Layer):
-    """``y_g = x_g w_g + b_g`` for each channel group g.
-
-    Attributes:
-        d_in: input width.
-        d_out: output width.
-        groups: number of groups; must divide both widths.
-    """
-
-    d_in: int
-    d_out: int
-    groups: int = 1
-
-    KIND: ClassVar[str] = "grouped_linear"
-    AXES: ClassVar[str] = """
-    xi  d_group_in   input width of a group
-    xo  d_group_out  output width of a group
-    """
-    PARALLEL: ClassVar[Parallel] = Parallel(whole="xg xi xo")
-    INPUT_WIDTH: ClassVar[str] = "d_in"
-    OUTPUT_WIDTH: ClassVar[str] = "d_out"
-    SHRINK: ClassVar[dict[str, str]] = {"d_in d_out": "width", "groups": "3 2"}
-
-    def __post_init__(self) -> None:
-        self.check()
-        self.must_divide("groups", "d_in")
-        self.must_divide("groups", "d_out")
-
-    def declare(self) -> Declaration:
-        """Declare the weight ``[groups, d_in / groups, d_out / groups]`` and its bias."""
-        axes: dict[str, int | str] = {"xg": self.groups, "xi": self.d_in // self.groups}
-        declaration = Declaration({**axes, "xo": self.d_out // self.groups})
-        declaration.weights("w[xg; xi | xo]", "b[xg xo]")
-        declaration.equations("y[b q xg xo] = x[b q xg xi] w[xg xi xo]", "y[b q xg xo] = add(y, b)")
-        return declaration
 
 
 @record
@@ -84,9 +47,9 @@ class GroupedMlp(Layer):
     def declare(self) -> Declaration:
         """Declare the two grouped projections and the activation."""
         declaration = Declaration({"f": self.d_ff})
-        declaration.include("up", GroupedLinear(self.d_model, self.d_ff, self.groups), gives="u")
+        declaration.include("up", Linear(self.d_model, self.d_ff, groups=self.groups), gives="u")
         declaration.equations(f"u[b q f] = {self.activation}(u)")
-        declaration.include("down", GroupedLinear(self.d_ff, self.d_model, self.out_groups), of="u", gives="y")
+        declaration.include("down", Linear(self.d_ff, self.d_model, groups=self.out_groups), of="u", gives="y")
         return declaration
 
 
@@ -118,7 +81,7 @@ class GroupedAttention(MultiHead):
         """Declare four grouped projections, the scores, and the weighted values."""
         declaration = Declaration({"h": self.n_heads, "e": self.d_model // self.n_heads})
         for name, source, result in (("q", "x", "q"), ("k", "x", "k"), ("v", "x", "v"), ("o", "o", "y")):
-            part = GroupedLinear(self.d_model, self.d_model, getattr(self, f"{name}_groups"))
+            part = Linear(self.d_model, self.d_model, groups=getattr(self, f"{name}_groups"))
             declaration.include(name, part, of=source, gives=result)
         declaration.equations("s[b h q k] = q[b q h e] k[b k h e]", "s[b h q k] = scale(s)")
         declaration.equations("p[b h q k] = softmax(s)", "o[b q h e] = p[b h q k] v[b k h e]")

@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 from ....twins.heads import dot_products, mix
+from ....twins.linear import project, projection
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, under
-from .grouped_linear import apply_groups, projection
 
 
 def weights(layer: Any) -> list[Weight]:
@@ -20,6 +20,6 @@ def weights(layer: Any) -> list[Weight]:
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """Compute ``softmax(q kᵀ / sqrt(d_head)) v`` without a mask, using grouped input and output projections."""
     step.must_be_whole(layer.kind())
-    q, k, v = (apply_groups(w.part(name), x).reshape(*x.shape[:2], layer.n_heads, -1) for name in "qkv")
+    q, k, v = (project(w.part(name), x).reshape(*x.shape[:2], layer.n_heads, -1) for name in "qkv")
     mixed = mix(dot_products(q, k) / math.sqrt(q.shape[-1]), v)
-    return apply_groups(w.part("o"), mixed.reshape(x.shape))
+    return project(w.part("o"), mixed.reshape(x.shape))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ....twins.linear import project, projection
 from ....twins.mlp import activate
 from ....twins.step import State, Step
 from ....twins.weights import Array, Weight, Weights, under
-from .grouped_linear import apply_groups, projection
 
 
 def weights(layer: Any) -> list[Weight]:
@@ -18,4 +18,4 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """Compute ``act(x w1) w2``."""
-    return apply_groups(w.part("down"), activate(layer.activation, None, apply_groups(w.part("up"), x), None))
+    return project(w.part("down"), activate(layer.activation, None, project(w.part("up"), x), None))
