@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..calc.communication import Communication
 from ..calc.communication import communication as count
 from ..calc.sharding import MESH, Mesh
+from ..core.errors import UnsupportedError
 from ..core.setting import CONTEXT, LOGITS, MODE, SIZES, check_values, read_length
 from ..core.workload import Workload
 from .defaults import cached_tokens, default_seq
@@ -81,6 +82,9 @@ def communication(
     check_values(SETTINGS, given)
     mesh = mesh_settings(given)
     check_memory_settings(mode="training" if mode == "train" else "inference", mesh=mesh, gradients=gradients)
+    if mode != "train" and mesh.pp > 1:
+        text = "pipeline parallelism is modelled only in training"
+        raise UnsupportedError(text, parameter="pp", hint="add {mode=train}")
     architecture = load(model)
     seq = default_seq(architecture, mode=mode) if seq is None else seq
     workload = Workload(

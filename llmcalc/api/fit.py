@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ..calc.memory.fit import LARGEST, Fit, largest_fitting, read_size, smallest_fitting
@@ -15,11 +16,12 @@ from ..core.workload import positions
 from ..estimate.hardware import Accelerator
 from .accelerators import Gpus, read_gpus
 from .defaults import RESERVE, default_seq
+from .layouts import NODE, Layout, best_layout
 from .load import Source, load
 from .memory import memory
 from .settings import MEMORY, MEMORY_MODE, memory_settings, read_settings
 
-MOST_GPUS = 2**14
+MOST_GPUS, MOST_SERVING_GPUS = 2**14, 128
 GIB = 2**30
 SOLVE = ("seq", "batch", "quant", "gpus")
 FIT = (
@@ -103,7 +105,7 @@ def fit(
         model: an architecture, or anything ``load`` reads.
         gpu: accelerator with an optional count, such as ``"h100"`` or ``"h100:8"``; or the memory of one GPU, such as
             ``"24GB"`` or a number of bytes.
-        count: number of GPUs. Without a mesh, serving uses tensor parallelism and training uses ZeRO-3.
+        count: number of GPUs. Without a mesh, serving uses the best layout and training uses ZeRO-3.
         gpu_memory: memory of one GPU, such as ``"79.6GiB"`` (overrides the specification).
         reserve: memory per GPU for the runtime: bytes, ``"2GiB"`` or ``"10%"``.
         solve: ``seq`` or ``batch`` (the largest), ``quant`` (the best format) or ``gpus`` (the fewest).
@@ -177,22 +179,39 @@ def _solve(
 
 
 def check_fit(architecture: Architecture, memory_bytes: int, reserve: int, count: int = 1, **arguments: Any) -> Fit:
-    """Check whether a model fits on ``count`` GPUs."""
+    """Check whether a model fits on ``count`` GPUs.
+
+    Without a mesh, training uses ZeRO-3, and serving uses the best layout. A mesh with fewer ranks is served by several
+    replicas, which share the batch.
+    """
     mesh = arguments.pop("mesh", None) or Mesh()
-    if mesh == Mesh() and count > 1:
-        mesh = Mesh(dp=count, zero=3) if arguments.get("mode") == "training" else Mesh(tp=count)
-    if mesh.ranks != count:
-        hint = "the product of {dp}, {tp}, {pp} and {cp} must equal the number of GPUs"
+    is_training = arguments.get("mode") == "training"
+    if mesh == Mesh() and count > 1 and is_training:
+        mesh = Mesh(dp=count, zero=3)
+    if count % mesh.ranks or (is_training and count != mesh.ranks):
+        hint = "the product of {dp}, {tp}, {pp} and {cp} must divide the number of GPUs"
         raise SizeError(f"the mesh has {mesh.ranks} ranks, but there are {count} GPUs", parameter="gpu", hint=hint)
-    result = memory(architecture, mesh=mesh, **arguments)
-    return Fit(memory_bytes, reserve, result.peak, count, result)
+
+    def fit_on(layout: Layout) -> Fit:
+        own = {**arguments, "batch": -(-arguments.get("batch", 1) // layout.replicas)}
+        result = memory(architecture, mesh=layout.mesh, **own)
+        if layout.replicas > 1:
+            result = changed(result, workload=changed(result.workload, batch=arguments.get("batch", 1)))
+        return Fit(memory_bytes, reserve, result.peak, count, result)
+
+    if mesh == Mesh() and count > 1:
+        return best_layout(architecture, count, fit_on)
+    return fit_on(Layout(count // mesh.ranks, mesh))
 
 
 def solve_size(name: str, architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> int | None:
     """Return the largest ``seq`` or ``batch`` that fits, or None if a size of 1 does not fit.
 
-    Memory increases with either size, so bisection finds the exact maximum.
+    Memory increases with either size, so bisection finds the exact maximum. The layout is the best one for a size of 1.
     """
+    if arguments.get("mode") != "training":
+        layout = check_fit(architecture, **budget, **{**arguments, name: 1}).result.mesh
+        arguments = {**arguments, "mesh": layout}
     limit = LARGEST
     if name == "seq" and not arguments.get("extend"):
         limit = positions(architecture) or LARGEST
@@ -212,16 +231,19 @@ def solve_quant(architecture: Architecture, budget: dict[str, Any], arguments: d
 def solve_gpus(architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> tuple[int, Fit] | None:
     """Return the minimum number of GPUs and the fit check for this number, or None if the model never fits.
 
-    In training or with a mesh, only the number of data-parallel ranks varies. In serving without a mesh,
-    tensor-parallel sizes that do not divide the model's dimensions are skipped.
+    In training, only the number of data-parallel ranks varies, and with a serving mesh, only the number of replicas. In
+    serving without a mesh, each number
+    of GPUs uses its best layout.
     """
     given = arguments.get("mesh") or Mesh()
     rest = {name: value for name, value in arguments.items() if name != "mesh"}
     per_gpu = {name: value for name, value in budget.items() if name != "count"}
     if given == Mesh() and arguments.get("mode") != "training":
-        return _first_dividing(architecture, per_gpu, rest)
+        return _first_serving(architecture, per_gpu, rest)
 
     def fit_on(count: int) -> Fit:
+        if rest.get("mode") != "training":
+            return check_fit(architecture, **per_gpu, count=given.ranks * count, mesh=given, **rest)
         mesh = changed(given, dp=given.dp * count, zero=given.zero if given != Mesh() else 3)
         return check_fit(architecture, **per_gpu, count=mesh.ranks, mesh=mesh, **rest)
 
@@ -229,17 +251,15 @@ def solve_gpus(architecture: Architecture, budget: dict[str, Any], arguments: di
     return None if count is None else (fit_on(count).count, fit_on(count))
 
 
-def _first_dividing(architecture: Architecture, budget: dict[str, Any], rest: dict[str, Any]) -> tuple[int, Fit] | None:
-    layers = [branch.layer for stack in architecture.stacks for run in stack.runs for sub in run.block.sublayers
-              for branch in sub.branches]  # fmt: skip
-    most = max((size for layer in layers for _, size in layer.sizes("heads")), default=1)
-    for count in range(1, most + 1):
-        try:
-            tried = check_fit(architecture, **budget, count=count, **rest)
-        except SizeError:
-            if count == 1:
-                raise
+def _first_serving(architecture: Architecture, budget: dict[str, Any], rest: dict[str, Any]) -> tuple[int, Fit] | None:
+    """Return the smallest number of GPUs with a layout that fits: part of a node, or a number of nodes."""
+    whole = memory(architecture, **rest)
+    least = (whole.weights + whole.state) // (budget["memory_bytes"] - budget["reserve"])
+    for count in (*range(1, NODE), *range(NODE, MOST_SERVING_GPUS + 1, NODE)):
+        if count < least:
             continue
-        if tried.fits:
-            return count, tried
+        with suppress(SizeError):  # no layout of this number of GPUs
+            tried = check_fit(architecture, **budget, count=count, **rest)
+            if tried.fits and not tried.result.refusals:
+                return count, tried
     return None

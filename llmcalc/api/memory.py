@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from ..calc.kv_cache import state
 from ..calc.memory.inference import InferenceMemory, Steps, inference_memory
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.memory.optimizer import Adapters, Recipe, StateRule
-from ..calc.memory.pipeline import ParallelMemory, parallel_memory
+from ..calc.memory.pipeline import ParallelMemory, parallel_memory, pipeline_stages
 from ..calc.memory.saved_tensors import ActivationPolicy
-from ..calc.memory.weight_formats import RequestedFormats
+from ..calc.memory.weight_formats import ModelTensors, RequestedFormats
 from ..calc.sharding import Mesh
 from ..checkpoint.published_weights import PublishedWeights
 from ..core.architecture import Architecture
 from ..core.errors import InputError, UnknownNameError
 from ..core.ledger import rows
+from ..core.record import changed
 from ..core.setting import CONVENTION, SIZES, check_values, known_choice, read_length, read_texts
 from ..core.workload import Workload
 from ..data import table
@@ -72,7 +72,7 @@ def memory(
     Args:
         model: an architecture, or anything ``load`` reads.
         mode: ``inference`` or ``training``.
-        batch: number of sequences; in training, per micro-batch and rank.
+        batch: number of sequences; in inference, over all ranks, and in training, per micro-batch and rank.
         seq: tokens per sequence, cached in inference (default: 2048, or the number of learned positions if smaller).
         target_seq: number of decoder tokens of an encoder-decoder model (default: ``seq``).
         dtype: number format used for computation: ``bf16``, ``fp16`` or ``fp32``.
@@ -121,14 +121,8 @@ def memory(
     if mode == "inference":
         formats = serving_weights(architecture, weights, dtype, only, keep)
         workload = Workload(batch=batch, seq=seq, target_seq=target_seq, logits="last", extend=extend)
-        state_size = state(
-            architecture, batch=batch, seq=seq, target_seq=target_seq, dtype=dtype, convention=convention,
-            cache=number_format(cache, "cache") if cache else None, page=page, extend=extend, mesh=mesh,
-            beams=beams or 1,
-        )  # fmt: skip
-        width = number_format(dtype).bits // BITS_A_BYTE
         steps = Steps(step_limit(step_tokens, convention), prefill, beams or 1, convention)
-        return inference_memory(architecture, workload, formats, state_size, width, mesh, steps)
+        return _serving_memory(architecture, workload, formats, dtype, cache, page, mesh or Mesh(), steps)
     workload = Workload(batch=batch, seq=seq, target_seq=target_seq, mode="train", convention=convention, extend=extend)
     width = number_format(dtype).bits // BITS_A_BYTE
     adapters = _adapters(architecture, lora_rank, lora_targets or LORA_TARGETS)
@@ -136,12 +130,37 @@ def memory(
         raise InputError("trainable weights cannot be quantised", parameter="weights", hint="add {lora_rank=N}")
     frozen = weight_formats(weights, number_format(dtype), only, keep) if weights else None
     recipe = _recipe(width, optimizer or "adamw", gradients or dtype, master and not adapters, convention)
-    recipe = replace(recipe, adapters=adapters, frozen_weights=frozen, contiguous_gradient_buffer=gradient_buffer)
+    recipe = changed(recipe, adapters=adapters, frozen_weights=frozen, contiguous_gradient_buffer=gradient_buffer)
     policy = ActivationPolicy(
         attention or "flash", recompute or "none", dropout, width, recipe.gradient_bytes, convention, adapters,
         loss or "eager",
     )  # fmt: skip
     return parallel_memory(architecture, workload, policy, recipe, mesh or Mesh())
+
+
+def _serving_memory(
+    architecture: Architecture,
+    workload: Workload,
+    formats: RequestedFormats | PublishedWeights,
+    dtype: str,
+    cache: str | None,
+    page: int | None,
+    mesh: Mesh,
+    steps: Steps,
+) -> InferenceMemory:
+    """Return the memory of the pipeline stage that needs the most. The data-parallel ranks share the sequences."""
+    workload.values(architecture)  # checks the positions, which only the first stage knows
+    own = changed(workload, batch=-(-workload.batch // mesh.dp))
+    width, found = number_format(dtype).bits // BITS_A_BYTE, []
+    for stage in pipeline_stages(architecture, mesh.pp, uneven=True):
+        state_size = state(
+            stage, batch=own.batch, seq=own.seq, target_seq=own.target_seq, dtype=dtype, convention=steps.convention,
+            cache=number_format(cache, "cache") if cache else None, page=page, extend=own.extend, mesh=mesh,
+            beams=steps.beams,
+        )  # fmt: skip
+        found.append(inference_memory(stage, own, formats, state_size, width, mesh, steps))
+    worst = max(found, key=lambda stage: stage.peak)
+    return changed(worst, architecture=architecture, workload=workload)
 
 
 def serving_weights(
@@ -150,7 +169,9 @@ def serving_weights(
     """Return the requested weight formats. The default is the checkpoint's quantised format, if any, or ``dtype``."""
     is_quantised = architecture.inputs.get("types") or architecture.inputs.get("quantization")
     if weights != CHECKPOINT and (weights or not is_quantised):
-        return weight_formats(weights or dtype, number_format(dtype), only, keep)
+        formats = weight_formats(weights or dtype, number_format(dtype), only, keep)
+        formats.check(ModelTensors(architecture))
+        return formats
     if tuple(only) or tuple(keep):
         raise InputError("has no effect on weights in their published format", parameter="only", hint="omit it")
     return published_weights(architecture)
@@ -162,7 +183,7 @@ def _recipe(width: int, optimizer: str, gradients: str, master: bool, convention
     entry: dict[str, Any] = optimizers[optimizer]
     states = tuple(StateRule(**state) for state in entry["states"])
     if convention == "torch":  # states in the parameters' format; a step makes two copies of the current tensor
-        return Recipe(f"torch {optimizer}", width, width, 0, tuple(replace(rule, bytes=width) for rule in states), 2)
+        return Recipe(f"torch {optimizer}", width, width, 0, tuple(changed(rule, bytes=width) for rule in states), 2)
     copy = entry["master"] if master and width < entry["master"] else 0
     return Recipe(optimizer, width, number_format(gradients).bits // BITS_A_BYTE, copy, states)
 

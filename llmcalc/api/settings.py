@@ -15,7 +15,7 @@ from ..calc.kernels import KERNELS as KERNEL_CHOICES
 from ..calc.sharding import MESH, Mesh
 from ..core.aliases import SETTINGS, renamed
 from ..core.architecture import Architecture
-from ..core.errors import InputError
+from ..core.errors import InputError, SizeError
 from ..core.record import changed
 from ..core.setting import CONTEXT, COUNT, LIMIT, LOGITS, MODE, SIZES, TEXTS, Setting, check_values, read_lengths
 from .defaults import cached_tokens, default_seq
@@ -137,6 +137,9 @@ def check_memory_settings(mode: str, mesh: Mesh | None = None, **given: Any) -> 
             each.name for each in MESH
             if each.step not in ("", step) and getattr(mesh, each.name) != getattr(Mesh(), each.name)
         ]  # fmt: skip
+        if mode == "training" and mesh.etp is None and mesh.dp % mesh.ep:
+            text, hint = f"ep ({mesh.ep}) does not divide dp ({mesh.dp})", "add {etp=1} for experts on single ranks"
+            raise SizeError(text, parameter="ep", hint=hint)
     if others:
         raise InputError(f"does not apply to {step}", parameter=others[0], hint=hint)
     if given.get("lora_targets") and given.get("lora_rank") is None:

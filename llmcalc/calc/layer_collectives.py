@@ -279,7 +279,7 @@ class LayerCollectives:
     @property
     def replicas(self) -> int:
         """Number of ranks of an expert-parallel group that have the same tokens."""
-        return 1 if self.mesh.sp else min(self.mesh.ep, self.mesh.tp // (self.mesh.etp or self.mesh.tp))
+        return 1 if self.mesh.sp else min(self.mesh.ep, self.mesh.tp // self.mesh.expert_tp)
 
     def _dispatch(self, operand: Operand) -> None:
         """Record that the inputs of routed experts are sent to the experts' ranks, once per tensor."""
@@ -288,7 +288,7 @@ class LayerCollectives:
         if "b" not in axes or not self._is_first((self.place.entry.path, self.place.part, "dispatch", operand.name)):
             return
         if self.replicas == self.mesh.ep:  # each rank has all tokens and computes those of its own experts
-            self._enter(operand.name, axes, ("tp", self.mesh.ep * (self.mesh.etp or self.mesh.tp)))
+            self._enter(operand.name, axes, ("tp", self.mesh.ep * self.mesh.expert_tp))
             return
         routed = (*axes, *(axis for axis in sorted(self.used) if axis not in axes))
         self._all_to_all(operand.name, routed)
@@ -301,7 +301,7 @@ class LayerCollectives:
         partial = version.partial
         if self.replicas == self.mesh.ep:
             version.partial = None
-            return Partial("tp", self.mesh.ep * (self.mesh.etp or self.mesh.tp))
+            return Partial("tp", self.mesh.ep * self.mesh.expert_tp)
         if self.mesh.sp:
             self.reduce(version)
             partial = None

@@ -11,7 +11,7 @@ from ..core.setting import Setting, check_fields
 
 TENSOR_DIVISIONS = ("tensor", "replicated", "vocabulary")  # axes that tensor parallelism divides
 
-_TRAINING = ("pp", "cp", "sp", "zero", "micro_batches", "virtual_stages")  # without effect on serving
+_TRAINING = ("cp", "sp", "zero", "micro_batches", "virtual_stages")  # without effect on serving
 MESH = (
     *(Setting(name, int, least=1, step="training" if name in _TRAINING else "")
       for name in ("dp", "tp", "pp", "ep", "etp", "cp", "micro_batches", "vocabulary_multiple", "virtual_stages")),
@@ -32,9 +32,10 @@ class Mesh:
         dp: number of data-parallel ranks.
         tp: number of tensor-parallel ranks, which shard heads, hidden widths and the vocabulary.
         pp: number of pipeline stages.
-        ep: number of expert-parallel ranks, which are a subset of the data-parallel ranks.
+        ep: number of expert-parallel ranks, which are a subset of the data- and tensor-parallel ranks.
         cp: number of context-parallel ranks, which shard each sequence.
-        etp: number of tensor-parallel ranks per expert (default: ``tp``).
+        etp: number of tensor-parallel ranks per expert (default: ``tp``, or the rest of the data- and tensor-parallel
+            ranks if the experts also span tensor-parallel ranks, as in serving engines).
         sp: whether sequence parallelism shards activations that ``tp`` replicates [korthikanti2022].
         zero: ZeRO stage; 1 shards optimizer states, 2 also gradients, 3 also weights [rajbhandari2019].
         micro_batches: number of micro-batches per step (default: ``pp``).
@@ -56,12 +57,11 @@ class Mesh:
 
     def __post_init__(self) -> None:
         check_fields(self, MESH)
-        if self.dp * self.tp % (self.ep * (self.etp or self.tp)):
-            hint = "expert-parallel ranks are a subset of the data-parallel ranks"
-            if self.etp is None:
-                raise SizeError(f"ep ({self.ep}) does not divide dp ({self.dp})", parameter="ep", hint=hint)
-            ranks = f"ep · etp ({self.ep * self.etp})"
-            raise SizeError(f"{ranks} does not divide dp · tp ({self.dp * self.tp})", parameter="etp", hint=hint)
+        if self.dp * self.tp % (self.ep * (self.etp or 1)):
+            hint = "expert-parallel ranks are a subset of the data- and tensor-parallel ranks"
+            ranks = f"ep ({self.ep})" if self.etp is None else f"ep · etp ({self.ep * self.etp})"
+            text = f"{ranks} does not divide dp · tp ({self.dp * self.tp})"
+            raise SizeError(text, parameter="etp" if self.etp else "ep", hint=hint)
         if self.virtual_stages > 1 and self.pp == 1:
             message = "an interleaved pipeline requires at least two stages"
             raise SizeError(message, parameter="virtual_stages", hint="add {pp=N}")
@@ -82,9 +82,14 @@ class Mesh:
         return self.dp * self.cp
 
     @property
+    def expert_tp(self) -> int:
+        """Number of tensor-parallel ranks per expert."""
+        return self.etp or (self.dp * self.tp // self.ep if self.dp % self.ep else self.tp)
+
+    @property
     def expert_replicas(self) -> int:
         """Number of ranks that store the same routed experts."""
-        return self.dp * self.tp // (self.ep * (self.etp or self.tp))
+        return self.dp * self.tp // (self.ep * self.expert_tp)
 
     def padded(self, length: int) -> int:
         """Return a vocabulary size padded for tensor parallelism."""
@@ -102,7 +107,8 @@ class Mesh:
             return "", 1
         if division in ("expert", "null_experts"):
             return "ep", self.ep
-        return ("etp", self.etp) if routed and self.etp else ("tp", self.tp)
+        is_own = routed and (self.etp is not None or self.expert_tp != self.tp)
+        return ("etp", self.expert_tp) if is_own else ("tp", self.tp)
 
     def divisor(self, declaration: Declaration, axis: str, routed: bool = False) -> int:
         """Return the number of shards of an axis. Key/value heads are replicated if there are fewer heads than
@@ -152,6 +158,9 @@ class Mesh:
         divided = self.shards(axes, declaration)
         if divided == 1 and self.sp:
             divided = self.tp
+        active = {tensor.active[1] for tensor in declaration.tensors if tensor.active}
+        if self.etp is None and active & set(axes):  # each rank computes an equal share of the routed tokens
+            divided *= max(1, self.tp // self.expert_tp)
         return -(-count // (divided * self.cp))
 
     def share_of_weight(self, tensor: Tensor, declaration: Declaration, count: int) -> int:

@@ -11,7 +11,7 @@ from math import prod
 from typing import NamedTuple
 
 from ..calc.memory.number_formats import Format
-from ..calc.memory.weight_formats import StoredTensors
+from ..calc.memory.weight_formats import StoredTensors, refused_shards
 from ..calc.params import component, params
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
@@ -110,6 +110,18 @@ class PublishedWeights:
             elements, total = sums.get(key, (0, 0))
             sums[key] = (elements + on_rank, total + (-(-bits * on_rank // size) if size else 0))
         return [StoredTensors(*key, elements, bits) for key, (elements, bits) in sums.items()]
+
+    def refusals(self, architecture: Architecture, mesh: Mesh) -> Iterator[str]:
+        """Yield the matrices that block-quantised kernels do not accept because a rank has part of a block."""
+        method = self.quantisation
+        if method is None or method.tile is None:
+            return
+        for tensor, packed, _ in expected_tensors(declared(params(architecture), self.layout, each=False), method, ""):
+            row = tensor.rows[0]
+            is_routed = row.declaration.number_class(row.tensor) == EXPERTS
+            if packed is not None and not (is_routed and method.expert_packing):
+                for part in tensor.rows:
+                    yield from refused_shards(part, mesh, method.tile)
 
     def _format(self, name: str) -> Format:
         if self.formats is None:

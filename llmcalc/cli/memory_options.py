@@ -30,9 +30,9 @@ CONVENTION = _option("convention", "Use the memory behaviour of transformers' ea
 MESH = (
     _option("dp", "Number of data-parallel ranks."),
     _option("tp", "Number of tensor-parallel ranks."),
-    _option("pp", "Training: number of pipeline stages."),
-    _option("ep", "Number of expert-parallel ranks (a subset of the data-parallel ranks)."),
-    _option("etp", "Number of tensor-parallel ranks per expert (default: --tp)."),
+    _option("pp", "Number of pipeline stages."),
+    _option("ep", "Number of expert-parallel ranks (a subset of the data- and tensor-parallel ranks)."),
+    _option("etp", "Number of tensor-parallel ranks per expert (default: --tp, or the ranks left by --ep)."),
     _option("cp", "Training: number of context-parallel ranks."),
     _option("sp", "Training: use sequence parallelism (requires --tp)."),
     _option("zero", "Training: ZeRO stage (1, 2 or 3; 3 is FSDP).", "STAGE"),

@@ -36,7 +36,7 @@ FORMAT = Option(
 )  # fmt: skip
 JSON = Option("--json", "Print one JSON object (same as --format json).", name="as_json", kind=bool)
 OUTPUT = (FORMAT, JSON)
-BATCH = option_of(setting.BATCH, "Batch size (number of sequences).")
+BATCH = option_of(setting.BATCH, "Batch size (number of sequences; in serving, over all GPUs).")
 SEQ = option_of(
     setting.SEQ, "Sequence length in tokens, such as 8192 or 32k (default: 2048, or the model's maximum if smaller)."
 )

@@ -15,7 +15,7 @@ from ..core.workload import positions
 from ..estimate.hardware import Accelerator
 from .document import Document, Fact, Table, columns
 from .heading import SIZES, model_document, workload_inputs, workload_line
-from .memory import BYTES, mesh_line, serving_line, unverified_formats, weights_line
+from .memory import BYTES, mesh_line, plain_data, refusals, serving_line, unverified_formats, weights_line
 from .numbers import binary, exact
 
 WHAT = {"seq": "tokens", "batch": "sequences", "gpus": ""}
@@ -28,7 +28,7 @@ def fit_document(fit: FitResult, reserve: str = RESERVE, given: str | None = Non
     """Build the fit report. ``given`` is a memory size that overrides the GPU's specified memory."""
     architecture, accelerator, solution = fit.architecture, fit.accelerator, fit.solution
     worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
-    mesh = mesh_line(fit.result.mesh)
+    mesh = mesh_line(fit.result.mesh, fit.result, fit.count)
     is_serving = isinstance(worst, InferenceMemory)
     run = [serving_line(worst), weights_line(worst)] if is_serving else [workload_line(worst.workload, SIZES)]
     answer = Fact(ASKED[solution.asked], _solved(solution, fit)) if solution else Fact("answer", verdict(fit))
@@ -48,7 +48,10 @@ def fit_document(fit: FitResult, reserve: str = RESERVE, given: str | None = Non
         lambda: _json(fit, reserve),
         f" on {on}",
         lines=tuple(filter(None, (*run, mesh))),
-        alerts=_unverified(accelerator, "false", "the specifications of {} are unverified ({})"),
+        alerts=[
+            *(refusals(worst) if isinstance(worst, InferenceMemory) else ()),
+            *_unverified(accelerator, "false", "the specifications of {} are unverified ({})"),
+        ],
         facts=facts,
         tables=tuple(tables),
         main=len(tables) - 1,
@@ -115,6 +118,7 @@ def _json(fit: FitResult, reserve: str) -> tuple[dict[str, Any], dict[str, Any]]
     architecture, accelerator, solution = fit.architecture, fit.accelerator, fit.solution
     worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
     inputs = {**workload_inputs(worst.workload), "reserve": reserve}
+    inputs |= {"mesh": plain_data(fit.result.mesh), "replicas": fit.count // fit.result.mesh.ranks}
     inputs["accelerator"] = accelerator.to_dict() if accelerator else None
     data: dict[str, Any] = {**fit.to_dict(), "verdict": verdict(fit), "parts": fit.result.to_dict()}
     if solution:

@@ -58,7 +58,7 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
     formats = list(dict.fromkeys(entry.format for entry in result.stored))
     if size.cache:
         formats.append(size.cache)
-    mesh = mesh_line(result.mesh)
+    mesh = mesh_line(result.mesh, result)
     beams = f", {size.beams} beams each" if size.beams > 1 else ""
     limit = result.steps.limit
     at_once = f"at most {limit} tokens" if limit else "all tokens"
@@ -70,10 +70,11 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
         "memory",
         lambda: _inference_json(result, ideal),
         lines=tuple(filter(None, (serving_line(result), weights_line(result), mesh and f"{mesh}; values per rank"))),
+        alerts=refusals(result),
         facts=(
             Fact("peak", result.peak, BYTES, "weights, state and transient buffers"),
             Fact("weights", result.weights, BYTES),
-            Fact("state", result.state, BYTES, f"{size.bytes // result.workload.batch:,} per sequence{beams}"),
+            Fact("state", result.state, BYTES, f"{size.bytes // size.workload.batch:,} per sequence{beams}"),
             Fact("transient", result.activations, BYTES, f"modelled: buffers of a step that computes {at_once}"),
         ),
         tables=(_weights(result), _state(result, ideal), _experts(result)),
@@ -87,6 +88,11 @@ def serving_line(result: InferenceMemory) -> str:
     given = {name: value for name, value in steps.items() if value}
     more = named_values({**given, "step_tokens": result.steps.limit or "all"})
     return f"{workload_line(result.workload, SIZES)} · {more}"
+
+
+def refusals(result: InferenceMemory) -> list[str]:
+    """Return warnings about matrices that kernels for block-quantised weights do not accept."""
+    return [f"{text}; kernels of vLLM and SGLang refuse this" for text in result.refusals]
 
 
 def weights_line(result: InferenceMemory) -> str:
@@ -251,10 +257,19 @@ def _stages(result: ParallelMemory) -> Table:
     return Table("pipeline stages", heads, rows if len(rows) > 1 else [])
 
 
-def mesh_line(mesh: Any) -> str:
-    """Return a line such as ``8 ranks: dp 2 · tp 4``, or an empty string for one rank."""
-    text = settings_text(mesh)
-    return f"{mesh.ranks} ranks: {text}" if text else ""
+def mesh_line(mesh: Any, result: Any = None, count: int = 1) -> str:
+    """Return a line such as ``8 ranks: dp 2 · tp 4``, or an empty string for one rank.
+
+    For serving memory, the line also states the number of replicas on ``count`` GPUs and the sequences on each rank.
+    """
+    text, replicas = settings_text(mesh), count // mesh.ranks
+    line = f"{mesh.ranks} ranks: {text}" if text else ""
+    if replicas > 1:
+        line = f"{replicas} replicas of {line}" if line else f"{replicas} replicas on one GPU each"
+    batch = result.workload.batch if isinstance(result, InferenceMemory) else 1
+    if batch > 1 and replicas * mesh.dp > 1:
+        line += f"; {result.state_size.workload.batch} of {batch} sequences on each"
+    return line
 
 
 def plain_data(value: Any) -> Any:

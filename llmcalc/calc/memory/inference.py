@@ -18,7 +18,7 @@ from ..walk import Conventions, executed_stacks
 from .liveness import STREAM, Liveness, peak_live_bytes
 from .number_formats import BITS_A_BYTE
 from .saved_tensors import ActivationPolicy
-from .weight_formats import StoredTensors, WeightFormats
+from .weight_formats import ServedWeights, StoredTensors
 
 
 @record
@@ -65,7 +65,15 @@ class Steps:
 
 @record
 class InferenceMemory(NotebookDisplay):
-    """Inference memory on one rank, in bytes. ``unread`` lists quantisation config keys that were not interpreted."""
+    """Inference memory on the rank that needs the most memory, in bytes.
+
+    Attributes:
+        workload: workload of all ranks.
+        stored: weights of the rank.
+        state_size: state of the sequences on the rank.
+        unread: quantisation config keys that were not interpreted.
+        refusals: matrices that kernels do not accept on this mesh.
+    """
 
     architecture: Architecture
     workload: Workload
@@ -76,6 +84,7 @@ class InferenceMemory(NotebookDisplay):
     steps: Steps
     published: bool = False
     unread: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
 
     @property
     def prefill(self) -> int | None:
@@ -128,18 +137,19 @@ class InferenceMemory(NotebookDisplay):
 def inference_memory(
     architecture: Architecture,
     workload: Workload,
-    weights: WeightFormats,
+    weights: ServedWeights,
     state_size: StateSize,
     width: int,
     mesh: Mesh | None = None,
     steps: Steps | None = None,
 ) -> InferenceMemory:
-    """Return the memory on one rank for the prefill of all sequences and the resulting cache."""
+    """Return the memory on one rank for the prefill of the sequences in ``workload`` and the resulting cache."""
     mesh, steps, policy = mesh or Mesh(), steps or Steps(), ActivationPolicy("flash", bytes=width, serving=True)
     stored = tuple(weights.stored(architecture, mesh))
+    refusals = dict.fromkeys(weights.refusals(architecture, mesh) if mesh.tp > 1 else ())
     return InferenceMemory(
         architecture, workload, stored, state_size, _transient_bytes(architecture, workload, policy, mesh, steps), mesh,
-        steps, weights.published, weights.unread,
+        steps, weights.published, weights.unread, tuple(refusals),
     )  # fmt: skip
 
 

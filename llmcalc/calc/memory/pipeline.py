@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Any
 
 from ...core.architecture import Architecture, Run, Stack
@@ -61,15 +61,19 @@ def parallel_memory(
     return ParallelMemory(mesh, tuple(found))
 
 
-def pipeline_stages(architecture: Architecture, stages: int) -> list[Architecture]:
-    """Return the part of an architecture that each pipeline stage stores and executes."""
+def pipeline_stages(architecture: Architecture, stages: int, uneven: bool = False) -> list[Architecture]:
+    """Return the part of an architecture that each pipeline stage stores and executes.
+
+    All stages have the same number of layers. With ``uneven``, the remaining layers go to the last stages before the
+    stage with the head, as in vLLM.
+    """
     if stages == 1:
         return [architecture]
     if len(architecture.stacks) > 1:
         raise InputError("pipeline parallelism is modelled only for architectures with one stack", parameter="pp")
     stack = architecture.stacks[0]
     found = []
-    for stage, runs in enumerate(_split_into_stages(stack, stages)):
+    for stage, runs in enumerate(_split_into_stages(stack, stages, uneven)):
         inputs, outputs = stack.inputs if stage == 0 else (), stack.outputs if stage == stages - 1 else ()
         part = Stack(stack.name, stack.d_model, inputs, runs, outputs, stack.role)
         found.append(Architecture(architecture.name, (part,), layout=architecture.layout))
@@ -90,19 +94,21 @@ def one_f_one_b_in_flight(mesh: Mesh, stage: int) -> tuple[int, int]:
     return held * (chunks + (mesh.pp - 1 if stage == 0 else 0)), chunks
 
 
-def _split_into_stages(stack: Stack, stages: int) -> list[tuple[Run, ...]]:
-    """Split the blocks of a stack into consecutive stages of equal size."""
+def _split_into_stages(stack: Stack, stages: int, uneven: bool) -> list[tuple[Run, ...]]:
+    """Split the blocks of a stack into consecutive stages."""
     blocks = [run for run in stack.runs for _ in range(run.count)]
     if stages > len(blocks):
         raise SizeError(f"pp ({stages}) exceeds the number of layers ({len(blocks)})", parameter="pp")
-    if len(blocks) % stages:
+    if len(blocks) % stages and not uneven:
         hint = "all stages must have the same number of layers"
         raise SizeError(
             f"pp ({stages}) does not divide the number of layers ({len(blocks)})", parameter="pp", hint=hint
         )
-    size = len(blocks) // stages
-    stages_of = (blocks[start : start + size] for start in range(0, len(blocks), size))
-    return [tuple(_merge_equal_blocks(part)) for part in stages_of]
+    size, rest = divmod(len(blocks), stages)
+    sizes = [size + (stages - 1 - rest <= stage < stages - 1) for stage in range(stages)]
+    return [
+        tuple(_merge_equal_blocks(blocks[end - size : end])) for size, end in zip(sizes, accumulate(sizes), strict=True)
+    ]
 
 
 def _merge_equal_blocks(blocks: list[Run]) -> Iterator[Run]:

@@ -7,6 +7,7 @@ mixture such as Q4_K_M uses more bits for some matrices in some layers.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import NamedTuple, Protocol
 
 from ...core.architecture import Architecture
@@ -15,7 +16,7 @@ from ...core.ledger import Row, rows
 from ...core.record import record
 from ...core.traits import EMBEDDING, HEAD, NORM, ROUTER
 from ..params import component
-from ..sharding import Mesh
+from ..sharding import TENSOR_DIVISIONS, Mesh
 from .number_formats import BITS_A_BYTE, Format, shape, tensor_bits
 
 TABLES = ("token embedding", "position embedding", "segment embedding", "other embedding")
@@ -36,6 +37,14 @@ class WeightFormats(Protocol):
 
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
         """Return the numbers of elements and bits on one rank, by component and format."""
+        ...
+
+
+class ServedWeights(WeightFormats, Protocol):
+    """Weight formats that an engine serves."""
+
+    def refusals(self, architecture: Architecture, mesh: Mesh) -> Iterator[str]:
+        """Yield the matrices that block-quantised kernels do not accept because a rank has part of a block."""
         ...
 
 
@@ -80,8 +89,14 @@ class RequestedFormats:
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
         """Return the numbers of elements and bits on one rank, by tensor and format."""
         model = ModelTensors(architecture)
-        self.check(model)
         return [stored for row in model.rows for stored in stored_row(row, self, model, mesh)]
+
+    def refusals(self, architecture: Architecture, mesh: Mesh) -> Iterator[str]:
+        """Yield the matrices that block-quantised kernels do not accept because a rank has part of a block."""
+        model = ModelTensors(architecture)
+        for row in model.rows if self.main.rows > 1 else ():
+            if any(used.rows > 1 for used, _ in self.formats(row, component(row), model)):
+                yield from refused_shards(row, mesh, (self.main.rows, self.main.block))
 
     def check(self, model: ModelTensors) -> None:
         """Check that all requested components exist, and that none is both quantised and unquantised."""
@@ -169,6 +184,20 @@ def stored_row(
     for used, copies in counts.items():
         bits = -(-tensor_bits(row, used) * own // row.size) if row.size else 0
         yield StoredTensors(part, used, own * copies, bits * copies)
+
+
+def refused_shards(row: Row, mesh: Mesh, tile: tuple[int, ...]) -> Iterator[str]:
+    """Yield a message if tensor parallelism divides a matrix [out, in] into parts that are no multiple of ``tile``."""
+    groups = (row.tensor.groups[-1], row.tensor.groups[-2]) if row.tensor.linear else ()
+    for group, length in zip(groups, tile, strict=False):
+        axes = {axis: int(row.declaration.axes[axis]) for axis in group}
+        divided = [axis for axis in axes if row.declaration.division(axis) in TENSOR_DIVISIONS]
+        ranks = max((mesh.divisor(row.declaration, axis, row.tensor.active is not None) for axis in divided), default=1)
+        share = prod(axes.values()) // ranks
+        if ranks > 1 and share % length:
+            names = "·".join(row.declaration.name_of(axis) for axis in group)
+            part = f"{names} {prod(axes.values())} on {ranks} ranks is {share} per rank"
+            yield f"{component(row)}: {part}, not a multiple of the quantisation block of {length}"
 
 
 def selected(layers: str, layer: int, n_layers: int) -> bool:

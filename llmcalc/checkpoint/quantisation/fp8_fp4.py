@@ -29,7 +29,7 @@ def read_fp8(data: Mapping[str, Any], dtype: str) -> list[Quantisation]:
     method = Quantisation(
         f"fp8 {block[0]}x{block[1]}" if block else "fp8", None, lambda module: is_listed(module, excluded),
         includes_head=listed is not None, expert_packing=pack_fp4_experts if experts == "fp4" else None,
-        expert_name="fp4" if experts == "fp4" else "",
+        tile=block, expert_name="fp4" if experts == "fp4" else "",
     )  # fmt: skip
     variants = []
     for (scale, input_scale), kind in _scales(block, has_block_size, is_power_of_two, is_from_transformers_5(data)):

@@ -52,6 +52,7 @@ class Quantisation(NamedTuple):
     text_only: bool = False  # whether the method is in the language model's config
     includes_routed: bool = True  # packing of routed experts that are stored separately
     expert_packing: Packing | None = None  # packing of routed experts, if different
+    tile: Shape | None = None  # outputs and inputs of a matrix that share a scale
     expert_name: str = ""  # name of the packing of routed experts, if different
     is_tested: bool = True  # whether the packing was compared with the output of the tool that defines it
     unknown_keys: tuple[str, ...] = ()  # unread keys that may change what is stored

@@ -1,0 +1,91 @@
+"""Parallel layouts that serving engines support, and the choice of a layout for a number of GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from ..calc.kv_cache import CACHED, state
+from ..calc.memory.fit import Fit
+from ..calc.sharding import Mesh
+from ..calc.touched_experts import expert_layers
+from ..core.architecture import Architecture
+from ..core.errors import InputError, SizeError
+
+NODE = 8  # GPUs with fast links, which tensor parallelism requires
+
+
+class Layout(NamedTuple):
+    """A number of independent replicas, and the mesh of each replica."""
+
+    replicas: int
+    mesh: Mesh
+
+
+def layouts(architecture: Architecture, count: int) -> list[Layout]:
+    """Return the layouts on ``count`` GPUs, best first.
+
+    - Tensor parallelism stays within a node, and pipeline or expert parallelism connects nodes.
+    - Fewer pipeline stages are better, because they compute one after the other.
+    - A KV cache whose heads or latents are replicated across tensor-parallel ranks wastes memory. Data-parallel
+      attention, with experts over all ranks of the replica, avoids this.
+    - Otherwise, more tensor-parallel ranks are better, because they reduce the latency.
+    """
+    experts = {layer.n_experts for layer in expert_layers(architecture)}
+    found: list[tuple[tuple[int, ...], Layout]] = []
+    for tp in divisors(min(count, NODE)) if count <= NODE else divisors(NODE):
+        if count % tp or (is_replicated := _has_replicated_cache(architecture, tp)) is None:
+            continue
+        for pp in divisors(count // tp) if len(architecture.stacks) == 1 else [1]:
+            if pp > architecture.main.n_layers:
+                continue
+            rest = count // (tp * pp)
+            for dp in divisors(rest) if experts else [1]:
+                for ep in _expert_ranks(experts, tp, dp):
+                    key = (pp, is_replicated, -tp, dp, ep)
+                    found.append((key, Layout(rest // dp, Mesh(dp=dp, tp=tp, pp=pp, ep=ep))))
+    return [layout for _, layout in sorted(found, key=lambda entry: entry[0])]
+
+
+def best_layout(architecture: Architecture, count: int, fit_on: Callable[[Layout], Fit]) -> Fit:
+    """Return the fit check of the first layout that fits and that kernels accept, or of the layout that needs least."""
+    tried, errors = list[Fit](), list[SizeError]()
+    for layout in layouts(architecture, count):
+        try:
+            found = fit_on(layout)
+        except SizeError as error:  # the mesh does not divide the model
+            errors.append(error)
+            continue
+        if found.fits and not found.result.refusals:
+            return found
+        tried.append(found)
+    if not tried:
+        raise errors[0]
+    return min(tried, key=lambda found: (len(found.result.refusals), found.needed))
+
+
+def divisors(number: int) -> list[int]:
+    """Return the divisors of a number in ascending order.
+
+    >>> divisors(12)
+    [1, 2, 3, 4, 6, 12]
+    """
+    return [each for each in range(1, number + 1) if number % each == 0]
+
+
+def _expert_ranks(experts: set[int], tp: int, dp: int) -> Iterator[int]:
+    """Yield 1 (without data-parallel attention), and the largest number of expert-parallel ranks of a replica."""
+    if dp == 1:
+        yield 1
+    spread = [ep for ep in divisors(dp * tp) if ep % dp == 0 and not any(count % ep for count in experts)]
+    if experts and spread and spread[-1] > 1:
+        yield spread[-1]
+
+
+def _has_replicated_cache(architecture: Architecture, tp: int) -> bool | None:
+    """Return whether tensor-parallel ranks store the same keys and values, or None if they cannot divide the model."""
+    try:
+        tensors = state(architecture, seq=1, mesh=Mesh(tp=tp), extend=True).tensors
+    except (SizeError, InputError):
+        return None
+    return any(tensor.n_ranks < tp for tensor in tensors if tensor.state.role in CACHED)

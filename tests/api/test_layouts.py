@@ -1,0 +1,154 @@
+"""Layouts of serving engines: what each rank holds, and which layout is chosen."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import llmcalc
+from llmcalc import Mesh
+from llmcalc.api.layouts import divisors, layouts
+from llmcalc.calc.memory.pipeline import pipeline_stages
+from llmcalc.core.errors import InputError, SizeError
+
+DEEPSEEK, LLAMA, QWEN = (llmcalc.load(name) for name in ("deepseek-v3", "llama3-8b", "qwen3-235b-a22b"))
+
+
+def part(model: llmcalc.Architecture, name: str, **mesh: int) -> int:
+    return llmcalc.memory(model, seq=11, weights="bf16", mesh=Mesh(**mesh)).weights_by_component[name]
+
+
+def test_experts_span_the_ranks_of_a_replica() -> None:
+    """61 - 3 layers of 256 experts with three matrices of 7168 x 2048."""
+    experts = 58 * 256 * 3 * 7168 * 2048 * 2
+    for mesh in ({"tp": 8}, {"tp": 8, "ep": 8}, {"tp": 8, "ep": 2}, {"dp": 8, "ep": 8}, {"dp": 2, "tp": 4, "ep": 8}):
+        assert part(DEEPSEEK, "routed experts", **mesh) == experts // 8, mesh
+    assert part(DEEPSEEK, "routed experts", dp=2, tp=4) == experts // 4  # two replicas
+    assert part(DEEPSEEK, "routed experts", dp=4, tp=2, ep=2) == experts // 4
+    assert part(DEEPSEEK, "mla", dp=8, ep=8) == part(DEEPSEEK, "mla") > 5 * part(DEEPSEEK, "mla", tp=8, ep=8)
+    assert [Mesh(tp=8, ep=ep).expert_tp for ep in (1, 2, 4, 8)] == [8, 4, 2, 1]
+    assert [Mesh(dp=2, tp=4, ep=ep).expert_tp for ep in (1, 2, 4, 8)] == [4, 4, 2, 1]
+    assert Mesh(dp=2, tp=4, ep=8, etp=1).expert_replicas == 1
+
+
+def test_training_keeps_experts_on_data_parallel_ranks() -> None:
+    with pytest.raises(SizeError, match=r"ep: ep \(8\) does not divide dp \(1\)"):
+        llmcalc.memory(DEEPSEEK, mode="training", seq=11, mesh=Mesh(tp=8, ep=8))
+    with pytest.raises(SizeError, match=r"ep: ep \(3\) does not divide dp · tp \(8\)"):
+        Mesh(tp=8, ep=3)
+
+
+@pytest.mark.parametrize(("batch", "own"), [(1, 1), (8, 1), (9, 2), (16, 2), (17, 3)])
+def test_data_parallel_ranks_share_the_batch(batch: int, own: int) -> None:
+    shared = llmcalc.memory(LLAMA, seq=101, batch=batch, mesh=Mesh(dp=8))
+    alone = llmcalc.memory(LLAMA, seq=101, batch=own)
+    assert (shared.state, shared.activations, shared.weights) == (alone.state, alone.activations, alone.weights)
+    assert shared.workload.batch == batch
+
+
+@given(st.integers(1, 32))
+def test_pipeline_stages_have_all_layers_and_differ_by_at_most_one(stages: int) -> None:
+    sizes = [stage.main.n_layers for stage in pipeline_stages(LLAMA, stages, uneven=True)]
+    assert sum(sizes) == 32
+    assert max(sizes) - min(sizes) <= 1
+    assert sizes[-1] == min(sizes)  # the last stage also has the head
+
+
+def test_a_stage_stores_its_layers_and_their_cache() -> None:
+    whole, stage = (llmcalc.memory(LLAMA, seq=101, mesh=Mesh(pp=pp)) for pp in (1, 4))
+    table = 128256 * 4096 * 2
+    assert stage.state * 4 == whole.state
+    assert stage.weights == (whole.weights - 2 * table - 4096 * 2) // 4 + table + 4096 * 2  # with the final norm
+    mixed = llmcalc.memory(LLAMA, seq=101, weights="nf4", keep=["head"], mesh=Mesh(pp=4))  # not all stages have a head
+    assert mixed.weights < stage.weights
+    with pytest.raises(InputError, match="one stack"):
+        llmcalc.memory("t5-small", seq=11, mesh=Mesh(pp=2))
+
+
+def test_kernels_refuse_parts_of_quantisation_blocks() -> None:
+    """The experts have a hidden width of 1536, and 1536 / 8 = 192 is no multiple of 128."""
+    text = "routed experts: d_ff 1536 on 8 ranks is 192 per rank, not a multiple of the quantisation block of 128"
+    found = [llmcalc.memory(QWEN, seq=11, weights=form, mesh=Mesh(tp=8)) for form in ("fp8-block", "fp8", "bf16")]
+    assert [one.refusals for one in found] == [(text,), (), ()]
+    for mesh in (Mesh(tp=4), Mesh(tp=8, ep=8), Mesh(dp=8, ep=8), Mesh(tp=4, pp=2)):
+        assert llmcalc.memory(QWEN, seq=11, weights="fp8-block", mesh=mesh).refusals == ()
+    assert llmcalc.memory(DEEPSEEK, seq=11, mesh=Mesh(tp=16)).refusals == ()
+    assert "d_ff 2048 on 32 ranks is 64" in llmcalc.memory(DEEPSEEK, seq=11, mesh=Mesh(tp=32)).refusals[-1]
+    assert llmcalc.memory("gpt-oss-120b", seq=11, mesh=Mesh(tp=8)).refusals == ()  # engines pad MXFP4
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 6, 8, 16, 24])
+@pytest.mark.parametrize("model", [DEEPSEEK, LLAMA, QWEN], ids=lambda model: model.name)
+def test_layouts_use_all_gpus(model: llmcalc.Architecture, count: int) -> None:
+    found = layouts(model, count)
+    assert len(set(found)) == len(found) > 0
+    for replicas, mesh in found:
+        assert replicas * mesh.ranks == count
+        assert mesh.tp <= 8
+        assert mesh.dp == 1 or mesh.ep % mesh.dp == 0
+    stages = [mesh.pp for _, mesh in found]
+    assert stages == sorted(stages)
+
+
+CHOSEN = {
+    ("llama3-8b", "h100:8"): "tp 8",
+    ("llama3-70b", "h100:16"): "2 × tp 8",
+    ("llama3.1-405b", "h100:16"): "tp 8 · pp 2",
+    ("deepseek-v3", "h200:8"): "dp 8 · ep 8",
+    ("gpt-oss-120b", "h100:2"): "tp 2",
+    ("llama3-8b", "rtx-4090:3"): "3 × ",
+}
+
+
+def text_of(found: llmcalc.api.fit.FitResult) -> str:
+    from llmcalc.report.heading import settings_text
+
+    replicas = found.count // found.result.mesh.ranks
+    return (f"{replicas} × " if replicas > 1 else "") + settings_text(found.result.mesh)
+
+
+@pytest.mark.parametrize(("model", "gpus"), CHOSEN)
+def test_the_layout_of_given_gpus(model: str, gpus: str) -> None:
+    assert text_of(llmcalc.fit(model, gpus, seq=4096)) == CHOSEN[model, gpus]
+
+
+def test_refused_layouts_are_not_chosen() -> None:
+    found = llmcalc.fit("qwen3-235b-a22b", "h100:8", weights="fp8-block", seq=32500, batch=160)
+    assert found.result.refusals == ()
+
+
+@pytest.mark.parametrize(("model", "count"), [("deepseek-v3", 16), ("llama3.1-405b", 16), ("llama3-70b", 2)])
+def test_the_fewest_gpus_have_a_layout_of_engines(model: str, count: int) -> None:
+    found = llmcalc.fit(model, "h100", solve="gpus", seq=2048)
+    assert found.solution is not None
+    assert found.solution.value == found.count == count
+    assert found.result.mesh.tp <= 8
+    fewer = count // 2 if count > 8 else count - 1
+    assert not llmcalc.fit(model, "h100", count=fewer, seq=2048).fits
+
+
+def test_a_smaller_mesh_is_replicated() -> None:
+    eight = llmcalc.fit("llama3-8b", "h100:8", tp=2, batch=12, seq=101)
+    two = llmcalc.fit("llama3-8b", "h100:2", tp=2, batch=3, seq=101)
+    assert (eight.needed, eight.count, eight.result.workload.batch) == (two.needed, 8, 12)
+    with pytest.raises(SizeError, match="3 ranks, but there are 8 GPUs"):
+        llmcalc.fit("gpt2", "h100:8", tp=3)
+    with pytest.raises(SizeError, match="2 ranks, but there are 8 GPUs"):
+        llmcalc.fit("gpt2", "h100:8", tp=2, training=True)
+
+
+def test_solved_sizes_are_solved_for_one_layout() -> None:
+    found = llmcalc.fit("llama3-70b", "h100:4", solve="seq")
+    assert text_of(found) == "tp 4"
+    assert found.solution is not None
+    assert not llmcalc.fit("llama3-70b", "h100:4", tp=4, seq=found.solution.value + 1).fits
+
+
+def test_errors_of_the_workload_are_reported() -> None:
+    with pytest.raises(SizeError, match="seq: must be an integer of at least 1"):
+        llmcalc.fit("llama3-8b", "h100:7", seq=0)
+
+
+def test_divisors() -> None:
+    assert divisors(60) == [1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60]

@@ -1,0 +1,52 @@
+"""With the model and the GPUs alone, a fit check gives the answer that engines give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import llmcalc
+
+GIB, GB = 2**30, 10**9
+AICONFIGURATOR = "NVIDIA aiconfigurator"
+# (model, GPUs, settings): (quantity, its published size in bytes, who published it)
+FITS: dict[tuple[str, str, tuple[tuple[str, Any], ...]], tuple[str, float, str]] = {
+    ("gpt-oss-120b", "h100", ()): ("weights", 60.8 * GIB, "openai2025 Table 1"),
+    ("deepseek-v3", "h200:8", (("seq", 32500), ("batch", 16))): ("peak", 107.04 * GB, AICONFIGURATOR),
+    ("qwen3-235b-a22b", "h100:8", (("weights", "fp8-block"), ("seq", 32500), ("batch", 16))): (
+        "weights", 58.859 * GB, f"{AICONFIGURATOR} 0.12, Qwen/Qwen3-235B-A22B-FP8 with tp 4",
+    ),
+    ("qwen3-235b-a22b", "h100:8", (("weights", "fp8"), ("seq", 32500), ("batch", 16))): (
+        "weights", 58.859 * GB, f"{AICONFIGURATOR} 0.12, Qwen/Qwen3-235B-A22B-FP8 with tp 4",
+    ),
+    ("llama3.3-70b", "h100:2", (("weights", "fp8"), ("seq", 80_000))): (
+        "weights", 33.88 * GIB, "the log of vLLM in llm-d-benchmark, RedHatAI/Llama-3.3-70B-Instruct-FP8-dynamic",
+    ),
+    ("qwen3-32b", "rtx-4090", (("weights", "q4_k_m"), ("seq", 4096))): (
+        "weights", 19.76 * GB, "the file Qwen3-32B-Q4_K_M.gguf of Qwen/Qwen3-32B-GGUF",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FITS, ids=lambda case: f"{case[0]} {case[1]} {dict(case[2])}")
+def test_published_models_fit(case: tuple[str, str, tuple[tuple[str, Any], ...]]) -> None:
+    model, gpus, settings = case
+    quantity, published, _ = FITS[case]
+    found = llmcalc.fit(model, gpus, **dict(settings))
+    assert found.fits
+    assert not found.result.refusals
+    assert getattr(found.result, quantity) == pytest.approx(published, rel=0.03)
+
+
+def test_the_context_of_a_published_pool_of_keys_and_values() -> None:
+    """The log of vLLM has 32.0 GiB for keys and values on each GPU, 160 KiB per token."""
+    found = llmcalc.fit("llama3.3-70b", "h100:2", weights="fp8", seq=209_715)
+    assert found.fits
+    assert found.result.state == pytest.approx(32.0 * GIB, rel=0.03)
+
+
+def test_long_contexts_have_no_activations_of_the_whole_prompt() -> None:
+    found = llmcalc.memory("deepseek-v4-flash", seq=1_048_576)
+    assert found.activations < 8 * GB
+    assert found.peak < 180 * GB
