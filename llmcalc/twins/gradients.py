@@ -119,7 +119,7 @@ def take(a: Array, index: Any) -> Result:
     """Index an array, with a VJP that accumulates gradients at repeated indices."""
 
     def back(g: Array) -> Array:
-        whole = np.zeros_like(a, dtype=g.dtype)
+        whole = np.zeros_like(g, shape=a.shape)
         np.add.at(whole, index, g)
         return whole
 

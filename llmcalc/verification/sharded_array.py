@@ -262,17 +262,14 @@ class ShardedArray(NDArrayOperatorsMixin):
         return sharded_functions.call(self.ranks, function, inputs, options)
 
     def add_at(self, index: Any, values: Any) -> None:
-        """Add values at an index, in place. Indexed dimensions become whole."""
+        """Add values at an index, in place. The array is divided as the values are, apart from indexed dimensions."""
         index = index if isinstance(index, tuple) else (index,)
         dims, _ = _indexed(index, self.ndim)
         _, to = _images(lambda part: part[index], self.shape)
         dim_of = {at: dim for dim, at in to.items() if dim not in dims}
-        kept = {axis: dim for axis, dim in self.splits.items() if dim not in dims}
-        kept |= {axis: dim_of[at] for axis, at in values.splits.items() if at in dim_of}
-        kept = {axis: dim for axis, dim in kept.items() if axis not in values.partial}
+        kept = {axis: dim_of[at] for axis, at in values.splits.items() if at in dim_of}
         whole = divide(np.zeros(self.shape), self.ranks, kept)
         values = values.as_terms(values.splits.keys() - kept.keys())
-        values = values.narrowed({axis: to[dim] for axis, dim in kept.items() if axis not in values.splits})
         parts = [part.copy() for part in whole.parts]
         for part, term in zip(parts, values.parts, strict=True):
             np.add.at(part, index, term)

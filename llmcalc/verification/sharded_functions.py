@@ -200,8 +200,8 @@ def _split(array: ShardedArray, count: int, axis: int = 0) -> list[ShardedArray]
     return [array[(*before, slice(number * size, (number + 1) * size))] for number in range(count)]
 
 
-def _zeros_like(array: ShardedArray, dtype: Any = None, shape: Any = None) -> ShardedArray:
-    return divide(np.zeros(array.shape if shape is None else shape), array.ranks, {} if shape else dict(array.splits))
+def _zeros_like(array: ShardedArray, shape: Sequence[int]) -> ShardedArray:
+    return divide(np.zeros(shape), array.ranks, {})
 
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
