@@ -17,7 +17,9 @@ from llmcalc.core.layer import Layer
 from llmcalc.core.ledger import entries
 from llmcalc.core.traits import divisions
 from llmcalc.layers import Attention, Embedding, Head, Hyena, Mla, Mlp, Norm, find, kinds
+from llmcalc.layers.parts.inner_norm import InnerNorm
 from llmcalc.layers.parts.rope import Rope
+from llmcalc.layers.parts.sphere import Sphere
 from llmcalc.schema import preset_files
 from llmcalc.verification.sharded_run import ShardedRun, divisible, sharded_run
 
@@ -132,9 +134,9 @@ def test_the_declarations_that_the_run_has_corrected() -> None:
     rows = 2 * 2 * 6  # blocks, sequences and tokens
     stream = rows * 11
     cases: dict[str, tuple[Layer, str, int]] = {
-        "a layer norm has two sums": (Mlp(11, 26, inner_norm=True, inner_norm_function="layernorm"), "forward", 2),
+        "a layer norm has two sums": (Mlp(11, 26, inner_norm=InnerNorm("layernorm")), "forward", 2),
         "so has a cutoff": (Mlp(11, 26, gated=True, sparsity=0.5), "forward", 2),
-        "a vector of length 1 has one": (Mlp(11, 26, on_sphere=True), "forward", 1),
+        "a vector of length 1 has one": (Mlp(11, 26, sphere=Sphere()), "forward", 1),
         "all heads share a rotary key": (
             Mla(11, 6, kv_lora_rank=5, qk_nope_head_dim=7, qk_rope_head_dim=4, v_head_dim=3), "backward", 4 + 5,
         ),
