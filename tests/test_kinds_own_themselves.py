@@ -31,7 +31,7 @@ SHARED = {"d_model", "n_layers", "n_blocks"}  # sizes of a stack, and its number
 # other things with these names in a file or folder: masks, phases, roles of a state, functions, tensors and places
 OTHERS = {
     "calc/": {"causal", "window", "chunk", "apart", "n_keys", "n_source"},
-    "calc/kv_cache.py": {"conv"},
+    "calc/kv_cache.py": {"conv", "kv"},
     "calc/memory/fit.py": {"memory"},
     "calc/traffic.py": {"kernels"},
     "calc/memory/liveness.py": {"stream"},

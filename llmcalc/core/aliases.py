@@ -124,6 +124,7 @@ PART_FIELDS: dict[str, dict[str, str]] = {  # by field that holds the part: flat
     "frequencies": {"rows": "bins", "taps_across": "taps"},
     "residual_stream": {"stream": "index", "restores_stream": "restores"},
     "multipliers": {
+        "value_scale": "value",
         "in_scale": "input",
         "gate_scale": "gate",
         "out_scale": "output",
@@ -135,6 +136,47 @@ PART_FIELDS: dict[str, dict[str, str]] = {  # by field that holds the part: flat
         "dt_scale": "dt",
     },
     "time_step": {"dt_min": "least", "dt_max": "most"},
+    "qk_norm": {
+        "qk_norm_function": "function",
+        "qk_norm_scale": "scale",
+        "qk_norm_bias": "bias",
+        "qk_norm_eps": "eps",
+        "qk_norm_unit_offset": "unit_offset",
+        "qk_norm_late": "late",
+    },
+    "score_bias": {
+        "alibi_scale": "scale",
+        "n_buckets": "n_buckets",
+        "max_distance": "max_distance",
+        "relative_shared": "shared",
+    },
+    "cross": {"d_source": "d_source", "streams": "streams"},
+    "inputs": {"d_input": "width", "d_input_v": "value_width", "values_of": "values_of"},
+    "indexer": {
+        "index_heads": "n_heads",
+        "index_dim": "dim",
+        "index_block": "block",
+        "index_pooled": "pooled",
+        "index_local": "local",
+        "index_unit_offset": "unit_offset",
+        "index_topk": "top_k",
+        "index_interleaved": "interleaved",
+        "index_rotates_end": "rotates_end",
+        "index_compressed": "compressed",
+        "index_input_norm": "input_norm",
+        "index_position_scaled": "position_scaled",
+    },
+    "kv": {
+        "prefix": "prefix",
+        "exclusive": "exclusive",
+        "values_are_keys": "values_are_keys",
+        "kv_reused": "reused",
+        "v_rope": "rope",
+        "v_norm": "norm",
+    },
+    "o_norm": {"o_norm_function": "function"},
+    "implementation": {"implemented_cache": "cache", "softmax_in_fp32": "softmax_in_fp32"},
+    "temperature": {"temperature_law": "law", "temperature_length": "length", "temperature_start": "start"},
 }
 # by layer kind: the first names of its fields in the order that fingerprints keep; later fields follow
 FIRST_FIELDS = {
@@ -165,16 +207,35 @@ FIRST_FIELDS = {
         latent_norm_eps capacity_factor top_k_run n_zero_experts out_bias capacity batch_capacity capacity_share
         priority_by_score renormalise_late d_router router_residual n_null_experts n_shared learned_gate_scale unused
     """,
+    "attention": """
+        d_model n_heads n_kv_heads d_head d_head_v q_bias k_bias v_bias o_bias qk_norm qk_norm_function qk_norm_scale
+        qk_norm_bias qk_norm_eps qk_norm_unit_offset qk_norm_late positions alibi_scale rotary_dim rope_theta
+        rope_interleaved rope_reversed rope_grid rope_scaling rope_factor rope_length rope_low_factor rope_high_factor
+        rope_fast rope_slow rope_truncate rope_attention rope_factors n_buckets max_distance relative_shared causal
+        window window_ahead chunk cross d_source d_input d_input_v values_of adapter_rank n_adapters index_heads
+        index_dim index_block index_pooled index_local index_unit_offset index_topk clip gated gate_per_head gate_bias
+        gate_function sinks prompt prefix exclusive values_are_keys kv_reused v_rope v_norm head_norm o_norm
+        o_norm_function implemented_cache logit_softcap scale value_scale in_scale out_scale temperature
+        temperature_law temperature_length temperature_start softmax_in_fp32 streams merge unused
+    """,
+    "mla": """
+        d_model n_heads kv_lora_rank qk_nope_head_dim qk_rope_head_dim v_head_dim q_lora_rank bias rope rope_theta
+        causal window gate gate_per_head double_latent key_norm latent_scaled sinks index_heads index_dim index_topk
+        index_interleaved index_rotates_end index_compressed index_input_norm index_position_scaled latent_reused
+        latent_lent position_scaled rope_learned scale temperature temperature_length temperature_start norm_eps
+        rotary_dim rope_interleaved rope_reversed rope_grid rope_scaling rope_factor rope_length rope_low_factor
+        rope_high_factor rope_fast rope_slow rope_truncate rope_attention rope_factors
+    """,
 }
-# by layer kind: flat fields that were the last of the kind, in the order that fingerprints keep
-LAST_FIELDS = {"mla": frozenset(PART_FIELDS["rope"]) - {"rope_theta"}}
 PART_FLAGS = {
-    "gate": "gated",
-    "inner_norm": "inner_norm",
-    "sphere": "on_sphere",
-}  # flat fields that tell whether a layer has a part
+    "gated": ("gate", True),
+    "head_norm": ("o_norm", "head"),
+    "on_sphere": ("sphere", True),
+}  # flags for a part or for its short form
+PART_SWITCHES = ("cross", "inner_norm", "o_norm")  # parts whose own name was a flag
 PART_ABSENT = {"gate_bias": "none"}  # values of flat fields without the part, if different from the default
-PART_WIDTHS = {"rotary_dim": "d_head"}  # flat fields whose value without the part is that of another field
+# flat fields whose value without the part is that of another field
+PART_WIDTHS = {"rotary_dim": "d_head", "index_dim": "d_head", "d_source": "d_model"}
 PART_SHORT_FORMS = {"positions": ("score_bias", "rope")}  # a field whose value is the name of a part or of a choice
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from .aliases import (
     FIRST_FIELDS,
-    LAST_FIELDS,
     LAYER_CHOICES,
     LAYER_FIELDS,
     LAYER_KINDS,
@@ -64,9 +63,10 @@ def _first_fields(value: Any) -> list[tuple[str, Any, Any]]:
     """
     if not isinstance(value, Layer) or not value.PARTS:
         return [(entry.name, getattr(value, entry.name), entry.default) for entry in fields(value)]
-    last = LAST_FIELDS.get(value.kind(), frozenset())
-    places = {name: place for place, name in enumerate(FIRST_FIELDS.get(value.kind(), "").split())}
-    return sorted(flat_fields(value), key=lambda entry: (entry[0] in last, places.get(entry[0], len(places))))
+    kinds = [base.kind() for base in type(value).__mro__ if issubclass(base, Layer)]
+    named = next((FIRST_FIELDS[kind] for kind in kinds if kind in FIRST_FIELDS), "").split()
+    places = {name: place for place, name in enumerate(named)}
+    return sorted(flat_fields(value), key=lambda entry: places.get(entry[0], len(places)))
 
 
 def _first_names(value: object) -> tuple[str, dict[str, str], dict[str, dict[str, str]]]:

@@ -6,37 +6,49 @@ still supported in presets, overrides, constructors and attributes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from .aliases import PART_ABSENT, PART_FIELDS, PART_FLAGS, PART_SHORT_FORMS, PART_WIDTHS
+from .aliases import PART_ABSENT, PART_FIELDS, PART_FLAGS, PART_SHORT_FORMS, PART_SWITCHES, PART_WIDTHS
 from .errors import DescriptionError, short_repr
 from .part import Part, read_part
 from .record import MISSING, changed, fields
 
 Path = tuple[str, ...]
-# parts that another flat field adds or removes
-_SWITCHED = {*PART_FLAGS, *(name for path in PART_SHORT_FORMS.values() for name in path)}
 _noticed: list[str] = []  # flat name in the first constructor call that used one; later calls give no warning
 
 
+class Names(NamedTuple):
+    """Names that a layer kind accepts in addition to its fields."""
+
+    short_forms: dict[str, tuple[str, str]]  # field whose choice the name sets, and part that a choice stands for
+    flags: dict[str, tuple[str, Any]]  # part that the flag adds or removes, and the value that stands for the part
+    fields: dict[str, Path]  # path of a field of a part
+
+    def has(self, name: str) -> bool:
+        """Return whether a name is a flat name."""
+        return any(name in table for table in self)
+
+    def part(self, name: str) -> str:
+        """Return the part that a flat name belongs to, or an empty string for short forms."""
+        return (self.flags.get(name) or self.fields.get(name) or ("",))[0]
+
+
 @cache
-def flat_names(cls: type[Part]) -> dict[str, Path]:
-    """Return a mapping from the flat names of a layer kind to the paths of the corresponding fields."""
-    found: dict[str, Path] = {PART_FLAGS[part]: (part,) for part in cls.PARTS if PART_FLAGS.get(part, part) != part}
-    for part in cls.PARTS:
-        found |= {flat: (part, *path) for flat, path in part_fields(cls, part).items()}  # type: ignore[arg-type]
+def flat_names(cls: type[Part]) -> Names:
+    """Return the flat names of a layer kind. The kind's own fields have priority."""
     own = {entry.name for entry in fields(cls)}
-    return found | {short: path for short, path in PART_SHORT_FORMS.items() if {*path} <= own}
-
-
-@cache
-def part_fields(cls: type[Part], part: str) -> dict[str, Path]:
-    """Return a mapping from flat names to paths within a part, for the fields that the part has in this layer kind."""
-    paths = {flat: (*path.split("."),) for flat, path in PART_FIELDS.get(part, {}).items()}
-    known = {name for choice in cls.PARTS[part] for name in choice.__match_args__}  # type: ignore[attr-defined]
-    return {flat: path for flat, path in paths.items() if path[0] in known}
+    paths: dict[str, Path] = {}
+    for part, choices in cls.PARTS.items():
+        known = {name for choice in choices for name in choice.__match_args__} if type(choices) is tuple else None
+        for flat, path in PART_FIELDS.get(part, {}).items():
+            first, *rest = path.split(".")
+            if flat not in own and (known is None or first in known):
+                paths[flat] = (part, first, *rest)
+    flags = {flag: (part, usual) for flag, (part, usual) in PART_FLAGS.items() if part in cls.PARTS and flag not in own}
+    short_forms = {short: path for short, path in PART_SHORT_FORMS.items() if {*path} <= own}
+    return Names(short_forms, flags, paths)
 
 
 def current(cls: type[Part], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,12 +56,12 @@ def current(cls: type[Part], given: Mapping[str, Any]) -> dict[str, Any]:
     warning.
     """
     names = flat_names(cls)  # type: ignore[arg-type]
-    flat = [name for name in given if name in names and name not in PART_SHORT_FORMS]
+    flat = [name for name in given if names.part(name)]
     if flat and not _noticed:
         import warnings  # slow to import, and needed only here
 
         _noticed.append(flat[0])
-        text = f"{cls.__name__}: {flat[0]} is now written as a field of {names[flat[0]][0]}"
+        text = f"{cls.__name__}: {flat[0]} is now written as a field of {names.part(flat[0])}"
         warnings.warn(text, DeprecationWarning, stacklevel=4)
     return nested(cls, given)
 
@@ -57,46 +69,67 @@ def current(cls: type[Part], given: Mapping[str, Any]) -> dict[str, Any]:
 def nested(cls: type[Part], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return field values with flat fields moved into parts. The flat fields of an absent part are dropped."""
     names = flat_names(cls)  # type: ignore[arg-type]
-    found = {name: value for name, value in given.items() if name not in names}
-    for short, (field, part, *_) in PART_SHORT_FORMS.items():
-        if short in names and short in given:
-            is_part = given[short] == part
-            found[field] = "none" if is_part else given[short]
-            found[part] = (found.get(part) or True) if is_part else None
-    for part, flag in PART_FLAGS.items():
-        if flag in names and flag in given:
-            if type(given[flag]) is not bool:
-                raise DescriptionError(f"{flag} must be true or false, not {short_repr(given[flag])}")
-            found[part] = (found.get(part) or True) if given[flag] else None
+    found = {name: value for name, value in given.items() if not names.has(name)}
+    for short in given.keys() & names.short_forms.keys():
+        field, part = names.short_forms[short]
+        is_part = given[short] == part
+        found[field] = None if is_part else given[short]
+        found[part] = (found.get(part) or True) if is_part else None
+    for flag in given.keys() & names.flags.keys():
+        if type(given[flag]) is not bool:
+            raise DescriptionError(f"{flag} must be true or false, not {short_repr(given[flag])}")
+        part, usual = names.flags[flag]
+        found[part] = (found.get(part) or usual) if given[flag] else None if usual is True else found.get(part)
     defaults = {entry.name: entry.default for entry in fields(cls)}
     for part in cls.PARTS:
-        paths = part_fields(cls, part)  # type: ignore[arg-type]
-        moved = {paths[name]: given[name] for name in given if name in paths}
-        given_part = found.get(part, defaults[part])
-        if moved and defaults[part] is None and part not in _SWITCHED:
-            given_part = _implied(cls.PARTS[part][0], given_part, moved)
-            found[part] = given_part
-        base = read_part(cls.PARTS[part], given_part, defaults[part], part) if moved else None
-        if base is not None:
-            found[part] = _with(base, moved)
+        moved = {path[1:]: given[name] for name, path in names.fields.items() if path[0] == part and name in given}
+        if moved:
+            value = found.get(part, defaults[part])
+            value = _implied(cls.PARTS[part][0], value, moved) if _is_implied(cls, part) else value
+            found[part] = _combined(cls.PARTS[part], value, moved, defaults[part], part)
     return found
 
 
+def _is_implied(cls: type[Part], part: str) -> bool:
+    """Return whether flat fields of the part imply that the layer has the part, because no other flat name does."""
+    named = {*PART_SWITCHES, *(part for part, _ in PART_FLAGS.values())}
+    named |= {name for path in PART_SHORT_FORMS.values() for name in path}
+    choices = cls.PARTS[part]
+    return part not in named and getattr(cls, part) is None and len(choices) == 1 and not choices[0].SHORT
+
+
 def _implied(cls: type[Part], value: Any, moved: Mapping[Path, Any]) -> Any:
-    """Return ``value``, or the part that its flat fields in ``moved`` imply, or None if a required field is null."""
-    given = {path[0]: item for path, item in moved.items()}
-    required = [entry.name for entry in fields(cls) if entry.default is MISSING]
-    if any(given.get(name, value or None) is None for name in required):
-        return None
-    if value or required:
-        return value or given
-    usual = {entry.name: entry.default for entry in fields(cls)}
-    return given if any(item != usual[name] for name, item in given.items()) else None
+    """Return ``value``, or True if the fields in ``moved`` require a part, or None if they leave an empty part.
+
+    The required fields of a part decide if there are any. Otherwise, all fields do.
+    """
+    defaults = {entry.name: None if entry.default is MISSING else entry.default for entry in fields(cls)}
+    deciding = [entry.name for entry in fields(cls) if entry.default is MISSING] or [*defaults]
+    given = {path[0]: item for path, item in moved.items() if path[0] in deciding}
+    current = {name: getattr(value, name) for name in deciding} if isinstance(value, Part) else {}
+    is_set = any(item != defaults[name] for name, item in (current | given).items())
+    if isinstance(value, Part):
+        return value if is_set or not given else None
+    return value or is_set or None
+
+
+def _combined(
+    choices: Sequence[type[Part]], value: Any, moved: Mapping[Path, Any], usual: Any, name: str
+) -> Part | None:
+    """Return the part ``value`` with new values at the given paths."""
+    if len(choices) == 1 and not isinstance(value, Part):
+        plain = {path[0]: item for path, item in moved.items() if len(path) == 1 and path[0] not in choices[0].PARTS}
+        if choices[0].SHORT and not isinstance(value, Mapping | bool | None) and value != choices[0].ABSENT:
+            value = {choices[0].SHORT: value}
+        value = {**({} if value is True else value), **plain} if value is True or isinstance(value, Mapping) else value
+    base = read_part(choices, value, usual if isinstance(usual, Part) else None, name)
+    return _with(base, moved) if base else None
 
 
 def _with(part: Part, moved: Mapping[Path, Any]) -> Part:
-    """Return a part with new values at the given paths. Values for fields that an inner part lacks are dropped."""
+    """Return a part with new values at the given paths. Values for fields that the part lacks are dropped."""
     values: dict[str, Any] = {path[0]: value for path, value in moved.items() if len(path) == 1}
+    values = {name: value for name, value in values.items() if name in part.__match_args__}  # type: ignore[attr-defined]
     for name, choices in part.PARTS.items():
         inner = {path[1]: value for path, value in moved.items() if path[0] == name and len(path) > 1}
         current = getattr(part, name)
@@ -112,33 +145,58 @@ def _with(part: Part, moved: Mapping[Path, Any]) -> Part:
 
 def attribute(layer: Part, name: str) -> Any:
     """Return the value of a flat field, or the default if the layer lacks the part."""
-    if name.startswith("__") or name not in flat_names(type(layer)):  # type: ignore[arg-type]
-        raise AttributeError(f"{type(layer).__name__} has no attribute {name!r}")
-    return next(value for flat, value, _ in flat_fields(layer) if flat == name)
+    names = flat_names(type(layer))  # type: ignore[arg-type]
+    if name in names.fields:
+        try:
+            return _flat_value(layer, name, names.fields[name])
+        except StopIteration:  # no part that the layer can have has this field
+            pass
+    if name in names.flags:
+        part, usual = names.flags[name]
+        return _is_flagged(getattr(layer, part), usual)
+    if name in names.short_forms:
+        field, part = names.short_forms[name]
+        return _word(getattr(layer, field)) if getattr(layer, part) is None else part
+    raise AttributeError(f"{type(layer).__name__} has no attribute {name!r}")
+
+
+def _flat_value(layer: Part, name: str, path: Path) -> Any:
+    part, *rest = path
+    value = getattr(layer, part)
+    if value is not None:
+        return _at(value, layer.PARTS[part], rest)
+    width = getattr(layer, PART_WIDTHS[name], None) if name in PART_WIDTHS else None
+    return PART_ABSENT.get(name, _at(None, layer.PARTS[part], rest)) if width is None else width
 
 
 def flat_fields(layer: Part) -> list[tuple[str, Any, Any]]:
     """Return (name, value, default) for all fields, with flat names instead of parts."""
     found: list[tuple[str, Any, Any]] = []
-    shorts = {field: (short, part) for short, (field, part) in PART_SHORT_FORMS.items()}
+    names = flat_names(type(layer))  # type: ignore[arg-type]
+    shorts = {field: short for short, (field, _) in names.short_forms.items()}
     for name, _, default in fields(layer):
-        value = getattr(layer, name)
-        if name in shorts and shorts[name][1] in layer.PARTS:
-            short, part = shorts[name]
-            found.append((short, value if getattr(layer, part) is None else part, default))
-        elif name in PART_FIELDS and name in layer.PARTS:
-            if default is not None or name in PART_FLAGS:
-                found.append((PART_FLAGS.get(name, name), value is not None, default is not None))
-            for flat, path in part_fields(type(layer), name).items():  # type: ignore[arg-type]
-                usual = _at(default, layer.PARTS[name], path)
-                absent = getattr(layer, PART_WIDTHS.get(flat, ""), PART_ABSENT.get(flat, usual))
-                found.append((flat, absent if value is None else _at(value, layer.PARTS[name], path), usual))
-        else:
+        value, choices = getattr(layer, name), layer.PARTS.get(name, ())
+        if name in shorts:
+            found.append((shorts[name], attribute(layer, shorts[name]), "none"))
+        elif not choices:
             found.append((name, value, default))
+        elif name in PART_SWITCHES or default is not None:
+            usual = getattr(choices[0], choices[0].SHORT) if choices[0].SHORT else True
+            found.append((name, _is_flagged(value, usual), default is not None))
+        elif choices[0].SHORT:
+            absent = choices[0].ABSENT
+            found.append((name, absent if value is None else getattr(value, choices[0].SHORT), absent))
+        found += [
+            (flag, _is_flagged(value, usual), False) for flag, (part, usual) in names.flags.items() if part == name
+        ]
+        known = {field for choice in choices for field in choice.__match_args__}  # type: ignore[attr-defined]
+        for flat, path in names.fields.items():
+            if path[0] == name and path[1] in known:
+                found.append((flat, _flat_value(layer, flat, path), _at(default, choices, [*path[1:]])))
     return found
 
 
-def _at(part: Part | None, choices: tuple[type[Part], ...], path: Path) -> Any:
+def _at(part: Part | None, choices: Sequence[type[Part]], path: list[str]) -> Any:
     """Return the value at a path in a part, or the default of the first choice with a matching field."""
     first, *rest = path
     holder = part if part is not None and first in part.__match_args__ else None  # type: ignore[attr-defined]
@@ -146,4 +204,13 @@ def _at(part: Part | None, choices: tuple[type[Part], ...], path: Path) -> Any:
     value = getattr(holder or owner, first, None)
     if first not in owner.PARTS:
         return value
-    return _at(value, owner.PARTS[first], (*rest,)) if rest else value.kind() if value else "none"
+    return _at(value, owner.PARTS[first], rest) if rest else _word(value)
+
+
+def _is_flagged(part: Part | None, usual: Any) -> bool:
+    """Return whether a flag whose value stands for ``usual`` is set."""
+    return part is not None and (usual is True or getattr(part, part.SHORT) == usual)
+
+
+def _word(part: Part | None) -> str:
+    return part.kind() if part else "none"

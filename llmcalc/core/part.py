@@ -1,14 +1,15 @@
 """Parts, which are records that describe one option of a layer, such as rotary positions. Fields are validated.
 
-A layer field can hold a part. In presets and Python, a part can also be written as a mapping of its fields, or
-as ``true`` to use the defaults. If a field accepts several kinds of parts, the name of the part is required:
+A layer field can hold a part. In presets and Python, a part can also be written as a mapping of its fields, as
+``true`` to use the defaults, or as the value of its main field (``qk_norm: head``). If a field accepts several kinds
+of parts, the name of the part is required:
 
     rope: {theta: 5e5, scaling: {yarn: {factor: 8.0, length: 4096}}}
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import compress
 from operator import is_not
@@ -29,12 +30,16 @@ class Part:
     ``CHOICES`` lists the allowed values of string fields. Integer fields are sizes of at least 1, or at least 0 if
     listed in ``ZERO_ALLOWED``. ``PARTS`` lists the allowed classes for each field that holds a part. ``SHRINK``
     sets the small sizes of fields in tests (see ``core/shrink.py``). Unlisted fields are set to new primes.
+    ``SHORT`` names the field that a part written as a single value sets (``qk_norm: head``), and ``ABSENT`` is the
+    value of that field that means no part.
     """
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {}
     ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset()
-    PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {}
+    PARTS: ClassVar[Mapping[str, Sequence[type[Part]]]] = {}
     SHRINK: ClassVar[dict[str, str]] = {}
+    SHORT: ClassVar[str] = ""
+    ABSENT: ClassVar[object] = "none"
 
     def __post_init__(self) -> None:
         self.check()
@@ -108,7 +113,7 @@ def _plan(kind: type[Part]) -> list[tuple[str, str, bool, Any, Callable[[object]
 def _test(kind: type[Part], name: str, base: str) -> Callable[[object], bool]:
     """Return a function that tells whether a value is valid for a field."""
     if name in kind.PARTS:
-        return lambda value: isinstance(value, kind.PARTS[name])
+        return lambda value: type(value) in kind.PARTS[name]
     if base == "int":
         least = 0 if name in kind.ZERO_ALLOWED else 1
         return lambda value: type(value) is int and least <= value <= LARGEST_SIZE
@@ -140,19 +145,21 @@ def _part_at(owner: Part, name: str, value: object, usual: object) -> Part | Non
 
 
 def read_part(
-    choices: tuple[type[Part], ...], value: object, usual: Part | None = None, field: str = "part"
+    choices: Sequence[type[Part]], value: object, usual: Part | None = None, field: str = "part"
 ) -> Part | None:
     """Convert ``value`` to a part. ``None`` and ``False`` are converted to None.
 
-    A mapping changes fields of ``usual``. A part whose required field is null is absent. If there are several
+    A mapping changes fields of ``usual``. A part whose main or required field is null is absent. If there are several
     choices, the mapping has the form ``{name: fields}``. Null removes an inherited name, and a name without fields
     selects the part with default values.
     """
     if value is None or value is False:
         return None
-    if isinstance(value, choices):
+    if isinstance(value, Part) and type(value) in choices:
         return value
     if len(choices) == 1:
+        if choices[0].SHORT and not isinstance(value, Mapping | bool):
+            value = {choices[0].SHORT: value}
         if not isinstance(value, Mapping) and value is not True:
             raise DescriptionError(f"{field} must be a mapping, true or false, not {short_repr(value)}")
         return _make(choices[0], {} if value is True else value, usual, field)
@@ -182,10 +189,10 @@ def _make(cls: type[Part], given: Mapping[Any, Any], usual: Part | None, name: s
     for key in given:
         if key not in known:
             raise UnknownNameError(f"{name} field", key, known).under((key,))
-    required = [entry.name for entry in fields(cls) if entry.default is MISSING]
-    if any(given.get(field, True) is None for field in required):
+    absent = {entry.name: None for entry in fields(cls) if entry.default is MISSING} | {cls.SHORT: cls.ABSENT}
+    if any(key in given and given[key] == value for key, value in absent.items()):
         return None
-    needed = [field for field in required if field not in given]
+    needed = [entry.name for entry in fields(cls) if entry.default is MISSING and entry.name not in given]
     if usual is None and needed:
         raise DescriptionError(f"{name} requires {' and '.join(needed)}")
     return cls(**given) if usual is None else changed(usual, **given) if given else usual

@@ -92,23 +92,33 @@ SHARED_MODULES = {  # modules that define several kinds, each with its name in `
 PARTS = {  # modules by class
     "Bounds": "bounds",
     "Capacity": "expert_capacity",
+    "Cross": "cross",
     "Frames": "frames",
     "Frequencies": "frequencies",
     "Gate": "gate",
+    "Implementation": "implementation",
     "InnerNorm": "inner_norm",
     "InputRows": "sequence",
+    "Inputs": "inputs",
+    "Kv": "kv",
     "Latent": "latent",
     "Lora": "lora",
     "MlpMultipliers": "multipliers",
+    "Multipliers": "multipliers",
+    "OutputNorm": "output_norm",
     "Padding": "padding",
     "Pooler": "pooler",
+    "QkNorm": "qk_norm",
     "ResidualStream": "residual_stream",
     "Rope": "rope",
     "SequenceRows": "sequence",
     "Sphere": "sphere",
     "SsmMultipliers": "multipliers",
+    "Temperature": "temperature",
     "TimeStep": "time_step",
+    "TokenIndexer": "token_indexer",
 }
+SCORE_BIASES = ("Alibi", "Distances", "Projected", "Relative")
 _MODULE = {kind: module for module, kinds in SHARED_MODULES.items() for kind in kinds}
 
 
@@ -142,6 +152,9 @@ def __getattr__(name: str) -> type[Part]:
     """Import a layer class such as ``Attention``, or a part class such as ``Rope``, on first access."""
     if name in PARTS:
         globals()[name] = part = getattr(import_module(f".parts.{PARTS[name]}", __name__), name)
+        return part  # type: ignore[no-any-return]
+    if name in SCORE_BIASES:
+        globals()[name] = part = getattr(import_module(f".score_biases.{name.lower()}", __name__), name)
         return part  # type: ignore[no-any-return]
     kind = next((kind for kind in kinds() if kind.replace("_", "") == name.lower()), "")
     if not name[:1].isupper() or not kind:

@@ -10,7 +10,6 @@ from ..core.layer import Layer
 from ..core.record import record
 from ..core.traits import Parallel, Roles
 from ._rows import with_prompt
-from .indexer import Indexer
 
 Kind = TypeVar("Kind", bound=type[Layer])
 RELATIVE_KEYS = (
@@ -28,7 +27,11 @@ RELATIVE_ATTENTION = (  # [dai2019, Section 3.3]
     "p[b h q k] = softmax(s)",
     "o[b q h e] = p[b h q k] v[b k h e]",
 )
-HEADS = (("q", "h e"), ("k", "g e"), ("v", "g v"))
+PROJECTED = {"q": "h e", "k": "g e", "v": "g v"}
+FLASH = (
+    "statistics[b h q] = log_sum_exp(o) | flash",
+    "mask[b q k] = keep(mask) | flash torch",  # torch's fused attention saves a mask in the compute format
+)
 
 
 @record
@@ -80,23 +83,11 @@ def add_value_convolution(declaration: Declaration, taps: int | None) -> None:
         declaration.equations("vc[b q h e] = v[b q h e] conv[h K]", "o[b q h e] = add(o, vc)")
 
 
-def add_lora(d_in: str) -> list[str]:
-    """Return the equations that add LoRA adapters to queries, keys and values. ``d_in`` is the input axis."""
-    lines = []
-    for name, axes in HEADS:
-        lines += [
-            f"{name}a[b q ar] = x[b q {d_in}] w{name}_a[{d_in} ar]",
-            f"{name}l[b q {axes}] = {name}a[b q ar] w{name}_b[ar {axes}]",
-            f"{name}[b q {axes}] = add({name}, {name}l)",
-        ]
-    return lines
-
-
 def token_axes(layer: Any) -> dict[str, int | str]:
     """Return the lengths of the new, visible and cached token axes that differ from the workload's lengths."""
     axes: dict[str, int | str] = {}
-    if layer.streams > 1:
-        axes |= {"ms": layer.streams, "q": "q * ms"}
+    if layer.cross and layer.cross.streams > 1:
+        axes |= {"ms": layer.cross.streams, "q": "q * ms"}
     if layer.window:
         axes |= {"k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"}
     elif layer.chunk:
@@ -112,24 +103,27 @@ def token_axes(layer: Any) -> dict[str, int | str]:
     return axes
 
 
-def add_softmax(keys: str, scores: str, in_fp32: bool) -> list[str]:
-    """Return the equations for a softmax over ``keys``, followed by dropout."""
+def add_softmax(axes: str, scores: str, in_fp32: bool, name: str = "p") -> list[str]:
+    """Return the equations for a softmax of ``scores``, followed by dropout. The weights have the given axes."""
+    copy = "f" + name[1:]
     lines = []
     if in_fp32:
-        lines += [f"f[b h q {keys}] = softmax_fp32({scores}) | core torch", f"p[b h q {keys}] = cast(f) | core torch"]
-    lines += [f"p[b h q {keys}] = softmax({scores}) | core{' model' if in_fp32 else ''}"]
-    return [*lines, f"p[b h q {keys}] = dropout(p) | core dropout"]
+        lines += [f"{copy}[{axes}] = softmax_fp32({scores}) | core torch"]
+        lines += [f"{name}[{axes}] = cast({copy}) | core torch"]
+    lines += [f"{name}[{axes}] = softmax({scores}) | core{' model' if in_fp32 else ''}"]
+    return [*lines, f"{name}[{axes}] = dropout({name}) | core dropout"]
 
 
 def add_kv_cache(layer: Any, declaration: Declaration) -> None:
     """Add the KV cache and the attention mask to the declaration."""
     tokens = "s" if layer.cross else "t"
-    if (layer.causal or layer.cross) and not layer.kv_reused and layer.implemented_cache != "none":
-        repeated = layer.implemented_cache == "query_heads"
-        for heads, tags in (("g", ("model",)), ("h", ("torch",))) if repeated else (("g", ()),):
+    cache = layer.implementation.cache if layer.implementation else "compact"
+    is_reused = bool(layer.kv and layer.kv.reused)
+    if (layer.causal or layer.cross) and not is_reused and cache != "none":
+        for heads, tags in (("g", ("model",)), ("h", ("torch",))) if cache == "query_heads" else (("g", ()),):
             declaration.state(f"k[b {tokens} {heads} e]", "kv", *tags)
             declaration.state(f"v[b {tokens} {heads} v]", "kv", *tags)
-    if layer.implemented_cache == "all_tokens":
+    if cache == "all_tokens":
         declaration.as_torch |= {"k": "c + q", "t": "c + q"}
     elif layer.chunk and layer.causal:
         declaration.as_torch |= {"k": "min(c, Z - 1) + q", "t": "min(c + q, Z - 1)"}
@@ -142,33 +136,18 @@ def add_kv_cache(layer: Any, declaration: Declaration) -> None:
         declaration.mask = f"apart:{layer.chunk}"
 
 
-def include_indexer(layer: Any, declaration: Declaration) -> None:
-    """Declare the indexer, if the layer has one, and update the attention mask."""
-    if not layer.index_heads:
-        return
-    sizes = layer.d_model, layer.index_heads, layer.index_dim
-    block = {"block": layer.index_block, "pooled": layer.index_pooled}
-    indexer = Indexer(*sizes, weighted=False, key_norm="rmsnorm", query_norm=True, **block)
-    declaration.include("indexer", indexer)
-    if layer.index_topk and declaration.mask == "causal":
-        declaration.mask = f"window:{layer.index_topk}"  # as many pairs as with the nearest tokens
-
-
 def contradictions(layer: Any) -> Iterator[tuple[str, str]]:
     """Yield a field name and an error message for each invalid combination of attention fields."""
-    own_values = not (layer.cross or layer.values_are_keys or layer.kv_reused)
-    if (layer.n_buckets is None) == (layer.score_bias == "relative"):
-        yield "n_buckets", "and score_bias: relative must be set together"
-    if layer.values_are_keys and (layer.v_bias or layer.d_head_v != layer.d_head):
-        yield "values_are_keys", "cannot be combined with v_bias or d_head_v"
-    if layer.streams > 1 and not layer.cross:
-        yield "streams", "requires cross: true"
-    if layer.d_input_v and not own_values:
-        yield "d_input_v", "requires a value projection"
-    if layer.values_of and not layer.d_input_v:
-        yield "values_of", "requires d_input_v"
-    if layer.v_rope and (layer.cross or layer.kv_reused or not layer.rope):
-        yield "v_rope", "requires rope and a value projection"
+    kv, inputs = layer.kv, layer.inputs
+    own_values = not (layer.cross or (kv and (kv.values_are_keys or kv.reused)))
+    if kv and kv.values_are_keys and (layer.v_bias or layer.d_head_v != layer.d_head):
+        yield "kv.values_are_keys", "cannot be combined with v_bias or d_head_v"
+    if kv and kv.rope and (layer.cross or kv.reused or not layer.rope):
+        yield "kv.rope", "requires rope and a value projection"
+    if inputs and inputs.value_width and not own_values:
+        yield "inputs.value_width", "requires a value projection"
+    if inputs and inputs.values_of and not inputs.value_width:
+        yield "inputs.values_of", "requires value_width"
     if layer.prompt and (layer.window or layer.chunk or layer.cross):
         yield "prompt", "cannot be combined with window, chunk or cross"
     if layer.window and layer.chunk:
@@ -177,13 +156,13 @@ def contradictions(layer: Any) -> Iterator[tuple[str, str]]:
         yield "merge", "cannot be combined with causal, cross, window or chunk"
     if layer.window_ahead and (layer.causal or not layer.window):
         yield "window_ahead", "requires window and causal: false"
-    if layer.adapter_rank and not own_values:
-        yield "adapter_rank", "requires query, key and value projections"
+    if layer.lora and not own_values:
+        yield "lora", "requires query, key and value projections"
 
 
 def inherit_docs(kind: Kind) -> Kind:
-    """Add the field descriptions of ``Attention`` to the docstring of a derived class."""
-    base = next(base.__doc__ or "" for base in kind.__mro__ if base.__name__ == "Attention")
+    """Add the field descriptions of the base class to the docstring of a derived class."""
+    base = next(base.__doc__ or "" for base in kind.__mro__[1:] if "Attributes:" in (base.__doc__ or ""))
     text, _, own = (kind.__doc__ or "").strip().partition("\n\n    Attributes:")
     kind.__doc__ = f"{text}\n\n    Attributes:{base.partition('Attributes:')[2].rstrip()}{own}"
     return kind
@@ -198,6 +177,6 @@ def derive_head_width(layer: Any) -> None:
 
 def check_bidirectional(layer: Any) -> None:
     """Raise a SizeError if an encoder-only layer sets decoder fields."""
-    for name in ("causal", "cross", "window", "chunk", "prompt", "prefix"):
+    for name in ("causal", "cross", "window", "chunk", "prompt", "kv"):
         if getattr(layer, name):
             raise layer.size_error(name, "is only available for decoder attention")

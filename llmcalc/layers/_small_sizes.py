@@ -30,8 +30,8 @@ def shrink_heads(
 def shrink_attention(layer: Any, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
     """Return small head counts that divide evenly, even rotary widths, and one scaling factor per rotary pair."""
     found = shrink_heads(layer, sizes, together=layer.HEADS_TOGETHER)
-    if layer.index_heads == layer.n_kv_heads:
-        found["index_heads"] = found["n_kv_heads"]
+    if layer.indexer and layer.indexer.n_heads == layer.n_kv_heads:
+        found["indexer"] = changed(small["indexer"], n_heads=found["n_kv_heads"])
     if layer.rope:
         found["d_head"] = shrink_rotated_head(layer, sizes)
     if layer.d_head_v == layer.d_head:

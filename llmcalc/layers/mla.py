@@ -6,18 +6,21 @@ the query and the output. The eager code of transformers expands the full cache 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.part import Part
+from ..core.part_family import PartFamily
 from ..core.record import record
 from ..core.traits import Parallel, Roles
-from .indexer import Indexer
 from .parts.rope import Rope, check_rope
 
 if TYPE_CHECKING:
     from ..core.shrink import Sizes
+    from .parts.latent_indexer import LatentIndexer
+    from .parts.temperature import Temperature
 
 
 @record
@@ -35,7 +38,7 @@ class Mla(Layer):
         bias: whether the down-projections and the output projection have biases.
         rope: rotary positions of the rotary part; None if the part is not rotated (Kimi Linear).
         scale: scaling factor for the scores (default: 1 / sqrt(qk_nope_head_dim + qk_rope_head_dim)).
-        temperature, temperature_length, temperature_start: query scaling by position, as in ``attention``.
+        temperature: query scaling that grows with the position.
         norm_eps: epsilon of the norms on the latents.
         causal: whether later tokens are masked.
         window: window size in tokens, including the query token.
@@ -45,12 +48,8 @@ class Mla(Layer):
         key_norm: whether the rotary key has a norm.
         latent_scaled: whether both latents are scaled by sqrt(d_model / rank) after their norms (LongCat-Flash).
         sinks: whether each head has a learned sink logit in the softmax.
-        index_heads: number of indexer heads; None for no indexer.
-        index_dim: width of each indexer head.
-        index_interleaved: whether the rotated pairs of the indexer are adjacent.
-        index_rotates_end: whether the end of each indexer head is rotated instead of the start.
+        indexer: indexer that selects tokens.
         index_topk: number of tokens selected per query by the indexer of this layer or an earlier layer.
-        index_compressed, index_input_norm, index_position_scaled: same as the ``indexer`` fields without ``index_``.
         latent_reused: whether the latent and rotary key are reused from an earlier layer (Mistral Large 4).
         latent_lent: whether later layers reuse the latent and rotary key of this layer.
         position_scaled: whether each query head is scaled by a learned linear function of the log position.
@@ -75,22 +74,14 @@ class Mla(Layer):
     key_norm: bool = False
     latent_scaled: bool = False
     sinks: bool = False
-    index_heads: int | None = None
-    index_dim: int = 128
+    indexer: LatentIndexer | None = None
     index_topk: int | None = None
-    index_interleaved: bool = False
-    index_rotates_end: bool = False
-    index_compressed: int | None = None
-    index_input_norm: bool = False
-    index_position_scaled: bool = False
     latent_reused: bool = False
     latent_lent: bool = False
     position_scaled: bool = False
     rope_learned: int | None = None
     scale: float | None = None
-    temperature: float = 0.0
-    temperature_length: int = 8192
-    temperature_start: int = 1
+    temperature: Temperature | None = None
     norm_eps: float = 1e-6
 
     AXES: ClassVar[str] = """
@@ -103,7 +94,7 @@ class Mla(Layer):
     """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="h", whole="v Q C nope rope qk QQ rf")
     ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="v_head_dim", windows="window")
-    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"temperature_start", "qk_rope_head_dim"})
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"qk_rope_head_dim"})
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {
         "reused_ckv": "latent of an earlier layer",
         "reused_kr": "rotary key of an earlier layer",
@@ -114,10 +105,12 @@ class Mla(Layer):
         "qk_rope_head_dim": "6 10 14",
         "window": "7 11 13 5",
         "index_topk": "4",
-        "index_compressed": "2",
-        "temperature_length": "always 5 3 if temperature",
     }
-    PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"rope": (Rope,)}
+    PARTS: ClassVar[Mapping[str, Sequence[type[Part]]]] = {
+        "rope": (Rope,),
+        "indexer": PartFamily("parts", "latent_indexer"),
+        "temperature": PartFamily("parts", "temperature"),
+    }
 
     def __post_init__(self) -> None:
         self.check()
@@ -161,14 +154,10 @@ class Mla(Layer):
         declaration.pieces = {"kn": ("kr",)} if self.qk_rope_head_dim else {}
         declaration.weights("wkb[C | h nope]", "wvb[C | h v]", "wo[h v | d]", *(["bo[d]"] if self.bias else []))
         self._places(declaration)
-        if self.index_heads:
-            more = {name: getattr(self, f"index_{name}") for name in ("compressed", "input_norm", "position_scaled")}
-            indexer = Indexer(self.d_model, self.index_heads, self.index_dim, self.q_lora_rank, **more)
-            declaration.include("indexer", indexer)
-        softmax = "softmax(s, sinks)" if self.sinks else "softmax(s)"
-        declaration.weights(*(["sinks[h]"] if self.sinks else []))
-        lines = (line for line in (*_EXPANDED, *_ABSORBED) if self.qk_rope_head_dim or not _ROTARY & set(line.split()))
-        declaration.equations(*(line.replace("softmax(s)", softmax) for line in lines))
+        if self.indexer:
+            declaration.include("indexer", self.indexer.layer(self.d_model, self.q_lora_rank))
+        declaration.weights(*["sinks[h]"] * self.sinks)
+        declaration.equations(*self._expanded("prefill"), *self._expanded("decode torch"), *self._absorbed())
         self._gate(declaration)
         declaration.equations("y[b q d] = o[b q h v] wo[h v d]")
         declaration.equations(*(["y[b q d] = add(y, bo)"] if self.bias else []))
@@ -221,6 +210,36 @@ class Mla(Layer):
             )
             declaration.equations("q[b q h qk] = mul(q, grow)")
 
+    def _expanded(self, when: str) -> list[str]:
+        """Return the equations of attention to keys and values that are expanded from the latent."""
+        return [
+            f"kn[b k h nope] = ckv[b k C] wkb[C h nope] | {when}",
+            f"vv[b k h v] = ckv[b k C] wvb[C h v] | {when}",
+            f"s[b h q k] = q[b q h qk] kn[b k h qk] | {when} core",
+            f"s[b h q k] = scale(s) | {when} core",
+            f"p[b h q k] = softmax({self._scores()}) | {when} core",
+            f"p[b h q k] = dropout(p) | {when} core dropout",
+            f"o[b q h v] = p[b h q k] vv[b k h v] | {when} core",
+            f"statistics[b h q] = log_sum_exp(o) | {when} flash",
+        ]
+
+    def _absorbed(self) -> list[str]:
+        """Return the equations of attention to the latents, with the up-projections in the query and the output."""
+        when = "decode model"
+        rotary = [f"sr[b h q k] = qr[b q h rope] kr[b k rope] | {when}", f"s[b h q k] = add(s, sr) | {when}"]
+        return [
+            f"ql[b q h C] = qn[b q h nope] wkb[C h nope] | {when}",
+            f"s[b h q k] = ql[b q h C] ckv[b k C] | {when}",
+            *(rotary if self.qk_rope_head_dim else []),
+            f"s[b h q k] = scale(s) | {when}",
+            f"p[b h q k] = softmax({self._scores()}) | {when}",
+            f"ol[b q h C] = p[b h q k] ckv[b k C] | {when}",
+            f"o[b q h v] = ol[b q h C] wvb[C h v] | {when}",
+        ]
+
+    def _scores(self) -> str:
+        return "s, sinks" if self.sinks else "s"
+
     def _gate(self, declaration: Declaration) -> None:
         if self.gate == "none":
             return
@@ -248,30 +267,3 @@ class Mla(Layer):
         else:
             declaration.weights("wq[d | h qk]")
             declaration.equations("q[b q h qk] = x[b q d] wq[d h qk]")
-
-
-_ROTARY = {"sr[b", "sr)"}  # marks equations for the scores of rotary keys
-_EXPANDED = [
-    line.format(when=when)
-    for when in ("prefill", "decode torch")
-    for line in (
-        "kn[b k h nope] = ckv[b k C] wkb[C h nope] | {when}",
-        "vv[b k h v] = ckv[b k C] wvb[C h v] | {when}",
-        "s[b h q k] = q[b q h qk] kn[b k h qk] | {when} core",
-        "s[b h q k] = scale(s) | {when} core",
-        "p[b h q k] = softmax(s) | {when} core",
-        "p[b h q k] = dropout(p) | {when} core dropout",
-        "o[b q h v] = p[b h q k] vv[b k h v] | {when} core",
-        "statistics[b h q] = log_sum_exp(o) | {when} flash",
-    )
-]
-_ABSORBED = [
-    "ql[b q h C] = qn[b q h nope] wkb[C h nope] | decode model",
-    "s[b h q k] = ql[b q h C] ckv[b k C] | decode model",
-    "sr[b h q k] = qr[b q h rope] kr[b k rope] | decode model",
-    "s[b h q k] = add(s, sr) | decode model",
-    "s[b h q k] = scale(s) | decode model",
-    "p[b h q k] = softmax(s) | decode model",
-    "ol[b q h C] = p[b h q k] ckv[b k C] | decode model",
-    "o[b q h v] = ol[b q h C] wvb[C h v] | decode model",
-]

@@ -25,7 +25,7 @@ from ..core import aliases
 from ..core.architecture import Block, Branch, Named, Run, Stack, Sublayer
 from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, short_repr
 from ..core.expression import evaluate
-from ..core.flat_fields import flat_names, nested, part_fields
+from ..core.flat_fields import flat_names, nested
 from ..core.form import FUNCTIONS, symbol
 from ..core.layer import LARGEST_SIZE, Layer, is_number
 from ..core.layer_history import with_n_sums
@@ -209,19 +209,19 @@ class Builder:
         for key, words in aliases.LAYER_CHOICES.get(found.kind(), {}).items():
             if isinstance(given.get(key), str):
                 given = {**given, key: self._current(f"{key} of {kind}", given[key], words)}
-        if moved := [key for key in given if key in flat and key not in aliases.PART_SHORT_FORMS]:
-            for part in dict.fromkeys(flat[key][0] for key in moved):
-                names = ", ".join([*part_fields(found, part)][:2])  # type: ignore[arg-type]
+        if moved := [key for key in given if flat.part(key)]:
+            for part in dict.fromkeys(map(flat.part, moved)):
+                names = ", ".join([name for name, path in flat.fields.items() if path[0] == part][:2])
                 self.warnings[f"{names} and similar fields are now written as fields of {part}"] = None
         for key in given:
-            if key not in known and key not in flat:
+            if key not in known and not flat.has(key):
                 raise self.fail(UnknownNameError(f"{kind} field", key, known), (*path, key))
         everything = {**({"d_model": width} if "d_model" in known else {}), **fixed, **given}
         try:
             everything = nested(found, everything) if moved else everything
         except InputError as error:
             field, error.path = (error.path or ("",))[-1], None
-            key = next((key for key in moved if flat[key][-1] == field), moved[0])
+            key = next((key for key in moved if flat.fields.get(key, ("",))[-1] == field), moved[0])
             raise self.fail(error, (*path, key)) from None
         required = [entry.name for entry in fields(found) if entry.default is MISSING]
         missing = [name for name in required if name not in everything]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from .. import layers
@@ -159,7 +160,7 @@ def _fields(found: type[Part]) -> Schema:
     short: Schema = {
         name: {
             "description": f"Short form of `{field}`, or of `{part}: true`.",
-            **_any({"enum": [*found.CHOICES[field], part]}, EXPRESSION, NULL),
+            **_any({"enum": ["none", *(choice.kind() for choice in found.PARTS[field]), part]}, EXPRESSION, NULL),
         }
         for name, (field, part) in PART_SHORT_FORMS.items()
         if field in own and part in own
@@ -167,11 +168,13 @@ def _fields(found: type[Part]) -> Schema:
     return _mapping(own | short, summary(found))
 
 
-def _part(choices: tuple[type[Part], ...]) -> Schema:
+def _part(choices: Sequence[type[Part]]) -> Schema:
     """Return the schema of a field that can contain any of the given parts."""
     named = {part.kind(): {"$ref": f"#/$defs/part_{part.kind()}"} for part in choices}
     if len(choices) == 1:
-        return _any(*named.values(), {"type": "boolean"}, EXPRESSION, NULL)
+        short = [_field(choices[0], entry, "") for entry in fields(choices[0]) if entry.name == choices[0].SHORT]
+        absent = [{"const": choices[0].ABSENT}] * bool(short)
+        return _any(*named.values(), {"type": "boolean"}, *short, *absent, EXPRESSION, NULL)
     mapping = _mapping({name: _or_null(value) for name, value in named.items()}, "One of these, with its fields.")
     return _any(mapping, {"enum": ["none", *named]}, EXPRESSION, NULL)
 

@@ -4,45 +4,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy import einsum
 
 from ..core.errors import InputError, UnsupportedError
-from . import functions, gate, grid, indexer
-from .embedding import sinusoids
+from ..core.zoo_search import find_module
+from . import gate, grid, indexer, lora, output_norm, qk_norm
 from .functions import l2norm, plus, rmsnorm, softcap, softmax, times
-from .positions import alibi_slopes, buckets, temperature
+from .positions import temperature
 from .rope import rotate, rotate_pairs
-from .step import State, Step
-from .weights import Array, Weight, Weights, adapters, matrix, table, under, vector
-
-SCORE_BIASES = ("none", "alibi", "relative", "projected")
+from .step import State, Step, distances
+from .weights import Array, Weight, Weights, matrix, under, vector
 
 
 def weights(layer: Any) -> list[Weight]:
-    """Return the query, key, value and output projections, biases, gate, norms, sinks and relative position biases."""
-    if layer.score_bias not in SCORE_BIASES:
-        raise UnsupportedError(f"the NumPy model does not implement score_bias: {layer.score_bias}", where="attention")
+    """Return the query, key, value and output projections with their biases, and the weights of the options."""
     if layer.rope and layer.rope.grid == "other":
         raise UnsupportedError("the NumPy model does not implement this grid of rotary positions", where="attention")
-    if layer.d_input_v and not layer.values_of:
-        raise UnsupportedError("the NumPy model supports d_input_v only with values_of", where="attention")
+    if layer.inputs and layer.inputs.value_width and not layer.inputs.values_of:
+        raise UnsupportedError("the NumPy model supports inputs.value_width only with values_of", where="attention")
     if layer.prompt and layer.causal:
         raise UnsupportedError("the NumPy model supports a prompt only without causal masking", where="attention")
     d, h, g, e, v = layer.d_model, layer.n_heads, layer.n_kv_heads, layer.d_head, layer.d_head_v
-    own = layer.d_input or d
-    source = layer.d_source if layer.cross else own
-    own_keys = not layer.kv_reused
-    gates = gate.weights(layer)  # the projection and its bias
-    norms = {"head": ((e,), (e,)), "per_head": ((h, e), (g, e)), "projection": ((h, e), (g, e))}.get(layer.qk_norm, ())
-    made_of = table if layer.qk_norm == "per_head" else vector
-    named = [name for name in ("q_norm", "k_norm")[: len(norms)] if own_keys or name == "q_norm"]
+    own = (layer.inputs and layer.inputs.width) or d
+    source = layer.cross.d_source if layer.cross else own
+    of_values = (layer.inputs and layer.inputs.value_width) or source
+    own_keys = not (layer.kv and layer.kv.reused)
+    own_values = own_keys and not (layer.kv and layer.kv.values_are_keys)
+    gates = gate.weights(layer, own)  # the projection and its bias
     found: list[tuple[bool, Weight]] = [
         (True, matrix("wq", own, (h, e))),
         (own_keys, matrix("wk", source, (g, e))),
-        (own_keys and not layer.values_are_keys, matrix("wv", layer.d_input_v or source, (g, v))),
+        (own_values, matrix("wv", of_values, (g, v))),
         *((True, weight) for weight in gates[:1]),
         (True, matrix("wo", (h, v), d)),
         (layer.q_bias, vector("bq", h, e)),
@@ -50,34 +46,31 @@ def weights(layer: Any) -> list[Weight]:
         (layer.v_bias and own_keys, vector("bv", g, v)),
         *((True, weight) for weight in gates[1:]),
         (layer.o_bias, vector("bo", d)),
-        *((layer.qk_norm_scale, made_of(name, *size)) for name, size in zip(named, norms, strict=False)),
-        *((layer.qk_norm_bias, made_of(f"{name}_b", *size)) for name, size in zip(named, norms, strict=False)),
-        (layer.o_norm, vector("o_norm", h, v, mean=1.0)),
-        (layer.o_norm and layer.o_norm_function == "layernorm", vector("o_norm_b", h, v)),
         (layer.sinks, vector("sinks", h)),
-        (layer.score_bias == "relative", relative_table(layer)),
-        (layer.score_bias == "projected", matrix("wr", d, (h, e))),
     ]
     present = [weight for is_there, weight in found if is_there]
-    if layer.adapter_rank:
-        rank, places = layer.adapter_rank, layer.n_adapters
-        for name, size in (("wq", (h, e)), ("wk", (g, e)), ("wv", (g, v))):
-            present += [adapters(f"{name}_a", own, rank, places), adapters(f"{name}_b", rank, size, places)]
-    return present + (under("indexer", indexer.weights(_indexer(layer))) if layer.index_heads else [])
+    present += [*qk_norm.weights(layer), *output_norm.weights(layer)]
+    present += score_bias(layer).weights(layer) if layer.score_bias else []
+    present += lora.weights(layer.lora, own, {"q": (h, e), "k": (g, e), "v": (g, v)})
+    return present + (under("indexer", indexer.weights(_indexer(layer))) if layer.indexer else [])
+
+
+def score_bias(layer: Any) -> Any:
+    """Return the NumPy model of the position bias."""
+    place = find_module("score_biases", layer.score_bias.kind(), "twins")
+    if place is None:
+        text = f"the NumPy model does not implement score_bias: {layer.score_bias.kind()}"
+        raise UnsupportedError(text, where="attention")
+    return import_module(place)
 
 
 def _indexer(layer: Any) -> indexer.Indexer:
-    sizes = layer.d_model, layer.index_heads, layer.index_dim, layer.index_topk
-    settings = {"unit_offset": layer.index_unit_offset, "norm_eps": layer.qk_norm_eps, "pooled": layer.index_pooled}
-    settings |= {"block": layer.index_block, "local": layer.index_local, "key_norm": "rmsnorm"}
-    rotated = min(layer.rope.dim, layer.index_dim // 2 * 2) if layer.rope else 0
+    part = layer.indexer
+    settings = {"unit_offset": part.unit_offset, "norm_eps": part.norm_eps, "pooled": part.pooled}
+    settings |= {"block": part.block, "local": part.local, "key_norm": "rmsnorm"}
+    rotated = min(layer.rope.dim, part.dim // 2 * 2) if layer.rope else 0
+    sizes = layer.d_model, part.n_heads, part.dim, part.top_k
     return indexer.Indexer(*sizes, rotated, weighted=False, query_norm=True, **settings)
-
-
-def relative_table(layer: Any) -> Weight:
-    """Return the bias table [buckets heads] for relative distances. In T5, all layers of a stack share this table."""
-    share = ".relative_bias" if layer.relative_shared else None
-    return table("relative_bias", layer.n_buckets or 1, layer.n_heads, share=share)
 
 
 def forward(
@@ -102,27 +95,24 @@ def uses_windows(layer: Any) -> bool:
 
 def prepare_input(layer: Any, x: Array, step: Step) -> Array:
     """Check the input format, and return the scaled input."""
-    step.must_have_copies(layer.streams, layer.kind())
+    step.must_have_copies(layer.cross.streams if layer.cross else 1, layer.kind())
     if step.grid and layer.merge != step.n_merged:
         text = f"the input must have {layer.merge} merged patches per position, not {step.n_merged}"
         raise UnsupportedError(text, where=layer.kind())
-    return times(x, layer.in_scale)
+    return times(x, layer.multipliers.input) if layer.multipliers else x
 
 
 def project_output(
     layer: Any, w: Weights, x: Array, mixed: Array, gate_scale: Array | None = None, unit: bool = False
 ) -> Array:
     """Apply the norms, gate and output projection to head outputs [b q h v]. ``unit`` normalises the joined heads."""
-    mixed = rmsnorm(mixed, layer.qk_norm_eps) if layer.head_norm else mixed
+    mixed = output_norm.normalise(layer.o_norm, "head", w, mixed)
     mixed = gate.apply_gate(layer.gate, w, x, mixed, gate_scale)
-    if layer.o_norm:
-        flat, bias = mixed.reshape(*mixed.shape[:2], -1), w.get("o_norm_b")
-        flat_bias = None if bias is None else bias.reshape(-1)
-        flat = functions.normalise(layer.o_norm_function, flat, layer.qk_norm_eps, w.o_norm.reshape(-1), flat_bias)
-        mixed = flat.reshape(mixed.shape)
+    mixed = output_norm.normalise(layer.o_norm, "projection", w, mixed)
     if unit:
         mixed = l2norm(mixed.reshape(*mixed.shape[:2], -1)).reshape(mixed.shape)
-    return times(plus(einsum("bqhv,hvd->bqd", mixed, w.wo), w.get("bo")), layer.out_scale)
+    y = plus(einsum("bqhv,hvd->bqd", mixed, w.wo), w.get("bo"))
+    return times(y, layer.multipliers.output) if layer.multipliers else y
 
 
 def attention_scores(
@@ -132,8 +122,8 @@ def attention_scores(
     q = normalise_and_rotate(layer, w, "q", project(layer, w, "q", x, step), step)
     q = q if q_scale is None else q * q_scale
     if layer.temperature:
-        q = q * temperature(layer, step.positions)
-    if layer.index_heads:
+        q = q * temperature(layer.temperature, step.positions)
+    if layer.indexer:
         step.unselected = indexer.unselected_tokens(_indexer(layer), layer, w.part("indexer"), x, None, step, state)
     k, v = _keys_and_values(layer, w, x, step, state)  # [b k g e], [b k g v]
     if uses_windows(layer):
@@ -143,18 +133,22 @@ def attention_scores(
     q = q.reshape(b, new, g, h // g, e)  # each key head serves h / g query heads
     scale = 1 / math.sqrt(e) if layer.scale is None else layer.scale
     scores = einsum("bqgre,bkge->bgrqk", q, k)
-    if layer.score_bias == "projected":
-        scores = scores + _distance_scores(layer, w, q, step, k.shape[1])
+    bias: Any = score_bias(layer) if layer.score_bias else None
+    if getattr(bias, "BEFORE_SCALING", False):
+        scores = scores + bias.scores(layer, w, q, step, k.shape[1])
     scores = scores * scale
     if layer.logit_softcap:
         scores = softcap(scores, layer.logit_softcap)
-    return _mask_scores(layer, w, scores, step), v, q
+    if bias and not getattr(bias, "BEFORE_SCALING", False) and not layer.cross:
+        scores = scores + bias.scores(layer, w, q, step, k.shape[1])
+    return _mask_scores(layer, scores, step), v, q
 
 
 def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> tuple[Array, Array]:
     """Return the keys and values of the cached and new tokens, and update the cache."""
     shared = (layer.window, layer.chunk, layer.n_kv_heads, layer.d_head, layer.d_head_v)
-    if layer.kv_reused:
+    kv, inputs = layer.kv, layer.inputs
+    if kv and kv.reused:
         if shared not in step.shared_keys:
             raise InputError("no earlier layer has keys and values for this layer to reuse", where="attention")
         return step.shared_keys[shared]
@@ -164,13 +158,13 @@ def _keys_and_values(layer: Any, w: Weights, x: Array, step: Step, state: State 
     if source is None:
         raise InputError("missing encoder output for cross-attention", where="attention")
     k = project(layer, w, "k", source, step)
-    values = step.sublayer_inputs[layer.values_of] if layer.values_of else source
-    v = k if layer.values_are_keys else project(layer, w, "v", values, step)
-    v = times(v, layer.value_scale)
-    if layer.v_norm:
-        v = rmsnorm(v, layer.qk_norm_eps)
+    values = step.sublayer_inputs[inputs.values_of] if inputs and inputs.values_of else source
+    v = k if kv and kv.values_are_keys else project(layer, w, "v", values, step)
+    v = times(v, layer.multipliers.value) if layer.multipliers else v
+    if kv and kv.norm:
+        v = rmsnorm(v, kv.norm_eps)
     k, v = normalise_and_rotate(layer, w, "k", k, step), _clip(layer, v)
-    v = apply_positions(layer, v, step) if layer.v_rope else v
+    v = apply_positions(layer, v, step) if kv and kv.rope else v
     if state and "k" in state:
         k, v = np.concatenate([state["k"], k], axis=1), np.concatenate([state["v"], v], axis=1)
     if state is not None and (layer.causal or layer.cross):
@@ -192,33 +186,17 @@ def _n_cached_keys(layer: Any, step: Step, keys: int) -> int:
 def project(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:
     """Project the input to queries, keys or values [b q heads e], including any LoRA adapter [glorioso2024b]."""
     y = plus(einsum("bqd,dhe->bqhe", x, getattr(w, f"w{name}")), w.get(f"b{name}"))
-    if not layer.adapter_rank:
-        return y
-    narrow = einsum("bqd,da->bqa", x, getattr(w, f"w{name}_a")[step.use_index])
-    return y + einsum("bqa,ahe->bqhe", narrow, getattr(w, f"w{name}_b")[step.use_index])
+    return lora.add(layer.lora, w, name, x, y, step)
 
 
 def normalise_and_rotate(layer: Any, w: Weights, name: str, x: Array, step: Step) -> Array:
     """Normalise, clip and rotate queries or keys [b q heads e]."""
-    if not layer.qk_norm_late:
-        x = normalise(layer, w, name, x)
+    norm = layer.qk_norm
+    if norm and not norm.late:
+        x = qk_norm.normalise(norm, w, name, x)
     x = _clip(layer, x)
     x = x if layer.cross else apply_positions(layer, x, step)
-    return normalise(layer, w, name, x) if layer.qk_norm_late else x
-
-
-def normalise(layer: Any, w: Weights, name: str, x: Array) -> Array:
-    """Normalise ``x`` [b q heads e] with the QK norm, either per head or over all heads."""
-    if layer.qk_norm == "none":
-        return x
-    scale, bias = w.get(f"{name}_norm"), w.get(f"{name}_norm_b")
-    if scale is not None and layer.qk_norm_unit_offset:
-        scale = 1.0 + scale
-    flat = x
-    if layer.qk_norm == "projection":
-        flat = x.reshape(*x.shape[:2], -1)
-        scale, bias = (part if part is None else part.reshape(-1) for part in (scale, bias))
-    return functions.normalise(layer.qk_norm_function, flat, layer.qk_norm_eps, scale, bias).reshape(x.shape)
+    return qk_norm.normalise(norm, w, name, x) if norm and norm.late else x
 
 
 def _clip(layer: Any, x: Array) -> Array:
@@ -243,19 +221,13 @@ def apply_positions(layer: Any, x: Array, step: Step) -> Array:
     return rotate_pairs(x, sin, cos, rope.interleaved)
 
 
-def _mask_scores(layer: Any, w: Weights, scores: Array, step: Step) -> Array:
-    """Add position biases to the scores [b g r q k], and set the scores of masked keys to -inf."""
+def _mask_scores(layer: Any, scores: Array, step: Step) -> Array:
+    """Set the scores [b g r q k] of masked keys to -inf."""
     if layer.cross:
         return scores
-    queries, keys = step.positions, np.arange(step.cached + step.ids.shape[1])[-scores.shape[-1] :]
-    distance = queries[:, None] - keys  # [q k]; positive: the key is earlier
-    grouped = (*scores.shape[1:3], *distance.shape)
-    if layer.score_bias == "alibi":
-        bias = -layer.alibi_scale * alibi_slopes(layer.n_heads)[:, None, None] * np.abs(distance)
-        scores = scores + bias.reshape(grouped)
-    if layer.score_bias == "relative":
-        bucket = buckets(layer.n_buckets, layer.max_distance, -distance, causal=layer.causal)
-        scores = scores + np.transpose(w.relative_bias[bucket], (2, 0, 1)).reshape(grouped)  # [h q k]
+    distance = distances(step, scores.shape[-1])  # positive: the key is earlier
+    queries = step.positions
+    keys = queries[0] - distance[0]
     hidden = np.zeros(distance.shape, bool)
     if layer.causal:
         hidden |= distance < 0
@@ -263,40 +235,28 @@ def _mask_scores(layer: Any, w: Weights, scores: Array, step: Step) -> Array:
         hidden |= (distance >= layer.window) | (-distance >= (layer.window_ahead or layer.window))
     if layer.chunk and layer.causal:
         hidden |= queries[:, None] // layer.chunk != keys // layer.chunk
-    if layer.index_heads:
+    if layer.indexer:
         unselected: Array = step.unselected  # [b q k] or [b g q k]
         unselected = unselected[:, None] if unselected.ndim == 3 else unselected
         if unselected.shape[1] not in (1, layer.n_kv_heads):
-            text = f"index_heads ({layer.index_heads}) must be 1 or n_kv_heads ({layer.n_kv_heads})"
+            text = f"indexer.n_heads ({layer.indexer.n_heads}) must be 1 or n_kv_heads ({layer.n_kv_heads})"
             raise UnsupportedError(text, where="attention")
         hidden = hidden | unselected[:, :, None]
     return np.where(hidden, -np.inf, scores) if hidden.any() else scores
 
 
-def _distance_scores(layer: Any, w: Weights, q: Array, step: Step, keys: int) -> Array:
-    """Return scores [b g r q k] between queries and projected sinusoids of the distances [dai2019, Section 3.3]."""
-    places = einsum("kd,dhe->khe", sinusoids(np.arange(keys), layer.d_model), w.wr)
-    _, new, g, served, e = q.shape
-    products = einsum("bqgre,kgre->bgrqk", q, places.reshape(keys, g, served, e))
-    first = step.cached + new - keys
-    distance = np.maximum(step.positions[:, None] - first - np.arange(keys), 0)  # later keys are masked anyway
-    return products[:, :, :, np.arange(new)[:, None], distance]
-
-
 def mix(layer: Any, w: Weights, scores: Array, v: Array, q: Array, step: Step) -> Array:
     """Return the softmax-weighted sums [b q g r v] of the values, including any sinks and learned prefix."""
-    keys = scores.shape[-1]
-    if layer.prefix:
+    keys, prefix = scores.shape[-1], layer.kv.prefix if layer.kv else None
+    if prefix:
         mine = step.prefix[-1 if layer.cross else 0] if step.prefix else []
         if not mine or mine[0][0].shape[-1] != layer.n_kv_heads * layer.d_head:
             raise UnsupportedError("the learned prefix does not match this layer", where="attention")
-        k0, v0 = (part.reshape(layer.prefix, layer.n_kv_heads, -1) for part in mine.pop(0))
+        k0, v0 = (part.reshape(prefix, layer.n_kv_heads, -1) for part in mine.pop(0))
         scores = np.concatenate([scores, einsum("bqgre,kge->bgrqk", q, k0) / math.sqrt(layer.d_head)], axis=-1)
     p = attention_weights(layer, w, scores)
     mixed = einsum("bgrqk,bkgv->bqgrv", p[..., :keys], v)
-    if layer.prefix:
-        mixed = mixed + einsum("bgrqk,kgv->bqgrv", p[..., -layer.prefix :], v0)
-    return mixed
+    return mixed + einsum("bgrqk,kgv->bqgrv", p[..., -prefix:], v0) if prefix else mixed
 
 
 def attention_weights(layer: Any, w: Weights, scores: Array) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from inspect import unwrap
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -12,12 +13,11 @@ from typing import Any
 from ..core.errors import UnsupportedError
 from ..core.part import nested_fields
 from ..core.record import MISSING
+from ..core.zoo_search import find_module
 
 # Fields about implementations and memory, which do not affect results.
-NO_NUMBERS = {"implemented_cache", "recomputed_per_step", "softmax_in_fp32", "loss_in_fp32", "top_k_run"}
+NO_NUMBERS = {"cache", "recomputed_per_step", "softmax_in_fp32", "loss_in_fp32", "top_k_run"}
 NO_NUMBERS |= {"padded_to", "padded_above"}
-# Derived sizes of an optional part, and the field that tells whether the layer has this part.
-PARTS = {"index_dim": "index_heads"}
 
 
 def check_fields(layer: Any, module: ModuleType) -> None:
@@ -26,9 +26,11 @@ def check_fields(layer: Any, module: ModuleType) -> None:
     Fields in the module's ``INPUT_FIELDS`` are exempt because they only change the shape of the input.
     """
     known = mentioned_names(module.__name__) | NO_NUMBERS | getattr(module, "INPUT_FIELDS", frozenset())
+    for name, choices in layer.PARTS.items():  # a part with a module of its own
+        folder, part = getattr(choices, "folder", ""), getattr(layer, name)
+        place = find_module(folder, part.kind(), "twins") if folder and part else None
+        known |= mentioned_names(import_module(place).__name__) if place else frozenset()
     for path, value, usual, _ in nested_fields(layer):
-        if path in PARTS and not getattr(layer, PARTS[path], None):
-            continue
         if path.rpartition(".")[2] not in known and usual is not MISSING and value != usual:
             raise UnsupportedError(f"the NumPy model does not implement {path}", where=layer.kind())
 

@@ -15,12 +15,12 @@ def shape(layer: Any) -> tuple[int, ...]:
     return (layer.n_heads,) if layer.gate.per_head else (layer.n_heads, layer.d_head_v)
 
 
-def weights(layer: Any) -> list[Weight]:
-    """Return the gate projection and its bias."""
+def weights(layer: Any, d_in: int) -> list[Weight]:
+    """Return the gate projection of an input of width ``d_in``, and its bias."""
     if not layer.gate:
         return []
     biases = {"value": (layer.n_heads, layer.d_head_v), "head": (layer.n_heads,)}
-    found = [matrix("wgate", layer.d_input or layer.d_model, shape(layer))]
+    found = [matrix("wgate", d_in, shape(layer))]
     return found + ([vector("bgate", *biases[layer.gate.bias])] if layer.gate.bias in biases else [])
 
 

@@ -37,17 +37,17 @@ def weights(layer: Any) -> list[Weight]:
     found += [vector("sinks", h)] if layer.sinks else []
     if layer.gate != "none":
         found.append(matrix("wgate", latent if layer.gate == "latent" else d, h if layer.gate_per_head else (h, v)))
-    found += under("indexer", indexer.weights(_indexer(layer))) if layer.index_heads else []
+    found += under("indexer", indexer.weights(_indexer(layer))) if layer.indexer else []
     if layer.bias:
         found += [vector("bo", d), *([vector("bkva", c)] if own else []), *([vector("bkr", rope)] if turned else [])]
     return found
 
 
 def _indexer(layer: Any) -> indexer.Indexer:
-    sizes = layer.d_model, layer.index_heads, layer.index_dim, layer.index_topk
-    settings = {"interleaved": layer.index_interleaved, "rotates_end": layer.index_rotates_end}
-    settings |= {"input_norm": layer.index_input_norm, "position_scaled": layer.index_position_scaled}
-    settings["compressed"] = layer.index_compressed
+    part = layer.indexer
+    sizes = layer.d_model, part.n_heads, part.dim, layer.index_topk
+    settings = {"interleaved": part.interleaved, "rotates_end": part.rotates_end, "compressed": part.compressed}
+    settings |= {"input_norm": part.input_norm, "position_scaled": part.position_scaled}
     return indexer.Indexer(*sizes, layer.qk_rope_head_dim if layer.rope else 0, layer.q_lora_rank, **settings)
 
 
@@ -56,7 +56,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     source, compressed = _compress_queries(layer, w, x)
     factors = np.exp(w.alpha) if layer.rope_learned and layer.rope and layer.qk_rope_head_dim else None
     q_nope, q_rope = _queries(layer, w, source, step, factors)
-    if layer.index_heads:
+    if layer.indexer:
         latent, own = compressed if layer.q_lora_rank else None, w.part("indexer")
         step.unselected = indexer.unselected_tokens(_indexer(layer), layer, own, x, latent, step, state, factors)
     latent, k_rope = _latent(layer, w, x, step, state, factors)  # [b k C], [b k rope]
@@ -85,7 +85,7 @@ def _scale_latent(layer: Any, latent: Array) -> Array:
 def _queries(layer: Any, w: Weights, source: Array, step: Step, factors: Array | None) -> tuple[Array, Array]:
     """Return the non-rotary and rotary parts of the queries, [b q h nope] and [b q h rope]."""
     q = einsum("bqr,rhe->bqhe", source, w.wqb if layer.q_lora_rank else w.wq)
-    q = q * temperature(layer, step.positions) if layer.temperature else q
+    q = q * temperature(layer.temperature, step.positions) if layer.temperature else q
     nope = layer.qk_nope_head_dim
     q_nope, q_rope = q[..., :nope], _rotate(layer, q[..., nope:], step, factors)
     if not layer.position_scaled:

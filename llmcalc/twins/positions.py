@@ -1,4 +1,4 @@
-"""Position biases and scales for attention: ALiBi [press2021], T5 buckets [raffel2019] and temperatures."""
+"""Buckets of distances [raffel2019] and scales that grow with the position."""
 
 from __future__ import annotations
 
@@ -10,21 +10,13 @@ import numpy as np
 from .weights import Array
 
 
-def alibi_slopes(n_heads: int) -> Array:
-    """Return ALiBi slopes, adding slopes of the next power of two if the number of heads is not a power of two."""
-    power = 2 ** math.floor(math.log2(n_heads))
-    slopes = 2.0 ** (-8.0 / power * np.arange(1, power + 1))
-    further = 2.0 ** (-4.0 / power * np.arange(1, 2 * (n_heads - power), 2))
-    return np.concatenate([slopes, further])
-
-
-def temperature(layer: Any, positions: Array) -> Array:
+def temperature(part: Any, positions: Array) -> Array:
     """Return scale factors [q 1 1] that grow with the query position [nakanishi2025]."""
-    stretches = (positions + layer.temperature_start) / layer.temperature_length
-    if getattr(layer, "temperature_law", "log") == "power":
-        found: Array = (1 + stretches) ** layer.temperature
+    stretches = (positions + part.start) / part.length
+    if part.law == "power":
+        found: Array = (1 + stretches) ** part.rate
     else:
-        found = 1 + layer.temperature * np.log1p(np.floor(stretches))
+        found = 1 + part.rate * np.log1p(np.floor(stretches))
     return found[:, None, None]
 
 

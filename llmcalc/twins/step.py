@@ -162,3 +162,9 @@ class PatchHandover:
         n_vectors = self.patches.shape[-1] // width
         source = self.patches.reshape(b, self.patches.shape[1] * n_vectors, width)
         return Step(self.ids, cached, data=self.stream, source=source)
+
+
+def distances(step: Step, keys: int) -> Array:
+    """Return the distances [q k] of the new tokens from the last ``keys`` tokens. Earlier keys have positive ones."""
+    found: Array = step.positions[:, None] - np.arange(step.cached + step.ids.shape[1])[-keys:]
+    return found

@@ -12,13 +12,13 @@ import pytest
 import llmcalc
 from llmcalc import layers
 from llmcalc.core import flat_fields
-from llmcalc.core.aliases import LAYER_FIELDS, old_names
+from llmcalc.core.aliases import LAYER_FIELDS, PART_WIDTHS, old_names
 from llmcalc.core.errors import DescriptionError, InputError, SizeError, UnknownNameError
 from llmcalc.core.fingerprint import canonical
 from llmcalc.core.part import nested_fields
 from llmcalc.core.record import MISSING
 from llmcalc.core.record import fields as record_fields
-from llmcalc.layers import Attention, Capacity, CompressedAttention, Gate, Latent, Mla, Moe, Rope
+from llmcalc.layers import Alibi, Attention, Capacity, CompressedAttention, Gate, Latent, Mla, Moe, Rope
 from llmcalc.layers.parts.rope import LongRope, Yarn
 from llmcalc.schema.describe import plain_field
 from llmcalc.schema.preset import load_text
@@ -119,7 +119,7 @@ def test_flat_names_are_accepted_by_constructors_and_as_attributes() -> None:
     assert {name: getattr(layer, name) for name in flat} == flat
     assert (layer.rope_slow, layer.rope_factors) == (1.0, "")  # type: ignore[attr-defined]
     bare = Attention(**HEADS, positions="alibi")  # type: ignore[call-arg]
-    assert (bare.score_bias, bare.rope) == ("alibi", None)
+    assert (bare.score_bias, bare.rope) == (Alibi(), None)
     assert (bare.positions, bare.rope_theta, bare.rotary_dim) == ("alibi", 10000.0, 22)  # type: ignore[attr-defined]
     assert Mla(**LATENT, rope_theta=3.0).rope == Rope(3.0)  # type: ignore[call-arg]
     with pytest.raises(AttributeError, match="no attribute 'rope_thet'"):
@@ -229,24 +229,27 @@ def test_paths_of_nested_fields_are_those_of_a_preset() -> None:
     assert ("rope.scaling", "none", "llama3") in rows
 
 
-def flat_values() -> Iterator[tuple[str, str, Any, Any]]:
-    """(kind, flat field, default, another value) of every flat field of every part of every kind."""
+def flat_values() -> Iterator[tuple[str, str, str, Any, Any]]:
+    """(kind, part, flat field, default, another value) of the flat fields of every part that they imply."""
     for kind in layers.kinds():
         found = layers.find(kind)[0]
-        for name, choices in found.PARTS.items():
-            for flat, path in flat_fields.part_fields(found, name).items() if name not in flat_fields._SWITCHED else ():  # type: ignore[arg-type]
-                part = choices[0]
-                entry = next(entry for entry in record_fields(part) if entry.name == path[0])
-                other = {"int": 3, "float": 1.5, "bool": True, "str": part.CHOICES.get(path[0], ("", "text"))[-1]}
-                usual = None if entry.default is MISSING else entry.default
-                yield kind, flat, usual, other[entry.type.removesuffix(" | None")]
+        for flat, (name, field, *_) in flat_fields.flat_names(found).fields.items():  # type: ignore[arg-type]
+            part = found.PARTS[name][0]
+            entry = next((entry for entry in record_fields(part) if entry.name == field), None)
+            if entry is None or flat in PART_WIDTHS or not flat_fields._is_implied(found, name):
+                continue
+            other = {"int": 3, "float": 1.5, "bool": True, "str": part.CHOICES.get(field, ("", "text"))[-1]}
+            usual = None if entry.default is MISSING else entry.default
+            yield kind, name, flat, usual, other[entry.type.removesuffix(" | None")]
 
 
-@pytest.mark.parametrize(("kind", "flat", "usual", "value"), [*flat_values()])
-def test_a_flat_field_makes_its_part(kind: str, flat: str, usual: Any, value: Any) -> None:
+@pytest.mark.parametrize(("kind", "name", "flat", "usual", "value"), [*flat_values()])
+def test_a_flat_field_makes_its_part(kind: str, name: str, flat: str, usual: Any, value: Any) -> None:
     found = layers.find(kind)[0]
-    names = flat_fields.part_fields(found, (name := flat_fields.flat_names(found)[flat][0]))  # type: ignore[arg-type]
-    required = {other: 3 for other, path in names.items() if getattr(found.PARTS[name][0], path[0], MISSING) is MISSING}
+    names = {other: path[1:] for other, path in flat_fields.flat_names(found).fields.items() if path[0] == name}  # type: ignore[arg-type]
+    names = {other: path for other, path in names.items() if path[0] in found.PARTS[name][0].__match_args__}  # type: ignore[attr-defined]
+    defaults = {entry.name: entry.default for entry in record_fields(found.PARTS[name][0])}
+    required = {other: 3 for other, path in names.items() if defaults[path[0]] is MISSING}
     plain = found(**smallest(kind))
     try:
         layer = found(**smallest(kind), **required | {flat: value})

@@ -10,7 +10,9 @@ from llmcalc.core.errors import InputError
 from llmcalc.layers.attention import Attention
 from llmcalc.layers.delta_rule import Kda
 from llmcalc.layers.hyper_connection import HyperConnection
+from llmcalc.layers.parts.cross import Cross
 from llmcalc.layers.parts.frames import Frames
+from llmcalc.layers.parts.kv import Kv
 from llmcalc.layers.parts.rope import Rope
 from llmcalc.layers.patch import Patch
 from llmcalc.zoo.document.layers.box_attention import BoxAttention
@@ -26,15 +28,16 @@ WIDTH = 30
     "fields",
     [
         {},
-        {"rope": Rope(), "cross": True, "causal": False},
-        {"rope": Rope(), "kv_reused": True},
+        {"rope": Rope(), "cross": Cross(), "causal": False},
+        {"rope": Rope(), "kv": Kv(reused=True, rope=True)},
     ],
     ids=repr,
 )
 def test_rotated_values_need_rotary_positions_and_a_value_projection(fields: dict[str, Any]) -> None:
-    assert Attention(WIDTH, 3, rope=Rope(), v_rope=True).v_rope
-    with pytest.raises(InputError, match="v_rope requires rope"):
-        Attention(WIDTH, 3, v_rope=True, **fields)
+    rotated = Kv(rope=True)
+    assert Attention(WIDTH, 3, rope=Rope(), kv=rotated).kv == rotated
+    with pytest.raises(InputError, match=r"kv.rope requires rope"):
+        Attention(WIDTH, 3, **{"kv": rotated, **fields})
 
 
 @pytest.mark.parametrize("kind", [LayoutLmAttention, BoxAttention])

@@ -8,7 +8,21 @@ from llmcalc.core.architecture import declare, layer_glossary
 from llmcalc.core.axes import GLOSSARY
 from llmcalc.core.equation import read
 from llmcalc.core.traits import EMBEDDING, EXPERTS, HEAD, MATRIX, NORM, ROUTER, divisions, glossary, role_fields
-from llmcalc.layers import Attention, AttentionResidual, Embedding, Head, Mamba2, Mla, Mlp, Moe, Norm, ShortConv, find
+from llmcalc.layers import (
+    Attention,
+    AttentionResidual,
+    Cross,
+    Embedding,
+    Head,
+    Mamba2,
+    Mla,
+    Mlp,
+    Moe,
+    Norm,
+    ShortConv,
+    TokenIndexer,
+    find,
+)
 from llmcalc.testing import smallest
 
 ATTENTION = {"d_model": 30, "n_heads": 6, "d_head": 5, "n_kv_heads": 2}
@@ -42,7 +56,7 @@ def test_a_mixture_of_experts_has_three_components():
 
 def test_cross_attention_is_a_component_of_its_own():
     for cross, name in ((False, "attention"), (True, "cross-attention")):
-        tensors, lines = components(Attention(**ATTENTION, cross=cross, causal=not cross))
+        tensors, lines = components(Attention(**ATTENTION, cross=Cross() if cross else None, causal=not cross))
         assert set(tensors.values()) == {name}
         assert set(lines.values()) == {name, f"{name} core"}
 
@@ -75,7 +89,7 @@ def test_shared_experts_are_matrices_and_count_no_routed_experts():
     [
         (Attention(**ATTENTION), False, "causal"),
         (Attention(**ATTENTION, positions="rope", causal=False), True, "both"),
-        (Attention(**ATTENTION, cross=True, causal=False), False, ""),
+        (Attention(**ATTENTION, cross=Cross(), causal=False), False, ""),
         (Mla(**smallest("mla")), True, "causal"),
         (ShortConv(**smallest("short_conv")), True, ""),
         (Mamba2(**smallest("mamba2")), True, ""),
@@ -114,7 +128,7 @@ def test_an_axis_of_one_kind_has_its_name_there_alone():
     assert "xz" not in glossary(Mlp)
     assert declare(MOE).name_of("xz") == "n_experts_scored"
     assert declare(MOE).name_of("q") == "q"
-    sparse = Attention(**ATTENTION, index_heads=3, index_topk=2)
+    sparse = Attention(**ATTENTION, indexer=TokenIndexer(3, top_k=2))
     assert "ib" in layer_glossary(sparse)
 
 

@@ -40,12 +40,14 @@ from llmcalc.layers.parts.expert_capacity import Capacity
 from llmcalc.layers.parts.gate import Gate
 from llmcalc.layers.parts.latent import Latent
 from llmcalc.layers.parts.multipliers import MlpMultipliers
+from llmcalc.layers.parts.qk_norm import QkNorm
 from llmcalc.layers.parts.residual_stream import ResidualStream
 from llmcalc.layers.parts.rope import Rope, Yarn
 from llmcalc.layers.parts.sequence import InputRows, SequenceRows
 from llmcalc.layers.parts.sphere import Sphere
 from llmcalc.layers.patch import Patch
 from llmcalc.layers.scale import Scale
+from llmcalc.layers.score_biases.relative import Relative
 from llmcalc.schema import preset_files
 from llmcalc.testing import smallest
 from llmcalc.twins import attention as attention_twin
@@ -163,7 +165,8 @@ DISENTANGLED: dict[str, Any] = {
     "position_to_content": True,
 }
 CHOOSING: dict[str, Any] = {"index_heads": 3, "index_dim": 11, "index_topk": 4}
-BLOCKS: dict[str, Any] = {"index_heads": 2, "index_dim": 11, "index_topk": 4, "index_block": 2}
+LATENT_INDEXER: dict[str, Any] = {"indexer": {"n_heads": 3, "dim": 11}, "index_topk": 4}
+BLOCKS: dict[str, Any] = {"n_heads": 2, "dim": 11, "top_k": 4, "block": 2}
 COMPRESSED: dict[str, Any] = {"d_model": WIDTH, "n_heads": 6, "d_head": 4, "q_lora_rank": 5, "window": 4}
 COMPRESSED |= {"n_groups": 2, "o_lora_rank": 7}
 EXPERTS: dict[str, Any] = {"d_model": WIDTH, "d_ff": 7, "n_experts": 6, "top_k": 2}
@@ -171,18 +174,18 @@ VARIANTS: dict[str, Layer] = {
     "attention": Attention(**HEADS),
     "biased": Attention(**HEADS, q_bias=True, k_bias=True, v_bias=True, o_bias=True),
     "query norm": Attention(**HEADS, qk_norm="head", rope=Rope()),
-    "query norm per head": Attention(**HEADS, qk_norm="per_head", qk_norm_function="layernorm", qk_norm_bias=True),
+    "query norm per head": Attention(**HEADS, qk_norm=QkNorm("per_head", "layernorm", bias=True)),
     "query norm over all": Attention(**HEADS, qk_norm="projection"),
     "interleaved rope": Attention(**HEADS, rope=Rope(dim=2, interleaved=True)),
     "stretched rope": Attention(**HEADS, rope=Rope(scaling=Yarn(4.0, 8))),
     "alibi": Attention(**HEADS, positions="alibi"),
-    "buckets": Attention(**HEADS, positions="relative", n_buckets=8, max_distance=9),
+    "buckets": Attention(**HEADS, score_bias=Relative(8, 9)),
     "window": Attention(**HEADS, window=4, rope=Rope()),
     "chunk": Attention(**HEADS, chunk=4, rope=Rope()),
     "gate": Attention(**HEADS, gate=Gate(), q_bias=True),
     "gate per head": Attention(**HEADS, gate=Gate(per_head=True, function="softplus")),
     "sinks": Attention(**HEADS, sinks=True, logit_softcap=5.0),
-    "keys as values": Attention(**HEADS, values_are_keys=True),
+    "keys as values": Attention(**HEADS, kv={"values_are_keys": True}),
     "wide values": Attention(**HEADS, d_head_v=5, clip=0.5),
     "latent": Mla(**LATENT, v_head_dim=4),
     "latent queries": Mla(**LATENT, v_head_dim=4, q_lora_rank=3, bias=True, rope=None),
@@ -191,12 +194,14 @@ VARIANTS: dict[str, Layer] = {
     "latent gate per head": Mla(
         **LATENT, v_head_dim=4, gate="input", gate_per_head=True, bias=True, latent_scaled=True
     ),
-    "latent indexer": Mla(**LATENT, v_head_dim=4, q_lora_rank=3, **CHOOSING),
-    "latent indexer of the input": Mla(**LATENT, v_head_dim=4, index_rotates_end=True, **CHOOSING),
-    "indexer": Attention(**HEADS, rope=Rope(), **{**CHOOSING, "index_heads": 2}),
-    "indexer for all groups": Attention(**HEADS, rope=Rope(), **{**CHOOSING, "index_heads": 1}),
-    "indexer of blocks": Attention(**HEADS, rope=Rope(), **BLOCKS, index_local=1),
-    "indexer of pooled blocks": Attention(**HEADS, rope=Rope(), **{**BLOCKS, "index_heads": 3}, index_pooled=True),
+    "latent indexer": Mla(**LATENT, v_head_dim=4, q_lora_rank=3, **LATENT_INDEXER),
+    "latent indexer of the input": Mla(
+        **LATENT, v_head_dim=4, indexer={"n_heads": 3, "dim": 11, "rotates_end": True}, index_topk=4
+    ),
+    "indexer": Attention(**HEADS, rope=Rope(), indexer={"n_heads": 2, "dim": 11, "top_k": 4}),
+    "indexer for all groups": Attention(**HEADS, rope=Rope(), indexer={"n_heads": 1, "dim": 11, "top_k": 4}),
+    "indexer of blocks": Attention(**HEADS, rope=Rope(), indexer={**BLOCKS, "local": 1}),
+    "indexer of pooled blocks": Attention(**HEADS, rope=Rope(), indexer={**BLOCKS, "n_heads": 3, "pooled": True}),
     "compressed, near alone": CompressedAttention(**COMPRESSED),
     "compressed": CompressedAttention(**COMPRESSED, rate=3, rope=Rope(dim=2, interleaved=True)),
     "compressed, chosen": CompressedAttention(**COMPRESSED, rate=2, overlap=True, **CHOOSING),
@@ -255,7 +260,7 @@ VARIANTS: dict[str, Layer] = {
     "mixture whose results have a norm": Moe(
         **EXPERTS, latent=Latent(8, in_norm=True), result_norm=True, router_gain=0.7, router="sigmoid"
     ),
-    "norm on each head": Attention(**HEADS, gate=Gate(), head_norm=True),
+    "norm on each head": Attention(**HEADS, gate=Gate(), o_norm="head"),
     "mlp with a learned factor": Mlp(WIDTH, 7, "silu", gated=True, multipliers=MlpMultipliers(0.7, 1.3, learned=True)),
     "profiles": RelativeProfileAttention(**HEADS, d_profile=5, reach=7, stretch=0.5, stretch_from=4, scale=0.3),
     "profiles in a window": RelativeProfileAttention(**HEADS, d_profile=5, reach=3, window=4),
@@ -398,8 +403,10 @@ def test_decoding_in_pieces_matches_one_pass(variant: str) -> None:
 @pytest.mark.parametrize("kind", ["latent indexer", "indexer", "indexer of blocks", "indexer of pooled blocks"])
 def test_indexer_selecting_all_tokens_is_the_identity(kind: str) -> None:
     few: Any = VARIANTS[kind]
-    models = [llmcalc.twin(decoder(replace(few, index_topk=count), pre=NORM)) for count in (few.index_topk, 40)]
-    plain = llmcalc.twin(decoder(replace(few, index_heads=None, index_topk=None), pre=NORM))
+    own = {} if kind == "latent indexer" else {"indexer": replace(few.indexer, top_k=40)}
+    more = replace(few, **(own or {"index_topk": 40}))
+    models = [llmcalc.twin(decoder(layer, pre=NORM)) for layer in (few, more)]
+    plain = llmcalc.twin(decoder(replace(few, indexer=None, **({} if own else {"index_topk": None})), pre=NORM))
     plain.tensors = models[1].tensors
     chosen, everything = (model.forward(IDS) for model in models)
     assert np.allclose(everything, plain.forward(IDS), atol=1e-12)
@@ -408,7 +415,7 @@ def test_indexer_selecting_all_tokens_is_the_identity(kind: str) -> None:
 
 def test_layers_reuse_an_earlier_selection() -> None:
     full = replace(VARIANTS["latent indexer"], index_topk=2)  # type: ignore[type-var]
-    shared = replace(full, index_heads=None)
+    shared = replace(full, indexer=None)
     assert failures(verify(decoder(full, shared, pre=NORM))) == []
     one, other = (llmcalc.twin(decoder(full, layer, pre=NORM)) for layer in (shared, replace(shared, index_topk=None)))
     assert not np.allclose(one.forward(IDS), other.forward(IDS), atol=1e-3)
@@ -628,7 +635,9 @@ PLACED: dict[str, list[Architecture]] = {
     "merged_attention": [
         beside_an_encoder(MergedAttention(**HEADS)),
         beside_an_encoder(MergedAttention(**HEADS, window=4, qk_norm="head", k_bias=True, v_bias=True)),
-        beside_an_encoder(MergedAttention(**HEADS, rope=Rope(), logit_softcap=2.0, value_scale=0.7, d_head_v=5)),
+        beside_an_encoder(
+            MergedAttention(**HEADS, rope=Rope(), logit_softcap=2.0, multipliers={"value": 0.7}, d_head_v=5)
+        ),
     ],
 }
 
@@ -875,7 +884,7 @@ def test_double_counted_experts_are_detected(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_unimplemented_fields_are_an_error() -> None:
     with pytest.raises(UnsupportedError, match="does not implement exclusive"):
-        llmcalc.twin(decoder(Attention(**HEADS, exclusive=True)))
+        llmcalc.twin(decoder(Attention(**HEADS, kv={"exclusive": True})))
 
 
 def test_missing_token_copies_are_an_error() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
 from llmcalc.layers.attention import Attention
 from llmcalc.layers.embedding import Embedding
+from llmcalc.layers.parts.kv import Kv
 from llmcalc.layers.parts.rope import Rope
 from llmcalc.twins import twin
 from llmcalc.twins.model import Model
@@ -31,7 +32,7 @@ def _sines_and_cosines() -> np.ndarray:
 
 
 def test_table_of_angles_matches_the_rope_formula() -> None:
-    attention = Attention(WIDTH, HEADS, rope=Rope(interleaved=True), v_rope=True)
+    attention = Attention(WIDTH, HEADS, rope=Rope(interleaved=True), kv=Kv(rope=True))
     plain = _model(attention)
     table = _model(attention, Named("angles", Embedding(ROWS, HEAD, table="position", use="angles")))
     table.tensors |= {**plain.tensors, "decoder.angles.w": _sines_and_cosines()}
@@ -41,7 +42,7 @@ def test_table_of_angles_matches_the_rope_formula() -> None:
 
 
 def test_rotated_values_use_their_own_position() -> None:
-    one = _model(Attention(WIDTH, HEADS, rope=Rope(), v_rope=True, window=1))  # a token sees itself alone
+    one = _model(Attention(WIDTH, HEADS, rope=Rope(), kv=Kv(rope=True), window=1))  # a token sees itself alone
     x = one.tensors["decoder.token.w"][IDS[0]]
     v = np.einsum("qd,dhe->qhe", x, one.tensors["decoder.blocks.0.attention.wv"])
     first, second = v[..., : HEAD // 2], v[..., HEAD // 2 :]

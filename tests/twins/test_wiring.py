@@ -85,9 +85,9 @@ def test_each_use_of_a_shared_layer_has_its_own_adapter() -> None:
 
 
 def test_attention_adapters_are_added_to_the_projections() -> None:
-    attention = Attention(WIDTH, 2, 1, 3, adapter_rank=2)
+    attention = Attention(WIDTH, 2, 1, 3, lora=Lora(2))
     model = twin(_architecture(Sublayer("attention", (Branch("attention", attention),))))
-    merged = twin(_architecture(Sublayer("attention", (Branch("attention", replace(attention, adapter_rank=None)),))))
+    merged = twin(_architecture(Sublayer("attention", (Branch("attention", replace(attention, lora=None)),))))
     for name in merged.tensors:
         merged.tensors[name] = model.tensors[name]
     for name in ("wq", "wk", "wv"):

@@ -7,8 +7,11 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from ...core.layer import Layer
+from ...core.part import Part
 from ...core.record import changed, fields
 from ...layers import Attention, Head, Mlp, Moe, Norm, Rope
+from ...layers.parts.implementation import Implementation
+from ...layers.parts.qk_norm import QkNorm
 from ...layers.parts.rope import Proportional
 from .config_keys import ConfigKeys
 from .rope import rope_scaling
@@ -20,6 +23,7 @@ Layers = dict[str, Layer]  # layers by type
 BIASED: Fields = dict.fromkeys(("q_bias", "k_bias", "v_bias", "o_bias"), True)
 SIGMOID: dict[str, Any] = {"router": "sigmoid", "correction_bias": "buffer"}  # DeepSeek-V3's routing
 _OLD_WORDS = {"mamba": "linear_attention", "attention": "full_attention"}
+EAGER = Implementation(softmax_in_fp32=True)  # the eager attention of transformers
 
 
 class Config(ConfigKeys):
@@ -55,7 +59,7 @@ class Config(ConfigKeys):
         """Epsilon of RMSNorm layers."""
         return self.number("rms_norm_eps") or 1e-6
 
-    def fields_of(self, kind: type[Layer], keys: str) -> Fields:
+    def fields_of(self, kind: type[Part], keys: str) -> Fields:
         """Read layer fields. ``keys`` lists ``field=key`` pairs, or names used for both. ``?`` marks optional keys."""
         types = {entry.name: entry.type for entry in fields(kind)}
         found: Fields = {}
@@ -84,7 +88,7 @@ class Config(ConfigKeys):
     def qk_layernorm(self, kind: str = "per_head", bias: bool = False) -> dict[str, Any]:
         """Return the attention fields that apply a LayerNorm with epsilon ``layer_norm_eps`` to queries and keys."""
         eps = self.number("layer_norm_eps") or 1e-5
-        return {"qk_norm": kind, "qk_norm_function": "layernorm", "qk_norm_bias": bias, "qk_norm_eps": eps}
+        return {"qk_norm": QkNorm(kind, "layernorm", bias=bias, eps=eps)}
 
     def rope(self, layer_type: str | None = None, **changes: Any) -> Rope:
         """Return rotary positions with the config's base and scaling. ``changes`` overrides individual fields."""
@@ -97,12 +101,13 @@ class Config(ConfigKeys):
         bias: bool | None = None,
         layer_type: str | None = None,
         rope: Mapping[str, Any] | None = MappingProxyType({}),
+        qk_norm: QkNorm | Mapping[str, Any] | str = "none",
         **changes: Any,
     ) -> Attention:
         """Return grouped-query attention with rotary positions, configured by the most common keys.
 
         If ``bias`` is None, ``attention_bias`` applies to all four projections. ``rope`` changes fields of the rotary
-        positions, and None removes them.
+        positions, and None removes them. Unless ``qk_norm`` is a part, its epsilon is that of the config.
         """
         biased = self.flag("attention_bias") if bias is None else bias
         found: Fields = {
@@ -111,10 +116,13 @@ class Config(ConfigKeys):
             "n_kv_heads": self.n_kv_heads,
             "d_head": self.optional_size("head_dim") or changes.get("d_head") or self.divide_by_heads(),
             **dict.fromkeys(BIASED, biased),
-            "qk_norm_eps": self.eps,
-            "softmax_in_fp32": True,
+            "implementation": EAGER,
         }
         found |= changes
+        if isinstance(qk_norm, str | Mapping) and qk_norm != "none":
+            qk_norm = QkNorm(**{"eps": self.eps, **({"over": qk_norm} if isinstance(qk_norm, str) else qk_norm)})
+        if isinstance(qk_norm, QkNorm):
+            found["qk_norm"] = qk_norm
         rotary = self.rope(layer_type, **(rope or {}))
         if isinstance(rotary.scaling, Proportional) and rotary.dim is None:
             dim = max(1, 2 * int(self.partial_rotary(layer_type=layer_type) * found["d_head"] // 2))

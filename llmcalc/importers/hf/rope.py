@@ -7,6 +7,7 @@ from typing import Any
 
 from ...core.record import fields
 from ...layers.parts.rope import Dynamic, Linear, Llama3, LongRope, Other, Proportional, Scaling, Yarn
+from ...layers.parts.temperature import Temperature
 from .config_keys import ConfigKeys
 
 _METHODS: dict[str, type[Linear | Dynamic | Llama3 | Yarn | LongRope | Proportional]] = {
@@ -110,11 +111,9 @@ def query_temperature(config: ConfigKeys) -> dict[str, Any]:
     length = given.get("original_max_position_embeddings")
     if length is None:
         raise config.error("llama_4_scaling_beta requires original_max_position_embeddings")
-    return {
-        "temperature": config.finite_number(factor, "llama_4_scaling_beta"),
-        "temperature_length": config.integer(length, "original_max_position_embeddings", 1),
-        "temperature_start": 0,
-    }
+    rate = config.finite_number(factor, "llama_4_scaling_beta")
+    length = config.integer(length, "original_max_position_embeddings", 1)
+    return {"temperature": Temperature(rate, length=length, start=0) if rate else None}
 
 
 def _attention(given: dict[str, Any], factor: float) -> float:

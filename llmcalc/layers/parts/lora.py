@@ -1,7 +1,8 @@
-"""Low-rank adapters [hu2021] on the input projections of a layer that several blocks share (Zamba2)."""
+"""LoRA adapters [hu2021] on projections of a layer that several blocks share [glorioso2024b]."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from ...core.part import Part
@@ -10,11 +11,11 @@ from ...core.record import record
 
 @record
 class Lora(Part):
-    """LoRA adapters, one per use of a shared layer.
+    """Low-rank addition ``x a b`` to a projection, with separate matrices for each use of a shared layer.
 
     Attributes:
         rank: rank of the adapters.
-        n: number of adapters.
+        n: number of adapters, one per use of a shared layer.
     """
 
     rank: int
@@ -26,12 +27,28 @@ class Lora(Part):
         """Return the axes of the adapters."""
         return {"ar": self.rank, "na": self.n}
 
+    def pairs(self, d_in: str, outputs: Mapping[str, str]) -> list[str]:
+        """Return both matrices for each projection in ``outputs``, which maps names to output axes."""
+        pairs = ((f"w{name}_a[na; {d_in} | ar]", f"w{name}_b[na; ar | {axes}]") for name, axes in outputs.items())
+        return [spec for pair in pairs for spec in pair]
+
+    def pair_lines(self, d_in: str, outputs: Mapping[str, str]) -> list[str]:
+        """Return the equations that add separate adapters to the projections of the input ``x``."""
+        lines = []
+        for name, axes in outputs.items():
+            lines += [
+                f"{name}a[b q ar] = x[b q {d_in}] w{name}_a[{d_in} ar]",
+                f"{name}l[b q {axes}] = {name}a[b q ar] w{name}_b[ar {axes}]",
+                f"{name}[b q {axes}] = add({name}, {name}l)",
+            ]
+        return lines
+
     def tensors(self, names: str) -> list[str]:
-        """Return the shared down-projection and one up-projection per name."""
+        """Return one down-projection for all ``names``, and one up-projection per name."""
         return ["w_a[na; d | ar]", *(f"w{name}_b[na; ar | f]" for name in names)]
 
     def narrow_lines(self) -> list[str]:
-        """Return the equation of the down-projection."""
+        """Return the equation of the common down-projection."""
         return ["ga[b q ar] = x[b q d] w_a[d ar]"]
 
     def wide_lines(self, name: str) -> list[str]:

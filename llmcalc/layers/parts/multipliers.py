@@ -7,6 +7,20 @@ from ...core.record import record
 
 
 @record
+class Multipliers(Part):
+    """Constant factors of attention.
+
+    Attributes:
+        input, output: factors of the layer's input and output (Falcon-H1).
+        value: factor of the values (MiMo).
+    """
+
+    input: float = 1.0
+    value: float = 1.0
+    output: float = 1.0
+
+
+@record
 class MlpMultipliers(Part):
     """Factors of a feed-forward layer.
 

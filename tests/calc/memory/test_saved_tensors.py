@@ -24,6 +24,8 @@ from llmcalc.layers.hyper_connection import HyperConnection
 from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.moe import Moe
 from llmcalc.layers.norm import Norm
+from llmcalc.layers.parts.cross import Cross
+from llmcalc.layers.parts.kv import Kv
 from llmcalc.layers.parts.rope import Rope
 from llmcalc.zoo.research.layers.grouped import GroupedAttention, GroupedMlp
 from llmcalc.zoo.research.layers.lightning_attention import LightningAttention
@@ -87,7 +89,7 @@ def test_a_fused_kernel_keeps_a_number_a_query_instead_of_probabilities() -> Non
 
 
 def test_values_that_are_keys_are_kept_once() -> None:
-    layers = [Attention(D, H, G, E, values_are_keys=same) for same in (False, True)]
+    layers = [Attention(D, H, G, E, kv={"values_are_keys": same}) for same in (False, True)]
     assert kept(decoder(layers[0])) - kept(decoder(layers[1])) == {TOKENS * G * E: 3}
 
 
@@ -98,7 +100,7 @@ def test_a_norm_over_all_heads_has_one_row_a_token() -> None:
 
 
 def test_what_all_cross_attention_reads_is_kept_once() -> None:
-    cross = Attention(D, H, G, E, cross=True, causal=False)
+    cross = Attention(D, H, G, E, cross=Cross(), causal=False)
     encoder = decoder(Mlp(D, F), name="encoder", head=False)
     with_source = kept(encoder, decoder(cross))
     assert with_source[B * N * D] == 3 + 1  # the encoder's three blocks, and its output
@@ -148,7 +150,7 @@ def test_a_chain_of_projections_keeps_what_each_of_them_gets() -> None:
 
 def test_keys_that_a_layer_uses_again_are_kept_by_the_one_that_made_them() -> None:
     own = Attention(D, H, G, E)
-    again = replace(own, kv_reused=True)
+    again = replace(own, kv=Kv(reused=True))
     assert kept(decoder(own, again))[TOKENS * G * E] == kept(decoder(own))[TOKENS * G * E] == 3 * 2
     size = TOKENS * H * E  # torch has a copy for every query head, in both layers
     assert kept(decoder(again), convention="torch")[size] == kept(decoder(own), convention="torch")[size]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
 from ....core.layer import Layer
 from ....layers import Attention, Embedding, Head, Linear, Mlp
+from ....layers.parts.cross import Cross
 from ..config import BIASED, TOKENS, Config, Layers
 from ..rules import repeat_block, sublayer
 
@@ -124,7 +125,7 @@ def block(config: Config, attention: Layer | None = None, mlp: Layer | None = No
     if config.flag("add_cross_attention") and "is_decoder" in config.defaults:
         if not is_decoder(config):
             raise config.error("add_cross_attention requires is_decoder")
-        layers["cross_attention"] = bert_attention(config, cross=True, causal=False, unused=True)
+        layers["cross_attention"] = bert_attention(config, cross=Cross(), causal=False, unused=True)
     layers["mlp"] = mlp or bert_mlp(config)
     return Block("block", tuple(norm_sublayer(name, layer, config.layernorm(), post) for name, layer in layers.items()))
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
 from ....core.errors import short_repr
 from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm, Rope
+from ....layers.parts.kv import Kv
+from ....layers.score_biases.relative import Relative
 from ..config import BIASED, Config, Fields
 from ..rules import repeat_block
 from .bert import (
@@ -170,7 +172,7 @@ def roc_bert(config: Config) -> Architecture:
 def roformer(config: Config) -> Architecture:
     """Read a RoFormer config [su2021]. Rotary positions use a stored table, and embeddings may be narrow."""
     narrow = config.optional_size("embedding_size") or config.d_model
-    rotary: Fields = {"rope": Rope(interleaved=True), "v_rope": config.flag("rotary_value")}
+    rotary: Fields = {"rope": Rope(interleaved=True), "kv": Kv(rope=True) if config.flag("rotary_value") else None}
     stack = encoder(config, narrow=narrow, attention=bert_attention(config, **rotary), positions=False)
     rows = config.size("max_position_embeddings")
     angles = Named("position", Embedding(rows, config.d_model // config.n_heads, table="position", use="angles"))
@@ -202,7 +204,7 @@ def ibert(config: Config) -> Architecture:
 
 def mpnet(config: Config) -> Architecture:
     """Read an MPNet config [song2020]. All layers share one table of relative position biases."""
-    attention = bert_attention(config, score_bias="relative", n_buckets=config.size("relative_attention_num_buckets"))
+    attention = bert_attention(config, score_bias=Relative(config.size("relative_attention_num_buckets")))
     stack = skip_padding(config, encoder(config, segments=False, attention=attention), 1)
     return with_head(config, stack, activation="gelu")
 

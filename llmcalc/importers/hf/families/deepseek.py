@@ -10,12 +10,13 @@ from typing import Any
 from ....core.architecture import Architecture
 from ....core.layer import Layer
 from ....layers import Mla, Moe
+from ....layers.parts.latent_indexer import LatentIndexer
 from ....layers.parts.rope import Yarn
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rope import rope_scaling, scaling_parameters, yarn_attention_factor
 from ..rules import decoder
 
-INDEXER = "index_heads=index_n_heads index_dim=index_head_dim index_topk"  # attention fields and their config keys
+INDEXER = "n_heads=index_n_heads dim=index_head_dim"  # indexer fields and their config keys
 
 
 def deepseek_v3(config: Config) -> Architecture:
@@ -104,10 +105,11 @@ def softmax_experts(config: Config) -> Moe:
     return shared_experts(config, shared_bias=config.flag("mlp_bias"), top_k=chosen, **fields)
 
 
-def indexed_mla(config: Config, **changes: Any) -> Mla:
-    """Return multi-head latent attention with an indexer."""
+def indexed_mla(config: Config, indexer: Mapping[str, Any] = MappingProxyType({}), **changes: Any) -> Mla:
+    """Return multi-head latent attention with an indexer. ``indexer`` contains further fields of the indexer."""
     config.ignore("moe_layer_freq mlp_bias indexer_rope_interleave layer_types num_experts")
-    return mla(config, **config.fields_of(Mla, INDEXER), **changes)
+    sizes = config.fields_of(LatentIndexer, INDEXER)
+    return mla(config, indexer=LatentIndexer(**sizes, **indexer), index_topk=config.size("index_topk"), **changes)
 
 
 def indexer_types(config: Config, layers: int) -> list[str]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from ....core.architecture import Architecture, Block, Named
 from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm, SequenceRows
+from ....layers.parts.cross import Cross
+from ....layers.score_biases.relative import Relative
 from ..config import BIASED, TOKENS, Config, Layers
 from ..rules import causal_lm, decoder, default_layernorm, repeat_block, sublayer
 
@@ -22,13 +24,8 @@ def cpmant(config: Config) -> Architecture:
     width, vocab, length = config.d_model, config.vocab, config.size("prompt_length")
     segments, distances = config.size("segment_types"), config.size("position_bias_num_buckets")
     norm = config.rmsnorm("eps")
-    attention = config.layer(
-        Attention,
-        "n_heads=num_attention_heads d_head=dim_head max_distance=position_bias_max_distance",
-        score_bias="relative",
-        n_buckets=distances + segments * segments,
-        prompt=length,
-    )
+    bias = Relative(distances + segments * segments, config.size("position_bias_max_distance"))
+    attention = config.layer(Attention, "n_heads=num_attention_heads d_head=dim_head", score_bias=bias, prompt=length)
     mlp = Mlp(width, config.size("dim_ff"), "gelu", gated=True, sequence=SequenceRows(prompt=length))
     block = Block("block", (sublayer("attention", attention, pre=norm), sublayer("mlp", mlp, pre=norm)))
     table = Embedding(vocab + config.size("prompt_types") * length, width)
@@ -196,7 +193,7 @@ def xglm(config: Config) -> Architecture:
     norm = default_layernorm(width)
     parts = [sublayer("attention", Attention(width, heads, **BIASED), pre=norm)]
     if config.flag("add_cross_attention"):
-        cross = Attention(width, heads, cross=True, causal=False, unused=True, **BIASED)
+        cross = Attention(width, heads, cross=Cross(), causal=False, unused=True, **BIASED)
         parts.append(sublayer("cross_attention", cross, pre=norm))
     mlp = Mlp(width, config.size("ffn_dim"), config.activation("activation_function"), bias=True)
     parts.append(sublayer("mlp", mlp, pre=norm))

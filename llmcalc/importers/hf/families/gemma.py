@@ -68,7 +68,7 @@ def gemma3(config: Config) -> Architecture:
     period = config.count("sliding_window_pattern") or config.count("_sliding_window_pattern", 6)
     pattern = config.periodic_types(period, period - 1)
     config.ignore("attn_logit_softcapping")  # a class key without effect
-    return _sandwich(config, pattern, local_global_theta, qk_norm="head", logit_softcap=None)
+    return _sandwich(config, pattern, local_global_theta, qk_norm={"unit_offset": True}, logit_softcap=None)
 
 
 def _sandwich(
@@ -81,7 +81,7 @@ def _sandwich(
     if not causal and limit:
         limit = limit // 2 + 1  # the class halves the window on each side and counts the token itself
 
-    fields: Fields = {"qk_norm_unit_offset": True, "logit_softcap": softcap, "causal": causal, "scale": scale}
+    fields: Fields = {"logit_softcap": softcap, "causal": causal, "scale": scale}
     mixers = {
         kind: config.attention(
             layer_type=kind, **{**fields, "window": span, "rope": {"theta": base(config, kind)}, **changes}

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....layers import AltUp, Laurel, Linear, Mlp, Norm, PerLayerGate, PerLayerTable, ResidualStream, Scale
+from ....layers.parts.kv import Kv
 from ..config import Config
 from ..rules import causal_lm, group_runs, sublayer
 from .gemma4 import reused_layers
@@ -84,9 +85,8 @@ def _block(config: Config, kind: Kind, norm: Norm, own: int, name: str) -> Block
     attention = config.attention(
         layer_type=kind.layer_type,
         window=config.sliding_window() if kind.layer_type == "sliding_attention" else None,
-        kv_reused=kind.reuses,
+        kv=Kv(reused=kind.reuses, norm=True, norm_eps=config.eps),
         qk_norm="head",
-        v_norm=True,
         scale=1.0,
     )
     laurel = Laurel(width, config.size("laurel_rank"), norm.eps)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import UnknownNameError, short_repr
 from ....layers import Embedding, Head, Linear, Mlp, Moe, Norm, PerLayerGate, PerLayerTable, Scale
+from ....layers.parts.kv import Kv
 from ..config import TOKENS, Config, Fields
 from ..rules import causal_lm, group_runs, sublayer
 
@@ -127,13 +128,12 @@ def _attention(config: Config, kind: Kind) -> Any:
         "n_kv_heads": kind.n_kv_heads,
         "window": None if everywhere else limit,
         "causal": both != "all",
-        "kv_reused": kind.reuses,
+        "kv": Kv(reused=kind.reuses, norm=True, norm_eps=config.eps),
         "qk_norm": "head",
-        "v_norm": True,
         "scale": 1.0,
     }
     if config.flag("attention_k_eq_v") and everywhere and not kind.reuses:
-        fields |= {"values_are_keys": True, "v_bias": False}
+        fields |= {"kv": Kv(values_are_keys=True, norm=True, norm_eps=config.eps), "v_bias": False}
     return config.attention(layer_type=kind.layer_type, **fields)
 
 

@@ -92,6 +92,6 @@ def glm4_moe_lite(config: Config) -> Architecture:
 def glm_moe_dsa(config: Config) -> Architecture:
     """Read a GLM-5 config as DeepSeek-V3.2. Since GLM-5.2, some layers reuse an earlier layer's token selection."""
     kinds = config.mlp_types(config.count("first_k_dense_replace", 3))
-    full = indexed_mla(config, index_interleaved=True)
-    mixers: Layers = {"full": full, "shared": replace(full, index_heads=None)}
+    full = indexed_mla(config, {"interleaved": True})
+    mixers: Layers = {"full": full, "shared": replace(full, indexer=None)}
     return indexed_lm(config, mixers, indexer_types(config, config.n_layers), kinds)

@@ -8,6 +8,8 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Named, Sublayer
 from ....core.errors import short_repr
 from ....layers import Attention, Embedding, Head, Mlp, Rope
+from ....layers.parts.cross import Cross
+from ....layers.parts.implementation import Implementation
 from ..config import BIASED, TOKENS, Config, Fields
 from ..rules import causal_lm, decoder, group_runs, repeat_block, sublayer
 
@@ -29,7 +31,7 @@ def gpt2(config: Config) -> Architecture:
 
 def _unused_cross_attention(config: Config, width: int, norm: object) -> Sublayer:
     """Return cross-attention that is stored but never run because the model has no encoder."""
-    cross = Attention(width, config.size("n_head"), cross=True, causal=False, unused=True, **BIASED)
+    cross = Attention(width, config.size("n_head"), cross=Cross(), causal=False, unused=True, **BIASED)
     return sublayer("cross_attention", cross, pre=norm)  # type: ignore[arg-type]
 
 
@@ -65,7 +67,7 @@ def _positions(config: Config, width: int) -> Named:
 def gpt_neo(config: Config) -> Architecture:
     """Read a GPT-Neo config [black2021]. Attention scores are unscaled, and windows do not shrink the KV cache."""
     width, heads = config.d_model, config.size("num_heads")
-    fields: Fields = {"o_bias": True, "scale": 1.0, "implemented_cache": "all_tokens"}
+    fields: Fields = {"o_bias": True, "scale": 1.0, "implementation": Implementation("all_tokens")}
     kinds = {
         "global": Attention(width, heads, o_bias=True, scale=1.0),
         "local": Attention(width, heads, window=config.size("window_size"), **fields),
@@ -109,7 +111,7 @@ def gpt_bigcode(config: Config) -> Architecture:
     if config.flag("add_cross_attention"):
         if multi_query:
             raise config.error("add_cross_attention cannot be combined with multi_query")
-        cross = Attention(width, heads, cross=True, causal=False, unused=True, **BIASED)
+        cross = Attention(width, heads, cross=Cross(), causal=False, unused=True, **BIASED)
         parts.append(sublayer("cross_attention", cross, pre=norm))
     parts.append(sublayer("mlp", Mlp(width, d_ff, config.activation("activation_function"), bias=True), pre=norm))
     position = Embedding(config.size("n_positions"), width, table="position")

@@ -7,6 +7,8 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Named
 from ....core.errors import UnknownNameError
 from ....layers import Attention, Mlp, Norm, Rope
+from ....layers.parts.implementation import Implementation
+from ....layers.score_biases.alibi import Alibi
 from ..config import BIASED, Config
 from ..config_keys import is_irrelevant
 from ..rules import decoder
@@ -68,7 +70,7 @@ def bloom(config: Config) -> Architecture:
     return decoder(
         config,
         norm=norm,
-        attention=_attention(config, bias=True, score_bias="alibi"),
+        attention=_attention(config, bias=True, score_bias=Alibi()),
         mlp=Mlp(config.d_model, 4 * config.d_model, "gelu_tanh", bias=True),
         place="pre_normed" if config.flag("apply_residual_connection_post_layernorm") else "pre",
         inputs=(Named("table_norm", norm),),
@@ -83,8 +85,8 @@ def falcon(config: Config) -> Architecture:
     multi_query = config.flag("multi_query", True)
     fields: dict[str, object] = {"n_kv_heads": asked if grouped else 1 if multi_query else config.n_heads}
     if grouped:
-        fields["implemented_cache"] = "query_heads"
-    placed = {"score_bias": "alibi", "alibi_scale": config.divide_by_heads(config.d_model, config.n_heads) ** -0.5}
+        fields["implementation"] = Implementation("query_heads")
+    placed = {"score_bias": Alibi(config.divide_by_heads(config.d_model, config.n_heads) ** -0.5)}
     fields |= placed if config.flag("alibi") else {"rope": _rotated(config, 1.0)}
     activation = config.activation_name(config.string("activation"), "activation")
     mlp = Mlp(config.d_model, config.optional_size("ffn_hidden_size") or 4 * config.d_model, activation, bias=bias)
@@ -112,7 +114,7 @@ def mpt(config: Config) -> Architecture:
     if kind not in _MPT_ATTENTION:
         raise UnknownNameError("attn_type", str(kind), _MPT_ATTENTION, where=config.where)
     attention = _attention(
-        config, bias=False, score_bias="alibi", clip=details.get("clip_qkv"), scale=details.get("softmax_scale")
+        config, bias=False, score_bias=Alibi(), clip=details.get("clip_qkv"), scale=details.get("softmax_scale")
     )
     norm = Norm(config.d_model, "layernorm", eps=config.number("layer_norm_epsilon") or 1e-5)
     return decoder(config, norm=norm, attention=attention, mlp=Mlp(config.d_model, 4 * config.d_model, "gelu"))

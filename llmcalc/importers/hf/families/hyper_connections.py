@@ -8,8 +8,10 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....layers import Attention, Bounds, CompressedAttention, Gate, HyperConnection, Kda, Mla, Rope
+from ....layers import Bounds, CompressedAttention, Gate, HyperConnection, Kda, Rope
+from ....layers.parts.latent_indexer import LatentIndexer
 from ....layers.parts.rope import Yarn
+from ....layers.parts.token_indexer import TokenIndexer
 from ..config import Config, Fields, Layers
 from ..rope import rope_scaling
 from ..rules import causal_lm, mixed_runs
@@ -39,11 +41,11 @@ def glm5_next(config: Config) -> Architecture:
         config,
         rope=None,
         norm_eps=config.eps,
-        **config.fields_of(Mla, INDEXER),
-        index_compressed=config.size("index_kpool"),
+        indexer=LatentIndexer(**config.fields_of(LatentIndexer, INDEXER), compressed=config.size("index_kpool")),
+        index_topk=config.size("index_topk"),
     )
     mixers: Layers = {"linear_attention": _kda(config), "indexed_attention": full}
-    mixers["shared_indexed_attention"] = replace(full, index_heads=None)
+    mixers["shared_indexed_attention"] = replace(full, indexer=None)
     feeds: Layers = {
         "dense": replace(config.gated_mlp(), bounds=Bounds(limit) if limit else None),
         # routed experts always use silu
@@ -134,7 +136,7 @@ def _compressed_attention(config: Config) -> Layers:
         rope=_rope(config, "main", dim),
         norm_eps=config.eps,
     )
-    indexer = config.fields_of(CompressedAttention, INDEXER)
+    indexer = config.fields_of(CompressedAttention, "index_heads=index_n_heads index_dim=index_head_dim index_topk")
     sparse = config.optional_size("compress_rate_csa") or rates[_BY_RATIO[4]]
     heavy = config.optional_size("compress_rate_hca") or rates[_BY_RATIO[128]]
     far = replace(near, rope=_rope(config, "compress", dim))
@@ -165,8 +167,8 @@ def hy_v4(config: Config) -> Architecture:
     """Read a Hunyuan 4 config with gated latent attention, sinks, shared indexer selections and hyper-connections."""
     layers, width, streams = config.n_layers, config.d_model, config.size("hc_mult")
     config.ignore("learnable_sink_init")
-    full = indexed_mla(config, sinks=True, gate="input", rope={"interleaved": False}, index_rotates_end=True)
-    mixers: Layers = {"full": full, "shared": replace(full, index_heads=None)}
+    full = indexed_mla(config, {"rotates_end": True}, sinks=True, gate="input", rope={"interleaved": False})
+    mixers: Layers = {"full": full, "shared": replace(full, indexer=None)}
     acts = {"activation": "silu", "shared_activation": config.activation()}
     routed = shared_experts(config, clamp=config.number("swiglu_limit"), shared_clamped=False, **acts)
     feeds: Layers = {"dense": config.gated_mlp(), "sparse": routed}
@@ -188,15 +190,14 @@ def qwen4(config: Config) -> Architecture:
         raise config.error("layers with n-gram embeddings (ple_layer_ids) are not supported")
     attention: Fields = {
         "gate": Gate(),
-        "qk_norm": "head",
-        "qk_norm_unit_offset": True,
+        "qk_norm": {"unit_offset": True},
         "rope": {"dim": config.rotary_width()},
     }
-    keys = "index_heads=indexer_n_heads index_dim=indexer_head_dim index_topk=indexer_budget"
-    keys += " index_block=indexer_compress_ratio"
-    indexer = {**config.fields_of(Attention, keys), "index_pooled": True, "index_unit_offset": True}
+    keys = "n_heads=indexer_n_heads dim=indexer_head_dim top_k=indexer_budget block=indexer_compress_ratio"
+    sizes = config.fields_of(TokenIndexer, keys)
+    indexer = TokenIndexer(**sizes, pooled=True, unit_offset=True, norm_eps=config.eps)
     mixers: Layers = {
-        "indexed_attention": config.attention(**attention, **indexer),
+        "indexed_attention": config.attention(**attention, indexer=indexer),
         "linear_attention": gated_delta_net(config),
     }
     shared = config.size("shared_expert_intermediate_size")

@@ -129,7 +129,7 @@ def _attention(config: Config, kind: str, span: int, sizes: Fields) -> Mla:
     changes |= {"norm_eps": config.eps, "latent_scaled": True}
     changes["rope"] = {"theta": config.rope_theta(kind), "scaling": rope_scaling(config, kind)}
     if kind == "indexed_attention":
-        return indexed_mla(config, index_interleaved=True, **changes)
+        return indexed_mla(config, {"interleaved": True}, **changes)
     if kind not in ("full_attention", "sliding_attention"):
         raise UnknownNameError("layer type", kind, ("full_attention", "sliding_attention", "indexed_attention"))
     return mla(config, window=span if kind == "sliding_attention" else None, **changes)

@@ -8,6 +8,7 @@ from typing import Any
 from ....core.architecture import Architecture
 from ....core.errors import short_repr
 from ....layers import Attention, Bounds, Gate, Mlp, Rope
+from ....layers.parts.qk_norm import QkNorm
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rules import causal_lm, decoder, group_runs, prenorm_block
 
@@ -56,8 +57,7 @@ def _openelm_block(config: Config, name: str, norm: Any, queries: int, keys: int
         queries,
         keys,
         config.size("head_dim"),
-        qk_norm="head" if config.flag("normalize_qk_projections") else "none",
-        qk_norm_eps=norm.eps,
+        qk_norm=QkNorm(eps=norm.eps) if config.flag("normalize_qk_projections") else None,
         rope=Rope(config.number("rope_freq_constant") or 10000.0),
     )
     mlp = Mlp(config.d_model, hidden, config.activation("activation_fn_name"), gated=True)
@@ -70,7 +70,7 @@ def step3p5(config: Config) -> Architecture:
     config.ignore("query_pre_attn_scalar mtp_layer_types mtp_mlp_layer_types")
     config.ignore("per_layer_config partial_rotary_factors attention_other_setting num_nextn_predict_layers")
     types = config.layer_types(["full_attention"] * layers)
-    fields: Fields = {"qk_norm": "head", "qk_norm_unit_offset": True}
+    fields: Fields = {"qk_norm": {"unit_offset": True}}
     fields |= {"gate": Gate(per_head=True, bias="none")}
     heads = config.optional_size("num_sliding_attention_heads") or config.n_heads
     spans = {"full_attention": (config.n_heads, None), "sliding_attention": (heads, config.sliding_window())}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ....core.architecture import Architecture, Block
 from ....core.layer import Layer
 from ....layers import Gate, Mlp, ShortConv
+from ....layers.parts.qk_norm import QkNorm
 from ..config import Config, Fields, Layers
 from ..rules import causal_lm, decoder, runs_by_type, sublayer
 
@@ -37,8 +38,7 @@ def lfm3(config: Config) -> Architecture:
     width, layers = config.d_model, config.n_layers
     norm = config.rmsnorm("norm_eps")
     changes: Fields = {
-        "qk_norm": "head",
-        "qk_norm_eps": norm.eps,
+        "qk_norm": QkNorm(eps=norm.eps),
         "gate": Gate(per_head=True, bias="none") if config.flag("use_attention_gate") else None,
     }
     base = config.rope_theta("full_attention", _ROPE_BASE)
@@ -68,7 +68,7 @@ def _lfm(
     norm = config.rmsnorm("norm_eps")
     base = config.rope_theta(default=_ROPE_BASE)
     mixers: Layers = {
-        "full_attention": config.attention(bias=False, rope={"theta": base}, qk_norm="head", qk_norm_eps=norm.eps),
+        "full_attention": config.attention(bias=False, rope={"theta": base}, qk_norm=QkNorm(eps=norm.eps)),
         "conv": _short_conv(config),
     }
     tied = config.flag("tie_embedding", config.flag("tie_word_embeddings", True))

@@ -8,6 +8,9 @@ from typing import Any
 from ....core.architecture import Architecture, Block, Named
 from ....core.layer import Layer
 from ....layers import Attention, Embedding, Mlp, Rope, Scale
+from ....layers.parts.cross import Cross
+from ....layers.parts.qk_norm import QkNorm
+from ....layers.parts.temperature import Temperature
 from ..config import TOKENS, Config, Fields, Layers
 from ..rules import causal_lm, decoder, prenorm_block, runs_by_type, sublayer
 
@@ -62,9 +65,10 @@ def _attention(config: Config, chunk: int | None, rotated: bool) -> Layer:
     """Return the attention layer for a layer type. Rotated layers may have unweighted norms on queries and keys."""
     fields: Fields = {"chunk": chunk, "rope": {"interleaved": True} if rotated else None}
     if rotated and config.flag("use_qk_norm"):
-        fields |= {"qk_norm": "head", "qk_norm_scale": False, "qk_norm_late": True}
+        fields |= {"qk_norm": {"scale": False, "late": True}}
     if not rotated and _is_temperature_tuned(config):
-        fields |= {"temperature": config.number("attn_scale"), "temperature_length": config.size("floor_scale")}
+        rate, length = config.number("attn_scale"), config.size("floor_scale")
+        fields |= {"temperature": Temperature(rate, length=length) if rate else None}
     config.ignore("attn_temperature_tuning attn_scale floor_scale")
     return config.attention(**fields)
 
@@ -90,7 +94,14 @@ def mllama(config: Config) -> Architecture:
     norm, own, mlp = config.rmsnorm(), config.attention(bias=False), config.gated_mlp()
     idle, gate = replace(norm, unused=True), Scale(config.d_model, scalar=True, function="tanh", unused=True)
     cross = Attention(
-        config.d_model, own.n_heads, own.n_kv_heads, own.d_head, qk_norm="head", causal=False, cross=True, unused=True
+        config.d_model,
+        own.n_heads,
+        own.n_kv_heads,
+        own.d_head,
+        qk_norm=QkNorm(),
+        causal=False,
+        cross=Cross(),
+        unused=True,
     )
     parts = {"cross_attention": cross, "mlp": replace(mlp, unused=True)}
     looking = (sublayer(name, layer, pre=idle, post=gate) for name, layer in parts.items())

@@ -10,6 +10,8 @@ from ....core.architecture import Architecture, Block, Named, Sublayer
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers import Embedding, Head, InnerNorm, Mlp, Norm
+from ....layers.parts.output_norm import OutputNorm
+from ....layers.score_biases.alibi import Alibi
 from ..config import Config, Fields, Layers
 from ..rope import dynamic_alpha_fields
 from ..rules import causal_lm, decoder, group_runs, sublayer
@@ -144,9 +146,7 @@ def cwm(config: Config) -> Architecture:
 def hunyuan(config: Config) -> Architecture:
     """Read a dense Hunyuan config with a norm on each query and key head."""
     config.ignore("eod_token_id")
-    return decoder(
-        config, attention=config.attention(qk_norm="head", qk_norm_late=True, rope=dynamic_alpha_fields(config))
-    )
+    return decoder(config, attention=config.attention(qk_norm={"late": True}, rope=dynamic_alpha_fields(config)))
 
 
 def apertus(config: Config) -> Architecture:
@@ -172,14 +172,14 @@ def nanochat(config: Config) -> Architecture:
     """Read a nanochat config with unweighted norms, an additional norm after the embedding and soft-capped logits."""
     norm = Norm(config.d_model, "rmsnorm", scale=False, eps=config.eps)
     head = config.lm_head(tied=config.flag("tie_word_embeddings"), softcap=config.number("final_logit_softcapping"))
-    attention = config.attention(qk_norm="head", qk_norm_scale=False, qk_norm_late=True, rope={"reversed": True})
+    attention = config.attention(qk_norm={"scale": False, "late": True}, rope={"reversed": True})
     inputs = (Named("table_norm", norm),)
     return decoder(config, norm=norm, attention=attention, mlp=config.plain_mlp(), head=head, inputs=inputs)
 
 
 def bitnet(config: Config) -> Architecture:
     """Read a BitNet b1.58 config with norms before the attention and MLP output projections."""
-    attention = config.attention(o_norm=True)
+    attention = config.attention(o_norm=OutputNorm(eps=config.eps))
     return decoder(config, attention, replace(config.gated_mlp(), inner_norm=InnerNorm(eps=config.eps)))
 
 
@@ -234,7 +234,7 @@ def baichuan(config: Config) -> Architecture:
     config.ignore("model_max_length z_loss_weight")
     if config.vocab == _NORMED_VOCAB:
         config.add_unmodelled("the NumPy model does not support a head with normalised weight rows")
-    changes: Fields = {} if config.d_model == _ROPE_WIDTH else {"score_bias": "alibi", "rope": None}
+    changes: Fields = {} if config.d_model == _ROPE_WIDTH else {"score_bias": Alibi(), "rope": None}
     attention = config.attention(bias=False, n_kv_heads=config.n_heads, **changes)
     return decoder(config, attention, tied=config.flag("tie_word_embeddings"))
 

@@ -10,6 +10,7 @@ from ....core.architecture import Architecture, Block, Branch, Sublayer
 from ....core.errors import UnknownNameError
 from ....core.layer import Layer
 from ....layers import Latent, Mamba, Mamba2, MlpMultipliers, SsmMultipliers
+from ....layers.parts.multipliers import Multipliers
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rules import causal_lm, decoder, group_runs, prenorm_block, repeat_block, sublayer
 from .llama_variants import multipliers
@@ -164,11 +165,9 @@ def falcon_h1(config: Config) -> Architecture:
     mamba = _mamba2(config, inner, **fields, gate_first=late or not fields["norm"], multipliers=factors)
     plain = config.attention()
     scale = (config.number("key_multiplier", 1.0) or 1.0) * float(plain.d_head or 1) ** -0.5
-    outer: Fields = {
-        "in_scale": config.number("attention_in_multiplier", 1.0),
-        "out_scale": config.number("attention_out_multiplier", 1.0),
-    }
-    mixers = (Branch("mamba", mamba), Branch("attention", replace(plain, scale=scale, **outer)))
+    ends = (config.number(key, 1.0) for key in ("attention_in_multiplier", "attention_out_multiplier"))
+    outer = Multipliers(**dict(zip(("input", "output"), ends, strict=True)))  # type: ignore[arg-type]
+    mixers = (Branch("mamba", mamba), Branch("attention", replace(plain, scale=scale, multipliers=outer)))
     gate, down = _numbers(config, "mlp_multipliers", 2)
     mlp = replace(config.gated_mlp(bias=config.flag("mlp_bias")), multipliers=MlpMultipliers(gate, down))
     block = Block("block", (Sublayer("mixer", mixers, norm), Sublayer("mlp", (Branch("mlp", mlp),), norm)))

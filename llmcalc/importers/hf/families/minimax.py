@@ -8,6 +8,7 @@ from typing import Any
 from ....core.architecture import Architecture
 from ....core.errors import short_repr
 from ....layers import Bounds, Mlp
+from ....layers.parts.token_indexer import TokenIndexer
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rules import decoder
 
@@ -51,19 +52,19 @@ def minimax_m3(config: Config) -> Architecture:
     bounds = Bounds(limit, up_offset=UP_OFFSET)
     dense = Mlp(width, config.size("dense_intermediate_size"), act, gated=True, bounds=bounds)
     feeds: Layers = {"sparse": routed, "dense": dense}
-    norms: Fields = {"qk_norm": "head", "qk_norm_unit_offset": True}
+    norms: Fields = {"qk_norm": {"unit_offset": True}}
     full = config.attention(bias=False, rope={"dim": config.rotary_width()}, **norms)
     block = sparse("index_block_size")
-    chosen = replace(
-        full,
-        index_heads=sparse("index_n_heads"),
-        index_dim=sparse("index_head_dim"),
-        index_block=block,
-        index_topk=block * sparse("index_topk_blocks"),
-        index_local=_local_blocks(config),
-        index_unit_offset=True,
+    indexer = TokenIndexer(
+        sparse("index_n_heads"),
+        sparse("index_head_dim"),
+        block,
+        local=_local_blocks(config),
+        unit_offset=True,
+        norm_eps=config.eps,
+        top_k=block * sparse("index_topk_blocks"),
     )
-    mixers: Layers = {"full_attention": full, "minimax_m3_sparse": chosen}
+    mixers: Layers = {"full_attention": full, "minimax_m3_sparse": replace(full, indexer=indexer)}
     frequency = (config.get("sparse_attention_config") or {}).get("sparse_attention_freq")
     kinds = _types_from_flags(config, frequency, layers, "full_attention", "minimax_m3_sparse")
     types = config.layer_types(kinds or ["full_attention"] * layers)

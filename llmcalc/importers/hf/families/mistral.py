@@ -6,6 +6,7 @@ from ....core.architecture import Architecture
 from ....core.errors import UnknownNameError
 from ....core.layer import Layer
 from ....layers import Mla, Mlp, Moe
+from ....layers.parts.latent_indexer import LatentIndexer
 from ..config import Config, Fields, Layers
 from ..rope import query_temperature
 from ..rules import decoder
@@ -74,10 +75,10 @@ def _scaled_attention(config: Config, indexer: bool, turned: bool, reused: bool,
     """Return an attention layer with learned query scaling. Heads without rotation have no rotary part."""
     nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
     places: Fields = {} if turned else {"qk_nope_head_dim": nope + rope, "qk_rope_head_dim": 0, "rope": None}
-    sizes: Fields = {"index_heads": config.size("index_n_heads"), "index_dim": config.size("index_head_dim")}
-    chosen: Fields = {"index_topk": config.size("index_topk"), **(sizes if indexer else {})}
-    learned: Fields = {"index_input_norm": True, "index_position_scaled": True, "position_scaled": True}
-    learned |= {"index_interleaved": True}  # interleaved, as in the attention
+    heads, width = config.size("index_n_heads"), config.size("index_head_dim")
+    own = LatentIndexer(heads, width, interleaved=True, input_norm=True, position_scaled=True)
+    chosen: Fields = {"index_topk": config.size("index_topk"), "indexer": own if indexer else None}
+    learned: Fields = {"position_scaled": True}
     learned |= {"latent_reused": reused, "latent_lent": lent, "norm_eps": config.eps}
     return mla(config, rope_learned=max(1, rope // 2), **learned, **places, **chosen)
 

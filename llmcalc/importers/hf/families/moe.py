@@ -7,6 +7,7 @@ from dataclasses import replace
 from ....core.architecture import Architecture
 from ....core.errors import short_repr
 from ....layers import Attention, Gate, Moe, Norm
+from ....layers.parts.temperature import Temperature
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rope import dynamic_alpha_fields
 from ..rules import block, causal_lm, decoder, map_sublayers, runs_by_type
@@ -48,7 +49,7 @@ def flex_olmo(config: Config) -> Architecture:
 def hunyuan_v1_moe(config: Config) -> Architecture:
     """Read a Hunyuan-Large or A13B config with a shared expert and a norm on each query and key head."""
     feed = config.experts(width="intermediate_size", d_ff_shared=config.size("intermediate_size"))
-    return decoder(config, config.attention(qk_norm="head", qk_norm_late=True, rope=dynamic_alpha_fields(config)), feed)
+    return decoder(config, config.attention(qk_norm={"late": True}, rope=dynamic_alpha_fields(config)), feed)
 
 
 def gpt_oss(config: Config) -> Architecture:
@@ -186,4 +187,4 @@ def _beam_positions(config: Config, kind: str) -> Fields:
         raise config.invalid("rope_parameters", "an object", given)
     if given.get(kind, given) is not None:
         return {"layer_type": kind}
-    return {"rope": None, "temperature": 0.1, "temperature_law": "power", "temperature_length": BEAM_STRETCH}
+    return {"rope": None, "temperature": Temperature(0.1, "power", BEAM_STRETCH)}

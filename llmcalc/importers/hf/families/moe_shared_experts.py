@@ -6,6 +6,7 @@ from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Sublayer
 from ....layers import Attention, Gate, Norm
+from ....layers.parts.multipliers import Multipliers
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rules import causal_lm, decoder, group_runs, runs_by_type, sublayer
 from .deepseek import dense_first, latent_lm, shared_experts
@@ -177,7 +178,11 @@ def mimo_v2_flash(config: Config) -> Architecture:
     config.ignore("first_k_dense_replace n_shared_experts use_qk_norm")
     factor = config.number("attention_value_scale", 1.0)
     config.ignore("attention_chunk_size layernorm_epsilon add_swa_attention_sink_bias add_full_attention_sink_bias")
-    fields: Fields = {"o_bias": False, "d_head_v": config.size("v_head_dim"), "value_scale": factor}
+    fields: Fields = {
+        "o_bias": False,
+        "d_head_v": config.size("v_head_dim"),
+        "multipliers": Multipliers(value=1.0 if factor is None else factor),
+    }
     turned = {kind: config.rotary_width(0.334, kind) for kind in ("full_attention", "sliding_attention")}
     span = config.sliding_window()
     beyond = config.optional_size("sliding_window_size")  # in published configs, the number of tokens before the query

@@ -9,6 +9,7 @@ from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import UnknownNameError
 from ....core.layer import Layer
 from ....layers import Attention, Gate, Latent, Moe, Norm, Scale
+from ....layers.parts.output_norm import OutputNorm
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rules import causal_lm, group_runs, runs_by_type, sublayer
 
@@ -25,8 +26,8 @@ def muse_spark(config: Config) -> Architecture:
     if not isinstance(bases, list) or len(bases) < layers:
         raise config.size_error(f"layer_rope_theta must have one entry per layer ({layers})")
     feeds: Layers = {"dense": config.gated_mlp(), "sparse": _spark_experts(config)}
-    gate: Fields = {"gate": Gate(bias="none"), "qk_norm": "head", "qk_norm_scale": False}
-    gate |= {"head_norm": True}
+    gate: Fields = {"gate": Gate(bias="none"), "qk_norm": {"scale": False}}
+    gate |= {"o_norm": OutputNorm("head", eps=config.eps)}
     factor = config.number("qk_scale_factor", 1.0) or 1.0
     spans = {"full_attention": None, "sliding_attention": config.sliding_window()}
     blocks: dict[tuple[str, bool, str], Block] = {}
@@ -99,7 +100,7 @@ def muse_glimmer(config: Config) -> Architecture:
 
 def _attention(config: Config) -> list[tuple[str, str, Attention]]:
     """Return global and local attention layers, each with and without rotary positions."""
-    rotated = config.attention(gate=Gate(bias="none"), qk_norm="head", qk_norm_scale=False)
+    rotated = config.attention(gate=Gate(bias="none"), qk_norm={"scale": False})
     scale = (config.number("qk_scale_factor", 1.0) or 1.0) / math.sqrt(rotated.d_head or 1)
     return [
         (place, how, replace(rotated, scale=scale, window=limit, rope=rope))

@@ -103,7 +103,7 @@ def qwen3_next(config: Config) -> Architecture:
 
 def _gated_mixers(config: Config, rotary: int) -> Layers:
     """Return a gated attention layer with query and key norms, and a gated delta net."""
-    fields: Fields = {"gate": Gate(), "qk_norm": "head", "qk_norm_unit_offset": True, "rope": {"dim": rotary}}
+    fields: Fields = {"gate": Gate(), "qk_norm": {"unit_offset": True}, "rope": {"dim": rotary}}
     return {"full_attention": config.attention(**fields), "linear_attention": gated_delta_net(config)}
 
 

@@ -10,6 +10,7 @@ from ....core.architecture import Architecture, Block, Branch, Named, Run, Stack
 from ....core.errors import UnknownNameError, short_repr
 from ....core.layer import Layer
 from ....layers import Attention, Embedding, Head, Linear, Mlp
+from ....layers.parts.cross import Cross
 from ..config import BIASED, TOKENS, Config, Fields, Layers
 from ..rules import group_runs, sublayer
 
@@ -170,7 +171,7 @@ def _mixers(config: Config, style: Style, side: str, unused_cross: bool) -> Laye
     width, heads = config.size(style.width), config.size(style.heads.format(side=side))
     if side == "encoder":
         return {"attention": Attention(width, heads, causal=False, **style.biases)}
-    cross = Attention(width, heads, causal=False, cross=True, unused=unused_cross, **style.biases)
+    cross = Attention(width, heads, causal=False, cross=Cross(), unused=unused_cross, **style.biases)
     return {"attention": Attention(width, heads, **style.biases), "cross_attention": cross}
 
 
@@ -288,7 +289,7 @@ def _gemma_blocks(config: Config, source: int | None) -> list[Block]:
             )
         }
         if source:
-            across = {**fields, "causal": False, "cross": True, "d_source": source, "rope": None}
+            across = {**fields, "causal": False, "cross": Cross(source), "rope": None}
             parts["cross_attention"] = config.attention(**across)
         everything: Layers = {**parts, "mlp": config.gated_mlp(activation="hidden_activation")}
         kinds[kind] = Block(name, tuple(sublayer(key, part, pre=norm, post=norm) for key, part in everything.items()))

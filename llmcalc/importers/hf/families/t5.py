@@ -8,6 +8,8 @@ from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers import Attention, Capacity, Head, Mlp, Moe
+from ....layers.parts.cross import Cross
+from ....layers.score_biases.relative import Relative
 from ..config import TOKENS, Config, Fields, Layers
 from ..rules import group_runs, sublayer
 from .seq2seq import SIDES, tied_tokens, untied_tokens
@@ -110,22 +112,14 @@ def _head(config: Config, tied: bool, scaled: bool | None) -> Named:
 
 def _mixers(config: Config, side: str, shared: bool) -> Layers:
     width, heads, head = config.size("d_model"), config.size("num_heads"), config.size("d_kv")
-    own = Attention(
-        width,
-        heads,
-        d_head=head,
-        scale=1.0,
-        max_distance=config.size("relative_attention_max_distance", 128),
-        causal=side == "decoder",
-        score_bias="relative",
-        n_buckets=config.size("relative_attention_num_buckets"),
-        relative_shared=shared,
-    )
+    farthest = config.size("relative_attention_max_distance", 128)
+    bias = Relative(config.size("relative_attention_num_buckets"), farthest, shared)
+    own = Attention(width, heads, d_head=head, scale=1.0, causal=side == "decoder", score_bias=bias)
     if side == "encoder":
         return {"attention": own}
     return {
         "attention": own,
-        "cross_attention": Attention(width, heads, d_head=head, scale=1.0, causal=False, cross=True),
+        "cross_attention": Attention(width, heads, d_head=head, scale=1.0, causal=False, cross=Cross()),
     }
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeVar
 
 from ....core.architecture import Architecture, Block
 from ....core.layer import Layer
 from ....layers import Attention, Linear, Lora, Mamba, Mamba2, Mlp
+from ....layers.parts.inputs import Inputs
 from ..config import Config
 from ..rules import causal_lm, runs_by_type, sublayer
 from .state_space import MAMBA_KEYS, least_time_step, time_step_rank
 
-Adapted = TypeVar("Adapted", Attention, Mlp)
 _PUBLISHED = (
     "linear " + "linear*5 hybrid " * 7 + "linear*4 hybrid linear*3 hybrid linear*2"
 )  # layer types of Zamba2-2.7B
@@ -60,7 +59,7 @@ def zamba2(config: Config) -> Architecture:
             if getattr(attention, name) * (attention.d_head or 0) != wide:
                 text = f"use_shared_attention_adapter requires {name} ({getattr(attention, name)}) · d_head = {wide}"
                 raise config.size_error(text)
-        attention = replace(attention, adapter_rank=rank)
+        attention = replace(attention, lora=Lora(rank))
     d_ff = config.optional_size("intermediate_size", zero_is_none=True) or 4 * width
     mlp = Mlp(width, d_ff, config.activation(), gated=True, bias=biased, lora=Lora(rank))
     return _zamba(config, types, mamba, attention, mlp, config.size("num_mem_blocks"))
@@ -72,7 +71,7 @@ def _zamba(config: Config, types: list[str], mamba: Layer, attention: Attention,
     The layers are not shared if the embeddings are untied.
     """
     norm = config.rmsnorm()
-    wide = config.rmsnorm(width=attention.d_input or attention.d_model)
+    wide = config.rmsnorm(width=(attention.inputs and attention.inputs.width) or attention.d_model)
     plain, behind = sublayer("mamba", mamba, pre=norm), sublayer("decoder", mamba, pre=norm)
     shared = config.flag("tie_word_embeddings", True)
     hybrids = types.count("hybrid")
@@ -81,7 +80,10 @@ def _zamba(config: Config, types: list[str], mamba: Layer, attention: Attention,
         places = len(range(turn, hybrids, turns))  # including adapters for each use, all stored in the shared layer
         if not places:
             continue
-        own = _with_adapters(attention, places), _with_adapters(mlp, places)
+        own = (
+            replace(attention, lora=attention.lora and replace(attention.lora, n=places)),
+            replace(mlp, lora=mlp.lora and replace(mlp.lora, n=places)),
+        )
         parts = [
             replace(sublayer(f"{name}{turn}", layer, pre=pre), residual=False, share=f"{name}{turn}" if shared else "")
             for name, layer, pre in (("shared_attention", own[0], wide), ("shared_mlp", own[1], norm))
@@ -98,12 +100,6 @@ def _zamba(config: Config, types: list[str], mamba: Layer, attention: Attention,
     return causal_lm(config, runs_by_type(kinds, order), norm)
 
 
-def _with_adapters(layer: Adapted, places: int) -> Adapted:
-    if isinstance(layer, Mlp):
-        return replace(layer, lora=replace(layer.lora, n=places)) if layer.lora else layer
-    return replace(layer, n_adapters=places) if layer.adapter_rank else layer
-
-
 def _attention(config: Config, wide: int, positions: str) -> Attention:
     width, heads = config.d_model, config.n_heads
     head = config.optional_size("attention_head_dim", zero_is_none=True) or _split(config, 2 * width, heads)
@@ -115,7 +111,7 @@ def _attention(config: Config, wide: int, positions: str) -> Attention:
         head,
         rope=rotary if positions == "rope" else None,
         scale=(head / 2) ** -0.5,
-        d_input=wide,
+        inputs=Inputs(wide),
     )
 
 

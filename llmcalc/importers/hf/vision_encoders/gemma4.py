@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ....core.architecture import Stack
 from ....layers import Attention, Embedding, Linear, Mlp, Norm, Rope
+from ....layers.parts.qk_norm import QkNorm
 from ..config import Config
 from ..rules import repeat_block
 from .parts import CHANNELS, EPS, attention_mlp, named
@@ -23,7 +24,7 @@ def gemma4(config: Config) -> Stack:
         config.optional_size("head_dim") or width // heads,
         causal=False,
         rope=Rope(grid="other"),
-        qk_norm="head",
+        qk_norm=QkNorm(),
         q_bias=bias,
         k_bias=bias,
         v_bias=bias,

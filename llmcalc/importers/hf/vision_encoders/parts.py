@@ -8,6 +8,7 @@ from ....core.architecture import Block, Named, Stack
 from ....core.errors import short_repr
 from ....core.layer import Layer
 from ....layers import Attention, Embedding, InputRows, Linear, Mlp, Norm, Patch, Scale, SequenceRows
+from ....layers.parts.cross import Cross
 from ..config import BIASED, Config
 from ..rules import repeat_block, sublayer
 
@@ -108,7 +109,7 @@ def encoder_stack(config: Config, inputs: tuple[Named, ...], block: Block, norm:
 
 def pooling_head(config: Config) -> list[Named]:
     """Return an attention-pooling head with a learned probe. Language models store the head but do not run it."""
-    attention = Attention(config.d_model, config.n_heads, causal=False, cross=True, unused=True, **BIASED)
+    attention = Attention(config.d_model, config.n_heads, causal=False, cross=Cross(), unused=True, **BIASED)
     mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), bias=True, unused=True)
     norm = Norm(config.d_model, "layernorm", bias=True, eps=layernorm(config).eps, unused=True)
     probe = Embedding(1, config.d_model, table="other", unused=True)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ....core.architecture import Block, Named, Run, Stack
 from ....layers import Attention, Embedding, Linear, Mlp, Norm, Patch, Rope, Scale
+from ....layers.parts.qk_norm import QkNorm
 from ..config import Config, Fields
 from ..encoders import find_encoder
 from ..rules import repeat_block, runs_by_type
@@ -115,11 +116,11 @@ def block(config: Config, merge: int = 1, window: int | None = None) -> Block:
     norm = replace(_norm(config, fields), merge=merge)
     bias, mlp_bias = (_flag(config, value) for value in (fields.bias, fields.mlp_bias))
     options: Fields = {"q_bias": bias, "k_bias": bias, "v_bias": bias}
-    options |= {"o_bias": bias if fields.o_bias is None else fields.o_bias, "qk_norm": fields.qk_norm}
-    options |= {"qk_norm_eps": norm.eps} if fields.qk_norm != "none" else {}
+    options |= {"o_bias": bias if fields.o_bias is None else fields.o_bias}
+    options |= {"qk_norm": QkNorm(fields.qk_norm, eps=norm.eps)} if fields.qk_norm != "none" else {}
     options |= {"rope": Rope(grid=fields.rope)} if fields.rope else {}
     if fields.qk_layernorm and config.flag(fields.qk_layernorm):
-        options |= {"qk_norm": "projection", "qk_norm_function": "layernorm", "qk_norm_bias": True, "qk_norm_eps": 1e-5}
+        options |= {"qk_norm": QkNorm("projection", "layernorm", bias=True, eps=1e-5)}
     if fields.grouped:
         options["n_kv_heads"] = config.optional_size("num_key_value_heads")
         options["d_head"] = config.optional_size("head_dim")

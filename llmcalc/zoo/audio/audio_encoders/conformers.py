@@ -15,6 +15,7 @@ from ....importers.hf.projectors import Link
 from ....importers.hf.rules import default_layernorm, group_runs, repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import named
 from ....layers import Attention, Conv, Embedding, Frames, Frequencies, Linear, Mlp, Norm
+from ....layers.score_biases.relative import Relative
 from ..layers.context_attention import ContextAttention
 from ..layers.conv_module import ConvModule
 from ..layers.distance_attention import DistanceAttention
@@ -116,7 +117,7 @@ def phi4(config: Config) -> Stack:
     config.ignore("chunk_size left_chunk dropout_rate audio_token_id feature_layer")
     norm, span = default_layernorm(width), config.size("time_reduction")
     distances = config.size("bias_max_distance") * (1 if config.flag("bias_symmetric") else 2)
-    fields: Fields = {"score_bias": "relative", "n_buckets": distances, "chunk": PHI4_CHUNK, **BIASED}
+    fields: Fields = {"score_bias": Relative(distances), "chunk": PHI4_CHUNK, **BIASED}
     attention = Attention(width, heads, causal=False, **fields)
     mlp = Mlp(width, config.size("intermediate_size"), config.activation("activation"), gated=True, bias=True)
     gates: Fields = {"gate": config.activation("conv_glu_type"), "activation": config.activation("conv_activation")}

@@ -10,6 +10,7 @@ from ....importers.hf.encoders import check_encoder
 from ....importers.hf.projectors import Link
 from ....importers.hf.rules import group_runs, repeat_block, sublayer
 from ....layers import Attention, Conv, Linear, Mlp
+from ....layers.parts.inputs import Inputs
 
 
 def read(config: Config) -> Stack:
@@ -60,7 +61,7 @@ def adaptor(link: Link) -> list[Stack]:
 
 def _block(config: Config, given: int, memory: Layer | None, last: Layer | None) -> Block:
     other = given if given != config.d_model else None
-    fields: Fields = {"causal": False, "d_input": other, **BIASED}
+    fields: Fields = {"causal": False, "inputs": Inputs(other) if other else None, **BIASED}
     attention = Attention(config.d_model, config.n_heads, **fields)
     mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), bias=True)
     branches = (Branch("attention", attention), *([Branch("memory", memory)] if memory else []))

@@ -10,6 +10,7 @@ from ....importers.hf.config import BIASED, Config, Fields
 from ....importers.hf.families.bert import encoder_model
 from ....importers.hf.rules import default_layernorm, prenorm_block, repeat_block
 from ....layers import Attention, Embedding, Head, Linear, Mlp, Rope
+from ....layers.parts.kv import Kv
 from ...unexecuted_parts import list_parts
 
 CLVP_LEAST = 32  # minimum number of rotated channels per head
@@ -34,7 +35,7 @@ def text_encoder(config: Config) -> Architecture:
         raise config.error("summary_type must be 'mean'")
     turns: Fields = {}
     if config.flag("use_rotary_embedding", True):
-        turns = {"rope": Rope(dim=max(out // (2 * heads), CLVP_LEAST)), "v_rope": True}
+        turns = {"rope": Rope(dim=max(out // (2 * heads), CLVP_LEAST)), "kv": Kv(rope=True)}
     biases: Fields = {**dict.fromkeys(BIASED, config.flag("use_attention_bias")), "o_bias": True}
     norm, last = config.rmsnorm("layer_norm_eps", width=width), config.layernorm(width=width)
     attention = Attention(width, heads, causal=False, **turns, **biases)

@@ -13,6 +13,7 @@ from ....importers.hf.projectors import Link
 from ....importers.hf.rules import default_layernorm, group_runs, repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import two_linears
 from ....layers import Attention, Conv, Frames, Frequencies, Linear, Mlp, Moe, Norm, Patch, Rope
+from ....layers.parts.qk_norm import QkNorm
 
 USUAL = [-1] * 25 + [*range(4, 65, 4), 64]  # number of experts per layer; -1 for a dense layer
 PLANES, KERNEL = 3, 3  # number of convolutions of stride 2 over time and frequency, and their kernel size
@@ -53,8 +54,7 @@ def vision_encoder(config: Config) -> Stack:
         "k_bias": bias,
         "v_bias": bias,
         "o_bias": bias,
-        "qk_norm": "head",
-        "qk_norm_eps": eps,
+        "qk_norm": QkNorm(eps=eps),
     }
     attention = Attention(width, heads, causal=False, rope=Rope(grid="halves"), **fields)
     known: dict[tuple[int, int], Block] = {}

@@ -11,6 +11,7 @@ from ....importers.hf.config import TOKENS, Config, Fields, Layers
 from ....importers.hf.families.seq2seq import head
 from ....importers.hf.rules import group_runs, prenorm_block, repeat_block
 from ....layers import Attention, Conv, Embedding, Linear, Mlp, Norm, Scale
+from ....layers.parts.cross import Cross
 
 FRAMES, HALVED, TAPS = 4, 2, 5  # number of frames per token, after two convolutions of stride 2 with 5 taps
 MILLISECONDS = 1000.0
@@ -62,7 +63,7 @@ def _attention(config: Config, share: float, n_kv_heads: int) -> Attention:
 def _with_decoder(config: Config, encoder: Stack, own: Attention, mlp: Mlp, layers: int, tied: bool) -> Architecture:
     """Return the encoder-decoder model, with no position encoding in cross-attention."""
     width, vocab, norm = own.d_model, config.vocab, Norm(own.d_model, "layernorm", eps=1e-5)
-    cross = replace(own, causal=False, cross=True, rope=None)
+    cross = replace(own, causal=False, cross=Cross(), rope=None)
     blocks = repeat_block(prenorm_block("block", norm, attention=own, cross_attention=cross, mlp=mlp), layers)
     table = Named("token", Embedding(vocab, width, share=TOKENS if tied else None))
     has_head = (config.head_kind() or "seq2seq") == "seq2seq"

@@ -11,6 +11,7 @@ from ....importers.hf.config import Config, Layers
 from ....importers.hf.family_table import find
 from ....importers.hf.rules import default_layernorm, prenorm_block, repeat_block
 from ....layers import Attention, Embedding, Head, Linear, Mlp
+from ....layers.parts.cross import Cross
 from ...unexecuted_parts import AUDIO_CODEC_NOTE, read_parts
 
 TEXT_ENCODERS = ("t5", "mt5", "umt5")
@@ -58,7 +59,7 @@ def musicgen(config: Config) -> Architecture:
 
 def _cross_attention(config: Config) -> Attention:
     """Return the cross-attention to the text encoder."""
-    return Attention(config.d_model, config.n_heads, causal=False, cross=True)
+    return Attention(config.d_model, config.n_heads, causal=False, cross=Cross())
 
 
 def _stack(config: Config, cross: Attention | None, table: str = "token") -> Stack:

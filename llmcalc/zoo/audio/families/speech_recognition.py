@@ -13,6 +13,7 @@ from ....importers.hf.config import TOKENS, Config, Layers
 from ....importers.hf.families.seq2seq import Style, class_kind, head, stack
 from ....importers.hf.rules import default_layernorm, prenorm_block, repeat_block
 from ....layers import Conv, Embedding, Head, Linear, Mlp, Scale
+from ....layers.parts.cross import Cross
 from ..audio_encoders.conformers import fast_conformer_blocks, fast_conformer_front
 
 NOTHING: Mapping[str, Any] = {}
@@ -93,7 +94,7 @@ def _transcriber(outer: Config, config: Config, positions: Embedding, encoder: S
     own = config.attention(rope=None)
     layers: Layers = {
         "attention": own,
-        "cross_attention": replace(own, causal=False, cross=True),
+        "cross_attention": replace(own, causal=False, cross=Cross()),
         "mlp": Mlp(width, config.size("intermediate_size"), config.activation(), bias=True),
     }
     token = Named("token", Embedding(vocab, width, share=TOKENS if tied else None))

@@ -8,6 +8,7 @@ from ....core.architecture import Architecture, Named
 from ....importers.hf.config import BIASED, TOKENS, Config
 from ....importers.hf.families.seq2seq import Style, head, stack
 from ....layers import Attention, Conv, Embedding, Linear, Stored
+from ....layers.score_biases.distances import Distances
 
 STYLE = Style(
     embedding_norm=False, computed=True, width="hidden_size", activation="hidden_act", positions="max_text_positions"
@@ -32,7 +33,7 @@ def speecht5(config: Config) -> Architecture:
     config.ignore(f"{SPEAKS} {MASKS} is_encoder_decoder num_feat_extract_layers")
     config.ignore(_FRONT if bare else "")
     width, heads = config.d_model, config.size("encoder_attention_heads")
-    attention = Attention(width, heads, causal=False, score_bias="distances", **BIASED)
+    attention = Attention(width, heads, causal=False, score_bias=Distances(), **BIASED)
     rows = Named("distance", Stored(2 * config.size("encoder_max_relative_position"), width // heads, bare=True))
     front, back = ([], []) if bare else (_front(config, width), _text(config, width))
     style = (BARE if bare else STYLE._replace(positions="max_speech_positions"))._replace(embedding_norm=True)

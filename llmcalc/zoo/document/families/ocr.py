@@ -12,6 +12,7 @@ from ....importers.hf.projectors import Link, gated_merger, layernorm, merged, v
 from ....importers.hf.rules import repeat_block
 from ....importers.hf.vision_encoders.parts import attention_mlp, merger, named, two_linears
 from ....layers import Attention, Embedding, Linear, Mlp, Norm, Patch
+from ....layers.parts.cross import Cross
 from ...vision.vision_encoders.sam import HALVED, KERNEL, MERGED, downsample_channels, halving
 
 OFFSET = 2  # number of rows in the position table before the first position
@@ -91,7 +92,7 @@ def pp_formulanet_text(config: Config) -> Architecture:
     kind = "" if config.get("architectures") is None else config.head_kind()
     config.ignore("is_encoder_decoder encoder_layers encoder_attention_heads tie_word_embeddings")
     vocab, width, heads = config.vocab, config.size("d_model"), config.size("decoder_attention_heads")
-    cross = Attention(width, heads, causal=False, cross=True, unused=True, **BIASED)
+    cross = Attention(width, heads, causal=False, cross=Cross(), unused=True, **BIASED)
     style = Style(pre_norm=True, final_norm=True, offset=OFFSET)
     table = Named("token", Embedding(vocab, width))
     outputs = [] if kind == "none" else [head(vocab, width, tied=False)]

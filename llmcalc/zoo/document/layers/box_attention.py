@@ -29,8 +29,5 @@ class BoxAttention(Attention):
         declaration.elsewhere = (*declaration.elsewhere, *([] if self.unused else ["pairs"]))
         return declaration
 
-    def _attend(self) -> list[str]:
-        first, *rest = Attention._attend(self)
-        keys = "s" if self.cross else "k"
-        pairs = f"sp[b h q {keys}] = q[b q h e] pairs[b q {keys} e]"
-        return [first, pairs, f"s[b h q {keys}] = add(s, sp)", *rest]
+    def _pair_scores(self) -> list[str]:
+        return ["sp[b h q k] = q[b q h e] pairs[b q k e]", "s[b h q k] = add(s, sp)"]

@@ -56,6 +56,6 @@ class LayoutLmAttention(Attention):
         for spec in self._biases():
             declaration.weights(spec, share=f".{spec.partition('[')[0]}", unused=self.unused)
 
-    def _softmax(self, keys: str, scores: str) -> list[str]:
-        lines = [f"s[b h q {keys}] = add(s, {spec.partition('[')[0]}) | core" for spec in self._biases()]
-        return [*lines, *Attention._softmax(self, keys, scores)]
+    def _score(self) -> list[str]:
+        biases = [f"s[b h q k] = add(s, {spec.partition('[')[0]}) | core" for spec in self._biases()]
+        return [*Attention._score(self), *biases]

@@ -22,6 +22,7 @@ from ....importers.hf.families.bert import (
 from ....importers.hf.families.bert_variants import generator
 from ....importers.hf.rules import repeat_block, sublayer
 from ....layers import Attention, InputRows, Linear, Mlp
+from ....layers.parts.inputs import Inputs
 from ..layers.affine import Affine
 from ..layers.convbert_attention import ConvBertAttention
 from ..layers.grouped import GroupedAttention, GroupedMlp
@@ -70,7 +71,7 @@ def _bottleneck_block(config: Config, norm: Callable[..., Layer]) -> tuple[Subla
     first = Sublayer(enter, (Branch("linear", Linear(width, inner)),), post=norm(inner), residual=False)
     second = Linear(width, inner, unused=narrow_values)
     apart = within and shared and not narrow_values  # values are computed from the wide stream
-    fields: Fields = {"d_input_v": width, "values_of": enter} if apart else {}
+    fields: Fields = {"inputs": Inputs(value_width=width, values_of=enter)} if apart else {}
     mixer = sublayer("attention", Attention(inner, heads, causal=False, **fields, **BIASED), after=norm(inner))
     parts = [first] if within else []
     if within and shared:

@@ -23,6 +23,8 @@ from ....importers.hf.families.seq2seq import (
 )
 from ....importers.hf.families.t5 import _mlp, seq2seq
 from ....layers import Attention, Embedding, Norm, Padding, SequenceRows, Sinusoids
+from ....layers.parts.cross import Cross
+from ....layers.parts.kv import Kv
 from ..layers.block_attention import BlockAttention
 from ..layers.local_attention import LocalAttention
 from ..layers.ngram_attention import NgramAttention
@@ -86,7 +88,7 @@ def _ngram_layers(config: Config, ngram: int, crossed: bool, unused: bool) -> La
     buckets = config.size("num_buckets"), config.size("relative_max_distance")
     layers: Layers = {"attention": NgramAttention(width, heads, ngram, *buckets)}
     if crossed:
-        cross = Attention(width, heads, causal=False, cross=True, streams=streams, unused=unused, **BIASED)
+        cross = Attention(width, heads, causal=False, cross=Cross(streams=streams), unused=unused, **BIASED)
         layers["cross_attention"] = cross
     return {**layers, "mlp": dense(config, PROPHETNET, "decoder", sequence=SequenceRows(streams=streams))}
 
@@ -129,8 +131,8 @@ def mvp(config: Config) -> Architecture:
     tokens = (tied_tokens if tied else untied_tokens)(vocab, width)
     heads, layers = config.size("decoder_attention_heads"), config.size("decoder_layers")
     prompt = Prefix(width, length, config.size("prompt_mid_dim"), layers)
-    own = Attention(width, heads, prefix=length, **BIASED)
-    cross = Attention(width, heads, prefix=length, causal=False, cross=True, **BIASED)
+    own = Attention(width, heads, kv=Kv(prefix=length), **BIASED)
+    cross = replace(own, causal=False, cross=Cross())
     inputs = [*tokens["decoder"], Named("self", prompt), Named("cross", prompt)]
     outputs = [head(vocab, width, tied, buffer_bias=True)] if kind == "seq2seq" else []
     decoder = stack(config, style, SIDES[1], inputs, outputs, attention=own, cross=cross)

@@ -9,6 +9,7 @@ from ....importers.hf.config import Config
 from ....importers.hf.families.bert import embedding_share
 from ....importers.hf.rules import group_runs, sublayer
 from ....layers import Attention, Embedding, Gate, Head, Linear, Mlp, Norm
+from ....layers.parts.kv import Kv
 from ..layers.blend import Blend
 
 LONG_WINDOW = 1024  # window size of every second layer
@@ -99,9 +100,8 @@ def _attention(config: Config, kind: str, window: int | None) -> Attention:
         layer_type=kind,
         causal=False,
         window=window + 1 if window else None,
-        qk_norm="head",
-        qk_norm_scale=False,
+        qk_norm={"scale": False},
         gate=Gate(bias="none"),
-        exclusive=True,
+        kv=Kv(exclusive=True),
         rope={"dim": int(config.size("head_dim") * share)},
     )

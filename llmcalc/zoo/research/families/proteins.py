@@ -11,6 +11,7 @@ from ....importers.hf.families.bert_variants import ESM_KEPT
 from ....importers.hf.families.modern_encoders import ESM3_LAYERS, _encoder, _has_head
 from ....importers.hf.rules import repeat_block, sublayer
 from ....layers import Embedding, Head, Linear, Mlp, Norm, Rope
+from ....layers.parts.qk_norm import QkNorm
 
 
 def esm(config: Config) -> Architecture:
@@ -41,7 +42,7 @@ def esm(config: Config) -> Architecture:
 def esmc(config: Config) -> Architecture:
     """Read an ESM Cambrian config. Queries and keys are normalised over their full width, and the head is untied."""
     norm = Norm(config.d_model, "layernorm", bias=True)
-    attention = config.attention(causal=False, qk_norm="projection", qk_norm_function="layernorm", qk_norm_eps=norm.eps)
+    attention = config.attention(causal=False, qk_norm=QkNorm("projection", "layernorm", eps=norm.eps))
     if (attention.n_kv_heads, attention.n_heads * (attention.d_head or 0)) != (attention.n_heads, config.d_model):
         raise config.error("the widths of the query, key and value heads must each add up to hidden_size")
     mlp, depth = config.gated_mlp(bias=config.flag("mlp_bias")), (config.n_layers / ESM3_LAYERS) ** -0.5

@@ -14,6 +14,7 @@ from ....core.record import fields
 from ....importers.hf.config import TOKENS, Config, Layers
 from ....importers.hf.rules import causal_lm, group_runs
 from ....layers import Embedding, Gate, Head, Norm, Scale, Sphere
+from ....layers.parts.implementation import Implementation
 from ..layers.injection import Injection
 from ..layers.sphere_attention import SphereAttention
 
@@ -43,7 +44,11 @@ def dory(config: Config) -> Architecture:
 
     @cache
     def block(kind: str, looped: int | None, keeps: bool, enters: str) -> Block:
-        mixer = mixers[kind] if keeps else replace(mixers[kind], implemented_cache="none")
+        mixer = (
+            mixers[kind]
+            if keeps
+            else replace(mixers[kind], implementation=Implementation("none", softmax_in_fp32=True))
+        )
         layers: Layers = {"attention": mixer, "mlp": mlp}
         parts = [
             Sublayer(
@@ -117,9 +122,7 @@ def _mixer(config: Config, kind: str, init: float) -> SphereAttention:
     plain = config.attention(
         layer_type=kind,
         window=config.sliding_window() if near else None,
-        qk_norm="head",
-        qk_norm_function="l2norm",
-        qk_norm_scale=False,
+        qk_norm={"function": "l2norm", "scale": False},
         gate=Gate(bias="none"),
     )
     if not near and config.get("rope_parameters") is None:

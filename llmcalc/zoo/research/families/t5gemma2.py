@@ -89,8 +89,7 @@ def _block(config: Config, side: str, kind: str) -> Block:
     fields: Fields = {
         "layer_type": kind,
         "rope": {"theta": local_global_theta(config, kind)},
-        "qk_norm": "head",
-        "qk_norm_unit_offset": True,
+        "qk_norm": {"unit_offset": True},
         "scale": config.positive_number("query_pre_attn_scalar") ** -0.5,
         "window": span,
     }

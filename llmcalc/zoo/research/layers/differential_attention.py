@@ -34,8 +34,8 @@ class DifferentialAttention(Attention):
         for name in ("n_heads", "n_kv_heads"):
             if getattr(self, name) % 2:
                 raise self.size_error(name, f"must be even, not {getattr(self, name)}")
-        if self.prefix:
-            raise self.size_error("prefix", "is not supported")
+        if self.kv and self.kv.prefix:
+            raise self.size_error("kv.prefix", "is not supported")
 
     def _axes(self) -> dict[str, int | str]:
         pairs: dict[str, int | str] = {"pq": self.n_heads // 2, "pg": (self.n_kv_heads or 0) // 2, "pv": 2}
@@ -46,16 +46,14 @@ class DifferentialAttention(Attention):
         names = ("q1", "k1", "q2", "k2")
         declaration.weights(*(f"lambda_{name}[e]" for name in names), unused=self.unused)
 
-    def _attend(self) -> list[str]:
+    def _sum(self) -> list[str]:
         """Apply a head's attention weights to both values of its pair. PyTorch computes the scores twice."""
-        lines, keys = Attention._attend(self), "s" if self.cross else "k"
-        index = lines.index(f"o[b q h v] = p[b h q {keys}] v[b {keys} g v] | g:h core")
-        lines[index : index + 1] = [
+        keys = self._keys()
+        return [
             f"both[b {keys} pg pv v] = copy(v)",
-            f"{lines[0]} torch",
+            f"{self._product()} torch",
             f"o[b q h pv v] = p[b h q {keys}] both[b {keys} pg pv v] | pg:h core",
         ]
-        return lines
 
     def _output(self) -> list[str]:
         return [

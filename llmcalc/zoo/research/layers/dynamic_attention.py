@@ -35,10 +35,12 @@ class DynamicAttention(Attention):
         Attention._tensors(self, declaration)
         declaration.weights("wdt[g v | gm]", "A[gm]", *(["bdt[gm]"] if self.v_bias else []), unused=self.unused)
 
-    def _attend(self) -> list[str]:
-        keys = "s" if self.cross else "k"
+    def _score(self) -> list[str]:
+        keys = self._keys()
         bias = f"dt[b {keys} gm]"
         lines = [f"{bias} = v[b {keys} g v] wdt[g v gm]", *([f"{bias} = add(dt, bdt)"] if self.v_bias else [])]
         lines += [f"{bias} = softplus(dt)", f"{bias} = mul(dt, A)", f"{bias} = exp(dt)"]
-        first, scaled, *rest = Attention._attend(self)
-        return [*lines, first, scaled, f"s[b h q {keys}] = add(s, dt) | core", *rest]
+        return [*lines, *Attention._score(self)]
+
+    def _key_scores(self) -> list[str]:
+        return [f"s[b h q {self._keys()}] = add(s, dt) | core"]

@@ -25,13 +25,11 @@ class SphereAttention(Attention):
         scales = ["q_scale[h e]", *([f"gate_scale[{self.gate.axes()}]"] if self.gate else [])]
         declaration.weights(*scales, unused=self.unused)
 
-    def _project(self) -> list[str]:
-        return [*Attention._project(self), "q[b q h e] = mul(q, q_scale)"]
+    def _place(self) -> list[str]:
+        return [*Attention._place(self), "q[b q h e] = mul(q, q_scale)"]
 
-    def _gate(self) -> list[str]:
-        return self.gate.lines(self._input_axis(), scale="gate_scale") if self.gate else []
+    def _gate_scale(self) -> str:
+        return "gate_scale"
 
-    def _output(self) -> list[str]:
-        lines = Attention._output(self)
-        index = next(number for number, line in enumerate(lines) if line.startswith("y[b q d] = o["))
-        return [*lines[:index], "o[b q h v] = l2norm(o)", *lines[index:]]
+    def _heads(self) -> list[str]:
+        return [*Attention._heads(self), "o[b q h v] = l2norm(o)"]

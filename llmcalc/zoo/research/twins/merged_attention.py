@@ -9,7 +9,7 @@ import numpy as np
 from numpy import einsum
 
 from ....core.errors import UnsupportedError
-from ....twins import attention
+from ....twins import attention, qk_norm
 from ....twins.attention import weights
 from ....twins.functions import softcap
 from ....twins.heads import grouped_mix
@@ -39,8 +39,9 @@ def _encoder_keys_and_values(layer: Any, w: Weights, step: Step, state: State | 
         return state["ck"], state["cv"]
     if step.source is None:
         raise UnsupportedError("missing encoder output", where="merged_attention")
-    k = attention.normalise(layer, w, "k", attention.project(layer, w, "k", step.source, step))
-    v = attention.project(layer, w, "v", step.source, step) * layer.value_scale
+    k = qk_norm.normalise(layer.qk_norm, w, "k", attention.project(layer, w, "k", step.source, step))
+    v = attention.project(layer, w, "v", step.source, step)
+    v = v * layer.multipliers.value if layer.multipliers else v
     if state is not None:
         state["ck"], state["cv"] = k, v
     return k, v

@@ -10,6 +10,8 @@ from ....importers.hf.composite_models import Part, encoder_stacks
 from ....importers.hf.config import Config, Fields
 from ....importers.hf.rules import causal_lm, default_layernorm, prenorm_block, repeat_block, sublayer
 from ....layers import Attention, Embedding, Head, Mlp, Norm, Scale
+from ....layers.parts.cross import Cross
+from ....layers.parts.qk_norm import QkNorm
 
 WIDER = 4  # hidden width of the resampler's feed-forward layers, relative to the encoder width
 _NOTE = "not counted in FLOPs: the cross-attention to images and the resampler, because the tokens are text"
@@ -53,8 +55,8 @@ def _gated(config: Config, norm: Norm, heads: int, mlp: Mlp, source: int) -> Any
     """Return a block with cross-attention to an image. A learned gate scales each sub-layer output."""
     is_scalar, width = config.one_of("alpha_type", "float", "vector") == "float", norm.d_model
     unused_norm, gate = replace(norm, unused=True), Scale(width, scalar=is_scalar, function="tanh", unused=True)
-    qk_norm = "head" if config.flag("qk_layer_norms") else "none"
-    cross = Attention(width, heads, causal=False, cross=True, d_source=source, qk_norm=qk_norm, unused=True)
+    qk_norm = QkNorm() if config.flag("qk_layer_norms") else None
+    cross = Attention(width, heads, causal=False, cross=Cross(source), qk_norm=qk_norm, unused=True)
     kind = "lone" if is_scalar else "wide"
     parts = {f"{kind}_cross_attention": cross, f"{kind}_mlp": replace(mlp, unused=True)}
     block = prenorm_block("gated", unused_norm, **parts)
@@ -68,10 +70,10 @@ def _resampler(config: Config, width: int) -> Stack:
     part = config.nested("perceiver_config", config.mapping("perceiver_config"), "idefics_perciever")
     part.ignore("use_resampler")
     heads, head = part.size("resampler_n_heads"), part.size("resampler_head_dim")
-    norms: Fields = {"qk_norm": "head", "qk_norm_function": "layernorm", "qk_norm_bias": True}
+    norms: Fields = {"qk_norm": QkNorm(function="layernorm", bias=True)}
     fields = norms if part.flag("qk_layer_norms_perceiver") else {}
     norm = replace(default_layernorm(width), unused=True)
-    attention = Attention(width, heads, d_head=head, causal=False, cross=True, unused=True, **fields)
+    attention = Attention(width, heads, d_head=head, causal=False, cross=Cross(), unused=True, **fields)
     mlp = Mlp(width, WIDER * width, "relu", unused=True)
     parts = (
         sublayer("attention", attention, pre=norm, post=norm),  # the second norm applies to the source

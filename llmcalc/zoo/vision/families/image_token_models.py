@@ -11,6 +11,7 @@ from ....importers.hf.projectors import Link
 from ....importers.hf.rules import decoder
 from ....importers.hf.vision_encoders.parts import named
 from ....layers import Embedding, Linear
+from ....layers.parts.qk_norm import QkNorm
 from ...unexecuted_parts import AUDIO_CODEC_NOTE, IMAGE_TOKENIZER_NOTE, read_parts
 
 IMAGE = "IMGIMG"  # name prefix of image tokens
@@ -72,8 +73,8 @@ def chameleon(config: Config) -> Architecture:
     """Read a Chameleon config with an image tokenizer and separate LayerNorm weights per query and key head."""
     config.ignore("model_parallel_size")
     config.override("architectures", ["Model"] if (config.head_kind() == "none") else None)
-    norms = {"qk_norm": "per_head", "qk_norm_function": "layernorm", "qk_norm_bias": True, "qk_norm_eps": 1e-5}
-    attention, mlp = config.attention(**norms), config.gated_mlp(bias=config.flag("mlp_bias"))  # type: ignore[arg-type]
+    attention = config.attention(qk_norm=QkNorm("per_head", "layernorm", bias=True, eps=1e-5))
+    mlp = config.gated_mlp(bias=config.flag("mlp_bias"))
     place, head = "post" if config.flag("swin_norm") else "pre", config.lm_head(**_image_tokens(config))
     found = decoder(config, attention, mlp, place=place, head=head)
     stacks = (*found.stacks, *read_parts(nested_config(config, "vq_config", "chameleon_vqgan"), "vqmodel"))

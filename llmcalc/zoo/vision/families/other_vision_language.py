@@ -11,6 +11,7 @@ from ....importers.hf.projectors import Link, activation, layernorm, merged
 from ....importers.hf.rules import prenorm_block, runs_by_type
 from ....importers.hf.vision_encoders.parts import CHANNELS, named, two_linears
 from ....layers import Attention, Head, Linear, Mlp, Norm, Patch, Rope, Scale, ShortConv
+from ....layers.parts.qk_norm import QkNorm
 from ..vision_encoders.sam import MERGED, halving, neck
 
 LFM3_PERIOD = 2  # by default, every second block after the first has attention
@@ -127,7 +128,7 @@ def lfm3_encoder(config: Config) -> Stack:
     config.ignore("rope_parameters rope_theta initializer_range")
     norm = Norm(width, eps=eps)
     groups = config.optional_size("num_key_value_heads")
-    attention = Attention(width, heads, groups, causal=False, rope=Rope(), qk_norm="head", qk_norm_eps=eps)
+    attention = Attention(width, heads, groups, causal=False, rope=Rope(), qk_norm=QkNorm(eps=eps))
     mlp = Mlp(width, config.size("intermediate_size"), "silu", gated=True)
     kernel = config.size("conv_kernel_size")
 

@@ -19,6 +19,7 @@ from ....importers.hf.projectors import Link, vector
 from ....importers.hf.rules import group_runs, sublayer
 from ....importers.hf.vision_encoders.parts import CLASS_TOKEN, named
 from ....layers import Attention, Embedding, InputRows, Linear, Mlp, Norm, SequenceRows
+from ....layers.parts.cross import Cross
 from ...unexecuted_parts import list_parts
 from ..layers.query_attention import QueryAttention
 
@@ -141,7 +142,7 @@ def _stack(config: Config, tables: tuple[Named, ...], *, text: bool, asks: bool)
     """Return a stack that runs the query feed-forward layers if ``asks`` is set, and the text layers otherwise."""
     width, norm = config.d_model, config.layernorm()
     heads, source = config.n_heads, config.size("encoder_hidden_size")
-    across = Attention(width, heads, causal=False, cross=True, d_source=source, unused=True, **BIASED)
+    across = Attention(width, heads, causal=False, cross=Cross(source), unused=True, **BIASED)
     feed = bert_mlp(config)
     own = norm_sublayer("attention", bert_attention(config, causal=False), norm, True)
     looks = _idle("cross_attention", across, norm)

@@ -22,6 +22,8 @@ from ....importers.hf.families.seq2seq import Style, head, stack
 from ....importers.hf.families.t5 import _mixers, _runs
 from ....importers.hf.rules import causal_lm, prenorm_block, repeat_block, sublayer
 from ....layers import Attention, Embedding, Head, InnerNorm, Linear, Mlp, Norm, Pooler, SequenceRows
+from ....layers.parts.cross import Cross
+from ....layers.parts.output_norm import OutputNorm
 
 OLD_END = 2  # wrong id in the first CLIP configs, in which the end-of-text token has the highest id
 
@@ -160,7 +162,7 @@ def blip_text(config: Config) -> Architecture:
     bare = config.head_kind() == "none"
     stack = encoder(config, segments=False, attention=bert_attention(config, causal=not bare))
     stack = replace(stack, role="encoder", name="encoder") if bare else stack
-    cross = bert_attention(config, cross=True, causal=False, unused=True, d_source=config.size("encoder_hidden_size"))
+    cross = bert_attention(config, cross=Cross(config.size("encoder_hidden_size")), causal=False, unused=True)
     (run,) = stack.runs
     own, mlp = run.block.sublayers
     looking = sublayer("cross_attention", cross, after=config.layernorm())
@@ -178,7 +180,7 @@ def trocr(config: Config) -> Architecture:
     vocab, width, heads = config.vocab, config.size("d_model"), config.size("decoder_attention_heads")
     tied, source = config.flag("tie_word_embeddings", True), config.optional_size("cross_attention_hidden_size")
     table = Named("token", Embedding(vocab, width, share=TOKENS if tied else None))
-    cross = Attention(width, heads, causal=False, cross=True, d_source=source, unused=True, **BIASED)
+    cross = Attention(width, heads, causal=False, cross=Cross(source), unused=True, **BIASED)
     outputs = [head(vocab, width, tied)]
     return Architecture(config.model_type, (stack(config, style, "decoder", [table], outputs, cross=cross),))
 
@@ -207,11 +209,11 @@ def kosmos(config: Config) -> Architecture:
     """Read a KOSMOS-2 or KOSMOS-2.5 config [peng2023kosmos] with norms inside sub-layers and sinusoidal positions."""
     width, vocab, heads = config.size("embed_dim"), config.vocab, config.size("attention_heads")
     norm, padding = config.layernorm(width=width), config.count("pad_token_id", 1)
-    inner: Fields = {"o_norm": True, "o_norm_function": "layernorm", "qk_norm_eps": norm.eps}
+    inner: Fields = {"o_norm": OutputNorm(function="layernorm", eps=norm.eps)}
     within = inner if config.model_type == "kosmos_2_text_model" else {}
     layers: Layers = {"attention": Attention(width, heads, **within, **BIASED)}
     if config.flag("add_cross_attention"):
-        layers["cross_attention"] = Attention(width, heads, causal=False, cross=True, unused=True, **BIASED)
+        layers["cross_attention"] = Attention(width, heads, causal=False, cross=Cross(), unused=True, **BIASED)
     mlp = Mlp(width, config.size("ffn_dim"), config.activation("activation_function"), bias=True)
     layers["mlp"] = replace(mlp, inner_norm=InnerNorm("layernorm", norm.eps))
     places: Fields = {"offset": padding + 1, "padding_id": padding, "learned": False, "sinusoids": "fairseq"}
