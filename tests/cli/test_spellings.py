@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,8 @@ from llmcalc.cli.table import COMMANDS
 from llmcalc.core.aliases import ENGINE_OPTIONS
 from llmcalc.core.errors import InputError
 from llmcalc.core.setting import LENGTHS, read_length
-from llmcalc.schema.preset_files import names
+from llmcalc.schema.model_names import known_name
+from llmcalc.schema.preset_files import names, read_preset
 
 # what is typed: name and count, or bytes of one GPU and count
 GPUS: dict[str, tuple[str | int, int | None]] = {
@@ -172,6 +174,17 @@ def test_models(typed: str) -> None:
     assert says_so == (typed.lower() not in names())
 
 
+def test_no_two_models_have_the_same_words() -> None:
+    meant = {
+        name: (location.file, location.size or read_preset(location.file).get("default"))
+        for name, location in names().items()
+    }
+    for name in meant:
+        same = known_name(name, meant)
+        assert same is not None
+        assert meant[same] == meant[name], (name, same)
+
+
 @pytest.mark.parametrize("typed", REFUSED_MODELS)
 def test_other_names_of_models_are_refused(typed: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["params", typed]) == 2
@@ -196,6 +209,9 @@ LINES = {
     "memory gpt2 --training --pipeline-parallel-size 2": "memory gpt2 --training --pp 2",
     "memory gpt2 --training --data-parallel-size 2": "memory gpt2 --training --dp 2",
     "fit llama3-8b --gpu h100 --max-model-len 8k": "fit llama3-8b --gpu h100 --seq 8192",
+    "fit llama3-8b h100:2": "fit llama3-8b --gpu h100:2",
+    "fit llama3-8b 8xh100": "fit llama3-8b --gpu h100:8",
+    "fit llama3-8b x2 --gpu h100": "fit llama3-8b --gpu h100:2",
     "flops gpt2 --attention dense": "flops gpt2 --count dense",
     "explain gpt2 flops --pairs dense": "explain gpt2 flops --count dense",
     "sweep gpt2 flops.total --over pairs=causal,dense": "sweep gpt2 flops.total --over count=causal,dense",
@@ -243,6 +259,13 @@ def test_an_option_means_the_same_in_every_command() -> None:
     assert not {flag: found for flag, found in meanings.items() if len(found) > 1}
     taken = {flag for name in COMMANDS for flag in load(name).options}
     assert not taken & ENGINE_OPTIONS.keys()
+
+
+def test_the_table_of_engine_options_is_complete() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "conventions.md").read_text("utf-8")
+    rows = [line.split("|")[1:3] for line in page.partition("| option of an engine")[2].splitlines() if "`--" in line]
+    listed = {other.strip(" `"): ours.strip(" `") for others, ours in rows for other in others.split(",")}
+    assert listed == ENGINE_OPTIONS
 
 
 def test_options_with_similar_names_are_not_confused() -> None:

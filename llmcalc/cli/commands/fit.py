@@ -12,7 +12,7 @@ from ..options import MODEL, SIZES, load_model
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
-TIMES = Argument("times", "GPU count, such as x8.", least=0)
+TIMES = Argument("times", "GPUs such as h100:8 (same as --gpu), or their count such as x8.", least=0)
 SETTINGS = (
     Option("--gpu", "GPU name or memory, with an optional count: h100, 8xh100, 24GB:2.", "NAME[:N]",
            complete="accelerators", also=("count",)),
@@ -39,9 +39,11 @@ def run(
     from ...report.fit import fit_document
 
     architecture = load_model(model, given)
-    match = _TIMES.fullmatch(times.strip().lower()) if times else None
+    match = _TIMES.fullmatch(times.strip().lower()) if times is not None else None
     if times is not None and not match:
-        raise InputError(f"invalid GPU count {times!r}", where="fit", hint="use a count such as x8")
+        if gpu is not None:
+            raise InputError(f"invalid GPU count {times!r}", where="fit", hint="use a count such as x8")
+        gpu = times
     result = fit(
         architecture, gpu, count=int(match[1]) if match else None, gpu_memory=gpu_memory, reserve=reserve, solve=solve,
         **settings(given, (*SIZES, *MEMORY)),
