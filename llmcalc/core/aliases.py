@@ -119,6 +119,18 @@ PART_FIELDS: dict[str, dict[str, str]] = {  # by field that holds the part: flat
         "neighbours": "neighbours",
         "merge_by_channel": "merge_by_channel",
     },
+    "ids": {
+        "padding_id": "padding",
+        "dropped_id": "dropped",
+        "token_id": "replaced",
+        "own_ids": "own",
+        "column": "column",
+        "by_cell": "by_cell",
+        "edges": "edges",
+    },
+    "fixed": {"sinusoids": "order", "blank": "blank"},
+    "logit_scale": {"scale_gain": "gain"},
+    "masked": {"barred": "n", "barred_from": "first"},
     "pooler": {"pooled": "position", "pooled_id": "id"},
     "frames": {"span": "span", "chunk": "chunk", "reach": "reach"},
     "frequencies": {"rows": "bins", "taps_across": "taps"},
@@ -180,6 +192,14 @@ PART_FIELDS: dict[str, dict[str, str]] = {  # by field that holds the part: flat
 }
 # by layer kind: the first names of its fields in the order that fingerprints keep; later fields follow
 FIRST_FIELDS = {
+    "embedding": """
+        rows d_model table share offset scale padding_id dropped_id own_ids use column by_cell token_id codebooks edges
+        columns learned sinusoids blank normed norm_eps unused
+    """,
+    "head": """
+        vocab d_model share d_rest bias buffer_bias softcap input_scale loss_in_fp32 streams codebooks scored
+        n_positions scaled barred barred_from scale_gain unused_biases unused
+    """,
     "norm": """
         d_model function scale bias eps unit_offset weights_of gate_rank streams n_latents merge merge_extra
         merge_whole n_global globals_dropped prompt n_positions unused weighted_first activation
@@ -230,8 +250,10 @@ FIRST_FIELDS = {
 PART_FLAGS = {
     "gated": ("gate", True),
     "head_norm": ("o_norm", "head"),
+    "learned": ("fixed", False),
     "on_sphere": ("sphere", True),
-}  # flags for a part or for its short form
+    "scaled": ("logit_scale", True),
+}  # flags for a part, for its short form, or (False) for the absence of a part
 PART_SWITCHES = ("cross", "inner_norm", "o_norm")  # parts whose own name was a flag
 PART_ABSENT = {"gate_bias": "none"}  # values of flat fields without the part, if different from the default
 # flat fields whose value without the part is that of another field

@@ -79,7 +79,10 @@ def nested(cls: type[Part], given: Mapping[str, Any]) -> dict[str, Any]:
         if type(given[flag]) is not bool:
             raise DescriptionError(f"{flag} must be true or false, not {short_repr(given[flag])}")
         part, usual = names.flags[flag]
-        found[part] = (found.get(part) or usual) if given[flag] else None if usual is True else found.get(part)
+        if given[flag] is (usual is not False):
+            found[part] = found.get(part) or usual or True
+        elif type(usual) is bool:
+            found[part] = None
     defaults = {entry.name: entry.default for entry in fields(cls)}
     for part in cls.PARTS:
         moved = {path[1:]: given[name] for name, path in names.fields.items() if path[0] == part and name in given}
@@ -187,7 +190,9 @@ def flat_fields(layer: Part) -> list[tuple[str, Any, Any]]:
             absent = choices[0].ABSENT
             found.append((name, absent if value is None else getattr(value, choices[0].SHORT), absent))
         found += [
-            (flag, _is_flagged(value, usual), False) for flag, (part, usual) in names.flags.items() if part == name
+            (flag, _is_flagged(value, usual), usual is False)
+            for flag, (part, usual) in names.flags.items()
+            if part == name
         ]
         known = {field for choice in choices for field in choice.__match_args__}  # type: ignore[attr-defined]
         for flat, path in names.fields.items():
@@ -208,8 +213,10 @@ def _at(part: Part | None, choices: Sequence[type[Part]], path: list[str]) -> An
 
 
 def _is_flagged(part: Part | None, usual: Any) -> bool:
-    """Return whether a flag whose value stands for ``usual`` is set."""
-    return part is not None and (usual is True or getattr(part, part.SHORT) == usual)
+    """Return whether a flag that stands for ``usual`` is set. False stands for the absence of the part."""
+    if part is None or type(usual) is bool:
+        return (part is not None) is (usual is not False)
+    return bool(getattr(part, part.SHORT) == usual)
 
 
 def _word(part: Part | None) -> str:

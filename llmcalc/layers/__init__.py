@@ -41,11 +41,15 @@ if TYPE_CHECKING:
     from .norm import Norm as Norm
     from .parts.bounds import Bounds as Bounds
     from .parts.expert_capacity import Capacity as Capacity
+    from .parts.fixed_table import FixedTable as FixedTable
     from .parts.frames import Frames as Frames
     from .parts.frequencies import Frequencies as Frequencies
     from .parts.gate import Gate as Gate
+    from .parts.ids import Ids as Ids
     from .parts.inner_norm import InnerNorm as InnerNorm
     from .parts.latent import Latent as Latent
+    from .parts.logits import LogitScale as LogitScale
+    from .parts.logits import MaskedLogits as MaskedLogits
     from .parts.lora import Lora as Lora
     from .parts.multipliers import MlpMultipliers as MlpMultipliers
     from .parts.multipliers import SsmMultipliers as SsmMultipliers
@@ -54,6 +58,7 @@ if TYPE_CHECKING:
     from .parts.residual_stream import ResidualStream as ResidualStream
     from .parts.rope import Rope as Rope
     from .parts.sequence import InputRows as InputRows
+    from .parts.sequence import LogitRows as LogitRows
     from .parts.sequence import SequenceRows as SequenceRows
     from .parts.sphere import Sphere as Sphere
     from .parts.time_step import TimeStep as TimeStep
@@ -93,16 +98,21 @@ PARTS = {  # modules by class
     "Bounds": "bounds",
     "Capacity": "expert_capacity",
     "Cross": "cross",
+    "FixedTable": "fixed_table",
     "Frames": "frames",
     "Frequencies": "frequencies",
     "Gate": "gate",
+    "Ids": "ids",
     "Implementation": "implementation",
     "InnerNorm": "inner_norm",
     "InputRows": "sequence",
     "Inputs": "inputs",
     "Kv": "kv",
     "Latent": "latent",
+    "LogitRows": "sequence",
+    "LogitScale": "logits",
     "Lora": "lora",
+    "MaskedLogits": "logits",
     "MlpMultipliers": "multipliers",
     "Multipliers": "multipliers",
     "OutputNorm": "output_norm",

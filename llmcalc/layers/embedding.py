@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
+from ..core.part import Part
 from ..core.record import changed, record
 from ..core.traits import Parallel, Roles
+from .parts.fixed_table import FixedTable
+from .parts.ids import TOKEN_IDS, Ids
 
 if TYPE_CHECKING:
     from ..core.equation import Equation
@@ -35,9 +38,7 @@ class Embedding(Layer):
         share: name of the shared table. Tables with the same name are stored once.
         offset: number of rows before the first position (2 in BART and OPT).
         scale: scaling factor for the rows (Gemma: sqrt(d_model)).
-        padding_id: id of the padding token, which uses the row before the first position (RoBERTa).
-        dropped_id: id of tokens with a zero embedding. The other embeddings are scaled up to compensate (ESM).
-        own_ids: name of a separate id input for this table (ERNIE tasks, RoCBert shapes). Missing ids are 0.
+        ids: indices other than all token, position or segment ids.
         use: role of the rows: ``tokens`` (added to each token), ``joined`` (concatenated to the stream), ``copies``
             (initial vectors of additional token copies; ProphetNet), ``side_tokens`` (a separate sequence, such as
             global tokens in PEGASUS-X), ``angles`` (sines and cosines of this stack's rotary angles),
@@ -45,15 +46,8 @@ class Embedding(Layer):
             ``suffix`` (trailing tokens), ``replacement`` (one row that replaces the embedding of a token), or
             ``array`` (vectors that attend to the stream and then replace the stream; Perceiver).
         codebooks: number of codebooks. The rows of all codebook tables are summed at every position (MusicGen).
-        token_id: id of the token whose embedding is replaced (``use: replacement`` only).
-        column: index of the segment id to look up, if tokens have several segment ids (TAPAS).
-        by_cell: whether positions restart in every table cell, given by the second and third segment ids (TAPAS).
-        edges: box edges or box size used as the index: ``left_right``, ``upper_lower``, ``height`` or ``width``.
         columns: number of columns of the patch position grid.
-        learned: whether the table is a parameter instead of a buffer of sinusoids.
-        sinusoids: order of the sinusoids: ``interleaved`` [vaswani2017], ``halves`` (sines, then cosines; CTRL),
-            ``fairseq`` (halves from frequency 1 to 1/10000, 0 for padding), or ``cosines`` (cosines first).
-        blank: index of a zero row among the sinusoids (XGLM's padding token).
+        fixed: buffer of sinusoids in place of a learned table.
         normed: whether the lookup is followed by an RMSNorm with a weight (Inkling).
         norm_eps: epsilon of the RMSNorm.
         unused: whether the table is stored but never used.
@@ -65,19 +59,11 @@ class Embedding(Layer):
     share: str | None = None
     offset: int = 0
     scale: float = 1.0
-    padding_id: int | None = None
-    dropped_id: int | None = None
-    own_ids: str = ""
+    ids: Ids | None = None
     use: str = "tokens"
-    column: int | None = None
-    by_cell: bool = False
-    token_id: int | None = None
     codebooks: int | None = None
-    edges: str = "none"
     columns: int | None = None
-    learned: bool = True
-    sinusoids: str = "interleaved"
-    blank: int | None = None
+    fixed: FixedTable | None = None
     normed: bool = False
     norm_eps: float = 1e-6
     unused: bool = False
@@ -92,14 +78,10 @@ class Embedding(Layer):
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "table": tuple(_ROWS),
         "use": USES,
-        "edges": ("none", "left_right", "upper_lower", "height", "width"),
-        "sinusoids": ("interleaved", "halves", "fairseq", "cosines"),
     }
-    ZERO_ALLOWED = frozenset({"offset", "padding_id", "dropped_id", "column", "blank", "token_id"})
-    SHRINK: ClassVar[dict[str, str]] = {
-        "offset padding_id dropped_id column token_id codebooks": "keep",
-        "blank": "at most 9",
-    }
+    ZERO_ALLOWED = frozenset({"offset"})
+    SHRINK: ClassVar[dict[str, str]] = {"offset codebooks": "keep"}
+    PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"ids": (Ids,), "fixed": (FixedTable,)}
 
     def __post_init__(self) -> None:
         self.check()
@@ -109,10 +91,12 @@ class Embedding(Layer):
             raise self.size_error("codebooks", "requires a plain token table")
         if self.columns:
             self.must_divide("columns", "rows")
-        if self.blank is not None and self.blank >= self.rows:
-            raise self.size_error("blank", f"({self.blank}) must be less than rows ({self.rows})")
-        if (self.use == "replacement") == (self.token_id is None):
-            raise self.size_error("token_id", "and use: replacement must be set together")
+        if self.fixed and (self.fixed.blank or 0) >= self.rows:
+            text = f"({self.fixed.blank}) must be less than rows ({self.rows})"
+            raise self.size_error("fixed.blank", text).under(("fixed", "blank"))
+        if (self.use == "replacement") == (self.ids is None or self.ids.replaced is None):
+            text = "and use: replacement must be set together"
+            raise self.size_error("ids.replaced", text).under(("ids", "replaced"))
         if self.use == "replacement" and self.rows != 1:
             raise SizeError(f"use: replacement requires one row, not {self.rows}", field="rows", where="embedding")
 
@@ -165,11 +149,11 @@ class Embedding(Layer):
         if self.codebooks:
             declaration.axes["nc"] = self.codebooks
             rows = f"nc; {rows}"
-        declaration.weights(f"w[{rows}; d]", share=self.share, table=self.table, buffer=not self.learned)
+        declaration.weights(f"w[{rows}; d]", share=self.share, table=self.table, buffer=bool(self.fixed))
         declaration.equations("y[b q d] = gather(w, ids)")
         if self.normed:
             declaration.weights("norm[d]", table=self.table)
             declaration.equations("y[b q d] = rmsnorm(y, norm)")
-        for _ in range(1, (self.codebooks or 1) + (self.edges in ("left_right", "upper_lower"))):
+        for _ in range((self.codebooks or 1) + (self.ids or TOKEN_IDS).n_lookups() - 2):
             declaration.equations("z[b q d] = gather(w, ids)", "y[b q d] = add(y, z)")
         return declaration.only_stored() if self.unused else declaration

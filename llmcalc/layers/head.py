@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
+from ..core.part import Part
 from ..core.record import record
 from ..core.traits import HEAD, Parallel
+from .parts.logits import LogitScale, MaskedLogits
+from .parts.sequence import LogitRows
 
 if TYPE_CHECKING:
     from ..core.shrink import Sizes
@@ -30,14 +33,11 @@ class Head(Layer):
         softcap: bound of the soft cap ``softcap · tanh(logits / softcap)`` (Gemma).
         input_scale: scaling factor for the input (T5 with a tied table: 1 / sqrt(d_model)).
         loss_in_fp32: whether the loss converts the logits to fp32 first (affects memory only).
-        streams: number of copies of each token for which logits are computed (future tokens in ProphetNet).
+        sequence: positions with logits instead of one position per token.
         codebooks: number of codebooks. Logits are computed for each codebook at every position (MusicGen).
         scored: number of vocabulary entries per position for which logits are computed (Gemma 4 assistant).
-        n_positions: number of positions with logits, independent of the number of tokens (Perceiver).
-        scaled: whether each logit has a learned scaling factor (nGPT).
-        barred: number of entries whose logit is always -inf (image tokens in Chameleon).
-        barred_from: index of the first entry whose logit is always -inf.
-        scale_gain: constant factor applied to the learned scaling factors.
+        logit_scale: learned scaling factor of each logit (nGPT).
+        masked: entries whose logit is always -inf (image tokens in Chameleon).
         unused_biases: number of additional biases that are stored but never used.
         unused: whether the head is stored but never run.
     """
@@ -51,14 +51,11 @@ class Head(Layer):
     softcap: float | None = None
     input_scale: float = 1.0
     loss_in_fp32: bool = True
-    streams: int = 1
+    sequence: LogitRows | None = None
     codebooks: int | None = None
     scored: int | None = None
-    n_positions: int | None = None
-    scaled: bool = False
-    barred: int = 0
-    barred_from: int = 0
-    scale_gain: float = 1.0
+    logit_scale: LogitScale | None = None
+    masked: MaskedLogits | None = None
     unused_biases: int = 0
     unused: bool = False
 
@@ -70,29 +67,33 @@ class Head(Layer):
     NUMBER_CLASS: ClassVar[str] = HEAD
     IN_ANY_BLOCK: ClassVar[bool] = False
 
-    ZERO_ALLOWED = frozenset({"unused_biases", "barred", "barred_from"})
+    ZERO_ALLOWED = frozenset({"unused_biases"})
     SHRINK: ClassVar[dict[str, str]] = {
         "vocab": "97 101 103 107",
-        "streams codebooks unused_biases": "keep",
-        "n_positions": "n_queries",
-        "barred": "at most 6",
-        "barred_from": "at most 4",
+        "codebooks unused_biases": "keep",
+    }
+    PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {
+        "sequence": (LogitRows,),
+        "logit_scale": (LogitScale,),
+        "masked": (MaskedLogits,),
     }
 
     def __post_init__(self) -> None:
         self.check()
         if self.unused_biases > MOST_UNUSED:
             raise self.size_error("unused_biases", f"must be at most {MOST_UNUSED}, not {self.unused_biases}")
-        if self.codebooks and any((self.scored, self.streams > 1, self.bias, self.buffer_bias, self.scaled)):
-            raise self.size_error("codebooks", "cannot be combined with scored, streams, bias, buffer_bias or scaled")
+        streams = self.sequence.streams if self.sequence else 1
+        if self.codebooks and any((self.scored, streams > 1, self.bias, self.buffer_bias, self.logit_scale)):
+            other = "scored, streams, bias, buffer_bias or logit_scale"
+            raise self.size_error("codebooks", f"cannot be combined with {other}")
         if self.d_rest and (self.scored or self.unused):
             raise self.size_error("d_rest", "cannot be combined with scored or unused")
         if self.scored:
             self.must_not_exceed("scored", "vocab")
-        if self.barred_from + self.barred > self.vocab:
-            last = self.barred_from + self.barred - 1
-            text = f"the last barred entry ({last}) must be less than vocab ({self.vocab})"
-            raise SizeError(text, field="barred", where="head")
+        if self.masked and self.masked.first + self.masked.n > self.vocab:
+            last = self.masked.first + self.masked.n - 1
+            text = f"the last masked entry ({last}) must be less than vocab ({self.vocab})"
+            raise SizeError(text, field="masked", where="head")
 
     def shrink_field(self, field: str, sizes: Sizes) -> int | None:
         """Return the additional input width in the small test model. This is the stream width minus the input
@@ -111,17 +112,17 @@ class Head(Layer):
         """Declare the table ``[vocab, d_model]`` and the equations for the logits."""
         declaration = Declaration({"V": self.vocab, "d": self.d_model})
         declaration.logits = "fp32" if self.loss_in_fp32 else "compute"
-        if self.n_positions:
-            declaration.axes["o"] = self.n_positions
-        if self.streams > 1:
-            declaration.axes |= {"ms": self.streams, "o": "o * ms"}
-        many, rows, chosen = "", "V", ""
+        if self.sequence and self.sequence.n_positions:
+            declaration.axes["o"] = self.sequence.n_positions
+        if self.sequence and self.sequence.streams > 1:
+            declaration.axes |= {"ms": self.sequence.streams, "o": "o * ms"}
+        many, rows, chosen, scale = "", "V", "", self.logit_scale
         if self.codebooks:
             declaration.axes["nc"] = self.codebooks
             many, rows = "nc ", "nc V"
         declaration.weights(f"w[{'nc; ' if many else ''}V; d]", share=self.share, unused=self.unused)
         if self.unused:
-            declaration.weights(*["b[V]"] * self.bias, *["scale[V]"] * self.scaled, unused=True)
+            declaration.weights(*["b[V]"] * self.bias, *(scale.tensors() if scale else []), unused=True)
             return declaration.only_stored()
         if self.scored:
             declaration.axes["Vs"] = self.scored
@@ -140,9 +141,9 @@ class Head(Layer):
             declaration.equations(f"logits[b o {rows}] = add(logits, buffer_b)")
         for number in range(self.unused_biases):
             declaration.weights(f"unused_b{number}[V]", unused=True)
-        if self.scaled:
-            declaration.weights("scale[V]")
-            declaration.equations(f"logits[b o {rows}] = mul(logits, scale)")
+        if scale:
+            declaration.weights(*scale.tensors())
+            declaration.equations(*scale.lines(rows))
         if self.softcap:
             declaration.equations(f"logits[b o {rows}] = softcap(logits)")
         return declaration

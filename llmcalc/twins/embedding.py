@@ -18,9 +18,9 @@ def weights(layer: Any) -> list[Weight]:
     """Return the embedding table and an optional norm."""
     sizes = (layer.codebooks, layer.rows) if layer.codebooks else (layer.rows,)
     sizes = (layer.rows // layer.columns, layer.columns) if layer.columns else sizes
-    found = table("w", *sizes, layer.d_model, share=layer.share, buffer=not layer.learned)
+    found = table("w", *sizes, layer.d_model, share=layer.share, buffer=bool(layer.fixed))
     norm = [vector("norm", layer.d_model, mean=1.0)] if layer.normed else []
-    return [found._replace(computed=not layer.learned), *norm]
+    return [found._replace(computed=bool(layer.fixed)), *norm]
 
 
 def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | None) -> Array:
@@ -28,6 +28,7 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
 
     With ``use: copies``, append initial vectors for additional copies of the tokens instead.
     """
+    ids = layer.ids
     if layer.use == "side_tokens" and x is None and step.source is not None:  # learned queries
         return w.w[np.tile(np.arange(layer.rows), (len(step.ids), 1))]
     if layer.use == "side_tokens":
@@ -60,20 +61,20 @@ def forward(layer: Any, w: Weights, x: Array | None, step: Step, state: State | 
         return np.concatenate([x, rows], axis=1)
     if layer.use == "everywhere":
         return x + w.w[0]
-    if layer.edges != "none":
+    if ids and ids.edges != "none":
         return _add_box_rows(layer, w, x, step)
     if step.grid and layer.rows != step.ids.shape[1]:
         text = f"the position table has {layer.rows} rows, not {step.ids.shape[1]}; interpolation is not implemented"
         raise UnsupportedError(text, where="embedding")
     if layer.use == "replacement":
-        mask = (step.ids == layer.token_id)[..., None]
+        mask = (step.ids == ids.replaced)[..., None]
         return w.w * mask + x * ~mask
     if layer.codebooks:
         return _sum_codebooks(layer, w, step)
     rows = _table(layer, w)[_row_ids(layer, step)] * layer.scale
     rows = rmsnorm(rows, layer.norm_eps, w.norm) if layer.normed else rows
-    if layer.dropped_id is not None:
-        mask = (step.ids != layer.dropped_id)[..., None]
+    if ids and ids.dropped is not None:
+        mask = (step.ids != ids.dropped)[..., None]
         rows = rows * (mask / np.maximum(np.mean(mask, axis=1, keepdims=True), 1 / mask.shape[1]))
     if step.image_tokens is not None and layer.table == "token" and layer.use == "tokens":
         rows = _insert_image(rows, *step.image_tokens)
@@ -109,7 +110,7 @@ def _add_box_rows(layer: Any, w: Weights, x: Array, step: Step) -> Array:
     boxes = np.zeros((*step.ids.shape, 4), int) if step.boxes is None else step.boxes
     left, upper, right, lower = np.moveaxis(boxes, -1, 0)
     edges = {"left_right": (left, right), "upper_lower": (upper, lower), "height": (lower - upper,)}
-    for edge in edges.get(layer.edges, (right - left,)):
+    for edge in edges.get(layer.ids.edges, (right - left,)):
         if edge.min() < 0 or edge.max() >= layer.rows:
             raise InputError(f"box edges must be from 0 to {layer.rows - 1}, with left <= right and top <= bottom")
         x = x + w.w[edge] * layer.scale
@@ -117,33 +118,34 @@ def _add_box_rows(layer: Any, w: Weights, x: Array, step: Step) -> Array:
 
 
 def _row_ids(layer: Any, step: Step) -> Array:
-    if layer.own_ids:
-        return _check_ids(layer, step.own_ids.get(layer.own_ids, np.zeros_like(step.ids)), layer.own_ids)
+    ids = layer.ids
+    if ids and ids.own:
+        return _check_ids(layer, step.own_ids.get(ids.own, np.zeros_like(step.ids)), ids.own)
     if layer.table == "segment":
         if step.segments is None:
             return np.zeros_like(step.ids)
-        _check_axes(step.segments, 2 if layer.column is None else 3)
-        ids = step.segments if layer.column is None else step.segments[..., layer.column]
-        return _check_ids(layer, ids, "token_type_ids")
+        column = ids.column if ids else None
+        _check_axes(step.segments, 2 if column is None else 3)
+        return _check_ids(layer, step.segments if column is None else step.segments[..., column], "token_type_ids")
     if layer.table != "position":
         return step.ids
     if step.copies > 1:  # additional copies are one position later
         return np.concatenate([step.positions, *[step.positions + 1] * (step.copies - 1)]) + layer.offset
-    if layer.by_cell and step.segments is not None:
+    if ids and ids.by_cell and step.segments is not None:
         _check_axes(step.segments, 3)
         cells = step.segments[..., COLUMN_AND_ROW]
         same = (cells[:, :, None] == cells[:, None]).all(axis=-1)  # [b q k]
         within = step.positions - np.argmax(same, axis=2)  # position within the table cell
         return np.minimum(within, layer.rows - 1 - layer.offset) + layer.offset
-    return position_rows(layer, step)
+    return position_rows(layer.offset, ids.padding if ids else None, step)
 
 
-def position_rows(layer: Any, step: Step) -> Array:
+def position_rows(offset: int, padding_id: int | None, step: Step) -> Array:
     """Return the position table row of each token, [q], or [b q] if padding tokens are not counted."""
-    if layer.padding_id is None:
-        return step.positions + layer.offset
-    real = step.ids != layer.padding_id
-    return (np.cumsum(real, axis=1) + step.cached) * real + layer.offset - 1
+    if padding_id is None:
+        return step.positions + offset
+    real = step.ids != padding_id
+    return (np.cumsum(real, axis=1) + step.cached) * real + offset - 1
 
 
 def _check_axes(segments: Array, axes: int) -> None:
@@ -161,18 +163,19 @@ def _check_ids(layer: Any, ids: Array, name: str) -> Array:
 def _table(layer: Any, w: Weights) -> Array:
     if layer.columns:
         return w.w.reshape(layer.rows, layer.d_model)
-    if layer.learned:
+    if layer.fixed is None:
         return w.w
-    if layer.sinusoids == "interleaved":
+    order, blank = layer.fixed.order, layer.fixed.blank
+    if order == "interleaved":
         return sinusoids(np.arange(layer.rows), layer.d_model)
-    found = sinusoid_halves(layer.rows, layer.d_model, layer.sinusoids != "halves")
-    if layer.sinusoids == "cosines":
+    found = sinusoid_halves(layer.rows, layer.d_model, order != "halves")
+    if order == "cosines":
         half = layer.d_model // 2
         found[:, : 2 * half] = np.roll(found[:, : 2 * half], half, axis=1)
-    if layer.padding_id is not None:
+    if layer.ids and layer.ids.padding is not None:
         found[layer.offset - 1] = 0.0
-    if layer.blank is not None:
-        found[layer.blank] = 0.0
+    if blank is not None:
+        found[blank] = 0.0
     return found
 
 

@@ -22,7 +22,7 @@ def weights(layer: Any) -> list[Weight]:
     found = [table("w", *many, layer.vocab, layer.d_model, share=layer.share)]
     found += [matrix("rest", layer.d_rest, layer.vocab)] if layer.d_rest else []
     found += [vector("b", layer.vocab)] if layer.bias else []
-    found += [vector("scale", layer.vocab, mean=1.0)] if layer.scaled else []
+    found += [vector("scale", layer.vocab, mean=1.0)] if layer.logit_scale else []
     found += [vector("buffer_b", layer.vocab)._replace(buffer=True)] if layer.buffer_bias else []
     return found + [vector(f"unused_b{number}", layer.vocab) for number in range(layer.unused_biases)]
 
@@ -41,9 +41,10 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
         return each.reshape(-1, *each.shape[2:])
     rows = np.concatenate([w.w, np.transpose(w.rest, (1, 0))], axis=1) if layer.d_rest else w.w
     logits = plus(plus(einsum("bqd,vd->bqv", x, rows), w.get("b")), w.get("buffer_b"))
-    logits = logits * times(w.scale, layer.scale_gain) if layer.scaled else logits
+    logits = logits * times(w.scale, layer.logit_scale.gain) if layer.logit_scale else logits
     logits = softcap(logits, layer.softcap) if layer.softcap else logits
-    if layer.barred:
-        entry = np.arange(layer.vocab) - layer.barred_from
-        logits = np.where((entry >= 0) & (entry < layer.barred), LOWEST, logits)
-    return logits[:, : logits.shape[1] // layer.streams] if step.copies > 1 else logits
+    if layer.masked:
+        entry = np.arange(layer.vocab) - layer.masked.first
+        logits = np.where((entry >= 0) & (entry < layer.masked.n), LOWEST, logits)
+    streams = layer.sequence.streams if layer.sequence else 1
+    return logits[:, : logits.shape[1] // streams] if step.copies > 1 else logits

@@ -10,7 +10,7 @@ import numpy as np
 from ..core.architecture import Architecture
 from ..core.errors import InputError, UnknownNameError, UnsupportedError, short_repr
 from .grid import grid_of
-from .plan import NO_MODULES, PlacedStack, place
+from .plan import NO_MODULES, PlacedStack, id_input, place
 from .stack import run_stack
 from .step import Cache, PatchHandover, Step
 from .weights import Array
@@ -72,7 +72,7 @@ class Model:
         Other embedding tables read ``own_ids``, such as ``task_type_ids`` [b q]. The vision encoder's output for
         ``pixels`` (see ``see``) replaces the embeddings of tokens with id ``image_token_id``.
         """
-        known = {str(getattr(layer.layer, "own_ids", "")) for layer in self._layers()} - {""}
+        known = {id_input(layer.layer) for layer in self._layers()} - {""}
         for name, given in own_ids.items():
             if name not in known:
                 raise UnknownNameError("input", name, [*known, "decoder_input_ids", "token_type_ids", "bbox"])

@@ -110,8 +110,14 @@ class PlacedStack:
     def vocab(self) -> int:
         """Number of rows of the token table, or of the shortest token table if there are several."""
         tables = [placed.layer for placed in self.inputs if getattr(placed.layer, "table", "") in ("token", "other")]
-        looked_up = [table for table in tables if not table.unused and table.use == "tokens" and not table.own_ids]
+        looked_up = [table for table in tables if not table.unused and table.use == "tokens" and not id_input(table)]
         return int(min((table.rows for table in looked_up), default=0))
+
+
+def id_input(layer: Any) -> str:
+    """Return the name of the separate id input of an embedding table, or an empty string."""
+    ids = getattr(layer, "ids", None)
+    return str(ids.own) if ids else ""
 
 
 def place(architecture: Architecture, modules: Mapping[str, Any] = NO_MODULES) -> list[PlacedStack]:

@@ -18,7 +18,21 @@ from llmcalc.core.fingerprint import canonical
 from llmcalc.core.part import nested_fields
 from llmcalc.core.record import MISSING
 from llmcalc.core.record import fields as record_fields
-from llmcalc.layers import Alibi, Attention, Capacity, CompressedAttention, Gate, Latent, Mla, Moe, Rope
+from llmcalc.layers import (
+    Alibi,
+    Attention,
+    Capacity,
+    CompressedAttention,
+    FixedTable,
+    Gate,
+    InnerNorm,
+    Latent,
+    LogitScale,
+    Mla,
+    Moe,
+    Rope,
+    Sphere,
+)
 from llmcalc.layers.parts.rope import LongRope, Yarn
 from llmcalc.schema.describe import plain_field
 from llmcalc.schema.preset import load_text
@@ -261,3 +275,25 @@ def test_a_flat_field_makes_its_part(kind: str, name: str, flat: str, usual: Any
     assert (getattr(plain, flat), getattr(plain, name)) == (usual, None)
     assert found(**smallest(kind), **{flat: usual}) == plain
     assert canonical(replace(layer, **dict.fromkeys(required) or {flat: usual})) == canonical(plain)
+
+
+@pytest.mark.parametrize(
+    ("kind", "flat", "part", "value"),
+    [
+        ("mlp", {"inner_norm": True, "inner_norm_function": "layernorm"}, "inner_norm", InnerNorm("layernorm")),
+        ("mlp", {"inner_norm": True}, "inner_norm", InnerNorm()),
+        ("mlp", {"on_sphere": True, "sphere_gain": 3.0}, "sphere", Sphere(3.0)),
+        ("mlp", {"on_sphere": False, "sphere_gain": 3.0}, "sphere", None),
+        ("head", {"scaled": True, "scale_gain": 3.0}, "logit_scale", LogitScale(3.0)),
+        ("embedding", {"learned": False, "sinusoids": "halves"}, "fixed", FixedTable("halves")),
+        ("embedding", {"learned": True, "sinusoids": "halves"}, "fixed", None),
+    ],
+)
+def test_a_flag_adds_or_removes_a_part(kind: str, flat: dict[str, Any], part: str, value: Any) -> None:
+    found = layers.find(kind)[0]
+    layer = found(**smallest(kind), **flat)
+    assert getattr(layer, part) == value
+    flag = next(iter(flat))
+    assert bool(getattr(layer, flag)) is flat[flag]
+    assert (f"{flag}={flat[flag]}" in canonical(layer)) is (value is not None)
+    assert canonical(layer) == canonical(found(**smallest(kind), **{part: value}))

@@ -8,6 +8,7 @@ import pytest
 from llmcalc.core.architecture import Architecture, Named, Stack
 from llmcalc.core.errors import InputError
 from llmcalc.layers.embedding import Embedding
+from llmcalc.layers.parts.ids import Ids
 from llmcalc.twins import twin
 from llmcalc.twins.model import Model
 
@@ -18,7 +19,7 @@ BOXES = np.array([[[1, 2, 5, 9], [4, 3, 4, 13]]])  # left, upper, right, lower
 
 
 def _model() -> Model:
-    tables = (Named(edges, Embedding(ROWS, WIDTH, table="position", edges=edges)) for edges in EDGES)
+    tables = (Named(edges, Embedding(ROWS, WIDTH, table="position", ids=Ids(edges=edges))) for edges in EDGES)
     inputs = (Named("token", Embedding(VOCAB, WIDTH)), *tables)
     return twin(Architecture("page", (Stack("encoder", WIDTH, inputs, (), (), role="encoder"),)))
 

@@ -38,12 +38,13 @@ from llmcalc.layers.norm import Norm
 from llmcalc.layers.parts.bounds import Bounds
 from llmcalc.layers.parts.expert_capacity import Capacity
 from llmcalc.layers.parts.gate import Gate
+from llmcalc.layers.parts.ids import Ids
 from llmcalc.layers.parts.latent import Latent
 from llmcalc.layers.parts.multipliers import MlpMultipliers
 from llmcalc.layers.parts.qk_norm import QkNorm
 from llmcalc.layers.parts.residual_stream import ResidualStream
 from llmcalc.layers.parts.rope import Rope, Yarn
-from llmcalc.layers.parts.sequence import InputRows, SequenceRows
+from llmcalc.layers.parts.sequence import InputRows, LogitRows, SequenceRows
 from llmcalc.layers.parts.sphere import Sphere
 from llmcalc.layers.patch import Patch
 from llmcalc.layers.scale import Scale
@@ -519,7 +520,7 @@ def reading(residual: bool) -> Architecture:
     parts = [replace(part("read", read), residual=False), part("think", think)]
     parts.append(replace(part("write", write), residual=False))
     stack = around(*tables, parts=tuple(parts)).stacks[0]
-    head = (Named("head", Head(VOCAB, WIDTH, n_positions=9)),)
+    head = (Named("head", Head(VOCAB, WIDTH, sequence=LogitRows(9))),)
     return Architecture("reading", (replace(stack, role="encoder", outputs=head, runs=(Run(stack.runs[0].block, 1),)),))
 
 
@@ -569,7 +570,7 @@ def beside_an_encoder(mixer: Layer) -> Architecture:
     mixers = {"encoder": Attention(**HEADS, causal=False, window=4, window_ahead=3, rope=Rope()), "decoder": mixer}
     stacks = []
     for role, layer in mixers.items():
-        end = Embedding(1, WIDTH, "other", use="replacement", token_id=5)
+        end = Embedding(1, WIDTH, "other", use="replacement", ids=Ids(replaced=5))
         inputs = (Named("token", Embedding(VOCAB, WIDTH, "other")), Named("end", end))
         outputs = (Named("head", Head(VOCAB, WIDTH)),) if role == "decoder" else ()
         blocks = (Run(Block("block", (part("attention", layer, pre=NORM),)), 2),)

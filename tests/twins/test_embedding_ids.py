@@ -10,6 +10,7 @@ from llmcalc.core.architecture import Architecture, Named, Stack
 from llmcalc.core.errors import InputError, UnknownNameError
 from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.linear import Linear
+from llmcalc.layers.parts.ids import Ids
 from llmcalc.layers.parts.pooler import Pooler
 from llmcalc.twins import twin
 from llmcalc.twins.model import Model
@@ -24,7 +25,7 @@ def _model(*tables: Named, outputs: tuple[Named, ...] = ()) -> Model:
     return twin(Architecture("text", (Stack("encoder", WIDTH, inputs, (), outputs, role="encoder"),)))
 
 
-TASK = Named("task", Embedding(5, WIDTH, table="other", own_ids="task_type_ids"))
+TASK = Named("task", Embedding(5, WIDTH, table="other", ids=Ids(own="task_type_ids")))
 
 
 def test_tables_with_separate_ids() -> None:
@@ -35,7 +36,7 @@ def test_tables_with_separate_ids() -> None:
 
 
 def test_joined_tables_widen_the_stream() -> None:
-    joined = Embedding(5, 4, table="other", own_ids="input_shape_ids", use="joined")
+    joined = Embedding(5, 4, table="other", ids=Ids(own="input_shape_ids"), use="joined")
     model = _model(Named("shape", joined), Named("join", Linear(WIDTH + 4, WIDTH, bias=False)))
     token, shape, w = (model.tensors[f"encoder.{name}.w"] for name in ("token", "shape", "join"))
     wanted = token[IDS[0]] @ w[:WIDTH] + shape[TASKS[0]] @ w[WIDTH:]
@@ -52,8 +53,8 @@ def test_invalid_ids() -> None:
 
 
 def test_positions_restart_in_every_cell() -> None:
-    place = Embedding(2, WIDTH, table="position", by_cell=True)
-    kinds = [Named(f"segment{n}", Embedding(3, WIDTH, table="segment", column=n)) for n in range(3)]
+    place = Embedding(2, WIDTH, table="position", ids=Ids(by_cell=True))
+    kinds = [Named(f"segment{n}", Embedding(3, WIDTH, table="segment", ids=Ids(column=n))) for n in range(3)]
     model = _model(Named("position", place), *kinds)
     cells = np.array([[[0, 1, 1], [1, 1, 1], [0, 2, 1], [2, 1, 1], [0, 2, 1]]])  # of a column and a row
     token, position = (model.tensors[f"encoder.{name}.w"] for name in ("token", "position"))

@@ -7,7 +7,7 @@ import llmcalc
 from llmcalc.twins.model import Model
 
 ARRANGED = ("interleaved", "halves", "fairseq")
-TABLE = {"rows": 29, "table": "position", "learned": False}
+TABLE = {"rows": 29, "table": "position", "fixed": True}
 
 
 def model(position):
@@ -34,7 +34,7 @@ def model(position):
 @pytest.mark.parametrize("arranged", ARRANGED)
 def test_sinusoids_match_a_computed_table(arranged):
     waves = model({"sinusoids": {"sinusoids": arranged}})
-    table = model({"embedding": {**TABLE, "sinusoids": arranged}})
+    table = model({"embedding": {**TABLE, "fixed": {"order": arranged}}})
     for name in waves.tensors:
         waves.tensors[name][...] = table.tensors[name]
     ids = np.arange(22).reshape(2, 11)

@@ -50,11 +50,10 @@ def check_bounds(layer: Any, bounds: Any, prefix: str = "") -> None:
     Raises:
         SizeError: if a bound is missing or unused.
     """
-    problems = {
-        "gate_softcap": (layer.activation == BOUNDED) != (bounds.gate_softcap is not None),
-        "up_softcap": bounds.up_softcap is not None and not layer.gated,
-    }
-    texts = {"gate_softcap": f"and activation: {BOUNDED} must be set together", "up_softcap": "requires gated: true"}
-    for name, is_wrong in problems.items():
-        if is_wrong:
-            raise layer.size_error(f"{prefix}{name}", texts[name]).under((*prefix.split(".")[:-1], name))
+    if (layer.activation == BOUNDED) != (bounds.gate_softcap is not None):
+        name, problem = "gate_softcap", f"and activation: {BOUNDED} must be set together"
+    elif bounds.up_softcap is not None and not layer.gated:
+        name, problem = "up_softcap", "requires gated: true"
+    else:
+        return
+    raise layer.size_error(f"{prefix}{name}", problem).under((*prefix.split(".")[:-1], name))

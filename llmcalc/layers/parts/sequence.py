@@ -62,6 +62,21 @@ class InputRows(Part):
     SHRINK: ClassVar[dict[str, str]] = {"neighbours prompt": "keep", "n_latents": "n_queries"}
 
 
+@record
+class LogitRows(Part):
+    """Positions for which logits are computed instead of one position per token.
+
+    Attributes:
+        n_positions: number of positions with logits, independent of the number of tokens (Perceiver).
+        streams: number of copies of each token for which logits are computed (future tokens in ProphetNet).
+    """
+
+    n_positions: int | None = None
+    streams: int = 1
+
+    SHRINK: ClassVar[dict[str, str]] = {"n_positions": "n_queries", "streams": "keep"}
+
+
 TOKENS = SequenceRows()
 INPUT_TOKENS = InputRows()
 

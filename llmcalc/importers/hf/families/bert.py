@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublayer
 from ....core.layer import Layer
-from ....layers import Attention, Embedding, Head, Linear, Mlp
+from ....layers import Attention, Embedding, Head, Ids, Linear, Mlp
 from ....layers.parts.cross import Cross
 from ..config import BIASED, TOKENS, Config, Layers
 from ..rules import repeat_block, sublayer
@@ -35,7 +35,7 @@ def skip_padding(config: Config, stack: Stack, padding: int | None = None) -> St
 
     def placed(name: str, layer: Layer) -> Layer:
         if isinstance(layer, Embedding) and name == "position":
-            return replace(layer, offset=first + 1, padding_id=first)
+            return replace(layer, offset=first + 1, ids=Ids(padding=first))
         return layer
 
     return replace(stack, inputs=tuple(Named(name, placed(name, layer)) for name, layer in stack.inputs))
@@ -46,7 +46,7 @@ def ernie(config: Config) -> Architecture:
     tables: tuple[Named, ...] = ()
     if config.flag("use_task_id"):
         rows, width = config.size("task_type_vocab_size"), config.d_model
-        tables = (Named("task", Embedding(rows, width, table="other", own_ids="task_type_ids")),)
+        tables = (Named("task", Embedding(rows, width, table="other", ids=Ids(own="task_type_ids"))),)
     config.ignore("task_type_vocab_size")
     return with_head(config, encoder(config, more=tables))
 

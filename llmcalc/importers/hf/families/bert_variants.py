@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Branch, Named, Stack, Sublayer
 from ....core.errors import short_repr
-from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm, Rope
+from ....layers import Attention, Embedding, Head, Ids, Linear, Mlp, Norm, Rope
 from ....layers.parts.kv import Kv
 from ....layers.score_biases.relative import Relative
 from ..config import BIASED, Config, Fields
@@ -155,7 +155,7 @@ def roc_bert(config: Config) -> Architecture:
     for name in ("shape", "pronunciation"):
         rows, size = config.size(f"{name}_vocab_size"), config.size(f"{name}_embed_dim")
         used = config.flag(f"enable_{name}") and config.flag("concat_input")  # otherwise they are separate inputs
-        fields: Fields = {"own_ids": f"input_{name}_ids", "use": "joined"} if used else {"unused": True}
+        fields: Fields = {"ids": Ids(own=f"input_{name}_ids"), "use": "joined"} if used else {"unused": True}
         more.append(Named(name, Embedding(rows, size, table="other", **fields)))
         joined += size if used else 0
     if config.flag("concat_input"):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....core.architecture import Architecture, Block, Named
-from ....layers import Attention, Embedding, Head, Linear, Mlp, Norm, SequenceRows
+from ....layers import Attention, Embedding, FixedTable, Head, Linear, Mlp, Norm, SequenceRows
 from ....layers.parts.cross import Cross
 from ....layers.score_biases.relative import Relative
 from ..config import BIASED, TOKENS, Config, Layers
@@ -198,7 +198,8 @@ def xglm(config: Config) -> Architecture:
     mlp = Mlp(width, config.size("ffn_dim"), config.activation("activation_function"), bias=True)
     parts.append(sublayer("mlp", mlp, pre=norm))
     blank = config.count("pad_token_id", 1)  # one row of the position table
-    inputs = (_positions(config, width, learned=False, sinusoids="fairseq", blank=blank if blank >= _OFFSET else None),)
+    fixed = FixedTable("fairseq", blank if blank >= _OFFSET else None)
+    inputs = (_positions(config, width, fixed=fixed),)
     runs = repeat_block(Block("block", tuple(parts)), config.size("num_layers"))
     scale = width**0.5 if config.flag("scale_embedding", True) else 1.0
     return causal_lm(config, runs, norm, inputs=inputs, embedding_scale=scale)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Sublayer
 from ....core.errors import short_repr
-from ....layers import Attention, Embedding, Head, Mlp, Rope
+from ....layers import Attention, Embedding, FixedTable, Head, Mlp, Rope
 from ....layers.parts.cross import Cross
 from ....layers.parts.implementation import Implementation
 from ..config import BIASED, TOKENS, Config, Fields
@@ -135,7 +135,7 @@ def ctrl(config: Config) -> Architecture:
     """Read a CTRL config [keskar2019] with pre-norm blocks and sinusoidal positions."""
     width = config.size("n_embd")
     final = config.layernorm("layer_norm_epsilon", width=width)
-    position = Embedding(config.size("n_positions"), width, table="position", learned=False, sinusoids="halves")
+    position = Embedding(config.size("n_positions"), width, table="position", fixed=FixedTable("halves"))
     return decoder(
         config,
         norm=replace(final, eps=1e-6),  # regardless of the config

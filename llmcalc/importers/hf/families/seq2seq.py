@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ....core.architecture import Architecture, Block, Branch, Named, Run, Stack
 from ....core.errors import UnknownNameError, short_repr
 from ....core.layer import Layer
-from ....layers import Attention, Embedding, Head, Linear, Mlp
+from ....layers import Attention, Embedding, FixedTable, Head, Ids, Linear, Mlp
 from ....layers.parts.cross import Cross
 from ..config import BIASED, TOKENS, Config, Fields, Layers
 from ..rules import group_runs, sublayer
@@ -151,8 +151,8 @@ def _positions(config: Config, style: Style, width: int) -> Embedding:
         return Embedding(rows, width, table="position", offset=style.offset)
     padding = config.count("pad_token_id", 1)
     rows = config.size(style.positions) + padding + 1
-    fields: Fields = {"offset": padding + 1, "padding_id": padding, "learned": False, "sinusoids": "fairseq"}
-    return Embedding(rows, width, table="position", **fields)
+    ids, fixed = Ids(padding=padding), FixedTable("fairseq")
+    return Embedding(rows, width, table="position", offset=padding + 1, ids=ids, fixed=fixed)
 
 
 def _scaled_embedding(entry: Named, width: int) -> Named:

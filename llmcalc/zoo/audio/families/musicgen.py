@@ -10,7 +10,7 @@ from ....importers.hf.composite_models import config_at, nested_config
 from ....importers.hf.config import Config, Layers
 from ....importers.hf.family_table import find
 from ....importers.hf.rules import default_layernorm, prenorm_block, repeat_block
-from ....layers import Attention, Embedding, Head, Linear, Mlp
+from ....layers import Attention, Embedding, FixedTable, Head, Linear, Mlp
 from ....layers.parts.cross import Cross
 from ...unexecuted_parts import AUDIO_CODEC_NOTE, read_parts
 
@@ -74,7 +74,7 @@ def _stack(config: Config, cross: Attention | None, table: str = "token") -> Sta
     norm = default_layernorm(config.d_model)
     inputs = (
         Named("token", Embedding(config.vocab + 1, config.d_model, table, codebooks=codebooks)),
-        Named("position", Embedding(rows, config.d_model, "position", learned=False, sinusoids="cosines")),
+        Named("position", Embedding(rows, config.d_model, "position", fixed=FixedTable("cosines"))),
     )
     head = Named("head", Head(config.vocab, config.d_model, codebooks=codebooks))
     outputs = (Named("final_norm", norm), *(() if config.head_kind() == "none" else (head,)))

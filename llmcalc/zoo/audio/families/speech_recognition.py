@@ -12,7 +12,7 @@ from ....importers.hf.composite_models import config_at
 from ....importers.hf.config import TOKENS, Config, Layers
 from ....importers.hf.families.seq2seq import Style, class_kind, head, stack
 from ....importers.hf.rules import default_layernorm, prenorm_block, repeat_block
-from ....layers import Conv, Embedding, Head, Linear, Mlp, Scale
+from ....layers import Conv, Embedding, FixedTable, Head, Linear, Mlp, Scale
 from ....layers.parts.cross import Cross
 from ..audio_encoders.conformers import fast_conformer_blocks, fast_conformer_front
 
@@ -68,7 +68,7 @@ def canary(config: Config) -> Architecture:
     if encoder.d_model != width:
         said = f"the decoder has width {width}, but the encoder has width {encoder.d_model}"
         raise config.size_error(said)
-    found = _transcriber(config, part, Embedding(rows, width, "position", learned=False, sinusoids="halves"), encoder)
+    found = _transcriber(config, part, Embedding(rows, width, "position", fixed=FixedTable("halves")), encoder)
     part.check_all_read()
     return found
 

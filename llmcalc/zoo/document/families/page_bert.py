@@ -8,7 +8,7 @@ from ....core.architecture import Architecture, Named
 from ....importers.hf.config import Config
 from ....importers.hf.families.bert import encoder, with_head
 from ....importers.hf.families.bert_variants import _TAPAS_HEADS
-from ....layers import Embedding
+from ....layers import Embedding, Ids
 
 
 def layoutlm(config: Config) -> Architecture:
@@ -16,7 +16,8 @@ def layoutlm(config: Config) -> Architecture:
     rows, width = config.size("max_2d_position_embeddings"), config.d_model
     edges = {"x": "left_right", "y": "upper_lower", "h": "height", "w": "width"}
     places = tuple(
-        Named(f"position_{axis}", Embedding(rows, width, table="position", edges=of)) for axis, of in edges.items()
+        Named(f"position_{axis}", Embedding(rows, width, table="position", ids=Ids(edges=of)))
+        for axis, of in edges.items()
     )
     return with_head(config, encoder(config, more=places), pooled=True)
 
@@ -27,12 +28,10 @@ def tapas(config: Config) -> Architecture:
     anew = config.flag("reset_position_index_per_cell", True)
     width, sizes = config.d_model, config.layer_indices("type_vocab_sizes")
     places = tuple(
-        Named(
-            f"segment{number}", Embedding(config.integer(rows, "type_vocab_sizes", 1), width, "segment", column=number)
-        )
-        for number, rows in enumerate(sizes)
+        Named(f"segment{number}", Embedding(rows, width, "segment", ids=Ids(column=number)))
+        for number, rows in enumerate(config.integer(size, "type_vocab_sizes", 1) for size in sizes)
     )
     stack = encoder(config, segments=False, more=places)
     token, (name, position), *rest = stack.inputs
-    cells = Named(name, replace(position, by_cell=anew))  # type: ignore[type-var]
+    cells = Named(name, replace(position, ids=Ids(by_cell=anew)))  # type: ignore[type-var]
     return with_head(config, replace(stack, inputs=(token, cells, *rest)))

@@ -10,7 +10,7 @@ from ....core.layer import Layer
 from ....importers.hf.config import Config, Layers
 from ....importers.hf.families.t5 import seq2seq
 from ....importers.hf.vision_encoders.parts import square_side
-from ....layers import Embedding, Mlp, Patch
+from ....layers import Embedding, Ids, Mlp, Patch
 from ..layers.layoutlm_attention import LayoutLmAttention
 
 BUCKETS, FARTHEST = 32, 100  # number of buckets of the positional biases; the class ignores the config
@@ -60,8 +60,8 @@ def _with(stack: Stack, tables: Layers) -> Stack:
 def _places(config: Config, width: int) -> Layers:
     rows = config.size("max_2d_position_embeddings")
     return {
-        "across": Embedding(rows, width, table="position", edges="left_right"),
-        "down": Embedding(rows, width, table="position", edges="upper_lower"),
+        "across": Embedding(rows, width, table="position", ids=Ids(edges="left_right")),
+        "down": Embedding(rows, width, table="position", ids=Ids(edges="upper_lower")),
     }
 
 

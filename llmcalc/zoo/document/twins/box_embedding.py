@@ -30,7 +30,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     entries = _entries(layer, w, step)
     if not layer.d_stream:
         return x + entries
-    made = einsum("bqd,dl->bql", entries, w.w) + w.b + w.positions[position_rows(layer, step)]
+    made = einsum("bqd,dl->bql", entries, w.w) + w.b + w.positions[position_rows(layer.offset, layer.padding_id, step)]
     step.saved_streams["layout"] = layernorm(made, layer.eps, w.norm, w.norm_b)
     return x
 

@@ -22,7 +22,7 @@ from ....importers.hf.families.seq2seq import (
     untied_tokens,
 )
 from ....importers.hf.families.t5 import _mlp, seq2seq
-from ....layers import Attention, Embedding, Norm, Padding, SequenceRows, Sinusoids
+from ....layers import Attention, Embedding, LogitRows, Norm, Padding, SequenceRows, Sinusoids
 from ....layers.parts.cross import Cross
 from ....layers.parts.kv import Kv
 from ..layers.block_attention import BlockAttention
@@ -72,7 +72,7 @@ def prophetnet(config: Config) -> Architecture:
         inputs = [Named("unused", unused), Named("token", Embedding(vocab, width))]
     ngram = config.size("ngram")
     inputs = [*inputs, Named("ngram", Embedding(ngram, width, table="other", use="copies"))]
-    outputs = [head(vocab, width, tied, streams=ngram)] if kind != "none" else []
+    outputs = [head(vocab, width, tied, sequence=LogitRows(streams=ngram))] if kind != "none" else []
     repeated = block(config, PROPHETNET, "block", _ngram_layers(config, ngram, crossed, unused=kind == "causal"))
     blocks = [repeated] * config.size("num_decoder_layers")
     decoder = _skip_padding(config, stack(config, PROPHETNET, SIDES[1], inputs, outputs, blocks=blocks))

@@ -8,7 +8,7 @@ from ....core.architecture import Architecture, Block, Named, Run, Stack, Sublay
 from ....core.errors import UnsupportedError
 from ....importers.hf.config import TOKENS, Config
 from ....importers.hf.rules import sublayer
-from ....layers import Embedding, Head, Mlp, Norm, SequenceRows
+from ....layers import Embedding, Head, LogitRows, Mlp, Norm, SequenceRows
 from ..layers.latent_attention import LatentAttention
 
 DECODER_HEADS, DECODER_HEAD = 8, 32  # fixed for the language model
@@ -45,7 +45,7 @@ def perceiver(config: Config) -> Architecture:
         Run(Block("think", _self_attends(config, latent, count)), config.size("num_blocks"), shared=True),
         Run(Block("write", _layer(config, write, 1, "write")), 1),
     )
-    head = Head(vocab, width, TOKENS, bias=True, n_positions=rows)
+    head = Head(vocab, width, TOKENS, bias=True, sequence=LogitRows(rows))
     return Architecture(config.model_type, (Stack("encoder", width, inputs, runs, (Named("head", head),), "encoder"),))
 
 

@@ -10,7 +10,7 @@ from ....importers.hf.families.bert import bert_attention, encoder, skip_padding
 from ....importers.hf.families.bert_variants import ESM_KEPT
 from ....importers.hf.families.modern_encoders import ESM3_LAYERS, _encoder, _has_head
 from ....importers.hf.rules import repeat_block, sublayer
-from ....layers import Embedding, Head, Linear, Mlp, Norm, Rope
+from ....layers import Embedding, Head, Ids, Linear, Mlp, Norm, Rope
 from ....layers.parts.qk_norm import QkNorm
 
 
@@ -32,7 +32,7 @@ def esm(config: Config) -> Architecture:
     if config.flag("token_dropout", True):
         (token, *rest), masked = stack.inputs, config.get("mask_token_id")
         dropped = None if masked is None else config.integer(masked, "mask_token_id", 0)
-        kept = {"scale": ESM_KEPT, "dropped_id": dropped}
+        kept = {"scale": ESM_KEPT, "ids": None if dropped is None else Ids(dropped=dropped)}
         stack = replace(stack, inputs=(Named(token.name, replace(token.layer, **kept)), *rest))  # type: ignore[type-var]
     maps = config.n_layers * config.n_heads
     stack = replace(stack, outputs=(*stack.outputs, Named("contacts", Linear(maps, 1, unused=True))))

@@ -13,7 +13,7 @@ from ....core.layer import Layer
 from ....core.record import fields
 from ....importers.hf.config import TOKENS, Config, Layers
 from ....importers.hf.rules import causal_lm, group_runs
-from ....layers import Embedding, Gate, Head, Norm, Scale, Sphere
+from ....layers import Embedding, Gate, Head, LogitScale, Norm, Scale, Sphere
 from ....layers.parts.implementation import Implementation
 from ..layers.injection import Injection
 from ..layers.sphere_attention import SphereAttention
@@ -74,7 +74,7 @@ def dory(config: Config) -> Architecture:
         for place, index in enumerate(order)
     )
     vocab, tied = config.vocab, config.flag("tie_word_embeddings")
-    head = Head(vocab, width, share=TOKENS if tied else None, scaled=True, scale_gain=1.0 / init)
+    head = Head(vocab, width, share=TOKENS if tied else None, logit_scale=LogitScale(1.0 / init))
     return causal_lm(config, runs, norm, head=head, tied=tied)
 
 

@@ -11,7 +11,7 @@ from ....importers.hf.config import TOKENS, Config, Fields
 from ....importers.hf.projectors import gemma3 as gemma3_projector
 from ....importers.hf.rope import local_global_theta
 from ....importers.hf.rules import extend_attention, runs_by_type, sublayer
-from ....layers import Attention, Embedding, Head
+from ....layers import Attention, Embedding, Head, Ids
 from ..layers.merged_attention import MergedAttention
 
 END_OF_IMAGE = "end_of_image"
@@ -71,7 +71,7 @@ def _encoder(config: Config, tied: bool) -> tuple[tuple[Stack, ...], int | None]
 def _stack(config: Config, side: str, table: str, share: str | None, end: int | None) -> Stack:
     """Return a stack with token embeddings, the end-of-image embedding, blocks, and a norm."""
     tokens = Embedding(config.vocab, config.d_model, table, share, scale=config.d_model**0.5)
-    row: Fields = {"use": "replacement", "token_id": end} if end is not None else {"unused": True}
+    row: Fields = {"use": "replacement", "ids": Ids(replaced=end)} if end is not None else {"unused": True}
     inputs = (
         Named("token", tokens),
         Named(END_OF_IMAGE, Embedding(1, config.d_model, table, END_OF_IMAGE if share else None, **row)),

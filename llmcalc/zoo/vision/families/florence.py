@@ -11,7 +11,7 @@ from ....importers.hf.composite_models import IGNORED, TIE, config_at, nested_co
 from ....importers.hf.config import BIASED, TOKENS, Config, Fields, Layers
 from ....importers.hf.rules import default_layernorm, repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import named
-from ....layers import Attention, Embedding, Head, InputRows, Linear, Mlp, Patch, SequenceRows
+from ....layers import Attention, Embedding, FixedTable, Head, InputRows, Linear, Mlp, Patch, SequenceRows
 from ..layers.channel_attention import ChannelAttention
 
 NEAR = 3  # kernel size of a depthwise convolution
@@ -35,7 +35,7 @@ def florence2(config: Config) -> Architecture:
     between = named(
         rows=Embedding(rows, wide // 2, table="other", use="side_tokens"),
         columns=Embedding(rows, wide - wide // 2, table="other", use="side_tokens"),
-        times=Embedding(part.size("max_temporal_embeddings"), wide, "position", learned=False, use="side_tokens"),
+        times=Embedding(part.size("max_temporal_embeddings"), wide, "position", fixed=FixedTable(), use="side_tokens"),
         projector=Linear(wide, out, bias=False, sequence=InputRows(prompt=WHOLE)),
         projector_norm=replace(default_layernorm(out), sequence=SequenceRows(prompt=WHOLE)),
     )

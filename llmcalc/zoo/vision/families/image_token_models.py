@@ -10,7 +10,7 @@ from ....importers.hf.config import Config, Fields
 from ....importers.hf.projectors import Link
 from ....importers.hf.rules import decoder
 from ....importers.hf.vision_encoders.parts import named
-from ....layers import Embedding, Linear
+from ....layers import Embedding, Linear, MaskedLogits
 from ....layers.parts.qk_norm import QkNorm
 from ...unexecuted_parts import AUDIO_CODEC_NOTE, IMAGE_TOKENIZER_NOTE, read_parts
 
@@ -95,4 +95,4 @@ def _image_tokens(config: Config) -> Fields:
     if last - first + 1 != len(set(found)):
         config.add_unmodelled("image tokens are never predicted, but their IDs are not consecutive")
         return {}
-    return {"barred": len(set(found)), "barred_from": first}
+    return {"masked": MaskedLogits(len(set(found)), first)}

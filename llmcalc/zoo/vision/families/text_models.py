@@ -21,7 +21,7 @@ from ....importers.hf.families.dense_decoders import SEGMENTS
 from ....importers.hf.families.seq2seq import Style, head, stack
 from ....importers.hf.families.t5 import _mixers, _runs
 from ....importers.hf.rules import causal_lm, prenorm_block, repeat_block, sublayer
-from ....layers import Attention, Embedding, Head, InnerNorm, Linear, Mlp, Norm, Pooler, SequenceRows
+from ....layers import Attention, Embedding, FixedTable, Head, Ids, InnerNorm, Linear, Mlp, Norm, Pooler, SequenceRows
 from ....layers.parts.cross import Cross
 from ....layers.parts.output_norm import OutputNorm
 
@@ -141,7 +141,7 @@ def videoprism(config: Config) -> Architecture:
 def _sinusoids(config: Config, kind: str) -> Named:
     """Return a fixed table of sinusoidal positions."""
     rows, width = config.size("max_position_embeddings"), config.d_model
-    return Named("position", Embedding(rows, width, table="position", learned=False, sinusoids=kind))
+    return Named("position", Embedding(rows, width, table="position", fixed=FixedTable(kind)))
 
 
 def _token(config: Config, scale: float = 1.0) -> Named:
@@ -216,7 +216,7 @@ def kosmos(config: Config) -> Architecture:
         layers["cross_attention"] = Attention(width, heads, causal=False, cross=Cross(), unused=True, **BIASED)
     mlp = Mlp(width, config.size("ffn_dim"), config.activation("activation_function"), bias=True)
     layers["mlp"] = replace(mlp, inner_norm=InnerNorm("layernorm", norm.eps))
-    places: Fields = {"offset": padding + 1, "padding_id": padding, "learned": False, "sinusoids": "fairseq"}
+    places: Fields = {"offset": padding + 1, "ids": Ids(padding=padding), "fixed": FixedTable("fairseq")}
     rows = config.size("max_position_embeddings") + padding + 1
     inputs: tuple[Named, ...] = (Named("position", Embedding(rows, width, "position", **places)),)
     if not within:  # text or image
