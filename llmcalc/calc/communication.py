@@ -158,8 +158,8 @@ def communication(
         bits: bits per element of activations and weights.
         gradient_bits: bits per element of the gradients of weights.
     """
-    if mesh.etp and mesh.tp % mesh.etp:
-        problem = f"etp ({mesh.etp}) does not divide tp ({mesh.tp})"
+    if mesh.tp % mesh.expert_tp:
+        problem = f"etp ({mesh.expert_tp}) does not divide tp ({mesh.tp})"
         hint = "an expert on ranks with different tokens is not modelled"
         raise UnsupportedError(problem, parameter="etp", hint=hint)
     training = workload.mode == "train"

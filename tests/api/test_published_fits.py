@@ -39,6 +39,28 @@ def test_published_models_fit(case: tuple[str, str, tuple[tuple[str, Any], ...]]
     assert getattr(found.result, quantity) == pytest.approx(published, rel=0.03)
 
 
+ON_EACH = {  # weights per GPU as published or as logged by an engine
+    ("llama3.1-8b", 1, 1): 14.99 * GIB,  # the log of vLLM in llm-d-benchmark
+    ("qwen3-0.6b", 1, 1): 1.12 * GIB,  # the log of vLLM in llm-d-benchmark
+    ("llama3.1-405b", 8, 1): 101.46 * GB,  # aiconfigurator 0.12, as all others
+    ("qwen3-32b", 2, 1): 32.76 * GB,
+    ("qwen3-8b", 1, 1): 16.38 * GB,
+    ("qwen3-moe-30b-a3b", 1, 1): 60.44 * GB,
+    ("llama4", 8, 8): 27.25 * GB,
+    ("minimax-m2", 4, 4): 57.26 * GB,
+    ("mimo-v2-flash", 8, 8): 39.95 * GB,
+    ("deepseek-v4-flash", 4, 4): 38.67 * GB,
+}
+
+
+@pytest.mark.parametrize("case", ON_EACH, ids=str)
+def test_each_gpu_stores_the_published_weights(case: tuple[str, int, int]) -> None:
+    name, tp, ep = case
+    found = llmcalc.memory(name, seq=8192, mesh=llmcalc.Mesh(tp=tp, ep=ep))
+    assert found.weights == pytest.approx(ON_EACH[case], rel=0.03)
+    assert llmcalc.fit(name, "h200", count=tp, seq=8192).fits
+
+
 def test_the_context_of_a_published_pool_of_keys_and_values() -> None:
     """The log of vLLM has 32.0 GiB for keys and values on each GPU, 160 KiB per token."""
     found = llmcalc.fit("llama3.3-70b", "h100:2", weights="fp8", seq=209_715)
