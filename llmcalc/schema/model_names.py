@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-TUNED = ("instruct", "chat", "it", "pt", "hf", "thinking")  # versions with the same architecture
+TUNED = ("instruct", "chat", "hf", "thinking")  # versions with the same architecture
+TUNED_GEMMA = ("it", "pt")  # in other names, languages: a BERT for Italian has another vocabulary
 BASE = "base"  # also the name of a size, so it is ignored only after a version number
 MAKERS = ("meta",)  # as in Meta-Llama-3-8B
 LONGEST = 120  # characters
@@ -49,7 +50,8 @@ def known_name(name: str, names: Iterable[str]) -> str | None:
     for each in names:
         known.setdefault(_words(each), each)
     words = _words(wanted)
-    tuned = tuple(word for word in words if word not in TUNED)
+    ignored = (*TUNED, *TUNED_GEMMA) if "gemma" in words else TUNED
+    tuned = tuple(word for word in words if word not in ignored)
     candidates = [words, tuned]
     if words[0] in MAKERS:
         candidates += [words[1:], tuned[1:]]

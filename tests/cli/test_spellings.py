@@ -159,10 +159,11 @@ MODELS = {
 REFUSED_MODELS = (
     "Qwen/Qwen3-8B-FP8", "Qwen/Qwen3-8B-AWQ", "Qwen/Qwen3-8B-GGUF", "unsloth/Llama-3.3-70B-Instruct-bnb-4bit",
     "llama3.3:70b-instruct-q4_K_M", "llama3.3:latest", "llama3.3:7b", "deepseek-r1:70b", "microsoft/deberta-base",
-    "openai/whisper-base", "meta-llama/Llama-Guard-3-8B", "meta-llama/Llama-3.2-11B-Vision-Instruct",
-    "Qwen/Qwen2.5-VL-7B-Instruct", "google/gemma-2-2b-jpn-it", "Qwen/Qwen3-235B", "Qwen/Qwen3-235B-A22B-Instruct-9999",
-    "gpt-313b", "llama-318b", "llama,3-8b", "llama3-8b@main", "llama3-8b x2", "a/b/llama3-8b", "./llama3-8b",
-    "tests/llama3-8b", "llama3-8b/", "/llama3-8b", "llama3:8b:8b", "instruct", "qwen/", "llama3-8b.yaml", "foo/bar",
+    "Geotrend/bert-base-it-cased", "Geotrend/bert-base-pt-cased", "openai/whisper-base", "meta-llama/Llama-Guard-3-8B",
+    "meta-llama/Llama-3.2-11B-Vision-Instruct", "Qwen/Qwen2.5-VL-7B-Instruct", "google/gemma-2-2b-jpn-it",
+    "Qwen/Qwen3-235B", "Qwen/Qwen3-235B-A22B-Instruct-9999", "gpt-313b", "llama-318b", "llama,3-8b", "llama3-8b@main",
+    "llama3-8b x2", "a/b/llama3-8b", "./llama3-8b", "tests/llama3-8b", "llama3-8b/", "/llama3-8b", "llama3:8b:8b",
+    "instruct", "qwen/", "llama3-8b.yaml", "foo/bar",
 )  # fmt: skip
 
 
