@@ -16,7 +16,8 @@ from ..estimate.amounts import amount, compute
 from ..lint import Finding, lint
 from .defaults import default_seq
 from .load import Source, load
-from .quantity import targets
+from .quantity import Quantity, targets
+from .settings import read_settings
 
 SETTINGS = (
     *MESH, BATCH, SEQ, Setting("budget", AMOUNT), Setting("tokens", AMOUNT),
@@ -81,7 +82,7 @@ def check(
     tokens: float | str | None = None,
     batch: int = 1,
     seq: int | str | None = None,
-    **settings: float | str | None,
+    **settings: Any,
 ) -> Checked:
     """Check a model for suspicious shapes and exceeded limits.
 
@@ -93,7 +94,7 @@ def check(
         model: an architecture, or anything ``load`` reads.
         select: rule codes or prefixes to apply (default: all).
         ignore: rule codes or prefixes to skip.
-        tp: intended number of tensor-parallel ranks.
+        tp: intended number of tensor-parallel ranks. Limits on memory and communication apply to one rank.
         pp: intended number of pipeline stages.
         ep: intended number of expert-parallel ranks.
         max_params: maximum number of parameters, such as ``8e9`` or ``"8B"``.
@@ -103,7 +104,8 @@ def check(
         tokens: number of training tokens.
         batch: number of sequences.
         seq: tokens per sequence (default: 2048, or the model's learned positions if fewer).
-        settings: limits of other quantities, such as ``max_state="1GiB"`` or ``max_flops=1e10`` (per token).
+        settings: limits of other quantities, such as ``max_state="1GiB"`` or ``max_flops=1e10`` (per token), and
+            settings of the limited quantities, such as ``weights="fp8"`` or ``mode="decode"``.
 
     Raises:
         InputError: an unknown rule, or an invalid limit.
@@ -114,15 +116,9 @@ def check(
     mesh = Mesh(tp=tp or 1, pp=pp or 1, dp=ep or 1, ep=ep or 1)
     architecture = load(model)
     length = default_seq(architecture) if seq is None else seq
-    asked: dict[str, Any] = {"max_params": max_params, "max_active": max_active, "max_memory": max_memory, **settings}
-    limits, workload = [], {"seq": length, "batch": batch}
-    for name, bound in asked.items():
-        quantity = targets().get(name.removeprefix("max_")) if name.startswith("max_") else None
-        if quantity is None:
-            raise TypeError(f"unexpected keyword argument {name!r}")
-        if bound is not None:
-            most = quantity.read_amount(bound, name)
-            limits.append(Limit(quantity.title, quantity.count(architecture, workload), most, quantity.unit))
+    asked = {"max_params": max_params, "max_active": max_active, "max_memory": max_memory}
+    asked |= {name: settings.pop(name) for name in list(settings) if name.startswith("max_")}
+    limits = _limits(architecture, asked, {**settings, "seq": length, "batch": batch}, {"tp": tp, "pp": pp, "ep": ep})
     if (budget is None) != (tokens is None):
         missing = "tokens" if tokens is None else "budget"
         raise InputError("is missing", parameter=missing, hint="set both {budget} and {tokens}")
@@ -132,3 +128,26 @@ def check(
         ours = -(-sequence.total * int(amount(tokens, "tokens")) // sequence.tokens)
         limits.append(Limit("training", ours, most, "FLOPs"))
     return Checked(architecture, tuple(lint(architecture, mesh, select, ignore)), tuple(limits))
+
+
+def _limits(
+    architecture: Architecture, asked: dict[str, Any], settings: dict[str, Any], mesh: dict[str, int | None]
+) -> list[Limit]:
+    """Measure every quantity with a limit on one rank of the mesh."""
+    bounds: dict[str, tuple[Quantity, int]] = {}
+    for name, bound in asked.items():
+        found = targets().get(name.removeprefix("max_"))
+        if found is None:
+            raise TypeError(f"unexpected keyword argument {name!r}")
+        if bound is not None:
+            bounds[name] = found, found.read_amount(bound, name)
+    known = tuple(setting for found, _ in bounds.values() for setting in found.settings)
+    settings = read_settings("the limits", (*known, BATCH, SEQ), settings)
+    is_training = settings.get("training") or settings.get("mode") == "train"
+    steps = {setting.name: setting.step for setting in MESH}
+    ranks = {name: count for name, count in mesh.items() if count and (is_training or steps[name] != "training")}
+    ranks |= {"dp": max(ranks["ep"], settings.get("dp") or 1)} if "ep" in ranks else {}
+    return [
+        Limit(found.title, found.count(architecture, {**settings, **ranks}), most, found.unit)
+        for found, most in bounds.values()
+    ]

@@ -12,7 +12,7 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
-from ..core.setting import CONTEXT
+from ..core.setting import CONTEXT, MODE
 from .load import Source, load
 from .quantity import Quantity, quantities
 from .settings import read_settings, split_settings
@@ -50,7 +50,7 @@ class Costs:
     def tables(self) -> list[Cost]:
         """Tables of the values that ``compare`` shows, one per quantity."""
         shown = ((each, each.compared(self.results[each.name])) for each in compared() if each.compared)
-        return [Cost(title, each.unit, values) for each, (title, values) in shown]
+        return [Cost(title, each.unit, values) for each, (title, values) in shown if values]
 
 
 @record
@@ -85,7 +85,7 @@ class Comparison(NotebookDisplay):
 
 
 def compare(*models: Source, **settings: Any) -> Comparison:
-    """Compare the parameters, FLOPs and memory of several models under the same workload.
+    """Compare the parameters, FLOPs, memory, traffic and communication of several models under the same workload.
 
     >>> import llmcalc
     >>> round(llmcalc.compare("bert", "palm").to_first[0]["ratio"]["total"])
@@ -93,8 +93,8 @@ def compare(*models: Source, **settings: Any) -> Comparison:
 
     Args:
         models: two or more architectures, or anything ``load`` reads.
-        settings: parameters of ``flops`` and of ``memory``; ``training=True``
-            compares a training step.
+        settings: parameters of ``flops``, ``memory``, ``traffic`` and ``communication``; ``training=True`` compares a
+            training step. Communication requires a mesh.
 
     Raises:
         InputError: fewer than two models, or conflicting settings.
@@ -117,10 +117,16 @@ def compare(*models: Source, **settings: Any) -> Comparison:
 
 
 def _measure(quantity: Quantity, model: Architecture, before: dict[str, Any], after: dict[str, Any]) -> Any:
-    """Measure a quantity of a step. Quantities without a ``context`` setting are measured after the step."""
-    known = {setting.name for setting in quantity.settings}
+    """Measure a quantity of a step, without settings that apply only to other kinds of steps.
+
+    Quantities without a ``context`` setting are measured after the step.
+    """
+    known = {setting.name: setting for setting in quantity.settings}
     settings = before if CONTEXT.name in known else after
-    return quantity.measure(model, {name: value for name, value in settings.items() if name in known})
+    is_training = settings.get("mode") == "train" if MODE.name in known else settings.get("training")
+    steps = ("", "training" if is_training else "serving")
+    own = {name: value for name, value in settings.items() if name in known and known[name].step in steps}
+    return quantity.measure(model, own)
 
 
 def compared() -> tuple[Quantity, ...]:

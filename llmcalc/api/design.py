@@ -70,5 +70,6 @@ def design(
     target = known[name].read_amount(value)
     rules = Rules(multiple, tp, share(within, "within"))
     found = {**read_settings(name, known[name].settings, settings), "seq": seq, "batch": batch}
+    found |= {"tp": tp} if known[name].needs_ranks and "mesh" not in found else {}
     result = search(family, target, lambda model: known[name].count(model, found), rules)
     return changed(result, quantity=name)

@@ -22,6 +22,7 @@ from ..core.zoo_search import find_module, module_names
 from ..estimate.amounts import amount
 
 BYTES = "bytes"
+STEPS = {"forward": "forward pass", "train": "training step", "decode": "decode step"}  # titles
 NO_PARTS: Mapping[str, str] = {}
 Measure = Callable[[Architecture, dict[str, Any]], Any]
 
@@ -43,6 +44,8 @@ class Quantity:
         form: function that returns the closed form of a result attribute and a divisor, or None.
         target: function that returns the value targeted by ``design`` and limited by ``check``, or None.
         compared: function that returns a title and the named values shown by ``compare``, or None.
+        needs_ranks: whether the quantity is 0 on a single rank, so that ``design`` measures it with its ``tp``.
+        results: classes of the results, which notebooks display as the report of this name does.
     """
 
     name: str
@@ -57,6 +60,8 @@ class Quantity:
     form: Callable[[Any, str], tuple[Form, int] | None] = lambda result, part: None
     target: Callable[[Any], int] | None = None
     compared: Callable[[Any], tuple[str, dict[str, int]]] | None = None
+    needs_ranks: bool = False
+    results: tuple[type, ...] = ()
 
     @property
     def explained(self) -> tuple[Setting, ...]:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..api.settings import MEMORY as MEMORY_SETTINGS
 from ..core.setting import CONVENTION as CONVENTION_SETTING
-from .options import OUTPUT, READING, SIZES, STEP, is_given
-from .spec import Option, option_of
+from .options import KERNELS, OUTPUT, READING, SIZES, STEP, TOKENS, is_given
+from .spec import Argument, Option, option_of
 
 if TYPE_CHECKING:
+    from ..api.quantity import Quantity
     from ..calc.sharding import Mesh
     from ..estimate.cost import Machine
 
@@ -73,6 +74,7 @@ MEMORY = (
     CONVENTION,
 )  # fmt: skip
 TABLE = (*SIZES, *MEMORY, *READING, *OUTPUT)
+QUANTITY = (TOKENS, KERNELS, *STEP, *SIZES, *MEMORY)  # settings of all quantities
 # GPUs and their use
 GPU = Option(
     "--gpu",
@@ -85,6 +87,13 @@ MFU = Option("--mfu", "Model FLOPs utilisation, such as 40% (default: the publis
 PRECISION = Option("--precision", "Number format of matrix products (default: 16-bit).", "FORMAT")
 PRICE = Option("--price", "Price in US dollars per GPU-hour (default: quoted prices).", "DOLLARS")
 MACHINE = (GPU, MFU, PRECISION, PRICE)
+
+
+def quantity_options(quantities: Iterable[Quantity], without: Iterable[Argument | Option] = ()) -> tuple[Option, ...]:
+    """Return the options of the settings of some quantities, without the parameters that a command already has."""
+    wanted = {setting.name for quantity in quantities for setting in quantity.settings}
+    known = {parameter.name for parameter in without}
+    return tuple(each for each in QUANTITY if {each.name, *each.also} & wanted and each.name not in known)
 
 
 def settings(given: dict[str, Any], options: Iterable[Option] = (*SIZES, *STEP, *MEMORY)) -> dict[str, Any]:

@@ -5,43 +5,62 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ..api.explain import workload_of
+from ..api.quantity import quantities
+from ..core.zoo_search import find_module
 from .document import Document, Fact
 from .formats.html import notebook
 from .heading import SIZES, model_document, workload_line
 
 if TYPE_CHECKING:
-    from ..calc.kv_cache import StateSize
+    from ..api.quantity import Quantity
 
-# result class -> module and function of its document, by name so that displaying a count does not import NumPy
+# module and function of the document of each result that is not a quantity, by class name
 _DOCUMENTS = {
     "Architecture": ("notebook", "architecture_document"),
     "Checked": ("notebook", "check_one_document"),
-    "Communication": ("communication", "communication_document"),
     "Comparison": ("compare", "compare_document"),
     "Design": ("design", "design_document"),
     "Diff": ("compare", "diff_document"),
     "Explanation": ("explain", "explain_document"),
     "FitResult": ("fit", "fit_document"),
-    "Flops": ("flops", "flops_document"),
-    "InferenceMemory": ("memory", "memory_document"),
-    "ParallelMemory": ("memory", "memory_document"),
-    "Params": ("params", "params_document"),
     "Plan": ("scale", "scale_document"),
-    "StateSize": ("notebook", "state_document"),
     "Sweep": ("sweep", "sweep_document"),
-    "Traffic": ("traffic", "traffic_document"),
-    "Training": ("train", "train_document"),
     "Verification": ("notebook", "verification_document"),
 }
 
 
 def html(result: Any) -> str:
     """Render the result as HTML that includes its style sheet."""
-    for kind in type(result).__mro__:
-        if kind.__name__ in _DOCUMENTS:
-            module, function = _DOCUMENTS[kind.__name__]
-            return notebook(getattr(import_module(f".{module}", __package__), function)(result))
-    raise TypeError(f"{type(result).__name__} has no notebook display")
+    return notebook(_document(result))
+
+
+def _document(result: Any) -> Document:
+    """Return the report of a result. A quantity has the report of the same name, or else a list of its values."""
+    named = next((kind.__name__ for kind in type(result).__mro__ if kind.__name__ in _DOCUMENTS), "")
+    if named:
+        module, function = _DOCUMENTS[named]
+        return _call(module, function, result)
+    quantity = next((each for each in quantities() if isinstance(result, each.results)), None)
+    if quantity is None:
+        raise TypeError(f"{type(result).__name__} has no notebook display")
+    if find_module("report", quantity.name):
+        return _call(quantity.name, f"{quantity.name}_document", result)
+    return quantity_document(quantity, result)
+
+
+def _call(module: str, function: str, result: Any) -> Document:
+    found: Document = getattr(import_module(f".{module}", __package__), function)(result)
+    return found
+
+
+def quantity_document(quantity: Quantity, result: Any) -> Document:
+    """Build a report with the parts of a quantity."""
+    parts = {part: getattr(result, part) for part in quantity.parts}
+    facts = tuple(Fact(part.replace("_", " "), value, quantity.parts[part]) for part, value in parts.items())
+    workload = workload_of(result)
+    lines = (workload_line(workload, SIZES),) if workload else ()
+    return model_document(result.architecture, quantity.name, lambda: ({}, result.to_dict()), lines=lines, facts=facts)
 
 
 def check_one_document(result: Any) -> Document:
@@ -65,13 +84,3 @@ def architecture_document(model: Any) -> Document:
     from .params import params_document
 
     return params_document(params(model))
-
-
-def state_document(result: StateSize) -> Document:
-    """Build a report on a model's KV cache and recurrent state sizes."""
-    from .memory import BYTES, ROLES
-
-    roles = [Fact(ROLES[role], size, BYTES) for role, size in result.by_role.items()]
-    facts = (Fact("state", result.bytes, BYTES), Fact("elements", result.elements, "elements"), *roles)
-    lines = (workload_line(result.workload, SIZES),)
-    return model_document(result.architecture, "state", lambda: ({}, result.to_dict()), lines=lines, facts=facts)

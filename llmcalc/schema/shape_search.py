@@ -133,6 +133,9 @@ class _Family:
         }
         self.models = {size: load_file(self.file, size) for size in self.variables}
         self.values = {size: measure(model) for size, model in self.models.items()}
+        if not all(self.values.values()):
+            text = f"the quantity is 0 for the published sizes of {self.name}"
+            raise InputError(text, where="design", hint="choose another target or family")
         self.known = {size: resolve(own) for size, own in self.variables.items()}
         self.measured: dict[tuple[str | None, tuple[tuple[str, int], ...]], tuple[Architecture, int] | None] = {}
         if not all(WIDTH in own for own in self.variables.values()) or not self.variables:

@@ -128,6 +128,12 @@ def test_every_quantity_with_a_target_can_be_aimed_at() -> None:
     trained = llmcalc.design("llama3", memory="70GB", training=True, dp=8, zero=3, seq=128, within="9%").candidates[0]
     mesh = llmcalc.Mesh(dp=8, zero=3)
     assert trained.value == llmcalc.memory(trained.architecture, mode="training", mesh=mesh, seq=128).peak
+    sent = llmcalc.design("llama3", communication="1GB", tp=4, seq=128, within="20%").candidates[0]
+    assert sent.value == llmcalc.communication(sent.architecture, tp=4, seq=128).sent
+    moved = llmcalc.design("llama3", traffic="8GB", mode="decode", context=99, seq=1, within="20%").candidates[0]
+    assert moved.value == llmcalc.traffic(moved.architecture, mode="decode", context=99, seq=1).total
+    with pytest.raises(InputError, match="quantity is 0"):
+        llmcalc.design("bert", state="1GiB", seq=64)
     with pytest.raises(InputError, match="prefill: has no effect on state"):
         llmcalc.design("llama3", state="1GiB", prefill=5)
     with pytest.raises(TypeError, match="colour"):

@@ -9,7 +9,9 @@ import pytest
 
 import llmcalc
 from llmcalc.api.compare import compared
-from llmcalc.api.quantity import Quantity, names, quantity, swept, targets
+from llmcalc.api.quantity import Quantity, names, quantity, setting_names, swept, targets
+from llmcalc.cli.commands import load
+from llmcalc.cli.memory_options import QUANTITY
 
 MODELS = ("gpt2", "gpt-oss-20b", "t5-small")
 SETTINGS: dict[str, dict[str, Any]] = {"train": {"tokens": 10**9}}
@@ -49,12 +51,60 @@ def _check_forms(found: Quantity, result: Any, values: dict[str, int]) -> None:
 
 def test_functions_read_the_list() -> None:
     assert {name.partition(".")[0] for name in swept()} == {name for name in names() if quantity(name).parts}
-    values = llmcalc.compare("gpt2", "gpt2").costs[0].tables
+    values = llmcalc.compare("gpt2", "gpt2", tp=2).costs[0].tables
     assert [cost.unit for cost in values] == [each.unit for each in compared()]
+    assert "communication" not in {
+        name for cost in llmcalc.compare("gpt2", "gpt2").costs[0].tables for name in cost.values
+    }
     for name in targets():
         limit: dict[str, Any] = {f"max_{name}": 1}
-        checked = llmcalc.check("gpt2", select=["HW005"], seq=7, **limit)
+        checked = llmcalc.check("gpt2", select=["HW005"], seq=7, tp=2, **limit)
         assert [each.kept for each in checked.limits] == [False], name
         negative: dict[str, Any] = {name: "-1"}
         with pytest.raises(llmcalc.InputError, match=name):
             llmcalc.design("llama3", **negative)
+
+
+def test_every_setting_of_every_quantity_is_an_option() -> None:
+    options = {name for option in QUANTITY for name in (option.name, *option.also)}
+    assert options >= set(setting_names()) - {"mesh"}
+    commands = {"compare": compared(), "design": targets().values(), "check": targets().values()}
+    for command, quantities in commands.items():
+        own = {name for option in load(command).options.values() for name in (option.name, *option.also)}
+        assert own >= {setting.name for each in quantities for setting in each.settings} - {"mesh"}, command
+
+
+def test_each_compared_quantity_is_that_of_its_function() -> None:
+    mesh = llmcalc.Mesh(tp=2)
+    step, trained = (
+        llmcalc.compare("gpt2", "gpt2", seq=64, batch=3, mesh=mesh, **settings).costs[0].results
+        for settings in ({"weights": "fp8", "mode": "decode", "context": 5}, {"training": True, "gradients": "fp32"})
+    )
+    served = llmcalc.traffic("gpt2", seq=64, batch=3, mode="decode", context=5, weights="fp8")
+    assert step["traffic"].total == served.total
+    assert (
+        step["communication"].sent
+        == llmcalc.communication("gpt2", seq=64, batch=3, mode="decode", context=5, tp=2).sent
+    )
+    assert trained["traffic"].total == llmcalc.traffic("gpt2", seq=64, batch=3, mode="train").total
+    sent = llmcalc.communication("gpt2", seq=64, batch=3, mode="train", tp=2, gradients="fp32").sent
+    assert trained["communication"].sent == sent
+    adapted = llmcalc.compare("gpt2", "gpt2", training=True, weights="nf4", lora_rank=4, seq=64).costs[0].results
+    assert adapted["traffic"].total == llmcalc.traffic("gpt2", seq=64, mode="train").total
+
+
+def test_limits_apply_to_one_rank_and_take_settings() -> None:
+    checked = llmcalc.check(
+        "mixtral", tp=2, ep=4, max_memory=1, max_communication=1, max_state=1, seq=64, weights="fp8", select=["HW005"]
+    )
+    memory, sent, state = (limit.ours for limit in checked.limits)
+    ranks = llmcalc.Mesh(tp=2, ep=4, dp=4)
+    assert memory == llmcalc.memory("mixtral", seq=64, weights="fp8", mesh=ranks).peak
+    assert sent == llmcalc.communication("mixtral", seq=64, mesh=ranks).sent
+    assert state == llmcalc.state("mixtral", seq=64).bytes
+    for mode in ("training", "inference"):
+        is_training = mode == "training"
+        limit = llmcalc.check("gpt2", pp=2, max_memory=1, seq=64, training=is_training, select=["HW005"]).limits[0]
+        assert limit.ours == llmcalc.memory("gpt2", seq=64, mode=mode, mesh=llmcalc.Mesh(pp=2)).peak
+    with pytest.raises(llmcalc.InputError, match="weights: has no effect on the limits"):
+        llmcalc.check("gpt2", max_params="1B", weights="fp8")

@@ -150,7 +150,8 @@ FUNCTIONS: Table = {
     "check": (SERVING, {
         **MODEL, "select": ("names", ["HW"], {}), "ignore": ("names", ["HW"], {}), "tp": MESH["tp"], "pp": MESH["pp"],
         "ep": MESH["ep"], "max_params": ("positive", "8B", {}), "max_active": ("positive", "8B", {}),
-        "max_state": ("count", "24GiB", {}), "max_traffic": ("count", "24GiB", {}), "max_flops": ("positive", 1e10, {}),
+        "max_state": ("count", "24GiB", {}), "max_traffic": ("count", "24GiB", {}),
+        "max_communication": ("count", "24GiB", {"tp": 2}), "max_flops": ("positive", 1e10, {}),
         "max_memory": ("count", "24GiB", {}), "budget": ("positive", 1e24, {"tokens": 10**9}),
         "tokens": ("positive", 1e9, {"budget": 1e24}), "batch": ("count", 3, {"max_memory": 10**9}),
         "seq": ("count", 5, {"max_memory": 10**9}),
@@ -159,6 +160,7 @@ FUNCTIONS: Table = {
         "family": ("name", "llama3", {}), "params": ("positive", 13e9, {}),
         "active": ("positive", 13e9, {"params": None}), "flops": ("positive", 1e10, {"params": None}),
         "state": ("count", "1GiB", {"params": None}), "traffic": ("count", "9GiB", {"params": None}),
+        "communication": ("count", "9GiB", {"params": None}),
         "memory": ("count", "24GiB", {"params": None}), "seq": ("count", 5, {"memory": "24GiB", "params": None}),
         "batch": ("count", 3, {"memory": "24GiB", "params": None}), "multiple": ("count", 64, {}),
         "tp": ("count", 4, {}), "within": ("share", 0.02, {}),
@@ -169,7 +171,7 @@ FUNCTIONS: Table = {
         "mode": ("name", "training", {}),
     }),
     "compare": ({}, {
-        "models": ("name", "gpt3", {}), **SIZES, **STEP, **CONVENTION, **by_flag(MEMORY),
+        "models": ("name", "gpt3", {}), **SIZES, **STEP, **CONVENTION, **by_flag(MEMORY), "kernels": MOVED["kernels"],
     }),
     "explain": ({"model": "gpt2"}, {
         **MODEL, "quantity": ("name", "active", {}), "depth": ("count from 0", 2, {}),

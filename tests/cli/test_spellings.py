@@ -231,7 +231,7 @@ WITHOUT_EFFECT = (
     "params gpt2 --ctx 8k",
     "flops gpt2 --tp-size 2",
     "flops gpt2 --kv-cache-dtype fp8",
-    "check gpt2 --quant fp8",
+    "params gpt2 --quant fp8",
 )
 
 

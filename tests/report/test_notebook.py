@@ -10,6 +10,11 @@ import pytest
 
 import llmcalc
 from llmcalc.api.memory import memory
+from llmcalc.api.quantity import Quantity, quantities
+from llmcalc.core.architecture import Architecture
+from llmcalc.core.notebook_display import NotebookDisplay
+from llmcalc.core.record import record
+from llmcalc.core.tree import Node
 from llmcalc.report import notebook
 
 MODEL = llmcalc.load("gpt2")
@@ -37,7 +42,31 @@ TOTALS = {"Params": "124,439,808", "Verification": "checks hold"}
 
 
 def test_every_result_is_tried() -> None:
-    assert set(RESULTS) == set(notebook._DOCUMENTS)
+    measured = {kind.__name__ for each in quantities() for kind in each.results}
+    assert set(RESULTS) == set(notebook._DOCUMENTS) | measured
+    assert not measured & set(notebook._DOCUMENTS)
+
+
+@record
+class Warmth(NotebookDisplay):
+    """The result of a quantity that somebody added."""
+
+    architecture: Architecture
+    total: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"total": self.total}
+
+
+def test_a_new_quantity_shows_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Quantity(
+        "warmth", "warmth", "J", lambda architecture, _: Warmth(architecture, 12345), lambda _: Node("x", 12345, "J"),
+        parts={"total": "J"}, results=(Warmth,),
+    )  # fmt: skip
+    monkeypatch.setattr(notebook, "quantities", lambda: (own,))
+    text = Warmth(MODEL, 12345)._repr_html_()
+    assert "12,345" in text
+    assert "GPT-2" in text
 
 
 @pytest.mark.parametrize("kind", RESULTS)

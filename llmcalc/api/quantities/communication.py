@@ -8,7 +8,7 @@ from ...calc.communication import Communication
 from ...calc.explain import communication_tree
 from ...core.architecture import Architecture
 from ..communication import SETTINGS, communication
-from ..quantity import Quantity
+from ..quantity import STEPS, Quantity
 
 UNIT = "bytes"
 NAMES = {setting.name for setting in SETTINGS}
@@ -18,8 +18,18 @@ def _measure(architecture: Architecture, settings: dict[str, Any]) -> Communicat
     return communication(architecture, **{name: value for name, value in settings.items() if name in NAMES})
 
 
+def _compared(result: Communication) -> tuple[str, dict[str, int]]:
+    """Return the bytes sent, or nothing for a single rank."""
+    sent = {"communication": result.sent} if result.mesh.ranks > 1 else {}
+    return f"bytes that a rank sends in a {STEPS[result.workload.mode]}", sent
+
+
 QUANTITY = Quantity(
     "communication", "bytes sent", UNIT, _measure, communication_tree,
     settings=SETTINGS,
     parts={"sent": UNIT, "volume": UNIT},
+    target=lambda result: result.sent,
+    compared=_compared,
+    needs_ranks=True,
+    results=(Communication,),
 )  # fmt: skip

@@ -9,7 +9,7 @@ from ...calc.flops import Flops, flops
 from ...core.architecture import Architecture
 from ...core.form import Form
 from ...core.setting import CONVENTION, SIZES
-from ..quantity import Quantity
+from ..quantity import STEPS, Quantity
 from ..settings import STEP, split_settings
 
 UNIT = "FLOPs"
@@ -33,8 +33,7 @@ def _form(result: Flops, part: str) -> tuple[Form, int]:
 
 def _compared(result: Flops) -> tuple[str, dict[str, int]]:
     mode = result.workload.mode
-    title = {"forward": "forward pass", "train": "training step", "decode": "decode step"}[mode]
-    return f"FLOPs of a {title}", {mode: result.total, "matmul": result.matmul}
+    return f"FLOPs of a {STEPS[mode]}", {mode: result.total, "matmul": result.matmul}
 
 
 QUANTITY = Quantity(
@@ -44,4 +43,5 @@ QUANTITY = Quantity(
     form=_form,
     target=lambda result: result.total // (result.workload.seq * result.workload.batch),
     compared=_compared,
+    results=(Flops,),
 )  # fmt: skip

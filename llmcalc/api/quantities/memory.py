@@ -43,4 +43,5 @@ QUANTITY = Quantity(
     form=_form,
     target=lambda result: result.peak,
     compared=_compared,
+    results=(InferenceMemory, ParallelMemory),
 )  # fmt: skip

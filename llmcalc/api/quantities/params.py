@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...calc.params import params
+from ...calc.params import Params, params
 from ...core.form import lift
 from ..quantity import Quantity
 
@@ -14,4 +14,5 @@ QUANTITY = Quantity(
     form=lambda result, part: (lift(int(getattr(result, part))), 1),
     parts=dict.fromkeys(("total", "active", "embedding", "non_embedding"), UNIT),
     target=lambda result: result.total,
+    results=(Params,),
 )  # fmt: skip

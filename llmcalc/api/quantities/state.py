@@ -43,4 +43,5 @@ QUANTITY = Quantity(
     parts={"elements": "elements", "bytes": "bytes"},
     form=state_form,
     target=lambda result: result.bytes,
+    results=(StateSize,),
 )  # fmt: skip

@@ -26,4 +26,5 @@ QUANTITY = Quantity(
     tree=lambda result: flops_tree(result.step),
     settings=(*SIZES[1:], STEP[2], TOKENS),
     parts={"compute": "FLOPs"},
+    results=(Training,),
 )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...api.quantity import targets
+from ..memory_options import quantity_options, settings
 from ..options import BATCH, OUTPUT, READING, SEQ, example, load_models, metavar, values
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
@@ -24,6 +25,7 @@ SETTINGS = (
     BATCH,
     SEQ,
 )  # fmt: skip
+OF_QUANTITY = quantity_options(targets().values(), without=SETTINGS)
 CODE = Argument("code", "Rule code, such as HW005 (default: list all rules).", least=0, complete="rules")
 
 
@@ -33,7 +35,9 @@ def run_check(models: list[str], **given: Any) -> Answer:
     from ...api.check import check
     from ...report.lint_report import check_document
 
-    found = [check(each, **values(SETTINGS, given)) for each in load_models(models, given)]
+    found = [
+        check(each, **values(SETTINGS, given), **settings(given, OF_QUANTITY)) for each in load_models(models, given)
+    ]
     return check_document(found), all(checked.ok for checked in found)
 
 
@@ -47,6 +51,8 @@ def run_rule(code: str | None) -> Answer:
 
 
 COMMANDS = (
-    Command("check", (MODELS, *SETTINGS, *READING, *OUTPUT), run_check, "llmcalc check gpt2 --max-params 200M"),
+    Command(
+        "check", (MODELS, *SETTINGS, *OF_QUANTITY, *READING, *OUTPUT), run_check, "llmcalc check gpt2 --max-params 200M"
+    ),
     Command("rule", (CODE, *OUTPUT), run_rule, "llmcalc rule HW005"),
 )

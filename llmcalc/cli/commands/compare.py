@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..memory_options import MEMORY, settings
-from ..options import ALLOW_UNKNOWN, AS, MODEL, OUTPUT, READING, SET, SIZES, STEP, load_models, values
+from ...api.compare import compared
+from ..memory_options import quantity_options, settings
+from ..options import ALLOW_UNKNOWN, AS, MODEL, OUTPUT, READING, SET, load_models, values
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
 MODELS = Argument("models", "Two or more models; ratios are relative to the first.", 2, True, "models")
+SETTINGS = quantity_options(compared())
 FIRST = Argument("first", MODEL.help, complete=MODEL.complete)
 SECOND = Argument("second", "Model to compare with the first.", complete=MODEL.complete)
 OVERRIDES = tuple(
@@ -28,7 +30,7 @@ def run_compare(models: list[str], **given: Any) -> Answer:
     from ...api.compare import compare
     from ...report.compare import compare_document
 
-    return compare_document(compare(*load_models(models, given), **settings(given)))
+    return compare_document(compare(*load_models(models, given), **settings(given, SETTINGS)))
 
 
 @printed
@@ -45,7 +47,7 @@ def run_diff(first: str, second: str, **given: Any) -> Answer:
 
 
 COMMANDS = (
-    Command("compare", (MODELS, *STEP, *SIZES, *MEMORY, *READING, *OUTPUT), run_compare, "llmcalc compare bert palm"),
+    Command("compare", (MODELS, *SETTINGS, *READING, *OUTPUT), run_compare, "llmcalc compare bert palm"),
     Command(
         "diff", (FIRST, SECOND, *OVERRIDES, AS, ALLOW_UNKNOWN, *OUTPUT), run_diff, "llmcalc diff llama3-8b llama3.1-8b"
     ),

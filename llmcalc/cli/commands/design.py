@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...api.quantity import targets
-from ..memory_options import MEMORY, settings
+from ..memory_options import quantity_options, settings
 from ..options import BATCH, OUTPUT, example, metavar, values
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
@@ -23,7 +23,7 @@ SETTINGS = (
     Option("--within", "Tolerance relative to the target.", "SHARE", default="2%"),
 )  # fmt: skip
 
-OF_QUANTITY = tuple(option for option in MEMORY if option.name not in {setting.name for setting in SETTINGS})
+OF_QUANTITY = quantity_options(targets().values(), without=SETTINGS)
 
 
 @printed

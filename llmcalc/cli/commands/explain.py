@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ...core.zoo_search import module_names
-from ..memory_options import MEMORY, TABLE, settings
-from ..options import KERNELS, MODEL, SIZES, STEP, TOKENS, load_model
+from ..memory_options import QUANTITY as SETTINGS
+from ..memory_options import settings
+from ..options import MODEL, OUTPUT, READING, load_model
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
@@ -23,7 +24,7 @@ def run(model: str, quantity: str, depth: int | None, select: str | None, **give
     from ...api.explain import explain
     from ...report.explain import explain_document
 
-    workload = settings(given, (*SIZES, *STEP, *MEMORY, TOKENS, KERNELS))
+    workload = settings(given, SETTINGS)
     result = explain(load_model(model, given), quantity, depth=depth, select=select, **workload)
     return explain_document(result, depth, select)
 
@@ -31,7 +32,7 @@ def run(model: str, quantity: str, depth: int | None, select: str | None, **give
 COMMANDS = (
     Command(
         "explain",
-        (MODEL, QUANTITY, DEPTH, SELECT, TOKENS, KERNELS, *STEP, *TABLE),
+        (MODEL, QUANTITY, DEPTH, SELECT, *SETTINGS, *READING, *OUTPUT),
         run,
         "llmcalc explain gpt3 params --depth 2",
     ),

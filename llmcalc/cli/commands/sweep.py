@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..memory_options import MEMORY, TABLE, settings
-from ..options import KERNELS, MODEL, READING, SIZES, STEP, TOKENS, values
+from ..memory_options import QUANTITY as SETTINGS
+from ..memory_options import settings
+from ..options import MODEL, OUTPUT, READING, values
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
@@ -20,7 +21,6 @@ OVER = Option(
     "--over", "Values, such as seq=1k..1M:x2, n_layers=24,32, weights=bf16,nf4 or tp=1,2,4 (1k is 1024; repeatable).",
     "NAME=VALUES", repeatable=True,
 )  # fmt: skip
-OPTIONS = (*SIZES, *STEP, *MEMORY, TOKENS, KERNELS)
 
 
 @printed
@@ -29,13 +29,13 @@ def run(model: str, quantities: list[str], over: list[str], **given: Any) -> Ans
     from ...api.sweep import sweep
     from ...report.sweep import sweep_document
 
-    return sweep_document(sweep(model, quantities, over, **values(READING, given), **settings(given, OPTIONS)))
+    return sweep_document(sweep(model, quantities, over, **values(READING, given), **settings(given, SETTINGS)))
 
 
 COMMANDS = (
     Command(
         "sweep",
-        (MODEL, QUANTITY, OVER, TOKENS, KERNELS, *STEP, *TABLE),
+        (MODEL, QUANTITY, OVER, *SETTINGS, *READING, *OUTPUT),
         run,
         "llmcalc sweep llama3-8b flops.total state.bytes --over seq=1k..1M:x2",
     ),
