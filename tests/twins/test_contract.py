@@ -897,3 +897,9 @@ def test_bidirectional_layers_cannot_decode() -> None:
     model = llmcalc.twin(decoder(VARIANTS["landmarks"]))
     with pytest.raises(UnsupportedError, match="later tokens"):
         model.decode(np.arange(1)[None], Cache(length=SEQ))
+
+
+def test_properties_of_an_implementation_change_no_results() -> None:
+    """Configs of Llama say that transformers computes the softmax in fp32, which NumPy models do anyway."""
+    implementation = {"softmax_in_fp32": True, "cache": "query_heads"}
+    assert llmcalc.twin(decoder(Attention(**HEADS, implementation=implementation)))
