@@ -83,6 +83,13 @@ def add_value_convolution(declaration: Declaration, taps: int | None) -> None:
         declaration.equations("vc[b q h e] = v[b q h e] conv[h K]", "o[b q h e] = add(o, vc)")
 
 
+def scale_by_position(declaration: Declaration, name: str, axes: str, heads: str, tag: str = "") -> list[str]:
+    """Declare a learned scale and shift per head, and return the equations that scale queries by the log position."""
+    declaration.weights(f"q_scale[{heads}]", f"q_shift[{heads}]")
+    lines = [f"grow[b q {heads}] = mul(log_places, q_scale){tag}", f"grow[b q {heads}] = add(grow, q_shift)"]
+    return [*lines, f"{name}[b q {axes}] = mul({name}, grow)"]
+
+
 def token_axes(layer: Any) -> dict[str, int | str]:
     """Return the lengths of the new, visible and cached token axes that differ from the workload's lengths."""
     axes: dict[str, int | str] = {}

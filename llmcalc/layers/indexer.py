@@ -11,6 +11,7 @@ from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
 from ..core.traits import Parallel
+from ._attention_parts import scale_by_position
 
 
 @record
@@ -75,9 +76,7 @@ class Indexer(Layer):
         lines += [f"ik[b q ie] = {self.key_norm}(ik, k_norm{', k_norm_b' if bias else ''})"]
         lines += ["iq[b q ih ie] = rope(iq)", "ik[b q ie] = rope(ik)"]
         if self.position_scaled:
-            declaration.weights("q_scale[ih]", "q_shift[ih]")
-            lines += ["grow[b q ih] = mul(log_places, q_scale)", "grow[b q ih] = add(grow, q_shift)"]
-            lines += ["iq[b q ih ie] = mul(iq, grow)"]
+            lines += scale_by_position(declaration, "iq", "ih ie", "ih")
         if self.compressed:
             declaration.equations(*(f"{line} | nograd" for line in [*lines, *self._compress(declaration)]))
             return declaration

@@ -15,6 +15,7 @@ from ..core.part import Part
 from ..core.part_family import PartFamily
 from ..core.record import record
 from ..core.traits import Parallel, Roles
+from ._attention_parts import scale_by_position
 from .parts.rope import Rope, check_rope
 
 if TYPE_CHECKING:
@@ -53,8 +54,7 @@ class Mla(Layer):
         latent_reused: whether the latent and rotary key are reused from an earlier layer (Mistral Large 4).
         latent_lent: whether later layers reuse the latent and rotary key of this layer.
         position_scaled: whether each query head is scaled by a learned linear function of the log position.
-        rope_learned: number of rotary frequencies with a learned factor, shared by all layers; None if there are no
-            factors.
+        rope_learned: number of rotary frequencies with a learned factor, shared by all layers; None: no factors.
     """
 
     d_model: int
@@ -101,11 +101,7 @@ class Mla(Layer):
         "log_places": "logarithm of each position",
     }
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"gate": ("none", "input", "latent")}
-    SHRINK: ClassVar[dict[str, str]] = {
-        "qk_rope_head_dim": "6 10 14",
-        "window": "7 11 13 5",
-        "index_topk": "4",
-    }
+    SHRINK: ClassVar[dict[str, str]] = {"qk_rope_head_dim": "6 10 14", "window": "7 11 13 5", "index_topk": "4"}
     PARTS: ClassVar[Mapping[str, Sequence[type[Part]]]] = {
         "rope": (Rope,),
         "indexer": PartFamily("parts", "latent_indexer"),
@@ -130,9 +126,8 @@ class Mla(Layer):
 
     def shrink_field(self, field: str, sizes: Sizes) -> int | None:
         """Return the number of learned frequencies in the small test layer, one per rotary pair."""
-        if field == "rope_learned" and self.rope_learned:
-            return sizes.size("qk_rope_head_dim", 2 * self.rope_learned, 6, 10, 14) // 2
-        return None
+        learned = self.rope_learned if field == "rope_learned" else None
+        return sizes.size("qk_rope_head_dim", 2 * learned, 6, 10, 14) // 2 if learned else None
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
         """Return rotary positions that match the rotary width of the small test layer."""
@@ -142,10 +137,9 @@ class Mla(Layer):
 
     def declare(self) -> Declaration:
         """Declare the down-projections, norms, up-projections, attention and output projection."""
-        axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "C": self.kv_lora_rank}
-        axes |= {"nope": self.qk_nope_head_dim, "v": self.v_head_dim, "t": "c + q"}
-        axes |= {"qk": self.qk_nope_head_dim + self.qk_rope_head_dim}
-        axes |= {"rope": self.qk_rope_head_dim} if self.qk_rope_head_dim else {}
+        nope, rope = self.qk_nope_head_dim, self.qk_rope_head_dim
+        axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "C": self.kv_lora_rank, "t": "c + q"}
+        axes |= {"nope": nope, "v": self.v_head_dim, "qk": nope + rope} | ({"rope": rope} if rope else {})
         declaration = Declaration(axes)
         if self.window:
             axes |= {"w": self.window, "k": "min(c, w - 1) + q", "t": "min(c + q, w - 1)"}
@@ -157,13 +151,13 @@ class Mla(Layer):
         if self.indexer:
             declaration.include("indexer", self.indexer.layer(self.d_model, self.q_lora_rank))
         declaration.weights(*["sinks[h]"] * self.sinks)
-        declaration.equations(*self._expanded("prefill"), *self._expanded("decode torch"), *self._absorbed())
+        scores = "s, sinks" if self.sinks else "s"
+        expanded = (line for when in ("prefill", "decode torch") for line in self._expanded(when, scores))
+        declaration.equations(*expanded, *self._absorbed(scores))
         self._gate(declaration)
-        declaration.equations("y[b q d] = o[b q h v] wo[h v d]")
-        declaration.equations(*(["y[b q d] = add(y, bo)"] if self.bias else []))
-        if not self.latent_reused:
-            for state in ("ckv[b t C]", "kr[b t rope]")[: 2 if self.qk_rope_head_dim else 1]:
-                declaration.state(state)
+        declaration.equations("y[b q d] = o[b q h v] wo[h v d]", *["y[b q d] = add(y, bo)"] * self.bias)
+        for state in ["ckv[b t C]", *["kr[b t rope]"] * bool(rope)] * (not self.latent_reused):
+            declaration.state(state)
         # selected keys are counted as a window of the same size
         seen = min(filter(None, (self.window, self.index_topk)), default=None)
         declaration.mask = (f"window:{seen}" if seen else "causal") if self.causal else ""
@@ -171,21 +165,20 @@ class Mla(Layer):
 
     def _latent(self, declaration: Declaration) -> None:
         """Declare the latent and the rotary key, either projected from the input or reused from an earlier layer."""
-        rotary = bool(self.qk_rope_head_dim)
+        made = {"ckv": ("C", "kva"), "kr": ("rope", "kr")} if self.qk_rope_head_dim else {"ckv": ("C", "kva")}
         if self.latent_reused:
             declaration.elsewhere = ("reused_ckv", "reused_kr")
-            declaration.equations("ckv[b k C] = copy(reused_ckv[b k C])")
-            declaration.equations(*(["kr[b k rope] = copy(reused_kr[b k rope])"] if rotary else []))
+            copies = (f"{name}[b k {axis}] = copy(reused_{name}[b k {axis}])" for name, (axis, _) in made.items())
+            declaration.equations(*copies)
             return
-        declaration.weights("wkva[d | C]", *(["wkr[d | rope]"] if rotary else []), "kv_norm[C]")
-        declaration.equations("ckv[b q C] = x[b q d] wkva[d C]")
-        declaration.equations(*(["kr[b q rope] = x[b q d] wkr[d rope]"] if rotary else []))
-        if self.bias:
-            declaration.weights("bkva[C]", *(["bkr[rope]"] if rotary else []))
-            declaration.equations("ckv[b q C] = add(ckv, bkva)")
-            declaration.equations(*(["kr[b q rope] = add(kr, bkr)"] if rotary else []))
-        declaration.equations("ckv[b q C] = rmsnorm(ckv, kv_norm)")
-        declaration.equations(*(["ckv[b q C] = scale(ckv)"] if self.latent_scaled else []))
+        declaration.weights(*(f"w{weight}[d | {axis}]" for axis, weight in made.values()), "kv_norm[C]")
+        for name, (axis, weight) in made.items():
+            declaration.equations(f"{name}[b q {axis}] = x[b q d] w{weight}[d {axis}]")
+        for name, (axis, weight) in made.items() if self.bias else ():
+            declaration.weights(f"b{weight}[{axis}]")
+            declaration.equations(f"{name}[b q {axis}] = add({name}, b{weight})")
+        scaled = ["ckv[b q C] = scale(ckv)"] * self.latent_scaled
+        declaration.equations("ckv[b q C] = rmsnorm(ckv, kv_norm)", *scaled)
         if self.key_norm:
             declaration.weights("kr_norm[rope]")
             declaration.equations("kr[b q rope] = rmsnorm(kr, kr_norm)")
@@ -197,48 +190,39 @@ class Mla(Layer):
             declaration.axes["rf"] = self.rope_learned
             declaration.weights("alpha[rf]", share=".rope_alpha", unused=not is_rotated)
             declaration.equations(*(["factors[rf] = exp(alpha)"] if is_rotated else []))
-        if is_rotated and self.rope_learned:  # the frequencies have a gradient, for which the rotated tensors are saved
-            declaration.equations(*([] if self.latent_reused else ["kr[b q rope] = keep(kr)"]))
-            declaration.equations("qr[b q h rope] = keep(qr)")
-        if is_rotated:
-            declaration.equations(*([] if self.latent_reused else ["kr[b q rope] = rope(kr)"]))
-            declaration.equations("qr[b q h rope] = rope(qr)")
+        if is_rotated:  # learned frequencies have a gradient, for which the rotated tensors are saved
+            rotated = {"kr": "b q rope"} if not self.latent_reused else {}
+            for function in ("keep", "rope") if self.rope_learned else ("rope",):
+                for name, row in (rotated | {"qr": "b q h rope"}).items():
+                    declaration.equations(f"{name}[{row}] = {function}({name})")
         if self.position_scaled:
-            declaration.weights("q_scale[h]", "q_shift[h]")
-            declaration.equations(
-                "grow[b q h] = mul(log_places, q_scale) | constant", "grow[b q h] = add(grow, q_shift)"
-            )
-            declaration.equations("q[b q h qk] = mul(q, grow)")
+            declaration.equations(*scale_by_position(declaration, "q", "h qk", "h", " | constant"))
 
-    def _expanded(self, when: str) -> list[str]:
+    def _expanded(self, when: str, scores: str) -> list[str]:
         """Return the equations of attention to keys and values that are expanded from the latent."""
         return [
             f"kn[b k h nope] = ckv[b k C] wkb[C h nope] | {when}",
             f"vv[b k h v] = ckv[b k C] wvb[C h v] | {when}",
             f"s[b h q k] = q[b q h qk] kn[b k h qk] | {when} core",
             f"s[b h q k] = scale(s) | {when} core",
-            f"p[b h q k] = softmax({self._scores()}) | {when} core",
+            f"p[b h q k] = softmax({scores}) | {when} core",
             f"p[b h q k] = dropout(p) | {when} core dropout",
             f"o[b q h v] = p[b h q k] vv[b k h v] | {when} core",
             f"statistics[b h q] = log_sum_exp(o) | {when} flash",
         ]
 
-    def _absorbed(self) -> list[str]:
+    def _absorbed(self, scores: str) -> list[str]:
         """Return the equations of attention to the latents, with the up-projections in the query and the output."""
-        when = "decode model"
-        rotary = [f"sr[b h q k] = qr[b q h rope] kr[b k rope] | {when}", f"s[b h q k] = add(s, sr) | {when}"]
+        rotary = ["sr[b h q k] = qr[b q h rope] kr[b k rope] | decode model", "s[b h q k] = add(s, sr) | decode model"]
         return [
-            f"ql[b q h C] = qn[b q h nope] wkb[C h nope] | {when}",
-            f"s[b h q k] = ql[b q h C] ckv[b k C] | {when}",
+            "ql[b q h C] = qn[b q h nope] wkb[C h nope] | decode model",
+            "s[b h q k] = ql[b q h C] ckv[b k C] | decode model",
             *(rotary if self.qk_rope_head_dim else []),
-            f"s[b h q k] = scale(s) | {when}",
-            f"p[b h q k] = softmax({self._scores()}) | {when}",
-            f"ol[b q h C] = p[b h q k] ckv[b k C] | {when}",
-            f"o[b q h v] = ol[b q h C] wvb[C h v] | {when}",
+            "s[b h q k] = scale(s) | decode model",
+            f"p[b h q k] = softmax({scores}) | decode model",
+            "ol[b q h C] = p[b h q k] ckv[b k C] | decode model",
+            "o[b q h v] = ol[b q h C] wvb[C h v] | decode model",
         ]
-
-    def _scores(self) -> str:
-        return "s, sinks" if self.sinks else "s"
 
     def _gate(self, declaration: Declaration) -> None:
         if self.gate == "none":
@@ -254,15 +238,12 @@ class Mla(Layer):
 
     def _queries(self, declaration: Declaration) -> None:
         if self.q_lora_rank:
-            declaration.axes["Q"] = self.q_lora_rank
             latent, width = ("cc", "QQ") if self.double_latent else ("cq", "Q")
-            declaration.axes |= {"QQ": 2 * self.q_lora_rank} if self.double_latent else {}
+            declaration.axes |= {"Q": self.q_lora_rank} | ({"QQ": 2 * self.q_lora_rank} if self.double_latent else {})
             declaration.weights("wqa[d | Q]", "q_norm[Q]", f"wqb[{width} | h qk]", *(["bqa[Q]"] if self.bias else []))
-            declaration.equations("cq[b q Q] = x[b q d] wqa[d Q]")
-            declaration.equations(*(["cq[b q Q] = add(cq, bqa)"] if self.bias else []))
-            declaration.equations(*(["cc[b q QQ] = copy(cq)"] if self.double_latent else []))
-            declaration.equations("cq[b q Q] = rmsnorm(cq, q_norm)")
-            declaration.equations(*(["cq[b q Q] = scale(cq)"] if self.latent_scaled else []))
+            declaration.equations("cq[b q Q] = x[b q d] wqa[d Q]", *["cq[b q Q] = add(cq, bqa)"] * self.bias)
+            declaration.equations(*["cc[b q QQ] = copy(cq)"] * self.double_latent, "cq[b q Q] = rmsnorm(cq, q_norm)")
+            declaration.equations(*["cq[b q Q] = scale(cq)"] * self.latent_scaled)
             declaration.equations(f"q[b q h qk] = {latent}[b q {width}] wqb[{width} h qk]")
         else:
             declaration.weights("wq[d | h qk]")
