@@ -884,7 +884,7 @@ def test_double_counted_experts_are_detected(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_unimplemented_fields_are_an_error() -> None:
-    with pytest.raises(UnsupportedError, match="does not implement exclusive"):
+    with pytest.raises(UnsupportedError, match=r"does not implement kv\.exclusive"):
         llmcalc.twin(decoder(Attention(**HEADS, kv={"exclusive": True})))
 
 
