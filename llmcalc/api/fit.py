@@ -197,7 +197,8 @@ def check_fit(architecture: Architecture, memory_bytes: int, reserve: int, count
         result = memory(architecture, mesh=layout.mesh, **own)
         if layout.replicas > 1:
             result = changed(result, workload=changed(result.workload, batch=arguments.get("batch", 1)))
-        return Fit(memory_bytes, reserve, result.peak, count, result)
+        needed = result.peak if is_training else result.peak - result.host
+        return Fit(memory_bytes, reserve, needed, count, result)
 
     if mesh == Mesh() and count > 1:
         return best_layout(architecture, count, fit_on)

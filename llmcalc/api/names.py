@@ -90,7 +90,8 @@ def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iter
         FormatRule(entry["of"], number_format(entry["format"]), entry.get("layers", "all"), entry.get("when", ""))
         for entry in mixture.get("rules", ())
     )
-    return RequestedFormats(name.lower(), number_format(mixture["main"]), number_format("fp32"), chosen, stays, rules)
+    main, base = number_format(mixture["main"]), number_format("fp32")
+    return RequestedFormats(name.lower(), main, base, chosen, stays, rules, has_host_table=True)
 
 
 def published_weights(architecture: Architecture) -> PublishedWeights | RequestedFormats:

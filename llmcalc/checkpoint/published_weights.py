@@ -90,6 +90,11 @@ class PublishedWeights:
         """Quantisation config keys that were not interpreted."""
         return self.quantisation.unknown_keys if self.quantisation else ()
 
+    @property
+    def has_host_table(self) -> bool:
+        """Whether llama.cpp, which keeps the input table in host memory, runs the model."""
+        return self.formats is not None
+
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
         """Return the numbers of elements and bits on one rank, by component and format."""
         sums: dict[tuple[str, Format], tuple[int, int]] = {}

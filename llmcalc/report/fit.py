@@ -78,7 +78,7 @@ def _solved(solution: Solution, fit: Fit) -> str:
 def _parts(fit: Fit) -> Table:
     result = fit.result
     if isinstance(result, InferenceMemory):
-        sizes = {"weights": result.weights, "state": result.state, "transient": result.activations}
+        sizes = {"weights": result.weights - result.host, "state": result.state, "transient": result.activations}
     else:
         moment = result.worst.largest._asdict()
         sizes = {name: size for name, size in moment.items() if isinstance(size, int) and size}
@@ -111,7 +111,9 @@ def _limit(architecture: Architecture, solution: Solution | None) -> Sequence[st
 def _notes(fit: Fit) -> Sequence[str]:
     if not isinstance(fit.result, InferenceMemory):
         return ["allocated bytes; the allocator's reserve and kernel workspaces are extra"]
-    return unverified_formats(list(dict.fromkeys(entry.format for entry in fit.result.stored)))
+    host = f"the input table ({binary(fit.result.host)}) stays in host memory, as in llama.cpp"
+    formats = unverified_formats(list(dict.fromkeys(entry.format for entry in fit.result.stored)))
+    return [host, *formats] if fit.result.host else formats
 
 
 def _json(fit: FitResult, reserve: str) -> tuple[dict[str, Any], dict[str, Any]]:

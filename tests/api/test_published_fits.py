@@ -61,6 +61,17 @@ def test_each_gpu_stores_the_published_weights(case: tuple[str, int, int]) -> No
     assert llmcalc.fit(name, "h200", count=tp, seq=8192).fits
 
 
+def test_llama_cpp_keeps_the_input_table_in_host_memory() -> None:
+    """Qwen3-32B in q5_k_m, a file of 23.2 GB, runs on a card of 24 GB because its table of 151,936 x 5120 does not."""
+    found = llmcalc.fit("qwen3-32b", "rtx-4090", weights="q5_k_m", seq=4096, step_tokens=512)
+    assert found.fits
+    assert found.result.weights == pytest.approx(23.21 * GB, rel=0.03)
+    assert found.result.host == 151_936 * 5120 * 5.5 / 8
+    assert found.needed == found.result.peak - found.result.host
+    assert llmcalc.fit("qwen3-0.6b", "rtx-4090", weights="q5_k_m").result.host == 0  # the output needs the tied table
+    assert llmcalc.fit("qwen3-32b", "h100", weights="fp8").result.host == 0
+
+
 def test_the_context_of_a_published_pool_of_keys_and_values() -> None:
     """The log of vLLM has 32.0 GiB for keys and values on each GPU, 160 KiB per token."""
     found = llmcalc.fit("llama3.3-70b", "h100:2", weights="fp8", seq=209_715)

@@ -18,7 +18,7 @@ from ..walk import Conventions, executed_stacks
 from .liveness import STREAM, Liveness, peak_live_bytes
 from .number_formats import BITS_A_BYTE
 from .saved_tensors import ActivationPolicy
-from .weight_formats import ServedWeights, StoredTensors
+from .weight_formats import TABLES, ModelTensors, ServedWeights, StoredTensors
 
 
 @record
@@ -73,6 +73,7 @@ class InferenceMemory(NotebookDisplay):
         state_size: state of the sequences on the rank.
         unread: quantisation config keys that were not interpreted.
         refusals: matrices that kernels do not accept on this mesh.
+        host: bytes of the weights that stay in host memory.
     """
 
     architecture: Architecture
@@ -85,6 +86,7 @@ class InferenceMemory(NotebookDisplay):
     published: bool = False
     unread: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
+    host: int = 0
 
     @property
     def prefill(self) -> int | None:
@@ -149,8 +151,15 @@ def inference_memory(
     refusals = dict.fromkeys(weights.refusals(architecture, mesh) if mesh.tp > 1 else ())
     return InferenceMemory(
         architecture, workload, stored, state_size, _transient_bytes(architecture, workload, policy, mesh, steps), mesh,
-        steps, weights.published, weights.unread, tuple(refusals),
+        steps, weights.published, weights.unread, tuple(refusals), _host_bytes(architecture, weights, stored),
     )  # fmt: skip
+
+
+def _host_bytes(architecture: Architecture, weights: ServedWeights, stored: tuple[StoredTensors, ...]) -> int:
+    """Return the size of an input table that stays in host memory. The output needs a tied table on the GPU."""
+    if not weights.has_host_table or ModelTensors(architecture).tied:
+        return 0
+    return sum(entry.bits for entry in stored if entry.component == TABLES[0]) // BITS_A_BYTE
 
 
 def _transient_bytes(

@@ -41,7 +41,12 @@ class WeightFormats(Protocol):
 
 
 class ServedWeights(WeightFormats, Protocol):
-    """Weight formats that an engine serves."""
+    """Weight formats that an engine serves. ``has_host_table`` is set if llama.cpp is the engine, which keeps the input
+    table in host memory.
+    """
+
+    @property
+    def has_host_table(self) -> bool: ...  # noqa: D102
 
     def refusals(self, architecture: Architecture, mesh: Mesh) -> Iterator[str]:
         """Yield the matrices that block-quantised kernels do not accept because a rank has part of a block."""
@@ -75,6 +80,7 @@ class RequestedFormats:
         only: components whose matrices use ``main`` (empty: all components that are not in ``unquantised``).
         unquantised: components and classes of tensors that use ``base``.
         rules: exceptions in a mixture of formats. The first match applies.
+        has_host_table: whether the format is a mixture of llama.cpp, which keeps the input table in host memory.
     """
 
     name: str
@@ -83,6 +89,7 @@ class RequestedFormats:
     only: tuple[str, ...] = ()
     unquantised: tuple[str, ...] = UNQUANTISED
     rules: tuple[FormatRule, ...] = ()
+    has_host_table: bool = False
 
     published, unread = False, ()
 
