@@ -89,6 +89,37 @@ PART_FIELDS: dict[str, dict[str, str]] = {  # by field that holds the part: flat
         "latent_norm": "norm",
         "latent_norm_eps": "eps",
     },
+    "shared": {
+        "d_ff_shared": "d_ff",
+        "shared_activation": "activation",
+        "shared_gated": "gated",
+        "shared_clamped": "clamped",
+        "shared_clamp": "clamp",
+        "shared_bias": "bias",
+        "shared_gate": "gate",
+        "shared_scale": "scale",
+    },
+    "scored_shared": {"n_shared": "n"},
+    "routing": {
+        "router": "score",
+        "router_gain": "gain",
+        "router_softcap": "softcap",
+        "router_bias": "bias",
+        "router_bias_unused": "bias_unused",
+        "router_scaled": "scaled",
+        "router_eps": "eps",
+        "correction_bias": "correction",
+        "hash_rows": "hash_rows",
+        "mixer_tolerance": "mixer_tolerance",
+        "renormalise": "renormalise",
+        "renormalise_eps": "renormalise_eps",
+        "renormalise_power": "renormalise_power",
+        "renormalise_late": "renormalise_late",
+        "routed_scale": "scale",
+        "learned_gate_scale": "learned_scale",
+    },
+    "router_network": {"d_router": "width", "router_residual": "residual"},
+    "expert_groups": {"n_groups": "n", "top_groups": "top", "group_score": "score"},
     "expert_capacity": {
         "capacity": "tokens",
         "capacity_factor": "factor",
@@ -257,7 +288,7 @@ PART_FLAGS = {
 PART_SWITCHES = ("cross", "inner_norm", "o_norm")  # parts whose own name was a flag
 PART_ABSENT = {"gate_bias": "none"}  # values of flat fields without the part, if different from the default
 # flat fields whose value without the part is that of another field
-PART_WIDTHS = {"rotary_dim": "d_head", "index_dim": "d_head", "d_source": "d_model"}
+PART_WIDTHS = {"rotary_dim": "d_head", "index_dim": "d_head", "d_source": "d_model", "shared_gated": "gated"}
 PART_SHORT_FORMS = {"positions": ("score_bias", "rope")}  # a field whose value is the name of a part or of a choice
 
 

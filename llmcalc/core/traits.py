@@ -48,7 +48,7 @@ class Parallel:
 
 @record
 class Roles:
-    """Roles of a kind's size fields. Each attribute lists fields, separated by spaces.
+    """Roles of a kind's size fields. Each attribute lists fields or paths in parts, separated by spaces.
 
     Attributes:
         heads: number of query heads.

@@ -57,9 +57,14 @@ if TYPE_CHECKING:
     from .parts.pooler import Pooler as Pooler
     from .parts.residual_stream import ResidualStream as ResidualStream
     from .parts.rope import Rope as Rope
+    from .parts.routing import ExpertGroups as ExpertGroups
+    from .parts.routing import RouterNetwork as RouterNetwork
+    from .parts.routing import Routing as Routing
     from .parts.sequence import InputRows as InputRows
     from .parts.sequence import LogitRows as LogitRows
     from .parts.sequence import SequenceRows as SequenceRows
+    from .parts.shared_experts import ScoredSharedExperts as ScoredSharedExperts
+    from .parts.shared_experts import SharedExperts as SharedExperts
     from .parts.sphere import Sphere as Sphere
     from .parts.time_step import TimeStep as TimeStep
     from .patch import Patch as Patch
@@ -98,6 +103,7 @@ PARTS = {  # modules by class
     "Bounds": "bounds",
     "Capacity": "expert_capacity",
     "Cross": "cross",
+    "ExpertGroups": "routing",
     "FixedTable": "fixed_table",
     "Frames": "frames",
     "Frequencies": "frequencies",
@@ -121,7 +127,11 @@ PARTS = {  # modules by class
     "QkNorm": "qk_norm",
     "ResidualStream": "residual_stream",
     "Rope": "rope",
+    "RouterNetwork": "routing",
+    "Routing": "routing",
+    "ScoredSharedExperts": "shared_experts",
     "SequenceRows": "sequence",
+    "SharedExperts": "shared_experts",
     "Sphere": "sphere",
     "SsmMultipliers": "multipliers",
     "Temperature": "temperature",

@@ -31,6 +31,7 @@ from llmcalc.layers import (
     Mla,
     Moe,
     Rope,
+    Routing,
     Sphere,
 )
 from llmcalc.layers.parts.rope import LongRope, Yarn
@@ -185,9 +186,18 @@ def test_flat_fields_imply_a_part(flat: dict[str, Any], latent: Latent | None, c
 
 
 def test_fingerprints_keep_the_first_order_of_fields() -> None:
-    layer = Moe(7, 5, 11, 2, latent=Latent(3, norm=True), expert_capacity=Capacity(factor=2.0), unused=True)
-    own = "d_model=7,d_ff=5,n_experts=11,top_k=2,shared_gated=True,d_latent=3,latent_norm=True,capacity_factor=2.0"
-    assert canonical(layer) == f"Moe({own},unused=True)"
+    layer = Moe(
+        7,
+        5,
+        11,
+        2,
+        routing=Routing("sigmoid"),
+        latent=Latent(3, norm=True),
+        expert_capacity=Capacity(factor=2.0),
+        unused=True,
+    )
+    own = "d_model=7,d_ff=5,n_experts=11,top_k=2,router='sigmoid',shared_gated=True,d_latent=3"
+    assert canonical(layer) == f"Moe({own},latent_norm=True,capacity_factor=2.0,unused=True)"
 
 
 def test_changes_by_flat_name_keep_the_rest() -> None:
@@ -252,7 +262,8 @@ def flat_values() -> Iterator[tuple[str, str, str, Any, Any]]:
             entry = next((entry for entry in record_fields(part) if entry.name == field), None)
             if entry is None or flat in PART_WIDTHS or not flat_fields._is_implied(found, name):
                 continue
-            other = {"int": 3, "float": 1.5, "bool": True, "str": part.CHOICES.get(field, ("", "text"))[-1]}
+            other = {"int": 3, "float": 1.5, "str": part.CHOICES.get(field, ("", "text"))[-1]}
+            other["bool"] = entry.default is not True
             usual = None if entry.default is MISSING else entry.default
             yield kind, name, flat, usual, other[entry.type.removesuffix(" | None")]
 

@@ -43,9 +43,9 @@ def test_ratios_and_order_are_kept() -> None:
     names = [run.block.name for run in small.stacks[0].runs]
     assert names == [run.block.name for run in llmcalc.load("deepseek-v3").stacks[0].runs]
     moe = next(entry.layer for entry in entries(small) if entry.layer.kind() == "moe")
-    assert moe.n_experts % moe.n_groups == 0
+    assert moe.n_experts % moe.expert_groups.n == 0
     assert moe.top_k < moe.n_experts
-    assert moe.top_groups < moe.n_groups
+    assert moe.expert_groups.top < moe.expert_groups.n
 
 
 def test_a_window_is_shorter_than_the_test() -> None:
@@ -246,7 +246,7 @@ def test_related_sizes_match() -> None:
     local = layer_of(small("longformer"), "local_attention")
     assert (local.window % 2, local.padded_to % local.window, local.n_heads) == (0, 0, 3)
     experts = layer_of(llmcalc.load("deepseek-v3").shrink(), "moe")
-    assert (experts.n_groups, experts.n_experts, experts.top_k) == (3, 3 * 4, 2)
+    assert (experts.expert_groups.n, experts.n_experts, experts.top_k) == (3, 3 * 4, 2)
 
 
 def test_rotary_factors_have_one_per_pair() -> None:

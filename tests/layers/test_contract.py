@@ -321,6 +321,7 @@ NARROWER = {  # results of an addition or a product whose operands are of other 
     ("hyena", "v"): "one of several projections",
     ("funnel_attention", "s"): "scores of distances, shifted to those of pairs",
     ("grid_attention", "s"): "scores of rows and columns",
+    ("moe", "sm"): "the weights of the shared experts, which are the last ones",
     ("ngram_attention", "*"): "scores of distances, shifted to those of pairs",
     ("relative_profile_attention", "s"): "scores of distances, shifted to those of pairs",
 }
@@ -484,13 +485,18 @@ DIVISIONS = [
         "n_ssm_heads",
     ),
     ("gated_delta_net", {"d_model": 3, "n_k_heads": 5, "n_v_heads": 7, "d_k": 11, "d_v": 13}, "n_k_heads", "n_v_heads"),
-    ("moe", {"d_model": 3, "d_ff": 5, "n_experts": 11, "top_k": 2, "n_groups": 7}, "n_groups", "n_experts"),
+    (
+        "moe",
+        {"d_model": 3, "d_ff": 5, "n_experts": 11, "top_k": 2, "expert_groups": {"n": 7}},
+        "expert_groups",
+        "n_experts",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("kind", "sizes", "field", "dividend"), DIVISIONS)
-def test_heads_and_groups_divide(kind: str, sizes: dict[str, int], field: str, dividend: str) -> None:
-    with pytest.raises(SizeError, match=f"{field} .* does not divide") as caught:
+def test_heads_and_groups_divide(kind: str, sizes: dict[str, Any], field: str, dividend: str) -> None:
+    with pytest.raises(SizeError, match=f"{field}.* does not divide") as caught:
         layers.find(kind)[0](**sizes)
     assert (caught.value.field, caught.value.divides) == (field, dividend)
 

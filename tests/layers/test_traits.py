@@ -23,10 +23,11 @@ from llmcalc.layers import (
     TokenIndexer,
     find,
 )
+from llmcalc.layers.parts.shared_experts import SharedExperts
 from llmcalc.testing import smallest
 
 ATTENTION = {"d_model": 30, "n_heads": 6, "d_head": 5, "n_kv_heads": 2}
-MOE = Moe(d_model=7, d_ff=5, n_experts=11, top_k=3, d_ff_shared=13, shared_gate=True, n_zero_experts=2)
+MOE = Moe(d_model=7, d_ff=5, n_experts=11, top_k=3, shared=SharedExperts(13, gate=True), n_zero_experts=2)
 
 
 def components(layer):

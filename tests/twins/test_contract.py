@@ -44,7 +44,9 @@ from llmcalc.layers.parts.multipliers import MlpMultipliers
 from llmcalc.layers.parts.qk_norm import QkNorm
 from llmcalc.layers.parts.residual_stream import ResidualStream
 from llmcalc.layers.parts.rope import Rope, Yarn
+from llmcalc.layers.parts.routing import ExpertGroups, RouterNetwork, Routing
 from llmcalc.layers.parts.sequence import InputRows, LogitRows, SequenceRows
+from llmcalc.layers.parts.shared_experts import ScoredSharedExperts, SharedExperts
 from llmcalc.layers.parts.sphere import Sphere
 from llmcalc.layers.patch import Patch
 from llmcalc.layers.scale import Scale
@@ -171,6 +173,7 @@ BLOCKS: dict[str, Any] = {"n_heads": 2, "dim": 11, "top_k": 4, "block": 2}
 COMPRESSED: dict[str, Any] = {"d_model": WIDTH, "n_heads": 6, "d_head": 4, "q_lora_rank": 5, "window": 4}
 COMPRESSED |= {"n_groups": 2, "o_lora_rank": 7}
 EXPERTS: dict[str, Any] = {"d_model": WIDTH, "d_ff": 7, "n_experts": 6, "top_k": 2}
+RENORMALISED = Routing(renormalise=True)
 VARIANTS: dict[str, Layer] = {
     "attention": Attention(**HEADS),
     "biased": Attention(**HEADS, q_bias=True, k_bias=True, v_bias=True, o_bias=True),
@@ -234,21 +237,25 @@ VARIANTS: dict[str, Layer] = {
     "distances behind": RelativeAttention(WIDTH, 3, causal=True, max_distance=4),
     "landmarks": NystromAttention(WIDTH, 3, n_landmarks=5, d_conv=3),
     "hashes": HashedAttention(WIDTH, 3, expected=False, n_hashes=5, bits=2, d_conv=3),
-    "mixture": Moe(**EXPERTS, renormalise=True),
-    "mixture by groups": Moe(**EXPERTS, n_groups=3, top_groups=2, group_score="two", router="sigmoid"),
-    "mixture by a table": Moe(**EXPERTS, hash_rows=VOCAB, router="sqrt_softplus"),
-    "mixture with a scaled router": Moe(**EXPERTS, router_scaled=True, renormalise=True),
+    "mixture": Moe(**EXPERTS, routing=RENORMALISED),
+    "mixture by groups": Moe(**EXPERTS, routing=Routing("sigmoid"), expert_groups=ExpertGroups(3, 2, "two")),
+    "mixture by a table": Moe(**EXPERTS, routing=Routing("sqrt_softplus", hash_rows=VOCAB)),
+    "mixture with a scaled router": Moe(**EXPERTS, routing=Routing(scaled=True, renormalise=True)),
     "mixture with room for a share of the batch": Moe(
-        **EXPERTS, renormalise=True, expert_capacity=Capacity(batch=True, share=0.3, by_score=True)
+        **EXPERTS, routing=RENORMALISED, expert_capacity=Capacity(batch=True, share=0.3, by_score=True)
     ),
     "mixture behind a network": Moe(
-        WIDTH, 7, 6, 1, d_router=5, router_residual=True, n_null_experts=1, correction_bias="buffer"
+        WIDTH, 7, 6, 1, routing=Routing(correction="buffer"), router_network=RouterNetwork(5, True), n_null_experts=1
     ),
     "bounded mlp": Mlp(WIDTH, 17, "situ", gated=True, bounds=Bounds(gate_softcap=1.5, up_softcap=2.5)),
     "bounded mlp without a gate": Mlp(WIDTH, 17, "situ", bounds=Bounds(gate_softcap=1.5)),
     "delta rule with a full gate": Kda(WIDTH, 3, 5, chunk=4, gate_rank=2, full_gate=True, decay_bound=-5.0),
     "mixture in a normed latent space": Moe(
-        **EXPERTS, activation="situ", gate_softcap=1.5, up_softcap=2.5, d_ff_shared=5, latent=Latent(8, norm=True)
+        **EXPERTS,
+        activation="situ",
+        bounds=Bounds(gate_softcap=1.5, up_softcap=2.5),
+        shared=SharedExperts(5),
+        latent=Latent(8, norm=True),
     ),
     "mlp on a sphere": Mlp(WIDTH, 7, "silu", gated=True, bias=True, sphere=Sphere(2.0)),
     "plain mlp on a sphere": Mlp(WIDTH, 7, sphere=Sphere()),
@@ -256,10 +263,12 @@ VARIANTS: dict[str, Layer] = {
     "sphere, a gate a head": SphereAttention(**HEADS, window=4, gate=Gate(per_head=True), q_bias=True, o_bias=True),
     "sparse mlp": Mlp(WIDTH, 17, "gelu_tanh", gated=True, sparsity=0.6),
     "mixture with weighed shared experts": Moe(
-        **EXPERTS, router="sigmoid", renormalise=True, n_shared=3, learned_gate_scale=True, correction_bias="buffer"
+        **EXPERTS,
+        routing=Routing("sigmoid", renormalise=True, learned_scale=True, correction="buffer"),
+        scored_shared=ScoredSharedExperts(3),
     ),
     "mixture whose results have a norm": Moe(
-        **EXPERTS, latent=Latent(8, in_norm=True), result_norm=True, router_gain=0.7, router="sigmoid"
+        **EXPERTS, latent=Latent(8, in_norm=True), result_norm=True, routing=Routing("sigmoid", gain=0.7)
     ),
     "norm on each head": Attention(**HEADS, gate=Gate(), o_norm="head"),
     "mlp with a learned factor": Mlp(WIDTH, 7, "silu", gated=True, multipliers=MlpMultipliers(0.7, 1.3, learned=True)),
@@ -294,10 +303,8 @@ VARIANTS: dict[str, Layer] = {
     "mixture with everything": Moe(
         **EXPERTS,
         expert_bias=True,
-        router_bias=True,
-        correction_bias="buffer",
-        d_ff_shared=5,
-        shared_gate=True,
+        routing=Routing(bias=True, correction="buffer"),
+        shared=SharedExperts(5, gate=True),
         latent=Latent(8),
     ),
 }

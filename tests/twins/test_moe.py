@@ -15,6 +15,7 @@ from llmcalc.layers.embedding import Embedding
 from llmcalc.layers.head import Head
 from llmcalc.layers.moe import Moe
 from llmcalc.layers.parts.expert_capacity import Capacity
+from llmcalc.layers.parts.routing import Routing
 from llmcalc.twins import moe
 from llmcalc.twins.model import Model
 from llmcalc.twins.observer import Observer
@@ -26,8 +27,8 @@ BATCH, SEQ = 2, 12
 MATRICES = 3  # of a gated expert
 ONE_PASS = 2 * MATRICES * WIDTH * HIDDEN  # FLOPs of one token in one expert
 
-Routing = dict[str, Any]
-MANY: list[Routing] = [
+Options = dict[str, Any]
+MANY: list[Options] = [
     {"top_k": 2, "expert_capacity": Capacity(factor=1.0)},
     {"top_k": 1, "expert_capacity": Capacity(factor=1.25)},  # as Switch has it
     {"top_k": 2, "expert_capacity": Capacity(5)},
@@ -66,14 +67,14 @@ BALANCED = np.tile(np.arange(SEQ), (BATCH, 1))  # each expert gets SEQ · top_k 
 ONE_SIDED = np.zeros((BATCH, SEQ), int)
 
 
-def capacity_of(routing: Routing) -> int:
+def capacity_of(routing: Options) -> int:
     capacity = routing["expert_capacity"]
     return int(capacity.tokens or math.ceil(capacity.factor * SEQ * routing["top_k"] / EXPERTS))
 
 
 @pytest.mark.parametrize("routing", MANY[:3], ids=str)
 @pytest.mark.parametrize("train", [False, True])
-def test_balanced_routing_matches_the_declaration(routing: Routing, train: bool) -> None:
+def test_balanced_routing_matches_the_declaration(routing: Options, train: bool) -> None:
     architecture, model = steered(**routing)
     assert observed(model, BALANCED, train) == declared(architecture, "train" if train else "forward")
 
@@ -85,7 +86,7 @@ def test_routing_does_not_change_flops_without_a_capacity(ids: Any) -> None:
 
 
 @pytest.mark.parametrize("routing", MANY, ids=str)
-def test_dropped_tokens_cost_nothing(routing: Routing) -> None:
+def test_dropped_tokens_cost_nothing(routing: Options) -> None:
     architecture, model = steered(**routing)
     dropped = BATCH * routing["top_k"] * (SEQ - capacity_of(routing))
     assert dropped > 0
@@ -94,7 +95,7 @@ def test_dropped_tokens_cost_nothing(routing: Routing) -> None:
 
 
 @pytest.mark.parametrize("routing", MANY, ids=str)
-def test_tokens_beyond_the_capacity_are_dropped(routing: Routing) -> None:
+def test_tokens_beyond_the_capacity_are_dropped(routing: Options) -> None:
     _, model = steered(**routing)
     _, boundless = steered(top_k=routing["top_k"])
     boundless.tensors = model.tensors
@@ -154,8 +155,14 @@ def test_batch_capacity_takes_first_choices_first() -> None:
 
 
 def test_priority_by_score_and_late_renormalisation() -> None:
-    shared: Routing = {"renormalise": True, "renormalise_late": True, "renormalise_eps": 1e-30}
-    layer = Moe(EXPERTS, HIDDEN, EXPERTS, 2, **shared, expert_capacity=Capacity(batch=True, share=0.5, by_score=True))
+    layer = Moe(
+        EXPERTS,
+        HIDDEN,
+        EXPERTS,
+        2,
+        routing=Routing(renormalise=True, renormalise_late=True, renormalise_eps=1e-30),
+        expert_capacity=Capacity(batch=True, share=0.5, by_score=True),
+    )
     x = np.zeros((1, 4, EXPERTS))
     x[0, :, 0], x[0, :, 1] = [3.0, 5.0, 4.0, 6.0], 1.0
     chosen, share = moe.route(layer, Weights({"router": np.eye(EXPERTS)}), x)
@@ -165,7 +172,7 @@ def test_priority_by_score_and_late_renormalisation() -> None:
 
 
 def test_zero_experts_in_verification() -> None:
-    layer = Moe(WIDTH, HIDDEN, EXPERTS, 2, n_zero_experts=3, correction_bias="buffer")
+    layer = Moe(WIDTH, HIDDEN, EXPERTS, 2, n_zero_experts=3, routing=Routing(correction="buffer"))
     block = Block("block", (Sublayer("moe", (Branch("moe", layer),)),))
     table, head = Named("token", Embedding(VOCAB, WIDTH)), Named("head", Head(VOCAB, WIDTH))
     result = llmcalc.verify(Architecture("idle", (Stack("decoder", WIDTH, (table,), (Run(block, 2),), (head,)),)))

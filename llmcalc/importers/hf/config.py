@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from ...core.layer import Layer
 from ...core.part import Part
 from ...core.record import changed, fields
-from ...layers import Attention, Head, Mlp, Moe, Norm, Rope
+from ...layers import Attention, ExpertGroups, Head, Mlp, Moe, Norm, Rope, Routing, SharedExperts
 from ...layers.parts.implementation import Implementation
 from ...layers.parts.qk_norm import QkNorm
 from ...layers.parts.rope import Proportional
@@ -21,7 +21,8 @@ Kind = TypeVar("Kind", bound=Layer)
 Fields = dict[str, Any]  # fields of a layer
 Layers = dict[str, Layer]  # layers by type
 BIASED: Fields = dict.fromkeys(("q_bias", "k_bias", "v_bias", "o_bias"), True)
-SIGMOID: dict[str, Any] = {"router": "sigmoid", "correction_bias": "buffer"}  # DeepSeek-V3's routing
+SIGMOID: Fields = {"score": "sigmoid", "correction": "buffer"}  # DeepSeek-V3's routing
+NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
 _OLD_WORDS = {"mamba": "linear_attention", "attention": "full_attention"}
 EAGER = Implementation(softmax_in_fp32=True)  # the eager attention of transformers
 
@@ -100,7 +101,7 @@ class Config(ConfigKeys):
         *,
         bias: bool | None = None,
         layer_type: str | None = None,
-        rope: Mapping[str, Any] | None = MappingProxyType({}),
+        rope: Mapping[str, Any] | None = NO_FIELDS,
         qk_norm: QkNorm | Mapping[str, Any] | str = "none",
         **changes: Any,
     ) -> Attention:
@@ -194,16 +195,29 @@ class Config(ConfigKeys):
         """Return an ungated feed-forward layer with two matrices."""
         return self.gated_mlp(key, gated=False, **changes)
 
-    def experts(self, n_experts: str = "num_experts", width: str = "moe_intermediate_size", **changes: Any) -> Moe:
-        """Return a mixture of experts. ``n_experts`` and ``width`` are the config keys for their number and width."""
+    def experts(
+        self,
+        n_experts: str = "num_experts",
+        width: str = "moe_intermediate_size",
+        *,
+        routing: Mapping[str, Any] = NO_FIELDS,
+        shared: Mapping[str, Any] = NO_FIELDS,
+        **changes: Any,
+    ) -> Moe:
+        """Return a mixture of experts. ``n_experts`` and ``width`` are the config keys for their number and width.
+
+        ``routing`` changes fields of the routing. ``shared`` contains the fields of the shared experts, which are
+        absent if they have no width ``d_ff``.
+        """
+        scores = {"renormalise": self.flag("norm_topk_prob", True), "scale": self.number("routed_scaling_factor", 1.0)}
         found: Fields = {
             "d_model": self.d_model,
             "d_ff": self.size(width),
             "n_experts": self.size(n_experts),
             "top_k": changes.get("top_k") or self.size("num_experts_per_tok"),
             "activation": changes.get("activation") or self.activation("hidden_act"),
-            "renormalise": self.flag("norm_topk_prob", True),
-            "routed_scale": self.number("routed_scaling_factor", 1.0),
+            "routing": Routing(**{**scores, **routing}),
+            "shared": SharedExperts(**shared) if shared.get("d_ff") else None,
         }
         return Moe(**{**found, **changes})
 
@@ -211,9 +225,9 @@ class Config(ConfigKeys):
         """Return the total width of the shared experts, or None if there are none."""
         return self.count(count) * self.size(width) or None
 
-    def expert_groups(self) -> dict[str, Any]:
-        """Return expert fields for group-limited routing."""
-        return {"n_groups": self.size("n_group", 1), "top_groups": self.size("topk_group", 1)}
+    def expert_groups(self, score: str = "best") -> ExpertGroups:
+        """Return the groups of group-limited routing, with the score of a group."""
+        return ExpertGroups(self.size("n_group", 1), self.size("topk_group", 1), score)
 
     def lm_head(self, *, tied: bool | None = None, width: int | None = None, **fields: Any) -> Head:
         """Return the language-model head. If ``tied`` is None, the config decides whether the head is tied."""

@@ -28,17 +28,17 @@ class Bounds(Part):
     gate_softcap: float | None = None
     up_softcap: float | None = None
 
-    def gate_lines(self) -> list[str]:
+    def gate_lines(self, rows: str = "b q") -> list[str]:
         """Return the equations that bound the gate before its activation."""
-        return ["g[b q f] = clamp(g)"] if self.clamp and not self.clamp_late else []
+        return [f"g[{rows} f] = clamp(g)"] if self.clamp and not self.clamp_late else []
 
-    def activation_lines(self) -> list[str]:
+    def activation_lines(self, rows: str = "b q") -> list[str]:
         """Return the equations that bound the gate after its activation."""
-        return ["a[b q f] = clamp(a)"] if self.clamp and self.clamp_late else []
+        return [f"a[{rows} f] = clamp(a)"] if self.clamp and self.clamp_late else []
 
-    def up_lines(self) -> list[str]:
+    def up_lines(self, rows: str = "b q") -> list[str]:
         """Return the equations that bound the up-projection."""
-        return ["u[b q f] = clamp(u)"] * bool(self.clamp) + ["u[b q f] = softcap(u)"] * bool(self.up_softcap)
+        return [f"u[{rows} f] = clamp(u)"] * bool(self.clamp) + [f"u[{rows} f] = softcap(u)"] * bool(self.up_softcap)
 
 
 UNBOUNDED = Bounds()

@@ -27,6 +27,7 @@ from llmcalc.layers.norm import Norm
 from llmcalc.layers.parts.cross import Cross
 from llmcalc.layers.parts.kv import Kv
 from llmcalc.layers.parts.rope import Rope
+from llmcalc.layers.parts.routing import Routing
 from llmcalc.zoo.research.layers.grouped import GroupedAttention, GroupedMlp
 from llmcalc.zoo.research.layers.lightning_attention import LightningAttention
 
@@ -110,7 +111,7 @@ def test_what_all_cross_attention_reads_is_kept_once() -> None:
 
 def test_a_mixture_keeps_a_share_for_each_expert_of_a_token() -> None:
     k, experts = 2, 13
-    layers = [Moe(D, F, experts, k, renormalise=each) for each in (False, True)]
+    layers = [Moe(D, F, experts, k, routing=Routing(renormalise=each)) for each in (False, True)]
     plain, shared = (kept(decoder(layer)) for layer in layers)
     assert plain[TOKENS * k] == 3
     assert plain[TOKENS * experts] == 3
@@ -120,7 +121,7 @@ def test_a_mixture_keeps_a_share_for_each_expert_of_a_token() -> None:
 
 
 def test_a_corrected_score_is_for_choosing_only() -> None:
-    layers = [Moe(D, F, 13, 2, correction_bias=each) for each in ("none", "buffer")]
+    layers = [Moe(D, F, 13, 2, routing=Routing(correction=each)) for each in ("none", "buffer")]
     assert kept(decoder(layers[0])) == kept(decoder(layers[1]))
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture, Named, Stack
 from ....core.layer import Layer
-from ....layers import Capacity, Embedding, Moe
+from ....layers import Capacity, Embedding, Moe, Routing
 from ..config import BIASED, TOKENS, Config, Fields
 from .seq2seq import (
     Style,
@@ -105,10 +105,14 @@ def _dense_or_sparse(config: Config, side: str, index: int) -> tuple[str, Layer]
     share = config.number("moe_eval_capacity_token_fraction", 1.0) or 0.0
     number, first = config.size("expert_capacity"), config.flag("batch_prioritized_routing")
     late = not config.flag("normalize_router_prob_before_dropping")
-    limits: Fields = {"renormalise_late": late, "renormalise_eps": EPS if late else 0.0}
+    scale = 1 - (config.number("moe_token_dropout") or 0.0)
+    routing = Routing(
+        bias=bias, renormalise=True, renormalise_eps=EPS if late else 0.0, renormalise_late=late, scale=scale
+    )
+    capacity = None
     if share < 1:  # with 1, an expert accepts all tokens of a batch
         size: Fields = {"share": share} if share > 0 else {"tokens": number}
-        limits["expert_capacity"] = Capacity(batch=True, by_score=first, **size)
+        capacity = Capacity(batch=True, by_score=first, **size)
     return "sparse", Moe(
         plain.d_model,
         plain.d_ff,
@@ -117,11 +121,9 @@ def _dense_or_sparse(config: Config, side: str, index: int) -> tuple[str, Layer]
         plain.activation,
         gated=False,
         expert_bias=True,
-        router_bias=bias,
+        routing=routing,
+        expert_capacity=capacity,
         top_k_run=n_experts,
-        renormalise=True,
-        routed_scale=1 - (config.number("moe_token_dropout") or 0.0),
-        **limits,
     )
 
 

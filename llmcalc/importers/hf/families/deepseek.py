@@ -12,7 +12,7 @@ from ....core.layer import Layer
 from ....layers import Mla, Moe
 from ....layers.parts.latent_indexer import LatentIndexer
 from ....layers.parts.rope import Yarn
-from ..config import SIGMOID, Config, Fields, Layers
+from ..config import NO_FIELDS, SIGMOID, Config, Fields, Layers
 from ..rope import rope_scaling, scaling_parameters, yarn_attention_factor
 from ..rules import decoder
 
@@ -49,7 +49,7 @@ def deepseek(config: Config) -> Architecture:
     """Read a DeepSeekMoE config [dai2024] with softmax routing, shared experts and standard attention."""
     if config.size("moe_layer_freq", 1) != 1:
         raise config.error("only moe_layer_freq: 1 is supported")
-    routed = replace(softmax_experts(config), renormalise=config.flag("norm_topk_prob"))
+    routed = softmax_experts(config, renormalise=config.flag("norm_topk_prob"))
     return latent_lm(config, config.attention(), routed, dense_first(config))
 
 
@@ -83,12 +83,15 @@ def _scale(config: Config, width: int) -> float | None:
     return float(width**-0.5 * yarn_attention_factor(given["factor"], given["mscale_all_dim"]) ** 2)
 
 
-def shared_experts(config: Config, **changes: Any) -> Moe:
+def shared_experts(
+    config: Config, *, routing: Mapping[str, Any] = SIGMOID, shared: Mapping[str, Any] = NO_FIELDS, **changes: Any
+) -> Moe:
     """Return routed and shared experts with DeepSeek-V3's routing, built from DeepSeek keys."""
     # the classes do not build modules for multi-token prediction
     config.ignore("num_mtp_layers num_nextn_predict_layers num_routed_experts num_shared_experts")
-    fields = {"group_score": "two", "d_ff_shared": config.shared_width("n_shared_experts"), **config.expert_groups()}
-    return config.experts("n_routed_experts", **{**SIGMOID, **fields, **changes})
+    shared = {"d_ff": config.shared_width("n_shared_experts"), **shared}
+    fields = {"expert_groups": config.expert_groups("two"), **changes}
+    return config.experts("n_routed_experts", routing=routing, shared=shared, **fields)
 
 
 def dense_first(config: Config) -> list[str]:
@@ -97,12 +100,16 @@ def dense_first(config: Config) -> list[str]:
     return ["sparse" if index >= first and index % period == 0 else "dense" for index in range(config.n_layers)]
 
 
-def softmax_experts(config: Config) -> Moe:
+def softmax_experts(config: Config, *, renormalise: bool = False) -> Moe:
     """Return routed and shared experts with DeepSeek-V2's routing."""
-    greedy: Fields = {"n_groups": 1, "top_groups": 1} if config.string("topk_method", "greedy") == "greedy" else {}
-    fields = {"router": "softmax", "correction_bias": "none", "group_score": "best", "renormalise": False} | greedy
-    chosen = config.optional_size("num_experts_per_tok") or config.size("n_routed_experts")
-    return shared_experts(config, shared_bias=config.flag("mlp_bias"), top_k=chosen, **fields)
+    groups = config.expert_groups()
+    return shared_experts(
+        config,
+        routing={"renormalise": renormalise},
+        shared={"bias": config.flag("mlp_bias")},
+        expert_groups=None if config.string("topk_method", "greedy") == "greedy" else groups,
+        top_k=config.optional_size("num_experts_per_tok") or config.size("n_routed_experts"),
+    )
 
 
 def indexed_mla(config: Config, indexer: Mapping[str, Any] = MappingProxyType({}), **changes: Any) -> Mla:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import UnknownNameError, short_repr
-from ....layers import Embedding, Head, Linear, Mlp, Moe, Norm, PerLayerGate, PerLayerTable, Scale
+from ....layers import Embedding, Head, Linear, Mlp, Moe, Norm, PerLayerGate, PerLayerTable, Routing, Scale
 from ....layers.parts.kv import Kv
 from ..config import TOKENS, Config, Fields
 from ..rules import causal_lm, group_runs, sublayer
@@ -143,7 +143,7 @@ def _feed(config: Config, mlp: Mlp, norm: Norm, activation: str) -> Sublayer:
         return sublayer("mlp", mlp, pre=norm, post=norm)
     d_ff, count, chosen = (config.size(key) for key in ("moe_intermediate_size", "num_experts", "top_k_experts"))
     experts = Moe(
-        norm.d_model, d_ff, count, chosen, activation, router_scaled=True, router_eps=norm.eps, renormalise=True
+        norm.d_model, d_ff, count, chosen, activation, routing=Routing(scaled=True, eps=norm.eps, renormalise=True)
     )
     return Sublayer("mlp", (Branch("mlp", mlp, norm, norm), Branch("moe", experts, norm, norm)), post=norm)
 

@@ -49,8 +49,11 @@ def glm5_next(config: Config) -> Architecture:
     feeds: Layers = {
         "dense": replace(config.gated_mlp(), bounds=Bounds(limit) if limit else None),
         # routed experts always use silu
-        "sparse": replace(
-            shared_experts(config, clamp=limit), activation="silu", shared_activation=config.activation()
+        "sparse": shared_experts(
+            config,
+            bounds=Bounds(limit) if limit else None,
+            activation="silu",
+            shared={"activation": config.activation()},
         ),
     }
     hyper = HyperConnection(width, config.size("hc_mult"), iterations=config.size("hc_sinkhorn_iters"), **_eps(config))
@@ -83,16 +86,15 @@ def deepseek_v4(config: Config) -> Architecture:
     config.ignore("num_key_value_heads n_shared_experts attention_bias num_nextn_predict_layers expert_dtype")
     config.ignore("partial_rotary_factor qk_rope_head_dim compress_rope_theta rope_theta")
     config.ignore("norm_topk_prob")  # the class always normalises by the sum
+    score = config.string("scoring_func", "sqrtsoftplus")
     routed = config.experts(
         "n_routed_experts",
-        router=config.string("scoring_func", "sqrtsoftplus").replace("sqrtsoftplus", "sqrt_softplus"),
-        correction_bias="buffer",
-        d_ff_shared=config.size("moe_intermediate_size"),
-        shared_bias=config.flag("mlp_bias"),
-        clamp=config.number("swiglu_limit"),
-        renormalise=True,
+        routing={"score": score.replace("sqrtsoftplus", "sqrt_softplus"), "correction": "buffer", "renormalise": True},
+        shared={"d_ff": config.size("moe_intermediate_size"), "bias": config.flag("mlp_bias")},
+        bounds=Bounds(config.number("swiglu_limit")),
     )
-    feeds: Layers = {"moe": routed, "hash_moe": replace(routed, correction_bias="none", hash_rows=config.vocab)}
+    by_hash = replace(routed.routing, correction="none", hash_rows=config.vocab)
+    feeds: Layers = {"moe": routed, "hash_moe": replace(routed, routing=by_hash)}
     hashed = min(layers, config.count("num_hash_layers", 3))
     kinds = (config.strings("mlp_layer_types") or ["hash_moe"] * hashed + ["moe"] * (layers - hashed))[:layers]
     norm, order = config.rmsnorm(), zip(_compressed_layers(config, layers), kinds, strict=True)
@@ -169,8 +171,8 @@ def hy_v4(config: Config) -> Architecture:
     config.ignore("learnable_sink_init")
     full = indexed_mla(config, {"rotates_end": True}, sinks=True, gate="input", rope={"interleaved": False})
     mixers: Layers = {"full": full, "shared": replace(full, indexer=None)}
-    acts = {"activation": "silu", "shared_activation": config.activation()}
-    routed = shared_experts(config, clamp=config.number("swiglu_limit"), shared_clamped=False, **acts)
+    shared = {"activation": config.activation(), "clamped": False}
+    routed = shared_experts(config, bounds=Bounds(config.number("swiglu_limit")), shared=shared, activation="silu")
     feeds: Layers = {"dense": config.gated_mlp(), "sparse": routed}
     usual = ["full" if index == 0 or (index - 1) % 4 == 0 else "shared" for index in range(layers)]
     order = zip(config.strings("indexer_types", layers) or usual, config.mlp_types(1), strict=True)
@@ -200,8 +202,8 @@ def qwen4(config: Config) -> Architecture:
         "indexed_attention": config.attention(**attention, indexer=indexer),
         "linear_attention": gated_delta_net(config),
     }
-    shared = config.size("shared_expert_intermediate_size")
-    feeds: Layers = {"sparse": config.experts(d_ff_shared=shared, shared_gate=True)}
+    shared = {"d_ff": config.size("shared_expert_intermediate_size"), "gate": True}
+    feeds: Layers = {"sparse": config.experts(shared=shared)}
     pattern = config.every_nth("full_attention_interval", "indexed_attention", "linear_attention", 4)
     kinds = [kind.replace("full_", "indexed_") for kind in config.layer_types(pattern)]
     hyper = HyperConnection(width, config.size("hc_count"), rank=config.size("hc_lowrank"), norm_eps=config.eps)

@@ -76,15 +76,12 @@ def longcat_flash(config: Config) -> Architecture:
     """
     layers, norm = config.size("num_layers"), config.rmsnorm()
     config.ignore("num_hidden_layers")  # twice num_layers
-    zero = config.count("zero_expert_num")
+    zero, biased = config.count("zero_expert_num"), config.flag("router_bias")
     routed = config.experts(
         "n_routed_experts",
         "expert_ffn_hidden_size",
         n_zero_experts=zero,
-        renormalise=False,
-        correction_bias="buffer",
-        router_bias=config.flag("router_bias"),
-        router_bias_unused=config.flag("router_bias"),
+        routing={"renormalise": False, "correction": "buffer", "bias": biased, "bias_unused": biased},
     )
     nope, rope = config.size("qk_nope_head_dim"), config.size("qk_rope_head_dim")
     if config.size("qk_head_dim", nope + rope) != nope + rope:  # this class uses the value in the file
@@ -118,7 +115,7 @@ def dots3_note(config: Config) -> Architecture:
         names.append(known[key])
     older = "moe_shared_expert_intermediate_size"
     wide = older if older in config.data else "shared_experts_intermediate_size"
-    routed = shared_experts(config, d_ff_shared=config.shared_width("n_shared_experts", wide))
+    routed = shared_experts(config, shared={"d_ff": config.shared_width("n_shared_experts", wide)})
     feeds: Layers = {"dense": config.gated_mlp(bias=False), "sparse": routed}
     return decoder(config, mixers, feeds, names, _feeds(config, config.n_layers))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ....core.architecture import Architecture
 from ....core.errors import short_repr
-from ....layers import Attention, Bounds, Gate, Mlp, Rope
+from ....layers import Attention, Bounds, Gate, Mlp, Rope, SharedExperts
 from ....layers.parts.qk_norm import QkNorm
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rules import causal_lm, decoder, group_runs, prenorm_block
@@ -81,20 +81,21 @@ def step3p5(config: Config) -> Architecture:
         for kind, (count, span) in spans.items()
     }
     bias, scale = config.flag("mlp_bias"), config.number("moe_router_scaling_factor", 1.0)
-    fields = {"clamp_late": True, "shared_clamped": False, "shared_bias": bias, "renormalise": True, **SIGMOID}
-    shared_width = config.size("share_expert_dim")
-    routed = config.experts("n_routed_experts", d_ff_shared=shared_width, routed_scale=scale, **fields)
+    own: Fields = {"d_ff": config.size("share_expert_dim"), "bias": bias, "clamped": False}
+    routing = {**SIGMOID, "renormalise": True, "scale": scale}
+    routed = config.experts("n_routed_experts", routing=routing, shared=own)
     dense = config.gated_mlp(bias=bias)
     bounds = zip(_clamps(config, "swiglu_limits", layers), _clamps(config, "swiglu_limits_shared", layers), strict=True)
     feeds: Layers = {}
     kinds = []
-    for feed, (own, shared) in zip(_sparse_or_dense(config, layers), bounds, strict=True):
-        bounds_of = (own, shared) if feed == "sparse" else (shared,)
-        name = "_".join([feed, *(f"{bound or 0:g}" for bound in bounds_of if any(bounds_of))])
+    for feed, (routed_bound, bound) in zip(_sparse_or_dense(config, layers), bounds, strict=True):
+        bounds_of = (routed_bound, bound) if feed == "sparse" else (bound,)
+        name = "_".join([feed, *(f"{one or 0:g}" for one in bounds_of if any(bounds_of))])
         if feed == "sparse":
-            feeds[name] = replace(routed, clamp=own, shared_clamp=shared)
+            bounds_of_experts, shared = Bounds(routed_bound, clamp_late=True), SharedExperts(**own, clamp=bound)
+            feeds[name] = replace(routed, bounds=bounds_of_experts, shared=shared)
         else:
-            feeds[name] = replace(dense, bounds=Bounds(shared, clamp_late=True))
+            feeds[name] = replace(dense, bounds=Bounds(bound, clamp_late=True))
         kinds.append(name)
     return decoder(config, mixers, feeds, types, kinds, norm=config.rmsnorm(unit_offset=True))
 

@@ -25,8 +25,9 @@ def lfm2_moe(config: Config) -> Architecture:
     types = config.strings("layer_types", config.n_layers)
     if types is None:
         raise config.error("layer_types is missing", hint="add layer_types (this family has no default)")
-    fields = {"router": "sigmoid", "correction_bias": "buffer" if config.flag("use_expert_bias") else "none"}
-    routed = config.experts(activation="silu", renormalise_eps=1e-6, **fields)
+    correction = "buffer" if config.flag("use_expert_bias") else "none"
+    routing = {"score": "sigmoid", "correction": correction, "renormalise_eps": 1e-6}
+    routed = config.experts(activation="silu", routing=routing)
     dense = Mlp(config.d_model, config.size("intermediate_size"), "silu", gated=True)
     count = config.count("num_dense_layers")
     kinds = ["dense" if index < count else "sparse" for index in range(config.n_layers)]

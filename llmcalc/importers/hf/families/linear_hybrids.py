@@ -9,7 +9,7 @@ from ....core.architecture import Architecture, Block, Named, Stack, Sublayer
 from ....core.errors import UnknownNameError, short_repr
 from ....core.layer import is_number
 from ....core.layer_history import with_n_sums
-from ....layers import AttentionResidual, GatedDeltaNet, Kda, Latent, Mlp, Moe
+from ....layers import AttentionResidual, Bounds, GatedDeltaNet, Kda, Latent, Mlp, Moe
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rules import block, causal_lm, decoder, group_runs, runs_by_type
 from .deepseek import mla
@@ -65,10 +65,10 @@ def _activation(config: Config) -> Fields:
     """Return the activation fields of all feed-forward layers, including any soft caps."""
     if config.string("hidden_act") != "situ":
         return {"activation": config.activation()}
-    bounds = {"gate_softcap": config.positive_number("activation_situ_beta")}
+    gate, up = config.positive_number("activation_situ_beta"), None
     if config.get("activation_situ_linear_beta") is not None:
-        bounds["up_softcap"] = config.positive_number("activation_situ_linear_beta")
-    return {"activation": "situ", **bounds}
+        up = config.positive_number("activation_situ_linear_beta")
+    return {"activation": "situ", "bounds": Bounds(gate_softcap=gate, up_softcap=up)}
 
 
 def _linear_config(config: Config) -> Fields:
@@ -145,8 +145,9 @@ def sigmoid_lm(
 ) -> Architecture:
     """Return a decoder with initial dense layers, DeepSeek-V3 experts and an untied head."""
     config.ignore("tie_word_embeddings")
-    shared, groups = config.size("moe_intermediate_size") * config.size("n_shared_experts"), config.expert_groups()
-    sparse = config.experts("num_local_experts", d_ff_shared=shared, **SIGMOID, **groups, **routed)
+    shared = {"d_ff": config.size("moe_intermediate_size") * config.size("n_shared_experts")}
+    groups = config.expert_groups()
+    sparse = config.experts("num_local_experts", routing=SIGMOID, shared=shared, expert_groups=groups, **routed)
     feeds: Layers = {"dense": mlp or config.gated_mlp(), "sparse": sparse}
     return decoder(config, mixers, feeds, config.layer_types(types), config.mlp_types(dense), tied=False)
 
@@ -189,6 +190,6 @@ def lara_mini(config: Config) -> Architecture:
         "sliding_attention": config.attention(window=config.sliding_window(), qk_norm="head"),
         "full_attention": config.attention(rope=None, qk_norm="head"),
     }
-    routed: Moe = config.experts(d_ff_shared=config.size("shared_expert_intermediate_size"))
+    routed: Moe = config.experts(shared={"d_ff": config.size("shared_expert_intermediate_size")})
     order = config.layer_types([_LARA_CYCLE[index % len(_LARA_CYCLE)] for index in range(config.n_layers)])
     return decoder(config, mixers, routed, order)

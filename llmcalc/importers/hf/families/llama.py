@@ -14,7 +14,7 @@ from ....layers.parts.temperature import Temperature
 from ..config import TOKENS, Config, Fields, Layers
 from ..rules import causal_lm, decoder, prenorm_block, runs_by_type, sublayer
 
-_ROUTING: Fields = {"router": "sigmoid", "renormalise": False, "scaled_input": True}
+_ROUTING: Fields = {"score": "sigmoid", "renormalise": False}
 IMAGE_TOKENS = 8  # rows of Llama 3.2's embedding that the head lacks
 CROSSED = [3, 8, 13, 18, 23, 28, 33, 38]  # layers of the 11B model that attend to images
 ORIGINAL_THETA = 10000.0
@@ -33,7 +33,12 @@ def llama4(config: Config) -> Architecture:
     types = config.layer_types(["chunked_attention" if turned and chunk else "full_attention" for turned in rotated])
     n_experts, width = config.size("num_local_experts"), config.size("intermediate_size")
     routed = config.experts(
-        "num_local_experts", "intermediate_size", d_ff_shared=width, top_k_run=n_experts, **_ROUTING
+        "num_local_experts",
+        "intermediate_size",
+        routing=_ROUTING,
+        shared={"d_ff": width},
+        scaled_input=True,
+        top_k_run=n_experts,
     )
     feeds: Layers = {"sparse": routed, "dense": config.gated_mlp(key="intermediate_size_mlp")}
     mixers = {

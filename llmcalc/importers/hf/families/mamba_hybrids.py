@@ -40,7 +40,7 @@ def jamba(config: Config) -> Architecture:
         ),
     }
     n_experts, norm = config.size("num_experts"), config.rmsnorm()
-    experts = config.experts(width="intermediate_size", renormalise=False)
+    experts = config.experts(width="intermediate_size", routing={"renormalise": False})
     attention_period, attention_offset = config.size("attn_layer_period"), config.count("attn_layer_offset")
     expert_period, expert_offset = config.size("expert_layer_period"), config.count("expert_layer_offset")
 
@@ -75,12 +75,10 @@ def nemotron_h(config: Config) -> Architecture:
                 activation=config.activation("mlp_hidden_act"),
                 gated=False,
                 expert_bias=False,
-                group_score="two",
-                d_ff_shared=config.size("moe_shared_expert_intermediate_size"),
-                shared_bias=config.flag("mlp_bias"),
+                routing=SIGMOID,
+                expert_groups=config.expert_groups("two"),
+                shared={"d_ff": config.size("moe_shared_expert_intermediate_size"), "bias": config.flag("mlp_bias")},
                 latent=Latent(latent, config.flag("mlp_bias")) if latent else None,
-                **SIGMOID,
-                **config.expert_groups(),
             ),
         ),
     }
@@ -147,9 +145,9 @@ def _shared_or_sparse(config: Config) -> Layer:
     config.ignore("intermediate_size num_experts_per_tok")
     if not config.count("num_local_experts"):
         return config.gated_mlp("shared_intermediate_size", bias=False)
-    shared = config.size("shared_intermediate_size")
+    shared = {"d_ff": config.size("shared_intermediate_size")}
     return config.experts(
-        "num_local_experts", "intermediate_size", renormalise=True, routed_scale=1.0, d_ff_shared=shared
+        "num_local_experts", "intermediate_size", routing={"renormalise": True, "scale": 1.0}, shared=shared
     )
 
 

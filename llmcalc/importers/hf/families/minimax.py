@@ -31,7 +31,7 @@ def minimax_m2(config: Config) -> Architecture:
     )  # the class always behaves as if true
     rotary = config.optional_size("rotary_dim") or config.rotary_width()
     attention = config.attention(bias=False, qk_norm="projection", rope={"dim": rotary})
-    return decoder(config, attention, config.experts("num_local_experts", "intermediate_size", **SIGMOID))
+    return decoder(config, attention, config.experts("num_local_experts", "intermediate_size", routing=SIGMOID))
 
 
 def minimax_m3(config: Config) -> Architecture:
@@ -39,17 +39,16 @@ def minimax_m3(config: Config) -> Architecture:
     layers, width = config.n_layers, config.d_model
     _ignore_derived_keys(config)
     sparse = _indexer_sizes(config)
-    act, limit = "quick_gelu", config.number("swiglu_limit")  # x · sigmoid(1.702 x) regardless of hidden_act
+    act = "quick_gelu"  # x · sigmoid(1.702 x) regardless of hidden_act
+    bounds = Bounds(config.number("swiglu_limit"), up_offset=UP_OFFSET)
     routed = config.experts(
         "num_local_experts",
         "intermediate_size",
-        d_ff_shared=config.size("shared_intermediate_size"),
+        routing=SIGMOID,
+        shared={"d_ff": config.size("shared_intermediate_size")},
         activation=act,
-        clamp=limit,
-        up_offset=UP_OFFSET,
-        **SIGMOID,
+        bounds=bounds,
     )
-    bounds = Bounds(limit, up_offset=UP_OFFSET)
     dense = Mlp(width, config.size("dense_intermediate_size"), act, gated=True, bounds=bounds)
     feeds: Layers = {"sparse": routed, "dense": dense}
     norms: Fields = {"qk_norm": {"unit_offset": True}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ....core.architecture import Architecture
 from ....core.errors import UnknownNameError
 from ....core.layer import Layer
-from ....layers import Mla, Mlp, Moe
+from ....layers import Mla, Mlp, Moe, Routing
 from ....layers.parts.latent_indexer import LatentIndexer
 from ..config import Config, Fields, Layers
 from ..rope import query_temperature
@@ -37,7 +37,7 @@ def mixtral(config: Config) -> Architecture:
 
 def mistral4(config: Config) -> Architecture:
     """Read a Mistral Small 4 config as DeepSeek-V3 with softmax routing and position-dependent query scaling."""
-    routed = shared_experts(config, router="softmax", correction_bias="none")
+    routed = shared_experts(config, routing={})
     config.ignore("head_dim")
     return latent_lm(config, mla(config, **query_temperature(config)), routed, dense_first(config))
 
@@ -56,7 +56,7 @@ def mistral_large4(config: Config) -> Architecture:
             raise config.size_error(f"{key} must be a list of {layers} integers, one per layer")
     feeds = config.mlp_types(config.count("first_k_dense_replace"))
     kinds, mixers, order = indexer_types(config, layers), dict[str, Layer](), []
-    routed = shared_experts(config, router="softmax", correction_bias="none", renormalise=True)
+    routed = shared_experts(config, routing={"renormalise": True})
     parts: Layers = {"dense": config.gated_mlp(), "sparse": routed}
     for index, (indexer, turns, source) in enumerate(zip(kinds, turned, sources, strict=False)):
         if indexer not in ("full", "shared"):
@@ -91,7 +91,7 @@ def mistral_params(config: Config) -> Architecture:
     feed: Layer = Mlp(width, hidden, "silu", gated=True)
     if routed:
         experts, chosen = (config.integer(routed.get(key), key, 1) for key in ("num_experts", "num_experts_per_tok"))
-        feed = Moe(width, hidden, experts, chosen, renormalise=True)
+        feed = Moe(width, hidden, experts, chosen, routing=Routing(renormalise=True))
     return original_decoder(config, feed, window=config.sliding_window(), rope={"interleaved": True})
 
 

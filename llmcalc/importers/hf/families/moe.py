@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ....core.architecture import Architecture
 from ....core.errors import short_repr
-from ....layers import Attention, Gate, Moe, Norm
+from ....layers import Attention, Bounds, Gate, Moe, Norm, Routing
 from ....layers.parts.temperature import Temperature
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rope import dynamic_alpha_fields
@@ -25,7 +25,9 @@ def phimoe(config: Config) -> Architecture:
     attention = config.attention(window=config.sliding_window())
     # the class always selects two experts
     tolerance = config.number("router_jitter_noise", 0.0)
-    feed = config.experts("num_local_experts", "intermediate_size", top_k_run=SPARSE_MIXER, mixer_tolerance=tolerance)
+    feed = config.experts(
+        "num_local_experts", "intermediate_size", routing={"mixer_tolerance": tolerance}, top_k_run=SPARSE_MIXER
+    )
     if feed.top_k != SPARSE_MIXER:
         config.add_unmodelled(
             f"the model class always selects {SPARSE_MIXER} experts, but num_experts_per_tok is {feed.top_k}"
@@ -48,7 +50,7 @@ def flex_olmo(config: Config) -> Architecture:
 
 def hunyuan_v1_moe(config: Config) -> Architecture:
     """Read a Hunyuan-Large or A13B config with a shared expert and a norm on each query and key head."""
-    feed = config.experts(width="intermediate_size", d_ff_shared=config.size("intermediate_size"))
+    feed = config.experts(width="intermediate_size", shared={"d_ff": config.size("intermediate_size")})
     return decoder(config, config.attention(qk_norm={"late": True}, rope=dynamic_alpha_fields(config)), feed)
 
 
@@ -58,12 +60,11 @@ def gpt_oss(config: Config) -> Architecture:
     config.unmodelled_unless("swiglu_alpha", SWIGLU_ALPHA)
     feed = config.layer(
         Moe,
-        "d_ff=intermediate_size n_experts=num_local_experts top_k=num_experts_per_tok clamp=swiglu_limit",
+        "d_ff=intermediate_size n_experts=num_local_experts top_k=num_experts_per_tok",
         activation="quick_gelu",  # x · sigmoid(1.702 x) regardless of hidden_act
-        up_offset=1.0,
+        bounds=Bounds(config.number("swiglu_limit"), up_offset=1.0),
         expert_bias=True,
-        router_bias=True,
-        renormalise=True,
+        routing=Routing(bias=True, renormalise=True),
     )
     types = config.layer_types(config.periodic_types(2, first=1))
     return decoder(config, config.local_global_attention(config.sliding_window(), sinks=True), feed, types)
@@ -81,7 +82,9 @@ def granitemoe_swa(config: Config) -> Architecture:
 
 def _granite(config: Config, types: list[str], **changes: object) -> Architecture:
     shared = config.optional_size("shared_intermediate_size", zero_is_none=True)
-    routed = config.experts("num_local_experts", "intermediate_size", d_ff_shared=shared, renormalise=True)
+    routed = config.experts(
+        "num_local_experts", "intermediate_size", routing={"renormalise": True}, shared={"d_ff": shared}
+    )
     mixers, order = attention_by_base(config, types, scale=config.number("attention_multiplier"), **changes)
     return decoder(config, mixers, routed, order, **multipliers(config))
 
@@ -105,7 +108,8 @@ def flint(config: Config) -> Architecture:
     attention, order = config.windowed_attention(pattern, config.sliding_window(), qk_norm="head", sinks=True)
     unplaced = config.attention(qk_norm="head", sinks=True, rope=None)
     shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
-    feeds: Layers = {"sparse": config.experts(router="sigmoid", d_ff_shared=shared), "dense": config.gated_mlp()}
+    routed = config.experts(routing={"score": "sigmoid"}, shared={"d_ff": shared})
+    feeds: Layers = {"sparse": routed, "dense": config.gated_mlp()}
     kinds = sparse_types(config, dense=(0, 1) if config.get("mlp_only_layers") is None else ())
     return decoder(config, {**attention, "full_attention": unplaced}, feeds, order, kinds)
 
@@ -120,7 +124,7 @@ def kolibri1(config: Config) -> Architecture:
     if limit:
         kinds["full_attention"] = config.attention(bias=False, qk_norm="head", rope=None)
     shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
-    feed, norm = config.experts(d_ff_shared=shared, **SIGMOID), config.rmsnorm()
+    feed, norm = config.experts(routing=SIGMOID, shared={"d_ff": shared}), config.rmsnorm()
     blocks = {kind: block(kind, norm, layer, feed, "sandwich") for kind, layer in kinds.items()}
     return causal_lm(config, runs_by_type(blocks, order), norm)
 
@@ -135,8 +139,8 @@ def dbrx(config: Config) -> Architecture:
     power = feed.get(
         "moe_normalize_expert_weights", 1.0
     )  # order of the norm that divides gate values; None means no division
-    norms: Fields = {"renormalise": power is not None}
-    norms |= {} if power is None else {"renormalise_power": feed.finite_number(power, "moe_normalize_expert_weights")}
+    order = 1.0 if power is None else feed.finite_number(power, "moe_normalize_expert_weights")
+    routing = Routing(renormalise=power is not None, renormalise_power=order)
     attention = Attention(
         width,
         heads,
@@ -150,7 +154,7 @@ def dbrx(config: Config) -> Architecture:
         raise config.error(f"ffn_act_fn must contain only the key 'name', not {short_repr(act)}")
     n_experts, top_k = feed.size("moe_num_experts", 4), feed.size("moe_top_k", 1)
     activation = config.activation_name(act["name"], "ffn_act_fn")
-    routed = Moe(width, feed.size("ffn_hidden_size", 3584), n_experts, top_k, activation, **norms)
+    routed = Moe(width, feed.size("ffn_hidden_size", 3584), n_experts, top_k, activation, routing=routing)
     for part in (attend, feed):
         part.check_all_read()
     return decoder(config, attention, routed, norm=Norm(width, "layernorm"), tied=False)
@@ -168,7 +172,7 @@ def beam(config: Config) -> Architecture:
     mixers = {kind: config.attention(window=spans[kind], **_beam_positions(config, kind), **gate) for kind in spans}
     last, layers = config.n_layers - 1, range(config.n_layers)
     pattern = ["full_attention" if at == last or at % 6 == 5 else "sliding_attention" for at in layers]
-    routed = config.experts(group_score="two", **config.expert_groups(), **SIGMOID)
+    routed = config.experts(routing=SIGMOID, expert_groups=config.expert_groups("two"))
     feeds: Layers = {"dense": config.gated_mlp(), "sparse": routed}
     kinds, head = (
         config.mlp_types(min(3, len(layers))),

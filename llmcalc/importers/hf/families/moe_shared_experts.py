@@ -12,6 +12,7 @@ from ..rules import causal_lm, decoder, group_runs, runs_by_type, sublayer
 from .deepseek import dense_first, latent_lm, shared_experts
 
 _WINDOWED = (("sliding_attention", "dense"), ("sliding_attention", "sparse"))
+_TRAINED: Fields = {"score": "sigmoid", "correction": "parameter"}  # a trained offset per expert
 
 
 def cohere2_moe(config: Config) -> Architecture:
@@ -29,11 +30,12 @@ def cohere2_moe(config: Config) -> Architecture:
     }
     shared = config.shared_width(width="intermediate_size")
     scoring = config.string("expert_selection_fn", "softmax")
-    weighed: Fields = {"renormalise": True} if scoring == "softmax" else {}
+    routing: Fields = {"score": scoring, **({"renormalise": True} if scoring == "softmax" else {})}
+    scale = 1.0
     if shared and config.string("shared_expert_combination_strategy", "average") == "average":
-        weighed |= {"routed_scale": 1 / 2, "shared_scale": 1 / 2}
+        routing["scale"] = scale = 1 / 2
     config.ignore("shared_expert_combination_strategy")
-    routed = config.experts(width="intermediate_size", d_ff_shared=shared, router=scoring, **weighed)
+    routed = config.experts(width="intermediate_size", routing=routing, shared={"d_ff": shared, "scale": scale})
     key = "prefix_dense_intermediate_size" if config.get("prefix_dense_intermediate_size") else "intermediate_size"
     feeds: Layers = {"dense": config.gated_mlp(key=key), "sparse": routed}
     periods = [(index, prefix) for index in range(dense)] + [(index, rest) for index in range(config.n_layers - dense)]
@@ -56,7 +58,7 @@ def bailing_moe(config: Config) -> Architecture:
         config.add_unmodelled("the NumPy model does not support a head with normalised weight rows")
     config.ignore("embedding_dropout")
     config.unmodelled_unless("norm_softmax", neutral=False)
-    routed = config.experts(d_ff_shared=config.shared_width())
+    routed = config.experts(shared={"d_ff": config.shared_width()})
     return latent_lm(config, _bailing_attention(config), routed, dense_first(config))
 
 
@@ -68,7 +70,7 @@ def bailing_moe_v2(config: Config) -> Architecture:
     config.ignore("num_nextn_predict_layers mtp_loss_scaling_factor embedding_dropout rotary_dim router_dtype")
     own = "moe_shared_expert_intermediate_size"
     shared = config.shared_width(width=own if config.optional_size(own) else "moe_intermediate_size")
-    routed = config.experts(group_score="two", d_ff_shared=shared, **config.expert_groups(), **SIGMOID)
+    routed = config.experts(routing=SIGMOID, shared={"d_ff": shared}, expert_groups=config.expert_groups("two"))
     norm = "head" if config.flag("use_qk_norm") else "none"
     attention = _bailing_attention(config, qk_norm=norm, rope={"dim": config.rotary_width()})
     return latent_lm(config, attention, routed, dense_first(config))
@@ -95,7 +97,7 @@ def ernie4_5_moe(config: Config) -> Architecture:
     """Read an ERNIE 4.5 MoE config with a frozen correction bias. A single flag controls all other biases."""
     layers, bias = config.n_layers, config.flag("use_bias")
     shared = config.shared_width("moe_num_shared_experts")
-    routed = config.experts(correction_bias="parameter", d_ff_shared=shared, shared_bias=bias)
+    routed = config.experts(routing={"correction": "parameter"}, shared={"d_ff": shared, "bias": bias})
     config.ignore("moe_norm_min")  # lower bound of the sum of gate values, which never applies
     feeds: Layers = {"dense": config.gated_mlp(bias=bias), "sparse": routed}
     first, last = config.count("moe_layer_start_index"), config.get("moe_layer_end_index", -1)
@@ -113,9 +115,9 @@ def ernie4_5_vl(config: Config) -> Architecture:
     config.ignore("moe_norm_min moe_intermediate_size moe_layer_interval")
     widths = config.layer_indices("moe_intermediate_size") or [1536, 512]  # defaults of the class
     shared = widths[0] * config.count("moe_num_shared_experts")
-    fields: Fields = {"correction_bias": "parameter"}
-    text = config.experts(d_ff=widths[0], width="hidden_size", d_ff_shared=shared or None, shared_bias=bias, **fields)
-    vision = config.experts(d_ff=widths[1], width="hidden_size", unused=True, **fields)
+    fields: Fields = {"width": "hidden_size", "routing": {"correction": "parameter"}}
+    text = config.experts(d_ff=widths[0], shared={"d_ff": shared, "bias": bias}, **fields)
+    vision = config.experts(d_ff=widths[1], unused=True, **fields)
     norm = config.rmsnorm()
     attention = sublayer("attention", config.attention(bias=bias, rope={"interleaved": True}), pre=norm)
     both = Sublayer("mlp", (Branch("text_moe", text), Branch("vision_moe", vision)), pre=norm)
@@ -129,24 +131,26 @@ def ernie4_5_vl(config: Config) -> Architecture:
 def aria(config: Config) -> Architecture:
     """Read an Aria text config as LLaMA with experts. ``mlp_bias`` applies only to the shared expert."""
     top_k, shared = config.size("moe_topk"), config.shared_width("moe_num_shared_experts", "intermediate_size")
-    fields: Fields = {"d_ff_shared": shared, "shared_bias": config.flag("mlp_bias"), "top_k": top_k}
-    fields |= {"renormalise": True, "activation": "silu", "shared_activation": config.activation()}
+    own = {"d_ff": shared, "bias": config.flag("mlp_bias"), "activation": config.activation()}
+    fields: Fields = {"routing": {"renormalise": True}, "shared": own, "top_k": top_k, "activation": "silu"}
     return decoder(config, mlp=config.experts("moe_num_experts", "intermediate_size", **fields))
 
 
 def hy_v3(config: Config) -> Architecture:
     """Read a Hunyuan 3 config with query and key norms, sigmoid routing and a dense first layer."""
     config.ignore("enable_moe_fp32_combine")
-    fields: Fields = {"shared_bias": config.flag("mlp_bias"), **SIGMOID}
-    fields["routed_scale"] = config.number("router_scaling_factor", 1.0)
-    feeds: Layers = {"dense": config.gated_mlp(), "sparse": config.experts(d_ff_shared=config.shared_width(), **fields)}
+    routing = {**SIGMOID, "scale": config.number("router_scaling_factor", 1.0)}
+    shared = {"d_ff": config.shared_width(), "bias": config.flag("mlp_bias")}
+    feeds: Layers = {"dense": config.gated_mlp(), "sparse": config.experts(routing=routing, shared=shared)}
     return decoder(config, config.attention(qk_norm="head"), feeds, feeds=config.mlp_types(1))
 
 
 def exaone_moe(config: Config) -> Architecture:
     """Read an EXAONE-MoE config with sigmoid routing. Only windowed layers have rotary positions."""
     limit = config.sliding_window()
-    routed = config.experts(d_ff_shared=config.shared_width(), **SIGMOID, **config.expert_groups())
+    routed = config.experts(
+        routing=SIGMOID, shared={"d_ff": config.shared_width()}, expert_groups=config.expert_groups()
+    )
     mixers = config.local_global_attention(limit, qk_norm="head")
     if limit:
         mixers["full_attention"] = config.attention(qk_norm="head", rope=None)
@@ -206,7 +210,7 @@ def mimo_v2_flash(config: Config) -> Architecture:
     pattern = (
         _types_from_flags(config, "hybrid_layer_pattern", layers, "full_attention", "sliding_attention") or pattern
     )
-    feeds: Layers = {"dense": config.gated_mlp(), "sparse": shared_experts(config, d_ff_shared=None)}
+    feeds: Layers = {"dense": config.gated_mlp(), "sparse": shared_experts(config, shared={"d_ff": None})}
     kinds = _types_from_flags(config, "moe_layer_freq", layers, "dense", "sparse") or config.mlp_types(1)
     return decoder(config, mixers, feeds, config.layer_types(pattern), kinds)
 
@@ -233,14 +237,12 @@ def _check_derived_sizes(config: Config, pairs: int) -> None:
 def laguna(config: Config) -> Architecture:
     """Read a Laguna config with softplus output gates, per-layer head counts and a trained correction bias."""
     layers, gating = config.n_layers, config.get("gating", True)
-    scaled: Fields = {"routed_scale": config.number("moe_routed_scaling_factor", 1.0)}
-    scaled |= {"router_softcap": config.number("moe_router_logit_softcapping") or None}
+    scale = config.number("moe_routed_scaling_factor", 1.0)
+    routing = {"softcap": config.number("moe_router_logit_softcapping") or None, "renormalise": True, "scale": scale}
     config.unmodelled_unless("moe_apply_router_weight_on_input", False)
     gate: Fields = {"gate": Gate(gating is True or gating == "per-head", "none", "softplus")}
     shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
-    routed = config.experts(
-        d_ff_shared=shared, router="sigmoid", correction_bias="parameter", renormalise=True, **scaled
-    )
+    routed = config.experts(routing={**_TRAINED, **routing}, shared={"d_ff": shared})
     feeds: Layers = {"dense": config.gated_mlp(), "sparse": routed}
     counts = config.layer_indices("num_attention_heads_per_layer") or [config.n_heads] * layers
     types = config.layer_types(["full_attention"] * layers)
@@ -263,12 +265,12 @@ def laguna(config: Config) -> Architecture:
 
 def afmoe(config: Config) -> Architecture:
     """Read a Trinity config with sandwich norms, gated attention, and rotary positions only in windowed layers."""
-    scaled: Fields = {"routed_scale": config.number("route_scale", 1.0), "renormalise": True}
+    routing = {**_TRAINED, "scale": config.number("route_scale", 1.0), "renormalise": True}
     root = config.d_model**0.5 if config.flag("mup_enabled") else 1.0
     gate: Fields = {"gate": Gate(bias="none"), "qk_norm": "head"}
     mixers = config.local_global_attention(config.sliding_window(), **gate)
     mixers["full_attention"] = config.attention(rope=None, **gate)
-    routed = config.experts(d_ff_shared=config.shared_width(), router="sigmoid", correction_bias="parameter", **scaled)
+    routed = config.experts(routing=routing, shared={"d_ff": config.shared_width()})
     pattern = config.every_nth("global_attn_every_n_layers", "full_attention", "sliding_attention", 4)
     dense, layers = config.count("num_dense_layers", 1), range(config.n_layers)
     kinds = ["sparse" if index >= dense else "dense" for index in layers]

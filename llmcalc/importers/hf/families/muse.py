@@ -8,7 +8,7 @@ from dataclasses import replace
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.errors import UnknownNameError
 from ....core.layer import Layer
-from ....layers import Attention, Gate, Latent, Moe, Norm, Scale
+from ....layers import Attention, Gate, Latent, Moe, Norm, Routing, Scale
 from ....layers.parts.output_norm import OutputNorm
 from ..config import SIGMOID, Config, Fields, Layers
 from ..rules import causal_lm, group_runs, runs_by_type, sublayer
@@ -68,10 +68,10 @@ def _weighted_block(config: Config, attention: Layer, feed: Layer, name: str) ->
 def _spark_experts(config: Config) -> Moe:
     keys = "d_ff=moe_intermediate_size n_experts=num_local_experts top_k=num_experts_per_tok"
     latent = Latent(config.size("moe_hidden_size"), in_norm=True, eps=config.eps)
-    scale, gain = (config.number(key, 1.0) for key in ("routed_scaling_factor", "output_multiplier"))
-    eps: Fields = {"result_norm_eps": config.number("post_norm_eps") or 1e-6, "renormalise_eps": 1e-15}
-    fields: Fields = {"renormalise": True, "latent": latent, "result_norm": True, **SIGMOID, **eps}
-    return config.layer(Moe, f"{keys} activation=hidden_act", routed_scale=scale, router_gain=gain, **fields)
+    scale, gain = (config.number(key, 1.0) or 0.0 for key in ("routed_scaling_factor", "output_multiplier"))
+    routing = Routing(**SIGMOID, renormalise=True, renormalise_eps=1e-15, scale=scale, gain=gain)
+    norm: Fields = {"result_norm": True, "result_norm_eps": config.number("post_norm_eps") or 1e-6}
+    return config.layer(Moe, f"{keys} activation=hidden_act", routing=routing, latent=latent, **norm)
 
 
 def muse_glimmer(config: Config) -> Architecture:

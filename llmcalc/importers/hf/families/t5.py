@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.errors import short_repr
 from ....core.layer import Layer
-from ....layers import Attention, Capacity, Head, Mlp, Moe
+from ....layers import Attention, Capacity, Head, Mlp, Moe, Routing
 from ....layers.parts.cross import Cross
 from ....layers.score_biases.relative import Relative
-from ..config import TOKENS, Config, Fields, Layers
+from ..config import TOKENS, Config, Layers
 from ..rules import group_runs, sublayer
 from .seq2seq import SIDES, tied_tokens, untied_tokens
 
@@ -43,8 +43,11 @@ def switch(config: Config) -> Architecture:
     activation = config.activation("dense_act_fn")
     dense = Mlp(width, d_ff, activation)
     tokens = config.optional_size("expert_capacity")
-    routing: Fields = {"router_bias": config.flag("router_bias"), "expert_capacity": tokens and Capacity(tokens)}
-    experts = Moe(width, d_ff, config.size("num_experts"), 1, activation, gated=False, **routing)
+    routing = Routing(bias=config.flag("router_bias"))
+    capacity = Capacity(tokens) if tokens else None
+    experts = Moe(
+        width, d_ff, config.size("num_experts"), 1, activation, False, routing=routing, expert_capacity=capacity
+    )
     steps = {}
     for side, layers in (("encoder", config.size("num_layers")), ("decoder", config.size("num_decoder_layers"))):
         sparse = config.count(f"num_sparse_{side}_layers")

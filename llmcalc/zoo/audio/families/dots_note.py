@@ -12,7 +12,7 @@ from ....importers.hf.config import Config, Fields
 from ....importers.hf.projectors import Link
 from ....importers.hf.rules import default_layernorm, group_runs, repeat_block, sublayer
 from ....importers.hf.vision_encoders.parts import two_linears
-from ....layers import Attention, Conv, Frames, Frequencies, Linear, Mlp, Moe, Norm, Patch, Rope
+from ....layers import Attention, Conv, Frames, Frequencies, Linear, Mlp, Moe, Norm, Patch, Rope, Routing
 from ....layers.parts.qk_norm import QkNorm
 
 USUAL = [-1] * 25 + [*range(4, 65, 4), 64]  # number of experts per layer; -1 for a dense layer
@@ -112,8 +112,8 @@ def _feed(config: Config, count: int, top_k: int) -> Layer:
     if not count:
         return Mlp(width, config.size("intermediate_size"), act, gated=True, bias=config.flag("mlp_bias"))
     scale = config.number("router_scaling_factor") or 1.0
-    fields: Fields = {"activation": act, "router": "sigmoid", "correction_bias": "buffer", "renormalise": True}
-    return Moe(width, config.size("moe_intermediate_size"), count, top_k, routed_scale=scale, **fields)
+    routing = Routing("sigmoid", correction="buffer", renormalise=True, scale=scale)
+    return Moe(width, config.size("moe_intermediate_size"), count, top_k, act, routing=routing)
 
 
 def audio_encoder(config: Config) -> Stack:

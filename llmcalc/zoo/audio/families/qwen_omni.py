@@ -88,7 +88,7 @@ def _mixture(config: Config, thought: int) -> Stack:
     config.override("tie_word_embeddings", False)
     width, vocab, inner = config.d_model, config.vocab, config.size("intermediate_size")
     bias, act = config.flag("attention_bias"), config.activation()
-    mlp = config.experts(d_ff_shared=config.size("shared_expert_intermediate_size"), shared_gate=True)
+    mlp = config.experts(shared={"d_ff": config.size("shared_expert_intermediate_size"), "gate": True})
     found = _lm(config, block("sparse", config.rmsnorm(), config.attention(qk_norm="head", bias=bias), mlp))
     inputs = named(codes=Embedding(vocab, width, table="other"))
     for name in ("text", "hidden"):

@@ -15,7 +15,7 @@ from ....importers.hf.rules import (
     repeat_block,
     sublayer,
 )
-from ....layers import Head, Mlp, Moe, Norm, Scale
+from ....layers import Head, Mlp, Moe, Norm, Routing, Scale
 from ..layers.differential_attention import DifferentialAttention
 from ..layers.dynamic_attention import DynamicAttention
 from ..layers.lightning_attention import LightningAttention
@@ -69,7 +69,8 @@ def jetmoe(config: Config) -> Architecture:
         rope=config.rope(),
     )
     act = config.activation("activation_function")
-    feed = Moe(config.d_model, config.size("intermediate_size"), n_experts, top_k, act, renormalise=True, out_bias=True)
+    routing = Routing(renormalise=True)
+    feed = Moe(config.d_model, config.size("intermediate_size"), n_experts, top_k, act, routing=routing, out_bias=True)
     inner = Norm(config.d_model, "rmsnorm", eps=1e-6)  # regardless of the config
     block = prenorm_block("block", inner, attention=attention, mlp=feed)
     return causal_lm(config, repeat_block(block, config.n_layers), config.rmsnorm())

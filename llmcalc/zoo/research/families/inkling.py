@@ -9,7 +9,7 @@ from ....core.errors import UnknownNameError
 from ....core.layer import Layer
 from ....importers.hf.config import Config, Fields
 from ....importers.hf.rules import mixed_runs, sublayer
-from ....layers import Embedding, Head, Mlp, MlpMultipliers, Moe
+from ....layers import Embedding, Head, Mlp, MlpMultipliers, Moe, Routing, ScoredSharedExperts
 from ..layers.depth_attention import DepthAttention
 from ..layers.relative_profile_attention import RelativeProfileAttention
 from ..layers.residual_conv import ResidualConv
@@ -27,11 +27,10 @@ def inkling(config: Config) -> Architecture:
     hidden, wide = config.size("moe_intermediate_size"), config.size("intermediate_size")
     if config.optional_size("dense_intermediate_size"):  # checkpoints use the other value for the experts
         hidden, wide = wide, config.size("dense_intermediate_size")
-    shared = config.size("n_shared_experts")
     feeds = {
         "dense": Mlp(width, wide, config.activation(), gated=True, multipliers=MlpMultipliers(learned=True)),
         "sparse": expert_layer(
-            config, hidden, n_shared=shared, learned_gate_scale=True, activation=config.activation()
+            config, hidden, activation=config.activation(), learned_scale=True, n_shared=config.size("n_shared_experts")
         ),
     }
     dense = config.count("dense_mlp_idx")
@@ -104,9 +103,17 @@ def attention_layer(config: Config, kind: str, **changes: Any) -> RelativeProfil
     return RelativeProfileAttention(config.d_model, *heads, **{**fields, **changes})
 
 
-def expert_layer(config: Config, hidden: int, **changes: Any) -> Moe:
+def expert_layer(
+    config: Config, hidden: int, *, learned_scale: bool = False, n_shared: int | None = None, **changes: Any
+) -> Moe:
     """Return a mixture of experts with sigmoid scores and a correction bias that affects only expert selection."""
     sizes = (config.d_model, hidden, config.size("n_routed_experts"), config.size("num_experts_per_tok"))
     scale = config.number("route_scale")
-    fields: Fields = {"routed_scale": 1.0 if scale is None else scale, **changes}
-    return Moe(*sizes, router="sigmoid", renormalise=True, correction_bias="buffer", **fields)
+    routing = Routing(
+        "sigmoid",
+        correction="buffer",
+        renormalise=True,
+        scale=1.0 if scale is None else scale,
+        learned_scale=learned_scale,
+    )
+    return Moe(*sizes, routing=routing, scored_shared=ScoredSharedExperts(n_shared) if n_shared else None, **changes)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....importers.hf.config import Config, Fields
 from ....importers.hf.rules import group_runs
-from ....layers import Head
+from ....layers import Bounds, Head
 from ..layers.depth_attention import DepthAttention
 from ..layers.relative_profile_attention import RelativeProfileAttention
 from ..layers.residual_conv import ResidualConv
@@ -125,11 +125,10 @@ def _sublayers(config: Config, place: Place, attention: RelativeProfileAttention
         given: Fields = {**gates, "n_gates": uses} if gates else {}
         return DepthAttention(width, states, reads, closes=closes, **given)
 
-    softcaps = {
-        "gate_softcap": config.positive_number("mlp_gate_softcap"),
-        "up_softcap": config.positive_number("mlp_up_softcap"),
-    }
-    experts = expert_layer(config, config.size("moe_intermediate_size"), activation="situ", **softcaps)
+    bounds = Bounds(
+        gate_softcap=config.positive_number("mlp_gate_softcap"), up_softcap=config.positive_number("mlp_up_softcap")
+    )
+    experts = expert_layer(config, config.size("moe_intermediate_size"), activation="situ", bounds=bounds)
     if full and place.number:
         attention = replace(attention, separate=True)
     share = f"layer{place.number}." if place.looped else ""

@@ -7,6 +7,7 @@ from ....core.errors import UnknownNameError
 from ....core.layer import Layer
 from ....importers.hf.config import Config
 from ....importers.hf.rules import causal_lm, group_runs
+from ....layers import RouterNetwork
 from ..layers.affine import Affine
 from ..layers.compressed_convolutional_attention import CompressedConvolutionalAttention
 
@@ -51,12 +52,9 @@ def _block(config: Config, kind: str, hears: bool, limit: int | None) -> Block:
         limit,
     )
     routed = config.experts(
-        d_router=config.size("router_hidden_size"),
-        router_residual=hears,
+        routing={"correction": "buffer", "renormalise": False, "eps": norm.eps},
+        router_network=RouterNetwork(config.size("router_hidden_size"), hears),
         n_null_experts=1,
-        correction_bias="buffer",
-        renormalise=False,
-        router_eps=norm.eps,
     )
 
     def scaled(name: str, layer: Layer) -> Sublayer:
