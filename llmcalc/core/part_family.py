@@ -21,7 +21,8 @@ class PartFamily(Sequence["type[Part]"]):
 
     Args:
         folder: name of the folder.
-        names: modules to include (default: all modules of the folder).
+        names: modules to include (default: all modules of the folder). A module such as ``multipliers`` that defines
+            several parts is named with the class, as in ``multipliers.MlpMultipliers``.
     """
 
     def __init__(self, folder: str, *names: str) -> None:
@@ -34,8 +35,9 @@ class PartFamily(Sequence["type[Part]"]):
         return tuple(map(self._load, self.names or module_names(self.folder, "layers")))
 
     def _load(self, name: str) -> type[Part]:
-        module = import_module(find_module(self.folder, name, "layers") or name)
-        wanted = name.replace("_", "")
+        place, _, wanted = name.partition(".")
+        module = import_module(find_module(self.folder, place, "layers") or place)
+        wanted = wanted.lower() or place.replace("_", "")
         found: type[Part] = next(value for key, value in vars(module).items() if key.lower() == wanted)
         return found
 

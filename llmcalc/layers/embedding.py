@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.part import Part
+from ..core.part_family import PartFamily
 from ..core.record import changed, record
 from ..core.traits import Parallel, Roles
-from .parts.fixed_table import FixedTable
 from .parts.ids import TOKEN_IDS, Ids
 
 if TYPE_CHECKING:
     from ..core.equation import Equation
     from ..core.shrink import Sizes
+    from .parts.fixed_table import FixedTable
 
 MOST_CODEBOOKS = 64
 USES = ("tokens", "joined", "copies", "side_tokens", "angles", "everywhere", "prefix", "suffix", "replacement", "array")
@@ -81,7 +83,7 @@ class Embedding(Layer):
     }
     ZERO_ALLOWED = frozenset({"offset"})
     SHRINK: ClassVar[dict[str, str]] = {"offset codebooks": "keep"}
-    PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"ids": (Ids,), "fixed": (FixedTable,)}
+    PARTS: ClassVar[Mapping[str, Sequence[type[Part]]]] = {"ids": (Ids,), "fixed": PartFamily("parts", "fixed_table")}
 
     def __post_init__(self) -> None:
         self.check()

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.part import Part
+from ..core.part_family import PartFamily
 from ..core.record import record
 from ..core.traits import HEAD, Parallel
-from .parts.logits import LogitScale, MaskedLogits
-from .parts.sequence import LogitRows
 
 if TYPE_CHECKING:
     from ..core.shrink import Sizes
+    from .parts.logits import LogitScale, MaskedLogits
+    from .parts.sequence import LogitRows
 
 MOST_UNUSED = 8  # libraries store one or two
 
@@ -72,10 +74,10 @@ class Head(Layer):
         "vocab": "97 101 103 107",
         "codebooks unused_biases": "keep",
     }
-    PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {
-        "sequence": (LogitRows,),
-        "logit_scale": (LogitScale,),
-        "masked": (MaskedLogits,),
+    PARTS: ClassVar[Mapping[str, Sequence[type[Part]]]] = {
+        "sequence": PartFamily("parts", "sequence.LogitRows"),
+        "logit_scale": PartFamily("parts", "logits.LogitScale"),
+        "masked": PartFamily("parts", "logits.MaskedLogits"),
     }
 
     def __post_init__(self) -> None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.part import Part
+from ..core.part_family import PartFamily
 from ..core.record import record
 from ..core.traits import Parallel, Roles
 from .parts.bounds import BOUNDED, UNBOUNDED, Bounds, check_bounds
-from .parts.inner_norm import InnerNorm
-from .parts.lora import Lora
-from .parts.multipliers import MlpMultipliers
-from .parts.padding import Padding
 from .parts.sequence import SequenceRows, set_rows
-from .parts.sphere import Sphere
+
+if TYPE_CHECKING:
+    from .parts.inner_norm import InnerNorm
+    from .parts.lora import Lora
+    from .parts.multipliers import MlpMultipliers
+    from .parts.padding import Padding
+    from .parts.sphere import Sphere
 
 ACTIVATIONS = (
     "identity",
@@ -81,14 +85,14 @@ class Mlp(Layer):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"globals": "the global tokens"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
     SHRINK: ClassVar[dict[str, str]] = {"merge": "keep"}
-    PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {
+    PARTS: ClassVar[Mapping[str, Sequence[type[Part]]]] = {
         "bounds": (Bounds,),
-        "inner_norm": (InnerNorm,),
-        "sphere": (Sphere,),
-        "multipliers": (MlpMultipliers,),
-        "lora": (Lora,),
+        "inner_norm": PartFamily("parts", "inner_norm"),
+        "sphere": PartFamily("parts", "sphere"),
+        "multipliers": PartFamily("parts", "multipliers.MlpMultipliers"),
+        "lora": PartFamily("parts", "lora"),
         "sequence": (SequenceRows,),
-        "padding": (Padding,),
+        "padding": PartFamily("parts", "padding"),
     }
 
     def __post_init__(self) -> None:
