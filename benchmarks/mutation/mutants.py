@@ -41,11 +41,9 @@ class Mutant(NamedTuple):
 def mutants(path: Path) -> list[Mutant]:
     """List all mutants of a file."""
     found: list[Mutant] = []
-    for step, (_, _, _, node) in enumerate(_places(ast.parse(path.read_text("utf-8")))):
-        found += [
-            Mutant(path, getattr(node, "lineno", 0), what, step, variant)
-            for variant, (what, _) in enumerate(_mistakes(node))
-        ]
+    for step, (parent, _, _, node) in enumerate(_places(ast.parse(path.read_text("utf-8")))):
+        line = getattr(node, "lineno", getattr(parent, "lineno", 0))  # an operator has the line of its expression
+        found += [Mutant(path, line, what, step, variant) for variant, (what, _) in enumerate(_mistakes(node))]
     return found
 
 

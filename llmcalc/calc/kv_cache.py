@@ -40,9 +40,9 @@ class CachedTensor(NamedTuple):
     state: State
     elements: Form
     factors: tuple[tuple[str, Extent], ...]
-    columns: int = 1
-    n_ranks: int = 1
-    beams: int = 1
+    columns: int
+    n_ranks: int
+    beams: int
 
 
 @record

@@ -37,7 +37,7 @@ class AltUp(Layer):
     PARALLEL: ClassVar[Parallel] = Parallel(whole="hs hi ht")
     ZERO_ALLOWED = frozenset({"active"})
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"block": "output of the block on the active stream"}
-    SHRINK: ClassVar[dict[str, str]] = {"n_streams": "at most 4", "active": "keep"}
+    SHRINK: ClassVar[dict[str, str]] = {"n_streams": "at most 4", "active": "at most 2"}
 
     def __post_init__(self) -> None:
         self.check()

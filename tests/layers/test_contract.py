@@ -26,6 +26,8 @@ from llmcalc.core.expression import evaluate
 from llmcalc.core.form import FUNCTIONS as FORMS
 from llmcalc.core.layer import Layer
 from llmcalc.core.ledger import elements
+from llmcalc.core.part import nested_fields
+from llmcalc.core.shrink import Sizes
 from llmcalc.core.traits import divisions, glossary, role_fields
 from llmcalc.core.zoo_search import find_module
 from llmcalc.layers.mlp import ACTIVATIONS
@@ -103,6 +105,16 @@ def test_traits_name_axes_and_fields_that_exist(kind: str) -> None:
     assert {name for role in role_fields(found).values() for name in role} <= names
 
 
+@every_kind
+def test_defaults_are_among_the_choices(kind: str) -> None:
+    found, _ = layers.find(kind)
+    for owner in (found, *(part for parts in found.PARTS.values() for part in parts)):
+        entries = {entry.name: entry for entry in fields(owner)}  # type: ignore[arg-type]
+        assert owner.CHOICES.keys() <= entries.keys()
+        for name, choices in owner.CHOICES.items():
+            assert is_required(entries[name]) or entries[name].default in (None, *choices), name
+
+
 def test_an_axis_of_one_kind_is_described_by_this_kind_alone() -> None:
     meanings = dict(GLOSSARY.values())
     owners: dict[str, str] = {}
@@ -146,7 +158,7 @@ def test_every_weight_is_used_or_marked_unused(kind: str, data: st.DataObject) -
     for declaration in declarations(data.draw(layers_of(kind))):
         read_by_name = {operand.name for line in equations(declaration) for operand in line.operands}
         for tensor in declaration.tensors:
-            assert tensor.unused != (tensor.name in read_by_name), tensor.name
+            assert tensor.unused is (tensor.name not in read_by_name), tensor.name
 
 
 @every_kind
@@ -177,6 +189,43 @@ def test_a_tensor_is_read_with_its_own_axes(kind: str, data: st.DataObject) -> N
                 assert set(operand.axes) - WORKLOAD.keys() <= own, line.text
                 left = own - set(operand.axes) - WORKLOAD.keys()  # an axis of one entry may be stored alone
                 assert {axis for axis in left if declaration.axes.get(axis) != 1} <= TAKEN, line.text
+
+
+@every_kind
+@thorough
+@given(data=st.data())
+def test_the_weights_of_a_norm_have_the_last_axes_of_its_result(kind: str, data: st.DataObject) -> None:
+    for declaration in declarations(data.draw(layers_of(kind))):
+        axes = {tensor.name: tensor.axes for tensor in declaration.tensors}
+        for line in equations(declaration):
+            for operand in line.operands[1:] if line.function in ("rmsnorm", "layernorm") else ():
+                own = axes.get(operand.name, line.out.axes[-1:])
+                assert own, line.text
+                assert size_of(own, declaration) == size_of(line.out.axes[-len(own) :], declaration), line.text
+
+
+@every_kind
+@thorough
+@given(data=st.data())
+def test_the_small_version_of_a_layer_keeps_its_options(kind: str, data: st.DataObject) -> None:
+    layer = data.draw(layers_of(kind))
+    sizes = Sizes(layer.WIDTH_MULTIPLE)
+    layer.reserve_sizes(sizes, getattr(layer, "d_model", 1))
+    small = sizes.layer(layer)
+    options, kept = (
+        {path: value for path, value, *_ in nested_fields(one) if type(value) is bool} for one in (layer, small)
+    )
+    assert kept == options
+    assert {tensor.name for tensor in declare(small).tensors} == {tensor.name for tensor in declare(layer).tensors}
+
+
+@every_kind
+@thorough
+@given(data=st.data())
+def test_a_scan_belongs_to_a_recurrent_kind(kind: str, data: st.DataObject) -> None:
+    layer = data.draw(layers_of(kind))
+    lines = (line for declaration in declarations(layer) for line in equations(declaration))
+    assert layer.IS_RECURRENT or not any("scan" in {*line.tags, *(line.function or "").split("_")} for line in lines)
 
 
 @every_kind

@@ -121,7 +121,8 @@ def _tensor_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> li
             own, is_expert = mesh.share_of_weight(row.tensor, row.declaration, row.size), row.tensor.active is not None
             elements, optimizer = trainable(row, own, recipe)
             unfrozen = (0 if frozen else own) + (elements if recipe.adapters else 0)
-            bits = sum(stored.bits for stored in stored_row(row, frozen, model, mesh)) if frozen else 0
+            copy = row if row.copies else row._replace(copies=1)  # a later use of a tied tensor also gathers it
+            bits = sum(stored.bits for stored in stored_row(copy, frozen, model, mesh)) if frozen else 0
             master = elements * recipe.master_weight_bytes
             weight = unfrozen * recipe.weight_bytes
             found.append(TensorStates(row, is_expert, elements, weight, optimizer, master, bits))
@@ -137,7 +138,7 @@ def model_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> Mode
     uses = Counter[str]()
     for row, is_expert, elements, weight, states, master, bits in tensors:
         name, copies = component(row), row.copies
-        frozen[is_expert] += bits
+        frozen[is_expert] += bits if copies else 0
         weights.append(Part(name, weight * copies, weight // recipe.weight_bytes * copies, is_expert))
         optimizer.append(Part(f"{name}, states", states * copies, elements * copies, is_expert))
         optimizer.append(Part(f"{name}, master weights", master * copies, elements * copies, is_expert))

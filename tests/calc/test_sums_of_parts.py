@@ -1,0 +1,57 @@
+"""Parts of a result add up to the result, and a closed form has its value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import llmcalc
+from llmcalc.api.names import number_format
+from llmcalc.calc.kv_cache import state
+from llmcalc.calc.sharding import Mesh
+from llmcalc.core.errors import UnsupportedError
+from llmcalc.data import tables
+
+BITS = 8
+MODELS = ("gpt2", "mixtral-8x7b", "deepseek-v3", "mamba-130m")
+MESHES: tuple[dict[str, Any], ...] = ({"tp": 2, "sp": True}, {"dp": 4, "ep": 4, "pp": 2}, {"tp": 4, "ep": 4, "etp": 1})
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("weights", ["bf16", "nf4"])
+def test_the_weights_of_each_component_are_rounded_up(model: str, weights: str) -> None:
+    found = llmcalc.memory(model, seq=7, weights=weights)
+    parts = found.weights_by_component
+    assert min(parts.values()) > 0
+    assert found.weights <= sum(parts.values()) < found.weights + len(parts)
+
+
+@pytest.mark.parametrize("name", [None, *tables("formats")])
+def test_the_closed_form_of_a_state_gives_its_bytes(name: str | None) -> None:
+    for model in map(llmcalc.load, MODELS):
+        found = state(model, batch=2, seq=37, cache=number_format(name) if name else None)
+        try:
+            bits = found.bits_form
+        except UnsupportedError:
+            continue
+        assert int(bits(**found.workload.values(model))) == BITS * found.bytes
+
+
+@pytest.mark.parametrize("mesh", MESHES, ids=str)
+def test_the_ranks_of_a_collective_are_a_dimension_of_the_mesh(mesh: dict[str, Any]) -> None:
+    found = llmcalc.communication("mixtral-8x7b", batch=8, seq=64, mode="train", **mesh)
+    assert found.collectives
+    assert {each.group for each in found.collectives} <= set(Mesh.__match_args__)
+
+
+@pytest.mark.parametrize("zero", [0, 3])
+def test_frozen_weights_take_as_much_as_trained_weights(zero: int) -> None:
+    trained, frozen = (
+        llmcalc.memory(
+            "llama3.2-1b", mode="training", seq=31, lora_rank=7, weights=weights, mesh=Mesh(dp=2, zero=zero)
+        ).worst
+        for weights in (None, "bf16")
+    )
+    assert [moment.gathered for moment in frozen.timeline] == [moment.gathered for moment in trained.timeline]
+    assert frozen.weights == trained.weights
