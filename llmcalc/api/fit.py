@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ..calc.memory.fit import LARGEST, Fit, largest_fitting, read_size, smallest_fitting
+from ..calc.memory.weight_formats import WeightFormats
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
@@ -18,7 +19,7 @@ from .accelerators import Gpus, read_gpus
 from .defaults import RESERVE, default_seq
 from .layouts import NODE, Layout, best_layout
 from .load import Source, load
-from .memory import memory
+from .memory import CHECKPOINT, memory, serving_weights
 from .settings import MEMORY, MEMORY_MODE, memory_settings, read_settings
 
 MOST_GPUS, MOST_SERVING_GPUS = 2**14, 128
@@ -220,21 +221,33 @@ def solve_size(name: str, architecture: Architecture, budget: dict[str, Any], ar
 
 
 def solve_quant(architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> list[Candidate]:
-    """Evaluate common weight formats and return the candidates in decreasing order of bits per weight."""
-    found = []
-    for name in FORMATS:
-        tried = check_fit(architecture, **budget, **{**arguments, "weights": name})
-        stored = tried.result.stored
-        found.append(Candidate(name, tried, sum(one.bits for one in stored) / sum(one.elements for one in stored)))
-    return sorted(found, key=lambda tried: -tried.bits)
+    """Evaluate common weight formats and return the candidates in decreasing order of bits per weight.
+
+    If the published checkpoint is quantised, the candidates are its own formats and formats with fewer bits.
+    """
+    dtype = arguments.get("dtype", "bf16")
+    bits = {name: _average_bits(architecture, serving_weights(architecture, name, dtype, (), ())) for name in FORMATS}
+    published = serving_weights(architecture, None, dtype, (), ())
+    if published.published:
+        most = _average_bits(architecture, published)
+        bits = {CHECKPOINT: most, **{name: size for name, size in bits.items() if size < most}}
+    return [
+        Candidate(name, check_fit(architecture, **budget, **{**arguments, "weights": name}), size)
+        for name, size in sorted(bits.items(), key=lambda entry: -entry[1])
+    ]
+
+
+def _average_bits(architecture: Architecture, weights: WeightFormats) -> float:
+    """Return the average number of bits per weight."""
+    stored = weights.stored(architecture)
+    return sum(one.bits for one in stored) / sum(one.elements for one in stored)
 
 
 def solve_gpus(architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> tuple[int, Fit] | None:
     """Return the minimum number of GPUs and the fit check for this number, or None if the model never fits.
 
     In training, only the number of data-parallel ranks varies, and with a serving mesh, only the number of replicas. In
-    serving without a mesh, each number
-    of GPUs uses its best layout.
+    serving without a mesh, each number of GPUs uses its best layout.
     """
     given = arguments.get("mesh") or Mesh()
     rest = {name: value for name, value in arguments.items() if name != "mesh"}

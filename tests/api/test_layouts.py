@@ -145,6 +145,16 @@ def test_solved_sizes_are_solved_for_one_layout() -> None:
     assert not llmcalc.fit("llama3-70b", "h100:4", tp=4, seq=found.solution.value + 1).fits
 
 
+def test_the_best_format_of_a_quantised_checkpoint_is_its_own() -> None:
+    found = llmcalc.fit("gpt-oss-20b", "h100", solve="quant").solution
+    assert found is not None
+    assert found.value == "checkpoint"
+    assert max(tried.bits for tried in found.candidates) == found.candidates[0].bits < 6
+    two = llmcalc.fit("gpt-oss-20b", "h100:2", solve="quant").solution
+    assert two is not None
+    assert [one.bits for one in two.candidates] == [one.bits for one in found.candidates]  # whatever the layout
+
+
 def test_errors_of_the_workload_are_reported() -> None:
     with pytest.raises(SizeError, match="seq: must be an integer of at least 1"):
         llmcalc.fit("llama3-8b", "h100:7", seq=0)

@@ -133,7 +133,8 @@ class InferenceMemory(NotebookDisplay):
         """Return the attributes as a plain dictionary."""
         names = ("peak", "weights", "state", "activations", "phase", "weights_by_component")
         own = {name: getattr(self, name) for name in names}
-        return {**own, "state_by_role": self.state_size.by_role, "ranks": self.mesh.ranks}
+        more = {"ranks": self.mesh.ranks, "host": self.host, "refusals": list(self.refusals)}
+        return {**own, "state_by_role": self.state_size.by_role, **more}
 
 
 def inference_memory(
