@@ -10,7 +10,6 @@ from numpy import einsum
 from . import latent, mlp, routing, shared_experts
 from .functions import plus, rmsnorm
 from .routing import route as route
-from .routing import route_with_shared
 from .step import State, Step
 from .weights import Array, Weight, Weights, matrix, vector
 
@@ -34,9 +33,8 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """Compute ``Σ p_i expert_i(x)`` over the selected experts, plus the shared experts."""
-    routed = step.unnormed if layer.routing.scaled else x
-    chosen, share = route_with_shared(layer, w, routed, step)  # [b q j], and [b q j] before the shared experts' [b q m]
-    own, of_shared = share[:, :, : chosen.shape[2]], share[:, :, chosen.shape[2] :]
+    chosen, share = routing.route_with_shared(layer, w, step.unnormed if layer.routing.scaled else x, step)
+    own, of_shared = share[:, :, : chosen.shape[2]], share[:, :, chosen.shape[2] :]  # [b q j] and [b q m]
     inner = latent.project_in(layer.latent, w, x)
     if layer.scaled_input:
         y = np.sum(_experts(layer, w, inner, chosen, own), axis=2)

@@ -219,7 +219,7 @@ EXECUTED = {
     "a layer is computed twice": Slip("gpt2", "mlp", "forward", _twice, {FORWARD, BACKWARD, DECODE, *MOVES}),
     "a head is computed twice": Slip("t5", "head", "forward", _twice, {FORWARD, BACKWARD, DECODE, *MOVES}),
     "a token is sent to an expert too many": Slip(
-        "mixtral", "moe", "route_with_shared", _one_more_expert,
+        "mixtral", "routing", "route_with_shared", _one_more_expert,
         {EXPERTS, "active parameters", FORWARD, BACKWARD, DECODE, SAVED, *MOVES},
     ),
     "a window keeps a key too many": Slip(
