@@ -12,7 +12,7 @@ from typing import Any
 from .architecture import Architecture, Stack, declare, layer_glossary
 from .layer import Layer
 from .part import nested_fields
-from .record import fields, record
+from .record import MISSING, fields, record
 
 MOST_VALUES = 3
 NOTHING = "–"
@@ -112,7 +112,8 @@ def _fields(layer: Layer) -> Iterator[tuple[Key, Any, Feature]]:
         if size and value is None:
             continue
         alike = any(value == other and _sort(name) == _sort(path) for name, other in sizes.items())
-        usual = value == default or (default is None and alike)
+        is_derived = default is None or (default is MISSING and "." in path)  # or required by a part
+        usual = value == default or (is_derived and alike)
         if size:
             sizes[path] = value
         name = paper_name(layer, path, value) if size else path
@@ -122,7 +123,8 @@ def _fields(layer: Layer) -> Iterator[tuple[Key, Any, Feature]]:
 
 def _sort(name: str) -> str:
     """Return the category of a field (``width`` or ``number``), or the field name if neither category applies."""
-    is_width = name.startswith("d_") or name.endswith(("_dim", ".dim"))
+    name = name.rpartition(".")[2]
+    is_width = name.startswith("d_") or name == "dim" or name.endswith("_dim")
     return "number" if name.startswith("n_") else "width" if is_width else name
 
 
