@@ -118,11 +118,11 @@ class LayerCollectives:
         routed = any(self.is_expert(self.weights.get(name)) for name in names)
         from_experts = [name for name in names if name in self.in_experts]
         combined = None
-        if self.mesh.ep > 1 and routed:
+        stays = self.used & set(equation.out.axes)
+        if self.mesh.ep > 1 and (routed or (from_experts and stays and self.replicas == self.mesh.ep)):
             for operand in equation.operands:
                 if operand.name not in (*self.weights, *self.in_experts):
                     self._dispatch(operand)
-        stays = self.used & set(equation.out.axes)
         if self.mesh.ep > 1 and from_experts and not stays:
             combined = self._combine(self.versions[from_experts[0]])
         if (routed or from_experts) and stays:

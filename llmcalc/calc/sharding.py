@@ -89,7 +89,7 @@ class Mesh:
     @property
     def expert_replicas(self) -> int:
         """Number of ranks that store the same routed experts."""
-        return self.dp * self.tp // (self.ep * self.expert_tp)
+        return self.dp * self.cp * self.tp // (self.ep * self.expert_tp)
 
     def padded(self, length: int) -> int:
         """Return a vocabulary size padded for tensor parallelism."""

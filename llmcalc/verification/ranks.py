@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
 from itertools import product
 from math import prod
 
@@ -29,7 +30,7 @@ class Ranks:
         self.groups = {axis: group for axis, (group, _) in axes.items()}
         self.places = [dict(zip(axes, place, strict=True)) for place in product(*map(range, self.sizes.values()))]
         self.tokens, self.phase = tokens, FORWARD
-        self.exchanged = Counter[tuple[str, str, int, str]]()
+        self.exchanged: dict[tuple[str, str, int, str], Fraction] = defaultdict(Fraction)
         self._known: set[object] = set()
         self._unsaved: set[object] = set()
 
@@ -58,13 +59,16 @@ class Ranks:
         key = self._key(kind, parts, axes)
         found = [made([parts[peer] for peer in self.peers(rank, axes)]) for rank in range(len(parts))]
         if key not in self._known:
-            whole = found[0] if kind == ALL_GATHER else parts[0]
-            group, count = self.groups[axes[0]], prod(self.sizes[axis] for axis in axes)
-            self.exchanged[kind, group, count, self.phase] += whole.size
+            self.count(kind, axes, (found if kind == ALL_GATHER else parts)[0].size)
             self._known.add(key)
             if not is_saved:
                 self._unsaved.add(key)
         return found
+
+    def count(self, kind: str, axes: Sequence[str], n_elements: Fraction | int) -> None:
+        """Count the elements of the tensor of a collective."""
+        count = prod(self.sizes[axis] for axis in axes)
+        self.exchanged[kind, self.groups[axes[0]], count, self.phase] += n_elements
 
     def is_known(self, kind: str, parts: Parts, axes: Sequence[str]) -> bool:
         """Return whether the ranks have the result of a collective already."""

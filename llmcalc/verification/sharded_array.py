@@ -8,12 +8,13 @@ possible. No declaration is read here, so the exchanged elements can be compared
 >>> x, w = divide(np.ones((1, 4)), ranks, {"tp": 1}), divide(np.ones((4, 3)), ranks, {"tp": 0})
 >>> y = np.einsum("bf,fd->bd", x, w)  # a partial sum on each rank
 >>> np.allclose(np.exp(y).whole(), np.exp(4.0)), dict(ranks.exchanged)
-(True, {('all-reduce', 'tp', 2, 'forward'): 3})
+(True, {('all-reduce', 'tp', 2, 'forward'): Fraction(3, 1)})
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
 from functools import partial
 from math import prod
 from typing import Any
@@ -21,11 +22,13 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from ..calc.collectives import ALL_GATHER, ALL_REDUCE, FORWARD, REDUCE_SCATTER
+from ..calc.collectives import ALL_GATHER, ALL_REDUCE, ALL_TO_ALL, FORWARD, REDUCE_SCATTER
 from ..twins.weights import Array
 from .ranks import Parts, Ranks
+from .shape_maps import factors, images, indexed
 
 Splits = dict[str, int]  # divided dimension by mesh axis
+EVERY = -1  # owner of elements that all ranks have
 
 
 def divide(array: Any, ranks: Ranks, splits: Splits, is_weight: bool = False) -> ShardedArray:
@@ -44,6 +47,9 @@ class ShardedArray(NDArrayOperatorsMixin):
         partial: mesh axes along which the local arrays are terms of a sum.
         is_weight: whether the array depends only on weights.
         is_moved: whether all elements are elements of another array.
+        owners: rank along a mesh axis that has each element, or ``EVERY``, if the elements are not divided evenly. The
+            local arrays have all elements, which are NaN on the other ranks. Numbers from the number of ranks on denote
+            the same ranks as the places of experts.
     """
 
     def __init__(
@@ -54,7 +60,10 @@ class ShardedArray(NDArrayOperatorsMixin):
         splits: Splits,
         partial: Iterable[str] = (),
         is_weight: bool = False,
+        owners: dict[str, Array] | None = None,
     ) -> None:
+        self.owners = owners or {}
+        self.sent: set[str] = set()  # mesh axes along which other owners have received the array
         self.ranks, self.parts, self.shape, self.splits = ranks, parts, tuple(shape), splits
         self.partial, self.is_weight, self.is_moved = frozenset(partial), is_weight, False
 
@@ -87,6 +96,9 @@ class ShardedArray(NDArrayOperatorsMixin):
         Raises:
             AssertionError: if ranks that should have equal local arrays have different ones.
         """
+        if self.owners:
+            axis = next(iter(self.owners))
+            return self.routed(axis, np.array(EVERY)).settled().whole()
         ranks, parts = self.ranks, self.parts
         for axis in self.partial:
             parts = [sum(parts[peer] for peer in ranks.peers(rank, [axis])) for rank in range(len(parts))]
@@ -105,7 +117,7 @@ class ShardedArray(NDArrayOperatorsMixin):
 
     def with_parts(self, parts: Parts, shape: Sequence[int], splits: Splits, is_weight: bool = False) -> ShardedArray:
         """Return an array with other parts and the same partial sums."""
-        return ShardedArray(self.ranks, parts, shape, splits, self.partial, is_weight and self.is_weight)
+        return ShardedArray(self.ranks, parts, shape, splits, self.partial, is_weight and self.is_weight, self.owners)
 
     # ------------------------------------------------------------------ placement
 
@@ -161,7 +173,15 @@ class ShardedArray(NDArrayOperatorsMixin):
 
     def as_terms(self, axes: Iterable[str]) -> ShardedArray:
         """Return the array as a sum of zero-padded shares, which needs no exchange."""
+        axes = set(axes)
+        if owned := axes & self.owners.keys():
+            parts = [np.where(self.is_own(rank, owned), part, 0.0) for rank, part in enumerate(self.parts)]
+            kept_owners = {axis: owner for axis, owner in self.owners.items() if axis not in owned}
+            found = ShardedArray(self.ranks, parts, self.shape, self.splits, self.partial | owned, owners=kept_owners)
+            return found.as_terms(axes - owned)
         wanted = [axis for axis in axes if axis in self.splits]
+        if not wanted:
+            return self
         kept = {axis: dim for axis, dim in self.splits.items() if axis not in wanted}
         dims = {self.splits[axis] for axis in wanted}
         shape = [n // prod(self.ranks.sizes[a] for a in kept if kept[a] == dim) for dim, n in enumerate(self.shape)]
@@ -173,7 +193,91 @@ class ShardedArray(NDArrayOperatorsMixin):
                 cut[dim] = self.ranks.share(rank, [axis for axis in wanted if self.splits[axis] == dim], shape[dim])
             padded[tuple(cut)] = part
             parts.append(padded)
-        return ShardedArray(self.ranks, parts, self.shape, kept, self.partial | set(wanted))
+        return ShardedArray(self.ranks, parts, self.shape, kept, self.partial | set(wanted), owners=self.owners)
+
+    def is_own(self, rank: int, axes: Iterable[str]) -> Array:
+        """Return which elements a rank adds to a sum over the given mesh axes."""
+        found = np.ones(self.parts[0].shape, bool)
+        for axis in axes:
+            owner, at = self.local_owner(rank, axis, self.owners[axis]), self.ranks.places[rank][axis]
+            found &= (owner == at) | ((owner == EVERY) & (at == 0))
+        return found
+
+    def local_owner(self, rank: int, axis: str, owner: Array) -> Array:
+        """Return the owners of the elements of a local array."""
+        cut = [slice(None)] * self.ndim
+        for dim in set(self.splits.values()):
+            cut[dim] = self.ranks.share(rank, [axis for axis, at in self.splits.items() if at == dim], self.shape[dim])
+        local = np.broadcast_to(owner, self.shape)[tuple(cut)]
+        return np.where(local == EVERY, EVERY, local % self.ranks.sizes[axis])
+
+    def owner_of(self, axis: str) -> Array:
+        """Return the rank along a mesh axis that has each element."""
+        if axis in self.owners:
+            return self.owners[axis]
+        found = np.full(self.shape, EVERY)
+        if axis in self.splits:
+            dim, count = self.splits[axis], self.ranks.sizes[axis]
+            rows = np.arange(self.shape[dim]) * count // self.shape[dim]
+            found = found * 0 + rows.reshape([-1 if at == dim else 1 for at in range(self.ndim)])
+        return found
+
+    def owned(self, axes: Iterable[str]) -> ShardedArray:
+        """Return the array with owners in place of even divisions along the given mesh axes."""
+        found = self
+        for axis in set(axes) & self.splits.keys():
+            owner, padded = found.owner_of(axis), found.as_terms([axis])
+            padded.partial -= {axis}
+            found = padded.with_owners(axis, owner, padded.parts)
+        return found
+
+    def with_owners(self, axis: str, owner: Array, parts: Parts) -> ShardedArray:
+        """Return an array in which only the owners along a mesh axis keep the elements."""
+        kept = []
+        for rank, part in enumerate(parts):
+            local = self.local_owner(rank, axis, owner)
+            kept.append(np.where((local == self.ranks.places[rank][axis]) | (local == EVERY), part, np.nan))
+        owners = {**self.owners, axis: np.broadcast_to(owner, self.shape)}
+        return ShardedArray(self.ranks, kept, self.shape, self.splits, self.partial, self.is_weight, owners)
+
+    def routed(self, axis: str, owner: Array) -> ShardedArray:
+        """Return the array with other owners along a mesh axis. An all-to-all sends the elements to their owners."""
+        own = self.owned([axis])
+        had, parts = own.owner_of(axis), own.parts
+        if np.any((had != owner) & (had != EVERY)):
+            if axis not in self.sent:
+                self.ranks.count(ALL_TO_ALL, [axis], Fraction(parts[0].size, self.ranks.sizes[axis]))
+                self.sent.add(axis)
+            parts = own._from_owners(axis)
+        return own.with_owners(axis, owner, parts)
+
+    def _from_owners(self, axis: str) -> Parts:
+        """Return the local arrays with the elements of all owners along a mesh axis."""
+        found = []
+        for rank, part in enumerate(self.parts):
+            for at, peer in enumerate(self.ranks.peers(rank, [axis])):
+                part = np.where(self.local_owner(rank, axis, self.owners[axis]) == at, self.parts[peer], part)
+            found.append(part)
+        return found
+
+    def settled(self) -> ShardedArray:
+        """Return the array with even divisions in place of owners, where a dimension is divided evenly."""
+        for axis, owner in self.owners.items():
+            owners = {name: each for name, each in self.owners.items() if name != axis}
+            if np.all(owner == EVERY):
+                return ShardedArray(
+                    self.ranks, self.parts, self.shape, self.splits, self.partial, self.is_weight, owners
+                )
+            for dim, size in enumerate(self.shape):
+                if size % self.ranks.sizes[axis] or dim in self.splits.values():
+                    continue
+                whole = ShardedArray(
+                    self.ranks, self.parts, self.shape, self.splits, self.partial, self.is_weight, owners
+                )
+                divided = whole.narrowed({axis: dim})
+                if np.all((owner == divided.owner_of(axis)) | (owner == EVERY)):
+                    return divided.settled()
+        return self
 
     def as_sum(self, axes: Iterable[str]) -> ShardedArray:
         """Return the array as a sum over the ranks along the given axes, of which the first ones have all terms."""
@@ -189,9 +293,10 @@ class ShardedArray(NDArrayOperatorsMixin):
 
     def moved(self, function: Callable[[Array], Array]) -> ShardedArray:
         """Apply a function that copies or moves elements and treats divided dimensions element by element."""
-        shape, to = _images(function, self.shape)
+        shape, to = images(function, self.shape)
         splits = {axis: to[dim] for axis, dim in self.splits.items()}
         found = self.with_parts([function(part) for part in self.parts], shape, splits, True)
+        found.owners = {axis: function(owner) for axis, owner in self.owners.items()}
         found.is_moved = True
         return found
 
@@ -202,7 +307,7 @@ class ShardedArray(NDArrayOperatorsMixin):
             at = wanted.index(-1)
             wanted[at] = self.size // prod(wanted[:at] + wanted[at + 1 :])
         splits: Splits = {}
-        for old, new in _factors(self.shape, wanted):
+        for old, new in factors(self.shape, wanted):
             axes = [axis for dim in old for axis in self.ranks.sizes if self.splits.get(axis) == dim]
             left = {dim: self.shape[dim] for dim in old}
             at, to = 0, 0
@@ -224,6 +329,7 @@ class ShardedArray(NDArrayOperatorsMixin):
             local = [n // prod(self.ranks.sizes[a] for a in splits if splits[a] == at) for at, n in enumerate(wanted)]
             parts.append(part.reshape(local))
         found = self.with_parts(parts, wanted, splits, True)
+        found.owners = {axis: owner.reshape(wanted) for axis, owner in self.owners.items()}
         found.is_moved = True
         return found
 
@@ -233,15 +339,21 @@ class ShardedArray(NDArrayOperatorsMixin):
 
     def __getitem__(self, index: Any) -> ShardedArray:
         index = index if isinstance(index, tuple) else (index,)
-        dims, is_gather = _indexed(index, self.ndim)
+        dims, is_gather = indexed(index, self.ndim)
         shape = np.broadcast_to(0.0, self.shape)[index].shape
         if self.ranks.phase == FORWARD and prod(shape) < self.size:
             self.reduce(self.partial)
         looked_up = {axis for axis, dim in self.splits.items() if isinstance(dims.get(dim), np.ndarray)}
         looked_up -= {axis for axis in looked_up if self.shape[self.splits[axis]] == self.ranks.tokens}
         cut = {axis for axis, dim in self.splits.items() if dim in dims} - looked_up
-        source = self.gathered(cut).as_terms(looked_up)  # each rank looks up its own entries
+        owned = {axis for axis in cut if self.is_weight and isinstance(dims[self.splits[axis]], int)}
+        owned |= {axis for axis in looked_up if self.ranks.groups[axis] != "tp"}  # rows of tokens
+        source = self.owned(owned).gathered(cut - owned).as_terms(looked_up - owned)  # ranks look up their own entries
+        if self.is_weight:  # an expert, to which tokens are sent even if they are on the same rank
+            source.owners = {axis: owner + self.ranks.sizes[axis] for axis, owner in source.owners.items()}
         found = source.moved(lambda part: part[index])
+        found = found.settled() if found.ndim > 2 and not self.is_weight else found
+        found.is_moved = True
         found.is_weight = self.is_weight and not is_gather
         return found
 
@@ -250,6 +362,8 @@ class ShardedArray(NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         from . import sharded_functions  # imports this module
 
+        if ufunc is np.conj and self.dtype.kind == "f":
+            return self
         if method == "at" and ufunc is np.add:
             return inputs[0].add_at(*inputs[1:])
         if method != "__call__" or options:
@@ -264,62 +378,20 @@ class ShardedArray(NDArrayOperatorsMixin):
     def add_at(self, index: Any, values: Any) -> None:
         """Add values at an index, in place. The array is divided as the values are, apart from indexed dimensions."""
         index = index if isinstance(index, tuple) else (index,)
-        dims, _ = _indexed(index, self.ndim)
-        _, to = _images(lambda part: part[index], self.shape)
+        dims, _ = indexed(index, self.ndim)
+        _, to = images(lambda part: part[index], self.shape)
         dim_of = {at: dim for dim, at in to.items() if dim not in dims}
         kept = {axis: dim_of[at] for axis, at in values.splits.items() if at in dim_of}
         whole = divide(np.zeros(self.shape), self.ranks, kept)
-        values = values.as_terms(values.splits.keys() - kept.keys())
+        terms = values.owned(values.splits.keys() - kept.keys())
+        owners = {}
+        for axis, owner in terms.owners.items():
+            owners[axis] = np.full(self.shape, EVERY)
+            owners[axis][index] = owner
+            if np.any(owners[axis][index] != owner):  # terms of several ranks
+                terms = terms.as_terms([axis])
+                del owners[axis]
         parts = [part.copy() for part in whole.parts]
-        for part, term in zip(parts, values.parts, strict=True):
+        for part, term in zip(parts, terms.parts, strict=True):
             np.add.at(part, index, term)
-        self.parts, self.splits, self.partial = parts, kept, values.partial
-
-
-def _images(function: Callable[[Array], Array], shape: Sequence[int]) -> tuple[Sequence[int], dict[int, int]]:
-    """Return the shape of a function's result, and the dimension of the result that follows each dimension."""
-    found: Sequence[int] = function(np.broadcast_to(0.0, shape)).shape
-    to: dict[int, int] = {}
-    for dim in range(len(shape)):
-        longer = [size * (1 + (at == dim)) for at, size in enumerate(shape)]
-        try:
-            sizes = function(np.broadcast_to(0.0, longer)).shape
-        except (IndexError, ValueError):  # the function fixes the length of this dimension
-            continue
-        changed = [at for at, size in enumerate(found) if sizes[at] != size]
-        if changed:
-            to[dim] = changed[0]
-    return found, to
-
-
-def _indexed(index: tuple[Any, ...], ndim: int) -> tuple[dict[int, Any], bool]:
-    """Return the indices of the dimensions that an index changes, and whether each token has its own index."""
-    n_used = sum(each is not None and each is not Ellipsis for each in index)
-    found: dict[int, Any] = {}
-    dim, is_gather = 0, False
-    for each in index:
-        if each is Ellipsis:
-            dim += ndim - n_used
-        elif each is not None:
-            if not (isinstance(each, slice) and each == slice(None)):
-                found[dim] = each
-            is_gather |= np.ndim(each) > 1  # by token
-            dim += 1
-    return found, is_gather
-
-
-def _factors(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]]:
-    """Return the smallest groups of consecutive dimensions of two shapes that have the same number of elements."""
-    found, first, second = [], 0, 0
-    while first < len(old) or second < len(new):
-        one, two = [first] if first < len(old) else [], [second] if second < len(new) else []
-        first, second = first + len(one), second + len(two)
-        while (sizes := (prod(old[dim] for dim in one), prod(new[dim] for dim in two)))[0] != sizes[1]:
-            if sizes[0] < sizes[1]:
-                one.append(first)
-                first += 1
-            else:
-                two.append(second)
-                second += 1
-        found.append((one, two))
-    return found
+        self.parts, self.splits, self.partial, self.owners = parts, kept, terms.partial, owners

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..calc.collectives import ALL_GATHER, ALL_REDUCE, FORWARD
+from ..twins.weights import Array
 from .ranks import Ranks
-from .sharded_array import ShardedArray, Splits, divide
+from .sharded_array import EVERY, ShardedArray, Splits, divide
 
 LINEAR = (np.negative, np.positive, np.conj)
 SUMS = (np.add, np.subtract)
@@ -41,6 +42,7 @@ def elementwise(ranks: Ranks, function: Any, inputs: Sequence[Any]) -> ShardedAr
     if function is np.multiply and ranks.phase == FORWARD:  # a small factor is gathered instead of a sum reduced
         largest = max(arrays, key=lambda array: array.size)
         arrays = [each if each.size == largest.size else each.gathered(largest.partial) for each in arrays]
+    arrays, owners = _with_equal_owners(function, arrays, shape)
     terms = _terms(ranks, function, arrays, inputs)
     is_weight = all(array.is_weight for array in arrays)
     if function in SUMS and terms:
@@ -59,7 +61,31 @@ def elementwise(ranks: Ranks, function: Any, inputs: Sequence[Any]) -> ShardedAr
             own.append(array.local(rank, wanted))
         parts.append(function(*own))
     at = {axis: dim + len(shape) for axis, dim in splits.items()}
-    return ShardedArray(ranks, parts, shape, at, terms, is_weight)
+    return ShardedArray(ranks, parts, shape, at, terms, is_weight, owners)
+
+
+def _with_equal_owners(
+    function: Any, arrays: list[ShardedArray], shape: Sequence[int]
+) -> tuple[list[ShardedArray], dict[str, Array]]:
+    """Return the operands of an elementwise function with elements on the same ranks, and the owners of the result."""
+    owners: dict[str, Array] = {}
+    for axis in dict.fromkeys(axis for array in arrays for axis in array.owners):
+        divided = [array for array in arrays if axis in array.splits]
+        maps = [np.broadcast_to(array.owner_of(axis), shape) for array in divided or arrays]
+        found = np.max(maps, axis=0)
+        is_equal = all(np.all((each == found) | (each == EVERY)) for each in maps)
+        if function in SUMS and not (is_equal and all(axis not in array.partial for array in arrays)):
+            arrays = [array.as_terms([axis]) for array in arrays]
+            continue
+        for number, array in enumerate(arrays):
+            if axis in array.owners and (divided or not is_equal):
+                first = (0,) * (len(shape) - array.ndim)
+                target = maps[0][first][tuple(slice(0, size) for size in array.shape)]
+                routed = array.routed(axis, target)
+                arrays[number] = routed.settled() if divided else routed
+        if not divided:
+            owners[axis] = found
+    return arrays, owners
 
 
 def _terms(ranks: Ranks, function: Any, arrays: list[ShardedArray], inputs: Sequence[Any]) -> frozenset[str]:
@@ -102,7 +128,8 @@ def einsum(spec: str, *operands: Any, order: str = "K") -> ShardedArray:
             is_saved = ranks.groups[shared[0]] == "tp" and not arrays[1 - loser].is_weight
             dims = {arrays[loser].splits[axis] for axis in shared}
             arrays[loser] = arrays[loser].gathered([a for a in axes if arrays[loser].splits.get(a) in dims], is_saved)
-    terms_along = _terms(ranks, np.multiply, arrays, operands)
+    arrays, owners, masked = _with_rows_of_one_owner(arrays, terms, out)
+    terms_along = _terms(ranks, np.multiply, arrays, operands) | masked
     divided = {axis: term[dim] for term, array in zip(terms, arrays, strict=True) for axis, dim in array.splits.items()}
     parts = []
     for rank in range(len(ranks.places)):
@@ -116,7 +143,41 @@ def einsum(spec: str, *operands: Any, order: str = "K") -> ShardedArray:
         sizes |= dict(zip(term, array.shape, strict=True))
     splits = {axis: out.index(letter) for axis, letter in divided.items() if letter in out}
     summed = {axis for axis, letter in divided.items() if letter not in out}
-    return ShardedArray(ranks, parts, [sizes[letter] for letter in out], splits, terms_along | summed, is_weight)
+    shape = [sizes[letter] for letter in out]
+    owners = {axis: np.broadcast_to(owner, shape) for axis, owner in owners.items()}
+    return ShardedArray(ranks, parts, shape, splits, terms_along | summed, is_weight, owners)
+
+
+def _with_rows_of_one_owner(
+    arrays: list[ShardedArray], terms: Sequence[str], out: str
+) -> tuple[list[ShardedArray], dict[str, Array], frozenset[str]]:
+    """Move the rows of an operand to the rank that has the other operand, such as the weights of an expert.
+
+    Return the operands, the owners of the result, and the mesh axes along which the result is a partial sum.
+    """
+    owners: dict[str, Array] = {}
+    masked: set[str] = set()
+    for axis in dict.fromkeys(axis for array in arrays for axis in array.owners):
+        arrays = [array.owned([axis]) for array in arrays]
+        maps = [(array.is_weight, array.owners[axis]) for array in arrays if axis in array.owners]
+        constant = [owner.flat[0] for _, owner in sorted(maps, key=lambda each: not each[0]) if np.ptp(owner) == 0]
+        if constant:
+            only = constant[0]
+            arrays = [each.routed(axis, np.array(only)) if axis in each.owners else each for each in arrays]
+            owners[axis] = np.array(only)
+            continue
+        rows = [(term, array.owners[axis]) for term, array in zip(terms, arrays, strict=True) if axis in array.owners]
+        term, owner = rows[0]
+        (dim,) = (dim for dim in range(owner.ndim) if np.any(np.diff(owner, axis=dim)))
+        if term[dim] in out:
+            row = owner[tuple(slice(None) if at == dim else 0 for at in range(owner.ndim))]
+            owners[axis] = row.reshape([-1 if letter == term[dim] else 1 for letter in out])
+        else:
+            arrays = [each.as_terms([axis]) if axis in each.owners else each for each in arrays]
+            for each in arrays:
+                each.partial -= {axis}
+            masked.add(axis)
+    return arrays, owners, frozenset(masked)
 
 
 def _along(function: Any, is_linear: bool = True) -> Callable[..., ShardedArray]:
@@ -140,6 +201,9 @@ def _total(function: Any) -> Callable[..., ShardedArray]:
 
     def apply(array: ShardedArray, axis: Any = None, keepdims: bool = False) -> ShardedArray:
         dims = _dims(axis, array.ndim)
+        mixed = [name for name, owner in array.owners.items() if np.any(np.ptp(owner, axis=tuple(dims)))]
+        array = array.as_terms(mixed)
+        owners = {name: np.max(owner, axis=tuple(dims), keepdims=keepdims) for name, owner in array.owners.items()}
         found = {name: dim for name, dim in array.splits.items() if dim in dims}
         kept = {name: dim for name, dim in array.splits.items() if dim not in dims}
         parts = [np.sum(part, axis=tuple(dims), keepdims=keepdims) for part in array.parts]
@@ -147,7 +211,7 @@ def _total(function: Any) -> Callable[..., ShardedArray]:
             parts = [part / prod(array.shape[dim] for dim in dims) for part in parts]
         splits = {n: dim if keepdims else dim - sum(other < dim for other in dims) for n, dim in kept.items()}
         shape = [1 if dim in dims else size for dim, size in enumerate(array.shape) if keepdims or dim not in dims]
-        return ShardedArray(array.ranks, parts, shape, splits, array.partial | found.keys(), array.is_weight)
+        return ShardedArray(array.ranks, parts, shape, splits, array.partial | found.keys(), array.is_weight, owners)
 
     return apply
 
@@ -173,6 +237,9 @@ def _joined(function: Any) -> Callable[..., ShardedArray]:
         given = [each if isinstance(each, ShardedArray) else divide(each, ranks, {}, True) for each in arrays]
         dim = axis % (given[0].ndim + (function is np.stack))
         is_weight = all(each.is_weight for each in given)
+        spread = {name for each in given for name in each.owners}
+        given = [each.owned(spread) for each in given]
+        owners = {name: function([each.owner_of(name) for each in given], axis=axis) for name in spread}
         summed = frozenset[str]().union(*(each.partial for each in given))
         given = [each.as_sum(summed) if summed else each for each in given]
         if function is np.concatenate:
@@ -184,7 +251,7 @@ def _joined(function: Any) -> Callable[..., ShardedArray]:
         parts = [function([each.local(rank, splits) for each in given], axis=axis) for rank in range(len(ranks.places))]
         shape = list(function([np.broadcast_to(0.0, each.shape) for each in given], axis=axis).shape)
         moved = {name: at + (function is np.stack and at >= dim) for name, at in splits.items()}
-        found = ShardedArray(ranks, parts, shape, moved, summed, is_weight)
+        found = ShardedArray(ranks, parts, shape, moved, summed, is_weight, owners)
         found.is_moved = sum(isinstance(each, ShardedArray) for each in arrays) == 1  # the others are constants
         return found
 

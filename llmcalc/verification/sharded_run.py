@@ -18,6 +18,7 @@ from ..calc.sharding import TENSOR_DIVISIONS, Mesh
 from ..core.architecture import Architecture, Stack, declare
 from ..core.declaration import Declaration, Tensor
 from ..core.layer import Layer
+from ..core.part import Part
 from ..core.record import changed
 from ..core.workload import Workload
 from ..twins import gradients
@@ -67,9 +68,18 @@ class ShardedTape(Tape):
         if id(node) in self.sums:
             gradient = gradient.gathered(value.partial)
         gradient = gradient.gathered([a for a, dim in value.splits.items() if gradient.splits.get(a, dim) != dim])
+        if not node.pullbacks and value.is_weight:
+            gradient.owners = {
+                a: np.where(owner < 0, owner, owner % ranks.sizes[a]) for a, owner in gradient.owners.items()
+            }
+        for axis in gradient.owners.keys() | value.owners.keys():
+            if axis in value.splits or axis in value.owners:
+                gradient = gradient.routed(axis, value.owner_of(axis))
+        gradient = gradient if value.owners else gradient.settled()
         is_gathered = value.has_token_rows and not value.splits
         if node.pullbacks and (value.is_weight or value.is_moved or is_gathered):
             return gradient  # reduced once, for the stored weight or for the array from which the elements come
+        gradient = gradient.as_terms(gradient.owners.keys() - value.owners.keys())
         for axes in filter(None, ranks.by_group(gradient.partial & value.splits.keys())):
             gradient.scatter({axis: value.splits[axis] for axis in axes})
         own_groups = {ranks.groups[axis] for axis in value.splits}  # copies of a key head add up in its weights
@@ -103,23 +113,27 @@ def sharded_run(stack: Stack, mesh: Mesh, batch: int = 2, seq: int = 6) -> Shard
     for layer in placed.layers():
         for weight in layer.weights:
             weights.setdefault(layer.names[weight.name], weight.random(rng, SPREAD))
-    x = None if stack.inputs else rng.standard_normal((batch, seq, stack.d_model))
-    ids = rng.integers(0, placed.vocab or 1, (batch, seq))
+    n_sequences = batch * (mesh.ep if mesh.dp > 1 else 1)
+    x = None if stack.inputs else rng.standard_normal((n_sequences, seq, stack.d_model))
+    ids = rng.integers(0, placed.vocab or 1, (n_sequences, seq))
     whole = _train(placed, Tape(), weights, x, ids, rng=np.random.default_rng(1))
 
     ranks = _ranks(architecture, mesh, seq)
     splits = weight_splits(placed, mesh, ranks)
     divided = {name: divide(array, ranks, {}, True) for name, array in weights.items()}
     divided = {name: _reshaped_and_divided(array, *splits[name]) for name, array in divided.items()}
-    over = {axis: 1 for axis in ranks.sizes if ranks.groups[axis] == "cp" or mesh.sp}
+    over = {
+        axis: 0 if ranks.groups[axis] == "ep" else 1 for axis in ranks.sizes if ranks.groups[axis] != "tp" or mesh.sp
+    }
     data = None if x is None else divide(x, ranks, over)
     found = _train(placed, ShardedTape(), divided, data, ids, rng=np.random.default_rng(1))
 
     errors = {name: _error(found[name].whole(), array) for name, array in whole.items()}
-    exchanged = Counter({_named(key): count for key, count in ranks.exchanged.items()})
-    unused = sum(array.parts[0].size for name, array in divided.items() if name not in found)
-    if mesh.cp > 1 and unused:  # all ranks reduce zeros
-        exchanged[ALL_REDUCE, "dp", mesh.cp, UPDATE] += unused
+    exchanged = Counter({_named(key): int(count) for key, count in ranks.exchanged.items()})
+    buffers = {layer.names[weight.name] for layer in placed.layers() for weight in layer.weights if weight.buffer}
+    unused = sum(divided[name].parts[0].size for name in divided.keys() - found.keys() - buffers)
+    if mesh.replicas > 1 and unused:  # all ranks reduce zeros
+        exchanged[ALL_REDUCE, "dp", mesh.replicas, UPDATE] += unused
     return ShardedRun(errors, dict(exchanged), _declared(architecture, mesh, batch, seq))
 
 
@@ -165,7 +179,7 @@ def _error(found: Array, expected: Array) -> float:
 
 def _named(key: tuple[str, str, int, str]) -> tuple[str, str, int, str]:
     kind, group, count, phase = key
-    return kind, "dp" if group == "cp" and phase == UPDATE else group, count, phase
+    return kind, "dp" if group in ("cp", "ep") and phase == UPDATE else group, count, phase
 
 
 def _declared(architecture: Architecture, mesh: Mesh, batch: int, seq: int) -> Exchanged:
@@ -181,18 +195,27 @@ def _declared(architecture: Architecture, mesh: Mesh, batch: int, seq: int) -> E
 # ------------------------------------------------------------------ placement of the weights
 
 
-def divisible(layer: Layer, ranks: int) -> Layer:
-    """Return a layer in which tensor parallelism can divide all axes. Sizes are multiplied by the number of ranks."""
+def divisible(layer: Layer, mesh: Mesh) -> Layer:
+    """Return a layer of which a mesh can divide all axes. Sizes are multiplied by the number of ranks."""
     for _, declaration in declare(layer).walk():
         for axis, size in declaration.axes.items():
             division = declaration.division(axis)
-            if division not in TENSOR_DIVISIONS or not isinstance(size, int) or size % ranks == 0:
+            ranks = mesh.tp if division in TENSOR_DIVISIONS else mesh.ep if division == "expert" else 1
+            if isinstance(size, str) or size % ranks == 0 or (division == "replicated" and ranks % size == 0):
                 continue
-            if division != "replicated" or ranks % size:
-                own = [name for name, value in vars(layer).items() if type(value) is int and value == size]
-                field = declaration.name_of(axis) if declaration.name_of(axis) in own else own[0]
-                return divisible(changed(layer, **{field: size * ranks}), ranks)
+            if larger := _multiplied(layer, size, ranks, declaration.name_of(axis)):
+                return divisible(changed(layer, **larger), mesh)
     return layer
+
+
+def _multiplied(part: Part, size: int, ranks: int, name: str) -> dict[str, Any]:
+    """Return the change that multiplies a size of a layer or of its parts, preferably of the field ``name``."""
+    own = [field for field, value in vars(part).items() if type(value) is int and value == size]
+    if own:
+        return {name if name in own else own[0]: size * ranks}
+    inner = ((field, value) for field, value in vars(part).items() if isinstance(value, Part))
+    changes = ((field, value, _multiplied(value, size, ranks, name)) for field, value in inner)
+    return next(({field: changed(value, **found)} for field, value, found in changes if found), {})
 
 
 def _ranks(architecture: Architecture, mesh: Mesh, seq: int) -> Ranks:
@@ -200,7 +223,8 @@ def _ranks(architecture: Architecture, mesh: Mesh, seq: int) -> Ranks:
     shards = {1, mesh.tp}
     for declaration, tensor in _tensors(architecture.stacks[0]):
         shards |= set(_shards(declaration, tensor, mesh).values())
-    axes: dict[str, tuple[str, int]] = {"cp": ("cp", mesh.cp)} if mesh.cp > 1 else {}
+    sizes = {"ep": mesh.ep if mesh.dp > 1 else 1, "cp": mesh.cp}
+    axes = {axis: (axis, size) for axis, size in sizes.items() if size > 1}
     before = 1
     for count in sorted(shards - {1}):
         axes[f"tp{count}"] = "tp", count // before
@@ -232,6 +256,8 @@ def weight_splits(placed: PlacedStack, mesh: Mesh, ranks: Ranks) -> dict[str, tu
                 splits: Splits = {}
                 for dim, count in _shards(declaration, tensor, mesh).items():
                     splits |= {axis: dim for axis in ranks.sizes if axis.startswith("tp") and int(axis[2:]) <= count}
+                if tensor.active and mesh.ep > 1:
+                    splits |= dict.fromkeys([axis for axis in ranks.sizes if axis == "ep" or mesh.dp == 1], 0)
                 found[layer.names[".".join((*path, tensor.name))]] = shape, splits
     return found
 

@@ -151,6 +151,7 @@ def test_ranks_with_the_same_tokens_reduce_instead() -> None:
     each = 32 * BATCH * SEQ * 4096 * BF16
     assert volumes(found, component="moe") == {
         ("all-reduce", "y", "forward"): each, ("all-reduce", "dx", "backward"): each,
+        ("all-reduce", "dshare", "backward"): 32 * BATCH * SEQ * 2 * BF16,
     }  # fmt: skip
 
 
@@ -266,6 +267,12 @@ def test_stages_send_the_stream_and_its_gradient(chunks: int, sends: list[int]) 
     divided = train("llama3-8b", pp=4, tp=2, sp=True)  # the last stage, with the head, sends only gradients
     assert divided.worst_stage == 3
     assert divided.by_group["pp"] == 4 * BATCH * SEQ * 4096 * BF16 // 2
+
+
+def test_context_parallel_ranks_store_the_same_experts() -> None:
+    found = train("mixtral-8x7b", dp=2, cp=3, ep=2)
+    experts = 32 * 4 * 3 * 4096 * 14336 * BF16
+    assert {each.ranks: volume for each, volume, _ in found.sizes if each.component == "routed experts"} == {3: experts}
 
 
 def test_stages_reduce_the_gradient_of_a_tied_table() -> None:
