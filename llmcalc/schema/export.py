@@ -17,7 +17,7 @@ from ..core.layer import Layer
 from ..core.record import fields
 from .build import ROLES, STACK_FLAGS, STACK_NUMBERS
 from .describe import describe, plain_field
-from .facts import STATUSES, to_entry
+from .facts import DTYPES, STATUSES, to_entry
 from .order import shortest_order
 from .preset import load_text
 from .yaml_writer import write
@@ -25,7 +25,7 @@ from .yaml_writer import write
 _OWN = ("name", "title", "notes", "warnings", "inputs")  # fields that may differ between an architecture and its preset
 _ORDER = (
     "name", "title", "family", "source", "status", "layout", "variables", "kinds", "architecture", "sizes", "expect",
-    "facts", "unmodelled", "notes",
+    "facts", "checkpoint", "unmodelled", "notes",
 )  # fmt: skip
 _ALIASES: dict[str, tuple[str, ...]] = {
     "attention": ("cross_attention", "mqa", "mha", "gqa"),
@@ -47,7 +47,7 @@ Place = tuple[dict[str, Any], str]
 def preset_text(architecture: Architecture, name: str, comment: tuple[str, ...] = ()) -> str:
     """Return the text of a preset called ``name`` for one model, with comment lines at the top.
 
-    Warnings become notes of the preset. Published figures and facts are preserved.
+    Warnings become notes of the preset. Published figures, facts and formats are preserved.
     """
     data = concise(architecture)
     family = data.get("family")
@@ -58,6 +58,7 @@ def preset_text(architecture: Architecture, name: str, comment: tuple[str, ...] 
         "family": family if family != name else None,
         "notes": {"all": notes},
         "facts": {"all": [to_entry(fact) for fact in architecture.facts]},
+        "checkpoint": _checkpoint(architecture.inputs),
     }
     if architecture.expect:
         stem = PurePath(str(architecture.inputs.get("file", ""))).stem
@@ -73,6 +74,15 @@ def preset_text(architecture: Architecture, name: str, comment: tuple[str, ...] 
         message = f"the preset of {architecture.name} would differ in {' and '.join(wrong)}; please report this bug"
         raise LlmcalcError(message)
     return text
+
+
+def _checkpoint(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return the formats of a quantised checkpoint, or nothing for other models and for parts of multimodal models."""
+    method, dtype = inputs.get("quantization"), inputs.get("dtype")
+    if not method or inputs.get("quantization_within"):
+        return {}
+    known = {"dtype": dtype} if dtype in DTYPES else {}
+    return {"all": {"source": str(inputs.get("file") or "config.json"), **known, "quantization_config": dict(method)}}
 
 
 def concise(architecture: Architecture) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from ..core.record import fields
 from .plain_data import mapping_at
 
 STATUSES = ("published", "rumoured")
+DTYPES = ("bfloat16", "float16", "float32")
 # units of training facts; facts without a unit are strings
 TRAINING_UNITS = {
     "training_tokens": "tokens",

@@ -45,6 +45,21 @@ def test_a_derived_preset_does_not_inherit_the_formats_of_its_base() -> None:
     assert llmcalc.memory(preset, seq=7).weights == 2 * llmcalc.params(preset).total
 
 
+def test_an_exported_preset_keeps_the_formats_of_a_config() -> None:
+    from llmcalc.schema.export import preset_text
+    from llmcalc.schema.preset import load_text
+
+    method = {"quant_method": "fp8", "weight_block_size": [128, 128], "modules_to_not_convert": ["lm_head", "gate"]}
+    config = {"model_type": "llama", "hidden_size": 256, "intermediate_size": 640, "num_attention_heads": 2,
+              "num_hidden_layers": 3, "vocab_size": 101, "torch_dtype": "float16",
+              "quantization_config": method}  # fmt: skip
+    model = llmcalc.load(config)
+    again = load_text(preset_text(model, "own"), "own.yaml")
+    assert again.inputs["quantization"] == method
+    assert llmcalc.memory(again, seq=7).weights == llmcalc.memory(model, seq=7).weights
+    assert "checkpoint" not in preset_text(llmcalc.load("gpt2"), "own")
+
+
 def test_formats_of_a_size_override_those_of_all_sizes() -> None:
     def formats(method: str) -> dict[str, object]:
         return {"source": "own", "dtype": "float16", "quantization_config": {"quant_method": method}}

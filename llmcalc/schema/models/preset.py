@@ -8,16 +8,18 @@ from pydantic import ConfigDict, Field, model_validator
 
 from ...core.errors import UnknownNameError
 from ...core.traits import Parallel
-from ..facts import STATUSES, TRAINING_UNITS
+from ..facts import DTYPES, STATUSES, TRAINING_UNITS
 from .validation import PERCENTAGE, Model
 
 if TYPE_CHECKING:
     Status: TypeAlias = str
+    Dtype: TypeAlias = str
     Measured: TypeAlias = str
     Described: TypeAlias = str
     Division: TypeAlias = str
 else:
     Status = Literal[STATUSES]
+    Dtype = Literal[DTYPES]
     Measured = Literal[tuple(quantity for quantity, unit in TRAINING_UNITS.items() if unit)]
     Described = Literal[tuple(quantity for quantity, unit in TRAINING_UNITS.items() if not unit)]
     Division = Literal[tuple(vars(Parallel()))]
@@ -66,7 +68,7 @@ class Checkpoint(Model):
     """Number formats of the published checkpoint, as in its ``config.json``."""
 
     source: Text
-    dtype: Literal["bfloat16", "float16", "float32"] = Field("bfloat16", description="Type of unquantised tensors.")
+    dtype: Dtype = Field("bfloat16", description="Type of unquantised tensors.")
     quantization_config: dict[str, Any] = Field(description="The `quantization_config` of the published config.json.")
 
 
