@@ -99,7 +99,8 @@ def check(
         ep: intended number of expert-parallel ranks.
         max_params: maximum number of parameters, such as ``8e9`` or ``"8B"``.
         max_active: maximum number of active parameters.
-        max_memory: maximum serving memory in bf16 at ``batch`` and ``seq``: bytes or ``"24GiB"``.
+        max_memory: maximum serving memory at ``batch`` and ``seq``, with weights as published or in bf16: bytes
+            or ``"24GiB"``.
         budget: maximum training FLOPs for ``tokens``, such as ``1e24`` or ``"3640PF-days"``.
         tokens: number of training tokens.
         batch: number of sequences.

@@ -44,7 +44,8 @@ def design(
         params: target number of parameters, such as ``13e9`` or ``"13B"``.
         active: target number of active parameters.
         flops: target forward FLOPs per token at ``seq``.
-        memory: target memory at ``batch`` and ``seq``: bytes or ``"24GiB"`` (default settings: serving in bf16).
+        memory: target memory at ``batch`` and ``seq``: bytes or ``"24GiB"`` (default settings: serving
+            with weights as published or in bf16).
         seq: number of tokens per sequence.
         batch: number of sequences.
         multiple: number that all widths must be a multiple of.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from ..api.defaults import STEP_TOKENS
 from ..api.memory import memory
 from ..calc.flops import flops
 from ..calc.kv_cache import state
@@ -63,7 +64,7 @@ def memory_document(model: Architecture, lengths: Sequence[int], batch: int, car
     return Document(
         f"Serving memory of {model.name}, batch {batch}",
         dict,
-        subtitle=("weights, KV cache and computation in bf16; the whole prompt in one prefill",),
+        subtitle=(f"weights as published or in bf16; KV cache in bf16; at most {STEP_TOKENS} tokens in a step",),
         tables=(Table("", heads, rows),),
         pictures=lambda: pictures,
     )
