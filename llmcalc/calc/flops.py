@@ -152,7 +152,8 @@ class Flops(NotebookDisplay):
     def by_layer(self) -> list[Layers]:
         """FLOPs by block type, including the layers before and after the blocks."""
         found: dict[tuple[str, str, Count], tuple[list[int], list[Count]]] = {}
-        for (place, section, run), group in group_by(self.works, lambda work: work.entry[:3]).items():
+        for group in group_by(self.works, lambda work: (id(work.entry.stack), *work.entry[1:3])).values():
+            place, section, run = group[0].entry[:3]
             layers = 0 if run is None else group[0].entry.applied
             count = self.of(group)
             each = Count(*(part // max(layers, 1) for part in count))
