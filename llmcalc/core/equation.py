@@ -24,6 +24,7 @@ Selections (``g:h``) and tags follow ``|``:
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 from .errors import DescriptionError, short_repr
@@ -120,6 +121,21 @@ def read(text: str) -> Equation:
         axis = min(selected - named)
         raise DescriptionError(f"{short_repr(text)} selects axis {axis!r}, but no tensor has this axis")
     return Equation(text.strip(), out, operands, function, select, tags, over, row)
+
+
+def renamed(text: str, tensors: Mapping[str, str], axes: Mapping[str, str]) -> str:
+    """Return the text of an equation with other names of tensors and axes.
+
+    >>> renamed("u[b q f] = x[b q d] wu[d f] | nograd", {"x": "globals"}, {"q": "gt"})
+    'u[b gt f] = globals[b gt d] wu[d f] | nograd'
+    """
+
+    def rename(match: re.Match[str]) -> str:
+        name = tensors.get(match[1], match[1])
+        return name + _AXIS.sub(lambda axis: axes.get(axis[0], axis[0]), match[0].removeprefix(match[1]))
+
+    body, bar, notes = text.partition("|")
+    return _TERM.sub(rename, body) + bar + _AXIS.sub(lambda axis: axes.get(axis[0], axis[0]), notes)
 
 
 def _operand(text: str, line: str) -> Operand:

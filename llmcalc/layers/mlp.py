@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from ..core.declaration import Declaration
+from ..core.equation import renamed
 from ..core.layer import Layer
 from ..core.part import Part
 from ..core.part_family import PartFamily
@@ -128,7 +129,7 @@ class Mlp(Layer):
             self.padding.pad(declaration)
         if self.sequence and self.sequence.n_global:
             declaration.axes["gt"] = self.sequence.n_global
-            lines = (line.replace("x[b q", "globals[b q").replace("b q", "b gt") for line in self._lines())
+            lines = (renamed(line, {"x": "globals"}, {"q": "gt"}) for line in self._lines())
             declaration.equations(*(line + self.sequence.global_tag() for line in lines))
         return declaration.only_stored() if self.unused else declaration
 
