@@ -13,13 +13,12 @@ from ..core.aliases import accepts_aliases
 from ..core.architecture import Architecture, declare
 from ..core.errors import InputError, UnknownNameError
 from ..core.record import changed
-from ..core.setting import AMOUNT, check_values, known_choice, read_length, read_texts
-from ..core.setting import Setting as Parameter
+from ..core.setting import AMOUNT, Setting, check_values, known_choice, read_length, read_texts
 from ..data import tables
 from ..estimate import amounts
 from ..estimate.cost import Machine
 from ..estimate.scaling.forms import TRAIN
-from ..estimate.scaling.law import COUNTS, EXPERT_FORMS, Law, Setting, positive, read_law
+from ..estimate.scaling.law import COUNTS, EXPERT_FORMS, Conditions, Law, positive, read_law
 from ..estimate.scaling.plan import plan
 from ..estimate.scaling.query import Plan, Query
 from ..estimate.training_run import Budget
@@ -32,9 +31,9 @@ USUAL_LAWS = (
 EXPERT_LAWS = ("ludziejewski", "krajewski", "abnar", "clark")
 ALL = "all"
 SETTINGS = (
-    *(Parameter(name, AMOUNT) for name in ("compute", "days", "hours", "dollars", "tokens", "unique", "inference")),
-    *(Parameter(name, float) for name in ("loss", "n_experts", "granularity")),
-    Parameter("inference_cost", float, 1.0), Parameter("seq", int, 4096, least=1), MACHINE, PRICE,
+    *(Setting(name, AMOUNT) for name in ("compute", "days", "hours", "dollars", "tokens", "unique", "inference")),
+    *(Setting(name, float) for name in ("loss", "n_experts", "granularity")),
+    Setting("inference_cost", float, 1.0), Setting("seq", int, 4096, least=1), MACHINE, PRICE,
 )  # fmt: skip
 SEQ = 4096  # default tokens per sequence for laws that count attention [deepseek2024, Table 3]
 
@@ -55,12 +54,12 @@ def law(name: str, parameter: str = "") -> Law:
     return known[name.lower()]
 
 
-def chosen(names: Iterable[str], setting: Setting) -> list[Law]:
+def chosen(names: Iterable[str], conditions: Conditions) -> list[Law]:
     """Look up laws by name. If no names are given, return the default laws for dense or mixture-of-experts models."""
     asked = list(names)
     if asked == [ALL]:
-        return [one for one in laws().values() if setting.experts or one.form not in EXPERT_FORMS]
-    return [law(name, "laws") for name in asked or (EXPERT_LAWS if setting.experts else USUAL_LAWS)]
+        return [one for one in laws().values() if conditions.experts or one.form not in EXPERT_FORMS]
+    return [law(name, "laws") for name in asked or (EXPERT_LAWS if conditions.experts else USUAL_LAWS)]
 
 
 def routed(model: Architecture) -> float | None:
@@ -127,9 +126,9 @@ def scale(
     if isinstance(parameters, Mapping):
         for key, value in parameters.items():
             known_choice("parameters", key, tuple(COUNTS))
-            Parameter("parameters", float, 0).check(value)
+            Setting("parameters", float, 0).check(value)
     else:
-        Parameter("parameters", AMOUNT).check(parameters)
+        Setting("parameters", AMOUNT).check(parameters)
     spent = _budget(machine, price, compute=compute, days=days, hours=hours, dollars=dollars)
     if spent is not None:
         compute = spent.flops.mid
@@ -141,7 +140,7 @@ def scale(
     for name, limited in (("n_experts", n_experts), ("granularity", granularity), ("unique", found["unique"])):
         if limited is not None:
             positive(limited, name, least=1)
-    setting = Setting(n_experts, granularity, found["unique"])
+    conditions = Conditions(n_experts, granularity, found["unique"])
     if architecture is not None:
         counted: Mapping[str, float] | None = counts(architecture, seq)
     elif parameters is None or isinstance(parameters, Mapping):
@@ -150,7 +149,7 @@ def scale(
         number = amounts.amount(parameters, "parameters", "70B") if isinstance(parameters, str) else float(parameters)
         counted = dict.fromkeys(COUNTS, number)
     query = Query(flop, counted, found["tokens"], loss, found["inference"], inference_cost)
-    plan_ = plan(chosen(laws, setting), query, setting, architecture)
+    plan_ = plan(chosen(laws, conditions), query, conditions, architecture)
     return changed(plan_, budget=spent) if spent else plan_
 
 
@@ -195,11 +194,11 @@ def non_embedding_flops(model: Architecture, seq: int) -> float:
     return (step.matmul - logits.matmul) / step.tokens
 
 
-def in_inputs(query: Query, setting: Setting) -> dict[str, Any]:
-    """Return the query and the setting as a plain dictionary."""
+def in_inputs(query: Query, conditions: Conditions) -> dict[str, Any]:
+    """Return the query and the conditions as a plain dictionary."""
     return {
         "compute": query.compute, "parameters": dict(query.parameters) if query.parameters else None,
         "tokens": query.tokens, "loss": query.loss, "inference": query.inference,
-        "inference_cost": query.inference_cost, "unique": setting.unique, "experts": setting.experts,
-        "granularity": setting.granularity,
+        "inference_cost": query.inference_cost, "unique": conditions.unique, "experts": conditions.experts,
+        "granularity": conditions.granularity,
     }  # fmt: skip

@@ -52,16 +52,16 @@ def scale_document(plan: Plan, shapes: Sequence[Shape] = (), seq: int = SEQ) -> 
 
 
 def _question(plan: Plan, spent: Budget | None) -> str:
-    query, setting = plan.query, plan.setting
+    query, conditions = plan.query, plan.setting
     given = [
         spent.said if spent else "",
         f"{about(query.compute, '')} FLOPs" if query.compute and not spent else "",
         f"{about(query.parameters['total'], '')} parameters" if query.parameters else "",
         f"{about(query.tokens, '')} tokens" if query.tokens else "",
         f"a loss of {query.loss:g}" if query.loss else "",
-        f"{about(setting.unique, '')} unique tokens" if setting.unique else "",
+        f"{about(conditions.unique, '')} unique tokens" if conditions.unique else "",
         f"{about(query.inference, '')} tokens of inference" if query.inference else "",
-        f"{setting.experts:g} experts per active expert" if setting.experts else "",
+        f"{conditions.experts:g} experts per active expert" if conditions.experts else "",
     ]
     return f"scaling laws for {', '.join(filter(None, given))}"
 

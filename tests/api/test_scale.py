@@ -11,10 +11,10 @@ from llmcalc.api.scale import EXPERT_LAWS, USUAL_LAWS, counts, law, laws, routed
 from llmcalc.core.errors import InputError, UnknownNameError
 from llmcalc.data import table
 from llmcalc.estimate.scaling.forms import TRAIN
-from llmcalc.estimate.scaling.law import COUNTS, QUANTITIES, Setting
+from llmcalc.estimate.scaling.law import COUNTS, QUANTITIES, Conditions
 from llmcalc.report.catalogues import FORMULAS, LAW_CHECKED
 
-WITH_EXPERTS = Setting(experts=8, granularity=2, unique=1e11)
+WITH_EXPERTS = Conditions(experts=8, granularity=2, unique=1e11)
 
 
 @pytest.mark.parametrize("name", sorted(laws()))
@@ -221,7 +221,7 @@ def test_any_wish_is_answered_or_refused(words: dict[str, float]) -> None:
         assert 1 <= point.parameters < 1e41
         assert 1 <= point.tokens < 1e41
         assert point.loss is None or 0 < point.loss < float("inf")
-        assert point.served is None or -1e-6 <= point.served.saved < 1
+        assert point.served is None or -1e-6 <= point.served.saved <= 1
     assert found.to_dict()["median"]
 
 

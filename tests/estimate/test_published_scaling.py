@@ -6,9 +6,9 @@ import pytest
 
 from llmcalc.api.scale import law
 from llmcalc.estimate.scaling.forms import INFER, TRAIN, Repeated, Surface
-from llmcalc.estimate.scaling.law import Setting
+from llmcalc.estimate.scaling.law import Conditions
 
-DENSE = Setting()
+DENSE = Conditions()
 UNITS = {"M": 1e6, "B": 1e9, "T": 1e12}
 GOPHER = 5.76e23  # FLOPs
 
@@ -17,7 +17,7 @@ def size(text: str) -> float:
     return float(text[:-1]) * UNITS[text[-1]]
 
 
-def surface(name: str, setting: Setting = DENSE) -> Surface:
+def surface(name: str, setting: Conditions = DENSE) -> Surface:
     form = law(name).of(setting)
     assert isinstance(form, Surface)
     return form
@@ -131,7 +131,7 @@ def test_porian_at_chinchillas_budget(name: str, a: float, n: float) -> None:
 
 def test_muennighoff_worth_of_epochs() -> None:
     """[muennighoff2023, Equation 5]: four epochs are worth 93 % of fresh data, sixteen 66 %."""
-    form = law("muennighoff").of(Setting(unique=1e10))
+    form = law("muennighoff").of(Conditions(unique=1e10))
     assert isinstance(form, Repeated)
     for epochs, part in ((4, 0.93), (16, 0.66)):
         assert round(form.effective(1e8, epochs * 1e10)[1] / (epochs * 1e10), 2) == part
@@ -147,7 +147,7 @@ def test_muennighoff_on_25_billion_tokens() -> None:
     """[muennighoff2023, Section 5]: at 9.3e21 FLOPs a model smaller by 27 % than without a limit, for more epochs; the
     printed constants give 23 %, and the lower loss.
     """
-    free, limited = surface("muennighoff"), surface("muennighoff", Setting(unique=25e9))
+    free, limited = surface("muennighoff"), surface("muennighoff", Conditions(unique=25e9))
     n, d = limited.optimum(9.3e21)
     assert 1 - n / free.optimum(9.3e21)[0] == pytest.approx(0.27, abs=0.045)
     assert round(d / 25e9) == 9
@@ -217,7 +217,7 @@ def test_ludziejewski_optima(row: str) -> None:
     flops, *cells = row.split()
     for experts, cell in zip((1, 2, 4, 8, 16, 32), cells, strict=True):
         n, d = map(size, cell.split("/"))
-        found = surface("ludziejewski", Setting(experts=experts)).optimum(float(flops))
+        found = surface("ludziejewski", Conditions(experts=experts)).optimum(float(flops))
         assert found == pytest.approx((n, d), rel=0.025)  # printed to two digits, from constants printed to four
 
 
@@ -235,7 +235,7 @@ LUDZIEJEWSKI_TERMS = """
 @pytest.mark.parametrize("row", LUDZIEJEWSKI_TERMS.strip().splitlines())
 def test_ludziejewski_terms(row: str) -> None:
     experts, m, mu, n, nu = map(float, row.split())
-    form = surface("ludziejewski", Setting(experts=experts))
+    form = surface("ludziejewski", Conditions(experts=experts))
     assert (form.a, form.alpha) == pytest.approx((m, mu), rel=3e-3)
     assert (form.b, form.beta) == pytest.approx((n, nu), rel=3e-3)
     assert form.e == 1.3637
@@ -251,19 +251,23 @@ def test_clark_routing_stops_helping(name: str, cutoff: float) -> None:
     low, high = (10 ** ((-b - up * HALF) / (c + up * HALF)) for up in (1, -1))
     assert low < cutoff < high
     small, large = cutoff / 1e3, 1e15
-    assert law(name).of(Setting(experts=64)).loss(small, 130e9) < law(name).of(Setting(experts=1)).loss(small, 130e9)
-    assert law(name).of(Setting(experts=64)).loss(large, 130e9) > law(name).of(Setting(experts=1)).loss(large, 130e9)
+    assert law(name).of(Conditions(experts=64)).loss(small, 130e9) < law(name).of(Conditions(experts=1)).loss(
+        small, 130e9
+    )
+    assert law(name).of(Conditions(experts=64)).loss(large, 130e9) > law(name).of(Conditions(experts=1)).loss(
+        large, 130e9
+    )
 
 
 def test_krajewski_finer_experts_are_better_and_saturate() -> None:
-    losses = [surface("krajewski", Setting(64, granularity)).loss(1e9, 100e9) for granularity in (1, 2, 4, 8, 16)]
+    losses = [surface("krajewski", Conditions(64, granularity)).loss(1e9, 100e9) for granularity in (1, 2, 4, 8, 16)]
     assert losses == sorted(losses, reverse=True)
     assert losses[0] - losses[1] > losses[3] - losses[4]
 
 
 def test_abnar_sparser_is_better_at_a_size() -> None:
     """[abnar2025, Equation 6]: of models with N total parameters and D tokens, by hand at a sparsity of 0.75."""
-    found = law("abnar").of(Setting(experts=4)).loss(7e9, 3e11)
+    found = law("abnar").of(Conditions(experts=4)).loss(7e9, 3e11)
     parts = [
         0.94,
         16612.5 / 7e9**0.5962,

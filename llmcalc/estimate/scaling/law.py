@@ -26,8 +26,8 @@ SLACK = 1e-6  # tolerance for rounded range limits
 
 
 @record
-class Setting:
-    """Additional inputs to scaling laws.
+class Conditions:
+    """Conditions of training that some scaling laws depend on, besides model size and number of tokens.
 
     Attributes:
         experts: number of experts E, or the ratio E/K for laws with K active experts (None for a dense model).
@@ -95,24 +95,24 @@ class Law:
     checked: str
     note: str
 
-    def of(self, setting: Setting) -> forms.ScalingForm:
-        """Return the formula in N and D for the given setting."""
+    def of(self, conditions: Conditions) -> forms.ScalingForm:
+        """Return the formula in N and D for the given conditions."""
         constants = self.constants
-        if self.form in EXPERT_FORMS and setting.experts is None:
+        if self.form in EXPERT_FORMS and conditions.experts is None:
             hint = "set the number of experts, such as {n_experts=8}"
             raise UnsupportedError("applies only to mixture-of-experts models", parameter="n_experts", hint=hint)
-        experts = setting.experts or 1.0
+        experts = conditions.experts or 1.0
         if self.form == "additive":
             return forms.Surface(**constants)
         if self.form == "kaplan":
             ratio = constants["alpha_n"] / constants["alpha_d"]
             return forms.Surface(0.0, constants["n_c"] ** ratio, ratio, constants["d_c"], 1.0, constants["alpha_d"])
         if self.form == "repeated":
-            if setting.unique:
-                return forms.Repeated(**constants, unique=setting.unique)
+            if conditions.unique:
+                return forms.Repeated(**constants, unique=conditions.unique)
             return forms.Surface(**{name: constants[name] for name in ("e", "a", "alpha", "b", "beta")})
         if self.form == "granular":
-            return forms.granular(constants, setting.granularity or 1.0)
+            return forms.granular(constants, conditions.granularity or 1.0)
         if self.form == "joint":
             return forms.joint(constants, experts)
         if self.form == "sparse":
@@ -126,13 +126,13 @@ class Law:
         over = float(forms.TRAIN) if self.counts == "flops-per-token" else 1.0
         return forms.Path(**path, unit=self.unit, over=over)
 
-    def outside(self, setting: Setting, n: float, d: float, c: float) -> tuple[Outside, ...]:
+    def outside(self, conditions: Conditions, n: float, d: float, c: float) -> tuple[Outside, ...]:
         """Return the values of a point (N, D, C) that are outside the fitted range."""
-        values = {"n": n, "d": d, "c": c, "ratio": d / n, "experts": setting.experts}
+        values = {"n": n, "d": d, "c": c, "ratio": d / n, "experts": conditions.experts}
         if self.form == "granular":
-            values["granularity"] = setting.granularity or 1.0
-        if self.form == "repeated" and setting.unique:
-            values["epochs"] = max(d / setting.unique, 1.0)
+            values["granularity"] = conditions.granularity or 1.0
+        if self.form == "repeated" and conditions.unique:
+            values["epochs"] = max(d / conditions.unique, 1.0)
         found = []
         for quantity, (low, high) in self.range.items():
             if (value := values.get(quantity)) is None:

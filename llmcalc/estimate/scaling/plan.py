@@ -8,13 +8,15 @@ from typing import Any
 from ...core.architecture import Architecture
 from ...core.errors import InputError, UnsupportedError
 from .forms import INFER, TRAIN, Path, Repeated, ScalingForm
-from .law import COUNTS, Law, Setting
+from .law import COUNTS, Conditions, Law
 from .query import LifetimeOptimum, NoAnswer, Plan, Point, Query
 
 
-def plan(laws: Iterable[Law], query: Query, setting: Setting | None = None, model: Architecture | None = None) -> Plan:
+def plan(
+    laws: Iterable[Law], query: Query, conditions: Conditions | None = None, model: Architecture | None = None
+) -> Plan:
     """Answer a query with each law. ``model`` is the architecture that the query's parameters describe, if any."""
-    chosen, found = setting or Setting(), []
+    chosen, found = conditions or Conditions(), []
     failures: list[tuple[str, InputError]] = []
     for law in laws:
         try:
@@ -39,14 +41,14 @@ def _most_informative(failures: list[tuple[str, InputError]]) -> InputError:
     return error
 
 
-def _point(law: Law, query: Query, setting: Setting) -> Point:
-    form = law.of(setting)
+def _point(law: Law, query: Query, conditions: Conditions) -> Point:
+    form = law.of(conditions)
     n = None if query.parameters is None else query.parameters.get(law.counts)
     if n is None and query.parameters is not None:
         raise InputError(f"requires N ({COUNTS[law.counts]}), but N is unknown", parameter="parameters")
     n, d, c = _locate(form, query, n)
     if law.counts == "stored":
-        c /= _stored_per_active(query, setting)
+        c /= _stored_per_active(query, conditions)
     if min(n, d) < 1:
         raise InputError("the optimal number of parameters or tokens is less than 1", hint="use less extreme values")
     on_path = form.path_loss(c) if isinstance(form, Path) and query.free else None
@@ -54,20 +56,20 @@ def _point(law: Law, query: Query, setting: Setting) -> Point:
     more: dict[str, Any] = {}
     if not query.free:
         more |= _optimum_at_loss(form, n, loss)
-    if setting.unique:
-        more["epochs"] = max(d / setting.unique, 1.0)
+    if conditions.unique:
+        more["epochs"] = max(d / conditions.unique, 1.0)
         more["worth"] = form.effective(n, d)[1] if isinstance(form, Repeated) else None
     if query.inference and loss is not None:
         more["served"] = _lifetime_optimum(form, n, d, loss, query)
-    return Point(law, n, d, c, loss, law.outside(setting, n, d, c), **more)
+    return Point(law, n, d, c, loss, law.outside(conditions, n, d, c), **more)
 
 
-def _stored_per_active(query: Query, setting: Setting) -> float:
+def _stored_per_active(query: Query, conditions: Conditions) -> float:
     """Return the ratio of stored to active parameters, from the model if known and from the expert count otherwise."""
     known = query.parameters or {}
     if "active" in known and known["active"] != known.get("stored"):
         return known["stored"] / known["active"]
-    return setting.experts or 1.0
+    return conditions.experts or 1.0
 
 
 def _locate(form: ScalingForm, query: Query, n: float | None) -> tuple[float, float, float]:

@@ -9,7 +9,7 @@ from ...core.architecture import Architecture
 from ...core.errors import InputError
 from ...core.notebook_display import NotebookDisplay
 from ...core.record import fields, record
-from .law import Law, Outside, Setting, positive
+from .law import Conditions, Law, Outside, positive
 
 
 @record
@@ -123,7 +123,7 @@ class Plan(NotebookDisplay):
     """Answers from several scaling laws to one query. ``silent`` lists the laws that have no answer."""
 
     query: Query
-    setting: Setting
+    setting: Conditions
     points: tuple[Point, ...]
     silent: tuple[NoAnswer, ...]
     model: Architecture | None = None
