@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.part import Part
+from ..core.part_family import PartFamily
 from ..core.record import changed, record
 from ..core.traits import Parallel, Roles
 from .mlp import ACTIVATIONS
-from .parts.frames import Frames
-from .parts.frequencies import Frequencies
 
 if TYPE_CHECKING:
     from ..core.shrink import Sizes
+    from .parts.frames import Frames
+    from .parts.frequencies import Frequencies
 
 HALVES = 2
 
@@ -79,7 +81,10 @@ class Conv(Layer):
         "upsample stride": "keep",
         "groups": "3 2",
     }
-    PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"frames": (Frames,), "frequencies": (Frequencies,)}
+    PARTS: ClassVar[Mapping[str, Sequence[type[Part]]]] = {
+        "frames": PartFamily("parts", "frames"),
+        "frequencies": PartFamily("parts", "frequencies"),
+    }
 
     def __post_init__(self) -> None:
         self.check()

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.part import Part
+from ..core.part_family import PartFamily
 from ..core.record import record
 from ..core.traits import Parallel, Roles
 from ._rows import with_prompt
 from .mlp import ACTIVATIONS
-from .parts.frames import Frames
-from .parts.pooler import Pooler
-from .parts.residual_stream import ResidualStream
 from .parts.sequence import INPUT_TOKENS, InputRows
 
 if TYPE_CHECKING:
     from ..core.shrink import Sizes
+    from .parts.frames import Frames
+    from .parts.pooler import Pooler
+    from .parts.residual_stream import ResidualStream
 
 
 @record
@@ -78,11 +80,11 @@ class Linear(Layer):
     INPUT_WIDTH: ClassVar[str] = "d_in"
     OUTPUT_WIDTH: ClassVar[str] = "d_out"
     SHRINK: ClassVar[dict[str, str]] = {"d_in d_out": "width", "groups": "3 2", "merge upsample": "keep"}
-    PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {
-        "pooler": (Pooler,),
+    PARTS: ClassVar[Mapping[str, Sequence[type[Part]]]] = {
+        "pooler": PartFamily("parts", "pooler"),
         "sequence": (InputRows,),
-        "frames": (Frames,),
-        "residual_stream": (ResidualStream,),
+        "frames": PartFamily("parts", "frames"),
+        "residual_stream": PartFamily("parts", "residual_stream"),
     }
 
     def __post_init__(self) -> None:

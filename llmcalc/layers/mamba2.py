@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.part import Part
+from ..core.part_family import PartFamily
 from ..core.record import record
 from ..core.traits import Parallel, Roles
 from ._recurrent import CHUNK_AXES, CONV_AXES, TORCH_CHUNK_AXES, TORCH_CONV_AXES, convolve
 from .mlp import PLAIN
-from .parts.multipliers import SsmMultipliers
-from .parts.time_step import TimeStep
 
 if TYPE_CHECKING:
     from ..core.shrink import Sizes
+    from .parts.multipliers import SsmMultipliers
+    from .parts.time_step import TimeStep
 
 
 @record
@@ -66,7 +68,10 @@ class Mamba2(Layer):
     IS_RECURRENT: ClassVar[bool] = True
     HAS_NORM: ClassVar[bool] = True
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": PLAIN}
-    PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {"time_step": (TimeStep,), "multipliers": (SsmMultipliers,)}
+    PARTS: ClassVar[Mapping[str, Sequence[type[Part]]]] = {
+        "time_step": PartFamily("parts", "time_step"),
+        "multipliers": PartFamily("parts", "multipliers.SsmMultipliers"),
+    }
     SHRINK: ClassVar[dict[str, str]] = {"d_conv": "at most 4", "chunk": "always 5 3"}
 
     def __post_init__(self) -> None:
