@@ -138,7 +138,6 @@ PARTS = {  # modules by class
     "TimeStep": "time_step",
     "TokenIndexer": "token_indexer",
 }
-SCORE_BIASES = ("Alibi", "Distances", "Projected", "Relative")
 _MODULE = {kind: module for module, kinds in SHARED_MODULES.items() for kind in kinds}
 
 
@@ -173,7 +172,7 @@ def __getattr__(name: str) -> type[Part]:
     if name in PARTS:
         globals()[name] = part = getattr(import_module(f".parts.{PARTS[name]}", __name__), name)
         return part  # type: ignore[no-any-return]
-    if name in SCORE_BIASES:
+    if name[:1].isupper() and name.lower() in module_names("score_biases", "layers"):
         globals()[name] = part = getattr(import_module(f".score_biases.{name.lower()}", __name__), name)
         return part  # type: ignore[no-any-return]
     kind = next((kind for kind in kinds() if kind.replace("_", "") == name.lower()), "")
