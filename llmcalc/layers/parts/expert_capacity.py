@@ -31,11 +31,11 @@ class Capacity(Part):
     def __post_init__(self) -> None:
         self.check()
         if (self.share is not None or self.by_score) and not self.batch:
-            raise self.size_error("share", "and by_score require batch: true")
+            raise self.size_error("share", "and by_score require batch: true").under(("batch",))
         if self.share is not None and not 0 < self.share <= 1:
-            raise self.size_error("share", f"must be above 0 and at most 1, not {self.share}")
+            raise self.size_error("share", f"must be above 0 and at most 1, not {self.share}").under(("share",))
         if self.batch and (self.tokens is None) == (self.share is None):
-            raise self.size_error("batch", "requires either tokens or share")
+            raise self.size_error("batch", "requires either tokens or share").under(("batch",))
 
     def without_drops(self) -> Capacity:
         """Return a batch capacity at which no token of a small test batch is dropped."""

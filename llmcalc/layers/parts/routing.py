@@ -108,7 +108,8 @@ class Routing(Part):
     def __post_init__(self) -> None:
         self.check()
         if self.renormalise_power <= 0:
-            raise self.size_error("renormalise_power", f"must be positive, not {self.renormalise_power}")
+            error = self.size_error("renormalise_power", f"must be positive, not {self.renormalise_power}")
+            raise error.under(("renormalise_power",))
 
     def declare(self, declaration: Declaration, scored: str, weighted: str, network: RouterNetwork | None) -> None:
         """Declare the router. ``scored`` is the axis of the scored experts, and ``weighted`` that of the experts of
