@@ -22,7 +22,9 @@ def test_a_beam_of_a_decoder_is_a_sequence_of_its_own(name: str, seq: int, batch
     found = llmcalc.state(model, batch=batch, seq=seq, beams=beams)
     assert found.elements == llmcalc.state(model, batch=batch * beams, seq=seq).elements
     assert found.bytes == llmcalc.state(model, batch=batch * beams, seq=seq).bytes
-    assert state_tree(found).value == found.elements
+    tree = state_tree(found)
+    assert tree.value == found.elements
+    assert all(("n_beams" in node.formula) is (beams > 1) for _, node in tree.walk() if not node.children)
 
 
 @pytest.mark.parametrize("beams", [1, 2, 5])

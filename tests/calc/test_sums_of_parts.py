@@ -55,3 +55,12 @@ def test_frozen_weights_take_as_much_as_trained_weights(zero: int) -> None:
     )
     assert [moment.gathered for moment in frozen.timeline] == [moment.gathered for moment in trained.timeline]
     assert frozen.weights == trained.weights
+
+
+@pytest.mark.parametrize("model", [*MODELS, "t5-small", {"model_type": "llama"}], ids=str)
+def test_saved_tensors_in_fp32_take_at_most_twice_as_much(model: Any) -> None:
+    half, full = (
+        llmcalc.memory(model, mode="training", seq=31, dtype=dtype, convention="torch").activations
+        for dtype in ("bf16", "fp32")
+    )
+    assert half < full <= 2 * half

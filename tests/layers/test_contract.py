@@ -212,6 +212,7 @@ def test_the_small_version_of_a_layer_keeps_its_options(kind: str, data: st.Data
     sizes = Sizes(layer.WIDTH_MULTIPLE)
     layer.reserve_sizes(sizes, getattr(layer, "d_model", 1))
     small = sizes.layer(layer)
+    assert layer.concatenated_width() in (0, getattr(layer, "d_model", 0))
     options, kept = (
         {path: value for path, value, *_ in nested_fields(one) if type(value) is bool} for one in (layer, small)
     )
@@ -226,6 +227,18 @@ def test_a_scan_belongs_to_a_recurrent_kind(kind: str, data: st.DataObject) -> N
     layer = data.draw(layers_of(kind))
     lines = (line for declaration in declarations(layer) for line in equations(declaration))
     assert layer.IS_RECURRENT or not any("scan" in {*line.tags, *(line.function or "").split("_")} for line in lines)
+
+
+@every_kind
+@thorough
+@given(data=st.data())
+def test_the_softmax_of_scores_in_a_fused_kernel_is_in_the_kernel(kind: str, data: st.DataObject) -> None:
+    for declaration in declarations(data.draw(layers_of(kind))):
+        in_kernel: dict[str, bool] = {}
+        for line in equations(declaration):
+            if line.function == "softmax" and in_kernel.get(line.operands[0].name):
+                assert "core" in line.tags, line.text
+            in_kernel[line.out.name] = "core" in line.tags
 
 
 @every_kind

@@ -10,6 +10,7 @@ from llmcalc.core.errors import InputError
 from llmcalc.layers.attention import Attention
 from llmcalc.layers.delta_rule import Kda
 from llmcalc.layers.hyper_connection import HyperConnection
+from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.parts.cross import Cross
 from llmcalc.layers.parts.frames import Frames
 from llmcalc.layers.parts.kv import Kv
@@ -75,3 +76,8 @@ def test_derived_sizes() -> None:
     assert HyperConnection(WIDTH, 3).declare().axes["hr"] == 3 + 3 + 3 * 3
     assert BoxEmbedding(101, 7, 5).declare().axes["d"] == 4 * 7 + 2 * 5
     assert Kda(WIDTH, 5, 7).declare().axes["X"] == 3 * 5 * 7
+
+
+def test_global_tokens_pass_through_the_same_equations() -> None:
+    own, both = (Mlp(WIDTH, 11, gated=True, sequence=sequence).declare().lines for sequence in (None, {"n_global": 7}))
+    assert both == [*own, *(line.replace("x[b q", "globals[b q").replace("b q", "b gt") for line in own)]

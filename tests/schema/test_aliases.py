@@ -3,8 +3,12 @@
 import pytest
 
 import llmcalc
+from llmcalc import layers
+from llmcalc.calc.memory.optimizer import Recipe
+from llmcalc.core.aliases import FIRST_FIELDS, JSON_KEYS, LAYER_FIELDS
 from llmcalc.core.architecture import Architecture
 from llmcalc.core.fingerprint import canonical, fingerprint
+from llmcalc.core.flat_fields import flat_names
 
 
 def _load(stack: dict[str, object], sublayer: dict[str, object]) -> Architecture:
@@ -41,3 +45,16 @@ def test_a_fingerprint_keeps_the_first_names() -> None:
 def test_both_names_at_once_are_an_error() -> None:
     with pytest.raises(llmcalc.InputError, match="in_text"):
         _load({"in_text": True, "replaces_placeholder_tokens": True}, {})
+
+
+@pytest.mark.parametrize("kind", FIRST_FIELDS)
+def test_a_layer_accepts_the_first_names_of_its_fields(kind: str) -> None:
+    found, _ = layers.find(kind)
+    renamed = LAYER_FIELDS.get(kind, {})
+    own = {*found.__match_args__, *renamed, *renamed.values()}  # type: ignore[attr-defined]
+    assert [name for name in FIRST_FIELDS[kind].split() if name not in own and not flat_names(found).has(name)] == []
+
+
+@pytest.mark.parametrize("record", [llmcalc.Mesh, Recipe])
+def test_the_old_names_of_a_record_lead_to_its_fields(record: type) -> None:
+    assert {*JSON_KEYS[record.__name__].values()} <= {*record.__match_args__}  # type: ignore[attr-defined]

@@ -184,3 +184,12 @@ def test_dropout_keeps_masks_of_a_byte() -> None:
         for policy in (ActivationPolicy(), ActivationPolicy(dropout=True))
     ]
     assert sizes[1] - sizes[0] == 3 * STREAM  # of the residual branches
+
+
+def test_a_product_with_a_constant_table_saves_nothing() -> None:
+    workload = Workload(batch=B, seq=Q, mode="train")
+    stack = decoder(Attention(D, H, G, E, score_bias="projected"))
+    rule = ActivationPolicy(attention="eager", bytes=FP32_BYTES, scan="fused")
+    found = saved_tensors(Architecture("small", (stack,)), workload, rule, Mesh())
+    assert found
+    assert not [name for name, _ in found if "sinusoids" in name]
