@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 from ..core.errors import InputError
 from ..core.record import changed
-from ..core.setting import AMOUNT, BATCH, Setting, check_values, read_length
+from ..core.setting import AMOUNT, BATCH, Setting, check_values, read_length, read_texts
 from ..estimate.amounts import share
 from ..schema.shape_search import MULTIPLE, RANKS, WITHIN, Design, Rules, search
 from .defaults import SEQ
 from .quantity import targets
 from .settings import read_settings
+from .sweep import Over, read_axes
 
 SETTINGS = (
     Setting("family", str, ""), Setting("seq", int, SEQ, least=1), BATCH,
@@ -31,6 +34,8 @@ def design(
     multiple: int = MULTIPLE,
     tp: int = RANKS,
     within: float | str = WITHIN,
+    overrides: Sequence[str] = (),
+    over: Over | None = None,
     **settings: Any,
 ) -> Design:
     """Find shapes of a model family that meet a target.
@@ -51,6 +56,9 @@ def design(
         multiple: number that all widths must be a multiple of.
         tp: number of tensor-parallel ranks, which must divide the number of heads.
         within: tolerance relative to the target, such as ``0.02`` or ``"2%"``.
+        overrides: values of model variables that do not vary, such as ``"vocab=128000"``.
+        over: settings of the target's quantity, or model variables, with the values to try, as in ``sweep``. The result
+            describes the first combination, and ``variants`` lists the best shape of each.
         settings: another target, such as ``state="1GiB"``, or settings of the target's quantity, such as
             ``weights="nf4"`` or ``training=True``.
 
@@ -70,7 +78,22 @@ def design(
     ((name, value),) = chosen.items()
     target = known[name].read_amount(value)
     rules = Rules(multiple, tp, share(within, "within"))
-    found = {**read_settings(name, known[name].settings, settings), "seq": seq, "batch": batch}
-    found |= {"tp": tp} if known[name].needs_ranks and "mesh" not in found else {}
-    result = search(family, target, lambda model: known[name].count(model, found), rules)
-    return changed(result, quantity=name)
+    quantity, fixed = known[name], read_texts(overrides, "overrides")
+    base = {"seq": seq, "batch": batch, **({"tp": tp} if quantity.needs_ranks and "mesh" not in settings else {})}
+
+    def best(varied: dict[str, Any]) -> Design:
+        names = {setting.name for setting in quantity.settings}
+        own = {key: value for key, value in varied.items() if key in names}
+        changes = [f"{key}={value}" for key, value in varied.items() if key not in names]
+        found = {**base, **read_settings(name, quantity.settings, {**settings, **own})}
+        return search(family, target, lambda model: quantity.count(model, found), rules, (*fixed, *changes))
+
+    axes = [] if over is None else read_axes(over)
+    for axis in axes:
+        if axis.name in settings:
+            raise InputError("cannot be both fixed and varied", parameter=axis.name, hint="remove it from {over}")
+    points = [dict(zip((axis.name for axis in axes), values, strict=True))
+              for values in product(*(axis.values for axis in axes))]  # fmt: skip
+    results = [best(point) for point in points]
+    variants = tuple((point, result.candidates[0]) for point, result in zip(points, results, strict=True) if point)
+    return changed(results[0], quantity=name, variants=variants)

@@ -187,7 +187,7 @@ def sweep(
         InputError: settings that no quantity depends on, or an invalid workload.
     """
     names = (quantities,) if isinstance(quantities, str) else read_texts(quantities, "quantities")
-    axes = _axes(over)
+    axes = read_axes(over)
     for name in settings.keys() & {axis.name for axis in axes}:
         raise InputError("cannot be both fixed and swept", parameter=name, hint="omit it, or remove it from {over}")
     overrides = read_texts(overrides, "overrides")
@@ -207,7 +207,8 @@ def _as_tuple(values: object) -> tuple[Any, ...]:
     return found
 
 
-def _axes(over: Over) -> list[Axis]:
+def read_axes(over: Over) -> list[Axis]:
+    """Return the axes of a sweep or design."""
     if isinstance(over, str):
         over = [over]
     if isinstance(over, Mapping):

@@ -33,7 +33,7 @@ def design_document(result: Design) -> Document:
         subtitle=structure(best.architecture),
         warnings=() if result.near else (none_near,),
         facts=facts,
-        tables=(_candidates(result, unit), _rules(result, unit)),
+        tables=(_candidates(result, unit), _variants(result, unit), _rules(result, unit)),
         notes=(
             f"the first shape is {result.base} with {overrides}",
             "other sizes scale with d_model or stay unchanged; d_model / n_layers is interpolated between the "
@@ -57,7 +57,25 @@ def _row(candidate: Candidate, names: list[str]) -> tuple[Cell, ...]:
     deep = "n_layers" in candidate.sizes
     sizes = (candidate.sizes.get(name) for name in names)
     shape = (round(candidate.proportion, 1) if deep else None, exp(candidate.unusual) if deep else None)
-    return (*sizes, candidate.value, f"{100 * candidate.off:+.2f} %", *shape)
+    return (*sizes, candidate.value, _off(candidate), *shape)
+
+
+def _variants(result: Design, unit: str) -> Table:
+    """Build a table with the best shape for each combination of the settings that vary."""
+    rows = [
+        (" ".join(f"{name}={value}" for name, value in settings.items()), _sizes(best), best.value, _off(best))
+        for settings, best in result.variants
+    ]
+    value = "has: about bytes" if unit == BYTES else "has: about"
+    return Table("best shape by setting", columns("setting", "best shape", value, "off: name"), rows)
+
+
+def _sizes(candidate: Candidate) -> str:
+    return ", ".join(f"{name} {size}" for name, size in candidate.sizes.items())
+
+
+def _off(candidate: Candidate) -> str:
+    return f"{100 * candidate.off:+.2f} %"
 
 
 def _rules(result: Design, unit: str) -> Table:
@@ -65,8 +83,8 @@ def _rules(result: Design, unit: str) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for label, best in result.without:
         same = best.sizes == result.candidates[0].sizes
-        sizes = "costs nothing" if same else ", ".join(f"{name} {size}" for name, size in best.sizes.items())
-        rows.append((label, sizes, None if same else best.value, "" if same else f"{100 * best.off:+.2f} %"))
+        sizes = "costs nothing" if same else _sizes(best)
+        rows.append((label, sizes, None if same else best.value, "" if same else _off(best)))
     value = "has: about bytes" if unit == BYTES else "has: about"
     return Table("cost of each rule", columns("without the rule", "best shape", value, "off: name"), rows)
 

@@ -7,7 +7,7 @@ hardware before the depth is searched. The parameters, FLOPs or bytes of every c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from math import lcm, log
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from ..core.errors import InputError, SizeError
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, record
 from . import preset_files
+from .overrides import split_override
 from .plain_data import mapping_at
 from .preset import inherit, load_file
 from .template import resolve
@@ -56,11 +57,12 @@ class Candidate:
     off: float
     proportion: float
     unusual: float
+    fixed: tuple[str, ...] = ()  # overrides that all candidates share
 
     @property
     def overrides(self) -> list[str]:
         """Overrides that turn a published size of the family into this model."""
-        return [f"{name}={size}" for name, size in self.sizes.items()]
+        return [*self.fixed, *(f"{name}={size}" for name, size in self.sizes.items())]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the candidate as plain data."""
@@ -69,7 +71,10 @@ class Candidate:
 
 @record
 class Design(NotebookDisplay):
-    """Candidate shapes from best to worst, and the cost of each constraint."""
+    """Candidate shapes from best to worst, and the cost of each constraint.
+
+    ``variants`` lists the best shape for each combination of the settings and variables that vary.
+    """
 
     family: str
     base: str  # the published size nearest to the target
@@ -79,6 +84,7 @@ class Design(NotebookDisplay):
     near: bool  # whether the candidates are within tolerance; if not, the nearest shapes are listed
     without: tuple[tuple[str, Candidate], ...]  # the best shape with each rule dropped
     quantity: str = "params"  # params, active, flops or memory
+    variants: tuple[tuple[dict[str, Any], Candidate], ...] = ()
 
     @property
     def summary(self) -> str:
@@ -88,18 +94,25 @@ class Design(NotebookDisplay):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the design as plain data."""
+        variants = [{"settings": settings, **best.to_dict()} for settings, best in self.variants]
         return {
             "base": self.base,
             "near": self.near,
             "candidates": [one.to_dict() for one in self.candidates],
             "without": [{"rule": label, **best.to_dict()} for label, best in self.without],
+            **({"variants": variants} if variants else {}),
         }
 
 
-def search(name: str, target: int, measure: Measure, rules: Rules | None = None) -> Design:
-    """Find shapes of a family near ``target``. The value of ``measure`` must increase with every size."""
+def search(
+    name: str, target: int, measure: Measure, rules: Rules | None = None, overrides: Sequence[str] = ()
+) -> Design:
+    """Find shapes of a family near ``target``. The value of ``measure`` must increase with every size.
+
+    Sizes that ``overrides`` set do not vary.
+    """
     chosen = rules or Rules()
-    family = _Family(name, measure)
+    family = _Family(name, measure, tuple(overrides))
     found = family.candidates(target, chosen)
     if not found:
         published = family.values.values()
@@ -122,16 +135,22 @@ def search(name: str, target: int, measure: Measure, rules: Rules | None = None)
 class _Family:
     """Published sizes of a preset, and candidate shapes with similar proportions."""
 
-    def __init__(self, name: str, measure: Measure) -> None:
+    def __init__(self, name: str, measure: Measure, overrides: tuple[str, ...] = ()) -> None:
         is_path = name.endswith((".yaml", ".yml"))
         self.file, only = (name, None) if is_path else preset_files.find(name)[:2]
-        self.name, self.measure = Path(self.file).stem, measure
+        self.name, self.measure, self.overrides = Path(self.file).stem, measure, overrides
         data = inherit(preset_files.read_preset(self.file), self.file).data
         sizes: dict[str | None, Any] = dict(mapping_at(data, "sizes").items()) or {None: {}}
         self.variables = {
             size: {**mapping_at(data, "variables"), **(sizes[size] or {})} for size in sizes if only in (None, size)
         }
-        self.models = {size: load_file(self.file, size) for size in self.variables}
+        given = dict(map(split_override, overrides))
+        self.fixed = given.keys() & {variable for own in self.variables.values() for variable in own}
+        if WIDTH in self.fixed:
+            raise InputError(f"cannot set {WIDTH}, which varies", parameter="overrides", hint="omit it")
+        for own in self.variables.values():
+            own |= {variable: given[variable] for variable in self.fixed & own.keys()}
+        self.models = {size: load_file(self.file, size, overrides) for size in self.variables}
         self.values = {size: measure(model) for size, model in self.models.items()}
         if not all(self.values.values()):
             text = f"the quantity is 0 for the published sizes of {self.name}"
@@ -169,13 +188,13 @@ class _Family:
         low, high = known[WIDTH] * growth / WIDEST_SPREAD, known[WIDTH] * growth * WIDEST_SPREAD
         step *= max(1, int((high - low) / step / MOST_WIDTHS))
         for width in range(max(step, int(low) // step * step), int(high) + step, step):
-            sizes = _scaled(own, known, width, rules)
+            sizes = _scaled(own, known, width, rules, self.fixed)
             if sizes:
                 yield sizes
 
     def _shapes(self, base: str | None, sizes: Sizes, target: int, wanted: float) -> Iterator[Candidate]:
         """Return the candidate with the best depth, or with the current depth if the depth is not a variable."""
-        if not isinstance(self.variables[base].get(DEPTH), int):
+        if DEPTH in self.fixed or not isinstance(self.variables[base].get(DEPTH), int):
             yield from self._candidate(base, sizes, target, wanted)
             return
 
@@ -197,15 +216,17 @@ class _Family:
         found = self._model(base, sizes)
         if found:
             model, value = found
-            ratio = sizes[WIDTH] / sizes.get(DEPTH, 1)
-            yield Candidate(sizes, model, value, value / target - 1, ratio, abs(log(ratio / wanted)))
+            depth = sizes.get(DEPTH, self.known[base].get(DEPTH))
+            ratio = sizes[WIDTH] / (depth if isinstance(depth, int) else 1)
+            yield Candidate(sizes, model, value, value / target - 1, ratio, abs(log(ratio / wanted)), self.overrides)
 
     def _model(self, base: str | None, sizes: Sizes) -> tuple[Architecture, int] | None:
         """Return a model with the given sizes and the measured value, or None if the sizes are incompatible."""
         key = base, tuple(sorted(sizes.items()))
         if key not in self.measured:
             try:
-                model = load_file(self.file, base, [f"{name}={size}" for name, size in sizes.items()])
+                changes = [f"{name}={size}" for name, size in sizes.items()]
+                model = load_file(self.file, base, [*self.overrides, *changes])
                 self.measured[key] = model, self.measure(model)
             except SizeError:
                 self.measured[key] = None
@@ -220,12 +241,14 @@ def _sorted(found: list[Candidate], rules: Rules) -> list[Candidate]:
     return sorted(near or found, key=lambda shape: (abs(shape.off), shape.unusual))
 
 
-def _scaled(own: dict[str, Any], known: dict[str, Any], width: int, rules: Rules) -> Sizes | None:
+def _scaled(
+    own: dict[str, Any], known: dict[str, Any], width: int, rules: Rules, fixed: Collection[str] = ()
+) -> Sizes | None:
     """Return the integer sizes for a stream width, or None if the heads do not divide evenly among ranks."""
     growth = width / known[WIDTH]
     sizes = {WIDTH: width}
     for name, size in own.items():
-        if type(size) is not int or name in (WIDTH, DEPTH, KV_HEADS, *KEPT):
+        if type(size) is not int or name in (WIDTH, DEPTH, KV_HEADS, *KEPT, *fixed):
             continue
         if name == HEADS and _head_width(known) > 1:
             sizes[name] = width // _head_width(known)
@@ -233,8 +256,8 @@ def _scaled(own: dict[str, Any], known: dict[str, Any], width: int, rules: Rules
             sizes[name] = _rounded(size * growth, rules.ranks)
         elif name.startswith("d_"):
             sizes[name] = _rounded(size * growth, rules.multiple if size >= rules.multiple else 1)
-    heads = sizes.get(HEADS)
-    if heads and isinstance(own.get(KV_HEADS), int):
+    heads = known[HEADS] if HEADS in fixed else sizes.get(HEADS)
+    if heads and isinstance(own.get(KV_HEADS), int) and KV_HEADS not in fixed:
         kv_heads, ranks = own[KV_HEADS], rules.ranks
         divisors = [number for number in range(1, heads + 1) if heads % number == 0]
         nearest = min(divisors, key=lambda number: (number % min(ranks, number) != 0, abs(log(number / kv_heads))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -178,3 +179,62 @@ def test_bad_input_is_one_message(words: list[str], told: str, capsys: Capture) 
     assert captured.out == ""
     assert told in captured.err
     assert "Traceback" not in captured.err
+
+
+def test_overrides_do_not_vary() -> None:
+    fixed = ("vocab=64000", "n_kv_heads=4")
+    found = llmcalc.design("llama3", params="3B", overrides=fixed, within="5%")
+    assert found.near
+    for candidate in found.candidates:
+        assert not candidate.sizes.keys() & {"vocab", "n_kv_heads"}
+        model = llmcalc.load(found.base, overrides=candidate.overrides)
+        assert llmcalc.params(model).total == candidate.value
+        assert model.stacks[0].runs[0].block.sublayers[0].branches[0].layer.n_kv_heads == 4  # type: ignore[attr-defined]
+    deep = llmcalc.design("llama3", params="3B", overrides=["n_layers=50"], within="20%").candidates[0]
+    assert deep.proportion == deep.sizes["d_model"] / 50
+    assert deep.overrides[0] == "n_layers=50"
+    with pytest.raises(InputError, match="cannot set d_model"):
+        llmcalc.design("llama3", params="3B", overrides=["d_model=1024"])
+
+
+def test_settings_meshes_and_variables_vary() -> None:
+    over = {"weights": ["bf16", "nf4"], "tp": [1, 2], "vocab": [32000, 64000]}
+    found = llmcalc.design("llama3", memory="24GiB", seq=64, over=over, within="9%")
+    assert [tuple(settings.values()) for settings, _ in found.variants] == [*product(*over.values())]
+    assert found.variants[0][1] == found.candidates[0]
+    settings, best = found.variants[-2]
+    assert settings == {"weights": "nf4", "tp": 2, "vocab": 32000}
+    assert best.overrides[0] == "vocab=32000"
+    mesh = llmcalc.Mesh(tp=2)
+    assert best.value == llmcalc.memory(best.architecture, weights="nf4", mesh=mesh, seq=64).peak
+    alone = llmcalc.design(
+        "llama3", memory="24GiB", seq=64, weights="nf4", mesh=mesh, overrides=["vocab=32000"], within="9%"
+    )
+    assert alone.candidates[0] == best
+    assert alone.variants == ()
+    with pytest.raises(InputError, match="weights: cannot be both fixed and varied"):
+        llmcalc.design("llama3", memory="24GiB", weights="nf4", over="weights=bf16,nf4")
+    with pytest.raises(UnknownNameError, match="colour"):
+        llmcalc.design("llama3", memory="24GiB", over="colour=1,2")
+
+
+def test_the_best_shape_of_each_setting_is_printed(capsys: Capture) -> None:
+    line = [
+        "design",
+        "llama3",
+        "--traffic",
+        "9GB",
+        "--seq",
+        "16",
+        "--over",
+        "kernels=fused,unfused",
+        "--set",
+        "vocab=999",
+    ]
+    assert main([*line, "--json"]) == 0
+    variants = json.loads(capsys.readouterr().out)["result"]["variants"]
+    assert [each["settings"] for each in variants] == [{"kernels": "fused"}, {"kernels": "unfused"}]
+    assert main([*line, "--format", "plain"]) == 0
+    text = capsys.readouterr().out
+    assert "best shape by setting" in text
+    assert "kernels=unfused" in text

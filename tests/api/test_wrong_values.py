@@ -163,7 +163,8 @@ FUNCTIONS: Table = {
         "communication": ("count", "9GiB", {"params": None}),
         "memory": ("count", "24GiB", {"params": None}), "seq": ("count", 5, {"memory": "24GiB", "params": None}),
         "batch": ("count", 3, {"memory": "24GiB", "params": None}), "multiple": ("count", 64, {}),
-        "tp": ("count", 4, {}), "within": ("share", 0.02, {}),
+        "tp": ("count", 4, {}), "within": ("share", 0.02, {}), "overrides": ("names", ["vocab=64000"], {}),
+        "over": ("name", "vocab=32000,64000", {}),
     }),
     "fit": ({"model": "gpt2", "gpu": "h100"}, {
         **MODEL, **SIZES, **CONVENTION, **by_flag(MEMORY), "gpu": ("count", "h100", {}), "count": ("count", 1, {}),

@@ -46,6 +46,7 @@ LINES = [
     "rule",
     "rule HW005",
     "design llama3 --params 13B",
+    "design llama3 --params 13B --over vocab=32000,64000",
     "timeline llama",
     "scale --compute 1e23",
     "scale llama3-8b --tokens 1T",

@@ -6,9 +6,10 @@ from typing import Any
 
 from ...api.quantity import targets
 from ..memory_options import quantity_options, settings
-from ..options import BATCH, OUTPUT, example, metavar, values
+from ..options import BATCH, OUTPUT, SET, example, metavar, values
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
+from .sweep import OVER
 
 FAMILY = Argument(
     "family", "Preset family, such as llama3, or preset file to scale while keeping its proportions.", complete="models"
@@ -23,6 +24,7 @@ SETTINGS = (
     Option("--within", "Tolerance relative to the target.", "SHARE", default="2%"),
 )  # fmt: skip
 
+VARIED = (SET, OVER)
 OF_QUANTITY = quantity_options(targets().values(), without=SETTINGS)
 
 
@@ -32,7 +34,17 @@ def run(family: str, **given: Any) -> Answer:
     from ...api.design import design
     from ...report.design import design_document
 
-    return design_document(design(family, **values(SETTINGS, given), **settings(given, OF_QUANTITY)))
+    return design_document(
+        design(
+            family,
+            **values(SETTINGS, given),
+            overrides=given["overrides"],
+            over=given["over"] or None,
+            **settings(given, OF_QUANTITY),
+        )
+    )
 
 
-COMMANDS = (Command("design", (FAMILY, *SETTINGS, *OF_QUANTITY, *OUTPUT), run, "llmcalc design llama3 --params 13B"),)
+COMMANDS = (
+    Command("design", (FAMILY, *SETTINGS, *VARIED, *OF_QUANTITY, *OUTPUT), run, "llmcalc design llama3 --params 13B"),
+)
