@@ -43,6 +43,13 @@ def test_the_ranks_of_a_collective_are_a_dimension_of_the_mesh(mesh: dict[str, A
     found = llmcalc.communication("mixtral-8x7b", batch=8, seq=64, mode="train", **mesh)
     assert found.collectives
     assert {each.group for each in found.collectives} <= set(Mesh.__match_args__)
+    assert {each.kind for each in found.collectives} <= {
+        "all-reduce",
+        "all-gather",
+        "reduce-scatter",
+        "all-to-all",
+        "send",
+    }
 
 
 @pytest.mark.parametrize("zero", [0, 3])
@@ -64,3 +71,20 @@ def test_saved_tensors_in_fp32_take_at_most_twice_as_much(model: Any) -> None:
         for dtype in ("bf16", "fp32")
     )
     assert half < full <= 2 * half
+
+
+def test_only_updates_depend_on_the_format_of_gradients() -> None:
+    half, full = (
+        llmcalc.communication("qwen3-8b", batch=2, seq=64, mode="train", tp=2, sp=True, gradients=gradients).sizes
+        for gradients in ("bf16", "fp32")
+    )
+    assert {each.phase for each, *_ in half} == {"forward", "backward", "update"}
+    for (each, volume, _), (_, in_fp32, _) in zip(half, full, strict=True):
+        assert in_fp32 == volume * (2 if each.phase == "update" else 1), each
+
+
+@pytest.mark.parametrize("cache", [None, "q8_0", "q4_0"])
+def test_a_decode_step_reads_the_cache_and_writes_one_token(cache: str | None) -> None:
+    context, settings = 64, {"cache": cache} if cache else {}
+    found = llmcalc.traffic("llama3.2-1b", mode="decode", batch=2, context=context, **settings)
+    assert found.by_kind["cache"] == llmcalc.state("llama3.2-1b", batch=2, seq=context + 2, **settings).bytes

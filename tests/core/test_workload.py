@@ -45,3 +45,11 @@ def test_what_is_left_out_is_one_prompt_of_text() -> None:
     told = Workload()
     assert (told.batch, told.seq, told.mode, told.context, told.patches) == (1, 2048, "forward", 0, 0)
     assert told == Workload(batch=1, seq=2048)
+
+
+def test_patches_and_frames_need_an_encoder_that_reads_them() -> None:
+    vision, audio = ({"model_type": name} for name in ("llava", "qwen2_audio"))
+    for model, name in (("gpt2", "patches"), ("gpt2", "frames"), (vision, "frames"), (audio, "patches")):
+        with pytest.raises(InputError, match=f"{name}: .* has no encoder"):
+            _ = llmcalc.flops(model, seq=1000, **{name: 144}).total
+    assert llmcalc.flops(vision, seq=1000, patches=576).total > llmcalc.flops(vision, seq=1000).total

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from importlib import import_module
@@ -31,13 +32,15 @@ from llmcalc.core.shrink import Sizes
 from llmcalc.core.traits import divisions, glossary, role_fields
 from llmcalc.core.zoo_search import find_module
 from llmcalc.layers.mlp import ACTIVATIONS
-from llmcalc.testing import _repaired, is_required, smallest
+from llmcalc.testing import _fields, _repaired, _values, is_required, smallest
 from llmcalc.testing import layers as layers_of
 
 KINDS = layers.kinds()
 every_kind = pytest.mark.parametrize("kind", KINDS)
 thorough = settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 
+TAPS = {"K", "taps", "tf", "fr", "py", "px", "one"}  # of a convolution; only the weight has these axes
+SUMMED = {"zs", "j"}  # states of earlier chunks, and vectors that an index selects
 TAKEN = {"na", "nl", "L"}  # one of the adapters or layers that take turns, some of the rows of positions
 A_WORKLOAD = dict.fromkeys(WORKLOAD, 3) | {"q": 5, "c": 2, "k": 7}
 
@@ -239,6 +242,29 @@ def test_the_softmax_of_scores_in_a_fused_kernel_is_in_the_kernel(kind: str, dat
             if line.function == "softmax" and in_kernel.get(line.operands[0].name):
                 assert "core" in line.tags, line.text
             in_kernel[line.out.name] = "core" in line.tags
+
+
+@every_kind
+@thorough
+@given(data=st.data())
+def test_both_operands_have_the_axes_that_a_product_sums_over(kind: str, data: st.DataObject) -> None:
+    for declaration in declarations(data.draw(layers_of(kind))):
+        for line in equations(declaration):
+            operands = line.operands if line.function is None and len(line.operands) > 1 else ()
+            counts = Counter(axis for operand in operands for axis in {*operand.axes} & {*line.contracted})
+            assert {axis for axis, count in counts.items() if count == 1} <= TAPS | SUMMED, line.text
+
+
+@every_kind
+@thorough
+@given(data=st.data())
+def test_an_error_about_random_fields_names_one_of_them(kind: str, data: st.DataObject) -> None:
+    found, entries = _fields(kind)
+    values = {entry.name: data.draw(_values(found, entry, 7)) for entry in entries}
+    try:
+        found(**values)
+    except InputError as error:
+        assert error.field in values  # noqa: PT017
 
 
 @every_kind

@@ -58,3 +58,10 @@ def test_a_layer_accepts_the_first_names_of_its_fields(kind: str) -> None:
 @pytest.mark.parametrize("record", [llmcalc.Mesh, Recipe])
 def test_the_old_names_of_a_record_lead_to_its_fields(record: type) -> None:
     assert {*JSON_KEYS[record.__name__].values()} <= {*record.__match_args__}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("model", "known"), [("gpt2", "2ac122cd59cd"), ("deepseek-v3", "9bbd4d65f463"), ("mamba-130m", "1356303da384")]
+)
+def test_a_fingerprint_never_changes(model: str, known: str) -> None:
+    assert fingerprint(llmcalc.load(model)).startswith(f"sha256:{known}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ....core.declaration import Declaration
-from ....core.errors import SizeError
 from ....core.record import record
 from ....layers._attention_parts import FLASH, add_softmax, inherit_docs
 from ....layers.attention import Attention
@@ -28,8 +27,10 @@ class MergedAttention(Attention):
         for name in _EXCLUDED.split():
             if getattr(self, name):
                 raise self.size_error(name, "is not supported")
-        if not self.causal or self.score_bias:
-            raise SizeError("requires causal: true and score_bias: none", where=self.kind())
+        if not self.causal:
+            raise self.size_error("causal", "must be true")
+        if self.score_bias:
+            raise self.size_error("score_bias", "must be none")
 
     def declare(self) -> Declaration:
         """Declare the attention and the cached keys and values of the encoder tokens."""
