@@ -31,6 +31,7 @@ from llmcalc.layers.gemma3n import AltUp, PerLayerGate, PerLayerTable
 from llmcalc.layers.head import Head
 from llmcalc.layers.hyper_connection import HyperConnection
 from llmcalc.layers.linear import Linear
+from llmcalc.layers.mamba2 import Mamba2
 from llmcalc.layers.mla import Mla
 from llmcalc.layers.mlp import Mlp
 from llmcalc.layers.moe import Moe
@@ -39,8 +40,9 @@ from llmcalc.layers.parts.bounds import Bounds
 from llmcalc.layers.parts.expert_capacity import Capacity
 from llmcalc.layers.parts.gate import Gate
 from llmcalc.layers.parts.ids import Ids
+from llmcalc.layers.parts.inner_norm import InnerNorm
 from llmcalc.layers.parts.latent import Latent
-from llmcalc.layers.parts.multipliers import MlpMultipliers
+from llmcalc.layers.parts.multipliers import MlpMultipliers, SsmMultipliers
 from llmcalc.layers.parts.qk_norm import QkNorm
 from llmcalc.layers.parts.residual_stream import ResidualStream
 from llmcalc.layers.parts.rope import Rope, Yarn
@@ -48,6 +50,7 @@ from llmcalc.layers.parts.routing import ExpertGroups, RouterNetwork, Routing
 from llmcalc.layers.parts.sequence import InputRows, LogitRows, SequenceRows
 from llmcalc.layers.parts.shared_experts import ScoredSharedExperts, SharedExperts
 from llmcalc.layers.parts.sphere import Sphere
+from llmcalc.layers.parts.time_step import TimeStep
 from llmcalc.layers.patch import Patch
 from llmcalc.layers.scale import Scale
 from llmcalc.layers.score_biases.relative import Relative
@@ -248,6 +251,17 @@ VARIANTS: dict[str, Layer] = {
         WIDTH, 7, 6, 1, routing=Routing(correction="buffer"), router_network=RouterNetwork(5, True), n_null_experts=1
     ),
     "bounded mlp": Mlp(WIDTH, 17, "situ", gated=True, bounds=Bounds(gate_softcap=1.5, up_softcap=2.5)),
+    "mlp clamped after its activation": Mlp(WIDTH, 7, "silu", gated=True, bounds=Bounds(1.0, clamp_late=True)),
+    "mlp with an inner norm": Mlp(WIDTH, 7, "silu", gated=True, inner_norm=InnerNorm("layernorm", 1e-3)),
+    "state space with bounds and factors": Mamba2(
+        WIDTH,
+        3,
+        5,
+        4,
+        chunk=5,
+        time_step=TimeStep(0.1, 0.9),
+        multipliers=SsmMultipliers(0.5, 2.0, 0.3, 0.7, 1.1, 1.3, 0.9),
+    ),
     "bounded mlp without a gate": Mlp(WIDTH, 17, "situ", bounds=Bounds(gate_softcap=1.5)),
     "delta rule with a full gate": Kda(WIDTH, 3, 5, chunk=4, gate_rank=2, full_gate=True, decay_bound=-5.0),
     "mixture in a normed latent space": Moe(
