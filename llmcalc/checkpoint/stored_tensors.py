@@ -7,7 +7,6 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.errors import UnknownNameError
-from ..core.layer import Layer
 from ..core.ledger import Row
 from .layouts import DIGITS, Rule, alternation, conditions_of, find_layout, published_name
 
@@ -104,14 +103,13 @@ def layout_keys(row: Row) -> list[str]:
         places = [entry.name, entry.name.rstrip(DIGITS), f"{entry.section}/{entry.layer.kind()}"]
     elif entry.layer.kind() == "norm":
         mixer = entry.stack.runs[entry.run].block.sublayers[entry.number].branches[0].layer
-        places = [f"{place}{entry.name}" for place in (f"{sublayer}/", f"{_place(mixer)}.", f"sublayer{entry.number}.")]
+        places = [
+            f"{place}{entry.name}" for place in (f"{sublayer}/", f"{mixer.layout_name()}.", f"sublayer{entry.number}.")
+        ]
     else:
-        places = [f"{sublayer}/{_place(entry.layer)}", _place(entry.layer)]
+        name = entry.layer.layout_name()
+        places = [f"{sublayer}/{name}", name]
     return [".".join((place, *row.part, row.tensor.name)) for place in places]
-
-
-def _place(layer: Layer) -> str:
-    return "cross_attention" if getattr(layer, "cross", False) else layer.kind()
 
 
 def _grouped(result: Params, name: str, buffers: bool) -> Iterable[tuple[Rule | None, list[Row], int | None]]:

@@ -84,6 +84,7 @@ class Traits:
         AXES: lines with the letters, name and meaning of each axis that only this kind uses.
         PARALLEL: axes that parallelism shards, in addition to those of the base classes.
         ROLES: fields by role, in addition to those of the base classes.
+        LAYOUT_NAMES: names in checkpoint layouts of layers that set a field, by field.
         NUMBER_CLASS: class of number formats for the weights.
         HAS_ORDER: whether the output always depends on the order of the tokens.
         HAS_NORM: whether the kind is a norm over the full width or contains one.
@@ -97,6 +98,7 @@ class Traits:
     AXES: ClassVar[str] = ""
     PARALLEL: ClassVar[Parallel] = Parallel(whole="d one")
     ROLES: ClassVar[Roles] = Roles()
+    LAYOUT_NAMES: ClassVar[dict[str, str]] = {}
     NUMBER_CLASS: ClassVar[str] = MATRIX
     HAS_ORDER: ClassVar[bool] = False
     HAS_NORM: ClassVar[bool] = False
@@ -109,6 +111,11 @@ class Traits:
     def kind(cls) -> str:
         """Return the name of the kind, which is the name of its module unless the class sets ``KIND``."""
         return vars(cls).get("KIND") or cls.__module__.rpartition(".")[2]
+
+    def layout_name(self) -> str:
+        """Return the name of the layer in checkpoint layouts, which is the kind or a name in ``LAYOUT_NAMES``."""
+        own = vars(self)
+        return next((name for field, name in self.LAYOUT_NAMES.items() if own[field]), self.kind())
 
     def component(self) -> str:
         """Return the name under which breakdowns list the layer, such as ``short conv``."""

@@ -111,6 +111,7 @@ class AttentionFields(Layer):
     ROLES: ClassVar[Roles] = Roles(
         heads="n_heads", kv_heads="n_kv_heads", head_widths="d_head d_head_v", windows="window", chunks="chunk"
     )
+    LAYOUT_NAMES: ClassVar[dict[str, str]] = {"cross": "cross_attention"}
     HEADS_TOGETHER: ClassVar[int] = 1  # heads come in multiples of this number
     SHRINK: ClassVar[dict[str, str]] = {
         "n_kv_heads": "3 2 5 7",

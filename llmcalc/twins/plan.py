@@ -207,7 +207,7 @@ class _Placer:
         return len(self.taken) + len(self.shared)
 
     def sublayer(self, part: Sublayer, number: int, index: int) -> PlacedSublayer:
-        mixer, sort = _layout_name(part.branches[0].layer), part.name.rstrip("0123456789")
+        mixer, sort = part.branches[0].layer.layout_name(), part.name.rstrip("0123456789")
         self.shared_as = part.share
 
         def norm(layer: Any, name: str, branch: str = "") -> PlacedLayer | None:
@@ -218,7 +218,8 @@ class _Placer:
             return self.layer(layer, name, part.name, number, index, keys, branch)
 
         def inner(branch: Branch) -> PlacedBranch:
-            keys = (f"{sort}/{_layout_name(branch.layer)}", _layout_name(branch.layer))
+            own = branch.layer.layout_name()
+            keys = (f"{sort}/{own}", own)
             layer = self.layer(branch.layer, branch.name, part.name, number, index, keys, branch.name)
             pre = norm(branch.pre, f"{branch.name}_pre_norm", branch.name)
             return PlacedBranch(pre, layer, norm(branch.post, f"{branch.name}_post_norm", branch.name), branch.joins)
@@ -299,8 +300,3 @@ def _check_weight_sources(block: list[PlacedLayer]) -> None:
         if source and not own.issuperset(layer.names.values()):
             text = f"weights_of is {source}, but the block has no such norm with matching weights"
             raise DescriptionError(text, where=f"{layer.block}.{layer.sublayer_name}")
-
-
-def _layout_name(layer: Any) -> str:
-    """Return the layer's name in checkpoint layouts."""
-    return "cross_attention" if getattr(layer, "cross", False) else str(layer.kind())
