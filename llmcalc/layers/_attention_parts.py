@@ -9,7 +9,7 @@ from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
 from ..core.traits import Parallel, Roles
-from ._rows import with_prompt
+from .parts.sequence import with_prompt
 
 Kind = TypeVar("Kind", bound=type[Layer])
 RELATIVE_KEYS = (

@@ -11,9 +11,8 @@ from ..core.part import Part
 from ..core.part_family import PartFamily
 from ..core.record import record
 from ..core.traits import Parallel, Roles
-from ._rows import with_prompt
 from .mlp import ACTIVATIONS
-from .parts.sequence import INPUT_TOKENS, InputRows
+from .parts.sequence import INPUT_TOKENS, InputRows, with_prompt
 
 if TYPE_CHECKING:
     from ..core.shrink import Sizes

@@ -99,7 +99,7 @@ class Mlp(Layer):
     def __post_init__(self) -> None:
         self.check()
         self.derive(out_bias=self.bias)
-        check_bounds(self, self.bounds or UNBOUNDED, "bounds.")
+        check_bounds(self)
 
     def declare(self) -> Declaration:
         """Declare the up-projection and down-projection, and a gate projection if the layer is gated."""

@@ -118,7 +118,7 @@ class Moe(Layer):
     def __post_init__(self) -> None:
         self.check()
         self.must_not_exceed("top_k", "n_experts")
-        check_bounds(self, self.bounds or UNBOUNDED, "bounds.")
+        check_bounds(self)
         if self.expert_groups and self.n_experts % self.expert_groups.n:
             groups, path = self.expert_groups.n, ("expert_groups", "n")
             text, hint = f"({groups}) does not divide n_experts ({self.n_experts})", f"n must divide {self.n_experts}"

@@ -7,7 +7,7 @@ from typing import ClassVar
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
-from ._rows import with_prompt
+from .parts.sequence import with_prompt
 
 
 @record

@@ -44,16 +44,17 @@ class Bounds(Part):
 UNBOUNDED = Bounds()
 
 
-def check_bounds(layer: Any, bounds: Any, prefix: str = "") -> None:
+def check_bounds(layer: Any) -> None:
     """Check that the soft-cap bounds of a feed-forward or expert layer match its activation.
 
     Raises:
         SizeError: if a bound is missing or unused.
     """
+    bounds = layer.bounds or UNBOUNDED
     if (layer.activation == BOUNDED) != (bounds.gate_softcap is not None):
         name, problem = "gate_softcap", f"and activation: {BOUNDED} must be set together"
     elif bounds.up_softcap is not None and not layer.gated:
         name, problem = "up_softcap", "requires gated: true"
     else:
         return
-    raise layer.size_error(f"{prefix}{name}", problem).under((*prefix.split(".")[:-1], name))
+    raise layer.size_error(f"bounds.{name}", problem).under(("bounds", name))

@@ -7,7 +7,6 @@ from typing import ClassVar
 from ...core.declaration import Declaration
 from ...core.part import Part
 from ...core.record import record
-from .._rows import with_prompt
 
 
 @record
@@ -79,6 +78,11 @@ class LogitRows(Part):
 
 TOKENS = SequenceRows()
 INPUT_TOKENS = InputRows()
+
+
+def with_prompt(rows: str = "q") -> str:
+    """Return an expression for ``rows`` plus the ``pt`` learned prompt tokens in the first step of a sequence."""
+    return f"{rows} + max(0, 1 - c) * min(q, 1) * pt"
 
 
 def set_rows(declaration: Declaration, merge: int, sequence: SequenceRows | None) -> None:
