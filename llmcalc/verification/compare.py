@@ -30,6 +30,7 @@ from ..twins.weights import Array
 from . import traffic
 from .equation_model import generated_models
 from .result import Check
+from .sharded_checks import sharded_checks
 
 BATCH = 2
 STEPS = 3  # number of decode steps
@@ -64,12 +65,15 @@ def compare(small: Architecture) -> Iterator[Check]:
     model = twin(small, modules=generated_models(small))
     _exclude_zero_experts(model)
     texts = _inputs(small, model)
-    yield _parameters(small, model)
+    parameters = _parameters(small, model)
+    yield parameters
     yield from _active(small, model, texts)
     yield from _forward(small, model, texts)
     yield from _training(small, model, texts)
     if small.main.role == "decoder":
         yield from _decode(small, model, texts)
+    if parameters.ok:
+        yield from sharded_checks(small)
 
 
 def _exclude_zero_experts(model: Model) -> None:

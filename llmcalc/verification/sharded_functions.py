@@ -201,6 +201,8 @@ def _total(function: Any) -> Callable[..., ShardedArray]:
 
     def apply(array: ShardedArray, axis: Any = None, keepdims: bool = False) -> ShardedArray:
         dims = _dims(axis, array.ndim)
+        if function is np.mean and array.ranks.phase == FORWARD:
+            array.reduce(array.partial)  # a norm needs the whole row
         mixed = [name for name, owner in array.owners.items() if np.any(np.ptp(owner, axis=tuple(dims)))]
         array = array.as_terms(mixed)
         owners = {name: np.max(owner, axis=tuple(dims), keepdims=keepdims) for name, owner in array.owners.items()}

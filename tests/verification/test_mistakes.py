@@ -19,19 +19,22 @@ from llmcalc.core.ledger import entries
 from llmcalc.core.shrink import SEQ, shrink
 from llmcalc.twins.step import Step
 from llmcalc.verification import verify
+from llmcalc.verification.sharded_checks import run_alone
 
 FORWARD, BACKWARD, DECODE = "matmul FLOPs, forward", "matmul FLOPs, backward", "matmul FLOPs, 3 decode steps"
 PARAMETERS, EXPERTS, STATE, SAVED = "parameters", "active experts", "state", "saved activations"
-LOGITS = "logits, step by step"
+LOGITS, COLLECTIVES = "logits, step by step", "collectives, tp 2"
 MOVED, MOVED_IN_DECODE = MOVES = "matmul traffic, forward", "matmul traffic, 3 decode steps"
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_remembered() -> Iterator[None]:
     """Declarations are cached; those with a mistake must be read, and must be forgotten."""
-    core.declare.cache_clear()
+    for cached in (core.declare, run_alone):
+        cached.cache_clear()
     yield
-    core.declare.cache_clear()
+    for cached in (core.declare, run_alone):
+        cached.cache_clear()
 
 
 def marked(model: str, mark: str) -> Architecture:
@@ -115,7 +118,7 @@ DECLARED = {
     ),
     "a token has an expert too many": Mistake(
         "deepseek-v3", "moe", lambda d: d.axes.update(j=int(d.axes["j"]) + 1),
-        {EXPERTS, "active parameters", FORWARD, BACKWARD, DECODE, SAVED, *MOVES},
+        {EXPERTS, "active parameters", FORWARD, BACKWARD, DECODE, SAVED, COLLECTIVES, *MOVES},
     ),
     "scores run over widths twice": Mistake(
         "gpt2", "attention", line("s[b h q k] = q", "s[b h q k] = q[b q h e] k[b k g v] | g:h core"),
@@ -149,7 +152,8 @@ DECLARED = {
         "gemma2", "attention", line("s[b h q k] = softcap", "s[b h q k] = scale(s) | core"), {SAVED}
     ),
     "a norm keeps a row for each head": Mistake(
-        "minimax-m2", "attention", line("q[b q h e] = rmsnorm", "q[b q h e] = rmsnorm(q, q_norm)"), {SAVED}
+        "minimax-m2", "attention", line("q[b q h e] = rmsnorm", "q[b q h e] = rmsnorm(q, q_norm)"),
+        {SAVED, COLLECTIVES},
     ),
     "a scan does not keep what it reads": Mistake(
         "rwkv4", "rwkv_time_mix", line("o[b q i] = wkv", "o[b q i] = scale(k)"), {SAVED}
@@ -220,12 +224,12 @@ EXECUTED = {
     "a head is computed twice": Slip("t5", "head", "forward", _twice, {FORWARD, BACKWARD, DECODE, *MOVES}),
     "a token is sent to an expert too many": Slip(
         "mixtral", "routing", "route_with_shared", _one_more_expert,
-        {EXPERTS, "active parameters", FORWARD, BACKWARD, DECODE, SAVED, *MOVES},
+        {EXPERTS, "active parameters", FORWARD, BACKWARD, DECODE, SAVED, COLLECTIVES, *MOVES},
     ),
     "a window keeps a key too many": Slip(
         "mimo-v2-flash", "attention", "_n_cached_keys", _one_key_more, {STATE, DECODE, MOVED_IN_DECODE}
     ),
-    "a gradient is cut off": Slip("llama3", "mlp", "activate", _without_gradient, {BACKWARD, SAVED}),
+    "a gradient is cut off": Slip("llama3", "mlp", "activate", _without_gradient, {BACKWARD, SAVED, COLLECTIVES}),
     "a softmax keeps its steps": Slip("llama3", "attention", "softmax", _step_by_step, {SAVED}),
     "a scan keeps its steps": Slip("mamba", "mamba", "_scan", _step_by_step, {SAVED}),
     "a convolution forgets the tokens before": Slip("mamba2", "convolution", "_convolve", _without_memory, {LOGITS}),

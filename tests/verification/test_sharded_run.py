@@ -22,6 +22,7 @@ from llmcalc.layers.parts.qk_norm import QkNorm
 from llmcalc.layers.parts.rope import Rope
 from llmcalc.layers.parts.sphere import Sphere
 from llmcalc.schema import preset_files
+from llmcalc.verification.sharded_checks import run_alone, sharded_checks
 from llmcalc.verification.sharded_run import ShardedRun, divisible, sharded_run
 
 MESHES = {
@@ -170,6 +171,21 @@ def test_a_wrongly_divided_axis_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("llmcalc.core.declaration.divisions", lambda kind: found | {"d": "tensor"})
     result = sharded_run(stack(layer), Mesh(tp=2))
     assert differences(result) != {}
+
+
+def test_verify_compares_the_collectives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parallel branches share their input and their reduction, and a norm can follow the sum."""
+    for name in ("palm", "bert", "mixtral-8x7b", "mamba-130m"):
+        (found,) = sharded_checks(llmcalc.load(name).shrink())
+        assert found.ok, (name, found)
+        assert found.observed > 0
+    monkeypatch.setattr(LayerCollectives, "_enter", lambda *_: None)
+    run_alone.cache_clear()
+    (found,) = sharded_checks(llmcalc.load("gpt2").shrink())
+    run_alone.cache_clear()
+    assert not found.ok
+    assert found.declared < found.observed
+    assert "attention, mlp" in found.detail
 
 
 def test_kinds_without_a_divided_axis_are_whole() -> None:
