@@ -30,6 +30,9 @@ def test_a_quantity_is_complete(name: str, model: str) -> None:
     found, architecture = quantity(name), llmcalc.load(model)
     result = found.measure(architecture, {**SETTINGS.get(name, {})})
     json.dumps(result.to_dict(), default=str)
+    assert result.summary.startswith(architecture.name)
+    assert repr(result) == f"{type(result).__name__}({result.summary})"
+    assert architecture.summary.startswith(f"{architecture.name}: {architecture.stacks[0].name}")
     tree = found.tree(result)
     assert tree.value == sum(child.value for child in tree.children)
     values = {part: getattr(result, part) for part in found.parts}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from llmcalc.core.errors import InputError
+from llmcalc.layers import CompressedAttention
 from llmcalc.layers.attention import Attention
 from llmcalc.layers.delta_rule import Kda
 from llmcalc.layers.hyper_connection import HyperConnection
@@ -16,6 +17,7 @@ from llmcalc.layers.parts.frames import Frames
 from llmcalc.layers.parts.kv import Kv
 from llmcalc.layers.parts.rope import Rope
 from llmcalc.layers.patch import Patch
+from llmcalc.testing import smallest
 from llmcalc.zoo.document.layers.box_attention import BoxAttention
 from llmcalc.zoo.document.layers.box_embedding import BoxEmbedding
 from llmcalc.zoo.document.layers.layoutlm_attention import LayoutLmAttention
@@ -81,3 +83,9 @@ def test_derived_sizes() -> None:
 def test_global_tokens_pass_through_the_same_equations() -> None:
     own, both = (Mlp(WIDTH, 11, gated=True, sequence=sequence).declare().lines for sequence in (None, {"n_global": 7}))
     assert both == [*own, *(line.replace("x[b q", "globals[b q").replace("b q", "b gt") for line in own)]
+
+
+def test_tokens_of_an_incomplete_group_keep_keys_and_gates_of_one_size() -> None:
+    layer = CompressedAttention(**smallest("compressed_attention"), rate=5)
+    states = {state.name: state.axes for state in layer.declare().states}
+    assert states["pending_kv"] == states["pending_gate"]

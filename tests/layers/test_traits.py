@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from llmcalc.core.architecture import declare, layer_glossary
+from llmcalc.core.architecture import Block, Branch, Run, Stack, Sublayer, declare, layer_glossary
 from llmcalc.core.axes import GLOSSARY
 from llmcalc.core.equation import read
+from llmcalc.core.layer_history import with_n_sums, without_n_sums
 from llmcalc.core.traits import EMBEDDING, EXPERTS, HEAD, MATRIX, NORM, ROUTER, divisions, glossary, role_fields
 from llmcalc.layers import (
     Attention,
@@ -138,3 +139,16 @@ def test_a_group_of_layers_ends_where_a_layer_says_so():
     assert layer.with_sums(5) == AttentionResidual(7, closes=True, n_sums=5)
     assert (layer.ends_group(), AttentionResidual(7).ends_group(), Mlp(7, 5).ends_group()) == (True, False, False)
     assert Mlp(7, 5).with_sums(5) == Mlp(7, 5)
+
+
+def test_layers_that_count_sums_return_to_their_runs():
+    """Expanding and merging runs again changes nothing but the number of sums."""
+    blocks = [
+        Block(name, (Sublayer("mlp", (Branch("mlp", Mlp(7, 5)),), pre=AttentionResidual(7, closes=closes)),))
+        for name, closes in (("a", False), ("b", True), ("c", False), ("b", True))
+    ]
+    stack = Stack("decoder", 7, (), tuple(Run(block, count) for count, block in enumerate(blocks, 2)), ())
+    expanded = with_n_sums(stack)
+    assert len(expanded.runs) > len(stack.runs)
+    assert without_n_sums(expanded) == without_n_sums(stack)
+    assert [run.count for run in without_n_sums(expanded).runs] == [2, 3, 4, 5]
