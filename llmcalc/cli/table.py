@@ -16,7 +16,7 @@ COMMANDS = {
     "train": ("train", "Compute the FLOPs, time, cost and energy of a training run."),
     "sweep": ("sweep", "Compute quantities over a range of workloads."),
     "compare": ("compare", "Compare the structure and cost of several models."),
-    "diff": ("compare", "Show where two architectures differ."),
+    "diff": ("diff", "Show where two architectures differ."),
     "import": ("import_preset", "Write a model as a preset file."),
     "explain": ("explain", "Show how a number is derived: formulas, values and sources."),
     "formats list": ("catalogues", "List number formats and mixtures."),
