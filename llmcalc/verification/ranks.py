@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import product
 from math import prod
 
-from ..calc.collectives import ALL_GATHER, FORWARD
+from ..calc.collectives import ALL_GATHER, FORWARD, UPDATE
 from ..twins.weights import Array
 
 Parts = list[Array]  # local arrays by rank
@@ -75,9 +75,9 @@ class Ranks:
         return self._key(kind, parts, axes) in self._known
 
     def start(self, phase: str) -> None:
-        """Start a phase, and drop the results that are not saved for it."""
+        """Start a phase, and drop the results that are not saved for it. Weights with equal gradients are separate."""
         self.phase = phase
-        self._known -= self._unsaved
+        self._known -= self._known if phase == UPDATE else self._unsaved
         self._unsaved = set()
 
     def _key(self, kind: str, parts: Parts, axes: Sequence[str]) -> object:

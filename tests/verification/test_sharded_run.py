@@ -133,6 +133,15 @@ def test_fewer_key_heads_than_ranks(kv_heads: int, mesh: Mesh) -> None:
     assert differences(result) == {}
 
 
+@pytest.mark.parametrize("name", ["tp2", "sp", "cp"])
+def test_parallel_branches_share_their_reductions(name: str) -> None:
+    branches = Branch("attention", Attention(11, 6, 6, 5, o_bias=True)), Branch("mlp", Mlp(11, 26, bias=True))
+    block = Block("block", (Sublayer("both", branches, Norm(11)),))
+    result = sharded_run(Stack("decoder", 11, (), (Run(block, 2),), ()), MESHES[name], batch=1)
+    assert max(result.errors.values()) < TOLERANCE
+    assert differences(result) == {}
+
+
 def test_the_declarations_that_the_run_has_corrected() -> None:
     """Sums that an earlier version did not declare."""
     rows = 2 * 2 * 6  # blocks, sequences and tokens
