@@ -9,9 +9,12 @@ import pytest
 import llmcalc
 from llmcalc.api.names import number_format
 from llmcalc.calc.kv_cache import state
+from llmcalc.calc.memory.weight_formats import TABLES
 from llmcalc.calc.sharding import Mesh
+from llmcalc.calc.touched_experts import expected_active_experts
 from llmcalc.core.errors import UnsupportedError
 from llmcalc.data import tables
+from llmcalc.layers import Embedding
 
 BITS = 8
 MODELS = ("gpt2", "mixtral-8x7b", "deepseek-v3", "mamba-130m")
@@ -88,3 +91,12 @@ def test_a_decode_step_reads_the_cache_and_writes_one_token(cache: str | None) -
     context, settings = 64, {"cache": cache} if cache else {}
     found = llmcalc.traffic("llama3.2-1b", mode="decode", batch=2, context=context, **settings)
     assert found.by_kind["cache"] == llmcalc.state("llama3.2-1b", batch=2, seq=context + 2, **settings).bytes
+
+
+def test_every_kind_of_table_keeps_its_format() -> None:
+    assert set(TABLES) == {f"{table} embedding" for table in Embedding.CHOICES["table"]}
+
+
+def test_one_token_touches_its_own_experts_and_many_tokens_touch_all() -> None:
+    assert expected_active_experts(128, 4, 1) == 4
+    assert expected_active_experts(8, 2, 1000) == pytest.approx(8)

@@ -6,6 +6,7 @@ import copy
 import pickle
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import fields, replace
 from importlib import import_module
 from itertools import product
@@ -163,6 +164,29 @@ def test_every_weight_is_used_or_marked_unused(kind: str, data: st.DataObject) -
         read_by_name = {operand.name for line in equations(declaration) for operand in line.operands}
         for tensor in declaration.tensors:
             assert tensor.unused is (tensor.name not in read_by_name), tensor.name
+
+
+def with_one_part(kind: str) -> Iterator[Layer]:
+    """Smallest layers with one part each, if the part can be the only one."""
+    found, entries = _fields(kind)
+    for entry in entries:
+        for part in found.PARTS.get(entry.name, ()):
+            sizes = {each.name: 2 for each in fields(part) if is_required(each)}  # type: ignore[arg-type]
+            with suppress(InputError):
+                yield found(**{**smallest(kind), entry.name: part(**sizes)})
+
+
+@every_kind
+def test_every_weight_of_a_part_is_used_and_every_operand_defined(kind: str) -> None:
+    for layer in with_one_part(kind):
+        outside = {name for base in type(layer).__mro__ for name in getattr(base, "EXTERNAL_TENSORS", {})}
+        for declaration in declarations(layer):
+            lines = equations(declaration)
+            used = {operand.name for line in lines for operand in line.operands}
+            names = {tensor.name for tensor in declaration.tensors}
+            assert {tensor.name for tensor in declaration.tensors if not tensor.unused} <= used or not lines
+            known = names | outside | {state.name for state in declaration.states} | {line.out.name for line in lines}
+            assert used <= known
 
 
 @every_kind

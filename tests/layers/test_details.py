@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from llmcalc.core.equation import read
 from llmcalc.core.errors import InputError
 from llmcalc.layers import CompressedAttention
 from llmcalc.layers.attention import Attention
 from llmcalc.layers.delta_rule import Kda
 from llmcalc.layers.hyper_connection import HyperConnection
 from llmcalc.layers.mlp import Mlp
+from llmcalc.layers.moe import Moe
 from llmcalc.layers.parts.cross import Cross
 from llmcalc.layers.parts.frames import Frames
 from llmcalc.layers.parts.kv import Kv
@@ -89,3 +91,12 @@ def test_tokens_of_an_incomplete_group_keep_keys_and_gates_of_one_size() -> None
     layer = CompressedAttention(**smallest("compressed_attention"), rate=5)
     states = {state.name: state.axes for state in layer.declare().states}
     assert states["pending_kv"] == states["pending_gate"]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_clamp_bounds_the_gate_and_the_up_projection(late: bool) -> None:
+    bounds = {"clamp": 7.0, "clamp_late": late}
+    dense = Mlp(WIDTH, 11, "silu", gated=True, bounds=bounds)
+    for layer in (dense, Moe(WIDTH, 11, 5, 2, activation="silu", gated=True, bounds=bounds)):
+        clamped = [line.out.name for line in map(read, layer.declare().lines) if line.function == "clamp"]
+        assert sorted(clamped) == (["a", "u"] if late else ["g", "u"])
