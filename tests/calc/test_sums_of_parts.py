@@ -100,3 +100,9 @@ def test_every_kind_of_table_keeps_its_format() -> None:
 def test_one_token_touches_its_own_experts_and_many_tokens_touch_all() -> None:
     assert expected_active_experts(128, 4, 1) == 4
     assert expected_active_experts(8, 2, 1000) == pytest.approx(8)
+
+
+def test_the_tree_of_parameters_names_layers_and_their_parts_as_the_rows_do() -> None:
+    found = llmcalc.params("deepseek-v3")
+    rows = [row for row in found.rows if not row.tensor.buffer]
+    assert {node.label for _, node in found.tree.walk()} >= {".".join((row.entry.name, *row.part)) for row in rows}

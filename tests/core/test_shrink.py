@@ -34,6 +34,7 @@ def test_kinds_ties_and_switches_are_kept(model: str) -> None:
             if isinstance(value, (bool, str)) or value is None
         }
 
+    assert small.name == f"{large.name} (shrunk)"
     assert switches(small) == switches(large)
     assert llmcalc.params(small).total < 10**6
 

@@ -5,10 +5,11 @@ import pytest
 import llmcalc
 from llmcalc import layers
 from llmcalc.calc.memory.optimizer import Recipe
-from llmcalc.core.aliases import FIRST_FIELDS, JSON_KEYS, LAYER_FIELDS
+from llmcalc.core.aliases import FIRST_FIELDS, JSON_KEYS, LAYER_FIELDS, accepts_old_names
 from llmcalc.core.architecture import Architecture
 from llmcalc.core.fingerprint import canonical, fingerprint
 from llmcalc.core.flat_fields import flat_names
+from llmcalc.core.record import record
 
 
 def _load(stack: dict[str, object], sublayer: dict[str, object]) -> Architecture:
@@ -65,3 +66,14 @@ def test_the_old_names_of_a_record_lead_to_its_fields(record: type) -> None:
 )
 def test_a_fingerprint_never_changes(model: str, known: str) -> None:
     assert fingerprint(llmcalc.load(model)).startswith(f"sha256:{known}")
+
+
+def test_the_notice_about_an_old_name_points_to_the_caller() -> None:
+    @accepts_old_names
+    @record
+    class Mesh:
+        dp: int = 1
+
+    with pytest.warns(DeprecationWarning, match="data is now called dp") as caught:
+        assert Mesh(data=2) == Mesh(dp=2)  # type: ignore[call-arg]
+    assert caught[0].filename == __file__
