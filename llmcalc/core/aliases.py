@@ -337,7 +337,7 @@ def accepts_old_names(cls: Class) -> Class:
         return aliases.get(name, name)
 
     def init(self: Any, *values: Any, **named: Any) -> None:
-        found = {current(name): value for name, value in named.items()}
+        found = dict(zip(map(current, named), named.values(), strict=True))  # no frame between current() and the call
         if len(found) < len(named):
             raise TypeError(f"{scope}: both the old and the new name of a field are given")
         make(self, *values, **found)

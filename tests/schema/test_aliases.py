@@ -1,5 +1,7 @@
 """Old names of keys still work in descriptions, and change no fingerprint."""
 
+from __future__ import annotations
+
 import pytest
 
 import llmcalc
