@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..api.defaults import RESERVE
-from ..api.fit import FitResult, Solution
+from ..api.fit import GIB, FitResult, Solution
 from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
 from ..core.architecture import Architecture
@@ -24,29 +24,36 @@ ASKED = {
 }  # fmt: skip
 
 
-def fit_document(fit: FitResult, reserve: str = RESERVE, given: str | None = None) -> Document:
-    """Build the fit report. ``given`` is a memory size that overrides the GPU's specified memory."""
+def fit_document(
+    fit: FitResult, reserve: str = RESERVE, given: str | None = None, changes: Sequence[FitResult] = ()
+) -> Document:
+    """Build the fit report. The title is the answer.
+
+    ``given`` is a memory size that overrides the GPU's specified memory. ``changes`` are checks with one solved
+    setting, for a model that does not fit.
+    """
     architecture, accelerator, solution = fit.architecture, fit.accelerator, fit.solution
     worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
     mesh = mesh_line(fit.result.mesh, fit.result, fit.count)
     is_serving = isinstance(worst, InferenceMemory)
     run = [serving_line(worst), weights_line(worst)] if is_serving else [workload_line(worst.workload, SIZES)]
-    answer = Fact(ASKED[solution.asked], _solved(solution, fit)) if solution else Fact("answer", verdict(fit))
     on = f"{fit.count} × {accelerator.title if accelerator else 'accelerator'}"
     facts = (
-        answer,
+        *([Fact(ASKED[solution.asked], _solved(solution, fit))] if solution else []),
         Fact("needed", fit.needed, BYTES, f"per accelerator, peak phase: {worst.phase}"),
         Fact("memory", fit.memory, BYTES, accelerator.usable_text if accelerator and not given else "as given"),
         Fact("reserve", fit.reserve, BYTES, spelled(f"assumed for the runtime: {{reserve={reserve}}}")),
         Fact("headroom", fit.headroom, BYTES),
     )
-    tables = [_parts(fit)] + ([_candidates(solution)] if solution and solution.candidates else [])
+    tables = [_changes(changes), _parts(fit)] if changes else [_parts(fit)]
+    tables += [_candidates(solution)] if solution and solution.candidates else []
     partly = _unverified(accelerator, "partly", "{}: some specifications are unverified ({})")
     return model_document(
         architecture,
         "fit",
-        lambda: _json(fit, reserve),
+        lambda: _json(fit, reserve, changes),
         f" on {on}",
+        answer=_answer(fit),
         lines=tuple(filter(None, (*run, mesh))),
         alerts=[
             *(refusals(worst) if isinstance(worst, InferenceMemory) else ()),
@@ -63,6 +70,29 @@ def verdict(fit: Fit) -> str:
     """Return a verdict such as ``fits, 3.2 GiB to spare`` or ``exceeds by 3.2 GiB``."""
     size = binary(abs(fit.headroom)) or f"{abs(fit.headroom)} bytes"
     return f"fits, {size} to spare" if fit.fits else f"exceeds by {size}"
+
+
+def _answer(fit: FitResult) -> str:
+    """Return the first line of the report, such as ``✓ fits, 3.2 GiB to spare on each of 8``."""
+    solution, each = fit.solution, f" on each of {fit.count}" if fit.count > 1 else ""
+    if solution and solution.value is not None:
+        return f"✓ {ASKED[solution.asked]}: {_solved(solution, fit)}"
+    size = binary(abs(fit.headroom)) or f"{abs(fit.headroom)} bytes"
+    return f"✓ fits, {size} to spare{each}" if fit.fits else f"✗ does not fit: {size} short{each}"
+
+
+def _changes(changes: Sequence[FitResult]) -> Table:
+    """Return a table of single changes with which the model fits."""
+    rows = [(_option(change), change.needed, change.headroom) for change in changes]
+    return Table("fits with", columns("change: name", "needed: bytes", "headroom: bytes"), rows)
+
+
+def _option(change: FitResult) -> str:
+    solution = change.solution
+    if solution is None or solution.asked == "gpus":
+        gpu = change.accelerator.name if change.accelerator else f"{change.memory / GIB:.6g}GiB"
+        return spelled(f"{{gpu={gpu}:{change.count}}}")
+    return spelled(f"{{{'weights' if solution.asked == 'quant' else solution.asked}={solution.value}}}")
 
 
 def _solved(solution: Solution, fit: Fit) -> str:
@@ -116,13 +146,15 @@ def _notes(fit: Fit) -> Sequence[str]:
     return [host, *formats] if fit.result.host else formats
 
 
-def _json(fit: FitResult, reserve: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def _json(fit: FitResult, reserve: str, changes: Sequence[FitResult]) -> tuple[dict[str, Any], dict[str, Any]]:
     architecture, accelerator, solution = fit.architecture, fit.accelerator, fit.solution
     worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
     inputs = {**workload_inputs(worst.workload), "reserve": reserve}
     inputs |= {"mesh": plain_data(fit.result.mesh), "replicas": fit.count // fit.result.mesh.ranks}
     inputs["accelerator"] = accelerator.to_dict() if accelerator else None
     data: dict[str, Any] = {**fit.to_dict(), "verdict": verdict(fit), "parts": fit.result.to_dict()}
+    if changes:
+        data["fits_with"] = [{"change": _option(one), "count": one.count, **one.to_dict()} for one in changes]
     if solution:
         data["candidates"] = [
             {"format": tried.name, "bits": tried.bits, "weights": tried.fit.result.weights, **tried.fit.to_dict()}

@@ -34,12 +34,13 @@ def model_document(
     data: Callable[[], tuple[dict[str, Any], dict[str, Any]]],
     subject: str = "",
     *,
+    answer: str = "",
     lines: Sequence[str] = (),
     alerts: Sequence[str] = (),
     notes: Sequence[str] = (),
     **parts: Any,
 ) -> Document:
-    """Build a report about a model."""
+    """Build a report about a model. An ``answer`` is the first line, before the name of the model."""
 
     def json_object() -> dict[str, Any]:
         from .json_envelope import envelope
@@ -48,9 +49,9 @@ def model_document(
         return envelope(command, {**model_inputs(architecture), **inputs}, result)
 
     return Document(
-        f"{title(architecture)}{subject}",
+        answer or f"{title(architecture)}{subject}",
         json_object,
-        subtitle=(*structure(architecture), *lines),
+        subtitle=(*([f"{title(architecture)}{subject}"] if answer else []), *structure(architecture), *lines),
         warnings=(*warnings(architecture), *alerts),
         notes=(*notes, *architecture.notes),
         **parts,

@@ -118,6 +118,31 @@ def test_unconfirmed_figures_say_so(capsys: Capture) -> None:
     assert "warning: the specifications of Apple M4 16GB are unverified" in capsys.readouterr().out
 
 
+def test_the_first_line_of_a_fit_is_the_answer(capsys: Capture) -> None:
+    assert main("fit llama3-8b --gpu h100".split()) == 0
+    assert capsys.readouterr().out.startswith("✓ fits, ")
+    assert main("fit llama3-70b --gpu h100:1 --batch 13".split()) == 1
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first.startswith("✗ does not fit: ")
+    assert first.endswith(" short")
+    assert rest[0].startswith("Llama 3 (llama3-70b) on 1 × NVIDIA H100")
+
+
+@pytest.mark.parametrize("line", ["fit llama3-70b --gpu h100", "fit llama3-8b --gpu 23.5GiB --batch 130 --seq 3000"])
+def test_each_change_that_a_fit_names_makes_the_model_fit(capsys: Capture, line: str) -> None:
+    changes = answer(capsys, line, code=1)["fits_with"]
+    assert {change["change"].split()[0] for change in changes} >= {"--gpu"}
+    assert len(changes) >= 2
+    for change in changes:
+        option, _, value = change["change"].partition(" ")
+        words = line.split()
+        if option in words:
+            words[words.index(option) + 1] = value
+        else:
+            words += [option, value]
+        assert answer(capsys, " ".join(words))["needed"] == change["needed"]
+
+
 def test_a_fit_answers_by_its_exit_code(capsys: Capture) -> None:
     fits = answer(capsys, "fit llama3-8b --gpu h100")
     assert fits["fits"]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
-from ...api.fit import SOLVE
+from ...api.fit import SOLVE, FitResult
 from ...core.errors import InputError
 from ..memory_options import MEMORY, TABLE, settings
 from ..options import MODEL, SIZES, load_model
@@ -44,12 +45,33 @@ def run(
         if gpu is not None:
             raise InputError(f"invalid GPU count {times!r}", where="fit", hint="use a count such as x8")
         gpu = times
-    result = fit(
-        architecture, gpu, count=int(match[1]) if match else None, gpu_memory=gpu_memory, reserve=reserve, solve=solve,
-        **settings(given, (*SIZES, *MEMORY)),
-    )  # fmt: skip
+    count, rest = int(match[1]) if match else None, settings(given, (*SIZES, *MEMORY))
+    budget: dict[str, Any] = {"gpu_memory": gpu_memory, "reserve": reserve}
+    result = fit(architecture, gpu, count=count, solve=solve, **budget, **rest)
     solved = result.solution is None or result.solution.value is not None
-    return fit_document(result, reserve, gpu_memory), result.fits and solved
+    changes = [] if solve or result.fits else _changes(architecture, gpu, count, result, {**budget, **rest})
+    return fit_document(result, reserve, gpu_memory, changes), result.fits and solved
+
+
+def _changes(
+    architecture: Any, gpu: str | None, count: int | None, result: FitResult, settings: dict[str, Any]
+) -> list[FitResult]:
+    """Return fit checks that succeed with one changed setting: the format, a size or the number of GPUs."""
+    from ...api.fit import fit
+
+    card = result.accelerator.name if result.accelerator else gpu
+    unquantised = {name: value for name, value in settings.items() if name != "weights"}
+    tries: list[tuple[str, str | None, int | None, dict[str, Any]]] = [
+        ("quant", gpu, count, unquantised),
+        *((name, gpu, count, {**settings, name: None}) for name in ("batch", "seq") if (settings.get(name) or 1) > 1),
+        ("gpus", card, None, settings),
+    ]
+    found = []
+    for asked, on, number, rest in tries:
+        with suppress(InputError):  # a setting that cannot be solved for, such as the format in training
+            kept = {name: value for name, value in rest.items() if name != asked}
+            found.append(fit(architecture, on, count=number, solve=asked, **kept))
+    return [one for one in found if one.fits and one.solution and one.solution.value is not None]
 
 
 COMMANDS = (Command("fit", (MODEL, TIMES, *SETTINGS, *TABLE), run, "llmcalc fit llama3-70b --gpu h100:4 --solve seq"),)
