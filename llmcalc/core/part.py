@@ -159,7 +159,7 @@ def read_part(
         return value
     if len(choices) == 1:
         if choices[0].SHORT and not isinstance(value, Mapping | bool):
-            value = {choices[0].SHORT: value}
+            return _from_short_form(choices[0], value, usual, field)
         if not isinstance(value, Mapping) and value is not True:
             raise DescriptionError(f"{field} must be a mapping, true or false, not {short_repr(value)}")
         return _make(choices[0], {} if value is True else value, usual, field)
@@ -182,6 +182,15 @@ def read_part(
             error.path = (word, *(error.path or ()))
             raise
     return None
+
+
+def _from_short_form(cls: type[Part], value: object, usual: Part | None, name: str) -> Part | None:
+    """Convert the value of the main field to a part. An error names the field of the layer."""
+    try:
+        return _make(cls, {cls.SHORT: value}, usual, name)
+    except InputError as error:
+        error.message, error.path, error.where = f"{name}{error.message.removeprefix(cls.SHORT)}", (), ""
+        raise
 
 
 def _make(cls: type[Part], given: Mapping[Any, Any], usual: Part | None, name: str) -> Part | None:

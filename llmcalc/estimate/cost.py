@@ -44,6 +44,11 @@ class Machine:
     mfu: Span
     mfu_source: str
 
+    def __repr__(self) -> str:
+        """Return a short text with the name of the accelerator instead of its specifications."""
+        own = f"{self.accelerator.name!r}, count={self.count}, number_format={self.number_format!r}"
+        return f"Machine({own}, mfu={self.mfu}, mfu_source={self.mfu_source!r})"
+
     @property
     def peak(self) -> int:
         """Peak dense FLOP/s of one accelerator."""

@@ -452,6 +452,8 @@ PARTS = {  # copies of a part, or of something in two pieces
     ("conv", "gate"): "half of the channels",
     ("conv", "u"): "half of the channels",
     ("differential_attention", "second"): "half of the heads",
+    ("hyena", "fi"): "one copy for each inner layer of the filter network",
+    ("hyena", "fl"): "the last inner layer of the filter network",
     ("mla", "cc"): "widened by copies of itself",
     ("nystrom_attention", "inverse"): "the last of several steps",
     ("nystrom_attention", "kl"): "means over pieces of the text",
@@ -537,6 +539,10 @@ def test_a_layer_of_required_fields_alone_is_valid(kind: str) -> None:
     assert declared.lines or (declared.tensors and all(tensor.unused for tensor in declared.tensors))
 
 
+def _types(found: Any) -> list[tuple[str, str]]:
+    return [(entry.name, str(entry.type)) for entry in fields(found)]
+
+
 def wrong_values() -> Iterator[tuple[str, str, Any]]:
     """(kind, field, value) of everything that a field must not hold."""
     by_type: dict[str, list[Any]] = {
@@ -552,6 +558,9 @@ def wrong_values() -> Iterator[tuple[str, str, Any]]:
             base = "part" if entry.name in found.PARTS else str(entry.type).removesuffix(" | None")
             values = [*by_type[base], *(["no such word"] if entry.name in found.CHOICES else [])]
             values += [] if str(entry.type).endswith(" | None") else [None]
+            short = found.PARTS[entry.name][0].SHORT if base == "part" else ""
+            if short and str(dict(_types(found.PARTS[entry.name][0]))[short]).startswith("float"):
+                values.remove(7)  # a short form
             for value in values:
                 if not (value == 0 and type(value) is int and entry.name in found.ZERO_ALLOWED):
                     yield kind, entry.name, value
