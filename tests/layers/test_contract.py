@@ -23,7 +23,7 @@ from llmcalc.core.architecture import declare
 from llmcalc.core.axes import GLOSSARY, WORKLOAD, read_axes
 from llmcalc.core.declaration import Declaration
 from llmcalc.core.equation import Equation, read
-from llmcalc.core.errors import DescriptionError, InputError, SizeError
+from llmcalc.core.errors import DescriptionError, InputError, SizeError, UnknownNameError
 from llmcalc.core.expression import evaluate
 from llmcalc.core.form import FUNCTIONS as FORMS
 from llmcalc.core.layer import Layer
@@ -572,9 +572,9 @@ def test_a_wrong_value_is_an_error_that_names_its_field(kind: str) -> None:
     cases = [(name, value) for case, name, value in wrong_values() if case == kind]
     assert cases
     for name, value in cases:
-        with pytest.raises((SizeError, DescriptionError)) as caught:
+        with pytest.raises((SizeError, DescriptionError, UnknownNameError)) as caught:
             found(**{**smallest(kind), name: value})
-        assert caught.value.message.startswith(f"{name} must be "), (name, value)
+        assert caught.value.message.startswith((f"{name} must be ", f"unknown {name} 'x'")), (name, value)
         assert caught.value.field == name
         assert caught.value.where == kind
 
