@@ -33,7 +33,7 @@ def _feed_forward(layer: Any) -> Any:
 
 def weights(layer: Any) -> list[Weight]:
     """Return the weights of the shared experts, and of their gate."""
-    found = under("shared", mlp.weights(_feed_forward(layer))) if layer.shared else []
+    found = under("shared", mlp.weights(_feed_forward(layer))) if layer.shared and layer.shared.d_ff else []
     if layer.scored_shared:
         d, f, n = layer.d_model, layer.d_ff, layer.scored_shared.n
         sizes = {
@@ -46,7 +46,7 @@ def weights(layer: Any) -> list[Weight]:
 
 def add(layer: Any, w: Weights, y: Array, x: Array, share: Array, step: Step) -> Array:
     """Add the outputs of the shared experts to ``y`` [b q d]. ``share`` [b q m] weights scored shared experts."""
-    if layer.shared:
+    if layer.shared and layer.shared.d_ff:
         shared = mlp.forward(_feed_forward(layer), w.part("shared"), x, step, None)
         if layer.shared.gate:
             shared = shared * sigmoid(einsum("bqd,d->bq", x, w.shared_gate))[..., None]

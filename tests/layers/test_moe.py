@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import llmcalc
 from llmcalc.core import flat_fields
 from llmcalc.core.aliases import LAYER_FIELDS, old_names
 from llmcalc.core.architecture import declare
@@ -122,3 +123,10 @@ def test_every_part_says_its_component() -> None:
     assert declaration.components["sm[b q m f] = mul(sa, su)"] == "shared experts"
     assert "yl[b q l] = add(z[b q j l])" in declaration.components
     assert "y[b q d] = yl[b q l] w_out[l d]" not in declaration.components
+
+
+@pytest.mark.parametrize("model_type", ["qwen2_moe", "qwen3_next", "qwen3_5_moe_text"])
+def test_a_gate_of_shared_experts_without_width_is_stored(model_type: str) -> None:
+    config = {"model_type": model_type, "num_hidden_layers": 3, "hidden_size": 64, "shared_expert_intermediate_size": 0}
+    parts = llmcalc.params(llmcalc.load(config)).by_component
+    assert parts["shared experts"] == 3 * 64

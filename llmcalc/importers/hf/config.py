@@ -217,7 +217,7 @@ class Config(ConfigKeys):
             "top_k": changes.get("top_k") or self.size("num_experts_per_tok"),
             "activation": changes.get("activation") or self.activation("hidden_act"),
             "routing": Routing(**{**scores, **routing}),
-            "shared": SharedExperts(**shared) if shared.get("d_ff") else None,
+            "shared": SharedExperts(**shared) if shared.get("d_ff") or shared.get("gate") else None,
         }
         return Moe(**{**found, **changes})
 

@@ -20,7 +20,7 @@ class SharedExperts(Part):
     """Shared experts, which form one feed-forward layer.
 
     Attributes:
-        d_ff: total hidden width.
+        d_ff: total hidden width; 0 if only the gate is stored.
         activation: activation function (default: that of the routed experts).
         gated: whether the layer is gated (default: as the routed experts).
         clamped: whether the layer is clamped like the routed experts.
@@ -40,11 +40,21 @@ class SharedExperts(Part):
     scale: float = 1.0
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
+    ZERO_ALLOWED: ClassVar[frozenset[str]] = frozenset({"d_ff"})
     SHRINK: ClassVar[dict[str, str]] = {"d_ff": "d_ff_shared"}
 
     def declare(self, declaration: Declaration, experts: Any) -> None:
         """Declare the shared experts. ``experts`` is the layer with the options of the routed experts."""
         declaration.component = SHARED
+        if self.d_ff:
+            declaration.include("shared", self._layer(experts))
+            declaration.equations("y[b q d] = add(y, shared)")
+        if self.gate:
+            declaration.weights("shared_gate[d |]")
+            declaration.equations("sg[b q] = x[b q d] shared_gate[d]", "sg[b q] = sigmoid(sg)")
+            declaration.equations("sy[b q d] = mul(sg, shared[b q d])")
+
+    def _layer(self, experts: Any) -> Mlp:
         bounds = experts.bounds or UNBOUNDED
         own = changed(
             bounds,
@@ -52,13 +62,7 @@ class SharedExperts(Part):
             up_softcap=bounds.up_softcap if self.gated else None,
         )
         function = self.activation or experts.activation
-        layer = Mlp(experts.d_model, self.d_ff, function, bool(self.gated), self.bias, bounds=own)
-        declaration.include("shared", layer)
-        declaration.equations("y[b q d] = add(y, shared)")
-        if self.gate:
-            declaration.weights("shared_gate[d |]")
-            declaration.equations("sg[b q] = x[b q d] shared_gate[d]", "sg[b q] = sigmoid(sg)")
-            declaration.equations("sy[b q d] = mul(sg, shared[b q d])")
+        return Mlp(experts.d_model, self.d_ff, function, bool(self.gated), self.bias, bounds=own)
 
 
 @record

@@ -110,7 +110,7 @@ def _gated_mixers(config: Config, rotary: int) -> Layers:
 def shared_gate_experts(config: Config) -> Moe:
     """Return a mixture of experts with a gated shared expert."""
     shared = config.optional_size("shared_expert_intermediate_size", zero_is_none=True)
-    return config.experts(shared={"d_ff": shared, "gate": True})
+    return config.experts(shared={"d_ff": shared or 0, "gate": True})
 
 
 def gated_delta_net(config: Config) -> GatedDeltaNet:
