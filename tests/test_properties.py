@@ -142,7 +142,7 @@ def test_a_description_is_the_architecture(architecture: Architecture) -> None:
 @given(meshes())
 def test_the_ranks_of_a_mesh_hold_the_experts_evenly(mesh: Mesh) -> None:
     assert mesh.ranks == mesh.dp * mesh.tp * mesh.pp * mesh.cp
-    assert mesh.expert_replicas * mesh.ep == mesh.dp
+    assert mesh.expert_replicas * mesh.ep * mesh.expert_tp == mesh.dp * mesh.cp * mesh.tp
 
 
 def replicas(row: Row, mesh: Mesh) -> int:

@@ -231,10 +231,12 @@ def solve_quant(architecture: Architecture, budget: dict[str, Any], arguments: d
     if published.published:
         most = _average_bits(architecture, published)
         bits = {CHECKPOINT: most, **{name: size for name, size in bits.items() if size < most}}
-    return [
-        Candidate(name, check_fit(architecture, **budget, **{**arguments, "weights": name}), size)
-        for name, size in sorted(bits.items(), key=lambda entry: -entry[1])
-    ]
+    found: list[Candidate] = []
+    for name, size in sorted(bits.items(), key=lambda entry: entry[1]):
+        if found and not found[-1].fit.fits:  # more bits do not fit either, so that no other layout is tried
+            arguments = {**arguments, "mesh": found[-1].fit.result.mesh}
+        found.append(Candidate(name, check_fit(architecture, **budget, **{**arguments, "weights": name}), size))
+    return found[::-1]
 
 
 def _average_bits(architecture: Architecture, weights: WeightFormats) -> float:

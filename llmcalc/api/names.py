@@ -96,6 +96,14 @@ def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iter
 
 def published_weights(architecture: Architecture) -> PublishedWeights | RequestedFormats:
     """Return the weight formats of a model's checkpoint, config or preset, or bf16 if none of them states a format."""
+    own = architecture.__dict__  # read once per architecture, with the inputs that comparisons ignore
+    if "_published_weights" not in own:
+        own["_published_weights"] = _read_published_weights(architecture)
+    found: PublishedWeights | RequestedFormats = own["_published_weights"]
+    return found
+
+
+def _read_published_weights(architecture: Architecture) -> PublishedWeights | RequestedFormats:
     from ..checkpoint.published_weights import PublishedWeights, layout_candidates
     from ..checkpoint.quantisation.read import read_quantisation, safetensors_type
 

@@ -63,7 +63,7 @@ class Sweep(NotebookDisplay):
     Attributes:
         architecture: model that was evaluated.
         axes: axes of the grid.
-        fixed: sizes and settings of the workload. Each swept setting has its last value.
+        fixed: sizes and settings of the workload. Each swept setting is set to its last value.
         values: float64 array for each quantity.
         forms: closed form for each quantity that has one.
         memory: arguments of ``llmcalc.memory``, if a quantity depends on them.

@@ -16,6 +16,7 @@ from ..calc.params import component, params
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
+from ..core.ledger import Row
 from ..core.record import record
 from ..core.traits import EMBEDDING, EXPERTS, HEAD
 from .layouts import published_name
@@ -98,6 +99,27 @@ class PublishedWeights:
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
         """Return the numbers of elements and bits on one rank, by component and format."""
         sums: dict[tuple[str, Format], tuple[int, int]] = {}
+        for row, size, copies, bits, number_format in self._tensors(architecture):
+            on_rank = size * copies
+            if mesh is not None:
+                share = mesh.share_of_weight(row.tensor, row.declaration, row.size)
+                on_rank = on_rank * share // row.size if row.size else 0
+            key = (component(row), number_format)
+            elements, total = sums.get(key, (0, 0))
+            sums[key] = (elements + on_rank, total + (-(-bits * on_rank // size) if size else 0))
+        return [StoredTensors(*key, elements, bits) for key, (elements, bits) in sums.items()]
+
+    def _tensors(self, architecture: Architecture) -> list[tuple[Row, int, int, int, Format]]:
+        """Return (first row, elements, copies, bits, format) for each tensor of the checkpoint.
+
+        The list for the last architecture is kept, because the search for a layout asks for the list once per layout.
+        """
+        last: tuple[Architecture, list[tuple[Row, int, int, int, Format]]] | None = self.__dict__.get("_last")
+        if last is None or last[0] is not architecture:
+            last = self.__dict__["_last"] = architecture, [*self._read_tensors(architecture)]
+        return last[1]
+
+    def _read_tensors(self, architecture: Architecture) -> Iterator[tuple[Row, int, int, int, Format]]:
         method, each = self.quantisation, bool(self.quantisation and self.quantisation.lists_experts)
         tensors = declared(params(architecture), self.layout, buffers=True, each=each)
         for tensor, packed, _ in expected_tensors(tensors, self.quantisation, self.dtype):
@@ -107,14 +129,7 @@ class PublishedWeights:
             columns = tensor.shape[-1] if tensor.shape else 1  # the dimension along which blocks are stored
             plain_bits = number_format.bits_of(size // columns if columns else 0, columns)
             bits = plain_bits if packed is None else sum(part.bits for part in packed)
-            on_rank = size * tensor.copies
-            if mesh is not None:
-                share = mesh.share_of_weight(row.tensor, row.declaration, row.size)
-                on_rank = on_rank * share // row.size if row.size else 0
-            key = (component(row), number_format)
-            elements, total = sums.get(key, (0, 0))
-            sums[key] = (elements + on_rank, total + (-(-bits * on_rank // size) if size else 0))
-        return [StoredTensors(*key, elements, bits) for key, (elements, bits) in sums.items()]
+            yield row, size, tensor.copies, bits, number_format
 
     def refusals(self, architecture: Architecture, mesh: Mesh) -> Iterator[str]:
         """Yield the matrices that block-quantised kernels do not accept because a rank has part of a block."""

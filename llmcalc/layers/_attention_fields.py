@@ -169,7 +169,8 @@ class AttentionFields(Layer):
 
     def idle_parameters(self) -> Iterator[tuple[str, str, int]]:
         """Yield the key bias if the softmax cancels it because it shifts all scores of a query equally."""
-        if self.k_bias and not (self.qk_norm or self.rope or (self.score_bias and self.score_bias.DEPENDS_ON_KEYS)):
+        has_bias = self.k_bias and not (self.kv and self.kv.reused)
+        if has_bias and not (self.qk_norm or self.rope or (self.score_bias and self.score_bias.DEPENDS_ON_KEYS)):
             yield "k_bias", "the key bias cancels in the softmax", (self.n_kv_heads or 0) * (self.d_head or 0)
 
     def shrink_field(self, field: str, sizes: Sizes) -> int | None:

@@ -82,7 +82,7 @@ def _answer(fit: FitResult) -> str:
 
 
 def _changes(changes: Sequence[FitResult]) -> Table:
-    """Return a table of single changes with which the model fits."""
+    """Return a table of changes that would each make the model fit."""
     rows = [(_option(change), change.needed, change.headroom) for change in changes]
     return Table("fits with", columns("change: name", "needed: bytes", "headroom: bytes"), rows)
 

@@ -186,7 +186,7 @@ def where(condition: Array, a: Array, b: Array) -> Result:
 def clip(a: Array, low: float, high: float | None) -> Result:
     """Clip an array, with a VJP that is 0 for clipped elements."""
     most = np.inf if high is None else high
-    return Result(np.clip(a, low, high), [Pullback(lambda g: g * ((a >= low) & (a <= most)), (a,))])
+    return Result(np.clip(a, low, most), [Pullback(lambda g: g * ((a >= low) & (a <= most)), (a,))])
 
 
 def repeat(a: Array, times: int, axis: int) -> Result:

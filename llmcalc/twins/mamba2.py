@@ -1,4 +1,4 @@
-"""Mamba-2's state-space duality layer SSD [dao2024], with a scalar decay per head and chunked matrix products."""
+"""Mamba-2's state-space duality (SSD) layer [dao2024], with a scalar decay per head and chunked matrix products."""
 
 from __future__ import annotations
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 from ..calc.sharding import Mesh
-from ..core.architecture import Architecture, Block, Run, Stack, Sublayer
+from ..core.architecture import Architecture, Block, Run, Stack, Sublayer, declare
 from ..core.errors import InputError
+from ..core.zoo_search import ZOO
 from ..twins.plan import place_stack
 from .result import Check
 from .sharded_run import ShardedRun, divisible, sharded_run
@@ -38,7 +40,11 @@ def sharded_checks(small: Architecture) -> Iterator[Check]:
 
 @lru_cache(maxsize=1024)
 def run_alone(d_model: int, sublayer: Sublayer) -> ShardedRun | None:
-    """Run one sub-layer, or return None if it reads more than the residual stream."""
+    """Run one sub-layer, or return None if it has layers that are not compared, or reads more than the residual
+    stream.
+    """
+    if not all(_is_compared(layer) for _, layer in sublayer.layers()):
+        return None
     branches = tuple(replace(branch, layer=divisible(branch.layer, MESH)) for branch in sublayer.branches)
     widths = {getattr(branch.layer, branch.layer.INPUT_WIDTH, d_model) for branch in branches}
     if widths != {d_model} or any((sublayer.concat_input, sublayer.input_from, sublayer.residual_from)):
@@ -50,3 +56,17 @@ def run_alone(d_model: int, sublayer: Sublayer) -> ShardedRun | None:
         return None if has_streams else sharded_run(stack, MESH, batch=1, seq=SEQ)
     except InputError:
         return None
+
+
+def _is_compared(layer: Any) -> bool:
+    """Return whether the collectives of a layer are compared.
+
+    Kinds of the zoo are not, and neither are layers whose rows are not the tokens of the sequence. Three options are
+    excluded because their collectives are not declared: a gate computed from the query latent, learned rotary
+    frequencies and experts chosen by a table.
+    """
+    if f".{ZOO}." in type(layer).__module__ or getattr(layer, "sequence", None) or "q" in declare(layer).axes:
+        return False
+    if layer.kind() == "mla":
+        return layer.gate != "latent" and not layer.rope_learned
+    return layer.kind() != "moe" or not layer.routing.hash_rows

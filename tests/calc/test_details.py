@@ -15,7 +15,7 @@ from llmcalc.calc.params import params
 from llmcalc.calc.touched_experts import ExpertLayers, expert_layers
 from llmcalc.core.errors import InputError, nearest
 from llmcalc.core.ledger import entries
-from llmcalc.estimate.scaling.law import Setting
+from llmcalc.estimate.scaling.law import Conditions
 
 
 def test_equal_mixtures_are_counted_together() -> None:
@@ -65,7 +65,7 @@ def test_laws_of_experts_ask_for_their_number(name: str) -> None:
     assert found
     for one in found:
         with pytest.raises(InputError, match="applies only to mixture-of-experts models"):
-            one.of(Setting())
+            one.of(Conditions())
 
 
 def test_a_layer_of_the_chinchilla_convention_is_twelve_squares() -> None:

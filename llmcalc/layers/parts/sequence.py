@@ -63,7 +63,7 @@ class InputRows(Part):
 
 @record
 class LogitRows(Part):
-    """Positions for which logits are computed instead of one position per token.
+    """Positions for which logits are computed, if not one per token.
 
     Attributes:
         n_positions: number of positions with logits, independent of the number of tokens (Perceiver).
