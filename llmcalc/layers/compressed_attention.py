@@ -98,9 +98,10 @@ class CompressedAttention(Layer):
             _add_summaries(declaration, "", self.rate, self.d_head, "e", self.overlap)
             if self.index_heads:
                 declaration.include("indexer", self._indexer())
-            seen = f"min(kc, {self.index_topk})" if self.index_topk and self.index_heads else "kc"
-            declaration.axes["ks"] = seen.replace("kc", str(declaration.axes["kc"]))
-            declaration.as_torch["ks"] = declaration.axes["kc"]
+            summaries = declaration.axes["kc"]
+            is_limited = self.index_topk and self.index_heads
+            declaration.axes["ks"] = f"min({summaries}, {self.index_topk})" if is_limited else summaries
+            declaration.as_torch["ks"] = summaries
         declaration.equations(*_ATTEND)
         declaration.equations(*(_SUMMARIES if self.rate else []), *_OUTPUT)
         declaration.state("kv[b t e]")
@@ -112,7 +113,7 @@ class CompressedAttention(Layer):
         axes: dict[str, int | str] = {"d": self.d_model, "Q": self.q_lora_rank, "ih": self.index_heads or 0}
         declaration = Declaration(axes | {"ie": self.index_dim})
         declaration.weights("wq[Q | ih ie]", "ww[d | ih]")
-        _add_summaries(declaration, " | nograd", self.rate or 1, self.index_dim, "ie", overlap=True)
+        _add_summaries(declaration, "nograd", self.rate or 1, self.index_dim, "ie", overlap=True)
         declaration.equations("iq[b q ih ie] = cq[b q Q] wq[Q ih ie] | nograd", "iq[b q ih ie] = rope(iq) | nograd")
         declaration.equations("score[b ih q kc] = iq[b q ih ie] ckv[b kc ie] | nograd")
         declaration.equations("score[b ih q kc] = relu(score) | nograd", "weight[b q ih] = x[b q d] ww[d ih] | nograd")
@@ -143,7 +144,7 @@ def _add_summaries(declaration: Declaration, tag: str, rate: int, width: int, ax
         f"ckv[b kc {axis}] = rmsnorm(ckv, c_norm)",
         f"ckv[b kc {axis}] = rope(ckv)",
     ]
-    declaration.equations(*(line + tag for line in lines))
+    declaration.equations(*lines, tag=tag)
     states = [f"ckv[b kc {axis}]", "pending_kv[b tr cw]", "pending_gate[b tr cw]"]
     states += [f"before_kv[b ov {axis}]", f"before_gate[b ov {axis}]"] if overlap else []
     for state in states:

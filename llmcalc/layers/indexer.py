@@ -78,7 +78,7 @@ class Indexer(Layer):
         if self.position_scaled:
             lines += scale_by_position(declaration, "iq", "ih ie", "ih")
         if self.compressed:
-            declaration.equations(*(f"{line} | nograd" for line in [*lines, *self._compress(declaration)]))
+            declaration.equations(*lines, *self._compress(declaration), tag="nograd")
             return declaration
         if self.pooled:
             axes |= {"cr": self.block, "ib": f"{_pairs('(c + q)')} - {_pairs('c')}"}
@@ -91,7 +91,7 @@ class Indexer(Layer):
                 lines += ["score[b ih q k] = relu(score)", "weight[b q ih] = x[b q d] ww[d ih]"]
                 lines += ["total[b q k] = weight[b q ih] score[b ih q k]"]
             lines += [f"chosen[b q k] = top_k({'total' if self.weighted else 'score'})"]
-        declaration.equations(*(f"{line} | nograd" for line in lines))
+        declaration.equations(*lines, tag="nograd")
         declaration.state("ik[b t ie]", "index")
         return declaration
 

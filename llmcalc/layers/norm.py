@@ -79,13 +79,13 @@ class Norm(Layer):
         if self.weighted_first:
             declaration.equations("v[b q d] = mul(x, w)", f"y[b q d] = {self.function}(v)")
             return declaration
-        arguments = ", ".join(["x", *(f"its_{name}" if self.weights_of else name for name in weights)])
-        declaration.equations(f"y[b q d] = {self.function}({arguments})")
+        own = [f"its_{name}" if self.weights_of else name for name in weights]
+        declaration.equations(f"y[b q d] = {self.function}({', '.join(['x', *own])})")
         if self.activation != "identity":
             declaration.equations(f"y[b q d] = {self.activation}(y)")
         if self.sequence and self.sequence.n_global:
             declaration.axes["gt"] = self.sequence.n_global
-            given = arguments.replace("x", "globals", 1)
+            given = ", ".join(["globals", *own])
             declaration.equations(f"yg[b gt d] = {self.function}({given}){self.sequence.global_tag()}")
         if self.gate_rank:
             declaration.axes |= {"rank": self.gate_rank, "out": self.d_model}

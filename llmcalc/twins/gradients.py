@@ -143,20 +143,20 @@ def transpose(a: Array, axes: Any) -> Result:
     return Result(np.transpose(a, axes), [Pullback(lambda g: np.transpose(g, np.argsort(axes)))], is_view=True)
 
 
-def total(a: Array, axis: Any = None, keepdims: bool = False) -> Result:
+def total(a: Array, axis: Any = None, keepdims: Any = False) -> Result:
     """Sum over axes, with a VJP that broadcasts the gradient to the input shape."""
     shape = a.shape
     return Result(np.sum(a, axis=axis, keepdims=keepdims), [Pullback(lambda g: _spread(g, shape, axis, keepdims))])
 
 
-def mean(a: Array, axis: Any = None, keepdims: bool = False) -> Result:
+def mean(a: Array, axis: Any = None, keepdims: Any = False) -> Result:
     """Average over axes, with a VJP that broadcasts the gradient and divides it by the number of averaged elements."""
     y, shape = np.mean(a, axis=axis, keepdims=keepdims), a.shape
     share = y.size / a.size
     return Result(y, [Pullback(lambda g: _spread(g, shape, axis, keepdims) * share)])
 
 
-def largest(a: Array, axis: Any = None, keepdims: bool = False) -> Result:
+def largest(a: Array, axis: Any = None, keepdims: Any = False) -> Result:
     """Compute the maximum, with a VJP that divides the gradient equally among maximal elements."""
 
     def back(g: Array) -> Array:

@@ -199,7 +199,7 @@ def _along(function: Any, is_linear: bool = True) -> Callable[..., ShardedArray]
 def _total(function: Any) -> Callable[..., ShardedArray]:
     """Return a sum or mean over dimensions. Over divided dimensions, the result is a partial sum."""
 
-    def apply(array: ShardedArray, axis: Any = None, keepdims: bool = False) -> ShardedArray:
+    def apply(array: ShardedArray, axis: Any = None, keepdims: Any = False) -> ShardedArray:
         dims = _dims(axis, array.ndim)
         if function is np.mean and array.ranks.phase == FORWARD:
             array.reduce(array.partial)  # a norm needs the whole row
@@ -218,7 +218,7 @@ def _total(function: Any) -> Callable[..., ShardedArray]:
     return apply
 
 
-def _largest(array: ShardedArray, axis: Any = None, keepdims: bool = False) -> ShardedArray:
+def _largest(array: ShardedArray, axis: Any = None, keepdims: Any = False) -> ShardedArray:
     array.reduce(array.partial)
     dims, ranks = _dims(axis, array.ndim), array.ranks
     found = {name for name, dim in array.splits.items() if dim in dims}
