@@ -136,6 +136,17 @@ def test_deepseek_v3_sends_each_token_to_eight_experts() -> None:
     }  # fmt: skip
 
 
+def test_deepseek_v3_exchanges_the_published_bytes_in_a_decode_step() -> None:
+    """[Zhao et al. 2025, arXiv:2505.09343, Section 2.3.2] (1 + 2) bytes · 32 tokens · 9 experts · 7K in each layer.
+
+    The dispatch is in FP8 and the combination in BF16. The ninth expert is the shared one, which each rank stores here.
+    """
+    found = volumes(llmcalc.communication("deepseek-v3", mode="decode", batch=32, context=71, dp=8, ep=8), group="ep")
+    dispatched, combined = (found["all-to-all", tensor, "forward"] // BF16 for tensor in ("xe", "z"))
+    published = 3 * 32 * 9 * 7000
+    assert (dispatched * 1 + combined * 2) * 9 * 7000 == 58 * published * 8 * 7168
+
+
 def test_experts_without_expert_parallelism_reduce_their_sum_once() -> None:
     """The sum of routed and shared experts is reduced once, not the output of every expert."""
     found = volumes(train("deepseek-v3", tp=4), component="moe")
