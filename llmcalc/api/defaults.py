@@ -10,6 +10,7 @@ from ..core.workload import positions
 SEQ = 2048
 RESERVE = "1GiB"  # per GPU, for the runtime
 STEP_TOKENS = 8192  # the usual limit of vLLM, SGLang and TensorRT-LLM for serving on large GPUs
+LLAMA_CPP_STEP_TOKENS = 512  # the default of n_ubatch in llama.cpp
 ALL = "all"
 
 
@@ -25,16 +26,18 @@ def default_seq(*models: Architecture, mode: str = "forward") -> int:
     return 1 if mode == "decode" else min([SEQ, *(positions(model) or SEQ for model in models)])
 
 
-def step_limit(step_tokens: str | int | None, convention: str | None = None) -> int | None:
+def step_limit(step_tokens: str | int | None, convention: str | None = None, is_llama_cpp: bool = False) -> int | None:
     """Return the maximum number of tokens in a serving step, or None if a step computes all tokens.
 
-    The default is 8192, except that transformers' eager code computes all tokens at once.
+    The default is 8192, or 512 in llama.cpp. Transformers' eager code computes all tokens at once.
 
-    >>> step_limit(None), step_limit(None, "torch"), step_limit("2k"), step_limit("all")
-    (8192, None, 2048, None)
+    >>> step_limit(None), step_limit(None, is_llama_cpp=True), step_limit(None, "torch")
+    (8192, 512, None)
+    >>> step_limit("2k"), step_limit("all")
+    (2048, None)
     """
     if step_tokens is None:
-        return None if convention == "torch" else STEP_TOKENS
+        return None if convention == "torch" else LLAMA_CPP_STEP_TOKENS if is_llama_cpp else STEP_TOKENS
     if step_tokens == ALL:
         return None
     found = read_integer(step_tokens, SCALES) if isinstance(step_tokens, str) else step_tokens

@@ -84,8 +84,8 @@ def memory(
         page: inference: block size of a paged KV cache, in tokens.
         prefill: inference: number of prompt tokens per sequence in a prefill chunk (default: as many as
             ``step_tokens`` allows).
-        step_tokens: inference: maximum number of tokens in a step over all sequences, or ``all`` (default: 8192, or
-            ``all`` for ``convention="torch"``).
+        step_tokens: inference: maximum number of tokens in a step over all sequences, or ``all`` (default: 8192;
+            512 for GGUF mixtures, which llama.cpp runs; ``all`` for ``convention="torch"``).
         beams: inference: number of beams per sequence (default: 1).
         optimizer: training: the optimizer (default: ``adamw``).
         attention: training: attention kernel, ``flash`` (default) or ``eager``.
@@ -121,7 +121,8 @@ def memory(
     if mode == "inference":
         formats = serving_weights(architecture, weights, dtype, only, keep)
         workload = Workload(batch=batch, seq=seq, target_seq=target_seq, logits="last", extend=extend)
-        steps = Steps(step_limit(step_tokens, convention), prefill, beams or 1, convention)
+        limit = step_limit(step_tokens, convention, formats.has_host_table)
+        steps = Steps(limit, prefill, beams or 1, convention)
         return _serving_memory(architecture, workload, formats, dtype, cache, page, mesh or Mesh(), steps)
     workload = Workload(batch=batch, seq=seq, target_seq=target_seq, mode="train", convention=convention, extend=extend)
     width = number_format(dtype).bits // BITS_A_BYTE

@@ -55,7 +55,7 @@ MEMORY = (
     *FORMATS,
     _option("page", "Serving: block size of the paged KV cache, in tokens.", "TOKENS", flag="--paged"),
     _option("prefill", "Serving: tokens per prefill chunk of a sequence (default: up to --step-tokens).", "TOKENS"),
-    _option("step_tokens", "Serving: maximum number of tokens per step over all sequences, or all (default: 8192).",
+    _option("step_tokens", "Serving: maximum tokens per step over all sequences, or all (default: 8192; GGUF: 512).",
             "TOKENS"),
     _option("beams", "Serving: number of beams per sequence."),
     OPTIMIZER,

@@ -63,7 +63,7 @@ def test_each_gpu_stores_the_published_weights(case: tuple[str, int, int]) -> No
 
 def test_llama_cpp_keeps_the_input_table_in_host_memory() -> None:
     """Qwen3-32B in q5_k_m, a file of 23.2 GB, runs on a card of 24 GB because its table of 151,936 x 5120 does not."""
-    found = llmcalc.fit("qwen3-32b", "rtx-4090", weights="q5_k_m", seq=4096, step_tokens=512)
+    found = llmcalc.fit("qwen3-32b", "rtx-4090", weights="q5_k_m", seq=4096)
     assert found.fits
     assert found.result.weights == pytest.approx(23.21 * GB, rel=0.03)
     assert found.result.host == 151_936 * 5120 * 5.5 / 8
