@@ -285,6 +285,7 @@ PART_FLAGS = {
     "on_sphere": ("sphere", True),
     "scaled": ("logit_scale", True),
 }  # flags for a part, for its short form, or (False) for the absence of a part
+PART_BOUND = ("n_buckets", "streams")  # flat fields that have no meaning without their part
 PART_SWITCHES = ("cross", "inner_norm", "o_norm")  # parts whose own name was a flag
 PART_ABSENT = {"gate_bias": "none"}  # values of flat fields without the part, if different from the default
 # flat fields whose value without the part is that of another field

@@ -10,8 +10,16 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from .aliases import PART_ABSENT, PART_FIELDS, PART_FLAGS, PART_SHORT_FORMS, PART_SWITCHES, PART_WIDTHS
-from .errors import DescriptionError, short_repr
+from .aliases import (
+    PART_ABSENT,
+    PART_BOUND,
+    PART_FIELDS,
+    PART_FLAGS,
+    PART_SHORT_FORMS,
+    PART_SWITCHES,
+    PART_WIDTHS,
+)
+from .errors import DescriptionError, SizeError, short_repr
 from .part import Part, read_part
 from .record import MISSING, changed, fields
 
@@ -90,7 +98,16 @@ def nested(cls: type[Part], given: Mapping[str, Any]) -> dict[str, Any]:
             value = found.get(part, defaults[part])
             value = _implied(cls.PARTS[part][0], value, moved) if _is_implied(cls, part) else value
             found[part] = _combined(cls.PARTS[part], value, moved, defaults[part], part)
+    for name in given.keys() & names.fields.keys() & {*PART_BOUND}:
+        _check_bound(cls, name, names.fields[name], given[name], found)
     return found
+
+
+def _check_bound(cls: type[Part], name: str, path: Path, value: object, found: Mapping[str, Any]) -> None:
+    """Raise a SizeError if a flat field has a value other than its default, but no part has this field."""
+    holder, usual = found.get(path[0]), _at(None, cls.PARTS[path[0]], [*path[1:]])
+    if value != usual and not hasattr(holder, path[1]):
+        raise SizeError(f"{name} requires {path[0]}", where=cls.kind(), field=name)
 
 
 def _is_implied(cls: type[Part], part: str) -> bool:

@@ -51,8 +51,7 @@ class Mla(Layer):
         sinks: whether each head has a learned sink logit in the softmax.
         indexer: indexer that selects tokens.
         index_topk: number of tokens selected per query by the indexer of this layer or an earlier layer.
-        latent_reused: whether the latent and rotary key are reused from an earlier layer (Mistral Large 4).
-        latent_lent: whether later layers reuse the latent and rotary key of this layer.
+        latent_reused, latent_lent: whether an earlier layer lends the latent and rotary key, or this one lends its own.
         position_scaled: whether each query head is scaled by a learned linear function of the log position.
         rope_learned: number of rotary frequencies with a learned factor, shared by all layers; None: no factors.
     """
@@ -101,6 +100,7 @@ class Mla(Layer):
         "log_places": "logarithm of each position",
     }
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"gate": ("none", "input", "latent")}
+    UNDECLARED_COLLECTIVES: ClassVar[tuple[str, ...]] = ("gate=latent", "rope_learned")
     SHRINK: ClassVar[dict[str, str]] = {"qk_rope_head_dim": "6 10 14", "window": "7 11 13 5", "index_topk": "4"}
     PARTS: ClassVar[Mapping[str, Sequence[type[Part]]]] = {
         "rope": (Rope,),

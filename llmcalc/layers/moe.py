@@ -43,7 +43,7 @@ class Moe(Layer):
         scaled_input: whether the scores multiply the experts' inputs instead of their outputs (Llama 4).
         routing: scores, selection and weights of the experts.
         router_network: network that computes the input of the router.
-        expert_groups: groups of experts, of which each token selects some before it selects experts.
+        expert_groups: groups of experts. Each token first selects groups, and then experts in these groups.
         shared: shared experts, which process every token.
         scored_shared: shared experts whose outputs are weighted by the router.
         latent: latent space in which the routed experts run.
@@ -104,6 +104,7 @@ class Moe(Layer):
     }
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
     SHRINK: ClassVar[dict[str, str]] = {"n_zero_experts": "keep"}
+    UNDECLARED_COLLECTIVES: ClassVar[tuple[str, ...]] = ("routing.hash_rows",)
     PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {
         "bounds": (Bounds,),
         "routing": (Routing,),

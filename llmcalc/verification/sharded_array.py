@@ -280,7 +280,7 @@ class ShardedArray(NDArrayOperatorsMixin):
         return self
 
     def as_sum(self, axes: Iterable[str]) -> ShardedArray:
-        """Return the array as a sum over the ranks along the given axes, of which the first ones have all terms."""
+        """Return the array as a sum over the ranks along the given axes. The first rank of each axis has all terms."""
         found = self.as_terms(set(axes) - self.partial)
         zero = set(axes) - found.partial
         if not zero:

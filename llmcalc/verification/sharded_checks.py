@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
 
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture, Block, Run, Stack, Sublayer, declare
 from ..core.errors import InputError
+from ..core.layer import Layer
+from ..core.part import nested_fields
 from ..core.zoo_search import ZOO
 from ..twins.plan import place_stack
 from .result import Check
@@ -58,15 +59,14 @@ def run_alone(d_model: int, sublayer: Sublayer) -> ShardedRun | None:
         return None
 
 
-def _is_compared(layer: Any) -> bool:
+def _is_compared(layer: Layer) -> bool:
     """Return whether the collectives of a layer are compared.
 
-    Kinds of the zoo are not, and neither are layers whose rows are not the tokens of the sequence. Three options are
-    excluded because their collectives are not declared: a gate computed from the query latent, learned rotary
-    frequencies and experts chosen by a table.
+    Kinds of the zoo are not, and neither are layers whose rows are not the tokens of the sequence, or layers with an
+    option whose collectives are not all declared.
     """
     if f".{ZOO}." in type(layer).__module__ or getattr(layer, "sequence", None) or "q" in declare(layer).axes:
         return False
-    if layer.kind() == "mla":
-        return layer.gate != "latent" and not layer.rope_learned
-    return layer.kind() != "moe" or not layer.routing.hash_rows
+    fields = {path: value for path, value, *_ in nested_fields(layer)}
+    options = (option.partition("=") for option in layer.UNDECLARED_COLLECTIVES)
+    return not any(fields[name] == wanted if wanted else fields[name] for name, _, wanted in options)

@@ -67,7 +67,7 @@ def test_a_stage_stores_its_layers_and_their_cache() -> None:
 
 
 def test_kernels_refuse_parts_of_quantisation_blocks() -> None:
-    """The experts have a hidden width of 1536, and 1536 / 8 = 192 is no multiple of 128."""
+    """The experts have a hidden width of 1536, and 1536 / 8 = 192 is not a multiple of 128."""
     text = "routed experts: d_ff 1536 on 8 ranks is 192 per rank, not a multiple of the quantisation block of 128"
     found = [llmcalc.memory(QWEN, seq=11, weights=form, mesh=Mesh(tp=8)) for form in ("fp8-block", "fp8", "bf16")]
     assert [one.refusals for one in found] == [(text,), (), ()]

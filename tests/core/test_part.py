@@ -308,3 +308,13 @@ def test_a_flag_adds_or_removes_a_part(kind: str, flat: dict[str, Any], part: st
     assert bool(getattr(layer, flag)) is flat[flag]
     assert (f"{flag}={flat[flag]}" in canonical(layer)) is (value is not None)
     assert canonical(layer) == canonical(found(**smallest(kind), **{part: value}))
+
+
+@pytest.mark.parametrize("flat", [{"n_buckets": 11}, {"n_buckets": 11, "positions": "alibi"}, {"streams": 3}], ids=str)
+def test_a_flat_field_without_its_part_is_refused(flat: dict[str, Any]) -> None:
+    name = next(iter(flat))
+    with pytest.raises(SizeError, match=rf"attention: {name} requires (score_bias|cross)"):
+        Attention(**HEADS, **flat)
+    assert Attention(**HEADS, positions="relative", n_buckets=11).n_buckets == 11  # type: ignore[attr-defined,call-arg]
+    assert Attention(**HEADS, cross=True, causal=False, streams=3).streams == 3  # type: ignore[attr-defined,call-arg,arg-type]
+    assert Attention(**HEADS, streams=1, n_buckets=None) == Attention(**HEADS)  # type: ignore[call-arg]

@@ -12,7 +12,7 @@ import llmcalc
 from llmcalc import layers
 from llmcalc.core.layer import Layer
 from llmcalc.core.ledger import entries
-from llmcalc.core.part import Part
+from llmcalc.core.part import Part, nested_fields
 from llmcalc.core.record import fields, record
 from llmcalc.core.shrink import SEQ, Sizes, rules
 from llmcalc.core.shrink_tower import PATCHES
@@ -82,9 +82,10 @@ def test_what_there_is_one_of_stays_one_and_the_rest_is_small(model: str) -> Non
     large, small = layers_by_place(architecture), layers_by_place(architecture.shrink())
     assert large.keys() == small.keys()
     for place, layer in large.items():
-        for name, before in vars(layer).items():
+        sizes = {path: value for path, value, *_ in nested_fields(small[place])}
+        for name, before, *_ in nested_fields(layer):
             if type(before) is int:
-                after = getattr(small[place], name)
+                after = sizes[name]
                 assert type(after) is int, (place, name)
                 assert (before <= 1) == (after <= 1), (place, name, before, after)
                 assert 0 <= after < 400, (place, name, before, after)

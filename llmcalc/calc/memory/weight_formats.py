@@ -194,7 +194,7 @@ def stored_row(
 
 
 def refused_shards(row: Row, mesh: Mesh, tile: tuple[int, ...]) -> Iterator[str]:
-    """Yield a message if tensor parallelism divides a matrix [out, in] into parts that are no multiple of ``tile``."""
+    """Yield a message if tensor parallelism splits a matrix [out, in] into parts that are not multiples of ``tile``."""
     groups = (row.tensor.groups[-1], row.tensor.groups[-2]) if row.tensor.linear else ()
     for group, length in zip(groups, tile, strict=False):
         axes = {axis: int(row.declaration.axes[axis]) for axis in group}
