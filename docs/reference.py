@@ -17,6 +17,8 @@ if (ROOT / "llmcalc").is_dir():
 
 import llmcalc  # noqa: E402
 from llmcalc.cli.commands import load  # noqa: E402
+from llmcalc.cli.help_screen import panels, usage  # noqa: E402
+from llmcalc.cli.help_text import EXAMPLES  # noqa: E402
 from llmcalc.cli.spec import Argument, Option, Parameter  # noqa: E402
 from llmcalc.cli.table import COMMANDS  # noqa: E402
 
@@ -43,18 +45,18 @@ def cli() -> str:
 
 def _command(name: str) -> str:
     command = load(name)
-    words = [f"{one.name}{' ...' if one.many else ''}" for one in command.arguments]
-    usage = " ".join(["llmcalc", name, *words, "[OPTIONS]"])
-    rows = [_row(one) for one in command.parameters]
-    lines = [f"## llmcalc {name}", "", command.help, "", "```text", usage, "```", ""]
+    rows = [_row(one) for one in command.arguments]
+    for title, panel in panels(command).items():
+        rows += [f"| **{title}** | |", *(_row(option) for line in panel for option in line.options)]
+    lines = [f"## llmcalc {name}", "", command.help, "", "```text", usage(command), "```", ""]
     lines += ["| | |", "| --- | --- |", *rows, ""] if rows else []
-    lines += [f"Example: `{command.example}`", ""] if command.example else []
+    lines += ["```bash", *EXAMPLES[name], "```", ""]
     return "\n".join(lines)
 
 
 def _row(parameter: Parameter) -> str:
     if isinstance(parameter, Argument):
-        return f"| `{parameter.name}` | {_cell(parameter.help)} |"
+        return f"| `{parameter.metavar}` | {_cell(parameter.help)} |"
     value = "|".join(parameter.choices) or parameter.metavar
     flag = " ".join(filter(None, (parameter.flag, "" if parameter.kind is bool else value)))
     return f"| `{flag}` | {_cell(parameter.help)}{_default(parameter)} |"

@@ -1,7 +1,7 @@
 """Entry point of the ``llmcalc`` command line.
 
-Well-formed command lines are parsed without typer to start faster. Typer handles only help, completion
-and usage errors. Exit codes are 0 (success), 1 (negative result) and 2 (bad input).
+Well-formed command lines are parsed without typer to start faster. Typer handles only completion and
+usage errors. Exit codes are 0 (success), 1 (negative result) and 2 (bad input).
 """
 
 from __future__ import annotations
@@ -87,8 +87,10 @@ def _run(words: list[str]) -> int:
     from .table import split
 
     name, rest = split(words)
-    if not name or "_LLMCALC_COMPLETE" in os.environ:
+    if "_LLMCALC_COMPLETE" in os.environ:
         return _by_typer(words)
+    if not name or "--help" in rest or "-h" in rest:
+        return _help(words, name, rest)
     from .commands import load
 
     command = load(name)
@@ -105,6 +107,19 @@ def _run(words: list[str]) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
+
+
+def _help(words: list[str], name: str, rest: list[str]) -> int:
+    """Print the help of a command, of its options if nothing else is given, of a group, or of the program."""
+    from .table import GROUPS
+
+    topic = name or next((word for word in words[:1] if word in GROUPS), "")
+    if not name and words[len(topic.split()) :] not in ([], ["--help"], ["-h"]):
+        return _by_typer(words)
+    from .help_screen import print_help
+
+    print_help(topic, rest if all(word.startswith("-") for word in rest) else ())
+    return OK
 
 
 def _by_typer(words: list[str]) -> int:

@@ -1,9 +1,9 @@
 """Command declarations shared by both parsers, the help and shell completion.
 
-    COMMANDS = (Command("params", (MODEL, BY, *OUTPUT), run, "llmcalc params gpt3"),)
+    COMMANDS = (Command("params", (MODEL, BY, *OUTPUT), run),)
 
 ``cli/parser.py`` parses well-formed command lines according to these declarations. ``cli/typer_app.py``
-converts them to a typer application that prints help, explains errors and completes words.
+converts them to a typer application that explains errors and completes words. ``cli/help_screen.py`` draws the help.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class Argument:
         least: minimum number of values.
         many: whether to collect all remaining values in a list.
         complete: source of completions in ``cli/completion.py``.
+        metavar: placeholder in the help (default: the name in capitals).
     """
 
     name: str
@@ -34,6 +35,10 @@ class Argument:
     least: int = 1
     many: bool = False
     complete: str = ""
+    metavar: str = ""
+
+    def __post_init__(self) -> None:
+        self.__dict__["metavar"] = self.metavar or self.name.upper()
 
 
 @record
@@ -98,7 +103,6 @@ class Command:
     name: str
     parameters: tuple[Parameter, ...]
     run: Callable[..., int]
-    example: str = ""
 
     @property
     def help(self) -> str:

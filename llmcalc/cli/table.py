@@ -42,6 +42,16 @@ GROUPS = {
     "hardware": "Show accelerators.",
     "presets": "Find and show presets.",
 }
+QUESTIONS = {  # commands and groups in the help
+    "How large is the model?": ("params", "explain"),
+    "What does a step cost?": ("flops", "traffic", "communication", "memory"),
+    "Does it fit on my GPUs?": ("fit",),
+    "What does training cost?": ("train", "scale"),
+    "What if it were different?": ("sweep", "compare", "diff", "design"),
+    "Is it correct?": ("check", "rule", "verify"),
+    "Which models, GPUs, formats and laws are there?": ("presets", "timeline", "hardware", "formats", "laws"),
+    "How do I write it to a file?": ("report", "import", "schema"),
+}
 
 
 def split(words: list[str]) -> tuple[str, list[str]]:

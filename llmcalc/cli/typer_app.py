@@ -1,4 +1,4 @@
-"""Typer application for help, shell completion and usage errors, built from the command declarations."""
+"""Typer application for shell completion and usage errors, built from the command declarations."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ..core.errors import InputError, nearest, short_repr
 from ..core.setting import LENGTHS
 from .commands import load
 from .completion import completer
+from .help_screen import HELP, PROGRAM, print_help
+from .help_text import EXAMPLES
 from .parser import read_number
 from .spec import Argument, Command, Option, Parameter
 from .table import COMMANDS, GROUPS, split
 
-PROGRAM = "llmcalc"
 BAD_INPUT = 2
-HELP = "Compute what an LLM architecture costs before you train or deploy it."
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 # base class of typer's usage errors; its name depends on the version
 _UsageError: type[Exception] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
@@ -51,8 +51,7 @@ def application(run_by: Callable[[Command], Callable[..., int]] = lambda command
         command = load(name)
         *group, word = name.split()
         home = groups[group[0]] if group else app
-        epilog = f"Example: {command.example}" if command.example else None
-        declare = home.command(word, help=command.help, epilog=epilog, context_settings=SETTINGS)
+        declare = home.command(word, help=command.help, context_settings=SETTINGS)
         declare(_callback(command, run_by(command)))
     for name, group_app in groups.items():
         app.add_typer(group_app, name=name)
@@ -77,7 +76,7 @@ def _root(
 
 def _help_alone(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
-        print(context.get_help())
+        print_help(str(context.info_name) if context.parent else "")
 
 
 def _callback(command: Command, target: Callable[..., int]) -> Callable[..., int]:
@@ -102,7 +101,7 @@ def _check_count(command: Command, values: dict[str, Any]) -> None:
         given = values[argument.name]
         if argument.many and len(given) < argument.least:
             message = f"{command.name} requires at least {argument.least} {argument.name}, not {len(given)}"
-            raise InputError(message, hint=f"for example: {command.example}")
+            raise InputError(message, hint=f"for example: {EXAMPLES[command.name][0]}")
 
 
 def _is_list(parameter: Parameter) -> bool:

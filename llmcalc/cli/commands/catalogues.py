@@ -57,9 +57,9 @@ def show_law(name: str) -> Answer:
 
 
 COMMANDS = (
-    Command("formats list", OUTPUT, list_formats, "llmcalc formats list"),
-    Command("hardware list", OUTPUT, list_hardware, "llmcalc hardware list"),
-    Command("hardware show", (ACCELERATOR, *OUTPUT), show_hardware, "llmcalc hardware show h100"),
-    Command("laws list", OUTPUT, list_laws, "llmcalc laws list"),
-    Command("laws show", (LAW, *OUTPUT), show_law, "llmcalc laws show besiroglu"),
+    Command("formats list", OUTPUT, list_formats),
+    Command("hardware list", OUTPUT, list_hardware),
+    Command("hardware show", (ACCELERATOR, *OUTPUT), show_hardware),
+    Command("laws list", OUTPUT, list_laws),
+    Command("laws show", (LAW, *OUTPUT), show_law),
 )

@@ -51,8 +51,6 @@ def run_rule(code: str | None) -> Answer:
 
 
 COMMANDS = (
-    Command(
-        "check", (MODELS, *SETTINGS, *OF_QUANTITY, *READING, *OUTPUT), run_check, "llmcalc check gpt2 --max-params 200M"
-    ),
-    Command("rule", (CODE, *OUTPUT), run_rule, "llmcalc rule HW005"),
+    Command("check", (MODELS, *SETTINGS, *OF_QUANTITY, *READING, *OUTPUT), run_check),
+    Command("rule", (CODE, *OUTPUT), run_rule),
 )

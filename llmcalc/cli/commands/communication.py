@@ -21,8 +21,4 @@ def run(model: str, **given: Any) -> Answer:
     return communication_document(communication(load_model(model, given), **settings(given, WORKLOAD)))
 
 
-COMMANDS = (
-    Command(
-        "communication", (MODEL, *WORKLOAD, *READING, *OUTPUT), run, "llmcalc communication gpt3 --tp 8 --mode train"
-    ),
-)
+COMMANDS = (Command("communication", (MODEL, *WORKLOAD, *READING, *OUTPUT), run),)

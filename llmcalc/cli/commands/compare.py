@@ -23,4 +23,4 @@ def run(models: list[str], **given: Any) -> Answer:
     return compare_document(compare(*load_models(models, given), **settings(given, SETTINGS)))
 
 
-COMMANDS = (Command("compare", (MODELS, *SETTINGS, *READING, *OUTPUT), run, "llmcalc compare bert palm"),)
+COMMANDS = (Command("compare", (MODELS, *SETTINGS, *READING, *OUTPUT), run),)

@@ -45,6 +45,4 @@ def run(family: str, **given: Any) -> Answer:
     )
 
 
-COMMANDS = (
-    Command("design", (FAMILY, *SETTINGS, *VARIED, *OF_QUANTITY, *OUTPUT), run, "llmcalc design llama3 --params 13B"),
-)
+COMMANDS = (Command("design", (FAMILY, *SETTINGS, *VARIED, *OF_QUANTITY, *OUTPUT), run),)

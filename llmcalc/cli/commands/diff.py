@@ -33,6 +33,4 @@ def run(first: str, second: str, **given: Any) -> Answer:
     return diff_document(result), result.same
 
 
-COMMANDS = (
-    Command("diff", (FIRST, SECOND, *OVERRIDES, AS, ALLOW_UNKNOWN, *OUTPUT), run, "llmcalc diff llama3-8b llama3.1-8b"),
-)
+COMMANDS = (Command("diff", (FIRST, SECOND, *OVERRIDES, AS, ALLOW_UNKNOWN, *OUTPUT), run),)

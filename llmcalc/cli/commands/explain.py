@@ -34,6 +34,5 @@ COMMANDS = (
         "explain",
         (MODEL, QUANTITY, DEPTH, SELECT, *SETTINGS, *READING, *OUTPUT),
         run,
-        "llmcalc explain gpt3 params --depth 2",
     ),
 )

@@ -13,7 +13,7 @@ from ..options import MODEL, SIZES, load_model
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
-TIMES = Argument("times", "GPUs such as h100:8 (same as --gpu), or their count such as x8.", least=0)
+TIMES = Argument("times", "GPUs such as h100:8 (same as --gpu), or their count such as x8.", least=0, metavar="GPUS")
 SETTINGS = (
     Option("--gpu", "GPU name or memory, with an optional count: h100, 8xh100, 24GB:2.", "NAME[:N]",
            complete="accelerators", also=("count",)),
@@ -74,4 +74,4 @@ def _changes(
     return [one for one in found if one.fits and one.solution and one.solution.value is not None]
 
 
-COMMANDS = (Command("fit", (MODEL, TIMES, *SETTINGS, *TABLE), run, "llmcalc fit llama3-70b --gpu h100:4 --solve seq"),)
+COMMANDS = (Command("fit", (MODEL, TIMES, *SETTINGS, *TABLE), run),)

@@ -46,6 +46,4 @@ def run(model: str, recompute: str, by: str, **given: Any) -> Answer:
     return flops_document(flops(load_model(model, given), **values(WORKLOAD, given)), by, recompute)
 
 
-COMMANDS = (
-    Command("flops", (MODEL, *WORKLOAD, RECOMPUTE, BY, *READING, *OUTPUT), run, "llmcalc flops gpt3 --mode train"),
-)
+COMMANDS = (Command("flops", (MODEL, *WORKLOAD, RECOMPUTE, BY, *READING, *OUTPUT), run),)

@@ -62,4 +62,4 @@ def _comment(architecture: Architecture, model: str) -> list[str]:
     ]
 
 
-COMMANDS = (Command("import", (MODEL, TO, FORCE, *READING), run, "llmcalc import config.json -o mine.yaml"),)
+COMMANDS = (Command("import", (MODEL, TO, FORCE, *READING), run),)

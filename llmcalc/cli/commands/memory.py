@@ -26,4 +26,4 @@ def run(model: str, **given: Any) -> Answer:
     return memory_document(result, unpaged)
 
 
-COMMANDS = (Command("memory", (MODEL, *TABLE), run, "llmcalc memory llama3-8b --weights q4_k_m --seq 8192"),)
+COMMANDS = (Command("memory", (MODEL, *TABLE), run),)

@@ -29,4 +29,4 @@ def run(model: str, by: str, layout: str | None, **given: Any) -> Answer:
     return params_document(params(load_model(model, given)), by, layout)
 
 
-COMMANDS = (Command("params", (MODEL, BY, LAYOUT, *READING, *OUTPUT), run, "llmcalc params gpt3"),)
+COMMANDS = (Command("params", (MODEL, BY, LAYOUT, *READING, *OUTPUT), run),)

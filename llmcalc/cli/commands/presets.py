@@ -102,9 +102,9 @@ def show_preset(name: str, resolved: bool, overrides: list[str], as_json: bool) 
 
 
 COMMANDS = (
-    Command("presets list", OUTPUT, list_presets, "llmcalc presets list"),
-    Command("presets search", (WORDS, *OUTPUT), search_presets, "llmcalc presets search moe '>100b'"),
-    Command("presets show", (NAME, RESOLVED, SET, JSON), show_preset, "llmcalc presets show gpt3 --resolved"),
-    Command("presets where", (NAME, *OUTPUT), locate_preset, "llmcalc presets where gpt3"),
-    Command("timeline", (FILTER, ALL, *OUTPUT), show_timeline, "llmcalc timeline '>=2020' --format svg"),
+    Command("presets list", OUTPUT, list_presets),
+    Command("presets search", (WORDS, *OUTPUT), search_presets),
+    Command("presets show", (NAME, RESOLVED, SET, JSON), show_preset),
+    Command("presets where", (NAME, *OUTPUT), locate_preset),
+    Command("timeline", (FILTER, ALL, *OUTPUT), show_timeline),
 )

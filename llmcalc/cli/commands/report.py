@@ -69,6 +69,5 @@ COMMANDS = (
         "report",
         (MODELS, TO, GPU, LENGTHS, BATCH, FORCE, *READING),
         run,
-        "llmcalc report llama3-8b mamba2 --gpu h100 -o report.html",
     ),
 )

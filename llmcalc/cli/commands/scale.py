@@ -68,6 +68,5 @@ COMMANDS = (
         "scale",
         (MODEL, *BUDGETS, *MACHINE, *AMOUNTS, LAW, SHAPE, SEQ, *READING, *OUTPUT),
         run,
-        "llmcalc scale --gpu h100:512 --days 30",
     ),
 )

@@ -27,4 +27,4 @@ def run(kind: str | None) -> int:
     return 0
 
 
-COMMANDS = (Command("schema", (KIND,), run, "llmcalc schema > preset.schema.json"),)
+COMMANDS = (Command("schema", (KIND,), run),)

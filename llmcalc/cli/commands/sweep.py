@@ -37,6 +37,5 @@ COMMANDS = (
         "sweep",
         (MODEL, QUANTITY, OVER, *SETTINGS, *READING, *OUTPUT),
         run,
-        "llmcalc sweep llama3-8b flops.total state.bytes --over seq=1k..1M:x2",
     ),
 )

@@ -21,8 +21,4 @@ def run(model: str, **given: Any) -> Answer:
     return traffic_document(traffic(load_model(model, given), **settings(given, WORKLOAD)))
 
 
-COMMANDS = (
-    Command(
-        "traffic", (MODEL, *WORKLOAD, *READING, *OUTPUT), run, "llmcalc traffic llama3-8b --mode decode --context 8192"
-    ),
-)
+COMMANDS = (Command("traffic", (MODEL, *WORKLOAD, *READING, *OUTPUT), run),)

@@ -48,6 +48,5 @@ COMMANDS = (
         "train",
         (MODEL, *RUN, *MACHINE, *ENERGY, MICRO_BATCH, DTYPE, OPTIMIZER, RECOMPUTE, *MESH, *READING, *OUTPUT),
         run,
-        "llmcalc train llama3-70b --tokens 15T --gpu h100:512",
     ),
 )

@@ -68,4 +68,4 @@ def _verify_all() -> list[Outcome]:
     return outcomes
 
 
-COMMANDS = (Command("verify", (WHICH, *READING, *OUTPUT), run, "llmcalc verify mixtral"),)
+COMMANDS = (Command("verify", (WHICH, *READING, *OUTPUT), run),)

@@ -1,0 +1,233 @@
+"""Help of the program, of a group of commands, of a command and of its options, drawn from the command declarations.
+
+The help of a command has at most ``MOST_LINES`` lines in 80 columns. If it would have more, panels whose options are
+described in full elsewhere list only the names of the options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from .commands import load
+from .help_text import COMPACTED, EXAMPLES, OPTIONS, OWN, PANELS
+from .spec import Command, Option
+from .table import COMMANDS, GROUPS, QUESTIONS
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+PROGRAM = "llmcalc"
+HELP = "Compute what an LLM architecture costs before you train or deploy it."
+FIRST = ("params", "fit", "train")  # commands in the examples of the program
+MOST_LINES, STANDARD, WIDEST = 60, 80, 100
+NARROW = 72  # in fewer columns, the titles of panels are above their lines
+MARGIN = 13  # width of the titles
+TITLE, FLAG = "bold", "cyan"
+
+
+class Line(NamedTuple):
+    """A line of a panel, with the options and placeholders in the label, a short text, and the options."""
+
+    label: str
+    text: str
+    options: Sequence[Option]
+
+
+def print_help(name: str, flags: Iterable[str] = ()) -> None:
+    """Print the help of a command, of some of its options, of a group of commands, or of the program (no name)."""
+    import shutil
+
+    from .output import write_text
+
+    columns = min(shutil.get_terminal_size().columns, WIDEST)
+    write_text(render_help(name, [flag for flag in flags if flag not in ("--help", "-h")], columns))
+
+
+def render_help(name: str, flags: Sequence[str] = (), columns: int = STANDARD) -> str:
+    """Return the help in a number of columns."""
+    if name not in COMMANDS:
+        page = _Page(columns)
+        _add_group(page, name) if name else _add_program(page)
+        return page.text()
+    command = load(name)
+    options = [command.options[flag] for flag in flags if flag in command.options]
+    if options:
+        page = _Page(columns)
+        _add_options(page, options)
+        return page.text()
+    for number in range(len(COMPACTED) + 1):
+        compacted = COMPACTED[:number]
+        page = _Page(STANDARD)
+        _add_command(page, command, compacted)
+        if len(page.text().splitlines()) <= MOST_LINES:
+            break
+    page = _Page(columns)
+    _add_command(page, command, compacted)
+    return page.text()
+
+
+def usage(command: Command) -> str:
+    """Return the usage, such as ``llmcalc params MODEL [OPTIONS]``."""
+    words = [PROGRAM, command.name]
+    for one in command.arguments:
+        word = f"{one.metavar}..." if one.many else one.metavar
+        words.append(word if one.least else f"[{word}]")
+    return " ".join([*words, "[OPTIONS]"] if command.options else words)
+
+
+def panels(command: Command) -> dict[str, list[Line]]:
+    """Return the lines of each panel.
+
+    >>> from .commands import load
+    >>> panels(load("rule"))["Output"][-1][:2]
+    ('--json', 'same as --format json')
+    """
+    found: dict[str, list[Line]] = {OPTIONS: []}
+    rest = {option.flag: option for option in command.options.values()}
+    own = OWN.get(command.name, {})
+    for title, text in (*own.items(), *PANELS.items()):
+        for line in text.strip().splitlines():
+            label, short = line.strip().split("  ")
+            options = [rest.pop(word) for word in label.split() if word in rest]
+            if options:
+                found.setdefault(title, []).append(Line(_label(label, options), _with_default(short, options), options))
+    found[OPTIONS] += [Line(_label_of(option), _phrase(option.help), [option]) for option in rest.values()]
+    order = dict.fromkeys((OPTIONS, *(title for title in own if title not in PANELS), *PANELS))
+    return {title: found[title] for title in order if found.get(title)}
+
+
+def _label(text: str, options: list[Option]) -> str:
+    """Return a label without the options that a command does not have, and without their placeholders."""
+    flags = [flag for option in options for flag in (option.short, option.flag)]
+    kept: list[str] = []
+    for word in text.split():
+        if word in flags or (not word.startswith("-") and kept and kept[-1] in flags):
+            kept.append(word)
+    return " ".join(kept)
+
+
+def _label_of(option: Option) -> str:
+    return " ".join(filter(None, (option.short, option.flag, option.metavar or "|".join(option.choices))))
+
+
+def _with_default(text: str, options: list[Option]) -> str:
+    """Append the default value of a single option."""
+    value = options[0].default
+    stated = len(options) > 1 or "default" in text or value in (None, False, 0, "none", "-")
+    return text if stated else f"{text} (default: {value})"
+
+
+def _phrase(text: str) -> str:
+    return f"{text[:1].lower()}{text[1:]}".rstrip(".")
+
+
+class _Page:
+    """Parts of a help screen in a number of columns."""
+
+    def __init__(self, columns: int) -> None:
+        self.columns = columns
+        self.parts: list[RenderableType] = []
+
+    def head(self, usage: str, text: str) -> None:
+        """Add the usage and a description."""
+        self.parts += [f"Usage: {usage}", "", text, ""]
+
+    def entries(self, entries: Iterable[tuple[str, str]]) -> None:
+        """Add titles and texts in two columns."""
+        self._grid(entries, MARGIN, TITLE)
+
+    def panel(self, title: str, lines: Sequence[tuple[str, str]], label_width: int, is_above: bool = False) -> None:
+        """Add a panel with its title in the margin, or above the lines."""
+        if is_above or self.columns < NARROW:
+            self.heading(title)
+            self._grid(((f"  {label}", text) for label, text in lines), label_width + 2)
+        else:
+            self._grid(lines, label_width, margin=title)
+        self.parts.append("")
+
+    def heading(self, text: str, style: str = TITLE) -> None:
+        """Add a line in a style."""
+        from rich.text import Text
+
+        self.parts.append(Text(text, style))
+
+    def _grid(
+        self, rows: Iterable[tuple[str, str]], width: int, style: str = FLAG, margin: str = "", last: str = ""
+    ) -> None:
+        from rich.table import Table
+
+        grid = Table.grid()
+        if margin:
+            grid.add_column(width=MARGIN, style=TITLE)
+        grid.add_column(width=width, style=style)
+        grid.add_column(style=last)
+        for at, row in enumerate(rows):
+            grid.add_row(*([margin if at == 0 else ""] if margin else []), *row)
+        self.parts.append(grid)
+
+    def names(self, title: str, names: str) -> None:
+        """Add a panel that lists only names of options."""
+        self._grid([(title, names)], MARGIN, TITLE, last=FLAG)
+        self.parts.append("")
+
+    def text(self) -> str:
+        """Render the page, with colours if standard output supports them."""
+        from rich.console import Console
+
+        console = Console(width=self.columns, highlight=False, markup=False, emoji=False)
+        with console.capture() as captured:
+            for part in self.parts:
+                console.print(part)
+        return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def _add_command(page: _Page, command: Command, compacted: Iterable[str]) -> None:
+    page.head(usage(command), command.help)
+    if command.arguments:
+        page.entries((one.metavar, one.help) for one in command.arguments)
+        page.parts.append("")
+    found = panels(command)
+    label_width = max((len(line.label) for lines in found.values() for line in lines), default=0) + 2
+    asked = next(iter(command.options), "")
+    for title, lines in found.items():
+        if title in compacted:
+            flags = [option.flag for line in lines for option in line.options]
+            page.names(title, " ".join(flags))
+            asked = flags[0]
+        else:
+            page.panel(title, [line[:2] for line in lines], label_width)
+    page.entries([("Examples", "\n".join(EXAMPLES[command.name]))])
+    if asked:
+        page.parts += ["", f"More about an option: {PROGRAM} help {command.name} {asked}"]
+
+
+def _add_options(page: _Page, options: Iterable[Option]) -> None:
+    """Describe options in full."""
+    from rich.padding import Padding
+
+    for option in options:
+        page.heading(_label_of(option), FLAG)
+        default = "" if option.default in (None, False) or "default" in option.help else f" Default: {option.default}."
+        page.parts.append(Padding(f"{option.help}{default}", (0, 0, 0, 2)))
+
+
+def _add_group(page: _Page, name: str) -> None:
+    members = [command for command in COMMANDS if command.startswith(f"{name} ")]
+    page.head(f"{PROGRAM} {name} COMMAND [OPTIONS]", GROUPS[name])
+    page.panel("Commands", [(member.split()[1], COMMANDS[member][1]) for member in members], len("search") + 2)
+    page.entries([("Examples", "\n".join(EXAMPLES[member][0] for member in members))])
+
+
+def _add_program(page: _Page) -> None:
+    page.head(f"{PROGRAM} COMMAND [OPTIONS]", HELP)
+    label_width = max(len(name) for names in QUESTIONS.values() for name in names) + 2
+    for question, names in QUESTIONS.items():
+        texts = [(name, GROUPS[name] if name in GROUPS else COMMANDS[name][1]) for name in names]
+        page.panel(question, texts, label_width, is_above=True)
+    page.entries([("Examples", "\n".join(EXAMPLES[name][0] for name in FIRST))])
+    page.parts += [
+        "",
+        f"More about a command: {PROGRAM} help {FIRST[0]}",
+        f"Version: {PROGRAM} --version. Shell completion: {PROGRAM} --install-completion.",
+    ]
