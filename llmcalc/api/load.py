@@ -13,6 +13,7 @@ from ..core.setting import Setting, read_texts
 WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".pkl")  # only the first two can be read
 Source = Architecture | str | os.PathLike[str] | Mapping[str, Any]  # any source that load() accepts
 AS = Setting("as_")
+STRICT = Setting("strict", bool, False)
 
 
 class Reading(NamedTuple):
@@ -21,10 +22,16 @@ class Reading(NamedTuple):
     overrides: Sequence[str] = ()
     as_: str | None = None
     allow_unknown: Sequence[str] = ()
+    strict: bool = False
 
 
 def load(
-    source: Source, *, overrides: Sequence[str] = (), as_: str | None = None, allow_unknown: Sequence[str] = ()
+    source: Source,
+    *,
+    overrides: Sequence[str] = (),
+    as_: str | None = None,
+    allow_unknown: Sequence[str] = (),
+    strict: bool = False,
 ) -> Architecture:
     """Load an architecture from ``source``.
 
@@ -41,13 +48,16 @@ def load(
         overrides: ``path=value`` strings that change variables or keys of the model.
         as_: ``model_type`` to read a config as, overriding its own. Results carry a warning.
         allow_unknown: unknown config keys to ignore. Results carry a warning for each.
+        strict: whether every unknown config key is an error. By default, only a key that may change a size is an
+            error, and results carry a warning about keys that may change the computation.
 
     Raises:
         InputError: the source cannot be read.
     """
     overrides, allow_unknown = read_texts(overrides, "overrides"), read_texts(allow_unknown, "allow_unknown")
     AS.check(as_)
-    return load_all([source], overrides=overrides, as_=as_, allow_unknown=allow_unknown)[0]
+    STRICT.check(strict)
+    return load_all([source], overrides=overrides, as_=as_, allow_unknown=allow_unknown, strict=strict)[0]
 
 
 def load_all(sources: Sequence[Any], overrides: Sequence[str] = (), **reading: Any) -> list[Architecture]:
@@ -56,10 +66,14 @@ def load_all(sources: Sequence[Any], overrides: Sequence[str] = (), **reading: A
 
 
 def load_each(
-    sources: Sequence[tuple[Any, Sequence[str]]], *, as_: str | None = None, allow_unknown: Sequence[str] = ()
+    sources: Sequence[tuple[Any, Sequence[str]]],
+    *,
+    as_: str | None = None,
+    allow_unknown: Sequence[str] = (),
+    strict: bool = False,
 ) -> list[Architecture]:
     """Load several architectures with separate overrides. Config options require a model with a ``config.json``."""
-    found = [_load(source, Reading(overrides, as_, allow_unknown)) for source, overrides in sources]
+    found = [_load(source, Reading(overrides, as_, allow_unknown, strict)) for source, overrides in sources]
     if (as_ or allow_unknown) and not any("model_type" in one.inputs for one in found):
         message = f"applies only to models read from a config.json, unlike {found[0].name}"
         raise InputError(message, parameter="as_" if as_ else "allow_unknown", hint="omit it")
@@ -95,7 +109,6 @@ def _from_path(source: str | os.PathLike[str], reading: Reading) -> Architecture
     from pathlib import Path
 
     from ..schema.preset import load_file
-    from ..schema.preset_files import read_text
 
     path = Path(source)
     try:
@@ -109,9 +122,9 @@ def _from_path(source: str | os.PathLike[str], reading: Reading) -> Architecture
 
         return describe(path, lambda data, where: _from_data(data, where, reading))
     if path.suffix == ".json":
-        from ..core.strict_json import read_json
+        from ..schema.config_files import read_config
 
-        return _from_data(read_json(read_text(path), str(path)), str(path), reading)
+        return _from_data(read_config(path), str(path), reading)
     return load_file(path, None, reading.overrides)
 
 
@@ -135,11 +148,11 @@ def _from_repository_name(source: str | os.PathLike[str], reading: Reading) -> A
 def _from_stdin(reading: Reading) -> Architecture:
     import sys
 
-    from ..schema.plain_data import MAX_FILE_SIZE
+    from ..schema.plain_data import MAX_CONFIG_SIZE
 
-    content = sys.stdin.buffer.read(MAX_FILE_SIZE + 1)
-    if len(content) > MAX_FILE_SIZE:
-        raise DescriptionError(f"exceeds the limit of {MAX_FILE_SIZE:,} bytes", where="<stdin>")
+    content = sys.stdin.buffer.read(MAX_CONFIG_SIZE + 1)
+    if len(content) > MAX_CONFIG_SIZE:
+        raise DescriptionError(f"exceeds the limit of {MAX_CONFIG_SIZE:,} bytes", where="<stdin>")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -147,9 +160,9 @@ def _from_stdin(reading: Reading) -> Architecture:
     if not text.strip():
         raise DescriptionError("is empty", where="<stdin>")
     if text.lstrip().startswith("{"):
-        from ..core.strict_json import read_json
+        from ..schema.config_files import parse_config
 
-        return _from_data(read_json(text, "<stdin>"), "<stdin>", reading)
+        return _from_data(parse_config(text, "<stdin>"), "<stdin>", reading)
     from ..schema.preset import load_text
 
     return load_text(text, "<stdin>", reading.overrides)
@@ -171,4 +184,4 @@ def _from_data(data: Mapping[str, Any], where: str, reading: Reading) -> Archite
             raise
     from ..importers.hf import load_config
 
-    return load_config(data, where, reading.overrides, reading.as_, reading.allow_unknown)
+    return load_config(data, where, *reading)

@@ -161,6 +161,7 @@ def sweep(
     overrides: Sequence[str] = (),
     as_: str | None = None,
     allow_unknown: Sequence[str] = (),
+    strict: bool = False,
     **settings: Any,
 ) -> Sweep:
     """Evaluate quantities on a grid of workload sizes, settings and model variables.
@@ -179,6 +180,7 @@ def sweep(
         overrides: overrides of model variables, as in ``load``.
         as_: ``model_type`` to read a config as, as in ``load``.
         allow_unknown: unknown config keys to ignore, as in ``load``.
+        strict: whether every unknown config key is an error, as in ``load``.
         settings: parameters of ``flops`` and of ``memory``; ``training=True``
             evaluates the memory of a training step.
 
@@ -195,7 +197,8 @@ def sweep(
     def read(changes: Sequence[str]) -> Architecture:
         if isinstance(model, Architecture) and not (changes or overrides):
             return model
-        return load(model, overrides=(*overrides, *changes), as_=as_, allow_unknown=allow_unknown)
+        changed = (*overrides, *changes)
+        return load(model, overrides=changed, as_=as_, allow_unknown=allow_unknown, strict=strict)
 
     return evaluate_grid(read, axes, names, settings)
 

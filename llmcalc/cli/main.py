@@ -63,8 +63,8 @@ def _spell(words: list[str], name: str, value: str) -> str:
     command, _ = split(words)
     if not command:
         return as_keyword(name, value)
-    flag = next((option.flag for option in READING if option.name == name), "")  # also suggested for another command
-    return f"{flag} {value}".rstrip() if flag else load(command).spell(name, value)
+    reading = next((option for option in READING if option.name == name), None)  # also suggested for another command
+    return reading.spell(value) if reading else load(command).spell(name, value)
 
 
 def _current(command: Command, words: list[str]) -> list[str]:

@@ -28,7 +28,8 @@ ALLOW_UNKNOWN = Option(
     "--allow-unknown", "Ignore this unknown config.json key (results carry a warning). Repeatable.", "KEY",
     repeatable=True,
 )  # fmt: skip
-READING = (SET, AS, ALLOW_UNKNOWN)  # named like the parameters of llmcalc.load
+STRICT = Option("--strict", "Treat every unknown config.json key as an error, even one without effect.", kind=bool)
+READING = (SET, AS, ALLOW_UNKNOWN, STRICT)  # named like the parameters of llmcalc.load
 FORCE = Option("--force", "Overwrite an existing file.", kind=bool)
 FORMAT = Option(
     "--format", f"Output format: {', '.join(format_names())} (default: table on a terminal, plain otherwise).", "NAME",

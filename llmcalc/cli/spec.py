@@ -77,6 +77,12 @@ class Option:
         own["metavar"] = self.metavar or ("N" if self.kind is int else "")
         own["default"] = False if self.kind is bool else self.default
 
+    def spell(self, value: str = "") -> str:
+        """Return the option with a value, or once per comma-separated value if it is repeatable."""
+        if self.kind is bool:
+            return self.flag
+        return " ".join(f"{self.flag} {one}".rstrip() for one in (value.split(",") if self.repeatable else [value]))
+
 
 def option_of(setting: Setting, help: str, metavar: str = "", flag: str = "", complete: str = "") -> Option:
     """Return the command-line option for a setting, with the same accepted values and default.
@@ -128,5 +134,5 @@ class Command:
             return switch.flag
         for option in known:
             if name == option.name or name in option.also:
-                return f"{option.flag} {value}" if value and option.kind is not bool else option.flag
+                return option.spell(value)
         return as_keyword(name, value)

@@ -17,7 +17,7 @@ line sets ``SPELLING`` to show them as ``--seq``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 
 LISTS = ("overrides", "allow_unknown", "only", "keep", "ignore")  # parameters that take several values
@@ -28,6 +28,9 @@ def as_keyword(name: str, value: str) -> str:
     if not value:
         return name
     literal = value in ("True", "False", "None") or value.isupper() or value.replace(".", "").isdigit()
+    if name in LISTS and not literal:
+        entries = ", ".join(f'"{entry}"' for entry in value.split(","))
+        return f"{name}=[{entries}]"
     text = value if literal else f'"{value}"'
     return f"{name}=[{text}]" if name in LISTS else f"{name}={text}"
 
@@ -86,16 +89,26 @@ class InputError(LlmcalcError):
 
 
 class UnknownNameError(InputError):
-    """An unknown name. The message suggests similar names from ``known``."""
+    """An unknown name, or several with ``others``. The message suggests similar names from ``known``."""
 
     def __init__(
-        self, what: str, name: object, known: Iterable[str], *, parameter: str = "", where: str = "", hint: str = ""
+        self,
+        what: str,
+        name: object,
+        known: Iterable[str],
+        *,
+        parameter: str = "",
+        where: str = "",
+        hint: str = "",
+        others: Sequence[object] = (),
     ) -> None:
         self.name = name
         self.suggestions = nearest(str(name), known)
         suggestion = f"did you mean {' or '.join(self.suggestions)}?" if self.suggestions else ""
         hint = " ".join(filter(None, (suggestion, hint)))
-        super().__init__(f"unknown {what} {short_repr(name)}", parameter=parameter, where=where, hint=hint)
+        named = ", ".join(map(short_repr, (name, *others)))
+        message = f"unknown {what}{'s' if others else ''} {named}"
+        super().__init__(message, parameter=parameter, where=where, hint=hint)
 
 
 class SizeError(InputError):

@@ -39,15 +39,14 @@ def describe(path: Path, read: Reader) -> Architecture:
     if path.name.endswith(files.PICKLED):
         hint = "Unpickling can run arbitrary code. Pass the config.json instead, or convert the weights to safetensors."
         raise DescriptionError("pickled weights are never opened", where=limits.printable(path), hint=hint)
-    from ..core.strict_json import read_json
-    from ..schema.preset_files import read_text
+    from ..schema.config_files import read_config
 
     file = path if path.name == CONFIG else (path if path.is_dir() else path.parent) / CONFIG
     if not file.exists():
         raise _no_config(path)
     if file != path:  # opening a named pipe would block, unless it was passed explicitly
         limits.regular_file(file)
-    found = read(read_json(read_text(file), str(file)), str(file))
+    found = read(read_config(file), str(file))
     if not is_weights(path) and not (path.is_dir() and weight_files(path)):
         return found
     return replace(found, inputs={**found.inputs, "checkpoint": str(path)})

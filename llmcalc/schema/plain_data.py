@@ -13,8 +13,10 @@ from typing import Any
 from ..core.errors import DescriptionError
 
 MAX_FILE_SIZE = 2_000_000
+MAX_CONFIG_SIZE = 10_000_000  # of a config.json, which may list every module or label
 MAX_DEPTH = 40
 MAX_VALUES = 100_000
+MAX_CONFIG_VALUES = 500_000
 MAX_DIGITS = 300
 
 _WORDS: dict[str, Any] = dict.fromkeys(("~", "null", "Null", "NULL"))
@@ -28,15 +30,15 @@ _BASED = {"0o": (re.compile(r"0o[0-7]+"), 8), "0x": (re.compile(r"0x[0-9a-fA-F]+
 
 
 def check_bounds(data: Any, where: str) -> None:
-    """Check that plain data does not exceed the limits for YAML files."""
+    """Check that plain data does not exceed the limits for configs."""
     level, nodes = [data], 0
     for _ in range(MAX_DEPTH + 1):
         inner: list[Any] = []
         for value in level:
             parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
             nodes += len(parts)
-            if nodes > MAX_VALUES:
-                raise DescriptionError(f"more than {MAX_VALUES:,} values", where=where)
+            if nodes > MAX_CONFIG_VALUES:
+                raise DescriptionError(f"more than {MAX_CONFIG_VALUES:,} values", where=where)
             inner.extend(parts)
         if not inner:
             return

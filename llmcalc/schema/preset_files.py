@@ -128,18 +128,18 @@ def read_preset(file: str | os.PathLike[str]) -> dict[str, Any]:
     return _read_preset(os.fspath(file), (status.st_mtime_ns, status.st_size))
 
 
-def read_text(file: str | os.PathLike[str]) -> str:
-    """Read a non-empty UTF-8 text file of limited size."""
+def read_text(file: str | os.PathLike[str], limit: int = MAX_FILE_SIZE) -> str:
+    """Read a non-empty UTF-8 text file of at most ``limit`` bytes."""
     where = os.fspath(file)
     try:
         if os.path.isdir(file):
             raise DescriptionError("is a folder, not a file", where=where)
         with open(file, "rb") as stream:
-            content = stream.read(MAX_FILE_SIZE + 1)
+            content = stream.read(limit + 1)
     except OSError as error:
         raise DescriptionError(f"cannot be read: {error.strerror}", where=where) from None
-    if len(content) > MAX_FILE_SIZE:
-        raise DescriptionError(f"exceeds the limit of {MAX_FILE_SIZE:,} bytes", where=where)
+    if len(content) > limit:
+        raise DescriptionError(f"exceeds the limit of {limit:,} bytes", where=where)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -118,7 +118,7 @@ Table = dict[str, tuple[dict[str, Any], dict[str, Case]]]
 FUNCTIONS: Table = {
     "load": ({"source": "gpt2"}, {
         "source": ("name", "gpt2", {}), "overrides": ("names", ["n_layers=3"], {}), "as_": ("name", None, {}),
-        "allow_unknown": ("names", [], {}),
+        "allow_unknown": ("names", [], {}), "strict": ("flag", True, {}),
     }),
     "params": (SERVING, MODEL),
     "verify": ({"model": "gpt2"}, MODEL),
@@ -183,6 +183,7 @@ FUNCTIONS: Table = {
     "sweep": ({"model": "gpt2", "quantities": "flops.total", "over": "seq=5,7"}, {
         **MODEL, "quantities": ("name", "memory.peak", {}), "over": ("name", "batch=1,3", {}),
         "overrides": ("names", ["n_layers=3"], {}), "as_": ("name", None, {}), "allow_unknown": ("names", [], {}),
+        "strict": ("flag", True, {}),
     }),
     "sweep flops.total": ({"model": "gpt2", "quantities": "flops.total", "over": {"seq": [5, 7]}},
                           {**EXPLAIN["flops"], "seq": ("count", 5, {"over": {"batch": [1]}}),

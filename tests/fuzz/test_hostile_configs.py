@@ -17,6 +17,7 @@ from llmcalc.core.layer import MOST_LAYERS
 from llmcalc.importers.hf import families
 from llmcalc.importers.hf.composite_configs import text_models
 from llmcalc.importers.hf.config_keys import is_irrelevant
+from llmcalc.importers.hf.unknown_keys import Effect, effect_of
 
 ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "400"))
 LONGEST = 1.0 if "FUZZ_ROUNDS" in os.environ else 60.0  # seconds of computing: a measure in a long run, else a guard
@@ -177,15 +178,18 @@ def test_a_file_nested_without_end(tmp_path):
 
 
 def test_no_key_is_passed_over_in_silence():
-    """What is not understood is refused; where that was allowed, a warning names it."""
+    """What may matter is refused or warned of; where it was allowed, a warning names it."""
     random_ = random.Random(7)
     for model_type in families.names():
         config = {"model_type": model_type, **defaults(model_type)}
         known = [key for key in config if not is_irrelevant(key)] or ["gates"]
         key = f"{random_.choice(known)}_of_old"
         value = random_.choice([value for value in NASTY if value])
-        refused = outcome({**config, key: value})
-        assert isinstance(refused, str), (model_type, key)
+        refused, effect = outcome({**config, key: value}), effect_of(key, value)
+        assert isinstance(refused, str) or effect is not Effect.STRUCTURAL, (model_type, key)
+        if not isinstance(refused, str) and effect is Effect.POSSIBLE:
+            assert any(repr(key) in line for line in refused.warnings), (model_type, key)
+        assert isinstance(outcome({**config, key: value}, strict=True), str), (model_type, key)
         found = outcome({**config, key: value}, allow_unknown=[key])
         if not isinstance(found, str):
             assert any(repr(key) in line for line in found.warnings), (model_type, key)

@@ -37,10 +37,9 @@ def config_beside(path: Path) -> dict[str, Any] | None:
     file = (path if path.is_dir() else path.parent) / CONFIG
     if not file.is_file():
         return None
-    from ...schema.preset_files import read_text
+    from ...schema.config_files import read_config
 
-    config: dict[str, Any] = read_json(read_text(file), str(file))
-    return config
+    return read_config(file)
 
 
 def weight_files(folder: Path) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..options import ALLOW_UNKNOWN, AS, MODEL, OUTPUT, SET, values
+from ..options import MODEL, OUTPUT, READING, SET, values
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
@@ -28,9 +28,9 @@ def run(first: str, second: str, **given: Any) -> Answer:
     from ...report.compare import diff_document
 
     both, of_first, of_second = values(OVERRIDES, given).values()
-    models = load_each(((first, both + of_first), (second, both + of_second)), **values((AS, ALLOW_UNKNOWN), given))
+    models = load_each(((first, both + of_first), (second, both + of_second)), **values(READING[1:], given))
     result = diff(*models)
     return diff_document(result), result.same
 
 
-COMMANDS = (Command("diff", (FIRST, SECOND, *OVERRIDES, AS, ALLOW_UNKNOWN, *OUTPUT), run),)
+COMMANDS = (Command("diff", (FIRST, SECOND, *OVERRIDES, *READING[1:], *OUTPUT), run),)

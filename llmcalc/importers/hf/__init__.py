@@ -1,8 +1,9 @@
 """Importer for Hugging Face ``config.json`` files, with one short function per model family.
 
-Each family function (in ``families/``) reads the keys that it supports. Any other key raises an error unless it
-has its default value or affects neither size nor computation. Two options override this check: ``as_`` reads an
-unknown model type as a known family, and ``allow_unknown`` ignores keys. Both add a warning to every result.
+Each family function (in ``families/``) reads the keys that it supports. Any other key that may change a size raises
+an error, and other keys that may change the computation add a warning to every result (see ``unknown_keys.py``). Two
+options override this check: ``as_`` reads an unknown model type as a known family, and ``allow_unknown`` ignores keys.
+Both add a warning to every result. ``strict`` makes every unknown key an error.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ def load_config(
     overrides: Sequence[str] = (),
     as_: str | None = None,
     allow_unknown: Sequence[str] = (),
+    strict: bool = False,
 ) -> Architecture:
     """Build an architecture from the contents of a ``config.json`` file.
 
@@ -37,6 +39,7 @@ def load_config(
         overrides: changes to config keys, each as ``key=value``.
         as_: ``model_type`` of the family used to read the config.
         allow_unknown: unknown keys to ignore.
+        strict: whether every unknown key is an error.
 
     Raises:
         UnknownNameError: if the ``model_type`` or a key is not supported.
@@ -54,7 +57,7 @@ def load_config(
         if entry is None:
             raise UnknownNameError("model_type", as_, names(), parameter="as_")
     if entry is None and inner:
-        return _language_part(data, inner, where, overrides, as_, allow_unknown)
+        return _language_part(data, inner, where, overrides, as_, allow_unknown, strict)
     if entry is None and model_type in text_models():
         hint = "Add the language model's config under text_config, or its keys at the top level."
         raise DescriptionError(f"a {model_type} config must have a text_config", where=where, hint=hint)
@@ -66,6 +69,7 @@ def load_config(
     try:
         architecture = with_numbered_names(entry.read(config))
         config.check_all_read()
+        unsure = _check_unknown(config, strict)
     except InputError as error:
         raise error.at(where) from None
     except _MISFITS as error:  # such as a list instead of a number, a string in a list of numbers, or an enormous size
@@ -89,7 +93,7 @@ def load_config(
         inputs=inputs,
         layout=f"{layout}.bare" if config.head_kind() == "none" else layout,
         notes=(*architecture.notes, *_notes(data, inner or {}, quantised)),
-        warnings=tuple(_warnings(config, model_type)),
+        warnings=(*_warnings(config, model_type), *unsure),
         unmodelled=(*architecture.unmodelled, *config.unmodelled),
     )
 
@@ -120,6 +124,7 @@ def _language_part(
     overrides: Sequence[str],
     as_: str | None,
     allow_unknown: Sequence[str],
+    strict: bool,
 ) -> Architecture:
     """Return only the language model of a partially supported multimodal model, with a note."""
     model_type, inner = data.get("model_type"), {**part, "architectures": None}
@@ -128,7 +133,7 @@ def _language_part(
     for key in ("quantization_config",) if model_type in ENCODED else ("tie_word_embeddings", "quantization_config"):
         if key in data:
             inner[key] = data[key]
-    language = load_config(inner, where, overrides, as_, allow_unknown)
+    language = load_config(inner, where, overrides, as_, allow_unknown, strict)
     left = other_parts(data)
     rest = f"; not counted: {', '.join(left)}" if left else ""
     language_type = inner["model_type"]
@@ -154,6 +159,15 @@ def _original_type(data: Mapping[str, Any]) -> str | None:
     """
     formats: dict[str, list[str]] = table("config_keys")["original_formats"]
     return next((name for name, keys in formats.items() if data.keys() >= set(keys)), None)
+
+
+def _check_unknown(config: Config, strict: bool) -> list[str]:
+    """Raise an error about unknown keys that may change sizes, and return warnings about others."""
+    if not config.unknown:
+        return []
+    from .unknown_keys import check_unknown
+
+    return check_unknown(config.unknown.values(), config.where, strict)
 
 
 def _warnings(config: Config, model_type: str) -> Iterator[str]:

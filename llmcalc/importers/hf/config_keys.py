@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from functools import cache
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ...core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
 from ...core.layer import LARGEST_SIZE, MOST_LAYERS, is_number
 from ...core.record import MISSING
 from ...data import FOLDER, table
+
+if TYPE_CHECKING:
+    from .unknown_keys import UnknownKey
 
 MOST_LOOPED = 2_000
 
@@ -18,7 +21,7 @@ MOST_LOOPED = 2_000
 class ConfigKeys:
     """Typed access to the keys of a config, including alternative names (``d_model`` for ``hidden_size``).
 
-    Each access marks a key as read. ``check_all_read`` raises an error for keys that were never read.
+    Each access marks a key as read. ``check_all_read`` adds the keys that were never read to ``unknown``.
     """
 
     def __init__(
@@ -26,6 +29,7 @@ class ConfigKeys:
     ) -> None:
         self.model_type, self.where = model_type, where
         self.allowed, self.ignored_unknown = allowed, dict[str, Any]()
+        self.unknown: dict[tuple[str, str], UnknownKey] = {}
         self.defaults, self.aliases = _defaults(model_type)
         self.data: dict[str, Any] = {}
         for key, value in data.items():
@@ -41,6 +45,7 @@ class ConfigKeys:
         """Return the config ``data`` nested under a key. The keys of nested configs are checked in the same way."""
         inner = type(self)(data, model_type, f"{self.where}: {key}", self.allowed)
         inner.ignored_unknown, inner.warnings = self.ignored_unknown, self.warnings
+        inner.unknown = self.unknown
         return inner
 
     def error(self, message: str, hint: str = "") -> DescriptionError:
@@ -291,7 +296,7 @@ class ConfigKeys:
         return sorted({*self.defaults, *self.aliases})
 
     def check_all_read(self) -> None:
-        """Raise an error if a key is unread, unless the key is irrelevant or has its default value."""
+        """Add each unread key to the unknown keys, unless the key is irrelevant or has its default value."""
         irrelevant, irrelevant_if_off = _irrelevant()
         for key, value in self.data.items():
             if key in self.read or key in irrelevant:
@@ -303,12 +308,9 @@ class ConfigKeys:
             if key in self.allowed:
                 self.ignored_unknown[key] = value
                 continue
-            hint = (
-                f"{self.model_type or 'These'} configs have no such key (its value is {short_repr(value)}). "
-                f"Use {{allow_unknown={key}}} to ignore it."
-            )
-            known = (self.read | set(self.defaults)) - {key}
-            raise UnknownNameError("config key", key, known, where=self.where, hint=hint)
+            from .unknown_keys import unknown_key
+
+            self.unknown[self.where, key] = unknown_key(self, key, value)
 
 
 def is_irrelevant(key: str) -> bool:

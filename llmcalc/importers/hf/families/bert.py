@@ -12,9 +12,7 @@ from ..config import BIASED, TOKENS, Config, Layers
 from ..rules import repeat_block, sublayer
 
 OLDER = """
-    directionality pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type
-    down_scale_factor gap_size net_structure_type num_memory_blocks layers_to_keep tie_weights_ padding_idx
-    attention_mode ignore_attention_mask
+    padding_idx attention_mode ignore_attention_mask
 """  # keys of published configs that no class reads
 SEGMENTS_COMPARED = 2  # classes of next-sentence and sentence-order prediction
 

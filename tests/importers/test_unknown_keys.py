@@ -1,0 +1,147 @@
+"""Keys that no reader knows: an error where they can change a size, a warning where they can change anything else."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import llmcalc
+from llmcalc.cli.main import main
+from llmcalc.importers.hf import families
+from llmcalc.importers.hf.config_keys import is_irrelevant
+from llmcalc.importers.hf.unknown_keys import Effect, effect_of
+from llmcalc.schema.plain_data import MAX_CONFIG_SIZE, MAX_CONFIG_VALUES
+
+Capture = pytest.CaptureFixture[str]
+DEFAULTS = Path(llmcalc.__file__).parent / "data" / "hf"
+LLAMA = {
+    "model_type": "llama", "vocab_size": 101, "hidden_size": 44, "intermediate_size": 53, "num_hidden_layers": 3,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "tie_word_embeddings": False,
+}  # fmt: skip
+HARMLESS = {
+    "eod_token_id": 7, "router_dtype": "float32", "mlp_dropout": 0.1, "top_p": 0.9, "distill_loss_weight": 2.0,
+    "quantization": {"group_size": 64, "bits": 4}, "use_flash_attn": True, "kv_lora_rank": None, "use_qk_norm": False,
+    "n_gates": 0, "adapters": {"adapters": {}, "config_map": {}}, "transformers.js_config": {"dtype": "q4"},
+    "camelTokenId": 3, "model_max_length": 4096,
+}  # fmt: skip
+UNSURE = {"router_temperature": 2.0, "logit_softcap": 30.0, "mode": "fast", "outer": {"mode": 2.5}}
+STRUCTURAL = {
+    "kv_lora_rank": 5, "num_gates": 3, "use_qk_norm": True, "qkv_bias": True, "per_layer": [1, 2, 3],
+    "outer": {"n_doors": 7}, "moe_layer_ids": [1], "attention_kind": "linear",
+}  # fmt: skip
+
+
+def refusal(config: dict[str, Any], **how: Any) -> str:
+    with pytest.raises(llmcalc.InputError) as caught:
+        llmcalc.load(config, **how)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("key", HARMLESS)
+def test_a_key_without_effect_is_an_error_only_if_strict(key: str) -> None:
+    config = {**LLAMA, key: HARMLESS[key]}
+    found = llmcalc.load(config)
+    assert (found.stacks, found.warnings) == (llmcalc.load(LLAMA).stacks, ())
+    if HARMLESS[key] is not None and not is_irrelevant(key):
+        assert repr(key) in refusal(config, strict=True)
+
+
+@pytest.mark.parametrize("key", UNSURE)
+def test_a_key_that_may_have_an_effect_is_warned_of(key: str) -> None:
+    config = {**LLAMA, key: UNSURE[key]}
+    (warning,) = llmcalc.load(config).warnings
+    assert repr(key) in warning
+    assert repr(key) in refusal(config, strict=True)
+
+
+@pytest.mark.parametrize("key", STRUCTURAL)
+def test_a_structural_key_is_an_error(key: str) -> None:
+    assert repr(key) in refusal({**LLAMA, key: STRUCTURAL[key]})
+
+
+def test_all_unknown_keys_are_named_at_once(tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({**LLAMA, "n_gates": 3, "n_doors": 5, "mode": "fast", "eod_token_id": 7}), "utf-8")
+    assert main(["params", str(file)]) == 2
+    said = capsys.readouterr().err
+    assert all(repr(key) in said for key in ("n_gates", "n_doors", "mode", "eod_token_id"))
+    start = said.index("--allow-unknown")
+    line = said[start : said.index(" to ignore", start)]
+    assert main(["params", str(file), *shlex.split(line), "--json"]) == 0
+    warnings = json.loads(capsys.readouterr().out)["inputs"]["warnings"]
+    assert all(any(repr(key) in text for text in warnings) for key in ("n_gates", "n_doors", "mode"))
+    assert not any("eod_token_id" in text for text in warnings)
+    assert main(["params", str(file), *shlex.split(line), "--strict"]) == 2
+    said = capsys.readouterr().err
+    assert "'mode'" in said
+    assert "'eod_token_id'" in said
+
+
+def test_unknown_keys_of_nested_configs_are_named_with_their_place() -> None:
+    text = {"model_type": "gemma4_text", "n_gates": 3}
+    said = refusal({"model_type": "gemma4", "text_config": text, "vision_config": None, "n_doors": 5})
+    assert "text_config: 'n_gates' (3)" in said
+    assert "'n_doors' (5)" in said
+
+
+def test_a_message_about_many_keys_is_short() -> None:
+    assert len(refusal({**LLAMA, **{f"n_gates_{number}": number for number in range(1, 1000)}})) < 5000
+
+
+def defaults(model_type: str) -> dict[str, Any]:
+    file = DEFAULTS / f"{model_type}.json"
+    return json.loads(file.read_text("utf-8"))["defaults"] if file.is_file() else {}
+
+
+def total(config: dict[str, Any]) -> int | None:
+    try:
+        return llmcalc.params(llmcalc.load(config)).total
+    except llmcalc.InputError:
+        return None
+
+
+def test_keys_that_change_the_size_of_some_family_are_structural() -> None:
+    """The rules are phrases. Each key that a class has and that changes its size must match one of them."""
+    tried, structural = set[str](), set[str]()
+    for model_type in families.names():
+        plain = None
+        for key, value in defaults(model_type).items():
+            if key in tried or type(value) not in (int, bool):
+                continue
+            tried.add(key)
+            plain = plain or total({"model_type": model_type})
+            if total({"model_type": model_type, key: not value if type(value) is bool else 2 * value}) not in (
+                plain,
+                None,
+            ):
+                structural.add(key)
+                if key != "pad_token_id":  # a row of the position table in some families, which all families read
+                    assert effect_of(key, True if type(value) is bool else 2) is Effect.STRUCTURAL, (model_type, key)
+    assert len(structural) > 200
+
+
+def test_a_config_of_8_megabytes_is_read(tmp_path: Path) -> None:
+    labels = {str(number): f"LABEL_{number}" for number in range(260_000)}
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({**LLAMA, "id2label": labels, "note": "x" * 2_000_000}), "utf-8")
+    assert file.stat().st_size > 8_000_000
+    assert llmcalc.load(file, allow_unknown=["note"]).stacks == llmcalc.load(LLAMA).stacks
+
+
+def test_a_config_is_bounded_before_it_is_parsed(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text('{"a": [' + "{}," * MAX_CONFIG_VALUES + "{}]}", "utf-8")
+    tracemalloc.start()
+    with pytest.raises(llmcalc.InputError, match="more than 500,000 values"):
+        llmcalc.load(file)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 * MAX_CONFIG_SIZE
+    file.write_text(" " * (MAX_CONFIG_SIZE + 1), "utf-8")
+    with pytest.raises(llmcalc.InputError, match="limit"):
+        llmcalc.load(file)
