@@ -57,9 +57,7 @@ def _command(name: str) -> str:
 def _row(parameter: Parameter) -> str:
     if isinstance(parameter, Argument):
         return f"| `{parameter.metavar}` | {_cell(parameter.help)} |"
-    value = "|".join(parameter.choices) or parameter.metavar
-    flag = " ".join(filter(None, (parameter.flag, "" if parameter.kind is bool else value)))
-    return f"| `{flag}` | {_cell(parameter.help)}{_default(parameter)} |"
+    return f"| `{parameter.label}` | {_cell(parameter.help)}{_default(parameter)} |"
 
 
 def _default(option: Option) -> str:

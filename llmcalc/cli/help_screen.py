@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from .commands import load
 from .help_text import COMPACTED, EXAMPLES, OPTIONS, OWN, PANELS
 from .spec import Command, Option
-from .table import COMMANDS, GROUPS, QUESTIONS
+from .table import COMMANDS, GROUPS, PROGRAM, QUESTIONS
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-PROGRAM = "llmcalc"
 HELP = "Compute what an LLM architecture costs before you train or deploy it."
 FIRST = ("params", "fit", "train")  # commands in the examples of the program
 MOST_LINES, STANDARD, WIDEST = 60, 80, 100
@@ -92,7 +91,9 @@ def panels(command: Command) -> dict[str, list[Line]]:
             options = [rest.pop(word) for word in label.split() if word in rest]
             if options:
                 found.setdefault(title, []).append(Line(_label(label, options), _with_default(short, options), options))
-    found[OPTIONS] += [Line(_label_of(option), _phrase(option.help), [option]) for option in rest.values()]
+    found[OPTIONS] += [
+        Line(f"{option.short} {option.label}".strip(), _phrase(option.help), [option]) for option in rest.values()
+    ]
     order = dict.fromkeys((OPTIONS, *(title for title in own if title not in PANELS), *PANELS))
     return {title: found[title] for title in order if found.get(title)}
 
@@ -105,10 +106,6 @@ def _label(text: str, options: list[Option]) -> str:
         if word in flags or (not word.startswith("-") and kept and kept[-1] in flags):
             kept.append(word)
     return " ".join(kept)
-
-
-def _label_of(option: Option) -> str:
-    return " ".join(filter(None, (option.short, option.flag, option.metavar or "|".join(option.choices))))
 
 
 def _with_default(text: str, options: list[Option]) -> str:
@@ -207,7 +204,7 @@ def _add_options(page: _Page, options: Iterable[Option]) -> None:
     from rich.padding import Padding
 
     for option in options:
-        page.heading(_label_of(option), FLAG)
+        page.heading(f"{option.short} {option.label}".strip(), FLAG)
         default = "" if option.default in (None, False) or "default" in option.help else f" Default: {option.default}."
         page.parts.append(Padding(f"{option.help}{default}", (0, 0, 0, 2)))
 

@@ -27,6 +27,7 @@ PANELS = {
         --set-second PATH=VALUE  change only the second model
         --as TYPE  read config.json as this model_type
         --allow-unknown KEY  ignore this key of config.json
+        --strict  refuse every unknown key of config.json
     """,
     "Workload": """
         --batch N  sequences

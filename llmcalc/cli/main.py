@@ -105,7 +105,9 @@ def _run(words: list[str]) -> int:
     try:
         return command.run(**values)
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        from .errors import print_error
+
+        print_error(error, words)
         return BAD_INPUT
 
 

@@ -83,6 +83,11 @@ class Option:
             return self.flag
         return " ".join(f"{self.flag} {one}".rstrip() for one in (value.split(",") if self.repeatable else [value]))
 
+    @property
+    def label(self) -> str:
+        """The option with the placeholder or the choices of its value, such as ``--batch N``."""
+        return f"{self.flag} {self.metavar or '|'.join(self.choices)}".rstrip()
+
 
 def option_of(setting: Setting, help: str, metavar: str = "", flag: str = "", complete: str = "") -> Option:
     """Return the command-line option for a setting, with the same accepted values and default.

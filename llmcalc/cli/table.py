@@ -5,6 +5,7 @@ A two-word name denotes a command in a group.
 
 from __future__ import annotations
 
+PROGRAM = "llmcalc"
 COMMANDS = {
     "params": ("params", "Count the parameters of a model."),
     "flops": ("flops", "Count the floating-point operations of a step."),

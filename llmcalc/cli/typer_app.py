@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -13,11 +12,12 @@ from ..core.errors import InputError, nearest, short_repr
 from ..core.setting import LENGTHS
 from .commands import load
 from .completion import completer
-from .help_screen import HELP, PROGRAM, print_help
+from .errors import option_hint, print_error
+from .help_screen import HELP, print_help
 from .help_text import EXAMPLES
 from .parser import read_number
 from .spec import Argument, Command, Option, Parameter
-from .table import COMMANDS, GROUPS, split
+from .table import COMMANDS, GROUPS, PROGRAM, split
 
 BAD_INPUT = 2
 SETTINGS = {"help_option_names": ["-h", "--help"]}
@@ -32,7 +32,7 @@ def run(words: Sequence[str]) -> int:
     except typer.Abort:
         raise KeyboardInterrupt from None
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error, words)
         return BAD_INPUT
     except _UsageError as error:
         _explain(error, list(words))
@@ -173,12 +173,17 @@ def _explain(error: Any, words: list[str]) -> None:
     message = str(error.format_message()).split(" (Possible options")[0].split(" Did you mean")[0].rstrip(".")
     context = getattr(error, "ctx", None)
     name = split(words)[0] or next((word for word in words[:1] if word in GROUPS), "")
+    flag = str(getattr(error, "option_name", None) or "")
     word = _unknown_word(error, message)
-    known = list(getattr(context.command, "commands", {}) or _flags(context)) if context else []
-    hint = _did_you_mean(word, known) if word else ""
-    help_line = f"(see {' '.join(filter(None, (PROGRAM, name)))} --help)"
-    print(f"error: {message[:1].lower()}{message[1:]}", file=sys.stderr)
-    print(f"  {' '.join(filter(None, (hint, help_line)))}", file=sys.stderr)
+    hint = ""
+    if flag.startswith("--") and message.startswith("No such option"):
+        hint = option_hint(flag, name, _flags(context) if context else [])
+    elif word:
+        hint = _did_you_mean(word, list(getattr(context.command, "commands", {}) or _flags(context)) if context else [])
+    if " is an option of " not in hint:
+        hint = f"{hint} (see {' '.join(filter(None, (PROGRAM, name)))} --help)".strip()
+    described = InputError(f"{message[:1].lower()}{message[1:]}", hint=hint)
+    print_error(described, words, flag or str(getattr(getattr(error, "param", None), "name", None) or ""))
 
 
 def _unknown_word(error: Any, message: str) -> str:

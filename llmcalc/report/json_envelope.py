@@ -4,6 +4,11 @@
      "inputs": {"model": "gpt3-175b", "hash": "sha256:...", "overrides": [], ...},
      "result": {"total": 174604259328, ...}}
 
+If the input is invalid, ``error`` replaces ``result``:
+
+    {"schema": "llmcalc/1", "command": "params", "inputs": {"arguments": ["params", "gpt33", "--json"]},
+     "error": {"message": "unknown model 'gpt33'", "hint": "did you mean gpt3?", "parameter": "", "where": ""}}
+
 The keys of ``result`` are the attribute names of the Python results. Integers are exact. Because many JSON
 readers use 64-bit floats, integers above 2^53 are repeated as strings, such as ``total_str`` for ``total``.
 """
@@ -20,6 +25,11 @@ LARGEST_EXACT_FLOAT = 2**53
 def envelope(command: str, inputs: Mapping[str, Any], result: Any) -> dict[str, Any]:
     """Wrap a result in the JSON envelope."""
     return {"schema": SCHEMA, "command": command, "inputs": dict(inputs), "result": with_texts(result)}
+
+
+def error_envelope(command: str, arguments: list[str], error: Mapping[str, str]) -> dict[str, Any]:
+    """Wrap an error and the words of the command line in the JSON envelope."""
+    return {"schema": SCHEMA, "command": command, "inputs": {"arguments": arguments}, "error": dict(error)}
 
 
 def with_texts(data: Any) -> Any:

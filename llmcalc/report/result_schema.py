@@ -11,6 +11,18 @@ from ..schema.models.validation import json_schema
 from .json_envelope import SCHEMA
 
 Schema = dict[str, Any]
+ERROR = {
+    "type": "object",
+    "description": "Invalid input (exit code 2), in place of a result.",
+    "properties": {
+        "message": {"type": "string", "description": "What is wrong."},
+        "hint": {"type": "string", "description": "A fix, or empty."},
+        "parameter": {"type": "string", "description": "The invalid parameter, or empty."},
+        "where": {"type": "string", "description": "The location, such as file:line:column, or empty."},
+    },
+    "required": ["message", "hint", "parameter", "where"],
+    "additionalProperties": False,
+}
 
 
 def result_schema() -> Schema:
@@ -23,15 +35,20 @@ def result_schema() -> Schema:
         "type": "object",
         "properties": {
             "schema": {"const": SCHEMA},
-            "command": {"enum": list(commands)},
+            "command": {"type": "string"},
             "inputs": {
                 "type": "object",
                 "description": "The request: model with hash and overrides, workload and conventions.",
             },
             "result": {"type": "object"},
+            "error": ERROR,
         },
-        "required": ["schema", "command", "inputs", "result"],
+        "required": ["schema", "command", "inputs"],
         "additionalProperties": False,
+        "oneOf": [
+            {"required": ["result"], "properties": {"command": {"enum": list(commands)}}},
+            {"required": ["error"]},
+        ],
         "allOf": [
             {
                 "if": {"properties": {"command": {"const": command}}},

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 import llmcalc
 from llmcalc.cli.main import main
+from llmcalc.report.result_schema import result_schema
 
 Capture = pytest.CaptureFixture[str]
 COMMAND = [sys.executable, "-m", "llmcalc"]
@@ -48,7 +50,6 @@ BAD = {
     "params gpt3 --set d_model=0": "d_model must be a positive integer, not 0",
     "params gpt3 --set n_layers=-1": "-1",
     "params gpt3 --set n_layers": "path=value",
-    "params gpt3 --json --format csv": "cannot be combined",
     "params nosuch.yaml": "file not found",
     "compare gpt3": "at least 2",
     "compare gpt3 nosuchmodel gpt2": "'nosuchmodel'",
@@ -62,12 +63,54 @@ BAD = {
     "presets show gpt3 --set n_layers=2": "--resolved",
     "presets search": "missing argument",
     "--verbose": "--verbose",
+    "memory gpt3 --gpu h100": "fit, scale, train and report: llmcalc fit MODEL --gpu NAME[:N]",
+    "params gpt3 --max-model-len 8k": "--seq is an option of flops, ",
+    "params gpt3 --bach 8": "--batch is an option of flops, ",
+    "memory gpt3 --sequence 8k": "did you mean --seq?",
+    "fit gpt3 --tensor-paralel-size 2": "did you mean --tp",
 }
 
 
 @pytest.mark.parametrize("line", BAD)
 def test_bad_input_is_one_message_and_exit_code_2(line: str, refused: Callable[[str, str], None]) -> None:
     refused(line, BAD[line])
+
+
+@pytest.mark.parametrize(
+    ("line", "command", "message", "hint", "parameter"),
+    [
+        ("params gpt33 --json", "params", "unknown model 'gpt33'", "did you mean gpt3", ""),
+        ("memory gpt3 --seq 0 --format json", "memory", "must be an integer of at least 1, not 0", "", "seq"),
+        ("memory gpt3 --sp --training --format=json", "memory", "sequence parallelism requires", "add --tp N", "sp"),
+        ("params --json", "params", "missing argument 'model'", "llmcalc params --help", "model"),
+        ("params gpt3 --json --by layr", "params", "invalid value 'layr'", "did you mean layer?", "by"),
+        ("params gpt3 --json --format csv", "params", "cannot be combined with --json", "omit", "form"),
+        ("memory gpt3 --gpu h100 --json", "memory", "no such option: --gpu", "llmcalc fit MODEL", "--gpu"),
+        ("presets lst --json", "", "no such command 'lst'", "did you mean list?", ""),
+    ],
+)
+def test_errors_are_json_where_results_would_be(  # and the message is still on standard error
+    line: str, command: str, message: str, hint: str, parameter: str, capsys: Capture
+) -> None:
+    assert main(line.split()) == 2
+    printed = capsys.readouterr()
+    data = json.loads(printed.out)
+    assert Draft202012Validator(result_schema()).is_valid(data)
+    assert (data["command"], data["inputs"]) == (command, {"arguments": line.split()})
+    assert data["error"]["message"].startswith(message)
+    assert hint in data["error"]["hint"]
+    assert data["error"]["parameter"] == parameter
+    assert printed.err.startswith("error: ")
+    assert message in printed.err
+
+
+def test_the_schema_requires_a_result_or_an_error() -> None:
+    envelope = {"schema": "llmcalc/1", "command": "params", "inputs": {}}
+    error = {"message": "wrong", "hint": "", "parameter": "", "where": ""}
+    validator = Draft202012Validator(result_schema())
+    assert validator.is_valid({**envelope, "error": error})
+    assert not validator.is_valid(envelope)
+    assert not validator.is_valid({**envelope, "error": {"message": "wrong"}})
 
 
 def test_a_broken_preset_is_located(tmp_path: Path, capsys: Capture) -> None:

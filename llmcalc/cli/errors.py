@@ -1,0 +1,54 @@
+"""Error messages on standard error, repeated as JSON on standard output if JSON output is requested."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
+
+from ..core.errors import InputError, nearest, spelled
+from .table import COMMANDS, PROGRAM, split
+
+MOST_COMMANDS = 4  # named as commands that have an option
+
+
+def print_error(error: InputError, words: Sequence[str], parameter: str = "") -> None:
+    """Print the error of a command line. ``parameter`` is an invalid option as typed."""
+    print(f"error: {error}", file=sys.stderr)
+    if _wants_json(words):
+        import json
+
+        from ..report.json_envelope import error_envelope
+        from .output import write_text
+
+        name, arguments = split(list(words))[0], list(words)
+        found = {"message": error.message, "hint": spelled(error.hint), "parameter": error.parameter or parameter}
+        envelope = error_envelope(name, arguments, {**found, "where": error.where})
+        write_text(json.dumps(envelope, indent=2, ensure_ascii=False))
+
+
+def _wants_json(words: Sequence[str]) -> bool:
+    return "--json" in words or "--format=json" in words or ("--format", "json") in pairwise(words)
+
+
+def option_hint(flag: str, command_name: str, own: Sequence[str]) -> str:
+    """Suggest an option of the command for an unknown one, or a command that has the option."""
+    from ..core.aliases import ENGINE_OPTIONS
+    from .commands import load
+
+    commands = [load(name) for name in COMMANDS if name != command_name]
+    known = {name: name for name in (*own, *(name for command in commands for name in command.options))}
+    near = [known.get(name) or ENGINE_OPTIONS[name] for name in nearest(flag, {**known, **ENGINE_OPTIONS})]
+    if not near:
+        return ""
+    if near[0] in own:
+        return f"did you mean {' or '.join(dict.fromkeys(name for name in near if name in own))}?"
+    owners = [command for command in commands if near[0] in command.options]
+    names = [command.name for command in owners[:MOST_COMMANDS]]
+    if len(owners) > MOST_COMMANDS:
+        names[-1] = "other commands"
+    *most, last = names
+    listed = f"{', '.join(most)} and {last}" if most else last
+    words = [argument.metavar for argument in owners[0].arguments if argument.least]
+    line = " ".join((PROGRAM, owners[0].name, *words, owners[0].options[near[0]].label))
+    return f"{near[0]} is an option of {listed}: {line}"
