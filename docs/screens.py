@@ -26,11 +26,6 @@ SHORTEST_CUT = 18  # number of lines in a new truncated screen
 PICTURES = {"docs/models.svg": "llmcalc timeline --format svg"}  # file: command that generates it
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# file: (\S+)\n")
-_TABLES = (
-    "params|flops|traffic|communication|memory|fit|scale|train|laws|design|check|rule|timeline|sweep|compare|diff|explain|verify|"
-    "presets list|presets search|formats|hardware"
-)
-_AS_TABLE = re.compile(rf"llmcalc ({_TABLES})\b(?!.*--(json|format))")
 
 
 class Screen(NamedTuple):
@@ -59,14 +54,13 @@ def files(text: str) -> dict[str, str]:
 
 
 def run(command: str, folder: str) -> subprocess.CompletedProcess[str]:
-    """Run a command line as if in a terminal with WIDTH columns."""
+    """Run a command line with WIDTH columns."""
     program, *words = command.split()
     assert program == "llmcalc", command
-    shown = ["--format", "table"] if _AS_TABLE.match(command) else []
     environment = {**os.environ, "COLUMNS": str(WIDTH), "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
     if (ROOT / "llmcalc").is_dir():
         environment["PYTHONPATH"] = str(ROOT)
-    arguments = [sys.executable, "-m", "llmcalc", *words, *shown]
+    arguments = [sys.executable, "-m", "llmcalc", *words]
     return subprocess.run(arguments, capture_output=True, text=True, encoding="utf-8", cwd=folder, env=environment)
 
 

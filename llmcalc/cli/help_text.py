@@ -77,6 +77,7 @@ PANELS = {
     "Output": """
         --format NAME  table, plain, json, csv, markdown, ...
         --json  same as --format json
+        --color WHEN  auto (default), always or never
         -o --output FILE  file to write (-: standard output)
         --force  overwrite an existing file
     """,

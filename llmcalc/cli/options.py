@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..core import setting
-from ..report import format_names
+from ..report import format_names, terminal
 from .spec import Argument, Option, option_of
 
 if TYPE_CHECKING:
@@ -32,11 +32,14 @@ STRICT = Option("--strict", "Treat every unknown config.json key as an error, ev
 READING = (SET, AS, ALLOW_UNKNOWN, STRICT)  # named like the parameters of llmcalc.load
 FORCE = Option("--force", "Overwrite an existing file.", kind=bool)
 FORMAT = Option(
-    "--format", f"Output format: {', '.join(format_names())} (default: table on a terminal, plain otherwise).", "NAME",
-    "form", choices=format_names(),
+    "--format", f"Output format: {', '.join(format_names())} (default: table; plain has all digits).", "NAME", "form",
+    choices=format_names(),
 )  # fmt: skip
 JSON = Option("--json", "Print one JSON object (same as --format json).", name="as_json", kind=bool)
-OUTPUT = (FORMAT, JSON)
+COLOR = Option(
+    "--color", "Print in colour (default: auto, on a terminal).", default=terminal.COLOR[0], choices=terminal.COLOR
+)
+OUTPUT = (FORMAT, JSON, COLOR)
 BATCH = option_of(setting.BATCH, "Batch size (number of sequences; in serving, over all GPUs).")
 SEQ = option_of(
     setting.SEQ, "Sequence length in tokens, such as 8192 or 32k (default: 2048, or the model's maximum if smaller)."

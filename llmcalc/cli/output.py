@@ -11,27 +11,28 @@ from ..report import render
 from ..report.document import Document
 
 OK, NO = 0, 1
+TABLE = "table"
 Answer = Document | tuple[Document, bool]
 
 
 def printed(command: Callable[..., Answer]) -> Callable[..., int]:
     """Wrap a command function that returns a report and, optionally, whether the command succeeded (exit code 0)."""
 
-    def run(*, form: str | None, as_json: bool, **given: Any) -> int:
+    def run(*, form: str | None, as_json: bool, color: str, **given: Any) -> int:
         chosen = chosen_format(form, as_json)
         answer = command(**given)
         document, ok = answer if isinstance(answer, tuple) else (answer, True)
-        write_text(render(document, chosen))
+        write_text(render(document, chosen, **({"color": color} if chosen == TABLE else {})))
         return OK if ok else NO
 
     return run
 
 
 def chosen_format(form: str | None, as_json: bool) -> str:
-    """Return the requested output format. The default is ``table`` on a terminal and ``plain`` otherwise."""
+    """Return the requested output format. The default is ``table``."""
     if as_json and form not in (None, "json"):
         raise InputError("cannot be combined with --json", parameter="form", hint="omit one of them")
-    return "json" if as_json else form or ("table" if sys.stdout.isatty() else "plain")
+    return "json" if as_json else form or TABLE
 
 
 def write_text(text: str) -> None:
@@ -40,6 +41,22 @@ def write_text(text: str) -> None:
     if not encoding.lower().startswith("utf"):
         text = text.encode(encoding, "replace").decode(encoding)
     sys.stdout.write(text if text.endswith("\n") or not text else f"{text}\n")
+
+
+def write_yaml(text: str, color: str) -> None:
+    """Print YAML with syntax colours, if colour is wanted."""
+    from ..report.terminal import is_coloured
+
+    if is_coloured(color):
+        from io import StringIO
+
+        from rich.console import Console
+        from rich.syntax import Syntax
+
+        console = Console(file=StringIO(), force_terminal=True, color_system="standard", legacy_windows=False)
+        console.print(Syntax("", "yaml", theme="ansi_dark").highlight(text), end="", soft_wrap=True)
+        text = console.file.getvalue()  # type: ignore[attr-defined]
+    write_text(text)
 
 
 def warn(lines: list[str]) -> None:

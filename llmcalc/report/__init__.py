@@ -18,10 +18,13 @@ def format_names() -> tuple[str, ...]:
     return tuple(sorted(file[:-3] for file in os.listdir(folder) if file.endswith(".py") and file != "__init__.py"))
 
 
-def render(document: Document, form: str) -> str:
-    """Render the report in the format ``form``. Only the module of the requested format is imported."""
+def render(document: Document, form: str, **style: str) -> str:
+    """Render the report in the format ``form``. Only the module of the requested format is imported.
+
+    ``style`` are keyword arguments of the format, such as ``color="always"`` for ``table``.
+    """
     from importlib import import_module
 
-    text = import_module(f".formats.{form}", __name__).render(document)
+    text = import_module(f".formats.{form}", __name__).render(document, **style)
     assert isinstance(text, str)
     return text

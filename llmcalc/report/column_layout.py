@@ -1,8 +1,9 @@
 """Layout of table columns within the terminal width.
 
-A count is printed as two pieces, the exact digits and a short form. A share is printed as a percentage and a
-bar. If the pieces do not fit, the least important pieces are dropped. If the required pieces do not fit, the
-table is split and the first column is repeated.
+A count is printed as two pieces, a short form and the exact digits. A share is printed as a percentage and a
+bar. If the pieces do not fit, the least important pieces are dropped: the exact digits of optional columns first,
+then exact bytes, optional columns, bars and exact counts. If the required pieces do not fit, the table is split and
+the first column is repeated.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from .numbers import BYTES, cell_text, short
 
 GAP = 2
 BROKEN_TEXT = 16  # text wraps down to this width before another column is dropped
-SHORT_FORM, BAR = 1, 2  # drop order, highest number first; a column's ``optional`` is added to it
+EXACT, BAR, EXACT_BYTES, EXACT_OPTIONAL = 1, 2, 100, 200  # drop order, highest first; BAR + ``optional`` for columns
 BARS = ("share", "bar")
 SHORTEST_BAR, LONGEST_BAR = 8, 24
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -31,6 +32,7 @@ class Piece(NamedTuple):
     most: int = 0
     optional: int = 0
     shares: tuple[float, ...] = ()
+    title_if_last: str = ""  # title of a short form without its exact digits
 
 
 def pieces(table: Table) -> list[Piece]:
@@ -55,12 +57,21 @@ def _pieces(column: Column, cells: list[Cell]) -> list[Piece]:
     if column.kind == "share":
         return [piece, Piece("", empty, False, SHORTEST_BAR, LONGEST_BAR, BAR, shares)]
     if column.kind in ("count", BYTES):
-        brief = ["" if cell is None else short(int(cell), column.kind) for cell in cells]
-        return [piece, _piece("", brief, True, drop_order or SHORT_FORM)] if any(brief) else [piece]
+        brief = [None if cell is None else short(int(cell), column.kind) for cell in cells]
+        if any(brief):
+            digits = piece._replace(cells=[text if own else "" for text, own in zip(texts, brief, strict=True)])
+            order = EXACT_OPTIONAL if drop_order else EXACT_BYTES if column.kind == BYTES else EXACT
+            found = _piece("", [_aligned(text, own, column.kind) for text, own in zip(texts, brief, strict=True)], True)
+            return [found._replace(optional=drop_order, title_if_last=column.title), digits._replace(optional=order)]
     return [piece]
 
 
-def _piece(title: str, cells: list[str], right: bool, optional: int) -> Piece:
+def _aligned(text: str, brief: str | None, kind: str) -> str:
+    """Return a short form, or the digits of a number without one, aligned with the digits of the others."""
+    return brief or (text and (f"{text} B  " if kind == BYTES else f"{text}  "))
+
+
+def _piece(title: str, cells: list[str], right: bool, optional: int = 0) -> Piece:
     width = max(map(len, [title, *cells]))
     return Piece(title, cells, right, width, width, optional)
 
@@ -70,7 +81,7 @@ def fit(found: Sequence[Piece], width: int) -> list[list[tuple[Piece, int]]]:
     kept = list(found)
     while _least(kept) > width and any(piece.optional for piece in kept):
         worst = max(piece.optional for piece in kept)
-        kept = [piece for piece in kept if piece.optional != worst]
+        kept = _without(kept, worst)
     if _least(kept) <= width or len(kept) <= 2:
         return [_widen(kept, width)]
     head, rest = kept[0], kept[1:]
@@ -80,6 +91,18 @@ def fit(found: Sequence[Piece], width: int) -> list[list[tuple[Piece, int]]]:
             parts.append([head])
         parts[-1].append(piece)
     return [_widen(part, width) for part in parts]
+
+
+def _without(kept: Sequence[Piece], order: int) -> list[Piece]:
+    """Drop the pieces with this drop order. A short form takes the title of its dropped digits."""
+    left: list[Piece] = []
+    for piece, following in zip(kept, [*kept[1:], None], strict=True):
+        if piece.optional != order:
+            if piece.title_if_last and following and following.optional == order:
+                width = max(piece.most, len(piece.title_if_last))
+                piece = piece._replace(title=piece.title_if_last, title_if_last="", least=width, most=width)
+            left.append(piece)
+    return left
 
 
 def _least(kept: Sequence[Piece]) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.record import record
-from .numbers import exact, short
+from .numbers import BYTES, decimal, exact, readable, short
 
 if TYPE_CHECKING:
     from ..core.tree import Node
@@ -29,12 +29,14 @@ class Fact:
     note: str = ""
 
     @property
-    def texts(self) -> tuple[str, str, str]:
-        """Formatted value, its short form, and the unit with any note."""
-        remark = ", ".join(filter(None, (self.unit, self.note)))
-        if isinstance(self.value, int):
-            return exact(self.value), short(self.value, self.unit), remark
-        return str(self.value or ""), "", remark
+    def texts(self) -> tuple[str, str, str, str]:
+        """Readable value, its decimal form (bytes only), its exact digits (if rounded), and the unit with any note."""
+        if not isinstance(self.value, int):
+            return str(self.value or ""), "", "", ", ".join(filter(None, (self.unit, self.note)))
+        is_size = self.unit == BYTES
+        digits = exact(self.value) if short(self.value, self.unit) else ""
+        remark = ", ".join(filter(None, ("" if is_size else self.unit, self.note)))
+        return readable(self.value, self.unit), decimal(self.value) if is_size else "", digits, remark
 
 
 @record
@@ -46,7 +48,8 @@ class Column:
         kind: format of the cells:
             ``text`` wraps and ``name`` does not;
             ``group`` is a name that is printed only when it changes;
-            ``number`` is a small number; ``count`` is an exact integer with a short form such as 174.6 B;
+            ``number`` is a small number;
+            ``count`` is an integer with a short form such as 174.6 B, followed by all digits if they fit;
             ``bytes`` is a count with a binary short form such as 325.2 GiB;
             ``change`` is a signed count; ``ratio`` is a factor such as ×0.25;
             ``share`` is a fraction printed as a percentage and a bar; ``bar`` is printed only as a bar;

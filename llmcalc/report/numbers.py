@@ -13,6 +13,7 @@ _SCALES = ((12, "T"), (9, "B"), (6, "M"), (3, "K"))
 _DIGITS = 4
 BYTES = "bytes"
 ABOUT = "about"
+_DECIMAL = {"K": "kB", "M": "MB", "B": "GB", "T": "TB", "": "B"}
 _BINARY = ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB"))
 
 
@@ -64,6 +65,16 @@ def binary(number: int) -> str:
     return ""
 
 
+def decimal(number: int) -> str:
+    """Format bytes with four digits and a decimal unit (1 GB = 10^9 bytes). Return an empty string below 1 kB.
+
+    >>> decimal(349208518656), decimal(80 * 2**30), decimal(950), decimal(10**18)
+    ('349.2 GB', '85.90 GB', '', '1.000e18 B')
+    """
+    size, _, letter = human(number).partition(" ")
+    return f"{size} {_DECIMAL[letter]}" if size else ""
+
+
 def short(number: int, unit: str) -> str:
     """Format a number in its short form, with binary units for bytes and powers of 1000 otherwise.
 
@@ -71,6 +82,15 @@ def short(number: int, unit: str) -> str:
     ('2.000 GiB', '2.147 B')
     """
     return binary(number) if unit == BYTES else human(number)
+
+
+def readable(number: int, unit: str) -> str:
+    """Format a number in its short form, or in full if it has none.
+
+    >>> readable(2**31, "bytes"), readable(950, "bytes"), readable(950, "FLOPs")
+    ('2.000 GiB', '950 B', '950')
+    """
+    return short(number, unit) or (f"{exact(number)} B" if unit == BYTES else exact(number))
 
 
 def about(value: float, unit: str) -> str:

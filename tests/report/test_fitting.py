@@ -26,13 +26,28 @@ def widths(width: int) -> list[int]:
 
 
 def test_all_is_shown_where_there_is_room() -> None:
-    assert titles(200) == [["name", "count", "", "each", "", "share", ""]]
+    assert titles(200) == [["name", "", "count", "", "each", "share", ""]]
 
 
-def test_the_optional_column_goes_first_then_the_bar_then_the_short_form() -> None:
-    assert titles(54) == [["name", "count", "", "share", ""]]
-    assert titles(40) == [["name", "count", "", "share"]]
+def test_optional_digits_go_first_then_their_column_then_the_bar_then_the_digits() -> None:
+    assert titles(60) == [["name", "", "count", "each", "share", ""]]
+    assert titles(54) == [["name", "", "count", "share", ""]]
+    assert titles(40) == [["name", "", "count", "share"]]
     assert titles(30) == [["name", "count", "share"]]
+
+
+def test_the_digits_of_bytes_go_before_a_column_and_the_readable_form_stays() -> None:
+    table = Table("", (Column("name", "name"), Column("bytes", "bytes"), Column("each", "count", 1)), [("a", 2**34, 5)])
+    assert [piece.cells for piece, _ in fit(pieces(table), 40)[0]] == [["a"], ["16.00 GiB"], ["17,179,869,184"], ["5"]]
+    assert [piece.cells for piece, _ in fit(pieces(table), 30)[0]] == [["a"], ["16.00 GiB"], ["5"]]
+    assert [piece.title for piece, _ in fit(pieces(table), 30)[0]] == ["name", "bytes", "each"]
+
+
+def test_a_number_without_a_short_form_stands_in_the_readable_column_once() -> None:
+    table = Table("", (Column("count", "count"),), [(1234567,), (950,), (None,), (0,)])
+    readable, digits = pieces(table)
+    assert readable.cells == ["1.235 M", "950  ", "", "0  "]
+    assert digits.cells == ["1,234,567", "", "", ""]
 
 
 def test_what_must_stay_is_split_and_the_first_column_repeated() -> None:

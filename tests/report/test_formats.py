@@ -43,6 +43,7 @@ DOCUMENT = Document(
     notes=("a note " * 12,),
 )
 ESCAPE = "\x1b["
+COLOURS = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS")
 
 
 def test_formats_are_the_files_of_their_folder() -> None:
@@ -125,7 +126,7 @@ def test_every_screen_fits_its_terminal(
 def on_terminal(*words: str, **environment: str) -> str:
     """What a command prints on a terminal."""
     own, its = pty.openpty()
-    settings = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
+    settings = {key: value for key, value in os.environ.items() if key not in COLOURS}
     process = subprocess.Popen(
         [sys.executable, "-m", "llmcalc", *words],
         stdin=its,
@@ -156,19 +157,56 @@ def test_a_terminal_gets_a_table_with_colour() -> None:
     assert "█" in text
 
 
-@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"NO_COLOR": "1", "FORCE_COLOR": "1"},
+        {"TERM": "dumb"},
+        {"CLICOLOR": "0"},
+        {"FORCE_COLOR": "0"},
+        {"color": "never"},
+    ],
+)
 def test_no_colour_where_none_is_wanted(environment: dict[str, str]) -> None:
-    text = on_terminal("params", "gpt3", COLUMNS="80", **environment)
+    words = ["--color", environment["color"]] if "color" in environment else []
+    text = on_terminal("params", "gpt3", *words, COLUMNS="80", **environment)
     assert ESCAPE not in text
     assert "174,604,259,328" in text
 
 
-def test_a_pipe_gets_plain_text() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "llmcalc", "params", "gpt3"], capture_output=True, text=True, check=True
-    )
-    assert re.search(r"^total {2,}174604259328 {2}parameters$", done.stdout, re.MULTILINE)
-    assert ESCAPE not in done.stdout
+def in_pipe(*words: str, **environment: str) -> str:
+    """What a command prints into a pipe."""
+    own = {key: value for key, value in os.environ.items() if key not in COLOURS}
+    command = [sys.executable, "-m", "llmcalc", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env={**own, **environment}).stdout
+
+
+def test_a_pipe_gets_the_table_of_a_terminal_without_colour() -> None:
+    piped = in_pipe("params", "gpt3", COLUMNS="80")
+    shown = on_terminal("params", "gpt3", COLUMNS="80").replace("\r\n", "\n")
+    assert ESCAPE not in piped
+    assert re.sub(r"\x1b\[[\d;]*m", "", shown) == piped
+    assert max(map(len, in_pipe("params", "gpt3").splitlines())) <= 100
+    assert re.search(r"^total {2,}174604259328 {2}parameters$", in_pipe("params", "gpt3", "--format", "plain"), re.M)
+
+
+@pytest.mark.parametrize(
+    ("words", "environment"),
+    [
+        (["--color", "always"], {"NO_COLOR": "1"}),
+        ([], {"FORCE_COLOR": "1", "TERM": "dumb"}),
+        ([], {"CLICOLOR_FORCE": "1"}),
+    ],
+)
+def test_colour_can_be_requested_in_a_pipe(words: list[str], environment: dict[str, str]) -> None:
+    assert ESCAPE in in_pipe("params", "gpt3", *words, **environment)
+
+
+def test_control_characters_of_a_name_are_not_printed() -> None:
+    text = render(replace(DOCUMENT, title="a\x1b[31mname\x07", notes=("two\nlines",)), "table")
+    assert "a [31mname" in text
+    assert "note: two lines\n" in text
+    assert not re.search(r"[\x00-\x09\x0b-\x1f]", text)
 
 
 def test_nothing_but_the_cli_prints() -> None:

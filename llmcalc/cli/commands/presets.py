@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ...core.errors import InputError
-from ..options import JSON, OUTPUT, SET
-from ..output import Answer, printed, warn, write_text
+from ..options import COLOR, JSON, OUTPUT, SET
+from ..output import Answer, printed, warn, write_text, write_yaml
 from ..spec import Argument, Command, Option
 
 NAME = Argument("name", "Preset name or alias.", complete="models")
@@ -71,7 +71,7 @@ def _summaries() -> list[dict[str, Any]]:
     return presets
 
 
-def show_preset(name: str, resolved: bool, overrides: list[str], as_json: bool) -> int:
+def show_preset(name: str, resolved: bool, overrides: list[str], as_json: bool, color: str) -> int:
     """Print a preset file or a resolved model."""
     from ...report.heading import model_inputs
     from ...report.json_envelope import envelope
@@ -95,16 +95,16 @@ def show_preset(name: str, resolved: bool, overrides: list[str], as_json: bool) 
     elif resolved:
         import yaml
 
-        write_text(str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)))
+        write_yaml(str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)), color)
     else:
-        write_text(read_text(file))
+        write_yaml(read_text(file), color)
     return 0
 
 
 COMMANDS = (
     Command("presets list", OUTPUT, list_presets),
     Command("presets search", (WORDS, *OUTPUT), search_presets),
-    Command("presets show", (NAME, RESOLVED, SET, JSON), show_preset),
+    Command("presets show", (NAME, RESOLVED, SET, JSON, COLOR), show_preset),
     Command("presets where", (NAME, *OUTPUT), locate_preset),
     Command("timeline", (FILTER, ALL, *OUTPUT), show_timeline),
 )

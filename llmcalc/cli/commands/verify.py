@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 EVERY = "all"
 WHICH = Argument("model", f"Model to verify, or {EVERY} for every preset.", complete=MODEL.complete)
-CLEAR = "\r\x1b[K"
 
 
 @printed
@@ -54,17 +53,22 @@ def run(model: str, **given: Any) -> Answer:
 
 
 def _verify_all() -> list[Outcome]:
-    """Verify every model. On a terminal, show a progress line."""
+    """Verify every model. On a terminal, show a progress bar."""
     from ...report.verify import models, outcome_of
 
     sizes, outcomes = models(), []
-    is_terminal = sys.stderr.isatty()
-    for number, (family, size) in enumerate(sizes, 1):
-        if is_terminal:
-            print(f"{CLEAR}{number}/{len(sizes)} {family}", end="", file=sys.stderr, flush=True)
-        outcomes.append(outcome_of(family, size))
-    if is_terminal:
-        print(CLEAR, end="", file=sys.stderr, flush=True)
+    if not sys.stderr.isatty():
+        return [outcome_of(family, size) for family, size in sizes]
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress
+
+    shown = (MofNCompleteColumn(), BarColumn(), "{task.description}")
+    with Progress(*shown, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=len(sizes))
+        for family, size in sizes:
+            progress.update(task, description=family)
+            outcomes.append(outcome_of(family, size))
+            progress.advance(task)
     return outcomes
 
 

@@ -29,7 +29,7 @@ STYLE = """
 .llmcalc .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .llmcalc .name{white-space:nowrap}
 .llmcalc .bar{width:11em}.llmcalc .bar i{display:block;height:.8em;background:var(--bar);min-width:1px}
-.llmcalc tr.total td{font-weight:600;border-bottom:0}.llmcalc .facts td:nth-child(3){font-weight:600}
+.llmcalc tr.total td{font-weight:600;border-bottom:0}.llmcalc .facts td:nth-child(2){font-weight:600}
 .llmcalc summary{cursor:pointer}.llmcalc details details,.llmcalc .leaf{margin-left:1.4em}
 .llmcalc code{font-size:.95em}.llmcalc svg{max-width:100%;height:auto;display:block;margin:.8em 0}
 @media print{.llmcalc{--ink:#000;--sheet:#fff;--quiet:#444;font-size:11px}.llmcalc .wide{overflow:visible}
@@ -78,9 +78,10 @@ def fragment(document: Document) -> str:
 
 
 def _fact(fact: Fact) -> str:
-    digits, brief, remark = fact.texts
+    value, *more, remark = fact.texts
     number = '<td class="n">' if isinstance(fact.value, int) else "<td>"
-    cells = f'<td>{escape(fact.label)}</td>{number}{escape(digits)}</td><td class="n">{brief}</td>'
+    others = "".join(f'<td class="n">{text}</td>' for text in more)
+    cells = f"<td>{escape(fact.label)}</td>{number}{escape(value)}</td>{others}"
     return f'<tr>{cells}<td class="quiet">{escape(remark)}</td></tr>'
 
 

@@ -30,8 +30,9 @@ def _outline(document: Document) -> Iterator[str]:
 
 
 def _fact(fact: Fact) -> list[str]:
-    digits, brief, remark = fact.texts
-    return [fact.label, f"{digits} ({brief})" if brief else digits, remark]
+    value, *more, remark = fact.texts
+    others = " = ".join(filter(None, more))
+    return [fact.label, f"{value} ({others})" if others else value, remark]
 
 
 def _section(table: Table) -> str:
@@ -52,7 +53,7 @@ def _cell(value: Cell, column: Column) -> str:
     if isinstance(value, str):
         return _escape(text)
     brief = short(int(value), column.kind) if value is not None and column.kind in ("count", BYTES) else ""
-    return f"{text} ({brief})" if brief else text
+    return f"{brief} ({text})" if brief else text
 
 
 def _escape(text: str) -> str:

@@ -1,163 +1,198 @@
-"""Terminal output with exact and short numbers, bars, and columns that fit the terminal width.
+"""Aligned text with readable numbers, bars, and columns that fit the width of the terminal, in colour or without.
 
-The output respects ``NO_COLOR``, ``TERM=dumb`` and ``COLUMNS`` (default: the terminal width).
+A pipe gets the same text as a terminal with the same number of columns. Text is wrapped and never cut. If the columns
+do not fit, exact digits and optional columns are dropped (see ``column_layout``).
 """
 
 from __future__ import annotations
 
-import io
-import os
 import re
-import shutil
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table as Grid
-from rich.text import Text
-
-from ..column_layout import GAP, Piece, bar, fit, pieces
+from ..column_layout import GAP, bar, fit, pieces
 from ..document import Document, Fact, Table
 from ..numbers import exact
+from ..terminal import is_coloured, is_unicode, terminal_width
 from .tree import derivation, outline
 
-NARROWEST = 40
-SEPARATOR, BREAK = " · ", " ·"
-TITLE, QUIET, LOUD, FILLED = "bold", "dim", "bold yellow", "cyan"
+SEPARATOR, BREAK, SPACE = " · ", " ·", " " * GAP
+BOLD, QUIET, BARS = "1", "2", "36"
+SIGNS = {"✓": "32", "✗": "31", "!": "33"}  # colours of titles and cells that begin with a verdict
+WORD_ENDS = "/._-,"  # a word that is wider than its column is broken after one of these
+NARROW_REMARK = 16  # remarks wrap down to this width before the digits of a fact are dropped
+DECIMAL_BYTES, COUNT_DIGITS, BYTE_DIGITS = 1, 2, 3  # forms of facts after the readable one, the last dropped first
+Paint = Callable[[str, str], str]
 
 
-def render(document: Document) -> str:
-    """Render the report as text that fits the terminal width."""
-    console = _console()
-    parts: list[Iterator[object]] = [_heading(document, console.width), _facts(document.facts)]
-    parts += [_tree(document, console.width)] + [_table(table, console) for table in document.tables]
-    parts += [_notes(document)]
-    for number, part in enumerate(list(items) for items in parts):
-        if part and number:
-            console.print()
-        for item in part:
-            console.print(item, soft_wrap=False)
-    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+def render(document: Document, color: str = "auto") -> str:
+    """Render the report as text that fits the terminal width. ``color`` is auto, always or never."""
+    paint, width = _painter(is_coloured(color)), terminal_width()
+    parts = [_heading(document, width, paint), _facts(document.facts, width, paint), _tree(document, width, paint)]
+    parts += [*(_table(table, width, paint) for table in document.tables), _notes(document, width, paint)]
+    texts = ["\n".join(line.rstrip() for line in part) for part in parts]
+    return "\n\n".join(filter(None, texts)) + "\n"
 
 
-def _console() -> Console:
-    colourless = bool(os.environ.get("NO_COLOR"))
-    return Console(
-        file=io.StringIO(),
-        width=max(shutil.get_terminal_size().columns, NARROWEST),
-        force_terminal=True if sys.stdout.isatty() else None,
-        color_system=None if colourless else "auto",
-        highlight=False,
-        markup=False,
-        emoji=False,
-        legacy_windows=False,
-    )
+def _painter(is_coloured: bool) -> Paint:
+    """Return a function that surrounds a text with the escape codes of a style."""
+    if is_coloured:
+        return lambda text, style: f"\x1b[{style}m{text}\x1b[0m" if style and text else text
+    return lambda text, style: text
 
 
-def _heading(document: Document, width: int) -> Iterator[object]:
-    yield Text(document.title, TITLE)
-    for line in document.subtitle:
-        yield from _hanging(line, width)
-    for line in document.warnings:
-        yield Text(f"! {line}", LOUD)
+def wrap(text: str, width: int, indent: str = "") -> list[str]:
+    """Break a text into lines of at most ``width`` characters. All but the first line begin with ``indent``.
+
+    >>> wrap("decoder.block.k_bias is zero", 14), wrap("a b c", 3, " ")
+    (['decoder.block.', 'k_bias is zero'], ['a b', ' c'])
+    """
+    if len(text) <= width and text.isprintable():
+        return [text]
+    margin = text[: len(text) - len(text.lstrip())]
+    words = "".join(
+        letter if letter.isprintable() else " " for letter in text
+    ).split()  # names can contain any character
+    lines, line, is_empty = [], margin, True
+    for word in words:
+        if not is_empty and len(line) + 1 + len(word) > width:
+            lines.append(line)
+            line, is_empty = indent, True
+        while len(line) + len(word) > width > len(line):
+            room = width - len(line)
+            cut = max(word.rfind(end, 0, room) for end in WORD_ENDS) + 1 or room
+            lines.append(line + word[:cut])
+            line, word = indent, word[cut:]
+        line, is_empty = line + word if is_empty else f"{line} {word}", False
+    return [*lines, line]
 
 
-def _hanging(line: str, width: int) -> Iterator[Text]:
+def _widest(texts: Iterable[str]) -> int:
+    return max(map(len, texts), default=0)
+
+
+def _heading(document: Document, width: int, paint: Paint) -> Iterator[str]:
+    for line in wrap(document.title, width):
+        yield paint(line, _style(document.title, BOLD))
+    for text in document.subtitle:
+        for line in _between_items(text, width):
+            yield paint(line, QUIET)
+    for text in document.warnings:
+        for line in wrap(f"! {text}", width, "  "):
+            yield paint(line, _style("!", BOLD))
+
+
+def _style(text: str, style: str = "") -> str:
+    """Return the style of a text, with the colour of its verdict."""
+    return ";".join(filter(None, (style, SIGNS.get(text[:1], ""))))
+
+
+def _between_items(text: str, width: int) -> Iterator[str]:
     """Wrap a line such as ``name: a · b · c`` between items, with a hanging indent."""
-    first, *items = line.split(SEPARATOR)
-    indent = " " * (first.find(": ") + len(": ")) if ": " in first else ""
-    text = first
+    line, *items = text.split(SEPARATOR)
+    indent = " " * (line.find(": ") + len(": ")) if ": " in line else ""
     for item in items:
-        if len(text + SEPARATOR + item) > width - len(BREAK):
-            yield Text(text + BREAK, QUIET)
-            text = indent + item
+        if len(line + SEPARATOR + item) > width - len(BREAK):
+            yield from wrap(line + BREAK, width, indent)
+            line = indent + item
         else:
-            text += SEPARATOR + item
-    yield Text(text, QUIET)
+            line += SEPARATOR + item
+    yield from wrap(line, width, indent)
 
 
-def _facts(facts: tuple[Fact, ...]) -> Iterator[object]:
-    if not facts:
-        return
-    grid = Grid.grid(padding=(0, GAP, 0, 0))
-    grid.add_column(no_wrap=True)
-    numeric = any(isinstance(fact.value, int) for fact in facts)
-    grid.add_column(no_wrap=numeric, justify="right" if numeric else "left", overflow="fold")
-    grid.add_column(no_wrap=True, justify="right", style=TITLE)
-    grid.add_column(style=QUIET)
-    for fact in facts:
-        grid.add_row(fact.label, *fact.texts)
-    yield grid
+def _facts(facts: tuple[Fact, ...], width: int, paint: Paint) -> Iterator[str]:
+    """Align the labels, the readable values, their decimal form or exact digits, and the remarks."""
+    numbers = [fact.texts for fact in facts if isinstance(fact.value, int)]
+    label, value = _widest(fact.label for fact in facts), _widest(texts[0] for texts in numbers)
+    digits = _widest(texts[2] for texts in numbers if texts[1])
+    for level in (BYTE_DIGITS, COUNT_DIGITS, DECIMAL_BYTES, 0):
+        rows = [_forms(fact.texts, level, digits) for fact in facts]
+        second = _widest(row[1] for row in rows)
+        room = width - sum(column + GAP for column in (label, value, second) if column)
+        if _widest(row[2] for row in rows) <= room or (room >= NARROW_REMARK and level < BYTE_DIGITS):
+            break
+    for fact, (text, more, remark) in zip(facts, rows, strict=True):
+        if isinstance(fact.value, int) or len(text) <= value:
+            styled = [(text, value, True, BOLD), (more, second, True, ""), (remark, room, False, QUIET)]
+        else:
+            wide = width - label - GAP
+            own = min(len(text), wide) if len(text) + GAP + len(remark) <= wide or not remark else wide // 2
+            styled = [(text, own, False, _style(text)), (remark, wide - own - GAP, False, QUIET)]
+        yield from _row([(fact.label, label, False, ""), *(cell for cell in styled if cell[1] > 0)], paint)
 
 
-def _table(table: Table, console: Console) -> Iterator[object]:
+def _forms(texts: tuple[str, str, str, str], level: int, width: int) -> tuple[str, str, str]:
+    """Return the value of a fact, its second form and its remark. ``level`` is the last form to include."""
+    value, decimal, digits, remark = texts
+    if decimal:
+        in_bytes = f"{digits:>{width}} bytes" if digits and level >= BYTE_DIGITS else ""
+        return value, decimal if level >= DECIMAL_BYTES else "", ", ".join(filter(None, (in_bytes, remark)))
+    return value, digits if level >= COUNT_DIGITS else "", remark
+
+
+def _row(cells: Sequence[tuple[str, int, bool, str]], paint: Paint) -> Iterator[str]:
+    """Yield the lines of a row of cells (text, width, whether to align to the right, style)."""
+    wrapped = [wrap(text, width) for text, width, *_ in cells]
+    for at in range(max(map(len, wrapped))):
+        line = []
+        for lines, (_, width, right, style) in zip(wrapped, cells, strict=True):
+            text = lines[at] if at < len(lines) else ""
+            spaces = " " * (width - len(text))
+            line.append(spaces + paint(text, style) if right else paint(text, style) + spaces)
+        yield SPACE.join(line)
+
+
+def _table(table: Table, width: int, paint: Paint) -> Iterator[str]:
     if table.title:
-        yield Text(table.title, TITLE)
-    blocks = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
-    for number, part in enumerate(fit(pieces(table), console.width)):
+        yield from (paint(line, BOLD) for line in wrap(table.title, width))
+    blocks = is_unicode()
+    for number, part in enumerate(fit(pieces(table), width)):
         if number:
-            yield Text()
-        yield _grid(part, bool(table.total), blocks)
+            yield ""
+        yield from _row([(piece.title, own, piece.right, QUIET) for piece, own in part], paint)
+        drawn = [[bar(share, own, blocks) for share in piece.shares] or piece.cells for piece, own in part]
+        for at, row in enumerate(zip(*drawn, strict=True)):
+            is_total = bool(table.total) and at == len(drawn[0]) - 1
+            cells = []
+            for text, (piece, own) in zip(row, part, strict=True):
+                style = BARS if piece.shares else _style(text, BOLD if is_total else "")
+                cells.append(("" if is_total and piece.shares else text, own, piece.right, style))
+            yield from _row(cells, paint)
 
 
-def _grid(part: list[tuple[Piece, int]], has_total: bool, blocks: bool) -> Grid:
-    grid = Grid(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style=QUIET, collapse_padding=True)
-    for piece, width in part:
-        style = FILLED if piece.shares else None
-        grid.add_column(
-            piece.title, justify="right" if piece.right else "left", width=width, style=style, overflow="fold",
-            no_wrap=width >= piece.most,
-        )  # fmt: skip
-    drawn = [[bar(share, width, blocks) for share in piece.shares] or piece.cells for piece, width in part]
-    rows = list(zip(*drawn, strict=True))
-    for at, row in enumerate(rows):
-        last = has_total and at == len(rows) - 1
-        cells = ["" if last and piece.shares else cell for cell, (piece, _) in zip(row, part, strict=True)]
-        grid.add_row(*cells, style=TITLE if last else None)
-    return grid
-
-
-def _tree(document: Document, width: int) -> Iterator[object]:
-    """Render the value, label and derivation of each node, with long derivations on separate lines."""
+def _tree(document: Document, width: int, paint: Paint) -> Iterator[str]:
+    """Yield the value, label and derivation of each node, with long derivations on separate lines."""
     lines = [line for root in document.tree for line in outline(root)]
-    digits = max((len(exact(node.value)) for _, _, node in lines), default=0)
-    named = max((len(guides + node.label) for guides, _, node in lines), default=0)
-    longest = max((len(derivation(node)) for _, _, node in lines), default=0)
-    aligned = digits + named + longest + 2 * GAP <= width
+    digits = _widest(exact(node.value) for _, _, node in lines)
+    named = _widest(guides + node.label for guides, _, node in lines)
+    aligned = digits + named + _widest(derivation(node) for _, _, node in lines) + 2 * GAP <= width
     for guides, below, node in lines:
-        line = Text(f"{exact(node.value):>{digits}}{' ' * GAP}")
-        line.append(guides, QUIET).append(node.label, TITLE if node.children else "")
-        how = derivation(node)
+        how, used = derivation(node), digits + GAP + len(guides + node.label)
+        line = f"{exact(node.value):>{digits}}{SPACE}{paint(guides, QUIET)}"
+        line += paint(node.label, BOLD if node.children else "")
         if aligned:
-            line.append(" " * (digits + named + 2 * GAP - len(line)))
-        elif len(line) + GAP + len(how) > width:
-            yield line
-            indent = digits + GAP + len(below)
-            yield from _below(how, " " * (digits + GAP), below, width - indent)
-            continue
+            yield line + " " * (digits + GAP + named + GAP - used) + paint(how, QUIET)
+        elif used + GAP + len(how) <= width:
+            yield line + SPACE + paint(how, QUIET)
         else:
-            line.append(" " * GAP)
-        yield line.append(how, QUIET)
+            yield line
+            for text in _below(how, width - digits - GAP - len(below)):
+                yield " " * (digits + GAP) + paint(below + text, QUIET)
 
 
-def _below(how: str, margin: str, guides: str, width: int) -> Iterator[Text]:
-    """Render the formula and values of a derivation on separate lines, wrapped after operators and spaces."""
+def _below(how: str, width: int) -> Iterator[str]:
+    """Yield the formula and the values of a derivation on separate lines, wrapped after operators and spaces."""
     for at, part in enumerate(how.split(" = ")):
         line = "= " if at else ""
         for piece in re.findall(r"[^·\s]+[·\s]*", part):
             if len(line + piece.rstrip()) > width and line.strip("= "):
-                yield Text(margin).append(guides + line, QUIET)
+                yield line
                 line = "  " if at else ""
             line += piece
-        yield Text(margin).append(guides + line, QUIET)
+        yield line
 
 
-def _notes(document: Document) -> Iterator[object]:
+def _notes(document: Document, width: int, paint: Paint) -> Iterator[str]:
     for note in document.notes:
-        grid = Grid.grid(padding=(0, 1, 0, 0))
-        grid.add_column(style=QUIET)
-        grid.add_column()
-        grid.add_row("note:", note)
-        yield Padding(grid, 0)
+        first, *others = wrap(note, width - len("note: "))
+        yield f"{paint('note:', QUIET)} {first}"
+        yield from (" " * len("note: ") + line for line in others)
