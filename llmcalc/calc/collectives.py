@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any, NamedTuple
 
-from ..core.equation import Operand
 from ..core.form import Form, lift
 from .memory.number_formats import BITS_A_BYTE
 from .walk import Extent, Placed
@@ -68,18 +67,3 @@ class Collective(NamedTuple):
 
     def _sent(self, count: int) -> int:
         return -(-count * self.bits * self.ring_steps // (BITS_A_BYTE * self.shards * self.ranks))
-
-
-class Partial(NamedTuple):
-    """Group of ranks with partial sums of a tensor."""
-
-    group: str
-    ranks: int
-
-
-class Version:
-    """The latest value of a tensor, its axes, and the ranks that have partial sums of it."""
-
-    def __init__(self, operand: Operand, place: Placed, partial: Partial | None = None, source: str = "") -> None:
-        self.name, self.axes, self.place = operand.name, operand.axes, place
-        self.partial, self.source, self.is_read = partial, source, False

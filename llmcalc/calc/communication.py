@@ -1,7 +1,7 @@
 """Bytes that the ranks of a mesh exchange in a step, as closed forms.
 
 The collectives of tensor, sequence, expert and context parallelism follow from the equations of each layer
-(``layer_collectives.py``). Pipeline stages send the residual stream and its gradient. Data-parallel ranks reduce the
+(``layer_collectives/``). Pipeline stages send the residual stream and its gradient. Data-parallel ranks reduce the
 gradients and, with ZeRO, gather the weights [rajbhandari2019, Section 7]. All figures refer to one rank of the
 pipeline stage that sends the most.
 """
@@ -31,7 +31,7 @@ from .collectives import (
     UPDATE,
     Collective,
 )
-from .layer_collectives import sublayers
+from .layer_collectives import layer_collectives
 from .memory.pipeline import pipeline_stages
 from .memory.training import n_residual_streams
 from .memory.zero import SHARDS_GRADIENTS, SHARDS_OPTIMIZER, SHARDS_WEIGHTS
@@ -167,7 +167,7 @@ def communication(
     parts = pipeline_stages(architecture, mesh.pp)
     stages = []
     for stage, part in enumerate(parts):
-        found = sublayers(walk(part, conventions), mesh, bits, gradient_bits, training)
+        found = layer_collectives(walk(part, conventions), mesh, bits, gradient_bits, training)
         found += _sent_streams(part, stage, mesh, bits)
         found += _replica_weights(part, mesh, bits, gradient_bits, training)
         found += _tied_weights(parts, part, mesh, gradient_bits)

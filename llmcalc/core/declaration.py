@@ -71,6 +71,7 @@ class Declaration:
         as_torch: axis lengths that differ in transformers' eager code.
         mask: attention mask, such as ``causal``, ``window:4096`` or ``chunk:8192``, or empty.
         tensors, lines, states: entries added by ``weights``, ``equations`` and ``state``.
+        input: name of the input in the equations.
         parts: inner layers with their own axes, such as shared experts.
         links: names of the input and output tensors that connect inner layers to equations.
         pieces: names of tensors that equations read as parts of another tensor, by the name of that tensor.
@@ -95,6 +96,7 @@ class Declaration:
         self.leaves: tuple[Leaf, ...] | None = None
         self.layer: Traits | None = None
         self.axes = axes
+        self.input = "x"
         self.tensors: list[Tensor] = []
         self.lines: list[str] = []
         self.states: list[State] = []
@@ -162,15 +164,20 @@ class Declaration:
             declaration.layer = declaration.layer or layer
         return self
 
-    def include(self, name: str, part: Layer | Declaration, *, of: str = "x", gives: str = "") -> None:
-        """Add an inner layer that reads the tensor ``of`` and whose output is named ``gives``."""
+    def include(self, name: str, part: Layer | Declaration, *, of: str = "", gives: str = "") -> None:
+        """Add an inner layer that reads the tensor ``of`` (default: the input) and whose output is named ``gives``."""
         inner = part if isinstance(part, Declaration) else part.declare().bind(part)
         self.parts.append((name, inner))
         if self.component:
             inner.tensors = [Tensor(**{**vars(tensor), "component": self.component}) for tensor in inner.tensors]
             inner.components = dict.fromkeys(inner.lines, self.component)
-        if of != "x" or gives:
-            self.links[name] = of, gives
+        if of or gives:
+            self.links[name] = of or self.input, gives
+
+    def link(self, name: str) -> tuple[str, str]:
+        """Return the tensor that an inner layer reads, and the name of its output."""
+        of, gives = self.links.get(name, (self.input, ""))
+        return of, gives or name
 
     def division(self, axis: str) -> str:
         """Return the ``Parallel`` attribute that lists an axis, or an empty string if no attribute does."""

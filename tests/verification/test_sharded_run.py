@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 import llmcalc
-from llmcalc.calc.layer_collectives import LayerCollectives
 from llmcalc.calc.sharding import Mesh
-from llmcalc.core.architecture import Block, Branch, Named, Run, Stack, Sublayer
+from llmcalc.core.architecture import Block, Branch, Named, Run, Stack, Sublayer, declare
+from llmcalc.core.declaration import Declaration
+from llmcalc.core.equation import renamed
 from llmcalc.core.errors import InputError, UnsupportedError
 from llmcalc.core.layer import Layer
 from llmcalc.core.ledger import entries
@@ -29,6 +30,7 @@ MESHES = {
     "tp2": Mesh(tp=2), "tp3": Mesh(tp=3), "sp": Mesh(tp=2, sp=True), "cp": Mesh(cp=2),
     "ep": Mesh(dp=2, ep=2), "ep of tp": Mesh(dp=2, tp=2, ep=2), "ep within tp": Mesh(tp=2, ep=2, etp=1),
 }  # fmt: skip
+COLLECTIVES = "llmcalc.calc.layer_collectives"
 VOCAB = 30
 TOLERANCE = 1e-8
 IN_A_STACK = {"embedding", "head", "per_layer_table"}
@@ -142,6 +144,23 @@ def test_parallel_branches_share_their_reductions(name: str) -> None:
     assert differences(result) == {}
 
 
+def test_the_input_has_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parallel branches share their input, whatever their equations call it."""
+    declared = Mlp.declare
+
+    def with_another_name(layer: Mlp) -> Declaration:
+        found = declared(layer)
+        found.input, found.lines = "u", [renamed(line, {"x": "u"}, {}) for line in found.lines]
+        return found
+
+    monkeypatch.setattr(Mlp, "declare", with_another_name)
+    declare.cache_clear()
+    try:
+        test_parallel_branches_share_their_reductions("sp")
+    finally:
+        declare.cache_clear()
+
+
 def test_the_declarations_that_the_run_has_corrected() -> None:
     """Sums that an earlier version did not declare."""
     rows = 2 * 2 * 6  # blocks, sequences and tokens
@@ -164,12 +183,21 @@ def test_the_declarations_that_the_run_has_corrected() -> None:
     assert differences(filters) == {}
 
 
-@pytest.mark.parametrize("method", ["_enter", "_statistics", "_weight_gradient", "reduce", "_exchange"])
-def test_a_missing_declaration_is_found(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+RULES = {
+    "replicated_tensors.enter": Mesh(tp=2, sp=True),
+    "replicated_tensors._reduce_weight_gradient": Mesh(tp=2, sp=True),
+    "replicated_tensors.exchange": Mesh(cp=2),
+    "partial_sums.reduce": Mesh(tp=2, sp=True),
+    "rows.reduce_statistics": Mesh(tp=2, sp=True),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_missing_declaration_is_found(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     layer = Attention(11, 4, 2, 6, qk_norm=QkNorm("projection", "layernorm"), o_bias=True)
-    mesh = Mesh(cp=2) if method == "_exchange" else Mesh(tp=2, sp=True)
+    mesh = RULES[rule]
     assert differences(sharded_run(stack(layer), mesh, batch=1)) == {}
-    monkeypatch.setattr(LayerCollectives, method, lambda *_: None)
+    monkeypatch.setattr(f"{COLLECTIVES}.{rule}", lambda *_: None)
     assert differences(sharded_run(stack(layer), mesh, batch=1)) != {}
 
 
@@ -188,7 +216,7 @@ def test_verify_compares_the_collectives(monkeypatch: pytest.MonkeyPatch) -> Non
         (found,) = sharded_checks(llmcalc.load(name).shrink())
         assert found.ok, (name, found)
         assert found.observed > 0
-    monkeypatch.setattr(LayerCollectives, "_enter", lambda *_: None)
+    monkeypatch.setattr(f"{COLLECTIVES}.replicated_tensors.enter", lambda *_: None)
     run_alone.cache_clear()
     (found,) = sharded_checks(llmcalc.load("gpt2").shrink())
     run_alone.cache_clear()

@@ -1,0 +1,74 @@
+"""Expert parallelism. Tokens are sent to the ranks of their experts, and the outputs are sent back."""
+
+from __future__ import annotations
+
+from ...core.equation import Equation, Operand
+from ..collectives import ALL_GATHER, ALL_TO_ALL, BACKWARD, FORWARD
+from .declaration_scope import Partial, Scope, Version
+from .partial_sums import reduce
+from .replicated_tensors import enter
+
+
+def route(scope: Scope, equation: Equation) -> Partial | None:
+    """Record the exchange of tokens before and after routed experts.
+
+    Return the ranks that have partial sums of the result of an equation that adds the outputs of a token's experts.
+    """
+    names = [operand.name for operand in equation.operands]
+    is_routed = any(scope.is_expert(scope.weights.get(name)) for name in names)
+    from_experts = [name for name in names if name in scope.in_experts]
+    is_per_expert = bool(scope.used & set(equation.out.axes))
+    if scope.mesh.ep > 1 and (is_routed or (from_experts and is_per_expert and _have_all_tokens(scope))):
+        for operand in equation.operands:
+            if operand.name not in (*scope.weights, *scope.in_experts):
+                _dispatch(scope, operand)
+    if (is_routed or from_experts) and is_per_expert:
+        scope.in_experts.add(equation.out.name)
+    is_last = scope.mesh.ep > 1 and from_experts and not is_per_expert
+    return _combine(scope, scope.versions[from_experts[0]]) if is_last else None
+
+
+def _have_all_tokens(scope: Scope) -> bool:
+    """Return whether each rank has all tokens and computes those of its own experts."""
+    return scope.replicas == scope.mesh.ep
+
+
+def _dispatch(scope: Scope, operand: Operand) -> None:
+    """Record that the inputs of routed experts are sent to the experts' ranks, once per tensor."""
+    axes = scope.axes_of(operand)
+    if "b" not in axes or not scope.is_first("dispatch", operand.name):
+        return
+    if _have_all_tokens(scope):
+        enter(scope, operand.name, axes, ("tp", scope.mesh.ep * scope.mesh.expert_tp))
+        return
+    routed = (*axes, *(axis for axis in sorted(scope.used) if axis not in axes))
+    _all_to_all(scope, operand.name, routed)
+    if scope.replicas > 1:
+        scope.add(ALL_GATHER, ("tp", scope.replicas), "dx", BACKWARD, _tokens(scope, axes))
+
+
+def _combine(scope: Scope, version: Version) -> Partial | None:
+    """Record that outputs of routed experts are sent back, and return the ranks with partial sums of the result."""
+    partial = version.partial
+    if _have_all_tokens(scope):
+        version.partial = None
+        return Partial("tp", scope.mesh.ep * scope.mesh.expert_tp)
+    if scope.mesh.sp:
+        reduce(version)
+        partial = None
+    _all_to_all(scope, version.name, version.axes)
+    if scope.replicas > 1:
+        scope.add(ALL_GATHER, ("tp", scope.replicas), "y", FORWARD, _tokens(scope, version.axes))
+    return partial
+
+
+def _tokens(scope: Scope, axes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the axes of a tensor with one row per token instead of one per token and expert."""
+    return tuple(axis for axis in axes if axis not in scope.used)
+
+
+def _all_to_all(scope: Scope, name: str, axes: tuple[str, ...]) -> None:
+    mesh = scope.mesh
+    for phase, tensor in ((FORWARD, name), (BACKWARD, f"d{name}")):
+        shards = mesh.tp if mesh.sp else scope.replicas
+        scope.add(ALL_TO_ALL, ("ep", mesh.ep), tensor, phase, axes, shards=shards)

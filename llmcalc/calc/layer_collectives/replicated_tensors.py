@@ -1,0 +1,93 @@
+"""Replicated tensors that enter divided equations.
+
+The gradient of such a tensor is a partial sum on each rank. The sum is reduced once, even if several matrices read the
+tensor. With sequence parallelism, the ranks first gather the tensor. The gradients of replicated weights are reduced
+once per step.
+"""
+
+from __future__ import annotations
+
+from ...core.declaration import Tensor
+from ...core.equation import Equation
+from ...core.ledger import elements, identity
+from ..collectives import ALL_GATHER, ALL_REDUCE, BACKWARD, FORWARD, REDUCE_SCATTER, UPDATE
+from .declaration_scope import Partial, Scope
+from .sequence import exchange
+
+Group = tuple[str, int]  # name of the parallelism and number of ranks
+
+
+def enter_operands(scope: Scope, equation: Equation, partial: Partial | None) -> None:
+    """Record the collectives of operands that are less divided than the result."""
+    is_constant, divided = "nograd" in equation.tags, scope.shards(equation.out.axes)
+    group = _dividing_group(scope, equation, partial)
+    has_weight = any(operand.name in scope.weights for operand in equation.operands)
+    for operand in equation.operands:
+        if operand.name in scope.weights:
+            for tensor in scope.weights_of(operand.name) if not is_constant else ():
+                _reduce_weight_gradient(scope, tensor, divided)
+            continue
+        version = scope.versions.get(operand.name)
+        if version and version.partial:
+            continue
+        axes = scope.axes_of(operand)
+        if "b" not in axes:
+            for tensor in scope.weights_of(operand.name) if divided > scope.shards(axes) else ():
+                _reduce_weight_gradient(scope, tensor, divided)
+            continue
+        exchange(scope, operand, equation)
+        if group[1] > 1 and scope.shards(axes) == 1:
+            enter(scope, operand.name, axes, group, has_weight and equation.function is None, not is_constant)
+        for name in scope.declaration.pieces.get(operand.name, ()) if group[1] > 1 else ():
+            enter(scope, name, scope.versions[name].axes, group)
+
+
+def _dividing_group(scope: Scope, equation: Equation, partial: Partial | None) -> Group:
+    """Return the group of ranks over which an equation is divided, or over which a product has a partial factor."""
+    if scope.shards(equation.out.axes) > 1:
+        axes = {axis for term in (equation.out, *equation.operands) for axis in term.axes}
+        return scope.mesh.group("tensor", routed=bool(scope.used & axes))
+    return (partial.group, partial.ranks) if partial and equation.function == "mul" else ("", 1)
+
+
+def enter(
+    scope: Scope, name: str, axes: tuple[str, ...], group: Group, is_gathered_again: bool = False,
+    has_gradient: bool = True,
+) -> None:  # fmt: skip
+    """Record that a replicated tensor enters divided equations, once per tensor.
+
+    The backward pass gathers the input of a weight matrix again (``is_gathered_again``).
+    """
+    is_sent = scope.mesh.sp and scope.mesh.ep > 1 and scope.used & set(axes)  # already sent to the ranks of experts
+    version = scope.versions.get(name)
+    while version and version.source and not is_sent:
+        name, axes = version.source, tuple(axis for axis in axes if axis not in scope.used)
+        version = scope.versions.get(name)
+    axes = version.axes if version else axes
+    is_input = version is None and name == scope.declaration.input and scope.input_place is not None
+    key = scope.input_place if is_input else (scope.place.entry.path, scope.place.part, name, version), group
+    is_scattered = scope.mesh.sp and scope.is_sequence(axes)
+    if is_scattered and scope.recorder.is_first(FORWARD, *key):
+        scope.add(ALL_GATHER, group, name, FORWARD, axes)
+    if not (has_gradient and scope.recorder.is_first(BACKWARD, *key)):
+        return
+    if is_scattered and is_gathered_again:
+        scope.add(ALL_GATHER, group, f"{name}, gathered again", BACKWARD, axes)
+    scope.add(REDUCE_SCATTER if is_scattered else ALL_REDUCE, group, f"d{name}", BACKWARD, axes)
+
+
+def _reduce_weight_gradient(scope: Scope, tensor: Tensor, divided: int) -> None:
+    """Record the reduction of the gradient of a weight that several tensor-parallel ranks store."""
+    entry, declaration, recorder = scope.place.entry, scope.declaration, scope.recorder
+    copies = scope.mesh.tp // scope.shards(tensor.axes)
+    if tensor.buffer or scope.is_expert(tensor) or copies == 1 or (divided == 1 and not scope.mesh.sp):
+        return
+    where = (entry.stack.name, entry.share, entry.name) if entry.share else entry.path
+    shared = identity(entry.stack, tensor)
+    key = shared or (where, scope.place.part, tensor.name)
+    if key in recorder.reduced_weights:
+        return
+    recorder.reduced_weights.add(key)
+    factors = (("n_params", scope.mesh.share_of_weight(tensor, declaration, elements(tensor, declaration))),)
+    times = 1 if shared else entry.stored
+    recorder.add(scope.place, ALL_REDUCE, ("tp", copies), f"d{tensor.name}", UPDATE, factors, times=times)

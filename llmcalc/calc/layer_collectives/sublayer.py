@@ -1,0 +1,85 @@
+"""Collectives of the parallel branches of a sub-layer, found by following the equations in execution order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+
+from ...core.errors import UnsupportedError
+from ..collectives import Collective
+from ..sharding import Mesh
+from ..walk import Placed
+from . import experts, partial_sums, replicated_tensors, rows
+from .declaration_scope import Partial, Scope, Version
+from .recorder import Recorder
+
+
+def layer_collectives(
+    places: Iterable[Placed], mesh: Mesh, bits: int, gradient_bits: int, training: bool
+) -> list[Collective]:
+    """Return the collectives of all layers."""
+    found: list[Collective] = []
+    reduced_weights: set[object] = set()
+    for _, group in groupby(places, key=lambda place: (place.entry.stack.name, *place.entry[1:4])):
+        recorder = Recorder(mesh, bits, gradient_bits, training, reduced_weights)
+        layers = (list(layer) for _, layer in groupby(group, key=lambda place: place.entry.name))
+        _reduce_outputs([output for layer in layers for output in _follow_layer(recorder, layer)])
+        found += recorder.found
+    return found
+
+
+def _reduce_outputs(outputs: list[tuple[bool, Version]]) -> None:
+    """Reduce the outputs of parallel branches. Branches whose outputs are summed share one reduction."""
+    reduced: set[tuple[tuple[str, ...], Partial | None]] = set()
+    for is_summed, version in outputs:
+        key = version.axes, version.partial
+        if not (is_summed and key in reduced):
+            partial_sums.reduce(version)
+        reduced |= {key} if is_summed else set()
+
+
+def _follow_layer(recorder: Recorder, places: list[Placed]) -> list[tuple[bool, Version]]:
+    """Record the collectives of a layer. Inner layers come before the equations that read their outputs.
+
+    Return the output if it is a partial sum, and whether it is added to the outputs of parallel branches.
+    """
+    entry = places[0].entry
+    if recorder.mesh.cp > 1 and any(place.reads_previous_tokens for place in places):
+        problem = f"context parallelism is not modelled for the recurrence or convolution {'.'.join(entry.path)}"
+        raise UnsupportedError(problem, parameter="cp")
+    branches = () if entry.run is None else entry.stack.runs[entry.run].block.sublayers[entry.number].branches
+    branch = next((each for each in branches if each.name == entry.name), None)
+    is_summed = branch is not None and branch.post is None and not branch.joins
+    shares_input = branch is not None and branch.pre is None
+    input_place: tuple[object, ...] = () if shares_input else (entry.path, ())
+    reads_input: dict[tuple[str, ...], bool] = {(): True}  # whether inner layers read the input of the layer
+    for place in places:
+        for name, _ in place.declaration.parts:
+            reads_input[*place.part, name] = place.declaration.link(name)[0] == place.declaration.input
+    outputs: dict[tuple[str, ...], Version] = {}
+    found: list[tuple[bool, Version]] = []
+    for place in reversed(places):
+        scope = Scope(recorder, place, input_place if reads_input[place.part] else None)
+        for name, _ in place.declaration.parts:
+            if output := outputs.get((*place.part, name)):
+                scope.versions[place.declaration.link(name)[1]] = output
+        last = _follow_equations(scope)
+        if last and place.part:
+            outputs[place.part] = last
+        elif last and last.partial:
+            found.append((is_summed, last))
+    return found
+
+
+def _follow_equations(scope: Scope) -> Version | None:
+    """Record the collectives of all equations of a declaration, and return the result of the last one."""
+    last = None
+    for equation in scope.place.equations:
+        combined = experts.route(scope, equation)
+        partial = partial_sums.partial_operands(scope, equation)
+        replicated_tensors.enter_operands(scope, equation, partial)
+        rows.reduce_statistics(scope, equation)
+        last = scope.compute(equation, combined or partial_sums.contracted(scope, equation) or partial)
+    if last:
+        rows.reduce_loss(scope, last)
+    return last
