@@ -32,11 +32,11 @@ class Version:
         source: tensor whose elements the tensor consists of, or empty.
     """
 
-    def __init__(self, out: Operand, scope: Scope, partial: Partial | None = None, source: str = "") -> None:
+    def __init__(self, out: Operand, scope: DeclarationScope, partial: Partial | None = None, source: str = "") -> None:
         self.name, self.axes, self.scope, self.partial, self.source = out.name, out.axes, scope, partial, source
 
 
-class Scope:
+class DeclarationScope:
     """Equations of one declaration in its place, their weights, and the latest version of each tensor.
 
     Attributes:

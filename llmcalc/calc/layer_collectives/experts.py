@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ...core.equation import Equation, Operand
 from ..collectives import ALL_GATHER, ALL_TO_ALL, BACKWARD, FORWARD
-from .declaration_scope import Partial, Scope, Version
+from .declaration_scope import DeclarationScope, Partial, Version
 from .partial_sums import reduce
 from .replicated_tensors import enter
 
 
-def route(scope: Scope, equation: Equation) -> Partial | None:
+def route(scope: DeclarationScope, equation: Equation) -> Partial | None:
     """Record the exchange of tokens before and after routed experts.
 
     Return the ranks that have partial sums of the result of an equation that adds the outputs of a token's experts.
@@ -28,12 +28,12 @@ def route(scope: Scope, equation: Equation) -> Partial | None:
     return _combine(scope, scope.versions[from_experts[0]]) if is_last else None
 
 
-def _have_all_tokens(scope: Scope) -> bool:
+def _have_all_tokens(scope: DeclarationScope) -> bool:
     """Return whether each rank has all tokens and computes those of its own experts."""
     return scope.replicas == scope.mesh.ep
 
 
-def _dispatch(scope: Scope, operand: Operand) -> None:
+def _dispatch(scope: DeclarationScope, operand: Operand) -> None:
     """Record that the inputs of routed experts are sent to the experts' ranks, once per tensor."""
     axes = scope.axes_of(operand)
     if "b" not in axes or not scope.is_first("dispatch", operand.name):
@@ -47,7 +47,7 @@ def _dispatch(scope: Scope, operand: Operand) -> None:
         scope.add(ALL_GATHER, ("tp", scope.replicas), "dx", BACKWARD, _tokens(scope, axes))
 
 
-def _combine(scope: Scope, version: Version) -> Partial | None:
+def _combine(scope: DeclarationScope, version: Version) -> Partial | None:
     """Record that outputs of routed experts are sent back, and return the ranks with partial sums of the result."""
     partial = version.partial
     if _have_all_tokens(scope):
@@ -62,12 +62,12 @@ def _combine(scope: Scope, version: Version) -> Partial | None:
     return partial
 
 
-def _tokens(scope: Scope, axes: tuple[str, ...]) -> tuple[str, ...]:
+def _tokens(scope: DeclarationScope, axes: tuple[str, ...]) -> tuple[str, ...]:
     """Return the axes of a tensor with one row per token instead of one per token and expert."""
     return tuple(axis for axis in axes if axis not in scope.used)
 
 
-def _all_to_all(scope: Scope, name: str, axes: tuple[str, ...]) -> None:
+def _all_to_all(scope: DeclarationScope, name: str, axes: tuple[str, ...]) -> None:
     mesh = scope.mesh
     for phase, tensor in ((FORWARD, name), (BACKWARD, f"d{name}")):
         shards = mesh.tp if mesh.sp else scope.replicas

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ...core.equation import Equation
 from ..collectives import ALL_GATHER, ALL_REDUCE, BACKWARD, FORWARD, REDUCE_SCATTER
-from .declaration_scope import Partial, Scope, Version
+from .declaration_scope import DeclarationScope, Partial, Version
 
 SUMS = ("add", "mul", "scale", "copy", "cast")  # functions of a partial sum that give a partial sum
 
 
-def partial_operands(scope: Scope, equation: Equation) -> Partial | None:
+def partial_operands(scope: DeclarationScope, equation: Equation) -> Partial | None:
     """Return the ranks that have partial sums of a function's result. Reduce the partial operands of other equations.
 
     The outputs of all experts or of parallel branches are therefore reduced once, after they are added.
@@ -26,7 +26,7 @@ def partial_operands(scope: Scope, equation: Equation) -> Partial | None:
     return None
 
 
-def contracted(scope: Scope, equation: Equation) -> Partial | None:
+def contracted(scope: DeclarationScope, equation: Equation) -> Partial | None:
     """Return the ranks that have partial sums because an equation sums over a divided axis."""
     group, ranks = scope.mesh.reduction(equation, scope.declaration)
     return Partial(group, ranks) if group else None

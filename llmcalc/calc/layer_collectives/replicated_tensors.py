@@ -11,13 +11,13 @@ from ...core.declaration import Tensor
 from ...core.equation import Equation
 from ...core.ledger import elements, identity
 from ..collectives import ALL_GATHER, ALL_REDUCE, BACKWARD, FORWARD, REDUCE_SCATTER, UPDATE
-from .declaration_scope import Partial, Scope
+from .declaration_scope import DeclarationScope, Partial
 from .sequence import exchange
 
 Group = tuple[str, int]  # name of the parallelism and number of ranks
 
 
-def enter_operands(scope: Scope, equation: Equation, partial: Partial | None) -> None:
+def enter_operands(scope: DeclarationScope, equation: Equation, partial: Partial | None) -> None:
     """Record the collectives of operands that are less divided than the result."""
     is_constant, divided = "nograd" in equation.tags, scope.shards(equation.out.axes)
     group = _dividing_group(scope, equation, partial)
@@ -42,7 +42,7 @@ def enter_operands(scope: Scope, equation: Equation, partial: Partial | None) ->
             enter(scope, name, scope.versions[name].axes, group)
 
 
-def _dividing_group(scope: Scope, equation: Equation, partial: Partial | None) -> Group:
+def _dividing_group(scope: DeclarationScope, equation: Equation, partial: Partial | None) -> Group:
     """Return the group of ranks over which an equation is divided, or over which a product has a partial factor."""
     if scope.shards(equation.out.axes) > 1:
         axes = {axis for term in (equation.out, *equation.operands) for axis in term.axes}
@@ -51,7 +51,7 @@ def _dividing_group(scope: Scope, equation: Equation, partial: Partial | None) -
 
 
 def enter(
-    scope: Scope, name: str, axes: tuple[str, ...], group: Group, is_gathered_again: bool = False,
+    scope: DeclarationScope, name: str, axes: tuple[str, ...], group: Group, is_gathered_again: bool = False,
     has_gradient: bool = True,
 ) -> None:  # fmt: skip
     """Record that a replicated tensor enters divided equations, once per tensor.
@@ -76,7 +76,7 @@ def enter(
     scope.add(REDUCE_SCATTER if is_scattered else ALL_REDUCE, group, f"d{name}", BACKWARD, axes)
 
 
-def _reduce_weight_gradient(scope: Scope, tensor: Tensor, divided: int) -> None:
+def _reduce_weight_gradient(scope: DeclarationScope, tensor: Tensor, divided: int) -> None:
     """Record the reduction of the gradient of a weight that several tensor-parallel ranks store."""
     entry, declaration, recorder = scope.place.entry, scope.declaration, scope.recorder
     copies = scope.mesh.tp // scope.shards(tensor.axes)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from ...core.equation import Equation
 from ...core.functions import FUNCTIONS
 from ..collectives import ALL_GATHER, ALL_REDUCE, BACKWARD, FORWARD
-from .declaration_scope import Scope, Version
+from .declaration_scope import DeclarationScope, Version
 
 LOSS_REDUCTIONS = ("maximum", "sum of exponentials", "target logit")
 FP32_BITS = 32
 
 
-def reduce_statistics(scope: Scope, equation: Equation) -> None:
+def reduce_statistics(scope: DeclarationScope, equation: Equation) -> None:
     """Record the reduction of the statistics of rows that are divided over ranks, such as those of a norm."""
     rows, count = equation.rows, FUNCTIONS[equation.function].statistics if equation.function else 0
     ranks = scope.shards(equation.out.axes) // scope.shards(rows)
@@ -21,7 +21,7 @@ def reduce_statistics(scope: Scope, equation: Equation) -> None:
             scope.add(ALL_REDUCE, ("tp", ranks), name, phase, axes, (("n_statistics", count),), bits=FP32_BITS)
 
 
-def reduce_loss(scope: Scope, logits: Version) -> None:
+def reduce_loss(scope: DeclarationScope, logits: Version) -> None:
     """Record the vocabulary-parallel loss, or the gathering of the logits in serving."""
     ranks = scope.shards(logits.axes)
     if not scope.declaration.logits or ranks == 1:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from ...core.equation import Equation, Operand
 from ...core.form import Form
 from ..collectives import ALL_GATHER, BACKWARD, FORWARD, REDUCE_SCATTER
-from .declaration_scope import Scope
+from .declaration_scope import DeclarationScope
 
 
-def exchange(scope: Scope, operand: Operand, equation: Equation) -> None:
+def exchange(scope: DeclarationScope, operand: Operand, equation: Equation) -> None:
     """Record the exchange of keys, values and other tensors of which each query reads all tokens."""
     mesh, place = scope.mesh, scope.place
     if mesh.cp == 1 and not mesh.sp:

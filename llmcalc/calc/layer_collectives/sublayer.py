@@ -10,7 +10,7 @@ from ..collectives import Collective
 from ..sharding import Mesh
 from ..walk import Placed
 from . import experts, partial_sums, replicated_tensors, rows
-from .declaration_scope import Partial, Scope, Version
+from .declaration_scope import DeclarationScope, Partial, Version
 from .recorder import Recorder
 
 
@@ -59,7 +59,7 @@ def _follow_layer(recorder: Recorder, places: list[Placed]) -> list[tuple[bool, 
     outputs: dict[tuple[str, ...], Version] = {}
     found: list[tuple[bool, Version]] = []
     for place in reversed(places):
-        scope = Scope(recorder, place, input_place if reads_input[place.part] else None)
+        scope = DeclarationScope(recorder, place, input_place if reads_input[place.part] else None)
         for name, _ in place.declaration.parts:
             if output := outputs.get((*place.part, name)):
                 scope.versions[place.declaration.link(name)[1]] = output
@@ -71,7 +71,7 @@ def _follow_layer(recorder: Recorder, places: list[Placed]) -> list[tuple[bool, 
     return found
 
 
-def _follow_equations(scope: Scope) -> Version | None:
+def _follow_equations(scope: DeclarationScope) -> Version | None:
     """Record the collectives of all equations of a declaration, and return the result of the last one."""
     last = None
     for equation in scope.place.equations:
