@@ -162,8 +162,8 @@ def _solve(
     if solve is None:
         return check_fit(architecture, **budget, **words), None
     if solve in ("seq", "batch"):
-        size = solve_size(solve, architecture, budget, words)
-        return check_fit(architecture, **budget, **{**words, solve: size or 1}), Solution(solve, size)
+        size, found = solve_size(solve, architecture, budget, words)
+        return found, Solution(solve, size)
     if solve == "quant":
         if words["mode"] == "training" or words.get("weights"):
             hint = "omit {weights=FORMAT} and {mode=training}"
@@ -179,11 +179,18 @@ def _solve(
     return fewest[1], Solution(solve, fewest[0])
 
 
-def check_fit(architecture: Architecture, memory_bytes: int, reserve: int, count: int = 1, **arguments: Any) -> Fit:
+def check_fit(
+    architecture: Architecture,
+    memory_bytes: int,
+    reserve: int,
+    count: int = 1,
+    layout: Layout | None = None,
+    **arguments: Any,
+) -> Fit:
     """Check whether a model fits on ``count`` GPUs.
 
-    Without a mesh, training uses ZeRO-3, and serving uses the best layout. A mesh with fewer ranks is served by several
-    replicas, which share the batch.
+    Without a mesh, training uses ZeRO-3, and serving uses ``layout`` or the best layout. A mesh with fewer ranks is
+    served by several replicas, which share the batch.
     """
     mesh = arguments.pop("mesh", None) or Mesh()
     is_training = arguments.get("mode") == "training"
@@ -201,23 +208,40 @@ def check_fit(architecture: Architecture, memory_bytes: int, reserve: int, count
         needed = result.peak if is_training else result.peak - result.host
         return Fit(memory_bytes, reserve, needed, count, result)
 
-    if mesh == Mesh() and count > 1:
+    if layout is None and mesh == Mesh() and count > 1:
         return best_layout(architecture, count, fit_on)
-    return fit_on(Layout(count // mesh.ranks, mesh))
+    return fit_on(layout or Layout(count // mesh.ranks, mesh))
 
 
-def solve_size(name: str, architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> int | None:
-    """Return the largest ``seq`` or ``batch`` that fits, or None if a size of 1 does not fit.
+def solve_size(
+    name: str, architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]
+) -> tuple[int | None, Fit]:
+    """Return the largest ``seq`` or ``batch`` that fits, or None if a size of 1 does not fit, and the fit check.
 
     Memory increases with either size, so bisection finds the exact maximum. The layout is the best one for a size of 1.
     """
+    first = check_fit(architecture, **budget, **{**arguments, name: 1})
+    if not first.fits:
+        return None, first
     if arguments.get("mode") != "training":
-        layout = check_fit(architecture, **budget, **{**arguments, name: 1}).result.mesh
-        arguments = {**arguments, "mesh": layout}
+        arguments = {**arguments, "layout": layout_of(first)}
     limit = LARGEST
     if name == "seq" and not arguments.get("extend"):
         limit = positions(architecture) or LARGEST
-    return largest_fitting(lambda size: check_fit(architecture, **budget, **{**arguments, name: size}).fits, limit)
+    found = {1: first}
+
+    def fits(size: int) -> bool:
+        if size not in found:
+            found[size] = check_fit(architecture, **budget, **{**arguments, name: size})
+        return found[size].fits
+
+    size = largest_fitting(fits, limit) or 1
+    return size, found[size]
+
+
+def layout_of(found: Fit) -> Layout:
+    """Return the layout of a serving fit check."""
+    return Layout(found.count // found.result.mesh.ranks, found.result.mesh)
 
 
 def solve_quant(architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> list[Candidate]:
@@ -234,7 +258,7 @@ def solve_quant(architecture: Architecture, budget: dict[str, Any], arguments: d
     found: list[Candidate] = []
     for name, size in sorted(bits.items(), key=lambda entry: entry[1]):
         if found and not found[-1].fit.fits:  # more bits do not fit either, so that no other layout is tried
-            arguments = {**arguments, "mesh": found[-1].fit.result.mesh}
+            arguments = {**arguments, "layout": layout_of(found[-1].fit)}
         found.append(Candidate(name, check_fit(architecture, **budget, **{**arguments, "weights": name}), size))
     return found[::-1]
 

@@ -11,7 +11,7 @@ from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.memory.optimizer import Adapters, Recipe, StateRule
 from ..calc.memory.pipeline import ParallelMemory, parallel_memory, pipeline_stages
 from ..calc.memory.saved_tensors import ActivationPolicy
-from ..calc.memory.weight_formats import ModelTensors, RequestedFormats
+from ..calc.memory.weight_formats import RequestedFormats, model_tensors
 from ..calc.sharding import Mesh
 from ..checkpoint.published_weights import PublishedWeights
 from ..core.architecture import Architecture
@@ -171,7 +171,7 @@ def serving_weights(
     is_quantised = architecture.inputs.get("types") or architecture.inputs.get("quantization")
     if weights != CHECKPOINT and (weights or not is_quantised):
         formats = weight_formats(weights or dtype, number_format(dtype), only, keep)
-        formats.check(ModelTensors(architecture))
+        formats.check(model_tensors(architecture))
         return formats
     if tuple(only) or tuple(keep):
         raise InputError("has no effect on weights in their published format", parameter="only", hint="omit it")

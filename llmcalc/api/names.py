@@ -12,6 +12,7 @@ from typing import Any
 from ..calc.memory.number_formats import Format, read_format
 from ..calc.memory.weight_formats import TABLES, UNQUANTISED, FormatRule, RequestedFormats
 from ..core.errors import InputError, UnknownNameError
+from ..core.record import remembered
 from ..core.traits import NORM, ROUTER
 from ..data import table, tables
 
@@ -96,11 +97,7 @@ def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iter
 
 def published_weights(architecture: Architecture) -> PublishedWeights | RequestedFormats:
     """Return the weight formats of a model's checkpoint, config or preset, or bf16 if none of them states a format."""
-    own = architecture.__dict__  # read once per architecture, with the inputs that comparisons ignore
-    if "_published_weights" not in own:
-        own["_published_weights"] = _read_published_weights(architecture)
-    found: PublishedWeights | RequestedFormats = own["_published_weights"]
-    return found
+    return remembered(architecture, "_published_weights", None, lambda: _read_published_weights(architecture))
 
 
 def _read_published_weights(architecture: Architecture) -> PublishedWeights | RequestedFormats:

@@ -9,7 +9,7 @@ pipeline stage that sends the most.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -234,7 +234,7 @@ def _replica_weights(
 
 
 def _tied_weights(
-    parts: list[Architecture], part: Architecture, mesh: Mesh, gradient_bits: int
+    parts: Sequence[Architecture], part: Architecture, mesh: Mesh, gradient_bits: int
 ) -> Iterator[Collective]:
     """Yield the reduction of the gradients of tensors that several pipeline stages store."""
     stored = [{identity(row.entry.stack, row.tensor) for row in rows(each.stacks)} for each in parts]

@@ -17,7 +17,7 @@ from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.ledger import Row
-from ..core.record import record
+from ..core.record import record, remembered
 from ..core.traits import EMBEDDING, EXPERTS, HEAD
 from .layouts import published_name
 from .quantisation.method import Matrix, Quantisation
@@ -73,6 +73,17 @@ def expected_tensors(
             yield tensor, packed, stored
 
 
+class _Stored(NamedTuple):
+    """A stored tensor: its first row, and the number of ``n_equal`` tensors of equal layers."""
+
+    row: Row
+    size: int
+    copies: int
+    bits: int
+    format: Format
+    n_equal: int
+
+
 @record
 class PublishedWeights:
     """Weight formats of a published checkpoint."""
@@ -99,49 +110,51 @@ class PublishedWeights:
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
         """Return the numbers of elements and bits on one rank, by component and format."""
         sums: dict[tuple[str, Format], tuple[int, int]] = {}
-        for row, size, copies, bits, number_format in self._tensors(architecture):
+        for row, size, copies, bits, number_format, n_equal in self._tensors(architecture)[0]:
             on_rank = size * copies
             if mesh is not None:
                 share = mesh.share_of_weight(row.tensor, row.declaration, row.size)
                 on_rank = on_rank * share // row.size if row.size else 0
             key = (component(row), number_format)
             elements, total = sums.get(key, (0, 0))
-            sums[key] = (elements + on_rank, total + (-(-bits * on_rank // size) if size else 0))
+            on_rank_bits = -(-bits * on_rank // size) if size else 0
+            sums[key] = (elements + on_rank * n_equal, total + on_rank_bits * n_equal)
         return [StoredTensors(*key, elements, bits) for key, (elements, bits) in sums.items()]
 
-    def _tensors(self, architecture: Architecture) -> list[tuple[Row, int, int, int, Format]]:
-        """Return (first row, elements, copies, bits, format) for each tensor of the checkpoint.
+    def _tensors(self, architecture: Architecture) -> tuple[list[_Stored], list[Row]]:
+        """Return the tensors of the checkpoint, and the block-quantised matrices, each once for equal layers.
 
-        The list for the last architecture is kept, because the search for a layout asks for the list once per layout.
+        The lists are kept, because the search for a layout asks for the lists once per layout.
         """
-        last: tuple[Architecture, list[tuple[Row, int, int, int, Format]]] | None = self.__dict__.get("_last")
-        if last is None or last[0] is not architecture:
-            last = self.__dict__["_last"] = architecture, [*self._read_tensors(architecture)]
-        return last[1]
+        key = id(self)  # unique while the weights exist, which the remembered value ensures
+        return remembered(architecture, "_stored_tensors", key, lambda: (self, self._read_tensors(architecture)))[1]
 
-    def _read_tensors(self, architecture: Architecture) -> Iterator[tuple[Row, int, int, int, Format]]:
+    def _read_tensors(self, architecture: Architecture) -> tuple[list[_Stored], list[Row]]:
         method, each = self.quantisation, bool(self.quantisation and self.quantisation.lists_experts)
-        tensors = declared(params(architecture), self.layout, buffers=True, each=each)
-        for tensor, packed, _ in expected_tensors(tensors, self.quantisation, self.dtype):
+        is_tiled = method is not None and method.tile is not None
+        tensors, tiled = dict[tuple[object, ...], _Stored](), dict[tuple[int, int], Row]()
+        whole = params(architecture)
+        for tensor, packed, _ in expected_tensors(
+            declared(whole, self.layout, buffers=True, each=each), method, self.dtype
+        ):
             row, size = tensor.rows[0], prod(tensor.shape)
             is_routed = row.declaration.number_class(row.tensor) == EXPERTS
             number_format = self._format(tensor.name) if method is None or packed is None else _label(method, is_routed)
             columns = tensor.shape[-1] if tensor.shape else 1  # the dimension along which blocks are stored
             plain_bits = number_format.bits_of(size // columns if columns else 0, columns)
             bits = plain_bits if packed is None else sum(part.bits for part in packed)
-            yield row, size, tensor.copies, bits, number_format
+            key = (id(row.entry.layer), row.part, id(row.tensor), size, tensor.copies, bits, number_format)
+            n_equal = tensors[key].n_equal if key in tensors else 0
+            tensors[key] = _Stored(row, size, tensor.copies, bits, number_format, n_equal + 1)
+            if is_tiled and packed is not None and not (is_routed and method and method.expert_packing):
+                tiled |= {(id(part.declaration), id(part.tensor)): part for part in tensor.rows}
+        return [*tensors.values()], [*tiled.values()]
 
     def refusals(self, architecture: Architecture, mesh: Mesh) -> Iterator[str]:
         """Yield the matrices that block-quantised kernels do not accept because a rank has part of a block."""
-        method = self.quantisation
-        if method is None or method.tile is None:
-            return
-        for tensor, packed, _ in expected_tensors(declared(params(architecture), self.layout, each=False), method, ""):
-            row = tensor.rows[0]
-            is_routed = row.declaration.number_class(row.tensor) == EXPERTS
-            if packed is not None and not (is_routed and method.expert_packing):
-                for part in tensor.rows:
-                    yield from refused_shards(part, mesh, method.tile)
+        tile = self.quantisation.tile if self.quantisation else None
+        for row in self._tensors(architecture)[1] if tile else ():
+            yield from refused_shards(row, mesh, tile or ())
 
     def _format(self, name: str) -> Format:
         if self.formats is None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..core.architecture import model_of
 from ..core.errors import UnknownNameError
 from ..core.ledger import Row
 from .layouts import DIGITS, Rule, alternation, conditions_of, find_layout, published_name
@@ -56,14 +57,20 @@ def declared(result: Params, name: str, buffers: bool = False, each: bool = True
 
 
 def placed(result: Params, buffers: bool = False) -> Iterator[tuple[Row, int | None]]:
-    """Yield every stored parameter in model order, with its block number (None outside the blocks)."""
+    """Yield every stored parameter in model order, with its block number (None outside the blocks).
+
+    The blocks of a pipeline stage are numbered as in the model.
+    """
     for stack in result.architecture.stacks:
         own = [row for row in result.rows if row.entry.stack is stack and row.copies]
         own = own if buffers else [row for row in own if not row.tensor.buffer]
         yield from ((row, None) for row in own if row.entry.run is None and row.entry.section == "inputs")
-        first = 0
+        first = model_of(result.architecture)[1]
+        by_run: dict[int | None, list[Row]] = {}
+        for row in own:
+            by_run.setdefault(row.entry.run, []).append(row)
         for index in range(len(stack.runs)):
-            rows = [row for row in own if row.entry.run == index]
+            rows = by_run.get(index, [])
             stored = max((row.copies for row in rows), default=0)  # 0 for blocks that are stored elsewhere
             for number in range(first, first + stored):
                 yield from ((row, number) for row in rows if number == first or row.copies > 1)

@@ -266,7 +266,7 @@ class Architecture(NotebookDisplay):
 
     def __eq__(self, other: object) -> bool:
         """Compare all fields except ``inputs``."""
-        if not isinstance(other, Architecture):
+        if type(other) is not type(self):
             return NotImplemented
         names = (entry.name for entry in fields(self) if entry.name != "inputs")
         return all(getattr(self, name) == getattr(other, name) for name in names)
@@ -290,6 +290,23 @@ class Architecture(NotebookDisplay):
 
         small: Architecture = import_module("llmcalc.core.shrink").shrink(self)
         return small
+
+
+@record
+class PipelineStage(Architecture):
+    """The part of a model that one pipeline stage executes. ``first_layer`` is the index of its first layer."""
+
+    model: Architecture | None = None
+    first_layer: int = 0
+
+    __eq__, __hash__ = Architecture.__eq__, Architecture.__hash__
+
+
+def model_of(architecture: Architecture) -> tuple[Architecture, int]:
+    """Return the model that contains a pipeline stage, and the index of the first layer of the stage."""
+    if isinstance(architecture, PipelineStage) and architecture.model:
+        return architecture.model, architecture.first_layer
+    return architecture, 0
 
 
 @lru_cache(maxsize=8192)

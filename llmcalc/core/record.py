@@ -15,11 +15,12 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple, NoReturn, TypeVar, dataclass_transform
 
 Class = TypeVar("Class", bound=type)
 Record = TypeVar("Record")
+Value = TypeVar("Value")
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING"})()
 
 
@@ -79,6 +80,20 @@ def changed(of: Record, **values: Any) -> Record:
     """
     own = of.__dict__
     return type(of)(**{field.name: own[field.name] for field in fields(of)} | values)
+
+
+def remembered(owner: object, name: str, key: Hashable, compute: Callable[[], Value], most: int = 2048) -> Value:
+    """Return a value that is computed once per ``key`` and kept with a record. Comparisons of records ignore it.
+
+    At most ``most`` values are kept.
+    """
+    known: dict[Hashable, Value] = owner.__dict__.setdefault(name, {})
+    if key in known:
+        return known[key]
+    if len(known) >= most:
+        known.clear()
+    value = known[key] = compute()
+    return value
 
 
 def is_record(value: object) -> bool:

@@ -39,8 +39,9 @@ def test_searches_are_exact(answer: int, limit: int) -> None:
 def test_the_largest_fits_and_one_more_does_not(name: str, model: str, arguments: dict[str, Any]) -> None:
     architecture = llmcalc.load(model)
     budget = {"memory_bytes": 160 * 10**9, "reserve": GIB} if model == "deepseek-v2" else H100
-    found = solve_size(name, architecture, budget, {"batch": 1, **arguments})
+    found, checked = solve_size(name, architecture, budget, {"batch": 1, **arguments})
     assert found is not None
+    assert checked.fits
     if found < 2**40:
         assert check_fit(architecture, **budget, **{"batch": 1, **arguments, name: found}).fits
         assert not check_fit(architecture, **budget, **{"batch": 1, **arguments, name: found + 1}).fits
@@ -48,13 +49,13 @@ def test_the_largest_fits_and_one_more_does_not(name: str, model: str, arguments
 
 def test_learned_positions_bound_the_context() -> None:
     model = llmcalc.load("gpt2")
-    assert solve_size("seq", model, H100, {"batch": 1}) == 1024
-    assert (solve_size("seq", model, H100, {"batch": 1, "extend": True}) or 0) > 100_000
+    assert solve_size("seq", model, H100, {"batch": 1})[0] == 1024
+    assert (solve_size("seq", model, H100, {"batch": 1, "extend": True})[0] or 0) > 100_000
 
 
 def test_nothing_fits() -> None:
     model = llmcalc.load("gpt3")
-    assert solve_size("seq", model, H100, {"batch": 1}) is None
+    assert solve_size("seq", model, H100, {"batch": 1})[0] is None
     assert check_fit(model, **H100, seq=1).headroom < -200 * GIB
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import llmcalc
 from llmcalc import Mesh
 from llmcalc.api.layouts import divisors, layouts
+from llmcalc.api.names import number_format, weight_formats
 from llmcalc.calc.memory.pipeline import pipeline_stages
 from llmcalc.core.errors import InputError, SizeError
 
@@ -162,3 +163,14 @@ def test_errors_of_the_workload_are_reported() -> None:
 
 def test_divisors() -> None:
     assert divisors(60) == [1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60]
+
+
+@pytest.mark.parametrize("mixture", ["q4_k_m", "q4_k_s", "q3_k_m", "q2_k"])
+@pytest.mark.parametrize("model", ["llama3-8b", "llama3-70b", "qwen3-235b-a22b"])
+def test_rules_of_a_mixture_count_the_layers_of_the_model_not_of_a_stage(model: str, mixture: str) -> None:
+    whole = llmcalc.load(model)
+    formats = weight_formats(mixture, number_format("bf16"))
+    bits = sum(stored.bits for stored in formats.stored(whole))
+    for n_stages in (2, 3, 7):
+        stages = pipeline_stages(whole, n_stages, uneven=True)
+        assert sum(stored.bits for stage in stages for stored in formats.stored(stage)) == bits

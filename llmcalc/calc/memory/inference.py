@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from functools import cached_property, partial
 from typing import Any
 
 from ...core.amount import Sum
-from ...core.architecture import Architecture
+from ...core.architecture import Architecture, Block, Stack, model_of
 from ...core.notebook_display import NotebookDisplay
-from ...core.record import record
+from ...core.record import changed, record, remembered
 from ...core.workload import Workload
 from ..kv_cache import StateSize
 from ..sharding import Mesh
@@ -18,7 +18,7 @@ from ..walk import Conventions, executed_stacks
 from .liveness import STREAM, Liveness, peak_live_bytes
 from .number_formats import BITS_A_BYTE
 from .saved_tensors import ActivationPolicy
-from .weight_formats import TABLES, ModelTensors, ServedWeights, StoredTensors
+from .weight_formats import TABLES, ServedWeights, StoredTensors, model_tensors
 
 
 @record
@@ -158,7 +158,7 @@ def inference_memory(
 
 def _host_bytes(architecture: Architecture, weights: ServedWeights, stored: tuple[StoredTensors, ...]) -> int:
     """Return the size of an input table that stays in host memory. The output needs a tied table on the GPU."""
-    if not weights.has_host_table or ModelTensors(architecture).tied:
+    if not weights.has_host_table or model_tensors(architecture).tied:
         return 0
     return sum(entry.bits for entry in stored if entry.component == TABLES[0]) // BITS_A_BYTE
 
@@ -170,21 +170,29 @@ def _transient_bytes(
 
     The logits of all sequences are computed in one decode step, even if prefill steps have fewer sequences.
     """
-    values = workload.values(architecture)
+    values, model, mesh = workload.values(architecture), model_of(architecture)[0], changed(mesh, pp=1)
     has_encoder = any(stack.role == "encoder" for stack in architecture.stacks)
     prefills, decode = list(steps.largest(values, has_encoder)), steps.decode(values)
     largest = Sum()
     for stack, names in executed_stacks(architecture, Conventions("prefill", "dense", None, workload.logits)):
+        blocks = {id(run.block): run.block for run in stack.runs}  # runs and pipeline stages contain the same blocks
         for step in prefills:
-            for run in stack.runs:
-                trace = Liveness(policy, names, step, mesh)
-                trace.block(run.block, STREAM)
-                stream = trace.size(("b", "q", "d"), {"d": stack.d_model}, policy.bytes)
-                live = Sum(("residual stream", stream), *peak_live_bytes(trace).parts)
-                largest = max(largest, Sum((f"{stack.name}.{run.block.name}", live)))
+            new_trace = partial(Liveness, policy, names, step, mesh)
+            for block in blocks.values():
+                key = (id(block), stack.name, tuple(step.values()), policy, mesh)
+                live = remembered(model, "_block_peaks", key, partial(_block_peak, block, stack, new_trace))
+                largest = max(largest, Sum((f"{stack.name}.{block.name}", live)))
         for step in (*prefills, decode):
             trace, name = Liveness(policy, names, step, mesh), STREAM
             for _, layer in stack.outputs:
                 name = trace.layer(layer, name)
             largest = max(largest, Sum((f"{stack.name}.outputs", peak_live_bytes(trace))))
     return largest
+
+
+def _block_peak(block: Block, stack: Stack, new_trace: Callable[[], Liveness]) -> Sum:
+    """Return the peak size of live activations in a block, including the residual stream."""
+    trace = new_trace()
+    trace.block(block, STREAM)
+    stream = trace.size(("b", "q", "d"), {"d": stack.d_model}, trace.policy.bytes)
+    return Sum(("residual stream", stream), *peak_live_bytes(trace).parts)

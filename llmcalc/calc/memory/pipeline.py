@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate, groupby
 from typing import Any
 
-from ...core.architecture import Architecture, Run, Stack
+from ...core.architecture import Architecture, PipelineStage, Run, Stack
 from ...core.errors import InputError, SizeError
 from ...core.notebook_display import NotebookDisplay
-from ...core.record import record
+from ...core.record import record, remembered
 from ...core.workload import Workload
 from ..sharding import Mesh
 from .optimizer import Recipe
@@ -61,7 +61,7 @@ def parallel_memory(
     return ParallelMemory(mesh, tuple(found))
 
 
-def pipeline_stages(architecture: Architecture, stages: int, uneven: bool = False) -> list[Architecture]:
+def pipeline_stages(architecture: Architecture, stages: int, uneven: bool = False) -> Sequence[Architecture]:
     """Return the part of an architecture that each pipeline stage stores and executes.
 
     All stages have the same number of layers. With ``uneven``, the remaining layers go to the last stages before the
@@ -69,15 +69,20 @@ def pipeline_stages(architecture: Architecture, stages: int, uneven: bool = Fals
     """
     if stages == 1:
         return [architecture]
+    key = stages, uneven
+    return remembered(architecture, "_pipeline_stages", key, lambda: [*_stages(architecture, stages, uneven)])
+
+
+def _stages(architecture: Architecture, stages: int, uneven: bool) -> Iterator[PipelineStage]:
     if len(architecture.stacks) > 1:
         raise InputError("pipeline parallelism is modelled only for architectures with one stack", parameter="pp")
-    stack = architecture.stacks[0]
-    found = []
+    stack, first = architecture.stacks[0], 0
     for stage, runs in enumerate(_split_into_stages(stack, stages, uneven)):
         inputs, outputs = stack.inputs if stage == 0 else (), stack.outputs if stage == stages - 1 else ()
         part = Stack(stack.name, stack.d_model, inputs, runs, outputs, stack.role)
-        found.append(Architecture(architecture.name, (part,), layout=architecture.layout))
-    return found
+        layout = architecture.layout
+        yield PipelineStage(architecture.name, (part,), layout=layout, model=architecture, first_layer=first)
+        first += part.n_layers
 
 
 def one_f_one_b_in_flight(mesh: Mesh, stage: int) -> tuple[int, int]:

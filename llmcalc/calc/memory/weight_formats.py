@@ -6,14 +6,17 @@ mixture such as Q4_K_M uses more bits for some matrices in some layers.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
+from itertools import accumulate
 from math import prod
 from typing import NamedTuple, Protocol
 
-from ...core.architecture import Architecture
+from ...core.architecture import Architecture, model_of
 from ...core.errors import InputError, UnknownNameError
 from ...core.ledger import Row, rows
-from ...core.record import record
+from ...core.record import record, remembered
 from ...core.traits import EMBEDDING, HEAD, NORM, ROUTER
 from ..params import component
 from ..sharding import TENSOR_DIVISIONS, Mesh
@@ -95,13 +98,20 @@ class RequestedFormats:
 
     def stored(self, architecture: Architecture, mesh: Mesh | None = None) -> list[StoredTensors]:
         """Return the numbers of elements and bits on one rank, by tensor and format."""
-        model = ModelTensors(architecture)
-        return [stored for row in model.rows for stored in stored_row(row, self, model, mesh)]
+        model, found = model_tensors(architecture), list[StoredTensors]()
+        known: dict[tuple[object, ...], list[StoredTensors]] = {}  # equal layers of different runs
+        for row in model.rows:
+            layers = tuple(self._selections(row, model).items())
+            key = (id(row.entry.layer), row.part, id(row.tensor), layers)
+            if key not in known:
+                known[key] = list(stored_row(row, self, model, mesh))
+            found += known[key]
+        return found
 
     def refusals(self, architecture: Architecture, mesh: Mesh) -> Iterator[str]:
         """Yield the matrices that block-quantised kernels do not accept because a rank has part of a block."""
-        model = ModelTensors(architecture)
-        for row in model.rows if self.main.rows > 1 else ():
+        model = model_tensors(architecture)
+        for row in model.distinct if self.main.rows > 1 else ():
             if any(used.rows > 1 for used, _ in self.formats(row, component(row), model)):
                 yield from refused_shards(row, mesh, (self.main.rows, self.main.block))
 
@@ -128,32 +138,46 @@ class RequestedFormats:
         if not is_matrix or is_kept or (self.only and part not in self.only):
             yield self.base, row.copies
             return
-        for layer in model.layers(row):
-            yield self._of_layer(row, part, model, layer), 1
+        for selections, n_layers in self._selections(row, model).items():
+            yield self._selected(row, part, model, selections), n_layers
 
-    def _of_layer(self, row: Row, part: str, model: ModelTensors, layer: int) -> Format:
+    def _selections(self, row: Row, model: ModelTensors) -> Counter[tuple[bool, ...]]:
+        """Return how many of a tensor's layers have each combination of selections by the rules."""
+        ranges = tuple(rule.layers for rule in self.rules)
+        return _selections(ranges, model.layers(row), model.n_layers[row.entry.stack.name])
+
+    def _selected(self, row: Row, part: str, model: ModelTensors, selections: tuple[bool, ...]) -> Format:
         names = {row.tensor.name, HEAD if part == TABLES[0] and model.tied else part}
-        for rule in self.rules:
-            if rule.of in names and selected(rule.layers, layer, row.entry.stack.n_layers) and model.meets(rule, row):
+        for rule, is_selected in zip(self.rules, selections, strict=True):
+            if rule.of in names and is_selected and model.meets(rule, row):
                 return rule.format
         return self.main
 
 
 class ModelTensors:
-    """Tensors of an architecture, and the model properties that format rules depend on."""
+    """Tensors of an architecture, and the model properties that format rules depend on.
+
+    The properties of a pipeline stage are those of the whole model, and its layers are numbered as in the model.
+    """
 
     def __init__(self, architecture: Architecture) -> None:
         self.rows = rows(architecture.stacks)
-        self.tied = not any(row.copies and row.declaration.number_class(row.tensor) == HEAD for row in self.rows)
-        counts = (row.declaration.routed_experts for row in self.rows)
-        self.experts = {count[0] for count in counts if count}
+        self.starts = {stack.name: [0, *accumulate(run.count for run in stack.runs)] for stack in architecture.stacks}
         self.components = tuple(dict.fromkeys(component(row) for row in self.rows if row.copies))
+        model, self.first_layer = model_of(architecture)
+        whole = self.rows if model is architecture else model_tensors(model).rows
+        heads = (row for row in whole if row.declaration.number_class(row.tensor) == HEAD)
+        counts = (row.declaration.routed_experts for row in whole)
+        self.tied, self.experts = not any(row.copies for row in heads), {count[0] for count in counts if count}
+        self.n_layers = {stack.name: stack.n_layers for stack in model.stacks}
+        unique = {(id(row.entry.layer), row.part, id(row.tensor)): row for row in self.rows if row.copies}
+        self.distinct = tuple(unique.values())  # one row for equal layers of different runs
 
     def layers(self, row: Row) -> range:
         """Return the indices of the blocks that store a separate copy of a tensor."""
         if row.entry.run is None:
             return range(row.copies)
-        first = sum(run.count for run in row.entry.stack.runs[: row.entry.run])
+        first = self.first_layer + self.starts[row.entry.stack.name][row.entry.run]
         return range(first, first + row.copies)
 
     def meets(self, rule: FormatRule, row: Row) -> bool:
@@ -165,7 +189,12 @@ class ModelTensors:
             heads, shared = (sum(size for _, size in layer.sizes(role)) for role in ("heads", "kv_heads"))
             return bool(shared and heads >= GROUPED * shared)
         number, what = rule.when.split()
-        return int(number) in (self.experts if what == "experts" else {row.entry.stack.n_layers})
+        return int(number) in (self.experts if what == "experts" else {self.n_layers[row.entry.stack.name]})
+
+
+def model_tensors(architecture: Architecture) -> ModelTensors:
+    """Return the tensors of an architecture, which are listed once."""
+    return remembered(architecture, "_model_tensors", None, lambda: ModelTensors(architecture))
 
 
 class StoredTensors(NamedTuple):
@@ -185,8 +214,9 @@ def stored_row(
     """
     part, counts = component(row), dict[Format, int]()
     own = row.size if mesh is None else mesh.share_of_weight(row.tensor, row.declaration, row.size)
+    columns = shape(row)[2]
     for chosen, copies in weights.formats(row, part, model) if row.copies else ():
-        used = chosen.used(shape(row)[2])
+        used = chosen.used(columns)
         counts[used] = counts.get(used, 0) + copies
     for used, copies in counts.items():
         bits = -(-tensor_bits(row, used) * own // row.size) if row.size else 0
@@ -205,6 +235,12 @@ def refused_shards(row: Row, mesh: Mesh, tile: tuple[int, ...]) -> Iterator[str]
             names = "·".join(row.declaration.name_of(axis) for axis in group)
             part = f"{names} {prod(axes.values())} on {ranks} ranks is {share} per rank"
             yield f"{component(row)}: {part}, not a multiple of the quantisation block of {length}"
+
+
+@lru_cache(maxsize=4096)
+def _selections(rules: tuple[str, ...], layers: range, n_layers: int) -> Counter[tuple[bool, ...]]:
+    """Return the number of layers for each combination of the rules' ``layers`` that select a layer."""
+    return Counter(tuple(selected(rule, layer, n_layers) for rule in rules) for layer in layers)
 
 
 def selected(layers: str, layer: int, n_layers: int) -> bool:
