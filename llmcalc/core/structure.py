@@ -15,6 +15,10 @@ from .part import nested_fields
 from .record import MISSING, fields, record
 
 MOST_VALUES = 3
+MAIN_SIZES = (  # most important first
+    "n_heads", "n_experts", "top_k", "d_ff", "vocab", "n_ssm_heads", "n_kv_heads", "d_head", "window", "d_state",
+)  # fmt: skip
+MORE = "..."
 NOTHING = "–"
 
 
@@ -38,14 +42,27 @@ class Feature:
 Features = dict[Key, Feature]
 
 
-def structure_line(stack: Stack) -> str:
-    """Describe a stack in one line, such as ``decoder: 96 layers · d_model 12288 · n_heads 96 · ...``."""
-    own = features(stack)
-    named = label([{key: feature for key, feature in own.items() if feature.size and not feature.usual}], [stack])[0]
-    parts = [f"{stack.n_layers} layers", f"d_model {stack.d_model}"]
-    parts += [f"{name} {text}" for name, text in named.items()]
+def structure_line(stack: Stack, longest: int | None = None) -> str:
+    """Describe a stack in one line, such as ``decoder: 96 layers · d_model 12288 · n_heads 96 · ...``.
+
+    If the line would exceed ``longest`` characters, it has only sizes in ``MAIN_SIZES``, as many as fit.
+    """
+    sizes = {key: feature for key, feature in features(stack).items() if feature.size and not feature.usual}
     name = stack.name if stack.name == stack.role else f"{stack.name} ({stack.role})"
-    return f"{name}: {' · '.join(parts)}"
+    first = f"{name}: {stack.n_layers} layers · d_model {stack.d_model}"
+    line = " · ".join([first, *_size_texts(sizes, stack)])
+    if longest is None or len(line) <= longest:
+        return line
+    for n_fields in range(len(MAIN_SIZES), -1, -1):
+        main = {key: size for key, size in sizes.items() if key.field in MAIN_SIZES[:n_fields]}
+        line = " · ".join([first, *_size_texts(main, stack), MORE])
+        if len(line) <= longest:
+            break
+    return line
+
+
+def _size_texts(sizes: Features, stack: Stack) -> list[str]:
+    return [f"{name} {text}" for name, text in label([sizes], [stack])[0].items()]
 
 
 def side_by_side(models: Sequence[Architecture]) -> list[tuple[str, list[str]]]:

@@ -30,7 +30,7 @@ def design_document(result: Design) -> Document:
     return Document(
         f"{result.family} for {short(result.target, unit) or exact(result.target)} {quantity}",
         lambda: _json(result, quantity, unit),
-        subtitle=structure(best.architecture),
+        subtitle=structure(best.architecture, is_full=True),
         warnings=() if result.near else (none_near,),
         facts=facts,
         tables=(_candidates(result, unit), _variants(result, unit), _rules(result, unit)),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ..api.explain import Explanation
+from ..api.quantity import quantity
 from ..calc.explain import MEANINGS as WORKLOAD_MEANINGS
 from ..core.architecture import layer_glossary
 from ..core.ledger import entries
+from ..core.workload import Workload
 from .document import Document, Table, columns
-from .heading import model_document, workload_inputs, workload_line
+from .heading import model_document, run_line, workload_inputs, workload_line
 from .published_figures import cite
 
 ROOT_FORMULA = "n_blocks"
@@ -24,11 +26,16 @@ def explain_document(explanation: Explanation, depth: int | None = None, select:
         "explain",
         lambda: _json(explanation, depth, select),
         f": {explanation.quantity}",
-        lines=[workload_line(workload)] if workload else [],
+        lines=[_workload_line(explanation.quantity, workload)] if workload else [],
         tables=(Table("symbols", columns("symbol: name", "meaning"), _symbols(explanation)),),
         tree=explanation.roots,
         notes=[f"source: {cite(architecture.source)}"] if architecture.source else [],
     )
+
+
+def _workload_line(name: str, workload: Workload) -> str:
+    is_run = any(setting.name == "tokens" for setting in quantity(name).settings)
+    return run_line(workload) if is_run else workload_line(workload)
 
 
 def _symbols(explanation: Explanation) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from ..core.architecture import Architecture
 from ..core.record import fields
 from ..core.structure import structure_line
 from .document import Document
+from .numbers import about
 
 if TYPE_CHECKING:
     from ..core.form import Form
@@ -25,6 +26,8 @@ LETTERS = {
     "a": "audio frames",
 }
 SHOWN_FIELDS = ("batch", "seq", "mode", "attention", "logits")
+ONE_LINE, TWO_LINES = 76, 130  # characters in 80 columns, without indents
+RUN_FIELDS = ("seq", "attention")
 SIZES = ("batch", "seq")
 
 
@@ -34,13 +37,17 @@ def model_document(
     data: Callable[[], tuple[dict[str, Any], dict[str, Any]]],
     subject: str = "",
     *,
+    is_full: bool = False,
     answer: str = "",
     lines: Sequence[str] = (),
     alerts: Sequence[str] = (),
     notes: Sequence[str] = (),
     **parts: Any,
 ) -> Document:
-    """Build a report about a model. An ``answer`` is the first line, before the name of the model."""
+    """Build a report about a model. An ``answer`` is the first line, before the name of the model.
+
+    ``is_full`` describes every size of the model, for reports that answer how the model is built.
+    """
 
     def json_object() -> dict[str, Any]:
         from .json_envelope import envelope
@@ -51,7 +58,11 @@ def model_document(
     return Document(
         answer or f"{title(architecture)}{subject}",
         json_object,
-        subtitle=(*([f"{title(architecture)}{subject}"] if answer else []), *structure(architecture), *lines),
+        subtitle=(
+            *([f"{title(architecture)}{subject}"] if answer else []),
+            *structure(architecture, is_full=is_full),
+            *lines,
+        ),
         warnings=(*warnings(architecture), *alerts),
         notes=(*notes, *architecture.notes),
         **parts,
@@ -82,9 +93,12 @@ def title(architecture: Architecture) -> str:
     return f"{named} with {', '.join(overrides)}" if overrides else named
 
 
-def structure(architecture: Architecture) -> tuple[str, ...]:
-    """Return a one-line summary of each stack."""
-    return tuple(structure_line(stack) for stack in architecture.stacks)
+def structure(architecture: Architecture, *, is_full: bool = False) -> tuple[str, ...]:
+    """Return a line for each stack. Unless ``is_full``, it has only the main sizes if all would take more than two
+    lines in 80 columns, or more than one line per stack.
+    """
+    longest = None if is_full else TWO_LINES if len(architecture.stacks) == 1 else ONE_LINE
+    return tuple(structure_line(stack, longest) for stack in architecture.stacks)
 
 
 def warnings(architecture: Architecture) -> tuple[str, ...]:
@@ -105,12 +119,22 @@ def workload_line(workload: Workload, also: Sequence[str] = SHOWN_FIELDS) -> str
     return f"workload: {settings_text(workload, also)}"
 
 
+def run_line(workload: Workload, tokens: int | None = None) -> str:
+    """Return a line such as ``workload: tokens 15.00 T · sequences 7.324 B · seq 2048 · attention causal``."""
+    sizes = {"tokens": about(tokens, "")} if tokens else {}
+    sizes["sequences"] = about(workload.batch, "")
+    return f"workload: {named_values({**sizes, **_settings(workload, RUN_FIELDS, without=('batch', 'mode'))})}"
+
+
 def settings_text(settings: Any, also: Sequence[str] = ()) -> str:
     """Format fields with non-default values and fields named in ``also``, for example as ``batch 1 · extend``."""
-    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
-    defaults = {field.name: field.default for field in fields(settings)}
-    shown = {name: value for name, value in values.items() if name in also or value != defaults[name]}
-    return named_values(shown)
+    return named_values(_settings(settings, also))
+
+
+def _settings(settings: Any, also: Sequence[str], without: Sequence[str] = ()) -> dict[str, Any]:
+    values = {field.name: (getattr(settings, field.name), field.default) for field in fields(settings)}
+    shown = {name: value for name, (value, default) in values.items() if name in also or value != default}
+    return {name: value for name, value in shown.items() if name not in without}
 
 
 def named_values(values: Mapping[str, Any]) -> str:

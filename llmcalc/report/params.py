@@ -31,6 +31,7 @@ def params_document(result: Params, by: str = "component", layout: str | None = 
         architecture,
         "params",
         lambda: _json(result, by, layout),
+        is_full=True,
         facts=tuple(_facts(result)),
         tables=(
             _stored(result, layout) if layout else breakdown(result),

@@ -8,13 +8,35 @@ from ..estimate.training_run import Price
 from .document import Fact
 from .numbers import about, human, percent
 
-DOLLARS = "US dollars"
+SMALLEST_SHORT = 10_000  # smaller values are printed without a suffix
 
 
-def span_fact(label: str, span: Span, unit: str, what: str = "") -> Fact:
-    """Return a fact with the middle value of a span. If the low and high values differ, a note states the range."""
-    ends = "" if span.low == span.high else span_text(span.low, span.high)
-    return Fact(label, four_digits(span.mid), unit, ", ".join(filter(None, (ends, what))))
+def span_fact(label: str, span: Span, unit: str = "") -> Fact:
+    """Return a fact with the range of an estimate, and with its middle value in the note."""
+    text = range_text(span.low, span.high)
+    return Fact(label, text, unit, "" if span.low == span.high else f"middle {three_digits(span.mid)}")
+
+
+def range_text(low: float, high: float, prefix: str = "") -> str:
+    """Format a range with three digits, or a single value if both ends look the same.
+
+    >>> range_text(12_040_000, 61_190_000, "$"), range_text(2.5, 2.5, "$"), range_text(310.04, 383.44)
+    ('$12.0M to $61.2M', '$2.50', '310 to 383')
+    """
+    return " to ".join(dict.fromkeys(f"{prefix}{three_digits(value)}" for value in (low, high)))
+
+
+def three_digits(value: float) -> str:
+    """Format an estimate with three digits and a suffix (K, M, B or T) from 10,000.
+
+    >>> three_digits(61_194_000), three_digits(9876.5), three_digits(0.0214), three_digits(999_950)
+    ('61.2M', '9,876', '0.0214', '1.00M')
+    """
+    size = float(f"{value:.3g}")
+    for scale, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if size >= max(scale, SMALLEST_SHORT):
+            return f"{size / scale:.{2 - len(str(int(size / scale))) + 1}f}{letter}"
+    return f"{value:,.{max(3 - len(str(int(size))), 0)}f}" if size >= 1 else f"{size:g}"
 
 
 def six_digits(value: float) -> float:
@@ -44,9 +66,8 @@ def cost_fact(cost: tuple[float, float] | None, price: Price | None) -> Fact:
     """Return a fact with the cost, or with a hint to set a price if the cost is unknown."""
     if cost is None or price is None:
         return Fact("cost", "not known", "", spelled("set the price per accelerator-hour, such as {price=2.50}"))
-    if price.low == price.high and round(cost[0]) == round(cost[1]):
-        return Fact("cost", four_digits(cost[0]), DOLLARS, f"at {price.low:,.2f} per hour")
-    return Fact("cost", span_text(*cost), DOLLARS, f"at {price.low:,.2f} to {price.high:,.2f} per hour")
+    prices = " to ".join(dict.fromkeys(f"${one:,.2f}" for one in (price.low, price.high)))
+    return Fact("cost", range_text(*cost, "$"), "", f"at {prices} per hour")
 
 
 def machine_line(machine: Machine) -> str:

@@ -74,8 +74,9 @@ def _facts(plan: Plan, spent: Budget | None) -> list[Fact]:
         note = "" if ends[0] == ends[1] else f"median of {len(plan.points)} laws, {span_text(*ends)}"
         facts.append(Fact(name, about(plan.middle(name), ""), unit, note))
     if spent:
-        facts[-1] = span_fact("compute", spent.flops, "FLOPs")
-        facts.append(span_fact("accelerator-hours", spent.hours, ""))
+        low, mid, high = spent.flops
+        facts[-1] = Fact("compute", about(mid, ""), "FLOPs", "" if low == high else span_text(low, high))
+        facts.append(span_fact("accelerator-hours", spent.hours))
         facts.append(cost_fact(spent.cost, spent.price))
     return facts
 

@@ -10,19 +10,17 @@ from ..estimate.training_run import Training
 from .document import Document, Fact, Table, columns
 from .fit import verdict
 from .flops import by_component, convention_table
-from .heading import model_document, workload_inputs, workload_line
+from .heading import model_document, run_line, workload_inputs
 from .memory import BYTES, mesh_line
 from .numbers import about
-from .provenance import assumptions, cost_fact, four_digits, machine_line, six_digits, span_fact
+from .provenance import assumptions, cost_fact, four_digits, machine_line, range_text, span_fact
 from .published_figures import training_comparison
-
-SHOWN_SIZES = ("seq", "attention")
 
 
 def train_document(run: Training, stated: bool = True) -> Document:
     """Build the training report. ``stated`` is whether the user specified the token count."""
     architecture, machine = run.architecture, run.machine
-    lines = (workload_line(run.step.workload, SHOWN_SIZES), *((machine_line(machine),) if machine else ()))
+    lines = (run_line(run.step.workload, run.tokens), *((machine_line(machine),) if machine else ()))
     return model_document(
         architecture,
         "train",
@@ -41,30 +39,38 @@ def train_document(run: Training, stated: bool = True) -> Document:
 
 
 def _facts(run: Training) -> list[Fact]:
-    facts = [
-        Fact("compute", run.compute, "FLOPs", f"matmul, exact; {about(run.pf_days, '')} PF-days"),
-        Fact(
-            "6·N·D",
-            run.six_nd,
-            "FLOPs",
-            f"N includes embeddings; compute is {run.compute / run.six_nd:.4g}× this value",
-        ),
-        Fact("sequences", run.sequences),
-    ]
+    facts = [Fact("compute", run.compute, "FLOPs", f"matmul, exact; {about(run.pf_days, '')} PF-days")]
     if run.steps is not None and run.batch_tokens is not None:
         facts.append(Fact("steps", run.steps, "", f"{run.batch_tokens:,} tokens each"))
     if run.hours and run.days:
-        facts += [span_fact("accelerator-hours", run.hours, ""), span_fact("days", run.days, "")]
-        facts.append(cost_fact(run.cost, run.price))
+        facts += [span_fact("accelerator-hours", run.hours), span_fact("days", run.days)]
+        facts += [cost_fact(run.cost, run.price), *_energy(run)]
+    else:
+        facts.append(Fact("time and cost", "not known", "", spelled("add the GPUs, such as {gpu=h100:512}")))
+    if run.fit:
+        facts.append(Fact("per GPU", run.fit.needed, BYTES, f"{mesh_line(run.fit.result.mesh)}; {verdict(run.fit)}"))
     facts += [
         Fact("checkpoint", run.weights_bytes, BYTES, "weights only"),
         Fact("to resume", run.resume_bytes, BYTES, "weights, master copy and optimizer states"),
     ]
     if run.read_bytes:
         facts.append(Fact("read", run.read_bytes, BYTES, f"{run.token_bytes}-byte token IDs"))
-    if run.fit:
-        facts.append(Fact("per GPU", run.fit.needed, BYTES, f"{mesh_line(run.fit.result.mesh)}; {verdict(run.fit)}"))
-    return facts
+    factor = f"N includes embeddings; compute is {run.compute / run.six_nd:.4g}× this value"
+    return [*facts, Fact("6·N·D", run.six_nd, "FLOPs", factor)]
+
+
+def _energy(run: Training) -> list[Fact]:
+    """Return the ranges of energy and emissions over all conventions."""
+    if not run.emissions:
+        return []
+    found = {"energy": [one.mwh for one in run.emissions], "emissions": [one.tonnes for one in run.emissions]}
+    ranges = {
+        name: (min(each.low for each in spans), max(each.high for each in spans)) for name, spans in found.items()
+    }
+    return [
+        Fact("energy", range_text(*ranges["energy"]), "MWh", f"by {len(run.emissions)} conventions"),
+        Fact("emissions", range_text(*ranges["emissions"]), "t CO2e"),
+    ]
 
 
 def _ours(run: Training) -> dict[str, str]:
@@ -84,12 +90,17 @@ def _tokens(run: Training, stated: bool) -> tuple[str, ...]:
 
 def _emissions(run: Training) -> Table:
     rows = [
-        (one.title, one.watts, one.pue, one.kg_per_kwh, six_digits(one.mwh.mid), six_digits(one.tonnes.mid))
+        (
+            one.title,
+            one.watts,
+            one.pue,
+            one.kg_per_kwh,
+            *(range_text(each.low, each.high) for each in (one.mwh, one.tonnes)),
+        )
         for one in run.emissions
     ]
-    numbers = ("W: number", "PUE: number", "kg/kWh: number", "MWh: number", "t CO2e: number")
-    heads = columns("convention: name", *numbers)
-    return Table("energy and emissions by convention, at the middle estimate of hours", heads, rows)
+    heads = columns("convention: name", "W: number", "PUE: number", "kg/kWh: number", "MWh: name", "t CO2e: name")
+    return Table("energy and emissions by convention", heads, rows)
 
 
 def _notes(run: Training) -> list[str]:

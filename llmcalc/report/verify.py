@@ -92,7 +92,7 @@ def verify_document(architecture: Architecture, found: Outcome) -> Document:
             Table("a small model of the same structure (executed)", CHECKS, executed),
             Table("the model itself (published figures)", CHECKS, figures),
         ]
-        notes = [f"executed: {line}" for line in structure(done.small)]
+        notes = [f"executed: {line}" for line in structure(done.small, is_full=True)]
         notes += [f"{kind}: {GENERATED}" for kind in done.generated]
         run = [stack.name for stack in done.small.stacks]
         notes += [
@@ -100,7 +100,13 @@ def verify_document(architecture: Architecture, found: Outcome) -> Document:
         ]
     verdict_fact = (Fact("verdict", verdict),)
     return model_document(
-        architecture, "verify", lambda: ({}, found.to_dict()), facts=verdict_fact, tables=tuple(tables), notes=notes
+        architecture,
+        "verify",
+        lambda: ({}, found.to_dict()),
+        is_full=True,
+        facts=verdict_fact,
+        tables=tuple(tables),
+        notes=notes,
     )
 
 

@@ -29,6 +29,11 @@ def screen(capsys: Capture, line: str, form: str = "plain") -> str:
     return capsys.readouterr().out
 
 
+def words(capsys: Capture, line: str) -> str:
+    """The table, with one space between words."""
+    return " ".join(screen(capsys, line, "table").split())
+
+
 def test_scale_says_what_the_library_says(capsys: Capture) -> None:
     found = answer(capsys, "scale --compute 3640PF-days --inference 10T --law hoffmann-3 --law besiroglu")
     ours = llmcalc.scale(compute=3640 * 8.64e19, inference=1e13, laws=["hoffmann-3", "besiroglu"])
@@ -61,7 +66,7 @@ def test_512_accelerators_for_30_days(capsys: Capture) -> None:
         "extrapolated",
         "MFU 41.0 %",
         "38.0 % to 47.0 %",
-        "2.99 to 12.29",
+        "$2.99 to $12.29 per hour",
         "ZeRO-3",
         "grattafiori2024",
         "not comparable",
@@ -105,6 +110,27 @@ def test_train_says_what_the_library_says(capsys: Capture) -> None:
     text = screen(capsys, line)
     for said in ("MFU 41.0 %", "LLaMA, Table 15", "Patterson 2021", "as given", "restarts", "set a mesh"):
         assert said in text, said
+
+
+def test_a_run_is_stated_in_tokens_and_costs_are_ranges(capsys: Capture) -> None:
+    text = words(capsys, "train llama3-70b --tokens 15T --gpu h100:512")
+    assert "batch" not in text
+    for said in (
+        "workload: tokens 15.00 T · sequences 7.324 B · seq 2048 · attention causal",
+        "accelerator-hours 3.81M to 4.71M middle 4.37M",
+        "days 310 to 383 middle 355",
+        "cost $11.4M to $57.9M at $2.99 to $12.29 per hour",
+        "energy 2,666 to 3,627 MWh, by 3 conventions",
+    ):
+        assert said in text, said
+    assert "cost $20.0M at $2.00 per hour" in words(capsys, "scale --gpu h100 --dollars 20M --price 2")
+    explained = words(capsys, "explain llama3-70b train --tokens 15T --depth 0")
+    assert "workload: sequences 7.324 B · seq 2048 · attention causal" in explained
+
+
+def test_without_gpus_the_next_step_is_stated(capsys: Capture) -> None:
+    text = words(capsys, "train llama3-70b --tokens 15T")
+    assert "time and cost not known add the GPUs, such as --gpu h100:512" in text
 
 
 def test_a_mesh_shows_the_memory_and_its_exit_code(capsys: Capture) -> None:

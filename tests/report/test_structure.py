@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pytest
 
 from llmcalc import load
 from llmcalc.core.structure import side_by_side, structure_line
+from llmcalc.report.heading import structure
 
 
 @pytest.mark.parametrize(
@@ -30,6 +33,21 @@ def test_what_follows_from_another_size_is_not_repeated() -> None:
     assert "n_kv_heads" not in line
     assert "rotary_dim" not in line
     assert "d_head_v" not in line
+
+
+def test_a_short_line_keeps_the_main_sizes() -> None:
+    line = structure_line(load("deepseek-v3").main, 130)
+    assert line.startswith("decoder: 61 layers · d_model 7168 · n_heads 128 ·")
+    assert line.endswith("n_experts 256 ×58 · top_k 8 ×58 · ...")
+    assert structure_line(load("gpt3").main, 130) == structure_line(load("gpt3").main)
+
+
+@pytest.mark.parametrize("name", ["deepseek-v3", "kimi-k3", "nemotron-3-ultra", "gemma3n", "t5-11b", "qwen3-vl-8b"])
+def test_the_shape_takes_two_lines_of_80_columns(name: str) -> None:
+    architecture = load(name)
+    lines = [part for line in structure(architecture) for part in textwrap.wrap(line, 80 - len("decoder: "))]
+    assert len(lines) <= 2
+    assert structure(architecture, is_full=True) == tuple(map(structure_line, architecture.stacks))
 
 
 def test_models_are_aligned_by_trait() -> None:

@@ -35,7 +35,7 @@ def run(model: str, output: str, force: bool, **given: Any) -> int:
         write_text(text)
         return 0
     write_file(file, text, force=force)
-    write_text("\n".join((f"wrote {file}", *structure(architecture))))
+    write_text("\n".join((f"wrote {file}", *structure(architecture, is_full=True))))
     return 0
 
 
