@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ..calc.memory.fit import LARGEST, Fit, largest_fitting, read_size, smallest_fitting
+from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.weight_formats import WeightFormats
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
@@ -19,7 +21,7 @@ from .accelerators import Gpus, read_gpus
 from .defaults import RESERVE, default_seq
 from .layouts import NODE, Layout, best_layout
 from .load import Source, load
-from .memory import CHECKPOINT, memory, serving_weights
+from .memory import CHECKPOINT, memory, serving_stages, serving_weights, worst_stage
 from .settings import MEMORY, MEMORY_MODE, memory_settings, read_settings
 
 MOST_GPUS, MOST_SERVING_GPUS = 2**14, 128
@@ -200,17 +202,25 @@ def check_fit(
         hint = "the product of {dp}, {tp}, {pp} and {cp} must divide the number of GPUs"
         raise SizeError(f"the mesh has {mesh.ranks} ranks, but there are {count} GPUs", parameter="gpu", hint=hint)
 
-    def fit_on(layout: Layout) -> Fit:
-        own = {**arguments, "batch": -(-arguments.get("batch", 1) // layout.replicas)}
-        result = memory(architecture, mesh=layout.mesh, **own)
+    if is_training:
+        result = memory(architecture, mesh=mesh, **arguments)
+        return Fit(memory_bytes, reserve, result.peak, count, result)
+    batch = arguments.get("batch", 1)
+    own = {name: value for name, value in arguments.items() if name != "mode"}
+
+    def stages_on(layout: Layout) -> Sequence[InferenceMemory]:
+        return serving_stages(architecture, **{**own, "mesh": layout.mesh, "batch": -(-batch // layout.replicas)})
+
+    def fit_on(layout: Layout, stages: Sequence[InferenceMemory]) -> Fit:
+        result = worst_stage(architecture, stages)
         if layout.replicas > 1:
-            result = changed(result, workload=changed(result.workload, batch=arguments.get("batch", 1)))
-        needed = result.peak if is_training else result.peak - result.host
-        return Fit(memory_bytes, reserve, needed, count, result)
+            result = changed(result, workload=changed(result.workload, batch=batch))
+        return Fit(memory_bytes, reserve, result.peak - result.host, count, result)
 
     if layout is None and mesh == Mesh() and count > 1:
-        return best_layout(architecture, count, fit_on)
-    return fit_on(layout or Layout(count // mesh.ranks, mesh))
+        return best_layout(architecture, count, memory_bytes - reserve, stages_on, fit_on)
+    layout = layout or Layout(count // mesh.ranks, mesh)
+    return fit_on(layout, stages_on(layout))
 
 
 def solve_size(
@@ -293,7 +303,7 @@ def solve_gpus(architecture: Architecture, budget: dict[str, Any], arguments: di
 
 def _first_serving(architecture: Architecture, budget: dict[str, Any], rest: dict[str, Any]) -> tuple[int, Fit] | None:
     """Return the smallest number of GPUs with a layout that fits: part of a node, or a number of nodes."""
-    whole = memory(architecture, **rest)
+    (whole,) = serving_stages(architecture, **{name: value for name, value in rest.items() if name != "mode"})
     least = (whole.weights + whole.state) // (budget["memory_bytes"] - budget["reserve"])
     for count in (*range(1, NODE), *range(NODE, MOST_SERVING_GPUS + 1, NODE)):
         if count < least:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..calc.kv_cache import CACHED, state
 from ..calc.memory.fit import Fit
+from ..calc.memory.inference import InferenceMemory
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
+from .memory import refusals
 
 NODE = 8  # GPUs with fast links, which tensor parallelism requires
 
@@ -47,21 +49,44 @@ def layouts(architecture: Architecture, count: int) -> list[Layout]:
     return [layout for _, layout in sorted(found, key=lambda entry: entry[0])]
 
 
-def best_layout(architecture: Architecture, count: int, fit_on: Callable[[Layout], Fit]) -> Fit:
-    """Return the fit check of the first layout that fits and that kernels accept, or of the layout that needs least."""
-    tried, errors = list[Fit](), list[SizeError]()
-    for layout in layouts(architecture, count):
+def best_layout(
+    architecture: Architecture,
+    count: int,
+    usable: int,
+    stages_on: Callable[[Layout], Sequence[InferenceMemory]],
+    fit_on: Callable[[Layout, Sequence[InferenceMemory]], Fit],
+) -> Fit:
+    """Return the fit check of the first layout that fits and that kernels accept, or of the layout that needs least.
+
+    The activations of a layout are only computed if its weights and state fit in the ``usable`` bytes, or if the layout
+    can still be the one that needs least.
+    """
+    tried, errors = list[tuple[int, int, int, Layout, Sequence[InferenceMemory]]](), list[SizeError]()
+    for number, layout in enumerate(layouts(architecture, count)):
         try:
-            found = fit_on(layout)
+            stages = stages_on(layout)
+            least = max(stage.weights + stage.state for stage in stages) - max(stage.host for stage in stages)
+            found = fit_on(layout, stages) if least <= usable else None
         except SizeError as error:  # the mesh does not divide the model
             errors.append(error)
             continue
-        if found.fits and not found.result.refusals:
+        if found and found.fits and not found.result.refusals:
             return found
-        tried.append(found)
-    if not tried:
+        tried.append((len(refusals(stages)), least, number, layout, stages))
+    best: tuple[int, int, int, Fit] | None = None
+    for n_refusals, least, number, layout, stages in sorted(tried, key=lambda entry: entry[:3]):
+        if best and (n_refusals, least) > best[:2]:
+            break
+        try:
+            found = fit_on(layout, stages)
+        except SizeError as error:
+            errors.append(error)
+            continue
+        own = n_refusals, found.needed, number, found
+        best = own if best is None or own[:3] < best[:3] else best
+    if best is None:
         raise errors[0]
-    return min(tried, key=lambda found: (len(found.result.refusals), found.needed))
+    return best[3]
 
 
 def divisors(number: int) -> list[int]:

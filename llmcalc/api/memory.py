@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..calc.kv_cache import state
@@ -119,11 +119,12 @@ def memory(
         lora_rank=lora_rank, lora_targets=lora_targets,
     )  # fmt: skip
     if mode == "inference":
-        formats = serving_weights(architecture, weights, dtype, only, keep)
-        workload = Workload(batch=batch, seq=seq, target_seq=target_seq, logits="last", extend=extend)
-        limit = step_limit(step_tokens, convention, formats.has_host_table)
-        steps = Steps(limit, prefill, beams or 1, convention)
-        return _serving_memory(architecture, workload, formats, dtype, cache, page, mesh or Mesh(), steps)
+        stages = serving_stages(
+            architecture, batch=batch, seq=seq, target_seq=target_seq, dtype=dtype, weights=weights, only=only,
+            keep=keep, cache=cache, page=page, prefill=prefill, step_tokens=step_tokens, beams=beams, mesh=mesh,
+            convention=convention, extend=extend,
+        )  # fmt: skip
+        return worst_stage(architecture, stages)
     workload = Workload(batch=batch, seq=seq, target_seq=target_seq, mode="train", convention=convention, extend=extend)
     width = number_format(dtype).bits // BITS_A_BYTE
     adapters = _adapters(architecture, lora_rank, lora_targets or LORA_TARGETS)
@@ -139,29 +140,52 @@ def memory(
     return parallel_memory(architecture, workload, policy, recipe, mesh or Mesh())
 
 
-def _serving_memory(
+def serving_stages(
     architecture: Architecture,
-    workload: Workload,
-    formats: RequestedFormats | PublishedWeights,
-    dtype: str,
-    cache: str | None,
-    page: int | None,
-    mesh: Mesh,
-    steps: Steps,
-) -> InferenceMemory:
-    """Return the memory of the pipeline stage that needs the most. The data-parallel ranks share the sequences."""
+    *,
+    seq: int,
+    batch: int = 1,
+    target_seq: int | None = None,
+    dtype: str = "bf16",
+    weights: str | None = None,
+    only: Iterable[str] = (),
+    keep: Iterable[str] = (),
+    cache: str | None = None,
+    page: int | None = None,
+    prefill: int | None = None,
+    step_tokens: str | int | None = None,
+    beams: int | None = None,
+    mesh: Mesh | None = None,
+    convention: str | None = None,
+    extend: bool = False,
+) -> list[InferenceMemory]:
+    """Return the memory of each pipeline stage. The data-parallel ranks share the sequences."""
+    mesh, formats = mesh or Mesh(), serving_weights(architecture, weights, dtype, only, keep)
+    workload = Workload(batch=batch, seq=seq, target_seq=target_seq, logits="last", extend=extend)
     workload.values(architecture)  # checks the positions, which only the first stage knows
-    own = changed(workload, batch=-(-workload.batch // mesh.dp))
+    own = changed(workload, batch=-(-batch // mesh.dp))
+    steps = Steps(step_limit(step_tokens, convention, formats.has_host_table), prefill, beams or 1, convention)
     width, found = number_format(dtype).bits // BITS_A_BYTE, []
     for stage in pipeline_stages(architecture, mesh.pp, uneven=True):
         state_size = state(
-            stage, batch=own.batch, seq=own.seq, target_seq=own.target_seq, dtype=dtype, convention=steps.convention,
-            cache=number_format(cache, "cache") if cache else None, page=page, extend=own.extend, mesh=mesh,
+            stage, batch=own.batch, seq=seq, target_seq=target_seq, dtype=dtype, convention=convention,
+            cache=number_format(cache, "cache") if cache else None, page=page, extend=extend, mesh=mesh,
             beams=steps.beams,
         )  # fmt: skip
-        found.append(inference_memory(stage, own, formats, state_size, width, mesh, steps))
-    worst = max(found, key=lambda stage: stage.peak)
-    return changed(worst, architecture=architecture, workload=workload)
+        memory_of_stage = inference_memory(stage, own, formats, state_size, width, mesh, steps)
+        found.append(changed(memory_of_stage, workload=workload))
+    return found
+
+
+def worst_stage(architecture: Architecture, stages: Sequence[InferenceMemory]) -> InferenceMemory:
+    """Return the memory of the pipeline stage that needs the most, as that of the whole architecture."""
+    worst = max(stages, key=lambda stage: stage.peak)
+    return changed(worst, architecture=architecture, refusals=refusals(stages))
+
+
+def refusals(stages: Sequence[InferenceMemory]) -> tuple[str, ...]:
+    """Return the matrices that kernels do not accept in any pipeline stage."""
+    return tuple(dict.fromkeys(refusal for stage in stages for refusal in stage.refusals))
 
 
 def serving_weights(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 from ...core.amount import Sum
@@ -71,6 +71,7 @@ class InferenceMemory(NotebookDisplay):
         workload: workload of all ranks.
         stored: weights of the rank.
         state_size: state of the sequences on the rank.
+        find_transient: function that returns ``transient``, which takes longer to compute than the other sizes.
         unread: quantisation config keys that were not interpreted.
         refusals: matrices that kernels do not accept on this mesh.
         host: bytes of the weights that stay in host memory.
@@ -80,7 +81,7 @@ class InferenceMemory(NotebookDisplay):
     workload: Workload
     stored: tuple[StoredTensors, ...]
     state_size: StateSize
-    transient: int
+    find_transient: Callable[[], int]
     mesh: Mesh
     steps: Steps
     published: bool = False
@@ -119,6 +120,11 @@ class InferenceMemory(NotebookDisplay):
         """Size of the KV cache and recurrent states in bytes."""
         return self.state_size.bytes
 
+    @cached_property
+    def transient(self) -> int:
+        """Peak size of live activations in bytes, with its parts."""
+        return self.find_transient()
+
     @property
     def activations(self) -> int:
         """Peak size of live activations in bytes, including logits."""
@@ -150,9 +156,10 @@ def inference_memory(
     mesh, steps, policy = mesh or Mesh(), steps or Steps(), ActivationPolicy("flash", bytes=width, serving=True)
     stored = tuple(weights.stored(architecture, mesh))
     refusals = dict.fromkeys(weights.refusals(architecture, mesh) if mesh.tp > 1 else ())
+    find_transient = cache(partial(_transient_bytes, architecture, workload, policy, mesh, steps))
     return InferenceMemory(
-        architecture, workload, stored, state_size, _transient_bytes(architecture, workload, policy, mesh, steps), mesh,
-        steps, weights.published, weights.unread, tuple(refusals), _host_bytes(architecture, weights, stored),
+        architecture, workload, stored, state_size, find_transient, mesh, steps, weights.published, weights.unread,
+        tuple(refusals), _host_bytes(architecture, weights, stored),
     )  # fmt: skip
 
 
