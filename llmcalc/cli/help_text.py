@@ -78,6 +78,7 @@ PANELS = {
         --format NAME  table, plain, json, csv, markdown, ...
         --json  same as --format json
         --color WHEN  auto (default), always or never
+        --notes  print every note
         -o --output FILE  file to write (-: standard output)
         --force  overwrite an existing file
     """,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..api.settings import MEMORY as MEMORY_SETTINGS
 from ..core.setting import CONVENTION as CONVENTION_SETTING
-from .options import KERNELS, OUTPUT, READING, SIZES, STEP, TOKENS, is_given
+from .options import KERNELS, MODEL_OUTPUT, READING, SIZES, STEP, TOKENS, is_given
 from .spec import Argument, Option, option_of
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ MEMORY = (
     *MESH,
     CONVENTION,
 )  # fmt: skip
-TABLE = (*SIZES, *MEMORY, *READING, *OUTPUT)
+TABLE = (*SIZES, *MEMORY, *READING, *MODEL_OUTPUT)
 QUANTITY = (TOKENS, KERNELS, *STEP, *SIZES, *MEMORY)  # settings of all quantities
 # GPUs and their use
 GPU = Option(

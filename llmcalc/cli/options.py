@@ -40,6 +40,8 @@ COLOR = Option(
     "--color", "Print in colour (default: auto, on a terminal).", default=terminal.COLOR[0], choices=terminal.COLOR
 )
 OUTPUT = (FORMAT, JSON, COLOR)
+NOTES = Option("--notes", "Also print notes that explain the model but do not change the result.", kind=bool)
+MODEL_OUTPUT = (*OUTPUT, NOTES)  # of commands that compute a quantity of a model
 BATCH = option_of(setting.BATCH, "Batch size (number of sequences; in serving, over all GPUs).")
 SEQ = option_of(
     setting.SEQ, "Sequence length in tokens, such as 8192 or 32k (default: 2048, or the model's maximum if smaller)."

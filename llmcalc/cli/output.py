@@ -18,11 +18,13 @@ Answer = Document | tuple[Document, bool]
 def printed(command: Callable[..., Answer]) -> Callable[..., int]:
     """Wrap a command function that returns a report and, optionally, whether the command succeeded (exit code 0)."""
 
-    def run(*, form: str | None, as_json: bool, color: str, **given: Any) -> int:
+    def run(*, form: str | None, as_json: bool, color: str, notes: bool = False, **given: Any) -> int:
         chosen = chosen_format(form, as_json)
+        if notes and chosen != TABLE:
+            raise InputError(f"{chosen} has every note", parameter="notes", hint="omit it")
         answer = command(**given)
         document, ok = answer if isinstance(answer, tuple) else (answer, True)
-        write_text(render(document, chosen, **({"color": color} if chosen == TABLE else {})))
+        write_text(render(document, chosen, **({"color": color, "notes": notes} if chosen == TABLE else {})))
         return OK if ok else NO
 
     return run

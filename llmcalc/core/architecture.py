@@ -231,12 +231,14 @@ class Architecture(NotebookDisplay):
         status: ``published`` or ``rumoured``.
         extras: components excluded from the totals.
         expect: published figures to reproduce.
-        notes: assumptions and discrepancies, shown with every result.
+        notes: assumptions, omissions and discrepancies.
         warnings: important notes, shown as warnings.
         inputs: sources of the description (ignored in comparisons).
         layout: name of the checkpoint layout, if known.
         facts: published facts about the training run.
         unmodelled: features that change outputs but not counts. Any entry rules out a NumPy model.
+        remarks: the ``notes`` that only explain the structure or published figures. Results for which these are not
+            the question show them on request.
     """
 
     name: str
@@ -253,6 +255,7 @@ class Architecture(NotebookDisplay):
     layout: str = ""
     facts: tuple[TrainingFact, ...] = ()
     unmodelled: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.stacks:

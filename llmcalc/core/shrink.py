@@ -50,9 +50,8 @@ def shrink(architecture: Architecture) -> Architecture:
     for entry in entries(architecture):
         entry.layer.reserve_sizes(sizes, entry.stack.d_model)
     stacks = tuple(_stack(stack, sizes) for stack in architecture.stacks)
-    return replace(
-        architecture, name=f"{architecture.name} (shrunk)", stacks=stacks, extras=(), expect=(), notes=(), unmodelled=()
-    )
+    emptied: dict[str, Any] = dict.fromkeys(("extras", "expect", "notes", "remarks", "unmodelled"), ())
+    return replace(architecture, name=f"{architecture.name} (shrunk)", stacks=stacks, **emptied)
 
 
 def _stack(stack: Stack, sizes: Sizes) -> Stack:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .document import Document
@@ -18,7 +18,7 @@ def format_names() -> tuple[str, ...]:
     return tuple(sorted(file[:-3] for file in os.listdir(folder) if file.endswith(".py") and file != "__init__.py"))
 
 
-def render(document: Document, form: str, **style: str) -> str:
+def render(document: Document, form: str, **style: Any) -> str:
     """Render the report in the format ``form``. Only the module of the requested format is imported.
 
     ``style`` are keyword arguments of the format, such as ``color="always"`` for ``table``.

@@ -10,7 +10,7 @@ from ..api.diff import Diff
 from ..calc.params import Params
 from ..core.structure import side_by_side
 from .document import Cell, Column, Document, Fact, Table, columns
-from .heading import SIZES, model_inputs, title, warnings, workload_inputs, workload_line
+from .heading import SIZES, model_inputs, shown_notes, title, warnings, workload_inputs, workload_line
 from .json_envelope import envelope
 from .numbers import BYTES
 from .params import CONVENTIONS, UNIT
@@ -30,7 +30,8 @@ def compare_document(comparison: Comparison) -> Document:
         warnings=tuple(line for model in models for line in warnings(model)),
         tables=(structure, _quantities(results, names), *_costs(costs, names), _components(results, names)),
         main=1 if traits else 0,
-        notes=tuple(f"{model.name}: {note}" for model in models for note in model.notes),
+        notes=tuple(f"{model.name}: {note}" for model in models for note in shown_notes(model)),
+        details=tuple(f"{model.name}: {note}" for model in models for note in model.remarks),
     )
 
 

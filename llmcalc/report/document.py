@@ -99,7 +99,8 @@ class Document:
         main: index of the table written as CSV.
         tree: derivation of a number.
         derivation: function that builds the tree for the ``tree`` format.
-        notes: lines at the end, such as assumptions, uncounted modules and misprints in sources.
+        notes: lines at the end that bear on the question, such as assumptions and uncounted modules.
+        details: further notes, such as misprints in sources. A table shows them on request.
         data: function that builds the JSON object.
         pictures: function that builds the plots.
     """
@@ -113,8 +114,14 @@ class Document:
     main: int = 0
     tree: tuple[Node, ...] = ()
     notes: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
     pictures: Callable[[], Sequence[Picture]] = tuple
     derivation: Callable[[], tuple[Node, ...]] = tuple
 
     def __post_init__(self) -> None:
         self.__dict__["tables"] = tuple(table for table in self.tables if table.rows)
+
+    @property
+    def every_note(self) -> tuple[str, ...]:
+        """Notes and details."""
+        return (*self.notes, *self.details)

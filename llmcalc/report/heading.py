@@ -42,11 +42,12 @@ def model_document(
     lines: Sequence[str] = (),
     alerts: Sequence[str] = (),
     notes: Sequence[str] = (),
+    details: Sequence[str] = (),
     **parts: Any,
 ) -> Document:
     """Build a report about a model. An ``answer`` is the first line, before the name of the model.
 
-    ``is_full`` describes every size of the model, for reports that answer how the model is built.
+    ``is_full`` describes every size of the model and shows every note, for reports on how the model is built.
     """
 
     def json_object() -> dict[str, Any]:
@@ -64,7 +65,8 @@ def model_document(
             *lines,
         ),
         warnings=(*warnings(architecture), *alerts),
-        notes=(*notes, *architecture.notes),
+        notes=(*notes, *shown_notes(architecture, is_full=is_full)),
+        details=(*details, *(() if is_full else architecture.remarks)),
         **parts,
     )
 
@@ -99,6 +101,11 @@ def structure(architecture: Architecture, *, is_full: bool = False) -> tuple[str
     """
     longest = None if is_full else TWO_LINES if len(architecture.stacks) == 1 else ONE_LINE
     return tuple(structure_line(stack, longest) for stack in architecture.stacks)
+
+
+def shown_notes(architecture: Architecture, *, is_full: bool = False) -> tuple[str, ...]:
+    """Return the notes without remarks, unless ``is_full``."""
+    return tuple(note for note in architecture.notes if is_full or note not in architecture.remarks)
 
 
 def warnings(architecture: Architecture) -> tuple[str, ...]:

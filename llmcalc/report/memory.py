@@ -62,7 +62,7 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
     beams = f", {size.beams} beams each" if size.beams > 1 else ""
     limit = result.steps.limit
     at_once = f"at most {limit} tokens" if limit else "all tokens"
-    notes = [formula_note("elements of the state", size.form), *unverified_formats(formats)]
+    notes = [*unverified_formats(formats)]
     notes += [spelled(PUBLISHED)] if result.published else []
     notes += [ignored_keys_note(result.unread)] if result.unread else []
     return model_document(
@@ -79,6 +79,7 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
         ),
         tables=(_weights(result), _state(result, ideal), _experts(result)),
         notes=notes,
+        details=(formula_note("elements of the state", size.form),),
     )
 
 

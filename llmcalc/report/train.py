@@ -35,6 +35,7 @@ def train_document(run: Training, stated: bool = True) -> Document:
             *training_comparison(architecture, _ours(run)),
         ),
         notes=(*_tokens(run, stated), *assumptions(machine, run.price), *_notes(run)),
+        details=_conventions(run),
     )
 
 
@@ -113,7 +114,6 @@ def _notes(run: Training) -> list[str]:
         notes.append(spelled("published utilisation counts all query-key pairs, as {count=dense} does"))
     if run.machine:
         notes.append("hours cover only computation and exclude restarts, evaluation and trial runs")
-    notes += [f"{one.title}: {one.note}" for one in run.emissions if one.note]
     if run.machine and run.machine.accelerator.power is None:
         title = run.machine.accelerator.title
         notes.append(spelled(f"the power of {title} is unconfirmed; set {{watts}}, {{pue}} and {{carbon}}"))
@@ -122,10 +122,14 @@ def _notes(run: Training) -> list[str]:
     return notes
 
 
+def _conventions(run: Training) -> list[str]:
+    return [f"{one.title}: {one.note}" for one in run.emissions if one.note]
+
+
 def _json(run: Training, stated: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     data = {
         **run.to_dict(),
         "by_component": {name: count.matmul for name, count in run.step.by_component.items()},
-        "notes": [*_tokens(run, stated), *_notes(run), *run.architecture.notes],
+        "notes": [*_tokens(run, stated), *_notes(run), *_conventions(run), *run.architecture.notes],
     }
     return workload_inputs(run.step.workload), data

@@ -62,9 +62,9 @@ def describe(architecture: Architecture, write: Write = write_layer) -> dict[str
     data["architecture"] = body
     if architecture.unmodelled:
         data["unmodelled"] = list(architecture.unmodelled)
-    if architecture.notes:
-        data["notes"] = {"all": list(architecture.notes)}
-    return data
+    notes = [note for note in architecture.notes if note not in architecture.remarks]
+    lines = {"notes": notes, "remarks": list(architecture.remarks)}
+    return data | {key: {"all": found} for key, found in lines.items() if found}
 
 
 def _stack(built: Stack, write: Write) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from .yaml_writer import write
 _OWN = ("name", "title", "notes", "warnings", "inputs")  # fields that may differ between an architecture and its preset
 _ORDER = (
     "name", "title", "family", "source", "status", "layout", "variables", "kinds", "architecture", "sizes", "expect",
-    "facts", "checkpoint", "unmodelled", "notes",
+    "facts", "checkpoint", "unmodelled", "notes", "remarks",
 )  # fmt: skip
 _ALIASES: dict[str, tuple[str, ...]] = {
     "attention": ("cross_attention", "mqa", "mha", "gqa"),
@@ -51,12 +51,13 @@ def preset_text(architecture: Architecture, name: str, comment: tuple[str, ...] 
     """
     data = concise(architecture)
     family = data.get("family")
-    notes = [*architecture.warnings, *architecture.notes]
+    notes = [*architecture.warnings, *(note for note in architecture.notes if note not in architecture.remarks)]
     data |= {
         "name": name,
         "title": architecture.title or architecture.name,
         "family": family if family != name else None,
         "notes": {"all": notes},
+        "remarks": {"all": list(architecture.remarks)},
         "facts": {"all": [to_entry(fact) for fact in architecture.facts]},
         "checkpoint": _checkpoint(architecture.inputs),
     }

@@ -4,6 +4,7 @@ expect: {175b: [{quantity: total, value: 174.6e9, tolerance: 0.03%, source: "bro
 facts: {all: [{quantity: training_tokens, value: 300e9, source: "brown2020 Table 2.1"}]}
 checkpoint: {all: {source: ..., quantization_config: {quant_method: mxfp4}}}
 notes: {all: shown with every result}
+remarks: {all: an explanation of the structure or of a published figure}
 
 ``models/preset.py`` defines and validates these keys before this module reads them.
 """
@@ -56,11 +57,11 @@ def training_facts(data: dict[str, Any], size: str | None) -> tuple[TrainingFact
     return tuple(found.values())
 
 
-def notes(data: dict[str, Any], size: str | None) -> tuple[str, ...]:
-    """Return the notes for all sizes, followed by the notes for this size."""
+def lines(data: dict[str, Any], key: str, size: str | None) -> tuple[str, ...]:
+    """Return the ``notes`` or ``remarks`` for all sizes, followed by those for this size."""
     found: list[str] = []
-    for key in ("all", size or ""):
-        value = mapping_at(data, "notes").get(key) or []
+    for name in ("all", size or ""):
+        value = mapping_at(data, key).get(name) or []
         found += [value] if isinstance(value, str) else value
     return tuple(found)
 

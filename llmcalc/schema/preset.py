@@ -24,7 +24,7 @@ from ..core.layer import Layer
 from ..core.record import changed
 from . import preset_files
 from .build import BRANCH_KEYS, SUBLAYER_KEYS, Builder
-from .facts import expectations, notes, published_formats, training_facts
+from .facts import expectations, lines, published_formats, training_facts
 from .plain_data import mapping_at
 from .template import fill, names_used, resolve, variable_at
 
@@ -115,6 +115,7 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: st
     extras = _extras(mapping_at(plain, "extras"), builder)
     if not overrides:
         _check_used(family, size, template, variables)
+    remarks = lines(data, "remarks", size)
     return Architecture(
         name=name,
         stacks=stacks,
@@ -124,7 +125,7 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: st
         status=str(data.get("status") or "published"),
         extras=extras,
         expect=() if overrides else expectations(data, size),
-        notes=notes(data, size),
+        notes=lines(data, "notes", size) + remarks,
         warnings=tuple(builder.warnings),
         inputs={
             "model": name, "file": file or "-", "overrides": list(overrides), **published_formats(data, size),
@@ -132,6 +133,7 @@ def build_preset(data: Any, size: str | None, overrides: Sequence[str], file: st
         layout=str(data.get("layout") or ""),
         unmodelled=tuple(data.get("unmodelled") or ()),
         facts=() if overrides else training_facts(data, size),
+        remarks=remarks,
     )  # fmt: skip
 
 

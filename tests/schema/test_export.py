@@ -9,6 +9,7 @@ from llmcalc.core.errors import LlmcalcError
 from llmcalc.core.record import fields
 from llmcalc.importers.hf import families
 from llmcalc.schema import export
+from llmcalc.schema.describe import describe
 from llmcalc.schema.export import preset_text
 from llmcalc.schema.preset import load_text
 from llmcalc.schema.preset_files import names
@@ -77,6 +78,13 @@ def test_published_figures_and_notes_go_with_it() -> None:
     gpt3 = llmcalc.load("gpt3")
     found = read_back(gpt3)
     assert (found.name, found.expect, found.notes) == ("mine-175b", gpt3.expect, gpt3.notes)
+
+
+def test_remarks_stay_apart_from_notes() -> None:
+    gopher = llmcalc.load("gopher-280b")
+    assert 0 < len(gopher.remarks) < len(gopher.notes)
+    for found in (read_back(gopher), llmcalc.load(describe(gopher))):
+        assert (found.notes, found.remarks) == (gopher.notes, gopher.remarks)
 
 
 def test_what_warned_is_a_note() -> None:

@@ -41,6 +41,7 @@ sizes:
   s: {n_layers: 3, d_model: 35, n_heads: 5, n_kv_heads: 5}
   m: {n_layers: 7, d_model: 30, n_heads: 6, n_kv_heads: 2, d_ff: 11}
 notes: {all: A note., m: [Another.]}
+remarks: {all: [A remark.]}
 expect:
   m: [{quantity: params, value: 1.0e4, tolerance: 30%, source: "a paper, Table 1"}]
 """
@@ -62,7 +63,7 @@ def test_a_good_preset(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD)
     check_file(path)
     tiny = llmcalc.load(path)
-    assert (tiny.name, tiny.title, tiny.notes) == ("tiny-s", "Tiny", ("A note.",))
+    assert (tiny.name, tiny.title, tiny.notes) == ("tiny-s", "Tiny", ("A note.", "A remark."))
     assert llmcalc.params(tiny).total == by_hand(3, 35, 5, 5, 140, 101)
 
 
@@ -71,7 +72,7 @@ def test_sizes_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLMCALC_PATH", str(tmp_path))
     medium = llmcalc.load("tiny-m")
     assert llmcalc.params(medium).total == by_hand(7, 30, 6, 2, 11, 101)
-    assert medium.notes == ("A note.", "Another.")
+    assert (medium.notes, medium.remarks) == (("A note.", "Another.", "A remark."), ("A remark.",))
     assert medium.expect[0].tolerance == pytest.approx(0.3)
     # published figures say nothing about a changed model
     assert llmcalc.load("tiny-m", overrides=["d_ff=13"]).expect == ()

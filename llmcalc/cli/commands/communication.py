@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..memory_options import DTYPE, GRADIENTS, MESH, settings
-from ..options import CONTEXT, LOGITS, MODE, MODEL, OUTPUT, READING, SIZES, load_model
+from ..options import CONTEXT, LOGITS, MODE, MODEL, MODEL_OUTPUT, READING, SIZES, load_model
 from ..output import Answer, printed
 from ..spec import Command
 
@@ -21,4 +21,4 @@ def run(model: str, **given: Any) -> Answer:
     return communication_document(communication(load_model(model, given), **settings(given, WORKLOAD)))
 
 
-COMMANDS = (Command("communication", (MODEL, *WORKLOAD, *READING, *OUTPUT), run),)
+COMMANDS = (Command("communication", (MODEL, *WORKLOAD, *READING, *MODEL_OUTPUT), run),)

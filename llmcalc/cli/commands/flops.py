@@ -14,7 +14,7 @@ from ..options import (
     LOGITS,
     MODE,
     MODEL,
-    OUTPUT,
+    MODEL_OUTPUT,
     PATCHES,
     READING,
     SIZES,
@@ -46,4 +46,4 @@ def run(model: str, recompute: str, by: str, **given: Any) -> Answer:
     return flops_document(flops(load_model(model, given), **values(WORKLOAD, given)), by, recompute)
 
 
-COMMANDS = (Command("flops", (MODEL, *WORKLOAD, RECOMPUTE, BY, *READING, *OUTPUT), run),)
+COMMANDS = (Command("flops", (MODEL, *WORKLOAD, RECOMPUTE, BY, *READING, *MODEL_OUTPUT), run),)

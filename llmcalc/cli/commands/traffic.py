@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..memory_options import FORMATS, settings
-from ..options import CONTEXT, FRAMES, KERNELS, LOGITS, MODE, MODEL, OUTPUT, PATCHES, READING, SIZES, load_model
+from ..options import CONTEXT, FRAMES, KERNELS, LOGITS, MODE, MODEL, MODEL_OUTPUT, PATCHES, READING, SIZES, load_model
 from ..output import Answer, printed
 from ..spec import Command
 
@@ -21,4 +21,4 @@ def run(model: str, **given: Any) -> Answer:
     return traffic_document(traffic(load_model(model, given), **settings(given, WORKLOAD)))
 
 
-COMMANDS = (Command("traffic", (MODEL, *WORKLOAD, *READING, *OUTPUT), run),)
+COMMANDS = (Command("traffic", (MODEL, *WORKLOAD, *READING, *MODEL_OUTPUT), run),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..memory_options import DTYPE, MACHINE, MESH, OPTIMIZER, RECOMPUTE, machine, mesh, price
-from ..options import COUNT, EXTEND, MODEL, OUTPUT, READING, SEQ, TARGET_SEQ, TOKENS, load_model, values
+from ..options import COUNT, EXTEND, MODEL, MODEL_OUTPUT, READING, SEQ, TARGET_SEQ, TOKENS, load_model, values
 from ..output import Answer, printed
 from ..spec import Command, Option
 
@@ -46,7 +46,7 @@ def run(model: str, **given: Any) -> Answer:
 COMMANDS = (
     Command(
         "train",
-        (MODEL, *RUN, *MACHINE, *ENERGY, MICRO_BATCH, DTYPE, OPTIMIZER, RECOMPUTE, *MESH, *READING, *OUTPUT),
+        (MODEL, *RUN, *MACHINE, *ENERGY, MICRO_BATCH, DTYPE, OPTIMIZER, RECOMPUTE, *MESH, *READING, *MODEL_OUTPUT),
         run,
     ),
 )

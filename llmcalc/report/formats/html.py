@@ -73,7 +73,7 @@ def fragment(document: Document) -> str:
     parts += [draw(picture) for picture in document.pictures()]
     parts += [_tree(root, 0) for root in document.tree]
     parts += [_table(table) for table in document.tables]
-    parts += [f'<p class="quiet">note: {escape(note)}</p>' for note in document.notes]
+    parts += [f'<p class="quiet">note: {escape(note)}</p>' for note in document.every_note]
     return "\n".join(parts)
 
 

@@ -19,7 +19,7 @@ def render(document: Document) -> str:
     if document.tree:
         parts.append("\n".join(["```text", *_outline(document), "```"]))
     parts += [_section(table) for table in document.tables]
-    parts += ["\n".join(f"- {_escape(note)}" for note in document.notes)] if document.notes else []
+    parts += ["\n".join(f"- {_escape(note)}" for note in document.every_note)] if document.every_note else []
     return "\n\n".join(parts) + "\n"
 
 

@@ -17,7 +17,7 @@ def render(document: Document) -> str:
         parts.append(_aligned([_fact(fact) for fact in document.facts], [False, True, False]))
     parts += [_tree(document)] if document.tree else []
     parts += [_table(table) for table in document.tables]
-    parts += ["\n".join(f"note: {note}" for note in document.notes)] if document.notes else []
+    parts += ["\n".join(f"note: {note}" for note in document.every_note)] if document.every_note else []
     return "\n\n".join(filter(None, parts)) + "\n"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from ...core.errors import spelled
 from ..column_layout import GAP, bar, fit, pieces
 from ..document import Document, Fact, Table
 from ..numbers import exact
@@ -24,11 +25,14 @@ DECIMAL_BYTES, COUNT_DIGITS, BYTE_DIGITS = 1, 2, 3  # forms of facts after the r
 Paint = Callable[[str, str], str]
 
 
-def render(document: Document, color: str = "auto") -> str:
-    """Render the report as text that fits the terminal width. ``color`` is auto, always or never."""
+def render(document: Document, color: str = "auto", notes: bool = False) -> str:
+    """Render the report as text that fits the terminal width. ``color`` is auto, always or never.
+
+    If ``notes``, also print the notes that do not bear on the question.
+    """
     paint, width = _painter(is_coloured(color)), terminal_width()
     parts = [_heading(document, width, paint), _facts(document.facts, width, paint), _tree(document, width, paint)]
-    parts += [*(_table(table, width, paint) for table in document.tables), _notes(document, width, paint)]
+    parts += [*(_table(table, width, paint) for table in document.tables), _notes(document, width, paint, notes)]
     texts = ["\n".join(line.rstrip() for line in part) for part in parts]
     return "\n\n".join(filter(None, texts)) + "\n"
 
@@ -191,8 +195,11 @@ def _below(how: str, width: int) -> Iterator[str]:
         yield line
 
 
-def _notes(document: Document, width: int, paint: Paint) -> Iterator[str]:
-    for note in document.notes:
+def _notes(document: Document, width: int, paint: Paint, is_complete: bool) -> Iterator[str]:
+    for note in document.every_note if is_complete else document.notes:
         first, *others = wrap(note, width - len("note: "))
         yield f"{paint('note:', QUIET)} {first}"
         yield from (" " * len("note: ") + line for line in others)
+    if document.details and not is_complete:
+        count = len(document.details)
+        yield paint(f"{count} more note{'s' if count > 1 else ''}: {spelled('{notes}')}", QUIET)

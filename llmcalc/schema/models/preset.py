@@ -131,7 +131,10 @@ class Preset(Model):
     sizes: dict[str, Variables | None] | None = Field(None, description="The variables of each size.")
     expect: dict[str, list[Figure] | None] | None = Field(None, description="Published figures of each size.")
     notes: dict[str, str | list[str] | None] | None = Field(
-        None, description="Lines shown with every result, for `all` sizes or for one size."
+        None, description="Assumptions and omissions, shown with every result, for `all` sizes or for one size."
+    )
+    remarks: dict[str, str | list[str] | None] | None = Field(
+        None, description="Explanations of the structure or of published figures, for `all` sizes or for one size."
     )
     facts: dict[str, list[Fact] | None] | None = Field(
         None, description="Published training facts, for `all` sizes or for one size."
