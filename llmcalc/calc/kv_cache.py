@@ -98,11 +98,9 @@ class StateSize(NotebookDisplay):
     def sizes(self) -> tuple[tuple[CachedTensor, int], ...]:
         """All state tensors with their sizes on one rank in bytes, summed over all applications of the layer."""
         values = self.workload.values(self.architecture)
-        forms = {id(tensor.elements): tensor.elements for tensor in self.tensors}  # equal layers share a form
-        counts = {key: int(form(**values)) for key, form in forms.items()}
         found = []
         for tensor in self.tensors:
-            count, role = -(-counts[id(tensor.elements)] // tensor.n_ranks), tensor.state.role
+            count, role = -(-int(tensor.elements(**values)) // tensor.n_ranks), tensor.state.role
             if self.cache and role in CACHED:
                 size = -(-self.cache.bits_of(count // tensor.columns, tensor.columns) // BITS_A_BYTE)
             else:
@@ -147,15 +145,9 @@ def state(
     workload = Workload(batch=batch, seq=seq, target_seq=target_seq, convention=convention, extend=extend)
     conventions = Conventions("prefill", "dense", convention)
     found: list[CachedTensor] = []
-    known: dict[tuple[int, int], list[CachedTensor]] = {}  # equal layers of different runs
     for place in walk(architecture, conventions):
         if place.entry.stack.role == "encoder":  # an encoder runs once and has no state of its own
             continue
-        key = (id(place.declaration), id(place.symbols))
-        if key in known:
-            found += [tensor._replace(entry=place.entry) for tensor in known[key]]
-            continue
-        tensors = known[key] = []
         for tensor in place.states:
             lengths = [place.extent(axis) for axis in tensor.axes]
             factors = tuple(zip(tensor.axes, lengths, strict=True))
@@ -165,8 +157,7 @@ def state(
             size, row = lift(prod(lengths, start=lift(own))), lengths[-1]
             n_ranks = _n_ranks(tensor, place.declaration, mesh) if mesh else 1
             columns = row if isinstance(row, int) else 1
-            tensors.append(CachedTensor(place.entry, tensor, size, factors, columns, n_ranks, own))
-        found += tensors
+            found.append(CachedTensor(place.entry, tensor, size, factors, columns, n_ranks, own))
     return StateSize(architecture, workload, dtype, tuple(found), cache, page, beams)
 
 

@@ -41,16 +41,21 @@ class WeightBits:
         if isinstance(formats, RequestedFormats):
             formats.check(model)
         self.found: dict[tuple[object, ...], Fraction] = {}
-        for row in model.rows:
-            name = identity(row.entry.stack, row.tensor)
+        sizes: dict[tuple[object, ...], list[int]] = {}  # elements and bits, summed over runs of equal blocks
+        for row in model.rows_for(formats if isinstance(formats, RequestedFormats) else None):
+            name, entry = identity(row.entry.stack, row.tensor), row.entry
+            run = None if entry.run is None else entry.stack.first_runs[entry.run]
+            key = (*_key(entry._replace(run=run), row.part), row.tensor.name)
             if isinstance(formats, RequestedFormats):
                 stored = list(stored_row(row, formats, model))
-                elements, bits = sum(part.elements for part in stored), sum(part.bits for part in stored)
-                average = Fraction(bits, elements) if elements else owners.get(name, Fraction(0))
+                size = sizes.setdefault(key, [0, 0])
+                size[0] += sum(part.elements for part in stored)
+                size[1] += sum(part.bits for part in stored)
+                average = Fraction(size[1], size[0]) if size[0] else owners.get(name, Fraction(0))
             else:
                 average = averages.get(component(row), Fraction(0)) if row.copies else owners[name]
             owners.setdefault(name, average)
-            self.found[*_key(row.entry, row.part), row.tensor.name] = average
+            self.found[key] = average
 
     def of(self, place: Placed, name: str) -> Fraction:
         """Return the average bits per element of a weight."""

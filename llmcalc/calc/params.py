@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
-from ..core.architecture import Architecture, Extra
+from ..core.architecture import Architecture, Extra, Stack
 from ..core.ledger import Row, active_elements, rows
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
@@ -65,13 +65,22 @@ class Params(NotebookDisplay):
         """Number of elements in stored buffers. Buffers are not parameters."""
         return _elements(row for row in self.rows if row.tensor.buffer)
 
+    def rows_by_run(self, stack: Stack) -> dict[int | None, list[Row]]:
+        """Return the tensors of a stack by index of the run, or None for tensors outside the blocks."""
+        found: dict[int | None, list[Row]] = {}
+        for row in self.rows:
+            if row.entry.stack is stack:
+                found.setdefault(row.entry.run, []).append(row)
+        return found
+
     @cached_property
     def by_layer(self) -> list[int]:
         """Number of parameters per block, in stack order. A shared tensor is counted only in its first block."""
         layers: list[int] = []
         for stack in self.architecture.stacks:
+            by_run = self.rows_by_run(stack)
             for index, run in enumerate(stack.runs):
-                inside = [row for row in self.rows if row.entry.stack is stack and row.entry.run == index]
+                inside = by_run.get(index, [])
                 own = [(row, bool(row.tensor.share or run.shared)) for row in inside if not row.tensor.buffer]
                 once = _elements(row for row, is_shared in own if is_shared)
                 each = sum(row.size for row, is_shared in own if not is_shared)

@@ -62,20 +62,20 @@ def placed(result: Params, buffers: bool = False) -> Iterator[tuple[Row, int | N
     The blocks of a pipeline stage are numbered as in the model.
     """
     for stack in result.architecture.stacks:
-        own = [row for row in result.rows if row.entry.stack is stack and row.copies]
-        own = own if buffers else [row for row in own if not row.tensor.buffer]
-        yield from ((row, None) for row in own if row.entry.run is None and row.entry.section == "inputs")
+        own = {
+            run: [row for row in rows if row.copies and (buffers or not row.tensor.buffer)]
+            for run, rows in result.rows_by_run(stack).items()
+        }
+        outside = own.get(None, [])
+        yield from ((row, None) for row in outside if row.entry.section == "inputs")
         first = model_of(result.architecture)[1]
-        by_run: dict[int | None, list[Row]] = {}
-        for row in own:
-            by_run.setdefault(row.entry.run, []).append(row)
         for index in range(len(stack.runs)):
-            rows = by_run.get(index, [])
+            rows = own.get(index, [])
             stored = max((row.copies for row in rows), default=0)  # 0 for blocks that are stored elsewhere
             for number in range(first, first + stored):
                 yield from ((row, number) for row in rows if number == first or row.copies > 1)
             first += stored
-        yield from ((row, None) for row in own if row.entry.run is None and row.entry.section == "outputs")
+        yield from ((row, None) for row in outside if row.entry.section == "outputs")
 
 
 def logical_name(row: Row, number: int | None) -> str:
@@ -123,8 +123,14 @@ def _grouped(result: Params, name: str, buffers: bool) -> Iterable[tuple[Rule | 
     """Group logical tensors by stored tensor, and return each group with its rule and block number."""
     layout, alone = find_layout(name), len(result.architecture.stacks) == 1
     groups: dict[tuple[object, ...], tuple[Rule | None, list[Row], int | None]] = {}
+    rules: dict[tuple[object, ...], Rule | None] = {}  # the same for equal blocks
     for row, number in placed(result, buffers):
-        rule = layout.rule(layout_keys(row), conditions_of(row.entry.layer, row.entry.stack, alone))
+        entry = row.entry
+        run = None if entry.run is None else entry.stack.first_runs[entry.run]
+        key = (entry.stack.name, entry.section, run, entry.number, entry.name, row.part, row.tensor.name)
+        if key not in rules:
+            rules[key] = layout.rule(layout_keys(row), conditions_of(entry.layer, entry.stack, alone))
+        rule = rules[key]
         stored = _name(rule, row, number) if rule else logical_name(row, number)
         identity = (row.entry.stack.name, number, stored)
         groups.setdefault(identity, (rule, [], number))[1].append(row)
@@ -200,9 +206,9 @@ def aliases(result: Params, name: str) -> dict[str, str]:
 def _everywhere(result: Params) -> Iterator[tuple[Row, int | None]]:
     """Yield every parameter outside the blocks, and every occurrence of tied parameters inside the blocks."""
     for stack in result.architecture.stacks:
-        first, own = 0, [row for row in result.rows if row.entry.stack is stack]
-        yield from ((row, None) for row in own if row.entry.run is None)
+        first, own = 0, result.rows_by_run(stack)
+        yield from ((row, None) for row in own.get(None, []))
         for index, run in enumerate(stack.runs):
-            tied = [row for row in own if row.entry.run == index and row.tensor.share]
+            tied = [row for row in own.get(index, []) if row.tensor.share]
             yield from ((row, number) for number in range(first, first + run.count) for row in tied)
             first += 1 if run.shared else run.count

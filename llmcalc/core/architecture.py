@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from .declaration import Declaration
@@ -107,6 +108,13 @@ class Block:
     name: str
     sublayers: tuple[Sublayer, ...]
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.name, self.sublayers))  # cached, because many runs contain the same block
+
     def __post_init__(self) -> None:
         names = [sublayer.name for sublayer in self.sublayers]
         for place, sublayer in enumerate(self.sublayers):
@@ -171,10 +179,37 @@ class Stack:
     reversible: bool = False
     replaces_placeholder_tokens: bool = False
 
-    @property
+    @cached_property
     def n_layers(self) -> int:
         """Number of blocks, counting each application of a shared block."""
         return sum(run.count for run in self.runs)
+
+    @cached_property
+    def first_blocks(self) -> tuple[int, ...]:
+        """Index of the first block of each run."""
+        return tuple(accumulate((run.count for run in self.runs[:-1]), initial=0))
+
+    @cached_property
+    def first_runs(self) -> tuple[int, ...]:
+        """Index of the first run with an equal block, for each run."""
+        by_identity: dict[int, int] = {}  # comparing blocks by value is slow
+        by_value: dict[Block, int] = {}
+        found = []
+        for index, run in enumerate(self.runs):
+            first = by_identity.get(id(run.block))
+            if first is None:
+                first = by_identity[id(run.block)] = by_value.setdefault(run.block, index)
+            found.append(first)
+        return tuple(found)
+
+    @cached_property
+    def distinct_runs(self) -> dict[int, tuple[int, int]]:
+        """Numbers of stored and executed blocks, summed over the runs of equal blocks, by index of the first run."""
+        found: dict[int, tuple[int, int]] = {}
+        for first, run in zip(self.first_runs, self.runs, strict=True):
+            stored, applied = found.get(first, (0, 0))
+            found[first] = stored + (1 if run.shared else run.count), applied + run.count
+        return found
 
     @property
     def is_audio_tower(self) -> bool:

@@ -14,7 +14,7 @@ from .aliases import (
     SUBLAYER_KEYS,
     old_names,
 )
-from .architecture import Architecture, Stack, Sublayer
+from .architecture import Architecture, Block, Stack, Sublayer
 from .flat_fields import flat_fields
 from .layer import Layer
 from .record import MISSING, fields, is_record
@@ -32,28 +32,34 @@ def fingerprint(architecture: Architecture) -> str:
     from hashlib import sha256
 
     extras = tuple((extra.name, extra.stack) for extra in architecture.extras)
-    text = canonical((architecture.stacks, extras))
+    text = canonical((architecture.stacks, extras), {})
     return f"sha256:{sha256(text.encode()).hexdigest()}"
 
 
-def canonical(value: object) -> str:
+def canonical(value: object, known: dict[int, str] | None = None) -> str:
     """Return the canonical text of a value. Defaults are omitted so that new fields do not change fingerprints.
+
+    ``known`` collects the texts of blocks by identity, because many runs contain the same block.
 
     >>> from llmcalc.layers.norm import Norm
     >>> canonical((Norm(8), Norm(d_model=8, function="rmsnorm"), 2))
     '(Norm(d_model=8),Norm(d_model=8),2)'
     """
+    if known is not None and isinstance(value, Block):
+        text = known.get(id(value)) or canonical(value)
+        known[id(value)] = text
+        return text
     if is_record(value):
         own = _first_fields(value)
         kind, names, choices = _first_names(value)
         text = ",".join(
-            f"{names.get(name, name)}={canonical(choices[name].get(item, item) if name in choices else item)}"
+            f"{names.get(name, name)}={canonical(choices[name].get(item, item) if name in choices else item, known)}"
             for name, item, usual in own
             if usual is MISSING or item != usual
         )
         return f"{kind}({text})"
     if isinstance(value, tuple):
-        return f"({','.join(map(canonical, value))})"
+        return f"({','.join(canonical(item, known) for item in value)})"
     return repr(value)
 
 

@@ -5,7 +5,7 @@ Equal blocks are listed once with their count, so listing 96 blocks is as fast a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import NamedTuple
 
 from .architecture import Architecture, Stack, declare
@@ -59,11 +59,13 @@ def entries(architecture: Architecture) -> Iterator[Entry]:
     return (entry for stack in architecture.stacks for entry in stack_entries(stack))
 
 
-def stack_entries(stack: Stack) -> Iterator[Entry]:
-    """Yield every layer of a stack in execution order."""
+def stack_entries(stack: Stack, runs: Container[int] | None = None) -> Iterator[Entry]:
+    """Yield every layer of a stack in execution order, optionally only those of some runs (by index)."""
     for name, layer in stack.inputs:
         yield Entry(stack, "inputs", None, "", name, layer, 1, 1)
     for index, run in enumerate(stack.runs):
+        if runs is not None and index not in runs:
+            continue
         stored = 1 if run.shared else run.count
         for number, sublayer in enumerate(run.block.sublayers):
             place = (stack, run.block.name, index, sublayer.name)
@@ -73,20 +75,38 @@ def stack_entries(stack: Stack) -> Iterator[Entry]:
         yield Entry(stack, "outputs", None, "", name, layer, 1, 1)
 
 
+def distinct_entries(stack: Stack) -> Iterator[Entry]:
+    """Yield every layer of a stack once. Runs of equal blocks are merged into the first one, with summed counts.
+
+    The cost does not grow with the number of times that a pattern of blocks is repeated.
+    """
+    merged = stack.distinct_runs
+    for entry in stack_entries(stack, merged):
+        if entry.run is None:
+            yield entry
+        else:
+            stored, applied = merged[entry.run]
+            yield entry._replace(stored=stored, applied=applied)
+
+
 def declarations(*stacks: Stack) -> Iterator[tuple[Entry, tuple[str, ...], Declaration]]:
-    """Yield (entry, path of the inner layer, declaration) for every layer and inner layer in the stacks."""
+    """Yield (entry, path of the inner layer, declaration) for every distinct layer and inner layer in the stacks."""
     for stack in stacks:
-        for entry in stack_entries(stack):
+        for entry in distinct_entries(stack):
             for part, declaration in declare(entry.layer).walk():
                 yield entry, part, declaration
 
 
-def rows(stacks: tuple[Stack, ...]) -> list[Row]:
-    """Return every tensor in the stacks. Only the first occurrence of a shared tensor has a nonzero copy count."""
+def rows(stacks: tuple[Stack, ...], *, distinct: bool = False) -> list[Row]:
+    """Return every tensor in the stacks. Only the first occurrence of a shared tensor has a nonzero copy count.
+
+    If ``distinct`` is set, the tensors of equal blocks in several runs are listed once, with summed copy counts.
+    """
     found: list[Row] = []
     sizes: dict[str, int] = {}
     known: dict[int, tuple[Leaf, ...]] = {}  # by identity, because many entries contain the same layer
-    for entry in (entry for stack in stacks for entry in stack_entries(stack)):
+    listed = distinct_entries if distinct else stack_entries
+    for entry in (entry for stack in stacks for entry in listed(stack)):
         leaves = known.get(id(entry.layer))
         if leaves is None:
             leaves = known[id(entry.layer)] = _leaves(declare(entry.layer))

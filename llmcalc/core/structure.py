@@ -106,16 +106,16 @@ def _different(found: Sequence[Features]) -> set[Key]:
 def features(stack: Stack) -> Features:
     """Return the features of a stack, starting with block features."""
     found: Features = {}
-    for run in stack.runs:
+    for index, (_, applied) in stack.distinct_runs.items():
         seen = set()
-        for _, layer in (named for sublayer in run.block.sublayers for named in sublayer.layers()):
+        for _, layer in (named for sublayer in stack.runs[index].block.sublayers for named in sublayer.layers()):
             for key, value, feature in _fields(layer):
                 if key.field == "d_model" and value == stack.d_model:
                     continue
                 values = found.setdefault(key, feature).values
                 if (key, value) not in seen:
                     seen.add((key, value))
-                    values[value] = values.get(value, 0) + run.count
+                    values[value] = values.get(value, 0) + applied
     for _, layer in (*stack.inputs, *stack.outputs):
         for key, value, feature in _fields(layer):
             if not (key.field.startswith("d_") and value == stack.d_model):  # widths equal to the stream's are implied

@@ -239,7 +239,7 @@ def _at_peak(result: ParallelMemory) -> Table:
 def _peaks(result: ParallelMemory) -> dict[str, int]:
     """Return the peak memory of each phase in chronological order."""
     phases: dict[str, int] = {}
-    for moment in result.worst.timeline:
+    for moment in result.worst.schedule.largest_moments():
         phases[moment.phase] = max(phases.get(moment.phase, 0), moment.total)
     return phases
 

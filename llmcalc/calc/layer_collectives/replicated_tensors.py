@@ -89,5 +89,5 @@ def _reduce_weight_gradient(scope: DeclarationScope, tensor: Tensor, divided: in
         return
     recorder.reduced_weights.add(key)
     factors = (("n_params", scope.mesh.share_of_weight(tensor, declaration, elements(tensor, declaration))),)
-    times = 1 if shared else entry.stored
+    times = 1 if shared or entry.share else entry.stored
     recorder.add(scope.place, ALL_REDUCE, ("tp", copies), f"d{tensor.name}", UPDATE, factors, times=times)

@@ -182,10 +182,10 @@ def _transient_bytes(
     prefills, decode = list(steps.largest(values, has_encoder)), steps.decode(values)
     largest = Sum()
     for stack, names in executed_stacks(architecture, Conventions("prefill", "dense", None, workload.logits)):
-        blocks = {id(run.block): run.block for run in stack.runs}  # runs and pipeline stages contain the same blocks
+        blocks = [stack.runs[index].block for index in stack.distinct_runs]
         for step in prefills:
             new_trace = partial(Liveness, policy, names, step, mesh)
-            for block in blocks.values():
+            for block in blocks:
                 key = (id(block), stack.name, tuple(step.values()), policy, mesh)
                 live = remembered(model, "_block_peaks", key, partial(_block_peak, block, stack, new_trace))
                 largest = max(largest, Sum((f"{stack.name}.{block.name}", live)))

@@ -59,9 +59,9 @@ class Liveness(Recorder):
 
     def save_source(self, stack: Stack) -> None:
         """Save the encoder output once for all cross-attention layers of a stack."""
-        for run in stack.runs:
+        for index in stack.distinct_runs:
             trace = Liveness(self.policy, self.symbols, self.values, self.mesh)
-            trace.sublayers(run.block, STREAM)
+            trace.sublayers(stack.runs[index].block, STREAM)
             if SOURCE in trace.saved:
                 self.save(SOURCE, trace.saved[SOURCE].bytes)
 

@@ -12,7 +12,8 @@ them for each micro-batch would be slow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from ...core.amount import Sum, scaled
@@ -100,9 +101,13 @@ class Timeline(NamedTuple):
         """Yield every moment at which the peak may occur, in chronological order."""
         return _moments(*self, all_equations=True)
 
+    def largest_moments(self) -> Iterator[Moment]:
+        """Yield the moments outside the blocks, and the moment with the largest total memory of each block."""
+        return _moments(*self, all_equations=False)
+
     def largest(self) -> Moment:
         """Return the first moment with the largest total memory."""
-        return max(_moments(*self, all_equations=False), key=lambda moment: moment.total)
+        return max(self.largest_moments(), key=lambda moment: moment.total)
 
 
 def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_equations: bool) -> Iterator[Moment]:
@@ -111,9 +116,11 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
     The bytes that an equation adds do not depend on the block. Unless ``all_equations`` is set, only the equation that
     adds the most is evaluated in each block.
     """
-    counts = [segment.count for segment in segments]  # blocks whose saved tensors are still in memory
+    held_blocks = Counter[tuple[str, Sum]]()  # blocks whose saved tensors are still in memory, by name and bytes
+    for segment in segments:
+        held_blocks[segment.label, segment.saved] += segment.count
     others = ("other micro-batches", step.in_flight)
-    saved = Sum(*_saved(segments, counts), ("loss", loss.saved), others)
+    saved = Sum(*_saved(held_blocks), ("loss", loss.saved), others)
     resident = step.resident_gradients
     outside = Sum(
         ("model", step.gathered_weights),
@@ -125,17 +132,19 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
     yield Moment("loss", step.weights, outside, resident, step.optimizer, saved, loss.transient)
     # sharded gradients, full gradients that stay until the end, and full gradients that are being reduced
     gradients, full, reducing = Sum(("accumulated", resident)), Sum(), 0
-    earlier = gradients.parts
-    for place, segment in reversed(list(enumerate(segments))):
+    done: dict[tuple[str, int], int] = {}  # numbers of blocks with computed gradients, by name and bytes
+    known: dict[int, list[tuple[Sum, Sum, Sum]]] = {}  # by identity, because equal blocks share a trace
+    for segment in reversed(segments):
         if not segment.is_outside:
             blocks.pop()
         is_new = bool(segment.full_gradients) or not resident  # otherwise, a buffer holds all gradients
-        peaks = list(_backward_pass(segment))
+        peaks = known.get(id(segment.trace)) or list(_backward_pass(segment))
+        known[id(segment.trace)] = peaks
         if peaks and not all_equations:
             peaks = [max(peaks, key=lambda peak: peak[0] + peak[1] + (peak[2] if is_new else 0))]
         for number in range(segment.count):
-            counts[place] -= 1
-            saved = Sum(*_saved(segments, counts), others)
+            held_blocks[segment.label, segment.saved] -= 1
+            saved = Sum(*_saved(held_blocks), others)
             own_weights = _gathered_in_backward(segment, blocks[-1:], is_first=number == segment.count - 1)
             gathered = Sum(*outside.parts, *own_weights)
             before = Sum(("done", gradients), ("not reduced", full), ("being reduced", reducing))
@@ -147,10 +156,11 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
             if segment.full_gradients and segment.is_outside:
                 full = Sum(*full.parts, (segment.label, segment.full_gradients))
             else:
-                done = (segment.label, scaled(segment.gradients, number + 1))
-                gradients = gradients if resident else Sum(*earlier, done)
+                key = segment.label, segment.gradients
+                done[key] = done.get(key, 0) + 1
+                own_gradients = ((name, scaled(size, times)) for (name, size), times in done.items())
+                gradients = gradients if resident else Sum(("accumulated", resident), *own_gradients)
                 reducing = segment.full_gradients
-        earlier = gradients.parts
     if step.table_transient:
         reduced = Sum(("done", gradients), ("not reduced", full), ("being reduced", reducing))
         gradient_bytes = reduced if full else resident or step.gradients
@@ -159,11 +169,11 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
     yield Moment("optimizer step", step.weights, 0, step.gradients, step.optimizer, 0, step.optimizer_transient)
 
 
-def _saved(segments: Sequence[Segment], counts: list[int]) -> Iterator[tuple[str, int]]:
-    """Yield the bytes that the blocks of each segment save."""
-    for segment, count in zip(segments, counts, strict=True):
+def _saved(blocks: Mapping[tuple[str, Sum], int]) -> Iterator[tuple[str, int]]:
+    """Yield the bytes that equal blocks save."""
+    for (name, saved), count in blocks.items():
         if count:
-            yield segment.label, scaled(segment.saved, count)
+            yield name, scaled(saved, count)
 
 
 def _gathered_in_backward(segment: Segment, previous: list[Segment], is_first: bool) -> list[tuple[str, int]]:

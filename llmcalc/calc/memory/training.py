@@ -152,9 +152,13 @@ def segments_and_loss(
             return trace
 
         found[stack.name, "inputs"] = _segment_outside(stack, "inputs", new())
+        traces: dict[int, Liveness] = {}
         for number, run in enumerate(stack.runs):
-            trace = new()
-            trace.block(run.block, STREAM)
+            first, is_last = stack.first_runs[number], number == len(stack.runs) - 1
+            if first not in traces or is_last:  # the last trace may lose a duplicate tensor below
+                traces[first] = new()
+                traces[first].block(run.block, STREAM)
+            trace = traces[first]
             if number == 0:
                 found[stack.name, "inputs"] = _without_duplicate_block_input(found[stack.name, "inputs"], trace)
             saved = saved_in_backward = _saved(trace)

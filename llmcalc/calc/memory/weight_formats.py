@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from functools import lru_cache
-from itertools import accumulate
+from functools import cached_property, lru_cache
 from math import prod
 from typing import NamedTuple, Protocol
 
@@ -100,7 +99,7 @@ class RequestedFormats:
         """Return the numbers of elements and bits on one rank, by tensor and format."""
         model, found = model_tensors(architecture), list[StoredTensors]()
         known: dict[tuple[object, ...], list[StoredTensors]] = {}  # equal layers of different runs
-        for row in model.rows:
+        for row in model.rows_for(self):
             layers = tuple(self._selections(row, model).items())
             key = (id(row.entry.layer), row.part, id(row.tensor), layers)
             if key not in known:
@@ -111,7 +110,7 @@ class RequestedFormats:
     def refusals(self, architecture: Architecture, mesh: Mesh) -> Iterator[str]:
         """Yield the matrices that block-quantised kernels do not accept because a rank has part of a block."""
         model = model_tensors(architecture)
-        for row in model.distinct if self.main.rows > 1 else ():
+        for row in model.distinct_rows if self.main.rows > 1 else ():
             if any(used.rows > 1 for used, _ in self.formats(row, component(row), model)):
                 yield from refused_shards(row, mesh, (self.main.rows, self.main.block))
 
@@ -161,23 +160,30 @@ class ModelTensors:
     """
 
     def __init__(self, architecture: Architecture) -> None:
-        self.rows = rows(architecture.stacks)
-        self.starts = {stack.name: [0, *accumulate(run.count for run in stack.runs)] for stack in architecture.stacks}
-        self.components = tuple(dict.fromkeys(component(row) for row in self.rows if row.copies))
+        self.stacks = architecture.stacks
+        self.distinct_rows = rows(self.stacks, distinct=True)
+        self.components = tuple(dict.fromkeys(component(row) for row in self.distinct_rows if row.copies))
         model, self.first_layer = model_of(architecture)
-        whole = self.rows if model is architecture else model_tensors(model).rows
+        whole = self.distinct_rows if model is architecture else model_tensors(model).distinct_rows
         heads = (row for row in whole if row.declaration.number_class(row.tensor) == HEAD)
         counts = (row.declaration.routed_experts for row in whole)
         self.tied, self.experts = not any(row.copies for row in heads), {count[0] for count in counts if count}
         self.n_layers = {stack.name: stack.n_layers for stack in model.stacks}
-        unique = {(id(row.entry.layer), row.part, id(row.tensor)): row for row in self.rows if row.copies}
-        self.distinct = tuple(unique.values())  # one row for equal layers of different runs
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """Tensors of all runs, including those of equal blocks."""
+        return rows(self.stacks)
+
+    def rows_for(self, formats: RequestedFormats | None) -> list[Row]:
+        """Return the tensors whose formats may differ. Equal blocks differ only in a mixture of formats."""
+        return self.rows if formats and formats.rules else self.distinct_rows
 
     def layers(self, row: Row) -> range:
         """Return the indices of the blocks that store a separate copy of a tensor."""
         if row.entry.run is None:
             return range(row.copies)
-        first = self.first_layer + self.starts[row.entry.stack.name][row.entry.run]
+        first = self.first_layer + row.entry.stack.first_blocks[row.entry.run]
         return range(first, first + row.copies)
 
     def meets(self, rule: FormatRule, row: Row) -> bool:
