@@ -40,7 +40,7 @@ def print_help(name: str, flags: Iterable[str] = ()) -> None:
     from .output import write_text
 
     columns = min(shutil.get_terminal_size().columns, WIDEST)
-    write_text(render_help(name, [flag for flag in flags if flag not in ("--help", "-h")], columns))
+    write_text(render_help(name, list(flags), columns))
 
 
 def render_help(name: str, flags: Sequence[str] = (), columns: int = STANDARD) -> str:
@@ -203,10 +203,14 @@ def _add_options(page: _Page, options: Iterable[Option]) -> None:
     """Describe options in full."""
     from rich.padding import Padding
 
+    from ..core.aliases import ENGINE_OPTIONS
+
     for option in options:
         page.heading(f"{option.short} {option.label}".strip(), FLAG)
         default = "" if option.default in (None, False) or "default" in option.help else f" Default: {option.default}."
-        page.parts.append(Padding(f"{option.help}{default}", (0, 0, 0, 2)))
+        others = ", ".join(name for name, flag in ENGINE_OPTIONS.items() if flag == option.flag)
+        names = f" Other names: {others}." if others else ""
+        page.parts.append(Padding(f"{option.help}{default}{names}", (0, 0, 0, 2)))
 
 
 def _add_group(page: _Page, name: str) -> None:

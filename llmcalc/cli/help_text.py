@@ -11,7 +11,7 @@ OPTIONS = "Options"  # panel of options without a line
 COMPACTED = ("Training", "Parallelism", "Serving", "Formats")  # panels that a long help shortens, in this order
 PANELS = {
     "GPU": """
-        --gpu NAME[:N]  such as h100, h100:8 or 24GB:2
+        --gpu NAME[:N]  such as h100 or h100:8
         --gpu-memory SIZE  memory per GPU, such as 79.6GiB
         --reserve SIZE  kept free: 2GiB, 10% or 0
         --mfu SHARE  utilisation, such as 40%
@@ -98,10 +98,10 @@ OWN = {  # lines of one command, by panel
     """},
     "scale": {
         "Budget": """
-            --compute AMOUNT  such as 1e24 or 3640PF-days
-            --days N  on the GPUs
-            --gpu-hours AMOUNT  such as 1M
-            --dollars AMOUNT  requires --price
+            --compute AMOUNT  training FLOPs: 1e24 or 3640PF-days
+            --days N  days on the GPUs of --gpu
+            --gpu-hours AMOUNT  hours on --gpu, such as 1M
+            --dollars AMOUNT  US dollars (requires --price)
         """,
         "Plan": """
             --params AMOUNT  parameters, such as 70B
@@ -208,7 +208,7 @@ EXAMPLES = {
         "llmcalc train llama3-8b --gpu h100:64 --dp 64 --zero 1",
     ),
     "sweep": (
-        "llmcalc sweep llama3-8b flops.total state.bytes --over seq=1k..1M:x2",
+        "llmcalc sweep llama3-8b state.bytes --over seq=1k..1M:x2",
         "llmcalc sweep gpt2 params.total --over n_layers=12,24,48",
         "llmcalc sweep llama3-8b memory.peak --over weights=bf16,fp8,nf4",
     ),

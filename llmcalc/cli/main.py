@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 OK, NO, BAD_INPUT = 0, 1, 2
 SIGNALLED = 128  # exit code of a process ended by a signal: 128 + its number
 SIGINT, SIGPIPE = 2, 13
+HELP = ("--help", "-h")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -89,12 +90,14 @@ def _run(words: list[str]) -> int:
     name, rest = split(words)
     if "_LLMCALC_COMPLETE" in os.environ:
         return _by_typer(words)
-    if not name or "--help" in rest or "-h" in rest:
-        return _help(words, name, rest)
+    if not name:
+        return _group_help(words)
     from .commands import load
 
     command = load(name)
     rest = _current(command, rest)
+    if "--help" in rest or "-h" in rest:
+        return _command_help(command, [word for word in rest if word not in HELP])
     from .parser import read
 
     values = read(command, rest)
@@ -111,16 +114,27 @@ def _run(words: list[str]) -> int:
         return BAD_INPUT
 
 
-def _help(words: list[str], name: str, rest: list[str]) -> int:
-    """Print the help of a command, of its options if nothing else is given, of a group, or of the program."""
+def _group_help(words: list[str]) -> int:
+    """Print the help of the program or of a group of commands. Leave other words to typer."""
     from .table import GROUPS
 
-    topic = name or next((word for word in words[:1] if word in GROUPS), "")
-    if not name and words[len(topic.split()) :] not in ([], ["--help"], ["-h"]):
+    name = next((word for word in words[:1] if word in GROUPS), "")
+    if (words[1:] if name else words) not in ([], *([word] for word in HELP)):
         return _by_typer(words)
     from .help_screen import print_help
 
-    print_help(topic, rest if all(word.startswith("-") for word in rest) else ())
+    print_help(name)
+    return OK
+
+
+def _command_help(command: Command, rest: list[str]) -> int:
+    """Print the help of a command, or of its options if nothing else is given."""
+    from .help_screen import print_help
+
+    flags = rest if all(word.startswith("-") for word in rest) else []
+    if set(flags) - set(command.options):
+        return _by_typer([*command.name.split(), *flags])
+    print_help(command.name, flags)
     return OK
 
 

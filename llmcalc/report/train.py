@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import gcd
 from typing import Any
 
 from ..api.train import published_fact
@@ -15,6 +16,8 @@ from .memory import BYTES, mesh_line
 from .numbers import about
 from .provenance import assumptions, cost_fact, four_digits, machine_line, range_text, span_fact
 from .published_figures import training_comparison
+
+NODE = 8  # GPUs in a node of the suggested mesh
 
 
 def train_document(run: Training, stated: bool = True) -> Document:
@@ -118,7 +121,9 @@ def _notes(run: Training) -> list[str]:
         title = run.machine.accelerator.title
         notes.append(spelled(f"the power of {title} is unconfirmed; set {{watts}}, {{pue}} and {{carbon}}"))
     if run.machine and not run.fit:
-        notes.append(spelled("for the memory per GPU, set a mesh such as {dp=64} {tp=8} {zero=1} (see llmcalc fit)"))
+        tp = gcd(run.machine.count, NODE)
+        mesh = f"{{dp={run.machine.count // tp}}} {f'{{tp={tp}}} ' if tp > 1 else ''}{{zero=1}}"
+        notes.append(spelled(f"for the memory per GPU, set a mesh such as {mesh} (see llmcalc fit)"))
     return notes
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from llmcalc.cli.commands import load
-from llmcalc.cli.help_screen import MOST_LINES, panels, render_help
+from llmcalc.cli.help_screen import MARGIN, MOST_LINES, panels, render_help
 from llmcalc.cli.help_text import EXAMPLES, OPTIONS, OWN, PANELS
 from llmcalc.cli.main import main
 from llmcalc.cli.table import COMMANDS, GROUPS, QUESTIONS
@@ -105,6 +105,18 @@ def test_the_long_text_of_an_option_is_printed(capsys: Capture) -> None:
     assert "Default: 1GiB." in " ".join(text.split())
 
 
+def test_other_names_of_options_are_listed_and_accepted(capsys: Capture) -> None:
+    assert main(["help", "fit", "--max-model-len"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("--seq N\n")
+    assert "Other names: --context-length, --ctx" in " ".join(text.split())
+
+
+def test_help_of_an_unknown_option_is_refused(capsys: Capture) -> None:
+    assert main(["help", "memory", "--gpu"]) == 2
+    assert "llmcalc fit MODEL --gpu NAME[:N]" in capsys.readouterr().err
+
+
 def test_help_of_an_unknown_command_is_refused(capsys: Capture) -> None:
     assert main(["help", "fitt"]) == 2
     assert "did you mean fit?" in capsys.readouterr().err
@@ -114,6 +126,7 @@ def test_every_command_has_three_examples() -> None:
     assert set(EXAMPLES) == set(COMMANDS)
     for name, lines in EXAMPLES.items():
         assert len(set(lines)) == N_EXAMPLES
+        assert max(map(len, lines)) <= 80 - MARGIN
         assert all(shlex.split(line)[: len(name.split()) + 1] == ["llmcalc", *name.split()] for line in lines)
 
 
