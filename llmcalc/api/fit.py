@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from functools import cached_property, partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..calc.memory.fit import LARGEST, Fit, largest_fitting, read_size, smallest_fitting
 from ..calc.memory.inference import InferenceMemory
-from ..calc.memory.weight_formats import WeightFormats
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
 from ..core.notebook_display import NotebookDisplay
-from ..core.record import changed, fields, record
+from ..core.record import changed, fields, record, remembered
 from ..core.setting import CONVENTION, SIZE, SIZES, Setting, check_values
 from ..core.workload import positions
 from ..estimate.hardware import Accelerator
@@ -24,8 +25,11 @@ from .load import Source, load
 from .memory import CHECKPOINT, memory, serving_stages, serving_weights, worst_stage
 from .settings import MEMORY, MEMORY_MODE, memory_settings, read_settings
 
+if TYPE_CHECKING:
+    from .fit_changes import Change
+
 MOST_GPUS, MOST_SERVING_GPUS = 2**14, 128
-GIB = 2**30
+GIB, GB = 2**30, 10**9
 SOLVE = ("seq", "batch", "quant", "gpus")
 FIT = (
     Setting("gpu", SIZE, least=1), Setting("count", int, least=1), Setting("gpu_memory", SIZE, least=1),
@@ -48,6 +52,20 @@ class Candidate(NamedTuple):
     bits: float
 
 
+class WeightBits(NamedTuple):
+    """Total bits and elements of weights in a format. Published formats and formats of llama.cpp are marked."""
+
+    bits: int
+    elements: int
+    is_published: bool
+    is_llama_cpp: bool
+
+    @property
+    def average(self) -> float:
+        """Average number of bits per weight."""
+        return self.bits / self.elements
+
+
 @record
 class Solution:
     """The quantity to solve for (``asked``), the solution (None if nothing fits), and any weight formats tried."""
@@ -65,17 +83,29 @@ class FitResult(NotebookDisplay, Fit):
         architecture: model that was checked.
         accelerator: named GPU, or None if only a memory size was given.
         solution: result of ``solve``, or None if ``solve`` was not given.
+        find_changes: function that searches for ``changes``.
     """
 
     architecture: Architecture
     accelerator: Accelerator | None = None
     solution: Solution | None = None
+    find_changes: Callable[[], Iterable[Change]] = tuple
+
+    @cached_property
+    def changes(self) -> tuple[Change, ...]:
+        """The three cheapest changes with which the model fits, empty if it fits already.
+
+        >>> import llmcalc
+        >>> [change.settings for change in llmcalc.fit("llama3-70b", "h100").changes]
+        [{'weights': 'fp8'}, {'gpu': 'h100-sxm', 'count': 2}]
+        """
+        return () if self.fits else tuple(self.find_changes())
 
     @property
     def summary(self) -> str:
         """One-line summary of the result."""
         size = f"{abs(self.headroom) / GIB:.1f} GiB"
-        verdict = f"fits, {size} to spare" if self.fits else f"exceeds by {size}"
+        verdict = f"fits, {size} to spare" if self.fits else f"does not fit: {size} short"
         solved = f"{self.solution.asked} {self.solution.value}, " if self.solution else ""
         gpu = self.accelerator.title if self.accelerator else "GPU"
         return f"{self.architecture.name} on {self.count} × {gpu}: {solved}{verdict}"
@@ -136,7 +166,17 @@ def fit(
     budget = {"memory_bytes": total, "reserve": of_runtime, "count": number}
     result, solution = _solve(architecture, budget, arguments, solve)
     own = {field.name: getattr(result, field.name) for field in fields(Fit)}
-    return FitResult(**own, architecture=architecture, accelerator=card, solution=solution)
+    name = card.name if card else f"{total / GIB:.6g}GiB" if total % GB else f"{total // GB}GB"
+    changes = partial(_changes, architecture, name, budget, arguments) if solve is None else tuple
+    return FitResult(**own, architecture=architecture, accelerator=card, solution=solution, find_changes=changes)
+
+
+def _changes(
+    architecture: Architecture, gpu: str, budget: dict[str, Any], arguments: dict[str, Any]
+) -> Iterable[Change]:
+    from .fit_changes import MOST, Search  # needed only by checks that fail
+
+    return islice(Search(architecture, gpu, budget, arguments).changes(), MOST)
 
 
 def _resources(
@@ -260,10 +300,10 @@ def solve_quant(architecture: Architecture, budget: dict[str, Any], arguments: d
     If the published checkpoint is quantised, the candidates are its own formats and formats with fewer bits.
     """
     dtype = arguments.get("dtype", "bf16")
-    bits = {name: _average_bits(architecture, serving_weights(architecture, name, dtype, (), ())) for name in FORMATS}
-    published = serving_weights(architecture, None, dtype, (), ())
-    if published.published:
-        most = _average_bits(architecture, published)
+    bits = {name: weight_bits(architecture, name, dtype).average for name in FORMATS}
+    published = weight_bits(architecture, None, dtype)
+    if published.is_published:
+        most = published.average
         bits = {CHECKPOINT: most, **{name: size for name, size in bits.items() if size < most}}
     found: list[Candidate] = []
     for name, size in sorted(bits.items(), key=lambda entry: entry[1]):
@@ -273,10 +313,22 @@ def solve_quant(architecture: Architecture, budget: dict[str, Any], arguments: d
     return found[::-1]
 
 
-def _average_bits(architecture: Architecture, weights: WeightFormats) -> float:
-    """Return the average number of bits per weight."""
-    stored = weights.stored(architecture)
-    return sum(one.bits for one in stored) / sum(one.elements for one in stored)
+def weight_bits(
+    architecture: Architecture,
+    weights: str | None,
+    dtype: str,
+    only: tuple[str, ...] = (),
+    keep: tuple[str, ...] = (),
+) -> WeightBits:
+    """Return the total bits of the weights in a format."""
+
+    def compute() -> WeightBits:
+        formats = serving_weights(architecture, weights, dtype, only, keep)
+        stored = formats.stored(architecture)
+        totals = sum(one.bits for one in stored), sum(one.elements for one in stored)
+        return WeightBits(*totals, formats.published, formats.has_host_table)
+
+    return remembered(architecture, "_weight_bits", (weights, dtype, only, keep), compute)
 
 
 def solve_gpus(architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any]) -> tuple[int, Fit] | None:

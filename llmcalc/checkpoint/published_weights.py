@@ -143,7 +143,7 @@ class PublishedWeights:
             columns = tensor.shape[-1] if tensor.shape else 1  # the dimension along which blocks are stored
             plain_bits = number_format.bits_of(size // columns if columns else 0, columns)
             bits = plain_bits if packed is None else sum(part.bits for part in packed)
-            key = (id(row.entry.layer), row.part, id(row.tensor), size, tensor.copies, bits, number_format)
+            key = (id(row.declaration), id(row.tensor), size, tensor.copies, bits, number_format)
             n_equal = tensors[key].n_equal if key in tensors else 0
             tensors[key] = _Stored(row, size, tensor.copies, bits, number_format, n_equal + 1)
             if is_tiled and packed is not None and not (is_routed and method and method.expert_packing):

@@ -8,7 +8,7 @@ converts them to a typer application that explains errors and completes words. `
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..core.errors import as_keyword
@@ -141,3 +141,16 @@ class Command:
             if name == option.name or name in option.also:
                 return option.spell(value)
         return as_keyword(name, value)
+
+    def line(self, values: Mapping[str, Any]) -> str:
+        """Return a command line with these values. Options that are missing or have their default are omitted."""
+        from shlex import quote
+
+        words = [values.get(argument.name) for argument in self.arguments]
+        found = [quote(str(word)) for word in words if word is not None]
+        for option in (parameter for parameter in self.parameters if isinstance(parameter, Option)):
+            value = values.get(option.name)
+            if value not in (None, False, [], option.default):
+                each = value if isinstance(value, list) else [value]
+                found += [option.flag] if option.kind is bool else [f"{option.flag} {quote(str(one))}" for one in each]
+        return " ".join(("llmcalc", self.name, *found))

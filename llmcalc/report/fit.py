@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..api.defaults import RESERVE
-from ..api.fit import GIB, FitResult, Solution
+from ..api.fit import FitResult, Solution
 from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
 from ..core.architecture import Architecture
@@ -18,6 +18,9 @@ from .heading import SIZES, model_document, workload_inputs, workload_line
 from .memory import BYTES, mesh_line, plain_data, refusals, serving_line, unverified_formats, weights_line
 from .numbers import binary, exact
 
+if TYPE_CHECKING:
+    from ..api.fit_changes import Change
+
 WHAT = {"seq": "tokens", "batch": "sequences", "gpus": ""}
 ASKED = {
     "seq": "largest context", "batch": "largest batch", "quant": "best format", "gpus": "fewest accelerators",
@@ -25,13 +28,14 @@ ASKED = {
 
 
 def fit_document(
-    fit: FitResult, reserve: str = RESERVE, given: str | None = None, changes: Sequence[FitResult] = ()
+    fit: FitResult, reserve: str = RESERVE, given: str | None = None, spell: Callable[[Change], str] | None = None
 ) -> Document:
     """Build the fit report. The title is the answer.
 
-    ``given`` is a memory size that overrides the GPU's specified memory. ``changes`` are checks with one solved
-    setting, for a model that does not fit.
+    ``given`` is a memory size that overrides the GPU's specified memory. ``spell`` returns the command line of a change
+    with which the model fits.
     """
+    spell = spell or _option
     architecture, accelerator, solution = fit.architecture, fit.accelerator, fit.solution
     worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
     mesh = mesh_line(fit.result.mesh, fit.result, fit.count)
@@ -45,13 +49,13 @@ def fit_document(
         Fact("reserve", fit.reserve, BYTES, spelled(f"assumed for the runtime: {{reserve={reserve}}}")),
         Fact("headroom", fit.headroom, BYTES),
     )
-    tables = [_changes(changes), _parts(fit)] if changes else [_parts(fit)]
+    tables = [_changes(fit.changes, spell), _parts(fit)] if fit.changes else [_parts(fit)]
     tables += [_candidates(solution)] if solution and solution.candidates else []
     partly = _unverified(accelerator, "partly", "{}: some specifications are unverified ({})")
     return model_document(
         architecture,
         "fit",
-        lambda: _json(fit, reserve, changes),
+        lambda: _json(fit, reserve, spell),
         f" on {on}",
         answer=_answer(fit),
         lines=tuple(filter(None, (*run, mesh))),
@@ -67,9 +71,9 @@ def fit_document(
 
 
 def verdict(fit: Fit) -> str:
-    """Return a verdict such as ``fits, 3.2 GiB to spare`` or ``exceeds by 3.2 GiB``."""
+    """Return a verdict such as ``fits, 3.2 GiB to spare`` or ``does not fit: 3.2 GiB short``."""
     size = binary(abs(fit.headroom)) or f"{abs(fit.headroom)} bytes"
-    return f"fits, {size} to spare" if fit.fits else f"exceeds by {size}"
+    return f"fits, {size} to spare" if fit.fits else f"does not fit: {size} short"
 
 
 def _answer(fit: FitResult) -> str:
@@ -77,27 +81,27 @@ def _answer(fit: FitResult) -> str:
     solution, each = fit.solution, f" on each of {fit.count}" if fit.count > 1 else ""
     if solution and solution.value is not None:
         return f"✓ {ASKED[solution.asked]}: {_solved(solution, fit)}"
-    size = binary(abs(fit.headroom)) or f"{abs(fit.headroom)} bytes"
-    return f"✓ fits, {size} to spare{each}" if fit.fits else f"✗ does not fit: {size} short{each}"
+    return f"{'✓' if fit.fits else '✗'} {verdict(fit)}{each}"
 
 
-def _changes(changes: Sequence[FitResult]) -> Table:
-    """Return a table of changes that would each make the model fit."""
-    rows = [(_option(change), change.needed, change.headroom) for change in changes]
+def _changes(changes: Sequence[Change], spell: Callable[[Change], str]) -> Table:
+    """Return a table of changes with which the model fits."""
+    rows = [(spell(change), change.fit.needed, change.fit.headroom) for change in changes]
     return Table("fits with", columns("change: name", "needed: bytes", "headroom: bytes"), rows)
 
 
-def _option(change: FitResult) -> str:
-    solution = change.solution
-    if solution is None or solution.asked == "gpus":
-        gpu = change.accelerator.name if change.accelerator else f"{change.memory / GIB:.6g}GiB"
-        return spelled(f"{{gpu={gpu}:{change.count}}}")
-    return spelled(f"{{{'weights' if solution.asked == 'quant' else solution.asked}={solution.value}}}")
+def _option(change: Change) -> str:
+    """Return the changed settings, such as ``--weights fp8``."""
+    settings = {name: value for name, value in change.settings.items() if name not in ("count", "mesh")}
+    count, mesh = change.settings.get("count"), change.settings.get("mesh")
+    settings |= {"gpu": f"{settings['gpu']}:{count}"} if count else {}
+    settings |= {"dp": mesh.dp} if mesh else {}
+    return spelled(" ".join(f"{{{name}={value}}}" for name, value in settings.items()))
 
 
 def _solved(solution: Solution, fit: Fit) -> str:
     if solution.value is None:
-        return f"none: {verdict(fit)} at the smallest size"
+        return f"none, {verdict(fit)} at the smallest size"
     return (
         f"{exact(solution.value)} {WHAT[solution.asked]}".rstrip()
         if type(solution.value) is int
@@ -146,15 +150,17 @@ def _notes(fit: Fit) -> Sequence[str]:
     return [host, *formats] if fit.result.host else formats
 
 
-def _json(fit: FitResult, reserve: str, changes: Sequence[FitResult]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _json(fit: FitResult, reserve: str, spell: Callable[[Change], str]) -> tuple[dict[str, Any], dict[str, Any]]:
     architecture, accelerator, solution = fit.architecture, fit.accelerator, fit.solution
     worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
     inputs = {**workload_inputs(worst.workload), "reserve": reserve}
     inputs |= {"mesh": plain_data(fit.result.mesh), "replicas": fit.count // fit.result.mesh.ranks}
     inputs["accelerator"] = accelerator.to_dict() if accelerator else None
     data: dict[str, Any] = {**fit.to_dict(), "verdict": verdict(fit), "parts": fit.result.to_dict()}
-    if changes:
-        data["fits_with"] = [{"change": _option(one), "count": one.count, **one.to_dict()} for one in changes]
+    if fit.changes:
+        data["fits_with"] = [
+            {"change": _option(one), "command": spell(one), **one.fit.to_dict()} for one in fit.changes
+        ]
     if solution:
         data["candidates"] = [
             {"format": tried.name, "bits": tried.bits, "weights": tried.fit.result.weights, **tried.fit.to_dict()}

@@ -149,3 +149,32 @@ def test_a_quantised_cache() -> None:
     assert llmcalc.memory(model, seq=1024, cache="q8_0").state * 16 == plain * 8.5
     per_head = llmcalc.memory(model, seq=1024, cache="int8-head").state  # 32 bits for each 128 numbers
     assert per_head * 16 == plain * 8.25
+
+
+@pytest.mark.parametrize(
+    ("model", "settings"),
+    [
+        ("deepseek-v3", {"gpu": "h100", "count": 8, "seq": 32500, "batch": 16}),
+        ("llama3-8b", {"gpu": "20GB", "batch": 2, "seq": 16384}),
+        ("llama3-8b", {"gpu": 16 * GIB, "batch": 31}),
+        ("llama3.2-1b", {"gpu": "12GB:2", "training": True, "mesh": Mesh(dp=2, zero=3)}),
+    ],
+)
+def test_each_change_fits_with_its_settings(model: str, settings: dict[str, Any]) -> None:
+    result = llmcalc.fit(model, **settings)
+    assert not result.fits
+    assert result.changes
+    for change in result.changes:
+        counted = {"gpu": result.accelerator.name if result.accelerator else settings["gpu"]}
+        found = llmcalc.fit(
+            model, **{**settings, **(counted if "gpu" not in change.settings else {}), **change.settings}
+        )
+        assert found.fits
+        assert (found.needed, found.count) == (change.fit.needed, change.fit.count)
+
+
+def test_changes_are_minimal_and_cheapest_first() -> None:
+    result = llmcalc.fit("llama3.3-70b", "h100:2", weights="fp8", seq=131_072, batch=3)
+    assert [set(change.settings) for change in result.changes] == [{"cache"}, {"batch"}, {"seq"}]
+    assert llmcalc.fit("llama3.3-70b", "h100:2", weights="fp8").changes == ()
+    assert llmcalc.fit("llama3-70b", "h100", solve="seq").changes == ()

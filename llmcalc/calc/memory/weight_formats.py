@@ -23,6 +23,7 @@ from .number_formats import BITS_A_BYTE, Format, shape, tensor_bits
 
 TABLES = ("token embedding", "position embedding", "segment embedding", "other embedding")
 UNQUANTISED = (*TABLES, HEAD, NORM, ROUTER)
+Selections = tuple[tuple[tuple[bool, ...], int], ...]
 GROUPED = 4  # minimum query heads per key head for which llama.cpp uses more bits in value projections
 
 
@@ -100,8 +101,7 @@ class RequestedFormats:
         model, found = model_tensors(architecture), list[StoredTensors]()
         known: dict[tuple[object, ...], list[StoredTensors]] = {}  # equal layers of different runs
         for row in model.rows_for(self):
-            layers = tuple(self._selections(row, model).items())
-            key = (id(row.entry.layer), row.part, id(row.tensor), layers)
+            key = (id(row.declaration), id(row.tensor), self._selections(row, model))
             if key not in known:
                 known[key] = list(stored_row(row, self, model, mesh))
             found += known[key]
@@ -137,13 +137,18 @@ class RequestedFormats:
         if not is_matrix or is_kept or (self.only and part not in self.only):
             yield self.base, row.copies
             return
-        for selections, n_layers in self._selections(row, model).items():
+        for selections, n_layers in self._selections(row, model):
             yield self._selected(row, part, model, selections), n_layers
 
-    def _selections(self, row: Row, model: ModelTensors) -> Counter[tuple[bool, ...]]:
+    def _selections(self, row: Row, model: ModelTensors) -> Selections:
         """Return how many of a tensor's layers have each combination of selections by the rules."""
-        ranges = tuple(rule.layers for rule in self.rules)
-        return _selections(ranges, model.layers(row), model.n_layers[row.entry.stack.name])
+        if not self.rules:
+            return (((), row.copies),)
+        return _selections(self._rule_layers, model.layers(row), model.n_layers[row.entry.stack.name])
+
+    @cached_property
+    def _rule_layers(self) -> tuple[str, ...]:
+        return tuple(rule.layers for rule in self.rules)
 
     def _selected(self, row: Row, part: str, model: ModelTensors, selections: tuple[bool, ...]) -> Format:
         names = {row.tensor.name, HEAD if part == TABLES[0] and model.tied else part}
@@ -244,9 +249,9 @@ def refused_shards(row: Row, mesh: Mesh, tile: tuple[int, ...]) -> Iterator[str]
 
 
 @lru_cache(maxsize=4096)
-def _selections(rules: tuple[str, ...], layers: range, n_layers: int) -> Counter[tuple[bool, ...]]:
+def _selections(rules: tuple[str, ...], layers: range, n_layers: int) -> Selections:
     """Return the number of layers for each combination of the rules' ``layers`` that select a layer."""
-    return Counter(tuple(selected(rule, layer, n_layers) for rule in rules) for layer in layers)
+    return tuple(Counter(tuple(selected(rule, layer, n_layers) for rule in rules) for layer in layers).items())
 
 
 def selected(layers: str, layer: int, n_layers: int) -> bool:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ...api.fit import SOLVE, FitResult
+from ...api.fit import SOLVE
 from ...core.errors import InputError
 from ..memory_options import MEMORY, TABLE, settings
 from ..options import MODEL, SIZES, load_model
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
+
+if TYPE_CHECKING:
+    from ...api.fit_changes import Change
 
 TIMES = Argument("times", "GPUs such as h100:8 (same as --gpu), or their count such as x8.", least=0, metavar="GPUS")
 SETTINGS = (
@@ -49,29 +51,18 @@ def run(
     budget: dict[str, Any] = {"gpu_memory": gpu_memory, "reserve": reserve}
     result = fit(architecture, gpu, count=count, solve=solve, **budget, **rest)
     solved = result.solution is None or result.solution.value is not None
-    changes = [] if solve or result.fits else _changes(architecture, gpu, count, result, {**budget, **rest})
-    return fit_document(result, reserve, gpu_memory, changes), result.fits and solved
+    typed = {**given, **budget, "model": model, "gpu": f"{gpu}:{count}" if gpu and count else gpu}
+    typed["times"] = times if gpu is None else None
+    return fit_document(result, reserve, gpu_memory, lambda change: _line(typed, change)), result.fits and solved
 
 
-def _changes(
-    architecture: Any, gpu: str | None, count: int | None, result: FitResult, settings: dict[str, Any]
-) -> list[FitResult]:
-    """Return fit checks that succeed with one changed setting: the format, a size or the number of GPUs."""
-    from ...api.fit import fit
-
-    card = result.accelerator.name if result.accelerator else gpu
-    unquantised = {name: value for name, value in settings.items() if name != "weights"}
-    tries: list[tuple[str, str | None, int | None, dict[str, Any]]] = [
-        ("quant", gpu, count, unquantised),
-        *((name, gpu, count, {**settings, name: None}) for name in ("batch", "seq") if (settings.get(name) or 1) > 1),
-        ("gpus", card, None, settings),
-    ]
-    found = []
-    for asked, on, number, rest in tries:
-        with suppress(InputError):  # a setting that cannot be solved for, such as the format in training
-            kept = {name: value for name, value in rest.items() if name != asked}
-            found.append(fit(architecture, on, count=number, solve=asked, **kept))
-    return [one for one in found if one.fits and one.solution and one.solution.value is not None]
+def _line(typed: dict[str, Any], change: Change) -> str:
+    """Return the command line with the changed settings."""
+    settings = dict(change.settings)
+    count, mesh = settings.pop("count", None), settings.pop("mesh", None)
+    if count:
+        settings |= {"gpu": f"{settings['gpu']}:{count}", "times": None}
+    return COMMANDS[0].line({**typed, **settings, **({"dp": mesh.dp} if mesh else {})})
 
 
 COMMANDS = (Command("fit", (MODEL, TIMES, *SETTINGS, *TABLE), run),)

@@ -1,0 +1,150 @@
+"""Search for changed settings with which a model fits, in the order of what they cost the user.
+
+Smaller steps and a quantised cache cost nothing or little. Weights in a smaller format lose quality, a smaller batch or
+a shorter context serves less, and more GPUs cost money. Formats of less than four bits per weight come last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import product
+from typing import Any
+
+from ..calc.memory.fit import Fit
+from ..calc.memory.number_formats import BITS_A_BYTE
+from ..calc.sharding import Mesh
+from ..core.architecture import Architecture
+from ..core.errors import InputError
+from ..core.record import record, remembered
+from ..core.setting import SCALES
+from .defaults import step_limit
+from .fit import check_fit, solve_gpus, solve_size, weight_bits
+
+MOST = 3  # changes
+STEPS = (2048, 512)  # tokens
+# weight formats that engines serve, in the order of the quality that they lose
+FORMATS = ("fp8", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "awq-int4-g128", "nvfp4", "mxfp4")
+LOW_FORMATS = ("q3_k_m", "iq3_m", "q2_k", "iq2_m", "iq2_xxs")
+SHORTEST = 8  # part of the context, as a divisor
+LOW_BITS = "low-bit weights"
+SERVING = (
+    ("step_tokens",), ("cache",), ("step_tokens", "cache"), ("weights",), ("batch",), ("seq",), ("gpus",),
+    ("cache", "weights"), ("cache", "batch"), ("cache", "seq"), ("weights", "batch"), ("weights", "seq"),
+    ("cache", "weights", "batch"), ("cache", "weights", "seq"), (LOW_BITS,), (LOW_BITS, "cache"),
+)  # fmt: skip
+TRAINING = (
+    ("loss",), ("recompute",), ("loss", "recompute"), ("batch",), ("seq",), ("gpus",), ("recompute", "batch"),
+    ("recompute", "seq"), ("loss", "recompute", "batch"), ("loss", "recompute", "seq"),
+)  # fmt: skip
+RECOMPUTE = ("none", "selective", "full")
+
+
+@record
+class Change:
+    """Changed settings with which a model fits, as arguments of ``fit``, and the fit check with these settings."""
+
+    settings: dict[str, Any]
+    fit: Fit
+
+
+@record
+class Search:
+    """A fit check that fails: the architecture, the GPU and its memory, and the arguments of ``memory``."""
+
+    architecture: Architecture
+    gpu: str
+    budget: dict[str, Any]
+    arguments: dict[str, Any]
+
+    def changes(self) -> Iterator[Change]:
+        """Yield the changes with which the model fits, cheapest first. No change contains another change."""
+        found: list[set[str]] = []
+        for names in TRAINING if self.arguments.get("mode") == "training" else SERVING:
+            own = {"weights" if name == LOW_BITS else name for name in names}
+            change = None if any(known <= own for known in found) else self._change(names)
+            if change:
+                found.append(own)
+                yield change
+
+    def _change(self, names: tuple[str, ...]) -> Change | None:
+        """Return the cheapest values of the settings ``names`` with which the model fits."""
+        with suppress(InputError):  # a setting that the model or the mesh does not allow
+            if names == ("gpus",):
+                return self._more_gpus()
+            if names in (("batch",), ("seq",)):
+                return self._smaller(*names)
+        for values in product(*map(self._values, reversed(names))):
+            keys = ("weights" if name == LOW_BITS else name for name in reversed(names))
+            change = self._check(dict(zip(keys, values, strict=True)))
+            if change:
+                return change
+        return None
+
+    def _check(self, settings: dict[str, Any]) -> Change | None:
+        with suppress(InputError):
+            if not self._fits_at_all(settings.get("weights")):
+                return None
+            found = check_fit(self.architecture, **self.budget, **{**self.arguments, **settings})
+            if found.fits and not getattr(found.result, "refusals", ()):
+                return Change(dict(reversed(settings.items())), found)
+        return None
+
+    def _fits_at_all(self, weights: str | None) -> bool:
+        """Return whether the smallest workload fits with the weights in this format, or in the present format."""
+        if self.arguments.get("mode") == "training":
+            return True
+        formats = {"weights": weights} if weights else {}
+        smallest = {**self.arguments, **formats, "batch": 1, "seq": 1, "step_tokens": 1}
+        return remembered(
+            self, "_smallest", weights, lambda: check_fit(self.architecture, **self.budget, **smallest).fits
+        )
+
+    def _more_gpus(self) -> Change | None:
+        found = solve_gpus(self.architecture, self.budget, self.arguments)
+        if found is None or found[0] <= self.budget["count"]:
+            return None
+        is_trained = self.arguments.get("mode") == "training" and self.arguments.get("mesh") not in (None, Mesh())
+        mesh = {"mesh": found[1].result.mesh} if is_trained else {}  # with more data-parallel ranks
+        return Change({"gpu": self.gpu, "count": found[0], **mesh}, found[1])
+
+    def _smaller(self, name: str) -> Change | None:
+        """Return the largest smaller batch, or the longest shorter context in thousands of tokens."""
+        asked = self.arguments.get(name) or 1
+        if asked == 1 or not self._fits_at_all(None):
+            return None
+        size, found = solve_size(name, self.architecture, self.budget, self.arguments)
+        if size is None or (name == "seq" and size * SHORTEST < asked):
+            return None
+        rounded = size - size % SCALES["k"] if name == "seq" and size > SCALES["k"] else size
+        return Change({name: size}, found) if rounded == size else self._check({name: rounded})
+
+    def _values(self, name: str) -> list[Any]:
+        """Return the values of a setting that need less memory than the present value, cheapest first."""
+        now = self.arguments.get(name)
+        if name == "step_tokens":
+            limit = step_limit(now, self.arguments.get("convention"))
+            return [steps for steps in STEPS if limit is None or steps < limit]
+        if name in ("batch", "seq"):
+            halves = ((now or 1) // 2**power for power in range(1, (now or 1).bit_length()))
+            return [size for size in halves if name == "batch" or size * SHORTEST >= (now or 1)]
+        if name == "recompute":
+            return list(RECOMPUTE[RECOMPUTE.index(now or "none") + 1 :])
+        if name == "loss":
+            return ["fused"] if now != "fused" else []
+        if name == "cache":
+            return ["fp8"] if now is None else []
+        return self._formats(FORMATS if name == "weights" else LOW_FORMATS)
+
+    def _formats(self, names: tuple[str, ...]) -> list[str]:
+        """Return the formats with fewer bits than the present weights that the GPUs can store in total.
+
+        Several GPUs run engines that have no formats of llama.cpp.
+        """
+        budget, dtype = self.budget, self.arguments.get("dtype", "bf16")
+        own = [tuple(self.arguments.get(name, ())) for name in ("only", "keep")]
+        total = (budget["memory_bytes"] - budget["reserve"]) * budget["count"] * BITS_A_BYTE
+        most = min(weight_bits(self.architecture, self.arguments.get("weights"), dtype, *own).bits - 1, total)
+        found = ((name, weight_bits(self.architecture, name, dtype, *own)) for name in names)
+        is_alone = budget["count"] == 1
+        return [name for name, weights in found if weights.bits <= most and (is_alone or not weights.is_llama_cpp)]
