@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..report import terminal
 from .commands import load
 from .help_text import COMPACTED, EXAMPLES, OPTIONS, OWN, PANELS
 from .spec import Command, Option
@@ -35,24 +36,21 @@ class Line(NamedTuple):
 
 def print_help(name: str, flags: Iterable[str] = ()) -> None:
     """Print the help of a command, of some of its options, of a group of commands, or of the program (no name)."""
-    import shutil
-
     from .output import write_text
 
-    columns = min(shutil.get_terminal_size().columns, WIDEST)
-    write_text(render_help(name, list(flags), columns))
+    write_text(render_help(name, list(flags), min(terminal.terminal_width(), WIDEST), terminal.is_coloured()))
 
 
-def render_help(name: str, flags: Sequence[str] = (), columns: int = STANDARD) -> str:
-    """Return the help in a number of columns."""
+def render_help(name: str, flags: Sequence[str] = (), columns: int = STANDARD, is_coloured: bool = False) -> str:
+    """Return the help in a number of columns, in colour or without."""
     if name not in COMMANDS:
-        page = _Page(columns)
+        page = _Page(columns, is_coloured)
         _add_group(page, name) if name else _add_program(page)
         return page.text()
     command = load(name)
     options = [command.options[flag] for flag in flags if flag in command.options]
     if options:
-        page = _Page(columns)
+        page = _Page(columns, is_coloured)
         _add_options(page, options)
         return page.text()
     for number in range(len(COMPACTED) + 1):
@@ -61,7 +59,7 @@ def render_help(name: str, flags: Sequence[str] = (), columns: int = STANDARD) -
         _add_command(page, command, compacted)
         if len(page.text().splitlines()) <= MOST_LINES:
             break
-    page = _Page(columns)
+    page = _Page(columns, is_coloured)
     _add_command(page, command, compacted)
     return page.text()
 
@@ -122,8 +120,9 @@ def _phrase(text: str) -> str:
 class _Page:
     """Parts of a help screen in a number of columns."""
 
-    def __init__(self, columns: int) -> None:
+    def __init__(self, columns: int, is_coloured: bool = False) -> None:
         self.columns = columns
+        self.is_coloured = is_coloured
         self.parts: list[RenderableType] = []
 
     def head(self, usage: str, text: str) -> None:
@@ -169,10 +168,13 @@ class _Page:
         self.parts.append("")
 
     def text(self) -> str:
-        """Render the page, with colours if standard output supports them."""
+        """Render the page."""
         from rich.console import Console
 
-        console = Console(width=self.columns, highlight=False, markup=False, emoji=False)
+        console = Console(
+            width=self.columns, force_terminal=self.is_coloured, color_system="standard" if self.is_coloured else None,
+            highlight=False, markup=False, emoji=False, legacy_windows=False,
+        )  # fmt: skip
         with console.capture() as captured:
             for part in self.parts:
                 console.print(part)

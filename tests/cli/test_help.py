@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -96,6 +97,17 @@ def test_help_is_asked_for_in_several_ways(line: str, capsys: Capture) -> None:
     printed = capsys.readouterr()
     assert printed.out.startswith(f"Usage: llmcalc {'fit MODEL' if 'fit' in line else 'presets '}")
     assert not printed.err
+
+
+def test_colour_follows_the_environment(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    texts = {}
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv("NO_COLOR", raising=False)
+        monkeypatch.setenv(name, "1")
+        assert main(["fit", "--help"]) == 0
+        texts[name] = capsys.readouterr().out
+    assert "\x1b[36m--gpu NAME[:N]" in texts["FORCE_COLOR"]
+    assert re.sub(r"\x1b\[\d*m", "", texts["FORCE_COLOR"]).split() == texts["NO_COLOR"].split()
 
 
 def test_the_long_text_of_an_option_is_printed(capsys: Capture) -> None:
