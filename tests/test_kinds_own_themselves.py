@@ -32,6 +32,7 @@ SHARED = {"d_model", "n_layers", "n_blocks"}  # sizes of a stack, and its number
 OTHERS = {
     "calc/": {"causal", "window", "chunk", "apart", "n_keys", "n_source"},
     "calc/kv_cache.py": {"conv", "kv"},
+    "calc/memory/eager_code.py": {*FUNCTIONS, "norm"},
     "calc/memory/fit.py": {"memory"},
     "calc/traffic.py": {"kernels"},
     "calc/memory/liveness.py": {"stream"},

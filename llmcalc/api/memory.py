@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..calc.kv_cache import state
+from ..calc.memory.eager_code import EagerCode
 from ..calc.memory.inference import InferenceMemory, Steps, inference_memory
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.memory.optimizer import Adapters, Recipe, StateRule
@@ -52,6 +53,8 @@ def memory(
     recompute: str | None = None,
     dropout: bool = False,
     loss: str | None = None,
+    scan: str | None = None,
+    expert_kernel: str | None = None,
     gradients: str | None = None,
     gradient_buffer: bool = False,
     master: bool = True,
@@ -92,6 +95,9 @@ def memory(
         recompute: training: activation recomputation, ``none`` (default), ``selective`` or ``full``.
         dropout: training: whether dropout is active.
         loss: training: ``eager`` (default), or ``fused`` for one kernel that turns logits into their gradient.
+        scan: training: ``eager`` (default), or ``fused`` for kernels that recompute the steps of a recurrence.
+        expert_kernel: training, with ``convention="torch"``: ``grouped`` (default), or ``loop`` to run one expert after
+            another, as with ``experts_implementation="eager"``.
         gradients: training: number format of the gradients (default: ``dtype``).
         gradient_buffer: training: whether one contiguous buffer holds the gradients, as in Megatron-LM.
         master: training: whether to keep an fp32 master copy of 16-bit weights.
@@ -115,7 +121,8 @@ def memory(
     check_memory_settings(
         mode=mode, weights=weights, only=only, keep=keep, cache=cache, page=page, prefill=prefill,
         step_tokens=step_tokens, beams=beams, optimizer=optimizer, attention=attention, recompute=recompute,
-        dropout=dropout, loss=loss, gradients=gradients, gradient_buffer=gradient_buffer, master=master, mesh=mesh,
+        dropout=dropout, loss=loss, scan=scan, expert_kernel=expert_kernel,
+        gradients=gradients, gradient_buffer=gradient_buffer, master=master, mesh=mesh,
         lora_rank=lora_rank, lora_targets=lora_targets,
     )  # fmt: skip
     if mode == "inference":
@@ -133,9 +140,10 @@ def memory(
     frozen = weight_formats(weights, number_format(dtype), only, keep) if weights else None
     recipe = _recipe(width, optimizer or "adamw", gradients or dtype, master and not adapters, convention)
     recipe = changed(recipe, adapters=adapters, frozen_weights=frozen, contiguous_gradient_buffer=gradient_buffer)
+    code = eager_code(architecture, expert_kernel) if convention == "torch" else EagerCode()
     policy = ActivationPolicy(
         attention or "flash", recompute or "none", dropout, width, recipe.gradient_bytes, convention, adapters,
-        loss or "eager",
+        loss or "eager", scan or "eager", code=code,
     )  # fmt: skip
     return parallel_memory(architecture, workload, policy, recipe, mesh or Mesh())
 
@@ -211,6 +219,17 @@ def _recipe(width: int, optimizer: str, gradients: str, master: bool, convention
         return Recipe(f"torch {optimizer}", width, width, 0, tuple(changed(rule, bytes=width) for rule in states), 2)
     copy = entry["master"] if master and width < entry["master"] else 0
     return Recipe(optimizer, width, number_format(gradients).bits // BITS_A_BYTE, copy, states)
+
+
+def eager_code(architecture: Architecture, expert_kernel: str | None = None) -> EagerCode:
+    """Return what is known about the eager code of an architecture's model type, or of its layout in transformers.
+
+    Only a loop over experts saves tensors when it adds their outputs.
+    """
+    facts: dict[str, dict[str, str]] = table("eager")
+    names = (architecture.inputs.get("model_type"), (architecture.layout or "").split(".")[0])
+    code = EagerCode(**next((facts[name] for name in names if name in facts), {}))
+    return code if expert_kernel == "loop" else changed(code, combine="")
 
 
 def _adapters(architecture: Architecture, rank: int | None, targets: Iterable[str]) -> Adapters | None:

@@ -47,6 +47,8 @@ TRAINING = (
     RECOMPUTE,
     Setting("dropout", bool, False, step="training"),
     Setting("loss", choices=("eager", "fused"), step="training"),
+    Setting("scan", choices=("eager", "fused"), step="training"),
+    Setting("expert_kernel", choices=("grouped", "loop"), step="training"),
     GRADIENTS,
     Setting("gradient_buffer", bool, False, step="training"),
     Setting("master", bool, True, step="training"),

@@ -60,6 +60,8 @@ PANELS = {
         --recompute WHAT  none, selective or full
         --attention flash|eager  attention kernel
         --cross-entropy HOW  eager (separate operations) or fused
+        --scan HOW  recurrences: eager (default) or fused
+        --expert-kernel HOW  torch: grouped (default) or loop
         --gradients FORMAT  bf16, fp16 or fp32
         --gradient-buffer  contiguous gradients, as in Megatron-LM
         --dropout --no-master  dropout on; no fp32 master weights

@@ -112,7 +112,12 @@ FUNCTIONS: dict[str, Function] = {
     "rope": Function(1 + 1 + 1, "nothing", "two products and a sum with the tables of sines and cosines"),
     "top_k": Function(1, "nothing", "at least one comparison per entry"),
     # recurrences, per element of the state and token
-    "selective_scan": Function(2 + 2 + 2 + 2, "inputs", "exp(ΔA), ΔB·x, state·Ā + input, state·C summed"),
+    "selective_scan": Function(
+        2 + 2 + 2 + 2,
+        "inputs",
+        "exp(ΔA), ΔB·x, state·Ā + input, state·C summed",
+        "inputs input32 hidden32 hidden32 hidden32",
+    ),
     "gated_delta": Function(1 + 2 + 2 + 2, "inputs", "decay, read, outer-product write, read"),
     "rg_lru": Function(3 + 1 + 2, "inputs", "root of 1 - a², product with the input, state·a + input"),
     "matrix_wkv": Function(

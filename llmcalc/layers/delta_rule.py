@@ -119,6 +119,9 @@ class Kda(Layer):
     activation: str = "silu"
 
     KIND: ClassVar[str] = "kda"
+    AXES: ClassVar[str] = """
+    zr  n_solved  elements of a chunk's system that forward substitution copies
+    """
     PARALLEL: ClassVar[Parallel] = Parallel(tensor="vh", whole="rank K dk dv")
     ROLES: ClassVar[Roles] = Roles(heads="n_heads", head_widths="d_head", chunks="chunk")
     IS_RECURRENT: ClassVar[bool] = True
@@ -128,6 +131,8 @@ class Kda(Layer):
     def declare(self) -> Declaration:
         """Declare the input projections, convolutions, chunked delta rule, gated norm and output projection."""
         declaration = _declaration(self, {"vh": self.n_heads, "dk": self.d_head, "dv": self.d_head}, "vh")
+        copied = sum(row + row**2 for row in range(1, self.chunk))  # each row and the block above
+        declaration.axes |= {"y": "ceil(q, Z)", "zr": copied}
         for name, width in (("q", "dk"), ("k", "dk"), ("v", "dv")):
             declaration.weights(f"w{name}[d | vh {width}]", f"conv_{name}[vh {width}; K]")
         declaration.axes |= {"rank": self.gate_rank} if self.gate_rank else {}
@@ -176,11 +181,8 @@ def _project(keys: str, activation: str, bias: bool = False) -> list[str]:
 def _rule(keys: str, gate: str, *, decay_per_channel: bool) -> list[str]:
     """Return the equations of the gated delta rule, the norm, the output gate and the output projection."""
     shared = "" if keys == "vh" else f"{keys}:vh "
-    inner, outer = (" elementwise", "") if decay_per_channel else ("", " elementwise")
-    within = [f"ut[b qz vh z] = kb[b qz vh dk] k[b z {keys} dk] | {shared}prefill scan{inner}"]
-    within += [] if decay_per_channel else ["ut[b qz vh z] = mul(ut, decay) | prefill scan"]
-    within += [f"s[b qz vh z] = q[b qz {keys} dk] k[b z {keys} dk] | {shared}prefill scan{inner}"]
-    within += [] if decay_per_channel else ["s[b qz vh z] = mul(s, decay) | prefill scan"]
+    within = _channel_decays() if decay_per_channel else _head_decays(keys, shared)
+    outer = "" if decay_per_channel else " elementwise"
     return [
         "vb[b q vh dv] = mul(v, beta) | prefill scan",
         "kb[b q vh dk] = mul(k, beta) | prefill scan",
@@ -189,6 +191,8 @@ def _rule(keys: str, gate: str, *, decay_per_channel: bool) -> list[str]:
         f"w[b qz vh dk] = ut[b qz vh z] kb[b z vh dk] | prefill scan{outer}",
         "old[b qz vh dv] = w[b qz vh dk] S[b vh dk dv] | prefill scan",
         "u[b qz vh dv] = add(u, old) | prefill scan",
+        f"q[b qz {keys} dk] = scale(q) | prefill scan torch",  # times the decay
+        f"k[b qz {keys} dk] = scale(k) | prefill scan torch",
         f"o[b qz vh dv] = q[b qz {keys} dk] S[b vh dk dv] | {shared}prefill scan",
         "oi[b qz vh dv] = s[b qz vh z] u[b z vh dv] | prefill scan",
         "o[b qz vh dv] = add(o, oi) | prefill scan",
@@ -198,4 +202,32 @@ def _rule(keys: str, gate: str, *, decay_per_channel: bool) -> list[str]:
         f"gz[b q vh dv] = {gate}(z)",
         "o[b q vh dv] = mul(o, gz)",
         "y[b q d] = o[b q vh dv] wo[vh dv d]",
+    ]
+
+
+def _head_decays(keys: str, shared: str) -> list[str]:
+    """Return the products of keys with keys and queries within a chunk, with one decay per head."""
+    return [
+        "decay[b qz vh z] = exp(a) | prefill scan torch",
+        f"ut[b qz vh z] = kb[b qz vh dk] k[b z {keys} dk] | {shared}prefill scan",
+        "ut[b qz vh z] = mul(ut, decay) | prefill scan",
+        f"s[b qz vh z] = q[b qz {keys} dk] k[b z {keys} dk] | {shared}prefill scan",
+        "s[b qz vh z] = mul(s, decay) | prefill scan",
+    ]
+
+
+def _channel_decays() -> list[str]:
+    """Return the products of keys with keys and queries within a chunk, with one decay per channel.
+
+    PyTorch computes them with one tensor per pair of tokens and channel, and solves the system row by row.
+    """
+    return [
+        "ut[b qz vh z] = kb[b qz vh dk] k[b z vh dk] | prefill scan elementwise model",
+        "s[b qz vh z] = q[b qz vh dk] k[b z vh dk] | prefill scan elementwise model",
+        "decay[b qz vh z dk] = exp(a) | prefill scan torch",
+        "kk[b qz vh z dk] = mul(k, decay) | prefill scan torch",
+        "ut[b qz vh z] = kb[b qz vh dk] kk[b qz vh z dk] | prefill scan elementwise torch",
+        "rows[b y vh zr] = keep(ut) | prefill scan torch",
+        "qk[b qz vh z dk] = mul(q, decay) | prefill scan torch",
+        "s[b qz vh z] = qk[b qz vh z dk] k[b z vh dk] | prefill scan elementwise torch",
     ]

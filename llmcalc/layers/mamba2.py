@@ -124,15 +124,22 @@ class Mamba2(Layer):
 
 
 _SCAN = [
+    "z[b q H P] = keep(z) | prefill torch",  # the convolution reads a view of the whole projection
     "ud[b q H P] = mul(u, dt) | prefill scan",
+    "u[b q H P] = keep(u) | prefill scan torch",  # PyTorch copies it for the product with D
+    "decay[b qz H z] = exp(dt) | prefill scan torch",
     "s[b qz H z] = C[b qz G N] B[b z G N] | G:H prefill scan",
     "m[b qz H z] = mul(s, decay) | prefill scan",
     "yd[b qz H P] = m[b qz H z] ud[b z H P] | prefill scan",
+    "B[b q H N] = gather(B) | prefill scan torch",
+    "ud[b q H P] = scale(ud) | prefill scan torch",  # another order of axes
+    "C[b q G N] = scale(C) | prefill scan torch",
     "Bd[b qz H N] = mul(B, decay) | prefill scan",
     "hc[b y H P N] = Bd[b qz H N] ud[b qz H P] | y:qz prefill scan",
     "h[b y H P N] = gated_delta(hc) | prefill scan model",
     "h[b yt H P N] = decay[b ys yt H] hc[b ys H P N] | prefill scan torch",
     "yo[b qz H P] = C[b qz G N] h[b y H P N] | G:H y:qz prefill scan",
+    "yo[b qz H P] = keep(yo) | prefill scan torch",
     "y[b q H P] = add(yd, yo) | prefill scan",
     "h[b q H P N] = selective_scan(u, dt, B, A_log) | decode",
     "y[b q H P] = h[b q H P N] C[b q G N] | G:H decode",

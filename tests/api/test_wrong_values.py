@@ -75,6 +75,7 @@ SERVED: dict[str, Case] = {
 TRAINED: dict[str, Case] = {
     "optimizer": ("name", "sgd", TRAINING), "attention": ("name", "eager", TRAINING),
     "recompute": ("name", "full", TRAINING), "dropout": ("flag", True, TRAINING), "loss": ("name", "fused", TRAINING),
+    "scan": ("name", "fused", TRAINING), "expert_kernel": ("name", "loop", TRAINING),
     "gradients": ("name", "fp32", TRAINING), "gradient_buffer": ("flag", True, TRAINING),
     "master": ("flag", False, TRAINING), "lora_rank": ("count", 7, TRAINING), "lora_targets": ("names", ["wq"], LORA),
 }  # fmt: skip

@@ -19,6 +19,7 @@ from ..walk import Conventions, executed
 from .saved_tensors import MASK_BYTES, ActivationPolicy, Recorder, TensorVersions
 
 SOURCE = "src"  # the encoder's output
+RESIDUAL = "r"  # the residual stream, in layers that scale it
 STREAM = "stream#in"  # the input of a segment
 
 
@@ -35,6 +36,7 @@ class Liveness(Recorder):
         self.outputs: set[str] = set()  # sub-layer and head outputs, whose gradients come from outside
         self.stream_outputs: set[str] = set()  # outputs whose gradient is the gradient of the residual stream
         self.stream_bytes = 0
+        self.residual = STREAM  # the input of the current sub-layer
         self.n_names = 0
 
     def block(self, block: Block, stream: str) -> str:
@@ -67,6 +69,7 @@ class Liveness(Recorder):
 
     def sublayer(self, sublayer: Sublayer, stream: str) -> str:
         """Traverse the norms, parallel branches and residual addition of a sub-layer."""
+        self.residual = stream
         stream = self.new_name("concatenated") if sublayer.concat_input else stream
         normed = self.layer(sublayer.pre, stream) if sublayer.pre else stream
         out = ""
@@ -102,7 +105,10 @@ class Liveness(Recorder):
 
     def declaration(self, declaration: Declaration, x: str, place: str, unnormed: str) -> str:
         """Traverse a declaration and its inner layers, and return the name of the last output tensor."""
-        versions = TensorVersions(self, declaration, place, {"x": x, "unnormed": unnormed, "first": STREAM})
+        names = {"x": x, "unnormed": unnormed, "first": STREAM}
+        if RESIDUAL in getattr(declaration.layer, "EXTERNAL_TENSORS", ()):
+            names[RESIDUAL] = self.residual
+        versions = TensorVersions(self, declaration, place, names)
         self.parts(versions, after_equations=False)
         for equation in executed(declaration, self.conventions):
             versions.equation(equation)

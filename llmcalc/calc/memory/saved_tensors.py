@@ -18,6 +18,7 @@ from ...core.ledger import elements
 from ...core.record import record
 from ..sharding import Mesh
 from ..walk import extent
+from .eager_code import SOFTMAX, EagerCode
 from .optimizer import Adapters
 
 MASK_BYTES, BF16_BYTES, FP32_BYTES = 1, 2, 4
@@ -36,6 +37,7 @@ class ActivationPolicy:
             and overwrites them with their gradient).
         scan: ``eager`` (intermediates of chunked recurrences are stored) or ``fused`` (only inputs are stored).
         serving: whether an engine's kernels also select cached tokens without storing all of their scores.
+        code: facts about the eager implementation. They apply only to the convention ``torch``.
     """
 
     attention: str = "flash"
@@ -48,6 +50,7 @@ class ActivationPolicy:
     loss: str = "eager"
     scan: str = "eager"
     serving: bool = False
+    code: EagerCode = EagerCode()
 
 
 class SavedTensor(NamedTuple):
@@ -132,10 +135,14 @@ class TensorVersions:
         self.recorder, self.declaration, self.place = recorder, declaration, place
         self.weights = {tensor.name: tensor for tensor in declaration.tensors}
         self.versions = versions | {name: f"{EARLIER_LAYER}.{name}" for name in declaration.elsewhere}
-        self.axes: dict[str, tuple[str, ...]] = {"x": ("b", "q", "d")}
+        self.axes: dict[str, tuple[str, ...]] = dict.fromkeys(
+            ("x", "r") if "r" in versions else ("x",), ("b", "q", "d")
+        )
         self.fused: set[str] = set()  # tensors that a fused kernel never stores
         self.from_weights: set[str] = set()  # elementwise functions of weights
         self.fp32_gradients: set[str] = set()
+        self.unconverted: set[str] = set()  # attention weights computed in the number format of the model
+        self.has_weights = False  # whether a softmax has been traversed
         self.key_axes = {"k", "s"}  # axes of cached tokens
         self.last = versions["x"]
 
@@ -153,8 +160,15 @@ class TensorVersions:
             self.from_weights.add(equation.out.name)  # cheap to recompute from the weights
         elif "nograd" not in equation.tags:
             self.save(equation, out, fused)
+            if policy.convention == "torch" and policy.code.saves_projection(equation, self.declaration):
+                self.recorder.save(out, self.recorder.size(equation.out.axes, self.declaration, policy.bytes))
         self.recorder.steps.append(self.step(equation, out, fused))
-        if equation.function == "cast" and policy.bytes == FP32_BYTES:
+        if equation.function in SOFTMAX:
+            self.has_weights = True
+            self.unconverted |= {equation.out.name} if "output" in self.words(equation).split() else set()
+        if equation.function == "cast" and (
+            policy.bytes == FP32_BYTES or equation.operands[0].name in self.unconverted
+        ):
             out = self.versions.get(equation.operands[0].name, out)
         if self.is_alias(equation):
             out = self.versions[equation.operands[0].name]
@@ -190,17 +204,30 @@ class TensorVersions:
             if not (self.is_frozen(equation) or self.is_position_product(equation)):
                 for operand in equation.operands:
                     if not (fused and operand.name in self.fused):
-                        self.save_operand(operand, equation)
+                        self.save_operand(operand, equation, width=self.operand_width(equation))
             return
-        function, torch = FUNCTIONS[equation.function], self.recorder.policy.convention == "torch"
+        function = FUNCTIONS[equation.function]
         if fused:  # the kernel recomputes everything else from its inputs
             for operand in equation.operands if function.saves != "nothing" else ():
                 if operand.name not in self.fused:
                     self.save_operand(operand, equation)
             return
-        words = function.torch if torch and function.torch is not None else function.saves
-        for number, word in enumerate(words.split()):
+        for number, word in enumerate(self.words(equation).split()):
             self.save_word(word, number, equation, out)
+
+    def words(self, equation: Equation) -> str:
+        """Return what autograd saves for a function, in the words of ``core/functions.py``."""
+        function, policy = FUNCTIONS[equation.function or ""], self.recorder.policy
+        if policy.convention != "torch":
+            return function.saves
+        own = policy.code.words(equation, self.declaration)
+        return own or (function.saves if function.torch is None else function.torch)
+
+    def operand_width(self, equation: Equation) -> int:
+        """Return the number of bytes per element of the operands that an equation saves."""
+        policy, before = self.recorder.policy, not self.has_weights
+        in_fp32 = policy.code.has_fp32_operands(equation, self.declaration, before_softmax=before)
+        return FP32_BYTES if in_fp32 and policy.convention == "torch" else policy.bytes
 
     def is_position_product(self, equation: Equation) -> bool:
         """Return whether an equation multiplies by a constant position table and therefore saves no operands."""
@@ -225,26 +252,32 @@ class TensorVersions:
 
     def save_word(self, word: str, number: int, equation: Equation, out: str) -> None:
         """Save the tensors specified by one word in a function's ``saves``."""
-        recorder, axes, width = self.recorder, equation.out.axes, self.recorder.policy.bytes
+        recorder, axes, width = self.recorder, equation.out.axes, self.operand_width(equation)
         first = equation.operands[0] if equation.operands else equation.out
         if word == "inputs":
             for operand in equation.operands:
-                self.save_operand(operand, equation)
-        elif word == "input" or (word == "input32" and width == FP32_BYTES):
-            self.save_operand(first, equation, axes)
+                self.save_operand(operand, equation, width=width)
+        elif word == "input" or (word == "input32" and recorder.policy.bytes == FP32_BYTES):
+            self.save_operand(first, equation, axes, width)
         elif word != "nothing":
             name, rows, element_bytes = {
-                "input32": (f"{out}:input32", axes, FP32_BYTES),
-                "output": (out, axes, width),
-                "output32": (out if width == FP32_BYTES else f"{out}:32", axes, FP32_BYTES),
+                "input32": (f"{out}:input32", first.axes or self.axes.get(first.name) or axes, FP32_BYTES),
+                "output": (out if width == recorder.policy.bytes else f"{out}:32", axes, width),
+                "output32": (out if recorder.policy.bytes == FP32_BYTES else f"{out}:32", axes, FP32_BYTES),
                 "hidden": (f"{out}:{number}", axes, width),
+                "hidden32": (f"{out}:{number}", axes, FP32_BYTES),
                 "row": (f"{out}:{number}", equation.rows, FP32_BYTES),
                 "mask": (f"{out}:mask", axes, MASK_BYTES),
             }[word]
             recorder.save(name, recorder.size(rows, self.declaration, element_bytes))
 
-    def save_operand(self, operand: Operand, equation: Equation, default_axes: tuple[str, ...] = ()) -> None:
-        """Save an operand unless it is a weight. ``default_axes`` apply if the operand has no explicit axes."""
+    def save_operand(
+        self, operand: Operand, equation: Equation, default_axes: tuple[str, ...] = (), width: int = 0
+    ) -> None:
+        """Save an operand unless it is a weight. ``default_axes`` apply if the operand has no explicit axes.
+
+        If the operand is converted first, ``width`` is the number of bytes per element of the copy.
+        """
         if self.is_from_weights(operand):
             return
         axes = operand.axes or self.axes.get(operand.name) or default_axes
@@ -254,15 +287,19 @@ class TensorVersions:
         new = operand.name if operand.name == "src" else f"{self.place}.{operand.name}"
         name = self.versions.setdefault(operand.name, new)
         recorder = self.recorder
+        full = axes if operand.name == "x" else self.axes.get(operand.name, axes)  # a loop may read slices
         for inner, outer in equation.select:
-            if inner in axes and recorder.policy.convention == "torch":  # key/value heads repeated for query heads
-                repeated = tuple(outer if axis == inner else axis for axis in axes)
+            heads = isinstance(self.declaration.axes.get(inner), int)  # not the chunks of a scan
+            if heads and inner in axes and recorder.policy.convention == "torch":  # repeated for query heads
+                repeated, whole = (tuple(outer if axis == inner else axis for axis in each) for each in (axes, full))
                 if recorder.size(repeated, self.declaration, 1) >= recorder.size(axes, self.declaration, 1):
-                    name, axes = f"{name}:repeated", repeated
+                    name, axes, full = f"{name}:repeated", repeated, whole
         if name in (f"{EARLIER_LAYER}.{other}" for other in self.declaration.elsewhere):
             return
-        full = axes if operand.name == "x" else self.axes.get(operand.name, axes)  # a loop may read slices
-        sizes = (recorder.size(each, self.declaration, recorder.policy.bytes) for each in (axes, full))
+        width = width or recorder.policy.bytes
+        if width != recorder.policy.bytes:
+            name = f"{name}:32"
+        sizes = (recorder.size(each, self.declaration, width) for each in (axes, full))
         # the first equation may read only one of several residual streams
         recorder.save(name, max(sizes), fixed_size=operand.name != "x")
 
@@ -288,7 +325,7 @@ class TensorVersions:
         fused = fused or (self.recorder.policy.serving and "nograd" in equation.tags)
         if fused and {"q"} < set(axes) and set(axes) & self.key_axes:
             return 0
-        if equation.function == "softmax_fp32":
+        if equation.function in SOFTMAX and "output32" in self.words(equation):
             self.fp32_gradients.add(version)
         width = FP32_BYTES if version in self.fp32_gradients else self.recorder.policy.bytes
         return self.recorder.size(axes, self.declaration, width)

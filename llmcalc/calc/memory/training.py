@@ -15,6 +15,7 @@ from ..params import params
 from ..sharding import Mesh
 from ..walk import Conventions, executed_stacks
 from . import zero
+from .eager_code import FP32
 from .liveness import STREAM, Liveness, label
 from .optimizer import Recipe
 from .saved_tensors import FP32_BYTES, WIDTH, ActivationPolicy
@@ -234,7 +235,8 @@ def _loss(stack: Stack, trace: Liveness, policy: ActivationPolicy) -> Loss | Non
     declaration = next((declaration for declaration in declarations if declaration.logits), None)
     if declaration is None:
         return None
-    width = FP32_BYTES if declaration.logits == "fp32" else policy.bytes
+    in_fp32 = (policy.convention == "torch" and policy.code.loss) or declaration.logits
+    width = FP32_BYTES if in_fp32 == FP32 else policy.bytes
     fused = policy.loss == "fused"
     rows = "o" if isinstance(declaration.axes.get("o"), int) else "q"  # some heads have a fixed number of positions
     axes = ("b", rows, *("nc" for axis in declaration.axes if axis == "nc"), "V")

@@ -55,7 +55,9 @@ _KERNELS = [
     "f[b q g K] = softmax(f)",
 ]
 _MIX = [
-    "oc[b q h e] = c[b q h e] f[b q g K] | g:h",
+    "oc[b q h e] = c[b q h e] f[b q g K] | g:h model",
+    "cu[b q h e K] = gather(c) | torch",  # PyTorch unfolds the window of each token
+    "oc[b q h e] = cu[b q h e K] f[b q g K] | g:h torch",
     "s[b h q k] = q[b q h e] k[b k h e]",
     "s[b h q k] = scale(s)",
     "p[b h q k] = softmax(s)",

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ....core.declaration import Declaration
 from ....core.record import record
-from ....layers._attention_parts import inherit_docs
+from ....layers._attention_parts import add_softmax, inherit_docs
 from ....layers.attention import Attention
 
 
@@ -47,11 +47,16 @@ class DifferentialAttention(Attention):
         declaration.weights(*(f"lambda_{name}[e]" for name in names), unused=self.unused)
 
     def _sum(self) -> list[str]:
-        """Apply a head's attention weights to both values of its pair. PyTorch computes the scores twice."""
-        keys = self._keys()
+        """Apply a head's attention weights to both values of its pair. PyTorch computes the weights twice."""
+        keys, in_fp32 = self._keys(), bool(self.implementation and self.implementation.softmax_in_fp32)
+        second = [line for line in add_softmax(f"b h q {keys}", "s", in_fp32, "p2") if "model" not in line.split()]
         return [
             f"both[b {keys} pg pv v] = copy(v)",
+            "q[b q h e] = scale(q) | core torch",  # other tensors with the same values
+            f"k[b {keys} g e] = scale(k) | core torch",
             f"{self._product()} torch",
+            *(line if "torch" in line.split() else f"{line} torch" for line in second),
+            f"p2[b h q {keys}] = keep(p2) | core torch",
             f"o[b q h pv v] = p[b h q {keys}] both[b {keys} pg pv v] | pg:h core",
         ]
 

@@ -1,0 +1,130 @@
+"""Facts about an eager implementation that determine which tensors autograd saves.
+
+The facts of a model type are measured in transformers (``data/eager.yaml``). They name number formats and saved tensors
+in the words of ``core/functions.py``, so they don't depend on the sizes of a model.
+"""
+
+from __future__ import annotations
+
+from ...core.declaration import Declaration
+from ...core.equation import Equation
+from ...core.record import record
+from ...core.traits import HEAD, NORM, ROUTER
+
+FP32 = "fp32"
+SOFTMAX = {"softmax", "softmax_fp32"}
+SCORES = {"softmax", "sigmoid", "sqrt_softplus"}  # of routers
+UNIT = "l2norm"  # of queries and keys in a recurrence
+NORMS = {"rmsnorm", "layernorm"}
+ACTIVATIONS = {"relu", "relu2", "gelu", "gelu_tanh", "gelu_new", "quick_gelu", "silu", "xielu"}
+PROJECTED, GATED = ("g", "u", "a"), "m"  # the gate, the up-projection and the activation of experts, and the product
+GATE, GATED_NORM = "gz", "norm"  # the output gate of a recurrent layer, and the weight of its norm
+
+
+@record
+class EagerCode:
+    """How an eager implementation computes its modules. Empty values mean that nothing is known.
+
+    Attributes:
+        scores: number format of queries and keys in their product: ``fp32`` or ``compute``, the format of the model.
+        scan: number format of a chunked recurrence.
+        loss: number format of the logits in the loss.
+        softcap: number format of the soft cap of the logits.
+        softmax: tensors saved between the two products of attention.
+        combine: tensors saved when a loop over experts adds their outputs. Grouped kernels save none.
+        norm, plain_norm: tensors saved by a norm between layers, with and without a weight.
+        qk_norm, plain_qk_norm: tensors saved by a norm within an attention layer.
+        mixer_norm: tensors saved by a norm of a recurrent model.
+        gated_norm: tensors saved by a norm within a recurrent layer, including those of the output gate.
+        activation: tensors saved by the activation function of a feed-forward layer.
+        gate: tensors saved when the gate of experts multiplies their hidden values. The input is the projection.
+        router: tensors saved by a router. ``score`` and ``score32`` have the size of its scores.
+    """
+
+    scores: str = ""
+    scan: str = ""
+    loss: str = ""
+    softcap: str = ""
+    softmax: str = ""
+    combine: str = ""
+    norm: str = ""
+    plain_norm: str = ""
+    qk_norm: str = ""
+    plain_qk_norm: str = ""
+    mixer_norm: str = ""
+    gated_norm: str = ""
+    activation: str = ""
+    gate: str = ""
+    router: str = ""
+
+    def words(self, equation: Equation, declaration: Declaration) -> str:
+        """Return what autograd saves for a function of a layer, or an empty string if nothing is known."""
+        function, layer = equation.function or "", declaration.layer
+        if is_router(equation, declaration):
+            return self._router_scores() if function in SCORES and self.router else ""
+        if self.gated_norm and is_gated_norm(equation, declaration):
+            return self.gated_norm if function in NORMS else "nothing"
+        if function in NORMS:
+            return self._norm(layer is not None and layer.NUMBER_CLASS == NORM, len(equation.operands) == 1)
+        is_feed_forward = layer is not None and layer.IS_FEED_FORWARD
+        if function in SOFTMAX and ("core" in equation.tags or "h" in equation.out.axes):
+            return self.softmax
+        if self.gate and is_gating(equation, declaration):
+            hidden = [word for word in self.gate.split() if word != "input"]
+            return " ".join(hidden) if equation.out.name == GATED and hidden else "nothing"
+        if function in ACTIVATIONS and is_feed_forward:
+            return self.activation
+        if function == "add" and declaration.routed_experts and "j" in equation.operands[0].axes:
+            return {"output": "inputs", "output32": "input32"}.get(self.combine, "")
+        if function == "softcap" and layer is not None and layer.NUMBER_CLASS == HEAD:
+            return {FP32: "output32", "compute": "output"}.get(self.softcap, "")
+        return ""
+
+    def _router_scores(self) -> str:
+        """Return what autograd saves for the scores of a router."""
+        words = {"score": "hidden", "score32": "hidden32"}
+        return " ".join(words[word] for word in self.router.split() if word in words) or "nothing"
+
+    def _norm(self, between_layers: bool, plain: bool) -> str:
+        """Return what autograd saves for a norm."""
+        if between_layers:
+            return (plain and self.plain_norm) or self.norm or self.mixer_norm
+        return (plain and self.plain_qk_norm) or self.qk_norm or self.mixer_norm
+
+    def saves_projection(self, equation: Equation, declaration: Declaration) -> bool:
+        """Return whether the gate of experts saves the result of an equation."""
+        return "input" in self.gate and equation.function is None and is_gating(equation, declaration)
+
+    def has_fp32_operands(self, equation: Equation, declaration: Declaration, *, before_softmax: bool) -> bool:
+        """Return whether the code converts the operands of an equation to fp32."""
+        layer = declaration.layer
+        is_unit = equation.function == UNIT and layer is not None and layer.IS_RECURRENT
+        if self.scan == FP32 and ("scan" in equation.tags or is_unit):
+            return True
+        if equation.function is not None:
+            return False
+        is_score = before_softmax and "core" in equation.tags
+        return (is_score and self.scores == FP32) or (is_router(equation, declaration) and "input32" in self.router)
+
+
+def is_router(equation: Equation, declaration: Declaration) -> bool:
+    """Return whether an equation is part of a router."""
+    return declaration.components.get(equation.text) == ROUTER
+
+
+def is_gating(equation: Equation, declaration: Declaration) -> bool:
+    """Return whether an equation computes the gate or the up-projection of experts, or multiplies them."""
+    layer, is_bounded = declaration.layer, any("clamp(" in line for line in declaration.lines)
+    if layer is None or not layer.IS_FEED_FORWARD or not (declaration.routed_experts or is_bounded):
+        return False
+    has_gate = any(tensor.name == "wg" for tensor in declaration.tensors)
+    return has_gate and equation.out.name in (*PROJECTED, GATED) and not is_router(equation, declaration)
+
+
+def is_gated_norm(equation: Equation, declaration: Declaration) -> bool:
+    """Return whether an equation is part of the norm or the output gate of a recurrent layer."""
+    if declaration.layer is None or not declaration.layer.IS_RECURRENT:
+        return False
+    names = {equation.out.name, *(operand.name for operand in equation.operands)}
+    has_norm = any(tensor.name == GATED_NORM for tensor in declaration.tensors)
+    return has_norm and not names.isdisjoint((GATE, GATED_NORM))

@@ -1,0 +1,143 @@
+"""Facts about transformers' eager code: they have known words, and each changes the saved tensors that it describes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+import llmcalc
+from llmcalc.api.memory import eager_code
+from llmcalc.calc.memory.eager_code import EagerCode
+from llmcalc.calc.memory.saved_tensors import ActivationPolicy
+from llmcalc.calc.memory.training import saved_tensors
+from llmcalc.calc.sharding import Mesh
+from llmcalc.core.architecture import Architecture, Block, Branch, Named, Run, Stack, Sublayer
+from llmcalc.core.layer import Layer
+from llmcalc.core.record import fields
+from llmcalc.core.workload import Workload
+from llmcalc.data import table
+from llmcalc.importers.hf import family_table
+from llmcalc.layers.attention import Attention
+from llmcalc.layers.embedding import Embedding
+from llmcalc.layers.head import Head
+from llmcalc.layers.mlp import Mlp
+from llmcalc.layers.moe import Moe
+from llmcalc.layers.norm import Norm
+from llmcalc.layers.parts.implementation import Implementation
+from llmcalc.layers.parts.qk_norm import QkNorm
+
+B, Q, D, F, V, H, G, E, X, K = 2, 5, 7, 17, 31, 6, 3, 11, 13, 3
+TOKENS, SCORES = B * Q, B * Q * Q * H
+FORMATS = {"", "fp32", "compute"}
+WORDS = {
+    "input",
+    "input32",
+    "output",
+    "output32",
+    "hidden",
+    "hidden32",
+    "row",
+    "score",
+    "score32",
+    "weight",
+    "weight32",
+}
+
+
+def saved(layer: Layer, code: EagerCode, norm: Norm | None = None, **policy: Any) -> Counter[int]:
+    """Number of saved tensors by size in bytes."""
+    parts = (Sublayer("part", (Branch("part", layer),), pre=norm),)
+    ends = ((Named("token", Embedding(V, D)),), (Named("head", Head(V, D)),))
+    stack = Stack("decoder", D, ends[0], (Run(Block("block", parts), 1),), ends[1], "decoder")
+    rule = ActivationPolicy(**{"attention": "eager", "convention": "torch", "code": code, **policy})
+    found = saved_tensors(Architecture("small", (stack,)), Workload(batch=B, seq=Q, mode="train"), rule, Mesh())
+    return Counter(size for _, size in found)
+
+
+def change(layer: Layer, pre: Norm | None = None, /, **facts: str) -> dict[int, int]:
+    """Saved tensors that facts add (positive) or remove (negative), by size in bytes."""
+    with_facts, without = saved(layer, EagerCode(**facts), pre), saved(layer, EagerCode(), pre)
+    return {size: count for size in with_facts | without if (count := with_facts[size] - without[size])}
+
+
+def test_every_fact_is_known() -> None:
+    names = {field.name for field in fields(EagerCode)}
+    for model_type, facts in table("eager").items():
+        assert facts.keys() <= names, model_type
+        for site, fact in facts.items():
+            assert fact in FORMATS if site in ("scores", "scan", "loss", "softcap") else set(fact.split()) <= WORDS, (
+                model_type
+            )
+    assert len(table("eager")) > 200
+
+
+def test_facts_of_types_are_those_of_models_that_can_be_read() -> None:
+    assert set(table("eager")) <= set(family_table.names())
+
+
+@pytest.mark.parametrize("cast", [True, False])
+def test_an_fp32_softmax_saves_its_output_and_the_converted_weights(cast: bool) -> None:
+    layer = Attention(D, H, G, E, implementation=Implementation(softmax_in_fp32=cast))
+    sizes = {each: saved(layer, EagerCode(softmax=each)) for each in ("output", "output32")}
+    assert (sizes["output"][2 * SCORES], sizes["output"][4 * SCORES]) == (1, 0)
+    assert (sizes["output32"][2 * SCORES], sizes["output32"][4 * SCORES]) == (1, 1)
+
+
+def test_fp32_scores_save_copies_of_queries_and_keys() -> None:
+    size = TOKENS * H * E
+    assert change(Attention(D, H, H, E), scores="fp32") == {4 * size: 2, 2 * size: -2}
+
+
+def test_norms_save_what_their_code_multiplies() -> None:
+    layer, size = Mlp(D, F), TOKENS * D
+    assert change(layer, Norm(D), norm="hidden32 input32 row") == {4 * size: 1, 2 * size: -1}
+    assert change(layer, Norm(D, scale=False), norm="hidden32 input32 row", plain_norm="input32 row") == {2 * size: -1}
+    assert change(layer, Norm(D), qk_norm="hidden32 input32 row") == {}
+
+
+def test_a_qk_norm_has_facts_of_its_own() -> None:
+    layer, size = Attention(D, H, H, E, qk_norm=QkNorm()), TOKENS * H * E
+    assert change(layer, qk_norm="hidden32 input32 row") == {4 * size: 2, 2 * size: -2}
+    assert change(layer, norm="hidden32 input32 row") == {}
+
+
+def test_the_loss_may_keep_the_format_of_the_model() -> None:
+    assert change(Mlp(D, F), loss="compute") == {4 * TOKENS * V: -1, 2 * TOKENS * V: 1}
+
+
+def test_an_activation_function_of_several_operations_saves_each_of_them() -> None:
+    assert change(Mlp(D, F, "silu"), activation="hidden hidden input") == {2 * TOKENS * F: 2}
+
+
+def test_a_router_in_fp32_copies_its_input() -> None:
+    layer = Moe(D, F, X, K)
+    found = change(layer, router="input32 score32 score32")
+    assert found == {4 * TOKENS * D: 1, 2 * TOKENS * D: -1, 4 * TOKENS * X: 2, 2 * TOKENS * X: -1}
+
+
+def test_facts_do_not_change_other_conventions() -> None:
+    facts = EagerCode(softmax="output32", scores="fp32", loss="compute", norm="hidden32 input32 row", router="input32")
+    for layer in (Attention(D, H, G, E), Moe(D, F, X, K)):
+        assert saved(layer, facts, Norm(D), convention=None) == saved(layer, EagerCode(), Norm(D), convention=None)
+
+
+def test_facts_are_found_by_model_type_or_layout() -> None:
+    assert eager_code(llmcalc.load({"model_type": "gptj"})).scores == "fp32"
+    assert eager_code(llmcalc.load("olmo2")).norm == "hidden32 input32 row"
+    assert eager_code(llmcalc.load("palm")) == EagerCode()
+
+
+def test_only_a_loop_over_experts_saves_their_weighted_outputs() -> None:
+    sizes = {}
+    for kernel in ("loop", "grouped"):
+        settings = {"mode": "training", "convention": "torch", "seq": 7, "expert_kernel": kernel}
+        sizes[kernel] = llmcalc.memory("mixtral-8x7b", **settings).activations
+    assert sizes["loop"] - sizes["grouped"] == 32 * 7 * 2 * 4096 * 2
+
+
+def test_a_fused_scan_saves_no_steps() -> None:
+    settings = {"mode": "training", "seq": 128, "convention": "torch"}
+    fused, eager = (llmcalc.memory("qwen3-next", scan=scan, **settings).activations for scan in ("fused", "eager"))
+    assert fused < eager
