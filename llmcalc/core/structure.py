@@ -13,10 +13,11 @@ from .architecture import Architecture, Stack, declare, layer_glossary
 from .layer import Layer
 from .part import nested_fields
 from .record import MISSING, fields, record
+from .traits import role_fields
 
 MOST_VALUES = 3
-MAIN_SIZES = (  # most important first
-    "n_heads", "n_experts", "top_k", "d_ff", "vocab", "n_ssm_heads", "n_kv_heads", "d_head", "window", "d_state",
+MAIN_ROLES = (  # of sizes, most important first
+    "heads", "experts", "active_experts", "hidden", "vocabulary", "state_heads", "kv_heads", "head_widths", "windows",
 )  # fmt: skip
 MORE = "..."
 NOTHING = "–"
@@ -32,11 +33,14 @@ class Key:
 
 @record
 class Feature:
-    """Values of a field and their block counts. ``usual`` marks defaults and sizes implied by other sizes."""
+    """Values of a field and their block counts. ``usual`` marks defaults and sizes implied by other sizes. ``role`` is
+    an attribute of ``Roles``, or empty.
+    """
 
     values: dict[Any, int]
     size: bool
     usual: bool
+    role: str = ""
 
 
 Features = dict[Key, Feature]
@@ -45,7 +49,7 @@ Features = dict[Key, Feature]
 def structure_line(stack: Stack, longest: int | None = None) -> str:
     """Describe a stack in one line, such as ``decoder: 96 layers · d_model 12288 · n_heads 96 · ...``.
 
-    If the line would exceed ``longest`` characters, it has only sizes in ``MAIN_SIZES``, as many as fit.
+    If the line would exceed ``longest`` characters, it has only sizes with a role in ``MAIN_ROLES``, as many as fit.
     """
     sizes = {key: feature for key, feature in features(stack).items() if feature.size and not feature.usual}
     name = stack.name if stack.name == stack.role else f"{stack.name} ({stack.role})"
@@ -53,8 +57,8 @@ def structure_line(stack: Stack, longest: int | None = None) -> str:
     line = " · ".join([first, *_size_texts(sizes, stack)])
     if longest is None or len(line) <= longest:
         return line
-    for n_fields in range(len(MAIN_SIZES), -1, -1):
-        main = {key: size for key, size in sizes.items() if key.field in MAIN_SIZES[:n_fields]}
+    for n_roles in range(len(MAIN_ROLES), -1, -1):
+        main = {key: size for key, size in sizes.items() if size.role in MAIN_ROLES[:n_roles]}
         line = " · ".join([first, *_size_texts(main, stack), MORE])
         if len(line) <= longest:
             break
@@ -125,6 +129,7 @@ def features(stack: Stack) -> Features:
 
 def _fields(layer: Layer) -> Iterator[tuple[Key, Any, Feature]]:
     sizes: dict[str, int] = {}
+    roles = {field: role for role, names in role_fields(type(layer)).items() for field in names}  # type: ignore[arg-type]
     for path, value, default, size in nested_fields(layer):
         if size and value is None:
             continue
@@ -135,7 +140,7 @@ def _fields(layer: Layer) -> Iterator[tuple[Key, Any, Feature]]:
             sizes[path] = value
         name = paper_name(layer, path, value) if size else path
         name = " ".join(name.split(".")[-2:])
-        yield Key(layer.kind(), name), value, Feature({}, size, size and usual)
+        yield Key(layer.kind(), name), value, Feature({}, size, size and usual, roles.get(path, ""))
 
 
 def _sort(name: str) -> str:
