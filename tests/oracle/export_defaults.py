@@ -24,14 +24,24 @@ COMMON = {field.name for field in dataclasses.fields(PretrainedConfig)} - {"is_e
 
 
 def class_defaults(model_type: str) -> dict[str, Any]:
-    """Defaults and aliases of a config class, without the keys that all classes have."""
+    """Defaults and aliases of a config class, without the keys that all classes have, and what may be null instead."""
     found = _config_class(model_type)
     defaults = {field.name: _plain(_default(field)) for field in dataclasses.fields(found) if field.name not in COMMON}
     for key, part in (getattr(found, "sub_configs_defaults", None) or {}).items():
         if key.endswith("_config") and defaults[key] is None and part.init_kwargs and not part.optional:
             defaults[key] = {"model_type": part.model_type, **_plain(part.init_kwargs)}
     defaults.setdefault("tie_word_embeddings", getattr(found, "tie_word_embeddings", True))
-    return {"defaults": defaults, "aliases": dict(getattr(found, "attribute_map", None) or {})}
+    nullable = sorted(key for key, value in defaults.items() if value is not None and _accepts(found, {key: None}))
+    return {"defaults": defaults, "aliases": dict(getattr(found, "attribute_map", None) or {}), "nullable": nullable}
+
+
+def _accepts(found: Any, changes: dict[str, Any]) -> bool:
+    """Whether a config class can be made with these values."""
+    try:
+        found(**changes)
+    except Exception:  # whatever a class objects to
+        return False
+    return True
 
 
 def _config_class(model_type: str) -> Any:

@@ -11,6 +11,7 @@ from ...core.errors import DescriptionError, SizeError, UnknownNameError, short_
 from ...core.layer import LARGEST_SIZE, MOST_LAYERS, is_number
 from ...core.record import MISSING
 from ...data import FOLDER, table
+from .contradictions import check_values
 
 if TYPE_CHECKING:
     from .unknown_keys import UnknownKey
@@ -30,13 +31,17 @@ class ConfigKeys:
         self.model_type, self.where = model_type, where
         self.allowed, self.ignored_unknown = allowed, dict[str, Any]()
         self.unknown: dict[tuple[str, str], UnknownKey] = {}
-        self.defaults, self.aliases = _defaults(model_type)
+        self.defaults, self.aliases, required = _defaults(model_type)
         self.data: dict[str, Any] = {}
         for key, value in data.items():
             own = self.aliases.get(key, key)
             if own in self.data and self.data[own] != value:
                 raise DescriptionError(f"{key} and {own} are aliases but have different values", where=where)
+            if value is None and own in required and key not in allowed:
+                usual = short_repr(self.defaults[own])
+                raise DescriptionError(f"{key} must not be null", where=where, hint=f"The default is {usual}.")
             self.data[own] = value
+        self.ignored = _ignored(model_type)
         self.read: set[str] = set()
         self.warnings: list[str] = []
         self.unmodelled: list[str] = []
@@ -69,6 +74,8 @@ class ConfigKeys:
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value of a key from the config, the class defaults or ``default``, in that order."""
         key = self.aliases.get(key, key)
+        if key in self.ignored:  # the class ignores this key of other classes
+            return default
         self.read.add(key)
         if key in self.data:
             return self.data[key]
@@ -297,6 +304,7 @@ class ConfigKeys:
 
     def check_all_read(self) -> None:
         """Add each unread key to the unknown keys, unless the key is irrelevant or has its default value."""
+        check_values(self)
         irrelevant, irrelevant_if_off = _irrelevant()
         for key, value in self.data.items():
             if key in self.read or key in irrelevant:
@@ -308,6 +316,8 @@ class ConfigKeys:
             if key in self.allowed:
                 self.ignored_unknown[key] = value
                 continue
+            if key == "head_dim" and value == self.get("hidden_size") / self.get("num_attention_heads"):
+                continue  # the class ignores the key, and computes the same value
             from .unknown_keys import unknown_key
 
             self.unknown[self.where, key] = unknown_key(self, key, value)
@@ -327,15 +337,24 @@ def _irrelevant() -> tuple[frozenset[str], frozenset[str]]:
 
 
 @cache
-def _defaults(model_type: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the default values and key aliases of a transformers class."""
+def _ignored(model_type: str) -> frozenset[str]:
+    """Return keys that shared readers look up although the transformers class ignores them."""
+    return frozenset(key for key, types in table("config_keys")["ignored"].items() if model_type in types)
+
+
+@cache
+def _defaults(model_type: str) -> tuple[dict[str, Any], dict[str, str], frozenset[str]]:
+    """Return the default values and key aliases of a transformers class, and the keys that must not be null."""
     import json
 
     file = os.path.join(FOLDER, "hf", f"{model_type}.json")
     if not os.path.isfile(file):
-        return {}, {}
+        return {}, {}, frozenset()
     with open(file, encoding="utf-8") as stream:
         data = json.load(stream)
     aliases = data["aliases"]
     renamed = {own: data["defaults"][key] for key, own in aliases.items() if key in data["defaults"]}
-    return renamed | {key: value for key, value in data["defaults"].items() if key not in aliases}, aliases
+    defaults = renamed | {key: value for key, value in data["defaults"].items() if key not in aliases}
+    nullable = data.get("nullable", data["defaults"])  # unknown for classes outside transformers
+    required = (key for key, value in data["defaults"].items() if value is not None and key not in nullable)
+    return defaults, aliases, frozenset(aliases.get(key, key) for key in required if not is_irrelevant(key))
