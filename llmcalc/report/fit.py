@@ -86,8 +86,8 @@ def _answer(fit: FitResult) -> str:
 
 def _changes(changes: Sequence[Change], spell: Callable[[Change], str]) -> Table:
     """Return a table of changes with which the model fits."""
-    rows = [(spell(change), change.fit.needed, change.fit.headroom) for change in changes]
-    return Table("fits with", columns("change: name", "needed: bytes", "headroom: bytes"), rows)
+    rows = [(spell(change), change.fit.headroom) for change in changes]
+    return Table("fits with", columns("change: name", "headroom: bytes"), rows)
 
 
 def _option(change: Change) -> str:

@@ -24,7 +24,7 @@ FITS: dict[tuple[str, str, tuple[tuple[str, Any], ...]], tuple[str, float, str]]
         "weights", 33.88 * GIB, "the log of vLLM in llm-d-benchmark, RedHatAI/Llama-3.3-70B-Instruct-FP8-dynamic",
     ),
     ("qwen3-32b", "rtx-4090", (("weights", "q4_k_m"), ("seq", 4096))): (
-        "weights", 19.76 * GB, "the file Qwen3-32B-Q4_K_M.gguf of Qwen/Qwen3-32B-GGUF",
+        "weights", 19_762_149_024, "huggingface.co/Qwen/Qwen3-32B-GGUF, Qwen3-32B-Q4_K_M.gguf",
     ),
 }  # fmt: skip
 
@@ -62,10 +62,13 @@ def test_each_gpu_stores_the_published_weights(case: tuple[str, int, int]) -> No
 
 
 def test_llama_cpp_keeps_the_input_table_in_host_memory() -> None:
-    """Qwen3-32B in q5_k_m, a file of 23.2 GB, runs on a card of 24 GB because its table of 151,936 x 5120 does not."""
+    """Qwen3-32B in q5_k_m runs on a card of 24 GB because its table of 151,936 x 5120 does not.
+
+    The size is that of huggingface.co/Qwen/Qwen3-32B-GGUF, Qwen3-32B-Q5_K_M.gguf.
+    """
     found = llmcalc.fit("qwen3-32b", "rtx-4090", weights="q5_k_m", seq=4096)
     assert found.fits
-    assert found.result.weights == pytest.approx(23.21 * GB, rel=0.03)
+    assert found.result.weights == pytest.approx(23_214_831_232, rel=0.001)
     assert found.result.host == 151_936 * 5120 * 5.5 / 8
     assert found.needed == found.result.peak - found.result.host
     assert llmcalc.fit("qwen3-0.6b", "rtx-4090", weights="q5_k_m").result.host == 0  # the output needs the tied table
@@ -83,3 +86,37 @@ def test_long_contexts_have_no_activations_of_the_whole_prompt() -> None:
     found = llmcalc.memory("deepseek-v4-flash", seq=1_048_576)
     assert found.activations < 8 * GB
     assert found.peak < 180 * GB
+
+
+# random.Random(20261127).sample(presets of 2024 to 2026, 10): settings, published bytes, GPUs on which the weights fit
+# and do not fit, and the file on huggingface.co, whose size was read in public repositories that quote it. No size was
+# found for DeepSeek-Coder 6.7B and RecurrentGemma 2B.
+DRAWN: dict[str, tuple[dict[str, str], int, str, str, str]] = {
+    "jamba-v0.1": (
+        {}, 103_140_646_656, "a100-80gb:2", "a100-80gb", "ai21labs/Jamba-v0.1, model.safetensors.index.json"
+    ),
+    "lfm2-1.2b": ({}, 2_340_697_936, "4GB", "2GB", "LiquidAI/LFM2-1.2B, model.safetensors"),
+    "qwen3-8b": ({}, 16_381_470_720, "l4", "v100-pcie-16gb", "Qwen/Qwen3-8B, model.safetensors.index.json"),
+    "gemma2-9b": ({}, 18_483_411_968, "l4", "v100-pcie-16gb", "google/gemma-2-9b, model.safetensors.index.json"),
+    "gemma4-31b": (
+        {"weights": "q4_k_m"}, 18_323_733_440, "rtx-4090", "16GB",
+        "unsloth/gemma-4-31B-it-GGUF, gemma-4-31B-it-Q4_K_M.gguf",
+    ),
+    "kimi-k3-2.8t": ({}, 1_560_998_987_867, "b200-180gb:16", "b200-180gb:8", "moonshotai/Kimi-K3, the weight files"),
+    "ministral3-8b": (
+        {"weights": "q5_k_m"}, 6_059_268_512, "8GB", "6GB",
+        "unsloth/Ministral-3-8B-Instruct-2512-GGUF, Ministral-3-8B-Instruct-2512-Q5_K_M.gguf",
+    ),
+    "granite4-h-small": (
+        {}, round(59.99 * GIB), "h100", "l40s", "ibm-granite/granite-4.0-h-small, the safetensors files"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_drawn_models_have_their_published_size(name: str) -> None:
+    settings, published, enough, too_small, _ = DRAWN[name]
+    found = llmcalc.fit(name, enough, seq=1024, **settings)
+    assert found.fits
+    assert llmcalc.memory(name, seq=1024, **settings).weights == pytest.approx(published, rel=0.03)
+    assert not llmcalc.fit(name, too_small, seq=1024, **settings).fits
