@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from ..core.architecture import Architecture
+from ..core.architecture import Architecture, declare
 from ..core.errors import UnsupportedError
 from ..core.form import Form, lift
-from ..core.ledger import identity, rows
+from ..core.ledger import entries, identity, rows
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.workload import Workload, symbols
@@ -53,6 +53,13 @@ class Communication(NotebookDisplay):
     workload: Workload
     mesh: Mesh
     stages: tuple[tuple[Collective, ...], ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Collectives that are not counted."""
+        layers = (part.layer for entry in entries(self.architecture) for _, part in declare(entry.layer).walk())
+        found = ((layer.undeclared_collectives(), layer.kind()) for layer in layers if layer and self.mesh.tp > 1)
+        return tuple(dict.fromkeys(f"not counted: {text} of {kind}" for text, kind in found if text))
 
     @property
     def summary(self) -> str:
@@ -135,6 +142,7 @@ class Communication(NotebookDisplay):
             **{name: getattr(self, name) for name in names},
             "sent_by_stage": list(self.sent_by_stage),
             "closed_form": str(self.form),
+            "notes": [*self.notes, *self.architecture.notes],
             "collectives": [
                 {
                     "layer": ".".join((*each.place.entry.path, *each.place.part)) if each.place else "",

@@ -91,7 +91,6 @@ class Traits:
         IS_RECURRENT: whether the kind mixes tokens with a recurrence or a long convolution instead of attention.
         IS_FEED_FORWARD: whether the kind is the feed-forward layer of a block, which never mixes tokens.
         IN_ANY_BLOCK: whether the kind can be a sub-layer of any block because it accesses only the residual stream.
-        UNDECLARED_COLLECTIVES: options whose collectives are not all declared, as fields or as ``field=value``.
         COUNTS_SUMS: whether the kind attends to the sums of earlier layer groups (see ``core/layer_history.py``).
     """
 
@@ -106,7 +105,6 @@ class Traits:
     IS_RECURRENT: ClassVar[bool] = False
     IS_FEED_FORWARD: ClassVar[bool] = False
     IN_ANY_BLOCK: ClassVar[bool] = True
-    UNDECLARED_COLLECTIVES: ClassVar[tuple[str, ...]] = ()
     COUNTS_SUMS: ClassVar[bool] = False
 
     @classmethod
@@ -146,6 +144,10 @@ class Traits:
     def idle_parameters(self) -> Iterator[tuple[str, str, int]]:
         """Yield (field, reason, number of parameters) for trained parameters that do not affect the output."""
         return iter(())
+
+    def undeclared_collectives(self) -> str:
+        """Return which collectives of tensor parallelism do not follow from the equations, or an empty string."""
+        return ""
 
     def ends_group(self) -> bool:
         """Return whether this layer ends a group of layers. Later layers attend to the sum of the group."""

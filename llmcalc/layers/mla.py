@@ -100,7 +100,6 @@ class Mla(Layer):
         "log_places": "logarithm of each position",
     }
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"gate": ("none", "input", "latent")}
-    UNDECLARED_COLLECTIVES: ClassVar[tuple[str, ...]] = ("gate=latent", "rope_learned")
     SHRINK: ClassVar[dict[str, str]] = {"qk_rope_head_dim": "6 10 14", "window": "7 11 13 5", "index_topk": "4"}
     PARTS: ClassVar[Mapping[str, Sequence[type[Part]]]] = {
         "rope": (Rope,),
@@ -192,9 +191,10 @@ class Mla(Layer):
             declaration.equations(*(["factors[rf] = exp(alpha)"] if is_rotated else []))
         if is_rotated:  # learned frequencies have a gradient, for which the rotated tensors are saved
             rotated = {"kr": "b q rope"} if not self.latent_reused else {}
-            for function in ("keep", "rope") if self.rope_learned else ("rope",):
+            learned = ", factors" if self.rope_learned else ""
+            for function, more in (("keep", ""), ("rope", learned)) if learned else (("rope", ""),):
                 for name, row in (rotated | {"qr": "b q h rope"}).items():
-                    declaration.equations(f"{name}[{row}] = {function}({name})")
+                    declaration.equations(f"{name}[{row}] = {function}({name}{more})")
         if self.position_scaled:
             declaration.equations(*scale_by_position(declaration, "q", "h qk", "h", " | constant"))
 

@@ -89,10 +89,9 @@ class Moe(Layer):
     """
     PARALLEL: ClassVar[Parallel] = Parallel(
         tensor="f",
-        vocabulary="V",
         expert="x",
         null_experts="xz",
-        whole="j m l F Fo",
+        whole="j m l F Fo V",
     )
     ROLES: ClassVar[Roles] = Roles(hidden="d_ff shared.d_ff", experts="n_experts", active_experts="top_k")
     IS_FEED_FORWARD: ClassVar[bool] = True
@@ -104,7 +103,6 @@ class Moe(Layer):
     }
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
     SHRINK: ClassVar[dict[str, str]] = {"n_zero_experts": "keep"}
-    UNDECLARED_COLLECTIVES: ClassVar[tuple[str, ...]] = ("routing.hash_rows",)
     PARTS: ClassVar[dict[str, tuple[type[Part], ...]]] = {
         "bounds": (Bounds,),
         "routing": (Routing,),
@@ -207,6 +205,7 @@ class Moe(Layer):
         if self.expert_bias:
             declaration.weights(*(f"b{name[1]}[x; f]" for name in up), f"bd[x; {width}]", active=active)
         declaration.equations(f"xe[b q j {width}] = gather({'xl' if width == 'l' else 'x'})")
+        declaration.equations(*[f"xe[b q j {width}] = mul(xe, share)"] * self.scaled_input)
         for name in up:
             inner = name[1]
             declaration.equations(f"{inner}[b q j f] = xe[b q j {width}] {name}[{held} {width} f] | {held}:j")
@@ -224,4 +223,5 @@ class Moe(Layer):
             declaration.weights(f"norm_out[{width}]")
             declaration.equations(f"z[b q j {width}] = mul(z, norm_out)", f"z[b q j {width}] = rmsnorm(z)")
         target = "yl" if width == "l" else "y"
-        declaration.equations(f"z[b q j {width}] = mul(z, share)", f"{target}[b q {width}] = add(z[b q j {width}])")
+        declaration.equations(*[f"z[b q j {width}] = mul(z, share)"] * (not self.scaled_input))
+        declaration.equations(f"{target}[b q {width}] = add(z[b q j {width}])")

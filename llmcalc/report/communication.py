@@ -35,7 +35,7 @@ def communication_document(result: Communication) -> Document:
             shares_table("by component", "component", result.by_component),
             _stages(result),
         ),
-        notes=(formula_note("bytes sent", result.form),),
+        notes=(formula_note("bytes sent", result.form), *result.notes),
     )
 
 
@@ -60,4 +60,4 @@ def _stages(result: Communication) -> Table:
 
 def _json(result: Communication) -> tuple[dict[str, Any], dict[str, Any]]:
     inputs = {**workload_inputs(result.workload), "mesh": plain_data(result.mesh)}
-    return inputs, {**result.to_dict(), "notes": list(result.architecture.notes)}
+    return inputs, result.to_dict()

@@ -31,12 +31,12 @@ from . import traffic
 from .equation_model import generated_models
 from .result import Check
 from .sharded_checks import sharded_checks
+from .zero_experts import exclude_zero_experts
 
 BATCH = 2
 STEPS = 3  # number of decode steps
 FIRST_ID = 3  # smaller ids often mean padding, which some models position differently
 LOGITS_TOLERANCE = 1e-9
-EXCLUDED = -1e3  # score correction that keeps tokens from choosing an expert
 MOST_NAMED = 3  # number of tensors named in a difference
 
 
@@ -63,7 +63,7 @@ class _Inputs(NamedTuple):
 def compare(small: Architecture) -> Iterator[Check]:
     """Yield all checks of a small architecture."""
     model = twin(small, modules=generated_models(small))
-    _exclude_zero_experts(model)
+    exclude_zero_experts((layer for stack in model.stacks for layer in stack.layers()), model.tensors)
     texts = _inputs(small, model)
     parameters = _parameters(small, model)
     yield parameters
@@ -74,16 +74,6 @@ def compare(small: Architecture) -> Iterator[Check]:
         yield from _decode(small, model, texts)
     if parameters.ok:
         yield from sharded_checks(small)
-
-
-def _exclude_zero_experts(model: Model) -> None:
-    """Prevent tokens from selecting zero-computation experts, since declarations assume regular experts."""
-    for placed in (layer for stack in model.stacks for layer in stack.layers()):
-        declaration = declare(placed.layer)
-        if declaration.routed_experts and declaration.idle_experts and "correction" in placed.names:
-            name, n_experts = placed.names["correction"], declaration.routed_experts[0]
-            is_zero_expert = np.arange(model.tensors[name].size) >= n_experts
-            model.tensors[name] = np.where(is_zero_expert, EXCLUDED, model.tensors[name])
 
 
 def _inputs(small: Architecture, model: Model) -> _Inputs:

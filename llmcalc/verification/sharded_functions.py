@@ -125,8 +125,9 @@ def einsum(spec: str, *operands: Any, order: str = "K") -> ShardedArray:
         if any(len({term[array.splits[a]] for term, array in zip(terms, arrays, strict=True)}) > 1 for a in shared):
             known = (n for n, array in enumerate(arrays) if ranks.is_known(ALL_GATHER, array.parts, shared))
             loser = next(known, 0 if arrays[1].is_weight else 1)
-            is_saved = ranks.groups[shared[0]] == "tp" and not arrays[1 - loser].is_weight
             dims = {arrays[loser].splits[axis] for axis in shared}
+            is_stream = arrays[1 - loser].is_weight and 1 in dims and arrays[loser].has_token_rows
+            is_saved = ranks.groups[shared[0]] == "tp" and not is_stream
             arrays[loser] = arrays[loser].gathered([a for a in axes if arrays[loser].splits.get(a) in dims], is_saved)
     arrays, owners, masked = _with_rows_of_one_owner(arrays, terms, out)
     terms_along = _terms(ranks, np.multiply, arrays, operands) | masked
@@ -242,6 +243,9 @@ def _joined(function: Any) -> Callable[..., ShardedArray]:
         spread = {name for each in given for name in each.owners}
         given = [each.owned(spread) for each in given]
         owners = {name: function([each.owner_of(name) for each in given], axis=axis) for name in spread}
+        if ranks.phase == FORWARD and dim > 0 and not all(isinstance(each, ShardedArray) for each in arrays):
+            # a convolution reads parts of the padded rows
+            given = [each.reduce(each.partial) for each in given]
         summed = frozenset[str]().union(*(each.partial for each in given))
         given = [each.as_sum(summed) if summed else each for each in given]
         if function is np.concatenate:
@@ -292,6 +296,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.moveaxis: lambda array, source, to: array.moved(lambda part: np.moveaxis(part, source, to)),
     np.expand_dims: lambda array, axis: array.moved(lambda part: np.expand_dims(part, axis)),
     np.repeat: lambda array, times, axis: array.moved(lambda part: np.repeat(part, times, axis=axis)),
+    np.put_along_axis: lambda array, at, values, axis: np.put_along_axis(array, np.asarray(at), values, axis),
     np.real: lambda array: array.moved(np.real),
     np.ones_like: lambda array: divide(np.ones(array.shape), array.ranks, dict(array.splits)),
     **{function: _along(function) for function in (np.cumsum, np.flip, np.roll, np.fft.fft, np.fft.ifft)},

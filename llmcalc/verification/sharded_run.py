@@ -17,6 +17,7 @@ from ..calc.communication import communication
 from ..calc.sharding import TENSOR_DIVISIONS, Mesh
 from ..core.architecture import Architecture, Stack, declare
 from ..core.declaration import Declaration, Tensor
+from ..core.errors import SizeError
 from ..core.layer import Layer
 from ..core.part import Part
 from ..core.record import changed
@@ -29,6 +30,7 @@ from ..twins.tape import Tape, Variable
 from ..twins.weights import Array
 from .ranks import Ranks
 from .sharded_array import ShardedArray, Splits, divide
+from .zero_experts import exclude_zero_experts
 
 Exchanged = dict[tuple[str, str, int, str], int]  # elements by (collective, group, number of ranks, phase)
 SPREAD = 0.2
@@ -113,6 +115,7 @@ def sharded_run(stack: Stack, mesh: Mesh, batch: int = 2, seq: int = 6) -> Shard
     for layer in placed.layers():
         for weight in layer.weights:
             weights.setdefault(layer.names[weight.name], weight.random(rng, SPREAD))
+    exclude_zero_experts(placed.layers(), weights)
     n_sequences = batch * (mesh.ep if mesh.dp > 1 else 1)
     x = None if stack.inputs else rng.standard_normal((n_sequences, seq, stack.d_model))
     ids = rng.integers(0, placed.vocab or 1, (n_sequences, seq))
@@ -204,8 +207,18 @@ def divisible(layer: Layer, mesh: Mesh) -> Layer:
             if isinstance(size, str) or size % ranks == 0 or (division == "replicated" and ranks % size == 0):
                 continue
             if larger := _multiplied(layer, size, ranks, declaration.name_of(axis)):
-                return divisible(changed(layer, **larger), mesh)
+                return divisible(_with_multiples(layer, larger, ranks), mesh)
     return layer
+
+
+def _with_multiples(layer: Layer, larger: dict[str, Any], ranks: int) -> Layer:
+    """Return a layer with larger sizes. Sizes of which they must be divisors are multiplied by the number of ranks."""
+    try:
+        return changed(layer, **larger)
+    except SizeError as error:
+        if not error.divides or error.divides in larger:
+            raise
+        return _with_multiples(layer, {**larger, error.divides: getattr(layer, error.divides) * ranks}, ranks)
 
 
 def _multiplied(part: Part, size: int, ranks: int, name: str) -> dict[str, Any]:

@@ -101,19 +101,23 @@ class DeclarationScope:
         return version
 
     def _source(self, equation: Equation) -> str:
-        """Return the name of the tensor whose elements a result consists of, unless that tensor is larger."""
+        """Return the name of the tensor whose elements a result consists of, if it has no other elements."""
         moved = [operand.name for operand in equation.operands if operand.name not in self.weights]
         if equation.function not in MOVES or len(moved) != 1 or moved[0] == equation.out.name:
             return ""
-        version = self.versions.get(moved[0])
-        return "" if version and self._is_larger(version.axes, equation.out.axes) else moved[0]
+        version, axes = self.versions.get(moved[0]), equation.out.axes
+        if version is None:
+            return moved[0]
+        is_joined = not {*version.axes} <= {*axes} and self._is_larger(axes, version.axes)  # with other elements
+        return "" if is_joined or self._is_larger(version.axes, axes) else moved[0]
 
     def _is_larger(self, one: tuple[str, ...], other: tuple[str, ...]) -> bool:
         """Return whether a tensor is larger than another one. Axes that depend on the workload are not compared."""
         return self._fixed_size({*one} - {*other}) > self._fixed_size({*other} - {*one})
 
     def _fixed_size(self, axes: Iterable[str]) -> int:
-        return prod(extent for extent in map(self.place.extent, axes) if isinstance(extent, int))
+        extents = (self.place.extent(axis) for axis in axes if axis in self.declaration.axes)  # not of inner layers
+        return prod(extent for extent in extents if isinstance(extent, int))
 
     # ------------------------------------------------------------------ collectives
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from ...core.declaration import Tensor
 from ...core.equation import Equation
+from ...core.form import Form
 from ...core.ledger import elements, identity
 from ..collectives import ALL_GATHER, ALL_REDUCE, BACKWARD, FORWARD, REDUCE_SCATTER, UPDATE
+from . import moved_elements
 from .declaration_scope import DeclarationScope, Partial
 from .sequence import exchange
 
@@ -37,7 +39,10 @@ def enter_operands(scope: DeclarationScope, equation: Equation, partial: Partial
             continue
         exchange(scope, operand, equation)
         if group[1] > 1 and scope.shards(axes) == 1:
-            enter(scope, operand.name, axes, group, has_weight and equation.function is None, not is_constant)
+            is_gathered_again = has_weight and equation.function is None
+            is_separate = moved_elements.is_separate(scope, axes, equation)
+            enter(scope, operand.name, axes, group, is_gathered_again, not is_constant, is_separate)
+        moved_elements.gather_divided(scope, operand, equation)
         for name in scope.declaration.pieces.get(operand.name, ()) if group[1] > 1 else ():
             enter(scope, name, scope.versions[name].axes, group)
 
@@ -52,11 +57,12 @@ def _dividing_group(scope: DeclarationScope, equation: Equation, partial: Partia
 
 def enter(
     scope: DeclarationScope, name: str, axes: tuple[str, ...], group: Group, is_gathered_again: bool = False,
-    has_gradient: bool = True,
+    has_gradient: bool = True, is_separate: bool = False,
 ) -> None:  # fmt: skip
     """Record that a replicated tensor enters divided equations, once per tensor.
 
-    The backward pass gathers the input of a weight matrix again (``is_gathered_again``).
+    The backward pass gathers the input of a weight matrix again (``is_gathered_again``). If each rank needs other
+    elements (``is_separate``), it also gathers the gradient instead of adding the terms of the ranks.
     """
     is_sent = scope.mesh.sp and scope.mesh.ep > 1 and scope.used & set(axes)  # already sent to the ranks of experts
     version = scope.versions.get(name)
@@ -66,6 +72,10 @@ def enter(
     axes = version.axes if version else axes
     is_input = version is None and name == scope.declaration.input and scope.input_place is not None
     key = scope.input_place if is_input else (scope.place.entry.path, scope.place.part, name, version), group
+    if is_input:  # rows that pad the sequence are added later
+        is_row = {axis: axis != "b" and isinstance(scope.place.extent(axis), Form) for axis in axes}
+        axes = tuple("q" if is_row[axis] else axis for axis in axes)
+    scope = version.scope if version else scope
     is_scattered = scope.mesh.sp and scope.is_sequence(axes)
     if is_scattered and scope.recorder.is_first(FORWARD, *key):
         scope.add(ALL_GATHER, group, name, FORWARD, axes)
@@ -73,7 +83,9 @@ def enter(
         return
     if is_scattered and is_gathered_again:
         scope.add(ALL_GATHER, group, f"{name}, gathered again", BACKWARD, axes)
-    scope.add(REDUCE_SCATTER if is_scattered else ALL_REDUCE, group, f"d{name}", BACKWARD, axes)
+    is_divided = is_scattered or scope.shards(axes) > 1
+    kind = REDUCE_SCATTER if is_divided else ALL_GATHER if is_separate else ALL_REDUCE
+    scope.add(kind, group, f"d{name}", BACKWARD, axes)
 
 
 def _reduce_weight_gradient(scope: DeclarationScope, tensor: Tensor, divided: int) -> None:

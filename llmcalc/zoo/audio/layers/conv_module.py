@@ -82,10 +82,10 @@ class ConvModule(Layer):
             runs = f"ceil(q, {self.chunk})" if self.chunk else "min(q, 1)"
             declaration.as_torch["qc"] = f"q + {runs} * (K - 1)"
         declaration.weights(self._matrix("wv", "d", "i"), self._matrix("wg", "d", "i"), "conv[i; K]")
-        declaration.weights(*([self._matrix("mix", "i", "io")] if self.separable else []))
+        declaration.weights(*([self._matrix("mix", "io", "i")] if self.separable else []))
         declaration.weights(self._matrix("wo", "i", "d"))
         if self.bias:
-            declaration.weights("bv[i]", "bg[i]", *(["mix_b[io]"] if self.separable else []), "bo[d]")
+            declaration.weights("bv[i]", "bg[i]", *(["mix_b[i]"] if self.separable else []), "bo[d]")
         declaration.weights(*(["conv_b[i]"] if self.conv_bias else []))
         declaration.weights(*(["gate_bv[i]", "gate_bg[i]"] if self.gate_bias else []))
         declaration.weights(*(["norm[i]"] if self.norm != "none" else []))
@@ -106,8 +106,8 @@ class ConvModule(Layer):
         lines += [f"g[b q i] = {self.gate}(g)", "u[b q i] = mul(v, g)", "u[b qc i] = u[b qc i] conv[i K]"]
         lines += ["u[b q i] = add(u, conv_b)"] if self.conv_bias else []
         if self.separable:
-            lines += ["m[b qc io] = u[b qc i] mix[i io]", *(["m[b qc io] = add(m, mix_b)"] if self.bias else [])]
-            lines += ["u[b q i] = copy(m[b qc io])"]
+            lines += ["m[b qc io] = copy(u)", "m[b qc i] = m[b qc io] mix[io i]"]
+            lines += [*["m[b qc i] = add(m, mix_b)"] * self.bias, "u[b q i] = copy(m[b qc i])"]
         if self.norm == "batchnorm":
             lines += ["u[b q i] = mul(u, norm)", "u[b q i] = add(u, norm_b)"]
         elif self.norm != "none":

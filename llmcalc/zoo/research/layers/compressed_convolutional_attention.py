@@ -76,6 +76,10 @@ class CompressedConvolutionalAttention(Layer):
             "rope": shrink_rope(self, small.get("rope"), head, self.d_head),
         }
 
+    def undeclared_collectives(self) -> str:
+        """Return the exchanges that depend on how the heads of queries and keys are distributed over ranks."""
+        return "some gradients of the convolved queries and keys"
+
     def declare(self) -> Declaration:
         """Declare the projections, convolutions, attention, output projection, and cached convolution inputs."""
         axes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "g": self.n_kv_heads, "e": self.d_head}

@@ -22,7 +22,10 @@ class ConvBertAttention(MultiHead):
 
     d_conv: int = 9
 
-    PARALLEL: ClassVar[Parallel] = Parallel(tensor="i", replicated="g", whole="K")
+    AXES: ClassVar[str] = """
+    ht  n_head_types  number of types of heads
+    """
+    PARALLEL: ClassVar[Parallel] = Parallel(replicated="g", whole="i K ht")
     HAS_ORDER: ClassVar[bool] = True
     SHRINK: ClassVar[dict[str, str]] = {"d_conv": "at most 4"}
 
@@ -34,13 +37,13 @@ class ConvBertAttention(MultiHead):
 
     def declare(self) -> Declaration:
         """Declare the projections, separable convolution, dynamic kernels, both head types, and output projection."""
-        axes = self._head_axes() | {"i": self.d_model, "g": self.n_heads}
+        axes = self._head_axes() | {"i": self.d_model // 2, "g": self.n_heads, "ht": 2}
         declaration = Declaration({**axes, "e": self.d_model // (2 * self.n_heads), "K": self.d_conv})
         project_inputs(declaration)
-        declaration.weights("span[d; K]", "wspan[d | h e]", "bspan[h e]", "wf[h e | g K]", "bf[g K]")
+        declaration.weights("span[d; K]", "wspan[d | h e]", "bspan[h e]", "wf[i | g K]", "bf[g K]")
         declaration.equations(*_KERNELS)
         project_inputs(declaration, "c")
-        declaration.weights("wo[i | d]", "bo[d]")
+        declaration.weights("wo[ht h e | d]", "bo[d]")
         declaration.equations(*_MIX)
         return declaration
 
@@ -50,7 +53,8 @@ _KERNELS = [
     "ks[b q h e] = z[b q d] wspan[d h e]",
     "ks[b q h e] = add(ks, bspan)",
     "ks[b q h e] = mul(ks, q)",
-    "f[b q g K] = ks[b q h e] wf[h e g K]",
+    "kw[b q i] = copy(ks)",
+    "f[b q g K] = kw[b q i] wf[i g K]",
     "f[b q g K] = add(f, bf)",
     "f[b q g K] = softmax(f)",
 ]
@@ -62,7 +66,7 @@ _MIX = [
     "s[b h q k] = scale(s)",
     "p[b h q k] = softmax(s)",
     "oa[b q h e] = p[b h q k] v[b k h e]",
-    "o[b q i] = copy(oa, oc)",
-    "y[b q d] = o[b q i] wo[i d]",
+    "o[b q ht h e] = copy(oa, oc)",
+    "y[b q d] = o[b q ht h e] wo[ht h e d]",
     "y[b q d] = add(y, bo)",
 ]

@@ -37,6 +37,10 @@ class DifferentialAttention(Attention):
         if self.kv and self.kv.prefix:
             raise self.size_error("kv.prefix", "is not supported")
 
+    def undeclared_collectives(self) -> str:
+        """Return the exchanges that depend on how the heads of a pair are distributed over ranks."""
+        return "some gradients of pairs of heads on different ranks"
+
     def _axes(self) -> dict[str, int | str]:
         pairs: dict[str, int | str] = {"pq": self.n_heads // 2, "pg": (self.n_kv_heads or 0) // 2, "pv": 2}
         return Attention._axes(self) | pairs | {"one": 1}

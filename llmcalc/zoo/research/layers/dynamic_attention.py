@@ -43,4 +43,4 @@ class DynamicAttention(Attention):
         return [*lines, *Attention._score(self)]
 
     def _key_scores(self) -> list[str]:
-        return [f"s[b h q {self._keys()}] = add(s, dt) | core"]
+        return [f"s[b h q {self._keys()}] = add(s, dt[b {self._keys()} gm]) | gm:h core"]

@@ -32,7 +32,7 @@ class GroupedMlp(Layer):
     out_groups: int = 1
 
     KIND: ClassVar[str] = "grouped_mlp"
-    PARALLEL: ClassVar[Parallel] = Parallel(tensor="f")
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="f")
     ROLES: ClassVar[Roles] = Roles(hidden="d_ff")
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"u": "the hidden values"}
@@ -69,6 +69,7 @@ class GroupedAttention(MultiHead):
     o_groups: int = 1
 
     KIND: ClassVar[str] = "grouped_attention"
+    PARALLEL: ClassVar[Parallel] = Parallel(whole="h")
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"q": "the queries", "k": "the keys", "v": "the values"}
     SHRINK: ClassVar[dict[str, str]] = {"q_groups k_groups v_groups o_groups": "3 2"}
 

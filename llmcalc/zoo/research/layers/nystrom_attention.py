@@ -33,6 +33,10 @@ class NystromAttention(MultiHead):
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"z": "the inverse so far, starting from scaled transposed scores"}
     SHRINK: ClassVar[dict[str, str]] = {"n_landmarks": "5 3", "d_conv": "at most 4"}
 
+    def undeclared_collectives(self) -> str:
+        """Return the reduction of the scale at which the inverse starts, which all heads share."""
+        return "the maximum over all heads and its gradient" if self.n_landmarks else ""
+
     def declare(self) -> Declaration:
         """Declare the projections, three softmaxes, iterative inverse, weighted values, convolution, and output."""
         declaration = Declaration(self._head_axes())

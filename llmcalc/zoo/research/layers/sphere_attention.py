@@ -32,4 +32,4 @@ class SphereAttention(Attention):
         return "gate_scale"
 
     def _heads(self) -> list[str]:
-        return [*Attention._heads(self), "o[b q h v] = l2norm(o)"]
+        return [*Attention._heads(self), "o[b q h v] = l2norm(o) | row:q"]

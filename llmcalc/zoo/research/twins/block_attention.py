@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import einsum
 
+from ....core.errors import UnsupportedError
 from ....twins.functions import layernorm, rmsnorm, softmax
 from ....twins.heads import dot_products, join, mix, project, projections
 from ....twins.positions import buckets
@@ -88,6 +89,8 @@ def _segments(layer: Any, tokens: int) -> Array:
 
 def _global_tokens(layer: Any, w: Weights, step: Step) -> Array:
     """Return the normalised global token stream [b g d]."""
+    if SIDE_TOKENS not in step.saved_streams:
+        raise UnsupportedError("missing global tokens", where="block_attention")
     return layernorm(step.saved_streams[SIDE_TOKENS], layer.norm_eps, w.global_norm, w.global_norm_b)
 
 

@@ -20,8 +20,8 @@ def weights(layer: Any) -> list[Weight]:
     d, h, taps = layer.d_model, layer.n_heads, layer.d_conv
     e = d // (2 * h)
     found = [*projections(("q", "k", "v", "span", "c"), d, h, e), kernel("span", d, taps)]
-    found += [matrix("wf", (h, e), (h, taps)), vector("bf", h, taps)]
-    return [*found, matrix("wo", d, d), vector("bo", d)]
+    found += [matrix("wf", h * e, (h, taps)), vector("bf", h, taps)]
+    return [*found, matrix("wo", (2, h, e), d), vector("bo", d)]
 
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
@@ -30,11 +30,11 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     q, k, v = (project(w, name, x) for name in "qkv")
     attention = mix(dot_products(q, k) / math.sqrt(q.shape[-1]), v)
     convolution = dynamic_convolution(project(w, "c", x), _kernels(w, x, q))
-    both = np.concatenate([attention, convolution], axis=2)
-    return einsum("bqi,id->bqd", both.reshape(x.shape), w.wo) + w.bo
+    return einsum("bqzhe,zhed->bqd", np.stack([attention, convolution], axis=2), w.wo) + w.bo
 
 
 def _kernels(w: Weights, x: Array, q: Array) -> Array:
     """Return the convolution kernels [b q h k], one per token and head."""
     span = convolve_heads(x[..., None], w.span)[..., 0]  # every channel is a head of width 1
-    return softmax(einsum("bqhe,hegk->bqgk", project(w, "span", span) * q, w.wf) + w.bf)
+    inner = (project(w, "span", span) * q).reshape(*q.shape[:2], -1)
+    return softmax(einsum("bqi,igk->bqgk", inner, w.wf) + w.bf)

@@ -28,8 +28,7 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     chosen, share = route(layer, w, x, step)
     copies = np.repeat(x[:, :, None], layer.top_k, axis=2)  # [b q j d]
     q = _by_expert("bqjd,bqjdge->bqjge", copies, w.wq, chosen)
-    flat = q.reshape(*q.shape[:2], -1, layer.d_head)
-    q = rotate(layer.rope, flat, step.positions, layer.d_head).reshape(q.shape)
+    q = np.stack([rotate(layer.rope, q[:, :, j], step.positions, layer.d_head) for j in range(layer.top_k)], axis=2)
     k = rotate(layer.rope, project(w, "k", x), step.positions, layer.d_head)
     k, v = extend_cache(k, project(w, "v", x), state)
     scores = einsum("bqjge,bkge->bjgqk", q, k) / math.sqrt(layer.d_head)
