@@ -5,7 +5,6 @@ from __future__ import annotations
 from ..calc.communication import Communication
 from ..calc.communication import communication as count
 from ..calc.sharding import MESH, Mesh
-from ..core.errors import UnsupportedError
 from ..core.setting import CONTEXT, LOGITS, MODE, SIZES, check_values, read_length
 from ..core.workload import Workload
 from .defaults import cached_tokens, default_seq
@@ -61,7 +60,7 @@ def communication(
         mesh: number of ranks of each kind of parallelism. The other arguments are the fields of ``Mesh``.
         dp: number of data-parallel ranks.
         tp: number of tensor-parallel ranks.
-        pp: training: number of pipeline stages.
+        pp: number of pipeline stages.
         ep: number of expert-parallel ranks.
         etp: number of tensor-parallel ranks per expert (default: ``tp``).
         cp: training: number of context-parallel ranks.
@@ -82,9 +81,6 @@ def communication(
     check_values(SETTINGS, given)
     mesh = mesh_settings(given)
     check_memory_settings(mode="training" if mode == "train" else "inference", mesh=mesh, gradients=gradients)
-    if mode != "train" and mesh.pp > 1:
-        text = "pipeline parallelism is modelled only in training"
-        raise UnsupportedError(text, parameter="pp", hint="add {mode=train}")
     architecture = load(model)
     seq = default_seq(architecture, mode=mode) if seq is None else seq
     workload = Workload(

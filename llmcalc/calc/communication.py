@@ -172,13 +172,14 @@ def communication(
         raise UnsupportedError(problem, parameter="etp", hint=hint)
     training = workload.mode == "train"
     conventions = Conventions(workload.phase, "dense", None, workload.logits)
-    parts = pipeline_stages(architecture, mesh.pp)
+    parts = pipeline_stages(architecture, mesh.pp, uneven=not training)
     stages = []
     for stage, part in enumerate(parts):
         found = layer_collectives(walk(part, conventions), mesh, bits, gradient_bits, training)
-        found += _sent_streams(part, stage, mesh, bits)
-        found += _replica_weights(part, mesh, bits, gradient_bits, training)
-        found += _tied_weights(parts, part, mesh, gradient_bits)
+        found += _sent_streams(part, stage, mesh, bits, training)
+        if training:
+            found += _replica_weights(part, mesh, bits, gradient_bits)
+            found += _tied_weights(parts, part, mesh, gradient_bits)
         stages.append(tuple(found))
     return Communication(architecture, workload, mesh, tuple(stages))
 
@@ -197,8 +198,11 @@ def _outside(
     return Collective(None, name, kind, *group, tensor, phase, factors, shards, times, bits)
 
 
-def _sent_streams(part: Architecture, stage: int, mesh: Mesh, bits: int) -> Iterator[Collective]:
-    """Yield the stream that a pipeline stage sends to the next one, and the gradient that it sends to the previous."""
+def _sent_streams(part: Architecture, stage: int, mesh: Mesh, bits: int, training: bool) -> Iterator[Collective]:
+    """Yield the stream that a pipeline stage sends to the next one, and the gradient that it sends to the previous.
+
+    A step of serving is not divided into micro-batches.
+    """
     if mesh.pp == 1:
         return
     (stack,) = part.stacks
@@ -207,14 +211,14 @@ def _sent_streams(part: Architecture, stage: int, mesh: Mesh, bits: int) -> Iter
     streams: tuple[tuple[str, Extent], ...] = (("hs", n_streams),) if n_streams > 1 else ()
     factors = (("b", names["b"]), ("q", names["q"]), *streams, ("d", stack.d_model))
     shards = mesh.cp * (mesh.tp if mesh.sp else 1)
-    for tensor, phase, is_end in (("x", FORWARD, stage == mesh.pp - 1), ("dx", BACKWARD, stage == 0)):
+    n_batches = mesh.batches if training else 1
+    sends = (("x", FORWARD, stage == mesh.pp - 1), ("dx", BACKWARD, stage == 0))
+    for tensor, phase, is_end in sends if training else sends[:1]:
         if chunks := mesh.virtual_stages - is_end:
-            yield _outside(STREAM, SEND, ("pp", 2), tensor, phase, factors, bits, chunks * mesh.batches, shards)
+            yield _outside(STREAM, SEND, ("pp", 2), tensor, phase, factors, bits, chunks * n_batches, shards)
 
 
-def _replica_weights(
-    part: Architecture, mesh: Mesh, bits: int, gradient_bits: int, training: bool
-) -> Iterator[Collective]:
+def _replica_weights(part: Architecture, mesh: Mesh, bits: int, gradient_bits: int) -> Iterator[Collective]:
     """Yield the collectives of gradients and weights over data-parallel ranks, by component.
 
     The lifetime of gathered weights is that of the memory model: blocks are gathered for the forward and the backward
@@ -228,7 +232,7 @@ def _replica_weights(
     times = mesh.batches if mesh.pp == 1 else 1
     gradients = REDUCE_SCATTER if mesh.zero >= SHARDS_OPTIMIZER else ALL_REDUCE
     reductions = times if mesh.zero >= SHARDS_GRADIENTS else 1  # otherwise, gradients are first accumulated
-    for (name, is_expert, in_block), count in counts.items() if training else ():
+    for (name, is_expert, in_block), count in counts.items():
         group, factors = ("dp", mesh.expert_replicas if is_expert else mesh.replicas), (("n_params", count),)
         if group[1] == 1 or not count:
             continue

@@ -280,6 +280,30 @@ def test_stages_send_the_stream_and_its_gradient(chunks: int, sends: list[int]) 
     assert divided.by_group["pp"] == 4 * BATCH * SEQ * 4096 * BF16 // 2
 
 
+@pytest.mark.parametrize(("mode", "tokens"), [("forward", SEQ), ("decode", 1)])
+def test_stages_send_the_stream_once_per_step_of_serving(mode: str, tokens: int) -> None:
+    """A tensor-parallel rank sends the whole stream, and all-reduces the sub-layers of its stage twice per layer."""
+    for name, layers in (("llama3-8b", [8] * 4), ("qwen3-14b", [10] * 4), ("gpt2", [3] * 4)):
+        context = SEQ if mode == "decode" else None
+        found = llmcalc.communication(name, batch=BATCH, seq=tokens, mode=mode, context=context, tp=2, pp=4)
+        stream = BATCH * tokens * found.architecture.main.d_model * BF16
+        sums = [[each.sizes(found.values)[1] for each in stage if each.group == "tp"] for stage in found.stages]
+        assert [sum(stage) - (number == 0) * stream for number, stage in enumerate(sums)][:3] == [
+            2 * n * stream for n in layers[:3]
+        ]
+        sends = [[each.sizes(found.values) for each in stage if each.group == "pp"] for stage in found.stages]
+        assert sends == [[(stream, stream)]] * 3 + [[]]
+        assert set(found.by_phase) == {"forward"}
+
+
+def test_the_stages_of_serving_have_the_layers_of_the_memory_model() -> None:
+    found = llmcalc.communication("llama3-8b", seq=3, tp=2, pp=5)
+    assert len(found.sent_by_stage) == 5
+    assert [sum(each.times for each in stage if each.kind == "all-reduce") for stage in found.stages] == [
+        1 + 12, 12, 14, 14, 12,
+    ]  # fmt: skip
+
+
 def test_context_parallel_ranks_store_the_same_experts() -> None:
     found = train("mixtral-8x7b", dp=2, cp=3, ep=2)
     experts = 32 * 4 * 3 * 4096 * 14336 * BF16
@@ -327,7 +351,7 @@ def test_one_rank_sends_nothing() -> None:
             assert not found.collectives
 
 
-@pytest.mark.parametrize("setting", ["pp", "cp", "zero", "micro_batches"])
+@pytest.mark.parametrize("setting", ["cp", "zero", "micro_batches", "virtual_stages"])
 def test_settings_of_training_are_refused_in_serving(setting: str) -> None:
     with pytest.raises(InputError) as caught:
         llmcalc.communication("gpt2", **{setting: 2})
