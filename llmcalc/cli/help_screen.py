@@ -77,7 +77,7 @@ def panels(command: Command) -> dict[str, list[Line]]:
     """Return the lines of each panel.
 
     >>> from .commands import load
-    >>> panels(load("rule"))["Output"][-1][:2]
+    >>> panels(load("rule"))["Output"][1][:2]
     ('--json', 'same as --format json')
     """
     found: dict[str, list[Line]] = {OPTIONS: []}

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from llmcalc.cli.commands import load
-from llmcalc.cli.help_screen import MARGIN, MOST_LINES, panels, render_help
+from llmcalc.cli.help_screen import MARGIN, panels, render_help
 from llmcalc.cli.help_text import EXAMPLES, OPTIONS, OWN, PANELS
 from llmcalc.cli.main import main
 from llmcalc.cli.table import COMMANDS, GROUPS, QUESTIONS
 
 EVERY = ["", *GROUPS, *COMMANDS]
+MOST_LINES = 60
 LONGEST_TEXT = 48
 N_EXAMPLES = 3
 CONFIG = {
