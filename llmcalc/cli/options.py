@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..core import setting
-from ..report import format_names, terminal
+from ..report import PARTIAL, format_names, terminal
 from .spec import Argument, Option, option_of
 
 if TYPE_CHECKING:
@@ -31,17 +31,23 @@ ALLOW_UNKNOWN = Option(
 STRICT = Option("--strict", "Treat every unknown config.json key as an error, even one without effect.", kind=bool)
 READING = (SET, AS, ALLOW_UNKNOWN, STRICT)  # named like the parameters of llmcalc.load
 FORCE = Option("--force", "Overwrite an existing file.", kind=bool)
-FORMAT = Option(
-    "--format", f"Output format: {', '.join(format_names())} (default: table; plain has all digits).", "NAME", "form",
-    choices=format_names(),
-)  # fmt: skip
 JSON = Option("--json", "Print one JSON object (same as --format json).", name="as_json", kind=bool)
 COLOR = Option(
     "--color", "Print in colour (default: auto, on a terminal).", default=terminal.COLOR[0], choices=terminal.COLOR
 )
-OUTPUT = (FORMAT, JSON, COLOR)
+
+
+def output(*partial: str) -> tuple[Option, ...]:
+    """Return the output options of a command. ``partial`` names the formats that not every report has."""
+    names = tuple(name for name in format_names() if name in partial or name not in PARTIAL)
+    text = f"Output format: {', '.join(names)} (default: table; plain has all digits)."
+    return Option("--format", text, "NAME", "form", choices=names), JSON, COLOR
+
+
+OUTPUT = output()
+CHART_OUTPUT, TREE_OUTPUT, FULL_OUTPUT = output("svg"), output("tree"), output(*PARTIAL)
 NOTES = Option("--notes", "Also print notes that explain the model but do not change the result.", kind=bool)
-MODEL_OUTPUT = (*OUTPUT, NOTES)  # of commands that compute a quantity of a model
+MODEL_OUTPUT = (*FULL_OUTPUT, NOTES)  # of commands that compute a quantity of a model
 BATCH = option_of(setting.BATCH, "Batch size (number of sequences; in serving, over all GPUs).")
 SEQ = option_of(
     setting.SEQ, "Sequence length in tokens, such as 8192 or 32k (default: 2048, or the model's maximum if smaller)."

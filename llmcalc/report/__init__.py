@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .document import Document
 
+PARTIAL = ("svg", "tree")  # formats of reports with a chart or a derivation
+
 
 @cache
 def format_names() -> tuple[str, ...]:

@@ -76,8 +76,8 @@ def hardware_document(found: Mapping[str, Accelerator]) -> Document:
         peak = one.peak.get("bf16") or one.peak.get("fp16")
         rows.append((one.name, one.year, one.usable_bytes, one.bandwidth, peak, CHECKED[one.checked]))
     heads = columns(
-        "accelerator: name", "year: number 2", "usable memory: bytes", "bytes per second: count 1",
-        "16-bit FLOP/s: count", "checked: name",
+        "accelerator: name", "year: number 2", "usable memory: bytes", "bytes per second: about 1",
+        "16-bit FLOP/s: about", "checked: name",
     )  # fmt: skip
     return Document(
         f"{len(found)} accelerators",
@@ -107,7 +107,7 @@ def accelerator_document(one: Accelerator) -> Document:
         warnings=warning.get(one.checked, ("the specifications are unverified",)),
         facts=tuple(facts),
         tables=(
-            Table("peaks", columns("format: name", "kind: name", "FLOP/s: count"), peaks),
+            Table("peaks", columns("format: name", "kind: name", "FLOP/s: about"), peaks),
             Table("disputed and never used in calculations", disputed, list(one.unconfirmed.items())),
         ),
         notes=tuple(filter(None, notes)),

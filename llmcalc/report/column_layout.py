@@ -110,12 +110,20 @@ def _least(kept: Sequence[Piece]) -> int:
 
 
 def _widen(kept: Sequence[Piece], width: int) -> list[tuple[Piece, int]]:
-    """Distribute the spare width from left to right, or shrink the first column if the minimum widths do not fit."""
+    """Distribute the spare width, or shrink the first column if the minimum widths do not fit.
+
+    Columns of text are widened from left to right, and the bars share what is left.
+    """
     left = width - _least(kept)
-    widths = []
-    for piece in kept:
-        more = max(min(piece.most - piece.least, left), 0)
-        widths.append(piece.least + more)
+    widths = [piece.least for piece in kept]
+    bars = [at for at, piece in enumerate(kept) if piece.shares]
+    for at, piece in enumerate(kept):
+        if not piece.shares:
+            widths[at] += max(min(piece.most - piece.least, left), 0)
+            left -= widths[at] - piece.least
+    for n_bars, at in zip(range(len(bars), 0, -1), bars, strict=True):
+        more = max(min(kept[at].most - kept[at].least, left // n_bars), 0)
+        widths[at] += more
         left -= more
     if left < 0:
         widths[0] = max(widths[0] + left, min(BROKEN_TEXT, widths[0]) // 2)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..calc.communication import Communication
 from .document import Document, Fact, Table, columns
-from .heading import formula_note, model_document, workload_inputs, workload_line
+from .heading import derivation, formula_note, model_document, workload_inputs, workload_line
 from .memory import mesh_line, plain_data
 from .traffic import BYTES, shares_table
 
@@ -35,6 +35,7 @@ def communication_document(result: Communication) -> Document:
             shares_table("by component", "component", result.by_component),
             _stages(result),
         ),
+        derivation=derivation("communication", result),
         notes=(formula_note("bytes sent", result.form), *result.notes),
     )
 

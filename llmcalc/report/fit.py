@@ -14,12 +14,13 @@ from ..core.errors import spelled
 from ..core.workload import positions
 from ..estimate.hardware import Accelerator
 from .document import Document, Fact, Table, columns
-from .heading import SIZES, model_document, workload_inputs, workload_line
+from .heading import SIZES, derivation, model_document, title, workload_inputs, workload_line
 from .memory import BYTES, mesh_line, plain_data, refusals, serving_line, unverified_formats, weights_line
-from .numbers import binary, exact
+from .numbers import binary, exact, readable
 
 if TYPE_CHECKING:
     from ..api.fit_changes import Change
+    from .pictures import Picture
 
 WHAT = {"seq": "tokens", "batch": "sequences", "gpus": ""}
 ASKED = {
@@ -65,6 +66,8 @@ def fit_document(
         ],
         facts=facts,
         tables=tuple(tables),
+        pictures=lambda: [_chart(fit)],
+        derivation=derivation("memory", fit.result),
         main=len(tables) - 1,
         notes=(*_limit(architecture, solution), *_notes(fit), *partly),
     )
@@ -109,14 +112,31 @@ def _solved(solution: Solution, fit: Fit) -> str:
     )
 
 
-def _parts(fit: Fit) -> Table:
+def _sizes(fit: Fit) -> dict[str, int]:
+    """Return the bytes of each part of the memory that is needed, including the reserve."""
     result = fit.result
     if isinstance(result, InferenceMemory):
         sizes = {"weights": result.weights - result.host, "state": result.state, "transient": result.activations}
     else:
         moment = result.worst.largest._asdict()
         sizes = {name: size for name, size in moment.items() if isinstance(size, int) and size}
-    sizes |= {"reserve": fit.reserve}
+    return sizes | {"reserve": fit.reserve}
+
+
+def _chart(fit: FitResult) -> Picture:
+    """Plot the memory needed per accelerator as requested and after each change, with the usable memory as a limit."""
+    from .pictures import Bar, Bars
+
+    bars = tuple(
+        Bar(label, tuple((name, float(size)) for name, size in _sizes(one).items()))
+        for label, one in (("as requested", fit), *((_option(change), change.fit) for change in fit.changes))
+    )
+    limit = (f"memory: {readable(fit.memory, BYTES)}", float(fit.memory))
+    return Bars(f"{title(fit.architecture)}: memory per accelerator", BYTES, bars, limit)
+
+
+def _parts(fit: Fit) -> Table:
+    sizes = _sizes(fit)
     rows = [(name, size, size / fit.memory) for name, size in (*sizes.items(), ("total", sum(sizes.values())))]
     return Table("per accelerator", columns("part: name", "bytes: bytes", "of memory: share"), rows[:-1], rows[-1])
 

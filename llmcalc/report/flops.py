@@ -12,7 +12,7 @@ from ..calc.params import Params, params
 from ..calc.traffic import Traffic
 from ..core.errors import InputError, UnsupportedError
 from .document import Column, Document, Fact, Table, columns
-from .heading import formula_note, model_document, workload_inputs, workload_line
+from .heading import derivation, formula_note, model_document, workload_inputs, workload_line
 from .numbers import BYTES, exact
 from .traffic import intensity_fact
 
@@ -39,6 +39,7 @@ def flops_document(result: Flops, by: str = "component", recompute: str = "none"
         lines=(workload_line(result.workload),),
         facts=tuple(_facts(result, moved, counted, recompute)),
         tables=(breakdown(result), convention_table(result)),
+        derivation=derivation("flops", result),
         notes=(formula_note("matmul of the forward pass", result.matmul_form), *_bound(result)),
     )
 

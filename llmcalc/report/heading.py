@@ -13,6 +13,7 @@ from .numbers import about
 
 if TYPE_CHECKING:
     from ..core.form import Form
+    from ..core.tree import Node
     from ..core.workload import Workload
 
 LETTERS = {
@@ -69,6 +70,17 @@ def model_document(
         details=(*details, *(() if is_full else architecture.remarks)),
         **parts,
     )
+
+
+def derivation(name: str, result: Any) -> Callable[[], tuple[Node, ...]]:
+    """Return a function that derives the result of a quantity, for the ``tree`` format."""
+
+    def derive() -> tuple[Node, ...]:
+        from ..api.quantity import quantity
+
+        return (quantity(name).tree(result),)
+
+    return derive
 
 
 def model_inputs(architecture: Architecture) -> dict[str, Any]:
@@ -159,4 +171,4 @@ def workload_inputs(workload: Workload) -> dict[str, Any]:
 def formula_note(what: str, form: Form) -> str:
     """Return a note with a closed form and the meanings of its symbols."""
     named = [f"{letter}: {meaning}" for letter, meaning in LETTERS.items() if letter in form.symbols()]
-    return f"{what} = {form} ({', '.join(named)})"
+    return f"{what} = {form} ({', '.join(named)})" if named else f"{what} = {form}"

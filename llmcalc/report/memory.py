@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..calc.kv_cache import CACHED, ROLE_DTYPES, StateSize
 from ..calc.memory.inference import InferenceMemory
@@ -15,14 +15,20 @@ from ..core.record import fields, is_record
 from .document import Document, Fact, Table, columns
 from .heading import (
     SIZES,
+    derivation,
     formula_note,
     ignored_keys_note,
     model_document,
     named_values,
     settings_text,
+    title,
     workload_inputs,
     workload_line,
 )  # fmt: skip
+from .numbers import percent
+
+if TYPE_CHECKING:
+    from .pictures import Picture
 
 BYTES = "bytes"
 PUBLISHED = "weights as stored in the checkpoint; {weights=FORMAT} overrides the format"
@@ -78,9 +84,22 @@ def _inference(result: InferenceMemory, ideal: StateSize | None) -> Document:
             Fact("transient", result.activations, BYTES, f"modelled: buffers of a step that computes {at_once}"),
         ),
         tables=(_weights(result), _state(result, ideal), _experts(result)),
+        pictures=lambda: _charts(result),
+        derivation=derivation("memory", result),
         notes=notes,
         details=(formula_note("elements of the state", size.form),),
     )
+
+
+def _charts(result: InferenceMemory) -> list[Picture]:
+    """Plot the parts of the peak, and the weights by component."""
+    from .pictures import Bar, Bars, bars_of
+
+    sizes = {"weights": result.weights, "state": result.state, "transient": result.activations}
+    name = title(result.architecture)
+    parts = tuple(Bar(part, (("bytes", float(size)),), percent(size / result.peak)) for part, size in sizes.items())
+    weights = bars_of(name, _weights(result))
+    return [Bars(f"{name}: serving memory", BYTES, parts), *([weights] if weights else [])]
 
 
 def serving_line(result: InferenceMemory) -> str:
@@ -201,6 +220,8 @@ def _training(result: ParallelMemory) -> Document:
         lines=(workload_line(worst.workload, SIZES), *_settings(result)),
         facts=tuple(facts),
         tables=(_at_peak(result), _timeline(result), _stages(result)),
+        pictures=lambda: [_phases(result)],
+        derivation=derivation("memory", result),
         notes=("allocated bytes; the allocator's reserve and kernel workspaces are extra",),
     )
 
@@ -247,6 +268,21 @@ def _peaks(result: ParallelMemory) -> dict[str, int]:
 def _timeline(result: ParallelMemory) -> Table:
     rows = [(phase, size, size / result.worst.peak) for phase, size in _peaks(result).items()]
     return Table("timeline", columns("phase: name", "bytes: bytes", "of the peak: share"), rows)
+
+
+def _phases(result: ParallelMemory) -> Picture:
+    """Plot the parts of the largest moment of each phase in chronological order."""
+    from .pictures import Bar, Bars
+
+    largest: dict[str, Any] = {}
+    for moment in result.worst.timeline:
+        if moment.phase not in largest or moment.total > largest[moment.phase].total:
+            largest[moment.phase] = moment
+    bars = tuple(
+        Bar(phase, tuple((name, float(getattr(moment, name))) for name in PARTS if getattr(moment, name)))
+        for phase, moment in largest.items()
+    )
+    return Bars(f"{title(result.worst.architecture)}: memory of a training step", BYTES, bars)
 
 
 def _stages(result: ParallelMemory) -> Table:

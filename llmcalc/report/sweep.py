@@ -1,4 +1,4 @@
-"""Report for ``sweep`` with a table of all points and a chart of the first quantity."""
+"""Report for ``sweep`` with a table of all points and a chart of every quantity."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..api.quantity import quantity
 from ..api.sweep import Sweep
 from ..core.errors import SizeError
-from .document import Column, Document, Table, columns
+from .document import Column, Document, Table
 from .heading import formula_note, model_document, named_values, title
 from .memory import mesh_line, plain_data
 from .numbers import ABOUT, BYTES
@@ -123,20 +123,26 @@ def _kind(name: str) -> str:
 
 
 def _chart(result: Sweep) -> Table:
-    """Plot the first quantity as bars, on a logarithmic scale if the values span more than two orders of magnitude."""
-    name = next(iter(result.values))
+    """Plot every quantity as bars, on a logarithmic scale if the values span more than two orders of magnitude."""
     step = -(-result.points // MOST_CHARTED)
     points = list(_rows(result))[::step]
-    values = [value[0] for _, value in points]
-    low, high = min(values), max(values)
-    logarithmic = low > 0 and high / low > LINEAR_UP_TO
-    scale = "logarithmic" if logarithmic else "from zero"
-    share = _logarithmic(low, high) if logarithmic else lambda value: value / high if high else 0.0
-    labels = [_point([axis.name for axis in result.axes], sizes) for sizes, _ in points]
-    rows = [(label, value, share(value)) for label, value in zip(labels, values, strict=True)]
+    heads = [Column("point", "name")]
+    cells: list[list[Any]] = [[_point([axis.name for axis in result.axes], sizes) for sizes, _ in points]]
+    for at, name in enumerate(result.values):
+        values = [value[at] for _, value in points]
+        scale, shares = _bars(values)
+        heads += [Column(name, _kind(name)), Column(scale, "bar")]
+        cells += [values, shares]
     every = f", every {step}th point" if step > 1 else ""
-    heads = columns("point: name", f"{name}: {_kind(name)}", f"{scale}: bar")
-    return Table(f"{name}, {scale}{every}", heads, rows)
+    return Table(f"{', '.join(result.values)}{every}", tuple(heads), list(zip(*cells, strict=True)))
+
+
+def _bars(values: list[float]) -> tuple[str, list[float]]:
+    """Return the name of a scale and the length of the bar of each value as a fraction."""
+    low, high = min(values), max(values)
+    if low > 0 and high / low > LINEAR_UP_TO:
+        return "logarithmic", list(map(_logarithmic(low, high), values))
+    return "from zero", [value / high if high else 0.0 for value in values]
 
 
 def _logarithmic(low: float, high: float) -> Any:

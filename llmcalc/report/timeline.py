@@ -144,11 +144,11 @@ def _pictures(ordered: Sequence[Point]) -> list[Picture]:
 
     drawn: list[Picture] = []
     for title, attribute, kind in (("Parameters", "total", "count"), ("Training compute", "flops", "FLOPs")):
-        groups: dict[str, list[Mark]] = {}
+        groups: dict[str, list[Mark]] = {point.group: [] for point in ordered}  # the same colours in every plot
         for point in sorted(ordered, key=lambda point: -(getattr(point, attribute) or 0)):
             if getattr(point, attribute):
-                groups.setdefault(point.group, []).append(Mark(point.name, point.year, getattr(point, attribute)))
-        if groups:
+                groups[point.group].append(Mark(point.name, point.year, getattr(point, attribute)))
+        if any(groups.values()):
             named = tuple((name, tuple(groups[name])) for name in sorted(groups))
             unit = "parameters" if attribute == "total" else "FLOPs"
             drawn.append(Scatter(f"{title} of models", Axis("year", "year"), Axis(unit, kind, True), named))

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..calc.traffic import Traffic
 from .document import Document, Fact, Table, columns
-from .heading import formula_note, model_document, workload_inputs, workload_line
+from .heading import derivation, formula_note, model_document, workload_inputs, workload_line
 
 BYTES = "bytes"
 KERNELS = {
@@ -33,6 +33,7 @@ def traffic_document(result: Traffic) -> Document:
             shares_table("by tensor", "tensors", result.by_kind),
             shares_table("by component", "component", result.by_component),
         ),
+        derivation=derivation("traffic", result),
         notes=(formula_note("bytes", result.form),),
     )
 

@@ -11,7 +11,7 @@ from ..estimate.training_run import Training
 from .document import Document, Fact, Table, columns
 from .fit import verdict
 from .flops import by_component, convention_table
-from .heading import model_document, run_line, workload_inputs
+from .heading import derivation, model_document, run_line, workload_inputs
 from .memory import BYTES, mesh_line
 from .numbers import about
 from .provenance import assumptions, cost_fact, four_digits, machine_line, range_text, span_fact
@@ -31,6 +31,7 @@ def train_document(run: Training, stated: bool = True) -> Document:
         f" on {about(run.tokens, '')} tokens",
         lines=lines,
         facts=tuple(_facts(run)),
+        derivation=derivation("train", run),
         tables=(
             by_component(run.step),
             convention_table(run.step, formulas=False),

@@ -58,7 +58,7 @@ BAD = {
     "explain gpt3 params --depth -1": "non-negative integer",
     "explain gpt3 params --path nosuchpart": "'nosuchpart'",
     "presets lst": "did you mean list?",
-    "presets list --format tree": "no tree",
+    "presets list --format tree": "--format",
     "presets where nosuch": "'nosuch'",
     "presets show gpt3 --set n_layers=2": "--resolved",
     "presets search": "missing argument",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..options import OUTPUT
+from ..options import CHART_OUTPUT, OUTPUT
 from ..output import Answer, printed
 from ..spec import Argument, Command
 
@@ -58,8 +58,8 @@ def show_law(name: str) -> Answer:
 
 COMMANDS = (
     Command("formats list", OUTPUT, list_formats),
-    Command("hardware list", OUTPUT, list_hardware),
-    Command("hardware show", (ACCELERATOR, *OUTPUT), show_hardware),
+    Command("hardware list", CHART_OUTPUT, list_hardware),
+    Command("hardware show", (ACCELERATOR, *CHART_OUTPUT), show_hardware),
     Command("laws list", OUTPUT, list_laws),
     Command("laws show", (LAW, *OUTPUT), show_law),
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...api.compare import compared
 from ..memory_options import quantity_options, settings
-from ..options import MODEL_OUTPUT, READING, load_models
+from ..options import CHART_OUTPUT, NOTES, READING, load_models
 from ..output import Answer, printed
 from ..spec import Argument, Command
 
@@ -23,4 +23,4 @@ def run(models: list[str], **given: Any) -> Answer:
     return compare_document(compare(*load_models(models, given), **settings(given, SETTINGS)))
 
 
-COMMANDS = (Command("compare", (MODELS, *SETTINGS, *READING, *MODEL_OUTPUT), run),)
+COMMANDS = (Command("compare", (MODELS, *SETTINGS, *READING, *CHART_OUTPUT, NOTES), run),)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...api.quantity import targets
 from ..memory_options import quantity_options, settings
-from ..options import BATCH, OUTPUT, SET, example, metavar, values
+from ..options import BATCH, CHART_OUTPUT, SET, example, metavar, values
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 from .sweep import OVER
@@ -45,4 +45,4 @@ def run(family: str, **given: Any) -> Answer:
     )
 
 
-COMMANDS = (Command("design", (FAMILY, *SETTINGS, *VARIED, *OF_QUANTITY, *OUTPUT), run),)
+COMMANDS = (Command("design", (FAMILY, *SETTINGS, *VARIED, *OF_QUANTITY, *CHART_OUTPUT), run),)

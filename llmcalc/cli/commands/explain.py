@@ -7,7 +7,7 @@ from typing import Any
 from ...core.zoo_search import module_names
 from ..memory_options import QUANTITY as SETTINGS
 from ..memory_options import settings
-from ..options import MODEL, MODEL_OUTPUT, READING, load_model
+from ..options import MODEL, NOTES, READING, TREE_OUTPUT, load_model
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
@@ -32,7 +32,7 @@ def run(model: str, quantity: str, depth: int | None, select: str | None, **give
 COMMANDS = (
     Command(
         "explain",
-        (MODEL, QUANTITY, DEPTH, SELECT, *SETTINGS, *READING, *MODEL_OUTPUT),
+        (MODEL, QUANTITY, DEPTH, SELECT, *SETTINGS, *READING, *TREE_OUTPUT, NOTES),
         run,
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..files import has_headers_only, read_headers_only
-from ..options import MODEL, OUTPUT, READING, load_model
+from ..options import FULL_OUTPUT, MODEL, READING, load_model
 from ..output import Answer, printed
 from ..spec import Command, Option
 
@@ -29,4 +29,4 @@ def run(model: str, by: str, layout: str | None, **given: Any) -> Answer:
     return params_document(params(load_model(model, given)), by, layout)
 
 
-COMMANDS = (Command("params", (MODEL, BY, LAYOUT, *READING, *OUTPUT), run),)
+COMMANDS = (Command("params", (MODEL, BY, LAYOUT, *READING, *FULL_OUTPUT), run),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...core.errors import InputError
-from ..options import COLOR, JSON, OUTPUT, SET
+from ..options import CHART_OUTPUT, COLOR, JSON, OUTPUT, SET
 from ..output import Answer, printed, warn, write_text, write_yaml
 from ..spec import Argument, Command, Option
 
@@ -103,8 +103,8 @@ def show_preset(name: str, resolved: bool, overrides: list[str], as_json: bool, 
 
 COMMANDS = (
     Command("presets list", OUTPUT, list_presets),
-    Command("presets search", (WORDS, *OUTPUT), search_presets),
+    Command("presets search", (WORDS, *CHART_OUTPUT), search_presets),
     Command("presets show", (NAME, RESOLVED, SET, JSON, COLOR), show_preset),
     Command("presets where", (NAME, *OUTPUT), locate_preset),
-    Command("timeline", (FILTER, ALL, *OUTPUT), show_timeline),
+    Command("timeline", (FILTER, ALL, *CHART_OUTPUT), show_timeline),
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...core.errors import InputError
 from ..memory_options import MACHINE, machine, price
-from ..options import OUTPUT, READING, load_model, values
+from ..options import CHART_OUTPUT, READING, load_model, values
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
@@ -66,7 +66,7 @@ def run(model: str | None, laws: list[str], shapes: list[str], seq: int, **given
 COMMANDS = (
     Command(
         "scale",
-        (MODEL, *BUDGETS, *MACHINE, *AMOUNTS, LAW, SHAPE, SEQ, *READING, *OUTPUT),
+        (MODEL, *BUDGETS, *MACHINE, *AMOUNTS, LAW, SHAPE, SEQ, *READING, *CHART_OUTPUT),
         run,
     ),
 )

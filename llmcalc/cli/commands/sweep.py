@@ -6,7 +6,7 @@ from typing import Any
 
 from ..memory_options import QUANTITY as SETTINGS
 from ..memory_options import settings
-from ..options import MODEL, OUTPUT, READING, values
+from ..options import CHART_OUTPUT, MODEL, READING, values
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option
 
@@ -35,7 +35,7 @@ def run(model: str, quantities: list[str], over: list[str], **given: Any) -> Ans
 COMMANDS = (
     Command(
         "sweep",
-        (MODEL, QUANTITY, OVER, *SETTINGS, *READING, *OUTPUT),
+        (MODEL, QUANTITY, OVER, *SETTINGS, *READING, *CHART_OUTPUT),
         run,
     ),
 )

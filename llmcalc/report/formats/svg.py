@@ -1,19 +1,19 @@
-"""SVG output of a report's first plot, or of the main table as a bar chart."""
+"""SVG output of a report's plots, one below the other, or of the main table as a bar chart."""
 
 from __future__ import annotations
 
 from ...core.errors import InputError
 from ..document import Document
 from ..pictures import Picture, bars_of
-from ..svg import draw
+from ..svg import draw_all
 
 
 def render(document: Document) -> str:
-    """Render the first plot as an SVG document."""
+    """Render the plots as an SVG document."""
     pictures = pictures_of(document)
     if not pictures:
-        raise InputError("this result has no chart", parameter="form", hint="use sweep, params, flops or memory")
-    return draw(pictures[0])
+        raise InputError("this result has no chart", parameter="form", hint="use another format")
+    return draw_all(pictures)
 
 
 def pictures_of(document: Document) -> list[Picture]:

@@ -20,8 +20,12 @@ SEPARATOR, BREAK, SPACE = " · ", " ·", " " * GAP
 BOLD, QUIET, BARS = "1", "2", "36"
 SIGNS = {"✓": "32", "✗": "31", "!": "33"}  # colours of titles and cells that begin with a verdict
 WORD_ENDS = "/._-,"  # a word that is wider than its column is broken after one of these
-NARROW_REMARK = 16  # remarks wrap down to this width before the digits of a fact are dropped
+NARROW_REMARK = 20  # remarks wrap down to this width before the digits of a fact are dropped
+LONGEST_DIGITS = len("999,999,999,999,999,999")  # longer numbers are dropped before a remark wraps
+WIDEST_ALIGNED = 24  # width of texts up to which remarks beside them are aligned
 DECIMAL_BYTES, COUNT_DIGITS, BYTE_DIGITS = 1, 2, 3  # forms of facts after the readable one, the last dropped first
+LABEL = 12  # labels and formulas of a derivation wrap down to this width
+_PIECE = r"(?:\[[^\]]*\]|[^·\s])+[·\s]*"  # text up to an operator or a space, which brackets can contain
 Paint = Callable[[str, str], str]
 
 
@@ -112,15 +116,18 @@ def _facts(facts: tuple[Fact, ...], width: int, paint: Paint) -> Iterator[str]:
         rows = [_forms(fact.texts, level, digits) for fact in facts]
         second = _widest(row[1] for row in rows)
         room = width - sum(column + GAP for column in (label, value, second) if column)
-        if _widest(row[2] for row in rows) <= room or (room >= NARROW_REMARK and level < BYTE_DIGITS):
+        may_wrap = level < COUNT_DIGITS or (level == COUNT_DIGITS and second <= LONGEST_DIGITS)
+        if _widest(row[2] for row in rows) <= room or (may_wrap and room >= NARROW_REMARK):
             break
+    free = width - label - GAP
+    aligned = _widest(row[0] for row in rows if value < len(row[0]) <= min(WIDEST_ALIGNED, free // 2))
     for fact, (text, more, remark) in zip(facts, rows, strict=True):
         if isinstance(fact.value, int) or len(text) <= value:
             styled = [(text, value, True, BOLD), (more, second, True, ""), (remark, room, False, QUIET)]
         else:
-            wide = width - label - GAP
-            own = min(len(text), wide) if len(text) + GAP + len(remark) <= wide or not remark else wide // 2
-            styled = [(text, own, False, _style(text)), (remark, wide - own - GAP, False, QUIET)]
+            fits = len(text) + (GAP + len(remark) if remark else 0) <= free
+            own = aligned if len(text) <= aligned else min(len(text), free) if fits or not remark else free // 2
+            styled = [(text, own, False, _style(text)), (remark, free - own - GAP, False, QUIET)]
         yield from _row([(fact.label, label, False, ""), *(cell for cell in styled if cell[1] > 0)], paint)
 
 
@@ -171,23 +178,24 @@ def _tree(document: Document, width: int, paint: Paint) -> Iterator[str]:
     aligned = digits + named + _widest(derivation(node) for _, _, node in lines) + 2 * GAP <= width
     for guides, below, node in lines:
         how, used = derivation(node), digits + GAP + len(guides + node.label)
+        label, *more = wrap(node.label, max(width - digits - GAP - len(guides), LABEL))
         line = f"{exact(node.value):>{digits}}{SPACE}{paint(guides, QUIET)}"
-        line += paint(node.label, BOLD if node.children else "")
+        line += paint(label, BOLD if node.children else "")
         if aligned:
             yield line + " " * (digits + GAP + named + GAP - used) + paint(how, QUIET)
         elif used + GAP + len(how) <= width:
             yield line + SPACE + paint(how, QUIET)
         else:
             yield line
-            for text in _below(how, width - digits - GAP - len(below)):
-                yield " " * (digits + GAP) + paint(below + text, QUIET)
+            for text in (*more, *_below(how, max(width - digits - GAP - len(below), LABEL))):
+                yield " " * (digits + GAP) + paint((below + text).rstrip(), QUIET)
 
 
 def _below(how: str, width: int) -> Iterator[str]:
     """Yield the formula and the values of a derivation on separate lines, wrapped after operators and spaces."""
     for at, part in enumerate(how.split(" = ")):
         line = "= " if at else ""
-        for piece in re.findall(r"[^·\s]+[·\s]*", part):
+        for piece in re.findall(_PIECE, part):
             if len(line + piece.rstrip()) > width and line.strip("= "):
                 yield line
                 line = "  " if at else ""

@@ -16,7 +16,7 @@ def render(document: Document) -> str:
     """Render one line per node with its value, label and derivation."""
     roots = document.tree or document.derivation()
     if not roots:
-        raise InputError("this result has no tree", parameter="form", hint="use params or explain")
+        raise InputError("this result has no tree", parameter="form", hint="use another format")
     lines = [(guides, node) for root in roots for guides, _, node in outline(root)]
     width = max(len(exact(node.value)) for _, node in lines)
     named = max(len(guides + node.label) for guides, node in lines)
