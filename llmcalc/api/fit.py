@@ -17,10 +17,10 @@ from ..core.notebook_display import NotebookDisplay
 from ..core.record import changed, fields, record, remembered
 from ..core.setting import CONVENTION, SIZE, SIZES, Setting, check_values
 from ..core.workload import positions
-from ..estimate.hardware import Accelerator
+from ..estimate.hardware import NODE, Accelerator
 from .accelerators import Gpus, read_gpus
 from .defaults import RESERVE, default_seq
-from .layouts import NODE, Layout, best_layout
+from .layouts import Layout, best_layout
 from .load import Source, load
 from .memory import CHECKPOINT, memory, serving_stages, serving_weights, worst_stage
 from .settings import MEMORY, MEMORY_MODE, memory_settings, read_settings
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .fit_changes import Change
 
 MOST_GPUS, MOST_SERVING_GPUS = 2**14, 128
+TRAY = 4  # GPUs by which part of a large node grows
 GIB, GB = 2**30, 10**9
 SOLVE = ("seq", "batch", "quant", "gpus")
 FIT = (
@@ -163,7 +164,8 @@ def fit(
             "cannot include a count when solving for the number of GPUs", parameter="gpu", hint="omit the count"
         )
     number = arguments["mesh"].ranks if number is None else number
-    budget = {"memory_bytes": total, "reserve": of_runtime, "count": number}
+    node = card.node if card else NODE
+    budget = {"memory_bytes": total, "reserve": of_runtime, "count": number, "node": node}
     result, solution = _solve(architecture, budget, arguments, solve)
     own = {field.name: getattr(result, field.name) for field in fields(Fit)}
     name = card.name if card else f"{total / GIB:.6g}GiB" if total % GB else f"{total // GB}GB"
@@ -226,6 +228,7 @@ def check_fit(
     memory_bytes: int,
     reserve: int,
     count: int = 1,
+    node: int = NODE,
     layout: Layout | None = None,
     **arguments: Any,
 ) -> Fit:
@@ -258,7 +261,7 @@ def check_fit(
         return Fit(memory_bytes, reserve, result.peak - result.host, count, result)
 
     if layout is None and mesh == Mesh() and count > 1:
-        return best_layout(architecture, count, memory_bytes - reserve, stages_on, fit_on)
+        return best_layout(architecture, count, node, memory_bytes - reserve, stages_on, fit_on)
     layout = layout or Layout(count // mesh.ranks, mesh)
     return fit_on(layout, stages_on(layout))
 
@@ -357,7 +360,9 @@ def _first_serving(architecture: Architecture, budget: dict[str, Any], rest: dic
     """Return the smallest number of GPUs with a layout that fits: part of a node, or a number of nodes."""
     (whole,) = serving_stages(architecture, **{name: value for name, value in rest.items() if name != "mode"})
     least = (whole.weights + whole.state) // (budget["memory_bytes"] - budget["reserve"])
-    for count in (*range(1, NODE), *range(NODE, MOST_SERVING_GPUS + 1, NODE)):
+    node = budget.get("node", NODE)
+    of_node = (*range(1, min(node, NODE)), *range(NODE, node, TRAY))
+    for count in (*of_node, *range(node, max(MOST_SERVING_GPUS, 2 * node) + 1, node)):
         if count < least:
             continue
         with suppress(SizeError):  # no layout of this number of GPUs

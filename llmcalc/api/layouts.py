@@ -12,9 +12,8 @@ from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
+from ..estimate.hardware import NODE
 from .memory import refusals
-
-NODE = 8  # GPUs with fast links, which tensor parallelism requires
 
 
 class Layout(NamedTuple):
@@ -24,8 +23,8 @@ class Layout(NamedTuple):
     mesh: Mesh
 
 
-def layouts(architecture: Architecture, count: int) -> list[Layout]:
-    """Return the layouts on ``count`` GPUs, best first.
+def layouts(architecture: Architecture, count: int, node: int = NODE) -> list[Layout]:
+    """Return the layouts on ``count`` GPUs in nodes of ``node`` GPUs, best first.
 
     - Tensor parallelism stays within a node, and pipeline or expert parallelism connects nodes.
     - Fewer pipeline stages are better, because they compute one after the other.
@@ -35,7 +34,7 @@ def layouts(architecture: Architecture, count: int) -> list[Layout]:
     """
     experts = {layer.n_experts for layer in expert_layers(architecture)}
     found: list[tuple[tuple[int, ...], Layout]] = []
-    for tp in divisors(min(count, NODE)) if count <= NODE else divisors(NODE):
+    for tp in divisors(min(count, node)):
         if count % tp or (is_replicated := _has_replicated_cache(architecture, tp)) is None:
             continue
         for pp in divisors(count // tp) if len(architecture.stacks) == 1 else [1]:
@@ -52,6 +51,7 @@ def layouts(architecture: Architecture, count: int) -> list[Layout]:
 def best_layout(
     architecture: Architecture,
     count: int,
+    node: int,
     usable: int,
     stages_on: Callable[[Layout], Sequence[InferenceMemory]],
     fit_on: Callable[[Layout, Sequence[InferenceMemory]], Fit],
@@ -62,7 +62,7 @@ def best_layout(
     can still be the one that needs least.
     """
     tried, errors = list[tuple[int, int, int, Layout, Sequence[InferenceMemory]]](), list[SizeError]()
-    for number, layout in enumerate(layouts(architecture, count)):
+    for number, layout in enumerate(layouts(architecture, count, node)):
         try:
             stages = stages_on(layout)
             least = max(stage.weights + stage.state for stage in stages) - max(stage.host for stage in stages)

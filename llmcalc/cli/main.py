@@ -69,19 +69,33 @@ def _spell(words: list[str], name: str, value: str) -> str:
 
 
 def _current(command: Command, words: list[str]) -> list[str]:
-    """Replace other names of the command's options, and print a warning for each deprecated name."""
-    from ..core.aliases import ENGINE_OPTIONS, OPTIONS
+    """Replace other names of the command's options and values of engines. Print a warning for each deprecated name."""
+    from ..core.aliases import ENGINE_OPTIONS, ENGINE_VALUES, OPTIONS
 
-    found = []
-    for word in words:
+    found, rest = [], iter(words)
+    for word in rest:
         flag, equals, value = word.partition("=")
         new = OPTIONS.get(flag) or ENGINE_OPTIONS.get(flag.replace("_", "-"))
-        if new and flag not in command.options and new in command.options:
-            if flag in OPTIONS:
-                print(f"warning: {flag} is now called {new}", file=sys.stderr)
-            word = f"{new}{equals}{value}"
-        found.append(word)
+        is_other = new and flag not in command.options and new in command.options
+        if is_other and flag in OPTIONS:
+            print(f"warning: {flag} is now called {new}", file=sys.stderr)
+        own = new if is_other and new else flag
+        if own not in command.options or own not in (*ENGINE_VALUES, "--reserve" if is_other else ""):
+            found.append(f"{own}{equals}{value}")
+            continue
+        given = value if equals else next(rest, "")
+        value = _share_left(given) if own == "--reserve" else ENGINE_VALUES[own].get(given, given)
+        found += [own, value] if value else [flag, given] if own == "--reserve" else [] if given else [own]
     return found
+
+
+def _share_left(share: str) -> str:
+    """Return the percentage that remains of a share such as 0.9, or an empty string if the share is invalid."""
+    try:
+        left = 1 - float(share)
+    except ValueError:
+        return ""
+    return f"{100 * left:.6g}%" if 0 <= left < 1 else ""
 
 
 def _run(words: list[str]) -> int:

@@ -23,12 +23,17 @@ OPTIONS = {  # command-line options, for commands that have only the new one
 ENGINE_OPTIONS = {  # options of vLLM, SGLang, TensorRT-LLM and llama.cpp with the same meaning
     "--block-size": "--paged", "--cache-type": "--cache", "--context-length": "--seq",
     "--context-parallel-size": "--cp", "--ctx": "--seq", "--ctx-size": "--seq", "--data-parallel-size": "--dp",
-    "--dp-size": "--dp", "--ep-size": "--ep", "--expert-parallel-size": "--ep", "--kv-cache-dtype": "--cache",
+    "--dp-size": "--dp", "--ep-size": "--ep", "--expert-parallel-size": "--ep",
+    "--gpu-memory-utilization": "--reserve", "--kv-cache-dtype": "--cache",
     "--max-batch-size": "--batch", "--max-model-len": "--seq", "--max-num-batched-tokens": "--step-tokens",
     "--max-num-seqs": "--batch", "--max-num-tokens": "--step-tokens", "--max-running-requests": "--batch",
     "--max-seq-len": "--seq", "--page-size": "--paged", "--pipeline-parallel-size": "--pp", "--pp-size": "--pp",
     "--quant": "--weights", "--quantization": "--weights", "--tensor-parallel-size": "--tp", "--tp-size": "--tp",
 }  # fmt: skip
+ENGINE_VALUES: dict[str, dict[str, str]] = {  # values of these engines, by option; an empty value is the default
+    "--cache": {"auto": ""},
+    "--dtype": {"auto": "", "bfloat16": "bf16", "float16": "fp16", "half": "fp16", "float32": "fp32", "float": "fp32"},
+}
 SETTINGS = {"pairs": "count"}  # parameters of explain, sweep and compare
 JSON_KEYS = {  # by class; JSON output keeps the old names, and keyword arguments accept them
     "Mesh": {

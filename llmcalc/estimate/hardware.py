@@ -8,6 +8,7 @@ from typing import Any
 from ..core.record import fields, record
 
 UNITS = {"GB": 10**9, "GiB": 2**30}
+NODE = 8  # accelerators in a node, if the data do not say otherwise
 
 
 @record
@@ -19,6 +20,8 @@ class Accelerator:
         memory_text: published memory size and its interpretation in bytes.
         usable_bytes: memory that programs can allocate according to the driver, or ``memory_bytes`` if unknown.
         usable_text: source of ``usable_bytes``.
+        node: number of accelerators with fast links, which tensor parallelism requires.
+        node_text: source of ``node``.
         peak: dense FLOP/s by number format, excluding unsupported and unconfirmed formats.
         link: pair of interconnect name and bidirectional bandwidth in bytes per second. The bandwidth may be None.
         price: quoted price in US dollars per hour, with sellers and dates.
@@ -33,6 +36,8 @@ class Accelerator:
     memory_text: str
     usable_bytes: int
     usable_text: str
+    node: int
+    node_text: str
     bandwidth: int | None
     peak: Mapping[str, int]
     sparse: Mapping[str, int]
@@ -81,6 +86,8 @@ def _read(name: str, entry: Mapping[str, Any], size: int, usable: float | None) 
         usable_text=f"usable: {entry['usable']['source']}"
         if usable
         else f"{size} {unit}, {reading}; usable part unknown",
+        node=entry.get("node", {}).get("gpus", NODE),
+        node_text=entry.get("node", {}).get("source", "assumed"),
         bandwidth=bandwidth,
         peak=peak,
         sparse=sparse,

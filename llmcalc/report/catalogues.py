@@ -95,6 +95,7 @@ def accelerator_document(one: Accelerator) -> Document:
         *([Fact("bandwidth", one.bandwidth, "bytes per second")] if one.bandwidth else []),
         *([Fact("link", one.link[1], "bytes per second", f"bidirectional, {one.link[0]}")] if one.link[1] else []),
         *([Fact("power", one.power, "W")] if one.power else []),
+        Fact("node", one.node, "accelerators", one.node_text),
     ]
     kinds = (("dense", one.peak), ("sparse", one.sparse), ("dense, fp16 accumulation", one.fp16_accumulate))
     peaks = [(name, kind, peak) for kind, values in kinds for name, peak in values.items()]

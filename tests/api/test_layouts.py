@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import llmcalc
 from llmcalc import Mesh
+from llmcalc.api.accelerators import accelerator
 from llmcalc.api.layouts import divisors, layouts
 from llmcalc.api.names import number_format, weight_formats
 from llmcalc.calc.memory.pipeline import pipeline_stages
@@ -174,3 +175,12 @@ def test_rules_of_a_mixture_count_the_layers_of_the_model_not_of_a_stage(model: 
     for n_stages in (2, 3, 7):
         stages = pipeline_stages(whole, n_stages, uneven=True)
         assert sum(stored.bits for stage in stages for stored in formats.stored(stage)) == bits
+
+
+@pytest.mark.parametrize(("gpu", "node"), [("h100", 8), ("gb200-186gb", 72), ("gh200-96gb", 4), ("trainium1", 16)])
+def test_tensor_parallelism_stays_within_a_node_of_the_accelerator(gpu: str, node: int) -> None:
+    card = accelerator(gpu)
+    assert card.node == node
+    tp = {layout.mesh.tp for layout in layouts(LLAMA, 32, card.node)}
+    assert tp == {ranks for ranks in (1, 2, 4, 8, 16, 32) if node % ranks == 0 or node > 32}
+    assert llmcalc.fit("llama3.1-405b", gpu, count=32, seq=1024).result.mesh.tp <= node

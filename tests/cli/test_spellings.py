@@ -210,6 +210,13 @@ LINES = {
     "memory gpt2 --training --pipeline-parallel-size 2": "memory gpt2 --training --pp 2",
     "memory gpt2 --training --data-parallel-size 2": "memory gpt2 --training --dp 2",
     "fit llama3-8b --gpu h100 --max-model-len 8k": "fit llama3-8b --gpu h100 --seq 8192",
+    "fit llama3-8b --gpu h100 --gpu-memory-utilization 0.9": "fit llama3-8b --gpu h100 --reserve 10%",
+    "fit llama3-8b --gpu h100 --gpu-memory-utilization=0.95": "fit llama3-8b --gpu h100 --reserve 5%",
+    "fit llama3-8b --gpu h100 --kv-cache-dtype auto --dtype auto --seq 7k": "fit llama3-8b --gpu h100 --seq 7k",
+    "memory llama3-8b --dtype=half --kv-cache-dtype fp8_e4m3": "memory llama3-8b --dtype fp16 --cache fp8",
+    "memory llama3-8b --dtype float32": "memory llama3-8b --dtype fp32",
+    "memory llama3-8b --quantization bitsandbytes": "memory llama3-8b --weights nf4",
+    "memory llama3-8b --quantization modelopt_fp4": "memory llama3-8b --weights nvfp4",
     "fit llama3-8b h100:2": "fit llama3-8b --gpu h100:2",
     "fit llama3-8b 8xh100": "fit llama3-8b --gpu h100:8",
     "fit llama3-8b x2 --gpu h100": "fit llama3-8b --gpu h100:2",
@@ -249,6 +256,12 @@ def test_other_names_of_options(line: str, capsys: pytest.CaptureFixture[str]) -
 def test_options_that_a_command_does_not_have_are_refused(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(line.split()) == 2
     assert "no such option" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("share", ["90%", "1GiB", "1.2", "0", "auto", "nan"])
+def test_an_invalid_share_of_the_memory_is_refused(share: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "gpt2", "h100", "--gpu-memory-utilization", share]) == 2
+    assert "--gpu-memory-utilization" in capsys.readouterr().err
 
 
 def test_an_option_means_the_same_in_every_command() -> None:

@@ -54,6 +54,13 @@ class Usable(Model):
     source: Text
 
 
+class Node(Model):
+    """Number of accelerators that fast links connect."""
+
+    gpus: Size
+    source: Text
+
+
 class Accelerator(Sourced):
     """An accelerator with one or more memory sizes."""
 
@@ -63,6 +70,7 @@ class Accelerator(Sourced):
     aliases: list[Text] = Field([])
     memory: Size | list[Size]
     usable: Usable | None = None
+    node: Node | None = None
     unit: Literal["GB", "GiB"] = "GB"
     bandwidth: Rate | None = None
     peak: RatesByFormat = Field({})
