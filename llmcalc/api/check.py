@@ -15,6 +15,7 @@ from ..core.setting import AMOUNT, BATCH, SEQ, Setting, check_values, read_lengt
 from ..estimate.amounts import amount, compute
 from ..lint import Finding, lint
 from .defaults import default_seq
+from .effects import EffectCheck
 from .load import Source, load
 from .quantity import Quantity, targets
 from .settings import read_settings
@@ -22,6 +23,9 @@ from .settings import read_settings
 SETTINGS = (
     *MESH, BATCH, SEQ, Setting("budget", AMOUNT), Setting("tokens", AMOUNT),
 )  # fmt: skip
+RANKS = ("tp", "pp", "ep")
+FIRST_LIMITS = ("max_params", "max_active", "max_memory")
+EP = next(setting for setting in MESH if setting.name == "ep")
 LIMIT_KEYS = ("name", "ours", "most", "unit")
 
 
@@ -109,32 +113,56 @@ def check(
             settings of the limited quantities, such as ``weights="fp8"`` or ``mode="decode"``.
 
     Raises:
-        InputError: an unknown rule, or an invalid limit.
+        InputError: an unknown rule, an invalid limit, or a setting that has no effect on the limits.
     """
+    own = {name: value for name, value in locals().items() if name not in ("model", "settings")}
+    return check_all([model], **own, **settings)[0]
+
+
+def check_all(
+    models: Iterable[Source],
+    *,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    budget: float | str | None = None,
+    tokens: float | str | None = None,
+    batch: int = 1,
+    seq: int | str | None = None,
+    **settings: Any,
+) -> list[Checked]:
+    """Check several models with the settings of ``check``, each of which has an effect on at least one model."""
     select, ignore = read_texts(select, "select"), read_texts(ignore, "ignore")
     seq = read_length(seq, "seq")
-    check_values(SETTINGS, locals())
-    mesh = Mesh(tp=tp or 1, pp=pp or 1, dp=ep or 1, ep=ep or 1)
-    architecture = load(model)
-    length = default_seq(architecture) if seq is None else seq
-    asked = {"max_params": max_params, "max_active": max_active, "max_memory": max_memory}
-    asked |= {name: settings.pop(name) for name in list(settings) if name.startswith("max_")}
-    limits = _limits(architecture, asked, {**settings, "seq": length, "batch": batch}, {"tp": tp, "pp": pp, "ep": ep})
+    ranks = {name: settings.pop(name, None) for name in RANKS}
+    check_values(SETTINGS, {**locals(), **ranks})
+    tp, pp, ep = (ranks[name] or 1 for name in RANKS)
+    asked = dict.fromkeys((*FIRST_LIMITS, *(name for name in settings if name.startswith("max_"))))
+    bounds = _bounds({name: settings.pop(name, None) for name in asked})
     if (budget is None) != (tokens is None):
         missing = "tokens" if tokens is None else "budget"
         raise InputError("is missing", parameter=missing, hint="set both {budget} and {tokens}")
-    if budget is not None and tokens is not None:
-        most = int(compute(budget, "budget"))
-        sequence = flops(architecture, seq=length, mode="train")
-        ours = -(-sequence.total * int(amount(tokens, "tokens")) // sequence.tokens)
-        limits.append(Limit("training", ours, most, "FLOPs"))
-    return Checked(architecture, tuple(lint(architecture, mesh, select, ignore)), tuple(limits))
+    known = {setting.name for quantity, _ in bounds.values() for setting in quantity.settings}
+    for size, is_used in ((BATCH, False), (SEQ, budget is not None)):
+        if not (is_used or size.name in known or size.is_default(locals()[size.name])):
+            text, hint = "has no effect without a limit that depends on it", "add {max_memory=24GiB}"
+            raise InputError(text, parameter=size.name, hint=hint)
+    found, effects = [], EffectCheck()
+    for architecture in map(load, models):
+        length = default_seq(architecture) if seq is None else seq
+        limits = _limits(architecture, bounds, {**settings, "seq": length, "batch": batch}, ranks, effects)
+        if budget is not None and tokens is not None:
+            most = int(compute(budget, "budget"))
+            sequence = flops(architecture, seq=length, mode="train")
+            ours = -(-sequence.total * int(amount(tokens, "tokens")) // sequence.tokens)
+            limits.append(Limit("training", ours, most, "FLOPs"))
+        findings = lint(architecture, Mesh(tp=tp, pp=pp, dp=ep, ep=ep), select, ignore)
+        found.append(Checked(architecture, tuple(findings), tuple(limits)))
+    effects.finish()
+    return found
 
 
-def _limits(
-    architecture: Architecture, asked: dict[str, Any], settings: dict[str, Any], mesh: dict[str, int | None]
-) -> list[Limit]:
-    """Measure every quantity with a limit on one rank of the mesh."""
+def _bounds(asked: dict[str, Any]) -> dict[str, tuple[Quantity, int]]:
+    """Return the quantity and the value of every limit, by the name of the limit."""
     bounds: dict[str, tuple[Quantity, int]] = {}
     for name, bound in asked.items():
         found = targets().get(name.removeprefix("max_"))
@@ -142,12 +170,24 @@ def _limits(
             raise TypeError(f"unexpected keyword argument {name!r}")
         if bound is not None:
             bounds[name] = found, found.read_amount(bound, name)
+    return bounds
+
+
+def _limits(
+    architecture: Architecture,
+    bounds: dict[str, tuple[Quantity, int]],
+    settings: dict[str, Any],
+    mesh: dict[str, int | None],
+    effects: EffectCheck,
+) -> list[Limit]:
+    """Measure every quantity with a limit on one rank of the mesh."""
     known = tuple(setting for found, _ in bounds.values() for setting in found.settings)
     settings = read_settings("the limits", (*known, BATCH, SEQ), settings)
-    is_training = settings.get("training") or settings.get("mode") == "train"
-    steps = {setting.name: setting.step for setting in MESH}
-    ranks = {name: count for name, count in mesh.items() if count and (is_training or steps[name] != "training")}
+    ranks = {name: count for name, count in mesh.items() if count}
+    effects.add((EP,), ranks, architecture)
     ranks |= {"dp": max(ranks["ep"], settings.get("dp") or 1)} if "ep" in ranks else {}
+    for found, _ in bounds.values():
+        effects.add(found.settings, {**settings, **ranks}, architecture)
     return [
         Limit(found.title, found.count(architecture, {**settings, **ranks}), most, found.unit)
         for found, most in bounds.values()

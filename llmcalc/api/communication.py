@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..calc.communication import Communication
 from ..calc.communication import communication as count
 from ..calc.sharding import MESH, Mesh
-from ..core.setting import CONTEXT, LOGITS, MODE, SIZES, check_values, read_length
+from ..core.architecture import Architecture
+from ..core.record import changed
+from ..core.setting import CONTEXT, LOGITS, MODE, SIZES, check_values, read_lengths
 from ..core.workload import Workload
 from .defaults import cached_tokens, default_seq
+from .effects import check_effects
 from .load import Source, load
 from .names import number_format
-from .settings import DTYPE, GRADIENTS, WHOLE_MESH, check_memory_settings, mesh_settings
+from .settings import DTYPE, GRADIENTS, WHOLE_MESH, check_expert_ranks, mesh_settings, serving_mesh
 
-SETTINGS = (*SIZES, MODE, CONTEXT, LOGITS, DTYPE, GRADIENTS, WHOLE_MESH, *MESH)
+STEP = (*SIZES, CONTEXT, LOGITS)
+SETTINGS = (MODE, *STEP, DTYPE, changed(GRADIENTS, needs=("training",)), WHOLE_MESH, *MESH)
 
 
 def communication(
@@ -72,19 +78,30 @@ def communication(
         extend: allow sequences longer than the learned positions.
 
     Raises:
-        InputError: an invalid workload, or settings that do not apply to the mode.
+        InputError: an invalid workload, or a setting that has no effect.
         UnsupportedError: a recurrent layer with ``cp``, or an axis that the layer kind does not divide.
     """
-    seq = read_length(seq, "seq")
-    target_seq, context = read_length(target_seq, "target_seq"), read_length(context, "context")
-    given = dict(locals())
+    given = read_lengths(locals())
     check_values(SETTINGS, given)
-    mesh = mesh_settings(given)
-    check_memory_settings(mode="training" if mode == "train" else "inference", mesh=mesh, gradients=gradients)
+    cached_tokens(mode, given["context"])  # before a model is loaded
+    mesh_settings(given)
     architecture = load(model)
-    seq = default_seq(architecture, mode=mode) if seq is None else seq
-    workload = Workload(
-        batch, seq, mode, logits=logits, context=cached_tokens(mode, context), target_seq=target_seq, extend=extend
-    )
-    bits = number_format(dtype).bits
-    return count(architecture, workload, mesh, bits, number_format(gradients or dtype).bits)
+    check_effects(SETTINGS, given, architecture)
+    return communication_of(architecture, **{setting.name: given[setting.name] for setting in SETTINGS})
+
+
+def communication_of(architecture: Architecture, *, mode: str = "forward", **settings: Any) -> Communication:
+    """Count the bytes with valid settings of ``communication``, which may have no effect, as at one point of a
+    sweep.
+    """
+    mesh = mesh_settings(settings)
+    if mode == "train":
+        check_expert_ranks(mesh)
+    else:
+        mesh = serving_mesh(mesh)
+    of_step = {setting.name: settings[setting.name] for setting in STEP if settings.get(setting.name) is not None}
+    of_step["context"] = cached_tokens(mode, of_step.get("context"))
+    of_step.setdefault("seq", default_seq(architecture, mode=mode))
+    dtype = settings.get("dtype") or DTYPE.default
+    bits, gradients = number_format(dtype).bits, number_format(settings.get("gradients") or dtype).bits
+    return count(architecture, Workload(**of_step, mode=mode), mesh, bits, gradients)

@@ -12,7 +12,8 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
-from ..core.setting import CONTEXT, MODE
+from ..core.setting import CONTEXT
+from .effects import EffectCheck
 from .load import Source, load
 from .quantity import Quantity, quantities
 from .settings import read_settings, split_settings
@@ -97,7 +98,7 @@ def compare(*models: Source, **settings: Any) -> Comparison:
             training step. Communication requires a mesh.
 
     Raises:
-        InputError: fewer than two models, or conflicting settings.
+        InputError: fewer than two models, conflicting settings, or a setting that has no effect on any of the models.
     """
     if len(models) < 2:
         raise InputError("at least two models are required", parameter="models")
@@ -108,8 +109,11 @@ def compare(*models: Source, **settings: Any) -> Comparison:
         if settings.get("mode") == "decode":
             raise InputError("decode mode cannot be combined with training", parameter="mode", hint="omit one of them")
         settings["mode"] = "train"
-    split_settings(settings)  # conflicts between settings of all quantities
-    loaded = [load(model) for model in models]
+    loaded, effects = [load(model) for model in models], EffectCheck()
+    for each in asked:
+        for model in loaded:
+            effects.add(each.settings, settings, model)
+    effects.finish()
     sizes, step, _, _ = split_settings(settings, *loaded)
     before, after = {**settings, "seq": sizes["seq"]}, {**settings, "seq": sizes["seq"] + step["context"]}
     costs = tuple(Costs({each.name: _measure(each, model, before, after) for each in asked}) for model in loaded)
@@ -117,16 +121,10 @@ def compare(*models: Source, **settings: Any) -> Comparison:
 
 
 def _measure(quantity: Quantity, model: Architecture, before: dict[str, Any], after: dict[str, Any]) -> Any:
-    """Measure a quantity of a step, without settings that apply only to other kinds of steps.
-
-    Quantities without a ``context`` setting are measured after the step.
-    """
-    known = {setting.name: setting for setting in quantity.settings}
+    """Measure a quantity of a step. Quantities without a ``context`` setting are measured after the step."""
+    known = {setting.name for setting in quantity.settings}
     settings = before if CONTEXT.name in known else after
-    is_training = settings.get("mode") == "train" if MODE.name in known else settings.get("training")
-    steps = ("", "training" if is_training else "serving")
-    own = {name: value for name, value in settings.items() if name in known and known[name].step in steps}
-    return quantity.measure(model, own)
+    return quantity.measure(model, {name: value for name, value in settings.items() if name in known})
 
 
 def compared() -> tuple[Quantity, ...]:

@@ -12,12 +12,14 @@ from ..core.setting import AMOUNT, BATCH, Setting, check_values, read_length, re
 from ..estimate.amounts import share
 from ..schema.shape_search import MULTIPLE, RANKS, WITHIN, Design, Rules, search
 from .defaults import SEQ
+from .effects import EffectCheck
 from .quantity import targets
 from .settings import read_settings
 from .sweep import Over, read_axes
 
+OF_TARGET = (Setting("seq", int, SEQ, least=1), BATCH)
 SETTINGS = (
-    Setting("family", str, ""), Setting("seq", int, SEQ, least=1), BATCH,
+    Setting("family", str, ""), *OF_TARGET,
     Setting("multiple", int, MULTIPLE, least=1), Setting("tp", int, RANKS, least=1), Setting("within", AMOUNT, WITHIN),
 )  # fmt: skip
 
@@ -86,14 +88,20 @@ def design(
         own = {key: value for key, value in varied.items() if key in names}
         changes = [f"{key}={value}" for key, value in varied.items() if key not in names]
         found = {**base, **read_settings(name, quantity.settings, {**settings, **own})}
-        return search(family, target, lambda model: quantity.count(model, found), rules, (*fixed, *changes))
+        result = search(family, target, lambda model: quantity.count(model, found), rules, (*fixed, *changes))
+        effects.add(quantity.settings, found, result.candidates[0].architecture)
+        return result
 
-    axes = [] if over is None else read_axes(over)
+    for size in OF_TARGET:
+        if base[size.name] != size.default and all(size.name != each.name for each in quantity.settings):
+            raise InputError(f"has no effect on {name}", parameter=size.name, hint="omit it")
+    effects, axes = EffectCheck(), [] if over is None else read_axes(over)
     for axis in axes:
         if axis.name in settings:
             raise InputError("cannot be both fixed and varied", parameter=axis.name, hint="remove it from {over}")
     points = [dict(zip((axis.name for axis in axes), values, strict=True))
               for values in product(*(axis.values for axis in axes))]  # fmt: skip
     results = [best(point) for point in points]
+    effects.finish()
     variants = tuple((point, result.candidates[0]) for point, result in zip(points, results, strict=True) if point)
     return changed(results[0], quantity=name, variants=variants)

@@ -13,6 +13,7 @@ from ..core.record import record
 from ..core.setting import Setting, check_values
 from ..core.tree import Node
 from ..core.workload import Workload
+from .effects import check_effects
 from .load import Source, load
 from .quantity import quantity as find
 from .settings import read_settings
@@ -72,12 +73,13 @@ def explain(
             called ``pairs``; ``training=True`` explains the memory of a training step.
 
     Raises:
-        InputError: an unknown quantity, or settings that the quantity does not depend on.
+        InputError: an unknown quantity, or a setting that has no effect on the quantity.
     """
     check_values(EXPLAIN, locals())
     found = find(quantity)
     settings = read_settings(quantity, found.explained, settings)
     architecture = load(model)
+    check_effects(found.explained, settings, architecture)
     result = found.measure(architecture, settings)
     tree = found.tree(result)
     named = replace(tree, label=f"{architecture.name} {quantity}")

@@ -20,9 +20,10 @@ from ..core.workload import positions
 from ..estimate.hardware import NODE, Accelerator
 from .accelerators import Gpus, read_gpus
 from .defaults import RESERVE, default_seq
+from .effects import check_effects
 from .layouts import Layout, best_layout
 from .load import Source, load
-from .memory import CHECKPOINT, memory, serving_stages, serving_weights, worst_stage
+from .memory import CHECKPOINT, memory_of, serving_stages, serving_weights, worst_stage
 from .settings import MEMORY, MEMORY_MODE, memory_settings, read_settings
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ def fit(
     training = settings.pop("mode", "inference") == "training"
     arguments = {**memory_settings({"training": training, **settings}), **sizes}
     architecture = load(model)
+    check_effects(SETTINGS, {"training": training, **settings, **sizes}, architecture)
     if arguments.get("seq") is None:
         arguments["seq"] = default_seq(architecture)
     card, number, total, of_runtime = _resources(gpu, count, gpu_memory, reserve)
@@ -246,7 +248,7 @@ def check_fit(
         raise SizeError(f"the mesh has {mesh.ranks} ranks, but there are {count} GPUs", parameter="gpu", hint=hint)
 
     if is_training:
-        result = memory(architecture, mesh=mesh, **arguments)
+        result = memory_of(architecture, mesh=mesh, **arguments)
         return Fit(memory_bytes, reserve, result.peak, count, result)
     batch = arguments.get("batch", 1)
     own = {name: value for name, value in arguments.items() if name != "mode"}

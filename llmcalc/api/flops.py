@@ -5,9 +5,12 @@ from __future__ import annotations
 from ..calc.flops import Flops
 from ..calc.flops import flops as count_flops
 from ..core.aliases import accepts_aliases
-from ..core.setting import COUNT, WORKLOAD, check_values, read_length
+from ..core.setting import COUNT, PAIRS, WORKLOAD, check_values, read_lengths
 from .defaults import cached_tokens, default_seq
+from .effects import check_effects
 from .load import Source, load
+
+SETTINGS = (*(setting for setting in WORKLOAD if setting is not PAIRS), COUNT)
 
 
 @accepts_aliases(attention="count")
@@ -51,14 +54,16 @@ def flops(
         frames: number of audio frames per sequence (100 per second).
 
     Raises:
-        InputError: an invalid workload, or one that the model does not support.
+        InputError: an invalid workload, or a setting that has no effect on the model.
     """
-    seq, target_seq = read_length(seq, "seq"), read_length(target_seq, "target_seq")
-    context, source = read_length(context, "context"), read_length(source, "source")
-    check_values((*WORKLOAD, COUNT), locals())
+    given = read_lengths(locals())
+    check_values(SETTINGS, given)
+    context = cached_tokens(mode, given["context"])
     architecture = load(model)
+    check_effects(SETTINGS, given, architecture)
+    seq = default_seq(architecture, mode=mode) if seq is None else given["seq"]
     return count_flops(
-        architecture, batch=batch, seq=default_seq(architecture, mode=mode) if seq is None else seq, mode=mode,
-        context=cached_tokens(mode, context), target_seq=target_seq, source=source, attention=count,
-        logits=logits, convention=convention, extend=extend, patches=patches, frames=frames,
+        architecture, batch=batch, seq=seq, mode=mode, context=context, target_seq=given["target_seq"],
+        source=given["source"], attention=count, logits=logits, convention=convention, extend=extend, patches=patches,
+        frames=frames,
     )  # fmt: skip

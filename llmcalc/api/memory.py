@@ -19,15 +19,17 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError, UnknownNameError
 from ..core.ledger import rows
 from ..core.record import changed
-from ..core.setting import CONVENTION, SIZES, check_values, known_choice, read_length, read_texts
+from ..core.setting import CONVENTION, SIZES, check_values, known_choice, read_lengths, read_texts
 from ..core.workload import Workload
 from ..data import table
 from .defaults import default_seq, step_limit
+from .effects import check_effects
 from .load import Source, load
 from .names import number_format, published_weights, weight_formats
-from .settings import FORMATS, MEMORY_MODE, SERVING, TRAINING, WHOLE_MESH, check_memory_settings
+from .settings import FORMATS, MEMORY_MODE, SERVING, TRAINING, WHOLE_MESH, check_expert_ranks, serving_mesh
 
-SETTINGS = (MEMORY_MODE, *SIZES, *FORMATS, *SERVING, *TRAINING, WHOLE_MESH, CONVENTION)
+SERVED = (*SIZES, *FORMATS, *SERVING, WHOLE_MESH, CONVENTION)
+SETTINGS = (MEMORY_MODE, *SERVED, *TRAINING)
 CHECKPOINT = "checkpoint"
 LORA_TARGETS = ("wq", "wk", "wv", "wo")
 
@@ -109,43 +111,46 @@ def memory(
 
     Raises:
         UnknownNameError: an unknown format, optimizer, mode or policy.
-        InputError: conflicting settings, or settings that do not apply to the mode.
+        InputError: conflicting settings, or a setting that has no effect.
     """
     only, keep = read_texts(only, "only"), read_texts(keep, "keep")
     lora_targets = None if lora_targets is None else read_texts(lora_targets, "lora_targets")
-    seq, target_seq = read_length(seq, "seq"), read_length(target_seq, "target_seq")
-    page, prefill = read_length(page, "page"), read_length(prefill, "prefill")
-    check_values(SETTINGS, locals())
+    given = read_lengths(locals())
+    check_values(SETTINGS, given)
     architecture = load(model)
-    seq = default_seq(architecture) if seq is None else seq
-    check_memory_settings(
-        mode=mode, weights=weights, only=only, keep=keep, cache=cache, page=page, prefill=prefill,
-        step_tokens=step_tokens, beams=beams, optimizer=optimizer, attention=attention, recompute=recompute,
-        dropout=dropout, loss=loss, scan=scan, expert_kernel=expert_kernel,
-        gradients=gradients, gradient_buffer=gradient_buffer, master=master, mesh=mesh,
-        lora_rank=lora_rank, lora_targets=lora_targets,
-    )  # fmt: skip
-    if mode == "inference":
-        stages = serving_stages(
-            architecture, batch=batch, seq=seq, target_seq=target_seq, dtype=dtype, weights=weights, only=only,
-            keep=keep, cache=cache, page=page, prefill=prefill, step_tokens=step_tokens, beams=beams, mesh=mesh,
-            convention=convention, extend=extend,
-        )  # fmt: skip
-        return worst_stage(architecture, stages)
-    workload = Workload(batch=batch, seq=seq, target_seq=target_seq, mode="train", convention=convention, extend=extend)
+    check_effects(SETTINGS, given, architecture)
+    return memory_of(architecture, **{setting.name: given[setting.name] for setting in SETTINGS})
+
+
+def memory_of(architecture: Architecture, **settings: Any) -> ParallelMemory | InferenceMemory:
+    """Compute the memory with valid settings of ``memory``, which may have no effect, as at one point of a sweep."""
+    own = {setting.name: setting.default for setting in SETTINGS} | settings
+    seq = default_seq(architecture) if own["seq"] is None else own["seq"]
+    mesh, convention, weights, dtype = own["mesh"] or Mesh(), own["convention"], own["weights"], own["dtype"]
+    if own["mode"] == "inference":
+        served = {setting.name: own[setting.name] for setting in SERVED} | {"seq": seq, "mesh": serving_mesh(mesh)}
+        return worst_stage(architecture, serving_stages(architecture, **served))
+    check_expert_ranks(mesh)
     width = number_format(dtype).bits // BITS_A_BYTE
-    adapters = _adapters(architecture, lora_rank, lora_targets or LORA_TARGETS)
+    adapters = _adapters(architecture, own["lora_rank"], own["lora_targets"] or LORA_TARGETS)
     if weights and adapters is None:
         raise InputError("trainable weights cannot be quantised", parameter="weights", hint="add {lora_rank=N}")
-    frozen = weight_formats(weights, number_format(dtype), only, keep) if weights else None
-    recipe = _recipe(width, optimizer or "adamw", gradients or dtype, master and not adapters, convention)
-    recipe = changed(recipe, adapters=adapters, frozen_weights=frozen, contiguous_gradient_buffer=gradient_buffer)
-    code = eager_code(architecture, expert_kernel) if convention == "torch" else EagerCode()
+    frozen = weight_formats(weights, number_format(dtype), own["only"], own["keep"]) if weights else None
+    has_master = own["master"] and not adapters
+    recipe = _recipe(width, own["optimizer"] or "adamw", own["gradients"] or dtype, has_master, convention)
+    recipe = changed(
+        recipe, adapters=adapters, frozen_weights=frozen, contiguous_gradient_buffer=own["gradient_buffer"]
+    )
+    code = eager_code(architecture, own["expert_kernel"]) if convention == "torch" else EagerCode()
     policy = ActivationPolicy(
-        attention or "flash", recompute or "none", dropout, width, recipe.gradient_bytes, convention, adapters,
-        loss or "eager", scan or "eager", code=code,
+        own["attention"] or "flash", own["recompute"] or "none", own["dropout"], width, recipe.gradient_bytes,
+        convention, adapters, own["loss"] or "eager", own["scan"] or "eager", code=code,
     )  # fmt: skip
-    return parallel_memory(architecture, workload, policy, recipe, mesh or Mesh())
+    workload = Workload(
+        batch=own["batch"], seq=seq, target_seq=own["target_seq"], mode="train", convention=convention,
+        extend=own["extend"],
+    )  # fmt: skip
+    return parallel_memory(architecture, workload, policy, recipe, mesh)
 
 
 def serving_stages(
@@ -206,7 +211,8 @@ def serving_weights(
         formats.check(model_tensors(architecture))
         return formats
     if tuple(only) or tuple(keep):
-        raise InputError("has no effect on weights in their published format", parameter="only", hint="omit it")
+        name = "only" if tuple(only) else "keep"
+        raise InputError("has no effect on weights in their published format", parameter=name, hint="omit it")
     return published_weights(architecture)
 
 

@@ -25,38 +25,44 @@ MEMORY_MODE = Setting("mode", str, "inference", choices=("inference", "training"
 STEP = (MODE, CONTEXT, COUNT, LOGITS)
 DTYPE = Setting("dtype", str, "bf16", choices=PLAIN)
 CACHE_DTYPE = changed(DTYPE, choices=(*PLAIN, "fp8"))
-FORMATS = (DTYPE, Setting("weights"), Setting("only", TEXTS, ()), Setting("keep", TEXTS, ()))
+WEIGHTS = Setting("weights")
+FORMATS = (
+    DTYPE, WEIGHTS, Setting("only", TEXTS, (), needs=("weights",)), Setting("keep", TEXTS, (), needs=("weights",)),
+)  # fmt: skip
 KERNELS = Setting("kernels", str, "fused", choices=tuple(KERNEL_CHOICES))
-CACHE_FORMAT = Setting("cache", step="serving")
+CACHE_FORMAT = Setting("cache", like="dtype", needs=("serving", "kv_cache"))
 CACHE = (
-    Setting("page", int, least=1, step="serving"),
-    Setting("beams", int, least=1, step="serving"),
+    Setting("page", int, least=1, needs=("serving", "kv_cache")),
+    Setting("beams", int, least=1, usual=1, needs=("serving", "state")),
 )
 SERVING = (
     CACHE_FORMAT,
     *CACHE,
-    Setting("prefill", int, least=1, step="serving"),
-    Setting("step_tokens", LIMIT, least=1, step="serving"),
+    Setting("prefill", int, least=1, needs=("serving",)),
+    Setting("step_tokens", LIMIT, least=1, needs=("serving",)),
 )
-OPTIMIZER = Setting("optimizer", step="training")
-GRADIENTS = Setting("gradients", choices=PLAIN, step="training")
-RECOMPUTE = Setting("recompute", choices=("none", "selective", "full"), step="training")
+OPTIMIZER = Setting("optimizer", usual="adamw", needs=("training",))
+GRADIENTS = Setting("gradients", choices=PLAIN, like="dtype", needs=("training", "gradient_format"))
+RECOMPUTE = Setting(
+    "recompute", choices=("none", "selective", "full"), usual="none", needs=("training", "stored_scores")
+)
 TRAINING = (
     OPTIMIZER,
-    Setting("attention", choices=("flash", "eager"), step="training"),
+    Setting("attention", choices=("flash", "eager"), usual="flash", needs=("training", "attention_layers")),
     RECOMPUTE,
-    Setting("dropout", bool, False, step="training"),
-    Setting("loss", choices=("eager", "fused"), step="training"),
-    Setting("scan", choices=("eager", "fused"), step="training"),
-    Setting("expert_kernel", choices=("grouped", "loop"), step="training"),
+    Setting("dropout", bool, False, needs=("training",)),
+    Setting("loss", choices=("eager", "fused"), usual="eager", needs=("training", "logits")),
+    Setting("scan", choices=("eager", "fused"), usual="eager", needs=("training", "scan")),
+    Setting("expert_kernel", choices=("grouped", "loop"), usual="grouped", needs=("training", "torch", "experts")),
     GRADIENTS,
-    Setting("gradient_buffer", bool, False, step="training"),
-    Setting("master", bool, True, step="training"),
-    Setting("lora_rank", int, least=1, step="training"),
-    Setting("lora_targets", TEXTS, step="training"),
+    Setting("gradient_buffer", bool, False, needs=("training",)),
+    Setting("master", bool, True, needs=("training", "master_copy")),
+    Setting("lora_rank", int, least=1, needs=("training",)),
+    Setting("lora_targets", TEXTS, needs=("training", "lora_rank")),
 )
 WHOLE_MESH = Setting("mesh", Mesh)
-MEMORY = (Setting("training", bool, False), *FORMATS, *SERVING, *TRAINING, WHOLE_MESH, *MESH)
+IS_TRAINING = Setting("training", bool, False)
+MEMORY = (IS_TRAINING, *FORMATS, *SERVING, *TRAINING, WHOLE_MESH, *MESH)
 
 
 class Settings(NamedTuple):
@@ -96,7 +102,7 @@ def split_settings(settings: Mapping[str, Any], *models: Architecture) -> Settin
     """Group settings by purpose. If models are given, ``seq`` defaults to a length that all models support."""
     sizes = {setting.name: settings.get(setting.name, setting.default) for setting in SIZES}
     mode = settings.get("mode", "forward")
-    context = cached_tokens(mode, settings.get("context"))
+    context = cached_tokens(mode, settings.get("context")) if mode == "decode" else 0
     if models and sizes["seq"] is None:
         sizes["seq"] = default_seq(*models, mode=mode)
     step = {
@@ -107,14 +113,15 @@ def split_settings(settings: Mapping[str, Any], *models: Architecture) -> Settin
 
 
 def memory_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of ``memory``, excluding sizes."""
+    """Return the arguments of ``memory`` for the kind of step, excluding sizes."""
     training = bool(settings.get("training"))
     found: dict[str, Any] = {"mode": "training" if training else "inference", "dtype": settings.get("dtype", "bf16")}
     found |= {"dropout": False, "master": True, "gradient_buffer": False} if training else {}
-    others = (*FORMATS[1:], *SERVING, *TRAINING)
-    found |= {each.name: settings[each.name] for each in others if is_given(each, settings.get(each.name))}
+    others = (*FORMATS[1:], *(TRAINING if training else SERVING))
+    found |= {each.name: settings[each.name] for each in others if not each.is_default(settings.get(each.name))}
     mesh = mesh_settings(settings)
-    check_memory_settings(**found, mesh=mesh)
+    if training:
+        check_expert_ranks(mesh)
     return {**found, "mesh": mesh, "convention": settings.get("convention")}
 
 
@@ -124,33 +131,18 @@ def mesh_settings(settings: Mapping[str, Any]) -> Mesh:
     whole: Mesh | None = settings.get("mesh")
     if whole is not None and own:
         raise InputError("cannot be combined with mesh", parameter=next(iter(own)), hint="set it in the Mesh instead")
-    mesh = whole or Mesh(**own)
-    if mesh.sp and mesh.tp == 1:
-        raise InputError("sequence parallelism requires tensor parallelism", parameter="sp", hint="add {tp=N}")
-    return mesh
+    if own.get("pp", 1) == 1:  # without a pipeline, virtual stages have no effect
+        own.pop("virtual_stages", None)
+    return whole or Mesh(**own)
 
 
-def check_memory_settings(mode: str, mesh: Mesh | None = None, **given: Any) -> None:
-    """Reject settings that conflict or do not apply to the mode."""
-    step, hint = ("training", "omit it") if mode == "training" else ("serving", "add {mode=training}")
-    others = [each.name for each in (*SERVING, *TRAINING) if each.step != step and is_given(each, given.get(each.name))]
-    if mesh is not None:
-        others += [
-            each.name for each in MESH
-            if each.step not in ("", step) and getattr(mesh, each.name) != getattr(Mesh(), each.name)
-        ]  # fmt: skip
-        if mode == "training" and mesh.etp is None and mesh.dp % mesh.ep:
-            text, hint = f"ep ({mesh.ep}) does not divide dp ({mesh.dp})", "add {etp=1} for experts on single ranks"
-            raise SizeError(text, parameter="ep", hint=hint)
-    if others:
-        raise InputError(f"does not apply to {step}", parameter=others[0], hint=hint)
-    if given.get("lora_targets") and given.get("lora_rank") is None:
-        raise InputError("requires a LoRA rank", parameter="lora_targets", hint="add {lora_rank=N}")
-    for name in ("only", "keep"):
-        if given.get(name) and not given.get("weights"):
-            raise InputError("requires a weight format", parameter=name, hint="add {weights=FORMAT}")
+def serving_mesh(mesh: Mesh) -> Mesh:
+    """Return a mesh without the fields that have no effect in serving."""
+    return changed(mesh, **{each.name: each.usual for each in MESH if "training" in each.needs})
 
 
-def is_given(setting: Setting, value: object) -> bool:
-    """Return whether a setting has a value other than the default."""
-    return value is not None and value != setting.default and value not in ((), [])
+def check_expert_ranks(mesh: Mesh) -> None:
+    """Check that the experts of a training step span data-parallel ranks only, unless ``etp`` is given."""
+    if mesh.etp is None and mesh.dp % mesh.ep:
+        text, hint = f"ep ({mesh.ep}) does not divide dp ({mesh.dp})", "add {etp=1} for experts on single ranks"
+        raise SizeError(text, parameter="ep", hint=hint)

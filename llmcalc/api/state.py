@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..calc.kv_cache import StateSize
 from ..calc.kv_cache import state as count
 from ..calc.memory.number_formats import Format
 from ..calc.sharding import Mesh
+from ..core.architecture import Architecture
 from ..core.record import changed
-from ..core.setting import CONVENTION, SIZES, check_values, read_length
+from ..core.setting import CONVENTION, SIZES, check_values, read_lengths
 from .defaults import default_seq
+from .effects import check_effects
 from .load import Source, load
 from .settings import CACHE, CACHE_DTYPE, CACHE_FORMAT, WHOLE_MESH
 
@@ -54,17 +58,21 @@ def state(
         beams: number of beams per sequence. All beams share the keys and values of an encoder.
 
     Raises:
-        InputError: an invalid workload or number format.
+        InputError: an invalid workload or number format, or a setting that has no effect.
     """
-    seq = read_length(seq, "seq")
-    target_seq, page = read_length(target_seq, "target_seq"), read_length(page, "page")
-    check_values(SETTINGS, locals())
+    given = read_lengths(locals())
+    check_values(SETTINGS, given)
     architecture = load(model)
-    if isinstance(cache, str):
+    check_effects(SETTINGS, given, architecture)
+    return state_of(architecture, **{setting.name: given[setting.name] for setting in SETTINGS})
+
+
+def state_of(architecture: Architecture, **settings: Any) -> StateSize:
+    """Compute the size of the state with valid settings of ``state``, which may have no effect."""
+    if settings.get("seq") is None:
+        settings["seq"] = default_seq(architecture)
+    if isinstance(settings.get("cache"), str):
         from .names import number_format
 
-        cache = number_format(cache, "cache")
-    return count(
-        architecture, batch=batch, seq=default_seq(architecture) if seq is None else seq, target_seq=target_seq,
-        dtype=dtype, convention=convention, cache=cache, page=page, extend=extend, mesh=mesh, beams=beams,
-    )  # fmt: skip
+        settings["cache"] = number_format(settings["cache"], "cache")
+    return count(architecture, **settings)

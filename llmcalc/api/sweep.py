@@ -33,6 +33,7 @@ from ..core.setting import (
     read_texts,
 )
 from ..core.workload import Workload, symbol_values
+from .effects import EffectCheck
 from .load import Source, load
 from .quantity import quantities, setting_names, swept
 from .quantity import quantity as find
@@ -186,7 +187,7 @@ def sweep(
 
     Raises:
         UnknownNameError: an unknown quantity, or a name that is neither a setting nor a variable of the model.
-        InputError: settings that no quantity depends on, or an invalid workload.
+        InputError: a setting that has no effect at any point, or an invalid workload.
     """
     names = (quantities,) if isinstance(quantities, str) else read_texts(quantities, "quantities")
     axes = read_axes(over)
@@ -255,6 +256,7 @@ def evaluate_grid(
     depends += tuple(AXES[axis.name] for axis in inner)
     found = {name: numpy.empty(tuple(len(axis.values) for axis in (*outer, *inner))) for name in quantities}
     forms: dict[str, Form] = {}
+    effects = EffectCheck()
     for place in product(*(range(len(axis.values)) for axis in outer)):
         chosen = {axis.name: axis.values[at] for axis, at in zip(outer, place, strict=True)}
         changes = [f"{name}={chosen.pop(name)}" for name in variables]
@@ -263,7 +265,10 @@ def evaluate_grid(
         architecture = _read(read, changes)
         _check_largest(architecture, inner, given)
         for name in quantities:
+            effects.add(find(name.split(".")[0]).settings, given, architecture)
+        for name in quantities:
             found[name][place] = _evaluate(name, architecture, inner, given, forms)
+    effects.finish()
     order = [axis.name for axis in (*outer, *inner)]
     turned = {name: array.transpose([order.index(axis.name) for axis in axes]) for name, array in found.items()}
     swept_sizes = {axis.name: 0 if axis.name == CONTEXT.name else AXES[axis.name].default for axis in inner}
@@ -285,10 +290,10 @@ def _read(read: Callable[[Sequence[str]], Architecture], changes: Sequence[str])
 
 def _check_largest(architecture: Architecture, axes: Sequence[Axis], given: Mapping[str, Any]) -> None:
     """Reject sizes that exceed the model's limits, because closed forms do not check these limits."""
-    sizes, step, _, convention = split_settings(
-        {**given, **{axis.name: max(axis.values) for axis in axes}}, architecture
-    )
-    Workload(**sizes, **step, convention=convention).values(architecture)
+    largest = {axis.name: max(axis.values) for axis in axes}
+    sizes, step, _, convention = split_settings({**given, **largest}, architecture)
+    context = largest.get(CONTEXT.name, step["context"])  # also invalid if the mode has no context
+    Workload(**sizes, **{**step, "context": context}, convention=convention).values(architecture)
 
 
 def _described(

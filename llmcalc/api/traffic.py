@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from ..calc.traffic import Traffic
 from ..calc.traffic import traffic as count
 from ..core.architecture import Architecture
-from ..core.errors import InputError
-from ..core.setting import WORKLOAD, check_values, read_length, read_texts
+from ..core.record import changed
+from ..core.setting import MODE, WORKLOAD, check_values, read_lengths, read_texts
 from ..core.workload import Workload
 from .defaults import cached_tokens, default_seq
+from .effects import check_effects
 from .load import Source, load
 from .memory import serving_weights
 from .names import number_format
-from .settings import CACHE_FORMAT, FORMATS, KERNELS
+from .settings import CACHE_FORMAT, FORMATS, KERNELS, WEIGHTS
 
-SETTINGS = (*WORKLOAD, KERNELS, *FORMATS, CACHE_FORMAT)
+# a traffic step has no choice of attention pairs, and training has no weight format of its own
+STEP = tuple(each for each in WORKLOAD if each.name not in ("mode", "attention", "convention"))
+SETTINGS = (
+    MODE, *STEP, KERNELS, changed(WEIGHTS, needs=("serving",)), *(each for each in FORMATS if each is not WEIGHTS),
+    CACHE_FORMAT,
+)  # fmt: skip
 
 
 def traffic(
@@ -67,21 +74,24 @@ def traffic(
         frames: number of audio frames per sequence (100 per second).
 
     Raises:
-        InputError: an invalid workload, or settings that do not apply to the mode.
+        InputError: an invalid workload, or a setting that has no effect.
     """
     only, keep = read_texts(only, "only"), read_texts(keep, "keep")
-    seq, target_seq = read_length(seq, "seq"), read_length(target_seq, "target_seq")
-    context, source = read_length(context, "context"), read_length(source, "source")
-    check_values(SETTINGS, locals())
+    given = read_lengths(locals())
+    check_values(SETTINGS, given)
+    cached_tokens(mode, given["context"])  # before a model is loaded
     architecture = load(model)
-    seq = default_seq(architecture, mode=mode) if seq is None else seq
-    workload = Workload(
-        batch, seq, mode, logits=logits, context=cached_tokens(mode, context), target_seq=target_seq, source=source,
-        extend=extend, patches=patches, frames=frames,
-    )  # fmt: skip
-    return step_traffic(
-        architecture, workload, kernels=kernels, dtype=dtype, weights=weights, only=only, keep=keep, cache=cache
-    )
+    check_effects(SETTINGS, given, architecture)
+    return traffic_of(architecture, **{setting.name: given[setting.name] for setting in SETTINGS})
+
+
+def traffic_of(architecture: Architecture, *, mode: str = "forward", **settings: Any) -> Traffic:
+    """Count the bytes with valid settings of ``traffic``, which may have no effect, as at one point of a sweep."""
+    of_step = {setting.name: settings.pop(setting.name) for setting in STEP if setting.name in settings}
+    of_step["context"] = cached_tokens(mode, of_step.get("context"))
+    if of_step.get("seq") is None:
+        of_step["seq"] = default_seq(architecture, mode=mode)
+    return step_traffic(architecture, Workload(**of_step, mode=mode), **settings)
 
 
 def step_traffic(
@@ -97,14 +107,8 @@ def step_traffic(
 ) -> Traffic:
     """Count the bytes that a step of ``workload`` reads and writes. The settings are the same as for ``traffic``."""
     check_values(SETTINGS, locals())
-    for name, components in (("only", tuple(only)), ("keep", tuple(keep))):
-        if components and not weights:
-            raise InputError("requires a weight format", parameter=name, hint="add {weights=FORMAT}")
     if workload.mode == "train":
-        for name, chosen in (("weights", weights), ("cache", cache)):
-            if chosen:
-                raise InputError("does not apply to training", parameter=name, hint="omit it")
-        weights = dtype
+        weights, only, keep, cache = dtype, (), (), None
     formats = serving_weights(architecture, weights, dtype, only, keep)
     stored = number_format(cache, "cache") if cache else None
     return count(architecture, workload, formats, kernels=kernels, dtype=dtype, cache=stored)

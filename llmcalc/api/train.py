@@ -11,7 +11,7 @@ from ..core.aliases import accepts_aliases
 from ..core.architecture import Architecture, TrainingFact, declare
 from ..core.errors import InputError, SizeError, short_repr
 from ..core.record import changed
-from ..core.setting import AMOUNT, COUNT, SIZES, Setting, check_values, read_length
+from ..core.setting import AMOUNT, COUNT, SIZES, Setting, check_values, read_lengths
 from ..data import table
 from ..estimate.amounts import HOURS_A_DAY, amount, share
 from ..estimate.cost import Machine, Span, emission, number_format_of, quoted_prices, utilisation
@@ -19,23 +19,26 @@ from ..estimate.hardware import Accelerator
 from ..estimate.training_run import Budget, Price, Training
 from .accelerators import read_gpus
 from .defaults import RESERVE, default_seq
+from .effects import check_effects
 from .fit import check_fit
 from .load import Source, load
-from .memory import memory
-from .settings import DTYPE, OPTIMIZER, RECOMPUTE, WHOLE_MESH
+from .memory import memory_of
+from .settings import DTYPE, IS_TRAINING, OPTIMIZER, RECOMPUTE, WHOLE_MESH
 
 LARGEST_WHOLE = 10**30
 AS_GIVEN = "as given"
 PRICE = Setting("price", float, above=0)
-MACHINE = Setting("machine", (Machine, str))
+MACHINE, OF_GPU = Setting("machine", (Machine, str)), ("machine",)
 OF_MACHINE = (
     Setting("name", str, ""), Setting("count", int, least=1), Setting("mfu", AMOUNT), Setting("precision"),
 )  # fmt: skip
 SETTINGS = (
-    Setting("tokens", AMOUNT), *SIZES[1:], COUNT, Setting("batch_tokens", AMOUNT), MACHINE, WHOLE_MESH,
-    Setting("micro_batch", int, 1, least=1), changed(RECOMPUTE, default="none"), PRICE,
-    Setting("watts", float, above=0), Setting("pue", float, least=1), Setting("carbon", float, least=0), DTYPE,
-    changed(OPTIMIZER, default="adamw"), Setting("fit", Fit),
+    Setting("tokens", AMOUNT), *SIZES[1:], COUNT, Setting("batch_tokens", AMOUNT), MACHINE,
+    changed(WHOLE_MESH, needs=OF_GPU), Setting("micro_batch", int, 1, least=1, needs=(*OF_GPU, "mesh")),
+    changed(RECOMPUTE, default="none", needs=(*OF_GPU, "mesh", "stored_scores")), changed(PRICE, needs=OF_GPU),
+    Setting("watts", float, above=0, needs=OF_GPU), Setting("pue", float, least=1, needs=(*OF_GPU, "carbon")),
+    Setting("carbon", float, least=0, needs=(*OF_GPU, "pue")), DTYPE,
+    changed(OPTIMIZER, default="adamw", needs=()), Setting("fit", Fit),
 )  # fmt: skip
 MOST_WRITTEN = 10**12  # larger amounts are written with an exponent
 
@@ -175,16 +178,14 @@ def train(
         SizeError: fewer tokens than one sequence or one step.
         InputError: settings that conflict or require ``machine``.
     """
-    seq, target_seq = read_length(seq, "seq"), read_length(target_seq, "target_seq")
-    check_values(SETTINGS, locals())
+    given = read_lengths(locals())
+    check_values(SETTINGS, given)
+    seq, target_seq = given["seq"], given["target_seq"]
     tokens = _whole(tokens, "tokens") if tokens is not None else None
     batch_tokens = _whole(batch_tokens, "batch_tokens") if batch_tokens is not None else None
     working = machine_of(machine) if isinstance(machine, str) else machine
-    settings = {"watts": watts, "pue": pue, "carbon": carbon, "mesh": mesh}
-    needing = next((name for name, value in settings.items() if value is not None), None)
-    if working is None and needing:
-        raise InputError("requires an accelerator", parameter=needing, hint="add {machine=h100:512}")
     architecture = load(model)
+    check_effects((*SETTINGS, IS_TRAINING), {**given, "training": True}, architecture)
     tokens = published_tokens(architecture) if tokens is None else tokens
     seq = default_seq(architecture) if seq is None else seq
     sizes: dict[str, Any] = {"seq": seq, "target_seq": target_seq, "extend": extend}
@@ -204,7 +205,7 @@ def train(
                 hint="increase the number of tokens, or reduce the sequence length or batch size",
             )
     step = flops(architecture, **sizes, batch=-(-tokens // one.tokens), mode="train", attention=count)
-    stored = memory(architecture, mode="training", seq=1, dtype=dtype, optimizer=optimizer)
+    stored = memory_of(architecture, mode="training", seq=1, dtype=dtype, optimizer=optimizer)
     run = Training(
         architecture, step, tokens, batch_tokens, working,
         price_of(working.accelerator, price) if working else None, (), stored.weights,

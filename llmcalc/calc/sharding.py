@@ -11,13 +11,17 @@ from ..core.setting import Setting, check_fields
 
 TENSOR_DIVISIONS = ("tensor", "replicated", "vocabulary")  # axes that tensor parallelism divides
 
-_TRAINING = ("cp", "sp", "zero", "micro_batches", "virtual_stages")  # without effect on serving
 MESH = (
-    *(Setting(name, int, least=1, step="training" if name in _TRAINING else "")
-      for name in ("dp", "tp", "pp", "ep", "etp", "cp", "micro_batches", "vocabulary_multiple", "virtual_stages")),
-    Setting("sp", bool, step="training"),
-    Setting("zero", int, choices=(0, 1, 2, 3), step="training"),
-)  # fmt: skip
+    *(Setting(name, int, least=1, usual=1) for name in ("dp", "tp", "pp")),
+    Setting("ep", int, least=1, usual=1, needs=("experts",)),
+    Setting("etp", int, least=1, like="tp", needs=("experts",)),
+    Setting("cp", int, least=1, usual=1, needs=("training",)),
+    Setting("micro_batches", int, least=1, like="pp", needs=("training",)),
+    Setting("vocabulary_multiple", int, least=1, usual=128, needs=("tp",)),
+    Setting("virtual_stages", int, least=1, usual=1, needs=("training", "pp")),
+    Setting("sp", bool, usual=False, needs=("training", "tp")),
+    Setting("zero", int, choices=(0, 1, 2, 3), usual=0, needs=("training", "replicas")),
+)
 
 
 @accepts_old_names

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..api.settings import MEMORY as MEMORY_SETTINGS
 from ..core.setting import CONVENTION as CONVENTION_SETTING
+from ..core.setting import SIZES as SIZE_SETTINGS
 from .options import KERNELS, MODEL_OUTPUT, READING, SIZES, STEP, TOKENS, is_given
 from .spec import Argument, Option, option_of
 
 if TYPE_CHECKING:
     from ..api.quantity import Quantity
     from ..calc.sharding import Mesh
+    from ..core.architecture import Architecture
     from ..estimate.cost import Machine
 
 _SETTINGS = {setting.name: setting for setting in (*MEMORY_SETTINGS, CONVENTION_SETTING)}
@@ -106,20 +108,24 @@ def settings(given: dict[str, Any], options: Iterable[Option] = (*SIZES, *STEP, 
     return found
 
 
-def memory_arguments(given: dict[str, Any]) -> dict[str, Any]:
-    """Convert the options of a command to arguments of ``llmcalc.memory``."""
+def memory_arguments(given: dict[str, Any], architecture: Architecture) -> dict[str, Any]:
+    """Convert the options of a command to arguments of ``llmcalc.memory``. Each option must have an effect."""
+    from ..api.effects import check_effects
     from ..api.settings import memory_settings
 
     found = settings(given, (*SIZES, *MEMORY))
-    sizes = {option.name: found.pop(option.name) for option in SIZES if option.name in found}
-    return {**memory_settings(found), **sizes}
+    arguments = memory_settings(found)
+    check_effects((*SIZE_SETTINGS, *_SETTINGS.values()), found, architecture)
+    return {**arguments, **{option.name: found[option.name] for option in SIZES if option.name in found}}
 
 
-def mesh(given: dict[str, Any]) -> Mesh | None:
-    """Return the mesh specified by the options, or None."""
+def training_mesh(given: dict[str, Any], architecture: Architecture) -> Mesh | None:
+    """Return the mesh specified by the options for a training step, or None."""
+    from ..api.effects import check_effects
     from ..api.settings import mesh_settings
 
     found = settings(given, MESH)
+    check_effects(_SETTINGS.values(), {"training": True, **found}, architecture)
     return mesh_settings(found) if found else None
 
 

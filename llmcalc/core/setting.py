@@ -39,7 +39,9 @@ class Setting:
         least: minimum value of a number, or minimum length of a string (default: 1 for a string).
         above: lower bound of a number, excluding the bound itself.
         choices: accepted values (empty: any).
-        step: kind of step to which the setting is limited (``serving`` or ``training``), or empty.
+        usual: value with the same effect as None, if the default is None.
+        like: name of the setting whose value has the same effect as None, if the default is None.
+        needs: names of the conditions in ``api/effects.py`` without which the setting has no effect.
     """
 
     name: str
@@ -48,7 +50,13 @@ class Setting:
     least: float | None = None
     above: float | None = None
     choices: tuple[Any, ...] = ()
-    step: str = ""
+    usual: Any = None
+    like: str = ""
+    needs: tuple[str, ...] = ()
+
+    def is_default(self, value: object) -> bool:
+        """Return whether a value has the same effect as the default."""
+        return value is None or value in (self.default, self.usual, (), [])
 
     def check(self, value: object) -> None:
         """Raise an ``InputError`` if the value is not accepted."""
@@ -173,14 +181,16 @@ def check_fields(of: Any, settings: Iterable[Setting]) -> None:
 
 BATCH = Setting("batch", int, 1, least=1)
 SEQ = Setting("seq", int, least=1)
-TARGET_SEQ = Setting("target_seq", int, least=1)
-EXTEND = Setting("extend", bool, False)
+TARGET_SEQ = Setting("target_seq", int, least=1, needs=("encoder_decoder", "prefill"))
+EXTEND = Setting("extend", bool, False, needs=("learned_positions",))
 MODE = Setting("mode", str, "forward", choices=("forward", "train", "decode"))
-CONTEXT = Setting("context", int, least=0)
-SOURCE = Setting("source", int, least=0)
-PAIRS = Setting("attention", str, "causal", choices=("causal", "dense"))  # field of a workload
+CONTEXT = Setting("context", int, least=0, usual=0, needs=("decode",))
+SOURCE = Setting("source", int, least=0, like="context", needs=("source",))
+PAIRS = Setting(
+    "attention", str, "causal", choices=("causal", "dense"), needs=("attention_layers",)
+)  # field of a workload
 COUNT = changed(PAIRS, name="count")  # parameter of functions and commands, where attention selects the kernel
-LOGITS = Setting("logits", str, "all", choices=("all", "last"))
+LOGITS = Setting("logits", str, "all", choices=("all", "last"), needs=("logits",))
 CONVENTION = Setting("convention", choices=("torch",))
 PATCHES = Setting("patches", int, 0, least=0)
 FRAMES = Setting("frames", int, 0, least=0)

@@ -63,8 +63,8 @@ class Workload:
                 frames, or if a sequence is longer than a learned position table.
         """
         if self.target_seq is not None and not architecture.is_encoder_decoder:
-            hint = "omit {target_seq}; only encoder-decoder models have two lengths"
-            raise InputError(f"{architecture.name} is not an encoder-decoder model", parameter="target_seq", hint=hint)
+            message = f"has no effect on {architecture.name}, which is not an encoder-decoder model"
+            raise InputError(message, parameter="target_seq", hint="omit it")
         self._check_towers(architecture)
         sizes = {field.name: getattr(self, field.name) for field in fields(self)}
         found = symbol_values(architecture.is_encoder_decoder and self.mode != "decode", sizes)

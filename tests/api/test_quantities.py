@@ -61,7 +61,8 @@ def test_functions_read_the_list() -> None:
     }
     for name in targets():
         limit: dict[str, Any] = {f"max_{name}": 1}
-        checked = llmcalc.check("gpt2", select=["HW005"], seq=7, tp=2, **limit)
+        size = {"seq": 7} if any(setting.name == "seq" for setting in quantity(name).settings) else {}
+        checked = llmcalc.check("gpt2", select=["HW005"], tp=2, **size, **limit)
         assert [each.kept for each in checked.limits] == [False], name
         negative: dict[str, Any] = {name: "-1"}
         with pytest.raises(llmcalc.InputError, match=name):

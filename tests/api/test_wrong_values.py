@@ -51,6 +51,7 @@ SERVING = {"model": "gpt2"}
 TRAINING = {"model": "gpt2", "mode": "training"}
 RUN = {"model": "gpt2", "tokens": 10**9}
 ON_GPUS = {**RUN, "machine": "h100:8"}
+ON_MESH_OF_GPUS = {**ON_GPUS, "mesh": llmcalc.Mesh(dp=8)}
 PLAN = {"compute": 1e22, "laws": ["hoffmann-3"]}
 STEPS = {"model": "gpt2", "mode": "decode", "context": 5}
 LORA = {**TRAINING, "lora_rank": 7}
@@ -58,7 +59,7 @@ LORA = {**TRAINING, "lora_rank": 7}
 Case = tuple[str, Any, dict[str, Any]]
 MESH: dict[str, Case] = {
     **{name: ("count", 1, {}) for name in ("dp", "tp", "pp", "ep", "cp", "etp", "micro_batches", "virtual_stages")},
-    "vocabulary_multiple": ("count", 64, {}), "sp": ("flag", False, {}), "zero": ("stage", 1, {}),
+    "vocabulary_multiple": ("count", 64, {"tp": 2}), "sp": ("flag", False, {}), "zero": ("stage", 1, {"dp": 2}),
 }  # fmt: skip
 SIZES: dict[str, Case] = {
     "batch": ("count", 3, {}), "seq": ("count", 5, {}), "target_seq": ("count", 5, {"model": "t5-small"}),
@@ -75,7 +76,8 @@ SERVED: dict[str, Case] = {
 TRAINED: dict[str, Case] = {
     "optimizer": ("name", "sgd", TRAINING), "attention": ("name", "eager", TRAINING),
     "recompute": ("name", "full", TRAINING), "dropout": ("flag", True, TRAINING), "loss": ("name", "fused", TRAINING),
-    "scan": ("name", "fused", TRAINING), "expert_kernel": ("name", "loop", TRAINING),
+    "scan": ("name", "fused", {**TRAINING, "model": "mamba2"}),
+    "expert_kernel": ("name", "loop", {**TRAINING, "model": "mixtral", "convention": "torch"}),
     "gradients": ("name", "fp32", TRAINING), "gradient_buffer": ("flag", True, TRAINING),
     "master": ("flag", False, TRAINING), "lora_rank": ("count", 7, TRAINING), "lora_targets": ("names", ["wq"], LORA),
 }  # fmt: skip
@@ -94,13 +96,15 @@ def by_flag(cases: dict[str, Case]) -> dict[str, Case]:
     for name, (kind, right, others) in cases.items():
         rest = {key: value for key, value in others.items() if key != "mode"}
         found[name] = (kind, right, {**rest, "training": True} if others.get("mode") == "training" else others)
-    on_mesh = {name: (kind, right, {"training": True}) for name, (kind, right, _) in MESH.items()}
+    on_mesh = {name: (kind, right, {**rest, "training": True}) for name, (kind, right, rest) in MESH.items()}
     return {**found, **on_mesh, "training": ("flag", True, {})}
 
 
 MEMORY: dict[str, Case] = {**FORMATS, **SERVED, **TRAINED, **WHOLE}
 MOVED: dict[str, Case] = {"kernels": ("name", "unfused", {}), "cache": ("name", "fp8", {})}
-ON_MESH: dict[str, Case] = {name: (kind, right, {"mode": "train"}) for name, (kind, right, _) in MESH.items()}
+ON_MESH: dict[str, Case] = {
+    name: (kind, right, {**rest, "mode": "train"}) for name, (kind, right, rest) in MESH.items()
+}
 EXCHANGED: dict[str, Case] = {
     **ON_MESH, **WHOLE, "mode": STEP["mode"], "context": STEP["context"], "logits": STEP["logits"],
     "dtype": FORMATS["dtype"], "gradients": ("name", "fp32", {"mode": "train"}),
@@ -198,9 +202,11 @@ FUNCTIONS: Table = {
         **MODEL, "tokens": ("count", "1B", {}), "seq": SIZES["seq"], "extend": SIZES["extend"],
         "target_seq": ("count", 5, {"model": "t5-small"}), "count": STEP["count"],
         "batch_tokens": ("count", "1M", {}), "machine": ("name", "h100:8", {}),
-        "mesh": ("name", llmcalc.Mesh(dp=8), ON_GPUS), "micro_batch": ("count", 2, {}),
-        "recompute": ("name", "full", {}), "price": ("positive", 2.5, ON_GPUS), "watts": ("positive", 700, ON_GPUS),
-        "pue": ("from 1", 1.1, ON_GPUS), "carbon": ("from 0", 0.4, ON_GPUS), "dtype": ("name", "fp16", {}),
+        "mesh": ("name", llmcalc.Mesh(dp=8), ON_GPUS), "micro_batch": ("count", 2, ON_MESH_OF_GPUS),
+        "recompute": ("name", "full", ON_MESH_OF_GPUS), "price": ("positive", 2.5, ON_GPUS),
+        "watts": ("positive", 700, ON_GPUS),
+        "pue": ("from 1", 1.1, {**ON_GPUS, "carbon": 0.4}),
+        "carbon": ("from 0", 0.4, {**ON_GPUS, "pue": 1.1}), "dtype": ("name", "fp16", {}),
         "optimizer": ("name", "sgd", {}), "fit": ("name", None, {}),
     }),
     "scale": (PLAN, {

@@ -102,7 +102,7 @@ def test_memory_says_what_the_library_says(capsys: Capture) -> None:
 
 
 def test_a_training_step_has_stages_and_a_timeline(capsys: Capture) -> None:
-    found = answer(capsys, "memory gpt3 --training --tp 8 --pp 8 --sp --recompute selective --zero 1 --dp 4")
+    found = answer(capsys, "memory gpt3 --training --tp 8 --pp 8 --sp --recompute full --zero 1 --dp 4")
     assert len(found["peaks"]) == 8
     assert found["peaks"][found["worst_stage"]] == found["peak"] == max(found["peaks"])
     assert max(found["timeline"].values()) == found["peak"]

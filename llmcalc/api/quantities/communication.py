@@ -7,7 +7,7 @@ from typing import Any
 from ...calc.communication import Communication
 from ...calc.explain import communication_tree
 from ...core.architecture import Architecture
-from ..communication import SETTINGS, communication
+from ..communication import SETTINGS, communication_of
 from ..quantity import STEPS, Quantity
 
 UNIT = "bytes"
@@ -15,7 +15,7 @@ NAMES = {setting.name for setting in SETTINGS}
 
 
 def _measure(architecture: Architecture, settings: dict[str, Any]) -> Communication:
-    return communication(architecture, **{name: value for name, value in settings.items() if name in NAMES})
+    return communication_of(architecture, **{name: value for name, value in settings.items() if name in NAMES})
 
 
 def _compared(result: Communication) -> tuple[str, dict[str, int]]:

@@ -10,7 +10,7 @@ from ...calc.memory.pipeline import ParallelMemory
 from ...core.architecture import Architecture
 from ...core.form import Form
 from ...core.setting import CONVENTION, SIZES
-from ..memory import memory
+from ..memory import memory_of
 from ..quantity import Quantity
 from ..settings import MEMORY, split_settings
 from .state import state_form
@@ -22,7 +22,7 @@ TRAINING = {name: name for name in ("weights", "gradients", "optimizer", "activa
 
 def _measure(architecture: Architecture, settings: dict[str, Any]) -> InferenceMemory | ParallelMemory:
     sizes, _, of_memory, _ = split_settings(settings, architecture)
-    return memory(architecture, **of_memory, **sizes)
+    return memory_of(architecture, **of_memory, **sizes)
 
 
 def _form(result: InferenceMemory | ParallelMemory, part: str) -> tuple[Form, int] | None:

@@ -12,7 +12,7 @@ from ...core.form import Form
 from ...core.setting import CONVENTION, SIZES
 from ..quantity import Quantity
 from ..settings import CACHE, CACHE_DTYPE, CACHE_FORMAT, split_settings
-from ..state import state
+from ..state import state_of
 
 NAMES = ("dtype", "cache", "page", "beams")
 
@@ -20,7 +20,7 @@ NAMES = ("dtype", "cache", "page", "beams")
 def _measure(architecture: Architecture, settings: dict[str, Any]) -> StateSize:
     sizes, _, _, convention = split_settings(settings, architecture)
     given = {name: settings[name] for name in NAMES if name in settings}
-    return state(architecture, **sizes, **given, convention=convention)
+    return state_of(architecture, **sizes, **given, convention=convention)
 
 
 def state_form(result: StateSize, part: str) -> tuple[Form, int]:

@@ -32,12 +32,10 @@ CODE = Argument("code", "Rule code, such as HW005 (default: list all rules).", l
 @printed
 def run_check(models: list[str], **given: Any) -> Answer:
     """Print the findings. The exit code is 1 if there are findings or a limit is exceeded."""
-    from ...api.check import check
+    from ...api.check import check_all
     from ...report.lint_report import check_document
 
-    found = [
-        check(each, **values(SETTINGS, given), **settings(given, OF_QUANTITY)) for each in load_models(models, given)
-    ]
+    found = check_all(load_models(models, given), **values(SETTINGS, given), **settings(given, OF_QUANTITY))
     return check_document(found), all(checked.ok for checked in found)
 
 

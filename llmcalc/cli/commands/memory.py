@@ -17,8 +17,8 @@ def run(model: str, **given: Any) -> Answer:
     from ...calc.memory.inference import InferenceMemory
     from ...report.memory import memory_document
 
-    arguments = memory_arguments(given)
     architecture = load_model(model, given)
+    arguments = memory_arguments(given, architecture)
     result = memory(architecture, **arguments)
     unpaged = None
     if isinstance(result, InferenceMemory) and arguments.get("page"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..memory_options import DTYPE, MACHINE, MESH, OPTIMIZER, RECOMPUTE, machine, mesh, price
+from ..memory_options import DTYPE, MACHINE, MESH, OPTIMIZER, RECOMPUTE, machine, price, training_mesh
 from ..options import COUNT, EXTEND, MODEL, MODEL_OUTPUT, READING, SEQ, TARGET_SEQ, TOKENS, load_model, values
 from ..output import Answer, printed
 from ..spec import Command, Option
@@ -35,9 +35,10 @@ def run(model: str, **given: Any) -> Answer:
     energy: dict[str, Any] = {
         name: amount(text, name, "1.1") for name, text in values(ENERGY, given).items() if text is not None
     }
+    architecture = load_model(model, given)
     result = train(
-        load_model(model, given), **values((*RUN, MICRO_BATCH, DTYPE), given), **energy, machine=machine(given),
-        mesh=mesh(given), price=price(given), optimizer=given["optimizer"] or "adamw",
+        architecture, **values((*RUN, MICRO_BATCH, DTYPE), given), **energy, machine=machine(given),
+        mesh=training_mesh(given, architecture), price=price(given), optimizer=given["optimizer"] or "adamw",
         recompute=given["recompute"] or "none",
     )  # fmt: skip
     return train_document(result, given["tokens"] is not None), result.fit is None or result.fit.fits

@@ -1,0 +1,213 @@
+"""Conditions under which a setting has an effect. A given setting without any effect is an error.
+
+A setting names its conditions in ``Setting.needs``. A condition depends on other settings and on the architecture, but
+not on sizes such as ``batch`` or ``seq``: a setting is an error only if it changes the result for no size. A setting
+that has no effect at these sizes alone is accepted, and so is the default value of a setting.
+
+>>> import llmcalc
+>>> llmcalc.memory("gpt2", recompute="full")
+Traceback (most recent call last):
+llmcalc.core.errors.InputError: recompute: has no effect in serving
+  add mode="training"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from ..calc.kv_cache import CACHED, SOURCE_AXIS
+from ..calc.sharding import MESH, Mesh
+from ..calc.touched_experts import expert_layers
+from ..core.architecture import Architecture
+from ..core.declaration import Declaration, State
+from ..core.errors import InputError
+from ..core.ledger import declarations
+from ..core.record import changed
+from ..core.setting import Setting
+from ..core.workload import stack_positions
+from .settings import mesh_settings
+
+OF_MESH = ("tp", "pp", "replicas")  # conditions on other fields of the mesh
+HALF_PRECISION = ("bf16", "fp16")
+
+
+class Case:
+    """Settings that are evaluated together, and the model to which they apply."""
+
+    def __init__(self, settings: Iterable[Setting], values: Mapping[str, Any], model: Architecture) -> None:
+        self.settings = {setting.name: setting for setting in settings}
+        self.values = {name: value for name, value in values.items() if name in self.settings and value is not None}
+        self.model = model
+
+    def get(self, name: str) -> Any:
+        """Return the value of a setting, or the value with the same effect as None."""
+        setting = self.settings.get(name)
+        usual = None if setting is None else setting.usual if setting.default is None else setting.default
+        return self.values.get(name, usual)
+
+    @property
+    def is_training(self) -> bool:
+        """Whether the step is a training step."""
+        return bool(self.get("training")) or self.get("mode") in ("train", "training")
+
+    @property
+    def step(self) -> str:
+        """Description of a step that is not a training step."""
+        return {"forward": "a forward pass", "decode": "a decode step"}.get(self.get("mode"), "serving")
+
+    @property
+    def training(self) -> str:
+        """Suggestion of a training step."""
+        if "training" in self.settings:
+            return "add {training=True}"
+        is_flops = "train" in self.settings["mode"].choices if "mode" in self.settings else False
+        return f"add {{mode={'train' if is_flops else 'training'}}}"
+
+    @cached_property
+    def mesh(self) -> Mesh:
+        """Mesh of the step."""
+        return mesh_settings(self.values)
+
+    def declarations(self) -> Iterator[Declaration]:
+        """Yield the declarations of all layers that are executed."""
+        stacks = (stack for stack in self.model.stacks if not stack.unused)
+        return (declaration for _, _, declaration in declarations(*stacks))
+
+    def states(self) -> Iterator[State]:
+        """Yield the states of all layers that are executed."""
+        return (state for declaration in self.declarations() for state in declaration.states)
+
+    @property
+    def has_experts(self) -> bool:
+        """Whether the model has routed experts."""
+        return bool(expert_layers(self.model))
+
+    def has_tag(self, tag: str) -> bool:
+        """Return whether a layer has an equation with the tag."""
+        return any(tag in line.partition("|")[2].split() for each in self.declarations() for line in each.lines)
+
+    def given(self) -> Iterator[tuple[Setting, Any]]:
+        """Yield the settings with values other than the default.
+
+        The fields of a ``Mesh`` are settings of their own. They describe a mesh as a whole, so they do not need each
+        other.
+        """
+        for setting in self.settings.values():
+            value = self.values.get(setting.name)
+            if not (setting.is_default(value) or (setting.like and value == self.get(setting.like))):
+                yield setting, value
+            if isinstance(value, Mesh):
+                for field, own in Case(MESH, vars(value), self.model).given():
+                    yield changed(field, needs=tuple(name for name in field.needs if name not in OF_MESH)), own
+
+    def unmet(self, setting: Setting) -> InputError | None:
+        """Return an error that names the first condition of a setting that does not hold, or None."""
+        for name in setting.needs:
+            condition = CONDITIONS[name]
+            if not condition.holds(self):
+                reason = condition.reason.format(model=self.model.name, step=self.step)
+                hint = condition.fix or self.training
+                return InputError(f"has no effect {reason}", parameter=setting.name, hint=hint)
+        return None
+
+
+class Condition(NamedTuple):
+    """A condition, the reason why a setting has no effect if it does not hold, and a fix (empty: train)."""
+
+    holds: Callable[[Case], bool]
+    reason: str
+    fix: str = "omit it"
+
+
+def _is_given(name: str, reason: str, fix: str) -> Condition:
+    return Condition(lambda case: case.get(name) is not None, reason, fix)
+
+
+def _has(holds: Callable[[Case], bool], what: str) -> Condition:
+    return Condition(holds, f"on {{model}}, which has no {what}")
+
+
+CONDITIONS = {
+    "training": Condition(lambda case: case.is_training, "in {step}", ""),
+    "serving": Condition(lambda case: not case.is_training, "in training"),
+    "decode": Condition(lambda case: case.get("mode") == "decode", "in {step}", "add {mode=decode}"),
+    "prefill": Condition(lambda case: case.get("mode") != "decode", "in {step}"),
+    "machine": _is_given("machine", "without a GPU", "add {machine=h100:512}"),
+    "mesh": _is_given("mesh", "without a mesh", "add {dp=N} or {tp=N}"),
+    "pue": _is_given("pue", "without the power usage effectiveness", "add {pue=1.1}"),
+    "carbon": _is_given("carbon", "without the carbon intensity", "add {carbon=0.4}"),
+    "weights": _is_given("weights", "without a weight format", "add {weights=FORMAT}"),
+    "lora_rank": _is_given("lora_rank", "without a LoRA rank", "add {lora_rank=N}"),
+    "tp": Condition(lambda case: case.mesh.tp > 1, "without tensor parallelism", "add {tp=N}"),
+    "pp": Condition(lambda case: case.mesh.pp > 1, "without pipeline parallelism", "add {pp=N}"),
+    "replicas": Condition(
+        lambda case: case.mesh.replicas > 1 or (case.mesh.expert_replicas > 1 and case.has_experts),
+        "on a single data-parallel rank",
+        "add {dp=N}",
+    ),
+    "torch": _is_given("convention", "without the torch convention", "add {convention=torch}"),
+    "gradient_format": Condition(
+        lambda case: case.get("convention") != "torch",
+        "with the torch convention, whose gradients have the format of the weights",
+    ),
+    "master_copy": Condition(
+        lambda case: not (case.get("convention") or case.get("lora_rank")) and case.get("dtype") in HALF_PRECISION,
+        "because the weights have no master copy",
+    ),
+    "stored_scores": Condition(
+        lambda case: case.get("recompute") != "selective" or case.get("attention") == "eager",
+        "with flash attention, which stores no scores",
+        "use {recompute=full}",
+    ),
+    "encoder_decoder": Condition(
+        lambda case: case.model.is_encoder_decoder, "on {model}, which is not an encoder-decoder model"
+    ),
+    "experts": _has(lambda case: case.has_experts, "routed experts"),
+    "attention_layers": _has(lambda case: case.has_tag("core"), "attention"),
+    "scan": _has(lambda case: case.has_tag("scan"), "chunked recurrence"),
+    "kv_cache": _has(lambda case: any(each.role in CACHED for each in case.states()), "KV cache"),
+    "state": _has(lambda case: any(case.states()), "decode step"),
+    "logits": _has(lambda case: any(each.logits for each in case.declarations()), "output head"),
+    "learned_positions": _has(lambda case: any(map(stack_positions, case.model.stacks)), "learned positions"),
+    "source": Condition(
+        lambda case: (
+            any(SOURCE_AXIS in each.axes for each in case.states())
+            and (case.get("mode") == "decode" or not case.model.is_encoder_decoder)
+        ),
+        "on {model} in {step}",
+    ),
+}
+
+
+class EffectCheck:
+    """Search for settings without an effect on any of several results, such as the points of a sweep."""
+
+    def __init__(self) -> None:
+        self.errors: dict[str, InputError] = {}
+        self.effective: set[str] = set()
+
+    def add(self, settings: Iterable[Setting], values: Mapping[str, Any], model: Architecture) -> None:
+        """Add a result that depends on ``settings``."""
+        case = Case(settings, values, model)
+        for setting, _ in case.given():
+            if setting.name not in self.effective:
+                error = case.unmet(setting)
+                if error is None:
+                    self.effective.add(setting.name)
+                    self.errors.pop(setting.name, None)
+                else:
+                    self.errors.setdefault(setting.name, error)
+
+    def finish(self) -> None:
+        """Raise an error for the first setting without an effect."""
+        for error in self.errors.values():
+            raise error
+
+
+def check_effects(settings: Iterable[Setting], values: Mapping[str, Any], model: Architecture) -> None:
+    """Raise an error for a given setting without an effect on a result."""
+    check = EffectCheck()
+    check.add(settings, values, model)
+    check.finish()
