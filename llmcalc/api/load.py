@@ -108,7 +108,9 @@ def _load(source: Any, reading: Reading) -> Architecture:
 def _from_path(source: str | os.PathLike[str], reading: Reading) -> Architecture:
     from pathlib import Path
 
+    from ..schema.plain_data import MAX_CONFIG_SIZE
     from ..schema.preset import load_file
+    from ..schema.preset_files import is_opened, read_text
 
     path = Path(source)
     try:
@@ -125,6 +127,8 @@ def _from_path(source: str | os.PathLike[str], reading: Reading) -> Architecture
         from ..schema.config_files import read_config
 
         return _from_data(read_config(path), str(path), reading)
+    if is_opened(str(path)):
+        return _from_text(read_text(path, MAX_CONFIG_SIZE), str(path), reading)
     return load_file(path, None, reading.overrides)
 
 
@@ -159,13 +163,18 @@ def _from_stdin(reading: Reading) -> Architecture:
         raise DescriptionError("is not valid UTF-8", where="<stdin>") from None
     if not text.strip():
         raise DescriptionError("is empty", where="<stdin>")
+    return _from_text(text, "<stdin>", reading)
+
+
+def _from_text(text: str, where: str, reading: Reading) -> Architecture:
+    """Load a config if the text begins with a brace, and a preset otherwise."""
     if text.lstrip().startswith("{"):
         from ..schema.config_files import parse_config
 
-        return _from_data(parse_config(text, "<stdin>"), "<stdin>", reading)
+        return _from_data(parse_config(text, where), where, reading)
     from ..schema.preset import load_text
 
-    return load_text(text, "<stdin>", reading.overrides)
+    return load_text(text, where, reading.overrides)
 
 
 def _from_data(data: Mapping[str, Any], where: str, reading: Reading) -> Architecture:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
@@ -12,6 +13,7 @@ from ..core.errors import DescriptionError, InputError, UnknownNameError, short_
 from .plain_data import MAX_FILE_SIZE
 
 SUFFIX = ".yaml"
+OPENED = ("/dev/fd", "/proc/self/fd")  # folders of the files that a shell has opened
 PACKAGE = os.path.dirname(os.path.dirname(__file__))
 
 
@@ -128,12 +130,23 @@ def read_preset(file: str | os.PathLike[str]) -> dict[str, Any]:
     return _read_preset(os.fspath(file), (status.st_mtime_ns, status.st_size))
 
 
+def is_opened(path: str) -> bool:
+    """Return whether a path denotes a file that the calling shell has opened, as in ``<(command)``."""
+    return os.path.dirname(path) in OPENED or path == "/dev/stdin"
+
+
 def read_text(file: str | os.PathLike[str], limit: int = MAX_FILE_SIZE) -> str:
-    """Read a non-empty UTF-8 text file of at most ``limit`` bytes."""
+    """Read a non-empty UTF-8 text file of at most ``limit`` bytes. Reject pipes and devices, which might never end,
+    unless a shell has opened them, as in ``<(command)``.
+    """
     where = os.fspath(file)
     try:
-        if os.path.isdir(file):
+        mode = os.stat(file).st_mode
+        if stat.S_ISDIR(mode):
             raise DescriptionError("is a folder, not a file", where=where)
+        if not (stat.S_ISREG(mode) or is_opened(where)):
+            hint = "use - to read standard input"
+            raise DescriptionError("is a pipe or device, not a regular file", where=where, hint=hint)
         with open(file, "rb") as stream:
             content = stream.read(limit + 1)
     except OSError as error:

@@ -3,6 +3,7 @@
 import json
 import os
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ import llmcalc
 from llmcalc.checkpoint.headers import checkpoint_files, limits
 from llmcalc.checkpoint.headers.checkpoint_files import read_headers
 from llmcalc.checkpoint.headers.gguf import Long
+from llmcalc.schema import preset_files
 
 from ..importers.files import framed, gguf, safetensors, text, value
 
@@ -160,6 +162,32 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "config.json")
     with pytest.raises(llmcalc.InputError, match="pipe"):
         llmcalc.load(tmp_path)
+    os.mkfifo(tmp_path / "m.yaml")
+    for path in (tmp_path / "m.yaml", tmp_path / "config.json", "/dev/zero"):
+        with pytest.raises(llmcalc.InputError, match="pipe or device"):
+            llmcalc.load(path)
+
+
+def test_a_pipe_in_a_preset_folder_is_not_waited_for(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "m.yaml")
+    monkeypatch.setenv("LLMCALC_PATH", str(tmp_path))
+    assert "gpt3-175b" in preset_files.names()
+    with pytest.raises(llmcalc.InputError, match="pipe or device"):
+        llmcalc.load("m")
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="needs /dev/fd")
+def test_a_file_that_a_shell_has_opened_is_read():
+    """As in ``llmcalc params <(cat config.json)``."""
+    preset = Path(preset_files.shipped_folder(), "gpt2.yaml").read_bytes()
+    for content, name in ((b'{"model_type": "gpt2", "n_layer": 3}', "gpt2"), (preset, "gpt2-small")):
+        reading, writing = os.pipe()
+        os.write(writing, content)
+        os.close(writing)
+        try:
+            assert llmcalc.load(f"/dev/fd/{reading}").name == name
+        finally:
+            os.close(reading)
 
 
 def test_parts_without_the_first_are_said_to_be_that(tmp_path):
