@@ -13,8 +13,70 @@ import llmcalc
 from llmcalc.data import table
 from llmcalc.importers.hf import families
 from llmcalc.importers.hf.config_keys import is_irrelevant
+from llmcalc.importers.hf.unknown_keys import Effect, effect_of
 
 DEFAULTS = Path(llmcalc.__file__).parent / "data" / "hf"
+# integer keys whose doubling leaves the number of parameters unchanged, by reason
+UNCHANGED = {
+    "repeats stored layers": """
+        H_cycles L_cycles hc_sinkhorn_iters loop_num_passes n_input_layers n_layers_per_attn_res_block
+        n_output_layers n_recurrent_loops num_blocks num_hidden_layers
+    """,
+    "of a module that this class does not build or llmcalc does not count, or a copy of a nested key": """
+        adaptor_kernel_size adaptor_stride audio_length_per_tok audio_samples_per_frame audio_soft_tokens_per_image
+        char_vocab_size classifier_proj_size conv_depthwise_kernel_size default_num_delay_tokens embedding_dim
+        feature_projection_input_dim feature_size image_size image_text_hidden_size insert_layer_id lang_embed_dim
+        max_num_columns max_num_rows median_filter_width mm_tokens_per_image n_relations num_adapter_layers
+        num_conv_pos_embedding_groups num_conv_pos_embeddings num_frames num_mel_attn_blocks num_mel_bins
+        output_num_channels patch_size projection_dim reduction_factor samples_per_patch spatial_pool_stride
+        speaker_embedding_dim speech_decoder_postnet_kernel speech_decoder_postnet_layers
+        speech_decoder_postnet_units speech_decoder_prenet_layers speech_decoder_prenet_units
+        speech_encoder_attention_heads speech_encoder_chunk_size speech_encoder_intermediate_size
+        speech_encoder_layers speech_encoder_left_chunk_num spkr_embed_dim t2u_decoder_attention_heads
+        t2u_decoder_ffn_dim t2u_decoder_layers t2u_encoder_attention_heads t2u_encoder_ffn_dim t2u_encoder_layers
+        t2u_max_position_embeddings t2u_variance_predictor_embed_dim t2u_variance_predictor_hidden_dim
+        t2u_variance_predictor_kernel_size t2u_vocab_size unit_embed_dim unit_hifi_gan_vocab_size
+        upsample_initial_channel variance_predictor_kernel_size video_temporal_patch_size
+        vision_soft_tokens_per_image vision_vocab_size vocab_size vocoder_num_langs vocoder_num_spkrs vocoder_offset
+    """,
+    "limits which tokens attend to each other": """
+        attention_chunk_size attention_window attention_window_size block_per_row block_size
+        global_attn_every_n_layers global_block_size hash_code_len keep_window_size local_attention
+        local_attention_window_len local_radius local_transformer_stride no_rope_layer_interval num_hash
+        num_hash_functions num_random_blocks prefix_dense_sliding_window_pattern segment_means_seq_len
+        sliding_window sliding_window_pattern window_size
+    """,
+    "heads divide a fixed width, or have no tensors of their own": """
+        attention_heads decoder_attention_heads decoder_num_attention_heads encoder_attention_heads
+        encoder_num_attention_heads head_dim n_head n_heads n_mamba_heads num_attention_heads
+        num_cross_attention_heads num_encoder_attention_heads num_heads num_key_value_heads num_self_attention_heads
+        rotary_dim
+    """,
+    "used only with another setting than the class default": """
+        audio_channels block_multiple_of dense_intermediate_size encoder_layers expand expansion_ratio
+        index_block_size index_head_dim index_local_blocks index_n_heads index_topk_blocks intermediate_size
+        intermediate_size_mlp mamba_expand n_shared_experts num_codebooks num_experts prompt_length prompt_mid_dim
+        task_type_vocab_size
+    """,
+    "size of a computation in chunks": """
+        audio_chunk_size chunk_size conv_L_cache mamba_chunk_size
+    """,
+    "selects among stored experts, groups or tokens": """
+        centroid_intermediate_top_k end_n_top expert_capacity index_topk moe_k moe_topk n_group num_centroids
+        num_experts_per_tok start_n_top topk_group
+    """,
+    "changes values and no tensor": """
+        dim_model_base log_scaling_n_floor rope_ratio scale_emb
+    """,
+    "a limit of positions that are not stored": """
+        left_max_position_embeddings max_position_embeddings max_rel_2d_pos max_rel_pos max_source_positions
+        max_speech_positions max_target_positions max_text_positions mem_len n_positions position_bias_max_distance
+        relative_max_distance right_max_position_embeddings
+    """,
+    "module that transformers does not build": """
+        num_mtp_layers num_nextn_predict_layers
+    """,
+}
 LLAMA = {"model_type": "llama", "num_hidden_layers": 3, "vocab_size": 101}
 
 
@@ -109,3 +171,48 @@ def test_a_shared_reader_reads_only_keys_that_the_class_has() -> None:
             plain = total({"model_type": model_type})
             for value in (3, True) if plain is not None else ():
                 assert total({"model_type": model_type, key: value}) in (plain, None), (model_type, key)
+
+
+@pytest.mark.parametrize("model_type", readable())
+def test_doubling_a_size_changes_the_total_or_has_a_reason(model_type: str) -> None:
+    """Or is an error, such as a number of heads that no longer divides a width."""
+    plain, known = total({"model_type": model_type}), " ".join(UNCHANGED.values()).split()
+    for key, value in shipped(model_type).get("defaults", {}).items():
+        counts = type(value) is int and value > 0 and not is_irrelevant(key)
+        if counts and effect_of(key, value) is Effect.STRUCTURAL and key not in known:
+            assert total({"model_type": model_type, key: 2 * value}) != plain, key
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"model_type": "mamba2", "hidden_size": 40, "num_heads": 4, "head_dim": 16}, "must equal expand"),
+        ({"model_type": "bamba", "mamba_d_head": 16}, "must equal the inner width"),
+        ({"model_type": "zamba2", "mamba_headdim": 7}, "mamba_headdim is 7, but other keys imply"),
+        ({"model_type": "jamba", "attn_layer_offset": 9}, "attn_layer_offset (9) must be less than attn_layer_period"),
+        ({"model_type": "zamba", "attn_layer_offset": 9}, "must be less than attn_layer_period"),
+        ({"model_type": "axk2", "n_group": 2, "topk_group": 4}, "topk_group (4) must not exceed n_group (2)"),
+        ({"model_type": "bros", "dim_bbox_projection": 7}, "dim_bbox_projection is 7, but other keys imply"),
+    ],
+)
+def test_sizes_that_a_class_refuses_are_refused(config: dict[str, Any], said: str) -> None:
+    assert said in refusal(config)
+
+
+def test_a_sparse_config_names_the_sizes_of_the_class() -> None:
+    (note,) = llmcalc.load({"model_type": "llama", "hidden_size": 64, "num_attention_heads": 4}).notes
+    assert note.endswith("intermediate_size = 11008, num_hidden_layers = 32, vocab_size = 32000")
+    whole = {"hidden_size": 64, "num_attention_heads": 4, "intermediate_size": 7, "vocab_size": 5}
+    assert llmcalc.load({**LLAMA, **whole}).notes == ()
+
+
+def test_an_encoder_decoder_is_read_as_transformers_saves_it() -> None:
+    """Every decoder is saved with ``is_decoder``, also if its class has no such key."""
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 40}
+    decoder = {"model_type": "gpt2", "n_embd": 32, "n_layer": 2, "n_head": 2, "vocab_size": 101}
+    config = {
+        "model_type": "encoder-decoder", "is_encoder_decoder": True,
+        "encoder": {"model_type": "bert", "vocab_size": 101, **sizes},
+        "decoder": {**decoder, "is_decoder": True, "add_cross_attention": True},
+    }  # fmt: skip
+    assert total(config) == 104_816

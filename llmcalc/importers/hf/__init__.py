@@ -20,6 +20,12 @@ from .composite_configs import ENCODED, NESTED, language_model, other_parts, tex
 from .config import Config, Fields
 from .family_table import find, names
 
+MOST_NAMED = 12  # sizes named in a note
+MAIN_SIZES = """
+    hidden_size d_model n_embd dim emb_dim num_hidden_layers num_layers n_layer n_layers encoder_layers decoder_layers
+    vocab_size intermediate_size d_ff ffn_dim n_inner num_attention_heads num_heads n_head n_heads num_experts
+    n_routed_experts num_local_experts
+"""
 _MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError)
 
 
@@ -92,7 +98,7 @@ def load_config(
         family=entry.model_type,
         inputs=inputs,
         layout=f"{layout}.bare" if config.head_kind() == "none" else layout,
-        notes=(*architecture.notes, *_notes(data, inner or {}, quantised)),
+        notes=(*_defaulted(config.defaulted), *architecture.notes, *_notes(data, inner or {}, quantised)),
         warnings=(*_warnings(config, model_type), *unsure),
         unmodelled=(*architecture.unmodelled, *config.unmodelled),
     )
@@ -188,6 +194,15 @@ def _notes(data: Mapping[str, Any], inner: Mapping[str, Any], quantised: Mapping
         count = data.get(key, inner.get(key))
         if type(count) is int and count > 0:
             yield f"not counted: modules for multi-token prediction ({key} is {count}), which checkpoints may have"
+
+
+def _defaulted(sizes: Mapping[str, int]) -> Iterator[str]:
+    """Yield a note about sizes from class defaults if the config lacks a main size."""
+    if sizes.keys() & set(MAIN_SIZES.split()):
+        named = sorted(sizes.items())
+        more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+        listed = ", ".join(f"{key} = {size}" for key, size in named[:MOST_NAMED])
+        yield f"sizes from class defaults, because the config lacks them: {listed}{more}"
 
 
 def _with_overrides(data: Mapping[str, Any], overrides: Sequence[str], where: str) -> Fields:

@@ -229,6 +229,12 @@ class Config(ConfigKeys):
         """Return the groups of group-limited routing, with the score of a group."""
         return ExpertGroups(self.size("n_group", 1), self.size("topk_group", 1), score)
 
+    def check_groups(self) -> None:
+        """Raise an error if more groups of experts are selected than exist, as some transformers classes do."""
+        groups, top = self.size("n_group", 1), self.size("topk_group", 1)
+        if top > groups:
+            raise self.size_error(f"topk_group ({top}) must not exceed n_group ({groups})")
+
     def lm_head(self, *, tied: bool | None = None, width: int | None = None, **fields: Any) -> Head:
         """Return the language-model head. If ``tied`` is None, the config decides whether the head is tied."""
         tied = self.is_tied() if tied is None else tied
@@ -250,6 +256,13 @@ class Config(ConfigKeys):
         """
         period = self.size(key, default)
         return self.periodic_types(period, period - 1, usual, rare)
+
+    def period_and_offset(self, kind: str) -> tuple[int, int]:
+        """Return the period of a kind of layer and the number of its first layer, such as ``attn_layer_period``."""
+        period, offset = self.size(f"{kind}_layer_period"), self.count(f"{kind}_layer_offset")
+        if offset >= period:
+            raise self.size_error(f"{kind}_layer_offset ({offset}) must be less than {kind}_layer_period ({period})")
+        return period, offset
 
     def periodic_types(
         self, count: int, first: int, usual: str = "sliding_attention", rare: str = "full_attention"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .unknown_keys import UnknownKey
 
 MOST_LOOPED = 2_000
+_NO_SIZES = ("_id", "_index", "_token")  # ends of integer keys that are not sizes
 
 
 class ConfigKeys:
@@ -43,6 +44,8 @@ class ConfigKeys:
             self.data[own] = value
         self.ignored = _ignored(model_type)
         self.read: set[str] = set()
+        self.skipped: set[str] = set()
+        self.defaulted: dict[str, int] = {}
         self.warnings: list[str] = []
         self.unmodelled: list[str] = []
 
@@ -50,7 +53,7 @@ class ConfigKeys:
         """Return the config ``data`` nested under a key. The keys of nested configs are checked in the same way."""
         inner = type(self)(data, model_type, f"{self.where}: {key}", self.allowed)
         inner.ignored_unknown, inner.warnings = self.ignored_unknown, self.warnings
-        inner.unknown = self.unknown
+        inner.unknown, inner.defaulted = self.unknown, self.defaulted
         return inner
 
     def error(self, message: str, hint: str = "") -> DescriptionError:
@@ -82,8 +85,8 @@ class ConfigKeys:
         return self.defaults.get(key, default)
 
     def ignore(self, keys: str) -> None:
-        """Mark keys (separated by spaces) as read because the transformers class computes or ignores them."""
-        self.read.update(self.aliases.get(key, key) for key in keys.split())
+        """Skip keys (separated by spaces) because the transformers class computes or ignores them."""
+        self.skipped.update(self.aliases.get(key, key) for key in keys.split())
 
     def unmodelled_unless(self, keys: str, neutral: object = None) -> None:
         """Mark as read the keys that affect the model's output but not its counts.
@@ -111,6 +114,12 @@ class ConfigKeys:
             self.warnings.append(
                 f"the model class ignores {key} = {short_repr(given)} and uses the computed value {short_repr(value)}"
             )
+
+    def check_equal(self, key: str, value: object) -> None:
+        """Mark a key as read, and raise an error unless it is missing or has the value that other keys imply."""
+        given = self.get(key)
+        if given is not None and given != value:
+            raise self.size_error(f"{key} is {short_repr(given)}, but other keys imply {short_repr(value)}")
 
     def override(self, key: str, value: Any) -> None:
         """Set a key to the value that the transformers class always uses."""
@@ -303,11 +312,14 @@ class ConfigKeys:
         return sorted({*self.defaults, *self.aliases})
 
     def check_all_read(self) -> None:
-        """Add each unread key to the unknown keys, unless the key is irrelevant or has its default value."""
+        """Add each unread key to the unknown keys, unless the key is irrelevant or has its default value.
+
+        Sizes that were read although the config lacks them are added to ``defaulted``.
+        """
         check_values(self)
         irrelevant, irrelevant_if_off = _irrelevant()
         for key, value in self.data.items():
-            if key in self.read or key in irrelevant:
+            if key in self.read or key in self.skipped or key in irrelevant:
                 continue
             if value == self.defaults[key] if key in self.defaults else value is None:
                 continue
@@ -321,6 +333,8 @@ class ConfigKeys:
             from .unknown_keys import unknown_key
 
             self.unknown[self.where, key] = unknown_key(self, key, value)
+        for key in (self.read & _size_keys(self.model_type)).difference(self.data):
+            self.defaulted.setdefault(key, self.defaults[key])
 
 
 def is_irrelevant(key: str) -> bool:
@@ -334,6 +348,14 @@ def _irrelevant() -> tuple[frozenset[str], frozenset[str]]:
     keys = table("config_keys")
     always = frozenset(key for group in keys["irrelevant"].values() for key in group)
     return always, frozenset(keys["irrelevant_if_off"])
+
+
+@cache
+def _size_keys(model_type: str) -> frozenset[str]:
+    """Return the keys of a transformers class whose default values are sizes."""
+    defaults, irrelevant = _defaults(model_type)[0], _irrelevant()[0]
+    sizes = (key for key, value in defaults.items() if type(value) is int and not key.endswith(_NO_SIZES))
+    return frozenset(sizes) - irrelevant
 
 
 @cache

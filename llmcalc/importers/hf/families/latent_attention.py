@@ -53,6 +53,7 @@ def axk1(config: Config) -> Architecture:
 def axk2(config: Config) -> Architecture:
     """Read an A.X K2 config with gated norms and an indexer. Queries use both the normalised and the raw latent."""
     config.get("layer_types")
+    config.check_groups()
     gated = replace(config.rmsnorm(), gate_rank=config.size("gated_norm_rank"))
     attention = sublayer("attention", indexed_mla(config, gate="latent", double_latent=True), pre=gated)
     return _axk(config, attention, pre=gated)
@@ -101,6 +102,7 @@ def longcat_flash(config: Config) -> Architecture:
 
 def dots3_note(config: Config) -> Architecture:
     """Read a dots.note text config with one gate per head and a norm on the rotary key."""
+    config.check_groups()
     types, own = _types(config, config.n_layers), _own_sizes(config)
     span = config.sliding_window() or config.optional_size("sliding_window_size") or WINDOW
     known: dict[tuple[str, str], str] = {}

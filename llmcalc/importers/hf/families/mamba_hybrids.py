@@ -41,8 +41,8 @@ def jamba(config: Config) -> Architecture:
     }
     n_experts, norm = config.size("num_experts"), config.rmsnorm()
     experts = config.experts(width="intermediate_size", routing={"renormalise": False})
-    attention_period, attention_offset = config.size("attn_layer_period"), config.count("attn_layer_offset")
-    expert_period, expert_offset = config.size("expert_layer_period"), config.count("expert_layer_offset")
+    attention_period, attention_offset = config.period_and_offset("attn")
+    expert_period, expert_offset = config.period_and_offset("expert")
 
     @cache
     def block(mixer: str, sparse: bool) -> Block:

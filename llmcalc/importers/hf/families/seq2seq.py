@@ -198,6 +198,8 @@ def _side(config: Config, key: str, bare: bool) -> tuple[Architecture, str]:
     part = config.nested(key, data, entry.model_type)
     architecture = entry.read(part)
     part.ignore("cross_attention_hidden_size")
+    if data.get("is_decoder") is not bare:  # saved for every decoder, even if the class has no such key
+        part.ignore("is_decoder")
     part.check_all_read()
     if len(architecture.stacks) > 1:
         raise config.error(f"the {key} must have one stack, not {len(architecture.stacks)}")

@@ -108,7 +108,11 @@ def least_time_step(config: Config) -> TimeStep | None:
 
 def mamba2(config: Config) -> Architecture:
     """Read a Mamba-2 config [dao2024]."""
-    config.ignore("expand time_step_rank rms_norm")
+    config.ignore("time_step_rank rms_norm")
+    inner, heads = config.finite_number(config.get("expand"), "expand") * config.d_model, config.size("num_heads")
+    if int(inner) != heads * config.size("head_dim"):
+        raise config.size_error(f"num_heads · head_dim ({heads * config.size('head_dim')}) must equal expand · "
+                                f"hidden_size ({int(inner)})")  # fmt: skip
     keys = "n_ssm_heads=num_heads d_ssm_head=head_dim d_state=state_size n_groups d_conv=conv_kernel chunk=chunk_size"
     keys += " bias=use_bias conv_bias=use_conv_bias activation=hidden_act"
     eps = config.number("layer_norm_epsilon") or 1e-5

@@ -19,7 +19,7 @@ _PUBLISHED = (
 
 def zamba(config: Config) -> Architecture:
     """Read a Zamba config [glorioso2024a] with multi-head Mamba layers and one shared attention block."""
-    period, offset = config.size("attn_layer_period"), config.count("attn_layer_offset")
+    period, offset = config.period_and_offset("attn")
     mamba = config.layer(
         Mamba,
         f"{MAMBA_KEYS} n_heads=n_mamba_heads",
@@ -39,12 +39,13 @@ def zamba2(config: Config) -> Architecture:
     """Read a Zamba2 config [glorioso2024b] with Mamba-2 layers and alternating shared blocks with adapters."""
     width, heads = config.d_model, config.size("n_mamba_heads")
     inner, biased = config.size("mamba_expand") * width, config.flag("add_bias_linear")
+    config.check_equal("mamba_headdim", _split(config, inner, heads))
     config.ignore("use_mem_eff_path use_long_context use_conv_bias kv_channels num_query_groups hybrid_layer_ids")
     mamba = config.layer(
         Mamba2,
         "d_state=mamba_d_state n_groups=mamba_ngroups d_conv=mamba_d_conv chunk=chunk_size",
         n_ssm_heads=heads,
-        d_ssm_head=config.optional_size("mamba_headdim") or _split(config, inner, heads),
+        d_ssm_head=_split(config, inner, heads),
         bias=biased,
         time_step=least_time_step(config),
     )

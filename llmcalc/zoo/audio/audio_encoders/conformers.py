@@ -27,7 +27,7 @@ PHI4_CHUNK = 500  # in tokens; Phi-4's encoder splits longer inputs into chunks
 MODULES = 3  # modules of a later convolution: depthwise, pointwise, activation
 _FAST_CONFORMER_IGNORED = """
     dropout dropout_positions layerdrop activation_dropout attention_dropout max_position_embeddings scale_input
-    initializer_range num_key_value_heads sampling_rate is_encoder_decoder tie_word_embeddings
+    initializer_range sampling_rate is_encoder_decoder tie_word_embeddings
 """
 
 
@@ -161,7 +161,7 @@ def _nemo(config: Config, width: int, span: int) -> tuple[Named, ...]:
         if not first:
             mixed = Conv(channels, channels, 1, **grid, activation=act)
             found.append(Named(f"plane{place + 1}", mixed))
-    config.ignore("nemo_final_size")  # computed by the class
+    config.check_equal("nemo_final_size", rows)
     return (*found, Named("plane_out", Linear(channels * rows, width, frames=Frames(span))))
 
 
@@ -289,6 +289,7 @@ def fast_conformer_blocks(config: Config) -> tuple[Run, ...]:
     conv = ConvModule(width, config.size("conv_kernel_size"), norm="batchnorm", activation=act, bias=conv_bias,
                       conv_bias=conv_bias, kernels=True)  # fmt: skip
     config.ignore(_FAST_CONFORMER_IGNORED)
+    config.check_equal("num_key_value_heads", heads)
     return repeat_block(block(norm, mlp, attention, conv), config.n_layers)
 
 

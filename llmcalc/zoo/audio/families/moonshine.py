@@ -94,7 +94,7 @@ def _encoder(config: Config) -> Stack:
     order = _windows(config)
     for behind, ahead in order:
         around = {"window": behind, "window_ahead": ahead, **fields}
-        head = config.optional_size("head_dim")
+        head = config.optional_size("head_dim") or config.d_model // config.n_heads
         attention = Attention(config.d_model, config.n_heads, keys, head, causal=False, **around)
         layers: Layers = {"attention": attention, "mlp": mlp}
         known.setdefault((behind, ahead), prenorm_block(f"sees_{behind}_{ahead}", norm, **layers))

@@ -86,7 +86,7 @@ def _front(config: Config, width: int) -> list[Named]:
         )
         found.append(Named(f"wave{number}", conv))
     taps, groups = config.size("num_conv_pos_embeddings"), config.size("num_conv_pos_embedding_groups")
-    masked = any(config.number(f"mask_{over}_prob") for over in ("time", "feature"))
+    masked = any((config.number(f"mask_{over}_prob") or 0) > 0 for over in ("time", "feature"))
     return [
         *found,
         Named("projected_norm", config.layernorm(width=sizes[-1])),

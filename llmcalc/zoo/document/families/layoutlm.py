@@ -136,12 +136,15 @@ def lilt(config: Config) -> Architecture:
 def bros(config: Config) -> Architecture:
     """Build BROS [hong2021] from BERT, with relative positions of token boxes in the attention scores."""
     width, heads = config.d_model, config.n_heads
-    config.ignore("n_relations dim_bbox_sinusoid_emb_2d dim_bbox_sinusoid_emb_1d dim_bbox_projection")
+    config.ignore("n_relations")
     if config.size("dim_bbox") != COORDINATES or width % (WAVES * 2 * COORDINATES):
         whole = WAVES * 2 * COORDINATES
         text = f"dim_bbox must be {COORDINATES}, and hidden_size a multiple of {whole}"
         raise config.size_error(text)
     waves = width // WAVES // COORDINATES
+    config.check_equal("dim_bbox_sinusoid_emb_2d", width // WAVES)
+    config.check_equal("dim_bbox_sinusoid_emb_1d", waves)
+    config.check_equal("dim_bbox_projection", config.divide_by_heads(width, heads))
     pairs = BoxPairs(waves, config.divide_by_heads(width, heads), config.positive_number("bbox_scale"))
     attention = BoxAttention(width, heads, causal=False, **BIASED)
     if config.flag("is_decoder") or config.flag("add_cross_attention"):

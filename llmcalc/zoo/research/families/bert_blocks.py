@@ -65,7 +65,8 @@ def _bottleneck_block(config: Config, norm: Callable[..., Layer]) -> tuple[Subla
     """Return the sub-layers of a bottleneck block, optionally with a separate bottleneck for queries and keys."""
     width, within = config.d_model, config.flag("use_bottleneck")
     inner = config.size("intra_bottleneck_size") if within else width
-    config.ignore("intra_bottleneck_size true_hidden_size")
+    config.ignore("intra_bottleneck_size")
+    config.check_equal("true_hidden_size", inner)
     narrow_values, shared = config.flag("use_bottleneck_attention"), config.flag("key_query_shared_bottleneck")
     enter, again, heads = "bottleneck_input", "bottleneck_attention", config.n_heads
     first = Sublayer(enter, (Branch("linear", Linear(width, inner)),), post=norm(inner), residual=False)
