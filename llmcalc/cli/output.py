@@ -12,6 +12,8 @@ from ..report.document import Document
 
 OK, NO = 0, 1
 TABLE = "table"
+# replacements of the same width, for encodings other than UTF-8
+SIMILAR = {"✓": "+", "✗": "x", "×": "x", "·": "*", "–": "-", "→": ">", "│": "|", "├": "|", "└": "`", "─": "-", "█": "#"}
 Answer = Document | tuple[Document, bool]
 
 
@@ -37,11 +39,18 @@ def chosen_format(form: str | None, as_json: bool) -> str:
     return "json" if as_json else form or TABLE
 
 
+def _is_encodable(letter: str, encoding: str) -> bool:
+    try:
+        return letter < "\x80" or bool(letter.encode(encoding))
+    except UnicodeEncodeError:
+        return False
+
+
 def write_text(text: str) -> None:
     """Print text, replacing characters that the terminal encoding does not support."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     if not encoding.lower().startswith("utf"):
-        text = text.encode(encoding, "replace").decode(encoding)
+        text = "".join(each if _is_encodable(each, encoding) else SIMILAR.get(each, "?") for each in text)
     sys.stdout.write(text if text.endswith("\n") or not text else f"{text}\n")
 
 

@@ -9,7 +9,7 @@ from ..api.compare import QUANTITIES, Comparison, Costs
 from ..api.diff import Diff
 from ..calc.params import Params
 from ..core.structure import side_by_side
-from .document import Cell, Column, Document, Fact, Table, columns
+from .document import Cell, Column, Document, Table, columns
 from .heading import SIZES, model_inputs, shown_notes, title, warnings, workload_inputs, workload_line
 from .json_envelope import envelope
 from .numbers import BYTES
@@ -98,10 +98,10 @@ def diff_document(result: Diff) -> Document:
     numbers = (Column(UNIT, "name"), *(Column(name, "count") for name in names), Column("difference", "change"))
     counts = [(name, one, other, other - one) for name, (one, other) in _changed_counts(result).items()]
     return Document(
-        " · ".join(map(title, models)),
+        f"{'✓' if result.same else '✗'} {result.verdict}",
         lambda: _diff_data(result),
+        subtitle=(" · ".join(map(title, models)),),
         warnings=tuple(line for model in models for line in warnings(model)),
-        facts=(Fact("verdict", f"{'✓' if result.same else '✗'} {result.verdict}"),),
         tables=(Table("", heads, result.differences), Table("", numbers, counts)),
     )
 

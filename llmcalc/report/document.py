@@ -91,7 +91,7 @@ class Document:
     """Structured output of a command.
 
     Attributes:
-        title: one-line title, such as the model name or the question answered.
+        title: one-line title, such as the model name, or the answer with a sign (✓ yes, ✗ no, ! unknown).
         subtitle: lines below the title, such as the structure of the model.
         warnings: important warnings, such as a warning that a model is unpublished.
         facts: main results.

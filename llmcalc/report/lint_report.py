@@ -28,10 +28,10 @@ def check_document(found: Sequence[Checked]) -> Document:
     limits = [(checked.architecture.name, *_limit(limit))[skip:] for checked in found for limit in checked.limits]
     why = spelled("llmcalc rule CODE explains a rule; {ignore=CODE} skips it")
     return Document(
-        ", ".join(checked.architecture.name for checked in found),
+        _verdict(found),
         lambda: _json(found),
+        subtitle=(", ".join(checked.architecture.name for checked in found),),
         warnings=tuple(line for checked in found for line in warnings(checked.architecture)),
-        facts=(Fact("verdict", _verdict(found)),),
         tables=(
             Table("", columns("model: group", "rule: name", "where", "finding", "suggestion")[skip:], findings),
             Table(

@@ -11,11 +11,11 @@ from ..core.record import record
 from ..schema import preset_files
 from ..schema.preset import load_file
 from ..verification import Check, Verification, verify
-from .document import Cell, Document, Fact, Table, columns
+from .document import Cell, Document, Table, columns
 from .heading import model_document, structure
 from .json_envelope import envelope
 
-YES, NO = "✓", "✗"
+YES, NO, UNKNOWN = "✓", "✗", "!"
 GENERATED = (
     "the NumPy model was generated from the same equations, so it checks shapes, counts, state and causality, but "
     "it is not an independent implementation"
@@ -81,7 +81,7 @@ def verify_document(architecture: Architecture, found: Outcome) -> Document:
     """Build the verification report for one model, with one row per check."""
     done = found.verification
     if done is None:
-        verdict, tables = f"{NO} not verified: {_line(found.reason)}", []
+        verdict, tables = f"{UNKNOWN} not verified: {_line(found.reason)}", []
         notes = ["the model cannot be run; nothing was compared"]
     else:
         counts = f"{len(done.checks) - len(found.wrong)} of {len(done.checks)} checks hold"
@@ -98,13 +98,12 @@ def verify_document(architecture: Architecture, found: Outcome) -> Document:
         notes += [
             f"not run: {stack.name}, whose input is not text" for stack in architecture.stacks if stack.name not in run
         ]
-    verdict_fact = (Fact("verdict", verdict),)
     return model_document(
         architecture,
         "verify",
         lambda: ({}, found.to_dict()),
         is_full=True,
-        facts=verdict_fact,
+        answer=verdict,
         tables=tuple(tables),
         notes=notes,
     )
@@ -118,7 +117,7 @@ def all_document(found: Sequence[Outcome]) -> Document:
     good = sum(each.ok for each in found)
     result = {"ok": good == len(found), "models": [each.to_dict() for each in found]}
     return Document(
-        f"{good} of {len(found)} models verified",
+        f"{_sign(good == len(found))} {good} of {len(found)} models verified",
         lambda: envelope("verify", {"model": "all"}, result),
         tables=(
             Table("", families, list(_families(found))),

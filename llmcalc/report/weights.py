@@ -28,10 +28,10 @@ def comparison_document(comparison: Comparison) -> Document:
     notes += [ignored_keys_note(comparison.unknown_keys)] if comparison.unknown_keys else []
     notes += [f"{rest:,} more differences in the JSON output"] if rest else []
     sign = YES if comparison.ok else f"{NO} {len(comparison.differences):,} differences;"
-    facts = (Fact("verdict", f"{sign} {len(comparison.matched):,} tensors match"),)
     return model_document(
-        comparison.architecture, "verify", lambda: ({}, comparison.to_dict()), facts=facts, tables=tables, notes=notes
-    )
+        comparison.architecture, "verify", lambda: ({}, comparison.to_dict()),
+        answer=f"{sign} {len(comparison.matched):,} tensors match", tables=tables, notes=notes,
+    )  # fmt: skip
 
 
 def _difference_text(one: Difference) -> str:
@@ -55,12 +55,12 @@ def headers_document(headers: Headers, command: str) -> Document:
     )
     packed = any(kind in headers.by_type() for kind in ("I32", "U8", "I8"))
     more = ("integers may be packed parameters; they are counted as stored",) if packed else ()
-    facts = [Fact("stored", headers.elements, "parameters", "elements in all stored tensors")]
-    facts += [Fact("verdict", f"{NO} no config.json to compare with")] if command == "verify" else []
+    name, is_compared = f"{headers.where}: headers only", command == "verify"
     return Document(
-        f"{headers.where}: headers only",
-        lambda: envelope(command, {"model": headers.where}, {"ok": False, **result} if command == "verify" else result),
-        facts=tuple(facts),
+        f"{NO} no config.json to compare with" if is_compared else name,
+        lambda: envelope(command, {"model": headers.where}, {"ok": False, **result} if is_compared else result),
+        subtitle=(name,) if is_compared else (),
+        facts=(Fact("stored", headers.elements, "parameters", "elements in all stored tensors"),),
         tables=(_groups("bytes on disk", groups, total=True),),
         notes=(note, *more),
     )

@@ -92,3 +92,37 @@ def test_the_tree_of_a_report_derives_one_of_its_figures(line: str, document_of:
 def test_a_format_that_is_not_offered_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sweep", "gpt2", "params.total", "--over", "seq=1,2", "--format", "tree"]) == 2
     assert "--format" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("check llama3-8b --select TP --tp 8", 0),
+        ("check gpt2 --max-params 1M", 1),
+        ("verify gpt2-small", 0),
+        ("diff gpt2 gpt2", 0),
+        ("diff gpt2 gpt2-xl", 1),
+        ("fit gpt2 --gpu h100", 0),
+        ("fit gpt3 --gpu h100", 1),
+    ],
+)
+def test_the_verdict_is_the_first_line_in_words_and_colour(
+    line: str, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*line.split(), "--color", "always"]) == code
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith(f"\x1b[1;{31 if code else 32}m{'✗' if code else '✓'} ")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "expected"),
+    [("utf-8", "✓ a · b ×2 ├─ ∞\n"), ("latin-1", "+ a · b ×2 |- ?\n"), ("ascii", "+ a * b x2 |- ?\n")],
+)
+def test_another_encoding_gets_similar_signs_of_the_same_width(
+    encoding: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding)
+    monkeypatch.setattr("sys.stdout", stream)
+    output.write_text("✓ a · b ×2 ├─ ∞\n")
+    stream.flush()
+    assert stream.buffer.getvalue().decode(encoding) == expected  # type: ignore[attr-defined]

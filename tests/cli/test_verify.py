@@ -106,7 +106,7 @@ def test_all_are_all_sizes_of_all_presets(capsys: Capture) -> None:
     assert {"gpt2-small", "gpt2-xl", "mixtral-8x7b", "mixtral-8x22b", "t5-11b"} <= found
     assert all(model["ok"] and model["checks"] for model in result["models"])
     assert main(["verify", "all", "--format", "plain"]) == 0
-    assert capsys.readouterr().out.startswith(f"{len(found)} of {len(found)} models verified\n")
+    assert capsys.readouterr().out.startswith(f"✓ {len(found)} of {len(found)} models verified\n")
 
 
 @pytest.mark.usefixtures("_no_twin")
@@ -122,7 +122,7 @@ def test_a_model_without_a_twin_is_not_called_verified(capsys: Capture) -> None:
 def test_models_without_a_twin_are_listed(capsys: Capture) -> None:
     assert main(["verify", "all", "--format", "plain"]) == 1
     out = capsys.readouterr().out
-    assert out.startswith("0 of ")
+    assert out.startswith("✗ 0 of ")
     assert "mixtral-8x7b" in out.partition("not verified\n")[2]
 
 

@@ -23,7 +23,8 @@ def render(document: Document) -> str:
 def _table(document: Document) -> Iterator[Sequence[Cell]]:
     if not document.tables:
         yield ("quantity", "value", "unit")
-        yield from ((fact.label, fact.value, fact.unit) for fact in document.facts)
+        facts = [(fact.label, fact.value, fact.unit) for fact in document.facts]
+        yield from facts or [("result", document.title, "")]
         return
     table = document.tables[document.main]
     yield [column.title or "name" for column in table.columns]
