@@ -54,7 +54,18 @@ ATTENTION = re.compile(r"Attention|Attn|MLA")
 MIXER = re.compile(r"Mixer|Delta|Mamba|LSTM|Recurrent|Conv|Rwkv|KDA|Linear|Lightning")
 OTHER = re.compile(r"Indexer|HyperConnection|Pooler")  # modules whose norms are no norms of layers
 ACTIVATION = re.compile(r"Activation|elu|GELU|SiLU|ReLU|Sigmoid|Tanh")
+EXPERTS = re.compile(r"Experts|M[oO]E|Attention")
 ROUTER = re.compile(r"Router|Gate$|Gating")
+
+
+# sizes for types of which no random model runs
+FIXED: dict[str, dict[str, Any]] = {
+    "gemma3n_text": {
+        "hidden_size": 64, "intermediate_size": 40, "num_hidden_layers": 10, "num_kv_shared_layers": 0,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "vocab_size": perturb.VOCAB,
+        "vocab_size_per_layer_input": perturb.VOCAB, "hidden_size_per_layer_input": 24, "sliding_window": 8,
+    }
+}  # fmt: skip
 
 
 class Observer(TorchFunctionMode):
@@ -135,7 +146,7 @@ class Observer(TorchFunctionMode):
             self.note("softcap", width(out))
         if function in BOUNDS:
             self.bounded.add(out.untyped_storage().data_ptr())
-        if function in ADDS and "Experts" in owner:
+        if function in ADDS and EXPERTS.search(owner):
             self.note("combine", "output32" if width(args[-1]) == FP32 else "output")
         if is_attention and function in SOFTMAX and out.ndim >= 3 and self.product:
             self.note("scores", self.product)
@@ -150,7 +161,9 @@ class Observer(TorchFunctionMode):
         for tensor in self.packed:
             pointer, size = tensor.untyped_storage().data_ptr(), tensor.untyped_storage().nbytes()
             size //= tensor.element_size()
-            if pointer not in seen | self.bounded and 0 <= self.weights.numel() - size <= rows:
+            if pointer not in seen and size == rows:
+                result.append("row")
+            elif pointer not in seen | self.bounded and 0 <= self.weights.numel() - size <= rows:
                 name = "output" if pointer == self.weights.untyped_storage().data_ptr() else "hidden"
                 result.append(name + ("32" if tensor.dtype == WIDE else ""))
             seen.add(pointer)
@@ -235,8 +248,18 @@ def measure(model_type: str, class_name: str) -> dict[str, str] | None:
     facts: dict[str, str] = {}
     drawn = (perturb.tiny(model_type, class_name, seed, runs=True) for seed in range(SEEDS))
     for changes in islice((each for each in drawn if each is not None), MODELS):
-        facts = {**observe(model_type, class_name, changes), **facts}
+        facts = {**observe(model_type, class_name, {**changes, **with_experts(model_type, changes)}), **facts}
+    if not facts and model_type in FIXED:
+        facts = observe(model_type, class_name, FIXED[model_type])
     return facts or None
+
+
+def with_experts(model_type: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """Return changes after which all layers but the first have experts, if the class has such a key."""
+    layers = changes.get("num_hidden_layers", 0)
+    values = {"first_k_dense_replace": 1, "mlp_layer_types": ["dense", *["sparse"] * (layers - 1)]}
+    values |= {"n_group": 1, "topk_group": 1}
+    return {key: value for key, value in values.items() if layers and key in reference.defaults(model_type)}
 
 
 def observe(model_type: str, class_name: str, changes: dict[str, Any]) -> dict[str, str]:

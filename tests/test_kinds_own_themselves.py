@@ -36,6 +36,7 @@ OTHERS = {
     "calc/memory/fit.py": {"memory"},
     "calc/traffic.py": {"kernels"},
     "calc/memory/liveness.py": {"stream"},
+    "calc/memory/saved_tensors.py": {"rope"},
     "calc/memory/zero.py": {"head"},
     "core/architecture.py": {"norm"},
     "calc/params.py": {"active", "embedding"},

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..calc.kv_cache import state
-from ..calc.memory.eager_code import EagerCode
+from ..calc.memory.eager_code import UNKNOWN, EagerCode
 from ..calc.memory.inference import InferenceMemory, Steps, inference_memory
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.memory.optimizer import Adapters, Recipe, StateRule
@@ -98,8 +98,8 @@ def memory(
         dropout: training: whether dropout is active.
         loss: training: ``eager`` (default), or ``fused`` for one kernel that turns logits into their gradient.
         scan: training: ``eager`` (default), or ``fused`` for kernels that recompute the steps of a recurrence.
-        expert_kernel: training, with ``convention="torch"``: ``grouped`` (default), or ``loop`` to run one expert after
-            another, as with ``experts_implementation="eager"``.
+        expert_kernel: training, with ``convention="torch"``: ``grouped``, or ``loop`` to run one expert after
+            another, as with ``experts_implementation="eager"`` (default: the mean, as PyTorch's version decides).
         gradients: training: number format of the gradients (default: ``dtype``).
         gradient_buffer: training: whether one contiguous buffer holds the gradients, as in Megatron-LM.
         master: training: whether to keep an fp32 master copy of 16-bit weights.
@@ -230,12 +230,13 @@ def _recipe(width: int, optimizer: str, gradients: str, master: bool, convention
 def eager_code(architecture: Architecture, expert_kernel: str | None = None) -> EagerCode:
     """Return what is known about the eager code of an architecture's model type, or of its layout in transformers.
 
-    Only a loop over experts saves tensors when it adds their outputs.
+    Only a loop over experts saves tensors when it adds their outputs. Without ``expert_kernel``, half of them count.
     """
     facts: dict[str, dict[str, str]] = table("eager")
     names = (architecture.inputs.get("model_type"), (architecture.layout or "").split(".")[0])
     code = EagerCode(**next((facts[name] for name in names if name in facts), {}))
-    return code if expert_kernel == "loop" else changed(code, combine="")
+    combine = {"loop": code.combine, "grouped": ""}.get(expert_kernel or "", code.combine and UNKNOWN)
+    return changed(code, combine=combine)
 
 
 def _adapters(architecture: Architecture, rank: int | None, targets: Iterable[str]) -> Adapters | None:

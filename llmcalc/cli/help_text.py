@@ -61,7 +61,7 @@ PANELS = {
         --attention flash|eager  attention kernel
         --cross-entropy HOW  eager (separate operations) or fused
         --scan HOW  recurrences: eager (default) or fused
-        --expert-kernel HOW  torch: grouped (default) or loop
+        --expert-kernel HOW  torch: grouped or loop (default: mean)
         --gradients FORMAT  bf16, fp16 or fp32
         --gradient-buffer  contiguous gradients, as in Megatron-LM
         --dropout --no-master  dropout on; no fp32 master weights

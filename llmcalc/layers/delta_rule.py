@@ -85,7 +85,9 @@ class GatedDeltaNet(Layer):
         lines += ["a[b q vh] = x[b q d] wa[d vh]", "beta[b q vh] = sigmoid(beta)"]
         lines += ["beta[b q vh] = scale(beta)"] if self.negative_eigenvalues else []
         lines += ["a[b q vh] = add(a, dt_b)", "a[b q vh] = softplus(a)", "a[b q vh] = mul(a, A_log)"]
-        lines += ["q[b q kh dk] = l2norm(q)", "k[b q kh dk] = l2norm(k)"]
+        for name in "qk":  # PyTorch repeats the heads before the norm
+            lines += [f"{name}[b q vh dk] = gather({name}) | torch", f"{name}[b q vh dk] = l2norm({name}) | torch"]
+            lines += [f"{name}[b q kh dk] = l2norm({name}) | model"]
         declaration.equations(*lines, *_rule("kh", "silu", decay_per_channel=False))
         return declaration
 

@@ -87,6 +87,8 @@ class Mamba(Layer):
             f"delta[b q {channels}] = softplus(delta)",
             f"h[b q {channels} N] = selective_scan(u, delta, B, A_log)",
             f"y[b q {channels}] = h[b q {channels} N] C[b q {head}N]",
+            f"u[b q {channels}] = keep(u) | prefill torch",  # PyTorch copies it for the product with D
+            f"y[b q {channels}] = keep(y) | prefill torch",  # the product with the gate is in fp32
             f"y[b q {channels}] = add(y, D)",
             *("gz[b q i] = silu(z)", "y[b q i] = mul(y, gz)", "out[b q d] = y[b q i] wo[i d]"),
         ]

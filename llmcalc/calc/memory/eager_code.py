@@ -12,9 +12,10 @@ from ...core.record import record
 from ...core.traits import HEAD, NORM, ROUTER
 
 FP32 = "fp32"
+UNKNOWN = "unknown"  # saved by one of two implementations
 SOFTMAX = {"softmax", "softmax_fp32"}
 SCORES = {"softmax", "sigmoid", "sqrt_softplus"}  # of routers
-UNIT = "l2norm"  # of queries and keys in a recurrence
+UNIT, DECAY = "l2norm", "A_log"  # of queries and keys in a recurrence, and a weight
 NORMS = {"rmsnorm", "layernorm"}
 ACTIVATIONS = {"relu", "relu2", "gelu", "gelu_tanh", "gelu_new", "quick_gelu", "silu", "xielu"}
 PROJECTED, GATED = ("g", "u", "a"), "m"  # the gate, the up-projection and the activation of experts, and the product
@@ -31,7 +32,8 @@ class EagerCode:
         loss: number format of the logits in the loss.
         softcap: number format of the soft cap of the logits.
         softmax: tensors saved between the two products of attention.
-        combine: tensors saved when a loop over experts adds their outputs. Grouped kernels save none.
+        combine: tensors saved when a loop over experts adds their outputs. Grouped kernels save none, and half of them
+            count if the kernel is unknown.
         norm, plain_norm: tensors saved by a norm between layers, with and without a weight.
         qk_norm, plain_qk_norm: tensors saved by a norm within an attention layer.
         mixer_norm: tensors saved by a norm of a recurrent model.
@@ -66,6 +68,8 @@ class EagerCode:
             return self.gated_norm if function in NORMS else "nothing"
         if function in NORMS:
             return self._norm(layer is not None and layer.NUMBER_CLASS == NORM, len(equation.operands) == 1)
+        if function == UNIT and self.scan == FP32 and layer is not None and layer.IS_RECURRENT:
+            return "input row"
         is_feed_forward = layer is not None and layer.IS_FEED_FORWARD
         if function in SOFTMAX and ("core" in equation.tags or "h" in equation.out.axes):
             return self.softmax
@@ -75,14 +79,14 @@ class EagerCode:
         if function in ACTIVATIONS and is_feed_forward:
             return self.activation
         if function == "add" and declaration.routed_experts and "j" in equation.operands[0].axes:
-            return {"output": "inputs", "output32": "input32"}.get(self.combine, "")
+            return {"output": "inputs", "output32": "input32", UNKNOWN: UNKNOWN}.get(self.combine, "")
         if function == "softcap" and layer is not None and layer.NUMBER_CLASS == HEAD:
             return {FP32: "output32", "compute": "output"}.get(self.softcap, "")
         return ""
 
     def _router_scores(self) -> str:
         """Return what autograd saves for the scores of a router."""
-        words = {"score": "hidden", "score32": "hidden32"}
+        words = {"score": "hidden", "score32": "hidden32", "row": "row"}
         return " ".join(words[word] for word in self.router.split() if word in words) or "nothing"
 
     def _norm(self, between_layers: bool, plain: bool) -> str:
@@ -98,11 +102,14 @@ class EagerCode:
     def has_fp32_operands(self, equation: Equation, declaration: Declaration, *, before_softmax: bool) -> bool:
         """Return whether the code converts the operands of an equation to fp32."""
         layer = declaration.layer
-        is_unit = equation.function == UNIT and layer is not None and layer.IS_RECURRENT
-        if self.scan == FP32 and ("scan" in equation.tags or is_unit):
+        is_recurrent = layer is not None and layer.IS_RECURRENT
+        is_decay = any(operand.name == DECAY for operand in equation.operands)
+        if self.scan == FP32 and (
+            "scan" in equation.tags or (is_recurrent and (equation.function == UNIT or is_decay))
+        ):
             return True
         if equation.function is not None:
-            return False
+            return "score32" in self.router and is_router(equation, declaration)
         is_score = before_softmax and "core" in equation.tags
         return (is_score and self.scores == FP32) or (is_router(equation, declaration) and "input32" in self.router)
 

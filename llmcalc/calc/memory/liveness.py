@@ -16,7 +16,7 @@ from ...core.declaration import Declaration
 from ...core.layer import Layer
 from ..sharding import Mesh
 from ..walk import Conventions, executed
-from .saved_tensors import MASK_BYTES, ActivationPolicy, Recorder, TensorVersions
+from .saved_tensors import MASK_BYTES, SHARED, ActivationPolicy, Recorder, TensorVersions
 
 SOURCE = "src"  # the encoder's output
 RESIDUAL = "r"  # the residual stream, in layers that scale it
@@ -42,7 +42,8 @@ class Liveness(Recorder):
     def block(self, block: Block, stream: str) -> str:
         """Traverse a block with the input tensor ``stream`` and return the name of the output tensor."""
         stream = self.sublayers(block, stream)
-        self.saved.pop(SOURCE, None)  # shared by all blocks, see ``save_source``
+        for name in [name for name in self.saved if is_shared(name)]:  # see ``save_shared``
+            del self.saved[name]
         return stream
 
     def sublayers(self, block: Block, stream: str) -> str:
@@ -59,13 +60,13 @@ class Liveness(Recorder):
                 stream = self.new_name("stream")
         return stream
 
-    def save_source(self, stack: Stack) -> None:
-        """Save the encoder output once for all cross-attention layers of a stack."""
+    def save_shared(self, stack: Stack) -> None:
+        """Save tensors that several layers of a stack read, such as the encoder output, once."""
         for index in stack.distinct_runs:
             trace = Liveness(self.policy, self.symbols, self.values, self.mesh)
             trace.sublayers(stack.runs[index].block, STREAM)
-            if SOURCE in trace.saved:
-                self.save(SOURCE, trace.saved[SOURCE].bytes)
+            for name in filter(is_shared, trace.saved):
+                self.save(name, trace.saved[name].bytes)
 
     def sublayer(self, sublayer: Sublayer, stream: str) -> str:
         """Traverse the norms, parallel branches and residual addition of a sub-layer."""
@@ -130,6 +131,11 @@ class Liveness(Recorder):
         """Return an unused tensor name."""
         self.n_names += 1
         return f"{stem}#{self.n_names}"
+
+
+def is_shared(name: str) -> bool:
+    """Return whether all layers of a stack share a tensor."""
+    return name == SOURCE or name.startswith(SHARED)
 
 
 @lru_cache(maxsize=4096)

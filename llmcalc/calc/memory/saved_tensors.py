@@ -18,11 +18,12 @@ from ...core.ledger import elements
 from ...core.record import record
 from ..sharding import Mesh
 from ..walk import extent
-from .eager_code import SOFTMAX, EagerCode
+from .eager_code import SOFTMAX, UNKNOWN, EagerCode
 from .optimizer import Adapters
 
 MASK_BYTES, BF16_BYTES, FP32_BYTES = 1, 2, 4
 WIDTH = "n_bytes"  # bytes per element, as a factor
+SHARED = "shared#"  # prefix of tensors that all layers of a stack share
 EARLIER_LAYER = "elsewhere"  # prefix of tensors saved by an earlier layer
 
 
@@ -201,7 +202,9 @@ class TensorVersions:
     def save(self, equation: Equation, out: str, fused: bool) -> None:
         """Save the tensors that an equation's derivative needs. A fused kernel saves only its inputs and outputs."""
         if equation.function is None:
-            if not (self.is_frozen(equation) or self.is_position_product(equation)):
+            if self.is_position_product(equation):
+                self.save_position_table(equation)
+            elif not self.is_frozen(equation):
                 for operand in equation.operands:
                     if not (fused and operand.name in self.fused):
                         self.save_operand(operand, equation, width=self.operand_width(equation))
@@ -214,6 +217,10 @@ class TensorVersions:
             return
         for number, word in enumerate(self.words(equation).split()):
             self.save_word(word, number, equation, out)
+        if equation.function == "rope" and self.recorder.policy.convention == "torch":
+            axes = equation.out.axes[1], equation.out.axes[-1]
+            size = self.recorder.size(axes, self.declaration, self.recorder.policy.bytes)
+            self.recorder.save(f"{SHARED}{size}", scaled(size, 2))  # sines and cosines, which all layers share
 
     def words(self, equation: Equation) -> str:
         """Return what autograd saves for a function, in the words of ``core/functions.py``."""
@@ -233,6 +240,15 @@ class TensorVersions:
         """Return whether an equation multiplies by a constant position table and therefore saves no operands."""
         known = self.versions.keys() | self.weights.keys() | self.from_weights
         return "constant" in equation.tags and any(operand.name not in known for operand in equation.operands)
+
+    def save_position_table(self, equation: Equation) -> None:
+        """Save the copy of a position table that PyTorch makes for the gradient of a matrix."""
+        recorder, known = self.recorder, self.versions.keys() | self.weights.keys() | self.from_weights
+        if recorder.policy.convention == "torch" and any(operand.name in self.weights for operand in equation.operands):
+            for operand in equation.operands:
+                if operand.name not in known and operand.axes:
+                    size = recorder.size(operand.axes, self.declaration, recorder.policy.bytes)
+                    recorder.save(f"{self.place}.{operand.name}", size)
 
     def is_frozen(self, equation: Equation) -> bool:
         """Return whether a contraction's weight is frozen and has no adapter.
@@ -254,7 +270,10 @@ class TensorVersions:
         """Save the tensors specified by one word in a function's ``saves``."""
         recorder, axes, width = self.recorder, equation.out.axes, self.operand_width(equation)
         first = equation.operands[0] if equation.operands else equation.out
-        if word == "inputs":
+        if word == UNKNOWN:
+            size = recorder.size(first.axes, self.declaration, recorder.policy.bytes)
+            recorder.save(self.versions[first.name], scaled(size, 1, 2))
+        elif word == "inputs":
             for operand in equation.operands:
                 self.save_operand(operand, equation, width=width)
         elif word == "input" or (word == "input32" and recorder.policy.bytes == FP32_BYTES):
@@ -279,6 +298,7 @@ class TensorVersions:
         If the operand is converted first, ``width`` is the number of bytes per element of the copy.
         """
         if self.is_from_weights(operand):
+            self.save_matrix(operand, equation)
             return
         axes = operand.axes or self.axes.get(operand.name) or default_axes
         constant = "constant" in equation.tags and operand.name not in self.versions  # a position table
@@ -302,6 +322,14 @@ class TensorVersions:
         sizes = (recorder.size(each, self.declaration, width) for each in (axes, full))
         # the first equation may read only one of several residual streams
         recorder.save(name, max(sizes), fixed_size=operand.name != "x")
+
+    def save_matrix(self, operand: Operand, equation: Equation) -> None:
+        """Save a matrix that PyTorch computes from weights, such as two concatenated tables, for a product."""
+        recorder = self.recorder
+        is_matrix = operand.name in self.from_weights and equation.function is None and len(operand.axes) > 1
+        if is_matrix and recorder.policy.convention == "torch":
+            size = recorder.size(operand.axes, self.declaration, recorder.policy.bytes)
+            recorder.save(self.versions.get(operand.name, f"{self.place}.{operand.name}"), size)
 
     def step(self, equation: Equation, out: str, fused: bool) -> Step:
         """Return the backward step of an equation."""

@@ -221,7 +221,7 @@ def _segment_outside(stack: Stack, section: str, trace: Liveness) -> Segment:
         stream = trace.layer(layer, stream)
     trace.mark_output(stream, stream=section == "inputs")
     if section == "inputs":
-        trace.save_source(stack)
+        trace.save_shared(stack)
     saved = _saved(trace)
     return Segment(section, 1, saved, saved, trace, _weight_gradients(trace), is_outside=True)
 

@@ -131,10 +131,11 @@ def test_facts_are_found_by_model_type_or_layout() -> None:
 
 def test_only_a_loop_over_experts_saves_their_weighted_outputs() -> None:
     sizes = {}
-    for kernel in ("loop", "grouped"):
+    for kernel in ("loop", "grouped", None):
         settings = {"mode": "training", "convention": "torch", "seq": 7, "expert_kernel": kernel}
         sizes[kernel] = llmcalc.memory("mixtral-8x7b", **settings).activations
     assert sizes["loop"] - sizes["grouped"] == 32 * 7 * 2 * 4096 * 2
+    assert 2 * sizes[None] == sizes["loop"] + sizes["grouped"]
 
 
 def test_a_fused_scan_saves_no_steps() -> None:

@@ -1,0 +1,60 @@
+"""Tensors that autograd saves in tiny bf16 models of every family, in a shape that the facts were not measured with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+import llmcalc
+
+from . import reference
+from .families import cases
+from .perturb import tiny
+from .saved import saved_bytes
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+BATCH, SEQ, SEED = 3, 61, 7
+TOLERANCE = 0.02
+BLOCKS = "its local attention copies the keys of neighbouring blocks"
+STREAMS = "its several residual streams are mixed in fp32"
+INDEXER = "scores of its indexer are saved although no gradient reaches them"
+STEPS = "its recurrence runs step by step"
+OWN = "its layers save tensors of their own"
+OFF = {  # families that are further off
+    **dict.fromkeys(("longt5", "led", "longformer", "pegasus_x", "canine", "bigbird_pegasus"), BLOCKS),
+    **dict.fromkeys(("deepseek_v4", "hy_v4", "glm5_next_text", "mistral_large4_text", "muse_spark_text"), STREAMS),
+    **dict.fromkeys(("minimax_m3_vl", "axk2"), INDEXER),
+    **dict.fromkeys(("rwkv", "xlstm", "recurrent_gemma", "mamba2", "bamba", "falcon_h1", "granitemoehybrid"), STEPS),
+    **dict.fromkeys(("nemotron_h", "nemotron_h_omni", "zamba2", "qwen3_next", "olmo_hybrid", "lara_mini"), STEPS),
+    **dict.fromkeys(
+        ("prophetnet", "inkling_text", "dory", "lilt", "blt", "jetmoe", "zaya", "esm", "doge", "gpt2"), OWN
+    ),
+    **dict.fromkeys(("deberta", "flaubert", "evolla", "hrm_text", "neomme", "nystromformer", "convbert"), OWN),
+    **dict.fromkeys(("step3p5", "markuplm", "fsmt", "dpr", "flava_text_model", "align_text_model", "minimax"), OWN),
+    **dict.fromkeys(("granite_swa", "granitemoe_swa", "persimmon", "clvp_encoder", "beam"), OWN),
+    **dict.fromkeys(("ernie4_5_moe", "ernie4_5_vl_moe_text"), "its router copies its weights"),
+}
+
+
+@pytest.mark.parametrize(("model_type", "class_name"), [case for case in cases(headless=False) if case[0] not in OFF])
+def test_saved_tensors(model_type: str, class_name: str) -> None:
+    changes = tiny(model_type, class_name, SEED, runs=True)
+    if changes is None:
+        pytest.skip(f"{class_name}: no tiny config runs")
+    try:
+        model = reference.build(class_name, model_type, changes, device="cpu").to(torch.bfloat16)
+        want = saved_bytes(model, BATCH, SEQ)
+    except Exception as error:
+        pytest.skip(f"{class_name} does not run in bf16 on token ids alone: {type(error).__name__}: {error}")
+    found = _activations(llmcalc.load(reference.plain_config(model, class_name)))
+    assert found == pytest.approx(want, rel=TOLERANCE)
+
+
+def _activations(architecture: Any) -> int:
+    target = {"target_seq": SEQ} if architecture.is_encoder_decoder else {}
+    settings = {"dtype": "bf16", "attention": "eager", "convention": "torch", "expert_kernel": "loop", "extend": True}
+    found = llmcalc.memory(architecture, mode="training", batch=BATCH, seq=SEQ, **settings, **target)
+    return int(found.activations)
