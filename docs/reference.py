@@ -61,7 +61,7 @@ def _row(parameter: Parameter) -> str:
 
 
 def _default(option: Option) -> str:
-    shown = option.default not in (None, False, []) and not option.repeatable
+    shown = option.default not in (None, False, []) and not option.repeatable and "default" not in option.help
     return f" Default: `{option.default}`." if shown else ""
 
 

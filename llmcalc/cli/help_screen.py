@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..report import terminal
 from .commands import load
-from .help_text import COMPACTED, EXAMPLES, OPTIONS, OWN, PANELS
+from .help_text import COMPACTED, EXAMPLES, OPTIONS, OWN, PANELS, UNLISTED
 from .spec import Command, Option
 from .table import COMMANDS, GROUPS, PROGRAM, QUESTIONS
 
@@ -80,7 +80,7 @@ def panels(command: Command) -> dict[str, list[Line]]:
     >>> panels(load("rule"))["Output"][1][:2]
     ('--json', 'same as --format json')
     """
-    found: dict[str, list[Line]] = {OPTIONS: []}
+    found: dict[str, list[Line]] = {}
     rest = {option.flag: option for option in command.options.values()}
     own = OWN.get(command.name, {})
     for title, text in (*own.items(), *PANELS.items()):
@@ -89,10 +89,10 @@ def panels(command: Command) -> dict[str, list[Line]]:
             options = [rest.pop(word) for word in label.split() if word in rest]
             if options:
                 found.setdefault(title, []).append(Line(_label(label, options), _with_default(short, options), options))
-    found[OPTIONS] += [
-        Line(f"{option.short} {option.label}".strip(), _phrase(option.help), [option]) for option in rest.values()
-    ]
-    order = dict.fromkeys((OPTIONS, *(title for title in own if title not in PANELS), *PANELS))
+    unlisted = UNLISTED.get(command.name, OPTIONS)
+    lines = [Line(f"{option.short} {option.label}".strip(), _phrase(option.help), [option]) for option in rest.values()]
+    found[unlisted] = [*lines, *found.get(unlisted, [])]
+    order = dict.fromkeys((OPTIONS, unlisted, *(title for title in own if title not in PANELS), *PANELS))
     return {title: found[title] for title in order if found.get(title)}
 
 

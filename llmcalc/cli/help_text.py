@@ -8,6 +8,7 @@ An option without a line is listed first, with its long text.
 from __future__ import annotations
 
 OPTIONS = "Options"  # panel of options without a line
+UNLISTED = {"check": "Limits", "design": "Target"}  # the same, for the options of quantities
 COMPACTED = ("Training", "Parallelism", "Serving", "Formats")  # panels that a long help shortens, in this order
 PANELS = {
     "GPU": """

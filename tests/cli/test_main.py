@@ -81,7 +81,7 @@ def test_bad_input_is_one_message_and_exit_code_2(line: str, refused: Callable[[
     [
         ("params gpt33 --json", "params", "unknown model 'gpt33'", "did you mean gpt3", ""),
         ("memory gpt3 --seq 0 --format json", "memory", "must be an integer of at least 1, not 0", "", "seq"),
-        ("memory gpt3 --sp --training --format=json", "memory", "sequence parallelism requires", "add --tp N", "sp"),
+        ("memory gpt3 --sp --training --format=json", "memory", "has no effect without tensor", "add --tp N", "sp"),
         ("params --json", "params", "missing argument 'model'", "llmcalc params --help", "model"),
         ("params gpt3 --json --by layr", "params", "invalid value 'layr'", "did you mean layer?", "by"),
         ("params gpt3 --json --format csv", "params", "cannot be combined with --json", "omit", "form"),
