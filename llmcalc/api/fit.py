@@ -274,11 +274,12 @@ def solve_size(
     """Return the largest ``seq`` or ``batch`` that fits, or None if a size of 1 does not fit, and the fit check.
 
     Memory increases with either size, so bisection finds the exact maximum. The layout is the best one for a size of 1.
+    If every GPU can hold the model alone, larger sizes may divide it.
     """
     first = check_fit(architecture, **budget, **{**arguments, name: 1})
     if not first.fits:
         return None, first
-    if arguments.get("mode") != "training":
+    if arguments.get("mode") != "training" and first.result.mesh != Mesh():
         arguments = {**arguments, "layout": layout_of(first)}
     limit = LARGEST
     if name == "seq" and not arguments.get("extend"):

@@ -10,16 +10,19 @@ For example:
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from operator import ge, gt, le, lt
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..calc.params import params
-from ..core.architecture import Architecture
-from ..core.ledger import entries
-from ..schema.preset import load_file
+from ..schema.preset_files import installed_folder
 
+if TYPE_CHECKING:
+    from ..core.architecture import Architecture
+
+INDEX = "search_index.json"  # only packages have one
 _SCALES = {"k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {">": gt, ">=": ge, "<": lt, "<=": le}
 _BOUND = re.compile(r"(>=|<=|>|<)([0-9]+(?:\.[0-9]+)?)([kmbt]?)")
@@ -65,13 +68,34 @@ def _texts(model: Model) -> tuple[str, ...]:
 
 
 def _models(preset: dict[str, Any]) -> Iterator[Model]:
+    folder, file = os.path.split(preset["file"])
+    known = _index().get(file, {}) if folder == installed_folder() else {}
     for size in preset["sizes"] or [None]:
-        architecture = load_file(preset["file"], size)
+        name, kind, total = known.get(size or "") or described(preset["file"], size)
         names = tuple(alias for alias, meant in preset["aliases"].items() if (meant or preset["default"]) == size)
-        yield Model(
-            architecture.name, preset["title"], preset["family"], preset["year"], kind_of(architecture),
-            params(architecture).total, names,
-        )  # fmt: skip
+        yield Model(name, preset["title"], preset["family"], preset["year"], kind, total, names)
+
+
+@cache
+def _index() -> dict[str, dict[str, tuple[str, str, int]]]:
+    """Return the descriptions of all models by preset file and size, or an empty mapping in a source checkout."""
+    file = os.path.join(installed_folder(), INDEX)
+    if not os.path.isfile(file):
+        return {}
+    import json
+
+    with open(file, encoding="utf-8") as stream:
+        found: dict[str, dict[str, tuple[str, str, int]]] = json.load(stream)
+    return found
+
+
+def described(file: str, size: str | None) -> tuple[str, str, int]:
+    """Build a model and return its name, its kind and its number of parameters."""
+    from ..calc.params import params
+    from ..schema.preset import load_file
+
+    architecture = load_file(file, size)
+    return architecture.name, kind_of(architecture), params(architecture).total
 
 
 def stack_roles(architecture: Architecture) -> str:
@@ -81,6 +105,8 @@ def stack_roles(architecture: Architecture) -> str:
 
 def kind_of(architecture: Architecture) -> str:
     """Describe a model by its stack roles and distinctive layer kinds, as in ``decoder, moe, window``."""
+    from ..core.ledger import entries
+
     kinds = dict.fromkeys(entry.layer.kind() for entry in entries(architecture) if entry.run is not None)
     common = ("attention", "mlp", "norm")
     windows = any(tuple(entry.layer.sizes("windows")) for entry in entries(architecture))

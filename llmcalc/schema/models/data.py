@@ -175,6 +175,7 @@ class ConfigKeys(Model):
 
     aliases: dict[str, str]
     defaults: dict[str, Any]
+    nullable: list[Text] = Field([])
 
 
 class ConfigKeyTables(Model):
@@ -182,10 +183,22 @@ class ConfigKeyTables(Model):
 
     irrelevant: dict[str, list[Text]]
     irrelevant_if_off: list[Text]
+    values: dict[str, list[Text]]
+    ignored: dict[str, list[Text]]
     multi_token_prediction: list[Text]
     original_formats: dict[str, list[Text]]
     activations: dict[str, Text]
     heads: dict[str, Text]
+
+
+class UnknownKeys(Model):
+    """Phrases in the names of unknown config.json keys, by their effect on sizes."""
+
+    sizes: list[Text]
+    no_effect: dict[str, list[Text]]
+    arithmetic: list[Text]
+    arithmetic_unless_integer: list[Text]
+    structural: list[Text]
 
 
 class Modality(Model):
@@ -249,6 +262,7 @@ Reader = Annotated[str, Field(pattern=r"^\w+\.\w+( \w+)?$")]  # module.function 
 
 TABLES: dict[str, Any] = {
     "data/config_keys": ConfigKeyTables,
+    "data/eager": dict[str, dict[str, Text]],
     "data/energy": dict[str, EnergyConvention],
     "data/formats/*": dict[str, NumberFormat],
     "data/gguf": GgufTable,
@@ -262,6 +276,7 @@ TABLES: dict[str, Any] = {
     "data/scaling/*": dict[str, ScalingLaw],
     "data/sources": dict[str, Text],
     "data/text_models": dict[str, Text],
+    "data/unknown_keys": UnknownKeys,
     "data/utilisation": dict[str, dict[str, Utilisation]],
     "*/composite_models": dict[str, dict[str, Text | bool | dict[str, Any] | None]],
     "*/encoders": dict[str, Text | EncoderTraits],
