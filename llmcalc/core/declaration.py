@@ -72,6 +72,7 @@ class Declaration:
         mask: attention mask, such as ``causal``, ``window:4096`` or ``chunk:8192``, or empty.
         tensors, lines, states: entries added by ``weights``, ``equations`` and ``state``.
         input: name of the input in the equations.
+        padded: axis of the rows of the input after padding, or empty.
         parts: inner layers with their own axes, such as shared experts.
         links: names of the input and output tensors that connect inner layers to equations.
         pieces: names of tensors that equations read as parts of another tensor, by the name of that tensor.
@@ -97,6 +98,7 @@ class Declaration:
         self.layer: Traits | None = None
         self.axes = axes
         self.input = "x"
+        self.padded = ""
         self.tensors: list[Tensor] = []
         self.lines: list[str] = []
         self.states: list[State] = []

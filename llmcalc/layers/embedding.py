@@ -26,6 +26,7 @@ _SMALL_ROWS = {
     "segment": "segments 2 3", "other": "vocab 97 101 103 107",
 }  # fmt: skip
 _FIXED_ROWS = ("copies", "prefix", "suffix")  # uses whose number of rows stays in small versions
+_WHOLE = ("copies", "side_tokens", "everywhere", "prefix", "suffix", "replacement", "array")  # tables without look-ups
 _ROWS = {"token": "V", "position": "T", "segment": "S", "other": "V"}
 
 
@@ -73,8 +74,9 @@ class Embedding(Layer):
     AXES: ClassVar[str] = """
     Ty  n_rows     rows of a table of grid positions
     Tx  n_columns  columns of a table of grid positions
+    Tv  n_vectors  vectors that are not looked up
     """
-    PARALLEL: ClassVar[Parallel] = Parallel(vocabulary="V", whole="T S nc Ty Tx")
+    PARALLEL: ClassVar[Parallel] = Parallel(vocabulary="V", whole="T S nc Ty Tx Tv")
     ROLES: ClassVar[Roles] = Roles(vocabulary="rows")
     IN_ANY_BLOCK: ClassVar[bool] = False
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -142,7 +144,7 @@ class Embedding(Layer):
 
     def declare(self) -> Declaration:
         """Declare the table ``[rows, d_model]``."""
-        rows = _ROWS[self.table]
+        rows = "Tv" if self.use in _WHOLE else _ROWS[self.table]
         declaration = Declaration({rows: self.rows, "d": self.d_model})
         declaration.spare_positions = self.offset
         if self.columns:

@@ -121,23 +121,22 @@ def sharded_run(stack: Stack, mesh: Mesh, batch: int = 2, seq: int = 6) -> Shard
     ids = rng.integers(0, placed.vocab or 1, (n_sequences, seq))
     whole = _train(placed, Tape(), weights, x, ids, rng=np.random.default_rng(1))
 
-    ranks = _ranks(architecture, mesh, seq)
-    splits = weight_splits(placed, mesh, ranks)
-    divided = {name: divide(array, ranks, {}, True) for name, array in weights.items()}
-    divided = {name: _reshaped_and_divided(array, *splits[name]) for name, array in divided.items()}
+    ranks = ranks_of(architecture, mesh, seq)
+    divided = divide_weights([placed], mesh, ranks, weights)
     over = {
         axis: 0 if ranks.groups[axis] == "ep" else 1 for axis in ranks.sizes if ranks.groups[axis] != "tp" or mesh.sp
     }
     data = None if x is None else divide(x, ranks, over)
     found = _train(placed, ShardedTape(), divided, data, ids, rng=np.random.default_rng(1))
 
-    errors = {name: _error(found[name].whole(), array) for name, array in whole.items()}
-    exchanged = Counter({_named(key): int(count) for key, count in ranks.exchanged.items()})
+    errors = {name: relative_error(found[name].whole(), array) for name, array in whole.items()}
+    exchanged = exchanged_sizes(ranks)
     buffers = {layer.names[weight.name] for layer in placed.layers() for weight in layer.weights if weight.buffer}
     unused = sum(divided[name].parts[0].size for name in divided.keys() - found.keys() - buffers)
     if mesh.replicas > 1 and unused:  # all ranks reduce zeros
-        exchanged[ALL_REDUCE, "dp", mesh.replicas, UPDATE] += unused
-    return ShardedRun(errors, dict(exchanged), _declared(architecture, mesh, batch, seq))
+        key = ALL_REDUCE, "dp", mesh.replicas, UPDATE
+        exchanged[key] = exchanged.get(key, 0) + unused
+    return ShardedRun(errors, exchanged, declared_sizes(architecture, mesh, batch, seq))
 
 
 def _train(
@@ -147,7 +146,17 @@ def _train(
     variables = {name: tape.variable(array) for name, array in weights.items()}
     step = Step(ids, data=None if x is None else tape.variable(x))
     y: Any = run_stack(placed, variables, step, None, "all")
-    has_logits = any(declare(layer).logits for _, layer in placed.stack.outputs)
+    leaves = {"x": step.data, **variables} if step.data is not None else variables
+    return backward(placed.stack, tape, y, leaves, ids, rng)
+
+
+def backward(
+    stack: Stack, tape: Tape, y: Any, leaves: dict[str, Any], ids: Array, rng: np.random.Generator
+) -> dict[str, Array]:
+    """Run a backward pass, and return the output and the gradients of the leaves. A stack without a head has a random
+    gradient.
+    """
+    has_logits = any(declare(layer).logits for _, layer in stack.outputs)
     gradient = loss_gradient(y.value, ids) if has_logits else rng.standard_normal(y.shape)
     ranks = getattr(y.value, "ranks", None)
     if ranks is not None:
@@ -155,7 +164,6 @@ def _train(
         gradient = gradient if has_logits else divide(gradient, ranks, y.value.splits)
         ranks.start(BACKWARD)
     tape.backward(y, gradient)
-    leaves = {"x": step.data, **variables} if step.data is not None else variables
     found = {"output": y.value}
     for name, leaf in leaves.items():
         if leaf.gradient is not None:
@@ -176,16 +184,21 @@ def loss_gradient(logits: Array, targets: Array) -> Array:
     return (share - (targets[..., None] == np.arange(vocab))) * (1 / (b * q))
 
 
-def _error(found: Array, expected: Array) -> float:
+def relative_error(found: Array, expected: Array) -> float:
+    """Return the largest error of an array, relative to the largest element unless all elements are small."""
     return float(np.abs(found - expected).max() / max(np.abs(expected).max(), SMALLEST))
 
 
-def _named(key: tuple[str, str, int, str]) -> tuple[str, str, int, str]:
-    kind, group, count, phase = key
-    return kind, "dp" if group in ("cp", "ep") and phase == UPDATE else group, count, phase
+def exchanged_sizes(ranks: Ranks) -> Exchanged:
+    """Return the number of exchanged elements. Gradients of weights are reduced over all data-parallel ranks."""
+    found = Counter[tuple[str, str, int, str]]()
+    for (kind, group, count, phase), elements in ranks.exchanged.items():
+        found[kind, "dp" if group in ("cp", "ep") and phase == UPDATE else group, count, phase] += int(elements)
+    return dict(found)
 
 
-def _declared(architecture: Architecture, mesh: Mesh, batch: int, seq: int) -> Exchanged:
+def declared_sizes(architecture: Architecture, mesh: Mesh, batch: int, seq: int) -> Exchanged:
+    """Return the declared number of elements of all collectives of a training step."""
     workload = Workload(batch=batch, seq=seq, mode="train")
     found = communication(architecture, workload, mesh, BITS, BITS)
     sizes = Counter[tuple[str, str, int, str]]()
@@ -231,10 +244,10 @@ def _multiplied(part: Part, size: int, ranks: int, name: str) -> dict[str, Any]:
     return next(({field: changed(value, **found)} for field, value, found in changes if found), {})
 
 
-def _ranks(architecture: Architecture, mesh: Mesh, seq: int) -> Ranks:
+def ranks_of(architecture: Architecture, mesh: Mesh, seq: int) -> Ranks:
     """Return the ranks of a mesh. Tensor parallelism has several axes if some weights have fewer shards than ranks."""
     shards = {1, mesh.tp}
-    for declaration, tensor in _tensors(architecture.stacks[0]):
+    for declaration, tensor in (each for stack in architecture.stacks for each in _tensors(stack)):
         shards |= set(_shards(declaration, tensor, mesh).values())
     sizes = {"ep": mesh.ep if mesh.dp > 1 else 1, "cp": mesh.cp}
     axes = {axis: (axis, size) for axis, size in sizes.items() if size > 1}
@@ -275,5 +288,13 @@ def weight_splits(placed: PlacedStack, mesh: Mesh, ranks: Ranks) -> dict[str, tu
     return found
 
 
-def _reshaped_and_divided(array: ShardedArray, shape: list[int], splits: Splits) -> ShardedArray:
-    return array.reshape(*shape).narrowed(splits).reshape(*array.shape)
+def divide_weights(
+    stacks: list[PlacedStack], mesh: Mesh, ranks: Ranks, weights: dict[str, Array]
+) -> dict[str, ShardedArray]:
+    """Divide the weights of stacks over ranks along the declared axes."""
+    splits = {name: found for placed in stacks for name, found in weight_splits(placed, mesh, ranks).items()}
+    whole = {name: divide(array, ranks, {}, True) for name, array in weights.items()}
+    return {
+        name: array.reshape(*splits[name][0]).narrowed(splits[name][1]).reshape(*array.shape)
+        for name, array in whole.items()
+    }

@@ -18,6 +18,7 @@ from llmcalc.importers.hf import families
 from llmcalc.layers import Norm, find, kinds
 from llmcalc.testing import smallest
 from llmcalc.verification.sharded_checks import TOLERANCE, run_alone
+from llmcalc.verification.sharded_model import sharded_model_run
 from llmcalc.verification.sharded_run import divisible, sharded_run
 from llmcalc.zoo.research.layers.chunked_attention import ChunkedAttention
 from llmcalc.zoo.research.layers.compressed_convolutional_attention import CompressedConvolutionalAttention
@@ -32,20 +33,23 @@ DIVIDED = [
     for kind in kinds()
     if ZOO in find(kind)[0].__module__.split(".") and {*divisions(find(kind)[0]).values()} - {"whole"}
 ]
-NOT_ALONE = {  # kinds that read more than the residual stream in every config
-    "box_attention": "pairs of boxes",
-    "box_embedding": "boxes",
-    "character_embedding": "characters",
+MODELS = {  # models with kinds that read more than the residual stream
+    "box_attention": "bros",
+    "box_embedding": "layoutlmv3",
+    "character_embedding": "canine",
+    "merged_attention": "t5gemma2",
+    "ngram_attention": "prophetnet",
+    "patch_attention": "blt",
+    "path_embedding": "markuplm",
+}
+NOT_RUN = {  # kinds that read more than a text
     "grid_attention": "a grid of patches",
     "latent_attention": "learned queries",
-    "lilt_attention": "a layout stream",
-    "merged_attention": "an encoder",
-    "ngram_attention": "copies of the stream",
-    "patch_attention": "patches",
-    "path_embedding": "paths",
-    "prefix": "keys of an attention layer",
+    "lilt_attention": "boxes",
+    "prefix": "an attention layer that reads the keys",
     "query_attention": "learned queries",
 }
+NOT_ALONE = MODELS | NOT_RUN
 
 
 def alone(layer: Any) -> Sublayer:
@@ -117,3 +121,31 @@ def test_collectives_that_are_not_declared_are_stated(name: str) -> None:
     assert note == f"not counted: {layer.undeclared_collectives()} of {layer.kind()}"
     assert note in found.to_dict()["notes"]
     assert llmcalc.communication(architecture, seq=6).notes == ()
+
+
+# Collectives of implementations, which reduce each tensor where a rank has partial sums of it. The NumPy model adds
+# several tensors first.
+LAYERS = "gradients of one tensor in all layers"
+TABLES = "rows of several tables"
+COPIES = "the rows of a table in each copy of the stream"
+DIFFERENT = {
+    "bros": LAYERS, "layoutlmv3": TABLES, "t5gemma2": LAYERS, "prophetnet": COPIES, "blt": TABLES, "markuplm": TABLES,
+    "pegasus_x": LAYERS,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*MODELS.values(), "funnel", "pegasus_x"])
+def test_a_model_exchanges_what_it_declares(name: str) -> None:
+    small = llmcalc.load({"model_type": name}).shrink()
+    for mesh in MESHES.values():
+        result = sharded_model_run(small, mesh)
+        assert max(result.errors.values()) < TOLERANCE
+        assert (result.exchanged == result.declared) == (name not in DIFFERENT)
+
+
+@pytest.mark.parametrize("preset", ["gemma3n", "gemma4-e"])
+def test_models_with_a_table_per_layer_exchange_what_they_declare(preset: str) -> None:
+    """The rows of the table are added to a projection of the stream, and have a reduction of their own."""
+    result = sharded_model_run(llmcalc.load(preset).shrink(), MESHES["tp2"])
+    assert max(result.errors.values()) < TOLERANCE
+    assert result.exchanged == result.declared

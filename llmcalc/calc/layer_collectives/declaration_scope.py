@@ -30,10 +30,12 @@ class Version:
         scope: scope of the equation that computes the tensor.
         partial: ranks that have partial sums of the tensor.
         source: tensor whose elements the tensor consists of, or empty.
+        is_read: whether an equation reads the partial sums.
     """
 
     def __init__(self, out: Operand, scope: DeclarationScope, partial: Partial | None = None, source: str = "") -> None:
         self.name, self.axes, self.scope, self.partial, self.source = out.name, out.axes, scope, partial, source
+        self.is_read = False
 
 
 class DeclarationScope:

@@ -16,6 +16,8 @@ def partial_operands(scope: DeclarationScope, equation: Equation) -> Partial | N
     """
     names = dict.fromkeys(operand.name for operand in equation.operands)
     partial = [scope.versions[name] for name in names if name in scope.versions and scope.versions[name].partial]
+    for version in partial:
+        version.is_read = True
     known = {version.partial for version in partial}
     scaled_by = [name for name in names if name in scope.weights]
     is_linear = equation.function in SUMS and len(known) == 1

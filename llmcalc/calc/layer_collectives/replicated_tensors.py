@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from ...core.declaration import Tensor
 from ...core.equation import Equation
-from ...core.form import Form
 from ...core.ledger import elements, identity
 from ..collectives import ALL_GATHER, ALL_REDUCE, BACKWARD, FORWARD, REDUCE_SCATTER, UPDATE
 from . import moved_elements
@@ -72,9 +71,8 @@ def enter(
     axes = version.axes if version else axes
     is_input = version is None and name == scope.declaration.input and scope.input_place is not None
     key = scope.input_place if is_input else (scope.place.entry.path, scope.place.part, name, version), group
-    if is_input:  # rows that pad the sequence are added later
-        is_row = {axis: axis != "b" and isinstance(scope.place.extent(axis), Form) for axis in axes}
-        axes = tuple("q" if is_row[axis] else axis for axis in axes)
+    if is_input:  # the gradients of padded rows are not needed
+        axes = tuple("q" if axis == scope.declaration.padded else axis for axis in axes)
     scope = version.scope if version else scope
     is_scattered = scope.mesh.sp and scope.is_sequence(axes)
     if is_scattered and scope.recorder.is_first(FORWARD, *key):

@@ -73,13 +73,16 @@ def _follow_layer(recorder: Recorder, places: list[Placed]) -> list[tuple[bool, 
 
 def _follow_equations(scope: DeclarationScope) -> Version | None:
     """Record the collectives of all equations of a declaration, and return the result of the last one."""
-    last = None
+    computed: list[Version] = []
     for equation in scope.place.equations:
         combined = experts.route(scope, equation)
         partial = partial_sums.partial_operands(scope, equation)
         replicated_tensors.enter_operands(scope, equation, partial)
         rows.reduce_statistics(scope, equation)
-        last = scope.compute(equation, combined or partial_sums.contracted(scope, equation) or partial)
-    if last:
-        rows.reduce_loss(scope, last)
-    return last
+        computed.append(scope.compute(equation, combined or partial_sums.contracted(scope, equation) or partial))
+    for version in computed[:-1]:
+        if not version.is_read:  # other outputs, such as those of global tokens
+            partial_sums.reduce(version)
+    if computed:
+        rows.reduce_loss(scope, computed[-1])
+    return computed[-1] if computed else None

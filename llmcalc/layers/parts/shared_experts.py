@@ -48,11 +48,12 @@ class SharedExperts(Part):
         declaration.component = SHARED
         if self.d_ff:
             declaration.include("shared", self._layer(experts))
-            declaration.equations("y[b q d] = add(y, shared)")
         if self.gate:
             declaration.weights("shared_gate[d |]")
             declaration.equations("sg[b q] = x[b q d] shared_gate[d]", "sg[b q] = sigmoid(sg)")
             declaration.equations("sy[b q d] = mul(sg, shared[b q d])")
+        if self.d_ff:
+            declaration.equations(f"y[b q d] = add(y, {'sy' if self.gate else 'shared'})")
 
     def _layer(self, experts: Any) -> Mlp:
         bounds = experts.bounds or UNBOUNDED

@@ -88,6 +88,7 @@ class ContextAttention(Layer):
         sizes: dict[str, int | str] = {"d": self.d_model, "h": self.n_heads, "e": self.d_head or 0, "Z": self.chunk}
         keys = self.n_source or self.left + self.chunk + self.right
         declaration = Declaration({**sizes, "y": "ceil(q, Z)", "kz": keys, "qz": "ceil(q, Z) * Z"})
+        declaration.padded = "qz"
         source = "d"
         if self.d_source:
             declaration.axes["src"], source = self.d_source, "src"

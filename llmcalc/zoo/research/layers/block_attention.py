@@ -77,7 +77,7 @@ class BlockAttention(Layer):
         if self.positions == "relative":
             declaration.axes["u"] = int(self.n_buckets or 1)
             declaration.weights("relative_bias[u; h]", share=".relative_bias")
-        rows = "qz" if self.n_global else "q"  # with global tokens, the implementation pads first
+        rows = declaration.padded = "qz" if self.n_global else "q"  # with global tokens, the implementation pads first
         declaration.equations(*(f"{name}[b {rows} h e] = x[b {rows} d] w{name}[d h e]" for name in "qkv"))
         if self.summary:
             self._add_summaries(declaration)

@@ -92,6 +92,7 @@ class ChunkedAttention(Layer):
             declaration.equations(f"v[b {rows_} h e] = x[b {rows_} d] wv[d h e] | {phase}")
             if not self.hashed:
                 declaration.equations(f"k[b {rows_} h e] = x[b {rows_} d] wk[d h e] | {phase}")
+        declaration.padded = "qz"
         declaration.equations("q[b qz h e] = x[b qz d] wq[d h e] | prefill", "q[b q h e] = x[b q d] wq[d h e] | decode")
         if self.hashed:
             declaration.equations(*_HASHED)

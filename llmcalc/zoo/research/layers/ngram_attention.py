@@ -35,11 +35,12 @@ class NgramAttention(MultiHead):
 
     def declare(self) -> Declaration:
         """Declare the projections, the attention of the main and predicting streams, and the output projection."""
-        axes = self._head_axes() | {"ng": self.n_gram, "ms": 1 + self.n_gram, "qs": "q * ms"}
+        axes = self._head_axes() | {"ng": self.n_gram, "ms": 1 + self.n_gram, "qs": "q * ms", "u": self.n_buckets}
         declaration = Declaration({**axes, "uh": self.n_buckets * self.n_heads, "t": "c + q", "kn": "q"})
         project_inputs(declaration, rows="qs")
         declaration.weights("wr[d | uh]", "br[uh]")
-        declaration.equations("r[b qs uh] = x[b qs d] wr[d uh]", "r[b qs uh] = add(r, br)", *_STREAMS)
+        declaration.equations("r[b qs uh] = x[b qs d] wr[d uh]", "r[b qs uh] = add(r, br)", "r[b qs u h] = copy(r)")
+        declaration.equations(*_STREAMS)
         project_output(declaration, "qs")
         declaration.state("k[b t h e]")
         declaration.state("v[b t h e]")

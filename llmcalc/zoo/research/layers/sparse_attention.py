@@ -52,6 +52,7 @@ class SparseAttention(MultiHead):
         axes |= {"if": f"1 - {sparse}", "qz": f"q + {sparse} * ({rows} - q)"}
         axes |= {"y": f"{sparse} * (ceil(q, {self.block}) - {ENDS})", "ys": f"{sparse} * {GLOBAL}"}
         declaration = Declaration(axes)
+        declaration.padded = "qz"
         declaration.weights("wq[d | h e]", "wk[d | h e]", "wv[d | h e]", "wo[h e | d]")
         declaration.weights(*(["bo[d]"] if self.o_bias else []))
         declaration.weights(*(["bq[h e]", "bk[h e]", "bv[h e]"] if self.bias else []))
