@@ -26,7 +26,6 @@ from ..core.errors import InputError
 from ..core.ledger import declarations
 from ..core.record import changed
 from ..core.setting import Setting
-from ..core.workload import stack_positions
 from .settings import mesh_settings
 
 OF_MESH = ("tp", "pp", "replicas")  # conditions on other fields of the mesh
@@ -170,7 +169,6 @@ CONDITIONS = {
     "kv_cache": _has(lambda case: any(each.role in CACHED for each in case.states()), "KV cache"),
     "state": _has(lambda case: any(case.states()), "decode step"),
     "logits": _has(lambda case: any(each.logits for each in case.declarations()), "output head"),
-    "learned_positions": _has(lambda case: any(map(stack_positions, case.model.stacks)), "learned positions"),
     "source": Condition(
         lambda case: (
             any(SOURCE_AXIS in each.axes for each in case.states())

@@ -48,12 +48,12 @@ RECOMPUTE = Setting(
 )
 TRAINING = (
     OPTIMIZER,
-    Setting("attention", choices=("flash", "eager"), usual="flash", needs=("training", "attention_layers")),
+    Setting("attention", choices=("flash", "eager"), usual="flash", needs=("training",)),
     RECOMPUTE,
     Setting("dropout", bool, False, needs=("training",)),
     Setting("loss", choices=("eager", "fused"), usual="eager", needs=("training", "logits")),
     Setting("scan", choices=("eager", "fused"), usual="eager", needs=("training", "scan")),
-    Setting("expert_kernel", choices=("grouped", "loop"), usual="grouped", needs=("training", "torch", "experts")),
+    Setting("expert_kernel", choices=("grouped", "loop"), needs=("training", "torch", "experts")),
     GRADIENTS,
     Setting("gradient_buffer", bool, False, needs=("training",)),
     Setting("master", bool, True, needs=("training", "master_copy")),

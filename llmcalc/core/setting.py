@@ -182,7 +182,7 @@ def check_fields(of: Any, settings: Iterable[Setting]) -> None:
 BATCH = Setting("batch", int, 1, least=1)
 SEQ = Setting("seq", int, least=1)
 TARGET_SEQ = Setting("target_seq", int, least=1, needs=("encoder_decoder", "prefill"))
-EXTEND = Setting("extend", bool, False, needs=("learned_positions",))
+EXTEND = Setting("extend", bool, False)
 MODE = Setting("mode", str, "forward", choices=("forward", "train", "decode"))
 CONTEXT = Setting("context", int, least=0, usual=0, needs=("decode",))
 SOURCE = Setting("source", int, least=0, like="context", needs=("source",))

@@ -113,6 +113,7 @@ VALUES = {
 ELSEWHERE = {option.name for option in (*READING, *MODEL_OUTPUT)}
 # options that may leave an output as it is, by name, or by name and value, and the reason
 COINCIDENTAL = {
+    "attention eager": "a model without attention",
     "batch": "a size",
     "convention": "eager code may need as much",
     "count": "an encoder sees all pairs",
@@ -121,7 +122,7 @@ COINCIDENTAL = {
     "dtype fp32": "nothing is sent on a single rank",
     "ep": "experts on tensor-parallel ranks send as much as their shards",
     "etp": "1 is the default without tensor parallelism",
-    "extend": "the sequences are within the learned positions",
+    "extend": "the sequences are within the learned positions, or there are none",
     "gradient_buffer": "gradients already accumulate over several micro-batches",
     "gradients fp16": "as wide as bf16",
     "ignore": "no finding of this rule",
