@@ -328,6 +328,8 @@ class ConfigKeys:
             if key in self.allowed:
                 self.ignored_unknown[key] = value
                 continue
+            if self.ignored.get(key, MISSING) == value:
+                continue  # the class has this value whatever the config states
             if key == "head_dim" and value == self.get("hidden_size") / self.get("num_attention_heads"):
                 continue  # the class ignores the key, and computes the same value
             from .unknown_keys import unknown_key
@@ -359,9 +361,11 @@ def _size_keys(model_type: str) -> frozenset[str]:
 
 
 @cache
-def _ignored(model_type: str) -> frozenset[str]:
-    """Return keys that shared readers look up although the transformers class ignores them."""
-    return frozenset(key for key, types in table("config_keys")["ignored"].items() if model_type in types)
+def _ignored(model_type: str) -> dict[str, Any]:
+    """Return the keys that the transformers class ignores, with the values that it has instead if they are known."""
+    keys: dict[str, Any] = table("config_keys")["ignored"]
+    found = {key: types for key, types in keys.items() if model_type in types}
+    return {key: types[model_type] if isinstance(types, dict) else MISSING for key, types in found.items()}
 
 
 @cache

@@ -45,10 +45,15 @@ class UnknownKey(NamedTuple):
 
 
 def unknown_key(config: ConfigKeys, name: str, value: object) -> UnknownKey:
-    """Return an unread key of a config with its effect. Disabling a feature that the class enables is structural."""
+    """Return an unread key of a config with its effect.
+
+    A repeated value of a common key has no effect. Disabling a feature that the class enables is structural.
+    """
+    if any(name in names and value == _value(config, common) for common, names in _synonyms()):
+        return UnknownKey(config, name, value, Effect.NONE)
     usual = config.defaults.get(name)
     disabled = is_off(value) and not is_off(usual)
-    effect = effect_of(name, usual if disabled else value, config.data.get("num_hidden_layers"))
+    effect = effect_of(name, usual if disabled else value, _value(config, "num_hidden_layers"))
     return UnknownKey(config, name, value, effect)
 
 
@@ -84,6 +89,16 @@ def effect_of(name: str, value: object, n_layers: object = None, depth: int = MO
         inner = (effect_of(str(key), entry, n_layers, depth - 1) for key, entry in value.items())
         return max(inner, default=Effect.NONE)
     return Effect.POSSIBLE
+
+
+def _value(config: ConfigKeys, key: str) -> object:
+    """Return the value of a key without marking it as read."""
+    own = config.aliases.get(key, key)
+    return config.data.get(own, config.defaults.get(own))
+
+
+def _synonyms() -> list[tuple[str, list[str]]]:
+    return list(table("unknown_keys")["synonyms"].items())
 
 
 def is_off(value: object) -> bool:
